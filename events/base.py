@@ -1,0 +1,94 @@
+"""What every event and command has in common.
+
+An event is a frozen record named in the past; it carries each fact that its fold needs, so that folding
+looks at no definition, no clock and nothing outside of the record. A command is a wish in the imperative.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+
+#: A JSON value. On the wire: one `bytes` field that holds JSON text, exact decimals included.
+Json = Annotated[Any, "json"]
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A fact that has happened. Never changed after release; a new shape is a new version with an upcaster.
+
+    Attributes:
+        key: the instance that it is about; 0 where it is about the partition itself.
+    """
+
+    key: int = 0
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="$", tag=lambda n: n):
+    """A wish. It becomes events or a `Rejected`, never both."""
+
+
+class Envelope(msgspec.Struct, frozen=True, gc=False):
+    """Who, why and when, the same for all events that one command caused.
+
+    Attributes:
+        time_us: microseconds since the epoch (UTC), of the command; never goes back within a partition.
+        tenant: whose it is; `""` is the default tenant.
+        actor: who asked (user, worker, service; `""` is the engine itself).
+        cause: id of the command that led to it.
+        correlation: the caller's correlation id, kept through children and messages.
+        trace: W3C `traceparent` of the caller, `""` when none.
+    """
+
+    time_us: int = 0
+    tenant: str = ""
+    actor: str = ""
+    cause: str = ""
+    correlation: str = ""
+    trace: str = ""
+
+
+class Recorded(msgspec.Struct, frozen=True, gc=False):
+    """An event as it stands on the log.
+
+    Attributes:
+        partition, offset: its position; `id` writes it as `partition-offset`.
+    """
+
+    event: Event
+    envelope: Envelope
+    partition: int = 0
+    offset: int = 0
+
+    @property
+    def id(self) -> str:
+        return f"{self.partition}-{self.offset}"
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """The answer to a wish that can't be granted. It leaves no event.
+
+    Attributes:
+        code: one of `RejectionCode`; clients may switch on it.
+        message: for people: what was expected, what was found.
+        retry_after_ms: for RESOURCE_EXHAUSTED: when to come again.
+    """
+
+    code: str
+    message: str
+    retry_after_ms: int = 0
+
+
+class RejectionCode:
+    """States of the world that make a command impossible."""
+
+    NOT_FOUND = "NOT_FOUND"
+    INVALID_ARGUMENT = "INVALID_ARGUMENT"
+    INVALID_STATE = "INVALID_STATE"
+    ALREADY_EXISTS = "ALREADY_EXISTS"
+    STALE = "STALE"
+    FORBIDDEN = "FORBIDDEN"
+    RESOURCE_EXHAUSTED = "RESOURCE_EXHAUSTED"
+    UNAVAILABLE = "UNAVAILABLE"
+    DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
+    MODEL_INVALID = "MODEL_INVALID"

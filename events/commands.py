@@ -1,0 +1,378 @@
+"""Commands: wishes of callers, of other partitions and of the owner's shell. JSON on the `commands` topic.
+
+Keys that name an instance, a task, an incident ... route by themselves (`partition = key >> 51`). Each command's answer is a
+dict; `ANSWERS` in the docstrings says which keys. A command that can't be granted is answered by `Rejected`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from flowledger.events.base import Command
+
+
+class Resource(msgspec.Struct, frozen=True):
+    """A file to deploy. `content` is its text (BPMN, DMN, JSON, YAML, form ...)."""
+
+    name: str
+    content: str
+
+
+class Deploy(Command):
+    """All resources or none. To partition 0, which tells the others.
+
+    Answer: `{deployment, definitions: [{key, id, kind, version, version_tag, name, hash, resource, duplicate}]}`; MODEL_INVALID carries findings in `message` (JSON).
+    """
+
+    resources: list[Resource]
+    #: draft: kept, but not startable until published
+    status: str = "published"
+    metadata: dict[str, Any] | None = None
+    force: bool = False
+
+
+class DefineElsewhere(Command):
+    """Partition 0 tells the others of definitions (the fields of `DefinitionCreated` without content)."""
+
+    definitions: list[dict[str, Any]]
+
+
+class ChangeDefinition(Command):
+    """Life cycle: `move` is validate, publish, deprecate, archive, draft or delete; `content` edits a draft. Answer: `{key, status}`."""
+
+    key: int
+    move: str
+    content: str = ""
+    reason: str = ""
+
+
+class StartInstance(Command):
+    """By `definition` key, or by process `id` with `version` (0: latest) or `version_tag`.
+
+    Answer: `{key, definition, process, version, status}`; with `wait` the owner answers when the instance has ended, with `variables` added.
+    """
+
+    id: str = ""
+    definition: int = 0
+    version: int = 0
+    version_tag: str = ""
+    variables: dict[str, Any] | None = None
+    business_key: str = ""
+    priority: int = 40
+    metadata: dict[str, Any] | None = None
+    #: start before these elements instead of at the start event
+    start_at: list[str] | None = None
+    #: hold the answer until the instance has ended
+    wait: bool = False
+    #: of these variables only (with wait)
+    fetch: list[str] | None = None
+    # set by the engine: a call activity on another partition, a start by message or timer
+    parent: int = 0
+    parent_token: int = 0
+    root: int = 0
+    start_element: str = ""
+    start_payload: dict[str, Any] | None = None
+
+
+class CancelInstance(Command):
+    key: int
+    reason: str = ""
+    force: bool = False
+
+
+class ControlInstance(Command):
+    """`move`: pause, unpause, suspend, resume."""
+
+    key: int
+    move: str
+    reason: str = ""
+
+
+class SetVariables(Command):
+    """In the scope of `key`: an instance key or a token key (`local`: there; else where the name is found, outwards)."""
+
+    key: int
+    variables: dict[str, Any]
+    local: bool = False
+
+
+class ActivateTasks(Command):
+    """Lease up to `max` waiting tasks of `job_type` to `worker` for `timeout_ms`. Answer: `{jobs: [...]}` (interfaces.md, `/jobs/activate`)."""
+
+    job_type: str
+    worker: str
+    max: int = 32
+    timeout_ms: int = 300_000
+    fetch: list[str] | None = None
+    tenants: list[str] | None = None
+
+
+class CompleteTask(Command):
+    """A task of any kind. `fence` (0: not checked) is the fencing number of the lease; a stale one is refused.
+
+    Answer: `{}`. Refused: NOT_FOUND (unknown, or already done), STALE (another holds it).
+    """
+
+    task: int
+    variables: dict[str, Any] | None = None
+    fence: int = 0
+    status: str = "success"
+    #: summary, artifacts, logs, metrics, next_assignee ...
+    result: dict[str, Any] | None = None
+    row_version: int = 0
+
+
+class FailTask(Command):
+    """`retries` -1: the task's retries less one. `backoff_ms` -1: by the task's retry policy."""
+
+    task: int
+    retries: int = -1
+    backoff_ms: int = -1
+    message: str = ""
+    code: str = ""
+    variables: dict[str, Any] | None = None
+    fence: int = 0
+    details: dict[str, Any] | None = None
+
+
+class ThrowTaskError(Command):
+    """A BPMN error at the element of the task."""
+
+    task: int
+    code: str
+    message: str = ""
+    variables: dict[str, Any] | None = None
+    fence: int = 0
+
+
+class ExtendLease(Command):
+    task: int
+    timeout_ms: int
+    fence: int = 0
+
+
+class UpdateRetries(Command):
+    task: int
+    retries: int
+
+
+class MoveTask(Command):
+    """A move of a person's (or agent's) task: `move` is a row of the table of moves (assign, claim, release, start, progress, suspend, resume,
+    delegate, recall, transfer, escalate, comment, update, skip, cancel, retry). Answer: `{task, status, row_version}`."""
+
+    task: int
+    move: str
+    reason: str = ""
+    details: dict[str, Any] | None = None
+    row_version: int = 0
+
+
+class CreateTask(Command):
+    """A task without workflow. Answer: `{task}`."""
+
+    type: str = "human_task"
+    job_type: str = ""
+    name: str = ""
+    variables: dict[str, Any] | None = None
+    headers: dict[str, str] | None = None
+    details: dict[str, Any] | None = None
+    retries: int = 3
+    priority: int = 40
+
+
+class PublishMessage(Command):
+    """To the partition of the correlation key. Answer: `{key}`; ALREADY_EXISTS when `message_id` is known for this name and key."""
+
+    name: str
+    correlation_key: str = ""
+    variables: dict[str, Any] | None = None
+    ttl_ms: int = 0
+    message_id: str = ""
+
+
+class BroadcastSignal(Command):
+    """To any partition, which tells all. Answer: `{key}`."""
+
+    name: str
+    variables: dict[str, Any] | None = None
+    #: set on the copies for the other partitions
+    relayed: bool = False
+
+
+class ResolveIncident(Command):
+    key: int
+
+
+class EvaluateDecision(Command):
+    """Answer: `{decision, version, output, trace}`."""
+
+    id: str = ""
+    key: int = 0
+    variables: dict[str, Any] | None = None
+
+
+class StoreRecord(Command):
+    """Put `value` (None: remove) under `name` in the registry; to partition 0, which tells the others."""
+
+    registry: str
+    name: str
+    value: dict[str, Any] | None = None
+    relayed: bool = False
+
+
+class ModifyInstance(Command):
+    """Zeebe's ModifyProcessInstance: activate elements (with variables), terminate tokens."""
+
+    key: int
+    activate: list[dict[str, Any]] | None = None
+    terminate: list[int] | None = None
+    reason: str = ""
+
+
+class MigrateInstance(Command):
+    key: int
+    definition: int
+    elements: dict[str, str]
+
+
+class AdHocActivate(Command):
+    """Start `elements` inside of the ad-hoc sub-process at `token`."""
+
+    token: int
+    elements: list[str]
+    variables: dict[str, Any] | None = None
+
+
+# --- from the owner's shell -------------------------------------------------------------------------------------------
+
+
+class FireTimers(Command):
+    """These timers are due. A bounded batch."""
+
+    timers: list[int]
+
+
+class ExpireLeases(Command):
+    """The leases of these tasks ran out."""
+
+    tasks: list[int]
+
+
+class ReadyTasks(Command):
+    """The back-off of these tasks is over."""
+
+    tasks: list[int]
+
+
+class ExpireMessages(Command):
+    messages: list[int]
+
+
+class Continue(Command):
+    """Goes on where the step limit stopped the instance."""
+
+    key: int
+
+
+class Confirm(Command):
+    """All sends to `to` up to `seq` have been appended there."""
+
+    to: int
+    seq: int
+
+
+# --- between partitions -----------------------------------------------------------------------------------------------
+
+
+class AwaitMessage(Command):
+    """Instance `key` waits for message `name` with this correlation key."""
+
+    subscription: int
+    key: int
+    name: str
+    correlation: str
+    process: str = ""
+    once: bool = True
+
+
+class UnawaitMessage(Command):
+    subscription: int
+
+
+class Correlate(Command):
+    """A message for an instance's subscription. The instance answers with `MessageTaken`."""
+
+    message: int
+    subscription: int
+    name: str
+    correlation: str
+    variables: dict[str, Any] | None = None
+    home: int = 0
+
+
+class MessageTaken(Command):
+    """`taken` false: the subscription was gone; the message looks for another."""
+
+    message: int
+    subscription: int
+    taken: bool
+
+
+class ChildEnded(Command):
+    """A called instance has ended: `status` completed, failed or terminated; `error` is a BPMN error code to throw at the call activity."""
+
+    parent: int
+    parent_token: int
+    child: int
+    status: str
+    variables: dict[str, Any] | None = None
+    error: str = ""
+    message: str = ""
+
+
+Any_ = (
+    Deploy | DefineElsewhere | ChangeDefinition | StartInstance | CancelInstance | ControlInstance | SetVariables | ActivateTasks
+    | CompleteTask | FailTask | ThrowTaskError | ExtendLease | UpdateRetries | MoveTask | CreateTask | PublishMessage | BroadcastSignal
+    | ResolveIncident | EvaluateDecision | StoreRecord | ModifyInstance | MigrateInstance | AdHocActivate | FireTimers | ExpireLeases
+    | ReadyTasks | ExpireMessages | Continue | Confirm | AwaitMessage | UnawaitMessage | Correlate | MessageTaken | ChildEnded
+)  # fmt: skip
+
+
+class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A command on its way: what stands in a record of `commands`.
+
+    Attributes:
+        id: the caller's id (`Idempotency-Key`); the same id gets the first answer again.
+        time_us: when it was asked, microseconds UTC.
+        reply_to: address of the waiting API node on the `replies` topic, `""` when nobody waits.
+        sender, seq: for a send between partitions: from where and its number (sender -1: a caller).
+    """
+
+    command: Any_
+    id: str = ""
+    time_us: int = 0
+    tenant: str = ""
+    actor: str = ""
+    correlation: str = ""
+    trace: str = ""
+    reply_to: str = ""
+    sender: int = -1
+    seq: int = 0
+
+
+PARTITION_BITS = 51
+
+
+def partition_of_key(key: int) -> int:
+    """The partition whose owner made this key."""
+    return key >> PARTITION_BITS
+
+
+def partition_of_text(correlation_key: str, partitions: int) -> int:
+    """Where messages with this correlation key meet their subscriptions (FNV-1a, 32 bits: stable on any machine)."""
+    h = 0x811C9DC5
+    for byte in correlation_key.encode():
+        h = ((h ^ byte) * 0x01000193) & 0xFFFFFFFF
+    return h % partitions

@@ -1,0 +1,49 @@
+"""Definitions and resources: `definition.*`. Immutable by content hash."""
+
+from __future__ import annotations
+
+from flowledger.events.base import Event, Json
+
+
+class DefinitionCreated(Event):
+    """A version of a definition exists.
+
+    `key` is its key; `id` the process, decision or form id; `kind` `process`, `decision`, `drg` or `form`; `hash` the SHA-256 of the resource;
+    `resource` its file name; `deployment` the deployment's key; `content` the resource (only on partition 0, for the first
+    definition of a resource); `status` draft or published.
+    """
+
+    id: str
+    kind: str
+    version: int
+    hash: str
+    name: str = ""
+    version_tag: str = ""
+    resource: str = ""
+    format: str = "bpmn"
+    deployment: int = 0
+    status: str = "published"
+    content: str = ""
+    metadata: Json = None
+
+
+class DefinitionStatusChanged(Event):
+    """validated, published, deprecated, archived, draft: a move of the life cycle. Base of nothing; the wire name is `definition.status_changed`."""
+
+    status: str
+    reason: str = ""
+
+
+class DefinitionUpdated(Event):
+    """A draft was edited."""
+
+    hash: str
+    name: str = ""
+    content: str = ""
+    metadata: Json = None
+
+
+class DefinitionDeleted(Event):
+    """Hidden; its events stay."""
+
+    reason: str = ""

@@ -1,0 +1,149 @@
+"""Tokens on their way: `flow.taken`, `element.*`, loops, compensation, business state.
+
+A token stands at one element within a scope. `scope` is the key of the token whose element encloses it (sub-process,
+multi-instance body), or the instance key. A token that goes through a sub-process stays at it while its children run.
+"""
+
+from __future__ import annotations
+
+from flowledger.events.base import Event, Json
+
+
+class ElementActivated(Event):
+    """`token` stands at `element` in `scope`; new when unknown. `variables` are its locals (input mappings).
+
+    `index` counts the runs of a loop or multi-instance from 1 (0: not in a loop).
+    `handler_of` names the token whose compensation or event it handles, 0 otherwise.
+    """
+
+    token: int
+    scope: int
+    element: str
+    variables: Json = None
+    index: int = 0
+    handler_of: int = 0
+
+
+class FlowTaken(Event):
+    """`token` left `source` through `flow` and arrived at `target`.
+
+    When `spawned` is not 0, the token itself stays, and a new token `spawned` arrived in the same scope.
+    """
+
+    token: int
+    flow: str
+    source: str
+    target: str
+    spawned: int = 0
+
+
+class GatewayReached(Event):
+    """A join fired: `token` goes on, `consumed` have ended in it."""
+
+    token: int
+    element: str
+    consumed: list[int]
+    #: state that the gateway keeps for its next round (complex gateway: the flows that are still awaited after it fired)
+    state: Json = None
+
+
+class ElementCompleted(Event):
+    """`token` has ended in `element` (an end event, a compensation handler, a run of a loop)."""
+
+    token: int
+    element: str
+
+
+class ElementTerminated(Event):
+    """`token` and all below it were withdrawn, with their tasks, timers and subscriptions."""
+
+    token: int
+    element: str
+
+
+class TokenNoted(Event):
+    """`data` is merged into what the token remembers while it stays at its element (loop counters, choices of an ad-hoc sub-process)."""
+
+    token: int
+    data: Json
+
+
+class LoopStarted(Event):
+    """A multi-instance body or loop begins at `token`: `total` runs (-1: not known), over `items` (None: a cardinality)."""
+
+    token: int
+    element: str
+    total: int
+    sequential: bool = False
+    items: Json = None
+
+
+class LoopItemCompleted(Event):
+    """Run `index` (from 1) of the body at `token` is done; its token `item` has ended; `result` goes to that place of the output collection."""
+
+    token: int
+    item: int
+    index: int
+    result: Json = None
+
+
+class ErrorOccurred(Event):
+    """A BPMN error `code` was thrown at `token`/`element`. `caught_by` is the catching event, `""` when nothing caught it."""
+
+    token: int
+    element: str
+    code: str
+    message: str = ""
+    caught_by: str = ""
+    variables: Json = None
+
+
+class EscalationTriggered(Event):
+    token: int
+    element: str
+    code: str
+    caught_by: str = ""
+
+
+class CompensationRecorded(Event):
+    """An activity with a compensation handler has completed: it can be compensated with the `variables` of that moment.
+
+    `scope` is the scope it ran in, `parents` the enclosing scope tokens from inside out; `order` its place in time.
+    """
+
+    token: int
+    scope: int
+    element: str
+    handler: str
+    variables: Json = None
+
+
+class CompensationStarted(Event):
+    """`token` (at the throwing event) compensates `activities` (tokens recorded before), in this order."""
+
+    token: int
+    element: str
+    activities: list[int]
+
+
+class CompensationCompleted(Event):
+    token: int
+    element: str
+
+
+class DataWritten(Event):
+    """A data store `store` now holds `value` (data objects are variables)."""
+
+    store: str
+    value: Json
+
+
+class DecisionEvaluated(Event):
+    """A business rule task evaluated decision `decision`; `trace` says which rules fired, with inputs and intermediate results."""
+
+    token: int
+    element: str
+    decision: str
+    version: int = 0
+    result: Json = None
+    trace: Json = None

@@ -1,0 +1,142 @@
+"""What instances wait for: timers, subscriptions, messages, signals, incidents."""
+
+from __future__ import annotations
+
+from flowledger.events.base import Event, Json
+
+
+class TimerScheduled(Event):
+    """Timer `timer` is due at `due_us`. `token` (0: starts instances of `definition`) waits at it or is its scope; `element` is the event.
+
+    `repeat` (`""`: once) is the ISO 8601 cycle or cron text; `left` the further firings (-1: endless).
+    """
+
+    timer: int
+    token: int
+    element: str
+    due_us: int
+    repeat: str = ""
+    left: int = 0
+    definition: int = 0
+
+
+class TimerTriggered(Event):
+    """`next_us` (0: no more) is when it fires again."""
+
+    timer: int
+    token: int
+    element: str
+    next_us: int = 0
+
+
+class TimerCancelled(Event):
+    timer: int
+    token: int
+    element: str
+
+
+class SubscriptionOpened(Event):
+    """`element` waits for `kind` (message, signal, condition, error, escalation ...) `name` on behalf of `token`.
+
+    `correlation` is the message's correlation key (`""` for other kinds). `partition` is where messages of that key arrive.
+    `definition` is set (and `token` 0) when it starts instances.
+    """
+
+    subscription: int
+    token: int
+    element: str
+    kind: str
+    name: str
+    correlation: str = ""
+    partition: int = 0
+    interrupting: bool = True
+    definition: int = 0
+
+
+class SubscriptionClosed(Event):
+    subscription: int
+    token: int = 0
+
+
+class MessageReceived(Event):
+    """A message is kept until `expires_us` for those who come to wait for it."""
+
+    message: int
+    name: str
+    correlation: str = ""
+    variables: Json = None
+    message_id: str = ""
+    expires_us: int = 0
+
+
+class MessageAwaited(Event):
+    """At the partition of the correlation key: subscription `subscription` of instance `key` (owned by `home`) waits for `name`."""
+
+    subscription: int
+    name: str
+    correlation: str
+    home: int
+    process: str = ""
+    #: an interrupting catch takes one message only
+    once: bool = True
+
+
+class MessageUnawaited(Event):
+    subscription: int
+
+
+class MessageAssigned(Event):
+    """At the partition of the correlation key: message `message` goes to `subscription` of instance `key`; the instance confirms it."""
+
+    message: int
+    subscription: int
+    process: str = ""
+
+
+class MessageCorrelated(Event):
+    """At the instance: the message was taken by `token` at `element`."""
+
+    message: int
+    subscription: int
+    token: int
+    element: str
+    name: str = ""
+    variables: Json = None
+
+
+class MessageExpired(Event):
+    message: int
+
+
+class SignalReceived(Event):
+    """A signal `name` was caught by `token` at `element` (0: it was broadcast on this partition)."""
+
+    name: str
+    token: int = 0
+    element: str = ""
+    variables: Json = None
+
+
+class ConditionTriggered(Event):
+    """A conditional event became true; `armed` false: it must become false before it can fire again."""
+
+    subscription: int
+    token: int
+    element: str
+
+
+class IncidentRaised(Event):
+    """The model or its data is in the way of `token`; an operator repairs and resolves."""
+
+    incident: int
+    token: int
+    element: str
+    code: str
+    message: str
+    task: int = 0
+
+
+class IncidentResolved(Event):
+    incident: int
+    token: int
+    task: int = 0

@@ -1,0 +1,139 @@
+"""Wire names, numbers and versions of all events; upcasters; the old words as aliases.
+
+The number never changes and is never used again: `number << 8 | version` is the schema id that stands before each value
+on the log. Consumers know the newest shape only: an older one is brought up by `UPCASTERS`, one version at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flowledger.events import definition, flow, ledger, task, waiting, workflow
+from flowledger.events.base import Event
+
+Payload = dict[str, Any]
+
+#: event type -> (number, wire name, version)
+WIRE: dict[type[Event], tuple[int, str, int]] = {
+    ledger.PartitionClaimed: (1, "partition.claimed", 1),
+    ledger.Outbound: (2, "partition.outbound", 1),
+    ledger.OutboundConfirmed: (3, "partition.outbound_confirmed", 1),
+    ledger.Inbound: (4, "partition.inbound", 1),
+    ledger.Answered: (5, "partition.answered", 1),
+    ledger.DeadLettered: (6, "partition.dead_lettered", 1),
+    ledger.TriggerFired: (7, "trigger.fired", 1),
+    ledger.RecordStored: (8, "record.stored", 1),
+    definition.DefinitionCreated: (10, "definition.created", 1),
+    definition.DefinitionStatusChanged: (11, "definition.status_changed", 1),
+    definition.DefinitionUpdated: (12, "definition.updated", 1),
+    definition.DefinitionDeleted: (13, "definition.deleted", 1),
+    workflow.WorkflowCreated: (20, "workflow.created", 1),
+    workflow.WorkflowStarted: (21, "workflow.started", 1),
+    workflow.WorkflowCompleted: (22, "workflow.completed", 1),
+    workflow.WorkflowFailed: (23, "workflow.failed", 1),
+    workflow.WorkflowCancelled: (24, "workflow.cancelled", 1),
+    workflow.WorkflowTerminated: (25, "workflow.terminated", 1),
+    workflow.WorkflowPaused: (26, "workflow.paused", 1),
+    workflow.WorkflowUnpaused: (27, "workflow.unpaused", 1),
+    workflow.WorkflowSuspended: (28, "workflow.suspended", 1),
+    workflow.WorkflowResumed: (29, "workflow.resumed", 1),
+    workflow.WorkflowMigrated: (30, "workflow.migrated", 1),
+    workflow.WorkflowModified: (31, "workflow.modified", 1),
+    workflow.VariableSet: (32, "variable.set", 1),
+    flow.ElementActivated: (40, "element.activated", 1),
+    flow.FlowTaken: (41, "flow.taken", 1),
+    flow.GatewayReached: (42, "element.gateway_reached", 1),
+    flow.ElementCompleted: (43, "element.completed", 1),
+    flow.ElementTerminated: (44, "element.terminated", 1),
+    flow.TokenNoted: (45, "element.noted", 1),
+    flow.LoopStarted: (46, "loop.started", 1),
+    flow.LoopItemCompleted: (47, "loop.item_completed", 1),
+    flow.ErrorOccurred: (48, "error.occurred", 1),
+    flow.EscalationTriggered: (49, "escalation.triggered", 1),
+    flow.CompensationRecorded: (50, "compensation.recorded", 1),
+    flow.CompensationStarted: (51, "compensation.started", 1),
+    flow.CompensationCompleted: (52, "compensation.completed", 1),
+    flow.DataWritten: (53, "data.written", 1),
+    flow.DecisionEvaluated: (54, "decision.evaluated", 1),
+    task.TaskCreated: (60, "task.created", 1),
+    task.TaskLeased: (61, "task.leased", 1),
+    task.TaskLeaseExtended: (62, "task.lease_extended", 1),
+    task.TaskTimedOut: (63, "task.timed_out", 1),
+    task.TaskCompleted: (64, "task.completed", 1),
+    task.TaskFailed: (65, "task.failed", 1),
+    task.TaskRetried: (66, "task.retried", 1),
+    task.TaskCancelled: (67, "task.cancelled", 1),
+    task.TaskAssigned: (68, "task.assigned", 1),
+    task.TaskAccepted: (69, "task.accepted", 1),
+    task.TaskReleased: (70, "task.released", 1),
+    task.TaskStarted: (71, "task.started", 1),
+    task.TaskProgress: (72, "task.progress", 1),
+    task.TaskSuspended: (73, "task.suspended", 1),
+    task.TaskResumed: (74, "task.resumed", 1),
+    task.TaskDelegated: (75, "task.delegated", 1),
+    task.TaskRecalled: (76, "task.recalled", 1),
+    task.TaskTransferred: (77, "task.transferred", 1),
+    task.TaskEscalated: (78, "task.escalated", 1),
+    task.TaskCommented: (79, "task.commented", 1),
+    task.TaskUpdated: (80, "task.updated", 1),
+    task.TaskSkipped: (81, "task.skipped", 1),
+    task.SlaBreached: (82, "sla.breached", 1),
+    task.BreakerChanged: (83, "breaker.changed", 1),
+    waiting.TimerScheduled: (90, "timer.scheduled", 1),
+    waiting.TimerTriggered: (91, "timer.triggered", 1),
+    waiting.TimerCancelled: (92, "timer.cancelled", 1),
+    waiting.SubscriptionOpened: (93, "subscription.opened", 1),
+    waiting.SubscriptionClosed: (94, "subscription.closed", 1),
+    waiting.MessageReceived: (95, "message.received", 1),
+    waiting.MessageAwaited: (96, "message.awaited", 1),
+    waiting.MessageUnawaited: (97, "message.unawaited", 1),
+    waiting.MessageAssigned: (98, "message.assigned", 1),
+    waiting.MessageCorrelated: (99, "message.correlated", 1),
+    waiting.MessageExpired: (100, "message.expired", 1),
+    waiting.SignalReceived: (101, "signal.received", 1),
+    waiting.ConditionTriggered: (102, "condition.triggered", 1),
+    waiting.IncidentRaised: (103, "incident.raised", 1),
+    waiting.IncidentResolved: (104, "incident.resolved", 1),
+}
+
+NAMES: dict[type[Event], str] = {cls: name for cls, (_, name, _) in WIRE.items()}
+CURRENT: dict[str, tuple[type[Event], int]] = {name: (cls, version) for cls, (_, name, version) in WIRE.items()}
+SCHEMA_IDS: dict[type[Event], int] = {cls: number << 8 | version for cls, (number, _, version) in WIRE.items()}
+BY_NUMBER: dict[int, type[Event]] = {number: cls for cls, (number, _, _) in WIRE.items()}
+
+#: (name, old version) -> the step to the next version
+UPCASTERS: dict[tuple[str, int], Callable[[Payload], Payload]] = {}
+
+#: (name, old version) -> its fields (name, kind) in wire order, as `avro.fields_of` gives them for the current ones
+PAST_SHAPES: dict[tuple[str, int], tuple[tuple[str, str], ...]] = {}
+
+#: Words of the source documents (seeds 000 and 003) -> canonical names (requirements, section 2).
+ALIASES: dict[str, str] = {
+    "workflow_started": "workflow.started",
+    "workflow_completed": "workflow.completed",
+    "workflow_failed": "workflow.failed",
+    "workflow_cancelled": "workflow.cancelled",
+    "task_created": "task.created",
+    "task_assigned": "task.assigned",
+    "task_started": "task.started",
+    "task_progress_updated": "task.progress",
+    "task_suspended": "task.suspended",
+    "task_resumed": "task.resumed",
+    "task_completed": "task.completed",
+    "task_failed": "task.failed",
+    "task_cancelled": "task.cancelled",
+    "task_delegated": "task.delegated",
+    "task_escalated": "task.escalated",
+    "gateway_reached": "element.gateway_reached",
+    "timer_triggered": "timer.triggered",
+    "message_received": "message.received",
+    "signal_received": "signal.received",
+    "error_occurred": "error.occurred",
+    "escalation_triggered": "escalation.triggered",
+}
+
+
+def canonical(name: str) -> str:
+    """The catalogue's name for `name`, which may be an old word in any case."""
+    return ALIASES.get(name.lower(), name)

@@ -1,0 +1,111 @@
+"""Instances of a process: `workflow.*`, `variable.set`."""
+
+from __future__ import annotations
+
+from flowledger.events.base import Event, Json
+
+
+class WorkflowCreated(Event):
+    """An instance exists but waits for a place (instance limit): status `pending`. `WorkflowStarted` follows."""
+
+    process: str
+    definition: int
+    version: int = 0
+    business_key: str = ""
+    variables: Json = None
+    priority: int = 40
+    #: start request as given, so that the later start needs nothing else
+    request: Json = None
+
+
+class WorkflowStarted(Event):
+    """An instance runs.
+
+    `definition` is the definition's key, `process` its BPMN process id. `token` (0: none yet) stands at `element`.
+    `parent`/`parent_token` name the call activity that waits for it; `root` the top-most instance.
+    `message` (0: none) is the buffered message that started it.
+    """
+
+    process: str
+    definition: int
+    version: int = 0
+    business_key: str = ""
+    variables: Json = None
+    priority: int = 40
+    parent: int = 0
+    parent_token: int = 0
+    root: int = 0
+    token: int = 0
+    element: str = ""
+    message: int = 0
+    metadata: Json = None
+
+
+class WorkflowCompleted(Event):
+    """Nothing is left to do. `token` (0: none) is the last token, consumed by `element`."""
+
+    token: int = 0
+    element: str = ""
+
+
+class WorkflowFailed(Event):
+    """Ended by an error that nothing caught and that the model says ends the instance."""
+
+    code: str = ""
+    message: str = ""
+
+
+class WorkflowCancelled(Event):
+    """Withdrawn on request, gracefully; all tokens, tasks, timers and subscriptions are gone."""
+
+    reason: str = ""
+
+
+class WorkflowTerminated(Event):
+    """Ended at once, by force or by a terminate end event of the process."""
+
+    reason: str = ""
+    element: str = ""
+
+
+class WorkflowPaused(Event):
+    """No new work is handed out; work in hand, timers and messages go on being recorded."""
+
+    reason: str = ""
+
+
+class WorkflowUnpaused(Event):
+    reason: str = ""
+
+
+class WorkflowSuspended(Event):
+    """Everything stands still; what arrives is kept and applied at resume."""
+
+    reason: str = ""
+
+
+class WorkflowResumed(Event):
+    reason: str = ""
+
+
+class WorkflowMigrated(Event):
+    """Goes on under another version. `elements` maps old element ids to new ones."""
+
+    definition: int
+    process: str
+    version: int
+    elements: Json = None
+
+
+class WorkflowModified(Event):
+    """An operator's change of tokens follows in the same group."""
+
+    reason: str = ""
+    instructions: Json = None
+
+
+class VariableSet(Event):
+    """`variables` are now set in the scope of `scope` (a token key, or the instance key for the root scope)."""
+
+    scope: int
+    variables: Json

@@ -1,0 +1,70 @@
+"""The port by which APIs, gateways and workers talk to owners, in this process or elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Protocol
+
+from flowledger.events.base import Recorded, Rejected
+from flowledger.events.commands import Command
+
+
+class Caller:
+    """Who asks. `tenant`, `actor`, `correlation` and `trace` go to the envelope of each event that follows."""
+
+    __slots__ = ("actor", "correlation", "tenant", "trace")
+
+    def __init__(self, actor: str = "", tenant: str = "", correlation: str = "", trace: str = "") -> None:
+        self.actor, self.tenant, self.correlation, self.trace = actor, tenant, correlation, trace
+
+
+NOBODY = Caller()
+
+#: What a command is answered with: the answer's keys (see the command's docstring) plus `position` (`{partition: end offset}` text
+#: `"p-offset"` of the last event that it caused, `""` when none), or why not.
+Answer = dict[str, Any] | Rejected
+
+
+class Client(Protocol):
+    """Commands in, answers out. Answers come only after the events are on the log."""
+
+    partitions: int
+
+    async def call(
+        self, command: Command, caller: Caller = NOBODY, *, id: str = "", partition: int | None = None, timeout_s: float = 30.0
+    ) -> Answer:
+        """Route by key, correlation key, or evenly (starts), and wait for the answer.
+
+        Args:
+            id: idempotency key: a repeated one gets the first answer.
+            partition: only to override routing.
+        A time-out is `Rejected(DEADLINE_EXCEEDED)`: whether it happened is open; the same `id` may be sent again.
+        """
+
+    async def activate(
+        self, job_type: str, worker: str, max_jobs: int, timeout_ms: int, wait_ms: int = 0, fetch: Sequence[str] | None = None, caller: Caller = NOBODY
+    ) -> list[dict[str, Any]]:
+        """Lease jobs on any partition; waits up to `wait_ms` for the first. Jobs are dicts as in interfaces.md `/jobs/activate`, with int keys."""
+
+    def stream(
+        self, job_type: str, worker: str, timeout_ms: int, fetch: Sequence[str] | None = None, credit: int = 256, caller: Caller = NOBODY
+    ) -> "JobStream":
+        """Jobs pushed in batches as soon as they are leased."""
+
+    def events(self, positions: dict[int, int] | None = None) -> AsyncIterator[list[Recorded]]:
+        """Counted events of all partitions from `positions` (`{partition: next offset}`; None: from now on), then live; one partition per batch."""
+
+    def definition(self, key: int) -> dict[str, Any] | None:
+        """What a definition is (fields of `DefinitionCreated` plus `key` and `status`), from the fold. None: not known here."""
+
+    def health(self) -> dict[str, Any]:
+        """`{"ready": bool, "reasons": [...], "partitions": {p: {"epoch": .., "position": ..}}}`."""
+
+
+class JobStream(Protocol):
+    def __aiter__(self) -> AsyncIterator[list[dict[str, Any]]]: ...
+
+    def credit(self, more: int) -> None:
+        """The consumer can take `more` jobs."""
+
+    async def close(self) -> None: ...
