@@ -1,0 +1,307 @@
+"""The state of one partition: what the fold of its events is. Values only; who changes them is `kernel/fold.py`.
+
+Written as JSON arrays for checkpoints (`encode_state`), so that exact decimals survive and any reader can look at it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from flowledger.events.commands import PARTITION_BITS
+
+# Where a token is in the life of its element.
+ARRIVED = 0  #: it came here, and its element has not looked at it (or looked and waits for others: a join)
+WAITING = 1  #: its element waits: for a task, a timer, a message, a child
+READY = 2  #: what it waited for has come; its element is to look again
+
+
+class State(msgspec.Struct, array_like=True, gc=False, kw_only=True):
+    """Base of what stands in a checkpoint. Fields are only ever appended, with defaults."""
+
+
+class Token(State):
+    """A token at an element. `data` is what its element remembers; `vars` its local variables; `kids` the tokens in its scope."""
+
+    key: int
+    scope: int
+    element: str
+    flow: str = ""
+    phase: int = ARRIVED
+    index: int = 0
+    vars: dict[str, Any] | None = None
+    data: dict[str, Any] | None = None
+    kids: list[int] | set[int] | None = None
+    #: keys of tasks, timers, subscriptions and incidents that it holds
+    holds: list[int] | None = None
+    incident: int = 0
+    handler_of: int = 0
+    #: results of the runs of a multi-instance body, by run from 1
+    results: dict[int, Any] | None = None
+    done: int = 0
+
+
+class Task(State):
+    """Work. `status` is a task status of the vocabulary; `fence` counts the leases; `row_version` each change."""
+
+    key: int
+    instance: int
+    token: int
+    element: str
+    type: str
+    job_type: str
+    retries: int
+    status: str = "created"
+    priority: int = 40
+    headers: dict[str, Any] | None = None
+    details: dict[str, Any] | None = None
+    worker: str = ""
+    deadline_us: int = 0
+    fence: int = 0
+    retry_at_us: int = 0
+    attempt: int = 0
+    row_version: int = 0
+    listener: str = ""
+    created_us: int = 0
+    incident: int = 0
+    tenant: str = ""
+    trace: str = ""
+    #: variables of a task without workflow
+    vars: dict[str, Any] | None = None
+
+
+class Timer(State):
+    key: int
+    instance: int
+    token: int
+    element: str
+    due_us: int
+    repeat: str = ""
+    left: int = 0
+    definition: int = 0
+
+
+class Subscription(State):
+    """`kind` message, signal, condition; see `SubscriptionOpened`."""
+
+    key: int
+    instance: int
+    token: int
+    element: str
+    kind: str
+    name: str
+    correlation: str = ""
+    partition: int = 0
+    interrupting: bool = True
+    definition: int = 0
+    #: a conditional event fires when it becomes true, not while it is
+    armed: bool = True
+
+
+class Incident(State):
+    key: int
+    instance: int
+    token: int
+    element: str
+    code: str
+    message: str
+    task: int = 0
+    created_us: int = 0
+
+
+class Compensable(State):
+    """A completed activity that can be compensated, with the variables of that moment."""
+
+    token: int
+    scope: int
+    element: str
+    handler: str
+    vars: dict[str, Any] | None = None
+
+
+class Instance(State):
+    """A run of a process. `vars` is the root scope; `kids` the tokens in it."""
+
+    key: int
+    process: str
+    definition: int
+    version: int
+    business_key: str = ""
+    status: str = "running"
+    paused: bool = False
+    priority: int = 40
+    parent: int = 0
+    parent_token: int = 0
+    root: int = 0
+    tenant: str = ""
+    correlation: str = ""
+    trace: str = ""
+    started_us: int = 0
+    vars: dict[str, Any] = {}
+    tokens: dict[int, Token] = {}
+    kids: list[int] | set[int] | None = None
+    compensable: list[Compensable] | None = None
+    stores: dict[str, Any] | None = None
+    metadata: dict[str, Any] | None = None
+    #: for a pending one: the start request
+    request: dict[str, Any] | None = None
+    #: keys of timers and subscriptions of event sub-processes in the root scope
+    holds: list[int] | None = None
+    #: keys of incidents that are open
+    incidents: list[int] | None = None
+
+
+class Definition(State):
+    key: int
+    id: str
+    kind: str
+    version: int
+    hash: str
+    name: str = ""
+    version_tag: str = ""
+    resource: str = ""
+    format: str = "bpmn"
+    deployment: int = 0
+    status: str = "published"
+    metadata: dict[str, Any] | None = None
+    deleted: bool = False
+    tenant: str = ""
+
+
+class Message(State):
+    """A buffered message. `taken_by` are process ids that have taken it (a process takes a message once)."""
+
+    key: int
+    name: str
+    correlation: str
+    vars: dict[str, Any] | None
+    message_id: str
+    expires_us: int
+    taken_by: list[str] | None = None
+    tenant: str = ""
+
+
+class Awaited(State):
+    """At the correlation key's partition: an instance's subscription. `message` is under way to it (0: none)."""
+
+    subscription: int
+    instance: int
+    name: str
+    correlation: str
+    home: int
+    process: str = ""
+    once: bool = True
+    message: int = 0
+    tenant: str = ""
+
+
+class Meta(State):
+    """What the partition remembers beside its instances and registries."""
+
+    partition: int = 0
+    partitions: int = 1
+    epoch: int = 0
+    owner: str = ""
+    counter: int = 0
+    now_us: int = 0
+    #: next seq to each partition, and the highest confirmed one
+    sent: dict[int, int] = {}
+    confirmed: dict[int, int] = {}
+    #: highest seq taken of each partition
+    taken: dict[int, int] = {}
+
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def _exact(text: str) -> Any:
+    from decimal import Decimal
+
+    return Decimal(text)
+
+
+def encode_state(value: State) -> bytes:
+    return _encode(value)
+
+
+_DECODERS: dict[type, Any] = {}
+
+
+def decode_state(data: bytes, cls: type) -> Any:
+    decoder = _DECODERS.get(cls)
+    if decoder is None:
+        decoder = _DECODERS[cls] = msgspec.json.Decoder(cls, float_hook=_exact)
+    return decoder.decode(data)
+
+
+class InstanceImage(State):
+    """One record of the `state` topic: an instance with all that it holds."""
+
+    instance: Instance
+    tasks: list[Task] = []
+    timers: list[Timer] = []
+    subscriptions: list[Subscription] = []
+    incidents: list[Incident] = []
+
+
+ANSWERS_MAX = 10_000
+
+
+class Partition:
+    """All that the owner of a partition knows, by fold alone, with the indexes that make decisions quick.
+
+    Indexes (`by_...`, `ready`, `process_versions`) are made from the values and are no part of a checkpoint.
+    """
+
+    __slots__ = (
+        "answers", "awaited", "by_awaited", "by_correlation", "by_message", "by_message_id", "by_signal", "by_start", "changed", "definitions",
+        "due", "incidents", "instances", "job_listener", "leases", "messages", "meta", "open", "outbox", "pending", "process_versions", "ready",
+        "records", "retrying", "store", "subscriptions", "tasks", "timers", "unsettled",
+    )  # fmt: skip
+
+    def __init__(self, partition: int = 0, partitions: int = 1) -> None:
+        self.meta = Meta(partition=partition, partitions=partitions, sent={}, confirmed={}, taken={})
+        self.instances: dict[int, Instance] = {}
+        self.tasks: dict[int, Task] = {}
+        self.timers: dict[int, Timer] = {}
+        self.subscriptions: dict[int, Subscription] = {}
+        self.incidents: dict[int, Incident] = {}
+        self.definitions: dict[int, Definition] = {}
+        self.messages: dict[int, Message] = {}
+        self.awaited: dict[int, Awaited] = {}
+        self.records: dict[tuple[str, str], Any] = {}
+        #: caller's id -> answer, oldest first
+        self.answers: dict[str, Any] = {}
+        #: (to, seq) -> encoded command that is not confirmed yet
+        self.outbox: dict[tuple[int, int], bytes] = {}
+        #: instances that wait for a place, in order
+        self.pending: dict[int, None] = {}
+        #: what changed since the last checkpoint: (table, key)
+        self.changed: set[tuple[str, Any]] = set()
+        # --- indexes
+        #: job type -> priority -> task keys in order (a dict as an ordered set)
+        self.ready: dict[str, dict[int, dict[int, None]]] = {}
+        #: job types that got a ready task since the shell last looked
+        self.job_listener: set[str] = set()
+        #: heap of (due_us, timer key); entries of cancelled timers are passed over
+        self.due: list[tuple[int, int]] = []
+        #: heap of (deadline_us, task key, fence)
+        self.leases: list[tuple[int, int, int]] = []
+        #: heap of (retry_at_us, task key)
+        self.retrying: list[tuple[int, int]] = []
+        self.by_message: dict[tuple[str, str, str], dict[int, None]] = {}
+        self.by_awaited: dict[tuple[str, str, str], dict[int, None]] = {}
+        self.by_message_id: set[tuple[str, str, str, str]] = set()
+        self.by_signal: dict[tuple[str, str], dict[int, None]] = {}
+        self.by_start: dict[tuple[str, str, str], dict[int, None]] = {}
+        #: (tenant, process id + kind) -> {version: key}
+        self.process_versions: dict[tuple[str, str, str], dict[int, int]] = {}
+        #: running instances
+        self.open = 0
+        #: instances with tokens that are to be looked at (the step limit stopped them)
+        self.unsettled: dict[int, None] = {}
+
+    def next_key(self) -> int:
+        """The key after the last one. A key exists once an event carries it; the fold moves the counter."""
+        return (self.meta.partition << PARTITION_BITS) | (self.meta.counter + 1)
