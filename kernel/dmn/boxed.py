@@ -1,0 +1,373 @@
+"""Boxed expressions (DMN 1.5, 10.2) compiled to closures `(scope, run) -> value`.
+
+An expression that can't be compiled becomes null with a warning, and spoils nothing but what uses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from flowledger.kernel.dmn import bridge
+from flowledger.kernel.dmn import model as m
+from flowledger.kernel.dmn.index import simple_value
+from flowledger.kernel.dmn.run import CALLS_MAX, Run
+from flowledger.kernel.dmn.table import Code, CompiledTable, InputClause, OutputClause, Test
+from flowledger.kernel.dmn.types import BAD, Type
+
+Names = frozenset[str]
+
+
+class Place(Protocol):
+    """What an expression needs to know of the model it stands in."""
+
+    #: Language of expressions that name none.
+    language: str | None
+    #: Names of components anywhere in the model, for paths such as `Loan.monthly payment`.
+    members: Names
+
+    def type_of(self, ref: str | None) -> Type | None:
+        """The type of that name, None for Any or an unknown name."""
+
+    def named_types(self) -> Any:
+        """The types for `instance of` and parameters inside FEEL texts."""
+
+
+class Broken(Exception):
+    """An expression that can't be compiled: message, element id, line, position in its text."""
+
+    def __init__(self, message: str, node: m.Node, position: int = -1, code: str = "BAD_EXPRESSION") -> None:
+        super().__init__(message)
+        self.node, self.position, self.code = node, position, code
+
+
+def is_feel(language: str | None) -> bool:
+    return not language or "feel" in language.lower()
+
+
+class Compiler:
+    """Compiles expressions of one place. With `strict` a broken expression raises Broken, else it is null with a warning."""
+
+    def __init__(self, place: Place, strict: bool = False) -> None:
+        self.place, self.strict = place, strict
+
+    def compile(self, e: m.Expression | None, names: Names) -> Code:
+        if e is None:
+            return lambda scope, run: None
+        try:
+            return _COMPILERS[type(e)](self, e, names)
+        except Broken as broken:
+            if self.strict:
+                raise
+            return self._null(broken)
+
+    def _null(self, broken: Broken) -> Code:
+        message, element, code, position = str(broken), broken.node.id, broken.code, broken.position
+
+        def null(scope: dict, run: Run) -> None:
+            run.warn(message, element, code, position)
+        return null
+
+    def _typed(self, code: Code, ref: str | None, what: str, element: str | None) -> Code:
+        """`code` with its value converted to a type; a value that doesn't conform is null (10.3.2.9.4)."""
+        type_ = self.place.type_of(ref)
+        if type_ is None:
+            return code
+
+        def typed(scope: dict, run: Run) -> Any:
+            value = code(scope, run)
+            out = type_.coerce(value)
+            if out is BAD:
+                run.warn(f"{what}: the value is not a {type_.name}", element, "TYPE_MISMATCH")
+                return None
+            return out
+        return typed
+
+    # Literal expressions and unary tests
+
+    def literal(self, e: m.Literal, names: Names) -> Code:
+        text = e.text
+        if not text:
+            return lambda scope, run: None
+        constant, value = self.constant(e)
+        if constant:
+            return lambda scope, run: value
+        self._language(e)
+        if text in names:
+            return lambda scope, run: scope.get(text)
+        try:
+            code = bridge.expression(text, names, self.place.members, self.place.named_types(), e.id)
+        except bridge.SyntaxError_ as error:
+            raise Broken(f"{text!r}: {error}", e, bridge.position(error)) from error
+        return self._typed(code, e.type_ref, "expression", e.id)
+
+    def constant(self, e: m.Literal) -> tuple[bool, Any]:
+        if not is_feel(e.language or self.place.language) or e.type_ref is not None:
+            return False, None
+        return simple_value(e.text) if e.text else (True, None)
+
+    def _language(self, node: m.Literal | m.Text) -> None:
+        language = node.language or self.place.language
+        if not is_feel(language):
+            raise Broken(f"expression language {language} is not FEEL", node, code="LANGUAGE_UNKNOWN")
+
+    def test(self, node: m.Text, names: Names) -> Test:
+        """A unary test; a broken one never holds."""
+        try:
+            self._language(node)
+            try:
+                return bridge.test(node.text, names, self.place.members, self.place.named_types(), node.id)
+            except bridge.SyntaxError_ as error:
+                raise Broken(f"{node.text!r}: {error}", node, bridge.position(error)) from error
+        except Broken as broken:
+            if self.strict:
+                raise
+            null = self._null(broken)
+
+            def never(value: Any, scope: dict, run: Run) -> bool:
+                null(scope, run)
+                return False
+            return never
+
+    # Other boxed expressions
+
+    def context(self, e: m.Context, names: Names) -> Code:
+        steps: list[tuple[str, Code, str | None]] = []
+        result: Code | None = None
+        for entry in e.entries:
+            v = entry.variable
+            if v is None or not v.name:
+                result = self.compile(entry.value, names)
+                continue
+            # A boxed function may call itself, so it sees its own name; no other entry does.
+            own = names | {v.name} if isinstance(entry.value, m.Function) else names
+            steps.append((v.name, self._typed(self.compile(entry.value, own), v.type_ref, f"entry {v.name}", entry.id or v.id), entry.id or v.id))
+            names = names | {v.name}
+
+        def context(scope: dict, run: Run) -> Any:
+            inner, out = dict(scope), {}
+            entries = run.open[-1].entries if run.open else []
+            for name, code, element in steps:
+                inner[name] = out[name] = value = code(inner, run)
+                entries.append((element, name, value))
+            return out if result is None else result(inner, run)
+        return context
+
+    def invocation(self, e: m.Invocation, names: Names) -> Code:
+        function = self.compile(e.function, names)
+        bindings = [(b.parameter.name, self._typed(self.compile(b.value, names), b.parameter.type_ref, f"argument {b.parameter.name}", b.id))
+                    for b in e.bindings]
+        element = e.id
+        text = e.function.text if isinstance(e.function, m.Literal) else "the expression"
+
+        def invocation(scope: dict, run: Run) -> Any:
+            target = function(scope, run)
+            if not bridge.is_function(target):
+                run.warn(f"{text} is not a function", element, "NOT_A_FUNCTION")
+                return None
+            return bridge.invoke(target, {name: code(scope, run) for name, code in bindings}, run, element)
+        return invocation
+
+    def function(self, e: m.Function, names: Names) -> Code:
+        parameters = [(p.name, self.place.type_of(p.type_ref)) for p in e.parameters]
+        own = frozenset(p.name for p in e.parameters)
+        if e.kind.upper() != "FEEL":
+            message, element = f"external functions ({e.kind}) are refused", e.id
+
+            def refused(scope: dict, run: Run) -> Any:
+                def call(*arguments: Any) -> None:
+                    run.warn(message, element, "EXTERNAL_FUNCTION")
+                return bridge.function("", parameters, call)
+            return refused
+        body = self.compile(e.body, names | own)
+        keys = [p.name for p in e.parameters]
+        element = e.id
+
+        def function(scope: dict, run: Run) -> Any:
+            def call(*arguments: Any) -> Any:
+                return limited(run, element, body, {**scope, **dict(zip(keys, arguments, strict=True))})
+            return bridge.function("", parameters, call)
+        return function
+
+    def list(self, e: m.ListOf, names: Names) -> Code:
+        items = [self.compile(i, names) for i in e.items]
+        return lambda scope, run: [code(scope, run) for code in items]
+
+    def relation(self, e: m.Relation, names: Names) -> Code:
+        rows = [[(c.name, self._typed(self.compile(cell, names), c.type_ref, f"column {c.name}", c.id))
+                 for c, cell in zip(e.columns, row, strict=False)] for row in e.rows]
+        return lambda scope, run: [{name: code(scope, run) for name, code in row} for row in rows]
+
+    def conditional(self, e: m.Conditional, names: Names) -> Code:
+        test, then, otherwise = self.compile(e.test, names), self.compile(e.then, names), self.compile(e.otherwise, names)
+        return lambda scope, run: then(scope, run) if test(scope, run) is True else otherwise(scope, run)
+
+    def iterator(self, e: m.Iterator, names: Names) -> Code:
+        over = self._typed(self.compile(e.over, names), e.over_type_ref, "in", e.id)
+        body = self.compile(e.body, names | {e.variable, "partial"} if e.kind == "for" else names | {e.variable})
+        # `partial` is the list of the results so far; a copy each time, so only for bodies that name it.
+        uses_partial = e.kind == "for" and b"partial" in msgspec.json.encode(e.body)
+        return _ITERATORS[e.kind](e.variable, over, body, uses_partial)
+
+    def filter(self, e: m.Filter, names: Names) -> Code:
+        over = self.compile(e.over, names)
+        match = self.compile(e.match, names | {"item"} | self.place.members)
+        element = e.id
+
+        def filter_(scope: dict, run: Run) -> Any:
+            items = as_items(over(scope, run))
+            if items is None:
+                return None
+            out = []
+            for item in items:
+                inner = {**scope, **item, "item": item} if isinstance(item, dict) else {**scope, "item": item}
+                holds = match(inner, run)
+                if holds is True:
+                    out.append(item)
+                elif holds is not False and holds is not None:
+                    run.warn("match gave no boolean", element, "NOT_BOOLEAN")
+                    return None
+            return out
+        return filter_
+
+    def table(self, e: m.Table, names: Names) -> Code:
+        inputs = []
+        for clause in e.inputs:
+            expression = clause.expression
+            label = clause.label or (expression.text if expression is not None else "")
+            type_ = self.place.type_of(expression.type_ref) if expression is not None else None
+            plain = m.Literal(text=expression.text, language=expression.language, id=expression.id or clause.id, line=expression.line) \
+                if expression is not None else None
+            inputs.append(InputClause(label, self.compile(plain, names), nulled(type_), self.test(clause.values, names) if clause.values else None,
+                                      clause.id))
+        own = self.place.type_of(e.type_ref)
+        outputs = []
+        for number, clause in enumerate(e.outputs):
+            name = clause.name or (e.label or "" if len(e.outputs) == 1 else clause.label or f"output {number + 1}")
+            type_ = self.place.type_of(clause.type_ref)
+            component = own.component(clause.name) if own is not None and clause.name else own if len(e.outputs) == 1 else None
+            default = self.compile(clause.default, names) if clause.default is not None else None
+            outputs.append(OutputClause(name, nulled(type_), self._ranks(clause, type_ or component, names), default, clause.id))
+
+        def cell(node: m.Text) -> Test:
+            return self.test(node, names)
+
+        def output(node: m.Literal) -> tuple[bool, Any]:
+            plain = m.Literal(text=node.text, language=node.language, id=node.id, line=node.line)
+            constant, value = self.constant(plain)
+            return (True, value) if constant else (False, self.compile(plain, names))
+
+        table = CompiledTable(e, inputs, outputs, cell, output)
+        if self.strict:
+            for number, rule in enumerate(e.rules):
+                for column in range(min(len(inputs), len(rule.inputs))):
+                    table.cell(number, column)
+                for entry in rule.outputs:
+                    output(entry)
+        return table
+
+    def _ranks(self, clause: m.Output, type_: Type | None, names: Names) -> list[Test] | None:
+        """Output values in order of priority: those of the clause, else the allowed values of its type (8.2.10)."""
+        values = clause.values
+        if values is not None:
+            return [self.test(m.Text(text=t, language=values.language, id=values.id, line=values.line), names) for t in split(values.text)]
+        return type_.ranks() if type_ is not None else None
+
+
+def limited(run: Run, element: str | None, body: Code, scope: dict) -> Any:
+    """Call a body one level deeper; too deep is null."""
+    if run.depth >= CALLS_MAX:
+        run.warn(f"calls nested deeper than {CALLS_MAX}", element, "CALLS_TOO_DEEP")
+        return None
+    run.depth += 1
+    try:
+        return body(scope, run)
+    finally:
+        run.depth -= 1
+
+
+def nulled(type_: Type | None) -> Callable[[Any], Any] | None:
+    if type_ is None:
+        return None
+
+    def coerce(value: Any) -> Any:
+        out = type_.coerce(value)
+        return None if out is BAD else out
+    return coerce
+
+
+def split(text: str) -> list[str]:
+    """The parts of a list of unary tests: cut at commas outside of strings and brackets."""
+    parts, depth, start, quoted, i = [], 0, 0, False, 0
+    while i < len(text):
+        c = text[i]
+        if quoted:
+            if c == "\\":
+                i += 1
+            elif c == '"':
+                quoted = False
+        elif c == '"':
+            quoted = True
+        elif c in "([{":
+            depth += 1
+        elif c in ")]}":
+            depth -= 1
+        elif c == "," and depth <= 0:
+            parts.append(text[start:i].strip())
+            start = i + 1
+        i += 1
+    parts.append(text[start:].strip())
+    return [p for p in parts if p]
+
+
+def as_items(value: Any) -> list[Any] | None:
+    """The items to go through: a list's, those of a range of whole numbers or dates, or the single value itself; None for null."""
+    if isinstance(value, list):
+        return value
+    if value is None:
+        return None
+    items = bridge.range_items(value)
+    return [value] if items is None else items
+
+
+def _for(variable: str, over: Code, body: Code, uses_partial: bool) -> Code:
+    def iterate(scope: dict, run: Run) -> Any:
+        items = as_items(over(scope, run))
+        if items is None:
+            return None
+        out: list[Any] = []
+        for item in items:
+            inner = {**scope, variable: item}
+            if uses_partial:
+                inner["partial"] = list(out)
+            out.append(body(inner, run))
+        return out
+    return iterate
+
+
+def _quantified(decisive: bool) -> Callable[[str, Code, Code, bool], Code]:
+    """some (a true decides) and every (a false decides), three-valued; a result that is neither boolean nor null makes it null."""
+    def make(variable: str, over: Code, body: Code, _uses_partial: bool) -> Code:
+        def quantify(scope: dict, run: Run) -> Any:
+            items = as_items(over(scope, run))
+            if items is None:
+                return None
+            results = [body({**scope, variable: item}, run) for item in items]
+            if any(r is not None and not isinstance(r, bool) for r in results):
+                run.warn("satisfies gave no boolean", None, "NOT_BOOLEAN")
+                return None
+            if decisive in results:
+                return decisive
+            return None if None in results else not decisive
+        return quantify
+    return make
+
+
+_ITERATORS: dict[str, Callable[[str, Code, Code, bool], Code]] = {"for": _for, "some": _quantified(True), "every": _quantified(False)}
+_COMPILERS: dict[type[m.Expression], Callable[[Compiler, Any, Names], Code]] = {
+    m.Literal: Compiler.literal, m.Context: Compiler.context, m.Invocation: Compiler.invocation, m.Function: Compiler.function,
+    m.ListOf: Compiler.list, m.Relation: Compiler.relation, m.Conditional: Compiler.conditional, m.Iterator: Compiler.iterator,
+    m.Filter: Compiler.filter, m.Table: Compiler.table,
+}

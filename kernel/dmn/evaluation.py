@@ -1,0 +1,112 @@
+"""The ways in: `read` a model once, `DecisionModel.evaluate` it often, `evaluate` for both at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from flowledger.kernel.dmn import model as m
+from flowledger.kernel.dmn import reader
+from flowledger.kernel.dmn.errors import DmnError
+from flowledger.kernel.dmn.graph import KINDS, DecisionNode, FunctionNode, Graph
+from flowledger.kernel.dmn.run import Record, Run
+from flowledger.kernel.dmn.trace import trace_of
+from flowledger.kernel.dmn.unit import Unit
+
+
+class Evaluation:
+    """What an evaluation gave. `trace` is made when it is asked for, so that those who don't want it don't pay for it."""
+
+    __slots__ = ("value", "warnings", "_records", "_trace")
+
+    def __init__(self, value: Any, warnings: list[Any], records: list[Record]) -> None:
+        self.value = value
+        #: Why something became null, in the order in which it happened.
+        self.warnings = warnings
+        self._records = records
+        self._trace: list[dict[str, Any]] | None = None
+
+    @property
+    def trace(self) -> list[dict[str, Any]]:
+        """The decisions, models and services in the order in which they were finished, as plain values that JSON can hold."""
+        if self._trace is None:
+            self._trace = trace_of(self._records)
+        return self._trace
+
+
+class DecisionModel:
+    """A model with its imports, ready to be evaluated. It holds no state of evaluations and can be shared."""
+
+    def __init__(self, definitions: m.Definitions, imported: Iterable[m.Definitions] = ()) -> None:
+        units: dict[str, Unit] = {}
+        self.definitions = definitions
+        self.root = Unit(definitions, units)
+        units[definitions.namespace] = self.root
+        for other in imported:
+            if other.namespace not in units:
+                units[other.namespace] = Unit(other, units)
+        for unit in units.values():
+            unit.link()
+        self.units = units
+        self.graph = Graph(self.root, units)
+
+    @property
+    def decisions(self) -> list[m.Decision]:
+        return self.definitions.decisions
+
+    def evaluate(self, name_or_id: str, inputs: Mapping[Any, Any] | None = None, kind: str = "decision", facts: Any = None) -> Evaluation:
+        """Evaluate one decision, service or business knowledge model, named by name or id.
+
+        `inputs` are by name; an input of an imported model by `(namespace, name)`, or by name when the own model has no such name.
+        A value given for a decision takes its place (not for the one that is asked for). Values may be plain JSON values: where a type
+        asks for a date, time or duration, an ISO text is read as one.
+        `facts` is what FEEL may know of the outside, for `now()` and `today()`.
+
+        Raises:
+            DmnError: no element of that name.
+        """
+        inputs = inputs or {}
+        element = self.root.element(name_or_id, KINDS.get(kind, m.Decision))
+        if element is None:
+            # Asked as a decision, but it is a service or knowledge model: the name says enough.
+            element = next((e for k in KINDS.values() if (e := self.root.element(name_or_id, k)) is not None), None)
+        if element is None:
+            raise DmnError(f"the model {self.definitions.name} has no {kind} {name_or_id}")
+        node = self.graph.node(self.root, element)
+        run = Run(inputs, facts)
+        run.target = node
+        try:
+            if isinstance(node, DecisionNode):
+                value = node.evaluate(run)
+            else:
+                assert isinstance(node, FunctionNode)
+                value = node.direct(run)
+        except RecursionError:
+            run.warn("nested too deep", element.id, "TOO_DEEP")
+            value = None
+        return Evaluation(value, run.warnings, run.records)
+
+
+def read(xml: bytes | str, models: Iterable[bytes | str] = ()) -> DecisionModel:
+    """Read a model and those that it imports. Expressions are compiled when they are first evaluated, then kept.
+
+    Raises:
+        DmnError: one of the texts can't be read.
+    """
+    return DecisionModel(reader.parse(xml), [reader.parse(other) for other in models])
+
+
+@lru_cache(maxsize=32)
+def _read_cached(xml: bytes | str, models: tuple[bytes | str, ...]) -> DecisionModel:
+    return read(xml, models)
+
+
+def evaluate(xml: bytes | str, name: str, inputs: Mapping[Any, Any] | None = None, kind: str = "decision",
+             models: Iterable[bytes | str] = ()) -> Any:
+    """The value of a decision, service or bkm (`kind`), named by name or id; an error in FEEL is null. The last models read are kept.
+
+    Raises:
+        DmnError: the model can't be read, or has no such element.
+    """
+    return _read_cached(xml, tuple(models)).evaluate(name, inputs, kind).value

@@ -1,0 +1,210 @@
+"""One model file with its names resolved: elements by id and name, types by name, imports.
+
+Source: DMN 1.5, 6.3 (requirements), 7.3.2 (item definitions), 7.3.6 (imports; an import without a name brings its names in directly).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flowledger.kernel.dmn import bridge, boxed
+from flowledger.kernel.dmn import model as m
+from flowledger.kernel.dmn.types import Constrained, ContextType, FunctionType, Lazy, ListType, Primitive, Shape, Tests, Type
+
+_NUMBER = Primitive("number", bridge.is_number)
+_DATE_TIME = Primitive("date and time", bridge.is_date_time, bridge.read_date_time)
+_DAYS = Primitive("days and time duration", bridge.is_days_duration, bridge.read_duration)
+_MONTHS = Primitive("years and months duration", bridge.is_months_duration, bridge.read_duration)
+#: Names of built-in types; below the standard's own, the ones of the older versions and of widely used tools.
+BUILT_IN: dict[str, Type | None] = {
+    "Any": None, "any": None,
+    "number": _NUMBER, "string": Primitive("string", bridge.is_string), "boolean": Primitive("boolean", bridge.is_boolean),
+    "date": Primitive("date", bridge.is_date, bridge.read_date), "time": Primitive("time", bridge.is_time, bridge.read_time),
+    "date and time": _DATE_TIME, "days and time duration": _DAYS, "years and months duration": _MONTHS,
+    "list": Shape("list", lambda v: isinstance(v, list), takes_single=False), "context": Shape("context", lambda v: isinstance(v, dict)),
+    "function": Shape("function", bridge.is_function), "range": Shape("range", bridge.is_range),
+    "dateTime": _DATE_TIME, "dayTimeDuration": _DAYS, "yearMonthDuration": _MONTHS, "duration": None,
+    "integer": _NUMBER, "long": _NUMBER, "double": _NUMBER, "decimal": _NUMBER, "float": _NUMBER, "int": _NUMBER,
+}
+
+IMPORTS_DEPTH_MAX = 32
+
+
+class Unit:
+    """A model file within a set of models. `problems` collects names that can't be found: (code, message, node)."""
+
+    def __init__(self, definitions: m.Definitions, units: Mapping[str, Unit]) -> None:
+        self.definitions, self.units = definitions, units
+        self.namespace = definitions.namespace
+        self.language = definitions.expression_language
+        self.by_id: dict[str, m.Element] = {}
+        self.by_name: dict[str, list[m.Element]] = {}
+        for element in definitions.elements():
+            if element.id:
+                self.by_id.setdefault(element.id, element)
+            self.by_name.setdefault(element.name, []).append(element)
+        self._definitions = {t.name: t for t in definitions.types}
+        self._types: dict[str, Type | None] = {}
+        self.members = frozenset(_member_names(definitions))
+        self.compiler = boxed.Compiler(self)
+        self.prefixes: dict[str, str] = {i.namespace: i.name for i in definitions.imports}
+
+    def link(self) -> None:
+        """Take the member names of imported models over; called when all units are there."""
+        seen, todo = {self.namespace}, [i.namespace for i in self.definitions.imports]
+        names = set(self.members)
+        while todo:
+            unit = self.units.get(todo.pop())
+            if unit is None or unit.namespace in seen:
+                continue
+            seen.add(unit.namespace)
+            names |= unit.members | unit.by_name.keys() | {e.variable.name for e in unit.definitions.elements()}
+            todo.extend(i.namespace for i in unit.definitions.imports)
+        self.members = frozenset(names)
+
+    # References
+
+    def find(self, ref: m.Ref) -> tuple[Unit, m.Element] | None:
+        """The element that a reference names, with the unit it stands in."""
+        unit = self if ref.namespace is None or ref.namespace == self.namespace else self.units.get(ref.namespace)
+        if unit is None:
+            return None
+        element = unit.by_id.get(ref.target)
+        return (unit, element) if element is not None else None
+
+    def prefix(self, unit: Unit) -> str:
+        """The name under which the things of another unit are seen here; empty for one's own and for a nameless import."""
+        return "" if unit is self else self.prefixes.get(unit.namespace, "")
+
+    def element(self, name: str, kind: type[m.Element]) -> m.Element | None:
+        """By name, then by id."""
+        for element in self.by_name.get(" ".join(name.split()), ()):
+            if isinstance(element, kind):
+                return element
+        element = self.by_id.get(name)
+        return element if isinstance(element, kind) else None
+
+    # Types
+
+    def has_type(self, ref: str) -> bool:
+        return ref in BUILT_IN or self._owner(ref) is not None or bridge.type_of_text(ref, self.named_types()) is not None
+
+    def _owner(self, ref: str) -> tuple[Unit, m.ItemDefinition] | None:
+        if ref in self._definitions:
+            return self, self._definitions[ref]
+        for imported in self.definitions.imports:
+            unit = self.units.get(imported.namespace)
+            if unit is None:
+                continue
+            if imported.name and ref.startswith(imported.name + "."):
+                found = unit._definitions.get(ref[len(imported.name) + 1:])
+            else:
+                found = unit._definitions.get(ref) if not imported.name else None
+            if found is not None:
+                return unit, found
+        return None
+
+    def type_of(self, ref: str | None) -> Type | None:
+        """The type of a name; None for Any, and for a name that nobody knows (a finding tells of it)."""
+        if not ref:
+            return None
+        if ref in self._types:
+            return self._types[ref]
+        self._types[ref] = None  # a definition that refers to itself and to nothing else is Any
+        owner = self._owner(ref)
+        if owner is None:
+            found = BUILT_IN.get(ref)
+            if found is None and ref not in BUILT_IN:
+                found = bridge.type_of_text(ref, self.named_types())
+        else:
+            unit, definition = owner
+            found = unit.build(definition) if unit is self else unit.type_of(definition.name)
+        self._types[ref] = found
+        return found
+
+    def build(self, d: m.ItemDefinition, path: str = "") -> Type | None:
+        name = path + d.name
+        base: Type | None
+        if d.components:
+            base = ContextType(name, {c.name: self.build(c, name + ".") or Type() for c in d.components})
+        elif d.function is not None:
+            base = FunctionType(name, [(p.name, self._reference(p.type_ref)) for p in d.function.parameters], self._reference(d.function.output))
+        else:
+            base = self._reference(d.type_ref)
+        allowed, whole = self.tests(d.allowed_values), self.tests(d.type_constraint)
+        if allowed is not None:
+            base = Constrained(name, base or Type(), allowed)
+        if d.is_collection:
+            base = ListType(name, base or Type())
+        if whole is not None:
+            base = Constrained(name, base or Type(), whole)
+        return base
+
+    def _reference(self, ref: str | None) -> Type | None:
+        if not ref:
+            return None
+        if ref in BUILT_IN and ref not in self._definitions:
+            return BUILT_IN[ref]
+        return Lazy(ref, lambda: self.type_of(ref))
+
+    def tests(self, text: m.Text | None) -> Tests | None:
+        if text is None:
+            return None
+        out: Tests = []
+        run = bridge.constant_run()
+        for part in boxed.split(text.text):
+            test = self.compiler.test(m.Text(text=part, language=text.language, id=text.id, line=text.line), frozenset())
+            out.append(lambda value, test=test: test(value, {}, run) is True)
+        return out or None
+
+    def named_types(self) -> Any:
+        return bridge.NamedTypes(self)
+
+
+def _member_names(d: m.Definitions) -> set[str]:
+    """Every name that can stand after a dot: components, entries of boxed contexts, columns, outputs of tables."""
+    names: set[str] = set()
+    todo: list[Any] = list(d.types)
+    while todo:
+        item = todo.pop()
+        names.update(c.name for c in item.components)
+        todo.extend(item.components)
+    for expression in [*(e.expression for e in d.decisions), *(b.logic for b in d.bkms)]:
+        walk(expression, lambda e: names.update(_own_names(e)))
+    for service in d.services:
+        names.update(e.name for ref in service.outputs for e in d.decisions if e.id == ref.target)
+    return {n for n in names if n}
+
+
+def _own_names(e: m.Expression) -> list[str]:
+    if isinstance(e, m.Context):
+        return [entry.variable.name for entry in e.entries if entry.variable is not None]
+    if isinstance(e, m.Relation):
+        return [c.name for c in e.columns]
+    if isinstance(e, m.Table):
+        return [o.name or o.label or "" for o in e.outputs]
+    return []
+
+
+def children(e: m.Expression) -> list[m.Expression | None]:
+    """The expressions directly inside a boxed one."""
+    return _CHILDREN[type(e)](e)
+
+
+def walk(e: m.Expression | None, visit: Callable[[m.Expression], Any]) -> None:
+    todo = [e]
+    while todo:
+        current = todo.pop()
+        if current is not None:
+            visit(current)
+            todo.extend(children(current))
+
+
+_CHILDREN: dict[type[m.Expression], Callable[[Any], list[m.Expression | None]]] = {
+    m.Literal: lambda e: [], m.Context: lambda e: [entry.value for entry in e.entries],
+    m.Invocation: lambda e: [e.function, *(b.value for b in e.bindings)], m.Function: lambda e: [e.body], m.ListOf: lambda e: e.items,
+    m.Relation: lambda e: [cell for row in e.rows for cell in row], m.Conditional: lambda e: [e.test, e.then, e.otherwise],
+    m.Iterator: lambda e: [e.over, e.body], m.Filter: lambda e: [e.over, e.match],
+    m.Table: lambda e: [i.expression for i in e.inputs],
+}
