@@ -6,7 +6,8 @@
 Errors: DmnError for a model that can't be read or a name that isn't in it; an error in an expression is null with a warning.
 """
 
+from flowledger.kernel.dmn.checks import findings
 from flowledger.kernel.dmn.errors import DmnError
 from flowledger.kernel.dmn.evaluation import DecisionModel, Evaluation, evaluate, read
 
-__all__ = ["DecisionModel", "DmnError", "Evaluation", "evaluate", "read"]
+__all__ = ["DecisionModel", "DmnError", "Evaluation", "evaluate", "findings", "read"]

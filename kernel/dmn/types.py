@@ -95,7 +95,8 @@ class Shape(Type):
 class Constrained(Type):
     """A named type: another one with allowed values."""
 
-    def __init__(self, name: str, base: Type, tests: Tests | None) -> None:
+    def __init__(self, name: str, base: Type, tests: Tests | None, allowed_text: str = "") -> None:
+        self.allowed_text = allowed_text
         self.name, self.base, self.tests, self.takes_single = name, base, tests, base.takes_single
 
     def has_shape(self, value: Any) -> bool:

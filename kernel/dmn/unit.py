@@ -134,7 +134,7 @@ class Unit:
             base = self._reference(d.type_ref)
         allowed, whole = self.tests(d.allowed_values), self.tests(d.type_constraint)
         if allowed is not None:
-            base = Constrained(name, base or Type(), allowed)
+            base = Constrained(name, base or Type(), allowed, d.allowed_values.text if d.allowed_values is not None else "")
         if d.is_collection:
             base = ListType(name, base or Type())
         if whole is not None:
