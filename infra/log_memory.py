@@ -311,6 +311,7 @@ class MemoryOwnership:
         self._store.members.pop(self.member, None)
         self._store.holders.pop(self.member, None)
         self.held = frozenset()
+        self._wake.set()
         self._notify()
 
     def _notify(self) -> None:

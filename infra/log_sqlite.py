@@ -1,0 +1,521 @@
+"""The log in one SQLite file in WAL mode: durable, one machine, several processes; another process may read beside it.
+
+A group is one row (packed by msgpack), so a group of 500 records costs one insert. One writer thread takes all groups that are queued
+into one transaction: the fsync of `synchronous=FULL` is shared by all that are in flight. The offset check is a real
+compare-and-append inside that transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from flowledger.infra.lease_sqlite import LEASE_S, SqliteOwnership
+from flowledger.processors.log import (
+    RECORD_BYTES_MAX,
+    TOPICS,
+    Appended,
+    Conflict,
+    Doubt,
+    Group,
+    Headers,
+    LogClosed,
+    LogError,
+    LogRecord,
+    TopicsMissing,
+    check_group,
+    partitions_of,
+)
+
+#: A row's id is `stream << OFFSET_BITS | first offset`, so that a range of one stream is a range of the table.
+OFFSET_BITS = 48
+OFFSET_MASK = (1 << OFFSET_BITS) - 1
+#: Bytes that one transaction or one batch of a reader takes at most (the last group may exceed it).
+COMMIT_BYTES_MAX = 8 * 1024 * 1024
+READ_BYTES_MAX = 1024 * 1024
+#: How often a follower looks for commits of other processes.
+POLL_S = 0.02
+BUSY_TIMEOUT_S = 15.0
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS streams(
+  stream INTEGER PRIMARY KEY, topic TEXT NOT NULL, partition INTEGER NOT NULL,
+  begin INTEGER NOT NULL DEFAULT 0, end INTEGER NOT NULL DEFAULT 0, UNIQUE(topic, partition));
+CREATE TABLE IF NOT EXISTS chunks(id INTEGER PRIMARY KEY, count INTEGER NOT NULL, stamp_ms INTEGER NOT NULL, data BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS latest(
+  id INTEGER PRIMARY KEY, stream INTEGER NOT NULL, key BLOB NOT NULL, stamp_ms INTEGER NOT NULL, value BLOB NOT NULL, headers BLOB NOT NULL,
+  UNIQUE(stream, key));
+CREATE TABLE IF NOT EXISTS members(member TEXT PRIMARY KEY, seen_us INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS leases(partition INTEGER PRIMARY KEY, member TEXT NOT NULL);
+"""
+FORMAT = 1
+
+Key = tuple[str, int]
+
+
+class _Chunk(msgspec.Struct, array_like=True, gc=False):
+    keys: list[bytes | None]
+    values: list[bytes]
+    headers: Headers
+    last_headers: Headers
+    each: list[Headers] | None
+
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(_Chunk).decode
+_unpack_headers = msgspec.msgpack.Decoder(Headers).decode
+
+
+class _Pending:
+    __slots__ = ("expected_end", "future", "group", "key", "result")
+
+    def __init__(self, key: Key, group: Group, expected_end: int | None, future: asyncio.Future[Appended]) -> None:
+        self.key, self.group, self.expected_end, self.future = key, group, expected_end, future
+        self.result: Appended | LogError | None = None
+
+
+class _Reopen:
+    __slots__ = ("future", "key")
+
+    def __init__(self, key: Key, future: asyncio.Future[None]) -> None:
+        self.key, self.future = key, future
+
+
+def connect(path: Path, synchronous: str = "FULL", *, readonly: bool = False) -> sqlite3.Connection:
+    # Reading a WAL needs its shared-memory file, so `mode=ro` is only for files that can't be opened for writing.
+    mode = "rwc" if not readonly else "rw" if os.access(path, os.W_OK) else "ro"
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_S)
+    if readonly:
+        db.execute("PRAGMA query_only=ON")
+    else:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute(f"PRAGMA synchronous={synchronous}")
+        db.execute("PRAGMA wal_autocheckpoint=4000")
+    return db
+
+
+class SqliteLog:
+    """One process's view of the file. `readonly`: only read, beside a running server; the file must exist."""
+
+    compares = True
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        synchronous: str = "FULL",
+        record_bytes_max: int = RECORD_BYTES_MAX,
+        poll_s: float = POLL_S,
+        lease_s: float = LEASE_S,
+        readonly: bool = False,
+    ) -> None:
+        if synchronous not in ("OFF", "NORMAL", "FULL", "EXTRA"):
+            raise ValueError(f"synchronous is OFF, NORMAL, FULL or EXTRA, not {synchronous!r}")
+        self.path = Path(path)
+        self.partitions = 0
+        self._synchronous, self._readonly = synchronous, readonly
+        self._record_bytes_max, self._poll_s, self._lease_s = record_bytes_max, poll_s, lease_s
+        self._streams: dict[Key, int] = {}
+        self._blocked: dict[Key, LogError] = {}
+        self._signals: dict[Key, asyncio.Future[None]] = {}
+        self._open = False
+
+    async def open(self) -> None:
+        if self._open:
+            return
+        if self._readonly and not self.path.exists():
+            raise LogError(f"no log at {self.path}")
+        if not self._readonly:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._loop = asyncio.get_running_loop()
+        self._readers = ThreadPoolExecutor(1, "flowledger-log-read")
+        try:
+            self._read_db = await self._in_reader(self._prepare)
+        except sqlite3.Error as error:
+            self._readers.shutdown()
+            raise LogError(f"{self.path}: {error}") from error
+        self._watch_db = connect(self.path, readonly=True)
+        self._poller: asyncio.Task[None] | None = None
+        self._queue: queue.SimpleQueue[_Pending | _Reopen | None] = queue.SimpleQueue()
+        self._writer: threading.Thread | None = None
+        if not self._readonly:
+            self._writer = threading.Thread(target=self._write_loop, name="flowledger-log-write", daemon=True)
+            self._writer.start()
+        self._open = True
+
+    def _prepare(self) -> sqlite3.Connection:
+        db = connect(self.path, self._synchronous, readonly=self._readonly)
+        if not self._readonly:
+            db.executescript(SCHEMA)
+            db.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (FORMAT,))
+        found = db.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()
+        if found is None or found[0] != FORMAT:
+            db.close()
+            raise LogError(f"{self.path} has format {found and found[0]}; this release reads format {FORMAT}")
+        self._load_streams(db)
+        return db
+
+    def _load_streams(self, db: sqlite3.Connection) -> None:
+        rows = db.execute("SELECT topic, partition, stream FROM streams")
+        self._streams = {(topic, partition): stream for topic, partition, stream in rows}
+        self.partitions = sum(topic == "events" for topic, _ in self._streams)
+
+    async def close(self) -> None:
+        if not self._open:
+            return
+        self._open = False
+        if self._poller is not None:
+            self._poller.cancel()
+        if self._writer is not None:
+            self._queue.put(None)
+            await asyncio.to_thread(self._writer.join, 30.0)
+        for signal in self._signals.values():
+            if not signal.done():
+                signal.set_result(None)
+        await self._in_reader(self._read_db.close)
+        self._readers.shutdown()
+        self._watch_db.close()
+
+    async def create_topics(self, partitions: int) -> None:
+        def create() -> None:
+            db = self._read_db
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                have = db.execute("SELECT count(*) FROM streams WHERE topic = 'events'").fetchone()[0]
+                for topic in TOPICS:
+                    for partition in range(partitions_of(topic, have or partitions)):
+                        db.execute("INSERT OR IGNORE INTO streams(topic, partition) VALUES (?, ?)", (topic, partition))
+                db.execute("COMMIT")
+            except BaseException:
+                db.execute("ROLLBACK")
+                raise
+            self._load_streams(db)
+
+        await self._in_reader(create)
+
+    async def check_topics(self) -> list[str]:
+        await self._in_reader(lambda: self._load_streams(self._read_db))
+        return [
+            f"{topic}[{partition}] is missing in {self.path}"
+            for topic in TOPICS
+            for partition in range(partitions_of(topic, self.partitions or 1))
+            if (topic, partition) not in self._streams
+        ]
+
+    # -- writing ------------------------------------------------------------------------------------------------------------------------
+
+    def submit(self, topic: str, partition: int, group: Group, *, expected_end: int | None = None) -> asyncio.Future[Appended]:
+        if not self._open or self._writer is None:
+            raise LogClosed(f"{self.path} is {'open for reading only' if self._readonly else 'closed'}")
+        check_group(topic, partition, group, self._record_bytes_max)
+        key = (topic, partition)
+        if expected_end is not None and (why := self._blocked.get(key)) is not None:
+            raise why
+        future: asyncio.Future[Appended] = self._loop.create_future()
+        self._queue.put(_Pending(key, group, expected_end, future))
+        return future
+
+    async def append(self, topic: str, partition: int, group: Group, *, expected_end: int | None = None) -> Appended:
+        return await self.submit(topic, partition, group, expected_end=expected_end)
+
+    async def reopen(self, topic: str, partition: int) -> None:
+        if not self._open or self._writer is None:
+            raise LogClosed(f"{self.path} is closed")
+        done: asyncio.Future[None] = self._loop.create_future()
+        self._queue.put(_Reopen((topic, partition), done))
+        await done
+        self._blocked.pop((topic, partition), None)
+
+    def _write_loop(self) -> None:
+        """The writer thread: everything queued goes into one transaction; answers go back to the loop in one call."""
+        db = connect(self.path, self._synchronous)
+        blocked: dict[Key, LogError] = {}
+        running = True
+        while running:
+            item = self._queue.get()
+            pending: list[_Pending] = []
+            size = 0
+            while True:
+                if item is None:
+                    running = False
+                elif isinstance(item, _Reopen):
+                    if pending:  # what stands before it in the queue is finished first
+                        self._commit(db, pending, blocked)
+                        pending = []
+                    blocked.pop(item.key, None)
+                    self._call(item.future.set_result, None)
+                else:
+                    pending.append(item)
+                    size += sum(map(len, filter(None, item.group.values)))
+                if not running or size >= COMMIT_BYTES_MAX:
+                    break
+                try:
+                    item = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+            if pending:
+                self._commit(db, pending, blocked)
+        while True:  # submitted in the moment of closing
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if isinstance(item, _Pending):
+                self._call(item.future.set_exception, LogClosed(f"{self.path} was closed"))
+        db.close()
+
+    def _call(self, function: Callable[..., Any], *args: Any) -> None:
+        try:
+            self._loop.call_soon_threadsafe(function, *args)
+        except RuntimeError:  # the loop is gone: nobody is left to be told
+            pass
+
+    def _commit(self, db: sqlite3.Connection, pending: list[_Pending], blocked: dict[Key, LogError]) -> None:
+        ends: dict[Key, int] = {}
+        found: dict[Key, LogError] = {}
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            for item in pending:
+                item.result = self._write(db, item, ends, found if item.key in found else blocked)
+                if isinstance(item.result, Conflict) and item.key not in blocked:
+                    found.setdefault(item.key, item.result)
+            for key, end in ends.items():
+                db.execute("UPDATE streams SET end = ? WHERE stream = ?", (end, self._streams[key]))
+            db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if db.in_transaction:
+                try:
+                    db.execute("ROLLBACK")
+                except sqlite3.Error:
+                    pass
+            for item in pending:
+                doubt = Doubt(f"{self.path}: {error}")
+                item.result = doubt
+                if item.expected_end is not None:
+                    found[item.key] = doubt
+        blocked.update(found)
+        self._call(self._answer, pending, list(ends), found)
+
+    def _write(self, db: sqlite3.Connection, item: _Pending, ends: dict[Key, int], blocked: dict[Key, LogError]) -> Appended | LogError:
+        key, group = item.key, item.group
+        stream = self._streams.get(key)
+        if stream is None:
+            return TopicsMissing(f"no {key[0]}[{key[1]}] in {self.path}")
+        if item.expected_end is not None and key in blocked:
+            return blocked[key]
+        first = ends.get(key)
+        if first is None:
+            first = db.execute("SELECT end FROM streams WHERE stream = ?", (stream,)).fetchone()[0]
+        if item.expected_end is not None and item.expected_end != first:
+            return Conflict(*key, item.expected_end, first)
+        stamp_ms = group.timestamp_ms or time.time_ns() // 1_000_000
+        base = stream << OFFSET_BITS
+        if TOPICS[key[0]].compacted:
+            self._put(db, stream, base | first, group, stamp_ms)
+        else:
+            data = _pack((group.keys, group.values, group.headers, group.last_headers, group.each))
+            db.execute("INSERT INTO chunks VALUES (?, ?, ?, ?)", (base | first, len(group), stamp_ms, data))
+        ends[key] = end = first + len(group)
+        return Appended(first, end, len(group))
+
+    def _put(self, db: sqlite3.Connection, stream: int, row: int, group: Group, stamp_ms: int) -> None:
+        for i, (key, value) in enumerate(zip(group.keys, group.values, strict=True)):
+            if value is None:
+                db.execute("DELETE FROM latest WHERE stream = ? AND key = ?", (stream, key))
+            else:
+                headers = _pack(group.headers_of(i))
+                db.execute("INSERT OR REPLACE INTO latest VALUES (?, ?, ?, ?, ?, ?)", (row + i, stream, key, stamp_ms, value, headers))
+
+    def _answer(self, pending: list[_Pending], written: Iterable[Key], blocked: dict[Key, LogError]) -> None:
+        """On the loop: resolve the futures in order and wake followers."""
+        self._blocked.update(blocked)
+        for item in pending:
+            if item.future.done():
+                continue
+            if isinstance(item.result, Appended):
+                item.future.set_result(item.result)
+            else:
+                item.future.set_exception(item.result or Doubt(f"{self.path}: no answer"))
+        for key in written:
+            self._wake(key)
+
+    # -- reading ------------------------------------------------------------------------------------------------------------------------
+
+    async def _in_reader(self, function: Callable[..., Any], *args: Any) -> Any:
+        return await self._loop.run_in_executor(self._readers, function, *args)
+
+    async def _stream(self, topic: str, partition: int) -> int:
+        if not self._open:
+            raise LogClosed(f"{self.path} is closed")
+        if (topic, partition) not in self._streams:
+            await self._in_reader(lambda: self._load_streams(self._read_db))
+        try:
+            return self._streams[topic, partition]
+        except KeyError:
+            raise TopicsMissing(f"no {topic}[{partition}] in {self.path}") from None
+
+    async def read(
+        self, topic: str, partition: int, start: int, stop: int | None = None, *, follow: bool = False
+    ) -> AsyncIterator[list[LogRecord]]:
+        stream = await self._stream(topic, partition)
+        fetch = self._fetch_latest if TOPICS[topic].compacted else self._fetch
+        last = stop
+        if last is None and not follow:
+            last = await self.end(topic, partition)
+        while self._open and (last is None or start < last):
+            signal = self._signal((topic, partition)) if follow else None
+            records, start, end = await self._in_reader(fetch, stream, start, last)
+            if records:
+                yield records
+            elif signal is None:
+                return
+            if signal is not None and start >= end and (last is None or start < last):
+                await self._wait(signal)
+
+    def _fetch(self, stream: int, start: int, last: int | None) -> tuple[list[LogRecord], int, int]:
+        """Records, where to go on, and the end of the log."""
+        db, base = self._read_db, stream << OFFSET_BITS
+        begin, end = db.execute("SELECT begin, end FROM streams WHERE stream = ?", (stream,)).fetchone()
+        start = max(start, begin)
+        stop = end if last is None else min(last, end)
+        records: list[LogRecord] = []
+        if start >= stop:
+            return records, start, end
+        row = db.execute("SELECT max(id) FROM chunks WHERE id BETWEEN ? AND ?", (base, base | start)).fetchone()[0]
+        size = 0
+        rows = db.execute(
+            "SELECT id, count, stamp_ms, data FROM chunks WHERE id >= ? AND id < ? ORDER BY id", (row or base | start, base | stop)
+        )
+        for row, count, stamp_ms, data in rows:
+            first = row & OFFSET_MASK
+            records += _records(data, first, stamp_ms * 1000, max(0, start - first), min(count, stop - first))
+            size += len(data)
+            if size >= READ_BYTES_MAX:
+                break
+        rows.close()
+        return records, (records[-1].offset + 1 if records else stop), end
+
+    def _fetch_latest(self, stream: int, start: int, last: int | None) -> tuple[list[LogRecord], int, int]:
+        db, base = self._read_db, stream << OFFSET_BITS
+        end = db.execute("SELECT end FROM streams WHERE stream = ?", (stream,)).fetchone()[0]
+        stop = end if last is None else min(last, end)
+        rows = db.execute(
+            "SELECT id, key, value, headers, stamp_ms FROM latest WHERE id >= ? AND id < ? ORDER BY id", (base | start, base | stop)
+        )
+        records, size = [], 0
+        for row, key, value, headers, stamp_ms in rows:
+            records.append(LogRecord(row & OFFSET_MASK, key, value, _unpack_headers(headers), stamp_ms * 1000))
+            size += len(value)
+            if size >= READ_BYTES_MAX:
+                break
+        else:
+            return records, max(stop, start), end
+        rows.close()
+        return records, records[-1].offset + 1, end
+
+    async def begin(self, topic: str, partition: int) -> int:
+        stream = await self._stream(topic, partition)
+
+        def find() -> int:
+            db, base = self._read_db, stream << OFFSET_BITS
+            if not TOPICS[topic].compacted:
+                return db.execute("SELECT begin FROM streams WHERE stream = ?", (stream,)).fetchone()[0]
+            row = db.execute("SELECT min(id) FROM latest WHERE id BETWEEN ? AND ?", (base, base | OFFSET_MASK)).fetchone()[0]
+            return row & OFFSET_MASK if row is not None else self._end(stream)
+
+        return await self._in_reader(find)
+
+    def _end(self, stream: int) -> int:
+        return self._read_db.execute("SELECT end FROM streams WHERE stream = ?", (stream,)).fetchone()[0]
+
+    async def end(self, topic: str, partition: int) -> int:
+        return await self._in_reader(self._end, await self._stream(topic, partition))
+
+    async def load(self, topic: str, partition: int) -> dict[bytes, bytes]:
+        stream = await self._stream(topic, partition)
+        base = stream << OFFSET_BITS
+        bounds = (base, base | OFFSET_MASK)
+        return await self._in_reader(
+            lambda: dict(self._read_db.execute("SELECT key, value FROM latest WHERE id BETWEEN ? AND ? ORDER BY id", bounds))
+        )
+
+    async def trim(self, topic: str, partition: int, before: int) -> None:
+        stream = await self._stream(topic, partition)
+        if TOPICS[topic].compacted:
+            return
+
+        def drop() -> None:
+            db, base = self._read_db, stream << OFFSET_BITS
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                begin, end = db.execute("SELECT begin, end FROM streams WHERE stream = ?", (stream,)).fetchone()
+                if begin < (cut := min(before, end)):
+                    db.execute("DELETE FROM chunks WHERE id >= ? AND id < ? AND id + count <= ?", (base | begin, base | cut, base | cut))
+                    row = db.execute("SELECT min(id) FROM chunks WHERE id BETWEEN ? AND ?", (base, base | OFFSET_MASK)).fetchone()[0]
+                    left = row & OFFSET_MASK if row is not None else end
+                    db.execute("UPDATE streams SET begin = ? WHERE stream = ?", (left, stream))
+                db.execute("COMMIT")
+            except BaseException:
+                db.execute("ROLLBACK")
+                raise
+
+        await self._in_reader(drop)
+
+    # -- followers ----------------------------------------------------------------------------------------------------------------------
+
+    def _signal(self, key: Key) -> asyncio.Future[None]:
+        signal = self._signals.get(key)
+        if signal is None or signal.done():
+            signal = self._signals[key] = self._loop.create_future()
+        return signal
+
+    def _wake(self, key: Key) -> None:
+        if (signal := self._signals.pop(key, None)) is not None and not signal.done():
+            signal.set_result(None)
+
+    async def _wait(self, signal: asyncio.Future[None]) -> None:
+        if self._poller is None or self._poller.done():
+            self._poller = self._loop.create_task(self._poll())
+        await asyncio.shield(signal)
+
+    async def _poll(self) -> None:
+        """Other processes commit without telling: wake every follower when the file's version has changed."""
+        version = None
+        while self._open and self._signals:
+            try:
+                found = self._watch_db.execute("PRAGMA data_version").fetchone()[0]
+            except sqlite3.Error:
+                found = None
+            if found != version or found is None:
+                version = found
+                for key in list(self._signals):
+                    self._wake(key)
+            await asyncio.sleep(self._poll_s)
+
+    def ownership(self, member: str = "") -> SqliteOwnership:
+        return SqliteOwnership(self.path, member, self.partitions, self._lease_s)
+
+
+def _records(data: bytes, first: int, stamp_us: int, start: int, stop: int) -> list[LogRecord]:
+    chunk = _unpack(data)
+    keys, values, headers = chunk.keys, chunk.values, chunk.headers
+    if chunk.each is None:
+        records = [LogRecord(first + i, keys[i], values[i], headers, stamp_us) for i in range(start, stop)]
+    else:
+        records = [LogRecord(first + i, keys[i], values[i], headers + chunk.each[i], stamp_us) for i in range(start, stop)]
+    if chunk.last_headers and stop == len(values) and records:
+        last = records[-1]
+        records[-1] = LogRecord(last.offset, last.key, last.value, last.headers + chunk.last_headers, stamp_us)
+    return records
