@@ -372,7 +372,7 @@ class Checker:
         for a, b in itertools.islice(pairs, SHOWN_MAX):
             region = g.describe([x & y for x, y in zip(g.masks[a], g.masks[b], strict=True)])
             what = "give different outputs" if policy == "ANY" else "match both"
-            self.add(g.table.rules[b], "RULES_OVERLAP", f"rules {a + 1} and {b + 1} {what} for {region}", "error" if policy == "ANY" else "warning",
+            self.add(g.table.rules[b], "RULES_OVERLAP", f"rules {a + 1} and {b + 1} {what} for {region}", "warning",
                      f"hit policy {policy} makes the result null there", line=g.table.rules[b].line)
         if next(pairs, None) is not None:
             self.add(node, "RULES_OVERLAP", f"more than {SHOWN_MAX} pairs of rules overlap", "warning", line=g.table.line)
