@@ -1,0 +1,214 @@
+"""The gateway: which call is answered by which function, who calls, and the server around it.
+
+Two wires carry it. `http2` is ours, cut down to what gRPC needs: a small call costs it a fraction of the general library's time, and a
+call is most of what a Zeebe worker costs a server. `grpclib` is the general library; the setting `wire="grpclib"` is the way back.
+Both call the same functions: `METHODS` is made from the service's descriptor, and a test holds that none is missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from typing import Any
+
+from flowledger.api.grpc import health
+from flowledger.api.grpc.calls import UNARY, pb
+from flowledger.api.grpc.decisions import evaluate_decision
+from flowledger.api.grpc.jobs import STREAMS
+from flowledger.api.grpc.status import INTERNAL, OK, PERMISSION_DENIED, UNAUTHENTICATED, Refused
+from flowledger.api.workers import Workers
+from flowledger.processors.client import Caller, Client
+
+log = logging.getLogger(__name__)
+
+SERVICE = pb.DESCRIPTOR.services_by_name["Gateway"]
+PORT = 26500
+#: a request or an answer may not be larger (Zeebe's own default)
+MESSAGE_BYTES_MAX = 4 * 1024 * 1024
+#: fencing numbers remembered for one connection; the oldest is forgotten first
+FENCES_MAX = 50_000
+
+#: Who calls: metadata (lower-case names) and address to `Caller`. Raises: PermissionError.
+Authenticate = Callable[[Mapping[str, str], str], "Caller | Awaitable[Caller]"]
+
+
+class Method:
+    """A call of the service. Either `unary` or `stream` is set."""
+
+    __slots__ = ("name", "path", "reply_type", "request_type", "stream", "unary")
+
+    def __init__(self, service: str, name: str, request_type: Any, reply_type: Any, unary: Any, stream: Any) -> None:
+        self.name, self.request_type, self.reply_type = name, request_type, reply_type
+        self.path = f"/{service}/{name}"
+        self.unary, self.stream = unary, stream
+
+
+def _methods() -> dict[str, Method]:
+    unary = {**UNARY, "EvaluateDecision": evaluate_decision}
+    methods = [
+        Method(
+            SERVICE.full_name,
+            m.name,
+            getattr(pb, m.input_type.name),
+            getattr(pb, m.output_type.name),
+            unary.get(m.name),
+            STREAMS.get(m.name),
+        )
+        for m in SERVICE.methods
+    ]
+    service, request, response = "grpc.health.v1.Health", health.HealthCheckRequest, health.HealthCheckResponse
+    methods += [
+        Method(service, "Check", request, response, health.check, None),
+        Method(service, "Watch", request, response, None, health.watch),
+    ]
+    return {m.path: m for m in methods}
+
+
+METHODS: dict[str, Method] = _methods()
+
+
+class Connection:
+    """What the gateway remembers of a client's connection: the fencing number of each job that went out over it.
+
+    A Zeebe client knows no fencing numbers. The one of the last delivery over its connection stands in, so that an answer that comes
+    after the job went to another worker is refused, as it is for our own workers.
+    """
+
+    __slots__ = ("address", "callers", "fences")
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.fences: dict[int, int] = {}
+        #: the last caller and the metadata that it was made of
+        self.callers: tuple[Any, Caller] | None = None
+
+
+class Call:
+    """One call: who, and over which connection."""
+
+    __slots__ = ("address", "caller", "connection")
+
+    def __init__(self, caller: Caller, connection: Connection) -> None:
+        self.caller, self.connection = caller, connection
+        self.address = connection.address
+
+    def handed(self, jobs: Iterable[dict[str, Any]]) -> None:
+        fences = self.connection.fences
+        for job in jobs:
+            if fence := job.get("fence"):
+                fences[job["key"]] = fence
+        while len(fences) > FENCES_MAX:
+            del fences[next(iter(fences))]
+
+    def fence(self, key: int) -> int:
+        """The number under which this connection got the job (0: it didn't); asked once, when it is answered."""
+        return self.connection.fences.get(key, 0)
+
+
+class Gateway:
+    """The service on a client of the engine."""
+
+    def __init__(
+        self,
+        client: Client,
+        workers: Workers | None = None,
+        authenticate: Authenticate | None = None,
+        host: str = "127.0.0.1",
+        port: int = PORT,
+    ) -> None:
+        self.client, self.authenticate = client, authenticate
+        self.workers = workers if workers is not None else Workers()
+        #: where clients reach it, as `Topology` says
+        self.host, self.port = host, port
+        self.completed = pb.CompleteJobResponse()
+        self._later: set[asyncio.Task[None]] = set()
+
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Goes on although the call that caused it has ended."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
+
+    async def caller(self, metadata: Mapping[str, str], connection: Connection) -> Caller:
+        """Raises: Refused(UNAUTHENTICATED or PERMISSION_DENIED)."""
+        trace = metadata.get("traceparent", "")
+        if self.authenticate is None:
+            if connection.callers is not None and connection.callers[0] == trace:
+                return connection.callers[1]
+            caller = Caller("zeebe", "", metadata.get("x-correlation-id", ""), trace)
+            if not trace and not caller.correlation:
+                connection.callers = (trace, caller)
+            return caller
+        try:
+            found = self.authenticate(metadata, connection.address)
+            caller = found if isinstance(found, Caller) else await found
+        except PermissionError as e:
+            raise Refused(PERMISSION_DENIED if "authorization" in metadata else UNAUTHENTICATED, str(e)) from None
+        return Caller(caller.actor, caller.tenant, metadata.get("x-correlation-id", caller.correlation), trace or caller.trace)
+
+    async def unary(self, method: Method, request: Any, metadata: Mapping[str, str], connection: Connection) -> Any:
+        """The reply message. Raises: Refused."""
+        assert method.unary is not None
+        try:
+            return await method.unary(self, request, Call(await self.caller(metadata, connection), connection))
+        except Refused:
+            raise
+        except Exception:
+            log.exception("the call %s failed", method.name)
+            raise Refused(INTERNAL, "Unexpected error occurred between gateway and broker") from None
+
+    async def stream(
+        self, method: Method, request: Any, metadata: Mapping[str, str], connection: Connection, send: Callable[[Any], Awaitable[None]]
+    ) -> None:
+        """Sends until done. Raises: Refused."""
+        assert method.stream is not None
+        try:
+            await method.stream(self, request, Call(await self.caller(metadata, connection), connection), send)
+        except (Refused, ConnectionError):
+            raise
+        except Exception:
+            log.exception("the call %s failed", method.name)
+            raise Refused(INTERNAL, "Unexpected error occurred between gateway and broker") from None
+
+    def healthy(self) -> bool:
+        return bool(self.client.health().get("ready"))
+
+    async def start(self, host: str = "127.0.0.1", port: int = PORT, *, wire: str = "http2", tls: ssl.SSLContext | None = None) -> Server:
+        """Listen. `port` 0 takes a free one; `self.port` says which. `tls` must offer ALPN `h2`. Raises: OSError."""
+        if tls is not None:
+            tls.set_alpn_protocols(["h2"])
+        server = await WIRES[wire](self, host, port, tls)
+        self.host, self.port = host, server.port
+        return server
+
+
+class Server:
+    """A listening gateway. `close` lets calls in hand end for `grace_s` seconds."""
+
+    def __init__(self, port: int, close: Callable[[float], Awaitable[None]]) -> None:
+        self.port, self._close = port, close
+
+    async def close(self, grace_s: float = 2.0) -> None:
+        await self._close(grace_s)
+
+
+Wire = Callable[[Gateway, str, int, ssl.SSLContext | None], Awaitable[Server]]
+
+
+async def _http2(g: Gateway, host: str, port: int, tls: ssl.SSLContext | None) -> Server:
+    from flowledger.api.grpc.http2 import serve
+
+    return await serve(g, host, port, tls)
+
+
+async def _grpclib(g: Gateway, host: str, port: int, tls: ssl.SSLContext | None) -> Server:
+    from flowledger.api.grpc.grpclib_wire import serve
+
+    return await serve(g, host, port, tls)
+
+
+WIRES: dict[str, Wire] = {"http2": _http2, "grpclib": _grpclib}
+
+__all__ = ["METHODS", "OK", "PORT", "SERVICE", "Authenticate", "Call", "Connection", "Gateway", "Method", "Server"]
