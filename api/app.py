@@ -1,0 +1,99 @@
+"""The HTTP application: all routes, and what holds for each of them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from litestar import Litestar, Response, Router, get
+from litestar.openapi.config import OpenAPIConfig
+from litestar.exceptions.base_exceptions import LitestarDeprecationWarning
+from litestar.openapi.spec import License
+
+from flowledger import __version__
+from flowledger.api import (
+    decisions,
+    definitions,
+    deployments,
+    events,
+    health,
+    incidents,
+    instance_views,
+    instances,
+    jobs,
+    messages,
+    metrics,
+    signals,
+    tasks,
+)
+from flowledger.api.edge import ApiRequest, encode
+from flowledger.api.guard import Guard
+from flowledger.api.lists import refuse_unknown_parameters
+from flowledger.api.problems import HANDLERS
+from flowledger.api.services import Services
+
+#: noun -> its handlers below /v1
+NOUNS: dict[str, list[Any]] = {
+    "deployments": deployments.HANDLERS,
+    "definitions": definitions.HANDLERS,
+    "instances": instances.HANDLERS + instance_views.HANDLERS,
+    "tasks": tasks.HANDLERS,
+    "jobs": jobs.HANDLERS,
+    "messages": messages.HANDLERS,
+    "signals": signals.HANDLERS,
+    "incidents": incidents.HANDLERS,
+    "decisions": decisions.HANDLERS,
+    "events": events.HANDLERS,
+}
+DESCRIPTION = """Keys are texts. Errors are problem details (RFC 9457) with a `code`. Every answer to a command has the `position` of its last
+event; give it as `wait_for` to a query to read your own write. `Idempotency-Key` makes a repeated command get the first answer."""
+
+
+def create_app(services: Services, more: Sequence[Any] = (), at_root: Sequence[Any] = ()) -> Any:
+    """The ASGI application.
+
+    Args:
+        more: further handlers below /v1 (the job stream, GraphQL, the list of workers).
+        at_root: further handlers at the root (the console).
+    """
+    v1 = Router("/v1", route_handlers=[Router("/", route_handlers=h, tags=[noun]) for noun, h in NOUNS.items()] + [*more, openapi])
+    with warnings.catch_warnings():
+        # parameters told by their annotations: the style of all 2.x; what replaces it in 3.0 doesn't exist in the oldest release we allow
+        warnings.simplefilter("ignore", LitestarDeprecationWarning)
+        return _app(services, v1, at_root)
+
+
+def _app(services: Services, v1: Router, at_root: Sequence[Any]) -> Litestar:
+    return Litestar(
+        route_handlers=[v1, *health.HANDLERS, *metrics.HANDLERS, *at_root],
+        request_class=ApiRequest,
+        exception_handlers=HANDLERS,
+        before_request=refuse_unknown_parameters,
+        request_max_body_size=services.settings.body_bytes_max,
+        middleware=[lambda app: Guard(app, services)],
+        openapi_config=OpenAPIConfig(
+            title="Flowledger", version=__version__, description=DESCRIPTION, license=License("Apache-2.0"), render_plugins=[], path="/v1/docs"
+        ),
+        state=_state(services),
+        debug=False,
+        pdb_on_exception=False,
+        logging_config=None,
+    )
+
+
+def _state(services: Services) -> Any:
+    from litestar.datastructures import State
+
+    return State({"services": services})
+
+
+@get("/openapi.json", include_in_schema=False)
+async def openapi(request: ApiRequest) -> Response[Any]:
+    """OpenAPI 3.1, made from the handlers."""
+    found = request.app.state.get("openapi_bytes")
+    if found is None:
+        from flowledger.api.openapi import completed
+
+        found = request.app.state["openapi_bytes"] = encode(completed(request.app.openapi_schema.to_schema()))
+    return Response(found, media_type="application/vnd.oai.openapi+json")

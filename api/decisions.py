@@ -1,0 +1,53 @@
+"""Decisions: a deployed one by id or key, or one out of a DMN text that comes along."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Literal
+
+from litestar import Response, post
+
+from flowledger.api.edge import ApiRequest, Body, key_of, reply
+from flowledger.api.problems import Problem, malformed
+from flowledger.api.services import services_of
+from flowledger.api.view import answer_view
+from flowledger.events.base import RejectionCode
+from flowledger.events.commands import EvaluateDecision
+
+
+class EvaluateBody(Body):
+    """`decision`: id of a deployed decision, its key, or with `dmn` a name or id in that text. `models`: texts of models that it imports."""
+
+    decision: str | int
+    inputs: dict[str, Any] = {}
+    dmn: str = ""
+    models: list[str] = []
+    kind: Literal["decision", "service", "bkm"] = "decision"
+
+
+@post("/decisions/evaluate", status_code=200, summary="Evaluate a decision")
+async def evaluate(request: ApiRequest, data: EvaluateBody) -> Response[Any]:
+    """`output`, and for deployed decisions `trace`: which rules fired. An error in an expression gives null, as DMN says."""
+    if data.dmn:
+        return reply({"decision": str(data.decision), "output": await asyncio.to_thread(once, data)})
+    by_key = isinstance(data.decision, int) or data.decision.isdigit()
+    if not by_key and not data.decision:
+        raise malformed("a decision's id or key was expected, found an empty text", "body decision")
+    command = EvaluateDecision(
+        id="" if by_key else str(data.decision), key=key_of(data.decision, "decision") if by_key else 0, variables=data.inputs
+    )
+    return reply(answer_view(await services_of(request).call(command, request)))
+
+
+def once(data: EvaluateBody) -> Any:
+    from flowledger.kernel import dmn
+    from flowledger.kernel.dmn.errors import DmnError
+
+    try:
+        models = tuple(m.encode() for m in data.models)
+        return dmn.evaluate(data.dmn.encode(), str(data.decision), data.inputs, kind=data.kind, models=models)
+    except DmnError as e:
+        raise Problem(RejectionCode.INVALID_ARGUMENT, str(e), where="body dmn") from None
+
+
+HANDLERS: list[Any] = [evaluate]

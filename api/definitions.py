@@ -1,0 +1,149 @@
+"""Definitions and their life cycle: draft, validated, published, deprecated, archived."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from typing import Annotated, Any, Literal
+
+from litestar import Response, delete, get, post, put
+from litestar.params import Parameter
+
+from flowledger.api.edge import ApiRequest, Body, key_of, page, reply
+from flowledger.api.lists import Cursor, Limit, WaitFor, listing
+from flowledger.api.problems import Problem
+from flowledger.api.services import Services, services_of
+from flowledger.api.view import answer_view, definition_view
+from flowledger.events.base import RejectionCode
+from flowledger.events.commands import ChangeDefinition, Deploy, Resource
+
+Move = Literal["validate", "publish", "deprecate", "archive", "draft"]
+
+
+class DefinitionBody(Body):
+    """A draft. `name` is the file's name; `content` its text."""
+
+    name: str
+    content: str
+    metadata: dict[str, Any] | None = None
+
+
+class ContentBody(Body):
+    content: str
+    reason: str = ""
+
+
+class ReasonBody(Body):
+    reason: str = ""
+
+
+async def _find(s: Services, request: ApiRequest, id: str, wait_for: str | None = None) -> dict[str, Any]:
+    tenant = s.identify(request).tenant
+    key = key_of(id, "definition")
+    return await s.find(lambda k: s.reads.get("definitions", k, tenant), key, "definition", wait_for)
+
+
+@post("/definitions", summary="Create a draft")
+async def create(request: ApiRequest, data: DefinitionBody) -> Response[Any]:
+    """A draft can be edited, and is startable once published. Answers with the drafts of this resource."""
+    s = services_of(request)
+    answer = await s.call(Deploy(resources=[Resource(data.name, data.content)], status="draft", metadata=data.metadata), request)
+    for d in answer.get("definitions", ()):
+        s.made(d["key"], answer.get("position", ""))
+    return reply(answer_view({**answer, "definitions": [definition_view(d) for d in answer.get("definitions", ())]}), 201)
+
+
+@get("/definitions", summary="List definitions")
+async def list_definitions(
+    request: ApiRequest,
+    process: str | None = None,
+    kind: Literal["process", "decision", "drg", "form"] | None = None,
+    version: int | None = None,
+    status: str | None = None,
+    name: str | None = None,
+    latest: bool | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = "",
+    wait_for: WaitFor = None,
+) -> Response[Any]:
+    """Newest first. `latest=true`: of each process the newest version only."""
+    filters = {"id": process, "kind": kind, "version": version, "status": status, "name": name, "latest": latest}
+    rows, following = await listing(request, "definitions", filters, limit, cursor, wait_for)
+    return reply({**page([], following), "items": [definition_view(r) for r in rows]})
+
+
+@get("/definitions/{id:str}", summary="Get a definition")
+async def get_definition(request: ApiRequest, id: str, wait_for: WaitFor = None) -> Response[Any]:
+    """What it is, with its versions."""
+    s = services_of(request)
+    row = await _find(s, request, id, wait_for)
+    tenant = s.identify(request).tenant
+    versions, _ = await s.reads.list("definitions", {"id": row["id"], "kind": row.get("kind")}, 100, "", tenant)
+    found = definition_view(row)
+    found["versions"] = [{"id": str(v["key"]), "version": v["version"], "status": v.get("status")} for v in versions]
+    return reply(found)
+
+
+@get("/definitions/{id:str}/source", summary="The model as it was deployed")
+async def source(request: ApiRequest, id: str) -> Response[Any]:
+    s = services_of(request)
+    content, name, form = await source_of(s, request, id)
+    kind = "application/xml" if form in ("bpmn", "dmn", "bpml") or content.lstrip().startswith("<") else "text/plain"
+    safe = "".join(c if c.isalnum() or c in "._-" else "_" for c in name) or "model"
+    disposition = f'attachment; filename="{safe}"'
+    return Response(content.encode(), media_type=f"{kind}; charset=utf-8", headers={"Content-Disposition": disposition})
+
+
+async def source_of(s: Services, request: ApiRequest, id: str) -> tuple[str, str, str]:
+    await _find(s, request, id)
+    found = await s.reads.source(key_of(id, "definition"), s.identify(request).tenant)
+    if found is None:
+        raise Problem(RejectionCode.NOT_FOUND, f"definition {id} has no source")
+    return found
+
+
+@get("/definitions/{id:str}/diff", summary="What changed between two versions")
+async def diff(request: ApiRequest, id: str, to: Annotated[str, Parameter(description="key of the other version")]) -> Response[Any]:
+    """Elements and flows that were added, removed or changed, and the difference of the texts (unified)."""
+    s = services_of(request)
+    (old, old_name, _), (new, new_name, _) = await source_of(s, request, id), await source_of(s, request, to)
+    found = await asyncio.to_thread(compare, old, old_name, new, new_name)
+    return reply({"from": id, "to": to, **found})
+
+
+def compare(old: str, old_name: str, new: str, new_name: str) -> dict[str, Any]:
+    from flowledger.api.models import elements_of
+
+    before, after = elements_of(old.encode(), old_name), elements_of(new.encode(), new_name)
+    lines = difflib.unified_diff(old.splitlines(), new.splitlines(), old_name, new_name, lineterm="", n=2)
+    return {
+        "added": [after[k] for k in after if k not in before],
+        "removed": [before[k] for k in before if k not in after],
+        "changed": [{"id": k, "from": before[k], "to": after[k]} for k in after if k in before and before[k] != after[k]],
+        "text": "\n".join(lines),
+    }
+
+
+@put("/definitions/{id:str}", summary="Edit a draft")
+async def edit(request: ApiRequest, id: str, data: ContentBody) -> Response[Any]:
+    """Drafts only: a published version is frozen; deploy the next one instead."""
+    s = services_of(request)
+    command = ChangeDefinition(key=key_of(id, "definition"), move="draft", content=data.content, reason=data.reason)
+    return reply(answer_view(await s.call(command, request)))
+
+
+@delete("/definitions/{id:str}", status_code=200, summary="Hide a definition")
+async def remove(request: ApiRequest, id: str, reason: str = "") -> Response[Any]:
+    """It can't be started any more and is not listed; its events stay. Refused while instances run."""
+    command = ChangeDefinition(key=key_of(id, "definition"), move="delete", reason=reason)
+    return reply(answer_view(await services_of(request).call(command, request)))
+
+
+@post("/definitions/{id:str}/{move:str}", status_code=200, summary="Move a definition on")
+async def change(request: ApiRequest, id: str, move: Move, data: ReasonBody | None = None) -> Response[Any]:
+    """`move`: validate, publish, deprecate, archive or draft."""
+    command = ChangeDefinition(key=key_of(id, "definition"), move=move, reason=data.reason if data else "")
+    return reply(answer_view(await services_of(request).call(command, request)))
+
+
+HANDLERS: list[Any] = [create, list_definitions, get_definition, source, diff, edit, remove, change]

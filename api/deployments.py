@@ -1,0 +1,76 @@
+"""Deployments: all resources of a request or none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import Response, post
+
+from flowledger.api.edge import ApiRequest, Body, reply
+from flowledger.api.problems import malformed
+from flowledger.api.services import services_of
+from flowledger.api.view import answer_view, definition_view
+from flowledger.events.commands import Deploy, Resource
+
+RESOURCES_MAX = 1000
+
+
+class ResourceBody(Body):
+    """`content` is the text of a BPMN, DMN, JSON, YAML, BPML or form file; `name` its file name."""
+
+    name: str
+    content: str
+
+
+class DeploymentBody(Body):
+    """`status` draft keeps the definitions from being started until they are published."""
+
+    resources: list[ResourceBody]
+    status: str = "published"
+    metadata: dict[str, Any] | None = None
+
+
+async def from_form(request: ApiRequest) -> DeploymentBody:
+    """Each file of a multipart form is a resource; the fields `status` and `metadata` (JSON) may stand beside."""
+    resources, fields = [], {}
+    for name, value in (await request.form()).multi_items():
+        if hasattr(value, "filename"):
+            data = await value.read()
+            try:
+                resources.append(ResourceBody(name=value.filename, content=data.decode("utf-8-sig")))
+            except UnicodeDecodeError as e:
+                raise malformed(f"the file must be text in UTF-8: byte {e.start} isn't", f"file {value.filename}") from None
+        elif name in ("status", "metadata"):
+            fields[name] = value
+        else:
+            raise malformed(f"files and the fields status and metadata were expected, found the field {name}", f"field {name}")
+    metadata = None
+    if "metadata" in fields:
+        try:
+            metadata = msgspec.json.decode(str(fields["metadata"]), type=dict[str, Any])
+        except msgspec.MsgspecError as e:
+            raise malformed(f"a JSON object was expected: {e}", "field metadata") from None
+    return DeploymentBody(resources=resources, status=str(fields.get("status", "published")), metadata=metadata)
+
+
+@post("/deployments", forms=from_form, summary="Deploy models", raises=[])
+async def deploy(request: ApiRequest, data: DeploymentBody) -> Response[Any]:
+    """Deploys and publishes all resources, as JSON or as files of a multipart form. 422 with `findings` when a model has errors."""
+    if not 1 <= len(data.resources) <= RESOURCES_MAX:
+        raise malformed(f"1 to {RESOURCES_MAX} resources were expected, found {len(data.resources)}", "body resources")
+    if data.status not in ("published", "draft"):
+        raise malformed(f"published or draft was expected, found {data.status!r}", "body status")
+    for n, resource in enumerate(data.resources):
+        if not resource.name or not resource.content.strip():
+            raise malformed("a name and a content were expected, found none", f"body resources[{n}]")
+    s = services_of(request)
+    resources = [Resource(r.name, r.content) for r in data.resources]
+    answer = await s.call(Deploy(resources=resources, status=data.status, metadata=data.metadata), request)
+    position = answer.get("position", "")
+    for d in answer.get("definitions", ()):
+        s.made(d["key"], position)
+    return reply(answer_view({**answer, "definitions": [definition_view(d) for d in answer.get("definitions", ())]}), 201)
+
+
+HANDLERS: list[Any] = [deploy]

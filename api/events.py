@@ -1,0 +1,239 @@
+"""Events as they happen: server-sent events and a WebSocket on the same path, with the same filters, resumable.
+
+Each event comes with `cursor`: the place in all partitions up to and including it. Who comes back with `position=<cursor>` (SSE does so
+by itself, in `Last-Event-ID`) misses nothing. Delivery is at least once; an event's `id` never changes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Response, WebSocket, get, websocket
+from litestar.exceptions import WebSocketDisconnect
+from litestar.params import Parameter
+from litestar.response import Stream
+
+from flowledger.api.edge import ApiRequest, encode, key_of, position_of, position_text
+from flowledger.api.instance_views import Types, types_of
+from flowledger.api.problems import Problem
+from flowledger.api.services import Services, services_of
+from flowledger.api.view import event_view
+from flowledger.events import wire
+from flowledger.events.base import Recorded, RejectionCode
+from flowledger.events.workflow import WorkflowCreated, WorkflowMigrated, WorkflowStarted
+
+HEARTBEAT_S = 15.0
+KNOWN_MAX = 50_000
+
+PositionParam = Annotated[str, Parameter(description="After this position; `start`: from the beginning; none: from now on")]
+
+
+class Filter(msgspec.Struct):
+    """Which events a subscriber wants. Empty: all."""
+
+    tenant: str = ""
+    instance: int = 0
+    definition: int = 0
+    process: str = ""
+    task: int = 0
+    types: frozenset[str] = frozenset()
+
+
+def filter_of(tenant: str, definition: str, instance: str, task: str, type: str) -> Filter:
+    by_key = definition.isdigit()
+    return Filter(
+        tenant=tenant,
+        instance=key_of(instance, "query instance") if instance else 0,
+        definition=key_of(definition, "query definition") if by_key else 0,
+        process="" if by_key else definition,
+        task=key_of(task, "query task") if task else 0,
+        types=frozenset(types_of(type)),
+    )
+
+
+class Subscription:
+    """Batches of matching events, in order per partition; an empty batch is a sign of life."""
+
+    def __init__(self, s: Services, wanted: Filter, position: str) -> None:
+        self.s, self.wanted = s, wanted
+        known = {int(p): v.get("position") or 0 for p, v in (s.client.health().get("partitions") or {}).items()}
+        #: partition -> next offset
+        self.next = {p: known.get(p, 0) for p in range(s.client.partitions)}
+        self.exact = len(known) >= s.client.partitions
+        self.given = bool(position)
+        if position == "start":
+            self.next = dict.fromkeys(self.next, 0)
+        elif position:
+            for partition, offset in position_of(position, "query position").items():
+                if partition not in self.next:
+                    raise Problem("MALFORMED", f"there are partitions 0 to {s.client.partitions - 1}, found {partition}", where="query position")
+                self.next[partition] = offset + 1
+        #: instance -> (definition, process), for the filter by definition
+        self._definitions: OrderedDict[int, tuple[int, str]] = OrderedDict()
+
+    @property
+    def cursor(self) -> str:
+        return position_text({p: n - 1 for p, n in self.next.items() if n > 0})
+
+    async def _matches(self, r: Recorded) -> bool:
+        w, e = self.wanted, r.event
+        if r.envelope.tenant != w.tenant or (w.types and wire.NAMES[type(e)] not in w.types):
+            return False
+        if w.instance and e.key != w.instance:
+            return False
+        if w.task and getattr(e, "task", 0) != w.task and w.task not in (getattr(e, "tasks", None) or ()):
+            return False
+        if w.definition or w.process:
+            definition, process = await self._definition(r)
+            if (w.definition and definition != w.definition) or (w.process and process != w.process):
+                return False
+        return True
+
+    async def _definition(self, r: Recorded) -> tuple[int, str]:
+        e = r.event
+        if isinstance(e, (WorkflowStarted, WorkflowCreated, WorkflowMigrated)):
+            self._remember(e.key, (e.definition, e.process))
+        elif e.key and e.key not in self._definitions:
+            row = await self.s.reads.get("instances", e.key, self.wanted.tenant)
+            self._remember(e.key, (row["definition"], row["process"]) if row else (0, ""))
+        found = self._definitions.get(e.key)
+        if found is None:
+            return (getattr(e, "definition", 0) or 0, getattr(e, "process", "") or "")
+        return found
+
+    def _remember(self, key: int, value: tuple[int, str]) -> None:
+        self._definitions[key] = value
+        if len(self._definitions) > KNOWN_MAX:
+            self._definitions.popitem(last=False)
+
+    async def batches(self) -> AsyncIterator[list[dict[str, Any]]]:
+        source = self.s.client.events(dict(self.next) if self.given or self.exact else None)
+        stream = source.__aiter__()
+        closing = asyncio.ensure_future(self.s.closing.wait())
+        coming: asyncio.Future[Any] | None = None
+        try:
+            while not closing.done():
+                if coming is None:
+                    coming = asyncio.ensure_future(anext(stream))
+                await asyncio.wait({coming, closing}, timeout=HEARTBEAT_S, return_when=asyncio.FIRST_COMPLETED)
+                if closing.done():
+                    return
+                if not coming.done():
+                    yield []
+                    continue
+                try:
+                    batch = coming.result()
+                except StopAsyncIteration:
+                    return
+                coming = None
+                found = []
+                for r in batch:
+                    if r.offset < self.next.get(r.partition, 0):
+                        continue
+                    self.next[r.partition] = r.offset + 1
+                    if await self._matches(r):
+                        found.append({**event_view(r), "cursor": self.cursor})
+                if found:
+                    yield found
+        finally:
+            closing.cancel()
+            if coming is not None:
+                coming.cancel()
+                with suppress(asyncio.CancelledError, Exception):
+                    await coming
+            if hasattr(stream, "aclose"):
+                await stream.aclose()
+
+
+class Seat:
+    """One of a bounded number of open subscriptions."""
+
+    def __init__(self, s: Services, kind: str) -> None:
+        self.s, self.gauge = s, s.telemetry.metrics.subscribers.labels(kind)
+        if s.subscribers >= s.settings.subscribers_max:
+            raise Problem(RejectionCode.RESOURCE_EXHAUSTED, f"{s.subscribers} subscriptions are open, more aren't allowed", retry_after_ms=5000)
+
+    def __enter__(self) -> None:
+        self.s.subscribers += 1
+        self.gauge.inc()
+
+    def __exit__(self, *_: object) -> None:
+        self.s.subscribers -= 1
+        self.gauge.dec()
+
+
+@get("/events", summary="Events as they happen", media_type="text/event-stream", raises=[])
+async def stream(
+    request: ApiRequest,
+    position: PositionParam = "",
+    definition: Annotated[str, Parameter(description="Process id or a definition's key")] = "",
+    instance: str = "",
+    task: str = "",
+    type: Types = "",
+    last_event_id: Annotated[str, Parameter(header="Last-Event-ID", description="Goes before `position`")] = "",
+) -> Response[Any]:
+    """Server-sent events: `event` is the type, `id` the cursor, `data` the event as JSON. A comment every 15 s keeps the line open."""
+    s = services_of(request)
+    wanted = filter_of(s.identify(request).tenant, definition, instance, task, type)
+    subscription = Subscription(s, wanted, last_event_id or position)
+    seat = Seat(s, "sse")
+    request.scope["flowledger_long"] = True  # type: ignore[typeddict-unknown-key]
+
+    async def lines() -> AsyncIterator[bytes]:
+        with seat:
+            yield f"retry: 2000\nid: {subscription.cursor}\nevent: subscribed\ndata: {{}}\n\n".encode()
+            async for batch in subscription.batches():
+                if not batch:
+                    yield b": still here\n\n"
+                for e in batch:
+                    yield b"id: " + e["cursor"].encode() + b"\nevent: " + e["type"].encode() + b"\ndata: " + encode(e) + b"\n\n"
+
+    return Stream(lines(), media_type="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})  # type: ignore[return-value]
+
+
+@websocket("/events")
+async def socket(
+    socket: WebSocket[Any, Any, Any], position: str = "", definition: str = "", instance: str = "", task: str = "", type: str = ""
+) -> None:
+    """One JSON text per event; `{"type": "subscribed", "cursor": ...}` first. What the client sends is ignored; a close ends it."""
+    s = services_of(socket)
+    await socket.accept()
+    try:
+        wanted = filter_of(s.identify(socket).tenant, definition, instance, task, type)
+        subscription = Subscription(s, wanted, position)
+        seat = Seat(s, "websocket")
+    except Problem as p:
+        await socket.send_text(encode({"type": "problem", **p.body("/v1/events")}).decode())
+        await socket.close(code=4429 if p.status == 429 else 4400, reason=p.detail[:120])
+        return
+    with seat:
+        await socket.send_text(encode({"type": "subscribed", "cursor": subscription.cursor}).decode())
+        sending, hearing = asyncio.ensure_future(_send(socket, subscription)), asyncio.ensure_future(_hear(socket))
+        done, _ = await asyncio.wait({sending, hearing}, return_when=asyncio.FIRST_COMPLETED)
+        for each in (sending, hearing):
+            each.cancel()
+            with suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
+                await each
+        if sending in done:
+            with suppress(WebSocketDisconnect, RuntimeError):
+                await socket.close(code=1001, reason="the server is going down")
+
+
+async def _send(socket: WebSocket[Any, Any, Any], subscription: Subscription) -> None:
+    async for batch in subscription.batches():
+        for e in batch:
+            await socket.send_text(encode(e).decode())
+
+
+async def _hear(socket: WebSocket[Any, Any, Any]) -> None:
+    with suppress(WebSocketDisconnect):
+        while (await socket.receive())["type"] != "websocket.disconnect":
+            pass
+
+
+HANDLERS: list[Any] = [stream, socket]

@@ -1,0 +1,243 @@
+"""Instances: start, look, steer. What a single instance is like now or was at a moment: `instance_views.py`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from litestar import Response, get, patch, post
+from litestar.params import Parameter
+
+from flowledger.api.edge import ApiRequest, Body, key_of, keyed, page, reply
+from flowledger.api.lists import Cursor, Limit, WaitFor, listing, variable_filters
+from flowledger.api.problems import malformed
+from flowledger.api.services import Services, services_of
+from flowledger.api.view import answer_view
+from flowledger.events import commands as c
+from flowledger.events.commands import partition_of_text
+
+Status = Literal["pending", "running", "suspended", "completed", "failed", "cancelled", "terminated"]
+PRIORITIES = {"low": 20, "normal": 40, "medium": 40, "high": 60, "critical": 80, "urgent": 100}
+
+
+class StartBody(Body):
+    """`definition`: a process id (with `version`, 0 or none: the latest, or `version_tag`), or a definition's key.
+
+    `wait_ms`: answer when the instance has ended, with its variables (of them only `fetch`), and 504 when it hasn't by then.
+    """
+
+    definition: str | int
+    version: int = 0
+    version_tag: str = ""
+    variables: dict[str, Any] = {}
+    business_key: str = ""
+    #: 0 to 100, or low, normal, high, critical, urgent
+    priority: int | str = 40
+    metadata: dict[str, Any] | None = None
+    start_at: list[str] | None = None
+    wait_ms: int = 0
+    fetch: list[str] | None = None
+
+
+class ReasonBody(Body):
+    reason: str = ""
+
+
+class CancelBody(Body):
+    """`force` ends at once (status terminated), without cancel handlers and compensation."""
+
+    reason: str = ""
+    force: bool = False
+
+
+class VariablesBody(Body):
+    """Into the scope where each name is found, outwards from `scope` (a token's key; none: the instance); `local`: into that scope itself."""
+
+    variables: dict[str, Any]
+    scope: str | int | None = None
+    local: bool = False
+    reason: str = ""
+
+
+class ActivateBody(Body):
+    element: str
+    variables: dict[str, Any] | None = None
+    #: token of the scope to activate in, where several are open
+    scope: str | int | None = None
+
+
+class ModifyBody(Body):
+    """Activate elements, withdraw tokens: all in one step."""
+
+    activate: list[ActivateBody] = []
+    terminate: list[str | int] = []
+    reason: str = ""
+
+
+class MigrateBody(Body):
+    """`elements` maps ids of elements at which tokens stand to ids in the new definition; equal ids may be left out."""
+
+    definition: str | int
+    elements: dict[str, str] = {}
+    reason: str = ""
+
+
+def priority_of(value: int | str) -> int:
+    if isinstance(value, str):
+        value = PRIORITIES.get(value.lower(), int(value) if value.isascii() and value.isdigit() else -1)
+    if not 0 <= value <= 100:
+        raise malformed(f"0 to 100 or one of {', '.join(PRIORITIES)} was expected", "body priority")
+    return value
+
+
+@post("/instances", summary="Start an instance")
+async def start(request: ApiRequest, data: StartBody) -> Response[Any]:
+    """The instance is on the log when the answer comes. With `Idempotency-Key` a repeated request gets the first answer, and starts nothing."""
+    s = services_of(request)
+    if not 0 <= data.wait_ms <= s.settings.wait_ms_max:
+        raise malformed(f"0 to {s.settings.wait_ms_max} was expected, found {data.wait_ms}", "body wait_ms")
+    by_key = isinstance(data.definition, int) or data.definition.isdigit()
+    if not by_key and not data.definition:
+        raise malformed("a process id or a definition's key was expected, found an empty text", "body definition")
+    command = c.StartInstance(
+        id="" if by_key else str(data.definition),
+        definition=key_of(data.definition, "definition") if by_key else 0,
+        version=data.version,
+        version_tag=data.version_tag,
+        variables=data.variables,
+        business_key=data.business_key,
+        priority=priority_of(data.priority),
+        metadata=data.metadata,
+        start_at=data.start_at,
+        wait=data.wait_ms > 0,
+        fetch=data.fetch,
+    )
+    id = request.headers.get("idempotency-key", "")
+    # the same id must meet the same owner, which remembers the first answer
+    partition = partition_of_text(id, s.client.partitions) if id else None
+    if data.wait_ms:
+        request.scope["flowledger_long"] = True  # type: ignore[typeddict-unknown-key]
+    answer = await s.call(command, request, wait_ms=data.wait_ms, partition=partition)
+    s.made(answer["key"], answer.get("position", ""))
+    found = answer_view(answer)
+    return reply(found, 201, Location=f"/v1/instances/{found['id']}")
+
+
+@get("/instances", summary="List instances", query_prefix="var.")
+async def list_instances(
+    request: ApiRequest,
+    definition: Annotated[str | None, Parameter(description="Process id or a definition's key")] = None,
+    version: int | None = None,
+    status: Annotated[list[Status] | None, Parameter(description="One or more")] = None,
+    business_key: str | None = None,
+    has_incident: bool | None = None,
+    paused: bool | None = None,
+    started_from: datetime | None = None,
+    started_to: datetime | None = None,
+    parent: Annotated[str | None, Parameter(description="Key of the calling instance")] = None,
+    root: str | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = "",
+    wait_for: WaitFor = None,
+) -> Response[Any]:
+    """Newest first. `var.NAME[op]=VALUE` filters by variables; `op`: eq, ne, lt, le, gt, ge, like, in; without `[op]` it is eq."""
+    by_key = definition is not None and definition.isdigit()
+    filters = {
+        "definition": key_of(definition, "query definition") if by_key and definition else None,
+        "process": None if by_key else definition,
+        "version": version,
+        "status": status,
+        "business_key": business_key,
+        "has_incident": has_incident,
+        "paused": paused,
+        "started_from": started_from,
+        "started_to": started_to,
+        "parent": key_of(parent, "query parent") if parent else None,
+        "root": key_of(root, "query root") if root else None,
+        "variables": variable_filters(request),
+    }
+    rows, following = await listing(request, "instances", filters, limit, cursor, wait_for)
+    return reply(page(rows, following))
+
+
+async def find(s: Services, request: ApiRequest, id: str, wait_for: str | None = None) -> dict[str, Any]:
+    tenant = s.identify(request).tenant
+    row: dict[str, Any] = await s.find(lambda k: s.reads.get("instances", k, tenant), key_of(id, "instance"), "instance", wait_for)
+    return row
+
+
+@get("/instances/{id:str}", summary="Get an instance")
+async def get_instance(request: ApiRequest, id: str, wait_for: WaitFor = None) -> Response[Any]:
+    """One that was just started is waited for: you read your own write."""
+    return reply(keyed(await find(services_of(request), request, id, wait_for)))
+
+
+@get("/instances/{id:str}/variables", summary="Variables of all scopes")
+async def variables(request: ApiRequest, id: str, wait_for: WaitFor = None) -> Response[Any]:
+    """`variables` are those of the instance; `scopes` those of sub-processes and tasks, by the key of their token."""
+    s = services_of(request)
+    row = await find(s, request, id, wait_for)
+    scopes: dict[str, dict[str, Any]] = {}
+    for v in await s.reads.variables(row["id"], s.identify(request).tenant):
+        scopes.setdefault(str(v["scope"]), {})[v["name"]] = v["value"]
+    own = scopes.pop(str(row["id"]), {})
+    return reply({"instance": id, "variables": own, "scopes": scopes})
+
+
+@patch("/instances/{id:str}/variables", summary="Set variables")
+async def set_variables(request: ApiRequest, id: str, data: VariablesBody) -> Response[Any]:
+    scope = key_of(data.scope, "body scope") if data.scope is not None else key_of(id, "instance")
+    command = c.SetVariables(key=scope, variables=data.variables, local=data.local)
+    return reply(answer_view(await services_of(request).call(command, request)))
+
+
+@post("/instances/{id:str}/cancel", status_code=200, summary="Cancel an instance")
+async def cancel(request: ApiRequest, id: str, data: CancelBody | None = None) -> Response[Any]:
+    data = data or CancelBody()
+    command = c.CancelInstance(key=key_of(id, "instance"), reason=data.reason, force=data.force)
+    return reply(answer_view(await services_of(request).call(command, request)))
+
+
+def _control(move: str, text: str) -> Any:
+    async def handler(request: ApiRequest, id: str, data: ReasonBody | None = None) -> Response[Any]:
+        command = c.ControlInstance(key=key_of(id, "instance"), move=move, reason=data.reason if data else "")
+        return reply(answer_view(await services_of(request).call(command, request)))
+
+    handler.__name__ = f"{move}_instance"
+    handler.__doc__ = text
+    return post(f"/instances/{{id:str}}/{move}", status_code=200, summary=f"{move.capitalize()} an instance")(handler)
+
+
+suspend = _control("suspend", "Everything stands still; what arrives meanwhile is kept and applied at resume.")
+resume = _control("resume", "Goes on from the same tokens.")
+pause = _control("pause", "No new work is handed out; work in hand may finish.")
+unpause = _control("unpause", "Queued work is handed out again.")
+
+
+@post("/instances/{id:str}/modify", status_code=200, summary="Move tokens by hand")
+async def modify(request: ApiRequest, id: str, data: ModifyBody) -> Response[Any]:
+    if not data.activate and not data.terminate:
+        raise malformed("activate or terminate was expected, both are empty", "body")
+    activate = []
+    for a in data.activate:
+        wish: dict[str, Any] = {"element": a.element}
+        if a.variables:
+            wish["variables"] = a.variables
+        if a.scope is not None:
+            wish["scope"] = key_of(a.scope, "body activate scope")
+        activate.append(wish)
+    terminate = [key_of(t, "body terminate") for t in data.terminate]
+    command = c.ModifyInstance(key=key_of(id, "instance"), activate=activate, terminate=terminate, reason=data.reason)
+    return reply(answer_view(await services_of(request).call(command, request)))
+
+
+@post("/instances/{id:str}/migrate", status_code=200, summary="Go on under another version")
+async def migrate(request: ApiRequest, id: str, data: MigrateBody) -> Response[Any]:
+    definition = key_of(data.definition, "body definition")
+    command = c.MigrateInstance(key=key_of(id, "instance"), definition=definition, elements=data.elements)
+    return reply(answer_view(await services_of(request).call(command, request)))
+
+
+HANDLERS: list[Any] = [
+    start, list_instances, get_instance, variables, set_variables, cancel, suspend, resume, pause, unpause, modify, migrate,
+]  # fmt: skip

@@ -1,0 +1,151 @@
+"""Jobs: work as workers see it. A job is a task of which a worker has the lease."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+from litestar import Response, post
+
+from flowledger.api.edge import ApiRequest, Body, key_of, reply
+from flowledger.api.problems import Problem, malformed
+from flowledger.api.services import Services, services_of
+from flowledger.api.view import answer_view, job_view
+from flowledger.events import commands as c
+from flowledger.events.base import RejectionCode
+
+JOBS_MAX = 1000
+TIMEOUT_MS_MAX = 30 * 24 * 3600 * 1000
+
+
+class ActivateBody(Body):
+    """`timeout_ms`: how long the lease lasts; `wait_ms`: how long to wait for the first job; `variables`: of these names only."""
+
+    type: str
+    worker: str
+    max: int = 32
+    timeout_ms: int = 300_000
+    wait_ms: int = 0
+    variables: list[str] | None = None
+
+
+class CompleteBody(Body):
+    """`fence` is the job's; with it an answer is refused once somebody else holds the job."""
+
+    variables: dict[str, Any] = {}
+    fence: int = 0
+
+
+class FailBody(Body):
+    """`retries`: those left (-1: one less); `backoff_ms`: before the next attempt (-1: by the policy)."""
+
+    message: str = ""
+    code: str = ""
+    retries: int = -1
+    backoff_ms: int = -1
+    variables: dict[str, Any] | None = None
+    details: dict[str, Any] | None = None
+    fence: int = 0
+
+
+class ErrorBody(Body):
+    """A BPMN error: caught by a boundary event or event sub-process with this code."""
+
+    code: str
+    message: str = ""
+    variables: dict[str, Any] | None = None
+    fence: int = 0
+
+
+class ExtendBody(Body):
+    timeout_ms: int
+    fence: int = 0
+
+
+class RetriesBody(Body):
+    retries: int
+
+
+@post("/jobs/activate", status_code=200, summary="Take jobs")
+async def activate(request: ApiRequest, data: ActivateBody) -> Response[Any]:
+    """Leases up to `max` jobs to the worker. An empty list after `wait_ms`: there are none."""
+    s = services_of(request)
+    if not data.type or not data.worker:
+        raise malformed("type and worker must not be empty", "body")
+    for name, low, high in (("max", 1, JOBS_MAX), ("timeout_ms", 1, TIMEOUT_MS_MAX), ("wait_ms", 0, s.settings.wait_ms_max)):
+        if not low <= getattr(data, name) <= high:
+            raise malformed(f"{low} to {high} was expected, found {getattr(data, name)}", f"body {name}")
+    caller = s.identify(request)
+    leasing = s.client.activate(data.type, data.worker, data.max, data.timeout_ms, data.wait_ms, data.variables, caller)
+    if data.wait_ms:
+        request.scope["flowledger_long"] = True  # type: ignore[typeddict-unknown-key]
+        jobs = await unless_gone(s, request, leasing)
+    else:
+        jobs = await leasing
+    return reply({"jobs": [job_view(j) for j in jobs]})
+
+
+async def unless_gone(s: Services, request: ApiRequest, work: Any) -> Any:
+    """The long poll's result; given up when the caller hangs up, so that no job is leased to nobody, and empty when the server goes down."""
+    task = asyncio.ensure_future(work)
+    gone, closing = asyncio.ensure_future(_hung_up(request)), asyncio.ensure_future(s.closing.wait())
+    try:
+        await asyncio.wait({task, gone, closing}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        if closing.done():
+            raise Problem(RejectionCode.UNAVAILABLE, "the server is going down", retry_after_ms=1000)
+        return []
+    finally:
+        for each in (task, gone, closing):
+            if not each.done():
+                each.cancel()
+                with suppress(asyncio.CancelledError):
+                    await each
+
+
+async def _hung_up(request: ApiRequest) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+@post("/jobs/{key:str}/complete", status_code=200, summary="Complete a job")
+async def complete(request: ApiRequest, key: str, data: CompleteBody | None = None) -> Response[Any]:
+    data = data or CompleteBody()
+    command = c.CompleteTask(task=key_of(key, "job"), variables=data.variables, fence=data.fence)
+    return reply(answer_view(await services_of(request).call(command, request)))
+
+
+@post("/jobs/{key:str}/fail", status_code=200, summary="Fail a job")
+async def fail(request: ApiRequest, key: str, data: FailBody | None = None) -> Response[Any]:
+    data = data or FailBody()
+    command = c.FailTask(
+        task=key_of(key, "job"), message=data.message, code=data.code, retries=data.retries, backoff_ms=data.backoff_ms,
+        variables=data.variables, details=data.details, fence=data.fence,
+    )  # fmt: skip
+    return reply(answer_view(await services_of(request).call(command, request)))
+
+
+@post("/jobs/{key:str}/error", status_code=200, summary="Throw a BPMN error")
+async def error(request: ApiRequest, key: str, data: ErrorBody) -> Response[Any]:
+    command = c.ThrowTaskError(task=key_of(key, "job"), code=data.code, message=data.message, variables=data.variables, fence=data.fence)
+    return reply(answer_view(await services_of(request).call(command, request)))
+
+
+@post("/jobs/{key:str}/extend", status_code=200, summary="Keep a job for longer")
+async def extend(request: ApiRequest, key: str, data: ExtendBody) -> Response[Any]:
+    if not 1 <= data.timeout_ms <= TIMEOUT_MS_MAX:
+        raise malformed(f"1 to {TIMEOUT_MS_MAX} was expected, found {data.timeout_ms}", "body timeout_ms")
+    command = c.ExtendLease(task=key_of(key, "job"), timeout_ms=data.timeout_ms, fence=data.fence)
+    return reply(answer_view(await services_of(request).call(command, request)))
+
+
+@post("/jobs/{key:str}/retries", status_code=200, summary="Grant attempts anew")
+async def retries(request: ApiRequest, key: str, data: RetriesBody) -> Response[Any]:
+    if data.retries < 1:
+        raise malformed(f"1 or more was expected, found {data.retries}", "body retries")
+    return reply(answer_view(await services_of(request).call(c.UpdateRetries(task=key_of(key, "job"), retries=data.retries), request)))
+
+
+HANDLERS: list[Any] = [activate, complete, fail, error, extend, retries]

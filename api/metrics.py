@@ -1,0 +1,19 @@
+"""Prometheus text. At the root, not below /v1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Response, get
+
+from flowledger.api.edge import ApiRequest
+from flowledger.api.services import services_of
+
+
+@get("/metrics", summary="Figures for Prometheus", tags=["health"], media_type="text/plain")
+async def metrics(request: ApiRequest) -> Response[Any]:
+    text, kind = services_of(request).telemetry.metrics.text(request.headers.get("accept", ""))
+    return Response(text, media_type=kind)
+
+
+HANDLERS: list[Any] = [metrics]

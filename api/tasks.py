@@ -1,0 +1,183 @@
+"""Tasks: work as people (and agents) see it. Every move is a command; who may do what in which status is the kernel's table."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from litestar import Response, get, post
+from litestar.params import Parameter
+
+from flowledger.api.edge import ApiRequest, Body, key_of, keyed, page, reply
+from flowledger.api.instance_views import After, Types, event_page
+from flowledger.api.instances import priority_of
+from flowledger.api.lists import Cursor, Limit, WaitFor, listing
+from flowledger.api.problems import malformed
+from flowledger.api.services import services_of
+from flowledger.api.view import answer_view
+from flowledger.events import commands as c
+
+Status = Literal["created", "assigned", "started", "in_progress", "suspended", "completed", "failed", "cancelled", "skipped"]
+Move = Literal[
+    "assign", "claim", "release", "start", "progress", "suspend", "resume", "cancel", "skip", "retry", "escalate", "delegate", "transfer",
+    "recall", "comment", "update",
+]  # fmt: skip
+
+
+class MoveBody(Body):
+    """What a move needs beside its reason goes to `details`; the frequent ones have names of their own.
+
+    `row_version` (from the task): refuse when somebody has changed the task since.
+    """
+
+    reason: str = ""
+    details: dict[str, Any] = {}
+    row_version: int = 0
+    #: assign, claim, delegate, transfer, escalate: to whom
+    assignee: str | None = None
+    #: comment
+    text: str | None = None
+    #: progress, 0 to 100
+    percent: float | None = None
+    #: update
+    priority: int | str | None = None
+    due: datetime | None = None
+
+
+class CompleteBody(Body):
+    """`result`: summary, artifacts, logs, metrics, next_assignee."""
+
+    variables: dict[str, Any] = {}
+    status: Literal["success", "partial_success"] = "success"
+    result: dict[str, Any] | None = None
+    row_version: int = 0
+
+
+class FailBody(Body):
+    """`retries` and `backoff_ms` -1: by the task's policy. A recommendation can only lower the attempts."""
+
+    message: str = ""
+    code: str = ""
+    retries: int = -1
+    backoff_ms: int = -1
+    variables: dict[str, Any] | None = None
+    details: dict[str, Any] | None = None
+    retry_recommended: bool | None = None
+    escalation_required: bool | None = None
+
+
+class TaskBody(Body):
+    """A task without workflow. `details`: assignee, candidate_groups, candidate_users, due_us, form ..."""
+
+    name: str
+    type: str = "human_task"
+    job_type: str = ""
+    variables: dict[str, Any] | None = None
+    headers: dict[str, str] | None = None
+    details: dict[str, Any] | None = None
+    retries: int = 3
+    priority: int | str = 40
+
+
+@get("/tasks", summary="List tasks")
+async def list_tasks(
+    request: ApiRequest,
+    status: Annotated[list[Status] | None, Parameter(description="One or more")] = None,
+    open: Annotated[bool | None, Parameter(description="Those that are not done yet")] = None,
+    assignee: str | None = None,
+    candidate_group: str | None = None,
+    candidate_user: str | None = None,
+    type: str | None = None,
+    job_type: str | None = None,
+    instance: str | None = None,
+    definition: Annotated[str | None, Parameter(description="Process id or a definition's key")] = None,
+    element: str | None = None,
+    due_before: datetime | None = None,
+    due_after: datetime | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = "",
+    wait_for: WaitFor = None,
+) -> Response[Any]:
+    """Newest first."""
+    by_key = definition is not None and definition.isdigit()
+    filters = {
+        "status": status, "open": open, "assignee": assignee, "candidate_group": candidate_group, "candidate_user": candidate_user, "type": type,
+        "job_type": job_type, "instance": key_of(instance, "query instance") if instance else None,
+        "definition": key_of(definition, "query definition") if by_key and definition else None, "process": None if by_key else definition,
+        "element": element, "due_before": due_before, "due_after": due_after,
+    }  # fmt: skip
+    rows, following = await listing(request, "tasks", filters, limit, cursor, wait_for)
+    return reply(page(rows, following))
+
+
+@post("/tasks", summary="Create a task without workflow")
+async def create(request: ApiRequest, data: TaskBody) -> Response[Any]:
+    s = services_of(request)
+    command = c.CreateTask(
+        type=data.type, job_type=data.job_type, name=data.name, variables=data.variables, headers=data.headers, details=data.details,
+        retries=data.retries, priority=priority_of(data.priority),
+    )  # fmt: skip
+    answer = await s.call(command, request)
+    s.made(answer.get("task", 0), answer.get("position", ""))
+    return reply(answer_view(answer), 201)
+
+
+@get("/tasks/{id:str}", summary="Get a task")
+async def get_task(request: ApiRequest, id: str, wait_for: WaitFor = None) -> Response[Any]:
+    s = services_of(request)
+    tenant = s.identify(request).tenant
+    return reply(keyed(await s.find(lambda k: s.reads.get("tasks", k, tenant), key_of(id, "task"), "task", wait_for)))
+
+
+@get("/tasks/{id:str}/events", summary="History of a task")
+async def events(
+    request: ApiRequest, id: str, after: After = "", type: Types = "", limit: Limit = 100, wait_for: WaitFor = None
+) -> Response[Any]:
+    s = services_of(request)
+    tenant, key = s.identify(request).tenant, key_of(id, "task")
+    await s.find(lambda k: s.reads.get("tasks", k, tenant), key, "task", wait_for)
+    return await event_page(request, 0, key, after, type, limit)
+
+
+@post("/tasks/{id:str}/complete", status_code=200, summary="Complete a task")
+async def complete(request: ApiRequest, id: str, data: CompleteBody | None = None) -> Response[Any]:
+    data = data or CompleteBody()
+    command = c.CompleteTask(
+        task=key_of(id, "task"), variables=data.variables, status=data.status, result=data.result, row_version=data.row_version
+    )
+    return reply(answer_view(await services_of(request).call(command, request)))
+
+
+@post("/tasks/{id:str}/fail", status_code=200, summary="Fail a task")
+async def fail(request: ApiRequest, id: str, data: FailBody | None = None) -> Response[Any]:
+    data = data or FailBody()
+    details = dict(data.details or {})
+    details |= {k: v for k in ("retry_recommended", "escalation_required") if (v := getattr(data, k)) is not None}
+    command = c.FailTask(
+        task=key_of(id, "task"), message=data.message, code=data.code, retries=data.retries, backoff_ms=data.backoff_ms,
+        variables=data.variables, details=details or None,
+    )  # fmt: skip
+    return reply(answer_view(await services_of(request).call(command, request)))
+
+
+@post("/tasks/{id:str}/{move:str}", status_code=200, summary="Move a task on")
+async def change(request: ApiRequest, id: str, move: Move, data: MoveBody | None = None) -> Response[Any]:
+    """`move`: assign, claim, release, start, progress, suspend, resume, cancel, skip, retry, escalate, delegate, transfer, recall, comment
+    or update. 409 when it isn't possible in the task's status, or when `row_version` isn't the task's any more."""
+    data = data or MoveBody()
+    details = dict(data.details)
+    if data.percent is not None and not 0 <= data.percent <= 100:
+        raise malformed(f"0 to 100 was expected, found {data.percent}", "body percent")
+    given = {
+        "assignee": data.assignee,
+        "text": data.text,
+        "percent": data.percent,
+        "priority": None if data.priority is None else priority_of(data.priority),
+        "due_us": None if data.due is None else int(data.due.timestamp() * 1_000_000),
+    }
+    details |= {k: v for k, v in given.items() if v is not None}
+    command = c.MoveTask(task=key_of(id, "task"), move=move, reason=data.reason, details=details or None, row_version=data.row_version)
+    return reply(answer_view(await services_of(request).call(command, request)))
+
+
+HANDLERS: list[Any] = [list_tasks, create, get_task, events, complete, fail, change]

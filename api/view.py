@@ -1,0 +1,82 @@
+"""How things look in JSON: events, jobs, answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from flowledger.api.edge import keyed, time_text
+from flowledger.events import wire
+from flowledger.events.base import Event, Recorded
+
+_FIELDS: dict[type[Event], tuple[str, ...]] = {}
+
+
+def payload_of(event: Event) -> dict[str, Any]:
+    """The fields of an event, without `key` (it is the `instance` of the whole)."""
+    fields = _FIELDS.get(type(event))
+    if fields is None:
+        fields = _FIELDS[type(event)] = tuple(f for f in type(event).__struct_fields__ if f != "key")
+    return {f: _plain(getattr(event, f)) for f in fields}
+
+
+def _plain(value: Any) -> Any:
+    return value.hex() if isinstance(value, bytes) else value
+
+
+def event_view(recorded: Recorded) -> dict[str, Any]:
+    """A recorded event as subscribers see it."""
+    v = recorded.envelope
+    return {
+        "id": recorded.id,
+        "type": wire.NAMES[type(recorded.event)],
+        "time": time_text(v.time_us),
+        "instance": str(recorded.event.key) if recorded.event.key else None,
+        "tenant": v.tenant,
+        "actor": v.actor,
+        "cause": v.cause,
+        "correlation": v.correlation,
+        "trace": v.trace,
+        "data": keyed(payload_of(recorded.event)),
+    }
+
+
+def row_event_view(row: dict[str, Any]) -> dict[str, Any]:
+    """The same from a row of the projection."""
+    return {
+        "id": f"{row['partition']}-{row['offset']}",
+        "type": row["type"],
+        "time": row["time"],
+        "instance": str(row["instance"]) if row.get("instance") else None,
+        **{k: row.get(k) or "" for k in ("tenant", "actor", "cause", "correlation", "trace")},
+        "data": keyed(row.get("data") or {}),
+    }
+
+
+def event_of(row: dict[str, Any]) -> Event:
+    """The event of a row, to fold it. Raises: KeyError, msgspec.ValidationError."""
+    cls, _ = wire.CURRENT[row["type"]]
+    return msgspec.convert({**(row.get("data") or {}), "key": row.get("instance") or 0}, cls)
+
+
+def job_view(job: dict[str, Any]) -> dict[str, Any]:
+    found = keyed({k: v for k, v in job.items() if k != "deadline_us"})
+    deadline = job.get("deadline_us") or job.get("deadline")
+    if isinstance(deadline, int):
+        found["deadline"] = time_text(deadline)
+    return found
+
+
+def answer_view(answer: dict[str, Any]) -> dict[str, Any]:
+    """A command's answer: `key` is called `id` outside."""
+    found = keyed(answer)
+    if "key" in found:
+        found["id"] = found.pop("key")
+    return found
+
+
+def definition_view(row: dict[str, Any]) -> dict[str, Any]:
+    """Outside, the key is `id` and the text of the model is `process` (whatever its kind)."""
+    found = keyed({k: v for k, v in row.items() if k not in ("content", "id", "key")})
+    return {"id": str(row["key"]), "process": row["id"], **found}

@@ -1,0 +1,140 @@
+"""Settings: `FLOWLEDGER_*` variables, over a file (`FLOWLEDGER_CONFIG` or `--config`: TOML, YAML or JSON), over the defaults below.
+
+A wrong or unknown setting is refused at the start with its name, what was expected and what was found.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import socket
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "FLOWLEDGER_"
+ROLES = ("api", "owner", "projector", "connectors", "grpc")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+MIB = 1024 * 1024
+
+
+class SettingsError(ValueError):
+    """Settings that can't be used. The text has one line for each."""
+
+
+class Settings(BaseSettings):
+    """All that a process is told from outside. Each field is `FLOWLEDGER_<NAME>` in the environment."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    # --- where things are
+    data: Path = Field(Path(".flowledger"), description="Folder of the embedded log and the embedded PostgreSQL")
+    kafka: str = Field("", description="Bootstrap servers `host:port,...`; empty: the embedded log in `data`")
+    postgres: str = Field("", description="URL of a PostgreSQL 15+; empty: the embedded one in `data`")
+    prefix: str = Field("flowledger", pattern=r"^[A-Za-z0-9._-]{1,100}$", description="Prefix of the Kafka topics")
+    replication: int = Field(1, ge=1, le=9, description="Replicas of the topics when they are created")
+    partitions: int = Field(4, ge=1, le=1024, description="Partitions, when the log is created")
+
+    # --- who this process is
+    roles: Annotated[tuple[str, ...], NoDecode] = Field(("api", "owner", "projector"), description=f"Some of {', '.join(ROLES)}")
+    node: str = Field(default_factory=socket.gethostname, description="Name of this process in claims, logs and metrics")
+
+    # --- HTTP
+    host: str = Field("127.0.0.1", description="Address to listen on. Anything but loopback opens the server to the network")
+    port: int = Field(8080, ge=0, le=65535, description="HTTP port; 0: any free one")
+    hosts: Annotated[tuple[str, ...], NoDecode] = Field((), description="Names that requests may use (empty on loopback: its names)")
+    origins: Annotated[tuple[str, ...], NoDecode] = Field((), description="Other web origins that may call it from a browser")
+    body_bytes_max: int = Field(16 * MIB, ge=1024, description="Largest request body, bytes")
+    page_max: int = Field(1000, ge=1, le=100_000, description="Largest page of a list")
+    wait_ms_max: int = Field(60_000, ge=0, description="Longest wait of a long poll or of `wait_for`, milliseconds")
+    command_timeout_ms: int = Field(30_000, ge=1, description="How long a command's answer is waited for, milliseconds")
+    fresh_ms: int = Field(2_000, ge=0, description="How long a read of an unknown key waits for a projection that is behind, milliseconds")
+    subscribers_max: int = Field(1_000, ge=1, description="Open event subscriptions (SSE and WebSocket)")
+    grpc_port: int = Field(26500, ge=0, le=65535, description="Port of the Zeebe gateway protocol")
+
+    # --- durability and limits of the owner
+    durability: Literal["full", "normal"] = Field("full", description="Embedded log: full syncs each group commit to the disk")
+    batch_max: int = Field(512, ge=1, description="Commands decided in one group at most")
+    instances_max: int = Field(0, ge=0, description="Running instances per partition (0: no limit); more of them wait as pending")
+
+    # --- seen from outside
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "console", "json"] = Field("auto", description="auto: console on a terminal, else JSON")
+    otlp_endpoint: str = Field("", description="OpenTelemetry collector (OTLP over HTTP); empty: no traces")
+    trace_sample: float = Field(1.0, ge=0, le=1, description="Share of traces that begin here and are kept")
+
+    @field_validator("roles", "hosts", "origins", mode="before")
+    @classmethod
+    def _texts(cls, value: Any) -> Any:
+        return tuple(x.strip() for x in value.split(",") if x.strip()) if isinstance(value, str) else value
+
+    @field_validator("roles")
+    @classmethod
+    def _known_roles(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [r for r in value if r not in ROLES]:
+            raise ValueError(f"unknown role {', '.join(wrong)}; known are {', '.join(ROLES)}")
+        if not value:
+            raise ValueError(f"at least one role of {', '.join(ROLES)}")
+        return value
+
+    @property
+    def loopback(self) -> bool:
+        return self.host in LOOPBACK
+
+
+def load(path: str | Path | None = None, environment: dict[str, str] | None = None, **overrides: Any) -> Settings:
+    """Settings of the file, the environment and `overrides` (not None), the later ones winning.
+
+    Raises:
+        SettingsError: a file that can't be read, an unknown name, a wrong value.
+    """
+    env = os.environ if environment is None else environment
+    path = path or env.get(PREFIX + "CONFIG") or None
+    values = _from_file(Path(path)) if path else {}
+    _known(values, str(path), Settings.model_fields)
+    from_env = {k[len(PREFIX) :].lower(): v for k, v in env.items() if k.upper().startswith(PREFIX) and k.upper() != PREFIX + "CONFIG"}
+    _known(from_env, "the environment", Settings.model_fields, PREFIX)
+    values |= from_env | {k: v for k, v in overrides.items() if v is not None}
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as wrong:
+        lines = [f"setting {'.'.join(map(str, e['loc'])) or '?'}: {e['msg']}; found {e['input']!r}" for e in wrong.errors()]
+        raise SettingsError("\n".join(lines)) from None
+
+
+def _known(values: dict[str, Any], where: str, names: Any, prefix: str = "") -> None:
+    unknown = [k for k in values if k not in names]
+    if unknown:
+        lines = []
+        for k in unknown:
+            near = difflib.get_close_matches(k, names, 1)
+            shown = f"{prefix}{k.upper()}" if prefix else k
+            hint = f"; did you mean {prefix + near[0].upper() if prefix else near[0]}?" if near else ""
+            lines.append(f"unknown setting {shown} in {where}{hint}")
+        raise SettingsError("\n".join(lines))
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        data = path.read_bytes()
+        if path.suffix in (".yaml", ".yml"):
+            import yaml
+
+            found = yaml.safe_load(data) or {}
+        elif path.suffix == ".json":
+            import json
+
+            found = json.loads(data)
+        else:
+            import tomllib
+
+            found = tomllib.loads(data.decode())
+    except OSError as e:
+        raise SettingsError(f"settings file {path}: {e.strerror}") from None
+    except Exception as e:  # noqa: BLE001 - three parsers, three kinds of errors
+        raise SettingsError(f"settings file {path}: {e}") from None
+    if not isinstance(found, dict):
+        raise SettingsError(f"settings file {path}: a table of names and values was expected, found {type(found).__name__}")
+    return found

@@ -1,0 +1,208 @@
+"""What is seen from outside: logs (structlog), metrics (Prometheus), traces (OpenTelemetry).
+
+Traces are off, and their library isn't even imported, unless a collector is set. A span is per request or batch, never per event
+(a span costs about 27 us, an event less than that).
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as openmetrics
+
+from flowledger.infra.settings import Settings
+
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384)
+
+
+class Metrics:
+    """All figures of a process, in a registry of their own (so that tests may have several).
+
+    Names end in their unit; `_total` is a counter. What changes slowly (leases, timers, lag) is read when it is asked for: see `on_scrape`.
+    """
+
+    def __init__(self) -> None:
+        r = self.registry = CollectorRegistry()
+        self.commands = Counter("flowledger_commands", "Commands answered", ["command", "outcome"], registry=r)
+        self.events = Counter("flowledger_events", "Events appended and acknowledged", ["type"], registry=r)
+        self.appends = Counter("flowledger_appends", "Groups appended", ["partition", "outcome"], registry=r)
+        self.append_seconds = Histogram("flowledger_append_seconds", "Append to acknowledgement", buckets=SECONDS, registry=r)
+        self.batch_commands = Histogram("flowledger_batch_commands", "Commands in a group", buckets=SIZES, registry=r)
+        self.batch_events = Histogram("flowledger_batch_events", "Events in a group", buckets=SIZES, registry=r)
+        self.batch_bytes = Counter("flowledger_batch_bytes", "Bytes of all groups", registry=r)
+        self.takeovers = Counter("flowledger_takeovers", "Partitions taken over", ["partition"], registry=r)
+        self.takeover_seconds = Histogram("flowledger_takeover_seconds", "Load, fold and claim of a partition", buckets=SECONDS, registry=r)
+        self.fencings = Counter("flowledger_fencings", "Times that an owner found itself fenced", ["partition"], registry=r)
+        self.dead_letters = Counter("flowledger_dead_letters", "Commands given up", ["reason"], registry=r)
+        self.epoch = Gauge("flowledger_epoch", "Epoch of an owned partition", ["partition"], registry=r)
+        self.position = Gauge("flowledger_position", "Next offset of an owned partition's events", ["partition"], registry=r)
+        self.instances = Gauge("flowledger_instances", "Open instances", ["partition"], registry=r)
+        self.leases = Gauge("flowledger_leases", "Jobs that workers hold", ["partition"], registry=r)
+        self.timers = Gauge("flowledger_timers", "Timers scheduled", ["partition"], registry=r)
+        self.ready_jobs = Gauge("flowledger_ready_jobs", "Jobs that wait for a worker", ["type"], registry=r)
+        self.incidents = Gauge("flowledger_incidents", "Open incidents", ["partition"], registry=r)
+        self.projection_lag = Gauge("flowledger_projection_lag_events", "Events not projected yet", ["projection", "partition"], registry=r)
+        self.projection_lag_s = Gauge("flowledger_projection_lag_seconds", "Age of the oldest event left", ["projection"], registry=r)
+        self.projected = Counter("flowledger_projected_events", "Events projected", ["projection"], registry=r)
+        self.projection_batch = Histogram("flowledger_projection_batch_events", "Events in a transaction", buckets=SIZES, registry=r)
+        self.projection_seconds = Histogram("flowledger_projection_seconds", "Time of a transaction", buckets=SECONDS, registry=r)
+        self.http = Counter("flowledger_http_requests", "HTTP requests", ["method", "route", "status"], registry=r)
+        self.http_seconds = Histogram("flowledger_http_seconds", "Time of HTTP requests", ["method", "route"], buckets=SECONDS, registry=r)
+        self.http_commands = Counter("flowledger_http_commands", "Commands sent by the HTTP API", ["command", "outcome"], registry=r)
+        self.subscribers = Gauge("flowledger_subscribers", "Open event subscriptions", ["kind"], registry=r)
+        self._on_scrape: list[Callable[[Metrics], None]] = []
+
+    def on_scrape(self, read: Callable[[Metrics], None]) -> None:
+        """`read` sets gauges just before each scrape."""
+        self._on_scrape.append(read)
+
+    def text(self, accept: str = "") -> tuple[bytes, str]:
+        """The scrape's body and its media type."""
+        for read in self._on_scrape:
+            read(self)
+        if "application/openmetrics-text" in accept:
+            return openmetrics(self.registry), "application/openmetrics-text; version=1.0.0; charset=utf-8"
+        return generate_latest(self.registry), "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Tracer:
+    """Spans, or nothing at next to no cost when no collector is set."""
+
+    def __init__(self, endpoint: str = "", node: str = "", sample: float = 1.0, processor: Any = None) -> None:
+        """`processor`: a span processor instead of the one that sends to `endpoint` (tests)."""
+        self._tracer: Any = None
+        self._provider: Any = None
+        if not endpoint and processor is None:
+            return
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+
+        if processor is None:
+            from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+            from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+            url = endpoint if endpoint.endswith("/v1/traces") else endpoint.rstrip("/") + "/v1/traces"
+            processor = BatchSpanProcessor(OTLPSpanExporter(endpoint=url))
+        resource = Resource.create({"service.name": "flowledger", "service.instance.id": node})
+        self._provider = TracerProvider(resource=resource, sampler=ParentBased(TraceIdRatioBased(sample)))
+        self._provider.add_span_processor(processor)
+        self._tracer = self._provider.get_tracer("flowledger")
+
+    @property
+    def on(self) -> bool:
+        return self._tracer is not None
+
+    @contextmanager
+    def span(self, name: str, traceparent: str = "", links: tuple[str, ...] = (), **attributes: Any) -> Iterator[Span]:
+        """A span below `traceparent`; `links` are the traceparents of the requests of a batch. Yields the `Span` to give on."""
+        if self._tracer is None:
+            yield Span(traceparent)
+            return
+        from opentelemetry import trace
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        context = TraceContextTextMapPropagator().extract({"traceparent": traceparent}) if traceparent else None
+        linked = []
+        for text in links:
+            found = trace.get_current_span(TraceContextTextMapPropagator().extract({"traceparent": text})).get_span_context()
+            if found.is_valid:
+                linked.append(trace.Link(found))
+        with self._tracer.start_as_current_span(name, context=context, links=linked, attributes=attributes) as span:
+            c = span.get_span_context()
+            yield Span(f"00-{c.trace_id:032x}-{c.span_id:016x}-{int(c.trace_flags):02x}", span)
+
+    def close(self) -> None:
+        if self._provider is not None:
+            self._provider.shutdown()
+
+
+class Span:
+    """`traceparent` is what goes to whoever is called from within."""
+
+    __slots__ = ("_span", "traceparent")
+
+    def __init__(self, traceparent: str, span: Any = None) -> None:
+        self.traceparent, self._span = traceparent, span
+
+    def set(self, **attributes: Any) -> None:
+        if self._span is not None:
+            self._span.set_attributes(attributes)
+
+
+class Telemetry:
+    """Logs, metrics and traces of one process."""
+
+    def __init__(self, metrics: Metrics | None = None, tracer: Tracer | None = None) -> None:
+        self.metrics = metrics or Metrics()
+        self.tracer = tracer or Tracer()
+        self.started = time.monotonic()
+
+    @classmethod
+    def of(cls, settings: Settings) -> Telemetry:
+        configure_logs(settings.log_level, settings.log_format, settings.node)
+        return cls(tracer=Tracer(settings.otlp_endpoint, settings.node, settings.trace_sample))
+
+    def close(self) -> None:
+        self.tracer.close()
+
+
+def configure_logs(level: str = "info", form: str = "auto", node: str = "") -> None:
+    """One line per record on stderr: for people on a terminal, else JSON. Records of the standard library come the same way."""
+    import structlog
+
+    if form == "auto":
+        form = "console" if sys.stderr.isatty() else "json"
+    number = getattr(logging, level.upper())
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if form == "json":
+        import orjson
+
+        def dumps(value: Any, **_: Any) -> str:
+            return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+        def named(_: Any, __: str, record: dict[str, Any]) -> dict[str, Any]:
+            if node:
+                record["node"] = node
+            return record
+
+        render: list[Any] = [named, structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=dumps)]
+    else:
+        render = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    structlog.configure(
+        processors=shared + render,
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(max(number, logging.INFO))
+    for noisy in ("uvicorn.access", "aiokafka", "httpx", "httpx2", "psycopg.pool"):
+        logging.getLogger(noisy).setLevel(logging.WARNING if noisy != "uvicorn.access" else logging.ERROR)
+
+
+def log(name: str = "") -> Any:
+    """A structlog logger; its records name what they speak of: `log("owner").info("claimed", partition=3, epoch=7)`."""
+    import structlog
+
+    return structlog.get_logger(component=name) if name else structlog.get_logger()

@@ -1,0 +1,184 @@
+"""A scripted client and projections in memory: the edge can be tested without an engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx2
+import pytest
+
+from flowledger.api.app import create_app
+from flowledger.api.services import Services
+from flowledger.events.base import Recorded, Rejected
+from flowledger.infra.settings import Settings
+
+T0 = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+KEY = 2 << 51 | 7
+
+
+class ScriptedClient:
+    """Answers with what `answers` says for the kind of command; remembers what it was asked."""
+
+    partitions = 4
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, Any, dict[str, Any]]] = []
+        self.answers: dict[str, Any] = {}
+        self.jobs: list[dict[str, Any]] = []
+        self.activations: list[tuple[Any, ...]] = []
+        self.cancelled = 0
+        self.log: dict[int, list[Recorded]] = {p: [] for p in range(4)}
+        self.grown = asyncio.Condition()
+        self.ready: dict[str, Any] = {"ready": True, "reasons": []}
+
+    async def call(self, command: Any, caller: Any = None, *, id: str = "", partition: int | None = None, timeout_s: float = 30.0) -> Any:
+        self.calls.append((command, caller, {"id": id, "partition": partition, "timeout_s": timeout_s}))
+        answer = self.answers.get(type(command).__name__, {"position": "2-41"})
+        return answer(command) if callable(answer) else answer
+
+    @property
+    def last(self) -> Any:
+        return self.calls[-1][0]
+
+    async def activate(
+        self, job_type: str, worker: str, max_jobs: int, timeout_ms: int, wait_ms: int = 0, fetch: Any = None, caller: Any = None
+    ) -> list[dict[str, Any]]:
+        self.activations.append((job_type, worker, max_jobs, timeout_ms, wait_ms, fetch))
+        try:
+            if not self.jobs and wait_ms:
+                await asyncio.sleep(wait_ms / 1000)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        found, self.jobs = self.jobs[:max_jobs], self.jobs[max_jobs:]
+        return found
+
+    async def events(self, positions: dict[int, int] | None = None) -> AsyncIterator[list[Recorded]]:
+        at = {p: len(rs) for p, rs in self.log.items()} | (positions or {})
+        while True:
+            batch = None
+            for p, rs in self.log.items():
+                if at[p] < len(rs):
+                    batch, at[p] = rs[at[p] :], len(rs)
+                    break
+            if batch:
+                yield batch
+                continue
+            async with self.grown:
+                await self.grown.wait()
+
+    async def happen(self, *events: Recorded) -> None:
+        for e in events:
+            self.log[e.partition].append(e)
+        async with self.grown:
+            self.grown.notify_all()
+
+    def definition(self, key: int) -> None:
+        return None
+
+    def health(self) -> dict[str, Any]:
+        return {**self.ready, "partitions": {p: {"epoch": 1, "position": len(rs)} for p, rs in self.log.items()}}
+
+
+class RowsInMemory:
+    """`Reads` over lists of dicts."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, list[dict[str, Any]]] = {n: [] for n in ("definitions", "instances", "tasks", "incidents")}
+        self.history: list[dict[str, Any]] = []
+        self.vars: list[dict[str, Any]] = []
+        self.sources: dict[int, tuple[str, str, str]] = {}
+        self.at = dict.fromkeys(range(4), 1_000_000)
+        self.asked: list[tuple[str, dict[str, Any], int, str, str]] = []
+        self.waited: list[dict[int, int]] = []
+        self.mean: float | None = None
+        self.trouble: list[str] = []
+        #: rows that appear once somebody waits for a position
+        self.late: list[tuple[str, dict[str, Any]]] = []
+
+    async def wait_for(self, positions: dict[int, int], timeout_s: float) -> bool:
+        self.waited.append(positions)
+        for noun, row in self.late:
+            self.rows[noun].append(row)
+        self.late = []
+        return all(self.at[p] >= o for p, o in positions.items())
+
+    async def positions(self) -> dict[int, int]:
+        return self.at
+
+    async def list(self, noun: str, filters: dict[str, Any], limit: int, cursor: str, tenant: str) -> tuple[list[dict[str, Any]], str]:
+        self.asked.append((noun, filters, limit, cursor, tenant))
+        if cursor and not cursor.isdigit():
+            raise ValueError("not a cursor")
+        plain = {k: v for k, v in filters.items() if k in ("parent", "instance", "id")}
+        rows = [r for r in self.rows[noun] if r.get("tenant", "") == tenant and all(r.get(k) == v for k, v in plain.items())]
+        begin = int(cursor or 0)
+        return rows[begin : begin + limit], str(begin + limit) if begin + limit < len(rows) else ""
+
+    async def get(self, noun: str, key: int, tenant: str) -> dict[str, Any] | None:
+        return next((r for r in self.rows[noun] if r.get("key" if noun == "definitions" else "id") == key and r.get("tenant", "") == tenant), None)
+
+    async def events(
+        self, instance: int, task: int, after: str, limit: int, types: list[str], tenant: str
+    ) -> tuple[list[dict[str, Any]], str]:
+        begin = int(after.split("-")[1]) if after else -1
+        rows = [r for r in self.history if r["offset"] > begin and (not types or r["type"] in types)]
+        rows = [r for r in rows if (instance and r["instance"] == instance) or (task and r["data"].get("task") == task)]
+        return rows[:limit], f"{rows[limit - 1]['partition']}-{rows[limit - 1]['offset']}" if len(rows) > limit else ""
+
+    async def variables(self, instance: int, tenant: str) -> list[dict[str, Any]]:
+        return [v for v in self.vars if v["instance"] == instance]
+
+    async def source(self, definition: int, tenant: str) -> tuple[str, str, str] | None:
+        return self.sources.get(definition)
+
+    async def mean_duration_s(self, definition: int, tenant: str) -> float | None:
+        return self.mean
+
+    async def health(self) -> list[str]:
+        return self.trouble
+
+
+@pytest.fixture
+def client() -> ScriptedClient:
+    return ScriptedClient()
+
+
+@pytest.fixture
+def reads() -> RowsInMemory:
+    return RowsInMemory()
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings(body_bytes_max=200_000, page_max=200, wait_ms_max=5_000)
+
+
+@pytest.fixture
+def services(client: ScriptedClient, reads: RowsInMemory, settings: Settings) -> Services:
+    return Services(client, reads, settings)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def app(services: Services) -> Any:
+    return create_app(services)
+
+
+@pytest.fixture
+async def http(app: Any) -> AsyncIterator[httpx2.AsyncClient]:
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app, raise_app_exceptions=False), base_url="http://127.0.0.1:8080") as c:
+        yield c
+
+
+def instance_row(key: int = KEY, **more: Any) -> dict[str, Any]:
+    return {
+        "id": key, "definition": 5, "process": "order", "version": 1, "status": "running", "paused": False, "business_key": "b-1", "priority": 40,
+        "parent": None, "root": key, "started_at": T0, "ended_at": None, "has_incident": False, "tenant": "", **more,
+    }  # fmt: skip
+
+
+def rejected(code: str, message: str = "no", retry_after_ms: int = 0) -> Rejected:
+    return Rejected(code, message, retry_after_ms)
