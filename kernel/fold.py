@@ -264,6 +264,8 @@ def element_activated(p: Partition, e: fl.ElementActivated, v: Envelope) -> None
                 vars=dict(e.variables) if e.variables else None,
             ),
         )  # fmt: skip
+        if e.index and (body := i.tokens.get(e.scope)) is not None and body.data is not None:
+            body.data["spawned"] = e.index
         return
     token.phase = WAITING
     if e.variables:
@@ -312,6 +314,8 @@ def token_noted(p: Partition, e: fl.TokenNoted, v: Envelope) -> None:
     holder = holder_of(p.instances[e.key], e.token)
     if isinstance(holder, Token):
         holder.data = {**(holder.data or {}), **e.data}
+        if holder.data.pop("ready", False):
+            holder.phase = READY
     elif holder is not None:
         holder.stores = {**(holder.stores or {}), **e.data}
 

@@ -1,1 +1,38 @@
+"""The graph, its checks, and a reader per format. `read` takes any format, told apart by content."""
 
+from __future__ import annotations
+
+from typing import Any
+
+from flowledger.kernel.model.findings import Finding
+
+
+def read(data: bytes, name: str = "") -> tuple[Any, list[Finding]]:
+    """The graph of a model in any format and its findings.
+
+    Returns:
+        (graph, findings). The graph is None when the file can't be read at all. With an error among the findings it may be looked at, not run.
+    """
+    from flowledger.kernel.model import bpmn, formats
+
+    format = formats.detect(data, name)
+    if format == "bpmn":
+        return bpmn.read(data, name)
+    if format == "dmn":
+        from flowledger.kernel.model import dmn_resource
+
+        return dmn_resource.read(data, name)
+    if format == "form":
+        from flowledger.kernel.model import form_resource
+
+        return form_resource.read(data, name)
+    tree, findings = formats.to_bpmn(format, data, name)
+    if tree is None:
+        return None, findings
+    graph, more = bpmn.read_tree(tree, name, data)
+    if graph is not None:
+        graph.format = format
+    return graph, findings + [f for f in more if f not in findings]
+
+
+__all__ = ["Finding", "read"]

@@ -1,0 +1,64 @@
+"""`decide`: one request -> events or a rejection. On success the state is the fold of the events; on rejection it is untouched."""
+
+from __future__ import annotations
+
+from flowledger.events import commands as c
+from flowledger.events import ledger as le
+from flowledger.events.base import Envelope, Rejected, RejectionCode
+from flowledger.kernel.decision import Decision, Facts
+from flowledger.kernel.handlers import HANDLERS
+from flowledger.kernel.state import Partition
+
+#: follow-up commands to this same partition that one request may cause in its step; the rest stay for later steps
+FOLLOW_UPS_MAX = 10_000
+
+
+def decide(state: Partition, request: c.Request, facts: Facts) -> Decision | Rejected:
+    """Answer one request.
+
+    `Decision.events` are to be appended; `Decision.answer` goes to the caller once they are; `Decision.later` (after this function: only
+    `Continue`s) are to be decided in a later step.
+    """
+    envelope = Envelope(facts.now_us, request.tenant, request.actor, request.id, request.correlation, request.trace)
+    d = Decision(state, facts, envelope, request)
+    if request.sender >= 0:
+        if request.seq <= state.meta.taken.get(request.sender, 0):
+            return Rejected(RejectionCode.ALREADY_EXISTS, f"send {request.seq} of partition {request.sender} was taken before")
+    elif request.id and (answer := state.answers.get(request.id)) is not None:
+        d.answer = answer
+        return d
+    rejected = HANDLERS[type(request.command)](d, request.command)
+    if rejected is not None:
+        assert not d.events, f"a rejection after a recorded event: {rejected}"
+        if request.sender >= 0:  # what another partition sent is consumed all the same
+            d.record(le.Inbound(sender=request.sender, seq=request.seq))
+            return d
+        return rejected
+    if request.sender >= 0:
+        d.record(le.Inbound(sender=request.sender, seq=request.seq))
+    if d.work:
+        d.run()
+    if d.later:
+        _follow_up(d)
+    if request.id and request.sender < 0 and d.events:
+        d.record(le.Answered(id=request.id, answer=d.answer))
+    return d
+
+
+def _follow_up(d: Decision) -> None:
+    """What the decision sent to its own partition is decided in the same step, in order; `Continue`s wait, so that others get their turn."""
+    put_off: list[c.Command] = []
+    answer = d.answer
+    n = 0
+    while n < len(d.later):
+        command = d.later[n]
+        n += 1
+        if isinstance(command, c.Continue) or n > FOLLOW_UPS_MAX:
+            put_off.append(command)
+            continue
+        d.answer = {}
+        HANDLERS[type(command)](d, command)
+        if d.work:
+            d.run()
+    d.answer = answer
+    d.later = put_off

@@ -1,0 +1,38 @@
+"""End event: throws what it has to throw and ends its token.
+
+Source: BPMN 2.0.2, chapters 10.5.3 and 13.5.6.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowledger.kernel.elements import triggers
+from flowledger.kernel.model.graph import Behaviour, Node
+
+
+def enter(d: Any, i: Any, token: Any, node: Node) -> None:
+    if node.events:
+        if triggers.throw_all(d, i, token, node):
+            d.end(i, token, node)
+    else:
+        d.end(i, token, node)
+
+
+def complete(d: Any, i: Any, token: Any, node: Node) -> None:
+    """A throw that waits (a send job, a compensation) is done."""
+    if triggers.throw_more(d, i, token, node):
+        d.close_holds(i, token)
+        d.end(i, token, node)
+
+
+def read(node: Node, element: Any, r: Any) -> None:
+    triggers.read(node, element, r)
+
+
+def check(node: Node, r: Any) -> None:
+    if node.outgoing:
+        r.finding("END_HAS_OUTGOING", f"end event '{node.id}' can't have outgoing flows", node)
+
+
+BEHAVIOUR = Behaviour(enter, complete, read, check)

@@ -1,0 +1,32 @@
+"""Service task: work for a worker, as a job.
+
+Source: BPMN 2.0.2, chapter 13.3.3; `zeebe:taskDefinition`. Without a job type the job's type is the operation's or the element's id.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowledger.kernel.decision import close_activity
+from flowledger.kernel.elements import jobs
+from flowledger.kernel.expressions import literal
+from flowledger.kernel.model import xml as x
+from flowledger.kernel.model.graph import Behaviour, Node
+
+
+def enter(d: Any, i: Any, token: Any, node: Node) -> None:
+    jobs.create_task(d, i, token, node, node.config)
+
+
+def read(node: Node, element: Any, r: Any) -> None:
+    node.config = jobs.read_work("service_task", node, element, r)
+    if node.config is None:
+        classic = next((a for a in ("class", "delegateExpression", "expression", "type") if x.classic_attr(element, a)), "")
+        if classic:
+            r.finding("CLASSIC_DELEGATE", f"'{node.id}' calls Java by camunda:{classic}, which can't be kept", node, severity="warning",
+                      hint=f'make it a job: <zeebe:taskDefinition type="{node.id}"/> and a worker of that type')  # fmt: skip
+        operation = element.get("operationRef", "")
+        node.config = jobs.Work("service_task", literal(operation.rsplit(":", 1)[-1] or node.id))
+
+
+BEHAVIOUR = Behaviour(enter, close_activity, read, activity=True)

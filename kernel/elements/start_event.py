@@ -1,0 +1,35 @@
+"""Start event: where a process or sub-process begins. What starts it (message, timer, signal ...) stands in `triggers/`.
+
+Source: BPMN 2.0.2, chapters 10.5.2 and 13.5.1.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowledger.kernel.decision import apply_mappings
+from flowledger.kernel.elements import triggers
+from flowledger.kernel.model.graph import Behaviour, Node
+
+
+def enter(d: Any, i: Any, token: Any, node: Node) -> None:
+    if node.outputs:
+        results = apply_mappings(d, i, token.key, node.outputs)
+        d.set_variables(i, token.scope, results, local=token.scope != i.key)
+    elif token.vars:
+        d.set_variables(i, token.scope, dict(token.vars), local=True)
+    d.leave(i, token, node)
+
+
+def read(node: Node, element: Any, r: Any) -> None:
+    triggers.read(node, element, r)
+
+
+def check(node: Node, r: Any) -> None:
+    if node.incoming:
+        r.finding("START_HAS_INCOMING", f"start event '{node.id}' can't have incoming flows", node)
+    if not node.outgoing:
+        r.finding("START_NO_OUTGOING", f"start event '{node.id}' leads nowhere", node, severity="warning")
+
+
+BEHAVIOUR = Behaviour(enter, None, read, check)

@@ -1,0 +1,141 @@
+"""Event definitions: what an event is about. One module per kind; this table lists them.
+
+A module has any of: `read(event, xml, node, reader)`, `arm(d, i, holder, node, event, interrupting)` for catching, `throw(d, i, token, node, event)`
+for throwing (True: done at once; False: it waits).
+Source: BPMN 2.0.2, chapter 10.5.5.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+from flowledger.events import flow as fl
+from flowledger.kernel.model import xml as x
+from flowledger.kernel.model.graph import Node
+
+
+class EventDefinition:
+    """`kind` is a row of `KINDS`; `ref` its name or code; the rest as its module reads it."""
+
+    __slots__ = ("condition", "correlation", "id", "kind", "name", "ref", "timer", "wait", "work", "xml")
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.id = ""
+        self.ref = ""
+        #: message or signal name, error or escalation code: an Expression
+        self.name: Any = None
+        self.correlation: Any = None
+        #: (type, Expression) of a timer
+        self.timer: Any = None
+        self.condition: Any = None
+        #: a throwing message event as a job
+        self.work: Any = None
+        #: compensation: waitForCompletion
+        self.wait = True
+        self.xml: Any = None
+
+
+from flowledger.kernel.elements.triggers import (  # noqa: E402 - the modules need EventDefinition
+    cancel,
+    compensate,
+    conditional,
+    error,
+    escalation,
+    link,
+    message,
+    signal,
+    terminate,
+    timer,
+)
+
+#: XML tag of the definition -> its module
+KINDS: dict[str, ModuleType] = {
+    "messageEventDefinition": message,
+    "timerEventDefinition": timer,
+    "signalEventDefinition": signal,
+    "errorEventDefinition": error,
+    "escalationEventDefinition": escalation,
+    "linkEventDefinition": link,
+    "terminateEventDefinition": terminate,
+    "conditionalEventDefinition": conditional,
+    "compensateEventDefinition": compensate,
+    "cancelEventDefinition": cancel,
+}
+BY_KIND: dict[str, ModuleType] = {tag[: -len("EventDefinition")]: module for tag, module in KINDS.items()}
+
+
+def read(node: Node, element: Any, r: Any) -> None:
+    """All event definitions of an event, its own and those that it refers to."""
+    definitions = [kid for kid in x.bpmn_children(element) if x.local(kid) in KINDS]
+    for reference in element.findall(x.B + "eventDefinitionRef"):
+        found = r.by_id.get(x.text_of(reference).rsplit(":", 1)[-1])
+        if found is None or x.local(found) not in KINDS:
+            r.finding("EVENT_DEFINITION_MISSING", f"eventDefinitionRef '{x.text_of(reference)}' of '{node.id}' names no event definition", node)
+        else:
+            definitions.append(found)
+    for definition in definitions:
+        event = EventDefinition(x.local(definition)[: -len("EventDefinition")])
+        event.id = definition.get("id", "")
+        event.xml = definition
+        module = KINDS[x.local(definition)]
+        if hasattr(module, "read"):
+            module.read(event, definition, node, r)
+        node.events.append(event)
+    node.event = node.events[0] if node.events else None
+    node.config = {"parallel": element.get("parallelMultiple") == "true"}
+
+
+def message_of(node: Node, reference: str, element: Any, r: Any) -> EventDefinition | None:
+    """The message event of a send or receive task."""
+    event = EventDefinition("message")
+    event.xml = element
+    message.read_reference(event, reference, node, r)
+    return event
+
+
+def arm(d: Any, i: Any, holder: int, node: Node, event: EventDefinition, interrupting: bool) -> None:
+    """`holder` (a token or the instance) waits for `event` in the name of `node`. Raises: Failure."""
+    module = BY_KIND[event.kind]
+    if hasattr(module, "arm"):
+        module.arm(d, i, holder, node, event, interrupting)
+
+
+def throw(d: Any, i: Any, token: Any, node: Node, event: EventDefinition) -> bool:
+    """True when done at once; False when it waits, or when the token is gone."""
+    return bool(BY_KIND[event.kind].throw(d, i, token, node, event))
+
+
+def throw_all(d: Any, i: Any, token: Any, node: Node) -> bool:
+    """Throw each in turn; False when one waits (`throw_more` goes on) or ended the token."""
+    for n, event in enumerate(node.events):
+        if not throw(d, i, token, node, event):
+            if n + 1 < len(node.events) and token.key in i.tokens and i.key in d.state.instances:
+                d.record(fl.TokenNoted(key=i.key, token=token.key, data={"thrown": n + 1}))
+            return False
+        if token.key not in i.tokens:
+            return False
+    return True
+
+
+def throw_more(d: Any, i: Any, token: Any, node: Node) -> bool:
+    """After a throw that waited: the ones behind it."""
+    start = (token.data or {}).get("thrown", len(node.events))
+    for n in range(start, len(node.events)):
+        if not throw(d, i, token, node, node.events[n]):
+            if token.key in i.tokens and i.key in d.state.instances:
+                d.record(fl.TokenNoted(key=i.key, token=token.key, data={"thrown": n + 1}))
+            return False
+    return True
+
+
+def all_caught(d: Any, i: Any, token: Any, node: Node) -> bool:
+    """A parallel multiple event has caught all of its kinds; any other at least one."""
+    if not (isinstance(node.config, dict) and node.config.get("parallel")) or len(node.events) < 2:
+        return True
+    open_ = [k for k in token.holds or () if k in d.state.timers or k in d.state.subscriptions]
+    if open_:
+        d.record(fl.ElementActivated(key=i.key, token=token.key, scope=token.scope, element=node.id))
+        return False
+    return True

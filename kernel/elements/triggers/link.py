@@ -1,0 +1,28 @@
+"""Link: a jump within one scope, from a throwing to the catching event of the same name.
+
+Source: BPMN 2.0.2, chapter 10.5.5.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowledger.events import flow as fl
+from flowledger.kernel.model.graph import Node
+
+
+def read(event: Any, xml: Any, node: Node, r: Any) -> None:
+    event.ref = xml.get("name") or node.name
+    scope = node.scope or node.process.root
+    if node.kind == "intermediateCatchEvent":
+        if event.ref in scope.links and scope.links[event.ref] is not node:
+            r.finding("LINK_TARGET_TWICE", f"two link targets are named '{event.ref}' in one scope", node)
+        scope.links[event.ref] = node
+
+
+def throw(d: Any, i: Any, token: Any, node: Node, event: Any) -> bool:
+    """The token jumps; like a flow, its name on the log is `link:<name>`."""
+    target = (node.scope or node.process.root).links[event.ref]
+    d.record(fl.FlowTaken(key=i.key, token=token.key, flow=f"link:{event.ref}", source=node.id, target=target.id))
+    d.push(i, token.key)
+    return False

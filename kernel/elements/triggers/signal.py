@@ -1,0 +1,36 @@
+"""Signal: to all that wait for it, on all partitions.
+
+Source: BPMN 2.0.2, chapter 10.5.5.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowledger.events import commands as c
+from flowledger.events import waiting as wa
+from flowledger.kernel.expressions import literal
+from flowledger.kernel.model.graph import Node
+
+
+def read(event: Any, xml: Any, node: Node, r: Any) -> None:
+    reference = xml.get("signalRef", "")
+    found = r.root(reference, "signal", node) if reference else None
+    if not reference:
+        r.finding("SIGNAL_MISSING", f"signal event '{node.id}' names no signal", node, hint='signalRef="..." of a <signal>')
+    event.ref = reference
+    event.name = r.expression((found.get("name") or found.get("id", "")) if found is not None else reference or node.id, node, "signal name")
+
+
+def arm(d: Any, i: Any, holder: int, node: Node, event: Any, interrupting: bool) -> None:
+    name = d.text(event.name or literal(node.id), i, holder, f"signal name of {node.id}")
+    d.record(
+        wa.SubscriptionOpened(key=i.key, subscription=d.key(), token=holder, element=node.id, kind="signal", name=name, interrupting=interrupting)
+    )
+
+
+def throw(d: Any, i: Any, token: Any, node: Node, event: Any) -> bool:
+    name = d.text(event.name, i, token.key, f"signal name of {node.id}")
+    variables = dict(token.vars) if token.vars else dict(d.variables(i, token.key))
+    d.send(d.state.meta.partition, c.BroadcastSignal(name=name, variables=variables))
+    return True

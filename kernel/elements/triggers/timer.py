@@ -1,0 +1,38 @@
+"""Timer: a date, a duration or a cycle.
+
+Source: BPMN 2.0.2, chapter 10.5.5; ISO 8601; cron texts as cycles.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowledger.events import waiting as wa
+from flowledger.kernel import times
+from flowledger.kernel.model import xml as x
+from flowledger.kernel.model.graph import Node
+
+_PARTS = {"timeDate": "date", "timeDuration": "duration", "timeCycle": "cycle"}
+
+
+def read(event: Any, xml: Any, node: Node, r: Any) -> None:
+    for tag, kind in _PARTS.items():
+        part = x.child(xml, tag)
+        if part is not None:
+            event.timer = (kind, r.expression(x.text_of(part), node, "timer"))
+            e = event.timer[1]
+            if e.compiled is None and isinstance(e.static, str) and (problem := times.problem(kind, e.static)):
+                r.finding("TIMER_INVALID", f"timer of '{node.id}': {problem}", node, hint="PT30S, 2026-01-31T12:00:00Z, R3/PT1H or a cron text")
+            return
+    r.finding("TIMER_EMPTY", f"timer event '{node.id}' has neither timeDate, timeDuration nor timeCycle", node)
+    event.timer = ("duration", r.expression("PT0S", node))
+
+
+def arm(d: Any, i: Any, holder: int, node: Node, event: Any, interrupting: bool) -> None:
+    """Raises: Failure EXTRACT_VALUE_ERROR."""
+    kind, expression = event.timer
+    value = d.evaluate(expression, i, holder)
+    due, repeat, left = times.schedule(kind, value, d.facts.now_us, f"timer of {node.id}")
+    if interrupting:
+        repeat, left = "", 0
+    d.record(wa.TimerScheduled(key=i.key, timer=d.key(), token=holder, element=node.id, due_us=due, repeat=repeat, left=left))

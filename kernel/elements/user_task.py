@@ -1,0 +1,80 @@
+"""User task: work for people. With `zeebe:userTask` (or none of Zeebe's words) the engine keeps its life cycle; without, Zeebe models make it
+a job of type `io.camunda.zeebe:userTask`.
+
+Source: BPMN 2.0.2, chapter 13.3.3; `zeebe:assignmentDefinition`, `zeebe:taskSchedule`, `zeebe:formDefinition`, `zeebe:priorityDefinition`; Camunda 7's
+attributes of the same meaning.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowledger.kernel.decision import close_activity
+from flowledger.kernel.elements import jobs
+from flowledger.kernel.expressions import Expression, literal
+from flowledger.kernel.model import xml as x
+from flowledger.kernel.model.graph import Behaviour, Node
+
+ZEEBE_JOB = "io.camunda.zeebe:userTask"
+
+
+def enter(d: Any, i: Any, token: Any, node: Node) -> None:
+    jobs.create_task(d, i, token, node, node.config)
+
+
+def normalise(d: Any, node: Node, details: dict[str, Any]) -> None:
+    """Groups and users as lists; dates as microseconds."""
+    from flowledger.kernel import times
+
+    for name in ("candidate_groups", "candidate_users"):
+        value = details.get(name)
+        if isinstance(value, str):
+            details[name] = [part.strip() for part in value.split(",") if part.strip()]
+    for name in ("due", "follow_up"):
+        if name in details:
+            details[f"{name}_us"] = times.instant_us(details.pop(name), d.facts.now_us, f"{name} date of {node.id}")
+
+
+def read(node: Node, element: Any, r: Any) -> None:
+    node.config = jobs.read_work("user_task", node, element, r)
+    if node.config is None:
+        native = x.ext(element, "userTask") is not None or x.ext(element, "formDefinition") is None and x.ext(element, "assignmentDefinition") is None
+        native = native or not _is_zeebe(r)
+        node.config = jobs.Work("user_task", None if native else literal(ZEEBE_JOB))
+    headers = {h.get("key", ""): h.get("value", "") for h in x.ext_all(element, "taskHeaders", "header")}
+    node.config.headers = headers or None
+    dynamic: dict[str, Expression] = {}
+    details: dict[str, Any] = {**(node.config.details or {})}
+    if node.name:
+        details["name"] = node.name
+    assignment, schedule, form = x.ext(element, "assignmentDefinition"), x.ext(element, "taskSchedule"), x.ext(element, "formDefinition")
+    for name, source, attribute, classic in (
+        ("assignee", assignment, "assignee", "assignee"),
+        ("candidate_groups", assignment, "candidateGroups", "candidateGroups"),
+        ("candidate_users", assignment, "candidateUsers", "candidateUsers"),
+        ("due", schedule, "dueDate", "dueDate"),
+        ("follow_up", schedule, "followUpDate", "followUpDate"),
+    ):
+        text = (source.get(attribute) if source is not None else "") or x.classic_attr(element, classic)
+        if text:
+            dynamic[name] = r.expression(text, node, attribute)
+    priority = x.ext(element, "priorityDefinition")
+    text = (priority.get("priority") if priority is not None else "") or x.classic_attr(element, "priority")
+    if text:
+        node.config.priority = r.expression(text, node, "priority")
+    if form is not None:
+        details["form"] = {k: v for k, v in form.attrib.items() if v}
+    elif x.classic_attr(element, "formKey"):
+        details["form"] = {"formKey": x.classic_attr(element, "formKey")}
+    own = element.find(f"{x.B}extensionElements/{x.OWN}task")
+    if own is not None:
+        details["settings"] = {**dict(own.attrib), **{x.local(k): [*details.get("settings", {}).get(x.local(k), []), dict(k.attrib)] for k in own}}
+    node.config.details = details or None
+    node.config.dynamic = dynamic or None
+
+
+def _is_zeebe(r: Any) -> bool:
+    return any(ns == x.ZEEBE_NS for ns in (r.definitions.nsmap or {}).values()) if r.definitions is not None else False
+
+
+BEHAVIOUR = Behaviour(enter, close_activity, read, activity=True)

@@ -1,0 +1,62 @@
+"""Expressions of models: FEEL (with a leading `=`) or literal text, compiled once at deployment.
+
+The engine's variables are JSON values with exact numbers; FEEL's own types become JSON on their way back (`docs/feel.md`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowledger.kernel import feel
+from flowledger.kernel.feel.values import to_json
+
+
+class Failure(Exception):
+    """The model or its data is wrong: becomes an incident. Raised before anything of the step was recorded."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code, self.message = code, message
+
+
+class Expression:
+    """`static` is the value of literal text; otherwise `compiled` is called with the variables in scope."""
+
+    __slots__ = ("compiled", "reads", "static", "text")
+
+    def __init__(self, text: str, compiled: Any = None, static: Any = None) -> None:
+        self.text, self.compiled, self.static = text, compiled, static
+        self.reads: frozenset[str] = compiled.reads if compiled is not None else frozenset()
+
+    def __call__(self, variables: dict[str, Any], facts: Any) -> Any:
+        """The value as FEEL gives it; None on any error."""
+        return self.compiled(variables, facts) if self.compiled is not None else self.static
+
+    def json(self, variables: dict[str, Any], facts: Any) -> Any:
+        """The value as a JSON value."""
+        return to_json(self.compiled(variables, facts)) if self.compiled is not None else self.static
+
+    def explain(self, variables: dict[str, Any], facts: Any) -> str:
+        """What FEEL warned of, for an incident's message."""
+        if self.compiled is None:
+            return ""
+        warnings: list[Any] = []
+        self.compiled(variables, facts, warnings)
+        return "; ".join(str(getattr(w, "message", w)) for w in warnings)
+
+
+def literal(value: Any) -> Expression:
+    return Expression(str(value), static=value)
+
+
+def feel_expression(text: str) -> Expression:
+    """FEEL text, with or without the leading `=`. Raises: feel.FeelSyntaxError."""
+    source = text.strip()
+    if source.startswith("="):
+        source = source[1:].strip()
+    return Expression(source, feel.compile(source))
+
+
+def expression(text: str) -> Expression:
+    """FEEL when it starts with `=`, else the text itself."""
+    return feel_expression(text) if text.lstrip().startswith("=") else Expression(text, static=text)

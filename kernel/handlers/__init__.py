@@ -1,0 +1,48 @@
+"""What each command does: `decide` looks the handler up here. A handler checks first and records after; it returns `Rejected` or None."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flowledger.events import commands as c
+from flowledger.events.base import Rejected
+from flowledger.kernel.decision import Decision
+from flowledger.kernel.handlers import definitions, incidents, instances, messages, moves, records, tasks, timers
+
+HANDLERS: dict[type[c.Command], Callable[[Decision, Any], Rejected | None]] = {
+    c.Deploy: definitions.deploy,
+    c.DefineElsewhere: definitions.define_elsewhere,
+    c.ChangeDefinition: definitions.change,
+    c.StartInstance: instances.start,
+    c.CancelInstance: instances.cancel,
+    c.ControlInstance: instances.control,
+    c.SetVariables: instances.set_variables,
+    c.ModifyInstance: instances.modify,
+    c.MigrateInstance: instances.migrate,
+    c.AdHocActivate: instances.activate_ad_hoc,
+    c.Continue: instances.go_on,
+    c.ChildEnded: instances.child_ended,
+    c.ActivateTasks: tasks.activate,
+    c.CompleteTask: tasks.complete,
+    c.FailTask: tasks.fail,
+    c.ThrowTaskError: tasks.throw_error,
+    c.ExtendLease: tasks.extend,
+    c.UpdateRetries: tasks.update_retries,
+    c.CreateTask: tasks.create,
+    c.ExpireLeases: tasks.expire,
+    c.ReadyTasks: tasks.ready,
+    c.MoveTask: moves.move,
+    c.PublishMessage: messages.publish,
+    c.AwaitMessage: messages.wait_for,
+    c.UnawaitMessage: messages.stop_waiting,
+    c.Correlate: messages.correlate,
+    c.MessageTaken: messages.taken,
+    c.ExpireMessages: messages.expire,
+    c.BroadcastSignal: messages.broadcast,
+    c.FireTimers: timers.fire,
+    c.ResolveIncident: incidents.resolve,
+    c.EvaluateDecision: definitions.evaluate,
+    c.StoreRecord: records.store,
+    c.Confirm: records.confirm,
+}

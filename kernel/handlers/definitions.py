@@ -1,0 +1,234 @@
+"""Definitions: deployment, life cycle, decisions evaluated on request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from flowledger.events import commands as c
+from flowledger.events import definition as de
+from flowledger.events import waiting as wa
+from flowledger.events.base import Rejected, RejectionCode
+from flowledger.kernel import lookup, times
+from flowledger.kernel.decision import Decision
+from flowledger.kernel.feel.values import to_json
+from flowledger.kernel.state import Definition
+
+
+def deploy(d: Decision, e: c.Deploy) -> Rejected | None:
+    """All or none: every resource is read first; an error in any refuses the deployment, with all findings."""
+    assert d.facts.read is not None, "facts without a reader"
+    if not e.resources:
+        return Rejected(RejectionCode.INVALID_ARGUMENT, "expected at least one resource, found none")
+    graphs, findings = [], []
+    for resource in e.resources:
+        graph, found = d.facts.read(resource.name, resource.content)
+        findings += found
+        graphs.append((resource, graph))
+        if graph is None and not any(f.severity == "error" for f in found):
+            return Rejected(RejectionCode.INVALID_ARGUMENT, f"'{resource.name}' is nothing that can be deployed")
+    if any(f.severity == "error" for f in findings):
+        return Rejected(RejectionCode.MODEL_INVALID, msgspec.json.encode(findings).decode())
+    wanted = [(resource, graph, *row) for resource, graph in graphs for row in contents(graph)]
+    seen: dict[tuple[str, str], str] = {}
+    for resource, _, kind, id, *_ in wanted:
+        if (kind, id) in seen:
+            return Rejected(RejectionCode.INVALID_ARGUMENT, f"{kind} '{id}' stands in '{seen[(kind, id)]}' and in '{resource.name}'")
+        seen[(kind, id)] = resource.name
+    if not wanted:
+        return Rejected(RejectionCode.INVALID_ARGUMENT, "expected an executable process, a decision or a form, found none")
+    p, tenant = d.state, d.envelope.tenant
+    deployment = d.key()
+    answers: list[dict[str, Any]] = []
+    fresh: list[dict[str, Any]] = []
+    told: set[str] = set()
+    for resource, graph, kind, id, name, version_tag in wanted:
+        versions = p.process_versions.get((tenant, kind, id)) or {}
+        newest = p.definitions[versions[max(versions)]] if versions else None
+        if newest is not None and newest.hash == graph.hash and newest.resource == resource.name and not e.force and newest.status == e.status:
+            answers.append({**lookup.fields(newest), "duplicate": True})
+            continue
+        content = "" if graph.hash in told else resource.content
+        told.add(graph.hash)
+        event = de.DefinitionCreated(
+            key=d.key(), id=id, kind=kind, version=max([x.version for x in p.definitions.values() if (x.tenant, x.kind, x.id) == (tenant, kind, id)], default=0) + 1,
+            hash=graph.hash, name=name, version_tag=version_tag, resource=resource.name, format=graph.format, deployment=deployment,
+            status=e.status, content=content, metadata=e.metadata,
+        )  # fmt: skip
+        d.record(event)
+        fields = lookup.fields(p.definitions[event.key])
+        answers.append({**fields, "duplicate": False})
+        fresh.append({**fields, "metadata": e.metadata})
+        if kind == "process" and e.status == "published":
+            open_starts(d, p.definitions[event.key])
+    _tell_others(d, fresh)
+    d.answer = {"deployment": deployment, "definitions": answers, "findings": msgspec.to_builtins(findings)}
+    return None
+
+
+def contents(graph: Any) -> list[tuple[str, str, str, str]]:
+    """(kind, id, name, version tag) of what a resource defines."""
+    if graph is None:
+        return []
+    if graph.format == "dmn":
+        model = graph.decisions
+        return [("drg", model.id, model.name, "")] + [("decision", x.id, x.name, getattr(x, "version_tag", "")) for x in model.decision_list()]
+    if graph.format == "form":
+        return [("form", graph.name, graph.name, "")]
+    return [("process", x.id, x.name, x.version_tag) for x in graph.processes.values() if x.executable]
+
+
+def _tell_others(d: Decision, definitions: list[dict[str, Any]]) -> None:
+    meta = d.state.meta
+    if definitions:
+        for to in range(meta.partitions):
+            if to != meta.partition:
+                d.send(to, c.DefineElsewhere(definitions=definitions))
+
+
+def define_elsewhere(d: Decision, e: c.DefineElsewhere) -> Rejected | None:
+    for fields in e.definitions:
+        known = d.state.definitions.get(fields["key"])
+        if known is None:
+            d.record(de.DefinitionCreated(**fields))
+        elif fields.get("deleted"):
+            close_starts(d, known.key)
+            d.record(de.DefinitionDeleted(key=known.key))
+            continue
+        else:
+            if known.hash != fields["hash"]:
+                d.record(de.DefinitionUpdated(key=known.key, hash=fields["hash"], name=fields.get("name", "")))
+            if known.status != fields["status"]:
+                d.record(de.DefinitionStatusChanged(key=known.key, status=fields["status"]))
+        found = d.state.definitions[fields["key"]]
+        if found.kind == "process":
+            if found.status == "published":
+                open_starts(d, found)
+            else:
+                close_starts(d, found.key)
+    return None
+
+
+# --- start events -----------------------------------------------------------------------------------------------------
+
+
+def close_starts(d: Decision, definition: int) -> None:
+    p = d.state
+    for s in [s for s in p.subscriptions.values() if s.definition == definition]:
+        d.record(wa.SubscriptionClosed(subscription=s.key))
+    for t in [t for t in p.timers.values() if t.definition == definition]:
+        d.record(wa.TimerCancelled(timer=t.key, token=0, element=t.element))
+
+
+def open_starts(d: Decision, definition: Definition) -> None:
+    """Only the newest published version is started by events. Timers and signals start on partition 0 only; a message arrives anywhere."""
+    p = d.state
+    newest = lookup.latest(p, definition.tenant, "process", definition.id)
+    for key in (p.process_versions.get((definition.tenant, "process", definition.id)) or {}).values():
+        if newest is None or key != newest.key:
+            close_starts(d, key)
+    if newest is None or any(s.definition == newest.key for s in p.subscriptions.values()) or any(t.definition == newest.key for t in p.timers.values()):
+        return
+    process = d.facts.processes[newest.key]
+    first = p.meta.partition == 0
+    for node in start_nodes(process):
+        for event in node.events:
+            if event.kind == "message" or (event.kind == "signal" and first):
+                name = str(event.name.static if event.name.compiled is None else event.name({}, d.facts))
+                d.record(
+                    wa.SubscriptionOpened(subscription=d.key(), token=0, element=node.id, kind=event.kind, name=name, definition=newest.key)
+                )
+            elif event.kind == "timer" and first:
+                kind, expression = event.timer
+                due, repeat, left = times.schedule(kind, expression({}, d.facts), d.facts.now_us, f"timer of {node.id}")
+                d.record(
+                    wa.TimerScheduled(timer=d.key(), token=0, element=node.id, due_us=due, repeat=repeat, left=left, definition=newest.key)
+                )
+
+
+def start_nodes(process: Any) -> list[Any]:
+    """Nodes by which events start an instance: start events, instantiating receive tasks, what follows an instantiating event gateway."""
+    nodes = [n for n in process.root.starts if n.events]
+    for n in process.root.children:
+        if n.kind == "receiveTask" and isinstance(n.config, dict) and n.config.get("instantiate") and n.events:
+            nodes.append(n)
+        if n.kind == "eventBasedGateway" and n.config.get("instantiate"):
+            nodes += [f.target for f in n.outgoing]
+    return nodes
+
+
+# --- life cycle -------------------------------------------------------------------------------------------------------
+
+#: move -> (allowed from, status after); requirements, section 2
+MOVES: dict[str, tuple[frozenset[str], str]] = {
+    "validate": (frozenset({"draft"}), "validated"),
+    "draft": (frozenset({"validated"}), "draft"),
+    "publish": (frozenset({"validated", "deprecated", "draft"}), "published"),
+    "deprecate": (frozenset({"published"}), "deprecated"),
+    "archive": (frozenset({"deprecated", "draft"}), "archived"),
+}
+
+
+def change(d: Decision, e: c.ChangeDefinition) -> Rejected | None:
+    p = d.state
+    found = p.definitions.get(e.key)
+    if found is None or found.deleted:
+        return Rejected(RejectionCode.NOT_FOUND, f"expected a definition with key {e.key}, found none")
+    if e.content:
+        return _edit(d, e, found)
+    if e.move == "delete":
+        running = [str(i.key) for i in p.instances.values() if i.definition == e.key][:10]
+        if running:
+            return Rejected(RejectionCode.INVALID_STATE, f"definition {e.key} has running instances: {', '.join(running)}")
+        close_starts(d, e.key)
+        d.record(de.DefinitionDeleted(key=e.key, reason=e.reason))
+        older = lookup.latest(p, found.tenant, found.kind, found.id)
+        if older is not None and found.kind == "process":
+            open_starts(d, older)
+        _tell_others(d, [{**lookup.fields(found), "deleted": True}])
+        d.answer = {"key": e.key, "status": "deleted"}
+        return None
+    row = MOVES.get(e.move)
+    if row is None:
+        return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected one of {', '.join(MOVES)}, found '{e.move}'")
+    allowed, status = row
+    if found.status not in allowed:
+        return Rejected(RejectionCode.INVALID_STATE, f"can't {e.move} definition {e.key}: it is {found.status}, expected {' or '.join(sorted(allowed))}")
+    d.record(de.DefinitionStatusChanged(key=e.key, status=status, reason=e.reason))
+    if found.kind == "process":
+        if status == "published":
+            open_starts(d, found)
+        else:
+            close_starts(d, e.key)
+    _tell_others(d, [{**lookup.fields(found), "metadata": found.metadata}])
+    d.answer = {"key": e.key, "status": status}
+    return None
+
+
+def _edit(d: Decision, e: c.ChangeDefinition, found: Definition) -> Rejected | None:
+    assert d.facts.read is not None
+    if found.status not in ("draft", "validated"):
+        return Rejected(RejectionCode.INVALID_STATE, f"only drafts are edited; definition {e.key} is {found.status}: deploy the next version")
+    graph, findings = d.facts.read(found.resource, e.content)
+    if graph is None:
+        return Rejected(RejectionCode.MODEL_INVALID, msgspec.json.encode(findings).decode())
+    d.record(de.DefinitionUpdated(key=e.key, hash=graph.hash, name=found.name, content=e.content))
+    if found.status == "validated":
+        d.record(de.DefinitionStatusChanged(key=e.key, status="draft", reason="edited"))
+    _tell_others(d, [{**lookup.fields(found), "metadata": found.metadata}])
+    d.answer = {"key": e.key, "status": found.status, "findings": msgspec.to_builtins(findings)}
+    return None
+
+
+def evaluate(d: Decision, e: c.EvaluateDecision) -> Rejected | None:
+    p, tenant = d.state, d.envelope.tenant
+    found = p.definitions.get(e.key) if e.key else lookup.latest(p, tenant, "decision", e.id)
+    if found is None or found.kind != "decision" or found.deleted:
+        return Rejected(RejectionCode.NOT_FOUND, f"expected a decision {e.id or e.key}, found none")
+    evaluation = d.facts.decisions[found.key].evaluate(found.id, e.variables or {}, facts=d.facts)
+    d.answer = {
+        **lookup.fields(found), "decision": found.id, "output": to_json(evaluation.value), "trace": evaluation.trace,
+        "warnings": [str(getattr(w, "message", w)) for w in evaluation.warnings], "evaluation_key": (p.meta.partition << c.PARTITION_BITS) | p.meta.counter + 1,
+    }  # fmt: skip
+    return None

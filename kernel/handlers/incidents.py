@@ -1,0 +1,25 @@
+"""Incidents: resolved by an operator, after which the token or task is tried again."""
+
+from __future__ import annotations
+
+from flowledger.events import commands as c
+from flowledger.events import task as ta
+from flowledger.events import waiting as wa
+from flowledger.events.base import Rejected, RejectionCode
+from flowledger.kernel.decision import Decision
+
+
+def resolve(d: Decision, e: c.ResolveIncident) -> Rejected | None:
+    p = d.state
+    incident = p.incidents.get(e.key)
+    if incident is None:
+        return Rejected(RejectionCode.NOT_FOUND, f"expected an open incident with key {e.key}, found none")
+    task = p.tasks.get(incident.task) if incident.task else None
+    if task is not None and task.retries <= 0 and incident.code == "JOB_NO_RETRIES":
+        d.record(ta.TaskRetried(key=incident.instance, task=task.key, retries=1))
+    d.record(wa.IncidentResolved(key=incident.instance, incident=e.key, token=incident.token, task=incident.task))
+    d.answer = {"key": e.key}
+    i = p.instances.get(incident.instance)
+    if i is not None and incident.token in i.tokens:
+        d.push(i, incident.token)
+    return None

@@ -1,0 +1,358 @@
+"""Instances: start, end, control, variables, changes by operators."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowledger.events import commands as c
+from flowledger.events import flow as fl
+from flowledger.events import ledger as le
+from flowledger.events import workflow as wf
+from flowledger.events.base import Rejected, RejectionCode
+from flowledger.kernel import lookup
+from flowledger.kernel.decision import Decision
+from flowledger.kernel.elements import events, loops
+from flowledger.kernel.elements.sub_process import implicit_starts
+from flowledger.kernel.elements.triggers import error
+from flowledger.kernel.expressions import Failure
+from flowledger.kernel.model.graph import Node, Process
+from flowledger.kernel.state import Definition, Instance
+
+
+def not_found(what: str, key: object) -> Rejected:
+    return Rejected(RejectionCode.NOT_FOUND, f"expected {what} {key}, found none")
+
+
+def find_definition(d: Decision, s: c.StartInstance) -> Definition | Rejected:
+    p, tenant = d.state, d.envelope.tenant
+    if s.definition:
+        found = p.definitions.get(s.definition)
+        if found is None or found.kind != "process" or (found.tenant != tenant and found.tenant):
+            return not_found("a process definition with key", s.definition)
+    elif s.version:
+        found = lookup.of_version(p, tenant, "process", s.id, s.version)
+        if found is None:
+            return not_found("a process with id and version", f"'{s.id}', {s.version}")
+    elif s.version_tag:
+        found = lookup.of_tag(p, tenant, "process", s.id, s.version_tag)
+        if found is None:
+            return not_found("a process with id and version tag", f"'{s.id}', '{s.version_tag}'")
+    else:
+        found = lookup.latest(p, tenant, "process", s.id)
+        if found is None:
+            return not_found("a published process with id", f"'{s.id}'")
+    if found.deleted:
+        return not_found("a process definition with key", found.key)
+    if found.status != "published" and not s.parent:
+        return Rejected(RejectionCode.INVALID_STATE, f"expected a published definition, found '{found.id}' version {found.version} {found.status}")
+    return found
+
+
+def start(d: Decision, s: c.StartInstance) -> Rejected | None:
+    found = find_definition(d, s)
+    if isinstance(found, Rejected):
+        if s.parent:  # the caller waits: it must hear of it
+            d.send(c.partition_of_key(s.parent), c.ChildEnded(parent=s.parent, parent_token=s.parent_token, child=0, status="refused", message=found.message))
+            return None
+        return found
+    process = d.facts.processes[found.key]
+    starts = [n for n in process.root.starts if not n.events]
+    at: list[Node] = []
+    if s.start_element:
+        at = [process.nodes[s.start_element]]
+    elif s.start_at:
+        for element in s.start_at:
+            node = process.nodes.get(element)
+            if node is None:
+                return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected an element of '{process.id}' to start at, found '{element}'")
+    else:
+        at = starts or implicit_starts(process.root)
+        if process.root.starts and not starts:
+            return Rejected(
+                RejectionCode.INVALID_STATE, f"expected process '{process.id}' to have a none start event, found only events that start it: {_kinds(process)}"
+            )
+        if not at:
+            return Rejected(RejectionCode.INVALID_STATE, f"process '{process.id}' has nothing to start with")
+    key = d.key()
+    answer = {"key": key, "definition": found.key, "process": found.id, "version": found.version, "status": "running"}
+    if d.facts.instances_max and d.state.open >= d.facts.instances_max and not s.parent:
+        import msgspec
+
+        d.record(
+            wf.WorkflowCreated(
+                key=key, process=found.id, definition=found.key, version=found.version, business_key=s.business_key, variables=s.variables,
+                priority=s.priority, request=msgspec.to_builtins(s),
+            )
+        )  # fmt: skip
+        d.answer = {**answer, "status": "pending"}
+        return None
+    d.answer = answer
+    begin(d, key, found, process, s, at)
+    return None
+
+
+def _kinds(process: Process) -> str:
+    return ", ".join(f"{n.id} ({n.events[0].kind})" for n in process.root.starts if n.events)
+
+
+def begin(d: Decision, key: int, found: Definition, process: Process, s: c.StartInstance, at: list[Node]) -> Instance:
+    token = d.key() if len(at) == 1 else 0
+    d.record(
+        wf.WorkflowStarted(
+            key=key, process=found.id, definition=found.key, version=found.version, business_key=s.business_key, variables=s.variables,
+            priority=s.priority, parent=s.parent, parent_token=s.parent_token, root=s.root, token=token, element=at[0].id if token else "",
+            metadata=s.metadata,
+        )
+    )  # fmt: skip
+    i = d.state.instances[key]
+    if s.parent:
+        _tell_parent(d, s, key)
+    if token:
+        d.push(i, token)
+        if s.start_payload:
+            d.set_variables(i, token, s.start_payload, local=True)
+    else:
+        for node in at:
+            kid = d.key()
+            d.record(fl.ElementActivated(key=key, token=kid, scope=key, element=node.id))
+            d.push(i, kid)
+    if process.root.event_subs:
+        try:
+            events.open_event_subs(d, i, key, process.root)
+        except Failure as failure:
+            first = next(iter(i.tokens.values()), None)
+            if first is not None:
+                d.incident(i, first, failure)
+    for element in s.start_at or ():
+        activate_element(d, i, process.nodes[element], {})
+    if process.conditional:
+        from flowledger.kernel.elements import conditional
+
+        conditional.watch(d, i)
+    return i
+
+
+def _tell_parent(d: Decision, s: c.StartInstance, key: int) -> None:
+    d.send(c.partition_of_key(s.parent), c.ChildEnded(parent=s.parent, parent_token=s.parent_token, child=key, status="started"))
+
+
+def child_ended(d: Decision, e: c.ChildEnded) -> Rejected | None:
+    i = d.state.instances.get(e.parent)
+    token = i.tokens.get(e.parent_token) if i is not None else None
+    if i is None or token is None:
+        if e.status == "started":
+            d.send(c.partition_of_key(e.child), c.CancelInstance(key=e.child, reason="its caller is gone", force=True))
+            return None
+        return not_found("a waiting call activity", e.parent_token)
+    node = d.process(i).nodes[token.element]
+    if e.status == "started":
+        d.record(fl.TokenNoted(key=i.key, token=token.key, data={"child": e.child}))
+    elif e.status == "completed":
+        d.record(fl.TokenNoted(key=i.key, token=token.key, data={"child": None, "ready": True}))
+        config = node.config if isinstance(node.config, dict) else {}
+        if e.variables and config.get("all_out", True):
+            if node.outputs:
+                d.set_variables(i, token.key, e.variables, local=True)
+            else:
+                d.set_variables(i, token.scope, e.variables)
+        elif e.variables and node.outputs:
+            d.set_variables(i, token.key, e.variables, local=True)
+        d.push(i, token.key)
+    else:
+        d.record(fl.TokenNoted(key=i.key, token=token.key, data={"child": None}))
+        try:
+            if not e.error:
+                raise Failure("CALLED_INSTANCE_ENDED", f"the called instance {e.child or ''} was {e.status}: {e.message}".rstrip(": "))
+            error.throw_code(d, i, token, e.error, e.message, e.variables)
+        except Failure as failure:
+            d.incident(i, token, failure)
+    return None
+
+
+def go_on(d: Decision, e: c.Continue) -> Rejected | None:
+    i = d.state.instances.get(e.key)
+    if i is None:
+        return not_found("an instance with key", e.key)
+    if i.status == "pending":
+        if d.facts.instances_max and d.state.open >= d.facts.instances_max:
+            return Rejected(RejectionCode.RESOURCE_EXHAUSTED, "no place is free")
+        import msgspec
+
+        s = msgspec.convert(i.request or {}, c.StartInstance)
+        found = d.state.definitions[i.definition]
+        process = d.facts.processes[found.key]
+        at = [n for n in process.root.starts if not n.events] or implicit_starts(process.root)
+        begin(d, e.key, found, process, s, [process.nodes[s.start_element]] if s.start_element else [] if s.start_at else at)
+        if d.state.pending and d.state.open < d.facts.instances_max:
+            d.later.append(c.Continue(key=next(iter(d.state.pending))))
+        return None
+    d.state.unsettled.pop(i.key, None)
+    loops.spawn_more(d, i)
+    d.settle(i)
+    if any(t.data is not None and t.data.get("spawning") for t in i.tokens.values()):
+        d.state.unsettled[i.key] = None
+    return None
+
+
+def cancel(d: Decision, e: c.CancelInstance) -> Rejected | None:
+    i = d.state.instances.get(e.key)
+    if i is None:
+        return not_found("a running instance with key", e.key)
+    if i.parent and not e.force and d.request is not None and d.request.sender < 0 and not e.reason.startswith("its caller"):
+        return Rejected(
+            RejectionCode.INVALID_STATE, f"instance {e.key} was called by instance {i.parent}: cancel its root instance {i.root} instead (or force)"
+        )
+    for kid in sorted(i.kids or ()):
+        if kid in i.tokens:
+            d.terminate(i, i.tokens[kid])
+    d.close_holds(i, i)
+    if e.force:
+        d.record(wf.WorkflowTerminated(key=i.key, reason=e.reason))
+    else:
+        d.record(wf.WorkflowCancelled(key=i.key, reason=e.reason))
+    if not e.reason.startswith("its caller"):
+        d.ended(i, "terminated" if e.force else "cancelled", message=e.reason)
+    d.answer = {"key": e.key, "status": "terminated" if e.force else "cancelled"}
+    return None
+
+
+_CONTROL = {
+    "pause": (wf.WorkflowPaused, lambda i: not i.paused and i.status == "running"),
+    "unpause": (wf.WorkflowUnpaused, lambda i: i.paused),
+    "suspend": (wf.WorkflowSuspended, lambda i: i.status == "running"),
+    "resume": (wf.WorkflowResumed, lambda i: i.status == "suspended"),
+}
+
+
+def control(d: Decision, e: c.ControlInstance) -> Rejected | None:
+    i = d.state.instances.get(e.key)
+    if i is None:
+        return not_found("a running instance with key", e.key)
+    row = _CONTROL.get(e.move)
+    if row is None:
+        return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected one of {', '.join(_CONTROL)}, found '{e.move}'")
+    event, allowed = row
+    if not allowed(i):
+        return Rejected(RejectionCode.INVALID_STATE, f"can't {e.move} instance {e.key}: it is {i.status}{', paused' if i.paused else ''}")
+    d.record(event(key=i.key, reason=e.reason))
+    if e.move == "resume":
+        d.settle(i)
+    d.answer = {"key": e.key, "status": i.status, "paused": i.paused}
+    return None
+
+
+def set_variables(d: Decision, e: c.SetVariables) -> Rejected | None:
+    i = d.state.instances.get(e.key)
+    scope = e.key
+    if i is None:
+        i = next((x for x in d.state.instances.values() if e.key in x.tokens), None)
+    if i is None:
+        return not_found("a running instance or token with key", e.key)
+    d.set_variables(i, scope, e.variables, local=e.local or scope == i.key)
+    d.answer = {"key": d.key()}
+    process = d.process(i)
+    if process.conditional:
+        from flowledger.kernel.elements import conditional
+
+        conditional.watch(d, i)
+    return None
+
+
+# --- operators' changes -----------------------------------------------------------------------------------------------
+
+
+def activate_element(d: Decision, i: Instance, node: Node, variables: dict[str, dict[str, Any]], ancestor: int = 0) -> int:
+    """A new token before `node`; scopes around it that don't run yet are opened. Returns the token."""
+    chain: list[Node] = []
+    at = node.scope
+    while at is not None:
+        chain.append(at)
+        at = at.scope
+    scope = i.key
+    for outer in reversed(chain):
+        running = [t for t in i.tokens.values() if t.element == outer.id and t.scope == scope and (not ancestor or t.key == ancestor or outer is not chain[0])]
+        if running:
+            scope = running[0].key
+            continue
+        kid = d.key()
+        d.record(fl.ElementActivated(key=i.key, token=kid, scope=scope, element=outer.id))
+        d.record(fl.ElementActivated(key=i.key, token=kid, scope=scope, element=outer.id, variables=variables.get(outer.id)))
+        events.open_attached(d, i, i.tokens[kid], outer)
+        scope = kid
+    kid = d.key()
+    d.record(fl.ElementActivated(key=i.key, token=kid, scope=scope, element=node.id, variables=variables.get(node.id)))
+    d.push(i, kid)
+    return kid
+
+
+def modify(d: Decision, e: c.ModifyInstance) -> Rejected | None:
+    i = d.state.instances.get(e.key)
+    if i is None:
+        return not_found("a running instance with key", e.key)
+    process = d.process(i)
+    for instruction in e.activate or ():
+        node = process.nodes.get(instruction.get("element", ""))
+        if node is None:
+            return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected an element of '{process.id}', found '{instruction.get('element')}'")
+        if node.kind in ("boundaryEvent",) or (node.kind == "startEvent" and node.scope is not None):
+            return Rejected(RejectionCode.INVALID_ARGUMENT, f"a token can't be put before the {node.kind} '{node.id}'")
+    for key in e.terminate or ():
+        if key not in i.tokens:
+            return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected a token of instance {e.key}, found {key}")
+    d.record(wf.WorkflowModified(key=i.key, reason=e.reason, instructions={"activate": e.activate, "terminate": e.terminate}))
+    for instruction in e.activate or ():
+        variables = instruction.get("variables") or {}
+        root = variables.pop("", None) if "" in variables else None
+        if root:
+            d.set_variables(i, i.key, root)
+        activate_element(d, i, process.nodes[instruction["element"]], variables, int(instruction.get("ancestor") or 0))
+    for key in e.terminate or ():
+        token = i.tokens.get(key)
+        if token is not None:
+            scope = token.scope
+            d.terminate(i, token)
+            d.scope_ended(i, scope)
+            if e.key not in d.state.instances:
+                break
+    d.answer = {"key": e.key}
+    return None
+
+
+def migrate(d: Decision, e: c.MigrateInstance) -> Rejected | None:
+    """Tokens keep their place under new element ids; each active element must have one in the target, of the same kind and scope."""
+    i = d.state.instances.get(e.key)
+    if i is None:
+        return not_found("a running instance with key", e.key)
+    target = d.state.definitions.get(e.definition)
+    if target is None or target.kind != "process" or target.deleted:
+        return not_found("a process definition with key", e.definition)
+    source, process = d.process(i), d.facts.processes[e.definition]
+    for token in i.tokens.values():
+        new = process.nodes.get(e.elements.get(token.element, token.element))
+        old = source.nodes[token.element]
+        if token.element not in e.elements:
+            return Rejected(RejectionCode.INVALID_STATE, f"expected a mapping for the active element '{token.element}', found none")
+        if new is None:
+            return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected an element of the target process, found '{e.elements[token.element]}'")
+        if new.kind != old.kind:
+            return Rejected(RejectionCode.INVALID_STATE, f"'{old.id}' is a {old.kind}, '{new.id}' a {new.kind}: a token can't change its kind")
+        old_scope, new_scope = (old.scope.id if old.scope else ""), (new.scope.id if new.scope else "")
+        if e.elements.get(old_scope, old_scope) != new_scope:
+            return Rejected(RejectionCode.INVALID_STATE, f"'{new.id}' stands in another scope than '{old.id}'")
+    d.record(wf.WorkflowMigrated(key=i.key, definition=target.key, process=target.id, version=target.version, elements=e.elements))
+    d.answer = {"key": e.key}
+    return None
+
+
+def activate_ad_hoc(d: Decision, e: c.AdHocActivate) -> Rejected | None:
+    i = next((x for x in d.state.instances.values() if e.token in x.tokens), None)
+    if i is None:
+        return not_found("an ad-hoc sub-process with key", e.token)
+    from flowledger.kernel.elements import ad_hoc_sub_process
+
+    return ad_hoc_sub_process.activate(d, i, i.tokens[e.token], e)
+
+
+def inbound(d: Decision) -> None:
+    assert d.request is not None
+    d.record(le.Inbound(sender=d.request.sender, seq=d.request.seq))

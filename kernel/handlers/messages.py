@@ -1,0 +1,209 @@
+"""Messages and signals: who waits, who takes, what is kept.
+
+Source: BPMN 2.0.2, 10.5.5. A message goes to one waiting instance of each process, and starts at most one instance of each; it is kept for its
+time to live (Zeebe's rules).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowledger.events import commands as c
+from flowledger.events import ledger as le
+from flowledger.events import waiting as wa
+from flowledger.events.base import Rejected, RejectionCode
+from flowledger.kernel import limits
+from flowledger.kernel.decision import Decision
+from flowledger.kernel.elements import events
+from flowledger.kernel.expressions import Failure
+from flowledger.kernel.handlers import instances
+from flowledger.kernel.state import Message
+
+
+def publish(d: Decision, e: c.PublishMessage) -> Rejected | None:
+    p, tenant = d.state, d.envelope.tenant
+    if not e.name:
+        return Rejected(RejectionCode.INVALID_ARGUMENT, "expected a message name, found none")
+    if not 0 <= e.ttl_ms <= limits.TTL_MS_MAX:
+        return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected a time to live of 0 to {limits.TTL_MS_MAX} ms, found {e.ttl_ms}")
+    if e.message_id and (tenant, e.name, e.correlation_key, e.message_id) in p.by_message_id:
+        return Rejected(RejectionCode.ALREADY_EXISTS, f"a message '{e.name}' with id '{e.message_id}' was published before")
+    key = d.key()
+    d.record(
+        wa.MessageReceived(
+            message=key, name=e.name, correlation=e.correlation_key, variables=e.variables, message_id=e.message_id,
+            expires_us=d.facts.now_us + e.ttl_ms * 1000,
+        )
+    )  # fmt: skip
+    d.answer = {"key": key}
+    m = p.messages[key]
+    _start_by(d, m)
+    for subscription in list(p.by_awaited.get((tenant, e.name, e.correlation_key)) or ()):
+        _assign(d, m, subscription)
+    if e.ttl_ms == 0:
+        d.record(wa.MessageExpired(message=key))
+    return None
+
+
+def _start_by(d: Decision, m: Message) -> None:
+    p = d.state
+    for key in list(p.by_start.get((m.tenant, "message", m.name)) or ()):
+        s = p.subscriptions[key]
+        definition = p.definitions[s.definition]
+        if definition.id in (m.taken_by or ()):
+            continue
+        lock = ("message_start", f"{m.tenant}/{definition.id}/{m.correlation}")
+        if m.correlation and (held := p.records.get(lock)) and held["instance"] in p.instances:
+            continue  # one instance of a process per correlation key at a time
+        d.record(wa.MessageAssigned(message=m.key, subscription=key, process=definition.id))
+        d.record(le.TriggerFired(definition=definition.key, element=s.element, kind="message", name=m.name))
+        answer, d.answer = d.answer, {}
+        instances.start(d, c.StartInstance(definition=definition.key, start_element=s.element, start_payload=m.vars or None))
+        started = d.answer.get("key", 0)
+        d.answer = answer
+        if m.correlation and started:
+            d.record(le.RecordStored(registry=lock[0], name=lock[1], value={"instance": started}))
+
+
+def _assign(d: Decision, m: Message, subscription: int) -> bool:
+    """Send the message to an instance that waits for it, unless one of its process has it or another is on its way there."""
+    a = d.state.awaited.get(subscription)
+    if a is None or a.message or a.process in (m.taken_by or ()):
+        return False
+    d.record(wa.MessageAssigned(message=m.key, subscription=subscription, process=a.process))
+    d.send(
+        a.home,
+        c.Correlate(
+            message=m.key, subscription=subscription, name=m.name, correlation=m.correlation, variables=m.vars, home=d.state.meta.partition
+        ),
+    )
+    return True
+
+
+def wait_for(d: Decision, e: c.AwaitMessage) -> Rejected | None:
+    p, tenant = d.state, d.envelope.tenant
+    d.record(
+        wa.MessageAwaited(
+            key=e.key, subscription=e.subscription, name=e.name, correlation=e.correlation, home=c.partition_of_key(e.key), process=e.process,
+            once=e.once,
+        )
+    )  # fmt: skip
+    _take_buffered(d, e.subscription, tenant, e.name, e.correlation)
+    return None
+
+
+def _take_buffered(d: Decision, subscription: int, tenant: str, name: str, correlation: str) -> None:
+    for key in list(d.state.by_message.get((tenant, name, correlation)) or ()):
+        m = d.state.messages[key]
+        if m.expires_us > d.facts.now_us and _assign(d, m, subscription):
+            return
+
+
+def stop_waiting(d: Decision, e: c.UnawaitMessage) -> Rejected | None:
+    if e.subscription in d.state.awaited:
+        d.record(wa.MessageUnawaited(subscription=e.subscription))
+    return None
+
+
+def correlate(d: Decision, e: c.Correlate) -> Rejected | None:
+    p = d.state
+    s = p.subscriptions.get(e.subscription)
+    i = p.instances.get(s.instance) if s is not None else None
+    if s is None or i is None:
+        d.send(e.home, c.MessageTaken(message=e.message, subscription=e.subscription, taken=False))
+        return None
+
+    def fact(token: int, element: str) -> None:
+        d.record(
+            wa.MessageCorrelated(
+                key=i.key, message=e.message, subscription=e.subscription, token=token, element=element, name=e.name, variables=e.variables
+            )
+        )
+
+    if s.interrupting:
+        d.record(wa.SubscriptionClosed(key=i.key, subscription=s.key, token=s.token))
+    try:
+        events.occurred(d, i, s.token, s.element, e.variables, fact)
+    except Failure as failure:
+        token = i.tokens.get(s.token)
+        if token is not None:
+            d.incident(i, token, failure)
+    d.send(e.home, c.MessageTaken(message=e.message, subscription=e.subscription, taken=True))
+    return None
+
+
+def taken(d: Decision, e: c.MessageTaken) -> Rejected | None:
+    p = d.state
+    a = p.awaited.get(e.subscription)
+    if a is not None and e.taken and not a.once:
+        d.record(
+            wa.MessageAwaited(
+                key=a.instance, subscription=a.subscription, name=a.name, correlation=a.correlation, home=a.home, process=a.process, once=False
+            )
+        )
+        _take_buffered(d, a.subscription, a.tenant, a.name, a.correlation)
+        return None
+    if a is not None:
+        d.record(wa.MessageUnawaited(subscription=e.subscription))
+    m = p.messages.get(e.message)
+    if not e.taken and m is not None and a is not None:
+        m_process = a.process
+        for other in list(p.by_awaited.get((m.tenant, m.name, m.correlation)) or ()):
+            waiting = p.awaited[other]
+            if waiting.process == m_process and not waiting.message:
+                d.record(wa.MessageAssigned(message=m.key, subscription=other, process=""))
+                d.send(
+                    waiting.home,
+                    c.Correlate(
+                        message=m.key, subscription=other, name=m.name, correlation=m.correlation, variables=m.vars, home=p.meta.partition
+                    ),
+                )
+                break
+    return None
+
+
+def expire(d: Decision, e: c.ExpireMessages) -> Rejected | None:
+    for key in e.messages:
+        m = d.state.messages.get(key)
+        if m is not None and m.expires_us <= d.facts.now_us:
+            d.record(wa.MessageExpired(message=key))
+    return None
+
+
+def broadcast(d: Decision, e: c.BroadcastSignal) -> Rejected | None:
+    p, tenant = d.state, d.envelope.tenant
+    if not e.name:
+        return Rejected(RejectionCode.INVALID_ARGUMENT, "expected a signal name, found none")
+    d.record(wa.SignalReceived(name=e.name, variables=e.variables))
+    if not e.relayed:
+        d.answer = {"key": d.key()}
+        for to in range(p.meta.partitions):
+            if to != p.meta.partition:
+                d.send(to, c.BroadcastSignal(name=e.name, variables=e.variables, relayed=True))
+    for key in list(p.by_start.get((tenant, "signal", e.name)) or ()):
+        s = p.subscriptions[key]
+        d.record(le.TriggerFired(definition=s.definition, element=s.element, kind="signal", name=e.name))
+        answer = d.answer
+        instances.start(d, c.StartInstance(definition=s.definition, start_element=s.element, start_payload=e.variables or None))
+        d.answer = answer
+    for key in list(p.by_signal.get((tenant, e.name)) or ()):
+        s = p.subscriptions.get(key)
+        i = p.instances.get(s.instance) if s is not None else None
+        if s is None or i is None:
+            continue
+        signal_occurred(d, i, s, e.name, e.variables)
+    return None
+
+
+def signal_occurred(d: Decision, i: Any, s: Any, name: str, variables: dict[str, Any] | None) -> None:
+    def fact(token: int, element: str) -> None:
+        d.record(wa.SignalReceived(key=i.key, name=name, token=token, element=element, variables=variables))
+
+    if s.interrupting:
+        d.record(wa.SubscriptionClosed(key=i.key, subscription=s.key, token=s.token))
+    try:
+        events.occurred(d, i, s.token, s.element, variables, fact)
+    except Failure as failure:
+        token = i.tokens.get(s.token)
+        if token is not None:
+            d.incident(i, token, failure)

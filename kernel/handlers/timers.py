@@ -1,0 +1,65 @@
+"""Timers that are due come in as commands, in bounded batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowledger.events import commands as c
+from flowledger.events import ledger as le
+from flowledger.events import waiting as wa
+from flowledger.events.base import Rejected
+from flowledger.kernel import times
+from flowledger.kernel.decision import Decision
+from flowledger.kernel.elements import events
+from flowledger.kernel.expressions import Failure
+from flowledger.kernel.handlers import instances
+
+
+def fire(d: Decision, e: c.FireTimers) -> Rejected | None:
+    for key in e.timers:
+        t = d.state.timers.get(key)
+        if t is None or t.due_us > d.facts.now_us:
+            continue
+        next_us = 0
+        if t.repeat and t.left != 0:
+            try:
+                next_us = times.next_due(t.repeat, t.due_us, d.facts.now_us)
+            except (ValueError, OverflowError):
+                next_us = 0
+        if t.definition:
+            _start(d, t, next_us)
+        else:
+            _occur(d, t, next_us)
+    return None
+
+
+def _start(d: Decision, t: Any, next_us: int) -> None:
+    d.record(wa.TimerTriggered(timer=t.key, token=0, element=t.element, next_us=next_us))
+    definition = d.state.definitions.get(t.definition)
+    if definition is None or definition.deleted:
+        return
+    d.record(le.TriggerFired(definition=t.definition, element=t.element, kind="timer"))
+    instances.start(d, c.StartInstance(definition=t.definition, start_element=t.element))
+
+
+def _occur(d: Decision, t: Any, next_us: int) -> None:
+    i = d.state.instances.get(t.instance)
+    if i is None:
+        d.record(wa.TimerCancelled(timer=t.key, token=t.token, element=t.element))
+        return
+
+    def fact(token: int, element: str) -> None:
+        d.record(wa.TimerTriggered(key=i.key, timer=t.key, token=token, element=element, next_us=next_us))
+
+    try:
+        if t.element.startswith("task:"):
+            from flowledger.kernel.handlers import moves
+
+            d.record(wa.TimerTriggered(key=i.key, timer=t.key, token=t.token, element=t.element, next_us=next_us))
+            moves.timer_fired(d, i, t)
+            return
+        events.occurred(d, i, t.token, t.element, None, fact)
+    except Failure as failure:
+        token = i.tokens.get(t.token)
+        if token is not None:
+            d.incident(i, token, failure)

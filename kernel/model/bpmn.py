@@ -1,0 +1,310 @@
+"""BPMN 2.0 XML -> graph. What an element takes from its XML stands in the element's module; here is what all share.
+
+Source: BPMN 2.0.2, chapters 8 and 10, and its XML schemas (BPMN20.xsd).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from flowledger.kernel import feel
+from flowledger.kernel.expressions import Expression, expression, feel_expression, literal
+from flowledger.kernel.model import xml as x
+from flowledger.kernel.model.dialects import classic
+from flowledger.kernel.model.findings import Finding
+from flowledger.kernel.model.graph import Flow, Graph, Loop, Mapping, Node, Process
+
+#: flow elements that are no nodes
+_NOT_NODES = {"sequenceFlow", "dataObject", "dataObjectReference", "dataStoreReference", "laneSet", "documentation", "extensionElements",
+              "ioSpecification", "property", "artifact", "association", "textAnnotation", "group", "supportedInterfaceRef", "auditing", "monitoring",
+              "resourceRole", "performer", "humanPerformer", "potentialOwner", "correlationSubscription", "supports", "incoming", "outgoing",
+              "multiInstanceLoopCharacteristics", "standardLoopCharacteristics", "completionCondition", "dataInputAssociation",
+              "dataOutputAssociation", "relationship", "category", "categoryValue"}  # fmt: skip
+_GLOBAL_TASKS = {"globalTask": "task", "globalUserTask": "userTask", "globalScriptTask": "scriptTask", "globalManualTask": "manualTask",
+                 "globalBusinessRuleTask": "businessRuleTask"}  # fmt: skip
+
+
+class Reader:
+    """State of one reading. Element modules use `expression`, `condition`, `finding`, `root`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.findings: list[Finding] = []
+        #: all elements by id, for references
+        self.by_id: dict[str, Any] = {}
+        self.graph = Graph("bpmn", name)
+        self.definitions: Any = None
+
+    def finding(self, code: str, message: str, at: Any = None, *, hint: str = "", severity: str = "error") -> None:
+        """`at`: a Node, a Flow or an XML element."""
+        element: str | None = None
+        line = column = 0
+        if isinstance(at, (Node, Flow)):
+            element, line = at.id, at.line
+        elif at is not None and hasattr(at, "get"):
+            element, line = self._id_around(at), at.sourceline or 0
+        self.findings.append(Finding(code, message, severity, element, line, column, hint, self.name))
+
+    @staticmethod
+    def _id_around(element: Any) -> str | None:
+        while element is not None:
+            if element.get("id"):
+                return str(element.get("id"))
+            element = element.getparent()
+        return None
+
+    def root(self, reference: str, kind: str, at: Any) -> Any:
+        """The root element that a reference names, of that kind; a finding when there is none."""
+        found = self.by_id.get(reference.rsplit(":", 1)[-1])
+        if found is None:
+            self.finding("REFERENCE_MISSING", f"no {kind} has the id '{reference}'", at, hint=f"declare a <{kind} id=\"{reference}\"> or choose another")
+            return None
+        if x.local(found) != kind:
+            self.finding("REFERENCE_WRONG_KIND", f"expected '{reference}' to be a {kind}, found a {x.local(found)}", at)
+            return None
+        return found
+
+    def expression(self, text: str, at: Any, what: str = "expression") -> Expression:
+        """FEEL with a leading `=`, a classic `${...}` translated, else the text itself."""
+        try:
+            if "${" in text or "#{" in text:
+                return classic.juel(text, self, at)
+            return expression(text)
+        except feel.FeelSyntaxError as e:
+            self.bad_expression(text, e, at, what)
+            return literal(None)
+
+    def condition(self, text: str, at: Any, what: str = "condition") -> Expression:
+        """FEEL, with or without a leading `=`, or a classic `${...}`."""
+        try:
+            if "${" in text or "#{" in text:
+                return classic.juel(text, self, at)
+            return feel_expression(text)
+        except feel.FeelSyntaxError as e:
+            self.bad_expression(text, e, at, what)
+            return literal(None)
+
+    def bad_expression(self, text: str, e: Any, at: Any, what: str) -> None:
+        self.finding("EXPRESSION_INVALID", f"{what} '{text.strip()}': {e}", at, hint="write a FEEL expression (docs/feel.md)")
+
+    def mappings(self, node: Node, element: Any) -> None:
+        """`zeebe:ioMapping` and `camunda:inputOutput`."""
+        for m in x.ext_all(element, "ioMapping", "input"):
+            self._mapping(node.inputs, m, node)
+        for m in x.ext_all(element, "ioMapping", "output"):
+            self._mapping(node.outputs, m, node)
+        classic.mappings(self, node, element)
+
+    def _mapping(self, into: list[Mapping], m: Any, node: Node) -> None:
+        target = m.get("target", "")
+        if not target or any(not part or not (part[0].isalpha() or part[0] == "_") for part in target.split(".")):
+            self.finding("MAPPING_TARGET", f"expected a variable name or dotted path as target of a mapping, found '{target}'", node)
+            return
+        into.append(Mapping(self.expression(m.get("source", ""), node, f"mapping to {target}"), target))
+
+
+def read(data: bytes, name: str = "") -> tuple[Graph | None, list[Finding]]:
+    """The graph of a BPMN file and what is to be said of it; None when it can't be read at all."""
+    try:
+        root = x.parse(data)
+    except x.BadXml as e:
+        return None, [Finding(e.code, e.message, line=e.line, column=e.column, file=name)]
+    return read_tree(root, name, data)
+
+
+def read_tree(root: Any, name: str, data: bytes) -> tuple[Graph | None, list[Finding]]:
+    """As `read`, of a parsed document (other formats build one)."""
+    from flowledger.kernel.model import checks
+
+    if root.tag != x.B + "definitions":
+        return None, [
+            Finding("NOT_BPMN", f"expected <definitions> of {x.BPMN_NS}, found <{x.local(root)}>", line=root.sourceline or 0, file=name)
+        ]
+    r = Reader(name)
+    r.definitions = root
+    r.graph.hash = hashlib.sha256(data).hexdigest()
+    r.graph.source = data
+    for element in root.iter():
+        if isinstance(element.tag, str) and element.get("id") and not element.tag.startswith("{http://www.omg.org/spec/BPMN/20100524/DI"):
+            key = element.get("id")
+            if key in r.by_id and element.tag.startswith(x.B):
+                r.finding("ID_DUPLICATE", f"the id '{key}' is used twice", element, hint="ids are unique in a file")
+            r.by_id.setdefault(key, element)
+    for element in x.bpmn_children(root):
+        tag = x.local(element)
+        if tag == "process":
+            _process(r, element)
+        elif tag in _GLOBAL_TASKS:
+            _global_task(r, element, _GLOBAL_TASKS[tag])
+    checks.run(r)
+    return r.graph, r.findings
+
+
+def _process(r: Reader, element: Any) -> None:
+    process = Process(element.get("id", ""), element.get("name", ""), element.sourceline or 0)
+    process.executable = element.get("isExecutable", "true") != "false"
+    if (tag := x.ext(element, "versionTag")) is not None:
+        process.version_tag = tag.get("value", "")
+    process.version_tag = process.version_tag or x.classic_attr(element, "versionTag")
+    process.documentation = x.text_of(x.child(element, "documentation"))
+    process.root.xml = element
+    process.properties = {p.get("name", ""): p.get("value", "") for p in x.ext_all(element, "properties", "property")}
+    r.graph.processes[process.id] = process
+    _scope(r, process, process.root, element)
+    for node in process.nodes.values():
+        _connect(r, process, node)
+    for node in list(process.nodes.values()):
+        if node.behaviour.read is not None:
+            node.behaviour.read(node, node.xml, r)
+    from flowledger.kernel.model import data
+
+    data.read(r, process, element)
+    _reads(process)
+    for node in process.nodes.values():
+        if node.behaviour.check is not None:
+            node.behaviour.check(node, r)
+
+
+def _global_task(r: Reader, element: Any, tag: str) -> None:
+    """A global task becomes a process of its own with that one task (BPMN 10.3.4), to be called."""
+    process = Process(element.get("id", ""), element.get("name", ""), element.sourceline or 0)
+    process.notes["global_task"] = tag
+    r.graph.processes[process.id] = process
+    start = _node(r, process, process.root, "startEvent", f"{process.id}_start", element)
+    node = _node(r, process, process.root, tag, f"{process.id}_task", element)
+    stop = _node(r, process, process.root, "endEvent", f"{process.id}_end", element)
+    node.name = process.name
+    for n, (a, b) in enumerate(((start, node), (node, stop))):
+        flow = Flow(f"{process.id}_flow{n}", a, b, line=process.line)
+        process.flows[flow.id] = flow
+        a.outgoing.append(flow)
+        b.incoming.append(flow)
+    process.root.starts.append(start)
+    _activity(r, node, element)
+    if node.behaviour.read is not None:
+        node.behaviour.read(node, element, r)
+
+
+def _node(r: Reader, process: Process, scope: Node, tag: str, id: str, element: Any) -> Node:
+    from flowledger.kernel.elements import ELEMENTS
+
+    node = Node(id, tag, process, scope if scope is not process.root else None, element.get("name", ""), element.sourceline or 0)
+    node.tag = tag
+    node.xml = element
+    node.order = len(process.nodes)
+    node.behaviour = ELEMENTS[tag]
+    process.nodes[id] = node
+    scope.children.append(node)
+    return node
+
+
+def _scope(r: Reader, process: Process, scope: Node, element: Any) -> None:
+    """The flow elements directly in `element`; sub-processes recurse."""
+    from flowledger.kernel.elements import ELEMENTS, SCOPES
+
+    for kid in x.bpmn_children(element):
+        tag = x.local(kid)
+        if tag in ELEMENTS:
+            id = kid.get("id", "")
+            if not id:
+                r.finding("ID_MISSING", f"a {tag} has no id", kid, hint="give it one: it stands in events and history")
+                id = f"_{tag}_{len(process.nodes)}"
+            node = _node(r, process, scope, tag, id, kid)
+            _activity(r, node, kid)
+            if tag in SCOPES:
+                node.is_scope = True
+                node.triggered_by_event = kid.get("triggeredByEvent") == "true"
+                if node.triggered_by_event:
+                    scope.event_subs.append(node)
+                _scope(r, process, node, kid)
+        elif tag not in _NOT_NODES and not _known_foreign(tag):
+            r.finding("ELEMENT_UNKNOWN", f"unknown element <{tag}> in {x.local(element)} '{element.get('id', '')}'", kid, severity="error")
+    for kid in element.findall(x.B + "sequenceFlow"):
+        _flow(r, process, scope, kid)
+
+
+def _known_foreign(tag: str) -> bool:
+    """Choreography and conversation elements inside a process are not executable; they're read past."""
+    return tag in {"callChoreography", "choreographyTask", "subChoreography", "implicitThrowEvent"}
+
+
+def _flow(r: Reader, process: Process, scope: Node, kid: Any) -> None:
+    ends = []
+    for attribute in ("sourceRef", "targetRef"):
+        reference = kid.get(attribute, "")
+        node = process.nodes.get(reference)
+        if node is None:
+            what = "is nothing that a sequence flow can join" if reference in r.by_id else "does not exist"
+            r.finding("FLOW_DANGLING", f"{attribute} '{reference}' of flow '{kid.get('id', '')}' {what}", kid, hint="join it to a flow node of the same scope")
+        ends.append(node)
+    source, target = ends
+    if source is None or target is None:
+        return
+    if (source.scope or process.root) is not scope or (target.scope or process.root) is not scope:
+        r.finding("FLOW_CROSSES_SCOPE", f"flow '{kid.get('id')}' joins '{source.id}' and '{target.id}' over the border of a sub-process", kid,
+                  hint="a sequence flow stays within one process or sub-process; leave through an end or boundary event")  # fmt: skip
+        return
+    flow = Flow(kid.get("id", ""), source, target, name=kid.get("name", ""), line=kid.sourceline or 0)
+    condition = x.child(kid, "conditionExpression")
+    if condition is not None and (text := x.text_of(condition)):
+        flow.condition = r.condition(text, flow, f"condition of flow {flow.id}")
+    process.flows[flow.id] = flow
+    source.outgoing.append(flow)
+    target.incoming.append(flow)
+
+
+def _activity(r: Reader, node: Node, element: Any) -> None:
+    """What activities share: mappings, loop, properties, compensation flag."""
+    node.for_compensation = element.get("isForCompensation") == "true"
+    node.properties = {p.get("name", ""): p.get("value", "") for p in x.ext_all(element, "properties", "property")}
+    r.mappings(node, element)
+    from flowledger.kernel.elements import listeners
+
+    node.listeners = listeners.read(node, element, r)
+    multi = x.child(element, "multiInstanceLoopCharacteristics")
+    standard = x.child(element, "standardLoopCharacteristics")
+    if multi is not None:
+        from flowledger.kernel.elements import loops
+
+        node.loop = loops.read_multi(node, multi, r)
+    elif standard is not None:
+        from flowledger.kernel.elements import loops
+
+        node.loop = loops.read_standard(node, standard, r)
+
+
+def _connect(r: Reader, process: Process, node: Node) -> None:
+    """References between nodes: default flow, boundary host, starts, links."""
+    element = node.xml
+    scope = node.scope or process.root
+    default = element.get("default")
+    if default:
+        node.default = next((f for f in node.outgoing if f.id == default), None)
+        if node.default is None:
+            r.finding("DEFAULT_FLOW_MISSING", f"the default flow '{default}' of '{node.id}' is no flow out of it", node)
+    if node.kind == "boundaryEvent":
+        host = process.nodes.get(element.get("attachedToRef", ""))
+        if host is None:
+            r.finding("BOUNDARY_HOST_MISSING", f"boundary event '{node.id}' is attached to '{element.get('attachedToRef', '')}', which does not exist", node,
+                      hint="attach it to an activity of the same scope")  # fmt: skip
+        else:
+            node.host = host
+            host.attached.append(node)
+        node.interrupting = element.get("cancelActivity", "true") != "false"
+    elif node.kind == "startEvent":
+        node.interrupting = element.get("isInterrupting", "true") != "false"
+        scope.starts.append(node)
+
+
+def _reads(process: Process) -> None:
+    """Which variables conditional events read; whether variables must be watched at all."""
+    for node in process.nodes.values():
+        for event in node.events:
+            if event.kind == "conditional" and event.condition is not None:
+                node.reads = node.reads | event.condition.reads
+                process.conditional = True
+
+
+def loop_of(kind: str) -> Loop:
+    return Loop(kind)

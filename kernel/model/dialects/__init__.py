@@ -1,0 +1,1 @@
+"""What models of other engines say in their extension elements."""

@@ -1,0 +1,190 @@
+"""The compact graph that all formats become: nodes, flows, scopes. Made once at deployment, never changed after.
+
+Source: BPMN 2.0.2, chapters 8 (flow elements) and 10 (process).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flowledger.kernel.expressions import Expression
+
+
+class Flow:
+    """A sequence flow. `condition` None: always."""
+
+    __slots__ = ("condition", "id", "line", "name", "source", "target")
+
+    def __init__(self, id: str, source: Node, target: Node, condition: Expression | None = None, name: str = "", line: int = 0) -> None:
+        self.id, self.source, self.target, self.condition, self.name, self.line = id, source, target, condition, name, line
+
+
+class Mapping:
+    """`source` is evaluated, its value goes to the variable path `target`."""
+
+    __slots__ = ("source", "target")
+
+    def __init__(self, source: Expression, target: str) -> None:
+        self.source, self.target = source, target
+
+
+class Loop:
+    """Multi-instance or standard loop characteristics of an activity (BPMN 13.3.6, 13.3.7)."""
+
+    __slots__ = (
+        "behavior", "cardinality", "collection", "complex_events", "completion", "element", "kind", "maximum", "none_event", "one_event",
+        "output", "output_element", "sequential", "test_before", "while_",
+    )  # fmt: skip
+
+    def __init__(self, kind: str) -> None:
+        #: "multi" or "standard"
+        self.kind = kind
+        self.sequential = False
+        self.collection: Expression | None = None
+        self.cardinality: Expression | None = None
+        #: variable that a run's item goes to
+        self.element = ""
+        self.output = ""
+        self.output_element: Expression | None = None
+        self.completion: Expression | None = None
+        # standard loop
+        self.test_before = False
+        self.while_: Expression | None = None
+        self.maximum: Expression | None = None
+        # multi-instance behaviour: when events are thrown (all: none, none and one: see the standard)
+        self.behavior = "All"
+        self.none_event: Any = None
+        self.one_event: Any = None
+        self.complex_events: list[Any] = []
+
+
+class Node:
+    """One flow node. `kind` is its tag; `config` what its element module read; `scope` its enclosing sub-process (None: the process)."""
+
+    __slots__ = (
+        "attached", "behaviour", "children", "column", "compensation", "config", "default", "event", "event_subs", "events", "for_compensation",
+        "host", "id", "incoming", "inputs", "interrupting", "is_scope", "kind", "lanes", "line", "links", "listeners", "loop", "name", "order",
+        "outgoing", "outputs", "process", "properties", "reads", "scope", "starts", "tag", "triggered_by_event", "xml",
+    )  # fmt: skip
+
+    def __init__(self, id: str, kind: str, process: Process, scope: Node | None = None, name: str = "", line: int = 0, column: int = 0) -> None:
+        self.id, self.kind, self.process, self.scope, self.name, self.line, self.column = id, kind, process, scope, name, line, column
+        #: XML tag (kind may be finer: an event sub-process has tag subProcess)
+        self.tag = kind
+        self.behaviour: Behaviour = NO_BEHAVIOUR
+        self.config: Any = None
+        self.outgoing: list[Flow] = []
+        self.incoming: list[Flow] = []
+        self.default: Flow | None = None
+        self.inputs: list[Mapping] = []
+        self.outputs: list[Mapping] = []
+        self.loop: Loop | None = None
+        #: event definitions (one normally; several: multiple); `event` is the only or first one
+        self.events: list[Any] = []
+        self.event: Any = None
+        self.interrupting = True
+        self.host: Node | None = None
+        #: boundary events of an activity
+        self.attached: list[Node] = []
+        #: the handler activity of a compensation boundary event of this activity
+        self.compensation: Node | None = None
+        self.for_compensation = False
+        # --- scopes
+        self.is_scope = False
+        self.triggered_by_event = False
+        self.children: list[Node] = []
+        self.starts: list[Node] = []
+        self.event_subs: list[Node] = []
+        self.links: dict[str, Node] = {}
+        self.properties: dict[str, str] = {}
+        self.listeners: list[Any] = []
+        self.lanes: list[str] = []
+        #: variables that its conditions read (for conditional events)
+        self.reads: frozenset[str] = frozenset()
+        self.order = 0
+        #: the XML element while reading; None afterwards
+        self.xml: Any = None
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.id}>"
+
+
+class Process:
+    """An executable process (or global task made one). `root` is its outermost scope."""
+
+    __slots__ = (
+        "conditional", "data", "documentation", "executable", "flows", "id", "lanes", "line", "name", "nodes", "notes", "properties", "root",
+        "source_id", "states", "version_tag",
+    )  # fmt: skip
+
+    def __init__(self, id: str, name: str = "", line: int = 0) -> None:
+        self.id, self.name, self.line = id, name, line
+        self.executable = True
+        self.version_tag = ""
+        self.nodes: dict[str, Node] = {}
+        self.flows: dict[str, Flow] = {}
+        self.root = Node("", "process", self, line=line)
+        self.root.is_scope = True
+        self.properties: dict[str, str] = {}
+        self.lanes: dict[str, list[str]] = {}
+        self.documentation = ""
+        #: data objects, stores and their associations as read
+        self.data: dict[str, Any] = {}
+        #: business states and allowed moves (steps format), None when not declared
+        self.states: Any = None
+        #: has conditional events: variables are watched
+        self.conditional = False
+        self.notes: dict[str, Any] = {}
+        self.source_id = id
+
+
+class Graph:
+    """What one resource defines. `hash` is the SHA-256 of its bytes."""
+
+    __slots__ = ("collaboration", "decisions", "format", "hash", "name", "processes", "source")
+
+    def __init__(self, format: str = "bpmn", name: str = "") -> None:
+        self.format, self.name = format, name
+        self.hash = ""
+        self.processes: dict[str, Process] = {}
+        #: a DMN resource: the decision model
+        self.decisions: Any = None
+        self.collaboration: dict[str, Any] = {}
+        #: the BPMN XML that it was read from (for other formats: what they became)
+        self.source: bytes = b""
+
+
+class Behaviour:
+    """How one kind of element is read, checked and run. Tables of functions rather than a class tree: the kernel looks them up once per node.
+
+    read(node, xml, reader): takes from the XML what it needs, into `node.config`.
+    check(node, reader): what is wrong with it, as findings.
+    enter(d, i, token, node): the token has arrived and its activity is open; waits, or goes on through `d.leave`.
+    complete(d, i, token, node): what it waited for has come.
+    """
+
+    __slots__ = ("activity", "check", "complete", "enter", "read")
+
+    def __init__(
+        self,
+        enter: Callable[..., None],
+        complete: Callable[..., None] | None = None,
+        read: Callable[..., None] | None = None,
+        check: Callable[..., None] | None = None,
+        activity: bool = False,
+    ) -> None:
+        self.enter = enter
+        self.complete = complete
+        self.read = read
+        self.check = check
+        #: has mappings, loops and boundary events
+        self.activity = activity
+
+
+def _no_enter(d: Any, i: Any, token: Any, node: Node) -> None:
+    raise AssertionError(f"{node.kind} {node.id} can't be entered")
+
+
+NO_BEHAVIOUR = Behaviour(_no_enter)

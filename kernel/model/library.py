@@ -1,0 +1,64 @@
+"""Resources compiled once, found by definition key. Pure: what a definition is stands in the state, its content is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from flowledger.kernel import model
+from flowledger.kernel.state import Partition
+
+
+class Library:
+    """`content(hash)` gives the text of a resource that is not compiled yet."""
+
+    def __init__(self, content: Callable[[str], str | None] | None = None) -> None:
+        self.content = content or (lambda hash: None)
+        self.graphs: dict[str, Any] = {}
+        #: content hash -> text, of what was read here (the shell stores it in the `definitions` topic)
+        self.texts: dict[str, str] = {}
+        self._findings: dict[str, list[Any]] = {}
+
+    def read(self, name: str, content: str) -> tuple[Any, list[Any]]:
+        """As `Facts.read`. The same text is compiled once."""
+        graph, findings = model.read(content.encode(), name)
+        if graph is not None:
+            known = self.graphs.setdefault(graph.hash, graph)
+            self.texts[graph.hash] = content
+            self._findings[graph.hash] = findings
+            graph = known
+        return graph, findings
+
+    def graph(self, hash: str, name: str) -> Any:
+        found = self.graphs.get(hash)
+        if found is None:
+            text = self.content(hash)
+            if text is None:
+                raise LookupError(f"the content of resource '{name}' ({hash}) is not at hand")
+            found, _ = self.read(name, text)
+            self.graphs[hash] = found
+        return found
+
+    def processes(self, state: Partition) -> Mapping[int, Any]:
+        return _ByKey(state, self, lambda graph, definition: graph.processes[definition.id])
+
+    def decisions(self, state: Partition) -> Mapping[int, Any]:
+        return _ByKey(state, self, lambda graph, definition: graph.decisions)
+
+
+class _ByKey(dict[int, Any], Mapping[int, Any]):  # type: ignore[misc]
+    """Definition key -> compiled thing; made on the first look."""
+
+    def __init__(self, state: Partition, library: Library, pick: Callable[[Any, Any], Any]) -> None:
+        super().__init__()
+        self.state, self.library, self.pick = state, library, pick
+
+    def __missing__(self, key: int) -> Any:
+        definition = self.state.definitions[key]
+        found = self.pick(self.library.graph(definition.hash, definition.resource), definition)
+        if definition.status in ("published", "deprecated", "archived"):
+            self[key] = found
+        return found
+
+    def __iter__(self) -> Iterator[int]:
+        return super().__iter__()
