@@ -5,7 +5,7 @@ An expression that can't be compiled becomes null with a warning, and spoils not
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -15,7 +15,7 @@ from flowledger.kernel.dmn import model as m
 from flowledger.kernel.dmn.index import simple_value
 from flowledger.kernel.dmn.run import CALLS_MAX, Run
 from flowledger.kernel.dmn.table import Code, CompiledTable, InputClause, OutputClause, Test
-from flowledger.kernel.dmn.types import BAD, Type
+from flowledger.kernel.dmn.types import BAD, Type, component, ranks
 
 Names = frozenset[str]
 
@@ -31,7 +31,8 @@ class Place(Protocol):
     def type_of(self, ref: str | None) -> Type | None:
         """The type of that name, None for Any or an unknown name."""
 
-    def named_types(self) -> Any:
+    @property
+    def named_types(self) -> Mapping[str, Type]:
         """The types for `instance of` and parameters inside FEEL texts."""
 
 
@@ -98,7 +99,7 @@ class Compiler:
         if text in names:
             return lambda scope, run: scope.get(text)
         try:
-            code = bridge.expression(text, names, self.place.members, self.place.named_types(), e.id)
+            code = bridge.expression(text, names, self.place.members, self.place.named_types, e.id)
         except bridge.SyntaxError_ as error:
             raise Broken(f"{text!r}: {error}", e, bridge.position(error)) from error
         return self._typed(code, e.type_ref, "expression", e.id)
@@ -118,7 +119,7 @@ class Compiler:
         try:
             self._language(node)
             try:
-                return bridge.test(node.text, names, self.place.members, self.place.named_types(), node.id)
+                return bridge.test(node.text, names, self.place.members, self.place.named_types, node.id)
             except bridge.SyntaxError_ as error:
                 raise Broken(f"{node.text!r}: {error}", node, bridge.position(error)) from error
         except Broken as broken:
@@ -245,11 +246,13 @@ class Compiler:
         own = self.place.type_of(e.type_ref)
         outputs = []
         for number, clause in enumerate(e.outputs):
-            name = clause.name or (e.label or "" if len(e.outputs) == 1 else clause.label or f"output {number + 1}")
+            name = clause.name or clause.label or (e.label or "output" if len(e.outputs) == 1 else f"output {number + 1}")
             type_ = self.place.type_of(clause.type_ref)
-            component = own.component(clause.name) if own is not None and clause.name else own if len(e.outputs) == 1 else None
+            inner = component(own, clause.name) if own is not None and clause.name else None
+            if inner is None and len(e.outputs) == 1:
+                inner = own
             default = self.compile(clause.default, names) if clause.default is not None else None
-            outputs.append(OutputClause(name, nulled(type_), self._ranks(clause, type_ or component, names), default, clause.id))
+            outputs.append(OutputClause(name, nulled(type_), self._ranks(clause, type_ or inner, names), default, clause.id))
 
         def cell(node: m.Text) -> Test:
             return self.test(node, names)
@@ -273,7 +276,7 @@ class Compiler:
         values = clause.values
         if values is not None:
             return [self.test(m.Text(text=t, language=values.language, id=values.id, line=values.line), names) for t in split(values.text)]
-        return type_.ranks() if type_ is not None else None
+        return ranks(type_) if type_ is not None else None
 
 
 def limited(run: Run, element: str | None, body: Code, scope: dict) -> Any:

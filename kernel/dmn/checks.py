@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
 from typing import Any
 
 from flowledger.kernel.dmn import boxed, reader
@@ -16,8 +17,9 @@ from flowledger.kernel.dmn.evaluation import DecisionModel
 from flowledger.kernel.dmn.index import simple_value
 from flowledger.kernel.dmn.table import AGGREGATIONS, POLICIES
 from flowledger.kernel.dmn.table_checks import SHOWN_MAX, Budget, Geometry, allowed_literals
-from flowledger.kernel.dmn.types import BAD, Primitive, Type
+from flowledger.kernel.dmn.types import BAD, Type, allowed_text, base_of, component, ranks
 from flowledger.kernel.dmn.unit import Unit, walk
+from flowledger.kernel.feel.types import Primitive
 from flowledger.kernel.model.findings import Finding
 
 
@@ -269,7 +271,7 @@ class Checker:
             self.add(node, "AGGREGATION_UNUSED", f"the aggregation {t.aggregation} has no meaning with hit policy {t.hit_policy}", "warning")
         if t.hit_policy in ("PRIORITY", "OUTPUT ORDER") and not any(o.values for o in t.outputs):
             types = [self.unit.type_of(o.type_ref) for o in t.outputs] + [self.unit.type_of(t.type_ref)]
-            if not any(type_ is not None and (type_.ranks() or any(type_.component(o.name) for o in t.outputs)) for type_ in types):
+            if not any(type_ is not None and (ranks(type_) or any(ranks(component(type_, o.name)) for o in t.outputs)) for type_ in types):
                 self.add(node, "PRIORITY_MISSING", f"hit policy {t.hit_policy} without output values: the order of the rules decides", "warning",
                          "give the outputs their allowed values, highest priority first")
         if not t.outputs:
@@ -302,8 +304,8 @@ class Checker:
 
     @staticmethod
     def _allowed(type_: Type | None) -> list[Any] | None:
-        texts = getattr(getattr(type_, "target", type_), "allowed_text", None)
-        return allowed_literals(texts) if texts else None
+        text = allowed_text(type_)
+        return allowed_literals(text) if text else None
 
     def cell_types(self, t: m.Table, types: list[str | None]) -> None:
         for rule in t.rules:
@@ -413,20 +415,14 @@ class _Collecting(boxed.Compiler):
             return lambda value, scope, run: False
 
 
-_PYTHON = {"string", "number", "boolean"}
+_PYTHON = {"string", "number", "boolean", "date"}
 
 
 def _kind(value: Any) -> str:
-    return "boolean" if isinstance(value, bool) else "string" if isinstance(value, str) else "number"
+    return "boolean" if isinstance(value, bool) else "string" if isinstance(value, str) else "number" if isinstance(value, Decimal) else "date"
 
 
 def _base(type_: Type | None) -> str | None:
-    """The built-in type below a named one."""
-    for _ in range(20):
-        if isinstance(type_, Primitive):
-            return type_.name
-        inner = getattr(type_, "target", None) or getattr(type_, "base", None)
-        if inner is None:
-            return None
-        type_ = inner
-    return None
+    """The name of the built-in type below a named one, None for structures and collections."""
+    type_ = base_of(type_)
+    return type_.name if isinstance(type_, Primitive) else None

@@ -13,8 +13,10 @@ from typing import Any
 from flowledger.kernel.dmn import boxed, bridge
 from flowledger.kernel.dmn import model as m
 from flowledger.kernel.dmn.run import Record, Run
-from flowledger.kernel.dmn.types import BAD, FunctionType, Lazy, Type
+from flowledger.kernel.dmn.types import BAD, Type, base_of
+
 from flowledger.kernel.dmn.unit import Unit
+from flowledger.kernel.feel.types import FunctionType
 
 _NONE = object()
 
@@ -64,10 +66,11 @@ class Node:
 
     def read(self, value: Any, run: Run) -> Any:
         """A given value made to fit this node's type; null when it doesn't."""
+        value = bridge.value(value)
         if self.type is None:
-            return bridge.value(value)
+            return value
         out = self.type.read(value)
-        if out is BAD:
+        if out is None and value is not None:
             run.warn(f"{self.element.name}: the given value is not a {self.type.name}", self.element.id, "TYPE_MISMATCH")
             return None
         return out
@@ -168,10 +171,8 @@ class FunctionNode(Node):
     def __init__(self, graph: Graph, unit: Unit, element: m.Element) -> None:
         super().__init__(graph, unit, element)
         # The variable's type is that of the function (1.3 and later) or of its result (older models).
-        type_ = self.type
-        while isinstance(type_, Lazy):
-            type_ = type_.target
-        self.result = type_.output if isinstance(type_, FunctionType) else self.type
+        type_ = base_of(self.type)
+        self.result = type_.result if isinstance(type_, FunctionType) else self.type
 
     def value(self, run: Run) -> Any:
         value = run.memo.get(self, _NONE)
@@ -202,9 +203,9 @@ class FunctionNode(Node):
         if name not in run.inputs:
             run.warn(f"argument {name} is missing, null is used", self.element.id, "INPUT_MISSING")
             return None
-        value = run.inputs[name]
-        out = bridge.value(value) if type_ is None else type_.read(value)
-        if out is BAD:
+        value = bridge.value(run.inputs[name])
+        out = value if type_ is None else type_.read(value)
+        if out is None and value is not None:
             run.warn(f"argument {name}: the given value doesn't fit its type", self.element.id, "TYPE_MISMATCH")
             return None
         return out
@@ -277,7 +278,7 @@ class ServiceNode(FunctionNode):
         return [(s.name, s.node.type) for s in self.inputs]
 
     def call(self, arguments: tuple[Any, ...], run: Run) -> Any:
-        return self._evaluate(dict(zip((s.node for s in self.inputs), arguments, strict=True)), Run({}, run.facts, run))
+        return self._evaluate(dict(zip((s.node for s in self.inputs), arguments, strict=True)), Run({}, run.runtime.facts, run))
 
     def _evaluate(self, memo: dict[Node, Any], run: Run) -> Any:
         run.memo.update(memo)

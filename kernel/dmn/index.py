@@ -1,7 +1,7 @@
 """An index over one column of a decision table: from an input value to the set of rules that it can match.
 
 A set of rules is a Python int with one bit for each rule, so that the columns of a row are joined by `&`. Simple cells (values,
-comparisons and intervals of numbers or strings) go into the index and need no further test; all other cells stay in the set for
+comparisons and intervals of numbers, strings or dates) go into the index and need no further test; all other cells stay in the set for
 every value and are tested one by one (`Column.open`). Most tables have few of them.
 
 Looking up costs one hash and one binary search, whatever the number of rules. Memory: one int of R bits for each distinct
@@ -14,6 +14,8 @@ import re
 from bisect import bisect_left
 from decimal import Decimal
 from typing import Any, NamedTuple
+
+from flowledger.kernel.feel import temporal
 
 #: The cell that matches everything.
 ANY = "any"
@@ -29,14 +31,15 @@ class Span(NamedTuple):
 
 
 class Point(NamedTuple):
-    """Exactly one value: a string, number, boolean or null."""
+    """Exactly one value: a string, number, date, boolean or null."""
 
     value: Any
 
 
 _NUMBER = r"-?\s*(?:\d+(?:\.\d+)?|\.\d+)"
 _STRING = r'"[^"\\\r\n]*"'
-_ENDPOINT = rf"{_NUMBER}|{_STRING}"
+_DATE = r'date\(\s*"[0-9-]{10}"\s*\)|@"[0-9]{4}-[0-9]{2}-[0-9]{2}"'
+_ENDPOINT = rf"{_NUMBER}|{_STRING}|{_DATE}"
 _ATOM = re.compile(
     rf"\s*(?:(?P<op><=|>=|<|>)\s*(?P<arg>{_ENDPOINT})"
     rf"|(?P<open>[\[\](])\s*(?P<low>{_ENDPOINT})\s*\.\.\s*(?P<high>{_ENDPOINT})\s*(?P<close>[\]\[)])"
@@ -49,15 +52,18 @@ def _constant(text: str) -> Any:
         return _WORDS[text]
     if text[0] == '"':
         return text[1:-1]
+    if text[0] in "d@":
+        return temporal.parse_date(text[text.index('"') + 1:text.rindex('"')])
     return Decimal("".join(text.split()))
 
 
 def simple_value(text: str) -> tuple[bool, Any]:
-    """Whether the whole text is one literal that needs no FEEL (string without escapes, number, true, false, null), and its value."""
+    """Whether the whole text is one literal that needs no FEEL (string without escapes, number, date, true, false, null), and its value."""
     match = _ATOM.fullmatch(text)
     if match is None or match["value"] is None or match["sep"]:
         return False, None
-    return True, _constant(match["value"])
+    value = _constant(match["value"])
+    return (False, None) if value is None and match["value"] != "null" else (True, value)
 
 
 def parse_cell(text: str) -> list[Span | Point] | str | None:
@@ -73,17 +79,26 @@ def parse_cell(text: str) -> list[Span | Point] | str | None:
             return None
         if match["op"]:
             value, op = _constant(match["arg"]), match["op"]
+            if value is None:
+                return None
             atoms.append(Span(None, False, value, op == "<=") if op[0] == "<" else Span(value, op == ">=", None, False))
         elif match["open"]:
             low, high = _constant(match["low"]), _constant(match["high"])
-            if type(low) is not type(high):
+            if type(low) is not type(high) or low is None:
                 return None
             atoms.append(Span(low, match["open"] == "[", high, match["close"] == "]"))
         else:
-            atoms.append(Point(_constant(match["value"])))
+            value = _constant(match["value"])
+            if value is None and match["value"] != "null":
+                return None  # such as date("2024-02-30"): FEEL says what it is
+            atoms.append(Point(value))
         at = match.end()
         if not match["sep"]:
             return atoms if at == len(text) else None
+
+
+#: Types of values that the index can hold; each has an order of its own.
+_KINDS: tuple[type, ...] = (Decimal, str, temporal.FeelDate)
 
 
 class _Ordered:
@@ -150,7 +165,7 @@ def _joined(spans: list[Span]) -> list[Span]:
 class Column:
     """Index of one input column. `any` are the rules whose cell is `-`; `open` those that only FEEL can test."""
 
-    __slots__ = ("any", "open", "numbers", "strings", "words", "base")
+    __slots__ = ("any", "open", "kinds", "words", "base")
 
     def __init__(self, cells: list[str]) -> None:
         self.any = self.open = 0
@@ -165,33 +180,31 @@ class Column:
             else:
                 parsed.append((bit, atoms))
         self.base = base = self.any | self.open
-        self.numbers, self.strings = _Ordered(base), _Ordered(base)
+        self.kinds = {kind: _Ordered(base) for kind in _KINDS}
         #: true, false and null: in Python `True == 1`, so they can't share a dict with numbers.
         self.words: dict[Any, int] = {}
-        spans: dict[type, list[tuple[Span, int]]] = {Decimal: [], str: []}
+        spans: dict[type, list[tuple[Span, int]]] = {kind: [] for kind in _KINDS}
         for bit, atoms in parsed:
-            own: dict[type, list[Span]] = {Decimal: [], str: []}
+            own: dict[type, list[Span]] = {kind: [] for kind in _KINDS}
             for atom in atoms:
                 if isinstance(atom, Span):
                     own[type(atom.low if atom.low is not None else atom.high)].append(atom)
-                elif isinstance(atom.value, (str, Decimal)):
-                    equal = (self.strings if isinstance(atom.value, str) else self.numbers).equal
+                elif type(atom.value) in _KINDS:
+                    equal = self.kinds[type(atom.value)].equal
                     equal[atom.value] = equal.get(atom.value, 0) | bit
                 else:
                     self.words[atom.value] = self.words.get(atom.value, base) | bit
             for kind, found in own.items():
                 usable = [s for s in found if s.low is None or s.high is None or s.low <= s.high]
                 spans[kind].extend((s, bit) for s in _joined(usable))
-        self.numbers.build(spans[Decimal])
-        self.strings.build(spans[str])
+        for kind, ordered in self.kinds.items():
+            ordered.build(spans[kind])
 
     def lookup(self, value: Any) -> int | None:
-        """Rules that `value` matches as far as the index knows, with every open one; None when it can't say (dates, lists, contexts)."""
-        kind = type(value)
-        if kind is str:
-            return self.strings.lookup(value)
-        if kind is Decimal:
-            return self.numbers.lookup(value)
-        if kind is bool or value is None:
+        """Rules that `value` matches as far as the index knows, with every open one; None when it can't say (lists, contexts)."""
+        ordered = self.kinds.get(type(value))
+        if ordered is not None:
+            return ordered.lookup(value)
+        if value is None or value is True or value is False:
             return self.words.get(value, self.base)
         return None

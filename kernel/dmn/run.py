@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from flowledger.kernel.feel.runtime import Runtime
+
 #: Deepest nesting of calls of business knowledge models, services and boxed functions in one evaluation.
 CALLS_MAX = 60
 
@@ -57,11 +59,10 @@ class Record:
 class Run:
     """One evaluation. A call of a decision service makes a child with its own values, but the same warnings and trace."""
 
-    __slots__ = ("facts", "inputs", "memo", "active", "warnings", "records", "open", "depth", "target")
+    __slots__ = ("runtime", "inputs", "memo", "active", "warnings", "records", "open", "depth", "target")
 
     def __init__(self, inputs: Mapping[Any, Any], facts: Any, parent: Run | None = None) -> None:
         self.inputs = inputs
-        self.facts = facts
         #: Node -> value, for decisions, inputs and functions.
         self.memo: dict[Any, Any] = {}
         self.active: set[Any] = set()
@@ -72,8 +73,11 @@ class Run:
             self.records: list[Record] = []
             self.open: list[Record] = []
             self.depth = 0
+            #: Bounds of FEEL, shared by all expressions of the evaluation.
+            self.runtime = Runtime(facts, self.warnings)
         else:
             self.warnings, self.records, self.open = parent.warnings, parent.records, parent.open
+            self.runtime = parent.runtime
             self.depth = parent.depth + 1
 
     def warn(self, message: str, element: str | None = None, code: str = "", position: int = -1) -> None:

@@ -79,7 +79,9 @@ class Pieces:
 def literal(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    if isinstance(value, str):
+        return f'"{value}"'
+    return str(value) if isinstance(value, Decimal) else f'date("{value}")'
 
 
 def _covers(atom: Span | Point, piece: Span | Point) -> bool:

@@ -1,189 +1,83 @@
-"""Types of a decision model: the built-in ones, item definitions, and how values are made to fit them.
+"""Types of item definitions, beside the built-in ones of `feel.types`, and how values are made to fit them.
 
 Source: DMN 1.5, 7.3.2 (item definitions), 10.3.2.9 (conformance), 10.3.2.9.4 (implicit conversions: to and from singleton lists,
 date to date and time; what doesn't conform becomes null).
+
+As all types of FEEL, these have `conforms` (null does to every type), `coerce` (the value converted, or BAD) and `read` (a value from JSON,
+temporal texts included; null when it can't be one of the type).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from flowledger.kernel.dmn import bridge
+from flowledger.kernel.feel import types as ft
+from flowledger.kernel.feel.types import ANY, BAD, Type
 
-#: What `coerce` gives when a value doesn't conform; null (None) itself conforms to every type.
-BAD: Any = type("Bad", (), {"__repr__": lambda self: "BAD"})()
+__all__ = ["ANY", "BAD", "BUILT_IN", "Constrained", "Lazy", "Structure", "Tests", "Type", "allowed_text", "base_of", "component", "items", "ranks"]
 
 #: Allowed values: one test for each, in the order of the model.
 Tests = list[Callable[[Any], bool]]
 
-
-class Type:
-    """Base of all types; by itself it is Any."""
-
-    name = "Any"
-    #: Tests of which one must hold (allowedValues, or typeConstraint).
-    tests: Tests | None = None
-
-    def conforms(self, value: Any) -> bool:
-        return value is None or (self.has_shape(value) and self.is_allowed(value))
-
-    def has_shape(self, value: Any) -> bool:
-        return True
-
-    def is_allowed(self, value: Any) -> bool:
-        return self.tests is None or any(test(value) for test in self.tests)
-
-    def coerce(self, value: Any) -> Any:
-        """The value converted as the standard allows, or BAD."""
-        if value is None:
-            return None
-        if self.conforms(value):
-            return value
-        if isinstance(value, list) and len(value) == 1 and self.takes_single:
-            return self._or_bad(value[0])
-        return self._or_bad(value)
-
-    takes_single = True
-
-    def _or_bad(self, value: Any) -> Any:
-        return value if self.conforms(value) else BAD
-
-    def read(self, value: Any) -> Any:
-        """A value from outside (JSON): numbers and temporal texts become FEEL values; then as `coerce`."""
-        return self.coerce(bridge.value(value))
-
-    def ranks(self) -> Tests | None:
-        """The tests in order of priority for hit policies PRIORITY and OUTPUT ORDER, adapted to table cells."""
-        if self.tests is None:
-            return None
-        return [lambda value, scope, run, test=test: test(value) for test in self.tests]
-
-    def component(self, name: str | None) -> Type | None:
-        return None
-
-
-class Primitive(Type):
-    """string, number, boolean, the temporal types and durations. `reader` makes a temporal value from its ISO text."""
-
-    def __init__(self, name: str, is_one: Callable[[Any], bool], reader: Callable[[str], Any] | None = None) -> None:
-        self.name, self.has_shape, self.reader = name, is_one, reader
-
-    def coerce(self, value: Any) -> Any:
-        if value is None or (self.has_shape(value)):
-            return value
-        if self.name == "date and time" and bridge.is_date(value):
-            return bridge.midnight(value)
-        if isinstance(value, list) and len(value) == 1:
-            return BAD if isinstance(value[0], list) else self.coerce(value[0])
-        return BAD
-
-    def read(self, value: Any) -> Any:
-        if self.reader is not None and isinstance(value, str):
-            found = self.reader(value)
-            return BAD if found is None else found
-        return self.coerce(bridge.value(value))
-
-
-class Shape(Type):
-    """A type of values that are told apart by a check alone: context, list, range, function."""
-
-    def __init__(self, name: str, is_one: Callable[[Any], bool], takes_single: bool = True) -> None:
-        self.name, self.has_shape, self.takes_single = name, is_one, takes_single
+#: Names of built-in types besides those of FEEL: those of collections without a parameter, and of the older versions and widely used tools.
+BUILT_IN: dict[str, Type | None] = {
+    **ft.NAMED, "Any": None, "any": None, "duration": None,
+    "list": ft.ListType(ANY), "context": ft.ContextType({}), "function": ft.FunctionType(), "range": ft.RangeType(ANY),
+    "integer": ft.NUMBER, "long": ft.NUMBER, "double": ft.NUMBER, "decimal": ft.NUMBER, "float": ft.NUMBER, "int": ft.NUMBER,
+}
 
 
 class Constrained(Type):
-    """A named type: another one with allowed values."""
+    """A named type: another one, with tests of which one must hold for each value."""
 
-    def __init__(self, name: str, base: Type, tests: Tests | None, allowed_text: str = "") -> None:
-        self.allowed_text = allowed_text
-        self.name, self.base, self.tests, self.takes_single = name, base, tests, base.takes_single
+    def __init__(self, name: str, base: Type, tests: Tests, text: str = "") -> None:
+        self.name, self.base, self.tests, self.text = name, base, tests, text
 
-    def has_shape(self, value: Any) -> bool:
-        return self.base.conforms(value)
+    def has(self, value: Any) -> bool:
+        return self.base.conforms(value) and self.allows(value)
 
-    def _checked(self, value: Any) -> Any:
-        return value if value is None or value is BAD or self.is_allowed(value) else BAD
-
-    def coerce(self, value: Any) -> Any:
-        return self._checked(self.base.coerce(value))
-
-    def read(self, value: Any) -> Any:
-        return self._checked(self.base.read(value))
-
-    def ranks(self) -> Tests | None:
-        return super().ranks() or self.base.ranks()
-
-    def component(self, name: str | None) -> Type | None:
-        return self.base.component(name)
-
-
-class ListType(Type):
-    takes_single = False
-
-    def __init__(self, name: str, item: Type) -> None:
-        self.name, self.item = name, item
-
-    def has_shape(self, value: Any) -> bool:
-        return isinstance(value, list) and all(self.item.conforms(v) for v in value)
+    def allows(self, value: Any) -> bool:
+        return any(test(value) for test in self.tests)
 
     def coerce(self, value: Any) -> Any:
-        if value is None or self.has_shape(value):
-            return value
-        if not isinstance(value, list) and self.item.conforms(value):
-            return [value]
-        return BAD
+        made = self.base.coerce(value)
+        return made if made is None or made is BAD or self.allows(made) else BAD
 
     def read(self, value: Any) -> Any:
-        if isinstance(value, (list, tuple)):
-            items = [self.item.read(v) for v in value]
-            return BAD if any(i is BAD for i in items) else items
-        return self.coerce(bridge.value(value)) if value is None else self._single(self.item.read(value))
+        made = self.base.read(value)
+        return made if made is None or self.allows(made) else None
 
-    @staticmethod
-    def _single(value: Any) -> Any:
-        return BAD if value is BAD else [value]
-
-    def ranks(self) -> Tests | None:
-        # A collection's allowed values are those of its items (7.3.2.2).
-        return self.item.ranks()
-
-    def component(self, name: str | None) -> Type | None:
-        return self.item.component(name)
+    def below(self, other: Type) -> bool:
+        return other is self or super().below(other) or self.base.below(other)
 
 
-class ContextType(Type):
-    """A context with at least these entries; more are let through."""
+class Structure(ft.ContextType):
+    """A context with at least these entries. Read from JSON, an absent entry is null: JSON says both alike."""
 
-    def __init__(self, name: str, components: dict[str, Type]) -> None:
-        self.name, self.components = name, components
-
-    def has_shape(self, value: Any) -> bool:
-        return isinstance(value, dict) and all(k in value and t.conforms(value[k]) for k, t in self.components.items())
+    def __init__(self, name: str, entries: Mapping[str, Any]) -> None:
+        super().__init__({})
+        self.entries, self.name = dict(entries), name
 
     def read(self, value: Any) -> Any:
-        """As `coerce`, but an absent entry is null: JSON says both alike."""
-        if not isinstance(value, dict):
-            return self.coerce(bridge.value(value))
-        out = {k: bridge.value(v) if k not in self.components else v for k, v in value.items()}
-        for name, type_ in self.components.items():
-            out[name] = found = type_.read(out.get(name))
-            if found is BAD:
-                return BAD
+        if type(value) is list and len(value) == 1:
+            value = value[0]
+        if type(value) is not dict:
+            return None
+        out = dict(value)
+        for name, type_ in self.entries.items():
+            given = value.get(name)
+            out[name] = made = None if given is None else type_.read(given)
+            if made is None and given is not None:
+                return None
         return out
 
-    def component(self, name: str | None) -> Type | None:
-        return self.components.get(name or "")
 
-
-class FunctionType(Type):
-    """A function. Any function conforms that can be called with so many arguments: what its body needs shows only when it is called."""
-
-    def __init__(self, name: str, parameters: list[tuple[str, Type | None]], output: Type | None) -> None:
-        self.name, self.parameters, self.output = name, parameters, output
-
-    def has_shape(self, value: Any) -> bool:
-        return bridge.is_function(value)
+def items(name: str, item: Type) -> ft.ListType:
+    """The type of collections of `item`."""
+    out = ft.ListType(ANY)
+    out.item, out.name = item, name
+    return out
 
 
 class Lazy(Type):
@@ -195,18 +89,14 @@ class Lazy(Type):
     @property
     def target(self) -> Type:
         if self._found is None:
-            self._found = self._find() or Type()
+            self._found = self._find() or ANY
         return self._found
 
-    @property
-    def takes_single(self) -> bool:  # type: ignore[override]
-        return self.target.takes_single
+    def has(self, value: Any) -> bool:
+        return self.target.has(value)
 
     def conforms(self, value: Any) -> bool:
         return self.target.conforms(value)
-
-    def has_shape(self, value: Any) -> bool:
-        return self.target.has_shape(value)
 
     def coerce(self, value: Any) -> Any:
         return self.target.coerce(value)
@@ -214,8 +104,45 @@ class Lazy(Type):
     def read(self, value: Any) -> Any:
         return self.target.read(value)
 
-    def ranks(self) -> Tests | None:
-        return self.target.ranks()
+    def below(self, other: Type) -> bool:
+        return self.target.below(other)
 
-    def component(self, name: str | None) -> Type | None:
-        return self.target.component(name)
+
+def solid(type_: Any) -> Any:
+    """The type itself behind references."""
+    for _ in range(50):
+        if not isinstance(type_, Lazy):
+            break
+        type_ = type_.target
+    return type_
+
+
+def base_of(type_: Any) -> Any:
+    """The type below all constraints."""
+    type_ = solid(type_)
+    while isinstance(type_, Constrained):
+        type_ = solid(type_.base)
+    return type_
+
+
+def ranks(type_: Any) -> list[Callable[[Any, dict, Any], bool]] | None:
+    """The allowed values in order of priority for hit policies PRIORITY and OUTPUT ORDER, as tests of table cells."""
+    type_ = solid(type_)
+    if isinstance(type_, Constrained):
+        return [lambda value, scope, run, test=test: test(value) for test in type_.tests]
+    # A collection's allowed values are those of its items (7.3.2.2).
+    return ranks(type_.item) if isinstance(type_, ft.ListType) else None
+
+
+def component(type_: Any, name: str | None) -> Any:
+    """The type of a component of a structure, or of a collection of structures."""
+    type_ = base_of(type_)
+    if isinstance(type_, ft.ListType):
+        return component(type_.item, name)
+    return type_.entries.get(name or "") if isinstance(type_, ft.ContextType) else None
+
+
+def allowed_text(type_: Any) -> str:
+    """The text of the allowed values, as the model has them."""
+    type_ = solid(type_)
+    return type_.text if isinstance(type_, Constrained) else ""

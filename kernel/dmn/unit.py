@@ -10,25 +10,8 @@ from typing import Any
 
 from flowledger.kernel.dmn import bridge, boxed
 from flowledger.kernel.dmn import model as m
-from flowledger.kernel.dmn.types import Constrained, ContextType, FunctionType, Lazy, ListType, Primitive, Shape, Tests, Type
-
-_NUMBER = Primitive("number", bridge.is_number)
-_DATE_TIME = Primitive("date and time", bridge.is_date_time, bridge.read_date_time)
-_DAYS = Primitive("days and time duration", bridge.is_days_duration, bridge.read_duration)
-_MONTHS = Primitive("years and months duration", bridge.is_months_duration, bridge.read_duration)
-#: Names of built-in types; below the standard's own, the ones of the older versions and of widely used tools.
-BUILT_IN: dict[str, Type | None] = {
-    "Any": None, "any": None,
-    "number": _NUMBER, "string": Primitive("string", bridge.is_string), "boolean": Primitive("boolean", bridge.is_boolean),
-    "date": Primitive("date", bridge.is_date, bridge.read_date), "time": Primitive("time", bridge.is_time, bridge.read_time),
-    "date and time": _DATE_TIME, "days and time duration": _DAYS, "years and months duration": _MONTHS,
-    "list": Shape("list", lambda v: isinstance(v, list), takes_single=False), "context": Shape("context", lambda v: isinstance(v, dict)),
-    "function": Shape("function", bridge.is_function), "range": Shape("range", bridge.is_range),
-    "dateTime": _DATE_TIME, "dayTimeDuration": _DAYS, "yearMonthDuration": _MONTHS, "duration": None,
-    "integer": _NUMBER, "long": _NUMBER, "double": _NUMBER, "decimal": _NUMBER, "float": _NUMBER, "int": _NUMBER,
-}
-
-IMPORTS_DEPTH_MAX = 32
+from flowledger.kernel.dmn.types import ANY, BUILT_IN, Constrained, Lazy, Structure, Tests, Type, items
+from flowledger.kernel.feel.types import FunctionType
 
 
 class Unit:
@@ -46,6 +29,7 @@ class Unit:
             self.by_name.setdefault(element.name, []).append(element)
         self._definitions = {t.name: t for t in definitions.types}
         self._types: dict[str, Type | None] = {}
+        self._named: dict[str, Type] | None = None
         self.members = frozenset(_member_names(definitions))
         self.compiler = boxed.Compiler(self)
         self.prefixes: dict[str, str] = {i.namespace: i.name for i in definitions.imports}
@@ -88,7 +72,7 @@ class Unit:
     # Types
 
     def has_type(self, ref: str) -> bool:
-        return ref in BUILT_IN or self._owner(ref) is not None or bridge.type_of_text(ref, self.named_types()) is not None
+        return ref in BUILT_IN or self._owner(ref) is not None or bridge.type_of_text(ref, self.named_types) is not None
 
     def _owner(self, ref: str) -> tuple[Unit, m.ItemDefinition] | None:
         if ref in self._definitions:
@@ -116,7 +100,7 @@ class Unit:
         if owner is None:
             found = BUILT_IN.get(ref)
             if found is None and ref not in BUILT_IN:
-                found = bridge.type_of_text(ref, self.named_types())
+                found = bridge.type_of_text(ref, self.named_types)
         else:
             unit, definition = owner
             found = unit.build(definition) if unit is self else unit.type_of(definition.name)
@@ -127,18 +111,18 @@ class Unit:
         name = path + d.name
         base: Type | None
         if d.components:
-            base = ContextType(name, {c.name: self.build(c, name + ".") or Type() for c in d.components})
+            base = Structure(name, {c.name: self.build(c, name + ".") or ANY for c in d.components})
         elif d.function is not None:
-            base = FunctionType(name, [(p.name, self._reference(p.type_ref)) for p in d.function.parameters], self._reference(d.function.output))
+            base = FunctionType([self._reference(p.type_ref) or ANY for p in d.function.parameters], self._reference(d.function.output))
         else:
             base = self._reference(d.type_ref)
         allowed, whole = self.tests(d.allowed_values), self.tests(d.type_constraint)
         if allowed is not None:
-            base = Constrained(name, base or Type(), allowed, d.allowed_values.text if d.allowed_values is not None else "")
+            base = Constrained(name, base or ANY, allowed, d.allowed_values.text if d.allowed_values is not None else "")
         if d.is_collection:
-            base = ListType(name, base or Type())
+            base = items(name, base or ANY)
         if whole is not None:
-            base = Constrained(name, base or Type(), whole)
+            base = Constrained(name, base or ANY, whole, d.type_constraint.text if d.type_constraint is not None else "")
         return base
 
     def _reference(self, ref: str | None) -> Type | None:
@@ -158,8 +142,17 @@ class Unit:
             out.append(lambda value, test=test: test(value, {}, run) is True)
         return out or None
 
-    def named_types(self) -> Any:
-        return bridge.NamedTypes(self)
+    @property
+    def named_types(self) -> Mapping[str, Type]:
+        """Types by the names that FEEL texts can use: the model's own and, behind their import's name, the imported ones."""
+        if self._named is None:
+            self._named = {name: Lazy(name, lambda name=name: self.type_of(name)) for name in self._definitions}
+            for i in self.definitions.imports:
+                unit = self.units.get(i.namespace)
+                for name in unit._definitions if unit is not None else ():
+                    full = f"{i.name}.{name}" if i.name else name
+                    self._named.setdefault(full, Lazy(full, lambda full=full: self.type_of(full)))
+        return self._named
 
 
 def _member_names(d: m.Definitions) -> set[str]:
