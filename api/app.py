@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from litestar import Litestar, Response, Router, get
-from litestar.openapi.config import OpenAPIConfig
 from litestar.exceptions.base_exceptions import LitestarDeprecationWarning
+from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import License
 
 from flowledger import __version__
@@ -46,8 +46,8 @@ NOUNS: dict[str, list[Any]] = {
     "decisions": decisions.HANDLERS,
     "events": events.HANDLERS,
 }
-DESCRIPTION = """Keys are texts. Errors are problem details (RFC 9457) with a `code`. Every answer to a command has the `position` of its last
-event; give it as `wait_for` to a query to read your own write. `Idempotency-Key` makes a repeated command get the first answer."""
+DESCRIPTION = """Keys are texts. Errors are problem details (RFC 9457) with a `code`. Every answer to a command has the `position` of its
+last event; give it as `wait_for` to a query to read your own write. `Idempotency-Key` makes a repeated command get the first answer."""
 
 
 def create_app(services: Services, more: Sequence[Any] = (), at_root: Sequence[Any] = ()) -> Any:
@@ -73,7 +73,12 @@ def _app(services: Services, v1: Router, at_root: Sequence[Any]) -> Litestar:
         request_max_body_size=services.settings.body_bytes_max,
         middleware=[lambda app: Guard(app, services)],
         openapi_config=OpenAPIConfig(
-            title="Flowledger", version=__version__, description=DESCRIPTION, license=License("Apache-2.0"), render_plugins=[], path="/v1/docs"
+            title="Flowledger",
+            version=__version__,
+            description=DESCRIPTION,
+            license=License("Apache-2.0"),
+            render_plugins=[],
+            path="/v1/docs",
         ),
         state=_state(services),
         debug=False,

@@ -16,7 +16,7 @@ from flowledger.events.commands import EvaluateDecision
 
 
 class EvaluateBody(Body):
-    """`decision`: id of a deployed decision, its key, or with `dmn` a name or id in that text. `models`: texts of models that it imports."""
+    """`decision`: id of a deployed decision, its key, or with `dmn` a name or id in that text. `models`: what it imports."""
 
     decision: str | int
     inputs: dict[str, Any] = {}

@@ -78,7 +78,7 @@ def decode(body: bytes, target: Any = Any) -> Any:
         if "unknown field" in text and hasattr(target, "__struct_encode_fields__") and not where:
             text += f"; known are {', '.join(sorted(target.__struct_encode_fields__))}"
         raise malformed(text, f"body {where}".strip()) from None
-    except msgspec.DecodeError as e:
+    except (msgspec.DecodeError, UnicodeDecodeError) as e:
         raise malformed(f"the body must be JSON: {e}", "body") from None
     except RecursionError:
         raise malformed("the body is nested too deep", "body") from None

@@ -71,7 +71,9 @@ class Subscription:
         elif position:
             for partition, offset in position_of(position, "query position").items():
                 if partition not in self.next:
-                    raise Problem("MALFORMED", f"there are partitions 0 to {s.client.partitions - 1}, found {partition}", where="query position")
+                    raise Problem(
+                        "MALFORMED", f"there are partitions 0 to {s.client.partitions - 1}, found {partition}", where="query position"
+                    )
                 self.next[partition] = offset + 1
         #: instance -> (definition, process), for the filter by definition
         self._definitions: OrderedDict[int, tuple[int, str]] = OrderedDict()
@@ -156,7 +158,9 @@ class Seat:
     def __init__(self, s: Services, kind: str) -> None:
         self.s, self.gauge = s, s.telemetry.metrics.subscribers.labels(kind)
         if s.subscribers >= s.settings.subscribers_max:
-            raise Problem(RejectionCode.RESOURCE_EXHAUSTED, f"{s.subscribers} subscriptions are open, more aren't allowed", retry_after_ms=5000)
+            raise Problem(
+                RejectionCode.RESOURCE_EXHAUSTED, f"{s.subscribers} subscriptions are open, more aren't allowed", retry_after_ms=5000
+            )
 
     def __enter__(self) -> None:
         self.s.subscribers += 1
@@ -175,12 +179,12 @@ async def stream(
     instance: str = "",
     task: str = "",
     type: Types = "",
-    last_event_id: Annotated[str, Parameter(header="Last-Event-ID", description="Goes before `position`")] = "",
 ) -> Response[Any]:
-    """Server-sent events: `event` is the type, `id` the cursor, `data` the event as JSON. A comment every 15 s keeps the line open."""
+    """Server-sent events (the header `Last-Event-ID` goes before `position`): `event` is the type, `id` the cursor,
+    `data` the event as JSON. A comment every 15 s keeps the line open."""
     s = services_of(request)
     wanted = filter_of(s.identify(request).tenant, definition, instance, task, type)
-    subscription = Subscription(s, wanted, last_event_id or position)
+    subscription = Subscription(s, wanted, request.headers.get("last-event-id") or position)
     seat = Seat(s, "sse")
     request.scope["flowledger_long"] = True  # type: ignore[typeddict-unknown-key]
 

@@ -140,7 +140,8 @@ async def status(request: ApiRequest, id: str, wait_for: WaitFor = None) -> Resp
             "started_at": row.get("started_at"),
             "estimated_end": estimate,
             "bottlenecks": [
-                {"element": e, "waiting_ms": max(0, now_us - since) // 1000, "since": time_text(since)} for e, since in standing[:BOTTLENECKS_MAX]
+                {"element": e, "waiting_ms": max(0, now_us - since) // 1000, "since": time_text(since)}
+                for e, since in standing[:BOTTLENECKS_MAX]
             ],
         }
     )

@@ -51,7 +51,7 @@ class CancelBody(Body):
 
 
 class VariablesBody(Body):
-    """Into the scope where each name is found, outwards from `scope` (a token's key; none: the instance); `local`: into that scope itself."""
+    """Into the scope where each name is found, outwards from `scope` (a token's key; none: the instance); `local`: into that itself."""
 
     variables: dict[str, Any]
     scope: str | int | None = None
@@ -92,7 +92,7 @@ def priority_of(value: int | str) -> int:
 
 @post("/instances", summary="Start an instance")
 async def start(request: ApiRequest, data: StartBody) -> Response[Any]:
-    """The instance is on the log when the answer comes. With `Idempotency-Key` a repeated request gets the first answer, and starts nothing."""
+    """The instance is on the log when the answer comes. With `Idempotency-Key` a repeated request gets the first answer."""
     s = services_of(request)
     if not 0 <= data.wait_ms <= s.settings.wait_ms_max:
         raise malformed(f"0 to {s.settings.wait_ms_max} was expected, found {data.wait_ms}", "body wait_ms")

@@ -87,7 +87,7 @@ async def activate(request: ApiRequest, data: ActivateBody) -> Response[Any]:
 
 
 async def unless_gone(s: Services, request: ApiRequest, work: Any) -> Any:
-    """The long poll's result; given up when the caller hangs up, so that no job is leased to nobody, and empty when the server goes down."""
+    """The long poll's result; given up when the caller hangs up (no job is leased to nobody) and when the server goes down."""
     task = asyncio.ensure_future(work)
     gone, closing = asyncio.ensure_future(_hung_up(request)), asyncio.ensure_future(s.closing.wait())
     try:

@@ -16,9 +16,7 @@ Cursor = Annotated[str, Parameter(max_length=1000, description="`next` of the pa
 WaitFor = Annotated[str | None, Parameter(description="Answer when the projections have reached this position, e.g. a command's")]
 
 
-async def listing(
-    request: ApiRequest, noun: str, filters: Row, limit: int, cursor: str, wait_for: str | None
-) -> tuple[list[Row], str]:
+async def listing(request: ApiRequest, noun: str, filters: Row, limit: int, cursor: str, wait_for: str | None) -> tuple[list[Row], str]:
     s = services_of(request)
     if limit > s.settings.page_max:
         raise malformed(f"at most {s.settings.page_max}, found {limit}", "query limit")

@@ -43,14 +43,18 @@ FINDING: dict[str, Any] = {
 ERRORS = {"get": ("400", "404", "503"), "delete": ("400", "404", "409"), "post": ("400", "404", "409", "415", "422", "429", "503", "504")}
 ERRORS["put"] = ERRORS["patch"] = ERRORS["post"]
 TEXTS = {
-    "400": "Can't be understood", "404": "Not found", "409": "Not in this state", "415": "Not JSON", "422": "Refused", "429": "Too much at once",
+    "400": "Can't be understood", "404": "Not found", "409": "Not in this state", "415": "Not JSON", "422": "Refused",
+    "429": "Too much at once",
     "503": "Not available now", "504": "No answer in time",
 }  # fmt: skip
 OBJECT = {"type": "object", "additionalProperties": True}
 PAGED = {
     "type": "object",
     "required": ["items", "next"],
-    "properties": {"items": {"type": "array", "items": OBJECT}, "next": {"type": ["string", "null"], "description": "cursor of the next page"}},
+    "properties": {
+        "items": {"type": "array", "items": OBJECT},
+        "next": {"type": ["string", "null"], "description": "cursor of the next page"},
+    },
 }
 IDEMPOTENCY = {
     "name": "Idempotency-Key",

@@ -59,7 +59,7 @@ class Problem(Exception):
 
     def body(self, path: str = "") -> dict[str, Any]:
         found = {"type": f"urn:flowledger:problem:{self.code}", "title": self.title, "status": self.status, "code": self.code}
-        found |= {"detail": self.detail, "instance": path} | self.extra
+        found |= {"detail": self.detail, "instance": path, "retry_after_ms": self.retry_after_ms or None} | self.extra
         return {k: v for k, v in found.items() if v not in ("", None)}
 
     def headers(self) -> dict[str, str]:
@@ -92,8 +92,6 @@ def problem_of(rejected: Rejected) -> Problem:
             extra["findings"] = findings
             errors = sum(1 for f in findings if isinstance(f, dict) and f.get("severity", "error") == "error")
             detail = f"{errors} error{'s' if errors != 1 else ''}: see findings"
-    if rejected.retry_after_ms:
-        extra["retry_after_ms"] = rejected.retry_after_ms
     code = rejected.code if rejected.code in STATUS else INTERNAL
     return Problem(code, detail, retry_after_ms=rejected.retry_after_ms, **extra)
 
@@ -109,7 +107,7 @@ def http_handler(request: Request[Any, Any, Any], error: HTTPException) -> Respo
     if isinstance(error, ValidationException):
         found = [e for e in error.extra or () if isinstance(e, dict)]
         problem.extra["errors"] = [
-            {"where": f"{e.get('source', '')} {e.get('key', '')}".strip(), "message": e.get("message", "")} for e in found
+            {"where": f"{_word(e.get('source'))} {e.get('key', '')}".strip(), "message": e.get("message", "")} for e in found
         ]
         problem.detail = "; ".join(f"{e['where']}: {e['message']}" for e in problem.extra["errors"]) or error.detail
     elif error.status_code == 404:
@@ -120,6 +118,10 @@ def http_handler(request: Request[Any, Any, Any], error: HTTPException) -> Respo
     for name, value in (error.headers or {}).items():
         response.headers[name] = value
     return response
+
+
+def _word(value: Any) -> str:
+    return str(getattr(value, "value", value or ""))
 
 
 def bug_handler(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

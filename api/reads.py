@@ -36,7 +36,7 @@ class Reads(Protocol):
     async def get(self, noun: str, key: int, tenant: str) -> Row | None: ...
 
     async def events(self, instance: int, task: int, after: str, limit: int, types: list[str], tenant: str) -> tuple[list[Row], str]:
-        """Events of an instance or a task in order: `{partition, offset, type, time, instance, actor, cause, correlation, trace, tenant, data}`
+        """In order, of an instance or a task: `{partition, offset, type, time, instance, actor, cause, correlation, trace, tenant, data}`
         and the position after which the next page begins (`""`: the last page). `data` is the payload."""
 
     async def variables(self, instance: int, tenant: str) -> list[Row]:

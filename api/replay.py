@@ -39,9 +39,7 @@ class Replay:
 
         now = micros(row["time"])
         event = event_of(row)
-        envelope = Envelope(
-            time_us=now, **{k: row.get(k) or "" for k in ("tenant", "actor", "cause", "correlation", "trace")}
-        )
+        envelope = Envelope(time_us=now, **{k: row.get(k) or "" for k in ("tenant", "actor", "cause", "correlation", "trace")})
         before = self.partition.instances.get(self.instance)
         if before is not None:
             shown = {"process": before.process, "definition": before.definition, "version": before.version}

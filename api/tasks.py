@@ -101,7 +101,8 @@ async def list_tasks(
     """Newest first."""
     by_key = definition is not None and definition.isdigit()
     filters = {
-        "status": status, "open": open, "assignee": assignee, "candidate_group": candidate_group, "candidate_user": candidate_user, "type": type,
+        "status": status, "open": open, "assignee": assignee, "candidate_group": candidate_group, "candidate_user": candidate_user,
+        "type": type,
         "job_type": job_type, "instance": key_of(instance, "query instance") if instance else None,
         "definition": key_of(definition, "query definition") if by_key and definition else None, "process": None if by_key else definition,
         "element": element, "due_before": due_before, "due_after": due_after,

@@ -180,7 +180,7 @@ def configure_logs(level: str = "info", form: str = "auto", node: str = "") -> N
 
         render: list[Any] = [named, structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=dumps)]
     else:
-        render = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        render = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
     structlog.configure(
         processors=shared + render,
         wrapper_class=structlog.make_filtering_bound_logger(number),

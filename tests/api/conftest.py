@@ -119,7 +119,9 @@ class RowsInMemory:
         return rows[begin : begin + limit], str(begin + limit) if begin + limit < len(rows) else ""
 
     async def get(self, noun: str, key: int, tenant: str) -> dict[str, Any] | None:
-        return next((r for r in self.rows[noun] if r.get("key" if noun == "definitions" else "id") == key and r.get("tenant", "") == tenant), None)
+        return next(
+            (r for r in self.rows[noun] if r.get("key" if noun == "definitions" else "id") == key and r.get("tenant", "") == tenant), None
+        )
 
     async def events(
         self, instance: int, task: int, after: str, limit: int, types: list[str], tenant: str
@@ -175,7 +177,8 @@ async def http(app: Any) -> AsyncIterator[httpx2.AsyncClient]:
 
 def instance_row(key: int = KEY, **more: Any) -> dict[str, Any]:
     return {
-        "id": key, "definition": 5, "process": "order", "version": 1, "status": "running", "paused": False, "business_key": "b-1", "priority": 40,
+        "id": key, "definition": 5, "process": "order", "version": 1, "status": "running", "paused": False, "business_key": "b-1",
+        "priority": 40,
         "parent": None, "root": key, "started_at": T0, "ended_at": None, "has_incident": False, "tenant": "", **more,
     }  # fmt: skip
 

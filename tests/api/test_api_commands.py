@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+
 from flowledger.events import commands as c
 from flowledger.events.base import RejectionCode
 
@@ -12,7 +13,14 @@ KEY = 2 << 51 | 7
 
 
 async def test_start_answers_with_a_text_key_and_a_place(http, client):
-    client.answers["StartInstance"] = {"key": KEY, "definition": 5, "process": "order", "version": 2, "status": "running", "position": "2-17"}
+    client.answers["StartInstance"] = {
+        "key": KEY,
+        "definition": 5,
+        "process": "order",
+        "version": 2,
+        "status": "running",
+        "position": "2-17",
+    }
     body = {"definition": "order", "variables": {"amount": 1.10, "n": 3}, "priority": "high", "business_key": "b"}
     r = await http.post("/v1/instances", json=body, headers={"X-Actor": "ann", "X-Tenant": "acme", "X-Correlation-Id": "corr-1"})
     assert r.status_code == 201
@@ -28,7 +36,9 @@ async def test_start_answers_with_a_text_key_and_a_place(http, client):
 async def test_exact_numbers_survive_both_ways(http, client):
     client.answers["StartInstance"] = lambda s: {"key": 1, "variables": s.variables, "position": ""}
     r = await http.post(
-        "/v1/instances", content=b'{"definition": "p", "variables": {"x": 0.1234567890123456789}}', headers={"Content-Type": "application/json"}
+        "/v1/instances",
+        content=b'{"definition": "p", "variables": {"x": 0.1234567890123456789}}',
+        headers={"Content-Type": "application/json"},
     )
     assert b"0.1234567890123456789" in r.content
 
@@ -126,7 +136,12 @@ async def test_tenants_do_not_share_idempotency_keys(http, client):
         ("POST", "/v1/definitions/7/publish", None, c.ChangeDefinition(key=7, move="publish")),
         ("PUT", "/v1/definitions/7", {"content": "<x/>"}, c.ChangeDefinition(key=7, move="draft", content="<x/>")),
         ("DELETE", "/v1/definitions/7?reason=old", None, c.ChangeDefinition(key=7, move="delete", reason="old")),
-        ("POST", "/v1/definitions", {"name": "a.bpmn", "content": "<x/>"}, c.Deploy(resources=[c.Resource("a.bpmn", "<x/>")], status="draft")),
+        (
+            "POST",
+            "/v1/definitions",
+            {"name": "a.bpmn", "content": "<x/>"},
+            c.Deploy(resources=[c.Resource("a.bpmn", "<x/>")], status="draft"),
+        ),
     ],
 )
 async def test_each_request_is_one_command(http, client, method, path, body, command):
@@ -189,7 +204,9 @@ def test_every_rejection_code_has_a_status():
 async def test_findings_of_a_bad_model_come_as_a_list(http, client):
     from flowledger.events.base import Rejected
 
-    client.answers["Deploy"] = Rejected(RejectionCode.MODEL_INVALID, '[{"code": "NO_START", "message": "m", "severity": "error", "line": 4}]')
+    client.answers["Deploy"] = Rejected(
+        RejectionCode.MODEL_INVALID, '[{"code": "NO_START", "message": "m", "severity": "error", "line": 4}]'
+    )
     r = await http.post("/v1/deployments", json={"resources": [{"name": "a", "content": "<x/>"}]})
     assert r.status_code == 422 and r.json()["findings"][0]["code"] == "NO_START" and r.json()["detail"] == "1 error: see findings"
 
@@ -197,7 +214,8 @@ async def test_findings_of_a_bad_model_come_as_a_list(http, client):
 async def test_jobs_have_text_keys_and_a_readable_deadline(http, client):
     client.jobs = [
         {
-            "key": KEY, "type": "pay", "instance": KEY + 1, "definition": 5, "element": "t", "headers": {"key": "v"}, "variables": {"id": 1},
+            "key": KEY, "type": "pay", "instance": KEY + 1, "definition": 5, "element": "t", "headers": {"key": "v"},
+            "variables": {"id": 1},
             "attempt": 1, "retries": 3, "deadline": 1_790_000_000_000_000, "idempotency_key": f"{KEY}-1", "fence": 1,
         }
     ]  # fmt: skip
