@@ -16,7 +16,7 @@ import ssl
 import struct
 import zlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 from google.protobuf.message import DecodeError
@@ -177,8 +177,7 @@ class H2(asyncio.Protocol):
     # --- transport ----------------------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's isn't a subclass
         peer = transport.get_extra_info("peername")
         self.connection.address = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else str(peer or "")
         self._open.add(self)

@@ -8,6 +8,8 @@ from collections import defaultdict, deque
 from typing import Any
 
 import pytest
+import uvloop
+
 from flowledger.events import commands as c
 from flowledger.events.base import Rejected
 from flowledger.processors.client import NOBODY
@@ -183,6 +185,12 @@ class FakeStream:
 
     async def close(self) -> None:
         self.client.streams -= 1
+
+
+@pytest.fixture
+def event_loop_policy():
+    """The server's loop; its transports differ in details from asyncio's."""
+    return uvloop.EventLoopPolicy()
 
 
 @pytest.fixture

@@ -8,10 +8,6 @@ from decimal import Decimal
 
 import grpc
 import pytest
-from flowledger.api.grpc.service import METHODS, SERVICE, Gateway
-from flowledger.events import commands as c
-from flowledger.events.base import Rejected
-from flowledger.processors.client import Caller
 from pyzeebe import ZeebeClient, ZeebeWorker, create_insecure_channel
 from pyzeebe.errors import (
     InvalidJSONError,
@@ -26,6 +22,11 @@ from pyzeebe.errors import (
 )
 from pyzeebe.proto import gateway_pb2 as pb
 from pyzeebe.proto.gateway_pb2_grpc import GatewayStub
+
+from flowledger.api.grpc.service import METHODS, SERVICE, Gateway
+from flowledger.events import commands as c
+from flowledger.events.base import Rejected
+from flowledger.processors.client import Caller
 
 KEY = (2 << 51) + 17
 
