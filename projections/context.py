@@ -1,0 +1,179 @@
+"""What a fold must remember between events to write rows: which instances, tasks, timers and incidents are open, and what holds them.
+
+The log says some things only once: a lease names tasks and not their instances, a token that moves on takes its open tasks and
+timers with it without an event for each. The kernel's fold knows these from its state; this is the little of it that rows need.
+It is filled by the fold itself, and after a restart from the rows (`load.py`), instance by instance, when first needed.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+#: Instances, tasks and timers kept in memory beyond which the oldest are read from the database again when needed.
+OPEN_MAX = 200_000
+UNKNOWN_MAX = 50_000
+
+
+class Held:
+    """Something open that a token waits for: it ends when the token leaves."""
+
+    __slots__ = ("created", "instance", "key", "tenant", "token")
+    kind = ""
+
+    def __init__(self, key: int, instance: Instance | None, tenant: str, token: int, created: str) -> None:
+        self.key, self.instance, self.tenant, self.token, self.created = key, instance, tenant, token, created
+
+
+class Task(Held):
+    """`status` is the one of people's moves; a leased task shows as `started`. `attempt_us`: when the current attempt began (0: it didn't).
+
+    `hop` is the id of the current row of `task_assignments` (0: none), `assignee` its holder.
+    """
+
+    __slots__ = ("assignee", "attempt_us", "category", "created_us", "element", "fence", "hop", "retries", "started", "status", "worker")
+    kind = "task"
+
+    def __init__(self, key: int, instance: Instance | None, tenant: str, token: int, created: str, created_us: int, element: str) -> None:
+        super().__init__(key, instance, tenant, token, created)
+        self.created_us, self.element = created_us, element
+        self.status, self.worker, self.assignee, self.category = "created", "", "", "automated"
+        self.fence = self.attempt_us = self.hop = self.retries = 0
+        self.started = False
+
+    @property
+    def ident(self) -> tuple[str, int, str]:
+        return (self.tenant, self.key, self.created)
+
+
+class Timer(Held):
+    __slots__ = ()
+    kind = "timer"
+
+
+class Incident(Held):
+    __slots__ = ("task",)
+    kind = "incident"
+
+    def __init__(self, key: int, instance: Instance | None, tenant: str, token: int, created: str, task: int) -> None:
+        super().__init__(key, instance, tenant, token, created)
+        self.task = task
+
+
+class Instance:
+    """`held`: token -> what it waits for. `scopes`: token -> enclosing token, for tokens that aren't in the root scope; `kids` the reverse.
+
+    `pending`: its row exists, and it waits to be started. `fresh`: its row is made by the event at hand.
+    """
+
+    __slots__ = (
+        "created", "created_us", "definition", "fresh", "held", "key", "kids", "pending", "process", "scopes", "started_us", "tenant",
+        "version",
+    )  # fmt: skip
+
+    def __init__(self, key: int, tenant: str, created: str, created_us: int, definition: int, process: str, version: int) -> None:
+        self.key, self.tenant, self.created, self.created_us = key, tenant, created, created_us
+        self.definition, self.process, self.version = definition, process, version
+        self.started_us = created_us
+        self.held: dict[int, list[Held]] | None = None
+        self.scopes: dict[int, int] | None = None
+        self.kids: dict[int, set[int]] | None = None
+        self.pending = self.fresh = False
+
+    @property
+    def ident(self) -> tuple[str, int, str]:
+        return (self.tenant, self.key, self.created)
+
+    def hold(self, item: Held) -> None:
+        if self.held is None:
+            self.held = {}
+        items = self.held.get(item.token)
+        if items is None:
+            self.held[item.token] = [item]
+        else:
+            items.append(item)
+
+    def release(self, item: Held) -> None:
+        if self.held is not None and (items := self.held.get(item.token)) is not None and item in items:
+            items.remove(item)
+            if not items:
+                del self.held[item.token]
+
+    def enclose(self, token: int, scope: int) -> None:
+        if self.scopes is None or self.kids is None:
+            self.scopes, self.kids = {}, {}
+        self.scopes[token] = scope
+        self.kids.setdefault(scope, set()).add(token)
+
+    def drop(self, token: int) -> list[Held]:
+        """All that the token holds, which ends."""
+        return self.held.pop(token, []) if self.held is not None else []
+
+    def drop_below(self, token: int) -> list[Held]:
+        """All that the token and the tokens inside of it hold. They are gone."""
+        gone: list[Held] = []
+        left = [token]
+        while left:
+            token = left.pop()
+            gone += self.drop(token)
+            if self.scopes is not None and self.kids is not None:
+                left += sorted(self.kids.pop(token, ()))
+                scope = self.scopes.pop(token, None)
+                if scope is not None and (kids := self.kids.get(scope)) is not None:
+                    kids.discard(token)
+        return gone
+
+    def drop_all(self) -> list[Held]:
+        gone = [item for items in (self.held or {}).values() for item in items]
+        self.held = self.scopes = self.kids = None
+        return gone
+
+
+class Context:
+    """All that is open, by key. `bounded` false: nothing is forgotten, for a rebuild that must not look at rows."""
+
+    __slots__ = ("bounded", "ended", "incidents", "instances", "messages", "tasks", "timers", "unknown")
+
+    def __init__(self, *, bounded: bool = True) -> None:
+        self.instances: dict[int, Instance] = {}
+        self.tasks: dict[int, Task] = {}
+        self.timers: dict[int, Timer] = {}
+        self.incidents: dict[int, Incident] = {}
+        #: message -> tenant
+        self.messages: dict[int, str] = {}
+        #: keys that were looked for and aren't instances or tasks of the projection
+        self.unknown: set[int] = set()
+        #: instances that ended in this batch: forgotten once it is written
+        self.ended: list[Instance] = []
+        self.bounded = bounded
+
+    def table(self, kind: str) -> dict[int, Any]:
+        return {"task": self.tasks, "timer": self.timers, "incident": self.incidents}[kind]
+
+    def close(self, item: Held) -> None:
+        """It ended by an event of its own."""
+        self.table(item.kind).pop(item.key, None)
+        if item.instance is not None:
+            item.instance.release(item)
+
+    def forget(self) -> None:
+        """After a batch was written: the ended, and the oldest beyond the limit (they can be loaded from their rows)."""
+        for instance in self.ended:
+            self.instances.pop(instance.key, None)
+        self.ended.clear()
+        if not self.bounded:
+            return
+        if len(self.instances) > OPEN_MAX:
+            oldest = islice(self.instances.values(), len(self.instances) - OPEN_MAX)
+            for instance in [i for i in oldest if not i.pending]:
+                del self.instances[instance.key]
+                for item in instance.drop_all():
+                    self.table(item.kind).pop(item.key, None)
+        for table in (self.tasks, self.timers, self.incidents):
+            if len(table) > 2 * OPEN_MAX:
+                for item in [i for i in table.values() if i.instance is None][:OPEN_MAX]:
+                    del table[item.key]
+        for message in list(islice(self.messages, max(0, len(self.messages) - OPEN_MAX))):
+            del self.messages[message]
+        if len(self.unknown) > UNKNOWN_MAX:
+            self.unknown.clear()

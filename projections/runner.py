@@ -1,0 +1,283 @@
+"""Keeps the projections up to the log: reads batches, folds them, writes them with their positions.
+
+It runs apart from the owner and never holds it up: when PostgreSQL or the log is away, it waits, longer each time, then reads on from
+the positions that the database has. One projector works on a partition at a time; others stand by.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+
+from flowledger.events.base import Recorded
+from flowledger.projections import schema as sc
+from flowledger.projections.context import Context
+from flowledger.projections.fold import Fold, Folder, View
+from flowledger.projections.load import Missing, load, load_pending
+from flowledger.projections.store import Connection, Move, Overtaken, Writer, month_needs
+from flowledger.projections.tables import stamp
+from flowledger.projections.views import VIEWS
+
+log = logging.getLogger("flowledger.projections")
+
+#: Counted events of a partition from an offset, in batches, with the offset after each batch. It waits at the end of the log.
+Source = Callable[[int, int], AsyncIterator[tuple[Sequence[Recorded], int]]]
+#: The end of a partition's log, for the lag.
+End = Callable[[int], Awaitable[int]]
+Batch = tuple[int, Sequence[Recorded], int]
+
+#: A write begins at the earliest this long after the one before: more events in each, less work for the database.
+INTERVAL_S = 0.05
+#: Events of one write, and events that are read ahead.
+BATCH_EVENTS, AHEAD_EVENTS = 10_000, 40_000
+#: Events folded without letting others run, in the process that may also be an owner's.
+SLICE_EVENTS = 256
+BACKOFF_S = (0.1, 10.0)
+PARTITIONS_CHECK_S = 3600.0
+
+
+class Projector:
+    """Folds batches and writes them, with one connection. `lookup` false: what isn't in memory is not looked for in rows (rebuild)."""
+
+    def __init__(self, conn: Connection, views: Iterable[View], context: Context, *, lookup: bool = True) -> None:
+        self.conn, self.context, self.lookup = conn, context, lookup
+        self.folder = Folder(views)
+        self.tables = {t.name: t for v in self.folder.views for t in v.tables}
+        self.writer = Writer(self.tables)
+        self._months: set[tuple[str, str]] = set()
+
+    async def apply(self, batches: Sequence[Batch], moves: Sequence[Move]) -> int:
+        """Returns the number of events. Raises as `Writer.write`."""
+        f = Fold(self.context)
+        count = 0
+        if self.lookup:
+            look = Missing(self.context)
+            for _, records, _ in batches:
+                look.scan(records)
+            if look.wanted:
+                await load(self.conn, self.context, look.wanted)
+        for _, records, _ in batches:
+            for start in range(0, len(records), SLICE_EVENTS):
+                self.folder.fold(records[start : start + SLICE_EVENTS], f)
+                await asyncio.sleep(0)
+            count += len(records)
+        changes = f.changes
+        if needs := month_needs(self.tables, changes) - self._months:
+            await sc.make_partitions(self.conn, self.tables, needs)
+            self._months |= needs
+        try:
+            await self.writer.write(self.conn, self.writer.render(changes), changes.deleted_scopes, moves)
+        except psycopg.DataError as error:
+            log.warning("a value doesn't fit, the batch is written carefully: %s", error)
+            statements = self.writer.render(changes, carefully=True)
+            await self.writer.write(self.conn, statements, changes.deleted_scopes, moves)
+        self.context.forget()
+        return count
+
+
+class Runner:
+    """Projects `partitions` of `source` into the database at `dsn`.
+
+    Attributes:
+        position: partition -> offset after the last projected event.
+        connected: whether the database can be written just now; `error` says why not.
+        events, writes: counters since the start, for metrics.
+    """
+
+    def __init__(
+        self, source: Source, dsn: str, partitions: Iterable[int] = (0,), *, schema: str = sc.SCHEMA, views: Mapping[str, View] = VIEWS,
+        end: End | None = None, interval_s: float = INTERVAL_S,
+    ) -> None:  # fmt: skip
+        self.source, self.dsn, self.partitions = source, dsn, tuple(partitions)
+        self.schema, self.views, self.end, self.interval_s = schema, views, end, interval_s
+        self.position: dict[int, int] = {}
+        self.connected = False
+        self.error = ""
+        self.events = self.writes = 0
+        self._ends: dict[int, int] = {}
+        self._event_us: dict[int, int] = {}
+        self._queue: deque[Batch] = deque()
+        self._queued = 0
+        self._arrived, self._room, self.moved = asyncio.Event(), asyncio.Event(), asyncio.Condition()
+
+    def lag(self) -> dict[int, dict[str, float]]:
+        """Per partition: events behind the log's end, and how old the last projected one is, in seconds (0: nothing is behind)."""
+        out: dict[int, dict[str, float]] = {}
+        now_us = time.time_ns() // 1000
+        for p in self.partitions:
+            position = self.position.get(p, 0)
+            behind = max(0, self._ends.get(p, position) - position)
+            seconds = max(0.0, (now_us - self._event_us[p]) / 1e6) if behind and p in self._event_us else 0.0
+            out[p] = {"position": position, "events": behind, "seconds": round(seconds, 3)}
+        return out
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop` is set. Raises: NewerSchema (a newer release has taken over); everything else is tried again."""
+        wait_s = BACKOFF_S[0]
+        while not stop.is_set():
+            began, before = time.monotonic(), self.writes
+            try:
+                await self._session(stop)
+            except sc.NewerSchema:
+                raise
+            except Overtaken as error:
+                self.error = str(error)
+                log.warning("projector was overtaken, starts again from the database's positions: %s", error)
+            except (psycopg.Error, OSError) as error:
+                self.error = f"{type(error).__name__}: {error}"
+                log.warning("projections wait for the database: %s", self.error)
+            except Exception as error:
+                self.error = f"{type(error).__name__}: {error}"
+                log.exception("projections failed, and are tried again")
+            finally:
+                self.connected = False
+            if self.writes > before or time.monotonic() - began > BACKOFF_S[1]:
+                wait_s = BACKOFF_S[0]
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), wait_s)
+            wait_s = min(BACKOFF_S[1], wait_s * 2)
+
+    async def _session(self, stop: asyncio.Event) -> None:
+        conn = await psycopg.AsyncConnection.connect(self.dsn, autocommit=True, connect_timeout=5)
+        tasks: list[asyncio.Task[None]] = []
+        try:
+            if not await self._alone(conn, stop):
+                return
+            await sc.migrate(conn, self.schema, self.views)
+            from flowledger.projections.rebuild import rebuild_stale
+
+            await rebuild_stale(conn, self.source, self.partitions, self.schema, self.views)
+            await sc.use_schema(conn, self.schema)
+            await self._positions(conn)
+            context = Context()
+            await load_pending(conn, context)
+            projector = Projector(conn, self.views.values(), context)
+            self._queue.clear()
+            self._queued = 0
+            tasks = [asyncio.create_task(self._read(p, self.position[p])) for p in self.partitions]
+            if self.end is not None:
+                tasks.append(asyncio.create_task(self._watch_ends(self.end)))
+            self.connected, self.error = True, ""
+            await self._write(projector, tasks, stop)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await conn.close()
+
+    async def _alone(self, conn: Connection, stop: asyncio.Event) -> bool:
+        """Wait until no other projector works on these partitions. The lock goes with the connection."""
+        for partition in self.partitions:
+            name = f"flowledger.projector.{self.schema}.{partition}"
+            while not stop.is_set():
+                row = await (await conn.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (name,))).fetchone()
+                if row and row[0]:
+                    break
+                self.error = f"another projector works on partition {partition}"
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), 1.0)
+        return not stop.is_set()
+
+    async def _positions(self, conn: Connection) -> None:
+        async with conn.transaction():
+            for partition in self.partitions:
+                for view in self.views.values():
+                    await conn.execute(
+                        "INSERT INTO positions (view, partition, version) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+                        (view.name, partition, view.version),
+                    )
+        rows = await (await conn.execute("SELECT partition, min(next_offset) FROM positions GROUP BY partition")).fetchall()
+        self.position = {p: n for p, n in rows if p in self.partitions}
+
+    async def _read(self, partition: int, offset: int) -> None:
+        while True:
+            async for records, next_offset in self.source(partition, offset):
+                while self._queued >= AHEAD_EVENTS:
+                    self._room.clear()
+                    await self._room.wait()
+                offset = next_offset
+                self._queue.append((partition, records, next_offset))
+                self._queued += len(records)
+                self._ends[partition] = max(self._ends.get(partition, 0), next_offset)
+                self._arrived.set()
+            await asyncio.sleep(self.interval_s)  # a source that ends is asked again
+
+    async def _watch_ends(self, end: End) -> None:
+        while True:
+            for partition in self.partitions:
+                self._ends[partition] = await end(partition)
+            await asyncio.sleep(1.0)
+
+    async def _write(self, projector: Projector, tasks: list[asyncio.Task[None]], stop: asyncio.Event) -> None:
+        last = checked = 0.0
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            while not stop.is_set():
+                if not self._queue:
+                    self._arrived.clear()
+                    arriving = asyncio.create_task(self._arrived.wait())
+                    await asyncio.wait((arriving, stopping, *tasks), return_when=asyncio.FIRST_COMPLETED, timeout=60)
+                    arriving.cancel()
+                for task in tasks:
+                    if task.done():
+                        task.result()
+                now = time.monotonic()
+                if now - checked > PARTITIONS_CHECK_S:
+                    checked = now
+                    await self._months_ahead(projector)
+                if (pause := last + self.interval_s - now) > 0 and self._queued < BATCH_EVENTS:
+                    await asyncio.sleep(pause)
+                last = time.monotonic()
+                if batches := self._take():
+                    await self._apply(projector, batches)
+        finally:
+            stopping.cancel()
+
+    def _take(self) -> list[Batch]:
+        batches: list[Batch] = []
+        count = 0
+        while self._queue and (not batches or count + len(self._queue[0][1]) <= BATCH_EVENTS):
+            batches.append(self._queue.popleft())
+            count += len(batches[-1][1])
+        self._queued -= count
+        self._room.set()
+        return batches
+
+    async def _apply(self, projector: Projector, batches: list[Batch]) -> None:
+        to: dict[int, tuple[int, int | None]] = {}
+        for partition, records, next_offset in batches:
+            event_us = records[-1].envelope.time_us if records else to.get(partition, (0, None))[1]
+            to[partition] = (next_offset, event_us)
+        moves = [
+            Move(v.name, p, v.version, self.position[p], n, stamp(us) if us is not None else None)
+            for p, (n, us) in to.items()
+            if n != self.position[p]
+            for v in self.views.values()
+        ]
+        count = await projector.apply(batches, moves)
+        for partition, (next_offset, us) in to.items():
+            self.position[partition] = next_offset
+            if us is not None:
+                self._event_us[partition] = us
+        self.events += count
+        self.writes += 1
+        async with self.moved:
+            self.moved.notify_all()
+
+    async def _months_ahead(self, projector: Projector) -> None:
+        months = sc.months_from(datetime.now(UTC).date(), sc.MONTHS_AHEAD)
+        needs = {(t.name, m) for t in projector.tables.values() if t.month for m in months}
+        await sc.make_partitions(projector.conn, projector.tables, needs)
+
+
+async def run(source: Source, dsn: str, stop: asyncio.Event, partitions: Iterable[int] = (0,), **settings: Any) -> None:
+    """Project until `stop` is set; settings as for `Runner`."""
+    await Runner(source, dsn, partitions, **settings).run(stop)

@@ -1,0 +1,52 @@
+-- Partitioned by month of creation. Indexes: one for each way of listing (newest first), partial where few rows have the property.
+CREATE TABLE workflow_instances (
+    tenant_id         varchar(255) NOT NULL DEFAULT '',
+    id                bigint NOT NULL,
+    definition_id     bigint NOT NULL,
+    process_id        varchar(255) NOT NULL DEFAULT '',
+    version           integer NOT NULL DEFAULT 0,
+    name              varchar(255) NOT NULL DEFAULT '',
+    description       text NOT NULL DEFAULT '',
+    business_key      varchar(255) NOT NULL DEFAULT '',
+    status            varchar(20) NOT NULL DEFAULT 'pending'
+                      CHECK (status IN ('pending', 'running', 'suspended', 'completed', 'failed', 'cancelled', 'terminated')),
+    paused            boolean NOT NULL DEFAULT false,
+    incidents         integer NOT NULL DEFAULT 0,
+    priority          varchar(20) NOT NULL DEFAULT 'normal' CHECK (priority IN ('low', 'normal', 'high', 'critical', 'urgent')),
+    priority_value    integer NOT NULL DEFAULT 40,
+    initiator         varchar(255) NOT NULL DEFAULT '',
+    created_at        timestamptz NOT NULL DEFAULT now(),
+    started_at        timestamptz,
+    completed_at      timestamptz,
+    cancelled_at      timestamptz,
+    parent_id         bigint,
+    parent_token      bigint,
+    root_id           bigint NOT NULL DEFAULT 0,
+    input             jsonb,
+    variables         jsonb,
+    output            jsonb GENERATED ALWAYS AS (CASE WHEN status = 'completed' THEN variables END) STORED,
+    execution_context jsonb,
+    metadata          jsonb,
+    error_code        varchar(255),
+    error_message     text,
+    reason            text,
+    correlation_id    varchar(255) NOT NULL DEFAULT '',
+    PRIMARY KEY (tenant_id, id, created_at)
+) PARTITION BY RANGE (created_at);
+CREATE INDEX workflow_instances_by_time ON workflow_instances (tenant_id, created_at, id);
+CREATE INDEX workflow_instances_by_status ON workflow_instances (tenant_id, status, created_at, id);
+CREATE INDEX workflow_instances_by_process ON workflow_instances (tenant_id, process_id, created_at, id);
+CREATE INDEX workflow_instances_by_business_key ON workflow_instances (tenant_id, business_key) WHERE business_key <> '';
+CREATE INDEX workflow_instances_by_parent ON workflow_instances (tenant_id, parent_id) WHERE parent_id IS NOT NULL;
+CREATE INDEX workflow_instances_by_incident ON workflow_instances (tenant_id, created_at, id) WHERE incidents > 0;
+CREATE INDEX workflow_instances_by_start ON workflow_instances USING brin (started_at) WITH (pages_per_range = 16);
+
+-- Which token stands inside of which (sub-processes, multi-instance bodies): what a restarted projector needs to know which
+-- work ends with a scope. Tokens of the root scope have no row; rows go when the instance ends.
+CREATE TABLE instance_scopes (
+    tenant_id   varchar(255) NOT NULL DEFAULT '',
+    instance_id bigint NOT NULL,
+    token_id    bigint NOT NULL,
+    scope_id    bigint NOT NULL,
+    PRIMARY KEY (instance_id, token_id)
+);

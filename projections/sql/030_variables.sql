@@ -1,0 +1,17 @@
+-- One row for each variable of each scope; partitioned like the instances (by the month of the instance's creation), so that both leave together.
+-- `search` is the value as text (numbers in one normal form, the first 64 characters), null for lists and contexts.
+CREATE TABLE variables (
+    tenant_id           varchar(255) NOT NULL DEFAULT '',
+    workflow_instance_id bigint NOT NULL,
+    scope_id            bigint NOT NULL,
+    name                varchar(255) NOT NULL,
+    scope               varchar(20) NOT NULL DEFAULT 'workflow' CHECK (scope IN ('global', 'workflow', 'task', 'local')),
+    type                varchar(20) NOT NULL DEFAULT 'null' CHECK (type IN ('null', 'boolean', 'number', 'string', 'list', 'context')),
+    value               jsonb,
+    search              varchar(64),
+    created_at          timestamptz NOT NULL DEFAULT now(),
+    updated_at          timestamptz NOT NULL DEFAULT now(),
+    instance_created_at timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, workflow_instance_id, scope_id, name, instance_created_at)
+) PARTITION BY RANGE (instance_created_at);
+CREATE INDEX variables_by_value ON variables (tenant_id, name, search) WHERE search IS NOT NULL;

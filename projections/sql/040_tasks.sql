@@ -1,0 +1,102 @@
+-- Partitioned by month of creation. What lists show is copied into the row, so that they touch one table.
+CREATE TABLE tasks (
+    tenant_id              varchar(255) NOT NULL DEFAULT '',
+    id                     bigint NOT NULL,
+    workflow_instance_id   bigint,
+    workflow_definition_id bigint,
+    process_id             varchar(255) NOT NULL DEFAULT '',
+    token_id               bigint NOT NULL DEFAULT 0,
+    definition_key         varchar(255) NOT NULL DEFAULT '',
+    name                   varchar(255) NOT NULL DEFAULT '',
+    description            text NOT NULL DEFAULT '',
+    type                   varchar(30) NOT NULL
+                           CHECK (type IN ('human_task', 'user_task', 'service_task', 'script_task', 'send_task', 'receive_task',
+                                           'manual_task', 'business_rule_task', 'call_activity', 'sub_process')),
+    job_type               varchar(255) NOT NULL DEFAULT '',
+    listener               varchar(30) NOT NULL DEFAULT '',
+    category               varchar(30) NOT NULL DEFAULT 'automated',
+    status                 varchar(20) NOT NULL DEFAULT 'created'
+                           CHECK (status IN ('created', 'assigned', 'started', 'in_progress', 'suspended', 'completed', 'failed',
+                                             'cancelled', 'skipped')),
+    priority               varchar(20) NOT NULL DEFAULT 'normal' CHECK (priority IN ('low', 'normal', 'high', 'critical', 'urgent')),
+    priority_value         integer NOT NULL DEFAULT 40,
+    created_at             timestamptz NOT NULL DEFAULT now(),
+    started_at             timestamptz,
+    attempt_at             timestamptz,
+    completed_at           timestamptz,
+    cancelled_at           timestamptz,
+    updated_at             timestamptz NOT NULL DEFAULT now(),
+    due_at                 timestamptz,
+    follow_up_at           timestamptz,
+    assignee               varchar(255),
+    candidate_groups       text[],
+    candidate_users        text[],
+    worker                 varchar(255),
+    lease_until            timestamptz,
+    fence                  integer NOT NULL DEFAULT 0,
+    attempts               integer NOT NULL DEFAULT 0,
+    retries                integer NOT NULL DEFAULT 0,
+    retry_at               timestamptz,
+    incident_id            bigint,
+    input                  jsonb,
+    output                 jsonb,
+    execution_config       jsonb,
+    retry_config           jsonb,
+    dependencies           text[],
+    form                   jsonb,
+    progress               jsonb,
+    error_code             varchar(255),
+    error_message          text,
+    duration_ms            bigint,
+    metadata               jsonb,
+    row_version            integer NOT NULL DEFAULT 0,
+    PRIMARY KEY (tenant_id, id, created_at)
+) PARTITION BY RANGE (created_at);
+CREATE INDEX tasks_by_status ON tasks (tenant_id, status, created_at, id);
+CREATE INDEX tasks_by_instance ON tasks (tenant_id, workflow_instance_id, status);
+CREATE INDEX tasks_by_definition ON tasks (tenant_id, workflow_definition_id, created_at, id);
+CREATE INDEX tasks_by_assignee ON tasks (tenant_id, assignee, status) WHERE assignee IS NOT NULL;
+CREATE INDEX tasks_by_group ON tasks USING gin (candidate_groups) WHERE candidate_groups IS NOT NULL;
+CREATE INDEX tasks_by_due ON tasks (tenant_id, due_at) WHERE due_at IS NOT NULL;
+
+-- One row for each hop: who had a person's (or agent's) task, since when, until when, and why.
+CREATE TABLE task_assignments (
+    tenant_id             varchar(255) NOT NULL DEFAULT '',
+    id                    bigint NOT NULL,
+    task_id               bigint NOT NULL,
+    type                  varchar(20) NOT NULL DEFAULT 'human'
+                          CHECK (type IN ('human', 'ai_agent', 'service', 'tool', 'external_api', 'hybrid')),
+    assignee              varchar(255) NOT NULL DEFAULT '',
+    assigned_by           varchar(255) NOT NULL DEFAULT '',
+    reason                text NOT NULL DEFAULT '',
+    assigned_at           timestamptz NOT NULL DEFAULT now(),
+    accepted_at           timestamptz,
+    started_at            timestamptz,
+    completed_at          timestamptz,
+    ended_at              timestamptz,
+    delegation_history    jsonb,
+    required_capabilities text[],
+    constraints           jsonb,
+    PRIMARY KEY (tenant_id, id)
+);
+CREATE INDEX task_assignments_by_task ON task_assignments (tenant_id, task_id, id);
+CREATE INDEX task_assignments_by_assignee ON task_assignments (tenant_id, assignee, id);
+
+-- One row for each attempt. Partitioned by the month in which it ended.
+CREATE TABLE task_results (
+    tenant_id    varchar(255) NOT NULL DEFAULT '',
+    id           bigint NOT NULL,
+    task_id      bigint NOT NULL,
+    execution_id varchar(64) NOT NULL,
+    status       varchar(20) NOT NULL CHECK (status IN ('success', 'partial_success', 'failure', 'timeout', 'cancelled')),
+    worker       varchar(255) NOT NULL DEFAULT '',
+    started_at   timestamptz,
+    ended_at     timestamptz NOT NULL DEFAULT now(),
+    duration_ms  bigint,
+    output       jsonb,
+    metrics      jsonb,
+    errors       jsonb,
+    logs         jsonb,
+    artifacts    jsonb,
+    PRIMARY KEY (tenant_id, task_id, id, ended_at)
+) PARTITION BY RANGE (ended_at);

