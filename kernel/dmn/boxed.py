@@ -69,6 +69,7 @@ class Compiler:
 
         def null(scope: dict, run: Run) -> None:
             run.warn(message, element, code, position)
+
         return null
 
     def _typed(self, code: Code, ref: str | None, what: str, element: str | None) -> Code:
@@ -84,6 +85,7 @@ class Compiler:
                 run.warn(f"{what}: the value is not a {type_.name}", element, "TYPE_MISMATCH")
                 return None
             return out
+
         return typed
 
     # Literal expressions and unary tests
@@ -130,6 +132,7 @@ class Compiler:
             def never(value: Any, scope: dict, run: Run) -> bool:
                 null(scope, run)
                 return False
+
             return never
 
     # Other boxed expressions
@@ -144,7 +147,9 @@ class Compiler:
                 continue
             # A boxed function may call itself, so it sees its own name; no other entry does.
             own = names | {v.name} if isinstance(entry.value, m.Function) else names
-            steps.append((v.name, self._typed(self.compile(entry.value, own), v.type_ref, f"entry {v.name}", entry.id or v.id), entry.id or v.id))
+            steps.append(
+                (v.name, self._typed(self.compile(entry.value, own), v.type_ref, f"entry {v.name}", entry.id or v.id), entry.id or v.id)
+            )
             names = names | {v.name}
 
         def context(scope: dict, run: Run) -> Any:
@@ -154,12 +159,15 @@ class Compiler:
                 inner[name] = out[name] = value = code(inner, run)
                 entries.append((element, name, value))
             return out if result is None else result(inner, run)
+
         return context
 
     def invocation(self, e: m.Invocation, names: Names) -> Code:
         function = self.compile(e.function, names)
-        bindings = [(b.parameter.name, self._typed(self.compile(b.value, names), b.parameter.type_ref, f"argument {b.parameter.name}", b.id))
-                    for b in e.bindings]
+        bindings = [
+            (b.parameter.name, self._typed(self.compile(b.value, names), b.parameter.type_ref, f"argument {b.parameter.name}", b.id))
+            for b in e.bindings
+        ]
         element = e.id
         text = e.function.text if isinstance(e.function, m.Literal) else "the expression"
 
@@ -169,6 +177,7 @@ class Compiler:
                 run.warn(f"{text} is not a function", element, "NOT_A_FUNCTION")
                 return None
             return bridge.invoke(target, {name: code(scope, run) for name, code in bindings}, run, element)
+
         return invocation
 
     def function(self, e: m.Function, names: Names) -> Code:
@@ -180,7 +189,9 @@ class Compiler:
             def refused(scope: dict, run: Run) -> Any:
                 def call(*arguments: Any) -> None:
                     run.warn(message, element, "EXTERNAL_FUNCTION")
+
                 return bridge.function("", parameters, call)
+
             return refused
         body = self.compile(e.body, names | own)
         keys = [p.name for p in e.parameters]
@@ -189,7 +200,9 @@ class Compiler:
         def function(scope: dict, run: Run) -> Any:
             def call(*arguments: Any) -> Any:
                 return limited(run, element, body, {**scope, **dict(zip(keys, arguments, strict=True))})
+
             return bridge.function("", parameters, call)
+
         return function
 
     def list(self, e: m.ListOf, names: Names) -> Code:
@@ -197,8 +210,13 @@ class Compiler:
         return lambda scope, run: [code(scope, run) for code in items]
 
     def relation(self, e: m.Relation, names: Names) -> Code:
-        rows = [[(c.name, self._typed(self.compile(cell, names), c.type_ref, f"column {c.name}", c.id))
-                 for c, cell in zip(e.columns, row, strict=False)] for row in e.rows]
+        rows = [
+            [
+                (c.name, self._typed(self.compile(cell, names), c.type_ref, f"column {c.name}", c.id))
+                for c, cell in zip(e.columns, row, strict=False)
+            ]
+            for row in e.rows
+        ]
         return lambda scope, run: [{name: code(scope, run) for name, code in row} for row in rows]
 
     def conditional(self, e: m.Conditional, names: Names) -> Code:
@@ -231,6 +249,7 @@ class Compiler:
                     run.warn("match gave no boolean", element, "NOT_BOOLEAN")
                     return None
             return out
+
         return filter_
 
     def table(self, e: m.Table, names: Names) -> Code:
@@ -239,10 +258,16 @@ class Compiler:
             expression = clause.expression
             label = clause.label or (expression.text if expression is not None else "")
             type_ = self.place.type_of(expression.type_ref) if expression is not None else None
-            plain = m.Literal(text=expression.text, language=expression.language, id=expression.id or clause.id, line=expression.line) \
-                if expression is not None else None
-            inputs.append(InputClause(label, self.compile(plain, names), nulled(type_), self.test(clause.values, names) if clause.values else None,
-                                      clause.id))
+            plain = (
+                m.Literal(text=expression.text, language=expression.language, id=expression.id or clause.id, line=expression.line)
+                if expression is not None
+                else None
+            )
+            inputs.append(
+                InputClause(
+                    label, self.compile(plain, names), nulled(type_), self.test(clause.values, names) if clause.values else None, clause.id
+                )
+            )
         own = self.place.type_of(e.type_ref)
         outputs = []
         for number, clause in enumerate(e.outputs):
@@ -298,6 +323,7 @@ def nulled(type_: Type | None) -> Callable[[Any], Any] | None:
     def coerce(value: Any) -> Any:
         out = type_.coerce(value)
         return None if out is BAD else out
+
     return coerce
 
 
@@ -347,11 +373,13 @@ def _for(variable: str, over: Code, body: Code, uses_partial: bool) -> Code:
                 inner["partial"] = list(out)
             out.append(body(inner, run))
         return out
+
     return iterate
 
 
 def _quantified(decisive: bool) -> Callable[[str, Code, Code, bool], Code]:
     """some (a true decides) and every (a false decides), three-valued; a result that is neither boolean nor null makes it null."""
+
     def make(variable: str, over: Code, body: Code, _uses_partial: bool) -> Code:
         def quantify(scope: dict, run: Run) -> Any:
             items = as_items(over(scope, run))
@@ -364,13 +392,22 @@ def _quantified(decisive: bool) -> Callable[[str, Code, Code, bool], Code]:
             if decisive in results:
                 return decisive
             return None if None in results else not decisive
+
         return quantify
+
     return make
 
 
 _ITERATORS: dict[str, Callable[[str, Code, Code, bool], Code]] = {"for": _for, "some": _quantified(True), "every": _quantified(False)}
 _COMPILERS: dict[type[m.Expression], Callable[[Compiler, Any, Names], Code]] = {
-    m.Literal: Compiler.literal, m.Context: Compiler.context, m.Invocation: Compiler.invocation, m.Function: Compiler.function,
-    m.ListOf: Compiler.list, m.Relation: Compiler.relation, m.Conditional: Compiler.conditional, m.Iterator: Compiler.iterator,
-    m.Filter: Compiler.filter, m.Table: Compiler.table,
+    m.Literal: Compiler.literal,
+    m.Context: Compiler.context,
+    m.Invocation: Compiler.invocation,
+    m.Function: Compiler.function,
+    m.ListOf: Compiler.list,
+    m.Relation: Compiler.relation,
+    m.Conditional: Compiler.conditional,
+    m.Iterator: Compiler.iterator,
+    m.Filter: Compiler.filter,
+    m.Table: Compiler.table,
 }

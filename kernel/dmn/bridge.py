@@ -19,6 +19,7 @@ def position(error: feel.FeelSyntaxError) -> int:
 
 # Telling values apart
 
+
 def is_number(value: Any) -> bool:
     return type(value) is Decimal
 
@@ -28,6 +29,7 @@ def is_date(value: Any) -> bool:
 
 
 # Values from outside and to it
+
 
 def value(v: Any) -> Any:
     """A plain value as a FEEL value: int and float become decimals, Python's dates FEEL's; one too large to be walked through is null."""
@@ -46,6 +48,7 @@ def plain(v: Any) -> Any:
 
 
 # Functions and ranges
+
 
 def is_function(v: Any) -> bool:
     return values.kind(v) == "function"
@@ -66,10 +69,11 @@ def range_items(v: Any) -> list[Any] | None:
         make, first, last = temporal.FeelDate.from_days, v.start.days, v.end.days
     else:
         return None
-    first, last = first + (not v.start_included), last - (not v.end_included)
-    if last - first >= limits.list_items_max:
+    step = 1 if first <= last else -1
+    first, last = first + (0 if v.start_included else step), last - (0 if v.end_included else step)
+    if abs(last - first) >= limits.list_items_max:
         return None
-    return [make(n) for n in range(first, last + 1)]
+    return [make(n) for n in range(first, last + step, step)]
 
 
 def function(name: str, parameters: Sequence[tuple[str, Any]], call: Callable[..., Any]) -> values.FeelFunction:
@@ -88,17 +92,23 @@ def invoke(target: Any, arguments: dict[str, Any], run: Any, element: str | None
 
 # Compiling
 
-def expression(text: str, names: frozenset[str], members: frozenset[str], types: Mapping[str, Any], element: str | None) -> Callable[[dict, Any], Any]:
+
+def expression(
+    text: str, names: frozenset[str], members: frozenset[str], types: Mapping[str, Any], element: str | None
+) -> Callable[[dict, Any], Any]:
     raise feel.FeelSyntaxError("x", text, 0)
 
 
-def test(text: str, names: frozenset[str], members: frozenset[str], types: Mapping[str, Any], element: str | None) -> Callable[[Any, dict, Any], bool]:
+def test(
+    text: str, names: frozenset[str], members: frozenset[str], types: Mapping[str, Any], element: str | None
+) -> Callable[[Any, dict, Any], bool]:
     raise feel.FeelSyntaxError("x", text, 0)
 
 
 def constant_run() -> Any:
     """What tests of allowed values are evaluated with: no inputs, no facts."""
     from flowledger.kernel.dmn.run import Run
+
     return Run({}, None)
 
 

@@ -49,8 +49,18 @@ class Checker:
         self.compiler = boxed.Compiler(self.unit, strict=True)
 
     def add(self, node: m.Node, code: str, message: str, severity: str = "error", hint: str = "", column: int = 0, line: int = 0) -> None:
-        self.found.append(Finding(code=code, message=message, severity=severity, element=node.id, line=line or node.line, column=column,
-                                  hint=hint, file=self.file))
+        self.found.append(
+            Finding(
+                code=code,
+                message=message,
+                severity=severity,
+                element=node.id,
+                line=line or node.line,
+                column=column,
+                hint=hint,
+                file=self.file,
+            )
+        )
 
     def run(self) -> None:
         d = self.unit.definitions
@@ -76,7 +86,9 @@ class Checker:
             ids.setdefault(element.id or "", element)
         for name, same in self.unit.by_name.items():
             for element in same[1:]:
-                self.add(element, "NAME_TWICE", f"the name {name} is used twice", "warning", "an evaluation by name takes the first one; use ids")
+                self.add(
+                    element, "NAME_TWICE", f"the name {name} is used twice", "warning", "an evaluation by name takes the first one; use ids"
+                )
         seen: set[str] = set()
         for item in d.types:
             if item.name in seen:
@@ -86,8 +98,13 @@ class Checker:
     def imports(self, d: m.Definitions) -> None:
         for i in d.imports:
             if "/DMN/" in i.import_type and i.namespace not in self.unit.units:
-                self.add(i, "IMPORT_MISSING", f"the imported model {i.name or i.namespace} wasn't given", "warning",
-                         f"deploy the model with namespace {i.namespace} together with this one")
+                self.add(
+                    i,
+                    "IMPORT_MISSING",
+                    f"the imported model {i.name or i.namespace} wasn't given",
+                    "warning",
+                    f"deploy the model with namespace {i.namespace} together with this one",
+                )
 
     def types(self, d: m.Definitions) -> None:
         def item(t: m.ItemDefinition) -> None:
@@ -101,6 +118,7 @@ class Checker:
                     self.tests(constraint, frozenset())
             for c in t.components:
                 item(c)
+
         for t in d.types:
             item(t)
         for element in d.elements():
@@ -114,12 +132,17 @@ class Checker:
     def references(self, d: m.Definitions) -> None:
         wanted: list[tuple[m.Element, list[m.Ref], tuple[type[m.Element], ...], str]] = []
         for decision in d.decisions:
-            wanted += [(decision, decision.requires, (m.InputData, m.Decision), "an input or a decision"),
-                       (decision, decision.knowledge, (m.Bkm, m.Service), "a business knowledge model or a decision service")]
+            wanted += [
+                (decision, decision.requires, (m.InputData, m.Decision), "an input or a decision"),
+                (decision, decision.knowledge, (m.Bkm, m.Service), "a business knowledge model or a decision service"),
+            ]
         for bkm in d.bkms:
             wanted.append((bkm, bkm.knowledge, (m.Bkm, m.Service), "a business knowledge model or a decision service"))
         for s in d.services:
-            wanted += [(s, s.outputs + s.encapsulated + s.input_decisions, (m.Decision,), "a decision"), (s, s.input_data, (m.InputData,), "an input")]
+            wanted += [
+                (s, s.outputs + s.encapsulated + s.input_decisions, (m.Decision,), "a decision"),
+                (s, s.input_data, (m.InputData,), "an input"),
+            ]
             if not s.outputs:
                 self.add(s, "SERVICE_WITHOUT_OUTPUT", f"the decision service {s.name} has no output decision")
         for element, refs, kinds, what in wanted:
@@ -132,8 +155,13 @@ class Checker:
             return  # IMPORT_MISSING has said so
         found = self.unit.find(ref)
         if found is None:
-            self.add(element, "REFERENCE_MISSING", f"{element.name} refers to {ref.target}, which is not in the model", line=ref.line,
-                     hint="the requirement is left out: expressions that use it are null")
+            self.add(
+                element,
+                "REFERENCE_MISSING",
+                f"{element.name} refers to {ref.target}, which is not in the model",
+                line=ref.line,
+                hint="the requirement is left out: expressions that use it are null",
+            )
         elif not isinstance(found[1], kinds):
             self.add(element, "REFERENCE_WRONG", f"{element.name} refers to {found[1].name}, which is not {what}", line=ref.line)
         elif foreign and ref.namespace not in self.unit.prefixes:
@@ -157,8 +185,13 @@ class Checker:
                     continue
                 target = found[1]
                 if state.get(id(target)) == 1:
-                    self.add(element, "CIRCULAR", f"{element.name} requires {target.name}, which requires it", line=ref.line,
-                             hint="a decision in a circle is null")
+                    self.add(
+                        element,
+                        "CIRCULAR",
+                        f"{element.name} requires {target.name}, which requires it",
+                        line=ref.line,
+                        hint="a decision in a circle is null",
+                    )
                 elif id(target) not in state:
                     state[id(target)] = 1
                     stack.append((target, iter(target.requires)))
@@ -187,7 +220,12 @@ class Checker:
             self.add(bkm, "NO_LOGIC", f"the business knowledge model {bkm.name} has no logic; calling it is null", "info")
             return
         if bkm.logic.kind.upper() != "FEEL":
-            self.add(bkm, "EXTERNAL_FUNCTION", f"{bkm.name} is an external function ({bkm.logic.kind}), which is refused", hint="calling it is null")
+            self.add(
+                bkm,
+                "EXTERNAL_FUNCTION",
+                f"{bkm.name} is an external function ({bkm.logic.kind}), which is refused",
+                hint="calling it is null",
+            )
             return
         names = self.scope(bkm.knowledge) | {p.name for p in bkm.logic.parameters} | {bkm.name}
         for p in bkm.logic.parameters:
@@ -203,11 +241,17 @@ class Checker:
         def visit(inner: m.Expression) -> None:
             self.type_ref(inner, inner.type_ref, owner)
             if isinstance(inner, m.Function) and inner.kind.upper() != "FEEL":
-                self.add(inner if inner.id else owner, "EXTERNAL_FUNCTION", f"external functions ({inner.kind}) are refused",
-                         hint="calling it is null", line=inner.line)
+                self.add(
+                    inner if inner.id else owner,
+                    "EXTERNAL_FUNCTION",
+                    f"external functions ({inner.kind}) are refused",
+                    hint="calling it is null",
+                    line=inner.line,
+                )
             if isinstance(inner, m.Table):
                 for clause in inner.outputs:
                     self.type_ref(clause, clause.type_ref, owner)
+
         walk(e, visit)
 
     def tests(self, text: m.Text, names: frozenset[str]) -> None:
@@ -218,14 +262,20 @@ class Checker:
 
     def broken(self, owner: m.Node, broken: boxed.Broken) -> None:
         line, column = self.place(broken.node, broken.position)
-        self.add(broken.node if broken.node.id else owner, broken.code, str(broken), line=line, column=column, hint="it is null when evaluated")
+        self.add(
+            broken.node if broken.node.id else owner, broken.code, str(broken), line=line, column=column, hint="it is null when evaluated"
+        )
 
     def place(self, node: m.Node, position: int) -> tuple[int, int]:
         """Line and column in the file of a position in a node's text, as well as they can be told: 0 when not."""
         text = getattr(node, "text", "")
-        before = text[:max(position, 0)]
+        before = text[: max(position, 0)]
         first = text.splitlines()[0].strip() if text.strip() else ""
-        forms = {first, first.replace("&", "&amp;").replace("<", "&lt;"), first.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")}
+        forms = {
+            first,
+            first.replace("&", "&amp;").replace("<", "&lt;"),
+            first.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"),
+        }
         for number in range(max(node.line - 1, 0), min(node.line + 12, len(self.lines))):
             for form in forms:
                 at = self.lines[number].find(form) if form else -1
@@ -241,6 +291,7 @@ class Checker:
         def visit(inner: m.Expression) -> None:
             if isinstance(inner, m.Table):
                 self.table(owner, inner, self.unit.type_of(decision.variable.type_ref) if decision is not None and inner is e else None)
+
         walk(e, visit)
 
     def table(self, owner: m.Element, t: m.Table, result: Type | None) -> None:
@@ -268,23 +319,37 @@ class Checker:
         if t.aggregation and t.aggregation not in (*AGGREGATIONS, "COUNT"):
             self.add(node, "AGGREGATION_UNKNOWN", f"the aggregation {t.aggregation} is unknown", hint="SUM, MIN, MAX or COUNT")
         if t.aggregation and t.hit_policy != "COLLECT":
-            self.add(node, "AGGREGATION_UNUSED", f"the aggregation {t.aggregation} has no meaning with hit policy {t.hit_policy}", "warning")
+            self.add(
+                node, "AGGREGATION_UNUSED", f"the aggregation {t.aggregation} has no meaning with hit policy {t.hit_policy}", "warning"
+            )
         if t.hit_policy in ("PRIORITY", "OUTPUT ORDER") and not any(o.values for o in t.outputs):
             types = [self.unit.type_of(o.type_ref) for o in t.outputs] + [self.unit.type_of(t.type_ref)]
             if not any(type_ is not None and (ranks(type_) or any(ranks(component(type_, o.name)) for o in t.outputs)) for type_ in types):
-                self.add(node, "PRIORITY_MISSING", f"hit policy {t.hit_policy} without output values: the order of the rules decides", "warning",
-                         "give the outputs their allowed values, highest priority first")
+                self.add(
+                    node,
+                    "PRIORITY_MISSING",
+                    f"hit policy {t.hit_policy} without output values: the order of the rules decides",
+                    "warning",
+                    "give the outputs their allowed values, highest priority first",
+                )
         if not t.outputs:
             self.add(node, "OUTPUT_MISSING", "the table has no output")
         names = [o.name for o in t.outputs]
         if len(names) > 1:
             for o in t.outputs:
                 if not o.name:
-                    self.add(o if o.id else node, "OUTPUT_UNNAMED", "a table with several outputs needs a name for each", "warning", line=o.line)
+                    self.add(
+                        o if o.id else node, "OUTPUT_UNNAMED", "a table with several outputs needs a name for each", "warning", line=o.line
+                    )
         for rule in t.rules:
             if len(rule.inputs) != len(t.inputs) or len(rule.outputs) != len(t.outputs):
-                self.add(rule if rule.id else node, "RULE_MALFORMED", f"the rule has {len(rule.inputs)} inputs and {len(rule.outputs)} outputs, "
-                         f"the table {len(t.inputs)} and {len(t.outputs)}", line=rule.line)
+                self.add(
+                    rule if rule.id else node,
+                    "RULE_MALFORMED",
+                    f"the rule has {len(rule.inputs)} inputs and {len(rule.outputs)} outputs, "
+                    f"the table {len(t.inputs)} and {len(t.outputs)}",
+                    line=rule.line,
+                )
 
     def _type_of_name(self, owner: m.Element, clause: m.Input) -> Type | None:
         """The declared type of an input expression that is just the name of something required."""
@@ -297,8 +362,12 @@ class Checker:
                 type_ = found[0].type_of(found[1].variable.type_ref)
                 declared = self.unit.type_of(clause.expression.type_ref) if clause.expression is not None else None
                 if declared is not None and type_ is not None and _base(declared) and _base(type_) and _base(declared) != _base(type_):
-                    self.add(clause if clause.id else owner, "TYPE_CONFLICT", f"the input {text} is a {_base(type_)}, its clause says {_base(declared)}",
-                             line=clause.line)
+                    self.add(
+                        clause if clause.id else owner,
+                        "TYPE_CONFLICT",
+                        f"the input {text} is a {_base(type_)}, its clause says {_base(declared)}",
+                        line=clause.line,
+                    )
                 return type_
         return None
 
@@ -317,8 +386,14 @@ class Checker:
                     simple, value = simple_value(text)
                     if simple and value is not None and _kind(value) != clause_type:
                         line, column = self.place(cell, 0)
-                        self.add(cell if cell.id else rule, "TYPE_CONFLICT", f"the cell {part} compares a {_kind(value)} with a {clause_type}",
-                                 line=line, column=column, hint="it never matches")
+                        self.add(
+                            cell if cell.id else rule,
+                            "TYPE_CONFLICT",
+                            f"the cell {part} compares a {_kind(value)} with a {clause_type}",
+                            line=line,
+                            column=column,
+                            hint="it never matches",
+                        )
 
     def output_types(self, t: m.Table, result: Type | None) -> None:
         for number, clause in enumerate(t.outputs):
@@ -335,19 +410,36 @@ class Checker:
                 line, column = self.place(entry, 0)
                 name = clause.name or clause.label or "the output"
                 if type_ is not None and type_.coerce(value) is BAD:
-                    self.add(entry if entry.id else clause, "TYPE_CONFLICT", f"{entry.text} is not a {type_.name}, which {name} is", line=line,
-                             column=column, hint="the output is null")
+                    self.add(
+                        entry if entry.id else clause,
+                        "TYPE_CONFLICT",
+                        f"{entry.text} is not a {type_.name}, which {name} is",
+                        line=line,
+                        column=column,
+                        hint="the output is null",
+                    )
                 elif allowed is not None and value not in allowed:
-                    self.add(entry if entry.id else clause, "OUTPUT_NOT_ALLOWED", f"{entry.text} is not one of the output values of {name}",
-                             line=line, column=column, hint="the output is null")
+                    self.add(
+                        entry if entry.id else clause,
+                        "OUTPUT_NOT_ALLOWED",
+                        f"{entry.text} is not one of the output values of {name}",
+                        line=line,
+                        column=column,
+                        hint="the output is null",
+                    )
 
     def rules_that_never_match(self, g: Geometry) -> None:
         dead: set[int] = set()
         for i, c in g.impossible():
             rule = g.table.rules[i]
             dead.add(i)
-            self.add(rule, "RULE_UNREACHABLE", f"rule {i + 1} can never match: no value of {g.columns[c].label} fits {rule.inputs[c].text}", "warning",
-                     line=rule.inputs[c].line or rule.line)
+            self.add(
+                rule,
+                "RULE_UNREACHABLE",
+                f"rule {i + 1} can never match: no value of {g.columns[c].label} fits {rule.inputs[c].text}",
+                "warning",
+                line=rule.inputs[c].line or rule.line,
+            )
         # Later rules of a FIRST table can be hidden; in any table a rule after one that only FEEL can test is left alone.
         if g.table.hit_policy != "FIRST":
             return
@@ -360,8 +452,13 @@ class Checker:
             except Budget:
                 continue
             if hidden:
-                self.add(rule, "RULE_UNREACHABLE", f"rule {i + 1} can never be the first: earlier rules match all that it matches", "warning",
-                         "remove it, or move it up")
+                self.add(
+                    rule,
+                    "RULE_UNREACHABLE",
+                    f"rule {i + 1} can never be the first: earlier rules match all that it matches",
+                    "warning",
+                    "remove it, or move it up",
+                )
 
     def overlaps(self, node: m.Node, g: Geometry) -> None:
         policy = g.table.hit_policy
@@ -370,23 +467,41 @@ class Checker:
 
         def outputs(i: int) -> list[str]:
             return [o.text for o in g.table.rules[i].outputs]
+
         pairs = (p for p in g.overlaps() if policy == "UNIQUE" or outputs(p[0]) != outputs(p[1]))
         for a, b in itertools.islice(pairs, SHOWN_MAX):
             region = g.describe([x & y for x, y in zip(g.masks[a], g.masks[b], strict=True)])
             what = "give different outputs" if policy == "ANY" else "match both"
-            self.add(g.table.rules[b], "RULES_OVERLAP", f"rules {a + 1} and {b + 1} {what} for {region}", "warning",
-                     f"hit policy {policy} makes the result null there", line=g.table.rules[b].line)
+            self.add(
+                g.table.rules[b],
+                "RULES_OVERLAP",
+                f"rules {a + 1} and {b + 1} {what} for {region}",
+                "warning",
+                f"hit policy {policy} makes the result null there",
+                line=g.table.rules[b].line,
+            )
         if next(pairs, None) is not None:
             self.add(node, "RULES_OVERLAP", f"more than {SHOWN_MAX} pairs of rules overlap", "warning", line=g.table.line)
 
     def gaps(self, node: m.Node, g: Geometry) -> None:
         t = g.table
-        if t.hit_policy == "COLLECT" or any(o.default is not None for o in t.outputs) or not all(c.known for c in g.columns) or not t.inputs:
+        if (
+            t.hit_policy == "COLLECT"
+            or any(o.default is not None for o in t.outputs)
+            or not all(c.known for c in g.columns)
+            or not t.inputs
+        ):
             return
         try:
             for region in itertools.islice(g.gaps((1 << len(t.rules)) - 1), SHOWN_MAX):
-                self.add(node, "TABLE_GAP", f"no rule matches {g.describe(region)}", "warning", "the result is null there; add a rule or a default output",
-                         line=t.line)
+                self.add(
+                    node,
+                    "TABLE_GAP",
+                    f"no rule matches {g.describe(region)}",
+                    "warning",
+                    "the result is null there; add a rule or a default output",
+                    line=t.line,
+                )
         except Budget:
             self.add(node, "CHECK_INCOMPLETE", "the table is too large to be searched for all gaps", "info", line=t.line)
 
@@ -419,7 +534,9 @@ _PYTHON = {"string", "number", "boolean", "date"}
 
 
 def _kind(value: Any) -> str:
-    return "boolean" if isinstance(value, bool) else "string" if isinstance(value, str) else "number" if isinstance(value, Decimal) else "date"
+    return (
+        "boolean" if isinstance(value, bool) else "string" if isinstance(value, str) else "number" if isinstance(value, Decimal) else "date"
+    )
 
 
 def _base(type_: Type | None) -> str | None:

@@ -102,8 +102,9 @@ def _read_cached(xml: bytes | str, models: tuple[bytes | str, ...]) -> DecisionM
     return read(xml, models)
 
 
-def evaluate(xml: bytes | str, name: str, inputs: Mapping[Any, Any] | None = None, kind: str = "decision",
-             models: Iterable[bytes | str] = ()) -> Any:
+def evaluate(
+    xml: bytes | str, name: str, inputs: Mapping[Any, Any] | None = None, kind: str = "decision", models: Iterable[bytes | str] = ()
+) -> Any:
     """The value of a decision, service or bkm (`kind`), named by name or id; an error in FEEL is null. The last models read are kept.
 
     Raises:

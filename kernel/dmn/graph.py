@@ -14,7 +14,6 @@ from flowledger.kernel.dmn import boxed, bridge
 from flowledger.kernel.dmn import model as m
 from flowledger.kernel.dmn.run import Record, Run
 from flowledger.kernel.dmn.types import BAD, Type, base_of
-
 from flowledger.kernel.dmn.unit import Unit
 from flowledger.kernel.feel.types import FunctionType
 
@@ -319,7 +318,10 @@ def bind(scope: dict[str, Any], slots: list[Slot], run: Run) -> None:
 
 
 _NODES: dict[type[m.Element], Callable[[Graph, Unit, Any], Node]] = {
-    m.InputData: InputNode, m.Decision: DecisionNode, m.Bkm: BkmNode, m.Service: ServiceNode,
+    m.InputData: InputNode,
+    m.Decision: DecisionNode,
+    m.Bkm: BkmNode,
+    m.Service: ServiceNode,
 }
 KINDS: dict[str, type[m.Element]] = {"decision": m.Decision, "service": m.Service, "bkm": m.Bkm}
 

@@ -43,7 +43,8 @@ _ENDPOINT = rf"{_NUMBER}|{_STRING}|{_DATE}"
 _ATOM = re.compile(
     rf"\s*(?:(?P<op><=|>=|<|>)\s*(?P<arg>{_ENDPOINT})"
     rf"|(?P<open>[\[\](])\s*(?P<low>{_ENDPOINT})\s*\.\.\s*(?P<high>{_ENDPOINT})\s*(?P<close>[\]\[)])"
-    rf"|(?P<value>{_ENDPOINT}|true\b|false\b|null\b))\s*(?P<sep>,|$)")
+    rf"|(?P<value>{_ENDPOINT}|true\b|false\b|null\b))\s*(?P<sep>,|$)"
+)
 _WORDS: dict[str, Any] = {"true": True, "false": False, "null": None}
 
 
@@ -53,7 +54,7 @@ def _constant(text: str) -> Any:
     if text[0] == '"':
         return text[1:-1]
     if text[0] in "d@":
-        return temporal.parse_date(text[text.index('"') + 1:text.rindex('"')])
+        return temporal.parse_date(text[text.index('"') + 1 : text.rindex('"')])
     return Decimal("".join(text.split()))
 
 
@@ -150,13 +151,17 @@ def _joined(spans: list[Span]) -> list[Span]:
     out = [ordered[0]]
     for span in ordered[1:]:
         last = out[-1]
-        apart = last.high is not None and span.low is not None and (
-            span.low > last.high or (span.low == last.high and not (span.low_closed and last.high_closed)))
+        apart = (
+            last.high is not None
+            and span.low is not None
+            and (span.low > last.high or (span.low == last.high and not (span.low_closed and last.high_closed)))
+        )
         if apart:
             out.append(span)
             continue
         further = last.high is not None and (
-            span.high is None or span.high > last.high or (span.high == last.high and span.high_closed and not last.high_closed))
+            span.high is None or span.high > last.high or (span.high == last.high and span.high_closed and not last.high_closed)
+        )
         if further:
             out[-1] = Span(last.low, last.low_closed, span.high, span.high_closed)
     return out

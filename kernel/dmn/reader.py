@@ -30,8 +30,15 @@ NAMESPACES: dict[str, str] = {
 _OMG = ("http://www.omg.org/spec/DMN/", "https://www.omg.org/spec/DMN/")
 
 _HIT_POLICIES = {
-    "U": "UNIQUE", "A": "ANY", "P": "PRIORITY", "F": "FIRST", "O": "OUTPUT ORDER", "R": "RULE ORDER", "C": "COLLECT",
-    "OUTPUT_ORDER": "OUTPUT ORDER", "RULE_ORDER": "RULE ORDER",
+    "U": "UNIQUE",
+    "A": "ANY",
+    "P": "PRIORITY",
+    "F": "FIRST",
+    "O": "OUTPUT ORDER",
+    "R": "RULE ORDER",
+    "C": "COLLECT",
+    "OUTPUT_ORDER": "OUTPUT ORDER",
+    "RULE_ORDER": "RULE ORDER",
 }
 
 
@@ -51,12 +58,19 @@ def parse(xml: bytes | str) -> m.Definitions:
         # A declared encoding would contradict the one used here; the text is already decoded.
         xml = xml.lstrip("\ufeff \t\r\n")
         if xml.startswith("<?xml"):
-            xml = xml[xml.find("?>") + 2:]
+            xml = xml[xml.find("?>") + 2 :]
         xml = xml.encode()
     if len(xml) > MODEL_BYTES_MAX:
         raise DmnError(f"the model has {len(xml)} bytes, at most {MODEL_BYTES_MAX} are read")
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=False,
-                             remove_comments=True, remove_pis=True)
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
     try:
         root = etree.fromstring(xml, parser)
     except (etree.XMLSyntaxError, ValueError) as e:
@@ -70,7 +84,7 @@ def parse(xml: bytes | str) -> m.Definitions:
 
 def _local(e: etree._Element) -> str:
     tag = e.tag
-    return tag[tag.index("}") + 1:] if tag[:1] == "{" else tag
+    return tag[tag.index("}") + 1 :] if tag[:1] == "{" else tag
 
 
 def _children(e: etree._Element, *names: str) -> Iterator[etree._Element]:
@@ -132,8 +146,13 @@ def _ref(e: etree._Element) -> m.Ref:
 
 def _definitions(root: etree._Element) -> m.Definitions:
     space = root.tag[1:].partition("}")[0]
-    d = m.Definitions(name=_name(root), namespace=root.get("namespace") or "", version=NAMESPACES.get(space, "?"),
-                      expression_language=root.get("expressionLanguage"), **_at(root))
+    d = m.Definitions(
+        name=_name(root),
+        namespace=root.get("namespace") or "",
+        version=NAMESPACES.get(space, "?"),
+        expression_language=root.get("expressionLanguage"),
+        **_at(root),
+    )
     for e in root:
         read = _TOP.get(_local(e))
         if read is not None and e.tag.startswith("{" + space + "}"):
@@ -143,8 +162,9 @@ def _definitions(root: etree._Element) -> m.Definitions:
 
 
 def _import(e: etree._Element) -> tuple[str, m.Import]:
-    return "imports", m.Import(namespace=e.get("namespace") or "", name=_name(e), import_type=e.get("importType") or "",
-                               location=e.get("locationURI"), **_at(e))
+    return "imports", m.Import(
+        namespace=e.get("namespace") or "", name=_name(e), import_type=e.get("importType") or "", location=e.get("locationURI"), **_at(e)
+    )
 
 
 def _item_definition(e: etree._Element, depth: int = 0) -> m.ItemDefinition:
@@ -153,12 +173,19 @@ def _item_definition(e: etree._Element, depth: int = 0) -> m.ItemDefinition:
     item = _child(e, "functionItem")
     function = None
     if item is not None:
-        function = m.FunctionItem(output=_type_ref(item, "outputTypeRef"), parameters=[_variable(p) for p in _children(item, "parameters")],
-                                  **_at(item))
+        function = m.FunctionItem(
+            output=_type_ref(item, "outputTypeRef"), parameters=[_variable(p) for p in _children(item, "parameters")], **_at(item)
+        )
     return m.ItemDefinition(
-        name=_name(e), type_ref=_type_ref(e), is_collection=(e.get("isCollection") or "").strip() in ("true", "1"),
-        allowed_values=_texts(_child(e, "allowedValues")), type_constraint=_texts(_child(e, "typeConstraint")),
-        components=[_item_definition(c, depth + 1) for c in _children(e, "itemComponent")], function=function, **_at(e))
+        name=_name(e),
+        type_ref=_type_ref(e),
+        is_collection=(e.get("isCollection") or "").strip() in ("true", "1"),
+        allowed_values=_texts(_child(e, "allowedValues")),
+        type_constraint=_texts(_child(e, "typeConstraint")),
+        components=[_item_definition(c, depth + 1) for c in _children(e, "itemComponent")],
+        function=function,
+        **_at(e),
+    )
 
 
 def _element_parts(e: etree._Element) -> dict:
@@ -183,23 +210,32 @@ def _decision(e: etree._Element) -> tuple[str, m.Decision]:
         question=_content(_child(e, "question")),
         requires=_requirements(e, "informationRequirement", "requiredInput", "requiredDecision"),
         knowledge=_requirements(e, "knowledgeRequirement", "requiredKnowledge"),
-        expression=_first_expression(e), **_element_parts(e))
+        expression=_first_expression(e),
+        **_element_parts(e),
+    )
 
 
 def _bkm(e: etree._Element) -> tuple[str, m.Bkm]:
     logic = _child(e, "encapsulatedLogic")
-    return "bkms", m.Bkm(knowledge=_requirements(e, "knowledgeRequirement", "requiredKnowledge"),
-                         logic=_function(logic, 0) if logic is not None else None, **_element_parts(e))
+    return "bkms", m.Bkm(
+        knowledge=_requirements(e, "knowledgeRequirement", "requiredKnowledge"),
+        logic=_function(logic, 0) if logic is not None else None,
+        **_element_parts(e),
+    )
 
 
 def _service(e: etree._Element) -> tuple[str, m.Service]:
     return "services", m.Service(
-        outputs=[_ref(r) for r in _children(e, "outputDecision")], encapsulated=[_ref(r) for r in _children(e, "encapsulatedDecision")],
-        input_decisions=[_ref(r) for r in _children(e, "inputDecision")], input_data=[_ref(r) for r in _children(e, "inputData")],
-        **_element_parts(e))
+        outputs=[_ref(r) for r in _children(e, "outputDecision")],
+        encapsulated=[_ref(r) for r in _children(e, "encapsulatedDecision")],
+        input_decisions=[_ref(r) for r in _children(e, "inputDecision")],
+        input_data=[_ref(r) for r in _children(e, "inputData")],
+        **_element_parts(e),
+    )
 
 
 # Boxed expressions (10.2)
+
 
 def _first_expression(e: etree._Element | None, depth: int = 0) -> m.Expression | None:
     if e is None:
@@ -245,8 +281,12 @@ def _invocation(e: etree._Element, depth: int) -> m.Invocation:
 
 
 def _function(e: etree._Element, depth: int) -> m.Function:
-    return m.Function(kind=e.get("kind") or "FEEL", parameters=[_variable(p) for p in _children(e, "formalParameter")],
-                      body=_first_expression(e, depth), **_common(e))
+    return m.Function(
+        kind=e.get("kind") or "FEEL",
+        parameters=[_variable(p) for p in _children(e, "formalParameter")],
+        body=_first_expression(e, depth),
+        **_common(e),
+    )
 
 
 def _list(e: etree._Element, depth: int) -> m.ListOf:
@@ -254,20 +294,30 @@ def _list(e: etree._Element, depth: int) -> m.ListOf:
 
 
 def _relation(e: etree._Element, depth: int) -> m.Relation:
-    return m.Relation(columns=[_variable(c) for c in _children(e, "column")],
-                      rows=[_expressions(r, depth) for r in _children(e, "row")], **_common(e))
+    return m.Relation(
+        columns=[_variable(c) for c in _children(e, "column")], rows=[_expressions(r, depth) for r in _children(e, "row")], **_common(e)
+    )
 
 
 def _conditional(e: etree._Element, depth: int) -> m.Conditional:
-    return m.Conditional(test=_first_expression(_child(e, "if"), depth), then=_first_expression(_child(e, "then"), depth),
-                         otherwise=_first_expression(_child(e, "else"), depth), **_common(e))
+    return m.Conditional(
+        test=_first_expression(_child(e, "if"), depth),
+        then=_first_expression(_child(e, "then"), depth),
+        otherwise=_first_expression(_child(e, "else"), depth),
+        **_common(e),
+    )
 
 
 def _iterator(e: etree._Element, depth: int) -> m.Iterator:
     over = _child(e, "in")
-    return m.Iterator(kind=_local(e), variable=" ".join((e.get("iteratorVariable") or "").split()), over=_first_expression(over, depth),
-                      over_type_ref=_type_ref(over) if over is not None else None,
-                      body=_first_expression(_child(e, "return", "satisfies"), depth), **_common(e))
+    return m.Iterator(
+        kind=_local(e),
+        variable=" ".join((e.get("iteratorVariable") or "").split()),
+        over=_first_expression(over, depth),
+        over_type_ref=_type_ref(over) if over is not None else None,
+        body=_first_expression(_child(e, "return", "satisfies"), depth),
+        **_common(e),
+    )
 
 
 def _filter(e: etree._Element, depth: int) -> m.Filter:
@@ -279,29 +329,69 @@ def _table(e: etree._Element, depth: int) -> m.Table:
     inputs, outputs, rules = [], [], []
     for c in _children(e, "input"):
         expression = _child(c, "inputExpression")
-        inputs.append(m.Input(label=c.get("label"), expression=_literal(expression) if expression is not None else None,
-                              values=_texts(_child(c, "inputValues")), **_at(c)))
+        inputs.append(
+            m.Input(
+                label=c.get("label"),
+                expression=_literal(expression) if expression is not None else None,
+                values=_texts(_child(c, "inputValues")),
+                **_at(c),
+            )
+        )
     for c in _children(e, "output"):
         default = _child(c, "defaultOutputEntry")
-        outputs.append(m.Output(name=_name(c) or None, label=c.get("label"), type_ref=_type_ref(c), values=_texts(_child(c, "outputValues")),
-                                default=_literal(default) if default is not None else None, **_at(c)))
+        outputs.append(
+            m.Output(
+                name=_name(c) or None,
+                label=c.get("label"),
+                type_ref=_type_ref(c),
+                values=_texts(_child(c, "outputValues")),
+                default=_literal(default) if default is not None else None,
+                **_at(c),
+            )
+        )
     for c in _children(e, "rule"):
-        rules.append(m.Rule(
-            inputs=[m.Text(text=_content(_child(i, "text")), language=i.get("expressionLanguage"), **_at(i))
-                    for i in _children(c, "inputEntry")],
-            outputs=[_literal(o) for o in _children(c, "outputEntry")],
-            annotations=[_content(_child(a, "text")) for a in _children(c, "annotationEntry")], **_at(c)))
-    return m.Table(hit_policy=_HIT_POLICIES.get(policy, policy), aggregation=(e.get("aggregation") or "").strip().upper() or None,
-                   inputs=inputs, outputs=outputs, rules=rules, label=e.get("outputLabel"),
-                   annotations=[a.get("name") or "" for a in _children(e, "annotation")], **_common(e))
+        rules.append(
+            m.Rule(
+                inputs=[
+                    m.Text(text=_content(_child(i, "text")), language=i.get("expressionLanguage"), **_at(i))
+                    for i in _children(c, "inputEntry")
+                ],
+                outputs=[_literal(o) for o in _children(c, "outputEntry")],
+                annotations=[_content(_child(a, "text")) for a in _children(c, "annotationEntry")],
+                **_at(c),
+            )
+        )
+    return m.Table(
+        hit_policy=_HIT_POLICIES.get(policy, policy),
+        aggregation=(e.get("aggregation") or "").strip().upper() or None,
+        inputs=inputs,
+        outputs=outputs,
+        rules=rules,
+        label=e.get("outputLabel"),
+        annotations=[a.get("name") or "" for a in _children(e, "annotation")],
+        **_common(e),
+    )
 
 
 _EXPRESSIONS: dict[str, Callable[[etree._Element, int], m.Expression]] = {
-    "literalExpression": _literal, "context": _context, "invocation": _invocation, "functionDefinition": _function, "list": _list,
-    "relation": _relation, "conditional": _conditional, "for": _iterator, "some": _iterator, "every": _iterator, "filter": _filter,
+    "literalExpression": _literal,
+    "context": _context,
+    "invocation": _invocation,
+    "functionDefinition": _function,
+    "list": _list,
+    "relation": _relation,
+    "conditional": _conditional,
+    "for": _iterator,
+    "some": _iterator,
+    "every": _iterator,
+    "filter": _filter,
     "decisionTable": _table,
 }
 _TOP: dict[str, Callable[[etree._Element], tuple[str, m.Node]]] = {
-    "import": _import, "itemDefinition": lambda e: ("types", _item_definition(e)), "inputData": _input_data, "decision": _decision,
-    "businessKnowledgeModel": _bkm, "decisionService": _service,
+    "import": _import,
+    "itemDefinition": lambda e: ("types", _item_definition(e)),
+    "inputData": _input_data,
+    "decision": _decision,
+    "businessKnowledgeModel": _bkm,
+    "decisionService": _service,
 }

@@ -14,7 +14,7 @@ CALLS_MAX = 60
 
 
 class Warning(msgspec.Struct, frozen=True):  # noqa: A001 - the word of the domain
-    """Why something became null. `element` is the id of the model's element; `position` counts characters of its text from 0, -1 unknown."""
+    """Why something became null. `element` is the id of the model's element; `position` counts characters of its text, -1 unknown."""
 
     message: str
     element: str | None = None

@@ -35,7 +35,9 @@ class InputClause:
 class OutputClause:
     __slots__ = ("name", "coerce", "allowed", "ranks", "default", "id")
 
-    def __init__(self, name: str, coerce: Callable[[Any], Any] | None, ranks: list[Test] | None, default: Code | None, id: str | None) -> None:
+    def __init__(
+        self, name: str, coerce: Callable[[Any], Any] | None, ranks: list[Test] | None, default: Code | None, id: str | None
+    ) -> None:
         self.name, self.coerce, self.ranks, self.default, self.id = name, coerce, ranks, default, id
 
     def finish(self, value: Any, scope: dict, run: Run) -> Any:
@@ -60,8 +62,14 @@ class OutputClause:
 class CompiledTable:
     """A table ready to run. Cells are compiled when first needed; the index answers for the simple ones without that."""
 
-    def __init__(self, table: m.Table, inputs: list[InputClause], outputs: list[OutputClause],
-                 cell: Callable[[m.Text], Test], output: Callable[[m.Literal], tuple[bool, Any]]) -> None:
+    def __init__(
+        self,
+        table: m.Table,
+        inputs: list[InputClause],
+        outputs: list[OutputClause],
+        cell: Callable[[m.Text], Test],
+        output: Callable[[m.Literal], tuple[bool, Any]],
+    ) -> None:
         self.table, self.inputs, self.outputs = table, inputs, outputs
         self.rules = table.rules
         self.columns = [Column([r.inputs[c].text if c < len(r.inputs) else "-" for r in table.rules]) for c in range(len(inputs))]
@@ -116,8 +124,10 @@ class CompiledTable:
             cells = [self._output(o) for o in self.rules[rule].outputs]
             cells += [(True, None)] * (len(self.outputs) - len(cells))
             self._outputs[rule] = cells
-        return [clause.finish(value if constant else value(scope, run), scope, run)
-                for clause, (constant, value) in zip(self.outputs, cells, strict=False)]
+        return [
+            clause.finish(value if constant else value(scope, run), scope, run)
+            for clause, (constant, value) in zip(self.outputs, cells, strict=False)
+        ]
 
     def compose(self, outputs: list[Any]) -> Any:
         """One output is its value, several are a context of their names (8.2.8)."""
@@ -141,8 +151,11 @@ class CompiledTable:
                     run.warn(f"input {clause.label}: the value is not one of the allowed input values", clause.id, "INPUT_NOT_ALLOWED")
                     return None
         if self.policy is None or not self.outputs:
-            run.warn(f"hit policy {self.table.hit_policy} is unknown" if self.policy is None else "the table has no output",
-                     self.table.id, "TABLE_INVALID")
+            run.warn(
+                f"hit policy {self.table.hit_policy} is unknown" if self.policy is None else "the table has no output",
+                self.table.id,
+                "TABLE_INVALID",
+            )
             return None
         for rule in self.matching(values, scope, run):
             source = self.rules[rule]
@@ -168,6 +181,7 @@ class CompiledTable:
 
 
 # Hit policies (8.2.10, 8.2.11): table, hits (at least one), scope, run -> value
+
 
 def _unique(t: CompiledTable, hits: list[Hit], scope: dict, run: Run) -> Any:
     if len(hits) > 1:
@@ -252,11 +266,17 @@ def _extreme(pick: Callable) -> Callable[[list[Any]], Any]:
             return pick(values)
         except TypeError:
             return None
+
     return aggregate
 
 
 AGGREGATIONS: dict[str, Callable[[list[Any]], Any]] = {"SUM": _sum, "MIN": _extreme(min), "MAX": _extreme(max)}
 POLICIES: dict[str, Callable[[CompiledTable, list[Hit], dict, Run], Any]] = {
-    "UNIQUE": _unique, "ANY": _any, "FIRST": _first, "PRIORITY": _priority, "RULE ORDER": _rule_order, "OUTPUT ORDER": _output_order,
+    "UNIQUE": _unique,
+    "ANY": _any,
+    "FIRST": _first,
+    "PRIORITY": _priority,
+    "RULE ORDER": _rule_order,
+    "OUTPUT ORDER": _output_order,
     "COLLECT": _collect,
 }

@@ -91,11 +91,13 @@ def _covers(atom: Span | Point, piece: Span | Point) -> bool:
         v, end = piece.value, atom.low if atom.low is not None else atom.high
         if type(v) is not type(end):
             return False
-        return ((atom.low is None or v > atom.low or (atom.low_closed and v == atom.low))
-                and (atom.high is None or v < atom.high or (atom.high_closed and v == atom.high)))
+        return (atom.low is None or v > atom.low or (atom.low_closed and v == atom.low)) and (
+            atom.high is None or v < atom.high or (atom.high_closed and v == atom.high)
+        )
     # A piece lies between neighbouring cuts, so it is inside an atom or outside, never half.
-    return ((atom.low is None or (piece.low is not None and piece.low >= atom.low))
-            and (atom.high is None or (piece.high is not None and piece.high <= atom.high)))
+    return (atom.low is None or (piece.low is not None and piece.low >= atom.low)) and (
+        atom.high is None or (piece.high is not None and piece.high <= atom.high)
+    )
 
 
 class Budget(Exception):

@@ -14,8 +14,13 @@ def trace_of(records: list[Record]) -> list[dict[str, Any]]:
 
 
 def _record(r: Record) -> dict[str, Any]:
-    out: dict[str, Any] = {"kind": r.kind, "id": r.id, "name": r.name, "inputs": {k: bridge.plain(v) for k, v in r.inputs.items()},
-                           "value": bridge.plain(r.value)}
+    out: dict[str, Any] = {
+        "kind": r.kind,
+        "id": r.id,
+        "name": r.name,
+        "inputs": {k: bridge.plain(v) for k, v in r.inputs.items()},
+        "value": bridge.plain(r.value),
+    }
     if r.given:
         out["given"] = True
     if r.tables:
@@ -28,7 +33,8 @@ def _record(r: Record) -> dict[str, Any]:
 def _table(t: TableRecord) -> dict[str, Any]:
     compiled = t.table
     out: dict[str, Any] = {
-        "id": compiled.table.id, "hit_policy": compiled.table.hit_policy,
+        "id": compiled.table.id,
+        "hit_policy": compiled.table.hit_policy,
         "inputs": [{"id": c.id, "label": c.label, "value": bridge.plain(v)} for c, v in zip(compiled.inputs, t.values, strict=True)],
         "matched": [_hit(hit, compiled.names) for hit in t.hits],
         "value": bridge.plain(t.value),

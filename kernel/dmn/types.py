@@ -15,16 +15,41 @@ from typing import Any
 from flowledger.kernel.feel import types as ft
 from flowledger.kernel.feel.types import ANY, BAD, Type
 
-__all__ = ["ANY", "BAD", "BUILT_IN", "Constrained", "Lazy", "Structure", "Tests", "Type", "allowed_text", "base_of", "component", "items", "ranks"]
+__all__ = [
+    "ANY",
+    "BAD",
+    "BUILT_IN",
+    "Constrained",
+    "Lazy",
+    "Structure",
+    "Tests",
+    "Type",
+    "allowed_text",
+    "base_of",
+    "component",
+    "items",
+    "ranks",
+]
 
 #: Allowed values: one test for each, in the order of the model.
 Tests = list[Callable[[Any], bool]]
 
 #: Names of built-in types besides those of FEEL: those of collections without a parameter, and of the older versions and widely used tools.
 BUILT_IN: dict[str, Type | None] = {
-    **ft.NAMED, "Any": None, "any": None, "duration": None,
-    "list": ft.ListType(ANY), "context": ft.ContextType({}), "function": ft.FunctionType(), "range": ft.RangeType(ANY),
-    "integer": ft.NUMBER, "long": ft.NUMBER, "double": ft.NUMBER, "decimal": ft.NUMBER, "float": ft.NUMBER, "int": ft.NUMBER,
+    **ft.NAMED,
+    "Any": None,
+    "any": None,
+    "duration": None,
+    "list": ft.ListType(ANY),
+    "context": ft.ContextType({}),
+    "function": ft.FunctionType(),
+    "range": ft.RangeType(ANY),
+    "integer": ft.NUMBER,
+    "long": ft.NUMBER,
+    "double": ft.NUMBER,
+    "decimal": ft.NUMBER,
+    "float": ft.NUMBER,
+    "int": ft.NUMBER,
 }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flowledger.kernel.dmn import bridge, boxed
+from flowledger.kernel.dmn import boxed, bridge
 from flowledger.kernel.dmn import model as m
 from flowledger.kernel.dmn.types import ANY, BUILT_IN, Constrained, Lazy, Structure, Tests, Type, items
 from flowledger.kernel.feel.types import FunctionType
@@ -82,7 +82,7 @@ class Unit:
             if unit is None:
                 continue
             if imported.name and ref.startswith(imported.name + "."):
-                found = unit._definitions.get(ref[len(imported.name) + 1:])
+                found = unit._definitions.get(ref[len(imported.name) + 1 :])
             else:
                 found = unit._definitions.get(ref) if not imported.name else None
             if found is not None:
@@ -195,9 +195,14 @@ def walk(e: m.Expression | None, visit: Callable[[m.Expression], Any]) -> None:
 
 
 _CHILDREN: dict[type[m.Expression], Callable[[Any], list[m.Expression | None]]] = {
-    m.Literal: lambda e: [], m.Context: lambda e: [entry.value for entry in e.entries],
-    m.Invocation: lambda e: [e.function, *(b.value for b in e.bindings)], m.Function: lambda e: [e.body], m.ListOf: lambda e: e.items,
-    m.Relation: lambda e: [cell for row in e.rows for cell in row], m.Conditional: lambda e: [e.test, e.then, e.otherwise],
-    m.Iterator: lambda e: [e.over, e.body], m.Filter: lambda e: [e.over, e.match],
+    m.Literal: lambda e: [],
+    m.Context: lambda e: [entry.value for entry in e.entries],
+    m.Invocation: lambda e: [e.function, *(b.value for b in e.bindings)],
+    m.Function: lambda e: [e.body],
+    m.ListOf: lambda e: e.items,
+    m.Relation: lambda e: [cell for row in e.rows for cell in row],
+    m.Conditional: lambda e: [e.test, e.then, e.otherwise],
+    m.Iterator: lambda e: [e.over, e.body],
+    m.Filter: lambda e: [e.over, e.match],
     m.Table: lambda e: [i.expression for i in e.inputs],
 }

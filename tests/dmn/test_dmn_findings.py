@@ -12,14 +12,19 @@ def model(body):
 
 
 def table(rules, policy="UNIQUE", type_="number", output="", more="", values=""):
-    rows = "\n".join(f'<rule id="r{n}">' + "".join(f"<inputEntry><text>{c}</text></inputEntry>" for c in cells)
-                     + f"<outputEntry><text>{out}</text></outputEntry></rule>" for n, (cells, out) in enumerate(rules, 1))
+    rows = "\n".join(
+        f'<rule id="r{n}">'
+        + "".join(f"<inputEntry><text>{c}</text></inputEntry>" for c in cells)
+        + f"<outputEntry><text>{out}</text></outputEntry></rule>"
+        for n, (cells, out) in enumerate(rules, 1)
+    )
     second = '<input><inputExpression typeRef="string"><text>s</text></inputExpression></input>' if rules and len(rules[0][0]) == 2 else ""
     return model(f"""<inputData id="x" name="x"><variable name="x" typeRef="{type_}"/></inputData>
 <inputData id="s" name="s"><variable name="s" typeRef="string"/></inputData>
 <decision id="d" name="d"><variable name="d"/><informationRequirement><requiredInput href="#x"/></informationRequirement>
 <informationRequirement><requiredInput href="#s"/></informationRequirement>
-<decisionTable id="t" hitPolicy="{policy}" {more}><input id="in"><inputExpression typeRef="number"><text>x</text></inputExpression>{values}</input>{second}
+<decisionTable id="t" hitPolicy="{policy}" {more}><input id="in"><inputExpression typeRef="number"><text>x</text></inputExpression>\
+{values}</input>{second}
 <output id="o">{output}</output>
 {rows}
 </decisionTable></decision>""")
@@ -54,13 +59,17 @@ def test_gap():
 
 
 def test_gap_of_enumerated_values():
-    xml = table([(["-", '"a"'], "1")]).replace("<text>s</text></inputExpression>", "<text>s</text></inputExpression><inputValues><text>\"a\", \"b\"</text></inputValues>")
+    xml = table([(["-", '"a"'], "1")]).replace(
+        "<text>s</text></inputExpression>", '<text>s</text></inputExpression><inputValues><text>"a", "b"</text></inputValues>'
+    )
     (found,) = dmn.findings(xml)
     assert found.message == 'no rule matches s: "b"'
 
 
 def test_unreachable_rules():
-    assert [(f.code, f.element) for f in dmn.findings(table([(["&lt; 10"], "1"), (["[2..5]"], "2"), (["-"], "3")], "FIRST"))] == [("RULE_UNREACHABLE", "r2")]
+    assert [(f.code, f.element) for f in dmn.findings(table([(["&lt; 10"], "1"), (["[2..5]"], "2"), (["-"], "3")], "FIRST"))] == [
+        ("RULE_UNREACHABLE", "r2")
+    ]
     assert codes(table([(["[9..2]"], "1"), (["-"], "2")])) == ["RULE_UNREACHABLE"]
 
 
@@ -73,21 +82,49 @@ def test_type_conflicts():
     assert codes(table([(["-"], '"b"')], output=values)) == ["OUTPUT_NOT_ALLOWED"]
 
 
-@pytest.mark.parametrize(("body", "code", "line"), [
-    ('<decision id="d" name="d"><variable name="d"/>\n<literalExpression><text>1 +</text></literalExpression></decision>', "BAD_EXPRESSION", 3),
-    ('<decision id="d" name="d"><variable name="d"/>\n<informationRequirement><requiredInput href="#no"/></informationRequirement>'
-     "<literalExpression><text>1</text></literalExpression></decision>", "REFERENCE_MISSING", 3),
-    ('<decision id="d" name="d"><variable name="d" typeRef="tNo"/><literalExpression><text>1</text></literalExpression></decision>', "TYPE_UNKNOWN", 2),
-    ('<decision id="d" name="d"><variable name="d"/></decision>', "NO_LOGIC", 2),
-    ('<decision id="d" name="d"><variable name="d"/><informationRequirement><requiredDecision href="#d"/></informationRequirement>'
-     "<literalExpression><text>1</text></literalExpression></decision>", "CIRCULAR", 2),
-    ('<inputData id="a" name="a"/>\n<inputData id="a" name="b"/>', "ID_TWICE", 3),
-    ('<inputData id="a" name="a"/>\n<inputData id="b" name="a"/>', "NAME_TWICE", 3),
-    (f'<import name="i" namespace="urn:other" importType="{SPACE}"/>', "IMPORT_MISSING", 2),
-    ('<businessKnowledgeModel id="b" name="b"><variable name="b"/><encapsulatedLogic kind="Java"><literalExpression><text>x</text></literalExpression>'
-     "</encapsulatedLogic></businessKnowledgeModel>", "EXTERNAL_FUNCTION", 2),
-    ('<itemDefinition name="t"><typeRef>string</typeRef>\n<allowedValues><text>"a", ((</text></allowedValues></itemDefinition>', "BAD_EXPRESSION", 3),
-])
+@pytest.mark.parametrize(
+    ("body", "code", "line"),
+    [
+        (
+            '<decision id="d" name="d"><variable name="d"/>\n<literalExpression><text>1 +</text></literalExpression></decision>',
+            "BAD_EXPRESSION",
+            3,
+        ),
+        (
+            '<decision id="d" name="d"><variable name="d"/>\n<informationRequirement><requiredInput href="#no"/></informationRequirement>'
+            "<literalExpression><text>1</text></literalExpression></decision>",
+            "REFERENCE_MISSING",
+            3,
+        ),
+        (
+            '<decision id="d" name="d"><variable name="d" typeRef="tNo"/><literalExpression><text>1</text></literalExpression></decision>',
+            "TYPE_UNKNOWN",
+            2,
+        ),
+        ('<decision id="d" name="d"><variable name="d"/></decision>', "NO_LOGIC", 2),
+        (
+            '<decision id="d" name="d"><variable name="d"/><informationRequirement><requiredDecision href="#d"/></informationRequirement>'
+            "<literalExpression><text>1</text></literalExpression></decision>",
+            "CIRCULAR",
+            2,
+        ),
+        ('<inputData id="a" name="a"/>\n<inputData id="a" name="b"/>', "ID_TWICE", 3),
+        ('<inputData id="a" name="a"/>\n<inputData id="b" name="a"/>', "NAME_TWICE", 3),
+        (f'<import name="i" namespace="urn:other" importType="{SPACE}"/>', "IMPORT_MISSING", 2),
+        (
+            '<businessKnowledgeModel id="b" name="b"><variable name="b"/><encapsulatedLogic kind="Java">'
+            "<literalExpression><text>x</text></literalExpression>"
+            "</encapsulatedLogic></businessKnowledgeModel>",
+            "EXTERNAL_FUNCTION",
+            2,
+        ),
+        (
+            '<itemDefinition name="t"><typeRef>string</typeRef>\n<allowedValues><text>"a", ((</text></allowedValues></itemDefinition>',
+            "BAD_EXPRESSION",
+            3,
+        ),
+    ],
+)
 def test_findings_of_models(body, code, line):
     found = dmn.findings(model(body), file="m.dmn")
     assert [(f.code, f.line, f.file) for f in found] == [(code, line, "m.dmn")]

@@ -11,21 +11,48 @@ from flowledger.kernel.feel.temporal import FeelDate
 D = Decimal
 
 
-@pytest.mark.parametrize(("text", "atoms"), [
-    ("-", ANY), ("", ANY), ('"a"', [Point("a")]), ('"a", "b"', [Point("a"), Point("b")]), ("-5", [Point(D(-5))]),
-    ("< 5", [Span(None, False, D(5), False)]), (">=5, null", [Span(D(5), True, None, False), Point(None)]),
-    ("[1..5)", [Span(D(1), True, D(5), False)]), ("]1 .. 5]", [Span(D(1), False, D(5), True)]), ("true,false", [Point(True), Point(False)]),
-    ("not(5)", None), ("x", None), ("5 + 1", None), ('["a"..5]', None), ('"a\\n"', None), ("1,", None), ("1.5.2", None), ("trueish", None),
-    ('< date("2024-02-29")', [Span(None, False, FeelDate(2024, 2, 29), False)]), ('@"2024-01-01"', [Point(FeelDate(2024, 1, 1))]),
-    ('date("2024-02-30")', None), ('< @"2024-02-30"', None),
-])
+@pytest.mark.parametrize(
+    ("text", "atoms"),
+    [
+        ("-", ANY),
+        ("", ANY),
+        ('"a"', [Point("a")]),
+        ('"a", "b"', [Point("a"), Point("b")]),
+        ("-5", [Point(D(-5))]),
+        ("< 5", [Span(None, False, D(5), False)]),
+        (">=5, null", [Span(D(5), True, None, False), Point(None)]),
+        ("[1..5)", [Span(D(1), True, D(5), False)]),
+        ("]1 .. 5]", [Span(D(1), False, D(5), True)]),
+        ("true,false", [Point(True), Point(False)]),
+        ("not(5)", None),
+        ("x", None),
+        ("5 + 1", None),
+        ('["a"..5]', None),
+        ('"a\\n"', None),
+        ("1,", None),
+        ("1.5.2", None),
+        ("trueish", None),
+        ('< date("2024-02-29")', [Span(None, False, FeelDate(2024, 2, 29), False)]),
+        ('@"2024-01-01"', [Point(FeelDate(2024, 1, 1))]),
+        ('date("2024-02-30")', None),
+        ('< @"2024-02-30"', None),
+    ],
+)
 def test_simple_cells_are_recognised(text, atoms):
     assert parse_cell(text) == atoms
 
 
-@pytest.mark.parametrize(("text", "result"), [
-    ('"x"', (True, "x")), ("-1.50", (True, D("-1.50"))), ("null", (True, None)), ("1,2", (False, None)), (">1", (False, None)), ("a", (False, None)),
-])
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        ('"x"', (True, "x")),
+        ("-1.50", (True, D("-1.50"))),
+        ("null", (True, None)),
+        ("1,2", (False, None)),
+        (">1", (False, None)),
+        ("a", (False, None)),
+    ],
+)
 def test_simple_values(text, result):
     assert simple_value(text) == result
 
@@ -68,7 +95,12 @@ def test_lookup_is_a_scan(seed):
 
     cells = [rng.choice(["-", "f(?)"]) if rng.random() < 0.1 else ", ".join(atom() for _ in range(rng.randint(1, 4))) for _ in range(30)]
     column = Column(cells)
-    values = [D(n) / 2 for n in range(-10, 20)] + [chr(c) for c in range(95, 112)] + [True, False, None, "dd"] + [FeelDate(2024, 1, d) for d in range(1, 22)]
+    values = (
+        [D(n) / 2 for n in range(-10, 20)]
+        + [chr(c) for c in range(95, 112)]
+        + [True, False, None, "dd"]
+        + [FeelDate(2024, 1, d) for d in range(1, 22)]
+    )
     for value in values:
         assert column.lookup(value) == scan(cells, value), (value, cells)
     assert column.lookup([1]) is None

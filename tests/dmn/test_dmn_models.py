@@ -17,8 +17,11 @@ def model(body, namespace="urn:m", space=SPACE, attributes=""):
 
 def decision(name, logic, needs=(), type_=""):
     """`needs` are hrefs: `in:#i` for an input, `de:#d` for a decision, `kn:#k` for knowledge."""
-    kinds = {"in": ("informationRequirement", "requiredInput"), "de": ("informationRequirement", "requiredDecision"),
-             "kn": ("knowledgeRequirement", "requiredKnowledge")}
+    kinds = {
+        "in": ("informationRequirement", "requiredInput"),
+        "de": ("informationRequirement", "requiredDecision"),
+        "kn": ("knowledgeRequirement", "requiredKnowledge"),
+    }
     refs = "".join(f'<{kinds[n[:2]][0]}><{kinds[n[:2]][1]} href="{n[3:]}"/></{kinds[n[:2]][0]}>' for n in needs)
     logic = logic if logic.startswith("<") else f"<literalExpression><text>{logic}</text></literalExpression>"
     ref = f'typeRef="{type_}"' if type_ else ""
@@ -47,11 +50,17 @@ def test_dmn_1_1_types_with_a_prefix():
     assert dmn.evaluate(xml, "d", {"x": "text"}) is None
 
 
-@pytest.mark.parametrize(("xml", "part"), [
-    (b"", "well-formed"), (b"<a/>", "definitions"), (b"<definitions", "well-formed"), (b"\xff\xfe\x00", "well-formed"),
-    (f'<!DOCTYPE x><definitions xmlns="{SPACE}"/>'.encode(), "DOCTYPE"),
-    (f'<!DOCTYPE x [<!ENTITY e "1">]><definitions xmlns="{SPACE}" name="&e;"/>'.encode(), "DOCTYPE"),
-])
+@pytest.mark.parametrize(
+    ("xml", "part"),
+    [
+        (b"", "well-formed"),
+        (b"<a/>", "definitions"),
+        (b"<definitions", "well-formed"),
+        (b"\xff\xfe\x00", "well-formed"),
+        (f'<!DOCTYPE x><definitions xmlns="{SPACE}"/>'.encode(), "DOCTYPE"),
+        (f'<!DOCTYPE x [<!ENTITY e "1">]><definitions xmlns="{SPACE}" name="&e;"/>'.encode(), "DOCTYPE"),
+    ],
+)
 def test_what_cannot_be_read_raises(xml, part):
     with pytest.raises(dmn.DmnError, match=part):
         dmn.read(xml)
@@ -59,6 +68,7 @@ def test_what_cannot_be_read_raises(xml, part):
 
 def test_too_deep_and_too_large_are_refused(monkeypatch):
     from flowledger.kernel.dmn import reader
+
     deep = "<list>" * 100 + "</list>" * 100
     with pytest.raises(dmn.DmnError, match="nested"):
         dmn.read(model(decision("d", deep)))
@@ -83,7 +93,12 @@ def test_a_decision_sees_only_what_it_requires():
 
 
 def test_each_decision_is_evaluated_once_and_given_values_take_its_place():
-    body = data("x", "number") + decision("a", "x * 2", ["in:#x"]) + decision("b", "a + 1", ["de:#a"]) + decision("d", "a + b", ["de:#a", "de:#b"])
+    body = (
+        data("x", "number")
+        + decision("a", "x * 2", ["in:#x"])
+        + decision("b", "a + 1", ["de:#a"])
+        + decision("d", "a + b", ["de:#a", "de:#b"])
+    )
     m = dmn.read(model(body))
     evaluation = m.evaluate("d", {"x": 5})
     assert evaluation.value == D(21)
@@ -104,22 +119,46 @@ def test_a_missing_input_is_null_with_a_warning():
     assert [w.code for w in evaluation.warnings] == ["INPUT_MISSING"]
 
 
-@pytest.mark.parametrize(("type_", "given", "feel", "result"), [
-    ("number", 5, "x + 1", D(6)), ("number", 1.1, "x", D("1.1")), ("number", "5", "x", None), ("string", ["a"], "x", "a"), ("string", ["a", "b"], "x", None),
-    ("date", "2024-02-29", "x.year", D(2024)), ("date", "no date", "x", None), ("date and time", "2024-02-29T10:00:00Z", "x.hour", D(10)),
-    ("time", "10:30:00", "x.minute", D(30)), ("days and time duration", "P1DT2H", "x.hours", D(2)), ("years and months duration", "P1Y2M", "x.months", D(2)),
-    ("boolean", True, "not(x)", False), ("boolean", 1, "x", None), ("Any", {"a": [1, {"b": 2}]}, "x.a[2].b", D(2)),
-    ("tGrade", "A", "x", "A"), ("tGrade", "Z", "x", None), ("tGrades", ["A", "B"], "count(x)", D(2)), ("tGrades", "A", "count(x)", D(1)),
-    ("tGrades", ["A", "Z"], "x", None), ("tPair", ["A", "B"], "x[2]", "B"), ("tPair", ["A"], "x", None), ("tSmall", 5, "x", D(5)), ("tSmall", 11, "x", None),
-    ("tPerson", {"name": "Ann", "born": "2000-01-01", "marks": ["A"]}, "x.born.year", D(2000)), ("tPerson", {"name": "Ann"}, "x.marks = null", True),
-    ("tPerson", {"name": 5}, "x", None), ("tPerson", {"name": "Ann", "address": {"zip code": "1"}}, "x.address.zip code", "1"),
-    ("tPeople", [{"name": "A"}, {"name": "B"}], "x[2].name", "B"), ("unknown", 5, "x", D(5)),
-])
+@pytest.mark.parametrize(
+    ("type_", "given", "feel", "result"),
+    [
+        ("number", 5, "x + 1", D(6)),
+        ("number", 1.1, "x", D("1.1")),
+        ("number", "5", "x", None),
+        ("string", ["a"], "x", "a"),
+        ("string", ["a", "b"], "x", None),
+        ("date", "2024-02-29", "x.year", D(2024)),
+        ("date", "no date", "x", None),
+        ("date and time", "2024-02-29T10:00:00Z", "x.hour", D(10)),
+        ("time", "10:30:00", "x.minute", D(30)),
+        ("days and time duration", "P1DT2H", "x.hours", D(2)),
+        ("years and months duration", "P1Y2M", "x.months", D(2)),
+        ("boolean", True, "not(x)", False),
+        ("boolean", 1, "x", None),
+        ("Any", {"a": [1, {"b": 2}]}, "x.a[2].b", D(2)),
+        ("tGrade", "A", "x", "A"),
+        ("tGrade", "Z", "x", None),
+        ("tGrades", ["A", "B"], "count(x)", D(2)),
+        ("tGrades", "A", "count(x)", D(1)),
+        ("tGrades", ["A", "Z"], "x", None),
+        ("tPair", ["A", "B"], "x[2]", "B"),
+        ("tPair", ["A"], "x", None),
+        ("tSmall", 5, "x", D(5)),
+        ("tSmall", 11, "x", None),
+        ("tPerson", {"name": "Ann", "born": "2000-01-01", "marks": ["A"]}, "x.born.year", D(2000)),
+        ("tPerson", {"name": "Ann"}, "x.marks = null", True),
+        ("tPerson", {"name": 5}, "x", None),
+        ("tPerson", {"name": "Ann", "address": {"zip code": "1"}}, "x.address.zip code", "1"),
+        ("tPeople", [{"name": "A"}, {"name": "B"}], "x[2].name", "B"),
+        ("unknown", 5, "x", D(5)),
+    ],
+)
 def test_inputs_are_read_by_their_types(type_, given, feel, result):
     types = """
       <itemDefinition name="tGrade"><typeRef>string</typeRef><allowedValues><text>"A", "B", "C"</text></allowedValues></itemDefinition>
       <itemDefinition name="tGrades" isCollection="true"><typeRef>tGrade</typeRef></itemDefinition>
-      <itemDefinition name="tPair" isCollection="true"><typeRef>tGrade</typeRef><typeConstraint><text>count(?) = 2</text></typeConstraint></itemDefinition>
+      <itemDefinition name="tPair" isCollection="true"><typeRef>tGrade</typeRef>
+        <typeConstraint><text>count(?) = 2</text></typeConstraint></itemDefinition>
       <itemDefinition name="tSmall"><typeRef>number</typeRef><allowedValues><text>[0..10]</text></allowedValues></itemDefinition>
       <itemDefinition name="tPerson">
         <itemComponent name="name"><typeRef>string</typeRef></itemComponent>
@@ -131,14 +170,27 @@ def test_inputs_are_read_by_their_types(type_, given, feel, result):
     assert value(types + data("x", type_) + decision("d", feel, ["in:#x"]), "d", {"x": given}) == result
 
 
-@pytest.mark.parametrize(("feel", "type_", "result"), [
-    ('"a"', "string", "a"), ("1", "string", None), ('["a"]', "string", "a"), ('["a", "b"]', "string", None), ("1", "tNumbers", [D(1)]),
-    ("[1, 2]", "tNumbers", [D(1), D(2)]), ('["a"]', "tNumbers", None), ('string(date("2024-01-01"))', "string", "2024-01-01"),
-    ("{a: 1, b: 2}", "tA", {"a": D(1), "b": D(2)}), ("{b: 2}", "tA", None), ('{a: "x"}', "tA", None),
-])
+@pytest.mark.parametrize(
+    ("feel", "type_", "result"),
+    [
+        ('"a"', "string", "a"),
+        ("1", "string", None),
+        ('["a"]', "string", "a"),
+        ('["a", "b"]', "string", None),
+        ("1", "tNumbers", [D(1)]),
+        ("[1, 2]", "tNumbers", [D(1), D(2)]),
+        ('["a"]', "tNumbers", None),
+        ('string(date("2024-01-01"))', "string", "2024-01-01"),
+        ("{a: 1, b: 2}", "tA", {"a": D(1), "b": D(2)}),
+        ("{b: 2}", "tA", None),
+        ('{a: "x"}', "tA", None),
+    ],
+)
 def test_results_are_converted_or_null(feel, type_, result):
-    types = ('<itemDefinition name="tNumbers" isCollection="true"><typeRef>number</typeRef></itemDefinition>'
-             '<itemDefinition name="tA"><itemComponent name="a"><typeRef>number</typeRef></itemComponent></itemDefinition>')
+    types = (
+        '<itemDefinition name="tNumbers" isCollection="true"><typeRef>number</typeRef></itemDefinition>'
+        '<itemDefinition name="tA"><itemComponent name="a"><typeRef>number</typeRef></itemComponent></itemDefinition>'
+    )
     assert value(types + decision("d", feel, type_=type_)) == result
 
 
@@ -146,13 +198,16 @@ def test_a_date_becomes_a_date_and_time():
     assert value(decision("a", 'date("2024-05-06")', type_="date and time") + decision("d", "a.hour", ["de:#a"])) == D(0)
 
 
-BKM = ('<businessKnowledgeModel id="k" name="k"><variable name="k"/><encapsulatedLogic><formalParameter name="n" typeRef="number"/>'
-       "<literalExpression><text>if n &lt; 2 then 1 else n * k(n - 1)</text></literalExpression></encapsulatedLogic></businessKnowledgeModel>")
+BKM = (
+    '<businessKnowledgeModel id="k" name="k"><variable name="k"/><encapsulatedLogic><formalParameter name="n" typeRef="number"/>'
+    "<literalExpression><text>if n &lt; 2 then 1 else n * k(n - 1)</text></literalExpression></encapsulatedLogic></businessKnowledgeModel>"
+)
 
 
-@pytest.mark.parametrize(("feel", "result"), [
-    ("k(5)", D(120)), ("k(n: 4)", D(24)), ("k(m: 4)", None), ("k()", None), ("k(1, 2)", None), ('k("x")', None), ("k([3])", D(6)),
-])
+@pytest.mark.parametrize(
+    ("feel", "result"),
+    [("k(5)", D(120)), ("k(n: 4)", D(24)), ("k(m: 4)", None), ("k()", None), ("k(1, 2)", None), ('k("x")', None), ("k([3])", D(6))],
+)
 def test_knowledge_models_are_functions(feel, result):
     assert value(BKM + decision("d", feel, ["kn:#k"])) == result
 
@@ -168,14 +223,21 @@ def test_endless_recursion_ends_in_null():
 
 
 def test_boxed_invocation():
-    body = BKM + decision("d", "<invocation><literalExpression><text>k</text></literalExpression><binding><parameter name='n'/>"
-                          "<literalExpression><text>1 + 2</text></literalExpression></binding></invocation>", ["kn:#k"])
+    body = BKM + decision(
+        "d",
+        "<invocation><literalExpression><text>k</text></literalExpression><binding><parameter name='n'/>"
+        "<literalExpression><text>1 + 2</text></literalExpression></binding></invocation>",
+        ["kn:#k"],
+    )
     assert value(body) == D(6)
 
 
 def test_external_functions_are_null():
-    logic = ('<context><contextEntry><variable name="f"/><functionDefinition kind="Java"><formalParameter name="a"/><literalExpression><text>x</text>'
-             "</literalExpression></functionDefinition></contextEntry><contextEntry><literalExpression><text>f(1)</text></literalExpression></contextEntry></context>")
+    logic = (
+        '<context><contextEntry><variable name="f"/><functionDefinition kind="Java">'
+        '<formalParameter name="a"/><literalExpression><text>x</text>'
+        "</literalExpression></functionDefinition></contextEntry><contextEntry><literalExpression><text>f(1)</text></literalExpression></contextEntry></context>"
+    )
     evaluation = dmn.read(model(decision("d", logic))).evaluate("d")
     assert evaluation.value is None and "EXTERNAL_FUNCTION" in {w.code for w in evaluation.warnings}
 
@@ -195,15 +257,22 @@ def test_context_function_list_relation():
 
 
 def test_partial_results_in_a_boxed_for():
-    logic = ('<for iteratorVariable="i"><in><literalExpression><text>[1, 2, 3]</text></literalExpression></in>'
-             "<return><literalExpression><text>i + sum(partial)</text></literalExpression></return></for>")
+    logic = (
+        '<for iteratorVariable="i"><in><literalExpression><text>[1, 2, 3]</text></literalExpression></in>'
+        "<return><literalExpression><text>i + sum(partial)</text></literalExpression></return></for>"
+    )
     assert value(decision("d", logic)) in ([D(1), D(3), D(7)], [None, None, None]) and value(decision("d", logic))[-1] in (D(7), None)
 
 
-SERVICE = (data("x", "number") + decision("pre", "x + 1", ["in:#x"], "number") + decision("out 1", "pre * 10", ["de:#pre"]) + decision("out 2", "pre", ["de:#pre"])
-           + '<decisionService id="s" name="s"><variable name="s"/><outputDecision href="#out_1"/><inputDecision href="#pre"/></decisionService>'
-           + '<decisionService id="s2" name="s2"><variable name="s2"/><outputDecision href="#out_1"/><outputDecision href="#out_2"/>'
-             '<encapsulatedDecision href="#pre"/><inputData href="#x"/></decisionService>')
+SERVICE = (
+    data("x", "number")
+    + decision("pre", "x + 1", ["in:#x"], "number")
+    + decision("out 1", "pre * 10", ["de:#pre"])
+    + decision("out 2", "pre", ["de:#pre"])
+    + '<decisionService id="s" name="s"><variable name="s"/><outputDecision href="#out_1"/><inputDecision href="#pre"/></decisionService>'
+    + '<decisionService id="s2" name="s2"><variable name="s2"/><outputDecision href="#out_1"/><outputDecision href="#out_2"/>'
+    '<encapsulatedDecision href="#pre"/><inputData href="#x"/></decisionService>'
+)
 
 
 def test_decision_services():
@@ -213,19 +282,35 @@ def test_decision_services():
     assert value(SERVICE + decision("d", 's("no number")', ["kn:#s"]), "d") is None
 
 
-INNER = model(data("a name", "string") + decision("greet", '"Hello " + a name', ["in:#a name"])
-              + '<itemDefinition name="tShort"><typeRef>string</typeRef><allowedValues><text>string length(?) &lt; 4</text></allowedValues></itemDefinition>'
-              + BKM, "urn:inner")
-MIDDLE = model('<import namespace="urn:inner" name="inner" importType="' + SPACE + '"/>' + decision("more", 'inner.greet + "!"', ["de:urn:inner#greet"]), "urn:middle")
+INNER = model(
+    data("a name", "string")
+    + decision("greet", '"Hello " + a name', ["in:#a name"])
+    + '<itemDefinition name="tShort"><typeRef>string</typeRef>'
+    "<allowedValues><text>string length(?) &lt; 4</text></allowedValues></itemDefinition>"
+    + BKM,
+    "urn:inner",
+)
+MIDDLE = model(
+    '<import namespace="urn:inner" name="inner" importType="'
+    + SPACE
+    + '"/>'
+    + decision("more", 'inner.greet + "!"', ["de:urn:inner#greet"]),
+    "urn:middle",
+)
 
 
 def outer(name, body):
-    return model(f'<import namespace="urn:inner" name="{name}" importType="{SPACE}"/><import namespace="urn:middle" name="mid model" importType="{SPACE}"/>{body}')
+    return model(
+        f'<import namespace="urn:inner" name="{name}" importType="{SPACE}"/>'
+        f'<import namespace="urn:middle" name="mid model" importType="{SPACE}"/>{body}'
+    )
 
 
 def test_imports_over_several_levels():
-    xml = outer("inner", decision("d", "inner.greet + mid model.more + string(inner.k(3))",
-                                  ["de:urn:inner#greet", "de:urn:middle#more", "kn:urn:inner#k"]))
+    xml = outer(
+        "inner",
+        decision("d", "inner.greet + mid model.more + string(inner.k(3))", ["de:urn:inner#greet", "de:urn:middle#more", "kn:urn:inner#k"]),
+    )
     models = [INNER, MIDDLE]
     assert dmn.evaluate(xml, "d", {"a name": "A"}, models=models) == "Hello AHello A!6"
     assert dmn.evaluate(xml, "d", {("urn:inner", "a name"): "B"}, models=models) == "Hello BHello B!6"
@@ -246,6 +331,9 @@ def test_types_of_an_import_have_its_name_before():
 
 
 def test_another_expression_language_is_null_with_a_warning():
-    body = '<decision id="d" name="d"><variable name="d"/><literalExpression expressionLanguage="javascript"><text>1</text></literalExpression></decision>'
+    body = (
+        '<decision id="d" name="d"><variable name="d"/><literalExpression expressionLanguage="javascript">'
+        "<text>1</text></literalExpression></decision>"
+    )
     evaluation = dmn.read(model(body)).evaluate("d")
     assert evaluation.value is None and [w.code for w in evaluation.warnings] == ["LANGUAGE_UNKNOWN"]

@@ -70,8 +70,14 @@ def cases(path: Path):
             inputs[key] = value_of(node)
         for result in case.findall(NS + "resultNode"):
             expected = result.find(NS + "expected")
-            yield (case.get("id"), case.get("type") or "decision", case.get("invocableName"), result.get("name"), inputs,
-                   value_of(expected) if expected is not None else None)
+            yield (
+                case.get("id"),
+                case.get("type") or "decision",
+                case.get("invocableName"),
+                result.get("name"),
+                inputs,
+                value_of(expected) if expected is not None else None,
+            )
 
 
 def model_of(path: Path):
