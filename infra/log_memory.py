@@ -23,6 +23,7 @@ from flowledger.processors.log import (
     LogClosed,
     LogError,
     LogRecord,
+    OutOfRange,
     TopicsMissing,
     check_group,
     partitions_of,
@@ -253,6 +254,8 @@ class MemoryLog:
         self, topic: str, partition: int, start: int, stop: int | None = None, *, follow: bool = False, records_max: int = 2000
     ) -> AsyncIterator[list[LogRecord]]:
         stream = self.store.stream(topic, partition)
+        if start > stream.end:
+            raise OutOfRange(topic, partition, start, stream.end)
         last = stop if stop is not None else (None if follow else stream.end)
         while last is None or start < last:
             end = min(stream.end, start + records_max, last if last is not None else stream.end)

@@ -32,6 +32,7 @@ from flowledger.processors.log import (
     LogClosed,
     LogError,
     LogRecord,
+    OutOfRange,
     TopicsMissing,
     check_group,
     partitions_of,
@@ -371,9 +372,10 @@ class SqliteLog:
     ) -> AsyncIterator[list[LogRecord]]:
         stream = await self._stream(topic, partition)
         fetch = self._fetch_latest if TOPICS[topic].compacted else self._fetch
-        last = stop
-        if last is None and not follow:
-            last = await self.end(topic, partition)
+        end = await self.end(topic, partition)
+        if start > end:
+            raise OutOfRange(topic, partition, start, end)
+        last = end if stop is None and not follow else stop
         while self._open and (last is None or start < last):
             signal = self._signal((topic, partition)) if follow else None
             records, start, end = await self._in_reader(fetch, stream, start, last)

@@ -163,6 +163,14 @@ class TopicsMissing(LogError):
     """The log has no such topic or partition; `create_topics` makes them."""
 
 
+class OutOfRange(LogError):
+    """A reader wants to go on behind the end: it has read another log, or this one lost its tail."""
+
+    def __init__(self, topic: str, partition: int, start: int, end: int) -> None:
+        super().__init__(f"{topic}[{partition}]: asked to read from {start}, but the log ends at {end}")
+        self.start, self.end = start, end
+
+
 class Ownership(Protocol):
     """Membership in the group that shares out the partitions. Correctness never hangs on it (the claims do that), only who works.
 
@@ -222,7 +230,7 @@ class Log(Protocol):
         """Batches of records from offset `start` (or the oldest kept) up to, not including, `stop`.
 
         Without `stop`: up to the end at the moment of the call, or with `follow` for ever, waiting for more.
-        Offsets may have holes (compaction, trimmed heads).
+        Offsets may have holes (compaction, trimmed heads). Raises: OutOfRange when `start` is behind the end.
         """
 
     async def begin(self, topic: str, partition: int) -> int:

@@ -1,0 +1,501 @@
+"""The log on Kafka, by aiokafka: idempotent producers, `acks=all`, no transactions (see `docs`: the log protocol).
+
+What was looked up in aiokafka 0.14 and is relied on (held by `tests/log/`):
+
+* one batch of a partition is in flight at a time and a retried one goes back to the head of its queue, so order holds;
+* an idempotent producer never gives up on a batch. The time-out is therefore ours (`timeout_s`), its outcome is `Doubt`, and the
+  producer is thrown away with all that it still wants to send. Each partition of `events` has a producer of its own, so that a doubt
+  there touches no other partition;
+* `create_batch().append()` answers None when the batch is full: `_fill` is the one place that calls it;
+* `send_batch` waits while another batch of the partition is queued, so groups submitted meanwhile share the next batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from aiokafka.errors import KafkaError, for_code
+
+from flowledger.infra.lease_kafka import KafkaOwnership
+from flowledger.processors.log import (
+    BATCH_BYTES_MAX,
+    EVENTS,
+    RECORD_BYTES_MAX,
+    RECORD_OVERHEAD_BYTES,
+    TOPICS,
+    Appended,
+    Doubt,
+    Group,
+    LogClosed,
+    LogError,
+    LogRecord,
+    OutOfRange,
+    TopicsMissing,
+    check_group,
+    partitions_of,
+)
+
+Key = tuple[str, int]
+
+#: How long an append may take before its outcome is in doubt.
+TIMEOUT_S = 30.0
+CLOSE_S = 10.0
+FETCH_BYTES = 4 * 1024 * 1024
+DAY_MS = 86_400_000
+#: What a batch costs beyond its records, and room for what the size estimate can't know.
+BATCH_OVERHEAD_BYTES = 1024
+
+#: Topic settings. Nothing on `events` may go by age unless an operator decides so.
+CONFIGS: Mapping[str, Mapping[str, str]] = {
+    "commands": {"retention.ms": str(7 * DAY_MS)},
+    "events": {"retention.ms": "-1"},
+    "state": {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.2", "segment.bytes": str(64 * 1024 * 1024)},
+    "definitions": {"cleanup.policy": "compact"},
+    "tasks": {"retention.ms": str(7 * DAY_MS)},
+    "dead-letter": {"retention.ms": "-1"},
+    "replies": {"retention.ms": str(3_600_000)},
+}
+
+
+class _Pending:
+    """A group on its way: `taken` records are in a batch, `acked` acknowledged."""
+
+    __slots__ = ("acked", "checked", "first", "future", "group", "size", "taken")
+
+    def __init__(self, group: Group, size: int, checked: bool, future: asyncio.Future[Appended]) -> None:
+        self.group, self.size, self.checked, self.future = group, size, checked, future
+        self.taken = self.acked = 0
+        self.first = -1
+
+
+class _Writer:
+    """The queue of one partition. `flying`: batches handed to aiokafka, each with the pieces of groups that it holds."""
+
+    __slots__ = ("flying", "key", "lane", "queue", "task")
+
+    def __init__(self, key: Key, lane: _Lane) -> None:
+        self.key, self.lane = key, lane
+        self.queue: deque[_Pending] = deque()
+        self.flying: deque[list[tuple[_Pending, int, int]]] = deque()
+        self.task: asyncio.Task[None] | None = None
+
+
+class _Lane:
+    """A producer and the writers that share it: they share its doubts too."""
+
+    __slots__ = ("producer", "starting", "writers")
+
+    def __init__(self) -> None:
+        self.producer: AIOKafkaProducer | None = None
+        self.starting = asyncio.Lock()
+        self.writers: dict[Key, _Writer] = {}
+
+
+class KafkaLog:
+    """One client of a Kafka cluster.
+
+    Args:
+        security: further settings of every aiokafka client (`security_protocol`, `ssl_context`, `sasl_mechanism`, ...).
+        compression: None, "zstd", "lz4", "snappy" or "gzip", for every batch.
+    """
+
+    compares = False
+
+    def __init__(
+        self,
+        bootstrap: str,
+        *,
+        prefix: str = "flowledger",
+        replication: int = 1,
+        compression: str | None = None,
+        batch_bytes_max: int = BATCH_BYTES_MAX,
+        record_bytes_max: int = RECORD_BYTES_MAX,
+        timeout_s: float = TIMEOUT_S,
+        session_s: float = 10.0,
+        client: str = "flowledger",
+        security: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.partitions = 0
+        self._prefix, self._replication, self._compression = prefix, replication, compression
+        self._batch_bytes_max, self._record_bytes_max = batch_bytes_max, record_bytes_max
+        self._timeout_s, self._session_s = timeout_s, session_s
+        self._settings: dict[str, Any] = {
+            "bootstrap_servers": bootstrap, "client_id": client, "retry_backoff_ms": 50, **(security or {}),
+        }  # fmt: skip
+        self._lanes: dict[Key | None, _Lane] = {}
+        self._writers: dict[Key, _Writer] = {}
+        self._blocked: dict[Key, Doubt] = {}
+        self._background: set[asyncio.Task[None]] = set()
+        self._offsets: AIOKafkaConsumer | None = None
+        self._closed = True
+
+    def _name(self, topic: str) -> str:
+        return f"{self._prefix}.{topic}"
+
+    def _tp(self, topic: str, partition: int) -> TopicPartition:
+        return TopicPartition(self._name(topic), partition)
+
+    async def open(self) -> None:
+        if not self._closed:
+            return
+        self._loop = asyncio.get_running_loop()
+        consumer = AIOKafkaConsumer(group_id=None, enable_auto_commit=False, **self._settings)
+        try:
+            await consumer.start()
+        except KafkaError as error:
+            await consumer.stop()
+            raise LogError(f"no Kafka at {self._settings['bootstrap_servers']}: {error}") from error
+        self._offsets = consumer
+        self._closed = False
+        await self._count()
+
+    async def _count(self) -> None:
+        assert self._offsets is not None
+        await self._offsets._client.force_metadata_update()
+        self.partitions = len(self._offsets.partitions_for_topic(self._name(EVENTS)) or ())
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        open_futures = [p.future for w in self._writers.values() for p in self._all(w)]
+        if open_futures:
+            await asyncio.wait(open_futures, timeout=CLOSE_S)
+        for lane in list(self._lanes.values()):
+            self._retire(lane, "the log was closed")
+        if self._background:
+            await asyncio.wait(self._background)
+        if self._offsets is not None:
+            await self._offsets.stop()
+
+    # -- topics -------------------------------------------------------------------------------------------------------------------------
+
+    async def create_topics(self, partitions: int) -> None:
+        async with self._admin() as admin:
+            have = {d["topic"]: len(d["partitions"]) for d in await admin.describe_topics() if not d["error_code"]}
+            count = have.get(self._name(EVENTS)) or partitions
+            wanted = [
+                NewTopic(self._name(topic), partitions_of(topic, count), self._replication, topic_configs=self._configs(topic))
+                for topic in TOPICS
+                if self._name(topic) not in have
+            ]
+            if wanted:
+                answer = await admin.create_topics(wanted)
+                for name, code, *message in answer.topic_errors:
+                    if code not in (0, 36):  # 36: somebody else has just created it
+                        raise LogError(f"topic {name} can't be created: {(message or [''])[0] or for_code(code).__name__}")
+        for _ in range(100):  # brokers learn of new topics with a delay
+            await self._count()
+            if not self._missing():
+                return
+            await asyncio.sleep(0.05)
+        raise TopicsMissing(f"created, but not to be seen: {', '.join(self._missing())}")
+
+    def _configs(self, topic: str) -> dict[str, str]:
+        return {
+            **CONFIGS[topic],
+            "max.message.bytes": str(max(self._record_bytes_max, self._batch_bytes_max) + BATCH_OVERHEAD_BYTES),
+            # `now` of a simulation or a machine whose clock is wrong must not make an append fail.
+            "message.timestamp.after.max.ms": str(2**63 - 1),
+            "min.insync.replicas": str(max(1, self._replication - 1)),
+        }
+
+    def _missing(self) -> list[str]:
+        assert self._offsets is not None
+        return [
+            f"topic {self._name(topic)} has {have} partitions, expected {partitions_of(topic, self.partitions or 1)}"
+            for topic in TOPICS
+            if (have := len(self._offsets.partitions_for_topic(self._name(topic)) or ())) != partitions_of(topic, self.partitions or 1)
+        ]
+
+    async def check_topics(self) -> list[str]:
+        self._check_open()
+        await self._count()
+        return self._missing()
+
+    @contextlib.asynccontextmanager
+    async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
+        admin = AIOKafkaAdminClient(**self._settings)
+        try:
+            await admin.start()
+            yield admin
+        except KafkaError as error:
+            raise LogError(f"Kafka at {self._settings['bootstrap_servers']}: {error!r}") from error
+        finally:
+            await admin.close()
+
+    async def trim(self, topic: str, partition: int, before: int) -> None:
+        self._check_open()
+        if TOPICS[topic].compacted or before <= await self.begin(topic, partition):
+            return
+        async with self._admin() as admin:
+            await admin.delete_records({self._tp(topic, partition): RecordsToDelete(before_offset=before)})
+
+    # -- writing ------------------------------------------------------------------------------------------------------------------------
+
+    def submit(self, topic: str, partition: int, group: Group, *, expected_end: int | None = None) -> asyncio.Future[Appended]:
+        self._check_open()
+        check_group(topic, partition, group, self._record_bytes_max)
+        key = (topic, partition)
+        if expected_end is not None and (why := self._blocked.get(key)) is not None:
+            raise why
+        writer = self._writers.get(key)
+        if writer is None:
+            lane = self._lanes.setdefault(key if topic == EVENTS else None, _Lane())
+            writer = self._writers[key] = lane.writers[key] = _Writer(key, lane)
+        future: asyncio.Future[Appended] = self._loop.create_future()
+        writer.queue.append(_Pending(group, _size(group), expected_end is not None, future))
+        if writer.task is None:
+            writer.task = self._loop.create_task(self._pump(writer))
+        return future
+
+    async def append(self, topic: str, partition: int, group: Group, *, expected_end: int | None = None) -> Appended:
+        return await self.submit(topic, partition, group, expected_end=expected_end)
+
+    async def reopen(self, topic: str, partition: int) -> None:
+        self._check_open()
+        key = (topic, partition)
+        self._blocked.pop(key, None)
+        if topic == EVENTS:
+            try:
+                await asyncio.wait_for(self._producer(self._lanes.setdefault(key, _Lane())), self._timeout_s)
+            except (KafkaError, TimeoutError, OSError) as error:
+                self._blocked[key] = Doubt(f"{topic}[{partition}]: Kafka can't be reached: {error!r}")
+                raise self._blocked[key] from error
+
+    async def _producer(self, lane: _Lane) -> AIOKafkaProducer:
+        async with lane.starting:
+            if lane.producer is None:
+                producer = AIOKafkaProducer(
+                    acks="all", enable_idempotence=True, linger_ms=0, compression_type=self._compression,
+                    max_batch_size=self._batch_bytes_max, request_timeout_ms=int(self._timeout_s * 1000), **self._settings,
+                )  # fmt: skip
+                try:
+                    await producer.start()
+                except BaseException:
+                    self._spawn(_abandon(producer))
+                    raise
+                lane.producer = producer
+            return lane.producer
+
+    async def _pump(self, writer: _Writer) -> None:
+        """Make batches of what is queued, and hand each to aiokafka as soon as it takes one."""
+        topic, partition = self._name(writer.key[0]), writer.key[1]
+        try:
+            producer = await asyncio.wait_for(self._producer(writer.lane), self._timeout_s)
+            if partition not in await asyncio.wait_for(producer.partitions_for(topic), self._timeout_s):
+                raise TopicsMissing(f"no partition {partition} in {topic}")
+            while writer.queue:
+                batch, pieces = self._fill(producer, writer.queue)
+                writer.flying.append(pieces)
+                overdue = self._loop.call_later(self._timeout_s, self._overdue, writer, pieces)
+                try:
+                    acknowledged = await producer.send_batch(batch, topic, partition=partition)
+                except BaseException:
+                    overdue.cancel()
+                    raise
+                acknowledged.add_done_callback(lambda future, p=pieces, o=overdue: self._acknowledge(writer, p, o, future))
+        except TopicsMissing as missing:
+            self._fail(writer, missing)
+        except Exception as error:  # whatever it is, those who wait must be told
+            if writer.task is asyncio.current_task():  # else the lane was retired meanwhile
+                self._retire(writer.lane, repr(error))
+        finally:
+            if writer.task is asyncio.current_task():
+                writer.task = None
+
+    def _fill(self, producer: AIOKafkaProducer, queue: deque[_Pending]) -> tuple[Any, list[tuple[_Pending, int, int]]]:
+        """One batch of what is queued, and what is in it: `(group, records, position in the batch)`.
+
+        A group goes into one batch if it can: it is not begun in the rest of a batch that it doesn't fit in.
+        """
+        batch = producer.create_batch()
+        append = batch.append
+        pieces: list[tuple[_Pending, int, int]] = []
+        size = count = 0
+        while queue:
+            pending = queue[0]
+            if count and size + pending.size > self._batch_bytes_max:
+                break
+            group, start = pending.group, pending.taken
+            stamp = group.timestamp_ms or time.time_ns() // 1_000_000
+            keys, values, headers, each, n = group.keys, group.values, list(group.headers), group.each, len(group.values)
+            last = n if not group.last_headers else n - 1
+            i = start
+            while i < n:
+                own = headers if each is None and i != last else list(group.headers_of(i))
+                if append(timestamp=stamp, key=keys[i], value=values[i], headers=own) is None:
+                    break
+                i += 1
+            if i > start:
+                pieces.append((pending, i - start, count))
+                pending.taken = i
+                count += i - start
+                size += pending.size
+            if i < n:
+                break
+            queue.popleft()
+        assert count, "a batch takes at least one record, whatever its size"
+        return batch, pieces
+
+    def _acknowledge(
+        self, writer: _Writer, pieces: list[tuple[_Pending, int, int]], overdue: asyncio.TimerHandle, future: asyncio.Future[Any]
+    ) -> None:
+        overdue.cancel()
+        if not writer.flying or writer.flying[0] is not pieces:
+            if not future.cancelled():
+                future.exception()  # retired meanwhile: everybody has been told
+            return
+        error = "cancelled" if future.cancelled() else future.exception()
+        base = future.result().offset if error is None else -1
+        if base < 0:
+            # -1 without an error: the broker has it already but no longer knows where.
+            self._retire(writer.lane, repr(error) if error else "written, but at an offset unknown")
+            return
+        writer.flying.popleft()
+        for pending, count, position in pieces:
+            if pending.first < 0:
+                pending.first = base + position
+            pending.acked += count
+            if pending.acked == len(pending.group) and not pending.future.done():
+                pending.future.set_result(Appended(pending.first, base + position + count, pending.acked))
+
+    def _overdue(self, writer: _Writer, pieces: list[tuple[_Pending, int, int]]) -> None:
+        if any(p is pieces for p in writer.flying):
+            self._retire(writer.lane, f"no answer within {self._timeout_s} s")
+
+    def _all(self, writer: _Writer) -> list[_Pending]:
+        return list(dict.fromkeys([p for pieces in writer.flying for p, _, _ in pieces] + list(writer.queue)))
+
+    def _fail(self, writer: _Writer, error: LogError) -> None:
+        """Everything of this partition that is not acknowledged gets `error`."""
+        pending = self._all(writer)
+        writer.flying.clear()
+        writer.queue.clear()
+        writer.task = None
+        if isinstance(error, Doubt) and any(p.checked for p in pending):
+            self._blocked[writer.key] = error
+        for p in pending:
+            if not p.future.done():
+                p.future.set_exception(error)
+
+    def _retire(self, lane: _Lane, why: str) -> None:
+        """Throw the producer away; all that it had in flight is in doubt."""
+        producer, lane.producer = lane.producer, None
+        for writer in lane.writers.values():
+            self._fail(writer, Doubt(f"{writer.key[0]}[{writer.key[1]}]: {why}"))
+        if producer is not None:
+            self._spawn(_abandon(producer))
+
+    def _spawn(self, work: Any) -> None:
+        task = self._loop.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise LogClosed("the log was closed")
+
+    # -- reading ------------------------------------------------------------------------------------------------------------------------
+
+    async def _bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        self._check_open()
+        assert self._offsets is not None
+        tp = self._tp(topic, partition)
+        if partition not in (self._offsets.partitions_for_topic(tp.topic) or ()):
+            await self._count()
+            if partition not in (self._offsets.partitions_for_topic(tp.topic) or ()):
+                raise TopicsMissing(f"no {tp.topic}[{partition}]")
+        try:
+            begin, end = await asyncio.gather(self._offsets.beginning_offsets([tp]), self._offsets.end_offsets([tp]))
+        except KafkaError as error:
+            raise LogError(f"{tp.topic}[{partition}]: {error!r}") from error
+        return begin[tp], end[tp]
+
+    async def begin(self, topic: str, partition: int) -> int:
+        return (await self._bounds(topic, partition))[0]
+
+    async def end(self, topic: str, partition: int) -> int:
+        return (await self._bounds(topic, partition))[1]
+
+    async def read(
+        self, topic: str, partition: int, start: int, stop: int | None = None, *, follow: bool = False
+    ) -> AsyncIterator[list[LogRecord]]:
+        begin, end = await self._bounds(topic, partition)
+        if start > end:
+            raise OutOfRange(topic, partition, start, end)
+        start = max(start, begin)
+        last = stop if follow else end if stop is None else min(stop, end)
+        if last is not None and start >= last:
+            return
+        tp = self._tp(topic, partition)
+        consumer = AIOKafkaConsumer(
+            group_id=None, enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=500,
+            max_partition_fetch_bytes=FETCH_BYTES, **self._settings,
+        )  # fmt: skip
+        try:
+            await consumer.start()
+            consumer.assign([tp])
+            consumer.seek(tp, start)
+            while not self._closed and (last is None or start < last):
+                found = await consumer.getmany(tp, timeout_ms=500)
+                records = [
+                    LogRecord(r.offset, r.key, r.value if r.value is not None else b"", tuple(r.headers), r.timestamp * 1000)
+                    for r in found.get(tp, ())
+                    if last is None or r.offset < last
+                ]
+                start = records[-1].offset + 1 if records else start
+                if records:
+                    yield records
+                # Compaction leaves holes, at the end too: the position knows.
+                start = max(start, await consumer.position(tp))
+        except KafkaError as error:
+            raise LogError(f"{tp.topic}[{partition}]: {error!r}") from error
+        finally:
+            await consumer.stop()
+
+    async def load(self, topic: str, partition: int) -> dict[bytes, bytes]:
+        latest: dict[bytes, bytes] = {}
+        async for records in self.read(topic, partition, 0):
+            for record in records:
+                assert record.key is not None, f"{topic} has a record without a key at {record.offset}"
+                latest.pop(record.key, None)
+                if record.value:
+                    latest[record.key] = record.value
+        return latest
+
+    def ownership(self, member: str = "") -> KafkaOwnership:
+        return KafkaOwnership(self._settings, self._name("commands"), f"{self._prefix}.owners", member, self._session_s)
+
+
+def _size(group: Group) -> int:
+    """Bytes that a group takes in a batch, a little more rather than less."""
+    size = sum(map(len, filter(None, group.values))) + sum(map(len, filter(None, group.keys)))
+    size += len(group) * (RECORD_OVERHEAD_BYTES + sum(len(k) + len(v) + 4 for k, v in group.headers))
+    size += sum(len(k) + len(v) + 4 for k, v in group.last_headers)
+    if group.each is not None:
+        size += sum(len(k) + len(v) + 4 for headers in group.each for k, v in headers)
+    return size
+
+
+async def _abandon(producer: AIOKafkaProducer) -> None:
+    """Close without flushing: `stop` would wait for what can't be sent. Its connections go first, then nothing leaves any more."""
+    with contextlib.suppress(Exception):
+        sender = producer._sender
+        idle = not producer._message_accumulator._batches and not producer._message_accumulator._pending_batches
+        if idle or sender is None:
+            await asyncio.wait_for(producer.stop(), 5)
+            return
+        producer._closed = True
+        if sender.sender_task is not None:
+            sender.sender_task.cancel()
+        await asyncio.wait_for(producer.client.close(), 5)
+        if sender.sender_task is not None:
+            await asyncio.wait([sender.sender_task], timeout=5)
