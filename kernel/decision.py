@@ -22,7 +22,7 @@ from flowledger.kernel import limits
 from flowledger.kernel.expressions import Expression, Failure
 from flowledger.kernel.fold import TRANSITIONS, holder_of
 from flowledger.kernel.model.graph import Flow, Node, Process
-from flowledger.kernel.state import ARRIVED, READY, WAITING, Instance, Partition, Token
+from flowledger.kernel.state import ARRIVED, WAITING, Instance, Partition, Token
 
 _encode_request = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -63,7 +63,7 @@ class Facts:
 class Decision:
     """Records and folds. `answer` is what the caller gets; `later` are commands for this partition in a follow-up step."""
 
-    __slots__ = ("answer", "envelope", "events", "facts", "later", "request", "state", "work")
+    __slots__ = ("answer", "envelope", "events", "facts", "finished", "later", "request", "state", "work")
 
     def __init__(self, state: Partition, facts: Facts, envelope: Envelope, request: c.Request | None = None) -> None:
         self.state, self.facts, self.envelope, self.request = state, facts, envelope, request
@@ -71,6 +71,8 @@ class Decision:
         self.work: deque[tuple[int, int]] = deque()
         self.answer: dict[str, Any] = {}
         self.later: list[c.Command] = []
+        #: instances that ended: (key, status, variables, message)
+        self.finished: list[tuple[int, str, dict[str, Any], str]] = []
 
     # --- recording
 
@@ -291,6 +293,7 @@ class Decision:
 
     def ended(self, i: Instance, status: str, error: str = "", message: str = "") -> None:
         """Tell the call activity that waits for the instance; let a pending one in."""
+        self.finished.append((i.key, status, i.vars, message))
         if i.parent:
             self.send(
                 c.partition_of_key(i.parent),

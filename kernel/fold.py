@@ -822,8 +822,11 @@ def inbound(p: Partition, e: le.Inbound, v: Envelope) -> None:
 
 def answered(p: Partition, e: le.Answered, v: Envelope) -> None:
     p.answers[e.id] = e.answer
+    p.changed.add(("answer", e.id))
     if len(p.answers) > ANSWERS_MAX:
-        del p.answers[next(iter(p.answers))]
+        oldest = next(iter(p.answers))
+        del p.answers[oldest]
+        p.changed.add(("answer", oldest))
 
 
 def record_stored(p: Partition, e: le.RecordStored, v: Envelope) -> None:

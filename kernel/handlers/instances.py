@@ -212,6 +212,8 @@ def cancel(d: Decision, e: c.CancelInstance) -> Rejected | None:
         d.record(wf.WorkflowCancelled(key=i.key, reason=e.reason))
     if not e.reason.startswith("its caller"):
         d.ended(i, "terminated" if e.force else "cancelled", message=e.reason)
+    else:
+        d.finished.append((i.key, "terminated", i.vars, e.reason))
     d.answer = {"key": e.key, "status": "terminated" if e.force else "cancelled"}
     return None
 

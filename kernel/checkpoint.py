@@ -1,0 +1,190 @@
+"""The state of a partition as records of the `state` topic, and back. Pure.
+
+A checkpoint writes what changed since the last one, then a mark. A record says the whole of its thing; an empty value removes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from heapq import heapify
+from typing import Any
+
+import msgspec
+
+from flowledger.kernel import fold
+from flowledger.kernel.state import (
+    Awaited,
+    Definition,
+    Incident,
+    Instance,
+    InstanceImage,
+    Message,
+    Meta,
+    Partition,
+    State,
+    Subscription,
+    Task,
+    Timer,
+    decode_state,
+    encode_state,
+)
+
+MARK = b"!mark"
+
+
+class Mark(State):
+    """What stands at the end of a checkpoint. `end`: the events up to there are in it; `live`: keys that stand in the topic."""
+
+    end: int
+    chain: bytes
+    source: int
+    live: int
+    meta: Meta
+    outbox: list[tuple[int, int, bytes]] = []
+
+
+#: table -> (attribute of Partition, type)
+_TABLES: dict[str, tuple[str, type[State]]] = {
+    "task": ("tasks", Task),
+    "timer": ("timers", Timer),
+    "subscription": ("subscriptions", Subscription),
+    "incident": ("incidents", Incident),
+    "message": ("messages", Message),
+    "awaited": ("awaited", Awaited),
+    "definition": ("definitions", Definition),
+}
+_to_json = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def image(p: Partition, i: Instance) -> InstanceImage:
+    """An instance with all that its tokens hold."""
+    out = InstanceImage(instance=i, tasks=[], timers=[], subscriptions=[], incidents=[])
+    holders: list[Any] = [i, *i.tokens.values()]
+    for holder in holders:
+        for key in holder.holds or ():
+            if key in p.tasks:
+                out.tasks.append(p.tasks[key])
+            elif key in p.timers:
+                out.timers.append(p.timers[key])
+            elif key in p.subscriptions:
+                out.subscriptions.append(p.subscriptions[key])
+            elif key in p.incidents:
+                out.incidents.append(p.incidents[key])
+    return out
+
+
+def name_of(table: str, key: Any) -> bytes:
+    """Key of a record in the `state` topic."""
+    return f"{table}:{key[0]}:{key[1]}".encode() if table == "record" else f"{table}:{key}".encode()
+
+
+def records(p: Partition, changed: Iterable[tuple[str, Any]]) -> list[tuple[bytes, bytes | None]]:
+    """(key, value) of each thing that changed; None: it is gone. In a fixed order."""
+    out: list[tuple[bytes, bytes | None]] = []
+    for table, key in sorted(changed, key=lambda x: (x[0], str(x[1]))):
+        value: bytes | None = None
+        if table == "instance":
+            i = p.instances.get(key)
+            value = encode_state(image(p, i)) if i is not None else None
+        elif table == "record":
+            value = _to_json(p.records[key]) if key in p.records else None
+        elif table == "answer":
+            value = _to_json(p.answers[key]) if key in p.answers else None
+        else:
+            thing = getattr(p, _TABLES[table][0]).get(key)
+            value = encode_state(thing) if thing is not None else None
+        out.append((name_of(table, key), value))
+    return out
+
+
+def mark(p: Partition, end: int, chain: bytes, source: int, live: int) -> bytes:
+    outbox = [(to, seq, command) for (to, seq), command in p.outbox.items()]
+    return encode_state(Mark(end=end, chain=chain, source=source, live=live, meta=p.meta, outbox=outbox))
+
+
+def restore(p: Partition, live: dict[bytes, bytes], at: Mark) -> None:
+    """Fill an empty partition from the records that stand in the topic (without the mark), and make the indexes."""
+    import json
+
+    p.meta = at.meta
+    for key, value in live.items():
+        table, _, name = key.decode().partition(":")
+        if table == "instance":
+            _restore_instance(p, decode_state(value, InstanceImage))
+        elif table == "record":
+            registry, _, rest = name.partition(":")
+            p.records[(registry, rest)] = decode_state(value, dict) if value.startswith(b"{") else json.loads(value)
+        elif table == "answer":
+            p.answers[name] = decode_state(value, dict)
+        else:
+            attribute, cls = _TABLES[table]
+            thing = decode_state(value, cls)
+            getattr(p, attribute)[thing.subscription if cls is Awaited else thing.key] = thing
+    for to, seq, command in at.outbox:
+        p.outbox[(to, seq)] = command
+    _index(p)
+    p.changed.clear()
+
+
+def _restore_instance(p: Partition, made: InstanceImage) -> None:
+    i = made.instance
+    p.instances[i.key] = i
+    for task in made.tasks:
+        p.tasks[task.key] = task
+    for timer in made.timers:
+        p.timers[timer.key] = timer
+    for s in made.subscriptions:
+        p.subscriptions[s.key] = s
+    for incident in made.incidents:
+        p.incidents[incident.key] = incident
+
+
+def _index(p: Partition) -> None:
+    for d in p.definitions.values():
+        if not d.deleted:
+            p.process_versions.setdefault((d.tenant, d.kind, d.id), {})[d.version] = d.key
+    for key in sorted(k for k, i in p.instances.items() if i.status == "pending"):
+        p.pending[key] = None
+    p.open = len(p.instances) - len(p.pending)
+    for key in sorted(p.tasks):
+        task = p.tasks[key]
+        if task.worker:
+            p.leases.append((task.deadline_us, key, task.fence))
+        elif task.retry_at_us:
+            p.retrying.append((task.retry_at_us, key))
+        else:
+            fold._offer(p, task)
+    p.due = [(t.due_us, t.key) for t in p.timers.values()] + [(m.expires_us, m.key) for m in p.messages.values()]
+    heapify(p.due)
+    heapify(p.leases)
+    heapify(p.retrying)
+    for key in sorted(p.subscriptions):
+        s = p.subscriptions[key]
+        i, definition = p.instances.get(s.instance), p.definitions.get(s.definition)
+        fold.index_subscription(p, s, i.tenant if i is not None else definition.tenant if definition is not None else "")
+    for key in sorted(p.messages):
+        m = p.messages[key]
+        p.by_message.setdefault((m.tenant, m.name, m.correlation), {})[key] = None
+        if m.message_id:
+            p.by_message_id.add((m.tenant, m.name, m.correlation, m.message_id))
+    for key in sorted(p.awaited):
+        a = p.awaited[key]
+        p.by_awaited.setdefault((a.tenant, a.name, a.correlation), {})[key] = None
+
+
+def unsettled(p: Partition) -> list[int]:
+    """Instances with a token that waits for nobody: after a take-over they are looked at again."""
+    return [k for k, i in p.instances.items() if i.status == "running" and any(t.phase != 1 and not t.incident for t in i.tokens.values())]
+
+
+def fingerprint(p: Partition) -> dict[bytes, bytes | None]:
+    """The whole state as records: equal for equal states, whatever way they came about."""
+    everything: list[tuple[str, Any]] = [("instance", k) for k in p.instances]
+    everything += [("task", k) for k, t in p.tasks.items() if not t.instance]
+    everything += [("timer", k) for k, t in p.timers.items() if not t.instance]
+    everything += [("subscription", k) for k, s in p.subscriptions.items() if not s.instance]
+    everything += [("incident", k) for k, x in p.incidents.items() if not x.instance]
+    for table in ("message", "awaited", "definition"):
+        everything += [(table, k) for k in getattr(p, _TABLES[table][0])]
+    everything += [("record", k) for k in p.records] + [("answer", k) for k in p.answers]
+    return dict(records(p, everything))

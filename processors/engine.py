@@ -1,0 +1,454 @@
+"""Owners, pollers and the client port in one process.
+
+`Engine` runs the owners of the partitions that the group gives it; commands for its own partitions go to them directly, others through the
+`commands` topic with the answer on `replies`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+
+from flowledger.events import commands as c
+from flowledger.events.base import Recorded, Rejected, RejectionCode
+from flowledger.kernel import lookup
+from flowledger.kernel.model.library import Library
+from flowledger.processors.client import NOBODY, Answer, Caller
+from flowledger.processors.log import COMMANDS, DEFINITIONS, EVENTS, REPLIES, Group, Log, LogError
+from flowledger.processors.owner import Owner, Settings, _decode_request, _encode_request, counted
+
+log_ = structlog.get_logger("flowledger.engine")
+_encode_answer = msgspec.json.Encoder(decimal_format="number").encode
+
+
+class Poller:
+    """A worker that waits for jobs: once (long poll) or for as long as it lives (stream)."""
+
+    __slots__ = ("caller", "credit_left", "deliver_to", "fetch", "job_type", "once", "tenants", "timeout_ms", "worker")
+
+    def __init__(
+        self, job_type: str, worker: str, credit: int, timeout_ms: int, fetch: Sequence[str] | None, caller: Caller, once: bool,
+        deliver_to: Callable[[list[dict[str, Any]] | Rejected], None],
+    ) -> None:  # fmt: skip
+        self.job_type, self.worker, self.credit_left, self.timeout_ms = job_type, worker, credit, timeout_ms
+        self.fetch = list(fetch) if fetch else None
+        self.caller, self.once, self.deliver_to = caller, once, deliver_to
+
+    def request(self) -> c.Request:
+        return c.Request(
+            command=c.ActivateTasks(job_type=self.job_type, worker=self.worker, max=self.credit_left, timeout_ms=self.timeout_ms, fetch=self.fetch),
+            actor=self.caller.actor or self.worker, tenant=self.caller.tenant,
+        )  # fmt: skip
+
+    def deliver(self, answer: Any) -> None:
+        self.deliver_to(answer if isinstance(answer, Rejected) else answer["jobs"])
+
+
+class Pollers:
+    """Who waits for jobs of which type, in turn; shared by the owners of a process."""
+
+    def __init__(self) -> None:
+        self.by_type: dict[str, deque[Poller]] = {}
+        self.owners: list[Owner] = []
+
+    def attach(self, owner: Owner) -> None:
+        if owner not in self.owners:
+            self.owners.append(owner)
+        owner.state.job_listener.update(owner.state.ready)
+        owner._wake()
+
+    def detach(self, owner: Owner) -> None:
+        if owner in self.owners:
+            self.owners.remove(owner)
+
+    def add(self, poller: Poller) -> None:
+        self.by_type.setdefault(poller.job_type, deque()).append(poller)
+        self.look(poller.job_type)
+
+    def look(self, job_type: str) -> None:
+        """Jobs may wait already."""
+        for owner in self.owners:
+            if job_type in owner.state.ready:
+                owner.state.job_listener.add(job_type)
+                owner._wake()
+
+    def remove(self, poller: Poller) -> None:
+        queue = self.by_type.get(poller.job_type)
+        if queue is not None and poller in queue:
+            queue.remove(poller)
+            if not queue:
+                del self.by_type[poller.job_type]
+
+    def next_for(self, job_type: str) -> Poller | None:
+        queue = self.by_type.get(job_type)
+        for _ in range(len(queue) if queue else 0):
+            assert queue is not None
+            queue.rotate(-1)
+            poller = queue[-1]
+            if poller.credit_left > 0:
+                return poller
+        return None
+
+    def give_back(self, poller: Poller) -> None:
+        """Nothing was found for it; it goes on waiting."""
+
+    def taken(self, poller: Poller, jobs: int) -> None:
+        if poller.once:
+            self.remove(poller)
+        else:
+            poller.credit_left -= jobs
+
+
+class Stream:
+    """`JobStream` of the client port."""
+
+    def __init__(self, pollers: Pollers, poller_of: Callable[[Callable[[Any], None]], Poller]) -> None:
+        self._pollers = pollers
+        self._queue: asyncio.Queue[list[dict[str, Any]] | None] = asyncio.Queue()
+        self._poller = poller_of(self._deliver)
+        pollers.add(self._poller)
+
+    def _deliver(self, jobs: Any) -> None:
+        if not isinstance(jobs, Rejected) and jobs:
+            self._queue.put_nowait(jobs)
+
+    def credit(self, more: int) -> None:
+        was = self._poller.credit_left
+        self._poller.credit_left += more
+        if was <= 0 < self._poller.credit_left:
+            self._pollers.look(self._poller.job_type)
+
+    async def __aiter__(self) -> AsyncIterator[list[dict[str, Any]]]:
+        while (jobs := await self._queue.get()) is not None:
+            yield jobs
+
+    async def close(self) -> None:
+        self._pollers.remove(self._poller)
+        self._queue.put_nowait(None)
+
+
+class Engine:
+    """Runs owners; is the `Client` of its process.
+
+    Args:
+        log: opened by `start`.
+        partitions: used when the topics do not exist yet.
+        owns: False: a node without owners (an API node); all commands go through the log.
+        clock: microseconds UTC; a test turns it by hand.
+    """
+
+    def __init__(
+        self, log: Log, *, partitions: int = 1, settings: Settings | None = None, owns: bool = True, clock: Callable[[], int] | None = None,
+        observer: Any = None,
+    ) -> None:  # fmt: skip
+        self.log, self.settings, self.owns, self.observer = log, settings or Settings(), owns, observer
+        self.partitions = partitions
+        self.clock = clock or (lambda: time.time_ns() // 1000)
+        self.library = Library(self._content)
+        self.pollers = Pollers()
+        self.owners: dict[int, Owner] = {}
+        self._contents: dict[str, str] = {}
+        self._running: dict[int, asyncio.Task[Any]] = {}
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._next = 0
+        self._node = f"{self.settings.node or 'node'}-{secrets.token_hex(4)}"
+        self._replies: dict[int, asyncio.Future[Any]] = {}
+        self._reply_number = 0
+        self._reply_partition = 0
+        self._ends: dict[int, int] = {}
+        self._closing = False
+
+    # --- life
+
+    async def start(self) -> None:
+        """Open the log, make its topics, join the group; returns when the first assignment is being served (or at once without owners)."""
+        await self.log.open()
+        await self.log.create_topics(self.partitions)
+        self.partitions = self.log.partitions
+        for hash, text in (await self.log.load(DEFINITIONS, 0)).items():
+            self._contents[hash.decode()] = text.decode()
+        self._reply_partition = sum(self._node.encode()) % self.partitions
+        start = await self.log.end(REPLIES, self._reply_partition)
+        self._tasks.append(asyncio.create_task(self._read_replies(start)))
+        self._tasks.append(asyncio.create_task(self._read_definitions(await self.log.end(DEFINITIONS, 0))))
+        if self.owns:
+            started = asyncio.Event()
+            self._tasks.append(asyncio.create_task(self._membership(started)))
+            waiter = asyncio.create_task(started.wait())
+            await asyncio.wait([waiter, self._tasks[-1]], return_when=asyncio.FIRST_COMPLETED)
+            if self._tasks[-1].done():
+                waiter.cancel()
+                self._tasks[-1].result()
+            await asyncio.gather(*(o.ready.wait() for o in self.owners.values()))
+
+    async def stop(self) -> None:
+        """Orderly: a checkpoint, so that the next owner folds little; then leave the group."""
+        self._closing = True
+        for owner in self.owners.values():
+            with contextlib.suppress(Exception):
+                await owner.checkpoint()
+        await self._shut()
+        with contextlib.suppress(LogError):
+            await self.log.close()
+
+    async def kill(self) -> None:
+        """As after SIGKILL: nothing is said to anybody (tests)."""
+        await self._shut()
+
+    async def _shut(self) -> None:
+        for task in [*self._tasks, *self._running.values()]:
+            task.cancel()
+        for task in [*self._tasks, *self._running.values()]:
+            with contextlib.suppress(BaseException):
+                await task
+        self._tasks.clear()
+        self._running.clear()
+        self.owners.clear()
+
+    async def _membership(self, started: asyncio.Event) -> None:
+        async with self.log.ownership(self._node) as members:
+            async for change in members:
+                for p in change.revoked:
+                    task = self._running.pop(p, None)
+                    owner = self.owners.get(p)
+                    if owner is not None:
+                        with contextlib.suppress(Exception):
+                            await owner.checkpoint()
+                    if task is not None:
+                        task.cancel()
+                        with contextlib.suppress(BaseException):
+                            await task
+                    self.owners.pop(p, None)
+                for p in change.assigned:
+                    owner = self.owners[p] = Owner(
+                        self.log, p, self.library, self.settings, self.clock, self.observer, self.pollers, self._ensure, self._replier
+                    )
+                    self._running[p] = asyncio.create_task(self._own(p, owner))
+                started.set()
+
+    async def _own(self, p: int, owner: Owner) -> None:
+        try:
+            await owner.run()
+        except asyncio.CancelledError:
+            raise
+        except BaseException as e:  # noqa: BLE001 - a defect of ours: the partition stands still and says so
+            owner.reason = f"stopped: {e!r}"
+            owner.ready.clear()
+            log_.error("owner stopped", partition=p, exc_info=e)
+
+    # --- contents of definitions
+
+    def _content(self, hash: str) -> str | None:
+        return self._contents.get(hash)
+
+    async def _read_definitions(self, start: int) -> None:
+        async for batch in self.log.read(DEFINITIONS, 0, start, follow=True):
+            for record in batch:
+                if record.key is not None and record.value:
+                    self._contents[record.key.decode()] = record.value.decode()
+
+    async def _ensure(self, command: Any) -> None:
+        """The content of definitions that another node deployed is at hand before they are decided on."""
+        if isinstance(command, c.DefineElsewhere):
+            missing = {d["hash"] for d in command.definitions} - self._contents.keys() - self.library.graphs.keys()
+            if missing:
+                for hash, text in (await self.log.load(DEFINITIONS, 0)).items():
+                    self._contents[hash.decode()] = text.decode()
+
+    # --- commands
+
+    def route(self, command: c.Command) -> int:
+        """The partition that a command belongs to."""
+        kind = type(command)
+        if kind in _BY_KEY:
+            return c.partition_of_key(getattr(command, _BY_KEY[kind]))
+        if kind is c.PublishMessage:
+            return c.partition_of_text(command.correlation_key, self.partitions)  # type: ignore[attr-defined]
+        if kind in _FIRST:
+            return 0
+        self._next = (self._next + 1) % self.partitions
+        if kind is c.StartInstance and self.owners and self._next not in self.owners:
+            local = sorted(self.owners)
+            return local[self._next % len(local)]
+        return self._next
+
+    def submit(self, command: c.Command, caller: Caller = NOBODY, id: str = "", partition: int | None = None) -> asyncio.Future[Answer]:
+        """As `call`, without waiting."""
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        p = self.route(command) if partition is None else partition
+        if not 0 <= p < self.partitions:
+            future.set_result(Rejected(RejectionCode.NOT_FOUND, f"expected a key of one of {self.partitions} partitions, found one of partition {p}"))
+            return future
+        request = c.Request(command=command, id=id, tenant=caller.tenant, actor=caller.actor, correlation=caller.correlation, trace=caller.trace)  # type: ignore[arg-type]
+        owner = self.owners.get(p)
+        if owner is not None and (owner.ready.is_set() or self.owns and not self._closing and len(self.owners) == self.partitions):
+            owner.offer(request, lambda answer: None if future.done() else future.set_result(answer))
+        else:
+            self._send_remote(p, request, future)
+        return future
+
+    async def call(
+        self, command: c.Command, caller: Caller = NOBODY, *, id: str = "", partition: int | None = None, timeout_s: float = 30.0
+    ) -> Answer:
+        future = self.submit(command, caller, id, partition)
+        try:
+            return await asyncio.wait_for(future, timeout_s)
+        except TimeoutError:
+            return Rejected(RejectionCode.DEADLINE_EXCEEDED, f"no answer within {timeout_s} s; whether it happened is open: ask, or send it again with the same id")
+
+    def _send_remote(self, p: int, request: c.Request, future: asyncio.Future[Any]) -> None:
+        self._reply_number += 1
+        number = self._reply_number
+        self._replies[number] = future
+        future.add_done_callback(lambda _: self._replies.pop(number, None))
+        sent = msgspec.structs.replace(request, reply_to=f"{self._node}|{self._reply_partition}|{number}", time_us=self.clock())
+        try:
+            appended = self.log.submit(COMMANDS, p, Group([None], [_encode_request(sent)]))
+        except LogError as e:
+            future.set_result(Rejected(RejectionCode.UNAVAILABLE, str(e), 200))
+            return
+
+        def failed(f: asyncio.Future[Any]) -> None:
+            if not f.cancelled() and f.exception() is not None and not future.done():
+                future.set_result(Rejected(RejectionCode.UNAVAILABLE, f"the log doesn't answer: {f.exception()}", 500))
+
+        appended.add_done_callback(failed)
+
+    def _replier(self, request: c.Request) -> Callable[[Any], None]:
+        """For a command that came through the topic: its answer goes to `replies`."""
+        node, partition, number = request.reply_to.split("|")
+
+        def reply(answer: Any) -> None:
+            body = {"rejected": msgspec.to_builtins(answer)} if isinstance(answer, Rejected) else {"answer": answer}
+            with contextlib.suppress(LogError):
+                self.log.submit(REPLIES, int(partition), Group([node.encode()], [_encode_answer(body)], (("number", number.encode()),)))
+
+        return reply
+
+    async def _read_replies(self, start: int) -> None:
+        from flowledger.events.avro import decode_json
+
+        me = self._node.encode()
+        async for batch in self.log.read(REPLIES, self._reply_partition, start, follow=True):
+            for record in batch:
+                if record.key != me:
+                    continue
+                future = self._replies.get(int(record.header("number") or b"0"))
+                if future is not None and not future.done():
+                    body = decode_json(record.value)
+                    future.set_result(Rejected(**body["rejected"]) if "rejected" in body else body["answer"])
+
+    # --- jobs
+
+    async def activate(
+        self, job_type: str, worker: str, max_jobs: int, timeout_ms: int, wait_ms: int = 0, fetch: Sequence[str] | None = None,
+        caller: Caller = NOBODY,
+    ) -> list[dict[str, Any]]:  # fmt: skip
+        if not job_type or max_jobs < 1 or timeout_ms < 1:
+            raise ValueError("expected a job type, at least one job and a timeout of 1 ms or more")
+        foreign = [p for p in range(self.partitions) if p not in self.owners]
+        deadline = time.monotonic() + wait_ms / 1000
+        pause = 0.02
+        while True:
+            jobs = await self._local(job_type, worker, max_jobs, timeout_ms, 0 if foreign else max(0.0, deadline - time.monotonic()), fetch, caller)
+            for p in foreign if not jobs else ():
+                command = c.ActivateTasks(job_type=job_type, worker=worker, max=max_jobs, timeout_ms=timeout_ms, fetch=list(fetch) if fetch else None)
+                answer = await self.call(command, caller, partition=p, timeout_s=5)
+                if not isinstance(answer, Rejected) and answer["jobs"]:
+                    jobs = answer["jobs"]
+                    break
+            if jobs or time.monotonic() >= deadline:
+                return jobs
+            await asyncio.sleep(min(pause, max(0.0, deadline - time.monotonic())))
+            pause = min(pause * 1.5, 0.5)
+
+    async def _local(
+        self, job_type: str, worker: str, max_jobs: int, timeout_ms: int, wait_s: float, fetch: Sequence[str] | None, caller: Caller
+    ) -> list[dict[str, Any]]:
+        if not wait_s and not any(job_type in o.state.ready for o in self.owners.values()):
+            return []
+        future: asyncio.Future[list[dict[str, Any]]] = asyncio.get_running_loop().create_future()
+
+        def deliver(jobs: Any) -> None:
+            if not future.done():
+                future.set_result([] if isinstance(jobs, Rejected) else jobs)
+
+        poller = Poller(job_type, worker, max_jobs, timeout_ms, fetch, caller, True, deliver)
+        self.pollers.add(poller)
+        try:
+            return await asyncio.wait_for(future, wait_s or 1.0)
+        except TimeoutError:
+            return []
+        finally:
+            self.pollers.remove(poller)
+
+    def stream(
+        self, job_type: str, worker: str, timeout_ms: int, fetch: Sequence[str] | None = None, credit: int = 256, caller: Caller = NOBODY
+    ) -> Stream:
+        return Stream(self.pollers, lambda deliver: Poller(job_type, worker, credit, timeout_ms, fetch, caller, False, deliver))
+
+    # --- looking
+
+    async def events(self, positions: dict[int, int] | None = None) -> AsyncIterator[list[Recorded]]:
+        """Counted events of all partitions, live."""
+        queue: asyncio.Queue[list[Recorded]] = asyncio.Queue(maxsize=64)
+
+        async def follow(p: int, start: int) -> None:
+            async for batch in counted(self.log, p, start, follow=True):
+                await queue.put(batch)
+
+        tasks = []
+        for p in range(self.partitions):
+            start = positions[p] if positions is not None and p in positions else await self.log.end(EVENTS, p)
+            tasks.append(asyncio.create_task(follow(p, start)))
+        try:
+            while True:
+                getter = asyncio.ensure_future(queue.get())
+                done, _ = await asyncio.wait([getter, *tasks], return_when=asyncio.FIRST_COMPLETED)
+                if getter in done:
+                    yield getter.result()
+                    continue
+                getter.cancel()
+                for task in done:
+                    task.result()
+                return
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    def definition(self, key: int) -> dict[str, Any] | None:
+        for owner in self.owners.values():
+            found = owner.state.definitions.get(key)
+            if found is not None:
+                return {**lookup.fields(found), "metadata": found.metadata, "tenant": found.tenant}
+        return None
+
+    def health(self) -> dict[str, Any]:
+        reasons = [f"partition {p}: {o.reason}" for p, o in sorted(self.owners.items()) if not o.ready.is_set()]
+        if self.owns and not self.owners:
+            reasons.append("no partition is assigned to this node yet")
+        for task in self._tasks:
+            if task.done() and not task.cancelled() and task.exception() is not None:
+                reasons.append(f"the log doesn't answer: {task.exception()}")
+        return {
+            "ready": not reasons,
+            "reasons": reasons,
+            "partitions": {p: {"epoch": o.epoch, "position": o.acked} for p, o in sorted(self.owners.items())},
+        }
+
+
+_BY_KEY: dict[type[c.Command], str] = {
+    c.CancelInstance: "key", c.ControlInstance: "key", c.SetVariables: "key", c.ModifyInstance: "key", c.MigrateInstance: "key",
+    c.AdHocActivate: "token", c.CompleteTask: "task", c.FailTask: "task", c.ThrowTaskError: "task", c.ExtendLease: "task",
+    c.UpdateRetries: "task", c.MoveTask: "task", c.ResolveIncident: "key", c.Continue: "key",
+}  # fmt: skip
+_FIRST = {c.Deploy, c.ChangeDefinition, c.StoreRecord, c.BroadcastSignal}
+__all__ = ["Engine", "Poller", "Pollers", "Stream", "_decode_request"]

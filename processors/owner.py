@@ -1,0 +1,774 @@
+"""The owner of one partition: takes it over, decides on batches of commands, appends each batch as one group, and only then answers.
+
+Source: `docs/log-protocol.md`, "The owner". Deciding is synchronous and pure; this shell brings commands, time and the log to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable
+from heapq import heappop
+from typing import Any
+
+import msgspec
+import structlog
+
+from flowledger.events import avro
+from flowledger.events import commands as c
+from flowledger.events import group as rules
+from flowledger.events import ledger as le
+from flowledger.events.base import Envelope, Event, Recorded, Rejected, RejectionCode
+from flowledger.events.definition import DefinitionCreated
+from flowledger.kernel import Facts, Partition, decide, evolve
+from flowledger.kernel import checkpoint as images
+from flowledger.kernel.decision import Decision
+from flowledger.kernel.model.library import Library
+from flowledger.processors.log import COMMANDS, DEAD_LETTER, DEFINITIONS, EVENTS, STATE, Conflict, Group, Log, LogError
+
+log_ = structlog.get_logger("flowledger.owner")
+
+#: commands that one group is made of at the most
+BATCH_MAX = 512
+#: events after which a group is closed, so that a reader's memory stays bounded
+EVENTS_MAX = 20_000
+#: groups in flight
+IN_FLIGHT_MAX = 6
+#: commands that may wait before callers are told to come again
+INBOX_MAX = 20_000
+#: due timers, leases and retries that one step takes
+DUE_MAX = 500
+#: a checkpoint is written when this many things changed, or after this time (seconds)
+CHECKPOINT_CHANGES = 20_000
+CHECKPOINT_S = 30.0
+#: confirmations of sends are put off this long, so that one speaks for many
+CONFIRM_S = 0.2
+
+_encode_request = msgspec.json.Encoder(decimal_format="number").encode
+_decode_request = msgspec.json.Decoder(c.Request, float_hook=avro._exact).decode
+
+
+class Settings:
+    """What an owner may be told. All have defaults that suit."""
+
+    __slots__ = ("batch_max", "checkpoint_changes", "checkpoint_s", "inbox_max", "instances_max", "node", "spread")
+
+    def __init__(
+        self,
+        batch_max: int = BATCH_MAX,
+        inbox_max: int = INBOX_MAX,
+        instances_max: int = 0,
+        checkpoint_changes: int = CHECKPOINT_CHANGES,
+        checkpoint_s: float = CHECKPOINT_S,
+        node: str = "",
+        spread: bool = False,
+    ) -> None:
+        self.batch_max, self.inbox_max, self.instances_max = batch_max, inbox_max, instances_max
+        self.checkpoint_changes, self.checkpoint_s, self.node, self.spread = checkpoint_changes, checkpoint_s, node, spread
+
+
+class Fenced(Exception):
+    """Another owner claimed the partition."""
+
+
+class Pending:
+    """A command that waits for its answer. `reply(answer)` is called once its group is on the log. `offset`: its place in `commands`, -1: direct."""
+
+    __slots__ = ("offset", "reply", "request")
+
+    def __init__(self, request: c.Request, reply: Callable[[Any], None] | None = None, offset: int = -1) -> None:
+        self.request, self.reply, self.offset = request, reply, offset
+
+
+class _Flight:
+    """A group on its way to the log, with what is to be done once it is there."""
+
+    __slots__ = ("answers", "chain", "count", "definitions", "events", "expected", "future", "names", "sends", "started", "waits")
+
+    def __init__(self) -> None:
+        self.future: asyncio.Future[Any] | None = None
+        self.expected = 0
+        self.count = 0
+        self.chain = b""
+        #: (reply, answer, index of its last event in the group or -1)
+        self.answers: list[tuple[Callable[[Any], None], Any, int]] = []
+        self.sends: list[tuple[int, int, bytes]] = []
+        self.waits: list[tuple[int, dict[str, Any], int]] = []
+        self.started = 0.0
+        self.names: dict[str, int] = {}
+
+
+class Owner:
+    """One partition. `run` until cancelled or fenced; `offer` gives it commands."""
+
+    def __init__(
+        self, log: Log, partition: int, library: Library, settings: Settings | None = None, clock: Callable[[], int] | None = None,
+        observer: Any = None, pollers: Any = None, ensure: Any = None, reply_to: Any = None,
+    ) -> None:  # fmt: skip
+        self.log, self.partition, self.library = log, partition, library
+        self.settings = settings or Settings()
+        self.clock = clock or (lambda: time.time_ns() // 1000)
+        self.observer = observer
+        self.pollers = pollers
+        self._ensure = ensure
+        self._reply_to = reply_to
+        self.state = Partition(partition, log.partitions)
+        self.facts = Facts()
+        self.ready = asyncio.Event()
+        #: what stops it from serving, for health
+        self.reason = "not started"
+        self.epoch = 0
+        self.owner_id = ""
+        self.end = 0
+        self.acked = 0
+        self.source = -1
+        self.chain = rules.GENESIS
+        self._void = 0
+        self._inbox: deque[Pending] = deque()
+        self._flights: deque[_Flight] = deque()
+        self._acks: asyncio.Queue[_Flight] = asyncio.Queue()
+        self._scheduled = False
+        self._stopping: BaseException | None = None
+        self._stopped = asyncio.Event()
+        self._waiting: dict[int, list[tuple[Callable[[Any], None], dict[str, Any], list[str] | None]]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._checkpoint_at = 0.0
+        self._written: set[bytes] = set()
+        self._checkpointing = False
+        self._confirm: dict[int, int] = {}
+        self._sent_ok: dict[int, int] = {}
+        self._poison: set[int] = set()
+        self._space = asyncio.Event()
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._refused = 0
+
+    # --- life -----------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Take over and serve; after a doubt, again. Returns when fenced for good (the assignment decides who comes next). Raises: CancelledError."""
+        delay = 0.05
+        while True:
+            try:
+                await self._take_over()
+                delay = 0.05
+                await self._serve()
+            except asyncio.CancelledError:
+                await self._step_down(Fenced("stopped"))
+                raise
+            except Fenced as fenced:
+                log_.warning("fenced", partition=self.partition, epoch=self.epoch, why=str(fenced))
+                if self.observer is not None:
+                    self.observer.fenced(self.partition)
+                await self._step_down(fenced)
+                await asyncio.sleep(delay)
+            except LogError as doubt:
+                log_.warning("stepped down", partition=self.partition, why=str(doubt))
+                await self._step_down(doubt)
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 2.0)
+                with contextlib.suppress(LogError):
+                    await self.log.reopen(EVENTS, self.partition)
+
+    async def _step_down(self, why: BaseException) -> None:
+        """Drop the state; nobody was answered for what isn't on the log."""
+        self.ready.clear()
+        self.reason = f"stepped down: {why}"
+        self._stopping = why
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(BaseException):
+                await task
+        self._tasks.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        gone = Rejected(RejectionCode.UNAVAILABLE, "the owner of this partition changed: send it again, with the same id", 50)
+        while self._flights:
+            flight = self._flights.popleft()
+            if flight.future is not None and not flight.future.done():
+                flight.future.add_done_callback(lambda f: f.cancelled() or f.exception())
+            for reply, _, _ in flight.answers:
+                reply(gone)
+        self._acks = asyncio.Queue()
+        while self._inbox:
+            waiting = self._inbox.popleft()
+            if waiting.reply is not None and waiting.offset < 0:
+                waiting.reply(gone)
+        for waiters in self._waiting.values():
+            for reply, _, _ in waiters:
+                reply(gone)
+        self._waiting.clear()
+        if self.pollers is not None:
+            self.pollers.detach(self)
+
+    async def _take_over(self) -> None:
+        """Load the last checkpoint, fold the tail, claim, fold up to the own claim. Raises: LogError, Fenced."""
+        started = time.perf_counter()
+        self.reason = "taking over"
+        self._loop = asyncio.get_running_loop()
+        self._stopping = None
+        state, reader, position = await load(self.log, self.partition, self._written)
+        self.state = state
+        decoder = avro.Decoder()
+        owner_id = secrets.token_hex(8)
+        while True:
+            async for batch in self.log.read(EVENTS, self.partition, position):
+                for record in batch:
+                    position = record.offset + 1
+                    group = reader.feed(record.offset, record.value, record.headers)
+                    if group is not None:
+                        if group.computed != group.chain:
+                            raise RuntimeError(f"the chain of partition {self.partition} breaks at {group.offsets[0]}: run `flowledger audit verify`")
+                        for value in group.values:
+                            event, envelope = decoder.decode(value)
+                            evolve(state, event, envelope)
+                await asyncio.sleep(0)
+            if reader.owner == owner_id:
+                break
+            claim = le.PartitionClaimed(epoch=reader.epoch + 1, owner=owner_id, node=self.settings.node)
+            now = max(self.clock(), state.meta.now_us)
+            value = avro.encode([claim], Envelope(now, "", self.settings.node, "", "", ""))[0]
+            chain = rules.chain_of(reader.chain, [value])
+            group_ = Group([b"\x00" * 8], [value], rules.headers(claim.epoch, owner_id, reader.source), rules.last_headers(chain), timestamp_ms=now // 1000)
+            try:
+                await self.log.append(EVENTS, self.partition, group_, expected_end=position if self.log.compares else None)
+            except Conflict:
+                await self.log.reopen(EVENTS, self.partition)
+            # whoever's claim counts stands on the log: read on
+        self.epoch, self.owner_id = reader.epoch, owner_id
+        self.end = self.acked = position
+        self.source, self.chain = reader.source, reader.chain
+        self._void = reader.void
+        self.facts = Facts(
+            0, self.library.processes(state), self.library.decisions(state), self.library.read, self.settings.instances_max, spread=self.settings.spread
+        )
+        self._checkpoint_at = time.monotonic()
+        log_.info("took over", partition=self.partition, epoch=self.epoch, position=position, instances=len(state.instances),
+                  seconds=round(time.perf_counter() - started, 3))  # fmt: skip
+        if self.observer is not None:
+            self.observer.took_over(self.partition, time.perf_counter() - started)
+
+    async def _serve(self) -> None:
+        """Until something stops it. Raises: LogError, Fenced."""
+        self._stopped = asyncio.Event()
+        self._tasks = [asyncio.create_task(self._acknowledge()), asyncio.create_task(self._consume()), asyncio.create_task(self._resend())]
+        self.ready.set()
+        self.reason = ""
+        for key in images.unsettled(self.state):
+            self._inbox.append(Pending(self._internal(c.Continue(key=key))))
+        if self.pollers is not None:
+            self.pollers.attach(self)
+        self._wake()
+        waiting = asyncio.create_task(self._stopped.wait())
+        try:
+            done, _ = await asyncio.wait([waiting, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+        for task in done:
+            if task is not waiting and task.exception() is not None:
+                raise task.exception()  # type: ignore[misc]
+        if self._stopping is not None:
+            raise self._stopping
+        raise Fenced("a task of the owner ended")
+
+    # --- commands in ------------------------------------------------------------------------------------------------------
+
+    def offer(self, request: c.Request, reply: Callable[[Any], None]) -> None:
+        """A command by direct call. Refused with a hint when too many wait."""
+        if not self.ready.is_set():
+            reply(Rejected(RejectionCode.UNAVAILABLE, f"partition {self.partition} is {self.reason or 'not ready'}", 100))
+            return
+        if len(self._inbox) >= self.settings.inbox_max:
+            self._refused += 1
+            reply(
+                Rejected(
+                    RejectionCode.RESOURCE_EXHAUSTED,
+                    f"{len(self._inbox)} commands wait on partition {self.partition}: send slower", 20 + len(self._inbox) // 100,
+                )
+            )  # fmt: skip
+            return
+        self._inbox.append(Pending(request, reply))
+        if not self._scheduled:
+            self._wake()
+
+    def _internal(self, command: c.Command) -> c.Request:
+        return c.Request(command=command)  # type: ignore[arg-type]
+
+    def _wake(self) -> None:
+        if not self._scheduled and self._loop is not None:
+            self._scheduled = True
+            self._loop.call_soon(self._step)
+
+    async def _consume(self) -> None:
+        """Commands from the topic, from behind the last one that a counted group consumed."""
+        start = max(self.source + 1, await self.log.begin(COMMANDS, self.partition))
+        async for batch in self.log.read(COMMANDS, self.partition, start, follow=True):
+            for record in batch:
+                try:
+                    request = _decode_request(record.value)
+                    if record.offset in self._poison:
+                        raise ValueError("it failed twice in the engine itself")
+                    if self._ensure is not None and isinstance(request.command, (c.DefineElsewhere, c.StartInstance)):
+                        await self._ensure(request.command)
+                except (msgspec.DecodeError, ValueError) as e:
+                    await self._dead_letter(record, str(e))
+                    continue
+                reply = self._reply_to(request) if request.reply_to and self._reply_to is not None else None
+                self._inbox.append(Pending(request, reply, record.offset))
+            self._wake()
+            while len(self._inbox) > self.settings.inbox_max:
+                self._space.clear()
+                await self._space.wait()
+
+    async def _dead_letter(self, record: Any, reason: str) -> None:
+        log_.error("dead letter", partition=self.partition, offset=record.offset, reason=reason)
+        if self.observer is not None:
+            self.observer.dead_letter(reason)
+        await self.log.append(
+            DEAD_LETTER, self.partition,
+            Group([record.key], [record.value], (("reason", reason.encode()[:1000]), ("source", b"%d" % record.offset), *record.headers)),
+        )  # fmt: skip
+        self._inbox.append(Pending(c.Request(command=_Dead(record.offset, reason)), None, record.offset))  # type: ignore[arg-type]
+
+    # --- deciding ---------------------------------------------------------------------------------------------------------
+
+    def _step(self) -> None:
+        """Decide on what waits, append what happened as one group."""
+        self._scheduled = False
+        if self._stopping is not None or not self.ready.is_set() or self._checkpointing:
+            return
+        if len(self._flights) >= IN_FLIGHT_MAX:
+            return  # an acknowledgement wakes it
+        state, facts, inbox = self.state, self.facts, self._inbox
+        now = max(self.clock(), state.meta.now_us)
+        facts.now_us = now
+        self._collect_due(now)
+        if not inbox and not (state.job_listener and self.pollers is not None):
+            self._sleep(now)
+            return
+        flight = _Flight()
+        flight.started = time.perf_counter()
+        values: list[bytes] = []
+        keys: list[bytes] = []
+        source = self.source
+        taken = 0
+        try:
+            while inbox and taken < self.settings.batch_max and len(values) < EVENTS_MAX:
+                pending = inbox.popleft()
+                taken += 1
+                self._decide(pending, flight, keys, values)
+                if pending.offset >= 0:
+                    source = pending.offset
+            if self.pollers is not None and state.job_listener:
+                self._hand_out(flight, keys, values)
+        except Exception as bug:
+            self._bug(bug, flight)
+            return
+        if inbox:
+            self._wake()
+        if not self._space.is_set() and len(inbox) < self.settings.inbox_max // 2:
+            self._space.set()
+        if not values:
+            if flight.answers:  # refusals, and answers that say what is already decided: after all that is in flight
+                self._submit(flight)
+            self.source = source
+            self._sleep(now)
+            return
+        self.source = source
+        self.chain = rules.chain_of(self.chain, values)
+        flight.chain = self.chain
+        flight.count = len(values)
+        flight.expected = self.end
+        self.end += len(values)
+        group = Group(keys, values, rules.headers(self.epoch, self.owner_id, source), rules.last_headers(self.chain), timestamp_ms=now // 1000)
+        try:
+            flight.future = self.log.submit(EVENTS, self.partition, group, expected_end=flight.expected)
+        except LogError as e:
+            self._stop(e)
+            for reply, _, _ in flight.answers:
+                reply(Rejected(RejectionCode.UNAVAILABLE, str(e), 100))
+            return
+        self._submit(flight)
+        if self.observer is not None:
+            self.observer.group(self.partition, taken, len(values), sum(map(len, values)))
+        self._sleep(now)
+        if len(state.changed) >= self.settings.checkpoint_changes or time.monotonic() - self._checkpoint_at > self.settings.checkpoint_s:
+            self._checkpointing = True
+            asyncio.create_task(self._checkpoint())
+
+    def _decide(self, pending: Pending, flight: _Flight, keys: list[bytes], values: list[bytes]) -> None:
+        request = pending.request
+        command = request.command
+        if type(command) is _Dead:
+            self._record([le.DeadLettered(source=command.source, reason=command.reason)], Envelope(self.facts.now_us), keys, values, flight)
+            return
+        made = decide(self.state, request, self.facts)
+        if type(made) is Rejected:
+            if pending.reply is not None:
+                flight.answers.append((pending.reply, made, -1))
+            if self.observer is not None:
+                self.observer.rejected(type(command).__name__, made.code)
+            return
+        assert isinstance(made, Decision)
+        if made.events:
+            self._record(made.events, made.envelope, keys, values, flight)
+            if type(command) is c.Deploy:
+                self._store_contents(made.events)
+        for later in made.later:
+            self._inbox.append(Pending(c.Request(command=later, tenant=request.tenant, actor=request.actor, id=request.id and f"{request.id}/+",  # type: ignore[arg-type]
+                                                 correlation=request.correlation, trace=request.trace)))  # fmt: skip
+        reply = pending.reply
+        if type(command) is c.StartInstance and command.wait and reply is not None and made.answer.get("key") in self.state.instances:
+            self._waiting.setdefault(made.answer["key"], []).append((reply, made.answer, command.fetch))
+            reply = None
+        if made.finished and self._waiting:
+            self._answer_waiting(made, flight, len(values) - 1)
+        if reply is not None:
+            if type(command) is c.StartInstance and command.wait and made.finished:
+                for key, status, variables, message in made.finished:
+                    if key == made.answer.get("key"):
+                        made.answer = {**made.answer, **_outcome(status, variables, message, command.fetch)}
+            flight.answers.append((reply, made.answer, len(values) - 1 if made.events else -1))
+
+    def _answer_waiting(self, made: Decision, flight: _Flight, index: int) -> None:
+        for key, status, variables, message in made.finished:
+            for reply, answer, fetch in self._waiting.pop(key, ()):
+                flight.answers.append((reply, {**answer, **_outcome(status, variables, message, fetch)}, index))
+
+    def _record(self, events: list[Event], envelope: Envelope, keys: list[bytes], values: list[bytes], flight: _Flight) -> None:
+        values += avro.encode(events, envelope)
+        for event in events:
+            keys.append(event.key.to_bytes(8, "big"))
+            if type(event) is le.Outbound:
+                flight.sends.append((event.to, event.seq, event.command))
+        if self.observer is not None:
+            names = flight.names
+            for event in events:
+                name = type(event).__name__
+                names[name] = names.get(name, 0) + 1
+
+    def _hand_out(self, flight: _Flight, keys: list[bytes], values: list[bytes]) -> None:
+        """Jobs that became ready go to the workers that wait, in the same group that made them."""
+        state = self.state
+        for job_type in list(state.job_listener):
+            while state.ready.get(job_type):
+                poller = self.pollers.next_for(job_type)
+                if poller is None:
+                    break
+                made = decide(state, poller.request(), self.facts)
+                if not isinstance(made, Decision) or not made.events:
+                    self.pollers.give_back(poller)
+                    break
+                self._record(made.events, made.envelope, keys, values, flight)
+                jobs = made.answer["jobs"]
+                self.pollers.taken(poller, len(jobs))
+                flight.answers.append((poller.deliver, made.answer, len(values) - 1))
+            state.job_listener.discard(job_type)
+
+    def _collect_due(self, now: int) -> None:
+        """What is due comes in as commands, a bounded number at a time; the rest waits for the next step."""
+        state = self.state
+        due, leases, retrying = state.due, state.leases, state.retrying
+        timers: list[int] = []
+        messages: list[int] = []
+        while due and due[0][0] <= now and len(timers) < DUE_MAX:
+            at, key = heappop(due)
+            timer = state.timers.get(key)
+            if timer is not None:
+                if timer.due_us == at:
+                    timers.append(key)
+            elif key in state.messages:
+                messages.append(key)
+        if timers:
+            self._inbox.append(Pending(self._internal(c.FireTimers(timers=timers))))
+        if messages:
+            self._inbox.append(Pending(self._internal(c.ExpireMessages(messages=messages))))
+        over: list[int] = []
+        while leases and leases[0][0] <= now and len(over) < DUE_MAX:
+            deadline, key, fence = heappop(leases)
+            task = state.tasks.get(key)
+            if task is not None and task.worker and task.fence == fence and task.deadline_us == deadline:
+                over.append(key)
+        if over:
+            self._inbox.append(Pending(self._internal(c.ExpireLeases(tasks=over))))
+        back: list[int] = []
+        while retrying and retrying[0][0] <= now and len(back) < DUE_MAX:
+            at, key = heappop(retrying)
+            task = state.tasks.get(key)
+            if task is not None and task.retry_at_us == at:
+                back.append(key)
+        if back:
+            self._inbox.append(Pending(self._internal(c.ReadyTasks(tasks=back))))
+
+    def _sleep(self, now: int) -> None:
+        """Wake when the next thing is due."""
+        state = self.state
+        next_at = min(
+            state.due[0][0] if state.due else 1 << 62, state.leases[0][0] if state.leases else 1 << 62, state.retrying[0][0] if state.retrying else 1 << 62
+        )
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if next_at < 1 << 62 and self._loop is not None:
+            delay = max(0.0, (next_at - now) / 1_000_000)
+            self._timer = self._loop.call_later(min(delay, 3600.0) + 0.0005, self._wake)
+
+    def _bug(self, bug: Exception, flight: _Flight) -> None:
+        """A defect of ours in a decision. What it recorded is only in memory: the state is made anew from the log; a command from the
+        topic that does it twice goes to the dead letters."""
+        log_.error("a decision failed", partition=self.partition, exc_info=bug)
+        if self.observer is not None:
+            self.observer.dead_letter("engine error")
+        for reply, _, _ in flight.answers:
+            reply(Rejected(RejectionCode.UNAVAILABLE, "the partition is being rebuilt: send it again, with the same id", 100))
+        self._stop(LogError(f"a decision failed: {bug!r}"))
+
+    def _stop(self, why: BaseException) -> None:
+        self._stopping = self._stopping or why
+        self.ready.clear()
+        self._stopped.set()
+
+    # --- after the append -------------------------------------------------------------------------------------------------
+
+    def _submit(self, flight: _Flight) -> None:
+        self._flights.append(flight)
+        if flight.future is not None:
+            flight.future.add_done_callback(self._landed)
+        elif len(self._flights) == 1:
+            self._settle()
+
+    def _landed(self, future: asyncio.Future[Any]) -> None:
+        if self._stopping is None:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Acknowledged groups, in order: check that nobody else wrote, then answer and send."""
+        while self._flights:
+            flight = self._flights[0]
+            future = flight.future
+            first = -1
+            if future is not None:
+                if not future.done():
+                    break
+                if future.cancelled() or future.exception() is not None:
+                    self._stop(future.exception() if not future.cancelled() else LogError("append cancelled"))  # type: ignore[arg-type]
+                    return
+                appended = future.result()
+                if not appended.alone(flight.expected + self._shift):
+                    self._acks.put_nowait(flight)  # the gap is read first
+                    return
+                first = appended.first
+            self._flights.popleft()
+            self._finish(flight, first)
+        if self._inbox:
+            self._wake()
+
+    _shift = 0
+
+    async def _acknowledge(self) -> None:
+        """Somebody else wrote in between: read what. A claim means fenced; only void records mean carry on."""
+        self._shift = 0
+        while True:
+            flight = await self._acks.get()
+            assert flight.future is not None
+            appended = flight.future.result()
+            expected = flight.expected + self._shift
+            async for batch in self.log.read(EVENTS, self.partition, expected, appended.end):
+                for record in batch:
+                    if record.value.startswith(rules._CLAIM_HEAD):
+                        event, _ = avro.Decoder().decode(record.value)
+                        if event.epoch == self.epoch + 1:  # type: ignore[attr-defined]
+                            raise Fenced(f"claimed by {event.owner} with epoch {event.epoch}")  # type: ignore[attr-defined]
+            self._shift += appended.end - expected - flight.count
+            self._flights.popleft()
+            self._finish(flight, appended.end - flight.count)
+            self._settle()
+
+    def _finish(self, flight: _Flight, first: int) -> None:
+        if first >= 0:
+            self.acked = first + flight.count
+            if self.observer is not None:
+                self.observer.appended(self.partition, time.perf_counter() - flight.started, flight.names)
+        for reply, answer, index in flight.answers:
+            if index >= 0 and type(answer) is dict:
+                answer["position"] = f"{self.partition}-{first + index}"
+            reply(answer)
+        for to, seq, command in flight.sends:
+            self._send(to, seq, command)
+
+    # --- sends to other partitions ----------------------------------------------------------------------------------------
+
+    def _send(self, to: int, seq: int, command: bytes) -> None:
+        future = self.log.submit(COMMANDS, to, Group([None], [command], (("from", b"%d" % self.partition), ("seq", b"%d" % seq))))
+
+        def done(f: asyncio.Future[Any]) -> None:
+            if not f.cancelled() and f.exception() is None and self._stopping is None:
+                if seq == self._sent_ok.get(to, self.state.meta.confirmed.get(to, 0)) + 1:
+                    self._sent_ok[to] = seq
+                    if to not in self._confirm and self._loop is not None:
+                        self._confirm[to] = seq
+                        self._loop.call_later(CONFIRM_S, self._confirm_to, to)
+
+        future.add_done_callback(done)
+
+    def _confirm_to(self, to: int) -> None:
+        self._confirm.pop(to, None)
+        if self._stopping is None and self.ready.is_set():
+            self._inbox.append(Pending(self._internal(c.Confirm(to=to, seq=self._sent_ok[to]))))
+            self._wake()
+
+    async def _resend(self) -> None:
+        """After a take-over, and when a send failed: what is not confirmed goes again, in order; the receiver drops what it has."""
+        self._sent_ok = dict(self.state.meta.confirmed)
+        first = True
+        stuck: dict[int, int] = {}
+        while True:
+            for to in sorted({to for to, _ in self.state.outbox}):
+                at = self._sent_ok.get(to, 0)
+                waiting = sorted(seq for t, seq in self.state.outbox if t == to and seq > at)
+                if waiting and (first or stuck.get(to) == at):
+                    for seq in waiting:
+                        if (command := self.state.outbox.get((to, seq))) is not None:
+                            self._send(to, seq, command)
+                stuck[to] = at
+            first = False
+            await asyncio.sleep(5.0)
+
+    # --- contents and checkpoints -----------------------------------------------------------------------------------------
+
+    def _store_contents(self, events: list[Event]) -> None:
+        """The deployed resources go to `definitions` before anybody hears of them."""
+        for event in events:
+            if type(event) is DefinitionCreated and event.content:
+                self.log.submit(DEFINITIONS, 0, Group([event.hash.encode()], [event.content.encode()], (("name", event.resource.encode()),)))
+
+    async def _checkpoint(self) -> None:
+        """Write what changed, then a mark. Deciding rests meanwhile only until what is in flight has landed."""
+        try:
+            while self._flights and self._stopping is None:
+                await asyncio.sleep(0.001)
+            if self._stopping is not None:
+                return
+            state = self.state
+            entries = [(k, v) for k, v in images.records(state, state.changed) if v is not None or k in self._written]
+            state.changed.clear()
+            end, chain, source = self.acked, self.chain, self.source
+            for k, v in entries:
+                (self._written.add if v is not None else self._written.discard)(k)
+            mark = images.mark(state, end, chain, source, len(self._written))
+            self._checkpoint_at = time.monotonic()
+            self._checkpointing = False
+            self._wake()
+            for at in range(0, len(entries), 2000):
+                part = entries[at : at + 2000]
+                await self.log.append(STATE, self.partition, Group([k for k, _ in part], [v for _, v in part]))
+            await self.log.append(STATE, self.partition, Group([images.MARK], [mark], (("epoch", b"%d" % self.epoch),)))
+        except LogError as e:
+            log_.warning("checkpoint failed", partition=self.partition, why=str(e))
+        finally:
+            self._checkpointing = False
+            self._wake()
+
+    async def checkpoint(self) -> None:
+        """Now (tests, orderly shutdown)."""
+        if self.ready.is_set():
+            self._checkpointing = True
+            await self._checkpoint()
+
+    def figures(self) -> dict[str, int]:
+        """For metrics and health."""
+        s = self.state
+        return {
+            "epoch": self.epoch, "position": self.acked, "instances": s.open, "tasks": len(s.tasks), "timers": len(s.timers),
+            "leases": sum(1 for t in s.tasks.values() if t.worker) if len(s.tasks) < 10_000 else len(s.leases), "incidents": len(s.incidents),
+            "inbox": len(self._inbox), "in_flight": len(self._flights), "refused": self._refused,
+        }  # fmt: skip
+
+
+class _Dead:
+    """Stands for a command that could not be read, so that its place in `commands` is consumed in order."""
+
+    __slots__ = ("reason", "source")
+
+    def __init__(self, source: int, reason: str) -> None:
+        self.source, self.reason = source, reason
+
+
+def _outcome(status: str, variables: dict[str, Any], message: str, fetch: list[str] | None) -> dict[str, Any]:
+    if fetch:
+        variables = {name: variables[name] for name in fetch if name in variables}
+    out: dict[str, Any] = {"status": status, "variables": variables}
+    if message:
+        out["message"] = message
+    return out
+
+
+async def load(log: Log, partition: int, written: set[bytes] | None = None) -> tuple[Partition, rules.GroupReader, int]:
+    """The state of the last whole checkpoint, a reader that goes on from it, and the offset to read from.
+
+    A checkpoint that was cut short (no mark behind it) is passed over; where records of the one before were compacted away meanwhile,
+    everything is folded from the start of the log.
+    """
+    live: dict[bytes, bytes] = {}
+    good: dict[bytes, bytes] | None = None
+    mark: images.Mark | None = None
+    pending: list[tuple[bytes, bytes]] = []
+    async for batch in log.read(STATE, partition, await log.begin(STATE, partition)):
+        for record in batch:
+            if record.key == images.MARK:
+                for key, value in pending:
+                    if value:
+                        live[key] = value
+                    else:
+                        live.pop(key, None)
+                pending.clear()
+                mark = images.decode_state(record.value, images.Mark)
+            elif record.key is not None:
+                pending.append((record.key, record.value))
+        await asyncio.sleep(0)
+    good = live
+    state = Partition(partition, log.partitions)
+    if mark is not None and mark.live == len(good):
+        images.restore(state, good, mark)
+        if written is not None:
+            written.clear()
+            written.update(good)
+        state.meta.partitions = log.partitions
+        reader = rules.GroupReader(mark.meta.epoch, mark.meta.owner, mark.chain)
+        reader.source = mark.source
+        return state, reader, mark.end
+    if written is not None:
+        written.clear()
+        written.update(live)
+        written.update(k for k, _ in pending)
+    return state, rules.GroupReader(), await log.begin(EVENTS, partition)
+
+
+async def counted(log: Log, partition: int, start: int = 0, *, follow: bool = False) -> Any:
+    """Batches of counted events from offset `start`: `list[Recorded]`, group-aligned. Starts folding at the last mark before `start`, so that it knows
+    whose groups count."""
+    reader, position = rules.GroupReader(), await log.begin(EVENTS, partition)
+    if start > position:
+        mark: images.Mark | None = None
+        async for batch in log.read(STATE, partition, await log.begin(STATE, partition)):
+            for record in batch:
+                if record.key == images.MARK:
+                    found = images.decode_state(record.value, images.Mark)
+                    if found.end <= start:
+                        mark = found
+        if mark is not None and mark.end > position:
+            reader, position = rules.GroupReader(mark.meta.epoch, mark.meta.owner, mark.chain), mark.end
+    decoder = avro.Decoder()
+    async for batch in log.read(EVENTS, partition, position, follow=follow):
+        out: list[Recorded] = []
+        for record in batch:
+            group = reader.feed(record.offset, record.value, record.headers)
+            if group is not None and group.end > start:
+                out += [decoder.recorded(v, partition, o) for v, o in zip(group.values, group.offsets, strict=True) if o >= start]
+        if out:
+            yield out
