@@ -1,0 +1,185 @@
+"""What the daily verbs do: one request or a few to a server, shown as a table or as JSON."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from flowledger.infra.cli.output import NO, USAGE, as_json, busy, console, facts, fail, say, table
+from flowledger.infra.cli.server import Server
+
+
+def _exact(text: str) -> Any:
+    from decimal import Decimal
+
+    return Decimal(text)
+
+
+def variables(text: str) -> dict[str, Any]:
+    """A JSON object given as text, as `@FILE`, or on stdin (`-`)."""
+    if not text:
+        return {}
+    try:
+        data = sys.stdin.read() if text == "-" else Path(text[1:]).read_text() if text.startswith("@") else text
+        found = msgspec.json.Decoder(float_hook=_exact).decode(data)
+    except OSError as e:
+        fail(f"--vars {text}: {e.strerror}", USAGE)
+    except msgspec.DecodeError as e:
+        fail(f"--vars must be JSON such as '{{\"amount\": 120}}': {e}", USAGE)
+    if not isinstance(found, dict):
+        fail(f"--vars must be a JSON object, found {type(found).__name__}", USAGE)
+    return found
+
+
+def verb(server: str, path: str, body: Any, done: str, json: bool) -> None:
+    s = Server(server)
+    answer = s.post(f"/v1/{path}", body, **s.new_id())
+    if json:
+        as_json(answer)
+    else:
+        console().print(f"[green]✓[/] {done}")
+
+
+def deploy(server: str, files: list[Path], draft: bool, json: bool) -> None:
+    resources = []
+    for file in files:
+        try:
+            resources.append({"name": file.name, "content": file.read_text("utf-8-sig")})
+        except OSError as e:
+            fail(f"{file}: {e.strerror}", USAGE)
+        except UnicodeDecodeError as e:
+            fail(f"{file}: must be text in UTF-8, byte {e.start} isn't")
+    with busy(f"deploying {len(files)} file{'s' if len(files) > 1 else ''}"):
+        answer = Server(server).post("/v1/deployments", {"resources": resources, "status": "draft" if draft else "published"})
+    if json:
+        as_json(answer)
+        return
+    rows = [{**d, "new": not d.get("duplicate")} for d in answer["definitions"]]
+    table(rows, ["id", "process", "kind", "version", "version_tag", "resource", "new"], empty="no definitions")
+
+
+def start(server: str, definition: str, vars: str, business_key: str, version: int, wait: bool, timeout: float, json: bool) -> None:
+    body: dict[str, Any] = {"definition": definition, "variables": variables(vars), "version": version, "business_key": business_key}
+    if wait:
+        body["wait_ms"] = int(min(timeout, 60) * 1000)
+    s = Server(server)
+    with busy("waiting for its end" if wait else "starting"):
+        answer = s.post("/v1/instances", body, **s.new_id())
+    if json:
+        as_json(answer)
+    elif wait:
+        facts({k: answer.get(k) for k in ("id", "process", "version", "status")})
+        facts(answer.get("variables") or {}, "variables")
+    else:
+        print(answer["id"])
+
+
+def instances(
+    server: str, definition: str, status: list[str] | None, business_key: str, incident: bool, var: list[str] | None, limit: int, json: bool
+) -> None:
+    query: dict[str, Any] = {"definition": definition, "status": status, "business_key": business_key}
+    if incident:
+        query["has_incident"] = "true"
+    for each in var or ():
+        name, equals, value = each.partition("=")
+        if not equals or not name:
+            fail(f"--var must be NAME=VALUE or NAME[op]=VALUE, found {each!r}", USAGE)
+        query[f"var.{name}"] = value
+    rows = list(Server(server).pages("/v1/instances", limit, **query))
+    if json:
+        as_json(rows)
+        return
+    table(
+        rows,
+        ["id", "process", "version", "business_key", "status", "paused", "has_incident", "started_at", "ended_at"],
+        empty="no instances",
+    )
+    if limit and len(rows) == limit:
+        say(f"[dim]the first {limit}; --limit 0 shows all[/]")
+
+
+def show(server: str, id: str, json: bool) -> None:
+    s = Server(server)
+    found = s.get(f"/v1/instances/{id}")
+    status = s.get(f"/v1/instances/{id}/status")
+    state = s.get(f"/v1/instances/{id}/state")
+    if json:
+        as_json({**found, "progress": status, "state": state})
+        return
+    shown = {k: found.get(k) for k in ("id", "process", "version", "status", "business_key", "paused", "started_at", "ended_at", "parent")}
+    progress = status.get("progress_percent")
+    facts({**shown, "progress": None if progress is None else f"{progress} %", "estimated_end": status.get("estimated_end")})
+    facts(state.get("variables") or {}, "\nvariables")
+    for title, columns in (
+        ("tokens", ["element", "phase", "since"]),
+        ("tasks", ["task", "element", "type", "job_type", "status", "assignee", "worker", "retries"]),
+        ("timers", ["element", "due"]),
+        ("subscriptions", ["element", "kind", "name", "correlation"]),
+        ("incidents", ["incident", "element", "code", "message"]),
+    ):
+        if state.get(title):
+            table(state[title], list(columns), title=title)
+
+
+def tasks(server: str, assignee: str, group: str, instance: str, status: list[str] | None, every: bool, limit: int, json: bool) -> None:
+    query: dict[str, Any] = {"assignee": assignee, "candidate_group": group, "instance": instance, "status": status}
+    if not every and not status:
+        query["open"] = "true"
+    rows = list(Server(server).pages("/v1/tasks", limit, **query))
+    if json:
+        as_json(rows)
+        return
+    columns = ["id", "name", "element", "type", "job_type", "status", "assignee", "candidate_groups", "priority", "due_at", "instance"]
+    table(rows, columns, empty="no tasks")
+
+
+def incidents(server: str, every: bool, instance: str, limit: int, json: bool) -> None:
+    query = {"status": "" if every else "open", "instance": instance}
+    rows = list(Server(server).pages("/v1/incidents", limit, **query))
+    if json:
+        as_json(rows)
+        return
+    table(rows, ["id", "instance", "process", "element", "code", "message", "status", "created_at"], empty="no incidents")
+
+
+def history(server: str, id: str, at: str, limit: int, json: bool) -> None:
+    s = Server(server)
+    state = s.get(f"/v1/instances/{id}/state", at=at)
+    events = []
+    for e in s.pages(f"/v1/instances/{id}/events", limit):
+        if at and _behind(e["id"], state["position"]):
+            break
+        events.append(e)
+    if json:
+        as_json({"events": events, "state": state})
+        return
+    rows = [{"position": e["id"], "time": e["time"], "event": e["type"], "by": e["actor"], "what": _what(e["data"])} for e in events]
+    table(rows, ["position", "time", "event", "what", "by"], empty="no events")
+    if not events:
+        fail(f"nothing had happened by {at}" if at else "", NO)
+    facts(
+        {"status": state["status"], "events": state["events"], "position": state["position"], "time": state["time"]},
+        "state then" if at else "state",
+    )
+    facts(state.get("variables") or {}, "variables")
+    if state.get("tokens"):
+        table(state["tokens"], ["element", "phase", "since"], title="tokens")
+
+
+def _behind(position: str, last: str) -> bool:
+    return not last or int(position.split("-")[1]) > int(last.split("-")[1])
+
+
+def _what(data: dict[str, Any]) -> str:
+    """The telling fields of an event in a few words."""
+    source, target = data.get("source"), data.get("target")
+    parts = [f"{source} → {target}"] if source and target else [data["element"]] if data.get("element") else []
+    for name in ("process", "job_type", "worker", "code", "message", "name", "reason", "status", "decision"):
+        if data.get(name):
+            parts.append(str(data[name]))
+    if data.get("variables"):
+        parts.append(", ".join(f"{k}={msgspec.json.encode(v, enc_hook=str).decode()}" for k, v in data["variables"].items()))
+    return " · ".join(dict.fromkeys(parts))

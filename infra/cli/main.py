@@ -1,0 +1,259 @@
+"""All commands of `flowledger` with their options. What they do stands in the modules beside, imported when called."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flowledger.infra.cli.output import NO, USAGE, Failed
+
+app = typer.Typer(
+    name="flowledger",
+    help="Workflows that run from a ledger: BPMN, FEEL and DMN on a log, exactly once.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+topics_app = typer.Typer(help="Topics of the log: create and check.", no_args_is_help=True)
+kafka_app = typer.Typer(help="A real one-node Kafka for development, without containers.", no_args_is_help=True)
+audit_app = typer.Typer(help="Read the log itself and prove that nobody altered it.", no_args_is_help=True)
+projections_app = typer.Typer(help="The views in PostgreSQL: lag, versions, rebuild.", no_args_is_help=True)
+RUN, MODELS, WORK, LOOK, CARE = "Run", "Models", "Daily work", "Look", "Care"
+
+Json = Annotated[bool, typer.Option("--json", help="JSON for programs")]
+ServerUrl = Annotated[
+    str, typer.Option("--server", metavar="URL", help="The server [env: FLOWLEDGER_SERVER; default: http://127.0.0.1:8080]")
+]
+Data = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Folder of the embedded log and database [default: .flowledger]")]
+Kafka = Annotated[str | None, typer.Option("--kafka", metavar="ADDR", help="Kafka bootstrap servers instead of the embedded log")]
+Postgres = Annotated[str | None, typer.Option("--postgres", metavar="URL", help="PostgreSQL instead of the embedded one")]
+Port = Annotated[int | None, typer.Option("--port", help="HTTP port [default: 8080]")]
+Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings file (TOML, YAML or JSON)")]
+Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="BPMN, DMN, JSON, YAML or BPML")]
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Print the version and leave")] = False) -> None:
+    if version:
+        from flowledger import __version__
+
+        print(f"flowledger {__version__}")
+        raise typer.Exit
+
+
+# --- run --------------------------------------------------------------------------------------------------------------
+
+
+@app.command(rich_help_panel=RUN)
+def dev(
+    port: Port = None,
+    data: Data = None,
+    kafka: Kafka = None,
+    postgres: Postgres = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; anything but loopback opens it to the network")] = None,
+    config: Config = None,
+    examples: Annotated[bool, typer.Option("--examples", help="Deploy the examples and drive some instances through")] = False,
+) -> None:
+    """Everything in one process: API, owner, projector, console."""
+    from flowledger.infra.cli.serve import dev
+
+    dev(config, examples, port=port, data=data, kafka=kafka, postgres=postgres, host=host)
+
+
+@app.command(rich_help_panel=RUN)
+def serve(
+    roles: Annotated[str | None, typer.Option(help="api, owner, projector, connectors, grpc; separated by commas")] = None,
+    port: Port = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on")] = None,
+    kafka: Kafka = None,
+    postgres: Postgres = None,
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """Chosen roles, on Kafka and PostgreSQL; settings by FLOWLEDGER_* or a file."""
+    from flowledger.infra.cli.serve import serve
+
+    serve(config, roles=roles, port=port, host=host, kafka=kafka, postgres=postgres, data=data)
+
+
+@app.command(rich_help_panel=RUN)
+def demo(
+    server: ServerUrl = "",
+    instances: Annotated[int, typer.Option(min=1, help="Instances of each example")] = 5,
+    json: Json = False,
+) -> None:
+    """Deploy the examples to a server, drive instances through with sample workers, and tell what happened."""
+    from flowledger.infra.cli.demo import demo
+
+    demo(server, instances, json)
+
+
+@app.command(rich_help_panel=CARE)
+def bench(name: Annotated[str, typer.Argument(help="One of them; none: all")] = "") -> None:
+    """The benchmarks: one JSON line for each figure."""
+    from flowledger.infra.cli.ops import bench
+
+    bench(name)
+
+
+@kafka_app.command("up")
+def kafka_up(data: Data = None, port: Annotated[int, typer.Option(help="0: a free one")] = 9092, json: Json = False) -> None:
+    """Start the broker (fetches its jars once) and print its address."""
+    from flowledger.infra.cli.ops import kafka_up
+
+    kafka_up(data, port, json)
+
+
+@kafka_app.command("down")
+def kafka_down(data: Data = None) -> None:
+    """Stop it; its data stays."""
+    from flowledger.infra.cli.ops import kafka_down
+
+    kafka_down(data)
+
+
+@topics_app.command("create")
+def topics_create(
+    kafka: Kafka = None,
+    data: Data = None,
+    partitions: Annotated[int | None, typer.Option(min=1, help="Of each topic [default: 4]")] = None,
+    config: Config = None,
+) -> None:
+    """Make the topics that are missing; existing ones stay as they are."""
+    from flowledger.infra.cli.ops import topics
+
+    topics(True, config, kafka=kafka, data=data, partitions=partitions)
+
+
+@topics_app.command("check")
+def topics_check(kafka: Kafka = None, data: Data = None, config: Config = None) -> None:
+    """Say what is wrong with the topics; exit 1 when something is."""
+    from flowledger.infra.cli.ops import topics
+
+    topics(False, config, kafka=kafka, data=data)
+
+
+@audit_app.command("verify")
+def audit_verify(
+    data: Data = None,
+    kafka: Kafka = None,
+    begin: Annotated[str, typer.Option("--from", metavar="POSITION", help="partition-offset, several separated by commas")] = "",
+    end: Annotated[str, typer.Option("--to", metavar="POSITION", help="up to, not including")] = "",
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Recompute the hash chain, beside a running server. Exit 1, with the position, where it breaks."""
+    from flowledger.infra.cli.ops import audit_verify
+
+    audit_verify(config, begin, end, json, data=data, kafka=kafka)
+
+
+@projections_app.command("status")
+def projections_status(
+    server: ServerUrl = "", postgres: Postgres = None, data: Data = None, config: Config = None, json: Json = False
+) -> None:
+    """Version and lag of each view."""
+    from flowledger.infra.cli.ops import projections_status
+
+    projections_status(server, config, json, postgres=postgres, data=data)
+
+
+@projections_app.command("rebuild")
+def projections_rebuild(
+    name: Annotated[str, typer.Argument(help="One view; none: all")] = "",
+    kafka: Kafka = None,
+    postgres: Postgres = None,
+    data: Data = None,
+    config: Config = None,
+    check: Annotated[bool, typer.Option("--check", help="Only compare the rows with the fold of the log")] = False,
+    json: Json = False,
+) -> None:
+    """Fold the log anew beside the old rows, then swap."""
+    from flowledger.infra.cli.ops import projections_rebuild
+
+    projections_rebuild(name, check, config, json, kafka=kafka, postgres=postgres, data=data)
+
+
+# --- models -----------------------------------------------------------------------------------------------------------
+
+
+@app.command(rich_help_panel=MODELS)
+def validate(files: Files, json: Json = False) -> None:
+    """Findings of models. Exit 0 without errors, 1 with."""
+    from flowledger.infra.cli.models import validate
+
+    validate(files, json)
+
+
+@app.command(rich_help_panel=MODELS)
+def inspect(files: Files, json: Json = False) -> None:
+    """What was read: processes, elements, flows, data. Exit 1 only when a file can't be read at all."""
+    from flowledger.infra.cli.models import inspect
+
+    inspect(files, json)
+
+
+@app.command(rich_help_panel=MODELS)
+def convert(
+    file: Annotated[Path, typer.Argument(help="A model in any format")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write; none: stdout")] = None,
+) -> None:
+    """Any format to BPMN 2.0 XML, with a diagram."""
+    from flowledger.infra.cli.models import convert
+
+    convert(file, output)
+
+
+@app.command(rich_help_panel=MODELS)
+def deploy(files: Files, server: ServerUrl = "", draft: Annotated[bool, typer.Option("--draft", help="Not startable yet")] = False,
+           json: Json = False) -> None:  # fmt: skip
+    """Deploy models: all of them or none."""
+    from flowledger.infra.cli.daily import deploy
+
+    deploy(server, files, draft, json)
+
+
+def _register() -> None:
+    from flowledger.infra.cli import verbs
+
+    verbs.register(app)
+    app.add_typer(kafka_app, name="kafka", rich_help_panel=RUN)
+    app.add_typer(topics_app, name="topics", rich_help_panel=CARE)
+    app.add_typer(audit_app, name="audit", rich_help_panel=CARE)
+    app.add_typer(projections_app, name="projections", rich_help_panel=CARE)
+
+
+_register()
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """Ends the process. Errors are one sentence, never a stack trace (set FLOWLEDGER_DEBUG=1 for one)."""
+    import os
+
+    try:
+        app(args=arguments, prog_name="flowledger")
+    except Failed as e:
+        if str(e):
+            print(f"flowledger: {e}", file=sys.stderr)
+        if e.hint:
+            print(f"  {e.hint}", file=sys.stderr)
+        sys.exit(e.code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(NO)
+    except Exception as e:
+        if os.environ.get("FLOWLEDGER_DEBUG"):
+            raise
+        from flowledger.infra.settings import SettingsError
+
+        if isinstance(e, SettingsError):
+            print(f"flowledger: {e}", file=sys.stderr)
+            sys.exit(USAGE)
+        print(f"flowledger: {type(e).__name__}: {e}\n  FLOWLEDGER_DEBUG=1 shows where", file=sys.stderr)
+        sys.exit(NO)

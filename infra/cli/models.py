@@ -1,0 +1,123 @@
+"""Models on the desk: validate, inspect, convert. No server is needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from flowledger.infra.cli.output import NO, USAGE, as_json, console, fail, table
+
+
+def _read(file: Path) -> tuple[Any, list[Any]]:
+    from flowledger.kernel.model import read
+
+    try:
+        data = file.read_bytes()
+    except OSError as e:
+        fail(f"{file}: {e.strerror}", USAGE)
+    return read(data, file.name)
+
+
+def finding_view(finding: Any, file: str) -> dict[str, Any]:
+    return {
+        "file": file, "line": finding.line, "column": finding.column, "element": finding.element, "severity": finding.severity,
+        "code": finding.code, "message": finding.message, "hint": finding.hint,
+    }  # fmt: skip
+
+
+def validate(files: list[Path], json: bool) -> None:
+    found = [finding_view(f, str(file)) for file in files for f in _read(file)[1]]
+    errors = sum(f["severity"] == "error" for f in found)
+    if json:
+        as_json(found)
+    else:
+        show_findings(found)
+        noun = f"{len(files)} file{'s' if len(files) != 1 else ''}"
+        if errors:
+            console().print(f"[red]✗[/] {errors} error{'s' if errors != 1 else ''} in {noun}")
+        else:
+            warnings = sum(f["severity"] == "warning" for f in found)
+            console().print(
+                f"[green]✓[/] no errors in {noun}" + (f", {warnings} warning{'s' if warnings != 1 else ''}" if warnings else "")
+            )
+    if errors:
+        fail("", NO)
+
+
+def show_findings(found: list[dict[str, Any]]) -> None:
+    """As compilers do: `file:line:column severity message`, so that editors and terminals find the place."""
+    from rich.markup import escape
+
+    out = console()
+    colours = {"error": "red", "warning": "yellow", "info": "blue"}
+    for f in found:
+        place = ":".join(str(x) for x in (f.get("file"), f.get("line"), f.get("column")) if x)
+        element = f" [bold]{escape(f['element'])}[/]" if f.get("element") else ""
+        severity = f.get("severity", "error")
+        out.print(
+            f"{escape(place)} [{colours.get(severity, 'red')}]{severity}[/]{element} {escape(f['message'])} [dim]{escape(f['code'])}[/]"
+        )
+        if f.get("hint"):
+            out.print(f"    [dim]{escape(f['hint'])}[/]")
+
+
+def inspect(files: list[Path], json: bool) -> None:
+    from flowledger.api.models import graph_view
+
+    views, unreadable = [], 0
+    for file in files:
+        graph, findings = _read(file)
+        if graph is None:
+            unreadable += 1
+            views.append({"file": str(file), "format": None, "processes": [], "findings": [finding_view(f, str(file)) for f in findings]})
+        else:
+            views.append({**graph_view(graph, str(file)), "findings": [finding_view(f, str(file)) for f in findings]})
+    if json:
+        as_json(views)
+    else:
+        for view in views:
+            _show(view)
+    if unreadable:
+        fail(f"{unreadable} of {len(files)} files can't be read", NO)
+
+
+def _show(view: dict[str, Any]) -> None:
+    out = console()
+    out.print(f"[bold]{view['file']}[/]  {view['format'] or '[red]unreadable[/]'}")
+    if view["format"] is None:
+        show_findings(view["findings"])
+    for process in view["processes"]:
+        kind = "" if process["executable"] else ", not executable"
+        out.print(
+            f"\nprocess [bold]{process['id']}[/] {process['name'] or ''}  {len(process['elements'])} elements, {len(process['flows'])} flows{kind}"
+        )
+        rows = [{**e, "more": _more(e)} for e in process["elements"]]
+        table(rows, ["id", "type", "name", ("more", "")], empty="no elements")
+        table(process["flows"], ["id", "source", "target", "condition", "name"], empty="no flows")
+    if view.get("decisions"):
+        table(view["decisions"], ["id", "name", "logic"], title="decisions")
+    errors = sum(f["severity"] == "error" for f in view["findings"])
+    if errors and view["format"]:
+        out.print(f"[red]{errors} errors[/]: see flowledger validate {view['file']}")
+
+
+def _more(element: dict[str, Any]) -> str:
+    known = ("event", "loop", "attached_to", "scope", "default")
+    return ", ".join(f"{k.replace('_', ' ')} {element[k]}" for k in known if element.get(k))
+
+
+def convert(file: Path, output: Path | None) -> None:
+    graph, findings = _read(file)
+    source = getattr(graph, "source", b"") if graph is not None else b""
+    if not source and graph is not None and graph.format == "bpmn":
+        source = file.read_bytes()
+    if not source:
+        show_findings([finding_view(f, str(file)) for f in findings])
+        fail(f"{file} can't be converted to BPMN" + (f": it is {graph.format}" if graph is not None else ""), NO)
+    if output is None:
+        import sys
+
+        sys.stdout.buffer.write(source)
+    else:
+        output.write_bytes(source)
+        console(stderr=True).print(f"[green]✓[/] {output}")

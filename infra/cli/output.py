@@ -1,0 +1,131 @@
+"""What people see (tables, colours, one clear sentence when something is wrong) and what programs read (`--json`)."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+OK, NO, USAGE, UNREACHABLE = 0, 1, 2, 3
+#: how long a cell may be
+CELL_MAX = 80
+
+
+class Failed(Exception):
+    """Ends the command with one sentence on stderr. `code`: 1 it was refused or is so, 2 wrong use, 3 nobody answers."""
+
+    def __init__(self, message: str, code: int = NO, hint: str = "") -> None:
+        super().__init__(message)
+        self.code, self.hint = code, hint
+
+
+def fail(message: str, code: int = NO, hint: str = "") -> NoReturn:
+    raise Failed(message, code, hint)
+
+
+def console(stderr: bool = False) -> Any:
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+
+
+def as_json(value: Any, lines: bool = False) -> None:
+    """JSON on stdout; with `lines` one line for each item."""
+    import msgspec
+
+    encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
+    for item in value if lines else [value]:
+        data = encoder.encode(item)
+        sys.stdout.write((data if lines else msgspec.json.format(data, indent=2)).decode() + "\n")
+
+
+STYLES = {
+    "running": "cyan", "completed": "green", "published": "green", "ok": "green", "failed": "red", "open": "red", "error": "red",
+    "cancelled": "yellow", "terminated": "yellow", "suspended": "yellow", "warning": "yellow", "created": "cyan", "assigned": "blue",
+    "resolved": "green", "ready": "green", "not ready": "red", "info": "blue",
+}  # fmt: skip
+
+
+def cell(value: Any) -> str:
+    from rich.markup import escape
+
+    if value is None or value == "":
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (dict, list)):
+        import msgspec
+
+        value = msgspec.json.encode(value).decode()
+    text = str(value)
+    style = STYLES.get(text)
+    shown = escape(text if len(text) <= CELL_MAX else text[: CELL_MAX - 1] + "…")
+    return f"[{style}]{shown}[/]" if style else shown
+
+
+def table(rows: Iterable[dict[str, Any]], columns: Sequence[str | tuple[str, str]], title: str = "", empty: str = "nothing found") -> None:
+    """`columns`: a field, or (field, heading). Columns of which all cells are empty are left out."""
+    from rich import box
+    from rich.table import Table
+
+    rows = list(rows)
+    out = console()
+    if not rows:
+        out.print(f"[dim]{empty}[/]")
+        return
+    named = [(c, c.replace("_", " ")) if isinstance(c, str) else c for c in columns]
+    named = [(f, h) for f, h in named if any(r.get(f) not in (None, "", [], {}) for r in rows)]
+    shown = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", header_style="bold", pad_edge=False)
+    for field, heading in named:
+        number = all(isinstance(r.get(field), (int, float)) and not isinstance(r.get(field), bool) for r in rows)
+        key = field in ("id", "key", "instance", "task")
+        shown.add_column(heading, justify="right" if number else "left", no_wrap=key, overflow="fold")
+    for r in rows:
+        shown.add_row(*(cell(moment(r.get(f))) for f, _ in named))
+    out.print(shown)
+
+
+def facts(values: dict[str, Any], title: str = "") -> None:
+    """Names and values, one a line; empty ones are left out."""
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold")
+    grid.add_column(overflow="fold")
+    for name, value in values.items():
+        if value not in (None, "", [], {}):
+            grid.add_row(name.replace("_", " "), cell(moment(value)))
+    out = console()
+    if title:
+        out.print(f"[bold]{title}[/]")
+    out.print(grid)
+
+
+def moment(value: Any) -> Any:
+    """Times as people read them: local, to the second."""
+    if isinstance(value, str) and len(value) >= 20 and value[4:5] == "-" and value[10:11] == "T":
+        from datetime import datetime
+
+        try:
+            return datetime.fromisoformat(value).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        except ValueError:
+            return value
+    return value
+
+
+def say(text: str) -> None:
+    """A note for people, on stderr, so that stdout stays what it is."""
+    console(stderr=True).print(text)
+
+
+@contextmanager
+def busy(text: str) -> Any:
+    """A spinner while something takes its time; nothing when nobody looks."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(text) as status:
+        yield status.update

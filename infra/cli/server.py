@@ -1,0 +1,112 @@
+"""Talks to a server over HTTP, with the standard library alone: importing it costs nothing."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import uuid
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import msgspec
+
+from flowledger.infra.cli.output import NO, UNREACHABLE, USAGE, fail
+
+DEFAULT = "http://127.0.0.1:8080"
+TIMEOUT_S = 70.0
+
+
+class Server:
+    """`actor` and `tenant` go along as headers; a token from FLOWLEDGER_TOKEN as well."""
+
+    def __init__(self, url: str = "") -> None:
+        self.url = (url or os.environ.get("FLOWLEDGER_SERVER") or DEFAULT).rstrip("/")
+        parts = urlsplit(self.url if "//" in self.url else "http://" + self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            fail(f"--server must be like {DEFAULT}, found {url!r}", USAGE)
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        self._open = lambda: kind(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
+        self._base = parts.path
+        self._connection: http.client.HTTPConnection | None = None
+
+    def get(self, path: str, **query: Any) -> Any:
+        return self.call("GET", path, query=query)
+
+    def post(self, path: str, body: Any = None, **headers: str) -> Any:
+        return self.call("POST", path, body, headers=headers)
+
+    def call(
+        self, method: str, path: str, body: Any = None, query: dict[str, Any] | None = None, headers: dict[str, str] | None = None
+    ) -> Any:
+        """The answer's JSON. Fails with the problem's own words."""
+        sent = {"Accept": "application/json", "X-Actor": os.environ.get("FLOWLEDGER_ACTOR") or _user()}
+        if tenant := os.environ.get("FLOWLEDGER_TENANT"):
+            sent["X-Tenant"] = tenant
+        if token := os.environ.get("FLOWLEDGER_TOKEN"):
+            sent["Authorization"] = f"Bearer {token}"
+        sent |= {k.replace("_", "-"): v for k, v in (headers or {}).items()}
+        data = None
+        if body is not None:
+            data = msgspec.json.Encoder(decimal_format="number").encode(body)
+            sent["Content-Type"] = "application/json"
+        asked = {k: v for k, v in (query or {}).items() if v not in (None, "", [])}
+        target = self._base + quote(path, safe="/.") + ("?" + urlencode(asked, doseq=True) if asked else "")
+        status, answer = self._send(method, target, data, sent)
+        if status >= 400:
+            problem(status, answer)
+        return answer
+
+    def _send(self, method: str, target: str, data: bytes | None, headers: dict[str, str]) -> tuple[int, Any]:
+        try:
+            connection = self._connection or self._open()
+            self._connection = connection
+            connection.request(method, target, data, headers)
+            response = connection.getresponse()
+            raw = response.read()
+        except (OSError, http.client.HTTPException) as e:
+            self._connection = None
+            why = getattr(e, "strerror", None) or type(e).__name__
+            fail(f"no server answers at {self.url} ({why})", UNREACHABLE, "start one with `flowledger dev`, or name it with --server URL")
+        try:
+            return response.status, msgspec.json.decode(raw) if raw else {}
+        except msgspec.DecodeError:
+            return response.status, raw.decode("utf-8", "replace")
+
+    def pages(self, path: str, limit: int, **query: Any) -> Iterator[dict[str, Any]]:
+        """Items of a list, page by page, `limit` of them at most (0: all)."""
+        left = limit or 1 << 60
+        by = "after" if path.endswith("/events") else "cursor"
+        while left > 0:
+            page = self.get(path, limit=min(left, 200), **query)
+            yield from page["items"][:left]
+            left -= len(page["items"])
+            if not page.get("next"):
+                return
+            query[by] = page["next"]
+
+    @staticmethod
+    def new_id() -> dict[str, str]:
+        """Header that makes a repeated command harmless."""
+        return {"Idempotency_Key": uuid.uuid4().hex}
+
+
+def _user() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return ""
+
+
+def problem(status: int, answer: Any) -> None:
+    if not isinstance(answer, dict):
+        fail(f"the server answered {status}: {str(answer)[:200]}")
+    if answer.get("findings"):
+        from flowledger.infra.cli.models import show_findings
+
+        show_findings(answer["findings"])
+    text = answer.get("detail") or answer.get("title") or f"status {status}"
+    where = ", ".join(e["where"] for e in answer.get("errors", ()) if e.get("where"))
+    fail(f"{text}{f' (at {where})' if where else ''} [{answer.get('code', status)}]", UNREACHABLE if status in (502, 503) else NO)

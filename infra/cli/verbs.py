@@ -1,0 +1,169 @@
+"""The daily verbs: start, look, complete, repair. Options only; `daily.py` does the work."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="JSON for programs")]
+ServerUrl = Annotated[
+    str, typer.Option("--server", metavar="URL", help="The server [env: FLOWLEDGER_SERVER; default: http://127.0.0.1:8080]")
+]
+Vars = Annotated[str, typer.Option("--vars", metavar="JSON", help="A JSON object, @FILE, or - for stdin")]
+Reason = Annotated[str, typer.Option("--reason", help="Goes on the record")]
+Limit = Annotated[int, typer.Option("--limit", min=0, help="Rows at most; 0: all")]
+Id = Annotated[str, typer.Argument(metavar="ID")]
+WORK, LOOK = "Daily work", "Look"
+
+
+def start(
+    definition: Annotated[str, typer.Argument(metavar="KEY", help="Process id, or a definition's key")],
+    vars: Vars = "",
+    business_key: Annotated[str, typer.Option("--business-key", metavar="K")] = "",
+    version: Annotated[int, typer.Option(help="0: the latest")] = 0,
+    wait: Annotated[bool, typer.Option("--wait", help="Until it has ended; print its variables")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait with --wait")] = 60,
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """Start an instance."""
+    from flowledger.infra.cli import daily
+
+    daily.start(server, definition, vars, business_key, version, wait, timeout, json)
+
+
+def instances(
+    definition: Annotated[str, typer.Option("--definition", help="Process id, or a definition's key")] = "",
+    status: Annotated[list[str] | None, typer.Option("--status", help="running, completed ...; may be repeated")] = None,
+    business_key: Annotated[str, typer.Option("--business-key")] = "",
+    incident: Annotated[bool, typer.Option("--incident", help="Only those with an incident")] = False,
+    var: Annotated[list[str] | None, typer.Option("--var", metavar="NAME[op]=VALUE", help="Filter by a variable; may be repeated")] = None,
+    limit: Limit = 50,
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """List instances, newest first."""
+    from flowledger.infra.cli import daily
+
+    daily.instances(server, definition, status, business_key, incident, var, limit, json)
+
+
+def show(id: Id, server: ServerUrl = "", json: Json = False) -> None:
+    """An instance: progress, where it stands, variables, tasks, incidents."""
+    from flowledger.infra.cli import daily
+
+    daily.show(server, id, json)
+
+
+def tasks(
+    assignee: Annotated[str, typer.Option("--assignee")] = "",
+    group: Annotated[str, typer.Option("--group", help="A candidate group")] = "",
+    instance: Annotated[str, typer.Option("--instance")] = "",
+    status: Annotated[list[str] | None, typer.Option("--status", help="created, assigned ...; may be repeated")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Those that are done too")] = False,
+    limit: Limit = 50,
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """List tasks that are to be done."""
+    from flowledger.infra.cli import daily
+
+    daily.tasks(server, assignee, group, instance, status, every, limit, json)
+
+
+def complete(task: Annotated[str, typer.Argument(metavar="TASK")], vars: Vars = "", server: ServerUrl = "", json: Json = False) -> None:
+    """Complete a task."""
+    from flowledger.infra.cli import daily
+
+    daily.verb(server, f"tasks/{task}/complete", {"variables": daily.variables(vars)}, f"task {task} is completed", json)
+
+
+def cancel(
+    id: Id,
+    reason: Reason = "",
+    force: Annotated[bool, typer.Option("--force", help="End at once, without cancel handlers and compensation")] = False,
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """Cancel an instance."""
+    from flowledger.infra.cli import daily
+
+    daily.verb(server, f"instances/{id}/cancel", {"reason": reason, "force": force}, f"instance {id} is cancelled", json)
+
+
+def suspend(id: Id, reason: Reason = "", server: ServerUrl = "", json: Json = False) -> None:
+    """Let an instance stand still."""
+    from flowledger.infra.cli import daily
+
+    daily.verb(server, f"instances/{id}/suspend", {"reason": reason}, f"instance {id} is suspended", json)
+
+
+def resume(id: Id, reason: Reason = "", server: ServerUrl = "", json: Json = False) -> None:
+    """Let a suspended instance go on."""
+    from flowledger.infra.cli import daily
+
+    daily.verb(server, f"instances/{id}/resume", {"reason": reason}, f"instance {id} goes on", json)
+
+
+def publish(
+    name: Annotated[str, typer.Argument(help="Of the message")],
+    key: Annotated[str, typer.Option("--key", help="Correlation key")] = "",
+    vars: Vars = "",
+    ttl: Annotated[int, typer.Option("--ttl", metavar="MS", help="Kept that long for who comes to wait for it")] = 0,
+    message_id: Annotated[str, typer.Option("--id", help="A second message with this id is refused")] = "",
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """Publish a message."""
+    from flowledger.infra.cli import daily
+
+    body = {"name": name, "correlation_key": key, "variables": daily.variables(vars), "ttl_ms": ttl, "message_id": message_id}
+    daily.verb(server, "messages", body, f"message {name} is published", json)
+
+
+def signal(name: Annotated[str, typer.Argument()], vars: Vars = "", server: ServerUrl = "", json: Json = False) -> None:
+    """Broadcast a signal."""
+    from flowledger.infra.cli import daily
+
+    daily.verb(server, "signals", {"name": name, "variables": daily.variables(vars)}, f"signal {name} is broadcast", json)
+
+
+def incidents(
+    every: Annotated[bool, typer.Option("--all", help="Resolved ones too")] = False,
+    instance: Annotated[str, typer.Option("--instance")] = "",
+    limit: Limit = 50,
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """List incidents."""
+    from flowledger.infra.cli import daily
+
+    daily.incidents(server, every, instance, limit, json)
+
+
+def resolve(key: Annotated[str, typer.Argument(metavar="INCIDENT")], server: ServerUrl = "", json: Json = False) -> None:
+    """Resolve an incident: the element is tried again."""
+    from flowledger.infra.cli import daily
+
+    daily.verb(server, f"incidents/{key}/resolve", None, f"incident {key} is resolved", json)
+
+
+def history(
+    id: Id,
+    at: Annotated[str, typer.Option("--at", metavar="TIME|POSITION", help="Fold the state as it was then")] = "",
+    limit: Limit = 0,
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """Events of an instance, and the folded state at that moment."""
+    from flowledger.infra.cli import daily
+
+    daily.history(server, id, at, limit, json)
+
+
+def register(app: typer.Typer) -> None:
+    for command in (start, complete, cancel, suspend, resume, publish, signal, resolve):
+        app.command(rich_help_panel=WORK)(command)
+    for command in (instances, show, tasks, incidents, history):
+        app.command(rich_help_panel=LOOK)(command)
