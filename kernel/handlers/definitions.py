@@ -72,8 +72,8 @@ def contents(graph: Any) -> list[tuple[str, str, str, str]]:
     if graph is None:
         return []
     if graph.format == "dmn":
-        model = graph.decisions
-        return [("drg", model.id, model.name, "")] + [("decision", x.id, x.name, getattr(x, "version_tag", "")) for x in model.decision_list()]
+        drg = graph.decisions.definitions
+        return [("drg", drg.id or drg.name, drg.name, "")] + [("decision", x.id or x.name, x.name, "") for x in drg.decisions]
     if graph.format == "form":
         return [("form", graph.name, graph.name, "")]
     return [("process", x.id, x.name, x.version_tag) for x in graph.processes.values() if x.executable]
