@@ -1,0 +1,295 @@
+"""Filters of lists as SQL with parameters; and cursors, which say after which row to go on."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from psycopg import sql
+
+from flowledger.events.avro import decode_json, encode_json
+from flowledger.projections.reader import BadQuery
+from flowledger.projections.tables import micros, stamp
+from flowledger.projections.words import PRIORITIES, search_text
+
+LIMIT, LIMIT_MAX = 50, 1_000
+_KEY_MAX = 2**63 - 1
+_VARIABLE = re.compile(r"var\.(?P<name>[^\[\]]+)(?:\[(?P<op>\w+)\])?")
+_OPERATORS = {"eq": "=", "ne": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+
+
+class Where:
+    """Conditions joined by AND, with their parameters in order."""
+
+    def __init__(self, *conditions: str, values: tuple[Any, ...] = ()) -> None:
+        self.conditions: list[sql.Composable] = [sql.SQL(c) for c in conditions]  # type: ignore[arg-type]
+        self.values: list[Any] = list(values)
+
+    def add(self, condition: sql.Composable | str, *values: Any) -> None:
+        self.conditions.append(sql.SQL(condition) if isinstance(condition, str) else condition)  # type: ignore[arg-type]
+        self.values += values
+
+    @property
+    def sql(self) -> sql.Composed:
+        return sql.SQL(" AND ").join(self.conditions)
+
+
+Apply = Callable[[Where, str], None]
+
+
+def key(name: str, text: str) -> int:
+    """A key from a request. Raises: BadQuery."""
+    if not text.isascii() or not text.isdigit() or int(text[:20]) > _KEY_MAX:
+        raise BadQuery(f"{name}: expected a key (a number), found {text[:40]!r}")
+    return int(text)
+
+
+def moment(name: str, text: str) -> datetime:
+    """ISO 8601; without offset it is UTC. Raises: BadQuery."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadQuery(f"{name}: expected a time like 2026-01-31T12:00:00Z, found {text[:40]!r}") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def truth(name: str, text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise BadQuery(f"{name}: expected true or false, found {text[:40]!r}")
+    return text.lower() == "true"
+
+
+def limit_of(text: str | int | None) -> int:
+    if text in (None, ""):
+        return LIMIT
+    if not str(text).isascii() or not str(text).isdigit() or not 1 <= int(str(text)[:9]) <= LIMIT_MAX:
+        raise BadQuery(f"limit: expected 1 to {LIMIT_MAX}, found {str(text)[:40]!r}")
+    return int(text)  # type: ignore[arg-type]
+
+
+def cursor_of(*parts: Any) -> str:
+    return base64.urlsafe_b64encode(encode_json(parts)).decode().rstrip("=")
+
+
+def parse_cursor(text: str, *kinds: type) -> list[Any]:
+    """The parts of a cursor that an earlier answer gave. Raises: BadQuery."""
+    try:
+        parts = msgspec.convert(decode_json(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))), tuple[*kinds])  # type: ignore[valid-type]
+    except (ValueError, binascii.Error, msgspec.MsgspecError):
+        raise BadQuery(f"cursor: expected one from an earlier answer, found {text[:40]!r}") from None
+    return list(parts)
+
+
+# --- kinds of filters ---------------------------------------------------------------------------------------------------
+
+
+def equal(column: str) -> Apply:
+    return lambda w, v: w.add(sql.SQL("{} = %s").format(sql.Identifier(column)), v)
+
+
+def key_equal(column: str, name: str) -> Apply:
+    return lambda w, v: w.add(sql.SQL("{} = %s").format(sql.Identifier(column)), key(name, v))
+
+
+def one_of(column: str) -> Apply:
+    """One value, or several with commas."""
+
+    def apply(w: Where, v: str) -> None:
+        values = v.split(",")
+        if len(values) == 1:
+            w.add(sql.SQL("{} = %s").format(sql.Identifier(column)), v)
+        else:
+            w.add(sql.SQL("{} = ANY(%s)").format(sql.Identifier(column)), values)
+
+    return apply
+
+
+def time_at(column: str, operator: str, name: str) -> Apply:
+    return lambda w, v: w.add(sql.SQL("{} " + operator + " %s").format(sql.Identifier(column)), moment(name, v))  # type: ignore[arg-type]
+
+
+def whole(column: str, name: str) -> Apply:
+    def apply(w: Where, v: str) -> None:
+        if not v.isascii() or not v.isdigit() or len(v) > 9:
+            raise BadQuery(f"{name}: expected a number, found {v[:40]!r}")
+        w.add(sql.SQL("{} = %s").format(sql.Identifier(column)), int(v))
+
+    return apply
+
+
+def priority(w: Where, v: str) -> None:
+    """A word (low, normal, high, critical, urgent), or a number: that or more urgent."""
+    if v.isascii() and v.isdigit():
+        w.add("priority_value >= %s", int(v[:9]))
+    elif v in PRIORITIES:
+        w.add("priority = %s", "normal" if v == "medium" else v)
+    else:
+        raise BadQuery(f"priority: expected {', '.join(PRIORITIES)} or a number, found {v[:40]!r}")
+
+
+def instance_definition(w: Where, v: str) -> None:
+    """A definition key, or a process id. By key the process id is looked up, because the index leads with it."""
+    if v.isascii() and v.isdigit():
+        w.add(
+            "process_id = (SELECT d.definition_id FROM workflow_definitions d WHERE d.tenant_id = %s AND d.id = %s)",
+            w.values[0],
+            key("definition", v),
+        )
+        w.add("definition_id = %s", int(v))
+    else:
+        w.add("process_id = %s", v)
+
+
+def task_definition(w: Where, v: str) -> None:
+    if v.isascii() and v.isdigit():
+        w.add("workflow_definition_id = %s", key("definition", v))
+    else:
+        w.add("process_id = %s", v)
+
+
+def has_incident(w: Where, v: str) -> None:
+    w.add("incidents > 0" if truth("has_incident", v) else "incidents = 0")
+
+
+def overdue(w: Where, v: str) -> None:
+    open_ = "status NOT IN ('completed', 'cancelled', 'skipped')"
+    w.add(f"(due_at < now() AND {open_})" if truth("overdue", v) else f"(due_at IS NULL OR due_at >= now() OR NOT {open_})")
+
+
+def variable(name: str, operator: str, value: Any) -> tuple[sql.Composed, list[Any]]:
+    """A root variable of the instance compared with a JSON value; only values of the same type compare."""
+    text = encode_json(value).decode()
+    head = (
+        "EXISTS (SELECT 1 FROM variables v WHERE v.tenant_id = i.tenant_id AND v.workflow_instance_id = i.id AND v.scope_id = i.id "
+        "AND v.instance_created_at = i.created_at AND v.name = %s AND "
+    )
+    search = search_text(value)
+    if operator == "eq" and search is not None:
+        return sql.SQL(head + "v.search = %s AND v.value = %s::jsonb)").format(), [name, search, text]  # type: ignore[arg-type]
+    if operator == "eq" or operator == "ne":
+        return sql.SQL(head + f"v.value {_OPERATORS[operator]} %s::jsonb)").format(), [name, text]  # type: ignore[arg-type]
+    compare = f"jsonb_typeof(v.value) = jsonb_typeof(%s::jsonb) AND v.value {_OPERATORS[operator]} %s::jsonb)"
+    return sql.SQL(head + compare).format(), [name, text, text]  # type: ignore[arg-type]
+
+
+def variable_filter(w: Where, name: str, text: str) -> bool:
+    """`var.NAME` or `var.NAME[op]`; the value is JSON, or a text when it isn't. False: another filter."""
+    found = _VARIABLE.fullmatch(name)
+    if not found:
+        return False
+    operator = found["op"] or "eq"
+    if operator not in _OPERATORS:
+        raise BadQuery(f"{name[:60]}: expected one of {', '.join(_OPERATORS)}, found {operator!r}")
+    try:
+        value = decode_json(text)
+    except (msgspec.DecodeError, ValueError):
+        value = text
+    condition, values = variable(found["name"], operator, value)
+    w.add(condition, *values)
+    return True
+
+
+INSTANCES: dict[str, Apply] = {
+    "definition": instance_definition,
+    "version": whole("version", "version"),
+    "status": one_of("status"),
+    "business_key": lambda w, v: w.add("business_key = %s AND business_key <> ''", v),
+    "has_incident": has_incident,
+    "started_from": time_at("started_at", ">=", "started_from"),
+    "started_to": time_at("started_at", "<", "started_to"),
+    "parent": key_equal("parent_id", "parent"),
+    "initiator": equal("initiator"),
+    "correlation_id": equal("correlation_id"),
+    "paused": lambda w, v: w.add("paused = %s", truth("paused", v)),
+    "priority": priority,
+}
+TASKS: dict[str, Apply] = {
+    "assignee": equal("assignee"),
+    "candidate_group": lambda w, v: w.add("candidate_groups @> %s", v.split(",")),
+    "candidate_user": lambda w, v: w.add("candidate_users @> %s", v.split(",")),
+    "status": one_of("status"),
+    "due_before": time_at("due_at", "<", "due_before"),
+    "due_after": time_at("due_at", ">=", "due_after"),
+    "due": time_at("due_at", "<=", "due"),
+    "overdue": overdue,
+    "priority": priority,
+    "type": one_of("type"),
+    "job_type": equal("job_type"),
+    "category": equal("category"),
+    "instance": key_equal("workflow_instance_id", "instance"),
+    "definition": task_definition,
+    "element": equal("definition_key"),
+}
+INCIDENTS: dict[str, Apply] = {
+    "status": equal("status"),
+    "instance": key_equal("workflow_instance_id", "instance"),
+    "definition": lambda w, v: w.add("definition_id = %s", key("definition", v)) if v.isdigit() else w.add("process_id = %s", v),
+    "code": equal("code"),
+    "element": equal("element"),
+}
+MESSAGES: dict[str, Apply] = {
+    "name": equal("name"),
+    "correlation_key": equal("correlation_key"),
+    "message_id": equal("message_id"),
+    "status": lambda w, v: w.add(
+        "(CASE WHEN status = 'received' AND expired_at IS NOT NULL THEN 'expired' ELSE status END) = %s", v
+    ),
+    "instance": key_equal("workflow_instance_id", "instance"),
+}  # fmt: skip
+TIMERS: dict[str, Apply] = {
+    "instance": key_equal("workflow_instance_id", "instance"),
+    "definition": lambda w, v: w.add("definition_id = %s", key("definition", v)) if v.isdigit() else w.add("process_id = %s", v),
+    "status": equal("status"),
+    "due_before": time_at("due_at", "<", "due_before"),
+    "element": equal("element"),
+}
+EVENTS: dict[str, Apply] = {
+    "type": one_of("event_type"),
+    "element": equal("source"),
+    "from": time_at("occurred_at", ">=", "from"),
+    "to": time_at("occurred_at", "<", "to"),
+}
+DEFINITIONS: dict[str, Apply] = {
+    "id": equal("definition_id"),
+    "kind": equal("kind"),
+    "status": one_of("status"),
+    "version": whole("version", "version"),
+    "name": lambda w, v: w.add("(name ILIKE %s ESCAPE '#' OR definition_id = %s)", "%" + re.sub(r"([%_#])", r"#\1", v) + "%", v),
+    "tag": lambda w, v: w.add("metadata -> 'tags' @> %s::jsonb", encode_json([v]).decode()),
+    "category": lambda w, v: w.add("metadata ->> 'category' = %s", v),
+    "creator": equal("created_by"),
+    "format": equal("format"),
+}
+
+
+def where(tenant: str, given: Mapping[str, str], known: Mapping[str, Apply], *, variables: bool = False) -> Where:
+    """Raises: BadQuery for a filter that isn't known or can't be read."""
+    w = Where("tenant_id = %s" if not variables else "i.tenant_id = %s", values=(tenant,))
+    for name, value in given.items():
+        apply = known.get(name)
+        if apply is not None:
+            apply(w, value)
+        elif not (variables and variable_filter(w, name, value)):
+            expected = ", ".join(known) + (", var.NAME[op]" if variables else "")
+            raise BadQuery(f"expected the filters {expected}; found {name[:60]!r}")
+    return w
+
+
+def after(w: Where, cursor: str | None, prefix: str = "", column: str = "created_at") -> None:
+    """Newest first: rows before (time, id) of the cursor."""
+    if cursor:
+        us, id_ = parse_cursor(cursor, int, int)
+        w.add(f"({prefix}{column}, {prefix}id) < (%s, %s)", stamp(us), id_)
+
+
+def next_cursor(rows: list[dict[str, Any]], limit: int, column: str = "created_at") -> str | None:
+    """`rows` were read with one more than `limit`, which is cut off here."""
+    if len(rows) <= limit:
+        return None
+    del rows[limit:]
+    return cursor_of(micros(rows[-1][column]), rows[-1]["id"])

@@ -1,0 +1,286 @@
+"""Answers from the projections. Functions take a `Reader` and a tenant, and give JSON values; lists give `{items, cursor, position}`.
+
+`position` is read before the rows: they are at least as new. Nothing of another tenant is ever found. Raises in all: `BadQuery`
+(a filter, cursor or key can't be read) and the database's errors. What isn't found is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from psycopg import sql
+
+from flowledger.projections import filters as fi
+from flowledger.projections.reader import Reader, Row, number_of, plain, plain_event
+from flowledger.projections.reports import (
+    counts,
+    execution_metrics,
+    instance_metrics,
+    instance_status,
+    instance_tree,
+    orphans,
+    task_metrics,
+)
+
+__all__ = [
+    "counts", "execution_metrics", "get_definition", "get_definition_source", "get_incident", "get_instance", "get_message", "get_task",
+    "get_timer", "instance_events", "instance_metrics", "instance_status", "instance_tasks", "instance_tree", "instance_variables",
+    "list_definitions", "list_incidents", "list_instances", "list_messages", "list_tasks", "list_timers", "orphans", "task_events",
+    "task_metrics",
+]  # fmt: skip
+
+Filters = Mapping[str, str]
+
+INSTANCE_SUMMARY = (
+    "i.tenant_id, i.id, i.definition_id, i.process_id, i.version, i.name, i.business_key, i.status, i.paused, i.incidents, i.priority, "
+    "i.priority_value, i.initiator, i.created_at, i.started_at, i.completed_at, i.cancelled_at, i.parent_id, i.root_id"
+)
+TASK_SUMMARY = (
+    "tenant_id, id, workflow_instance_id, workflow_definition_id, process_id, definition_key, name, type, job_type, category, status, "
+    "priority, priority_value, created_at, started_at, completed_at, cancelled_at, updated_at, due_at, follow_up_at, assignee, "
+    "candidate_groups, candidate_users, worker, attempts, retries, incident_id, row_version"
+)
+MESSAGE = (
+    "tenant_id, id, name, correlation_key, message_id, variables, "
+    "CASE WHEN status = 'received' AND expired_at IS NOT NULL THEN 'expired' ELSE status END AS status, "
+    "workflow_instance_id, correlations, received_at, correlated_at, expires_at, expired_at"
+)
+DEFINITION_SUMMARY = (
+    "tenant_id, id, definition_id, kind, name, description, version, version_tag, content_hash, resource, format, notation, status, "
+    "deployment_id, created_at, updated_at, created_by, validation_result, metadata, row_version"
+)
+
+
+async def _list(
+    r: Reader,
+    columns: str,
+    table: str,
+    w: fi.Where,
+    limit: str | int | None,
+    cursor: str | None,
+    time: str = "created_at",
+    prefix: str = "",
+) -> Row:
+    """Newest first, by time and key."""
+    count = fi.limit_of(limit)
+    fi.after(w, cursor, prefix, time)
+    query = sql.SQL("SELECT {} FROM {} WHERE {} ORDER BY {} DESC, {} DESC LIMIT %s").format(
+        sql.SQL(columns), sql.SQL(table), w.sql, sql.SQL(prefix + time), sql.SQL(prefix + "id")  # type: ignore[arg-type]
+    )  # fmt: skip
+    position = await r.position()
+    rows = await r.rows(query, [*w.values, count + 1])
+    following = fi.next_cursor(rows, count, time)
+    return {"items": [_named(row) for row in rows], "cursor": following, "position": position}
+
+
+def _named(row: Row) -> Row:
+    out = plain(row)
+    if "incidents" in out:
+        out["incident"] = out["incidents"] > 0
+    return out
+
+
+async def _one(r: Reader, columns: str, table: str, tenant: str, key: int) -> Row | None:
+    query = sql.SQL("SELECT {} FROM {} WHERE tenant_id = %s AND id = %s").format(sql.SQL(columns), sql.SQL(table))  # type: ignore[arg-type]
+    position = await r.position()
+    rows = await r.rows(query, (tenant, key))
+    return {**_named(rows[0]), "position": position} if rows else None
+
+
+async def _archived(r: Reader, table: str, tenant: str, key: int) -> Row | None:
+    """The row in a month that has left the live table."""
+    names = await r.rows(
+        "SELECT schemaname, tablename FROM pg_tables WHERE schemaname = %s AND tablename ~ %s ORDER BY 2 DESC",
+        (r.schema + "_archive", f"^{table}_m[0-9]{{6}}$"),
+    )
+    for name in names:
+        place = sql.Identifier(name["schemaname"], name["tablename"])
+        rows = await r.rows(sql.SQL("SELECT * FROM {} WHERE tenant_id = %s AND id = %s").format(place), (tenant, key))
+        if rows:
+            return {**_named(rows[0]), "archived": True, "position": await r.position()}
+    return None
+
+
+# --- instances ----------------------------------------------------------------------------------------------------------
+
+
+async def list_instances(r: Reader, tenant: str, given: Filters, limit: str | int | None = None, cursor: str | None = None) -> Row:
+    """Filters: `filters.INSTANCES` and `var.NAME[op]`."""
+    w = fi.where(tenant, given, fi.INSTANCES, variables=True)
+    return await _list(r, INSTANCE_SUMMARY, "workflow_instances i", w, limit, cursor, prefix="i.")
+
+
+async def get_instance(r: Reader, tenant: str, key: int) -> Row | None:
+    """With input, output, metadata and root variables."""
+    return await _one(r, "*", "workflow_instances", tenant, key) or await _archived(r, "workflow_instances", tenant, key)
+
+
+async def instance_tasks(r: Reader, tenant: str, key: int, limit: str | int | None = None, cursor: str | None = None) -> Row:
+    return await list_tasks(r, tenant, {"instance": str(key)}, limit, cursor)
+
+
+async def instance_variables(r: Reader, tenant: str, key: int) -> Row | None:
+    """`{variables: {name: value} of the root scope, items: [all scopes], position}`; None: no such instance."""
+    position = await r.position()
+    if not await r.rows("SELECT 1 FROM workflow_instances WHERE tenant_id = %s AND id = %s", (tenant, key)):
+        return None
+    rows = await r.rows(
+        "SELECT scope_id, name, scope, type, value, created_at, updated_at FROM variables "
+        "WHERE tenant_id = %s AND workflow_instance_id = %s ORDER BY scope_id, name",
+        (tenant, key),
+    )
+    root = {row["name"]: row["value"] for row in rows if row["scope_id"] == key}
+    return {"variables": root, "items": [plain(row) for row in rows], "position": position}
+
+
+async def _events(r: Reader, table: str, column: str, tenant: str, key: int, given: Filters, after: str | None, limit: Any) -> Row:
+    count = fi.limit_of(limit)
+    w = fi.where(tenant, given, fi.EVENTS)
+    w.add(sql.SQL("{} = %s").format(sql.Identifier(column)), key)
+    if after:
+        w.add("id > %s", number_of(after))
+    query = sql.SQL("SELECT * FROM {} WHERE {} ORDER BY {}, id LIMIT %s").format(sql.Identifier(table), w.sql, sql.Identifier(column))
+    position = await r.position()
+    rows = await r.rows(query, [*w.values, count + 1])
+    more = len(rows) > count
+    items = [plain_event(row) for row in rows[:count]]
+    return {"items": items, "cursor": items[-1]["position"] if more else None, "position": position}
+
+
+async def instance_events(
+    r: Reader, tenant: str, key: int, given: Filters | None = None, after: str | None = None, limit: str | int | None = None
+) -> Row:
+    """In log order, after position `after`; filters `type`, `element`, `from`, `to`. The cursor is the last position."""
+    return await _events(r, "workflow_events", "workflow_instance_id", tenant, key, given or {}, after, limit)
+
+
+# --- tasks --------------------------------------------------------------------------------------------------------------
+
+
+async def list_tasks(r: Reader, tenant: str, given: Filters, limit: str | int | None = None, cursor: str | None = None) -> Row:
+    """Filters: `filters.TASKS`. One table is read."""
+    return await _list(r, TASK_SUMMARY, "tasks", fi.where(tenant, given, fi.TASKS), limit, cursor)
+
+
+async def get_task(r: Reader, tenant: str, key: int) -> Row | None:
+    """With its assignments (hops) and results (attempts), oldest first. Archived tasks are found as well."""
+    task = await _one(r, "*", "tasks", tenant, key) or await _archived(r, "tasks", tenant, key)
+    if task is None:
+        return None
+    hops = await r.rows("SELECT * FROM task_assignments WHERE tenant_id = %s AND task_id = %s ORDER BY id", (tenant, key))
+    results = await r.rows("SELECT * FROM task_results WHERE tenant_id = %s AND task_id = %s ORDER BY task_id, id", (tenant, key))
+    task["assignments"] = [plain(row) for row in hops]
+    task["results"] = [plain(row) for row in results]
+    return task
+
+
+async def task_events(
+    r: Reader, tenant: str, key: int, given: Filters | None = None, after: str | None = None, limit: str | int | None = None
+) -> Row:
+    return await _events(r, "task_events", "task_id", tenant, key, given or {}, after, limit)
+
+
+# --- definitions --------------------------------------------------------------------------------------------------------
+
+
+async def list_definitions(
+    r: Reader, tenant: str, given: Filters, limit: str | int | None = None, cursor: str | None = None, *, latest: bool = False
+) -> Row:
+    """By id and version, newest version first. Filters: `filters.DEFINITIONS`; `latest`: only the highest version of each."""
+    count = fi.limit_of(limit)
+    w = fi.where(tenant, given, fi.DEFINITIONS)
+    w.add("deleted_at IS NULL")
+    if latest:
+        w.add(
+            "NOT EXISTS (SELECT 1 FROM workflow_definitions n WHERE n.tenant_id = d.tenant_id AND n.kind = d.kind "
+            "AND n.definition_id = d.definition_id AND n.version > d.version AND n.deleted_at IS NULL)"
+        )
+    if cursor:
+        name, version, id_ = fi.parse_cursor(cursor, str, int, int)
+        w.add("(definition_id, -version, id) > (%s, %s, %s)", name, -version, id_)
+    query = sql.SQL("SELECT {} FROM workflow_definitions d WHERE {} ORDER BY definition_id, version DESC, id LIMIT %s")
+    position = await r.position()
+    rows = await r.rows(query.format(sql.SQL(DEFINITION_SUMMARY), w.sql), [*w.values, count + 1])
+    more = len(rows) > count
+    del rows[count:]
+    following = fi.cursor_of(rows[-1]["definition_id"], rows[-1]["version"], rows[-1]["id"]) if more else None
+    return {"items": [_definition(row) for row in rows], "cursor": following, "position": position}
+
+
+def _definition(row: Row) -> Row:
+    """`key` is the definition's key, `id` its process (decision, form) id."""
+    out = plain(row)
+    out["key"], out["id"] = out["id"], row["definition_id"]
+    del out["definition_id"]
+    return out
+
+
+async def _definition_row(r: Reader, columns: str, tenant: str, ref: str, version: int | None) -> Row | None:
+    w = fi.Where("tenant_id = %s", values=(tenant,))
+    if ref.isascii() and ref.isdigit():
+        w.add("id = %s", fi.key("definition", ref))
+    else:
+        w.add("definition_id = %s AND deleted_at IS NULL", ref)
+        if version:
+            w.add("version = %s", version)
+    query = sql.SQL("SELECT {} FROM workflow_definitions WHERE {} ORDER BY version DESC LIMIT 1")
+    rows = await r.rows(query.format(sql.SQL(columns), w.sql), w.values)  # type: ignore[arg-type]
+    return rows[0] if rows else None
+
+
+async def get_definition(r: Reader, tenant: str, ref: str, version: int | None = None) -> Row | None:
+    """By key, or by id (the latest version, or `version`), with all its versions. A deleted one is found by key only."""
+    position = await r.position()
+    row = await _definition_row(r, DEFINITION_SUMMARY + ", deleted_at", tenant, ref, version)
+    if row is None:
+        return None
+    versions = await r.rows(
+        "SELECT id, version, version_tag, status, created_at FROM workflow_definitions "
+        "WHERE tenant_id = %s AND kind = %s AND definition_id = %s AND deleted_at IS NULL ORDER BY version DESC LIMIT 1000",
+        (tenant, row["kind"], row["definition_id"]),
+    )
+    listed = [{("key" if k == "id" else k): v for k, v in plain(v).items()} for v in versions]
+    return {**_definition(row), "versions": listed, "position": position}
+
+
+async def get_definition_source(r: Reader, tenant: str, ref: str, version: int | None = None) -> Row | None:
+    """`{name, format, notation, hash, content}`: the resource as it was deployed. One resource may hold several definitions."""
+    row = await _definition_row(r, "resource, format, notation, content_hash, content", tenant, ref, version)
+    if row is None:
+        return None
+    content = row["content"]
+    if not content:
+        query = "SELECT content FROM workflow_definitions WHERE tenant_id = %s AND content_hash = %s AND content <> '' LIMIT 1"
+        found = await r.rows(query, (tenant, row["content_hash"]))
+        if not found:
+            return None
+        content = found[0]["content"]
+    return {"name": row["resource"], "format": row["format"], "notation": row["notation"], "hash": row["content_hash"], "content": content}
+
+
+# --- incidents, messages, timers ----------------------------------------------------------------------------------------
+
+
+async def list_incidents(r: Reader, tenant: str, given: Filters, limit: str | int | None = None, cursor: str | None = None) -> Row:
+    return await _list(r, "*", "incidents", fi.where(tenant, given, fi.INCIDENTS), limit, cursor)
+
+
+async def get_incident(r: Reader, tenant: str, key: int) -> Row | None:
+    return await _one(r, "*", "incidents", tenant, key)
+
+
+async def list_messages(r: Reader, tenant: str, given: Filters, limit: str | int | None = None, cursor: str | None = None) -> Row:
+    return await _list(r, MESSAGE, "messages", fi.where(tenant, given, fi.MESSAGES), limit, cursor, "received_at")
+
+
+async def get_message(r: Reader, tenant: str, key: int) -> Row | None:
+    return await _one(r, MESSAGE, "messages", tenant, key)
+
+
+async def list_timers(r: Reader, tenant: str, given: Filters, limit: str | int | None = None, cursor: str | None = None) -> Row:
+    return await _list(r, "*", "timers", fi.where(tenant, given, fi.TIMERS), limit, cursor)
+
+
+async def get_timer(r: Reader, tenant: str, key: int) -> Row | None:
+    return await _one(r, "*", "timers", tenant, key)

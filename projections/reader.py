@@ -1,0 +1,197 @@
+"""Reading rows for answers: a pool, positions, `wait_for`, and rows as JSON values (keys as texts, times as ISO 8601 in UTC)."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+from psycopg.types.json import set_json_loads
+from psycopg_pool import AsyncConnectionPool
+
+from flowledger.events.avro import decode_json
+from flowledger.events.commands import PARTITION_BITS
+from flowledger.projections import schema as sc
+from flowledger.projections.views import TABLES
+
+Row = dict[str, Any]
+
+_POSITION = re.compile(r"(\d{1,9})-(\d{1,18})")
+_OFFSET_MASK = (1 << PARTITION_BITS) - 1
+#: between two looks at the positions while waiting
+_POLL_S = (0.005, 0.05)
+
+#: columns that hold keys, which JSON carries as texts
+KEYS = frozenset(c for t in TABLES.values() for c, kind in t.columns.items() if kind == "bigint") - {"duration_ms", "repeats_left"}
+#: fields of events that hold keys
+EVENT_KEYS = frozenset(
+    "key task token scope definition parent parent_token root message subscription timer incident handler_of spawned deployment item "
+    "consumed tasks activities merged".split()
+)
+#: column -> its name in answers
+NAMES = {
+    "workflow_instance_id": "instance", "workflow_definition_id": "definition", "definition_key": "element", "scope_id": "scope_key",
+    "token_id": "token", "incident_id": "incident", "parent_id": "parent", "root_id": "root", "deployment_id": "deployment",
+    "task_id": "task", "event_type": "type", "occurred_at": "time",
+}  # fmt: skip
+
+
+class BadQuery(ValueError):
+    """A filter, cursor or position that can't be read. The message says what was expected and what was found."""
+
+
+class NotProjected(TimeoutError):
+    """The projection didn't reach the position in time. `position` is where it is."""
+
+    def __init__(self, wanted: str, position: str) -> None:
+        super().__init__(f"the projection is at {position or 'the start'}, not yet past {wanted}")
+        self.position = position
+
+
+def parse_position(text: str) -> dict[int, int]:
+    """`p-offset`, or several with commas, as {partition: offset}. Raises: BadQuery."""
+    out: dict[int, int] = {}
+    for part in text.split(","):
+        found = _POSITION.fullmatch(part.strip())
+        if not found:
+            raise BadQuery(f"expected a position like 0-123, found {part.strip()[:40]!r}")
+        out[int(found[1])] = max(int(found[2]), out.get(int(found[1]), -1))
+    return out
+
+
+def position_of(number: int) -> str:
+    """The text of an event's position from its number in rows."""
+    return f"{number >> PARTITION_BITS}-{number & _OFFSET_MASK}"
+
+
+def number_of(text: str) -> int:
+    """The reverse. Raises: BadQuery."""
+    found = parse_position(text)
+    if len(found) != 1:
+        raise BadQuery(f"expected one position like 0-123, found {text[:40]!r}")
+    ((partition, offset),) = found.items()
+    return partition << PARTITION_BITS | offset
+
+
+def iso(moment: datetime) -> str:
+    """ISO 8601 in UTC, microseconds only when there are any."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def plain(row: Mapping[str, Any]) -> Row:
+    """A row as JSON values under the names of answers; the tenant is left out."""
+    out: Row = {}
+    for name, value in row.items():
+        if name == "tenant_id":
+            continue
+        if isinstance(value, datetime):
+            value = iso(value)
+        elif value is not None and name in KEYS:
+            value = str(value)
+        out[NAMES.get(name, name)] = value
+    return out
+
+
+def plain_event(row: Mapping[str, Any]) -> Row:
+    """An event: position, and the keys in its data as texts."""
+    out = plain(row)
+    out["id"] = out["position"] = position_of(row["id"])
+    out["metadata"] = {**(row.get("metadata") or {}), "tenant": row["tenant_id"], "position": out["position"]}
+    out["data"] = {k: _key_text(v) if k in EVENT_KEYS else v for k, v in (row["data"] or {}).items()}
+    return out
+
+
+def _key_text(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_key_text(v) for v in value]
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+class Reader:
+    """A pool of connections that read the projections of one schema."""
+
+    def __init__(self, dsn: str, schema: str = sc.SCHEMA, *, size: int = 8) -> None:
+        self.schema = schema
+        self.pool = AsyncConnectionPool(
+            dsn, min_size=1, max_size=size, open=False, configure=self._configure, kwargs={"autocommit": True, "row_factory": dict_row}
+        )
+
+    async def _configure(self, conn: psycopg.AsyncConnection[Any]) -> None:
+        await conn.execute(sql.SQL("SET search_path = {}").format(sql.Identifier(self.schema)))
+        await conn.execute("SET timezone = 'UTC'")
+        await conn.execute("SET default_transaction_read_only = on")
+        set_json_loads(decode_json, conn)
+
+    async def __aenter__(self) -> Reader:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        await self.pool.open()
+
+    async def close(self) -> None:
+        await self.pool.close()
+
+    async def rows(self, query: sql.Composable | str, values: Any = ()) -> list[Row]:
+        """Raises: psycopg.OperationalError, psycopg_pool.PoolTimeout when the database is away."""
+        async with self.pool.connection() as conn:
+            return await (await conn.execute(query, values)).fetchall()  # type: ignore[arg-type,return-value]
+
+    async def positions(self) -> dict[int, int]:
+        """{partition: offset after the last event that all views have}."""
+        found = await self.rows("SELECT partition, min(next_offset) AS n FROM positions GROUP BY partition ORDER BY partition")
+        return {r["partition"]: r["n"] for r in found}
+
+    async def position(self) -> str:
+        """As text, as answers tell it and `wait_for` takes it: the last projected event of each partition."""
+        return ",".join(f"{p}-{n - 1}" for p, n in (await self.positions()).items() if n > 0)
+
+    async def wait_for(self, position: str, timeout_s: float = 5.0) -> None:
+        """Until all views have the events up to `position`. Raises: NotProjected, BadQuery."""
+        wanted = parse_position(position)
+        deadline = time.monotonic() + timeout_s
+        pause_s = _POLL_S[0]
+        while True:
+            at = await self.positions()
+            if all(at.get(p, 0) > offset for p, offset in wanted.items()):
+                return
+            if time.monotonic() + pause_s > deadline:
+                raise NotProjected(position, ",".join(f"{p}-{n - 1}" for p, n in at.items() if n > 0))
+            await asyncio.sleep(pause_s)
+            pause_s = min(_POLL_S[1], pause_s * 2)
+
+    async def status(self) -> list[Row]:
+        """Each view with its versions and positions."""
+        live = await self.rows("SELECT name, version, built_at FROM views ORDER BY name")
+        at: dict[str, dict[str, Row]] = {}
+        for r in await self.rows("SELECT *, extract(epoch FROM now() - updated_at)::float8 AS age FROM positions ORDER BY view, partition"):
+            last = {
+                "position": r["next_offset"] - 1,
+                "event_time": iso(r["event_time"]) if r["event_time"] else None,
+                "age_s": round(r["age"], 3),
+            }
+            at.setdefault(r["view"], {})[str(r["partition"])] = last
+        return [
+            {"view": r["name"], "version": r["version"], "built_at": iso(r["built_at"]), "partitions": at.get(r["name"], {})} for r in live
+        ]
+
+    async def ready(self) -> str:
+        """`""` when the database answers, else why not."""
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(2.0):
+                    await self.rows("SELECT 1 AS one")
+                    return ""
+        except (psycopg.Error, OSError) as error:
+            return f"{type(error).__name__}: {error}"
+        return "the database doesn't answer"
