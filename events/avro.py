@@ -34,8 +34,8 @@ ENVELOPE_FIELDS = (
     ("tenant", "string"),
     ("actor", "string"),
     ("cause", "string"),
-    ("correlation", "string"),
-    ("trace", "string"),
+    ("correlation_id", "string"),
+    ("traceparent", "string"),
 )
 
 

@@ -1,0 +1,41 @@
+"""The house as the README and the architecture say it is."""
+
+import re
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = ("events", "kernel", "processors", "projections", "api", "infra", "sdk", "schemas", "bench", "examples")
+
+
+def tracked() -> list[Path]:
+    out = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if out.returncode:
+        return [p.relative_to(ROOT) for p in ROOT.rglob("*") if p.is_file() and ".venv" not in p.parts and ".git" not in p.parts]
+    return [Path(line) for line in out.stdout.splitlines()]
+
+
+def test_each_folder_is_linked_into_the_package():
+    for name in FOLDERS:
+        link = ROOT / "src" / "flowledger" / name
+        assert link.is_symlink() and link.resolve() == (ROOT / name).resolve(), f"src/flowledger/{name} should link to {name}/"
+
+
+def test_nothing_names_a_path_of_a_machine():
+    bad = re.compile(rb"(?<![\w.])/(?:work|farm|root)/")
+    for path in tracked():
+        file = ROOT / path
+        if file.is_file() and not file.is_symlink() and path.suffix in (".py", ".md", ".toml", ".txt", ".yml", ".yaml", ".json", ".sql", ".bpmn"):
+            found = bad.search(file.read_bytes())
+            assert path.name == "test_house.py" or not found, f"{path}: {found and found.group()!r}"
+
+
+def test_the_readme_maps_each_folder():
+    text = (ROOT / "README.md").read_text()
+    for name in FOLDERS:
+        assert f"`{name}/`" in text, f"README.md says nothing of {name}/"
+
+
+def test_both_commands_stand_in_the_readme():
+    text = (ROOT / "README.md").read_text()
+    assert "make run" in text and "make test" in text
