@@ -221,7 +221,18 @@ class Compiler:
 
     def conditional(self, e: m.Conditional, names: Names) -> Code:
         test, then, otherwise = self.compile(e.test, names), self.compile(e.then, names), self.compile(e.otherwise, names)
-        return lambda scope, run: then(scope, run) if test(scope, run) is True else otherwise(scope, run)
+        element = e.id
+
+        def conditional(scope: dict, run: Run) -> Any:
+            holds = test(scope, run)
+            if holds is True:
+                return then(scope, run)
+            if holds is False or holds is None:
+                return otherwise(scope, run)
+            run.warn("the condition gave no boolean", element, "NOT_BOOLEAN")
+            return None
+
+        return conditional
 
     def iterator(self, e: m.Iterator, names: Names) -> Code:
         over = self._typed(self.compile(e.over, names), e.over_type_ref, "in", e.id)

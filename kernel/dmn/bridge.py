@@ -8,9 +8,14 @@ from typing import Any
 
 from flowledger.kernel import feel
 from flowledger.kernel.feel import limits, temporal, values
+from flowledger.kernel.feel.engine import odd_members
 from flowledger.kernel.feel.errors import LimitReached
+from flowledger.kernel.feel.tree import InstanceOf
 
+Names = frozenset[str]
 SyntaxError_ = feel.FeelSyntaxError
+_QUESTION: Names = frozenset("?")
+_VARIANTS_MAX = 64
 
 
 def position(error: feel.FeelSyntaxError) -> int:
@@ -93,24 +98,80 @@ def invoke(target: Any, arguments: dict[str, Any], run: Any, element: str | None
 # Compiling
 
 
-def expression(
-    text: str, names: frozenset[str], members: frozenset[str], types: Mapping[str, Any], element: str | None
-) -> Callable[[dict, Any], Any]:
-    raise feel.FeelSyntaxError("x", text, 0)
+def _compiled(make: Any, text: str, names: Names, members: Names, types: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], Any]:
+    """What gives the compiled text for a scope. Only where a name after a dot can be read in several ways the data is asked for its names."""
+    first = make(text, names, None, types)
+    if not first._by_members:
+        return lambda scope: first
+    variants: dict[Names, Any] = {frozenset(): make(text, names, members, types)}
+
+    def for_scope(scope: Mapping[str, Any]) -> Any:
+        found_names = odd_members(scope) - members
+        found = variants.get(found_names)
+        if found is None:
+            if len(variants) > _VARIANTS_MAX:
+                return variants[frozenset()]
+            found = variants[found_names] = make(text, names, members | found_names, types)
+        return found
+
+    return for_scope
 
 
-def test(
-    text: str, names: frozenset[str], members: frozenset[str], types: Mapping[str, Any], element: str | None
-) -> Callable[[Any, dict, Any], bool]:
-    raise feel.FeelSyntaxError("x", text, 0)
+def expression(text: str, names: Names, members: Names, types: Mapping[str, Any], element: str | None) -> Callable[[dict, Any], Any]:
+    """A FEEL text as a closure `(scope, run) -> value`; `members` are names that may stand after a dot.
+
+    Raises:
+        SyntaxError_: the text is no FEEL.
+    """
+    compiled = _compiled(feel.compile, text, names, members, types)
+
+    def evaluate(scope: dict, run: Any) -> Any:
+        warnings = run.warnings
+        before = len(warnings)
+        try:
+            value = compiled(scope)(scope, runtime=run.runtime)
+        except LimitReached as limit:
+            run.runtime.warn(limit.code, str(limit))
+            value = None
+        if len(warnings) != before:
+            run.annotate(before, element)
+        return value
+
+    return evaluate
 
 
-def constant_run() -> Any:
-    """What tests of allowed values are evaluated with: no inputs, no facts."""
-    from flowledger.kernel.dmn.run import Run
+def test(text: str, names: Names, members: Names, types: Mapping[str, Any], element: str | None) -> Callable[[Any, dict, Any], bool]:
+    """Unary tests as a closure `(value, scope, run) -> whether they hold`; null counts as false.
 
-    return Run({}, None)
+    Raises:
+        SyntaxError_: the text is no FEEL.
+    """
+    compiled = _compiled(feel.compile_unary, text, names | _QUESTION, members, types)
+
+    def holds(value: Any, scope: dict, run: Any) -> bool:
+        warnings = run.warnings
+        before = len(warnings)
+        try:
+            result = compiled(scope)(value, scope, runtime=run.runtime)
+        except LimitReached as limit:
+            run.runtime.warn(limit.code, str(limit))
+            result = False
+        if len(warnings) != before:
+            run.annotate(before, element)
+        return result
+
+    return holds
+
+
+def reads(text: str, names: Names, members: Names) -> frozenset[str]:
+    """Names that a text takes from its scope, built-in functions left out. Raises SyntaxError_."""
+    return feel.compile(text, names, members).reads
 
 
 def type_of_text(text: str, named: Mapping[str, Any]) -> Any:
-    return None
+    """The type that a type expression such as `list<number>` means, None if it means none."""
+    try:
+        tree = feel.parse(f"null instance of {text}", named)
+    except feel.FeelSyntaxError:
+        return None
+    return feel.types.resolve(tree.type, named) if type(tree) is InstanceOf else None

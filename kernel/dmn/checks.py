@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
-from flowledger.kernel.dmn import boxed, reader
+from flowledger.kernel.dmn import boxed, bridge, reader
 from flowledger.kernel.dmn import model as m
 from flowledger.kernel.dmn.errors import DmnError
 from flowledger.kernel.dmn.evaluation import DecisionModel
@@ -262,9 +262,10 @@ class Checker:
 
     def broken(self, owner: m.Node, broken: boxed.Broken) -> None:
         line, column = self.place(broken.node, broken.position)
-        self.add(
-            broken.node if broken.node.id else owner, broken.code, str(broken), line=line, column=column, hint="it is null when evaluated"
-        )
+        hint, severity = "it is null when evaluated", "error"
+        if broken.code == "NAME_UNKNOWN":
+            hint, severity = "require the input, decision or knowledge model of that name", "warning"
+        self.add(broken.node if broken.node.id else owner, broken.code, str(broken), severity, hint, column, line)
 
     def place(self, node: m.Node, position: int) -> tuple[int, int]:
         """Line and column in the file of a position in a node's text, as well as they can be told: 0 when not."""
@@ -301,7 +302,8 @@ class Checker:
         types: list[str | None] = []
         for clause in t.inputs:
             ref = clause.expression.type_ref if clause.expression is not None else None
-            type_ = self.unit.type_of(ref) or self._type_of_name(owner, clause)
+            named = self._type_of_name(owner, clause)
+            type_ = self.unit.type_of(ref) or named
             types.append(_base(type_))
             allowed.append(allowed_literals(clause.values.text) if clause.values is not None else self._allowed(type_))
         self.cell_types(t, types)
@@ -519,6 +521,14 @@ class _Collecting(boxed.Compiler):
         except boxed.Broken as broken:
             self.report(broken)
             return lambda scope, run: None
+
+    def literal(self, e: m.Literal, names: boxed.Names) -> boxed.Code:
+        code = super().literal(e, names)
+        # Inside of a filter any name may be one of the items' entries, so a text with one is left alone.
+        if e.text and "[" not in e.text and e.text not in names and not simple_value(e.text)[0]:
+            for name in sorted(bridge.reads(e.text, names, self.place.members) - names - self.place.members - {"item", "partial"}):
+                self.report(boxed.Broken(f"{name} is not known here", e, e.text.find(name), "NAME_UNKNOWN"))
+        return code
 
     def test(self, node: m.Text, names: boxed.Names) -> Any:
         if node.text.strip() in ("", "-"):

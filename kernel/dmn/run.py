@@ -83,3 +83,11 @@ class Run:
     def warn(self, message: str, element: str | None = None, code: str = "", position: int = -1) -> None:
         if len(self.warnings) < 1000:
             self.warnings.append(Warning(message, element, position, code))
+
+    def annotate(self, start: int, element: str | None) -> None:
+        """Say of FEEL's warnings from `start` on in which element's text they arose."""
+        warnings = self.warnings
+        for i in range(start, len(warnings)):
+            w = warnings[i]
+            if not isinstance(w, Warning):
+                warnings[i] = Warning(w.message, element, w.position, w.code)

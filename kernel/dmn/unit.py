@@ -10,6 +10,8 @@ from typing import Any
 
 from flowledger.kernel.dmn import boxed, bridge
 from flowledger.kernel.dmn import model as m
+from flowledger.kernel.dmn.index import simple_value
+from flowledger.kernel.dmn.run import Run
 from flowledger.kernel.dmn.types import ANY, BUILT_IN, Constrained, Lazy, Structure, Tests, Type, items
 from flowledger.kernel.feel.types import FunctionType
 
@@ -136,10 +138,13 @@ class Unit:
         if text is None:
             return None
         out: Tests = []
-        run = bridge.constant_run()
         for part in boxed.split(text.text):
+            simple, only = simple_value(part)
+            if simple:
+                out.append(lambda value, only=only: type(value) is type(only) and value == only)
+                continue
             test = self.compiler.test(m.Text(text=part, language=text.language, id=text.id, line=text.line), frozenset())
-            out.append(lambda value, test=test: test(value, {}, run) is True)
+            out.append(lambda value, test=test: test(value, {}, Run({}, None)))
         return out or None
 
     @property

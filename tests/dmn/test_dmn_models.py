@@ -246,14 +246,14 @@ def test_context_function_list_relation():
     logic = """<context>
       <contextEntry><variable name="twice"/><functionDefinition><formalParameter name="n" typeRef="number"/>
         <literalExpression><text>n * 2</text></literalExpression></functionDefinition></contextEntry>
-      <contextEntry><variable name="some numbers"/><list><literalExpression><text>1</text></literalExpression>
+      <contextEntry><variable name="two numbers"/><list><literalExpression><text>1</text></literalExpression>
         <literalExpression><text>twice(1)</text></literalExpression></list></contextEntry>
       <contextEntry><variable name="rows"/><relation><column name="a b"/><column name="c"/>
         <row><literalExpression><text>1</text></literalExpression><literalExpression><text>2</text></literalExpression></row></relation></contextEntry>
-      <contextEntry><literalExpression><text>sum(some numbers) + rows[1].a b</text></literalExpression></contextEntry></context>"""
+      <contextEntry><literalExpression><text>sum(two numbers) + rows[1].a b</text></literalExpression></contextEntry></context>"""
     evaluation = dmn.read(model(decision("d", logic))).evaluate("d")
     assert evaluation.value == D(4)
-    assert [e["name"] for e in evaluation.trace[0]["entries"]] == ["twice", "some numbers", "rows"]
+    assert [e["name"] for e in evaluation.trace[0]["entries"]] == ["twice", "two numbers", "rows"]
 
 
 def test_partial_results_in_a_boxed_for():
