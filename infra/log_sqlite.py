@@ -93,11 +93,11 @@ class _Reopen:
         self.key, self.future = key, future
 
 
-def connect(path: Path, synchronous: str = "FULL", *, readonly: bool = False) -> sqlite3.Connection:
+def connect(path: Path, synchronous: str = "FULL", *, readonly: bool = False, busy_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
     # Reading a WAL needs its shared-memory file, so `mode=ro` is only for files that can't be opened for writing.
     mode = "rwc" if not readonly else "rw" if os.access(path, os.W_OK) else "ro"
     uri = f"{path.absolute().as_uri()}?mode={mode}"
-    db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_S)
+    db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=busy_s)
     if readonly:
         db.execute("PRAGMA query_only=ON")
     else:
@@ -120,6 +120,7 @@ class SqliteLog:
         record_bytes_max: int = RECORD_BYTES_MAX,
         poll_s: float = POLL_S,
         lease_s: float = LEASE_S,
+        busy_s: float = BUSY_TIMEOUT_S,
         readonly: bool = False,
     ) -> None:
         if synchronous not in ("OFF", "NORMAL", "FULL", "EXTRA"):
@@ -127,7 +128,7 @@ class SqliteLog:
         self.path = Path(path)
         self.partitions = 0
         self._synchronous, self._readonly = synchronous, readonly
-        self._record_bytes_max, self._poll_s, self._lease_s = record_bytes_max, poll_s, lease_s
+        self._record_bytes_max, self._poll_s, self._lease_s, self._busy_s = record_bytes_max, poll_s, lease_s, busy_s
         self._streams: dict[Key, int] = {}
         self._blocked: dict[Key, LogError] = {}
         self._signals: dict[Key, asyncio.Future[None]] = {}
@@ -241,7 +242,7 @@ class SqliteLog:
 
     def _write_loop(self) -> None:
         """The writer thread: everything queued goes into one transaction; answers go back to the loop in one call."""
-        db = connect(self.path, self._synchronous)
+        db = connect(self.path, self._synchronous, busy_s=self._busy_s)
         blocked: dict[Key, LogError] = {}
         running = True
         while running:

@@ -74,8 +74,12 @@ def _shared(name: str, start: Callable[[Path], dict[str, str]]) -> dict[str, str
             note.write_text(json.dumps(said))
         said = json.loads(note.read_text())
     if "error" in said:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no {name}: {said['error']}")
+        _missing(name, said["error"])
     return said
+
+
+def _missing(name: str, why: str) -> None:
+    (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no {name}: {why}")
 
 
 def _kafka(folder: Path) -> dict[str, str]:
@@ -114,9 +118,13 @@ def postgres_url() -> str:
 
 @pytest.fixture
 def own_broker(tmp_path: Path) -> Iterator[Broker]:
-    """A broker that one test may kill, pause and restart. It is not started yet."""
+    """A running broker that one test may kill, pause and start again."""
     broker = Broker(tmp_path / "kafka")
     try:
+        try:
+            broker.up()
+        except BrokerUnavailable as error:
+            _missing("own broker", str(error))
         yield broker
     finally:
         broker.resume()
