@@ -99,11 +99,14 @@ def invoke(target: Any, arguments: dict[str, Any], run: Any, element: str | None
 
 
 def _compiled(make: Any, text: str, names: Names, members: Names, types: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], Any]:
-    """What gives the compiled text for a scope. Only where a name after a dot can be read in several ways the data is asked for its names."""
-    first = make(text, names, None, types)
-    if not first._by_members:
-        return lambda scope: first
-    variants: dict[Names, Any] = {frozenset(): make(text, names, members, types)}
+    """What gives the compiled text for a scope. Only where a name after a dot can be read in several ways the data is asked."""
+    known = make(text, names, members, types)
+    try:
+        if not make(text, names, None, types)._by_members:
+            return lambda scope: known
+    except SyntaxError_:
+        pass  # it needs names to be read at all
+    variants: dict[Names, Any] = {frozenset(): known}
 
     def for_scope(scope: Mapping[str, Any]) -> Any:
         found_names = odd_members(scope) - members

@@ -61,7 +61,7 @@ class DecisionModel:
         `inputs` are by name; an input of an imported model by `(namespace, name)`, or by name when the own model has no such name.
         A value given for a decision takes its place (not for the one that is asked for). Values may be plain JSON values: where a type
         asks for a date, time or duration, an ISO text is read as one.
-        `facts` is what FEEL may know of the outside, for `now()` and `today()`.
+        `facts.now_us` is the time for `now()` and `today()`, in microseconds since the epoch; without it they are null.
 
         Raises:
             DmnError: no element of that name.
@@ -102,12 +102,25 @@ def _read_cached(xml: bytes | str, models: tuple[bytes | str, ...]) -> DecisionM
     return read(xml, models)
 
 
+class _Epoch:
+    """Facts of an evaluation by itself: the kernel has no clock, so the time is the epoch and equal calls give equal values."""
+
+    now_us = 0
+
+
 def evaluate(
-    xml: bytes | str, name: str, inputs: Mapping[Any, Any] | None = None, kind: str = "decision", models: Iterable[bytes | str] = ()
+    xml: bytes | str,
+    name: str,
+    inputs: Mapping[Any, Any] | None = None,
+    kind: str = "decision",
+    models: Iterable[bytes | str] = (),
+    facts: Any = _Epoch,
 ) -> Any:
     """The value of a decision, service or bkm (`kind`), named by name or id; an error in FEEL is null. The last models read are kept.
+
+    `facts.now_us` is the time for `now()` and `today()`, in microseconds since the epoch; left out, it is the epoch itself.
 
     Raises:
         DmnError: the model can't be read, or has no such element.
     """
-    return _read_cached(xml, tuple(models)).evaluate(name, inputs, kind).value
+    return _read_cached(xml, tuple(models)).evaluate(name, inputs, kind, facts).value

@@ -10,7 +10,7 @@ import msgspec
 from flowledger.kernel.feel.runtime import Runtime
 
 #: Deepest nesting of calls of business knowledge models, services and boxed functions in one evaluation.
-CALLS_MAX = 60
+CALLS_MAX = 250
 
 
 class Warning(msgspec.Struct, frozen=True):  # noqa: A001 - the word of the domain

@@ -86,10 +86,16 @@ def model_of(path: Path):
     return dmn.read((path.parent / name).read_bytes(), others)
 
 
+class Noon:
+    """2026-01-02T12:00:00Z: some cases ask for the time."""
+
+    now_us = 1_767_355_200_000_000
+
+
 def run(model, kind, invocable, name, inputs):
     if kind == "decision":
-        return model.evaluate(name, inputs, "decision").value
-    value = model.evaluate(invocable, inputs, {"decisionService": "service"}.get(kind, kind)).value
+        return model.evaluate(name, inputs, "decision", Noon).value
+    value = model.evaluate(invocable, inputs, {"decisionService": "service"}.get(kind, kind), Noon).value
     several = kind == "decisionService" and isinstance(value, dict) and name in value
     return value[name] if several else value
 
