@@ -13,7 +13,8 @@ from typing import Any
 
 from flowledger.kernel.feel.runtime import Runtime
 
-# Instructions: ("class", index), ("split", first, second), ("jump", to), ("save", slot), ("start",), ("end",), ("match",), ("back", number).
+# Instructions: ("class", index), ("split", first, second), ("jump", to), ("save", slot), ("start",), ("end",), ("match",), ("back",
+# number).
 
 
 class Match:

@@ -21,7 +21,8 @@ Malayalam D00 D7F Sinhala D80 DFF Thai E00 E7F Lao E80 EFF Tibetan F00 FFF Myanm
 Ethiopic 1200 137F EthiopicSupplement 1380 139F Cherokee 13A0 13FF UnifiedCanadianAboriginalSyllabics 1400 167F Ogham 1680 169F
 Runic 16A0 16FF Tagalog 1700 171F Hanunoo 1720 173F Buhid 1740 175F Tagbanwa 1760 177F Khmer 1780 17FF Mongolian 1800 18AF Limbu 1900 194F
 TaiLe 1950 197F NewTaiLue 1980 19DF KhmerSymbols 19E0 19FF Buginese 1A00 1A1F Balinese 1B00 1B7F PhoneticExtensions 1D00 1D7F
-PhoneticExtensionsSupplement 1D80 1DBF CombiningDiacriticalMarksSupplement 1DC0 1DFF LatinExtendedAdditional 1E00 1EFF GreekExtended 1F00 1FFF
+PhoneticExtensionsSupplement 1D80 1DBF CombiningDiacriticalMarksSupplement 1DC0 1DFF LatinExtendedAdditional 1E00 1EFF GreekExtended 1F00
+1FFF
 GeneralPunctuation 2000 206F SuperscriptsandSubscripts 2070 209F CurrencySymbols 20A0 20CF CombiningMarksforSymbols 20D0 20FF
 CombiningDiacriticalMarksforSymbols 20D0 20FF LetterlikeSymbols 2100 214F NumberForms 2150 218F Arrows 2190 21FF
 MathematicalOperators 2200 22FF MiscellaneousTechnical 2300 23FF ControlPictures 2400 243F OpticalCharacterRecognition 2440 245F
@@ -34,7 +35,8 @@ IdeographicDescriptionCharacters 2FF0 2FFF CJKSymbolsandPunctuation 3000 303F Hi
 HangulCompatibilityJamo 3130 318F Kanbun 3190 319F BopomofoExtended 31A0 31BF CJKStrokes 31C0 31EF KatakanaPhoneticExtensions 31F0 31FF
 EnclosedCJKLettersandMonths 3200 32FF CJKCompatibility 3300 33FF CJKUnifiedIdeographsExtensionA 3400 4DBF YijingHexagramSymbols 4DC0 4DFF
 CJKUnifiedIdeographs 4E00 9FFF YiSyllables A000 A48F YiRadicals A490 A4CF HangulSyllables AC00 D7A3 HighSurrogates D800 DB7F
-HighPrivateUseSurrogates DB80 DBFF LowSurrogates DC00 DFFF PrivateUse E000 F8FF PrivateUseArea E000 F8FF CJKCompatibilityIdeographs F900 FAFF
+HighPrivateUseSurrogates DB80 DBFF LowSurrogates DC00 DFFF PrivateUse E000 F8FF PrivateUseArea E000 F8FF CJKCompatibilityIdeographs F900
+FAFF
 AlphabeticPresentationForms FB00 FB4F ArabicPresentationForms-A FB50 FDFF VariationSelectors FE00 FE0F VerticalForms FE10 FE1F
 CombiningHalfMarks FE20 FE2F CJKCompatibilityForms FE30 FE4F SmallFormVariants FE50 FE6F ArabicPresentationForms-B FE70 FEFF
 HalfwidthandFullwidthForms FF00 FFEF Specials FFF0 FFFF LinearBSyllabary 10000 1007F LinearBIdeograms 10080 100FF AegeanNumbers 10100 1013F

@@ -1,7 +1,9 @@
-"""Tree to closures, once. A closure takes `(c, l, r)`: the context as the caller gave it, the local names (a small dict that is never changed
+"""Tree to closures, once. A closure takes `(c, l, r)`: the context as the caller gave it, the local names (a small dict that is never
+changed
 after it was handed on), and the Runtime; it returns a value and raises nothing but LimitReached and ArithmeticError.
 
-Names are resolved here: a local one is a look-up in `l`, a name inside of a filter may belong to the item, all others are in `c` or built in.
+Names are resolved here: a local one is a look-up in `l`, a name inside of a filter may belong to the item, all others are in `c` or
+built in.
 """
 
 from __future__ import annotations
@@ -11,16 +13,16 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal, DecimalException
 from typing import Any
 
-from flowledger.kernel.feel import limits, operators, properties, types
+from flowledger.kernel.feel import operators, properties, types
 from flowledger.kernel.feel import tree as t
-from flowledger.kernel.feel.numbers import CONTEXT, to_int
+from flowledger.kernel.feel.numbers import to_int
 from flowledger.kernel.feel.runtime import Runtime
+from flowledger.kernel.feel.steps import MISSING, NoIteration, index_of, items_of, matches, ordered
 from flowledger.kernel.feel.temporal import FeelDate
-from flowledger.kernel.feel.values import NATIVE, ORDERED, FeelFunction, Range, compare, contains, convert, equal, kind
+from flowledger.kernel.feel.values import NATIVE, ORDERED, FeelFunction, Range, convert, equal, kind
 
 Code = Callable[[Any, Any, Runtime], Any]
 Test = Callable[[Any, Any, Any, Runtime], Any]
-MISSING: Any = object()
 #: Types whose values of one type are ordered by Python's own operators.
 _DIRECT = frozenset((Decimal, str, FeelDate))
 _EQUAL = frozenset((Decimal, str, bool, FeelDate))
@@ -139,7 +141,7 @@ class Compiler:
         base, pos = self.compile(node.base, scope), node.pos
         if isinstance(node.condition, t.Literal) and type(node.condition.value) is Decimal:
             index = node.condition.value
-            return lambda c, l, r: _index(base(c, l, r), index, r, pos)
+            return lambda c, l, r: index_of(base(c, l, r), index, r, pos)
         self.filters += 1
         key = self.filters
         condition = self.compile(node.condition, Scope(scope, frozenset(), key))
@@ -161,7 +163,7 @@ class Compiler:
                 elif holds is False or holds is None:
                     continue
                 elif n == 0 and type(holds) is Decimal:
-                    return _index(items, holds, r, pos)
+                    return index_of(items, holds, r, pos)
                 else:
                     r.warn("NOT_A_BOOLEAN", f"the filter is a {kind(holds)}", pos)
                     return None
@@ -263,7 +265,7 @@ class Compiler:
             a, b = left(c, l, r), right(c, l, r)
             if type(a) is type(b) and type(a) in _DIRECT:
                 return operation(a, b)
-            return _ordered(operation, symbol, a, b, r, pos)
+            return ordered(operation, symbol, a, b, r, pos)
 
         if self.is_free(node.left, scope) and isinstance(node.right, t.Literal) and type(node.right.value) is Decimal:
             return self.compare_free(node.left.name, node.right.value, operation, comparison)  # type: ignore[attr-defined]
@@ -337,8 +339,8 @@ class Compiler:
 
         def between(c: Any, l: Any, r: Runtime) -> Any:
             v = value(c, l, r)
-            above = _ordered(op.ge, ">=", v, low(c, l, r), r, pos)
-            below = _ordered(op.le, "<=", v, high(c, l, r), r, pos)
+            above = ordered(op.ge, ">=", v, low(c, l, r), r, pos)
+            below = ordered(op.le, "<=", v, high(c, l, r), r, pos)
             if above is False or below is False:
                 return False
             return True if above and below else None
@@ -371,38 +373,38 @@ class Compiler:
     def test(self, node: t.Node, scope: Scope | None, cell: bool) -> Test:
         inner = Scope(scope, frozenset(("?",)))
         if isinstance(node, t.UnaryRange):
-            return self.operator_test(node, scope if not _uses_question(node) else inner)
+            return self.operator_test(node, scope if not t.uses_question(node) else inner)
         code = self.compile(node, inner)
         pos = node.pos
-        if _uses_question(node):
+        if t.uses_question(node):
             def condition(v: Any, c: Any, l: Any, r: Runtime) -> Any:
                 result = code(c, {**l, "?": v}, r)
                 # `? > 5` says whether it holds, `[? .. 9]` is a range or value like any other.
-                return result if type(result) is bool else None if result is None else _matches(v, result, cell, r, pos)
+                return result if type(result) is bool else None if result is None else matches(v, result, cell, r, pos)
             return condition
         if isinstance(node, t.Literal) and type(node.value) in _EQUAL:
             constant, kind_ = node.value, type(node.value)
 
             def equals(v: Any, c: Any, l: Any, r: Runtime) -> Any:
-                return v == constant if type(v) is kind_ else _matches(v, constant, cell, r, pos)
+                return v == constant if type(v) is kind_ else matches(v, constant, cell, r, pos)
             return equals
-        return lambda v, c, l, r: _matches(v, code(c, l, r), cell, r, pos)
+        return lambda v, c, l, r: matches(v, code(c, l, r), cell, r, pos)
 
     def operator_test(self, node: t.UnaryRange, scope: Scope | None) -> Test:
         endpoint, symbol, pos = self.compile(node.endpoint, scope), node.operator, node.pos
-        question = _uses_question(node)
+        question = t.uses_question(node)
         operation = _ORDER.get(symbol)
 
-        def ordered(v: Any, c: Any, l: Any, r: Runtime) -> Any:
+        def in_order(v: Any, c: Any, l: Any, r: Runtime) -> Any:
             b = endpoint(c, {**l, "?": v} if question else l, r)
             if type(v) is type(b) and type(v) in _DIRECT:
                 return operation(v, b)  # type: ignore[misc]
-            return _ordered(operation, symbol, v, b, r, pos)  # type: ignore[arg-type]
+            return ordered(operation, symbol, v, b, r, pos)  # type: ignore[arg-type]
 
         def equality(v: Any, c: Any, l: Any, r: Runtime) -> Any:
             same = equal(v, endpoint(c, {**l, "?": v} if question else l, r))
             return None if same is None else same is (symbol == "=")
-        return equality if operation is None else ordered
+        return equality if operation is None else in_order
 
     def unary_tests(self, node: t.UnaryTests, scope: Scope | None) -> Test:
         if not node.tests:
@@ -431,9 +433,9 @@ class Compiler:
             scope = Scope(scope, frozenset((n.name,)))
 
         def walk(c: Any, l: Any, r: Runtime, at: int = 0) -> Iterator[Any]:
-            """The local names of each iteration. Raises _NoIteration."""
+            """The local names of each iteration. Raises NoIteration."""
             name, start, end, pos = steps[at]
-            items = _items(start(c, l, r), MISSING if end is None else end(c, l, r), r, pos)
+            items = items_of(start(c, l, r), MISSING if end is None else end(c, l, r), r, pos)
             last = at == len(steps) - 1
             for item in items:
                 r.tick()
@@ -452,11 +454,11 @@ class Compiler:
             def for_(c: Any, l: Any, r: Runtime) -> Any:
                 try:
                     return [body(c, inner, r) for inner in walk(c, l, r)]
-                except _NoIteration:
+                except NoIteration:
                     return None
             return for_
         body = self.compile(node.body, Scope(scope, frozenset(("partial",))))
-        copied = _escapes(node.body)
+        copied = t.escapes(node.body)
 
         def for_partial(c: Any, l: Any, r: Runtime) -> Any:
             out: list[Any] = []
@@ -466,7 +468,7 @@ class Compiler:
                         r.tick(len(out) // 16)
                     inner["partial"] = out.copy() if copied else out
                     out.append(body(c, inner, r))
-            except _NoIteration:
+            except NoIteration:
                 return None
             return out
         return for_partial
@@ -486,7 +488,7 @@ class Compiler:
                         return decides
                     if type(holds) is not bool:
                         result = None
-            except _NoIteration:
+            except NoIteration:
                 return None
             return result
         return quantified
@@ -559,7 +561,7 @@ class Compiler:
                 return function
             return refused
         body = self.compile(node.body, Scope(scope, frozenset(parameters)))
-        levels = height(node.body)
+        levels = t.height(node.body)
 
         def function(c: Any, l: Any, r: Runtime) -> Any:
             def inner(runtime: Runtime, arguments: list[Any]) -> Any:
@@ -574,111 +576,6 @@ class Compiler:
             return value
         return function
 
-
-class _NoIteration(Exception):
-    """What stands behind `in` can't be iterated: the whole expression is null."""
-
-
-def _items(start: Any, end: Any, r: Runtime, pos: int) -> Any:
-    """What `for`, `some` and `every` walk over: a list, a range of whole numbers or dates, or a single value."""
-    if end is MISSING:
-        if type(start) is list:
-            return start
-        if type(start) is Range and not start.operator:
-            return _steps(start.start, start.end, r, pos, start.start_included, start.end_included)
-        if start is None or type(start) is Range:
-            r.warn("NOT_A_LIST", f"can't iterate over a {kind(start)}", pos)
-            raise _NoIteration
-        return (start,)
-    return _steps(start, end, r, pos)
-
-
-def _steps(start: Any, end: Any, r: Runtime, pos: int, low: bool = True, high: bool = True) -> Iterator[Any]:
-    if type(start) is Decimal and type(end) is Decimal:
-        a, b, make = to_int(start), to_int(end), CONTEXT.create_decimal
-    elif type(start) is FeelDate and type(end) is FeelDate:
-        a, b, make = start.days, end.days, FeelDate.from_days  # type: ignore[assignment]
-    else:
-        a = b = None
-    if a is None or b is None:
-        r.warn("NOT_A_LIST", f"can't iterate from a {kind(start)} to a {kind(end)}: two integers are needed", pos)
-        raise _NoIteration
-    step = 1 if a <= b else -1
-    return (make(n) for n in range(a + (0 if low else step), b + (step if high else 0), step))
-
-
-def _index(value: Any, index: Decimal, r: Runtime, pos: int) -> Any:
-    if value is None:
-        return None
-    items = value if type(value) is list else [value]
-    n = to_int(index) if abs(index) <= len(items) else None
-    if not n:
-        r.warn("OUT_OF_RANGE", f"no item {index} in a list of {len(items)}", pos)
-        return None
-    return items[n - 1 if n > 0 else n]
-
-
-def _ordered(operation: Callable[[Any, Any], Any], symbol: str, a: Any, b: Any, r: Runtime, pos: int) -> Any:
-    order = compare(a, b)
-    if order is None:
-        r.warn("OPERAND_TYPES", f"{kind(a)} {symbol} {kind(b)} is not defined", pos)
-        return None
-    return operation(order, 0)
-
-
-def _matches(value: Any, tested: Any, cell: bool, r: Runtime, pos: int) -> Any:
-    """Whether a value fits what a test without `?` and operator evaluates to."""
-    if type(tested) is Range:
-        if type(value) is Range:
-            return equal(value, tested)
-        return contains(tested, value)
-    if type(tested) is list:
-        r.tick(len(tested))
-        if type(value) is list and equal(value, tested):
-            return True
-        return any((contains(i, value) if type(i) is Range and type(value) is not Range else equal(i, value)) is True for i in tested)
-    if cell and type(tested) is bool and type(value) is not bool:
-        return tested
-    return equal(value, tested)
-
-
-def _uses_question(node: t.Node) -> bool:
-    stack = [node]
-    while stack:
-        n = stack.pop()
-        if isinstance(n, t.Name) and n.name == "?":
-            return True
-        stack.extend(t.children(n))
-    return False
-
-
-def _escapes(body: t.Node) -> bool:
-    """Whether `partial` is used other than as `partial[...]`, so that it must be copied."""
-    stack: list[t.Node] = [body]
-    while stack:
-        n = stack.pop()
-        if isinstance(n, t.Name) and n.name == "partial":
-            return True
-        if isinstance(n, t.FunctionNode):
-            stack.append(n.body)
-        elif isinstance(n, t.Filter) and isinstance(n.base, t.Name) and isinstance(n.condition, t.Literal):
-            continue
-        else:
-            stack.extend(t.children(n))
-    return False
-
-
-def height(node: t.Node) -> int:
-    """Levels of the tree, without recursion."""
-    most, stack = 0, [(node, 1)]
-    while stack:
-        n, level = stack.pop()
-        most = max(most, level)
-        stack.extend((child, level + 1) for child in t.children(n))
-    return most
-
-
-assert limits.depth_max > limits.nesting_max
 
 _ORDER: dict[str, Callable[[Any, Any], Any]] = {"<": op.lt, "<=": op.le, ">": op.gt, ">=": op.ge}
 _BINARY = {

@@ -10,7 +10,7 @@ from typing import Any
 from flowledger.kernel.feel import limits
 from flowledger.kernel.feel import tree as t
 from flowledger.kernel.feel.builtins import BUILTINS
-from flowledger.kernel.feel.compiler import Compiler, Scope, height
+from flowledger.kernel.feel.compiler import Compiler, Scope
 from flowledger.kernel.feel.errors import FeelSyntaxError, LimitReached, Warning
 from flowledger.kernel.feel.lexer import is_plain
 from flowledger.kernel.feel.names import NameIndex
@@ -36,7 +36,7 @@ def _parser(text: str, names: Iterable[str], members: Iterable[str]) -> Parser:
 
 
 def _checked(tree: t.Node, text: str) -> Any:
-    if height(tree) > limits.height_max:
+    if t.height(tree) > limits.height_max:
         raise FeelSyntaxError(f"a tree of more than {limits.height_max} levels", text, 0)
     return tree
 
@@ -94,7 +94,8 @@ class _Base:
 
     _parse: Any
 
-    def __init__(self, text: str, names: Iterable[str] = (), members: Iterable[str] | None = None, types: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, text: str, names: Iterable[str] = (), members: Iterable[str] | None = None,
+                 types: Mapping[str, Any] | None = None) -> None:
         """`members`: names of entries anywhere in the data; None lets the context of each call tell them. Raises FeelSyntaxError."""
         self.text = text
         self._names = frozenset(names)
@@ -137,7 +138,8 @@ class Compiled(_Base):
     __slots__ = ()
     _parse = staticmethod(_parse)
 
-    def __call__(self, context: Mapping[str, Any], facts: Any = None, warnings: list[Warning] | None = None, runtime: Runtime | None = None) -> Any:
+    def __call__(self, context: Mapping[str, Any], facts: Any = None, warnings: list[Warning] | None = None,
+                 runtime: Runtime | None = None) -> Any:
         me = self._variant(context) if self._by_names or self._by_members else self
         r = Runtime(facts, warnings) if runtime is None else runtime
         try:
@@ -190,7 +192,8 @@ def compile(text: str, names: Iterable[str] = (), members: Iterable[str] | None 
     return Compiled(text, names, members, types)
 
 
-def compile_unary(text: str, names: Iterable[str] = (), members: Iterable[str] | None = None, types: Mapping[str, Any] | None = None) -> CompiledTests:
+def compile_unary(text: str, names: Iterable[str] = (), members: Iterable[str] | None = None,
+                  types: Mapping[str, Any] | None = None) -> CompiledTests:
     """Unary tests, to be called with values and contexts. Arguments and errors as `compile`."""
     return CompiledTests(text, names, members, types)
 
@@ -224,7 +227,8 @@ def evaluate(text: str, context: Mapping[str, Any] | None = None, *, facts: Any 
     return _for(Compiled, text, context)(context, facts, warnings)
 
 
-def unary_test(text: str, value: Any, context: Mapping[str, Any] | None = None, *, facts: Any = None, warnings: list[Warning] | None = None) -> bool:
+def unary_test(text: str, value: Any, context: Mapping[str, Any] | None = None, *, facts: Any = None,
+               warnings: list[Warning] | None = None) -> bool:
     """Whether a value passes unary tests such as `[1..10], > 20` or `not("a", "b")`. Raises: FeelSyntaxError."""
     context = {} if context is None else context
     return _for(CompiledTests, text, context)(value, context, facts, warnings)

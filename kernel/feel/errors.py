@@ -23,7 +23,8 @@ class FeelSyntaxError(ValueError):
 
 
 class Warning(msgspec.Struct, frozen=True):
-    """Why a part of an expression is null. `code` is for programs, `message` for people, `position` counts code points from 0 (-1: unknown)."""
+    """Why a part of an expression is null. `code` is for programs, `message` for people, `position` counts code points from 0 (-1:
+    unknown)."""
 
     code: str
     message: str

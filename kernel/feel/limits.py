@@ -12,7 +12,7 @@ chain_max = 1_000
 #: Most levels of the tree of an expression.
 height_max = 1_500
 #: Attempts of the parser, for the few places where it has to try twice.
-parse_steps_max = 400_000
+parse_steps_max = 100_000
 #: Iterations, calls and items touched in one evaluation.
 steps_max = 1_000_000
 #: Depth of calls, each counted with the height of its expression.
@@ -25,5 +25,6 @@ string_chars_max = 1_000_000
 list_items_max = 1_000_000
 #: Warnings kept of one evaluation.
 warnings_max = 100
-#: Frames that Python must allow for the bounds above to be reached before Python's own. Calls of Python functions take no C stack since 3.11.
+#: Frames that Python must allow for the bounds above to be reached before Python's own. Calls of Python functions take no C stack since
+#: 3.11.
 python_frames = 12_000

@@ -1,6 +1,7 @@
 """Regular expressions of XPath 2.0 (Functions and Operators, 7.6; XML Schema Part 2, appendix F), which FEEL's functions take.
 
-A pattern is parsed here, so that what XPath calls an error is one. It runs on Python's `re` where that can't take long, else on an automaton
+A pattern is parsed here, so that what XPath calls an error is one. It runs on Python's `re` where that can't take long, else on an
+automaton
 that is bounded (`automaton`). Raises ValueError for what XPath calls an error, which FEEL turns into null.
 """
 
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, NoReturn
 
-from flowledger.kernel.feel import automaton, charclass
+from flowledger.kernel.feel import automaton, charclass, limits
 from flowledger.kernel.feel.runtime import Runtime
 
 PATTERN_CHARS_MAX = 2_000
@@ -357,7 +358,9 @@ def replace(r: Runtime, text: str, pattern: str, replacement: str, flags: str) -
     for m in p.find(r, text):
         made = "".join(part if isinstance(part, str) else (m.group() if part == 0 else m.group(part) or "") for part in parts)
         size += m.start() - at + len(made)
-        r.text(size)
+        r.tick()
+        if size > limits.string_chars_max:
+            break
         out += [text[at:m.start()], made]
         at = m.end()
     r.text(size + len(text) - at)

@@ -156,3 +156,39 @@ def children(node: Node) -> list[Node]:
     for field in node.__struct_fields__:
         add(getattr(node, field))
     return out
+
+
+def uses_question(node: Node) -> bool:
+    stack = [node]
+    while stack:
+        n = stack.pop()
+        if isinstance(n, Name) and n.name == "?":
+            return True
+        stack.extend(children(n))
+    return False
+
+
+def escapes(body: Node) -> bool:
+    """Whether `partial` is used other than as `partial[...]`, so that it must be copied."""
+    stack: list[Node] = [body]
+    while stack:
+        n = stack.pop()
+        if isinstance(n, Name) and n.name == "partial":
+            return True
+        if isinstance(n, FunctionNode):
+            stack.append(n.body)
+        elif isinstance(n, Filter) and isinstance(n.base, Name) and isinstance(n.condition, Literal):
+            continue
+        else:
+            stack.extend(children(n))
+    return False
+
+
+def height(node: Node) -> int:
+    """Levels of the tree, without recursion."""
+    most, stack = 0, [(node, 1)]
+    while stack:
+        n, level = stack.pop()
+        most = max(most, level)
+        stack.extend((child, level + 1) for child in children(n))
+    return most

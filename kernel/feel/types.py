@@ -156,7 +156,9 @@ class FunctionType(Type):
 
     def __init__(self, arguments: list[Any] | None = None, result: Any = None) -> None:
         self.arguments, self.result = arguments, result
-        self.name = "function" if arguments is None else f"function<{', '.join(a.name for a in arguments)}> -> {result.name if result else 'Any'}"
+        self.name = "function"
+        if arguments is not None:
+            self.name += f"<{', '.join(a.name for a in arguments)}> -> {result.name if result else 'Any'}"
 
     def has(self, value: Any) -> bool:
         if not (isinstance(value, FeelFunction) or hasattr(value, "invoke_named")):

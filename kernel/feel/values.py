@@ -29,8 +29,8 @@ from flowledger.kernel.feel.temporal import (
     YearsMonthsDuration,
 )
 
-__all__ = ["DaysTimeDuration", "FeelDate", "FeelDateTime", "FeelFunction", "FeelTime", "Range", "YearsMonthsDuration", "compare", "contains",
-           "convert", "equal", "from_json", "kind", "text", "to_json"]
+__all__ = ["DaysTimeDuration", "FeelDate", "FeelDateTime", "FeelFunction", "FeelTime", "Range", "YearsMonthsDuration", "compare",
+           "contains", "convert", "equal", "from_json", "kind", "text", "to_json"]
 
 
 class Range(Value):
@@ -100,9 +100,9 @@ _ZONED = frozenset((FeelTime, FeelDateTime))
 _SIMPLE = (ORDERED | {bool, type(None)}) - _ZONED
 
 _KINDS: dict[type, str] = {
-    Decimal: "number", str: "string", bool: "boolean", type(None): "null", list: "list", dict: "context", FeelDate: "date", FeelTime: "time",
-    FeelDateTime: "date and time", DaysTimeDuration: "days and time duration", YearsMonthsDuration: "years and months duration",
-    Range: "range", FeelFunction: "function",
+    Decimal: "number", str: "string", bool: "boolean", type(None): "null", list: "list", dict: "context",
+    FeelDate: "date", FeelTime: "time", FeelDateTime: "date and time", DaysTimeDuration: "days and time duration",
+    YearsMonthsDuration: "years and months duration", Range: "range", FeelFunction: "function",
 }
 
 
@@ -383,7 +383,8 @@ def _to_json(value: Any, budget: Budget, depth: int) -> Any:
 def from_json(value: Any, type_: Any = None) -> Any:
     """A value read from JSON: numbers become Decimal. Texts stay texts unless a `types.Type` says what they are; null if they aren't that.
 
-    Read JSON with Decimal for its fractions (`msgspec.json.Decoder(float_hook=Decimal)`, `json.loads(..., parse_float=Decimal)`): a float has
+    Read JSON with Decimal for its fractions (`msgspec.json.Decoder(float_hook=Decimal)`, `json.loads(..., parse_float=Decimal)`): a
+    float has
     lost digits before it gets here.
     """
     try:

@@ -1,4 +1,5 @@
-"""Expressions of the DMN TCK that stand alone: decisions that are one literal expression and require nothing. The whole TCK runs in tests/dmn."""
+"""Expressions of the DMN TCK that stand alone: decisions that are one literal expression and require nothing. The whole TCK runs in
+tests/dmn."""
 
 import os
 from decimal import Decimal

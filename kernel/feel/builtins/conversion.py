@@ -10,7 +10,7 @@ from flowledger.kernel.feel import temporal
 from flowledger.kernel.feel.builtins.registry import builtin
 from flowledger.kernel.feel.numbers import CONTEXT, to_int
 from flowledger.kernel.feel.runtime import Runtime
-from flowledger.kernel.feel.temporal import DAY_NS, SECOND_NS, DaysTimeDuration, FeelDate, FeelDateTime, FeelTime, YearsMonthsDuration
+from flowledger.kernel.feel.temporal import SECOND_NS, DaysTimeDuration, FeelDate, FeelDateTime, FeelTime, YearsMonthsDuration
 from flowledger.kernel.feel.values import text
 
 _NUMBER = re.compile(r"-?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
@@ -134,17 +134,13 @@ def years_and_months(r: Runtime, from_: Any, to: Any) -> YearsMonthsDuration:
     start = from_ if isinstance(from_, FeelDate) else from_.date
     end = to if isinstance(to, FeelDate) else to.date
     months = (end.year - start.year) * 12 + end.month - start.month
-    # A month that isn't over doesn't count; the time of day decides on the last day.
-    rest = (end.day - start.day) * DAY_NS + (_nanos(to) - _nanos(from_))
+    # A month that isn't over doesn't count. The time of day has no part in it.
+    rest = end.day - start.day
     if months > 0 and rest < 0:
         months -= 1
     elif months < 0 and rest > 0:
         months += 1
     return YearsMonthsDuration(months)
-
-
-def _nanos(value: Any) -> int:
-    return 0 if isinstance(value, FeelDate) else value.nanos
 
 
 @builtin("not", "negand: any")

@@ -107,6 +107,8 @@ def any_(r: Runtime, items: list[Any]) -> bool | None:
 def sublist(r: Runtime, items: list[Any], start: Decimal, length: Decimal | None) -> list[Any]:
     """`length` (or all) items from `start position` on."""
     begin, end = span(len(items), start, length, "list")
+    if length is not None and end - begin < int(length):
+        raise ValueError(f"no {length} items from {start} on")
     r.room(end - begin)
     return items[begin:end]
 

@@ -1,4 +1,4 @@
-"""Range functions (DMN 1.5, 10.3.4.7): each by its definition in Table 78, with points as ranges of one point where the table allows both."""
+"""Range functions (DMN 1.5, 10.3.4.7): each by its definition in Table 78; a point counts as a range of one point."""
 
 from __future__ import annotations
 
@@ -53,14 +53,17 @@ def _two(x: Any, y: Any) -> tuple[Range, Range]:
     return a, b
 
 
-@builtin("before", "point1: point, point2: point", "point: point, range: range", "range: range, point: point", "range1: range, range2: range")
+_ALL = ("point1: point, point2: point", "point: point, range: range", "range: range, point: point", "range1: range, range2: range")
+
+
+@builtin("before", *_ALL)
 def before(r: Runtime, x: Any, y: Any) -> bool:
     """Whether the first ends before the second starts."""
     a, b = _two(x, y)
     return _gap(a, b) < 0
 
 
-@builtin("after", "point1: point, point2: point", "point: point, range: range", "range: range, point: point", "range1: range, range2: range")
+@builtin("after", *_ALL)
 def after(r: Runtime, x: Any, y: Any) -> bool:
     """Whether the first starts after the second ends."""
     a, b = _two(x, y)

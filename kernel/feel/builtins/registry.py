@@ -1,6 +1,7 @@
 """How built-in functions are declared and called.
 
-A function has one or more signatures. A signature is a text such as `"string: string, start position: number, length?: number"`: a `?` marks a
+A function has one or more signatures. A signature is a text such as `"string: string, start position: number, length?: number"`: a `?`
+marks a
 parameter that may be left out, `??` one that may also be null, a leading `*` takes all arguments that are left. The first signature that
 fits the arguments, after the implicit conversions (singleton list to value, value to singleton list), is called; if none fits the result is
 null with a warning. Missing arguments are None.

@@ -12,7 +12,8 @@ from flowledger.kernel.feel.runtime import Runtime
 @builtin("substring", "string: string, start position: number, length??: number")
 def substring(r: Runtime, string: str, start: Decimal, length: Decimal | None) -> str:
     """`length` (or all) characters from `start position` on."""
-    return string[slice(*span(len(string), start, length, "string"))]
+    begin, end = span(len(string), start, length, "string")
+    return string[begin:end]
 
 
 def span(size: int, start: Decimal, length: Decimal | None, what: str) -> tuple[int, int]:
