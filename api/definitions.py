@@ -9,14 +9,15 @@ from typing import Annotated, Any, Literal
 from litestar import Response, delete, get, post, put
 from litestar.params import Parameter
 
-from flowledger.api.edge import ApiRequest, Body, key_of, page, reply
+from flowledger.api.edge import ApiRequest, Body, key_of, reply
 from flowledger.api.lists import Cursor, Limit, WaitFor, listing
 from flowledger.api.problems import Problem
 from flowledger.api.services import Services, services_of
-from flowledger.api.view import answer_view, definition_view
+from flowledger.api.view import answer_view
 from flowledger.events.base import RejectionCode
 from flowledger.events.commands import ChangeDefinition, Deploy, Resource
 
+Status = Literal["draft", "validated", "published", "deprecated", "archived"]
 Move = Literal["validate", "publish", "deprecate", "archive", "draft"]
 
 
@@ -38,9 +39,15 @@ class ReasonBody(Body):
 
 
 async def _find(s: Services, request: ApiRequest, id: str, wait_for: str | None = None) -> dict[str, Any]:
+    """By key; or by process id: the newest version."""
     tenant = s.identify(request).tenant
-    key = key_of(id, "definition")
-    return await s.find(lambda k: s.reads.get("definitions", k, tenant), key, "definition", wait_for)
+    if id.isdigit():
+        return await s.find("definitions", key_of(id, "definition"), tenant, wait_for)
+    await s.wait_for(wait_for)
+    row = await s.reads.get("definitions", id, tenant)
+    if row is None:
+        raise Problem(RejectionCode.NOT_FOUND, f"no definition {id}")
+    return row
 
 
 @post("/definitions", summary="Create a draft")
@@ -50,63 +57,63 @@ async def create(request: ApiRequest, data: DefinitionBody) -> Response[Any]:
     answer = await s.call(Deploy(resources=[Resource(data.name, data.content)], status="draft", metadata=data.metadata), request)
     for d in answer.get("definitions", ()):
         s.made(d["key"], answer.get("position", ""))
-    return reply(answer_view({**answer, "definitions": [definition_view(d) for d in answer.get("definitions", ())]}), 201)
+    return reply(answer_view(answer), 201)
 
 
 @get("/definitions", summary="List definitions")
 async def list_definitions(
     request: ApiRequest,
-    process: str | None = None,
+    id: Annotated[str | None, Parameter(description="Process, decision or form id")] = None,
     kind: Literal["process", "decision", "drg", "form"] | None = None,
     version: int | None = None,
-    status: str | None = None,
-    name: str | None = None,
-    latest: bool | None = None,
+    status: Annotated[list[Status] | None, Parameter(description="One or more")] = None,
+    name: Annotated[str | None, Parameter(description="Part of the name, or the id")] = None,
+    tag: str | None = None,
+    category: str | None = None,
+    creator: str | None = None,
+    latest: Annotated[bool | None, Parameter(description="Of each id the newest version only")] = None,
     limit: Limit = 50,
     cursor: Cursor = "",
     wait_for: WaitFor = None,
 ) -> Response[Any]:
-    """Newest first. `latest=true`: of each process the newest version only."""
-    filters = {"id": process, "kind": kind, "version": version, "status": status, "name": name, "latest": latest}
-    rows, following = await listing(request, "definitions", filters, limit, cursor, wait_for)
-    return reply({**page([], following), "items": [definition_view(r) for r in rows]})
+    """By id, newest version first. `key` is a definition's key, `id` what it is called in the model."""
+    filters = {
+        "id": id, "kind": kind, "version": version, "status": status, "name": name, "tag": tag, "category": category, "creator": creator,
+        "latest": latest,
+    }  # fmt: skip
+    return reply(await listing(request, "definitions", filters, limit, cursor, wait_for))
 
 
 @get("/definitions/{id:str}", summary="Get a definition")
 async def get_definition(request: ApiRequest, id: str, wait_for: WaitFor = None) -> Response[Any]:
-    """What it is, with its versions."""
-    s = services_of(request)
-    row = await _find(s, request, id, wait_for)
-    tenant = s.identify(request).tenant
-    versions, _ = await s.reads.list("definitions", {"id": row["id"], "kind": row.get("kind")}, 100, "", tenant)
-    found = definition_view(row)
-    found["versions"] = [{"id": str(v["key"]), "version": v["version"], "status": v.get("status")} for v in versions]
-    return reply(found)
+    """By key, or by process id (the newest version), with all its versions."""
+    return reply(await _find(services_of(request), request, id, wait_for))
 
 
 @get("/definitions/{id:str}/source", summary="The model as it was deployed")
 async def source(request: ApiRequest, id: str) -> Response[Any]:
     s = services_of(request)
-    content, name, form = await source_of(s, request, id)
-    kind = "application/xml" if form in ("bpmn", "dmn", "bpml") or content.lstrip().startswith("<") else "text/plain"
+    content, name = await source_of(s, request, id)
+    kind = "application/xml" if content.lstrip().startswith("<") else "text/plain"
     safe = "".join(c if c.isalnum() or c in "._-" else "_" for c in name) or "model"
     disposition = f'attachment; filename="{safe}"'
     return Response(content.encode(), media_type=f"{kind}; charset=utf-8", headers={"Content-Disposition": disposition})
 
 
-async def source_of(s: Services, request: ApiRequest, id: str) -> tuple[str, str, str]:
+async def source_of(s: Services, request: ApiRequest, id: str) -> tuple[str, str]:
+    """Content and file name."""
     await _find(s, request, id)
-    found = await s.reads.source(key_of(id, "definition"), s.identify(request).tenant)
+    found = await s.reads.source(id, s.identify(request).tenant)
     if found is None:
         raise Problem(RejectionCode.NOT_FOUND, f"definition {id} has no source")
-    return found
+    return found["content"], found["name"]
 
 
 @get("/definitions/{id:str}/diff", summary="What changed between two versions")
 async def diff(request: ApiRequest, id: str, to: Annotated[str, Parameter(description="key of the other version")]) -> Response[Any]:
     """Elements and flows that were added, removed or changed, and the difference of the texts (unified)."""
     s = services_of(request)
-    (old, old_name, _), (new, new_name, _) = await source_of(s, request, id), await source_of(s, request, to)
+    (old, old_name), (new, new_name) = await source_of(s, request, id), await source_of(s, request, to)
     found = await asyncio.to_thread(compare, old, old_name, new, new_name)
     return reply({"from": id, "to": to, **found})
 

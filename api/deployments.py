@@ -10,7 +10,7 @@ from litestar import Response, post
 from flowledger.api.edge import ApiRequest, Body, reply
 from flowledger.api.problems import malformed
 from flowledger.api.services import services_of
-from flowledger.api.view import answer_view, definition_view
+from flowledger.api.view import answer_view
 from flowledger.events.commands import Deploy, Resource
 
 RESOURCES_MAX = 1000
@@ -70,7 +70,7 @@ async def deploy(request: ApiRequest, data: DeploymentBody) -> Response[Any]:
     position = answer.get("position", "")
     for d in answer.get("definitions", ()):
         s.made(d["key"], position)
-    return reply(answer_view({**answer, "definitions": [definition_view(d) for d in answer.get("definitions", ())]}), 201)
+    return reply(answer_view(answer), 201)
 
 
 HANDLERS: list[Any] = [deploy]

@@ -6,7 +6,6 @@ Inside, a key is an integer of 64 bits; in JSON it is a text, since JavaScript's
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -162,8 +161,3 @@ def _field(name: str, value: Any) -> Any:
         if isinstance(value, (list, tuple)) and all(isinstance(v, int) for v in value):
             return [str(v) for v in value]
     return keyed(value) if isinstance(value, (dict, list, tuple)) else value
-
-
-def page(rows: Iterable[Any], following: str | None, **more: Any) -> dict[str, Any]:
-    """A page of a list. `next` (null: the last page) is the `cursor` of the following one."""
-    return {"items": [keyed(r) for r in rows], "next": following or None, **more}

@@ -101,8 +101,8 @@ class Subscription:
         if isinstance(e, (WorkflowStarted, WorkflowCreated, WorkflowMigrated)):
             self._remember(e.key, (e.definition, e.process))
         elif e.key and e.key not in self._definitions:
-            row = await self.s.reads.get("instances", e.key, self.wanted.tenant)
-            self._remember(e.key, (row["definition"], row["process"]) if row else (0, ""))
+            row = await self.s.reads.get("instances", str(e.key), self.wanted.tenant)
+            self._remember(e.key, (int(row["definition"]), row["process"]) if row else (0, ""))
         found = self._definitions.get(e.key)
         if found is None:
             return (getattr(e, "definition", 0) or 0, getattr(e, "process", "") or "")

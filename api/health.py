@@ -25,7 +25,8 @@ async def ready(request: ApiRequest) -> Response[Any]:
     s = services_of(request)
     owner = s.client.health()
     reasons = list(owner.get("reasons") or ())
-    queries = await s.reads.health()
+    why = await s.reads.health()
+    queries = [why] if why else []
     execution = bool(owner.get("ready")) and not s.closing.is_set()
     if s.closing.is_set():
         reasons.append("the server is going down")

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from litestar import Response, get, patch, post
 from litestar.params import Parameter
 
-from flowledger.api.edge import ApiRequest, Body, key_of, keyed, page, reply
-from flowledger.api.lists import Cursor, Limit, WaitFor, listing, variable_filters
+from flowledger.api.edge import ApiRequest, Body, key_of, reply
+from flowledger.api.lists import Cursor, Definition, Limit, WaitFor, listing, variable_filters
 from flowledger.api.problems import malformed
 from flowledger.api.services import Services, services_of
 from flowledger.api.view import answer_view
@@ -126,62 +126,47 @@ async def start(request: ApiRequest, data: StartBody) -> Response[Any]:
 @get("/instances", summary="List instances", query_prefix="var.")
 async def list_instances(
     request: ApiRequest,
-    definition: Annotated[str | None, Parameter(description="Process id or a definition's key")] = None,
+    definition: Definition = None,
     version: int | None = None,
     status: Annotated[list[Status] | None, Parameter(description="One or more")] = None,
     business_key: str | None = None,
     has_incident: bool | None = None,
     paused: bool | None = None,
+    priority: Annotated[str | None, Parameter(description="A word, or a number: that or more urgent")] = None,
+    initiator: str | None = None,
+    correlation_id: str | None = None,
     started_from: datetime | None = None,
     started_to: datetime | None = None,
     parent: Annotated[str | None, Parameter(description="Key of the calling instance")] = None,
-    root: str | None = None,
     limit: Limit = 50,
     cursor: Cursor = "",
     wait_for: WaitFor = None,
 ) -> Response[Any]:
-    """Newest first. `var.NAME[op]=VALUE` filters by variables; `op`: eq, ne, lt, le, gt, ge, like, in; without `[op]` it is eq."""
-    by_key = definition is not None and definition.isdigit()
+    """Newest first. `var.NAME[op]=VALUE` filters by variables; `op`: eq, ne, lt, lte, gt, gte; without `[op]` it is eq."""
     filters = {
-        "definition": key_of(definition, "query definition") if by_key and definition else None,
-        "process": None if by_key else definition,
-        "version": version,
-        "status": status,
-        "business_key": business_key,
-        "has_incident": has_incident,
-        "paused": paused,
-        "started_from": started_from,
-        "started_to": started_to,
-        "parent": key_of(parent, "query parent") if parent else None,
-        "root": key_of(root, "query root") if root else None,
-        "variables": variable_filters(request),
-    }
-    rows, following = await listing(request, "instances", filters, limit, cursor, wait_for)
-    return reply(page(rows, following))
+        "definition": definition, "version": version, "status": status, "business_key": business_key, "has_incident": has_incident,
+        "paused": paused, "priority": priority, "initiator": initiator, "correlation_id": correlation_id, "started_from": started_from,
+        "started_to": started_to, "parent": parent, **variable_filters(request),
+    }  # fmt: skip
+    return reply(await listing(request, "instances", filters, limit, cursor, wait_for))
 
 
 async def find(s: Services, request: ApiRequest, id: str, wait_for: str | None = None) -> dict[str, Any]:
-    tenant = s.identify(request).tenant
-    row: dict[str, Any] = await s.find(lambda k: s.reads.get("instances", k, tenant), key_of(id, "instance"), "instance", wait_for)
-    return row
+    return await s.find("instances", key_of(id, "instance"), s.identify(request).tenant, wait_for)
 
 
 @get("/instances/{id:str}", summary="Get an instance")
 async def get_instance(request: ApiRequest, id: str, wait_for: WaitFor = None) -> Response[Any]:
     """One that was just started is waited for: you read your own write."""
-    return reply(keyed(await find(services_of(request), request, id, wait_for)))
+    return reply(await find(services_of(request), request, id, wait_for))
 
 
 @get("/instances/{id:str}/variables", summary="Variables of all scopes")
 async def variables(request: ApiRequest, id: str, wait_for: WaitFor = None) -> Response[Any]:
-    """`variables` are those of the instance; `scopes` those of sub-processes and tasks, by the key of their token."""
+    """`variables` are those of the instance; `items` those of all scopes (sub-processes, tasks), with `scope_key`, type and times."""
     s = services_of(request)
     row = await find(s, request, id, wait_for)
-    scopes: dict[str, dict[str, Any]] = {}
-    for v in await s.reads.variables(row["id"], s.identify(request).tenant):
-        scopes.setdefault(str(v["scope"]), {})[v["name"]] = v["value"]
-    own = scopes.pop(str(row["id"]), {})
-    return reply({"instance": id, "variables": own, "scopes": scopes})
+    return reply({"instance": row["id"], **(await s.reads.variables(int(row["id"]), s.identify(request).tenant) or {})})
 
 
 @patch("/instances/{id:str}/variables", summary="Set variables")

@@ -9,6 +9,7 @@ from typing import Any
 from litestar import Response, post
 
 from flowledger.api.edge import ApiRequest, Body, key_of, reply
+from flowledger.api.leases import give_back
 from flowledger.api.problems import Problem, malformed
 from flowledger.api.services import Services, services_of
 from flowledger.api.view import answer_view, job_view
@@ -83,7 +84,17 @@ async def activate(request: ApiRequest, data: ActivateBody) -> Response[Any]:
         jobs = await unless_gone(s, request, leasing)
     else:
         jobs = await leasing
+    if s.workers is not None:
+        s.workers.handed(s.workers.polled(data.worker, "http", request.client.host if request.client else "", caller.tenant), jobs)
     return reply({"jobs": [job_view(j) for j in jobs]})
+
+
+async def settle(request: ApiRequest, command: c.Command, key: int, completed: bool) -> Response[Any]:
+    s = services_of(request)
+    answer = await s.call(command, request)
+    if s.workers is not None:
+        s.workers.settled(key, completed)
+    return reply(answer_view(answer))
 
 
 async def unless_gone(s: Services, request: ApiRequest, work: Any) -> Any:
@@ -93,6 +104,9 @@ async def unless_gone(s: Services, request: ApiRequest, work: Any) -> Any:
     try:
         await asyncio.wait({task, gone, closing}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
+            if gone.done() and (late := task.result()):
+                await give_back(s.client, late)
+                return []
             return task.result()
         if closing.done():
             raise Problem(RejectionCode.UNAVAILABLE, "the server is going down", retry_after_ms=1000)
@@ -113,24 +127,26 @@ async def _hung_up(request: ApiRequest) -> None:
 @post("/jobs/{key:str}/complete", status_code=200, summary="Complete a job")
 async def complete(request: ApiRequest, key: str, data: CompleteBody | None = None) -> Response[Any]:
     data = data or CompleteBody()
-    command = c.CompleteTask(task=key_of(key, "job"), variables=data.variables, fence=data.fence)
-    return reply(answer_view(await services_of(request).call(command, request)))
+    task = key_of(key, "job")
+    return await settle(request, c.CompleteTask(task=task, variables=data.variables, fence=data.fence), task, True)
 
 
 @post("/jobs/{key:str}/fail", status_code=200, summary="Fail a job")
 async def fail(request: ApiRequest, key: str, data: FailBody | None = None) -> Response[Any]:
     data = data or FailBody()
+    task = key_of(key, "job")
     command = c.FailTask(
-        task=key_of(key, "job"), message=data.message, code=data.code, retries=data.retries, backoff_ms=data.backoff_ms,
-        variables=data.variables, details=data.details, fence=data.fence,
+        task=task, message=data.message, code=data.code, retries=data.retries, backoff_ms=data.backoff_ms, variables=data.variables,
+        details=data.details, fence=data.fence,
     )  # fmt: skip
-    return reply(answer_view(await services_of(request).call(command, request)))
+    return await settle(request, command, task, False)
 
 
 @post("/jobs/{key:str}/error", status_code=200, summary="Throw a BPMN error")
 async def error(request: ApiRequest, key: str, data: ErrorBody) -> Response[Any]:
-    command = c.ThrowTaskError(task=key_of(key, "job"), code=data.code, message=data.message, variables=data.variables, fence=data.fence)
-    return reply(answer_view(await services_of(request).call(command, request)))
+    task = key_of(key, "job")
+    command = c.ThrowTaskError(task=task, code=data.code, message=data.message, variables=data.variables, fence=data.fence)
+    return await settle(request, command, task, False)
 
 
 @post("/jobs/{key:str}/extend", status_code=200, summary="Keep a job for longer")

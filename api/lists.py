@@ -2,49 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Any
 
 from litestar.params import Parameter
 
-from flowledger.api.edge import ApiRequest, decode
-from flowledger.api.problems import Problem, malformed
-from flowledger.api.reads import VARIABLE_OPS, Row, VariableFilter
+from flowledger.api.edge import ApiRequest
+from flowledger.api.problems import malformed
+from flowledger.api.reads import Row
 from flowledger.api.services import services_of
 
 Limit = Annotated[int, Parameter(ge=1, description="Rows of a page at most")]
-Cursor = Annotated[str, Parameter(max_length=1000, description="`next` of the page before")]
+Cursor = Annotated[str, Parameter(max_length=1000, description="`cursor` of the page before")]
 WaitFor = Annotated[str | None, Parameter(description="Answer when the projections have reached this position, e.g. a command's")]
+Definition = Annotated[str | None, Parameter(description="Process id, or a definition's key")]
 
 
-async def listing(request: ApiRequest, noun: str, filters: Row, limit: int, cursor: str, wait_for: str | None) -> tuple[list[Row], str]:
+async def listing(request: ApiRequest, noun: str, filters: dict[str, Any], limit: int, cursor: str, wait_for: str | None) -> Row:
+    """A page; `None` filters are left out, and all others become texts, as the queries take them."""
     s = services_of(request)
     if limit > s.settings.page_max:
         raise malformed(f"at most {s.settings.page_max}, found {limit}", "query limit")
     await s.wait_for(wait_for)
-    wanted = {k: v for k, v in filters.items() if v is not None and v != []}
-    try:
-        return await s.reads.list(noun, wanted, limit, cursor, s.identify(request).tenant)
-    except ValueError as e:
-        raise malformed(f"use `next` of the page before: {e}", "query cursor") from None
+    wanted = {k: text_of(v) for k, v in filters.items() if v is not None and v != []}
+    return await s.reads.list(noun, wanted, limit, cursor, s.identify(request).tenant)
 
 
-def variable_filters(request: ApiRequest) -> list[VariableFilter]:
-    """`var.NAME=VALUE` and `var.NAME[op]=VALUE`."""
-    found = []
+def text_of(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def variable_filters(request: ApiRequest) -> dict[str, str]:
+    """`var.NAME=VALUE` and `var.NAME[op]=VALUE`, as they came."""
+    found: dict[str, str] = {}
     for name, text in request.query_params.multi_items():
-        if not name.startswith("var."):
-            continue
-        path, bracket, op = name[4:].partition("[")
-        op = op.removesuffix("]") if bracket else "eq"
-        if not path or op not in VARIABLE_OPS or (bracket and not name.endswith("]")):
-            raise malformed(f"var.NAME[op]=VALUE was expected with op one of {', '.join(VARIABLE_OPS)}; found {name}", f"query {name}")
-        try:
-            value = decode(text.encode())
-        except Problem:
-            value = [v.strip() for v in text.split(",")] if op == "in" else text
-        if op == "in" and not isinstance(value, list):
-            value = [value]
-        found.append(VariableFilter(path, op, value))
+        if name.startswith("var."):
+            if name in found:
+                raise malformed("given twice", f"query {name}")
+            found[name] = text
     return found
 
 

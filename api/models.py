@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 
@@ -88,15 +87,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple, set, frozenset)):
         return [plain(v) for v in value]
     return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
-
-
-@lru_cache(maxsize=256)
-def nodes_of(source: str, name: str, process: str) -> tuple[tuple[str, str], ...]:
-    """(id, name) of the flow nodes of a process that a run goes through: what progress is measured by."""
-    from flowledger.kernel.model import read
-
-    graph, _ = read(source.encode(), name)
-    found = graph.processes.get(process) if graph is not None else None
-    if found is None:
-        return ()
-    return tuple((n.id, n.name) for n in found.nodes.values() if n.host is None and n.tag != "boundaryEvent" and not n.triggered_by_event)

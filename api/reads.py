@@ -1,25 +1,24 @@
-"""What the API asks of the projections: a port, so that handlers know no SQL. `projections/` answers it."""
+"""What the API asks of the projections: a port, and its adapter to `flowledger.projections.queries`.
+
+Rows come as JSON values: keys as texts, times as ISO 8601.
+"""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+from flowledger.api.problems import Problem, malformed
+from flowledger.events.base import RejectionCode
 
 Row = dict[str, Any]
-
-
-class VariableFilter(NamedTuple):
-    """`var.NAME[op]=VALUE`; `op` is one of `VARIABLE_OPS`; `value` is the JSON value, or the text when it is no JSON."""
-
-    name: str
-    op: str
-    value: Any
-
-
-VARIABLE_OPS = ("eq", "ne", "lt", "le", "gt", "ge", "like", "in")
+#: names that the tables have and JSON hasn't
+NAMES = {"definition_id": "definition", "process_id": "process"}
 
 
 class Reads(Protocol):
-    """Rows as dicts with integer keys and times as `datetime`; tenants see their own rows only."""
+    """Each tenant sees its own rows only. Raises in all: Problem (400 for what can't be read, 503 when the database is away)."""
 
     async def wait_for(self, positions: dict[int, int], timeout_s: float) -> bool:
         """Until each partition is projected up to and including its offset. False: not in time."""
@@ -27,26 +26,123 @@ class Reads(Protocol):
     async def positions(self) -> dict[int, int]:
         """The offset of the last projected event of each partition."""
 
-    async def list(self, noun: str, filters: Row, limit: int, cursor: str, tenant: str) -> tuple[list[Row], str]:
-        """A page and the cursor of the next (`""`: the last page). `noun`: definitions, instances, tasks, incidents.
+    async def list(self, noun: str, filters: dict[str, str], limit: int, cursor: str, tenant: str) -> Row:
+        """`{items, cursor, position}`; `cursor` null: the last page. `noun`: definitions, instances, tasks, incidents, messages, timers."""
 
-        Raises: ValueError: the cursor isn't one of ours.
-        """
+    async def get(self, noun: str, key: str, tenant: str) -> Row | None: ...
 
-    async def get(self, noun: str, key: int, tenant: str) -> Row | None: ...
+    async def events(self, noun: str, key: int, filters: dict[str, str], after: str, limit: int, tenant: str) -> Row:
+        """History of an instance or a task in order. `cursor` is the `after` of the next page."""
 
-    async def events(self, instance: int, task: int, after: str, limit: int, types: list[str], tenant: str) -> tuple[list[Row], str]:
-        """In order, of an instance or a task: `{partition, offset, type, time, instance, actor, cause, correlation, trace, tenant, data}`
-        and the position after which the next page begins (`""`: the last page). `data` is the payload."""
+    async def variables(self, instance: int, tenant: str) -> Row | None:
+        """`{variables: {name: value} of the root scope, items: [of all scopes], position}`."""
 
-    async def variables(self, instance: int, tenant: str) -> list[Row]:
-        """`{scope, name, value}` of all scopes; the root scope is the instance's key."""
+    async def report(self, name: str, key: int, tenant: str) -> Row | None:
+        """`name`: status, metrics, tree (of an instance), task_metrics, counts (of the tenant; `key` is 0)."""
 
-    async def source(self, definition: int, tenant: str) -> tuple[str, str, str] | None:
-        """Content, resource name and format."""
+    async def source(self, definition: str, tenant: str) -> Row | None:
+        """`{name, format, notation, hash, content}`."""
 
-    async def mean_duration_s(self, definition: int, tenant: str) -> float | None:
-        """Of the completed instances of this definition, lately; None: there are none."""
+    async def health(self) -> str:
+        """Why queries can't be answered; empty: all is well."""
 
-    async def health(self) -> list[str]:
-        """Reasons why queries can't be answered; empty: all is well."""
+
+class SqlReads:
+    """The port on a `projections.reader.Reader`."""
+
+    def __init__(self, reader: Any) -> None:
+        from flowledger.projections import queries as q
+
+        self.reader = reader
+        self._lists: dict[str, Callable[..., Awaitable[Row]]] = {
+            "definitions": q.list_definitions, "instances": q.list_instances, "tasks": q.list_tasks, "incidents": q.list_incidents,
+            "messages": q.list_messages, "timers": q.list_timers,
+        }  # fmt: skip
+        self._gets: dict[str, Callable[..., Awaitable[Row | None]]] = {
+            "definitions": q.get_definition, "instances": q.get_instance, "tasks": q.get_task, "incidents": q.get_incident,
+            "messages": q.get_message, "timers": q.get_timer,
+        }  # fmt: skip
+        self._events: dict[str, Callable[..., Awaitable[Row]]] = {"instances": q.instance_events, "tasks": q.task_events}
+        self._reports: dict[str, Callable[..., Awaitable[Row | None]]] = {
+            "status": q.instance_status, "metrics": q.instance_metrics, "tree": q.instance_tree, "task_metrics": q.task_metrics,
+        }  # fmt: skip
+        self._counts, self._variables, self._source = q.counts, q.instance_variables, q.get_definition_source
+
+    async def wait_for(self, positions: dict[int, int], timeout_s: float) -> bool:
+        from flowledger.projections.reader import NotProjected
+
+        async with _told():
+            try:
+                await self.reader.wait_for(",".join(f"{p}-{o}" for p, o in positions.items()), timeout_s)
+            except NotProjected:
+                return False
+            return True
+
+    async def positions(self) -> dict[int, int]:
+        async with _told():
+            return {p: n - 1 for p, n in (await self.reader.positions()).items()}
+
+    async def list(self, noun: str, filters: dict[str, str], limit: int, cursor: str, tenant: str) -> Row:
+        given = dict(filters)
+        more = {"latest": given.pop("latest") == "true"} if "latest" in given else {}
+        async with _told():
+            page = await self._lists[noun](self.reader, tenant, given, limit, cursor or None, **more)
+        return {**page, "items": [named(noun, row) for row in page["items"]]}
+
+    async def get(self, noun: str, key: str, tenant: str) -> Row | None:
+        async with _told():
+            row = await self._gets[noun](self.reader, tenant, key if noun == "definitions" else int(key))
+        return named(noun, row) if row is not None else None
+
+    async def events(self, noun: str, key: int, filters: dict[str, str], after: str, limit: int, tenant: str) -> Row:
+        async with _told():
+            return await self._events[noun](self.reader, tenant, key, filters, after or None, limit)
+
+    async def variables(self, instance: int, tenant: str) -> Row | None:
+        async with _told():
+            return await self._variables(self.reader, tenant, instance)
+
+    async def report(self, name: str, key: int, tenant: str) -> Row | None:
+        async with _told():
+            if name == "counts":
+                return await self._counts(self.reader, tenant)
+            return await self._reports[name](self.reader, tenant, key)
+
+    async def source(self, definition: str, tenant: str) -> Row | None:
+        async with _told():
+            return await self._source(self.reader, tenant, definition)
+
+    async def health(self) -> str:
+        why: str = await self.reader.ready()
+        return f"queries: {why}" if why else ""
+
+
+def named(noun: str, row: Row) -> Row:
+    """Under the names of JSON."""
+    if noun == "definitions":
+        return row
+    found = {NAMES.get(k, k): v for k, v in row.items()}
+    if noun == "instances" and "incidents" in found:
+        found["has_incident"] = found.pop("incident", found["incidents"] > 0)
+    return found
+
+
+@asynccontextmanager
+async def _told() -> Any:
+    """What goes wrong below, in the words of the edge."""
+    import psycopg
+    from psycopg_pool import PoolClosed, PoolTimeout
+
+    from flowledger.projections.reader import BadQuery
+
+    try:
+        yield
+    except BadQuery as e:
+        where = str(e).partition(":")[0]
+        raise malformed(str(e), f"query {where}" if where.replace("_", "").replace(".", "").isalnum() else "query") from None
+    except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, PoolClosed, OSError) as e:
+        raise Problem(
+            RejectionCode.UNAVAILABLE, "queries can't be answered now, the database is away; commands can", retry_after_ms=2000
+        ) from e
+    except psycopg.errors.UndefinedTable:
+        raise Problem(RejectionCode.UNAVAILABLE, "the projections are being made; come again", retry_after_ms=1000) from None

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from flowledger.api.edge import keyed, time_text
+from flowledger.api.edge import time_text
 from flowledger.api.view import event_of
 from flowledger.events.base import Envelope
 from flowledger.events.commands import partition_of_key
@@ -22,56 +22,37 @@ class Replay:
         self.partition = Partition(partition_of_key(instance))
         self.events = 0
         self.position = ""
-        self.time_us = 0
-        self.started_us = 0
+        self.time = ""
         self.ended: str | None = None
         self.last: dict[str, Any] = {}
-        #: token -> (element, since when, microseconds)
-        self.entered: dict[int, tuple[str, int]] = {}
-        #: element -> [stays that ended, their microseconds, microseconds of them in a worker's or a person's hands]
-        self.stays: dict[str, list[int]] = {}
-        self.worked: dict[int, int] = {}
-        self.failed = self.retried = 0
+        #: token -> (element, since when)
+        self.entered: dict[int, tuple[str, str]] = {}
 
     def add(self, row: dict[str, Any]) -> None:
         """Raises: KeyError: an event that this release doesn't know."""
         from flowledger.kernel import evolve
 
-        now = micros(row["time"])
-        event = event_of(row)
-        envelope = Envelope(time_us=now, **{k: row.get(k) or "" for k in ("tenant", "actor", "cause", "correlation", "trace")})
+        about = row.get("metadata") or {}
+        envelope = Envelope(
+            time_us=micros(row["time"]), tenant=about.get("tenant", ""), actor=about.get("actor", ""), trace=about.get("trace", ""),
+            cause=row.get("causation_id") or "", correlation=row.get("correlation_id") or "",
+        )  # fmt: skip
         before = self.partition.instances.get(self.instance)
         if before is not None:
-            shown = {"process": before.process, "definition": before.definition, "version": before.version}
-            self.last = {**shown, "variables": dict(before.vars)}
-        name = row["type"]
-        if name in ENDINGS and self.partition.instances.get(self.instance) is not None:
-            self.ended = ENDINGS[name]
-        evolve(self.partition, event, envelope)
+            if row["type"] in ENDINGS:
+                shown = {"process": before.process, "definition": str(before.definition), "version": before.version}
+                self.last = {**shown, "business_key": before.business_key, "variables": dict(before.vars)}
+                self.ended = ENDINGS[row["type"]]
+        evolve(self.partition, event_of(row), envelope)
         self.events += 1
-        self.position = f"{row['partition']}-{row['offset']}"
-        self.time_us = now
-        self.started_us = self.started_us or now
-        self._stays(now)
-        if name == "task.failed":
-            self.failed += 1
-            self.retried += bool(row["data"].get("retries"))
-        elif name == "task.retried":
-            self.retried += 1
-
-    def _stays(self, now: int) -> None:
+        self.position, self.time = row["position"], row["time"]
         i = self.partition.instances.get(self.instance)
         tokens = i.tokens if i is not None else {}
-        for key, (element, since) in list(self.entered.items()):
-            token = tokens.get(key)
-            if token is None or token.element != element:
-                del self.entered[key]
-                stay = self.stays.setdefault(element, [0, 0])
-                stay[0] += 1
-                stay[1] += now - since
+        for key in [k for k, (element, _) in self.entered.items() if k not in tokens or tokens[k].element != element]:
+            del self.entered[key]
         for key, token in tokens.items():
             if key not in self.entered:
-                self.entered[key] = (token.element, now)
+                self.entered[key] = (token.element, row["time"])
 
     def state(self) -> dict[str, Any]:
         """Tokens, variables and what they wait for, as JSON."""
@@ -79,12 +60,12 @@ class Replay:
         found: dict[str, Any] = {
             "instance": str(self.instance),
             "position": self.position,
-            "time": time_text(self.time_us),
+            "time": self.time,
             "events": self.events,
             "status": i.status if i is not None else self.ended or ("unknown" if not self.events else "ended"),
         }
         if i is None:
-            return {**found, **keyed(self.last), "tokens": [], "tasks": [], "timers": [], "subscriptions": [], "incidents": []}
+            return {**found, **self.last, "tokens": [], "tasks": [], "timers": [], "subscriptions": [], "incidents": []}
         own = [t for t in p.tasks.values() if t.instance == i.key]
         found |= {
             "process": i.process,
@@ -122,10 +103,10 @@ def _of(table: dict[int, Any], instance: int) -> Iterable[Any]:
     return [x for x in table.values() if x.instance == instance]
 
 
-def token_view(token: Any, entered: tuple[str, int] | None) -> dict[str, Any]:
+def token_view(token: Any, entered: tuple[str, str] | None) -> dict[str, Any]:
     found = {"token": str(token.key), "element": token.element, "scope": str(token.scope), "phase": PHASES.get(token.phase, "")}
     if entered is not None:
-        found["since"] = time_text(entered[1]) or ""
+        found["since"] = entered[1]
     if token.index:
         found["index"] = token.index
     if token.vars:
@@ -142,9 +123,7 @@ def task_view(task: Any) -> dict[str, Any]:
     return {k: v for k, v in found.items() if v not in (None, "")}
 
 
-def micros(moment: Any) -> int:
-    """A row's time as microseconds since the epoch."""
-    if isinstance(moment, datetime):
-        whole = int(moment.timestamp() // 1)
-        return whole * 1_000_000 + moment.microsecond
-    return int(moment)
+def micros(moment: str) -> int:
+    """A row's time (ISO 8601) as microseconds since the epoch."""
+    found = datetime.fromisoformat(moment)
+    return int(found.replace(microsecond=0).timestamp()) * 1_000_000 + found.microsecond

@@ -31,6 +31,8 @@ class Services:
         self.identify: Callable[[ASGIConnection[Any, Any, Any, Any]], Caller] = caller_from_headers
         #: set when the server is going down: long polls and subscriptions end
         self.closing = asyncio.Event()
+        #: who works on what, on this node (`api/workers.py`); None: nobody asks
+        self.workers: Any = None
         self.subscribers = 0
         self._fresh: OrderedDict[int, str] = OrderedDict()
 
@@ -67,7 +69,7 @@ class Services:
         if not await self.reads.wait_for(wanted, self.settings.wait_ms_max / 1000):
             raise Problem(RejectionCode.UNAVAILABLE, f"the projections have not reached {position} yet", retry_after_ms=1000)
 
-    async def find(self, read: Callable[[int], Any], key: int, what: str, wait_for: str | None = None) -> Any:
+    async def find(self, noun: str, key: int, tenant: str, wait_for: str | None = None) -> dict[str, Any]:
         """The row of `key`. One that was just made is waited for, as long as the projection is behind the log.
 
         Raises: Problem (404)
@@ -75,17 +77,16 @@ class Services:
         await self.wait_for(wait_for)
         position = self._fresh.get(key)
         timeout_s = self.settings.fresh_ms / 1000
-        if position:
-            if await self.reads.wait_for(position_of(position), timeout_s):
-                self._fresh.pop(key, None)
-        row = await read(key)
+        if position and await self.reads.wait_for(position_of(position), timeout_s):
+            self._fresh.pop(key, None)
+        row = await self.reads.get(noun, str(key), tenant)
         if row is None and not position and (p := partition_of_key(key)) < self.client.partitions:
             # made through another node, or by the engine itself: wait until the projection has what the log has now
             end = (self.client.health().get("partitions") or {}).get(p, {}).get("position")
             if end and (await self.reads.positions()).get(p, -1) < end - 1 and await self.reads.wait_for({p: end - 1}, timeout_s):
-                row = await read(key)
+                row = await self.reads.get(noun, str(key), tenant)
         if row is None:
-            raise Problem(RejectionCode.NOT_FOUND, f"no {what} {key}")
+            raise Problem(RejectionCode.NOT_FOUND, f"no {noun.removesuffix('s')} {key}")
         return row
 
 

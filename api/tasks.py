@@ -8,16 +8,18 @@ from typing import Annotated, Any, Literal
 from litestar import Response, get, post
 from litestar.params import Parameter
 
-from flowledger.api.edge import ApiRequest, Body, key_of, keyed, page, reply
-from flowledger.api.instance_views import After, Types, event_page
+from flowledger.api.edge import ApiRequest, Body, key_of, reply
+from flowledger.api.instance_views import After, Element, From, To, Types, event_page
 from flowledger.api.instances import priority_of
-from flowledger.api.lists import Cursor, Limit, WaitFor, listing
+from flowledger.api.lists import Cursor, Definition, Limit, WaitFor, listing
 from flowledger.api.problems import malformed
 from flowledger.api.services import services_of
 from flowledger.api.view import answer_view
 from flowledger.events import commands as c
 
 Status = Literal["created", "assigned", "started", "in_progress", "suspended", "completed", "failed", "cancelled", "skipped"]
+OPEN = ("created", "assigned", "started", "in_progress", "suspended", "failed")
+DONE = ("completed", "cancelled", "skipped")
 Move = Literal[
     "assign", "claim", "release", "start", "progress", "suspend", "resume", "cancel", "skip", "retry", "escalate", "delegate", "transfer",
     "recall", "comment", "update",
@@ -83,32 +85,34 @@ class TaskBody(Body):
 async def list_tasks(
     request: ApiRequest,
     status: Annotated[list[Status] | None, Parameter(description="One or more")] = None,
-    open: Annotated[bool | None, Parameter(description="Those that are not done yet")] = None,
+    open: Annotated[bool | None, Parameter(description="true: those that are not done yet")] = None,
     assignee: str | None = None,
     candidate_group: str | None = None,
     candidate_user: str | None = None,
     type: str | None = None,
     job_type: str | None = None,
+    category: str | None = None,
+    priority: Annotated[str | None, Parameter(description="A word, or a number: that or more urgent")] = None,
     instance: str | None = None,
-    definition: Annotated[str | None, Parameter(description="Process id or a definition's key")] = None,
+    definition: Definition = None,
     element: str | None = None,
     due_before: datetime | None = None,
     due_after: datetime | None = None,
+    overdue: bool | None = None,
     limit: Limit = 50,
     cursor: Cursor = "",
     wait_for: WaitFor = None,
 ) -> Response[Any]:
     """Newest first."""
-    by_key = definition is not None and definition.isdigit()
+    if open is not None and status:
+        raise malformed("either `open` or `status` was expected, found both", "query open")
     filters = {
-        "status": status, "open": open, "assignee": assignee, "candidate_group": candidate_group, "candidate_user": candidate_user,
-        "type": type,
-        "job_type": job_type, "instance": key_of(instance, "query instance") if instance else None,
-        "definition": key_of(definition, "query definition") if by_key and definition else None, "process": None if by_key else definition,
-        "element": element, "due_before": due_before, "due_after": due_after,
+        "status": (OPEN if open else DONE) if open is not None else status, "assignee": assignee, "candidate_group": candidate_group,
+        "candidate_user": candidate_user, "type": type, "job_type": job_type, "category": category, "priority": priority,
+        "instance": instance, "definition": definition, "element": element, "due_before": due_before, "due_after": due_after,
+        "overdue": overdue,
     }  # fmt: skip
-    rows, following = await listing(request, "tasks", filters, limit, cursor, wait_for)
-    return reply(page(rows, following))
+    return reply(await listing(request, "tasks", filters, limit, cursor, wait_for))
 
 
 @post("/tasks", summary="Create a task without workflow")
@@ -125,19 +129,35 @@ async def create(request: ApiRequest, data: TaskBody) -> Response[Any]:
 
 @get("/tasks/{id:str}", summary="Get a task")
 async def get_task(request: ApiRequest, id: str, wait_for: WaitFor = None) -> Response[Any]:
+    """With who had it (`assignments`) and its attempts (`results`)."""
     s = services_of(request)
-    tenant = s.identify(request).tenant
-    return reply(keyed(await s.find(lambda k: s.reads.get("tasks", k, tenant), key_of(id, "task"), "task", wait_for)))
+    return reply(await s.find("tasks", key_of(id, "task"), s.identify(request).tenant, wait_for))
 
 
 @get("/tasks/{id:str}/events", summary="History of a task")
 async def events(
-    request: ApiRequest, id: str, after: After = "", type: Types = "", limit: Limit = 100, wait_for: WaitFor = None
+    request: ApiRequest,
+    id: str,
+    after: After = "",
+    type: Types = "",
+    element: Element = None,
+    from_: From = None,
+    to: To = None,
+    limit: Limit = 100,
+    wait_for: WaitFor = None,
 ) -> Response[Any]:
     s = services_of(request)
-    tenant, key = s.identify(request).tenant, key_of(id, "task")
-    await s.find(lambda k: s.reads.get("tasks", k, tenant), key, "task", wait_for)
-    return await event_page(request, 0, key, after, type, limit)
+    key = key_of(id, "task")
+    await s.find("tasks", key, s.identify(request).tenant, wait_for)
+    return await event_page(request, "tasks", key, after, limit, type, element, from_, to)
+
+
+@get("/tasks/{id:str}/metrics", summary="Durations, attempts, figures of a task")
+async def metrics(request: ApiRequest, id: str, wait_for: WaitFor = None) -> Response[Any]:
+    s = services_of(request)
+    key, tenant = key_of(id, "task"), s.identify(request).tenant
+    await s.find("tasks", key, tenant, wait_for)
+    return reply(await s.reads.report("task_metrics", key, tenant))
 
 
 @post("/tasks/{id:str}/complete", status_code=200, summary="Complete a task")
@@ -181,4 +201,4 @@ async def change(request: ApiRequest, id: str, move: Move, data: MoveBody | None
     return reply(answer_view(await services_of(request).call(command, request)))
 
 
-HANDLERS: list[Any] = [list_tasks, create, get_task, events, complete, fail, change]
+HANDLERS: list[Any] = [list_tasks, create, get_task, events, metrics, complete, fail, change]

@@ -44,20 +44,25 @@ def event_view(recorded: Recorded) -> dict[str, Any]:
 
 def row_event_view(row: dict[str, Any]) -> dict[str, Any]:
     """The same from a row of the projection."""
+    about = row.get("metadata") or {}
     return {
-        "id": f"{row['partition']}-{row['offset']}",
+        "id": row["position"],
         "type": row["type"],
         "time": row["time"],
-        "instance": str(row["instance"]) if row.get("instance") else None,
-        **{k: row.get(k) or "" for k in ("tenant", "actor", "cause", "correlation", "trace")},
-        "data": keyed(row.get("data") or {}),
+        "instance": row.get("instance") or None,
+        "tenant": about.get("tenant", ""),
+        "actor": about.get("actor", ""),
+        "cause": row.get("causation_id") or "",
+        "correlation": row.get("correlation_id") or "",
+        "trace": about.get("trace", ""),
+        "data": {k: v for k, v in (row.get("data") or {}).items() if k != "key"},
     }
 
 
 def event_of(row: dict[str, Any]) -> Event:
     """The event of a row, to fold it. Raises: KeyError, msgspec.ValidationError."""
     cls, _ = wire.CURRENT[row["type"]]
-    return msgspec.convert({**(row.get("data") or {}), "key": row.get("instance") or 0}, cls)
+    return msgspec.convert({**(row.get("data") or {}), "key": row.get("instance") or 0}, cls, strict=False)
 
 
 def job_view(job: dict[str, Any]) -> dict[str, Any]:
@@ -74,9 +79,3 @@ def answer_view(answer: dict[str, Any]) -> dict[str, Any]:
     if "key" in found:
         found["id"] = found.pop("key")
     return found
-
-
-def definition_view(row: dict[str, Any]) -> dict[str, Any]:
-    """Outside, the key is `id` and the text of the model is `process` (whatever its kind)."""
-    found = keyed({k: v for k, v in row.items() if k not in ("content", "id", "key")})
-    return {"id": str(row["key"]), "process": row["id"], **found}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
@@ -12,10 +11,9 @@ import pytest
 
 from flowledger.api.app import create_app
 from flowledger.api.services import Services
-from flowledger.events.base import Recorded, Rejected
+from flowledger.events.base import Recorded
 from flowledger.infra.settings import Settings
 
-T0 = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 KEY = 2 << 51 | 7
 
 
@@ -89,13 +87,11 @@ class RowsInMemory:
     def __init__(self) -> None:
         self.rows: dict[str, list[dict[str, Any]]] = {n: [] for n in ("definitions", "instances", "tasks", "incidents")}
         self.history: list[dict[str, Any]] = []
-        self.vars: list[dict[str, Any]] = []
-        self.sources: dict[int, tuple[str, str, str]] = {}
+        self.sources: dict[str, dict[str, str]] = {}
         self.at = dict.fromkeys(range(4), 1_000_000)
-        self.asked: list[tuple[str, dict[str, Any], int, str, str]] = []
+        self.asked: list[tuple[str, dict[str, str], int, str, str]] = []
         self.waited: list[dict[int, int]] = []
-        self.mean: float | None = None
-        self.trouble: list[str] = []
+        self.trouble = ""
         #: rows that appear once somebody waits for a position
         self.late: list[tuple[str, dict[str, Any]]] = []
 
@@ -109,38 +105,32 @@ class RowsInMemory:
     async def positions(self) -> dict[int, int]:
         return self.at
 
-    async def list(self, noun: str, filters: dict[str, Any], limit: int, cursor: str, tenant: str) -> tuple[list[dict[str, Any]], str]:
+    async def list(self, noun: str, filters: dict[str, str], limit: int, cursor: str, tenant: str) -> dict[str, Any]:
         self.asked.append((noun, filters, limit, cursor, tenant))
-        if cursor and not cursor.isdigit():
-            raise ValueError("not a cursor")
-        plain = {k: v for k, v in filters.items() if k in ("parent", "instance", "id")}
-        rows = [r for r in self.rows[noun] if r.get("tenant", "") == tenant and all(r.get(k) == v for k, v in plain.items())]
+        rows = [r for r in self.rows[noun] if r.get("tenant", "") == tenant]
         begin = int(cursor or 0)
-        return rows[begin : begin + limit], str(begin + limit) if begin + limit < len(rows) else ""
+        following = str(begin + limit) if begin + limit < len(rows) else None
+        return {"items": rows[begin : begin + limit], "cursor": following, "position": "0-1"}
 
-    async def get(self, noun: str, key: int, tenant: str) -> dict[str, Any] | None:
-        return next(
-            (r for r in self.rows[noun] if r.get("key" if noun == "definitions" else "id") == key and r.get("tenant", "") == tenant), None
-        )
+    async def get(self, noun: str, key: str, tenant: str) -> dict[str, Any] | None:
+        names = ("key", "id") if noun == "definitions" else ("id",)
+        return next((r for r in self.rows[noun] if key in [r.get(n) for n in names] and r.get("tenant", "") == tenant), None)
 
-    async def events(
-        self, instance: int, task: int, after: str, limit: int, types: list[str], tenant: str
-    ) -> tuple[list[dict[str, Any]], str]:
-        begin = int(after.split("-")[1]) if after else -1
-        rows = [r for r in self.history if r["offset"] > begin and (not types or r["type"] in types)]
-        rows = [r for r in rows if (instance and r["instance"] == instance) or (task and r["data"].get("task") == task)]
-        return rows[:limit], f"{rows[limit - 1]['partition']}-{rows[limit - 1]['offset']}" if len(rows) > limit else ""
+    async def events(self, noun: str, key: int, filters: dict[str, str], after: str, limit: int, tenant: str) -> dict[str, Any]:
+        begin, types = int(after.split("-")[1]) if after else -1, filters.get("type", "").split(",")
+        rows = [r for r in self.history if int(r["position"].split("-")[1]) > begin and (types == [""] or r["type"] in types)]
+        return {"items": rows[:limit], "cursor": rows[limit - 1]["position"] if len(rows) > limit else None, "position": "2-99"}
 
-    async def variables(self, instance: int, tenant: str) -> list[dict[str, Any]]:
-        return [v for v in self.vars if v["instance"] == instance]
+    async def variables(self, instance: int, tenant: str) -> dict[str, Any] | None:
+        return {"variables": {"a": {"id": 1}}, "items": [{"scope_key": str(instance), "name": "a", "value": {"id": 1}}], "position": "2-1"}
 
-    async def source(self, definition: int, tenant: str) -> tuple[str, str, str] | None:
+    async def report(self, name: str, key: int, tenant: str) -> dict[str, Any] | None:
+        return {"report": name, "id": str(key)}
+
+    async def source(self, definition: str, tenant: str) -> dict[str, Any] | None:
         return self.sources.get(definition)
 
-    async def mean_duration_s(self, definition: int, tenant: str) -> float | None:
-        return self.mean
-
-    async def health(self) -> list[str]:
+    async def health(self) -> str:
         return self.trouble
 
 
@@ -176,12 +166,4 @@ async def http(app: Any) -> AsyncIterator[httpx2.AsyncClient]:
 
 
 def instance_row(key: int = KEY, **more: Any) -> dict[str, Any]:
-    return {
-        "id": key, "definition": 5, "process": "order", "version": 1, "status": "running", "paused": False, "business_key": "b-1",
-        "priority": 40,
-        "parent": None, "root": key, "started_at": T0, "ended_at": None, "has_incident": False, "tenant": "", **more,
-    }  # fmt: skip
-
-
-def rejected(code: str, message: str = "no", retry_after_ms: int = 0) -> Rejected:
-    return Rejected(code, message, retry_after_ms)
+    return {"id": str(key), "definition": "5", "process": "order", "version": 1, "status": "running", "tenant": "", **more}

@@ -164,7 +164,7 @@ async def test_a_foreign_page_gets_no_websocket(server):
 
 async def test_health_says_why_it_is_not_ready(http, client, reads):
     assert (await http.get("/health/ready")).json()["status"] == "ready"
-    reads.trouble = ["PostgreSQL doesn't answer"]
+    reads.trouble = "PostgreSQL doesn't answer"
     r = await http.get("/health/ready")
     assert r.status_code == 503 and r.json()["execution"] is True and r.json()["queries"] is False
     assert r.json()["reasons"] == ["PostgreSQL doesn't answer"]

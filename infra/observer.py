@@ -1,0 +1,84 @@
+"""What owners and the projector tell of themselves, as metrics. The owner's port: `processors/owner.py` calls these methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flowledger.infra.telemetry import Metrics
+
+
+class Observer:
+    """Cheap: bound counters, and one call per group rather than per event."""
+
+    def __init__(self, metrics: Metrics, names: dict[str, str] | None = None) -> None:
+        """`names`: class name of an event -> its wire name."""
+        self.metrics = metrics
+        self._names = names or {}
+        self._events: dict[str, Any] = {}
+        self._appends: dict[int, Any] = {}
+
+    def group(self, partition: int, commands: int, events: int, size: int) -> None:
+        """A group of `events` events that `commands` commands made, of `size` bytes, was handed to the log."""
+        m = self.metrics
+        m.batch_commands.observe(commands)
+        m.batch_events.observe(events)
+        m.batch_bytes.inc(size)
+        m.commands.labels("all", "decided").inc(commands)
+
+    def appended(self, partition: int, seconds: float, names: dict[str, int]) -> None:
+        """The group is acknowledged; `names` counts its events by class."""
+        bound = self._appends.get(partition)
+        if bound is None:
+            bound = self._appends[partition] = self.metrics.appends.labels(str(partition), "ok")
+        bound.inc()
+        self.metrics.append_seconds.observe(seconds)
+        for name, count in names.items():
+            counter = self._events.get(name)
+            if counter is None:
+                counter = self._events[name] = self.metrics.events.labels(self._names.get(name, name))
+            counter.inc(count)
+
+    def rejected(self, command: str, code: str) -> None:
+        self.metrics.commands.labels(command, code).inc()
+
+    def fenced(self, partition: int) -> None:
+        self.metrics.fencings.labels(str(partition)).inc()
+
+    def took_over(self, partition: int, seconds: float) -> None:
+        self.metrics.takeovers.labels(str(partition)).inc()
+        self.metrics.takeover_seconds.observe(seconds)
+
+    def dead_letter(self, reason: str) -> None:
+        self.metrics.dead_letters.labels(reason[:80]).inc()
+
+
+def gauges(engine: Any, runner: Any = None) -> Callable[[Metrics], None]:
+    """What is read only when somebody asks: sizes of owned partitions and the lag of the projections."""
+    seen = {"events": 0, "writes": 0}
+
+    def read(m: Metrics) -> None:
+        waiting: dict[str, int] = {}
+        for p, owner in list(engine.owners.items()):
+            figures, label = owner.figures(), str(p)
+            m.epoch.labels(label).set(figures["epoch"])
+            m.position.labels(label).set(figures["position"])
+            m.instances.labels(label).set(figures["instances"])
+            m.leases.labels(label).set(figures["leases"])
+            m.timers.labels(label).set(figures["timers"])
+            m.incidents.labels(label).set(figures["incidents"])
+            m.inbox.labels(label).set(figures["inbox"])
+            for job_type, lanes in owner.state.ready.items():
+                waiting[job_type] = waiting.get(job_type, 0) + sum(map(len, lanes.values()))
+        m.ready_jobs.clear()
+        for job_type, count in waiting.items():
+            m.ready_jobs.labels(job_type).set(count)
+        if runner is not None:
+            for p, lag in runner.lag().items():
+                m.projection_lag.labels("all", str(p)).set(lag["events"])
+                m.projection_lag_s.labels(str(p)).set(lag["seconds"])
+            m.projected.labels("all").inc(max(0, runner.events - seen["events"]))
+            m.projection_writes.inc(max(0, runner.writes - seen["writes"]))
+            seen["events"], seen["writes"] = runner.events, runner.writes
+
+    return read
