@@ -1,7 +1,7 @@
 """How fast the projections are: one-task instances (seven events each) from encoded events to committed rows. One JSON line per figure.
 
-Prints the client's CPU per event (decoding, folding, rendering, psycopg), PostgreSQL's CPU per event, and rows and events a second when nothing
-else limits it. Run: `python -m flowledger.bench.projections [--instances 20000] [--spread 1]`; `--spread n`: an instance's events come in
+Prints the client's CPU per event (decoding, folding, rendering, psycopg), PostgreSQL's CPU per event, and rows and events a second when
+nothing else limits it. Run: `python -m flowledger.bench.projections [--instances 20000] [--spread 1]`; `--spread n`: an instance's events come in
 n batches (start, lease, completion), as they do when workers take longer than a batch.
 """
 
@@ -98,7 +98,8 @@ async def measure(dsn: str, instances: int, spread: int, batch: int) -> dict[str
             await conn.execute("INSERT INTO positions (view, partition, version) VALUES (%s, 0, %s)", (view, VIEWS[view].version))
         projector = Projector(conn, VIEWS.values(), Context())
         decoder = Decoder()
-        rows = await (await conn.execute("SELECT pid FROM pg_stat_activity WHERE pid = pg_backend_pid() OR backend_type <> 'client backend'")).fetchall()
+        query = "SELECT pid FROM pg_stat_activity WHERE pid = pg_backend_pid() OR backend_type <> 'client backend'"
+        rows = await (await conn.execute(query)).fetchall()
         pids = [pid for (pid,) in rows]
         offset = events = 0
         decoding = 0.0
@@ -115,11 +116,13 @@ async def measure(dsn: str, instances: int, spread: int, batch: int) -> dict[str
         after = resource.getrusage(resource.RUSAGE_SELF)
         cpu = after.ru_utime + after.ru_stime - usage.ru_utime - usage.ru_stime
         server = server_cpu_s(pids) - server
-        size = await (await conn.execute("SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind = 'r'", (schema,))).fetchone()
+        sizes = "SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind = 'r'"
+        size = await (await conn.execute(sizes, (schema,))).fetchone()
         await conn.execute(f"DROP SCHEMA {schema} CASCADE")  # type: ignore[arg-type]
     return {
         "bench": "projections", "instances": instances, "spread": spread, "batch": batch, "events": events,
-        "instances_per_s": round(instances / wall), "events_per_s": round(events / wall), "client_us_per_event": round(cpu / events * 1e6, 2),
+        "instances_per_s": round(instances / wall), "events_per_s": round(events / wall),
+        "client_us_per_event": round(cpu / events * 1e6, 2),
         "decoding_us_per_event": round(decoding / events * 1e6, 2), "postgres_us_per_event": round(server / events * 1e6, 2),
         "bytes_per_instance": round(int(size[0]) / instances) if size else 0,
     }  # fmt: skip

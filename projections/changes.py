@@ -22,7 +22,7 @@ class Changes:
     Methods take `key` (unique in the table) and `ident`, the values of the key columns as in `Table.key`.
     """
 
-    __slots__ = ("deleted_scopes", "ensured", "inserts", "lines", "updates", "upserts")
+    __slots__ = ("deleted_scopes", "ensured", "inserts", "lines", "months", "updates", "upserts")
 
     def __init__(self) -> None:
         self.inserts: dict[str, dict[Key, Row]] = {}
@@ -30,6 +30,8 @@ class Changes:
         self.ensured: dict[str, dict[Key, Row]] = {}
         self.updates: dict[str, dict[Key, tuple[Ident, Row]]] = {}
         self.lines: dict[str, list[str]] = {}
+        #: months (YYYY-MM) of the events, in which the lines fall
+        self.months: set[str] = set()
         #: instances whose scope rows go
         self.deleted_scopes: list[int] = []
 

@@ -85,13 +85,16 @@ class Folder:
         """Fold records in log order into `f.changes`."""
         by_type, every, instances, tracks = self._by_type, self.all, f.context.instances, TRACK
         env: Envelope | None = None
-        high, partition = 0, -1
+        high, partition, month = 0, -1, ""
         for r in records:
             e = r.event
             if r.envelope is not env:
                 env = f.env = r.envelope
                 f.us = env.time_us
-                f.now = stamp(env.time_us)
+                now = f.now = stamp(env.time_us)
+                if now[:7] != month:
+                    month = now[:7]
+                    f.changes.months.add(month)
                 f.cache.clear()
             if r.partition != partition:
                 partition = f.partition = r.partition

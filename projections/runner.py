@@ -34,8 +34,10 @@ Source = Callable[[int, int], AsyncIterator[tuple[Sequence[Recorded], int]]]
 End = Callable[[int], Awaitable[int]]
 Batch = tuple[int, Sequence[Recorded], int]
 
-#: A write begins at the earliest this long after the one before: more events in each, less work for the database.
-INTERVAL_S = 0.05
+#: A write begins at the earliest this long after the one before, and later under load (when the one before had many events): more in each,
+#: and work that is made and done in between is one row and no update.
+INTERVAL_S, INTERVAL_LOAD_S = 0.05, 0.2
+LOAD_EVENTS = 400
 #: Events of one write, and events that are read ahead.
 BATCH_EVENTS, AHEAD_EVENTS = 10_000, 40_000
 #: Events folded without letting others run, in the process that may also be an owner's.
@@ -218,6 +220,7 @@ class Runner:
 
     async def _write(self, projector: Projector, tasks: list[asyncio.Task[None]], stop: asyncio.Event) -> None:
         last = checked = 0.0
+        count = 0
         stopping = asyncio.create_task(stop.wait())
         try:
             while not stop.is_set():
@@ -233,10 +236,13 @@ class Runner:
                 if now - checked > PARTITIONS_CHECK_S:
                     checked = now
                     await self._months_ahead(projector)
-                if (pause := last + self.interval_s - now) > 0 and self._queued < BATCH_EVENTS:
+                interval = self.interval_s if count < LOAD_EVENTS else max(self.interval_s, INTERVAL_LOAD_S)
+                if (pause := last + interval - now) > 0 and self._queued < BATCH_EVENTS:
                     await asyncio.sleep(pause)
                 last = time.monotonic()
-                if batches := self._take():
+                batches = self._take()
+                count = sum(len(records) for _, records, _ in batches)
+                if batches:
                     await self._apply(projector, batches)
         finally:
             stopping.cancel()

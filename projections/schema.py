@@ -43,9 +43,10 @@ async def use_schema(conn: Connection, schema: str, *more: str) -> None:
     await conn.execute(sql.SQL("SET search_path = {}").format(path))
     await conn.execute("SET timezone = 'UTC'")
     await conn.execute("SET synchronous_commit = off")
-    # Rows are looked up by key, a few of many: a plan that reads a table as a whole is never right here.
-    await conn.execute("SET enable_hashjoin = off")
-    await conn.execute("SET enable_mergejoin = off")
+    # Rows are looked up by key, a few of many: a plan that reads a table as a whole is never right here, though the planner takes one for
+    # as long as a young table has no statistics.
+    for setting in ("enable_hashjoin", "enable_mergejoin", "enable_seqscan", "enable_bitmapscan", "enable_material", "jit"):
+        await conn.execute(sql.SQL("SET {} = off").format(sql.Identifier(setting)))
     await conn.execute("SET client_min_messages = warning")
 
 

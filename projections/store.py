@@ -201,8 +201,6 @@ def month_needs(tables: Mapping[str, Table], changes: Changes) -> set[tuple[str,
         for rows in (changes.inserts.get(name), changes.upserts.get(name)):
             if rows:
                 needs |= {(name, row[table.month][:7]) for row in rows.values()}
-        lines = changes.lines.get(name)
-        if lines:
-            place = list(table.columns).index(table.month)
-            needs |= {(name, line.split("\t", place + 1)[place][:7]) for line in lines}
+        if name in changes.lines:
+            needs |= {(name, month) for month in changes.months}
     return needs
