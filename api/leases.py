@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
-from flowledger.events.base import Rejected
-from flowledger.events.commands import ExtendLease, MoveTask
+from flowledger.events.commands import ExtendLease
 from flowledger.processors.client import Client
 
 
-async def give_back(client: Client, jobs: Sequence[dict[str, Any]], reason: str = "the worker has left") -> None:
-    """Make leased jobs available again, without counting an attempt. What can't be given back is free when its lease ends."""
-    await asyncio.gather(*(_give_back(client, job["key"], job.get("fence", 0), reason) for job in jobs))
+async def give_back(client: Client, jobs: Sequence[dict[str, Any]]) -> None:
+    """Make leased jobs available again, without counting an attempt: a lease of one millisecond is over at once.
+
+    What can't be given back (refused, or the engine is away) is free when its lease ends.
+    """
+    await asyncio.gather(*(client.call(ExtendLease(task=job["key"], timeout_ms=1, fence=job.get("fence", 0))) for job in jobs))
 
 
-async def _give_back(client: Client, key: int, fence: int, reason: str) -> None:
-    answer = await client.call(MoveTask(task=key, move="release", reason=reason, details={"fence": fence} if fence else None))
-    if type(answer) is Rejected and answer.code not in ("NOT_FOUND", "STALE"):
-        # A lease of one millisecond is over at once, and the job is handed out anew.
-        await client.call(ExtendLease(task=key, timeout_ms=1, fence=fence))
+async def close_source(client: Client, source: Any) -> None:
+    """Close a `JobStream` and give back what it had leased but not yet handed over."""
+    await source.close()
+
+    async def rest() -> None:
+        async for jobs in source:
+            await give_back(client, jobs)
+
+    with suppress(TimeoutError):
+        await asyncio.wait_for(rest(), 1.0)

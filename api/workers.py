@@ -44,7 +44,7 @@ class WorkerSession:
     )  # fmt: skip
 
     def __init__(
-        self, id: str, name: str, transport: str, address: str, tenant: str, on_cancel: Callable[[list[int]], None] | None
+        self, id: str, name: str, transport: str, address: str, tenant: str, on_cancel: Callable[[dict[int, Held]], None] | None
     ) -> None:
         self.id, self.name, self.transport, self.address, self.tenant = id, name, transport, address, tenant
         self.since = self.last_seen = time.time()
@@ -91,9 +91,9 @@ class Workers:
         self._count = 0
 
     def connect(
-        self, name: str, transport: str, address: str = "", tenant: str = "", on_cancel: Callable[[list[int]], None] | None = None
+        self, name: str, transport: str, address: str = "", tenant: str = "", on_cancel: Callable[[dict[int, Held]], None] | None = None
     ) -> WorkerSession:
-        """A worker with a connection; `gone` ends it. `on_cancel` is called with keys of jobs that it need not go on with."""
+        """A worker with a connection; `gone` ends it. `on_cancel` is called with jobs that it need not go on with, by key."""
         self._count += 1
         session = WorkerSession(f"{transport}-{self._count}", name, transport, address, tenant, on_cancel or _nothing)
         self.sessions[session.id] = session
@@ -114,9 +114,8 @@ class Workers:
         held, by_job = session.held, self._by_job
         for job in jobs:
             key = job["key"]
-            before = by_job.get(key)
-            if before is not None and before is not session:
-                before.held.pop(key, None)
+            if by_job.get(key, session) is not session:
+                self.cancel((key,))
             held[key] = Held(job)
             by_job[key] = session
         while len(held) > HELD_MAX:
@@ -171,12 +170,11 @@ class Workers:
 
     def cancel(self, keys: Iterable[int]) -> None:
         """Tell the holders of these jobs that nobody waits for them any more."""
-        told: dict[str, tuple[WorkerSession, list[int]]] = {}
+        told: dict[str, tuple[WorkerSession, dict[int, Held]]] = {}
         for key in keys:
             session = self._by_job.pop(key, None)
-            if session is not None:
-                session.held.pop(key, None)
-                told.setdefault(session.id, (session, []))[1].append(key)
+            if session is not None and (held := session.held.pop(key, None)) is not None:
+                told.setdefault(session.id, (session, {}))[1][key] = held
         for session, gone in told.values():
             if session.on_cancel is not None:
                 session.on_cancel(gone)
@@ -205,7 +203,7 @@ class Workers:
             await asyncio.sleep(0.5)
 
 
-def _nothing(keys: list[int]) -> None:
+def _nothing(jobs: dict[int, Held]) -> None:
     """A connection over which nothing can be told."""
 
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from flowledger.api.grpc.status import DEADLINE_EXCEEDED, FAILED_PRECONDITION, INVALID_ARGUMENT, Intent, Refused, invalid, refusal
-from flowledger.api.grpc.stubs import load
 from flowledger.events import commands as c
 from flowledger.events.avro import decode_json, encode_json
 from flowledger.events.base import Rejected
 from flowledger.processors.client import Caller
+from flowledger.sdk.zeebe_stubs import load
 
 if TYPE_CHECKING:
     from flowledger.api.grpc.service import Call, Gateway
@@ -67,7 +67,7 @@ def for_tenant(caller: Caller, tenant: str) -> Caller:
 
 
 async def ask(g: Gateway, command: c.Command, caller: Caller, intent: Intent, subject: Any = "", timeout_s: float = 30.0) -> dict[str, Any]:
-    answer = await g.client.call(command, caller, timeout_s=timeout_s)
+    answer = await g.ask(command, caller, timeout_s)
     if type(answer) is Rejected:
         raise refusal(answer, intent, subject)
     return answer
@@ -84,7 +84,7 @@ TIMEOUT = Intent("UPDATE_TIMEOUT", "Expected to update timeout of job with key '
 
 async def complete_job(g: Gateway, r: Any, call: Call) -> Any:
     key = r.jobKey
-    answer = await g.client.call(c.CompleteTask(task=key, variables=variables_of(r.variables), fence=call.fence(key)), call.caller)
+    answer = await g.ask(c.CompleteTask(task=key, variables=variables_of(r.variables), fence=call.fence(key)), call.caller)
     if type(answer) is Rejected:
         raise refusal(answer, COMPLETE, key)
     g.workers.settled(key)
@@ -217,12 +217,20 @@ async def resolve_incident(g: Gateway, r: Any, call: Call) -> Any:
     return pb.ResolveIncidentResponse()
 
 
+def by_scope(instructions: Any) -> dict[str, dict[str, Any]]:
+    """Scope (an element id; empty: the instance) -> variables to set there."""
+    found: dict[str, dict[str, Any]] = {}
+    for i in instructions:
+        found.setdefault(i.scopeId, {}).update(variables_of(i.variables) or {})
+    return found
+
+
 async def modify_process_instance(g: Gateway, r: Any, call: Call) -> Any:
     activate = [
         {
             "element": i.elementId,
             "ancestor": max(i.ancestorElementInstanceKey, 0),
-            "variables": [{"scope": v.scopeId, "variables": variables_of(v.variables) or {}} for v in i.variableInstructions],
+            "variables": by_scope(i.variableInstructions),
         }
         for i in r.activateInstructions
     ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowledger.api.grpc.calls import for_tenant, pb, tenant_name
 from flowledger.api.grpc.status import invalid
-from flowledger.api.leases import give_back
+from flowledger.api.leases import close_source, give_back
 from flowledger.events.avro import encode_json
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ async def stream_activated_jobs(g: Gateway, r: Any, call: Call, send: Send) -> N
                 source.credit(len(jobs))
                 session.last_seen = time.time()
         finally:
-            await source.close()
+            g.later(close_source(g.client, source))
 
     try:
         if len(callers) == 1:

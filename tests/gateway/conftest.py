@@ -167,12 +167,15 @@ class FakeStream:
     def __init__(self, client: FakeClient, type: str, worker: str, timeout_ms: int, credit: int, caller: Any) -> None:
         self.client, self.type, self.worker, self.timeout_ms, self.left, self.caller = client, type, worker, timeout_ms, credit, caller
         client.streams += 1
+        self.closed = False
 
     def __aiter__(self) -> Any:
         return self
 
     async def __anext__(self) -> list[dict[str, Any]]:
         while True:
+            if self.closed:
+                raise StopAsyncIteration
             jobs = self.client.lease(self.type, self.worker, self.left, self.timeout_ms, self.caller.tenant) if self.left > 0 else []
             if jobs:
                 self.left -= len(jobs)
@@ -184,6 +187,7 @@ class FakeStream:
         self.client.wake()
 
     async def close(self) -> None:
+        self.closed = True
         self.client.streams -= 1
 
 

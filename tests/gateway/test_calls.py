@@ -208,7 +208,7 @@ async def test_the_other_calls_become_our_commands(stub, engine):
             pb.ModifyProcessInstanceRequest(processInstanceKey=KEY, activateInstructions=[activate], terminateInstructions=[terminate]),
             c.ModifyInstance(
                 key=KEY,
-                activate=[{"element": "b", "ancestor": 0, "variables": [{"scope": "s", "variables": {"a": 1}}]}],
+                activate=[{"element": "b", "ancestor": 0, "variables": {"s": {"a": 1}}}],
                 terminate=[8],
             ),
         ),

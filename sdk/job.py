@@ -1,0 +1,145 @@
+"""What a handler gets to know of its job, and how it says anything else than "done"."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextvars import ContextVar
+from typing import Any
+
+from flowledger.sdk.frames import Job as JobData
+
+
+class BpmnError(Exception):
+    """Raised by a handler: a business error of the model, caught by a boundary event or event sub-process with this code."""
+
+    def __init__(self, code: str, message: str = "", variables: dict[str, Any] | None = None) -> None:
+        super().__init__(message or code)
+        self.code, self.message, self.variables = code, message, variables
+
+
+class JobFailed(Exception):
+    """Raised by a handler: this attempt failed. `retries` (None: one less than before) are left, the next starts after `backoff_s`
+    (None: by the retry policy). `retries=0` raises an incident. Any other exception means the same, with its text."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "",
+        retries: int | None = None,
+        backoff_s: float | None = None,
+        variables: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message, self.code, self.retries, self.backoff_s, self.variables = message, code, retries, backoff_s, variables
+
+
+class Cancelled(Exception):
+    """The job is no longer ours: cancelled, timed out, or with another worker. What the handler answers is dropped."""
+
+
+#: the job that the current handler works on; `Client` takes its trace from here
+current: ContextVar[Job | None] = ContextVar("flowledger_job", default=None)
+
+
+class Job:
+    """A job in work.
+
+    Attributes:
+        data: all that the server sent (`frames.Job`).
+        key, type, variables, headers, instance, element, attempt, retries: of it, for short.
+        idempotency_key: the same for every delivery of this attempt: hand it to the services that the handler calls.
+        fence: raised by each delivery: a store that keeps the highest one seen can refuse a worker that woke up late.
+        trace: W3C `traceparent` of whoever started the work.
+        deadline_us: end of the lease, microseconds UTC; heartbeats move it.
+    """
+
+    __slots__ = ("_flag", "_waiting", "_worker", "data", "deadline_us", "fence", "key", "task")
+
+    def __init__(self, data: JobData, worker: Any) -> None:
+        self.data = data
+        self.key, self.fence, self.deadline_us = data.key, data.fence, data.deadline_us
+        self._worker = worker
+        self._flag = False
+        self._waiting: list[Any] | None = None
+        self.task: Any = None
+
+    @property
+    def type(self) -> str:
+        return self.data.type
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        return self.data.variables or {}
+
+    @property
+    def headers(self) -> dict[str, Any]:
+        return self.data.headers or {}
+
+    @property
+    def instance(self) -> int:
+        return self.data.instance
+
+    @property
+    def element(self) -> str:
+        return self.data.element
+
+    @property
+    def attempt(self) -> int:
+        return self.data.attempt
+
+    @property
+    def retries(self) -> int:
+        return self.data.retries
+
+    @property
+    def idempotency_key(self) -> str:
+        return self.data.idempotency_key
+
+    @property
+    def trace(self) -> str:
+        return self.data.trace
+
+    @property
+    def cancelled(self) -> bool:
+        """Nobody waits for this work any more. Safe to read from a handler's thread."""
+        return self._flag
+
+    def check(self) -> None:
+        """Raises: Cancelled. For loops in sync handlers; async ones are cancelled by themselves."""
+        if self._flag:
+            raise Cancelled(f"job {self.key} is no longer ours")
+
+    def sleep(self, seconds: float) -> None:
+        """In a sync handler: wait, but not longer than the job is ours. Raises: Cancelled."""
+        event = threading.Event()
+        self._waiting = [*(self._waiting or ()), event]
+        if not self._flag:
+            event.wait(seconds)
+        self.check()
+
+    def progress(self, percent: float | None = None, message: str = "", **details: Any) -> None:
+        """Tell how far it is, or hand over a partial result. From any thread; doesn't wait."""
+        if percent is not None:
+            details["progress"] = percent
+        if message:
+            details["message"] = message
+        self._worker._progress(self, details)
+
+    async def extend(self, seconds: float) -> None:
+        """Keep the job for so long from now. Heartbeats do it by themselves for `lease_s`. Raises: Cancelled."""
+        await self._worker._extend_now(self, seconds)
+        self.check()
+
+    def lose(self) -> None:
+        """Called by the worker: the job is gone."""
+        self._flag = True
+        for event in self._waiting or ():
+            event.set()
+        task = self.task
+        if isinstance(task, asyncio.Task) and not task.done():
+            task.cancel()
+
+    def __repr__(self) -> str:
+        return f"<Job {self.key} {self.type} attempt {self.attempt} of instance {self.instance}>"
