@@ -19,7 +19,7 @@ from flowledger.kernel.feel.numbers import to_int
 from flowledger.kernel.feel.runtime import Runtime
 from flowledger.kernel.feel.steps import MISSING, NoIteration, index_of, items_of, matches, ordered
 from flowledger.kernel.feel.temporal import FeelDate
-from flowledger.kernel.feel.values import NATIVE, ORDERED, FeelFunction, Range, convert, equal, kind
+from flowledger.kernel.feel.values import NATIVE, ORDERED, FeelFunction, Range, convert, equal, kind, weigh
 
 Code = Callable[[Any, Any, Runtime], Any]
 Test = Callable[[Any, Any, Any, Runtime], Any]
@@ -96,7 +96,7 @@ class Compiler:
                 if builtin is None:
                     r.warn("NAME_UNKNOWN", f"no variable {name!r}", pos)
                 return builtin
-            return convert(value)
+            return r.convert(value)
         return free
 
     def is_free(self, node: t.Node, scope: Scope | None) -> bool:
@@ -133,7 +133,7 @@ class Compiler:
             value = c.get(base)
             if type(value) is dict and name in value:
                 value = value[name]
-                return value if type(value) in NATIVE else convert(value)
+                return value if type(value) in NATIVE else r.convert(value)
             return member(slow(c, l, r), name, r, pos)
         return path
 
@@ -293,7 +293,7 @@ class Compiler:
             a, b = left(c, l, r), right(c, l, r)
             if type(a) is type(b) and type(a) in _EQUAL:
                 return (a == b) is not negated
-            same = equal(a, b)
+            same = equal(a, b, r)
             if same is None:
                 r.warn("OPERAND_TYPES", f"a {kind(a)} and a {kind(b)} can't be equal", pos)
                 return None
@@ -402,7 +402,7 @@ class Compiler:
             return ordered(operation, symbol, v, b, r, pos)  # type: ignore[arg-type]
 
         def equality(v: Any, c: Any, l: Any, r: Runtime) -> Any:
-            same = equal(v, endpoint(c, {**l, "?": v} if question else l, r))
+            same = equal(v, endpoint(c, {**l, "?": v} if question else l, r), r)
             return None if same is None else same is (symbol == "=")
         return equality if operation is None else in_order
 
@@ -418,7 +418,12 @@ class Compiler:
         type_ = types.resolve(node.type, self.named_types)
         if type_ is None:
             return self.always_null("TYPE_UNKNOWN", f"no type {node.type.name!r}", pos)
-        return lambda c, l, r: types.instance_of(value(c, l, r), type_)
+
+        def instance_of(c: Any, l: Any, r: Runtime) -> bool:
+            v = value(c, l, r)
+            weigh(v, r)
+            return types.instance_of(v, type_)
+        return instance_of
 
     # Control
 

@@ -8,19 +8,32 @@ from typing import Any
 from flowledger.kernel.feel import limits
 from flowledger.kernel.feel.errors import LimitReached, Warning
 from flowledger.kernel.feel.types import BAD
-from flowledger.kernel.feel.values import FeelFunction, convert
+from flowledger.kernel.feel.values import Budget, FeelFunction, convert, weigh
 
 
-class Runtime:
+class Runtime(Budget):
     """One evaluation. DMN shares one between all expressions of a decision, so that the bounds hold for the whole."""
 
-    __slots__ = ("facts", "warnings", "steps", "depth")
+    __slots__ = ("facts", "warnings", "depth", "converted")
 
     def __init__(self, facts: Any = None, warnings: list[Warning] | None = None) -> None:
         self.facts = facts
         self.warnings = warnings
         self.steps = limits.steps_max
         self.depth = 0
+        #: What `convert` has made of lists and contexts, by their id; the value itself is kept so that its id stays its own.
+        self.converted: dict[int, tuple[Any, Any]] | None = None
+
+    def convert(self, value: Any) -> Any:
+        """A value of the context as a value of FEEL; lists and contexts are converted once. Raises LimitReached."""
+        if type(value) is not list and type(value) is not dict:
+            return convert(value, self)
+        if self.converted is None:
+            self.converted = {}
+        known = self.converted.get(id(value))
+        if known is None:
+            known = self.converted[id(value)] = value, convert(value, self)
+        return known[1]
 
     def warn(self, code: str, message: str, position: int = -1) -> None:
         if self.warnings is not None and len(self.warnings) < limits.warnings_max:
@@ -84,6 +97,7 @@ class Runtime:
         self.tick()
         for i, type_ in enumerate(function.types):
             if type_ is not None:
+                weigh(arguments[i], self)
                 made = type_.coerce(arguments[i])
                 if made is BAD:
                     self.warn("TYPE_MISMATCH", f"argument {function.parameters[i]!r} is no {getattr(type_, 'name', type_)}", position)
@@ -91,6 +105,6 @@ class Runtime:
                 arguments[i] = made
         self.deeper(2)
         try:
-            return function.inner(self, arguments) if function.inner is not None else convert(function.call(*arguments))
+            return function.inner(self, arguments) if function.inner is not None else convert(function.call(*arguments), self)
         finally:
             self.depth -= 2

@@ -69,13 +69,13 @@ def matches(value: Any, tested: Any, cell: bool, r: Runtime, pos: int) -> Any:
     """Whether a value fits what a test without `?` and operator evaluates to."""
     if type(tested) is Range:
         if type(value) is Range:
-            return equal(value, tested)
-        return contains(tested, value)
+            return equal(value, tested, r)
+        return contains(tested, value, r)
     if type(tested) is list:
         r.tick(len(tested))
-        if type(value) is list and equal(value, tested):
+        if type(value) is list and equal(value, tested, r):
             return True
-        return any((contains(i, value) if type(i) is Range and type(value) is not Range else equal(i, value)) is True for i in tested)
+        return any((contains(i, value, r) if type(i) is Range and type(value) is not Range else equal(i, value, r)) is True for i in tested)
     if cell and type(tested) is bool and type(value) is not bool:
         return tested
-    return equal(value, tested)
+    return equal(value, tested, r)

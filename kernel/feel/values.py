@@ -114,23 +114,32 @@ def kind(value: Any) -> str:
 
 # Comparing
 
+def weigh(value: Any, budget: Budget, depth: int = 0) -> None:
+    """Count the parts of a value that is about to be walked through. Raises LimitReached."""
+    if type(value) is list or type(value) is dict:
+        budget.take(len(value), depth)
+        for v in value if type(value) is list else value.values():
+            if type(v) is list or type(v) is dict:
+                weigh(v, budget, depth + 1)
+
+
 class Budget:
-    """Counts what a walk over nested values touches: shared parts could make it endless."""
+    """Counts what a walk over nested values touches: shared parts could make it endless. A Runtime is one too."""
 
-    __slots__ = ("left",)
+    __slots__ = ("steps",)
 
-    def __init__(self, left: int = limits.steps_max) -> None:
-        self.left = left
+    def __init__(self, steps: int = limits.steps_max) -> None:
+        self.steps = steps
 
     def take(self, count: int, depth: int) -> None:
-        self.left -= count
-        if self.left < 0:
+        self.steps -= count
+        if self.steps < 0:
             raise LimitReached("LIMIT_STEPS", "a value is too large to be walked through")
         if depth > limits.value_depth_max:
             raise LimitReached("LIMIT_DEPTH", f"a value is nested deeper than {limits.value_depth_max}")
 
 
-def equal(a: Any, b: Any) -> bool | None:
+def equal(a: Any, b: Any, budget: Budget | None = None) -> bool | None:
     """`a = b`: None if they are of different kinds (10.3.2.15). Raises LimitReached."""
     if a is None or b is None:
         return a is b
@@ -138,7 +147,7 @@ def equal(a: Any, b: Any) -> bool | None:
         return None
     if type(a) in _SIMPLE:
         return a == b
-    return _equal(a, b, Budget(), 0)
+    return _equal(a, b, Budget() if budget is None else budget, 0)
 
 
 def _same_second(a: Any, b: Any) -> bool:
@@ -183,12 +192,12 @@ def compare(a: Any, b: Any) -> int | None:
     return (a > b) - (a < b)
 
 
-def contains(r: Range, value: Any) -> bool | None:
+def contains(r: Range, value: Any, budget: Budget | None = None) -> bool | None:
     """Whether a value is in a range."""
     if r.operator == "=":
-        return equal(value, r.start)
+        return equal(value, r.start, budget)
     if r.operator == "!=":
-        same = equal(value, r.start)
+        same = equal(value, r.start, budget)
         return None if same is None else not same
     if value is None:
         return None
@@ -240,12 +249,12 @@ NATIVE = frozenset((str, Decimal, bool, type(None), FeelDate, FeelTime, FeelDate
                     FeelFunction))
 
 
-def convert(value: Any) -> Any:
+def convert(value: Any, budget: Budget | None = None) -> Any:
     """A value from outside as a value of FEEL; what is none already is copied. Unknown types become null. Raises LimitReached."""
     if type(value) in NATIVE:
         return value
     one = _CONVERTERS.get(type(value))
-    return one(value) if one is not None else _convert(value, Budget(), 0)
+    return one(value) if one is not None else _convert(value, Budget() if budget is None else budget, 0)
 
 
 def _convert(value: Any, budget: Budget, depth: int) -> Any:
@@ -281,12 +290,12 @@ def _is(a: Any, b: Any) -> bool:
 
 # Text
 
-def text(value: Any) -> str:
+def text(value: Any, budget: Budget | None = None) -> str:
     """What `string()` gives. Raises LimitReached."""
     if type(value) is str:
         return value
     parts: list[str] = []
-    _text(value, parts, Budget(), 0)
+    _text(value, parts, Budget() if budget is None else budget, 0)
     return "".join(parts)
 
 

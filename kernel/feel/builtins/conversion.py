@@ -112,7 +112,7 @@ def string(r: Runtime, from_: Any) -> str | None:
     """The text of a value."""
     if from_ is None:
         return None
-    out = text(from_)
+    out = text(from_, r)
     r.text(len(out))
     return out
 

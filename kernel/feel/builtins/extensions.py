@@ -6,7 +6,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from flowledger.kernel.feel import regex
+from flowledger.kernel.feel import limits, regex
 from flowledger.kernel.feel.builtins.lists import distinct
 from flowledger.kernel.feel.builtins.registry import builtin
 from flowledger.kernel.feel.numbers import to_int
@@ -56,7 +56,7 @@ def get_nested(r: Runtime, m: dict[str, Any], keys: list[Any]) -> Any:
 def string_format(r: Runtime, template: str, values: Any) -> str:
     """The template with each `{name}` replaced by that entry of a context, or `{}` by the next item of a list."""
     out: list[str] = []
-    rest, used = template, 0
+    rest, used, size = template, 0, len(template)
     while True:
         before, brace, rest = rest.partition("{")
         out.append(before)
@@ -72,8 +72,10 @@ def string_format(r: Runtime, template: str, values: Any) -> str:
             place = int(name) - 1 if name.strip().isdigit() and len(name) < 9 else used
             value = items[place] if 0 <= place < len(items) else None
             used += 1
-        out.append(text(value))
-        r.text(sum(map(len, out)))
+        out.append(text(value, r))
+        size += len(out[-1])
+        if size > limits.string_chars_max:
+            r.text(size)
         rest = after
     return "".join(out)
 
@@ -125,7 +127,7 @@ def duplicate_values(r: Runtime, items: list[Any]) -> list[Any]:
     out = []
     for item in distinct(r, items):
         r.tick(len(items))
-        if sum(equal(i, item) is True for i in items) > 1:
+        if sum(equal(i, item, r) is True for i in items) > 1:
             out.append(item)
     return out
 

@@ -28,7 +28,7 @@ def numbers(items: list[Any]) -> list[Decimal]:
 def list_contains(r: Runtime, items: list[Any], element: Any) -> bool:
     """Whether an item equals `element`."""
     r.tick(len(items))
-    return any(equal(i, element) is True for i in items)
+    return any(equal(i, element, r) is True for i in items)
 
 
 @builtin("count", "list: list")
@@ -180,7 +180,7 @@ def reverse(r: Runtime, items: list[Any]) -> list[Any]:
 def index_of(r: Runtime, items: list[Any], match: Any) -> list[Decimal]:
     """The positions of all items that equal `match`."""
     r.tick(len(items))
-    return [Decimal(i) for i, item in enumerate(items, 1) if equal(item, match) is True]
+    return [Decimal(i) for i, item in enumerate(items, 1) if equal(item, match, r) is True]
 
 
 def distinct(r: Runtime, items: list[Any]) -> list[Any]:
@@ -197,7 +197,7 @@ def distinct(r: Runtime, items: list[Any]) -> list[Any]:
                 out.append(item)
         else:
             r.tick(len(others))
-            if not any(equal(item, o) is True for o in others):
+            if not any(equal(item, o, r) is True for o in others):
                 others.append(item)
                 out.append(item)
     return out

@@ -23,7 +23,7 @@ def is_(r: Runtime, a: Any, b: Any) -> bool:
     """Whether both are the same value: two texts of one instant with different offsets aren't."""
     if isinstance(a, (FeelTime, FeelDateTime)) and type(a) is type(b):
         return a == b and a.nanos == b.nanos and a.utc_offset == b.utc_offset
-    return kind(a) == kind(b) and equal(a, b) is True
+    return kind(a) == kind(b) and equal(a, b, r) is True
 
 
 @builtin("day of year", "date: day")

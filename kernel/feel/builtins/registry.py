@@ -151,7 +151,11 @@ class Builtin:
         return self._misfit(r, [f"{n}: {kind(v)}" for n, v in arguments.items()], pos)
 
     def _run(self, s: Signature, r: Runtime, bound: list[Any], pos: int) -> Any:
-        r.tick()
+        work = 1
+        for value in bound:
+            if type(value) is str or type(value) is list:
+                work += len(value) // 16
+        r.tick(work)
         try:
             return s.call(r, *bound)
         except (ValueError, DecimalException, OverflowError) as error:
