@@ -154,10 +154,9 @@ class Compiler:
 
         def context(scope: dict, run: Run) -> Any:
             inner, out = dict(scope), {}
-            entries = run.open[-1].entries if run.open else []
             for name, code, element in steps:
                 inner[name] = out[name] = value = code(inner, run)
-                entries.append((element, name, value))
+                run.trace.entry(element, name, value)
             return out if result is None else result(inner, run)
 
         return context

@@ -10,7 +10,7 @@ from flowledger.kernel.dmn import model as m
 from flowledger.kernel.dmn import reader
 from flowledger.kernel.dmn.errors import DmnError
 from flowledger.kernel.dmn.graph import KINDS, DecisionNode, FunctionNode, Graph
-from flowledger.kernel.dmn.run import Record, Run
+from flowledger.kernel.dmn.run import Run, Trace
 from flowledger.kernel.dmn.trace import trace_of
 from flowledger.kernel.dmn.unit import Unit
 
@@ -18,20 +18,20 @@ from flowledger.kernel.dmn.unit import Unit
 class Evaluation:
     """What an evaluation gave. `trace` is made when it is asked for, so that those who don't want it don't pay for it."""
 
-    __slots__ = ("value", "warnings", "_records", "_trace")
+    __slots__ = ("value", "warnings", "_raw", "_trace")
 
-    def __init__(self, value: Any, warnings: list[Any], records: list[Record]) -> None:
+    def __init__(self, value: Any, warnings: list[Any], raw: Trace) -> None:
         self.value = value
         #: Why something became null, in the order in which it happened.
         self.warnings = warnings
-        self._records = records
+        self._raw = raw
         self._trace: list[dict[str, Any]] | None = None
 
     @property
     def trace(self) -> list[dict[str, Any]]:
         """The decisions, models and services in the order in which they were finished, as plain values that JSON can hold."""
         if self._trace is None:
-            self._trace = trace_of(self._records)
+            self._trace = trace_of(self._raw)
         return self._trace
 
 
@@ -85,7 +85,7 @@ class DecisionModel:
         except RecursionError:
             run.warn("nested too deep", element.id, "TOO_DEEP")
             value = None
-        return Evaluation(value, run.warnings, run.records)
+        return Evaluation(value, run.warnings, run.trace)
 
 
 def read(xml: bytes | str, models: Iterable[bytes | str] = ()) -> DecisionModel:

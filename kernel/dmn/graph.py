@@ -131,7 +131,7 @@ class DecisionNode(Node):
                 value = run.memo[self] = self.read(given, run)
                 record = Record(self.kind, self.element.id, self.element.name, self.unit.namespace, {})
                 record.given, record.value = True, value
-                run.records.append(record)
+                run.trace.finish(record)
                 return value
         if self in run.active:
             run.warn(f"decision {self.element.name} requires itself", self.element.id, "CIRCULAR")
@@ -147,11 +147,11 @@ class DecisionNode(Node):
             bind(scope, self.requires, run)
             record = Record(self.kind, self.element.id, self.element.name, self.unit.namespace, dict(scope))
             bind(scope, self.functions, run)
-        run.open.append(record)
+        run.trace.open.append(record)
         try:
             value = self.code(scope, run)
         finally:
-            run.open.pop()
+            run.trace.open.pop()
             run.active.discard(self)
         if self.type is not None:
             fitted = self.type.coerce(value)
@@ -160,7 +160,7 @@ class DecisionNode(Node):
                 fitted = None
             value = fitted
         run.memo[self] = record.value = value
-        run.records.append(record)
+        run.trace.finish(record)
         return value
 
 
@@ -243,13 +243,13 @@ class BkmNode(FunctionNode):
         own = dict(zip(self.parameter_names, arguments, strict=True))
         scope.update(own)
         record = Record(self.kind, self.element.id, self.element.name, self.unit.namespace, own)
-        run.open.append(record)
+        run.trace.open.append(record)
         try:
             value = self.fit(boxed.limited(run, self.element.id, self.code, scope), run)
         finally:
-            run.open.pop()
+            run.trace.open.pop()
         record.value = value
-        run.records.append(record)
+        run.trace.finish(record)
         return value
 
     def direct(self, run: Run) -> Any:
@@ -287,7 +287,7 @@ class ServiceNode(FunctionNode):
             return None
         value = next(iter(values.values())) if len(self.outputs) == 1 else values
         record.value = value = self.fit(value, run)
-        run.records.append(record)
+        run.trace.finish(record)
         return value
 
     def direct(self, run: Run) -> Any:

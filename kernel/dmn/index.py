@@ -36,6 +36,14 @@ class Point(NamedTuple):
     value: Any
 
 
+class Not(NamedTuple):
+    """All values but these: of the atoms' type, and null when they are values only (`equal` to null is false, `<` null is null)."""
+
+    atoms: tuple[Span | Point, ...]
+
+
+Atom = Span | Point | Not
+
 _NUMBER = r"-?\s*(?:\d+(?:\.\d+)?|\.\d+)"
 _STRING = r'"[^"\\\r\n]*"'
 _DATE = r'date\(\s*"[0-9-]{10}"\s*\)|@"[0-9]{4}-[0-9]{2}-[0-9]{2}"'
@@ -45,7 +53,12 @@ _ATOM = re.compile(
     rf"|(?P<open>[\[\](])\s*(?P<low>{_ENDPOINT})\s*\.\.\s*(?P<high>{_ENDPOINT})\s*(?P<close>[\]\[)])"
     rf"|(?P<value>{_ENDPOINT}|true\b|false\b|null\b))\s*(?P<sep>,|$)"
 )
+_NOT = re.compile(r"not\s*\((.*)\)", re.DOTALL)
 _WORDS: dict[str, Any] = {"true": True, "false": False, "null": None}
+
+
+#: Types of values that the index can hold; each has an order of its own.
+_KINDS: tuple[type, ...] = (Decimal, str, temporal.FeelDate)
 
 
 def _constant(text: str) -> Any:
@@ -67,12 +80,24 @@ def simple_value(text: str) -> tuple[bool, Any]:
     return (False, None) if value is None and match["value"] != "null" else (True, value)
 
 
-def parse_cell(text: str) -> list[Span | Point] | str | None:
+def parse_cell(text: str) -> list[Atom] | str | None:
     """The alternatives of a simple cell, ANY for `-` or an empty one, None when only FEEL can tell."""
     text = text.strip()
     if text in ("", "-"):
         return ANY
-    atoms: list[Span | Point] = []
+    negated = _NOT.fullmatch(text)
+    if negated is None:
+        return _parse_atoms(text)
+    atoms = _parse_atoms(negated[1].strip())
+    if not atoms:
+        return None
+    kinds = {type(a.value if isinstance(a, Point) else a.high if a.low is None else a.low) for a in atoms}
+    simple = len(kinds) == 1 and (kinds <= set(_KINDS) or atoms == [Point(None)])
+    return [Not(tuple(atoms))] if simple else None
+
+
+def _parse_atoms(text: str) -> list[Atom] | None:
+    atoms: list[Atom] = []
     at = 0
     while True:
         match = _ATOM.match(text, at)
@@ -96,10 +121,6 @@ def parse_cell(text: str) -> list[Span | Point] | str | None:
         at = match.end()
         if not match["sep"]:
             return atoms if at == len(text) else None
-
-
-#: Types of values that the index can hold; each has an order of its own.
-_KINDS: tuple[type, ...] = (Decimal, str, temporal.FeelDate)
 
 
 class _Ordered:
@@ -167,6 +188,19 @@ def _joined(spans: list[Span]) -> list[Span]:
     return out
 
 
+def _complement(spans: list[Span]) -> list[Span]:
+    """All values outside of spans that are in order and don't overlap."""
+    out = []
+    low, low_closed = None, False
+    for span in spans:
+        if span.low is not None:
+            out.append(Span(low, low_closed, span.low, not span.low_closed))
+        low, low_closed = span.high, not span.high_closed
+        if low is None:
+            return out
+    return [*out, Span(low, low_closed, None, False)]
+
+
 class Column:
     """Index of one input column. `any` are the rules whose cell is `-`; `open` those that only FEEL can test."""
 
@@ -174,7 +208,7 @@ class Column:
 
     def __init__(self, cells: list[str]) -> None:
         self.any = self.open = 0
-        parsed: list[tuple[int, list[Span | Point]]] = []
+        parsed: list[tuple[int, list[Atom]]] = []
         for i, text in enumerate(cells):
             bit = 1 << i
             atoms = parse_cell(text)
@@ -192,7 +226,9 @@ class Column:
         for bit, atoms in parsed:
             own: dict[type, list[Span]] = {kind: [] for kind in _KINDS}
             for atom in atoms:
-                if isinstance(atom, Span):
+                if isinstance(atom, Not):
+                    self._exclude(atom, bit, own)
+                elif isinstance(atom, Span):
                     own[type(atom.low if atom.low is not None else atom.high)].append(atom)
                 elif type(atom.value) in _KINDS:
                     equal = self.kinds[type(atom.value)].equal
@@ -204,6 +240,19 @@ class Column:
                 spans[kind].extend((s, bit) for s in _joined(usable))
         for kind, ordered in self.kinds.items():
             ordered.build(spans[kind])
+
+    def _exclude(self, atom: Not, bit: int, own: dict[type, list[Span]]) -> None:
+        if atom.atoms == (Point(None),):
+            for spans in own.values():
+                spans.append(Span(None, False, None, False))
+            for word in (True, False):
+                self.words[word] = self.words.get(word, self.base) | bit
+            return
+        spans = [Span(a.value, True, a.value, True) if isinstance(a, Point) else a for a in atom.atoms]
+        kind = type(spans[0].low if spans[0].low is not None else spans[0].high)
+        own[kind].extend(_complement(_joined([s for s in spans if s.low is None or s.high is None or s.low <= s.high])))
+        if all(isinstance(a, Point) for a in atom.atoms):
+            self.words[None] = self.words.get(None, self.base) | bit
 
     def lookup(self, value: Any) -> int | None:
         """Rules that `value` matches as far as the index knows, with every open one; None when it can't say (lists, contexts)."""

@@ -11,6 +11,8 @@ from flowledger.kernel.feel.runtime import Runtime
 
 #: Deepest nesting of calls of business knowledge models, services and boxed functions in one evaluation.
 CALLS_MAX = 250
+#: Records, tables and context entries in one trace.
+TRACE_ITEMS_MAX = 2_000
 
 
 class Warning(msgspec.Struct, frozen=True):  # noqa: A001 - the word of the domain
@@ -56,27 +58,58 @@ class Record:
         self.given = False
 
 
+class Trace:
+    """What was evaluated, as far as TRACE_ITEMS_MAX goes: a call for each of a million items must not fill an event."""
+
+    __slots__ = ("records", "open", "left", "dropped")
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        #: Records that are being filled, innermost last.
+        self.open: list[Record] = []
+        self.left = TRACE_ITEMS_MAX
+        self.dropped = 0
+
+    def _room(self) -> bool:
+        if self.left > 0:
+            self.left -= 1
+            return True
+        self.dropped += 1
+        return False
+
+    def finish(self, record: Record) -> None:
+        if self._room():
+            self.records.append(record)
+
+    def table(self, record: TableRecord) -> None:
+        if self.open and self._room():
+            self.open[-1].tables.append(record)
+
+    def entry(self, id: str | None, name: str, value: Any) -> None:
+        if self.open and self._room():
+            self.open[-1].entries.append((id, name, value))
+
+
 class Run:
     """One evaluation. A call of a decision service makes a child with its own values, but the same warnings and trace."""
 
-    __slots__ = ("runtime", "inputs", "memo", "active", "warnings", "records", "open", "depth", "target")
+    __slots__ = ("runtime", "inputs", "memo", "active", "warnings", "trace", "depth", "target")
 
     def __init__(self, inputs: Mapping[Any, Any], facts: Any, parent: Run | None = None) -> None:
         self.inputs = inputs
         #: Node -> value, for decisions, inputs and functions.
         self.memo: dict[Any, Any] = {}
         self.active: set[Any] = set()
-        #: Records that are being filled, innermost last.
+        #: The node that was asked for; a value given for it is not taken.
         self.target: Any = None
         if parent is None:
             self.warnings: list[Any] = []
-            self.records: list[Record] = []
-            self.open: list[Record] = []
+            self.trace = Trace()
             self.depth = 0
             #: Bounds of FEEL, shared by all expressions of the evaluation.
             self.runtime = Runtime(facts, self.warnings)
         else:
-            self.warnings, self.records, self.open = parent.warnings, parent.records, parent.open
+            self.warnings, self.trace = parent.warnings, parent.trace
             self.runtime = parent.runtime
             self.depth = parent.depth + 1
 

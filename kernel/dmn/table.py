@@ -143,8 +143,7 @@ class CompiledTable:
                 value = clause.coerce(value)
             values.append(value)
         record = TableRecord(self, values)
-        if run.open:
-            run.open[-1].tables.append(record)
+        run.trace.table(record)
         for clause, value in zip(self.inputs, values, strict=True):
             if clause.allowed is not None and value is not None and not clause.allowed(value, scope, run):
                 if not (isinstance(value, list) and all(clause.allowed(v, scope, run) for v in value)):

@@ -14,14 +14,14 @@ from typing import Any
 
 from flowledger.kernel.dmn import model as m
 from flowledger.kernel.dmn.boxed import split
-from flowledger.kernel.dmn.index import ANY, Point, Span, parse_cell, simple_value
+from flowledger.kernel.dmn.index import ANY, Atom, Not, Point, Span, parse_cell, simple_value
 
 #: Sets looked at in one search for a gap or a cover.
 STEPS_MAX = 20_000
 #: Findings of one kind for one table; the rest is counted in the last one.
 SHOWN_MAX = 20
 
-Atoms = list[Span | Point]
+Atoms = list[Atom]
 
 
 class Pieces:
@@ -29,7 +29,7 @@ class Pieces:
 
     def __init__(self, label: str, cells: list[Atoms | str | None], type_name: str | None, allowed: list[Any] | None) -> None:
         self.label = label
-        atoms = [a for cell in cells if isinstance(cell, list) for a in cell]
+        atoms = [a for cell in cells if isinstance(cell, list) for atom in cell for a in (atom.atoms if isinstance(atom, Not) else (atom,))]
         ends = [e for a in atoms for e in ((a.value,) if isinstance(a, Point) else (a.low, a.high)) if e is not None]
         kinds = {type(e) for e in ends}
         #: Whether the pieces are all there is; else the column can't be part of a claim about gaps.
@@ -37,6 +37,8 @@ class Pieces:
         self.kind = kinds.pop() if len(kinds) == 1 else None
         #: (label, test point or Span) in order.
         self.pieces: list[tuple[str, Span | Point | None]] = []
+        #: Whether neighbouring pieces are neighbouring values.
+        self.ordered = False
         if not self.known:
             self.pieces = [("any value", None)]
         elif allowed is not None and all(isinstance(v, (str, Decimal, bool)) for v in allowed):
@@ -53,6 +55,7 @@ class Pieces:
         self._masks: dict[int, int] = {}
 
     def _cut(self, points: list[Any]) -> None:
+        self.ordered = True
         low: Any = None
         for p in points:
             name = f"< {literal(p)}" if low is None else f"({literal(low)}..{literal(p)})"
@@ -66,14 +69,35 @@ class Pieces:
             return self.every
         mask = 0
         for i, (_, piece) in enumerate(self.pieces):
-            if piece is not None and any(_covers(atom, piece) for atom in cell):
+            if any(_covers(atom, piece) for atom in cell):
                 mask |= 1 << i
         if not self.known:
             return self.every
         return mask
 
     def names(self, mask: int) -> str:
-        return " or ".join(label for i, (label, _) in enumerate(self.pieces) if mask >> i & 1)
+        parts: list[str] = []
+        run: list[int] = []
+        for i in range(len(self.pieces) + 1):
+            if mask >> i & 1:
+                run.append(i)
+            elif run:
+                parts += [self._stretch(run[0], run[-1])] if self.ordered else [self.pieces[n][0] for n in run]
+                run = []
+        return " or ".join(parts)
+
+    def _stretch(self, first: int, last: int) -> str:
+        """Neighbouring pieces as one interval."""
+        if first == last:
+            return self.pieces[first][0]
+        low, high = self.pieces[first][1], self.pieces[last][1]
+        start = (low.value, True) if isinstance(low, Point) else (low.low if low else None, False)
+        end = (high.value, True) if isinstance(high, Point) else (high.high if high else None, False)
+        if start[0] is None:
+            return f"<{'=' * end[1]} {literal(end[0])}"
+        if end[0] is None:
+            return f">{'=' * start[1]} {literal(start[0])}"
+        return f"{'[' if start[1] else '('}{literal(start[0])}..{literal(end[0])}{']' if end[1] else ')'}"
 
 
 def literal(value: Any) -> str:
@@ -84,7 +108,12 @@ def literal(value: Any) -> str:
     return str(value) if isinstance(value, Decimal) else f'date("{value}")'
 
 
-def _covers(atom: Span | Point, piece: Span | Point) -> bool:
+def _covers(atom: Atom, piece: Span | Point | None) -> bool:
+    """Whether a piece is inside an atom; the piece None is all that no cell names."""
+    if isinstance(atom, Not):
+        return not any(_covers(a, piece) for a in atom.atoms)
+    if piece is None:
+        return False
     if isinstance(atom, Point):
         return isinstance(piece, Point) and type(piece.value) is type(atom.value) and piece.value == atom.value
     if isinstance(piece, Point):

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from flowledger.kernel.dmn import bridge
-from flowledger.kernel.dmn.run import Record, TableRecord
+from flowledger.kernel.dmn.run import Record, TableRecord, Trace
 
 
-def trace_of(records: list[Record]) -> list[dict[str, Any]]:
+def trace_of(raw: Trace) -> list[dict[str, Any]]:
     """One entry for each decision, business knowledge model or service, in the order in which they were finished."""
-    return [_record(r) for r in records]
+    out = [_record(r) for r in raw.records]
+    if raw.dropped:
+        out.append({"kind": "truncated", "dropped": raw.dropped})
+    return out
 
 
 def _record(r: Record) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def test_a_good_table_has_no_findings():
 def test_overlap():
     (found,) = dmn.findings(table([(["&lt; 5"], "1"), (["[3..10]"], "2"), (["&gt; 10"], "3")]))
     assert (found.code, found.element, found.line) == ("RULES_OVERLAP", "r2", 9)
-    assert "rules 1 and 2" in found.message and "(3..5)" in found.message
+    assert "rules 1 and 2" in found.message and "[3..5)" in found.message
 
 
 def test_overlap_matters_only_where_it_is_forbidden():
