@@ -305,7 +305,7 @@ def handlers(client: Client, workers: Workers, identify: Callable[[Any], Caller]
     stream = asgi_route("/jobs/stream", copy_scope=True)(asgi(client, workers, identify))
 
     @get("/workers", summary="Live list of workers")
-    async def list_workers() -> Response[Any]:
+    async def list_workers() -> Any:
         """Workers that are connected to this node or asked it for jobs lately, with the jobs that each holds."""
         return Response(f.encode({"workers": workers.listing()}), media_type="application/json")
 

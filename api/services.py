@@ -103,3 +103,10 @@ def caller_from_headers(connection: ASGIConnection[Any, Any, Any, Any]) -> Calle
         correlation=connection.scope.get("flowledger_correlation", ""),  # type: ignore[arg-type]
         trace=connection.scope.get("flowledger_trace", ""),  # type: ignore[arg-type]
     )
+
+
+def caller_of_scope(scope: Any) -> Caller:
+    """The same for a bare ASGI scope (the job stream)."""
+    from litestar.connection import ASGIConnection
+
+    return caller_from_headers(ASGIConnection(scope))

@@ -18,6 +18,8 @@ PREFIX = "FLOWLEDGER_"
 ROLES = ("api", "owner", "projector", "connectors", "grpc")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MIB = 1024 * 1024
+#: variables with our prefix that are no settings of a server: those of the command line and of the tests
+ELSEWHERE = ("CONFIG", "SERVER", "TOKEN", "ACTOR", "TENANT", "DEBUG")
 
 
 class SettingsError(ValueError):
@@ -94,7 +96,8 @@ def load(path: str | Path | None = None, environment: dict[str, str] | None = No
     path = path or env.get(PREFIX + "CONFIG") or None
     values = _from_file(Path(path)) if path else {}
     _known(values, str(path), Settings.model_fields)
-    from_env = {k[len(PREFIX) :].lower(): v for k, v in env.items() if k.upper().startswith(PREFIX) and k.upper() != PREFIX + "CONFIG"}
+    ours = {k.upper().removeprefix(PREFIX): v for k, v in env.items() if k.upper().startswith(PREFIX)}
+    from_env = {k.lower(): v for k, v in ours.items() if k not in ELSEWHERE and not k.startswith(("TEST_", "BENCH_"))}
     _known(from_env, "the environment", Settings.model_fields, PREFIX)
     values |= from_env | {k: v for k, v in overrides.items() if v is not None}
     try:

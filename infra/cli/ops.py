@@ -1,0 +1,216 @@
+"""Care of a running system: Kafka for development, topics, audit, projections, benchmarks."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from flowledger.infra.cli.output import NO, UNREACHABLE, as_json, busy, console, facts, fail, table
+
+
+def _settings(config: Path | None, **given: Any) -> Any:
+    from flowledger.infra.settings import load
+
+    return load(config, **{k: str(v) if isinstance(v, Path) else v for k, v in given.items()})
+
+
+def kafka_up(data: Path | None, port: int, json: bool) -> None:
+    from flowledger.infra.kafka_broker import BrokerUnavailable, up
+
+    settings = _settings(None, data=data)
+    try:
+        with busy("starting Kafka") as update:
+            address = up(Path(settings.data) / "kafka", port, update)
+    except BrokerUnavailable as e:
+        fail(str(e), NO)
+    if json:
+        as_json({"bootstrap": address})
+    else:
+        console().print(f"[green]✓[/] Kafka listens on [bold]{address}[/]   flowledger dev --kafka {address}")
+
+
+def kafka_down(data: Path | None) -> None:
+    from flowledger.infra.kafka_broker import down
+
+    was = down(Path(_settings(None, data=data).data) / "kafka")
+    console().print("[green]✓[/] Kafka is stopped" if was else "Kafka was not running")
+
+
+async def _with_log(settings: Any, readonly: bool, work: Any) -> Any:
+    from flowledger.processors.log import LogError
+    from flowledger.system import make_log
+
+    log = make_log(settings, readonly)
+    try:
+        await log.open()
+    except (LogError, OSError) as e:
+        fail(f"the log can't be reached: {e}", UNREACHABLE)
+    try:
+        return await work(log)
+    finally:
+        await log.close()
+
+
+def topics(create: bool, config: Path | None, **given: Any) -> None:
+    settings = _settings(config, **given)
+
+    async def work(log: Any) -> list[str]:
+        if create:
+            await log.create_topics(settings.partitions)
+        found: list[str] = await log.check_topics()
+        if not found:
+            console().print(f"[green]✓[/] all topics are there, {log.partitions} partitions each")
+        return found
+
+    wrong = asyncio.run(_with_log(settings, not create, work))
+    for line in wrong:
+        console().print(f"[red]✗[/] {line}")
+    if wrong:
+        fail("", NO)
+
+
+def audit_verify(config: Path | None, begin: str, end: str, json: bool, **given: Any) -> None:
+    from flowledger.infra.audit import verify
+
+    settings = _settings(config, **given)
+    first, last = _positions(begin, "--from"), _positions(end, "--to")
+
+    async def work(log: Any) -> Any:
+        with busy("reading the log") as update:
+            return await verify(log, first, last, lambda p, done, total: update(f"partition {p}: {done:,} of {total:,} records"))
+
+    reports = asyncio.run(_with_log(settings, True, work))
+    broken = [r for r in reports if r.broken]
+    if json:
+        as_json({"ok": not broken, "partitions": reports})
+    else:
+        rows = [
+            {
+                "partition": r.partition,
+                "from": r.first,
+                "to": r.end,
+                "groups": r.groups,
+                "events": r.events,
+                "void": r.void or None,
+                "epoch": r.epoch,
+                "chain": r.chain[:16],
+                "result": "error" if r.broken else "ok",
+            }
+            for r in reports
+        ]
+        table(rows, ["partition", "from", "to", "groups", "events", "void", "epoch", "chain", "result"], empty="the log has no partitions")
+        for r in broken:
+            console().print(f"[red]✗[/] the chain breaks at [bold]{r.broken}[/]: {r.why}")
+        if not broken:
+            total = sum(r.events for r in reports)
+            console().print(f"[green]✓[/] {total:,} events in {len(reports)} partitions: nobody altered them")
+    if broken:
+        fail("", NO)
+
+
+def _positions(text: str, option: str) -> dict[int, int]:
+    import re
+
+    found: dict[int, int] = {}
+    for part in filter(None, text.split(",")):
+        match = re.fullmatch(r"(\d+)-(\d+)", part.strip())
+        if match is None:
+            fail(f"{option} must be partition-offset such as 0-1200, several separated by commas; found {part!r}", 2)
+        found[int(match[1])] = int(match[2])
+    return found
+
+
+def _dsn(settings: Any) -> str:
+    from flowledger.infra.postgres_server import PostgresUnavailable
+    from flowledger.system import start_postgres
+
+    if not settings.postgres and not (Path(settings.data) / "postgres").exists():
+        fail(f"there is no database in {settings.data}: name its folder with --data, or a PostgreSQL with --postgres")
+    try:
+        return start_postgres(settings)
+    except PostgresUnavailable as e:
+        fail(str(e), UNREACHABLE)
+
+
+def projections_status(server: str, config: Path | None, json: bool, **given: Any) -> None:
+    settings = _settings(config, **given)
+    dsn = _dsn(settings)
+
+    async def work() -> Any:
+        from flowledger.projections.reader import Reader
+
+        async with Reader(dsn, size=1) as reader:
+            return await reader.status()
+
+    views = asyncio.run(work())
+    ends = asyncio.run(_ends(settings))
+    for view in views:
+        at = view["partitions"]
+        view["lag_events"] = sum(max(0, end - 1 - at.get(str(p), {}).get("position", -1)) for p, end in ends.items())
+    if json:
+        as_json(views)
+        return
+    rows = [{**v, "position": ", ".join(f"{p}-{x['position']}" for p, x in v["partitions"].items())} for v in views]
+    table(rows, ["view", "version", "lag_events", "built_at", "position"], empty="no views yet")
+
+
+async def _ends(settings: Any) -> dict[int, int]:
+    from flowledger.processors.log import EVENTS
+
+    async def work(log: Any) -> dict[int, int]:
+        return {p: await log.end(EVENTS, p) for p in range(log.partitions)}
+
+    found: dict[int, int] = await _with_log(settings, True, work)
+    return found
+
+
+def projections_rebuild(name: str, check: bool, config: Path | None, json: bool, **given: Any) -> None:
+    settings = _settings(config, **given)
+    dsn = _dsn(settings)
+
+    async def work(log: Any) -> Any:
+        from flowledger.projections import rebuild as r
+        from flowledger.projections.views import VIEWS
+        from flowledger.system import closed_source_of
+
+        if name and name not in VIEWS:
+            fail(f"there is no view {name}; there are {', '.join(VIEWS)}", 2)
+        names = [name] if name else None
+        try:
+            with busy("comparing with the log" if check else "folding the log anew"):
+                if check:
+                    return await r.verify(dsn, closed_source_of(log), range(log.partitions), names)
+                return await r.rebuild(dsn, closed_source_of(log), range(log.partitions), names)
+        except r.Busy as e:
+            fail(str(e) or "another rebuild is going on", NO)
+
+    found = asyncio.run(_with_log(settings, True, work))
+    if json:
+        as_json(found)
+    elif check:
+        rows = [{"table": t, **v, "result": "ok" if v["equal"] else "error"} for t, v in found.items()]
+        table(rows, ["table", "live", "fold", "result"])
+    else:
+        facts({k: f"version {v}" for k, v in found.items()}, "rebuilt and swapped in")
+    if check and not all(v["equal"] for v in found.values()):
+        fail("rows differ from the fold of the log: rebuild them", NO)
+
+
+def bench(name: str) -> None:
+    """Each module of `flowledger.bench` with `run() -> list[dict]`, one JSON line per figure."""
+    import importlib
+    import pkgutil
+
+    from flowledger import bench as package
+
+    names = sorted(m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_"))
+    if name and name not in names:
+        fail(f"there is no benchmark {name}; there are {', '.join(names)}", 2)
+    for each in [name] if name else names:
+        module = importlib.import_module(f"flowledger.bench.{each}")
+        if not hasattr(module, "run"):
+            continue
+        with busy(f"bench {each}"):
+            figures = module.run()
+        as_json([{"bench": each, **f} for f in figures], lines=True)
