@@ -91,7 +91,7 @@ class Runner:
     Attributes:
         position: partition -> offset after the last projected event.
         connected: whether the database can be written just now; `error` says why not.
-        events, writes: counters since the start, for metrics.
+        events, writes, sessions: counters since the start, for metrics; a session is one connection to the database.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Runner:
         self.position: dict[int, int] = {}
         self.connected = False
         self.error = ""
-        self.events = self.writes = 0
+        self.events = self.writes = self.sessions = 0
         self._ends: dict[int, int] = {}
         self._event_us: dict[int, int] = {}
         self._queue: deque[Batch] = deque()
@@ -167,6 +167,7 @@ class Runner:
             tasks = [asyncio.create_task(self._read(p, self.position[p])) for p in self.partitions]
             if self.end is not None:
                 tasks.append(asyncio.create_task(self._watch_ends(self.end)))
+            self.sessions += 1
             self.connected, self.error = True, ""
             await self._write(projector, tasks, stop)
         finally:

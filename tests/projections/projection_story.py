@@ -14,7 +14,7 @@ from flowledger.events import workflow as wf
 from flowledger.events.base import Envelope, Event, Recorded
 from flowledger.events.commands import PARTITION_BITS
 
-START_US = 1_793_000_000_000_000  # 2026-10-26
+START_US = 1_729_928_000_000_000  # 2024-10-26: in the past of any clock
 
 
 class Log:
