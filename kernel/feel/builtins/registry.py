@@ -154,7 +154,7 @@ class Builtin:
         work = 1
         for value in bound:
             if type(value) is str or type(value) is list:
-                work += len(value) // 16
+                work += len(value) // 256
         r.tick(work)
         try:
             return s.call(r, *bound)
