@@ -331,6 +331,8 @@ async def serve(client: Client, workers: Workers, host: str = "127.0.0.1", port:
                 session.receive(message)
         except ValueError as e:
             await socket.close(BAD_FRAME, str(e)[:120])
+        except ConnectionClosed as e:
+            log.info("the worker at %s has left: %s", session.address, e)
         finally:
             await session.close()
 

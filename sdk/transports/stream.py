@@ -45,6 +45,7 @@ class StreamTransport:
                 finally:
                     self._open = False
                     self._drained.set()
+                    await socket.close()
                     writer.cancel()
                     with suppress(asyncio.CancelledError, ConnectionClosed):
                         await writer
