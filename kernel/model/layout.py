@@ -196,7 +196,10 @@ def scope(element: Any) -> Drawing:
         a, b = (drawing.boxes.get(association.get(end, "")) for end in ("sourceRef", "targetRef"))
         if a is not None and b is not None:
             drawing.edges[association.get("id", "")] = _vertical(a, b)
-    drawing.w = max([b.x + b.w for b in drawing.boxes.values()] + [px for points in drawing.edges.values() for px, _ in points] + [0], default=0) + _MARGIN
+    drawing.w = (
+        max([b.x + b.w for b in drawing.boxes.values()] + [px for points in drawing.edges.values() for px, _ in points] + [0], default=0)
+        + _MARGIN
+    )
     drawing.h = bottom + _MARGIN
     if drawing.lanes:
         last = list(drawing.lanes)[-1]

@@ -133,7 +133,9 @@ class LayerGraph:
                 wanted: dict[str, tuple[int, float, float]] = {}
                 for node in layer:
                     beside = sorted(
-                        [m.order + (0.4 if (m.id, node.id) in node.falls else 0) for m in node.ins] if forward else [m.order for m in node.outs]
+                        [m.order + (0.4 if (m.id, node.id) in node.falls else 0) for m in node.ins]
+                        if forward
+                        else [m.order for m in node.outs]
                     )
                     median = node.order
                     if beside:

@@ -182,7 +182,9 @@ class Draft:
             kids = list(element)
             ranks = [_RANK.get(x.local(k), _BODY_RANK) if isinstance(k.tag, str) and k.tag.startswith(x.B) else _BODY_RANK for k in kids]
             if ranks != sorted(ranks):
-                element[:] = [k for _, _, k in sorted(((r, n, k) for n, (r, k) in enumerate(zip(ranks, kids, strict=True))), key=lambda t: t[:2])]
+                element[:] = [
+                    k for _, _, k in sorted(((r, n, k) for n, (r, k) in enumerate(zip(ranks, kids, strict=True))), key=lambda t: t[:2])
+                ]
         return self.root
 
 
@@ -228,13 +230,25 @@ class Scope:
 
     def flow(self, source: Any, target: Any, when: str | None = None, name: str = "", at: Any = None, id: str = "") -> Any:
         key = self.draft.unique(id or f"{source.get('id')}_to_{target.get('id')}")
-        made = self.draft.element(self.element, "sequenceFlow", at, id=key, name=name, sourceRef=source.get("id"), targetRef=target.get("id"))
+        made = self.draft.element(
+            self.element, "sequenceFlow", at, id=key, name=name, sourceRef=source.get("id"), targetRef=target.get("id")
+        )
         if when is not None:
             condition = self.draft.element(made, "conditionExpression", at)
             condition.set(f"{{{x.XSI_NS}}}type", "bpmn:tFormalExpression")
             condition.text = clean(condition_of(when))
         self.draft._flows.append((made, source, target))
         return made
+
+    def merge_before(self, node: Any) -> Any:
+        """An exclusive merge that takes over all flows into `node` (a fork or join would count them)."""
+        merge = self.node("exclusiveGateway", f"{node.get('id')}_merge")
+        for n, (flow, source, target) in enumerate(self.draft._flows):
+            if target is node:
+                flow.set("targetRef", merge.get("id"))
+                self.draft._flows[n] = (flow, source, merge)
+        self.flow(merge, node)
+        return merge
 
     def boundary(self, host: Any, id: str, kind: str, value: str = "", name: str = "", at: Any = None, interrupting: bool = True) -> Any:
         """A boundary event: kind as in `event`."""
@@ -295,7 +309,9 @@ def script(element: Any, expression: str, result: str) -> None:
 
 
 def call(element: Any, process: str, binding: str = "", version_tag: str = "") -> None:
-    extension(element, "zeebe", "calledElement", processId=process, bindingType=binding, versionTag=version_tag, propagateAllChildVariables="true")
+    extension(
+        element, "zeebe", "calledElement", processId=process, bindingType=binding, versionTag=version_tag, propagateAllChildVariables="true"
+    )
 
 
 def people(element: Any, assignee: str = "", groups: str = "", users: str = "", form: str = "", due: str = "", follow_up: str = "",

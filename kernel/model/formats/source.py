@@ -111,7 +111,9 @@ def _json(text: str) -> Value:
         m = _JSON.match(text, offset)
         if not m:
             skipped = re.compile(r"[ \t\r\n]*").match(text, offset).end()  # type: ignore[union-attr]
-            raise BadText(f"not JSON: expected {_expected(expect)}, found '{text[skipped : skipped + 20].splitlines()[0]}'", *where(skipped))
+            raise BadText(
+                f"not JSON: expected {_expected(expect)}, found '{text[skipped : skipped + 20].splitlines()[0]}'", *where(skipped)
+            )
         token_at = m.start(m.lastgroup)  # type: ignore[arg-type]
         line, column = where(token_at)
         offset = m.end()

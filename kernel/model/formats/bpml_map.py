@@ -1,0 +1,670 @@
+"""BPML 1.0 -> BPMN by the mapping table of the design notes (section 8). Choices that the table leaves open:
+
+- A signal is a latch of its context: `raise` counts a variable up, `synch` is a conditional event that waits until the count is above its own mark. So an
+  early raise isn't lost, and several synchs see one raise.
+- `spawn` is a branch of its own: the parent goes on, and completes when what it spawned has.
+- A nested process becomes a sub-process where it is called; its compensation hangs on that sub-process.
+- A fault handler, an exception and a schedule of a context become event sub-processes of the scope of that context.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from lxml import etree
+
+from flowledger.kernel.model.formats import bpml_expressions as ex
+from flowledger.kernel.model.formats import bpml_grammar as g
+from flowledger.kernel.model.formats import build
+from flowledger.kernel.model.formats.bpml import Reader, activities, form_of, iso_duration, iso_instant, kid, kids, local
+from flowledger.kernel.model.formats.shared import Open
+
+NESTING_MAX = 30
+
+
+class Mapper:
+    """State of the mapping of one top-level process."""
+
+    def __init__(self, r: Reader, root: Any) -> None:
+        self.r, self.root, self.draft = r, root, r.draft
+        #: processes being inlined, outermost first: a nested process that calls itself can't be inlined
+        self.inside: list[Any] = []
+        #: process element -> ids of the activities that are its instances, in order of the document
+        self.instances: dict[Any, list[str]] = {}
+        self.compensations: list[tuple[Any, Any]] = []
+        self.consumed: set[Any] = set()
+        self.marks = 0
+
+    def feel(self, text: str, at: Any, context: str = "") -> str:
+        return ex.feel(self.r, text, at, context)
+
+    def join(self, scope: build.Scope, opens: list[Open], target: Any) -> None:
+        if len(opens) > 1 and not str(target.tag).endswith(("}exclusiveGateway", "}eventBasedGateway")):
+            merge = scope.node("exclusiveGateway", f"{target.get('id')}_merge")
+            for o in opens:
+                self.lead(scope, o, merge)
+            scope.flow(merge, target)
+            return
+        for o in opens:
+            self.lead(scope, o, target)
+
+    @staticmethod
+    def lead(scope: build.Scope, o: Open, target: Any) -> None:
+        flow = scope.flow(o.source, target, o.when, o.name, o.at)
+        if o.default:
+            o.source.set("default", flow.get("id"))
+
+
+def document(r: Reader, root: Any) -> Any:
+    r.draft = build.Draft(next((p.get("name") for p in kids(root, "process")), "package"), r.target or "urn:flowledger:models")
+    for connector in kids(root, "connector"):
+        _connector(r, connector)
+    for process in kids(root, "process"):
+        _process(Mapper(r, root), process)
+    return r.draft.finish()
+
+
+def _connector(r: Reader, connector: Any) -> None:
+    """A routing entry: messages that one operation sends are what the other receives."""
+    ends = [f"{e.get('portType').rsplit(':', 1)[-1]}.{e.get('name')}" for e in kids(connector, "operation")]
+    if len(ends) != 2:
+        r.find("011", "<connector> needs two operations, the sender first", connector)
+        return
+    holder = build.extension(r.draft.root, "flowledger", "connectors")
+    build.within(holder, "connector", type=connector.get("type"), source=ends[0], target=ends[1])
+
+
+def _process(m: Mapper, element: Any) -> None:
+    scope = m.draft.process(element.get("name"), element.get("name"), m.r.place(element))
+    build.document(scope.element, _text(kid(element, "documentation")))
+    m.inside.append(element)
+    event = kid(element, "event")
+    starts: list[tuple[Any, list[Open]]] = []
+    if event is None:
+        start = scope.node("startEvent", f"{scope.id}_start", "", m.r.place(element))
+        starts.append((start, [Open(start)]))
+    declared = [d for d in (m.root, kid(element, "context")) if d is not None]
+    plain = [e for d in declared for e in kids(d, "property")]
+    if event is not None:
+        starts = _started(m, scope, element, event)
+    for start, _ in starts:
+        for p in [*plain, *kids(element, "parameter")]:
+            ex.initial(m.r, start, p, "output", keep=local(p) == "parameter")
+        _received(m, start)
+        for s in _signals(element, m.root):
+            build.mapping(start, "output", "= 0", _latch(s))
+    if not starts:
+        return
+    _schedules(m, scope, element, [s for s, _ in starts])
+    opens = [o for _, open in starts for o in open]
+    _body(m, scope, element, opens)
+    _late_compensation(m)
+
+
+def _received(m: Mapper, start: Any) -> None:
+    """Move the message's own mappings behind the initial values, so that they win."""
+    holder = start.find(f"{{*}}extensionElements/{{{build.NSMAP['zeebe']}}}ioMapping")
+    for mapping in [k for k in holder if k.get("data-from") == "message"] if holder is not None else ():
+        del mapping.attrib["data-from"]
+        holder.append(mapping)
+
+
+def _body(m: Mapper, scope: build.Scope, element: Any, opens: list[Open], prefix: str = "") -> None:
+    """The set of a process, handler or sub-process up to its end, with the handlers of its context."""
+    ends = _sequence(m, scope, activities(element), opens)
+    if ends:
+        m.join(scope, ends, scope.node("endEvent", f"{prefix or scope.id}_end"))
+    if (context := kid(element, "context")) is not None:
+        _handlers(m, scope, context)
+
+
+def _started(m: Mapper, scope: build.Scope, element: Any, event: Any) -> list[tuple[Any, list[Open]]]:
+    """Start events by `event/@activity`: the named activity is the first of the set, or first in the events of a leading choice."""
+    names = event.get("activity", "").split()
+    found: dict[str, tuple[Any, Any]] = {}
+    todo = activities(element)[:1]
+    while todo:
+        first = todo.pop(0)
+        kind = local(first)
+        if kind in ("action", "synch"):
+            found[first.get("name", "")] = (first, None)
+        elif kind == "sequence" and kid(first, "context") is None:
+            todo += activities(first)[:1]
+        elif kind == "choice":
+            for branch in kids(first, "event"):
+                found[activities(branch)[0].get("name", "")] = (activities(branch)[0], branch)
+        elif kind == "all":
+            todo += [a for a in activities(first) if local(a) != "all"]
+    starts = []
+    for name in names:
+        pair = found.get(name)
+        if pair is None or (local(pair[0]) == "action" and form_of(pair[0]) not in ("in", "in-out")):
+            m.r.find("040", f'event names "{name}", which is not a receiving action or synch that can run first', event)
+            continue
+        activity, branch = pair
+        if branch is None and len(names) > 1:
+            m.r.find("060", f'event names several activities; only those of a leading choice can be mapped, not "{name}"', event)
+            continue
+        start = scope.node("startEvent", name, name, m.r.place(activity))
+        if local(activity) == "synch":
+            scope.event(start, "signal", activity.get("signal").rsplit(":", 1)[-1], m.r.place(activity))
+        else:
+            scope.event(start, "message", ex.operation(activity), m.r.place(activity))
+            ex.receive(m.r, start, activity)
+            for mapping in start.iter(f"{{{build.NSMAP['zeebe']}}}output"):
+                mapping.set("data-from", "message")
+        m.consumed.add(activity)
+        ends = [Open(start)]
+        if branch is not None:
+            ends = _after_trigger(m, scope, activity, ends)
+            ends = _sequence(m, scope, activities(branch)[1:], ends)
+            m.consumed.add(branch.getparent())
+        starts.append((start, ends))
+    return starts
+
+
+def _schedules(m: Mapper, scope: build.Scope, process: Any, starts: list[Any]) -> None:
+    """Schedules of the package that start this process: timer start events beside the others."""
+    for schedule in kids(m.root, "schedule"):
+        if schedule.get("process") is None or schedule.get("process").rsplit(":", 1)[-1] != process.get("name"):
+            continue
+        plain = next((s for s in starts if not len(list(s.iter("{*}messageEventDefinition", "{*}signalEventDefinition")))), None)
+        start = (
+            plain
+            if plain is not None and not list(plain.iter("{*}timerEventDefinition"))
+            else scope.node("startEvent", schedule.get("name"))
+        )
+        if start is not plain and starts:
+            first = next((f for f, s, _ in m.draft._flows if s is starts[0]), None)
+            m.r.find(
+                "060", f'schedule "{schedule.get("name")}" and an event both start "{process.get("name")}"', schedule
+            ) if first is not None else None
+            starts.append(start)
+        kind, text = _time(m, schedule)
+        scope.event(start, kind, text, m.r.place(schedule))
+
+
+def _time(m: Mapper, schedule: Any) -> tuple[str, str]:
+    """(kind, value) of a timer event for a schedule or a delay."""
+    repeat = schedule.get("repeat", "")
+    if duration := schedule.get("duration"):
+        if not iso_duration(duration):
+            return "timer", f"= duration({m.feel(duration, schedule)})"
+        if repeat.isdigit():
+            return "cycle", f"R{repeat}/{duration}"
+        return ("cycle", repeat) if repeat else ("timer", duration)
+    instant = schedule.get("instant", "")
+    if not iso_instant(instant):
+        return "date", f"= date and time({m.feel(instant, schedule)})"
+    return ("cycle", f"{repeat.split('/')[0]}/{instant}/{repeat.split('/')[1]}") if "/" in repeat else ("date", instant)
+
+
+# -------------------------------------------------------------------------------------------------------------- sets
+
+
+def _sequence(m: Mapper, scope: build.Scope, items: list[Any], opens: list[Open]) -> list[Open]:
+    for element in items:
+        opens = ACTIVITIES[local(element)](m, scope, element, opens)
+    return opens
+
+
+def _set(m: Mapper, scope: build.Scope, element: Any, opens: list[Open], name: str = "") -> list[Open]:
+    """The set of a branch, a case or a loop body: in line, or as a sub-process when it has a context."""
+    if kid(element, "context") is None:
+        return _sequence(m, scope, activities(element), opens)
+    sub = _inside(m, scope, element, opens, name or element.get("name") or local(element))
+    return [Open(sub.element)]
+
+
+def _inside(m: Mapper, scope: build.Scope, element: Any, opens: list[Open], id: str) -> build.Scope:
+    """A sub-process with the set of `element` and what its context declares."""
+    sub = scope.sub(id, element.get("name", ""), m.r.place(element))
+    m.join(scope, opens, sub.element)
+    context = kid(element, "context")
+    for p in kids(context, "property") if context is not None else ():
+        ex.initial(m.r, sub.element, p, "input")
+    for s in _signals(element):
+        build.mapping(sub.element, "input", "= 0", _latch(s))
+    start = sub.node("startEvent", f"{sub.id}_start")
+    _body(m, sub, element, [Open(start)])
+    return sub
+
+
+def _signals(element: Any, *more: Any) -> list[str]:
+    holders = [kid(element, "context"), *more]
+    return [s.get("name") for holder in holders if holder is not None for s in kids(holder, "signal")]
+
+
+def _latch(name: str) -> str:
+    return f"signal_{build.variable_name(name)}"
+
+
+def _id(m: Mapper, element: Any) -> str:
+    """The activity's name, else `kind_n` (n-th of its kind in its parent)."""
+    if name := element.get("name"):
+        return str(name)
+    kind = local(element)
+    n = 1 + sum(1 for _ in element.itersiblings(element.tag, preceding=True))
+    owner = element.getparent()
+    while owner is not None and not owner.get("name"):
+        owner = owner.getparent()
+    return f"{owner.get('name')}_{kind}_{n}" if owner is not None else f"{kind}_{n}"
+
+
+def _node(m: Mapper, scope: build.Scope, tag: str, element: Any, opens: list[Open]) -> Any:
+    node = scope.node(tag, _id(m, element), element.get("name", ""), m.r.place(element))
+    build.document(node, _text(kid(element, "documentation")))
+    if opens:
+        m.join(scope, opens, node)
+    return node
+
+
+def _text(element: Any) -> str:
+    return "".join(element.itertext()).strip() if element is not None else ""
+
+
+# -------------------------------------------------------------------------------------------------------------- simple activities
+
+
+def _action(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
+    form = form_of(element)
+    if element in m.consumed:
+        return _after_trigger(m, scope, element, opens)
+    if form in ("in", "in-out"):
+        node = _node(m, scope, "receiveTask", element, opens)
+        node.set("messageRef", m.draft.message(ex.operation(element), ex.correlation(m.r, element)))
+        ex.receive(m.r, node, element)
+        return _after_trigger(m, scope, element, [Open(node)])
+    performer = element.get(f"{{{g.EXT_NS}}}performer")
+    tag = "userTask" if performer else "sendTask" if form == "out" else "serviceTask"
+    node = _node(m, scope, tag, element, opens)
+    if performer:
+        build.people(node, groups=performer)
+    else:
+        build.job(node, ex.operation(element))
+    ex.send(m.r, node, element)
+    if form == "out-in":
+        ex.receive(m.r, node, element)
+    return [Open(node)]
+
+
+def _after_trigger(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
+    """The rest of a receiving action once its message is here: its set and its reply."""
+    if local(element) != "action" or form_of(element) != "in-out":
+        return opens
+    opens = _set(m, scope, element, opens, _id(m, element) + "_set")
+    reply = scope.node("sendTask", _id(m, element) + "_reply", "", m.r.place(element))
+    m.join(scope, opens, reply)
+    build.job(reply, ex.operation(element), headers={"reply": "true"})
+    ex.send(m.r, reply, element)
+    return [Open(reply)]
+
+
+def _assign(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
+    node = _node(m, scope, "scriptTask", element, opens)
+    target = ex.variable(m.r, element.get("property"), element)
+    source = ex.source(m.r, element, element.get("property"))
+    if element.get("append") in ("true", "1"):
+        source = f"append(if {target} = null then [] else {target}, {source})"
+    build.script(node, source, target)
+    return [Open(node)]
+
+
+def _callee(m: Mapper, text: str, at: Any) -> tuple[Any, bool]:
+    """(process, is nested)."""
+    process = m.r.resolve("process", text, at)
+    return process, process is not None and process.getparent() is not m.root
+
+
+def _call(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
+    process, nested = _callee(m, element.get("process"), element)
+    if process is None:
+        return opens
+    if nested:
+        node = _inline(m, scope, process, element, opens)
+        if node is None:
+            return opens
+    else:
+        node = _node(m, scope, "callActivity", element, opens)
+        call = build.extension(node, "zeebe", "calledElement", processId=build.ncname(process.get("name")))
+        call.set("propagateAllParentVariables", "false")
+        call.set("propagateAllChildVariables", "false")
+        for o in kids(element, "output"):
+            build.mapping(node, "input", "= " + ex.source(m.r, o), build.variable_name(o.get("parameter") or o.get("part") or ""))
+        for i in kids(element, "input"):
+            build.mapping(
+                node,
+                "output",
+                "= " + build.variable_name(i.get("parameter") or i.get("part") or ""),
+                ex.variable(m.r, i.get("property"), i),
+            )
+    m.instances.setdefault(process, []).append(node.get("id"))
+    compensation = kid(process, "compensation")
+    if compensation is not None:
+        _handler(m, scope, node, compensation, process)
+    return [Open(node)]
+
+
+def _inline(m: Mapper, scope: build.Scope, process: Any, at: Any, opens: list[Open]) -> Any:
+    if process in m.inside or len(m.inside) > NESTING_MAX:
+        m.r.find("060", f'the nested process "{process.get("name")}" calls itself, which has no counterpart in the graph', at,
+                 hint="make it a process of the package")  # fmt: skip
+        return None
+    m.inside.append(process)
+    sub = scope.sub(process.get("name"), process.get("name"), m.r.place(at))
+    if opens:
+        m.join(scope, opens, sub.element)
+    for p in kids(process, "parameter"):
+        given = next((o for o in kids(at, "output") if (o.get("parameter") or o.get("part")) == p.get("name")), None)
+        if given is not None:
+            build.mapping(sub.element, "input", "= " + ex.source(m.r, given), build.variable_name(p.get("name")))
+        else:
+            ex.initial(m.r, sub.element, p, "input")
+    context = kid(process, "context")
+    for p in kids(context, "property") if context is not None else ():
+        ex.initial(m.r, sub.element, p, "input")
+    for i in kids(at, "input"):
+        build.mapping(
+            sub.element,
+            "output",
+            "= " + build.variable_name(i.get("parameter") or i.get("part") or ""),
+            ex.variable(m.r, i.get("property"), i),
+        )
+    start = sub.node("startEvent", f"{sub.id}_start")
+    _body(m, sub, process, [Open(start)])
+    m.inside.pop()
+    return sub.element
+
+
+def _handler(m: Mapper, scope: build.Scope, node: Any, compensation: Any, process: Any) -> None:
+    event = scope.boundary(node, f"{node.get('id')}_compensate", "compensate", "", "", m.r.place(compensation))
+    sub = scope.sub(f"{node.get('id')}_undo", f"Undo {process.get('name')}", m.r.place(compensation))
+    sub.element.set("isForCompensation", "true")
+    start = sub.node("startEvent", f"{sub.id}_start")
+    _body(m, sub, compensation, [Open(start)])
+    m.draft.element(scope.element, "association", None, id=m.draft.unique(f"{sub.id}_link"), associationDirection="One", sourceRef=event.get("id"),
+                    targetRef=sub.id)  # fmt: skip
+
+
+def _spawn(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
+    fork = scope.node("parallelGateway", f"{_id(m, element)}_fork", "", m.r.place(element))
+    m.join(scope, opens, fork)
+    ends = _call(m, scope, element, [Open(fork)])
+    stop = scope.node("endEvent", f"{_id(m, element)}_end")
+    m.join(scope, ends, stop)
+    if ends:  # a fault of what was spawned doesn't come back
+        failed = scope.boundary(ends[0].source, f"{_id(m, element)}_failed", "error", "", "", m.r.place(element))
+        scope.flow(failed, stop)
+    return [Open(fork)]
+
+
+def _compensate(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
+    """One throw event per named process; which activity it names is settled when all instances are known."""
+    for n, text in enumerate(element.get("process").split()):
+        process, _ = _callee(m, text, element)
+        if process is None:
+            continue
+        node = scope.node(
+            "intermediateThrowEvent", f"{_id(m, element)}{f'_{n + 1}' if n else ''}", element.get("name", ""), m.r.place(element)
+        )
+        definition = scope.event(node, "compensate", "", m.r.place(element))
+        m.join(scope, opens, node)
+        opens = [Open(node)]
+        m.compensations.append((definition, process))
+    return opens
+
+
+def _late_compensation(m: Mapper) -> None:
+    for definition, process in m.compensations:
+        ids = m.instances.get(process, [])
+        if not ids:
+            m.r.find("047", f'compensate names "{process.get("name")}", never called or spawned here', process, severity="warning")
+            definition.getparent().remove(definition)  # nothing to undo: a throw event of no kind passes
+        elif len(ids) == 1:
+            definition.set("activityRef", ids[0])
+        # several instances: compensate all of the scope, newest first
+
+
+def _delay(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
+    node = _node(m, scope, "intermediateCatchEvent", element, opens)
+    kind, text = _time(m, element)
+    scope.event(node, kind, text, m.r.place(element))
+    return [Open(node)]
+
+
+def _empty(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
+    return opens
+
+
+def _fault(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
+    node = _node(m, scope, "endEvent", element, opens)
+    scope.event(node, "error", element.get("code").rsplit(":", 1)[-1], m.r.place(element))
+    return []
+
+
+def _raise(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
+    node = _node(m, scope, "scriptTask", element, opens)
+    latch = _latch(element.get("signal").rsplit(":", 1)[-1])
+    build.script(node, f"(if {latch} = null then 0 else {latch}) + 1", "count")
+    build.mapping(node, "output", "= count", latch)
+    if element.get("xpath") is not None or kid(element, "value") is not None:
+        build.mapping(node, "output", "= " + ex.source(m.r, element), f"{latch}_value")
+    return [Open(node)]
+
+
+def _synch_event(m: Mapper, scope: build.Scope, node: Any, element: Any) -> None:
+    """A conditional event on the latch; its own mark moves to the count when it passes."""
+    m.marks += 1
+    latch = _latch(element.get("signal").rsplit(":", 1)[-1])
+    mark = f"{latch}_seen_{m.marks}"
+    scope.event(node, "conditional", f"= {latch} != null and {latch} > (if {mark} = null then 0 else {mark})", m.r.place(element))
+    build.mapping(node, "output", f"= {latch}", mark)
+    if element.get("property"):
+        build.mapping(node, "output", f"= {latch}_value", ex.variable(m.r, element.get("property"), element))
+
+
+def _synch(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
+    if element in m.consumed:
+        return opens
+    node = _node(m, scope, "intermediateCatchEvent", element, opens)
+    _synch_event(m, scope, node, element)
+    return [Open(node)]
+
+
+# -------------------------------------------------------------------------------------------------------------- complex activities
+
+
+def _in_order(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
+    return _set(m, scope, element, opens, _id(m, element))
+
+
+def _all(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
+    if kid(element, "context") is not None:
+        sub = scope.sub(_id(m, element), element.get("name", ""), m.r.place(element))
+        m.join(scope, opens, sub.element)
+        for p in kids(kid(element, "context"), "property"):
+            ex.initial(m.r, sub.element, p, "input")
+        for s in _signals(element):
+            build.mapping(sub.element, "input", "= 0", _latch(s))
+        start = sub.node("startEvent", f"{sub.id}_start")
+        ends = _branches(m, sub, element, [Open(start)])
+        if ends:
+            m.join(sub, ends, sub.node("endEvent", f"{sub.id}_end"))
+        _handlers(m, sub, kid(element, "context"))
+        return [Open(sub.element)]
+    return _branches(m, scope, element, opens)
+
+
+def _branches(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
+    items = [a for a in activities(element) if a not in m.consumed or form_of(a) == "in-out"]
+    if len(items) < 2:
+        return _sequence(m, scope, items, opens)
+    fork = _node(m, scope, "parallelGateway", element, opens)
+    ends: list[Open] = []
+    for n, item in enumerate(items):
+        exits = ACTIVITIES[local(item)](m, scope, item, [Open(fork)])
+        if len(exits) > 1:
+            merge = scope.node("exclusiveGateway", f"{fork.get('id')}_{n + 1}_done")
+            m.join(scope, exits, merge)
+            exits = [Open(merge)]
+        ends += exits
+    if not ends:
+        return []
+    join = scope.node("parallelGateway", f"{fork.get('id')}_join", "", m.r.place(element))
+    for o in ends:
+        m.lead(scope, o, join)
+    return [Open(join)]
+
+
+def _switch(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
+    gateway = _node(m, scope, "exclusiveGateway", element, opens)
+    ends: list[Open] = []
+    for n, case in enumerate(kids(element, "case")):
+        condition = kid(case, "condition")
+        ends += _set(
+            m,
+            scope,
+            case,
+            [Open(gateway, "= " + m.feel(_text(condition), condition), at=m.r.place(case))],
+            f"{gateway.get('id')}_case_{n + 1}",
+        )
+    default = kid(element, "default")
+    way = Open(gateway, default=True)
+    return ends + (_set(m, scope, default, [way], f"{gateway.get('id')}_default") if default is not None else [way])
+
+
+def _choice(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
+    if element in m.consumed:
+        return opens
+    gateway = _node(m, scope, "eventBasedGateway", element, opens)
+    ends: list[Open] = []
+    for event in kids(element, "event"):
+        trigger, *rest = activities(event)
+        node = scope.node("intermediateCatchEvent", _id(m, trigger), trigger.get("name", ""), m.r.place(trigger))
+        scope.flow(gateway, node)
+        if local(trigger) == "action":
+            scope.event(node, "message", ex.operation(trigger), m.r.place(trigger), ex.correlation(m.r, trigger))
+            ex.receive(m.r, node, trigger)
+        elif local(trigger) == "synch":
+            _synch_event(m, scope, node, trigger)
+        else:
+            kind, text = _time(m, trigger)
+            scope.event(node, kind, text, m.r.place(trigger))
+        after = _after_trigger(m, scope, trigger, [Open(node)])
+        if kid(event, "context") is not None and rest:
+            ends.append(Open(_inside_rest(m, scope, event, after, rest).element))
+        else:
+            ends += _sequence(m, scope, rest, after)
+    return ends
+
+
+def _inside_rest(m: Mapper, scope: build.Scope, event: Any, opens: list[Open], rest: list[Any]) -> build.Scope:
+    sub = scope.sub(f"{opens[0].source.get('id')}_then", "", m.r.place(event))
+    m.join(scope, opens, sub.element)
+    for p in kids(kid(event, "context"), "property"):
+        ex.initial(m.r, sub.element, p, "input")
+    start = sub.node("startEvent", f"{sub.id}_start")
+    ends = _sequence(m, sub, rest, [Open(start)])
+    if ends:
+        m.join(sub, ends, sub.node("endEvent", f"{sub.id}_end"))
+    _handlers(m, sub, kid(event, "context"))
+    return sub
+
+
+def _foreach(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
+    sub = _inside(m, scope, element, opens, _id(m, element))
+    build.each(m.draft, sub.element, "= " + m.feel(element.get("select"), element), ex.CURRENT, parallel=False, at=m.r.place(element))
+    return [Open(sub.element)]
+
+
+def _while(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
+    test = _node(m, scope, "exclusiveGateway", element, opens)
+    condition = kid(element, "condition")
+    when = "= " + m.feel(_text(condition), condition)
+    for o in _set(m, scope, element, [Open(test, when, at=m.r.place(condition))], f"{test.get('id')}_body"):
+        m.lead(scope, o, test)
+    return [Open(test, default=True)]
+
+
+def _until(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
+    again = scope.node("exclusiveGateway", f"{_id(m, element)}_again", "", m.r.place(element))
+    m.join(scope, opens, again)
+    ends = _set(m, scope, element, [Open(again)], f"{_id(m, element)}_body")
+    if not ends:
+        return []
+    test = _node(m, scope, "exclusiveGateway", element, ends)
+    condition = kid(element, "condition")
+    back = scope.flow(test, again)
+    test.set("default", back.get("id"))
+    return [Open(test, "= " + m.feel(_text(condition), condition), at=m.r.place(condition))]
+
+
+def _transaction(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
+    """An open transaction: a scope that compensates its completed children when it fails."""
+    sub = _inside(m, scope, element, opens, _id(m, element))
+    failed = scope.boundary(sub.element, f"{sub.id}_failed", "error", "", "", m.r.place(element))
+    undo = scope.node("intermediateThrowEvent", f"{sub.id}_undo", "", m.r.place(element))
+    scope.event(undo, "compensate", "", m.r.place(element))
+    scope.flow(failed, undo)
+    return [Open(sub.element), Open(undo)]
+
+
+ACTIVITIES: dict[str, Callable[[Mapper, build.Scope, Any, list[Open]], list[Open]]] = {
+    "action": _action, "assign": _assign, "call": _call, "compensate": _compensate, "delay": _delay, "empty": _empty, "fault": _fault,
+    "raise": _raise, "spawn": _spawn, "synch": _synch, "sequence": _in_order, "all": _all, "switch": _switch, "choice": _choice,
+    "foreach": _foreach, "while": _while, "until": _until, "transaction": _transaction,
+}  # fmt: skip
+
+
+# -------------------------------------------------------------------------------------------------------------- handlers of a context
+
+
+def _handlers(m: Mapper, scope: build.Scope, context: Any) -> None:
+    for n, exception in enumerate(kids(context, "exception")):
+        name = exception.get("name") or f"{scope.id}_exception_{n + 1}"
+        event = kid(exception, "event")
+        wanted = event.get("activity", "").split() if event is not None else []
+        first, *rest = activities(exception)
+        if event is None or first.get("name") not in wanted or local(first) not in ("action", "synch"):
+            m.r.find("040", f'event of exception "{name}" names no receiving action or synch that runs first in it', exception)
+            continue
+        sub = scope.sub(name, exception.get("name", ""), m.r.place(exception), event=True)
+        start = sub.node("startEvent", _id(m, first) if _id(m, first) != name else f"{name}_start", first.get("name", ""), m.r.place(first))
+        if local(first) == "action":
+            sub.event(start, "message", ex.operation(first), m.r.place(first), ex.correlation(m.r, first))
+            ex.receive(m.r, start, first)
+        else:
+            _synch_event(m, sub, start, first)
+        opens = _after_trigger(m, sub, first, [Open(start)])
+        ends = _sequence(m, sub, rest, opens)
+        if ends:
+            m.join(sub, ends, sub.node("endEvent", f"{sub.id}_end"))
+        if (inner := kid(exception, "context")) is not None:
+            _handlers(m, sub, inner)
+    faults = kid(context, "faults")
+    for case in kids(faults, "case", "default") if faults is not None else ():
+        for code in [c.rsplit(":", 1)[-1] for c in case.get("code", "").split()] or [""]:
+            sub = scope.sub(f"{scope.id}_fault_{re.sub('[^A-Za-z0-9_]', '_', code) or 'any'}", "", m.r.place(case), event=True)
+            start = sub.node("startEvent", f"{sub.id}_start", code, m.r.place(case))
+            sub.event(start, "error", code, m.r.place(case))
+            _body(m, sub, case, [Open(start)])
+    for schedule in kids(context, "schedule"):
+        sub = scope.sub(schedule.get("name"), schedule.get("name"), m.r.place(schedule), event=True)
+        start = sub.node("startEvent", f"{sub.id}_due", "", m.r.place(schedule), isInterrupting="false")
+        kind, text = _time(m, schedule)
+        sub.event(start, kind, text, m.r.place(schedule))
+        made = etree.Element(
+            g.P + ("raise" if schedule.get("signal") else "fault" if schedule.get("fault") else "spawn"), nsmap=schedule.nsmap
+        )
+        made.set(
+            {"raise": "signal", "fault": "code"}.get(local(made), "process"),
+            schedule.get("signal") or schedule.get("fault") or schedule.get("process"),
+        )
+        schedule.append(made)
+        made.set("name", f"{schedule.get('name')}_{local(made)}")
+        ends = ACTIVITIES[local(made)](m, sub, made, [Open(start)])
+        schedule.remove(made)
+        if ends:
+            m.join(sub, ends, sub.node("endEvent", f"{sub.id}_end"))
