@@ -266,6 +266,8 @@ def check_group(topic: str, partition: int, group: Group, limit: int) -> None:
         raise ValueError(f"a group of {len(group.keys)} keys and {len(group.values)} values")
     if kept.compacted and None in group.keys:
         raise ValueError(f"{topic} is compacted: each record needs a key")
+    if kept.compacted and b"" in group.values:
+        raise ValueError(f"{topic} is compacted: an empty value would read as a deletion; None deletes")
     if not kept.compacted and None in group.values:
         raise ValueError(f"{topic} is not compacted: each record needs a value")
     if kept.single and partition:

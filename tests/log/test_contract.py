@@ -217,6 +217,7 @@ async def test_a_record_that_is_too_large_is_refused_and_nothing_of_its_group_is
         (EVENTS, 0, Group([b"k"], [None])),
         (EVENTS, 0, Group([b"k"], [b"v"], each=[(), ()])),
         (STATE, 0, Group([None], [b"v"])),
+        (STATE, 0, Group([b"k"], [b""])),
         (DEFINITIONS, 1, Group([b"k"], [b"v"])),
     ],
 )

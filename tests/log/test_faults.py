@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import uuid
 from pathlib import Path
 
 import pytest
@@ -230,6 +231,13 @@ async def test_kafka_stalls_dies_and_comes_back(own_broker):
 
     # A crash and restart under load: aiokafka sends again, the broker drops what it has.
     written, end = [], 1
+    seen: list[bytes] = []
+
+    async def follow() -> None:
+        async for batch in other.read(EVENTS, 1, 0, 61, follow=True):
+            seen.extend(r.value for r in batch)
+
+    follower = asyncio.create_task(follow())
     for i in range(60):
         if i == 20:
             own_broker.kill()
@@ -241,6 +249,8 @@ async def test_kafka_stalls_dies_and_comes_back(own_broker):
     answers = await asyncio.wait_for(asyncio.gather(*written), 40)
     assert [a.first for a in answers] == list(range(1, 61))
     assert await read(other, 1) == [b"patient"] + [b"%d" % i for i in range(60)]
+    await asyncio.wait_for(follower, 30)
+    assert seen == await read(other, 1), "a follower goes on by itself"
 
     own_broker.kill()
     with pytest.raises(Doubt):
@@ -250,6 +260,35 @@ async def test_kafka_stalls_dies_and_comes_back(own_broker):
     with pytest.raises(LogError, match="no Kafka at"):
         await KafkaLog(address).open()
 
+
+
+async def test_kafka_topics_that_somebody_else_made_are_checked(kafka_bootstrap: str):
+    prefix = f"t{uuid.uuid4().hex[:8]}"
+    small, log = KafkaLog(kafka_bootstrap, prefix=prefix, record_bytes_max=1_000_000), KafkaLog(kafka_bootstrap, prefix=prefix)
+    await small.open()
+    await log.open()
+    assert len(await log.check_topics()) == 7 and "has 0 partitions" in (await log.check_topics())[0]
+    await small.create_topics(2)
+    assert await small.check_topics() == []
+    assert f"topic {prefix}.events has max.message.bytes 1049600, expected at least 16777216" in await log.check_topics()
+    await small.close()
+    await log.close()
+
+
+@pytest.mark.parametrize("compression", [None, "zstd", "lz4", "snappy", "gzip"])
+async def test_kafka_compressed_batches_larger_than_they_may_be_are_split(kafka_bootstrap: str, compression: str | None):
+    """`create_batch().append()` answers None when the batch is full: what did not fit goes into the next one."""
+    log = KafkaLog(kafka_bootstrap, prefix=f"t{uuid.uuid4().hex[:8]}", compression=compression, batch_bytes_max=2_000)
+    await log.open()
+    await log.create_topics(1)
+    sizes = [1, 40, 3, 1, 200, 7]
+    futures = [log.submit(EVENTS, 0, values(*(b"%d.%03d" % (n, i) + b"y" * 90 for i in range(n)))) for n in sizes]
+    big = log.submit(EVENTS, 0, values(b"z" * 300_000))
+    answers = await asyncio.gather(*futures, big)
+    assert [a.first for a in answers] == [sum(sizes[:i]) for i in range(7)]
+    assert [len(v) for v in await read(log)][-1] == 300_000
+    assert [v[:-90] for v in await read(log)][:-1] == [b"%d.%03d" % (n, i) for n in sizes for i in range(n)]
+    await log.close()
 
 
 def test_conflict_says_what_it_expected_and_found():
