@@ -94,7 +94,17 @@ def instances(
         return
     table(
         rows,
-        ["id", "process", "version", "business_key", "status", "paused", "has_incident", "started_at", "ended_at"],
+        [
+            "id",
+            "process",
+            "version",
+            "business_key",
+            "status",
+            "paused",
+            ("has_incident", "incident"),
+            ("started_at", "started"),
+            ("completed_at", "completed"),
+        ],
         empty="no instances",
     )
     if limit and len(rows) == limit:
@@ -109,8 +119,23 @@ def show(server: str, id: str, json: bool) -> None:
     if json:
         as_json({**found, "progress": status, "state": state})
         return
-    shown = {k: found.get(k) for k in ("id", "process", "version", "status", "business_key", "paused", "started_at", "ended_at", "parent")}
-    progress = status.get("progress_percent")
+    shown = {
+        k: found.get(k)
+        for k in (
+            "id",
+            "process",
+            "version",
+            "status",
+            "business_key",
+            "paused",
+            "started_at",
+            "completed_at",
+            "parent",
+            "error_code",
+            "error_message",
+        )
+    }
+    progress = status.get("progress")
     facts({**shown, "progress": None if progress is None else f"{progress} %", "estimated_end": status.get("estimated_end")})
     facts(state.get("variables") or {}, "\nvariables")
     for title, columns in (
@@ -121,7 +146,7 @@ def show(server: str, id: str, json: bool) -> None:
         ("incidents", ["incident", "element", "code", "message"]),
     ):
         if state.get(title):
-            table(state[title], list(columns), title=title)
+            table(state[title], list(columns), title=f"\n{title}")
 
 
 def tasks(server: str, assignee: str, group: str, instance: str, status: list[str] | None, every: bool, limit: int, json: bool) -> None:
@@ -132,7 +157,7 @@ def tasks(server: str, assignee: str, group: str, instance: str, status: list[st
     if json:
         as_json(rows)
         return
-    columns = ["id", "name", "element", "type", "job_type", "status", "assignee", "candidate_groups", "priority", "due_at", "instance"]
+    columns = ["id", "name", "job_type", "status", "assignee", ("candidate_groups", "groups"), ("due_at", "due"), "instance"]
     table(rows, columns, empty="no tasks")
 
 
@@ -164,9 +189,9 @@ def history(server: str, id: str, at: str, limit: int, json: bool) -> None:
         {"status": state["status"], "events": state["events"], "position": state["position"], "time": state["time"]},
         "state then" if at else "state",
     )
-    facts(state.get("variables") or {}, "variables")
+    facts(state.get("variables") or {}, "\nvariables")
     if state.get("tokens"):
-        table(state["tokens"], ["element", "phase", "since"], title="tokens")
+        table(state["tokens"], ["element", "phase", "since"], title="\ntokens")
 
 
 def _behind(position: str, last: str) -> bool:

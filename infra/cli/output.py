@@ -24,10 +24,15 @@ def fail(message: str, code: int = NO, hint: str = "") -> NoReturn:
     raise Failed(message, code, hint)
 
 
+#: width when the output isn't a terminal: nothing is folded or cut, so that grep and awk find it
+WIDE = 400
+
+
 def console(stderr: bool = False) -> Any:
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+    terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    return Console(stderr=stderr, highlight=False, soft_wrap=not terminal, width=None if terminal else WIDE)
 
 
 def as_json(value: Any, lines: bool = False) -> None:
@@ -47,19 +52,25 @@ STYLES = {
 }  # fmt: skip
 
 
-def cell(value: Any) -> str:
+WHOLE = ("id", "key", "task", "incident", "instance", "position", "partition", "status", "severity", "result")
+SENTENCES = ("message", "what", "hint", "condition")
+
+
+def cell(value: Any, field: str = "status") -> str:
     from rich.markup import escape
 
-    if value is None or value == "":
+    if value is None or value == "" or value is False:
         return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
+    if value is True:
+        return "yes"
+    if isinstance(value, list) and all(isinstance(v, str) for v in value):
+        value = ", ".join(value)
     if isinstance(value, (dict, list)):
         import msgspec
 
         value = msgspec.json.encode(value).decode()
     text = str(value)
-    style = STYLES.get(text)
+    style = STYLES.get(text) if field in ("status", "severity", "result") else None
     shown = escape(text if len(text) <= CELL_MAX else text[: CELL_MAX - 1] + "…")
     return f"[{style}]{shown}[/]" if style else shown
 
@@ -75,14 +86,18 @@ def table(rows: Iterable[dict[str, Any]], columns: Sequence[str | tuple[str, str
         out.print(f"[dim]{empty}[/]")
         return
     named = [(c, c.replace("_", " ")) if isinstance(c, str) else c for c in columns]
-    named = [(f, h) for f, h in named if any(r.get(f) not in (None, "", [], {}) for r in rows)]
+    named = [(f, h) for f, h in named if any(r.get(f) not in (None, "", [], {}, False) for r in rows)]
     shown = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", header_style="bold", pad_edge=False)
     for field, heading in named:
         number = all(isinstance(r.get(field), (int, float)) and not isinstance(r.get(field), bool) for r in rows)
-        key = field in ("id", "key", "instance", "task")
-        shown.add_column(heading, justify="right" if number else "left", no_wrap=key, overflow="fold")
+        # what is copied to the next command is never cut, sentences are folded, the rest is cut when there is no room
+        width = max(len(str(r.get(field) or "")) for r in rows) if field in WHOLE else None
+        fold = field in SENTENCES
+        shown.add_column(
+            heading, justify="right" if number else "left", no_wrap=not fold, min_width=width, overflow="fold" if fold else "ellipsis"
+        )
     for r in rows:
-        shown.add_row(*(cell(moment(r.get(f))) for f, _ in named))
+        shown.add_row(*(cell(moment(r.get(f)), f) for f, _ in named))
     out.print(shown)
 
 
@@ -94,8 +109,8 @@ def facts(values: dict[str, Any], title: str = "") -> None:
     grid.add_column(style="bold")
     grid.add_column(overflow="fold")
     for name, value in values.items():
-        if value not in (None, "", [], {}):
-            grid.add_row(name.replace("_", " "), cell(moment(value)))
+        if value not in (None, "", [], {}) and value is not False:
+            grid.add_row(name.replace("_", " "), cell(moment(value), name))
     out = console()
     if title:
         out.print(f"[bold]{title}[/]")
@@ -103,14 +118,16 @@ def facts(values: dict[str, Any], title: str = "") -> None:
 
 
 def moment(value: Any) -> Any:
-    """Times as people read them: local, to the second."""
+    """Times as people read them: local, to the second, without the date when it is today."""
     if isinstance(value, str) and len(value) >= 20 and value[4:5] == "-" and value[10:11] == "T":
         from datetime import datetime
 
         try:
-            return datetime.fromisoformat(value).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+            found = datetime.fromisoformat(value).astimezone()
         except ValueError:
             return value
+        today = found.date() == datetime.now().date()
+        return found.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M")
     return value
 
 
