@@ -108,18 +108,20 @@ class EscalationTriggered(Event):
 class CompensationRecorded(Event):
     """An activity with a compensation handler has completed: it can be compensated with the `variables` of that moment.
 
-    `scope` is the scope it ran in, `parents` the enclosing scope tokens from inside out; `order` its place in time.
+    `record` names it; `scope` is the token (or instance) that it ran in. What was recorded inside of `token` is from now on inside of `record`.
+    `handler` is the compensation handler (an activity, or an event sub-process of the activity), `""` when only its inside can be compensated.
     """
 
+    record: int
     token: int
     scope: int
     element: str
-    handler: str
+    handler: str = ""
     variables: Json = None
 
 
 class CompensationStarted(Event):
-    """`token` (at the throwing event) compensates `activities` (tokens recorded before), in this order."""
+    """`token` (at the throwing event) compensates `activities` (records of `CompensationRecorded`), in this order, one after the other."""
 
     token: int
     element: str
@@ -127,6 +129,8 @@ class CompensationStarted(Event):
 
 
 class CompensationCompleted(Event):
+    """All that `token` had to compensate is compensated."""
+
     token: int
     element: str
 

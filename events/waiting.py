@@ -8,7 +8,8 @@ from flowledger.events.base import Event, Json
 class TimerScheduled(Event):
     """Timer `timer` is due at `due_us`. `token` (0: starts instances of `definition`) waits at it or is its scope; `element` is the event.
 
-    `repeat` (`""`: once) is the ISO 8601 cycle or cron text; `left` the further firings (-1: endless).
+    `repeat` (`""`: once) is the ISO 8601 cycle or cron text; `left` the further firings (-1: endless). `which` is the place of the event
+    definition in an event that has several.
     """
 
     timer: int
@@ -18,6 +19,7 @@ class TimerScheduled(Event):
     repeat: str = ""
     left: int = 0
     definition: int = 0
+    which: int = 0
 
 
 class TimerTriggered(Event):
@@ -39,7 +41,7 @@ class SubscriptionOpened(Event):
     """`element` waits for `kind` (message, signal, condition, error, escalation ...) `name` on behalf of `token`.
 
     `correlation` is the message's correlation key (`""` for other kinds). `partition` is where messages of that key arrive.
-    `definition` is set (and `token` 0) when it starts instances.
+    `definition` is set (and `token` 0) when it starts instances. `which` is the place of the event definition in an event that has several.
     """
 
     subscription: int
@@ -51,6 +53,7 @@ class SubscriptionOpened(Event):
     partition: int = 0
     interrupting: bool = True
     definition: int = 0
+    which: int = 0
 
 
 class SubscriptionClosed(Event):

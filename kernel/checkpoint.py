@@ -174,7 +174,7 @@ def _index(p: Partition) -> None:
 
 def unsettled(p: Partition) -> list[int]:
     """Instances with a token that waits for nobody: after a take-over they are looked at again."""
-    return [k for k, i in p.instances.items() if i.status == "running" and any(t.phase != 1 and not t.incident for t in i.tokens.values())]
+    return [k for k, i in p.instances.items() if i.status == "running" and (i.spawning or any(t.phase != 1 and not t.incident for t in i.tokens.values()))]
 
 
 def fingerprint(p: Partition) -> dict[bytes, bytes | None]:

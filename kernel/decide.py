@@ -36,7 +36,7 @@ def decide(state: Partition, request: c.Request, facts: Facts) -> Decision | Rej
         return rejected
     if request.sender >= 0:
         d.record(le.Inbound(sender=request.sender, seq=request.seq))
-    if d.work:
+    if d.work or d.touched:
         d.run()
     if d.later:
         _follow_up(d)
@@ -58,7 +58,7 @@ def _follow_up(d: Decision) -> None:
             continue
         d.answer = {}
         HANDLERS[type(command)](d, command)
-        if d.work:
+        if d.work or d.touched:
             d.run()
     d.answer = answer
     d.later = put_off

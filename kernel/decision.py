@@ -63,7 +63,7 @@ class Facts:
 class Decision:
     """Records and folds. `answer` is what the caller gets; `later` are commands for this partition in a follow-up step."""
 
-    __slots__ = ("answer", "envelope", "events", "facts", "finished", "later", "request", "state", "work")
+    __slots__ = ("answer", "envelope", "events", "facts", "finished", "later", "request", "seen", "state", "touched", "work")
 
     def __init__(self, state: Partition, facts: Facts, envelope: Envelope, request: c.Request | None = None) -> None:
         self.state, self.facts, self.envelope, self.request = state, facts, envelope, request
@@ -71,6 +71,10 @@ class Decision:
         self.work: deque[tuple[int, int]] = deque()
         self.answer: dict[str, Any] = {}
         self.later: list[c.Command] = []
+        #: (instance, scope) in which tokens moved: joins that wait there are looked at again
+        self.touched: dict[tuple[int, int], None] = {}
+        #: events that conditional events have looked at
+        self.seen = 0
         #: instances that ended: (key, status, variables, message)
         self.finished: list[tuple[int, str, dict[str, Any], str]] = []
 
@@ -157,16 +161,20 @@ class Decision:
     def run(self) -> None:
         """Move tokens until each waits, or the limit is reached: then the instance goes on in a follow-up command."""
         work, instances, left = self.work, self.state.instances, self.facts.steps_max
-        while work:
+        while True:
+            if not work and not (self.touched and joins.look_again(self)):
+                return
             i_key, t_key = work.popleft()
             i = instances.get(i_key)
             if i is None or i.status == "suspended":
                 continue
             if left <= 0:
-                self.state.unsettled[i_key] = None
-                for k, _ in work:
-                    self.state.unsettled[k] = None
+                for k in dict.fromkeys((i_key, *(k for k, _ in work), *(k for k, _ in self.touched))):
+                    if k not in self.state.unsettled:
+                        self.later.append(c.Continue(key=k))
+                    self.state.unsettled[k] = True
                 work.clear()
+                self.touched.clear()
                 return
             left -= 1
             token = i.tokens.get(t_key)
@@ -174,22 +182,26 @@ class Decision:
                 continue
             process = self.facts.processes[i.definition]
             node = process.nodes[token.element]
+            scope, before = token.scope, len(self.events)
             try:
                 if token.phase == ARRIVED:
                     if node.behaviour.activity:
                         open_activity(self, i, token, node)
+                    elif node.listeners and len(node.incoming) < 2 and listeners.next_one(self, i, token, node, "start"):
+                        pass
                     else:
                         node.behaviour.enter(self, i, token, node)
                 else:
                     look(self, i, token, node)
             except Failure as failure:
                 self.incident(i, token, failure)
-            if process.conditional and self.events:
-                _watch_conditions(self, i)
+            if process.joins and len(self.events) > before:
+                self.touched[i_key, scope] = None
+            if process.conditional:
+                conditional.watch(self)
 
     def settle(self, i: Instance) -> None:
         """Look at every token that waits for nobody (after a take-over, a resume, the step limit)."""
-        self.state.unsettled.pop(i.key, None)
         for token in i.tokens.values():
             if token.phase != WAITING and not token.incident:
                 self.push(i, token.key)
@@ -258,7 +270,9 @@ class Decision:
         return flows
 
     def leave(self, i: Instance, token: Token, node: Node) -> None:
-        """The element is done: on through its outgoing flows, or the token ends here."""
+        """The event is done: on through its outgoing flows, or the token ends here."""
+        if node.listeners and listeners.next_one(self, i, token, node, "end"):
+            return
         flows = node.outgoing
         if flows:
             if len(flows) != 1 or flows[0].condition is not None:
@@ -328,8 +342,13 @@ class Decision:
         """The token and all below it, innermost first."""
         for kid in sorted(token.kids or ()):
             self.terminate(i, i.tokens[kid])
+        process = self.process(i)
+        node = process.nodes.get(token.element)
+        if node is not None and node.listeners:
+            listeners.withdrawn(self, i, token, node)
         self.close_holds(i, token)
-        node = self.process(i).nodes.get(token.element)
+        if process.joins:
+            self.touched[i.key, token.scope] = None
         if node is not None and node.kind == "callActivity" and token.data and "child" in token.data:
             child = token.data["child"]
             self.send(c.partition_of_key(child), c.CancelInstance(key=child, reason=f"its caller {i.key} was withdrawn", force=True))
@@ -346,20 +365,22 @@ class Decision:
 
 def open_activity(d: Decision, i: Instance, token: Token, node: Node) -> None:
     """An activity begins: loop, input mappings, boundary events, listeners, then its own work (Zeebe's order)."""
-    from flowledger.kernel.elements import listeners, loops
-
+    extra = node.extra
+    if extra is not None and extra.start_quantity > 1 and not token.index and not quantities.gathered(d, i, token, node):
+        return
     if node.loop is not None and not token.index:
         loops.start(d, i, token, node)
         return
-    if node.inputs and (token.data is None or "opened" not in token.data):
-        local = apply_mappings(d, i, token.key, node.inputs)
-        if local:
-            d.set_variables(i, token.key, local, local=True)
+    if token.data is None or "opened" not in token.data:
+        if extra is not None and extra.data_in:
+            data.enter(d, i, token, node)
+        if node.inputs:
+            local = apply_mappings(d, i, token.key, node.inputs)
+            if local:
+                d.set_variables(i, token.key, local, local=True)
     if node.listeners and listeners.next_one(d, i, token, node, "start"):
         return
     if node.attached or node.event_subs:
-        from flowledger.kernel.elements import events
-
         if token.index and node.loop is not None:  # the boundary belongs to the body
             events.open_event_subs(d, i, token.key, node)
         else:
@@ -370,15 +391,10 @@ def open_activity(d: Decision, i: Instance, token: Token, node: Node) -> None:
 def look(d: Decision, i: Instance, token: Token, node: Node) -> None:
     """What the token waited for has come."""
     if node.loop is not None and not token.index:
-        from flowledger.kernel.elements import loops
-
         loops.advance(d, i, token, node)
         return
-    if token.data is not None and "listened" in token.data:
-        from flowledger.kernel.elements import listeners
-
-        if listeners.resume(d, i, token, node):
-            return
+    if token.data is not None and "listened" in token.data and listeners.resume(d, i, token, node):
+        return
     complete = node.behaviour.complete
     if complete is not None:
         complete(d, i, token, node)
@@ -388,29 +404,33 @@ def look(d: Decision, i: Instance, token: Token, node: Node) -> None:
 
 def close_activity(d: Decision, i: Instance, token: Token, node: Node) -> None:
     """An activity's work is done: output mappings, end listeners, compensation is kept, boundary events end, on it goes."""
-    if node.outputs:
-        results = apply_mappings(d, i, token.key, node.outputs)
-        if results:
-            d.set_variables(i, token.scope, results)
-    if node.listeners:
-        from flowledger.kernel.elements import listeners
-
-        if listeners.next_one(d, i, token, node, "end"):
-            return
-    if node.compensation is not None or (node.is_scope and i.compensable):
-        from flowledger.kernel.elements import compensation
-
+    extra = node.extra
+    if token.data is None or "listened_end" not in token.data:
+        if extra is not None and extra.data_out:
+            data.leave(d, i, token, node)
+        if node.outputs:
+            results = apply_mappings(d, i, token.key, node.outputs)
+            if results:
+                d.set_variables(i, token.scope, results)
+    if node.listeners and listeners.next_one(d, i, token, node, "end"):
+        return
+    if node.compensation is not None or node.event_subs or i.compensable:
         compensation.keep(d, i, token, node)
     if token.index and node.loop is not None:
-        from flowledger.kernel.elements import loops
-
         loops.item_done(d, i, token, node)
         return
+    go_on(d, i, token, node)
+
+
+def go_on(d: Decision, i: Instance, token: Token, node: Node) -> None:
+    """Out of an activity that is done."""
     outgoing = node.outgoing
     flows = outgoing if len(outgoing) == 1 and outgoing[0].condition is None else d.chosen(i, token, node)
     if token.holds:
         d.close_holds(i, token)
     if flows:
+        if node.extra is not None and node.extra.completion_quantity > 1:
+            flows = [f for f in flows for _ in range(node.extra.completion_quantity)]
         d.take(i, token, flows)
     else:
         d.end(i, token, node)
@@ -440,7 +460,5 @@ def apply_mappings(d: Decision, i: Instance, scope: int, mappings: list[Any]) ->
     return results
 
 
-def _watch_conditions(d: Decision, i: Instance) -> None:
-    from flowledger.kernel.elements import conditional
-
-    conditional.watch(d, i)
+from flowledger.kernel.elements import compensation, conditional, events, joins, listeners, loops, quantities  # noqa: E402 - they use Decision
+from flowledger.kernel.model import data  # noqa: E402

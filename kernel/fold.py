@@ -36,7 +36,7 @@ from flowledger.kernel.state import (
 )
 
 _COUNTER_MASK = (1 << PARTITION_BITS) - 1
-#: more kids than this are kept as a set
+#: more kids than this are kept as a dict (an ordered set)
 _KIDS_LIST_MAX = 8
 
 
@@ -56,9 +56,9 @@ def _kid_added(holder: Any, key: int) -> None:
     elif type(kids) is list:
         kids.append(key)
         if len(kids) > _KIDS_LIST_MAX:
-            holder.kids = set(kids)
+            holder.kids = dict.fromkeys(kids)
     else:
-        kids.add(key)
+        kids[key] = None
 
 
 def _kid_removed(holder: Any, key: int) -> None:
@@ -68,7 +68,7 @@ def _kid_removed(holder: Any, key: int) -> None:
             if key in kids:
                 kids.remove(key)
         else:
-            kids.discard(key)
+            kids.pop(key, None)
         if not kids:
             holder.kids = None
 
@@ -94,11 +94,24 @@ def _remove_token(p: Partition, i: Instance, key: int) -> None:
         _remove_token(p, i, kid)
     for held in token.holds or ():
         _drop_held(p, i, held)
+    if i.compensable:
+        _forget(i, key)
+        if token.data is not None and "record" in token.data:
+            _forget(i, token.data["record"])
+    if i.spawning is not None and key in i.spawning:
+        i.spawning.remove(key)
     holder = holder_of(i, token.scope)
     if holder is not None:
         _kid_removed(holder, key)
         if holder.kids is None and holder is not i and holder.phase == WAITING:
             holder.phase = READY
+
+
+def _forget(i: Instance, scope: int) -> None:
+    """What could be compensated in a scope can't be any more."""
+    assert i.compensable is not None
+    for kept in i.compensable.pop(scope, ()):
+        _forget(i, kept.record)
 
 
 def _drop_held(p: Partition, i: Instance, key: int) -> None:
@@ -120,6 +133,8 @@ def _clear(p: Partition, i: Instance, token: Token) -> None:
         for held in token.holds:
             _drop_held(p, i, held)
         token.holds = None
+    if i.spawning is not None and token.key in i.spawning:
+        i.spawning.remove(token.key)
     token.vars = token.data = token.results = None
     token.done = token.incident = token.handler_of = 0
 
@@ -266,6 +281,7 @@ def element_activated(p: Partition, e: fl.ElementActivated, v: Envelope) -> None
         )  # fmt: skip
         if e.index and (body := i.tokens.get(e.scope)) is not None and body.data is not None:
             body.data["spawned"] = e.index
+            body.phase = WAITING
         return
     token.phase = WAITING
     if e.variables:
@@ -316,6 +332,11 @@ def token_noted(p: Partition, e: fl.TokenNoted, v: Envelope) -> None:
         holder.data = {**(holder.data or {}), **e.data}
         if holder.data.pop("ready", False):
             holder.phase = READY
+        if holder.data.pop("waiting", False):
+            holder.phase = WAITING
+        if holder.data.pop("spawned_all", False):
+            i = p.instances[e.key]
+            i.spawning = [k for k in i.spawning or () if k != e.token] or None
     elif holder is not None:
         holder.stores = {**(holder.stores or {}), **e.data}
 
@@ -323,8 +344,12 @@ def token_noted(p: Partition, e: fl.TokenNoted, v: Envelope) -> None:
 def loop_started(p: Partition, e: fl.LoopStarted, v: Envelope) -> None:
     token = p.instances[e.key].tokens[e.token]
     token.phase = WAITING
-    token.data = {"total": e.total, "sequential": e.sequential, "items": e.items, "spawned": 0}
+    token.data = {**(token.data or {}), "total": e.total, "sequential": e.sequential, "items": e.items, "spawned": 0}
     token.results = {}
+    token.done = 0
+    if not e.sequential:
+        i = p.instances[e.key]
+        i.spawning = [*(i.spawning or ()), e.token]
 
 
 def loop_item_completed(p: Partition, e: fl.LoopItemCompleted, v: Envelope) -> None:
@@ -336,7 +361,8 @@ def loop_item_completed(p: Partition, e: fl.LoopItemCompleted, v: Envelope) -> N
             body.results = {}
         body.results[e.index] = e.result
     _remove_token(p, i, e.item)
-    body.phase = READY
+    if 0 <= body.data["total"] <= body.done:
+        body.phase = READY
 
 
 def error_occurred(p: Partition, e: fl.ErrorOccurred, v: Envelope) -> None:
@@ -348,19 +374,33 @@ def nothing(p: Partition, e: Event, v: Envelope) -> None:
 
 
 def compensation_recorded(p: Partition, e: fl.CompensationRecorded, v: Envelope) -> None:
+    seen_key(p, e.record)
     i = p.instances[e.key]
-    i.compensable = (i.compensable or []) + [
-        Compensable(token=e.token, scope=e.scope, element=e.element, handler=e.handler, vars=e.variables)
-    ]
+    kept = i.compensable
+    if kept is None:
+        kept = i.compensable = {}
+    if (inside := kept.pop(e.token, None)) is not None:
+        kept[e.record] = inside
+    kept.setdefault(e.scope, []).append(Compensable(record=e.record, element=e.element, handler=e.handler, vars=e.variables))
 
 
 def compensation_started(p: Partition, e: fl.CompensationStarted, v: Envelope) -> None:
+    """What is to be undone stands in the token from now on, as `[record, element, handler, variables]`."""
     i = p.instances[e.key]
-    taken = set(e.activities)
-    i.compensable = [c for c in i.compensable or () if c.token not in taken] or None
+    taken: dict[int, Compensable | None] = dict.fromkeys(e.activities)
+    kept = i.compensable or {}
+    for scope in list(kept):
+        for c in kept[scope]:
+            if c.record in taken:
+                taken[c.record] = c
+        kept[scope] = [c for c in kept[scope] if c.record not in taken]
+        if not kept[scope]:
+            del kept[scope]
+    i.compensable = kept or None
     if (token := i.tokens.get(e.token)) is not None:
         token.phase = WAITING
-        token.data = {**(token.data or {}), "left": len(e.activities)}
+        undo = [[c.record, c.element, c.handler, c.vars] for c in taken.values() if c is not None and c.handler]
+        token.data = {**(token.data or {}), "undo": undo, "undone": 0}
 
 
 def compensation_completed(p: Partition, e: fl.CompensationCompleted, v: Envelope) -> None:
@@ -369,7 +409,7 @@ def compensation_completed(p: Partition, e: fl.CompensationCompleted, v: Envelop
 
 
 def data_written(p: Partition, e: fl.DataWritten, v: Envelope) -> None:
-    p.records[("data_store", f"{v.tenant}/{e.store}")] = e.value
+    p.records[("data_store", f"{v.tenant}/{e.store}")] = {"value": e.value}
     p.changed.add(("record", ("data_store", f"{v.tenant}/{e.store}")))
 
 
@@ -429,7 +469,8 @@ def task_created(p: Partition, e: ta.TaskCreated, v: Envelope) -> None:
             token.holds = [e.task]
         else:
             token.holds.append(e.task)
-        token.phase = WAITING
+        if e.listener not in _TELLING:
+            token.phase = WAITING
         if e.variables:
             token.vars = {**(token.vars or {}), **e.variables}
     else:
@@ -479,9 +520,17 @@ def task_completed(p: Partition, e: ta.TaskCompleted, v: Envelope) -> None:
             scope.vars = {**(scope.vars or {}), **e.variables}
     token = _unhold(i, e.token, e.task)
     if token is not None:
+        if task is not None and task.listener in _TELLING:
+            return
         token.phase = READY
+        if e.result is not None and task is not None and task.type == "ad_hoc_sub_process":
+            token.data = {**(token.data or {}), "result": e.result}
         if task is not None and task.listener:
             token.data = {**(token.data or {}), "listened": (token.data or {}).get("listened", 0) + 1}
+
+
+#: listeners that are told of a change and hold nobody up
+_TELLING = {"assigning", "updating", "canceling"}
 
 
 def task_failed(p: Partition, e: ta.TaskFailed, v: Envelope) -> None:
@@ -566,7 +615,8 @@ def breaker_changed(p: Partition, e: ta.BreakerChanged, v: Envelope) -> None:
 def timer_scheduled(p: Partition, e: wa.TimerScheduled, v: Envelope) -> None:
     seen_key(p, e.timer)
     p.timers[e.timer] = Timer(
-        key=e.timer, instance=e.key, token=e.token, element=e.element, due_us=e.due_us, repeat=e.repeat, left=e.left, definition=e.definition
+        key=e.timer, instance=e.key, token=e.token, element=e.element, due_us=e.due_us, repeat=e.repeat, left=e.left, definition=e.definition,
+        which=e.which,
     )
     heappush(p.due, (e.due_us, e.timer))
     i = p.instances.get(e.key)
@@ -606,7 +656,7 @@ def subscription_opened(p: Partition, e: wa.SubscriptionOpened, v: Envelope) -> 
     seen_key(p, e.subscription)
     s = p.subscriptions[e.subscription] = Subscription(
         key=e.subscription, instance=e.key, token=e.token, element=e.element, kind=e.kind, name=e.name, correlation=e.correlation,
-        partition=e.partition, interrupting=e.interrupting, definition=e.definition,
+        partition=e.partition, interrupting=e.interrupting, definition=e.definition, which=e.which,
     )  # fmt: skip
     index_subscription(p, s, v.tenant)
     i = p.instances.get(e.key)
@@ -621,6 +671,8 @@ def index_subscription(p: Partition, s: Subscription, tenant: str) -> None:
         p.by_start.setdefault((tenant, s.kind, s.name), {})[s.key] = None
     elif s.kind == "signal":
         p.by_signal.setdefault((tenant, s.name), {})[s.key] = None
+    elif s.kind == "conditional":
+        p.by_condition.setdefault(s.instance, {})[s.key] = None
 
 
 def _remove_subscription(p: Partition, s: Subscription) -> None:
@@ -635,6 +687,11 @@ def _remove_subscription(p: Partition, s: Subscription) -> None:
         found = p.by_signal.get((tenant, s.name))
         if found is None or s.key not in found:  # the instance went first
             found = next((x for (_, n), x in p.by_signal.items() if n == s.name and s.key in x), None)
+    elif s.kind == "conditional":
+        found = p.by_condition.get(s.instance)
+        if found is not None and len(found) == 1 and s.key in found:
+            del p.by_condition[s.instance]
+            return
     else:
         return
     if found is not None:

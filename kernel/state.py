@@ -32,7 +32,7 @@ class Token(State):
     index: int = 0
     vars: dict[str, Any] | None = None
     data: dict[str, Any] | None = None
-    kids: list[int] | set[int] | None = None
+    kids: list[int] | dict[int, None] | None = None
     #: keys of tasks, timers, subscriptions and incidents that it holds
     holds: list[int] | None = None
     incident: int = 0
@@ -80,6 +80,8 @@ class Timer(State):
     repeat: str = ""
     left: int = 0
     definition: int = 0
+    #: place of the event definition in an event that has several
+    which: int = 0
 
 
 class Subscription(State):
@@ -97,6 +99,8 @@ class Subscription(State):
     definition: int = 0
     #: a conditional event fires when it becomes true, not while it is
     armed: bool = True
+    #: place of the event definition in an event that has several
+    which: int = 0
 
 
 class Incident(State):
@@ -111,10 +115,9 @@ class Incident(State):
 
 
 class Compensable(State):
-    """A completed activity that can be compensated, with the variables of that moment."""
+    """A completed activity that can be compensated, with its local variables of that moment. What it kept inside stands under its `record`."""
 
-    token: int
-    scope: int
+    record: int
     element: str
     handler: str
     vars: dict[str, Any] | None = None
@@ -140,8 +143,9 @@ class Instance(State):
     started_us: int = 0
     vars: dict[str, Any] = {}
     tokens: dict[int, Token] = {}
-    kids: list[int] | set[int] | None = None
-    compensable: list[Compensable] | None = None
+    kids: list[int] | dict[int, None] | None = None
+    #: scope (a token, the instance, or the record of a completed activity) -> what can be compensated there, oldest first
+    compensable: dict[int, list[Compensable]] | None = None
     stores: dict[str, Any] | None = None
     metadata: dict[str, Any] | None = None
     #: for a pending one: the start request
@@ -150,6 +154,8 @@ class Instance(State):
     holds: list[int] | None = None
     #: keys of incidents that are open
     incidents: list[int] | None = None
+    #: multi-instance bodies that have not spawned all their runs yet
+    spawning: list[int] | None = None
 
 
 class Definition(State):
@@ -255,7 +261,7 @@ class Partition:
     """
 
     __slots__ = (
-        "answers", "awaited", "by_awaited", "by_correlation", "by_message", "by_message_id", "by_signal", "by_start", "changed", "definitions",
+        "answers", "awaited", "by_awaited", "by_condition", "by_correlation", "by_message", "by_message_id", "by_signal", "by_start", "changed", "definitions",
         "due", "incidents", "instances", "job_listener", "leases", "messages", "meta", "open", "outbox", "pending", "process_versions", "ready",
         "records", "retrying", "store", "subscriptions", "tasks", "timers", "unsettled",
     )  # fmt: skip
@@ -295,12 +301,15 @@ class Partition:
         self.by_message_id: set[tuple[str, str, str, str]] = set()
         self.by_signal: dict[tuple[str, str], dict[int, None]] = {}
         self.by_start: dict[tuple[str, str, str], dict[int, None]] = {}
+        #: instance -> its subscriptions to conditions
+        self.by_condition: dict[int, dict[int, None]] = {}
         #: (tenant, process id + kind) -> {version: key}
         self.process_versions: dict[tuple[str, str, str], dict[int, int]] = {}
         #: running instances
         self.open = 0
         #: instances with tokens that are to be looked at (the step limit stopped them)
-        self.unsettled: dict[int, None] = {}
+        #: True; or None when only further runs of a multi-instance body are to be made
+        self.unsettled: dict[int, bool | None] = {}
 
     def next_key(self) -> int:
         """The key after the last one. A key exists once an event carries it; the fold moves the counter."""

@@ -24,6 +24,7 @@ from flowledger.kernel.elements import (
     start_event,
     sub_process,
     task,
+    transaction,
     user_task,
 )
 from flowledger.kernel.model.graph import Behaviour
@@ -49,6 +50,7 @@ ELEMENTS: dict[str, Behaviour] = {
     "receiveTask": receive_task.BEHAVIOUR,
     "callActivity": call_activity.BEHAVIOUR,
     "subProcess": sub_process.BEHAVIOUR,
+    "transaction": transaction.BEHAVIOUR,
 }
 
 #: tags of elements that contain flow elements

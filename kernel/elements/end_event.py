@@ -7,23 +7,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowledger.kernel.elements import triggers
+from flowledger.kernel.elements import listeners, triggers
 from flowledger.kernel.model.graph import Behaviour, Node
 
 
 def enter(d: Any, i: Any, token: Any, node: Node) -> None:
-    if node.events:
-        if triggers.throw_all(d, i, token, node):
-            d.end(i, token, node)
-    else:
-        d.end(i, token, node)
+    if not node.events or triggers.throw_all(d, i, token, node):
+        _done(d, i, token, node)
 
 
 def complete(d: Any, i: Any, token: Any, node: Node) -> None:
-    """A throw that waits (a send job, a compensation) is done."""
+    """A throw that waits (a send job, a compensation) has something new."""
     if triggers.throw_more(d, i, token, node):
+        _done(d, i, token, node)
+
+
+def _done(d: Any, i: Any, token: Any, node: Node) -> None:
+    if node.listeners and not token.handler_of and listeners.next_one(d, i, token, node, "end"):
+        return
+    if token.holds:
         d.close_holds(i, token)
-        d.end(i, token, node)
+    d.end(i, token, node)
 
 
 def read(node: Node, element: Any, r: Any) -> None:

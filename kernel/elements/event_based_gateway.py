@@ -16,8 +16,8 @@ def enter(d: Any, i: Any, token: Any, node: Node) -> None:
     """The subscriptions are held by the gateway's token, in the name of the events that follow it."""
     d.record(fl.ElementActivated(key=i.key, token=token.key, scope=token.scope, element=node.id))
     for flow in node.outgoing:
-        for event in flow.target.events:
-            triggers.arm(d, i, token.key, flow.target, event, interrupting=True)
+        for which, event in enumerate(flow.target.events):
+            triggers.arm(d, i, token.key, flow.target, event, True, which)
 
 
 def read(node: Node, element: Any, r: Any) -> None:

@@ -1,6 +1,6 @@
-"""Inclusive gateway: takes each flow whose condition is true; joins when no token could still arrive.
+"""Inclusive gateway: takes each flow whose condition is true; joins when no token could still arrive (`joins.py`).
 
-Source: BPMN 2.0.2, chapter 13.4.3, "Inclusive Gateway (Inclusive Decision and Merge)".
+Source: BPMN 2.0.2, chapter 13.4.3, "Inclusive Gateway (Inclusive Decision and Merge)". One token of each flow that has any is consumed.
 """
 
 from __future__ import annotations
@@ -8,31 +8,21 @@ from __future__ import annotations
 from typing import Any
 
 from flowledger.events import flow as fl
-from flowledger.kernel.elements import joins
-from flowledger.kernel.fold import holder_of
+from flowledger.kernel.elements import joins, listeners
 from flowledger.kernel.model.graph import Behaviour, Node
-from flowledger.kernel.state import ARRIVED
 
 
 def enter(d: Any, i: Any, token: Any, node: Node) -> None:
     if len(node.incoming) > 1:
-        found = _arrived(i, token.scope, node)
+        found = joins.arrived(i, token.scope, node)
         if not joins.complete(i, token.scope, node, found):
             return
         own = found.pop(token.flow, token.key)
         d.record(fl.GatewayReached(key=i.key, token=own, element=node.id, consumed=sorted(found.values())))
         token = i.tokens[own]
+        if node.listeners and listeners.next_one(d, i, token, node, "start"):
+            return
     complete(d, i, token, node)
-
-
-def _arrived(i: Any, scope: int, node: Node) -> dict[str, int]:
-    """The first token on each incoming flow that waits at the gateway."""
-    found: dict[str, int] = {}
-    for key in sorted(holder_of(i, scope).kids):
-        other = i.tokens[key]
-        if other.element == node.id and other.phase == ARRIVED:
-            found.setdefault(other.flow, key)
-    return found
 
 
 def complete(d: Any, i: Any, token: Any, node: Node) -> None:
@@ -43,4 +33,10 @@ def complete(d: Any, i: Any, token: Any, node: Node) -> None:
         d.end(i, token, node)
 
 
-BEHAVIOUR = Behaviour(enter, complete)
+def check(node: Node, r: Any) -> None:
+    if len(node.outgoing) > 1 and all(f.condition is not None for f in node.outgoing) and node.default is None:
+        r.finding("INCLUSIVE_WITHOUT_DEFAULT", f"inclusive gateway '{node.id}' has no default flow: when no condition is true it is an incident", node,
+                  severity="info", hint="make one of its flows the default")  # fmt: skip
+
+
+BEHAVIOUR = Behaviour(enter, complete, check=check)

@@ -20,8 +20,8 @@ def enter(d: Any, i: Any, token: Any, node: Node) -> None:
         d.leave(i, token, node)
         return
     d.record(fl.ElementActivated(key=i.key, token=token.key, scope=token.scope, element=node.id))
-    for event in node.events:
-        triggers.arm(d, i, token.key, node, event, interrupting=True)
+    for which, event in enumerate(node.events):
+        triggers.arm(d, i, token.key, node, event, True, which)
 
 
 def complete(d: Any, i: Any, token: Any, node: Node) -> None:

@@ -20,12 +20,15 @@ def enter(d: Any, i: Any, token: Any, node: Node) -> None:
 
 
 def complete(d: Any, i: Any, token: Any, node: Node) -> None:
-    """A throw that waits (a send job, a compensation) is done."""
+    """A throw that waits (a send job, a compensation) has something new."""
     if triggers.throw_more(d, i, token, node):
         _done(d, i, token, node)
 
 
 def _done(d: Any, i: Any, token: Any, node: Node) -> None:
+    if token.handler_of:  # it only carried a compensation that nobody waits for
+        d.end(i, token, node)
+        return
     if node.outputs:
         d.set_variables(i, token.scope, apply_mappings(d, i, token.key, node.outputs))
     if token.holds:

@@ -1,7 +1,9 @@
-"""When an inclusive join is complete: no token could still arrive at a flow that has none yet.
+"""When an inclusive or complex join is complete: no token could still arrive at a flow that has none yet.
 
-Source: BPMN 2.0.2, table 13.3: a token "upstream" of an empty incoming flow delays the join, unless it is also upstream of a flow that
-has a token, on a path that does not visit the gateway.
+Source: BPMN 2.0.2, 13.4.3: a token that can come to an empty incoming flow delays the join, unless it can also come to a flow that has a
+token; both on paths that don't visit the gateway. Paths go along sequence flows, from an activity to its boundary events, and from a link
+to its target. Sets of nodes are bits of an integer by `Node.order`, made once per gateway.
+Choice: the join is looked at when a token arrives, and again when the tokens of its scope have come to rest.
 """
 
 from __future__ import annotations
@@ -10,44 +12,100 @@ from typing import Any
 
 from flowledger.kernel.fold import holder_of
 from flowledger.kernel.model.graph import Node
+from flowledger.kernel.state import ARRIVED
+
+KINDS = frozenset({"inclusiveGateway", "complexGateway"})
 
 
-def _reach(node: Node) -> dict[str, frozenset[str]]:
-    """For each incoming flow: the nodes from which it is reached without visiting the gateway. Made once per gateway."""
+def read(process: Any) -> None:
+    """Which gateways wait, per scope."""
+    for node in process.nodes.values():
+        if node.kind in KINDS and len(node.incoming) > 1:
+            (node.scope or process.root).joins.append(node)
+            process.joins = True
+
+
+def _reach(node: Node) -> dict[str, int]:
+    """For each incoming flow: the nodes from which it is reached without visiting the gateway."""
     found = node.process.notes.get(("reach", node.id))
     if found is None:
         found = {}
+        scope = node.scope or node.process.root
+        throws: dict[int, list[Node]] = {}
+        for kid in scope.children:
+            for event in kid.events:
+                if event.kind == "link" and kid.kind in ("intermediateThrowEvent", "endEvent") and event.ref in scope.links:
+                    throws.setdefault(scope.links[event.ref].order, []).append(kid)
         for flow in node.incoming:
-            seen: set[str] = set()
+            seen = 0
             todo = [flow.source]
             while todo:
                 at = todo.pop()
-                if at is node or at.id in seen:
+                if at is node or seen >> at.order & 1:
                     continue
-                seen.add(at.id)
+                seen |= 1 << at.order
                 todo += [f.source for f in at.incoming]
                 if at.host is not None:
                     todo.append(at.host)
-            found[flow.id] = frozenset(seen)
+                todo += throws.get(at.order, ())
+            found[flow.id] = seen
         node.process.notes[("reach", node.id)] = found
     return found
 
 
+def could_arrive(i: Any, scope: int, node: Node, flows: list[str], arrived: dict[str, int]) -> bool:
+    """A token of the scope can still come to one of `flows`, and to none of those in `arrived` (incoming flow -> a token that waits there)."""
+    reach = _reach(node)
+    mask = 0
+    for flow in flows:
+        mask |= reach[flow]
+    for flow in arrived:
+        mask &= ~reach[flow]
+    if not mask:
+        return False
+    nodes = node.process.nodes
+    tokens = i.tokens
+    own = node.id
+    for key in holder_of(i, scope).kids:
+        token = tokens[key]
+        if token.element != own and mask >> nodes[token.element].order & 1 and not token.handler_of:
+            return True
+    return False
+
+
 def complete(i: Any, scope: int, node: Node, arrived: dict[str, int]) -> bool:
-    """`arrived`: incoming flow id -> a token that waits there."""
     if not arrived:
         return False
     empty = [f.id for f in node.incoming if f.id not in arrived]
-    if not empty:
-        return True
-    reach = _reach(node)
-    waiting = set(arrived.values())
-    for key in holder_of(i, scope).kids:
-        if key in waiting:
+    return not empty or not could_arrive(i, scope, node, empty, arrived)
+
+
+def arrived(i: Any, scope: int, node: Node) -> dict[str, int]:
+    """The first token on each incoming flow that waits at the gateway."""
+    found: dict[str, int] = {}
+    for key in sorted(holder_of(i, scope).kids):
+        token = i.tokens[key]
+        if token.element == node.id and token.phase == ARRIVED:
+            found.setdefault(token.flow, key)
+    return found
+
+
+def look_again(d: Any) -> bool:
+    """Tokens have come to rest: push the joins that wait in the scopes where any moved. True when there is one to look at."""
+    touched, d.touched = d.touched, {}
+    for i_key, scope in touched:
+        i = d.state.instances.get(i_key)
+        holder = holder_of(i, scope) if i is not None else None
+        if i is None or holder is None or not holder.kids:
             continue
-        at = i.tokens[key].element
-        if at == node.id:
+        process = d.facts.processes[i.definition]
+        node = process.root if holder is i else process.nodes[holder.element]
+        if not node.joins or (holder is not i and node.loop is not None and not holder.index):
             continue
-        if any(at in reach[f] for f in empty) and not any(at in reach[f] for f in arrived):
-            return False
-    return True
+        waiting = {n.id for n in node.joins}
+        for key in sorted(holder.kids):
+            token = i.tokens[key]
+            if token.phase == ARRIVED and token.element in waiting and not token.incident:
+                waiting.discard(token.element)
+                d.push(i, key)
+    return bool(d.work)

@@ -1,6 +1,9 @@
-"""Execution and task listeners as jobs: before an activity begins and after its work is done.
+"""Execution and task listeners as jobs.
 
-Source: `zeebe:executionListeners` (start, end) and `zeebe:taskListeners` (creating, assigning, completing ...).
+Source: `zeebe:executionListeners` (start, end; of activities, events, gateways and the process) and `zeebe:taskListeners` (creating, assigning,
+updating, completing, canceling). A start listener runs before the element's own work (at a join: after it), an end listener after it; listeners of
+one event run one after the other. Choices: `creating` runs before the task exists and `completing` after its result is there, and the flow waits for
+both; `assigning`, `updating` and `canceling` tell a worker of what has happened and hold nobody up, so they can't deny it.
 """
 
 from __future__ import annotations
@@ -8,9 +11,15 @@ from __future__ import annotations
 from typing import Any
 
 from flowledger.events import flow as fl
+from flowledger.events import task as ta
 from flowledger.kernel.elements import jobs
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.graph import Node
+
+#: events that elements ask for by `next_one`, in the order of an activity's life
+_WAITING = ("start", "creating", "completing", "end")
+TASK_EVENTS = frozenset({"creating", "assigning", "updating", "completing", "canceling"})
+_OLD_WORDS = {"create": "creating", "assignment": "assigning", "update": "updating", "complete": "completing", "cancel": "canceling"}
 
 
 class Listener:
@@ -22,11 +31,20 @@ class Listener:
 
 def read(node: Node, element: Any, r: Any) -> list[Listener]:
     found = []
-    for xml in x.ext_all(element, "executionListeners", "executionListener"):
-        work = jobs.Work("service_task", r.expression(xml.get("type", ""), node, "listener type"))
-        if xml.get("retries"):
-            work.retries = r.expression(xml.get("retries"), node, "listener retries")
-        found.append(Listener(xml.get("eventType", "start"), work))
+    for holder, tag, default in (("executionListeners", "executionListener", "start"), ("taskListeners", "taskListener", "creating")):
+        for xml in x.ext_all(element, holder, tag):
+            work = jobs.Work("service_task", r.expression(xml.get("type", ""), node, "listener type"))
+            if not xml.get("type"):
+                r.finding("LISTENER_WITHOUT_TYPE", f"a listener of '{node.id}' names no job type", node, hint=f'<zeebe:{tag} eventType="{default}" type="..."/>')
+            if xml.get("retries"):
+                work.retries = r.expression(xml.get("retries"), node, "listener retries")
+            event = xml.get("eventType", default)
+            event = _OLD_WORDS.get(event, event) if tag == "taskListener" else event
+            if event not in (TASK_EVENTS if tag == "taskListener" else ("start", "end")):
+                r.finding("LISTENER_EVENT", f"'{node.id}' has no listener event '{event}'", node)
+            headers = {h.get("key", ""): h.get("value", "") for h in xml.findall(f"{x.Z}taskHeaders/{x.Z}header")}
+            work.headers = headers or None
+            found.append(Listener(event, work))
     return found
 
 
@@ -42,16 +60,57 @@ def next_one(d: Any, i: Any, token: Any, node: Node, event: str) -> bool:
 
 
 def resume(d: Any, i: Any, token: Any, node: Node) -> bool:
-    """A listener's job is done: on with the next, or with the activity. True when it was a listener's."""
+    """A listener's job is done: on with the next, or with the element. True when it was a listener's."""
     data = token.data or {}
-    heard = data.get("listened_start", 0) + data.get("listened_end", 0)
+    heard = sum(data.get(f"listened_{event}", 0) for event in _WAITING)
     if data.get("listened", 0) != heard or data.get("listened_seen", 0) == heard:
         return False
     d.record(fl.TokenNoted(key=i.key, token=token.key, data={"listened_seen": heard}))
     from flowledger.kernel.decision import close_activity, open_activity
 
-    if data.get("listened_end", 0):
-        close_activity(d, i, token, node)
-    else:
-        open_activity(d, i, token, node)
+    last = next(event for event in reversed(_WAITING) if data.get(f"listened_{event}"))
+    behaviour = node.behaviour
+    if behaviour.activity:
+        if last == "start":
+            open_activity(d, i, token, node)
+        elif last == "creating":
+            behaviour.enter(d, i, token, node)
+        elif last == "completing" and behaviour.complete is not None:
+            behaviour.complete(d, i, token, node)
+        else:
+            close_activity(d, i, token, node)
+    elif last == "end":
+        if node.kind == "endEvent":
+            if not next_one(d, i, token, node, "end"):
+                d.end(i, token, node)
+        else:
+            d.leave(i, token, node)
+    elif len(node.incoming) > 1 and behaviour.complete is not None:
+        if not next_one(d, i, token, node, "start"):
+            behaviour.complete(d, i, token, node)
+    elif not next_one(d, i, token, node, "start"):
+        behaviour.enter(d, i, token, node)
     return True
+
+
+def tell(d: Any, i: Any, token: Any, node: Node, event: str) -> None:
+    """Jobs of listeners that only hear of something; the token doesn't wait for them."""
+    for n in node.listeners:
+        if n.event == event:
+            jobs.create_task(d, i, token, node, n.work, listener=event)
+
+
+def withdrawn(d: Any, i: Any, token: Any, node: Node) -> None:
+    """A token with an open task of a person is withdrawn: `canceling` listeners get a task of their own, which outlives the token."""
+    if not any(k in d.state.tasks and not d.state.tasks[k].listener for k in token.holds or ()):
+        return
+    for n in node.listeners:
+        if n.event == "canceling":
+            work = n.work
+            job_type = work.job_type.static if work.job_type.compiled is None else str(d.evaluate(work.job_type, i, token.key))
+            d.record(
+                ta.TaskCreated(
+                    task=d.key(), token=0, element=node.id, type=work.type, job_type=job_type, headers=work.headers, listener="canceling",
+                    variables=dict(d.variables(i, token.key)), details={"instance": i.key},
+                )
+            )  # fmt: skip

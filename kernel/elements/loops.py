@@ -3,19 +3,26 @@
 A body token stays at the activity; each run has a token in the body's scope, with `index` from 1. Parallel runs are spawned in bounded
 chunks, results are kept by run, and the list is made once, at the end: 100,000 items are one scope.
 Source: BPMN 2.0.2, chapters 13.3.6 and 13.3.7; `zeebe:loopCharacteristics`; Camunda 7's `collection` and `elementVariable`.
+Choices: the boundary belongs to the whole body; the output collection has null where a run was withdrawn; `loopCounter` counts from 1, and in the
+condition of a standard loop it is the number of runs that have ended; events of a loop's behaviour are signal, message, escalation or error, and are
+thrown from the body, so that its boundary can catch them.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from flowledger.events import commands as c
 from flowledger.events import flow as fl
 from flowledger.events import workflow as wf
 from flowledger.kernel import limits
+from flowledger.kernel.decision import go_on
+from flowledger.kernel.elements import compensation, events, triggers
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.feel.values import to_json
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.graph import Loop, Node
+from flowledger.kernel.state import READY
 
 
 def read_multi(node: Node, element: Any, r: Any) -> Loop:
@@ -40,6 +47,7 @@ def read_multi(node: Node, element: Any, r: Any) -> Loop:
     if completion is not None and x.text_of(completion):
         loop.completion = r.condition(x.text_of(completion), node, "completion condition")
     loop.behavior = element.get("behavior", "All")
+    _read_behavior(node, loop, element, r)
     from flowledger.kernel.model import data
 
     data.read_loop(node, loop, element, r)
@@ -47,6 +55,29 @@ def read_multi(node: Node, element: Any, r: Any) -> Loop:
         r.finding("LOOP_WITHOUT_ITEMS", f"multi-instance activity '{node.id}' has neither a collection nor a cardinality", node,
                   hint='<zeebe:loopCharacteristics inputCollection="= items" inputElement="item"/> or <loopCardinality>')  # fmt: skip
     return loop
+
+
+def _read_behavior(node: Node, loop: Loop, element: Any, r: Any) -> None:
+    """When events are thrown for runs that are done (BPMN table 10.17): for each (None), the first (One), by conditions (Complex), never (All)."""
+    for attribute, behavior in (("noneBehaviorEventRef", "None"), ("oneBehaviorEventRef", "One")):
+        reference = element.get(attribute, "")
+        if not reference:
+            continue
+        found = r.by_id.get(reference.rsplit(":", 1)[-1])
+        if found is None or x.local(found) not in triggers.KINDS:
+            r.finding("EVENT_DEFINITION_MISSING", f"{attribute} '{reference}' of '{node.id}' names no event definition", node)
+        elif behavior == "None":
+            loop.none_event = triggers.thrown_by(node, found, r)
+        else:
+            loop.one_event = triggers.thrown_by(node, found, r)
+    for complex_ in element.findall(x.B + "complexBehaviorDefinition"):
+        condition, event = x.child(complex_, "condition"), x.child(complex_, "event")
+        if condition is None or not x.text_of(condition):
+            r.finding("CONDITION_MISSING", f"a complexBehaviorDefinition of '{node.id}' has no condition", node)
+            continue
+        definitions = [] if event is None else triggers.definitions_of(node, event, r)
+        found_events = [triggers.thrown_by(node, d, r) for d in definitions]
+        loop.complex_events.append((r.condition(x.text_of(condition), node, "condition"), found_events))
 
 
 def read_standard(node: Node, element: Any, r: Any) -> Loop:
@@ -77,24 +108,10 @@ def start(d: Any, i: Any, token: Any, node: Node) -> None:
             raise Failure("EXTRACT_VALUE_ERROR", f"{node.id}: expected a list from '{loop.collection.text}', found {items!r}")
         total = len(items)
     else:
-        value = d.evaluate(loop.cardinality, i, token.scope)
-        try:
-            total = int(value)
-            if total < 0 or total != value:
-                raise ValueError
-        except (TypeError, ValueError, ArithmeticError):
-            raise Failure("EXTRACT_VALUE_ERROR", f"{node.id}: expected a whole number from '{loop.cardinality.text}', found {value!r}") from None
+        total = _whole(d.evaluate(loop.cardinality, i, token.scope), f"cardinality of {node.id}", loop.cardinality)
     if total > limits.ITEMS_MAX:
         raise Failure("TOO_MANY_ITEMS", f"{node.id}: expected at most {limits.ITEMS_MAX} items, found {total}")
-    if node.attached:
-        from flowledger.kernel.elements import events
-
-        for boundary in node.attached:
-            for event in boundary.events:
-                if event.kind not in events._THROWN:
-                    from flowledger.kernel.elements import triggers
-
-                    triggers.arm(d, i, token.key, boundary, event, boundary.interrupting)
+    events.open_boundary(d, i, token.key, node)
     d.record(fl.LoopStarted(key=i.key, token=token.key, element=node.id, total=total, sequential=loop.sequential, items=items))
     if total == 0:
         _finish(d, i, token, node)
@@ -102,49 +119,65 @@ def start(d: Any, i: Any, token: Any, node: Node) -> None:
         _spawn(d, i, token, node, 1 if loop.sequential else limits.SPAWN_MAX)
 
 
+def _whole(value: Any, what: str, e: Any) -> int:
+    try:
+        number = int(value)
+        if number >= 0 and number == value and not isinstance(value, bool):
+            return number
+    except (TypeError, ValueError, ArithmeticError):
+        pass
+    raise Failure("EXTRACT_VALUE_ERROR", f"{what}: expected a whole number from '{e.text}', found {value!r}")
+
+
 def _spawn(d: Any, i: Any, body: Any, node: Node, count: int) -> None:
     """The next runs. What is left of a parallel body comes in a follow-up step, so that others get their turn."""
     loop = node.loop
+    assert loop is not None
     data = body.data
     first = data["spawned"] + 1
     last = min(data["total"], data["spawned"] + count)
     items = data["items"]
+    own = _own_result(loop)
     for index in range(first, last + 1):
         local: dict[str, Any] = {"loopCounter": index}
         if items is not None and loop.element:
             local[loop.element] = items[index - 1]
-        if loop.output and loop.output_element is not None:
-            name = loop.output_element.text.strip()
-            if name.isidentifier() and name != loop.element:
-                local.setdefault(name, None)  # the run's own result variable, not the one outside
+        if own:
+            local.setdefault(own, None)
         kid = d.key()
         d.record(fl.ElementActivated(key=i.key, token=kid, scope=body.key, element=node.id, variables=local, index=index))
         d.push(i, kid)
-    if not loop.sequential and last < data["total"]:
-        from flowledger.events import commands as c
+    if loop.sequential:
+        return
+    if last < data["total"]:
+        if i.key not in d.state.unsettled:
+            d.state.unsettled[i.key] = None
+            d.later.append(c.Continue(key=i.key))
+    else:
+        d.record(fl.TokenNoted(key=i.key, token=body.key, data={"spawned_all": True}))
 
-        d.record(fl.TokenNoted(key=i.key, token=body.key, data={"spawning": True}))
-        d.later.append(c.Continue(key=i.key))
-        d.state.unsettled[i.key] = None
+
+def _own_result(loop: Loop) -> str:
+    """The run's own result variable, so that it doesn't become the one outside."""
+    if loop.output and loop.output_element is not None:
+        name = loop.output_element.text.strip()
+        if name.isidentifier() and name != loop.element:
+            return name
+    return ""
 
 
-def spawn_more(d: Any, i: Any) -> bool:
+def spawn_more(d: Any, i: Any) -> None:
     """In a follow-up step: the next chunk of each parallel body that has not spawned all."""
     process = d.process(i)
-    more = False
-    for token in list(i.tokens.values()):
-        data = token.data
-        if data is not None and data.get("spawning") and data["spawned"] < data["total"]:
-            more = True
-            if data["spawned"] + limits.SPAWN_MAX >= data["total"]:
-                d.record(fl.TokenNoted(key=i.key, token=token.key, data={"spawning": False}))
-            _spawn(d, i, token, process.nodes[token.element], limits.SPAWN_MAX)
-    return more
+    for key in list(i.spawning or ()):
+        body = i.tokens[key]
+        if not body.incident:
+            _spawn(d, i, body, process.nodes[body.element], limits.SPAWN_MAX)
 
 
 def item_done(d: Any, i: Any, token: Any, node: Node) -> None:
-    """A run is done: its result goes to its place; the body looks."""
-    body_key = token.scope
+    """A run is done: its result goes to its place; the body goes on when it was the last, when its condition is met, or in turn."""
+    body = i.tokens[token.scope]
     loop = node.loop
     assert loop is not None
     result = None
@@ -152,8 +185,41 @@ def item_done(d: Any, i: Any, token: Any, node: Node) -> None:
         result = loop.output_element.json(d.variables(i, token.key), d.facts)
     if token.holds:
         d.close_holds(i, token)
-    d.record(fl.LoopItemCompleted(key=i.key, token=body_key, item=token.key, index=token.index, result=result))
-    d.push(i, body_key)
+    d.record(fl.LoopItemCompleted(key=i.key, token=body.key, item=token.key, index=token.index, result=result))
+    if loop.kind == "multi":
+        try:
+            if _told(d, i, body, node, loop):
+                return
+        except Failure as failure:
+            d.incident(i, body, failure)
+            return
+    if loop.sequential or body.phase == READY:
+        d.push(i, body.key)
+
+
+def _told(d: Any, i: Any, body: Any, node: Node, loop: Loop) -> bool:
+    """Throw the events of the loop's behaviour and test its completion condition. True when the body has ended thereby."""
+    thrown: list[Any] = []
+    if loop.behavior == "None" and loop.none_event is not None:
+        thrown = [loop.none_event]
+    elif loop.behavior == "One" and loop.one_event is not None and body.done == 1:
+        thrown = [loop.one_event]
+    elif loop.behavior == "Complex":
+        seen = {**d.variables(i, body.key), **counters(body)}
+        thrown = [e for condition, found in loop.complex_events if condition(seen, d.facts) is True for e in found]
+    for event in thrown:
+        triggers.throw(d, i, body, node, event)
+        if i.key not in d.state.instances or body.key not in i.tokens:
+            return True
+    if loop.completion is None:
+        return False
+    value = loop.completion({**d.variables(i, body.key), **counters(body)}, d.facts)
+    if value is not True and value is not False:
+        raise Failure("CONDITION_NOT_BOOLEAN", f"completion condition of {node.id}: expected true or false from '{loop.completion.text}', found {value!r}")
+    if value:
+        d.terminate_scope(i, body.key)
+        _finish(d, i, body, node)
+    return bool(value)
 
 
 def advance(d: Any, i: Any, body: Any, node: Node) -> None:
@@ -163,27 +229,12 @@ def advance(d: Any, i: Any, body: Any, node: Node) -> None:
     if loop.kind == "standard":
         _advance_standard(d, i, body, node, loop)
         return
-    data = body.data
-    if data is None or "total" not in data:
-        from flowledger.kernel.decision import close_activity
-
-        close_activity(d, i, body, node)
+    if body.kids:
         return
-    if loop.completion is not None and body.done:
-        counts = counters(body)
-        value = loop.completion({**d.variables(i, body.key), **counts}, d.facts)
-        if value is not True and value is not False:
-            raise Failure("CONDITION_NOT_BOOLEAN", f"completion condition of {node.id}: expected true or false from '{loop.completion.text}', found {value!r}")
-        if value:
-            d.terminate_scope(i, body.key)
-            _finish(d, i, body, node)
-            return
-    if body.done >= data["total"]:
+    if body.data["spawned"] >= body.data["total"]:
         _finish(d, i, body, node)
-    else:
-        d.record(fl.ElementActivated(key=i.key, token=body.key, scope=body.scope, element=node.id))
-        if loop.sequential and not body.kids:
-            _spawn(d, i, body, node, 1)
+    elif loop.sequential:
+        _spawn(d, i, body, node, 1)
 
 
 def counters(body: Any) -> dict[str, Any]:
@@ -204,57 +255,36 @@ def _finish(d: Any, i: Any, body: Any, node: Node) -> None:
     assert loop is not None
     if loop.output:
         results = body.results or {}
-        total = body.data["total"]
-        collected = [results.get(n) for n in range(1, total + 1)] if loop.completion is None else [results.get(n) for n in range(1, max(results, default=0) + 1)]
-        if loop.completion is not None and total:
-            collected = [results.get(n) for n in range(1, total + 1)]
         home = d.home_of(i, body.scope, loop.output)
+        collected = [results.get(n) for n in range(1, body.data["total"] + 1)]
         d.record(wf.VariableSet(key=i.key, scope=home, variables={loop.output: collected}))
     leave_body(d, i, body, node)
 
 
 def leave_body(d: Any, i: Any, body: Any, node: Node) -> None:
-    flows = node.outgoing
-    chosen = flows if len(flows) == 1 and flows[0].condition is None else d.chosen(i, body, node)
-    d.close_holds(i, body)
-    if chosen:
-        d.take(i, body, chosen)
-    else:
-        d.end(i, body, node)
+    if node.compensation is not None or node.event_subs or i.compensable:
+        compensation.keep(d, i, body, node)
+    go_on(d, i, body, node)
 
 
 # --- standard loop ----------------------------------------------------------------------------------------------------
 
 
 def _start_standard(d: Any, i: Any, token: Any, node: Node, loop: Loop) -> None:
-    from flowledger.kernel.elements import events, triggers
-
-    for boundary in node.attached:
-        for event in boundary.events:
-            if event.kind not in events._THROWN:
-                triggers.arm(d, i, token.key, boundary, event, boundary.interrupting)
-    maximum = _maximum(d, i, token, node, loop)
+    maximum = -1 if loop.maximum is None else _whole(d.evaluate(loop.maximum, i, token.scope), f"loop maximum of {node.id}", loop.maximum)
+    runs = maximum != 0 and not (loop.test_before and not _again(d, i, token.scope, 0, node, loop))
+    events.open_boundary(d, i, token.key, node)
     d.record(fl.LoopStarted(key=i.key, token=token.key, element=node.id, total=maximum, sequential=True))
-    if maximum == 0 or loop.test_before and not _again(d, i, token, node, loop):
-        leave_body(d, i, token, node)
-    else:
+    if runs:
         _run_again(d, i, token, node)
+    else:
+        leave_body(d, i, token, node)
 
 
-def _maximum(d: Any, i: Any, token: Any, node: Node, loop: Loop) -> int:
-    if loop.maximum is None:
-        return -1
-    value = d.evaluate(loop.maximum, i, token.scope)
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        raise Failure("EXTRACT_VALUE_ERROR", f"loop maximum of {node.id}: expected a whole number, found {value!r}") from None
-
-
-def _again(d: Any, i: Any, body: Any, node: Node, loop: Loop) -> bool:
+def _again(d: Any, i: Any, scope: int, done: int, node: Node, loop: Loop) -> bool:
     if loop.while_ is None:
         return True
-    value = loop.while_({**d.variables(i, body.scope), "loopCounter": body.done}, d.facts)
+    value = loop.while_({**d.variables(i, scope), "loopCounter": done}, d.facts)
     if value is not True and value is not False:
         raise Failure("CONDITION_NOT_BOOLEAN", f"loop condition of {node.id}: expected true or false from '{loop.while_.text}', found {value!r}")
     return value
@@ -262,7 +292,7 @@ def _again(d: Any, i: Any, body: Any, node: Node, loop: Loop) -> bool:
 
 def _run_again(d: Any, i: Any, body: Any, node: Node) -> None:
     kid = d.key()
-    index = body.done + 1
+    index = body.data["spawned"] + 1
     d.record(fl.ElementActivated(key=i.key, token=kid, scope=body.key, element=node.id, variables={"loopCounter": index}, index=index))
     d.push(i, kid)
 
@@ -270,9 +300,8 @@ def _run_again(d: Any, i: Any, body: Any, node: Node) -> None:
 def _advance_standard(d: Any, i: Any, body: Any, node: Node, loop: Loop) -> None:
     if body.kids:
         return
-    total = body.data["total"]
-    if (total >= 0 and body.done >= total) or not _again(d, i, body, node, loop):
+    total, ran = body.data["total"], body.data["spawned"]
+    if (total >= 0 and ran >= total) or not _again(d, i, body.scope, ran, node, loop):
         leave_body(d, i, body, node)
     else:
-        d.record(fl.ElementActivated(key=i.key, token=body.key, scope=body.scope, element=node.id))
         _run_again(d, i, body, node)

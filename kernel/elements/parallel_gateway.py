@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from flowledger.events import flow as fl
+from flowledger.kernel.elements import listeners
 from flowledger.kernel.fold import holder_of
 from flowledger.kernel.model.graph import Behaviour, Node
 from flowledger.kernel.state import ARRIVED
@@ -24,11 +25,12 @@ def enter(d: Any, i: Any, token: Any, node: Node) -> None:
                 found.setdefault(other.flow, key)
         if len(found) < len(node.incoming):
             return
-        found.pop(token.flow, None) if found.get(token.flow) == token.key else None
         own = found.pop(token.flow, token.key)
         goes_on = i.tokens[own]
         d.record(fl.GatewayReached(key=i.key, token=own, element=node.id, consumed=sorted(found.values())))
         token = goes_on
+        if node.listeners and listeners.next_one(d, i, token, node, "start"):
+            return
     if node.outgoing:
         d.take(i, token, node.outgoing)
     else:

@@ -11,7 +11,7 @@ from flowledger.events import workflow as wf
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import lookup
 from flowledger.kernel.decision import Decision
-from flowledger.kernel.elements import events, loops
+from flowledger.kernel.elements import conditional, events, loops
 from flowledger.kernel.elements.sub_process import implicit_starts
 from flowledger.kernel.elements.triggers import error
 from flowledger.kernel.expressions import Failure
@@ -126,9 +126,7 @@ def begin(d: Decision, key: int, found: Definition, process: Process, s: c.Start
     for element in s.start_at or ():
         activate_element(d, i, process.nodes[element], {})
     if process.conditional:
-        from flowledger.kernel.elements import conditional
-
-        conditional.watch(d, i)
+        conditional.watch(d)
     return i
 
 
@@ -186,11 +184,11 @@ def go_on(d: Decision, e: c.Continue) -> Rejected | None:
         if d.state.pending and d.state.open < d.facts.instances_max:
             d.later.append(c.Continue(key=next(iter(d.state.pending))))
         return None
-    d.state.unsettled.pop(i.key, None)
-    loops.spawn_more(d, i)
-    d.settle(i)
-    if any(t.data is not None and t.data.get("spawning") for t in i.tokens.values()):
-        d.state.unsettled[i.key] = None
+    stopped = d.state.unsettled.pop(i.key, True)
+    if i.status == "running":
+        loops.spawn_more(d, i)
+        if stopped:
+            d.settle(i)
     return None
 
 
@@ -239,6 +237,7 @@ def control(d: Decision, e: c.ControlInstance) -> Rejected | None:
     d.record(event(key=i.key, reason=e.reason))
     if e.move == "resume":
         d.settle(i)
+        loops.spawn_more(d, i)
     d.answer = {"key": e.key, "status": i.status, "paused": i.paused}
     return None
 
@@ -254,9 +253,7 @@ def set_variables(d: Decision, e: c.SetVariables) -> Rejected | None:
     d.answer = {"key": d.key()}
     process = d.process(i)
     if process.conditional:
-        from flowledger.kernel.elements import conditional
-
-        conditional.watch(d, i)
+        conditional.watch(d)
     return None
 
 

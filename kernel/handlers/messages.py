@@ -123,7 +123,7 @@ def correlate(d: Decision, e: c.Correlate) -> Rejected | None:
     if s.interrupting:
         d.record(wa.SubscriptionClosed(key=i.key, subscription=s.key, token=s.token))
     try:
-        events.occurred(d, i, s.token, s.element, e.variables, fact)
+        events.occurred(d, i, s.token, s.element, e.variables, fact, s.which)
     except Failure as failure:
         token = i.tokens.get(s.token)
         if token is not None:
@@ -202,7 +202,7 @@ def signal_occurred(d: Decision, i: Any, s: Any, name: str, variables: dict[str,
     if s.interrupting:
         d.record(wa.SubscriptionClosed(key=i.key, subscription=s.key, token=s.token))
     try:
-        events.occurred(d, i, s.token, s.element, variables, fact)
+        events.occurred(d, i, s.token, s.element, variables, fact, s.which)
     except Failure as failure:
         token = i.tokens.get(s.token)
         if token is not None:

@@ -58,7 +58,7 @@ def _occur(d: Decision, t: Any, next_us: int) -> None:
             d.record(wa.TimerTriggered(key=i.key, timer=t.key, token=t.token, element=t.element, next_us=next_us))
             moves.timer_fired(d, i, t)
             return
-        events.occurred(d, i, t.token, t.element, None, fact)
+        events.occurred(d, i, t.token, t.element, None, fact, t.which)
     except Failure as failure:
         token = i.tokens.get(t.token)
         if token is not None:

@@ -157,10 +157,13 @@ def _process(r: Reader, element: Any) -> None:
     for node in list(process.nodes.values()):
         if node.behaviour.read is not None:
             node.behaviour.read(node, node.xml, r)
+    from flowledger.kernel.elements import compensation, joins
     from flowledger.kernel.model import data
 
     data.read(r, process, element)
     _reads(process)
+    compensation.read(r, process)
+    joins.read(process)
     for node in process.nodes.values():
         if node.behaviour.check is not None:
             node.behaviour.check(node, r)
@@ -201,7 +204,7 @@ def _node(r: Reader, process: Process, scope: Node, tag: str, id: str, element: 
 
 def _scope(r: Reader, process: Process, scope: Node, element: Any) -> None:
     """The flow elements directly in `element`; sub-processes recurse."""
-    from flowledger.kernel.elements import ELEMENTS, SCOPES
+    from flowledger.kernel.elements import ELEMENTS, SCOPES, listeners
 
     for kid in x.bpmn_children(element):
         tag = x.local(kid)
@@ -211,7 +214,12 @@ def _scope(r: Reader, process: Process, scope: Node, element: Any) -> None:
                 r.finding("ID_MISSING", f"a {tag} has no id", kid, hint="give it one: it stands in events and history")
                 id = f"_{tag}_{len(process.nodes)}"
             node = _node(r, process, scope, tag, id, kid)
-            _activity(r, node, kid)
+            if node.behaviour.activity:
+                _activity(r, node, kid)
+            else:
+                r.mappings(node, kid)
+                node.listeners = listeners.read(node, kid, r)
+                node.properties = properties_of(kid)
             if tag in SCOPES:
                 node.is_scope = True
                 node.triggered_by_event = kid.get("triggeredByEvent") == "true"
@@ -254,14 +262,21 @@ def _flow(r: Reader, process: Process, scope: Node, kid: Any) -> None:
     target.incoming.append(flow)
 
 
+def properties_of(element: Any) -> dict[str, str]:
+    """`zeebe:properties`, and Camunda 7's."""
+    found = x.ext_all(element, "properties", "property") or x.classic_ext(element, "properties", "property")
+    return {p.get("name", ""): p.get("value", "") for p in found}
+
+
 def _activity(r: Reader, node: Node, element: Any) -> None:
     """What activities share: mappings, loop, properties, compensation flag."""
     node.for_compensation = element.get("isForCompensation") == "true"
-    node.properties = {p.get("name", ""): p.get("value", "") for p in x.ext_all(element, "properties", "property")}
+    node.properties = properties_of(element)
     r.mappings(node, element)
-    from flowledger.kernel.elements import listeners
+    from flowledger.kernel.elements import listeners, quantities
 
     node.listeners = listeners.read(node, element, r)
+    quantities.read(node, element, r)
     multi = x.child(element, "multiInstanceLoopCharacteristics")
     standard = x.child(element, "standardLoopCharacteristics")
     if multi is not None:

@@ -60,12 +60,26 @@ class Loop:
         self.complex_events: list[Any] = []
 
 
+class Extra:
+    """What few activities have beside: token quantities, data inputs and outputs (`kernel/model/data.py`)."""
+
+    __slots__ = ("completion_quantity", "data_in", "data_out", "start_quantity")
+
+    def __init__(self) -> None:
+        #: tokens that must have arrived before the activity begins, and that leave when it has ended (BPMN table 10.3)
+        self.start_quantity = 1
+        self.completion_quantity = 1
+        #: sets of inputs and of outputs; the first one that is available is taken
+        self.data_in: list[Any] = []
+        self.data_out: list[Any] = []
+
+
 class Node:
     """One flow node. `kind` is its tag; `config` what its element module read; `scope` its enclosing sub-process (None: the process)."""
 
     __slots__ = (
-        "attached", "behaviour", "children", "column", "compensation", "config", "default", "event", "event_subs", "events", "for_compensation",
-        "host", "id", "incoming", "inputs", "interrupting", "is_scope", "kind", "lanes", "line", "links", "listeners", "loop", "name", "order",
+        "attached", "behaviour", "children", "column", "compensation", "config", "default", "event", "event_subs", "events", "extra",
+        "for_compensation", "host", "id", "incoming", "inputs", "interrupting", "is_scope", "joins", "kind", "lanes", "line", "links", "listeners", "loop", "name", "order",
         "outgoing", "outputs", "process", "properties", "reads", "scope", "starts", "tag", "triggered_by_event", "xml",
     )  # fmt: skip
 
@@ -98,6 +112,9 @@ class Node:
         self.starts: list[Node] = []
         self.event_subs: list[Node] = []
         self.links: dict[str, Node] = {}
+        #: gateways directly inside that wait for tokens which could still arrive (inclusive, complex)
+        self.joins: list[Node] = []
+        self.extra: Extra | None = None
         self.properties: dict[str, str] = {}
         self.listeners: list[Any] = []
         self.lanes: list[str] = []
@@ -115,7 +132,7 @@ class Process:
     """An executable process (or global task made one). `root` is its outermost scope."""
 
     __slots__ = (
-        "conditional", "data", "documentation", "executable", "flows", "id", "lanes", "line", "name", "nodes", "notes", "properties", "root",
+        "conditional", "data", "documentation", "executable", "flows", "id", "joins", "lanes", "line", "name", "nodes", "notes", "properties", "root",
         "source_id", "states", "version_tag",
     )  # fmt: skip
 
@@ -136,6 +153,8 @@ class Process:
         self.states: Any = None
         #: has conditional events: variables are watched
         self.conditional = False
+        #: has gateways that are looked at again when other tokens move
+        self.joins = False
         self.notes: dict[str, Any] = {}
         self.source_id = id
 

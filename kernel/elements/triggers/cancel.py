@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowledger.kernel.elements import compensation
+from flowledger.kernel.elements import transaction
 from flowledger.kernel.model.graph import Node
 
 
 def throw(d: Any, i: Any, token: Any, node: Node, event: Any) -> bool:
-    return compensation.cancel_transaction(d, i, token, node)
+    return transaction.cancel(d, i, token, node)
+
+
+def resume(d: Any, i: Any, token: Any, node: Node, event: Any) -> bool:
+    return transaction.resume(d, i, token, node, event)

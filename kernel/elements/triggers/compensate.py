@@ -20,3 +20,7 @@ def read(event: Any, xml: Any, node: Node, r: Any) -> None:
 
 def throw(d: Any, i: Any, token: Any, node: Node, event: Any) -> bool:
     return compensation.throw(d, i, token, node, event)
+
+
+def resume(d: Any, i: Any, token: Any, node: Node, event: Any) -> bool:
+    return compensation.resume(d, i, token, node, event)

@@ -19,12 +19,16 @@ def read(event: Any, xml: Any, node: Node, r: Any) -> None:
         r.finding("CONDITION_MISSING", f"conditional event '{node.id}' has no condition", node, hint="<condition>= amount &gt; 100</condition>")
         return
     event.condition = r.condition(text, node, "condition")
+    event.reads = event.condition.reads
+    limit = x.ext(xml, "conditionalFilter")
+    if limit is not None and limit.get("variableNames"):
+        event.reads = frozenset(name.strip() for name in limit.get("variableNames").split(","))
 
 
-def arm(d: Any, i: Any, holder: int, node: Node, event: Any, interrupting: bool) -> None:
+def arm(d: Any, i: Any, holder: int, node: Node, event: Any, interrupting: bool, which: int = 0) -> None:
     d.record(
         wa.SubscriptionOpened(
             key=i.key, subscription=d.key(), token=holder, element=node.id, kind="conditional", name=event.condition.text if event.condition else "",
-            interrupting=interrupting,
+            interrupting=interrupting, which=which,
         )
     )  # fmt: skip

@@ -21,6 +21,7 @@ def read(event: Any, xml: Any, node: Node, r: Any) -> None:
     if not reference:
         thrown = node.kind in ("intermediateThrowEvent", "endEvent")
         event.name = literal(node.name or node.id)
+        event.named = False
         if not thrown:
             r.finding("MESSAGE_MISSING", f"message event '{node.id}' names no message", node, severity="warning", hint='messageRef="..." of a <message>')
     else:
@@ -53,7 +54,7 @@ def _correlation(d: Any, i: Any, holder: int, node: Node, event: Any) -> str:
     return correlation.key_of(d, i, holder, node, event)
 
 
-def arm(d: Any, i: Any, holder: int, node: Node, event: Any, interrupting: bool) -> None:
+def arm(d: Any, i: Any, holder: int, node: Node, event: Any, interrupting: bool, which: int = 0) -> None:
     name = d.text(event.name, i, holder, f"message name of {node.id}")
     key = _correlation(d, i, holder, node, event)
     subscription = d.key()
@@ -61,7 +62,7 @@ def arm(d: Any, i: Any, holder: int, node: Node, event: Any, interrupting: bool)
     d.record(
         wa.SubscriptionOpened(
             key=i.key, subscription=subscription, token=holder, element=node.id, kind="message", name=name, correlation=key, partition=to,
-            interrupting=interrupting,
+            interrupting=interrupting, which=which,
         )
     )  # fmt: skip
     d.send(to, c.AwaitMessage(subscription=subscription, key=i.key, name=name, correlation=key, process=i.process, once=interrupting))

@@ -22,10 +22,12 @@ def read(event: Any, xml: Any, node: Node, r: Any) -> None:
     event.name = r.expression((found.get("name") or found.get("id", "")) if found is not None else reference or node.id, node, "signal name")
 
 
-def arm(d: Any, i: Any, holder: int, node: Node, event: Any, interrupting: bool) -> None:
+def arm(d: Any, i: Any, holder: int, node: Node, event: Any, interrupting: bool, which: int = 0) -> None:
     name = d.text(event.name or literal(node.id), i, holder, f"signal name of {node.id}")
     d.record(
-        wa.SubscriptionOpened(key=i.key, subscription=d.key(), token=holder, element=node.id, kind="signal", name=name, interrupting=interrupting)
+        wa.SubscriptionOpened(
+            key=i.key, subscription=d.key(), token=holder, element=node.id, kind="signal", name=name, interrupting=interrupting, which=which
+        )
     )
 
 

@@ -28,11 +28,11 @@ def read(event: Any, xml: Any, node: Node, r: Any) -> None:
     event.timer = ("duration", r.expression("PT0S", node))
 
 
-def arm(d: Any, i: Any, holder: int, node: Node, event: Any, interrupting: bool) -> None:
+def arm(d: Any, i: Any, holder: int, node: Node, event: Any, interrupting: bool, which: int = 0) -> None:
     """Raises: Failure EXTRACT_VALUE_ERROR."""
     kind, expression = event.timer
     value = d.evaluate(expression, i, holder)
     due, repeat, left = times.schedule(kind, value, d.facts.now_us, f"timer of {node.id}")
     if interrupting:
         repeat, left = "", 0
-    d.record(wa.TimerScheduled(key=i.key, timer=d.key(), token=holder, element=node.id, due_us=due, repeat=repeat, left=left))
+    d.record(wa.TimerScheduled(key=i.key, timer=d.key(), token=holder, element=node.id, due_us=due, repeat=repeat, left=left, which=which))

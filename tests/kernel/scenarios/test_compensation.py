@@ -1,0 +1,190 @@
+"""Compensation (BPMN 13.5.5): handlers at boundaries and as event sub-processes, order, scopes, and what can't be compensated."""
+
+import pytest
+from scenario import play
+
+BOOK = """
+serviceTask {0}
+boundaryEvent {0}_c on={0} : compensate
+serviceTask un{0} comp=true
+~<association id="as_{0}" sourceRef="{0}_c" targetRef="un{0}"/>
+"""
+
+
+def book(*names: str) -> str:
+    return "".join(BOOK.format(n) for n in names)
+
+
+TWO = book("a", "b") + """
+startEvent s
+intermediateThrowEvent t : compensate
+endEvent e
+s > a > b > t > e
+"""
+ONE_OF_TWO = TWO.replace(": compensate\nendEvent", ": compensate a\nendEvent")
+NO_WAIT = TWO.replace(": compensate\nendEvent", ": compensate nowait\nendEvent")
+AT_END = book("a") + "startEvent s\nendEvent e : compensate\ns > a > e"
+NOTHING = "startEvent s\nintermediateThrowEvent t : compensate\nendEvent e\ns > t > e"
+
+NESTED = f"""
+startEvent s
+subProcess sp {{
+  startEvent i
+  {book("a", "b")}
+  endEvent x
+  i > a > b > x
+}}
+serviceTask c
+intermediateThrowEvent t : compensate
+endEvent e
+s > sp > c > t > e
+"""
+FROM_OUTSIDE = NESTED.replace(": compensate\nendEvent e", ": compensate a\nendEvent e")
+BY_SCOPE = NESTED.replace(": compensate\nendEvent e", ": compensate sp\nendEvent e")
+OWN_HANDLER = NESTED.replace("serviceTask c", """boundaryEvent sp_c on=sp : compensate
+serviceTask unsp comp=true
+~<association id="as_sp" sourceRef="sp_c" targetRef="unsp"/>
+serviceTask c""")
+EVENT_SUB = NESTED.replace("  i > a", """  subProcess h event=true {
+    startEvent hs : compensate
+    serviceTask hh
+    intermediateThrowEvent ht : compensate
+    endEvent he
+    hs > hh > ht > he
+  }
+  i > a""")
+INTERRUPTED = f"""
+startEvent s
+subProcess sp {{
+  startEvent i
+  {book("a")}
+  serviceTask b
+  endEvent x
+  i > a > b > x
+}}
+boundaryEvent bd on=sp : error E
+intermediateThrowEvent t : compensate
+endEvent e
+s > sp > e
+bd > t > e
+"""
+IN_EVENT_SUB = f"""
+startEvent s
+{book("a")}
+serviceTask b
+endEvent e
+s > a > b > e
+subProcess h event=true {{
+  startEvent hs : error E
+  intermediateThrowEvent ht : compensate
+  endEvent he
+  hs > ht > he
+}}
+"""
+LOOPED = book("a") + """
+startEvent s
+exclusiveGateway g
+intermediateThrowEvent t : compensate
+endEvent e
+s > a > g
+g > a ? again
+g > t !
+t > e
+"""
+MULTI = book("a").replace("serviceTask a\n", """serviceTask a
+.<multiInstanceLoopCharacteristics><loopCardinality>2</loopCardinality></multiInstanceLoopCharacteristics>
+""") + "startEvent s\nendEvent e : compensate\ns > a > e"
+MULTI_INSIDE = f"""
+startEvent s
+subProcess sp {{
+  startEvent i
+  {book("a")}
+  endEvent x
+  i > a > x
+}}
+.<multiInstanceLoopCharacteristics isSequential="true"><loopCardinality>2</loopCardinality></multiInstanceLoopCharacteristics>
+endEvent e : compensate
+s > sp > e
+""".replace('}\n.<multi', '}\n.<multi')
+HANDLER_SUB = """
+startEvent s
+serviceTask a
+boundaryEvent a_c on=a : compensate
+subProcess una comp=true {
+  startEvent us
+  serviceTask u1
+  endEvent ue
+  us > u1 > ue
+}
+~<association id="as" sourceRef="a_c" targetRef="una"/>
+endEvent e : compensate
+s > a > e
+"""
+
+
+@pytest.mark.parametrize(
+    ("model", "moves", "tasks"),
+    [
+        (TWO, "complete a; complete b; complete unb; complete una", "a b unb una"),
+        (ONE_OF_TWO, "complete a; complete b; complete una", "a b una"),
+        (AT_END, "complete a; complete una", "a una"),
+        (NOTHING, "", ""),
+        (NESTED, "complete a; complete b; complete c; complete unb; complete una", "a b c unb una"),
+        (FROM_OUTSIDE, "complete a; complete b; complete c; complete una", "a b c una"),
+        (BY_SCOPE, "complete a; complete b; complete c; complete unb; complete una", "a b c unb una"),
+        (OWN_HANDLER, "complete a; complete b; complete c; complete unsp", "a b c unsp"),
+        (EVENT_SUB, "complete a; complete b; complete c; complete hh; complete unb; complete una", "a b c hh unb una"),
+        (INTERRUPTED, "complete a; error b E", "a b"),
+        (IN_EVENT_SUB, "complete a; error b E; complete una", "a b una"),
+        (LOOPED, "complete a again=true; complete a again=false; complete una; complete una", "a a una una"),
+        (MULTI, "complete a; complete a; complete una", "a a una"),
+        (MULTI_INSIDE, "complete a; complete a; complete una; complete una", "a a una una"),
+        (HANDLER_SUB, "complete a; complete u1", "a u1"),
+    ],
+    ids="two one-of-two end nothing nested outside by-scope own-handler event-sub interrupted in-event-sub loop multi multi-inside sub-handler".split(),
+)
+def test_what_is_undone_and_in_which_order(model, moves, tasks):
+    s = play(model, moves)
+    assert s.tasks == tasks
+    assert s.words[-1] == "done" and s.empty
+
+
+def test_one_handler_after_the_other():
+    s = play(TWO, "complete a; complete b")
+    assert s.at == "t unb"
+    s.move("complete unb")
+    assert s.at == "t una"
+
+
+def test_without_waiting_the_token_goes_on_and_the_scope_waits():
+    s = play(NO_WAIT, "complete a; complete b")
+    assert "t>e" in s.words and s.at == "t unb"
+    s.moves("complete unb", "complete una")
+    assert s.words[-1] == "done" and s.empty
+
+
+def test_a_handler_sees_the_locals_of_the_activity():
+    model = TWO.replace("serviceTask a\n", 'serviceTask a\n<zeebe:ioMapping><zeebe:input source="= 7" target="mine"/></zeebe:ioMapping>\n', 1)
+    s = play(model, "complete a; complete b; complete unb")
+    task = s.task("una")
+    assert s.i.tokens[task.token].vars == {"mine": 7}
+
+
+def test_cancelling_the_instance_withdraws_handlers():
+    s = play(TWO, "complete a; complete b; cancel")
+    assert s.empty and "~unb" in s.words
+
+
+def test_an_error_of_a_handler_goes_outwards():
+    model = TWO + "\nsubProcess h event=true {\nstartEvent hs : error X\nendEvent he\nhs > he\n}"
+    s = play(model, "complete a; complete b; error unb X")
+    assert s.empty and "unb!X" in s.words
+
+
+def test_a_boundary_without_handler_is_refused():
+    from notation import bpmn
+
+    from flowledger.kernel.model import bpmn as reader
+
+    _, findings = reader.read(bpmn("startEvent s\nserviceTask a\nboundaryEvent c on=a : compensate\nendEvent e\ns > a > e").encode(), "m.bpmn")
+    assert [f.code for f in findings if f.severity == "error"] == ["COMPENSATION_WITHOUT_HANDLER"]
