@@ -5,6 +5,7 @@ An expression that can't be compiled becomes null with a warning, and spoils not
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -212,7 +213,7 @@ class Compiler:
         rows = [
             [
                 (c.name, self._typed(self.compile(cell, names), c.type_ref, f"column {c.name}", c.id))
-                for c, cell in zip(e.columns, row, strict=False)
+                for c, cell in itertools.zip_longest(e.columns, row[: len(e.columns)])
             ]
             for row in e.rows
         ]

@@ -37,7 +37,10 @@ def findings(xml: bytes | str, models: Iterable[bytes | str] = (), file: str = "
             found.append(Finding(code="IMPORT_UNREADABLE", message=f"an imported model can't be read: {error}", file=file))
     source = xml if isinstance(xml, str) else xml.decode("utf-8", "replace")
     checker = Checker(DecisionModel(definitions, imported), source.splitlines(), file)
-    checker.run()
+    try:
+        checker.run()
+    except RecursionError:
+        found.append(Finding(code="CHECK_INCOMPLETE", message="the model is nested too deep to be checked", severity="info", file=file))
     found += checker.found
     return sorted(found, key=lambda f: f.line)
 
@@ -109,6 +112,8 @@ class Checker:
     def types(self, d: m.Definitions) -> None:
         def item(t: m.ItemDefinition) -> None:
             self.type_ref(t, t.type_ref)
+            if self.unit.is_circle(t):
+                self.add(t, "TYPE_CIRCULAR", f"the type {t.name} is defined by itself", hint="values are taken as they are (Any)")
             if t.function is not None:
                 self.type_ref(t, t.function.output)
                 for p in t.function.parameters:

@@ -48,6 +48,8 @@ class DecisionModel:
                 units[other.namespace] = Unit(other, units)
         for unit in units.values():
             unit.link()
+        for unit in units.values():
+            unit.build_types()
         self.units = units
         self.graph = Graph(self.root, units)
 

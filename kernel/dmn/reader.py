@@ -252,7 +252,12 @@ def _first_expression(e: etree._Element | None, depth: int = 0) -> m.Expression 
 def _expressions(e: etree._Element, depth: int) -> list[m.Expression | None]:
     if depth > NESTING_MAX:
         raise DmnError(f"boxed expressions nested deeper than {NESTING_MAX}", e.sourceline or 0)
-    return [read(child, depth + 1) for child in e if (read := _EXPRESSIONS.get(_local(child))) is not None]
+    space = e.tag.partition("}")[0]
+    return [
+        read(child, depth + 1)
+        for child in e
+        if (read := _EXPRESSIONS.get(_local(child))) is not None and child.tag.partition("}")[0] == space
+    ]
 
 
 def _common(e: etree._Element) -> dict:

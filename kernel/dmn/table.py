@@ -78,7 +78,8 @@ class CompiledTable:
         for column in self.columns:
             self.open |= column.open
         self._cell, self._output = cell, output
-        self._cells: dict[tuple[int, int], Test] = {}
+        self._cells: dict[tuple[str, str | None], Test] = {}
+        self._groups: dict[int, dict[str, int]] = {}
         self._outputs: list[list[tuple[bool, Any]] | None] = [None] * len(self.rules)
         self.policy = POLICIES.get(table.hit_policy)
         self.names = [o.name for o in outputs]
@@ -89,11 +90,22 @@ class CompiledTable:
     # Matching
 
     def cell(self, rule: int, column: int) -> Test:
-        test = self._cells.get((rule, column))
+        """The test of a cell; cells of one text share it, so a warning names the first of them."""
+        entry = self.rules[rule].inputs[column]
+        test = self._cells.get((entry.text, entry.language))
         if test is None:
-            entries = self.rules[rule].inputs
-            test = self._cells[rule, column] = self._cell(entries[column])
+            test = self._cells[entry.text, entry.language] = self._cell(entry)
         return test
+
+    def _alike(self, column: int, text: str) -> int:
+        """The rules whose cell in a column has this text."""
+        groups = self._groups.get(column)
+        if groups is None:
+            groups = self._groups[column] = {}
+            for i, rule in enumerate(self.rules):
+                if column < len(rule.inputs):
+                    groups[rule.inputs[column].text] = groups.get(rule.inputs[column].text, 0) | 1 << i
+        return groups[text]
 
     def matching(self, values: list[Any], scope: dict, run: Run) -> Iterator[int]:
         """Numbers from 0 of the rules that match, in the order of the table, found as they are asked for."""
@@ -105,16 +117,36 @@ class CompiledTable:
                 slow.append(number)
             else:
                 candidates &= found
-        columns, open_ = self.columns, self.open
+        open_ = self.open
+        holding: set[tuple[int, str]] = set()
         while candidates:
             bit = candidates & -candidates
-            candidates ^= bit
             rule = bit.bit_length() - 1
-            if slow or bit & open_:
-                checked = [n for n, c in enumerate(columns) if bit & c.open or (n in slow and not bit & c.any)]
-                if not all(self.cell(rule, n)(values[n], scope, run) for n in checked):
+            if not (slow or bit & open_):
+                candidates ^= bit
+                yield rule
+                continue
+            failed = self._failing(rule, bit, slow, holding, values, scope, run)
+            if failed is None:
+                candidates ^= bit
+                yield rule
+            else:
+                # What this cell refuses, all cells with its text refuse.
+                candidates &= ~self._alike(failed, self.rules[rule].inputs[failed].text)
+
+    def _failing(
+        self, rule: int, bit: int, slow: list[int], holding: set[tuple[int, str]], values: list[Any], scope: dict, run: Run
+    ) -> int | None:
+        """The first column whose cell FEEL refuses, None if all hold; a text that has held for its column isn't tested again."""
+        for n, column in enumerate(self.columns):
+            if bit & column.open or (n in slow and not bit & column.any):
+                key = n, self.rules[rule].inputs[n].text
+                if key in holding:
                     continue
-            yield rule
+                if not self.cell(rule, n)(values[n], scope, run):
+                    return n
+                holding.add(key)
+        return None
 
     # Outputs
 

@@ -114,7 +114,13 @@ class Lazy(Type):
     @property
     def target(self) -> Type:
         if self._found is None:
-            self._found = self._find() or ANY
+            found, seen = self._find(), {id(self)}
+            while isinstance(found, Lazy) and id(found) not in seen:
+                seen.add(id(found))
+                found = found._find()
+            if isinstance(found, Lazy):
+                found = None  # a definition that leads to itself and to nothing else is Any
+            self._found = found or ANY
         return self._found
 
     def has(self, value: Any) -> bool:
@@ -133,37 +139,39 @@ class Lazy(Type):
         return self.target.below(other)
 
 
+#: Constraints and collections around each other: more are a circle.
+_DEPTH_MAX = 50
+
+
 def solid(type_: Any) -> Any:
-    """The type itself behind references."""
-    for _ in range(50):
-        if not isinstance(type_, Lazy):
-            break
-        type_ = type_.target
-    return type_
+    """The type itself behind a reference."""
+    return type_.target if isinstance(type_, Lazy) else type_
 
 
 def base_of(type_: Any) -> Any:
     """The type below all constraints."""
     type_ = solid(type_)
-    while isinstance(type_, Constrained):
+    for _ in range(_DEPTH_MAX):
+        if not isinstance(type_, Constrained):
+            return type_
         type_ = solid(type_.base)
-    return type_
+    return ANY
 
 
-def ranks(type_: Any) -> list[Callable[[Any, dict, Any], bool]] | None:
+def ranks(type_: Any, depth: int = 0) -> list[Callable[[Any, dict, Any], bool]] | None:
     """The allowed values in order of priority for hit policies PRIORITY and OUTPUT ORDER, as tests of table cells."""
     type_ = solid(type_)
     if isinstance(type_, Constrained):
         return [lambda value, scope, run, test=test: test(value) for test in type_.tests]
     # A collection's allowed values are those of its items (7.3.2.2).
-    return ranks(type_.item) if isinstance(type_, ft.ListType) else None
+    return ranks(type_.item, depth + 1) if isinstance(type_, ft.ListType) and depth < _DEPTH_MAX else None
 
 
-def component(type_: Any, name: str | None) -> Any:
+def component(type_: Any, name: str | None, depth: int = 0) -> Any:
     """The type of a component of a structure, or of a collection of structures."""
     type_ = base_of(type_)
-    if isinstance(type_, ft.ListType):
-        return component(type_.item, name)
+    if isinstance(type_, ft.ListType) and depth < _DEPTH_MAX:
+        return component(type_.item, name, depth + 1)
     return type_.entries.get(name or "") if isinstance(type_, ft.ContextType) else None
 
 

@@ -49,6 +49,11 @@ class Unit:
             todo.extend(i.namespace for i in unit.definitions.imports)
         self.members = frozenset(names)
 
+    def build_types(self) -> None:
+        """Build all types at once, so that evaluations in several threads find them ready."""
+        for name in self._definitions:
+            self.type_of(name)
+
     # References
 
     def find(self, ref: m.Ref) -> tuple[Unit, m.Element] | None:
@@ -74,7 +79,9 @@ class Unit:
     # Types
 
     def has_type(self, ref: str) -> bool:
-        return ref in BUILT_IN or self._owner(ref) is not None or bridge.type_of_text(ref, self.named_types) is not None
+        if ref in BUILT_IN or ref.rpartition(":")[2] in BUILT_IN or self._owner(ref) is not None:
+            return True
+        return bridge.type_of_text(ref, self.named_types) is not None
 
     def _owner(self, ref: str) -> tuple[Unit, m.ItemDefinition] | None:
         if ref in self._definitions:
@@ -100,8 +107,10 @@ class Unit:
         self._types[ref] = None  # a definition that refers to itself and to nothing else is Any
         owner = self._owner(ref)
         if owner is None:
-            found = BUILT_IN.get(ref)
-            if found is None and ref not in BUILT_IN:
+            # A prefix that nobody declared, as in feel:string, hides a built-in name at most.
+            plain = ref if ref in BUILT_IN else ref.rpartition(":")[2]
+            found = BUILT_IN.get(plain)
+            if found is None and plain not in BUILT_IN:
                 found = bridge.type_of_text(ref, self.named_types)
         else:
             unit, definition = owner
@@ -117,7 +126,7 @@ class Unit:
         elif d.function is not None:
             base = FunctionType([self._reference(p.type_ref) or ANY for p in d.function.parameters], self._reference(d.function.output))
         else:
-            base = self._reference(d.type_ref)
+            base = None if self.is_circle(d) else self._reference(d.type_ref)
         allowed, whole = self.tests(d.allowed_values), self.tests(d.type_constraint)
         if allowed is not None:
             base = Constrained(name, base or ANY, allowed, d.allowed_values.text if d.allowed_values is not None else "")
@@ -126,6 +135,17 @@ class Unit:
         if whole is not None:
             base = Constrained(name, base or ANY, whole, d.type_constraint.text if d.type_constraint is not None else "")
         return base
+
+    def is_circle(self, d: m.ItemDefinition) -> bool:
+        """Whether a definition's type leads back to it and to nothing else; then it is Any with its constraints."""
+        seen: set[str] = set()
+        ref = d.type_ref
+        while ref is not None and ref in self._definitions and ref not in seen:
+            seen.add(ref)
+            if self._definitions[ref] is d:
+                return True
+            ref = self._definitions[ref].type_ref
+        return False
 
     def _reference(self, ref: str | None) -> Type | None:
         if not ref:
@@ -162,7 +182,7 @@ class Unit:
 
 def _member_names(d: m.Definitions) -> set[str]:
     """Every name that can stand after a dot: components, entries of boxed contexts, columns, outputs of tables."""
-    names: set[str] = set()
+    names: set[str] = {t.name for t in d.types}
     todo: list[Any] = list(d.types)
     while todo:
         item = todo.pop()

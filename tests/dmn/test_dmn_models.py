@@ -264,6 +264,69 @@ def test_partial_results_in_a_boxed_for():
     assert value(decision("d", logic)) in ([D(1), D(3), D(7)], [None, None, None]) and value(decision("d", logic))[-1] in (D(7), None)
 
 
+@pytest.mark.parametrize(
+    ("feel", "result"),
+    [
+        ('"A" instance of tGrade', True),
+        ('"Z" instance of tGrade', False),
+        ("1 instance of a number", True),
+        ('["A", "B"] instance of list&lt;tGrade&gt;', True),
+        ("(function(g: tGrade) g)(1) = null", True),
+        ('(function(g: tGrade) g)("A")', "A"),
+        ("{x: 1} instance of tNo", None),
+    ],
+)
+def test_item_definitions_are_types_in_feel(feel, result):
+    types = (
+        '<itemDefinition name="tGrade"><typeRef>string</typeRef><allowedValues><text>"A", "B"</text></allowedValues></itemDefinition>'
+        '<itemDefinition name="a number"><typeRef>number</typeRef></itemDefinition>'
+    )
+    assert value(types + decision("d", feel)) == result
+
+
+@pytest.mark.parametrize(
+    ("type_", "given", "result"), [("list&lt;number&gt;", 1, [D(1)]), ("feel:string", "a", "a"), ("feel:string", 1, None)]
+)
+def test_unusual_type_references(type_, given, result):
+    assert value(data("x", type_) + decision("d", "x", ["in:#x"]), "d", {"x": given}) == result
+
+
+def test_types_may_refer_to_themselves():
+    types = (
+        '<itemDefinition name="tTree"><itemComponent name="label"><typeRef>string</typeRef></itemComponent>'
+        '<itemComponent name="children" isCollection="true"><typeRef>tTree</typeRef></itemComponent></itemDefinition>'
+        '<itemDefinition name="tLoop"><typeRef>tLoop</typeRef></itemDefinition>'
+        '<itemDefinition name="tTight"><typeRef>tTight</typeRef><allowedValues><text>1</text></allowedValues></itemDefinition>'
+        '<itemDefinition name="tLists" isCollection="true"><typeRef>tLists</typeRef></itemDefinition>'
+    )
+    tree = {"label": "a", "children": [{"label": "b", "children": [{"label": "c"}]}]}
+    body = types + data("x", "tTree") + data("y", "tLoop") + decision("d", "x.children[1].children[1].label", ["in:#x", "in:#y"])
+    assert value(body, "d", {"x": tree, "y": 1}) == "c"
+    table = '<decisionTable hitPolicy="PRIORITY"><output typeRef="{}"/>'
+    table += "<rule><outputEntry><text>1</text></outputEntry></rule></decisionTable>"
+    assert value(types + decision("d", table.format("tLists"))) == [D(1)]
+    assert value(types + decision("d", table.format("tTight"))) == D(1)
+    found = dmn.findings(model(types + decision("d", table.format("tTight"))))
+    assert [f.code for f in found].count("TYPE_CIRCULAR") == 3
+    tree["children"][0]["children"][0]["label"] = 5
+    assert value(body, "d", {"x": tree, "y": 1}) is None
+
+
+def test_a_trace_has_an_end():
+    evaluation = dmn.read(model(BKM + decision("d", "sum(for i in 1..3000 return k(1))", ["kn:#k"]))).evaluate("d")
+    assert evaluation.value == D(3000)
+    assert len(evaluation.trace) == 2001 and evaluation.trace[-1] == {"kind": "truncated", "dropped": 1001}
+
+
+def test_now_comes_from_the_facts():
+    class Facts:
+        now_us = 86_400_000_000
+
+    m = dmn.read(model(decision("d", "string(today())")))
+    assert m.evaluate("d", facts=Facts).value == "1970-01-02"
+    assert m.evaluate("d").value is None
+
+
 SERVICE = (
     data("x", "number")
     + decision("pre", "x + 1", ["in:#x"], "number")
