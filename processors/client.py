@@ -48,7 +48,7 @@ class Client(Protocol):
 
     def stream(
         self, job_type: str, worker: str, timeout_ms: int, fetch: Sequence[str] | None = None, credit: int = 256, caller: Caller = NOBODY
-    ) -> "JobStream":
+    ) -> JobStream:
         """Jobs pushed in batches as soon as they are leased."""
 
     def events(self, positions: dict[int, int] | None = None) -> AsyncIterator[list[Recorded]]:

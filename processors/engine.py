@@ -147,8 +147,9 @@ class Engine:
 
     def __init__(
         self, log: Log, *, partitions: int = 1, settings: Settings | None = None, owns: bool = True, clock: Callable[[], int] | None = None,
-        observer: Any = None,
+        observer: Any = None, token: Callable[[], str] | None = None,
     ) -> None:  # fmt: skip
+        self._token = token or (lambda: secrets.token_hex(8))
         self.log, self.settings, self.owns, self.observer = log, settings or Settings(), owns, observer
         self.partitions = partitions
         self.clock = clock or (lambda: time.time_ns() // 1000)
@@ -159,7 +160,7 @@ class Engine:
         self._running: dict[int, asyncio.Task[Any]] = {}
         self._tasks: list[asyncio.Task[Any]] = []
         self._next = 0
-        self._node = f"{self.settings.node or 'node'}-{secrets.token_hex(4)}"
+        self._node = f"{self.settings.node or 'node'}-{self._token()}"
         self._replies: dict[int, asyncio.Future[Any]] = {}
         self._reply_number = 0
         self._reply_partition = 0
@@ -229,7 +230,7 @@ class Engine:
                     self.owners.pop(p, None)
                 for p in change.assigned:
                     owner = self.owners[p] = Owner(
-                        self.log, p, self.library, self.settings, self.clock, self.observer, self.pollers, self._ensure, self._replier
+                        self.log, p, self.library, self.settings, self.clock, self.observer, self.pollers, self._ensure, self._replier, self._token
                     )
                     self._running[p] = asyncio.create_task(self._own(p, owner))
                 started.set()

@@ -106,8 +106,10 @@ class Owner:
 
     def __init__(
         self, log: Log, partition: int, library: Library, settings: Settings | None = None, clock: Callable[[], int] | None = None,
-        observer: Any = None, pollers: Any = None, ensure: Any = None, reply_to: Any = None,
+        observer: Any = None, pollers: Any = None, ensure: Any = None, reply_to: Any = None, token: Callable[[], str] | None = None,
     ) -> None:  # fmt: skip
+        #: makes the random id of a claim; a simulation gives its own
+        self._token = token or (lambda: secrets.token_hex(8))
         self.log, self.partition, self.library = log, partition, library
         self.settings = settings or Settings()
         self.clock = clock or (lambda: time.time_ns() // 1000)
@@ -215,7 +217,7 @@ class Owner:
         state, reader, position = await load(self.log, self.partition, self._written)
         self.state = state
         decoder = avro.Decoder()
-        owner_id = secrets.token_hex(8)
+        owner_id = self._token()
         while True:
             async for batch in self.log.read(EVENTS, self.partition, position):
                 for record in batch:
@@ -596,7 +598,7 @@ class Owner:
                 self.observer.appended(self.partition, time.perf_counter() - flight.started, flight.names)
         for reply, answer, index in flight.answers:
             if index >= 0 and type(answer) is dict:
-                answer["position"] = f"{self.partition}-{first + index}"
+                answer = {**answer, "position": f"{self.partition}-{first + index}"}
             reply(answer)
         for to, seq, command in flight.sends:
             self._send(to, seq, command)
@@ -658,6 +660,7 @@ class Owner:
             entries = [(k, v) for k, v in images.records(state, state.changed) if v is not None or k in self._written]
             state.changed.clear()
             end, chain, source = self.acked, self.chain, self.source
+            epoch = (("epoch", b"%d" % self.epoch),)
             for k, v in entries:
                 (self._written.add if v is not None else self._written.discard)(k)
             mark = images.mark(state, end, chain, source, len(self._written))
@@ -666,8 +669,8 @@ class Owner:
             self._wake()
             for at in range(0, len(entries), 2000):
                 part = entries[at : at + 2000]
-                await self.log.append(STATE, self.partition, Group([k for k, _ in part], [v for _, v in part]))
-            await self.log.append(STATE, self.partition, Group([images.MARK], [mark], (("epoch", b"%d" % self.epoch),)))
+                await self.log.append(STATE, self.partition, Group([k for k, _ in part], [v for _, v in part], epoch))
+            await self.log.append(STATE, self.partition, Group([images.MARK], [mark], epoch))
         except LogError as e:
             log_.warning("checkpoint failed", partition=self.partition, why=str(e))
         finally:
@@ -711,15 +714,21 @@ def _outcome(status: str, variables: dict[str, Any], message: str, fetch: list[s
 async def load(log: Log, partition: int, written: set[bytes] | None = None) -> tuple[Partition, rules.GroupReader, int]:
     """The state of the last whole checkpoint, a reader that goes on from it, and the offset to read from.
 
-    A checkpoint that was cut short (no mark behind it) is passed over; where records of the one before were compacted away meanwhile,
-    everything is folded from the start of the log.
+    A checkpoint that was cut short (no mark behind it) is passed over, and so is what a fenced owner wrote late (an older epoch). Where
+    records were compacted away by either, the mark's count of live keys tells, and everything is folded from the start of the log.
     """
     live: dict[bytes, bytes] = {}
-    good: dict[bytes, bytes] | None = None
     mark: images.Mark | None = None
     pending: list[tuple[bytes, bytes]] = []
+    newest = 0
     async for batch in log.read(STATE, partition, await log.begin(STATE, partition)):
         for record in batch:
+            epoch = int(record.header("epoch") or b"0")
+            if epoch < newest:
+                continue
+            if epoch > newest:
+                newest = epoch
+                pending.clear()  # the former owner's unfinished checkpoint
             if record.key == images.MARK:
                 for key, value in pending:
                     if value:
@@ -731,13 +740,13 @@ async def load(log: Log, partition: int, written: set[bytes] | None = None) -> t
             elif record.key is not None:
                 pending.append((record.key, record.value))
         await asyncio.sleep(0)
-    good = live
     state = Partition(partition, log.partitions)
-    if mark is not None and mark.live == len(good):
-        images.restore(state, good, mark)
+    if mark is not None and mark.live == len(live):
+        images.restore(state, live, mark)
         if written is not None:
             written.clear()
-            written.update(good)
+            written.update(live)
+            written.update(k for k, _ in pending)
         state.meta.partitions = log.partitions
         reader = rules.GroupReader(mark.meta.epoch, mark.meta.owner, mark.chain)
         reader.source = mark.source
