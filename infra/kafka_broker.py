@@ -299,6 +299,9 @@ def _properties(data: Path, port: int, controller: int) -> str:
         "num.io.threads": 4,
         "background.threads": 2,
         "log.cleaner.dedupe.buffer.size": 4194304,
+        # After a crash the controller keeps the former self's registration alive for so long (9 s by default): nothing leads until then.
+        "broker.session.timeout.ms": 2000,
+        "broker.heartbeat.interval.ms": 500,
         "group.initial.rebalance.delay.ms": 0,
         "group.min.session.timeout.ms": 1000,
         "offsets.topic.num.partitions": 4,

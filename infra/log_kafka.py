@@ -48,6 +48,7 @@ Key = tuple[str, int]
 #: How long an append may take before its outcome is in doubt.
 TIMEOUT_S = 30.0
 CLOSE_S = 10.0
+ABANDON_S = 2.0
 FETCH_BYTES = 4 * 1024 * 1024
 DAY_MS = 86_400_000
 #: What a batch costs beyond its records, and room for what the size estimate can't know.
@@ -510,11 +511,11 @@ async def _abandon(producer: AIOKafkaProducer) -> None:
         sender = producer._sender
         idle = not producer._message_accumulator._batches and not producer._message_accumulator._pending_batches
         if idle or sender is None:
-            await asyncio.wait_for(producer.stop(), 5)
+            await asyncio.wait_for(producer.stop(), ABANDON_S)
             return
         producer._closed = True
         if sender.sender_task is not None:
             sender.sender_task.cancel()
-        await asyncio.wait_for(producer.client.close(), 5)
+        await asyncio.wait_for(producer.client.close(), ABANDON_S)
         if sender.sender_task is not None:
-            await asyncio.wait([sender.sender_task], timeout=5)
+            await asyncio.wait([sender.sender_task], timeout=ABANDON_S)
