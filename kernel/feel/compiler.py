@@ -15,6 +15,7 @@ from typing import Any
 
 from flowledger.kernel.feel import operators, properties, types
 from flowledger.kernel.feel import tree as t
+from flowledger.kernel.feel.builtins.registry import Builtin
 from flowledger.kernel.feel.numbers import to_int
 from flowledger.kernel.feel.runtime import Runtime
 from flowledger.kernel.feel.steps import MISSING, NoIteration, index_of, items_of, matches, ordered
@@ -176,39 +177,43 @@ class Compiler:
         names = node.names
         if len(set(names)) != len(names):
             return self.always_null("FUNCTION_ARGUMENTS", "a parameter is named twice", pos)
-        builtin = self.static_builtin(node.function, scope)
+        builtin = self.static_builtin(node.function)
         if builtin is not None:
             name = node.function.name  # type: ignore[attr-defined]
-            if name in _FOLDED and not names and all(isinstance(a, t.Literal) for a in node.arguments):
+            shadowed = self.is_shadowed(name, scope)
+            if name in _FOLDED and not names and not shadowed and name not in self.names and all(isinstance(a,
+            t.Literal) for a in node.arguments):
                 value = builtin.invoke(Runtime(), [a.value for a in node.arguments], pos)  # type: ignore[attr-defined]
                 if value is not None:
                     return lambda c, l, r: value
-            return self.call_builtin(name, builtin, arguments, names, pos)
+            return self.call_builtin(name, builtin, self.resolve(name, scope, pos) if shadowed else None, arguments, names, pos)
         function = self.compile(node.function, scope)
         if names:
             pairs = list(zip(names, arguments, strict=True))
             return lambda c, l, r: r.invoke_named(function(c, l, r), {n: a(c, l, r) for n, a in pairs}, pos)
         return lambda c, l, r: r.invoke(function(c, l, r), [a(c, l, r) for a in arguments], pos)
 
-    def static_builtin(self, node: t.Node, scope: Scope | None) -> Any:
-        if not isinstance(node, t.Name) or node.name in self.names:
-            return None
-        while scope is not None:
-            if node.name in scope.names:
-                return None
-            scope = scope.parent
-        return self.builtins.get(node.name)
+    def static_builtin(self, node: t.Node) -> Any:
+        return self.builtins.get(node.name) if isinstance(node, t.Name) else None
 
-    def call_builtin(self, name: str, builtin: Any, arguments: list[Code], names: tuple[str, ...], pos: int) -> Code:
+    def is_shadowed(self, name: str, scope: Scope | None) -> bool:
+        """Whether a name may be bound within the expression."""
+        while scope is not None:
+            if scope.item is not None or name in scope.names:
+                return True
+            scope = scope.parent
+        return False
+
+    def call_builtin(self, name: str, builtin: Any, local: Code | None, arguments: list[Code], names: tuple[str, ...], pos: int) -> Code:
         """A variable of that name is only called if it is a function: data such as `count` or `date` doesn't hide a built-in."""
-        def function(c: Any) -> Any:
-            value = c.get(name)
-            return value if isinstance(value, FeelFunction) else builtin
+        def function(c: Any, l: Any, r: Runtime) -> Any:
+            value = c.get(name) if local is None else local(c, l, r)
+            return value if isinstance(value, (FeelFunction, Builtin)) else builtin
 
         if names:
             pairs = list(zip(names, arguments, strict=True))
-            return lambda c, l, r: r.invoke_named(function(c), {n: a(c, l, r) for n, a in pairs}, pos)
-        return lambda c, l, r: r.invoke(function(c), [a(c, l, r) for a in arguments], pos)
+            return lambda c, l, r: r.invoke_named(function(c, l, r), {n: a(c, l, r) for n, a in pairs}, pos)
+        return lambda c, l, r: r.invoke(function(c, l, r), [a(c, l, r) for a in arguments], pos)
 
     def always_null(self, code: str, message: str, pos: int) -> Code:
         def null(c: Any, l: Any, r: Runtime) -> None:

@@ -14,10 +14,7 @@ SCALE_MIN, SCALE_MAX = -6111, 6176
 
 def number_text(value: Decimal) -> str:
     """Plain digits, never an exponent."""
-    if not value:
-        value = abs(value)
-    text = format(value, "f")
-    return text
+    return format(value if value else value.copy_abs(), "f")
 
 
 def from_int(value: int) -> Decimal:

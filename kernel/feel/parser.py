@@ -126,7 +126,7 @@ class Parser:
             operand = self.unary()
             self.depth -= 1
             if isinstance(operand, t.Literal) and isinstance(operand.value, Decimal):
-                return t.Literal(start, -operand.value if operand.value else operand.value)
+                return t.Literal(start, CONTEXT.minus(operand.value))
             return t.Negate(start, operand)
         return self.postfix(self.primary())
 

@@ -7,9 +7,13 @@ offset or a zone name. All are immutable and hashable; `str()` gives the text th
 from __future__ import annotations
 
 import re
+from datetime import datetime
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from flowledger.kernel.feel.numbers import CONTEXT
 
 YEAR_MAX = 999_999_999
 DAY_NS = 86_400_000_000_000
@@ -56,8 +60,6 @@ def zone(name: str) -> ZoneInfo | None:
 
 def zone_offset(name: str, days: int, nanos: int) -> int:
     """Offset in seconds of a zone at a local time. A time that occurs twice is the first, one that is skipped counts as before the gap."""
-    from datetime import datetime
-
     z = zone(name)
     if z is None:
         return 0
@@ -347,11 +349,10 @@ class DaysTimeDuration(Value):
     minutes = property(lambda self: _trunc(_rem(self.nanos, 3600 * SECOND_NS), 60 * SECOND_NS))
 
     @property
-    def seconds(self) -> Any:
-        from decimal import Decimal
+    def seconds(self) -> Decimal:
         rest = _rem(self.nanos, 60 * SECOND_NS)
         whole, fraction = _trunc(rest, SECOND_NS), _rem(rest, SECOND_NS)
-        return Decimal(whole) if not fraction else (Decimal(rest) / SECOND_NS).normalize()
+        return Decimal(whole) if not fraction else Decimal(rest).scaleb(-9, CONTEXT).normalize(CONTEXT)
 
     def __neg__(self) -> DaysTimeDuration:
         return DaysTimeDuration(-self.nanos)

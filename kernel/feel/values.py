@@ -370,7 +370,7 @@ def _to_json(value: Any, budget: Budget, depth: int) -> Any:
     if kind_ is str or kind_ is bool or value is None:
         return value
     if kind_ is Decimal:
-        if abs(value) <= _INT_MAX:
+        if value.copy_abs() <= _INT_MAX:
             whole = int(value)
             if whole == value:
                 return whole

@@ -86,7 +86,7 @@ def time_from_parts(r: Runtime, hour: Decimal, minute: Decimal, second: Decimal,
     if not (0 <= h < 24 and 0 <= m < 60 and 0 <= second < 60):
         raise ValueError("no such time")
     shift = None if offset is None else offset.nanos // SECOND_NS
-    return FeelTime((h * 60 + m) * 60 * SECOND_NS + int(second * SECOND_NS), shift)
+    return FeelTime((h * 60 + m) * 60 * SECOND_NS + int(CONTEXT.multiply(second, Decimal(SECOND_NS))), shift)
 
 
 @builtin("number", "from: string, grouping separator??: string, decimal separator??: string")
