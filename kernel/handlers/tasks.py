@@ -100,21 +100,25 @@ def complete(d: Decision, e: c.CompleteTask) -> Rejected | None:
     token = i.tokens[task.token]
     merged = 0
     spread: dict[str, Any] | None = None
-    if e.variables:
+    variables = e.variables
+    if variables:
         node = d.facts.processes[i.definition].nodes[token.element]
+        whole = node.properties.get("flowledger:result")
+        if whole and whole not in variables and not task.listener:  # steps keep a step's result together
+            variables = {whole: variables}
         if node.outputs or task.listener:
             merged = token.key
         elif token.vars is None and token.scope == i.key:
             merged = i.key
         else:
-            homes = {d.home_of(i, token.key, name) for name in e.variables}
+            homes = {d.home_of(i, token.key, name) for name in variables}
             if len(homes) == 1:
                 merged = homes.pop()
             else:
-                spread = e.variables
+                spread = variables
     d.record(
         ta.TaskCompleted(
-            key=i.key, task=task.key, token=token.key, element=token.element, variables=e.variables, merged=merged, status=e.status, result=e.result
+            key=i.key, task=task.key, token=token.key, element=token.element, variables=variables, merged=merged, status=e.status, result=e.result
         )
     )
     if spread:

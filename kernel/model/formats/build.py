@@ -126,7 +126,7 @@ class Draft:
     def release(self, id: str) -> None:
         self._ids.discard(id)
 
-    def element(self, parent: Any, tag: str, at: Any = None, **attributes: Any) -> Any:
+    def element(self, parent: Any, tag: str, at: Any = None, /, **attributes: Any) -> Any:
         """A child in BPMN's namespace, placed at `at`."""
         made = etree.SubElement(parent, x.B + tag)
         for name, value in attributes.items():
@@ -188,7 +188,7 @@ class Draft:
         return self.root
 
 
-def extension(element: Any, prefix: str, name: str, **attributes: Any) -> Any:
+def extension(element: Any, prefix: str, name: str, /, **attributes: Any) -> Any:
     """An extension element, `zeebe:` or `flowledger:`; made once per name."""
     holder = element.find(x.B + "extensionElements")
     if holder is None:
@@ -200,7 +200,7 @@ def extension(element: Any, prefix: str, name: str, **attributes: Any) -> Any:
     return _set(made, attributes)
 
 
-def within(parent: Any, name: str, **attributes: Any) -> Any:
+def within(parent: Any, name: str, /, **attributes: Any) -> Any:
     """One more child of an extension element, in the namespace of its parent."""
     return _set(etree.SubElement(parent, parent.tag.rsplit("}", 1)[0] + "}" + name), attributes)
 

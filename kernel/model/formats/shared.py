@@ -44,10 +44,12 @@ def ms_of_iso(text: str) -> int:
 class Open:
     """An end of the flow that still leads nowhere: from `source`, under `when`, as the default flow when `default`."""
 
-    __slots__ = ("at", "default", "name", "source", "when")
+    __slots__ = ("at", "default", "name", "source", "state", "when")
 
     def __init__(self, source: Any, when: str | None = None, default: bool = False, name: str = "", at: Any = None) -> None:
         self.source, self.when, self.default, self.name, self.at = source, when, default, name, at
+        #: business state that is entered on this way (steps)
+        self.state = ""
 
 
 class Base:
@@ -218,3 +220,5 @@ class Base:
         flow = scope.flow(o.source, target, o.when, o.name, o.at)
         if o.default:
             o.source.set("default", flow.get("id"))
+        if o.state:
+            build.extension(flow, "flowledger", "businessState", enter=o.state)

@@ -30,12 +30,12 @@ class States:
         value: Value = step.value
         made: dict[str, str] = {}
         if text := r.text(value, "state"):
-            made["enter"] = self._known(r, text, value.get("state"), step.id)
+            made["enter"] = self.known(r, text, value.get("state"), step.id)
         if (table := r.mapping(value, "states")) is not None:
             r.known(table, _OF_STEP, f"'states' of '{step.id}'", step.id)
             for key, inner in table.items():
                 if key in _OF_STEP and isinstance(inner.data, str):
-                    made["enter" if key == "start" else key] = self._known(r, inner.data, inner, step.id)
+                    made["enter" if key == "start" else key] = self.known(r, inner.data, inner, step.id)
         if not made:
             return
         self.steps[step.id] = made
@@ -45,7 +45,7 @@ class States:
                 if moment in made:
                     self._move(r, made["enter"], made[moment], value, step.id, f"'{step.id}' on {moment}")
 
-    def _known(self, r: Any, name: str, at: Any, id: str) -> str:
+    def known(self, r: Any, name: str, at: Any, id: str) -> str:
         if name not in self.moves:
             close = difflib.get_close_matches(name, list(self.moves), 1)
             r.find("STATE_UNKNOWN", f"'{id}' names the state '{name}', which isn't declared", at, element=id,
@@ -58,19 +58,20 @@ class States:
         r.find("STATE_MOVE", f"{what} would move from {source} to {target}, which isn't allowed", at, element=id,
                hint=f"allowed from {source}: {', '.join(self.moves[source]) or 'nothing'}")  # fmt: skip
 
-    def check_moves(self, r: Any, steps: dict[str, Any], first: str, edges: dict[str, list[str]]) -> None:
+    def check_moves(self, r: Any, steps: dict[str, Any], first: str, edges: dict[str, list[tuple[str, str]]]) -> None:
         """The moves between steps that follow each other."""
         if first in self.steps and "enter" in self.steps[first]:
             self._move(r, self.initial, self.steps[first]["enter"], steps[first].value, first, f"the start with '{first}'")
         for id, targets in edges.items():
             left = self.steps.get(id, {})
             on_error = r.text(steps[id].value, "on_error")
-            for target in targets:
-                enter = self.steps.get(target, {}).get("enter")
+            for target, on_the_way in targets:
                 moment = "failure" if target == on_error else "success"
                 source = left.get(moment) or (left.get("enter") if moment == "success" else None)
-                if enter and source:
-                    self._move(r, source, enter, steps[id].value, id, f"the way from '{id}' to '{target}'")
+                for enter in (on_the_way, self.steps.get(target, {}).get("enter")):
+                    if enter and source:
+                        self._move(r, source, enter, steps[id].value, id, f"the way from '{id}' to '{target}'")
+                    source = enter or source
 
 
 def read(r: Any, top: Value) -> States | None:

@@ -34,7 +34,7 @@ _STEP = {
     "join",
 }
 _DEFAULTS = {"timeout", "timeout_ms", "timeout_seconds", "retry", "retries", "max_attempts", "max_retries", "priority"}
-_NEXT = {"to", "step", "when", "condition", "name"}
+_NEXT = {"to", "step", "when", "condition", "name", "state"}
 END = "end"
 
 
@@ -204,12 +204,12 @@ def _cell(r: Reader, step: Step, stands_for: Step | None = None) -> None:
     declared = r.mapping(value, "output")
     if declared is not None:
         r.check_expressions(declared, f"output of {id}")
-    output = build.feel_value(declared.plain()) if declared is not None else "null" if kind in ("wait", "manual") else "output"
+    output = build.feel_value(declared.plain()) if declared is not None else "null" if kind in ("wait", "manual", "receive") else "output"
     if output == "output" and kind in ("script", "decision"):
         for holder in element.iter("{*}script", "{*}calledDecision"):
             holder.set("resultVariable", "output")
     elif output == "output":
-        build.extension(element, "flowledger", "result", variable="output")
+        build.within(build.extension(element, "zeebe", "properties"), "property", name="flowledger:result", value="output")
     build.mapping(element, "output", _result(step, output), step.variable)
     if stands_for is not None:
         build.mapping(element, "output", _result(stands_for, output, "fallback"), stands_for.variable)
@@ -240,6 +240,8 @@ def _failure(r: Reader, step: Step) -> None:
     on_error = r.text(value, "on_error")
     timeout = work.timeout_of(r, value, step.id)
     handled = fallback is not None or optional or bool(on_error)
+    if (fallback is not None) + optional + bool(on_error) > 1:
+        r.find("FAILURE_TWICE", f"'{step.id}' says more than one of fallback, optional and on_error", value, element=step.id, hint="give one of them")
     events = []
     if timeout:
         events.append(r.scope.boundary(element, f"{step.id}_timeout", "timer", timeout, "", value))
@@ -418,16 +420,16 @@ def _chain(r: Reader, top: Value, start: Any, with_next: bool) -> None:
     if wanted and (found := r.step(wanted, top.get("first") or top.get("first_step"), "'first'")) is not None:
         first = found
     ways: list[tuple[Open, str]] = [(Open(start), first.id)]
-    edges: dict[str, list[str]] = {}
+    edges: dict[str, list[tuple[str, str]]] = {}
     for n, step in enumerate(order):
         following = [order[n + 1].id] if not with_next and n + 1 < len(order) else [END]
         targets = _targets(r, step, following)
-        edges[step.id] = [t for _, t in targets]
+        edges[step.id] = [(t, o.state) for o, t in targets]
         ways += targets
         if on_error := r.text(step.value, "on_error"):
             if on_error != END and r.step(on_error, step.value.get("on_error"), f"'on_error' of '{step.id}'") is None:
                 continue
-            edges[step.id].append(on_error)
+            edges[step.id].append((on_error, ""))
             ways += [(Open(e), on_error) for e in _boundaries(r, step)]
     entries: dict[str, Any] = {}
     arriving: dict[str, int] = {}
@@ -438,7 +440,7 @@ def _chain(r: Reader, top: Value, start: Any, with_next: bool) -> None:
             entries[target] = _entry(r, steps, target, arriving[target])
         r.lead(r.scope, o, entries[target])
     if END not in entries:
-        if not any(END in e for e in edges.values()):
+        if not any(t == END for e in edges.values() for t, _ in e):
             r.find("END_UNREACHABLE", "no step ends the workflow: each leads on to another", top.get("steps"), severity="warning")
     _reachable(r, steps, first.id, edges)
     if r.states is not None:
@@ -501,16 +503,21 @@ def _targets(r: Reader, step: Step, following: list[str]) -> list[tuple[Open, st
     plain = [c for c in cases if c[1] is None]
     if conditional and len(plain) > 1:
         r.find("DEFAULT_TWICE", f"only one way out of '{step.id}' may have no condition when others have one", plain[1][3], element=step.id)
-    ways = [(Open(gateway, c[1], conditional and c[1] is None, c[2], c[3]), c[0]) for c in cases]
+    ways = []
+    for to, condition, name, at in cases:
+        way = Open(gateway, condition, conditional and condition is None, name, at)
+        if r.states is not None and (state := r.text(at, "state") if isinstance(at.data, dict) and at is not step.value else ""):
+            way.state = r.states.known(r, state, at.get("state"), step.id)
+        ways.append((way, to))
     if conditional and not plain:
         ways.append((Open(gateway, default=True), END))
     return ways
 
 
-def _reachable(r: Reader, steps: dict[str, Step], first: str, edges: dict[str, list[str]]) -> None:
+def _reachable(r: Reader, steps: dict[str, Step], first: str, edges: dict[str, list[tuple[str, str]]]) -> None:
     seen, todo = {first}, [first]
     while todo:
-        for target in edges.get(todo.pop(), ()):
+        for target, _ in edges.get(todo.pop(), ()):
             if target not in seen:
                 seen.add(target)
                 todo.append(target)
