@@ -22,8 +22,9 @@ def decide(state: Partition, request: c.Request, facts: Facts) -> Decision | Rej
     envelope = Envelope(facts.now_us, request.tenant, request.actor, request.id, request.correlation, request.trace)
     d = Decision(state, facts, envelope, request)
     if request.sender >= 0:
-        if request.seq <= state.meta.taken.get(request.sender, 0):
-            return Rejected(RejectionCode.ALREADY_EXISTS, f"send {request.seq} of partition {request.sender} was taken before")
+        taken = state.meta.taken.get(request.sender, 0)
+        if request.seq != taken + 1:  # behind a gap it comes again, with what is missing before it
+            return Rejected(RejectionCode.ALREADY_EXISTS, f"expected send {taken + 1} of partition {request.sender}, found {request.seq}")
     elif request.id and (answer := state.answers.get(request.id)) is not None:
         d.answer = answer
         return d

@@ -356,19 +356,19 @@ class Engine:
         if not job_type or max_jobs < 1 or timeout_ms < 1:
             raise ValueError("expected a job type, at least one job and a timeout of 1 ms or more")
         foreign = [p for p in range(self.partitions) if p not in self.owners]
-        deadline = time.monotonic() + wait_ms / 1000
+        deadline = asyncio.get_running_loop().time() + wait_ms / 1000
         pause = 0.02
         while True:
-            jobs = await self._local(job_type, worker, max_jobs, timeout_ms, 0 if foreign else max(0.0, deadline - time.monotonic()), fetch, caller)
+            jobs = await self._local(job_type, worker, max_jobs, timeout_ms, 0 if foreign else max(0.0, deadline - asyncio.get_running_loop().time()), fetch, caller)
             for p in foreign if not jobs else ():
                 command = c.ActivateTasks(job_type=job_type, worker=worker, max=max_jobs, timeout_ms=timeout_ms, fetch=list(fetch) if fetch else None)
                 answer = await self.call(command, caller, partition=p, timeout_s=5)
                 if not isinstance(answer, Rejected) and answer["jobs"]:
                     jobs = answer["jobs"]
                     break
-            if jobs or time.monotonic() >= deadline:
+            if jobs or asyncio.get_running_loop().time() >= deadline:
                 return jobs
-            await asyncio.sleep(min(pause, max(0.0, deadline - time.monotonic())))
+            await asyncio.sleep(min(pause, max(0.0, deadline - asyncio.get_running_loop().time())))
             pause = min(pause * 1.5, 0.5)
 
     async def _local(

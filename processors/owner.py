@@ -46,6 +46,8 @@ CHECKPOINT_CHANGES = 20_000
 CHECKPOINT_S = 30.0
 #: confirmations of sends are put off this long, so that one speaks for many
 CONFIRM_S = 0.2
+#: a send that failed is tried again after this time (seconds)
+RESEND_S = 0.5
 
 _encode_request = msgspec.json.Encoder(decimal_format="number").encode
 _decode_request = msgspec.json.Decoder(c.Request, float_hook=avro._exact).decode
@@ -143,6 +145,9 @@ class Owner:
         self._checkpointing = False
         self._confirm: dict[int, int] = {}
         self._sent_ok: dict[int, int] = {}
+        #: highest seq whose group is on the log; what is behind it may not be sent yet
+        self._dispatched: dict[int, int] = {}
+        self._doubtful: set[int] = set()
         self._poison: set[int] = set()
         self._space = asyncio.Event()
         self._tasks: list[asyncio.Task[Any]] = []
@@ -192,7 +197,7 @@ class Owner:
         gone = Rejected(RejectionCode.UNAVAILABLE, "the owner of this partition changed: send it again, with the same id", 50)
         while self._flights:
             flight = self._flights.popleft()
-            if flight.future is not None and not flight.future.done():
+            if flight.future is not None:  # its outcome is read from the log, if at all
                 flight.future.add_done_callback(lambda f: f.cancelled() or f.exception())
             for reply, _, _ in flight.answers:
                 reply(gone)
@@ -249,7 +254,8 @@ class Owner:
         self.facts = Facts(
             0, self.library.processes(state), self.library.decisions(state), self.library.read, self.settings.instances_max, spread=self.settings.spread
         )
-        self._checkpoint_at = time.monotonic()
+        self._dispatched = dict(state.meta.sent)
+        self._checkpoint_at = asyncio.get_running_loop().time()
         log_.info("took over", partition=self.partition, epoch=self.epoch, position=position, instances=len(state.instances),
                   seconds=round(time.perf_counter() - started, 3))  # fmt: skip
         if self.observer is not None:
@@ -399,7 +405,7 @@ class Owner:
         if self.observer is not None:
             self.observer.group(self.partition, taken, len(values), sum(map(len, values)))
         self._sleep(now)
-        if len(state.changed) >= self.settings.checkpoint_changes or time.monotonic() - self._checkpoint_at > self.settings.checkpoint_s:
+        if len(state.changed) >= self.settings.checkpoint_changes or asyncio.get_running_loop().time() - self._checkpoint_at > self.settings.checkpoint_s:
             self._checkpointing = True
             asyncio.create_task(self._checkpoint())
 
@@ -601,6 +607,7 @@ class Owner:
                 answer = {**answer, "position": f"{self.partition}-{first + index}"}
             reply(answer)
         for to, seq, command in flight.sends:
+            self._dispatched[to] = seq
             self._send(to, seq, command)
 
     # --- sends to other partitions ----------------------------------------------------------------------------------------
@@ -616,30 +623,30 @@ class Owner:
                         self._confirm[to] = seq
                         self._loop.call_later(CONFIRM_S, self._confirm_to, to)
 
+            elif not f.cancelled() and f.exception() is not None:
+                self._doubtful.add(to)
+
         future.add_done_callback(done)
 
     def _confirm_to(self, to: int) -> None:
         self._confirm.pop(to, None)
-        if self._stopping is None and self.ready.is_set():
+        if self._stopping is None and self.ready.is_set() and to in self._sent_ok:
             self._inbox.append(Pending(self._internal(c.Confirm(to=to, seq=self._sent_ok[to]))))
             self._wake()
 
     async def _resend(self) -> None:
         """After a take-over, and when a send failed: what is not confirmed goes again, in order; the receiver drops what it has."""
         self._sent_ok = dict(self.state.meta.confirmed)
-        first = True
-        stuck: dict[int, int] = {}
+        self._confirm.clear()
+        self._doubtful = {to for to, _ in self.state.outbox}
         while True:
-            for to in sorted({to for to, _ in self.state.outbox}):
+            doubtful, self._doubtful = self._doubtful, set()
+            for to in sorted(doubtful):
                 at = self._sent_ok.get(to, 0)
-                waiting = sorted(seq for t, seq in self.state.outbox if t == to and seq > at)
-                if waiting and (first or stuck.get(to) == at):
-                    for seq in waiting:
-                        if (command := self.state.outbox.get((to, seq))) is not None:
-                            self._send(to, seq, command)
-                stuck[to] = at
-            first = False
-            await asyncio.sleep(5.0)
+                for seq in sorted(seq for t, seq in self.state.outbox if t == to and seq > at):
+                    if (command := self.state.outbox.get((to, seq))) is not None and seq <= self._dispatched.get(to, 0):
+                        self._send(to, seq, command)
+            await asyncio.sleep(RESEND_S)
 
     # --- contents and checkpoints -----------------------------------------------------------------------------------------
 
@@ -664,7 +671,7 @@ class Owner:
             for k, v in entries:
                 (self._written.add if v is not None else self._written.discard)(k)
             mark = images.mark(state, end, chain, source, len(self._written))
-            self._checkpoint_at = time.monotonic()
+            self._checkpoint_at = asyncio.get_running_loop().time()
             self._checkpointing = False
             self._wake()
             for at in range(0, len(entries), 2000):

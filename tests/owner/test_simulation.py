@@ -174,8 +174,10 @@ async def simulate(seed: int) -> None:
         if len(owners) == world.partitions and all(o.ready.is_set() and not o.state.instances for o in owners.values()):
             break
     for w in workers:
+        if w.done():
+            w.result()
         w.cancel()
-    await asyncio.sleep(1)
+    await asyncio.sleep(5)
     await check(world, started)
 
 
