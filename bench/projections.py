@@ -1,8 +1,8 @@
 """How fast the projections are: one-task instances (seven events each) from encoded events to committed rows. One JSON line per figure.
 
 Prints the client's CPU per event (decoding, folding, rendering, psycopg), PostgreSQL's CPU per event, and rows and events a second when
-nothing else limits it. Run: `python -m flowledger.bench.projections [--instances 20000] [--spread 1]`; `--spread n`: an instance's events come in
-n batches (start, lease, completion), as they do when workers take longer than a batch.
+nothing else limits it. Run: `python -m flowledger.bench.projections [--instances 20000] [--spread 1]`; `--spread n`: an instance's
+events come in n batches (start, lease, completion), as they do when workers take longer than a batch.
 """
 
 from __future__ import annotations

@@ -112,8 +112,3 @@ class Changes:
         if lines is None:
             lines = self.lines[table] = []
         lines.append(line)
-
-    def count(self) -> int:
-        """Rows that will be written."""
-        tables = (*self.inserts.values(), *self.upserts.values(), *self.ensured.values(), *self.updates.values(), *self.lines.values())
-        return sum(len(rows) for rows in tables)

@@ -7,6 +7,7 @@ It is filled by the fold itself, and after a restart from the rows (`load.py`), 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
@@ -63,12 +64,12 @@ class Incident(Held):
 class Instance:
     """`held`: token -> what it waits for. `scopes`: token -> enclosing token, for tokens that aren't in the root scope; `kids` the reverse.
 
-    `pending`: its row exists, and it waits to be started. `fresh`: its row is made by the event at hand.
+    `pending`: its row exists, and it waits to be started. `fresh`: its row is made by the event at hand. `over`: it has ended.
     """
 
     __slots__ = (
-        "created", "created_us", "definition", "fresh", "held", "key", "kids", "pending", "process", "scopes", "started_us", "tenant",
-        "version",
+        "created", "created_us", "definition", "fresh", "held", "key", "kids", "over", "pending", "process", "scopes", "started_us",
+        "tenant", "version",
     )  # fmt: skip
 
     def __init__(self, key: int, tenant: str, created: str, created_us: int, definition: int, process: str, version: int) -> None:
@@ -78,7 +79,7 @@ class Instance:
         self.held: dict[int, list[Held]] | None = None
         self.scopes: dict[int, int] | None = None
         self.kids: dict[int, set[int]] | None = None
-        self.pending = self.fresh = False
+        self.pending = self.fresh = self.over = False
 
     @property
     def ident(self) -> tuple[str, int, str]:
@@ -148,7 +149,8 @@ class Context:
         self.bounded = bounded
 
     def table(self, kind: str) -> dict[int, Any]:
-        return {"task": self.tasks, "timer": self.timers, "incident": self.incidents}[kind]
+        tables: dict[str, dict[int, Any]] = {"task": self.tasks, "timer": self.timers, "incident": self.incidents}
+        return tables[kind]
 
     def close(self, item: Held) -> None:
         """It ended by an event of its own."""
@@ -156,11 +158,15 @@ class Context:
         if item.instance is not None:
             item.instance.release(item)
 
-    def forget(self) -> None:
+    def take_ended(self) -> list[Instance]:
+        """Instances that ended in the batch that was just folded. They stay known until it is written."""
+        ended, self.ended = self.ended, []
+        return ended
+
+    def forget(self, ended: Iterable[Instance]) -> None:
         """After a batch was written: the ended, and the oldest beyond the limit (they can be loaded from their rows)."""
-        for instance in self.ended:
+        for instance in ended:
             self.instances.pop(instance.key, None)
-        self.ended.clear()
         if not self.bounded:
             return
         if len(self.instances) > OPEN_MAX:

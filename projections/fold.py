@@ -140,6 +140,7 @@ def workflow_ended(f: Fold, e: Event) -> None:
     ref = f.ref
     if ref is not None:
         ref.pending = False
+        ref.over = True
         if ref.scopes is not None:
             f.changes.deleted_scopes.append(ref.key)
         if ref.held:

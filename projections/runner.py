@@ -13,16 +13,17 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 
 from flowledger.events.base import Recorded
 from flowledger.projections import schema as sc
-from flowledger.projections.context import Context
+from flowledger.projections.changes import Changes
+from flowledger.projections.context import Context, Instance
 from flowledger.projections.fold import Fold, Folder, View
 from flowledger.projections.load import Missing, load, load_pending
-from flowledger.projections.store import Connection, Move, Overtaken, Writer, month_needs
+from flowledger.projections.store import Connection, Copy, Move, Overtaken, Statement, Writer, month_needs
 from flowledger.projections.tables import stamp
 from flowledger.projections.views import VIEWS
 
@@ -57,32 +58,54 @@ class Projector:
         self._months: set[tuple[str, str]] = set()
 
     async def apply(self, batches: Sequence[Batch], moves: Sequence[Move]) -> int:
-        """Returns the number of events. Raises as `Writer.write`."""
+        """Fold and write. Returns the number of events. Raises as `Writer.write`."""
+        folded = await self.fold(batches)
+        await self.write(folded, moves)
+        return folded.events
+
+    async def fold(self, batches: Sequence[Batch], written: Callable[[], Awaitable[None]] | None = None) -> Folded:
+        """Into changes. The batch before may still be on its way to the database: `written` waits for it, before anything is looked up."""
         f = Fold(self.context)
-        count = 0
+        events = sum(len(records) for _, records, _ in batches)
         if self.lookup:
             look = Missing(self.context)
             for _, records, _ in batches:
                 look.scan(records)
             if look.wanted:
+                if written is not None:
+                    await written()
                 await load(self.conn, self.context, look.wanted)
         for _, records, _ in batches:
             for start in range(0, len(records), SLICE_EVENTS):
                 self.folder.fold(records[start : start + SLICE_EVENTS], f)
                 await asyncio.sleep(0)
-            count += len(records)
-        changes = f.changes
+        statements: list[Copy | Statement] = []
+        for part in self.writer.parts(f.changes):
+            statements += part
+            await asyncio.sleep(0)
+        return Folded(f.changes, statements, self.context.take_ended(), events)
+
+    async def write(self, folded: Folded, moves: Sequence[Move]) -> None:
+        changes = folded.changes
         if needs := month_needs(self.tables, changes) - self._months:
             await sc.make_partitions(self.conn, self.tables, needs)
             self._months |= needs
         try:
-            await self.writer.write(self.conn, self.writer.render(changes), changes.deleted_scopes, moves)
+            await self.writer.write(self.conn, folded.statements, changes.deleted_scopes, moves)
         except psycopg.DataError as error:
             log.warning("a value doesn't fit, the batch is written carefully: %s", error)
             statements = self.writer.render(changes, carefully=True)
             await self.writer.write(self.conn, statements, changes.deleted_scopes, moves)
-        self.context.forget()
-        return count
+        self.context.forget(folded.ended)
+
+
+class Folded(NamedTuple):
+    """A batch on its way from the fold to the database."""
+
+    changes: Changes
+    statements: list[Copy | Statement]
+    ended: list[Instance]
+    events: int
 
 
 class Runner:
@@ -108,6 +131,7 @@ class Runner:
         self._event_us: dict[int, int] = {}
         self._queue: deque[Batch] = deque()
         self._queued = 0
+        self._writing: asyncio.Task[None] | None = None
         self._arrived, self._room, self.moved = asyncio.Event(), asyncio.Event(), asyncio.Condition()
 
     def lag(self) -> dict[int, dict[str, float]]:
@@ -227,6 +251,7 @@ class Runner:
             while not stop.is_set():
                 if not self._queue:
                     self._arrived.clear()
+                    await self._written()
                     arriving = asyncio.create_task(self._arrived.wait())
                     await asyncio.wait((arriving, stopping, *tasks), return_when=asyncio.FIRST_COMPLETED, timeout=60)
                     arriving.cancel()
@@ -236,6 +261,7 @@ class Runner:
                 now = time.monotonic()
                 if now - checked > PARTITIONS_CHECK_S:
                     checked = now
+                    await self._written()
                     await self._months_ahead(projector)
                 interval = self.interval_s if count < LOAD_EVENTS else max(self.interval_s, INTERVAL_LOAD_S)
                 if (pause := last + interval - now) > 0 and self._queued < BATCH_EVENTS:
@@ -245,8 +271,13 @@ class Runner:
                 count = sum(len(records) for _, records, _ in batches)
                 if batches:
                     await self._apply(projector, batches)
+            await self._written()
         finally:
             stopping.cancel()
+            if self._writing is not None:
+                self._writing.cancel()
+                await asyncio.gather(self._writing, return_exceptions=True)
+                self._writing = None
 
     def _take(self) -> list[Batch]:
         batches: list[Batch] = []
@@ -259,6 +290,18 @@ class Runner:
         return batches
 
     async def _apply(self, projector: Projector, batches: list[Batch]) -> None:
+        """Fold while the batch before is being written, then hand over."""
+        folded = await projector.fold(batches, self._written)
+        await self._written()
+        self._writing = asyncio.create_task(self._finish(projector, batches, folded))
+
+    async def _written(self) -> None:
+        """The write under way, if any, is done. Raises what it raised."""
+        if (writing := self._writing) is not None:
+            self._writing = None
+            await writing
+
+    async def _finish(self, projector: Projector, batches: list[Batch], folded: Folded) -> None:
         to: dict[int, tuple[int, int | None]] = {}
         for partition, records, next_offset in batches:
             event_us = records[-1].envelope.time_us if records else to.get(partition, (0, None))[1]
@@ -269,12 +312,12 @@ class Runner:
             if n != self.position[p]
             for v in self.views.values()
         ]
-        count = await projector.apply(batches, moves)
+        await projector.write(folded, moves)
         for partition, (next_offset, us) in to.items():
             self.position[partition] = next_offset
             if us is not None:
                 self._event_us[partition] = us
-        self.events += count
+        self.events += folded.events
         self.writes += 1
         async with self.moved:
             self.moved.notify_all()

@@ -7,7 +7,7 @@ its batch is written.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import psycopg
@@ -19,6 +19,7 @@ from flowledger.projections.changes import ADD, MERGE, Changes
 from flowledger.projections.tables import Table, line_of
 
 Connection = psycopg.AsyncConnection[Any]
+Fit = Callable[[Table, dict[str, Any]], dict[str, Any]]
 #: rows of one UPDATE or upsert: keeps a parameter below some megabytes
 ROWS_PER_STATEMENT = 2_000
 
@@ -75,30 +76,37 @@ class Writer:
 
     def render(self, changes: Changes, *, carefully: bool = False) -> list[Copy | Statement]:
         """`carefully`: values that PostgreSQL can't hold (NUL, texts that are too long, giant numbers) are made to fit."""
+        return [statement for part in self.parts(changes, carefully=carefully) for statement in part]
+
+    def parts(self, changes: Changes, *, carefully: bool = False) -> Iterator[list[Copy | Statement]]:
+        """The same table by table, so that others can run in between."""
         fit = careful.fit if carefully else None
-        out: list[Copy | Statement] = []
         for name, table in self.tables.items():
-            lines = list(changes.lines.get(name, ()))
-            if lines and carefully:
-                lines = [careful.fit_line(table, line) for line in lines]
-            rows = changes.inserts.get(name)
-            if rows:
-                line = self._lines[name]
-                lines += [line(fit(table, r) if fit else r) for r in rows.values()]
-            if lines:
-                lines.append("")
-                out.append(Copy(self._copy[name], "\n".join(lines)))
-            for pending, statement in ((changes.upserts, self._upsert), (changes.ensured, self._ensure)):
-                found = pending.get(name)
-                if found:
-                    by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-                    for row in found.values():
-                        by_columns.setdefault(tuple(row), []).append(fit(table, row) if fit else row)
-                    for columns, group in by_columns.items():
-                        out += self._split(statement(table, columns), group)
-            updates = changes.updates.get(name)
-            if updates:
-                out += self._updates(table, updates.values(), fit)
+            yield self._table(name, table, changes, fit)
+
+    def _table(self, name: str, table: Table, changes: Changes, fit: Fit | None) -> list[Copy | Statement]:
+        out: list[Copy | Statement] = []
+        lines = list(changes.lines.get(name, ()))
+        if lines and fit:
+            lines = [careful.fit_line(table, line) for line in lines]
+        rows = changes.inserts.get(name)
+        if rows:
+            line = self._lines[name]
+            lines += [line(fit(table, r) if fit else r) for r in rows.values()]
+        if lines:
+            lines.append("")
+            out.append(Copy(self._copy[name], "\n".join(lines)))
+        for pending, statement in ((changes.upserts, self._upsert), (changes.ensured, self._ensure)):
+            found = pending.get(name)
+            if found:
+                by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+                for row in found.values():
+                    by_columns.setdefault(tuple(row), []).append(fit(table, row) if fit else row)
+                for columns, group in by_columns.items():
+                    out += self._split(statement(table, columns), group)
+        updates = changes.updates.get(name)
+        if updates:
+            out += self._updates(table, updates.values(), fit)
         return out
 
     @staticmethod
@@ -123,7 +131,7 @@ class Writer:
             )
         return self._sql[key]
 
-    def _updates(self, table: Table, updates: Iterable[tuple[tuple[Any, ...], dict[str, Any]]], fit: Any) -> list[Statement]:
+    def _updates(self, table: Table, updates: Iterable[tuple[tuple[Any, ...], dict[str, Any]]], fit: Fit | None) -> list[Statement]:
         by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = {}
         for ident, changed in updates:
             if not changed:

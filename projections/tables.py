@@ -83,7 +83,8 @@ def bool_text(value: bool) -> str:
 def format_of(kind: str) -> Callable[[Any], str]:
     if kind.startswith("varchar") or kind == "text":
         return text
-    return {"jsonb": json_text, "text[]": array_text, "boolean": bool_text}.get(kind, str)
+    formats: dict[str, Callable[[Any], str]] = {"jsonb": json_text, "text[]": array_text, "boolean": bool_text}
+    return formats.get(kind, str)
 
 
 def line_of(table: Table) -> Callable[[dict[str, Any]], str]:

@@ -1,7 +1,7 @@
 """History for people and programs: tables `workflow_events` and `task_events`, append-only.
 
 Each event about an instance is one row of `workflow_events`; each `task.*` event is one row of `task_events` for each of its tasks.
-`data` is the event as it stands on the log. `metadata` holds actor and trace; tenant and position are columns.
+`data` is the event as it stands on the log, without its key. `metadata` holds actor and trace; tenant and position are columns.
 """
 
 from __future__ import annotations
@@ -69,6 +69,8 @@ def every(f: Fold, e: Event) -> None:
             return
     shared, metadata = f.cache.get("events") or _shared(f)
     data = encode_json(e).decode()
+    if data.endswith(key := f',"key":{e.key}}}'):  # a column of its own
+        data = data[: -len(key)] + "}"
     if "\\" in data:
         data = data.replace("\\", "\\\\")
     attribute = SOURCES[cls]

@@ -135,7 +135,7 @@ def incident_resolved(f: Fold, e: wa.IncidentResolved) -> None:
 
 def incident_gone(f: Fold, item: Incident) -> None:
     instance = item.instance
-    if instance is not None and instance.key in f.context.instances and instance not in f.context.ended:
+    if instance is not None and not instance.over:
         f.changes.add(NAME, instance.key, instance.ident, "incidents", -1)
 
 
