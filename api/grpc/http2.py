@@ -171,7 +171,7 @@ class H2(asyncio.Protocol):
         self._heard = True
         self._asked = False
         self._alive: asyncio.TimerHandle | None = None
-        self._flood, self._flood_since = 0, 0.0
+        self._flood, self._flood_since = 0, self.loop.time()
         self.closing = False
 
     # --- transport ----------------------------------------------------------------------------------------------------------

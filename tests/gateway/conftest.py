@@ -192,7 +192,7 @@ class FakeStream:
 
 
 @pytest.fixture
-def event_loop_policy():
+def event_loop_policy():  # the newer hook of pytest-asyncio does not exist in all releases that we allow
     """The server's loop; its transports differ in details from asyncio's."""
     return uvloop.EventLoopPolicy()
 
