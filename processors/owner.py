@@ -46,6 +46,8 @@ CHECKPOINT_CHANGES = 20_000
 CHECKPOINT_S = 30.0
 #: confirmations of sends are put off this long, so that one speaks for many
 CONFIRM_S = 0.2
+#: whom another owner fenced waits this long before it claims again: the group's news that the partition moved come meanwhile (seconds)
+FENCED_S = 1.0
 #: a send that failed is tried again after this time (seconds)
 RESEND_S = 0.5
 
@@ -171,14 +173,12 @@ class Owner:
                 if self.observer is not None:
                     self.observer.fenced(self.partition)
                 await self._step_down(fenced)
-                await asyncio.sleep(delay)
+                await asyncio.sleep(FENCED_S)
             except LogError as doubt:
                 log_.warning("stepped down", partition=self.partition, why=str(doubt))
                 await self._step_down(doubt)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 2.0)
-                with contextlib.suppress(LogError):
-                    await self.log.reopen(EVENTS, self.partition)
 
     async def _step_down(self, why: BaseException) -> None:
         """Drop the state; nobody was answered for what isn't on the log."""
@@ -212,6 +212,8 @@ class Owner:
         self._waiting.clear()
         if self.pollers is not None:
             self.pollers.detach(self)
+        with contextlib.suppress(LogError):
+            await self.log.reopen(EVENTS, self.partition)
 
     async def _take_over(self) -> None:
         """Load the last checkpoint, fold the tail, claim, fold up to the own claim. Raises: LogError, Fenced."""
