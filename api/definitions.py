@@ -55,8 +55,7 @@ async def create(request: ApiRequest, data: DefinitionBody) -> Response[Any]:
     """A draft can be edited, and is startable once published. Answers with the drafts of this resource."""
     s = services_of(request)
     answer = await s.call(Deploy(resources=[Resource(data.name, data.content)], status="draft", metadata=data.metadata), request)
-    for d in answer.get("definitions", ()):
-        s.made(d["key"], answer.get("position", ""))
+    s.deployed(answer)
     return reply(answer_view(answer), 201)
 
 

@@ -67,9 +67,7 @@ async def deploy(request: ApiRequest, data: DeploymentBody) -> Response[Any]:
     s = services_of(request)
     resources = [Resource(r.name, r.content) for r in data.resources]
     answer = await s.call(Deploy(resources=resources, status=data.status, metadata=data.metadata), request)
-    position = answer.get("position", "")
-    for d in answer.get("definitions", ()):
-        s.made(d["key"], position)
+    s.deployed(answer)
     return reply(answer_view(answer), 201)
 
 

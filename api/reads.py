@@ -114,7 +114,13 @@ class SqlReads:
 
     async def health(self) -> str:
         why: str = await self.reader.ready()
-        return f"queries: {why}" if why else ""
+        if why:
+            return f"queries: {why}"
+        try:
+            await self.positions()
+        except Problem as p:
+            return f"queries: {p.detail}"
+        return ""
 
 
 def named(noun: str, row: Row) -> Row:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -13,12 +14,14 @@ from flowledger.api.edge import position_of
 from flowledger.api.problems import Problem, problem_of
 from flowledger.api.reads import Reads
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.events.commands import Command, partition_of_key
+from flowledger.events.commands import Command, StartInstance, partition_of_key
 from flowledger.infra.settings import Settings
 from flowledger.infra.telemetry import Telemetry
 from flowledger.processors.client import Caller, Client
 
 FRESH_KEYS_MAX = 100_000
+#: by then every partition has heard of a deployment
+SPREAD_S = 3.0
 
 
 class Services:
@@ -35,6 +38,8 @@ class Services:
         self.workers: Any = None
         self.subscribers = 0
         self._fresh: OrderedDict[int, str] = OrderedDict()
+        #: definition key or id -> when it was deployed through this node
+        self._deployed: dict[int | str, float] = {}
 
     async def call(self, command: Command, connection: Any, *, wait_ms: int = 0, partition: int | None = None) -> dict[str, Any]:
         """The answer, or `Problem`. `Idempotency-Key` makes a repeated request get the first answer."""
@@ -51,6 +56,28 @@ class Services:
         if isinstance(answer, Rejected):
             raise problem_of(answer)
         return answer
+
+    async def start(self, command: StartInstance, connection: Any, *, wait_ms: int = 0, partition: int | None = None) -> dict[str, Any]:
+        """As `call`. Partition 0 takes a deployment and tells the others: who starts a process that was deployed here just now is not
+        told that there is none, but waits the moment until the partition has heard of it. A refused start leaves no trace, so it may
+        be sent again."""
+        deadline = max(self._deployed.get(command.id, 0.0), self._deployed.get(command.definition, 0.0)) + SPREAD_S
+        while True:
+            try:
+                return await self.call(command, connection, wait_ms=wait_ms, partition=partition)
+            except Problem as p:
+                if p.code != RejectionCode.NOT_FOUND or time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(0.01)
+
+    def deployed(self, answer: dict[str, Any]) -> None:
+        """These definitions exist from now on."""
+        now = time.monotonic()
+        for d in answer.get("definitions", ()):
+            self.made(d["key"], answer.get("position", ""))
+            self._deployed[d["key"]] = self._deployed[d["id"]] = now
+        while len(self._deployed) > FRESH_KEYS_MAX:
+            del self._deployed[next(iter(self._deployed))]
 
     def made(self, key: int, position: str) -> None:
         """`key` exists from `position` on: a read of it waits for that."""

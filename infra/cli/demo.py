@@ -56,7 +56,7 @@ WORK: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "vendor.validate": lambda v: {"valid": v["vendor"] != "Shady Ltd"},
     "audit_compliance.check": lambda v: {"compliant": True},
     "notification_engine.send": lambda v: {},
-    "procurement.order": lambda v: {},
+    "audit_compliance.record": lambda v: {"recorded": True},
 }
 ITEMS = [{"sku": "desk", "quantity": 2}]
 #: process -> cases: (what it shows, variables). They are played in turn.
@@ -236,19 +236,41 @@ def summary(result: dict[str, Any], url: str) -> None:
     if rows:
         out.print(f"  what happened       flowledger history {cell(rows[0]['id'], '')}")
     out.print("  is it all true      flowledger audit verify")
-    out.print(f"  API                 {url}/v1/openapi.json")
+    out.print(f"  API                 {url}/v1   ({url}/v1/openapi.json)")
     out.print(f"  figures             {url}/metrics\n")
-    if done < len(rows):
-        fail(
-            f"{len(rows) - done} instances have not completed: flowledger incidents"
-            + (f" ({result['trouble']})" if result["trouble"] else "")
-        )
 
 
-def demo(server: str, instances: int, json: bool) -> None:
-    url = Server(server).url
-    result = drive(url, instances)
-    if json:
-        as_json(result)
-    else:
-        summary(result, url)
+def check(result: dict[str, Any]) -> None:
+    """Fails when something has not completed."""
+    left = sum(r["status"] != "completed" for r in result["instances"])
+    if left:
+        why = f" ({result['trouble']})" if result["trouble"] else ""
+        fail(f"{left} instances have not completed: flowledger incidents{why}")
+
+
+def demo(server: str, instances: int, config: Any, leave: bool | None, json: bool, **given: Any) -> None:
+    """Against `server`, or against one that is started here and stays until Ctrl+C."""
+    if server:
+        result = drive(Server(server).url, instances)
+        as_json(result) if json else summary(result, server)
+        check(result)
+        return
+    from flowledger.infra.cli.serve import start
+
+    leave = not sys.stdout.isatty() if leave is None else leave
+    start(config, lambda system: _play(system, instances, json, leave), **given)
+
+
+async def _play(system: Any, instances: int, json: bool, leave: bool) -> None:
+    import asyncio
+
+    from flowledger.infra.cli.serve import banner, endless
+
+    result = await asyncio.to_thread(drive, system.url, instances)
+    as_json(result) if json else summary(result, system.url)
+    if leave:
+        check(result)
+        system.closed.set()
+        return
+    banner(system)
+    await endless()

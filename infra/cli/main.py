@@ -82,14 +82,20 @@ def serve(
 
 @app.command(rich_help_panel=RUN)
 def demo(
-    server: ServerUrl = "",
+    server: Annotated[str, typer.Option("--server", metavar="URL", help="A server that runs already; none: start one here")] = "",
     instances: Annotated[int, typer.Option(min=1, help="Instances of each example")] = 5,
+    port: Port = None,
+    data: Data = None,
+    kafka: Kafka = None,
+    postgres: Postgres = None,
+    config: Config = None,
+    leave: Annotated[bool | None, typer.Option("--leave/--stay", help="End after the summary [default: stay on a terminal]")] = None,
     json: Json = False,
 ) -> None:
-    """Deploy the examples to a server, drive instances through with sample workers, and tell what happened."""
+    """Deploy the examples, drive instances through with sample workers, and tell what happened."""
     from flowledger.infra.cli.demo import demo
 
-    demo(server, instances, json)
+    demo(server, instances, config, leave, json, port=port, data=data, kafka=kafka, postgres=postgres)
 
 
 @app.command(rich_help_panel=CARE)

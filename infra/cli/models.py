@@ -88,9 +88,8 @@ def _show(view: dict[str, Any]) -> None:
         show_findings(view["findings"])
     for process in view["processes"]:
         kind = "" if process["executable"] else ", not executable"
-        out.print(
-            f"\nprocess [bold]{process['id']}[/] {process['name'] or ''}  {len(process['elements'])} elements, {len(process['flows'])} flows{kind}"
-        )
+        counts = f"{len(process['elements'])} elements, {len(process['flows'])} flows{kind}"
+        out.print(f"\nprocess [bold]{process['id']}[/] {process['name'] or ''}  {counts}")
         rows = [{**e, "more": _more(e)} for e in process["elements"]]
         table(rows, ["id", "type", "name", ("more", "")], empty="no elements")
         table(process["flows"], ["id", "source", "target", "condition", "name"], empty="no flows")

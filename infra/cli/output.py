@@ -52,6 +52,10 @@ STYLES = {
 }  # fmt: skip
 
 
+def _empty(value: Any) -> bool:
+    return value is None or value is False or (isinstance(value, (str, list, dict)) and not value)
+
+
 WHOLE = ("id", "key", "task", "incident", "instance", "position", "partition", "status", "severity", "result")
 SENTENCES = ("message", "what", "hint", "condition")
 
@@ -86,7 +90,7 @@ def table(rows: Iterable[dict[str, Any]], columns: Sequence[str | tuple[str, str
         out.print(f"[dim]{empty}[/]")
         return
     named = [(c, c.replace("_", " ")) if isinstance(c, str) else c for c in columns]
-    named = [(f, h) for f, h in named if any(r.get(f) not in (None, "", [], {}, False) for r in rows)]
+    named = [(f, h) for f, h in named if any(not _empty(r.get(f)) for r in rows)]
     shown = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", header_style="bold", pad_edge=False)
     for field, heading in named:
         number = all(isinstance(r.get(field), (int, float)) and not isinstance(r.get(field), bool) for r in rows)
@@ -109,7 +113,7 @@ def facts(values: dict[str, Any], title: str = "") -> None:
     grid.add_column(style="bold")
     grid.add_column(overflow="fold")
     for name, value in values.items():
-        if value not in (None, "", [], {}) and value is not False:
+        if not _empty(value):
             grid.add_row(name.replace("_", " "), cell(moment(value), name))
     out = console()
     if title:
@@ -138,11 +142,15 @@ def say(text: str) -> None:
 
 @contextmanager
 def busy(text: str) -> Any:
-    """A spinner while something takes its time; nothing when nobody looks."""
+    """A spinner while something takes its time; nothing when nobody looks. Yields `update(text)`; `update("")` ends it."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return
     from rich.console import Console
 
-    with Console(stderr=True).status(text) as status:
-        yield status.update
+    status = Console(stderr=True).status(text)
+    status.start()
+    try:
+        yield lambda now: status.update(now) if now else status.stop()
+    finally:
+        status.stop()

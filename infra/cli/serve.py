@@ -2,71 +2,84 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from flowledger.infra.cli.output import NO, console, fail
+from flowledger.infra.cli.output import NO, busy, console, fail, say
 
 
 def dev(config: Path | None, examples: bool, **given: Any) -> None:
     """All roles in one process; says where things are once it is ready."""
+    if examples:
+        from flowledger.infra.cli.demo import demo
+
+        demo("", 5, config, False, False, **given)
+        return
+
+    async def say(system: Any) -> None:
+        banner(system)
+
+    start(config, say, **given)
+
+
+def start(config: Path | None, then: Callable[[Any], Awaitable[None]], **given: Any) -> None:
+    """One process with all roles of a development machine; `then(system)` runs beside it once it is ready."""
     from flowledger.infra.settings import load
 
-    _run(load(config, roles="api,owner,projector,grpc", **_texts(given)), examples, True)
+    settings = load(config, roles="api,owner,projector,grpc", **_texts(given))
+    if sys.stderr.isatty() and settings.log_level == "info":
+        settings = settings.model_copy(update={"log_level": "warning"})
+    if not settings.loopback:
+        say("[yellow]open to the network, without sign-in[/]: put it behind a proxy that knows who may do what")
+    _run(settings, then)
 
 
 def serve(config: Path | None, **given: Any) -> None:
     from flowledger.infra.settings import load
 
-    _run(load(config, **_texts(given)), False, False)
+    _run(load(config, **_texts(given)), None)
 
 
 def _texts(given: dict[str, Any]) -> dict[str, Any]:
     return {k: str(v) if isinstance(v, Path) else v for k, v in given.items()}
 
 
-def _run(settings: Any, examples: bool, friendly: bool) -> None:
-    import time
-
+def _run(settings: Any, then: Callable[[Any], Awaitable[None]] | None) -> None:
     from flowledger.__main__ import build
     from flowledger.infra.postgres_server import PostgresUnavailable
     from flowledger.processors.log import LogError
     from flowledger.system import run
 
     began = time.perf_counter()
-    friendly = friendly and sys.stderr.isatty() or friendly and examples
-    if friendly:
-        settings = settings.model_copy(update={"log_level": "warning"}) if settings.log_level == "info" else settings
     system = build(settings)
+    with busy("starting") as update:
+        system.progress = lambda what: update(f"starting: {what}")
 
-    def started(system: Any) -> Any:
-        if friendly:
-            banner(system, time.perf_counter() - began)
-        if not examples:
-            return None
-        import asyncio
+        async def started(system: Any) -> None:
+            update("")
+            system.ready_s = time.perf_counter() - began
+            if then is not None:
+                await then(system)
 
-        from flowledger.infra.cli.demo import drive, summary
-
-        async def play() -> None:
-            result = await asyncio.to_thread(drive, system.url, 5)
-            summary(result, system.url)
-
-        return play()
-
-    if not settings.loopback and friendly:
-        console(True).print("[yellow]open to the network, without sign-in[/]: put it behind a proxy that knows who may do what")
-    try:
-        run(system.run(started))
-    except (LogError, PostgresUnavailable) as e:
-        fail(str(e), NO, "is it up, and is its address right?" if settings.kafka or settings.postgres else "")
+        try:
+            run(system.run(started))
+        except (LogError, PostgresUnavailable) as e:
+            fail(str(e), NO, "is it up, and is its address right?" if settings.kafka or settings.postgres else "")
 
 
-def banner(system: Any, seconds: float) -> None:
+async def endless() -> None:
+    """Until the process is told to end."""
+    await asyncio.Event().wait()
+
+
+def banner(system: Any) -> None:
     s = system.settings
     out = console(True)
-    out.print(f"\n[bold green]flowledger[/] is ready after {seconds:.1f} s\n")
+    out.print(f"\n[bold green]flowledger[/] is ready (it took {system.ready_s:.1f} s)\n")
     lines = {
         "API": f"{system.url}/v1   (OpenAPI: {system.url}/v1/openapi.json)",
         "gRPC (Zeebe)": system.grpc_address,

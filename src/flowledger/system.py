@@ -16,6 +16,8 @@ from flowledger.infra.telemetry import Telemetry, log
 from flowledger.processors.log import EVENTS, Log
 
 STOP_S = 10.0
+#: how long the start waits for the projector
+PROJECTOR_S = 10.0
 Progress = Callable[[str], None]
 
 
@@ -80,6 +82,8 @@ class System:
         self.telemetry = Telemetry.of(settings)
         self.closed = asyncio.Event()
         self.url = self.grpc_address = ""
+        #: how long the start took, in seconds
+        self.ready_s = 0.0
         self.engine: Any = None
         self.services: Any = None
         self.runner: Any = None
@@ -126,6 +130,8 @@ class System:
             await self._start_api(listener, dsn)
         if self.has("grpc"):
             await self._start_grpc()
+        if self.runner is not None:
+            await self._projecting()
         from flowledger.infra.observer import gauges
 
         self.telemetry.metrics.on_scrape(gauges(self.engine, self.runner))
@@ -168,6 +174,15 @@ class System:
                 await asyncio.wait_for(task, STOP_S)
 
         self._stack.push_async_callback(stop)
+
+    async def _projecting(self) -> None:
+        """A projector with a database at hand is at work within a moment; one without doesn't hold up the rest."""
+        self.progress("projections")
+        deadline = asyncio.get_running_loop().time() + PROJECTOR_S
+        while not self.runner.connected and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.01)
+        if not self.runner.connected:
+            log("system").warning("the projections wait for the database; commands are taken", why=self.runner.error)
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         """A part that ends by itself ends the process: whoever watches it starts it again."""
@@ -247,9 +262,13 @@ class System:
         async with self:
             beside = started(self) if started is not None else None
             task = asyncio.ensure_future(beside) if beside is not None else None
+            if task is not None:
+                task.add_done_callback(lambda t: None if t.cancelled() or t.exception() is None else self.closed.set())
             await self.closed.wait()
             log("system").info("going down")
             if task is not None:
+                if task.done() and not task.cancelled() and task.exception() is not None:
+                    raise task.exception()  # type: ignore[misc]
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task

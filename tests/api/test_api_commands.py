@@ -235,3 +235,24 @@ async def test_a_dmn_text_is_evaluated_without_deploying(http, client):
     assert r.status_code == 200 and r.json()["output"] is True, r.text
     r = await http.post("/v1/decisions/evaluate", json={"dmn": "<x>", "decision": "Big"})
     assert r.status_code == 422 and not client.calls
+
+
+async def test_a_start_right_after_its_deployment_waits_until_the_partition_has_heard_of_it(http, client):
+    tries = []
+
+    def start(command):
+        tries.append(command)
+        return {"key": 9, "position": "1-4"} if len(tries) > 2 else rejected_start
+
+    from flowledger.events.base import Rejected
+
+    rejected_start = Rejected(RejectionCode.NOT_FOUND, "no process")
+    client.answers["StartInstance"] = start
+    r = await http.post("/v1/instances", json={"definition": "fresh"})
+    assert r.status_code == 404 and len(tries) == 1, "one that nobody deployed here is refused at once"
+    tries.clear()
+    client.answers["Deploy"] = {"deployment": 3, "definitions": [{"key": 4, "id": "fresh"}], "position": "0-3"}
+    await http.post("/v1/deployments", json={"resources": [{"name": "a.bpmn", "content": "<x/>"}]})
+    r = await http.post("/v1/instances", json={"definition": "fresh"}, headers={"Idempotency-Key": "k"})
+    assert r.status_code == 201 and len(tries) == 3
+    assert len({how["partition"] for _, _, how in client.calls if how["id"] == "k"}) == 1
