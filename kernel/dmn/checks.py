@@ -16,7 +16,7 @@ from flowledger.kernel.dmn.errors import DmnError
 from flowledger.kernel.dmn.evaluation import DecisionModel
 from flowledger.kernel.dmn.index import simple_value
 from flowledger.kernel.dmn.table import AGGREGATIONS, POLICIES
-from flowledger.kernel.dmn.table_checks import SHOWN_MAX, Budget, Geometry, allowed_literals
+from flowledger.kernel.dmn.table_checks import PAIRS_MAX, SHOWN_MAX, STEPS_ALL_MAX, Budget, Geometry, allowed_literals
 from flowledger.kernel.dmn.types import BAD, Type, allowed_text, base_of, component, ranks
 from flowledger.kernel.dmn.unit import Unit, walk
 from flowledger.kernel.feel.types import Primitive
@@ -457,7 +457,10 @@ class Checker:
             try:
                 hidden = next(g.gaps(before, g.masks[i]), None) is None
             except Budget:
-                continue
+                if g.left > 0:
+                    continue
+                self.add(rule, "CHECK_INCOMPLETE", "the table is too large to be searched for all hidden rules", "info")
+                break
             if hidden:
                 self.add(
                     rule,
@@ -475,7 +478,7 @@ class Checker:
         def outputs(i: int) -> list[str]:
             return [o.text for o in g.table.rules[i].outputs]
 
-        pairs = (p for p in g.overlaps() if policy == "UNIQUE" or outputs(p[0]) != outputs(p[1]))
+        pairs = (p for p in itertools.islice(g.overlaps(), PAIRS_MAX) if policy == "UNIQUE" or outputs(p[0]) != outputs(p[1]))
         for a, b in itertools.islice(pairs, SHOWN_MAX):
             region = g.describe([x & y for x, y in zip(g.masks[a], g.masks[b], strict=True)])
             what = "give different outputs" if policy == "ANY" else "match both"
@@ -499,6 +502,7 @@ class Checker:
             or not t.inputs
         ):
             return
+        g.left = STEPS_ALL_MAX
         try:
             for region in itertools.islice(g.gaps((1 << len(t.rules)) - 1), SHOWN_MAX):
                 self.add(

@@ -8,6 +8,9 @@ The search is bounded by STEPS_MAX; a table beyond it gets the remark CHECK_INCO
 
 from __future__ import annotations
 
+import itertools
+import operator
+from bisect import bisect_left
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -16,8 +19,10 @@ from flowledger.kernel.dmn import model as m
 from flowledger.kernel.dmn.boxed import split
 from flowledger.kernel.dmn.index import ANY, Atom, Not, Point, Span, parse_cell, simple_value
 
-#: Sets looked at in one search for a gap or a cover.
-STEPS_MAX = 20_000
+#: Pieces looked at in one search for a gap or a cover, and in all searches of one table.
+STEPS_MAX, STEPS_ALL_MAX = 500_000, 2_000_000
+#: Overlapping pairs of rules that are looked at.
+PAIRS_MAX = 100_000
 #: Findings of one kind for one table; the rest is counted in the last one.
 SHOWN_MAX = 20
 
@@ -55,7 +60,7 @@ class Pieces:
         self._masks: dict[int, int] = {}
 
     def _cut(self, points: list[Any]) -> None:
-        self.ordered = True
+        self.ordered, self.points = True, points
         low: Any = None
         for p in points:
             name = f"< {literal(p)}" if low is None else f"({literal(low)}..{literal(p)})"
@@ -68,12 +73,29 @@ class Pieces:
         if not isinstance(cell, list):
             return self.every
         mask = 0
+        if self.ordered:
+            for atom in cell:
+                mask |= self._ordered_mask(atom)
+            return mask
         for i, (_, piece) in enumerate(self.pieces):
             if any(_covers(atom, piece) for atom in cell):
                 mask |= 1 << i
         if not self.known:
             return self.every
         return mask
+
+    def _ordered_mask(self, atom: Atom) -> int:
+        """As `_covers` for each piece, by binary search: pieces stand in order, point 2 * i + 1 is `points[i]`."""
+        if isinstance(atom, Not):
+            mask = 0
+            for a in atom.atoms:
+                mask |= self._ordered_mask(a)
+            return self.every & ~mask
+        if isinstance(atom, Point):
+            return 2 << 2 * bisect_left(self.points, atom.value) if type(atom.value) is self.kind else 0
+        first = 0 if atom.low is None else 2 * bisect_left(self.points, atom.low) + (1 if atom.low_closed else 2)
+        last = 2 * len(self.points) if atom.high is None else 2 * bisect_left(self.points, atom.high) + (1 if atom.high_closed else 0)
+        return (1 << last + 1) - (1 << first) if first <= last else 0
 
     def names(self, mask: int) -> str:
         parts: list[str] = []
@@ -138,6 +160,7 @@ class Geometry:
 
     def __init__(self, table: m.Table, types: list[str | None], allowed: list[list[Any] | None]) -> None:
         self.table = table
+        self.left = STEPS_ALL_MAX
         width = len(table.inputs)
         rows = [[parse_cell(r.inputs[c].text) if c < len(r.inputs) else ANY for c in range(width)] for r in table.rules]
         self.columns = []
@@ -161,12 +184,17 @@ class Geometry:
         #: For each column and piece the rules that cover it.
         self.rules_of: list[list[int]] = []
         for c, column in enumerate(self.columns):
-            of_piece = [0] * len(column.pieces)
+            # Rules start and stop at the ends of each stretch of pieces; a rule has one mask, so parity is membership.
+            turns = [0] * (len(column.pieces) + 1)
             for mask, rules in self._by_mask(c).items():
-                for i in range(len(of_piece)):
-                    if mask >> i & 1:
-                        of_piece[i] |= rules
-            self.rules_of.append(of_piece)
+                while mask:
+                    start = (mask & -mask).bit_length() - 1
+                    rest = mask >> start
+                    length = (rest + 1 & ~rest).bit_length() - 1
+                    turns[start] ^= rules
+                    turns[start + length] ^= rules
+                    mask &= ~((1 << length) - 1 << start)
+            self.rules_of.append(list(itertools.accumulate(turns[:-1], operator.xor)))
 
     def _by_mask(self, column: int) -> dict[int, int]:
         out: dict[int, int] = {}
@@ -214,18 +242,20 @@ class Geometry:
         """
         within = within or [c.every for c in self.columns]
         self._steps = 0
-        # Per column, pieces covered by the same rules are one group.
         yield from self._gaps(0, rules, within, [], set())
 
     def _gaps(self, column: int, rules: int, within: list[int], path: list[int], covered: set[tuple[int, int]]) -> Iterator[list[int]]:
-        self._steps += 1
-        if self._steps > STEPS_MAX:
+        size = len(self.rules_of[column]) if column < len(within) else 1
+        self._steps += size
+        self.left -= size
+        if self._steps > STEPS_MAX or self.left < 0:
             raise Budget
         if not rules:
             yield path + within[column:]
             return
         if column == len(within) or (column, rules) in covered:
             return
+        # Pieces covered by the same rules are one group.
         groups: dict[int, int] = {}
         for i, of_piece in enumerate(self.rules_of[column]):
             if within[column] >> i & 1:
