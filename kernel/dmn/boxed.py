@@ -205,7 +205,7 @@ class Compiler:
 
         return function
 
-    def list(self, e: m.ListOf, names: Names) -> Code:
+    def list_(self, e: m.ListOf, names: Names) -> Code:
         items = [self.compile(i, names) for i in e.items]
         return lambda scope, run: [code(scope, run) for code in items]
 
@@ -281,14 +281,14 @@ class Compiler:
             )
         own = self.place.type_of(e.type_ref)
         outputs = []
-        for number, clause in enumerate(e.outputs):
-            name = clause.name or clause.label or (e.label or "output" if len(e.outputs) == 1 else f"output {number + 1}")
-            type_ = self.place.type_of(clause.type_ref)
-            inner = component(own, clause.name) if own is not None and clause.name else None
+        for number, out in enumerate(e.outputs):
+            name = out.name or out.label or (e.label or "output" if len(e.outputs) == 1 else f"output {number + 1}")
+            type_ = self.place.type_of(out.type_ref)
+            inner = component(own, out.name) if own is not None and out.name else None
             if inner is None and len(e.outputs) == 1:
                 inner = own
-            default = self.compile(clause.default, names) if clause.default is not None else None
-            outputs.append(OutputClause(name, nulled(type_), self._ranks(clause, type_ or inner, names), default, clause.id))
+            default = self.compile(out.default, names) if out.default is not None else None
+            outputs.append(OutputClause(name, nulled(type_), self._ranks(out, type_ or inner, names), default, out.id))
 
         def cell(node: m.Text) -> Test:
             return self.test(node, names)
@@ -415,7 +415,7 @@ _COMPILERS: dict[type[m.Expression], Callable[[Compiler, Any, Names], Code]] = {
     m.Context: Compiler.context,
     m.Invocation: Compiler.invocation,
     m.Function: Compiler.function,
-    m.ListOf: Compiler.list,
+    m.ListOf: Compiler.list_,
     m.Relation: Compiler.relation,
     m.Conditional: Compiler.conditional,
     m.Iterator: Compiler.iterator,

@@ -112,7 +112,7 @@ class DecisionNode(Node):
         self.linked = False
 
     def link(self) -> None:
-        element: m.Decision = self.element
+        element: Any = self.element
         self.requires = self.slots(element.requires)
         self.functions = self.slots(element.knowledge)
         self.plain = not any(s.prefix for s in self.requires) and not self.functions
@@ -224,7 +224,7 @@ class BkmNode(FunctionNode):
         return self._parameters
 
     def link(self) -> None:
-        element: m.Bkm = self.element
+        element: Any = self.element
         self.functions = self.slots(element.knowledge)
         names = self.names(self.functions) | set(self.parameter_names) | {self.name}
         logic = element.logic
@@ -268,7 +268,7 @@ class ServiceNode(FunctionNode):
     @property
     def inputs(self) -> list[Slot]:
         if self._slots is None:
-            element: m.Service = self.element
+            element: Any = self.element
             self._slots = self.slots(element.input_data) + self.slots(element.input_decisions)
             self.outputs = self.slots(element.outputs)
         return self._slots
@@ -291,7 +291,7 @@ class ServiceNode(FunctionNode):
         return value
 
     def direct(self, run: Run) -> Any:
-        memo = {}
+        memo: dict[Node, Any] = {}
         for slot in self.inputs:
             given = slot.node.given(run)
             if given is _NONE:

@@ -87,7 +87,8 @@ def parse_cell(text: str) -> list[Atom] | str | None:
         return ANY
     negated = _NOT.fullmatch(text)
     if negated is None:
-        return _parse_atoms(text)
+        plain = _parse_atoms(text)
+        return None if plain is None else list(plain)
     atoms = _parse_atoms(negated[1].strip())
     if not atoms:
         return None
@@ -96,8 +97,8 @@ def parse_cell(text: str) -> list[Atom] | str | None:
     return [Not(tuple(atoms))] if simple else None
 
 
-def _parse_atoms(text: str) -> list[Atom] | None:
-    atoms: list[Atom] = []
+def _parse_atoms(text: str) -> list[Span | Point] | None:
+    atoms: list[Span | Point] = []
     at = 0
     while True:
         match = _ATOM.match(text, at)

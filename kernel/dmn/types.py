@@ -109,7 +109,8 @@ class Lazy(Type):
     """A reference by name, found when it is first needed: item definitions may stand in any order, and may refer to themselves."""
 
     def __init__(self, name: str, find: Callable[[], Type | None]) -> None:
-        self.name, self._find, self._found = name, find, None
+        self.name, self._find = name, find
+        self._found: Type | None = None
 
     @property
     def target(self) -> Type:
@@ -162,9 +163,13 @@ def ranks(type_: Any, depth: int = 0) -> list[Callable[[Any, dict, Any], bool]] 
     """The allowed values in order of priority for hit policies PRIORITY and OUTPUT ORDER, as tests of table cells."""
     type_ = solid(type_)
     if isinstance(type_, Constrained):
-        return [lambda value, scope, run, test=test: test(value) for test in type_.tests]
+        return [_of_value(test) for test in type_.tests]
     # A collection's allowed values are those of its items (7.3.2.2).
     return ranks(type_.item, depth + 1) if isinstance(type_, ft.ListType) and depth < _DEPTH_MAX else None
+
+
+def _of_value(test: Callable[[Any], bool]) -> Callable[[Any, dict, Any], bool]:
+    return lambda value, scope, run: test(value)
 
 
 def component(type_: Any, name: str | None, depth: int = 0) -> Any:

@@ -6,6 +6,7 @@ Source: DMN 1.5, 6.3 (requirements), 7.3.2 (item definitions), 7.3.6 (imports; a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from flowledger.kernel.dmn import boxed, bridge
@@ -73,8 +74,8 @@ class Unit:
         for element in self.by_name.get(" ".join(name.split()), ()):
             if isinstance(element, kind):
                 return element
-        element = self.by_id.get(name)
-        return element if isinstance(element, kind) else None
+        found = self.by_id.get(name)
+        return found if isinstance(found, kind) else None
 
     # Types
 
@@ -161,23 +162,31 @@ class Unit:
         for part in boxed.split(text.text):
             simple, only = simple_value(part)
             if simple:
-                out.append(lambda value, only=only: type(value) is type(only) and value == only)
+                out.append(_equals(only))
                 continue
             test = self.compiler.test(m.Text(text=part, language=text.language, id=text.id, line=text.line), frozenset())
-            out.append(lambda value, test=test: test(value, {}, Run({}, None)))
+            out.append(_passes(test))
         return out or None
 
     @property
     def named_types(self) -> Mapping[str, Type]:
         """Types by the names that FEEL texts can use: the model's own and, behind their import's name, the imported ones."""
         if self._named is None:
-            self._named = {name: Lazy(name, lambda name=name: self.type_of(name)) for name in self._definitions}
+            self._named = {name: Lazy(name, partial(self.type_of, name)) for name in self._definitions}
             for i in self.definitions.imports:
                 unit = self.units.get(i.namespace)
                 for name in unit._definitions if unit is not None else ():
                     full = f"{i.name}.{name}" if i.name else name
-                    self._named.setdefault(full, Lazy(full, lambda full=full: self.type_of(full)))
+                    self._named.setdefault(full, Lazy(full, partial(self.type_of, full)))
         return self._named
+
+
+def _equals(only: Any) -> Callable[[Any], bool]:
+    return lambda value: type(value) is type(only) and value == only
+
+
+def _passes(test: Callable[[Any, dict, Run], bool]) -> Callable[[Any], bool]:
+    return lambda value: test(value, {}, Run({}, None))
 
 
 def _member_names(d: m.Definitions) -> set[str]:
