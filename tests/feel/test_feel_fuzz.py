@@ -31,6 +31,7 @@ TYPES = st.sampled_from(["number", "string", "list<Any>", "context<a: number>", 
     "range<number>", "nope"])
 NAMES = st.sampled_from(sorted(BUILTINS))
 MEMBERS = st.sampled_from(["year", "first name", "p", "start", "time offset", "days", "a-b"])
+TOKENS = '( ) [ ] { } . , : " @ ? - + * / < > = ! a b1 in if then else for some not function null \\ .. return'.split()
 
 
 def grow(e):
@@ -89,7 +90,7 @@ def test_damaged_expressions(text, at, length, patch):
 
 
 @SETTINGS
-@given(st.text(max_size=30) | st.lists(st.sampled_from('()[]{}.,:"@?-+*/<>=! ab1 in if then else for some not function null \\'.split(" ")), max_size=20).map(" ".join))
+@given(st.text(max_size=30) | st.lists(st.sampled_from(TOKENS), max_size=20).map(" ".join))
 def test_any_text(text):
     check(text)
 
