@@ -65,7 +65,7 @@ class PollTransport:
         async with httpx2.AsyncClient(headers=headers, timeout=timeout, limits=httpx2.Limits(max_connections=200)) as self._http:
             self.send(link.connected())
             try:
-                self._polls = [self._tasks.start(self._poll(*s)) for s in link.subscriptions]
+                self._polls = [self._tasks.start(work) for work in self._work()]
                 try:
                     await asyncio.gather(*self._polls)
                 except httpx2.TransportError as e:
@@ -76,6 +76,9 @@ class PollTransport:
                     await asyncio.Event().wait()  # drained: what is in hand is still answered
             finally:
                 await self._tasks.cancel()
+
+    def _work(self) -> list[Any]:
+        return [self._poll(*s) for s in self._link.subscriptions]
 
     async def _poll(self, type: str, timeout_ms: int, credit: int, fetch: list[str] | None) -> None:
         while True:
