@@ -1,0 +1,1 @@
+"""Benchmarks: each module has `run() -> list[dict]`, a figure per row."""
