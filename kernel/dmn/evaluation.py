@@ -57,11 +57,19 @@ class DecisionModel:
     def decisions(self) -> list[m.Decision]:
         return self.definitions.decisions
 
-    def evaluate(self, name_or_id: str, inputs: Mapping[Any, Any] | None = None, kind: str = "decision", facts: Any = None) -> Evaluation:
+    def evaluate(
+        self,
+        name_or_id: str,
+        inputs: Mapping[Any, Any] | None = None,
+        kind: str = "decision",
+        facts: Any = None,
+        replace_decisions: bool = True,
+    ) -> Evaluation:
         """Evaluate one decision, service or business knowledge model, named by name or id.
 
         `inputs` are by name; an input of an imported model by `(namespace, name)`, or by name when the own model has no such name.
-        A value given for a decision takes its place (not for the one that is asked for). Values may be plain JSON values: where a type
+        A value given for a decision takes its place (not for the one that is asked for), unless `replace_decisions` is false: for callers
+        whose inputs are variables that may have a decision's name by chance. Values may be plain JSON values: where a type
         asks for a date, time or duration, an ISO text is read as one.
         `facts.now_us` is the time for `now()` and `today()`, in microseconds since the epoch; without it they are null.
 
@@ -77,7 +85,7 @@ class DecisionModel:
             raise DmnError(f"the model {self.definitions.name} has no {kind} {name_or_id}")
         node = self.graph.node(self.root, element)
         run = Run(inputs, facts)
-        run.target = node
+        run.target, run.replace_decisions = node, replace_decisions
         try:
             if isinstance(node, DecisionNode):
                 value = node.evaluate(run)

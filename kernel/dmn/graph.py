@@ -125,7 +125,7 @@ class DecisionNode(Node):
         return self.evaluate(run) if value is _NONE else value
 
     def evaluate(self, run: Run) -> Any:
-        if run.inputs and run.target is not self:
+        if run.inputs and run.replace_decisions and run.target is not self:
             given = self.given(run)
             if given is not _NONE:
                 value = run.memo[self] = self.read(given, run)

@@ -93,7 +93,7 @@ class Trace:
 class Run:
     """One evaluation. A call of a decision service makes a child with its own values, but the same warnings and trace."""
 
-    __slots__ = ("runtime", "inputs", "memo", "active", "warnings", "trace", "depth", "target")
+    __slots__ = ("runtime", "inputs", "memo", "active", "warnings", "trace", "depth", "target", "replace_decisions")
 
     def __init__(self, inputs: Mapping[Any, Any], facts: Any, parent: Run | None = None) -> None:
         self.inputs = inputs
@@ -102,6 +102,7 @@ class Run:
         self.active: set[Any] = set()
         #: The node that was asked for; a value given for it is not taken.
         self.target: Any = None
+        self.replace_decisions = True
         if parent is None:
             self.warnings: list[Any] = []
             self.trace = Trace()

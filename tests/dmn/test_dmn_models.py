@@ -104,6 +104,7 @@ def test_each_decision_is_evaluated_once_and_given_values_take_its_place():
     assert evaluation.value == D(21)
     assert [r["name"] for r in evaluation.trace] == ["a", "b", "d"]
     assert m.evaluate("d", {"a": 1}).value == D(3)
+    assert m.evaluate("d", {"x": 5, "a": 1}, replace_decisions=False).value == D(21)
     assert m.evaluate("d", {"a": 1, "d": 99}).value == D(3), "the decision that is asked for is always evaluated"
 
 
@@ -349,8 +350,7 @@ INNER = model(
     data("a name", "string")
     + decision("greet", '"Hello " + a name', ["in:#a name"])
     + '<itemDefinition name="tShort"><typeRef>string</typeRef>'
-    "<allowedValues><text>string length(?) &lt; 4</text></allowedValues></itemDefinition>"
-    + BKM,
+    "<allowedValues><text>string length(?) &lt; 4</text></allowedValues></itemDefinition>" + BKM,
     "urn:inner",
 )
 MIDDLE = model(
