@@ -1,9 +1,8 @@
 """Tree to closures, once. A closure takes `(c, l, r)`: the context as the caller gave it, the local names (a small dict that is never
-changed
-after it was handed on), and the Runtime; it returns a value and raises nothing but LimitReached and ArithmeticError.
+changed after it was handed on), and the Runtime; it returns a value and raises nothing but LimitReached and ArithmeticError.
 
-Names are resolved here: a local one is a look-up in `l`, a name inside of a filter may belong to the item, all others are in `c` or
-built in.
+Names are resolved here: a local one is a look-up in `l`, a name inside of a filter may belong to the item, all others are in `c` or built
+in.
 """
 
 from __future__ import annotations

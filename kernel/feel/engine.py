@@ -199,16 +199,16 @@ def compile_unary(text: str, names: Iterable[str] = (), members: Iterable[str] |
 
 
 @lru_cache(maxsize=2_000)
-def _cached(kind: type[Any], text: str, names: frozenset[str]) -> Any:
+def _cached(kind: Any, text: str, names: frozenset[str]) -> Any:
     return kind(text, names)
 
 
 @lru_cache(maxsize=500)
-def _cached_with_members(kind: type[Any], text: str, names: frozenset[str], members: frozenset[str]) -> Any:
+def _cached_with_members(kind: Any, text: str, names: frozenset[str], members: frozenset[str]) -> Any:
     return kind(text, names, members)
 
 
-def _for(kind: type[Any], text: str, context: Mapping[str, Any]) -> Any:
+def _for(kind: Any, text: str, context: Mapping[str, Any]) -> Any:
     try:
         return _cached(kind, text, odd_names(context))
     except FeelSyntaxError:

@@ -1,8 +1,7 @@
 """Tokens of FEEL (DMN 1.5, 10.3.1.2 rules 26 to 37, 61 to 65). One regular expression, one pass.
 
 A name of the language can hold several tokens (`a - b`, `Profit and loss`): which tokens make one name depends on the scope and is the
-parser's
-matter, so characters that only make sense inside of names (`'`, `?`) are tokens of their own.
+parser's matter, so characters that only make sense inside of names (`'`, `?`) are tokens of their own.
 """
 
 from __future__ import annotations

@@ -25,6 +25,5 @@ string_chars_max = 1_000_000
 list_items_max = 1_000_000
 #: Warnings kept of one evaluation.
 warnings_max = 100
-#: Frames that Python must allow for the bounds above to be reached before Python's own. Calls of Python functions take no C stack since
-#: 3.11.
+#: Frames that Python must allow for the bounds above to be reached before Python's own. Calls of Python functions take no C stack (3.11).
 python_frames = 12_000

@@ -1,8 +1,7 @@
 """Text to tree: precedence climbing over the tokens, names resolved by the scope (DMN 1.5, 10.3.1.2).
 
 Lowest to highest: or, and, comparison (= != < > between in), + -, * /, **, unary -, instance of, path, filter and call. All infix
-operators are
-left associative, and `-3 ** 2` is 9.
+operators are left associative, and `-3 ** 2` is 9.
 """
 
 from __future__ import annotations

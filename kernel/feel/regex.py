@@ -1,8 +1,7 @@
 """Regular expressions of XPath 2.0 (Functions and Operators, 7.6; XML Schema Part 2, appendix F), which FEEL's functions take.
 
 A pattern is parsed here, so that what XPath calls an error is one. It runs on Python's `re` where that can't take long, else on an
-automaton
-that is bounded (`automaton`). Raises ValueError for what XPath calls an error, which FEEL turns into null.
+automaton that is bounded (`automaton`). Raises ValueError for what XPath calls an error, which FEEL turns into null.
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ def weigh(value: Any, budget: Budget, depth: int = 0) -> None:
     """Count the parts of a value that is about to be walked through. Raises LimitReached."""
     if type(value) is list or type(value) is dict:
         budget.take(len(value), depth)
-        for v in value if type(value) is list else value.values():
+        for v in value.values() if isinstance(value, dict) else value:
             if type(v) is list or type(v) is dict:
                 weigh(v, budget, depth + 1)
 
@@ -276,12 +276,17 @@ def _convert(value: Any, budget: Budget, depth: int) -> Any:
         return _convert(dict(value), budget, depth)
     if isinstance(value, (tuple, set, frozenset)):
         return _convert(list(value) if isinstance(value, tuple) else sorted(value, key=repr), budget, depth)
-    for base, convert_base in ((bool, bool), (int, lambda v: CONTEXT.create_decimal(int(v))), (str, str.__str__), (float, _from_float),
-                               (Decimal, _from_decimal), (list, list), (dict, dict)):
+    for base, convert_base in _BASES:
         if isinstance(value, base):
             made = convert_base(value)
             return made if base not in (list, dict) else _convert(made, budget, depth)
     return value if callable(value) else None
+
+
+#: What values of a subclass are taken as.
+_BASES: tuple[tuple[type, Callable[[Any], Any]], ...] = (
+    (bool, bool), (int, lambda v: CONTEXT.create_decimal(int(v))), (str, str.__str__), (float, _from_float), (Decimal, _from_decimal),
+    (list, list), (dict, dict))
 
 
 def _is(a: Any, b: Any) -> bool:
@@ -370,11 +375,13 @@ def _to_json(value: Any, budget: Budget, depth: int) -> Any:
     if kind_ is str or kind_ is bool or value is None:
         return value
     if kind_ is Decimal:
+        if not value.is_finite():
+            return None
         if value.copy_abs() <= _INT_MAX:
             whole = int(value)
             if whole == value:
                 return whole
-        return value if value.is_finite() else None
+        return value
     if kind_ is list:
         budget.take(len(value) + 1, depth)
         return [_to_json(v, budget, depth + 1) for v in value]

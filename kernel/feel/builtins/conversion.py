@@ -89,7 +89,7 @@ def time_from_parts(r: Runtime, hour: Decimal, minute: Decimal, second: Decimal,
     return FeelTime((h * 60 + m) * 60 * SECOND_NS + int(CONTEXT.multiply(second, Decimal(SECOND_NS))), shift)
 
 
-@builtin("number", "from: string, grouping separator??: string, decimal separator??: string")
+@builtin("number", "from: string, grouping separator: string|null, decimal separator: string|null")
 def number(r: Runtime, from_: str, grouping: str | None, point: str | None) -> Decimal:
     """The number of a text, after its separators were taken out."""
     if grouping not in (None, " ", ",", ".") or point not in (None, ",", ".") or (grouping is not None and grouping == point):
@@ -100,6 +100,11 @@ def number(r: Runtime, from_: str, grouping: str | None, point: str | None) -> D
     if not _NUMBER.fullmatch(plain):
         raise ValueError(f"{from_!r} is no number")
     return CONTEXT.create_decimal(plain)
+
+
+@builtin("number", "from: string")
+def plain_number(r: Runtime, from_: str) -> Decimal:
+    return number(r, from_, None, None)
 
 
 @builtin("number", "from: number")

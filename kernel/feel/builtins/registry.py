@@ -1,10 +1,9 @@
 """How built-in functions are declared and called.
 
 A function has one or more signatures. A signature is a text such as `"string: string, start position: number, length?: number"`: a `?`
-marks a
-parameter that may be left out, `??` one that may also be null, a leading `*` takes all arguments that are left. The first signature that
-fits the arguments, after the implicit conversions (singleton list to value, value to singleton list), is called; if none fits the result is
-null with a warning. Missing arguments are None.
+marks a parameter that may be left out, `??` one that may also be null, `|null` one that may be null but not left out, and a leading `*`
+takes all arguments that are left. The first signature that fits the arguments, after the implicit conversions (singleton list to value,
+value to singleton list), is called; if none fits the result is null with a warning. Missing arguments are None.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ _CHECKS: dict[str, Check] = {
 
 
 class Signature:
-    __slots__ = ("names", "checks", "nullable", "required", "rest", "call", "text")
+    __slots__ = ("names", "checks", "nullable", "required", "rest", "rest_name", "call", "text")
 
     def __init__(self, text: str, call: Callable[..., Any]) -> None:
         self.text, self.call = text, call
@@ -68,15 +67,16 @@ class Signature:
         self.required = 0
         #: Check of a `*` parameter, which is the last one.
         self.rest: Check | None = None
+        self.rest_name = ""
         for part in filter(None, (p.strip() for p in text.split(","))):
             name, _, type_ = (x.strip() for x in part.partition(":"))
             if name.startswith("*"):
-                self.rest = _CHECKS[type_]
+                self.rest, self.rest_name = _CHECKS[type_], name[1:]
                 continue
             bare = name.rstrip("?")
             self.names.append(bare)
-            self.checks.append(_CHECKS[type_])
-            self.nullable.append(name.endswith("??"))
+            self.checks.append(_CHECKS[type_.removesuffix("|null")])
+            self.nullable.append(name.endswith("??") or type_.endswith("|null"))
             if name == bare:
                 self.required += 1
 
@@ -100,12 +100,12 @@ class Signature:
 
     def bind_named(self, arguments: dict[str, Any]) -> list[Any] | None:
         """Parameters that are left out are null (10.3.2.8), so a required one must allow that."""
-        if (self.rest is not None and not self.names) or any(n not in self.names for n in arguments):
+        if (self.rest is not None and not self.names) or any(n not in self.names and n != self.rest_name for n in arguments):
             return None
         out: list[Any] = []
         for i, name in enumerate(self.names):
             if name not in arguments:
-                if i < self.required:
+                if i < self.required and not self.nullable[i]:
                     return None
                 out.append(None)
                 continue
@@ -115,7 +115,8 @@ class Signature:
                 return None
             out.append(made)
         if self.rest is not None:
-            out.append([])
+            # A named argument is the only one of its kind.
+            out.append([self.rest(arguments[self.rest_name])] if self.rest_name in arguments else [])
         return out
 
 
