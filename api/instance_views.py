@@ -27,8 +27,8 @@ PAGE = 1_000
 After = Annotated[str, Parameter(description="Position of the last event seen")]
 Types = Annotated[str, Parameter(description="Event types, separated by commas; `task.*` is all of a kind; old words are known")]
 Element = Annotated[str | None, Parameter(description="Where it happened")]
-From = Annotated[datetime | None, Parameter(query="from", description="At or after this time")]
-To = Annotated[datetime | None, Parameter(description="Before this time")]
+Since = Annotated[datetime | None, Parameter(description="At or after this time")]
+Until = Annotated[datetime | None, Parameter(description="Before this time")]
 
 
 def types_of(text: str) -> list[str]:
@@ -52,14 +52,14 @@ async def events(
     after: After = "",
     type: Types = "",
     element: Element = None,
-    from_: From = None,
-    to: To = None,
+    since: Since = None,
+    until: Until = None,
     limit: Limit = 100,
     wait_for: WaitFor = None,
 ) -> Response[Any]:
     """In order, oldest first. `cursor` is the `after` of the next page."""
     row = await find(services_of(request), request, id, wait_for)
-    return await event_page(request, "instances", int(row["id"]), after, limit, type, element, from_, to)
+    return await event_page(request, "instances", int(row["id"]), after, limit, type, element, since, until)
 
 
 async def event_page(

@@ -9,7 +9,7 @@ from litestar import Response, get, post
 from litestar.params import Parameter
 
 from flowledger.api.edge import ApiRequest, Body, key_of, reply
-from flowledger.api.instance_views import After, Element, From, To, Types, event_page
+from flowledger.api.instance_views import After, Element, Since, Types, Until, event_page
 from flowledger.api.instances import priority_of
 from flowledger.api.lists import Cursor, Definition, Limit, WaitFor, listing
 from flowledger.api.problems import malformed
@@ -141,15 +141,15 @@ async def events(
     after: After = "",
     type: Types = "",
     element: Element = None,
-    from_: From = None,
-    to: To = None,
+    since: Since = None,
+    until: Until = None,
     limit: Limit = 100,
     wait_for: WaitFor = None,
 ) -> Response[Any]:
     s = services_of(request)
     key = key_of(id, "task")
     await s.find("tasks", key, s.identify(request).tenant, wait_for)
-    return await event_page(request, "tasks", key, after, limit, type, element, from_, to)
+    return await event_page(request, "tasks", key, after, limit, type, element, since, until)
 
 
 @get("/tasks/{id:str}/metrics", summary="Durations, attempts, figures of a task")

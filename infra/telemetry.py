@@ -155,6 +155,16 @@ class Telemetry:
         self.tracer.close()
 
 
+class _Stderr:
+    """Whatever `sys.stderr` is when a line is written."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
 def configure_logs(level: str = "info", form: str = "auto", node: str = "") -> None:
     """One line per record on stderr: for people on a terminal, else JSON. Records of the standard library come the same way."""
     import structlog
@@ -184,10 +194,10 @@ def configure_logs(level: str = "info", form: str = "auto", node: str = "") -> N
     structlog.configure(
         processors=shared + render,
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(_Stderr()),  # type: ignore[arg-type]
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(_Stderr())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
