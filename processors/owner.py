@@ -145,6 +145,7 @@ class Owner:
         self._checkpoint_at = 0.0
         self._written: set[bytes] = set()
         self._checkpointing = False
+        self._checkpoints = 0
         self._confirm: dict[int, int] = {}
         self._sent_ok: dict[int, int] = {}
         #: highest seq whose group is on the log; what is behind it may not be sent yet
@@ -353,9 +354,10 @@ class Owner:
         if self._stopping is not None or not self.ready.is_set() or self._checkpointing:
             return
         if len(self._flights) >= IN_FLIGHT_MAX:
+            self._put_off = True
             return  # an acknowledgement wakes it
         state, facts, inbox = self.state, self.facts, self._inbox
-        now = max(self.clock(), state.meta.now_us)
+        now = max(self.clock(), state.meta.now_us, facts.now_us)  # never back, also where nothing was recorded
         facts.now_us = now
         self._collect_due(now)
         if not inbox and not (state.job_listener and self.pollers is not None):
@@ -575,10 +577,13 @@ class Owner:
                 first = appended.first
             self._flights.popleft()
             self._finish(flight, first)
-        if self._inbox:
+        if self._inbox or self._put_off:
+            self._put_off = False
             self._wake()
 
     _shift = 0
+    #: a step was due while too much was in flight
+    _put_off = False
 
     async def _acknowledge(self) -> None:
         """Somebody else wrote in between: read what. A claim means fenced; only void records mean carry on."""
@@ -615,7 +620,11 @@ class Owner:
     # --- sends to other partitions ----------------------------------------------------------------------------------------
 
     def _send(self, to: int, seq: int, command: bytes) -> None:
-        future = self.log.submit(COMMANDS, to, Group([None], [command], (("from", b"%d" % self.partition), ("seq", b"%d" % seq))))
+        try:
+            future = self.log.submit(COMMANDS, to, Group([None], [command], (("from", b"%d" % self.partition), ("seq", b"%d" % seq))))
+        except LogError:
+            self._doubtful.add(to)
+            return
 
         def done(f: asyncio.Future[Any]) -> None:
             if not f.cancelled() and f.exception() is None and self._stopping is None:
@@ -666,20 +675,27 @@ class Owner:
             if self._stopping is not None:
                 return
             state = self.state
-            entries = [(k, v) for k, v in images.records(state, state.changed) if v is not None or k in self._written]
+            changed = set(state.changed)
+            entries = [(k, v) for k, v in images.records(state, changed) if v is not None or k in self._written]
             state.changed.clear()
             end, chain, source = self.acked, self.chain, self.source
-            epoch = (("epoch", b"%d" % self.epoch),)
+            self._checkpoints += 1
+            tag = (("epoch", b"%d" % self.epoch), ("checkpoint", b"%d" % self._checkpoints))
             for k, v in entries:
                 (self._written.add if v is not None else self._written.discard)(k)
             mark = images.mark(state, end, chain, source, len(self._written))
             self._checkpoint_at = asyncio.get_running_loop().time()
             self._checkpointing = False
             self._wake()
-            for at in range(0, len(entries), 2000):
-                part = entries[at : at + 2000]
-                await self.log.append(STATE, self.partition, Group([k for k, _ in part], [v for _, v in part], epoch))
-            await self.log.append(STATE, self.partition, Group([images.MARK], [mark], epoch))
+            try:
+                for at in range(0, len(entries), 2000):
+                    part = entries[at : at + 2000]
+                    await self.log.append(STATE, self.partition, Group([k for k, _ in part], [v for _, v in part], tag))
+                await self.log.append(STATE, self.partition, Group([images.MARK], [mark], tag))
+            except LogError:  # without its mark it never was: the next one says it all again
+                state.changed |= changed
+                self._written.update(k for k, _ in entries)
+                raise
         except LogError as e:
             log_.warning("checkpoint failed", partition=self.partition, why=str(e))
         finally:
@@ -728,26 +744,23 @@ async def load(log: Log, partition: int, written: set[bytes] | None = None) -> t
     """
     live: dict[bytes, bytes] = {}
     mark: images.Mark | None = None
-    pending: list[tuple[bytes, bytes]] = []
-    newest = 0
+    pending: dict[tuple[int, int], list[tuple[bytes, bytes]]] = {}
+    newest = (0, 0)
     async for batch in log.read(STATE, partition, await log.begin(STATE, partition)):
         for record in batch:
-            epoch = int(record.header("epoch") or b"0")
-            if epoch < newest:
+            tag = (int(record.header("epoch") or b"0"), int(record.header("checkpoint") or b"0"))
+            if tag <= newest or record.key is None:
+                continue  # it came late, and another checkpoint was made meanwhile
+            if record.key != images.MARK:
+                pending.setdefault(tag, []).append((record.key, record.value))
                 continue
-            if epoch > newest:
-                newest = epoch
-                pending.clear()  # the former owner's unfinished checkpoint
-            if record.key == images.MARK:
-                for key, value in pending:
-                    if value:
-                        live[key] = value
-                    else:
-                        live.pop(key, None)
-                pending.clear()
-                mark = images.decode_state(record.value, images.Mark)
-            elif record.key is not None:
-                pending.append((record.key, record.value))
+            for key, value in pending.get(tag, ()):
+                if value:
+                    live[key] = value
+                else:
+                    live.pop(key, None)
+            pending.clear()
+            newest, mark = tag, images.decode_state(record.value, images.Mark)
         await asyncio.sleep(0)
     state = Partition(partition, log.partitions)
     if mark is not None and mark.live == len(live):
@@ -755,7 +768,7 @@ async def load(log: Log, partition: int, written: set[bytes] | None = None) -> t
         if written is not None:
             written.clear()
             written.update(live)
-            written.update(k for k, _ in pending)
+            written.update(k for some in pending.values() for k, _ in some)
         state.meta.partitions = log.partitions
         reader = rules.GroupReader(mark.meta.epoch, mark.meta.owner, mark.chain)
         reader.source = mark.source
@@ -763,7 +776,7 @@ async def load(log: Log, partition: int, written: set[bytes] | None = None) -> t
     if written is not None:
         written.clear()
         written.update(live)
-        written.update(k for k, _ in pending)
+        written.update(k for some in pending.values() for k, _ in some)
     return state, rules.GroupReader(), await log.begin(EVENTS, partition)
 
 
