@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any, Literal
 
 from litestar import Response, post
@@ -40,12 +41,12 @@ async def evaluate(request: ApiRequest, data: EvaluateBody) -> Response[Any]:
 
 
 def once(data: EvaluateBody) -> Any:
-    from flowledger.kernel import dmn
+    from flowledger.kernel import Facts, dmn
     from flowledger.kernel.dmn.errors import DmnError
 
     try:
         models = tuple(m.encode() for m in data.models)
-        return dmn.evaluate(data.dmn.encode(), str(data.decision), data.inputs, kind=data.kind, models=models)
+        return dmn.evaluate(data.dmn.encode(), str(data.decision), data.inputs, kind=data.kind, models=models, facts=Facts(time.time_ns() // 1000))
     except DmnError as e:
         raise Problem(RejectionCode.INVALID_ARGUMENT, str(e), where="body dmn") from None
 

@@ -26,7 +26,7 @@ def enter(d: Any, i: Any, token: Any, node: Node) -> None:
     found = lookup.bound(d.state, i, "decision", id, config["binding"], config["version_tag"])
     if found is None:
         raise Failure("DECISION_NOT_FOUND", f"expected a deployed decision '{id}' (binding {config['binding']}), found none")
-    evaluation = d.facts.decisions[found.key].evaluate(id, d.variables(i, token.key), facts=d.facts)
+    evaluation = d.facts.decisions[found.key].evaluate(id, d.variables(i, token.key), facts=d.facts, replace_decisions=False)
     value = to_json(evaluation.value)
     if evaluation.value is None and any(getattr(w, "code", "") == "DECISION_ERROR" for w in evaluation.warnings):
         raise Failure("DECISION_EVALUATION_ERROR", "; ".join(w.message for w in evaluation.warnings))
