@@ -64,6 +64,17 @@ async def make_log(kind: str, data: str, bootstrap: str) -> Any:
     return KafkaLog(bootstrap, prefix=f"bench{os.getpid()}")
 
 
+async def created(log: Any) -> dict[int, int]:
+    """Task key -> time stamp (microseconds UTC) of the event that created it, read from the log."""
+    from flowledger.events.task import TaskCreated
+    from flowledger.processors.owner import counted
+
+    found = {}
+    async for batch in counted(log, 0, 0, follow=False):
+        found.update({r.event.task: r.envelope.time_us for r in batch if type(r.event) is TaskCreated and r.event.job_type == "lat"})
+    return found
+
+
 def serve(kind: str, data: str, bootstrap: str, pipe: Any) -> None:
     import uvloop
 
@@ -95,8 +106,17 @@ def serve(kind: str, data: str, bootstrap: str, pipe: Any) -> None:
         stream_server = await job_stream.serve(engine, workers)
         stream_port = next(iter(stream_server.sockets)).getsockname()[1]
         await asyncio.to_thread(pipe.send, (gateway.port, stream_port))
-        while (await asyncio.to_thread(pipe.recv)) == "cpu":
-            pipe.send(cpu_s())
+        idle = 0
+        while (asked := await asyncio.to_thread(pipe.recv)) != "stop":
+            if asked == "cpu":
+                pipe.send(cpu_s())
+            elif asked == "left":
+                pipe.send(sum(len(owner.state.instances) for owner in engine.owners.values()) - idle)
+            elif asked == "idle":  # what is open now is not of the next measurement
+                idle = sum(len(owner.state.instances) for owner in engine.owners.values())
+                pipe.send(idle)
+            else:
+                pipe.send(await created(engine.log))
         stream_server.close()
         await grpc_server.close(0.2)
         await engine.kill()
@@ -106,22 +126,22 @@ def serve(kind: str, data: str, bootstrap: str, pipe: Any) -> None:
 
 @contextlib.asynccontextmanager
 async def server(kind: str, bootstrap: str = "") -> Any:
-    """Yields (gateway port, stream port, cpu()) of a server in a process of its own."""
+    """Yields (gateway port, stream port, ask("cpu" or "created")) of a server in a process of its own."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     with tempfile.TemporaryDirectory() as data:
         process = context.Process(target=serve, args=(kind, data, bootstrap, theirs), daemon=True)
         process.start()
 
-        def cpu() -> float:
-            ours.send("cpu")
+        def ask(what: str) -> Any:
+            ours.send(what)
             return ours.recv()
 
         try:
             if not await asyncio.to_thread(ours.poll, 60):
                 raise TimeoutError("the server did not start within 60 s")
             ports = ours.recv()
-            yield (*ports, cpu)
+            yield (*ports, ask)
         finally:
             with contextlib.suppress(OSError):
                 ours.send("stop")
@@ -131,6 +151,10 @@ async def server(kind: str, bootstrap: str = "") -> Any:
 
 
 # --- the client's side ----------------------------------------------------------------------------------------------------------
+
+
+#: a question to the server's process: cpu, left, idle, created
+Ask = Callable[[str], Any]
 
 
 class Count:
@@ -173,7 +197,13 @@ async def start_elsewhere(port: int, process: str, n: int, parallel: int) -> Non
     await loop.run_in_executor(STARTERS, start_many_here, port, process, n, parallel)
 
 
-async def with_pyzeebe(port: int, process: str, instances: int, tasks: int, parallel: int) -> float:
+async def all_ended(ask: Ask) -> None:
+    """Until no instance is left at the server: a handler that ran says nothing of its answer."""
+    while await asyncio.to_thread(ask, "left") > 0:
+        await asyncio.sleep(0.01)
+
+
+async def with_pyzeebe(ask: Ask, port: int, process: str, instances: int, tasks: int, parallel: int) -> float:
     """Seconds for all, starts included, with one streaming pyzeebe worker."""
     from pyzeebe import ZeebeWorker, create_insecure_channel
 
@@ -188,9 +218,11 @@ async def with_pyzeebe(port: int, process: str, instances: int, tasks: int, para
 
     work = asyncio.create_task(worker.work())
     await start_elsewhere(port, "idle", 1, 1)
+    await asyncio.to_thread(ask, "idle")
     started = time.perf_counter()
     await start_elsewhere(port, process, instances, parallel)
     await asyncio.wait_for(count.reached.wait(), 120)
+    await asyncio.wait_for(all_ended(ask), 120)
     seconds = time.perf_counter() - started
     await asyncio.sleep(0.3)
     work.cancel()
@@ -199,8 +231,8 @@ async def with_pyzeebe(port: int, process: str, instances: int, tasks: int, para
     return seconds
 
 
-async def with_sdk(ports: tuple[int, int], process: str, instances: int, tasks: int, parallel: int) -> float:
-    """Seconds from the first start to the last handler, with one SDK worker on the stream."""
+async def with_sdk(ask: Ask, ports: tuple[int, int], process: str, instances: int, tasks: int, parallel: int) -> float:
+    """Seconds from the first start to the end of the last instance, with one SDK worker on the stream."""
     from flowledger.sdk import Worker
 
     worker = Worker(f"http://127.0.0.1:{ports[1]}", name="bench", max_jobs=2000, lease_s=600)
@@ -212,19 +244,22 @@ async def with_sdk(ports: tuple[int, int], process: str, instances: int, tasks: 
 
     work = asyncio.create_task(worker.run())
     await start_elsewhere(ports[0], "idle", 1, 1)
+    await asyncio.to_thread(ask, "idle")
     started = time.perf_counter()
     await start_elsewhere(ports[0], process, instances, parallel)
     await asyncio.wait_for(count.reached.wait(), 120)
+    await asyncio.wait_for(all_ended(ask), 120)
     seconds = time.perf_counter() - started
     await worker.stop(5)
     await work
     return seconds
 
 
-async def backlog_with_sdk(ports: tuple[int, int], process: str, instances: int, tasks: int) -> float:
-    """As `with_sdk`, but the instances are there already: what the worker alone costs."""
+async def backlog_with_sdk(ask: Ask, ports: tuple[int, int], process: str, instances: int, tasks: int) -> float:
+    """As `with_sdk`, but the instances are there already: what handing out and completing alone cost."""
     from flowledger.sdk import Worker
 
+    await asyncio.to_thread(ask, "idle")
     await start_many(ports[0], process, instances, 64)
     worker = Worker(f"http://127.0.0.1:{ports[1]}", name="bench", max_jobs=2000, lease_s=600)
     count = Count(instances * tasks)
@@ -236,17 +271,19 @@ async def backlog_with_sdk(ports: tuple[int, int], process: str, instances: int,
     started = time.perf_counter()
     work = asyncio.create_task(worker.run())
     await asyncio.wait_for(count.reached.wait(), 120)
+    await asyncio.wait_for(all_ended(ask), 120)
     seconds = time.perf_counter() - started
     await worker.stop(5)
     await work
     return seconds
 
 
-async def latency(port: int, rate: float, seconds: float) -> dict[str, list[float]]:
+async def latency(port: int, created: Callable[[], dict[int, int]], rate: float, seconds: float) -> dict[str, list[float]]:
     """Milliseconds until a streaming client has the job of an instance that it starts.
 
-    `request`: from just before the start is sent. `event`: from the answer to the start, which comes when the event that created the job
-    is on the log, and over the same connection; 0 when the job is there before the answer.
+    `request`: from just before the start is sent. `event`: from the time stamp of the event that created the job, as it stands on the
+    log: the moment of the decision, so both appends (event and lease) are in it. The answer to the start would be no reference: event
+    and lease are often one group, and then the job can be at the client before that answer.
     """
     from flowledger.sdk.zeebe_stubs import load
 
@@ -255,8 +292,7 @@ async def latency(port: int, rate: float, seconds: float) -> dict[str, list[floa
     from pyzeebe.proto.gateway_pb2_grpc import GatewayStub
 
     sent: dict[int, float] = {}
-    answered: dict[int, float] = {}
-    arrived: dict[int, float] = {}
+    arrived: dict[int, tuple[int, float]] = {}
     n = int(rate * seconds)
     done = asyncio.Event()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
@@ -264,15 +300,14 @@ async def latency(port: int, rate: float, seconds: float) -> dict[str, list[floa
 
         async def receive() -> None:
             async for job in stub.StreamActivatedJobs(pb.StreamActivatedJobsRequest(type="lat", worker="lat", timeout=600_000)):
-                arrived[job.processInstanceKey] = time.perf_counter()
+                arrived[job.processInstanceKey] = (job.key, time.time())
                 if len(arrived) >= n:
                     done.set()
                 spawn(stub.CompleteJob(pb.CompleteJobRequest(jobKey=job.key)))
 
         async def start() -> None:
-            at = time.perf_counter()
+            at = time.time()
             answer = await stub.CreateProcessInstance(pb.CreateProcessInstanceRequest(bpmnProcessId="lat"))
-            answered[answer.processInstanceKey] = time.perf_counter()
             sent[answer.processInstanceKey] = at
 
         running: set[asyncio.Future[Any]] = set()
@@ -292,21 +327,23 @@ async def latency(port: int, rate: float, seconds: float) -> dict[str, list[floa
         await asyncio.gather(*running)
         reader.cancel()
         await asyncio.gather(reader, return_exceptions=True)
+    made = await asyncio.to_thread(created)
     return {
-        "request": sorted((arrived[k] - at) * 1000 for k, at in sent.items()),
-        "event": sorted(max(arrived[k] - at, 0.0) * 1000 for k, at in answered.items()),
+        "request": sorted((arrived[k][1] - at) * 1000 for k, at in sent.items()),
+        "event": sorted((at - made[key] / 1e6) * 1000 for key, at in arrived.values()),
     }
 
 
 async def measure(kind: str, bootstrap: str, scale: float) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    async with server(kind, bootstrap) as (gateway_port, stream_port, cpu):
+    async with server(kind, bootstrap) as (gateway_port, stream_port, ask):
         ports = (gateway_port, stream_port)
 
         async def one(name: str, n: int, unit: str, target: float, tasks: int, work: Callable[[], Coroutine[Any, Any, float]]) -> None:
-            before = await asyncio.to_thread(cpu)
+            before, mine = await asyncio.to_thread(ask, "cpu"), cpu_s()
             seconds = await work()
-            used = await asyncio.to_thread(cpu) - before
+            mine = cpu_s() - mine
+            used = await asyncio.to_thread(ask, "cpu") - before
             rows.append(
                 {
                     "bench": "gateway",
@@ -316,6 +353,7 @@ async def measure(kind: str, bootstrap: str, scale: float) -> list[dict[str, Any
                     "unit": unit,
                     "target": target,
                     "server_cpu_us_per_task": round(used / tasks * 1e6, 1),
+                    "worker_cpu_us_per_task": round(mine / tasks * 1e6, 1),
                 }
             )
 
@@ -323,11 +361,11 @@ async def measure(kind: str, bootstrap: str, scale: float) -> list[dict[str, Any
             return max(50, int(n * scale))
 
         a, b, d, e = of(4000), of(800), of(8000), of(3000)
-        await one("W1, pyzeebe", a, "instances/s", 1000, a, lambda: with_pyzeebe(gateway_port, "w1", a, 1, 64))
-        await one("W2, pyzeebe", b * 10, "tasks/s", 2500, b * 10, lambda: with_pyzeebe(gateway_port, "w2", b, 10, 64))
-        await one("W1, SDK stream", d, "instances/s", 1000, d, lambda: with_sdk(ports, "s1", d, 1, 64))
-        await one("W2, SDK stream", e * 10, "tasks/s", 10_000, e * 10, lambda: backlog_with_sdk(ports, "s2", e, 10))
-        times = await latency(gateway_port, 200, max(1.0, 5 * scale))
+        await one("W1, pyzeebe", a, "instances/s", 1000, a, lambda: with_pyzeebe(ask, gateway_port, "w1", a, 1, 64))
+        await one("W2, pyzeebe", b * 10, "tasks/s", 2500, b * 10, lambda: with_pyzeebe(ask, gateway_port, "w2", b, 10, 64))
+        await one("W1, SDK stream", d, "instances/s", 1000, d, lambda: with_sdk(ask, ports, "s1", d, 1, 64))
+        await one("W2, SDK stream", e * 10, "tasks/s", 10_000, e * 10, lambda: backlog_with_sdk(ask, ports, "s2", e, 10))
+        times = await latency(gateway_port, lambda: ask("created"), 200, max(1.0, 5 * scale))
         for since in ("event", "request"):
             for name, share, target in (("p50", 0.5, 5), ("p99", 0.99, 25)):
                 found = times[since]
