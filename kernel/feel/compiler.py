@@ -85,8 +85,7 @@ class Compiler:
 
     def free(self, name: str, pos: int) -> Code:
         builtin = self.builtins.get(name)
-        if builtin is None or name in self.names:
-            self.reads.add(name)
+        self.reads.add(name)
 
         def free(c: Any, l: Any, r: Runtime) -> Any:
             value = c.get(name, MISSING)

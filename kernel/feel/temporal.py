@@ -7,7 +7,7 @@ offset or a zone name. All are immutable and hashable; `str()` gives the text th
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -60,16 +60,25 @@ def zone(name: str) -> ZoneInfo | None:
 
 def zone_offset(name: str, days: int, nanos: int) -> int:
     """Offset in seconds of a zone at a local time. A time that occurs twice is the first, one that is skipped counts as before the gap."""
-    z = zone(name)
-    if z is None:
-        return 0
+    return _offset(_clock(days, nanos, zone(name)))
+
+
+def zone_offset_at(name: str, days: int, nanos: int) -> int:
+    """Offset in seconds of a zone at an instant, which is given by its day and time in UTC."""
+    return _offset(_clock(days, nanos, UTC).astimezone(zone(name)))
+
+
+def _clock(days: int, nanos: int, tz: tzinfo | None) -> datetime:
     year, month, day = civil_from_days(days)
     if not 2 <= year <= 9998:
         # Rules repeat with the calendar, every 400 years; before all rules stands the local mean time.
         year = 2 if year < 2 else 2000 + year % 400
     seconds = nanos // SECOND_NS
-    local = datetime(year, month, min(day, month_length(year, month)), seconds // 3600, seconds // 60 % 60, seconds % 60, tzinfo=z)
-    offset = local.utcoffset()
+    return datetime(year, month, min(day, month_length(year, month)), seconds // 3600, seconds // 60 % 60, seconds % 60, tzinfo=tz)
+
+
+def _offset(moment: datetime) -> int:
+    offset = moment.utcoffset()
     return 0 if offset is None else offset.days * 86_400 + offset.seconds
 
 
@@ -281,8 +290,18 @@ class FeelDateTime(Value):
         return (0, self.local_nanos) if offset is None else (1, self.local_nanos - offset * SECOND_NS)
 
     def plus_nanos(self, nanos: int) -> FeelDateTime:
+        """That much later. In a named zone the clock follows the zone, so a day of 24 hours may end at another hour."""
+        if self.zone is not None:
+            return FeelDateTime.in_zone(self.epoch_nanos + nanos, self.zone)
         days, rest = divmod(self.local_nanos + nanos, DAY_NS)
-        return FeelDateTime(FeelDate.from_days(days), rest, self.offset, self.zone)
+        return FeelDateTime(FeelDate.from_days(days), rest, self.offset)
+
+    @classmethod
+    def in_zone(cls, epoch_nanos: int, name: str) -> FeelDateTime:
+        """An instant (nanoseconds since 1970-01-01T00:00:00Z) by the clock of a zone."""
+        offset = zone_offset_at(name, *divmod(epoch_nanos, DAY_NS))
+        days, rest = divmod(epoch_nanos + offset * SECOND_NS, DAY_NS)
+        return cls(FeelDate.from_days(days), rest, None, name)
 
     def plus_months(self, months: int) -> FeelDateTime:
         return FeelDateTime(self.date.plus_months(months), self.nanos, self.offset, self.zone)

@@ -33,6 +33,7 @@ def test_inputs_are_not_changed():
     ("xs[price > limit]", {"xs", "price", "limit"}),
     ("function(a) a + b", {"b"}),
     ("count(xs)", {"xs"}),
+    ("count > 3 and date = today()", {"count", "date"}),
     ("1 + 2", set()),
 ])
 def test_reads(text, reads):

@@ -143,6 +143,19 @@ def test_what_is_no_temporal_value(text):
     assert tm.parse_temporal(text) is None
 
 
+@pytest.mark.parametrize(("text", "expected"), [
+    ('@"2026-03-28T12:00:00@Europe/Paris" + @"P1D"', "2026-03-29T13:00:00@Europe/Paris"),
+    ('@"2026-03-28T12:00:00@Europe/Paris" + @"P1M"', "2026-04-28T12:00:00@Europe/Paris"),
+    ('@"2026-10-25T03:30:00@Europe/Paris" - @"PT2H"', "2026-10-25T02:30:00@Europe/Paris"),
+    ('@"-2021-01-01T10:00:00@Europe/Paris" + @"PT1H"', "-2021-01-01T11:00:00@Europe/Paris"),
+    ('@"12000-07-01T10:00:00@Europe/Paris" + @"PT1H"', "12000-07-01T11:00:00@Europe/Paris"),
+    ('@"2026-03-28T12:00:00+01:00" + @"P1D"', "2026-03-29T12:00:00+01:00"),
+    ('date and time(@"2026-10-25T01:30:00Z", "Europe/Paris")', "2026-10-25T02:30:00@Europe/Paris"),
+])
+def test_clocks_follow_their_zone(text, expected):
+    assert str(feel.evaluate(text, {})) == expected
+
+
 def test_values_can_not_be_changed():
     with pytest.raises(AttributeError):
         tm.FeelDate(2020, 1, 1).year = 2021

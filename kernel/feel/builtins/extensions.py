@@ -11,7 +11,7 @@ from flowledger.kernel.feel.builtins.lists import distinct
 from flowledger.kernel.feel.builtins.registry import builtin
 from flowledger.kernel.feel.numbers import to_int
 from flowledger.kernel.feel.runtime import Runtime
-from flowledger.kernel.feel.temporal import FeelDate, FeelDateTime, zone, zone_offset
+from flowledger.kernel.feel.temporal import FeelDate, FeelDateTime, zone
 from flowledger.kernel.feel.values import equal, text
 
 extension = partial(builtin, extension=True)
@@ -156,10 +156,4 @@ def in_zone(r: Runtime, date: FeelDateTime, timezone: str) -> FeelDateTime:
         raise ValueError(f"no time zone {timezone!r}")
     if date.utc_offset is None:
         return FeelDateTime(date.date, date.nanos, None, timezone)
-    utc = FeelDateTime(date.date, date.nanos, 0).plus_nanos(-(date.utc_offset * 1_000_000_000))
-    # The offset at that instant, found by its offset at the wall clock that it leads to.
-    offset = zone_offset(timezone, utc.date.days, utc.nanos)
-    local = utc.plus_nanos(offset * 1_000_000_000)
-    offset = zone_offset(timezone, local.date.days, local.nanos)
-    local = utc.plus_nanos(offset * 1_000_000_000)
-    return FeelDateTime(local.date, local.nanos, None, timezone)
+    return FeelDateTime.in_zone(date.epoch_nanos, timezone)
