@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from typing import Any
 
-from flowledger.infra.cli.output import Failed, as_json, cell, console, fail, table
-from flowledger.infra.cli.server import Server
+from flowledger.infra.cli.output import Failed, as_json, console, fail, table
+from flowledger.infra.cli.server import DEFAULT, Server
 
 #: seconds after which the demo gives up on what has not ended
 PATIENCE_S = 90.0
@@ -221,7 +221,7 @@ def _leave_one(server: Server) -> str | None:
     return found[0]["id"] if found else None
 
 
-def summary(result: dict[str, Any], url: str) -> None:
+def summary(result: dict[str, Any], url: str, audit: str = "") -> None:
     """What happened, and where to look."""
     rows = result["instances"]
     table(rows, ["id", "process", "business_key", "shows", "status", ("ended_at", "ended at"), "ms"], title="\nWhat happened")
@@ -231,11 +231,14 @@ def summary(result: dict[str, Any], url: str) -> None:
         f"[bold]{done} of {len(rows)}[/] instances completed in {result['seconds']:.1f} s: {result['jobs']} jobs by sample workers, "
         f"{result['errors']} business errors caught, {result['tasks']} decisions of people\n"
     )
+    at = "" if url == DEFAULT else f" --server {url}"
     if result["yours"]:
-        out.print(f'  one task is yours   flowledger complete {result["yours"]} --vars \'{{"decision": "approve", "comment": "fine"}}\'')
+        values = '{"decision": "approve", "comment": "fine"}'
+        out.print(f"  one task is yours   flowledger complete {result['yours']} --vars '{values}'{at}")
     if rows:
-        out.print(f"  what happened       flowledger history {cell(rows[0]['id'], '')}")
-    out.print("  is it all true      flowledger audit verify")
+        out.print(f"  what happened       flowledger history {rows[0]['id']}{at}")
+    if audit:
+        out.print(f"  is it all true      {audit}")
     out.print(f"  API                 {url}/v1   ({url}/v1/openapi.json)")
     out.print(f"  figures             {url}/metrics\n")
 
@@ -261,13 +264,20 @@ def demo(server: str, instances: int, config: Any, leave: bool | None, json: boo
     start(config, lambda system: _play(system, instances, json, leave), **given)
 
 
+def _place(settings: Any) -> str:
+    """Options that name the log, when it isn't the default one."""
+    if settings.kafka:
+        return f" --kafka {settings.kafka}"
+    return "" if str(settings.data) == ".flowledger" else f" --data {settings.data}"
+
+
 async def _play(system: Any, instances: int, json: bool, leave: bool) -> None:
     import asyncio
 
     from flowledger.infra.cli.serve import banner, endless
 
     result = await asyncio.to_thread(drive, system.url, instances)
-    as_json(result) if json else summary(result, system.url)
+    as_json(result) if json else summary(result, system.url, "flowledger audit verify" + _place(system.settings))
     if leave:
         check(result)
         system.closed.set()

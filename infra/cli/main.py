@@ -160,12 +160,12 @@ def audit_verify(
 
 @projections_app.command("status")
 def projections_status(
-    server: ServerUrl = "", postgres: Postgres = None, data: Data = None, config: Config = None, json: Json = False
+    kafka: Kafka = None, postgres: Postgres = None, data: Data = None, config: Config = None, json: Json = False
 ) -> None:
     """Version and lag of each view."""
     from flowledger.infra.cli.ops import projections_status
 
-    projections_status(server, config, json, postgres=postgres, data=data)
+    projections_status(config, json, kafka=kafka, postgres=postgres, data=data)
 
 
 @projections_app.command("rebuild")

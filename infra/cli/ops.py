@@ -123,9 +123,9 @@ def _positions(text: str, option: str) -> dict[int, int]:
 
 def _dsn(settings: Any) -> str:
     from flowledger.infra.postgres_server import PostgresUnavailable
-    from flowledger.system import start_postgres
+    from flowledger.system import postgres_folder, start_postgres
 
-    if not settings.postgres and not (Path(settings.data) / "postgres").exists():
+    if not settings.postgres and not postgres_folder(settings).exists():
         fail(f"there is no database in {settings.data}: name its folder with --data, or a PostgreSQL with --postgres")
     try:
         return start_postgres(settings)
@@ -133,7 +133,7 @@ def _dsn(settings: Any) -> str:
         fail(str(e), UNREACHABLE)
 
 
-def projections_status(server: str, config: Path | None, json: bool, **given: Any) -> None:
+def projections_status(config: Path | None, json: bool, **given: Any) -> None:
     settings = _settings(config, **given)
     dsn = _dsn(settings)
 

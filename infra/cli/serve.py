@@ -77,6 +77,8 @@ async def endless() -> None:
 
 
 def banner(system: Any) -> None:
+    from flowledger.system import postgres_folder
+
     s = system.settings
     out = console(True)
     out.print(f"\n[bold green]flowledger[/] is ready (it took {system.ready_s:.1f} s)\n")
@@ -85,7 +87,7 @@ def banner(system: Any) -> None:
         "gRPC (Zeebe)": system.grpc_address,
         "health, metrics": f"{system.url}/health/ready   {system.url}/metrics",
         "log": f"Kafka {s.kafka}" if s.kafka else str(s.data.resolve() / "log.sqlite3"),
-        "PostgreSQL": s.postgres or str(s.data.resolve() / "postgres"),
+        "PostgreSQL": s.postgres or str(postgres_folder(s)),
     }
     for name, value in lines.items():
         if value:

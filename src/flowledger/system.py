@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,13 +38,19 @@ def make_log(settings: Settings, readonly: bool = False) -> Log:
     return SqliteLog(path, synchronous="FULL" if settings.durability == "full" else "NORMAL", readonly=readonly)
 
 
+def postgres_folder(settings: Settings) -> Path:
+    """Where the embedded PostgreSQL keeps its data: one for each log, since rows belong to the log that they were folded from."""
+    name = f"postgres-{zlib.crc32(f'{settings.kafka}/{settings.prefix}'.encode()):08x}" if settings.kafka else "postgres"
+    return Path(settings.data).resolve() / name
+
+
 def start_postgres(settings: Settings) -> str:
     """URL of the database. The embedded one is started when none is named; it ends with this process."""
     if settings.postgres:
         return settings.postgres
     from flowledger.infra.postgres_server import start
 
-    return start(Path(settings.data).resolve() / "postgres")
+    return start(postgres_folder(settings))
 
 
 def source_of(log_: Log) -> Callable[[int, int], AsyncIterator[tuple[Sequence[Recorded], int]]]:
