@@ -201,6 +201,13 @@ class BroadcastSignal(Command):
     relayed: bool = False
 
 
+class EvaluateConditions(Command):
+    """Look at the conditional start events of processes (of one: `definition`) with these variables. To partition 0. Answer: `{instances: [keys]}`."""
+
+    variables: dict[str, Any]
+    definition: int = 0
+
+
 class ResolveIncident(Command):
     key: int
 
@@ -336,7 +343,7 @@ Any_ = (
     Deploy | DefineElsewhere | ChangeDefinition | StartInstance | CancelInstance | ControlInstance | SetVariables | ActivateTasks
     | CompleteTask | FailTask | ThrowTaskError | ExtendLease | UpdateRetries | MoveTask | CreateTask | PublishMessage | BroadcastSignal
     | ResolveIncident | EvaluateDecision | StoreRecord | ModifyInstance | MigrateInstance | AdHocActivate | FireTimers | ExpireLeases
-    | ReadyTasks | ExpireMessages | Continue | Confirm | AwaitMessage | UnawaitMessage | Correlate | MessageTaken | ChildEnded
+    | ReadyTasks | EvaluateConditions | ExpireMessages | Continue | Confirm | AwaitMessage | UnawaitMessage | Correlate | MessageTaken | ChildEnded
 )  # fmt: skip
 
 

@@ -112,12 +112,13 @@ class MessageExpired(Event):
 
 
 class SignalReceived(Event):
-    """A signal `name` was caught by `token` at `element` (0: it was broadcast on this partition)."""
+    """A signal `name` was caught by `token` at `element` (0: it was broadcast on this partition; `signal` is its key where it was thrown)."""
 
     name: str
     token: int = 0
     element: str = ""
     variables: Json = None
+    signal: int = 0
 
 
 class ConditionTriggered(Event):

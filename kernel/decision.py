@@ -176,7 +176,6 @@ class Decision:
                 work.clear()
                 self.touched.clear()
                 return
-            left -= 1
             token = i.tokens.get(t_key)
             if token is None or token.incident or token.phase == WAITING:
                 continue
@@ -195,8 +194,10 @@ class Decision:
                     look(self, i, token, node)
             except Failure as failure:
                 self.incident(i, token, failure)
-            if process.joins and len(self.events) > before:
-                self.touched[i_key, scope] = None
+            if len(self.events) > before:  # a look at a join that still waits is no step
+                left -= 1
+                if process.joins:
+                    self.touched[i_key, scope] = None
             if process.conditional:
                 conditional.watch(self)
 

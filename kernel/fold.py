@@ -772,6 +772,8 @@ def message_correlated(p: Partition, e: wa.MessageCorrelated, v: Envelope) -> No
 
 
 def signal_received(p: Partition, e: wa.SignalReceived, v: Envelope) -> None:
+    if e.signal:
+        seen_key(p, e.signal)
     i = p.instances.get(e.key)
     if i is not None and (token := i.tokens.get(e.token)) is not None and token.element == e.element:
         token.phase = READY

@@ -69,6 +69,8 @@ class Task(State):
     trace: str = ""
     #: variables of a task without workflow
     vars: dict[str, Any] | None = None
+    #: timers of a task without workflow
+    holds: list[int] | None = None
 
 
 class Timer(State):
@@ -261,9 +263,9 @@ class Partition:
     """
 
     __slots__ = (
-        "answers", "awaited", "by_awaited", "by_condition", "by_correlation", "by_message", "by_message_id", "by_signal", "by_start", "changed", "definitions",
-        "due", "incidents", "instances", "job_listener", "leases", "messages", "meta", "open", "outbox", "pending", "process_versions", "ready",
-        "records", "retrying", "store", "subscriptions", "tasks", "timers", "unsettled",
+        "answers", "awaited", "by_assignee", "by_awaited", "by_condition", "by_correlation", "by_message", "by_message_id", "by_signal", "by_start", "changed", "definitions",
+        "due", "guards", "incidents", "instances", "job_listener", "leases", "messages", "meta", "open", "outbox", "parked", "pending", "process_versions",
+        "ready", "records", "registry", "retrying", "store", "subscriptions", "tasks", "timers", "unsettled",
     )  # fmt: skip
 
     def __init__(self, partition: int = 0, partitions: int = 1) -> None:
@@ -305,6 +307,14 @@ class Partition:
         self.by_condition: dict[int, dict[int, None]] = {}
         #: (tenant, process id + kind) -> {version: key}
         self.process_versions: dict[tuple[str, str, str], dict[int, int]] = {}
+        #: registry -> name -> record, of those that decisions read (`kernel/tasks/index.py`)
+        self.registry: dict[str, dict[str, Any]] = {}
+        #: assignee -> its open tasks
+        self.by_assignee: dict[str, dict[int, None]] = {}
+        #: target -> limits and breaker that hold for it (`kernel/tasks/guards.py`); empty unless configured
+        self.guards: dict[str, Any] = {}
+        #: target whose breaker is open -> tasks that wait for it to close
+        self.parked: dict[str, dict[int, None]] = {}
         #: running instances
         self.open = 0
         #: instances with tokens that are to be looked at (the step limit stopped them)

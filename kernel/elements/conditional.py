@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowledger.events import commands as c
 from flowledger.events import flow as fl
 from flowledger.events import ledger as le
 from flowledger.events import task as ta
@@ -92,8 +91,7 @@ def start_by(d: Any, variables: dict[str, Any], changed: set[str] | None = None,
             continue
         d.record(le.TriggerFired(definition=s.definition, element=s.element, kind="conditional"))
         answer, d.answer = d.answer, {}
-        instances.start(d, c.StartInstance(definition=s.definition, start_element=s.element, start_payload=variables or None))
-        if d.answer.get("key"):
-            started.append(d.answer["key"])
+        if key := instances.start_by_event(d, s, variables):
+            started.append(key)
         d.answer = answer
     return started

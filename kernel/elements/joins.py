@@ -92,6 +92,8 @@ def arrived(i: Any, scope: int, node: Node) -> dict[str, int]:
 
 def look_again(d: Any) -> bool:
     """Tokens have come to rest: push the joins that wait in the scopes where any moved. True when there is one to look at."""
+    from flowledger.kernel.elements import complex_gateway
+
     touched, d.touched = d.touched, {}
     for i_key, scope in touched:
         i = d.state.instances.get(i_key)
@@ -102,6 +104,9 @@ def look_again(d: Any) -> bool:
         node = process.root if holder is i else process.nodes[holder.element]
         if not node.joins or (holder is not i and node.loop is not None and not holder.index):
             continue
+        for gateway in node.joins:
+            if gateway.kind == "complexGateway":
+                complex_gateway.look(d, i, scope, gateway)
         waiting = {n.id for n in node.joins}
         for key in sorted(holder.kids):
             token = i.tokens[key]

@@ -40,6 +40,7 @@ HANDLERS: dict[type[c.Command], Callable[[Decision, Any], Rejected | None]] = {
     c.MessageTaken: messages.taken,
     c.ExpireMessages: messages.expire,
     c.BroadcastSignal: messages.broadcast,
+    c.EvaluateConditions: messages.evaluate_conditions,
     c.FireTimers: timers.fire,
     c.ResolveIncident: incidents.resolve,
     c.EvaluateDecision: definitions.evaluate,

@@ -133,17 +133,23 @@ def open_starts(d: Decision, definition: Definition) -> None:
     process = d.facts.processes[newest.key]
     first = p.meta.partition == 0
     for node in start_nodes(process):
-        for event in node.events:
-            if event.kind == "message" or (event.kind == "signal" and first):
+        for which, event in enumerate(node.events):
+            if event.kind == "conditional" and first and event.condition is not None:
+                d.record(
+                    wa.SubscriptionOpened(
+                        subscription=d.key(), token=0, element=node.id, kind="conditional", name="", definition=newest.key, which=which
+                    )
+                )
+            elif event.kind == "message" or (event.kind == "signal" and first):
                 name = str(event.name.static if event.name.compiled is None else event.name({}, d.facts))
                 d.record(
-                    wa.SubscriptionOpened(subscription=d.key(), token=0, element=node.id, kind=event.kind, name=name, definition=newest.key)
+                    wa.SubscriptionOpened(subscription=d.key(), token=0, element=node.id, kind=event.kind, name=name, definition=newest.key, which=which)
                 )
             elif event.kind == "timer" and first:
                 kind, expression = event.timer
                 due, repeat, left = times.schedule(kind, expression({}, d.facts), d.facts.now_us, f"timer of {node.id}")
                 d.record(
-                    wa.TimerScheduled(timer=d.key(), token=0, element=node.id, due_us=due, repeat=repeat, left=left, definition=newest.key)
+                    wa.TimerScheduled(timer=d.key(), token=0, element=node.id, due_us=due, repeat=repeat, left=left, definition=newest.key, which=which)
                 )
 
 

@@ -91,6 +91,38 @@ def start(d: Decision, s: c.StartInstance) -> Rejected | None:
     return None
 
 
+def start_by_event(d: Decision, by: Any, payload: dict[str, Any] | None, business_key: str = "") -> int:
+    """An event that starts instances has occurred (`by`: its subscription or timer). Returns the new instance's key, 0 when there is none.
+
+    A start event with several definitions of which all must occur gathers them first; per business key where messages carry one.
+    """
+    node = d.facts.processes[by.definition].nodes[by.element]
+    if len(node.events) > 1 and isinstance(node.config, dict) and node.config.get("parallel"):
+        name = f"{by.definition}/{by.element}/{business_key}"
+        before = d.state.records.get(("parallel_start", name)) or {"which": [], "variables": {}}
+        seen = sorted({*before["which"], by.which})
+        payload = {**before["variables"], **(payload or {})}
+        complete = len(seen) == len(node.events)
+        d.record(le.RecordStored(registry="parallel_start", name=name, value=None if complete else {"which": seen, "variables": payload}))
+        if not complete:
+            return 0
+    d.answer = {}
+    start(d, c.StartInstance(definition=by.definition, start_element=by.element, start_payload=payload or None, business_key=business_key))
+    return int(d.answer.get("key", 0))
+
+
+def _started_within(d: Decision, i: Instance, token: int, node: Node) -> None:
+    """What started the instance is no start event: it has occurred already. Behind a parallel event gateway the others are still to occur."""
+    d.record(fl.TokenNoted(key=i.key, token=token, data={"received": True, "ready": True}))
+    gateway = node.incoming[0].source if node.incoming else None
+    if gateway is not None and gateway.kind == "eventBasedGateway" and gateway.config["type"] == "Parallel":
+        for flow in gateway.outgoing:
+            if flow.target is not node:
+                kid = d.key()
+                d.record(fl.ElementActivated(key=i.key, token=kid, scope=i.key, element=flow.target.id))
+                d.push(i, kid)
+
+
 def _kinds(process: Process) -> str:
     return ", ".join(f"{n.id} ({n.events[0].kind})" for n in process.root.starts if n.events)
 
@@ -111,6 +143,8 @@ def begin(d: Decision, key: int, found: Definition, process: Process, s: c.Start
         d.push(i, token)
         if s.start_payload:
             d.set_variables(i, token, s.start_payload, local=True)
+        if s.start_element and at[0].kind != "startEvent":
+            _started_within(d, i, token, at[0])
     else:
         for node in at:
             kid = d.key()
@@ -250,7 +284,7 @@ def set_variables(d: Decision, e: c.SetVariables) -> Rejected | None:
     if i is None:
         return not_found("a running instance or token with key", e.key)
     d.set_variables(i, scope, e.variables, local=e.local or scope == i.key)
-    d.answer = {"key": d.key()}
+    d.answer = {"key": scope}
     process = d.process(i)
     if process.conditional:
         conditional.watch(d)

@@ -14,7 +14,7 @@ from flowledger.events import waiting as wa
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import limits
 from flowledger.kernel.decision import Decision
-from flowledger.kernel.elements import events
+from flowledger.kernel.elements import conditional, events
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.handlers import instances
 from flowledger.kernel.state import Message
@@ -58,8 +58,7 @@ def _start_by(d: Decision, m: Message) -> None:
         d.record(wa.MessageAssigned(message=m.key, subscription=key, process=definition.id))
         d.record(le.TriggerFired(definition=definition.key, element=s.element, kind="message", name=m.name))
         answer, d.answer = d.answer, {}
-        instances.start(d, c.StartInstance(definition=definition.key, start_element=s.element, start_payload=m.vars or None))
-        started = d.answer.get("key", 0)
+        started = instances.start_by_event(d, s, m.vars, m.correlation)
         d.answer = answer
         if m.correlation and started:
             d.record(le.RecordStored(registry=lock[0], name=lock[1], value={"instance": started}))
@@ -174,17 +173,18 @@ def broadcast(d: Decision, e: c.BroadcastSignal) -> Rejected | None:
     p, tenant = d.state, d.envelope.tenant
     if not e.name:
         return Rejected(RejectionCode.INVALID_ARGUMENT, "expected a signal name, found none")
-    d.record(wa.SignalReceived(name=e.name, variables=e.variables))
+    key = 0 if e.relayed else d.key()
+    d.record(wa.SignalReceived(name=e.name, variables=e.variables, signal=key))
     if not e.relayed:
-        d.answer = {"key": d.key()}
+        d.answer = {"key": key}
         for to in range(p.meta.partitions):
             if to != p.meta.partition:
                 d.send(to, c.BroadcastSignal(name=e.name, variables=e.variables, relayed=True))
     for key in list(p.by_start.get((tenant, "signal", e.name)) or ()):
         s = p.subscriptions[key]
         d.record(le.TriggerFired(definition=s.definition, element=s.element, kind="signal", name=e.name))
-        answer = d.answer
-        instances.start(d, c.StartInstance(definition=s.definition, start_element=s.element, start_payload=e.variables or None))
+        answer, d.answer = d.answer, {}
+        instances.start_by_event(d, s, e.variables)
         d.answer = answer
     for key in list(p.by_signal.get((tenant, e.name)) or ()):
         s = p.subscriptions.get(key)
@@ -207,3 +207,11 @@ def signal_occurred(d: Decision, i: Any, s: Any, name: str, variables: dict[str,
         token = i.tokens.get(s.token)
         if token is not None:
             d.incident(i, token, failure)
+
+
+def evaluate_conditions(d: Decision, e: c.EvaluateConditions) -> Rejected | None:
+    """Starts an instance for each conditional start event that is true."""
+    if e.definition and e.definition not in d.state.definitions:
+        return instances.not_found("a process definition with key", e.definition)
+    d.answer = {"instances": conditional.start_by(d, e.variables, None, e.definition)}
+    return None

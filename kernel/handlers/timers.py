@@ -39,7 +39,7 @@ def _start(d: Decision, t: Any, next_us: int) -> None:
     if definition is None or definition.deleted:
         return
     d.record(le.TriggerFired(definition=t.definition, element=t.element, kind="timer"))
-    instances.start(d, c.StartInstance(definition=t.definition, start_element=t.element))
+    instances.start_by_event(d, t, None)
 
 
 def _occur(d: Decision, t: Any, next_us: int) -> None:

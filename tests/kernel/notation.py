@@ -103,7 +103,7 @@ def bpmn(text: str, process: str = "p", attrs: str = "") -> str:
     if not top.kids:
         processes = processes[1:]
     return (
-        f'<?xml version="1.0"?>\n<definitions {NAMESPACES} id="d" targetNamespace="t" {attrs}>'
+        f'<?xml version="1.0"?>\n<definitions {NAMESPACES} id="definitions_" targetNamespace="t" {attrs}>'
         + "".join(roots.values())
         + "".join(p.xml() for p in processes)
         + "</definitions>"
