@@ -186,11 +186,11 @@ class Reader:
         ]
 
     async def ready(self) -> str:
-        """`""` when the database answers, else why not."""
+        """`""` when the database answers and has its tables, else why not."""
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(2.0):
-                    await self.rows("SELECT 1 AS one")
+                    await self.rows("SELECT 1 FROM positions LIMIT 1")
                     return ""
         except (psycopg.Error, OSError) as error:
             return f"{type(error).__name__}: {error}"

@@ -172,7 +172,8 @@ class Runner:
             wait_s = min(BACKOFF_S[1], wait_s * 2)
 
     async def _session(self, stop: asyncio.Event) -> None:
-        conn = await psycopg.AsyncConnection.connect(self.dsn, autocommit=True, connect_timeout=5)
+        name = f"projector of {self.schema}"
+        conn = await psycopg.AsyncConnection.connect(self.dsn, autocommit=True, connect_timeout=5, application_name=name)
         tasks: list[asyncio.Task[None]] = []
         try:
             if not await self._alone(conn, stop):
