@@ -182,7 +182,7 @@ class Program:
             seen: set[tuple[int, int, tuple[int, ...]]] = set()
             while stack:
                 pc, at, s = stack.pop()
-                r.tick()
+                r.tick(4)
                 if (pc, at, s) in seen:
                     continue
                 seen.add((pc, at, s))

@@ -252,9 +252,9 @@ class Pattern:
         if _size(self.node) > 20_000:
             raise ValueError("a pattern that is too large")
         self.python = re.compile(self._emit(self.node), re.IGNORECASE if self.ignore_case else 0)
-        self.power = _power(self.node)
+        self.power, self.ways = _ways(self.node)
         self.program: automaton.Program | None = None
-        self.matches_empty: bool = self.python.search("") is not None
+        self.matches_empty = _may_be_empty(self.node)
 
     def _emit(self, node: Node) -> str:
         kind = node[0]
@@ -278,9 +278,9 @@ class Pattern:
 
     def find(self, r: Runtime, text: str) -> Iterator[Any]:
         """All matches from left to right: objects with start(), end() and group(n). Raises LimitReached."""
-        cost = (len(text) + 2) ** (self.power + 1) if self.power < 8 else 10**30
-        if cost <= BACKTRACKING_MAX or self.power == 0:
-            r.tick(1 + len(text) // 64)
+        cost = self.ways * (len(text) + 2) ** (self.power + 1) if self.power < 8 else 10**30
+        if cost <= BACKTRACKING_MAX or (self.power == 0 and self.ways == 1):
+            r.tick(1 + min(cost, BACKTRACKING_MAX) // 512)
             yield from self.python.finditer(text)
             return
         if self.program is None:
@@ -288,23 +288,44 @@ class Pattern:
         yield from self.program.find(r, text)
 
 
-def _power(node: Node) -> int:
-    """How the time of backtracking grows with the text, as a power: one for each unbounded repetition; 99 where it may be exponential."""
+#: Stands for "may be exponential".
+_ENDLESS = (99, 1)
+
+
+def _ways(node: Node) -> tuple[int, int]:
+    """How the time of backtracking grows with the text: a power, one for each repetition, and a factor for what is optional or a choice."""
     kind = node[0]
     if kind in ("sequence", "choice"):
-        return min(99, sum(map(_power, node[1])))
+        power, ways = 0, 1 if kind == "sequence" else 0
+        for inner_power, inner_ways in map(_ways, node[1]):
+            power += inner_power
+            ways = min(10**12, ways * inner_ways if kind == "sequence" else ways + inner_ways)
+        return min(99, power), max(1, ways)
     if kind == "group":
-        return _power(node[2])
+        return _ways(node[2])
     if kind == "repeat":
         inner, most = node[1], node[3]
         if most is not None and most <= 1:
-            return _power(inner) + (0 if inner[0] == "class" else 1)
+            power, ways = _ways(inner)
+            return power, ways * 2
         while inner[0] == "group" or (inner[0] == "sequence" and len(inner[1]) == 1):
             inner = inner[2] if inner[0] == "group" else inner[1][0]
-        if inner[0] == "class":
-            return 1
-        return 1 if _fixed(inner) else 99
-    return 1 if kind == "back" else 0
+        return (1, 1) if _fixed(inner) else _ENDLESS
+    return (1, 1) if kind == "back" else (0, 1)
+
+
+def _may_be_empty(node: Node) -> bool:
+    """Whether the empty text matches."""
+    kind = node[0]
+    if kind == "sequence":
+        return all(map(_may_be_empty, node[1]))
+    if kind == "choice":
+        return any(map(_may_be_empty, node[1]))
+    if kind == "group":
+        return _may_be_empty(node[2])
+    if kind == "repeat":
+        return node[2] == 0 or _may_be_empty(node[1])
+    return kind != "class"
 
 
 def _fixed(node: Node) -> bool:

@@ -57,7 +57,10 @@ def test_the_automaton_finds_what_backtracking_finds(pattern, text, multiline):
             assert [mine.group(i) for i in range(p.groups + 1)] == [other.group(i) for i in range(p.groups + 1)]
 
 
-@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*c", "(a*)*b", "(.*)(.*)(.*)(.*)(.*)x", "(a|aa)+$", "((a+)b?)+$", "(a?){30}a{30}b"])
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("pattern", [
+    "(a+)+$", "(a|a)*c", "(a*)*b", "(.*)(.*)(.*)(.*)(.*)x", "(a|aa)+$", "((a+)b?)+$", "(a?){30}a{30}b", "a?" * 40 + "a" * 40, "(a|a)" * 40 + "b",
+    "(a?|b?){40}c", "(x?y?)*z"])
 def test_no_pattern_takes_long(pattern):
     warnings = []
     feel.evaluate("matches(t, p)", {"t": "a" * 3000 + "!", "p": pattern}, warnings=warnings)
@@ -68,3 +71,10 @@ def test_no_pattern_takes_long(pattern):
 def test_the_automaton_is_used_where_backtracking_could_take_ages():
     assert regex.Pattern("(a+)+", "").power == 99
     assert regex.Pattern("^[a-z]+@[a-z]+$", "").power == 2
+    assert regex.Pattern("a?b?(c|d)", "").ways == 8
+
+
+@pytest.mark.parametrize("pattern", ["", "a*", "(a|)", "^$", "a?b?", "(a*)+", "a", "a|b", "(a)b*", "a{0}", "a{1,2}", "^a", "[^a]"])
+def test_which_patterns_match_nothing_at_all(pattern):
+    p = regex.Pattern(pattern, "")
+    assert p.matches_empty == (p.python.search("") is not None)
