@@ -69,7 +69,7 @@ def _app(services: Services, v1: Router, at_root: Sequence[Any]) -> Litestar:
         route_handlers=[v1, *health.HANDLERS, *metrics.HANDLERS, *at_root],
         request_class=ApiRequest,
         exception_handlers=HANDLERS,
-        before_request=refuse_unknown_parameters,
+        before_request=refuse_unknown_parameters,  # type: ignore[arg-type]
         request_max_body_size=services.settings.body_bytes_max,
         middleware=[lambda app: Guard(app, services)],
         openapi_config=OpenAPIConfig(

@@ -55,7 +55,7 @@ async def refuse_unknown_parameters(request: ApiRequest) -> None:
     known = _KNOWN.get(id(handler))
     if known is None:
         path = {p.partition(":")[0] for route in handler.paths for part in route.split("{")[1:] if (p := part.partition("}")[0])}
-        names = {}
+        names: dict[str, None] = {}
         for name, field in handler.parsed_fn_signature.parameters.items():  # type: ignore[attr-defined]
             if name in ("request", "data", "socket") or name in path:
                 continue

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import msgspec
 
 from flowledger.events.avro import Decoder
 from flowledger.events.group import GENESIS, GroupReader
-from flowledger.processors.log import EVENTS, Log
+from flowledger.processors.log import EVENTS, Log, LogRecord
 
 #: records between two calls of `progress`
 STRIDE = 20_000
@@ -110,6 +110,6 @@ def _broken(report: PartitionReport, position: str, why: str, reader: GroupReade
     return report
 
 
-async def _nothing() -> Any:
-    for batch in ():
+async def _nothing() -> AsyncIterator[list[LogRecord]]:
+    for batch in list[list[LogRecord]]():
         yield batch

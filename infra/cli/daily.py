@@ -138,15 +138,16 @@ def show(server: str, id: str, json: bool) -> None:
     progress = status.get("progress")
     facts({**shown, "progress": None if progress is None else f"{progress} %", "estimated_end": status.get("estimated_end")})
     facts(state.get("variables") or {}, "\nvariables")
-    for title, columns in (
+    parts: tuple[tuple[str, list[str | tuple[str, str]]], ...] = (
         ("tokens", ["element", "phase", "since"]),
         ("tasks", ["task", "element", "type", "job_type", "status", "assignee", "worker", "retries"]),
         ("timers", ["element", "due"]),
         ("subscriptions", ["element", "kind", "name", "correlation"]),
         ("incidents", ["incident", "element", "code", "message"]),
-    ):
+    )
+    for title, columns in parts:
         if state.get(title):
-            table(state[title], list(columns), title=f"\n{title}")
+            table(state[title], columns, title=f"\n{title}")
 
 
 def tasks(server: str, assignee: str, group: str, instance: str, status: list[str] | None, every: bool, limit: int, json: bool) -> None:

@@ -12,7 +12,8 @@ from flowledger.infra.cli.output import NO, UNREACHABLE, as_json, busy, console,
 def _settings(config: Path | None, **given: Any) -> Any:
     from flowledger.infra.settings import load
 
-    return load(config, **{k: str(v) if isinstance(v, Path) else v for k, v in given.items()})
+    values: dict[str, Any] = {k: str(v) if isinstance(v, Path) else v for k, v in given.items()}
+    return load(config, **values)
 
 
 def kafka_up(data: Path | None, port: int, json: bool) -> None:

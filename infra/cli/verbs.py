@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -163,7 +164,8 @@ def history(
 
 
 def register(app: typer.Typer) -> None:
-    for command in (start, complete, cancel, suspend, resume, publish, signal, resolve):
-        app.command(rich_help_panel=WORK)(command)
-    for command in (instances, show, tasks, incidents, history):
-        app.command(rich_help_panel=LOOK)(command)
+    work: tuple[Callable[..., None], ...] = (start, complete, cancel, suspend, resume, publish, signal, resolve)
+    look: tuple[Callable[..., None], ...] = (instances, show, tasks, incidents, history)
+    for panel, commands in ((WORK, work), (LOOK, look)):
+        for command in commands:
+            app.command(rich_help_panel=panel)(command)

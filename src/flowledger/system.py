@@ -190,6 +190,13 @@ class System:
             await asyncio.sleep(0.01)
         if not self.runner.connected:
             log("system").warning("the projections wait for the database; commands are taken", why=self.runner.error)
+            return
+        for p, position in self.runner.position.items():
+            if position > (end := await self.engine.log.end(EVENTS, p)):
+                raise SettingsError(
+                    f"the database has partition {p} up to {position}, but the log ends at {end}: its rows are of another log. "
+                    "Name another database with --postgres, or another folder with --data"
+                )
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         """A part that ends by itself ends the process: whoever watches it starts it again."""
