@@ -391,7 +391,7 @@ def open_activity(d: Decision, i: Instance, token: Token, node: Node) -> None:
 
 def look(d: Decision, i: Instance, token: Token, node: Node) -> None:
     """What the token waited for has come."""
-    if node.loop is not None and not token.index:
+    if node.loop is not None and not token.index and not (token.data is not None and "inner" in token.data):
         loops.advance(d, i, token, node)
         return
     if token.data is not None and "listened" in token.data and listeners.resume(d, i, token, node):

@@ -6,6 +6,7 @@ A new element is: one module, one line here, one scenario file, one row of the c
 from __future__ import annotations
 
 from flowledger.kernel.elements import (
+    ad_hoc_sub_process,
     boundary_event,
     business_rule_task,
     call_activity,
@@ -52,6 +53,7 @@ ELEMENTS: dict[str, Behaviour] = {
     "receiveTask": receive_task.BEHAVIOUR,
     "callActivity": call_activity.BEHAVIOUR,
     "subProcess": sub_process.BEHAVIOUR,
+    "adHocSubProcess": ad_hoc_sub_process.BEHAVIOUR,
     "transaction": transaction.BEHAVIOUR,
 }
 

@@ -142,7 +142,7 @@ def find_handler(d: Any, i: Any, token: Any, kind: str, code: str) -> tuple[int,
     while at is not None:
         node = process.nodes[at.element]
         # a token of an event (a throwing one with compensation handlers below it) catches nothing
-        if node.behaviour.activity and not (at.handler_of and node.kind == "adHocSubProcess"):
+        if node.behaviour.activity and not (at.data is not None and "inner" in at.data):
             # the subs inside a scope come before the boundary of that scope
             if node.is_scope and (at is not token or at.kids) and not (node.loop is not None and not at.index):
                 found = _match([s for sub in node.event_subs for s in sub.starts], kind, code, d, i, at.key)
