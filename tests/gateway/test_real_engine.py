@@ -109,7 +109,7 @@ class World:
         return [i for owner in self.engine.owners.values() for i in owner.state.incidents.values()]
 
 
-async def until(condition, seconds=5.0):
+async def until(condition, seconds=15.0):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not come about in time"
@@ -144,7 +144,7 @@ async def test_deploy_start_work_and_result(world, tmp_path):
         return {"paid": total * 2}
 
     running = asyncio.create_task(worker.work())
-    result = await world.client.run_process_with_result("order", {"total": 1.5}, variables_to_fetch=["paid"], timeout=5000)
+    result = await world.client.run_process_with_result("order", {"total": 1.5}, variables_to_fetch=["paid"], timeout=15_000)
     assert result.variables == {"paid": 3.0} and seen == [("1", "pay", "order", 3)]
     keys = await asyncio.gather(*(world.client.run_process("order", {"total": i}) for i in range(50)))
     assert len({k.process_instance_key for k in keys}) == 50
@@ -172,11 +172,11 @@ async def test_errors_retries_incident_and_its_repair(world):
         return {}
 
     running = asyncio.create_task(worker.work())
-    r = await world.client.run_process_with_result("order", {"how": "error"}, timeout=5000)
+    r = await world.client.run_process_with_result("order", {"how": "error"}, timeout=15_000)
     assert r.variables.get("how") == "error"
     poison = await world.client.run_process("order", {"how": "bug"})
     await until(lambda: world.incidents(), 10)
-    assert (await world.client.run_process_with_result("order", {"how": "ok"}, timeout=5000)).process_instance_key  # nothing is held up
+    assert (await world.client.run_process_with_result("order", {"how": "ok"}, timeout=15_000)).process_instance_key  # nothing is held up
     (incident,) = world.incidents()
     assert incident.instance == poison.process_instance_key and "no route" in incident.message
     await world.client.cancel_process_instance(poison.process_instance_key)
@@ -237,15 +237,15 @@ async def test_what_is_not_there_and_what_is_wrong(world):
 
 async def test_messages_and_signals(world):
     await world.deploy(WAIT, SIGNAL)
-    waiting = asyncio.create_task(world.client.run_process_with_result("wait", {"orderId": "7"}, timeout=5000))
+    waiting = asyncio.create_task(world.client.run_process_with_result("wait", {"orderId": "7"}, timeout=15_000))
     await asyncio.sleep(0.05)
     await world.client.publish_message("paid", "7", {"amount": 5}, 60_000, "m1")
     assert (await waiting).variables["amount"] == 5
     await world.client.publish_message("paid", "8", {"amount": 6}, 60_000, "m2")
     with pytest.raises(MessageAlreadyExistsError):
         await world.client.publish_message("paid", "8", {"amount": 6}, 60_000, "m2")
-    assert (await world.client.run_process_with_result("wait", {"orderId": "8"}, timeout=5000)).variables["amount"] == 6
-    both = [asyncio.create_task(world.client.run_process_with_result("sig", {}, timeout=5000)) for _ in range(2)]
+    assert (await world.client.run_process_with_result("wait", {"orderId": "8"}, timeout=15_000)).variables["amount"] == 6
+    both = [asyncio.create_task(world.client.run_process_with_result("sig", {}, timeout=15_000)) for _ in range(2)]
     await asyncio.sleep(0.05)
     await world.client.broadcast_signal("go", {"by": "me"})
     assert [r.variables["by"] for r in await asyncio.gather(*both)] == ["me", "me"]
@@ -334,13 +334,13 @@ async def test_clients_come_back_after_the_gateway_was_away(world):
     job_poller.asyncio.sleep, sleep = (lambda s, sleep=asyncio.sleep: sleep(min(s, 0.1))), asyncio.sleep
     try:
         running = asyncio.create_task(worker.work())
-        await world.client.run_process_with_result("order", {}, timeout=5000)
+        await world.client.run_process_with_result("order", {}, timeout=15_000)
         await world.server.close(0.1)
         world.server = await world.gateway.start(port=world.gateway.port)
         async with asyncio.timeout(10):
             while True:
                 try:
-                    await world.client.run_process_with_result("order", {}, timeout=5000)
+                    await world.client.run_process_with_result("order", {}, timeout=15_000)
                     break
                 except Exception:
                     await sleep(0.1)

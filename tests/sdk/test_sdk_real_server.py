@@ -52,7 +52,7 @@ class Priced:
     total: Decimal
 
 
-async def until(condition, seconds=5.0):
+async def until(condition, seconds=15.0):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not come about in time"
@@ -111,11 +111,11 @@ async def test_deploy_start_work_answer(world, transport):
     async with Client(world.url, actor="ann") as client:
         deployed = await client.deploy(("order.bpmn", MODEL))
         assert len(deployed["definitions"]) == 1
-        done = await client.start("order", {"items": ["a", "b", "c"]}, wait_s=5)
+        done = await client.start("order", {"items": ["a", "b", "c"]}, wait_s=15)
         assert Decimal(str(done["variables"]["paid"])) == Decimal("3.30") and done["variables"]["by"] == "card"
-        caught = await client.start("order", {"items": ["none"]}, wait_s=5)
+        caught = await client.start("order", {"items": ["none"]}, wait_s=15)
         assert "paid" not in caught["variables"]
-        again = await client.start("order", {"items": ["again"]}, wait_s=5)
+        again = await client.start("order", {"items": ["again"]}, wait_s=15)
         assert Decimal(str(again["variables"]["paid"])) == Decimal("1.10")
         assert [n for i, n in attempts if str(i) == again["id"]] == [1, 2]
         first = await client.start("order", {"items": ["a"]}, id="same")
