@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flowledger.infra.telemetry import Metrics
+from flowledger.infra.telemetry import Metrics, Tracer
 
 
 class Observer:
     """Cheap: bound counters, and one call per group rather than per event."""
 
-    def __init__(self, metrics: Metrics, names: dict[str, str] | None = None) -> None:
-        """`names`: class name of an event -> its wire name."""
-        self.metrics = metrics
+    def __init__(self, metrics: Metrics, names: dict[str, str] | None = None, tracer: Tracer | None = None) -> None:
+        """`names`: class name of an event -> its wire name. `tracer`: a span for each group."""
+        self.metrics, self._tracer = metrics, tracer if tracer is not None and tracer.on else None
         self._names = names or {}
         self._events: dict[str, Any] = {}
         self._appends: dict[int, Any] = {}
@@ -33,6 +33,8 @@ class Observer:
             bound = self._appends[partition] = self.metrics.appends.labels(str(partition), "ok")
         bound.inc()
         self.metrics.append_seconds.observe(seconds)
+        if self._tracer is not None:
+            self._tracer.done("append group", seconds, partition=partition, events=sum(names.values()))
         for name, count in names.items():
             counter = self._events.get(name)
             if counter is None:

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "FLOWLEDGER_"
-ROLES = ("api", "owner", "projector", "connectors", "grpc")
+ROLES = ("api", "owner", "projector", "grpc")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MIB = 1024 * 1024
 #: variables with our prefix that are no settings of a server: those of the command line and of the tests
@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     instances_max: int = Field(0, ge=0, description="Running instances per partition (0: no limit); more of them wait as pending")
 
     # --- seen from outside
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe record that is written")
     log_format: Literal["auto", "console", "json"] = Field("auto", description="auto: console on a terminal, else JSON")
     otlp_endpoint: str = Field("", description="OpenTelemetry collector (OTLP over HTTP); empty: no traces")
     trace_sample: float = Field(1.0, ge=0, le=1, description="Share of traces that begin here and are kept")

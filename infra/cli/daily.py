@@ -158,7 +158,16 @@ def tasks(server: str, assignee: str, group: str, instance: str, status: list[st
     if json:
         as_json(rows)
         return
-    columns = ["id", "name", "job_type", "status", "assignee", ("candidate_groups", "groups"), ("due_at", "due"), "instance"]
+    columns: list[str | tuple[str, str]] = [
+        "id",
+        "name",
+        "job_type",
+        "status",
+        "assignee",
+        ("candidate_groups", "groups"),
+        ("due_at", "due"),
+        "instance",
+    ]
     table(rows, columns, empty="no tasks")
 
 

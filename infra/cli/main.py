@@ -66,7 +66,7 @@ def dev(
 
 @app.command(rich_help_panel=RUN)
 def serve(
-    roles: Annotated[str | None, typer.Option(help="api, owner, projector, connectors, grpc; separated by commas")] = None,
+    roles: Annotated[str | None, typer.Option(help="api, owner, projector, grpc; separated by commas")] = None,
     port: Port = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on")] = None,
     kafka: Kafka = None,
