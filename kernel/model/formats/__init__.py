@@ -119,11 +119,11 @@ def _detect_text(head: bytes) -> str:
     return "unknown"
 
 
-_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]:,]')
+_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[A-Za-z_$][\w/@.-]*')
 
 
 def _json_keys(text: bytes) -> dict[str, bytes] | None:
-    """Keys at the top of a JSON object with their value when it is a text; None when it isn't JSON-like."""
+    """Keys at the top of a JSON object (or YAML in flow style) with their value when it is a text; None when there are none."""
     keys: dict[str, bytes] = {}
     depth = 0
     last = pending = b""
@@ -137,7 +137,7 @@ def _json_keys(text: bytes) -> dict[str, bytes] | None:
         elif token == b":" and depth == 1:
             pending = last.strip(b'"')
             keys[pending.decode("utf-8", "replace")] = b""
-        elif token[:1] == b'"' and depth == 1:
+        elif token != b"," and token != b":" and depth == 1:
             if pending:
                 keys[pending.decode("utf-8", "replace")] = token.strip(b'"')
             pending = b""

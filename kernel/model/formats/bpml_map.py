@@ -99,7 +99,16 @@ def _process(m: Mapper, element: Any) -> None:
         return
     _schedules(m, scope, element, [s for s, _ in starts])
     opens = [o for _, open in starts for o in open]
-    _body(m, scope, element, opens)
+    context = kid(element, "context")
+    if event is not None and context is not None and kid(context, "exception") is not None:
+        # exceptions are armed when their scope opens: with a scope of its own, that is after the message has set what they correlate on
+        sub = scope.sub(f"{scope.id}_scope", element.get("name", ""), m.r.place(context))
+        m.join(scope, opens, sub.element)
+        scope.flow(sub.element, scope.node("endEvent", f"{scope.id}_done"))
+        inner = sub.node("startEvent", f"{sub.id}_start")
+        _body(m, sub, element, [Open(inner)])
+    else:
+        _body(m, scope, element, opens)
     _late_compensation(m)
 
 

@@ -170,7 +170,10 @@ def _flow(r: Reader, top: Value) -> None:
                 and isinstance(found.data, str)
                 and r.step(found.data, found, f"'fallback' of '{step.id}'")
             ):
-                r.stand_ins.add(found.data)
+                if found.data == step.id:
+                    r.find("FALLBACK_SELF", f"'{step.id}' is its own fallback", found, element=step.id)
+                else:
+                    r.stand_ins.add(found.data)
     start = r.scope.node("startEvent", "start", "", top)
     if (given := r.mapping(top, "input")) is not None:
         for name, value in given.items():
@@ -275,8 +278,7 @@ def _fallback(r: Reader, step: Step, fallback: Value) -> Step | None:
         if other is None:
             return None  # already said
         if other is step:
-            r.find("FALLBACK_SELF", f"'{step.id}' is its own fallback", fallback, element=step.id)
-            return None
+            return None  # already said
         if other.element is not None:
             r.find("FALLBACK_SHARED", f"'{other.id}' is the fallback of several steps, or of one that it falls back to", fallback, element=step.id,
                    hint="write an inline fallback for each")  # fmt: skip
@@ -415,6 +417,8 @@ def _cycle(steps: dict[str, Step]) -> list[str]:
 def _chain(r: Reader, top: Value, start: Any, with_next: bool) -> None:
     steps = {k: s for k, s in r.steps.items() if k not in r.stand_ins}
     order = list(steps.values())
+    if not order:
+        return  # each is the fallback of another: said already
     first = order[0]
     wanted = r.text(top, "first") or r.text(top, "first_step")
     if wanted and (found := r.step(wanted, top.get("first") or top.get("first_step"), "'first'")) is not None:
@@ -439,7 +443,7 @@ def _chain(r: Reader, top: Value, start: Any, with_next: bool) -> None:
         if target not in entries:
             entries[target] = _entry(r, steps, target, arriving[target])
         r.lead(r.scope, o, entries[target])
-    if END not in entries:
+    if END not in entries and not r.failed:
         if not any(t == END for e in edges.values() for t, _ in e):
             r.find("END_UNREACHABLE", "no step ends the workflow: each leads on to another", top.get("steps"), severity="warning")
     _reachable(r, steps, first.id, edges)
@@ -489,6 +493,8 @@ def _targets(r: Reader, step: Step, following: list[str]) -> list[tuple[Open, st
     else:
         cases = [(t, None, "", step.value) for t in following]
     if len(cases) == 1 and cases[0][1] is None:
+        for o in step.opens[:1]:
+            o.state = _way_state(r, step, cases[0][3])
         return [(o, cases[0][0]) for o in step.opens]
     conditional = any(c[1] is not None for c in cases)
     gateway = r.scope.node("exclusiveGateway" if conditional else "parallelGateway", f"{step.id}_next", "", found or step.value)
@@ -506,12 +512,19 @@ def _targets(r: Reader, step: Step, following: list[str]) -> list[tuple[Open, st
     ways = []
     for to, condition, name, at in cases:
         way = Open(gateway, condition, conditional and condition is None, name, at)
-        if r.states is not None and (state := r.text(at, "state") if isinstance(at.data, dict) and at is not step.value else ""):
-            way.state = r.states.known(r, state, at.get("state"), step.id)
+        way.state = _way_state(r, step, at)
         ways.append((way, to))
     if conditional and not plain:
         ways.append((Open(gateway, default=True), END))
     return ways
+
+
+def _way_state(r: Reader, step: Step, at: Value) -> str:
+    """The business state that a way out of a step enters."""
+    if r.states is None or at is step.value or not isinstance(at.data, dict):
+        return ""
+    state = r.text(at, "state")
+    return r.states.known(r, state, at.get("state"), step.id) if state else ""
 
 
 def _reachable(r: Reader, steps: dict[str, Step], first: str, edges: dict[str, list[tuple[str, str]]]) -> None:
@@ -558,7 +571,7 @@ def _reads(text: str) -> frozenset[str]:
 def _lint(r: Reader, step: Step, top: Value) -> None:
     names = {s.variable: s for s in r.steps.values() if s is not step}
     reads = {name: at for name, at in reads_of(step.value).items() if name in names}
-    if any(s.dependencies for s in r.steps.values()):
+    if any(key in s.value for s in r.steps.values() for key in ("dependencies", "depends_on", "dependsOn")):
         before: set[str] = set()
         todo = list(step.dependencies)
         while todo:
