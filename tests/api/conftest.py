@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from flowledger.api.app import create_app
+from flowledger.api.problems import malformed
 from flowledger.api.services import Services
 from flowledger.events.base import Recorded
 from flowledger.infra.settings import Settings
@@ -108,6 +109,8 @@ class RowsInMemory:
     async def list(self, noun: str, filters: dict[str, str], limit: int, cursor: str, tenant: str) -> dict[str, Any]:
         self.asked.append((noun, filters, limit, cursor, tenant))
         rows = [r for r in self.rows[noun] if r.get("tenant", "") == tenant]
+        if cursor and not (cursor.isascii() and cursor.isdigit()):
+            raise malformed("cursor: expected one from an earlier answer", "query cursor")
         begin = int(cursor or 0)
         following = str(begin + limit) if begin + limit < len(rows) else None
         return {"items": rows[begin : begin + limit], "cursor": following, "position": "0-1"}
