@@ -191,9 +191,14 @@ class Worker:
             loop = asyncio.get_running_loop()
             run = asyncio.ensure_future(self.run())
             stopping: list[asyncio.Task[None]] = []
+
+            def drain() -> None:
+                if not stopping:
+                    stopping.append(asyncio.ensure_future(self.stop()))
+
             for sign in (signal.SIGINT, signal.SIGTERM):
-                with suppress(NotImplementedError, RuntimeError):
-                    loop.add_signal_handler(sign, lambda: stopping or stopping.append(asyncio.ensure_future(self.stop())))
+                with suppress(RuntimeError):  # where the loop has no signals (NotImplementedError is one)
+                    loop.add_signal_handler(sign, drain)
             await run
 
         try:
@@ -335,7 +340,8 @@ class Worker:
     # --- for `Job` ----------------------------------------------------------------------------------------------------------
 
     def _progress(self, job: Job, details: dict[str, Any]) -> None:
-        self._loop.call_soon_threadsafe(self._transport.send, [f.Progress(job.key, job.fence, details)])
+        said: list[f.Outcome] = [f.Progress(job.key, job.fence, details)]
+        self._loop.call_soon_threadsafe(self._transport.send, said)
 
     async def _extend_now(self, job: Job, seconds: float) -> None:
         job.deadline_us = int((time.time() + seconds) * 1e6)

@@ -68,7 +68,7 @@ def for_tenant(caller: Caller, tenant: str) -> Caller:
 
 async def ask(g: Gateway, command: c.Command, caller: Caller, intent: Intent, subject: Any = "", timeout_s: float = 30.0) -> dict[str, Any]:
     answer = await g.ask(command, caller, timeout_s)
-    if type(answer) is Rejected:
+    if isinstance(answer, Rejected):
         raise refusal(answer, intent, subject)
     return answer
 

@@ -7,7 +7,7 @@ import ssl
 import struct
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 from grpclib.const import Cardinality, Handler, Status
@@ -87,7 +87,7 @@ async def serve(gateway: Gateway, host: str, port: int, tls: ssl.SSLContext | No
     server = GrpclibServer([Servicer(gateway)])
     await server.start(host, port, ssl=tls)
     assert server._server is not None
-    actual = server._server.sockets[0].getsockname()[1]
+    actual = cast(asyncio.Server, server._server).sockets[0].getsockname()[1]
 
     async def close(grace_s: float) -> None:
         server.close()

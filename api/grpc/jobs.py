@@ -80,7 +80,9 @@ async def activate_jobs(g: Gateway, r: Any, call: Call, send: Send) -> None:
         return
     call.handed(jobs)
     g.workers.handed(session, jobs)
-    messages, batch, size = [], [], 0
+    messages: list[Any] = []
+    batch: list[Any] = []
+    size = 0
     for job in jobs:
         message = activated(job, r.worker)
         bytes_ = message.ByteSize()

@@ -23,7 +23,10 @@ class Link(Protocol):
     name: str
     token: str
     tenant: str
-    subscriptions: list[Any]
+
+    @property
+    def subscriptions(self) -> list[Any]:
+        """(type, timeout_ms, credit, fetch) of each handler."""
 
     def deliver(self, jobs: list[Job]) -> None:
         """These are ours now."""

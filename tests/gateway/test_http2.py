@@ -15,8 +15,8 @@ from hpack import Decoder, Encoder
 from pyzeebe.proto import gateway_pb2 as pb
 from pyzeebe.proto.gateway_pb2_grpc import GatewayStub
 
-from flowledger.api.grpc import http2 as h
-from flowledger.api.grpc.service import Gateway
+from flowledger.api.grpc import http2_frames as h
+from flowledger.api.grpc.service import MESSAGE_BYTES_MAX, Gateway
 from flowledger.events import commands as c
 
 
@@ -157,7 +157,7 @@ async def test_wrong_requests_are_answered(gateway, headers, body, found):
 async def test_a_message_that_is_too_large_or_a_bomb_is_refused(gateway):
     raw = await Raw.open(gateway)
     raw.headers(1, **{"grpc-encoding": "gzip"})
-    raw.message(gzip.compress(b"\0" * (h.MESSAGE_BYTES_MAX + 1000)), compressed=1)
+    raw.message(gzip.compress(b"\0" * (MESSAGE_BYTES_MAX + 1000)), compressed=1)
     assert (await raw.trailers())["grpc-status"] == "8"
     raw.writer.close()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{gateway.port}") as channel:
