@@ -1,0 +1,370 @@
+"""Who gets a task: candidates, constraints, strategies, fallbacks; and why, in words that stand on the log.
+
+Source: requirements D-ASG-001 to 006, APG-ASG-001 to 003, TES-ASG-001, C-48. Pure: candidates are records of registry `directory`, load and history
+are indexes of the partition. Settings come from `details.settings.assignment` (a task definition, or `flowledger:task` in the model):
+
+    strategy: role | skill | least_loaded | load | round_robin | weighted | first
+    groups, users: who may be chosen; without them everybody of the directory with the needed kind
+    kind: human, ai_agent, service, tool, external_api, hybrid
+    required_capabilities, required_permissions, place, resources: what the assignee must have
+    fallback: users or agents in order, tried before the strategy chooses anew
+    timeout: how long the chosen one has to start (ISO 8601), then the next is asked
+
+Load is counted per partition: with tasks spread over partitions a limit of `max_concurrent` holds in each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Any
+
+from flowledger.events import task as ta
+from flowledger.kernel.state import Partition, Task
+from flowledger.kernel.tasks import calendars, index
+
+KINDS = ("human", "ai_agent", "service", "tool", "external_api", "hybrid")
+#: kinds whose work is handed out as a job
+MACHINES = frozenset({"ai_agent", "service", "tool", "external_api", "hybrid"})
+#: names told in the reasons; more are counted
+REASONS_MAX = 20
+#: prefixes of registry `directory`
+_PEOPLE = ("user", "agent", "service", "tool", "api")
+_KIND_OF = {"user": "human", "agent": "ai_agent", "service": "service", "tool": "tool", "api": "external_api"}
+
+
+def texts(value: Any) -> list[str]:
+    """A list of texts from a list, or from a text with commas."""
+    if isinstance(value, str):
+        value = value.split(",")
+    if isinstance(value, dict):
+        value = list(value)
+    return [str(v).strip() for v in value or () if str(v).strip()] if isinstance(value, (list, tuple)) else []
+
+
+def settings_of(task: Task) -> dict[str, Any] | None:
+    """The task's assignment settings as one object, None when it has none."""
+    settings = (task.details or {}).get("settings")
+    found = settings.get("assignment") if isinstance(settings, dict) else None
+    if isinstance(found, list):
+        found = found[0] if found else None
+    return found if isinstance(found, dict) else None
+
+
+def entry(p: Partition, tenant: str, name: str) -> dict[str, Any] | None:
+    """The directory's record of somebody. A bare name is a user, an agent, a service ... in this order."""
+    if ":" in name:
+        return index.record(p, "directory", tenant, name)  # type: ignore[no-any-return]
+    for prefix in _PEOPLE:
+        if (found := index.record(p, "directory", tenant, f"{prefix}:{name}")) is not None:
+            return found  # type: ignore[no-any-return]
+    return None
+
+
+def kind_of(name: str, record: dict[str, Any] | None) -> str:
+    if record is not None and record.get("kind") in KINDS:
+        return str(record["kind"])
+    return _KIND_OF.get(name.split(":", 1)[0], "human") if ":" in name else "human"
+
+
+def groups_of(record: dict[str, Any]) -> set[str]:
+    return {*texts(record.get("groups")), *texts(record.get("roles"))}
+
+
+def calendar_of(p: Partition, tenant: str, name: Any) -> dict[str, Any] | None:
+    return index.record(p, "directory", tenant, f"calendar:{name}") if name else None
+
+
+def _named(p: Partition, tenant: str) -> Iterable[tuple[str, dict[str, Any]]]:
+    """Everybody in the directory: (name without `user:`, record), in order of name."""
+    table = p.registry.get("directory") or {}
+    for full in sorted(table):
+        owner, _, name = full.rpartition("/")
+        if owner and owner != tenant:
+            continue
+        if not owner and tenant and f"{tenant}/{full}" in table:
+            continue
+        prefix, _, bare = name.partition(":")
+        if prefix in _PEOPLE:
+            yield (bare if prefix == "user" else name), table[full]
+
+
+# --- constraints ------------------------------------------------------------------------------------------------------
+
+
+class Needs:
+    """What a task asks of its assignee."""
+
+    __slots__ = ("capabilities", "groups", "kinds", "permissions", "place", "resources", "users")
+
+    def __init__(self, task: Task, settings: dict[str, Any], lanes: list[str]) -> None:
+        details = task.details or {}
+        self.capabilities = _levels(settings.get("required_capabilities") or settings.get("skills") or details.get("required_capabilities"))
+        self.permissions = texts(settings.get("required_permissions"))
+        self.place = texts(settings.get("place"))
+        self.resources = {**_numbers(details.get("resources")), **_numbers(settings.get("resources"))}
+        self.kinds = texts(settings.get("kind"))
+        self.users = texts(settings.get("users")) or texts(details.get("candidate_users"))
+        self.groups = texts(settings.get("groups") or settings.get("roles")) or texts(details.get("candidate_groups"))
+        if not self.users and not self.groups:
+            self.groups = lanes
+
+
+def _levels(value: Any) -> dict[str, Decimal]:
+    """Capability -> least level: `["python", "sql:3"]`, `{"python": 2}`."""
+    if isinstance(value, dict):
+        return {str(k): Decimal(str(v)) if _is_number(v) else Decimal(1) for k, v in value.items()}
+    out = {}
+    for part in texts(value):
+        name, _, level = part.partition(":")
+        out[name] = Decimal(level) if level.isdigit() else Decimal(1)
+    return out
+
+
+def _is_number(v: Any) -> bool:
+    return isinstance(v, (int, float, Decimal)) and not isinstance(v, bool)
+
+
+def _numbers(value: Any) -> dict[str, Decimal]:
+    return {str(k): Decimal(str(v)) for k, v in value.items() if _is_number(v)} if isinstance(value, dict) else {}
+
+
+def _active(n: Needs, p: Partition, tenant: str, name: str, r: dict[str, Any], now: int) -> str:
+    return "" if r.get("active", True) else "is not active"
+
+
+def _kind(n: Needs, p: Partition, tenant: str, name: str, r: dict[str, Any], now: int) -> str:
+    kind = kind_of(name, r)
+    return f"is {kind}, needed is {' or '.join(n.kinds)}" if n.kinds and kind not in n.kinds and "hybrid" not in n.kinds else ""
+
+
+def _member(n: Needs, p: Partition, tenant: str, name: str, r: dict[str, Any], now: int) -> str:
+    if not n.groups and not n.users or name in n.users or groups_of(r) & set(n.groups):
+        return ""
+    return "is in none of " + ", ".join([*n.groups, *n.users])
+
+
+def _capable(n: Needs, p: Partition, tenant: str, name: str, r: dict[str, Any], now: int) -> str:
+    has = _levels(r.get("capabilities"))
+    down = texts(r.get("capabilities_down"))
+    lacks = [f"{c} {level}" if level > 1 else c for c, level in n.capabilities.items() if has.get(c, Decimal(0)) < level or c in down]
+    return f"lacks the capability {', '.join(lacks)}" if lacks else ""
+
+
+def _permitted(n: Needs, p: Partition, tenant: str, name: str, r: dict[str, Any], now: int) -> str:
+    lacks = set(n.permissions) - set(texts(r.get("permissions")))
+    return f"lacks the permission {', '.join(sorted(lacks))}" if lacks else ""
+
+
+def _placed(n: Needs, p: Partition, tenant: str, name: str, r: dict[str, Any], now: int) -> str:
+    places = texts(r.get("place"))
+    return f"is in {', '.join(places) or 'no known place'}, needed is {' or '.join(n.place)}" if n.place and not set(places) & set(n.place) else ""
+
+
+def _present(n: Needs, p: Partition, tenant: str, name: str, r: dict[str, Any], now: int) -> str:
+    calendar = calendar_of(p, tenant, r.get("calendar"))
+    return f"does not work now (calendar {r['calendar']})" if calendar is not None and not calendars.open_at(calendar, now) else ""
+
+
+def _has_room(n: Needs, p: Partition, tenant: str, name: str, r: dict[str, Any], now: int) -> str:
+    most = r.get("max_concurrent")
+    held = len(p.by_assignee.get(name) or ())
+    return f"has {held} tasks, at most {most} at once" if isinstance(most, int) and held >= most else ""
+
+
+def _equipped(n: Needs, p: Partition, tenant: str, name: str, r: dict[str, Any], now: int) -> str:
+    has = _numbers(r.get("resources"))
+    lacks = [f"{k} {has.get(k, 0)} of {v}" for k, v in n.resources.items() if has.get(k, Decimal(0)) < v]
+    return f"lacks resources: {', '.join(lacks)}" if lacks and n.resources else ""
+
+
+def _unbroken(n: Needs, p: Partition, tenant: str, name: str, r: dict[str, Any], now: int) -> str:
+    breaker = p.records.get(("breaker", f"assignee:{name}"))
+    return "its circuit breaker is open" if breaker is not None and breaker["state"] == "open" else ""
+
+
+#: each says why somebody is excluded, `""` when not
+CONSTRAINTS: tuple[Callable[[Needs, Partition, str, str, dict[str, Any], int], str], ...] = (
+    _active, _kind, _member, _capable, _permitted, _placed, _present, _has_room, _equipped, _unbroken,
+)  # fmt: skip
+
+
+def why_not(n: Needs, p: Partition, tenant: str, name: str, record: dict[str, Any], now_us: int) -> str:
+    """The first reason against somebody, `""` when eligible."""
+    for constraint in CONSTRAINTS:
+        if reason := constraint(n, p, tenant, name, record, now_us):
+            return reason
+    return ""
+
+
+# --- strategies: the eligible, and the best of them -------------------------------------------------------------------
+
+
+def _load(p: Partition, name: str, r: dict[str, Any]) -> Decimal:
+    """Share of capacity in use; without a limit the number of tasks, behind all shares."""
+    held = len(p.by_assignee.get(name) or ())
+    most = r.get("max_concurrent")
+    return Decimal(held) / most if isinstance(most, int) and most > 0 else Decimal(held)
+
+
+def _least_loaded(p: Partition, n: Needs, pool: str, eligible: dict[str, dict[str, Any]]) -> tuple[str, str]:
+    name = min(eligible, key=lambda x: (_load(p, x, eligible[x]), x))
+    return name, f"has the least load: {len(p.by_assignee.get(name) or ())} open tasks"
+
+
+def _role(p: Partition, n: Needs, pool: str, eligible: dict[str, dict[str, Any]]) -> tuple[str, str]:
+    name, _ = _least_loaded(p, n, pool, eligible)
+    roles = sorted(groups_of(eligible[name]) & set(n.groups))
+    return name, f"has the role {', '.join(roles)}" if roles else "is a candidate"
+
+
+def _skill(p: Partition, n: Needs, pool: str, eligible: dict[str, dict[str, Any]]) -> tuple[str, str]:
+    def level(name: str) -> Decimal:
+        has = _levels(eligible[name].get("capabilities"))
+        return sum((has.get(c, Decimal(0)) for c in n.capabilities), Decimal(0))
+
+    name = min(eligible, key=lambda x: (-level(x), _load(p, x, eligible[x]), x))
+    return name, f"has the highest skill: {level(name)} over {', '.join(n.capabilities) or 'nothing needed'}"
+
+
+def _round_robin(p: Partition, n: Needs, pool: str, eligible: dict[str, dict[str, Any]]) -> tuple[str, str]:
+    last = (p.records.get(("round_robin", pool)) or {}).get("last", "")
+    names = sorted(eligible)
+    name = next((x for x in names if x > last), names[0])
+    return name, f"is next in turn after {last or 'nobody'}"
+
+
+def _weighted(p: Partition, n: Needs, pool: str, eligible: dict[str, dict[str, Any]]) -> tuple[str, str]:
+    """By history: share of successes, speed and the directory's weight, against the load."""
+
+    def score(name: str) -> Decimal:
+        history = p.records.get(("history", name)) or {"done": 0, "failed": 0, "ms": 0}
+        weight = eligible[name].get("weight")
+        good = Decimal(history["done"] + 1) / (history["done"] + history["failed"] + 2)
+        speed = Decimal(3_600_000) / (3_600_000 + history["ms"]) if history["done"] else Decimal(1) / 2
+        base = Decimal(str(weight)) if _is_number(weight) else Decimal(1)
+        return base * good * good * speed * speed / (1 + _load(p, name, eligible[name]))
+
+    name = min(eligible, key=lambda x: (-score(x), x))
+    return name, f"has the best record for its load: score {score(name):.3f}"
+
+
+def _first(p: Partition, n: Needs, pool: str, eligible: dict[str, dict[str, Any]]) -> tuple[str, str]:
+    order = {name: at for at, name in enumerate(n.users)}
+    name = min(eligible, key=lambda x: (order.get(x, len(order)), x))
+    return name, "is the first candidate"
+
+
+STRATEGIES: dict[str, Callable[[Partition, Needs, str, dict[str, dict[str, Any]]], tuple[str, str]]] = {
+    "role": _role, "skill": _skill, "least_loaded": _least_loaded, "load": _least_loaded, "round_robin": _round_robin,
+    "weighted": _weighted, "history": _weighted, "first": _first,
+}  # fmt: skip
+
+
+# --- choosing ---------------------------------------------------------------------------------------------------------
+
+
+def choose(p: Partition, task: Task, settings: dict[str, Any], lanes: list[str], now_us: int, wish: str = "", but: Iterable[str] = ()) -> dict[str, Any]:
+    """The record of a choice: `{assignee, kind, strategy, why, excluded: {name: reason}, considered}`; `assignee` is "" when nobody is eligible.
+
+    `wish`: taken when eligible, else ignored with the reason (C-48). `but`: who had it and is passed over.
+    """
+    needs = Needs(task, settings, lanes)
+    strategy = str(settings.get("strategy") or "least_loaded")
+    passed = list(but)
+    out: dict[str, Any] = {"strategy": strategy, "assignee": "", "excluded": {}}
+    eligible: dict[str, dict[str, Any]] = {}
+    count = 0
+    for name, record in _named(p, task.tenant):
+        if not _candidate(needs, name, record):
+            continue
+        count += 1
+        reason = "had it before" if name in passed else why_not(needs, p, task.tenant, name, record, now_us)
+        if not reason:
+            eligible[name] = record
+        elif len(out["excluded"]) < REASONS_MAX:
+            out["excluded"][name] = reason
+    out["considered"] = count
+    fallback = [name for name in texts(settings.get("fallback")) if name not in passed]
+    if wish:
+        out["wish"] = {"assignee": wish, "used": wish in eligible}
+        if wish in eligible:
+            return {**out, "assignee": wish, "why": "was named by the task before", "kind": kind_of(wish, eligible[wish])}
+        out["wish"]["reason"] = out["excluded"].get(wish) or "is no candidate"
+    preferred = settings.get("assignee")
+    order = [preferred, *fallback] if preferred and preferred not in passed else fallback if passed or not eligible else []
+    for name in order:
+        record = entry(p, task.tenant, name)
+        reason = why_not(_without_membership(needs), p, task.tenant, name, record, now_us) if record is not None else ""
+        if not reason:
+            why = "is the preferred assignee" if name == preferred else f"is fallback {texts(settings.get('fallback')).index(name) + 1}"
+            return {**out, "assignee": name, "why": why, "kind": kind_of(name, record)}
+        out["excluded"][name] = reason
+    if not eligible:
+        return {**out, "why": f"nobody of {count} candidates is eligible"}
+    pool = pool_of(task, needs)
+    name, why = STRATEGIES.get(strategy, _least_loaded)(p, needs, pool, eligible)
+    return {**out, "assignee": name, "why": why, "kind": kind_of(name, eligible[name]), **({"pool": pool} if strategy == "round_robin" else {})}
+
+
+def pool_of(task: Task, needs: Needs) -> str:
+    """Whose turn is kept together."""
+    return f"{task.tenant}/{','.join(sorted([*needs.groups, *needs.users])) or task.element or task.job_type or 'all'}"
+
+
+def _candidate(n: Needs, name: str, record: dict[str, Any]) -> bool:
+    """Asked for at all: strangers to the groups are not listed as excluded."""
+    return bool(not n.groups and not n.users or name in n.users or groups_of(record) & set(n.groups))
+
+
+def _without_membership(n: Needs) -> Needs:
+    other = Needs.__new__(Needs)
+    for slot in Needs.__slots__:
+        setattr(other, slot, getattr(n, slot))
+    other.groups, other.users = [], []
+    return other
+
+
+def assign(d: Any, task: Task, settings: dict[str, Any], lanes: list[str], reason: str = "", wish: str = "", but: Iterable[str] = ()) -> bool:
+    """Choose and record. False when nobody is eligible; that, too, is recorded with its reasons."""
+    choice = choose(d.state, task, settings, lanes, d.facts.now_us, wish, but)
+    name = choice["assignee"]
+    passed = list(but)
+    details: dict[str, Any] = {"assignment": {**choice, "type": choice.get("kind", "human"), "lanes": lanes, **({"passed": passed} if passed else {})}}
+    required = Needs(task, settings, lanes).capabilities
+    if required:
+        details["assignment"]["required_capabilities"] = sorted(required)
+    if not name:
+        details["assignee"] = None
+        d.record(ta.TaskReleased(key=task.instance, task=task.key, status="created", reason=reason or choice["why"], details=details))
+        return False
+    details["assignee"] = name
+    kind = "hybrid" if settings.get("kind") == "hybrid" and choice["kind"] in MACHINES else choice["kind"]
+    if kind in MACHINES:
+        record = entry(d.state, task.tenant, name) or {}
+        details |= {"kind": kind, "job_type": str(record.get("job_type") or name)}
+        if record.get("endpoint"):
+            details["endpoint"] = record["endpoint"]
+        if record.get("credential"):
+            details["credential"] = record["credential"]  # a reference to a secret, never the secret
+    elif (task.details or {}).get("kind") in MACHINES:
+        details |= {"kind": kind, "job_type": ""}
+    d.record(ta.TaskAssigned(key=task.instance, task=task.key, status="assigned", reason=reason or choice["why"], details=details))
+    return True
+
+
+def move_on(d: Any, task: Task, what: str, reason: str = "") -> bool:
+    """The assignee refused, failed or let its time run out: on to the next, with fresh attempts. False when there is nobody (or no settings)."""
+    settings = settings_of(task)
+    if settings is None:
+        return False
+    details = task.details or {}
+    record = details.get("assignment") if isinstance(details.get("assignment"), dict) else {}
+    had = [*texts(record.get("passed")), *texts([details["assignee"]] if details.get("assignee") else [])]
+    lanes = texts(record.get("lanes"))
+    if not choose(d.state, task, settings, lanes, d.facts.now_us, "", had)["assignee"]:
+        return False
+    if task.retries <= 0:
+        attempts = settings.get("attempts")
+        d.record(ta.TaskRetried(key=task.instance, task=task.key, retries=attempts if isinstance(attempts, int) and attempts > 0 else 1))
+    return assign(d, task, settings, lanes, f"{had[-1] if had else 'nobody'} {what}" + (f": {reason}" if reason else ""), "", had)

@@ -1,0 +1,110 @@
+"""Working time: when somebody works, and when so much working time will have passed. Pure; all in microseconds UTC.
+
+A calendar is `{zone, days: {mon: ["09:00-12:00", "13:00-17:00"], ...}, holidays: ["2026-12-25", ...]}`. A day that is not named has no hours.
+Hours are wall clock in the zone: a day on which the clocks change is as long as they make it. Without a calendar all time is working time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SPAN = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)$")
+#: days looked ahead for working time
+DAYS_MAX = 3_660
+
+
+def spans(text: Any) -> list[tuple[int, int]]:
+    """Minutes of the day from "09:00-12:00" or a list of such. Raises: ValueError."""
+    out = []
+    for part in [p.strip() for p in text.split(",")] if isinstance(text, str) else text:
+        m = _SPAN.match(str(part))
+        if m is None:
+            raise ValueError(f"'{part}' is no span of a day (such as 09:00-17:30)")
+        start, end = int(m[1]) * 60 + int(m[2]), int(m[3]) * 60 + int(m[4])
+        if not 0 <= start < end <= 24 * 60:
+            raise ValueError(f"'{part}' does not end after it begins")
+        out.append((start, end))
+    out.sort()
+    if any(a[1] > b[0] for a, b in zip(out, out[1:], strict=False)):
+        raise ValueError(f"spans overlap: {text}")
+    return out
+
+
+def problems(calendar: dict[str, Any]) -> list[str]:
+    """What is wrong with it."""
+    out = []
+    if not isinstance(calendar.get("days"), dict) or not calendar["days"]:
+        out.append("days: expected the hours of at least one day, such as {'mon': ['09:00-17:00']}")
+    for day, hours in calendar["days"].items() if isinstance(calendar.get("days"), dict) else ():
+        if day not in DAYS:
+            out.append(f"days.{day}: expected one of {', '.join(DAYS)}")
+        try:
+            spans(hours)
+        except (ValueError, TypeError) as e:
+            out.append(f"days.{day}: {e}")
+    for day in calendar.get("holidays") or ():
+        try:
+            date.fromisoformat(str(day))
+        except ValueError:
+            out.append(f"holidays: '{day}' is no date (such as 2026-12-25)")
+    try:
+        ZoneInfo(str(calendar.get("zone") or "UTC"))
+    except Exception:
+        out.append(f"zone: '{calendar.get('zone')}' is no time zone")
+    return out
+
+
+def _windows(calendar: dict[str, Any], from_us: int) -> Iterator[tuple[int, int]]:
+    """Working windows that end after `from_us`, in order."""
+    zone = ZoneInfo(str(calendar.get("zone") or "UTC"))
+    free = {str(day) for day in calendar.get("holidays") or ()}
+    day = (_EPOCH + timedelta(microseconds=from_us)).astimezone(zone).date()
+    hours = {name: spans(text) for name, text in calendar["days"].items()}
+    for _ in range(DAYS_MAX):
+        if day.isoformat() not in free:
+            for start, end in hours.get(DAYS[day.weekday()], ()):
+                window = _us(day, start, zone), _us(day, end, zone)
+                if window[1] > from_us and window[1] > window[0]:
+                    yield window
+        day += timedelta(days=1)
+
+
+def _us(day: date, minutes: int, zone: ZoneInfo) -> int:
+    at = datetime.combine(day, time(), zone) if minutes < 24 * 60 else datetime.combine(day + timedelta(days=1), time(), zone)
+    at = at.replace(hour=minutes % (24 * 60) // 60, minute=minutes % 60)
+    return (at - _EPOCH) // timedelta(microseconds=1)
+
+
+def open_at(calendar: dict[str, Any] | None, at_us: int) -> bool:
+    """Is `at_us` working time?"""
+    if calendar is None:
+        return True
+    first = next(_windows(calendar, at_us), None)
+    return first is not None and first[0] <= at_us
+
+
+def next_open(calendar: dict[str, Any] | None, at_us: int) -> int:
+    """`at_us`, or when the next working time begins (0: never)."""
+    if calendar is None:
+        return at_us
+    first = next(_windows(calendar, at_us), None)
+    return max(first[0], at_us) if first is not None else 0
+
+
+def add(calendar: dict[str, Any] | None, from_us: int, working_us: int) -> int:
+    """When `working_us` of working time will have passed since `from_us`. Calendar time where it never opens again."""
+    if calendar is None or working_us <= 0:
+        return from_us + max(0, working_us)
+    left = working_us
+    for start, end in _windows(calendar, from_us):
+        start = max(start, from_us)
+        if end - start >= left:
+            return start + left
+        left -= end - start
+    return from_us + working_us

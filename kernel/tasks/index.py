@@ -1,0 +1,83 @@
+"""What is looked up often, kept by the fold beside the values: records by registry, open tasks by assignee. Made anew after a checkpoint.
+
+`history`: a record for each assignee, `{done, failed, ms}`, `ms` being a moving mean of the time from creation to completion. Kept by the fold from
+the tasks' own events, so that a choice weighted by history needs no query.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowledger.kernel.state import Partition, Task
+
+#: registries that decisions read
+REGISTRIES = frozenset({"directory", "task_definition", "limit"})
+#: weight of the newest completion in the mean, in parts of 8
+_NEWEST = 2
+
+
+def assignee_of(task: Task) -> str:
+    found = (task.details or {}).get("assignee")
+    return found if isinstance(found, str) else ""
+
+
+def held(p: Partition, task: Task) -> None:
+    """`task` is open, and counts for its assignee."""
+    if name := assignee_of(task):
+        p.by_assignee.setdefault(name, {})[task.key] = None
+
+
+def unheld(p: Partition, task: Task) -> None:
+    name = assignee_of(task)
+    tasks = p.by_assignee.get(name) if name else None
+    if tasks is not None:
+        tasks.pop(task.key, None)
+        if not tasks:
+            del p.by_assignee[name]
+
+
+def learned(p: Partition, task: Task, now_us: int, ok: bool) -> None:
+    """One more for the history of its assignee (or of the worker that holds it, where a type has a definition)."""
+    name = assignee_of(task)
+    if not name:
+        return
+    was = p.records.get(("history", name)) or {"done": 0, "failed": 0, "ms": 0}
+    ms = max(0, now_us - task.created_us) // 1000
+    if ok:
+        mean = ms if not was["done"] else (was["ms"] * (8 - _NEWEST) + ms * _NEWEST) // 8
+        made = {"done": was["done"] + 1, "failed": was["failed"], "ms": mean}
+    else:
+        made = {**was, "failed": was["failed"] + 1}
+    p.records[("history", name)] = made
+    p.changed.add(("record", ("history", name)))
+
+
+def stored(p: Partition, registry: str, name: str) -> None:
+    """A record of `registry` was put or removed."""
+    value = p.records.get((registry, name))
+    table = p.registry.setdefault(registry, {})
+    if value is None:
+        table.pop(name, None)
+        if not table:
+            del p.registry[registry]
+    else:
+        table[name] = value
+
+
+def rebuild(p: Partition) -> None:
+    """After a checkpoint was loaded."""
+    for registry, name in list(p.records):
+        if registry in REGISTRIES:
+            stored(p, registry, name)
+    for key in sorted(p.tasks):
+        held(p, p.tasks[key])
+
+
+def record(p: Partition, registry: str, tenant: str, name: str) -> Any:
+    """The tenant's own record, else the one for all; None when there is none."""
+    table = p.registry.get(registry)
+    if table is None:
+        return None
+    if tenant and (own := table.get(f"{tenant}/{name}")) is not None:
+        return own
+    return table.get(name)

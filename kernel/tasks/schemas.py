@@ -1,0 +1,346 @@
+"""Checks a JSON value against a JSON Schema (draft 2020-12), in pure Python, so that a decision is the same on any machine and in any release.
+
+Keywords: all of the core, applicator and validation vocabularies but `$dynamicRef`, `unevaluated*` and references to other documents. `format` is
+checked for date, date-time, time, email, uri, uuid, ipv4. What a schema may be is checked once, when it is stored (`problems`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import date, datetime, time
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+#: errors told of one value
+ERRORS_MAX = 20
+DEPTH_MAX = 64
+
+
+def _number(v: Any) -> bool:
+    return isinstance(v, (int, float, Decimal)) and not isinstance(v, bool)
+
+
+TYPES: dict[str, Callable[[Any], bool]] = {
+    "object": lambda v: isinstance(v, dict),
+    "array": lambda v: isinstance(v, list),
+    "string": lambda v: isinstance(v, str),
+    "boolean": lambda v: isinstance(v, bool),
+    "null": lambda v: v is None,
+    "number": _number,
+    "integer": lambda v: _number(v) and v == int(v),
+}
+
+
+def _iso(parse: Callable[[str], Any]) -> Callable[[str], bool]:
+    def check(text: str) -> bool:
+        try:
+            parse(text)
+        except ValueError:
+            return False
+        return True
+
+    return check
+
+
+FORMATS: dict[str, Callable[[str], bool]] = {
+    "date": _iso(date.fromisoformat),
+    "date-time": lambda t: "T" in t.upper() and bool(re.search(r"(Z|[+-]\d\d:\d\d)$", t, re.I)) and _iso(datetime.fromisoformat)(t),
+    "time": _iso(time.fromisoformat),
+    "email": lambda t: re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", t) is not None,
+    "uri": lambda t: re.match(r"[A-Za-z][A-Za-z0-9+.-]*:\S+$", t) is not None,
+    "uuid": lambda t: re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", t) is not None,
+    "ipv4": lambda t: (m := re.fullmatch(r"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})", t)) is not None and all(int(g) < 256 for g in m.groups()),
+}
+
+
+@lru_cache(256)
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile(text)
+
+
+def _kind(v: Any) -> str:
+    return next((name for name in ("null", "boolean", "integer", "number", "string", "array", "object") if TYPES[name](v)), type(v).__name__)
+
+
+def _same(a: Any, b: Any) -> bool:
+    """JSON equality: 1 and 1.0 are equal, true and 1 are not."""
+    if isinstance(a, bool) or isinstance(b, bool):
+        return a is b
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_same(a[k], b[k]) for k in a)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(_same, a, b))
+    return bool(a == b)
+
+
+class _Check:
+    def __init__(self, root: Any) -> None:
+        self.root = root
+        self.errors: list[str] = []
+
+    def holds(self, schema: Any, value: Any, depth: int) -> bool:
+        inner = _Check(self.root)
+        inner.look(schema, value, "", depth)
+        return not inner.errors
+
+    def say(self, at: str, text: str) -> None:
+        if len(self.errors) < ERRORS_MAX:
+            self.errors.append(f"{at or 'value'}: {text}")
+
+    def look(self, schema: Any, value: Any, at: str, depth: int = 0) -> None:
+        if schema is True or schema == {}:
+            return
+        if schema is False:
+            self.say(at, "nothing is allowed here")
+            return
+        if depth > DEPTH_MAX:
+            self.say(at, f"nested more than {DEPTH_MAX} deep")
+            return
+        if "$ref" in schema:
+            self.look(_resolve(self.root, schema["$ref"]), value, at, depth + 1)
+        for word, check in ANY.items():
+            if word in schema:
+                check(self, schema, schema[word], value, at, depth)
+        for belongs, words in BY_TYPE:
+            if belongs(value):
+                for word, check in words.items():
+                    if word in schema:
+                        check(self, schema, schema[word], value, at, depth)
+
+
+def _resolve(root: Any, ref: str) -> Any:
+    here = root
+    if not ref.startswith("#"):
+        raise ValueError(f"'{ref}' leads out of the schema")
+    for part in ref[1:].split("/")[1:]:
+        part = part.replace("~1", "/").replace("~0", "~")
+        try:
+            here = here[int(part)] if isinstance(here, list) else here[part]
+        except (KeyError, IndexError, ValueError, TypeError):
+            raise ValueError(f"'{ref}' leads nowhere") from None
+    return here
+
+
+def _type(k: _Check, s: Any, names: Any, v: Any, at: str, n: int) -> None:
+    names = [names] if isinstance(names, str) else names
+    if not any(TYPES[name](v) for name in names):
+        k.say(at, f"expected {' or '.join(names)}, found {_kind(v)}")
+
+
+def _enum(k: _Check, s: Any, values: Any, v: Any, at: str, n: int) -> None:
+    if not any(_same(v, x) for x in values):
+        k.say(at, f"expected one of {', '.join(map(repr, values))}, found {v!r}")
+
+
+def _const(k: _Check, s: Any, value: Any, v: Any, at: str, n: int) -> None:
+    if not _same(v, value):
+        k.say(at, f"expected {value!r}, found {v!r}")
+
+
+def _all_of(k: _Check, s: Any, schemas: Any, v: Any, at: str, n: int) -> None:
+    for one in schemas:
+        k.look(one, v, at, n + 1)
+
+
+def _any_of(k: _Check, s: Any, schemas: Any, v: Any, at: str, n: int) -> None:
+    if not any(k.holds(one, v, n + 1) for one in schemas):
+        k.say(at, f"fits none of {len(schemas)} alternatives")
+
+
+def _one_of(k: _Check, s: Any, schemas: Any, v: Any, at: str, n: int) -> None:
+    fits = sum(k.holds(one, v, n + 1) for one in schemas)
+    if fits != 1:
+        k.say(at, f"expected to fit one of {len(schemas)} alternatives, fits {fits}")
+
+
+def _not(k: _Check, s: Any, schema: Any, v: Any, at: str, n: int) -> None:
+    if k.holds(schema, v, n + 1):
+        k.say(at, "is what it must not be")
+
+
+def _if(k: _Check, s: Any, schema: Any, v: Any, at: str, n: int) -> None:
+    branch = "then" if k.holds(schema, v, n + 1) else "else"
+    if branch in s:
+        k.look(s[branch], v, at, n + 1)
+
+
+def _limit(holds: Callable[[Any, Any], bool], text: str, size: Callable[[Any], Any] = lambda v: v) -> Callable[..., None]:
+    def check(k: _Check, s: Any, bound: Any, v: Any, at: str, n: int) -> None:
+        if not holds(size(v), bound):
+            k.say(at, f"expected {text} {bound}, found {size(v)}")
+
+    return check
+
+
+def _multiple(k: _Check, s: Any, step: Any, v: Any, at: str, n: int) -> None:
+    if Decimal(str(v)) % Decimal(str(step)):
+        k.say(at, f"expected a multiple of {step}, found {v}")
+
+
+def _matches(k: _Check, s: Any, pattern: Any, v: Any, at: str, n: int) -> None:
+    if not _pattern(pattern).search(v):
+        k.say(at, f"expected to match {pattern}, found {v[:80]!r}")
+
+
+def _format(k: _Check, s: Any, name: Any, v: Any, at: str, n: int) -> None:
+    if name in FORMATS and not FORMATS[name](v):
+        k.say(at, f"expected a {name}, found {v[:80]!r}")
+
+
+def _properties(k: _Check, s: Any, schemas: Any, v: Any, at: str, n: int) -> None:
+    for name, one in schemas.items():
+        if name in v:
+            k.look(one, v[name], f"{at}.{name}" if at else name, n + 1)
+
+
+def _required(k: _Check, s: Any, names: Any, v: Any, at: str, n: int) -> None:
+    for name in names:
+        if name not in v:
+            k.say(at, f"'{name}' is missing")
+
+
+def _pattern_properties(k: _Check, s: Any, schemas: Any, v: Any, at: str, n: int) -> None:
+    for pattern, one in schemas.items():
+        for name in v:
+            if _pattern(pattern).search(name):
+                k.look(one, v[name], f"{at}.{name}" if at else name, n + 1)
+
+
+def _additional(k: _Check, s: Any, schema: Any, v: Any, at: str, n: int) -> None:
+    patterns = [_pattern(p) for p in s.get("patternProperties", {})]
+    for name in v:
+        if name not in s.get("properties", {}) and not any(p.search(name) for p in patterns):
+            if schema is False:
+                k.say(at, f"'{name}' is not known")
+            else:
+                k.look(schema, v[name], f"{at}.{name}" if at else name, n + 1)
+
+
+def _property_names(k: _Check, s: Any, schema: Any, v: Any, at: str, n: int) -> None:
+    for name in v:
+        k.look(schema, name, f"name '{name}'", n + 1)
+
+
+def _dependent(k: _Check, s: Any, needs: Any, v: Any, at: str, n: int) -> None:
+    for name, others in needs.items():
+        for other in others if name in v else ():
+            if other not in v:
+                k.say(at, f"'{other}' is missing beside '{name}'")
+
+
+def _dependent_schemas(k: _Check, s: Any, schemas: Any, v: Any, at: str, n: int) -> None:
+    for name, one in schemas.items():
+        if name in v:
+            k.look(one, v, at, n + 1)
+
+
+def _prefix(k: _Check, s: Any, schemas: Any, v: Any, at: str, n: int) -> None:
+    for index, (one, item) in enumerate(zip(schemas, v, strict=False)):
+        k.look(one, item, f"{at}[{index}]", n + 1)
+
+
+def _items(k: _Check, s: Any, schema: Any, v: Any, at: str, n: int) -> None:
+    for index in range(len(s.get("prefixItems", ())), len(v)):
+        k.look(schema, v[index], f"{at}[{index}]", n + 1)
+
+
+def _contains(k: _Check, s: Any, schema: Any, v: Any, at: str, n: int) -> None:
+    fits = sum(k.holds(schema, item, n + 1) for item in v)
+    if not s.get("minContains", 1) <= fits <= s.get("maxContains", len(v)):
+        k.say(at, f"{fits} items fit what it must contain")
+
+
+def _unique(k: _Check, s: Any, wanted: Any, v: Any, at: str, n: int) -> None:
+    if wanted and any(_same(a, b) for i, a in enumerate(v) for b in v[:i]):
+        k.say(at, "items repeat")
+
+
+ANY: dict[str, Callable[..., None]] = {
+    "type": _type, "enum": _enum, "const": _const, "allOf": _all_of, "anyOf": _any_of, "oneOf": _one_of, "not": _not, "if": _if,
+}  # fmt: skip
+BY_TYPE: list[tuple[Callable[[Any], bool], dict[str, Callable[..., None]]]] = [
+    (_number, {
+        "minimum": _limit(lambda v, b: v >= b, "at least"), "maximum": _limit(lambda v, b: v <= b, "at most"),
+        "exclusiveMinimum": _limit(lambda v, b: v > b, "more than"), "exclusiveMaximum": _limit(lambda v, b: v < b, "less than"),
+        "multipleOf": _multiple,
+    }),
+    (TYPES["string"], {
+        "minLength": _limit(lambda v, b: v >= b, "a length of at least", len), "maxLength": _limit(lambda v, b: v <= b, "a length of at most", len),
+        "pattern": _matches, "format": _format,
+    }),
+    (TYPES["object"], {
+        "required": _required, "properties": _properties, "patternProperties": _pattern_properties, "additionalProperties": _additional,
+        "propertyNames": _property_names, "dependentRequired": _dependent, "dependentSchemas": _dependent_schemas,
+        "minProperties": _limit(lambda v, b: v >= b, "at least so many properties:", len),
+        "maxProperties": _limit(lambda v, b: v <= b, "at most so many properties:", len),
+    }),
+    (TYPES["array"], {
+        "prefixItems": _prefix, "items": _items, "contains": _contains, "uniqueItems": _unique,
+        "minItems": _limit(lambda v, b: v >= b, "at least so many items:", len), "maxItems": _limit(lambda v, b: v <= b, "at most so many items:", len),
+    }),
+]  # fmt: skip
+_SCHEMAS = {"not", "if", "then", "else", "additionalProperties", "propertyNames", "items", "contains"}
+_LISTS = {"allOf", "anyOf", "oneOf", "prefixItems"}
+_MAPS = {"properties", "patternProperties", "dependentSchemas", "$defs", "definitions"}
+_COUNTS = {"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "minContains", "maxContains"}
+_NUMBERS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
+_REFUSED = {"$dynamicRef", "$recursiveRef", "unevaluatedProperties", "unevaluatedItems"}
+
+
+def check(schema: Any, value: Any) -> list[str]:
+    """What is wrong with `value`, at most `ERRORS_MAX`; empty when it fits. `schema` has passed `problems`."""
+    k = _Check(schema)
+    k.look(schema, value, "")
+    return k.errors
+
+
+def problems(schema: Any, root: Any = None, at: str = "schema", depth: int = 0) -> list[str]:
+    """What is wrong with a schema; empty when `check` can use it."""
+    root = schema if root is None else root
+    if isinstance(schema, bool):
+        return []
+    if not isinstance(schema, dict):
+        return [f"{at}: expected an object or a boolean, found {_kind(schema)}"]
+    if depth > DEPTH_MAX:
+        return [f"{at}: nested more than {DEPTH_MAX} deep"]
+    out: list[str] = []
+    for word, value in schema.items():
+        here = f"{at}.{word}"
+        if word in _REFUSED:
+            out.append(f"{here}: not supported")
+        elif word in _SCHEMAS:
+            out += problems(value, root, here, depth + 1)
+        elif word in _LISTS:
+            out += [p for n, one in enumerate(value) for p in problems(one, root, f"{here}[{n}]", depth + 1)] if isinstance(value, list) and value else [f"{here}: expected a list of schemas"]
+        elif word in _MAPS:
+            out += [p for name, one in value.items() for p in problems(one, root, f"{here}.{name}", depth + 1)] if isinstance(value, dict) else [f"{here}: expected an object of schemas"]
+        elif word == "type":
+            names = [value] if isinstance(value, str) else value
+            if not isinstance(names, list) or not names or any(n not in TYPES for n in names):
+                out.append(f"{here}: expected {', '.join(TYPES)}, found {value!r}")
+        elif word == "enum" and not isinstance(value, list):
+            out.append(f"{here}: expected a list")
+        elif word == "required" and not (isinstance(value, list) and all(isinstance(v, str) for v in value)):
+            out.append(f"{here}: expected a list of names")
+        elif word == "dependentRequired" and not (isinstance(value, dict) and all(isinstance(v, list) for v in value.values())):
+            out.append(f"{here}: expected lists of names")
+        elif word in _COUNTS and not (TYPES["integer"](value) and value >= 0):
+            out.append(f"{here}: expected a whole number of 0 or more")
+        elif word in _NUMBERS and not (_number(value) and (word != "multipleOf" or value > 0)):
+            out.append(f"{here}: expected a number")
+        elif word in ("pattern", "format") and not isinstance(value, str):
+            out.append(f"{here}: expected a text")
+        elif word == "$ref":
+            try:
+                _resolve(root, value if isinstance(value, str) else "")
+            except ValueError as e:
+                out.append(f"{here}: {e}")
+        patterns = [value] if word == "pattern" and isinstance(value, str) else list(value) if word == "patternProperties" and isinstance(value, dict) else []
+        for pattern in patterns:
+            try:
+                _pattern(pattern)
+            except re.error as e:
+                out.append(f"{here}: {pattern!r} is no regular expression: {e}")
+    return out
