@@ -147,7 +147,7 @@ def test_capability_tasks_are_jobs_of_their_name():
         ('{"id": "p", "nodes": [{"id": "a"}]}', ["PROCESS_START_MISSING 1"]),
         ('{"id": "p", "nodes": [{"id": "s", "type": "start"},\n {"id": "b", "type": "boundary", "on": "s"}]}', ["PROCESS_TRIGGER 2"]),
         ('{"id": "p", "flow": [{"task": "a", "input": {"x": "= 1 +"}}]}', ["PROCESS_EXPRESSION_INVALID 1"]),
-        ('{"id": "p", "flow": [{"task": "a", "priority": "huge"}]}', []),
+        ('{"id": "p", "flow": [{"task": "a", "priority": "huge"}]}', ["PROCESS_VALUE_INVALID 1"]),
         ('{"id": "p", "flow": [{"task": "a", "type": "user", "priority": "huge"}]}', ["PROCESS_VALUE_INVALID 1"]),
         ('{"id": "p", "flow": [{"end": "x"},\n {"task": "a"}]}', ["PROCESS_UNREACHABLE 2"]),
         ('{"flow": []}', ["PROCESS_KEY_MISSING 1"]),

@@ -88,7 +88,9 @@ class Reader:
         walk = at
         while walk is not None and hasattr(walk, "get") and element is None:
             element, walk = walk.get("name"), walk.getparent()
-        self.findings.append(Finding(f"BPML{code}", message, severity, element, place.line, place.column, hint, self.file))
+        found = Finding(f"BPML{code}", message, severity, element, place.line, place.column, hint, self.file)
+        if found not in self.findings:  # a name may be looked at twice
+            self.findings.append(found)
 
     def place(self, at: Any) -> build.Place:
         if at is None:

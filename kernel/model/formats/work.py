@@ -198,6 +198,8 @@ def task(r: Base, scope: build.Scope, value: Value, id: str, extra: set[str], de
         map_outputs(r, element, value)
     if retry.settings and kind in ("service", "user", "send", "capability"):
         build.extension(element, "flowledger", "retry", maxAttempts=retry.attempts, **retry.settings)
+    if kind != "user" and (priority := priority_of(r, value)):
+        build.extension(element, "zeebe", "jobPriorityDefinition", priority=priority)
     if category := r.text(value, "category"):
         build.extension(element, "flowledger", "task", category=category)
     if sla := r.duration(value, "sla"):

@@ -1,0 +1,100 @@
+"""Generated diagrams: every element has a shape, shapes of one level don't overlap, flows are at right angles, the same model gives the same diagram."""
+
+import itertools
+import os
+from pathlib import Path
+
+import pytest
+from converted import xml
+from lxml import etree
+
+from flowledger.kernel.model import layout
+from flowledger.kernel.model import xml as x
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted(p for p in (ROOT / "examples").iterdir() if p.suffix in (".bpmn", ".json", ".yaml", ".bpml"))
+MIWG = ROOT.parent / "shared" / "bpmn-miwg"
+NODES = {"startEvent", "endEvent", "boundaryEvent", "intermediateCatchEvent", "intermediateThrowEvent", "subProcess", "callActivity", "userTask"}
+
+
+def bare(root):
+    for diagram in root.findall(f"{layout.BPMNDI}BPMNDiagram"):
+        root.remove(diagram)
+    return root
+
+
+def drawn(root):
+    """Boxes and points by element id."""
+    boxes, edges = {}, {}
+    for shape in root.iter(f"{layout.BPMNDI}BPMNShape"):
+        b = shape.find(f"{layout.DC}Bounds")
+        boxes[shape.get("bpmnElement")] = tuple(int(b.get(k)) for k in ("x", "y", "width", "height"))
+    for edge in root.iter(f"{layout.BPMNDI}BPMNEdge"):
+        edges[edge.get("bpmnElement")] = [(int(p.get("x")), int(p.get("y"))) for p in edge.findall(f"{layout.DI}waypoint")]
+    return boxes, edges
+
+
+def check(root):
+    boxes, edges = drawn(root)
+    for process in root.iter(x.B + "process", x.B + "subProcess"):
+        kids = [k for k in x.bpmn_children(process) if x.local(k) in NODES or x.local(k).endswith(("Task", "Gateway"))]
+        assert not [k.get("id") for k in kids if k.get("id") and k.get("id") not in boxes], "each node has a shape"
+        solid = [k.get("id") for k in kids if x.local(k) != "boundaryEvent" and k.get("id")]
+        for a, b in itertools.combinations(solid, 2):
+            (ax, ay, aw, ah), (bx, by, bw, bh) = boxes[a], boxes[b]
+            assert ax + aw <= bx or bx + bw <= ax or ay + ah <= by or by + bh <= ay, f"{a} and {b} overlap"
+        for flow in process.findall(x.B + "sequenceFlow"):
+            points = edges[flow.get("id")]
+            assert len(points) >= 2
+            for (ax, ay), (bx, by) in itertools.pairwise(points):
+                assert ax == bx or ay == by, f"{flow.get('id')} isn't at right angles: {points}"
+            for end, (px, py) in ((flow.get("sourceRef"), points[0]), (flow.get("targetRef"), points[-1])):
+                bx, by, bw, bh = boxes[end]
+                assert bx <= px <= bx + bw and by <= py <= by + bh, f"{flow.get('id')} doesn't touch {end}"
+        if x.local(process) == "subProcess":
+            px, py, pw, ph = boxes[process.get("id")]
+            for k in solid:
+                kx, ky, kw, kh = boxes[k]
+                assert px <= kx and py <= ky and kx + kw <= px + pw and ky + kh <= py + ph, f"{k} is outside of {process.get('id')}"
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.name)
+def test_examples(path):
+    data = path.read_bytes()
+    root = bare(x.parse(data if path.suffix == ".bpmn" else xml(data, path.name).encode()))
+    again = etree.fromstring(etree.tostring(root))
+    assert etree.tostring(layout.add(root)) == etree.tostring(layout.add(again)), "the same model, the same diagram"
+    check(root)
+
+
+def test_a_given_diagram_is_kept():
+    root = x.parse((ROOT / "examples" / "order.bpmn").read_bytes())
+    before = etree.tostring(root)
+    assert layout.has_diagram(root) and etree.tostring(layout.add(root)) == before
+
+
+@pytest.mark.parametrize("name", ["A.1.0.bpmn", "A.2.0.bpmn", "B.1.0.bpmn", "C.1.0.bpmn", "C.2.0.bpmn", "C.4.0.bpmn"])
+def test_reference_models_with_pools_and_lanes(name):
+    found = sorted(MIWG.rglob(name))
+    if not found:
+        assert os.environ.get("CI") != "true", f"{MIWG} with {name} is missing"
+        pytest.skip(f"{name} is not at hand")
+    root = bare(x.parse(found[0].read_bytes()))
+    layout.add(root)
+    check(root)
+    boxes, _ = drawn(root)
+    for lane in root.iter(x.B + "lane"):
+        if lane.find(x.B + "childLaneSet") is None:
+            lx, ly, lw, lh = boxes[lane.get("id")]
+            for reference in lane.findall(x.B + "flowNodeRef"):
+                if reference.text in boxes:
+                    nx, ny, nw, nh = boxes[reference.text]
+                    assert ly <= ny + nh // 2 <= ly + lh, f"{reference.text} is outside of its lane"
+
+
+def test_a_loop_and_a_long_chain():
+    steps = ", ".join(f"{{id: s{n}, type: x, next: {f's{n + 1}' if n < 400 else '[{to: s0, when: again}, {to: end}]'}}}" for n in range(401))
+    root = x.parse(xml(f"id: p\nsteps: [{steps}]").encode())
+    boxes, edges = drawn(root)
+    assert len([k for k in boxes if k.startswith("s")]) >= 401
+    check(root)
