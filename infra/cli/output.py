@@ -57,6 +57,7 @@ def _empty(value: Any) -> bool:
 
 
 WHOLE = ("id", "key", "task", "incident", "instance", "position", "partition", "status", "severity", "result")
+TIMES = ("started_at", "completed_at", "created_at", "due_at", "due", "since", "time", "built_at")
 SENTENCES = ("message", "what", "hint", "condition")
 
 
@@ -95,7 +96,7 @@ def table(rows: Iterable[dict[str, Any]], columns: Sequence[str | tuple[str, str
     for field, heading in named:
         number = all(isinstance(r.get(field), (int, float)) and not isinstance(r.get(field), bool) for r in rows)
         # what is copied to the next command is never cut, sentences are folded, the rest is cut when there is no room
-        width = max(len(str(r.get(field) or "")) for r in rows) if field in WHOLE else None
+        width = max(len(str(moment(r.get(field)) or "")) for r in rows) if field in WHOLE or field in TIMES else None
         fold = field in SENTENCES
         shown.add_column(
             heading, justify="right" if number else "left", no_wrap=not fold, min_width=width, overflow="fold" if fold else "ellipsis"
