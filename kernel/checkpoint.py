@@ -28,6 +28,7 @@ from flowledger.kernel.state import (
     decode_state,
     encode_state,
 )
+from flowledger.kernel.tasks import guards, index
 
 MARK = b"!mark"
 
@@ -146,6 +147,8 @@ def _index(p: Partition) -> None:
     for key in sorted(k for k, i in p.instances.items() if i.status == "pending"):
         p.pending[key] = None
     p.open = len(p.instances) - len(p.pending)
+    index.rebuild(p)
+    guards.rebuild(p)
     for key in sorted(p.tasks):
         task = p.tasks[key]
         if task.worker:

@@ -6,6 +6,7 @@ from flowledger.events import commands as c
 from flowledger.events import ledger as le
 from flowledger.events.base import Envelope, Rejected, RejectionCode
 from flowledger.kernel.decision import Decision, Facts
+from flowledger.kernel.elements import listeners
 from flowledger.kernel.handlers import HANDLERS
 from flowledger.kernel.state import Partition
 
@@ -37,6 +38,8 @@ def decide(state: Partition, request: c.Request, facts: Facts) -> Decision | Rej
         return rejected
     if request.sender >= 0:
         d.record(le.Inbound(sender=request.sender, seq=request.seq))
+    if type(request.command) is c.MoveTask:
+        _tell_listeners(d, request.command)
     if d.work or d.touched:
         d.run()
     if d.later:
@@ -44,6 +47,21 @@ def decide(state: Partition, request: c.Request, facts: Facts) -> Decision | Rej
     if request.id and request.sender < 0 and d.events:
         d.record(le.Answered(id=request.id, answer=d.answer))
     return d
+
+
+#: moves of a person's task -> the listeners that hear of them
+_TOLD = {"assign": "assigning", "claim": "assigning", "release": "assigning", "delegate": "assigning", "transfer": "assigning", "recall": "assigning",
+         "update": "updating"}  # fmt: skip
+
+
+def _tell_listeners(d: Decision, e: c.MoveTask) -> None:
+    task = d.state.tasks.get(e.task)
+    event = _TOLD.get(e.move)
+    i = d.state.instances.get(task.instance) if task is not None else None
+    if event is not None and task is not None and i is not None:
+        node = d.process(i).nodes[task.element]
+        if node.listeners:
+            listeners.tell(d, i, i.tokens[task.token], node, event)
 
 
 def _follow_up(d: Decision) -> None:

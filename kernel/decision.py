@@ -23,6 +23,7 @@ from flowledger.kernel.expressions import Expression, Failure
 from flowledger.kernel.fold import TRANSITIONS, holder_of
 from flowledger.kernel.model.graph import Flow, Node, Process
 from flowledger.kernel.state import ARRIVED, WAITING, Instance, Partition, Token
+from flowledger.kernel.tasks import schemas
 
 _encode_request = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -37,9 +38,10 @@ class Facts:
         resources: what a `Deploy` is made of: `read(name, content) -> (graph, findings)`, pure.
         instances_max: 0 is no limit.
         spread: called instances go to other partitions in turn instead of staying.
+        validate: what is wrong with a value by a JSON Schema, as texts.
     """
 
-    __slots__ = ("decisions", "instances_max", "now_us", "processes", "read", "rng_salt", "spread", "steps_max")
+    __slots__ = ("decisions", "instances_max", "now_us", "processes", "read", "rng_salt", "spread", "steps_max", "validate")
 
     def __init__(
         self,
@@ -50,7 +52,9 @@ class Facts:
         instances_max: int = 0,
         steps_max: int = limits.STEPS_MAX,
         spread: bool = False,
+        validate: Callable[[Any, Any], list[str]] = schemas.check,
     ) -> None:
+        self.validate = validate
         self.now_us = now_us
         self.processes: Mapping[int, Process] = processes if processes is not None else {}
         self.decisions: Mapping[int, Any] = decisions if decisions is not None else {}

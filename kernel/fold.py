@@ -6,6 +6,7 @@ for makes it WAITING; the coming of what it waited for, and the end of the last 
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from heapq import heappush
 from typing import Any
@@ -34,6 +35,7 @@ from flowledger.kernel.state import (
     Timer,
     Token,
 )
+from flowledger.kernel.tasks import guards, index
 
 _COUNTER_MASK = (1 << PARTITION_BITS) - 1
 #: more kids than this are kept as a dict (an ordered set)
@@ -422,22 +424,33 @@ def tasks_of(p: Partition, i: Instance) -> list[Task]:
 
 def _offer(p: Partition, task: Task) -> None:
     """The task can be handed out, unless something is in the way."""
-    if not task.job_type or task.worker or task.incident or task.status != "created" or task.retry_at_us or task.retries <= 0:
+    if not task.job_type or task.worker or task.incident or task.retry_at_us or task.retries <= 0:
+        return
+    if task.status != "created" and not (task.status == "assigned" and (task.details or {}).get("kind") in _MACHINES):
         return
     i = p.instances.get(task.instance)
     if i is not None and (i.paused or i.status != "running"):
+        return
+    if p.guards and (target := guards.parks(p, task)):
+        p.parked.setdefault(target, {})[task.key] = None
         return
     lanes = p.ready.get(task.job_type)
     if lanes is None:
         lanes = p.ready[task.job_type] = {}
     lane = lanes.get(task.priority)
-    if lane is None:
-        lane = lanes[task.priority] = {}
+    if lane is None:  # a plain dict from whose front much was taken is slow to find its first key
+        lane = lanes[task.priority] = OrderedDict()
     lane[task.key] = None
     p.job_listener.add(task.job_type)
 
 
+#: kinds of assignees whose work is handed out as a job
+_MACHINES = frozenset({"ai_agent", "service", "tool", "external_api", "hybrid"})
+
+
 def _unready(p: Partition, task: Task) -> None:
+    if p.parked:
+        guards.unpark(p, task)
     lanes = p.ready.get(task.job_type)
     if lanes is None:
         return
@@ -454,6 +467,10 @@ def _remove_task(p: Partition, task: Task) -> None:
     p.tasks.pop(task.key, None)
     if not task.worker:
         _unready(p, task)
+    elif p.guards:
+        guards.unleased(p, task)
+    if task.details is not None:
+        index.unheld(p, task)
 
 
 def task_created(p: Partition, e: ta.TaskCreated, v: Envelope) -> None:
@@ -476,6 +493,10 @@ def task_created(p: Partition, e: ta.TaskCreated, v: Envelope) -> None:
     else:
         task.vars = e.variables
         p.changed.add(("task", e.task))
+    if e.details is not None:
+        if not e.job_type and e.details.get("assignee"):
+            task.status = "assigned"
+        index.held(p, task)
     _offer(p, task)
 
 
@@ -487,6 +508,8 @@ def task_leased(p: Partition, e: ta.TaskLeased, v: Envelope) -> None:
             task.worker, task.deadline_us = e.worker, e.deadline_us
             task.fence += 1
             heappush(p.leases, (e.deadline_us, key, task.fence))
+            if p.guards:
+                guards.leased(p, task, v.time_us)
             p.changed.add(("instance", task.instance) if task.instance else ("task", key))
 
 
@@ -500,6 +523,9 @@ def task_timed_out(p: Partition, e: ta.TaskTimedOut, v: Envelope) -> None:
     for key in e.tasks:
         task = p.tasks.get(key)
         if task is not None:
+            if p.guards and task.worker:
+                guards.unleased(p, task)
+                guards.counted(p, task, ok=False, code="TIMEOUT")
             task.worker, task.deadline_us = "", 0
             _offer(p, task)
             p.changed.add(("instance", task.instance) if task.instance else ("task", key))
@@ -509,10 +535,16 @@ def task_completed(p: Partition, e: ta.TaskCompleted, v: Envelope) -> None:
     task = p.tasks.get(e.task)
     if task is not None:
         _remove_task(p, task)
+        if p.guards:
+            guards.counted(p, task, ok=True)
+        if task.details is not None:
+            index.learned(p, task, v.time_us, ok=True)
     i = p.instances.get(e.key)
     if i is None:
         p.changed.add(("task", e.task))
         return
+    if e.result is not None and isinstance(e.result, dict) and e.result.get("next_assignee"):
+        i.stores = {**(i.stores or {}), "next_assignee": e.result["next_assignee"]}
     if e.merged and e.variables:
         if e.merged == i.key:
             i.vars.update(e.variables)
@@ -537,6 +569,16 @@ def task_failed(p: Partition, e: ta.TaskFailed, v: Envelope) -> None:
     task = p.tasks[e.task]
     if not task.worker:
         _unready(p, task)
+    if p.guards:
+        if task.worker:
+            guards.unleased(p, task)
+        guards.counted(p, task, ok=False, code=e.code)
+    if task.details is not None:
+        index.learned(p, task, v.time_us, ok=False)
+    if e.retries <= 0:
+        task.status = "failed"
+    elif task.status in ("started", "in_progress"):
+        task.status = _waiting_status(task)
     task.worker, task.deadline_us = "", 0
     task.retries, task.retry_at_us = e.retries, e.retry_at_us
     task.attempt += 1
@@ -557,7 +599,7 @@ def task_retried(p: Partition, e: ta.TaskRetried, v: Envelope) -> None:
         task.retries, task.retry_at_us = e.retries, 0
         task.row_version += 1
         if task.status in ("failed", "timed_out"):
-            task.status = "created"
+            task.status = _waiting_status(task)
         if not task.instance:
             p.changed.add(("task", e.task))
         _offer(p, task)
@@ -589,24 +631,44 @@ def task_changed(p: Partition, e: ta.TaskChanged, v: Envelope) -> None:
     task.status = e.status
     task.row_version += 1
     if e.details:
+        if "lease" in e.details and task.worker:
+            if p.guards:
+                guards.unleased(p, task)
+            task.worker, task.deadline_us = "", 0
+        index.unheld(p, task)
         details = {**(task.details or {}), **e.details}
         task.details = {k: x for k, x in details.items() if x is not None} or None
         if "priority" in e.details and isinstance(e.details["priority"], int):
             task.priority = e.details["priority"]
+        if isinstance(e.details.get("job_type"), str):
+            task.job_type = e.details["job_type"]
+        index.held(p, task)
+        if isinstance(how := e.details.get("assignment"), dict) and how.get("pool") and how.get("assignee"):
+            name = ("round_robin", how["pool"])
+            p.records[name] = {"last": how["assignee"]}
+            p.changed.add(("record", name))
     if not task.instance:
         p.changed.add(("task", e.task))
     _offer(p, task)
+
+
+def _waiting_status(task: Task) -> str:
+    """Of a task that nobody works on."""
+    return "assigned" if (task.details or {}).get("assignee") and (not task.job_type or (task.details or {}).get("kind") in _MACHINES) else "created"
 
 
 def sla_breached(p: Partition, e: ta.SlaBreached, v: Envelope) -> None:
     task = p.tasks.get(e.task)
     if task is not None and e.details:
         task.details = {**(task.details or {}), **e.details}
+        if not task.instance:
+            p.changed.add(("task", e.task))
 
 
 def breaker_changed(p: Partition, e: ta.BreakerChanged, v: Envelope) -> None:
     p.records[("breaker", e.target)] = {"state": e.state, "until_us": e.until_us, **(e.details or {})}
     p.changed.add(("record", ("breaker", e.target)))
+    guards.changed(p, e.target, _offer, _unready)
 
 
 # --- timers, subscriptions, messages, signals, incidents --------------------------------------------------------------
@@ -624,6 +686,20 @@ def timer_scheduled(p: Partition, e: wa.TimerScheduled, v: Envelope) -> None:
         _hold(p, i, e.token, e.timer, e.element)
     else:
         p.changed.add(("timer", e.timer))
+        if not e.key:
+            _own_timer(p, e.element, e.timer, e.due_us)
+
+
+def _own_timer(p: Partition, element: str, timer: int, due_us: int) -> None:
+    """A timer of a task without workflow (`task:KIND:LEVEL:TASK`), or of a limit (`wake:...`); `due_us` 0: it is gone."""
+    if element.startswith("task:"):
+        task = p.tasks.get(int(element.rsplit(":", 1)[1]))
+        if task is not None:
+            held = [k for k in task.holds or () if k != timer]
+            task.holds = ([*held, timer] if due_us else held) or None
+            p.changed.add(("task", task.key))
+    elif element.startswith("wake:"):
+        guards.timer_set(p, element, due_us)
 
 
 def timer_triggered(p: Partition, e: wa.TimerTriggered, v: Envelope) -> None:
@@ -640,6 +716,8 @@ def timer_triggered(p: Partition, e: wa.TimerTriggered, v: Envelope) -> None:
             _unhold(i, e.token, e.timer)
     if i is None:
         p.changed.add(("timer", e.timer))
+        if not e.key and not e.next_us:
+            _own_timer(p, e.element, e.timer, 0)
     elif (token := i.tokens.get(e.token)) is not None and token.element == e.element:
         token.phase = READY
 
@@ -650,6 +728,8 @@ def timer_cancelled(p: Partition, e: wa.TimerCancelled, v: Envelope) -> None:
     _unhold(i, e.token, e.timer)
     if i is None:
         p.changed.add(("timer", e.timer))
+        if not e.key:
+            _own_timer(p, e.element, e.timer, 0)
 
 
 def subscription_opened(p: Partition, e: wa.SubscriptionOpened, v: Envelope) -> None:
@@ -895,6 +975,9 @@ def record_stored(p: Partition, e: le.RecordStored, v: Envelope) -> None:
     else:
         p.records[name] = e.value
     p.changed.add(("record", name))
+    if e.registry in index.REGISTRIES:
+        index.stored(p, e.registry, e.name)
+        guards.stored(p, e.registry, e.name, _offer)
 
 
 TRANSITIONS: dict[type[Event], Callable[[Partition, Any, Envelope], None]] = {

@@ -9,11 +9,14 @@ from typing import Any
 
 from flowledger.kernel.decision import apply_mappings
 from flowledger.kernel.elements import triggers
+from flowledger.kernel.model import data
 from flowledger.kernel.model.graph import Behaviour, Node
 
 
 def enter(d: Any, i: Any, token: Any, node: Node) -> None:
     """A new token stands here because the event occurred; its payload is in the token's locals."""
+    if node.extra is not None and node.extra.data_out:
+        data.leave(d, i, token, node)
     if node.outputs:
         d.set_variables(i, token.scope, apply_mappings(d, i, token.key, node.outputs))
     elif token.vars:

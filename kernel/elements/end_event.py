@@ -8,10 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from flowledger.kernel.elements import listeners, triggers
+from flowledger.kernel.model import data
 from flowledger.kernel.model.graph import Behaviour, Node
 
 
 def enter(d: Any, i: Any, token: Any, node: Node) -> None:
+    if node.extra is not None and node.extra.data_in:
+        data.enter(d, i, token, node)
     if not node.events or triggers.throw_all(d, i, token, node):
         _done(d, i, token, node)
 

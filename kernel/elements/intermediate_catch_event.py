@@ -10,6 +10,7 @@ from typing import Any
 from flowledger.events import flow as fl
 from flowledger.kernel.decision import apply_mappings
 from flowledger.kernel.elements import triggers
+from flowledger.kernel.model import data
 from flowledger.kernel.model.graph import Behaviour, Node
 
 
@@ -28,6 +29,8 @@ def complete(d: Any, i: Any, token: Any, node: Node) -> None:
     """It occurred; its payload stands in the token's locals."""
     if not triggers.all_caught(d, i, token, node):
         return
+    if node.extra is not None and node.extra.data_out:
+        data.leave(d, i, token, node)
     if node.outputs:
         results = apply_mappings(d, i, token.key, node.outputs)
         d.set_variables(i, token.scope, results)

@@ -9,10 +9,13 @@ from typing import Any
 
 from flowledger.kernel.decision import apply_mappings
 from flowledger.kernel.elements import triggers
+from flowledger.kernel.model import data
 from flowledger.kernel.model.graph import Behaviour, Node
 
 
 def enter(d: Any, i: Any, token: Any, node: Node) -> None:
+    if node.extra is not None and node.extra.data_in:
+        data.enter(d, i, token, node)
     if node.inputs:
         d.set_variables(i, token.key, apply_mappings(d, i, token.key, node.inputs), local=True)
     if triggers.throw_all(d, i, token, node):

@@ -9,8 +9,10 @@ from typing import Any
 
 from flowledger.events import task as ta
 from flowledger.kernel.expressions import Expression, Failure, literal
+from flowledger.kernel.retries import normalise
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.graph import Node
+from flowledger.kernel.tasks import clock, registry, rules
 
 
 class Work:
@@ -53,14 +55,39 @@ def read_work(type: str, node: Node, element: Any, r: Any) -> Work | None:
     work.headers = headers or None
     policy = x.ext(element, "retryPolicy")
     own = element.find(f"{x.B}extensionElements/{x.OWN}retry")
+    if own is None:
+        own = policy
     if own is not None:
+        made, problems = normalise(dict(own.attrib))
+        for problem in problems:
+            r.finding("RETRY_INVALID", f"the retry policy of '{node.id}': {problem}", node, hint='<flowledger:retry maxAttempts="5" strategy="exponential" initialMs="1000"/>')
         work.details = {**(work.details or {}), "retry": dict(own.attrib)}
-    elif policy is not None:
-        work.details = {**(work.details or {}), "retry": dict(policy.attrib)}
+        if made.max_attempts and work.retries is None:
+            work.retries = literal(made.max_attempts)
+    read_settings(work, node, element, r)
     priority = x.ext(element, "jobPriorityDefinition")
     if priority is not None and priority.get("priority"):
         work.priority = r.expression(priority.get("priority"), node, "priority")
     return work
+
+
+def read_settings(work: Work, node: Node, element: Any, r: Any) -> None:
+    """`flowledger:task`: assignment, clock, schema and definition of a task, as attributes and children."""
+    own = element.find(f"{x.B}extensionElements/{x.OWN}task")
+    if own is None:
+        return
+    settings: dict[str, Any] = dict(own.attrib)
+    for kid in own:
+        settings[x.local(kid)] = [*settings.get(x.local(kid), []), dict(kid.attrib)]
+    condition = settings.pop("condition", "")
+    if condition:
+        work.dynamic = {**(work.dynamic or {}), "condition": r.expression(condition, node, "condition")}
+    plain = rules.grouped(settings)
+    problems = clock.problems(plain) + (registry.assignment_problems(plain["assignment"]) if "assignment" in plain else [])
+    for problem in problems:
+        r.finding("TASK_SETTINGS", f"flowledger:task of '{node.id}': {problem}", node, hint='<flowledger:task sla="PT8H" strategy="least_loaded" groups="clerks"/>')
+    if settings:
+        work.details = {**(work.details or {}), "settings": settings}
 
 
 def create_task(d: Any, i: Any, token: Any, node: Node, work: Work, listener: str = "") -> None:
@@ -92,9 +119,28 @@ def create_task(d: Any, i: Any, token: Any, node: Node, work: Work, listener: st
         from flowledger.kernel.elements import user_task
 
         user_task.normalise(d, node, details)
+    headers = work.headers
+    special = not listener and (details or (i.stores is not None and i.stores.get("next_assignee")) or "task_definition" in d.state.registry)
+    if special:
+        try:
+            details, definition = rules.prepare(d.state, i.tenant, job_type, details, d.facts.now_us)
+        except ValueError as e:
+            raise Failure("EXTRACT_VALUE_ERROR", f"settings of {node.id}: {e}") from None
+        if definition:
+            if work.retries is None:
+                retries = definition.get("retries") or retries
+            if work.priority is None and definition.get("priority") is not None:
+                priority = definition["priority"]
+            if definition.get("headers"):
+                headers = {**definition["headers"], **(headers or {})}
+        if wrong := rules.check_input(d.state, i.tenant, definition, details, d.variables(i, token.key), d.facts):
+            raise rules.input_failure(wrong, node.id)
+    key = d.key()
     d.record(
         ta.TaskCreated(
-            key=i.key, task=d.key(), token=token.key, element=node.id, type=work.type, job_type=job_type, retries=retries, priority=priority,
-            headers=work.headers, details=details or None, listener=listener,
+            key=i.key, task=key, token=token.key, element=node.id, type=work.type, job_type=job_type, retries=retries, priority=priority,
+            headers=headers, details=details or None, listener=listener,
         )
     )  # fmt: skip
+    if special:
+        rules.created(d, d.state.tasks[key], node.lanes, i)

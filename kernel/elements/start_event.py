@@ -9,10 +9,13 @@ from typing import Any
 
 from flowledger.kernel.decision import apply_mappings
 from flowledger.kernel.elements import triggers
+from flowledger.kernel.model import data
 from flowledger.kernel.model.graph import Behaviour, Node
 
 
 def enter(d: Any, i: Any, token: Any, node: Node) -> None:
+    if node.extra is not None and node.extra.data_out:
+        data.leave(d, i, token, node)
     if node.outputs:
         results = apply_mappings(d, i, token.key, node.outputs)
         d.set_variables(i, token.scope, results, local=token.scope != i.key)

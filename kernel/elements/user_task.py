@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from flowledger.kernel.decision import close_activity
-from flowledger.kernel.elements import jobs
+from flowledger.kernel.elements import jobs, listeners
 from flowledger.kernel.expressions import Expression, literal
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.graph import Behaviour, Node
@@ -19,7 +19,15 @@ ZEEBE_JOB = "io.camunda.zeebe:userTask"
 
 
 def enter(d: Any, i: Any, token: Any, node: Node) -> None:
+    if node.listeners and listeners.next_one(d, i, token, node, "creating"):
+        return
     jobs.create_task(d, i, token, node, node.config)
+
+
+def complete(d: Any, i: Any, token: Any, node: Node) -> None:
+    if node.listeners and listeners.next_one(d, i, token, node, "completing"):
+        return
+    close_activity(d, i, token, node)
 
 
 def normalise(d: Any, node: Node, details: dict[str, Any]) -> None:
@@ -66,15 +74,14 @@ def read(node: Node, element: Any, r: Any) -> None:
         details["form"] = {k: v for k, v in form.attrib.items() if v}
     elif x.classic_attr(element, "formKey"):
         details["form"] = {"formKey": x.classic_attr(element, "formKey")}
-    own = element.find(f"{x.B}extensionElements/{x.OWN}task")
-    if own is not None:
-        details["settings"] = {**dict(own.attrib), **{x.local(k): [*details.get("settings", {}).get(x.local(k), []), dict(k.attrib)] for k in own}}
-    node.config.details = details or None
-    node.config.dynamic = dynamic or None
+    node.config.details = {**(node.config.details or {}), **details} or None
+    node.config.dynamic = {**(node.config.dynamic or {}), **dynamic} or None
+    if "settings" not in details:  # else read with the job
+        jobs.read_settings(node.config, node, element, r)
 
 
 def _is_zeebe(r: Any) -> bool:
     return any(ns == x.ZEEBE_NS for ns in (r.definitions.nsmap or {}).values()) if r.definitions is not None else False
 
 
-BEHAVIOUR = Behaviour(enter, close_activity, read, activity=True)
+BEHAVIOUR = Behaviour(enter, complete, read, activity=True)

@@ -232,7 +232,7 @@ def evaluate(d: Decision, e: c.EvaluateDecision) -> Rejected | None:
     found = p.definitions.get(e.key) if e.key else lookup.latest(p, tenant, "decision", e.id)
     if found is None or found.kind != "decision" or found.deleted:
         return Rejected(RejectionCode.NOT_FOUND, f"expected a decision {e.id or e.key}, found none")
-    evaluation = d.facts.decisions[found.key].evaluate(found.id, e.variables or {}, facts=d.facts)
+    evaluation = d.facts.decisions[found.key].evaluate(found.id, e.variables or {}, facts=d.facts, replace_decisions=False)
     d.answer = {
         **lookup.fields(found), "decision": found.id, "output": to_json(evaluation.value), "trace": evaluation.trace,
         "warnings": [str(getattr(w, "message", w)) for w in evaluation.warnings], "evaluation_key": (p.meta.partition << c.PARTITION_BITS) | p.meta.counter + 1,

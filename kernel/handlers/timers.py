@@ -13,6 +13,7 @@ from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements import events
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.handlers import instances
+from flowledger.kernel.tasks import clock, guards
 
 
 def fire(d: Decision, e: c.FireTimers) -> Rejected | None:
@@ -43,6 +44,9 @@ def _start(d: Decision, t: Any, next_us: int) -> None:
 
 
 def _occur(d: Decision, t: Any, next_us: int) -> None:
+    if t.element.startswith(("task:", "wake:", "breaker:")):  # no element's id has a colon: a task's clock, a limit, a breaker
+        (clock.fired if t.element.startswith("task:") else guards.timer_fired)(d, t)
+        return
     i = d.state.instances.get(t.instance)
     if i is None:
         d.record(wa.TimerCancelled(timer=t.key, token=t.token, element=t.element))
@@ -52,12 +56,6 @@ def _occur(d: Decision, t: Any, next_us: int) -> None:
         d.record(wa.TimerTriggered(key=i.key, timer=t.key, token=token, element=element, next_us=next_us))
 
     try:
-        if t.element.startswith("task:"):
-            from flowledger.kernel.handlers import moves
-
-            d.record(wa.TimerTriggered(key=i.key, timer=t.key, token=t.token, element=t.element, next_us=next_us))
-            moves.timer_fired(d, i, t)
-            return
         events.occurred(d, i, t.token, t.element, None, fact, t.which)
     except Failure as failure:
         token = i.tokens.get(t.token)

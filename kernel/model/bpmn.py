@@ -115,7 +115,7 @@ def read(data: bytes, name: str = "") -> tuple[Graph | None, list[Finding]]:
 
 def read_tree(root: Any, name: str, data: bytes) -> tuple[Graph | None, list[Finding]]:
     """As `read`, of a parsed document (other formats build one)."""
-    from flowledger.kernel.model import checks
+    from flowledger.kernel.model import checks, correlation
 
     if root.tag != x.B + "definitions":
         return None, [
@@ -137,6 +137,7 @@ def read_tree(root: Any, name: str, data: bytes) -> tuple[Graph | None, list[Fin
             _process(r, element)
         elif tag in _GLOBAL_TASKS:
             _global_task(r, element, _GLOBAL_TASKS[tag])
+    correlation.read(r)
     checks.run(r)
     return r.graph, r.findings
 
@@ -158,9 +159,10 @@ def _process(r: Reader, element: Any) -> None:
         if node.behaviour.read is not None:
             node.behaviour.read(node, node.xml, r)
     from flowledger.kernel.elements import compensation, joins
-    from flowledger.kernel.model import data
+    from flowledger.kernel.model import data, roles
 
     data.read(r, process, element)
+    roles.apply(r, process, element)
     _reads(process)
     compensation.read(r, process)
     joins.read(process)
@@ -172,6 +174,8 @@ def _process(r: Reader, element: Any) -> None:
 def _global_task(r: Reader, element: Any, tag: str) -> None:
     """A global task becomes a process of its own with that one task (BPMN 10.3.4), to be called."""
     process = Process(element.get("id", ""), element.get("name", ""), element.sourceline or 0)
+    from flowledger.kernel.model import roles
+
     process.notes["global_task"] = tag
     r.graph.processes[process.id] = process
     start = _node(r, process, process.root, "startEvent", f"{process.id}_start", element)
@@ -187,6 +191,7 @@ def _global_task(r: Reader, element: Any, tag: str) -> None:
     _activity(r, node, element)
     if node.behaviour.read is not None:
         node.behaviour.read(node, element, r)
+    roles.apply(r, process, element)
 
 
 def _node(r: Reader, process: Process, scope: Node, tag: str, id: str, element: Any) -> Node:
