@@ -147,6 +147,9 @@ class DecisionNode(Node):
             bind(scope, self.requires, run)
             record = Record(self.kind, self.element.id, self.element.name, self.unit.namespace, dict(scope))
             bind(scope, self.functions, run)
+        if run.inputs and not run.replace_decisions:
+            # models made for Zeebe read variables that no input declares; what the model does declare hides them
+            scope = {**{k: bridge.value(v) for k, v in run.inputs.items() if isinstance(k, str)}, **scope}
         run.trace.open.append(record)
         try:
             value = self.code(scope, run)
