@@ -19,7 +19,15 @@ from flowledger.events.base import Envelope, Event, Json, Recorded
 from flowledger.events.wire import BY_NUMBER, CURRENT, PAST_SHAPES, SCHEMA_IDS, UPCASTERS, WIRE
 
 #: field kinds: Python annotation -> kind -> Avro type
-KINDS: dict[Any, str] = {int: "long", str: "string", bool: "boolean", bytes: "bytes", list[int]: "longs", list[str]: "strings", Json: "json"}
+KINDS: dict[Any, str] = {
+    int: "long",
+    str: "string",
+    bool: "boolean",
+    bytes: "bytes",
+    list[int]: "longs",
+    list[str]: "strings",
+    Json: "json",
+}
 AVRO_TYPES: dict[str, Any] = {
     "long": "long",
     "string": "string",

@@ -21,7 +21,9 @@ def main() -> None:
         try:
             venv.EnvBuilder(with_pip=True).create(where)
         except (subprocess.CalledProcessError, SystemExit):
-            raise SystemExit("this Python has no ensurepip: install it (Debian: python3-venv) or use another Python: make PYTHON=...") from None
+            raise SystemExit(
+                "this Python has no ensurepip: install it (Debian: python3-venv) or use another Python: make PYTHON=..."
+            ) from None
     print("installing what Flowledger needs (once; a minute or two) ...", flush=True)
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "-c", str(ROOT / "constraints.txt"), "-e", f"{ROOT}[test]"], check=True)

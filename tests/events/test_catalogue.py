@@ -87,14 +87,22 @@ def test_an_older_version_is_brought_up_step_by_step(monkeypatch):
 
     monkeypatch.setitem(wire.CURRENT, "job.made", (Renamed, 3))
     monkeypatch.setitem(wire.UPCASTERS, ("job.made", 1), lambda p: {("job_type" if k == "type" else k): v for k, v in p.items()})
-    monkeypatch.setitem(wire.UPCASTERS, ("job.made", 2), lambda p: {**{k: v for k, v in p.items() if k != "deadline_ms"}, "deadline_us": p["deadline_ms"] * 1000})
+    monkeypatch.setitem(
+        wire.UPCASTERS,
+        ("job.made", 2),
+        lambda p: {**{k: v for k, v in p.items() if k != "deadline_ms"}, "deadline_us": p["deadline_ms"] * 1000},
+    )
     assert avro.upcast("job.made", 1, {"key": 1, "type": "pay", "deadline_ms": 5}) == Renamed(key=1, job_type="pay", deadline_us=5000)
     with pytest.raises(avro.UnknownEvent, match="reads v3"):
         avro.upcast("job.made", 4, {})
 
 
 def test_what_is_unknown_stops_the_reader():
-    for value, why in ((b"", "expected an event"), (b"{}123456", "expected an event"), (b"\x00\x00\x0f\xff\x01" + b"\x00" * 9, "no event has schema id")):
+    for value, why in (
+        (b"", "expected an event"),
+        (b"{}123456", "expected an event"),
+        (b"\x00\x00\x0f\xff\x01" + b"\x00" * 9, "no event has schema id"),
+    ):
         with pytest.raises((ValueError, avro.UnknownEvent), match=why):
             avro.Decoder().decode(value)
     whole = avro.encode([sample(EVENTS[0])], Envelope(1))[0]
@@ -112,3 +120,13 @@ def test_events_are_frozen():
     with pytest.raises(AttributeError):
         sample(EVENTS[3]).key = 9  # type: ignore[misc]
     assert msgspec.structs.fields(EVENTS[3])
+
+
+def test_schemas_of_topics_and_commands_are_those_of_the_code():
+    from flowledger.events.commands import Request
+    from flowledger.sdk import job_avro
+    from schemas import asyncapi  # tools/schemas.py
+
+    assert json.loads((ROOT / "schemas" / "asyncapi.json").read_text()) == asyncapi()
+    assert json.loads((ROOT / "schemas" / "json" / "commands.json").read_text()) == msgspec.json.schema(Request)
+    assert json.loads((ROOT / "schemas" / "avro" / "task.job.v1.avsc").read_text()) == job_avro.schema()

@@ -25,7 +25,11 @@ def test_nothing_names_a_path_of_a_machine():
     bad = re.compile(rb"(?<![\w.])/(?:work|farm|root)/")
     for path in tracked():
         file = ROOT / path
-        if file.is_file() and not file.is_symlink() and path.suffix in (".py", ".md", ".toml", ".txt", ".yml", ".yaml", ".json", ".sql", ".bpmn"):
+        if (
+            file.is_file()
+            and not file.is_symlink()
+            and path.suffix in (".py", ".md", ".toml", ".txt", ".yml", ".yaml", ".json", ".sql", ".bpmn")
+        ):
             found = bad.search(file.read_bytes())
             assert path.name == "test_house.py" or not found, f"{path}: {found and found.group()!r}"
 
