@@ -354,8 +354,7 @@ class Decision:
         self.close_holds(i, token)
         if process.joins:
             self.touched[i.key, token.scope] = None
-        if node is not None and node.kind == "callActivity" and token.data and "child" in token.data:
-            child = token.data["child"]
+        if node is not None and node.kind == "callActivity" and token.data and (child := token.data.get("child")):
             self.send(c.partition_of_key(child), c.CancelInstance(key=child, reason=f"its caller {i.key} was withdrawn", force=True))
         self.record(fl.ElementTerminated(key=i.key, token=token.key, element=token.element))
 

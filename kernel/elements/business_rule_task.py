@@ -35,9 +35,9 @@ def enter(d: Any, i: Any, token: Any, node: Node) -> None:
     )
     variable = config["variable"]
     if variable:
-        d.set_variables(i, token.key if node.outputs else token.scope, {variable: value}, local=bool(node.outputs))
+        d.set_variables(i, token.key, {variable: value}, local=bool(node.outputs))
     elif isinstance(value, dict) and not node.outputs:
-        d.set_variables(i, token.scope, value)
+        d.set_variables(i, token.key, value)
     close_activity(d, i, token, node)
 
 

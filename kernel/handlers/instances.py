@@ -186,7 +186,7 @@ def child_ended(d: Decision, e: c.ChildEnded) -> Rejected | None:
             if node.outputs:
                 d.set_variables(i, token.key, e.variables, local=True)
             else:
-                d.set_variables(i, token.scope, e.variables)
+                d.set_variables(i, token.key, e.variables)
         elif e.variables and node.outputs:
             d.set_variables(i, token.key, e.variables, local=True)
         d.push(i, token.key)
