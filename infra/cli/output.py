@@ -58,7 +58,6 @@ def _empty(value: Any) -> bool:
 
 WHOLE = ("id", "key", "task", "incident", "instance", "position", "partition", "status", "severity", "result")
 TIMES = ("started_at", "completed_at", "created_at", "due_at", "due", "since", "time", "built_at")
-SENTENCES = ("message", "what", "hint", "condition")
 
 
 def cell(value: Any, field: str = "status") -> str:
@@ -95,12 +94,9 @@ def table(rows: Iterable[dict[str, Any]], columns: Sequence[str | tuple[str, str
     shown = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", header_style="bold", pad_edge=False)
     for field, heading in named:
         number = all(isinstance(r.get(field), (int, float)) and not isinstance(r.get(field), bool) for r in rows)
-        # what is copied to the next command is never cut, sentences are folded, the rest is cut when there is no room
-        width = max(len(str(moment(r.get(field)) or "")) for r in rows) if field in WHOLE or field in TIMES else None
-        fold = field in SENTENCES
-        shown.add_column(
-            heading, justify="right" if number else "left", no_wrap=not fold, min_width=width, overflow="fold" if fold else "ellipsis"
-        )
+        # what is copied to the next command, and times, are never cut or folded; the rest is folded by words when there is no room
+        whole = field in WHOLE or field in TIMES
+        shown.add_column(heading, justify="right" if number else "left", no_wrap=whole, overflow="fold")
     for r in rows:
         shown.add_row(*(cell(moment(r.get(f)), f) for f, _ in named))
     out.print(shown)
