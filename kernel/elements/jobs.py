@@ -9,9 +9,9 @@ from typing import Any
 
 from flowledger.events import task as ta
 from flowledger.kernel.expressions import Expression, Failure, literal
-from flowledger.kernel.retries import normalise
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.graph import Node
+from flowledger.kernel.retries import normalise
 from flowledger.kernel.tasks import clock, registry, rules
 
 

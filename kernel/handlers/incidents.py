@@ -7,6 +7,8 @@ from flowledger.events import task as ta
 from flowledger.events import waiting as wa
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel.decision import Decision
+from flowledger.kernel.expressions import Failure
+from flowledger.kernel.state import Instance, Token
 
 
 def resolve(d: Decision, e: c.ResolveIncident) -> Rejected | None:
@@ -20,6 +22,17 @@ def resolve(d: Decision, e: c.ResolveIncident) -> Rejected | None:
     d.record(wa.IncidentResolved(key=incident.instance, incident=e.key, token=incident.token, task=incident.task))
     d.answer = {"key": e.key}
     i = p.instances.get(incident.instance)
-    if i is not None and incident.token in i.tokens:
+    if i is not None and incident.code == "TASK_CANCELLED" and incident.token in i.tokens:
+        _task_anew(d, i, i.tokens[incident.token])
+    elif i is not None and incident.token in i.tokens:
         d.push(i, incident.token)
     return None
+
+
+def _task_anew(d: Decision, i: Instance, token: Token) -> None:
+    """A task that was cancelled is made again."""
+    node = d.process(i).nodes[token.element]
+    try:
+        node.behaviour.enter(d, i, token, node)
+    except Failure as failure:
+        d.incident(i, token, failure)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from heapq import heappop, heappush
 from typing import Any
 
 from flowledger.events import commands as c
 from flowledger.events import task as ta
+from flowledger.events import waiting as wa
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import retries as policy
 from flowledger.kernel.decision import Decision
@@ -13,10 +16,16 @@ from flowledger.kernel.elements.triggers import error
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.handlers.instances import not_found
 from flowledger.kernel.state import Partition, Task
+from flowledger.kernel.tasks import assignment, clock, guards, registry, rules
+
+#: statuses from which a result is taken
+OPEN = frozenset({"created", "assigned", "started", "in_progress"})
+RESULTS = ("success", "partial_success")
 
 
 def activate(d: Decision, e: c.ActivateTasks) -> Rejected | None:
-    """Highest priority first, oldest first within one; cost does not grow with the number of waiting tasks."""
+    """Highest priority first, oldest first within one, and long waiting counts as priority, so that nothing starves. The cost does not grow with
+    the number of waiting tasks."""
     if not e.job_type or e.max < 1 or e.timeout_ms < 1:
         return Rejected(RejectionCode.INVALID_ARGUMENT, "expected a job type, max of 1 or more and a timeout of 1 ms or more")
     p = d.state
@@ -24,22 +33,54 @@ def activate(d: Decision, e: c.ActivateTasks) -> Rejected | None:
     if not lanes:
         d.answer = {"jobs": []}
         return None
+    wanted, picker, wake_us = e.max, None, 0
+    if p.guards:
+        wanted, wake_us = guards.room(p, e.job_type, wanted, d.facts.now_us)
+        picker = guards.Picker(p, d.facts.now_us)
     keys: list[int] = []
-    for priority in sorted(lanes, reverse=True) if len(lanes) > 1 else list(lanes):
-        for key in lanes[priority]:
-            if e.tenants is not None and p.tasks[key].tenant not in e.tenants:
-                continue
+    if wanted > 0:
+        scanned = 0
+        for key in next(iter(lanes.values())) if len(lanes) == 1 else _by_priority(p, lanes, e.job_type, d.facts.now_us):
+            if e.tenants is not None or picker is not None:
+                task = p.tasks[key]
+                if (e.tenants is not None and task.tenant not in e.tenants) or (picker is not None and not picker.takes(task)):
+                    scanned += 1
+                    if scanned >= guards.SCAN_MAX:
+                        break
+                    continue
             keys.append(key)
-            if len(keys) >= e.max:
+            if len(keys) >= wanted:
                 break
-        if len(keys) >= e.max:
-            break
     if not keys:
         d.answer = {"jobs": []}
+        if wake_us:
+            guards.wake(d, f"job:{e.job_type}", e.job_type, wake_us)
+        elif picker is not None and picker.wake_us:
+            guards.wake(d, picker.limited, e.job_type, picker.wake_us)
         return None
     d.record(ta.TaskLeased(worker=e.worker, tasks=keys, deadline_us=d.facts.now_us + e.timeout_ms * 1000))
     d.answer = {"jobs": [job(d, p, p.tasks[k], e.fetch) for k in keys]}
     return None
+
+
+def _by_priority(p: Partition, lanes: dict[int, dict[int, None]], job_type: str, now_us: int) -> Iterator[int]:
+    """Heads of the lanes, the most urgent first: priority plus a point for each so much time that it has waited."""
+    guard = p.guards.get(f"job:{job_type}")
+    ageing_us = guard.ageing_us if guard is not None else guards.AGEING_US
+    heap: list[tuple[float, int, int, Iterator[int]]] = []
+
+    def push(priority: int, lane: Iterator[int]) -> None:
+        for key in lane:
+            waited = (now_us - p.tasks[key].created_us) / ageing_us
+            heappush(heap, (-priority - waited, -priority, key, lane))
+            return
+
+    for priority, lane in lanes.items():
+        push(priority, iter(lane))
+    while heap:
+        _, priority, key, lane_ = heappop(heap)
+        yield key
+        push(-priority, lane_)
 
 
 def job(d: Decision, p: Partition, task: Task, fetch: list[str] | None) -> dict[str, Any]:
@@ -93,9 +134,24 @@ def complete(d: Decision, e: c.CompleteTask) -> Rejected | None:
         return Rejected(RejectionCode.INVALID_ARGUMENT, "expected variables to be an object")
     if e.row_version and e.row_version != task.row_version:
         return Rejected(RejectionCode.STALE, f"task {e.task} has changed: expected row_version {task.row_version}, found {e.row_version}")
+    if task.status not in OPEN:
+        return Rejected(RejectionCode.INVALID_STATE, f"can't complete task {e.task}: it is {task.status}, expected {' or '.join(sorted(OPEN))}")
+    if e.status not in RESULTS:
+        return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected the status {' or '.join(RESULTS)}, found '{e.status}'")
+    if task.details is not None:
+        if (refused := rules.check_output(d, task, e.variables)) is not None:
+            return refused
+        if task.details.get("kind") == "hybrid" and task.worker:
+            _drafted(d, task, e)
+            return None
     i = d.state.instances.get(task.instance)
+    counts = guards.names_of(d.state, task) if d.state.guards else None
     if i is None:
+        _tidy(d, task)
         d.record(ta.TaskCompleted(task=task.key, token=0, element=task.element, variables=e.variables, status=e.status, result=e.result))
+        if counts:
+            guards.after(d, counts)
+        d.finished.append((task.key, "completed", e.variables or {}, ""))
         return None
     token = i.tokens[task.token]
     merged = 0
@@ -121,16 +177,48 @@ def complete(d: Decision, e: c.CompleteTask) -> Rejected | None:
             key=i.key, task=task.key, token=token.key, element=token.element, variables=variables, merged=merged, status=e.status, result=e.result
         )
     )
+    if counts:
+        guards.after(d, counts)
     if spread:
         d.set_variables(i, token.key, spread)
     d.work.append((i.key, token.key))
     return None
 
 
+def _drafted(d: Decision, task: Task, e: c.CompleteTask) -> None:
+    """Of a hybrid task the agent's part is done: a person confirms it, with the agent's result as the draft."""
+    details = task.details or {}
+    to = assignment.settings_of(task) or {}
+    person = to.get("assignee") if to.get("assignee") != details.get("assignee") else None
+    changes: dict[str, Any] = {
+        "draft": e.variables or {}, "drafted_by": details.get("assignee") or task.worker, "kind": "human", "job_type": "", "lease": None, "assignee": person,
+        "assignment": {"type": "hybrid", "why": "the agent's draft is to be confirmed", "drafted_by": details.get("assignee") or task.worker},
+    }  # fmt: skip
+    status = "assigned" if person else "created"
+    d.record(ta.TaskProgress(key=task.instance, task=task.key, status=status, reason="drafted, to be confirmed", details=changes))
+    d.answer = {"status": status, "to_be_confirmed": True}
+
+
+def _tidy(d: Decision, task: Task) -> None:
+    """A task without workflow ends: what it holds goes before it."""
+    if task.holds:
+        clock.stop(d, task)
+    if task.incident:
+        resolve_incident(d, task)
+
+
+def resolve_incident(d: Decision, task: Task) -> None:
+    """What kept it from being handed out is over."""
+    d.record(wa.IncidentResolved(key=task.instance, incident=task.incident, token=task.token, task=task.key))
+
+
 def fail(d: Decision, e: c.FailTask) -> Rejected | None:
     task = find(d, e.task, e.fence)
     if isinstance(task, Rejected):
         return task
+    if task.status in ("suspended", "failed"):
+        return Rejected(RejectionCode.INVALID_STATE, f"can't fail task {e.task}: it is {task.status}")
+    counts = guards.names_of(d.state, task) if d.state.guards else None
     left, backoff_ms = policy.after_failure(task, e, d.facts.now_us)
     retry_at = d.facts.now_us + backoff_ms * 1000 if left > 0 and backoff_ms > 0 else 0
     d.record(
@@ -139,10 +227,27 @@ def fail(d: Decision, e: c.FailTask) -> Rejected | None:
             message=e.message, details=e.details, variables=e.variables,
         )
     )  # fmt: skip
-    if left <= 0:
-        policy.exhausted(d, task, e)
+    if counts:
+        guards.after(d, counts)
     d.answer = {"retries": left, "retry_at_us": retry_at}
+    if isinstance(e.details, dict) and e.details.get("escalation_required") is True:
+        _escalation_required(d, task, e)
+    elif left <= 0:
+        policy.exhausted(d, task, e)
     return None
+
+
+def _escalation_required(d: Decision, task: Task, e: c.FailTask) -> None:
+    """Whoever failed asks for it: the next level of the path; without one a person gets the task (C-32)."""
+    reason = e.message or e.code or "asked for by the failure"
+    if task.retries <= 0:
+        d.record(ta.TaskRetried(key=task.instance, task=task.key, retries=1))
+    if (found := clock.next_level(task)) is not None:
+        clock.escalate(d, task, found[1], found[0], reason)
+    else:
+        details = {"job_type": "", "kind": "human", "assignee": None, "error": {"code": e.code, "message": e.message},
+                   "escalation": {"level": 1, "to": [], "from": (task.details or {}).get("assignee")}}  # fmt: skip
+        d.record(ta.TaskEscalated(key=task.instance, task=task.key, status="created", reason=reason, details=details))
 
 
 def throw_error(d: Decision, e: c.ThrowTaskError) -> Rejected | None:
@@ -185,13 +290,40 @@ def update_retries(d: Decision, e: c.UpdateRetries) -> Rejected | None:
 
 
 def create(d: Decision, e: c.CreateTask) -> Rejected | None:
+    tenant = d.envelope.tenant
+    details: dict[str, Any] | None = {**(e.details or {}), **({"name": e.name} if e.name else {})} or None
+    retries, priority, headers = e.retries, e.priority, e.headers
+    variables, kind, job_type = e.variables, e.type, e.job_type
+    if details is not None or "task_definition" in d.state.registry:
+        settings = rules.grouped((details or {}).get("settings") or {}) if isinstance((details or {}).get("settings") or {}, dict) else None
+        if settings is None:
+            return Rejected(RejectionCode.INVALID_ARGUMENT, "expected `settings` to be an object")
+        wrong = clock.problems(settings) + (registry.assignment_problems(settings["assignment"]) if "assignment" in settings else [])
+        if wrong:
+            return Rejected(RejectionCode.INVALID_ARGUMENT, "; ".join(wrong))
+        asked = (details or {}).get("definition")
+        details, definition = rules.prepare(d.state, tenant, job_type, details, d.facts.now_us)
+        if asked and not definition:
+            return not_found("a task definition", f"'{asked}'")
+        if definition:
+            fresh = c.CreateTask()
+            retries = definition.get("retries", retries) if retries == fresh.retries else retries
+            priority = definition.get("priority", priority) if priority == fresh.priority else priority
+            kind = definition.get("type", kind) if kind == fresh.type else kind
+            job_type = job_type or definition.get("job_type", "")
+            headers = {**definition["headers"], **(headers or {})} if definition.get("headers") else headers
+            variables = {**definition["variables"], **(variables or {})} if definition.get("variables") else variables
+        if wrong := rules.check_input(d.state, tenant, definition, details, variables, d.facts):
+            return Rejected(RejectionCode.INVALID_ARGUMENT, f"INPUT_INVALID: {'; '.join(wrong)}")
     key = d.key()
     d.record(
         ta.TaskCreated(
-            task=key, token=0, element="", type=e.type, job_type=e.job_type, retries=e.retries, priority=e.priority, headers=e.headers,
-            variables=e.variables, details={**(e.details or {}), **({"name": e.name} if e.name else {})} or None,
+            task=key, token=0, element="", type=kind, job_type=job_type, retries=retries, priority=priority, headers=headers,
+            variables=variables, details=details,
         )
     )  # fmt: skip
+    if details is not None:
+        rules.created(d, d.state.tasks[key], [], None)
     d.answer = {"task": key}
     return None
 
@@ -200,7 +332,10 @@ def expire(d: Decision, e: c.ExpireLeases) -> Rejected | None:
     p, now = d.state, d.facts.now_us
     over = [k for k in e.tasks if (t := p.tasks.get(k)) is not None and t.worker and t.deadline_us <= now]
     if over:
+        counts = [name for k in over for name in guards.names_of(p, p.tasks[k])] if p.guards else None
         d.record(ta.TaskTimedOut(tasks=over))
+        if counts:
+            guards.after(d, counts)
     return None
 
 
