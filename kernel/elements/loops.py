@@ -90,7 +90,8 @@ def read_standard(node: Node, element: Any, r: Any) -> Loop:
     if element.get("loopMaximum"):
         loop.maximum = r.condition(element.get("loopMaximum"), node, "loop maximum")
     if loop.while_ is None and loop.maximum is None:
-        r.finding("LOOP_ENDLESS", f"the loop of '{node.id}' has neither a condition nor a maximum", node, hint="<loopCondition> or loopMaximum")
+        r.finding("LOOP_ENDLESS", f"the loop of '{node.id}' has neither a condition nor a maximum: it never ends", node,
+                  severity="warning", hint="<loopCondition> or loopMaximum")  # fmt: skip
     return loop
 
 
@@ -107,6 +108,8 @@ def start(d: Any, i: Any, token: Any, node: Node) -> None:
         if not isinstance(items, list):
             raise Failure("EXTRACT_VALUE_ERROR", f"{node.id}: expected a list from '{loop.collection.text}', found {items!r}")
         total = len(items)
+    elif loop.cardinality is None:
+        raise Failure("EXTRACT_VALUE_ERROR", f"{node.id}: the model names neither a collection nor a cardinality")
     else:
         total = _whole(d.evaluate(loop.cardinality, i, token.scope), f"cardinality of {node.id}", loop.cardinality)
     if total > limits.ITEMS_MAX:

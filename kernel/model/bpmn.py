@@ -8,10 +8,12 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+import msgspec
+
 from flowledger.kernel import feel
 from flowledger.kernel.expressions import Expression, expression, feel_expression, literal
 from flowledger.kernel.model import xml as x
-from flowledger.kernel.model.dialects import classic
+from flowledger.kernel.model.dialects import classic, plain
 from flowledger.kernel.model.findings import Finding
 from flowledger.kernel.model.graph import Flow, Graph, Loop, Mapping, Node, Process
 
@@ -80,7 +82,7 @@ class Reader:
         try:
             if "${" in text or "#{" in text:
                 return classic.juel(text, self, at)
-            return feel_expression(text)
+            return feel_expression(plain.to_feel(text.strip()))
         except feel.FeelSyntaxError as e:
             self.bad_expression(text, e, at, what)
             return literal(None)
@@ -139,12 +141,32 @@ def read_tree(root: Any, name: str, data: bytes) -> tuple[Graph | None, list[Fin
             _global_task(r, element, _GLOBAL_TASKS[tag])
     correlation.read(r)
     checks.run(r)
+    _relax(r)
     return r.graph, r.findings
+
+
+#: what a process must say to be run, but need not to be a valid drawing
+_FOR_EXECUTION = frozenset({
+    "ASSIGNMENT_INCOMPLETE", "BOUNDARY_WITHOUT_EVENT", "CALL_WITHOUT_PROCESS", "CATCH_WITHOUT_EVENT", "CLASSIC_EXPRESSION", "COMPENSATION_WITHOUT_HANDLER",
+    "CONDITION_MISSING", "EXPRESSION_INVALID", "LOOP_WITHOUT_ITEMS", "TIMER_EMPTY", "TIMER_INVALID",
+})  # fmt: skip
+
+
+def _relax(r: Reader) -> None:
+    """In a process that does not say that it is executable, what only execution needs is a warning."""
+    drawn = [p for p in r.graph.processes.values() if p.notes.get("drawn")]
+    if drawn:
+        ids = {id for p in drawn for id in (*p.nodes, *p.flows)}
+        r.findings[:] = [
+            msgspec.structs.replace(f, severity="warning") if f.severity == "error" and f.code in _FOR_EXECUTION and f.element in ids else f
+            for f in r.findings
+        ]
 
 
 def _process(r: Reader, element: Any) -> None:
     process = Process(element.get("id", ""), element.get("name", ""), element.sourceline or 0)
     process.executable = element.get("isExecutable", "true") != "false"
+    process.notes["drawn"] = element.get("isExecutable") != "true"
     if (tag := x.ext(element, "versionTag")) is not None:
         process.version_tag = tag.get("value", "")
     process.version_tag = process.version_tag or x.classic_attr(element, "versionTag")

@@ -21,7 +21,7 @@ def read(event: Any, xml: Any, node: Node, r: Any) -> None:
         event.ref = reference
         event.name = r.expression(code, node, "error code")
     elif node.kind == "endEvent":
-        r.finding("ERROR_MISSING", f"error end event '{node.id}' names no error", node, hint='errorRef="..." of an <error errorCode="...">')
+        r.finding("ERROR_MISSING", f"error end event '{node.id}' names no error: its id is the code", node, severity="warning", hint='errorRef="..." of an <error errorCode="...">')
         event.name = literal(node.id)
 
 
