@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +26,7 @@ class Running(NamedTuple):
 @pytest.fixture(scope="session")
 def database(postgres_url: str) -> Iterator[str]:
     """A database of our own, empty."""
-    name = "flowledger_cli"
+    name = f"flowledger_cli_{os.getpid()}"  # each worker of a parallel run has its own
     with psycopg.connect(postgres_url, autocommit=True) as conn:
         conn.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")  # type: ignore[arg-type]
         conn.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]

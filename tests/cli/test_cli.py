@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -275,7 +276,7 @@ def test_rows_of_another_log_are_noticed_at_the_start(cli, server, tmp_path, mon
     import psycopg
 
     monkeypatch.setenv("FLOWLEDGER_GRPC_PORT", "0")
-    name = "flowledger_cli_stale"
+    name = f"flowledger_cli_stale_{os.getpid()}"
     with psycopg.connect(server.postgres, autocommit=True) as conn:
         conn.execute(f"DROP DATABASE IF EXISTS {name}")  # type: ignore[arg-type]
         conn.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
