@@ -26,13 +26,13 @@ def read(data: bytes, name: str = "") -> tuple[Any, list[Finding]]:
         from flowledger.kernel.model import form_resource
 
         return form_resource.read(data, name)
-    tree, findings = formats.to_bpmn(format, data, name)
-    if tree is None:
-        return None, findings
-    graph, more = bpmn.read_tree(tree, name, data)
+    done = formats.convert(format, data, name)
+    if done.tree is None:
+        return None, done.findings
+    graph, more = bpmn.read_tree(done.tree, name, data)
     if graph is not None:
         graph.format = format
-    return graph, findings + [f for f in more if f not in findings]
+    return graph, done.findings + [f for f in formats.located(more, done.places) if f not in done.findings]
 
 
 __all__ = ["Finding", "read"]

@@ -79,9 +79,9 @@ NESTED = f'<process name="N">{act("a")}<compensation>{act("u")}</compensation></
         (f'<delay duration="PT5M"/>{act("a")}', "", ["tick", "complete a"], "a"),
         (f'<spawn process="t:N"/>{act("b")}', NESTED, ["complete b", "complete a"], "a b"),
         ('<call process="t:N"/><compensate process="t:N"/>', NESTED, ["complete a", "complete u"], "a u"),
-        (f'<call process="t:N"/><fault code="t:bad"/>', NESTED + f'<faults><case code="t:bad">{act("h")}</case></faults>',
+        ('<call process="t:N"/><fault code="t:bad"/>', NESTED + f'<faults><case code="t:bad">{act("h")}</case></faults>',
          ["complete a", "complete h"], "a h"),
-        (act("a"), f'<schedule name="late" duration="PT1H" signal="t:go"/><signal name="go"/>', ["tick", "complete a"], "a"),
+        (act("a"), '<schedule name="late" duration="PT1H" signal="t:go"/><signal name="go"/>', ["tick", "complete a"], "a"),
         (f'<sequence><context><property name="v" type="xsd:int"><value>3</value></property></context>{act("a")}</sequence>', "", ["complete a"], "a"),
     ],
 )  # fmt: skip

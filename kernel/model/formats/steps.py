@@ -60,6 +60,10 @@ class Reader(Base):
         self.states: step_states.States | None = None
         #: steps that only stand in for others
         self.stand_ins: set[str] = set()
+        #: order, next or dependencies
+        self.mode = "order"
+        #: variable -> step whose result it holds
+        self.variables: dict[str, Step] = {}
 
     def step(self, id: str, at: Any, what: str) -> Step | None:
         found = self.steps.get(id)
@@ -186,8 +190,12 @@ def _flow(r: Reader, top: Value) -> None:
         _graph(r, start)
     else:
         _chain(r, top, start, bool(with_next))
+    r.mode = "dependencies" if with_dependencies else "next" if with_next else "order"
+    r.variables = {s.variable: s for s in r.steps.values()}
+    before: str | None = None
     for step in r.steps.values():
-        _lint(r, step, top)
+        _lint(r, step, top, before)
+        before = step.id
 
 
 # -------------------------------------------------------------------------------------------------------------- one step
@@ -568,35 +576,29 @@ def _reads(text: str) -> frozenset[str]:
         return frozenset()
 
 
-def _lint(r: Reader, step: Step, top: Value) -> None:
-    names = {s.variable: s for s in r.steps.values() if s is not step}
-    reads = {name: at for name, at in reads_of(step.value).items() if name in names}
-    if any(key in s.value for s in r.steps.values() for key in ("dependencies", "depends_on", "dependsOn")):
-        before: set[str] = set()
+def _lint(r: Reader, step: Step, top: Value, before: str | None) -> None:
+    """Advice on one step; `before`: the id of the step before it in the list."""
+    reads = {name: at for name, at in reads_of(step.value).items() if name in r.variables and r.variables[name] is not step}
+    if r.mode == "dependencies" and reads and step.id not in r.stand_ins:
+        ancestors: set[str] = set()
         todo = list(step.dependencies)
         while todo:
             d = todo.pop()
-            if d not in before and d in r.steps:
-                before.add(d)
+            if d not in ancestors and d in r.steps:
+                ancestors.add(d)
                 todo += r.steps[d].dependencies
         for name, at in reads.items():
-            if names[name].id not in before and step.id not in r.stand_ins:
-                r.find("READ_UNDECLARED", f"'{step.id}' reads the output of '{names[name].id}' without depending on it", at, severity="warning",
-                       element=step.id, hint=f'add "{names[name].id}" to its dependencies')  # fmt: skip
-    elif not any("next" in s.value for s in r.steps.values()):
-        order = list(r.steps.values())
-        n = order.index(step)
-        if n and not reads and "when" not in step.value and step.id not in r.stand_ins and order[n - 1].id not in r.stand_ins:
-            r.find("PARALLEL_POSSIBLE", f"'{step.id}' reads no output of an earlier step: with 'dependencies' it could run beside them", step.value,
-                   severity="info", element=step.id)  # fmt: skip
-    if work.kind_of(r, step.value)[0] in ("service", "capability") and not any(
-        k.startswith("timeout") for k in (*step.value.data, *top.data)
-    ):
+            other = r.variables[name].id
+            if other not in ancestors:
+                r.find(
+                    "READ_UNDECLARED", f"'{step.id}' reads the output of '{other}' without depending on it", at, severity="warning",
+                    element=step.id, hint=f'add "{other}" to its dependencies',
+                )  # fmt: skip
+    elif r.mode == "order" and before is not None and not reads and "when" not in step.value and not {step.id, before} & r.stand_ins:
         r.find(
-            "TIMEOUT_NONE",
-            f"'{step.id}' has no time limit, nor has the workflow",
-            step.value,
-            severity="info",
-            element=step.id,
-            hint="timeout: 15m",
-        )
+            "PARALLEL_POSSIBLE", f"'{step.id}' reads no output of an earlier step: with 'dependencies' it could run beside them", step.value,
+            severity="info", element=step.id,
+        )  # fmt: skip
+    if work.kind_of(r, step.value)[0] in ("service", "capability") and not any(k.startswith("timeout") for k in (*step.value.data, *top.data)):
+        r.find("TIMEOUT_NONE", f"'{step.id}' has no time limit, nor has the workflow", step.value, severity="info", element=step.id,
+               hint="timeout: 15m")  # fmt: skip
