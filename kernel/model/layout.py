@@ -166,9 +166,9 @@ def scope(element: Any) -> Drawing:
     bottom = max([n.y + n.h + n.below for n in graph.nodes.values()], default=0) + _MARGIN
     for host, events in boundary.items():
         box = drawing.boxes.get(host)
-        for n, event in enumerate(events):
+        for number, event in enumerate(events):
             if box is not None:
-                at = box.x + box.w - 18 - 20 - 52 * (len(events) - 1 - n)
+                at = box.x + box.w - 18 - 20 - 52 * (len(events) - 1 - number)
                 drawing.boxes[event.get("id", "")] = Box(*EVENT, at - 18 + 8, box.y + box.h - 18)
     for edge in graph.edges:
         if edge.id not in drawing.edges and edge.source in drawing.boxes and edge.target in drawing.boxes:

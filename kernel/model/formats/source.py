@@ -61,7 +61,7 @@ class Value:
             return "true" if d else "false"
         if isinstance(d, str):
             return f"the text '{d if len(d) <= 40 else d[:37] + '...'}'"
-        return {dict: "an object", list: "a list"}.get(type(d), f"the number {d}")
+        return "an object" if isinstance(d, dict) else "a list" if isinstance(d, list) else f"the number {d}"
 
 
 def parse(data: bytes) -> Value:
