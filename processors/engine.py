@@ -166,6 +166,7 @@ class Engine:
         self._reply_partition = 0
         self._ends: dict[int, int] = {}
         self._closing = False
+        self._background: set[asyncio.Task[Any]] = set()
 
     # --- life
 
@@ -289,12 +290,58 @@ class Engine:
             future.set_result(Rejected(RejectionCode.NOT_FOUND, f"expected a key of one of {self.partitions} partitions, found one of partition {p}"))
             return future
         request = c.Request(command=command, id=id, tenant=caller.tenant, actor=caller.actor, correlation=caller.correlation, trace=caller.trace)  # type: ignore[arg-type]
+        if type(command) is c.StartInstance and p and partition is None:
+            self._offer(p, request, self._try_first(request, future))
+        elif type(command) is c.Deploy:
+            self._offer(p, request, self._told_all(future))
+        else:
+            self._offer(p, request, future)
+        return future
+
+    def _offer(self, p: int, request: c.Request, future: asyncio.Future[Answer]) -> None:
         owner = self.owners.get(p)
         if owner is not None and (owner.ready.is_set() or self.owns and not self._closing and len(self.owners) == self.partitions):
             owner.offer(request, lambda answer: None if future.done() else future.set_result(answer))
         else:
             self._send_remote(p, request, future)
-        return future
+
+    def _try_first(self, request: c.Request, answer: asyncio.Future[Answer]) -> asyncio.Future[Answer]:
+        """A start that a partition refuses because it has not heard of the process yet goes to partition 0, which hears of it first."""
+
+        def settle(f: asyncio.Future[Answer]) -> None:
+            if answer.done():
+                return
+            if f.cancelled():
+                answer.cancel()
+            elif type(found := f.result()) is Rejected and found.code == RejectionCode.NOT_FOUND:
+                self._offer(0, request, answer)
+            else:
+                answer.set_result(found)
+
+        first: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        first.add_done_callback(settle)
+        return first
+
+    def _told_all(self, answer: asyncio.Future[Answer]) -> asyncio.Future[Answer]:
+        """A deployment is answered when the partitions of this node know of it, so that the next start anywhere here runs the new version."""
+
+        async def wait(found: Answer) -> None:
+            keys = [d["key"] for d in found["definitions"]] if isinstance(found, dict) else []
+            for _ in range(400):
+                if all(k in o.state.definitions for o in self.owners.values() for k in keys):
+                    break
+                await asyncio.sleep(0.005)
+            if not answer.done():
+                answer.set_result(found)
+
+        def settle(f: asyncio.Future[Answer]) -> None:
+            if not f.cancelled():
+                self._background.add(task := asyncio.ensure_future(wait(f.result())))
+                task.add_done_callback(self._background.discard)
+
+        first: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        first.add_done_callback(settle)
+        return first
 
     async def call(
         self, command: c.Command, caller: Caller = NOBODY, *, id: str = "", partition: int | None = None, timeout_s: float = 30.0
