@@ -141,6 +141,7 @@ def test_states_stand_in_the_model():
         ("id: p\nsteps:\n - {id: a, type: x, timeout: soon}", ["STEPS_DURATION_INVALID 3"]),
         ("id: p\nsteps:\n - {id: a, type: x, when: '= 1 +'}", ["STEPS_EXPRESSION_INVALID 3"]),
         ("id: p\nsteps:\n - {id: a, type: x, retries: 2, max_attempts: 2}", ["STEPS_RETRY_DISAGREES 3"]),
+        ("id: p\nsteps:\n - {id: a, type: x, retry: {strategy: []}}", ["STEPS_VALUE_INVALID 3"]),
         ("id: p\nsteps:\n - {id: a, type: x, optional: true, fallback: {type: y}}", ["STEPS_FAILURE_TWICE 3"]),
         ("id: p\nsteps:\n - {id: a, type: x, fallback: a}", ["STEPS_FALLBACK_SELF 3"]),
         ("id: p\nsteps:\n - {id: a, type: x, next: end}\n - {id: b, type: x}", ["STEPS_STEP_UNREACHABLE 4"]),

@@ -116,7 +116,7 @@ def _policy(r: Base, policy: Value, settings: dict[str, str], id: str) -> None:
         elif key in _RETRY_DURATIONS and (text := r.as_duration(found, key)):
             put(_RETRY_DURATIONS[key], str(ms_of_iso(text)), key)
         elif key in ("strategy", "backoff", "backoff_strategy"):
-            if found.data in STRATEGIES:
+            if isinstance(found.data, str) and found.data in STRATEGIES:
                 put("strategy", str(found.data), key)
             else:
                 r.find(
