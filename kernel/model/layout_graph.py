@@ -4,6 +4,8 @@ from __future__ import annotations
 
 _GAP_Y, _PASS_H, _COLUMN_GAP, _TRACK = 40, 16, 50, 10
 _SWEEPS = 9
+#: placeholders of long flows in one scope; flows beyond are led below like those that run back
+_PLACEHOLDERS_MAX = 20_000
 
 
 class LayerNode:
@@ -105,8 +107,12 @@ class LayerGraph:
         self.layers = [[] for _ in range(count)]
         for n in self.nodes.values():
             self.layers[n.layer].append(n)
+        budget = _PLACEHOLDERS_MAX
         for e in self.edges:
             a, b = self.nodes[e.source], self.nodes[e.target]
+            if not e.back and b.layer - a.layer > 1:
+                budget -= b.layer - a.layer - 1
+                e.back = budget < 0
             if e.back:
                 continue
             e.chain = [a]

@@ -98,3 +98,14 @@ def test_a_loop_and_a_long_chain():
     boxes, edges = drawn(root)
     assert len([k for k in boxes if k.startswith("s")]) >= 401
     check(root)
+
+
+def test_many_long_flows_stay_cheap():
+    """Each of 600 steps may fail to the same last one: 180,000 layers to cross."""
+    steps = ", ".join(f"{{id: s{n}, type: x, on_error: help, next: {f's{n + 1}' if n < 599 else 'help'}}}" for n in range(600))
+    text = xml(f"id: p\nsteps: [{steps}, {{id: help, type: y}}]")
+    root = x.parse(text.encode())
+    _, edges = drawn(root)
+    assert len(edges) == len(list(root.iter(x.B + "sequenceFlow")))
+    for points in edges.values():
+        assert all(ax == bx or ay == by for (ax, ay), (bx, by) in itertools.pairwise(points))
