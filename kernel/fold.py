@@ -449,8 +449,8 @@ _MACHINES = frozenset({"ai_agent", "service", "tool", "external_api", "hybrid"})
 
 
 def _unready(p: Partition, task: Task) -> None:
-    if p.parked:
-        guards.unpark(p, task)
+    if p.guards:
+        guards.withdrawn(p, task)
     lanes = p.ready.get(task.job_type)
     if lanes is None:
         return

@@ -221,6 +221,7 @@ def escalate(d: Any, task: Task, row: dict[str, Any], level: int, reason: str) -
             details["candidate_users"] = users
     said = str(get(row, "reason") or reason)
     d.record(ta.TaskEscalated(key=task.instance, task=task.key, status=status, reason=f"level {level}: {said}", details=details))
+    schedule(d, task)
     if code := get(row, "code"):
         _throw(d, task, str(code))
 

@@ -29,6 +29,8 @@ BREAKER_DEFAULTS: dict[str, Any] = {
     "error_share": 0.5, "min_calls": 10, "window": 100, "failures": 0, "open_ms": 30_000, "open_ms_max": 600_000, "probes": 1, "full": 64, "ignore": [],
 }  # fmt: skip
 LIMIT_KEYS = ("concurrency", "rate", "circuit_breaker", "batch", "ageing_ms")
+#: what an error counts, so that old ones fade in small steps
+ERROR = 1_000
 #: tasks looked at in one hand-out that may not go yet
 SCAN_MAX = 1_000
 #: priority points for waiting: one for each so many microseconds
@@ -38,7 +40,7 @@ AGEING_US = 30_000_000
 class Guard:
     """What holds for one target. Made from its record; `leased` and `wake_us` follow from the tasks and timers."""
 
-    __slots__ = ("ageing_us", "batch_us", "breaker", "burst", "concurrency", "interval_us", "leased", "size", "target", "wake_us")
+    __slots__ = ("ageing_us", "batch_us", "breaker", "burst", "concurrency", "interval_us", "leased", "out", "size", "target", "wake_us")
 
     def __init__(self, target: str, config: dict[str, Any]) -> None:
         self.target = target
@@ -53,6 +55,8 @@ class Guard:
         self.size, self.batch_us = int(batch.get("size") or 0), int(batch.get("wait_ms") or 0) * 1000
         self.ageing_us = int(config.get("ageing_ms") or 0) * 1000 or AGEING_US
         self.leased = 0
+        #: tasks that a breaker which is half open let go, and that wait to be handed out
+        self.out: dict[int, None] = {}
         #: a timer is set for this moment, 0: none
         self.wake_us = 0
 
@@ -173,16 +177,16 @@ def unleased(p: Partition, task: Task) -> None:
 
 
 def counted(p: Partition, task: Task, ok: bool, code: str = "") -> None:
-    """An outcome. Older ones fade: at the end of the window what was counted is halved."""
+    """An outcome. Older ones fade: once the window is full, each new one takes the place of a mean one."""
     for guard in _of(p, task):
         if guard.breaker is None or (not ok and matches(code, guard.breaker["ignore"])):
             continue
         name = ("breaker", guard.target)
         was = p.records.get(name) or {"state": "closed", "until_us": 0}
-        calls, errors = was.get("calls", 0), was.get("errors", 0)
-        if was["state"] == "closed" and calls >= guard.breaker["window"]:
-            calls, errors = calls // 2, errors // 2
-        p.records[name] = {**was, "calls": calls + 1, "errors": errors + (not ok), "row": 0 if ok else was.get("row", 0) + 1}
+        calls, errors, window = was.get("calls", 0), was.get("errors", 0), guard.breaker["window"]
+        if was["state"] == "closed" and calls >= window:
+            calls, errors = window - 1, errors * (window - 1) // window
+        p.records[name] = {**was, "calls": calls + 1, "errors": errors + (0 if ok else ERROR), "row": 0 if ok else was.get("row", 0) + 1}
         p.changed.add(("record", name))
 
 
@@ -191,12 +195,19 @@ def parks(p: Partition, task: Task) -> str:
     for guard in _of(p, task):
         if guard.breaker is not None and not guard.target.startswith("job:") and guard.state(p)["state"] != "closed":
             state = guard.state(p)
-            if state["state"] == "open" or guard.leased >= int(state.get("release", 1)) - int(state.get("calls", 0)):
+            gone = len(guard.out) + guard.leased + int(state.get("calls", 0))
+            if state["state"] == "open" or (gone >= int(state.get("release", 1)) and task.key not in guard.out):
                 return guard.target
+    for guard in _of(p, task):
+        if guard.breaker is not None and guard.state(p)["state"] == "half_open":
+            guard.out[task.key] = None
     return ""
 
 
-def unpark(p: Partition, task: Task) -> None:
+def withdrawn(p: Partition, task: Task) -> None:
+    """It waits no more, offered or parked."""
+    for guard in _of(p, task):
+        guard.out.pop(task.key, None)
     for target in list(p.parked):
         lane = p.parked[target]
         if task.key in lane:
@@ -217,11 +228,15 @@ def changed(p: Partition, target: str, offer: Callable[[Partition, Task], None],
                         p.parked.setdefault(target, {})[key] = None
             return
         state = guard.state(p)
-        free = len(p.parked.get(target, ())) if state["state"] == "closed" else int(state.get("release", 1)) - guard.leased
+        free = len(p.parked.get(target, ()))
+        if state["state"] != "closed":
+            free = int(state.get("release", 1)) - guard.leased - len(guard.out)
         for key in list(p.parked.get(target, ()))[: max(0, free)]:
             task = p.tasks[key]
-            unpark(p, task)
+            withdrawn(p, task)
             offer(p, task)
+        if state["state"] == "closed":
+            guard.out.clear()
     _listen(p, target)
 
 
@@ -293,7 +308,7 @@ def after(d: Any, tasks: list[str]) -> None:
             continue
         b, calls, errors = guard.breaker, state.get("calls", 0), state.get("errors", 0)
         if state["state"] == "closed":
-            share = errors >= float(b["error_share"]) * calls
+            share = errors >= float(b["error_share"]) * calls * ERROR
             if (calls >= b["min_calls"] and errors and share) or (b["failures"] and state.get("row", 0) >= b["failures"]):
                 _open(d, guard, 0, calls, errors)
         elif state["state"] == "half_open":
@@ -310,7 +325,7 @@ def after(d: Any, tasks: list[str]) -> None:
 def _open(d: Any, guard: Guard, times: int, calls: int, errors: int) -> None:
     b = guard.breaker or BREAKER_DEFAULTS
     until = d.facts.now_us + min(int(b["open_ms"]) * 2 ** min(times, 20), int(b["open_ms_max"])) * 1000
-    reason = f"{errors} of {calls} failed"
+    reason = f"about {round(errors / ERROR)} of the last {calls} failed"
     d.record(ta.BreakerChanged(target=guard.target, state="open", until_us=until, details={"times": times, "reason": reason}))
     d.record(wa.TimerScheduled(timer=d.key(), token=0, element=f"breaker:{guard.target}", due_us=until))
 
