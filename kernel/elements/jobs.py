@@ -10,6 +10,7 @@ from typing import Any
 from flowledger.events import task as ta
 from flowledger.kernel.expressions import Expression, Failure, literal
 from flowledger.kernel.model import xml as x
+from flowledger.kernel.model.dialects import unkept
 from flowledger.kernel.model.graph import Node
 from flowledger.kernel.retries import normalise
 from flowledger.kernel.tasks import clock, registry, rules
@@ -47,12 +48,16 @@ def read_work(type: str, node: Node, element: Any, r: Any) -> Work | None:
             work.retries = r.expression(definition.get("retries"), node, "retries")
     elif x.classic_attr(element, "topic"):
         work.job_type = r.expression(x.classic_attr(element, "topic"), node, "topic")
+        if retries := unkept.retries_of(element):
+            work.retries = literal(int(retries))
+        if priority := x.classic_attr(element, "taskPriority") or x.classic_attr(element, "jobPriority"):
+            work.priority = r.expression(priority, node, "priority")
     else:
         return None
     if work.job_type is not None and work.job_type.compiled is None and not work.job_type.static:
         r.finding("JOB_TYPE_EMPTY", f"'{node.id}' has an empty job type", node, hint='<zeebe:taskDefinition type="..."/>')
     headers = {h.get("key", ""): h.get("value", "") for h in x.ext_all(element, "taskHeaders", "header")}
-    work.headers = headers or None
+    work.headers = headers or fields_of(element) or None
     policy = x.ext(element, "retryPolicy")
     own = element.find(f"{x.B}extensionElements/{x.OWN}retry")
     if own is None:
@@ -88,6 +93,15 @@ def read_settings(work: Work, node: Node, element: Any, r: Any) -> None:
         r.finding("TASK_SETTINGS", f"flowledger:task of '{node.id}': {problem}", node, hint='<flowledger:task sla="PT8H" strategy="least_loaded" groups="clerks"/>')
     if settings:
         work.details = {**(work.details or {}), "settings": settings}
+
+
+def fields_of(element: Any) -> dict[str, str]:
+    """Flowable's and Activiti's `field`s: what a task is told, as headers."""
+    found = {}
+    for field in x.classic_ext(element, "field"):
+        text = next((x.text_of(kid) for kid in field if x.local(kid) in ("string", "expression")), "")
+        found[field.get("name", "")] = field.get("stringValue") or field.get("expression") or text
+    return found
 
 
 def create_task(d: Any, i: Any, token: Any, node: Node, work: Work, listener: str = "") -> None:

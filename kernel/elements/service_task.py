@@ -21,12 +21,9 @@ def enter(d: Any, i: Any, token: Any, node: Node) -> None:
 def read(node: Node, element: Any, r: Any) -> None:
     node.config = jobs.read_work("service_task", node, element, r)
     if node.config is None:
-        classic = next((a for a in ("class", "delegateExpression", "expression", "type") if x.classic_attr(element, a)), "")
-        if classic:
-            r.finding("CLASSIC_DELEGATE", f"'{node.id}' calls Java by camunda:{classic}, which can't be kept", node, severity="warning",
-                      hint=f'make it a job: <zeebe:taskDefinition type="{node.id}"/> and a worker of that type')  # fmt: skip
+        kind = x.classic_attr(element, "type")
         operation = element.get("operationRef", "")
-        node.config = jobs.Work("service_task", literal(operation.rsplit(":", 1)[-1] or node.id))
+        node.config = jobs.Work("service_task", literal(operation.rsplit(":", 1)[-1] or kind or node.id), headers=jobs.fields_of(element))
 
 
 BEHAVIOUR = Behaviour(enter, close_activity, read, activity=True)

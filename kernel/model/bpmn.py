@@ -13,7 +13,7 @@ import msgspec
 from flowledger.kernel import feel
 from flowledger.kernel.expressions import Expression, expression, feel_expression, literal
 from flowledger.kernel.model import xml as x
-from flowledger.kernel.model.dialects import classic, plain
+from flowledger.kernel.model.dialects import classic, plain, unkept
 from flowledger.kernel.model.findings import Finding
 from flowledger.kernel.model.graph import Flow, Graph, Loop, Mapping, Node, Process
 
@@ -226,6 +226,7 @@ def _node(r: Reader, process: Process, scope: Node, tag: str, id: str, element: 
     node.behaviour = ELEMENTS[tag]
     process.nodes[id] = node
     scope.children.append(node)
+    unkept.check(node, element, r)
     return node
 
 

@@ -10,11 +10,15 @@ from typing import Any
 from flowledger.events import flow as fl
 from flowledger.kernel.elements import events
 from flowledger.kernel.expressions import Failure, literal
+from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.graph import Node
 
 
 def read(event: Any, xml: Any, node: Node, r: Any) -> None:
     reference = xml.get("errorRef", "")
+    for name in ("errorCodeVariable", "errorMessageVariable"):
+        if variable := x.classic_attr(xml, name):
+            node.properties = {**node.properties, name: variable}
     if reference:
         found = r.root(reference, "error", node)
         code = (found.get("errorCode") or found.get("name") or found.get("id", "")) if found is not None else reference

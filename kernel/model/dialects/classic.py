@@ -26,11 +26,26 @@ class Untranslatable(Exception):
     pass
 
 
+#: the value of a variable, asked of the execution
+_VARIABLE = re.compile(r"(?:execution|task)\.getVariable\(\s*['\"](\w+)['\"]\s*\)")
+_EMPTY = re.compile(r"(!|not\s+)?\s*\bempty\s+([A-Za-z_][\w.]*)")
+_TERNARY = re.compile(r"([^?:'\"]+)\?([^?:]+):([^?:]+)$")
+
+
+def _empty(m: re.Match[str]) -> str:
+    if m[1]:
+        return f"({m[2]} != null and {m[2]} != '')"
+    return f"({m[2]} == null or {m[2]} == '')"
+
+
 def juel_to_feel(source: str) -> str:
     """The FEEL for a JUEL expression (without `${}`). Raises: Untranslatable."""
     out: list[str] = []
     i = 0
-    text = source.strip()
+    text = _VARIABLE.sub(r"\1", source.strip())
+    text = _EMPTY.sub(_empty, text)
+    if (m := _TERNARY.match(text)) is not None:
+        return f"if {juel_to_feel(m[1])} then {juel_to_feel(m[2])} else {juel_to_feel(m[3])}"
     closing: list[str] = []
     while i < len(text):
         m = _TOKEN.match(text, i)

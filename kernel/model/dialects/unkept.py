@@ -1,0 +1,87 @@
+"""What models of Camunda 7, Flowable and Activiti say that can't be kept, and what to write instead: one finding each, as two tables.
+
+What is kept is read where it belongs: job types and headers in `elements/jobs.py`, people in `user_task.py`, loops in `loops.py`, calls in
+`call_activity.py`, decisions in `business_rule_task.py`, mappings and `${...}` in `classic.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowledger.kernel.model import xml as x
+from flowledger.kernel.model.graph import Node
+
+_JOB = 'make it a job: <zeebe:taskDefinition type="{id}"/> and a worker of that type'
+
+#: attribute -> (code, what it is, what to write instead)
+ATTRIBUTES: dict[str, tuple[str, str, str]] = {
+    "class": ("CLASSIC_DELEGATE", "calls a Java class", _JOB),
+    "delegateExpression": ("CLASSIC_DELEGATE", "calls a Java bean", _JOB),
+    "expression": ("CLASSIC_DELEGATE", "calls Java by an expression", _JOB),
+    "resource": ("CLASSIC_SCRIPT_FILE", "runs a script from a file", _JOB),
+    "caseRef": ("CLASSIC_CASE", "calls a case (CMMN)", "call a process: <zeebe:calledElement processId=\"...\"/>, or an ad-hoc sub-process"),
+    "caseBinding": ("CLASSIC_CASE", "calls a case (CMMN)", "call a process, or use an ad-hoc sub-process"),
+    "variableMappingClass": ("CLASSIC_MAPPING_CLASS", "maps variables by a Java class", "<zeebe:ioMapping> with FEEL"),
+    "variableMappingDelegateExpression": ("CLASSIC_MAPPING_CLASS", "maps variables by a Java bean", "<zeebe:ioMapping> with FEEL"),
+    "formHandlerClass": ("CLASSIC_FORM_HANDLER", "reads its form by a Java class", '<zeebe:formDefinition formId="..."/>'),
+    "initiator": ("CLASSIC_INITIATOR", "keeps who started the instance", "take the actor of the start from the instance's first event, or give it as a variable"),
+    "skipExpression": ("CLASSIC_SKIP", "is skipped by an expression", "a gateway with a condition before it"),
+    "triggerable": ("CLASSIC_TRIGGERABLE", "waits after it has sent", "a receive task after it"),
+    "parallelInSameTransaction": ("CLASSIC_PARALLEL", "asks for threads of the engine", "a parallel multi-instance of jobs: workers run beside each other"),
+    "elementIndexVariable": ("CLASSIC_INDEX", "names the index of a run", "loopCounter, which counts from 1"),
+    "variableName": ("CLASSIC_VARIABLE_FILTER", "looks at a condition when one variable changes", "nothing: a condition is looked at when a variable that it reads changes"),
+    "variableEvents": ("CLASSIC_VARIABLE_FILTER", "tells creation from update of a variable", "a condition over the value"),
+}  # fmt: skip
+
+#: extension element -> (code, what it is, what to write instead)
+ELEMENTS: dict[str, tuple[str, str, str]] = {
+    "executionListener": ("CLASSIC_LISTENER", "has an execution listener in Java or a script", '<zeebe:executionListener eventType="start" type="..."/> and a worker'),
+    "taskListener": ("CLASSIC_LISTENER", "has a task listener in Java or a script", '<zeebe:taskListener eventType="creating" type="..."/> and a worker'),
+    "eventListener": ("CLASSIC_LISTENER", "has an event listener of the engine", "subscribe to the event stream (/v1/events)"),
+    "connector": ("CLASSIC_CONNECTOR", "uses a connector of Camunda 7", _JOB),
+    "errorEventDefinition": ("CLASSIC_ERROR_MAPPING", "maps failures of an external task to errors", "throw the error from the worker (/v1/jobs/{{key}}/error)"),
+    "variableAggregation": ("CLASSIC_AGGREGATION", "aggregates variables of its runs", '<zeebe:loopCharacteristics outputCollection="..." outputElement="= ..."/>'),
+    "validation": ("CLASSIC_VALIDATION", "validates form fields by Java", "constraints of the form"),
+    "mapException": ("CLASSIC_ERROR_MAPPING", "maps Java exceptions to errors", "throw the error from the worker (/v1/jobs/{{key}}/error)"),
+    "failedJobRetryTimeCycle": ("", "", ""),
+}  # fmt: skip
+
+#: where the attribute means something that is kept (or nothing)
+_MEANT_ELSEWHERE = {
+    ("expression", "sequenceFlow"), ("class", "executionListener"), ("class", "taskListener"), ("expression", "executionListener"),
+    ("resource", "script"),
+}  # fmt: skip
+#: Flowable's and Activiti's own kinds of service task
+_OWN_KINDS = {"http", "mail", "shell", "camel", "mule", "dmn", "case", "send-event", "external-worker", "groovy"}
+
+
+def check(node: Node, element: Any, r: Any) -> None:
+    """One finding for each thing that the node says in a classic dialect and that is not kept."""
+    said: set[tuple[str, str]] = set()
+    for at in (element, *(kid for kid in x.bpmn_children(element) if "EventDefinition" in x.local(kid) or "LoopCharacteristics" in x.local(kid))):
+        for name in at.attrib:
+            namespace, _, attribute = name.rpartition("}")
+            if f"{namespace}}}" not in x.CLASSIC:
+                continue
+            if attribute in ATTRIBUTES and (attribute, x.local(at)) not in _MEANT_ELSEWHERE:
+                said.add(ATTRIBUTES[attribute][:1] + (attribute,))
+            elif attribute == "type" and at.get(name) in _OWN_KINDS:
+                r.finding("CLASSIC_TASK_KIND", f"'{node.id}' is a task of kind '{at.get(name)}', which the engine doesn't do itself", node,
+                          severity="warning", hint=_JOB.format(id=at.get(name)))  # fmt: skip
+    for code, attribute in sorted(said):
+        what, instead = ATTRIBUTES[attribute][1:]
+        r.finding(code, f"'{node.id}' {what} ({attribute}), which can't be kept", node, severity="warning", hint=instead.format(id=node.id))
+    holder = element.find(x.B + "extensionElements")
+    for kid in holder if holder is not None else ():
+        tag = kid.tag if isinstance(kid.tag, str) else ""
+        if tag.startswith(x.CLASSIC) and (row := ELEMENTS.get(x.local(kid))) is not None and row[0]:
+            r.finding(row[0], f"'{node.id}' {row[1]}, which can't be kept", kid, severity="warning", hint=row[2].format(id=node.id))
+
+
+def retries_of(element: Any) -> str:
+    """`failedJobRetryTimeCycle` R3/PT10S: the number of attempts."""
+    for cycle in x.classic_ext(element, "failedJobRetryTimeCycle"):
+        text = x.text_of(cycle)
+        if text.startswith("R") and text[1:].split("/")[0].isdigit():
+            return text[1:].split("/")[0]
+    return ""

@@ -1,0 +1,97 @@
+"""What models of Camunda 8, Camunda 7, Flowable and plain BPMN say: read, or told with what to write instead."""
+
+import pytest
+from notation import bpmn
+from scenario import Scenario
+
+from flowledger.kernel.model import bpmn as reader
+from flowledger.kernel.model.dialects import classic, plain, unkept
+
+
+def read(text):
+    graph, findings = reader.read(bpmn(text).encode(), "m.bpmn")
+    return graph.processes["p"].nodes, [f for f in findings if f.code.startswith("CLASSIC_")]
+
+
+FRAME = "startEvent s\n{0}\nendEvent e\ns > a > e"
+
+
+@pytest.mark.parametrize(
+    ("juel", "feel"),
+    [
+        ("amount > 10 && !approved", "amount > 10 and not(approved)"),
+        ("a == 'x' || b != 3", 'a = "x" or b != 3'),
+        ("execution.getVariable('x') == 1", "x = 1"),
+        ("empty name", '( name = null or name = "" )'),
+        ("ok ? 1 : 2", "if ok then 1 else 2"),
+        ("a.b.c lt 5", "a.b.c < 5"),
+    ],
+)
+def test_juel_becomes_feel(juel, feel):
+    assert classic.juel_to_feel(juel).split() == feel.split()
+
+
+@pytest.mark.parametrize("juel", ["bean.call(x)", "a % 2", "execution.id"])
+def test_what_is_beyond_feel_is_told(juel):
+    with pytest.raises(classic.Untranslatable):
+        classic.juel_to_feel(juel)
+
+
+def test_classic_conditions_run():
+    s = Scenario("startEvent s\nexclusiveGateway g\ntask a\ntask b\nendEvent e\ns > g\ng > a ? ${amount > 10}\ng > b !\na > e\nb > e").start("p", amount=11)
+    assert "g>a" in s.words
+
+
+@pytest.mark.parametrize("namespace", ["camunda", "flowable"])
+@pytest.mark.parametrize("attribute", [a for a in unkept.ATTRIBUTES if a not in ("variableName", "variableEvents", "elementIndexVariable", "caseRef", "caseBinding")])
+def test_attributes_that_cannot_be_kept(namespace, attribute):
+    _, findings = read(FRAME.format(f"serviceTask a {namespace}:{attribute}=x"))
+    assert [(f.code, f.severity) for f in findings] == [(unkept.ATTRIBUTES[attribute][0], "warning")]
+    assert findings[0].hint and findings[0].element == "a"
+
+
+@pytest.mark.parametrize("tag", [t for t, row in unkept.ELEMENTS.items() if row[0]])
+def test_extension_elements_that_cannot_be_kept(tag):
+    _, findings = read(FRAME.format(f"serviceTask a camunda:topic=t camunda:type=external\n<camunda:{tag}/>"))
+    assert [f.code for f in findings] == [unkept.ELEMENTS[tag][0]]
+
+
+def test_camunda_7_external_task():
+    nodes, findings = read(FRAME.format(
+        'serviceTask a camunda:topic=t camunda:type=external camunda:taskPriority=70\n<camunda:failedJobRetryTimeCycle>R5/PT1M</camunda:failedJobRetryTimeCycle>\n'
+        '<camunda:inputOutput><camunda:inputParameter name="x">${y}</camunda:inputParameter></camunda:inputOutput>'))
+    work = nodes["a"].config
+    assert not findings
+    assert (work.job_type.static, work.retries.static, work.priority.static) == ("t", 5, "70")
+    assert nodes["a"].inputs[0].target == "x"
+
+
+def test_camunda_7_user_task():
+    s = Scenario(FRAME.format('userTask a camunda:assignee="${boss}" camunda:candidateGroups="sales,audit" camunda:dueDate="2026-02-01T00:00:00Z" camunda:formKey=f')).start("p", boss="rita")
+    details = s.task("a").details
+    assert details["assignee"] == "rita" and details["candidate_groups"] == ["sales", "audit"] and details["due_us"] and details["form"] == {"formKey": "f"}
+
+
+def test_flowable_fields_are_headers():
+    nodes, findings = read(FRAME.format('serviceTask a flowable:type=http\n<flowable:field name="requestUrl" stringValue="http://x"/>'))
+    assert [f.code for f in findings] == ["CLASSIC_TASK_KIND"]
+    assert nodes["a"].config.headers == {"requestUrl": "http://x"} and nodes["a"].config.job_type.static == "http"
+
+
+def test_error_variables():
+    s = Scenario("startEvent s\nserviceTask a\nboundaryEvent b on=a\n.<errorEventDefinition camunda:errorCodeVariable=\"code\"/>\nserviceTask h\nendEvent e\ns > a > e\nb > h")
+    s.start("p").move("error a X")
+    assert s.i.vars["code"] == "X"
+
+
+@pytest.mark.parametrize(
+    ("text", "feel"),
+    [
+        ("bpmn:getDataObject('approved')", "approved"),
+        ("not(getDataObject('x') = 'yes')", 'not(x = "yes")'),
+        ('<d:literalExpression xmlns:d="u"><d:text>a.b</d:text></d:literalExpression>', "a.b"),
+        ("a > 'x'", "a > 'x'"),
+    ],
+)
+def test_plain_bpmn(text, feel):
+    assert plain.to_feel(text) == feel
