@@ -96,7 +96,7 @@ def test_the_same_graph_from_three_notations():
     direct, findings = model.read(data.encode())
     assert not findings
     again, findings = model.read(xml(data).encode(), "p.bpmn")
-    assert not findings
+    assert not [f for f in findings if f.severity != "info"]
     blocks, _ = model.read(process(
         {"task": "a", "type": "user", "assignee": "ann"},
         {"if": "x", "id": "g", "then": [{"task": "b", "job": "work", "on": [{"timeout": "1h", "id": "late", "interrupting": False, "do": []}]}]},
