@@ -160,7 +160,7 @@ class UpdateRetries(Command):
 
 class MoveTask(Command):
     """A move of a person's (or agent's) task: `move` is a row of the table of moves (assign, claim, release, start, progress, suspend, resume,
-    delegate, recall, transfer, escalate, comment, update, skip, cancel, retry). Answer: `{task, status, row_version}`."""
+    delegate, recall, transfer, escalate, comment, update, attach, draft, refuse, skip, cancel, retry). Answer: `{task, status, row_version}`."""
 
     task: int
     move: str
@@ -170,7 +170,10 @@ class MoveTask(Command):
 
 
 class CreateTask(Command):
-    """A task without workflow. Answer: `{task}`."""
+    """A task without workflow. Answer: `{task}`; with `wait` the owner answers when it has ended, with `status` and `variables` added.
+
+    `details.definition` names a reusable definition (registry `task_definition`), `details.settings` says assignment, clock and schemas.
+    """
 
     type: str = "human_task"
     job_type: str = ""
@@ -180,6 +183,9 @@ class CreateTask(Command):
     details: dict[str, Any] | None = None
     retries: int = 3
     priority: int = 40
+    wait: bool = False
+    #: of the result's variables only (with wait)
+    fetch: list[str] | None = None
 
 
 class PublishMessage(Command):
@@ -227,6 +233,16 @@ class StoreRecord(Command):
     name: str
     value: dict[str, Any] | None = None
     relayed: bool = False
+
+
+class ListRecords(Command):
+    """What stands in a registry of work (`directory`, `task_definition`, `limit`) or about targets (`breaker`, `history`), of names that begin
+    with `prefix`, behind `after`. Any partition knows the registries; what is about targets each knows its own. Answer: `{records: [{name, value}]}`."""
+
+    registry: str
+    prefix: str = ""
+    after: str = ""
+    limit: int = 100
 
 
 class ModifyInstance(Command):
@@ -342,7 +358,7 @@ class ChildEnded(Command):
 Any_ = (
     Deploy | DefineElsewhere | ChangeDefinition | StartInstance | CancelInstance | ControlInstance | SetVariables | ActivateTasks
     | CompleteTask | FailTask | ThrowTaskError | ExtendLease | UpdateRetries | MoveTask | CreateTask | PublishMessage | BroadcastSignal
-    | ResolveIncident | EvaluateDecision | StoreRecord | ModifyInstance | MigrateInstance | AdHocActivate | FireTimers | ExpireLeases
+    | ResolveIncident | EvaluateDecision | StoreRecord | ListRecords | ModifyInstance | MigrateInstance | AdHocActivate | FireTimers | ExpireLeases
     | ReadyTasks | EvaluateConditions | ExpireMessages | Continue | Confirm | AwaitMessage | UnawaitMessage | Correlate | MessageTaken | ChildEnded
 )  # fmt: skip
 

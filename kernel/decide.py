@@ -44,7 +44,7 @@ def decide(state: Partition, request: c.Request, facts: Facts) -> Decision | Rej
         d.run()
     if d.later:
         _follow_up(d)
-    if request.id and request.sender < 0 and d.events:
+    if request.id and request.sender < 0 and d.events and request.id not in state.answers:  # else it has its outcome already
         d.record(le.Answered(id=request.id, answer=d.answer))
     return d
 

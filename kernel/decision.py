@@ -144,7 +144,9 @@ class Decision:
             return value
         if value is not None and not isinstance(value, (bool, list, dict)):
             return str(value)
-        raise Failure("EXTRACT_VALUE_ERROR", f"{what}: expected a text from '{e.text}', found {value!r}. {self._why(e, i, scope)}".rstrip(". "))
+        raise Failure(
+            "EXTRACT_VALUE_ERROR", f"{what}: expected a text from '{e.text}', found {value!r}. {self._why(e, i, scope)}".rstrip(". ")
+        )
 
     def _why(self, e: Expression, i: Instance, scope: int) -> str:
         return e.explain(self.variables(i, scope), self.facts)
@@ -155,7 +157,9 @@ class Decision:
         if value is True or value is False:
             return value
         why = self._why(e, i, scope)
-        raise Failure("CONDITION_NOT_BOOLEAN", f"{what}: expected true or false from '{e.text}', found {value!r}" + (f" ({why})" if why else ""))
+        raise Failure(
+            "CONDITION_NOT_BOOLEAN", f"{what}: expected true or false from '{e.text}', found {value!r}" + (f" ({why})" if why else "")
+        )
 
     # --- moving
 
@@ -214,7 +218,9 @@ class Decision:
     def incident(self, i: Instance, token: Token, failure: Failure, task: int = 0) -> None:
         key = self.key()
         self.record(
-            wa.IncidentRaised(key=i.key, incident=key, token=token.key, element=token.element, code=failure.code, message=failure.message, task=task)
+            wa.IncidentRaised(
+                key=i.key, incident=key, token=token.key, element=token.element, code=failure.code, message=failure.message, task=task
+            )
         )
 
     def set_variables(self, i: Instance, scope: int, variables: dict[str, Any], local: bool = False) -> None:
@@ -264,9 +270,7 @@ class Decision:
             return outgoing
         scope = token.scope
         flows = [
-            f
-            for f in outgoing
-            if f is not node.default and (f.condition is None or self.condition(f.condition, i, scope, f"flow {f.id}"))
+            f for f in outgoing if f is not node.default and (f.condition is None or self.condition(f.condition, i, scope, f"flow {f.id}"))
         ]
         if not flows and node.default is not None:
             return [node.default]
@@ -313,6 +317,9 @@ class Decision:
     def ended(self, i: Instance, status: str, error: str = "", message: str = "") -> None:
         """Tell the call activity that waits for the instance; let a pending one in."""
         self.finished.append((i.key, status, i.vars, message))
+        if i.metadata and "$request" in i.metadata:
+            answer = {"key": i.key, "definition": i.definition, "process": i.process, "version": i.version}
+            self.outcome(i.metadata["$request"], answer, status, i.vars, message)
         if i.parent:
             self.send(
                 c.partition_of_key(i.parent),
@@ -322,6 +329,14 @@ class Decision:
             )
         if self.state.pending and self.facts.instances_max and self.state.open < self.facts.instances_max:
             self.later.append(c.Continue(key=next(iter(self.state.pending))))
+
+    def outcome(self, asked: Any, answer: dict[str, Any], status: str, variables: dict[str, Any], message: str = "") -> None:
+        """Whoever waits for the end and lost its connection asks again with the same id: from now on the answer says how it ended."""
+        fetch = asked.get("fetch")
+        if fetch:
+            variables = {name: variables[name] for name in fetch if name in variables}
+        end = {"status": status, "variables": variables, **({"message": message} if message else {})}
+        self.record(le.Answered(id=asked["id"], answer={**(self.state.answers.get(asked["id"]) or answer), **end}))
 
     # --- ending early
 

@@ -435,16 +435,19 @@ class Owner:
             self._inbox.append(Pending(c.Request(command=later, tenant=request.tenant, actor=request.actor, id=request.id and f"{request.id}/+",  # type: ignore[arg-type]
                                                  correlation=request.correlation, trace=request.trace)))  # fmt: skip
         reply = pending.reply
-        if type(command) is c.StartInstance and command.wait and reply is not None and made.answer.get("key") in self.state.instances:
-            self._waiting.setdefault(made.answer["key"], []).append((reply, made.answer, command.fetch))
-            reply = None
+        waits = type(command) in _WAITED and command.wait  # type: ignore[union-attr]
+        if waits and reply is not None:
+            key = made.answer.get("key") or made.answer.get("task")
+            if key in self.state.instances or key in self.state.tasks:
+                self._waiting.setdefault(key, []).append((reply, made.answer, command.fetch))  # type: ignore[union-attr]
+                reply = None
         if made.finished and self._waiting:
             self._answer_waiting(made, flight, len(values) - 1)
         if reply is not None:
-            if type(command) is c.StartInstance and command.wait and made.finished:
+            if waits and made.finished:
                 for key, status, variables, message in made.finished:
-                    if key == made.answer.get("key"):
-                        made.answer = {**made.answer, **_outcome(status, variables, message, command.fetch)}
+                    if key == (made.answer.get("key") or made.answer.get("task")):
+                        made.answer = {**made.answer, **_outcome(status, variables, message, command.fetch)}  # type: ignore[union-attr]
             flight.answers.append((reply, made.answer, len(values) - 1 if made.events else -1))
 
     def _answer_waiting(self, made: Decision, flight: _Flight, index: int) -> None:
@@ -716,6 +719,10 @@ class Owner:
             "leases": sum(1 for t in s.tasks.values() if t.worker) if len(s.tasks) < 10_000 else len(s.leases), "incidents": len(s.incidents),
             "inbox": len(self._inbox), "in_flight": len(self._flights), "refused": self._refused,
         }  # fmt: skip
+
+
+#: commands whose answer can wait for the end of what they began
+_WAITED = frozenset({c.StartInstance, c.CreateTask})
 
 
 class _Dead:

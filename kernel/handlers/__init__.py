@@ -45,5 +45,6 @@ HANDLERS: dict[type[c.Command], Callable[[Decision, Any], Rejected | None]] = {
     c.ResolveIncident: incidents.resolve,
     c.EvaluateDecision: definitions.evaluate,
     c.StoreRecord: records.store,
+    c.ListRecords: records.listing,
     c.Confirm: records.confirm,
 }

@@ -44,7 +44,9 @@ def find_definition(d: Decision, s: c.StartInstance) -> Definition | Rejected:
     if found.deleted:
         return not_found("a process definition with key", found.key)
     if found.status != "published" and not s.parent:
-        return Rejected(RejectionCode.INVALID_STATE, f"expected a published definition, found '{found.id}' version {found.version} {found.status}")
+        return Rejected(
+            RejectionCode.INVALID_STATE, f"expected a published definition, found '{found.id}' version {found.version} {found.status}"
+        )
     return found
 
 
@@ -52,7 +54,10 @@ def start(d: Decision, s: c.StartInstance) -> Rejected | None:
     found = find_definition(d, s)
     if isinstance(found, Rejected):
         if s.parent:  # the caller waits: it must hear of it
-            d.send(c.partition_of_key(s.parent), c.ChildEnded(parent=s.parent, parent_token=s.parent_token, child=0, status="refused", message=found.message))
+            d.send(
+                c.partition_of_key(s.parent),
+                c.ChildEnded(parent=s.parent, parent_token=s.parent_token, child=0, status="refused", message=found.message),
+            )
             return None
         return found
     process = d.facts.processes[found.key]
@@ -69,7 +74,8 @@ def start(d: Decision, s: c.StartInstance) -> Rejected | None:
         at = starts or implicit_starts(process.root)
         if process.root.starts and not starts:
             return Rejected(
-                RejectionCode.INVALID_STATE, f"expected process '{process.id}' to have a none start event, found only events that start it: {_kinds(process)}"
+                RejectionCode.INVALID_STATE,
+                f"expected process '{process.id}' to have a none start event, found only events that start it: {_kinds(process)}",
             )
         if not at:
             return Rejected(RejectionCode.INVALID_STATE, f"process '{process.id}' has nothing to start with")
@@ -133,7 +139,7 @@ def begin(d: Decision, key: int, found: Definition, process: Process, s: c.Start
         wf.WorkflowStarted(
             key=key, process=found.id, definition=found.key, version=found.version, business_key=s.business_key, variables=s.variables,
             priority=s.priority, parent=s.parent, parent_token=s.parent_token, root=s.root, token=token, element=at[0].id if token else "",
-            metadata=s.metadata,
+            metadata=s.metadata if not s.wait else asked_by(d, s.metadata, s.fetch),
         )
     )  # fmt: skip
     i = d.state.instances[key]
@@ -162,6 +168,13 @@ def begin(d: Decision, key: int, found: Definition, process: Process, s: c.Start
     if process.conditional:
         conditional.watch(d)
     return i
+
+
+def asked_by(d: Decision, metadata: dict[str, Any] | None, fetch: list[str] | None) -> dict[str, Any] | None:
+    """A caller waits for the end: its id is kept, so that it can ask again."""
+    if d.request is None or not d.request.id:
+        return metadata
+    return {**(metadata or {}), "$request": {"id": d.request.id, **({"fetch": fetch} if fetch else {})}}
 
 
 def _tell_parent(d: Decision, s: c.StartInstance, key: int) -> None:
@@ -232,7 +245,8 @@ def cancel(d: Decision, e: c.CancelInstance) -> Rejected | None:
         return not_found("a running instance with key", e.key)
     if i.parent and not e.force and d.request is not None and d.request.sender < 0 and not e.reason.startswith("its caller"):
         return Rejected(
-            RejectionCode.INVALID_STATE, f"instance {e.key} was called by instance {i.parent}: cancel its root instance {i.root} instead (or force)"
+            RejectionCode.INVALID_STATE,
+            f"instance {e.key} was called by instance {i.parent}: cancel its root instance {i.root} instead (or force)",
         )
     for kid in sorted(i.kids or ()):
         if kid in i.tokens:
@@ -303,7 +317,11 @@ def activate_element(d: Decision, i: Instance, node: Node, variables: dict[str, 
         at = at.scope
     scope = i.key
     for outer in reversed(chain):
-        running = [t for t in i.tokens.values() if t.element == outer.id and t.scope == scope and (not ancestor or t.key == ancestor or outer is not chain[0])]
+        running = [
+            t
+            for t in i.tokens.values()
+            if t.element == outer.id and t.scope == scope and (not ancestor or t.key == ancestor or outer is not chain[0])
+        ]
         if running:
             scope = running[0].key
             continue
@@ -366,9 +384,13 @@ def migrate(d: Decision, e: c.MigrateInstance) -> Rejected | None:
         if token.element not in e.elements:
             return Rejected(RejectionCode.INVALID_STATE, f"expected a mapping for the active element '{token.element}', found none")
         if new is None:
-            return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected an element of the target process, found '{e.elements[token.element]}'")
+            return Rejected(
+                RejectionCode.INVALID_ARGUMENT, f"expected an element of the target process, found '{e.elements[token.element]}'"
+            )
         if new.kind != old.kind:
-            return Rejected(RejectionCode.INVALID_STATE, f"'{old.id}' is a {old.kind}, '{new.id}' a {new.kind}: a token can't change its kind")
+            return Rejected(
+                RejectionCode.INVALID_STATE, f"'{old.id}' is a {old.kind}, '{new.id}' a {new.kind}: a token can't change its kind"
+            )
         old_scope, new_scope = (old.scope.id if old.scope else ""), (new.scope.id if new.scope else "")
         if e.elements.get(old_scope, old_scope) != new_scope:
             return Rejected(RejectionCode.INVALID_STATE, f"'{new.id}' stands in another scope than '{old.id}'")

@@ -57,7 +57,7 @@ MOVES: dict[str, tuple[type[Event], frozenset[str], str]] = {
 #: details that only the engine writes
 RESERVED = frozenset(
     "job_type lease assignment fired clock_us assigned_us delegations definition suspended_from suspended_us settings attachments drafted_by "
-    "breached_us reminded kind endpoint credential stage".split()
+    "breached_us reminded kind endpoint credential request".split()
 )
 
 
@@ -372,7 +372,7 @@ def _skip(d: Decision, task: Task, e: c.MoveTask, details: dict[str, Any]) -> Re
         clock.stop(d, task)
     d.record(ta.TaskSkipped(key=task.instance, task=task.key, token=task.token, element=task.element, reason=e.reason))
     if i is None:
-        d.finished.append((task.key, "skipped", {}, e.reason))
+        tasks.ended(d, task, "skipped", {}, e.reason)
     else:
         d.push(i, task.token)
     return None
@@ -387,7 +387,7 @@ def _cancel(d: Decision, task: Task, e: c.MoveTask, details: dict[str, Any]) -> 
     if i is None:
         clock.stop(d, task)
         d.record(ta.TaskCancelled(task=task.key, token=0, element=task.element, reason=e.reason))
-        d.finished.append((task.key, "cancelled", {}, e.reason))
+        tasks.ended(d, task, "cancelled", {}, e.reason)
         return None
     token = i.tokens[task.token]
     clock.stop(d, task)

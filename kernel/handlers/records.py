@@ -6,7 +6,7 @@ from flowledger.events import commands as c
 from flowledger.events import ledger as le
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel.decision import Decision
-from flowledger.kernel.tasks import registry
+from flowledger.kernel.tasks import index, registry
 
 
 def store(d: Decision, e: c.StoreRecord) -> Rejected | None:
@@ -23,6 +23,33 @@ def store(d: Decision, e: c.StoreRecord) -> Rejected | None:
         for to in range(0 if e.relayed else d.state.meta.partitions):
             if to != d.state.meta.partition:
                 d.send(to, c.StoreRecord(registry=e.registry, name=name, value=value, relayed=True))
+    return None
+
+
+#: registries that may be read from outside
+READABLE = frozenset({"directory", "task_definition", "limit", "breaker", "history", "round_robin"})
+LIST_MAX = 1_000
+
+
+def listing(d: Decision, e: c.ListRecords) -> Rejected | None:
+    """In order of name. The tenant sees its own records, and those for all."""
+    if e.registry not in READABLE:
+        return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected one of {', '.join(sorted(READABLE))}, found '{e.registry}'")
+    if not 1 <= e.limit <= LIST_MAX:
+        return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected a limit from 1 to {LIST_MAX}, found {e.limit}")
+    own, table = f"{d.envelope.tenant}/", d.state.registry.get(e.registry)
+    if table is None:
+        table = {name: value for (registry, name), value in d.state.records.items() if registry == e.registry}
+    found: dict[str, object] = {}
+    for name in table if e.registry in index.REGISTRIES else ():
+        if "/" not in name or e.registry == "limit":
+            found[name] = table[name]
+        elif d.envelope.tenant and name.startswith(own):
+            found[name[len(own) :]] = table[name]
+    if e.registry not in index.REGISTRIES:
+        found = dict(table)
+    names = sorted(n for n in found if n.startswith(e.prefix) and n > e.after)
+    d.answer = {"records": [{"name": n, "value": found[n]} for n in names[: e.limit]], "more": len(names) > e.limit}
     return None
 
 

@@ -151,7 +151,7 @@ def complete(d: Decision, e: c.CompleteTask) -> Rejected | None:
         d.record(ta.TaskCompleted(task=task.key, token=0, element=task.element, variables=e.variables, status=e.status, result=e.result))
         if counts:
             guards.after(d, counts)
-        d.finished.append((task.key, "completed", e.variables or {}, ""))
+        ended(d, task, "completed", e.variables or {})
         return None
     token = i.tokens[task.token]
     merged = 0
@@ -197,6 +197,13 @@ def _drafted(d: Decision, task: Task, e: c.CompleteTask) -> None:
     status = "assigned" if person else "created"
     d.record(ta.TaskProgress(key=task.instance, task=task.key, status=status, reason="drafted, to be confirmed", details=changes))
     d.answer = {"status": status, "to_be_confirmed": True}
+
+
+def ended(d: Decision, task: Task, status: str, variables: dict[str, Any], message: str = "") -> None:
+    """Of a task without workflow: whoever waits for it is answered."""
+    d.finished.append((task.key, status, variables, message))
+    if task.details and (asked := task.details.get("request")):
+        d.outcome(asked, {"task": task.key}, status, variables, message)
 
 
 def _tidy(d: Decision, task: Task) -> None:
@@ -315,6 +322,8 @@ def create(d: Decision, e: c.CreateTask) -> Rejected | None:
             variables = {**definition["variables"], **(variables or {})} if definition.get("variables") else variables
         if wrong := rules.check_input(d.state, tenant, definition, details, variables, d.facts):
             return Rejected(RejectionCode.INVALID_ARGUMENT, f"INPUT_INVALID: {'; '.join(wrong)}")
+    if e.wait and d.request is not None and d.request.id:
+        details = {**(details or {}), "request": {"id": d.request.id, **({"fetch": e.fetch} if e.fetch else {})}}
     key = d.key()
     d.record(
         ta.TaskCreated(
