@@ -13,7 +13,7 @@ def read(data: bytes, name: str = "") -> tuple[Any, list[Finding]]:
     Returns:
         (graph, findings). The graph is None when the file can't be read at all. With an error among the findings it may be looked at, not run.
     """
-    from flowledger.kernel.model import bpmn, formats
+    from flowledger.kernel.model import bpmn, checks, formats
 
     format = formats.detect(data, name)
     if format == "bpmn":
@@ -32,7 +32,7 @@ def read(data: bytes, name: str = "") -> tuple[Any, list[Finding]]:
     graph, more = bpmn.read_tree(done.tree, name, data)
     if graph is not None:
         graph.format = format
-    return graph, done.findings + [f for f in formats.located(more, done.places) if f not in done.findings]
+    return graph, done.findings + [f for f in formats.located(more, done.places) if f not in done.findings and checks.concerns_source(f)]
 
 
 __all__ = ["Finding", "read"]
