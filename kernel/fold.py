@@ -654,7 +654,11 @@ def task_changed(p: Partition, e: ta.TaskChanged, v: Envelope) -> None:
 
 def _waiting_status(task: Task) -> str:
     """Of a task that nobody works on."""
-    return "assigned" if (task.details or {}).get("assignee") and (not task.job_type or (task.details or {}).get("kind") in _MACHINES) else "created"
+    return (
+        "assigned"
+        if (task.details or {}).get("assignee") and (not task.job_type or (task.details or {}).get("kind") in _MACHINES)
+        else "created"
+    )
 
 
 def sla_breached(p: Partition, e: ta.SlaBreached, v: Envelope) -> None:
@@ -677,7 +681,14 @@ def breaker_changed(p: Partition, e: ta.BreakerChanged, v: Envelope) -> None:
 def timer_scheduled(p: Partition, e: wa.TimerScheduled, v: Envelope) -> None:
     seen_key(p, e.timer)
     p.timers[e.timer] = Timer(
-        key=e.timer, instance=e.key, token=e.token, element=e.element, due_us=e.due_us, repeat=e.repeat, left=e.left, definition=e.definition,
+        key=e.timer,
+        instance=e.key,
+        token=e.token,
+        element=e.element,
+        due_us=e.due_us,
+        repeat=e.repeat,
+        left=e.left,
+        definition=e.definition,
         which=e.which,
     )
     heappush(p.due, (e.due_us, e.timer))
@@ -792,7 +803,13 @@ def subscription_closed(p: Partition, e: wa.SubscriptionClosed, v: Envelope) -> 
 def message_received(p: Partition, e: wa.MessageReceived, v: Envelope) -> None:
     seen_key(p, e.message)
     p.messages[e.message] = Message(
-        key=e.message, name=e.name, correlation=e.correlation, vars=e.variables, message_id=e.message_id, expires_us=e.expires_us, tenant=v.tenant
+        key=e.message,
+        name=e.name,
+        correlation=e.correlation,
+        vars=e.variables,
+        message_id=e.message_id,
+        expires_us=e.expires_us,
+        tenant=v.tenant,
     )
     p.by_message.setdefault((v.tenant, e.name, e.correlation), {})[e.message] = None
     if e.message_id:

@@ -47,10 +47,14 @@ def enter(d: Any, i: Any, token: Any, node: Node) -> None:
     if config.collection is not None:
         value = to_json(d.evaluate(config.collection, i, token.key))
         if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
-            raise Failure("EXTRACT_VALUE_ERROR", f"{node.id}: expected a list of element ids from '{config.collection.text}', found {value!r}")
+            raise Failure(
+                "EXTRACT_VALUE_ERROR", f"{node.id}: expected a list of element ids from '{config.collection.text}', found {value!r}"
+            )
         elements = value
         if unknown := _unknown(node, elements):
-            raise Failure("EXTRACT_VALUE_ERROR", f"{node.id}: expected activities inside of it without incoming flow, found {', '.join(unknown)}")
+            raise Failure(
+                "EXTRACT_VALUE_ERROR", f"{node.id}: expected activities inside of it without incoming flow, found {', '.join(unknown)}"
+            )
     d.record(fl.ElementActivated(key=i.key, token=token.key, scope=token.scope, element=node.id))
     if config.output and config.output_element is not None:
         d.set_variables(i, token.key, {config.output: []}, local=True)
@@ -106,7 +110,9 @@ def complete(d: Any, i: Any, token: Any, node: Node) -> None:
             return
         wanted = [(e.get("elementId", e.get("element", "")), e.get("variables")) for e in result.get("activateElements") or ()]
         if unknown := _unknown(node, [e for e, _ in wanted]):
-            raise Failure("EXTRACT_VALUE_ERROR", f"{node.id}: expected activities inside of it without incoming flow, found {', '.join(unknown)}")
+            raise Failure(
+                "EXTRACT_VALUE_ERROR", f"{node.id}: expected activities inside of it without incoming flow, found {', '.join(unknown)}"
+            )
         _choose(d, i, token, node, wanted)
     elif config.work is None or data.get("closing"):
         _look(d, i, token, node)
@@ -170,13 +176,17 @@ def activate(d: Any, i: Any, token: Any, e: Any) -> Rejected | None:
     """`AdHocActivate`: all elements or none."""
     node = d.process(i).nodes[token.element]
     if node.kind != "adHocSubProcess" or is_inner(token) or (node.loop is not None and not token.index):
-        return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected the key of a running ad-hoc sub-process, found '{node.id}' ({node.kind})")
+        return Rejected(
+            RejectionCode.INVALID_ARGUMENT, f"expected the key of a running ad-hoc sub-process, found '{node.id}' ({node.kind})"
+        )
     if (token.data or {}).get("closing"):
         return Rejected(RejectionCode.INVALID_STATE, f"ad-hoc sub-process '{node.id}' is about to complete")
     if not e.elements:
         return Rejected(RejectionCode.INVALID_ARGUMENT, "expected at least one element to activate, found none")
     if unknown := _unknown(node, e.elements):
-        return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected activities inside of '{node.id}' without incoming flow, found {', '.join(unknown)}")
+        return Rejected(
+            RejectionCode.INVALID_ARGUMENT, f"expected activities inside of '{node.id}' without incoming flow, found {', '.join(unknown)}"
+        )
     _choose(d, i, token, node, [(element, e.variables) for element in e.elements])
     d.answer = {"key": token.key}
     return None

@@ -37,7 +37,12 @@ def check(node: Node, r: Any) -> None:
         if event.kind in ("terminate", "link", "none"):
             r.finding("BOUNDARY_EVENT_KIND", f"'{node.id}': {event.kind} can't stand on a boundary", node)
         if event.kind in ("error", "cancel", "compensate") and not node.interrupting and event.kind != "compensate":
-            r.finding("BOUNDARY_MUST_INTERRUPT", f"'{node.id}': a boundary {event.kind} event always interrupts", node, hint='remove cancelActivity="false"')
+            r.finding(
+                "BOUNDARY_MUST_INTERRUPT",
+                f"'{node.id}': a boundary {event.kind} event always interrupts",
+                node,
+                hint='remove cancelActivity="false"',
+            )
 
 
 BEHAVIOUR = Behaviour(enter, None, read, check)

@@ -31,7 +31,9 @@ def enter(d: Any, i: Any, token: Any, node: Node) -> None:
     if evaluation.value is None and any(getattr(w, "code", "") == "DECISION_ERROR" for w in evaluation.warnings):
         raise Failure("DECISION_EVALUATION_ERROR", "; ".join(w.message for w in evaluation.warnings))
     d.record(
-        fl.DecisionEvaluated(key=i.key, token=token.key, element=node.id, decision=id, version=found.version, result=value, trace=evaluation.trace)
+        fl.DecisionEvaluated(
+            key=i.key, token=token.key, element=node.id, decision=id, version=found.version, result=value, trace=evaluation.trace
+        )
     )
     variable = config["variable"]
     if variable:

@@ -48,10 +48,13 @@ def read(node: Node, element: Any, r: Any) -> None:
     classic_in = x.classic_ext(element, "in")
     business_key = next((e.get("businessKey") for e in classic_in if e.get("businessKey")), "")
     node.config = {
-        "process": r.expression(attr("processId", "") or plain.rsplit(":", 1)[-1] if not plain.startswith(("=", "$")) else plain, node, "called process"),
+        "process": r.expression(
+            attr("processId", "") or plain.rsplit(":", 1)[-1] if not plain.startswith(("=", "$")) else plain, node, "called process"
+        ),
         "binding": attr("bindingType", "") or x.classic_attr(element, "calledElementBinding") or "latest",
         "version_tag": attr("versionTag", "") or x.classic_attr(element, "calledElementVersionTag"),
-        "all_in": attr("propagateAllParentVariables", "true") != "false" and (not classic_in or any(e.get("variables") == "all" for e in classic_in)),
+        "all_in": attr("propagateAllParentVariables", "true") != "false"
+        and (not classic_in or any(e.get("variables") == "all" for e in classic_in)),
         "all_out": attr("propagateAllChildVariables", "true" if not node.outputs else "false") != "false",
         "spread": node.properties.get("flowledger:spread") == "true",
         "business_key": r.expression(business_key, node, "business key") if business_key else None,
@@ -73,7 +76,9 @@ def read(node: Node, element: Any, r: Any) -> None:
 def check(node: Node, r: Any) -> None:
     process = node.config["process"]
     if process.compiled is None and not process.static:
-        r.finding("CALL_WITHOUT_PROCESS", f"call activity '{node.id}' names no process", node, hint='<zeebe:calledElement processId="..."/>')
+        r.finding(
+            "CALL_WITHOUT_PROCESS", f"call activity '{node.id}' names no process", node, hint='<zeebe:calledElement processId="..."/>'
+        )
 
 
 BEHAVIOUR = Behaviour(enter, close_activity, read, check, activity=True)

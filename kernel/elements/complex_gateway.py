@@ -63,7 +63,8 @@ def _start(d: Any, i: Any, token: Any, node: Node, arrived: dict[str, int]) -> N
         value = condition(_seen(d, i, token.scope, node, True), d.facts)
         if value is not True and value is not False:
             raise Failure(
-                "CONDITION_NOT_BOOLEAN", f"activation condition of {node.id}: expected true or false from '{condition.text}', found {value!r}"
+                "CONDITION_NOT_BOOLEAN",
+                f"activation condition of {node.id}: expected true or false from '{condition.text}', found {value!r}",
             )
         if not value:
             return
@@ -72,7 +73,9 @@ def _start(d: Any, i: Any, token: Any, node: Node, arrived: dict[str, int]) -> N
         awaited = None
     own = arrived.pop(token.flow, token.key)
     d.record(
-        fl.GatewayReached(key=i.key, token=own, element=node.id, consumed=sorted(arrived.values()), state={"awaited": awaited} if awaited else {})
+        fl.GatewayReached(
+            key=i.key, token=own, element=node.id, consumed=sorted(arrived.values()), state={"awaited": awaited} if awaited else {}
+        )
     )
     token = i.tokens[own]
     if node.listeners and listeners.next_one(d, i, token, node, "start"):
@@ -86,9 +89,7 @@ def _reset(d: Any, i: Any, token: Any, node: Node, arrived: dict[str, int], awai
     if not late or (missing and joins.could_arrive(i, token.scope, node, missing, {})):
         return
     own = min(late.values())
-    d.record(
-        fl.GatewayReached(key=i.key, token=own, element=node.id, consumed=sorted(k for k in late.values() if k != own), state={})
-    )
+    d.record(fl.GatewayReached(key=i.key, token=own, element=node.id, consumed=sorted(k for k in late.values() if k != own), state={}))
     scope = i.tokens[own].scope
     seen = {**d.variables(i, scope), "waitingForStart": False}
     asking = [f for f in node.outgoing if f.condition is not None and "waitingForStart" in f.condition.reads]
@@ -98,7 +99,9 @@ def _reset(d: Any, i: Any, token: Any, node: Node, arrived: dict[str, int], awai
     else:
         d.end(i, i.tokens[own], node)
     # a token that came early for the next round
-    rest = joins.arrived(i, scope, node) if i.key in d.state.instances and holder_of(i, scope) is not None and holder_of(i, scope).kids else {}
+    rest = (
+        joins.arrived(i, scope, node) if i.key in d.state.instances and holder_of(i, scope) is not None and holder_of(i, scope).kids else {}
+    )
     for key in rest.values():
         d.push(i, key)
         break
@@ -144,7 +147,12 @@ def read(node: Node, element: Any, r: Any) -> None:
 
 def check(node: Node, r: Any) -> None:
     if node.config is not None and len(node.incoming) < 2:
-        r.finding("ACTIVATION_WITHOUT_JOIN", f"complex gateway '{node.id}' has an activation condition but nothing to join", node, severity="warning")
+        r.finding(
+            "ACTIVATION_WITHOUT_JOIN",
+            f"complex gateway '{node.id}' has an activation condition but nothing to join",
+            node,
+            severity="warning",
+        )
 
 
 BEHAVIOUR = Behaviour(enter, complete, read, check)

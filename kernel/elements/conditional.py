@@ -53,7 +53,14 @@ def _look(d: Any, subscription: int, changed: set[str], fresh: bool) -> None:
     elif not value and not s.armed:
         d.record(
             wa.SubscriptionOpened(
-                key=i.key, subscription=d.key(), token=s.token, element=s.element, kind=s.kind, name=s.name, interrupting=False, which=s.which
+                key=i.key,
+                subscription=d.key(),
+                token=s.token,
+                element=s.element,
+                kind=s.kind,
+                name=s.name,
+                interrupting=False,
+                which=s.which,
             )
         )
         d.record(wa.SubscriptionClosed(key=i.key, subscription=s.key, token=s.token))

@@ -26,10 +26,12 @@ def read(node: Node, element: Any, r: Any) -> None:
 
 def check(node: Node, r: Any) -> None:
     if len(node.outgoing) < 2:
-        r.finding("EVENT_GATEWAY_FLOWS", f"event-based gateway '{node.id}' needs at least two outgoing flows, found {len(node.outgoing)}", node)
+        r.finding(
+            "EVENT_GATEWAY_FLOWS", f"event-based gateway '{node.id}' needs at least two outgoing flows, found {len(node.outgoing)}", node
+        )
     for flow in node.outgoing:
         if flow.target.kind not in ("intermediateCatchEvent", "receiveTask"):
-            r.finding("EVENT_GATEWAY_TARGET", f"expected a catching event or receive task after event-based gateway '{node.id}', found {flow.target.kind} '{flow.target.id}'",
+            r.finding("EVENT_GATEWAY_TARGET", f"expected a catching event or receive task after '{node.id}', found {flow.target.kind} '{flow.target.id}'",
                       flow)  # fmt: skip
         if flow.condition is not None:
             r.finding("EVENT_GATEWAY_CONDITION", f"flow '{flow.id}' out of an event-based gateway can't have a condition", flow)

@@ -59,7 +59,9 @@ def close_event_subs(d: Any, i: Any, holder: int) -> None:
     d.close_holds(i, held, keep)
 
 
-def occurred(d: Any, i: Any, holder: int, element: str, variables: dict[str, Any] | None, fact: Callable[[int, str], None], which: int = 0) -> None:
+def occurred(
+    d: Any, i: Any, holder: int, element: str, variables: dict[str, Any] | None, fact: Callable[[int, str], None], which: int = 0
+) -> None:
     """A timer, message, signal or condition (definition number `which`) occurred for `element`, held by token (or instance) `holder`.
 
     `fact(token, element)` records the event that says so.

@@ -65,7 +65,12 @@ def read_work(type: str, node: Node, element: Any, r: Any) -> Work | None:
     if own is not None:
         made, problems = normalise(dict(own.attrib))
         for problem in problems:
-            r.finding("RETRY_INVALID", f"the retry policy of '{node.id}': {problem}", node, hint='<flowledger:retry maxAttempts="5" strategy="exponential" initialMs="1000"/>')
+            r.finding(
+                "RETRY_INVALID",
+                f"the retry policy of '{node.id}': {problem}",
+                node,
+                hint='<flowledger:retry maxAttempts="5" strategy="exponential" initialMs="1000"/>',
+            )
         work.details = {**(work.details or {}), "retry": dict(own.attrib)}
         if made.max_attempts and work.retries is None:
             work.retries = literal(made.max_attempts)
@@ -90,7 +95,12 @@ def read_settings(work: Work, node: Node, element: Any, r: Any) -> None:
     plain = rules.grouped(settings)
     problems = clock.problems(plain) + (registry.assignment_problems(plain["assignment"]) if "assignment" in plain else [])
     for problem in problems:
-        r.finding("TASK_SETTINGS", f"flowledger:task of '{node.id}': {problem}", node, hint='<flowledger:task sla="PT8H" strategy="least_loaded" groups="clerks"/>')
+        r.finding(
+            "TASK_SETTINGS",
+            f"flowledger:task of '{node.id}': {problem}",
+            node,
+            hint='<flowledger:task sla="PT8H" strategy="least_loaded" groups="clerks"/>',
+        )
     if settings:
         work.details = {**(work.details or {}), "settings": settings}
 
@@ -115,14 +125,18 @@ def create_task(d: Any, i: Any, token: Any, node: Node, work: Work, listener: st
         try:
             retries = int(value)
         except (TypeError, ValueError):
-            raise Failure("EXTRACT_VALUE_ERROR", f"retries of {node.id}: expected a whole number from '{work.retries.text}', found {value!r}") from None
+            raise Failure(
+                "EXTRACT_VALUE_ERROR", f"retries of {node.id}: expected a whole number from '{work.retries.text}', found {value!r}"
+            ) from None
     priority = i.priority
     if work.priority is not None:
         value = d.evaluate(work.priority, i, token.key)
         try:
             priority = max(0, min(100, int(value)))
         except (TypeError, ValueError):
-            raise Failure("EXTRACT_VALUE_ERROR", f"priority of {node.id}: expected 0 to 100 from '{work.priority.text}', found {value!r}") from None
+            raise Failure(
+                "EXTRACT_VALUE_ERROR", f"priority of {node.id}: expected 0 to 100 from '{work.priority.text}', found {value!r}"
+            ) from None
     details = work.details
     if work.dynamic:
         details = dict(details or {})
@@ -134,7 +148,9 @@ def create_task(d: Any, i: Any, token: Any, node: Node, work: Work, listener: st
 
         user_task.normalise(d, node, details)
     headers = work.headers
-    special = not listener and (details or (i.stores is not None and i.stores.get("next_assignee")) or "task_definition" in d.state.registry)
+    special = not listener and (
+        details or (i.stores is not None and i.stores.get("next_assignee")) or "task_definition" in d.state.registry
+    )
     if special:
         try:
             details, definition = rules.prepare(d.state, i.tenant, job_type, details, d.facts.now_us)

@@ -35,7 +35,12 @@ def read(node: Node, element: Any, r: Any) -> list[Listener]:
         for xml in x.ext_all(element, holder, tag):
             work = jobs.Work("service_task", r.expression(xml.get("type", ""), node, "listener type"))
             if not xml.get("type"):
-                r.finding("LISTENER_WITHOUT_TYPE", f"a listener of '{node.id}' names no job type", node, hint=f'<zeebe:{tag} eventType="{default}" type="..."/>')
+                r.finding(
+                    "LISTENER_WITHOUT_TYPE",
+                    f"a listener of '{node.id}' names no job type",
+                    node,
+                    hint=f'<zeebe:{tag} eventType="{default}" type="..."/>',
+                )
             if xml.get("retries"):
                 work.retries = r.expression(xml.get("retries"), node, "listener retries")
             event = xml.get("eventType", default)

@@ -218,7 +218,10 @@ def _told(d: Any, i: Any, body: Any, node: Node, loop: Loop) -> bool:
         return False
     value = loop.completion({**d.variables(i, body.key), **counters(body)}, d.facts)
     if value is not True and value is not False:
-        raise Failure("CONDITION_NOT_BOOLEAN", f"completion condition of {node.id}: expected true or false from '{loop.completion.text}', found {value!r}")
+        raise Failure(
+            "CONDITION_NOT_BOOLEAN",
+            f"completion condition of {node.id}: expected true or false from '{loop.completion.text}', found {value!r}",
+        )
     if value:
         d.terminate_scope(i, body.key)
         _finish(d, i, body, node)
@@ -289,7 +292,9 @@ def _again(d: Any, i: Any, scope: int, done: int, node: Node, loop: Loop) -> boo
         return True
     value = loop.while_({**d.variables(i, scope), "loopCounter": done}, d.facts)
     if value is not True and value is not False:
-        raise Failure("CONDITION_NOT_BOOLEAN", f"loop condition of {node.id}: expected true or false from '{loop.while_.text}', found {value!r}")
+        raise Failure(
+            "CONDITION_NOT_BOOLEAN", f"loop condition of {node.id}: expected true or false from '{loop.while_.text}', found {value!r}"
+        )
     return value
 
 

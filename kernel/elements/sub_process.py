@@ -54,7 +54,11 @@ def check(node: Node, r: Any) -> None:
         if len(node.starts) != 1:
             r.finding("EVENT_SUB_PROCESS_START", f"event sub-process '{node.id}' needs one start event, found {len(node.starts)}", node)
         elif not node.starts[0].events:
-            r.finding("EVENT_SUB_PROCESS_START_NONE", f"the start event of event sub-process '{node.id}' needs an event definition", node.starts[0])
+            r.finding(
+                "EVENT_SUB_PROCESS_START_NONE",
+                f"the start event of event sub-process '{node.id}' needs an event definition",
+                node.starts[0],
+            )
     elif any(s.events for s in node.starts):
         r.finding("SUB_PROCESS_START_EVENT", f"the start event of sub-process '{node.id}' can't have an event definition", node,
                   hint='only event sub-processes (triggeredByEvent="true") start by events')  # fmt: skip

@@ -73,7 +73,11 @@ def check(node: Node, r: Any) -> None:
     sub_process.check(node, r)
     boundaries = [b for b in node.attached for e in b.events if e.kind == "cancel"]
     if len(boundaries) > 1:
-        r.finding("TRANSACTION_CANCEL_TWICE", f"transaction '{node.id}' has {len(boundaries)} cancel boundary events: only one can be taken", boundaries[1])
+        r.finding(
+            "TRANSACTION_CANCEL_TWICE",
+            f"transaction '{node.id}' has {len(boundaries)} cancel boundary events: only one can be taken",
+            boundaries[1],
+        )
 
 
 BEHAVIOUR = Behaviour(sub_process.enter, sub_process.complete, None, check, activity=True)

@@ -46,7 +46,11 @@ def normalise(d: Any, node: Node, details: dict[str, Any]) -> None:
 def read(node: Node, element: Any, r: Any) -> None:
     node.config = jobs.read_work("user_task", node, element, r)
     if node.config is None:
-        native = x.ext(element, "userTask") is not None or x.ext(element, "formDefinition") is None and x.ext(element, "assignmentDefinition") is None
+        native = (
+            x.ext(element, "userTask") is not None
+            or x.ext(element, "formDefinition") is None
+            and x.ext(element, "assignmentDefinition") is None
+        )
         native = native or not _is_zeebe(r)
         node.config = jobs.Work("user_task", None if native else literal(ZEEBE_JOB))
     headers = {h.get("key", ""): h.get("value", "") for h in x.ext_all(element, "taskHeaders", "header")}

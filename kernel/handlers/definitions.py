@@ -46,7 +46,13 @@ def deploy(d: Decision, e: c.Deploy) -> Rejected | None:
     for resource, graph, kind, id, name, version_tag in wanted:
         versions = p.process_versions.get((tenant, kind, id)) or {}
         newest = p.definitions[versions[max(versions)]] if versions else None
-        if newest is not None and newest.hash == graph.hash and newest.resource == resource.name and not e.force and newest.status == e.status:
+        if (
+            newest is not None
+            and newest.hash == graph.hash
+            and newest.resource == resource.name
+            and not e.force
+            and newest.status == e.status
+        ):
             answers.append({**lookup.fields(newest), "duplicate": True})
             continue
         content = "" if graph.hash in told else resource.content
@@ -128,7 +134,11 @@ def open_starts(d: Decision, definition: Definition) -> None:
     for key in (p.process_versions.get((definition.tenant, "process", definition.id)) or {}).values():
         if newest is None or key != newest.key:
             close_starts(d, key)
-    if newest is None or any(s.definition == newest.key for s in p.subscriptions.values()) or any(t.definition == newest.key for t in p.timers.values()):
+    if (
+        newest is None
+        or any(s.definition == newest.key for s in p.subscriptions.values())
+        or any(t.definition == newest.key for t in p.timers.values())
+    ):
         return
     process = d.facts.processes[newest.key]
     first = p.meta.partition == 0
@@ -143,13 +153,17 @@ def open_starts(d: Decision, definition: Definition) -> None:
             elif event.kind == "message" or (event.kind == "signal" and first):
                 name = str(event.name.static if event.name.compiled is None else event.name({}, d.facts))
                 d.record(
-                    wa.SubscriptionOpened(subscription=d.key(), token=0, element=node.id, kind=event.kind, name=name, definition=newest.key, which=which)
+                    wa.SubscriptionOpened(
+                        subscription=d.key(), token=0, element=node.id, kind=event.kind, name=name, definition=newest.key, which=which
+                    )
                 )
             elif event.kind == "timer" and first:
                 kind, expression = event.timer
                 due, repeat, left = times.schedule(kind, expression({}, d.facts), d.facts.now_us, f"timer of {node.id}")
                 d.record(
-                    wa.TimerScheduled(timer=d.key(), token=0, element=node.id, due_us=due, repeat=repeat, left=left, definition=newest.key, which=which)
+                    wa.TimerScheduled(
+                        timer=d.key(), token=0, element=node.id, due_us=due, repeat=repeat, left=left, definition=newest.key, which=which
+                    )
                 )
 
 
@@ -200,7 +214,9 @@ def change(d: Decision, e: c.ChangeDefinition) -> Rejected | None:
         return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected one of {', '.join(MOVES)}, found '{e.move}'")
     allowed, status = row
     if found.status not in allowed:
-        return Rejected(RejectionCode.INVALID_STATE, f"can't {e.move} definition {e.key}: it is {found.status}, expected {' or '.join(sorted(allowed))}")
+        return Rejected(
+            RejectionCode.INVALID_STATE, f"can't {e.move} definition {e.key}: it is {found.status}, expected {' or '.join(sorted(allowed))}"
+        )
     d.record(de.DefinitionStatusChanged(key=e.key, status=status, reason=e.reason))
     if found.kind == "process":
         if status == "published":
@@ -215,7 +231,9 @@ def change(d: Decision, e: c.ChangeDefinition) -> Rejected | None:
 def _edit(d: Decision, e: c.ChangeDefinition, found: Definition) -> Rejected | None:
     assert d.facts.read is not None
     if found.status not in ("draft", "validated"):
-        return Rejected(RejectionCode.INVALID_STATE, f"only drafts are edited; definition {e.key} is {found.status}: deploy the next version")
+        return Rejected(
+            RejectionCode.INVALID_STATE, f"only drafts are edited; definition {e.key} is {found.status}: deploy the next version"
+        )
     graph, findings = d.facts.read(found.resource, e.content)
     if graph is None:
         return Rejected(RejectionCode.MODEL_INVALID, msgspec.json.encode(findings).decode())

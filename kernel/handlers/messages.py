@@ -80,7 +80,7 @@ def _assign(d: Decision, m: Message, subscription: int) -> bool:
 
 
 def wait_for(d: Decision, e: c.AwaitMessage) -> Rejected | None:
-    p, tenant = d.state, d.envelope.tenant
+    tenant = d.envelope.tenant
     d.record(
         wa.MessageAwaited(
             key=e.key, subscription=e.subscription, name=e.name, correlation=e.correlation, home=c.partition_of_key(e.key), process=e.process,
@@ -137,7 +137,13 @@ def taken(d: Decision, e: c.MessageTaken) -> Rejected | None:
     if a is not None and e.taken and not a.once:
         d.record(
             wa.MessageAwaited(
-                key=a.instance, subscription=a.subscription, name=a.name, correlation=a.correlation, home=a.home, process=a.process, once=False
+                key=a.instance,
+                subscription=a.subscription,
+                name=a.name,
+                correlation=a.correlation,
+                home=a.home,
+                process=a.process,
+                once=False,
             )
         )
         _take_buffered(d, a.subscription, a.tenant, a.name, a.correlation)

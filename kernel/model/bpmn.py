@@ -60,7 +60,12 @@ class Reader:
         """The root element that a reference names, of that kind; a finding when there is none."""
         found = self.by_id.get(reference.rsplit(":", 1)[-1])
         if found is None:
-            self.finding("REFERENCE_MISSING", f"no {kind} has the id '{reference}'", at, hint=f"declare a <{kind} id=\"{reference}\"> or choose another")
+            self.finding(
+                "REFERENCE_MISSING",
+                f"no {kind} has the id '{reference}'",
+                at,
+                hint=f'declare a <{kind} id="{reference}"> or choose another',
+            )
             return None
         if x.local(found) != kind:
             self.finding("REFERENCE_WRONG_KIND", f"expected '{reference}' to be a {kind}, found a {x.local(found)}", at)
@@ -272,7 +277,12 @@ def _flow(r: Reader, process: Process, scope: Node, kid: Any) -> None:
         node = process.nodes.get(reference)
         if node is None:
             what = "is nothing that a sequence flow can join" if reference in r.by_id else "does not exist"
-            r.finding("FLOW_DANGLING", f"{attribute} '{reference}' of flow '{kid.get('id', '')}' {what}", kid, hint="join it to a flow node of the same scope")
+            r.finding(
+                "FLOW_DANGLING",
+                f"{attribute} '{reference}' of flow '{kid.get('id', '')}' {what}",
+                kid,
+                hint="join it to a flow node of the same scope",
+            )
         ends.append(node)
     source, target = ends
     if source is None or target is None:

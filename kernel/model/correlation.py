@@ -21,7 +21,8 @@ def read(r: Any) -> None:
     nodes = {n.id: n for p in r.graph.processes.values() for n in p.nodes.values()}
     flows = list(r.definitions.iter(x.B + "messageFlow"))
     r.graph.collaboration["message_flows"] = [
-        {"id": f.get("id", ""), "name": f.get("name", ""), "source": f.get("sourceRef", ""), "target": f.get("targetRef", "")} for f in flows
+        {"id": f.get("id", ""), "name": f.get("name", ""), "source": f.get("sourceRef", ""), "target": f.get("targetRef", "")}
+        for f in flows
     ]
     r.graph.collaboration["participants"] = [
         {"id": p.get("id", ""), "name": p.get("name", ""), "process": p.get("processRef", "").rsplit(":", 1)[-1]}
@@ -69,7 +70,10 @@ def _properties(r: Any, nodes: dict[str, Node]) -> None:
                 mine = [p for p in order if event.ref in paths.get(p, {})]
                 if mine:
                     own = bindings.get(node.process.id, {})
-                    node.process.notes[("correlation", node.id, event.ref)] = ([paths[p][event.ref] for p in mine], [own.get(p) for p in mine])
+                    node.process.notes[("correlation", node.id, event.ref)] = (
+                        [paths[p][event.ref] for p in mine],
+                        [own.get(p) for p in mine],
+                    )
 
 
 def _refs(element: Any, tag: str) -> list[str]:

@@ -27,7 +27,17 @@ from flowledger.kernel.model.graph import Extra, Loop, Node, Process
 _NAME = re.compile(r"[^\W\d]\w*$")
 _STORE, _VARIABLE = "store", "variable"
 #: elements that can be an end of an association
-_ENDS = {"dataObject", "dataObjectReference", "dataStoreReference", "dataStore", "property", "dataInput", "dataOutput", "inputDataItem", "outputDataItem"}
+_ENDS = {
+    "dataObject",
+    "dataObjectReference",
+    "dataStoreReference",
+    "dataStore",
+    "property",
+    "dataInput",
+    "dataOutput",
+    "inputDataItem",
+    "outputDataItem",
+}
 
 
 class End:
@@ -89,13 +99,20 @@ def _association(element: Any, node: Node, r: Any, output: bool) -> Association 
     for reference in element.findall(x.B + "sourceRef"):
         end = _end(x.text_of(reference), r)
         if end is None:
-            r.finding("DATA_SOURCE_MISSING", f"sourceRef '{x.text_of(reference)}' of a data association of '{node.id}' names no data", node, severity="warning")
+            r.finding(
+                "DATA_SOURCE_MISSING",
+                f"sourceRef '{x.text_of(reference)}' of a data association of '{node.id}' names no data",
+                node,
+                severity="warning",
+            )
         else:
             found.sources.append(end)
     target = x.text_of(x.child(element, "targetRef"))
     found.target = _end(target, r) if target else None
     if target and found.target is None:
-        r.finding("DATA_TARGET_MISSING", f"targetRef '{target}' of a data association of '{node.id}' names no data", node, severity="warning")
+        r.finding(
+            "DATA_TARGET_MISSING", f"targetRef '{target}' of a data association of '{node.id}' names no data", node, severity="warning"
+        )
     transformation = x.child(element, "transformation")
     if transformation is not None and x.text_of(transformation):
         found.transformation = r.condition(x.text_of(transformation), node, "transformation")
@@ -107,7 +124,9 @@ def _association(element: Any, node: Node, r: Any, output: bool) -> Association 
         # `to` names data by id or by path
         head, _, rest = to.lstrip("=$").strip().strip("{}").partition(".")
         end = _end(head, r)
-        found.assignments.append((r.condition(from_, node, "assignment"), (end.name if end is not None else head) + (f".{rest}" if rest else "")))
+        found.assignments.append(
+            (r.condition(from_, node, "assignment"), (end.name if end is not None else head) + (f".{rest}" if rest else ""))
+        )
     if found.target is None and not found.assignments:
         return None
     return found
@@ -127,7 +146,9 @@ def read(r: Any, process: Process, element: Any) -> None:
         specification = x.child(node.xml, "ioSpecification")
         node.extra = node.extra or Extra()
         node.extra.data_in = _sets(specification, "inputSet", "dataInputRefs", "optionalInputRefs", inputs, r, into=True) if inputs else []
-        node.extra.data_out = _sets(specification, "outputSet", "dataOutputRefs", "optionalOutputRefs", outputs, r, into=False) if outputs else []
+        node.extra.data_out = (
+            _sets(specification, "outputSet", "dataOutputRefs", "optionalOutputRefs", outputs, r, into=False) if outputs else []
+        )
 
 
 def _sets(specification: Any, tag: str, members: str, optional: str, associations: list[Association], r: Any, into: bool) -> list[DataSet]:
@@ -218,7 +239,10 @@ def enter(d: Any, i: Any, token: Any, node: Node) -> None:
     variables = d.variables(i, token.key)
 
     def has(s: DataSet, name: str) -> bool:
-        return any(a.target is not None and a.target.name == name and any(v is not None for _, v in _carry(d, i, a, variables)) for a in s.associations)
+        return any(
+            a.target is not None and a.target.name == name and any(v is not None for _, v in _carry(d, i, a, variables))
+            for a in s.associations
+        )
 
     results: dict[str, Any] = {}
     for a in _chosen(node.extra.data_in, has).associations:  # type: ignore[union-attr]

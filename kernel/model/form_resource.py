@@ -18,10 +18,14 @@ def read(data: bytes, name: str = "") -> tuple[Graph | None, list[Finding]]:
         return None, [Finding("FORM_UNREADABLE", f"expected a form as JSON: {e}", file=name)]
     id = form.get("id") if isinstance(form, dict) else None
     if not isinstance(id, str) or not id:
-        return None, [Finding("FORM_WITHOUT_ID", "expected a form with an 'id', found none", file=name, hint='{"id": "my-form", "components": [...]}')]
+        return None, [
+            Finding("FORM_WITHOUT_ID", "expected a form with an 'id', found none", file=name, hint='{"id": "my-form", "components": [...]}')
+        ]
     graph = Graph("form", id)
     graph.hash = hashlib.sha256(data).hexdigest()
     graph.source = data
     if not isinstance(form.get("components"), list):
-        return graph, [Finding("FORM_WITHOUT_COMPONENTS", f"form '{id}' has no list of components", severity="warning", element=id, file=name)]
+        return graph, [
+            Finding("FORM_WITHOUT_COMPONENTS", f"form '{id}' has no list of components", severity="warning", element=id, file=name)
+        ]
     return graph, []

@@ -79,11 +79,14 @@ class Node:
 
     __slots__ = (
         "attached", "behaviour", "children", "column", "compensation", "config", "default", "event", "event_subs", "events", "extra",
-        "for_compensation", "host", "id", "incoming", "inputs", "interrupting", "is_scope", "joins", "kind", "lanes", "line", "links", "listeners", "loop", "name", "order",
-        "outgoing", "outputs", "process", "properties", "reads", "scope", "starts", "tag", "triggered_by_event", "xml",
+        "for_compensation", "host", "id", "incoming", "inputs", "interrupting", "is_scope", "joins", "kind", "lanes", "line", "links",
+        "listeners", "loop", "name", "order", "outgoing", "outputs", "process", "properties", "reads", "scope", "starts", "tag",
+        "triggered_by_event", "xml",
     )  # fmt: skip
 
-    def __init__(self, id: str, kind: str, process: Process, scope: Node | None = None, name: str = "", line: int = 0, column: int = 0) -> None:
+    def __init__(
+        self, id: str, kind: str, process: Process, scope: Node | None = None, name: str = "", line: int = 0, column: int = 0
+    ) -> None:
         self.id, self.kind, self.process, self.scope, self.name, self.line, self.column = id, kind, process, scope, name, line, column
         #: XML tag (kind may be finer: an event sub-process has tag subProcess)
         self.tag = kind

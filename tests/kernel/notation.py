@@ -1,16 +1,16 @@
 """A short notation for BPMN models in tests; it becomes real BPMN XML, so the reader is tested as well.
 
-    startEvent s
-    serviceTask a retries=2                       attributes after the id; on=HOST for boundary events, cancel=false when not interrupting
-    boundaryEvent b on=a : timer PT1H             event definitions after the colon, several with +
-    subProcess sp {                               { ... } nests
-      startEvent i
-    }
-    <zeebe:taskDefinition type="t"/>              raw extension elements of the element before
-    .<loopCardinality>3</loopCardinality>         raw BPMN content of the element before
-    ^<message id="M" name="m"/>                   raw root element
-    ~<laneSet/>                                   raw content of the enclosing scope
-    s > a > g                                     flows; `g > x ? amount > 1` with a condition, `g > y !` the default
+startEvent s
+serviceTask a retries=2                       attributes after the id; on=HOST for boundary events, cancel=false when not interrupting
+boundaryEvent b on=a : timer PT1H             event definitions after the colon, several with +
+subProcess sp {                               { ... } nests
+  startEvent i
+}
+<zeebe:taskDefinition type="t"/>              raw extension elements of the element before
+.<loopCardinality>3</loopCardinality>         raw BPMN content of the element before
+^<message id="M" name="m"/>                   raw root element
+~<laneSet/>                                   raw content of the enclosing scope
+s > a > g                                     flows; `g > x ? amount > 1` with a condition, `g > y !` the default
 """
 
 from __future__ import annotations

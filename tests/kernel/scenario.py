@@ -87,7 +87,9 @@ class Refused(AssertionError):
 
 
 class Scenario:
-    def __init__(self, *models: str, crash: bool = False, steps_max: int = 0, partitions: int = 1, resources: Iterable[tuple[str, str]] = ()) -> None:
+    def __init__(
+        self, *models: str, crash: bool = False, steps_max: int = 0, partitions: int = 1, resources: Iterable[tuple[str, str]] = ()
+    ) -> None:
         self.library = Resources()
         self.p = Partition(0, partitions)
         self.crash = crash
@@ -237,7 +239,9 @@ class Scenario:
     @property
     def empty(self) -> bool:
         p = self.p
-        return not (p.instances or p.tasks or p.timers or p.incidents or p.awaited or any(not s.definition for s in p.subscriptions.values()))
+        return not (
+            p.instances or p.tasks or p.timers or p.incidents or p.awaited or any(not s.definition for s in p.subscriptions.values())
+        )
 
     @property
     def vars(self) -> dict[str, Any]:

@@ -36,7 +36,14 @@ class Model:
             sub, s, t, e = self.id("es"), self.id("s"), self.id("t"), self.id("e")
             event = self.rng.choice(["signal G", "timer PT5M", "conditional flag > 8", "error E", "escalation X"])
             interrupting = "" if event == "error E" or self.rng.random() < 0.5 else " interrupting=false"
-            self.lines += [f"subProcess {sub} event=true {{", f"startEvent {s}{interrupting} : {event}", f"serviceTask {t}", f"endEvent {e}", f"{s} > {t} > {e}", "}"]
+            self.lines += [
+                f"subProcess {sub} event=true {{",
+                f"startEvent {s}{interrupting} : {event}",
+                f"serviceTask {t}",
+                f"endEvent {e}",
+                f"{s} > {t} > {e}",
+                "}",
+            ]
 
     def block(self, depth: int) -> tuple[str, str]:
         kinds = ["task", "task", "script", "throw", "catch", "listener", "event_gateway"]
@@ -55,7 +62,11 @@ class Model:
 
     def _compensated(self, t: str) -> None:
         b, h = self.id("b"), self.id("h")
-        self.lines += [f"boundaryEvent {b} on={t} : compensate", f"serviceTask {h} comp=true", f'~<association id="as{b}" sourceRef="{b}" targetRef="{h}"/>']
+        self.lines += [
+            f"boundaryEvent {b} on={t} : compensate",
+            f"serviceTask {h} comp=true",
+            f'~<association id="as{b}" sourceRef="{b}" targetRef="{h}"/>',
+        ]
 
     def _boundary(self, host: str) -> str:
         """What an interrupting one leads to merges with the normal way out. Returns that merge."""
@@ -71,7 +82,10 @@ class Model:
 
     def _listener(self, depth: int) -> tuple[str, str]:
         t = self.id("t")
-        self.lines += [f"serviceTask {t}", f'<zeebe:executionListeners><zeebe:executionListener eventType="{self.rng.choice(["start", "end"])}" type="l{t}"/></zeebe:executionListeners>']
+        self.lines += [
+            f"serviceTask {t}",
+            f'<zeebe:executionListeners><zeebe:executionListener eventType="{self.rng.choice(["start", "end"])}" type="l{t}"/></zeebe:executionListeners>',
+        ]
         return t, t
 
     def _script(self, depth: int) -> tuple[str, str]:
@@ -81,7 +95,9 @@ class Model:
 
     def _throw(self, depth: int) -> tuple[str, str]:
         t = self.id("th")
-        self.lines.append(f"intermediateThrowEvent {t} : {self.rng.choice(['compensate', 'compensate nowait', 'escalation X', 'signal T', 'message M'])}")
+        self.lines.append(
+            f"intermediateThrowEvent {t} : {self.rng.choice(['compensate', 'compensate nowait', 'escalation X', 'signal T', 'message M'])}"
+        )
         return t, t
 
     def _catch(self, depth: int) -> tuple[str, str]:
@@ -129,7 +145,14 @@ class Model:
         m, x = self.id("g"), self.id("g")
         a, b = self.block(depth - 1)
         t = self.id("t")
-        self.lines += [f"exclusiveGateway {m}", f"exclusiveGateway {x}", f"serviceTask {t}", f"{m} > {t} > {a}", f"{b} > {x}", f"{x} > {m} ? v0 > 6"]
+        self.lines += [
+            f"exclusiveGateway {m}",
+            f"exclusiveGateway {x}",
+            f"serviceTask {t}",
+            f"{m} > {t} > {a}",
+            f"{b} > {x}",
+            f"{x} > {m} ? v0 > 6",
+        ]
         out = self.id("f")
         self.lines += [f"task {out}", f"{x} > {out} !"]
         return m, out
@@ -169,7 +192,7 @@ class Model:
 def drive(seed: int) -> Scenario:
     rng = random.Random(seed)
     model = Model(rng)
-    model.scope(rng.randint(1, 3))
+    model.scope(rng.choice((1, 2, 3, 3, 4)))
     crash = rng.random() < 0.4
     s = Scenario("\n".join(model.lines), crash=crash, steps_max=1 if crash else rng.choice([3, 1_000]))
 
@@ -195,7 +218,12 @@ def drive(seed: int) -> Scenario:
                 s.do(c.ThrowTaskError(task=task.key, code="E"))
             else:
                 # loops end: late values are small
-                s.do(c.CompleteTask(task=task.key, variables=values() if s.words.count("done") == 0 and len(s.words) < 300 else dict.fromkeys(("v0", "v1", "v2"), 0)))
+                s.do(
+                    c.CompleteTask(
+                        task=task.key,
+                        variables=values() if s.words.count("done") == 0 and len(s.words) < 300 else dict.fromkeys(("v0", "v1", "v2"), 0),
+                    )
+                )
         elif s.p.timers:
             s.move("tick")
         else:

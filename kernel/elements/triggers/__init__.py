@@ -77,7 +77,9 @@ def definitions_of(node: Node, element: Any, r: Any) -> list[Any]:
     for reference in element.findall(x.B + "eventDefinitionRef"):
         found = r.by_id.get(x.text_of(reference).rsplit(":", 1)[-1])
         if found is None or x.local(found) not in KINDS:
-            r.finding("EVENT_DEFINITION_MISSING", f"eventDefinitionRef '{x.text_of(reference)}' of '{node.id}' names no event definition", node)
+            r.finding(
+                "EVENT_DEFINITION_MISSING", f"eventDefinitionRef '{x.text_of(reference)}' of '{node.id}' names no event definition", node
+            )
         else:
             definitions.append(found)
     return definitions

@@ -16,7 +16,9 @@ def read(event: Any, xml: Any, node: Node, r: Any) -> None:
     condition = x.child(xml, "condition")
     text = x.text_of(condition)
     if not text:
-        r.finding("CONDITION_MISSING", f"conditional event '{node.id}' has no condition", node, hint="<condition>= amount &gt; 100</condition>")
+        r.finding(
+            "CONDITION_MISSING", f"conditional event '{node.id}' has no condition", node, hint="<condition>= amount &gt; 100</condition>"
+        )
         return
     event.condition = r.condition(text, node, "condition")
     event.reads = event.condition.reads

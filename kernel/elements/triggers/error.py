@@ -25,7 +25,13 @@ def read(event: Any, xml: Any, node: Node, r: Any) -> None:
         event.ref = reference
         event.name = r.expression(code, node, "error code")
     elif node.kind == "endEvent":
-        r.finding("ERROR_MISSING", f"error end event '{node.id}' names no error: its id is the code", node, severity="warning", hint='errorRef="..." of an <error errorCode="...">')
+        r.finding(
+            "ERROR_MISSING",
+            f"error end event '{node.id}' names no error: its id is the code",
+            node,
+            severity="warning",
+            hint='errorRef="..." of an <error errorCode="...">',
+        )
         event.name = literal(node.id)
 
 
@@ -42,10 +48,15 @@ def throw_code(d: Any, i: Any, token: Any, code: str, message: str, variables: d
         events.end_instance_with_error(d, i, code, message)
         return
     if found is None:
-        raise Failure("UNHANDLED_ERROR_EVENT", f"expected a handler for error '{code}' thrown at {token.element}, found none" + (f": {message}" if message else ""))
+        raise Failure(
+            "UNHANDLED_ERROR_EVENT",
+            f"expected a handler for error '{code}' thrown at {token.element}, found none" + (f": {message}" if message else ""),
+        )
     holder, handler = found
     d.record(
-        fl.ErrorOccurred(key=i.key, token=token.key, element=token.element, code=code, message=message, caught_by=handler.id, variables=variables)
+        fl.ErrorOccurred(
+            key=i.key, token=token.key, element=token.element, code=code, message=message, caught_by=handler.id, variables=variables
+        )
     )
     payload = dict(variables or {})
     names = handler.properties

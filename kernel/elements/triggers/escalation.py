@@ -21,7 +21,13 @@ def read(event: Any, xml: Any, node: Node, r: Any) -> None:
         event.ref = reference
         event.name = r.expression(code, node, "escalation code")
     elif node.kind in ("endEvent", "intermediateThrowEvent"):
-        r.finding("ESCALATION_MISSING", f"escalation event '{node.id}' names no escalation: its id is the code", node, severity="warning", hint='escalationRef="..." of an <escalation>')
+        r.finding(
+            "ESCALATION_MISSING",
+            f"escalation event '{node.id}' names no escalation: its id is the code",
+            node,
+            severity="warning",
+            hint='escalationRef="..." of an <escalation>',
+        )
         event.name = literal(node.id)
 
 

@@ -23,7 +23,13 @@ def read(event: Any, xml: Any, node: Node, r: Any) -> None:
         event.name = literal(node.name or node.id)
         event.named = False
         if not thrown:
-            r.finding("MESSAGE_MISSING", f"message event '{node.id}' names no message", node, severity="warning", hint='messageRef="..." of a <message>')
+            r.finding(
+                "MESSAGE_MISSING",
+                f"message event '{node.id}' names no message",
+                node,
+                severity="warning",
+                hint='messageRef="..." of a <message>',
+            )
     else:
         read_reference(event, reference, node, r)
     if node.kind in ("intermediateThrowEvent", "endEvent"):
@@ -47,7 +53,10 @@ def _correlation(d: Any, i: Any, holder: int, node: Node, event: Any) -> str:
     if event.correlation is not None:
         value = d.evaluate(event.correlation, i, holder)
         if isinstance(value, bool) or value is None or isinstance(value, (list, dict)):
-            raise Failure("EXTRACT_VALUE_ERROR", f"correlation key of {node.id}: expected a text or number from '{event.correlation.text}', found {value!r}")
+            raise Failure(
+                "EXTRACT_VALUE_ERROR",
+                f"correlation key of {node.id}: expected a text or number from '{event.correlation.text}', found {value!r}",
+            )
         return str(value)
     from flowledger.kernel.model import correlation
 

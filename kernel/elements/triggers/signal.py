@@ -17,9 +17,17 @@ def read(event: Any, xml: Any, node: Node, r: Any) -> None:
     reference = xml.get("signalRef", "")
     found = r.root(reference, "signal", node) if reference else None
     if not reference:
-        r.finding("SIGNAL_MISSING", f"signal event '{node.id}' names no signal: it takes its own name", node, severity="warning", hint='signalRef="..." of a <signal>')
+        r.finding(
+            "SIGNAL_MISSING",
+            f"signal event '{node.id}' names no signal: it takes its own name",
+            node,
+            severity="warning",
+            hint='signalRef="..." of a <signal>',
+        )
     event.ref = reference
-    event.name = r.expression((found.get("name") or found.get("id", "")) if found is not None else reference or node.name or node.id, node, "signal name")
+    event.name = r.expression(
+        (found.get("name") or found.get("id", "")) if found is not None else reference or node.name or node.id, node, "signal name"
+    )
 
 
 def arm(d: Any, i: Any, holder: int, node: Node, event: Any, interrupting: bool, which: int = 0) -> None:

@@ -22,7 +22,9 @@ def read(event: Any, xml: Any, node: Node, r: Any) -> None:
             event.timer = (kind, r.expression(x.text_of(part), node, "timer"))
             e = event.timer[1]
             if e.compiled is None and isinstance(e.static, str) and (problem := times.problem(kind, e.static)):
-                r.finding("TIMER_INVALID", f"timer of '{node.id}': {problem}", node, hint="PT30S, 2026-01-31T12:00:00Z, R3/PT1H or a cron text")
+                r.finding(
+                    "TIMER_INVALID", f"timer of '{node.id}': {problem}", node, hint="PT30S, 2026-01-31T12:00:00Z, R3/PT1H or a cron text"
+                )
             return
     r.finding("TIMER_EMPTY", f"timer event '{node.id}' has neither timeDate, timeDuration nor timeCycle", node)
     event.timer = ("duration", r.expression("PT0S", node))

@@ -100,7 +100,9 @@ def juel(text: str, reader: Any, at: Any) -> Expression:
                 pieces.append(f'"{escaped}"')
         return feel_expression(" + ".join(pieces))
     except (Untranslatable, feel.FeelSyntaxError) as e:
-        reader.finding("CLASSIC_EXPRESSION", f"the expression '{text}' can't be translated to FEEL: {e}", at, hint="write it as FEEL, with a leading =")
+        reader.finding(
+            "CLASSIC_EXPRESSION", f"the expression '{text}' can't be translated to FEEL: {e}", at, hint="write it as FEEL, with a leading ="
+        )
         return literal(None)
 
 
@@ -121,6 +123,8 @@ def mappings(reader: Any, node: Any, element: Any) -> None:
                     if all(e.compiled is None for e in entries.values()):
                         into.append(Mapping(literal({k: e.static for k, e in entries.items()}), name))
                         continue
-                reader.finding("CLASSIC_PARAMETER", f"the {x.local(kid)} of parameter '{name}' can't be kept", node, hint="write it as a FEEL mapping")
+                reader.finding(
+                    "CLASSIC_PARAMETER", f"the {x.local(kid)} of parameter '{name}' can't be kept", node, hint="write it as a FEEL mapping"
+                )
                 continue
             into.append(Mapping(reader.expression(x.text_of(p), node, f"parameter {name}"), name))

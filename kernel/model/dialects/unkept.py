@@ -29,7 +29,7 @@ ATTRIBUTES: dict[str, tuple[str, str, str]] = {
     "triggerable": ("CLASSIC_TRIGGERABLE", "waits after it has sent", "a receive task after it"),
     "parallelInSameTransaction": ("CLASSIC_PARALLEL", "asks for threads of the engine", "a parallel multi-instance of jobs: workers run beside each other"),
     "elementIndexVariable": ("CLASSIC_INDEX", "names the index of a run", "loopCounter, which counts from 1"),
-    "variableName": ("CLASSIC_VARIABLE_FILTER", "looks at a condition when one variable changes", "nothing: a condition is looked at when a variable that it reads changes"),
+    "variableName": ("CLASSIC_VARIABLE_FILTER", "looks at a condition when one variable changes", "nothing: a condition is looked at when what it reads changes"),
     "variableEvents": ("CLASSIC_VARIABLE_FILTER", "tells creation from update of a variable", "a condition over the value"),
 }  # fmt: skip
 
@@ -58,7 +58,10 @@ _OWN_KINDS = {"http", "mail", "shell", "camel", "mule", "dmn", "case", "send-eve
 def check(node: Node, element: Any, r: Any) -> None:
     """One finding for each thing that the node says in a classic dialect and that is not kept."""
     said: set[tuple[str, str]] = set()
-    for at in (element, *(kid for kid in x.bpmn_children(element) if "EventDefinition" in x.local(kid) or "LoopCharacteristics" in x.local(kid))):
+    for at in (
+        element,
+        *(kid for kid in x.bpmn_children(element) if "EventDefinition" in x.local(kid) or "LoopCharacteristics" in x.local(kid)),
+    ):
         for name in at.attrib:
             namespace, _, attribute = name.rpartition("}")
             if f"{namespace}}}" not in x.CLASSIC:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - models are lines
 """Tasks, sub-processes, call activities, gateways, token quantities and listeners (BPMN 13.3, 13.4; Zeebe's listeners)."""
 
 import pytest
@@ -62,7 +63,11 @@ def test_a_call_activity_waits_for_the_called():
 
 
 def test_a_call_activity_in_a_loop():
-    model = CALL[0].replace('boundaryEvent', '.<multiInstanceLoopCharacteristics isSequential="true"><loopCardinality>2</loopCardinality></multiInstanceLoopCharacteristics>\nboundaryEvent', 1)
+    model = CALL[0].replace(
+        "boundaryEvent",
+        '.<multiInstanceLoopCharacteristics isSequential="true"><loopCardinality>2</loopCardinality></multiInstanceLoopCharacteristics>\nboundaryEvent',
+        1,
+    )
     assert play([model, CALL[1]], "complete t; complete t").empty
 
 
@@ -76,7 +81,12 @@ def test_exclusive_gateway(x, line):
 
 
 def test_an_exclusive_gateway_without_a_way_is_an_incident_that_can_be_resolved():
-    s = play("startEvent s\nexclusiveGateway g\ntask b\ntask d\nendEvent e\ns > g\ng > b ? x > 100\ng > d ? x < 10\nb > e\nd > e", "set x=1; resolve", "p", x=50)
+    s = play(
+        "startEvent s\nexclusiveGateway g\ntask b\ntask d\nendEvent e\ns > g\ng > b ? x > 100\ng > d ? x < 10\nb > e\nd > e",
+        "set x=1; resolve",
+        "p",
+        x=50,
+    )
     assert s.line == "+s s>g ?NO_FLOW_CHOSEN g>d d>e done"
 
 
@@ -87,7 +97,9 @@ def test_parallel_gateway_keeps_a_second_token_for_the_next_round():
 
 
 def test_implicit_split_and_merge():
-    model = "startEvent s\nserviceTask a\nserviceTask b\nserviceTask d\nserviceTask c\nendEvent e\ns > a\na > b\na > d ? x\nb > c\nd > c\nc > e"
+    model = (
+        "startEvent s\nserviceTask a\nserviceTask b\nserviceTask d\nserviceTask c\nendEvent e\ns > a\na > b\na > d ? x\nb > c\nd > c\nc > e"
+    )
     assert play(model, "complete a; complete b; complete d; complete c; complete c", "p", x=True).tasks == "a b d c c"
     assert play(model, "complete a; complete b; complete c", "p", x=False).tasks == "a b c"
 
@@ -102,7 +114,11 @@ def test_several_starts_and_none():
     [
         ("startQuantity=2", "complete x; complete y; complete a", "x y a"),
         ("startQuantity=2", "complete x", "x y"),
-        ("completionQuantity=2", "complete x; complete y; complete a; complete a; complete z; complete z; complete z; complete z", "x y a a z z z z"),
+        (
+            "completionQuantity=2",
+            "complete x; complete y; complete a; complete a; complete z; complete z; complete z; complete z",
+            "x y a a z z z z",
+        ),
     ],
 )
 def test_token_quantities(attrs, moves, tasks):

@@ -21,12 +21,15 @@ s > ah > e
 BY_CALLER = A.format(attrs="", more="")
 BY_LIST = A.format(attrs="", more='<zeebe:adHoc activeElementsCollection="= chosen" outputCollection="results" outputElement="= r"/>')
 SEQUENTIAL = A.format(attrs="ordering=Sequential", more='<zeebe:adHoc activeElementsCollection="= chosen"/>')
-CONDITION = A.format(attrs="", more='<zeebe:adHoc activeElementsCollection="= chosen"/>\n.<completionCondition>enough</completionCondition>')
+CONDITION = A.format(
+    attrs="", more='<zeebe:adHoc activeElementsCollection="= chosen"/>\n.<completionCondition>enough</completionCondition>'
+)
 WAITS = CONDITION.replace("adHocSubProcess ah ", "adHocSubProcess ah cancelRemainingInstances=false ")
 BY_JOB = A.format(attrs="", more='<zeebe:taskDefinition type="agent"/>')
 BOUNDARY = A.format(attrs="", more="boundaryEvent bd on=ah : signal S\nendEvent z\nbd > z")
 MULTI = A.format(
-    attrs="", more='.<multiInstanceLoopCharacteristics><loopCardinality>2</loopCardinality></multiInstanceLoopCharacteristics>\n<zeebe:adHoc activeElementsCollection="= chosen"/>'
+    attrs="",
+    more='.<multiInstanceLoopCharacteristics><loopCardinality>2</loopCardinality></multiInstanceLoopCharacteristics>\n<zeebe:adHoc activeElementsCollection="= chosen"/>',
 )
 NESTED = "startEvent s0\nendEvent e0\ns0 > sp > e0\nsubProcess sp {\n" + BY_LIST + "\n}"
 LOOP = BY_LIST.replace("ah > e", "ah > y\ny > ah ? again\ny > e !").replace("endEvent e", "exclusiveGateway y\nendEvent e")

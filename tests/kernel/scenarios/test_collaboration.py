@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - models are lines
 """Pools and message flows, correlation properties, lanes and resource roles, global tasks (BPMN 8.4.2, 9, 10.3)."""
 
 from scenario import Scenario, play
@@ -24,8 +25,12 @@ process bank {
 
 
 def test_message_flows_join_the_pools():
-    pools = POOLS.replace("sendTask ask", "intermediateThrowEvent ask : message Q").replace("be : message", "be : messageEventDefinitionX").replace(
-        "be : messageEventDefinitionX", "be : message A").replace("bs : message\n", "bs : message Q\n")
+    pools = (
+        POOLS.replace("sendTask ask", "intermediateThrowEvent ask : message Q")
+        .replace("be : message", "be : messageEventDefinitionX")
+        .replace("be : messageEventDefinitionX", "be : message A")
+        .replace("bs : message\n", "bs : message Q\n")
+    )
     for crash in (False, True):
         s = Scenario(pools, crash=crash)
         s.do(c.StartInstance(id="shop", business_key="7"))

@@ -15,12 +15,15 @@ def book(*names: str) -> str:
     return "".join(BOOK.format(n) for n in names)
 
 
-TWO = book("a", "b") + """
+TWO = (
+    book("a", "b")
+    + """
 startEvent s
 intermediateThrowEvent t : compensate
 endEvent e
 s > a > b > t > e
 """
+)
 ONE_OF_TWO = TWO.replace(": compensate\nendEvent", ": compensate a\nendEvent")
 NO_WAIT = TWO.replace(": compensate\nendEvent", ": compensate nowait\nendEvent")
 AT_END = book("a") + "startEvent s\nendEvent e : compensate\ns > a > e"
@@ -41,18 +44,24 @@ s > sp > c > t > e
 """
 FROM_OUTSIDE = NESTED.replace(": compensate\nendEvent e", ": compensate a\nendEvent e")
 BY_SCOPE = NESTED.replace(": compensate\nendEvent e", ": compensate sp\nendEvent e")
-OWN_HANDLER = NESTED.replace("serviceTask c", """boundaryEvent sp_c on=sp : compensate
+OWN_HANDLER = NESTED.replace(
+    "serviceTask c",
+    """boundaryEvent sp_c on=sp : compensate
 serviceTask unsp comp=true
 ~<association id="as_sp" sourceRef="sp_c" targetRef="unsp"/>
-serviceTask c""")
-EVENT_SUB = NESTED.replace("  i > a", """  subProcess h event=true {
+serviceTask c""",
+)
+EVENT_SUB = NESTED.replace(
+    "  i > a",
+    """  subProcess h event=true {
     startEvent hs : compensate
     serviceTask hh
     intermediateThrowEvent ht : compensate
     endEvent he
     hs > hh > ht > he
   }
-  i > a""")
+  i > a""",
+)
 INTERRUPTED = f"""
 startEvent s
 subProcess sp {{
@@ -81,7 +90,9 @@ subProcess h event=true {{
   hs > ht > he
 }}
 """
-LOOPED = book("a") + """
+LOOPED = (
+    book("a")
+    + """
 startEvent s
 exclusiveGateway g
 intermediateThrowEvent t : compensate
@@ -91,9 +102,16 @@ g > a ? again
 g > t !
 t > e
 """
-MULTI = book("a").replace("serviceTask a\n", """serviceTask a
+)
+MULTI = (
+    book("a").replace(
+        "serviceTask a\n",
+        """serviceTask a
 .<multiInstanceLoopCharacteristics><loopCardinality>2</loopCardinality></multiInstanceLoopCharacteristics>
-""") + "startEvent s\nendEvent e : compensate\ns > a > e"
+""",
+    )
+    + "startEvent s\nendEvent e : compensate\ns > a > e"
+)
 MULTI_INSIDE = f"""
 startEvent s
 subProcess sp {{
@@ -105,7 +123,7 @@ subProcess sp {{
 .<multiInstanceLoopCharacteristics isSequential="true"><loopCardinality>2</loopCardinality></multiInstanceLoopCharacteristics>
 endEvent e : compensate
 s > sp > e
-""".replace('}\n.<multi', '}\n.<multi')
+""".replace("}\n.<multi", "}\n.<multi")
 HANDLER_SUB = """
 startEvent s
 serviceTask a
@@ -164,7 +182,9 @@ def test_without_waiting_the_token_goes_on_and_the_scope_waits():
 
 
 def test_a_handler_sees_the_locals_of_the_activity():
-    model = TWO.replace("serviceTask a\n", 'serviceTask a\n<zeebe:ioMapping><zeebe:input source="= 7" target="mine"/></zeebe:ioMapping>\n', 1)
+    model = TWO.replace(
+        "serviceTask a\n", 'serviceTask a\n<zeebe:ioMapping><zeebe:input source="= 7" target="mine"/></zeebe:ioMapping>\n', 1
+    )
     s = play(model, "complete a; complete b; complete unb")
     task = s.task("una")
     assert s.i.tokens[task.token].vars == {"mine": 7}
@@ -186,5 +206,7 @@ def test_a_boundary_without_handler_is_refused():
 
     from flowledger.kernel.model import bpmn as reader
 
-    _, findings = reader.read(bpmn("startEvent s\nserviceTask a\nboundaryEvent c on=a : compensate\nendEvent e\ns > a > e").encode(), "m.bpmn")
+    _, findings = reader.read(
+        bpmn("startEvent s\nserviceTask a\nboundaryEvent c on=a : compensate\nendEvent e\ns > a > e").encode(), "m.bpmn"
+    )
     assert [f.code for f in findings if f.severity == "error"] == ["COMPENSATION_WITHOUT_HANDLER"]

@@ -20,12 +20,19 @@ f > c > g
 g > d > e
 """
 BY_COUNT = TWO_OF_THREE.format(condition="activationCount >= 2")
-BY_FLOW = TWO_OF_THREE.format(condition="a-g".replace("-", "_") + " = 1").replace("f > a > g\n", "f > a\n~<sequenceFlow id='a_g' sourceRef='a' targetRef='g'/>\n")
+BY_FLOW = TWO_OF_THREE.format(condition="a-g".replace("-", "_") + " = 1").replace(
+    "f > a > g\n", "f > a\n~<sequenceFlow id='a_g' sourceRef='a' targetRef='g'/>\n"
+)
 LATE = BY_COUNT + "serviceTask late\nendEvent z\ng > late ? not(waitingForStart)\nlate > z"
 NO_CONDITION = BY_COUNT.replace(".<activationCondition>activationCount >= 2</activationCondition>\n", "")
 BAD = TWO_OF_THREE.format(condition="activationCount + 1")
-IN_LOOP = BY_COUNT.replace("g > d > e", "g > d > x\nx > f ? again\nx > e !").replace("endEvent e", "exclusiveGateway x\nendEvent e").replace("s > f", "s > m > f").replace(
-    "parallelGateway f", "exclusiveGateway m\nparallelGateway f").replace("x > f", "x > m")
+IN_LOOP = (
+    BY_COUNT.replace("g > d > e", "g > d > x\nx > f ? again\nx > e !")
+    .replace("endEvent e", "exclusiveGateway x\nendEvent e")
+    .replace("s > f", "s > m > f")
+    .replace("parallelGateway f", "exclusiveGateway m\nparallelGateway f")
+    .replace("x > f", "x > m")
+)
 ENDS = BY_COUNT.replace("endEvent e", "exclusiveGateway y\nendEvent e\nendEvent q").replace("f > c > g", "f > c > y\ny > g ? on\ny > q !")
 
 

@@ -88,8 +88,11 @@ def test_true_when_armed_occurs_at_once():
 
 
 def test_a_local_variable_counts():
-    model = CATCH.replace("intermediateCatchEvent w", 'subProcess sp {\nstartEvent i\nendEvent q\nintermediateCatchEvent w').replace(
-        "x > 1\n", "x > 1\ni > w > q\n}\n<zeebe:ioMapping><zeebe:input source=\"= 2\" target=\"x\"/></zeebe:ioMapping>\n").replace("s > w > a", "s > sp > a")
+    model = (
+        CATCH.replace("intermediateCatchEvent w", "subProcess sp {\nstartEvent i\nendEvent q\nintermediateCatchEvent w")
+        .replace("x > 1\n", 'x > 1\ni > w > q\n}\n<zeebe:ioMapping><zeebe:input source="= 2" target="x"/></zeebe:ioMapping>\n')
+        .replace("s > w > a", "s > sp > a")
+    )
     assert play(model, "").at == "a"
 
 

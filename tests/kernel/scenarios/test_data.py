@@ -9,8 +9,12 @@ FLOW = "startEvent s\nendEvent e\n"
 
 def spec(inputs=(), outputs=(), sets="", out_sets=""):
     return (
-        ".<ioSpecification>" + "".join(f'<dataInput id="{n}" name="{n}"/>' for n in inputs) + "".join(f'<dataOutput id="{n}" name="{n}"/>' for n in outputs)
-        + (sets or "<inputSet/>") + (out_sets or "<outputSet/>") + "</ioSpecification>\n"
+        ".<ioSpecification>"
+        + "".join(f'<dataInput id="{n}" name="{n}"/>' for n in inputs)
+        + "".join(f'<dataOutput id="{n}" name="{n}"/>' for n in outputs)
+        + (sets or "<inputSet/>")
+        + (out_sets or "<outputSet/>")
+        + "</ioSpecification>\n"
     )
 
 
@@ -32,8 +36,16 @@ def test_objects_are_copied_in_and_out():
 
 def test_transformation_and_assignment():
     inner = "<transformation>order.amount * 2</transformation>"
-    assigned = '<assignment><from>made + 1</from><to>or1.amount</to></assignment>'
-    model = FLOW + OBJECTS + "serviceTask a\n" + spec(["given"], ["made"]) + into("or1", "given", inner) + out("made", "or1", assigned) + "s > a > e"
+    assigned = "<assignment><from>made + 1</from><to>or1.amount</to></assignment>"
+    model = (
+        FLOW
+        + OBJECTS
+        + "serviceTask a\n"
+        + spec(["given"], ["made"])
+        + into("or1", "given", inner)
+        + out("made", "or1", assigned)
+        + "s > a > e"
+    )
     s = play(model, "", "p", order={"amount": 4, "id": 1})
     assert s.i.tokens[s.token("a")].vars == {"given": 8}
     s.move("complete a made=1")
@@ -42,8 +54,13 @@ def test_transformation_and_assignment():
 
 def test_a_data_store_outlives_the_instance():
     writer = FLOW + STORE + "serviceTask a\n" + spec([], ["made"]) + out("made", "dsr") + "s > a > e"
-    reader = "process q {\nstartEvent s\nserviceTask b\n" + spec(["given"]) + into("dsr2", "given") + "endEvent e\ns > b > e\n" + (
-        '~<dataStoreReference id="dsr2" dataStoreRef="ds2"/>\n^<dataStore id="ds2" name="stock"/>\n}')
+    reader = (
+        "process q {\nstartEvent s\nserviceTask b\n"
+        + spec(["given"])
+        + into("dsr2", "given")
+        + "endEvent e\ns > b > e\n"
+        + ('~<dataStoreReference id="dsr2" dataStoreRef="ds2"/>\n^<dataStore id="ds2" name="stock"/>\n}')
+    )
     s = play([writer, reader], "complete a made=3")
     assert "store stock" in s.words and s.empty
     s.start("q")
@@ -68,7 +85,9 @@ def test_output_sets():
 
 
 def test_a_payload_goes_to_a_data_object_and_back():
-    catch = FLOW + OBJECTS + "intermediateCatchEvent w : signal S\n" + '.<dataOutput id="got" name="got"/>\n' + out("got", "or1") + "s > w > e"
+    catch = (
+        FLOW + OBJECTS + "intermediateCatchEvent w : signal S\n" + '.<dataOutput id="got" name="got"/>\n' + out("got", "or1") + "s > w > e"
+    )
     assert play(catch, "signal S got=4").vars["order"] == 4
 
 
@@ -77,8 +96,12 @@ def test_a_loop_over_a_data_object():
         ".<multiInstanceLoopCharacteristics><loopDataInputRef>given</loopDataInputRef><loopDataOutputRef>made</loopDataOutputRef>"
         '<inputDataItem id="item" name="item"/><outputDataItem id="result" name="result"/></multiInstanceLoopCharacteristics>\n'
     )
-    model = FLOW + OBJECTS + "~<dataObject id='o3' name='results' isCollection='true'/>\n~<dataObjectReference id='or3' dataObjectRef='o3'/>\n" + (
-        "serviceTask a\n" + spec(["given"], ["made"]) + into("or1", "given") + out("made", "or3") + loop + "s > a > e")
+    model = (
+        FLOW
+        + OBJECTS
+        + "~<dataObject id='o3' name='results' isCollection='true'/>\n~<dataObjectReference id='or3' dataObjectRef='o3'/>\n"
+        + ("serviceTask a\n" + spec(["given"], ["made"]) + into("or1", "given") + out("made", "or3") + loop + "s > a > e")
+    )
     s = play(model, "", "p", order=[7, 8])
     assert sorted(t.vars["item"] for t in s.i.tokens.values() if t.index) == [7, 8]
     s.moves("complete a result=1", "complete a result=2")
@@ -86,8 +109,10 @@ def test_a_loop_over_a_data_object():
 
 
 def test_data_in_a_sub_process_in_a_loop():
-    inner = "startEvent i\nserviceTask a\n" + spec(["given"], ["made"]) + into("or1", "given") + out("made", "or1") + "endEvent q\ni > a > q\n"
-    model = FLOW + OBJECTS + "subProcess sp {\n" + inner + "}\n.<standardLoopCharacteristics loopMaximum=\"2\"/>\ns > sp > e"
+    inner = (
+        "startEvent i\nserviceTask a\n" + spec(["given"], ["made"]) + into("or1", "given") + out("made", "or1") + "endEvent q\ni > a > q\n"
+    )
+    model = FLOW + OBJECTS + "subProcess sp {\n" + inner + '}\n.<standardLoopCharacteristics loopMaximum="2"/>\ns > sp > e'
     s = play(model, "complete a made=1; complete a made=2", "p", order=0)
     assert s.vars["order"] == 2 and s.empty
 

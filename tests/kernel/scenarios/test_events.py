@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - models are lines
 """Each event in each position that the standard allows (BPMN table 10.93), nested, in loops, in multi-instance, cancelled."""
 
 import pytest
@@ -69,7 +70,9 @@ def test_caught_in_multi_instance(kind, model, tasks):
 @pytest.mark.parametrize("kind", CAUGHT)
 def test_caught_in_a_loop(kind):
     definition, occur = CAUGHT[kind]
-    model = CATCH.format(definition).replace("a > e", "a > y\ny > w ? again\ny > e !").replace("endEvent e", "exclusiveGateway y\nendEvent e")
+    model = (
+        CATCH.format(definition).replace("a > e", "a > y\ny > w ? again\ny > e !").replace("endEvent e", "exclusiveGateway y\nendEvent e")
+    )
     reset = "; set x=0" if kind == "conditional" else ""
     s = play(model, f"{occur}{reset}; complete a again=true; {occur}; complete a again=false", "p", k=7, x=0)
     assert s.tasks == "a a" and s.empty
@@ -171,7 +174,9 @@ s > sp > c > e
 
 
 def test_link_jumps():
-    model = "startEvent s\nintermediateThrowEvent t : link L\nintermediateCatchEvent c : link L\nserviceTask a\nendEvent e\ns > t\nc > a > e"
+    model = (
+        "startEvent s\nintermediateThrowEvent t : link L\nintermediateCatchEvent c : link L\nserviceTask a\nendEvent e\ns > t\nc > a > e"
+    )
     for nested in (model, inside(model), inside(model, TWICE)):
         s = play(nested, "complete a" + ("; complete a" if TWICE in nested else ""))
         assert s.empty and "t>c" in s.words
@@ -203,7 +208,9 @@ def test_a_message_waits_for_its_catcher():
 
 
 @pytest.mark.parametrize(
-    ("definition", "move"), [("message M", "message M k x=1"), ("signal S", "signal S x=1"), ("timer R2/PT1H", "tick")], ids=["message", "signal", "timer"]
+    ("definition", "move"),
+    [("message M", "message M k x=1"), ("signal S", "signal S x=1"), ("timer R2/PT1H", "tick")],
+    ids=["message", "signal", "timer"],
 )
 def test_start_events(definition, move):
     for crash in (False, True):
@@ -273,7 +280,12 @@ def test_event_definitions_of_the_root_are_shared():
 
 @pytest.mark.parametrize(
     ("type", "moves", "at"),
-    [("Exclusive", ["message M 1"], "a"), ("Exclusive", ["signal S"], "b"), ("Parallel", ["message M 1"], "a w2"), ("Parallel", ["message M 1", "signal S"], "a b")],
+    [
+        ("Exclusive", ["message M 1"], "a"),
+        ("Exclusive", ["signal S"], "b"),
+        ("Parallel", ["message M 1"], "a w2"),
+        ("Parallel", ["message M 1", "signal S"], "a b"),
+    ],
 )
 def test_event_gateways_that_start_instances(type, moves, at):
     model = f"""

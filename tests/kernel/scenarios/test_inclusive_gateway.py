@@ -26,7 +26,9 @@ j > d > e
 NO_DEFAULT = PAIR.replace("f > c !", "f > c ? x > 9")
 ENDS = PAIR.replace("a > j", "a > y\ny > j ? on\ny > z !").replace("endEvent e", "exclusiveGateway y\nendEvent z\nendEvent e")
 LOOP_INSIDE = PAIR.replace("a > j", "a > y\ny > a ? again\ny > j !").replace("serviceTask a", "exclusiveGateway y\nserviceTask a")
-BOUNDARY = PAIR.replace("a > j", "a > z\nbb > j").replace("serviceTask a\n", "serviceTask a\nboundaryEvent bb on=a cancel=false : signal S\nendEvent z\n")
+BOUNDARY = PAIR.replace("a > j", "a > z\nbb > j").replace(
+    "serviceTask a\n", "serviceTask a\nboundaryEvent bb on=a cancel=false : signal S\nendEvent z\n"
+)
 NESTED = """
 startEvent s
 inclusiveGateway f

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - models are lines
 """Standard loops and multi-instance, their events and conditions, and many items (BPMN 13.3.6, 13.3.7)."""
 
 import time
@@ -33,7 +34,12 @@ def test_odd_collections(sequential, items, end):
 
 @pytest.mark.parametrize("sequential", [True, False])
 def test_completion_condition_withdraws_the_rest(sequential):
-    s = play(multi(sequential, "<completionCondition>numberOfCompletedInstances = 2</completionCondition>"), "complete a r=1; complete a r=2", "p", items=[7, 8, 9])
+    s = play(
+        multi(sequential, "<completionCondition>numberOfCompletedInstances = 2</completionCondition>"),
+        "complete a r=1; complete a r=2",
+        "p",
+        items=[7, 8, 9],
+    )
     assert s.vars["results"] == [1, 2, None] and s.empty
 
 
@@ -89,7 +95,9 @@ def test_events_of_the_behaviour(behavior, events, caught):
 
 
 def test_a_signal_of_the_behaviour_can_end_the_rest():
-    more = '^<signal id="g1" name="G"/>\n^<signalEventDefinition id="es" signalRef="g1"/>\nboundaryEvent b on=a : signal G\nendEvent z\nb > z'
+    more = (
+        '^<signal id="g1" name="G"/>\n^<signalEventDefinition id="es" signalRef="g1"/>\nboundaryEvent b on=a : signal G\nendEvent z\nb > z'
+    )
     assert play(multi(False, "", ' behavior="One" oneBehaviorEventRef="es"', more), "complete a", "p", items=[1, 2, 3]).empty
 
 
@@ -97,11 +105,23 @@ def test_a_signal_of_the_behaviour_can_end_the_rest():
     ("loop", "moves", "tasks"),
     [
         ('<standardLoopCharacteristics loopMaximum="2"/>', "complete a; complete a", "a a"),
-        ("<standardLoopCharacteristics><loopCondition>again</loopCondition></standardLoopCharacteristics>", "complete a again=true; complete a again=false", "a a"),
+        (
+            "<standardLoopCharacteristics><loopCondition>again</loopCondition></standardLoopCharacteristics>",
+            "complete a again=true; complete a again=false",
+            "a a",
+        ),
         ('<standardLoopCharacteristics testBefore="true"><loopCondition>again</loopCondition></standardLoopCharacteristics>', "", ""),
-        ('<standardLoopCharacteristics loopMaximum="1"><loopCondition>true</loopCondition></standardLoopCharacteristics>', "complete a", "a"),
+        (
+            '<standardLoopCharacteristics loopMaximum="1"><loopCondition>true</loopCondition></standardLoopCharacteristics>',
+            "complete a",
+            "a",
+        ),
         ('<standardLoopCharacteristics loopMaximum="0"/>', "", ""),
-        ("<standardLoopCharacteristics><loopCondition>loopCounter &lt; 3</loopCondition></standardLoopCharacteristics>", "complete a; complete a; complete a", "a a a"),
+        (
+            "<standardLoopCharacteristics><loopCondition>loopCounter &lt; 3</loopCondition></standardLoopCharacteristics>",
+            "complete a; complete a; complete a",
+            "a a a",
+        ),
     ],
 )
 def test_standard_loops(loop, moves, tasks):
@@ -110,14 +130,21 @@ def test_standard_loops(loop, moves, tasks):
 
 
 def test_a_standard_loop_is_interrupted():
-    s = play(FLOW.format('.<standardLoopCharacteristics loopMaximum="3"/>', "boundaryEvent b on=a : signal S\nendEvent z\nb > z"), "complete a; signal S")
+    s = play(
+        FLOW.format('.<standardLoopCharacteristics loopMaximum="3"/>', "boundaryEvent b on=a : signal S\nendEvent z\nb > z"),
+        "complete a; signal S",
+    )
     assert s.empty
 
 
 @pytest.mark.parametrize("sequential", [True, False])
 def test_100_000_items_in_bounded_steps(sequential):
     """Cost per item doesn't grow with their number, and no command does more than a bounded part of the work."""
-    model = multi(sequential).replace("serviceTask a", "scriptTask a").replace("endEvent e", '<zeebe:script expression="= item * 2" resultVariable="r"/>\nendEvent e')
+    model = (
+        multi(sequential)
+        .replace("serviceTask a", "scriptTask a")
+        .replace("endEvent e", '<zeebe:script expression="= item * 2" resultVariable="r"/>\nendEvent e')
+    )
 
     def run(count):
         s = Scenario(model)
@@ -132,6 +159,8 @@ def test_100_000_items_in_bounded_steps(sequential):
 
     small = min(run(2_000)[2] for _ in range(3))
     s, largest, cost = run(20_000)
-    assert largest < 5_000 and cost < small * 3, f"{cost * 1e6:.0f} us an item, {small * 1e6:.0f} with a tenth of them; {largest} events in one step"
+    assert largest < 5_000 and cost < small * 3, (
+        f"{cost * 1e6:.0f} us an item, {small * 1e6:.0f} with a tenth of them; {largest} events in one step"
+    )
     result = next(e for e, _ in reversed(s.log) if getattr(e, "variables", None) and "results" in e.variables).variables["results"]
     assert len(result) == 20_000 and result[-1] == 39_998
