@@ -7,19 +7,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowledger.sdk.job import BpmnError, Cancelled, Job, JobFailed
-from flowledger.sdk.worker import Worker
-
 if TYPE_CHECKING:
     from flowledger.sdk.client import ApiError, Client
+    from flowledger.sdk.job import BpmnError, Cancelled, Job, JobFailed
+    from flowledger.sdk.worker import Worker
 
 __all__ = ["ApiError", "BpmnError", "Cancelled", "Client", "Job", "JobFailed", "Worker"]
 
+_HOMES = {"ApiError": "client", "Client": "client", "BpmnError": "job", "Cancelled": "job", "Job": "job", "JobFailed": "job", "Worker": "worker"}
+
 
 def __getattr__(name: str) -> Any:
-    """The HTTP client's library takes a while to import; a worker on the stream doesn't need it."""
-    if name in ("ApiError", "Client"):
-        from flowledger.sdk import client
+    """Imported when asked for: a worker on the stream doesn't need the HTTP client's library, and pytest's plugin none of them."""
+    if name in _HOMES:
+        from importlib import import_module
 
-        return getattr(client, name)
+        return getattr(import_module(f"flowledger.sdk.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

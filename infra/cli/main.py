@@ -215,6 +215,19 @@ def convert(
 
 
 @app.command(rich_help_panel=MODELS)
+def test(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="*.flowtest.json or .yaml, or folders with such files")],
+    coverage: Annotated[Path | None, typer.Option("--coverage", metavar="DIR", help="Write the diagrams with what was passed here")] = None,
+    least: Annotated[float, typer.Option("--coverage-min", metavar="PERCENT", help="Fail when less is covered")] = 0,
+    json: Json = False,
+) -> None:
+    """Run tests of processes that are written as data. No server is needed. Exit 1 when one fails."""
+    from flowledger.infra.cli.flowtest import test
+
+    test(files, coverage, least, json)
+
+
+@app.command(rich_help_panel=MODELS)
 def deploy(files: Files, server: ServerUrl = "", draft: Annotated[bool, typer.Option("--draft", help="Not startable yet")] = False,
            json: Json = False) -> None:  # fmt: skip
     """Deploy models: all of them or none."""

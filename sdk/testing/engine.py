@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path as File
 from typing import Any
 
@@ -23,7 +24,7 @@ from flowledger.events import commands as c
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
 from flowledger.events.base import Envelope, Event, Rejected
-from flowledger.kernel import Facts, Partition, decide, times
+from flowledger.kernel import Facts, Partition, decide, model, times
 from flowledger.kernel.model.library import Library
 from flowledger.sdk.flows import Flow
 from flowledger.sdk.testing import stubs
@@ -62,7 +63,7 @@ class Engine:
         self, *, now: str | datetime = START, tenant: str = "", auto: bool = True, coverage: Coverage | None = None, folder: str | File = ""
     ) -> None:
         self.state = Partition(0, 1)
-        self.library = Library()
+        self.library = _Library()
         self.tenant, self.auto = tenant, auto
         self.folder = File(folder)
         self.coverage = coverage if coverage is not None else Coverage()
@@ -341,6 +342,20 @@ class Engine:
         except Refused as refused:
             if refused.code not in ("NOT_FOUND", "STALE"):
                 raise
+
+
+@lru_cache(maxsize=256)
+def _compiled(name: str, content: str) -> tuple[Any, list[Any]]:
+    """A session of tests deploys the same few models again and again; a graph never changes after it was made."""
+    return model.read(content.encode(), name)
+
+
+class _Library(Library):
+    def read(self, name: str, content: str) -> tuple[Any, list[Any]]:
+        graph, findings = _compiled(name, content)
+        if graph is not None:
+            self.graphs[graph.hash] = graph
+        return graph, findings
 
 
 _FIRE: dict[str, Callable[[list[int]], c.Command]] = {
