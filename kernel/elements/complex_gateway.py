@@ -68,7 +68,7 @@ def _start(d: Any, i: Any, token: Any, node: Node, arrived: dict[str, int]) -> N
             )
         if not value:
             return
-    awaited = [f.id for f in node.incoming if f.id not in arrived]
+    awaited: list[str] | None = [f.id for f in node.incoming if f.id not in arrived]
     if not awaited or not joins.could_arrive(i, token.scope, node, awaited, {}):
         awaited = None
     own = arrived.pop(token.flow, token.key)

@@ -39,6 +39,12 @@ def watch(d: Any) -> None:
                 _look(d, subscription, changed, subscription in fresh)
 
 
+def look_at_all(d: Any, i: Any) -> None:
+    """An instance goes on after a suspension, in which variables may have changed."""
+    for subscription in list(d.state.by_condition.get(i.key) or ()):
+        _look(d, subscription, set(), True)
+
+
 def _look(d: Any, subscription: int, changed: set[str], fresh: bool) -> None:
     s = d.state.subscriptions.get(subscription)
     i = d.state.instances.get(s.instance) if s is not None else None

@@ -3,7 +3,7 @@
 Source: `zeebe:executionListeners` (start, end; of activities, events, gateways and the process) and `zeebe:taskListeners` (creating, assigning,
 updating, completing, canceling). A start listener runs before the element's own work (at a join: after it), an end listener after it; listeners of
 one event run one after the other. Choices: `creating` runs before the task exists and `completing` after its result is there, and the flow waits for
-both; `assigning`, `updating` and `canceling` tell a worker of what has happened and hold nobody up, so they can't deny it.
+both; listeners of the process run at its start events and at each of its end events that is reached; `assigning`, `updating` and `canceling` tell a worker of what has happened and hold nobody up, so they can't deny it.
 """
 
 from __future__ import annotations
@@ -51,6 +51,16 @@ def read(node: Node, element: Any, r: Any) -> list[Listener]:
             work.headers = headers or None
             found.append(Listener(event, work))
     return found
+
+
+def of_process(process: Any, element: Any, r: Any) -> None:
+    """Listeners of the process: at its start events before their own, at its end events after them."""
+    own = read(process.root, element, r)
+    for node in process.root.children if own else ():
+        if node.kind == "startEvent":
+            node.listeners = [n for n in own if n.event == "start"] + node.listeners
+        elif node.kind == "endEvent":
+            node.listeners = node.listeners + [n for n in own if n.event == "end"]
 
 
 def next_one(d: Any, i: Any, token: Any, node: Node, event: str) -> bool:

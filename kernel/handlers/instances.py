@@ -286,6 +286,7 @@ def control(d: Decision, e: c.ControlInstance) -> Rejected | None:
     if e.move == "resume":
         d.settle(i)
         loops.spawn_more(d, i)
+        conditional.look_at_all(d, i)
     d.answer = {"key": e.key, "status": i.status, "paused": i.paused}
     return None
 

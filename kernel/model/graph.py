@@ -158,7 +158,7 @@ class Process:
         self.conditional = False
         #: has gateways that are looked at again when other tokens move
         self.joins = False
-        self.notes: dict[str, Any] = {}
+        self.notes: dict[Any, Any] = {}
         self.source_id = id
 
 

@@ -52,7 +52,13 @@ def assignment(element: Any, node: Any, r: Any) -> dict[str, Expression]:
             text = x.text_of(expression)
             if not text:
                 resource = r.by_id.get(x.text_of(x.child(role, "resourceRef")).rsplit(":", 1)[-1])
-                text = (resource.get("name") or resource.get("id", "")) if resource is not None else role.get("name", "") if tag != "resourceRole" else ""
+                text = (
+                    (resource.get("name") or resource.get("id", ""))
+                    if resource is not None
+                    else role.get("name", "")
+                    if tag != "resourceRole"
+                    else ""
+                )
                 if not text:
                     continue
                 found.setdefault("candidate_groups", literal([text]))
@@ -62,7 +68,8 @@ def assignment(element: Any, node: Any, r: Any) -> dict[str, Expression]:
             elif tag in _PERFORMERS:
                 found.setdefault("assignee", literal(text))
             else:
-                users, groups = [], []
+                users: list[str] = []
+                groups: list[str] = []
                 for part in text.split(","):
                     m = _ONE.match(part.strip())
                     (users if m and m[1] == "user" else groups).append(m[2] if m else part.strip())
@@ -87,4 +94,3 @@ def apply(r: Any, process: Process, element: Any) -> None:
         given = given or default or ({"candidate_groups": literal([node.lanes[-1]])} if node.lanes else {})
         if given:
             node.config.dynamic = {**own, **given}
-

@@ -151,6 +151,15 @@ def test_listeners(element, moves, said):
     assert s.said("[") == said and s.empty
 
 
+def test_listeners_of_the_process():
+    model = (
+        "startEvent s\ntask a\nendEvent e\ns > a > e\n~<extensionElements><zeebe:executionListeners><zeebe:executionListener type='l1'/>"
+        "<zeebe:executionListener eventType='end' type='l2'/></zeebe:executionListeners></extensionElements>"
+    )
+    s = play(model, "complete l1; complete l2")
+    assert s.said("[") == "[s:start [e:end" and s.empty
+
+
 def test_listeners_that_only_hear():
     s = Scenario(f"startEvent s\nuserTask a\n{TASK}\nendEvent e\ns > a > e").start("p").move("complete l1")
     key = min(t.key for t in s.p.tasks.values())

@@ -113,3 +113,12 @@ def test_a_start_event_starts_by_variables_that_a_caller_gives():
     assert s.do(c.EvaluateConditions(variables={"x": 1}))["instances"] == []
     keys = s.do(c.EvaluateConditions(variables={"x": 2}))["instances"]
     assert len(keys) == 1 and s.p.instances[keys[0]].vars == {"x": 2}
+
+
+def test_what_changed_in_a_suspension_is_looked_at_after_it():
+    s = Scenario(CATCH).start("p")
+    s.do(c.ControlInstance(key=s.key, move="suspend"))
+    s.move("set x=2")
+    assert s.at == "w"
+    s.do(c.ControlInstance(key=s.key, move="resume"))
+    assert s.at == "a"
