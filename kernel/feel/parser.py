@@ -36,6 +36,8 @@ class Parser:
         self.token = self.tokens[0]
         #: Scopes from inner to outer are searched together; the longest match wins.
         self.scopes: list[NameIndex] = [names]
+        #: places after `..` where no endpoint can be read: token index -> why
+        self.dead_ends: dict[int, FeelSyntaxError] = {}
         self.members = members
         self.builtins = builtins
         self.depth = 0
@@ -398,6 +400,8 @@ class Parser:
     def range(self, start: int, first: t.Node, included: bool) -> t.Node:
         self.advance()
         at, depth, scopes = self.at, self.depth, len(self.scopes)
+        if (known := self.dead_ends.get(at)) is not None:
+            raise known  # nested ranges would otherwise be tried twice at each level
         failure: FeelSyntaxError | None = None
         try:
             last = self.expression(COMPARE)
@@ -408,11 +412,15 @@ class Parser:
             self.back(at)
             self.depth = depth
             del self.scopes[scopes:]
-            last = self.plain_endpoint()
-            if self.token.text not in ("]", ")", "["):
-                if failure:
-                    raise failure
-                self.fail(f"expected the end of the range, found {self.found()}")
+            try:
+                last = self.plain_endpoint()
+                if self.token.text not in ("]", ")", "["):
+                    if failure:
+                        raise failure
+                    self.fail(f"expected the end of the range, found {self.found()}")
+            except FeelSyntaxError as error:
+                self.dead_ends[at] = error
+                raise
         closer = self.advance().text
         return t.RangeNode(start, first, last, included, closer == "]")
 
