@@ -1,9 +1,10 @@
 """Execution and task listeners as jobs.
 
 Source: `zeebe:executionListeners` (start, end; of activities, events, gateways and the process) and `zeebe:taskListeners` (creating, assigning,
-updating, completing, canceling). A start listener runs before the element's own work (at a join: after it), an end listener after it; listeners of
-one event run one after the other. Choices: `creating` runs before the task exists and `completing` after its result is there, and the flow waits for
-both; listeners of the process run at its start events and at each of its end events that is reached; `assigning`, `updating` and `canceling` tell a worker of what has happened and hold nobody up, so they can't deny it.
+updating, completing, canceling). A start listener runs before the element's own work (at a join: after it), an end listener after it; listeners
+of one event run one after the other. Choices: `creating` runs before the task exists and `completing` after its result is there, and the flow
+waits for both; listeners of the process run at its start events and at each of its end events that is reached; `assigning`, `updating` and
+`canceling` tell a worker of what has happened and hold nobody up, so they can't deny it.
 """
 
 from __future__ import annotations

@@ -82,7 +82,9 @@ def ext(x: Any, name: str) -> Any:
 def ext_all(x: Any, *path: str) -> list[Any]:
     """All `zeebe:a/zeebe:b` among the extension elements."""
     holder = x.find(B + "extensionElements")
-    return holder.findall("/".join(Z + p for p in path)) if holder is not None else []
+    if holder is None or holder.find(Z + path[0]) is None:
+        return []
+    return list(holder.findall("/".join(Z + p for p in path)))
 
 
 def classic_attr(x: Any, name: str) -> str:
@@ -98,5 +100,7 @@ def classic_ext(x: Any, *path: str) -> list[Any]:
     """Extension elements of Camunda 7's dialect or its relatives."""
     holder = x.find(B + "extensionElements")
     if holder is None:
+        return []
+    if not any(isinstance(kid.tag, str) and kid.tag.startswith(CLASSIC) for kid in holder):
         return []
     return [found for ns in CLASSIC for found in holder.findall("/".join(ns + p for p in path))]
