@@ -20,7 +20,7 @@ class Resource(msgspec.Struct, frozen=True):
     content: str
 
 
-class Deploy(Command):
+class Deploy(Command, frozen=True):
     """All resources or none. To partition 0, which tells the others.
 
     Answer: `{deployment, definitions: [{key, id, kind, version, version_tag, name, hash, resource, duplicate}]}`; MODEL_INVALID carries findings in `message` (JSON).
@@ -33,13 +33,13 @@ class Deploy(Command):
     force: bool = False
 
 
-class DefineElsewhere(Command):
+class DefineElsewhere(Command, frozen=True):
     """Partition 0 tells the others of definitions (the fields of `DefinitionCreated` without content)."""
 
     definitions: list[dict[str, Any]]
 
 
-class ChangeDefinition(Command):
+class ChangeDefinition(Command, frozen=True):
     """Life cycle: `move` is validate, publish, deprecate, archive, draft or delete; `content` edits a draft. Answer: `{key, status}`."""
 
     key: int
@@ -48,7 +48,7 @@ class ChangeDefinition(Command):
     reason: str = ""
 
 
-class StartInstance(Command):
+class StartInstance(Command, frozen=True):
     """By `definition` key, or by process `id` with `version` (0: latest) or `version_tag`.
 
     Answer: `{key, definition, process, version, status}`; with `wait` the owner answers when the instance has ended, with `variables` added.
@@ -76,13 +76,13 @@ class StartInstance(Command):
     start_payload: dict[str, Any] | None = None
 
 
-class CancelInstance(Command):
+class CancelInstance(Command, frozen=True):
     key: int
     reason: str = ""
     force: bool = False
 
 
-class ControlInstance(Command):
+class ControlInstance(Command, frozen=True):
     """`move`: pause, unpause, suspend, resume."""
 
     key: int
@@ -90,7 +90,7 @@ class ControlInstance(Command):
     reason: str = ""
 
 
-class SetVariables(Command):
+class SetVariables(Command, frozen=True):
     """In the scope of `key`: an instance key or a token key (`local`: there; else where the name is found, outwards)."""
 
     key: int
@@ -98,7 +98,7 @@ class SetVariables(Command):
     local: bool = False
 
 
-class ActivateTasks(Command):
+class ActivateTasks(Command, frozen=True):
     """Lease up to `max` waiting tasks of `job_type` to `worker` for `timeout_ms`. Answer: `{jobs: [...]}` (interfaces.md, `/jobs/activate`)."""
 
     job_type: str
@@ -109,7 +109,7 @@ class ActivateTasks(Command):
     tenants: list[str] | None = None
 
 
-class CompleteTask(Command):
+class CompleteTask(Command, frozen=True):
     """A task of any kind. `fence` (0: not checked) is the fencing number of the lease; a stale one is refused.
 
     Answer: `{}`. Refused: NOT_FOUND (unknown, or already done), STALE (another holds it).
@@ -124,7 +124,7 @@ class CompleteTask(Command):
     row_version: int = 0
 
 
-class FailTask(Command):
+class FailTask(Command, frozen=True):
     """`retries` -1: the task's retries less one. `backoff_ms` -1: by the task's retry policy."""
 
     task: int
@@ -137,7 +137,7 @@ class FailTask(Command):
     details: dict[str, Any] | None = None
 
 
-class ThrowTaskError(Command):
+class ThrowTaskError(Command, frozen=True):
     """A BPMN error at the element of the task."""
 
     task: int
@@ -147,18 +147,18 @@ class ThrowTaskError(Command):
     fence: int = 0
 
 
-class ExtendLease(Command):
+class ExtendLease(Command, frozen=True):
     task: int
     timeout_ms: int
     fence: int = 0
 
 
-class UpdateRetries(Command):
+class UpdateRetries(Command, frozen=True):
     task: int
     retries: int
 
 
-class MoveTask(Command):
+class MoveTask(Command, frozen=True):
     """A move of a person's (or agent's) task: `move` is a row of the table of moves (assign, claim, release, start, progress, suspend, resume,
     delegate, recall, transfer, escalate, comment, update, attach, draft, refuse, skip, cancel, retry). Answer: `{task, status, row_version}`."""
 
@@ -169,7 +169,7 @@ class MoveTask(Command):
     row_version: int = 0
 
 
-class CreateTask(Command):
+class CreateTask(Command, frozen=True):
     """A task without workflow. Answer: `{task}`; with `wait` the owner answers when it has ended, with `status` and `variables` added.
 
     `details.definition` names a reusable definition (registry `task_definition`), `details.settings` says assignment, clock and schemas.
@@ -188,7 +188,7 @@ class CreateTask(Command):
     fetch: list[str] | None = None
 
 
-class PublishMessage(Command):
+class PublishMessage(Command, frozen=True):
     """To the partition of the correlation key. Answer: `{key}`; ALREADY_EXISTS when `message_id` is known for this name and key."""
 
     name: str
@@ -198,7 +198,7 @@ class PublishMessage(Command):
     message_id: str = ""
 
 
-class BroadcastSignal(Command):
+class BroadcastSignal(Command, frozen=True):
     """To any partition, which tells all. Answer: `{key}`."""
 
     name: str
@@ -207,18 +207,18 @@ class BroadcastSignal(Command):
     relayed: bool = False
 
 
-class EvaluateConditions(Command):
+class EvaluateConditions(Command, frozen=True):
     """Look at the conditional start events of processes (of one: `definition`) with these variables. To partition 0. Answer: `{instances: [keys]}`."""
 
     variables: dict[str, Any]
     definition: int = 0
 
 
-class ResolveIncident(Command):
+class ResolveIncident(Command, frozen=True):
     key: int
 
 
-class EvaluateDecision(Command):
+class EvaluateDecision(Command, frozen=True):
     """Answer: `{decision, version, output, trace}`."""
 
     id: str = ""
@@ -226,7 +226,7 @@ class EvaluateDecision(Command):
     variables: dict[str, Any] | None = None
 
 
-class StoreRecord(Command):
+class StoreRecord(Command, frozen=True):
     """Put `value` (None: remove) under `name` in the registry; to partition 0, which tells the others."""
 
     registry: str
@@ -235,7 +235,7 @@ class StoreRecord(Command):
     relayed: bool = False
 
 
-class ListRecords(Command):
+class ListRecords(Command, frozen=True):
     """What stands in a registry of work (`directory`, `task_definition`, `limit`) or about targets (`breaker`, `history`), of names that begin
     with `prefix`, behind `after`. Any partition knows the registries; what is about targets each knows its own. Answer: `{records: [{name, value}]}`."""
 
@@ -245,7 +245,7 @@ class ListRecords(Command):
     limit: int = 100
 
 
-class ModifyInstance(Command):
+class ModifyInstance(Command, frozen=True):
     """Zeebe's ModifyProcessInstance: activate elements (with variables), terminate tokens."""
 
     key: int
@@ -254,13 +254,13 @@ class ModifyInstance(Command):
     reason: str = ""
 
 
-class MigrateInstance(Command):
+class MigrateInstance(Command, frozen=True):
     key: int
     definition: int
     elements: dict[str, str]
 
 
-class AdHocActivate(Command):
+class AdHocActivate(Command, frozen=True):
     """Start `elements` inside of the ad-hoc sub-process at `token`."""
 
     token: int
@@ -271,35 +271,35 @@ class AdHocActivate(Command):
 # --- from the owner's shell -------------------------------------------------------------------------------------------
 
 
-class FireTimers(Command):
+class FireTimers(Command, frozen=True):
     """These timers are due. A bounded batch."""
 
     timers: list[int]
 
 
-class ExpireLeases(Command):
+class ExpireLeases(Command, frozen=True):
     """The leases of these tasks ran out."""
 
     tasks: list[int]
 
 
-class ReadyTasks(Command):
+class ReadyTasks(Command, frozen=True):
     """The back-off of these tasks is over."""
 
     tasks: list[int]
 
 
-class ExpireMessages(Command):
+class ExpireMessages(Command, frozen=True):
     messages: list[int]
 
 
-class Continue(Command):
+class Continue(Command, frozen=True):
     """Goes on where the step limit stopped the instance."""
 
     key: int
 
 
-class Confirm(Command):
+class Confirm(Command, frozen=True):
     """All sends to `to` up to `seq` have been appended there."""
 
     to: int
@@ -309,7 +309,7 @@ class Confirm(Command):
 # --- between partitions -----------------------------------------------------------------------------------------------
 
 
-class AwaitMessage(Command):
+class AwaitMessage(Command, frozen=True):
     """Instance `key` waits for message `name` with this correlation key."""
 
     subscription: int
@@ -320,11 +320,11 @@ class AwaitMessage(Command):
     once: bool = True
 
 
-class UnawaitMessage(Command):
+class UnawaitMessage(Command, frozen=True):
     subscription: int
 
 
-class Correlate(Command):
+class Correlate(Command, frozen=True):
     """A message for an instance's subscription. The instance answers with `MessageTaken`."""
 
     message: int
@@ -335,7 +335,7 @@ class Correlate(Command):
     home: int = 0
 
 
-class MessageTaken(Command):
+class MessageTaken(Command, frozen=True):
     """`taken` false: the subscription was gone; the message looks for another."""
 
     message: int
@@ -343,7 +343,7 @@ class MessageTaken(Command):
     taken: bool
 
 
-class ChildEnded(Command):
+class ChildEnded(Command, frozen=True):
     """A called instance has ended: `status` completed, failed or terminated; `error` is a BPMN error code to throw at the call activity."""
 
     parent: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flowledger.events.base import Event, Json
 
 
-class DefinitionCreated(Event):
+class DefinitionCreated(Event, frozen=True):
     """A version of a definition exists.
 
     `key` is its key; `id` the process, decision or form id; `kind` `process`, `decision`, `drg` or `form`; `hash` the SHA-256 of the resource;
@@ -27,14 +27,14 @@ class DefinitionCreated(Event):
     metadata: Json = None
 
 
-class DefinitionStatusChanged(Event):
+class DefinitionStatusChanged(Event, frozen=True):
     """validated, published, deprecated, archived, draft: a move of the life cycle. Base of nothing; the wire name is `definition.status_changed`."""
 
     status: str
     reason: str = ""
 
 
-class DefinitionUpdated(Event):
+class DefinitionUpdated(Event, frozen=True):
     """A draft was edited."""
 
     hash: str
@@ -43,7 +43,7 @@ class DefinitionUpdated(Event):
     metadata: Json = None
 
 
-class DefinitionDeleted(Event):
+class DefinitionDeleted(Event, frozen=True):
     """Hidden; its events stay."""
 
     reason: str = ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from flowledger.events.base import Event, Json
 
 
-class ElementActivated(Event):
+class ElementActivated(Event, frozen=True):
     """`token` stands at `element` in `scope`; new when unknown. `variables` are its locals (input mappings).
 
     `index` counts the runs of a loop or multi-instance from 1 (0: not in a loop).
@@ -24,7 +24,7 @@ class ElementActivated(Event):
     handler_of: int = 0
 
 
-class FlowTaken(Event):
+class FlowTaken(Event, frozen=True):
     """`token` left `source` through `flow` and arrived at `target`.
 
     When `spawned` is not 0, the token itself stays, and a new token `spawned` arrived in the same scope.
@@ -37,7 +37,7 @@ class FlowTaken(Event):
     spawned: int = 0
 
 
-class GatewayReached(Event):
+class GatewayReached(Event, frozen=True):
     """A join fired: `token` goes on, `consumed` have ended in it."""
 
     token: int
@@ -47,28 +47,28 @@ class GatewayReached(Event):
     state: Json = None
 
 
-class ElementCompleted(Event):
+class ElementCompleted(Event, frozen=True):
     """`token` has ended in `element` (an end event, a compensation handler, a run of a loop)."""
 
     token: int
     element: str
 
 
-class ElementTerminated(Event):
+class ElementTerminated(Event, frozen=True):
     """`token` and all below it were withdrawn, with their tasks, timers and subscriptions."""
 
     token: int
     element: str
 
 
-class TokenNoted(Event):
+class TokenNoted(Event, frozen=True):
     """`data` is merged into what the token remembers while it stays at its element (loop counters, choices of an ad-hoc sub-process)."""
 
     token: int
     data: Json
 
 
-class LoopStarted(Event):
+class LoopStarted(Event, frozen=True):
     """A multi-instance body or loop begins at `token`: `total` runs (-1: not known), over `items` (None: a cardinality)."""
 
     token: int
@@ -78,7 +78,7 @@ class LoopStarted(Event):
     items: Json = None
 
 
-class LoopItemCompleted(Event):
+class LoopItemCompleted(Event, frozen=True):
     """Run `index` (from 1) of the body at `token` is done; its token `item` has ended; `result` goes to that place of the output collection."""
 
     token: int
@@ -87,7 +87,7 @@ class LoopItemCompleted(Event):
     result: Json = None
 
 
-class ErrorOccurred(Event):
+class ErrorOccurred(Event, frozen=True):
     """A BPMN error `code` was thrown at `token`/`element`. `caught_by` is the catching event, `""` when nothing caught it."""
 
     token: int
@@ -98,14 +98,14 @@ class ErrorOccurred(Event):
     variables: Json = None
 
 
-class EscalationTriggered(Event):
+class EscalationTriggered(Event, frozen=True):
     token: int
     element: str
     code: str
     caught_by: str = ""
 
 
-class CompensationRecorded(Event):
+class CompensationRecorded(Event, frozen=True):
     """An activity with a compensation handler has completed: it can be compensated with the `variables` of that moment.
 
     `record` names it; `scope` is the token (or instance) that it ran in. What was recorded inside of `token` is from now on inside of `record`.
@@ -120,7 +120,7 @@ class CompensationRecorded(Event):
     variables: Json = None
 
 
-class CompensationStarted(Event):
+class CompensationStarted(Event, frozen=True):
     """`token` (at the throwing event) compensates `activities` (records of `CompensationRecorded`), in this order, one after the other."""
 
     token: int
@@ -128,21 +128,21 @@ class CompensationStarted(Event):
     activities: list[int]
 
 
-class CompensationCompleted(Event):
+class CompensationCompleted(Event, frozen=True):
     """All that `token` had to compensate is compensated."""
 
     token: int
     element: str
 
 
-class DataWritten(Event):
+class DataWritten(Event, frozen=True):
     """A data store `store` now holds `value` (data objects are variables)."""
 
     store: str
     value: Json
 
 
-class DecisionEvaluated(Event):
+class DecisionEvaluated(Event, frozen=True):
     """A business rule task evaluated decision `decision`; `trace` says which rules fired, with inputs and intermediate results."""
 
     token: int

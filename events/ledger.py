@@ -5,7 +5,7 @@ from __future__ import annotations
 from flowledger.events.base import Event, Json
 
 
-class PartitionClaimed(Event):
+class PartitionClaimed(Event, frozen=True):
     """`owner` (a random id for each claim) owns the partition from here; counts only when `epoch` is one more than the current."""
 
     epoch: int
@@ -13,7 +13,7 @@ class PartitionClaimed(Event):
     node: str = ""
 
 
-class Outbound(Event):
+class Outbound(Event, frozen=True):
     """`command` (encoded) is to be sent to partition `to`; `seq` counts per (from, to)."""
 
     seq: int
@@ -21,35 +21,35 @@ class Outbound(Event):
     command: bytes
 
 
-class OutboundConfirmed(Event):
+class OutboundConfirmed(Event, frozen=True):
     """All sends to `to` up to `seq` are on that partition's commands."""
 
     to: int
     seq: int
 
 
-class Inbound(Event):
+class Inbound(Event, frozen=True):
     """The send `seq` of partition `sender` was taken here; it is dropped when it comes again."""
 
     sender: int
     seq: int
 
 
-class Answered(Event):
+class Answered(Event, frozen=True):
     """The command with caller's id `id` was answered with `answer`; the same id gets the same answer until it is forgotten."""
 
     id: str
     answer: Json
 
 
-class DeadLettered(Event):
+class DeadLettered(Event, frozen=True):
     """A command could not be read or failed for ever: it stands on `dead-letter`, with the reason."""
 
     source: int
     reason: str
 
 
-class TriggerFired(Event):
+class TriggerFired(Event, frozen=True):
     """A start event of definition `definition` started an instance by timer, message, signal or condition."""
 
     definition: int
@@ -58,7 +58,7 @@ class TriggerFired(Event):
     name: str = ""
 
 
-class RecordStored(Event):
+class RecordStored(Event, frozen=True):
     """Partition-level data of a registry changed: `registry` (directory, task_definitions, breakers ...), `name` its key, `value` null removes it."""
 
     registry: str

@@ -8,7 +8,7 @@ from __future__ import annotations
 from flowledger.events.base import Event, Json
 
 
-class TaskCreated(Event):
+class TaskCreated(Event, frozen=True):
     """Work exists and nobody holds it.
 
     `type` is a task type of the vocabulary (`service_task`, `user_task`, ...), `job_type` what workers ask for (`""`: not for workers).
@@ -31,7 +31,7 @@ class TaskCreated(Event):
     listener: str = ""
 
 
-class TaskLeased(Event):
+class TaskLeased(Event, frozen=True):
     """`worker` has `tasks` until `deadline_us`. One event for a whole batch; each lease raises the task's fencing number by one."""
 
     worker: str
@@ -39,18 +39,18 @@ class TaskLeased(Event):
     deadline_us: int
 
 
-class TaskLeaseExtended(Event):
+class TaskLeaseExtended(Event, frozen=True):
     task: int
     deadline_us: int
 
 
-class TaskTimedOut(Event):
+class TaskTimedOut(Event, frozen=True):
     """The leases of `tasks` ran out; they can be handed out again. One event for a whole batch."""
 
     tasks: list[int]
 
 
-class TaskCompleted(Event):
+class TaskCompleted(Event, frozen=True):
     """Done. `variables` is the result as given; it was merged into scope `merged` (0: not merged, `VariableSet` says what was)."""
 
     task: int
@@ -62,7 +62,7 @@ class TaskCompleted(Event):
     result: Json = None
 
 
-class TaskFailed(Event):
+class TaskFailed(Event, frozen=True):
     """An attempt failed. `retries` are left; the next may start at `retry_at_us` (0: at once)."""
 
     task: int
@@ -76,21 +76,21 @@ class TaskFailed(Event):
     variables: Json = None
 
 
-class TaskRetried(Event):
+class TaskRetried(Event, frozen=True):
     """Attempts were granted anew (by an operator, or by resolving the incident)."""
 
     task: int
     retries: int
 
 
-class TaskCancelled(Event):
+class TaskCancelled(Event, frozen=True):
     task: int
     token: int
     element: str
     reason: str = ""
 
 
-class TaskChanged(Event):
+class TaskChanged(Event, frozen=True):
     """Base of the people's moves: each is a fact with actor (envelope) and reason. `status` is the status after it, `details` the keys changed
     (null removes a key)."""
 
@@ -100,59 +100,59 @@ class TaskChanged(Event):
     details: Json = None
 
 
-class TaskAssigned(TaskChanged):
+class TaskAssigned(TaskChanged, frozen=True):
     """`details.assignee` and `details.assignment` (type, why chosen, who was excluded and why)."""
 
 
-class TaskAccepted(TaskChanged):
+class TaskAccepted(TaskChanged, frozen=True):
     """Claimed by its holder."""
 
 
-class TaskReleased(TaskChanged):
+class TaskReleased(TaskChanged, frozen=True):
     """Given back: status `created`."""
 
 
-class TaskStarted(TaskChanged):
+class TaskStarted(TaskChanged, frozen=True):
     pass
 
 
-class TaskProgress(TaskChanged):
+class TaskProgress(TaskChanged, frozen=True):
     """Progress, draft, log lines or streamed partial results."""
 
 
-class TaskSuspended(TaskChanged):
+class TaskSuspended(TaskChanged, frozen=True):
     pass
 
 
-class TaskResumed(TaskChanged):
+class TaskResumed(TaskChanged, frozen=True):
     pass
 
 
-class TaskDelegated(TaskChanged):
+class TaskDelegated(TaskChanged, frozen=True):
     pass
 
 
-class TaskRecalled(TaskChanged):
+class TaskRecalled(TaskChanged, frozen=True):
     pass
 
 
-class TaskTransferred(TaskChanged):
+class TaskTransferred(TaskChanged, frozen=True):
     pass
 
 
-class TaskEscalated(TaskChanged):
+class TaskEscalated(TaskChanged, frozen=True):
     pass
 
 
-class TaskCommented(TaskChanged):
+class TaskCommented(TaskChanged, frozen=True):
     pass
 
 
-class TaskUpdated(TaskChanged):
+class TaskUpdated(TaskChanged, frozen=True):
     """Priority, dates, candidates, form or attachments changed."""
 
 
-class TaskSkipped(Event):
+class TaskSkipped(Event, frozen=True):
     """Not done, by an operator or because its condition is false; the flow goes on."""
 
     task: int
@@ -161,14 +161,14 @@ class TaskSkipped(Event):
     reason: str = ""
 
 
-class SlaBreached(Event):
+class SlaBreached(Event, frozen=True):
     task: int
     token: int
     element: str
     details: Json = None
 
 
-class BreakerChanged(Event):
+class BreakerChanged(Event, frozen=True):
     """The circuit breaker of `target` is now `state` (closed, open, half_open) until `until_us`."""
 
     target: str

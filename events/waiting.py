@@ -5,7 +5,7 @@ from __future__ import annotations
 from flowledger.events.base import Event, Json
 
 
-class TimerScheduled(Event):
+class TimerScheduled(Event, frozen=True):
     """Timer `timer` is due at `due_us`. `token` (0: starts instances of `definition`) waits at it or is its scope; `element` is the event.
 
     `repeat` (`""`: once) is the ISO 8601 cycle or cron text; `left` the further firings (-1: endless). `which` is the place of the event
@@ -22,7 +22,7 @@ class TimerScheduled(Event):
     which: int = 0
 
 
-class TimerTriggered(Event):
+class TimerTriggered(Event, frozen=True):
     """`next_us` (0: no more) is when it fires again."""
 
     timer: int
@@ -31,13 +31,13 @@ class TimerTriggered(Event):
     next_us: int = 0
 
 
-class TimerCancelled(Event):
+class TimerCancelled(Event, frozen=True):
     timer: int
     token: int
     element: str
 
 
-class SubscriptionOpened(Event):
+class SubscriptionOpened(Event, frozen=True):
     """`element` waits for `kind` (message, signal, condition, error, escalation ...) `name` on behalf of `token`.
 
     `correlation` is the message's correlation key (`""` for other kinds). `partition` is where messages of that key arrive.
@@ -56,12 +56,12 @@ class SubscriptionOpened(Event):
     which: int = 0
 
 
-class SubscriptionClosed(Event):
+class SubscriptionClosed(Event, frozen=True):
     subscription: int
     token: int = 0
 
 
-class MessageReceived(Event):
+class MessageReceived(Event, frozen=True):
     """A message is kept until `expires_us` for those who come to wait for it."""
 
     message: int
@@ -72,7 +72,7 @@ class MessageReceived(Event):
     expires_us: int = 0
 
 
-class MessageAwaited(Event):
+class MessageAwaited(Event, frozen=True):
     """At the partition of the correlation key: subscription `subscription` of instance `key` (owned by `home`) waits for `name`."""
 
     subscription: int
@@ -84,11 +84,11 @@ class MessageAwaited(Event):
     once: bool = True
 
 
-class MessageUnawaited(Event):
+class MessageUnawaited(Event, frozen=True):
     subscription: int
 
 
-class MessageAssigned(Event):
+class MessageAssigned(Event, frozen=True):
     """At the partition of the correlation key: message `message` goes to `subscription` of instance `key`; the instance confirms it."""
 
     message: int
@@ -96,7 +96,7 @@ class MessageAssigned(Event):
     process: str = ""
 
 
-class MessageCorrelated(Event):
+class MessageCorrelated(Event, frozen=True):
     """At the instance: the message was taken by `token` at `element`."""
 
     message: int
@@ -107,11 +107,11 @@ class MessageCorrelated(Event):
     variables: Json = None
 
 
-class MessageExpired(Event):
+class MessageExpired(Event, frozen=True):
     message: int
 
 
-class SignalReceived(Event):
+class SignalReceived(Event, frozen=True):
     """A signal `name` was caught by `token` at `element` (0: it was broadcast on this partition; `signal` is its key where it was thrown)."""
 
     name: str
@@ -121,7 +121,7 @@ class SignalReceived(Event):
     signal: int = 0
 
 
-class ConditionTriggered(Event):
+class ConditionTriggered(Event, frozen=True):
     """A conditional event became true; `armed` false: it must become false before it can fire again."""
 
     subscription: int
@@ -129,7 +129,7 @@ class ConditionTriggered(Event):
     element: str
 
 
-class IncidentRaised(Event):
+class IncidentRaised(Event, frozen=True):
     """The model or its data is in the way of `token`; an operator repairs and resolves."""
 
     incident: int
@@ -140,7 +140,7 @@ class IncidentRaised(Event):
     task: int = 0
 
 
-class IncidentResolved(Event):
+class IncidentResolved(Event, frozen=True):
     incident: int
     token: int
     task: int = 0

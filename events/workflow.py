@@ -5,7 +5,7 @@ from __future__ import annotations
 from flowledger.events.base import Event, Json
 
 
-class WorkflowCreated(Event):
+class WorkflowCreated(Event, frozen=True):
     """An instance exists but waits for a place (instance limit): status `pending`. `WorkflowStarted` follows."""
 
     process: str
@@ -18,7 +18,7 @@ class WorkflowCreated(Event):
     request: Json = None
 
 
-class WorkflowStarted(Event):
+class WorkflowStarted(Event, frozen=True):
     """An instance runs.
 
     `definition` is the definition's key, `process` its BPMN process id. `token` (0: none yet) stands at `element`.
@@ -41,54 +41,54 @@ class WorkflowStarted(Event):
     metadata: Json = None
 
 
-class WorkflowCompleted(Event):
+class WorkflowCompleted(Event, frozen=True):
     """Nothing is left to do. `token` (0: none) is the last token, consumed by `element`."""
 
     token: int = 0
     element: str = ""
 
 
-class WorkflowFailed(Event):
+class WorkflowFailed(Event, frozen=True):
     """Ended by an error that nothing caught and that the model says ends the instance."""
 
     code: str = ""
     message: str = ""
 
 
-class WorkflowCancelled(Event):
+class WorkflowCancelled(Event, frozen=True):
     """Withdrawn on request, gracefully; all tokens, tasks, timers and subscriptions are gone."""
 
     reason: str = ""
 
 
-class WorkflowTerminated(Event):
+class WorkflowTerminated(Event, frozen=True):
     """Ended at once, by force or by a terminate end event of the process."""
 
     reason: str = ""
     element: str = ""
 
 
-class WorkflowPaused(Event):
+class WorkflowPaused(Event, frozen=True):
     """No new work is handed out; work in hand, timers and messages go on being recorded."""
 
     reason: str = ""
 
 
-class WorkflowUnpaused(Event):
+class WorkflowUnpaused(Event, frozen=True):
     reason: str = ""
 
 
-class WorkflowSuspended(Event):
+class WorkflowSuspended(Event, frozen=True):
     """Everything stands still; what arrives is kept and applied at resume."""
 
     reason: str = ""
 
 
-class WorkflowResumed(Event):
+class WorkflowResumed(Event, frozen=True):
     reason: str = ""
 
 
-class WorkflowMigrated(Event):
+class WorkflowMigrated(Event, frozen=True):
     """Goes on under another version. `elements` maps old element ids to new ones."""
 
     definition: int
@@ -97,14 +97,14 @@ class WorkflowMigrated(Event):
     elements: Json = None
 
 
-class WorkflowModified(Event):
+class WorkflowModified(Event, frozen=True):
     """An operator's change of tokens follows in the same group."""
 
     reason: str = ""
     instructions: Json = None
 
 
-class VariableSet(Event):
+class VariableSet(Event, frozen=True):
     """`variables` are now set in the scope of `scope` (a token key, or the instance key for the root scope)."""
 
     scope: int
