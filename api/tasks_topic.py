@@ -59,7 +59,7 @@ class TasksTopic:
         async for batch in self.client.events():
             freed: Counter[str] = Counter()
             for recorded in batch:
-                if type(recorded.event) in _ENDS and (type_ := self.out.pop(recorded.event.task, None)) is not None:
+                if type(recorded.event) in _ENDS and (type_ := self.out.pop(getattr(recorded.event, "task", 0), None)) is not None:
                     freed[type_] += 1
             for type_, n in freed.items():
                 self._sources[type_].credit(n)

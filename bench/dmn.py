@@ -89,7 +89,7 @@ def run() -> list[dict]:
         out.append(
             {
                 "name": name,
-                "value": round(median_us(lambda m=m, d=decision, i=inputs: m.evaluate(d, i), calls), 2),
+                "value": round(median_us(lambda m=m, d=decision, i=inputs: m.evaluate(d, i), calls), 2),  # type: ignore[misc]
                 "unit": "us",
                 "goal": goal,
             }

@@ -211,7 +211,7 @@ async def with_pyzeebe(ask: Ask, port: int, process: str, instances: int, tasks:
     worker = ZeebeWorker(channel, "bench", request_timeout=5000, stream_enabled=True, poll_retry_delay=1)
     count = Count(instances * tasks)
 
-    @worker.task(process, max_jobs_to_activate=1000, max_running_jobs=100_000, timeout_ms=600_000)
+    @worker.task(process, max_jobs_to_activate=1000, max_running_jobs=100_000, timeout_ms=600_000)  # type: ignore[arg-type]
     async def handle() -> dict[str, Any]:
         count.one()
         return {}
@@ -398,5 +398,6 @@ if __name__ == "__main__":
     import json
     import sys
 
-    for row in run(*(sys.argv[1:3] or ["sqlite"]), scale=float(os.environ.get("BENCH_SCALE", "1"))):
+    given = [*sys.argv[1:3], "", ""]
+    for row in run(given[0] or "sqlite", given[1], scale=float(os.environ.get("BENCH_SCALE", "1"))):
         print(json.dumps(row))

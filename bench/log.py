@@ -100,7 +100,7 @@ def run() -> list[dict[str, Any]]:
     add(asyncio.run(measure("memory", MemoryLog(), 100)))
     with tempfile.TemporaryDirectory(prefix="flowledger-bench-") as folder:
         for synchronous in ("FULL", "NORMAL"):
-            log = SqliteLog(Path(folder) / f"{synchronous}.db", synchronous=synchronous)
+            log: Log = SqliteLog(Path(folder) / f"{synchronous}.db", synchronous=synchronous)
             add(asyncio.run(measure(f"sqlite.{synchronous.lower()}", log, 200)))
         broker = Broker(Path(folder) / "kafka")
         try:

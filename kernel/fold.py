@@ -363,7 +363,7 @@ def loop_item_completed(p: Partition, e: fl.LoopItemCompleted, v: Envelope) -> N
             body.results = {}
         body.results[e.index] = e.result
     _remove_token(p, i, e.item)
-    if 0 <= body.data["total"] <= body.done:
+    if 0 <= (body.data or {}).get("total", -1) <= body.done:
         body.phase = READY
 
 

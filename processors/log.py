@@ -195,8 +195,10 @@ class Log(Protocol):
 
     #: True: `expected_end` is a real compare-and-append. False: compare `Appended.first` yourself.
     compares: bool
-    #: Partitions of the cluster, known after `open`.
-    partitions: int
+    @property
+    def partitions(self) -> int:
+        """Partitions of the cluster, known after `open`."""
+        ...
 
     async def open(self) -> None:
         """Connect. Raises: LogError when the log can't be reached."""

@@ -193,11 +193,11 @@ def broadcast(d: Decision, e: c.BroadcastSignal) -> Rejected | None:
         instances.start_by_event(d, s, e.variables)
         d.answer = answer
     for key in list(p.by_signal.get((tenant, e.name)) or ()):
-        s = p.subscriptions.get(key)
-        i = p.instances.get(s.instance) if s is not None else None
-        if s is None or i is None:
+        waiting = p.subscriptions.get(key)
+        i = p.instances.get(waiting.instance) if waiting is not None else None
+        if waiting is None or i is None:
             continue
-        signal_occurred(d, i, s, e.name, e.variables)
+        signal_occurred(d, i, waiting, e.name, e.variables)
     return None
 
 
