@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -14,10 +15,10 @@ from flowledger.api.edge import position_of
 from flowledger.api.problems import Problem, problem_of
 from flowledger.api.reads import Reads
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.events.commands import Command, StartInstance, partition_of_key
+from flowledger.events.commands import Command, StartInstance, partition_of_key, partition_of_text
 from flowledger.infra.settings import Settings
 from flowledger.infra.telemetry import Telemetry
-from flowledger.processors.client import Caller, Client
+from flowledger.processors.client import Answer, Caller, Client
 
 FRESH_KEYS_MAX = 100_000
 #: by then every partition has heard of a deployment
@@ -50,12 +51,29 @@ class Services:
         if id and caller.tenant:
             id = f"{caller.tenant}/{id}"
         timeout_s = (wait_ms or self.settings.command_timeout_ms) / 1000
-        answer = await self.client.call(command, caller, id=id, partition=partition, timeout_s=timeout_s)
+        if wait_ms and getattr(command, "wait", False):
+            answer = await self._attached(command, caller, id, partition, timeout_s)
+        else:
+            answer = await self.client.call(command, caller, id=id, partition=partition, timeout_s=timeout_s)
         outcome = answer.code if isinstance(answer, Rejected) else "ok"
         self.telemetry.metrics.http_commands.labels(type(command).__name__, outcome).inc()
         if isinstance(answer, Rejected):
             raise problem_of(answer)
         return answer
+
+    async def _attached(self, command: Command, caller: Caller, id: str, partition: int | None, timeout_s: float) -> Answer:
+        """Wait for the end of what `command` begins, also when the owner changes meanwhile: the same id, asked again, meets the same instance."""
+        if not id:
+            id, partition = f"wait/{uuid.uuid4()}", None
+        if partition is None:
+            partition = partition_of_text(id, self.client.partitions)
+        deadline = time.monotonic() + timeout_s
+        while True:
+            answer = await self.client.call(command, caller, id=id, partition=partition, timeout_s=timeout_s)
+            if not isinstance(answer, Rejected) or answer.code != RejectionCode.UNAVAILABLE or time.monotonic() + 0.05 > deadline:
+                return answer
+            await asyncio.sleep(min(max(answer.retry_after_ms, 20) / 1000, 0.5))
+            timeout_s = max(0.0, deadline - time.monotonic())
 
     async def start(self, command: StartInstance, connection: Any, *, wait_ms: int = 0, partition: int | None = None) -> dict[str, Any]:
         """As `call`. Partition 0 takes a deployment and tells the others: who starts a process that was deployed here just now is not

@@ -22,7 +22,7 @@ OPEN = ("created", "assigned", "started", "in_progress", "suspended", "failed")
 DONE = ("completed", "cancelled", "skipped")
 Move = Literal[
     "assign", "claim", "release", "start", "progress", "suspend", "resume", "cancel", "skip", "retry", "escalate", "delegate", "transfer",
-    "recall", "comment", "update",
+    "recall", "comment", "update", "attach", "draft", "refuse",
 ]  # fmt: skip
 
 
@@ -44,6 +44,21 @@ class MoveBody(Body):
     #: update
     priority: int | str | None = None
     due: datetime | None = None
+    follow_up: datetime | None = None
+    #: transfer, update: to the candidates of these
+    candidate_groups: list[str] | None = None
+    candidate_users: list[str] | None = None
+    #: draft
+    draft: dict[str, Any] | None = None
+    #: attach: a file by reference; `remove` takes the one of that name away
+    name: str | None = None
+    uri: str | None = None
+    media_type: str | None = None
+    size: int | None = None
+    remove: str | None = None
+    #: retry: with another policy, with so many attempts
+    retry: dict[str, Any] | None = None
+    retries: int | None = None
 
 
 class CompleteBody(Body):
@@ -69,9 +84,21 @@ class FailBody(Body):
 
 
 class TaskBody(Body):
-    """A task without workflow. `details`: assignee, candidate_groups, candidate_users, due_us, form ..."""
+    """A task without workflow. `details`: assignee, candidate_groups, candidate_users, due_us, form ...
+
+    `definition`: a task definition, `name` or `name@version`. `assignment`, `escalation`, `sla`, `calendar`, `reminders`: its settings.
+    `wait_ms`: answer when it has ended, with its result's variables (of them only `fetch`).
+    """
 
     name: str
+    definition: str = ""
+    assignment: dict[str, Any] | None = None
+    escalation: list[dict[str, Any]] | None = None
+    sla: str | None = None
+    calendar: str | None = None
+    reminders: list[str] | None = None
+    wait_ms: int = 0
+    fetch: list[str] | None = None
     type: str = "human_task"
     job_type: str = ""
     variables: dict[str, Any] | None = None
@@ -118,11 +145,21 @@ async def list_tasks(
 @post("/tasks", summary="Create a task without workflow")
 async def create(request: ApiRequest, data: TaskBody) -> Response[Any]:
     s = services_of(request)
+    if not 0 <= data.wait_ms <= s.settings.wait_ms_max:
+        raise malformed(f"0 to {s.settings.wait_ms_max} was expected, found {data.wait_ms}", "body wait_ms")
+    details = dict(data.details or {})
+    settings = {k: v for k in ("assignment", "escalation", "sla", "calendar", "reminders") if (v := getattr(data, k)) is not None}
+    if settings:
+        details["settings"] = {**(details.get("settings") or {}), **settings}
+    if data.definition:
+        details["definition"] = data.definition
     command = c.CreateTask(
-        type=data.type, job_type=data.job_type, name=data.name, variables=data.variables, headers=data.headers, details=data.details,
-        retries=data.retries, priority=priority_of(data.priority),
+        type=data.type, job_type=data.job_type, name=data.name, variables=data.variables, headers=data.headers, details=details or None,
+        retries=data.retries, priority=priority_of(data.priority), wait=data.wait_ms > 0, fetch=data.fetch,
     )  # fmt: skip
-    answer = await s.call(command, request)
+    if data.wait_ms:
+        request.scope["flowledger_long"] = True  # type: ignore[typeddict-unknown-key]
+    answer = await s.call(command, request, wait_ms=data.wait_ms)
     s.made(answer.get("task", 0), answer.get("position", ""))
     return reply(answer_view(answer), 201)
 
@@ -183,8 +220,8 @@ async def fail(request: ApiRequest, id: str, data: FailBody | None = None) -> Re
 
 @post("/tasks/{id:str}/{move:str}", status_code=200, summary="Move a task on")
 async def change(request: ApiRequest, id: str, move: Move, data: MoveBody | None = None) -> Response[Any]:
-    """`move`: assign, claim, release, start, progress, suspend, resume, cancel, skip, retry, escalate, delegate, transfer, recall, comment
-    or update. 409 when it isn't possible in the task's status, or when `row_version` isn't the task's any more."""
+    """`move`: assign, claim, refuse, release, start, progress, draft, suspend, resume, cancel, skip, retry, escalate, delegate, transfer, recall,
+    comment, attach or update. 409 when it isn't possible in the task's status, or when `row_version` isn't the task's any more."""
     data = data or MoveBody()
     details = dict(data.details)
     if data.percent is not None and not 0 <= data.percent <= 100:
@@ -195,10 +232,14 @@ async def change(request: ApiRequest, id: str, move: Move, data: MoveBody | None
         "percent": data.percent,
         "priority": None if data.priority is None else priority_of(data.priority),
         "due_us": None if data.due is None else int(data.due.timestamp() * 1_000_000),
+        "follow_up_us": None if data.follow_up is None else int(data.follow_up.timestamp() * 1_000_000),
+        **{name: getattr(data, name) for name in _AS_THEY_ARE},
     }
     details |= {k: v for k, v in given.items() if v is not None}
     command = c.MoveTask(task=key_of(id, "task"), move=move, reason=data.reason, details=details or None, row_version=data.row_version)
     return reply(answer_view(await services_of(request).call(command, request)))
 
+
+_AS_THEY_ARE = ("candidate_groups", "candidate_users", "draft", "name", "uri", "media_type", "size", "remove", "retry", "retries")
 
 HANDLERS: list[Any] = [list_tasks, create, get_task, events, metrics, complete, fail, change]

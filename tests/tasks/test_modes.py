@@ -58,7 +58,8 @@ async def test_a_call_that_waits_finds_its_result_after_the_owner_changed():
 async def test_what_ends_at_once_is_remembered_with_its_outcome():
     store = MemoryStore(1)
     e = await deployed(store)
-    model = one('<scriptTask id="t"><extensionElements><zeebe:script expression="=1+1" resultVariable="two"/></extensionElements></scriptTask>').replace('id="p"', 'id="q"')
+    script = '<extensionElements><zeebe:script expression="=1+1" resultVariable="two"/></extensionElements>'
+    model = one(f'<scriptTask id="t">{script}</scriptTask>').replace('id="p"', 'id="q"')
     await e.call(c.Deploy(resources=[c.Resource("q.bpmn", model)]))
     answers = [await e.call(c.StartInstance(id="q", wait=True), id="x") for _ in range(2)]
     assert [a["status"] for a in answers] == ["completed"] * 2 and answers[0]["variables"] == answers[1]["variables"] == {"two": 2}

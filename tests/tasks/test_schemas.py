@@ -21,7 +21,10 @@ SCHEMAS = [
     {"oneOf": [{"type": "number"}, {"minimum": 3}]},
     {"allOf": [{"type": "number"}, {"not": {"const": 3}}]},
     {"if": {"type": "number"}, "then": {"minimum": 2}, "else": {"type": "string"}},
-    {"$defs": {"tree": {"type": "object", "properties": {"kids": {"type": "array", "items": {"$ref": "#/$defs/tree"}}}, "additionalProperties": False}}, "$ref": "#/$defs/tree"},
+    {
+        "$defs": {"tree": {"type": "object", "properties": {"kids": {"type": "array", "items": {"$ref": "#/$defs/tree"}}}, "additionalProperties": False}},
+        "$ref": "#/$defs/tree",
+    },
     {"dependentRequired": {"x": ["y"]}, "propertyNames": {"maxLength": 4}, "dependentSchemas": {"y": {"required": ["x"]}}},
     True,
     False,

@@ -147,7 +147,7 @@ class Bench:
         return [e for e, _ in self.log if isinstance(e, kinds)]
 
     def words(self) -> list[str]:
-        return [type(e).__name__ for e, _ in self.log if isinstance(e, (ta.TaskChanged, ta.TaskCreated, ta.TaskCompleted, ta.TaskFailed, ta.TaskSkipped, ta.TaskCancelled, ta.TaskRetried))]
+        return [type(e).__name__ for e, _ in self.log if type(e).__module__ == ta.__name__]
 
 
 QUIET = ("TimerTriggered", "TimerScheduled", "TimerCancelled")

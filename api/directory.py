@@ -1,0 +1,159 @@
+"""Registries of work: who may work and when (directory), reusable task definitions, limits and breakers of targets."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from litestar import Response, delete, get, put
+from litestar.params import Parameter
+
+from flowledger.api.edge import ApiRequest, reply
+from flowledger.api.problems import Problem, malformed
+from flowledger.api.services import services_of
+from flowledger.api.view import answer_view
+from flowledger.events import commands as c
+from flowledger.events.base import RejectionCode
+
+#: noun in the path -> prefix of the names in registry `directory`
+KINDS = {
+    "users": "user", "agents": "agent", "services": "service", "tools": "tool", "apis": "api", "groups": "group", "calendars": "calendar",
+}  # fmt: skip
+NAME_MAX = 200
+Page = Annotated[int, Parameter(ge=1, le=1000)]
+Target = Annotated[str, Parameter(description="job:TYPE, tenant:NAME, endpoint:TEXT or assignee:NAME")]
+After = Annotated[str, Parameter(description="The last name of the page before")]
+
+
+def _name(request: ApiRequest, registry: str, name: str) -> str:
+    """As it stands in the registry: a tenant's own under its prefix. Limits are the operator's, and for all."""
+    if not name or len(name) > NAME_MAX:
+        raise malformed(f"a name of 1 to {NAME_MAX} characters was expected, found {len(name)}", "path name")
+    if registry != "limit" and "/" in name:
+        raise malformed(f"a name without / was expected, found {name!r}", "path name")
+    tenant = services_of(request).identify(request).tenant
+    if registry == "limit" and tenant:
+        raise Problem(RejectionCode.FORBIDDEN, "limits are for the operator, who has no tenant", status=403)
+    return f"{tenant}/{name}" if tenant else name
+
+
+def _kind(kind: str) -> str:
+    if kind not in KINDS:
+        raise Problem(RejectionCode.NOT_FOUND, f"one of {', '.join(KINDS)} was expected, found {kind!r}", status=404)
+    return KINDS[kind]
+
+
+async def _list(request: ApiRequest, registry: str, prefix: str, after: str, limit: int, partition: int = 0) -> dict[str, Any]:
+    full = f"{prefix}{after}" if after else ""
+    command = c.ListRecords(registry=registry, prefix=prefix, after=full, limit=limit)
+    found = await services_of(request).call(command, request, partition=partition)
+    items = [{"name": r["name"].removeprefix(prefix), **r["value"]} for r in found.get("records") or ()]
+    return {"items": items, "after": items[-1]["name"] if found.get("more") and items else None}
+
+
+async def _one(request: ApiRequest, registry: str, name: str) -> dict[str, Any]:
+    found = await services_of(request).call(c.ListRecords(registry=registry, prefix=name, limit=1), request, partition=0)
+    records = found.get("records") or ()
+    if not records or records[0]["name"] != name:
+        raise Problem(RejectionCode.NOT_FOUND, f"expected '{name}' in {registry}, found none", status=404)
+    value: dict[str, Any] = records[0]["value"]
+    return value
+
+
+async def _put(request: ApiRequest, registry: str, name: str, value: dict[str, Any]) -> Response[Any]:
+    command = c.StoreRecord(registry=registry, name=_name(request, registry, name), value=value)
+    return reply(answer_view(await services_of(request).call(command, request)))
+
+
+async def _delete(request: ApiRequest, registry: str, name: str) -> Response[Any]:
+    await _one(request, registry, name)
+    command = c.StoreRecord(registry=registry, name=_name(request, registry, name))
+    return reply(answer_view(await services_of(request).call(command, request)))
+
+
+@get("/directory/{kind:str}", summary="List users, groups, agents, services, tools, apis or calendars")
+async def list_entries(request: ApiRequest, kind: str, after: After = "", limit: Page = 100) -> Response[Any]:
+    return reply(await _list(request, "directory", f"{_kind(kind)}:", after, limit))
+
+
+@get("/directory/{kind:str}/{name:str}", summary="Get an entry of the directory")
+async def get_entry(request: ApiRequest, kind: str, name: str) -> Response[Any]:
+    return reply({"name": name, **await _one(request, "directory", f"{_kind(kind)}:{name}")})
+
+
+@put("/directory/{kind:str}/{name:str}", summary="Create or replace an entry of the directory")
+async def put_entry(request: ApiRequest, kind: str, name: str, data: dict[str, Any]) -> Response[Any]:
+    """Who may work: groups, roles, capabilities (with levels), permissions, place, calendar, max_concurrent, weight, active, resources; agents,
+    services and tools also job_type, endpoint and credential (a reference). A calendar: zone, days, holidays."""
+    return await _put(request, "directory", f"{_kind(kind)}:{name}", data)
+
+
+@delete("/directory/{kind:str}/{name:str}", status_code=200, summary="Remove an entry of the directory")
+async def delete_entry(request: ApiRequest, kind: str, name: str) -> Response[Any]:
+    """Tasks that it holds stay with it until they are moved."""
+    return await _delete(request, "directory", f"{_kind(kind)}:{name}")
+
+
+@get("/task-definitions", summary="List task definitions")
+async def list_definitions(request: ApiRequest, after: After = "", limit: Page = 100) -> Response[Any]:
+    """The newest version of each, and each version as `name@version`."""
+    return reply(await _list(request, "task_definition", "", after, limit))
+
+
+@get("/task-definitions/{name:str}", summary="Get a task definition")
+async def get_definition(request: ApiRequest, name: str) -> Response[Any]:
+    """`name` for the newest, `name@version` for a version."""
+    return reply({"name": name, **await _one(request, "task_definition", name)})
+
+
+@put("/task-definitions/{name:str}", summary="Store a new version of a task definition")
+async def put_definition(request: ApiRequest, name: str, data: dict[str, Any]) -> Response[Any]:
+    """A job type of this name uses it, and so does a task that names it. The answer has the `version`."""
+    return await _put(request, "task_definition", name, data)
+
+
+@delete("/task-definitions/{name:str}", status_code=200, summary="Remove a task definition")
+async def delete_definition(request: ApiRequest, name: str) -> Response[Any]:
+    """Tasks that were made by it keep what they took over; its versions stay readable."""
+    return await _delete(request, "task_definition", name)
+
+
+@get("/limits", summary="List limits")
+async def list_limits(request: ApiRequest, after: After = "", limit: Page = 100) -> Response[Any]:
+    return reply(await _list(request, "limit", "", after, limit))
+
+
+@put("/limits", summary="Set concurrency, rate, circuit breaker, batch of a target")
+async def put_limit(request: ApiRequest, target: Target, data: dict[str, Any]) -> Response[Any]:
+    """Limits hold in each partition."""
+    return await _put(request, "limit", target, data)
+
+
+@delete("/limits", status_code=200, summary="Remove a limit")
+async def delete_limit(request: ApiRequest, target: Target) -> Response[Any]:
+    return await _delete(request, "limit", target)
+
+
+@get("/breakers", summary="Circuit breakers, by partition")
+async def list_breakers(request: ApiRequest) -> Response[Any]:
+    """State, counts and until when it is open, of each target that has one."""
+    items = []
+    for partition in range(services_of(request).client.partitions):
+        page = await _list(request, "breaker", "", "", 1000, partition)
+        items += [{"partition": partition, "target": i.pop("name"), **i} for i in page["items"]]
+    return reply({"items": items})
+
+
+@get("/workload", summary="History of assignees, by partition")
+async def workload(request: ApiRequest) -> Response[Any]:
+    """Done, failed and mean time in ms, as the weighted strategy sees them."""
+    items = []
+    for partition in range(services_of(request).client.partitions):
+        page = await _list(request, "history", "", "", 1000, partition)
+        items += [{"partition": partition, "assignee": i.pop("name"), **i} for i in page["items"]]
+    return reply({"items": items})
+
+
+HANDLERS: list[Any] = [
+    list_entries, get_entry, put_entry, delete_entry, list_definitions, get_definition, put_definition, delete_definition, list_limits, put_limit,
+    delete_limit, list_breakers, workload,
+]  # fmt: skip
