@@ -72,8 +72,13 @@ WORDS: dict[type[Event], Any] = {
 class Resources(Library):
     """Reads BPMN and DMN without asking what format it is."""
 
+    known: dict[tuple[str, str], tuple[Any, list[Any]]] = {}
+
     def read(self, name: str, content: str) -> tuple[Any, list[Any]]:
-        graph, findings = (dmn_resource if name.endswith(".dmn") else bpmn_reader).read(content.encode(), name)
+        found = self.known.get((name, content))
+        if found is None:  # graphs never change: one reading serves all scenarios
+            found = self.known[name, content] = (dmn_resource if name.endswith(".dmn") else bpmn_reader).read(content.encode(), name)
+        graph, findings = found
         if graph is not None:
             graph = self.graphs.setdefault(graph.hash, graph)
             self.texts[graph.hash] = content

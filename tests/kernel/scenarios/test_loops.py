@@ -138,7 +138,7 @@ def test_a_standard_loop_is_interrupted():
 
 
 @pytest.mark.parametrize("sequential", [True, False])
-def test_100_000_items_in_bounded_steps(sequential):
+def test_many_items_in_bounded_steps(sequential):
     """Cost per item doesn't grow with their number, and no command does more than a bounded part of the work."""
     model = (
         multi(sequential)
