@@ -11,7 +11,6 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable
-from heapq import heappop
 from typing import Any
 
 import msgspec
@@ -21,13 +20,16 @@ from flowledger.events import avro
 from flowledger.events import commands as c
 from flowledger.events import group as rules
 from flowledger.events import ledger as le
-from flowledger.events.base import Envelope, Event, Recorded, Rejected, RejectionCode
+from flowledger.events.base import Envelope, Event, Rejected, RejectionCode
 from flowledger.events.definition import DefinitionCreated
-from flowledger.kernel import Facts, Partition, decide, evolve
+from flowledger.kernel import Facts, Partition, decide
 from flowledger.kernel import checkpoint as images
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.model.library import Library
-from flowledger.processors.log import COMMANDS, DEAD_LETTER, DEFINITIONS, EVENTS, STATE, Conflict, Group, Log, LogError
+from flowledger.processors import due
+from flowledger.processors.log import COMMANDS, DEAD_LETTER, DEFINITIONS, EVENTS, STATE, Group, Log, LogError, RecordTooLarge
+from flowledger.processors.recovery import ChainBroken, claim, counted, load
+from flowledger.processors.sends import Sends
 
 log_ = structlog.get_logger("flowledger.owner")
 
@@ -44,12 +46,12 @@ DUE_MAX = 500
 #: a checkpoint is written when this many things changed, or after this time (seconds)
 CHECKPOINT_CHANGES = 20_000
 CHECKPOINT_S = 30.0
-#: confirmations of sends are put off this long, so that one speaks for many
-CONFIRM_S = 0.2
 #: whom another owner fenced waits this long before it claims again: the group's news that the partition moved come meanwhile (seconds)
 FENCED_S = 1.0
-#: a send that failed is tried again after this time (seconds)
-RESEND_S = 0.5
+#: the longest that an owner waits between two attempts, and the time after which one counts as having gone well (seconds)
+BACK_OFF_S = 2.0
+#: after a group that failed, commands are taken one by one for so long, to find the one that did it (seconds)
+CAREFUL_S = 5.0
 
 _encode_request = msgspec.json.Encoder(decimal_format="number").encode
 _decode_request = msgspec.json.Decoder(c.Request, float_hook=avro._exact).decode
@@ -90,7 +92,7 @@ class Pending:
 class _Flight:
     """A group on its way to the log, with what is to be done once it is there."""
 
-    __slots__ = ("answers", "chain", "count", "definitions", "events", "expected", "future", "names", "sends", "started", "waits")
+    __slots__ = ("answers", "chain", "count", "definitions", "events", "expected", "future", "kinds", "names", "sends", "started", "traces", "waits")
 
     def __init__(self) -> None:
         self.future: asyncio.Future[Any] | None = None
@@ -103,6 +105,9 @@ class _Flight:
         self.waits: list[tuple[int, dict[str, Any], int]] = []
         self.started = 0.0
         self.names: dict[str, int] = {}
+        #: for the observer: accepted commands by kind, and the traces that they came with
+        self.kinds: dict[str, int] = {}
+        self.traces: list[str] = []
 
 
 class Owner:
@@ -118,6 +123,7 @@ class Owner:
         self.settings = settings or Settings()
         self.clock = clock or (lambda: time.time_ns() // 1000)
         self.observer = observer
+        self._tracing = bool(getattr(observer, "tracing", False))
         self.pollers = pollers
         self._ensure = ensure
         self._reply_to = reply_to
@@ -146,12 +152,11 @@ class Owner:
         self._written: set[bytes] = set()
         self._checkpointing = False
         self._checkpoints = 0
-        self._confirm: dict[int, int] = {}
-        self._sent_ok: dict[int, int] = {}
-        #: highest seq whose group is on the log; what is behind it may not be sent yet
-        self._dispatched: dict[int, int] = {}
-        self._doubtful: set[int] = set()
+        self._sends = Sends(log, partition, self.state, self._confirm)
+        #: offsets of commands that failed in the engine itself, alone in their group
         self._poison: set[int] = set()
+        #: after a group that failed, commands are taken one by one up to this time of the loop, to find the one that did it
+        self._careful_to = 0.0
         self._space = asyncio.Event()
         self._tasks: list[asyncio.Task[Any]] = []
         self._refused = 0
@@ -159,13 +164,17 @@ class Owner:
     # --- life -----------------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Take over and serve; after a doubt, again. Returns when fenced for good (the assignment decides who comes next). Raises: CancelledError."""
+        """Take over and serve; when fenced or in doubt, again, until cancelled (the assignment decides). Raises: CancelledError, ChainBroken."""
         delay = 0.05
         while True:
             try:
                 await self._take_over()
-                delay = 0.05
-                await self._serve()
+                served = time.monotonic()
+                try:
+                    await self._serve()
+                finally:
+                    if time.monotonic() - served > BACK_OFF_S:
+                        delay = 0.05
             except asyncio.CancelledError:
                 await self._step_down(Fenced("stopped"))
                 raise
@@ -175,22 +184,25 @@ class Owner:
                     self.observer.fenced(self.partition)
                 await self._step_down(fenced)
                 await asyncio.sleep(FENCED_S)
-            except LogError as doubt:
-                log_.warning("stepped down", partition=self.partition, why=str(doubt))
+            except ChainBroken:
+                raise
+            except Exception as doubt:  # what a log or its client raises, and defects of ours: the log says what happened, from there it goes on
+                known = isinstance(doubt, LogError)
+                log_.warning("stepped down", partition=self.partition, why=str(doubt) if known else repr(doubt), exc_info=None if known else doubt)
                 await self._step_down(doubt)
                 await asyncio.sleep(delay)
-                delay = min(delay * 2, 2.0)
+                delay = min(delay * 2, BACK_OFF_S)
 
     async def _step_down(self, why: BaseException) -> None:
         """Drop the state; nobody was answered for what isn't on the log."""
         self.ready.clear()
         self.reason = f"stepped down: {why}"
         self._stopping = why
+        self._sends.close()
         for task in self._tasks:
             task.cancel()
-        for task in self._tasks:
-            with contextlib.suppress(BaseException):
-                await task
+        if self._tasks:  # `wait`, since awaiting them one by one would take our own cancellation for theirs
+            await asyncio.wait(self._tasks)
         self._tasks.clear()
         if self._timer is not None:
             self._timer.cancel()
@@ -224,32 +236,8 @@ class Owner:
         self._stopping = None
         state, reader, position = await load(self.log, self.partition, self._written)
         self.state = state
-        decoder = avro.Decoder()
         owner_id = self._token()
-        while True:
-            async for batch in self.log.read(EVENTS, self.partition, position):
-                for record in batch:
-                    position = record.offset + 1
-                    group = reader.feed(record.offset, record.value, record.headers)
-                    if group is not None:
-                        if group.computed != group.chain:
-                            raise RuntimeError(f"the chain of partition {self.partition} breaks at {group.offsets[0]}: run `flowledger audit verify`")
-                        for value in group.values:
-                            event, envelope = decoder.decode(value)
-                            evolve(state, event, envelope)
-                await asyncio.sleep(0)
-            if reader.owner == owner_id:
-                break
-            claim = le.PartitionClaimed(epoch=reader.epoch + 1, owner=owner_id, node=self.settings.node)
-            now = max(self.clock(), state.meta.now_us)
-            value = avro.encode([claim], Envelope(now, "", self.settings.node, "", "", ""))[0]
-            chain = rules.chain_of(reader.chain, [value])
-            group_ = Group([b"\x00" * 8], [value], rules.headers(claim.epoch, owner_id, reader.source), rules.last_headers(chain), timestamp_ms=now // 1000)
-            try:
-                await self.log.append(EVENTS, self.partition, group_, expected_end=position if self.log.compares else None)
-            except Conflict:
-                await self.log.reopen(EVENTS, self.partition)
-            # whoever's claim counts stands on the log: read on
+        position = await claim(self.log, self.partition, state, reader, position, owner_id, self.settings.node, self.clock)
         self.epoch, self.owner_id = reader.epoch, owner_id
         self.end = self.acked = position
         self.source, self.chain = reader.source, reader.chain
@@ -257,7 +245,7 @@ class Owner:
         self.facts = Facts(
             0, self.library.processes(state), self.library.decisions(state), self.library.read, self.settings.instances_max, spread=self.settings.spread
         )
-        self._dispatched = dict(state.meta.sent)
+        self._sends = Sends(self.log, self.partition, state, self._confirm)
         self._checkpoint_at = asyncio.get_running_loop().time()
         log_.info("took over", partition=self.partition, epoch=self.epoch, position=position, instances=len(state.instances),
                   seconds=round(time.perf_counter() - started, 3))  # fmt: skip
@@ -267,7 +255,7 @@ class Owner:
     async def _serve(self) -> None:
         """Until something stops it. Raises: LogError, Fenced."""
         self._stopped = asyncio.Event()
-        self._tasks = [asyncio.create_task(self._acknowledge()), asyncio.create_task(self._consume()), asyncio.create_task(self._resend())]
+        self._tasks = [asyncio.create_task(self._acknowledge()), asyncio.create_task(self._consume()), asyncio.create_task(self._sends.resend())]
         self.ready.set()
         self.reason = ""
         for key in images.unsettled(self.state):
@@ -307,6 +295,10 @@ class Owner:
         if not self._scheduled:
             self._wake()
 
+    def _confirm(self, to: int, seq: int) -> None:
+        self._inbox.append(Pending(self._internal(c.Confirm(to=to, seq=seq))))
+        self._wake()
+
     def _internal(self, command: c.Command) -> c.Request:
         return c.Request(command=command)  # type: ignore[arg-type]
 
@@ -323,7 +315,7 @@ class Owner:
                 try:
                     request = _decode_request(record.value)
                     if record.offset in self._poison:
-                        raise ValueError("it failed twice in the engine itself")
+                        raise ValueError("it failed in the engine itself; its log tells why")
                     if self._ensure is not None and isinstance(request.command, (c.DefineElsewhere, c.StartInstance)):
                         await self._ensure(request.command)
                 except (msgspec.DecodeError, ValueError) as e:
@@ -363,6 +355,7 @@ class Owner:
         if not inbox and not (state.job_listener and self.pollers is not None):
             self._sleep(now)
             return
+        pending: Pending | None = None
         flight = _Flight()
         flight.started = time.perf_counter()
         values: list[bytes] = []
@@ -370,7 +363,8 @@ class Owner:
         source = self.source
         taken = 0
         try:
-            while inbox and taken < self.settings.batch_max and len(values) < EVENTS_MAX:
+            most = self.settings.batch_max if not self._careful_to or self._loop.time() > self._careful_to else 1  # type: ignore[union-attr]
+            while inbox and taken < most and len(values) < EVENTS_MAX:
                 pending = inbox.popleft()
                 taken += 1
                 self._decide(pending, flight, keys, values)
@@ -379,8 +373,10 @@ class Owner:
             if self.pollers is not None and state.job_listener:
                 self._hand_out(flight, keys, values)
         except Exception as bug:
-            self._bug(bug, flight)
+            self._bug(bug, flight, pending, taken)
             return
+        if flight.kinds:
+            self.observer.decided(flight.kinds)
         if inbox:
             self._wake()
         if not self._space.is_set() and len(inbox) < self.settings.inbox_max // 2:
@@ -400,6 +396,9 @@ class Owner:
         group = Group(keys, values, rules.headers(self.epoch, self.owner_id, source), rules.last_headers(self.chain), timestamp_ms=now // 1000)
         try:
             flight.future = self.log.submit(EVENTS, self.partition, group, expected_end=flight.expected)
+        except RecordTooLarge as e:
+            self._bug(e, flight, pending, taken)
+            return
         except LogError as e:
             self._stop(e)
             for reply, _, _ in flight.answers:
@@ -427,6 +426,8 @@ class Owner:
                 self.observer.rejected(type(command).__name__, made.code)
             return
         assert isinstance(made, Decision)
+        if self.observer is not None:
+            self._seen(request, flight)
         if made.events:
             self._record(made.events, made.envelope, keys, values, flight)
             if type(command) is c.Deploy:
@@ -467,6 +468,13 @@ class Owner:
                 name = type(event).__name__
                 names[name] = names.get(name, 0) + 1
 
+    def _seen(self, request: c.Request, flight: _Flight) -> None:
+        """For the observer, which is told once for each group."""
+        kind = type(request.command).__name__
+        flight.kinds[kind] = flight.kinds.get(kind, 0) + 1
+        if self._tracing and request.trace:
+            flight.traces.append(request.trace)
+
     def _hand_out(self, flight: _Flight, keys: list[bytes], values: list[bytes]) -> None:
         """Jobs that became ready go to the workers that wait, in the same group that made them."""
         state = self.state
@@ -475,10 +483,13 @@ class Owner:
                 poller = self.pollers.next_for(job_type)
                 if poller is None:
                     break
-                made = decide(state, poller.request(), self.facts)
+                request = poller.request()
+                made = decide(state, request, self.facts)
                 if not isinstance(made, Decision) or not made.events:
                     self.pollers.give_back(poller)
                     break
+                if self.observer is not None:
+                    self._seen(request, flight)
                 self._record(made.events, made.envelope, keys, values, flight)
                 jobs = made.answer["jobs"]
                 self.pollers.taken(poller, len(jobs))
@@ -487,60 +498,38 @@ class Owner:
 
     def _collect_due(self, now: int) -> None:
         """What is due comes in as commands, a bounded number at a time; the rest waits for the next step."""
-        state = self.state
-        due, leases, retrying = state.due, state.leases, state.retrying
-        timers: list[int] = []
-        messages: list[int] = []
-        while due and due[0][0] <= now and len(timers) < DUE_MAX:
-            at, key = heappop(due)
-            timer = state.timers.get(key)
-            if timer is not None:
-                if timer.due_us == at:
-                    timers.append(key)
-            elif key in state.messages:
-                messages.append(key)
-        if timers:
-            self._inbox.append(Pending(self._internal(c.FireTimers(timers=timers))))
-        if messages:
-            self._inbox.append(Pending(self._internal(c.ExpireMessages(messages=messages))))
-        over: list[int] = []
-        while leases and leases[0][0] <= now and len(over) < DUE_MAX:
-            deadline, key, fence = heappop(leases)
-            task = state.tasks.get(key)
-            if task is not None and task.worker and task.fence == fence and task.deadline_us == deadline:
-                over.append(key)
-        if over:
-            self._inbox.append(Pending(self._internal(c.ExpireLeases(tasks=over))))
-        back: list[int] = []
-        while retrying and retrying[0][0] <= now and len(back) < DUE_MAX:
-            at, key = heappop(retrying)
-            task = state.tasks.get(key)
-            if task is not None and task.retry_at_us == at:
-                back.append(key)
-        if back:
-            self._inbox.append(Pending(self._internal(c.ReadyTasks(tasks=back))))
+        for command in due.collect(self.state, now, DUE_MAX):
+            self._inbox.append(Pending(self._internal(command)))
 
     def _sleep(self, now: int) -> None:
         """Wake when the next thing is due."""
-        state = self.state
-        next_at = min(
-            state.due[0][0] if state.due else 1 << 62, state.leases[0][0] if state.leases else 1 << 62, state.retrying[0][0] if state.retrying else 1 << 62
-        )
+        next_at = due.next_at(self.state)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if next_at < 1 << 62 and self._loop is not None:
+        if next_at < due.NEVER and self._loop is not None:
             delay = max(0.0, (next_at - now) / 1_000_000)
             self._timer = self._loop.call_later(min(delay, 3600.0) + 0.0005, self._wake)
 
-    def _bug(self, bug: Exception, flight: _Flight) -> None:
-        """A defect of ours in a decision. What it recorded is only in memory: the state is made anew from the log; a command from the
-        topic that does it twice goes to the dead letters."""
+    def _bug(self, bug: Exception, flight: _Flight, last: Pending | None, taken: int) -> None:
+        """A defect of ours in a decision, or an event larger than the log takes. What it recorded is only in memory: the state is made anew
+        from the log, and commands are taken one by one for a while. One that fails alone is refused for good, from the topic to the dead letters."""
         log_.error("a decision failed", partition=self.partition, exc_info=bug)
-        if self.observer is not None:
-            self.observer.dead_letter("engine error")
-        for reply, _, _ in flight.answers:
-            reply(Rejected(RejectionCode.UNAVAILABLE, "the partition is being rebuilt: send it again, with the same id", 100))
+        alone = taken == 1 and last is not None
+        if alone and last.offset >= 0:  # type: ignore[union-attr]
+            self._poison.add(last.offset)  # type: ignore[union-attr]
+        code = RejectionCode.UNAVAILABLE
+        text = "the partition is being rebuilt: send it again, with the same id"
+        if alone and isinstance(bug, RecordTooLarge):
+            code, text = RejectionCode.INVALID_ARGUMENT, f"what it would write is too large: {bug}"
+        refused = Rejected(code, text, 100 if code == RejectionCode.UNAVAILABLE else 0)
+        replies = [reply for reply, _, _ in flight.answers]
+        if last is not None and last.reply is not None and last.reply not in replies:
+            replies.append(last.reply)
+        for reply in replies:
+            reply(refused)
+        assert self._loop is not None
+        self._careful_to = self._loop.time() + CAREFUL_S
         self._stop(LogError(f"a decision failed: {bug!r}"))
 
     def _stop(self, why: BaseException) -> None:
@@ -563,7 +552,7 @@ class Owner:
 
     def _settle(self) -> None:
         """Acknowledged groups, in order: check that nobody else wrote, then answer and send."""
-        while self._flights:
+        while self._flights and not self._gap:
             flight = self._flights[0]
             future = flight.future
             first = -1
@@ -575,7 +564,8 @@ class Owner:
                     return
                 appended = future.result()
                 if not appended.alone(flight.expected + self._shift):
-                    self._acks.put_nowait(flight)  # the gap is read first
+                    self._gap = True  # it is read first; who lands meanwhile waits behind it
+                    self._acks.put_nowait(flight)
                     return
                 first = appended.first
             self._flights.popleft()
@@ -585,12 +575,14 @@ class Owner:
             self._wake()
 
     _shift = 0
+    #: the first flight waits until what somebody else wrote before it was read
+    _gap = False
     #: a step was due while too much was in flight
     _put_off = False
 
     async def _acknowledge(self) -> None:
         """Somebody else wrote in between: read what. A claim means fenced; only void records mean carry on."""
-        self._shift = 0
+        self._shift, self._gap = 0, False
         while True:
             flight = await self._acks.get()
             assert flight.future is not None
@@ -605,62 +597,20 @@ class Owner:
             self._shift += appended.end - expected - flight.count
             self._flights.popleft()
             self._finish(flight, appended.end - flight.count)
+            self._gap = False
             self._settle()
 
     def _finish(self, flight: _Flight, first: int) -> None:
         if first >= 0:
             self.acked = first + flight.count
             if self.observer is not None:
-                self.observer.appended(self.partition, time.perf_counter() - flight.started, flight.names)
+                self.observer.appended(self.partition, time.perf_counter() - flight.started, flight.names, flight.traces)
         for reply, answer, index in flight.answers:
             if index >= 0 and type(answer) is dict:
                 answer = {**answer, "position": f"{self.partition}-{first + index}"}
             reply(answer)
         for to, seq, command in flight.sends:
-            self._dispatched[to] = seq
-            self._send(to, seq, command)
-
-    # --- sends to other partitions ----------------------------------------------------------------------------------------
-
-    def _send(self, to: int, seq: int, command: bytes) -> None:
-        try:
-            future = self.log.submit(COMMANDS, to, Group([None], [command], (("from", b"%d" % self.partition), ("seq", b"%d" % seq))))
-        except LogError:
-            self._doubtful.add(to)
-            return
-
-        def done(f: asyncio.Future[Any]) -> None:
-            if not f.cancelled() and f.exception() is None and self._stopping is None:
-                if seq == self._sent_ok.get(to, self.state.meta.confirmed.get(to, 0)) + 1:
-                    self._sent_ok[to] = seq
-                    if to not in self._confirm and self._loop is not None:
-                        self._confirm[to] = seq
-                        self._loop.call_later(CONFIRM_S, self._confirm_to, to)
-
-            elif not f.cancelled() and f.exception() is not None:
-                self._doubtful.add(to)
-
-        future.add_done_callback(done)
-
-    def _confirm_to(self, to: int) -> None:
-        self._confirm.pop(to, None)
-        if self._stopping is None and self.ready.is_set() and to in self._sent_ok:
-            self._inbox.append(Pending(self._internal(c.Confirm(to=to, seq=self._sent_ok[to]))))
-            self._wake()
-
-    async def _resend(self) -> None:
-        """After a take-over, and when a send failed: what is not confirmed goes again, in order; the receiver drops what it has."""
-        self._sent_ok = dict(self.state.meta.confirmed)
-        self._confirm.clear()
-        self._doubtful = {to for to, _ in self.state.outbox}
-        while True:
-            doubtful, self._doubtful = self._doubtful, set()
-            for to in sorted(doubtful):
-                at = self._sent_ok.get(to, 0)
-                for seq in sorted(seq for t, seq in self.state.outbox if t == to and seq > at):
-                    if (command := self.state.outbox.get((to, seq))) is not None and seq <= self._dispatched.get(to, 0):
-                        self._send(to, seq, command)
-            await asyncio.sleep(RESEND_S)
+            self._sends.send(to, seq, command)
 
     # --- contents and checkpoints -----------------------------------------------------------------------------------------
 
@@ -743,70 +693,4 @@ def _outcome(status: str, variables: dict[str, Any], message: str, fetch: list[s
     return out
 
 
-async def load(log: Log, partition: int, written: set[bytes] | None = None) -> tuple[Partition, rules.GroupReader, int]:
-    """The state of the last whole checkpoint, a reader that goes on from it, and the offset to read from.
-
-    A checkpoint that was cut short (no mark behind it) is passed over, and so is what a fenced owner wrote late (an older epoch). Where
-    records were compacted away by either, the mark's count of live keys tells, and everything is folded from the start of the log.
-    """
-    live: dict[bytes, bytes] = {}
-    mark: images.Mark | None = None
-    pending: dict[tuple[int, int], list[tuple[bytes, bytes]]] = {}
-    newest = (0, 0)
-    async for batch in log.read(STATE, partition, await log.begin(STATE, partition)):
-        for record in batch:
-            tag = (int(record.header("epoch") or b"0"), int(record.header("checkpoint") or b"0"))
-            if tag <= newest or record.key is None:
-                continue  # it came late, and another checkpoint was made meanwhile
-            if record.key != images.MARK:
-                pending.setdefault(tag, []).append((record.key, record.value))
-                continue
-            for key, value in pending.get(tag, ()):
-                if value:
-                    live[key] = value
-                else:
-                    live.pop(key, None)
-            pending.clear()
-            newest, mark = tag, images.decode_state(record.value, images.Mark)
-        await asyncio.sleep(0)
-    state = Partition(partition, log.partitions)
-    if mark is not None and mark.live == len(live):
-        images.restore(state, live, mark)
-        if written is not None:
-            written.clear()
-            written.update(live)
-            written.update(k for some in pending.values() for k, _ in some)
-        state.meta.partitions = log.partitions
-        reader = rules.GroupReader(mark.meta.epoch, mark.meta.owner, mark.chain)
-        reader.source = mark.source
-        return state, reader, mark.end
-    if written is not None:
-        written.clear()
-        written.update(live)
-        written.update(k for some in pending.values() for k, _ in some)
-    return state, rules.GroupReader(), await log.begin(EVENTS, partition)
-
-
-async def counted(log: Log, partition: int, start: int = 0, *, follow: bool = False) -> Any:
-    """Batches of counted events from offset `start`: `list[Recorded]`, group-aligned. Starts folding at the last mark before `start`, so that it knows
-    whose groups count."""
-    reader, position = rules.GroupReader(), await log.begin(EVENTS, partition)
-    if start > position:
-        mark: images.Mark | None = None
-        async for batch in log.read(STATE, partition, await log.begin(STATE, partition)):
-            for record in batch:
-                if record.key == images.MARK:
-                    found = images.decode_state(record.value, images.Mark)
-                    if found.end <= start:
-                        mark = found
-        if mark is not None and mark.end > position:
-            reader, position = rules.GroupReader(mark.meta.epoch, mark.meta.owner, mark.chain), mark.end
-    decoder = avro.Decoder()
-    async for batch in log.read(EVENTS, partition, position, follow=follow):
-        out: list[Recorded] = []
-        for record in batch:
-            group = reader.feed(record.offset, record.value, record.headers)
-            if group is not None and group.end > start:
-                out += [decoder.recorded(v, partition, o) for v, o in zip(group.values, group.offsets, strict=True) if o >= start]
-        if out:
-            yield out
+__all__ = ["Fenced", "Owner", "Pending", "Settings", "counted", "load"]
