@@ -8,8 +8,13 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
+from lxml import etree
 
+from flowledger.kernel.model import formats
 from flowledger.sdk.testing.path import Step
+
+#: how names of stand-ins for called processes end
+STAND_IN = ".mock.bpmn"
 
 
 class Covered(msgspec.Struct):
@@ -51,17 +56,27 @@ class Coverage:
 
     def __init__(self) -> None:
         self.processes: dict[tuple[str, str], Covered] = {}
-        self._left_out: set[str] = set()
 
-    def leave_out(self, process: str) -> None:
-        """Stand-ins are no models of the author."""
-        self._left_out.add(process)
+    def deployed(self, engine: Any, definition: int) -> Covered | None:
+        """The row of a process, which is there from its deployment on; None for stand-ins, which are no models of the author."""
+        d = engine.state.definitions[definition]
+        if d.resource.endswith(STAND_IN):
+            return None
+        row = self.processes.get((d.id, d.hash))
+        if row is None:
+            model, graph = engine.facts.processes[definition], engine.library.graphs[d.hash]
+            row = self.processes[d.id, d.hash] = Covered(
+                d.id, model.name, d.resource, d.hash, base64.b64encode(_bpmn(graph, d.resource)).decode(),
+                {n.id: (n.tag, n.name) for n in model.nodes.values()},
+                {f.id: (f.name, f.source.id, f.target.id) for f in model.flows.values()}, {}, {}, {},
+            )  # fmt: skip
+        return row
 
     def add(self, instance: Any, steps: Iterable[Step]) -> None:
         """What an instance just did."""
-        if instance.process in self._left_out:
+        row = self.deployed(instance.engine, instance.definition)
+        if row is None:
             return
-        row = self._row(instance)
         if not instance.counted:
             instance.counted = True
             row.instances += 1
@@ -70,19 +85,6 @@ class Coverage:
             if table is not None and s.name in (row.flows if s.what == "flow" else row.elements):
                 counts = getattr(row, table)
                 counts[s.name] = counts.get(s.name, 0) + 1
-
-    def _row(self, instance: Any) -> Covered:
-        definition = instance.engine.state.definitions[instance.definition]
-        row = self.processes.get((definition.id, definition.hash))
-        if row is None:
-            model = instance.model
-            graph = instance.engine.library.graphs[definition.hash]
-            row = self.processes[definition.id, definition.hash] = Covered(
-                definition.id, model.name, definition.resource, definition.hash, base64.b64encode(graph.source).decode(),
-                {n.id: (n.tag, n.name) for n in model.nodes.values()},
-                {f.id: (f.name, f.source.id, f.target.id) for f in model.flows.values()}, {}, {}, {},
-            )  # fmt: skip
-        return row
 
     # --- many sessions
 
@@ -110,6 +112,14 @@ class Coverage:
     @staticmethod
     def rows_of(text: str | bytes) -> list[Covered]:
         return msgspec.json.decode(text, type=list[Covered])
+
+
+def _bpmn(graph: Any, name: str) -> bytes:
+    """The BPMN document of a model in any format."""
+    if graph.format == "bpmn":
+        return graph.source
+    tree, _ = formats.to_bpmn(graph.format, graph.source, name)
+    return etree.tostring(tree) if tree is not None else b""
 
 
 _TABLES = {"enter": "entered", "run": "entered", "leave": "passed", "ran": "passed", "flow": "taken"}

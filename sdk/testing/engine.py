@@ -28,7 +28,7 @@ from flowledger.kernel import Facts, Partition, decide, model, times
 from flowledger.kernel.model.library import Library
 from flowledger.sdk.flows import Flow
 from flowledger.sdk.testing import stubs
-from flowledger.sdk.testing.coverage import Coverage
+from flowledger.sdk.testing.coverage import STAND_IN, Coverage
 from flowledger.sdk.testing.errors import Endless, ModelInvalid, Refused
 from flowledger.sdk.testing.instance import Instance
 from flowledger.sdk.testing.mocks import JobMock, Mock, as_json
@@ -89,6 +89,9 @@ class Engine:
         for id in self._decisions.missing(resources, self.library, self.state):
             resources.append(c.Resource(f"{id}.mock.dmn", stubs.decision(id)))
         answer = self.do(c.Deploy(resources=resources))
+        for d in answer["definitions"]:
+            if d["kind"] == "process":
+                self.coverage.deployed(self, d["key"])
         return {d["id"]: d["version"] for d in answer["definitions"]}
 
     def _read(self, source: Source) -> Iterator[tuple[str, str]]:
@@ -124,8 +127,7 @@ class Engine:
     def on_process(self, id: str, answer: Mock = None) -> JobMock:
         """A stand-in for a called process: it ends at once with this answer (as of a job)."""
         mock = self.on_job(stubs.job_of(id), answer)
-        self.coverage.leave_out(id)
-        self.deploy(stubs.process(id))
+        self.deploy({f"{id}{STAND_IN}": stubs.process(id).xml()})
         return mock
 
     def on_message(self, name: str, handler: Callable[[Thrown], Any]) -> None:
