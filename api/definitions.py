@@ -110,7 +110,8 @@ async def source_of(s: Services, request: ApiRequest, id: str) -> tuple[str, str
 
 @get("/definitions/{id:str}/diff", summary="What changed between two versions")
 async def diff(request: ApiRequest, id: str, to: Annotated[str, Parameter(description="key of the other version")]) -> Response[Any]:
-    """Elements and flows that were added, removed or changed, and the difference of the texts (unified)."""
+    """Elements and flows that were added, removed or changed; `changes` says in which fields, of root elements as well; `text` is the difference of the
+    texts (unified)."""
     s = services_of(request)
     (old, old_name), (new, new_name) = await source_of(s, request, id), await source_of(s, request, to)
     found = await asyncio.to_thread(compare, old, old_name, new, new_name)
@@ -119,13 +120,17 @@ async def diff(request: ApiRequest, id: str, to: Annotated[str, Parameter(descri
 
 def compare(old: str, old_name: str, new: str, new_name: str) -> dict[str, Any]:
     from flowledger.api.models import elements_of
+    from flowledger.kernel.model import read
+    from flowledger.kernel.model.diff import diff as changes_of
 
+    a, b = read(old.encode(), old_name)[0], read(new.encode(), new_name)[0]
     before, after = elements_of(old.encode(), old_name), elements_of(new.encode(), new_name)
     lines = difflib.unified_diff(old.splitlines(), new.splitlines(), old_name, new_name, lineterm="", n=2)
     return {
         "added": [after[k] for k in after if k not in before],
         "removed": [before[k] for k in before if k not in after],
         "changed": [{"id": k, "from": before[k], "to": after[k]} for k in after if k in before and before[k] != after[k]],
+        "changes": changes_of(a, b) if a is not None and b is not None else [],
         "text": "\n".join(lines),
     }
 

@@ -177,6 +177,7 @@ async def test_definitions_source_and_difference(http, reads):
     diff = (await http.get("/v1/definitions/5/diff?to=6")).json()
     assert diff["added"] == diff["removed"] == []
     assert [(c["from"]["name"], c["to"]["name"]) for c in diff["changed"]] == [("Pay", "Pay now")] and "Pay now" in diff["text"]
+    assert [(c["change"], c["fields"]) for c in diff["changes"]] == [("changed", [{"field": "@name", "from": "Pay", "to": "Pay now"}])]
 
 
 async def test_tasks_and_incidents(http, reads):
