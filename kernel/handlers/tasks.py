@@ -16,7 +16,7 @@ from flowledger.kernel.elements.triggers import error
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.handlers.instances import not_found
 from flowledger.kernel.state import Partition, Task
-from flowledger.kernel.tasks import assignment, clock, guards, registry, rules
+from flowledger.kernel.tasks import assignment, clock, guards, index, registry, rules
 
 #: statuses from which a result is taken
 OPEN = frozenset({"created", "assigned", "started", "in_progress"})
@@ -58,7 +58,11 @@ def activate(d: Decision, e: c.ActivateTasks) -> Rejected | None:
         elif picker is not None and picker.wake_us:
             guards.wake(d, picker.limited, e.job_type, picker.wake_us)
         return None
-    d.record(ta.TaskLeased(worker=e.worker, tasks=keys, deadline_us=d.facts.now_us + e.timeout_ms * 1000))
+    timeout_ms = e.timeout_ms
+    if "task_definition" in p.registry:  # no attempt takes longer than its definition allows
+        definition = index.record(p, "task_definition", d.envelope.tenant, e.job_type) or {}
+        timeout_ms = min(timeout_ms, definition.get("timeout_ms") or timeout_ms)
+    d.record(ta.TaskLeased(worker=e.worker, tasks=keys, deadline_us=d.facts.now_us + timeout_ms * 1000))
     d.answer = {"jobs": [job(d, p, p.tasks[k], e.fetch) for k in keys]}
     return None
 
@@ -157,6 +161,8 @@ def complete(d: Decision, e: c.CompleteTask) -> Rejected | None:
     merged = 0
     spread: dict[str, Any] | None = None
     variables = e.variables
+    if task.details is not None and isinstance(settings := task.details.get("settings"), dict) and settings.get("statusVariable"):
+        variables = {**(variables or {}), settings["statusVariable"]: e.status}  # so that a partial success may take its own flow
     if variables:
         node = d.facts.processes[i.definition].nodes[token.element]
         whole = node.properties.get("flowledger:result")

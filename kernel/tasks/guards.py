@@ -129,25 +129,26 @@ def stored(p: Partition, registry: str, name: str, offer: Callable[[Partition, T
         return
     config = _config(p, target)
     if config is not None:
-        _make(p, target, config)
+        _make(p, target, config, [p.tasks[k] for k in {k for _, k, _ in p.leases if k in p.tasks}])
     elif p.guards.pop(target, None) is not None:
         for key in p.parked.pop(target, ()):
             offer(p, p.tasks[key])
     _listen(p, target)
 
 
-def _make(p: Partition, target: str, config: dict[str, Any]) -> None:
+def _make(p: Partition, target: str, config: dict[str, Any], perhaps_leased: list[Task]) -> None:
     guard = p.guards[target] = Guard(target, config)
-    guard.leased = sum(1 for t in p.tasks.values() if t.worker and target in targets(t))
+    guard.leased = sum(1 for t in perhaps_leased if t.worker and target in targets(t))
     guard.wake_us = next((t.due_us for t in p.timers.values() if t.element.startswith(f"wake:{target}|")), 0)
 
 
 def rebuild(p: Partition) -> None:
     """After a checkpoint was loaded, before tasks are offered."""
     names = {*(p.registry.get("limit") or ()), *(f"job:{n}" for n in p.registry.get("task_definition") or () if "@" not in n and "/" not in n)}
+    with_worker = [t for t in p.tasks.values() if t.worker] if names else []
     for target in sorted(names):
         if (config := _config(p, target)) is not None:
-            _make(p, target, config)
+            _make(p, target, config, with_worker)
 
 
 def _listen(p: Partition, target: str) -> None:

@@ -135,6 +135,15 @@ def _definition(name: str, value: dict[str, Any]) -> list[str]:
         out += [f"retry: {p}" for p in retries.normalise(value["retry"])[1]]
     if value.get("retries") is not None:
         out += _count(value["retries"], "retries", 1)
+    for where, holder in (("definition", value), ("execution", value.get("execution")), ("resources", value.get("resources"))):
+        for word in ("timeout_ms", "timeout_seconds"):
+            if isinstance(holder, dict) and holder.get(word) is not None:
+                out += _count(holder[word], f"{where}.{word}", 1)
+    if value.get("timeout") is not None:
+        try:
+            clock.span_us(value["timeout"])
+        except ValueError as e:
+            out.append(f"timeout: {e}")
     if value.get("priority") is not None:
         out += _count(value["priority"], "priority")
     if value.get("assignment") is not None:
@@ -183,6 +192,14 @@ def stored_as(p: Partition, registry: str, name: str, value: dict[str, Any] | No
     return [(name, made), (f"{name}@{made['version']}", made)]
 
 
+def _timeout_ms(value: Any) -> int:
+    """The smallest of `timeout_ms`, `timeout_seconds` and `timeout` (ISO 8601), 0 when none."""
+    if not isinstance(value, dict):
+        return 0
+    found = [value.get("timeout_ms") or 0, (value.get("timeout_seconds") or 0) * 1000, clock.span_us(value.get("timeout") or 0) // 1000]
+    return int(min((t for t in found if t), default=0))
+
+
 def normal(value: dict[str, Any]) -> dict[str, Any]:
     """One form for what can be said in several: the retry policy of `execution` joins `retry`, `parallelism` is `concurrency`."""
     made = {k: v for k, v in value.items() if v is not None}
@@ -195,6 +212,9 @@ def normal(value: dict[str, Any]) -> dict[str, Any]:
         if "parallelism" in execution:
             execution.setdefault("concurrency", execution["parallelism"])
         made["execution"] = execution
+    limits = [t for t in (_timeout_ms(made), _timeout_ms(made.get("execution")), _timeout_ms(made.get("resources"))) if t]
+    if limits:  # several limits: the smallest holds (C-13)
+        made["timeout_ms"] = min(limits)
     if isinstance(made.get("retry"), dict) and "retries" not in made and (attempts := retries.normalise(made["retry"])[0].max_attempts):
         made["retries"] = attempts
     return made

@@ -257,6 +257,18 @@ def test_task_definitions_have_versions_and_give_what_the_model_leaves_open():
     assert "a task definition 'nothing'" in b.refused(c.CreateTask(details={"definition": "nothing"})).message
 
 
+def test_no_attempt_takes_longer_than_the_definition_allows():
+    b = Bench(one(service(type="charge")))
+    b.store("task_definition", "charge", timeout_ms=90_000, execution={"timeout_seconds": 30}, resources={"timeout_seconds": 45})
+    b.start()
+    (job,) = b.lease("charge", timeout_ms=600_000)
+    assert job["deadline_us"] == b.now_us + 30_000_000, "the smallest of several limits holds"
+    assert b.lease("charge") == []
+    b.until(MINUTE)
+    (job,) = b.lease("charge", timeout_ms=10_000)
+    assert job["deadline_us"] == b.now_us + 10_000_000
+
+
 SCHEMA = {"type": "object", "required": ["amount"], "properties": {"amount": {"type": "number", "minimum": 1}}}
 
 

@@ -1,7 +1,7 @@
 """Every move from every status: done, or refused with its reason. After each, live, folded and restored state are the same."""
 
 import pytest
-from workbench import MINUTE, START_US, Bench, one, service, user
+from workbench import MINUTE, START_US, Bench, bpmn, one, service, user
 
 from flowledger.events import commands as c
 from flowledger.events import task as ta
@@ -283,6 +283,21 @@ def test_a_hybrid_task_is_drafted_by_an_agent_and_confirmed_by_a_person():
     b.move(task.key, "claim", "ann")
     b.do(c.CompleteTask(task=task.key, variables={"text": "dear all"}), "ann")
     assert not b.p.instances
+
+
+def test_a_partial_success_takes_its_own_flow():
+    model = (
+        '<startEvent id="s"/><sequenceFlow id="f1" sourceRef="s" targetRef="t"/>{0}<sequenceFlow id="f2" sourceRef="t" targetRef="g"/>'
+        '<exclusiveGateway id="g" default="f3"/><sequenceFlow id="f3" sourceRef="g" targetRef="e"/><endEvent id="e"/>'
+        '<sequenceFlow id="f4" sourceRef="g" targetRef="rest"><conditionExpression>=how = "partial_success"</conditionExpression></sequenceFlow>'
+        '<userTask id="rest"><extensionElements><zeebe:userTask/></extensionElements></userTask>'
+    )
+    b = Bench(bpmn(model.format(service('<flowledger:task statusVariable="how"/>'))))
+    for status, left in (("success", []), ("partial_success", ["rest"])):
+        b.start()
+        (job,) = b.lease()
+        b.do(c.CompleteTask(task=job["key"], variables={"n": 1}, status=status))
+        assert [t.element for t in b.p.tasks.values()] == left
 
 
 def test_an_unknown_result_status_is_refused():
