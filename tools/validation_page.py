@@ -36,6 +36,8 @@ def said_by_readers() -> dict[str, tuple[str, str, str]]:
         path = ROOT / place
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             for node in ast.walk(ast.parse(file.read_text())):
+                if isinstance(node, ast.Dict):
+                    _of_table(node, str(file.relative_to(ROOT)), found)
                 if not isinstance(node, ast.Call):
                     continue
                 name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
@@ -47,6 +49,13 @@ def said_by_readers() -> dict[str, tuple[str, str, str]]:
                 severity = next((k.value.value for k in node.keywords if k.arg == "severity" and isinstance(k.value, ast.Constant)), "error")
                 found.setdefault(code.value, (str(severity), text_of(node.args[1]), str(file.relative_to(ROOT))))
     return found
+
+
+def _of_table(table: ast.Dict, module: str, found: dict[str, tuple[str, str, str]]) -> None:
+    """Codes that stand in a table as (code, what, hint), and are warnings."""
+    for row in table.values:
+        if isinstance(row, ast.Tuple) and len(row.elts) == 3 and isinstance(row.elts[0], ast.Constant) and str(row.elts[0].value).startswith("CLASSIC_"):
+            found.setdefault(str(row.elts[0].value), ("warning", "'…' " + text_of(row.elts[1]), module))
 
 
 def declared_in() -> dict[str, list[str]]:

@@ -120,8 +120,10 @@ def _handler(r: Any, node: Node, called: dict[str, int]) -> None:
         say(r, "COMPENSATION_HANDLER_UNUSED", node, f"'{node.id}' is marked isForCompensation, but handles nothing")
 
 
-def _constant(expression: Any) -> bool:
-    return expression is not None and expression.text.strip().lower() in ("true", "false")
+def _constant(expression: Any) -> str:
+    """`true` or `false` when that is all that it says, else `""`."""
+    text = expression.text.strip().lower() if expression is not None else ""
+    return text if text in ("true", "false") else ""
 
 
 def _negative(text: str) -> bool:
@@ -138,13 +140,13 @@ def _loop(r: Any, node: Node, loop: Loop) -> None:
             say(r, "LOOP_MAXIMUM_INVALID", node, f"loopMaximum of '{node.id}': expected a whole number of 0 or more, found '{text}'")
         elif text.strip() == "0":
             say(r, "LOOP_MAXIMUM_ZERO", node, f"loopMaximum of '{node.id}' is 0")
-        if loop.maximum is None and _constant(loop.while_):
-            say(r, "LOOP_CONDITION_CONSTANT", node, f"the condition of the loop '{node.id}' is always {loop.while_.text.strip()}")
+        if loop.maximum is None and (always := _constant(loop.while_)):
+            say(r, "LOOP_CONDITION_CONSTANT", node, f"the condition of the loop '{node.id}' is always {always}")
         return
     if loop.cardinality is not None and _negative(loop.cardinality.text):
         say(r, "LOOP_CARDINALITY_INVALID", node, f"cardinality of '{node.id}': expected a whole number of 0 or more, found '{loop.cardinality.text}'")
-    if _constant(loop.completion):
-        say(r, "LOOP_COMPLETION_CONSTANT", node, f"the completion condition of '{node.id}' is always {loop.completion.text.strip()}")
+    if always := _constant(loop.completion):
+        say(r, "LOOP_COMPLETION_CONSTANT", node, f"the completion condition of '{node.id}' is always {always}")
     if loop.collection is not None and loop.cardinality is not None:
         say(r, "LOOP_ITEMS_TWICE", node, f"'{node.id}' has a collection and a cardinality")
     if loop.collection is not None and not loop.element and "item" not in node.xml.attrib:

@@ -57,9 +57,9 @@ def check(r: Any, process: Process) -> None:
         if process.executable and xml.get("isImmediate") == "false":
             say(r, "FLOW_NOT_IMMEDIATE", xml, f"flow '{xml.get('id', '')}' is not immediate")
     for kid in element.iter(x.B + "incoming", x.B + "outgoing"):
-        node = process.nodes.get(kid.getparent().get("id", ""))
-        if node is not None:
-            _reference(r, process, node, kid)
+        owner = process.nodes.get(kid.getparent().get("id", ""))
+        if owner is not None:
+            _reference(r, process, owner, kid)
 
 
 def _reference(r: Any, process: Process, node: Node, kid: Any) -> None:

@@ -84,9 +84,15 @@ class _Reduction:
         self.work: list[int] = []
 
     def vertex(self, node: Node, kind: str) -> int:
-        for column, value in ((self.next, {}), (self.before, {}), (self.kind, kind), (self.split, node), (self.join, node), (self.more_in, 0),
-                              (self.more_out, 0), (self.ends, False), (self.gone, False)):  # fmt: skip
-            column.append(value)  # type: ignore[attr-defined]
+        self.next.append({})
+        self.before.append({})
+        self.kind.append(kind)
+        self.split.append(node)
+        self.join.append(node)
+        self.more_in.append(0)
+        self.more_out.append(0)
+        self.ends.append(False)
+        self.gone.append(False)
         return len(self.kind) - 1
 
     def run(self) -> None:
