@@ -16,6 +16,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from flowledger.api.problems import MEDIA_TYPE, Problem, encode_problem
 from flowledger.infra.settings import LOOPBACK
+from flowledger.processors.client import TRACEPARENT
 
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -25,7 +26,6 @@ HEADERS = [
 ]
 #: for answers of the API itself; pages of the console bring their own
 API_POLICY = [(b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"), (b"cache-control", b"no-store")]
-TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 CORRELATION = re.compile(r"[\x21-\x7e]{1,200}")
 
 

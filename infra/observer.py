@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from flowledger.infra.telemetry import Metrics, Tracer
@@ -15,7 +15,10 @@ class Observer:
         """`names`: class name of an event -> its wire name. `tracer`: a span for each group."""
         self.metrics, self._tracer = metrics, tracer if tracer is not None and tracer.on else None
         self._names = names or {}
+        #: whether `appended` wants the traces of the commands
+        self.tracing = self._tracer is not None
         self._events: dict[str, Any] = {}
+        self._kinds: dict[str, Any] = {}
         self._appends: dict[int, Any] = {}
 
     def group(self, partition: int, commands: int, events: int, size: int) -> None:
@@ -24,17 +27,24 @@ class Observer:
         m.batch_commands.observe(commands)
         m.batch_events.observe(events)
         m.batch_bytes.inc(size)
-        m.commands.labels("all", "decided").inc(commands)
 
-    def appended(self, partition: int, seconds: float, names: dict[str, int]) -> None:
-        """The group is acknowledged; `names` counts its events by class."""
+    def decided(self, kinds: dict[str, int]) -> None:
+        """Commands that one step took, by class; also those that made no event (a repeated id)."""
+        for kind, count in kinds.items():
+            counter = self._kinds.get(kind)
+            if counter is None:
+                counter = self._kinds[kind] = self.metrics.commands.labels(kind, "decided")
+            counter.inc(count)
+
+    def appended(self, partition: int, seconds: float, names: dict[str, int], traces: Sequence[str] = ()) -> None:
+        """The group is acknowledged; `names` counts its events by class, `traces` are the `traceparent` of its commands."""
         bound = self._appends.get(partition)
         if bound is None:
             bound = self._appends[partition] = self.metrics.appends.labels(str(partition), "ok")
         bound.inc()
         self.metrics.append_seconds.observe(seconds)
         if self._tracer is not None:
-            self._tracer.done("append group", seconds, partition=partition, events=sum(names.values()))
+            self._tracer.done("append group", seconds, traces, partition=partition, events=sum(names.values()))
         for name, count in names.items():
             counter = self._events.get(name)
             if counter is None:

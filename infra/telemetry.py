@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,6 +20,8 @@ from prometheus_client.openmetrics.exposition import generate_latest as openmetr
 from flowledger.infra.settings import Settings
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+#: links of a span of a batch; OpenTelemetry's own default limit is 128
+LINKS_MAX = 32
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384)
 
 
@@ -102,34 +104,56 @@ class Tracer:
         return self._tracer is not None
 
     @contextmanager
-    def span(self, name: str, traceparent: str = "", links: tuple[str, ...] = (), **attributes: Any) -> Iterator[Span]:
-        """A span below `traceparent`; `links` are the traceparents of the requests of a batch. Yields the `Span` to give on."""
+    def span(self, name: str, traceparent: str = "", **attributes: Any) -> Iterator[Span]:
+        """A span below `traceparent`. Yields the `Span` to give on."""
         if self._tracer is None:
             yield Span(traceparent)
             return
-        from opentelemetry import trace
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
         context = TraceContextTextMapPropagator().extract({"traceparent": traceparent}) if traceparent else None
-        linked = []
-        for text in links:
-            found = trace.get_current_span(TraceContextTextMapPropagator().extract({"traceparent": text})).get_span_context()
-            if found.is_valid:
-                linked.append(trace.Link(found))
-        with self._tracer.start_as_current_span(name, context=context, links=linked, attributes=attributes) as span:
+        with self._tracer.start_as_current_span(name, context=context, attributes=attributes) as span:
             c = span.get_span_context()
             yield Span(f"00-{c.trace_id:032x}-{c.span_id:016x}-{int(c.trace_flags):02x}", span)
 
-    def done(self, name: str, seconds: float, **attributes: Any) -> None:
-        """A span of its own for what has just ended and took `seconds` (a group, a projector's transaction)."""
+    def done(self, name: str, seconds: float, traces: Iterable[str] = (), **attributes: Any) -> None:
+        """A span for what has just ended and took `seconds` and served many: a group, a projector's transaction.
+
+        It is the child of the first sampled one of `traces` (W3C `traceparent`), so that it is sampled as that one is and shows in its tree,
+        and is linked to each (the first `LINKS_MAX` of them). Where none of them is sampled, neither is it.
+        """
         if self._tracer is None:
             return
+        from opentelemetry import trace
+
+        found = []
+        for text in dict.fromkeys(traces):
+            if (context := _span_context(text)) is not None:
+                found.append(context)
+                if len(found) == LINKS_MAX:
+                    break
+        parent = next((c for c in found if c.trace_flags.sampled), found[0] if found else None)
         end = time.time_ns()
-        self._tracer.start_span(name, start_time=end - int(seconds * 1e9), attributes=attributes).end(end)
+        self._tracer.start_span(
+            name, trace.set_span_in_context(trace.NonRecordingSpan(parent)) if parent is not None else None,
+            links=[trace.Link(c) for c in found], start_time=end - int(seconds * 1e9), attributes=attributes,
+        ).end(end)  # fmt: skip
 
     def close(self) -> None:
         if self._provider is not None:
             self._provider.shutdown()
+
+
+def _span_context(traceparent: str) -> Any:
+    """The remote span that a W3C `traceparent` names; None when it names none."""
+    from opentelemetry.trace import SpanContext, TraceFlags
+
+    try:
+        _, trace_id, span_id, flags = traceparent.split("-")[:4]
+        context = SpanContext(int(trace_id, 16), int(span_id, 16), True, TraceFlags(int(flags, 16)))
+    except ValueError:
+        return None
+    return context if context.is_valid else None
 
 
 class Span:

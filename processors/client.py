@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
 
 from flowledger.events.base import Recorded, Rejected
 from flowledger.events.commands import Command
+
+#: what `Caller.trace` may be, beside empty (W3C Trace Context, 3.2)
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Caller:

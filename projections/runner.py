@@ -47,6 +47,10 @@ BACKOFF_S = (0.1, 10.0)
 PARTITIONS_CHECK_S = 3600.0
 
 
+class AnotherLog(Exception):
+    """The database's rows were folded from another log (or the log lost its tail): what is on this one would be taken for known."""
+
+
 class Projector:
     """Folds batches and writes them, with one connection. `lookup` false: what isn't in memory is not looked for in rows (rebuild)."""
 
@@ -119,8 +123,10 @@ class Runner:
 
     def __init__(
         self, source: Source, dsn: str, partitions: Iterable[int] = (0,), *, schema: str = sc.SCHEMA, views: Mapping[str, View] = VIEWS,
-        end: End | None = None, interval_s: float = INTERVAL_S,
+        end: End | None = None, interval_s: float = INTERVAL_S, tracer: Any = None,
     ) -> None:  # fmt: skip
+        """`tracer`: gets a span for each transaction, by `done(name, seconds, traces, **attributes)`, while its `on` is true."""
+        self.tracer = tracer if tracer is not None and tracer.on else None
         self.source, self.dsn, self.partitions = source, dsn, tuple(partitions)
         self.schema, self.views, self.end, self.interval_s = schema, views, end, interval_s
         self.position: dict[int, int] = {}
@@ -146,13 +152,14 @@ class Runner:
         return out
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop` is set. Raises: NewerSchema (a newer release has taken over); everything else is tried again."""
+        """Until `stop` is set. Raises: NewerSchema (a newer release has taken over), AnotherLog; everything else is tried again."""
         wait_s = BACKOFF_S[0]
         while not stop.is_set():
             began, before = time.monotonic(), self.writes
             try:
                 await self._session(stop)
-            except sc.NewerSchema:
+            except (sc.NewerSchema, AnotherLog) as error:
+                self.error = str(error)
                 raise
             except Overtaken as error:
                 self.error = str(error)
@@ -179,10 +186,11 @@ class Runner:
             if not await self._alone(conn, stop):
                 return
             await sc.migrate(conn, self.schema, self.views)
+            await sc.use_schema(conn, self.schema)
+            await self._same_log(conn)
             from flowledger.projections.rebuild import rebuild_stale
 
             await rebuild_stale(conn, self.source, self.partitions, self.schema, self.views)
-            await sc.use_schema(conn, self.schema)
             await self._positions(conn)
             context = Context()
             await load_pending(conn, context)
@@ -213,6 +221,14 @@ class Runner:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), 1.0)
         return not stop.is_set()
+
+    async def _same_log(self, conn: Connection) -> None:
+        """Raises: AnotherLog. Only where the log's end can be asked for."""
+        if self.end is None:
+            return
+        for partition, position in await (await conn.execute("SELECT partition, max(next_offset) FROM positions GROUP BY partition")).fetchall():
+            if partition in self.partitions and position > (end := await self.end(partition)):
+                raise AnotherLog(f"the database has partition {partition} up to {position}, but the log ends at {end}: its rows are of another log")
 
     async def _positions(self, conn: Connection) -> None:
         async with conn.transaction():
@@ -313,7 +329,11 @@ class Runner:
             if n != self.position[p]
             for v in self.views.values()
         ]
+        began = time.perf_counter()
         await projector.write(folded, moves)
+        if self.tracer is not None:
+            traces = dict.fromkeys(r.envelope.trace for _, records, _ in batches for r in records if r.envelope.trace)
+            self.tracer.done("project", time.perf_counter() - began, traces, events=folded.events, partitions=sorted(to))
         for partition, (next_offset, us) in to.items():
             self.position[partition] = next_offset
             if us is not None:

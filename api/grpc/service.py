@@ -21,7 +21,7 @@ from flowledger.api.grpc.status import INTERNAL, OK, PERMISSION_DENIED, UNAUTHEN
 from flowledger.api.workers import Workers
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.events.commands import Command
-from flowledger.processors.client import Answer, Caller, Client
+from flowledger.processors.client import TRACEPARENT, Answer, Caller, Client
 
 log = logging.getLogger(__name__)
 
@@ -119,8 +119,10 @@ class Gateway:
         authenticate: Authenticate | None = None,
         host: str = "127.0.0.1",
         port: int = PORT,
+        tracer: Any = None,
     ) -> None:
-        self.client, self.authenticate = client, authenticate
+        """`tracer`: makes a span of each unary call, below the `traceparent` of its metadata."""
+        self.client, self.authenticate, self.tracer = client, authenticate, tracer
         self.workers = workers if workers is not None else Workers()
         #: where clients reach it, as `Topology` says
         self.host, self.port = host, port
@@ -148,12 +150,14 @@ class Gateway:
     async def caller(self, metadata: Mapping[str, str], connection: Connection) -> Caller:
         """Raises: Refused(UNAUTHENTICATED or PERMISSION_DENIED)."""
         trace = metadata.get("traceparent", "")
+        if trace and not TRACEPARENT.fullmatch(trace):
+            trace = ""
         if self.authenticate is None:
-            if connection.callers is not None and connection.callers[0] == trace:
+            correlation = metadata.get("x-correlation-id", "")
+            if connection.callers is not None and connection.callers[0] == (trace, correlation):
                 return connection.callers[1]
-            caller = Caller("zeebe", "", metadata.get("x-correlation-id", ""), trace)
-            if not trace and not caller.correlation:
-                connection.callers = (trace, caller)
+            caller = Caller("zeebe", "", correlation, trace)
+            connection.callers = ((trace, correlation), caller)
             return caller
         try:
             found = self.authenticate(metadata, connection.address)
@@ -164,6 +168,13 @@ class Gateway:
 
     async def unary(self, method: Method, request: Any, metadata: Mapping[str, str], connection: Connection) -> Any:
         """The reply message. Raises: Refused."""
+        assert method.unary is not None
+        if self.tracer is not None:
+            with self.tracer.span(method.path[1:], metadata.get("traceparent", ""), **{"rpc.system": "grpc"}) as span:
+                return await self._unary(method, request, {**metadata, "traceparent": span.traceparent}, connection)
+        return await self._unary(method, request, metadata, connection)
+
+    async def _unary(self, method: Method, request: Any, metadata: Mapping[str, str], connection: Connection) -> Any:
         assert method.unary is not None
         try:
             return await method.unary(self, request, Call(await self.caller(metadata, connection), connection))

@@ -94,6 +94,7 @@ class System:
         self.engine: Any = None
         self.services: Any = None
         self.runner: Any = None
+        self._projector: asyncio.Task[None]
         self._stop_projector = asyncio.Event()
         self._stack = contextlib.AsyncExitStack()
         self._failed: BaseException | None = None
@@ -171,32 +172,33 @@ class System:
         async def end(partition: int) -> int:
             return await log_.end(EVENTS, partition)
 
-        self.runner = Runner(source_of(log_), dsn, range(self.engine.partitions), end=end)
-        task = asyncio.create_task(self.runner.run(self._stop_projector), name="projector")
+        self.runner = Runner(source_of(log_), dsn, range(self.engine.partitions), end=end, tracer=self.telemetry.tracer)
+        task = self._projector = asyncio.create_task(self.runner.run(self._stop_projector), name="projector")
         task.add_done_callback(self._ended)
 
         async def stop() -> None:
             self._stop_projector.set()
-            with contextlib.suppress(TimeoutError, asyncio.CancelledError):
-                await asyncio.wait_for(task, STOP_S)
+            await asyncio.wait({task}, timeout=STOP_S)  # what it ended with, if anything, is told by `_ended`
+            task.cancel()
 
         self._stack.push_async_callback(stop)
 
     async def _projecting(self) -> None:
-        """A projector with a database at hand is at work within a moment; one without doesn't hold up the rest."""
+        """A projector with a database at hand is at work within a moment; one without doesn't hold up the rest.
+
+        Raises: SettingsError: the database's rows are of another log."""
+        from flowledger.projections.runner import AnotherLog
+
         self.progress("projections")
         deadline = asyncio.get_running_loop().time() + PROJECTOR_S
-        while not self.runner.connected and asyncio.get_running_loop().time() < deadline:
+        while not self.runner.connected and not self._projector.done() and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.01)
+        if self._projector.done() and (why := self._projector.exception()) is not None:
+            if isinstance(why, AnotherLog):
+                raise SettingsError(f"{why}. Name another database with --postgres, or another folder with --data") from None
+            raise why
         if not self.runner.connected:
             log("system").warning("the projections wait for the database; commands are taken", why=self.runner.error)
-            return
-        for p, position in self.runner.position.items():
-            if position > (end := await self.engine.log.end(EVENTS, p)):
-                raise SettingsError(
-                    f"the database has partition {p} up to {position}, but the log ends at {end}: its rows are of another log. "
-                    "Name another database with --postgres, or another folder with --data"
-                )
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         """A part that ends by itself ends the process: whoever watches it starts it again."""
@@ -260,7 +262,8 @@ class System:
         from flowledger.api.grpc.service import Gateway
 
         s = self.settings
-        gateway = Gateway(self.engine, self.services.workers if self.services is not None else None)
+        tracer = self.telemetry.tracer
+        gateway = Gateway(self.engine, self.services.workers if self.services is not None else None, tracer=tracer if tracer.on else None)
         try:
             server = await gateway.start(s.host, s.grpc_port)
         except OSError as e:

@@ -191,10 +191,9 @@ class FakeStream:
         self.client.streams -= 1
 
 
-@pytest.fixture
-def event_loop_policy():  # the newer hook of pytest-asyncio does not exist in all releases that we allow
+def pytest_asyncio_loop_factories() -> dict[str, Any]:
     """The server's loop; its transports differ in details from asyncio's."""
-    return uvloop.EventLoopPolicy()
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import psycopg
 import pytest
+from msgspec.structs import replace
 from projection_story import Log, rich
 
 from flowledger.events import task as ta
@@ -15,7 +16,7 @@ from flowledger.projections import queries as q
 from flowledger.projections import schema as sc
 from flowledger.projections.reader import NotProjected, Reader
 from flowledger.projections.rebuild import Busy, checksums, rebuild, verify
-from flowledger.projections.runner import Runner, run
+from flowledger.projections.runner import AnotherLog, Runner, run
 from flowledger.projections.views import TABLES, VIEWS
 
 pytestmark = pytest.mark.postgres
@@ -243,3 +244,44 @@ async def test_tenants_are_kept_apart_by_the_database_too(db, dsn, schema):
             assert await (await db.execute("SELECT count(*) FROM workflow_instances_m202410")).fetchone() == (0,)
     finally:
         await db.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")  # type: ignore[arg-type]
+
+
+async def test_rows_of_another_log_are_refused(db, dsn, schema):
+    """The log's end is behind what the database has: its rows are of another log, and nothing is read on or written."""
+    log, _ = rich(2)
+    async with running(log, dsn, schema, (0, 1)) as runner:
+        await caught_up(runner, log)
+    other = Log()
+    d = other.definition()
+    other.one_task_instance(d, 1)
+    assert len(other.records[0]) < len(log.records[0])
+    before = await checksums(db, TABLES, schema)
+    wrong = Runner(other.source, dsn, (0,), schema=schema, interval_s=0.005, end=other.end)
+    with pytest.raises(AnotherLog, match=f"partition 0 up to {len(log.records[0])}, but the log ends at {len(other.records[0])}"):
+        async with asyncio.timeout(20):
+            await wrong.run(asyncio.Event())
+    assert "another log" in wrong.error and not wrong.connected and wrong.writes == 0
+    assert await checksums(db, TABLES, schema) == before
+
+
+async def test_a_transaction_is_one_span_linked_to_the_traces_of_its_events(db, dsn, schema):
+    class Spans:
+        on = True
+
+        def __init__(self):
+            self.made = []
+
+        def done(self, name, seconds, traces, **attributes):
+            self.made.append((name, list(traces), attributes))
+
+    log, spans = Log(), Spans()
+    log.one_task_instance(log.definition(), 1)
+    log.records[0] = [
+        replace(r, envelope=replace(r.envelope, trace=f"trace-{n // 4}" if n else "")) for n, r in enumerate(log.records[0])
+    ]
+    async with running(log, dsn, schema, tracer=spans) as runner:
+        await caught_up(runner, log)
+        await until(lambda: runner.writes == len(spans.made))
+    assert [name for name, _, _ in spans.made] == ["project"] * runner.writes and runner.writes < len(log.records[0])
+    assert sorted({t for _, traces, _ in spans.made for t in traces}) == sorted({f"trace-{n // 4}" for n in range(1, len(log.records[0]))})
+    assert sum(a["events"] for _, _, a in spans.made) == len(log.records[0])
