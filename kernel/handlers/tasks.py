@@ -258,7 +258,7 @@ def _escalation_required(d: Decision, task: Task, e: c.FailTask) -> None:
     if (found := clock.next_level(task)) is not None:
         clock.escalate(d, task, found[1], found[0], reason)
     else:
-        details = {"job_type": "", "kind": "human", "assignee": None, "error": {"code": e.code, "message": e.message},
+        details: dict[str, Any] = {"job_type": "", "kind": "human", "assignee": None, "error": {"code": e.code, "message": e.message},
                    "escalation": {"level": 1, "to": [], "from": (task.details or {}).get("assignee")}}  # fmt: skip
         d.record(ta.TaskEscalated(key=task.instance, task=task.key, status="created", reason=reason, details=details))
 

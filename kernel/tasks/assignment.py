@@ -294,11 +294,11 @@ def choose(p: Partition, task: Task, settings: dict[str, Any], lanes: list[str],
     preferred = settings.get("assignee")
     order = [preferred, *fallback] if preferred and preferred not in passed else fallback if passed or not eligible else []
     for name in order:
-        record = entry(p, task.tenant, name)
-        reason = why_not(_without_membership(needs), p, task.tenant, name, record, now_us) if record is not None else ""
+        found = entry(p, task.tenant, name)
+        reason = why_not(_without_membership(needs), p, task.tenant, name, found, now_us) if found is not None else ""
         if not reason:
             why = "is the preferred assignee" if name == preferred else f"is fallback {texts(settings.get('fallback')).index(name) + 1}"
-            return {**out, "assignee": name, "why": why, "kind": kind_of(name, record)}
+            return {**out, "assignee": name, "why": why, "kind": kind_of(name, found)}
         out["excluded"][name] = reason
     if not eligible:
         return {**out, "why": f"nobody of {count} candidates is eligible"}
@@ -359,7 +359,7 @@ def move_on(d: Any, task: Task, what: str, reason: str = "") -> bool:
     if settings is None:
         return False
     details = task.details or {}
-    record = details.get("assignment") if isinstance(details.get("assignment"), dict) else {}
+    record: dict[str, Any] = details["assignment"] if isinstance(details.get("assignment"), dict) else {}
     had = [*texts(record.get("passed")), *texts([details["assignee"]] if details.get("assignee") else [])]
     lanes = texts(record.get("lanes"))
     if not choose(d.state, task, settings, lanes, d.facts.now_us, "", had)["assignee"]:

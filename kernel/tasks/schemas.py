@@ -313,9 +313,15 @@ def problems(schema: Any, root: Any = None, at: str = "schema", depth: int = 0) 
         elif word in _SCHEMAS:
             out += problems(value, root, here, depth + 1)
         elif word in _LISTS:
-            out += [p for n, one in enumerate(value) for p in problems(one, root, f"{here}[{n}]", depth + 1)] if isinstance(value, list) and value else [f"{here}: expected a list of schemas"]
+            if isinstance(value, list) and value:
+                out += [p for n, one in enumerate(value) for p in problems(one, root, f"{here}[{n}]", depth + 1)]
+            else:
+                out.append(f"{here}: expected a list of schemas")
         elif word in _MAPS:
-            out += [p for name, one in value.items() for p in problems(one, root, f"{here}.{name}", depth + 1)] if isinstance(value, dict) else [f"{here}: expected an object of schemas"]
+            if isinstance(value, dict):
+                out += [p for name, one in value.items() for p in problems(one, root, f"{here}.{name}", depth + 1)]
+            else:
+                out.append(f"{here}: expected an object of schemas")
         elif word == "type":
             names = [value] if isinstance(value, str) else value
             if not isinstance(names, list) or not names or any(n not in TYPES for n in names):
