@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 
 pytest_plugins = "pytester"
 ROOT = Path(__file__).resolve().parents[2]
-#: sessions inside of this one: nothing of this project's configuration, and quick
-QUIET = ("-p", "no:cacheprovider", "-p", "no:asyncio", "-p", "no:schemathesis", "-p", "no:hypothesispytest")
+#: sessions inside of this one: other plug-ins would take seconds to import
+QUIET = ("-p", "no:cacheprovider", "-p", "flowledger.sdk.pytest_plugin")
 TEST = """
 import pytest
 from flowledger.sdk.flows import Flow
@@ -27,50 +29,56 @@ def test_it(engine, n):
 """
 
 
-def session(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
+@pytest.fixture
+def session(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callable[..., pytest.RunResult]:
     pytester.makeini("[pytest]\n")
-    return pytester.runpytest_subprocess(*QUIET, *arguments, timeout=120)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    return lambda *arguments: pytester.runpytest_inprocess(*QUIET, *arguments)
 
 
-def test_the_sample_tests_of_the_examples_pass_and_cover_all(pytester, tmp_path):
-    result = session(pytester, str(ROOT / "examples" / "tests"), f"--flowledger-coverage={tmp_path / 'report'}", "--flowledger-coverage-min=100")
+def test_the_sample_tests_of_the_examples_pass_and_cover_all(session, pytester, tmp_path):
+    result = session(str(ROOT / "examples" / "tests"), f"--flowledger-coverage={tmp_path / 'report'}", "--flowledger-coverage-min=100")
     result.assert_outcomes(passed=13)
     result.stdout.fnmatch_lines(["*order*26/26*24/24*100%*", "diagrams: *index.html"])
     assert (tmp_path / "report" / "index.html").read_text().count("<svg") == 1
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")])
-def test_coverage_of_a_session(pytester, workers):
+@pytest.mark.parametrize("workers", [(), ("-p", "xdist", "-n", "2")])
+def test_coverage_of_a_session(session, pytester, workers):
     pytester.makepyfile(test_it=TEST)
-    result = session(pytester, "--flowledger-coverage=out", *workers)
+    result = session("--flowledger-coverage=out", *workers)
     assert result.ret == 0
     result.stdout.fnmatch_lines(["*process coverage*", "p * 4/5 * 3/4 *77%*e, *"])
     rows = json.loads((pytester.path / "out" / "coverage.json").read_text())
     assert [(r["process"], r["instances"], r["entered"]["x"]) for r in rows] == [("p", 2, 2)]
 
 
-def test_too_little_coverage_fails_the_session_and_no_option_writes_nothing(pytester):
+def test_too_little_coverage_fails_the_session_and_no_option_writes_nothing(session, pytester):
     pytester.makepyfile(test_it=TEST)
-    result = session(pytester, "--flowledger-coverage-min=80")
+    result = session("--flowledger-coverage-min=80")
     assert result.ret == 1
     result.stdout.fnmatch_lines(["FAILED: 77.8% covered, expected at least 80%"])
-    assert session(pytester).ret == 0
+    assert session().ret == 0
     assert not list(pytester.path.glob("flowledger-coverage*"))
 
 
-def test_data_files_are_tests(pytester):
+def test_data_files_are_tests(session, pytester):
     steps = [{"start": "p"}, {"expect": {"completed": True}}]
     (pytester.path / "p.bpmn").write_text((ROOT / "examples" / "order.bpmn").read_text().replace('process id="order"', 'process id="p"'))
     tests = [{"name": "good", "steps": steps[:1]}, {"name": "bad", "steps": steps}]
     (pytester.path / "a.flowtest.json").write_text(json.dumps({"deploy": "p.bpmn", "tests": tests}))
-    result = session(pytester)
+    result = session()
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["*a.flowtest.json: 'bad', step 2 (expect): p (instance *): expected to be completed, it is running", "*waits:*order.check*"])
     assert "Traceback" not in result.stdout.str() and "data.py" not in result.stdout.str()
     (pytester.path / "a.flowtest.json").write_text("{}")
-    result = session(pytester)
+    result = session()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*expected a list 'tests'*"])
+
+
+def test_pytest_finds_it_by_itself():
+    assert ("flowledger", "flowledger.sdk.pytest_plugin") in [(e.name, e.value) for e in entry_points(group="pytest11")]
 
 
 def test_the_plugin_costs_nothing_where_it_is_not_used():

@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-import yaml
-
 DEPTH_MAX = 100
 VALUES_MAX = 500_000
 
@@ -215,6 +213,10 @@ def _plain_scalar(text: str) -> Any:
 
 
 def _yaml(text: str) -> Value:
+    try:
+        import yaml  # the SDK reads BPMN and JSON without it
+    except ImportError:
+        raise BadText("reading YAML needs the package pyyaml; the same as JSON needs nothing") from None
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     stack: list[list[Any]] = []  # [value, pending key or None, key place, anchor]
     anchors: dict[str, tuple[Value, int]] = {}
