@@ -1,7 +1,11 @@
 """Groups and claims: which records of `events` count. The same rules for every reader (owner, projector, auditor, SDK consumer).
 
-Headers of each record, in this order: `epoch`, `owner`, `source`; on the last record of a group also `last` and `chain`.
+Headers of each record, in this order: `epoch`, `owner`, `source`; on the last record of a group also `last` and `chain`, and on a claim
+`read`, the offset up to which its owner had read.
 Source: `docs/log-protocol.md`, "Fold rules".
+
+A claim is written by one who doesn't own the partition yet, so on a log without compare-and-append the former owner's groups may get in
+between what the claimer has read and its claim. Its `source` and `chain` are then out of date: what counted before it holds.
 """
 
 from __future__ import annotations
@@ -38,6 +42,11 @@ def last_headers(chain: bytes) -> Headers:
     return (("last", b"1"), ("chain", chain))
 
 
+def claim_headers(chain: bytes, read: int) -> Headers:
+    """`last_headers` of a claim made by one who has read up to, not including, offset `read`."""
+    return (("last", b"1"), ("chain", chain), ("read", b"%d" % read))
+
+
 class Counted(msgspec.Struct, frozen=True, gc=False):
     """A group that counts. `end` is the offset after its last record; `offsets` are not gapless when void records lie between."""
 
@@ -58,8 +67,10 @@ class Counted(msgspec.Struct, frozen=True, gc=False):
 class GroupReader:
     """Feed it the records of one partition in order; it tells what counts."""
 
-    def __init__(self, epoch: int = 0, owner: str = "", chain: bytes = GENESIS) -> None:
+    def __init__(self, epoch: int = 0, owner: str = "", chain: bytes = GENESIS, end: int = 0) -> None:
         self.epoch, self.owner, self.chain = epoch, owner, chain
+        #: offset behind the last group that counted
+        self.end = end
         self.source = -1
         self.void = 0
         self._epoch, self._owner = b"%d" % epoch, owner.encode()
@@ -92,13 +103,16 @@ class GroupReader:
         self.epoch, self.owner = event.epoch, event.owner
         self._epoch, self._owner = b"%d" % event.epoch, event.owner.encode()
         self._offsets, self._values = [offset], [value]
+        raced = len(headers) > 5 and int(headers[5][1]) < self.end
+        if raced:
+            headers = (*headers[:2], ("source", b"%d" % self.source), headers[3], ("chain", chain_of(self.chain, self._values)))
         return self._count(headers)
 
     def _count(self, headers: Headers) -> Counted:
         computed = chain_of(self.chain, self._values)
         self.source = int(headers[2][1])
         group = Counted(self._offsets, self._values, self.source, headers[4][1], self.epoch, self.owner, computed)
-        self.chain = group.chain
+        self.chain, self.end = group.chain, group.end
         self._offsets, self._values = [], []
         return group
 

@@ -11,22 +11,49 @@ import contextlib
 import secrets
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any
 
 import msgspec
 import structlog
 
 from flowledger.events import commands as c
+from flowledger.events.avro import decode_json
 from flowledger.events.base import Recorded, Rejected, RejectionCode
 from flowledger.kernel import lookup
 from flowledger.kernel.model.library import Library
 from flowledger.processors.client import NOBODY, Answer, Caller
-from flowledger.processors.log import COMMANDS, DEFINITIONS, EVENTS, REPLIES, Group, Log, LogError
+from flowledger.processors.log import COMMANDS, DEFINITIONS, EVENTS, REPLIES, Group, Log, LogError, LogRecord, OutOfRange
 from flowledger.processors.owner import Owner, Settings, _decode_request, _encode_request, counted
 
 log_ = structlog.get_logger("flowledger.engine")
 _encode_answer = msgspec.json.Encoder(decimal_format="number").encode
+
+
+#: waits between attempts of what runs in the background (seconds)
+BACK_OFF_MIN_S, BACK_OFF_MAX_S = 0.1, 3.0
+#: how long a checkpoint may hold up giving a partition away (seconds)
+GIVE_UP_S = 5.0
+#: a group that is not acknowledged for so long makes a node unready (seconds)
+STALLED_S = 5.0
+
+
+class Follower:
+    """Reads one partition for ever and goes on where it was when it is called again. `take` gets each batch."""
+
+    def __init__(self, log: Log, topic: str, partition: int, start: int, take: Callable[[Sequence[LogRecord]], None]) -> None:
+        self._log, self._topic, self._partition, self._take = log, topic, partition, take
+        self.position = start
+
+    async def __call__(self) -> None:
+        """Raises: LogError."""
+        try:
+            async for batch in self._log.read(self._topic, self._partition, self.position, follow=True):
+                self._take(batch)
+                self.position = batch[-1].offset + 1
+        except OutOfRange as e:  # the log lost its tail: what comes next is new
+            self.position = e.end
+            raise
 
 
 class Poller:
@@ -166,6 +193,11 @@ class Engine:
         self._reply_partition = 0
         self._ends: dict[int, int] = {}
         self._closing = False
+        self._joined = asyncio.Event()
+        #: what of the background doesn't work at the moment, and why, for health
+        self._broken: dict[str, str] = {}
+        #: it counts as working again when it has not failed for a while
+        self._hopes: dict[str, asyncio.TimerHandle] = {}
         self._background: set[asyncio.Task[Any]] = set()
 
     # --- life
@@ -179,17 +211,20 @@ class Engine:
             self._contents[hash.decode()] = text.decode()
         self._reply_partition = sum(self._node.encode()) % self.partitions
         start = await self.log.end(REPLIES, self._reply_partition)
-        self._tasks.append(asyncio.create_task(self._read_replies(start)))
-        self._tasks.append(asyncio.create_task(self._read_definitions(await self.log.end(DEFINITIONS, 0))))
+        self._keep("answers can't be read", Follower(self.log, REPLIES, self._reply_partition, start, self._take_replies))
+        self._keep(
+            "definitions can't be read", Follower(self.log, DEFINITIONS, 0, await self.log.end(DEFINITIONS, 0), self._take_definitions)
+        )
         if self.owns:
-            started = asyncio.Event()
-            self._tasks.append(asyncio.create_task(self._membership(started)))
-            waiter = asyncio.create_task(started.wait())
-            await asyncio.wait([waiter, self._tasks[-1]], return_when=asyncio.FIRST_COMPLETED)
-            if self._tasks[-1].done():
-                waiter.cancel()
-                self._tasks[-1].result()
-            await asyncio.gather(*(o.ready.wait() for o in self.owners.values()))
+            self._keep("the group of owners can't be joined", self._membership)
+            await self._joined.wait()
+            await asyncio.gather(*(self._serving(p) for p in list(self.owners)))
+
+    async def _serving(self, p: int) -> None:
+        """Until the owner is ready, or has stopped for good (health says why)."""
+        ready, running = asyncio.ensure_future(self.owners[p].ready.wait()), self._running[p]
+        await asyncio.wait([ready, running], return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
 
     async def stop(self) -> None:
         """Orderly: a checkpoint, so that the next owner folds little; then leave the group."""
@@ -206,35 +241,75 @@ class Engine:
         await self._shut()
 
     async def _shut(self) -> None:
-        for task in [*self._tasks, *self._running.values()]:
+        for hope in self._hopes.values():
+            hope.cancel()
+        tasks = [*self._tasks, *self._running.values()]
+        for task in tasks:
             task.cancel()
-        for task in [*self._tasks, *self._running.values()]:
-            with contextlib.suppress(BaseException):
-                await task
+        if tasks:
+            await asyncio.wait(tasks)
         self._tasks.clear()
         self._running.clear()
         self.owners.clear()
 
-    async def _membership(self, started: asyncio.Event) -> None:
+    def _keep(self, what: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run `work` for as long as the engine lives: what ends by itself or fails is begun again. `what` is said by health meanwhile."""
+
+        async def keep() -> None:
+            delay = BACK_OFF_MIN_S
+            while True:
+                began = time.monotonic()
+                try:
+                    await work()
+                    why = "it ended"
+                except Exception as e:  # whatever a client of the log raises
+                    why = str(e) or repr(e)
+                    if not isinstance(e, LogError):
+                        log_.error(what, exc_info=e)
+                if time.monotonic() - began > BACK_OFF_MAX_S:
+                    delay = BACK_OFF_MIN_S
+                if (hope := self._hopes.pop(what, None)) is not None:
+                    hope.cancel()
+                self._broken[what] = why
+                log_.warning(what, why=why, again_s=delay)
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, BACK_OFF_MAX_S)
+                self._hopes[what] = asyncio.get_running_loop().call_later(BACK_OFF_MAX_S, self._broken.pop, what, None)
+
+        self._tasks.append(asyncio.create_task(keep()))
+
+    async def _membership(self) -> None:
+        """Owners for the partitions that the group gives this node. Without the group they go on: the claims keep that safe."""
         async with self.log.ownership(self._node) as members:
+            self._broken.pop("the group of owners can't be joined", None)
             async for change in members:
-                for p in change.revoked:
-                    task = self._running.pop(p, None)
-                    owner = self.owners.get(p)
-                    if owner is not None:
-                        with contextlib.suppress(Exception):
-                            await owner.checkpoint()
-                    if task is not None:
-                        task.cancel()
-                        with contextlib.suppress(BaseException):
-                            await task
-                    self.owners.pop(p, None)
-                for p in change.assigned:
+                lost = [p for p in self._running if p not in change.held]
+                await asyncio.gather(*(self._give_up(p) for p in lost))
+                for p in sorted(change.held - self._running.keys()):
                     owner = self.owners[p] = Owner(
-                        self.log, p, self.library, self.settings, self.clock, self.observer, self.pollers, self._ensure, self._replier, self._token
+                        self.log,
+                        p,
+                        self.library,
+                        self.settings,
+                        self.clock,
+                        self.observer,
+                        self.pollers,
+                        self._ensure,
+                        self._replier,
+                        self._token,
                     )
                     self._running[p] = asyncio.create_task(self._own(p, owner))
-                started.set()
+                self._joined.set()
+
+    async def _give_up(self, p: int) -> None:
+        """Another node gets this partition: a checkpoint, so that it folds little, then no more."""
+        task, owner = self._running.pop(p), self.owners.get(p)
+        if owner is not None:
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(owner.checkpoint(), GIVE_UP_S)
+        task.cancel()
+        await asyncio.wait([task])
+        self.owners.pop(p, None)
 
     async def _own(self, p: int, owner: Owner) -> None:
         try:
@@ -251,11 +326,10 @@ class Engine:
     def _content(self, hash: str) -> str | None:
         return self._contents.get(hash)
 
-    async def _read_definitions(self, start: int) -> None:
-        async for batch in self.log.read(DEFINITIONS, 0, start, follow=True):
-            for record in batch:
-                if record.key is not None and record.value:
-                    self._contents[record.key.decode()] = record.value.decode()
+    def _take_definitions(self, batch: Sequence[LogRecord]) -> None:
+        for record in batch:
+            if record.key is not None and record.value:
+                self._contents[record.key.decode()] = record.value.decode()
 
     async def _ensure(self, command: Any) -> None:
         """The content of definitions that another node deployed is at hand before they are decided on."""
@@ -287,9 +361,13 @@ class Engine:
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         p = self.route(command) if partition is None else partition
         if not 0 <= p < self.partitions:
-            future.set_result(Rejected(RejectionCode.NOT_FOUND, f"expected a key of one of {self.partitions} partitions, found one of partition {p}"))
+            future.set_result(
+                Rejected(RejectionCode.NOT_FOUND, f"expected a key of one of {self.partitions} partitions, found one of partition {p}")
+            )
             return future
-        request = c.Request(command=command, id=id, tenant=caller.tenant, actor=caller.actor, correlation=caller.correlation, trace=caller.trace)  # type: ignore[arg-type]
+        request = c.Request(
+            command=command, id=id, tenant=caller.tenant, actor=caller.actor, correlation=caller.correlation, trace=caller.trace
+        )  # type: ignore[arg-type]
         if type(command) is c.StartInstance and p and partition is None:
             self._offer(p, request, self._try_first(request, future))
         elif type(command) is c.Deploy:
@@ -350,7 +428,10 @@ class Engine:
         try:
             return await asyncio.wait_for(future, timeout_s)
         except TimeoutError:
-            return Rejected(RejectionCode.DEADLINE_EXCEEDED, f"no answer within {timeout_s} s; whether it happened is open: ask, or send it again with the same id")
+            return Rejected(
+                RejectionCode.DEADLINE_EXCEEDED,
+                f"no answer within {timeout_s} s; whether it happened is open: ask, or send it again with the same id",
+            )
 
     def _send_remote(self, p: int, request: c.Request, future: asyncio.Future[Any]) -> None:
         self._reply_number += 1
@@ -381,18 +462,15 @@ class Engine:
 
         return reply
 
-    async def _read_replies(self, start: int) -> None:
-        from flowledger.events.avro import decode_json
-
+    def _take_replies(self, batch: Sequence[LogRecord]) -> None:
         me = self._node.encode()
-        async for batch in self.log.read(REPLIES, self._reply_partition, start, follow=True):
-            for record in batch:
-                if record.key != me:
-                    continue
-                future = self._replies.get(int(record.header("number") or b"0"))
-                if future is not None and not future.done():
-                    body = decode_json(record.value)
-                    future.set_result(Rejected(**body["rejected"]) if "rejected" in body else body["answer"])
+        for record in batch:
+            if record.key != me:
+                continue
+            future = self._replies.get(int(record.header("number") or b"0"))
+            if future is not None and not future.done():
+                body = decode_json(record.value)
+                future.set_result(Rejected(**body["rejected"]) if "rejected" in body else body["answer"])
 
     # --- jobs
 
@@ -406,9 +484,19 @@ class Engine:
         deadline = asyncio.get_running_loop().time() + wait_ms / 1000
         pause = 0.02
         while True:
-            jobs = await self._local(job_type, worker, max_jobs, timeout_ms, 0 if foreign else max(0.0, deadline - asyncio.get_running_loop().time()), fetch, caller)
+            jobs = await self._local(
+                job_type,
+                worker,
+                max_jobs,
+                timeout_ms,
+                0 if foreign else max(0.0, deadline - asyncio.get_running_loop().time()),
+                fetch,
+                caller,
+            )
             for p in foreign if not jobs else ():
-                command = c.ActivateTasks(job_type=job_type, worker=worker, max=max_jobs, timeout_ms=timeout_ms, fetch=list(fetch) if fetch else None)
+                command = c.ActivateTasks(
+                    job_type=job_type, worker=worker, max=max_jobs, timeout_ms=timeout_ms, fetch=list(fetch) if fetch else None
+                )
                 answer = await self.call(command, caller, partition=p, timeout_s=5)
                 if not isinstance(answer, Rejected) and answer["jobs"]:
                     jobs = answer["jobs"]
@@ -483,9 +571,10 @@ class Engine:
         reasons = [f"partition {p}: {o.reason}" for p, o in sorted(self.owners.items()) if not o.ready.is_set()]
         if self.owns and not self.owners:
             reasons.append("no partition is assigned to this node yet")
-        for task in self._tasks:
-            if task.done() and not task.cancelled() and task.exception() is not None:
-                reasons.append(f"the log doesn't answer: {task.exception()}")
+        for p, owner in sorted(self.owners.items()):
+            if owner.ready.is_set() and (waiting := owner.unacknowledged_s()) > STALLED_S:
+                reasons.append(f"partition {p}: the log has not acknowledged for {waiting:.0f} s")
+        reasons += [f"{what}: {why}" for what, why in self._broken.items()]
         return {
             "ready": not reasons,
             "reasons": reasons,

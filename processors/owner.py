@@ -661,6 +661,10 @@ class Owner:
             self._checkpointing = True
             await self._checkpoint()
 
+    def unacknowledged_s(self) -> float:
+        """How long the oldest group in flight has waited for the log, in seconds."""
+        return time.perf_counter() - self._flights[0].started if self._flights else 0.0
+
     def figures(self) -> dict[str, int]:
         """For metrics and health."""
         s = self.state

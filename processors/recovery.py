@@ -47,8 +47,8 @@ async def claim(
         claimed = le.PartitionClaimed(epoch=reader.epoch + 1, owner=owner_id, node=node)
         now = max(clock(), state.meta.now_us)
         value = avro.encode([claimed], Envelope(now, "", node, "", "", ""))[0]
-        chain = rules.chain_of(reader.chain, [value])
-        group_ = Group([b"\x00" * 8], [value], rules.headers(claimed.epoch, owner_id, reader.source), rules.last_headers(chain), timestamp_ms=now // 1000)
+        last = rules.claim_headers(rules.chain_of(reader.chain, [value]), position)
+        group_ = Group([b"\x00" * 8], [value], rules.headers(claimed.epoch, owner_id, reader.source), last, timestamp_ms=now // 1000)
         try:
             await log.append(EVENTS, partition, group_, expected_end=position if log.compares else None)
         except Conflict:
@@ -90,7 +90,7 @@ async def load(log: Log, partition: int, written: set[bytes] | None = None) -> t
             written.update(live)
             written.update(k for some in pending.values() for k, _ in some)
         state.meta.partitions = log.partitions
-        reader = rules.GroupReader(mark.meta.epoch, mark.meta.owner, mark.chain)
+        reader = rules.GroupReader(mark.meta.epoch, mark.meta.owner, mark.chain, mark.end)
         reader.source = mark.source
         return state, reader, mark.end
     if written is not None:
@@ -113,7 +113,7 @@ async def counted(log: Log, partition: int, start: int = 0, *, follow: bool = Fa
                     if found.end <= start:
                         mark = found
         if mark is not None and mark.end > position:
-            reader, position = rules.GroupReader(mark.meta.epoch, mark.meta.owner, mark.chain), mark.end
+            reader, position = rules.GroupReader(mark.meta.epoch, mark.meta.owner, mark.chain, mark.end), mark.end
     decoder = avro.Decoder()
     async for batch in log.read(EVENTS, partition, position, follow=follow):
         out: list[Recorded] = []

@@ -8,14 +8,24 @@ import structlog
 
 from flowledger.infra.log_kafka import KafkaLog
 from flowledger.processors.engine import Engine
+from flowledger.processors.log import LogError
 from flowledger.processors.owner import Settings
 
 
 async def main() -> None:
     bootstrap, prefix, name = sys.argv[1:4]
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO), logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    engine = Engine(KafkaLog(bootstrap, prefix=prefix), partitions=3, settings=Settings(node=name, checkpoint_changes=300, checkpoint_s=2.0))
-    await engine.start()
+    levels = structlog.make_filtering_bound_logger(logging.INFO)
+    structlog.configure(wrapper_class=levels, logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    log = KafkaLog(bootstrap, prefix=prefix, timeout_s=5.0, session_s=2.0)
+    engine = Engine(log, partitions=3, settings=Settings(node=name, checkpoint_changes=300, checkpoint_s=2.0))
+    while True:
+        try:
+            await engine.start()
+            break
+        except LogError as error:  # the broker is down at the moment; a service manager would start us again
+            structlog.get_logger("owner_process").warning("not started", why=str(error))
+            await engine.kill()
+            await asyncio.sleep(0.3)
     print("ready", flush=True)
     await asyncio.Event().wait()
 

@@ -119,7 +119,11 @@ async def test_a_restart_goes_on_from_the_checkpoint():
 async def test_a_bad_model_is_refused_with_all_its_findings_and_leaves_nothing():
     engine = await running(1)
     end = engine.owners[0].acked
-    for name, content in (("bad.bpmn", "<definitions"), ("x.bpmn", model("j").replace('targetRef="t"', 'targetRef="gone"')), ("n.bin", "\x01\x02")):
+    for name, content in (
+        ("bad.bpmn", "<definitions"),
+        ("x.bpmn", model("j").replace('targetRef="t"', 'targetRef="gone"')),
+        ("n.bin", "\x01\x02"),
+    ):
         answer = await engine.call(c.Deploy(resources=[c.Resource("p.bpmn", model("job")), c.Resource(name, content)]))
         assert isinstance(answer, Rejected), name
     assert engine.owners[0].acked == end

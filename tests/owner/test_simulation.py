@@ -59,7 +59,11 @@ class World:
         self.batch = self.rng.choice([None, None, 2, 5])
         self.faults = True
         self.engines: list[Engine] = []
-        self.settings = Settings(checkpoint_changes=self.rng.choice([5, 50, 1000]), checkpoint_s=self.rng.choice([0.5, 5.0]), batch_max=self.rng.choice([1, 4, 64]))
+        self.settings = Settings(
+            checkpoint_changes=self.rng.choice([5, 50, 1000]),
+            checkpoint_s=self.rng.choice([0.5, 5.0]),
+            batch_max=self.rng.choice([1, 4, 64]),
+        )
         self.skew = 0
 
     def fault(self, topic: str, partition: int, group: object) -> str:
@@ -77,7 +81,9 @@ class World:
 
     async def start(self) -> Engine:
         log = MemoryLog(self.store, compares=self.compares, batch_records=self.batch, fault=self.fault)
-        engine = Engine(log, partitions=self.partitions, settings=self.settings, clock=self.clock, token=lambda: f"{self.rng.getrandbits(64):016x}")
+        engine = Engine(
+            log, partitions=self.partitions, settings=self.settings, clock=self.clock, token=lambda: f"{self.rng.getrandbits(64):016x}"
+        )
         await engine.start()
         self.engines.append(engine)
         return engine
@@ -159,7 +165,9 @@ async def simulate(seed: int) -> None:
             await asyncio.sleep(0.1)
         started[f"start-{n}"] = answer["key"]
         await asyncio.sleep(world.rng.uniform(0, 2))
-        answer = await world.insist(c.PublishMessage(name="paid", correlation_key=f"o{n}", ttl_ms=3_600_000, message_id=f"pay{n}"), f"pay-{n}")
+        answer = await world.insist(
+            c.PublishMessage(name="paid", correlation_key=f"o{n}", ttl_ms=3_600_000, message_id=f"pay{n}"), f"pay-{n}"
+        )
         assert isinstance(answer, dict) or answer.code == "ALREADY_EXISTS", answer
 
     await asyncio.gather(*(one(n) for n in range(12)))
