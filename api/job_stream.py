@@ -145,10 +145,12 @@ class JobSession:
         freed: Counter[str] = Counter()
         held = self._session.held
         for o, answer in zip(outcomes, answers, strict=True):
-            ended = type(o) is not f.Progress
+            if type(o) is f.Progress:
+                continue  # not answered: an answer by its key would be taken for the one to the job's outcome
+            ended = True
             if type(answer) is Rejected:
                 refused.append((o.key, answer.code, answer.message))
-                ended = ended and answer.code in _OVER
+                ended = answer.code in _OVER
             else:
                 done.append(o.key)
             if ended and (job := held.get(o.key)) is not None:

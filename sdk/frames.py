@@ -60,6 +60,8 @@ class Error(Frame, tag="e"):
 
 
 class Progress(Frame, tag="p"):
+    """Said once and not answered: what is answered is how the job ended."""
+
     key: int
     fence: int
     details: dict[str, Any]

@@ -291,8 +291,44 @@ async def test_progress_and_refusals_that_pass(engine):
 
     engine.add(1)
     async with running(worker):
-        await until(lambda: len(engine.asked(c.CompleteTask)) == 3 and not engine.held)
+        await until(lambda: len(engine.asked(c.CompleteTask)) == 3 and not engine.held and not worker._pending)
     assert engine.asked(c.MoveTask)[0].details == {"progress": 50, "message": "half", "rows": 3}
+    await place.stop()
+
+
+async def test_progress_is_not_taken_for_the_end_of_the_job(engine):
+    """The outcome stands until the server has it, however progress and outcome share out to frames."""
+    place = Place("stream", engine)
+    await place.start()
+    worker, answers = Worker(place.url), iter(["UNAVAILABLE", "UNAVAILABLE"])
+    complete, answer_now = engine.complete, asyncio.Event()
+
+    async def slow(command):
+        from flowledger.events.base import Rejected
+
+        await answer_now.wait()
+        code = next(answers, None)
+        return Rejected(code, "busy") if code else complete(command)
+
+    async def slow_progress(command):
+        await until(lambda: engine.asked(c.CompleteTask))
+        return engine.move(command)
+
+    engine.answers[c.CompleteTask], engine.answers[c.MoveTask] = slow, slow_progress
+
+    @worker.job("pay")
+    async def pay(job: Job):
+        job.progress(50, "half")
+        await until(lambda: engine.asked(c.MoveTask))  # it went out in a frame of its own
+
+    (key,) = engine.add(1)
+    async with running(worker):
+        await until(lambda: engine.asked(c.CompleteTask))
+        await asyncio.sleep(0.1)
+        assert key in worker._pending, "nobody has acknowledged how it ended"
+        answer_now.set()
+        await until(lambda: not engine.held and not worker._pending)
+    assert len(engine.asked(c.CompleteTask)) == 3
     await place.stop()
 
 
