@@ -46,7 +46,8 @@ def once(data: EvaluateBody) -> Any:
 
     try:
         models = tuple(m.encode() for m in data.models)
-        return dmn.evaluate(data.dmn.encode(), str(data.decision), data.inputs, kind=data.kind, models=models, facts=Facts(time.time_ns() // 1000))
+        facts = Facts(time.time_ns() // 1000)
+        return dmn.evaluate(data.dmn.encode(), str(data.decision), data.inputs, kind=data.kind, models=models, facts=facts)
     except DmnError as e:
         raise Problem(RejectionCode.INVALID_ARGUMENT, str(e), where="body dmn") from None
 
