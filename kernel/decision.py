@@ -18,7 +18,7 @@ from flowledger.events import task as ta
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
 from flowledger.events.base import Envelope, Event
-from flowledger.kernel import limits
+from flowledger.kernel import business, limits
 from flowledger.kernel.expressions import Expression, Failure
 from flowledger.kernel.fold import TRANSITIONS, holder_of
 from flowledger.kernel.model.graph import Flow, Node, Process
@@ -192,6 +192,8 @@ class Decision:
             scope, before = token.scope, len(self.events)
             try:
                 if token.phase == ARRIVED:
+                    if process.states is not None:
+                        business.arrived(self, i, token, node, process.states)
                     if node.behaviour.activity:
                         open_activity(self, i, token, node)
                     elif node.listeners and len(node.incoming) < 2 and listeners.next_one(self, i, token, node, "start"):
@@ -249,16 +251,19 @@ class Decision:
 
     def take(self, i: Instance, token: Token, flows: list[Flow]) -> None:
         """The token goes on through each of `flows`, in this order."""
+        states = flows[-1].source.process.states
         if len(flows) > 1:
             for flow in flows[:-1]:
                 spawned = self.key()
                 self.record(
                     fl.FlowTaken(key=i.key, token=token.key, flow=flow.id, source=flow.source.id, target=flow.target.id, spawned=spawned)
                 )
-                self.work.append((i.key, spawned))
+                if states is None or business.taken(self, i, spawned, flow, states):
+                    self.work.append((i.key, spawned))
         flow = flows[-1]
         self.record(fl.FlowTaken(key=i.key, token=token.key, flow=flow.id, source=flow.source.id, target=flow.target.id))
-        self.work.append((i.key, token.key))
+        if states is None or business.taken(self, i, token.key, flow, states):
+            self.work.append((i.key, token.key))
 
     def chosen(self, i: Instance, token: Token, node: Node) -> list[Flow]:
         """Flows out of anything but a gateway: those without condition or whose condition is true; the default flow when none is.
@@ -424,6 +429,8 @@ def look(d: Decision, i: Instance, token: Token, node: Node) -> None:
 def close_activity(d: Decision, i: Instance, token: Token, node: Node) -> None:
     """An activity's work is done: output mappings, end listeners, compensation is kept, boundary events end, on it goes."""
     extra = node.extra
+    if node.process.states is not None and not (token.index and node.loop is not None):
+        business.closed(d, i, node, node.process.states)
     if token.data is None or "listened_end" not in token.data:
         if extra is not None and extra.data_out:
             data.leave(d, i, token, node)

@@ -16,7 +16,7 @@ from flowledger.events import commands as c
 from flowledger.events import flow as fl
 from flowledger.events import task as ta
 from flowledger.events import waiting as wa
-from flowledger.kernel import times
+from flowledger.kernel import business, times
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.state import Task
 
@@ -252,6 +252,12 @@ def exhausted(d: Any, task: Task, e: c.FailTask) -> None:
 
 
 def incident(d: Any, task: Task, failure: Failure) -> None:
+    i = d.state.instances.get(task.instance)
+    if i is not None and (states := d.process(i).states) is not None:
+        try:
+            business.failed(d, i, d.process(i).nodes[task.element], states)
+        except Failure as refused:  # one task, one incident: the state stays, and the incident says so
+            failure = Failure(failure.code, f"{failure.message}; {refused.code}: {refused.message}")
     d.record(
         wa.IncidentRaised(
             key=task.instance, incident=d.key(), token=task.token, element=task.element, code=failure.code, message=failure.message, task=task.key

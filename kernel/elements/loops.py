@@ -15,7 +15,7 @@ from typing import Any
 from flowledger.events import commands as c
 from flowledger.events import flow as fl
 from flowledger.events import workflow as wf
-from flowledger.kernel import limits
+from flowledger.kernel import business, limits
 from flowledger.kernel.decision import go_on
 from flowledger.kernel.elements import compensation, events, triggers
 from flowledger.kernel.expressions import Failure
@@ -268,6 +268,8 @@ def _finish(d: Any, i: Any, body: Any, node: Node) -> None:
 
 
 def leave_body(d: Any, i: Any, body: Any, node: Node) -> None:
+    if node.process.states is not None:
+        business.closed(d, i, node, node.process.states)
     if node.compensation is not None or node.event_subs or i.compensable:
         compensation.keep(d, i, body, node)
     go_on(d, i, body, node)

@@ -9,7 +9,7 @@ from flowledger.events import flow as fl
 from flowledger.events import ledger as le
 from flowledger.events import workflow as wf
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.kernel import lookup
+from flowledger.kernel import business, lookup
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements import conditional, events, loops
 from flowledger.kernel.elements.sub_process import implicit_starts
@@ -143,6 +143,8 @@ def begin(d: Decision, key: int, found: Definition, process: Process, s: c.Start
         )
     )  # fmt: skip
     i = d.state.instances[key]
+    if process.states is not None:
+        business.start(d, i, process)
     if s.parent:
         _tell_parent(d, s, key)
     if token:

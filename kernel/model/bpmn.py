@@ -186,12 +186,13 @@ def _process(r: Reader, element: Any) -> None:
         if node.behaviour.read is not None:
             node.behaviour.read(node, node.xml, r)
     from flowledger.kernel.elements import compensation, joins, listeners
-    from flowledger.kernel.model import data, roles
+    from flowledger.kernel.model import data, roles, states
 
     data.read(r, process, element)
     roles.apply(r, process, element)
     _reads(process)
     listeners.of_process(process, element, r)
+    states.read(r, process, element)
     compensation.read(r, process)
     joins.read(process)
     for node in process.nodes.values():

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from flowledger.events import flow as fl
+from flowledger.kernel import business
 from flowledger.kernel.elements import events
 from flowledger.kernel.expressions import Failure, literal
 from flowledger.kernel.model import xml as x
@@ -53,6 +54,9 @@ def throw_code(d: Any, i: Any, token: Any, code: str, message: str, variables: d
             f"expected a handler for error '{code}' thrown at {token.element}, found none" + (f": {message}" if message else ""),
         )
     holder, handler = found
+    process = d.process(i)
+    if process.states is not None:
+        business.failed(d, i, process.nodes[token.element], process.states, handler)
     d.record(
         fl.ErrorOccurred(
             key=i.key, token=token.key, element=token.element, code=code, message=message, caught_by=handler.id, variables=variables
