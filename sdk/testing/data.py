@@ -283,10 +283,10 @@ def _is(status: str) -> Callable[[Any, Any], None]:
 
 
 #: of the instance
-_EXPECT: dict[str, Callable[[Any, Any], None]] = {
+_EXPECT: dict[str, Callable[[Any, Any], Any]] = {
     "passed": _each("has_passed"),
     "passed_in_order": _each("has_passed_in_order"),
-    "passed_times": lambda a, value: [a.has_passed_times(e, n) for e, n in value.items()] and None,
+    "passed_times": lambda a, value: [a.has_passed_times(e, n) for e, n in value.items()],
     "not_passed": _each("has_not_passed"),
     "not_entered": _each("has_not_entered"),
     "taken": _each("has_taken"),
@@ -298,7 +298,7 @@ _EXPECT: dict[str, Callable[[Any, Any], None]] = {
     "message": lambda a, v: a.is_waiting_for_message(*((v.get("name", ""), v.get("key")) if isinstance(v, dict) else (v,))),
     "for_signal": lambda a, value: a.is_waiting_for_signal(value),
     "variables": lambda a, value: a.has_variables(value),
-    "local_variables": lambda a, value: [a.has_local_variables(e, v) for e, v in value.items()] and None,
+    "local_variables": lambda a, value: [a.has_local_variables(e, v) for e, v in value.items()],
     "no_variables": _each("has_no_variables"),
     "status": lambda a, value: a.has_status(value),
     "running": _is("running"),
@@ -307,7 +307,7 @@ _EXPECT: dict[str, Callable[[Any, Any], None]] = {
     "terminated": _is("terminated"),
     "failed": _is("failed"),
     "incident": _incident,
-    "called": lambda a, v: [a.has_called(p, n) for p, n in (v if isinstance(v, dict) else dict.fromkeys(_listed(v), 1)).items()] and None,
+    "called": lambda a, v: [a.has_called(p, n) for p, n in (v if isinstance(v, dict) else dict.fromkeys(_listed(v), 1)).items()],
 }
 
 

@@ -193,13 +193,12 @@ class _Plane:
     def _box(self, bounds: Any) -> tuple[float, float, float, float] | None:
         if bounds is None:
             return None
-        values = [_number(bounds.get(a)) for a in ("x", "y", "width", "height")]
-        if any(v is None for v in values) or values[2] <= 0 or values[3] <= 0:  # type: ignore[operator]
+        left, top, width, height = (_number(bounds.get(a)) for a in ("x", "y", "width", "height"))
+        if left is None or top is None or width is None or height is None or width <= 0 or height <= 0:
             return None
-        left, top, width, height = values
         self._see(left, top)
         self._see(left + width, top + height)
-        return left, top, width, height  # type: ignore[return-value]
+        return left, top, width, height
 
     def _point(self, waypoint: Any) -> tuple[float, float] | None:
         px, py = _number(waypoint.get("x")), _number(waypoint.get("y"))

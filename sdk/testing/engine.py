@@ -249,7 +249,7 @@ class Engine:
 
     # --- inside
 
-    def _decide(self, command: c.Command, actor: str = "") -> dict[str, Any]:
+    def _decide(self, command: Any, actor: str = "") -> dict[str, Any]:
         d = decide(self.state, c.Request(command=command, time_us=self.facts.now_us, tenant=self.tenant, actor=actor), self.facts)
         if isinstance(d, Rejected):
             if d.code == "MODEL_INVALID":
@@ -266,13 +266,12 @@ class Engine:
 
     def _heard(self, e: Event, envelope: Envelope) -> None:
         self.journal.append((e, envelope))
-        kind = type(e)
-        if kind is wf.WorkflowStarted or kind is wf.WorkflowCreated:
+        if isinstance(e, (wf.WorkflowStarted, wf.WorkflowCreated)):
             if e.key not in self._instances:
                 self._instances[e.key] = Instance(self, e)
-        elif kind is wa.MessageReceived:
+        elif isinstance(e, wa.MessageReceived):
             self._publish("message", self.messages, Thrown(e.name, e.variables or {}, e.correlation))
-        elif kind is wa.SignalReceived and not e.token:
+        elif isinstance(e, wa.SignalReceived) and not e.token:
             self._publish("signal", self.signals, Thrown(e.name, e.variables or {}))
         if e.key and (instance := self._instances.get(e.key)) is not None:
             steps = instance._heard(e)
