@@ -38,12 +38,17 @@ def test_what_is_beyond_feel_is_told(juel):
 
 
 def test_classic_conditions_run():
-    s = Scenario("startEvent s\nexclusiveGateway g\ntask a\ntask b\nendEvent e\ns > g\ng > a ? ${amount > 10}\ng > b !\na > e\nb > e").start("p", amount=11)
+    s = Scenario(
+        "startEvent s\nexclusiveGateway g\ntask a\ntask b\nendEvent e\ns > g\ng > a ? ${amount > 10}\ng > b !\na > e\nb > e"
+    ).start("p", amount=11)
     assert "g>a" in s.words
 
 
 @pytest.mark.parametrize("namespace", ["camunda", "flowable"])
-@pytest.mark.parametrize("attribute", [a for a in unkept.ATTRIBUTES if a not in ("variableName", "variableEvents", "elementIndexVariable", "caseRef", "caseBinding")])
+@pytest.mark.parametrize(
+    "attribute",
+    [a for a in unkept.ATTRIBUTES if a not in ("variableName", "variableEvents", "elementIndexVariable", "caseRef", "caseBinding")],
+)
 def test_attributes_that_cannot_be_kept(namespace, attribute):
     _, findings = read(FRAME.format(f"serviceTask a {namespace}:{attribute}=x"))
     assert [(f.code, f.severity) for f in findings] == [(unkept.ATTRIBUTES[attribute][0], "warning")]
@@ -57,9 +62,12 @@ def test_extension_elements_that_cannot_be_kept(tag):
 
 
 def test_camunda_7_external_task():
-    nodes, findings = read(FRAME.format(
-        'serviceTask a camunda:topic=t camunda:type=external camunda:taskPriority=70\n<camunda:failedJobRetryTimeCycle>R5/PT1M</camunda:failedJobRetryTimeCycle>\n'
-        '<camunda:inputOutput><camunda:inputParameter name="x">${y}</camunda:inputParameter></camunda:inputOutput>'))
+    nodes, findings = read(
+        FRAME.format(
+            "serviceTask a camunda:topic=t camunda:type=external camunda:taskPriority=70\n<camunda:failedJobRetryTimeCycle>R5/PT1M</camunda:failedJobRetryTimeCycle>\n"
+            '<camunda:inputOutput><camunda:inputParameter name="x">${y}</camunda:inputParameter></camunda:inputOutput>'
+        )
+    )
     work = nodes["a"].config
     assert not findings
     assert (work.job_type.static, work.retries.static, work.priority.static) == ("t", 5, "70")
@@ -67,9 +75,18 @@ def test_camunda_7_external_task():
 
 
 def test_camunda_7_user_task():
-    s = Scenario(FRAME.format('userTask a camunda:assignee="${boss}" camunda:candidateGroups="sales,audit" camunda:dueDate="2026-02-01T00:00:00Z" camunda:formKey=f')).start("p", boss="rita")
+    s = Scenario(
+        FRAME.format(
+            'userTask a camunda:assignee="${boss}" camunda:candidateGroups="sales,audit" camunda:dueDate="2026-02-01T00:00:00Z" camunda:formKey=f'
+        )
+    ).start("p", boss="rita")
     details = s.task("a").details
-    assert details["assignee"] == "rita" and details["candidate_groups"] == ["sales", "audit"] and details["due_us"] and details["form"] == {"formKey": "f"}
+    assert (
+        details["assignee"] == "rita"
+        and details["candidate_groups"] == ["sales", "audit"]
+        and details["due_us"]
+        and details["form"] == {"formKey": "f"}
+    )
 
 
 def test_flowable_fields_are_headers():
@@ -79,7 +96,9 @@ def test_flowable_fields_are_headers():
 
 
 def test_error_variables():
-    s = Scenario("startEvent s\nserviceTask a\nboundaryEvent b on=a\n.<errorEventDefinition camunda:errorCodeVariable=\"code\"/>\nserviceTask h\nendEvent e\ns > a > e\nb > h")
+    s = Scenario(
+        'startEvent s\nserviceTask a\nboundaryEvent b on=a\n.<errorEventDefinition camunda:errorCodeVariable="code"/>\nserviceTask h\nendEvent e\ns > a > e\nb > h'
+    )
     s.start("p").move("error a X")
     assert s.i.vars["code"] == "X"
 

@@ -30,7 +30,7 @@ class Model:
         """A start, a block, an end; now and then an event sub-process."""
         start, end = self.id("s"), self.id("e")
         self.lines += [f"startEvent {start}", f"endEvent {end}"]
-        first, last = self.block(depth)
+        first, last = self._sequence(depth) if depth > 1 else self.block(depth)
         self.lines += [f"{start} > {first}", f"{last} > {end}"]
         if depth > 0 and self.rng.random() < 0.25:
             sub, s, t, e = self.id("es"), self.id("s"), self.id("t"), self.id("e")
@@ -192,7 +192,7 @@ class Model:
 def drive(seed: int) -> Scenario:
     rng = random.Random(seed)
     model = Model(rng)
-    model.scope(rng.choice((1, 2, 3, 3, 4)))
+    model.scope(rng.choice((2, 3, 3, 4)))
     crash = rng.random() < 0.4
     s = Scenario("\n".join(model.lines), crash=crash, steps_max=1 if crash else rng.choice([3, 1_000]))
 
