@@ -50,8 +50,8 @@ _GLYPHS = {
 _MANY = '<path class="thin" d="M0-8L8-2L5 7H-5L-8-2Z"/>'
 
 STYLE = """
-.bpmn{background:#fff;font:11px system-ui,sans-serif;max-width:100%;height:auto}
-.bpmn text{fill:#222;text-anchor:middle}
+.bpmn{background:#fff;font:11px system-ui,sans-serif}
+.bpmn text{fill:#222;text-anchor:middle;paint-order:stroke;stroke:#fff;stroke-opacity:.6;stroke-width:3px}
 .bpmn .shape,.bpmn .pool{fill:#fff;stroke:#555;stroke-width:1.5}
 .bpmn .bold{stroke-width:3.5}.bpmn .dash{stroke-dasharray:5 3}
 .bpmn .inner,.bpmn .thin,.bpmn .mark{fill:none;stroke:#444;stroke-width:1.2}.bpmn .mark{stroke-width:2.5}.bpmn .full{fill:#444}
