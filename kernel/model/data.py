@@ -19,7 +19,6 @@ from typing import Any
 
 from flowledger.events import commands as c
 from flowledger.events import flow as fl
-from flowledger.kernel.expressions import feel_expression
 from flowledger.kernel.feel.values import to_json
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.graph import Extra, Loop, Node, Process
@@ -170,7 +169,7 @@ def read_loop(node: Node, loop: Loop, element: Any, r: Any) -> None:
     """`loopDataInputRef` and its kin (BPMN table 10.29): the collections, and the names of an item in and out."""
     source = x.text_of(x.child(element, "loopDataInputRef"))
     if source and loop.collection is None:
-        loop.collection = feel_expression(_loop_end(node, source, r, "dataInputAssociation"))
+        loop.collection = r.condition(_loop_end(node, source, r, "dataInputAssociation"), node, "loopDataInputRef")
     item = x.child(element, "inputDataItem")
     if item is not None and not loop.element:
         loop.element = name_of(item)
@@ -179,7 +178,7 @@ def read_loop(node: Node, loop: Loop, element: Any, r: Any) -> None:
         loop.output = _loop_end(node, target, r, "dataOutputAssociation")
     item = x.child(element, "outputDataItem")
     if item is not None and loop.output_element is None:
-        loop.output_element = feel_expression(name_of(item))
+        loop.output_element = r.condition(name_of(item), node, "outputDataItem")
 
 
 def _loop_end(node: Node, reference: str, r: Any, tag: str) -> str:

@@ -150,3 +150,9 @@ def test_a_wide_model_of_parallel_ways_is_reduced_quickly():
     _, findings = model.read(data, "m.bpmn")
     assert time.process_time() - start < 3
     assert [f.code for f in findings].count("NOT_SYNCHRONISED") == 1
+
+
+def test_a_loop_over_data_with_an_unusual_name_is_a_finding_and_no_crash():
+    loop = "<multiInstanceLoopCharacteristics><loopDataInputRef>in</loopDataInputRef></multiInstanceLoopCharacteristics>"
+    io = '<ioSpecification><dataInput id="in"/><inputSet><dataInputRefs>in</dataInputRefs></inputSet><outputSet/></ioSpecification>'
+    assert errors(bpmn(f"startEvent s\ntask t\n.{io}{loop}\ns > t").encode()) == {"EXPRESSION_INVALID"}
