@@ -11,6 +11,7 @@ import pytest
 from scenario import Scenario
 
 from flowledger.events import commands as c
+from flowledger.kernel.state import ARRIVED
 
 BASE = int(os.environ.get("SIM_SEED", "1"))
 RUNS = int(os.environ.get("SIM_RUNS", "150"))
@@ -189,6 +190,21 @@ class Model:
         return tx, e
 
 
+def at_rest(s: Scenario) -> None:
+    """Between commands each token waits for something that exists, or at a join; what is held belongs to where its token stands."""
+    p, nodes = s.p, s.library.graphs[next(iter(s.library.graphs))].processes["p"].nodes
+    for t in s.i.tokens.values():
+        node = nodes[t.element]
+        if t.phase == ARRIVED:
+            assert len(node.incoming) > 1 and node.kind.endswith("Gateway"), f"nobody looks at the token at {t.element}"
+        else:
+            assert t.kids or t.holds, f"the token at {t.element} waits for nothing"
+        for key in t.holds or ():
+            held = p.tasks.get(key) or p.timers.get(key) or p.subscriptions[key]
+            near = {t.element, *(b.id for b in node.attached), *(f.target.id for f in node.outgoing), *(k.id for sub in node.event_subs for k in sub.starts)}
+            assert held.element in near, f"{held.element} is held at {t.element}"
+
+
 def drive(seed: int) -> Scenario:
     rng = random.Random(seed)
     model = Model(rng)
@@ -204,6 +220,7 @@ def drive(seed: int) -> Scenario:
         if s.key not in s.p.instances:
             break
         assert not s.p.incidents, list(s.p.incidents.values())
+        at_rest(s)
         dice = rng.random()
         if dice < 0.1:
             s.do(c.BroadcastSignal(name=rng.choice("SG")))

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - models are lines
 """DMN files and forms as resources of a deployment."""
 
 import pytest
