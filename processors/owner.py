@@ -196,7 +196,7 @@ class Owner:
     async def _step_down(self, why: BaseException) -> None:
         """Drop the state; nobody was answered for what isn't on the log."""
         self.ready.clear()
-        self.reason = f"stepped down: {why}"
+        self.reason = f"stepped down: {why}"  # it stands until the log takes a claim again
         self._stopping = why
         self._sends.close()
         for task in self._tasks:
@@ -207,7 +207,8 @@ class Owner:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        gone = Rejected(RejectionCode.UNAVAILABLE, "the owner of this partition changed: send it again, with the same id", 50)
+        text = "the owner of this partition changes" if isinstance(why, Fenced) else f"the log does not take it at the moment ({why})"
+        gone = Rejected(RejectionCode.UNAVAILABLE, f"{text}: send it again, with the same id", 50)
         while self._flights:
             flight = self._flights.popleft()
             if flight.future is not None:  # its outcome is read from the log, if at all
@@ -231,7 +232,8 @@ class Owner:
     async def _take_over(self) -> None:
         """Load the last checkpoint, fold the tail, claim, fold up to the own claim. Raises: LogError, Fenced."""
         started = time.perf_counter()
-        self.reason = "taking over"
+        if self._stopping is None:
+            self.reason = "taking over"
         self._loop = asyncio.get_running_loop()
         self._stopping = None
         state, reader, position = await load(self.log, self.partition, self._written)

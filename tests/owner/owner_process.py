@@ -1,7 +1,8 @@
-"""One owner process for the fault tests: python owner_process.py BOOTSTRAP PREFIX NAME. Runs until it is killed."""
+"""One owner process for the tests on Kafka: python owner_process.py BOOTSTRAP PREFIX NAME. SIGTERM: it leaves in order."""
 
 import asyncio
 import logging
+import signal
 import sys
 
 import structlog
@@ -26,8 +27,11 @@ async def main() -> None:
             structlog.get_logger("owner_process").warning("not started", why=str(error))
             await engine.kill()
             await asyncio.sleep(0.3)
+    left = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, left.set)
     print("ready", flush=True)
-    await asyncio.Event().wait()
+    await left.wait()
+    await engine.stop()
 
 
 asyncio.run(main())

@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import signal
-import subprocess
 import sys
 import time
 import uuid
@@ -20,66 +18,16 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from flowledger.events import avro  # noqa: E402
+from kafka_load import MODEL, Owners, insist, look, start_many, work  # noqa: E402
+
 from flowledger.events import commands as c  # noqa: E402
-from flowledger.events import group as rules  # noqa: E402
-from flowledger.events.base import Rejected  # noqa: E402
-from flowledger.events.workflow import WorkflowCompleted, WorkflowStarted  # noqa: E402
 from flowledger.infra.kafka_broker import Broker  # noqa: E402
 from flowledger.infra.log_kafka import KafkaLog  # noqa: E402
-from flowledger.kernel import Partition, evolve  # noqa: E402
 from flowledger.processors.engine import Engine  # noqa: E402
-from flowledger.processors.log import EVENTS  # noqa: E402
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(280)]
-HERE = Path(__file__).parent
 SECONDS = float(os.environ.get("FAULT_SECONDS", "30"))
 SEED = int(os.environ.get("FAULT_SEED", "7"))
-NS = 'xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" targetNamespace="faults"'
-MODEL = f"""<definitions {NS}><process id="w1" isExecutable="true"><startEvent id="s"/><sequenceFlow id="f1" sourceRef="s" targetRef="t"/>
-<serviceTask id="t"><extensionElements><zeebe:taskDefinition type="w1"/></extensionElements></serviceTask>
-<sequenceFlow id="f2" sourceRef="t" targetRef="e"/><endEvent id="e"/></process></definitions>"""
-
-
-class Owners:
-    def __init__(self, bootstrap: str, prefix: str, logs: Path) -> None:
-        self.bootstrap, self.prefix, self.logs, self.number = bootstrap, prefix, logs, 0
-        self.running: list[subprocess.Popen[bytes]] = []
-        self.frozen: dict[subprocess.Popen[bytes], float] = {}
-        self.woken = 0
-
-    def start(self) -> None:
-        self.number += 1
-        with (self.logs / f"owner{self.number}.log").open("wb") as log:
-            self.running.append(
-                subprocess.Popen(
-                    [sys.executable, str(HERE / "owner_process.py"), self.bootstrap, self.prefix, f"owner{self.number}"],
-                    stdout=subprocess.DEVNULL, stderr=log,
-                )
-            )  # fmt: skip
-
-    def kill(self, process: subprocess.Popen[bytes]) -> None:
-        self.running.remove(process)
-        process.kill()
-        process.wait()
-
-    def freeze(self, process: subprocess.Popen[bytes]) -> None:
-        process.send_signal(signal.SIGSTOP)
-        self.frozen[process] = time.monotonic()
-
-    def wake(self) -> None:
-        for process in self.frozen:
-            process.send_signal(signal.SIGCONT)
-            self.woken += 1
-        self.frozen.clear()
-
-    def said(self, what: str) -> int:
-        return sum(log.read_text(errors="replace").count(what) for log in self.logs.glob("owner*.log"))
-
-    def stop(self) -> None:
-        self.wake()
-        for process in list(self.running):
-            self.kill(process)
 
 
 async def test_killed_frozen_and_restarted_nothing_is_lost_or_doubled(own_broker, tmp_path):
@@ -149,70 +97,3 @@ def chaos(owners: Owners, broker: Broker, stop_at: float, counts: dict[str, int]
             owners.freeze(rng.choice(victims))
         elif owners.frozen and min(owners.frozen.values()) < time.monotonic() - 3.5:  # its session has run out: others claimed
             owners.wake()
-
-
-async def insist(client: Engine, command: c.Command, id: str, partition: int) -> dict:
-    while True:
-        answer = await client.call(command, id=id, partition=partition, timeout_s=5)
-        if isinstance(answer, dict):
-            return answer
-        assert answer.code in ("UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "NOT_FOUND"), answer
-        await asyncio.sleep(0.1)
-
-
-async def start_many(client: Engine, lane: int, stop_at: float, acknowledged: dict[str, int]) -> None:
-    n = 0
-    while time.monotonic() < stop_at:
-        n += 1
-        id = f"s-{lane}-{n}"
-        answer = await insist(client, c.StartInstance(id="w1", variables={"n": n}), id, lane % 3)
-        acknowledged[id] = answer["key"]
-
-
-async def work(client: Engine, n: int) -> None:
-    while True:
-        try:
-            jobs = await client.activate("w1", f"worker{n}", 50, 5_000, wait_ms=500)
-        except Exception:
-            await asyncio.sleep(0.2)
-            continue
-        answers = [client.call(c.CompleteTask(task=j["key"]), id=f"d-{j['key']}", timeout_s=3) for j in jobs]
-        for answer in await asyncio.gather(*answers):
-            if isinstance(answer, Rejected):
-                assert answer.code in ("NOT_FOUND", "STALE", "UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"), answer
-
-
-class Seen:
-    """What the log says, by the fold rules."""
-
-    def __init__(self) -> None:
-        #: keys of instances by the id of the command that started them
-        self.begun: dict[str, list[int]] = {}
-        self.ended: list[int] = []
-        self.left = self.claims = self.void = 0
-
-
-async def look(address: str, prefix: str) -> Seen:
-    log = KafkaLog(address, prefix=prefix)
-    await log.open()
-    seen = Seen()
-    try:
-        for p in range(3):
-            reader, state, decoder = rules.GroupReader(), Partition(p, 3), avro.Decoder()
-            async for batch in log.read(EVENTS, p, 0):
-                for record in batch:
-                    group = reader.feed(record.offset, record.value, record.headers)
-                    for value in group.values if group else ():
-                        assert group.computed == group.chain, f"the chain of partition {p} breaks at {group.offsets[0]}"
-                        event, envelope = decoder.decode(value)
-                        evolve(state, event, envelope)
-                        if isinstance(event, WorkflowStarted):
-                            seen.begun.setdefault(envelope.cause, []).append(event.key)
-                        elif isinstance(event, WorkflowCompleted):
-                            seen.ended.append(event.key)
-            seen.left += len(state.instances)
-            seen.claims += reader.epoch
-            seen.void += reader.void
-    finally:
-        await log.close()
-    return seen

@@ -91,8 +91,6 @@ class World:
     async def crash(self, engine: Engine) -> None:
         self.engines.remove(engine)
         engine.log.crash()
-        for members in list(self.store.members.values()):
-            pass
         await engine.kill()
 
     async def chaos(self) -> None:
