@@ -631,10 +631,11 @@ def task_changed(p: Partition, e: ta.TaskChanged, v: Envelope) -> None:
     task.status = e.status
     task.row_version += 1
     if e.details:
-        if "lease" in e.details and task.worker:
+        if task.worker and ("lease" in e.details or ("assignee" in e.details and e.details["assignee"] != (task.details or {}).get("assignee"))):
             if p.guards:
                 guards.unleased(p, task)
-            task.worker, task.deadline_us = "", 0
+            task.worker, task.deadline_us = "", 0  # in other hands: what the worker still sends is refused
+            task.fence += 1
         index.unheld(p, task)
         details = {**(task.details or {}), **e.details}
         task.details = {k: x for k, x in details.items() if x is not None} or None

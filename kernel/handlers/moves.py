@@ -15,7 +15,6 @@ from flowledger.events import task as ta
 from flowledger.events.base import Event, Rejected, RejectionCode
 from flowledger.kernel import retries
 from flowledger.kernel.decision import Decision
-from flowledger.kernel.elements import listeners
 from flowledger.kernel.elements.triggers import error
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.handlers import tasks
@@ -99,7 +98,6 @@ def move(d: Decision, e: c.MoveTask) -> Rejected | None:
         clock.schedule(d, now)
     elif e.move in _HANDS_ON:
         clock.assigned(d, now)
-    _tell(d, now, e.move)
     d.answer = {"task": e.task, "status": now.status, "row_version": now.row_version}
     if e.move in ("assign", "refuse", "transfer", "escalate"):
         d.answer["assignee"] = (now.details or {}).get("assignee")
@@ -108,17 +106,6 @@ def move(d: Decision, e: c.MoveTask) -> Rejected | None:
 
 ENDS = {"skip": "skipped", "cancel": "cancelled"}
 _HANDS_ON = frozenset({"assign", "delegate", "transfer", "escalate", "refuse"})
-
-
-def _tell(d: Decision, task: Task, what: str) -> None:
-    """The model's listeners hear of it."""
-    event = "assigning" if what in ("assign", "claim", "delegate", "transfer") else "updating" if what in ("update", "attach") else ""
-    i = d.state.instances.get(task.instance)
-    if not event or i is None or (token := i.tokens.get(task.token)) is None:
-        return
-    node = d.process(i).nodes.get(token.element)
-    if node is not None and node.listeners:
-        listeners.tell(d, i, token, node, event)
 
 
 def _invalid(message: str) -> Rejected:
@@ -145,12 +132,13 @@ def _assign(d: Decision, task: Task, details: dict[str, Any]) -> Rejected | None
         return refused
     record = assignment.entry(d.state, task.tenant, details["assignee"])
     kind = assignment.kind_of(details["assignee"], record)
-    if kind in assignment.MACHINES and task.type in ("human_task", "user_task"):
-        details |= {"kind": kind, "job_type": str((record or {}).get("job_type") or details["assignee"])}
+    if kind in assignment.MACHINES:
+        own = details["assignee"] if task.type in ("human_task", "user_task") else task.job_type
+        details |= {"kind": kind, "job_type": str((record or {}).get("job_type") or own)}
         if (record or {}).get("endpoint"):
             details["endpoint"] = (record or {})["endpoint"]
-    elif (task.details or {}).get("kind") in assignment.MACHINES:
-        details |= {"kind": "human", "job_type": ""}
+    else:
+        details |= assignment.from_machine(task)
     details["assignment"] = {"type": kind, "why": f"assigned by {d.envelope.actor}" if d.envelope.actor else "assigned by hand"}
     return None
 
@@ -170,7 +158,7 @@ def _claim(d: Decision, task: Task, details: dict[str, Any]) -> Rejected | None:
 
 
 def _release(d: Decision, task: Task, details: dict[str, Any]) -> Rejected | None:
-    details["assignee"] = None
+    details |= {"assignee": None, **assignment.from_machine(task)}
     return None
 
 
@@ -295,7 +283,7 @@ def _refuse(d: Decision, task: Task, e: c.MoveTask, details: dict[str, Any]) -> 
         return None
     record = dict((task.details or {}).get("assignment") or {})
     record["passed"] = [*assignment.texts(record.get("passed")), holder]
-    details |= {"assignee": None, "assignment": record}
+    details |= {"assignee": None, "assignment": record, **assignment.from_machine(task)}
     d.record(ta.TaskReleased(key=task.instance, task=task.key, status="created", reason=e.reason or f"{holder} refused", details=details))
     return None
 

@@ -335,7 +335,7 @@ def assign(d: Any, task: Task, settings: dict[str, Any], lanes: list[str], reaso
     if required:
         details["assignment"]["required_capabilities"] = sorted(required)
     if not name:
-        details["assignee"] = None
+        details |= {"assignee": None, **from_machine(task)}
         d.record(ta.TaskReleased(key=task.instance, task=task.key, status="created", reason=reason or choice["why"], details=details))
         return False
     details["assignee"] = name
@@ -347,10 +347,17 @@ def assign(d: Any, task: Task, settings: dict[str, Any], lanes: list[str], reaso
             details["endpoint"] = record["endpoint"]
         if record.get("credential"):
             details["credential"] = record["credential"]  # a reference to a secret, never the secret
-    elif (task.details or {}).get("kind") in MACHINES:
-        details |= {"kind": kind, "job_type": ""}
+    else:
+        details |= from_machine(task)
     d.record(ta.TaskAssigned(key=task.instance, task=task.key, status="assigned", reason=reason or choice["why"], details=details))
     return True
+
+
+def from_machine(task: Task) -> dict[str, Any]:
+    """What changes when a task that a machine had becomes a person's, or nobody's: people's work is no job any more."""
+    if (task.details or {}).get("kind") not in MACHINES:
+        return {}
+    return {"kind": "human", **({"job_type": ""} if task.type in ("human_task", "user_task") else {})}
 
 
 def move_on(d: Any, task: Task, what: str, reason: str = "") -> bool:

@@ -209,7 +209,12 @@ def escalate(d: Any, task: Task, row: dict[str, Any], level: int, reason: str) -
         details["priority"] = min(100, int(row["priority"]))
     status = task.status
     if to and not details["escalation"]["notify"]:
+        details |= assignment.from_machine(task)
         if users:
+            record = assignment.entry(d.state, task.tenant, users[0])
+            if (kind := assignment.kind_of(users[0], record)) in assignment.MACHINES:
+                own = task.job_type or users[0]
+                details |= {"kind": kind, "job_type": str((record or {}).get("job_type") or own)}
             details |= {"assignee": users[0], "assigned_us": d.facts.now_us}
             status = "assigned"
         else:
@@ -258,7 +263,7 @@ def _timeout(d: Any, task: Task, level: int) -> None:
     before = (task.details or {}).get("assignee")
     record = {**((task.details or {}).get("assignment") or {})}
     record["passed"] = [*assignment.texts(record.get("passed")), *([before] if before else [])]
-    details = {"assignee": None, "assignment": record, "fired": _mark(task, "timeout", level)}
+    details = {"assignee": None, "assignment": record, "fired": _mark(task, "timeout", level), **assignment.from_machine(task)}
     d.record(ta.TaskReleased(key=task.instance, task=task.key, status="created", reason=f"{before} did not start in time, nobody else is eligible", details=details))
     if (found := next_level(task)) is not None:
         escalate(d, task, found[1], found[0], "nobody started in time")

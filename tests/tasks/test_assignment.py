@@ -109,6 +109,18 @@ def test_a_failed_agent_is_followed_by_its_fallback_with_fresh_attempts():
     assert not b.p.instances
 
 
+def test_what_an_agent_gives_back_is_no_job_any_more():
+    b = Bench()
+    b.store("directory", "agent:a", kind="ai_agent")
+    key = b.create(name="x", details={"settings": {"assignment": {"users": "agent:a"}}})
+    assert len(b.lease("agent:a")) == 1
+    b.until(2 * MINUTE)
+    b.move(key, "release")
+    assert b.lease("agent:a") == [] and b.task(key).status == "created"
+    b.move(key, "claim", "ann")
+    assert b.details(key)["assignee"] == "ann"
+
+
 def test_lanes_and_candidates_of_the_model_feed_the_choice():
     lane = '<laneSet id="ls"><lane id="l" name="clerks"><flowNodeRef>t</flowNodeRef></lane></laneSet>'
     b = people(Bench(one(user('<flowledger:task strategy="least_loaded"/>'), lane)), **CREW)

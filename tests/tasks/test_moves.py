@@ -285,6 +285,19 @@ def test_a_hybrid_task_is_drafted_by_an_agent_and_confirmed_by_a_person():
     assert not b.p.instances
 
 
+def test_in_other_hands_the_worker_s_late_answer_is_refused():
+    b = Bench(one(service()))
+    b.start()
+    (job,) = b.lease()
+    b.move(job["key"], "assign", "op", assignee="ann")
+    assert b.refused(c.CompleteTask(task=job["key"], fence=job["fence"])).code == "STALE" and b.lease() == []
+    b.store("directory", "agent:x", kind="ai_agent")
+    b.move(job["key"], "assign", "op", assignee="agent:x")
+    (again,) = b.lease()
+    b.do(c.CompleteTask(task=again["key"], fence=again["fence"]))
+    assert not b.p.instances
+
+
 def test_a_partial_success_takes_its_own_flow():
     model = (
         '<startEvent id="s"/><sequenceFlow id="f1" sourceRef="s" targetRef="t"/>{0}<sequenceFlow id="f2" sourceRef="t" targetRef="g"/>'
