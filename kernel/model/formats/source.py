@@ -213,10 +213,8 @@ def _plain_scalar(text: str) -> Any:
 
 
 def _yaml(text: str) -> Value:
-    try:
-        import yaml  # the SDK reads BPMN and JSON without it
-    except ImportError:
-        raise BadText("reading YAML needs the package pyyaml; the same as JSON needs nothing") from None
+    import yaml  # here: whoever reads BPMN and JSON only need not wait for it
+
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     stack: list[list[Any]] = []  # [value, pending key or None, key place, anchor]
     anchors: dict[str, tuple[Value, int]] = {}
