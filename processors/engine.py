@@ -23,8 +23,9 @@ from flowledger.events.base import Recorded, Rejected, RejectionCode
 from flowledger.kernel import lookup
 from flowledger.kernel.model.library import Library
 from flowledger.processors.client import NOBODY, Answer, Caller
-from flowledger.processors.log import COMMANDS, DEFINITIONS, EVENTS, REPLIES, Group, Log, LogError, LogRecord, OutOfRange
-from flowledger.processors.owner import Owner, Settings, _decode_request, _encode_request, counted
+from flowledger.processors.log import COMMANDS, DEFINITIONS, REPLIES, Group, Log, LogError, LogRecord, OutOfRange
+from flowledger.processors.owner import Owner, Settings, _decode_request, _encode_request
+from flowledger.processors.tail import Tail
 
 log_ = structlog.get_logger("flowledger.engine")
 _encode_answer = msgspec.json.Encoder(decimal_format="number").encode
@@ -182,6 +183,7 @@ class Engine:
         self.clock = clock or (lambda: time.time_ns() // 1000)
         self.library = Library(self._content)
         self.pollers = Pollers()
+        self.tail = Tail(log)
         self.owners: dict[int, Owner] = {}
         self._contents: dict[str, str] = {}
         self._running: dict[int, asyncio.Task[Any]] = {}
@@ -251,6 +253,7 @@ class Engine:
         self._tasks.clear()
         self._running.clear()
         self.owners.clear()
+        await self.tail.close()
 
     def _keep(self, what: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run `work` for as long as the engine lives: what ends by itself or fails is begun again. `what` is said by health meanwhile."""
@@ -533,32 +536,9 @@ class Engine:
 
     # --- looking
 
-    async def events(self, positions: dict[int, int] | None = None) -> AsyncIterator[list[Recorded]]:
+    def events(self, positions: dict[int, int] | None = None) -> AsyncIterator[list[Recorded]]:
         """Counted events of all partitions, live."""
-        queue: asyncio.Queue[list[Recorded]] = asyncio.Queue(maxsize=64)
-
-        async def follow(p: int, start: int) -> None:
-            async for batch in counted(self.log, p, start, follow=True):
-                await queue.put(batch)
-
-        tasks = []
-        for p in range(self.partitions):
-            start = positions[p] if positions is not None and p in positions else await self.log.end(EVENTS, p)
-            tasks.append(asyncio.create_task(follow(p, start)))
-        try:
-            while True:
-                getter = asyncio.ensure_future(queue.get())
-                done, _ = await asyncio.wait([getter, *tasks], return_when=asyncio.FIRST_COMPLETED)
-                if getter in done:
-                    yield getter.result()
-                    continue
-                getter.cancel()
-                for task in done:
-                    task.result()
-                return
-        finally:
-            for task in tasks:
-                task.cancel()
+        return self.tail.events(self.partitions, positions)
 
     def definition(self, key: int) -> dict[str, Any] | None:
         for owner in self.owners.values():

@@ -100,9 +100,9 @@ async def load(log: Log, partition: int, written: set[bytes] | None = None) -> t
     return state, rules.GroupReader(), await log.begin(EVENTS, partition)
 
 
-async def counted(log: Log, partition: int, start: int = 0, *, follow: bool = False) -> Any:
+async def counted(log: Log, partition: int, start: int = 0, *, follow: bool = False, whole: bool = False) -> Any:
     """Batches of counted events from offset `start`: `list[Recorded]`, group-aligned. Starts folding at the last mark before `start`, so that it knows
-    whose groups count."""
+    whose groups count. `whole`: also the events before `start` of a group that ends behind it."""
     reader, position = rules.GroupReader(), await log.begin(EVENTS, partition)
     if start > position:
         mark: images.Mark | None = None
@@ -120,6 +120,6 @@ async def counted(log: Log, partition: int, start: int = 0, *, follow: bool = Fa
         for record in batch:
             group = reader.feed(record.offset, record.value, record.headers)
             if group is not None and group.end > start:
-                out += [decoder.recorded(v, partition, o) for v, o in zip(group.values, group.offsets, strict=True) if o >= start]
+                out += [decoder.recorded(v, partition, o) for v, o in zip(group.values, group.offsets, strict=True) if whole or o >= start]
         if out:
             yield out
