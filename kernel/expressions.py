@@ -5,6 +5,7 @@ The engine's variables are JSON values with exact numbers; FEEL's own types beco
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from flowledger.kernel import feel
@@ -49,12 +50,18 @@ def literal(value: Any) -> Expression:
     return Expression(str(value), static=value)
 
 
+@lru_cache(maxsize=4_096)
+def _compiled(source: str) -> Any:
+    # the same few texts stand in many places of a model, and a model is read again by each partition; what is compiled never changes
+    return feel.compile(source)
+
+
 def feel_expression(text: str) -> Expression:
     """FEEL text, with or without the leading `=`. Raises: feel.FeelSyntaxError."""
     source = text.strip()
     if source.startswith("="):
         source = source[1:].strip()
-    return Expression(source, feel.compile(source))
+    return Expression(source, _compiled(source))
 
 
 def expression(text: str) -> Expression:

@@ -36,7 +36,8 @@ def _parser(text: str, names: Iterable[str], members: Iterable[str]) -> Parser:
 
 
 def _checked(tree: t.Node, text: str) -> Any:
-    if t.height(tree) > limits.height_max:
+    # a character makes a few levels at most: a short text needs no walk over its tree
+    if len(text) * 4 > limits.height_max and t.height(tree) > limits.height_max:
         raise FeelSyntaxError(f"a tree of more than {limits.height_max} levels", text, 0)
     return tree
 

@@ -40,6 +40,11 @@ def deploy(d: Decision, e: c.Deploy) -> Rejected | None:
         return Rejected(RejectionCode.INVALID_ARGUMENT, "expected an executable process, a decision or a form, found none")
     p, tenant = d.state, d.envelope.tenant
     deployment = d.key()
+    #: (kind, id) -> its highest version, deleted ones too: a number is never given twice
+    numbers: dict[tuple[str, str], int] = {}
+    for known in p.definitions.values():
+        if (known.kind, known.id) in seen and known.tenant == tenant:
+            numbers[known.kind, known.id] = max(known.version, numbers.get((known.kind, known.id), 0))
     answers: list[dict[str, Any]] = []
     fresh: list[dict[str, Any]] = []
     told: set[str] = set()
@@ -58,7 +63,7 @@ def deploy(d: Decision, e: c.Deploy) -> Rejected | None:
         content = "" if graph.hash in told else resource.content
         told.add(graph.hash)
         event = de.DefinitionCreated(
-            key=d.key(), id=id, kind=kind, version=max([x.version for x in p.definitions.values() if (x.tenant, x.kind, x.id) == (tenant, kind, id)], default=0) + 1,
+            key=d.key(), id=id, kind=kind, version=numbers.get((kind, id), 0) + 1,
             hash=graph.hash, name=name, version_tag=version_tag, resource=resource.name, format=graph.format, deployment=deployment,
             status=e.status, content=content, metadata=e.metadata,
         )  # fmt: skip

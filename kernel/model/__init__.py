@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from flowledger.kernel.model.findings import Finding
 
 
@@ -32,7 +34,9 @@ def read(data: bytes, name: str = "") -> tuple[Any, list[Finding]]:
     graph, more = bpmn.read_tree(done.tree, name, data)
     if graph is not None:
         graph.format = format
-    return graph, done.findings + [f for f in formats.located(more, done.places) if f not in done.findings and checks.concerns_source(f)]
+    said = {msgspec.structs.astuple(f) for f in done.findings}
+    found = [f for f in formats.located(more, done.places) if checks.concerns_source(f) and msgspec.structs.astuple(f) not in said]
+    return graph, done.findings + found
 
 
 __all__ = ["Finding", "read"]

@@ -63,9 +63,9 @@ def check(node: Node, element: Any, r: Any) -> None:
         *(kid for kid in x.bpmn_children(element) if "EventDefinition" in x.local(kid) or "LoopCharacteristics" in x.local(kid)),
     ):
         for name in at.attrib:
-            namespace, _, attribute = name.rpartition("}")
-            if f"{namespace}}}" not in x.CLASSIC:
+            if not name.startswith(x.CLASSIC):
                 continue
+            attribute = name.rpartition("}")[2]
             if attribute in ATTRIBUTES and (attribute, x.local(at)) not in _MEANT_ELSEWHERE:
                 said.add(ATTRIBUTES[attribute][:1] + (attribute,))
             elif attribute == "type" and at.get(name) in _OWN_KINDS:
