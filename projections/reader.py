@@ -27,6 +27,8 @@ _POSITION = re.compile(r"(\d{1,9})-(\d{1,18})")
 _OFFSET_MASK = (1 << PARTITION_BITS) - 1
 #: between two looks at the positions while waiting
 _POLL_S = (0.005, 0.05)
+#: how long a query waits for a connection before its caller hears that the database is away (seconds)
+CONNECTION_S = 4.0
 
 #: columns that hold keys, which JSON carries as texts
 KEYS = frozenset(c for t in TABLES.values() for c, kind in t.columns.items() if kind == "bigint") - {"duration_ms", "repeats_left"}
@@ -120,8 +122,9 @@ class Reader:
     def __init__(self, dsn: str, schema: str = sc.SCHEMA, *, size: int = 8) -> None:
         self.schema = schema
         self.pool = AsyncConnectionPool(
-            dsn, min_size=1, max_size=size, open=False, configure=self._configure, kwargs={"autocommit": True, "row_factory": dict_row}
-        )
+            dsn, min_size=1, max_size=size, open=False, configure=self._configure, timeout=CONNECTION_S,
+            kwargs={"autocommit": True, "row_factory": dict_row},
+        )  # fmt: skip
 
     async def _configure(self, conn: psycopg.AsyncConnection[Any]) -> None:
         await conn.execute(sql.SQL("SET search_path = {}").format(sql.Identifier(self.schema)))
