@@ -1,0 +1,121 @@
+"""Commands on the topic that can't be read, or that break the engine itself: kept with the reason, and the others go on."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+
+import pytest
+
+from flowledger.events import commands as c
+from flowledger.events.base import Rejected, RejectionCode
+from flowledger.infra.log_kafka import KafkaLog
+from flowledger.infra.log_memory import MemoryLog, MemoryStore
+from flowledger.processors import owner as owner_module
+from flowledger.processors.engine import Engine
+from flowledger.processors.log import COMMANDS, DEAD_LETTER, Group, Log
+from flowledger.processors.recovery import counted
+
+NS = 'xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" targetNamespace="t"'
+MODEL = f"""<definitions {NS}><process id="p" isExecutable="true"><startEvent id="s"/><sequenceFlow id="f1" sourceRef="s" targetRef="t"/>
+<serviceTask id="t"><extensionElements><zeebe:taskDefinition type="w"/></extensionElements></serviceTask>
+<sequenceFlow id="f2" sourceRef="t" targetRef="e"/><endEvent id="e"/></process></definitions>"""
+BAD = [b"\xff\x00 no JSON", b"[]", b'{"command": {"type": "no_such_command"}}', b""]
+
+
+@pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.kafka)])
+def connect(request):
+    if request.param == "memory":
+        store = MemoryStore(1)
+        return lambda: MemoryLog(store)
+    address, prefix = request.getfixturevalue("kafka_bootstrap"), f"dead-{uuid.uuid4().hex[:8]}"
+    return lambda: KafkaLog(address, prefix=prefix, session_s=2.0)
+
+
+async def letters(log: Log) -> list:
+    return [record async for batch in log.read(DEAD_LETTER, 0, 0) for record in batch]
+
+
+async def pair(connect) -> tuple[Engine, Engine]:
+    """An owner, and a node that reaches it through the topic only."""
+    owner, remote = Engine(connect(), partitions=1), Engine(connect(), partitions=1, owns=False)
+    await owner.start()
+    await remote.start()
+    return owner, remote
+
+
+@pytest.mark.timeout(90)
+async def test_what_cannot_be_read_is_kept_with_its_reason_and_the_rest_goes_on(connect):
+    owner, remote = await pair(connect)
+    await remote.call(c.Deploy(resources=[c.Resource("p.bpmn", MODEL)]), id="deploy")
+    bad = [b for b in BAD if b] if isinstance(owner.log, KafkaLog) else BAD
+    places = []
+    for n, value in enumerate(bad):
+        appended = await remote.log.append(COMMANDS, 0, Group([b"k"], [value], (("from-whom", b"%d" % n),)))
+        places.append(appended.first)
+        answer = await remote.call(c.StartInstance(id="p"), id=f"good-{n}")
+        assert isinstance(answer, dict), answer
+    found = await letters(owner.log)
+    assert [r.value for r in found] == bad and [r.key for r in found] == [b"k"] * len(bad)
+    assert [int(r.header("source")) for r in found] == places, "where in `commands` it was"
+    assert [r.header("from-whom") for r in found] == [b"%d" % n for n in range(len(bad))], "its own headers too"
+    assert all(len(r.header("reason") or b"") > 8 for r in found)
+    events = [r.event async for batch in counted(owner.log, 0) for r in batch]
+    assert [e.source for e in events if type(e).__name__ == "DeadLettered"] == places, "the ledger tells of it"
+    assert owner.owners[0].state.open == len(bad)
+    await owner.stop()
+    again = Engine(connect(), partitions=1)
+    await again.start()
+    assert isinstance(await again.call(c.StartInstance(id="p")), dict)
+    assert len(await letters(again.log)) == len(bad), "once, also after a new owner"
+    await again.stop()
+    await remote.stop()
+
+
+@pytest.mark.timeout(90)
+async def test_a_command_that_breaks_the_engine_is_found_and_put_aside(monkeypatch):
+    store = MemoryStore(1)
+    owner, remote = await pair(lambda: MemoryLog(store))
+    await remote.call(c.Deploy(resources=[c.Resource("p.bpmn", MODEL)]), id="deploy")
+    real = owner_module.decide
+
+    def decide(state, request, facts):
+        if request.id == "poison":
+            raise ZeroDivisionError("a defect of ours")
+        return real(state, request, facts)
+
+    monkeypatch.setattr(owner_module, "decide", decide)
+
+    async def until_dict(id: str):
+        while isinstance(answer := await remote.call(c.StartInstance(id="p"), id=id, timeout_s=2), Rejected):
+            assert answer.code in (RejectionCode.UNAVAILABLE, RejectionCode.DEADLINE_EXCEEDED)
+        return answer
+
+    poison = asyncio.create_task(remote.call(c.StartInstance(id="p"), id="poison", timeout_s=5))
+    good = await asyncio.gather(*(until_dict(f"good-{n}") for n in range(20)))
+    assert len({a["key"] for a in good}) == 20
+    assert (await poison).code in (RejectionCode.UNAVAILABLE, RejectionCode.DEADLINE_EXCEEDED)
+    [letter] = await letters(owner.log)
+    assert b"poison" in letter.value and b"engine" in (letter.header("reason") or b"")
+    assert owner.owners[0].state.open == 20 and owner.health()["ready"]
+    await remote.stop()
+    await owner.stop()
+
+
+@pytest.mark.timeout(60)
+async def test_an_event_larger_than_the_log_takes_is_refused_and_the_partition_goes_on():
+    engine = Engine(MemoryLog(MemoryStore(1), record_bytes_max=20_000), partitions=1)
+    await engine.start()
+    await engine.call(c.Deploy(resources=[c.Resource("p.bpmn", MODEL)]))
+    huge = c.StartInstance(id="p", variables={"text": "x" * 50_000})
+    answer = None
+    for _ in range(100):
+        answer = await engine.call(huge, id="huge")
+        if answer.code != RejectionCode.UNAVAILABLE:
+            break
+        await asyncio.sleep(0.02)
+    assert answer.code == RejectionCode.INVALID_ARGUMENT and "too large" in answer.message, answer
+    while isinstance(made := await engine.call(c.StartInstance(id="p")), Rejected):
+        await asyncio.sleep(0.02)
+    assert made["key"] and engine.owners[0].state.open == 1
+    await engine.stop()
