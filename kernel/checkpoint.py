@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from flowledger.kernel import fold
+from flowledger.kernel.folds import holds
 from flowledger.kernel.state import (
     Awaited,
     Definition,
@@ -156,7 +156,7 @@ def _index(p: Partition) -> None:
         elif task.retry_at_us:
             p.retrying.append((task.retry_at_us, key))
         else:
-            fold._offer(p, task)
+            holds.offer(p, task)
     p.due = [(t.due_us, t.key) for t in p.timers.values()] + [(m.expires_us, m.key) for m in p.messages.values()]
     heapify(p.due)
     heapify(p.leases)
@@ -164,7 +164,7 @@ def _index(p: Partition) -> None:
     for key in sorted(p.subscriptions):
         s = p.subscriptions[key]
         i, definition = p.instances.get(s.instance), p.definitions.get(s.definition)
-        fold.index_subscription(p, s, i.tenant if i is not None else definition.tenant if definition is not None else "")
+        holds.index_subscription(p, s, i.tenant if i is not None else definition.tenant if definition is not None else "")
     for key in sorted(p.messages):
         m = p.messages[key]
         p.by_message.setdefault((m.tenant, m.name, m.correlation), {})[key] = None
@@ -177,7 +177,11 @@ def _index(p: Partition) -> None:
 
 def unsettled(p: Partition) -> list[int]:
     """Instances with a token that waits for nobody: after a take-over they are looked at again."""
-    return [k for k, i in p.instances.items() if i.status == "running" and (i.spawning or any(t.phase != 1 and not t.incident for t in i.tokens.values()))]
+    return [
+        k
+        for k, i in p.instances.items()
+        if i.status == "running" and (i.spawning or any(t.phase != 1 and not t.incident for t in i.tokens.values()))
+    ]
 
 
 def fingerprint(p: Partition) -> dict[bytes, bytes | None]:

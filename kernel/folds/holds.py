@@ -1,0 +1,95 @@
+"""What tokens hold: tasks that can be handed out, subscriptions and their indexes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from flowledger.kernel.state import Instance, Partition, Subscription, Task
+from flowledger.kernel.tasks import guards, index
+
+
+def tasks_of(p: Partition, i: Instance) -> list[Task]:
+    return [p.tasks[k] for t in i.tokens.values() for k in t.holds or () if k in p.tasks]
+
+
+def offer(p: Partition, task: Task) -> None:
+    """The task can be handed out, unless something is in the way."""
+    if not task.job_type or task.worker or task.incident or task.retry_at_us or task.retries <= 0:
+        return
+    if task.status != "created" and not (task.status == "assigned" and (task.details or {}).get("kind") in MACHINES):
+        return
+    i = p.instances.get(task.instance)
+    if i is not None and (i.paused or i.status != "running"):
+        return
+    if p.guards and (target := guards.parks(p, task)):
+        p.parked.setdefault(target, {})[task.key] = None
+        return
+    lanes = p.ready.get(task.job_type)
+    if lanes is None:
+        lanes = p.ready[task.job_type] = {}
+    lane = lanes.get(task.priority)
+    if lane is None:  # a plain dict from whose front much was taken is slow to find its first key
+        lane = lanes[task.priority] = OrderedDict()
+    lane[task.key] = None
+    p.job_listener.add(task.job_type)
+
+
+#: kinds of assignees whose work is handed out as a job
+MACHINES = frozenset({"ai_agent", "service", "tool", "external_api", "hybrid"})
+
+
+def withhold(p: Partition, task: Task) -> None:
+    if p.guards:
+        guards.withdrawn(p, task)
+    lanes = p.ready.get(task.job_type)
+    if lanes is None:
+        return
+    lane = lanes.get(task.priority)
+    if lane is not None and task.key in lane:
+        del lane[task.key]
+        if not lane:
+            del lanes[task.priority]
+            if not lanes:
+                del p.ready[task.job_type]
+
+
+def remove_task(p: Partition, task: Task) -> None:
+    p.tasks.pop(task.key, None)
+    if not task.worker:
+        withhold(p, task)
+    elif p.guards:
+        guards.unleased(p, task)
+    if task.details is not None:
+        index.unheld(p, task)
+
+
+def index_subscription(p: Partition, s: Subscription, tenant: str) -> None:
+    if s.definition:
+        p.by_start.setdefault((tenant, s.kind, s.name), {})[s.key] = None
+    elif s.kind == "signal":
+        p.by_signal.setdefault((tenant, s.name), {})[s.key] = None
+    elif s.kind == "conditional":
+        p.by_condition.setdefault(s.instance, {})[s.key] = None
+
+
+def remove_subscription(p: Partition, s: Subscription) -> None:
+    p.subscriptions.pop(s.key, None)
+    if s.definition:
+        d = p.definitions.get(s.definition)
+        tenant, index, name = (d.tenant if d else ""), p.by_start, (d.tenant if d else "", s.kind, s.name)
+        found = index.get(name)
+    elif s.kind == "signal":
+        i = p.instances.get(s.instance)
+        tenant = i.tenant if i else ""
+        found = p.by_signal.get((tenant, s.name))
+        if found is None or s.key not in found:  # the instance went first
+            found = next((x for (_, n), x in p.by_signal.items() if n == s.name and s.key in x), None)
+    elif s.kind == "conditional":
+        found = p.by_condition.get(s.instance)
+        if found is not None and len(found) == 1 and s.key in found:
+            del p.by_condition[s.instance]
+            return
+    else:
+        return
+    if found is not None:
+        found.pop(s.key, None)

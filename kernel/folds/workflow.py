@@ -1,0 +1,109 @@
+"""Folds of `workflow.*` and `variable.set`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowledger.events import workflow as wf
+from flowledger.events.base import Envelope
+from flowledger.kernel.folds.holds import offer, tasks_of, withhold
+from flowledger.kernel.folds.tokens import drop_held, remove_token, seen_key
+from flowledger.kernel.state import Instance, Partition, Token
+
+
+def workflow_created(p: Partition, e: wf.WorkflowCreated, v: Envelope) -> None:
+    seen_key(p, e.key)
+    p.instances[e.key] = Instance(
+        key=e.key, process=e.process, definition=e.definition, version=e.version, business_key=e.business_key, status="pending",
+        priority=e.priority, vars=dict(e.variables or {}), tokens={}, tenant=v.tenant, correlation=v.correlation, trace=v.trace,
+        request=e.request, root=e.key,
+    )  # fmt: skip
+    p.pending[e.key] = None
+
+
+def workflow_started(p: Partition, e: wf.WorkflowStarted, v: Envelope) -> None:
+    seen_key(p, e.key)
+    p.pending.pop(e.key, None)
+    variables = e.variables
+    i = p.instances[e.key] = Instance(
+        key=e.key, process=e.process, definition=e.definition, version=e.version, business_key=e.business_key, priority=e.priority,
+        parent=e.parent, parent_token=e.parent_token, root=e.root or e.key, tenant=v.tenant, correlation=v.correlation, trace=v.trace,
+        started_us=v.time_us, vars=dict(variables) if variables else {}, tokens={}, metadata=e.metadata,
+    )  # fmt: skip
+    p.open += 1
+    if e.token:
+        seen_key(p, e.token)
+        i.tokens[e.token] = Token(key=e.token, scope=e.key, element=e.element)
+        i.kids = [e.token]
+
+
+def workflow_ended(p: Partition, e: Any, v: Envelope) -> None:
+    i = p.instances.pop(e.key, None)
+    if i is None:
+        return
+    for kid in list(i.kids or ()):
+        remove_token(p, i, kid)
+    for held in i.holds or ():
+        drop_held(p, i, held)
+    p.unsettled.pop(e.key, None)
+    if i.status == "pending":
+        p.pending.pop(e.key, None)
+    else:
+        p.open -= 1
+
+
+def workflow_paused(p: Partition, e: Any, v: Envelope) -> None:
+    i = p.instances[e.key]
+    i.paused = True
+    for task in tasks_of(p, i):
+        withhold(p, task)
+
+
+def workflow_unpaused(p: Partition, e: Any, v: Envelope) -> None:
+    i = p.instances[e.key]
+    i.paused = False
+    for task in tasks_of(p, i):
+        offer(p, task)
+
+
+def workflow_suspended(p: Partition, e: Any, v: Envelope) -> None:
+    i = p.instances[e.key]
+    i.status = "suspended"
+    for task in tasks_of(p, i):
+        withhold(p, task)
+
+
+def workflow_resumed(p: Partition, e: Any, v: Envelope) -> None:
+    i = p.instances[e.key]
+    i.status = "running"
+    for task in tasks_of(p, i):
+        offer(p, task)
+
+
+def workflow_migrated(p: Partition, e: wf.WorkflowMigrated, v: Envelope) -> None:
+    i = p.instances[e.key]
+    i.definition, i.process, i.version = e.definition, e.process, e.version
+    renamed = e.elements or {}
+    for token in i.tokens.values():
+        token.element = renamed.get(token.element, token.element)
+        for held in token.holds or ():
+            for table in (p.tasks, p.timers, p.subscriptions, p.incidents):
+                if held in table:
+                    table[held].element = renamed.get(table[held].element, table[held].element)
+
+
+def workflow_modified(p: Partition, e: wf.WorkflowModified, v: Envelope) -> None:
+    """Says why; the tokens' events follow."""
+
+
+def variable_set(p: Partition, e: wf.VariableSet, v: Envelope) -> None:
+    i = p.instances.get(e.key)
+    if i is None:
+        return
+    if e.scope == i.key:
+        i.vars.update(e.variables)
+    elif (token := i.tokens.get(e.scope)) is not None:
+        if token.vars is None:
+            token.vars = dict(e.variables)
+        else:
+            token.vars.update(e.variables)
