@@ -369,8 +369,13 @@ class Engine:
             )
             return future
         request = c.Request(
-            command=command, id=id, tenant=caller.tenant, actor=caller.actor, correlation=caller.correlation, trace=caller.trace
-        )  # type: ignore[arg-type]
+            command=command,  # type: ignore[arg-type]
+            id=id,
+            tenant=caller.tenant,
+            actor=caller.actor,
+            correlation=caller.correlation,
+            trace=caller.trace,
+        )
         if type(command) is c.StartInstance and p and partition is None:
             self._offer(p, request, self._try_first(request, future))
         elif type(command) is c.Deploy:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import secrets
 import time
 from collections import deque
@@ -74,6 +75,21 @@ class Settings:
     ) -> None:
         self.batch_max, self.inbox_max, self.instances_max = batch_max, inbox_max, instances_max
         self.checkpoint_changes, self.checkpoint_s, self.node, self.spread = checkpoint_changes, checkpoint_s, node, spread
+
+
+def quiet(read: Callable[[str, str], Any]) -> Callable[[str, str], Any]:
+    """Reading a model makes many objects that stay: the garbage collector would look at all of them again and again."""
+
+    def read_quietly(name: str, content: str) -> Any:
+        was = gc.isenabled()
+        gc.disable()
+        try:
+            return read(name, content)
+        finally:
+            if was:
+                gc.enable()
+
+    return read_quietly
 
 
 class Fenced(Exception):
@@ -245,7 +261,7 @@ class Owner:
         self.source, self.chain = reader.source, reader.chain
         self._void = reader.void
         self.facts = Facts(
-            0, self.library.processes(state), self.library.decisions(state), self.library.read, self.settings.instances_max, spread=self.settings.spread
+            0, self.library.processes(state), self.library.decisions(state), quiet(self.library.read), self.settings.instances_max, spread=self.settings.spread
         )
         self._sends = Sends(self.log, self.partition, state, self._confirm)
         self._checkpoint_at = asyncio.get_running_loop().time()

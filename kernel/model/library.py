@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -15,18 +16,20 @@ class Library:
     def __init__(self, content: Callable[[str], str | None] | None = None) -> None:
         self.content = content or (lambda hash: None)
         self.graphs: dict[str, Any] = {}
-        #: content hash -> text, of what was read here (the shell stores it in the `definitions` topic)
-        self.texts: dict[str, str] = {}
-        self._findings: dict[str, list[Any]] = {}
+        self._findings: dict[tuple[str, str], list[Any]] = {}
 
     def read(self, name: str, content: str) -> tuple[Any, list[Any]]:
         """As `Facts.read`. The same text is compiled once."""
-        graph, findings = model.read(content.encode(), name)
+        data = content.encode()
+        seen = (hashlib.sha256(data).hexdigest(), name)
+        findings = self._findings.get(seen)
+        if findings is not None:
+            return self.graphs[seen[0]], findings
+        graph, findings = model.read(data, name)
         if graph is not None:
-            known = self.graphs.setdefault(graph.hash, graph)
-            self.texts[graph.hash] = content
-            self._findings[graph.hash] = findings
-            graph = known
+            graph = self.graphs.setdefault(graph.hash, graph)
+            if graph.hash == seen[0]:
+                self._findings[seen] = findings
         return graph, findings
 
     def graph(self, hash: str, name: str) -> Any:
