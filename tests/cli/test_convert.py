@@ -1,0 +1,54 @@
+"""`flowledger convert`: other formats become drawn BPMN that reads alike; classic dialects become ours; what is ours already is kept."""
+
+from pathlib import Path
+
+import pytest
+
+from flowledger.infra.cli.main import run
+from flowledger.kernel.model import read
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+CLASSIC = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:camunda="http://camunda.org/schema/1.0/bpmn" id="d" targetNamespace="t">
+<process id="p" isExecutable="true"><startEvent id="s"/><serviceTask id="a" camunda:topic="charge"/><serviceTask id="b" camunda:class="org.B"/>
+<sequenceFlow id="f" sourceRef="s" targetRef="a"/><sequenceFlow id="h" sourceRef="a" targetRef="b"/></process></definitions>"""
+
+
+def convert(file: Path, output: Path) -> bytes:
+    with pytest.raises(SystemExit) as ended:
+        run(["convert", str(file), "-o", str(output)])
+    assert not ended.value.code
+    return output.read_bytes()
+
+
+def shape(data: bytes, name: str) -> dict[str, tuple[set[str], set[str]]]:
+    graph, _ = read(data, name)
+    return {p.id: (set(p.nodes), set(p.flows)) for p in graph.processes.values()}
+
+
+def diagram_ids(data: bytes) -> int:
+    return data.count(b"BPMNShape ")
+
+
+@pytest.mark.parametrize("path", sorted(p for p in EXAMPLES.iterdir() if p.suffix in (".yaml", ".json", ".bpml")), ids=lambda p: p.name)
+def test_other_formats_become_the_same_graph_with_a_diagram(path, tmp_path):
+    if read(path.read_bytes(), path.name)[0].format == "form":
+        with pytest.raises(SystemExit) as ended:
+            run(["convert", str(path), "-o", str(tmp_path / "x.bpmn")])
+        assert ended.value.code
+        return
+    made = convert(path, tmp_path / "x.bpmn")
+    assert shape(made, "x.bpmn") == shape(path.read_bytes(), path.name)
+    assert diagram_ids(made) >= sum(len(nodes) for nodes, _ in shape(made, "x.bpmn").values())
+
+
+def test_a_classic_dialect_becomes_ours_and_what_cannot_be_kept_is_told(tmp_path, capsys):
+    (tmp_path / "old.bpmn").write_text(CLASSIC)
+    made = convert(tmp_path / "old.bpmn", tmp_path / "new.bpmn")
+    assert b'<zeebe:taskDefinition type="charge"/>' in made and diagram_ids(made) == 3
+    assert shape(made, "x.bpmn") == shape(CLASSIC.encode(), "x.bpmn")
+    assert "CLASSIC_DELEGATE" in capsys.readouterr().err
+
+
+def test_what_is_ours_and_drawn_is_kept_to_the_byte(tmp_path):
+    path = EXAMPLES / "order.bpmn"
+    assert convert(path, tmp_path / "x.bpmn") == path.read_bytes()
