@@ -46,7 +46,14 @@ class Client(Protocol):
         """
 
     async def activate(
-        self, job_type: str, worker: str, max_jobs: int, timeout_ms: int, wait_ms: int = 0, fetch: Sequence[str] | None = None, caller: Caller = NOBODY
+        self,
+        job_type: str,
+        worker: str,
+        max_jobs: int,
+        timeout_ms: int,
+        wait_ms: int = 0,
+        fetch: Sequence[str] | None = None,
+        caller: Caller = NOBODY,
     ) -> list[dict[str, Any]]:
         """Lease jobs on any partition; waits up to `wait_ms` for the first. Jobs are dicts as in interfaces.md `/jobs/activate`, with int keys."""
 

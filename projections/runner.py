@@ -226,9 +226,13 @@ class Runner:
         """Raises: AnotherLog. Only where the log's end can be asked for."""
         if self.end is None:
             return
-        for partition, position in await (await conn.execute("SELECT partition, max(next_offset) FROM positions GROUP BY partition")).fetchall():
+        for partition, position in await (
+            await conn.execute("SELECT partition, max(next_offset) FROM positions GROUP BY partition")
+        ).fetchall():
             if partition in self.partitions and position > (end := await self.end(partition)):
-                raise AnotherLog(f"the database has partition {partition} up to {position}, but the log ends at {end}: its rows are of another log")
+                raise AnotherLog(
+                    f"the database has partition {partition} up to {position}, but the log ends at {end}: its rows are of another log"
+                )
 
     async def _positions(self, conn: Connection) -> None:
         async with conn.transaction():

@@ -141,7 +141,12 @@ def test_a_message_finds_its_instance_whatever_the_partition(http):
 
 
 def test_a_message_id_is_taken_once(http):
-    body = {"name": "paid", "correlation_key": uuid.uuid4().hex, "message_id": "m", "ttl_ms": 600_000}  # it must not expire while others look
+    body = {
+        "name": "paid",
+        "correlation_key": uuid.uuid4().hex,
+        "message_id": "m",
+        "ttl_ms": 600_000,
+    }  # it must not expire while others look
     assert [http.post("/v1/messages", json=body).status_code for _ in range(2)] == [201, 409]
 
 

@@ -276,9 +276,7 @@ async def test_a_transaction_is_one_span_linked_to_the_traces_of_its_events(db, 
 
     log, spans = Log(), Spans()
     log.one_task_instance(log.definition(), 1)
-    log.records[0] = [
-        replace(r, envelope=replace(r.envelope, trace=f"trace-{n // 4}" if n else "")) for n, r in enumerate(log.records[0])
-    ]
+    log.records[0] = [replace(r, envelope=replace(r.envelope, trace=f"trace-{n // 4}" if n else "")) for n, r in enumerate(log.records[0])]
     async with running(log, dsn, schema, tracer=spans) as runner:
         await caught_up(runner, log)
         await until(lambda: runner.writes == len(spans.made))

@@ -31,7 +31,9 @@ async def test_one_trace_from_the_request_to_worker_and_projection(place, databa
         [job] = (await http.post("/v1/jobs/activate", json=asked)).json()["jobs"]
         assert job["trace"] == r.headers["traceparent"], "the worker goes on below the request"
         done = await http.post(f"/v1/jobs/{job['key']}/complete", json={"fence": job["fence"]}, headers={"traceparent": job["trace"]})
-        assert (await http.get(f"/v1/instances/{job['instance']}", params={"wait_for": done.json()["position"]})).json()["status"] == "completed"
+        assert (await http.get(f"/v1/instances/{job['instance']}", params={"wait_for": done.json()["position"]})).json()[
+            "status"
+        ] == "completed"
         async with grpc.aio.insecure_channel(system.grpc_address) as channel:
             created = pb.CreateProcessInstanceRequest(bpmnProcessId="traced", version=-1)
             other = TRACE[::-1]
