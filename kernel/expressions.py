@@ -50,7 +50,7 @@ def literal(value: Any) -> Expression:
     return Expression(str(value), static=value)
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=16_384)
 def _compiled(source: str) -> Any:
     # the same few texts stand in many places of a model, and a model is read again by each partition; what is compiled never changes
     return feel.compile(source)

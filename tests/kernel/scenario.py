@@ -81,7 +81,6 @@ class Resources(Library):
         graph, findings = found
         if graph is not None:
             graph = self.graphs.setdefault(graph.hash, graph)
-            self.texts[graph.hash] = content
         return graph, findings
 
 

@@ -23,6 +23,8 @@ NSMAP = {"bpmn": x.BPMN_NS, "zeebe": x.ZEEBE_NS, "flowledger": x.OWN_NS, "xsi": 
 _RANK = {"documentation": 0, "extensionElements": 1, "laneSet": 2, "incoming": 2, "outgoing": 3, "standardLoopCharacteristics": 5,
          "multiInstanceLoopCharacteristics": 5}  # fmt: skip
 _BODY_RANK = 6
+_RANK_OF_TAG = {x.B + name: rank for name, rank in _RANK.items()}
+_UNORDERED = frozenset({x.B + "definitions", x.B + "extensionElements"})
 _NCNAME = re.compile(r"[^\w.-]", re.UNICODE)
 #: what XML 1.0 can't hold
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -176,11 +178,10 @@ class Draft:
                 note.text = flow.get("id")
         self._flows = []
         for element in self.root.iter(x.B + "*"):
-            local = x.local(element)
-            if local in ("definitions", "extensionElements"):
-                continue
             kids = list(element)
-            ranks = [_RANK.get(x.local(k), _BODY_RANK) if isinstance(k.tag, str) and k.tag.startswith(x.B) else _BODY_RANK for k in kids]
+            if len(kids) < 2 or element.tag in _UNORDERED:
+                continue
+            ranks = [_RANK_OF_TAG.get(k.tag, _BODY_RANK) for k in kids]
             if ranks != sorted(ranks):
                 element[:] = [
                     k for _, _, k in sorted(((r, n, k) for n, (r, k) in enumerate(zip(ranks, kids, strict=True))), key=lambda t: t[:2])

@@ -12,6 +12,7 @@ import difflib
 from typing import Any
 
 from flowledger.kernel import feel
+from flowledger.kernel.expressions import feel_expression
 from flowledger.kernel.model.findings import Finding
 from flowledger.kernel.model.formats import build, step_states, work
 from flowledger.kernel.model.formats.shared import Base, Open
@@ -571,7 +572,7 @@ def reads_of(value: Value) -> dict[str, Value]:
 
 def _reads(text: str) -> frozenset[str]:
     try:
-        return frozenset(feel.compile(text).reads)
+        return feel_expression(text).reads
     except feel.FeelSyntaxError:
         return frozenset()
 
