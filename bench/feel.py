@@ -13,8 +13,10 @@ from flowledger.kernel import feel
 CONTEXT: dict[str, Any] = {"amount": 1500, "status": "open", **{f"variable{i}": i for i in range(8)}}
 CONDITION = 'amount > 1000 and status = "open"'
 #: About 200 characters with a bit of everything.
-LONG = ('if amount > 1000 and status = "open" then sum(for i in items return i.price * i.quantity) * (1 + rate / 100) '
-        'else some x in list satisfies x.total between 10 and 20 or string length(name) > 25 * limit')
+LONG = (
+    'if amount > 1000 and status = "open" then sum(for i in items return i.price * i.quantity) * (1 + rate / 100) '
+    "else some x in list satisfies x.total between 10 and 20 or string length(name) > 25 * limit"
+)
 
 
 def median_us(run: Callable[[], Any], loops: int) -> float:

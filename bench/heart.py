@@ -166,7 +166,8 @@ def large_model(elements: int) -> bytes:
         parts.append(
             f'<exclusiveGateway id="g{n}" default="d{n}"/><serviceTask id="a{n}" name="Task {n}"><extensionElements><zeebe:taskDefinition type="t{n % 9}"/>'
             f'<zeebe:ioMapping><zeebe:input source="= amount + {n}" target="x"/></zeebe:ioMapping></extensionElements></serviceTask><userTask id="b{n}"/>'
-            f'<exclusiveGateway id="m{n}"/><scriptTask id="z{n}"><extensionElements><zeebe:script expression="= {n} * 2" resultVariable="r"/></extensionElements></scriptTask>'
+            f'<exclusiveGateway id="m{n}"/><scriptTask id="z{n}"><extensionElements>'
+            f'<zeebe:script expression="= {n} * 2" resultVariable="r"/></extensionElements></scriptTask>'
             f'<sequenceFlow id="c{n}" sourceRef="g{n}" targetRef="a{n}"><conditionExpression>= amount &gt; {n}</conditionExpression></sequenceFlow>'
             f'<sequenceFlow id="d{n}" sourceRef="g{n}" targetRef="b{n}"/><sequenceFlow id="p{n}" sourceRef="a{n}" targetRef="m{n}"/>'
             f'<sequenceFlow id="q{n}" sourceRef="b{n}" targetRef="m{n}"/><sequenceFlow id="r{n}" sourceRef="m{n}" targetRef="z{n}"/>'

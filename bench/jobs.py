@@ -65,7 +65,9 @@ def run(jobs: int = ALL) -> list[dict[str, Any]]:
         gc.freeze()
         for size, times in ((1, 2_000), (32, 200)):
             us = k.hand_out(times, size, complete=True)
-            out.append({"name": f"jobs.hand_out.{size}", "waiting": waiting, "types": TYPES, "us": round(us, 1), "us_per_job": round(us / size, 2)})
+            out.append(
+                {"name": f"jobs.hand_out.{size}", "waiting": waiting, "types": TYPES, "us": round(us, 1), "us_per_job": round(us / size, 2)}
+            )
         k.fill(waiting)
     for limit, value in (
         ("concurrency", {"concurrency": 1_000_000}),

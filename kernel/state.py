@@ -263,10 +263,41 @@ class Partition:
     """
 
     __slots__ = (
-        "answers", "awaited", "by_assignee", "by_awaited", "by_condition", "by_correlation", "by_message", "by_message_id", "by_signal", "by_start", "changed", "definitions",
-        "due", "guards", "incidents", "instances", "job_listener", "leases", "messages", "meta", "open", "outbox", "parked", "pending", "process_versions",
-        "ready", "records", "registry", "retrying", "store", "subscriptions", "tasks", "timers", "unsettled",
-    )  # fmt: skip
+        "answers",
+        "awaited",
+        "by_assignee",
+        "by_awaited",
+        "by_condition",
+        "by_correlation",
+        "by_message",
+        "by_message_id",
+        "by_signal",
+        "by_start",
+        "changed",
+        "definitions",
+        "due",
+        "guards",
+        "incidents",
+        "instances",
+        "job_listener",
+        "leases",
+        "messages",
+        "meta",
+        "open",
+        "outbox",
+        "parked",
+        "pending",
+        "process_versions",
+        "ready",
+        "records",
+        "registry",
+        "retrying",
+        "store",
+        "subscriptions",
+        "tasks",
+        "timers",
+        "unsettled",
+    )
 
     def __init__(self, partition: int = 0, partitions: int = 1) -> None:
         self.meta = Meta(partition=partition, partitions=partitions, sent={}, confirmed={}, taken={})

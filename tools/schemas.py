@@ -28,14 +28,29 @@ ENVELOPE = Envelope(1_763_728_000_000_000, "acme", "ada", "0-41", "order-7", "00
 
 
 TOPICS = {
-    "commands": ("requests: from APIs, triggers, workers, timers and other partitions", "any key; headers `from` and `seq` on sends between partitions", "application/json", ["./json/commands.json"]),
-    "events": ("the source of truth, one record per event", "instance key, 8 bytes big-endian; headers epoch, owner, source, last, chain", "application/vnd.apache.avro", None),
+    "commands": (
+        "requests: from APIs, triggers, workers, timers and other partitions",
+        "any key; headers `from` and `seq` on sends between partitions",
+        "application/json",
+        ["./json/commands.json"],
+    ),
+    "events": (
+        "the source of truth, one record per event",
+        "instance key, 8 bytes big-endian; headers epoch, owner, source, last, chain",
+        "application/vnd.apache.avro",
+        None,
+    ),
     "state": ("checkpoints of owners; internal", "`table:key`; headers epoch, checkpoint", "application/json", []),
     "definitions": ("deployed resources by content hash", "SHA-256 of the resource, hex; header name", "text/plain", []),
     "tasks": ("jobs for services that consume Kafka", "job key", "application/vnd.apache.avro", ["./avro/task.job.v1.avsc"]),
-    "dead-letter": ("commands that could not be read or failed for ever", "key of the command; headers reason, source", "application/octet-stream", []),
+    "dead-letter": (
+        "commands that could not be read or failed for ever",
+        "key of the command; headers reason, source",
+        "application/octet-stream",
+        [],
+    ),
     "replies": ("answers for the node that asked; internal", "node; header number", "application/json", []),
-}  # fmt: skip
+}
 
 
 def asyncapi() -> dict:

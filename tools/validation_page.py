@@ -46,7 +46,9 @@ def said_by_readers() -> dict[str, tuple[str, str, str]]:
                 code = node.args[0]
                 if not isinstance(code, ast.Constant) or not isinstance(code.value, str):
                     continue
-                severity = next((k.value.value for k in node.keywords if k.arg == "severity" and isinstance(k.value, ast.Constant)), "error")
+                severity = next(
+                    (k.value.value for k in node.keywords if k.arg == "severity" and isinstance(k.value, ast.Constant)), "error"
+                )
                 found.setdefault(code.value, (str(severity), text_of(node.args[1]), str(file.relative_to(ROOT))))
     return found
 
@@ -54,7 +56,12 @@ def said_by_readers() -> dict[str, tuple[str, str, str]]:
 def _of_table(table: ast.Dict, module: str, found: dict[str, tuple[str, str, str]]) -> None:
     """Codes that stand in a table as (code, what, hint), and are warnings."""
     for row in table.values:
-        if isinstance(row, ast.Tuple) and len(row.elts) == 3 and isinstance(row.elts[0], ast.Constant) and str(row.elts[0].value).startswith("CLASSIC_"):
+        if (
+            isinstance(row, ast.Tuple)
+            and len(row.elts) == 3
+            and isinstance(row.elts[0], ast.Constant)
+            and str(row.elts[0].value).startswith("CLASSIC_")
+        ):
             found.setdefault(str(row.elts[0].value), ("warning", "'…' " + text_of(row.elts[1]), module))
 
 
