@@ -28,6 +28,7 @@ from flowledger.kernel import checkpoint as images
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.model.library import Library
 from flowledger.processors import due
+from flowledger.processors.flight import Dead, Flight, Pending
 from flowledger.processors.log import COMMANDS, DEAD_LETTER, DEFINITIONS, EVENTS, STATE, Group, Log, LogError, RecordTooLarge
 from flowledger.processors.recovery import ChainBroken, claim, counted, load
 from flowledger.processors.sends import Sends
@@ -96,36 +97,6 @@ class Fenced(Exception):
     """Another owner claimed the partition."""
 
 
-class Pending:
-    """A command that waits for its answer. `reply(answer)` is called once its group is on the log. `offset`: its place in `commands`, -1: direct."""
-
-    __slots__ = ("offset", "reply", "request")
-
-    def __init__(self, request: c.Request, reply: Callable[[Any], None] | None = None, offset: int = -1) -> None:
-        self.request, self.reply, self.offset = request, reply, offset
-
-
-class _Flight:
-    """A group on its way to the log, with what is to be done once it is there."""
-
-    __slots__ = ("answers", "chain", "count", "definitions", "events", "expected", "future", "kinds", "names", "sends", "started", "traces", "waits")
-
-    def __init__(self) -> None:
-        self.future: asyncio.Future[Any] | None = None
-        self.expected = 0
-        self.count = 0
-        self.chain = b""
-        #: (reply, answer, index of its last event in the group or -1)
-        self.answers: list[tuple[Callable[[Any], None], Any, int]] = []
-        self.sends: list[tuple[int, int, bytes]] = []
-        self.waits: list[tuple[int, dict[str, Any], int]] = []
-        self.started = 0.0
-        self.names: dict[str, int] = {}
-        #: for the observer: accepted commands by kind, and the traces that they came with
-        self.kinds: dict[str, int] = {}
-        self.traces: list[str] = []
-
-
 class Owner:
     """One partition. `run` until cancelled or fenced; `offer` gives it commands."""
 
@@ -156,8 +127,8 @@ class Owner:
         self.chain = rules.GENESIS
         self._void = 0
         self._inbox: deque[Pending] = deque()
-        self._flights: deque[_Flight] = deque()
-        self._acks: asyncio.Queue[_Flight] = asyncio.Queue()
+        self._flights: deque[Flight] = deque()
+        self._acks: asyncio.Queue[Flight] = asyncio.Queue()
         self._scheduled = False
         self._stopping: BaseException | None = None
         self._stopped = asyncio.Event()
@@ -354,7 +325,7 @@ class Owner:
             DEAD_LETTER, self.partition,
             Group([record.key], [record.value], (("reason", reason.encode()[:1000]), ("source", b"%d" % record.offset), *record.headers)),
         )  # fmt: skip
-        self._inbox.append(Pending(c.Request(command=_Dead(record.offset, reason)), None, record.offset))  # type: ignore[arg-type]
+        self._inbox.append(Pending(c.Request(command=Dead(record.offset, reason)), None, record.offset))  # type: ignore[arg-type]
 
     # --- deciding ---------------------------------------------------------------------------------------------------------
 
@@ -374,7 +345,7 @@ class Owner:
             self._sleep(now)
             return
         pending: Pending | None = None
-        flight = _Flight()
+        flight = Flight()
         flight.started = time.perf_counter()
         values: list[bytes] = []
         keys: list[bytes] = []
@@ -430,10 +401,10 @@ class Owner:
             self._checkpointing = True
             asyncio.create_task(self._checkpoint())
 
-    def _decide(self, pending: Pending, flight: _Flight, keys: list[bytes], values: list[bytes]) -> None:
+    def _decide(self, pending: Pending, flight: Flight, keys: list[bytes], values: list[bytes]) -> None:
         request = pending.request
         command = request.command
-        if type(command) is _Dead:
+        if type(command) is Dead:
             self._record([le.DeadLettered(source=command.source, reason=command.reason)], Envelope(self.facts.now_us), keys, values, flight)
             return
         made = decide(self.state, request, self.facts)
@@ -469,12 +440,12 @@ class Owner:
                         made.answer = {**made.answer, **_outcome(status, variables, message, command.fetch)}  # type: ignore[union-attr]
             flight.answers.append((reply, made.answer, len(values) - 1 if made.events else -1))
 
-    def _answer_waiting(self, made: Decision, flight: _Flight, index: int) -> None:
+    def _answer_waiting(self, made: Decision, flight: Flight, index: int) -> None:
         for key, status, variables, message in made.finished:
             for reply, answer, fetch in self._waiting.pop(key, ()):
                 flight.answers.append((reply, {**answer, **_outcome(status, variables, message, fetch)}, index))
 
-    def _record(self, events: list[Event], envelope: Envelope, keys: list[bytes], values: list[bytes], flight: _Flight) -> None:
+    def _record(self, events: list[Event], envelope: Envelope, keys: list[bytes], values: list[bytes], flight: Flight) -> None:
         values += avro.encode(events, envelope)
         for event in events:
             keys.append(event.key.to_bytes(8, "big"))
@@ -486,14 +457,14 @@ class Owner:
                 name = type(event).__name__
                 names[name] = names.get(name, 0) + 1
 
-    def _seen(self, request: c.Request, flight: _Flight) -> None:
+    def _seen(self, request: c.Request, flight: Flight) -> None:
         """For the observer, which is told once for each group."""
         kind = type(request.command).__name__
         flight.kinds[kind] = flight.kinds.get(kind, 0) + 1
         if self._tracing and request.trace:
             flight.traces.append(request.trace)
 
-    def _hand_out(self, flight: _Flight, keys: list[bytes], values: list[bytes]) -> None:
+    def _hand_out(self, flight: Flight, keys: list[bytes], values: list[bytes]) -> None:
         """Jobs that became ready go to the workers that wait, in the same group that made them."""
         state = self.state
         for job_type in list(state.job_listener):
@@ -529,7 +500,7 @@ class Owner:
             delay = max(0.0, (next_at - now) / 1_000_000)
             self._timer = self._loop.call_later(min(delay, 3600.0) + 0.0005, self._wake)
 
-    def _bug(self, bug: Exception, flight: _Flight, last: Pending | None, taken: int) -> None:
+    def _bug(self, bug: Exception, flight: Flight, last: Pending | None, taken: int) -> None:
         """A defect of ours in a decision, or an event larger than the log takes. What it recorded is only in memory: the state is made anew
         from the log, and commands are taken one by one for a while. One that fails alone is refused for good, from the topic to the dead letters."""
         log_.error("a decision failed", partition=self.partition, exc_info=bug)
@@ -557,7 +528,7 @@ class Owner:
 
     # --- after the append -------------------------------------------------------------------------------------------------
 
-    def _submit(self, flight: _Flight) -> None:
+    def _submit(self, flight: Flight) -> None:
         self._flights.append(flight)
         if flight.future is not None:
             flight.future.add_done_callback(self._landed)
@@ -618,7 +589,7 @@ class Owner:
             self._gap = False
             self._settle()
 
-    def _finish(self, flight: _Flight, first: int) -> None:
+    def _finish(self, flight: Flight, first: int) -> None:
         if first >= 0:
             self.acked = first + flight.count
             if self.observer is not None:
@@ -695,15 +666,6 @@ class Owner:
 
 #: commands whose answer can wait for the end of what they began
 _WAITED = frozenset({c.StartInstance, c.CreateTask})
-
-
-class _Dead:
-    """Stands for a command that could not be read, so that its place in `commands` is consumed in order."""
-
-    __slots__ = ("reason", "source")
-
-    def __init__(self, source: int, reason: str) -> None:
-        self.source, self.reason = source, reason
 
 
 def _outcome(status: str, variables: dict[str, Any], message: str, fetch: list[str] | None) -> dict[str, Any]:

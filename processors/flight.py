@@ -1,0 +1,48 @@
+"""What an owner has in hand: commands that wait, and groups on their way to the log with what is to be done once they are there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from flowledger.events import commands as c
+
+
+class Pending:
+    """A command that waits for its answer. `reply(answer)` is called once its group is on the log. `offset`: its place in `commands`, -1: direct."""
+
+    __slots__ = ("offset", "reply", "request")
+
+    def __init__(self, request: c.Request, reply: Callable[[Any], None] | None = None, offset: int = -1) -> None:
+        self.request, self.reply, self.offset = request, reply, offset
+
+
+class Flight:
+    """A group on its way to the log, with what is to be done once it is there."""
+
+    __slots__ = ("answers", "chain", "count", "definitions", "events", "expected", "future", "kinds", "names", "sends", "started", "traces", "waits")
+
+    def __init__(self) -> None:
+        self.future: asyncio.Future[Any] | None = None
+        self.expected = 0
+        self.count = 0
+        self.chain = b""
+        #: (reply, answer, index of its last event in the group or -1)
+        self.answers: list[tuple[Callable[[Any], None], Any, int]] = []
+        self.sends: list[tuple[int, int, bytes]] = []
+        self.waits: list[tuple[int, dict[str, Any], int]] = []
+        self.started = 0.0
+        self.names: dict[str, int] = {}
+        #: for the observer: accepted commands by kind, and the traces that they came with
+        self.kinds: dict[str, int] = {}
+        self.traces: list[str] = []
+
+
+class Dead:
+    """Stands for a command that could not be read, so that its place in `commands` is consumed in order."""
+
+    __slots__ = ("reason", "source")
+
+    def __init__(self, source: int, reason: str) -> None:
+        self.source, self.reason = source, reason
