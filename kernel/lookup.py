@@ -51,4 +51,7 @@ def bound(p: Partition, i: Instance, kind: str, id: str, binding: str, tag: str)
 
 def fields(d: Definition) -> dict[str, Any]:
     """A definition as an answer: JSON keys of `DefinitionCreated` without content."""
-    return {name: getattr(d, name) for name in ("key", "id", "kind", "version", "hash", "name", "version_tag", "resource", "format", "deployment", "status")}
+    return {
+        name: getattr(d, name)
+        for name in ("key", "id", "kind", "version", "hash", "name", "version_tag", "resource", "format", "deployment", "status")
+    }

@@ -260,7 +260,13 @@ def incident(d: Any, task: Task, failure: Failure) -> None:
             failure = Failure(failure.code, f"{failure.message}; {refused.code}: {refused.message}")
     d.record(
         wa.IncidentRaised(
-            key=task.instance, incident=d.key(), token=task.token, element=task.element, code=failure.code, message=failure.message, task=task.key
+            key=task.instance,
+            incident=d.key(),
+            token=task.token,
+            element=task.element,
+            code=failure.code,
+            message=failure.message,
+            task=task.key,
         )
     )
 
@@ -288,7 +294,10 @@ def _fallback(d: Any, task: Task, e: c.FailTask, policy: Policy) -> None:
     here = d.process(i).nodes.get(task.element) if i is not None else None
     if node is None or here is None or node.scope is not here.scope:
         found = "no such element" if node is None else "one in another scope"
-        raise Failure("FALLBACK_NOT_FOUND", f"expected a fallback step '{policy.fallback}' beside {task.element}, found {found}; the failure: {e.message}")
+        raise Failure(
+            "FALLBACK_NOT_FOUND",
+            f"expected a fallback step '{policy.fallback}' beside {task.element}, found {found}; the failure: {e.message}",
+        )
     token = i.tokens[task.token]
     d.close_holds(i, token)
     d.record(fl.FlowTaken(key=i.key, token=token.key, flow="", source=task.element, target=policy.fallback))
@@ -298,13 +307,27 @@ def _fallback(d: Any, task: Task, e: c.FailTask, policy: Policy) -> None:
 def _manual(d: Any, task: Task, e: c.FailTask, policy: Policy) -> None:
     """A person gets the task, with the error attached."""
     failure = {"code": e.code, "message": e.message, "attempts": task.attempt}
-    details = {"job_type": "", "kind": "human", "error": failure, "assignee": None, **({"candidate_groups": [policy.group]} if policy.group else {})}
+    details = {
+        "job_type": "",
+        "kind": "human",
+        "error": failure,
+        "assignee": None,
+        **({"candidate_groups": [policy.group]} if policy.group else {}),
+    }
     d.record(ta.TaskRetried(key=task.instance, task=task.key, retries=1))
-    d.record(ta.TaskEscalated(key=task.instance, task=task.key, status="created", reason=f"no retries left: {e.message or e.code}", details=details))
+    d.record(
+        ta.TaskEscalated(
+            key=task.instance, task=task.key, status="created", reason=f"no retries left: {e.message or e.code}", details=details
+        )
+    )
 
 
 def _skip(d: Any, task: Task, e: c.FailTask, policy: Policy) -> None:
-    d.record(ta.TaskSkipped(key=task.instance, task=task.key, token=task.token, element=task.element, reason=f"no retries left: {e.message or e.code}"))
+    d.record(
+        ta.TaskSkipped(
+            key=task.instance, task=task.key, token=task.token, element=task.element, reason=f"no retries left: {e.message or e.code}"
+        )
+    )
     if (i := d.state.instances.get(task.instance)) is not None:
         d.push(i, task.token)
 

@@ -62,7 +62,9 @@ def instant(text: str) -> int:
         except Exception:
             raise ValueError(f"'{zone or zone2}' is no time zone") from None
     else:
-        at = datetime.fromisoformat(f"{day}T{clock}{'+00:00' if offset in (None, 'Z') else offset if ':' in offset else offset[:3] + ':' + offset[3:]}")
+        at = datetime.fromisoformat(
+            f"{day}T{clock}{'+00:00' if offset in (None, 'Z') else offset if ':' in offset else offset[:3] + ':' + offset[3:]}"
+        )
     return (at - _EPOCH) // timedelta(microseconds=1)
 
 

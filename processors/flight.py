@@ -21,7 +21,21 @@ class Pending:
 class Flight:
     """A group on its way to the log, with what is to be done once it is there."""
 
-    __slots__ = ("answers", "chain", "count", "definitions", "events", "expected", "future", "kinds", "names", "sends", "started", "traces", "waits")
+    __slots__ = (
+        "answers",
+        "chain",
+        "count",
+        "definitions",
+        "events",
+        "expected",
+        "future",
+        "kinds",
+        "names",
+        "sends",
+        "started",
+        "traces",
+        "waits",
+    )
 
     def __init__(self) -> None:
         self.future: asyncio.Future[Any] | None = None

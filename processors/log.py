@@ -195,6 +195,7 @@ class Log(Protocol):
 
     #: True: `expected_end` is a real compare-and-append. False: compare `Appended.first` yourself.
     compares: bool
+
     @property
     def partitions(self) -> int:
         """Partitions of the cluster, known after `open`."""

@@ -173,9 +173,13 @@ class Owner:
                 await asyncio.sleep(FENCED_S)
             except ChainBroken:
                 raise
-            except Exception as doubt:  # what a log or its client raises, and defects of ours: the log says what happened, from there it goes on
+            except (
+                Exception
+            ) as doubt:  # what a log or its client raises, and defects of ours: the log says what happened, from there it goes on
                 known = isinstance(doubt, LogError)
-                log_.warning("stepped down", partition=self.partition, why=str(doubt) if known else repr(doubt), exc_info=None if known else doubt)
+                log_.warning(
+                    "stepped down", partition=self.partition, why=str(doubt) if known else repr(doubt), exc_info=None if known else doubt
+                )
                 await self._step_down(doubt)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, BACK_OFF_S)
@@ -232,7 +236,12 @@ class Owner:
         self.source, self.chain = reader.source, reader.chain
         self._void = reader.void
         self.facts = Facts(
-            0, self.library.processes(state), self.library.decisions(state), quiet(self.library.read), self.settings.instances_max, spread=self.settings.spread
+            0,
+            self.library.processes(state),
+            self.library.decisions(state),
+            quiet(self.library.read),
+            self.settings.instances_max,
+            spread=self.settings.spread,
         )
         self._sends = Sends(self.log, self.partition, state, self._confirm)
         self._checkpoint_at = asyncio.get_running_loop().time()
@@ -244,7 +253,11 @@ class Owner:
     async def _serve(self) -> None:
         """Until something stops it. Raises: LogError, Fenced."""
         self._stopped = asyncio.Event()
-        self._tasks = [asyncio.create_task(self._acknowledge()), asyncio.create_task(self._consume()), asyncio.create_task(self._sends.resend())]
+        self._tasks = [
+            asyncio.create_task(self._acknowledge()),
+            asyncio.create_task(self._consume()),
+            asyncio.create_task(self._sends.resend()),
+        ]
         self.ready.set()
         self.reason = ""
         for key in images.unsettled(self.state):
@@ -382,7 +395,9 @@ class Owner:
         flight.count = len(values)
         flight.expected = self.end
         self.end += len(values)
-        group = Group(keys, values, rules.headers(self.epoch, self.owner_id, source), rules.last_headers(self.chain), timestamp_ms=now // 1000)
+        group = Group(
+            keys, values, rules.headers(self.epoch, self.owner_id, source), rules.last_headers(self.chain), timestamp_ms=now // 1000
+        )
         try:
             flight.future = self.log.submit(EVENTS, self.partition, group, expected_end=flight.expected)
         except RecordTooLarge as e:
@@ -397,7 +412,10 @@ class Owner:
         if self.observer is not None:
             self.observer.group(self.partition, taken, len(values), sum(map(len, values)))
         self._sleep(now)
-        if len(state.changed) >= self.settings.checkpoint_changes or asyncio.get_running_loop().time() - self._checkpoint_at > self.settings.checkpoint_s:
+        if (
+            len(state.changed) >= self.settings.checkpoint_changes
+            or asyncio.get_running_loop().time() - self._checkpoint_at > self.settings.checkpoint_s
+        ):
             self._checkpointing = True
             asyncio.create_task(self._checkpoint())
 
@@ -607,7 +625,9 @@ class Owner:
         """The deployed resources go to `definitions` before anybody hears of them."""
         for event in events:
             if type(event) is DefinitionCreated and event.content:
-                self.log.submit(DEFINITIONS, 0, Group([event.hash.encode()], [event.content.encode()], (("name", event.resource.encode()),)))
+                self.log.submit(
+                    DEFINITIONS, 0, Group([event.hash.encode()], [event.content.encode()], (("name", event.resource.encode()),))
+                )
 
     async def _checkpoint(self) -> None:
         """Write what changed, then a mark. Deciding rests meanwhile only until what is in flight has landed."""

@@ -14,7 +14,15 @@ if TYPE_CHECKING:
 
 __all__ = ["ApiError", "BpmnError", "Cancelled", "Client", "Job", "JobFailed", "Worker"]
 
-_HOMES = {"ApiError": "client", "Client": "client", "BpmnError": "job", "Cancelled": "job", "Job": "job", "JobFailed": "job", "Worker": "worker"}
+_HOMES = {
+    "ApiError": "client",
+    "Client": "client",
+    "BpmnError": "job",
+    "Cancelled": "job",
+    "Job": "job",
+    "JobFailed": "job",
+    "Worker": "worker",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -40,7 +40,9 @@ def test(files: list[Path], folder: Path | None, least: float, json: bool) -> No
     failed = sum(1 for r in rows if r["message"])
     page = report.write(coverage, folder) if folder is not None else None
     if json:
-        processes = [{"process": r.process, "resource": r.resource, "percent": round(r.percent, 1), "missing": r.missing} for r in coverage.rows]
+        processes = [
+            {"process": r.process, "resource": r.resource, "percent": round(r.percent, 1), "missing": r.missing} for r in coverage.rows
+        ]
         as_json({"tests": rows, "failed": failed, "percent": round(coverage.percent, 1), "processes": processes})
     else:
         out.print(escape(f"\n{report.table(coverage)}\n"))

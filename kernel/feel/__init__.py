@@ -15,5 +15,19 @@ from flowledger.kernel.feel.errors import FeelSyntaxError, Warning
 from flowledger.kernel.feel.runtime import Runtime
 from flowledger.kernel.feel.values import FeelFunction
 
-__all__ = ["Compiled", "CompiledTests", "FeelFunction", "FeelSyntaxError", "Runtime", "Warning", "compile", "compile_unary", "evaluate",
-           "parse", "parse_unary", "types", "unary_test", "values"]
+__all__ = [
+    "Compiled",
+    "CompiledTests",
+    "FeelFunction",
+    "FeelSyntaxError",
+    "Runtime",
+    "Warning",
+    "compile",
+    "compile_unary",
+    "evaluate",
+    "parse",
+    "parse_unary",
+    "types",
+    "unary_test",
+    "values",
+]

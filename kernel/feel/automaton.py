@@ -138,7 +138,7 @@ class Program:
                 self.follow(start, slots, text, at, seen, ready)
             r.tick(1 + len(seen) // 4)
             threads = []
-            c = text[at:at + 1]
+            c = text[at : at + 1]
             for pc, slots in ready:
                 if code[pc][0] == "match":
                     best = slots
@@ -149,8 +149,9 @@ class Program:
                 return best
             at += 1
 
-    def follow(self, start: int, slots: tuple[int, ...], text: str, at: int, seen: set[int],
-               ready: list[tuple[int, tuple[int, ...]]]) -> None:
+    def follow(
+        self, start: int, slots: tuple[int, ...], text: str, at: int, seen: set[int], ready: list[tuple[int, tuple[int, ...]]]
+    ) -> None:
         """All states that are reached without reading a character, by priority."""
         stack = [(start, slots)]
         while stack:
@@ -165,7 +166,7 @@ class Program:
                     stack.append((step[2], s))
                     pc = step[1]
                 elif kind == "save":
-                    s = (*s[:step[1]], at, *s[step[1] + 1:])
+                    s = (*s[: step[1]], at, *s[step[1] + 1 :])
                     pc += 1
                 elif kind in ("start", "end"):
                     if not self.holds(kind, text, at):
@@ -195,14 +196,14 @@ class Program:
                 elif kind == "split":
                     stack += [(step[2], at, s), (step[1], at, s)]
                 elif kind == "save":
-                    stack.append((pc + 1, at, (*s[:step[1]], at, *s[step[1] + 1:])))
+                    stack.append((pc + 1, at, (*s[: step[1]], at, *s[step[1] + 1 :])))
                 elif kind in ("start", "end"):
                     if self.holds(kind, text, at):
                         stack.append((pc + 1, at, s))
                 elif kind == "back":
                     a, b = s[2 * step[1]], s[2 * step[1] + 1]
                     part = text[a:b] if 0 <= a <= b else ""
-                    there = text[at:at + len(part)]
+                    there = text[at : at + len(part)]
                     if there == part or (self.ignore_case and there.casefold() == part.casefold()):
                         stack.append((pc + 1, at + len(part), s))
                 elif at < len(text) and self.is_in(step[1], text[at]):

@@ -7,8 +7,10 @@ import unicodedata
 from functools import cache
 
 _ROUND = "(?-i:{})"
-_NAME_START = (r":A-Z_a-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02ff\u0370-\u037d\u037f-\u1fff\u200c-\u200d\u2070-\u218f\u2c00-\u2fef"
-               r"\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufffd\U00010000-\U000effff")
+_NAME_START = (
+    r":A-Z_a-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02ff\u0370-\u037d\u037f-\u1fff\u200c-\u200d\u2070-\u218f\u2c00-\u2fef"
+    r"\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufffd\U00010000-\U000effff"
+)
 _NAME = _NAME_START + r"\-.0-9\u00b7\u0300-\u036f\u203f-\u2040"
 _CATEGORIES = frozenset("L Lu Ll Lt Lm Lo M Mn Mc Me N Nd Nl No P Pc Pd Ps Pe Pi Pf Po Z Zs Zl Zp S Sm Sc Sk So C Cc Cf Co Cn".split())
 
@@ -64,8 +66,18 @@ def plain(text: str) -> str:
 
 def multi(c: str) -> str | None:
     """The class of an escape such as `\\s`."""
-    found = {"s": r"[ \t\n\r]", "S": r"[^ \t\n\r]", "d": None, "D": None, "w": None, "W": None,
-             "i": f"[{_NAME_START}]", "I": f"[^{_NAME_START}]", "c": f"[{_NAME}]", "C": f"[^{_NAME}]"}
+    found = {
+        "s": r"[ \t\n\r]",
+        "S": r"[^ \t\n\r]",
+        "d": None,
+        "D": None,
+        "w": None,
+        "W": None,
+        "i": f"[{_NAME_START}]",
+        "I": f"[^{_NAME_START}]",
+        "c": f"[{_NAME}]",
+        "C": f"[^{_NAME}]",
+    }
     if c not in found:
         return None
     if c in "dD":

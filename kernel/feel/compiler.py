@@ -59,6 +59,7 @@ class Compiler:
 
         def bad(c: Any, l: Any, r: Runtime) -> None:
             r.warn("BAD_LITERAL", f'@"{text}" is no date, time or duration', pos)
+
         return bad
 
     def name(self, node: t.Name, scope: Scope | None) -> Code:
@@ -81,6 +82,7 @@ class Compiler:
             if type(item) is dict and name in item:
                 return item[name]
             return item if is_item else outer(c, l, r)
+
         return of_item
 
     def free(self, name: str, pos: int) -> Code:
@@ -96,6 +98,7 @@ class Compiler:
                     r.warn("NAME_UNKNOWN", f"no variable {name!r}", pos)
                 return builtin
             return r.convert(value)
+
         return free
 
     def is_free(self, node: t.Node, scope: Scope | None) -> bool:
@@ -122,6 +125,7 @@ class Compiler:
             if type(value) is dict and name in value:
                 return value[name]
             return member(value, name, r, pos)
+
         return path
 
     def path_of_free(self, base: str, name: str, slow: Code, pos: int) -> Code:
@@ -134,6 +138,7 @@ class Compiler:
                 value = value[name]
                 return value if type(value) in NATIVE else r.convert(value)
             return member(slow(c, l, r), name, r, pos)
+
         return path
 
     def filter(self, node: t.Filter, scope: Scope | None) -> Code:
@@ -167,6 +172,7 @@ class Compiler:
                     r.warn("NOT_A_BOOLEAN", f"the filter is a {kind(holds)}", pos)
                     return None
             return out
+
         return filter_
 
     def call(self, node: t.Call, scope: Scope | None) -> Code:
@@ -179,8 +185,13 @@ class Compiler:
         if builtin is not None:
             name = node.function.name  # type: ignore[attr-defined]
             shadowed = self.is_shadowed(name, scope)
-            if name in _FOLDED and not names and not shadowed and name not in self.names and all(isinstance(a,
-            t.Literal) for a in node.arguments):
+            if (
+                name in _FOLDED
+                and not names
+                and not shadowed
+                and name not in self.names
+                and all(isinstance(a, t.Literal) for a in node.arguments)
+            ):
                 value = builtin.invoke(Runtime(), [a.value for a in node.arguments], pos)  # type: ignore[attr-defined]
                 if value is not None:
                     return lambda c, l, r: value
@@ -204,6 +215,7 @@ class Compiler:
 
     def call_builtin(self, name: str, builtin: Any, local: Code | None, arguments: list[Code], names: tuple[str, ...], pos: int) -> Code:
         """A variable of that name is only called if it is a function: data such as `count` or `date` doesn't hide a built-in."""
+
         def function(c: Any, l: Any, r: Runtime) -> Any:
             value = c.get(name) if local is None else local(c, l, r)
             return value if isinstance(value, (FeelFunction, Builtin)) else builtin
@@ -216,6 +228,7 @@ class Compiler:
     def always_null(self, code: str, message: str, pos: int) -> Code:
         def null(c: Any, l: Any, r: Runtime) -> None:
             r.warn(code, message, pos)
+
         return null
 
     # Operators
@@ -229,6 +242,7 @@ class Compiler:
             if result is None:
                 r.warn("OPERAND_TYPES", f"no negative of a {kind(value)}", pos)
             return result
+
         return negate
 
     def binary(self, node: t.Binary, scope: Scope | None) -> Code:
@@ -258,6 +272,7 @@ class Compiler:
             if result is None:
                 r.warn("OUT_OF_RANGE", f"this {kind(a)} {symbol} this {kind(b)} has no result", pos)
             return result
+
         return arithmetic
 
     def comparison(self, node: t.Binary, scope: Scope | None) -> Code:
@@ -286,6 +301,7 @@ class Compiler:
             if type(value) is Decimal:
                 return operation(value, constant)
             return slow(c, l, r)
+
         return compare_free
 
     def equality(self, node: t.Binary, scope: Scope | None) -> Code:
@@ -308,6 +324,7 @@ class Compiler:
             def equals_text(c: Any, l: Any, r: Runtime) -> Any:
                 value = c.get(name)
                 return (value == text) is not negated if type(value) is str else equality(c, l, r)
+
             return equals_text
         return equality
 
@@ -322,6 +339,7 @@ class Compiler:
             if b is False:
                 return False
             return True if a is True and b is True else None
+
         return conjunction
 
     def disjunction(self, node: t.Binary, scope: Scope | None) -> Code:
@@ -335,6 +353,7 @@ class Compiler:
             if b is True:
                 return True
             return False if a is False and b is False else None
+
         return disjunction
 
     def between(self, node: t.Between, scope: Scope | None) -> Code:
@@ -347,6 +366,7 @@ class Compiler:
             if above is False or below is False:
                 return False
             return True if above and below else None
+
         return between
 
     def in_(self, node: t.In, scope: Scope | None) -> Code:
@@ -371,6 +391,7 @@ class Compiler:
                 if holds is not False:
                     result = None
             return result
+
         return any_of
 
     def test(self, node: t.Node, scope: Scope | None, cell: bool) -> Test:
@@ -380,16 +401,19 @@ class Compiler:
         code = self.compile(node, inner)
         pos = node.pos
         if t.uses_question(node):
+
             def condition(v: Any, c: Any, l: Any, r: Runtime) -> Any:
                 result = code(c, {**l, "?": v}, r)
                 # `? > 5` says whether it holds, `[? .. 9]` is a range or value like any other.
                 return result if type(result) is bool else None if result is None else matches(v, result, cell, r, pos)
+
             return condition
         if isinstance(node, t.Literal) and type(node.value) in _EQUAL:
             constant, kind_ = node.value, type(node.value)
 
             def equals(v: Any, c: Any, l: Any, r: Runtime) -> Any:
                 return v == constant if type(v) is kind_ else matches(v, constant, cell, r, pos)
+
             return equals
         return lambda v, c, l, r: matches(v, code(c, l, r), cell, r, pos)
 
@@ -407,6 +431,7 @@ class Compiler:
         def equality(v: Any, c: Any, l: Any, r: Runtime) -> Any:
             same = equal(v, endpoint(c, {**l, "?": v} if question else l, r), r)
             return None if same is None else same is (symbol == "=")
+
         return equality if operation is None else in_order
 
     def unary_tests(self, node: t.UnaryTests, scope: Scope | None) -> Test:
@@ -426,6 +451,7 @@ class Compiler:
             v = value(c, l, r)
             weigh(v, r)
             return types.instance_of(v, type_)
+
         return instance_of
 
     # Control
@@ -452,6 +478,7 @@ class Compiler:
                     yield inner
                 else:
                     yield from walk(c, inner, r, at + 1)
+
         return walk, scope
 
     def for_(self, node: t.For, scope: Scope | None) -> Code:
@@ -464,6 +491,7 @@ class Compiler:
                     return [body(c, inner, r) for inner in walk(c, l, r)]
                 except NoIteration:
                     return None
+
             return for_
         body = self.compile(node.body, Scope(scope, frozenset(("partial",))))
         copied = t.escapes(node.body)
@@ -479,6 +507,7 @@ class Compiler:
             except NoIteration:
                 return None
             return out
+
         return for_partial
 
     def quantified(self, node: t.Quantified, scope: Scope | None) -> Code:
@@ -499,6 +528,7 @@ class Compiler:
             except NoIteration:
                 return None
             return result
+
         return quantified
 
     # Boxed values
@@ -526,6 +556,7 @@ class Compiler:
                     out[key] = value = code(c, l, r)
                     l = {**l, key: value}
             return out
+
         return context
 
     def range(self, node: t.RangeNode, scope: Scope | None) -> Code:
@@ -534,8 +565,11 @@ class Compiler:
 
         def range_(c: Any, l: Any, r: Runtime) -> Any:
             a, b = start(c, l, r), end(c, l, r)
-            if (a is not None and type(a) not in ORDERED) or (b is not None and type(b) not in ORDERED) or (
-                    a is not None and b is not None and type(a) is not type(b)):
+            if (
+                (a is not None and type(a) not in ORDERED)
+                or (b is not None and type(b) not in ORDERED)
+                or (a is not None and b is not None and type(a) is not type(b))
+            ):
                 r.warn("OPERAND_TYPES", f"no range from a {kind(a)} to a {kind(b)}", pos)
                 return None
             return Range(a, b, low, high)
@@ -554,19 +588,23 @@ class Compiler:
                 r.warn("OPERAND_TYPES", f"no range {symbol} a {kind(value)}", pos)
                 return None
             return Range.unary(symbol, value)
+
         return unary_range
 
     def function(self, node: t.FunctionNode, scope: Scope | None) -> Code:
         parameters = tuple(name for name, _ in node.parameters)
         kinds = tuple(None if n is None else types.resolve(n, self.named_types) or types.ANY for _, n in node.parameters)
         if node.external:
+
             def refused(c: Any, l: Any, r: Runtime) -> Any:
                 function = FeelFunction(parameters, lambda *a: None, kinds, node=node)
 
                 def inner(runtime: Runtime, arguments: list[Any]) -> None:
                     runtime.warn("EXTERNAL_FUNCTION", "external functions are refused: nothing outside of FEEL is run", node.pos)
+
                 function.inner = inner
                 return function
+
             return refused
         body = self.compile(node.body, Scope(scope, frozenset(parameters)))
         levels = t.height(node.body)
@@ -582,18 +620,37 @@ class Compiler:
             value = FeelFunction(parameters, lambda *arguments: inner(Runtime(r.facts), [convert(a) for a in arguments]), kinds, node=node)
             value.inner = inner
             return value
+
         return function
 
 
 _ORDER: dict[str, Callable[[Any, Any], Any]] = {"<": op.lt, "<=": op.le, ">": op.gt, ">=": op.ge}
 _BINARY = {
-    **dict.fromkeys(operators.TABLES, Compiler.arithmetic), **dict.fromkeys(_ORDER, Compiler.comparison),
-    "=": Compiler.equality, "!=": Compiler.equality, "and": Compiler.conjunction, "or": Compiler.disjunction,
+    **dict.fromkeys(operators.TABLES, Compiler.arithmetic),
+    **dict.fromkeys(_ORDER, Compiler.comparison),
+    "=": Compiler.equality,
+    "!=": Compiler.equality,
+    "and": Compiler.conjunction,
+    "or": Compiler.disjunction,
 }
 _COMPILERS: dict[type, Callable[[Compiler, Any, Scope | None], Code]] = {
-    t.Literal: Compiler.literal, t.BadLiteral: Compiler.bad_literal, t.Name: Compiler.name, t.Path: Compiler.path,
-    t.Filter: Compiler.filter, t.Call: Compiler.call, t.Negate: Compiler.negate, t.Binary: Compiler.binary, t.Between: Compiler.between,
-    t.In: Compiler.in_, t.InstanceOf: Compiler.instance_of, t.If: Compiler.if_, t.For: Compiler.for_, t.Quantified: Compiler.quantified,
-    t.List: Compiler.list, t.Context: Compiler.context, t.RangeNode: Compiler.range, t.UnaryRange: Compiler.unary_range,
+    t.Literal: Compiler.literal,
+    t.BadLiteral: Compiler.bad_literal,
+    t.Name: Compiler.name,
+    t.Path: Compiler.path,
+    t.Filter: Compiler.filter,
+    t.Call: Compiler.call,
+    t.Negate: Compiler.negate,
+    t.Binary: Compiler.binary,
+    t.Between: Compiler.between,
+    t.In: Compiler.in_,
+    t.InstanceOf: Compiler.instance_of,
+    t.If: Compiler.if_,
+    t.For: Compiler.for_,
+    t.Quantified: Compiler.quantified,
+    t.List: Compiler.list,
+    t.Context: Compiler.context,
+    t.RangeNode: Compiler.range,
+    t.UnaryRange: Compiler.unary_range,
     t.FunctionNode: Compiler.function,
 }

@@ -95,8 +95,9 @@ class _Base:
 
     _parse: Any
 
-    def __init__(self, text: str, names: Iterable[str] = (), members: Iterable[str] | None = None,
-                 types: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, text: str, names: Iterable[str] = (), members: Iterable[str] | None = None, types: Mapping[str, Any] | None = None
+    ) -> None:
         """`members`: names of entries anywhere in the data; None lets the context of each call tell them. Raises FeelSyntaxError."""
         self.text = text
         self._names = frozenset(names)
@@ -139,8 +140,9 @@ class Compiled(_Base):
     __slots__ = ()
     _parse = staticmethod(_parse)
 
-    def __call__(self, context: Mapping[str, Any], facts: Any = None, warnings: list[Warning] | None = None,
-                 runtime: Runtime | None = None) -> Any:
+    def __call__(
+        self, context: Mapping[str, Any], facts: Any = None, warnings: list[Warning] | None = None, runtime: Runtime | None = None
+    ) -> Any:
         me = self._variant(context) if self._by_names or self._by_members else self
         r = Runtime(facts, warnings) if runtime is None else runtime
         try:
@@ -160,8 +162,14 @@ class CompiledTests(_Base):
     def _compile(self, compiler: Compiler) -> Any:
         return compiler.unary_tests(self.tree, _QUESTION)  # type: ignore[arg-type]
 
-    def __call__(self, value: Any, context: Mapping[str, Any] = _NO_LOCALS, facts: Any = None, warnings: list[Warning] | None = None,
-                 runtime: Runtime | None = None) -> bool:
+    def __call__(
+        self,
+        value: Any,
+        context: Mapping[str, Any] = _NO_LOCALS,
+        facts: Any = None,
+        warnings: list[Warning] | None = None,
+        runtime: Runtime | None = None,
+    ) -> bool:
         me = self._variant(context) if self._by_names or self._by_members else self
         r = Runtime(facts, warnings) if runtime is None else runtime
         try:
@@ -193,8 +201,9 @@ def compile(text: str, names: Iterable[str] = (), members: Iterable[str] | None 
     return Compiled(text, names, members, types)
 
 
-def compile_unary(text: str, names: Iterable[str] = (), members: Iterable[str] | None = None,
-                  types: Mapping[str, Any] | None = None) -> CompiledTests:
+def compile_unary(
+    text: str, names: Iterable[str] = (), members: Iterable[str] | None = None, types: Mapping[str, Any] | None = None
+) -> CompiledTests:
     """Unary tests, to be called with values and contexts. Arguments and errors as `compile`."""
     return CompiledTests(text, names, members, types)
 
@@ -228,8 +237,9 @@ def evaluate(text: str, context: Mapping[str, Any] | None = None, *, facts: Any 
     return _for(Compiled, text, context)(context, facts, warnings)
 
 
-def unary_test(text: str, value: Any, context: Mapping[str, Any] | None = None, *, facts: Any = None,
-               warnings: list[Warning] | None = None) -> bool:
+def unary_test(
+    text: str, value: Any, context: Mapping[str, Any] | None = None, *, facts: Any = None, warnings: list[Warning] | None = None
+) -> bool:
     """Whether a value passes unary tests such as `[1..10], > 20` or `not("a", "b")`. Raises: FeelSyntaxError."""
     context = {} if context is None else context
     return _for(CompiledTests, text, context)(value, context, facts, warnings)

@@ -1,8 +1,8 @@
 """What can go wrong in FEEL, and how it is said.
 
-    FeelSyntaxError   the text can't be parsed; raised by `parse`, `compile`, `compile_unary`, and by nothing else
-    Warning           why a value is null; a value in a list, never raised
-    LimitReached      a bound of `limits` was met; inside of the package only, an evaluation turns it into null and a warning
+FeelSyntaxError   the text can't be parsed; raised by `parse`, `compile`, `compile_unary`, and by nothing else
+Warning           why a value is null; a value in a list, never raised
+LimitReached      a bound of `limits` was met; inside of the package only, an evaluation turns it into null and a warning
 """
 
 from __future__ import annotations

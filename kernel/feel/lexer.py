@@ -15,13 +15,14 @@ from flowledger.kernel.feel.errors import FeelSyntaxError
 NAME, NUMBER, STRING, AT, SYMBOL, END = "name", "number", "string", "at", "symbol", "end"
 
 #: Words that can't start a name by themselves.
-KEYWORDS = frozenset(
-    "if then else for in return some every satisfies and or between instance of function external null true false".split())
+KEYWORDS = frozenset("if then else for in return some every satisfies and or between instance of function external null true false".split())
 
 _SPACE = "\u0009-\u000d\u0020\u0085\u00a0\u1680\u180e\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff"
 # Rule 28 (name start char) and 29 (name part char).
-_START = ("A-Z_a-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02ff\u0370-\u037d\u037f-\u167f\u1681-\u180d\u180f-\u1fff\u200c-\u200d\u2070-\u218f"
-          "\u2c00-\u2fef\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufefe\uff00-\ufffd\U00010000-\U000effff")
+_START = (
+    "A-Z_a-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02ff\u0370-\u037d\u037f-\u167f\u1681-\u180d\u180f-\u1fff\u200c-\u200d\u2070-\u218f"
+    "\u2c00-\u2fef\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufefe\uff00-\ufffd\U00010000-\U000effff"
+)
 _PART = _START + "0-9\u00b7\u0300-\u036f\u203f-\u2040"
 
 _TOKEN = re.compile(
@@ -30,7 +31,9 @@ _TOKEN = re.compile(
     |(?P<number>(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+(?![{_PART}]))?)
     |(?P<string>"(?:[^"\\\n\r]|\\.)*")
     |(?P<at>@[ \t]*"(?:[^"\\\n\r]|\\.)*")
-    |(?P<symbol>\*\*|\.\.|<=|>=|!=|->|[^{_SPACE}])""", re.VERBOSE | re.DOTALL)
+    |(?P<symbol>\*\*|\.\.|<=|>=|!=|->|[^{_SPACE}])""",
+    re.VERBOSE | re.DOTALL,
+)
 
 _ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{6})|(.))", re.DOTALL)
 _SIMPLE = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "'": "'", "\\": "\\"}

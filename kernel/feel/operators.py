@@ -81,7 +81,8 @@ YM, DT = YearsMonthsDuration, DaysTimeDuration
 Table = dict[tuple[type, type], Operation]
 
 ADD: Table = {
-    (D, D): CONTEXT.add, (S, S): _concat,
+    (D, D): CONTEXT.add,
+    (S, S): _concat,
     (YM, YM): lambda a, b: YM(a.months_total + b.months_total),
     (DT, DT): lambda a, b: DT(a.nanos + b.nanos),
     (FeelDateTime, YM): lambda a, b: a.plus_months(b.months_total),

@@ -17,8 +17,23 @@ from flowledger.kernel.feel.names import NameIndex, has_keyword
 from flowledger.kernel.feel.numbers import CONTEXT
 
 OR, AND, COMPARE, ADD, MULTIPLY, POWER = 1, 2, 3, 4, 5, 6
-_BINARY = {"or": OR, "and": AND, "=": COMPARE, "!=": COMPARE, "<": COMPARE, "<=": COMPARE, ">": COMPARE, ">=": COMPARE,
-           "between": COMPARE, "in": COMPARE, "+": ADD, "-": ADD, "*": MULTIPLY, "/": MULTIPLY, "**": POWER}
+_BINARY = {
+    "or": OR,
+    "and": AND,
+    "=": COMPARE,
+    "!=": COMPARE,
+    "<": COMPARE,
+    "<=": COMPARE,
+    ">": COMPARE,
+    ">=": COMPARE,
+    "between": COMPARE,
+    "in": COMPARE,
+    "+": ADD,
+    "-": ADD,
+    "*": MULTIPLY,
+    "/": MULTIPLY,
+    "**": POWER,
+}
 _TEST_OPERATORS = frozenset(("<", "<=", ">", ">=", "=", "!="))
 #: What may stand between the tokens of a name (rule 30).
 _NAME_SYMBOLS = frozenset((".", "/", "-", "'", "+", "*", "’"))
@@ -262,7 +277,7 @@ class Parser:
             return t.Literal(token.start, unescape(token.text[1:-1], token.start + 1, self.text))
         if kind == AT:
             self.advance()
-            quoted = token.text[token.text.index('"') + 1:-1]
+            quoted = token.text[token.text.index('"') + 1 : -1]
             value = temporal.parse_temporal(unescape(quoted, token.start + 2, self.text))
             return t.BadLiteral(token.start, quoted) if value is None else t.Literal(token.start, value)
         reader = _PRIMARY.get(token.text) if kind == SYMBOL else None
@@ -280,8 +295,7 @@ class Parser:
                 known = match
         built_in = self.builtins.longest(self.tokens, self.at)
         # `date and time` is the function, unless it stands where two variables are meant.
-        if built_in and (known is None or built_in[0] > known[0]) and (
-                self.peek(built_in[0]).text == "(" or not has_keyword(built_in[1])):
+        if built_in and (known is None or built_in[0] > known[0]) and (self.peek(built_in[0]).text == "(" or not has_keyword(built_in[1])):
             known = built_in
         reader = _WORDS.get(text)
         if known and (reader is None or text in _CONSTANTS):
@@ -338,7 +352,7 @@ class Parser:
         self.expect("return")
         self.scopes.append(NameIndex(("partial",)))
         body = self.expression()
-        del self.scopes[-len(iterations) - 1:]
+        del self.scopes[-len(iterations) - 1 :]
         uses, self.partial_seen = self.partial_seen, seen
         return t.For(start, iterations, body, uses)
 
@@ -347,7 +361,7 @@ class Parser:
         iterations = self.iterations()
         self.expect("satisfies")
         body = self.expression()
-        del self.scopes[-len(iterations):]
+        del self.scopes[-len(iterations) :]
         return t.Quantified(token.start, token.text == "every", iterations, body)
 
     def function(self) -> t.Node:
@@ -600,8 +614,14 @@ class Parser:
 
 TYPE_INDEX = NameIndex(_TYPE_NAMES)
 
-_WORDS = {"if": Parser.if_, "for": Parser.for_, "some": Parser.quantified, "every": Parser.quantified, "function": Parser.function,
-          "true": Parser.constant, "false": Parser.constant, "null": Parser.constant}
+_WORDS = {
+    "if": Parser.if_,
+    "for": Parser.for_,
+    "some": Parser.quantified,
+    "every": Parser.quantified,
+    "function": Parser.function,
+    "true": Parser.constant,
+    "false": Parser.constant,
+    "null": Parser.constant,
+}
 _PRIMARY = {"(": Parser.parenthesis, "[": Parser.bracket, "]": Parser.open_bracket, "{": Parser.context}
-
-

@@ -28,7 +28,11 @@ def _offset(v: FeelTime | FeelDateTime) -> DaysTimeDuration | None:
 
 _DATE = {n: _number(n) for n in ("year", "month", "day", "weekday")}
 _TIME: dict[str, Callable[[Any], Any]] = {
-    "hour": _number("hour"), "minute": _number("minute"), "second": _second, "time offset": _offset, "timezone": lambda v: v.zone,
+    "hour": _number("hour"),
+    "minute": _number("minute"),
+    "second": _second,
+    "time offset": _offset,
+    "timezone": lambda v: v.zone,
 }
 PROPERTIES: dict[type, dict[str, Callable[[Any], Any]]] = {
     FeelDate: {**_DATE},
@@ -36,8 +40,12 @@ PROPERTIES: dict[type, dict[str, Callable[[Any], Any]]] = {
     FeelDateTime: {**_DATE, **_TIME},
     YearsMonthsDuration: {n: _number(n) for n in ("years", "months")},
     DaysTimeDuration: {**{n: _number(n) for n in ("days", "hours", "minutes")}, "seconds": lambda v: v.seconds},
-    Range: {"start": lambda v: v.start, "end": lambda v: v.end, "start included": lambda v: v.start_included,
-            "end included": lambda v: v.end_included},
+    Range: {
+        "start": lambda v: v.start,
+        "end": lambda v: v.end,
+        "start included": lambda v: v.start_included,
+        "end included": lambda v: v.end_included,
+    },
 }
 
 

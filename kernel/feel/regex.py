@@ -40,10 +40,10 @@ class _Parser:
         raise ValueError(f"pattern: {message}")
 
     def peek(self) -> str:
-        return self.text[self.at:self.at + 1]
+        return self.text[self.at : self.at + 1]
 
     def take(self) -> str:
-        c = self.text[self.at:self.at + 1]
+        c = self.text[self.at : self.at + 1]
         if not c:
             self.fail("ends too early")
         self.at += 1
@@ -152,7 +152,7 @@ class _Parser:
             end = self.text.find("}", self.at)
             if self.peek() != "{" or end < 0:
                 self.fail("bad property")
-            name = self.text[self.at + 1:end]
+            name = self.text[self.at + 1 : end]
             self.at = end + 1
             return charclass.named(name, c == "P")
         found = charclass.multi(c)
@@ -195,7 +195,11 @@ class _Parser:
                     first = False
                     continue
                 low = charclass.plain(low)
-            if self.peek() == "-" and self.text[self.at + 1:self.at + 2] not in ("]", "[") and not (c == "-" and not first and low == "-"):
+            if (
+                self.peek() == "-"
+                and self.text[self.at + 1 : self.at + 2] not in ("]", "[")
+                and not (c == "-" and not first and low == "-")
+            ):
                 self.at += 1
                 high = self.take()
                 if high == "\\":
@@ -364,7 +368,7 @@ def split(r: Runtime, text: str, pattern: str) -> list[str]:
     out, at = [], 0
     for m in p.find(r, text):
         r.tick()
-        out.append(text[at:m.start()])
+        out.append(text[at : m.start()])
         at = m.end()
     return [*out, text[at:]]
 
@@ -381,7 +385,7 @@ def replace(r: Runtime, text: str, pattern: str, replacement: str, flags: str) -
         r.tick()
         if size > limits.string_chars_max:
             break
-        out += [text[at:m.start()], made]
+        out += [text[at : m.start()], made]
         at = m.end()
     r.text(size + len(text) - at)
     return "".join(out) + text[at:]
@@ -393,7 +397,7 @@ def _replacement(text: str, groups: int) -> list[str | int]:
     at = 0
     while at < len(text):
         c = text[at]
-        after = text[at + 1:at + 2]
+        after = text[at + 1 : at + 2]
         if c == "\\":
             if after not in ("\\", "$"):
                 raise ValueError("replacement: '\\' must be followed by '\\' or '$'")

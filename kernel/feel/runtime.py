@@ -74,8 +74,11 @@ class Runtime(Budget):
                 return None
             return builtin(self, arguments, position)
         if len(arguments) != len(function.parameters):
-            self.warn("FUNCTION_ARGUMENTS",
-                      f"{len(arguments)} arguments for {function.name or 'the function'}, which takes {len(function.parameters)}", position)
+            self.warn(
+                "FUNCTION_ARGUMENTS",
+                f"{len(arguments)} arguments for {function.name or 'the function'}, which takes {len(function.parameters)}",
+                position,
+            )
             return None
         return self.apply(function, arguments, position)
 

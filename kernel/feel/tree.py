@@ -13,11 +13,13 @@ class Node(msgspec.Struct, frozen=True, eq=False):
 
 class Literal(Node, frozen=True, eq=False):
     """A constant: number, string, boolean, null or an at-literal's value."""
+
     value: Any
 
 
 class BadLiteral(Node, frozen=True, eq=False):
     """An at-literal that is no temporal value: null with a warning."""
+
     text: str
 
 
@@ -37,6 +39,7 @@ class Filter(Node, frozen=True, eq=False):
 
 class Call(Node, frozen=True, eq=False):
     """Positional, or named if `names` isn't empty."""
+
     function: Node
     arguments: tuple[Node, ...]
     names: tuple[str, ...] = ()
@@ -48,6 +51,7 @@ class Negate(Node, frozen=True, eq=False):
 
 class Binary(Node, frozen=True, eq=False):
     """`operator` is one of + - * / ** = != < <= > >= and or."""
+
     operator: str
     left: Node
     right: Node
@@ -61,6 +65,7 @@ class Between(Node, frozen=True, eq=False):
 
 class In(Node, frozen=True, eq=False):
     """`tests` of which one must hold."""
+
     value: Node
     tests: tuple[Node, ...]
 
@@ -78,6 +83,7 @@ class If(Node, frozen=True, eq=False):
 
 class Iteration(msgspec.Struct, frozen=True, eq=False):
     """`name in start`, or `name in start..end`."""
+
     name: str
     start: Node
     end: Node | None = None
@@ -112,6 +118,7 @@ class RangeNode(Node, frozen=True, eq=False):
 
 class UnaryRange(Node, frozen=True, eq=False):
     """`< 10` and its like, as a test or, in parentheses, as a value."""
+
     operator: str
     endpoint: Node
 
@@ -124,12 +131,14 @@ class FunctionNode(Node, frozen=True, eq=False):
 
 class UnaryTests(Node, frozen=True, eq=False):
     """No tests at all stand for `-`."""
+
     tests: tuple[Node, ...]
     negated: bool = False
 
 
 class TypeNode(msgspec.Struct, frozen=True, eq=False):
     """A type expression (rule 52): a name, or list, range, context or function with `arguments` and, for context, `names`."""
+
     pos: int
     name: str
     arguments: tuple[TypeNode, ...] = ()

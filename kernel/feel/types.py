@@ -135,8 +135,9 @@ class ContextType(Type):
         return out if self.has(out) and all(out[k] is not None or value[k] is None for k in out) else None
 
     def below(self, other: Type) -> bool:
-        return type(other) is Type or (isinstance(other, ContextType)
-                                       and all(k in self.entries and _below(self.entries[k], v) for k, v in other.entries.items()))
+        return type(other) is Type or (
+            isinstance(other, ContextType) and all(k in self.entries and _below(self.entries[k], v) for k, v in other.entries.items())
+        )
 
 
 class RangeType(Type):
@@ -169,9 +170,11 @@ class FunctionType(Type):
         if parameters is None:
             return getattr(value, "arity", len(self.arguments)) == len(self.arguments)
         # Contravariant in the arguments, covariant in the result; a parameter without a type takes anything.
-        return len(parameters) == len(self.arguments) and all(
-            p is None or _below(a, p) for p, a in zip(parameters, self.arguments, strict=True)) and (
-            self.result is None or value.result is None or _below(value.result, self.result))
+        return (
+            len(parameters) == len(self.arguments)
+            and all(p is None or _below(a, p) for p, a in zip(parameters, self.arguments, strict=True))
+            and (self.result is None or value.result is None or _below(value.result, self.result))
+        )
 
     def below(self, other: Type) -> bool:
         if type(other) is Type:
@@ -180,9 +183,11 @@ class FunctionType(Type):
             return False
         if other.arguments is None or self.arguments is None:
             return other.arguments is None
-        return len(self.arguments) == len(other.arguments) and all(
-            _below(o, s) for s, o in zip(self.arguments, other.arguments, strict=True)) and (
-            other.result is None or (self.result is not None and _below(self.result, other.result)))
+        return (
+            len(self.arguments) == len(other.arguments)
+            and all(_below(o, s) for s, o in zip(self.arguments, other.arguments, strict=True))
+            and (other.result is None or (self.result is not None and _below(self.result, other.result)))
+        )
 
 
 def _below(a: Any, b: Any) -> bool:
@@ -217,7 +222,10 @@ YEARS_MONTHS = Primitive("years and months duration", YearsMonthsDuration, _read
 #: Types by the names that expressions and models use; the short names of durations are those of DMN 1.1.
 NAMED: dict[str, Type] = {
     **{x.name: x for x in (ANY, NULL, NUMBER, STRING, BOOLEAN, DATE, TIME, DATE_TIME, DAYS_TIME, YEARS_MONTHS)},
-    "dateTime": DATE_TIME, "dayTimeDuration": DAYS_TIME, "yearMonthDuration": YEARS_MONTHS, "day time duration": DAYS_TIME,
+    "dateTime": DATE_TIME,
+    "dayTimeDuration": DAYS_TIME,
+    "yearMonthDuration": YEARS_MONTHS,
+    "day time duration": DAYS_TIME,
     "year month duration": YEARS_MONTHS,
 }
 

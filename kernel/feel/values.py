@@ -29,8 +29,23 @@ from flowledger.kernel.feel.temporal import (
     YearsMonthsDuration,
 )
 
-__all__ = ["DaysTimeDuration", "FeelDate", "FeelDateTime", "FeelFunction", "FeelTime", "Range", "YearsMonthsDuration", "compare",
-           "contains", "convert", "equal", "from_json", "kind", "text", "to_json"]
+__all__ = [
+    "DaysTimeDuration",
+    "FeelDate",
+    "FeelDateTime",
+    "FeelFunction",
+    "FeelTime",
+    "Range",
+    "YearsMonthsDuration",
+    "compare",
+    "contains",
+    "convert",
+    "equal",
+    "from_json",
+    "kind",
+    "text",
+    "to_json",
+]
 
 
 class Range(Value):
@@ -76,8 +91,15 @@ class FeelFunction:
 
     __slots__ = ("name", "parameters", "types", "call", "result", "node", "inner")
 
-    def __init__(self, parameters: Sequence[str], call: Callable[..., Any], types: Sequence[Any] = (), name: str = "", result: Any = None,
-                 node: Any = None) -> None:
+    def __init__(
+        self,
+        parameters: Sequence[str],
+        call: Callable[..., Any],
+        types: Sequence[Any] = (),
+        name: str = "",
+        result: Any = None,
+        node: Any = None,
+    ) -> None:
         self.name = name
         self.parameters = tuple(parameters)
         self.types = tuple(types) or (None,) * len(self.parameters)
@@ -100,9 +122,19 @@ _ZONED = frozenset((FeelTime, FeelDateTime))
 _SIMPLE = (ORDERED | {bool, type(None)}) - _ZONED
 
 _KINDS: dict[type, str] = {
-    Decimal: "number", str: "string", bool: "boolean", type(None): "null", list: "list", dict: "context",
-    FeelDate: "date", FeelTime: "time", FeelDateTime: "date and time", DaysTimeDuration: "days and time duration",
-    YearsMonthsDuration: "years and months duration", Range: "range", FeelFunction: "function",
+    Decimal: "number",
+    str: "string",
+    bool: "boolean",
+    type(None): "null",
+    list: "list",
+    dict: "context",
+    FeelDate: "date",
+    FeelTime: "time",
+    FeelDateTime: "date and time",
+    DaysTimeDuration: "days and time duration",
+    YearsMonthsDuration: "years and months duration",
+    Range: "range",
+    FeelFunction: "function",
 }
 
 
@@ -113,6 +145,7 @@ def kind(value: Any) -> str:
 
 
 # Comparing
+
 
 def weigh(value: Any, budget: Budget, depth: int = 0) -> None:
     """Count the parts of a value that is about to be walked through. Raises LimitReached."""
@@ -177,8 +210,13 @@ def _equal(a: Any, b: Any, budget: Budget, depth: int) -> bool | None:
         budget.take(len(a), depth)
         return all(_equal(v, b[k], budget, depth + 1) is True for k, v in a.items())
     if kind_ is Range:
-        return (a.operator == b.operator and a.start_included == b.start_included and a.end_included == b.end_included
-                and _equal(a.start, b.start, budget, depth + 1) is True and _equal(a.end, b.end, budget, depth + 1) is True)
+        return (
+            a.operator == b.operator
+            and a.start_included == b.start_included
+            and a.end_included == b.end_included
+            and _equal(a.start, b.start, budget, depth + 1) is True
+            and _equal(a.end, b.end, budget, depth + 1) is True
+        )
     return a is b
 
 
@@ -214,6 +252,7 @@ def contains(r: Range, value: Any, budget: Budget | None = None) -> bool | None:
 
 # From Python
 
+
 def _from_timedelta(value: datetime.timedelta) -> DaysTimeDuration:
     return DaysTimeDuration(((value.days * 86_400 + value.seconds) * 1_000_000 + value.microseconds) * 1000)
 
@@ -239,14 +278,16 @@ def _from_decimal(value: Decimal) -> Decimal | None:
 
 
 _CONVERTERS: dict[type, Callable[[Any], Any]] = {
-    int: CONTEXT.create_decimal, float: _from_float,
+    int: CONTEXT.create_decimal,
+    float: _from_float,
     datetime.date: lambda v: FeelDate(v.year, v.month, v.day),
     datetime.time: lambda v: FeelTime(_nanos(v), *_offset(v)),
     datetime.datetime: lambda v: FeelDateTime(FeelDate(v.year, v.month, v.day), _nanos(v), *_offset(v)),
     datetime.timedelta: _from_timedelta,
 }
-NATIVE = frozenset((str, Decimal, bool, type(None), FeelDate, FeelTime, FeelDateTime, DaysTimeDuration, YearsMonthsDuration, Range,
-                    FeelFunction))
+NATIVE = frozenset(
+    (str, Decimal, bool, type(None), FeelDate, FeelTime, FeelDateTime, DaysTimeDuration, YearsMonthsDuration, Range, FeelFunction)
+)
 
 
 def convert(value: Any, budget: Budget | None = None) -> Any:
@@ -285,8 +326,14 @@ def _convert(value: Any, budget: Budget, depth: int) -> Any:
 
 #: What values of a subclass are taken as.
 _BASES: tuple[tuple[type, Callable[[Any], Any]], ...] = (
-    (bool, bool), (int, lambda v: CONTEXT.create_decimal(int(v))), (str, str.__str__), (float, _from_float), (Decimal, _from_decimal),
-    (list, list), (dict, dict))
+    (bool, bool),
+    (int, lambda v: CONTEXT.create_decimal(int(v))),
+    (str, str.__str__),
+    (float, _from_float),
+    (Decimal, _from_decimal),
+    (list, list),
+    (dict, dict),
+)
 
 
 def _is(a: Any, b: Any) -> bool:
@@ -294,6 +341,7 @@ def _is(a: Any, b: Any) -> bool:
 
 
 # Text
+
 
 def text(value: Any, budget: Budget | None = None) -> str:
     """What `string()` gives. Raises LimitReached."""

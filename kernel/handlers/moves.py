@@ -71,7 +71,9 @@ def move(d: Decision, e: c.MoveTask) -> Rejected | None:
         return Rejected(RejectionCode.STALE, f"task {e.task} has changed: expected row_version {task.row_version}, found {e.row_version}")
     event, allowed, status = row
     if task.status not in allowed:
-        return Rejected(RejectionCode.INVALID_STATE, f"can't {e.move} task {e.task}: it is {task.status}, expected {' or '.join(sorted(allowed))}")
+        return Rejected(
+            RejectionCode.INVALID_STATE, f"can't {e.move} task {e.task}: it is {task.status}, expected {' or '.join(sorted(allowed))}"
+        )
     i = d.state.instances.get(task.instance)
     if i is not None and i.status == "suspended" and e.move not in ("comment", "attach", "update"):
         return Rejected(RejectionCode.INVALID_STATE, f"can't {e.move} task {e.task}: its instance {i.key} is suspended")
@@ -153,7 +155,9 @@ def _claim(d: Decision, task: Task, details: dict[str, Any]) -> Rejected | None:
     users, groups = (assignment.texts((task.details or {}).get(k)) for k in ("candidate_users", "candidate_groups"))
     record = assignment.entry(d.state, task.tenant, name)
     if record is not None and not holder and (users or groups) and name not in users and not assignment.groups_of(record) & set(groups):
-        return Rejected(RejectionCode.FORBIDDEN, f"'{name}' is no candidate of task {task.key}: expected one of {', '.join([*groups, *users])}")
+        return Rejected(
+            RejectionCode.FORBIDDEN, f"'{name}' is no candidate of task {task.key}: expected one of {', '.join([*groups, *users])}"
+        )
     return None
 
 
@@ -217,7 +221,9 @@ def _recall(d: Decision, task: Task, details: dict[str, Any]) -> Rejected | None
     actor = d.envelope.actor
     at = next((n for n, hop in enumerate(hops) if not actor or hop["from"] == actor), None)
     if at is None:
-        return Rejected(RejectionCode.FORBIDDEN, f"'{actor}' delegated nothing of task {task.key}: {', '.join(h['from'] for h in hops)} did")
+        return Rejected(
+            RejectionCode.FORBIDDEN, f"'{actor}' delegated nothing of task {task.key}: {', '.join(h['from'] for h in hops)} did"
+        )
     if not actor:
         at = len(hops) - 1
     details |= {"assignee": hops[at]["from"], "delegations": hops[:at] or None}
@@ -248,7 +254,10 @@ def _attach(d: Decision, task: Task, details: dict[str, Any]) -> Rejected | None
     if len(have) >= ATTACHMENTS_MAX:
         return Rejected(RejectionCode.RESOURCE_EXHAUSTED, f"task {task.key} has {len(have)} attachments, which is the most")
     made = {k: details.pop(k) for k in ("name", "uri", "media_type", "size", "sha256") if k in details}
-    details["attachments"] = [*(a for a in have if a.get("name") != made["name"]), {**made, "by": d.envelope.actor, "at_us": d.facts.now_us}]
+    details["attachments"] = [
+        *(a for a in have if a.get("name") != made["name"]),
+        {**made, "by": d.envelope.actor, "at_us": d.facts.now_us},
+    ]
     return None
 
 
@@ -296,7 +305,9 @@ def _resume(d: Decision, task: Task, e: c.MoveTask, details: dict[str, Any]) -> 
     for name in ("due_us", "assigned_us"):
         if isinstance(was.get(name), int) and f"{name[:-3]}:0" not in (was.get("fired") or ()):
             details[name] = was[name] + stood
-    d.record(ta.TaskResumed(key=task.instance, task=task.key, status=was.get("suspended_from") or "created", reason=e.reason, details=details))
+    d.record(
+        ta.TaskResumed(key=task.instance, task=task.key, status=was.get("suspended_from") or "created", reason=e.reason, details=details)
+    )
     return None
 
 
@@ -342,7 +353,9 @@ def _retry(d: Decision, task: Task, e: c.MoveTask, details: dict[str, Any]) -> R
     if task.worker:
         return Rejected(RejectionCode.INVALID_STATE, f"task {task.key} is worked on by '{task.worker}'")
     if task.status not in ("failed", "created", "assigned"):
-        return Rejected(RejectionCode.INVALID_STATE, f"can't retry task {task.key}: it is {task.status}, expected failed, created or assigned")
+        return Rejected(
+            RejectionCode.INVALID_STATE, f"can't retry task {task.key}: it is {task.status}, expected failed, created or assigned"
+        )
     if details:
         d.record(ta.TaskUpdated(key=task.instance, task=task.key, status=task.status, reason=e.reason, details=details))
     d.record(ta.TaskRetried(key=task.instance, task=task.key, retries=attempts))
@@ -383,7 +396,11 @@ def _cancel(d: Decision, task: Task, e: c.MoveTask, details: dict[str, Any]) -> 
     try:
         error.throw_code(d, i, token, CANCELLED, e.reason)
     except Failure:
-        d.incident(i, token, Failure(CANCELLED, f"task {task.key} was cancelled" + (f": {e.reason}" if e.reason else "") + "; resolve to make it anew"))
+        d.incident(
+            i,
+            token,
+            Failure(CANCELLED, f"task {task.key} was cancelled" + (f": {e.reason}" if e.reason else "") + "; resolve to make it anew"),
+        )
     return None
 
 

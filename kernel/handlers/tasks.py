@@ -123,7 +123,9 @@ def find(d: Decision, key: int, fence: int) -> Task | Rejected:
     if task is None:
         return not_found("an open task with key", key)
     if fence and task.fence != fence:
-        return Rejected(RejectionCode.STALE, f"task {key} was handed to another worker since: expected fencing number {task.fence}, found {fence}")
+        return Rejected(
+            RejectionCode.STALE, f"task {key} was handed to another worker since: expected fencing number {task.fence}, found {fence}"
+        )
     i = d.state.instances.get(task.instance)
     if i is not None and i.status == "suspended":
         return Rejected(RejectionCode.INVALID_STATE, f"instance {i.key} of task {key} is suspended")
@@ -139,7 +141,9 @@ def complete(d: Decision, e: c.CompleteTask) -> Rejected | None:
     if e.row_version and e.row_version != task.row_version:
         return Rejected(RejectionCode.STALE, f"task {e.task} has changed: expected row_version {task.row_version}, found {e.row_version}")
     if task.status not in OPEN:
-        return Rejected(RejectionCode.INVALID_STATE, f"can't complete task {e.task}: it is {task.status}, expected {' or '.join(sorted(OPEN))}")
+        return Rejected(
+            RejectionCode.INVALID_STATE, f"can't complete task {e.task}: it is {task.status}, expected {' or '.join(sorted(OPEN))}"
+        )
     if e.status not in RESULTS:
         return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected the status {' or '.join(RESULTS)}, found '{e.status}'")
     if task.details is not None:
@@ -180,7 +184,14 @@ def complete(d: Decision, e: c.CompleteTask) -> Rejected | None:
                 spread = variables
     d.record(
         ta.TaskCompleted(
-            key=i.key, task=task.key, token=token.key, element=token.element, variables=variables, merged=merged, status=e.status, result=e.result
+            key=i.key,
+            task=task.key,
+            token=token.key,
+            element=token.element,
+            variables=variables,
+            merged=merged,
+            status=e.status,
+            result=e.result,
         )
     )
     if counts:

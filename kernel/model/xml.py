@@ -38,7 +38,13 @@ def parse(data: bytes, size_max: int = limits.MODEL_BYTES_MAX) -> Any:
     if len(data) > size_max:
         raise BadXml("MODEL_TOO_LARGE", f"expected at most {size_max} bytes, found {len(data)}")
     parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=False, remove_comments=True, remove_pis=True
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
     )
     try:
         root = etree.fromstring(data, parser)

@@ -158,7 +158,11 @@ def _permitted(n: Needs, p: Partition, tenant: str, name: str, r: dict[str, Any]
 
 def _placed(n: Needs, p: Partition, tenant: str, name: str, r: dict[str, Any], now: int) -> str:
     places = texts(r.get("place"))
-    return f"is in {', '.join(places) or 'no known place'}, needed is {' or '.join(n.place)}" if n.place and not set(places) & set(n.place) else ""
+    return (
+        f"is in {', '.join(places) or 'no known place'}, needed is {' or '.join(n.place)}"
+        if n.place and not set(places) & set(n.place)
+        else ""
+    )
 
 
 def _present(n: Needs, p: Partition, tenant: str, name: str, r: dict[str, Any], now: int) -> str:
@@ -264,7 +268,9 @@ STRATEGIES: dict[str, Callable[[Partition, Needs, str, dict[str, dict[str, Any]]
 # --- choosing ---------------------------------------------------------------------------------------------------------
 
 
-def choose(p: Partition, task: Task, settings: dict[str, Any], lanes: list[str], now_us: int, wish: str = "", but: Iterable[str] = ()) -> dict[str, Any]:
+def choose(
+    p: Partition, task: Task, settings: dict[str, Any], lanes: list[str], now_us: int, wish: str = "", but: Iterable[str] = ()
+) -> dict[str, Any]:
     """The record of a choice: `{assignee, kind, strategy, why, excluded: {name: reason}, considered}`; `assignee` is "" when nobody is eligible.
 
     `wish`: taken when eligible, else ignored with the reason (C-48). `but`: who had it and is passed over.
@@ -304,7 +310,13 @@ def choose(p: Partition, task: Task, settings: dict[str, Any], lanes: list[str],
         return {**out, "why": f"nobody of {count} candidates is eligible"}
     pool = pool_of(task, needs)
     name, why = STRATEGIES.get(strategy, _least_loaded)(p, needs, pool, eligible)
-    return {**out, "assignee": name, "why": why, "kind": kind_of(name, eligible[name]), **({"pool": pool} if strategy == "round_robin" else {})}
+    return {
+        **out,
+        "assignee": name,
+        "why": why,
+        "kind": kind_of(name, eligible[name]),
+        **({"pool": pool} if strategy == "round_robin" else {}),
+    }
 
 
 def pool_of(task: Task, needs: Needs) -> str:
@@ -325,12 +337,16 @@ def _without_membership(n: Needs) -> Needs:
     return other
 
 
-def assign(d: Any, task: Task, settings: dict[str, Any], lanes: list[str], reason: str = "", wish: str = "", but: Iterable[str] = ()) -> bool:
+def assign(
+    d: Any, task: Task, settings: dict[str, Any], lanes: list[str], reason: str = "", wish: str = "", but: Iterable[str] = ()
+) -> bool:
     """Choose and record. False when nobody is eligible; that, too, is recorded with its reasons."""
     choice = choose(d.state, task, settings, lanes, d.facts.now_us, wish, but)
     name = choice["assignee"]
     passed = list(but)
-    details: dict[str, Any] = {"assignment": {**choice, "type": choice.get("kind", "human"), "lanes": lanes, **({"passed": passed} if passed else {})}}
+    details: dict[str, Any] = {
+        "assignment": {**choice, "type": choice.get("kind", "human"), "lanes": lanes, **({"passed": passed} if passed else {})}
+    }
     required = Needs(task, settings, lanes).capabilities
     if required:
         details["assignment"]["required_capabilities"] = sorted(required)

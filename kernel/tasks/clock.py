@@ -203,7 +203,13 @@ def escalate(d: Any, task: Task, row: dict[str, Any], level: int, reason: str) -
     before = (task.details or {}).get("assignee")
     details: dict[str, Any] = {
         "fired": _mark(task, "escalate", level),
-        "escalation": {"level": level, "to": to, "from": before, "notify": str(get(row, "notify") or "").lower() == "true", "at_us": d.facts.now_us},
+        "escalation": {
+            "level": level,
+            "to": to,
+            "from": before,
+            "notify": str(get(row, "notify") or "").lower() == "true",
+            "at_us": d.facts.now_us,
+        },
     }
     if row.get("priority") is not None and str(row["priority"]).isdigit():
         details["priority"] = min(100, int(row["priority"]))
@@ -264,7 +270,15 @@ def _timeout(d: Any, task: Task, level: int) -> None:
     record = {**((task.details or {}).get("assignment") or {})}
     record["passed"] = [*assignment.texts(record.get("passed")), *([before] if before else [])]
     details = {"assignee": None, "assignment": record, "fired": _mark(task, "timeout", level), **assignment.from_machine(task)}
-    d.record(ta.TaskReleased(key=task.instance, task=task.key, status="created", reason=f"{before} did not start in time, nobody else is eligible", details=details))
+    d.record(
+        ta.TaskReleased(
+            key=task.instance,
+            task=task.key,
+            status="created",
+            reason=f"{before} did not start in time, nobody else is eligible",
+            details=details,
+        )
+    )
     if (found := next_level(task)) is not None:
         escalate(d, task, found[1], found[0], "nobody started in time")
 

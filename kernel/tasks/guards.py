@@ -144,7 +144,10 @@ def _make(p: Partition, target: str, config: dict[str, Any], perhaps_leased: lis
 
 def rebuild(p: Partition) -> None:
     """After a checkpoint was loaded, before tasks are offered."""
-    names = {*(p.registry.get("limit") or ()), *(f"job:{n}" for n in p.registry.get("task_definition") or () if "@" not in n and "/" not in n)}
+    names = {
+        *(p.registry.get("limit") or ()),
+        *(f"job:{n}" for n in p.registry.get("task_definition") or () if "@" not in n and "/" not in n),
+    }
     with_worker = [t for t in p.tasks.values() if t.worker] if names else []
     for target in sorted(names):
         if (config := _config(p, target)) is not None:
@@ -320,7 +323,11 @@ def after(d: Any, tasks: list[str]) -> None:
                 if release * 2 > b["full"]:
                     d.record(ta.BreakerChanged(target=target, state="closed", details={"reason": f"{calls} successes in a row"}))
                 else:
-                    d.record(ta.BreakerChanged(target=target, state="half_open", details={"release": release * 2, "times": state.get("times", 0)}))
+                    d.record(
+                        ta.BreakerChanged(
+                            target=target, state="half_open", details={"release": release * 2, "times": state.get("times", 0)}
+                        )
+                    )
 
 
 def _open(d: Any, guard: Guard, times: int, calls: int, errors: int) -> None:
@@ -341,10 +348,13 @@ def timer_fired(d: Any, t: Any) -> None:
             if state is not None and state["state"] != "closed":
                 d.record(ta.BreakerChanged(target=target, state="closed", details={"reason": "it is not configured any more"}))
         elif state is not None and state["state"] == "open" and state["until_us"] <= d.facts.now_us:
-            d.record(ta.BreakerChanged(target=target, state="half_open", details={"release": int(guard.breaker["probes"]), "times": state.get("times", 0)}))
+            d.record(
+                ta.BreakerChanged(
+                    target=target, state="half_open", details={"release": int(guard.breaker["probes"]), "times": state.get("times", 0)}
+                )
+            )
 
 
 def names_of(p: Partition, task: Task) -> list[str]:
     """Targets of a task that have a breaker; taken before the task goes."""
     return [g.target for g in _of(p, task) if g.breaker is not None]
-

@@ -72,7 +72,9 @@ def _limits(value: dict[str, Any], where: str) -> list[str]:
                 good = isinstance(v, (int, float, Decimal)) and not isinstance(v, bool) and 0 < v <= 1
                 out += [] if good else [f"{at}.error_share: expected more than 0 and at most 1, found {v!r}"]
             elif name == "ignore":
-                out += [] if isinstance(v, list) and all(isinstance(c, str) for c in v) else [f"{at}.ignore: expected a list of error codes"]
+                out += (
+                    [] if isinstance(v, list) and all(isinstance(c, str) for c in v) else [f"{at}.ignore: expected a list of error codes"]
+                )
             elif name in _BREAKER:
                 out += _count(v, f"{at}.{name}", 0 if name == "failures" else 1)
     return out

@@ -32,7 +32,9 @@ def definition_of(p: Partition, tenant: str, details: dict[str, Any] | None, job
     return (name.split("@", 1)[0], found) if found is not None else None
 
 
-def prepare(p: Partition, tenant: str, job_type: str, details: dict[str, Any] | None, now_us: int) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+def prepare(
+    p: Partition, tenant: str, job_type: str, details: dict[str, Any] | None, now_us: int
+) -> tuple[dict[str, Any] | None, dict[str, Any]]:
     """(details with what the definition adds and the due date, the definition or {}). Raises: ValueError for a duration that is none."""
     found = definition_of(p, tenant, details, job_type)
     definition: dict[str, Any] = found[1] if found is not None else {}
@@ -76,7 +78,9 @@ def grouped(settings: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-def check_input(p: Partition, tenant: str, definition: dict[str, Any], details: dict[str, Any] | None, variables: Any, facts: Any) -> list[str]:
+def check_input(
+    p: Partition, tenant: str, definition: dict[str, Any], details: dict[str, Any] | None, variables: Any, facts: Any
+) -> list[str]:
     """What is wrong with the input, by the definition's schema or the task's own."""
     schema = definition.get("input_schema") or ((details or {}).get("settings") or {}).get("input_schema")
     return facts.validate(schema, variables or {}) if schema is not None else []
@@ -93,7 +97,9 @@ def check_output(d: Any, task: Task, variables: Any) -> Rejected | None:
     wanted.append(form.get("schema") if isinstance(form, dict) and isinstance(form.get("schema"), dict) else None)
     for schema in wanted:
         if schema is not None and (wrong := d.facts.validate(schema, variables or {})):
-            return Rejected(RejectionCode.INVALID_ARGUMENT, f"OUTPUT_INVALID: the result of task {task.key} does not fit its schema: {'; '.join(wrong)}")
+            return Rejected(
+                RejectionCode.INVALID_ARGUMENT, f"OUTPUT_INVALID: the result of task {task.key} does not fit its schema: {'; '.join(wrong)}"
+            )
     return None
 
 

@@ -51,7 +51,9 @@ FORMATS: dict[str, Callable[[str], bool]] = {
     "email": lambda t: re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", t) is not None,
     "uri": lambda t: re.match(r"[A-Za-z][A-Za-z0-9+.-]*:\S+$", t) is not None,
     "uuid": lambda t: re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", t) is not None,
-    "ipv4": lambda t: (m := re.fullmatch(r"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})", t)) is not None and all(int(g) < 256 for g in m.groups()),
+    "ipv4": lambda t: (
+        (m := re.fullmatch(r"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})", t)) is not None and all(int(g) < 256 for g in m.groups())
+    ),
 }
 
 
@@ -61,7 +63,9 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 def _kind(v: Any) -> str:
-    return next((name for name in ("null", "boolean", "integer", "number", "string", "array", "object") if TYPES[name](v)), type(v).__name__)
+    return next(
+        (name for name in ("null", "boolean", "integer", "number", "string", "array", "object") if TYPES[name](v)), type(v).__name__
+    )
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -343,7 +347,13 @@ def problems(schema: Any, root: Any = None, at: str = "schema", depth: int = 0) 
                 _resolve(root, value if isinstance(value, str) else "")
             except ValueError as e:
                 out.append(f"{here}: {e}")
-        patterns = [value] if word == "pattern" and isinstance(value, str) else list(value) if word == "patternProperties" and isinstance(value, dict) else []
+        patterns = (
+            [value]
+            if word == "pattern" and isinstance(value, str)
+            else list(value)
+            if word == "patternProperties" and isinstance(value, dict)
+            else []
+        )
         for pattern in patterns:
             try:
                 _pattern(pattern)

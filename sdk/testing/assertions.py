@@ -279,7 +279,9 @@ class JobAssert:
         """So many times; at least once without a number."""
         __tracebackhide__ = True
         if self.mock.count != times if times is not None else not self.mock.count:
-            raise AssertionError(f"expected job '{self.mock.type}' {f'{times} times' if times is not None else 'at least once'}, found {self.mock.count}")
+            raise AssertionError(
+                f"expected job '{self.mock.type}' {f'{times} times' if times is not None else 'at least once'}, found {self.mock.count}"
+            )
         return self
 
     def was_not_called(self) -> JobAssert:
@@ -293,7 +295,9 @@ class JobAssert:
         wrong = [differences(wanted, job.variables) for job in self.mock.calls]
         if all(wrong):
             said = "; ".join(wrong[-1]) if wrong else "it was never handed out"
-            raise AssertionError(f"expected job '{self.mock.type}' with {_text({k: v if not callable(v) else '?' for k, v in wanted.items()})}: {said}")
+            raise AssertionError(
+                f"expected job '{self.mock.type}' with {_text({k: v if not callable(v) else '?' for k, v in wanted.items()})}: {said}"
+            )
         return self
 
 

@@ -158,7 +158,11 @@ class _Run:
 
     def start(self, process: str, s: dict[str, Any]) -> None:
         self.current = self.engine.start(
-            process, s.get("variables"), business_key=str(s.get("business_key", "")), version=s.get("version", 0), start_at=_listed(s.get("start_at"))
+            process,
+            s.get("variables"),
+            business_key=str(s.get("business_key", "")),
+            version=s.get("version", 0),
+            start_at=_listed(s.get("start_at")),
         )
         if "as" in s:
             self.named[s["as"]] = self.current
@@ -168,7 +172,9 @@ class _Run:
 
     def fail(self, element: str, s: dict[str, Any]) -> None:
         backoff = self.engine._duration(s["backoff"]) / 1e6 if "backoff" in s else -1
-        self._work(element, s).fail(s.get("message", ""), code=s.get("code", ""), retries=s.get("retries", -1), backoff_s=backoff, by=s.get("by", ""))
+        self._work(element, s).fail(
+            s.get("message", ""), code=s.get("code", ""), retries=s.get("retries", -1), backoff_s=backoff, by=s.get("by", "")
+        )
 
     def throw(self, element: str, s: dict[str, Any]) -> None:
         self._work(element, s).throw(s.get("code", ""), s.get("message", ""), s.get("variables"), by=s.get("by", ""))
@@ -409,7 +415,13 @@ def _one(a: dict[str, Any]) -> Any:
     if "error" in a:
         return BpmnError(a["error"], a.get("message", ""), a.get("variables"))
     if "fail" in a:
-        return JobFailed(a["fail"] or "failed", code=a.get("code", ""), retries=a.get("retries"), backoff_s=a.get("backoff_s"), variables=a.get("variables"))
+        return JobFailed(
+            a["fail"] or "failed",
+            code=a.get("code", ""),
+            retries=a.get("retries"),
+            backoff_s=a.get("backoff_s"),
+            variables=a.get("variables"),
+        )
     return NO_ANSWER
 
 

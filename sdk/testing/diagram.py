@@ -64,7 +64,9 @@ STYLE = """
 """
 
 
-def drawings(source: bytes, states: Mapping[str, str], titles: Mapping[str, str] | None = None, wanted: set[str] | None = None) -> list[str]:
+def drawings(
+    source: bytes, states: Mapping[str, str], titles: Mapping[str, str] | None = None, wanted: set[str] | None = None
+) -> list[str]:
     """An `<svg>` for each plane of the diagram that shows one of `wanted` (None: all).
 
     `states`: element or flow id -> passed, entered, missed; others are drawn plain. `titles`: id -> text shown while the mouse is over it.
@@ -132,7 +134,9 @@ class _Plane:
             body = f'<polygon class="shape" points="{points}"/><g transform="translate({_n(middle)} {_n(centre)})">{mark}</g>'
             body += self._label(item, name, middle, top - 6)
         elif kind in _TASKS:
-            body = _rect(box, 8, "shape bold" if kind == "callActivity" else "shape") + _lines(name, middle, centre, max(6, int(width / 6.2)))
+            body = _rect(box, 8, "shape bold" if kind == "callActivity" else "shape") + _lines(
+                name, middle, centre, max(6, int(width / 6.2))
+            )
             if _TASKS[kind]:
                 body += f'<text class="kind" x="{_n(left + 6)}" y="{_n(top + 11)}">{_TASKS[kind]}</text>'
             body += _loop(element, middle, top + height)

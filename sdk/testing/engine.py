@@ -106,7 +106,9 @@ class Engine:
 
     # --- mocks
 
-    def on_job(self, type: str, answer: Mock = None, *, timeout: Duration = "PT5M", fetch: list[str] | None = None, result: str = "") -> JobMock:
+    def on_job(
+        self, type: str, answer: Mock = None, *, timeout: Duration = "PT5M", fetch: list[str] | None = None, result: str = ""
+    ) -> JobMock:
         """From now on jobs of this type are answered so (see `JobMock`). `timeout` is the lease; `fetch` these variables only."""
         mock = self.mocks[type] = JobMock(self, type, answer, self._duration(timeout), fetch, result)
         self._settle()
@@ -151,11 +153,17 @@ class Engine:
         )  # fmt: skip
         return self._instances[answer["key"]]
 
-    def publish(self, name: str, key: Any = "", variables: Mapping[str, Any] | None = None, *, ttl: Duration = 0, message_id: str = "") -> None:
+    def publish(
+        self, name: str, key: Any = "", variables: Mapping[str, Any] | None = None, *, ttl: Duration = 0, message_id: str = ""
+    ) -> None:
         """A message to whoever waits for it with this correlation key; kept for `ttl` for those who come later. Raises: Refused."""
         self.do(
             c.PublishMessage(
-                name=name, correlation_key=str(key), variables=as_json(dict(variables or {})), ttl_ms=self._duration(ttl) // 1000, message_id=message_id
+                name=name,
+                correlation_key=str(key),
+                variables=as_json(dict(variables or {})),
+                ttl_ms=self._duration(ttl) // 1000,
+                message_id=message_id,
             )
         )
 
@@ -222,7 +230,9 @@ class Engine:
 
     def _move(self, end: int) -> None:
         if end < self.facts.now_us:
-            raise ValueError(f"time goes forward only: it is {self.now.isoformat()}, found {(_EPOCH + timedelta(microseconds=end)).isoformat()}")
+            raise ValueError(
+                f"time goes forward only: it is {self.now.isoformat()}, found {(_EPOCH + timedelta(microseconds=end)).isoformat()}"
+            )
         self._settle()
         rounds = 0
         while True:
@@ -328,7 +338,9 @@ class Engine:
             mock = self.mocks.get(type)
             if mock is None:
                 raise KeyError(f"no mock for job '{type}'")
-            answer = self._decide(c.ActivateTasks(job_type=type, worker="test", max=1, timeout_ms=max(1, mock.timeout_us // 1000), fetch=mock.fetch))
+            answer = self._decide(
+                c.ActivateTasks(job_type=type, worker="test", max=1, timeout_ms=max(1, mock.timeout_us // 1000), fetch=mock.fetch)
+            )
             for job in answer["jobs"]:
                 command = mock.run(job)
                 if command is not None:

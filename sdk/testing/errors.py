@@ -18,7 +18,8 @@ class ModelInvalid(Refused):
 
     def __init__(self, findings: list[dict[str, Any]]) -> None:
         lines = [
-            f"{f.get('file') or 'model'}:{f.get('line', 0)} {f.get('severity', '')} {f.get('code', '')}: {f.get('message', '')}" for f in findings
+            f"{f.get('file') or 'model'}:{f.get('line', 0)} {f.get('severity', '')} {f.get('code', '')}: {f.get('message', '')}"
+            for f in findings
         ]
         super().__init__("MODEL_INVALID", "\n" + "\n".join(lines))
         self.findings = findings

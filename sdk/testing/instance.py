@@ -228,7 +228,11 @@ class Instance:
         if (timer := p.timers.get(key)) is not None and ":" not in timer.element:  # a colon: the clock of a task
             return f"timer {timer.element} due {(_EPOCH + timedelta(microseconds=timer.due_us)).isoformat()}"
         if (s := p.subscriptions.get(key)) is not None:
-            return f"{s.kind} '{s.name}'" + (f" with key '{s.correlation}'" if s.correlation else "") + (f" ({s.element})" if s.element else "")
+            return (
+                f"{s.kind} '{s.name}'"
+                + (f" with key '{s.correlation}'" if s.correlation else "")
+                + (f" ({s.element})" if s.element else "")
+            )
         return ""
 
     def explain(self) -> str:
@@ -299,7 +303,10 @@ class Work:
     def fail(self, message: str = "", *, code: str = "", retries: int = -1, backoff_s: float = -1, by: str = "") -> None:
         """As a worker's `JobFailed`; `retries` -1: one less, `backoff_s` -1: by the retry policy."""
         self.engine.do(
-            c.FailTask(task=self.key, message=message, code=code, retries=retries, backoff_ms=round(backoff_s * 1000) if backoff_s >= 0 else -1), by
+            c.FailTask(
+                task=self.key, message=message, code=code, retries=retries, backoff_ms=round(backoff_s * 1000) if backoff_s >= 0 else -1
+            ),
+            by,
         )
 
     def throw(self, code: str, message: str = "", variables: Mapping[str, Any] | None = None, *, by: str = "") -> None:

@@ -38,7 +38,9 @@ class _Desk:
         self.told.append(details)
 
     async def _extend_now(self, job: Job, seconds: float) -> None:
-        job.deadline_us = self.engine.do(c.ExtendLease(task=job.key, timeout_ms=max(1, round(seconds * 1000)), fence=job.fence))["deadline_us"]
+        job.deadline_us = self.engine.do(c.ExtendLease(task=job.key, timeout_ms=max(1, round(seconds * 1000)), fence=job.fence))[
+            "deadline_us"
+        ]
 
 
 class JobMock:
@@ -94,7 +96,9 @@ class JobMock:
         if answer is NO_ANSWER:
             return None
         if isinstance(answer, BpmnError):
-            return c.ThrowTaskError(task=job.key, fence=job.fence, code=answer.code, message=answer.message, variables=as_json(answer.variables))
+            return c.ThrowTaskError(
+                task=job.key, fence=job.fence, code=answer.code, message=answer.message, variables=as_json(answer.variables)
+            )
         if isinstance(answer, JobFailed):
             return c.FailTask(
                 task=job.key, fence=job.fence, message=answer.message, code=answer.code, retries=-1 if answer.retries is None else answer.retries,

@@ -76,7 +76,9 @@ def html(coverage: Coverage) -> str:
 
 def _section(n: int, r: Covered) -> str:
     missing = "".join(f"<li><code>{escape(id)}</code> {escape(_what(r, id))}</li>" for id in r.missing)
-    listed = f"<details open><summary>{len(r.missing)} not covered</summary><ul>{missing}</ul></details>" if missing else "<p>All covered.</p>"
+    listed = (
+        f"<details open><summary>{len(r.missing)} not covered</summary><ul>{missing}</ul></details>" if missing else "<p>All covered.</p>"
+    )
     return (
         f'<section id="p{n}"><h2>{escape(r.process)} <small>{escape(r.name)} {percent(r.percent)}</small></h2>'
         f'<div class="diagram">{_drawing(r)}</div>{listed}</section>'

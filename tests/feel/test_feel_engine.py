@@ -25,17 +25,20 @@ def test_inputs_are_not_changed():
     assert inputs == {"x": {"a": [1]}} and type(inputs["x"]["a"][0]) is int
 
 
-@pytest.mark.parametrize(("text", "reads"), [
-    ('amount > 1000 and status = "open"', {"amount", "status"}),
-    ("order.total + sum(items.price)", {"order", "items"}),
-    ("for i in xs return i + y", {"xs", "y"}),
-    ("{a: b, c: a}.c", {"b"}),
-    ("xs[price > limit]", {"xs", "price", "limit"}),
-    ("function(a) a + b", {"b"}),
-    ("count(xs)", {"xs"}),
-    ("count > 3 and date = today()", {"count", "date"}),
-    ("1 + 2", set()),
-])
+@pytest.mark.parametrize(
+    ("text", "reads"),
+    [
+        ('amount > 1000 and status = "open"', {"amount", "status"}),
+        ("order.total + sum(items.price)", {"order", "items"}),
+        ("for i in xs return i + y", {"xs", "y"}),
+        ("{a: b, c: a}.c", {"b"}),
+        ("xs[price > limit]", {"xs", "price", "limit"}),
+        ("function(a) a + b", {"b"}),
+        ("count(xs)", {"xs"}),
+        ("count > 3 and date = today()", {"count", "date"}),
+        ("1 + 2", set()),
+    ],
+)
 def test_reads(text, reads):
     assert feel.compile(text).reads == reads
 
@@ -44,27 +47,30 @@ def test_reads_of_unary_tests_are_without_the_value():
     assert feel.compile_unary("> limit, ? < low").reads == {"limit", "low"}
 
 
-@pytest.mark.parametrize(("text", "context", "value"), [
-    ("Full Name", {"Full Name": "J"}, "J"),
-    ("Full   Name", {"Full Name": "J"}, "J"),
-    ("a - b", {"a": 5, "b": 3}, D(2)),
-    ("a - b", {"a": 5, "b": 3, "a-b": 9}, D(9)),
-    ("(a)-(b)", {"a": 5, "b": 3, "a-b": 9}, D(2)),
-    ("a b + c", {"a b": 1, "a b + c": 7, "c": 1}, D(7)),
-    ("Profit and loss", {"Profit and loss": 3, "Profit": True, "loss": True}, D(3)),
-    ("Student's name", {"Student's name": "x"}, "x"),
-    ("loan.monthly payment * 2", {"loan": {"monthly payment": 3}}, D(6)),
-    ("loan.pay-back", {"loan": {"pay-back": 3}}, D(3)),
-    ("loans[pay-back > 1].pay-back", {"loans": [{"pay-back": 1}, {"pay-back": 2}]}, [D(2)]),
-    ("date and time", {"date": True, "time": True}, True),
-    ('date and time("2020-01-01").year', {"date": 1}, D(2020)),
-    ("count(count)", {"count": [1, 2]}, D(2)),
-    ("for count in [[1], [2, 3]] return count(count)", {}, [D(1), D(2)]),
-    ("xs[count(item) = 2]", {"xs": [[1], [2, 3]], "count": 5}, [[D(2), D(3)]]),
-    ("if x then y else z", {"x": True, "y": 1, "z": 2}, D(1)),
-    ("横綱 + 1", {"横綱": 1}, D(2)),
-    ("🐎.a", {"🐎": {"a": 1}}, D(1)),
-])
+@pytest.mark.parametrize(
+    ("text", "context", "value"),
+    [
+        ("Full Name", {"Full Name": "J"}, "J"),
+        ("Full   Name", {"Full Name": "J"}, "J"),
+        ("a - b", {"a": 5, "b": 3}, D(2)),
+        ("a - b", {"a": 5, "b": 3, "a-b": 9}, D(9)),
+        ("(a)-(b)", {"a": 5, "b": 3, "a-b": 9}, D(2)),
+        ("a b + c", {"a b": 1, "a b + c": 7, "c": 1}, D(7)),
+        ("Profit and loss", {"Profit and loss": 3, "Profit": True, "loss": True}, D(3)),
+        ("Student's name", {"Student's name": "x"}, "x"),
+        ("loan.monthly payment * 2", {"loan": {"monthly payment": 3}}, D(6)),
+        ("loan.pay-back", {"loan": {"pay-back": 3}}, D(3)),
+        ("loans[pay-back > 1].pay-back", {"loans": [{"pay-back": 1}, {"pay-back": 2}]}, [D(2)]),
+        ("date and time", {"date": True, "time": True}, True),
+        ('date and time("2020-01-01").year', {"date": 1}, D(2020)),
+        ("count(count)", {"count": [1, 2]}, D(2)),
+        ("for count in [[1], [2, 3]] return count(count)", {}, [D(1), D(2)]),
+        ("xs[count(item) = 2]", {"xs": [[1], [2, 3]], "count": 5}, [[D(2), D(3)]]),
+        ("if x then y else z", {"x": True, "y": 1, "z": 2}, D(1)),
+        ("横綱 + 1", {"横綱": 1}, D(2)),
+        ("🐎.a", {"🐎": {"a": 1}}, D(1)),
+    ],
+)
 def test_names(text, context, value):
     assert feel.evaluate(text, context) == value
     assert feel.compile(text, context)(context) == value
@@ -86,22 +92,25 @@ def test_the_item_of_a_filter_hides_variables():
     assert feel.evaluate("a[b[item > x] = [3]]", {"a": [{"x": 2}], "b": [1, 3]}) == [{"x": 2}]
 
 
-@pytest.mark.parametrize(("text", "code", "position"), [
-    ("1 + missing", "NAME_UNKNOWN", 4),
-    ('1 + "a"', "OPERAND_TYPES", 2),
-    ("1 / 0", "OUT_OF_RANGE", 2),
-    ("[1][2]", "OUT_OF_RANGE", 3),
-    ('@"x"', "BAD_LITERAL", 0),
-    ("substring(1)", "FUNCTION_ARGUMENTS", 9),
-    ('date("x")', "FUNCTION_FAILED", 4),
-    ("1(2)", "NOT_A_FUNCTION", 1),
-    ("(function(a: string) a)(1)", "TYPE_MISMATCH", 23),
-    ("(function(a) external {java: 1})(1)", "EXTERNAL_FUNCTION", 1),
-    ("for i in 1..1000000000 return i", "LIMIT_STEPS", -1),
-    ("{f: function(n) f(n + 1), r: f(1)}.r", "LIMIT_DEPTH", -1),
-    ('for i in 1..40 return if i = 1 then "a" else partial[-1] + partial[-1]', "LIMIT_SIZE", -1),
-    ("string(for i in 1..60 return [partial, partial])", "LIMIT_STEPS", -1),
-])
+@pytest.mark.parametrize(
+    ("text", "code", "position"),
+    [
+        ("1 + missing", "NAME_UNKNOWN", 4),
+        ('1 + "a"', "OPERAND_TYPES", 2),
+        ("1 / 0", "OUT_OF_RANGE", 2),
+        ("[1][2]", "OUT_OF_RANGE", 3),
+        ('@"x"', "BAD_LITERAL", 0),
+        ("substring(1)", "FUNCTION_ARGUMENTS", 9),
+        ('date("x")', "FUNCTION_FAILED", 4),
+        ("1(2)", "NOT_A_FUNCTION", 1),
+        ("(function(a: string) a)(1)", "TYPE_MISMATCH", 23),
+        ("(function(a) external {java: 1})(1)", "EXTERNAL_FUNCTION", 1),
+        ("for i in 1..1000000000 return i", "LIMIT_STEPS", -1),
+        ("{f: function(n) f(n + 1), r: f(1)}.r", "LIMIT_DEPTH", -1),
+        ('for i in 1..40 return if i = 1 then "a" else partial[-1] + partial[-1]', "LIMIT_SIZE", -1),
+        ("string(for i in 1..60 return [partial, partial])", "LIMIT_STEPS", -1),
+    ],
+)
 def test_null_is_explained(text, code, position):
     warnings = []
     feel.evaluate(text, {}, warnings=warnings)
@@ -109,10 +118,30 @@ def test_null_is_explained(text, code, position):
     assert warnings[0].message
 
 
-@pytest.mark.parametrize("text", ["1 +", "(1", "[1,", "if a then b", "for x return 1", '"abc', "{a: }", "a..b", "f(a:1, 2)", "1 2",
-    "", "instance of",
-                                  "x instance of", "[1..2", "@", "{a: 1, a: 2}",
-                                  "(" * 200 + "1" + ")" * 200, "1" + " + 1" * 1001, "\u0000"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1 +",
+        "(1",
+        "[1,",
+        "if a then b",
+        "for x return 1",
+        '"abc',
+        "{a: }",
+        "a..b",
+        "f(a:1, 2)",
+        "1 2",
+        "",
+        "instance of",
+        "x instance of",
+        "[1..2",
+        "@",
+        "{a: 1, a: 2}",
+        "(" * 200 + "1" + ")" * 200,
+        "1" + " + 1" * 1001,
+        "\u0000",
+    ],
+)
 def test_what_can_t_be_parsed(text):
     with pytest.raises(feel.FeelSyntaxError) as caught:
         feel.compile(text)
@@ -131,6 +160,7 @@ def test_whether_it_is_too_deep_does_not_depend_on_the_caller():
 
     def below(levels):
         return (deep({"x": most}), deep({"x": most + 10})) if levels == 0 else below(levels - 1)
+
     assert below(0) == (most, None)
     assert below(800) == (most, None)
 
@@ -144,14 +174,35 @@ def test_the_clock_is_in_the_facts():
     assert warnings[0].code == "FUNCTION_FAILED"
 
 
-@pytest.mark.parametrize(("tests", "value", "holds"), [
-    ("-", None, True), ("", 1, True), ("5", 5, True), ("< 5", 4, True), ("< 5", "a", False), ("[1..5), 9", 9, True), ("not(1, 2)", 3, True),
-    ("not(1, 2)", 2, False), ("not(< 5)", None, False), ('"a", "b"', "b", True), ("null", None, True), ("? > 3 and ? < 9", 5, True),
-    ("? > 3 and ? < 9", 9, False), ("xs", 2, True), ("not(xs)", 2, False), ("limit", 7, True), ("> limit - 1", 7, True),
-    ("true", False, False),
-    ("limit > 5", 1, True), ("not(limit > 5)", 1, False), ("string length(?) = 3", "abc", True), ("[1, 2]", [1, 2], True),
-    ('date("2020-01-01")', values.FeelDate(2020, 1, 1), True), ("not(?) ", True, False),
-])
+@pytest.mark.parametrize(
+    ("tests", "value", "holds"),
+    [
+        ("-", None, True),
+        ("", 1, True),
+        ("5", 5, True),
+        ("< 5", 4, True),
+        ("< 5", "a", False),
+        ("[1..5), 9", 9, True),
+        ("not(1, 2)", 3, True),
+        ("not(1, 2)", 2, False),
+        ("not(< 5)", None, False),
+        ('"a", "b"', "b", True),
+        ("null", None, True),
+        ("? > 3 and ? < 9", 5, True),
+        ("? > 3 and ? < 9", 9, False),
+        ("xs", 2, True),
+        ("not(xs)", 2, False),
+        ("limit", 7, True),
+        ("> limit - 1", 7, True),
+        ("true", False, False),
+        ("limit > 5", 1, True),
+        ("not(limit > 5)", 1, False),
+        ("string length(?) = 3", "abc", True),
+        ("[1, 2]", [1, 2], True),
+        ('date("2020-01-01")', values.FeelDate(2020, 1, 1), True),
+        ("not(?) ", True, False),
+    ],
+)
 def test_unary_tests(tests, value, holds):
     context = {"xs": [1, 2], "limit": 7}
     assert feel.unary_test(tests, value, context) is holds
@@ -195,24 +246,41 @@ def test_named_types():
     assert expression({}) == [True, False, None]
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("null instance of Null", True), ("null instance of string", False), ("1 instance of Any", True), ("[] instance of list<string>", True),
-    ('[1, "a"] instance of list<number>', False), ("{a: 1} instance of context<a: number>", True),
-    ("{} instance of context<a: number>", False),
-    ("[1..2] instance of range<number>", True), ("(< 2) instance of range<string>", False),
-    ("abs instance of function<number> -> number", True),
-    ("(function(a: string) a) instance of function<number> -> Any", False),
-    ("(function(a: Any) a) instance of function<number> -> Any", True),
-    ('@"P1D" instance of days and time duration', True), ('@"P1Y" instance of days and time duration', False), ("1 instance of list", None),
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("null instance of Null", True),
+        ("null instance of string", False),
+        ("1 instance of Any", True),
+        ("[] instance of list<string>", True),
+        ('[1, "a"] instance of list<number>', False),
+        ("{a: 1} instance of context<a: number>", True),
+        ("{} instance of context<a: number>", False),
+        ("[1..2] instance of range<number>", True),
+        ("(< 2) instance of range<string>", False),
+        ("abs instance of function<number> -> number", True),
+        ("(function(a: string) a) instance of function<number> -> Any", False),
+        ("(function(a: Any) a) instance of function<number> -> Any", True),
+        ('@"P1D" instance of days and time duration', True),
+        ('@"P1Y" instance of days and time duration', False),
+        ("1 instance of list", None),
+    ],
+)
 def test_instance_of(text, expected):
     assert feel.evaluate(text, {}) is expected
 
 
-@pytest.mark.parametrize(("type_", "value", "made"), [
-    (types.NUMBER, [D(1)], D(1)), (types.NUMBER, "1", types.BAD), (types.ListType(types.NUMBER), D(1), [D(1)]), (types.STRING, None, None),
-    (types.DATE_TIME, values.FeelDate(2020, 1, 1), values.FeelDateTime(values.FeelDate(2020, 1, 1), 0, 0)),
-    (types.ListType(types.NUMBER), ["a"], types.BAD), (types.ANY, [D(1)], [D(1)]),
-])
+@pytest.mark.parametrize(
+    ("type_", "value", "made"),
+    [
+        (types.NUMBER, [D(1)], D(1)),
+        (types.NUMBER, "1", types.BAD),
+        (types.ListType(types.NUMBER), D(1), [D(1)]),
+        (types.STRING, None, None),
+        (types.DATE_TIME, values.FeelDate(2020, 1, 1), values.FeelDateTime(values.FeelDate(2020, 1, 1), 0, 0)),
+        (types.ListType(types.NUMBER), ["a"], types.BAD),
+        (types.ANY, [D(1)], [D(1)]),
+    ],
+)
 def test_coercion(type_, value, made):
     assert types.coerce(value, type_) == made

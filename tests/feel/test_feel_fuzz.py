@@ -15,20 +15,62 @@ from flowledger.kernel.feel.builtins import BUILTINS
 
 EXAMPLES = int(os.environ.get("FEEL_FUZZ", "150"))
 SETTINGS = settings(max_examples=EXAMPLES, deadline=3_000, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-CONTEXT = {"a": 1, "b": "text", "a-b": [1, 2.5, None], "Full Name": {"first name": "x",
-    "n": [1]}, "d": values.FeelDate(2020, 2, 29), "n": None,
-           "xs": [{"p": 1}, {"p": "2"}], "t": True}
+CONTEXT = {
+    "a": 1,
+    "b": "text",
+    "a-b": [1, 2.5, None],
+    "Full Name": {"first name": "x", "n": [1]},
+    "d": values.FeelDate(2020, 2, 29),
+    "n": None,
+    "xs": [{"p": 1}, {"p": "2"}],
+    "t": True,
+}
 
-ATOMS = st.sampled_from([
-    "a", "b", "a-b", "Full Name", "d", "n", "xs", "t", "item", "?", "partial", "x y", "1", "0", "-1", "2.50", "1e3",
-    "99999999999", '"s"', '""', '"\\u0041"',
-    "true", "false", "null", '@"2020-01-31"', '@"10:00:00@Europe/Paris"', '@"P1D"', '@"P1Y"', '@"2020-01-01T10:00:00Z"', '@"bad"',
-    "[]", "{}", "(< 1)",
-    "[1..3]", "(a..5[", "abs", "sum",
-])
+ATOMS = st.sampled_from(
+    [
+        "a",
+        "b",
+        "a-b",
+        "Full Name",
+        "d",
+        "n",
+        "xs",
+        "t",
+        "item",
+        "?",
+        "partial",
+        "x y",
+        "1",
+        "0",
+        "-1",
+        "2.50",
+        "1e3",
+        "99999999999",
+        '"s"',
+        '""',
+        '"\\u0041"',
+        "true",
+        "false",
+        "null",
+        '@"2020-01-31"',
+        '@"10:00:00@Europe/Paris"',
+        '@"P1D"',
+        '@"P1Y"',
+        '@"2020-01-01T10:00:00Z"',
+        '@"bad"',
+        "[]",
+        "{}",
+        "(< 1)",
+        "[1..3]",
+        "(a..5[",
+        "abs",
+        "sum",
+    ]
+)
 OPERATORS = st.sampled_from(["+", "-", "*", "/", "**", "=", "!=", "<", "<=", ">", ">=", "and", "or", "in", "between 1 and"])
-TYPES = st.sampled_from(["number", "string", "list<Any>", "context<a: number>", "date and time", "function<number> -> Any",
-    "range<number>", "nope"])
+TYPES = st.sampled_from(
+    ["number", "string", "list<Any>", "context<a: number>", "date and time", "function<number> -> Any", "range<number>", "nope"]
+)
 NAMES = st.sampled_from(sorted(BUILTINS))
 MEMBERS = st.sampled_from(["year", "first name", "p", "start", "time offset", "days", "a-b"])
 TOKENS = '( ) [ ] { } . , : " @ ? - + * / < > = ! a b1 in if then else for some not function null \\ .. return'.split()
@@ -37,12 +79,15 @@ TOKENS = '( ) [ ] { } . , : " @ ? - + * / < > = ! a b1 in if then else for some 
 def grow(e):
     return st.one_of(
         st.tuples(e, OPERATORS, e).map(" ".join),
-        e.map("({})".format), e.map("-{}".format), e.map("not({})".format),
+        e.map("({})".format),
+        e.map("-{}".format),
+        e.map("not({})".format),
         st.tuples(e, e, e).map(lambda x: "if {} then {} else {}".format(*x)),
         st.tuples(e, e).map(lambda x: "for i in {} return {}".format(*x)),
         st.tuples(e, e, e).map(lambda x: "for i in {}..{} return {}".format(*x)),
         st.tuples(st.sampled_from(["some", "every"]), e, e).map(lambda x: "{} i in {} satisfies {}".format(*x)),
-        st.tuples(e, e).map(lambda x: "({})[{}]".format(*x)), st.tuples(e, MEMBERS).map(lambda x: "({}).{}".format(*x)),
+        st.tuples(e, e).map(lambda x: "({})[{}]".format(*x)),
+        st.tuples(e, MEMBERS).map(lambda x: "({}).{}".format(*x)),
         st.tuples(e, TYPES).map(lambda x: "{} instance of {}".format(*x)),
         st.lists(e, max_size=3).map(lambda x: f"[{', '.join(x)}]"),
         st.tuples(e, e).map(lambda x: "{{a: {}, x y: {}}}".format(*x)),
@@ -86,7 +131,7 @@ def test_expressions_of_the_grammar(text):
 @SETTINGS
 @given(EXPRESSIONS, st.integers(0, 200), st.integers(0, 5), st.text(max_size=3))
 def test_damaged_expressions(text, at, length, patch):
-    check(text[:at] + patch + text[at + length:])
+    check(text[:at] + patch + text[at + length :])
 
 
 @SETTINGS

@@ -168,7 +168,8 @@ def test_xpath_as_feel(text, value):
 
 
 @pytest.mark.parametrize(
-    ("text", "at"), [("1 +", 4), ("//a", 1), ("a | b", 1), ("$x[. = 1]", 4), ("position()", 1), ("not(1, 2)", 1), ("'open", 1), ("(" * 100, 61), ("", 1)]
+    ("text", "at"),
+    [("1 +", 4), ("//a", 1), ("a | b", 1), ("$x[. = 1]", 4), ("position()", 1), ("not(1, 2)", 1), ("'open", 1), ("(" * 100, 61), ("", 1)],
 )
 def test_what_feel_has_no_word_for(text, at):
     with pytest.raises(xpath.Untranslatable) as e:

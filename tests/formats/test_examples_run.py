@@ -9,7 +9,9 @@ from scenario import Scenario
 from flowledger.kernel import model
 
 FOLDER = Path(__file__).parents[2] / "examples"
-FILES = sorted(p for p in FOLDER.rglob("*") if p.suffix in (".bpmn", ".json", ".yaml", ".bpml", ".dmn", ".form") and ".flowtest." not in p.name)
+FILES = sorted(
+    p for p in FOLDER.rglob("*") if p.suffix in (".bpmn", ".json", ".yaml", ".bpml", ".dmn", ".form") and ".flowtest." not in p.name
+)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.name)

@@ -14,7 +14,16 @@ from flowledger.kernel.model import xml as x
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted(p for p in (ROOT / "examples").iterdir() if p.suffix in (".bpmn", ".json", ".yaml", ".bpml"))
 MIWG = ROOT.parent / "shared" / "bpmn-miwg"
-NODES = {"startEvent", "endEvent", "boundaryEvent", "intermediateCatchEvent", "intermediateThrowEvent", "subProcess", "callActivity", "userTask"}
+NODES = {
+    "startEvent",
+    "endEvent",
+    "boundaryEvent",
+    "intermediateCatchEvent",
+    "intermediateThrowEvent",
+    "subProcess",
+    "callActivity",
+    "userTask",
+}
 
 
 def bare(root):
@@ -93,7 +102,9 @@ def test_reference_models_with_pools_and_lanes(name):
 
 
 def test_a_loop_and_a_long_chain():
-    steps = ", ".join(f"{{id: s{n}, type: x, next: {f's{n + 1}' if n < 400 else '[{to: s0, when: again}, {to: end}]'}}}" for n in range(401))
+    steps = ", ".join(
+        f"{{id: s{n}, type: x, next: {f's{n + 1}' if n < 400 else '[{to: s0, when: again}, {to: end}]'}}}" for n in range(401)
+    )
     root = x.parse(xml(f"id: p\nsteps: [{steps}]").encode())
     boxes, edges = drawn(root)
     assert len([k for k in boxes if k.startswith("s")]) >= 401

@@ -88,7 +88,10 @@ NODES = {
 
 def shape(graph):
     p = graph.processes["p"]
-    return {n.id: (n.kind, sorted((f.target.id, f.condition.text if f.condition else "", f is n.default) for f in n.outgoing)) for n in p.nodes.values()}
+    return {
+        n.id: (n.kind, sorted((f.target.id, f.condition.text if f.condition else "", f is n.default) for f in n.outgoing))
+        for n in p.nodes.values()
+    }
 
 
 def test_the_same_graph_from_three_notations():
@@ -103,7 +106,9 @@ def test_the_same_graph_from_three_notations():
     ).encode())  # fmt: skip
     assert shape(direct) == shape(again)
     kinds = sorted(kind for kind, _ in shape(direct).values())
-    assert [k for k in sorted(kind for kind, _ in shape(blocks).values()) if k != "exclusiveGateway"] == [k for k in kinds if k != "exclusiveGateway"]
+    assert [k for k in sorted(kind for kind, _ in shape(blocks).values()) if k != "exclusiveGateway"] == [
+        k for k in kinds if k != "exclusiveGateway"
+    ]
 
 
 def test_nodes_run():

@@ -87,7 +87,9 @@ def test_on_error_leads_elsewhere_and_the_workflow_has_a_limit():
 
 
 def test_retry_words_become_one_policy():
-    text = xml("{id: p, steps: [{id: a, type: x, retry: {max_retries: 2, backoff: fibonacci, delay_seconds: 3, max_delay: PT1M, codes: [E1, E2]}}]}")
+    text = xml(
+        "{id: p, steps: [{id: a, type: x, retry: {max_retries: 2, backoff: fibonacci, delay_seconds: 3, max_delay: PT1M, codes: [E1, E2]}}]}"
+    )
     assert 'type="x" retries="3"' in text
     assert 'maxAttempts="3" strategy="fibonacci" initialMs="3000" maxMs="60000" codes="E1,E2"' in text
 
@@ -162,6 +164,6 @@ def test_the_cycle_is_named():
 
 
 def test_several_limits_the_smallest_holds():
-    assert "<bpmn:timeDuration xsi:type=\"bpmn:tFormalExpression\">PT1M</bpmn:timeDuration>" in xml(
+    assert '<bpmn:timeDuration xsi:type="bpmn:tFormalExpression">PT1M</bpmn:timeDuration>' in xml(
         "{id: p, steps: [{id: a, type: x, timeout: 5m, timeout_seconds: 60}]}"
     )

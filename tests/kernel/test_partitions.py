@@ -68,7 +68,9 @@ class Cluster:
 
     @property
     def empty(self):
-        return not any(p.instances or p.tasks or p.awaited or p.timers or any(not s.definition for s in p.subscriptions.values()) for p in self.parts)
+        return not any(
+            p.instances or p.tasks or p.awaited or p.timers or any(not s.definition for s in p.subscriptions.values()) for p in self.parts
+        )
 
 
 SEEDS = pytest.mark.parametrize("seed", range(6))
@@ -115,7 +117,11 @@ def test_messages_meet_their_instances(seed, key):
 
 @SEEDS
 def test_signals_reach_all_partitions_and_interrupted_ones_wait_no_more(seed):
-    x = Cluster(3, seed, "startEvent s\nserviceTask a\nboundaryEvent b on=a : signal S\nboundaryEvent m on=a : message M = 1\nendEvent e\ns > a > e\nb > e\nm > e")
+    x = Cluster(
+        3,
+        seed,
+        "startEvent s\nserviceTask a\nboundaryEvent b on=a : signal S\nboundaryEvent m on=a : message M = 1\nendEvent e\ns > a > e\nb > e\nm > e",
+    )
     for k in range(3):
         x.do(k, c.StartInstance(id="p"))
     x.do(1, c.BroadcastSignal(name="S"))

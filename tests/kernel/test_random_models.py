@@ -201,7 +201,12 @@ def at_rest(s: Scenario) -> None:
             assert t.kids or t.holds, f"the token at {t.element} waits for nothing"
         for key in t.holds or ():
             held = p.tasks.get(key) or p.timers.get(key) or p.subscriptions[key]
-            near = {t.element, *(b.id for b in node.attached), *(f.target.id for f in node.outgoing), *(k.id for sub in node.event_subs for k in sub.starts)}
+            near = {
+                t.element,
+                *(b.id for b in node.attached),
+                *(f.target.id for f in node.outgoing),
+                *(k.id for sub in node.event_subs for k in sub.starts),
+            }
             assert held.element in near, f"{held.element} is held at {t.element}"
 
 

@@ -261,7 +261,6 @@ async def test_kafka_stalls_dies_and_comes_back(own_broker):
         await KafkaLog(address).open()
 
 
-
 async def test_kafka_topics_that_somebody_else_made_are_checked(kafka_bootstrap: str):
     prefix = f"t{uuid.uuid4().hex[:8]}"
     small, log = KafkaLog(kafka_bootstrap, prefix=prefix, record_bytes_max=1_000_000), KafkaLog(kafka_bootstrap, prefix=prefix)

@@ -31,7 +31,9 @@ def graph(text: str):
 
 def changes(old: str, new: str) -> list[tuple]:
     return [
-        (r["change"], r["id"], *((f["field"], f["from"], f["to"]) for f in r.get("fields", ()))) for r in diff(graph(old), graph(new)) if r["type"] != "sequenceFlow"
+        (r["change"], r["id"], *((f["field"], f["from"], f["to"]) for f in r.get("fields", ())))
+        for r in diff(graph(old), graph(new))
+        if r["type"] != "sequenceFlow"
     ]
 
 
@@ -41,7 +43,9 @@ def test_nothing_changed():
 
 def test_extension_elements_are_fields():
     assert changes(BASE, BASE.replace("charge", "pay")) == [("changed", "t", ("taskDefinition@type", "charge", "pay"))]
-    assert changes(BASE, BASE.replace('key="b" value="2"', 'key="b" value="3"')) == [("changed", "t", ("taskHeaders/header[b]@value", "2", "3"))]
+    assert changes(BASE, BASE.replace('key="b" value="2"', 'key="b" value="3"')) == [
+        ("changed", "t", ("taskHeaders/header[b]@value", "2", "3"))
+    ]
 
 
 def test_event_definitions_are_fields():
@@ -51,7 +55,12 @@ def test_event_definitions_are_fields():
 def test_elements_and_flows_come_and_go():
     new = BASE.replace("endEvent e", "task n\nendEvent e").replace("sp > e", "sp > n > e")
     rows = [(r["change"], r["id"], r["type"]) for r in diff(graph(BASE), graph(new))]
-    assert sorted(rows) == [("added", "n", "task"), ("added", "n-e", "sequenceFlow"), ("added", "sp-n", "sequenceFlow"), ("removed", "sp-e", "sequenceFlow")]
+    assert sorted(rows) == [
+        ("added", "n", "task"),
+        ("added", "n-e", "sequenceFlow"),
+        ("added", "sp-n", "sequenceFlow"),
+        ("removed", "sp-e", "sequenceFlow"),
+    ]
     back = [(r["change"], r["id"]) for r in diff(graph(new), graph(BASE))]
     assert ("removed", "n") in back and ("added", "sp-e") in back
 

@@ -7,7 +7,16 @@ from notation import bpmn
 
 from flowledger.kernel import model
 
-CODES = {"DEADLOCK", "DEADLOCK_INCLUSIVE", "DEADLOCK_IN_LOOP", "NOT_SYNCHRONISED", "NOT_SYNCHRONISED_INCLUSIVE", "TOKENS_MULTIPLY", "UNREACHABLE", "LOOP_WITHOUT_EXIT"}
+CODES = {
+    "DEADLOCK",
+    "DEADLOCK_INCLUSIVE",
+    "DEADLOCK_IN_LOOP",
+    "NOT_SYNCHRONISED",
+    "NOT_SYNCHRONISED_INCLUSIVE",
+    "TOKENS_MULTIPLY",
+    "UNREACHABLE",
+    "LOOP_WITHOUT_EXIT",
+}
 KINDS = ("exclusiveGateway", "parallelGateway", "inclusiveGateway")
 WRONG = {
     "exclusiveGateway": ("parallelGateway", "DEADLOCK"),
@@ -86,6 +95,8 @@ def test_any_graph_can_be_looked_at(seed):
     rng = random.Random(seed)
     count = rng.randint(2, 9)
     nodes = [f"{rng.choice((*KINDS, 'task', 'userTask'))} v{n}" for n in range(count)]
-    flows = [f"v{rng.randrange(count)} > {rng.choice(['e', *(f'v{n}' for n in range(count))])}" for _ in range(rng.randint(count, 3 * count))]
+    flows = [
+        f"v{rng.randrange(count)} > {rng.choice(['e', *(f'v{n}' for n in range(count))])}" for _ in range(rng.randint(count, 3 * count))
+    ]
     graph, _ = model.read(bpmn("\n".join(["startEvent s", "endEvent e", *nodes, "s > v0", *flows])).encode(), "m.bpmn")
     assert graph is not None

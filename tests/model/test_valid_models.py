@@ -112,7 +112,10 @@ def test_sound_models_are_not_suspected(text):
         (LOOPED.replace("exclusiveGateway m", "parallelGateway m"), "DEADLOCK_IN_LOOP"),
         (LOOPED.replace("parallelGateway j", "exclusiveGateway j"), "NOT_SYNCHRONISED"),
         ("startEvent s\ntask a\ntask b\ntask c\nendEvent e\ns > a > c\ns > b > c > e", "NOT_SYNCHRONISED"),
-        ("startEvent s\ntask a\nboundaryEvent t on=a : timer PT1H\nparallelGateway j\ntask b\nendEvent e\ns > a > j\nt > j > b > e", "DEADLOCK"),
+        (
+            "startEvent s\ntask a\nboundaryEvent t on=a : timer PT1H\nparallelGateway j\ntask b\nendEvent e\ns > a > j\nt > j > b > e",
+            "DEADLOCK",
+        ),
         ("startEvent s\nsubProcess sp {\n" + FORK.format("exclusiveGateway", "parallelGateway") + "\n}\n", "DEADLOCK"),
     ],
 )

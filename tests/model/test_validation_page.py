@@ -25,9 +25,16 @@ def _said() -> set[str]:
     found = set()
     for path in (ROOT / "kernel" / "model" / "checks").glob("*.py"):
         tree = ast.parse(path.read_text())
-        declared = {id(k) for n in ast.walk(tree) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "declare" for k in n.args[0].keys}
+        declared = {
+            id(k) for n in ast.walk(tree) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "declare" for k in n.args[0].keys
+        }
         for node in ast.walk(tree):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in declared and re.fullmatch(r"[A-Z][A-Z_]{4,}", node.value):
+            if (
+                isinstance(node, ast.Constant)
+                and isinstance(node.value, str)
+                and id(node) not in declared
+                and re.fullmatch(r"[A-Z][A-Z_]{4,}", node.value)
+            ):
                 found.add(node.value)
     return found
 
@@ -41,7 +48,9 @@ def test_the_page_lists_every_code_once():
 def test_the_page_says_what_the_code_says():
     text = (ROOT / "docs" / "validation.md").read_text()
     for code, row in checks.CODES.items():
-        assert f"| `{code}` | {row.severity} | {tool.cell(row.what)} | {tool.cell(row.hint)} | {tool.cell(row.source)} |" in text, "run tools/validation_page.py"
+        assert f"| `{code}` | {row.severity} | {tool.cell(row.what)} | {tool.cell(row.hint)} | {tool.cell(row.source)} |" in text, (
+            "run tools/validation_page.py"
+        )
 
 
 def test_each_declared_code_is_used():

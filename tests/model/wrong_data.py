@@ -200,7 +200,9 @@ def correlation(prop: str = "<correlationPropertyRetrievalExpression id=\"re\" m
 
 
 BINDING = '<correlationPropertyBinding id="bi" correlationPropertyRef="{}"><dataPath>{}</dataPath></correlationPropertyBinding>'
-RETRIEVAL = '<correlationPropertyRetrievalExpression id="{}" messageRef="{}"><messagePath>a</messagePath></correlationPropertyRetrievalExpression>'
+RETRIEVAL = (
+    '<correlationPropertyRetrievalExpression id="{}" messageRef="{}"><messagePath>a</messagePath></correlationPropertyRetrievalExpression>'
+)
 COLLABORATION = [
     ("PARTICIPANT_PROCESS_MISSING", pools(more='<participant id="pc" processRef="zz"/>'), ' processRef="zz"', ""),
     ("PROCESS_IN_TWO_POOLS", pools(more='<participant id="pc" processRef="q"/>'), '"pc" processRef="q"', '"pc"'),

@@ -5,7 +5,7 @@ Models are in the short notation of `tests/kernel/notation.py`; those that begin
 
 S = "startEvent s\n"
 E = "endEvent e\n"
-T = "serviceTask t\n<zeebe:taskDefinition type=\"x\"/>\n"
+T = 'serviceTask t\n<zeebe:taskDefinition type="x"/>\n'
 ERR = '^<error id="E" errorCode="E"/>\n'
 #: an exclusive gateway before two ways
 XOR = S + "exclusiveGateway x\ntask a\ntask b\n" + E
@@ -15,7 +15,7 @@ def sub(inside: str, kind: str = "subProcess", attrs: str = "") -> str:
     return f"{kind} sp{attrs} {{\n{inside}\n}}\n"
 
 
-UNDO = "task a\nboundaryEvent c on=a : compensate\ntask h comp=true\n~<association id=\"as\" sourceRef=\"c\" targetRef=\"h\"/>\n"
+UNDO = 'task a\nboundaryEvent c on=a : compensate\ntask h comp=true\n~<association id="as" sourceRef="c" targetRef="h"/>\n'
 LINKS = "startEvent s\nintermediateThrowEvent lt : link L\nintermediateCatchEvent lc : link L\nendEvent e\ns > lt\nlc > e"
 
 FLOWS = [
@@ -94,7 +94,9 @@ TRIGGERS = [
 ]  # fmt: skip
 
 AFTER = S + "eventBasedGateway g\nintermediateCatchEvent a : signal A\nintermediateCatchEvent b : signal B\ns > g > a\ng > b\n"
-STARTS = 'eventBasedGateway g instantiate="true"\nintermediateCatchEvent a : message A\nintermediateCatchEvent b : message B\ng > a\ng > b\n'
+STARTS = (
+    'eventBasedGateway g instantiate="true"\nintermediateCatchEvent a : message A\nintermediateCatchEvent b : message B\ng > a\ng > b\n'
+)
 GATEWAYS = [
     ("GATEWAY_NOT_CONVERGING", S + 'exclusiveGateway x gatewayDirection="Converging"\ntask a\ntask b\ns > x > a\nx > b !', "Converging", "Diverging"),
     ("GATEWAY_NOT_DIVERGING", S + 'exclusiveGateway x gatewayDirection="Diverging"\ntask a\ns > x > a', "s > x > a", "task b\ns > x > a\nx > b"),
@@ -144,7 +146,12 @@ SCOPES = [
     ("AD_HOC_WITHOUT_CONDITION", "adHocSubProcess sp {\ntask a\n}\n", "}\n", "}\n.<completionCondition>= done</completionCondition>"),
 ]  # fmt: skip
 
-LOOP = S + "exclusiveGateway m\nserviceTask t\n<zeebe:taskDefinition type=\"x\"/>\nexclusiveGateway x\n" + E + "s > m > t > x\nx > m ? again\nx > e !"
+LOOP = (
+    S
+    + 'exclusiveGateway m\nserviceTask t\n<zeebe:taskDefinition type="x"/>\nexclusiveGateway x\n'
+    + E
+    + "s > m > t > x\nx > m ? again\nx > e !"
+)
 FORK = S + "{split} f\ntask a\ntask b\n{join} j\n" + E + "s > f > a > j\nf > b > j > e"
 
 

@@ -17,7 +17,16 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 @pytest.fixture
 def run():
     """Waits at a person's task after one job; a side branch was withdrawn and one has an incident."""
-    flow = Flow("p").start("s").service("a", job="work").exclusive("x").when("n > 1").parallel("fork").user("t", name="Look", groups=["g"]).end("e")
+    flow = (
+        Flow("p")
+        .start("s")
+        .service("a", job="work")
+        .exclusive("x")
+        .when("n > 1")
+        .parallel("fork")
+        .user("t", name="Look", groups=["g"])
+        .end("e")
+    )
     flow.at("x").otherwise().end("small")
     flow.at("fork").service("broken", job="broken").end("e2")
     flow.at("fork").wait("m", message="paid", key="id").end("e3")
@@ -42,7 +51,9 @@ HOLDS = {
     "not taken": lambda a: a.has_not_taken(flow_id(a.instance, "x", "small")),
     "waiting": lambda a: a.is_waiting_at("t").is_waiting_only_at("m", "t", "broken").is_not_waiting_at("a"),
     "message": lambda a: a.is_waiting_for_message("paid").is_waiting_for_message("paid", 7),
-    "variables": lambda a: a.has_variables(n=2.0, price=Decimal("1.50")).has_variables({"list": [1, {"a": None}]}).has_variables(n=lambda n: n > 1),
+    "variables": lambda a: (
+        a.has_variables(n=2.0, price=Decimal("1.50")).has_variables({"list": [1, {"a": None}]}).has_variables(n=lambda n: n > 1)
+    ),
     "no variables": lambda a: a.has_no_variables("nope"),
     "status": lambda a: a.is_running().has_status("running"),
     "incident": lambda a: a.has_incident().has_incident(element="broken", message="no bank").has_incident(message=lambda m: "bank" in m),
@@ -90,7 +101,9 @@ def test_it_fails_and_says_why(run, name):
         wrong(assert_that(run))
     text = str(e.value)
     assert f"p (instance {run.key}): expected " in text and message in text
-    assert "path:      s a " in text and "task 'Look' created (g)" in text and "message 'paid' with key '7'" in text and '"price":1.5' in text
+    assert (
+        "path:      s a " in text and "task 'Look' created (g)" in text and "message 'paid' with key '7'" in text and '"price":1.5' in text
+    )
     assert "no bank" in text
 
 

@@ -126,7 +126,12 @@ def test_the_page_shows_each_element_in_its_colour(tmp_path):
     left, top, width, height = map(float, root.get("viewBox").split())
     for rect in root.iter(SVG + "rect"):
         at_x, at_y = float(rect.get("x")), float(rect.get("y"))
-        assert left <= at_x and at_x + float(rect.get("width")) <= left + width and top <= at_y and at_y + float(rect.get("height")) <= top + height
+        assert (
+            left <= at_x
+            and at_x + float(rect.get("width")) <= left + width
+            and top <= at_y
+            and at_y + float(rect.get("height")) <= top + height
+        )
     assert "Approve large" in svg and "entered 1, passed 0" in svg
     assert Coverage.rows_of((page.parent / "coverage.json").read_text())[0].process == "order"
 

@@ -294,7 +294,7 @@ def test_a_called_process_is_mocked_or_real(engine):
 
 
 def test_a_person_claims_and_completes(engine):
-    engine.deploy(Flow("p").start("s").user("t", groups=["g"], due="= now() + duration(\"PT8H\")").end("e"))
+    engine.deploy(Flow("p").start("s").user("t", groups=["g"], due='= now() + duration("PT8H")').end("e"))
     run = engine.start("p")
     task = run.task()
     assert (task.status, task.candidate_groups, task.due) == ("created", ["g"], datetime(2026, 1, 5, 16, tzinfo=UTC))

@@ -10,7 +10,9 @@ import pytest
 from flowledger.sdk.flows import Flow
 from flowledger.sdk.testing import Coverage, data
 
-MODEL = Flow("p").start("s").service("a", job="work").user("t", groups=["g"]).wait("paid", message="paid", key="id").wait("w", "PT1H").end("e")
+MODEL = (
+    Flow("p").start("s").service("a", job="work").user("t", groups=["g"]).wait("paid", message="paid", key="id").wait("w", "PT1H").end("e")
+)
 MODEL.on("a", "bad", error="BAD").end("e2")
 
 
@@ -125,7 +127,9 @@ def test_broken_files(tmp_path, name, text):
 def test_yaml_and_json_mean_the_same(tmp_path):
     path = file(tmp_path, {"start": "p"}, {"expect": {"waiting_at": "a"}}, now="2026-05-01T00:00:00Z")
     yaml = tmp_path / "p.flowtest.yaml"
-    yaml.write_text("deploy: p.bpmn\nnow: 2026-05-01T00:00:00Z\ntests:\n  - name: one\n    steps: [{start: p}, {expect: {waiting_at: a}}]\n")
+    yaml.write_text(
+        "deploy: p.bpmn\nnow: 2026-05-01T00:00:00Z\ntests:\n  - name: one\n    steps: [{start: p}, {expect: {waiting_at: a}}]\n"
+    )
     assert [data.run(c).now for c in data.load(yaml)] == [data.run(c).now for c in data.load(path)]
 
 
@@ -136,7 +140,12 @@ def test_the_command(tmp_path, capsys):
     with pytest.raises(SystemExit) as e:
         cli(["test", str(tmp_path), "--coverage", str(tmp_path / "report"), "--json"])
     said = json.loads(capsys.readouterr().out)
-    assert e.value.code == 0 and said["failed"] == 0 and said["processes"][0]["process"] == "p" and (tmp_path / "report" / "index.html").exists()
+    assert (
+        e.value.code == 0
+        and said["failed"] == 0
+        and said["processes"][0]["process"] == "p"
+        and (tmp_path / "report" / "index.html").exists()
+    )
     with pytest.raises(SystemExit) as e:
         cli(["test", str(path), "--coverage-min", "90"])
     assert e.value.code == 1 and "ok     p.flowtest.json: one" in capsys.readouterr().out

@@ -69,7 +69,9 @@ def test_data_files_are_tests(session, pytester):
     (pytester.path / "a.flowtest.json").write_text(json.dumps({"deploy": "p.bpmn", "tests": tests}))
     result = session()
     result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(["*a.flowtest.json: 'bad', step 2 (expect): p (instance *): expected to be completed, it is running", "*waits:*order.check*"])
+    result.stdout.fnmatch_lines(
+        ["*a.flowtest.json: 'bad', step 2 (expect): p (instance *): expected to be completed, it is running", "*waits:*order.check*"]
+    )
     assert "Traceback" not in result.stdout.str() and "data.py" not in result.stdout.str()
     (pytester.path / "a.flowtest.json").write_text("{}")
     result = session()

@@ -20,5 +20,11 @@ def test_every_assertion_stands_on_the_page():
 def test_every_verb_option_and_expectation_stands_on_the_page():
     section = PAGE.split("## Tests as data")[1]
     words = set(re.findall(r"\w+", section))
-    known = {*data._VERBS, *data._EXPECT, *data._EXPECT_ENGINE, *data._ANY_STEP, *(o for _, options in data._VERBS.values() for o in options)}
+    known = {
+        *data._VERBS,
+        *data._EXPECT,
+        *data._EXPECT_ENGINE,
+        *data._ANY_STEP,
+        *(o for _, options in data._VERBS.values() for o in options),
+    }
     assert known <= words

@@ -25,7 +25,12 @@ CREW = {"ann": {"groups": ["clerks"]}, "bob": {"groups": ["clerks"]}, "cy": {"ro
 
 @pytest.mark.parametrize(
     ("strategy", "chosen"),
-    [("role", "ann ann bob".split()), ("least_loaded", "ann bob ann".split()), ("round_robin", "ann bob ann".split()), ("first", "bob bob bob".split())],
+    [
+        ("role", "ann ann bob".split()),
+        ("least_loaded", "ann bob ann".split()),
+        ("round_robin", "ann bob ann".split()),
+        ("first", "bob bob bob".split()),
+    ],
 )
 def test_strategies(strategy, chosen):
     b = people(Bench(), **{**CREW, **({"bob": {"groups": ["clerks"], "max_concurrent": 2}} if strategy == "role" else {})})
@@ -37,7 +42,9 @@ def test_strategies(strategy, chosen):
 
 
 def test_skill_goes_to_the_highest_level():
-    b = people(Bench(), ann={"capabilities": {"sql": 2, "python": 1}}, bob={"capabilities": {"sql": 5}}, cy={"capabilities": ["sql", "python"]})
+    b = people(
+        Bench(), ann={"capabilities": {"sql": 2, "python": 1}}, bob={"capabilities": {"sql": 5}}, cy={"capabilities": ["sql", "python"]}
+    )
     made = asked(b, strategy="skill", required_capabilities=["sql:2", "python"])
     assert made["assignee"] == "ann" and made["excluded"] == {"bob": "lacks the capability python", "cy": "lacks the capability sql 2"}
     assert "highest skill" in made["why"]
@@ -77,7 +84,9 @@ def test_nobody_is_eligible_and_the_reasons_stand_on_the_log():
 
 def test_fallbacks_in_order_after_refusal_and_silence():
     b = people(Bench(), ann={"groups": ["g"]}, bob={}, cy={})
-    key = b.create(name="x", details={"settings": {"assignment": {"strategy": "role", "groups": "g", "fallback": ["bob", "cy"], "timeout": "PT10M"}}})
+    key = b.create(
+        name="x", details={"settings": {"assignment": {"strategy": "role", "groups": "g", "fallback": ["bob", "cy"], "timeout": "PT10M"}}}
+    )
     assert b.details(key)["assignee"] == "ann"
     b.move(key, "refuse", "ann", "on leave")
     assert b.details(key)["assignee"] == "bob" and b.events(ta.TaskAssigned)[-1].reason == "ann refused: on leave"
@@ -96,7 +105,15 @@ def test_whoever_started_is_left_alone():
 
 
 def test_a_failed_agent_is_followed_by_its_fallback_with_fresh_attempts():
-    b = Bench(one(user('<flowledger:task><assignment assignee="agent:a" fallback="agent:b"/></flowledger:task>'.replace("<assign", "<flowledger:assign"))))
+    b = Bench(
+        one(
+            user(
+                '<flowledger:task><assignment assignee="agent:a" fallback="agent:b"/></flowledger:task>'.replace(
+                    "<assign", "<flowledger:assign"
+                )
+            )
+        )
+    )
     for name in "ab":
         b.store("directory", f"agent:{name}", kind="ai_agent", job_type=f"agent-{name}", endpoint=f"https://{name}", credential="secret:x")
     b.start()
@@ -213,7 +230,9 @@ def test_five_kinds_of_assignees_serve_one_process():
         f'<userTask id="t{n}"><extensionElements><zeebe:userTask/><flowledger:task strategy="first" users="{who}"/></extensionElements></userTask>'
         for n, who in enumerate(kinds.values())
     )
-    flows = "".join(f'<sequenceFlow id="f{n}" sourceRef="{"s" if not n else f"t{n - 1}"}" targetRef="{"e" if n == 5 else f"t{n}"}"/>' for n in range(6))
+    flows = "".join(
+        f'<sequenceFlow id="f{n}" sourceRef="{"s" if not n else f"t{n - 1}"}" targetRef="{"e" if n == 5 else f"t{n}"}"/>' for n in range(6)
+    )
     b = Bench(bpmn(f'<startEvent id="s"/>{nodes}{flows}<endEvent id="e"/>'))
     for name in kinds.values():
         b.store("directory", name if ":" in name else f"user:{name}")
@@ -260,7 +279,12 @@ def test_a_wrong_record_is_refused(registry, name, value, why):
 
 def test_task_definitions_have_versions_and_give_what_the_model_leaves_open():
     b = Bench(one(service(type="charge")))
-    assert b.store("task_definition", "charge", retries=5, priority=80, headers={"h": "1"}, resources={"cpu": 2}, version_tag="1.0.0")["version"] == 1
+    assert (
+        b.store("task_definition", "charge", retries=5, priority=80, headers={"h": "1"}, resources={"cpu": 2}, version_tag="1.0.0")[
+            "version"
+        ]
+        == 1
+    )
     assert b.store("task_definition", "charge", retries=7, retry={"strategy": "fixed", "initial_ms": 10})["version"] == 2
     b.start()
     assert (b.task().retries, b.task().priority, b.details()["definition"]) == (7, 40, {"name": "charge", "version": 2})
@@ -287,7 +311,9 @@ SCHEMA = {"type": "object", "required": ["amount"], "properties": {"amount": {"t
 def test_bad_input_is_refused_before_anybody_works_on_it():
     b = Bench(one(service(type="charge")))
     b.store("task_definition", "charge", input_schema=SCHEMA)
-    assert "INPUT_INVALID: amount: expected at least 1, found 0" in b.refused(c.CreateTask(job_type="charge", variables={"amount": 0})).message
+    assert (
+        "INPUT_INVALID: amount: expected at least 1, found 0" in b.refused(c.CreateTask(job_type="charge", variables={"amount": 0})).message
+    )
     b.start(amount="much")
     (incident,) = b.p.incidents.values()
     assert incident.code == "INPUT_INVALID" and not b.p.tasks

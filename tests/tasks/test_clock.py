@@ -9,7 +9,11 @@ from flowledger.events import commands as c
 from flowledger.events import task as ta
 from flowledger.kernel.tasks import calendars
 
-OFFICE = {"zone": "Europe/Berlin", "days": {d: ["09:00-12:00", "13:00-17:00"] for d in ("mon", "tue", "wed", "thu", "fri")}, "holidays": ["2026-01-06"]}
+OFFICE = {
+    "zone": "Europe/Berlin",
+    "days": {d: ["09:00-12:00", "13:00-17:00"] for d in ("mon", "tue", "wed", "thu", "fri")},
+    "holidays": ["2026-01-06"],
+}
 
 
 def us(text: str) -> int:

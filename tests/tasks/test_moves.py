@@ -193,7 +193,11 @@ def test_skipping_lets_the_flow_go_on():
 
 
 def test_a_false_condition_skips_the_task():
-    b = Bench(one('<userTask id="t"><extensionElements><zeebe:userTask/><flowledger:task condition="=amount &gt; 10"/></extensionElements></userTask>'))
+    b = Bench(
+        one(
+            '<userTask id="t"><extensionElements><zeebe:userTask/><flowledger:task condition="=amount &gt; 10"/></extensionElements></userTask>'
+        )
+    )
     b.start(amount=5)
     assert not b.p.instances and len(b.events(ta.TaskSkipped)) == 1
     b.start(amount=50)
@@ -228,7 +232,11 @@ def test_streamed_results_are_numbered_events_and_leave_the_lease():
     (job,) = b.lease()
     for n in range(3):
         b.move(job["key"], "progress", "w", chunk={"row": n})
-    assert [(e.details["chunks"], e.details["chunk"]) for e in b.events(ta.TaskProgress)] == [(1, {"row": 0}), (2, {"row": 1}), (3, {"row": 2})]
+    assert [(e.details["chunks"], e.details["chunk"]) for e in b.events(ta.TaskProgress)] == [
+        (1, {"row": 0}),
+        (2, {"row": 1}),
+        (3, {"row": 2}),
+    ]
     assert b.task().worker == "w"
     b.until(2 * MINUTE)  # the worker is gone: what it streamed stands, the work is handed out again
     assert len(b.lease()) == 1
@@ -254,7 +262,10 @@ def test_attachments_are_references_and_can_be_replaced_and_removed():
     b.move(task, "attach", "ann", name="a.pdf", uri="s3://b/1", size=10)
     b.move(task, "attach", "bob", name="a.pdf", uri="s3://b/2")
     b.move(task, "attach", "bob", name="b.pdf", uri="s3://b/3", media_type="application/pdf")
-    assert [(a["name"], a["uri"], a["by"]) for a in b.details(task)["attachments"]] == [("a.pdf", "s3://b/2", "bob"), ("b.pdf", "s3://b/3", "bob")]
+    assert [(a["name"], a["uri"], a["by"]) for a in b.details(task)["attachments"]] == [
+        ("a.pdf", "s3://b/2", "bob"),
+        ("b.pdf", "s3://b/3", "bob"),
+    ]
     b.move(task, "attach", "bob", remove="a.pdf")
     b.move(task, "attach", "bob", remove="b.pdf")
     assert "attachments" not in b.details(task)
@@ -264,7 +275,12 @@ def test_a_task_without_workflow_lives_and_ends():
     b = Bench()
     task = b.create(name="call back", type="human_task", details={"assignee": "ann", "due_us": START_US + MINUTE}, variables={"phone": "1"})
     assert b.task(task).status == "assigned" and len(b.p.timers) == 1
-    b.do(c.CompleteTask(task=task, variables={"done": True}, status="partial_success", result={"artifacts": [{"uri": "s3://x"}], "logs": ["called"]}), "ann")
+    b.do(
+        c.CompleteTask(
+            task=task, variables={"done": True}, status="partial_success", result={"artifacts": [{"uri": "s3://x"}], "logs": ["called"]}
+        ),
+        "ann",
+    )
     assert not b.p.tasks and not b.p.timers
     (done,) = b.events(ta.TaskCompleted)
     assert done.status == "partial_success" and done.result["artifacts"] == [{"uri": "s3://x"}]
@@ -278,7 +294,12 @@ def test_a_hybrid_task_is_drafted_by_an_agent_and_confirmed_by_a_person():
     (job,) = b.lease("write")
     b.do(c.CompleteTask(task=job["key"], variables={"text": "dear"}, fence=job["fence"]), "agent:writer")
     task = b.task()
-    assert task.status == "created" and not task.worker and task.details["draft"] == {"text": "dear"} and task.details["drafted_by"] == "agent:writer"
+    assert (
+        task.status == "created"
+        and not task.worker
+        and task.details["draft"] == {"text": "dear"}
+        and task.details["drafted_by"] == "agent:writer"
+    )
     assert b.lease("write") == []
     b.move(task.key, "claim", "ann")
     b.do(c.CompleteTask(task=task.key, variables={"text": "dear all"}), "ann")

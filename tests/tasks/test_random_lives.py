@@ -58,7 +58,15 @@ def step(b: Bench, rng: random.Random) -> None:
         b.until(rng.choice([1, 10, 60, 600]) * MINUTE // 60)
     else:
         move = rng.choice([m for m in moves.MOVES if m not in ("complete", "fail")])
-        details = {"assignee": rng.choice(PEOPLE), "text": "t", "name": "n", "uri": "u", "draft": {}, "percent": 5, "priority": rng.choice([20, 60])}
+        details = {
+            "assignee": rng.choice(PEOPLE),
+            "text": "t",
+            "name": "n",
+            "uri": "u",
+            "draft": {},
+            "percent": 5,
+            "priority": rng.choice([20, 60]),
+        }
         wanted = {"assign": ["assignee"], "claim": ["assignee"], "delegate": ["assignee"], "transfer": ["assignee"], "escalate": ["assignee"],
                   "comment": ["text"], "attach": ["name", "uri"], "draft": ["draft"], "progress": ["percent"], "update": ["priority"]}  # fmt: skip
         b.ask(c.MoveTask(task=rng.choice(tasks).key, move=move, details={k: details[k] for k in wanted.get(move, [])} or None))

@@ -60,7 +60,10 @@ def test_formats(name, good, bad):
 
 def test_messages_say_where_what_was_expected_and_found():
     schema = {"properties": {"items": {"items": {"required": ["sku"], "properties": {"n": {"type": "integer"}}}}}}
-    assert check(schema, {"items": [{"sku": 1}, {"n": "x"}]}) == ["items[1]: 'sku' is missing", "items[1].n: expected integer, found string"]
+    assert check(schema, {"items": [{"sku": 1}, {"n": "x"}]}) == [
+        "items[1]: 'sku' is missing",
+        "items[1].n: expected integer, found string",
+    ]
 
 
 def test_at_most_twenty_errors():

@@ -87,7 +87,9 @@ class Bench:
                 assert getattr(p, index) == getattr(self.p, index), index
             # after a checkpoint a half-open breaker may let go others than before, but all that wait are there
             assert _waiting(p) == _waiting(self.p)
-            assert p is back or (_ready(p) == _ready(self.p) and {t: [*x] for t, x in p.parked.items()} == {t: [*x] for t, x in self.p.parked.items()})
+            assert p is back or (
+                _ready(p) == _ready(self.p) and {t: [*x] for t, x in p.parked.items()} == {t: [*x] for t, x in self.p.parked.items()}
+            )
             assert {t: (g.leased, g.wake_us) for t, g in p.guards.items()} == {t: (g.leased, g.wake_us) for t, g in self.p.guards.items()}
 
     def do(self, command: c.Command, actor: str = "", tenant: str = "", id: str = "") -> dict[str, Any]:

@@ -118,6 +118,7 @@ def extract(r: Runtime, string: str, pattern: str) -> list[str]:
 def to_base64(r: Runtime, value: str) -> str:
     """The text in Base64 (UTF-8)."""
     import base64
+
     return base64.b64encode(value.encode("utf-8", "surrogatepass")).decode()
 
 
@@ -139,7 +140,7 @@ def partition(r: Runtime, items: list[Any], size: Decimal) -> list[list[Any]]:
     if n is None or n < 1:
         raise ValueError(f"no size {size}")
     r.room(len(items))
-    return [items[i:i + n] for i in range(0, len(items), n)]
+    return [items[i : i + n] for i in range(0, len(items), n)]
 
 
 @extension("last day of month", "date: day")

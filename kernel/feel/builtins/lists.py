@@ -144,7 +144,7 @@ def remove(r: Runtime, items: list[Any], position: Decimal) -> list[Any]:
     """The list without the item at `position`."""
     r.room(len(items))
     at = _at(items, position)
-    return items[:at] + items[at + 1:]
+    return items[:at] + items[at + 1 :]
 
 
 @builtin("list replace", "list: list, position: number, newItem: any")
@@ -152,7 +152,7 @@ def list_replace(r: Runtime, items: list[Any], position: Decimal, item: Any) -> 
     """The list with another item at `position`, or wherever `match(item, newItem)` is true."""
     r.room(len(items))
     at = _at(items, position)
-    return [*items[:at], item, *items[at + 1:]]
+    return [*items[:at], item, *items[at + 1 :]]
 
 
 @builtin("list replace", "list: list, match: function, newItem: any")
@@ -297,6 +297,7 @@ def sort(r: Runtime, items: list[Any], precedes: Any) -> list[Any]:
         if type(before) is not bool:
             raise _NoOrder
         return -1 if before else 1 if r.invoke(precedes, [b, a]) is True else 0
+
     return _sorted(items, cmp_to_key(order))
 
 
@@ -316,6 +317,7 @@ def sort_natural(r: Runtime, items: list[Any]) -> list[Any]:
         if result is None:
             raise _NoOrder
         return result
+
     try:
         return sorted(items, key=cmp_to_key(order))
     except _NoOrder:

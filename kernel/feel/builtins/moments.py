@@ -71,5 +71,3 @@ def now(r: Runtime) -> FeelDateTime:
 def today(r: Runtime) -> FeelDate:
     """The day of the facts, in UTC."""
     return _now(r).date
-
-

@@ -35,8 +35,13 @@ def _value(node: t.Node) -> Any:
         return node.value
     if isinstance(node, t.Negate):
         return negate(_value(node.operand))
-    if (isinstance(node, t.Call) and isinstance(node.function, t.Name) and node.function.name in _LITERAL_CALLS and not node.names
-            and all(isinstance(a, t.Literal) for a in node.arguments)):
+    if (
+        isinstance(node, t.Call)
+        and isinstance(node.function, t.Name)
+        and node.function.name in _LITERAL_CALLS
+        and not node.names
+        and all(isinstance(a, t.Literal) for a in node.arguments)
+    ):
         return BUILTINS[node.function.name].invoke(Runtime(), [_value(a) for a in node.arguments])
     return None
 
@@ -45,10 +50,10 @@ def _split(text: str) -> tuple[str, str]:
     """The texts of both ends: `..` may also stand in a string."""
     quoted = False
     for i, c in enumerate(text):
-        if c == '"' and text[i - 1:i] != "\\":
+        if c == '"' and text[i - 1 : i] != "\\":
             quoted = not quoted
         elif not quoted and text.startswith("..", i):
-            return text[:i].strip(), text[i + 2:].strip()
+            return text[:i].strip(), text[i + 2 :].strip()
     raise ValueError("no '..' in the range")
 
 

@@ -21,9 +21,18 @@ _BAD: Any = object()
 Check = Callable[[Any], Any]
 
 _KINDS: dict[str, tuple[type, ...]] = {
-    "number": (Decimal,), "string": (str,), "boolean": (bool,), "context": (dict,), "date": (FeelDate,), "time": (FeelTime,),
-    "date and time": (FeelDateTime,), "day": (FeelDate, FeelDateTime), "moment": (FeelTime, FeelDateTime, FeelDate),
-    "days and time duration": (DaysTimeDuration,), "duration": (DaysTimeDuration, YearsMonthsDuration), "range": (Range,),
+    "number": (Decimal,),
+    "string": (str,),
+    "boolean": (bool,),
+    "context": (dict,),
+    "date": (FeelDate,),
+    "time": (FeelTime,),
+    "date and time": (FeelDateTime,),
+    "day": (FeelDate, FeelDateTime),
+    "moment": (FeelTime, FeelDateTime, FeelDate),
+    "days and time duration": (DaysTimeDuration,),
+    "duration": (DaysTimeDuration, YearsMonthsDuration),
+    "range": (Range,),
     "point": (Decimal, str, FeelDate, FeelTime, FeelDateTime, DaysTimeDuration, YearsMonthsDuration),
     "measure": (Decimal, DaysTimeDuration, YearsMonthsDuration),
 }
@@ -38,6 +47,7 @@ def _one_of(types: tuple[type, ...]) -> Check:
         if type(value) is list and len(value) == 1 and type(value[0]) in allowed:
             return value[0]
         return _BAD
+
     return check
 
 
@@ -51,7 +61,10 @@ def _function(value: Any) -> Any:
 
 _CHECKS: dict[str, Check] = {
     **{name: _one_of(types) for name, types in _KINDS.items()},
-    "any": lambda v: v, "not null": lambda v: _BAD if v is None else v, "list": _list, "function": _function,
+    "any": lambda v: v,
+    "not null": lambda v: _BAD if v is None else v,
+    "list": _list,
+    "function": _function,
     "pure list": lambda v: v if type(v) is list else _BAD,
 }
 
@@ -92,7 +105,7 @@ class Signature:
             out.append(made)
         out += [None] * (len(self.names) - len(out))
         if self.rest is not None:
-            others = [self.rest(v) for v in arguments[len(self.names):]]
+            others = [self.rest(v) for v in arguments[len(self.names) :]]
             if not others and not self.names or _BAD in map(_bad_or_none, others):
                 return None
             out.append(others)
@@ -164,8 +177,11 @@ class Builtin:
             return None
 
     def _misfit(self, r: Runtime, given: list[str], pos: int) -> None:
-        r.warn("FUNCTION_ARGUMENTS", f"{self.name}({', '.join(given)}) doesn't fit {self.name}"
-               + " or ".join(f"({s.text})" for s in self.signatures), pos)
+        r.warn(
+            "FUNCTION_ARGUMENTS",
+            f"{self.name}({', '.join(given)}) doesn't fit {self.name}" + " or ".join(f"({s.text})" for s in self.signatures),
+            pos,
+        )
 
     def __call__(self, *arguments: Any) -> Any:
         return self.invoke(Runtime(), list(arguments))
@@ -179,10 +195,12 @@ BUILTINS: dict[str, Builtin] = {}
 
 def builtin(name: str, *signatures: str, extension: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Declare a function: it is called with the Runtime and the bound arguments; ValueError and the errors of numbers make it null."""
+
     def declare(call: Callable[..., Any]) -> Callable[..., Any]:
         entry = BUILTINS.get(name)
         if entry is None:
             entry = BUILTINS[name] = Builtin(name, extension, inspect.getdoc(call) or "")
         entry.signatures += [Signature(s, call) for s in signatures]
         return call
+
     return declare

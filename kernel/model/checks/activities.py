@@ -144,7 +144,12 @@ def _loop(r: Any, node: Node, loop: Loop) -> None:
             say(r, "LOOP_CONDITION_CONSTANT", node, f"the condition of the loop '{node.id}' is always {always}")
         return
     if loop.cardinality is not None and _negative(loop.cardinality.text):
-        say(r, "LOOP_CARDINALITY_INVALID", node, f"cardinality of '{node.id}': expected a whole number of 0 or more, found '{loop.cardinality.text}'")
+        say(
+            r,
+            "LOOP_CARDINALITY_INVALID",
+            node,
+            f"cardinality of '{node.id}': expected a whole number of 0 or more, found '{loop.cardinality.text}'",
+        )
     if always := _constant(loop.completion):
         say(r, "LOOP_COMPLETION_CONSTANT", node, f"the completion condition of '{node.id}' is always {always}")
     if loop.collection is not None and loop.cardinality is not None:
@@ -152,13 +157,23 @@ def _loop(r: Any, node: Node, loop: Loop) -> None:
     if loop.collection is not None and not loop.element and "item" not in node.xml.attrib:
         say(r, "LOOP_ELEMENT_MISSING", node, f"the runs of '{node.id}' have no input element")
     if bool(loop.output) != (loop.output_element is not None):
-        say(r, "LOOP_OUTPUT_HALF", node, f"'{node.id}' has an output {'collection, but no element' if loop.output else 'element, but no collection'}")
+        say(
+            r,
+            "LOOP_OUTPUT_HALF",
+            node,
+            f"'{node.id}' has an output {'collection, but no element' if loop.output else 'element, but no collection'}",
+        )
     given = {"None": loop.none_event is not None, "One": loop.one_event is not None, "Complex": bool(loop.complex_events)}
     if loop.behavior in given and not given[loop.behavior]:
         say(r, "LOOP_BEHAVIOR_EVENT_MISSING", node, f"'{node.id}' has the behaviour {loop.behavior}, but no event for it")
     for behavior, there in given.items():
         if there and loop.behavior != behavior:
-            say(r, "LOOP_BEHAVIOR_EVENT_UNUSED", node, f"'{node.id}' has an event for the behaviour {behavior}, but its behaviour is {loop.behavior}")
+            say(
+                r,
+                "LOOP_BEHAVIOR_EVENT_UNUSED",
+                node,
+                f"'{node.id}' has an event for the behaviour {behavior}, but its behaviour is {loop.behavior}",
+            )
 
 
 def _mappings(r: Any, node: Node, mappings: list[Mapping]) -> None:
@@ -185,7 +200,11 @@ def _receive(r: Any, node: Node) -> None:
 
 def _typed(node: Node) -> bool:
     words = ("topic", "class", "delegateExpression", "expression", "type")
-    return x.ext(node.xml, "taskDefinition") is not None or any(x.classic_attr(node.xml, w) for w in words) or bool(node.xml.get("operationRef"))
+    return (
+        x.ext(node.xml, "taskDefinition") is not None
+        or any(x.classic_attr(node.xml, w) for w in words)
+        or bool(node.xml.get("operationRef"))
+    )
 
 
 def _send(r: Any, node: Node) -> None:

@@ -59,7 +59,12 @@ def _collaboration(r: Any, element: Any) -> None:
         if reference and not imported(r, reference, pool):
             found = referenced(r, reference)
             if found is None or x.local(found) != "process":
-                say(r, "PARTICIPANT_PROCESS_MISSING", pool, f"pool '{id}' refers to '{reference}': expected a process, found {kind_of(found)}")
+                say(
+                    r,
+                    "PARTICIPANT_PROCESS_MISSING",
+                    pool,
+                    f"pool '{id}' refers to '{reference}': expected a process, found {kind_of(found)}",
+                )
             elif reference in seen:
                 say(r, "PROCESS_IN_TWO_POOLS", pool, f"pools '{seen[reference]}' and '{id}' refer to process '{reference}'")
             seen.setdefault(reference, id)
@@ -85,13 +90,23 @@ def _message_flow(r: Any, element: Any) -> None:
             say(r, code, element, f"{attribute} of message flow '{id}' is {kind_of(found)} ('{reference}')")
     message = element.get("messageRef", "")
     if message and not imported(r, message, element) and (referenced(r, message) is None or x.local(referenced(r, message)) != "message"):
-        say(r, "MESSAGE_FLOW_MESSAGE_MISSING", element, f"messageRef '{message}' of message flow '{id}' names {kind_of(referenced(r, message))}")
+        say(
+            r,
+            "MESSAGE_FLOW_MESSAGE_MISSING",
+            element,
+            f"messageRef '{message}' of message flow '{id}' names {kind_of(referenced(r, message))}",
+        )
     source, target = ends
     if source is None or target is None:
         return
     pools = [_pool(r, e) for e in ends]
     if pools[0] is not None and pools[0] is pools[1]:
-        say(r, "MESSAGE_FLOW_WITHIN_POOL", element, f"message flow '{id}' joins '{source.get('id', '')}' and '{target.get('id', '')}' of the same pool")
+        say(
+            r,
+            "MESSAGE_FLOW_WITHIN_POOL",
+            element,
+            f"message flow '{id}' joins '{source.get('id', '')}' and '{target.get('id', '')}' of the same pool",
+        )
     sent, awaited = _message(source), _message(target)
     if sent and awaited and sent != awaited:
         say(r, "MESSAGE_FLOW_MESSAGES_DIFFER", element, f"message flow '{id}': '{sent}' is sent, '{awaited}' is awaited")
@@ -140,7 +155,12 @@ def _lanes(r: Any, element: Any) -> None:
         missing = [kid.get("id", "") for kid in owner if isinstance(kid.tag, str) and _is_node(kid) and kid.get("id", "") not in seen
                    and x.local(kid) != "boundaryEvent"]  # fmt: skip
         if missing:
-            say(r, "LANE_NODE_NONE", element, f"'{missing[0]}'" + (f" and {len(missing) - 1} others are" if missing[1:] else " is") + " in no lane")
+            say(
+                r,
+                "LANE_NODE_NONE",
+                element,
+                f"'{missing[0]}'" + (f" and {len(missing) - 1} others are" if missing[1:] else " is") + " in no lane",
+            )
 
 
 def _is_node(element: Any) -> bool:
@@ -155,7 +175,12 @@ def _key(r: Any, element: Any) -> None:
     for reference in properties:
         found = referenced(r, x.text_of(reference))
         if found is None or x.local(found) != "correlationProperty":
-            say(r, "CORRELATION_KEY_PROPERTY", element, f"'{x.text_of(reference)}' of correlation key '{element.get('id', '')}' is {kind_of(found)}")
+            say(
+                r,
+                "CORRELATION_KEY_PROPERTY",
+                element,
+                f"'{x.text_of(reference)}' of correlation key '{element.get('id', '')}' is {kind_of(found)}",
+            )
 
 
 def _property(r: Any, element: Any) -> None:
@@ -168,7 +193,12 @@ def _property(r: Any, element: Any) -> None:
         message = retrieval.get("messageRef", "")
         found = referenced(r, message)
         if not imported(r, message, element) and (found is None or x.local(found) != "message"):
-            say(r, "CORRELATION_RETRIEVAL_MESSAGE", retrieval, f"correlation property '{id}' is retrieved from '{message}', which is {kind_of(found)}")
+            say(
+                r,
+                "CORRELATION_RETRIEVAL_MESSAGE",
+                retrieval,
+                f"correlation property '{id}' is retrieved from '{message}', which is {kind_of(found)}",
+            )
         if not x.text_of(x.child(retrieval, "messagePath")):
             say(r, "CORRELATION_RETRIEVAL_PATH", retrieval, f"correlation property '{id}' has no path into message '{message}'")
         if message in seen:

@@ -40,7 +40,17 @@ declare(
     }
 )  # fmt: skip
 
-_ENDS = {"dataObject", "dataObjectReference", "dataStoreReference", "dataStore", "property", "dataInput", "dataOutput", "inputDataItem", "outputDataItem"}
+_ENDS = {
+    "dataObject",
+    "dataObjectReference",
+    "dataStoreReference",
+    "dataStore",
+    "property",
+    "dataInput",
+    "dataOutput",
+    "inputDataItem",
+    "outputDataItem",
+}
 _CATCHING = {"startEvent", "intermediateCatchEvent", "boundaryEvent"}
 _THROWING = {"endEvent", "intermediateThrowEvent"}
 
@@ -64,7 +74,12 @@ def _item(r: Any, element: Any) -> None:
     item = _missing(r, "DATA_ITEM_MISSING", element, element.get("itemSubjectRef", ""), "itemDefinition", "itemSubjectRef")
     if item is not None and element.get("isCollection") is not None:
         if (element.get("isCollection") in ("true", "1")) != (item.get("isCollection") in ("true", "1")):
-            say(r, "DATA_COLLECTION_DISAGREES", element, f"isCollection of '{element.get('id', '')}' and of its item '{item.get('id', '')}' differ")
+            say(
+                r,
+                "DATA_COLLECTION_DISAGREES",
+                element,
+                f"isCollection of '{element.get('id', '')}' and of its item '{item.get('id', '')}' differ",
+            )
 
 
 def _object_reference(r: Any, element: Any) -> None:
@@ -113,7 +128,12 @@ def _association(r: Any, element: Any) -> None:
     incoming = x.local(element) == "dataInputAssociation"
     sources = [_end(r, element, x.text_of(s)) for s in element.iterchildren(x.B + "sourceRef")]
     if len(sources) > 1 and x.child(element, "transformation") is None and x.child(element, "assignment") is None:
-        say(r, "DATA_ASSOCIATION_SOURCES", element, f"an association of '{owner.get('id', '')}' has {len(sources)} sources and no transformation")
+        say(
+            r,
+            "DATA_ASSOCIATION_SOURCES",
+            element,
+            f"an association of '{owner.get('id', '')}' has {len(sources)} sources and no transformation",
+        )
     reference = x.child(element, "targetRef")
     target = _end(r, element, x.text_of(reference)) if reference is not None else None
     if reference is None and x.child(element, "assignment") is None:
@@ -138,8 +158,19 @@ def _io(r: Any, element: Any) -> None:
         say(r, "IO_INPUT_SET_MISSING", element, f"the ioSpecification of '{owner}' has no input set")
     if x.child(element, "outputSet") is None:
         say(r, "IO_OUTPUT_SET_MISSING", element, f"the ioSpecification of '{owner}' has no output set")
-    _sets(r, element, owner, "dataInput", "inputSet", ("optionalInputRefs", "whileExecutingInputRefs"), "IO_INPUT_MISSING", "IO_INPUT_UNUSED")
-    _sets(r, element, owner, "dataOutput", "outputSet", ("optionalOutputRefs", "whileExecutingOutputRefs"), "IO_OUTPUT_MISSING", "IO_OUTPUT_UNUSED")
+    _sets(
+        r, element, owner, "dataInput", "inputSet", ("optionalInputRefs", "whileExecutingInputRefs"), "IO_INPUT_MISSING", "IO_INPUT_UNUSED"
+    )
+    _sets(
+        r,
+        element,
+        owner,
+        "dataOutput",
+        "outputSet",
+        ("optionalOutputRefs", "whileExecutingOutputRefs"),
+        "IO_OUTPUT_MISSING",
+        "IO_OUTPUT_UNUSED",
+    )
     _pairs(r, element, owner)
 
 

@@ -71,7 +71,12 @@ def check(r: Any, process: Process) -> None:
         if node.event_subs:
             _subs(r, node, f"sub-process '{node.id}'")
     _subs(r, process.root, f"process '{process.id}'")
-    _twice(r, process.root.starts, {"message": "START_MESSAGE_TWICE", "signal": "START_SIGNAL_TWICE"}, f"start events of process '{process.id}'")
+    _twice(
+        r,
+        process.root.starts,
+        {"message": "START_MESSAGE_TWICE", "signal": "START_SIGNAL_TWICE"},
+        f"start events of process '{process.id}'",
+    )
     links(r, process)
 
 
@@ -195,7 +200,11 @@ def links(r: Any, process: Process) -> None:
 
 def codes_of(node: Node, kind: str) -> list[str | None]:
     """The codes that an event catches; None: all."""
-    return [None if e.name is None or not e.name.text else str(static(e.name)) if static(e.name) else None for e in node.events if e.kind == kind]
+    return [
+        None if e.name is None or not e.name.text else str(static(e.name)) if static(e.name) else None
+        for e in node.events
+        if e.kind == kind
+    ]
 
 
 _CHECKS: dict[str, Any] = {

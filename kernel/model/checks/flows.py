@@ -69,7 +69,12 @@ def _reference(r: Any, process: Process, node: Node, kid: Any) -> None:
     if flow is None and text in r.by_id and x.local(r.by_id[text]) == "sequenceFlow":
         return  # the flow itself has a finding
     if flow is None or (flow.target if incoming else flow.source) is not node:
-        say(r, "FLOW_REFERENCE_WRONG", node, f"'{node.id}' names '{text}' as {'incoming' if incoming else 'outgoing'}, which is no such flow of it")
+        say(
+            r,
+            "FLOW_REFERENCE_WRONG",
+            node,
+            f"'{node.id}' names '{text}' as {'incoming' if incoming else 'outgoing'}, which is no such flow of it",
+        )
 
 
 def _condition(r: Any, flow: Flow) -> None:

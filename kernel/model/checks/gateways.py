@@ -91,7 +91,12 @@ def _event_based(r: Any, node: Node) -> None:
         if target.kind == "receiveTask":
             tasks = True
             if target.attached:
-                say(r, "EVENT_GATEWAY_TASK_BOUNDARY", target.attached[0], f"receive task '{target.id}' after event-based gateway '{node.id}' has a boundary event")
+                say(
+                    r,
+                    "EVENT_GATEWAY_TASK_BOUNDARY",
+                    target.attached[0],
+                    f"receive task '{target.id}' after event-based gateway '{node.id}' has a boundary event",
+                )
             continue
         for event in target.events:
             messages = messages or event.kind == "message"
@@ -100,4 +105,6 @@ def _event_based(r: Any, node: Node) -> None:
             if starts and parallel and event.kind != "message":
                 say(r, "EVENT_GATEWAY_START_MESSAGES", target, f"'{target.id}' after the parallel gateway '{node.id}' is no message")
     if messages and tasks:
-        say(r, "EVENT_GATEWAY_MESSAGE_AND_TASK", node, f"event-based gateway '{node.id}' is followed by message events and by receive tasks")
+        say(
+            r, "EVENT_GATEWAY_MESSAGE_AND_TASK", node, f"event-based gateway '{node.id}' is followed by message events and by receive tasks"
+        )

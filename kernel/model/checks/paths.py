@@ -26,7 +26,16 @@ declare(
     }
 )  # fmt: skip
 
-_ALWAYS_WAIT = {"userTask", "receiveTask", "intermediateCatchEvent", "callActivity", "subProcess", "transaction", "adHocSubProcess", "eventBasedGateway"}
+_ALWAYS_WAIT = {
+    "userTask",
+    "receiveTask",
+    "intermediateCatchEvent",
+    "callActivity",
+    "subProcess",
+    "transaction",
+    "adHocSubProcess",
+    "eventBasedGateway",
+}
 _JOBS = {"serviceTask", "sendTask", "businessRuleTask", "scriptTask"}
 #: findings of one kind per scope; a scope with more of them has one cause
 _SHOWN_MAX = 20
@@ -57,7 +66,11 @@ def followers(node: Node) -> list[Node]:
 def begins(scope: Node) -> list[Node]:
     """Where tokens come from: start events, what has no incoming flow (reported elsewhere where it shouldn't be), links without source."""
     found = scope.starts + implicit_starts(scope)
-    return found + [n for n in scope.children if n.kind == "intermediateCatchEvent" and n.event is not None and n.event.kind == "link" and n.incoming == []]
+    return found + [
+        n
+        for n in scope.children
+        if n.kind == "intermediateCatchEvent" and n.event is not None and n.event.kind == "link" and n.incoming == []
+    ]
 
 
 def _reached(scope: Node) -> set[Node]:
@@ -176,7 +189,9 @@ def _covered(node: Node, kind: str) -> bool:
     """Something from the node outwards catches that kind of event."""
     at: Node | None = node
     while at is not None:
-        if any(e.kind == kind for b in at.attached for e in b.events) or any(e.kind == kind for sub in at.event_subs for s in sub.starts for e in s.events):
+        if any(e.kind == kind for b in at.attached for e in b.events) or any(
+            e.kind == kind for sub in at.event_subs for s in sub.starts for e in s.events
+        ):
             return True
         at = None if at.kind == "process" else at.scope or at.process.root
     return False

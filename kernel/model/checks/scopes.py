@@ -104,7 +104,12 @@ def _event_subs(r: Any, scope: Node) -> None:
     if undo and scope.kind == "process":
         say(r, "EVENT_SUB_PROCESS_COMPENSATION_ROOT", undo[0], f"'{undo[0].id}' would compensate {title(scope)}")
     if len(undo) > 1:
-        say(r, "EVENT_SUB_PROCESS_COMPENSATION_TWICE", undo[1], f"{title(scope)} has two compensation event sub-processes: '{undo[0].id}' and '{undo[1].id}'")
+        say(
+            r,
+            "EVENT_SUB_PROCESS_COMPENSATION_TWICE",
+            undo[1],
+            f"{title(scope)} has two compensation event sub-processes: '{undo[0].id}' and '{undo[1].id}'",
+        )
 
 
 def _event_sub(r: Any, node: Node) -> None:

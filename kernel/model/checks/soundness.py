@@ -31,7 +31,13 @@ declare(
 )  # fmt: skip
 
 _ONE, _ALL, _SOME, _UNKNOWN = "exclusive", "parallel", "inclusive", "unknown"
-_GATEWAYS = {"exclusiveGateway": _ONE, "eventBasedGateway": _ONE, "parallelGateway": _ALL, "inclusiveGateway": _SOME, "complexGateway": _UNKNOWN}
+_GATEWAYS = {
+    "exclusiveGateway": _ONE,
+    "eventBasedGateway": _ONE,
+    "parallelGateway": _ALL,
+    "inclusiveGateway": _SOME,
+    "complexGateway": _UNKNOWN,
+}
 _MISFITS = {
     (_ONE, _ALL): "DEADLOCK",
     (_SOME, _ALL): "DEADLOCK_INCLUSIVE",

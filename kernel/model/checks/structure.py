@@ -13,15 +13,45 @@ from flowledger.kernel.model.checks.common import declare, imported, kind_of, re
 
 declare(
     {
-        "ID_NOT_NCNAME": ("warning", "An id is no XML name", "BPMN20.xsd, xsd:ID", "begin with a letter or _, go on with letters, digits, _ - ."),
+        "ID_NOT_NCNAME": (
+            "warning",
+            "An id is no XML name",
+            "BPMN20.xsd, xsd:ID",
+            "begin with a letter or _, go on with letters, digits, _ - .",
+        ),
         "PROCESS_ID_MISSING": ("error", "A process has no id: nobody could start it", "8.4.1, 10.2", 'give it an id: <process id="...">'),
         "NOTHING_EXECUTABLE": ("info", "No process of the file is executable", "10.2.1", 'isExecutable="true" on a <process>'),
         "TARGET_NAMESPACE_MISSING": ("warning", "<definitions> has no targetNamespace", "8.2.1", 'targetNamespace="..." of your own'),
-        "IMPORT_NOT_FOLLOWED": ("info", "An import names another file; what it defines is looked up among what is deployed", "8.2.2", "deploy that file too"),
-        "EXPRESSION_LANGUAGE": ("warning", "Expressions are in a language that the engine doesn't speak", "8.4.6", "write them in FEEL (docs/feel.md)"),
-        "EXTENSION_MUST_UNDERSTAND": ("error", "An extension that must be understood is unknown", "8.3.3", 'remove it, or say mustUnderstand="false"'),
-        "ATTRIBUTE_NOT_BOOLEAN": ("warning", "A yes-or-no attribute has another value; it counts as its default", "BPMN20.xsd, xsd:boolean", "true or false"),
-        "ATTRIBUTE_WORD": ("warning", "An attribute has a word that the standard doesn't know", "BPMN20.xsd, enumerations", "choose one of the words named"),
+        "IMPORT_NOT_FOLLOWED": (
+            "info",
+            "An import names another file; what it defines is looked up among what is deployed",
+            "8.2.2",
+            "deploy that file too",
+        ),
+        "EXPRESSION_LANGUAGE": (
+            "warning",
+            "Expressions are in a language that the engine doesn't speak",
+            "8.4.6",
+            "write them in FEEL (docs/feel.md)",
+        ),
+        "EXTENSION_MUST_UNDERSTAND": (
+            "error",
+            "An extension that must be understood is unknown",
+            "8.3.3",
+            'remove it, or say mustUnderstand="false"',
+        ),
+        "ATTRIBUTE_NOT_BOOLEAN": (
+            "warning",
+            "A yes-or-no attribute has another value; it counts as its default",
+            "BPMN20.xsd, xsd:boolean",
+            "true or false",
+        ),
+        "ATTRIBUTE_WORD": (
+            "warning",
+            "An attribute has a word that the standard doesn't know",
+            "BPMN20.xsd, enumerations",
+            "choose one of the words named",
+        ),
         "DIAGRAM_REFERENCE": ("warning", "A shape or edge shows an element that doesn't exist", "12.2.3", "remove it from the diagram"),
         "DIAGRAM_TWICE": ("info", "An element has two shapes in one plane", "12.2.3", "remove one of the two"),
         "MESSAGE_NAME_MISSING": ("warning", "A message has no name: its id is used", "8.4.11", '<message name="...">'),
@@ -31,21 +61,56 @@ declare(
         "SIGNAL_NAME_TWICE": ("info", "Two signals have the same name", "10.5.5", "let both events refer to one <signal>"),
         "SIGNAL_ITEM_MISSING": ("warning", "The structure of a signal doesn't exist", "10.5.5", "structureRef names an <itemDefinition>"),
         "ERROR_CODE_MISSING": ("warning", "An error has no code: its name or id is used", "8.4.3", '<error errorCode="...">'),
-        "ERROR_CODE_TWICE": ("warning", "Two errors have the same code: a handler of one catches the other as well", "8.4.3", "use one <error>"),
+        "ERROR_CODE_TWICE": (
+            "warning",
+            "Two errors have the same code: a handler of one catches the other as well",
+            "8.4.3",
+            "use one <error>",
+        ),
         "ERROR_ITEM_MISSING": ("warning", "The structure of an error doesn't exist", "8.4.3", "structureRef names an <itemDefinition>"),
-        "ESCALATION_CODE_MISSING": ("warning", "An escalation has no code: its name or id is used", "8.4.4", '<escalation escalationCode="...">'),
-        "ESCALATION_CODE_TWICE": ("warning", "Two escalations have the same code: a handler of one catches the other as well", "8.4.4", "use one <escalation>"),
-        "ESCALATION_ITEM_MISSING": ("warning", "The structure of an escalation doesn't exist", "8.4.4", "structureRef names an <itemDefinition>"),
+        "ESCALATION_CODE_MISSING": (
+            "warning",
+            "An escalation has no code: its name or id is used",
+            "8.4.4",
+            '<escalation escalationCode="...">',
+        ),
+        "ESCALATION_CODE_TWICE": (
+            "warning",
+            "Two escalations have the same code: a handler of one catches the other as well",
+            "8.4.4",
+            "use one <escalation>",
+        ),
+        "ESCALATION_ITEM_MISSING": (
+            "warning",
+            "The structure of an escalation doesn't exist",
+            "8.4.4",
+            "structureRef names an <itemDefinition>",
+        ),
         "INTERFACE_EMPTY": ("warning", "An interface has no operation", "8.5.1", "<operation> within it"),
         "OPERATION_WITHOUT_MESSAGE": ("warning", "An operation has no input message", "8.5.3", "<inMessageRef>"),
         "OPERATION_MESSAGE_MISSING": ("warning", "A message of an operation doesn't exist", "8.5.3", "name a <message> of this file"),
         "OPERATION_ERROR_MISSING": ("warning", "An error of an operation doesn't exist", "8.5.3", "name an <error> of this file"),
         "OPERATION_MISSING": ("warning", "operationRef names no operation", "10.3.3", "name an <operation> of an <interface>"),
-        "OPERATION_MESSAGE_DIFFERS": ("warning", "A task's message isn't the one of its operation", "10.3.3", "name the message of the operation"),
+        "OPERATION_MESSAGE_DIFFERS": (
+            "warning",
+            "A task's message isn't the one of its operation",
+            "10.3.3",
+            "name the message of the operation",
+        ),
         "INTERFACE_MISSING": ("warning", "supportedInterfaceRef names no interface", "8.5.1", "name an <interface> of this file"),
         "RESOURCE_MISSING": ("warning", "A role refers to a resource that doesn't exist", "10.3.2", "<resource id=...>"),
-        "RESOURCE_AND_ASSIGNMENT": ("warning", "A role names a resource and an assignment expression: only one is allowed", "10.3.2", "keep one of the two"),
-        "RESOURCE_PARAMETER_MISSING": ("warning", "A binding names a parameter that the resource doesn't have", "10.3.2", "<resourceParameter> of the resource"),
+        "RESOURCE_AND_ASSIGNMENT": (
+            "warning",
+            "A role names a resource and an assignment expression: only one is allowed",
+            "10.3.2",
+            "keep one of the two",
+        ),
+        "RESOURCE_PARAMETER_MISSING": (
+            "warning",
+            "A binding names a parameter that the resource doesn't have",
+            "10.3.2",
+            "<resourceParameter> of the resource",
+        ),
         "ASSOCIATION_END_MISSING": ("warning", "An association joins something that doesn't exist", "8.4.1", "remove it"),
     }
 )
@@ -65,7 +130,10 @@ _ACTIVITY = ("isForCompensation",)
 _EVENT = ("parallelMultiple",)
 _GATEWAY = ("gatewayDirection",)
 _ATTRIBUTES: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("task", "serviceTask", "sendTask", "userTask", "manualTask", "scriptTask", "businessRuleTask", "callActivity", "transaction"), _ACTIVITY),
+    **dict.fromkeys(
+        ("task", "serviceTask", "sendTask", "userTask", "manualTask", "scriptTask", "businessRuleTask", "callActivity", "transaction"),
+        _ACTIVITY,
+    ),
     "receiveTask": ("isForCompensation", "instantiate"),
     "subProcess": ("isForCompensation", "triggeredByEvent"),
     "adHocSubProcess": ("isForCompensation", "triggeredByEvent", "ordering", "cancelRemainingInstances"),
@@ -140,7 +208,12 @@ def _named(kind: str, attribute: str, missing: str, twice: str, item: str, item_
         if not value:
             say(r, missing, element, f"{kind} '{element.get('id', '')}' has no {attribute}")
         elif (kind, value) in seen:
-            say(r, twice, element, f"{kind} '{element.get('id', '')}' has the {attribute} '{value}', as '{seen[(kind, value)].get('id', '')}' has")
+            say(
+                r,
+                twice,
+                element,
+                f"{kind} '{element.get('id', '')}' has the {attribute} '{value}', as '{seen[(kind, value)].get('id', '')}' has",
+            )
         seen.setdefault((kind, value), element)
         reference = element.get(item, "")
         if reference:
@@ -193,7 +266,12 @@ def _role(r: Any, element: Any, seen: Any) -> None:
     text = x.text_of(reference)
     _wants(r, "RESOURCE_MISSING", element, text, "resource", f"resourceRef '{text}'")
     if x.child(element, "resourceAssignmentExpression") is not None:
-        say(r, "RESOURCE_AND_ASSIGNMENT", element, f"role '{element.get('name') or element.get('id', '')}' has a resource and an assignment expression")
+        say(
+            r,
+            "RESOURCE_AND_ASSIGNMENT",
+            element,
+            f"role '{element.get('name') or element.get('id', '')}' has a resource and an assignment expression",
+        )
 
 
 def _binding(r: Any, element: Any, seen: Any) -> None:
@@ -221,7 +299,9 @@ _CHECKS: dict[str, Any] = {
     "message": _named("message", "name", "MESSAGE_NAME_MISSING", "MESSAGE_NAME_TWICE", "itemRef", "MESSAGE_ITEM_MISSING"),
     "signal": _named("signal", "name", "SIGNAL_NAME_MISSING", "SIGNAL_NAME_TWICE", "structureRef", "SIGNAL_ITEM_MISSING"),
     "error": _named("error", "errorCode", "ERROR_CODE_MISSING", "ERROR_CODE_TWICE", "structureRef", "ERROR_ITEM_MISSING"),
-    "escalation": _named("escalation", "escalationCode", "ESCALATION_CODE_MISSING", "ESCALATION_CODE_TWICE", "structureRef", "ESCALATION_ITEM_MISSING"),
+    "escalation": _named(
+        "escalation", "escalationCode", "ESCALATION_CODE_MISSING", "ESCALATION_CODE_TWICE", "structureRef", "ESCALATION_ITEM_MISSING"
+    ),
     "interface": _interface,
     "operation": _operation,
     "import": _import,

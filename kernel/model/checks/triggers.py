@@ -93,10 +93,17 @@ def _message(r: Any, node: Node, event: Any, correlated: set[str]) -> None:
         return
     if node.kind == "receiveTask" and node.xml.get("instantiate") == "true":
         return
-    if node.kind == "intermediateCatchEvent" and any(f.source.kind == "eventBasedGateway" and f.source.xml.get("instantiate") == "true" for f in node.incoming):
+    if node.kind == "intermediateCatchEvent" and any(
+        f.source.kind == "eventBasedGateway" and f.source.xml.get("instantiate") == "true" for f in node.incoming
+    ):
         return
     if event.named and event.correlation is None and event.ref not in correlated:
-        say(r, "MESSAGE_CORRELATION_MISSING", node, f"the message '{event.name.text if event.name else event.ref}' of '{node.id}' has no correlation key")
+        say(
+            r,
+            "MESSAGE_CORRELATION_MISSING",
+            node,
+            f"the message '{event.name.text if event.name else event.ref}' of '{node.id}' has no correlation key",
+        )
 
 
 def _compensate(r: Any, process: Process, node: Node, event: Any) -> None:
@@ -159,7 +166,12 @@ def _caught(r: Any, node: Node, event: Any, kind: str) -> None:
         if scope is None:
             break
         at = scope
-    say(r, "ERROR_NOT_CAUGHT" if kind == "error" else "ESCALATION_NOT_CAUGHT", node, f"{kind} '{code}' of '{node.id}' is caught nowhere in the process")
+    say(
+        r,
+        "ERROR_NOT_CAUGHT" if kind == "error" else "ESCALATION_NOT_CAUGHT",
+        node,
+        f"{kind} '{code}' of '{node.id}' is caught nowhere in the process",
+    )
 
 
 def _thrown(r: Any, node: Node, event: Any) -> None:

@@ -72,7 +72,14 @@ def steps_schema() -> dict[str, Any]:
     )  # fmt: skip
     items = {"anyOf": [{"type": "array", "items": {"$ref": "#/$defs/step"}},
                        {"type": "object", "additionalProperties": {"$ref": "#/$defs/step"}}]}  # fmt: skip
-    top = _closed(steps._TOP, ("id", "steps"), steps=items, states={"type": "object", "required": ["initial"]}, version=_ANY, defaults=_closed(steps._DEFAULTS))
+    top = _closed(
+        steps._TOP,
+        ("id", "steps"),
+        steps=items,
+        states={"type": "object", "required": ["initial"]},
+        version=_ANY,
+        defaults=_closed(steps._DEFAULTS),
+    )
     return {**_head("steps", "Steps with next or dependencies"), **top, "$defs": {"step": step, "way": _closed(steps._NEXT)}}
 
 
@@ -84,7 +91,11 @@ def _block() -> dict[str, Any]:
         _closed({"switch", "id", "name"}, ("switch",), switch=case),
         _closed({"inclusive", "id", "name"}, ("inclusive",), inclusive=case),
         _closed({"parallel", "id", "name"}, ("parallel",), parallel={"type": ["array", "object"], "minItems": 2, "minProperties": 2}),
-        _closed({"for_each", "as", "parallel", "do", "collect", "collect_from", "until_done", "id", "name", "on"}, ("for_each", "do"), parallel=_FLAG),
+        _closed(
+            {"for_each", "as", "parallel", "do", "collect", "collect_from", "until_done", "id", "name", "on"},
+            ("for_each", "do"),
+            parallel=_FLAG,
+        ),
         _closed({"while", "do", "id", "name"}, ("while", "do")),
         _closed({"repeat", "until", "id", "name"}, ("repeat", "until"), until=_CONDITION),
         _closed({"scope", "id", "name", "on", "inside_on"}, ("scope",)),

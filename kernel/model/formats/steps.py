@@ -253,7 +253,13 @@ def _failure(r: Reader, step: Step) -> None:
     timeout = work.timeout_of(r, value, step.id)
     handled = fallback is not None or optional or bool(on_error)
     if (fallback is not None) + optional + bool(on_error) > 1:
-        r.find("FAILURE_TWICE", f"'{step.id}' says more than one of fallback, optional and on_error", value, element=step.id, hint="give one of them")
+        r.find(
+            "FAILURE_TWICE",
+            f"'{step.id}' says more than one of fallback, optional and on_error",
+            value,
+            element=step.id,
+            hint="give one of them",
+        )
     events = []
     if timeout:
         events.append(r.scope.boundary(element, f"{step.id}_timeout", "timer", timeout, "", value))
@@ -600,6 +606,8 @@ def _lint(r: Reader, step: Step, top: Value, before: str | None) -> None:
             "PARALLEL_POSSIBLE", f"'{step.id}' reads no output of an earlier step: with 'dependencies' it could run beside them", step.value,
             severity="info", element=step.id,
         )  # fmt: skip
-    if work.kind_of(r, step.value)[0] in ("service", "capability") and not any(k.startswith("timeout") for k in (*step.value.data, *top.data)):
+    if work.kind_of(r, step.value)[0] in ("service", "capability") and not any(
+        k.startswith("timeout") for k in (*step.value.data, *top.data)
+    ):
         r.find("TIMEOUT_NONE", f"'{step.id}' has no time limit, nor has the workflow", step.value, severity="info", element=step.id,
                hint="timeout: 15m")  # fmt: skip

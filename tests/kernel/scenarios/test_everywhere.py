@@ -16,29 +16,64 @@ ELEMENTS = {
     "parallelGateway": (FLOW + SPLIT.format("parallelGateway j"), "complete a; complete b; complete d"),
     "inclusiveGateway": (FLOW + SPLIT.format("inclusiveGateway j"), "complete a; complete b; complete d"),
     "complexGateway": (
-        FLOW + SPLIT.format("complexGateway j\n.<activationCondition>activationCount > 0</activationCondition>").replace("Count > 0", "Count &gt; 0"),
+        FLOW
+        + SPLIT.format("complexGateway j\n.<activationCondition>activationCount > 0</activationCondition>").replace(
+            "Count > 0", "Count &gt; 0"
+        ),
         "complete a; complete d; complete b",
     ),
-    "eventBasedGateway": (FLOW + "eventBasedGateway g\nintermediateCatchEvent w : signal S\nintermediateCatchEvent t : timer PT1H\ns > g\ng > w > e\ng > t > e", "signal S"),
+    "eventBasedGateway": (
+        FLOW
+        + "eventBasedGateway g\nintermediateCatchEvent w : signal S\nintermediateCatchEvent t : timer PT1H\ns > g\ng > w > e\ng > t > e",
+        "signal S",
+    ),
     "intermediateCatchEvent": (FLOW + "intermediateCatchEvent w : message M = x\ns > w > e", "message M 1"),
     "parallel multiple catch": (FLOW + "intermediateCatchEvent w parallel=true : signal S + timer PT1H\ns > w > e", "signal S; tick"),
-    "conditional boundary": (FLOW + "serviceTask a\nboundaryEvent b on=a cancel=false : conditional x > 5\nserviceTask h\ns > a > e\nb > h", "set x=6; set x=1; complete a; complete h"),
+    "conditional boundary": (
+        FLOW + "serviceTask a\nboundaryEvent b on=a cancel=false : conditional x > 5\nserviceTask h\ns > a > e\nb > h",
+        "set x=6; set x=1; complete a; complete h",
+    ),
     "timer boundary": (FLOW + "serviceTask a\nboundaryEvent b on=a : timer PT1H\nserviceTask h\ns > a > e\nb > h", "tick; complete h"),
     "error boundary": (FLOW + "serviceTask a\nboundaryEvent b on=a : error E\nserviceTask h\ns > a > e\nb > h", "error a E; complete h"),
-    "escalation": (FLOW + "intermediateThrowEvent t : escalation X\ns > t > e\nsubProcess h event=true {\nstartEvent hs interrupting=false : escalation X\nserviceTask ht\nhs > ht\n}", "complete ht"),
-    "event sub-process": (FLOW + "serviceTask a\ns > a > e\nsubProcess h event=true {\nstartEvent hs : signal S\nserviceTask ht\nhs > ht\n}", "signal S; complete ht"),
+    "escalation": (
+        FLOW
+        + "intermediateThrowEvent t : escalation X\ns > t > e\nsubProcess h event=true {\nstartEvent hs interrupting=false : escalation X\nserviceTask ht\nhs > ht\n}",
+        "complete ht",
+    ),
+    "event sub-process": (
+        FLOW + "serviceTask a\ns > a > e\nsubProcess h event=true {\nstartEvent hs : signal S\nserviceTask ht\nhs > ht\n}",
+        "signal S; complete ht",
+    ),
     "compensation": (FLOW + COMP + "serviceTask a\nintermediateThrowEvent t : compensate\ns > a > t > e", "complete a; complete un"),
     "transaction": (
-        FLOW + "transaction tx {\nstartEvent i\nendEvent no : cancel\n" + COMP + "serviceTask a\ni > a > no\n}\nboundaryEvent cb on=tx : cancel\ns > tx > e\nserviceTask h\ncb > h",
+        FLOW
+        + "transaction tx {\nstartEvent i\nendEvent no : cancel\n"
+        + COMP
+        + "serviceTask a\ni > a > no\n}\nboundaryEvent cb on=tx : cancel\ns > tx > e\nserviceTask h\ncb > h",
         "complete a; complete un; complete h",
     ),
-    "adHocSubProcess": (FLOW + 'adHocSubProcess ah {\nserviceTask a\nserviceTask b\n}\n<zeebe:adHoc activeElementsCollection="= [&quot;a&quot;,&quot;b&quot;]"/>\ns > ah > e', "complete a; complete b"),
+    "adHocSubProcess": (
+        FLOW
+        + 'adHocSubProcess ah {\nserviceTask a\nserviceTask b\n}\n<zeebe:adHoc activeElementsCollection="= [&quot;a&quot;,&quot;b&quot;]"/>\ns > ah > e',
+        "complete a; complete b",
+    ),
     "standard loop": (FLOW + 'serviceTask a\n.<standardLoopCharacteristics loopMaximum="2"/>\ns > a > e', "complete a; complete a"),
-    "multi-instance": (FLOW + "serviceTask a\n.<multiInstanceLoopCharacteristics><loopCardinality>2</loopCardinality></multiInstanceLoopCharacteristics>\ns > a > e", "complete a; complete a"),
+    "multi-instance": (
+        FLOW
+        + "serviceTask a\n.<multiInstanceLoopCharacteristics><loopCardinality>2</loopCardinality></multiInstanceLoopCharacteristics>\ns > a > e",
+        "complete a; complete a",
+    ),
     "startQuantity": (FLOW + "parallelGateway f\nserviceTask a startQuantity=2\ns > f\nf > a\nf > a\na > e", "complete a"),
     "link": (FLOW + "intermediateThrowEvent t : link L\nintermediateCatchEvent c : link L\nserviceTask a\ns > t\nc > a > e", "complete a"),
-    "terminate": (FLOW.replace("endEvent e", "endEvent e : terminate") + "parallelGateway f\nserviceTask a\nserviceTask b\ns > f\nf > a > e\nf > b", "complete a"),
-    "listeners": (FLOW + 'serviceTask a\n<zeebe:executionListeners><zeebe:executionListener eventType="end" type="l"/></zeebe:executionListeners>\ns > a > e', "complete a; complete l"),
+    "terminate": (
+        FLOW.replace("endEvent e", "endEvent e : terminate") + "parallelGateway f\nserviceTask a\nserviceTask b\ns > f\nf > a > e\nf > b",
+        "complete a",
+    ),
+    "listeners": (
+        FLOW
+        + 'serviceTask a\n<zeebe:executionListeners><zeebe:executionListener eventType="end" type="l"/></zeebe:executionListeners>\ns > a > e',
+        "complete a; complete l",
+    ),
 }
 TWICE = '.<multiInstanceLoopCharacteristics isSequential="true"><loopCardinality>2</loopCardinality></multiInstanceLoopCharacteristics>'
 LOOP = '.<standardLoopCharacteristics loopMaximum="2"/>'
