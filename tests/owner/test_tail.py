@@ -39,6 +39,9 @@ async def engine():
     engine = Engine(CountedLog(MemoryStore(2)), partitions=2)
     await engine.start()
     await engine.call(c.Deploy(resources=[c.Resource("p.bpmn", MODEL)]))
+    # the other partition hears of it and that is confirmed, a moment later: after that only a test makes events
+    await until(lambda: not engine.owners[0].state.outbox and engine.owners[1].state.definitions)
+    await until(lambda: all(o.acked == o.end for o in engine.owners.values()))
     yield engine
     await engine.stop()
 
