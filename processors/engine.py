@@ -572,5 +572,5 @@ _BY_KEY: dict[type[c.Command], str] = {
     c.AdHocActivate: "token", c.CompleteTask: "task", c.FailTask: "task", c.ThrowTaskError: "task", c.ExtendLease: "task",
     c.UpdateRetries: "task", c.MoveTask: "task", c.ResolveIncident: "key", c.Continue: "key",
 }  # fmt: skip
-_FIRST = {c.Deploy, c.ChangeDefinition, c.StoreRecord, c.BroadcastSignal}
+_FIRST = {c.Deploy, c.EvaluateConditions, c.ChangeDefinition, c.StoreRecord, c.BroadcastSignal}
 __all__ = ["Engine", "Poller", "Pollers", "Stream", "_decode_request"]

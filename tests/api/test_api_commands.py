@@ -131,6 +131,7 @@ async def test_tenants_do_not_share_idempotency_keys(http, client):
             c.PublishMessage(name="paid", correlation_key="o-1", variables={}, ttl_ms=9, message_id="i"),
         ),
         ("POST", "/v1/signals", {"name": "stop"}, c.BroadcastSignal(name="stop", variables={})),
+        ("POST", "/v1/conditions/evaluate", {"variables": {"level": 3}}, c.EvaluateConditions(variables={"level": 3})),
         ("POST", "/v1/incidents/7/resolve", None, c.ResolveIncident(key=7)),
         ("POST", "/v1/decisions/evaluate", {"decision": "d", "inputs": {"a": 1}}, c.EvaluateDecision(id="d", variables={"a": 1})),
         ("POST", "/v1/definitions/7/publish", None, c.ChangeDefinition(key=7, move="publish")),

@@ -128,3 +128,18 @@ async def test_a_bad_model_is_refused_with_all_its_findings_and_leaves_nothing()
         assert isinstance(answer, Rejected), name
     assert engine.owners[0].acked == end
     await engine.stop()
+
+
+async def test_conditions_start_what_begins_by_them_from_any_partition():
+    engine = await running(3)
+    xml = model("job").replace(
+        '<startEvent id="s"/>',
+        '<startEvent id="s"><conditionalEventDefinition><condition>= level &gt; 5</condition></conditionalEventDefinition></startEvent>',
+    )
+    await engine.call(c.Deploy(resources=[c.Resource("p.bpmn", xml)]))
+    assert (await engine.call(c.EvaluateConditions(variables={"level": 5})))["instances"] == []
+    answer = await engine.call(c.EvaluateConditions(variables={"level": 6}))
+    assert len(answer["instances"]) == 1
+    [job] = await engine.activate("job", "w", 1, 1000, wait_ms=2000)
+    assert job["variables"] == {"level": 6}
+    await engine.stop()
