@@ -1,7 +1,7 @@
 """The named limits of the kernel. Each is tested at its edge."""
 
 #: tokens that one command may move before it goes on in a follow-up command
-STEPS_MAX = 1_000
+STEPS_MAX = 300
 #: runs of a multi-instance body that are spawned at once
 SPAWN_MAX = 200
 #: bytes of a model

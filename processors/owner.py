@@ -127,6 +127,8 @@ class Owner:
         self.chain = rules.GENESIS
         self._void = 0
         self._inbox: deque[Pending] = deque()
+        #: follow-ups of this step, for the next one
+        self._put_by: list[Pending] = []
         self._flights: deque[Flight] = deque()
         self._acks: asyncio.Queue[Flight] = asyncio.Queue()
         self._scheduled = False
@@ -215,6 +217,7 @@ class Owner:
             for reply, _, _ in waiters:
                 reply(gone)
         self._waiting.clear()
+        self._put_by.clear()
         if self.pollers is not None:
             self.pollers.detach(self)
         with contextlib.suppress(LogError):
@@ -372,6 +375,9 @@ class Owner:
                 self._decide(pending, flight, keys, values)
                 if pending.offset >= 0:
                     source = pending.offset
+            if self._put_by:  # what goes on lets everybody else have a turn first
+                inbox.extend(self._put_by)
+                self._put_by.clear()
             if self.pollers is not None and state.job_listener:
                 self._hand_out(flight, keys, values)
         except Exception as bug:
@@ -440,7 +446,7 @@ class Owner:
             if type(command) is c.Deploy:
                 self._store_contents(made.events)
         for later in made.later:
-            self._inbox.append(Pending(c.Request(command=later, tenant=request.tenant, actor=request.actor, id=request.id and f"{request.id}/+",  # type: ignore[arg-type]
+            self._put_by.append(Pending(c.Request(command=later, tenant=request.tenant, actor=request.actor, id=request.id and f"{request.id}/+",  # type: ignore[arg-type]
                                                  correlation=request.correlation, trace=request.trace)))  # fmt: skip
         reply = pending.reply
         waits = type(command) in _WAITED and command.wait  # type: ignore[union-attr]

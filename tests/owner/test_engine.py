@@ -143,3 +143,21 @@ async def test_conditions_start_what_begins_by_them_from_any_partition():
     [job] = await engine.activate("job", "w", 1, 1000, wait_ms=2000)
     assert job["variables"] == {"level": 6}
     await engine.stop()
+
+
+async def test_a_long_loop_lets_others_have_their_turn():
+    engine = await running(1)
+    loop = f"""<definitions {NS}><process id="loop" isExecutable="true"><startEvent id="s"/><sequenceFlow id="f1" sourceRef="s" targetRef="t"/>
+<scriptTask id="t"><extensionElements><zeebe:script expression="= item * 2" resultVariable="r"/></extensionElements>
+<multiInstanceLoopCharacteristics isSequential="true"><extensionElements><zeebe:loopCharacteristics inputCollection="= items" inputElement="item"
+ outputCollection="out" outputElement="= r"/></extensionElements></multiInstanceLoopCharacteristics></scriptTask>
+<sequenceFlow id="f2" sourceRef="t" targetRef="e"/><endEvent id="e"/></process></definitions>"""
+    await engine.call(c.Deploy(resources=[c.Resource("loop.bpmn", loop), c.Resource("p.bpmn", model("job"))]))
+    long = asyncio.create_task(engine.call(c.StartInstance(id="loop", variables={"items": list(range(5_000))}, wait=True, fetch=["out"])))
+    between = 0
+    while not long.done():
+        assert isinstance(await engine.call(c.StartInstance(id="p")), dict)
+        between += 1
+    assert (await long)["variables"]["out"] == [n * 2 for n in range(5_000)]
+    assert between > 8  # one after the other, while the loop ran in more than ten steps
+    await engine.stop()
