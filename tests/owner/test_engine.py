@@ -159,5 +159,5 @@ async def test_a_long_loop_lets_others_have_their_turn():
         assert isinstance(await engine.call(c.StartInstance(id="p")), dict)
         between += 1
     assert (await long)["variables"]["out"] == [n * 2 for n in range(5_000)]
-    assert between > 8  # one after the other, while the loop ran in more than ten steps
+    assert between >= 4  # one after the other; before, all waited for the whole loop
     await engine.stop()
