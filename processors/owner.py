@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import secrets
 import time
 from collections import deque
@@ -30,7 +29,7 @@ from flowledger.kernel.model.library import Library
 from flowledger.processors import due
 from flowledger.processors.flight import Dead, Flight, Pending
 from flowledger.processors.log import COMMANDS, DEAD_LETTER, DEFINITIONS, EVENTS, STATE, Group, Log, LogError, RecordTooLarge
-from flowledger.processors.recovery import ChainBroken, claim, counted, load
+from flowledger.processors.recovery import ChainBroken, claim, counted, load, quiet
 from flowledger.processors.sends import Sends
 
 log_ = structlog.get_logger("flowledger.owner")
@@ -76,21 +75,6 @@ class Settings:
     ) -> None:
         self.batch_max, self.inbox_max, self.instances_max = batch_max, inbox_max, instances_max
         self.checkpoint_changes, self.checkpoint_s, self.node, self.spread = checkpoint_changes, checkpoint_s, node, spread
-
-
-def quiet(read: Callable[[str, str], Any]) -> Callable[[str, str], Any]:
-    """Reading a model makes many objects that stay: the garbage collector would look at all of them again and again."""
-
-    def read_quietly(name: str, content: str) -> Any:
-        was = gc.isenabled()
-        gc.disable()
-        try:
-            return read(name, content)
-        finally:
-            if was:
-                gc.enable()
-
-    return read_quietly
 
 
 class Fenced(Exception):

@@ -6,6 +6,7 @@ Source: `docs/log-protocol.md`, "Fold rules" and "The owner" (take over).
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -123,3 +124,18 @@ async def counted(log: Log, partition: int, start: int = 0, *, follow: bool = Fa
                 out += [decoder.recorded(v, partition, o) for v, o in zip(group.values, group.offsets, strict=True) if whole or o >= start]
         if out:
             yield out
+
+
+def quiet(read: Callable[[str, str], Any]) -> Callable[[str, str], Any]:
+    """Reading a model makes many objects that stay: the garbage collector would look at all of them again and again."""
+
+    def read_quietly(name: str, content: str) -> Any:
+        was = gc.isenabled()
+        gc.disable()
+        try:
+            return read(name, content)
+        finally:
+            if was:
+                gc.enable()
+
+    return read_quietly
