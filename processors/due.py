@@ -5,18 +5,24 @@ The heaps hold what may be due; what was changed or cancelled meanwhile stays in
 
 from __future__ import annotations
 
-from heapq import heappop
+from heapq import heapify, heappop
 
 from flowledger.events import commands as c
 from flowledger.kernel import Partition
 
 #: microseconds UTC behind all others
 NEVER = 1 << 62
+#: a heap is cleared of what is passed over when it is longer than this and mostly that
+HEAP_MIN = 10_000
+#: of so many entries, one at least is still true
+STALE_SHARE = 4
 
 
 def collect(state: Partition, now: int, most: int) -> list[c.Command]:
     """Commands for what is due at `now` (microseconds UTC), at the most `most` things of a kind; they are taken off the heaps."""
     due, leases, retrying = state.due, state.leases, state.retrying
+    if max(len(due), len(leases), len(retrying)) > HEAP_MIN:
+        prune(state)
     timers: list[int] = []
     messages: list[int] = []
     while due and due[0][0] <= now and len(timers) < most:
@@ -49,6 +55,23 @@ def collect(state: Partition, now: int, most: int) -> list[c.Command]:
     if back:
         commands.append(c.ReadyTasks(tasks=back))
     return commands
+
+
+def prune(state: Partition) -> None:
+    """Drop what was answered or cancelled long before its time: a job done in a millisecond leaves its lease of minutes behind.
+
+    The cost is shared by the entries that came since the last time, so a step pays next to nothing.
+    """
+    tasks = state.tasks
+    if len(state.leases) > HEAP_MIN and len(state.leases) > STALE_SHARE * len(tasks):
+        state.leases[:] = [(t.deadline_us, k, t.fence) for k, t in tasks.items() if t.worker]
+        heapify(state.leases)
+    if len(state.retrying) > HEAP_MIN and len(state.retrying) > STALE_SHARE * len(tasks):
+        state.retrying[:] = [(t.retry_at_us, k) for k, t in tasks.items() if t.retry_at_us]
+        heapify(state.retrying)
+    if len(state.due) > HEAP_MIN and len(state.due) > STALE_SHARE * (len(state.timers) + len(state.messages)):
+        state.due[:] = [(t.due_us, k) for k, t in state.timers.items()] + [(m.expires_us, k) for k, m in state.messages.items()]
+        heapify(state.due)
 
 
 def next_at(state: Partition) -> int:

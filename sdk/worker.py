@@ -197,7 +197,7 @@ class Worker:
                     stopping.append(asyncio.ensure_future(self.stop()))
 
             for sign in (signal.SIGINT, signal.SIGTERM):
-                with suppress(RuntimeError):  # where the loop has no signals (NotImplementedError is one)
+                with suppress(RuntimeError):  # where the loop has no signals (Windows)
                     loop.add_signal_handler(sign, drain)
             await run
 

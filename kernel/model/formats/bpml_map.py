@@ -19,12 +19,12 @@ from flowledger.kernel.model.formats import bpml_expressions as ex
 from flowledger.kernel.model.formats import bpml_grammar as g
 from flowledger.kernel.model.formats import build
 from flowledger.kernel.model.formats.bpml import Reader, activities, form_of, iso_duration, iso_instant, kid, kids, local
-from flowledger.kernel.model.formats.shared import Open
+from flowledger.kernel.model.formats.shared import Flows, Open
 
 NESTING_MAX = 30
 
 
-class Mapper:
+class Mapper(Flows):
     """State of the mapping of one top-level process."""
 
     def __init__(self, r: Reader, root: Any) -> None:
@@ -39,22 +39,6 @@ class Mapper:
 
     def feel(self, text: str, at: Any, context: str = "") -> str:
         return ex.feel(self.r, text, at, context)
-
-    def join(self, scope: build.Scope, opens: list[Open], target: Any) -> None:
-        if len(opens) > 1 and not str(target.tag).endswith(("}exclusiveGateway", "}eventBasedGateway")):
-            merge = scope.node("exclusiveGateway", f"{target.get('id')}_merge")
-            for o in opens:
-                self.lead(scope, o, merge)
-            scope.flow(merge, target)
-            return
-        for o in opens:
-            self.lead(scope, o, target)
-
-    @staticmethod
-    def lead(scope: build.Scope, o: Open, target: Any) -> None:
-        flow = scope.flow(o.source, target, o.when, o.name, o.at)
-        if o.default:
-            o.source.set("default", flow.get("id"))
 
 
 def document(r: Reader, root: Any) -> Any:

@@ -52,7 +52,30 @@ class Open:
         self.state = ""
 
 
-class Base:
+class Flows:
+    """Leading open ends on."""
+
+    def join(self, scope: build.Scope, opens: list[Open], target: Any) -> None:
+        """Lead the open ends to `target`, through a merge when there are several."""
+        if len(opens) > 1 and not str(target.tag).endswith(("}exclusiveGateway", "}eventBasedGateway")):
+            merge = scope.node("exclusiveGateway", f"{target.get('id')}_merge")
+            for o in opens:
+                self.lead(scope, o, merge)
+            scope.flow(merge, target)
+            return
+        for o in opens:
+            self.lead(scope, o, target)
+
+    @staticmethod
+    def lead(scope: build.Scope, o: Open, target: Any) -> None:
+        flow = scope.flow(o.source, target, o.when, o.name, o.at)
+        if o.default:
+            o.source.set("default", flow.get("id"))
+        if o.state:
+            build.extension(flow, "flowledger", "businessState", enter=o.state)
+
+
+class Base(Flows):
     """One reading: the draft, the findings, and access to keys. `prefix` begins the codes of its findings."""
 
     def __init__(self, prefix: str, file: str) -> None:
@@ -201,24 +224,3 @@ class Base:
         elif isinstance(found.data, list):
             for inner in found.data:
                 self.check_expressions(inner, what)
-
-    # ------------------------------------------------------------------ flows
-
-    def join(self, scope: build.Scope, opens: list[Open], target: Any) -> None:
-        """Lead the open ends to `target`, through a merge when there are several."""
-        if len(opens) > 1 and not str(target.tag).endswith(("}exclusiveGateway", "}eventBasedGateway")):
-            merge = scope.node("exclusiveGateway", f"{target.get('id')}_merge")
-            for o in opens:
-                self.lead(scope, o, merge)
-            scope.flow(merge, target)
-            return
-        for o in opens:
-            self.lead(scope, o, target)
-
-    @staticmethod
-    def lead(scope: build.Scope, o: Open, target: Any) -> None:
-        flow = scope.flow(o.source, target, o.when, o.name, o.at)
-        if o.default:
-            o.source.set("default", flow.get("id"))
-        if o.state:
-            build.extension(flow, "flowledger", "businessState", enter=o.state)
