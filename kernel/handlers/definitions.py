@@ -165,6 +165,8 @@ def open_starts(d: Decision, definition: Definition) -> None:
             elif event.kind == "timer" and first:
                 kind, expression = event.timer
                 due, repeat, left = times.schedule(kind, expression({}, d.facts), d.facts.now_us, f"timer of {node.id}")
+                if due < 0:
+                    continue
                 d.record(
                     wa.TimerScheduled(
                         timer=d.key(), token=0, element=node.id, due_us=due, repeat=repeat, left=left, definition=newest.key, which=which

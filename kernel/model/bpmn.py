@@ -6,6 +6,7 @@ Source: BPMN 2.0.2, chapters 8 and 10, and its XML schemas (BPMN20.xsd).
 from __future__ import annotations
 
 import hashlib
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -37,6 +38,12 @@ class Reader:
         self.by_id: dict[str, Any] = {}
         self.graph = Graph("bpmn", name)
         self.definitions: Any = None
+
+    @cached_property
+    def classic(self) -> bool:
+        """The model speaks Camunda 7's dialect or a relative's, and nothing of Zeebe's."""
+        names = {tag for e in self.definitions.iter() if isinstance(e.tag, str) for tag in (e.tag, *e.attrib)}
+        return any(n.startswith(tuple(x.CLASSIC)) for n in names) and not any(n.startswith(x.Z) for n in names)
 
     def finding(self, code: str, message: str, at: Any = None, *, hint: str = "", severity: str = "error") -> None:
         """`at`: a Node, a Flow or an XML element."""
