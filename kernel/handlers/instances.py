@@ -13,7 +13,7 @@ from flowledger.kernel import business, lookup
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements import conditional, events, loops
 from flowledger.kernel.elements.sub_process import implicit_starts
-from flowledger.kernel.elements.triggers import error
+from flowledger.kernel.elements.triggers import error, escalation
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.model.graph import Node, Process
 from flowledger.kernel.state import Definition, Instance
@@ -194,6 +194,8 @@ def child_ended(d: Decision, e: c.ChildEnded) -> Rejected | None:
     node = d.process(i).nodes[token.element]
     if e.status == "started":
         d.record(fl.TokenNoted(key=i.key, token=token.key, data={"child": e.child}))
+    elif e.status == "escalated":
+        escalation.throw_code(d, i, token, token.element, e.error, e.variables)
     elif e.status == "completed":
         d.record(fl.TokenNoted(key=i.key, token=token.key, data={"child": None, "ready": True}))
         config = node.config if isinstance(node.config, dict) else {}

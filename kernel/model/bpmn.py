@@ -258,7 +258,13 @@ def _scope(r: Reader, process: Process, scope: Node, element: Any) -> None:
         if tag in ELEMENTS:
             id = kid.get("id", "")
             if id in r.made_ids:
-                r.finding("ID_MISSING", f"a {tag} has no id: it is called '{id}'", kid, severity="warning", hint="give it one: it stands in events and history")
+                r.finding(
+                    "ID_MISSING",
+                    f"a {tag} has no id: it is called '{id}'",
+                    kid,
+                    severity="warning",
+                    hint="give it one: it stands in events and history",
+                )
             node = _node(r, process, scope, tag, id, kid)
             if node.behaviour.activity:
                 _activity(r, node, kid)

@@ -44,6 +44,11 @@ def _fill(scope: Any, tags: frozenset[str], give: Any) -> None:
             continue
         places[tag] = places.get(tag, 0) + 1
         if not kid.get("id"):
-            give(kid, f"{kid.get('sourceRef', '')}_{kid.get('targetRef', '')}" if tag == "sequenceFlow" else f"{scope.get('id')}_{tag}_{places[tag]}")
+            give(
+                kid,
+                f"{kid.get('sourceRef', '')}_{kid.get('targetRef', '')}"
+                if tag == "sequenceFlow"
+                else f"{scope.get('id')}_{tag}_{places[tag]}",
+            )
         if tag != "sequenceFlow":
             _fill(kid, tags, give)

@@ -19,7 +19,12 @@ declare(
             "BPMN20.xsd, xsd:ID",
             "begin with a letter or _, go on with letters, digits, _ - .",
         ),
-        "PROCESS_ID_MISSING": ("warning", "A process has no id: it is called by its name", "8.4.1, 10.2", 'give it an id: <process id="...">'),
+        "PROCESS_ID_MISSING": (
+            "warning",
+            "A process has no id: it is called by its name",
+            "8.4.1, 10.2",
+            'give it an id: <process id="...">',
+        ),
         "NOTHING_EXECUTABLE": ("info", "No process of the file is executable", "10.2.1", 'isExecutable="true" on a <process>'),
         "TARGET_NAMESPACE_MISSING": ("warning", "<definitions> has no targetNamespace", "8.2.1", 'targetNamespace="..." of your own'),
         "IMPORT_NOT_FOLLOWED": (
