@@ -24,11 +24,14 @@ from flowledger.processors.checkpoints import Checkpoints
 from flowledger.processors.clock import LogClock
 from flowledger.processors.effects import Answer, Append, Effect, ReadGap, StepDown, Store, WakeAt
 from flowledger.processors.flight import Dead, Flight, Pending, Reply
-from flowledger.processors.log import Group, LogRecord
+from flowledger.processors.log import RECORD_BYTES_MAX, Group, LogRecord
 from flowledger.processors.ports import Observer, Pollers
 from flowledger.processors.sends import Sends
 from flowledger.processors.settings import BYTES_MAX, CAREFUL_US, DUE_MAX, EVENTS_MAX, IN_FLIGHT_MAX, Settings
 from flowledger.processors.waiting import Waiting
+
+#: what key, headers and framing of a record may take beside its value (bytes)
+OVERHEAD_BYTES = 1_024
 
 
 class Fenced(Exception):
@@ -43,6 +46,10 @@ class Defect(Exception):
         self.why, self.offset = why, offset
 
 
+class TooLarge(Exception):
+    """A decision's event is larger than the log takes."""
+
+
 class Claim(NamedTuple):
     """Where an owner begins: behind its own claim."""
 
@@ -54,6 +61,8 @@ class Claim(NamedTuple):
     #: offset of the last command consumed
     source: int
     chain: bytes
+    #: largest value of a record that the log takes, in bytes
+    value_max: int = RECORD_BYTES_MAX - OVERHEAD_BYTES
 
 
 class Machine:
@@ -227,8 +236,11 @@ class Machine:
 
     def _record(self, events: list[Event], envelope: Envelope, flight: Flight, keys: list[bytes], values: list[bytes]) -> None:
         made = avro.encode(events, envelope)
+        sizes = list(map(len, made))
+        if max(sizes) > self.claim.value_max:
+            raise TooLarge(f"an event of {max(sizes)} bytes; at most {self.claim.value_max} are taken")
         values += made
-        flight.size += sum(map(len, made))
+        flight.size += sum(sizes)
         for event in events:
             keys.append(event.key.to_bytes(8, "big"))
             if type(event) is le.Outbound:
@@ -382,5 +394,10 @@ class Machine:
         """What a failed decision recorded is only in memory: the state is made anew from the log, and commands are taken one by one for a while."""
         self.flights.append(flight)
         if alone is not None and alone.reply is not None:
-            flight.answers.append((alone.reply, None, -1))
+            if isinstance(bug, TooLarge):
+                self.out.append(
+                    Answer([(alone.reply, Rejected(RejectionCode.INVALID_ARGUMENT, f"what it would write is too large: {bug}"))])
+                )
+            else:
+                flight.answers.append((alone.reply, None, -1))
         self.step_down(Defect(bug, alone.offset if alone is not None else -1))

@@ -26,7 +26,7 @@ from flowledger.processors.clock import Clocks, LogClock
 from flowledger.processors.flight import Flight, Pending, Reply
 from flowledger.processors.intake import Intake
 from flowledger.processors.log import COMMANDS, DEFINITIONS, EVENTS, STATE, Appended, Group, Log, LogError, LogRecord
-from flowledger.processors.machine import Claim, Defect, Fenced, Machine
+from flowledger.processors.machine import OVERHEAD_BYTES, Claim, Defect, Fenced, Machine
 from flowledger.processors.ports import Observer, Pollers
 from flowledger.processors.recovery import ChainBroken, claim, counted, load, quiet
 from flowledger.processors.settings import BACK_OFF_S, FENCED_S, Settings
@@ -116,7 +116,9 @@ class Owner:
             clock.now_us, library.processes(state), library.decisions(state), quiet(library.read), self.settings.instances_max,
             spread=self.settings.spread,
         )  # fmt: skip
-        where = Claim(self.partition, self.epoch, self.owner_id, position, reader.source, reader.chain)
+        where = Claim(
+            self.partition, self.epoch, self.owner_id, position, reader.source, reader.chain, self.log.record_bytes_max - OVERHEAD_BYTES
+        )
         machine = self.machine = Machine(
             where, state, facts, clock, self.settings, self._written, self.pollers, self.observer, self._careful
         )  # fmt: skip
@@ -148,7 +150,7 @@ class Owner:
     async def _end(self, why: BaseException) -> None:
         """Whoever waits is told; nothing of this claim goes on."""
         self.ready.clear()
-        self.reason = f"stepped down: {why}"  # it stands until the log takes a claim again
+        self.reason = f"stepped down: {why}"
         if self.machine is not None:
             self.machine.step_down(why)
             self._pump(self.machine)
@@ -306,6 +308,7 @@ class Owner:
 
     def _step_down(self, machine: Machine, e: do.StepDown) -> None:
         self.ready.clear()
+        self.reason = f"stepped down: {e.why}"  # it stands until the log takes a claim again
         self._stopped.set()
 
     # --- looking --------------------------------------------------------------------------------------------------------------
@@ -329,6 +332,11 @@ class Owner:
     def acked(self) -> int:
         """The end of what of this partition is known to be on the log."""
         return self.machine.acked if self.machine is not None else 0
+
+    @property
+    def end(self) -> int:
+        """As `acked`, with what is in flight."""
+        return self.machine.end if self.machine is not None else 0
 
     def unacknowledged_s(self) -> float:
         """How long the oldest group in flight has waited for the log, in seconds."""
