@@ -20,6 +20,7 @@ from pyzeebe.proto import gateway_pb2 as pb
 from pyzeebe.proto.gateway_pb2_grpc import GatewayStub
 
 from flowledger.api.grpc.service import Gateway
+from flowledger.events import commands as c
 from flowledger.infra.log_memory import MemoryLog
 from flowledger.processors.engine import Engine
 
@@ -356,7 +357,7 @@ async def test_a_job_that_fits_into_no_message_is_an_incident_and_the_small_ones
     await world.deploy(process("big", job("w", "work") + '<bpmn:endEvent id="e"/>' + flow("s", "w", "e")))
     sizes = (100, 5_000_000, 200, 3_900_000, 4_300_000)
     for size in sizes:
-        await world.client.run_process("big", {"a": "x" * size})
+        await world.engine.call(c.StartInstance(id="big", variables={"a": "x" * size}))
     got = []
     while len(got) < 3:
         got += [len(j.variables) for j in await world.take("work", 32)]
@@ -364,8 +365,8 @@ async def test_a_job_that_fits_into_no_message_is_an_incident_and_the_small_ones
     await until(lambda: len(world.incidents()) == 2)
     assert all("fetchVariable" in i.message and "bytes" in i.message for i in world.incidents())
     stream = world.stub.StreamActivatedJobs(pb.StreamActivatedJobsRequest(type="work", worker="s", timeout=60_000))
-    await world.client.run_process("big", {"a": "x" * 5_000_000})
-    await world.client.run_process("big", {"a": "small"})
+    for text in ("x" * 5_000_000, "small"):
+        await world.engine.call(c.StartInstance(id="big", variables={"a": text}))
     found = await asyncio.wait_for(aiter(stream).__anext__(), 10)
     assert len(found.variables) < 100
     stream.cancel()
