@@ -280,7 +280,7 @@ class Machine:
                 if self._observer is not None:
                     self._seen(request, flight)
                 self._record(made.events, made.envelope, flight, keys, values)
-                pollers.taken(poller, len(made.answer["jobs"]))
+                pollers.taken(poller, made.answer["jobs"])
                 flight.answers.append((poller.deliver, made.answer, len(values) - 1))
             state.job_listener.discard(job_type)
 

@@ -36,8 +36,8 @@ class Pollers(Protocol):
     def next_for(self, job_type: str) -> Any | None:
         """A `Poller` that still takes jobs."""
 
-    def taken(self, poller: Any, jobs: int) -> None:
-        """So many jobs were leased to it; `deliver` brings them, or says that it came to nothing."""
+    def taken(self, poller: Any, jobs: list[dict[str, Any]]) -> None:
+        """These were leased to it; `deliver` says that it is on the log, or that nobody knows."""
 
     def give_back(self, poller: Any) -> None:
         """Nothing was found for it."""
