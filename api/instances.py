@@ -207,9 +207,9 @@ async def modify(request: ApiRequest, id: str, data: ModifyBody) -> Response[Any
     for a in data.activate:
         wish: dict[str, Any] = {"element": a.element}
         if a.variables:
-            wish["variables"] = a.variables
+            wish["variables"] = {a.element: a.variables}
         if a.scope is not None:
-            wish["scope"] = key_of(a.scope, "body activate scope")
+            wish["ancestor"] = key_of(a.scope, "body activate scope")
         activate.append(wish)
     terminate = [key_of(t, "body terminate") for t in data.terminate]
     command = c.ModifyInstance(key=key_of(id, "instance"), activate=activate, terminate=terminate, reason=data.reason)

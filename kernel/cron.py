@@ -28,7 +28,7 @@ _PART = re.compile(r"(\*|\?|\w+)(?:-(\w+))?(?:/(\d+))?$")
 
 
 class Cron:
-    """A cron text, read. `days` and `weekdays` may hold marks beside numbers: ("L", back), ("LW",), ("W", day), ("last", weekday), ("nth", weekday, n)."""
+    """A cron text, read. `days` and `weekdays` may hold marks beside numbers: ("L", back), ("LW", 0), ("W", day), ("last", weekday, 0), ("nth", weekday, n)."""
 
     __slots__ = ("day_marks", "days", "hours", "minutes", "months", "seconds", "weekday_marks", "weekdays", "years", "zone")
 
@@ -97,12 +97,12 @@ class Cron:
             else:
                 days.add(_workday(last if mark[0] == "LW" else min(mark[1], last), last, weekday))
         weekdays = {day for day in range(1, last + 1) if weekday(day) in self.weekdays}
-        for mark in self.weekday_marks:
-            same = [day for day in range(1, last + 1) if weekday(day) == mark[1]]
-            if mark[0] == "last":
+        for kind, wanted, nth in self.weekday_marks:
+            same = [day for day in range(1, last + 1) if weekday(day) == wanted]
+            if kind == "last":
                 weekdays.add(same[-1])
-            elif mark[2] <= len(same):
-                weekdays.add(same[mark[2] - 1])
+            elif nth <= len(same):
+                weekdays.add(same[nth - 1])
         return days & weekdays
 
 
@@ -184,14 +184,14 @@ def _days(text: str) -> tuple[set[int], list[tuple[str, int]]]:
     return days, marks
 
 
-def _weekdays(text: str, quartz: bool) -> tuple[set[int], list[tuple[str, int] | tuple[str, int, int]]]:
+def _weekdays(text: str, quartz: bool) -> tuple[set[int], list[tuple[str, int, int]]]:
     days: set[int] = set()
-    marks: list[tuple[str, int] | tuple[str, int, int]] = []
+    marks: list[tuple[str, int, int]] = []
     for part in text.upper().split(","):
         if part == "L":  # alone: Saturday, the week's last day
             days.add(6)
         elif m := re.match(r"(\w+)L$", part):
-            marks.append(("last", _number(m[1], "weekday", quartz)))
+            marks.append(("last", _number(m[1], "weekday", quartz), 0))
         elif m := re.match(r"(\w+)#([1-5])$", part):
             marks.append(("nth", _number(m[1], "weekday", quartz), int(m[2])))
         else:

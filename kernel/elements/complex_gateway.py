@@ -27,6 +27,9 @@ def enter(d: Any, i: Any, token: Any, node: Node) -> None:
     if len(node.incoming) < 2:
         _leave(d, i, token, node, {})
         return
+    if not token.flow:  # put here by hand
+        complete(d, i, token, node)
+        return
     arrived = joins.arrived(i, token.scope, node)
     if not arrived:
         return

@@ -13,12 +13,13 @@ from flowledger.kernel.model.graph import Behaviour, Node
 
 
 def enter(d: Any, i: Any, token: Any, node: Node) -> None:
-    if len(node.incoming) > 1:
+    if len(node.incoming) > 1 and token.flow:
         found = joins.arrived(i, token.scope, node)
         if not joins.complete(i, token.scope, node, found):
             return
+        rest = joins.spare(i, token.scope, node, found.values())
         own = found.pop(token.flow, token.key)
-        d.record(fl.GatewayReached(key=i.key, token=own, element=node.id, consumed=sorted(found.values())))
+        d.record(fl.GatewayReached(key=i.key, token=own, element=node.id, consumed=sorted([*found.values(), *rest])))
         token = i.tokens[own]
         if node.listeners and listeners.next_one(d, i, token, node, "start"):
             return

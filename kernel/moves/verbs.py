@@ -171,7 +171,7 @@ class Verbs(Looking):
         if node is not None and node.listeners:
             HOOKS.listeners.withdrawn(self, i, token, node)
         self.close_holds(i, token)
-        if process.joins:
+        if process.joins or (i.stores is not None and "modified" in i.stores):
             self.touched[i.key, token.scope] = None
         if node is not None and node.kind == "callActivity" and token.data and (child := token.data.get("child")):
             self.send(c.partition_of_key(child), c.CancelInstance(key=child, reason=f"its caller {i.key} was withdrawn", force=True))
