@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from flowledger.events import flow as fl
 from flowledger.kernel.fold import holder_of
 from flowledger.kernel.model.graph import Node
 from flowledger.kernel.state import ARRIVED
@@ -39,6 +40,25 @@ def _waiting(i: Any, scope: Node) -> list[Node]:
     if not modified(i):
         return scope.joins
     return scope.joins + [n for n in scope.children if n.kind == "parallelGateway" and len(n.incoming) > 1]
+
+
+def kids_of(i: Any, scope: int) -> Iterable[int]:
+    """The tokens that meet in a scope. The choices of an ad-hoc sub-process have scopes of their own, but what they lead to is one flow."""
+    holder = holder_of(i, scope)
+    if holder is i or holder.data is None or "inner" not in holder.data:
+        return holder.kids or ()
+    choices = [i.tokens[k] for k in i.tokens[holder.scope].kids]
+    return [kid for choice in choices for kid in choice.kids or () if choice.data is not None and "inner" in choice.data]
+
+
+def fire(d: Any, i: Any, own: int, node: Node, consumed: list[int], state: dict[str, Any] | None = None) -> Any:
+    """Token `own` goes on, the others end in the gateway; choices of an ad-hoc sub-process that are left empty thereby end as well."""
+    token = i.tokens[own]
+    scopes = {i.tokens[k].scope for k in consumed} - {token.scope}
+    d.record(fl.GatewayReached(key=i.key, token=own, element=node.id, consumed=sorted(consumed), state=state))
+    for scope in sorted(scopes):
+        d.scope_ended(i, scope)
+    return token
 
 
 def reach(node: Node) -> dict[str, int]:
@@ -82,7 +102,7 @@ def could_arrive(i: Any, scope: int, node: Node, flows: list[str], arrived: dict
     nodes = node.process.nodes
     tokens = i.tokens
     own = node.id
-    for key in holder_of(i, scope).kids:
+    for key in kids_of(i, scope):
         token = tokens[key]
         if token.element != own and mask >> nodes[token.element].order & 1 and not token.handler_of:
             return True
@@ -99,7 +119,7 @@ def complete(i: Any, scope: int, node: Node, arrived: dict[str, int]) -> bool:
 def arrived(i: Any, scope: int, node: Node) -> dict[str, int]:
     """The first token on each incoming flow that waits at the gateway."""
     found: dict[str, int] = {}
-    for key in sorted(holder_of(i, scope).kids):
+    for key in sorted(kids_of(i, scope)):
         token = i.tokens[key]
         if at_join(token, node):
             found.setdefault(token.flow, key)
@@ -109,7 +129,7 @@ def arrived(i: Any, scope: int, node: Node) -> dict[str, int]:
 def spare(i: Any, scope: int, node: Node, taken: Iterable[int]) -> list[int]:
     """Further tokens that wait at the gateway; only in an instance whose tokens were moved by hand are they taken as well."""
     taken = set(taken)
-    return [k for k in holder_of(i, scope).kids if k not in taken and at_join(i.tokens[k], node)] if modified(i) else []
+    return [k for k in kids_of(i, scope) if k not in taken and at_join(i.tokens[k], node)] if modified(i) else []
 
 
 def at_join(token: Any, node: Node) -> bool:
@@ -134,7 +154,7 @@ def look_again(d: Any) -> bool:
             if (rested := RESTED.get(gateway.kind)) is not None:
                 rested(d, i, scope, gateway)
         waiting = {n.id for n in found}
-        for key in sorted(holder.kids):
+        for key in sorted(kids_of(i, scope)):
             token = i.tokens[key]
             if token.phase == ARRIVED and token.element in waiting and not token.incident:
                 waiting.discard(token.element)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowledger.events import flow as fl
 from flowledger.kernel.elements import joins, listeners
 from flowledger.kernel.model.graph import Behaviour, Node
 
@@ -20,9 +19,7 @@ def enter(d: Any, i: Any, token: Any, node: Node) -> None:
             return
         rest = joins.spare(i, token.scope, node, found.values())
         own = found.pop(token.flow, token.key)
-        goes_on = i.tokens[own]
-        d.record(fl.GatewayReached(key=i.key, token=own, element=node.id, consumed=sorted([*found.values(), *rest])))
-        token = goes_on
+        token = joins.fire(d, i, own, node, [*found.values(), *rest])
         if node.listeners and listeners.next_one(d, i, token, node, "start"):
             return
     if node.outgoing:
