@@ -52,6 +52,8 @@ async def refuse_unknown_parameters(request: ApiRequest) -> None:
     if not request.scope.get("query_string"):
         return
     handler = request.route_handler
+    if handler.opt.get("any_query"):  # a page's own state
+        return
     known = _KNOWN.get(id(handler))
     if known is None:
         path = {p.partition(":")[0] for route in handler.paths for part in route.split("{")[1:] if (p := part.partition("}")[0])}
