@@ -106,7 +106,8 @@ async def source(request: ApiRequest, id: DefinitionPath) -> Response[str]:
     kind = "application/xml" if content.lstrip().startswith("<") else "text/plain"
     safe = "".join(c if c.isalnum() or c in "._-" else "_" for c in name) or "model"
     disposition = f'attachment; filename="{safe}"'
-    return Response(content.encode(), media_type=f"{kind}; charset=utf-8", headers={"Content-Disposition": disposition})
+    found: Response[Any] = Response(content.encode(), media_type=f"{kind}; charset=utf-8", headers={"Content-Disposition": disposition})
+    return found
 
 
 async def source_of(s: Services, request: ApiRequest, id: str) -> tuple[str, str]:

@@ -18,6 +18,7 @@ import msgspec
 from litestar import Response, get
 
 from flowledger.api import answers as a
+from flowledger.api.edge import reply
 from flowledger.api.leases import close_source, give_back
 from flowledger.api.workers import Held, Workers
 from flowledger.events import commands as c
@@ -310,7 +311,7 @@ def handlers(client: Client, workers: Workers, identify: Callable[[Any], Caller]
     @get("/workers", summary="Live list of workers", tags=["workers"])
     async def list_workers() -> Response[a.Page[a.WorkerRow]]:
         """Workers that are connected to this node or asked it for jobs lately, with the jobs that each holds."""
-        return Response(f.encode({"items": workers.listing(), "cursor": None}), media_type="application/json")
+        return reply({"items": workers.listing(), "cursor": None})
 
     return [stream, list_workers]
 
