@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flowledger.events import commands as c
+from flowledger.events.base import Event
 
 
 class Pending:
@@ -31,6 +32,8 @@ class Flight:
         "future",
         "kinds",
         "names",
+        "number",
+        "own",
         "sends",
         "started",
         "traces",
@@ -41,7 +44,10 @@ class Flight:
         self.future: asyncio.Future[Any] | None = None
         self.expected = 0
         self.count = 0
-        self.chain = b""
+        #: its number and its chain value
+        self.number, self.chain = 0, b""
+        #: events of the owner's own in it: heads and keys
+        self.own = 0
         #: (reply, answer, index of its last event in the group or -1)
         self.answers: list[tuple[Callable[[Any], None], Any, int]] = []
         self.sends: list[tuple[int, int, bytes]] = []
@@ -51,6 +57,15 @@ class Flight:
         #: for the observer: accepted commands by kind, and the traces that they came with
         self.kinds: dict[str, int] = {}
         self.traces: list[str] = []
+
+
+class Told:
+    """Stands in the place of a command for events of the owner's own: heads that it signs, keys that it introduces."""
+
+    __slots__ = ("events",)
+
+    def __init__(self, events: list[Event]) -> None:
+        self.events = events
 
 
 class Dead:

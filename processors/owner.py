@@ -22,14 +22,15 @@ from flowledger.events import group as rules
 from flowledger.events import ledger as le
 from flowledger.events.base import Envelope, Event, Rejected, RejectionCode
 from flowledger.events.definition import DefinitionCreated
-from flowledger.kernel import Facts, Partition, decide
+from flowledger.kernel import Facts, Partition, decide, evolve
 from flowledger.kernel import checkpoint as images
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.model.library import Library
 from flowledger.processors import due
-from flowledger.processors.flight import Dead, Flight, Pending
+from flowledger.processors.flight import Dead, Flight, Pending, Told
+from flowledger.processors.heads import NEVER, Heads, Signing
 from flowledger.processors.log import COMMANDS, DEAD_LETTER, DEFINITIONS, EVENTS, STATE, Group, Log, LogError, RecordTooLarge
-from flowledger.processors.recovery import ChainBroken, claim, counted, load, quiet
+from flowledger.processors.recovery import Unservable, counted, load, quiet, take_over
 from flowledger.processors.sends import Sends
 
 log_ = structlog.get_logger("flowledger.owner")
@@ -61,7 +62,7 @@ _decode_request = msgspec.json.Decoder(c.Request, float_hook=avro._exact).decode
 class Settings:
     """What an owner may be told. All have defaults that suit."""
 
-    __slots__ = ("batch_max", "checkpoint_changes", "checkpoint_s", "inbox_max", "instances_max", "node", "spread")
+    __slots__ = ("batch_max", "checkpoint_changes", "checkpoint_s", "inbox_max", "instances_max", "node", "signing", "spread")
 
     def __init__(
         self,
@@ -72,7 +73,10 @@ class Settings:
         checkpoint_s: float = CHECKPOINT_S,
         node: str = "",
         spread: bool = False,
+        signing: Signing | None = None,
     ) -> None:
+        #: who signs the heads of the log; None: nobody
+        self.signing = signing
         self.batch_max, self.inbox_max, self.instances_max = batch_max, inbox_max, instances_max
         self.checkpoint_changes, self.checkpoint_s, self.node, self.spread = checkpoint_changes, checkpoint_s, node, spread
 
@@ -108,7 +112,10 @@ class Owner:
         self.end = 0
         self.acked = 0
         self.source = -1
-        self.chain = rules.GENESIS
+        self._seal = rules.Seal(rules.START)
+        self._heads: Heads | None = None
+        #: what recovery found and mended, for health
+        self.notes: list[str] = []
         self._void = 0
         self._inbox: deque[Pending] = deque()
         #: follow-ups of this step, for the next one
@@ -122,7 +129,7 @@ class Owner:
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._checkpoint_at = 0.0
-        self._written: set[bytes] = set()
+        self._standing = images.Standing()
         self._checkpointing = False
         self._checkpoints = 0
         self._sends = Sends(log, partition, self.state, self._confirm)
@@ -137,7 +144,7 @@ class Owner:
     # --- life -----------------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Take over and serve; when fenced or in doubt, again, until cancelled (the assignment decides). Raises: CancelledError, ChainBroken."""
+        """Take over and serve; when fenced or in doubt, again, until cancelled (the assignment decides). Raises: CancelledError, Unservable."""
         delay = 0.05
         while True:
             try:
@@ -157,7 +164,7 @@ class Owner:
                     self.observer.fenced(self.partition)
                 await self._step_down(fenced)
                 await asyncio.sleep(FENCED_S)
-            except ChainBroken:
+            except Unservable:
                 raise
             except (
                 Exception
@@ -214,13 +221,14 @@ class Owner:
             self.reason = "taking over"
         self._loop = asyncio.get_running_loop()
         self._stopping = None
-        state, reader, position = await load(self.log, self.partition, self._written)
+        owner_id, self.notes = self._token(), []
+        state, reader, position = await take_over(
+            self.log, self.partition, self._standing, owner_id, self.settings.node, self.clock, self.notes.append
+        )
         self.state = state
-        owner_id = self._token()
-        position = await claim(self.log, self.partition, state, reader, position, owner_id, self.settings.node, self.clock)
         self.epoch, self.owner_id = reader.epoch, owner_id
         self.end = self.acked = position
-        self.source, self.chain = reader.source, reader.chain
+        self.source, self._seal = reader.source, rules.Seal(reader.place())
         self._void = reader.void
         self.facts = Facts(
             0,
@@ -230,6 +238,8 @@ class Owner:
             self.settings.instances_max,
             spread=self.settings.spread,
         )
+        signing = self.settings.signing
+        self._heads = Heads(signing, self.partition, self.epoch, reader.number, state.meta.signer) if signing is not None else None
         self._sends = Sends(self.log, self.partition, state, self._confirm)
         self._checkpoint_at = asyncio.get_running_loop().time()
         log_.info("took over", partition=self.partition, epoch=self.epoch, position=position, instances=len(state.instances),
@@ -380,15 +390,16 @@ class Owner:
             self._sleep(now)
             return
         self.source = source
-        self.chain = rules.chain_of(self.chain, values)
-        flight.chain = self.chain
+        stamp_ms = max(1, now // 1000)
+        shared, last = self._seal.group(keys, values, source, stamp_ms)
         flight.count = len(values)
+        flight.number, flight.chain = self._seal.number, self._seal.chain
+        if self._heads is not None and flight.own < flight.count:
+            self._heads.sealed(now)
         flight.expected = self.end
         self.end += len(values)
-        group = Group(
-            keys, values, rules.headers(self.epoch, self.owner_id, source), rules.last_headers(self.chain), timestamp_ms=now // 1000
-        )
         try:
+            group = Group(keys, values, shared, last, timestamp_ms=stamp_ms)
             flight.future = self.log.submit(EVENTS, self.partition, group, expected_end=flight.expected)
         except RecordTooLarge as e:
             self._bug(e, flight, pending, taken)
@@ -414,6 +425,13 @@ class Owner:
         command = request.command
         if type(command) is Dead:
             self._record([le.DeadLettered(source=command.source, reason=command.reason)], Envelope(self.facts.now_us), keys, values, flight)
+            return
+        if type(command) is Told:
+            envelope = Envelope(self.facts.now_us)
+            for event in command.events:
+                evolve(self.state, event, envelope)
+            flight.own += len(command.events)
+            self._record(command.events, envelope, keys, values, flight)
             return
         made = decide(self.state, request, self.facts)
         if type(made) is Rejected:
@@ -497,10 +515,12 @@ class Owner:
         """What is due comes in as commands, a bounded number at a time; the rest waits for the next step."""
         for command in due.collect(self.state, now, DUE_MAX):
             self._inbox.append(Pending(self._internal(command)))
+        if self._heads is not None and self._heads.at_us <= now and (told := self._heads.collect(now)):
+            self._inbox.append(Pending(self._internal(Told(told))))  # type: ignore[arg-type]
 
     def _sleep(self, now: int) -> None:
         """Wake when the next thing is due."""
-        next_at = due.next_at(self.state)
+        next_at = min(due.next_at(self.state), self._heads.at_us if self._heads is not None else NEVER)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -567,7 +587,7 @@ class Owner:
                 first = appended.first
             self._flights.popleft()
             self._finish(flight, first)
-        if self._inbox or self._put_off:
+        if self._inbox or self._put_off or (self._heads is not None and self._heads.at_us <= self.facts.now_us):
             self._put_off = False
             self._wake()
 
@@ -600,6 +620,8 @@ class Owner:
     def _finish(self, flight: Flight, first: int) -> None:
         if first >= 0:
             self.acked = first + flight.count
+            if self._heads is not None and flight.own < flight.count:
+                self._heads.acked(flight.number, self.acked, flight.chain, self.facts.now_us)
             if self.observer is not None:
                 self.observer.appended(self.partition, time.perf_counter() - flight.started, flight.names, flight.traces)
         for reply, answer, index in flight.answers:
@@ -628,25 +650,26 @@ class Owner:
                 return
             state = self.state
             changed = set(state.changed)
-            entries = [(k, v) for k, v in images.records(state, changed) if v is not None or k in self._written]
+            entries = self._standing.next(state, changed)
             state.changed.clear()
-            end, chain, source = self.acked, self.chain, self.source
+            at = rules.Place(self.epoch, self.owner_id, self._seal.chain, self.acked, self.source, self._seal.number, rules.VERSION)
             self._checkpoints += 1
             tag = (("epoch", b"%d" % self.epoch), ("checkpoint", b"%d" % self._checkpoints))
-            for k, v in entries:
-                (self._written.add if v is not None else self._written.discard)(k)
-            mark = images.mark(state, end, chain, source, len(self._written))
+            digests = [((images.DIGEST, d),) for d in self._standing.take(entries)]
+            mark = images.mark(state, at, self._standing)
             self._checkpoint_at = asyncio.get_running_loop().time()
             self._checkpointing = False
             self._wake()
             try:
-                for at in range(0, len(entries), 2000):
-                    part = entries[at : at + 2000]
-                    await self.log.append(STATE, self.partition, Group([k for k, _ in part], [v for _, v in part], tag))
-                await self.log.append(STATE, self.partition, Group([images.MARK], [mark], tag))
-            except LogError:  # without its mark it never was: the next one says it all again
-                state.changed |= changed
-                self._written.update(k for k, _ in entries)
+                for i in range(0, len(entries), 2000):
+                    part = entries[i : i + 2000]
+                    await self.log.append(
+                        STATE, self.partition, Group([k for k, _ in part], [v for _, v in part], tag, each=digests[i : i + 2000])
+                    )
+                seal = ((images.DIGEST, images.digest_of(images.MARK, mark)),)
+                await self.log.append(STATE, self.partition, Group([images.MARK], [mark], tag, seal))
+            except LogError:  # without its mark it never was: the next one says everything
+                self._standing.stale = True
                 raise
         except LogError as e:
             log_.warning("checkpoint failed", partition=self.partition, why=str(e))
