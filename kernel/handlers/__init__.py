@@ -9,6 +9,9 @@ from flowledger.events import commands as c
 from flowledger.events.base import Rejected
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.handlers import definitions, incidents, instances, messages, moves, records, tasks, timers
+from flowledger.kernel.hooks import HOOKS
+
+HOOKS.start_by_event = instances.start_by_event
 
 HANDLERS: dict[type[c.Command], Callable[[Decision, Any], Rejected | None]] = {
     c.Deploy: definitions.deploy,
