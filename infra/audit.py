@@ -18,7 +18,7 @@ from flowledger.events.group import GENESIS, Counted, GroupReader, Place
 from flowledger.events.heads import Head, head_of, key_id, key_message
 from flowledger.events.wire import SCHEMA_IDS
 from flowledger.infra.signing import Known, check
-from flowledger.processors.log import DEFINITIONS, EVENTS, Log, LogError, LogRecord
+from flowledger.processors.log import DEFINITIONS, EVENTS, Log, LogError, LogRecord, OutOfRange
 from flowledger.processors.recovery import checkpoint_of
 
 #: records between two calls of `progress`
@@ -174,6 +174,7 @@ class _Auditor:
         self._met: list[tuple[Head, int]] = []
         self._decoder = avro.Decoder()
         self._mark: Place | None = None
+        self._next = 0
 
     async def read(self, begin: int | None, end: int | None, progress: Callable[[int, int, int], Any] | None) -> None:
         log, p, r = self.log, self.partition, self.report
@@ -185,25 +186,33 @@ class _Auditor:
             r.add("BEGINNING_MISSING", oldest, f"the beginning is missing: records {p}-{begin or 0} to {p}-{oldest - 1} are gone")
         await self._read_mark(newest)
         self._reader = GroupReader() if first == 0 else None
-        next_, done, stopped = first, 0, False
-        async for batch in log.read(EVENTS, p, first, last) if first < last else _nothing():
+        whole = end is None
+        try:
+            whole &= await self._records(first, last, progress)
+        except OutOfRange as e:
+            r.add("RECORDS_MISSING", e.start, f"records are missing: {e}")
+            whole = False
+        except LogError as e:
+            r.add("UNREADABLE", self._next, f"the log can't be read on from here: {e}")
+            whole = False
+        self._close(newest, whole)
+
+    async def _records(self, first: int, last: int, progress: Callable[[int, int, int], Any] | None) -> bool:
+        """False: it stopped, for a reason that is among the findings."""
+        self._next, done = first, 0
+        async for batch in self.log.read(EVENTS, self.partition, first, last) if first < last else _nothing():
             for record in batch:
                 done += 1
-                if record.offset != next_:
-                    r.add("RECORDS_MISSING", next_, f"records {p}-{next_} to {p}-{record.offset - 1} are missing")
-                    stopped = True
-                    break
-                next_ = record.offset + 1
+                if record.offset != self._next:
+                    raise OutOfRange(EVENTS, self.partition, self._next, last, record.offset)
                 if not self._take(record):
-                    stopped = True
-                    break
-            if stopped:
-                break
+                    return False
+                self._next = record.offset + 1
             if progress is not None and done % STRIDE < len(batch):
-                progress(p, done, last - first)
-        if not stopped and next_ < last:
-            r.add("RECORDS_MISSING", next_, f"records {p}-{next_} to {p}-{last - 1} are missing from the end")
-        self._close(newest, whole=end is None and not stopped)
+                progress(self.partition, done, last - first)
+        if self._next < last:
+            raise OutOfRange(EVENTS, self.partition, self._next, last, last)
+        return True
 
     async def _read_mark(self, newest: int) -> None:
         p, r = self.partition, self.report

@@ -308,7 +308,13 @@ class Owner:
 
     async def _consume(self) -> None:
         """Commands from the topic, from behind the last one that a counted group consumed."""
-        start = max(self.source + 1, await self.log.begin(COMMANDS, self.partition))
+        start, begin = self.source + 1, await self.log.begin(COMMANDS, self.partition)
+        if start < begin and self.source >= 0:  # whoever sent them was not answered; what another partition sent comes again
+            self.notes.append(
+                f"commands {start} to {begin - 1} of partition {self.partition} were deleted before they were taken: keep them longer"
+            )
+            log_.error("commands are gone", partition=self.partition, first=start, last=begin - 1)
+        start = max(start, begin)
         async for batch in self.log.read(COMMANDS, self.partition, start, follow=True):
             for record in batch:
                 try:
