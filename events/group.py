@@ -48,6 +48,10 @@ def headers(epoch: int, owner: str, source: int) -> Headers:
     return (("epoch", b"%d" % epoch), ("owner", owner.encode()), ("source", b"%d" % source))
 
 
+class BeginningMissing(ValueError):
+    """The log does not begin with its first claim: nothing behind it could count, and all of it would be void."""
+
+
 class Counted(msgspec.Struct, frozen=True, gc=False):
     """A group that counts. `end` is the offset after its last record; `offsets` are not gapless when void records lie between."""
 
@@ -114,12 +118,16 @@ class GroupReader:
         return Place(self.epoch, self.owner, self.chain, self.end, self.source, self.number if self.numbered else 0, self.version)
 
     def feed(self, record: Stored) -> Counted | None:
-        """The group that this record completes, if it completes one that counts. Raises: ValueError (no record of this log)."""
+        """The group that this record completes, if it completes one that counts.
+
+        Raises: ValueError (no record of this log), BeginningMissing."""
         found, value = record.headers, record.value
         if len(found) < _SHARED or found[0][0] != "epoch":
             raise ValueError(f"record {record.offset} has no epoch header: not written by an owner")
         if value.startswith(_CLAIM_HEAD):
             return self._claim(record)
+        if not self.epoch:
+            raise BeginningMissing(f"record {record.offset} is not the first claim of this partition: the beginning is missing")
         if found[0][1] != self._epoch or found[1][1] != self._owner:
             self.void += 1
             return None
@@ -138,6 +146,8 @@ class GroupReader:
         event, _ = self._decoder.decode(record.value)
         assert isinstance(event, PartitionClaimed)
         if event.epoch != self.epoch + 1:
+            if not self.epoch:
+                raise BeginningMissing(f"the claim at {record.offset} has epoch {event.epoch}, not 1: the beginning is missing")
             self.void += 1
             return None
         found = record.headers

@@ -14,7 +14,7 @@ import msgspec
 from flowledger.events import avro
 from flowledger.events import definition as de
 from flowledger.events import ledger as le
-from flowledger.events.group import GENESIS, Counted, GroupReader, Place
+from flowledger.events.group import GENESIS, BeginningMissing, Counted, GroupReader, Place
 from flowledger.events.heads import Head, head_of, key_id, key_message
 from flowledger.events.wire import SCHEMA_IDS
 from flowledger.infra.signing import Known, check
@@ -101,9 +101,9 @@ async def verify(
     """Each partition (or those named) from `begin` up to, not including, `end`. `progress(partition, done, total)` in records."""
     named = set(begin or ()) | set(end or ())
     wanted = wanted or Wanted()
-    there = log.partitions if named else max([log.partitions, *(h.partition + 1 for h in wanted.heads)])
+    there = named or {*range(log.partitions), *(h.partition for h in wanted.heads)}
     reports, said, contents = [], 0, {}
-    for p in sorted(named) if named else range(there):
+    for p in sorted(there):
         auditor = _Auditor(log, p, wanted)
         try:
             await auditor.read((begin or {}).get(p), (end or {}).get(p), progress)
@@ -128,12 +128,12 @@ async def verify_partition(
 
 async def _all_of_it(log: Log, reports: list[PartitionReport], said: int) -> None:
     """Whole partitions that are gone: claims say how many there are, and all of them are claimed when one is."""
-    for missing in range(len(reports), said):
+    for missing in sorted(set(range(said)) - {r.partition for r in reports}):
         gone = Finding("PARTITION_MISSING", "", f"claims speak of {said} partitions: partition {missing} is not there")
         reports.append(PartitionReport(missing, 0, 0, findings=[gone]))
     if any(r.groups for r in reports):
         for r in reports:
-            if not r.groups and not r.findings:
+            if not r.groups and r.first == r.end and not any(f.code == "PARTITION_MISSING" for f in r.findings):
                 r.add("PARTITION_MISSING", 0, f"partition {r.partition} is empty, although others have been owned")
 
 
@@ -233,6 +233,9 @@ class _Auditor:
             if self._reader is None:
                 return self._begin_inside(record)
             group = self._reader.feed(record)
+        except BeginningMissing as e:
+            r.add("BEGINNING_MISSING", record.offset, str(e))
+            return False
         except Exception as e:  # noqa: BLE001 - whatever can't be read is a break
             r.add("UNREADABLE", record.offset, f"it can't be read: {type(e).__name__}: {e}")
             return False

@@ -97,6 +97,8 @@ async def claim(
 def _feed(reader: rules.GroupReader, partition: int, record: LogRecord) -> rules.Counted | None:
     try:
         group = reader.feed(record)
+    except rules.BeginningMissing as e:
+        raise RecordsMissing(f"partition {partition}: {e}; {RESTORE}") from e
     except Exception as e:
         raise ChainBroken(f"{partition}-{record.offset} can't be read ({e}): run `flowledger audit verify`; {RESTORE}") from e
     if group is not None and not group.whole:
