@@ -23,7 +23,7 @@ class Facts:
         validate: what is wrong with a value by a JSON Schema, as texts.
     """
 
-    __slots__ = ("decisions", "instances_max", "now_us", "processes", "read", "rng_salt", "spread", "steps_max", "validate")
+    __slots__ = ("decisions", "instances_max", "javascript", "now_us", "processes", "read", "rng_salt", "spread", "steps_max", "validate")
 
     def __init__(
         self,

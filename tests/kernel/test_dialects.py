@@ -5,7 +5,7 @@ from notation import bpmn
 from scenario import Scenario
 
 from flowledger.kernel.model import bpmn as reader
-from flowledger.kernel.model.dialects import classic, plain, unkept
+from flowledger.kernel.model.dialects import plain, unkept
 
 
 def read(text):
@@ -14,27 +14,6 @@ def read(text):
 
 
 FRAME = "startEvent s\n{0}\nendEvent e\ns > a > e"
-
-
-@pytest.mark.parametrize(
-    ("juel", "feel"),
-    [
-        ("amount > 10 && !approved", "amount > 10 and not(approved)"),
-        ("a == 'x' || b != 3", 'a = "x" or b != 3'),
-        ("execution.getVariable('x') == 1", "x = 1"),
-        ("empty name", '( name = null or name = "" )'),
-        ("ok ? 1 : 2", "if ok then 1 else 2"),
-        ("a.b.c lt 5", "a.b.c < 5"),
-    ],
-)
-def test_juel_becomes_feel(juel, feel):
-    assert classic.juel_to_feel(juel).split() == feel.split()
-
-
-@pytest.mark.parametrize("juel", ["bean.call(x)", "a % 2", "execution.id"])
-def test_what_is_beyond_feel_is_told(juel):
-    with pytest.raises(classic.Untranslatable):
-        classic.juel_to_feel(juel)
 
 
 def test_classic_conditions_run():
