@@ -93,7 +93,7 @@ async def test_a_refused_hand_out_keeps_the_credit_of_a_stream_and_the_place_of_
         engine.submit(c.StartInstance(id="p"), id=f"s{_}")
         await asyncio.sleep(0.05)
     owner = engine.owners[0]
-    owner._stop(RuntimeError("a doubt"))  # as after an append of which nobody knows
+    owner.doubt(RuntimeError("a doubt"))  # as after an append of which nobody knows
     await asyncio.sleep(0.3)
     for n in range(3):
         answer = await engine.call(c.StartInstance(id="p"), id=f"s{n}")
