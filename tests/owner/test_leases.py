@@ -115,7 +115,7 @@ async def test_a_poll_whose_hand_out_was_refused_goes_on_waiting():
     engine.submit(c.StartInstance(id="p"), id="one")
     await asyncio.sleep(0.1)
     engine.log.delay = 0.0
-    engine.owners[0]._stop(RuntimeError("a doubt"))
+    engine.owners[0].doubt(RuntimeError("a doubt"))
     [job] = await asyncio.wait_for(poll, 8)
     assert job["worker"] == "w"
     await engine.stop()
