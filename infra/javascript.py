@@ -12,7 +12,7 @@ from typing import Any
 
 from flowledger.kernel.scripts import ScriptError
 
-CPU_S = 0.2
+CPU_S = 0.1
 MEMORY_BYTES = 32 * 1024 * 1024
 STACK_BYTES = 256 * 1024
 #: characters of a script, and of its variables or result as JSON
@@ -34,7 +34,7 @@ _PRELUDE = """
   for (const k of Object.keys(given)) if (!(k in globalThis)) globalThis[k] = given[k];
   globalThis.execution = { getVariable: k => k in set ? set[k] : given[k] ?? null, hasVariable: k => k in set || k in given,
     setVariable: (k, v) => { set[k] = v; }, getVariables: () => ({ ...given, ...set }) };
-  globalThis.__taken = v => JSON.stringify({ value: v === undefined ? null : v, set },
+  globalThis.__taken = v => JSON.stringify({ value: v === undefined || typeof v === "function" || typeof v === "symbol" ? null : v, set },
     (k, x) => typeof x === "bigint" ? Number(x) : x);
 })();
 """

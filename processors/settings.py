@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flowledger.kernel.scripts import Sandbox
 from flowledger.processors.heads import Signing
 
 #: commands that one group is made of at the most
@@ -29,7 +30,7 @@ CAREFUL_US = 5_000_000
 class Settings:
     """All have defaults that suit."""
 
-    __slots__ = ("batch_max", "checkpoint_changes", "checkpoint_s", "inbox_max", "instances_max", "node", "signing", "spread")
+    __slots__ = ("batch_max", "checkpoint_changes", "checkpoint_s", "inbox_max", "instances_max", "javascript", "node", "signing", "spread")
 
     def __init__(
         self,
@@ -41,7 +42,10 @@ class Settings:
         node: str = "",
         spread: bool = False,
         signing: Signing | None = None,
+        javascript: Sandbox | None = None,
     ) -> None:
+        #: runs script tasks in JavaScript; None: they are incidents
+        self.javascript = javascript
         #: who signs the heads of the log; None: nobody
         self.signing = signing
         self.batch_max, self.inbox_max, self.instances_max = batch_max, inbox_max, instances_max

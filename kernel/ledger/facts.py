@@ -7,6 +7,7 @@ from typing import Any
 
 from flowledger.kernel import limits
 from flowledger.kernel.model.graph import Process
+from flowledger.kernel.scripts import Sandbox
 from flowledger.kernel.tasks import schemas
 
 
@@ -21,6 +22,7 @@ class Facts:
         instances_max: 0 is no limit.
         spread: called instances go to other partitions in turn instead of staying.
         validate: what is wrong with a value by a JSON Schema, as texts.
+        javascript: runs scripts in JavaScript; None: a script task in it is an incident.
     """
 
     __slots__ = ("decisions", "instances_max", "javascript", "now_us", "processes", "read", "rng_salt", "spread", "steps_max", "validate")
@@ -35,7 +37,9 @@ class Facts:
         steps_max: int = limits.STEPS_MAX,
         spread: bool = False,
         validate: Callable[[Any, Any], list[str]] = schemas.check,
+        javascript: Sandbox | None = None,
     ) -> None:
+        self.javascript = javascript
         self.validate = validate
         self.now_us = now_us
         self.processes: Mapping[int, Process] = processes if processes is not None else {}

@@ -131,12 +131,16 @@ def test_conversion_says_it_in_feel(text, wanted):
     feel.compile(found)
 
 
-@pytest.mark.parametrize("text", ["${a % 2}", "${items[n]}", "${word.charAt(0)}", "${now().plusDays(1)}", "${bean}".replace("bean", "execution")])
+@pytest.mark.parametrize(
+    "text", ["${a % 2}", "${items[n]}", "${word.charAt(0)}", "${now().plusDays(1)}", "${bean}".replace("bean", "execution")]
+)
 def test_conversion_leaves_what_feel_has_no_words_for(text):
     with pytest.raises(juel.Untranslatable):
         juel.template_to_feel(juel.parse(text))
 
 
 def test_a_failing_condition_is_an_incident_of_its_token():
-    s = Scenario("startEvent s\nexclusiveGateway g\nendEvent a\nendEvent b\ns > g\ng > a ? ${amount > limit}\ng > b !").start("p", amount=11)
+    s = Scenario("startEvent s\nexclusiveGateway g\nendEvent a\nendEvent b\ns > g\ng > a ? ${amount > limit}\ng > b !").start(
+        "p", amount=11
+    )
     assert any("EXTRACT_VALUE_ERROR" in str(w).upper() for w in s.words) or s.state.incidents

@@ -20,6 +20,7 @@ ATTRIBUTES: dict[str, tuple[str, str]] = {
     "candidateUsers": ("assignmentDefinition", "candidateUsers"),
     "candidateGroups": ("assignmentDefinition", "candidateGroups"),
     "formKey": ("formDefinition", "formKey"),
+    "formRef": ("formDefinition", "formId"),
     "dueDate": ("taskSchedule", "dueDate"),
     "followUpDate": ("taskSchedule", "followUpDate"),
     "priority": ("priorityDefinition", "priority"),
@@ -126,8 +127,11 @@ def _attributes(element: Any) -> None:
             _drop(element, name)
     definition = x.ext(element, "taskDefinition")
     if definition is not None:
-        if (retries := unkept.retries_of(element)) and not definition.get("retries"):
-            definition.set("retries", retries)
+        attempts, pause = unkept.retry_of(None, element, None)
+        if attempts and not definition.get("retries"):
+            definition.set("retries", attempts)
+            if pause:
+                etree.SubElement(_holder(element), x.OWN + "retry", nsmap={"flowledger": x.OWN_NS}, strategy="fixed", initial=pause)
             for cycle in x.classic_ext(element, "failedJobRetryTimeCycle"):
                 _remove(cycle)
         for ns in x.CLASSIC:

@@ -58,7 +58,11 @@ def compile_template(text: str, template: Template) -> Compiled:
 
 def variable_asked(node: Node) -> str | None:
     """The variable that `execution.getVariable("x")` and the like ask for, when its name is written there."""
-    if node.kind == "call" and node.value in ("getVariable", "getVariableLocal", "hasVariable", "hasVariableLocal") and len(node.parts) == 2:
+    if (
+        node.kind == "call"
+        and node.value in ("getVariable", "getVariableLocal", "hasVariable", "hasVariableLocal")
+        and len(node.parts) == 2
+    ):
         on, name = node.parts
         if on.kind == "name" and on.value in SCOPES and name.kind == "literal" and isinstance(name.value, str):
             return name.value

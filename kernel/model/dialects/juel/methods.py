@@ -143,7 +143,9 @@ def call(on: Any, name: str, arguments: list[Any]) -> Any:
     """Raises: Wrong."""
     if on is None:
         raise Wrong(f"{name}() is called on null")
-    table, what = (NUMBER, "number") if is_number(on) else next(((t, w) for kind, t, w in _BY_TYPE if isinstance(on, kind)), ({}, type(on).__name__))
+    table, what = (
+        (NUMBER, "number") if is_number(on) else next(((t, w) for kind, t, w in _BY_TYPE if isinstance(on, kind)), ({}, type(on).__name__))
+    )
     method = table.get((name, len(arguments)))
     if method is None:
         raise Wrong(f"a {what} has no method {name} with {len(arguments)} arguments: {said(on)}")
