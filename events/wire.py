@@ -19,7 +19,7 @@ WIRE: dict[type[Event], tuple[int, str, int]] = {
     ledger.PartitionClaimed: (1, "partition.claimed", 1),
     ledger.Outbound: (2, "partition.outbound", 1),
     ledger.OutboundConfirmed: (3, "partition.outbound_confirmed", 1),
-    ledger.Inbound: (4, "partition.inbound", 1),
+    ledger.Inbound: (4, "partition.inbound", 2),
     ledger.Answered: (5, "partition.answered", 1),
     ledger.DeadLettered: (6, "partition.dead_lettered", 1),
     ledger.TriggerFired: (7, "trigger.fired", 1),
@@ -41,6 +41,8 @@ WIRE: dict[type[Event], tuple[int, str, int]] = {
     workflow.WorkflowMigrated: (30, "workflow.migrated", 1),
     workflow.WorkflowModified: (31, "workflow.modified", 1),
     workflow.VariableSet: (32, "variable.set", 1),
+    workflow.WorkflowQuarantined: (33, "workflow.quarantined", 1),
+    workflow.WorkflowReleased: (34, "workflow.released", 1),
     flow.ElementActivated: (40, "element.activated", 1),
     flow.FlowTaken: (41, "flow.taken", 1),
     flow.GatewayReached: (42, "element.gateway_reached", 1),
@@ -104,10 +106,12 @@ SCHEMA_IDS: dict[type[Event], int] = {cls: number << 8 | version for cls, (numbe
 BY_NUMBER: dict[int, type[Event]] = {number: cls for cls, (number, _, _) in WIRE.items()}
 
 #: (name, old version) -> the step to the next version
-UPCASTERS: dict[tuple[str, int], Callable[[Payload], Payload]] = {}
+UPCASTERS: dict[tuple[str, int], Callable[[Payload], Payload]] = {("partition.inbound", 1): lambda p: {**p, "reason": ""}}
 
 #: (name, old version) -> its fields (name, kind) in wire order, as `avro.fields_of` gives them for the current ones
-PAST_SHAPES: dict[tuple[str, int], tuple[tuple[str, str], ...]] = {}
+PAST_SHAPES: dict[tuple[str, int], tuple[tuple[str, str], ...]] = {
+    ("partition.inbound", 1): (("sender", "long"), ("seq", "long"), ("key", "long")),
+}
 
 #: Words of the source documents (seeds 000 and 003) -> canonical names (requirements, section 2).
 ALIASES: dict[str, str] = {

@@ -159,6 +159,9 @@ class Instance(State):
     incidents: list[int] | None = None
     #: multi-instance bodies that have not spawned all their runs yet
     spawning: list[int] | None = None
+    #: while it is quarantined: its status before, and the incident that says so
+    before: str = ""
+    quarantine: int = 0
 
 
 class Definition(State):
@@ -293,11 +296,11 @@ class Partition:
         "records",
         "registry",
         "retrying",
-        "store",
         "subscriptions",
         "tasks",
         "timers",
         "undo",
+        "weights",
         "unsettled",
     )
 
@@ -350,6 +353,8 @@ class Partition:
         self.parked: dict[str, dict[int, None]] = {}
         #: while a decision runs: how each change is taken back (`kernel/undo.py`)
         self.undo: list[Step] | None = None
+        #: instance -> bytes of events since its state was last weighed; no part of a checkpoint
+        self.weights: dict[int, int] = {}
         #: running instances
         self.open = 0
         #: instances with tokens that are to be looked at (the step limit stopped them)

@@ -20,9 +20,9 @@ from flowledger.events import avro
 from flowledger.events import commands as c
 from flowledger.events import group as rules
 from flowledger.events import ledger as le
-from flowledger.events.base import Envelope, Event, Rejected, RejectionCode
+from flowledger.events.base import Broken, Envelope, Event, Rejected, RejectionCode
 from flowledger.events.definition import DefinitionCreated
-from flowledger.kernel import Facts, Partition, decide
+from flowledger.kernel import Facts, Partition, decide, record_broken
 from flowledger.kernel import checkpoint as images
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.model.library import Library
@@ -413,9 +413,13 @@ class Owner:
         request = pending.request
         command = request.command
         if type(command) is Dead:
-            self._record([le.DeadLettered(source=command.source, reason=command.reason)], Envelope(self.facts.now_us), keys, values, flight)
+            dead = le.DeadLettered(source=command.source, reason=command.reason)
+            self._record([dead], avro.encode([dead], Envelope(self.facts.now_us)), keys, values, flight)
             return
         made = decide(self.state, request, self.facts)
+        if type(made) is Broken:
+            self._broken(made, pending, flight, keys, values)
+            return
         if type(made) is Rejected:
             if pending.reply is not None:
                 flight.answers.append((pending.reply, made, -1))
@@ -426,12 +430,12 @@ class Owner:
         if self.observer is not None:
             self._seen(request, flight)
         if made.events:
-            self._record(made.events, made.envelope, keys, values, flight)
+            self._record(made.events, made.values, keys, values, flight)
             if type(command) is c.Deploy:
                 self._store_contents(made.events)
-        for later in made.later:
+        for later, (instance, token) in zip(made.later, made.causes, strict=True):
             self._put_by.append(Pending(c.Request(command=later, tenant=request.tenant, actor=request.actor, id=request.id and f"{request.id}/+",  # type: ignore[arg-type]
-                                                 correlation=request.correlation, trace=request.trace)))  # fmt: skip
+                                                 correlation=request.correlation, trace=request.trace, instance=instance, token=token)))  # fmt: skip
         reply = pending.reply
         waits = type(command) in _WAITED and command.wait  # type: ignore[union-attr]
         if waits and reply is not None:
@@ -448,13 +452,24 @@ class Owner:
                         made.answer = {**made.answer, **_outcome(status, variables, message, command.fetch)}  # type: ignore[union-attr]
             flight.answers.append((reply, made.answer, len(values) - 1 if made.events else -1))
 
+    def _broken(self, broken: Broken, pending: Pending, flight: Flight, keys: list[bytes], values: list[bytes]) -> None:
+        """A defect of ours: the state is as before. The instance is quarantined, the caller has one error, everybody else goes on."""
+        command = type(pending.request.command).__name__
+        log_.error("a decision broke", partition=self.partition, command=command, instance=broken.key, defect=broken.defect,
+                   message=broken.message, reference=broken.reference)  # fmt: skip
+        held = record_broken(self.state, pending.request, self.facts, broken)
+        self._record(held.events, held.values, keys, values, flight)
+        if pending.reply is not None:
+            text = f"a defect of the engine stopped this command, and sending it again does not help: give operators the reference {broken.reference}"
+            flight.answers.append((pending.reply, Rejected(RejectionCode.INTERNAL, text), -1))
+
     def _answer_waiting(self, made: Decision, flight: Flight, index: int) -> None:
         for key, status, variables, message in made.finished:
             for reply, answer, fetch in self._waiting.pop(key, ()):
                 flight.answers.append((reply, {**answer, **_outcome(status, variables, message, fetch)}, index))
 
-    def _record(self, events: list[Event], envelope: Envelope, keys: list[bytes], values: list[bytes], flight: Flight) -> None:
-        values += avro.encode(events, envelope)
+    def _record(self, events: list[Event], encoded: list[bytes], keys: list[bytes], values: list[bytes], flight: Flight) -> None:
+        values += encoded
         for event in events:
             keys.append(event.key.to_bytes(8, "big"))
             if type(event) is le.Outbound:
@@ -482,12 +497,15 @@ class Owner:
                     break
                 request = poller.request()
                 made = decide(state, request, self.facts)
+                if type(made) is Broken:
+                    self._broken(made, Pending(request, poller.deliver), flight, keys, values)
+                    break
                 if not isinstance(made, Decision) or not made.events:
                     self.pollers.give_back(poller)
                     break
                 if self.observer is not None:
                     self._seen(request, flight)
-                self._record(made.events, made.envelope, keys, values, flight)
+                self._record(made.events, made.values, keys, values, flight)
                 self.pollers.taken(poller, made.answer["jobs"])
                 flight.answers.append((poller.deliver, made.answer, len(values) - 1))
             state.job_listener.discard(job_type)

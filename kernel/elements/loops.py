@@ -156,7 +156,7 @@ def _spawn(d: Any, i: Any, body: Any, node: Node, count: int) -> None:
     if last < data["total"]:
         if i.key not in d.state.unsettled:
             put(d.state, d.state.unsettled, i.key, None)
-            d.later.append(c.Continue(key=i.key))
+            d.follow(c.Continue(key=i.key))
     else:
         d.record(fl.TokenNoted(key=i.key, token=body.key, data={"spawned_all": True}))
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from heapq import heappush
 from typing import Any
 
 from flowledger.events import workflow as wf
 from flowledger.events.base import Envelope
 from flowledger.kernel.folds.holds import offer, tasks_of, withhold
 from flowledger.kernel.folds.tokens import drop_held, remove_token, seen_key
-from flowledger.kernel.state import Instance, Partition, Token
+from flowledger.kernel.state import Incident, Instance, Partition, Token
 from flowledger.kernel.undo import drop, drop_queued, keep, put, update
 
 
@@ -49,6 +50,7 @@ def workflow_ended(p: Partition, e: Any, v: Envelope) -> None:
     for held in i.holds or ():
         drop_held(p, i, held)
     drop(p, p.unsettled, e.key)
+    p.weights.pop(e.key, None)
     if i.status == "pending":
         drop_queued(p, p.pending, e.key)
     else:
@@ -85,6 +87,37 @@ def workflow_resumed(p: Partition, e: Any, v: Envelope) -> None:
     i.status = "running"
     for task in tasks_of(p, i):
         offer(p, task)
+
+
+def workflow_quarantined(p: Partition, e: wf.WorkflowQuarantined, v: Envelope) -> None:
+    seen_key(p, e.incident)
+    i = p.instances[e.key]
+    for task in tasks_of(p, i):
+        withhold(p, task)
+    keep(p, i)
+    i.before, i.status, i.quarantine = i.status, "quarantined", e.incident
+    i.holds, i.incidents = [*(i.holds or ()), e.incident], [*(i.incidents or ()), e.incident]
+    message = f"{e.defect} in {e.command}: {e.message} (reference {e.reference})"
+    incident = Incident(key=e.incident, instance=e.key, token=0, element="", code="QUARANTINED", message=message, created_us=v.time_us)
+    put(p, p.incidents, e.incident, incident)
+
+
+def workflow_released(p: Partition, e: wf.WorkflowReleased, v: Envelope) -> None:
+    """What came due meanwhile is due now."""
+    i = p.instances[e.key]
+    keep(p, i)
+    i.status = i.before or "running"
+    i.holds = [k for k in i.holds or () if k != i.quarantine] or None
+    i.incidents = [k for k in i.incidents or () if k != i.quarantine] or None
+    drop(p, p.incidents, i.quarantine)
+    i.before, i.quarantine = "", 0
+    for task in tasks_of(p, i):
+        offer(p, task)
+    holders: list[Instance | Token] = [i, *i.tokens.values()]
+    for holder in holders:
+        for key in holder.holds or ():
+            if (timer := p.timers.get(key)) is not None:
+                heappush(p.due, (timer.due_us, key))
 
 
 def workflow_migrated(p: Partition, e: wf.WorkflowMigrated, v: Envelope) -> None:

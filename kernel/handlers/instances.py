@@ -232,7 +232,7 @@ def go_on(d: Decision, e: c.Continue) -> Rejected | None:
         at = [n for n in process.root.starts if not n.events] or implicit_starts(process.root)
         begin(d, e.key, found, process, s, [process.nodes[s.start_element]] if s.start_element else [] if s.start_at else at)
         if d.state.pending and d.state.open < d.facts.instances_max:
-            d.later.append(c.Continue(key=next(iter(d.state.pending))))
+            d.follow(c.Continue(key=next(iter(d.state.pending))))
         return None
     stopped = d.state.unsettled.get(i.key, True)
     drop(d.state, d.state.unsettled, i.key)
