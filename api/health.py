@@ -36,6 +36,7 @@ async def ready(request: ApiRequest) -> Response[Any]:
         "execution": execution,
         "queries": not queries,
         "reasons": reasons + queries,
+        "warnings": list(owner.get("warnings") or ()),
         "partitions": {str(p): v for p, v in (owner.get("partitions") or {}).items()},
     }
     return reply(body, 200 if ok else 503, **({} if ok else {"Retry_After": "1"}))

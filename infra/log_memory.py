@@ -136,7 +136,7 @@ class MemoryLog:
         self.fault = fault
         self.manual = manual
         self._batch_records = batch_records
-        self._record_bytes_max = record_bytes_max
+        self.record_bytes_max = record_bytes_max
         self._queues: dict[Key, deque[_Pending]] = {}
         self._blocked: dict[Key, LogError] = {}
         self._running = False
@@ -170,7 +170,7 @@ class MemoryLog:
     def submit(self, topic: str, partition: int, group: Group, *, expected_end: int | None = None) -> asyncio.Future[Appended]:
         if self._closed:
             raise LogClosed("the log was closed")
-        check_group(topic, partition, group, self._record_bytes_max)
+        check_group(topic, partition, group, self.record_bytes_max)
         key = (topic, partition)
         if expected_end is not None and (why := self._blocked.get(key)) is not None:
             raise why
@@ -254,12 +254,13 @@ class MemoryLog:
         self, topic: str, partition: int, start: int, stop: int | None = None, *, follow: bool = False, records_max: int = 2000
     ) -> AsyncIterator[list[LogRecord]]:
         stream = self.store.stream(topic, partition)
-        if start > stream.end:
-            raise OutOfRange(topic, partition, start, stream.end)
+        if start > stream.end or (start < stream.begin and not stream.compacted):
+            raise OutOfRange(topic, partition, start, stream.end, stream.begin)
         last = stop if stop is not None else (None if follow else stream.end)
         while last is None or start < last:
             end = min(stream.end, start + records_max, last if last is not None else stream.end)
-            start = max(start, stream.begin)
+            if start > stream.end or (start < stream.begin and not stream.compacted):
+                raise OutOfRange(topic, partition, start, stream.end, stream.begin)
             if records := stream.slice(start, end):
                 yield records
             start = max(start, end)

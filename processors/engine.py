@@ -22,8 +22,10 @@ from flowledger.events.base import Recorded, Rejected, RejectionCode
 from flowledger.kernel import lookup
 from flowledger.kernel.model.library import Library
 from flowledger.processors.client import NOBODY, Answer, Caller
+from flowledger.processors.intake import decode_request as _decode_request
+from flowledger.processors.intake import encode_request as _encode_request
 from flowledger.processors.log import COMMANDS, DEFINITIONS, REPLIES, Group, Log, LogError, LogRecord, OutOfRange
-from flowledger.processors.owner import Owner, Settings, _decode_request, _encode_request
+from flowledger.processors.owner import Owner, Settings
 from flowledger.processors.pollers import Jobs, Poller, Pollers, Stream, once
 from flowledger.processors.tail import Tail
 
@@ -485,9 +487,13 @@ class Engine:
             if owner.ready.is_set() and (waiting := owner.unacknowledged_s()) > STALLED_S:
                 reasons.append(f"partition {p}: the log has not acknowledged for {waiting:.0f} s")
         reasons += [f"{what}: {why}" for what, why in self._broken.items()]
+        warnings = [note for _, owner in sorted(self.owners.items()) for note in owner.notes]
+        if (signing := self.settings.signing) is not None and signing.anchors is not None:
+            warnings += signing.anchors.errors
         return {
             "ready": not reasons,
             "reasons": reasons,
+            "warnings": warnings,
             "partitions": {p: {"epoch": o.epoch, "position": o.acked} for p, o in sorted(self.owners.items())},
         }
 
