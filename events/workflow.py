@@ -92,7 +92,7 @@ class WorkflowQuarantined(Event, frozen=True):
     """A defect of the engine stopped the instance: nothing of it moves until an operator releases or cancels it.
 
     `defect` and `message` say what was found while `command` was decided, `reference` is what its caller was told; `incident` is the key of
-    the incident that stands for it.
+    the incident that follows.
     """
 
     incident: int
@@ -103,8 +103,9 @@ class WorkflowQuarantined(Event, frozen=True):
 
 
 class WorkflowReleased(Event, frozen=True):
-    """The quarantine ended: it goes on from where it was."""
+    """The quarantine ended: it goes on from where it was, in `status`."""
 
+    status: str = "running"
     reason: str = ""
 
 

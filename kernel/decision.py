@@ -61,7 +61,7 @@ class Decision(Verbs):
                 self._failed(i, t_key, failure, mark, ahead)
             if len(self.events) > before:  # a look at a join that still waits is no step
                 self.steps_left -= 1
-                if process.joins:
+                if process.joins or (i.stores is not None and "modified" in i.stores):
                     self.touched[i_key, scope] = None
             if process.conditional:
                 HOOKS.conditional.watch(self)
@@ -125,17 +125,18 @@ class Decision(Verbs):
         command = type(self.request.command).__name__ if self.request is not None else ""
         message = values.clean(str(defect) or type(defect).__name__)
         kind = getattr(defect, "kind", "") or getattr(defect, "code", "") or type(defect).__name__
+        reference = reference or self.reference()
         i = self.state.instances.get(key)
         if i is None:
-            what = f"{kind} in {command}: {message}" + (f" (reference {reference})" if reference else "")
+            what = f"{kind} in {command}: {message} (reference {reference})"
             self.record(wa.IncidentRaised(incident=self.key(), token=0, element="", code="ENGINE_DEFECT", message=what))
         elif i.status != "quarantined":
             incident = self.key()
             self.record(
-                wf.WorkflowQuarantined(
-                    key=key, incident=incident, defect=kind, message=message, command=command, reference=reference or self.reference(),
-                )
-            )  # fmt: skip
+                wf.WorkflowQuarantined(key=key, incident=incident, defect=kind, message=message, command=command, reference=reference)
+            )
+            what = f"{kind} in {command}: {message} (reference {reference})"
+            self.record(wa.IncidentRaised(key=key, incident=incident, token=0, element="", code="QUARANTINED", message=what))
 
     def reference(self) -> str:
         """What a caller is told and an operator searches for."""

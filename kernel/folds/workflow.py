@@ -9,7 +9,7 @@ from flowledger.events import workflow as wf
 from flowledger.events.base import Envelope
 from flowledger.kernel.folds.holds import offer, tasks_of, withhold
 from flowledger.kernel.folds.tokens import drop_held, remove_token, seen_key
-from flowledger.kernel.state import Incident, Instance, Partition, Token
+from flowledger.kernel.state import Instance, Partition, Token
 from flowledger.kernel.undo import drop, drop_queued, keep, put, update
 
 
@@ -90,27 +90,18 @@ def workflow_resumed(p: Partition, e: Any, v: Envelope) -> None:
 
 
 def workflow_quarantined(p: Partition, e: wf.WorkflowQuarantined, v: Envelope) -> None:
-    seen_key(p, e.incident)
     i = p.instances[e.key]
     for task in tasks_of(p, i):
         withhold(p, task)
     keep(p, i)
     i.before, i.status, i.quarantine = i.status, "quarantined", e.incident
-    i.holds, i.incidents = [*(i.holds or ()), e.incident], [*(i.incidents or ()), e.incident]
-    message = f"{e.defect} in {e.command}: {e.message} (reference {e.reference})"
-    incident = Incident(key=e.incident, instance=e.key, token=0, element="", code="QUARANTINED", message=message, created_us=v.time_us)
-    put(p, p.incidents, e.incident, incident)
 
 
 def workflow_released(p: Partition, e: wf.WorkflowReleased, v: Envelope) -> None:
     """What came due meanwhile is due now."""
     i = p.instances[e.key]
     keep(p, i)
-    i.status = i.before or "running"
-    i.holds = [k for k in i.holds or () if k != i.quarantine] or None
-    i.incidents = [k for k in i.incidents or () if k != i.quarantine] or None
-    drop(p, p.incidents, i.quarantine)
-    i.before, i.quarantine = "", 0
+    i.status, i.before, i.quarantine = e.status, "", 0
     for task in tasks_of(p, i):
         offer(p, task)
     holders: list[Instance | Token] = [i, *i.tokens.values()]
@@ -125,14 +116,20 @@ def workflow_migrated(p: Partition, e: wf.WorkflowMigrated, v: Envelope) -> None
     keep(p, i)
     i.definition, i.process, i.version = e.definition, e.process, e.version
     renamed = e.elements or {}
+    holders: list[Any] = [i, *i.tokens.values()]
     for token in i.tokens.values():
         keep(p, token)
         token.element = renamed.get(token.element, token.element)
-        for held in token.holds or ():
+        token.flow = renamed.get(token.flow, token.flow)
+    for holder in holders:
+        for held in holder.holds or ():
             for table in (p.tasks, p.timers, p.subscriptions, p.incidents):
                 if held in table:
                     keep(p, table[held])
                     table[held].element = renamed.get(table[held].element, table[held].element)
+    for kept in (i.compensable or {}).values():
+        for c in kept:
+            c.element, c.handler = renamed.get(c.element, c.element), renamed.get(c.handler, c.handler)
 
 
 def workflow_modified(p: Partition, e: wf.WorkflowModified, v: Envelope) -> None:

@@ -38,7 +38,8 @@ def release(d: Decision, e: c.ReleaseInstance) -> Rejected | None:
         return Rejected(RejectionCode.NOT_FOUND, f"expected a running instance with key {e.key}, found none")
     if i.status != "quarantined":
         return Rejected(RejectionCode.INVALID_STATE, f"expected a quarantined instance, found {e.key} {i.status}")
-    d.record(wf.WorkflowReleased(key=i.key, reason=e.reason))
+    d.record(wa.IncidentResolved(key=i.key, incident=i.quarantine, token=0))
+    d.record(wf.WorkflowReleased(key=i.key, status=i.before or "running", reason=e.reason))
     d.answer = {"key": i.key, "status": i.status}
     if i.status == "running":
         d.settle(i)
