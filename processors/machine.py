@@ -193,6 +193,7 @@ class Machine:
 
     def _append(self, flight: Flight, keys: list[bytes], values: list[bytes], taken: int, now: int) -> None:
         claim = self.claim
+        self.state.meta.now_us = now  # as any reader folds it; a checkpoint keeps it
         stamp_ms = max(1, now // 1000)
         shared, last = self._seal.group(keys, values, self.source, stamp_ms)
         flight.number, flight.chain = self._seal.number, self._seal.chain
