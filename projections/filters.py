@@ -6,7 +6,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +14,7 @@ import msgspec
 from psycopg import sql
 
 from flowledger.events.avro import decode_json, encode_json
+from flowledger.kernel import times
 from flowledger.projections.reader import BadQuery
 from flowledger.projections.tables import micros, stamp
 from flowledger.projections.words import INT_MAX, PRIORITIES, SEARCH_CHARS, priority_word, search_text
@@ -73,10 +74,10 @@ def key(name: str, text: str) -> int:
 def moment(name: str, text: str) -> datetime:
     """ISO 8601; without offset it is UTC. Raises: BadQuery."""
     try:
-        found = datetime.fromisoformat(text)
+        found = times.instant(text)
     except ValueError:
         raise BadQuery(f"{name}: expected a time like 2026-01-31T12:00:00Z, found {text[:40]!r}") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=found)
 
 
 def truth(name: str, text: str) -> bool:
