@@ -200,6 +200,7 @@ def variable(name: str, operator: str, value: Any) -> tuple[sql.Composed, list[A
     """A root variable (alias `v`) compared with a JSON value; only values of the same type compare, texts by code points."""
     text = encode_json(value).decode()
     search, op = search_text(value), _OPERATORS[operator]
+    values: list[Any]
     if operator == "eq" and search is not None:
         condition, values = "v.search = %s AND v.value = %s::jsonb", [search, text]
     elif operator in ("eq", "ne"):
