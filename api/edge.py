@@ -6,7 +6,7 @@ Inside, a key is an integer of 64 bits; in JSON it is a text, since JavaScript's
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -19,6 +19,7 @@ from msgspec import Meta
 
 from flowledger.api import strict
 from flowledger.api.problems import Problem, malformed
+from flowledger.kernel import times
 
 KEY_MAX = (1 << 63) - 1
 #: as JSON Schema; the highest key of the highest partition is far below
@@ -200,12 +201,12 @@ def position_text(positions: dict[int, int]) -> str:
 
 
 def time_of(text: str, where: str) -> datetime:
-    """RFC 3339; without an offset it is UTC."""
+    """RFC 3339 or RFC 9557, with `@Zone` as well; without an offset it is UTC."""
     try:
-        found = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
+        found = times.instant(text.replace(" ", "+") if "T" in text else text)
     except ValueError:
         raise malformed(f"a time like 2026-11-21T13:00:00Z was expected, found {text!r}", where) from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=found)
 
 
 def time_text(microseconds: int) -> str | None:

@@ -107,8 +107,8 @@ class Guard:
                 more = HEADERS + [(b"x-correlation-id", correlation.encode("latin-1"))]
                 if scope.get("flowledger_trace") and telemetry.tracer.on:
                     more.append((b"traceparent", scope["flowledger_trace"].encode()))
-                if not scope["path"].startswith("/console"):
-                    more = more + API_POLICY
+                if b"cache-control" not in present:  # pages and files of the console say their own
+                    more += API_POLICY
                 fields.extend((n, v) for n, v in more if n not in present)
             await send(message)
 

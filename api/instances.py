@@ -221,9 +221,9 @@ async def modify(request: ApiRequest, id: KeyPath, data: ModifyBody) -> Response
     for each in data.activate:
         wish: dict[str, Any] = {"element": each.element}
         if each.variables:
-            wish["variables"] = each.variables
+            wish["variables"] = {each.element: each.variables}
         if each.scope is not None:
-            wish["scope"] = key_of(each.scope, "body activate scope")
+            wish["ancestor"] = key_of(each.scope, "body activate scope")
         activate.append(wish)
     terminate = [key_of(t, "body terminate") for t in data.terminate]
     command = c.ModifyInstance(key=key_of(id, "instance"), activate=activate, terminate=terminate, reason=data.reason)

@@ -71,6 +71,8 @@ async def before(request: ApiRequest) -> None:
 def refuse_unknown_parameters(request: ApiRequest) -> None:
     """A misspelt filter would silently list everything; of one that is given twice only one would count."""
     handler = request.route_handler
+    if handler.opt.get("any_query"):  # a page's own state
+        return
     known = _KNOWN.get(id(handler))
     if known is None:
         path = {p.partition(":")[0] for route in handler.paths for part in route.split("{")[1:] if (p := part.partition("}")[0])}

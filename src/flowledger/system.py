@@ -230,7 +230,7 @@ class System:
     async def _start_api(self, listener: socket.socket, dsn: str) -> None:
         import uvicorn
 
-        from flowledger.api import job_stream
+        from flowledger.api import console, job_stream
         from flowledger.api.app import create_app
         from flowledger.api.reads import SqlReads
         from flowledger.api.services import Services, caller_of_scope
@@ -245,7 +245,7 @@ class System:
         workers = self.services.workers = Workers()
         watching = asyncio.create_task(workers.watch(self.engine), name="workers")
         self._stack.callback(watching.cancel)
-        app = create_app(self.services, job_stream.handlers(self.engine, workers, caller_of_scope), console_handlers())
+        app = create_app(self.services, job_stream.handlers(self.engine, workers, caller_of_scope), console.handlers())
         config = uvicorn.Config(
             app, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=3, ws="websockets-sansio"
         )
@@ -303,11 +303,6 @@ async def _serve(server: Any, listener: socket.socket) -> None:
     """uvicorn without its signal handlers: this process has its own."""
     with contextlib.suppress(SystemExit):
         await server._serve([listener])
-
-
-def console_handlers() -> list[Any]:
-    """The console's built files, when the wheel carries them."""
-    return []
 
 
 def run(main: Any) -> None:

@@ -88,7 +88,7 @@ async def test_tenants_do_not_share_idempotency_keys(http, client):
             "POST",
             f"/v1/instances/{KEY}/modify",
             {"activate": [{"element": "e", "variables": {"v": 1}, "scope": "8"}], "terminate": ["9"], "reason": "r"},
-            c.ModifyInstance(key=KEY, activate=[{"element": "e", "variables": {"v": 1}, "scope": 8}], terminate=[9], reason="r"),
+            c.ModifyInstance(key=KEY, activate=[{"element": "e", "variables": {"e": {"v": 1}}, "ancestor": 8}], terminate=[9], reason="r"),
         ),
         (
             "POST",
