@@ -1,0 +1,8 @@
+"""Rights that a caller may bring along (`Request.rights`). Roles and policies are turned into these by whoever signs callers in."""
+
+from __future__ import annotations
+
+#: acts for whatever tenant a thing belongs to: the engine itself, and gateways whose protocol names no tenant with a key
+ANY_TENANT = "tenants"
+#: may move tasks that others hold
+OPERATOR = "operator"
