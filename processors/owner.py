@@ -488,8 +488,7 @@ class Owner:
                 if self.observer is not None:
                     self._seen(request, flight)
                 self._record(made.events, made.envelope, keys, values, flight)
-                jobs = made.answer["jobs"]
-                self.pollers.taken(poller, len(jobs))
+                self.pollers.taken(poller, made.answer["jobs"])
                 flight.answers.append((poller.deliver, made.answer, len(values) - 1))
             state.job_listener.discard(job_type)
 

@@ -31,6 +31,7 @@ HANDLERS: dict[type[c.Command], Callable[[Decision, Any], Rejected | None]] = {
     c.FailTask: tasks.fail,
     c.ThrowTaskError: tasks.throw_error,
     c.ExtendLease: tasks.extend,
+    c.ReturnTasks: tasks.give_back,
     c.UpdateRetries: tasks.update_retries,
     c.CreateTask: tasks.create,
     c.ExpireLeases: tasks.expire,
