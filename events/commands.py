@@ -384,6 +384,7 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
         time_us: when it was asked, microseconds UTC.
         reply_to: address of the waiting API node on the `replies` topic, `""` when nobody waits.
         sender, seq: for a send between partitions: from where and its number (sender -1: a caller).
+        groups, rights: of the caller, by whoever signed it in (`kernel/access/rights.py`).
     """
 
     command: Any_
@@ -396,6 +397,8 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
     reply_to: str = ""
     sender: int = -1
     seq: int = 0
+    groups: tuple[str, ...] = ()
+    rights: tuple[str, ...] = ()
 
 
 PARTITION_BITS = 51

@@ -65,7 +65,7 @@ def of_timer(p: Partition, key: int) -> str:
     if t.definition:
         return of_definition(p, t.definition)
     if t.element.startswith("task:"):
-        return of_task(p, t.token) if t.token else ""
+        return of_task(p, int(t.element.rpartition(":")[2]))
     return ""
 
 
@@ -112,6 +112,7 @@ SUBJECTS: dict[type[Command], Rule | None] = {
     c.FailTask: _by("task", of_task),
     c.ThrowTaskError: _by("task", of_task),
     c.ExtendLease: _by("task", of_task),
+    c.ReturnTasks: lambda p, e: next((t for k in e.tasks if (t := of_task(p, k)) is not MISSING), MISSING),
     c.UpdateRetries: _by("task", of_task),
     c.MoveTask: _by("task", of_task),
     c.ResolveIncident: _by("key", of_incident),
