@@ -13,6 +13,7 @@ from flowledger.kernel.ledger.facts import Facts
 from flowledger.kernel.moves.activity import apply_mappings, close_activity, go_on, look, open_activity
 from flowledger.kernel.moves.verbs import Verbs
 from flowledger.kernel.state import ARRIVED, WAITING, Instance
+from flowledger.kernel.undo import put
 
 __all__ = ["Decision", "Facts", "apply_mappings", "close_activity", "go_on", "look", "open_activity"]
 
@@ -36,7 +37,7 @@ class Decision(Verbs):
                 for k in dict.fromkeys((i_key, *(k for k, _ in work), *(k for k, _ in self.touched))):
                     if k not in self.state.unsettled:
                         self.later.append(c.Continue(key=k))
-                    self.state.unsettled[k] = True
+                    put(self.state, self.state.unsettled, k, True)
                 work.clear()
                 self.touched.clear()
                 return

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from flowledger.events.commands import PARTITION_BITS
+from flowledger.kernel.undo import Step
 
 # Where a token is in the life of its element.
 ARRIVED = 0  #: it came here, and its element has not looked at it (or looked and waits for others: a join)
@@ -296,6 +297,7 @@ class Partition:
         "subscriptions",
         "tasks",
         "timers",
+        "undo",
         "unsettled",
     )
 
@@ -346,6 +348,8 @@ class Partition:
         self.guards: dict[str, Any] = {}
         #: target whose breaker is open -> tasks that wait for it to close
         self.parked: dict[str, dict[int, None]] = {}
+        #: while a decision runs: how each change is taken back (`kernel/undo.py`)
+        self.undo: list[Step] | None = None
         #: running instances
         self.open = 0
         #: instances with tokens that are to be looked at (the step limit stopped them)
