@@ -397,8 +397,8 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
     reply_to: str = ""
     sender: int = -1
     seq: int = 0
-    groups: tuple[str, ...] = ()
-    rights: tuple[str, ...] = ()
+    groups: list[str] | None = None
+    rights: list[str] | None = None
 
 
 PARTITION_BITS = 51

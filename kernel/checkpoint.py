@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from flowledger.kernel.folds import holds
+from flowledger.kernel.folds import answers, holds
 from flowledger.kernel.state import (
     Awaited,
     Definition,
@@ -90,7 +90,7 @@ def records(p: Partition, changed: Iterable[tuple[str, Any]]) -> list[tuple[byte
         elif table == "record":
             value = _to_json(p.records[key]) if key in p.records else None
         elif table == "answer":
-            value = _to_json(p.answers[key]) if key in p.answers else None
+            value = encode_state(p.answers[key]) if key in p.answers else None
         else:
             thing = getattr(p, _TABLES[table][0]).get(key)
             value = encode_state(thing) if thing is not None else None
@@ -108,6 +108,7 @@ def restore(p: Partition, live: dict[bytes, bytes], at: Mark) -> None:
     import json
 
     p.meta = at.meta
+    kept: dict[str, answers.Remembered] = {}
     for key, value in live.items():
         table, _, name = key.decode().partition(":")
         if table == "instance":
@@ -116,11 +117,12 @@ def restore(p: Partition, live: dict[bytes, bytes], at: Mark) -> None:
             registry, _, rest = name.partition(":")
             p.records[(registry, rest)] = decode_state(value, dict) if value.startswith(b"{") else json.loads(value)
         elif table == "answer":
-            p.answers[name] = decode_state(value, dict)
+            kept[name] = answers.of_checkpoint(value)
         else:
             attribute, cls = _TABLES[table]
             thing = decode_state(value, cls)
             getattr(p, attribute)[thing.subscription if cls is Awaited else thing.key] = thing
+    answers.restore(p, kept)
     for to, seq, command in at.outbox:
         p.outbox[(to, seq)] = command
     _index(p)
@@ -132,6 +134,7 @@ def _restore_instance(p: Partition, made: InstanceImage) -> None:
     p.instances[i.key] = i
     for task in made.tasks:
         p.tasks[task.key] = task
+        task.tenant = i.tenant
     for timer in made.timers:
         p.timers[timer.key] = timer
     for s in made.subscriptions:

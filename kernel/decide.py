@@ -5,8 +5,11 @@ from __future__ import annotations
 from flowledger.events import commands as c
 from flowledger.events import ledger as le
 from flowledger.events.base import Envelope, Rejected, RejectionCode
+from flowledger.kernel.access import admit
+from flowledger.kernel.access.subjects import INTERNAL
 from flowledger.kernel.decision import Decision, Facts
 from flowledger.kernel.elements import listeners
+from flowledger.kernel.folds import answers
 from flowledger.kernel.handlers import HANDLERS
 from flowledger.kernel.state import Partition
 
@@ -20,14 +23,23 @@ def decide(state: Partition, request: c.Request, facts: Facts) -> Decision | Rej
     `Decision.events` are to be appended; `Decision.answer` goes to the caller once they are; `Decision.later` (after this function: only
     `Continue`s) are to be decided in a later step.
     """
-    envelope = Envelope(facts.now_us, request.tenant, request.actor, request.id, request.correlation, request.trace)
+    tenant = admit(state, request)
+    if isinstance(tenant, Rejected):
+        return tenant
+    envelope = Envelope(facts.now_us, tenant, request.actor, request.id, request.correlation, request.trace)
     d = Decision(state, facts, envelope, request)
     if request.sender >= 0:
         taken = state.meta.taken.get(request.sender, 0)
         if request.seq != taken + 1:  # behind a gap it comes again, with what is missing before it
             return Rejected(RejectionCode.ALREADY_EXISTS, f"expected send {taken + 1} of partition {request.sender}, found {request.seq}")
-    elif request.id and (answer := state.answers.get(request.id)) is not None:
-        d.answer = answer
+    elif request.id and type(request.command) not in INTERNAL and (known := answers.find(state, tenant, request.id, facts.now_us)):
+        if known.digest and known.digest != answers.digest(request):
+            return Rejected(
+                RejectionCode.ID_REUSED, f"the id '{request.id}' was used for another command: expected the same one, or another id"
+            )
+        d.answer, d.repeats = known.value(), request.id
+        if known.offset >= 0:
+            d.answer["position"] = f"{state.meta.partition}-{known.offset}"
         return d
     rejected = HANDLERS[type(request.command)](d, request.command)
     if rejected is not None:
@@ -44,8 +56,10 @@ def decide(state: Partition, request: c.Request, facts: Facts) -> Decision | Rej
         d.run()
     if d.later:
         _follow_up(d)
-    if request.id and request.sender < 0 and d.events and request.id not in state.answers:  # else it has its outcome already
-        d.record(le.Answered(id=request.id, answer=d.answer))
+    if request.id and request.sender < 0 and d.events and type(request.command) not in INTERNAL:
+        if answers.find(state, tenant, request.id, facts.now_us) is None:  # else it has its outcome already
+            until = facts.now_us + facts.answers_us
+            d.record(le.Answered(id=request.id, answer=d.answer, digest=answers.digest(request), until_us=until))
     return d
 
 

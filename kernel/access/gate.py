@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from flowledger.events import commands as c
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.kernel.access.rights import ANY_TENANT
+from flowledger.kernel.access.rights import ANY_TENANT, may
 from flowledger.kernel.access.subjects import INTERNAL, MISSING, SUBJECTS, USES, of_definition, of_record
 from flowledger.kernel.state import Partition
 
@@ -40,13 +40,13 @@ def admit(p: Partition, request: c.Request) -> str | Rejected:
     if rule is not None:
         found = rule(p, command)
         if found is not MISSING and found != tenant:
-            if ANY_TENANT not in request.rights:
+            if not may(request, ANY_TENANT):
                 return _stranger(command, tenant, found)
             tenant = found
     if (field := USES.get(kind)) is not None and (key := getattr(command, field)):
         found = of_definition(p, key)
         if found and found is not MISSING and found != tenant:
-            if ANY_TENANT not in request.rights or rule is not None:
+            if not may(request, ANY_TENANT) or rule is not None:
                 return _not_found("a definition with key", key)
             tenant = found
     for policy in POLICIES:
@@ -59,7 +59,7 @@ def tenants_of(request: c.Request, wanted: Sequence[str] | None) -> Sequence[str
     """Whose jobs a caller gets: its own tenant's; with the right to more, those that it names."""
     if wanted is None:
         return (request.tenant,)
-    if ANY_TENANT in request.rights:
+    if may(request, ANY_TENANT):
         return tuple(dict.fromkeys(wanted))
     return tuple(dict.fromkeys(t for t in wanted if t == request.tenant))
 
@@ -82,7 +82,9 @@ _WORDS: dict[type, tuple[str, str]] = {
 def _stranger(command: c.Command, tenant: str, found: str) -> Rejected:
     if isinstance(command, c.StoreRecord):
         if not found:
-            return Rejected(RejectionCode.FORBIDDEN, f"{command.registry} '{command.name}' is for all tenants: it is the operator's to change")
+            return Rejected(
+                RejectionCode.FORBIDDEN, f"{command.registry} '{command.name}' is for all tenants: it is the operator's to change"
+            )
         return _not_found(f"a record of {command.registry} named", f"'{command.name}'")
     what, field = _WORDS.get(type(command), ("an open task with key", "task"))
     return _not_found(what, getattr(command, field))

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from flowledger.events.commands import Request
+
 #: acts for whatever tenant a thing belongs to: the engine itself, and gateways whose protocol names no tenant with a key
 ANY_TENANT = "tenants"
 #: may move tasks that others hold
 OPERATOR = "operator"
+
+
+def may(request: Request, right: str) -> bool:
+    return request.rights is not None and right in request.rights

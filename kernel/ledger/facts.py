@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flowledger.kernel import limits
+from flowledger.kernel.folds.answers import DAY_US
 from flowledger.kernel.model.graph import Process
 from flowledger.kernel.tasks import schemas
 
@@ -20,10 +21,11 @@ class Facts:
         resources: what a `Deploy` is made of: `read(name, content) -> (graph, findings)`, pure.
         instances_max: 0 is no limit.
         spread: called instances go to other partitions in turn instead of staying.
+        answers_us: how long a caller's id is remembered, microseconds.
         validate: what is wrong with a value by a JSON Schema, as texts.
     """
 
-    __slots__ = ("decisions", "instances_max", "now_us", "processes", "read", "rng_salt", "spread", "steps_max", "validate")
+    __slots__ = ("answers_us", "decisions", "instances_max", "now_us", "processes", "read", "rng_salt", "spread", "steps_max", "validate")
 
     def __init__(
         self,
@@ -35,7 +37,9 @@ class Facts:
         steps_max: int = limits.STEPS_MAX,
         spread: bool = False,
         validate: Callable[[Any, Any], list[str]] = schemas.check,
+        answers_us: int = DAY_US,
     ) -> None:
+        self.answers_us = answers_us
         self.validate = validate
         self.now_us = now_us
         self.processes: Mapping[int, Process] = processes if processes is not None else {}

@@ -20,7 +20,7 @@ _encode_request = msgspec.json.Encoder(decimal_format="number").encode
 class Recording:
     """`answer` is what the caller gets; `later` are commands for this partition in a follow-up step."""
 
-    __slots__ = ("answer", "envelope", "events", "facts", "finished", "later", "request", "seen", "state", "touched", "work")
+    __slots__ = ("answer", "envelope", "events", "facts", "finished", "later", "repeats", "request", "seen", "state", "touched", "work")
 
     def __init__(self, state: Partition, facts: Facts, envelope: Envelope, request: c.Request | None = None) -> None:
         self.state, self.facts, self.envelope, self.request = state, facts, envelope, request
@@ -30,6 +30,8 @@ class Recording:
         self.later: list[c.Command] = []
         #: (instance, scope) in which tokens moved: joins that wait there are looked at again
         self.touched: dict[tuple[int, int], None] = {}
+        #: the caller's id, when this repeats an answer
+        self.repeats = ""
         #: events that conditional events have looked at
         self.seen = 0
         #: instances that ended: (key, status, variables, message)

@@ -17,6 +17,7 @@ from flowledger.events import ledger as le
 from flowledger.events.base import Envelope
 from flowledger.events.commands import Request
 from flowledger.kernel import limits
+from flowledger.kernel.undo import drop_queued, keep, put
 
 if TYPE_CHECKING:
     from flowledger.kernel.state import Partition
@@ -32,8 +33,13 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Remembered(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """`offset`: of the last event that the command caused; -1 while that is not known. `answer`: JSON."""
+    """An answer by the caller's id.
 
+    `number`: counts the answers, so that their order outlives a checkpoint. `offset`: of the last event that the command caused, -1 while
+    that is not known. `answer`: JSON.
+    """
+
+    number: int
     at_us: int
     until_us: int
     digest: bytes
@@ -70,24 +76,26 @@ def find(p: Partition, tenant: str, id: str, now_us: int) -> Remembered | None:
 def remember(p: Partition, e: le.Answered, v: Envelope) -> None:
     """The fold. What is over goes; each answer is looked at once when it goes, so it costs nothing more than to keep it."""
     name = name_of(v.tenant, e.id)
-    was = p.answers.pop(name, None)
-    if was is not None:
-        p.answers_bytes -= size(name, was)
-    kept = Remembered(v.time_us, e.until_us or v.time_us + DAY_US, e.digest, -1, msgspec.Raw(_encode(e.answer)))
-    p.answers[name] = kept
-    p.answers_bytes += size(name, kept)
+    was = p.answers.get(name)
+    drop_queued(p, p.answers, name)
+    keep(p, p.meta)
+    p.meta.answered += 1
+    kept = Remembered(p.meta.answered, v.time_us, e.until_us or v.time_us + DAY_US, e.digest, -1, msgspec.Raw(_encode(e.answer)))
+    put(p, p.answers, name, kept)
+    held = p.meta.answers_bytes + size(name, kept) - (size(name, was) if was is not None else 0)
     p.changed.add(("answer", name))
-    forget(p, v.time_us)
+    p.meta.answers_bytes = _forget(p, v.time_us, held)
 
 
-def forget(p: Partition, now_us: int) -> None:
-    while p.answers:
+def _forget(p: Partition, now_us: int, held: int) -> int:
+    """What is left in bytes."""
+    while True:
         oldest = next(iter(p.answers))
         kept = p.answers[oldest]
-        if kept.until_us > now_us and (p.answers_bytes <= limits.ANSWERS_BYTES_MAX or len(p.answers) == 1):
-            return
-        del p.answers[oldest]
-        p.answers_bytes -= size(oldest, kept)
+        if kept.until_us > now_us and (held <= limits.ANSWERS_BYTES_MAX or len(p.answers) == 1):
+            return held
+        drop_queued(p, p.answers, oldest)
+        held -= size(oldest, kept)
         p.changed.add(("answer", oldest))
 
 
@@ -103,13 +111,21 @@ def placed(p: Partition, tenant: str, id: str, offset: int) -> None:
 def restore(p: Partition, found: dict[str, Remembered]) -> None:
     """From a checkpoint, whose records stand in no order."""
     p.answers.clear()
-    p.answers_bytes = 0
-    for name, kept in sorted(found.items(), key=lambda x: (x[1].at_us, x[0])):
+    for name, kept in sorted(found.items(), key=lambda x: (x[1].number, x[0])):
         p.answers[name] = kept
-        p.answers_bytes += size(name, kept)
 
 
 def reach_us(p: Partition, now_us: int) -> int:
     """How far back an id is remembered for sure; -1: nothing was forgotten early that stands here."""
     oldest = next(iter(p.answers.values()), None)
-    return -1 if oldest is None or p.answers_bytes < limits.ANSWERS_BYTES_MAX * 9 // 10 else max(0, now_us - oldest.at_us)
+    return -1 if oldest is None or p.meta.answers_bytes < limits.ANSWERS_BYTES_MAX * 9 // 10 else max(0, now_us - oldest.at_us)
+
+
+def of_checkpoint(value: bytes) -> Remembered:
+    """A record of this release, or of one that kept the answer alone."""
+    if value.startswith(b"{"):
+        return Remembered(0, 0, 1 << 62, b"", -1, msgspec.Raw(value))
+    return _decode(value)
+
+
+_decode = msgspec.json.Decoder(Remembered).decode
