@@ -16,6 +16,7 @@ from flowledger.events import ledger as le
 from flowledger.events.base import Envelope, Recorded
 from flowledger.kernel import Partition, evolve
 from flowledger.kernel import checkpoint as images
+from flowledger.kernel.folds import answers
 from flowledger.processors.log import EVENTS, STATE, Conflict, Group, Log
 
 
@@ -39,9 +40,11 @@ async def claim(
                 if group is not None:
                     if group.computed != group.chain:
                         raise ChainBroken(f"the chain of partition {partition} breaks at {group.offsets[0]}: run `flowledger audit verify`")
-                    for value in group.values:
+                    for value, offset in zip(group.values, group.offsets, strict=True):
                         event, envelope = decoder.decode(value)
                         evolve(state, event, envelope)
+                        if type(event) is le.Answered:
+                            answers.placed(state, envelope.tenant, event.id, offset)
             await asyncio.sleep(0)
         if reader.owner == owner_id:
             return position

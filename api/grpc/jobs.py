@@ -15,7 +15,7 @@ from flowledger.events.commands import FailTask
 
 if TYPE_CHECKING:
     from flowledger.api.grpc.service import Call, Gateway
-    from flowledger.processors.client import Caller
+    from flowledger.processors.client import ENGINE, Caller
 
 #: `requestTimeout` 0 waits as long as a Zeebe gateway does by default (its `longPolling.timeout`)
 LONG_POLL_MS = 10_000
@@ -72,7 +72,7 @@ async def _too_large(g: Gateway, job: dict[str, Any], size: int) -> None:
         f"the job has {size} bytes, a gRPC message takes {JOB_BYTES_MAX}: ask for fewer variables (fetchVariable), map less into the task, "
         "or take it over HTTP; then grant it retries"
     )
-    await g.client.call(FailTask(task=job["key"], retries=0, code="MESSAGE_SIZE_EXCEEDED", message=text, fence=job.get("fence", 0)))
+    await g.client.call(FailTask(task=job["key"], retries=0, code="MESSAGE_SIZE_EXCEEDED", message=text, fence=job.get("fence", 0)), ENGINE)
 
 
 def check(r: Any, intent: str, what: str) -> None:

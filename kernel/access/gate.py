@@ -40,6 +40,8 @@ def admit(p: Partition, request: c.Request) -> str | Rejected:
     if rule is not None:
         found = rule(p, command)
         if found is not MISSING and found != tenant:
+            if kind is c.StoreRecord and not tenant:
+                return tenant  # registries are the operator's, who has no tenant
             if not may(request, ANY_TENANT):
                 return _stranger(command, tenant, found)
             tenant = found

@@ -15,7 +15,7 @@ from flowledger.kernel.access.gate import tenants_of
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements.triggers import error
 from flowledger.kernel.expressions import Failure
-from flowledger.kernel.handlers.instances import not_found
+from flowledger.kernel.handlers.instances import asked, not_found
 from flowledger.kernel.state import Partition, Task
 from flowledger.kernel.tasks import assignment, clock, guards, index, registry, rules
 
@@ -354,10 +354,10 @@ def create(d: Decision, e: c.CreateTask) -> Rejected | None:
         wrong = clock.problems(settings) + (registry.assignment_problems(settings["assignment"]) if "assignment" in settings else [])
         if wrong:
             return Rejected(RejectionCode.INVALID_ARGUMENT, "; ".join(wrong))
-        asked = (details or {}).get("definition")
+        named = (details or {}).get("definition")
         details, definition = rules.prepare(d.state, tenant, job_type, details, d.facts.now_us)
-        if asked and not definition:
-            return not_found("a task definition", f"'{asked}'")
+        if named and not definition:
+            return not_found("a task definition", f"'{named}'")
         if definition:
             fresh = c.CreateTask()
             retries = definition.get("retries", retries) if retries == fresh.retries else retries
