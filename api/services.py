@@ -48,6 +48,8 @@ class Services:
         id = connection.headers.get("idempotency-key", "")
         if len(id) > 200:
             raise Problem("MALFORMED", f"at most 200 characters, found {len(id)}", where="header Idempotency-Key")
+        if id and caller.tenant:
+            id = f"{caller.tenant}/{id}"
         timeout_s = (wait_ms or self.settings.command_timeout_ms) / 1000
         if wait_ms and getattr(command, "wait", False):
             answer = await self._attached(command, caller, id, partition, timeout_s)

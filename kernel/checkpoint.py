@@ -79,8 +79,8 @@ def name_of(table: str, key: Any) -> bytes:
     return f"{table}:{key[0]}:{key[1]}".encode() if table == "record" else f"{table}:{key}".encode()
 
 
-def records(p: Partition, changed: Iterable[tuple[str, Any]]) -> list[tuple[bytes, bytes | None]]:
-    """(key, value) of each thing that changed; None: it is gone. In a fixed order."""
+def records(p: Partition, changed: Iterable[tuple[str, Any]], placed: bool = True) -> list[tuple[bytes, bytes | None]]:
+    """(key, value) of each thing that changed; None: it is gone. In a fixed order. `placed`: with what only a reader of the log knows."""
     out: list[tuple[bytes, bytes | None]] = []
     for table, key in sorted(changed, key=lambda x: (x[0], str(x[1]))):
         value: bytes | None = None
@@ -90,7 +90,8 @@ def records(p: Partition, changed: Iterable[tuple[str, Any]]) -> list[tuple[byte
         elif table == "record":
             value = _to_json(p.records[key]) if key in p.records else None
         elif table == "answer":
-            value = encode_state(p.answers[key]) if key in p.answers else None
+            kept = p.answers.get(key)
+            value = encode_state(kept if placed else kept.unplaced()) if kept is not None else None
         else:
             thing = getattr(p, _TABLES[table][0]).get(key)
             value = encode_state(thing) if thing is not None else None
@@ -197,4 +198,4 @@ def fingerprint(p: Partition) -> dict[bytes, bytes | None]:
     for table in ("message", "awaited", "definition"):
         everything += [(table, k) for k in getattr(p, _TABLES[table][0])]
     everything += [("record", k) for k in p.records] + [("answer", k) for k in p.answers]
-    return dict(records(p, everything))
+    return dict(records(p, everything, placed=False))

@@ -12,10 +12,11 @@ from flowledger.api.grpc.status import invalid
 from flowledger.api.leases import close_source, give_back
 from flowledger.events.avro import encode_json
 from flowledger.events.commands import FailTask
+from flowledger.processors.client import ENGINE
 
 if TYPE_CHECKING:
     from flowledger.api.grpc.service import Call, Gateway
-    from flowledger.processors.client import ENGINE, Caller
+    from flowledger.processors.client import Caller
 
 #: `requestTimeout` 0 waits as long as a Zeebe gateway does by default (its `longPolling.timeout`)
 LONG_POLL_MS = 10_000

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
 from flowledger.api.grpc import health
-from flowledger.api.grpc.calls import UNARY, pb
+from flowledger.api.grpc.calls import UNARY, for_tenant, pb
 from flowledger.api.grpc.decisions import evaluate_decision
 from flowledger.api.grpc.jobs import STREAMS
 from flowledger.api.grpc.status import INTERNAL, OK, PERMISSION_DENIED, UNAUTHENTICATED, Refused

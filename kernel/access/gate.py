@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from flowledger.events import commands as c
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel.access.rights import ANY_TENANT, may
-from flowledger.kernel.access.subjects import INTERNAL, MISSING, SUBJECTS, USES, of_definition, of_record
+from flowledger.kernel.access.subjects import BATCHES, INTERNAL, MISSING, SUBJECTS, USES, of_definition, of_record
 from flowledger.kernel.state import Partition
 
 #: (state, request, tenant) -> why not, or None: asked in order once the tenant is right
@@ -39,7 +39,12 @@ def admit(p: Partition, request: c.Request) -> str | Rejected:
         return tenant
     if rule is not None:
         found = rule(p, command)
-        if found is not MISSING and found != tenant:
+        if kind in BATCHES and not may(request, ANY_TENANT):
+            field, of_one = BATCHES[kind]
+            found = next((t for key in getattr(command, field) if (t := of_one(p, key)) is not MISSING and t != tenant), found)
+        if found is MISSING:
+            return tenant
+        if found != tenant:
             if kind is c.StoreRecord and not tenant:
                 return tenant  # registries are the operator's, who has no tenant
             if not may(request, ANY_TENANT):
@@ -49,7 +54,7 @@ def admit(p: Partition, request: c.Request) -> str | Rejected:
         found = of_definition(p, key)
         if found and found is not MISSING and found != tenant:
             if not may(request, ANY_TENANT) or rule is not None:
-                return _not_found("a definition with key", key)
+                return _not_found("a decision" if kind is c.EvaluateDecision else "a process definition with key", key)
             tenant = found
     for policy in POLICIES:
         if (refused := policy(p, request, tenant)) is not None:
@@ -89,6 +94,8 @@ def _stranger(command: c.Command, tenant: str, found: str) -> Rejected:
             )
         return _not_found(f"a record of {command.registry} named", f"'{command.name}'")
     what, field = _WORDS.get(type(command), ("an open task with key", "task"))
+    if field_of_many := BATCHES.get(type(command)):
+        return _not_found("open tasks with keys", ", ".join(map(str, getattr(command, field_of_many[0]))))
     return _not_found(what, getattr(command, field))
 
 

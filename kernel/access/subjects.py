@@ -112,7 +112,7 @@ SUBJECTS: dict[type[Command], Rule | None] = {
     c.FailTask: _by("task", of_task),
     c.ThrowTaskError: _by("task", of_task),
     c.ExtendLease: _by("task", of_task),
-    c.ReturnTasks: lambda p, e: next((t for k in e.tasks if (t := of_task(p, k)) is not MISSING), MISSING),
+    c.ReturnTasks: lambda p, e: next((t for k in e.tasks if (t := of_task(p, k)) is not MISSING), MISSING),  # see `BATCHES`
     c.UpdateRetries: _by("task", of_task),
     c.MoveTask: _by("task", of_task),
     c.ResolveIncident: _by("key", of_incident),
@@ -129,6 +129,9 @@ SUBJECTS: dict[type[Command], Rule | None] = {
     c.EvaluateDecision: None,
     c.ListRecords: None,
 }
+
+#: command -> field with several things, each of which must be the caller's own
+BATCHES: dict[type[Command], tuple[str, Callable[[Partition, int], str]]] = {c.ReturnTasks: ("tasks", of_task)}
 
 #: field -> definition that a command uses beside its subject: the caller's own, or one for all (tenant `""`)
 USES: dict[type[Command], str] = {

@@ -46,6 +46,9 @@ class Remembered(msgspec.Struct, array_like=True, frozen=True, gc=False):
     offset: int
     answer: msgspec.Raw
 
+    def unplaced(self) -> Remembered:
+        return msgspec.structs.replace(self, offset=-1)
+
     def value(self) -> dict[str, Any]:
         from flowledger.events.avro import decode_json
 
