@@ -160,6 +160,9 @@ class Instance(State):
     incidents: list[int] | None = None
     #: multi-instance bodies that have not spawned all their runs yet
     spawning: list[int] | None = None
+    #: while it is quarantined: its status before, and the incident that says so
+    before: str = ""
+    quarantine: int = 0
 
 
 class Definition(State):
@@ -220,6 +223,8 @@ class Meta(State):
     confirmed: dict[int, int] = {}
     #: highest seq taken of each partition
     taken: dict[int, int] = {}
+    #: id of the key that signs the heads of this partition; `""`: none yet
+    signer: str = ""
     #: how many answers were remembered so far, and the bytes of those that still are
     answered: int = 0
     answers_bytes: int = 0
@@ -298,11 +303,11 @@ class Partition:
         "records",
         "registry",
         "retrying",
-        "store",
         "subscriptions",
         "tasks",
         "timers",
         "undo",
+        "weights",
         "unsettled",
     )
 
@@ -355,6 +360,8 @@ class Partition:
         self.parked: dict[str, dict[int, None]] = {}
         #: while a decision runs: how each change is taken back (`kernel/undo.py`)
         self.undo: list[Step] | None = None
+        #: instance -> bytes of events since its state was last weighed; no part of a checkpoint
+        self.weights: dict[int, int] = {}
         #: running instances
         self.open = 0
         #: instances with tokens that are to be looked at (the step limit stopped them)

@@ -33,7 +33,7 @@ def collect(state: Partition, now: int, most: int) -> list[c.Command]:
         if timer is not None:
             if timer.due_us == at:
                 timers.append(key)
-        elif key in state.messages:
+        elif (message := state.messages.get(key)) is not None and message.expires_us == at:
             messages.append(key)
     over: list[int] = []
     while leases and leases[0][0] <= now and len(over) < most:
@@ -47,8 +47,8 @@ def collect(state: Partition, now: int, most: int) -> list[c.Command]:
         task = state.tasks.get(key)
         if task is not None and task.retry_at_us == at:
             back.append(key)
-    commands: list[c.Command] = [c.FireTimers(timers=keys) for keys in by_tenant(state, timers, of_timer)]
-    commands += [c.ExpireMessages(messages=keys) for keys in by_tenant(state, messages, of_message)]
+    commands: list[c.Command] = [c.FireTimers(timers=keys) for keys in by_tenant(state, list(dict.fromkeys(timers)), of_timer)]
+    commands += [c.ExpireMessages(messages=keys) for keys in by_tenant(state, list(dict.fromkeys(messages)), of_message)]
     commands += [c.ExpireLeases(tasks=keys) for keys in by_tenant(state, over, of_task)]
     commands += [c.ReadyTasks(tasks=keys) for keys in by_tenant(state, back, of_task)]
     return commands

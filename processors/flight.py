@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flowledger.events import commands as c
+from flowledger.events.base import Event
 
 #: gets the answer (a dict or `Rejected`) of a command, once
 Reply = Callable[[Any], None]
@@ -28,11 +29,14 @@ class Flight:
         "answers",
         "count",
         "end",
+        "chain",
         "expected",
         "first",
         "inbound",
         "kinds",
         "names",
+        "number",
+        "own",
         "sends",
         "size",
         "started",
@@ -43,6 +47,10 @@ class Flight:
         #: offset that its first record should get, if nobody else writes
         self.expected = 0
         self.count = 0
+        #: its number and its chain value
+        self.number, self.chain = 0, b""
+        #: events of the owner's own in it: heads and keys
+        self.own = 0
         #: bytes of its events
         self.size = 0
         #: where it was written; -1: not yet acknowledged
@@ -61,6 +69,15 @@ class Flight:
         self.names: dict[str, int] = {}
         self.kinds: dict[str, int] = {}
         self.traces: list[str] = []
+
+
+class Told:
+    """Stands in the place of a command for events of the owner's own: heads that it signs, keys that it introduces."""
+
+    __slots__ = ("events",)
+
+    def __init__(self, events: list[Event]) -> None:
+        self.events = events
 
 
 class Dead:

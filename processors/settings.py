@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flowledger.kernel.folds.answers import DAY_US
+from flowledger.processors.heads import Signing
 
 #: commands that one group is made of at the most
 BATCH_MAX = 512
@@ -29,7 +30,7 @@ CAREFUL_US = 5_000_000
 class Settings:
     """All have defaults that suit."""
 
-    __slots__ = ("answers_us", "batch_max", "checkpoint_changes", "checkpoint_s", "inbox_max", "instances_max", "node", "spread")
+    __slots__ = ("answers_us", "batch_max", "checkpoint_changes", "checkpoint_s", "inbox_max", "instances_max", "node", "signing", "spread")
 
     def __init__(
         self,
@@ -40,8 +41,11 @@ class Settings:
         checkpoint_s: float = CHECKPOINT_S,
         node: str = "",
         spread: bool = False,
+        signing: Signing | None = None,
         answers_us: int = DAY_US,
     ) -> None:
         self.answers_us = answers_us
+        #: who signs the heads of the log; None: nobody
+        self.signing = signing
         self.batch_max, self.inbox_max, self.instances_max = batch_max, inbox_max, instances_max
         self.checkpoint_changes, self.checkpoint_s, self.node, self.spread = checkpoint_changes, checkpoint_s, node, spread

@@ -40,8 +40,9 @@ def admit(p: Partition, request: c.Request) -> str | Rejected:
     if rule is not None:
         found = rule(p, command)
         if kind in BATCHES and not may(request, ANY_TENANT):
-            field, of_one = BATCHES[kind]
-            found = next((t for key in getattr(command, field) if (t := of_one(p, key)) is not MISSING and t != tenant), found)
+            several, of_one = BATCHES[kind]
+            foreign = [t for key in getattr(command, several) if (t := of_one(p, key)) is not MISSING and t != tenant]
+            found = foreign[0] if foreign else found
         if found is MISSING:
             return tenant
         if found != tenant:
@@ -51,11 +52,11 @@ def admit(p: Partition, request: c.Request) -> str | Rejected:
                 return _stranger(command, tenant, found)
             tenant = found
     if (field := USES.get(kind)) is not None and (key := getattr(command, field)):
-        found = of_definition(p, key)
-        if found and found is not MISSING and found != tenant:
+        used = of_definition(p, key)
+        if used and used is not MISSING and used != tenant:
             if not may(request, ANY_TENANT) or rule is not None:
                 return _not_found("a decision" if kind is c.EvaluateDecision else "a process definition with key", key)
-            tenant = found
+            tenant = used
     for policy in POLICIES:
         if (refused := policy(p, request, tenant)) is not None:
             return refused
@@ -80,6 +81,7 @@ _UNKNOWN = _unknown
 #: how handlers name what isn't there, so that a stranger's thing can't be told from none
 _WORDS: dict[type, tuple[str, str]] = {
     c.CancelInstance: ("a running instance with key", "key"), c.ControlInstance: ("a running instance with key", "key"),
+    c.ReleaseInstance: ("a running instance with key", "key"),
     c.ModifyInstance: ("a running instance with key", "key"), c.MigrateInstance: ("a running instance with key", "key"),
     c.SetVariables: ("a running instance or token with key", "key"), c.AdHocActivate: ("an ad-hoc sub-process with key", "token"),
     c.ResolveIncident: ("an open incident with key", "key"), c.ChangeDefinition: ("a definition with key", "key"),

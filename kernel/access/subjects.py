@@ -104,6 +104,7 @@ def _by(field: str, rule: Callable[[Partition, int], str]) -> Rule:
 SUBJECTS: dict[type[Command], Rule | None] = {
     c.CancelInstance: _by("key", of_instance),
     c.ControlInstance: _by("key", of_instance),
+    c.ReleaseInstance: _by("key", of_instance),
     c.ModifyInstance: _by("key", of_instance),
     c.MigrateInstance: _by("key", of_instance),
     c.SetVariables: _by("key", of_scope),
@@ -160,4 +161,5 @@ INTERNAL: dict[type[Command], Rule] = {
     c.Correlate: _by("subscription", of_subscription),
     c.MessageTaken: _by("subscription", of_awaited),
     c.ChildEnded: _by("parent", of_instance),
+    c.SendRejected: _by("instance", of_instance),
 }

@@ -59,6 +59,10 @@ def partition_claimed(p: Partition, e: le.PartitionClaimed, v: Envelope) -> None
     p.meta.epoch, p.meta.owner = e.epoch, e.owner
 
 
+def key_introduced(p: Partition, e: le.KeyIntroduced, v: Envelope) -> None:
+    p.meta.signer = e.id
+
+
 def outbound(p: Partition, e: le.Outbound, v: Envelope) -> None:
     put(p, p.meta.sent, e.to, e.seq)
     put(p, p.outbox, (e.to, e.seq), e.command)

@@ -240,6 +240,8 @@ def incident_raised(p: Partition, e: wa.IncidentRaised, v: Envelope) -> None:
         token.holds = [*(token.holds or ()), e.incident]
         if not e.task:
             token.incident = e.incident
+    else:
+        i.holds = [*(i.holds or ()), e.incident]
 
 
 def incident_resolved(p: Partition, e: wa.IncidentResolved, v: Envelope) -> None:
@@ -255,7 +257,7 @@ def incident_resolved(p: Partition, e: wa.IncidentResolved, v: Envelope) -> None
     if i.incidents and e.incident in i.incidents:
         keep(p, i)
         i.incidents = [k for k in i.incidents if k != e.incident] or None
-    token = unhold(p, i, e.token, e.incident)
+    token = unhold(p, i, e.token or e.key, e.incident)
     if token is not None and token is not i and token.incident == e.incident:
         keep(p, token)
         token.incident = 0

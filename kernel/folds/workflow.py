@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from heapq import heappush
 from typing import Any
 
 from flowledger.events import workflow as wf
@@ -49,6 +50,7 @@ def workflow_ended(p: Partition, e: Any, v: Envelope) -> None:
     for held in i.holds or ():
         drop_held(p, i, held)
     drop(p, p.unsettled, e.key)
+    p.weights.pop(e.key, None)
     if i.status == "pending":
         drop_queued(p, p.pending, e.key)
     else:
@@ -87,19 +89,47 @@ def workflow_resumed(p: Partition, e: Any, v: Envelope) -> None:
         offer(p, task)
 
 
+def workflow_quarantined(p: Partition, e: wf.WorkflowQuarantined, v: Envelope) -> None:
+    i = p.instances[e.key]
+    for task in tasks_of(p, i):
+        withhold(p, task)
+    keep(p, i)
+    i.before, i.status, i.quarantine = i.status, "quarantined", e.incident
+
+
+def workflow_released(p: Partition, e: wf.WorkflowReleased, v: Envelope) -> None:
+    """What came due meanwhile is due now."""
+    i = p.instances[e.key]
+    keep(p, i)
+    i.status, i.before, i.quarantine = e.status, "", 0
+    for task in tasks_of(p, i):
+        offer(p, task)
+    holders: list[Instance | Token] = [i, *i.tokens.values()]
+    for holder in holders:
+        for key in holder.holds or ():
+            if (timer := p.timers.get(key)) is not None:
+                heappush(p.due, (timer.due_us, key))
+
+
 def workflow_migrated(p: Partition, e: wf.WorkflowMigrated, v: Envelope) -> None:
     i = p.instances[e.key]
     keep(p, i)
     i.definition, i.process, i.version = e.definition, e.process, e.version
     renamed = e.elements or {}
+    holders: list[Any] = [i, *i.tokens.values()]
     for token in i.tokens.values():
         keep(p, token)
         token.element = renamed.get(token.element, token.element)
-        for held in token.holds or ():
+        token.flow = renamed.get(token.flow, token.flow)
+    for holder in holders:
+        for held in holder.holds or ():
             for table in (p.tasks, p.timers, p.subscriptions, p.incidents):
                 if held in table:
                     keep(p, table[held])
                     table[held].element = renamed.get(table[held].element, table[held].element)
+    for kept in (i.compensable or {}).values():
+        for c in kept:
+            c.element, c.handler = renamed.get(c.element, c.element), renamed.get(c.handler, c.handler)
 
 
 def workflow_modified(p: Partition, e: wf.WorkflowModified, v: Envelope) -> None:

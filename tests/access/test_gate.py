@@ -64,6 +64,7 @@ def commands(w: World) -> dict[type, Any]:
     return {
         c.CancelInstance: c.CancelInstance(key=w.instance),
         c.ControlInstance: c.ControlInstance(key=w.instance, move="suspend"),
+        c.ReleaseInstance: c.ReleaseInstance(key=w.instance),
         c.SetVariables: c.SetVariables(key=w.instance, variables={"x": 1}),
         c.ModifyInstance: c.ModifyInstance(key=w.instance, activate=[{"element": "job"}]),
         c.MigrateInstance: c.MigrateInstance(

@@ -9,6 +9,7 @@ import pytest
 
 from flowledger.events import commands as c
 from flowledger.events.base import Rejected
+from flowledger.events.group import START
 from flowledger.infra.log_memory import MemoryLog, MemoryStore
 from flowledger.kernel import checkpoint, limits
 from flowledger.kernel.decide import decide
@@ -41,7 +42,7 @@ class Clock:
 def restored(p: Partition) -> Partition:
     live = {k: v for k, v in checkpoint.fingerprint(p).items() if v is not None}
     back = Partition(0, 1)
-    checkpoint.restore(back, live, checkpoint.decode_state(checkpoint.mark(p, 0, b"", 0, len(live)), checkpoint.Mark))
+    checkpoint.restore(back, live, checkpoint.decode_state(checkpoint.mark(p, START, checkpoint.Standing()), checkpoint.Mark))
     return back
 
 
