@@ -20,7 +20,8 @@ def run(b: Bench, outcomes: str, type: str = "work") -> None:
 
 
 def finish(b: Bench, job: dict, ok: bool) -> None:
-    b.do(c.CompleteTask(task=job["key"]) if ok else c.FailTask(task=job["key"], retries=3, backoff_ms=3_600_000, message="down"))
+    command = c.CompleteTask(task=job["key"]) if ok else c.FailTask(task=job["key"], retries=3, backoff_ms=3_600_000, message="down")
+    b.do(command, tenant=job["tenant"])
 
 
 def state(b: Bench, target: str = "job:work") -> str:
