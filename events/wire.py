@@ -40,6 +40,7 @@ WIRE: dict[type[Event], tuple[int, str, int]] = {
     workflow.WorkflowUnpaused: (27, "workflow.unpaused", 1),
     workflow.WorkflowSuspended: (28, "workflow.suspended", 1),
     workflow.WorkflowResumed: (29, "workflow.resumed", 1),
+    workflow.WorkflowKept: (105, "workflow.kept", 1),
     workflow.WorkflowMigrated: (30, "workflow.migrated", 1),
     workflow.WorkflowModified: (31, "workflow.modified", 1),
     workflow.VariableSet: (32, "variable.set", 1),

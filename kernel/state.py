@@ -158,6 +158,8 @@ class Instance(State):
     incidents: list[int] | None = None
     #: multi-instance bodies that have not spawned all their runs yet
     spawning: list[int] | None = None
+    #: commands that arrived while it was suspended, as JSON, oldest first
+    kept: list[Any] | None = None
 
 
 class Definition(State):

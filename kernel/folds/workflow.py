@@ -73,9 +73,15 @@ def workflow_suspended(p: Partition, e: Any, v: Envelope) -> None:
         withhold(p, task)
 
 
+def workflow_kept(p: Partition, e: wf.WorkflowKept, v: Envelope) -> None:
+    i = p.instances[e.key]
+    i.kept = [*(i.kept or ()), e.command]
+
+
 def workflow_resumed(p: Partition, e: Any, v: Envelope) -> None:
     i = p.instances[e.key]
     i.status = "running"
+    i.kept = None
     for task in tasks_of(p, i):
         offer(p, task)
 

@@ -21,6 +21,8 @@ def fire(d: Decision, e: c.FireTimers) -> Rejected | None:
         t = d.state.timers.get(key)
         if t is None or t.due_us > d.facts.now_us:
             continue
+        if (i := d.state.instances.get(t.instance)) is not None and i.status == "suspended":
+            continue  # it is due, and fires at resume
         next_us = 0
         if t.repeat and t.left != 0:
             try:
