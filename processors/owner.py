@@ -313,6 +313,12 @@ class Owner:
         self.reason = f"stepped down: {e.why}"  # it stands until the log takes a claim again
         self._stopped.set()
 
+    def doubt(self, why: BaseException) -> None:
+        """Step down, as after an append of which nobody knows; the log says what happened."""
+        if self.machine is not None:
+            self.machine.failed(why)
+            self._pump(self.machine)
+
     # --- looking --------------------------------------------------------------------------------------------------------------
 
     async def checkpoint(self) -> None:

@@ -36,15 +36,17 @@ _NOTES = {
 
 def control(d: Decision, e: c.ControlInstance) -> Rejected | None:
     i = d.state.instances.get(e.key)
-    if i is None:
-        return not_found("a running instance with key", e.key)
+    if i is None:  # a called instance may end before its caller's word comes
+        return not_found("a running instance with key", e.key) if not e.followed else None
     row = _CONTROL.get(e.move)
     if row is None:
         return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected one of {', '.join(_CONTROL)}, found '{e.move}'")
     event, allowed = row
     note, sets = _NOTES[e.move]
     noted = bool((i.stores or {}).get(note))
-    if not allowed(i) or (e.followed and not sets and not noted):
+    if e.followed and (not allowed(i) or not (sets or noted)):
+        return None  # it is so by itself
+    if not allowed(i):
         return Rejected(RejectionCode.INVALID_STATE, f"can't {e.move} instance {e.key}: it is {i.status}{', paused' if i.paused else ''}")
     kept, due = (keeping.commands(i), keeping.due(d, i)) if e.move == "resume" else ([], [])
     d.record(event(key=i.key, reason=e.reason))
