@@ -56,9 +56,8 @@ def control(d: Decision, e: c.ControlInstance) -> Rejected | None:
         d.settle(i)
         loops.spawn_more(d, i)
         conditional.look_at_all(d, i)
-        d.later.extend(kept)
-        if due:
-            d.later.append(c.FireTimers(timers=due))
+        for command in (*kept, *([c.FireTimers(timers=due)] if due else ())):
+            d.follow(command)
     if e.children:
         for child in called(d, i):
             tell(d, child, e.move, i, e.reason)

@@ -9,6 +9,7 @@ from typing import Any
 from flowledger.events import commands as c
 from flowledger.events import task as ta
 from flowledger.events.base import Envelope, Event, Rejected
+from flowledger.events.group import Place
 from flowledger.kernel import checkpoint
 from flowledger.kernel.decide import decide
 from flowledger.kernel.decision import Decision, Facts
@@ -79,7 +80,7 @@ class Bench:
         assert checkpoint.fingerprint(self.folded) == live, "replay must give the same state"
         back = Partition(0, 1)
         image = {k: v for k, v in live.items() if v is not None}
-        mark = checkpoint.decode_state(checkpoint.mark(self.p, 0, b"", 0, len(image)), checkpoint.Mark)
+        mark = checkpoint.decode_state(checkpoint.mark(self.p, Place(), checkpoint.Standing()), checkpoint.Mark)
         checkpoint.restore(back, image, mark)
         assert checkpoint.fingerprint(back) == live, "a checkpoint must give the same state"
         for p in (self.folded, back):
