@@ -11,7 +11,7 @@ from flowledger.events import commands as c
 from flowledger.events import workflow as wf
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel.decision import Decision
-from flowledger.kernel.state import Instance
+from flowledger.kernel.state import Instance, Token
 
 #: commands kept for one instance
 KEPT_MAX = 10_000
@@ -38,5 +38,6 @@ def commands(i: Instance) -> list[c.Command]:
 def due(d: Decision, i: Instance) -> list[int]:
     """Timers of the instance that fell due while it stood still, in the order of their times."""
     timers = d.state.timers
-    held = [k for holder in (i, *i.tokens.values()) for k in holder.holds or () if k in timers and timers[k].due_us <= d.facts.now_us]
+    holders: list[Instance | Token] = [i, *i.tokens.values()]
+    held = [k for holder in holders for k in holder.holds or () if k in timers and timers[k].due_us <= d.facts.now_us]
     return sorted(held, key=lambda k: (timers[k].due_us, k))

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - models are lines
 """Business states: moves along the table, refused ones, loops with a bound, retries of a failed step (WSM-STA-001 to 006, C-06, C-07)."""
 
 import msgspec
@@ -90,7 +91,7 @@ def test_a_refused_way_waits_behind_it():
     ("state", "taken"), [("NOWHERE", False), ("DONE", False), ("OPEN", True), ("WORKING", True), (5, False), (None, False)]
 )
 @pytest.mark.parametrize("way", ["set", "complete", "mapping"])
-def test_no_way_from_outside_leads_past_the_table(state, taken, way):  # noqa: E501
+def test_no_way_from_outside_leads_past_the_table(state, taken, way):
     """The table lets OPEN move to WORKING only; a value that stands already is no move."""
     mapped = '<extensionElements><zeebe:taskDefinition type="a"/><zeebe:ioMapping><zeebe:output source="= wanted" target="businessState"/></zeebe:ioMapping></extensionElements>'
     first = f'<serviceTask id="a">{mapped}</serviceTask>' if way == "mapping" else task("a")
