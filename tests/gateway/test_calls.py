@@ -31,10 +31,10 @@ from flowledger.processors.client import Caller
 KEY = (2 << 51) + 17
 
 
-@pytest.fixture(params=["http2", "grpclib"])
-async def gateway(request, engine):
+@pytest.fixture
+async def gateway(engine):
     g = Gateway(engine)
-    server = await g.start(port=0, wire=request.param)
+    server = await g.start(port=0)
     yield g
     await server.close(0.2)
 
