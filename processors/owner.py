@@ -110,10 +110,10 @@ class Owner:
             self.reason = "taking over"
         self.owner_id, self.notes = self._token(), []
         state, reader, position = await take_over(
-            self.log, self.partition, self._standing, self.owner_id, self.settings.node, self.clocks.wall, self.notes.append
+            self.log, self.partition, self._standing, self.owner_id, self.settings.node, self.clocks, self.notes.append
         )
         self.state, self.epoch = state, reader.epoch
-        clock = LogClock(max(state.meta.now_us, self.clocks.wall()), self.clocks.mono())
+        clock = LogClock(*times.reading(state.meta, self.clocks))
         library = self.library
         facts = Facts(
             clock.now_us, library.processes(state), library.decisions(state), quiet(library.read), self.settings.instances_max,
