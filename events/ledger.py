@@ -63,6 +63,8 @@ class Inbound(Event, frozen=True):
 
     sender: int
     seq: int
+    #: why it was refused, `""`: it was not
+    reason: str = ""
 
 
 class Answered(Event, frozen=True):

@@ -14,9 +14,9 @@ from flowledger.events import avro
 from flowledger.events import commands as c
 from flowledger.events import group as rules
 from flowledger.events import ledger as le
-from flowledger.events.base import Envelope, Event, Rejected, RejectionCode
+from flowledger.events.base import Broken, Envelope, Event, Rejected, RejectionCode
 from flowledger.events.definition import DefinitionCreated
-from flowledger.kernel import Facts, Partition, decide, evolve
+from flowledger.kernel import Facts, Partition, decide, evolve, record_broken
 from flowledger.kernel import checkpoint as images
 from flowledger.kernel.decision import Decision
 from flowledger.processors import due
@@ -210,17 +210,21 @@ class Machine:
         request, state = pending.request, self.state
         command: Any = request.command
         if type(command) is Dead:
-            self._record([le.DeadLettered(source=command.source, reason=command.reason)], Envelope(self.facts.now_us), flight, keys, values)
+            dead: list[Event] = [le.DeadLettered(source=command.source, reason=command.reason)]
+            self._record(dead, avro.encode(dead, Envelope(self.facts.now_us)), flight, keys, values)
             return
         if type(command) is Told:
             envelope = Envelope(self.facts.now_us)
             for event in command.events:
                 evolve(state, event, envelope)
             flight.own += len(command.events)
-            self._record(command.events, envelope, flight, keys, values)
+            self._record(command.events, avro.encode(command.events, envelope), flight, keys, values)
             return
         confirmed = state.meta.confirmed.get(command.to, 0) if type(command) is c.Confirm else 0
         made = decide(state, request, self.facts)
+        if type(made) is Broken:
+            self._broken(made, pending, flight, keys, values)
+            return
         if type(made) is Rejected:
             if request.sender >= 0:
                 self.sends.asked(request.sender, self.facts.now_us)
@@ -235,22 +239,36 @@ class Machine:
         if self._observer is not None:
             self._seen(request, flight)
         if made.events:
-            self._record(made.events, made.envelope, flight, keys, values)
+            self._record(made.events, made.values, flight, keys, values)
             if type(command) is c.Deploy:
                 self._store(made.events)
             if request.sender >= 0:
                 flight.inbound[request.sender] = request.seq
-        for later in made.later:
+        for later, (instance, token) in zip(made.later, made.causes, strict=True):
             self._put_by.append(Pending(c.Request(command=later, tenant=request.tenant, actor=request.actor, id=request.id and f"{request.id}/+",  # type: ignore[arg-type]
-                                                 correlation=request.correlation, trace=request.trace)))  # fmt: skip
+                                                 correlation=request.correlation, trace=request.trace, instance=instance, token=token)))  # fmt: skip
         index = len(values) - 1
         if made.finished and self._waiting:
             flight.answers += self._waiting.ended(made.finished, index)
         if pending.reply is not None and not self._waiting.waits(state, command, made, pending.reply):
             flight.answers.append((pending.reply, made.answer, index if made.events else -1))
 
-    def _record(self, events: list[Event], envelope: Envelope, flight: Flight, keys: list[bytes], values: list[bytes]) -> None:
-        made = avro.encode(events, envelope)
+    def _broken(self, broken: Broken, pending: Pending, flight: Flight, keys: list[bytes], values: list[bytes]) -> None:
+        """A defect of ours: the state is as before. The instance is quarantined, its caller has one error, everybody else goes on."""
+        request = pending.request
+        held = record_broken(self.state, request, self.facts, broken)
+        self._record(held.events, held.values, flight, keys, values)
+        if request.sender >= 0:
+            flight.inbound[request.sender] = request.seq
+        if self._observer is not None:
+            self._observer.broken(type(request.command).__name__, broken)
+        if pending.reply is not None:
+            text = f"a defect of the engine stopped this command, and to send it again does not help: tell operators the reference {broken.reference}"
+            flight.answers.append((pending.reply, Rejected(RejectionCode.INTERNAL, text), len(values) - 1))
+
+    def _record(self, events: list[Event], made: list[bytes], flight: Flight, keys: list[bytes], values: list[bytes]) -> None:
+        if not events:
+            return
         sizes = list(map(len, made))
         if max(sizes) > self.claim.value_max:
             raise TooLarge(f"an event of {max(sizes)} bytes; at most {self.claim.value_max} are taken")
@@ -289,12 +307,15 @@ class Machine:
                     break
                 request = poller.request()
                 made = decide(state, request, self.facts)
+                if type(made) is Broken:
+                    self._broken(made, Pending(request, poller.deliver), flight, keys, values)
+                    break
                 if not isinstance(made, Decision) or not made.events:
                     pollers.give_back(poller)
                     break
                 if self._observer is not None:
                     self._seen(request, flight)
-                self._record(made.events, made.envelope, flight, keys, values)
+                self._record(made.events, made.values, flight, keys, values)
                 pollers.taken(poller, made.answer["jobs"])
                 flight.answers.append((poller.deliver, made.answer, len(values) - 1))
             state.job_listener.discard(job_type)
@@ -340,7 +361,7 @@ class Machine:
             return
         decoder = avro.Decoder()
         for record in records:
-            if record.value.startswith(rules._CLAIM_HEAD):
+            if record.value.startswith(rules.CLAIM_HEADS):
                 event, _ = decoder.decode(record.value)
                 assert isinstance(event, le.PartitionClaimed)
                 if event.epoch == self.claim.epoch + 1:

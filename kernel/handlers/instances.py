@@ -17,6 +17,7 @@ from flowledger.kernel.elements.triggers import error, escalation
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.model.graph import Node, Process
 from flowledger.kernel.state import Definition, Instance
+from flowledger.kernel.undo import drop
 
 
 def not_found(what: str, key: object) -> Rejected:
@@ -236,9 +237,10 @@ def go_on(d: Decision, e: c.Continue) -> Rejected | None:
         at = [n for n in process.root.starts if not n.events] or implicit_starts(process.root)
         begin(d, e.key, found, process, s, [process.nodes[s.start_element]] if s.start_element else [] if s.start_at else at)
         if d.state.pending and d.state.open < d.facts.instances_max:
-            d.later.append(c.Continue(key=next(iter(d.state.pending))))
+            d.follow(c.Continue(key=next(iter(d.state.pending))))
         return None
-    stopped = d.state.unsettled.pop(i.key, True)
+    stopped = d.state.unsettled.get(i.key, True)
+    drop(d.state, d.state.unsettled, i.key)
     if i.status == "running":
         loops.spawn_more(d, i)
         if stopped:

@@ -11,7 +11,7 @@ from flowledger.events import ledger as le
 from flowledger.events import task as ta
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
-from flowledger.kernel import business
+from flowledger.kernel import business, values
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.fold import holder_of
 from flowledger.kernel.hooks import HOOKS
@@ -30,7 +30,13 @@ class Verbs(Looking):
         key = self.key()
         self.record(
             wa.IncidentRaised(
-                key=i.key, incident=key, token=token.key, element=token.element, code=failure.code, message=failure.message, task=task
+                key=i.key,
+                incident=key,
+                token=token.key,
+                element=token.element,
+                code=failure.code,
+                message=values.clean(failure.message),
+                task=task,
             )
         )
 
@@ -132,7 +138,7 @@ class Verbs(Looking):
                 ),
             )
         if self.state.pending and self.facts.instances_max and self.state.open < self.facts.instances_max:
-            self.later.append(c.Continue(key=next(iter(self.state.pending))))
+            self.follow(c.Continue(key=next(iter(self.state.pending))))
 
     def outcome(self, asked: Any, answer: dict[str, Any], status: str, variables: dict[str, Any], message: str = "") -> None:
         """Whoever waits for the end and lost its connection asks again with the same id: from now on the answer says how it ended."""
