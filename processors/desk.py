@@ -11,9 +11,10 @@ from flowledger.events.base import Broken, Envelope, Event, Heavy, Rejected, Rej
 from flowledger.events.definition import DefinitionCreated
 from flowledger.kernel import Facts, Partition, decide, evolve, record_broken
 from flowledger.kernel.decision import Decision
+from flowledger.kernel.folds import answers
 from flowledger.kernel.ledger.facts import NotAtHand
 from flowledger.processors.effects import Effect, Store
-from flowledger.processors.flight import Dead, Flight, Pending, Told
+from flowledger.processors.flight import Dead, Flight, Pending, Reply, Told
 from flowledger.processors.log import Group
 from flowledger.processors.ports import Observer, Pollers
 from flowledger.processors.sends import Sends
@@ -50,14 +51,14 @@ class Desk:
         command: Any = request.command
         if type(command) is Dead:
             dead: list[Event] = [le.DeadLettered(source=command.source, reason=command.reason)]
-            self.record(dead, avro.encode(dead, Envelope(self.facts.now_us)), b)
+            self.record(dead, avro.encode(dead, Envelope(self.facts.now_us)), "", b)
             return True
         if type(command) is Told:
             envelope = Envelope(self.facts.now_us)
             for event in command.events:
                 evolve(state, event, envelope)
             b.flight.own += len(command.events)
-            self.record(command.events, avro.encode(command.events, envelope), b)
+            self.record(command.events, avro.encode(command.events, envelope), "", b)
             return True
         if type(command) is c.Deploy and sum(len(r.content) for r in command.resources) > RESOURCES_SOFT:
             return False
@@ -96,7 +97,7 @@ class Desk:
         if self._observer is not None:
             self._seen(request, b)
         if made.events:
-            self.record(made.events, made.values, b)
+            self.record(made.events, made.values, made.envelope.tenant, b)
             if type(command) is c.Deploy:
                 self._store(made.events)
             if request.sender >= 0:
@@ -104,17 +105,30 @@ class Desk:
         for later, (instance, token) in zip(made.later, made.causes, strict=True):
             self.put_by.append(Pending(c.Request(command=later, tenant=request.tenant, actor=request.actor, id=request.id and f"{request.id}/+",  # type: ignore[arg-type]
                                                  correlation=request.correlation, trace=request.trace, instance=instance, token=token)))  # fmt: skip
+        if made.repeats and pending.reply is not None and "position" not in made.answer:
+            pending.reply = self._with_position(pending.reply, made.envelope.tenant, made.repeats)
         index = len(b.values) - 1
         if made.finished and self.waiting:
             b.flight.answers += self.waiting.ended(made.finished, index)
         if pending.reply is not None and not self.waiting.waits(state, command, made, pending.reply):
             b.flight.answers.append((pending.reply, made.answer, index if made.events else -1))
 
+    def _with_position(self, reply: Reply, tenant: str, id: str) -> Reply:
+        """The first answer is not on the log yet; by the time of this one it is."""
+
+        def say(answer: Any) -> None:
+            kept = self.state.answers.get(answers.name_of(tenant, id))
+            if isinstance(answer, dict) and kept is not None and kept.offset >= 0:
+                answer = {**answer, "position": f"{self.state.meta.partition}-{kept.offset}"}
+            reply(answer)
+
+        return say
+
     def _broken(self, broken: Broken, pending: Pending, b: Batch) -> None:
         """A defect of ours: the state is as before. The instance is quarantined, its caller has one error, everybody else goes on."""
         request = pending.request
         held = record_broken(self.state, request, self.facts, broken)
-        self.record(held.events, held.values, b)
+        self.record(held.events, held.values, held.envelope.tenant, b)
         if request.sender >= 0:
             b.flight.inbound[request.sender] = request.seq
         if self._observer is not None:
@@ -123,7 +137,7 @@ class Desk:
             text = f"a defect of the engine stopped this command, and to send it again does not help: tell operators the reference {broken.reference}"
             b.flight.answers.append((pending.reply, Rejected(RejectionCode.INTERNAL, text), len(b.values) - 1))
 
-    def record(self, events: list[Event], made: list[bytes], b: Batch) -> None:
+    def record(self, events: list[Event], made: list[bytes], tenant: str, b: Batch) -> None:
         if not events:
             return
         b.values += made
@@ -132,6 +146,8 @@ class Desk:
             b.keys.append(event.key.to_bytes(8, "big"))
             if type(event) is le.Outbound:
                 b.flight.sends.append((event.to, event.seq, event.command))
+            elif type(event) is le.Answered:
+                b.flight.answered.append((tenant, event.id, len(b.keys) - 1))
         if self._observer is not None:
             names = b.flight.names
             for event in events:
@@ -154,9 +170,9 @@ class Desk:
     def hand_out(self, pollers: Pollers, b: Batch) -> None:
         """Jobs that became ready go to the workers that wait, in the same group that made them."""
         state = self.state
-        for job_type in list(state.job_listener):
-            while state.ready.get(job_type):
-                poller = pollers.next_for(job_type)
+        for lane in list(state.job_listener):
+            while state.ready.get(lane):
+                poller = pollers.next_for(lane)
                 if poller is None:
                     break
                 request = poller.request()
@@ -169,7 +185,7 @@ class Desk:
                     break
                 if self._observer is not None:
                     self._seen(request, b)
-                self.record(made.events, made.values, b)
+                self.record(made.events, made.values, made.envelope.tenant, b)
                 pollers.taken(poller, made.answer["jobs"])
                 b.flight.answers.append((poller.deliver, made.answer, len(b.values) - 1))
-            state.job_listener.discard(job_type)
+            state.job_listener.discard(lane)

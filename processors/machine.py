@@ -17,6 +17,7 @@ from flowledger.events import ledger as le
 from flowledger.events.base import Broken, Rejected, RejectionCode
 from flowledger.kernel import Facts, Partition
 from flowledger.kernel import checkpoint as images
+from flowledger.kernel.folds import answers
 from flowledger.kernel.ledger.facts import NotAtHand
 from flowledger.processors import due
 from flowledger.processors.checkpoints import Checkpoints
@@ -317,6 +318,8 @@ class Machine:
                 self._heads.acked(flight.number, flight.end, flight.chain, self.clock.now_us)
                 self.hungry |= self._heads.at_us <= self.clock.now_us
         place = f"{self.claim.partition}-"
+        for tenant, id, index in flight.answered:
+            answers.placed(self.state, tenant, id, first + index)
         for reply, answer, index in flight.answers:
             if index >= 0 and type(answer) is dict:
                 answer = {**answer, "position": f"{place}{first + index}"}

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flowledger.kernel import limits
+from flowledger.kernel.folds.answers import DAY_US
 from flowledger.kernel.model.graph import Process
+from flowledger.kernel.scripts import Sandbox
 from flowledger.kernel.tasks import schemas
 
 
@@ -26,14 +28,18 @@ class Facts:
         feel_soft: steps of expressions after which a decision is `Heavy`; 0: none but the hard bound holds.
         value_max: bytes of one event, as it is written.
         spread: called instances go to other partitions in turn instead of staying.
+        answers_us: how long a caller's id is remembered, microseconds.
         validate: what is wrong with a value by a JSON Schema, as texts.
+        javascript: runs scripts in JavaScript; None: a script task in it is an incident.
     """
 
     __slots__ = (
+        "answers_us",
         "decisions",
         "feel_left",
         "feel_soft",
         "instances_max",
+        "javascript",
         "now_us",
         "processes",
         "read",
@@ -56,7 +62,10 @@ class Facts:
         feel_soft: int = 0,
         value_max: int = limits.EVENT_BYTES_MAX,
         validate: Callable[[Any, Any], list[str]] = schemas.check,
+        answers_us: int = DAY_US,
+        javascript: Sandbox | None = None,
     ) -> None:
+        self.answers_us, self.javascript = answers_us, javascript
         self.validate = validate
         self.now_us = now_us
         self.processes: Mapping[int, Process] = processes if processes is not None else {}
