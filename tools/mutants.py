@@ -60,7 +60,7 @@ MUTANTS = [
     Mutant("no send is taken behind a gap", "kernel/decide.py", "if request.seq != taken + 1:", "if request.seq <= taken:", SIMULATION, True),
     Mutant("no send is taken twice", "kernel/decide.py", "if request.seq != taken + 1:", "if request.seq > taken + 1:", SIMULATION),
     Mutant("the receiver says how far it is", "processors/desk.py", "self.sends.asked(request.sender, self.facts.now_us)", "pass", SIMULATION),
-    Mutant("ids are remembered", "kernel/decide.py", "(answer := state.answers.get(request.id)) is not None", "(answer := None) is not None",
+    Mutant("ids are remembered", "kernel/decide.py", "if known is not None:\n            return _again", "if False:\n            return _again",
            SIMULATION, True),
     Mutant("fence of leases", "kernel/handlers/tasks.py", "if fence and task.fence != fence:", "if False:", SIMULATION, True),
     Mutant("the source goes on", "processors/machine.py", "        self.source = source\n        if values:", "        if values:", SIMULATION),

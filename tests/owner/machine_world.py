@@ -292,11 +292,11 @@ class World:
     def post(self, to: int, group: Group) -> None:
         """To `commands`: it may get lost, come late or twice."""
         chance = self.dice.random() if self.faults else 1.0
-        if chance < 0.08:
+        if chance < 0.2:
             return
-        if chance < 0.16:
+        if chance < 0.35:
             self.late.append((to, group))
-        if chance < 0.12:
+        if chance < 0.27:
             return
         self.log.write(COMMANDS, to, group)
 
