@@ -10,9 +10,8 @@ from flowledger.events import commands as c
 from flowledger.events import definition as de
 from flowledger.events import waiting as wa
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.kernel import lookup, times
+from flowledger.kernel import decisions, lookup, times
 from flowledger.kernel.decision import Decision
-from flowledger.kernel.feel.values import to_json
 from flowledger.kernel.handlers import deployable
 from flowledger.kernel.state import Definition
 
@@ -269,9 +268,9 @@ def evaluate(d: Decision, e: c.EvaluateDecision) -> Rejected | None:
     found = p.definitions.get(e.key) if e.key else lookup.latest(p, tenant, "decision", e.id)
     if found is None or found.kind != "decision" or found.deleted:
         return Rejected(RejectionCode.NOT_FOUND, f"expected a decision {e.id or e.key}, found none")
-    evaluation = d.facts.decisions[found.key].evaluate(found.id, e.variables or {}, facts=d.facts, replace_decisions=False)
+    evaluation, output = decisions.evaluate(d.facts.decisions[found.key], found.id, e.variables or {}, d.facts)
     d.answer = {
-        **lookup.fields(found), "decision": found.id, "output": to_json(evaluation.value), "trace": evaluation.trace,
+        **lookup.fields(found), "decision": found.id, "output": output, "trace": evaluation.trace,
         "warnings": [str(getattr(w, "message", w)) for w in evaluation.warnings], "evaluation_key": (p.meta.partition << c.PARTITION_BITS) | p.meta.counter + 1,
     }  # fmt: skip
     return None
