@@ -15,7 +15,7 @@ _LIMITS = frozenset({"LIMIT_STEPS", "LIMIT_SIZE", "LIMIT_DEPTH"})
 def evaluate(model: Any, id: str, variables: dict[str, Any], facts: Any) -> tuple[Evaluation, Any]:
     """(evaluation, its value as JSON). Raises: Failure EXPRESSION_LIMIT; Heavy when the soft bound is spent."""
     evaluation: Evaluation = model.evaluate(id, variables, facts=facts, replace_decisions=False)
-    facts.feel_left = max(0, facts.feel_left - evaluation.steps)
+    facts.feel_left = max(0, facts.feel_left - getattr(evaluation, "steps", 0))
     for w in evaluation.warnings:
         if getattr(w, "code", "") in _LIMITS:
             if w.code == "LIMIT_STEPS" and facts.feel_soft:
