@@ -14,6 +14,7 @@ from flowledger.events import workflow as wf
 from flowledger.kernel import business, values
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.fold import holder_of
+from flowledger.kernel.folds import answers
 from flowledger.kernel.hooks import HOOKS
 from flowledger.kernel.ledger.looking import Looking
 from flowledger.kernel.model.graph import Flow, Node
@@ -44,6 +45,8 @@ class Verbs(Looking):
         """Each goes to the innermost scope that has it, else to the root (Zeebe's propagation); `local`: all stay in `scope`."""
         if not variables:
             return
+        if business.VARIABLE in variables and not (local and scope != i.key):
+            business.check(self.process(i), i, variables)
         if local or scope == i.key:
             self.record(wf.VariableSet(key=i.key, scope=scope, variables=variables))
             return
@@ -137,6 +140,8 @@ class Verbs(Looking):
                     parent=i.parent, parent_token=i.parent_token, child=i.key, status=status, variables=i.vars, error=error, message=message
                 ),
             )
+        if i.business_key and ("message_start", f"{i.tenant}/{i.process}/{i.business_key}") in self.state.records:
+            HOOKS.next_start(self, i)
         if self.state.pending and self.facts.instances_max and self.state.open < self.facts.instances_max:
             self.follow(c.Continue(key=next(iter(self.state.pending))))
 
@@ -146,7 +151,13 @@ class Verbs(Looking):
         if fetch:
             variables = {name: variables[name] for name in fetch if name in variables}
         end = {"status": status, "variables": variables, **({"message": message} if message else {})}
-        self.record(le.Answered(id=asked["id"], answer={**(self.state.answers.get(asked["id"]) or answer), **end}))
+        known = answers.find(self.state, self.envelope.tenant, asked["id"], self.facts.now_us)
+        self.record(
+            le.Answered(
+                id=asked["id"], answer={**(known.value() if known is not None else answer), **end},
+                digest=bytes.fromhex(asked.get("digest") or ""), until_us=self.facts.now_us + self.facts.answers_us,
+            )
+        )  # fmt: skip
 
     # --- ending early
 
