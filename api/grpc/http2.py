@@ -69,7 +69,9 @@ class H2(asyncio.Protocol):
         self.loop = asyncio.get_running_loop()
         self.streams: dict[int, Stream] = {}
         self.connection = Connection("")
-        self.h2 = H2Connection(H2Configuration(client_side=False, header_encoding=None, normalize_outbound_headers=False, validate_outbound_headers=False))
+        self.h2 = H2Connection(
+            H2Configuration(client_side=False, header_encoding=None, normalize_outbound_headers=False, validate_outbound_headers=False)
+        )
         self._flushing = False
         self._waiters: list[asyncio.Future[None]] = []
         self._paused = False

@@ -28,7 +28,9 @@ class h:
     DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
     END_STREAM = ACK = 0x1
     END_HEADERS, PADDED, WITH_PRIORITY = 0x4, 0x8, 0x20
-    NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, FLOW_CONTROL_ERROR, SETTINGS_TIMEOUT, STREAM_CLOSED, FRAME_SIZE_ERROR, REFUSED_STREAM = range(8)
+    NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, FLOW_CONTROL_ERROR, SETTINGS_TIMEOUT, STREAM_CLOSED, FRAME_SIZE_ERROR, REFUSED_STREAM = range(
+        8
+    )
     CANCEL, COMPRESSION_ERROR, _, ENHANCE_YOUR_CALM = range(8, 12)
     SETTING_TABLE, SETTING_PUSH, SETTING_STREAMS, SETTING_WINDOW, SETTING_FRAME, SETTING_HEADERS = range(1, 7)
     FLOOD_MAX = wire.FLOOD_MAX
@@ -63,7 +65,15 @@ class Raw:
         return raw
 
     def headers(self, stream=1, path="/gateway_protocol.Gateway/CompleteJob", flags=h.END_HEADERS, **more):
-        fields = {":method": "POST", ":scheme": "http", ":path": path, ":authority": "localhost", "te": "trailers", "content-type": "application/grpc", **more}
+        fields = {
+            ":method": "POST",
+            ":scheme": "http",
+            ":path": path,
+            ":authority": "localhost",
+            "te": "trailers",
+            "content-type": "application/grpc",
+            **more,
+        }
         self.writer.write(h.frame(h.HEADERS, flags, stream, self.encoder.encode(list(fields.items()))))
 
     def message(self, body, stream=1, flags=h.END_STREAM, compressed=0):
@@ -311,7 +321,9 @@ async def test_half_sent_messages_hold_one_window_and_no_more(gateway):
     async for kind, _, stream, payload in raw.frames():
         if kind == h.WINDOW_UPDATE and stream == 0:
             more += int.from_bytes(payload, "big")
-    assert given > wire.CONNECTION_WINDOW - 20_000 and more <= wire.CONNECTION_WINDOW - 65_535, "nothing is given back for what is not taken"
+    assert given > wire.CONNECTION_WINDOW - 20_000 and more <= wire.CONNECTION_WINDOW - 65_535, (
+        "nothing is given back for what is not taken"
+    )
     raw.writer.write(h.frame(h.DATA, 0, 1, b"x"))
     assert await raw.goaway() == h.FLOW_CONTROL_ERROR or given + 1 <= wire.CONNECTION_WINDOW
     raw.writer.close()

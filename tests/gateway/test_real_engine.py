@@ -258,7 +258,17 @@ async def test_decisions(world):
     assert decision.dmnDecisionId == "rate" and decision.decisionRequirementsKey
     r = await world.client.evaluate_decision(None, "rate", {"total": 200})
     assert r.decision_output == 0.1 and r.evaluated_decisions[-1].matched_rules[0].rule_id == "r1"
+    raw = await world.stub.EvaluateDecision(pb.EvaluateDecisionRequest(decisionId="rate", variables='{"total": 200}'))
+    assert [d.decisionKey for d in raw.evaluatedDecisions] == [
+        decision.decisionKey
+    ] and raw.decisionRequirementsKey == decision.decisionRequirementsKey
+    [output] = raw.evaluatedDecisions[0].matchedRules[0].evaluatedOutputs
+    assert output.outputId and output.outputId != output.outputName, "the id of the column, not its name"
     assert (await world.client.evaluate_decision(decision.decisionKey, None, {"total": 2})).decision_output == 0
+    await world.stub.DeleteResource(pb.DeleteResourceRequest(resourceKey=decision.decisionRequirementsKey))
+    with pytest.raises(grpc.aio.AioRpcError) as e:  # a requirements graph goes with its decisions
+        await world.stub.EvaluateDecision(pb.EvaluateDecisionRequest(decisionId="rate", variables="{}"))
+    assert e.value.code() is grpc.StatusCode.NOT_FOUND
 
 
 async def test_start_at_modify_set_variables_and_migrate(world):
@@ -285,6 +295,11 @@ async def test_start_at_modify_set_variables_and_migrate(world):
         targetProcessDefinitionKey=target.processDefinitionKey,
         mappingInstructions=[pb.MigrateProcessInstanceRequest.MappingInstruction(sourceElementId="one", targetElementId="uno")],
     )
+    nowhere = pb.MigrateProcessInstanceRequest.MigrationPlan(targetProcessDefinitionKey=77)
+    with pytest.raises(grpc.aio.AioRpcError, match="no process definition found with key '77'"):
+        await world.stub.MigrateProcessInstance(
+            pb.MigrateProcessInstanceRequest(processInstanceKey=r.processInstanceKey, migrationPlan=nowhere)
+        )
     await world.stub.MigrateProcessInstance(pb.MigrateProcessInstanceRequest(processInstanceKey=r.processInstanceKey, migrationPlan=plan))
     assert world.instance(r.processInstanceKey).version == 2
     await world.stub.CompleteJob(pb.CompleteJobRequest(jobKey=one.key))
