@@ -23,19 +23,30 @@ class Failure(Exception):
 class Expression:
     """`static` is the value of literal text; otherwise `compiled` is called with the variables in scope."""
 
-    __slots__ = ("compiled", "reads", "static", "text")
+    __slots__ = ("asserts", "compiled", "reads", "static", "text")
 
     def __init__(self, text: str, compiled: Any = None, static: Any = None) -> None:
         self.text, self.compiled, self.static = text, compiled, static
         self.reads: frozenset[str] = compiled.reads if compiled is not None else frozenset()
+        #: Whether it calls `assert`, whose failing is more than a null.
+        self.asserts = compiled is not None and "assert(" in text.replace(" ", "")
 
     def __call__(self, variables: dict[str, Any], facts: Any) -> Any:
         """The value as FEEL gives it; None on any error."""
         return self.compiled(variables, facts) if self.compiled is not None else self.static
 
     def json(self, variables: dict[str, Any], facts: Any) -> Any:
-        """The value as a JSON value."""
-        return to_json(self.compiled(variables, facts)) if self.compiled is not None else self.static
+        """The value as a JSON value. Raises: Failure (an `assert` of the expression failed)."""
+        if self.compiled is None:
+            return self.static
+        if not self.asserts:
+            return to_json(self.compiled(variables, facts))
+        warnings: list[Any] = []
+        value = to_json(self.compiled(variables, facts, warnings))
+        for w in warnings:
+            if w.code == "ASSERTION_FAILED":
+                raise Failure("ASSERTION_FAILED", f"{self.text}: {w.message}")
+        return value
 
     def explain(self, variables: dict[str, Any], facts: Any) -> str:
         """What FEEL warned of, for an incident's message."""

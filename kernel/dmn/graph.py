@@ -235,7 +235,7 @@ class BkmNode(FunctionNode):
             message = f"external functions ({logic.kind}) are refused"
             self.code: boxed.Code = lambda scope, run: run.warn(message, element.id, "EXTERNAL_FUNCTION")
         else:
-            self.code = self.unit.compiler.compile(logic.body if logic is not None else None, frozenset(names))
+            self.code = self.unit.compiler.body(logic if logic is not None else m.Function(), frozenset(names))
         self.linked = True
 
     def call(self, arguments: tuple[Any, ...], run: Run) -> Any:
