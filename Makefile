@@ -4,7 +4,7 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.ready
 
-.PHONY: run test quick lint types schemas bench clean
+.PHONY: run test quick lint types schemas traceability bench audit clean
 
 run: $(STAMP)
 	$(VENV)/bin/flowledger demo $(ARGS)
@@ -20,12 +20,23 @@ lint: $(STAMP)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/lint-imports --no-cache
+	$(VENV)/bin/vulture
+	$(VENV)/bin/deptry . --no-ansi
+	$(PY) tools/traceability.py --ids
 
 types: $(STAMP)
 	$(VENV)/bin/mypy
 
 schemas: $(STAMP)
 	$(PY) tools/schemas.py
+
+traceability: $(STAMP)
+	$(PY) tools/traceability.py
+
+# Known holes in what we depend on. It asks a vulnerability service; where that can't be reached it says so and fails.
+audit: $(STAMP)
+	$(PY) -m pip install --quiet --disable-pip-version-check "pip-audit>=2.9,<3"
+	$(VENV)/bin/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip
 
 bench: $(STAMP)
 	$(VENV)/bin/flowledger bench $(ARGS)

@@ -7,16 +7,24 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from flowledger.events.commands import ExtendLease
+from flowledger.events.commands import ReturnTasks, partition_of_key
 from flowledger.processors.client import Client
 
 
 async def give_back(client: Client, jobs: Sequence[dict[str, Any]]) -> None:
-    """Make leased jobs available again, without counting an attempt: a lease of one millisecond is over at once.
+    """Make leased jobs available again, at once and without counting an attempt.
 
     What can't be given back (refused, or the engine is away) is free when its lease ends.
     """
-    await asyncio.gather(*(client.call(ExtendLease(task=job["key"], timeout_ms=1, fence=job.get("fence", 0))) for job in jobs))
+    by_partition: dict[int, list[dict[str, Any]]] = {}
+    for job in jobs:
+        by_partition.setdefault(partition_of_key(job["key"]), []).append(job)
+    await asyncio.gather(
+        *(
+            client.call(ReturnTasks(tasks=[j["key"] for j in those], fences=[j.get("fence", 0) for j in those]), partition=p)
+            for p, those in by_partition.items()
+        )
+    )
 
 
 async def close_source(client: Client, source: Any) -> None:

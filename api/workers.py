@@ -212,6 +212,7 @@ _TAKES_AWAY: dict[type, Callable[[Workers, Any], Iterable[int]]] = {
     task.TaskCancelled: lambda w, e: (e.task,),
     task.TaskSkipped: lambda w, e: (e.task,),
     task.TaskTimedOut: lambda w, e: e.tasks,
+    task.TaskReturned: lambda w, e: e.tasks,
     flow.ElementTerminated: lambda w, e: w.of_token(e.token),
     workflow.WorkflowCancelled: lambda w, e: w.of_instance(e.key),
     workflow.WorkflowTerminated: lambda w, e: w.of_instance(e.key),

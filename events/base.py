@@ -79,6 +79,22 @@ class Rejected(msgspec.Struct, frozen=True):
     retry_after_ms: int = 0
 
 
+class Broken(msgspec.Struct, frozen=True):
+    """A command that the engine could not decide, by a defect of its own. It leaves no event and no trace in the state.
+
+    Attributes:
+        key: the instance that was being moved; 0 when none was.
+        defect: what kind of defect, as the name of its exception.
+        message: its text, for operators.
+        reference: what the caller is told, and operators search for.
+    """
+
+    key: int
+    defect: str
+    message: str
+    reference: str
+
+
 class RejectionCode:
     """States of the world that make a command impossible."""
 
@@ -92,3 +108,5 @@ class RejectionCode:
     UNAVAILABLE = "UNAVAILABLE"
     DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
     MODEL_INVALID = "MODEL_INVALID"
+    #: a defect of the engine: sending it again does not help; the message has a reference for operators
+    INTERNAL = "INTERNAL"

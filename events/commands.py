@@ -153,6 +153,19 @@ class ExtendLease(Command, frozen=True):
     fence: int = 0
 
 
+class ReturnTasks(Command, frozen=True):
+    """Leases that reached nobody: the tasks can be handed out again, and it counts as no attempt. `fences[i]` is the number under which
+    `tasks[i]` was leased; a task that somebody else holds since is left alone. All of one partition. Answer: `{returned: [task]}`.
+
+    `deadlines`: ends of those leases, microseconds UTC. Who isn't sure that the lease is on the log names them too: the same number may
+    have been given to another meanwhile.
+    """
+
+    tasks: list[int]
+    fences: list[int]
+    deadlines: list[int] | None = None
+
+
 class UpdateRetries(Command, frozen=True):
     task: int
     retries: int
@@ -357,7 +370,7 @@ class ChildEnded(Command, frozen=True):
 
 Any_ = (
     Deploy | DefineElsewhere | ChangeDefinition | StartInstance | CancelInstance | ControlInstance | SetVariables | ActivateTasks
-    | CompleteTask | FailTask | ThrowTaskError | ExtendLease | UpdateRetries | MoveTask | CreateTask | PublishMessage | BroadcastSignal
+    | CompleteTask | FailTask | ThrowTaskError | ExtendLease | ReturnTasks | UpdateRetries | MoveTask | CreateTask | PublishMessage | BroadcastSignal
     | ResolveIncident | EvaluateDecision | StoreRecord | ListRecords | ModifyInstance | MigrateInstance | AdHocActivate | FireTimers | ExpireLeases
     | ReadyTasks | EvaluateConditions | ExpireMessages | Continue | Confirm | AwaitMessage | UnawaitMessage | Correlate | MessageTaken | ChildEnded
 )  # fmt: skip

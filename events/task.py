@@ -50,6 +50,12 @@ class TaskTimedOut(Event, frozen=True):
     tasks: list[int]
 
 
+class TaskReturned(Event, frozen=True):
+    """The leases of `tasks` reached nobody and are taken back; they can be handed out again, and it counts as no attempt."""
+
+    tasks: list[int]
+
+
 class TaskCompleted(Event, frozen=True):
     """Done. `variables` is the result as given; it was merged into scope `merged` (0: not merged, `VariableSet` says what was)."""
 

@@ -80,6 +80,7 @@ WIRE: dict[type[Event], tuple[int, str, int]] = {
     task.TaskSkipped: (81, "task.skipped", 1),
     task.SlaBreached: (82, "sla.breached", 1),
     task.BreakerChanged: (83, "breaker.changed", 1),
+    task.TaskReturned: (84, "task.returned", 1),
     waiting.TimerScheduled: (90, "timer.scheduled", 1),
     waiting.TimerTriggered: (91, "timer.triggered", 1),
     waiting.TimerCancelled: (92, "timer.cancelled", 1),

@@ -67,6 +67,7 @@ TRANSITIONS: dict[type[Event], Callable[[Partition, Any, Envelope], None]] = {
     ta.TaskLeased: task.task_leased,
     ta.TaskLeaseExtended: task.task_lease_extended,
     ta.TaskTimedOut: task.task_timed_out,
+    ta.TaskReturned: task.task_returned,
     ta.TaskCompleted: task.task_completed,
     ta.TaskFailed: task.task_failed,
     ta.TaskRetried: task.task_retried,

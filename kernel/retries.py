@@ -18,6 +18,7 @@ from flowledger.events import task as ta
 from flowledger.events import waiting as wa
 from flowledger.kernel import business, times
 from flowledger.kernel.expressions import Failure
+from flowledger.kernel.hooks import HOOKS
 from flowledger.kernel.state import Task
 
 #: longest back-off, milliseconds (30 days); a cap of a policy can only be lower
@@ -277,14 +278,12 @@ def _incident(d: Any, task: Task, e: c.FailTask, policy: Policy) -> None:
 
 def _error(d: Any, task: Task, e: c.FailTask, policy: Policy) -> None:
     """A BPMN error: the policy's code, else the failure's own, so that boundary events are handlers by code."""
-    from flowledger.kernel.elements.triggers import error
-
     i = d.state.instances.get(task.instance)
     code = policy.error_code or e.code
     if i is None or not code:
         _incident(d, task, e, policy)
         return
-    error.throw_code(d, i, i.tokens[task.token], code, e.message, e.variables)
+    HOOKS.throw_error(d, i, i.tokens[task.token], code, e.message, e.variables)
 
 
 def _fallback(d: Any, task: Task, e: c.FailTask, policy: Policy) -> None:

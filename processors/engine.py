@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any
 
@@ -23,8 +22,11 @@ from flowledger.events.base import Recorded, Rejected, RejectionCode
 from flowledger.kernel import lookup
 from flowledger.kernel.model.library import Library
 from flowledger.processors.client import NOBODY, Answer, Caller
+from flowledger.processors.intake import decode_request as _decode_request
+from flowledger.processors.intake import encode_request as _encode_request
 from flowledger.processors.log import COMMANDS, DEFINITIONS, REPLIES, Group, Log, LogError, LogRecord, OutOfRange
-from flowledger.processors.owner import Owner, Settings, _decode_request, _encode_request
+from flowledger.processors.owner import Owner, Settings
+from flowledger.processors.pollers import Jobs, Poller, Pollers, Stream, once
 from flowledger.processors.tail import Tail
 
 log_ = structlog.get_logger("flowledger.engine")
@@ -37,6 +39,8 @@ BACK_OFF_MIN_S, BACK_OFF_MAX_S = 0.1, 3.0
 GIVE_UP_S = 5.0
 #: a group that is not acknowledged for so long makes a node unready (seconds)
 STALLED_S = 5.0
+#: for how long jobs that reached nobody are given back again and again (seconds)
+RETURN_S = 60.0
 
 
 class Follower:
@@ -55,112 +59,6 @@ class Follower:
         except OutOfRange as e:  # the log lost its tail: what comes next is new
             self.position = e.end
             raise
-
-
-class Poller:
-    """A worker that waits for jobs: once (long poll) or for as long as it lives (stream)."""
-
-    __slots__ = ("caller", "credit_left", "deliver_to", "fetch", "job_type", "once", "tenants", "timeout_ms", "worker")
-
-    def __init__(
-        self, job_type: str, worker: str, credit: int, timeout_ms: int, fetch: Sequence[str] | None, caller: Caller, once: bool,
-        deliver_to: Callable[[list[dict[str, Any]] | Rejected], None],
-    ) -> None:  # fmt: skip
-        self.job_type, self.worker, self.credit_left, self.timeout_ms = job_type, worker, credit, timeout_ms
-        self.fetch = list(fetch) if fetch else None
-        self.caller, self.once, self.deliver_to = caller, once, deliver_to
-
-    def request(self) -> c.Request:
-        return c.Request(
-            command=c.ActivateTasks(job_type=self.job_type, worker=self.worker, max=self.credit_left, timeout_ms=self.timeout_ms, fetch=self.fetch),
-            actor=self.caller.actor or self.worker, tenant=self.caller.tenant,
-        )  # fmt: skip
-
-    def deliver(self, answer: Any) -> None:
-        self.deliver_to(answer if isinstance(answer, Rejected) else answer["jobs"])
-
-
-class Pollers:
-    """Who waits for jobs of which type, in turn; shared by the owners of a process."""
-
-    def __init__(self) -> None:
-        self.by_type: dict[str, deque[Poller]] = {}
-        self.owners: list[Owner] = []
-
-    def attach(self, owner: Owner) -> None:
-        if owner not in self.owners:
-            self.owners.append(owner)
-        owner.state.job_listener.update(owner.state.ready)
-        owner._wake()
-
-    def detach(self, owner: Owner) -> None:
-        if owner in self.owners:
-            self.owners.remove(owner)
-
-    def add(self, poller: Poller) -> None:
-        self.by_type.setdefault(poller.job_type, deque()).append(poller)
-        self.look(poller.job_type)
-
-    def look(self, job_type: str) -> None:
-        """Jobs may wait already."""
-        for owner in self.owners:
-            if job_type in owner.state.ready:
-                owner.state.job_listener.add(job_type)
-                owner._wake()
-
-    def remove(self, poller: Poller) -> None:
-        queue = self.by_type.get(poller.job_type)
-        if queue is not None and poller in queue:
-            queue.remove(poller)
-            if not queue:
-                del self.by_type[poller.job_type]
-
-    def next_for(self, job_type: str) -> Poller | None:
-        queue = self.by_type.get(job_type)
-        for _ in range(len(queue) if queue else 0):
-            assert queue is not None
-            queue.rotate(-1)
-            poller = queue[-1]
-            if poller.credit_left > 0:
-                return poller
-        return None
-
-    def give_back(self, poller: Poller) -> None:
-        """Nothing was found for it; it goes on waiting."""
-
-    def taken(self, poller: Poller, jobs: int) -> None:
-        if poller.once:
-            self.remove(poller)
-        else:
-            poller.credit_left -= jobs
-
-
-class Stream:
-    """`JobStream` of the client port."""
-
-    def __init__(self, pollers: Pollers, poller_of: Callable[[Callable[[Any], None]], Poller]) -> None:
-        self._pollers = pollers
-        self._queue: asyncio.Queue[list[dict[str, Any]] | None] = asyncio.Queue()
-        self._poller = poller_of(self._deliver)
-        pollers.add(self._poller)
-
-    def _deliver(self, jobs: Any) -> None:
-        if not isinstance(jobs, Rejected) and jobs:
-            self._queue.put_nowait(jobs)
-
-    def credit(self, more: int) -> None:
-        was = self._poller.credit_left
-        self._poller.credit_left += more
-        if was <= 0 < self._poller.credit_left:
-            self._pollers.look(self._poller.job_type)
-
-    async def __aiter__(self) -> AsyncIterator[list[dict[str, Any]]]:
-        while (jobs := await self._queue.get()) is not None:
-            yield jobs
-
-    async def close(self) -> None:
-        self._pollers.remove(self._poller)
-        self._queue.put_nowait(None)
 
 
 class Engine:
@@ -182,7 +80,7 @@ class Engine:
         self.partitions = partitions
         self.clock = clock or (lambda: time.time_ns() // 1000)
         self.library = Library(self._content)
-        self.pollers = Pollers()
+        self.pollers = Pollers(self._unwanted)
         self.tail = Tail(log)
         self.owners: dict[int, Owner] = {}
         self._contents: dict[str, str] = {}
@@ -245,7 +143,7 @@ class Engine:
     async def _shut(self) -> None:
         for hope in self._hopes.values():
             hope.cancel()
-        tasks = [*self._tasks, *self._running.values()]
+        tasks = [*self._tasks, *self._running.values(), *self._background]
         for task in tasks:
             task.cancel()
         if tasks:
@@ -505,9 +403,7 @@ class Engine:
                 command = c.ActivateTasks(
                     job_type=job_type, worker=worker, max=max_jobs, timeout_ms=timeout_ms, fetch=list(fetch) if fetch else None
                 )
-                answer = await self.call(command, caller, partition=p, timeout_s=5)
-                if not isinstance(answer, Rejected) and answer["jobs"]:
-                    jobs = answer["jobs"]
+                if jobs := await self._foreign(p, command, caller):
                     break
             if jobs or asyncio.get_running_loop().time() >= deadline:
                 return jobs
@@ -516,23 +412,54 @@ class Engine:
 
     async def _local(
         self, job_type: str, worker: str, max_jobs: int, timeout_ms: int, wait_s: float, fetch: Sequence[str] | None, caller: Caller
-    ) -> list[dict[str, Any]]:
+    ) -> Jobs:
         if not wait_s and not any(job_type in o.state.ready for o in self.owners.values()):
             return []
-        future: asyncio.Future[list[dict[str, Any]]] = asyncio.get_running_loop().create_future()
+        return await once(self.pollers, job_type, worker, max_jobs, timeout_ms, wait_s or 1.0, fetch, caller)
 
-        def deliver(jobs: Any) -> None:
-            if not future.done():
-                future.set_result([] if isinstance(jobs, Rejected) else jobs)
+    async def _foreign(self, p: int, command: c.ActivateTasks, caller: Caller, timeout_s: float = 5.0) -> Jobs:
+        """Jobs of a partition of another node. An answer that comes too late, or to nobody, gives them back."""
+        future = self.submit(command, caller, "", p)
 
-        poller = Poller(job_type, worker, max_jobs, timeout_ms, fetch, caller, True, deliver)
-        self.pollers.add(poller)
+        def late(f: asyncio.Future[Answer]) -> None:
+            if not f.cancelled() and isinstance(answer := f.result(), dict):
+                self._unwanted(answer["jobs"])
+
         try:
-            return await asyncio.wait_for(future, wait_s or 1.0)
-        except TimeoutError:
+            await asyncio.wait((future,), timeout=timeout_s)
+        except asyncio.CancelledError:
+            future.add_done_callback(late)
+            raise
+        if not future.done():
+            future.add_done_callback(late)
             return []
-        finally:
-            self.pollers.remove(poller)
+        answer = future.result()
+        return [] if isinstance(answer, Rejected) else answer["jobs"]  # type: ignore[no-any-return]
+
+    def _unwanted(self, jobs: Jobs) -> None:
+        """They were leased to one who has left, or perhaps: others may have them at once."""
+        by_partition: dict[int, list[dict[str, Any]]] = {}
+        for job in jobs if not self._closing else ():
+            by_partition.setdefault(c.partition_of_key(job["key"]), []).append(job)
+        for p, those in by_partition.items():
+            self._background.add(task := asyncio.ensure_future(self._return(p, those)))
+            task.add_done_callback(self._background.discard)
+
+    async def _return(self, p: int, jobs: Jobs) -> None:
+        """Said until it is heard: without it they rest until their leases end."""
+        command = c.ReturnTasks(
+            tasks=[j["key"] for j in jobs], fences=[j["fence"] for j in jobs], deadlines=[j["deadline_us"] for j in jobs]
+        )
+        delay, end = BACK_OFF_MIN_S, self._now() + RETURN_S
+        while (answer := await self.call(command, NOBODY, partition=p, timeout_s=5.0)) and self._now() < end:
+            if not isinstance(answer, Rejected) or answer.code not in _AGAIN:
+                return
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, BACK_OFF_MAX_S)
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
 
     def stream(
         self, job_type: str, worker: str, timeout_ms: int, fetch: Sequence[str] | None = None, credit: int = 256, caller: Caller = NOBODY
@@ -572,5 +499,6 @@ _BY_KEY: dict[type[c.Command], str] = {
     c.AdHocActivate: "token", c.CompleteTask: "task", c.FailTask: "task", c.ThrowTaskError: "task", c.ExtendLease: "task",
     c.UpdateRetries: "task", c.MoveTask: "task", c.ResolveIncident: "key", c.Continue: "key",
 }  # fmt: skip
+_AGAIN = {RejectionCode.UNAVAILABLE, RejectionCode.DEADLINE_EXCEEDED, RejectionCode.RESOURCE_EXHAUSTED}
 _FIRST = {c.Deploy, c.EvaluateConditions, c.ChangeDefinition, c.StoreRecord, c.BroadcastSignal}
 __all__ = ["Engine", "Poller", "Pollers", "Stream", "_decode_request"]

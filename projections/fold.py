@@ -206,7 +206,7 @@ def task_created(f: Fold, e: ta.TaskCreated) -> None:
         ref.hold(task)
 
 
-def tasks_named(f: Fold, e: ta.TaskLeased | ta.TaskTimedOut) -> None:
+def tasks_named(f: Fold, e: ta.TaskLeased | ta.TaskTimedOut | ta.TaskReturned) -> None:
     tasks = f.context.tasks
     f.each = [task for key in e.tasks if (task := tasks.get(key)) is not None]
 
@@ -275,6 +275,7 @@ TRACK: dict[type[Event], Callable[[Fold, Any], None]] = {
     ta.TaskCreated: task_created,
     ta.TaskLeased: tasks_named,
     ta.TaskTimedOut: tasks_named,
+    ta.TaskReturned: tasks_named,
     ta.TaskCompleted: task_ended,
     ta.TaskCancelled: task_ended,
     ta.TaskSkipped: task_ended,

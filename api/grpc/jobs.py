@@ -11,6 +11,7 @@ from flowledger.api.grpc.calls import for_tenant, pb, tenant_name
 from flowledger.api.grpc.status import invalid
 from flowledger.api.leases import close_source, give_back
 from flowledger.events.avro import encode_json
+from flowledger.events.commands import FailTask
 
 if TYPE_CHECKING:
     from flowledger.api.grpc.service import Call, Gateway
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 LONG_POLL_MS = 10_000
 #: an answer is cut into messages below this size; the usual client refuses more than 4 MiB
 MESSAGE_BYTES_MAX = 3 * 1024 * 1024
+#: the largest job that can be sent at all (4 MiB less what the message around it takes)
+JOB_BYTES_MAX = 4 * 1024 * 1024 - 64
 #: jobs under way to one stream before the transport has taken them
 STREAM_CREDIT = 512
 #: with several tenants in one request: how long to wait at one before asking the next
@@ -47,6 +50,29 @@ def activated(job: dict[str, Any], worker: str) -> Any:
         variables=encode_json(variables) if variables else b"{}",
         tenantId=tenant_name(job.get("tenant") or ""),
     )
+
+
+def fitting(g: Gateway, jobs: list[dict[str, Any]], worker: str) -> tuple[list[dict[str, Any]], list[tuple[Any, int]]]:
+    """The jobs that a client can receive, and their messages with their sizes in bytes. One that fits into no message is an incident:
+    handed out again it would fail each poll, and all that was leased with it would be lost until the leases end."""
+    fit, made = [], []
+    for job in jobs:
+        message = activated(job, worker)
+        size = message.ByteSize()
+        if size > JOB_BYTES_MAX:
+            g.later(_too_large(g, job, size))
+        else:
+            fit.append(job)
+            made.append((message, size))
+    return fit, made
+
+
+async def _too_large(g: Gateway, job: dict[str, Any], size: int) -> None:
+    text = (
+        f"the job has {size} bytes, a gRPC message takes {JOB_BYTES_MAX}: ask for fewer variables (fetchVariable), map less into the task, "
+        "or take it over HTTP; then grant it retries"
+    )
+    await g.client.call(FailTask(task=job["key"], retries=0, code="MESSAGE_SIZE_EXCEEDED", message=text, fence=job.get("fence", 0)))
 
 
 def check(r: Any, intent: str, what: str) -> None:
@@ -78,14 +104,15 @@ async def activate_jobs(g: Gateway, r: Any, call: Call, send: Send) -> None:
     session.types.add(r.type)
     if not jobs:
         return
+    jobs, made = fitting(g, jobs, r.worker)
+    if not jobs:
+        return
     call.handed(jobs)
     g.workers.handed(session, jobs)
     messages: list[Any] = []
     batch: list[Any] = []
     size = 0
-    for job in jobs:
-        message = activated(job, r.worker)
-        bytes_ = message.ByteSize()
+    for message, bytes_ in made:
         if batch and size + bytes_ > MESSAGE_BYTES_MAX:
             messages.append(pb.ActivateJobsResponse(jobs=batch))
             batch, size = [], 0
@@ -128,14 +155,16 @@ async def stream_activated_jobs(g: Gateway, r: Any, call: Call, send: Send) -> N
         source = g.client.stream(r.type, r.worker, r.timeout, fetch, STREAM_CREDIT, caller)
         try:
             async for jobs in source:
+                leased = len(jobs)
+                jobs, made = fitting(g, jobs, r.worker)
                 call.handed(jobs)
                 g.workers.handed(session, jobs)
                 try:
-                    await send([activated(job, r.worker) for job in jobs])
+                    await send([message for message, _ in made])
                 except BaseException:
                     g.later(give_back(g.client, jobs))
                     raise
-                source.credit(len(jobs))
+                source.credit(leased)
                 session.last_seen = time.time()
         finally:
             g.later(close_source(g.client, source))

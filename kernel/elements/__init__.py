@@ -1,6 +1,7 @@
 """One module per BPMN element: reading it from XML, checking it, running it. This table lists them.
 
 A new element is: one module, one line here, one scenario file, one row of the coverage page.
+What the moves below call in elements is put into `HOOKS` here.
 """
 
 from __future__ import annotations
@@ -10,15 +11,22 @@ from flowledger.kernel.elements import (
     boundary_event,
     business_rule_task,
     call_activity,
+    compensation,
     complex_gateway,
+    conditional,
     end_event,
     event_based_gateway,
+    events,
     exclusive_gateway,
     inclusive_gateway,
     intermediate_catch_event,
     intermediate_throw_event,
+    joins,
+    listeners,
+    loops,
     manual_task,
     parallel_gateway,
+    quantities,
     receive_task,
     script_task,
     send_task,
@@ -27,8 +35,12 @@ from flowledger.kernel.elements import (
     sub_process,
     task,
     transaction,
+    triggers,
     user_task,
 )
+from flowledger.kernel.elements.triggers import cancel, compensate, error, escalation, link, message, signal, terminate, timer
+from flowledger.kernel.elements.triggers import conditional as condition
+from flowledger.kernel.hooks import HOOKS
 from flowledger.kernel.model.graph import Behaviour
 
 #: XML tag -> behaviour
@@ -59,3 +71,13 @@ ELEMENTS: dict[str, Behaviour] = {
 
 #: tags of elements that contain flow elements
 SCOPES = {"subProcess", "transaction", "adHocSubProcess"}
+
+for kind, module in {
+    "message": message, "timer": timer, "signal": signal, "error": error, "escalation": escalation, "link": link, "terminate": terminate,
+    "conditional": condition, "compensate": compensate, "cancel": cancel,
+}.items():  # fmt: skip
+    triggers.register(kind, module)
+
+HOOKS.joins, HOOKS.listeners, HOOKS.loops, HOOKS.events = joins, listeners, loops, events
+HOOKS.conditional, HOOKS.compensation, HOOKS.quantities = conditional, compensation, quantities
+HOOKS.throw_error = error.throw_code

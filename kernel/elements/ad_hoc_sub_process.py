@@ -16,13 +16,13 @@ from typing import Any
 from flowledger.events import flow as fl
 from flowledger.events import workflow as wf
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.kernel.decision import close_activity
 from flowledger.kernel.elements import compensation, jobs
 from flowledger.kernel.elements.sub_process import implicit_starts
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.feel.values import to_json
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.graph import Behaviour, Node
+from flowledger.kernel.moves.activity import close_activity
 
 
 class Config:

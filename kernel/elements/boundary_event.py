@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowledger.kernel.decision import apply_mappings
 from flowledger.kernel.elements import triggers
 from flowledger.kernel.model import data
 from flowledger.kernel.model.graph import Behaviour, Node
+from flowledger.kernel.moves.activity import apply_mappings
 
 
 def enter(d: Any, i: Any, token: Any, node: Node) -> None:

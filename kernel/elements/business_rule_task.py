@@ -9,12 +9,12 @@ from typing import Any
 
 from flowledger.events import flow as fl
 from flowledger.kernel import lookup
-from flowledger.kernel.decision import close_activity
 from flowledger.kernel.elements import jobs
 from flowledger.kernel.expressions import Failure, literal
 from flowledger.kernel.feel.values import to_json
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.graph import Behaviour, Node
+from flowledger.kernel.moves.activity import close_activity
 
 
 def enter(d: Any, i: Any, token: Any, node: Node) -> None:

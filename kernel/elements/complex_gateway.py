@@ -155,4 +155,5 @@ def check(node: Node, r: Any) -> None:
         )
 
 
+joins.RESTED["complexGateway"] = look
 BEHAVIOUR = Behaviour(enter, complete, read, check)

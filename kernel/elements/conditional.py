@@ -16,6 +16,7 @@ from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
 from flowledger.kernel.elements import events
 from flowledger.kernel.expressions import Failure
+from flowledger.kernel.hooks import HOOKS
 
 
 def watch(d: Any) -> None:
@@ -90,8 +91,6 @@ def start_by(d: Any, variables: dict[str, Any], changed: set[str] | None = None,
 
     `changed`: only those that read one of these names; None: all.
     """
-    from flowledger.kernel.handlers import instances
-
     p, started = d.state, []
     for key in list(p.by_start.get((d.envelope.tenant, "conditional", "")) or ()):
         s = p.subscriptions[key]
@@ -104,7 +103,7 @@ def start_by(d: Any, variables: dict[str, Any], changed: set[str] | None = None,
             continue
         d.record(le.TriggerFired(definition=s.definition, element=s.element, kind="conditional"))
         answer, d.answer = d.answer, {}
-        if key := instances.start_by_event(d, s, variables):
+        if key := HOOKS.start_by_event(d, s, variables):
             started.append(key)
         d.answer = answer
     return started

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from flowledger.events import task as ta
+from flowledger.kernel import times
 from flowledger.kernel.expressions import Expression, Failure, literal
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.dialects import unkept
@@ -114,6 +115,17 @@ def fields_of(element: Any) -> dict[str, str]:
     return found
 
 
+def _normalise(d: Any, node: Node, details: dict[str, Any]) -> None:
+    """Groups and users as lists; dates as microseconds."""
+    for name in ("candidate_groups", "candidate_users"):
+        value = details.get(name)
+        if isinstance(value, str):
+            details[name] = [part.strip() for part in value.split(",") if part.strip()]
+    for name in ("due", "follow_up"):
+        if name in details:
+            details[f"{name}_us"] = times.instant_us(details.pop(name), d.facts.now_us, f"{name} date of {node.id}")
+
+
 def create_task(d: Any, i: Any, token: Any, node: Node, work: Work, listener: str = "") -> None:
     """Raises: Failure EXTRACT_VALUE_ERROR when type, retries or a detail can't be had."""
     job_type = ""
@@ -144,9 +156,7 @@ def create_task(d: Any, i: Any, token: Any, node: Node, work: Work, listener: st
             value = e.json(d.variables(i, token.key), d.facts)
             if value is not None and value != "" and value != []:
                 details[name] = value
-        from flowledger.kernel.elements import user_task
-
-        user_task.normalise(d, node, details)
+        _normalise(d, node, details)
     headers = work.headers
     special = not listener and (
         details or (i.stores is not None and i.stores.get("next_assignee")) or "task_definition" in d.state.registry

@@ -8,6 +8,7 @@ Choice: the join is looked at when a token arrives, and again when the tokens of
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from flowledger.kernel.fold import holder_of
@@ -15,6 +16,8 @@ from flowledger.kernel.model.graph import Node
 from flowledger.kernel.state import ARRIVED
 
 KINDS = frozenset({"inclusiveGateway", "complexGateway"})
+#: kind of gateway -> what it does when the tokens of its scope have come to rest: (decision, instance, scope, gateway)
+RESTED: dict[str, Callable[[Any, Any, int, Node], None]] = {}
 
 
 def read(process: Any) -> None:
@@ -92,8 +95,6 @@ def arrived(i: Any, scope: int, node: Node) -> dict[str, int]:
 
 def look_again(d: Any) -> bool:
     """Tokens have come to rest: push the joins that wait in the scopes where any moved. True when there is one to look at."""
-    from flowledger.kernel.elements import complex_gateway
-
     touched, d.touched = d.touched, {}
     for i_key, scope in touched:
         i = d.state.instances.get(i_key)
@@ -105,8 +106,8 @@ def look_again(d: Any) -> bool:
         if not node.joins or (holder is not i and node.loop is not None and not holder.index):
             continue
         for gateway in node.joins:
-            if gateway.kind == "complexGateway":
-                complex_gateway.look(d, i, scope, gateway)
+            if (rested := RESTED.get(gateway.kind)) is not None:
+                rested(d, i, scope, gateway)
         waiting = {n.id for n in node.joins}
         for key in sorted(holder.kids):
             token = i.tokens[key]

@@ -16,6 +16,7 @@ from flowledger.events import task as ta
 from flowledger.kernel.elements import jobs
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.graph import Node
+from flowledger.kernel.moves.activity import close_activity, open_activity
 
 #: events that elements ask for by `next_one`, in the order of an activity's life
 _WAITING = ("start", "creating", "completing", "end")
@@ -82,8 +83,6 @@ def resume(d: Any, i: Any, token: Any, node: Node) -> bool:
     if data.get("listened", 0) != heard or data.get("listened_seen", 0) == heard:
         return False
     d.record(fl.TokenNoted(key=i.key, token=token.key, data={"listened_seen": heard}))
-    from flowledger.kernel.decision import close_activity, open_activity
-
     last = next(event for event in reversed(_WAITING) if data.get(f"listened_{event}"))
     behaviour = node.behaviour
     if behaviour.activity:

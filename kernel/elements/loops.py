@@ -16,12 +16,12 @@ from flowledger.events import commands as c
 from flowledger.events import flow as fl
 from flowledger.events import workflow as wf
 from flowledger.kernel import business, limits
-from flowledger.kernel.decision import go_on
 from flowledger.kernel.elements import compensation, events, triggers
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.feel.values import to_json
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.graph import Loop, Node
+from flowledger.kernel.moves.activity import go_on
 from flowledger.kernel.state import READY
 
 

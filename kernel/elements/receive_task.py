@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from flowledger.events import flow as fl
-from flowledger.kernel.decision import apply_mappings, close_activity
 from flowledger.kernel.elements import triggers
 from flowledger.kernel.model.graph import Behaviour, Node
+from flowledger.kernel.moves.activity import apply_mappings, close_activity
 
 
 def enter(d: Any, i: Any, token: Any, node: Node) -> None:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowledger.kernel.decision import close_activity
 from flowledger.kernel.elements import jobs, triggers
 from flowledger.kernel.expressions import literal
 from flowledger.kernel.model.graph import Behaviour, Node
+from flowledger.kernel.moves.activity import close_activity
 
 
 def enter(d: Any, i: Any, token: Any, node: Node) -> None:

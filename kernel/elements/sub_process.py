@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from flowledger.events import flow as fl
-from flowledger.kernel.decision import close_activity
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.model.graph import Behaviour, Node
+from flowledger.kernel.moves.activity import close_activity
 
 
 def enter(d: Any, i: Any, token: Any, node: Node) -> None:

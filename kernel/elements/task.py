@@ -5,7 +5,7 @@ Source: BPMN 2.0.2, chapter 13.3.3.
 
 from __future__ import annotations
 
-from flowledger.kernel.decision import close_activity
 from flowledger.kernel.model.graph import Behaviour
+from flowledger.kernel.moves.activity import close_activity
 
 BEHAVIOUR = Behaviour(close_activity, close_activity, activity=True)

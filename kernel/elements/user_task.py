@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowledger.kernel.decision import close_activity
 from flowledger.kernel.elements import jobs, listeners
 from flowledger.kernel.expressions import Expression, literal
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.graph import Behaviour, Node
+from flowledger.kernel.moves.activity import close_activity
 
 ZEEBE_JOB = "io.camunda.zeebe:userTask"
 
@@ -28,19 +28,6 @@ def complete(d: Any, i: Any, token: Any, node: Node) -> None:
     if node.listeners and listeners.next_one(d, i, token, node, "completing"):
         return
     close_activity(d, i, token, node)
-
-
-def normalise(d: Any, node: Node, details: dict[str, Any]) -> None:
-    """Groups and users as lists; dates as microseconds."""
-    from flowledger.kernel import times
-
-    for name in ("candidate_groups", "candidate_users"):
-        value = details.get(name)
-        if isinstance(value, str):
-            details[name] = [part.strip() for part in value.split(",") if part.strip()]
-    for name in ("due", "follow_up"):
-        if name in details:
-            details[f"{name}_us"] = times.instant_us(details.pop(name), d.facts.now_us, f"{name} date of {node.id}")
 
 
 def read(node: Node, element: Any, r: Any) -> None:

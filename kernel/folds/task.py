@@ -71,6 +71,17 @@ def task_timed_out(p: Partition, e: ta.TaskTimedOut, v: Envelope) -> None:
             p.changed.add(("instance", task.instance) if task.instance else ("task", key))
 
 
+def task_returned(p: Partition, e: ta.TaskReturned, v: Envelope) -> None:
+    for key in e.tasks:
+        task = p.tasks.get(key)
+        if task is not None:
+            if p.guards and task.worker:
+                guards.unleased(p, task)
+            task.worker, task.deadline_us = "", 0
+            offer(p, task)
+            p.changed.add(("instance", task.instance) if task.instance else ("task", key))
+
+
 def task_completed(p: Partition, e: ta.TaskCompleted, v: Envelope) -> None:
     task = p.tasks.get(e.task)
     if task is not None:

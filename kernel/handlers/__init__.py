@@ -9,6 +9,9 @@ from flowledger.events import commands as c
 from flowledger.events.base import Rejected
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.handlers import definitions, incidents, instances, messages, moves, records, tasks, timers
+from flowledger.kernel.hooks import HOOKS
+
+HOOKS.start_by_event = instances.start_by_event
 
 HANDLERS: dict[type[c.Command], Callable[[Decision, Any], Rejected | None]] = {
     c.Deploy: definitions.deploy,
@@ -28,6 +31,7 @@ HANDLERS: dict[type[c.Command], Callable[[Decision, Any], Rejected | None]] = {
     c.FailTask: tasks.fail,
     c.ThrowTaskError: tasks.throw_error,
     c.ExtendLease: tasks.extend,
+    c.ReturnTasks: tasks.give_back,
     c.UpdateRetries: tasks.update_retries,
     c.CreateTask: tasks.create,
     c.ExpireLeases: tasks.expire,

@@ -303,6 +303,25 @@ def extend(d: Decision, e: c.ExtendLease) -> Rejected | None:
     return None
 
 
+def give_back(d: Decision, e: c.ReturnTasks) -> Rejected | None:
+    ends = e.deadlines if e.deadlines is not None else [0] * len(e.tasks)
+    if len(e.tasks) != len(e.fences) or len(e.tasks) != len(ends):
+        text = f"expected a fencing number for each task, and a deadline if any, found {len(e.fences)} and {len(ends)} for {len(e.tasks)}"
+        return Rejected(RejectionCode.INVALID_ARGUMENT, text)
+    p, held = d.state, []
+    for key, fence, end in zip(e.tasks, e.fences, ends, strict=True):
+        task = p.tasks.get(key)
+        if task is not None and task.worker and task.fence == fence and (not end or end == task.deadline_us) and key not in held:
+            held.append(key)
+    if held:
+        counts = [name for k in held for name in guards.names_of(p, p.tasks[k])] if p.guards else None
+        d.record(ta.TaskReturned(tasks=held))
+        if counts:
+            guards.after(d, counts)
+    d.answer = {"returned": held}
+    return None
+
+
 def update_retries(d: Decision, e: c.UpdateRetries) -> Rejected | None:
     task = find(d, e.task, 0)
     if isinstance(task, Rejected):

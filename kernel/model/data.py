@@ -20,6 +20,7 @@ from typing import Any
 from flowledger.events import commands as c
 from flowledger.events import flow as fl
 from flowledger.kernel.feel.values import to_json
+from flowledger.kernel.hooks import HOOKS
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.graph import Extra, Loop, Node, Process
 
@@ -275,7 +276,5 @@ def write(d: Any, i: Any, store: str, value: Any) -> None:
         if to != meta.partition:
             d.send(to, c.StoreRecord(registry="data_store", name=f"{i.tenant}/{store}", value={"value": value}, relayed=True))
     if d.state.by_start.get((d.envelope.tenant, "conditional", "")):
-        from flowledger.kernel.elements import conditional
-
         stores = {name.split("/", 1)[1]: v["value"] for (registry, name), v in d.state.records.items() if registry == "data_store"}
-        conditional.start_by(d, stores, {store})
+        HOOKS.conditional.start_by(d, stores, {store})

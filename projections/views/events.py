@@ -107,4 +107,4 @@ def several(f: Fold, e: Any) -> None:
 
 
 VIEW = View("events", VERSION, "060_events.sql", (WORKFLOW, TASK), {}, all=every)
-assert {ta.TaskLeased, ta.TaskTimedOut}.isdisjoint(OF_TASKS)
+assert {ta.TaskLeased, ta.TaskTimedOut, ta.TaskReturned}.isdisjoint(OF_TASKS)

@@ -174,6 +174,13 @@ def timed_out(f: Fold, e: ta.TaskTimedOut) -> None:
         _set(f, task, {"status": task.status, "worker": None, "lease_until": None})
 
 
+def returned(f: Fold, e: ta.TaskReturned) -> None:
+    """No attempt was made of it: there is no result."""
+    for task in f.each:
+        task.worker, task.attempt_us = "", 0
+        _set(f, task, {"status": task.status, "worker": None, "lease_until": None, "attempt_at": None})
+
+
 def completed(f: Fold, e: ta.TaskCompleted) -> None:
     task = f.task
     if task is None:
@@ -303,6 +310,7 @@ ROWS: dict[type[Event], Any] = {
     ta.TaskLeased: leased,
     ta.TaskLeaseExtended: lease_extended,
     ta.TaskTimedOut: timed_out,
+    ta.TaskReturned: returned,
     ta.TaskCompleted: completed,
     ta.TaskFailed: failed,
     ta.TaskRetried: retried,

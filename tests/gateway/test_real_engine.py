@@ -20,6 +20,7 @@ from pyzeebe.proto import gateway_pb2 as pb
 from pyzeebe.proto.gateway_pb2_grpc import GatewayStub
 
 from flowledger.api.grpc.service import Gateway
+from flowledger.events import commands as c
 from flowledger.infra.log_memory import MemoryLog
 from flowledger.processors.engine import Engine
 
@@ -349,3 +350,40 @@ async def test_clients_come_back_after_the_gateway_was_away(world):
         await asyncio.gather(running, return_exceptions=True)
     finally:
         job_poller.asyncio.sleep = sleep
+
+
+async def test_a_job_that_fits_into_no_message_is_an_incident_and_the_small_ones_are_delivered(world):
+    """Case 111: one job of 5 MB made each poll fail, and the small jobs leased with it were lost until their leases ended."""
+    await world.deploy(process("big", job("w", "work") + '<bpmn:endEvent id="e"/>' + flow("s", "w", "e")))
+    sizes = (100, 5_000_000, 200, 3_900_000, 4_300_000)
+    for size in sizes:
+        await world.engine.call(c.StartInstance(id="big", variables={"a": "x" * size}))
+    got = []
+    while len(got) < 3:
+        got += [len(j.variables) for j in await world.take("work", 32)]
+    assert sorted(n // 100 for n in got) == [1, 2, 39_000]
+    await until(lambda: len(world.incidents()) == 2)
+    assert all("fetchVariable" in i.message and "bytes" in i.message for i in world.incidents())
+    stream = world.stub.StreamActivatedJobs(pb.StreamActivatedJobsRequest(type="work", worker="s", timeout=60_000))
+    for text in ("x" * 5_000_000, "small"):
+        await world.engine.call(c.StartInstance(id="big", variables={"a": text}))
+    found = await asyncio.wait_for(aiter(stream).__anext__(), 10)
+    assert len(found.variables) < 100
+    stream.cancel()
+
+
+@pytest.mark.parametrize("wait_ms", [50])
+async def test_polls_with_short_waits_swallow_no_job(world, wait_ms):
+    await world.deploy(process("many", job("w", "work") + '<bpmn:endEvent id="e"/>' + flow("s", "w", "e")))
+    got: list[int] = []
+
+    async def worker(name):
+        while len(got) < 60:
+            request = pb.ActivateJobsRequest(type="work", worker=name, timeout=600_000, maxJobsToActivate=2, requestTimeout=wait_ms)
+            got.extend([j.key async for r in world.stub.ActivateJobs(request) for j in r.jobs])
+
+    workers = [asyncio.create_task(worker(f"w{n}")) for n in range(3)]
+    for _ in range(60):
+        await world.client.run_process("many", {})
+    await asyncio.wait_for(asyncio.gather(*workers), 20)
+    assert len(got) == len(set(got)) == 60

@@ -43,3 +43,9 @@ def test_the_readme_maps_each_folder():
 def test_both_commands_stand_in_the_readme():
     text = (ROOT / "README.md").read_text()
     assert "make run" in text and "make test" in text
+
+
+def test_each_page_that_the_readme_names_is_there():
+    text = (ROOT / "README.md").read_text()
+    for name in re.findall(r"\]\(((?!https?:)[^)#]+)", text):
+        assert (ROOT / name).exists(), f"README.md names {name}, which is not there"

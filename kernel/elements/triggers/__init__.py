@@ -42,33 +42,13 @@ class EventDefinition:
         self.xml: Any = None
 
 
-from flowledger.kernel.elements.triggers import (  # noqa: E402 - the modules need EventDefinition
-    cancel,
-    compensate,
-    conditional,
-    error,
-    escalation,
-    link,
-    message,
-    signal,
-    terminate,
-    timer,
-)
+#: XML tag of the definition -> its module; each is put in here by `kernel/elements/__init__.py`
+KINDS: dict[str, ModuleType] = {}
+BY_KIND: dict[str, ModuleType] = {}
 
-#: XML tag of the definition -> its module
-KINDS: dict[str, ModuleType] = {
-    "messageEventDefinition": message,
-    "timerEventDefinition": timer,
-    "signalEventDefinition": signal,
-    "errorEventDefinition": error,
-    "escalationEventDefinition": escalation,
-    "linkEventDefinition": link,
-    "terminateEventDefinition": terminate,
-    "conditionalEventDefinition": conditional,
-    "compensateEventDefinition": compensate,
-    "cancelEventDefinition": cancel,
-}
-BY_KIND: dict[str, ModuleType] = {tag[: -len("EventDefinition")]: module for tag, module in KINDS.items()}
+
+def register(kind: str, module: ModuleType) -> None:
+    KINDS[kind + "EventDefinition"] = BY_KIND[kind] = module
 
 
 def definitions_of(node: Node, element: Any, r: Any) -> list[Any]:
@@ -118,7 +98,7 @@ def message_of(node: Node, reference: str, element: Any, r: Any) -> EventDefinit
     """The message event of a send or receive task."""
     event = EventDefinition("message")
     event.xml = element
-    message.read_reference(event, reference, node, r)
+    BY_KIND["message"].read_reference(event, reference, node, r)
     return event
 
 

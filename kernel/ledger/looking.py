@@ -1,0 +1,75 @@
+"""What an expression of the model sees, and what is expected of its value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowledger.kernel.expressions import Expression, Failure
+from flowledger.kernel.ledger.recording import Recording
+from flowledger.kernel.model.graph import Process
+from flowledger.kernel.state import Instance
+
+
+class Looking(Recording):
+    __slots__ = ()
+
+    def process(self, i: Instance) -> Process:
+        return self.facts.processes[i.definition]
+
+    def variables(self, i: Instance, scope: int) -> dict[str, Any]:
+        """What an expression in `scope` (a token or the instance) sees; inner names hide outer ones. Not to be changed."""
+        if scope == i.key:
+            return i.vars
+        layers = []
+        while scope != i.key:
+            token = i.tokens.get(scope)
+            if token is None:
+                break
+            if token.vars:
+                layers.append(token.vars)
+            scope = token.scope
+        if not layers:
+            return i.vars
+        seen = dict(i.vars)
+        for layer in reversed(layers):
+            seen.update(layer)
+        return seen
+
+    def evaluate(self, e: Expression, i: Instance, scope: int) -> Any:
+        """The value as FEEL gives it."""
+        return e.static if e.compiled is None else e.compiled(self.variables(i, scope), self.facts)
+
+    def text(self, e: Expression, i: Instance, scope: int, what: str) -> str:
+        """A text that must be there. Raises: Failure EXTRACT_VALUE_ERROR."""
+        value = self.evaluate(e, i, scope)
+        if isinstance(value, str):
+            return value
+        if value is not None and not isinstance(value, (bool, list, dict)):
+            return str(value)
+        raise Failure(
+            "EXTRACT_VALUE_ERROR", f"{what}: expected a text from '{e.text}', found {value!r}. {self._why(e, i, scope)}".rstrip(". ")
+        )
+
+    def _why(self, e: Expression, i: Instance, scope: int) -> str:
+        return e.explain(self.variables(i, scope), self.facts)
+
+    def condition(self, e: Expression, i: Instance, scope: int, what: str) -> bool:
+        """Raises: Failure CONDITION_NOT_BOOLEAN."""
+        value = self.evaluate(e, i, scope)
+        if value is True or value is False:
+            return value
+        why = self._why(e, i, scope)
+        raise Failure(
+            "CONDITION_NOT_BOOLEAN", f"{what}: expected true or false from '{e.text}', found {value!r}" + (f" ({why})" if why else "")
+        )
+
+    def home_of(self, i: Instance, scope: int, name: str) -> int:
+        """The innermost scope from `scope` outwards that has variable `name`; the root when none has."""
+        while scope != i.key:
+            token = i.tokens.get(scope)
+            if token is None:
+                break
+            if token.vars and name in token.vars:
+                return scope
+            scope = token.scope
+        return i.key

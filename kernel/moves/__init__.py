@@ -1,0 +1,1 @@
+"""How tokens move: the verbs that elements share, and the life of an activity."""
