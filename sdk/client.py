@@ -21,6 +21,7 @@ from typing import Any
 import httpx2
 import msgspec
 
+from flowledger.kernel.model.encodings import decode
 from flowledger.sdk.frames import encode, exact
 from flowledger.sdk.tracing import traceparent
 
@@ -116,7 +117,7 @@ class Client:
         """Files, or pairs of name and content. All or none. Raises: ApiError (422 with findings)."""
         resources = []
         for file in files:
-            name, content = file if isinstance(file, tuple) else (Path(file).name, await asyncio.to_thread(Path(file).read_text, "utf-8"))
+            name, content = file if isinstance(file, tuple) else (Path(file).name, decode(await asyncio.to_thread(Path(file).read_bytes)))
             resources.append({"name": name, "content": content})
         return await self.request("POST", "/deployments", {"resources": resources, "status": status})
 

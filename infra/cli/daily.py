@@ -10,6 +10,7 @@ import msgspec
 
 from flowledger.infra.cli.output import NO, USAGE, as_json, busy, console, facts, fail, say, table
 from flowledger.infra.cli.server import Server
+from flowledger.kernel.model.encodings import decode
 
 
 def _exact(text: str) -> Any:
@@ -47,7 +48,7 @@ def deploy(server: str, files: list[Path], draft: bool, json: bool) -> None:
     resources = []
     for file in files:
         try:
-            resources.append({"name": file.name, "content": file.read_text("utf-8-sig")})
+            resources.append({"name": file.name, "content": decode(file.read_bytes())})
         except OSError as e:
             fail(f"{file}: {e.strerror}", USAGE)
         except UnicodeDecodeError as e:

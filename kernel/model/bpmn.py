@@ -147,6 +147,7 @@ def read_tree(root: Any, name: str, data: bytes) -> tuple[Graph | None, list[Fin
     correlation.read(r)
     checks.run(r)
     _relax(r)
+    checks.mark(r)
     return r.graph, r.findings
 
 

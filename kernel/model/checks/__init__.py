@@ -11,18 +11,24 @@ import msgspec
 
 from flowledger.kernel.model.checks import (
     activities,
+    choreography,
     collaboration,
     data,
     events,
     flows,
     gateways,
+    items,
     paths,
+    references,
+    rules,
+    schema,
     scopes,
     soundness,
     structure,
     triggers,
 )
 from flowledger.kernel.model.checks.common import CODES, process_of
+from flowledger.kernel.model.checks.standard import mark
 
 
 def run(r: Any) -> None:
@@ -30,6 +36,9 @@ def run(r: Any) -> None:
     structure.check(r)
     data.check(r)
     collaboration.check(r)
+    choreography.check(r)
+    items.check(r)
+    rules.check_file(r)
     for process in r.graph.processes.values():
         if "global_task" in process.notes:
             continue
@@ -39,9 +48,12 @@ def run(r: Any) -> None:
         triggers.check(r, process)
         gateways.check(r, process)
         activities.check(r, process)
+        rules.check(r, process)
         if process.executable:
             paths.check(r, process)
             soundness.check(r, process)
+    references.check(r)
+    schema.check(r)
     _soften(r)
 
 
@@ -64,4 +76,4 @@ def concerns_source(finding: Any) -> bool:
     return row is None or (row.severity != "info" and finding.code not in _SAID_BEFORE)
 
 
-__all__ = ["CODES", "concerns_source", "run"]
+__all__ = ["CODES", "concerns_source", "mark", "run"]
