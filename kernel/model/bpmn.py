@@ -17,12 +17,6 @@ from flowledger.kernel.model.dialects import classic, plain, unkept
 from flowledger.kernel.model.findings import Finding
 from flowledger.kernel.model.graph import Flow, Graph, Loop, Mapping, Node, Process
 
-#: flow elements that are no nodes
-_NOT_NODES = {"sequenceFlow", "dataObject", "dataObjectReference", "dataStoreReference", "laneSet", "documentation", "extensionElements",
-              "ioSpecification", "property", "artifact", "association", "textAnnotation", "group", "supportedInterfaceRef", "auditing", "monitoring",
-              "resourceRole", "performer", "humanPerformer", "potentialOwner", "correlationSubscription", "supports", "incoming", "outgoing",
-              "multiInstanceLoopCharacteristics", "standardLoopCharacteristics", "completionCondition", "dataInputAssociation",
-              "dataOutputAssociation", "relationship", "category", "categoryValue"}  # fmt: skip
 _GLOBAL_TASKS = {"globalTask": "task", "globalUserTask": "userTask", "globalScriptTask": "scriptTask", "globalManualTask": "manualTask",
                  "globalBusinessRuleTask": "businessRuleTask"}  # fmt: skip
 
@@ -59,6 +53,15 @@ class Reader:
     def root(self, reference: str, kind: str, at: Any) -> Any:
         """The root element that a reference names, of that kind; a finding when there is none."""
         found = self.by_id.get(reference.rsplit(":", 1)[-1])
+        prefix, colon, _ = reference.partition(":")
+        if (
+            found is None
+            and colon
+            and self.definitions.nsmap.get(prefix, self.definitions.get("targetNamespace")) != self.definitions.get("targetNamespace")
+        ):
+            message = f"the {kind} '{reference}' is in another file, which is not followed: its name is taken"
+            self.finding("REFERENCE_ELSEWHERE", message, at, hint=f"declare the <{kind}> in this file", severity="info")
+            return None
         if found is None:
             self.finding(
                 "REFERENCE_MISSING",
@@ -170,7 +173,7 @@ def _relax(r: Reader) -> None:
 
 
 def _process(r: Reader, element: Any) -> None:
-    process = Process(element.get("id", ""), element.get("name", ""), element.sourceline or 0)
+    process = Process(element.get("id") or f"_process_{len(r.graph.processes)}", element.get("name", ""), element.sourceline or 0)
     process.executable = element.get("isExecutable", "true") != "false"
     process.notes["drawn"] = element.get("isExecutable") != "true"
     if (tag := x.ext(element, "versionTag")) is not None:
@@ -241,14 +244,21 @@ def _node(r: Reader, process: Process, scope: Node, tag: str, id: str, element: 
 def _scope(r: Reader, process: Process, scope: Node, element: Any) -> None:
     """The flow elements directly in `element`; sub-processes recurse."""
     from flowledger.kernel.elements import ELEMENTS, SCOPES, listeners
+    from flowledger.kernel.model.checks import grammar
 
     for kid in x.bpmn_children(element):
         tag = x.local(kid)
         if tag in ELEMENTS:
             id = kid.get("id", "")
             if not id:
-                r.finding("ID_MISSING", f"a {tag} has no id", kid, hint="give it one: it stands in events and history")
                 id = f"_{tag}_{len(process.nodes)}"
+                r.finding(
+                    "ID_MISSING",
+                    f"a {tag} has no id: '{id}' stands for it",
+                    kid,
+                    hint="give it one: it stands in events and history",
+                    severity="info",
+                )
             node = _node(r, process, scope, tag, id, kid)
             if node.behaviour.activity:
                 _activity(r, node, kid)
@@ -262,15 +272,10 @@ def _scope(r: Reader, process: Process, scope: Node, element: Any) -> None:
                 if node.triggered_by_event:
                     scope.event_subs.append(node)
                 _scope(r, process, node, kid)
-        elif tag not in _NOT_NODES and not _known_foreign(tag):
+        elif not grammar.known(tag):
             r.finding("ELEMENT_UNKNOWN", f"unknown element <{tag}> in {x.local(element)} '{element.get('id', '')}'", kid, severity="error")
     for kid in element.findall(x.B + "sequenceFlow"):
         _flow(r, process, scope, kid)
-
-
-def _known_foreign(tag: str) -> bool:
-    """Choreography and conversation elements inside a process are not executable; they're read past."""
-    return tag in {"callChoreography", "choreographyTask", "subChoreography", "implicitThrowEvent"}
 
 
 def _flow(r: Reader, process: Process, scope: Node, kid: Any) -> None:

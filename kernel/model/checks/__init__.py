@@ -27,7 +27,7 @@ from flowledger.kernel.model.checks import (
     structure,
     triggers,
 )
-from flowledger.kernel.model.checks.common import CODES, process_of
+from flowledger.kernel.model.checks.common import CODES, process_of, say
 from flowledger.kernel.model.checks.standard import mark
 
 
@@ -58,12 +58,19 @@ def run(r: Any) -> None:
 
 
 def _soften(r: Any) -> None:
-    """Errors in what isn't executable become warnings: nobody runs it."""
+    """Errors in what isn't said to be executable become warnings: nobody runs it."""
+    broken: dict[str, Any] = {}
     for n, finding in enumerate(r.findings):
         if finding.severity == "error" and finding.element and finding.code not in ("ID_DUPLICATE",):
             element = process_of(r.by_id.get(finding.element))
-            if element is not None and element.get("isExecutable") == "false":
+            if element is not None and element.get("isExecutable") not in ("true", "1"):
                 r.findings[n] = msgspec.structs.replace(finding, severity="warning")
+                if element.get("isExecutable") not in ("false", "0"):
+                    broken[element.get("id", "")] = element
+    for id, element in broken.items():
+        if id in r.graph.processes:
+            r.graph.processes[id].executable = False
+            say(r, "PROCESS_NOT_RUN", element, f"process '{id}' is not marked executable and has what can't be run: it is not run")
 
 
 #: said by the checks of the other formats in their own words

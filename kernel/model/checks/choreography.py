@@ -13,8 +13,18 @@ from flowledger.kernel.model.checks.common import declare, process_of, reference
 
 declare(
     {
-        "CHOREOGRAPHY_PARTICIPANTS": ("warning", "A choreography activity has too few or too many participants, or foreign ones", "11.5, table 11.2", "two of the choreography's participants for a task"),
-        "CHOREOGRAPHY_INITIATOR": ("warning", "Who initiates a choreography activity is none of its participants", "11.5, table 11.2", "name one of its participantRefs"),
+        "CHOREOGRAPHY_PARTICIPANTS": (
+            "warning",
+            "A choreography activity has too few or too many participants, or foreign ones",
+            "11.5, table 11.2",
+            "two of the choreography's participants for a task",
+        ),
+        "CHOREOGRAPHY_INITIATOR": (
+            "warning",
+            "Who initiates a choreography activity is none of its participants",
+            "11.5, table 11.2",
+            "name one of its participantRefs",
+        ),
         "CHOREOGRAPHY_MESSAGES": (
             "warning",
             "The messages of a choreography task don't go between its participants, the first one from who initiates it",
@@ -27,15 +37,50 @@ declare(
             "11.4.1, 11.5",
             "only who took part knows that it is over",
         ),
-        "CHOREOGRAPHY_EVENT_KIND": ("warning", "An event that a choreography can't have", "11.6, tables 11.5 to 11.7", "start: none, timer, condition, signal; end: none, terminate"),
-        "CHOREOGRAPHY_CONTENT": ("warning", "A choreography contains something of a process", "11.1, 11.3", "choreography activities, events, gateways and flows only"),
-        "CHOREOGRAPHY_FLOW": ("warning", "An event or gateway of a choreography is joined as it can't be", "10.5, 10.6, 11.6, 11.7", "join it as in a process"),
-        "CHOREOGRAPHY_IN_PROCESS": ("warning", "A process contains a choreography activity", "11.1, 10.2", "put it into a <choreography>"),
-        "CONVERSATION_PARTICIPANTS": ("warning", "A conversation has fewer than two participants", "9.5, table 9.13", "<participantRef> for each"),
-        "CONVERSATION_LINK": ("warning", "A conversation link doesn't join a conversation and a participant", "9.5.6, table 9.18", "a conversation at one end, a pool, activity or event at the other"),
-        "GLOBAL_CONVERSATION_CONTENT": ("warning", "A global conversation contains conversations", "9.5.5", "it has participants, message flows and correlation keys only"),
+        "CHOREOGRAPHY_EVENT_KIND": (
+            "warning",
+            "An event that a choreography can't have",
+            "11.6, tables 11.5 to 11.7",
+            "start: none, timer, condition, signal; end: none, terminate",
+        ),
+        "CHOREOGRAPHY_CONTENT": (
+            "warning",
+            "A choreography contains something of a process",
+            "11.1, 11.3",
+            "choreography activities, events, gateways and flows only",
+        ),
+        "CHOREOGRAPHY_FLOW": (
+            "warning",
+            "An event or gateway of a choreography is joined as it can't be",
+            "10.5, 10.6, 11.6, 11.7",
+            "join it as in a process",
+        ),
+        "CHOREOGRAPHY_IN_PROCESS": (
+            "warning",
+            "A process contains a choreography activity",
+            "11.1, 10.2",
+            "put it into a <choreography>",
+        ),
+        "CONVERSATION_PARTICIPANTS": (
+            "warning",
+            "A conversation has fewer than two participants",
+            "9.5, table 9.13",
+            "<participantRef> for each",
+        ),
+        "CONVERSATION_LINK": (
+            "warning",
+            "A conversation link doesn't join a conversation and a participant",
+            "9.5.6, table 9.18",
+            "a conversation at one end, a pool, activity or event at the other",
+        ),
+        "GLOBAL_CONVERSATION_CONTENT": (
+            "warning",
+            "A global conversation contains conversations",
+            "9.5.5",
+            "it has participants, message flows and correlation keys only",
+        ),
     }
-)  # fmt: skip
+)
 
 _ACTIVITIES = ("choreographyTask", "subChoreography", "callChoreography")
 _NODES = ("conversation", "subConversation", "callConversation")

@@ -163,7 +163,7 @@ _OPEN = frozenset(("documentation", "text", "script", "extensionElements"))
 class Shape:
     """A type with all that it inherits. `attributes`: name -> (must it be there, what it holds); `children`: name -> (least, most; None: any number)."""
 
-    __slots__ = ("attributes", "children", "name", "types")
+    __slots__ = ("attributes", "children", "name", "needed", "places", "types", "wanted")
 
     def __init__(self, name: str, base: Shape | None) -> None:
         self.name = name
@@ -171,13 +171,18 @@ class Shape:
         self.children: dict[str, tuple[int, int | None]] = dict(base.children) if base else {}
         #: the names of the type and of those that it extends, as an element would be named
         self.types: frozenset[str] = (base.types if base else frozenset()) | {name[0].lower() + name[1:]}
+        #: attributes that must be there, children of which some must be, and a cache of `place`
+        self.needed: list[str] = []
+        self.wanted: list[str] = []
+        self.places: dict[str, str | None] = {}
 
     def place(self, tag: str) -> str | None:
         """The child that an element of that name is here, None when it has no place."""
-        if tag in self.children:
-            return tag
-        shape = of(tag)
-        return next((t for t in shape.types if t in self.children), None) if shape is not None and tag not in _NAMED else None
+        if tag not in self.places:
+            shape = of(tag) if tag not in _NAMED else None
+            kinds = (tag,) if tag in self.children else shape.types if shape is not None else ()
+            self.places[tag] = next((t for t in kinds if t in self.children), None)
+        return self.places[tag]
 
 
 _LINE = re.compile(r"(\w+)(?: < (\w+))?: ?([^|]*)\|(.*)")
@@ -200,6 +205,8 @@ def _read() -> dict[str, Shape]:
             assert child is not None, word
             mark = (int(child[3]), int(child[4]) if child[4] else None) if child[3] else _MARKS[child[2]]
             shape.children[child[1]] = mark
+        shape.needed = [name for name, (needed, _) in shape.attributes.items() if needed]
+        shape.wanted = [name for name, (least, _) in shape.children.items() if least]
     return shapes
 
 

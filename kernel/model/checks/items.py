@@ -1,4 +1,4 @@
-"""Number and types of inputs and outputs: against operations, messages, event definitions, called elements, loops, and along associations.
+"""Number and types of inputs and outputs: against operations, messages, event definitions, called elements and loops.
 
 Two items agree when they are one definition, or when structure and collection are the same; what isn't said is not compared.
 Source: BPMN 2.0.2, 8.5, 10.3.3, 10.3.6, 10.3.8, 10.4, 10.5.1.
@@ -38,7 +38,7 @@ declare(
             "10.3.6, table 10.22",
             "name an operation of a supportedInterfaceRef and own data",
         ),
-        "ITEM_DIFFERS": ("warning", "Data of one item meets data of another", "10.3.3, 10.4.2, 10.5.1", "use the same <itemDefinition>, or a <transformation>"),
+        "ITEM_DIFFERS": ("warning", "Data is of another item than its message, operation, event or collection", "10.3.3, 10.3.8, 10.5.1", "use the same <itemDefinition>"),
         "DATA_DIRECTION": (
             "warning",
             "An association writes to an input of the process or reads from its output",
@@ -162,8 +162,8 @@ def _called(r: Any, call: Any) -> None:
     if called is None or not grammar.is_a(x.local(called), "callableElement"):
         return
     mine, theirs = x.child(call, "ioSpecification"), x.child(called, "ioSpecification")
-    if mine is None and theirs is None:
-        return
+    if theirs is None:
+        return  # it doesn't say what it needs
     name = call.get("id", "")
     for tag, what in (("dataInput", "inputs"), ("dataOutput", "outputs")):
         own, other = _items(mine, tag), _items(theirs, tag)
@@ -187,6 +187,9 @@ def _called(r: Any, call: Any) -> None:
                     )
                     break
                 del rest[fit]
+
+
+_BINDS = (("inputDataRef", "inputSet", "dataInputRefs", "inMessageRef"), ("outputDataRef", "outputSet", "dataOutputRefs", "outMessageRef"))
 
 
 def _callable(r: Any, element: Any) -> None:
@@ -232,9 +235,6 @@ def _association(r: Any, element: Any) -> None:
     for source in sources:
         if not outward and source is not None and x.local(source) == "dataOutput" and _of_process(source):
             say(r, "DATA_DIRECTION", element, f"'{source.get('id', '')}' is an output of the process and is read")
-    plain = x.child(element, "transformation") is None and x.child(element, "assignment") is None
-    if len(sources) == 1 and plain and sources[0] is not None and target is not None:
-        _same(r, element, "source and target of an association without transformation", _item(r, sources[0]), _item(r, target))
 
 
 def _of_process(data: Any) -> bool:

@@ -5,6 +5,7 @@ What another check has said in its own words isn't said again. A process, choreo
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from flowledger.kernel.model import xml as x
@@ -68,46 +69,53 @@ _OF = {
 }  # fmt: skip
 #: may be found elsewhere, among what is deployed
 _ELSEWHERE = frozenset(("calledElement", "calledChoreographyRef", "calledCollaborationRef"))
+_ENDS = frozenset(name for _, name in _OF)
 _ALIASES = {"inputDataItem": "dataInput", "outputDataItem": "dataOutput"}
 
 
 def check(r: Any) -> None:
-    said = [(f.line, f.message) for f in r.findings]
     lines: dict[int, list[str]] = {}
-    for line, message in said:
-        lines.setdefault(line, []).append(message)
-    for element in r.definitions.iter():
-        tag = x.local(element)
-        shape = grammar.of(tag) if isinstance(element.tag, str) and element.tag.startswith(x.B) else None
+    for f in r.findings:
+        lines.setdefault(f.line, []).append(f.message)
+    start = len(x.B)
+    for element in r.definitions.iter(x.B + "*"):
+        tag = element.tag[start:]
+        shape = grammar.of(tag)
         if shape is None:
+            if tag in _KINDS or tag in _ENDS:
+                _one(r, x.local(element.getparent()), tag, x.text_of(element), element, lines)
             continue
-        for name, (_, holds) in shape.attributes.items():
-            value = element.get(name)
-            if holds == "ref" and value:
+        for name, value in element.items():
+            if (name[-3:] == "Ref" or name in ("default", "calledElement")) and name in shape.attributes:
                 _one(r, tag, name, value.strip(), element, lines)
-        for kid in x.bpmn_children(element):
-            name = x.local(kid)
-            if name in _KINDS or (tag, name) in _OF:
-                _one(r, tag, name, x.text_of(kid), kid, lines)
 
 
 def _one(r: Any, tag: str, name: str, reference: str, at: Any, lines: dict[int, list[str]]) -> None:
     kinds = _OF.get((tag, name)) or _KINDS.get(name)
-    if kinds is None or imported(r, reference, at) or reference.startswith("##") or "WebService" in reference:
+    if kinds is None or ((tag, name) not in _OF and name == "calledElement" and not reference):
         return
-    found = referenced(r, reference)
-    what = f"{name} '{reference}' of {_title(at if at.get('id') or x.local(at) == tag else at.getparent())}"
+    found = r.by_id.get(reference)
     if found is None:
-        missing = not reference or name not in _ELSEWHERE
-        if missing and not _said(reference, at, lines):
-            say(r, "REFERENCE_DANGLING", at, f"{what} names nothing: expected {_wanted(kinds)}")
-    elif not any(
-        kind == "" or x.local(found) == kind or grammar.is_a(_ALIASES.get(x.local(found), x.local(found)), kind) for kind in kinds
-    ):
-        if not _said(reference, at, lines):
-            say(r, "REFERENCE_KIND", at, f"{what} names {kind_of(found)}: expected {_wanted(kinds)}")
-    elif name == "eventDefinitionRef" and x.local(found.getparent()) != "definitions":
-        say(r, "EVENT_DEFINITION_NOT_ROOT", at, f"{what} names a definition that belongs to another event")
+        if imported(r, reference, at) or reference.startswith("##") or "WebService" in reference:
+            return
+        found = referenced(r, reference)
+    if found is not None and _fits(kinds, found.tag):
+        if name == "eventDefinitionRef" and x.local(found.getparent()) != "definitions":
+            say(r, "EVENT_DEFINITION_NOT_ROOT", at, f"eventDefinitionRef '{reference}' names a definition that belongs to another event")
+        return
+    if _said(reference, at, lines):
+        return
+    what = f"{name} '{reference}' of {_title(at if at.get('id') or x.local(at) == tag else at.getparent())}"
+    if found is not None:
+        say(r, "REFERENCE_KIND", at, f"{what} names {kind_of(found)}: expected {_wanted(kinds)}")
+    elif not reference or name not in _ELSEWHERE:
+        say(r, "REFERENCE_DANGLING", at, f"{what} names nothing: expected {_wanted(kinds)}")
+
+
+@cache
+def _fits(kinds: tuple[str, ...], tag: str) -> bool:
+    tag = tag.rsplit("}", 1)[-1]
+    return any(kind == "" or tag == kind or grammar.is_a(_ALIASES.get(tag, tag), kind) for kind in kinds)
 
 
 def _said(reference: str, at: Any, lines: dict[int, list[str]]) -> bool:

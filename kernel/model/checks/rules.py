@@ -39,7 +39,7 @@ declare(
         "MESSAGE_THROWN_MISSING": ("info", "A thrown message names no message: its event's name is taken", "10.5.5, table 10.98", 'messageRef="..."'),
         "MESSAGE_OPERATION_MISSING": (
             "info",
-            "A message event of an executable process names no operation",
+            "A message event of an executable process names no operation, although the file has operations",
             "10.5.5, table 10.98",
             "<operationRef> of an <operation>; the engine doesn't need it",
         ),
@@ -139,7 +139,7 @@ def _event(r: Any, node: Node, executable: bool) -> None:
             thrown = node.kind in ("intermediateThrowEvent", "endEvent")
             if thrown and not definition.get("messageRef"):
                 say(r, "MESSAGE_THROWN_MISSING", node, f"thrown message of '{node.id}' names no message")
-            if x.child(definition, "operationRef") is None:
+            if x.child(definition, "operationRef") is None and next(r.definitions.iter(x.B + "operation"), None) is not None:
                 say(r, "MESSAGE_OPERATION_MISSING", node, f"message event '{node.id}' names no operation")
         elif node.kind in ("endEvent", "intermediateThrowEvent") and tag in ("errorEventDefinition", "escalationEventDefinition"):
             kind = tag.removesuffix("EventDefinition")

@@ -6,7 +6,6 @@ What another check has said in its own words isn't said again. The order of chil
 from __future__ import annotations
 
 import re
-from collections import Counter
 from typing import Any
 
 from flowledger.kernel.model import xml as x
@@ -40,6 +39,7 @@ declare(
     }
 )
 
+_B = len(x.B)
 _WORDS = {
     "tChoreographyLoopType": ("None", "Standard", "MultiInstanceSequential", "MultiInstanceParallel"),
     "tRelationshipDirection": ("None", "Forward", "Backward", "Both"),
@@ -50,61 +50,60 @@ _REF = re.compile(r"[^\W\d][\w.\-]*(:[^\W\d][\w.\-]*)?\Z").match
 
 def check(r: Any) -> None:
     said = {(f.element, f.line) for f in r.findings if f.code in FORBIDDEN}
-    todo = [r.definitions]
+    todo = [(r.definitions, "definitions")]
     while todo:
-        element = todo.pop()
-        tag = x.local(element)
-        if grammar.is_open(tag):
-            continue
-        kids = list(x.bpmn_children(element))
+        element, tag = todo.pop()
+        kids = [(kid, kid.tag[_B:]) for kid in element if isinstance(kid.tag, str) and kid.tag.startswith(x.B)] if len(element) else []
         shape = grammar.of(tag)
         if shape is None:
-            for kid in kids:
-                say(r, "SCHEMA_PLACE", kid, f"<{x.local(kid)}> has no place in <{tag}>, which holds a text")
+            if not grammar.is_open(tag):
+                for kid, own in kids:
+                    say(r, "SCHEMA_PLACE", kid, f"<{own}> has no place in <{tag}>, which holds a text")
             continue
         before = len(r.findings)
-        _attributes(r, element, shape)
-        _children(r, element, kids, shape)
-        if (r._id_around(element), element.sourceline) in said:
+        _attributes(r, element, tag, shape)
+        if kids or shape.wanted:
+            _children(r, element, tag, kids, shape)
+        if len(r.findings) > before and (r._id_around(element), element.sourceline) in said:
             r.findings[before:] = [f for f in r.findings[before:] if f.code == "SCHEMA_PLACE"]
-        todo += reversed(kids)
+        kids.reverse()
+        todo += kids
 
 
-def _attributes(r: Any, element: Any, shape: grammar.Shape) -> None:
-    tag = x.local(element)
-    for name, (needed, holds) in shape.attributes.items():
-        value = element.get(name)
-        if value is None:
-            if needed:
-                say(r, "SCHEMA_ATTRIBUTE_MISSING", element, f"<{tag}> has no {name}")
-        elif holds == "int" and not _INT(value.strip()):
+def _attributes(r: Any, element: Any, tag: str, shape: grammar.Shape) -> None:
+    for name in shape.needed:
+        if element.get(name) is None:
+            say(r, "SCHEMA_ATTRIBUTE_MISSING", element, f"<{tag}> has no {name}")
+    for name, value in element.items():
+        if name == "id" or name == "name" or name[0] == "{":
+            continue
+        known = shape.attributes.get(name)
+        if known is None:
+            if not ("Expression" in shape.name and name in ("language", "evaluatesToTypeRef")):
+                say(r, "SCHEMA_ATTRIBUTE_UNKNOWN", element, f"<{tag}> has no attribute {name}")
+            continue
+        holds = known[1]
+        if holds == "int" and not _INT(value.strip()):
             say(r, "SCHEMA_VALUE", element, f"{name} of <{tag}>: expected a whole number, found '{value}'")
         elif holds == "ref" and not _REF(value.strip()):
             say(r, "SCHEMA_VALUE", element, f"{name} of <{tag}>: expected the name of an element, found '{value}'")
         elif holds in _WORDS and value not in _WORDS[holds]:
             say(r, "SCHEMA_VALUE", element, f"{name} of <{tag}>: expected one of {', '.join(_WORDS[holds])}, found '{value}'")
-    for name in element.attrib:
-        if (
-            name[0] != "{"
-            and name not in shape.attributes
-            and not ("Expression" in shape.name and name in ("language", "evaluatesToTypeRef"))
-        ):
-            say(r, "SCHEMA_ATTRIBUTE_UNKNOWN", element, f"<{tag}> has no attribute {name}")
 
 
-def _children(r: Any, element: Any, kids: list[Any], shape: grammar.Shape) -> None:
-    tag = x.local(element)
-    counts: Counter[str] = Counter()
-    for kid in kids:
-        place = shape.place(x.local(kid))
+def _children(r: Any, element: Any, tag: str, kids: list[tuple[Any, str]], shape: grammar.Shape) -> None:
+    counts: dict[str, int] = {}
+    for kid, own in kids:
+        place = shape.place(own)
         if place is None:
-            say(r, "SCHEMA_PLACE", kid, f"<{x.local(kid)}> has no place in <{tag}>")
+            say(r, "SCHEMA_PLACE", kid, f"<{own}> has no place in <{tag}>")
         else:
-            counts[place] += 1
-    for name, (least, most) in shape.children.items():
-        if counts[name] < least:
-            say(
-                r, "SCHEMA_CHILD_MISSING", element, f"<{tag}> needs {'a' if least == 1 else least} <{name}>, found {counts[name] or 'none'}"
-            )
-        elif most is not None and counts[name] > most:
-            say(r, "SCHEMA_CHILD_TWICE", element, f"<{tag}> may have {most} <{name}>, found {counts[name]}")
+            counts[place] = counts.get(place, 0) + 1
+    for name in shape.wanted:
+        least, found = shape.children[name][0], counts.get(name, 0)
+        if found < least:
+            say(r, "SCHEMA_CHILD_MISSING", element, f"<{tag}> needs {'a' if least == 1 else least} <{name}>, found {found or 'none'}")
+    for name, found in counts.items():
+        most = shape.children[name][1]
+        if most is not None and found > most:
+            say(r, "SCHEMA_CHILD_TWICE", element, f"<{tag}> may have {most} <{name}>, found {found}")

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from flowledger.kernel.model.checks.common import CODES
+from flowledger.kernel.model.checks.common import CODES, process_of
 
 #: codes of the checks; their chapter stands in their row
 _DECLARED = """
@@ -60,12 +60,13 @@ _SAID = {
     "CATCH_WITHOUT_EVENT": "10.5.4, table 10.93",
     "COMPENSATION_HANDLER_FLAG": "10.7",
     "COMPENSATION_WITHOUT_HANDLER": "10.7",
-    "CONDITION_MISSING": "10.3.8",
     "CORRELATION_PROPERTY_MISSING": "8.4.2",
     "DATA_SOURCE_MISSING": "10.4.2, table 10.58",
     "DATA_TARGET_MISSING": "10.4.2, table 10.58",
     "DEFAULT_FLOW_MISSING": "8.4.13",
     "ELEMENT_UNKNOWN": "BPMN20.xsd",
+    "ERROR_MISSING": "8.4.3, 10.5.5",
+    "ESCALATION_MISSING": "8.4.4, 10.5.5",
     "END_HAS_OUTGOING": "10.5.3",
     "EVENT_DEFINITION_MISSING": "10.5.1",
     "EVENT_GATEWAY_CONDITION": "10.6.6",
@@ -80,10 +81,12 @@ _SAID = {
     "LINK_TARGET_TWICE": "10.5.5",
     "LOOP_EVENT_KIND": "10.3.8",
     "LOOP_WITHOUT_ITEMS": "10.3.8, table 10.29",
+    "MESSAGE_MISSING": "10.5.5, table 10.98",
     "PARALLEL_MULTIPLE_KIND": "10.5.1",
     "QUANTITY_INVALID": "10.3, table 10.3",
     "REFERENCE_MISSING": "8.3.1",
     "REFERENCE_WRONG_KIND": "8.3.1",
+    "SIGNAL_MISSING": "10.5.5",
     "START_HAS_INCOMING": "10.5.2",
     "START_NO_OUTGOING": "10.5.2",
     "SUB_PROCESS_START_EVENT": "10.5.2",
@@ -92,13 +95,25 @@ _SAID = {
     "TRANSACTION_CANCEL_TWICE": "10.3.5",
 }
 FORBIDDEN = frozenset(_DECLARED.split()) | _SAID.keys()
+#: asked of a process that says isExecutable="true" alone
+_OF_EXECUTABLE = frozenset((
+    "ERROR_MISSING", "ESCALATION_MISSING", "EXPRESSION_EMPTY", "FLOW_NOT_IMMEDIATE", "LOOP_WITHOUT_ITEMS", "MESSAGE_MISSING", "SIGNAL_MISSING", "TIMER_EMPTY",
+))  # fmt: skip
 
 
 def mark(r: Any) -> None:
     """Marks what was found, after the severities have been settled."""
     r.findings[:] = [
-        msgspec.structs.replace(f, standard=True, chapter=chapter_of(f.code)) if f.code in FORBIDDEN else f for f in r.findings
+        msgspec.structs.replace(f, standard=True, chapter=chapter_of(f.code))
+        if f.code in FORBIDDEN and (f.code not in _OF_EXECUTABLE or _executable(r, f.element))
+        else f
+        for f in r.findings
     ]
+
+
+def _executable(r: Any, id: str | None) -> bool:
+    process = process_of(r.by_id.get(id))
+    return process is not None and process.get("isExecutable") in ("true", "1")
 
 
 def chapter_of(code: str) -> str:
