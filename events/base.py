@@ -95,6 +95,10 @@ class Broken(msgspec.Struct, frozen=True):
     reference: str
 
 
+class Heavy(Exception):
+    """The expressions of a decision took more steps than they may in the owner's loop: to be decided beside it, with the hard bound."""
+
+
 class RejectionCode:
     """States of the world that make a command impossible."""
 

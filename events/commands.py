@@ -90,6 +90,13 @@ class ControlInstance(Command, frozen=True):
     reason: str = ""
 
 
+class ReleaseInstance(Command, frozen=True):
+    """A quarantined instance goes on, after what broke it was repaired. Answer: `{key, status}`."""
+
+    key: int
+    reason: str = ""
+
+
 class SetVariables(Command, frozen=True):
     """In the scope of `key`: an instance key or a token key (`local`: there; else where the name is found, outwards)."""
 
@@ -357,7 +364,8 @@ class MessageTaken(Command, frozen=True):
 
 
 class ChildEnded(Command, frozen=True):
-    """A called instance has ended: `status` completed, failed or terminated; `error` is a BPMN error code to throw at the call activity."""
+    """A called instance tells its caller: `status` started, completed, failed, terminated ..., or escalated while it goes on. `error` is the code of
+    a BPMN error or escalation to throw at the call activity."""
 
     parent: int
     parent_token: int
@@ -368,11 +376,22 @@ class ChildEnded(Command, frozen=True):
     message: str = ""
 
 
+class SendRejected(Command, frozen=True):
+    """What `token` of `instance` sent (`command`) was refused by its receiver, for good."""
+
+    instance: int
+    token: int
+    command: str
+    code: str
+    message: str
+
+
 Any_ = (
     Deploy | DefineElsewhere | ChangeDefinition | StartInstance | CancelInstance | ControlInstance | SetVariables | ActivateTasks
     | CompleteTask | FailTask | ThrowTaskError | ExtendLease | ReturnTasks | UpdateRetries | MoveTask | CreateTask | PublishMessage | BroadcastSignal
     | ResolveIncident | EvaluateDecision | StoreRecord | ListRecords | ModifyInstance | MigrateInstance | AdHocActivate | FireTimers | ExpireLeases
     | ReadyTasks | EvaluateConditions | ExpireMessages | Continue | Confirm | AwaitMessage | UnawaitMessage | Correlate | MessageTaken | ChildEnded
+    | ReleaseInstance | SendRejected
 )  # fmt: skip
 
 
@@ -383,6 +402,7 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
         id: the caller's id (`Idempotency-Key`); the same id gets the first answer again.
         time_us: when it was asked, microseconds UTC.
         reply_to: address of the waiting API node on the `replies` topic, `""` when nobody waits.
+        instance, token: for a send between partitions: who caused it, 0: nobody that could repair it.
         sender, seq: for a send between partitions: from where and its number (sender -1: a caller).
     """
 
@@ -396,6 +416,8 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
     reply_to: str = ""
     sender: int = -1
     seq: int = 0
+    instance: int = 0
+    token: int = 0
 
 
 PARTITION_BITS = 51

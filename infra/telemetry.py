@@ -44,6 +44,7 @@ class Metrics:
         self.takeover_seconds = Histogram("flowledger_takeover_seconds", "Load, fold and claim of a partition", buckets=SECONDS, registry=r)
         self.fencings = Counter("flowledger_fencings", "Times that an owner found itself fenced", ["partition"], registry=r)
         self.dead_letters = Counter("flowledger_dead_letters", "Commands given up", ["reason"], registry=r)
+        self.heads = Counter("flowledger_heads", "Attempts to keep a signed head at an anchor", ["place", "outcome"], registry=r)
         self.epoch = Gauge("flowledger_epoch", "Epoch of an owned partition", ["partition"], registry=r)
         self.position = Gauge("flowledger_position", "Next offset of an owned partition's events", ["partition"], registry=r)
         self.instances = Gauge("flowledger_instances", "Open instances", ["partition"], registry=r)
@@ -61,6 +62,10 @@ class Metrics:
         self.http_commands = Counter("flowledger_http_commands", "Commands sent by the HTTP API", ["command", "outcome"], registry=r)
         self.subscribers = Gauge("flowledger_subscribers", "Open event subscriptions", ["kind"], registry=r)
         self._on_scrape: list[Callable[[Metrics], None]] = []
+
+    def anchored(self, place: str, ok: bool) -> None:
+        """From any thread."""
+        self.heads.labels(place, "ok" if ok else "failed").inc()
 
     def on_scrape(self, read: Callable[[Metrics], None]) -> None:
         """`read` sets gauges just before each scrape."""

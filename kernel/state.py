@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from flowledger.events.commands import PARTITION_BITS
+from flowledger.kernel.undo import Step
 
 # Where a token is in the life of its element.
 ARRIVED = 0  #: it came here, and its element has not looked at it (or looked and waits for others: a join)
@@ -158,6 +159,9 @@ class Instance(State):
     incidents: list[int] | None = None
     #: multi-instance bodies that have not spawned all their runs yet
     spawning: list[int] | None = None
+    #: while it is quarantined: its status before, and the incident that says so
+    before: str = ""
+    quarantine: int = 0
 
 
 class Definition(State):
@@ -218,6 +222,8 @@ class Meta(State):
     confirmed: dict[int, int] = {}
     #: highest seq taken of each partition
     taken: dict[int, int] = {}
+    #: id of the key that signs the heads of this partition; `""`: none yet
+    signer: str = ""
 
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -292,10 +298,11 @@ class Partition:
         "records",
         "registry",
         "retrying",
-        "store",
         "subscriptions",
         "tasks",
         "timers",
+        "undo",
+        "weights",
         "unsettled",
     )
 
@@ -346,6 +353,10 @@ class Partition:
         self.guards: dict[str, Any] = {}
         #: target whose breaker is open -> tasks that wait for it to close
         self.parked: dict[str, dict[int, None]] = {}
+        #: while a decision runs: how each change is taken back (`kernel/undo.py`)
+        self.undo: list[Step] | None = None
+        #: instance -> bytes of events since its state was last weighed; no part of a checkpoint
+        self.weights: dict[int, int] = {}
         #: running instances
         self.open = 0
         #: instances with tokens that are to be looked at (the step limit stopped them)

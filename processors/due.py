@@ -31,7 +31,7 @@ def collect(state: Partition, now: int, most: int) -> list[c.Command]:
         if timer is not None:
             if timer.due_us == at:
                 timers.append(key)
-        elif key in state.messages:
+        elif (message := state.messages.get(key)) is not None and message.expires_us == at:
             messages.append(key)
     over: list[int] = []
     while leases and leases[0][0] <= now and len(over) < most:
@@ -47,9 +47,9 @@ def collect(state: Partition, now: int, most: int) -> list[c.Command]:
             back.append(key)
     commands: list[c.Command] = []
     if timers:
-        commands.append(c.FireTimers(timers=timers))
+        commands.append(c.FireTimers(timers=list(dict.fromkeys(timers))))
     if messages:
-        commands.append(c.ExpireMessages(messages=messages))
+        commands.append(c.ExpireMessages(messages=list(dict.fromkeys(messages))))
     if over:
         commands.append(c.ExpireLeases(tasks=over))
     if back:

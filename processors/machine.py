@@ -14,16 +14,17 @@ from flowledger.events import avro
 from flowledger.events import commands as c
 from flowledger.events import group as rules
 from flowledger.events import ledger as le
-from flowledger.events.base import Envelope, Event, Rejected, RejectionCode
+from flowledger.events.base import Broken, Envelope, Event, Rejected, RejectionCode
 from flowledger.events.definition import DefinitionCreated
-from flowledger.kernel import Facts, Partition, decide
+from flowledger.kernel import Facts, Partition, decide, evolve, record_broken
 from flowledger.kernel import checkpoint as images
 from flowledger.kernel.decision import Decision
 from flowledger.processors import due
 from flowledger.processors.checkpoints import Checkpoints
 from flowledger.processors.clock import LogClock
 from flowledger.processors.effects import Answer, Append, Effect, ReadGap, StepDown, Store, WakeAt
-from flowledger.processors.flight import Dead, Flight, Pending, Reply
+from flowledger.processors.flight import Dead, Flight, Pending, Reply, Told
+from flowledger.processors.heads import Heads
 from flowledger.processors.log import RECORD_BYTES_MAX, Group, LogRecord
 from flowledger.processors.ports import Observer, Pollers
 from flowledger.processors.sends import Sends
@@ -56,11 +57,10 @@ class Claim(NamedTuple):
     partition: int
     epoch: int
     owner: str
-    #: offset behind the claim
+    #: offset behind all that was read
     position: int
-    #: offset of the last command consumed
-    source: int
-    chain: bytes
+    #: where the log stands there
+    place: rules.Place
     #: largest value of a record that the log takes, in bytes
     value_max: int = RECORD_BYTES_MAX - OVERHEAD_BYTES
 
@@ -69,7 +69,7 @@ class Machine:
     """`out` gets the effects; the shell takes them away after each call. `hungry`: it has work for another `step` at once."""
 
     def __init__(
-        self, claim: Claim, state: Partition, facts: Facts, clock: LogClock, settings: Settings | None = None, written: set[bytes] | None = None,
+        self, claim: Claim, state: Partition, facts: Facts, clock: LogClock, settings: Settings | None = None, standing: images.Standing | None = None,
         pollers: Pollers | None = None, observer: Observer | None = None, careful: bool = False,
     ) -> None:  # fmt: skip
         self.claim, self.state, self.facts, self.clock = claim, state, facts, clock
@@ -81,7 +81,9 @@ class Machine:
         self.hungry = True
         self.inbox: deque[Pending] = deque()
         self.flights: deque[Flight] = deque()
-        self.source, self.chain = claim.source, claim.chain
+        self.source, self._seal = claim.place.source, rules.Seal(claim.place)
+        signing = self.settings.signing
+        self._heads = Heads(signing, claim.partition, claim.epoch, claim.place.number, state.meta.signer) if signing is not None else None
         #: the end of the log with all that is in flight, and without
         self.end = self.acked = claim.position
         self.refused = 0
@@ -94,7 +96,7 @@ class Machine:
         self.sends = Sends(state)
         s = self.settings
         self.checkpoints = Checkpoints(
-            claim.epoch, written if written is not None else set(), s.checkpoint_changes, int(s.checkpoint_s * 1e6), now
+            claim.epoch, standing if standing is not None else images.Standing(), s.checkpoint_changes, int(s.checkpoint_s * 1e6), now
         )
         #: a checkpoint waits until nothing is in flight
         self._resting = False
@@ -145,13 +147,15 @@ class Machine:
         state, inbox = self.state, self.inbox
         for command in due.collect(state, now, DUE_MAX):
             self._internal(command)
+        if self._heads is not None and self._heads.at_us <= now and (told := self._heads.collect(now)):
+            self._internal(Told(told))  # type: ignore[arg-type]
         if inbox or (state.job_listener and self._pollers is not None):
             self._group(now)
             if self.stopped is not None:
                 return
             if self.checkpoints.due(state, now):
                 self.checkpoint()
-        if (at := min(due.next_at(state), self.sends.next_at())) < due.NEVER:
+        if (at := min(due.next_at(state), self.sends.next_at(), self._heads.at_us if self._heads is not None else due.NEVER)) < due.NEVER:
             self.out.append(WakeAt(at))
 
     def _group(self, now: int) -> None:
@@ -189,12 +193,16 @@ class Machine:
 
     def _append(self, flight: Flight, keys: list[bytes], values: list[bytes], taken: int, now: int) -> None:
         claim = self.claim
-        self.chain = rules.chain_of(self.chain, values)
+        self.state.meta.now_us = now  # as any reader folds it; a checkpoint keeps it
+        stamp_ms = max(1, now // 1000)
+        shared, last = self._seal.group(keys, values, self.source, stamp_ms)
+        flight.number, flight.chain = self._seal.number, self._seal.chain
+        if self._heads is not None and flight.own < len(values):
+            self._heads.sealed(now)
         flight.count, flight.expected = len(values), self.end
         self.end += len(values)
-        shared, last = rules.headers(claim.epoch, claim.owner, self.source), rules.last_headers(self.chain)
         self.flights.append(flight)
-        self.out.append(Append(flight, Group(keys, values, shared, last, timestamp_ms=now // 1000)))
+        self.out.append(Append(flight, Group(keys, values, shared, last, timestamp_ms=stamp_ms)))
         if self._observer is not None:
             self._observer.group(claim.partition, taken, len(values), flight.size)
 
@@ -202,10 +210,21 @@ class Machine:
         request, state = pending.request, self.state
         command: Any = request.command
         if type(command) is Dead:
-            self._record([le.DeadLettered(source=command.source, reason=command.reason)], Envelope(self.facts.now_us), flight, keys, values)
+            dead: list[Event] = [le.DeadLettered(source=command.source, reason=command.reason)]
+            self._record(dead, avro.encode(dead, Envelope(self.facts.now_us)), flight, keys, values)
+            return
+        if type(command) is Told:
+            envelope = Envelope(self.facts.now_us)
+            for event in command.events:
+                evolve(state, event, envelope)
+            flight.own += len(command.events)
+            self._record(command.events, avro.encode(command.events, envelope), flight, keys, values)
             return
         confirmed = state.meta.confirmed.get(command.to, 0) if type(command) is c.Confirm else 0
         made = decide(state, request, self.facts)
+        if type(made) is Broken:
+            self._broken(made, pending, flight, keys, values)
+            return
         if type(made) is Rejected:
             if request.sender >= 0:
                 self.sends.asked(request.sender, self.facts.now_us)
@@ -220,22 +239,36 @@ class Machine:
         if self._observer is not None:
             self._seen(request, flight)
         if made.events:
-            self._record(made.events, made.envelope, flight, keys, values)
+            self._record(made.events, made.values, flight, keys, values)
             if type(command) is c.Deploy:
                 self._store(made.events)
             if request.sender >= 0:
                 flight.inbound[request.sender] = request.seq
-        for later in made.later:
+        for later, (instance, token) in zip(made.later, made.causes, strict=True):
             self._put_by.append(Pending(c.Request(command=later, tenant=request.tenant, actor=request.actor, id=request.id and f"{request.id}/+",  # type: ignore[arg-type]
-                                                 correlation=request.correlation, trace=request.trace)))  # fmt: skip
+                                                 correlation=request.correlation, trace=request.trace, instance=instance, token=token)))  # fmt: skip
         index = len(values) - 1
         if made.finished and self._waiting:
             flight.answers += self._waiting.ended(made.finished, index)
         if pending.reply is not None and not self._waiting.waits(state, command, made, pending.reply):
             flight.answers.append((pending.reply, made.answer, index if made.events else -1))
 
-    def _record(self, events: list[Event], envelope: Envelope, flight: Flight, keys: list[bytes], values: list[bytes]) -> None:
-        made = avro.encode(events, envelope)
+    def _broken(self, broken: Broken, pending: Pending, flight: Flight, keys: list[bytes], values: list[bytes]) -> None:
+        """A defect of ours: the state is as before. The instance is quarantined, its caller has one error, everybody else goes on."""
+        request = pending.request
+        held = record_broken(self.state, request, self.facts, broken)
+        self._record(held.events, held.values, flight, keys, values)
+        if request.sender >= 0:
+            flight.inbound[request.sender] = request.seq
+        if self._observer is not None:
+            self._observer.broken(type(request.command).__name__, broken)
+        if pending.reply is not None:
+            text = f"a defect of the engine stopped this command, and to send it again does not help: tell operators the reference {broken.reference}"
+            flight.answers.append((pending.reply, Rejected(RejectionCode.INTERNAL, text), len(values) - 1))
+
+    def _record(self, events: list[Event], made: list[bytes], flight: Flight, keys: list[bytes], values: list[bytes]) -> None:
+        if not events:
+            return
         sizes = list(map(len, made))
         if max(sizes) > self.claim.value_max:
             raise TooLarge(f"an event of {max(sizes)} bytes; at most {self.claim.value_max} are taken")
@@ -274,12 +307,15 @@ class Machine:
                     break
                 request = poller.request()
                 made = decide(state, request, self.facts)
+                if type(made) is Broken:
+                    self._broken(made, Pending(request, poller.deliver), flight, keys, values)
+                    break
                 if not isinstance(made, Decision) or not made.events:
                     pollers.give_back(poller)
                     break
                 if self._observer is not None:
                     self._seen(request, flight)
-                self._record(made.events, made.envelope, flight, keys, values)
+                self._record(made.events, made.values, flight, keys, values)
                 pollers.taken(poller, made.answer["jobs"])
                 flight.answers.append((poller.deliver, made.answer, len(values) - 1))
             state.job_listener.discard(job_type)
@@ -345,6 +381,9 @@ class Machine:
         first = flight.first
         if flight.count:
             self.acked = flight.end
+            if self._heads is not None and flight.own < flight.count:
+                self._heads.acked(flight.number, flight.end, flight.chain, self.clock.now_us)
+                self.hungry |= self._heads.at_us <= self.clock.now_us
         place = f"{self.claim.partition}-"
         for reply, answer, index in flight.answers:
             if index >= 0 and type(answer) is dict:
@@ -369,7 +408,9 @@ class Machine:
 
     def _write_checkpoint(self) -> None:
         self._resting = False
-        self.out.append(self.checkpoints.make(self.state, self.clock.now_us, self.acked, self.chain, self.source))
+        claim, seal = self.claim, self._seal
+        at = rules.Place(claim.epoch, claim.owner, seal.chain, self.acked, self.source, seal.number, rules.VERSION)
+        self.out.append(self.checkpoints.make(self.state, self.clock.now_us, at))
         self.hungry = True
 
     # --- the end --------------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from flowledger.events import commands as c
+from flowledger.events.base import Broken
 
 
 class Observer(Protocol):
@@ -21,6 +22,7 @@ class Observer(Protocol):
     def fenced(self, partition: int) -> None: ...
     def took_over(self, partition: int, seconds: float) -> None: ...
     def dead_letter(self, reason: str) -> None: ...
+    def broken(self, command: str, broken: Broken) -> None: ...
 
 
 class Poller(Protocol):

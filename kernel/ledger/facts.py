@@ -10,6 +10,10 @@ from flowledger.kernel.model.graph import Process
 from flowledger.kernel.tasks import schemas
 
 
+class NotAtHand(LookupError):
+    """What the shell should have brought before (the content of a resource): no defect of the command; the shell brings it and decides again."""
+
+
 class Facts:
     """All that a decision may know from outside.
 
@@ -19,11 +23,24 @@ class Facts:
         decisions: definition key -> compiled decision model.
         resources: what a `Deploy` is made of: `read(name, content) -> (graph, findings)`, pure.
         instances_max: 0 is no limit.
+        feel_soft: steps of expressions after which a decision is `Heavy`; 0: none but the hard bound holds.
         spread: called instances go to other partitions in turn instead of staying.
         validate: what is wrong with a value by a JSON Schema, as texts.
     """
 
-    __slots__ = ("decisions", "instances_max", "now_us", "processes", "read", "rng_salt", "spread", "steps_max", "validate")
+    __slots__ = (
+        "decisions",
+        "feel_left",
+        "feel_soft",
+        "instances_max",
+        "now_us",
+        "processes",
+        "read",
+        "rng_salt",
+        "spread",
+        "steps_max",
+        "validate",
+    )
 
     def __init__(
         self,
@@ -34,6 +51,7 @@ class Facts:
         instances_max: int = 0,
         steps_max: int = limits.STEPS_MAX,
         spread: bool = False,
+        feel_soft: int = 0,
         validate: Callable[[Any, Any], list[str]] = schemas.check,
     ) -> None:
         self.validate = validate
@@ -44,3 +62,10 @@ class Facts:
         self.instances_max = instances_max
         self.steps_max = steps_max
         self.spread = spread
+        self.feel_soft = feel_soft
+        #: steps that the expressions of this decision may still take
+        self.feel_left = limits.FEEL_STEPS_MAX
+
+    def begin(self) -> None:
+        """A decision begins."""
+        self.feel_left = self.feel_soft or limits.FEEL_STEPS_MAX

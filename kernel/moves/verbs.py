@@ -11,7 +11,7 @@ from flowledger.events import ledger as le
 from flowledger.events import task as ta
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
-from flowledger.kernel import business
+from flowledger.kernel import business, values
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.fold import holder_of
 from flowledger.kernel.hooks import HOOKS
@@ -30,7 +30,13 @@ class Verbs(Looking):
         key = self.key()
         self.record(
             wa.IncidentRaised(
-                key=i.key, incident=key, token=token.key, element=token.element, code=failure.code, message=failure.message, task=task
+                key=i.key,
+                incident=key,
+                token=token.key,
+                element=token.element,
+                code=failure.code,
+                message=values.clean(failure.message),
+                task=task,
             )
         )
 
@@ -64,7 +70,8 @@ class Verbs(Looking):
             self.work.append((i.key, token.key))
 
     def chosen(self, i: Instance, token: Token, node: Node) -> list[Flow]:
-        """Flows out of anything but a gateway: those without condition or whose condition is true; the default flow when none is.
+        """Flows out of anything but an exclusive or parallel gateway: those without condition, those whose condition is true, and the default flow
+        when no condition is (BPMN 2.0.2, tables 10.3 and 13.3: beside a flow without condition as well).
 
         Raises: Failure CONDITION_NOT_BOOLEAN, NO_FLOW_CHOSEN.
         """
@@ -75,8 +82,8 @@ class Verbs(Looking):
         flows = [
             f for f in outgoing if f is not node.default and (f.condition is None or self.condition(f.condition, i, scope, f"flow {f.id}"))
         ]
-        if not flows and node.default is not None:
-            return [node.default]
+        if node.default is not None and not any(f.condition is not None for f in flows):
+            flows.append(node.default)
         if not flows and outgoing:
             raise Failure("NO_FLOW_CHOSEN", f"no condition of a flow out of {node.id} is true, and it has no default flow")
         return flows
@@ -131,7 +138,7 @@ class Verbs(Looking):
                 ),
             )
         if self.state.pending and self.facts.instances_max and self.state.open < self.facts.instances_max:
-            self.later.append(c.Continue(key=next(iter(self.state.pending))))
+            self.follow(c.Continue(key=next(iter(self.state.pending))))
 
     def outcome(self, asked: Any, answer: dict[str, Any], status: str, variables: dict[str, Any], message: str = "") -> None:
         """Whoever waits for the end and lost its connection asks again with the same id: from now on the answer says how it ended."""
@@ -170,7 +177,7 @@ class Verbs(Looking):
         if node is not None and node.listeners:
             HOOKS.listeners.withdrawn(self, i, token, node)
         self.close_holds(i, token)
-        if process.joins:
+        if process.joins or (i.stores is not None and "modified" in i.stores):
             self.touched[i.key, token.scope] = None
         if node is not None and node.kind == "callActivity" and token.data and (child := token.data.get("child")):
             self.send(c.partition_of_key(child), c.CancelInstance(key=child, reason=f"its caller {i.key} was withdrawn", force=True))

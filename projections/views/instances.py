@@ -103,6 +103,14 @@ def resumed(f: Fold, e: wf.WorkflowResumed) -> None:
     _set(f, {"status": "running", "reason": e.reason})
 
 
+def quarantined(f: Fold, e: wf.WorkflowQuarantined) -> None:
+    _set(f, {"status": "quarantined", "reason": f"{e.defect}: {e.message}"})
+
+
+def released(f: Fold, e: wf.WorkflowReleased) -> None:
+    _set(f, {"status": e.status, "reason": e.reason})
+
+
 def migrated(f: Fold, e: wf.WorkflowMigrated) -> None:
     _set(f, {"definition_id": e.definition, "process_id": e.process, "version": int4(e.version)})
 
@@ -150,6 +158,8 @@ ROWS: dict[type[Event], Any] = {
     wf.WorkflowUnpaused: unpaused,
     wf.WorkflowSuspended: suspended,
     wf.WorkflowResumed: resumed,
+    wf.WorkflowQuarantined: quarantined,
+    wf.WorkflowReleased: released,
     wf.WorkflowMigrated: migrated,
     wf.VariableSet: variable_set,
     ta.TaskCompleted: task_completed,

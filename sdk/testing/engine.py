@@ -23,7 +23,7 @@ import msgspec
 from flowledger.events import commands as c
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
-from flowledger.events.base import Envelope, Event, Rejected
+from flowledger.events.base import Broken, Envelope, Event, Rejected
 from flowledger.kernel import Facts, Partition, decide, model, times
 from flowledger.kernel.model.encodings import decode, utf8
 from flowledger.kernel.model.library import Library
@@ -266,6 +266,8 @@ class Engine:
             if d.code == "MODEL_INVALID":
                 raise ModelInvalid(msgspec.json.decode(d.message))
             raise Refused(d.code, d.message)
+        if isinstance(d, Broken):
+            raise RuntimeError(f"a defect of the engine: {d.defect}: {d.message}")
         for event in d.events:
             self._heard(event, d.envelope)
         for key, status, variables, _ in d.finished:

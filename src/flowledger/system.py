@@ -147,13 +147,15 @@ class System:
 
     async def _start_engine(self) -> None:
         from flowledger.events.wire import NAMES
+        from flowledger.infra.heads import signing_of
         from flowledger.infra.observer import Observer
         from flowledger.processors import owner
         from flowledger.processors.engine import Engine
 
         s = self.settings
         self.progress("Kafka" if s.kafka else "log")
-        told = owner.Settings(batch_max=s.batch_max, instances_max=s.instances_max, node=s.node)
+        signing = signing_of(s, self.telemetry.metrics.anchored) if self.has("owner") else None
+        told = owner.Settings(batch_max=s.batch_max, instances_max=s.instances_max, node=s.node, signing=signing)
         observer = Observer(self.telemetry.metrics, {cls.__name__: name for cls, name in NAMES.items()}, self.telemetry.tracer)
         self.engine = Engine(make_log(s), partitions=s.partitions, settings=told, owns=self.has("owner"), observer=observer)
         self._stack.push_async_callback(self.engine.stop)
@@ -224,7 +226,7 @@ class System:
     async def _start_api(self, listener: socket.socket, dsn: str) -> None:
         import uvicorn
 
-        from flowledger.api import job_stream
+        from flowledger.api import console, job_stream
         from flowledger.api.app import create_app
         from flowledger.api.reads import SqlReads
         from flowledger.api.services import Services, caller_of_scope
@@ -239,7 +241,7 @@ class System:
         workers = self.services.workers = Workers()
         watching = asyncio.create_task(workers.watch(self.engine), name="workers")
         self._stack.callback(watching.cancel)
-        app = create_app(self.services, job_stream.handlers(self.engine, workers, caller_of_scope), console_handlers())
+        app = create_app(self.services, job_stream.handlers(self.engine, workers, caller_of_scope), console.handlers())
         config = uvicorn.Config(
             app, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=3, ws="websockets-sansio"
         )
@@ -297,11 +299,6 @@ async def _serve(server: Any, listener: socket.socket) -> None:
     """uvicorn without its signal handlers: this process has its own."""
     with contextlib.suppress(SystemExit):
         await server._serve([listener])
-
-
-def console_handlers() -> list[Any]:
-    """The console's built files, when the wheel carries them."""
-    return []
 
 
 def run(main: Any) -> None:

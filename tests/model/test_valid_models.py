@@ -143,7 +143,7 @@ def test_a_large_model_is_checked_quickly(monkeypatch):
     monkeypatch.setattr(checks, "run", timed)
     for _ in range(3):
         assert errors(data, "large.bpmn") == set()
-    assert min(taken) < 0.2, taken  # some 0.06 s on a free machine
+    assert min(taken) < 0.5, taken  # some 0.12 s on a free machine
 
 
 def test_a_wide_model_of_parallel_ways_is_reduced_quickly():

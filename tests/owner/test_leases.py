@@ -93,7 +93,7 @@ async def test_a_refused_hand_out_keeps_the_credit_of_a_stream_and_the_place_of_
         engine.submit(c.StartInstance(id="p"), id=f"s{_}")
         await asyncio.sleep(0.05)
     owner = engine.owners[0]
-    owner._stop(RuntimeError("a doubt"))  # as after an append of which nobody knows
+    owner.doubt(RuntimeError("a doubt"))  # as after an append of which nobody knows
     await asyncio.sleep(0.3)
     for n in range(3):
         answer = await engine.call(c.StartInstance(id="p"), id=f"s{n}")
@@ -115,7 +115,7 @@ async def test_a_poll_whose_hand_out_was_refused_goes_on_waiting():
     engine.submit(c.StartInstance(id="p"), id="one")
     await asyncio.sleep(0.1)
     engine.log.delay = 0.0
-    engine.owners[0]._stop(RuntimeError("a doubt"))
+    engine.owners[0].doubt(RuntimeError("a doubt"))
     [job] = await asyncio.wait_for(poll, 8)
     assert job["worker"] == "w"
     await engine.stop()

@@ -38,7 +38,7 @@ declare(
             "10.3.6, table 10.22",
             "name an operation of a supportedInterfaceRef and own data",
         ),
-        "ITEM_DIFFERS": ("warning", "Data is of another item than its message, operation, event or collection", "10.3.3, 10.3.8, 10.5.1", "use the same <itemDefinition>"),
+        "ITEM_DIFFERS": ("warning", "Data is of another item than its message, operation or collection", "10.3.3, 10.3.8, 10.5.1", "use the same <itemDefinition>"),
         "DATA_DIRECTION": (
             "warning",
             "An association writes to an input of the process or reads from its output",

@@ -21,7 +21,7 @@ declare(
         ),
         "PROCESS_ID_MISSING": (
             "warning",
-            "A process has no id: one is made by its place in the file",
+            "A process has no id: it is called by its name",
             "8.4.1, 10.2",
             'give it an id: <process id="...">',
         ),
@@ -180,8 +180,8 @@ def check(r: Any) -> None:
         if not _NAME(key):
             say(r, "ID_NOT_NCNAME", element, f"the id '{key}' is no XML name")
     for element in root.iterchildren(x.B + "process"):
-        if not element.get("id"):
-            say(r, "PROCESS_ID_MISSING", element, "a process has no id")
+        if element.get("id") in r.made_ids:
+            say(r, "PROCESS_ID_MISSING", element, f"a process has no id: it is called '{element.get('id')}'")
     if not any(p.executable for p in r.graph.processes.values()):
         say(r, "NOTHING_EXECUTABLE", root, "no process of this file is executable")
     if not root.get("targetNamespace"):
