@@ -39,9 +39,9 @@ def choreography(inside: str, pools: str = POOLS) -> str:
 
 ROWS = [
     ("SCHEMA_PLACE", process('<property id="q"/>' + TASK) + '<property id="lost"/>', '<property id="lost"/>', ""),
-    ("SCHEMA_CHILD_MISSING", process(TASK) + '<correlationProperty id="cp"/>', '<correlationProperty id="cp"/>', ""),
+    ("SCHEMA_CHILD_MISSING", process(TASK) + '<relationship id="rel" type="x"><source>t</source></relationship>', "</source>", "</source><target>s</target>"),
     ("SCHEMA_CHILD_TWICE", process('<scriptTask id="t" scriptFormat="text/x"><script>1</script><script>2</script></scriptTask>'), "<script>2</script>", ""),
-    ("SCHEMA_ATTRIBUTE_MISSING", process(TASK + '<textAnnotation id="n"/><association id="q" sourceRef="t"/>'), ' sourceRef="t"/>', ' sourceRef="t" targetRef="n"/>'),
+    ("SCHEMA_ATTRIBUTE_MISSING", process(TASK) + '<resource id="res"/>', '"res"', '"res" name="r"'),
     ("SCHEMA_ATTRIBUTE_UNKNOWN", process('<task id="t" colour="red"/>'), ' colour="red"', ""),
     ("SCHEMA_VALUE", process('<task id="t"><standardLoopCharacteristics loopMaximum="ten"/></task>'), '"ten"', '"10"'),
     ("REFERENCE_DANGLING", process(TASK) + '<partnerEntity id="e"><participantRef>nobody</participantRef></partnerEntity><collaboration id="c"><participant id="x"/></collaboration>',
