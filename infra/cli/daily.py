@@ -51,13 +51,16 @@ def deploy(server: str, files: list[Path], draft: bool, json: bool) -> None:
             resources.append({"name": file.name, "content": decode(file.read_bytes())})
         except OSError as e:
             fail(f"{file}: {e.strerror}", USAGE)
-        except UnicodeDecodeError as e:
-            fail(f"{file}: must be text in UTF-8, byte {e.start} isn't")
+        except ValueError as e:
+            fail(f"{file}: {e}")
     with busy(f"deploying {len(files)} file{'s' if len(files) > 1 else ''}"):
         answer = Server(server).post("/v1/deployments", {"resources": resources, "status": "draft" if draft else "published"})
     if json:
         as_json(answer)
         return
+    from flowledger.infra.cli.models import show_findings
+
+    show_findings([f for f in answer.get("findings") or () if f.get("severity") != "info"])
     rows = [{**d, "new": not d.get("duplicate")} for d in answer["definitions"]]
     table(rows, ["definition_id", "key", "kind", "version", "version_tag", "resource", "new"], empty="no definitions")
 

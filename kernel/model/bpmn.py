@@ -129,7 +129,10 @@ def read(data: bytes, name: str = "") -> tuple[Graph | None, list[Finding]]:
     try:
         root = x.parse(data)
     except x.BadXml as e:
-        return None, [Finding(e.code, e.message, line=e.line, column=e.column, file=name)]
+        broken = e.code == "XML_NOT_WELL_FORMED"
+        return None, [
+            Finding(e.code, e.message, line=e.line, column=e.column, file=name, standard=broken, chapter="XML 1.0" if broken else "")
+        ]
     return read_tree(root, name, data)
 
 
@@ -140,7 +143,14 @@ def read_tree(root: Any, name: str, data: bytes) -> tuple[Graph | None, list[Fin
 
     if root.tag != x.B + "definitions":
         return None, [
-            Finding("NOT_BPMN", f"expected <definitions> of {x.BPMN_NS}, found <{x.local(root)}>", line=root.sourceline or 0, file=name)
+            Finding(
+                "NOT_BPMN",
+                f"expected <definitions> of {x.BPMN_NS}, found <{x.local(root)}>",
+                line=root.sourceline or 0,
+                file=name,
+                standard=True,
+                chapter="BPMN20.xsd",
+            )  # fmt: skip
         ]
     r = Reader(name)
     r.definitions = root
