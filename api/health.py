@@ -36,7 +36,7 @@ async def ready(request: ApiRequest) -> Response[a.Health]:
         "status": "ready" if ok else "not ready",
         "execution": execution,
         "queries": not queries,
-        "reasons": reasons + queries,
+        "reasons": [s.telemetry.hidden(text) for text in reasons + queries],
         "warnings": list(owner.get("warnings") or ()),
         "partitions": {str(p): v for p, v in (owner.get("partitions") or {}).items()},
     }

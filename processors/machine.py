@@ -361,7 +361,7 @@ class Machine:
             return
         decoder = avro.Decoder()
         for record in records:
-            if record.value.startswith(rules._CLAIM_HEAD):
+            if record.value.startswith(rules.CLAIM_HEADS):
                 event, _ = decoder.decode(record.value)
                 assert isinstance(event, le.PartitionClaimed)
                 if event.epoch == self.claim.epoch + 1:
