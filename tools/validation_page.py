@@ -90,7 +90,9 @@ def tables() -> str:
         lines += [f"## {TOPICS[topic]}", "", "| Code | Severity | What | Hint | Source | Standard |", "|---|---|---|---|---|---|"]
         for code in codes:
             row = CODES[code]
-            lines.append(f"| `{code}` | {row.severity} | {cell(row.what)} | {cell(row.hint)} | {cell(row.source)} | {'yes' if code in FORBIDDEN else ''} |")
+            lines.append(
+                f"| `{code}` | {row.severity} | {cell(row.what)} | {cell(row.hint)} | {cell(row.source)} | {'yes' if code in FORBIDDEN else ''} |"
+            )
         lines.append("")
     readers = said_by_readers()
     lines += ["## Said while reading, and by the elements", "", "The section of the standard stands at the head of the module.", "",
