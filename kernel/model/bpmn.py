@@ -64,11 +64,10 @@ class Reader:
         """The root element that a reference names, of that kind; a finding when there is none."""
         found = self.by_id.get(reference.rsplit(":", 1)[-1])
         prefix, colon, _ = reference.partition(":")
-        if (
-            found is None
-            and colon
-            and self.definitions.nsmap.get(prefix, self.definitions.get("targetNamespace")) != self.definitions.get("targetNamespace")
-        ):
+        where = getattr(at, "xml", at)
+        namespace = getattr(where, "nsmap", None) or self.definitions.nsmap
+        own = self.definitions.get("targetNamespace")
+        if found is None and colon and namespace.get(prefix, own) != own:
             message = f"the {kind} '{reference}' is in another file, which is not followed: its name is taken"
             self.finding("REFERENCE_ELSEWHERE", message, at, hint=f"declare the <{kind}> in this file", severity="info")
             return None

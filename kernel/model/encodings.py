@@ -25,6 +25,16 @@ def decode(data: bytes) -> str:
         raise ValueError(f"the file must be text in {encoding.removesuffix('-sig').upper()}: byte {e.start} isn't") from None
 
 
+def bytewise(data: bytes) -> bytes:
+    """A file that can be read byte by byte: UTF-16 becomes UTF-8, all else is left to the XML parser."""
+    if data[:2] not in (b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<"):
+        return data
+    try:
+        return utf8(decode(data))
+    except ValueError:
+        return data
+
+
 def utf8(text: str) -> bytes:
     """A text as bytes to be parsed: a declaration of another encoding, which a text no longer has, is taken out."""
     declared = _DECLARED.match(text[:400])
