@@ -66,6 +66,8 @@ class TaskCompleted(Event, frozen=True):
     merged: int = 0
     status: str = "success"
     result: Json = None
+    #: who held the lease
+    worker: str = ""
 
 
 class TaskFailed(Event, frozen=True):
@@ -80,6 +82,8 @@ class TaskFailed(Event, frozen=True):
     message: str = ""
     details: Json = None
     variables: Json = None
+    #: who held the lease
+    worker: str = ""
 
 
 class TaskRetried(Event, frozen=True):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from flowledger.events import commands as c
 from flowledger.events import ledger as le
-from flowledger.events.base import Broken, Envelope, Heavy, Rejected, RejectionCode
-from flowledger.kernel import limits, values
+from flowledger.events.base import Broken, Heavy, Rejected, RejectionCode
+from flowledger.kernel import causes, limits, values
 from flowledger.kernel.decision import Decision, Facts
 from flowledger.kernel.elements import listeners
 from flowledger.kernel.expressions import Failure
@@ -28,7 +28,7 @@ def decide(state: Partition, request: c.Request, facts: Facts) -> Decision | Rej
     put off) is to be decided in a later step, each with its pair of `Decision.causes` as the request's `instance` and `token`.
     Raises: Heavy when `facts.feel_soft` is spent (decide again with `facts.feel_soft` 0), NotAtHand.
     """
-    envelope = Envelope(facts.now_us, request.tenant, request.actor, request.id, request.correlation, request.trace)
+    envelope = causes.envelope_of(state, request, facts.now_us)
     state.undo = []
     facts.begin()
     try:
@@ -71,7 +71,7 @@ def record_broken(state: Partition, request: c.Request, facts: Facts, broken: Br
     """What the log says of a defect: the instance is quarantined (without one: an incident of the partition), a send is consumed."""
     state.undo = []
     try:
-        d = Decision(state, facts, Envelope(facts.now_us, tenant=request.tenant), request)
+        d = Decision(state, facts, causes.envelope_of(state, request, facts.now_us), request)
         d.quarantine(broken.key, quarantine.Defect(broken.defect, broken.message), broken.reference)
         if request.sender >= 0:
             d.record(le.Inbound(sender=request.sender, seq=request.seq))

@@ -211,10 +211,16 @@ class Machine:
         command: Any = request.command
         if type(command) is Dead:
             dead: list[Event] = [le.DeadLettered(source=command.source, reason=command.reason)]
-            self._record(dead, avro.encode(dead, Envelope(self.facts.now_us)), flight, keys, values)
+            self._record(
+                dead,
+                avro.encode(dead, Envelope(self.facts.now_us, cause=f"command:{self.claim.partition}-{command.source}")),
+                flight,
+                keys,
+                values,
+            )
             return
         if type(command) is Told:
-            envelope = Envelope(self.facts.now_us)
+            envelope = Envelope(self.facts.now_us, cause=f"owner:{self.claim.owner}")
             for event in command.events:
                 evolve(state, event, envelope)
             flight.own += len(command.events)
@@ -246,7 +252,8 @@ class Machine:
                 flight.inbound[request.sender] = request.seq
         for later, (instance, token) in zip(made.later, made.causes, strict=True):
             self._put_by.append(Pending(c.Request(command=later, tenant=request.tenant, actor=request.actor, id=request.id and f"{request.id}/+",  # type: ignore[arg-type]
-                                                 correlation=request.correlation, trace=request.trace, instance=instance, token=token)))  # fmt: skip
+                                                 correlation=made.asked.correlation, trace=made.asked.trace, instance=instance, token=token,
+                                                 cause=made.asked.cause)))  # fmt: skip
         index = len(values) - 1
         if made.finished and self._waiting:
             flight.answers += self._waiting.ended(made.finished, index)

@@ -156,7 +156,11 @@ def complete(d: Decision, e: c.CompleteTask) -> Rejected | None:
     counts = guards.names_of(d.state, task) if d.state.guards else None
     if i is None:
         _tidy(d, task)
-        d.record(ta.TaskCompleted(task=task.key, token=0, element=task.element, variables=e.variables, status=e.status, result=e.result))
+        d.record(
+            ta.TaskCompleted(
+                task=task.key, token=0, element=task.element, variables=e.variables, status=e.status, result=e.result, worker=task.worker
+            )
+        )
         if counts:
             guards.after(d, counts)
         ended(d, task, "completed", e.variables or {})
@@ -192,6 +196,7 @@ def complete(d: Decision, e: c.CompleteTask) -> Rejected | None:
             merged=merged,
             status=e.status,
             result=e.result,
+            worker=task.worker,
         )
     )
     if counts:
@@ -248,7 +253,7 @@ def fail(d: Decision, e: c.FailTask) -> Rejected | None:
     d.record(
         ta.TaskFailed(
             key=task.instance, task=task.key, token=task.token, element=task.element, retries=left, retry_at_us=retry_at, code=e.code,
-            message=e.message, details=e.details, variables=e.variables,
+            message=e.message, details=e.details, variables=e.variables, worker=task.worker,
         )
     )  # fmt: skip
     if counts:
@@ -378,6 +383,7 @@ def expire(d: Decision, e: c.ExpireLeases) -> Rejected | None:
     over = [k for k in e.tasks if (t := p.tasks.get(k)) is not None and t.worker and t.deadline_us <= now]
     if over:
         counts = [name for k in over for name in guards.names_of(p, p.tasks[k])] if p.guards else None
+        d.because(f"task:{over[0]}")  # one event tells of all that ran out together, and names them
         d.record(ta.TaskTimedOut(tasks=over))
         if counts:
             guards.after(d, counts)
@@ -389,5 +395,6 @@ def ready(d: Decision, e: c.ReadyTasks) -> Rejected | None:
     for key in e.tasks:
         task = p.tasks.get(key)
         if task is not None and task.retry_at_us and task.retry_at_us <= now:
+            d.because(f"task:{key}")
             d.record(ta.TaskRetried(key=task.instance, task=key, retries=task.retries))
     return None

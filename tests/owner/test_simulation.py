@@ -207,7 +207,7 @@ async def check(world: World, started: dict[str, int]) -> None:
                     event, envelope = decoder.decode(value)
                     evolve(state, event, envelope)
                     if isinstance(event, WorkflowStarted):
-                        begun.setdefault(envelope.cause, []).append(event.key)
+                        begun.setdefault(envelope.cause.removeprefix("request:"), []).append(event.key)
                     elif isinstance(event, WorkflowCompleted):
                         ended.append(event.key)
         owner = world.engines[0].owners[p]
