@@ -107,6 +107,8 @@ class RejectionCode:
     INVALID_STATE = "INVALID_STATE"
     ALREADY_EXISTS = "ALREADY_EXISTS"
     STALE = "STALE"
+    #: the caller's id stands for another command
+    ID_REUSED = "ID_REUSED"
     FORBIDDEN = "FORBIDDEN"
     RESOURCE_EXHAUSTED = "RESOURCE_EXHAUSTED"
     UNAVAILABLE = "UNAVAILABLE"

@@ -65,10 +65,15 @@ class Inbound(Event, frozen=True):
 
 
 class Answered(Event, frozen=True):
-    """The command with caller's id `id` was answered with `answer`; the same id gets the same answer until it is forgotten."""
+    """The command with caller's id `id` was answered with `answer`; the same id gets the same answer until `until_us` (0: for a day).
+
+    `digest`: of the command, so that another one under the same id is told from the same one again (empty: not compared).
+    """
 
     id: str
     answer: Json
+    digest: bytes = b""
+    until_us: int = 0
 
 
 class DeadLettered(Event, frozen=True):

@@ -20,7 +20,7 @@ WIRE: dict[type[Event], tuple[int, str, int]] = {
     ledger.Outbound: (2, "partition.outbound", 1),
     ledger.OutboundConfirmed: (3, "partition.outbound_confirmed", 1),
     ledger.Inbound: (4, "partition.inbound", 2),
-    ledger.Answered: (5, "partition.answered", 1),
+    ledger.Answered: (5, "partition.answered", 2),
     ledger.DeadLettered: (6, "partition.dead_lettered", 1),
     ledger.TriggerFired: (7, "trigger.fired", 1),
     ledger.RecordStored: (8, "record.stored", 1),
@@ -113,6 +113,7 @@ UPCASTERS: dict[tuple[str, int], Callable[[Payload], Payload]] = {
     ("task.completed", 1): lambda p: p,  # the worker was not named
     ("task.failed", 1): lambda p: p,
     ("partition.inbound", 1): lambda p: p,  # what was refused had no reason: the default
+    ("partition.answered", 1): lambda p: p,  # `digest` and `until_us` have defaults that say "not known"
 }
 
 #: (name, old version) -> its fields (name, kind) in wire order, as `avro.fields_of` gives them for the current ones
@@ -141,6 +142,7 @@ PAST_SHAPES: dict[tuple[str, int], tuple[tuple[str, str], ...]] = {
         ("key", "long"),
     ),
     ("partition.inbound", 1): (("sender", "long"), ("seq", "long"), ("key", "long")),
+    ("partition.answered", 1): (("id", "string"), ("answer", "json"), ("key", "long")),
 }
 
 #: Words of the source documents (seeds 000 and 003) -> canonical names (requirements, section 2).

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from flowledger.events import commands as c
 from flowledger.events import ledger as le
+<<<<<<< HEAD
 from flowledger.events.base import Broken, Heavy, Rejected, RejectionCode
 from flowledger.kernel import causes, limits, values
+=======
+from flowledger.events.base import Broken, Envelope, Heavy, Rejected, RejectionCode
+from flowledger.kernel import limits, values
+from flowledger.kernel.access import admit
+from flowledger.kernel.access.subjects import INTERNAL, MISSING, of_instance
+>>>>>>> main
 from flowledger.kernel.decision import Decision, Facts
 from flowledger.kernel.elements import listeners
 from flowledger.kernel.expressions import Failure
+from flowledger.kernel.folds import answers
 from flowledger.kernel.handlers import HANDLERS, quarantine
 from flowledger.kernel.ledger.facts import NotAtHand
 from flowledger.kernel.state import Partition
@@ -28,7 +36,14 @@ def decide(state: Partition, request: c.Request, facts: Facts) -> Decision | Rej
     put off) is to be decided in a later step, each with its pair of `Decision.causes` as the request's `instance` and `token`.
     Raises: Heavy when `facts.feel_soft` is spent (decide again with `facts.feel_soft` 0), NotAtHand.
     """
+<<<<<<< HEAD
     envelope = causes.envelope_of(state, request, facts.now_us)
+=======
+    tenant = admit(state, request)
+    if isinstance(tenant, Rejected):
+        return tenant
+    envelope = Envelope(facts.now_us, tenant, request.actor, request.id, request.correlation, request.trace)
+>>>>>>> main
     state.undo = []
     facts.begin()
     try:
@@ -71,7 +86,12 @@ def record_broken(state: Partition, request: c.Request, facts: Facts, broken: Br
     """What the log says of a defect: the instance is quarantined (without one: an incident of the partition), a send is consumed."""
     state.undo = []
     try:
+<<<<<<< HEAD
         d = Decision(state, facts, causes.envelope_of(state, request, facts.now_us), request)
+=======
+        tenant = of_instance(state, broken.key)
+        d = Decision(state, facts, Envelope(facts.now_us, tenant=request.tenant if tenant is MISSING else tenant), request)
+>>>>>>> main
         d.quarantine(broken.key, quarantine.Defect(broken.defect, broken.message), broken.reference)
         if request.sender >= 0:
             d.record(le.Inbound(sender=request.sender, seq=request.seq))
@@ -86,9 +106,10 @@ def _decide(d: Decision, request: c.Request) -> Rejected | None:
         taken = state.meta.taken.get(request.sender, 0)
         if request.seq != taken + 1:  # behind a gap it comes again, with what is missing before it
             return Rejected(_NOT_NEXT, f"expected send {taken + 1} of partition {request.sender}, found {request.seq}")
-    elif request.id and (answer := state.answers.get(request.id)) is not None:
-        d.answer = answer
-        return None
+    elif request.id and type(request.command) not in INTERNAL:
+        known = answers.find(state, d.envelope.tenant, request.id, d.facts.now_us)
+        if known is not None:
+            return _again(d, request, known)
     rejected = HANDLERS[type(request.command)](d, request.command)
     if rejected is not None:
         return rejected
@@ -100,8 +121,21 @@ def _decide(d: Decision, request: c.Request) -> Rejected | None:
         d.run()
     if d.later:
         _follow_up(d)
-    if request.id and request.sender < 0 and d.events and request.id not in state.answers:  # else it has its outcome already
-        d.record(le.Answered(id=request.id, answer=d.answer))
+    if request.id and request.sender < 0 and d.events and type(request.command) not in INTERNAL:
+        now = d.facts.now_us
+        if answers.find(state, d.envelope.tenant, request.id, now) is None:  # else it has its outcome already
+            d.record(le.Answered(id=request.id, answer=d.answer, digest=answers.digest(request), until_us=now + d.facts.answers_us))
+    return None
+
+
+def _again(d: Decision, request: c.Request, known: answers.Remembered) -> Rejected | None:
+    """A known id: the same command gets the same answer, another is refused."""
+    if known.digest and known.digest != answers.digest(request):
+        text = f"the id '{request.id}' was used for another command: expected the same command again, or another id"
+        return Rejected(RejectionCode.ID_REUSED, text)
+    d.answer, d.repeats = known.value(), request.id
+    if known.offset >= 0:
+        d.answer["position"] = f"{d.state.meta.partition}-{known.offset}"
     return None
 
 

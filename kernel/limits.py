@@ -8,6 +8,8 @@ SPAWN_MAX = 200
 MODEL_BYTES_MAX = 16 * 1024 * 1024
 #: bytes of the variables of one command, as JSON
 PAYLOAD_BYTES_MAX = 4 * 1024 * 1024
+#: bytes of the answers that a partition remembers by callers' ids; above it the oldest are forgotten before their time
+ANSWERS_BYTES_MAX = 64 * 1024 * 1024
 #: bytes of the state of one instance, as its checkpoint has it
 INSTANCE_BYTES_MAX = 12 * 1024 * 1024
 #: an instance is weighed when so many bytes of events came since the last time

@@ -19,6 +19,7 @@ from flowledger.events.definition import DefinitionCreated
 from flowledger.kernel import Facts, Partition, decide, evolve, record_broken
 from flowledger.kernel import checkpoint as images
 from flowledger.kernel.decision import Decision
+from flowledger.kernel.folds import answers
 from flowledger.processors import due
 from flowledger.processors.checkpoints import Checkpoints
 from flowledger.processors.clock import LogClock
@@ -211,6 +212,7 @@ class Machine:
         command: Any = request.command
         if type(command) is Dead:
             dead: list[Event] = [le.DeadLettered(source=command.source, reason=command.reason)]
+<<<<<<< HEAD
             self._record(
                 dead,
                 avro.encode(dead, Envelope(self.facts.now_us, cause=f"command:{self.claim.partition}-{command.source}")),
@@ -218,13 +220,16 @@ class Machine:
                 keys,
                 values,
             )
+=======
+            self._record(dead, avro.encode(dead, Envelope(self.facts.now_us)), "", flight, keys, values)
+>>>>>>> main
             return
         if type(command) is Told:
             envelope = Envelope(self.facts.now_us, cause=f"owner:{self.claim.owner}")
             for event in command.events:
                 evolve(state, event, envelope)
             flight.own += len(command.events)
-            self._record(command.events, avro.encode(command.events, envelope), flight, keys, values)
+            self._record(command.events, avro.encode(command.events, envelope), "", flight, keys, values)
             return
         confirmed = state.meta.confirmed.get(command.to, 0) if type(command) is c.Confirm else 0
         made = decide(state, request, self.facts)
@@ -245,26 +250,43 @@ class Machine:
         if self._observer is not None:
             self._seen(request, flight)
         if made.events:
-            self._record(made.events, made.values, flight, keys, values)
+            self._record(made.events, made.values, made.envelope.tenant, flight, keys, values)
             if type(command) is c.Deploy:
                 self._store(made.events)
             if request.sender >= 0:
                 flight.inbound[request.sender] = request.seq
         for later, (instance, token) in zip(made.later, made.causes, strict=True):
             self._put_by.append(Pending(c.Request(command=later, tenant=request.tenant, actor=request.actor, id=request.id and f"{request.id}/+",  # type: ignore[arg-type]
+<<<<<<< HEAD
                                                  correlation=made.asked.correlation, trace=made.asked.trace, instance=instance, token=token,
                                                  cause=made.asked.cause)))  # fmt: skip
+=======
+                                                 correlation=request.correlation, trace=request.trace, instance=instance, token=token)))  # fmt: skip
+        if made.repeats and pending.reply is not None and "position" not in made.answer:
+            pending.reply = self._with_position(pending.reply, made.envelope.tenant, made.repeats)
+>>>>>>> main
         index = len(values) - 1
         if made.finished and self._waiting:
             flight.answers += self._waiting.ended(made.finished, index)
         if pending.reply is not None and not self._waiting.waits(state, command, made, pending.reply):
             flight.answers.append((pending.reply, made.answer, index if made.events else -1))
 
+    def _with_position(self, reply: Reply, tenant: str, id: str) -> Reply:
+        """The first answer is not on the log yet; by the time of this one it is."""
+
+        def say(answer: Any) -> None:
+            kept = self.state.answers.get(answers.name_of(tenant, id))
+            if isinstance(answer, dict) and kept is not None and kept.offset >= 0:
+                answer = {**answer, "position": f"{self.claim.partition}-{kept.offset}"}
+            reply(answer)
+
+        return say
+
     def _broken(self, broken: Broken, pending: Pending, flight: Flight, keys: list[bytes], values: list[bytes]) -> None:
         """A defect of ours: the state is as before. The instance is quarantined, its caller has one error, everybody else goes on."""
         request = pending.request
         held = record_broken(self.state, request, self.facts, broken)
-        self._record(held.events, held.values, flight, keys, values)
+        self._record(held.events, held.values, held.envelope.tenant, flight, keys, values)
         if request.sender >= 0:
             flight.inbound[request.sender] = request.seq
         if self._observer is not None:
@@ -273,7 +295,7 @@ class Machine:
             text = f"a defect of the engine stopped this command, and to send it again does not help: tell operators the reference {broken.reference}"
             flight.answers.append((pending.reply, Rejected(RejectionCode.INTERNAL, text), len(values) - 1))
 
-    def _record(self, events: list[Event], made: list[bytes], flight: Flight, keys: list[bytes], values: list[bytes]) -> None:
+    def _record(self, events: list[Event], made: list[bytes], tenant: str, flight: Flight, keys: list[bytes], values: list[bytes]) -> None:
         if not events:
             return
         sizes = list(map(len, made))
@@ -285,6 +307,8 @@ class Machine:
             keys.append(event.key.to_bytes(8, "big"))
             if type(event) is le.Outbound:
                 flight.sends.append((event.to, event.seq, event.command))
+            elif type(event) is le.Answered:
+                flight.answered.append((tenant, event.id, len(keys) - 1))
         if self._observer is not None:
             names = flight.names
             for event in events:
@@ -307,9 +331,9 @@ class Machine:
     def _hand_out(self, pollers: Pollers, flight: Flight, keys: list[bytes], values: list[bytes]) -> None:
         """Jobs that became ready go to the workers that wait, in the same group that made them."""
         state = self.state
-        for job_type in list(state.job_listener):
-            while state.ready.get(job_type):
-                poller = pollers.next_for(job_type)
+        for lane in list(state.job_listener):
+            while state.ready.get(lane):
+                poller = pollers.next_for(lane)
                 if poller is None:
                     break
                 request = poller.request()
@@ -322,10 +346,10 @@ class Machine:
                     break
                 if self._observer is not None:
                     self._seen(request, flight)
-                self._record(made.events, made.values, flight, keys, values)
+                self._record(made.events, made.values, made.envelope.tenant, flight, keys, values)
                 pollers.taken(poller, made.answer["jobs"])
                 flight.answers.append((poller.deliver, made.answer, len(values) - 1))
-            state.job_listener.discard(job_type)
+            state.job_listener.discard(lane)
 
     # --- after the append -----------------------------------------------------------------------------------------------------
 
@@ -392,6 +416,8 @@ class Machine:
                 self._heads.acked(flight.number, flight.end, flight.chain, self.clock.now_us)
                 self.hungry |= self._heads.at_us <= self.clock.now_us
         place = f"{self.claim.partition}-"
+        for tenant, id, index in flight.answered:
+            answers.placed(self.state, tenant, id, first + index)
         for reply, answer, index in flight.answers:
             if index >= 0 and type(answer) is dict:
                 answer = {**answer, "position": f"{place}{first + index}"}

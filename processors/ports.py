@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from flowledger.events import commands as c
 from flowledger.events.base import Broken
+from flowledger.kernel.state import Lane
 
 
 class Observer(Protocol):
@@ -35,7 +36,7 @@ class Poller(Protocol):
 class Pollers(Protocol):
     """Who waits for jobs of which type, in turn."""
 
-    def next_for(self, job_type: str) -> Any | None:
+    def next_for(self, lane: Lane) -> Any | None:
         """A `Poller` that still takes jobs."""
 
     def taken(self, poller: Any, jobs: list[dict[str, Any]]) -> None:

@@ -22,6 +22,7 @@ from flowledger.events.base import Envelope, Recorded
 from flowledger.events.chain import VERSION
 from flowledger.kernel import Partition, evolve
 from flowledger.kernel import checkpoint as images
+from flowledger.kernel.folds import answers
 from flowledger.processors.log import EVENTS, STATE, Conflict, Group, Log, LogError, LogRecord
 
 log_ = structlog.get_logger("flowledger.recovery")
@@ -115,6 +116,8 @@ def _fold(state: Partition, group: rules.Counted, partition: int, decoder: avro.
         for value in group.values:
             event, envelope = decoder.decode(value)
             evolve(state, event, envelope)
+            if type(event) is le.Answered:
+                answers.placed(state, envelope.tenant, event.id, group.offsets[at])
             at += 1
     except Exception as e:
         raise ChainBroken(f"the event {partition}-{group.offsets[at]} can't be folded ({e!r}); is this release older than the log?") from e

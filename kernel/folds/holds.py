@@ -26,8 +26,9 @@ def offer(p: Partition, task: Task) -> None:
         put(p, nest(p, p.parked, target), task.key, None)
         return
     # a plain dict from whose front much was taken is slow to find its first key
-    put(p, nest(p, nest(p, p.ready, task.job_type), task.priority, OrderedDict), task.key, None)
-    p.job_listener.add(task.job_type)
+    lane = (task.tenant, task.job_type)
+    put(p, nest(p, nest(p, p.ready, lane), task.priority, OrderedDict), task.key, None)
+    p.job_listener.add(lane)
 
 
 #: kinds of assignees whose work is handed out as a job
@@ -37,14 +38,15 @@ MACHINES = frozenset({"ai_agent", "service", "tool", "external_api", "hybrid"})
 def withhold(p: Partition, task: Task) -> None:
     if p.guards:
         guards.withdrawn(p, task)
-    lanes = p.ready.get(task.job_type)
+    name = (task.tenant, task.job_type)
+    lanes = p.ready.get(name)
     if lanes is None:
         return
     lane = lanes.get(task.priority)
     if lane is not None and drop_queued(p, lane, task.key) and not lane:
         drop(p, lanes, task.priority)
         if not lanes:
-            drop(p, p.ready, task.job_type)
+            drop(p, p.ready, name)
 
 
 def remove_task(p: Partition, task: Task) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from flowledger.events import definition as de
 from flowledger.events import ledger as le
 from flowledger.events.base import Envelope, Event
+from flowledger.kernel.folds import answers
 from flowledger.kernel.folds.holds import offer
 from flowledger.kernel.folds.tokens import seen_key
-from flowledger.kernel.state import ANSWERS_MAX, Definition, Partition
+from flowledger.kernel.state import Definition, Partition
 from flowledger.kernel.tasks import guards, index
-from flowledger.kernel.undo import drop, drop_queued, keep, nest, put
+from flowledger.kernel.undo import drop, keep, nest, put
 
 
 def nothing(p: Partition, e: Event, v: Envelope) -> None:
@@ -78,12 +79,7 @@ def inbound(p: Partition, e: le.Inbound, v: Envelope) -> None:
 
 
 def answered(p: Partition, e: le.Answered, v: Envelope) -> None:
-    put(p, p.answers, e.id, e.answer)
-    p.changed.add(("answer", e.id))
-    if len(p.answers) > ANSWERS_MAX:
-        oldest = next(iter(p.answers))
-        drop_queued(p, p.answers, oldest)
-        p.changed.add(("answer", oldest))
+    answers.remember(p, e, v)
 
 
 def record_stored(p: Partition, e: le.RecordStored, v: Envelope) -> None:

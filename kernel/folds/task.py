@@ -16,12 +16,13 @@ from flowledger.kernel.undo import keep, put, update
 
 def task_created(p: Partition, e: ta.TaskCreated, v: Envelope) -> None:
     seen_key(p, e.task)
+    i = p.instances.get(e.key)
     task = Task(
         key=e.task, instance=e.key, token=e.token, element=e.element, type=e.type, job_type=e.job_type, retries=e.retries,
-        priority=e.priority, headers=e.headers, details=e.details, listener=e.listener, created_us=v.time_us, tenant=v.tenant, trace=v.trace,
+        priority=e.priority, headers=e.headers, details=e.details, listener=e.listener, created_us=v.time_us,
+        tenant=i.tenant if i is not None else v.tenant, trace=v.trace,
     )  # fmt: skip
     put(p, p.tasks, e.task, task)
-    i = p.instances.get(e.key)
     if i is not None:
         token = i.tokens[e.token]
         keep(p, token)

@@ -15,6 +15,7 @@ from flowledger.kernel.elements import conditional, events, loops, placing
 from flowledger.kernel.elements.sub_process import implicit_starts
 from flowledger.kernel.elements.triggers import error, escalation
 from flowledger.kernel.expressions import Failure
+from flowledger.kernel.folds import answers
 from flowledger.kernel.model.graph import Node, Process
 from flowledger.kernel.state import Definition, Instance
 from flowledger.kernel.undo import drop
@@ -180,7 +181,11 @@ def asked_by(d: Decision, metadata: dict[str, Any] | None, fetch: list[str] | No
     """A caller waits for the end: its id is kept, so that it can ask again."""
     if d.request is None or not d.request.id:
         return metadata
-    return {**(metadata or {}), "$request": {"id": d.request.id, **({"fetch": fetch} if fetch else {})}}
+    return {**(metadata or {}), "$request": asked(d.request, fetch)}
+
+
+def asked(request: c.Request, fetch: list[str] | None) -> dict[str, Any]:
+    return {"id": request.id, "digest": answers.digest(request).hex(), **({"fetch": fetch} if fetch else {})}
 
 
 def _tell_parent(d: Decision, s: c.StartInstance, key: int) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flowledger.kernel import limits
+from flowledger.kernel.folds.answers import DAY_US
 from flowledger.kernel.model.graph import Process
 from flowledger.kernel.tasks import schemas
 
@@ -25,10 +26,12 @@ class Facts:
         instances_max: 0 is no limit.
         feel_soft: steps of expressions after which a decision is `Heavy`; 0: none but the hard bound holds.
         spread: called instances go to other partitions in turn instead of staying.
+        answers_us: how long a caller's id is remembered, microseconds.
         validate: what is wrong with a value by a JSON Schema, as texts.
     """
 
     __slots__ = (
+        "answers_us",
         "decisions",
         "feel_left",
         "feel_soft",
@@ -53,7 +56,9 @@ class Facts:
         spread: bool = False,
         feel_soft: int = 0,
         validate: Callable[[Any, Any], list[str]] = schemas.check,
+        answers_us: int = DAY_US,
     ) -> None:
+        self.answers_us = answers_us
         self.validate = validate
         self.now_us = now_us
         self.processes: Mapping[int, Process] = processes if processes is not None else {}

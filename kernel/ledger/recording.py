@@ -41,8 +41,13 @@ class Recording:
     """`answer` is what the caller gets; `later` are commands for this partition in a follow-up step."""
 
     __slots__ = (
+<<<<<<< HEAD
         "about", "answer", "asked", "at", "bytes", "cause", "causes", "envelope", "events", "facts", "finished", "later", "prefix", "request", "seen", "state",
         "steps_left", "touched", "values", "work",
+=======
+        "answer", "at", "bytes", "cause", "causes", "envelope", "events", "facts", "finished", "later", "prefix", "repeats", "request", "seen",
+        "state", "steps_left", "touched", "values", "work",
+>>>>>>> main
     )  # fmt: skip
 
     def __init__(self, state: Partition, facts: Facts, envelope: Envelope, request: c.Request | None = None) -> None:
@@ -61,6 +66,8 @@ class Recording:
         self.causes: list[tuple[int, int]] = []
         #: (instance, scope) in which tokens moved: joins that wait there are looked at again
         self.touched: dict[tuple[int, int], None] = {}
+        #: the caller's id, when this repeats an answer
+        self.repeats = ""
         #: events that conditional events have looked at
         self.seen = 0
         #: instances that ended: (key, status, variables, message)

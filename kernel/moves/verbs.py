@@ -14,6 +14,7 @@ from flowledger.events import workflow as wf
 from flowledger.kernel import business, values
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.fold import holder_of
+from flowledger.kernel.folds import answers
 from flowledger.kernel.hooks import HOOKS
 from flowledger.kernel.ledger.looking import Looking
 from flowledger.kernel.model.graph import Flow, Node
@@ -146,7 +147,13 @@ class Verbs(Looking):
         if fetch:
             variables = {name: variables[name] for name in fetch if name in variables}
         end = {"status": status, "variables": variables, **({"message": message} if message else {})}
-        self.record(le.Answered(id=asked["id"], answer={**(self.state.answers.get(asked["id"]) or answer), **end}))
+        known = answers.find(self.state, self.envelope.tenant, asked["id"], self.facts.now_us)
+        self.record(
+            le.Answered(
+                id=asked["id"], answer={**(known.value() if known is not None else answer), **end},
+                digest=bytes.fromhex(asked.get("digest") or ""), until_us=self.facts.now_us + self.facts.answers_us,
+            )
+        )  # fmt: skip
 
     # --- ending early
 

@@ -169,8 +169,7 @@ def rebuild(p: Partition) -> None:
 def _listen(p: Partition, target: str) -> None:
     """Whoever waits for work of this target may be served now."""
     if target.startswith("job:"):
-        if target[4:] in p.ready:
-            p.job_listener.add(target[4:])
+        p.job_listener.update(lane for lane in p.ready if lane[1] == target[4:])
     else:
         p.job_listener.update(p.ready)
 
@@ -271,7 +270,7 @@ def timer_set(p: Partition, element: str, due_us: int) -> None:
         keep(p, guard)
         guard.wake_us = due_us
     if not due_us:
-        p.job_listener.add(job_type)
+        _listen(p, f"job:{job_type}")
 
 
 # --- used by decisions ------------------------------------------------------------------------------------------------
@@ -300,14 +299,13 @@ class Picker:
         return True
 
 
-def room(p: Partition, job_type: str, wanted: int, now_us: int) -> tuple[int, int]:
+def room(p: Partition, job_type: str, lanes: dict[int, dict[int, None]], wanted: int, now_us: int) -> tuple[int, int]:
     """How many jobs of a type may go in one hand-out, and when to look again."""
     guard = p.guards.get(f"job:{job_type}")
     if guard is None:
         return wanted, 0
     n, wake_us = guard.room(p, now_us, wanted)
     if n > 0 and guard.size:
-        lanes = p.ready[job_type]
         if sum(map(len, lanes.values())) < guard.size:
             oldest = min(p.tasks[next(iter(lane))].created_us for lane in lanes.values())
             if now_us < oldest + guard.batch_us or not guard.batch_us:

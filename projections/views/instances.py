@@ -13,7 +13,7 @@ from flowledger.projections.fold import Fold, View
 from flowledger.projections.tables import Table
 from flowledger.projections.words import int4, priority_word
 
-VERSION = 1
+VERSION = 2
 TABLE = Table(
     "workflow_instances",
     {

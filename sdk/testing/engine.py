@@ -333,7 +333,7 @@ class Engine:
         """The waiting job of the highest priority, the oldest of them, is handed out and answered."""
         waiting = [
             (-priority, next(iter(keys)), type)
-            for type, lanes in self.state.ready.items() if type in types
+            for (_, type), lanes in self.state.ready.items() if type in types
             for priority, keys in lanes.items() if keys
         ]  # fmt: skip
         for _, _, type in sorted(waiting):

@@ -159,7 +159,9 @@ class System:
         s = self.settings
         self.progress("Kafka" if s.kafka else "log")
         signing = signing_of(s, self.telemetry.metrics.anchored) if self.has("owner") else None
-        told = owner.Settings(batch_max=s.batch_max, instances_max=s.instances_max, node=s.node, signing=signing)
+        told = owner.Settings(
+            batch_max=s.batch_max, instances_max=s.instances_max, node=s.node, signing=signing, answers_us=int(s.ids_hours * 3_600_000_000)
+        )
         observer = Observer(self.telemetry.metrics, {cls.__name__: name for cls, name in NAMES.items()}, self.telemetry.tracer)
         self.engine = Engine(make_log(s), partitions=s.partitions, settings=told, owns=self.has("owner"), observer=observer)
         self._stack.push_async_callback(self.engine.stop)
