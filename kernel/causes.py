@@ -55,8 +55,8 @@ def actor_of(state: Partition, request: c.Request) -> str:
     return request.actor
 
 
-def envelope_of(state: Partition, request: c.Request, now_us: int) -> Envelope:
-    return Envelope(now_us, request.tenant, actor_of(state, request), cause_of(state, request), request.correlation, request.trace)
+def envelope_of(state: Partition, request: c.Request, now_us: int, tenant: str) -> Envelope:
+    return Envelope(now_us, tenant, actor_of(state, request), cause_of(state, request), request.correlation, request.trace)
 
 
 def about(i: Instance, v: Envelope) -> Envelope:

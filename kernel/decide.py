@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from flowledger.events import commands as c
 from flowledger.events import ledger as le
-<<<<<<< HEAD
 from flowledger.events.base import Broken, Heavy, Rejected, RejectionCode
 from flowledger.kernel import causes, limits, values
-=======
-from flowledger.events.base import Broken, Envelope, Heavy, Rejected, RejectionCode
-from flowledger.kernel import limits, values
 from flowledger.kernel.access import admit
 from flowledger.kernel.access.subjects import INTERNAL, MISSING, of_instance
->>>>>>> main
 from flowledger.kernel.decision import Decision, Facts
 from flowledger.kernel.elements import listeners
 from flowledger.kernel.expressions import Failure
@@ -36,14 +31,10 @@ def decide(state: Partition, request: c.Request, facts: Facts) -> Decision | Rej
     put off) is to be decided in a later step, each with its pair of `Decision.causes` as the request's `instance` and `token`.
     Raises: Heavy when `facts.feel_soft` is spent (decide again with `facts.feel_soft` 0), NotAtHand.
     """
-<<<<<<< HEAD
-    envelope = causes.envelope_of(state, request, facts.now_us)
-=======
     tenant = admit(state, request)
     if isinstance(tenant, Rejected):
         return tenant
-    envelope = Envelope(facts.now_us, tenant, request.actor, request.id, request.correlation, request.trace)
->>>>>>> main
+    envelope = causes.envelope_of(state, request, facts.now_us, tenant)
     state.undo = []
     facts.begin()
     try:
@@ -86,12 +77,9 @@ def record_broken(state: Partition, request: c.Request, facts: Facts, broken: Br
     """What the log says of a defect: the instance is quarantined (without one: an incident of the partition), a send is consumed."""
     state.undo = []
     try:
-<<<<<<< HEAD
-        d = Decision(state, facts, causes.envelope_of(state, request, facts.now_us), request)
-=======
         tenant = of_instance(state, broken.key)
-        d = Decision(state, facts, Envelope(facts.now_us, tenant=request.tenant if tenant is MISSING else tenant), request)
->>>>>>> main
+        tenant = request.tenant if tenant is MISSING else tenant
+        d = Decision(state, facts, causes.envelope_of(state, request, facts.now_us, tenant), request)
         d.quarantine(broken.key, quarantine.Defect(broken.defect, broken.message), broken.reference)
         if request.sender >= 0:
             d.record(le.Inbound(sender=request.sender, seq=request.seq))
@@ -107,7 +95,7 @@ def _decide(d: Decision, request: c.Request) -> Rejected | None:
         if request.seq != taken + 1:  # behind a gap it comes again, with what is missing before it
             return Rejected(_NOT_NEXT, f"expected send {taken + 1} of partition {request.sender}, found {request.seq}")
     elif request.id and type(request.command) not in INTERNAL:
-        known = answers.find(state, d.envelope.tenant, request.id, d.facts.now_us)
+        known = answers.find(state, d.asked.tenant, request.id, d.facts.now_us)
         if known is not None:
             return _again(d, request, known)
     rejected = HANDLERS[type(request.command)](d, request.command)
@@ -123,7 +111,8 @@ def _decide(d: Decision, request: c.Request) -> Rejected | None:
         _follow_up(d)
     if request.id and request.sender < 0 and d.events and type(request.command) not in INTERNAL:
         now = d.facts.now_us
-        if answers.find(state, d.envelope.tenant, request.id, now) is None:  # else it has its outcome already
+        if answers.find(state, d.asked.tenant, request.id, now) is None:  # else it has its outcome already
+            d.for_request()
             d.record(le.Answered(id=request.id, answer=d.answer, digest=answers.digest(request), until_us=now + d.facts.answers_us))
     return None
 

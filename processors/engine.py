@@ -279,12 +279,9 @@ class Engine:
             actor=caller.actor,
             correlation=caller.correlation,
             trace=caller.trace,
-<<<<<<< HEAD
             cause=f"request:{id}" if id else self._request_id(),
-=======
             groups=caller.groups,
             rights=caller.rights,
->>>>>>> main
         )
         if type(command) is c.StartInstance and p and partition is None:
             self._offer(p, request, self._try_first(request, future))

@@ -212,17 +212,8 @@ class Machine:
         command: Any = request.command
         if type(command) is Dead:
             dead: list[Event] = [le.DeadLettered(source=command.source, reason=command.reason)]
-<<<<<<< HEAD
-            self._record(
-                dead,
-                avro.encode(dead, Envelope(self.facts.now_us, cause=f"command:{self.claim.partition}-{command.source}")),
-                flight,
-                keys,
-                values,
-            )
-=======
-            self._record(dead, avro.encode(dead, Envelope(self.facts.now_us)), "", flight, keys, values)
->>>>>>> main
+            cause = f"command:{self.claim.partition}-{command.source}"
+            self._record(dead, avro.encode(dead, Envelope(self.facts.now_us, cause=cause)), "", flight, keys, values)
             return
         if type(command) is Told:
             envelope = Envelope(self.facts.now_us, cause=f"owner:{self.claim.owner}")
@@ -250,21 +241,17 @@ class Machine:
         if self._observer is not None:
             self._seen(request, flight)
         if made.events:
-            self._record(made.events, made.values, made.envelope.tenant, flight, keys, values)
+            self._record(made.events, made.values, made.asked.tenant, flight, keys, values)
             if type(command) is c.Deploy:
                 self._store(made.events)
             if request.sender >= 0:
                 flight.inbound[request.sender] = request.seq
         for later, (instance, token) in zip(made.later, made.causes, strict=True):
             self._put_by.append(Pending(c.Request(command=later, tenant=request.tenant, actor=request.actor, id=request.id and f"{request.id}/+",  # type: ignore[arg-type]
-<<<<<<< HEAD
                                                  correlation=made.asked.correlation, trace=made.asked.trace, instance=instance, token=token,
                                                  cause=made.asked.cause)))  # fmt: skip
-=======
-                                                 correlation=request.correlation, trace=request.trace, instance=instance, token=token)))  # fmt: skip
         if made.repeats and pending.reply is not None and "position" not in made.answer:
-            pending.reply = self._with_position(pending.reply, made.envelope.tenant, made.repeats)
->>>>>>> main
+            pending.reply = self._with_position(pending.reply, made.asked.tenant, made.repeats)
         index = len(values) - 1
         if made.finished and self._waiting:
             flight.answers += self._waiting.ended(made.finished, index)
@@ -286,7 +273,7 @@ class Machine:
         """A defect of ours: the state is as before. The instance is quarantined, its caller has one error, everybody else goes on."""
         request = pending.request
         held = record_broken(self.state, request, self.facts, broken)
-        self._record(held.events, held.values, held.envelope.tenant, flight, keys, values)
+        self._record(held.events, held.values, held.asked.tenant, flight, keys, values)
         if request.sender >= 0:
             flight.inbound[request.sender] = request.seq
         if self._observer is not None:
@@ -346,7 +333,7 @@ class Machine:
                     break
                 if self._observer is not None:
                     self._seen(request, flight)
-                self._record(made.events, made.values, made.envelope.tenant, flight, keys, values)
+                self._record(made.events, made.values, made.asked.tenant, flight, keys, values)
                 pollers.taken(poller, made.answer["jobs"])
                 flight.answers.append((poller.deliver, made.answer, len(values) - 1))
             state.job_listener.discard(lane)

@@ -77,11 +77,8 @@ class Turn:
         p = self.poller
         return c.Request(
             command=c.ActivateTasks(job_type=p.job_type, worker=p.worker, max=p.credit_left, timeout_ms=p.timeout_ms, fetch=p.fetch),
-<<<<<<< HEAD
-            actor=p.caller.actor or p.worker, tenant=p.caller.tenant, cause=f"request:{p.worker}",
-=======
             actor=p.caller.actor or p.worker, tenant=p.caller.tenant, groups=p.caller.groups, rights=p.caller.rights,
->>>>>>> main
+            cause=f"request:{p.worker}",
         )  # fmt: skip
 
     def deliver(self, answer: Any) -> None:

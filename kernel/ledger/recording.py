@@ -41,13 +41,8 @@ class Recording:
     """`answer` is what the caller gets; `later` are commands for this partition in a follow-up step."""
 
     __slots__ = (
-<<<<<<< HEAD
-        "about", "answer", "asked", "at", "bytes", "cause", "causes", "envelope", "events", "facts", "finished", "later", "prefix", "request", "seen", "state",
-        "steps_left", "touched", "values", "work",
-=======
-        "answer", "at", "bytes", "cause", "causes", "envelope", "events", "facts", "finished", "later", "prefix", "repeats", "request", "seen",
-        "state", "steps_left", "touched", "values", "work",
->>>>>>> main
+        "about", "answer", "asked", "at", "bytes", "cause", "causes", "envelope", "envelopes", "events", "facts", "finished",
+        "later", "prefix", "repeats", "request", "seen", "state", "steps_left", "touched", "values", "work",
     )  # fmt: skip
 
     def __init__(self, state: Partition, facts: Facts, envelope: Envelope, request: c.Request | None = None) -> None:
@@ -57,6 +52,7 @@ class Recording:
         self.events: list[Event] = []
         #: the events as they go to the log
         self.values: list[bytes] = []
+        self.envelopes: list[Envelope] = []
         self.prefix = avro.encode_envelope(envelope)
         self.bytes = 0
         self.work: deque[tuple[int, int]] = deque()
@@ -87,6 +83,7 @@ class Recording:
             self.state.changed.add(("instance", event.key))
         self.events.append(event)
         self.values.append(value)
+        self.envelopes.append(self.envelope)
         self.bytes += len(value)
 
     def _speak_of(self, key: int) -> None:
@@ -97,10 +94,14 @@ class Recording:
         if envelope is not self.envelope:
             self.envelope, self.prefix = envelope, avro.encode_envelope(envelope)
 
+    def for_request(self) -> None:
+        """What follows is about the request, not about an instance."""
+        self.envelope, self.prefix, self.about = self.asked, avro.encode_envelope(self.asked), 0
+
     def because(self, cause: str) -> None:
         """Why what follows happens, where one decision has several reasons."""
         self.asked = msgspec.structs.replace(self.asked, cause=cause)
-        self.envelope, self.prefix, self.about = self.asked, avro.encode_envelope(self.asked), 0
+        self.for_request()
 
     def mark(self) -> Mark:
         p = self.state
@@ -116,6 +117,7 @@ class Recording:
         del (
             self.events[to.events :],
             self.values[to.events :],
+            self.envelopes[to.events :],
             self.later[to.later :],
             self.causes[to.later :],
             self.finished[to.finished :],
