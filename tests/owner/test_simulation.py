@@ -138,7 +138,7 @@ async def worker(world: World, name: str, done: set[int]) -> None:
             if isinstance(answer, dict):
                 done.add(job["key"])
             else:
-                assert answer.code in ("NOT_FOUND", "STALE"), answer
+                assert answer.code in ("NOT_FOUND", "STALE", "ID_REUSED"), answer  # another attempt was completed under this id
         await asyncio.sleep(0.02)
 
 
