@@ -278,8 +278,8 @@ class Engine:
             raise Refused(d.code, d.message)
         if isinstance(d, Broken):
             raise RuntimeError(f"a defect of the engine: {d.defect}: {d.message}")
-        for event in d.events:
-            self._heard(event, d.envelope)
+        for event, envelope in zip(d.events, d.envelopes, strict=True):
+            self._heard(event, envelope)
         for key, status, variables, _ in d.finished:
             if key in self._instances:
                 self._instances[key]._ended(status, variables)
