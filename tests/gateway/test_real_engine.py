@@ -369,10 +369,18 @@ async def test_clients_come_back_after_the_gateway_was_away(world):
 
 async def test_a_job_that_fits_into_no_message_is_an_incident_and_the_small_ones_are_delivered(world):
     """Case 111: one job of 5 MB made each poll fail, and the small jobs leased with it were lost until their leases ended."""
-    await world.deploy(process("big", job("w", "work") + '<bpmn:endEvent id="e"/>' + flow("s", "w", "e")))
+    both = job("f", "fill") + job("w", "work") + '<bpmn:endEvent id="e"/>' + flow("s", "f", "w", "e")
+    await world.deploy(process("big", both))
+
+    async def start(size: int) -> None:
+        """One command carries 4 MiB at the most; variables of an instance grow beyond by several."""
+        await world.engine.call(c.StartInstance(id="big", variables={"a": "x" * (size // 2)}))
+        [fill] = await world.engine.activate("fill", "w", 1, 60_000, 2_000, ["none"])
+        await world.engine.call(c.CompleteTask(task=fill["key"], variables={"b": "x" * (size - size // 2)}, fence=fill["fence"]))
+
     sizes = (100, 5_000_000, 200, 3_900_000, 4_300_000)
     for size in sizes:
-        await world.engine.call(c.StartInstance(id="big", variables={"a": "x" * size}))
+        await start(size)
     got = []
     while len(got) < 3:
         got += [len(j.variables) for j in await world.take("work", 32)]
@@ -380,8 +388,8 @@ async def test_a_job_that_fits_into_no_message_is_an_incident_and_the_small_ones
     await until(lambda: len(world.incidents()) == 2)
     assert all("fetchVariable" in i.message and "bytes" in i.message for i in world.incidents())
     stream = world.stub.StreamActivatedJobs(pb.StreamActivatedJobsRequest(type="work", worker="s", timeout=60_000))
-    for text in ("x" * 5_000_000, "small"):
-        await world.engine.call(c.StartInstance(id="big", variables={"a": text}))
+    for size in (5_000_000, 20):
+        await start(size)
     found = await asyncio.wait_for(aiter(stream).__anext__(), 10)
     assert len(found.variables) < 100
     stream.cancel()
