@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowledger.kernel.elements import triggers
+from flowledger.kernel.elements import triggers, user_task
 from flowledger.kernel.model import data
+from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.graph import Behaviour, Node
 from flowledger.kernel.moves.activity import apply_mappings
+
+#: key of a start event's properties: its form
+FORM = "$form"
 
 
 def enter(d: Any, i: Any, token: Any, node: Node) -> None:
@@ -26,6 +30,8 @@ def enter(d: Any, i: Any, token: Any, node: Node) -> None:
 
 def read(node: Node, element: Any, r: Any) -> None:
     triggers.read(node, element, r)
+    if (form := x.ext(element, "formDefinition")) is not None:
+        node.properties = {**node.properties, FORM: user_task.form_of(form, r, node)}
 
 
 def check(node: Node, r: Any) -> None:

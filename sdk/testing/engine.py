@@ -75,7 +75,9 @@ class Engine:
         self._to_tell: list[tuple[str, Thrown]] = []
         self._instances: dict[int, Instance] = {}
         self._decisions = stubs.Decisions(self.library.decisions(self.state))
-        self.facts = Facts(_micros(now), self.library.processes(self.state), self._decisions, self.library.read)
+        self.facts = Facts(
+            _micros(now), self.library.processes(self.state), self._decisions, self.library.read, forms=self.library.forms(self.state)
+        )
         self._settling = False
 
     # --- models
