@@ -34,7 +34,7 @@ from flowledger.api.services import services_of
 from flowledger.api.view import answer_view
 from flowledger.events import commands as c
 
-Status = Literal["created", "assigned", "started", "in_progress", "suspended", "completed", "failed", "cancelled", "skipped"]
+Status = Literal["created", "assigned", "started", "in_progress", "suspended", "completed", "failed", "timed_out", "cancelled", "skipped"]
 TaskType = Literal[
     "human_task", "user_task", "service_task", "script_task", "send_task", "receive_task", "manual_task", "business_rule_task",
     "call_activity", "sub_process",

@@ -298,7 +298,8 @@ def choose(
         elif len(out["excluded"]) < REASONS_MAX:
             out["excluded"][name] = reason
     out["considered"] = count
-    fallback = [name for name in named(p, task, settings, passed) if name != settings.get("assignee") and name not in passed]
+    told = [name for name in named(p, task, settings, passed) if name != settings.get("assignee")]
+    fallback = [name for name in told if name not in passed]
     if wish:
         out["wish"] = {"assignee": wish, "used": wish in eligible}
         if wish in eligible:
@@ -310,7 +311,7 @@ def choose(
         found = entry(p, task.tenant, name)
         reason = why_not(without_membership(needs), p, task.tenant, name, found, now_us) if found is not None else ""
         if not reason:
-            why = "is the preferred assignee" if name == preferred else f"is fallback {fallback.index(name) + 1}"
+            why = "is the preferred assignee" if name == preferred else f"is fallback {told.index(name) + 1}"
             return {**out, "assignee": name, "why": why, "kind": kind_of(name, found)}
         out["excluded"][name] = reason
     if not eligible:
