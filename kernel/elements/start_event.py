@@ -10,6 +10,7 @@ from typing import Any
 from flowledger.kernel.elements import triggers, user_task
 from flowledger.kernel.model import data
 from flowledger.kernel.model import xml as x
+from flowledger.kernel.model.dialects import unkept
 from flowledger.kernel.model.graph import Behaviour, Node
 from flowledger.kernel.moves.activity import apply_mappings
 
@@ -32,6 +33,7 @@ def read(node: Node, element: Any, r: Any) -> None:
     triggers.read(node, element, r)
     if (form := x.ext(element, "formDefinition")) is not None:
         node.properties = {**node.properties, FORM: user_task.form_of(form, r, node)}
+    unkept.form_of(node, element, r)  # what can't be kept of a classic start form is told
 
 
 def check(node: Node, r: Any) -> None:
