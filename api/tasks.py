@@ -39,7 +39,7 @@ TaskType = Literal[
     "human_task", "user_task", "service_task", "script_task", "send_task", "receive_task", "manual_task", "business_rule_task",
     "call_activity", "sub_process",
 ]  # fmt: skip
-OPEN = ("created", "assigned", "started", "in_progress", "suspended", "failed")
+OPEN = ("created", "assigned", "started", "in_progress", "suspended", "failed", "timed_out")
 DONE = ("completed", "cancelled", "skipped")
 Move = Literal[
     "assign", "claim", "release", "start", "progress", "suspend", "resume", "cancel", "skip", "retry", "escalate", "delegate", "transfer",
