@@ -127,7 +127,7 @@ class KafkaLog:
     ) -> None:
         self.partitions = 0
         self._prefix, self._replication, self._compression = prefix, replication, compression
-        self._batch_bytes_max, self._record_bytes_max = batch_bytes_max, record_bytes_max
+        self._batch_bytes_max, self.record_bytes_max = batch_bytes_max, record_bytes_max
         self._timeout_s, self._session_s = timeout_s, session_s
         self._patience_ms = int(max(timeout_s, 5.0) * 1000)
         self._settings: dict[str, Any] = {
@@ -205,7 +205,7 @@ class KafkaLog:
     def _configs(self, topic: str) -> dict[str, str]:
         return {
             **CONFIGS[topic],
-            "max.message.bytes": str(max(self._record_bytes_max, self._batch_bytes_max) + BATCH_OVERHEAD_BYTES),
+            "max.message.bytes": str(max(self.record_bytes_max, self._batch_bytes_max) + BATCH_OVERHEAD_BYTES),
             # `now` of a simulation or a machine whose clock is wrong must not make an append fail.
             "message.timestamp.after.max.ms": str(2**63 - 1),
             "min.insync.replicas": str(max(1, self._replication - 1)),
@@ -236,8 +236,8 @@ class KafkaLog:
             policy, size = settings.get("cleanup.policy", ""), int(settings.get("max.message.bytes") or 0)
             if (policy == "compact") != kept.compacted:
                 wrong.append(f"topic {name} has cleanup.policy {policy}, expected {'compact' if kept.compacted else 'delete'}")
-            if size < self._record_bytes_max:
-                wrong.append(f"topic {name} has max.message.bytes {size}, expected at least {self._record_bytes_max}")
+            if size < self.record_bytes_max:
+                wrong.append(f"topic {name} has max.message.bytes {size}, expected at least {self.record_bytes_max}")
         return wrong
 
     @contextlib.asynccontextmanager
@@ -262,7 +262,7 @@ class KafkaLog:
 
     def submit(self, topic: str, partition: int, group: Group, *, expected_end: int | None = None) -> asyncio.Future[Appended]:
         self._check_open()
-        check_group(topic, partition, group, self._record_bytes_max)
+        check_group(topic, partition, group, self.record_bytes_max)
         key = (topic, partition)
         if expected_end is not None and (why := self._blocked.get(key)) is not None:
             raise why

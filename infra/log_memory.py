@@ -136,7 +136,7 @@ class MemoryLog:
         self.fault = fault
         self.manual = manual
         self._batch_records = batch_records
-        self._record_bytes_max = record_bytes_max
+        self.record_bytes_max = record_bytes_max
         self._queues: dict[Key, deque[_Pending]] = {}
         self._blocked: dict[Key, LogError] = {}
         self._running = False
@@ -170,7 +170,7 @@ class MemoryLog:
     def submit(self, topic: str, partition: int, group: Group, *, expected_end: int | None = None) -> asyncio.Future[Appended]:
         if self._closed:
             raise LogClosed("the log was closed")
-        check_group(topic, partition, group, self._record_bytes_max)
+        check_group(topic, partition, group, self.record_bytes_max)
         key = (topic, partition)
         if expected_end is not None and (why := self._blocked.get(key)) is not None:
             raise why

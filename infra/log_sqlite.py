@@ -128,7 +128,7 @@ class SqliteLog:
         self.path = Path(path)
         self.partitions = 0
         self._synchronous, self._readonly = synchronous, readonly
-        self._record_bytes_max, self._poll_s, self._lease_s, self._busy_s = record_bytes_max, poll_s, lease_s, busy_s
+        self.record_bytes_max, self._poll_s, self._lease_s, self._busy_s = record_bytes_max, poll_s, lease_s, busy_s
         self._streams: dict[Key, int] = {}
         self._blocked: dict[Key, LogError] = {}
         self._signals: dict[Key, asyncio.Future[None]] = {}
@@ -221,7 +221,7 @@ class SqliteLog:
     def submit(self, topic: str, partition: int, group: Group, *, expected_end: int | None = None) -> asyncio.Future[Appended]:
         if not self._open or self._writer is None:
             raise LogClosed(f"{self.path} is {'open for reading only' if self._readonly else 'closed'}")
-        check_group(topic, partition, group, self._record_bytes_max)
+        check_group(topic, partition, group, self.record_bytes_max)
         key = (topic, partition)
         if expected_end is not None and (why := self._blocked.get(key)) is not None:
             raise why

@@ -22,8 +22,10 @@ from flowledger.events.base import Recorded, Rejected, RejectionCode
 from flowledger.kernel import lookup
 from flowledger.kernel.model.library import Library
 from flowledger.processors.client import NOBODY, Answer, Caller
+from flowledger.processors.intake import decode_request as _decode_request
+from flowledger.processors.intake import encode_request as _encode_request
 from flowledger.processors.log import COMMANDS, DEFINITIONS, REPLIES, Group, Log, LogError, LogRecord, OutOfRange
-from flowledger.processors.owner import Owner, Settings, _decode_request, _encode_request
+from flowledger.processors.owner import Owner, Settings
 from flowledger.processors.pollers import Jobs, Poller, Pollers, Stream, once
 from flowledger.processors.tail import Tail
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
 from flowledger.events import commands as c
+
+#: gets the answer (a dict or `Rejected`) of a command, once
+Reply = Callable[[Any], None]
 
 
 class Pending:
@@ -14,41 +16,33 @@ class Pending:
 
     __slots__ = ("offset", "reply", "request")
 
-    def __init__(self, request: c.Request, reply: Callable[[Any], None] | None = None, offset: int = -1) -> None:
+    def __init__(self, request: c.Request, reply: Reply | None = None, offset: int = -1) -> None:
         self.request, self.reply, self.offset = request, reply, offset
 
 
 class Flight:
-    """A group on its way to the log, with what is to be done once it is there."""
+    """A group on its way to the log, with what is to be done once it is there. Without events (`count` 0) it only waits for those before it."""
 
-    __slots__ = (
-        "answers",
-        "chain",
-        "count",
-        "definitions",
-        "events",
-        "expected",
-        "future",
-        "kinds",
-        "names",
-        "sends",
-        "started",
-        "traces",
-        "waits",
-    )
+    __slots__ = ("answers", "count", "end", "expected", "first", "inbound", "kinds", "names", "sends", "size", "started", "traces")
 
     def __init__(self) -> None:
-        self.future: asyncio.Future[Any] | None = None
+        #: offset that its first record should get, if nobody else writes
         self.expected = 0
         self.count = 0
-        self.chain = b""
+        #: bytes of its events
+        self.size = 0
+        #: where it was written; -1: not yet acknowledged
+        self.first = self.end = -1
         #: (reply, answer, index of its last event in the group or -1)
-        self.answers: list[tuple[Callable[[Any], None], Any, int]] = []
+        self.answers: list[tuple[Reply, Any, int]] = []
+        #: (to, seq, command)
         self.sends: list[tuple[int, int, bytes]] = []
-        self.waits: list[tuple[int, dict[str, Any], int]] = []
+        #: partition -> highest send of it that this group takes
+        self.inbound: dict[int, int] = {}
+        #: when it was handed to the log (the shell's clock, seconds)
         self.started = 0.0
+        #: for the observer: events by class, accepted commands by class, and the traces that they came with
         self.names: dict[str, int] = {}
-        #: for the observer: accepted commands by kind, and the traces that they came with
         self.kinds: dict[str, int] = {}
         self.traces: list[str] = []
 

@@ -195,6 +195,8 @@ class Log(Protocol):
 
     #: True: `expected_end` is a real compare-and-append. False: compare `Appended.first` yourself.
     compares: bool
+    #: Largest record in bytes that it takes (`record_bytes`).
+    record_bytes_max: int
 
     @property
     def partitions(self) -> int:

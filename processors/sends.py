@@ -1,76 +1,120 @@
-"""What an owner sends to other partitions: after its group is on the log, in order, again and again until it is confirmed.
+"""What a partition sends to others, and takes from them. Pure: `now` comes from the caller.
 
-Source: `docs/log-protocol.md`, "Across partitions"; the receiver takes the next number only, and drops all else.
+A send goes out once its group is on the log, and again until its receiver has confirmed it. The receiver takes the next number only, drops all
+else, and confirms the highest number that its counted groups took: by a `Confirm` that has no number of its own, so that it may get lost.
+Source: `docs/log-protocol.md`, "Across partitions".
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Sequence
 
+import msgspec
+
+from flowledger.events import commands as c
 from flowledger.kernel import Partition
-from flowledger.processors.log import COMMANDS, Group, Log, LogError
+from flowledger.processors.effects import Send
+from flowledger.processors.log import Group, Header
 
-#: confirmations of sends are put off this long, so that one speaks for many (seconds)
-CONFIRM_S = 0.2
-#: a send that failed is tried again after this time (seconds)
-RESEND_S = 0.5
+#: a pair of partitions gets five confirmations a second at the most, each speaks for many sends (microseconds)
+CONFIRM_US = 200_000
+#: what is not confirmed is sent again after this time, then after twice as long, up to the last (microseconds)
+RESEND_US, RESEND_MOST_US = 500_000, 8_000_000
+#: sends to one partition that are repeated at once
+RESEND_MAX = 500
+NEVER = 1 << 62
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Sends:
-    """The sends of one claim. `confirm(to, seq)`: all up to `seq` are on the log of partition `to`."""
+    """Both ends, for one claim."""
 
-    def __init__(self, log: Log, partition: int, state: Partition, confirm: Callable[[int, int], None]) -> None:
-        self._log, self._partition, self._state, self._confirm = log, partition, state, confirm
-        self._open = True
-        #: highest seq whose group is on the log; what is behind it may not be sent yet
-        self._dispatched: dict[int, int] = dict(state.meta.sent)
-        self._sent_ok: dict[int, int] = dict(state.meta.confirmed)
-        self._confirming: set[int] = set()
-        self._doubtful: set[int] = {to for to, _ in state.outbox}
+    def __init__(self, state: Partition) -> None:
+        self._state, self._me = state, state.meta.partition
+        #: highest send to each partition whose group is on the log; what is behind it may not go out yet
+        self._out: dict[int, int] = dict(state.meta.sent)
+        #: partition -> (when what is unconfirmed goes again, how long to wait after that)
+        self._again: dict[int, tuple[int, int]] = dict.fromkeys((to for to, _ in state.outbox), (0, RESEND_US))
+        #: highest send from each partition that a group on the log took
+        self._taken: dict[int, int] = dict(state.meta.taken)
+        #: partition -> when it is told how far its sends were taken
+        self._confirm: dict[int, int] = {}
+        #: partition -> when it was told last
+        self._told: dict[int, int] = {}
 
-    def close(self) -> None:
-        """The owner stepped down: nothing is confirmed any more."""
-        self._open = False
+    # --- as sender
 
-    def send(self, to: int, seq: int, command: bytes) -> None:
-        """Its group is on the log."""
-        self._dispatched[to] = seq
-        self._send(to, seq, command)
+    def landed(self, sends: Sequence[tuple[int, int, bytes]], now: int) -> list[Send]:
+        """The group that says so is on the log: out they go."""
+        by_partition: dict[int, list[tuple[int, bytes]]] = {}
+        for to, seq, command in sends:
+            self._out[to] = seq
+            by_partition.setdefault(to, []).append((seq, command))
+            self._again.setdefault(to, (now + RESEND_US, RESEND_US))
+        return [self._send(to, some) for to, some in by_partition.items()]
 
-    def _send(self, to: int, seq: int, command: bytes) -> None:
-        try:
-            future = self._log.submit(COMMANDS, to, Group([None], [command], (("from", b"%d" % self._partition), ("seq", b"%d" % seq))))
-        except LogError:
-            self._doubtful.add(to)
-            return
-        future.add_done_callback(lambda f: self._sent(f, to, seq))
+    def confirmed(self, e: c.Confirm, before: int, now: int) -> list[Send]:
+        """The receiver took all up to `e.seq`; before it had confirmed up to `before`. What it should have and doesn't is filled in."""
+        if e.seq > before:
+            if self._out.get(e.to, 0) > e.seq:
+                self._again[e.to] = (now + RESEND_US, RESEND_US)
+            else:
+                self._again.pop(e.to, None)
+            return []
+        if e.seq == before and e.to in self._again:
+            at, wait = self._again[e.to]
+            self._again[e.to] = (min(at, now), wait)  # it asks for what comes next
+        elif e.seq < before:  # taken for arrived by a release that asked no receiver, and lost: an empty send takes its number
+            filler = c.Confirm(to=e.to, seq=0)
+            lost = range(e.seq + 1, min(before, e.seq + RESEND_MAX) + 1)
+            return [self._send(e.to, [(seq, _encode(c.Request(command=filler, sender=self._me, seq=seq))) for seq in lost])]  # type: ignore[arg-type]
+        return []
 
-    def _sent(self, future: asyncio.Future[Any], to: int, seq: int) -> None:
-        if future.cancelled():
-            return
-        if future.exception() is not None:
-            self._doubtful.add(to)
-        elif self._open and seq == self._sent_ok.get(to, self._state.meta.confirmed.get(to, 0)) + 1:
-            self._sent_ok[to] = seq
-            if to not in self._confirming:
-                self._confirming.add(to)
-                asyncio.get_running_loop().call_later(CONFIRM_S, self._confirm_to, to)
+    # --- as receiver
 
-    def _confirm_to(self, to: int) -> None:
-        self._confirming.discard(to)
-        if self._open:
-            self._confirm(to, self._sent_ok[to])
+    def took(self, inbound: dict[int, int], now: int) -> None:
+        """A group that takes these is on the log."""
+        for sender, seq in inbound.items():
+            self._taken[sender] = max(seq, self._taken.get(sender, 0))
+            self.asked(sender, now)
 
-    async def resend(self) -> None:
-        """After a take-over, and when a send failed: what is not confirmed goes again, in order; the receiver drops what it has."""
-        outbox = self._state.outbox
-        while True:
-            doubtful, self._doubtful = self._doubtful, set()
-            for to in sorted(doubtful):
-                at = self._sent_ok.get(to, 0)
-                for seq in sorted(seq for t, seq in outbox if t == to and seq > at):
-                    if (command := outbox.get((to, seq))) is not None and seq <= self._dispatched.get(to, 0):
-                        self._send(to, seq, command)
-            await asyncio.sleep(RESEND_S)
+    def asked(self, sender: int, now: int) -> None:
+        """It sent what was taken already, or what comes too early: it is told how far we are."""
+        if sender not in self._confirm:
+            self._confirm[sender] = max(now, self._told.get(sender, 0) + CONFIRM_US)
+
+    # --- in time
+
+    def due(self, now: int) -> list[Send]:
+        out = []
+        for to, at in list(self._confirm.items()):
+            if at <= now:
+                del self._confirm[to]
+                self._told[to] = now
+                confirm = c.Request(command=c.Confirm(to=self._me, seq=self._taken.get(to, 0)))  # type: ignore[arg-type]
+                out.append(Send(to, Group([None], [_encode(confirm)], (("from", b"%d" % self._me),))))
+        for to, (at, wait) in list(self._again.items()):
+            if at > now:
+                continue
+            first, last = self._state.meta.confirmed.get(to, 0) + 1, self._out.get(to, 0)
+            left = [
+                (seq, s)
+                for seq in range(first, min(last, first + RESEND_MAX - 1) + 1)
+                if (s := self._state.outbox.get((to, seq))) is not None
+            ]
+            if not left:
+                del self._again[to]
+                continue
+            self._again[to] = (now + wait, min(wait * 2, RESEND_MOST_US))
+            out.append(self._send(to, left))
+        return out
+
+    def next_at(self) -> int:
+        if not self._confirm and not self._again:
+            return NEVER
+        return min(min(self._confirm.values(), default=NEVER), min((at for at, _ in self._again.values()), default=NEVER))
+
+    def _send(self, to: int, some: Sequence[tuple[int, bytes]]) -> Send:
+        me: Header = ("from", b"%d" % self._me)
+        return Send(to, Group([None] * len(some), [s for _, s in some], each=[(me, ("seq", b"%d" % seq)) for seq, _ in some]))

@@ -1,0 +1,59 @@
+"""Commands from the topic: read in order, each becomes a pending command or a dead letter."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import structlog
+
+from flowledger.events import avro
+from flowledger.events import commands as c
+from flowledger.processors.flight import Dead, Pending, Reply
+from flowledger.processors.log import COMMANDS, DEAD_LETTER, Group, Log, LogRecord
+from flowledger.processors.ports import Observer
+
+log_ = structlog.get_logger("flowledger.owner")
+
+encode_request = msgspec.json.Encoder(decimal_format="number").encode
+decode_request = msgspec.json.Decoder(c.Request, float_hook=avro._exact).decode
+
+
+class Intake:
+    """Of one partition. `ensure`: what a command needs is at hand before it is decided on; `reply_to`: how its caller is answered."""
+
+    def __init__(
+        self, log: Log, partition: int, observer: Observer | None, ensure: Callable[[Any], Awaitable[None]] | None,
+        reply_to: Callable[[c.Request], Reply] | None,
+    ) -> None:  # fmt: skip
+        self._log, self._partition, self._observer, self._ensure, self._reply_to = log, partition, observer, ensure, reply_to
+        #: offsets of commands that failed in the engine itself, alone in their group
+        self.poison: set[int] = set()
+
+    async def follow(self, source: int, take: Callable[[list[Pending]], Awaitable[None]]) -> None:
+        """All behind offset `source`, for ever. Raises: LogError."""
+        start = max(source + 1, await self._log.begin(COMMANDS, self._partition))
+        async for batch in self._log.read(COMMANDS, self._partition, start, follow=True):
+            await take([await self._read(record) for record in batch])
+
+    async def _read(self, record: LogRecord) -> Pending:
+        try:
+            request = decode_request(record.value)
+            if record.offset in self.poison:
+                raise ValueError("it failed in the engine itself; its log tells why")
+            if self._ensure is not None and isinstance(request.command, (c.DefineElsewhere, c.StartInstance)):
+                await self._ensure(request.command)
+        except (msgspec.DecodeError, ValueError) as e:
+            return await self._dead_letter(record, str(e))
+        reply = self._reply_to(request) if request.reply_to and self._reply_to is not None else None
+        return Pending(request, reply, record.offset)
+
+    async def _dead_letter(self, record: LogRecord, reason: str) -> Pending:
+        """Its place in `commands` is consumed in order."""
+        log_.error("dead letter", partition=self._partition, offset=record.offset, reason=reason)
+        if self._observer is not None:
+            self._observer.dead_letter(reason)
+        headers = (("reason", reason.encode()[:1000]), ("source", b"%d" % record.offset), *record.headers)
+        await self._log.append(DEAD_LETTER, self._partition, Group([record.key], [record.value], headers))
+        return Pending(c.Request(command=Dead(record.offset, reason)), None, record.offset)  # type: ignore[arg-type]

@@ -1,0 +1,46 @@
+"""What an owner needs of those around it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from flowledger.events import commands as c
+
+
+class Observer(Protocol):
+    """Hears what owners do; once for each group, so that it costs little."""
+
+    #: whether it wants the traces of commands
+    tracing: bool
+
+    def group(self, partition: int, commands: int, events: int, size: int) -> None: ...
+    def decided(self, kinds: dict[str, int]) -> None: ...
+    def appended(self, partition: int, seconds: float, names: dict[str, int], traces: Sequence[str] = ()) -> None: ...
+    def rejected(self, command: str, code: str) -> None: ...
+    def fenced(self, partition: int) -> None: ...
+    def took_over(self, partition: int, seconds: float) -> None: ...
+    def dead_letter(self, reason: str) -> None: ...
+
+
+class Poller(Protocol):
+    """Somebody who waits for jobs. `deliver` gets the answer or the refusal of each `request` that was decided on, once."""
+
+    def request(self) -> c.Request: ...
+    def deliver(self, answer: Any) -> None: ...
+
+
+class Pollers(Protocol):
+    """Who waits for jobs of which type, in turn."""
+
+    def next_for(self, job_type: str) -> Any | None:
+        """A `Poller` that still takes jobs."""
+
+    def taken(self, poller: Any, jobs: list[dict[str, Any]]) -> None:
+        """These were leased to it; `deliver` says that it is on the log, or that nobody knows."""
+
+    def give_back(self, poller: Any) -> None:
+        """Nothing was found for it."""
+
+    def attach(self, owner: Any) -> None: ...
+    def detach(self, owner: Any) -> None: ...

@@ -1,0 +1,43 @@
+"""What an owner may be told, and its limits. Each is tested at its edge."""
+
+from __future__ import annotations
+
+#: commands that one group is made of at the most
+BATCH_MAX = 512
+#: events, and bytes of them, after which a group is closed, so that a reader's memory stays bounded
+EVENTS_MAX = 20_000
+BYTES_MAX = 8 * 1024 * 1024
+#: groups in flight
+IN_FLIGHT_MAX = 6
+#: commands that may wait before callers are told to come again
+INBOX_MAX = 20_000
+#: due timers, leases and retries that one step takes
+DUE_MAX = 500
+#: a checkpoint is written when this many things changed, or after this time (seconds)
+CHECKPOINT_CHANGES = 20_000
+CHECKPOINT_S = 30.0
+#: whom another owner fenced waits this long before it claims again: the group's news that the partition moved come meanwhile (seconds)
+FENCED_S = 1.0
+#: the longest that an owner waits between two attempts, and the time after which one counts as having gone well (seconds)
+BACK_OFF_S = 2.0
+#: after a group that failed, commands are taken one by one for so long, to find the one that did it (microseconds)
+CAREFUL_US = 5_000_000
+
+
+class Settings:
+    """All have defaults that suit."""
+
+    __slots__ = ("batch_max", "checkpoint_changes", "checkpoint_s", "inbox_max", "instances_max", "node", "spread")
+
+    def __init__(
+        self,
+        batch_max: int = BATCH_MAX,
+        inbox_max: int = INBOX_MAX,
+        instances_max: int = 0,
+        checkpoint_changes: int = CHECKPOINT_CHANGES,
+        checkpoint_s: float = CHECKPOINT_S,
+        node: str = "",
+        spread: bool = False,
+    ) -> None:
+        self.batch_max, self.inbox_max, self.instances_max = batch_max, inbox_max, instances_max
+        self.checkpoint_changes, self.checkpoint_s, self.node, self.spread = checkpoint_changes, checkpoint_s, node, spread
