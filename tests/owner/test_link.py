@@ -176,7 +176,9 @@ async def test_owners_that_die_are_said_and_their_callers_may_send_again(pair):
     await pair.down()
     gone = await asyncio.wait_for(asked, 5)
     refused = await client.call(c.StartInstance(id="p"), id="mine", partition=0)
-    assert all(isinstance(a, Rejected) and a.code == "UNAVAILABLE" and "same id" in a.message for a in (refused, gone) if type(a) is not dict)
+    assert all(
+        isinstance(a, Rejected) and a.code == "UNAVAILABLE" and "same id" in a.message for a in (refused, gone) if type(a) is not dict
+    )
     assert not client.health()["ready"] and client.health()["reasons"]
     await pair.up()
     await asyncio.wait_for(client.doors[0].up.wait(), 5)
