@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV ?= .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.ready
+CONSOLE := web/dist/.built
+# Python's packages and the console's are fetched side by side.
+MAKEFLAGS += --jobs=2
 
-.PHONY: run test quick lint types schemas traceability bench audit clean
+.PHONY: run test quick lint types web web-check FORCE schemas traceability bench audit clean
 
-run: $(STAMP)
+run: $(STAMP) $(CONSOLE)
 	$(VENV)/bin/flowledger demo $(ARGS)
 
-test: $(STAMP) lint types
+test: $(STAMP) $(CONSOLE) lint types web-check
 	$(PY) tools/run_tests.py $(ARGS)
 
 # Only what needs no server, in about a minute.
@@ -41,7 +44,22 @@ audit: $(STAMP)
 bench: $(STAMP)
 	$(VENV)/bin/flowledger bench $(ARGS)
 
-$(STAMP): pyproject.toml constraints.txt
+# The console's pages: types, and what computes.
+web-check: $(CONSOLE)
+	$(PY) tools/build_web.py check
+
+web: $(CONSOLE)
+
+$(PY): tools/setup_venv.py
+	$(PYTHON) tools/setup_venv.py $(VENV) --only-python
+
+# it looks by itself whether anything changed
+$(CONSOLE): $(PY) FORCE
+	$(PY) tools/build_web.py
+
+FORCE:
+
+$(STAMP): pyproject.toml constraints.txt | $(PY)
 	$(PYTHON) tools/setup_venv.py $(VENV)
 	touch $@
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from litestar import Litestar, Response, Router, get
+from litestar.config.cors import CORSConfig
 from litestar.exceptions.base_exceptions import LitestarDeprecationWarning
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import License
@@ -30,7 +31,8 @@ from flowledger.api import (
 )
 from flowledger.api.edge import ApiRequest, encode
 from flowledger.api.guard import Guard
-from flowledger.api.lists import refuse_unknown_parameters
+from flowledger.api.lists import before
+from flowledger.api.openapi import completed, operation_id
 from flowledger.api.problems import HANDLERS
 from flowledger.api.services import Services
 
@@ -63,7 +65,18 @@ def create_app(services: Services, more: Sequence[Any] = (), at_root: Sequence[A
     with warnings.catch_warnings():
         # parameters told by their annotations: the style of all 2.x; what replaces it in 3.0 doesn't exist in the oldest release we allow
         warnings.simplefilter("ignore", LitestarDeprecationWarning)
-        return _app(services, v1, at_root)
+        app = _app(services, v1, at_root)
+    app.asgi_handler = Guard(app.asgi_handler, services)  # around the router too: what has no route gets its headers and figures as well
+    return app
+
+
+def _cors(services: Services) -> CORSConfig | None:
+    """Pages of the listed origins may call; without this their browsers ask in vain first. All others are refused by the guard."""
+    if not (origins := list(services.settings.origins)):
+        return None
+    headers = ["Content-Type", "Idempotency-Key", "If-Match", "X-Actor", "X-Tenant", "X-Correlation-Id", "Authorization", "Last-Event-ID"]
+    shown = ["Location", "ETag", "Retry-After", "X-Correlation-Id"]
+    return CORSConfig(allow_origins=origins, allow_headers=headers, expose_headers=shown)
 
 
 def _app(services: Services, v1: Router, at_root: Sequence[Any]) -> Litestar:
@@ -71,9 +84,9 @@ def _app(services: Services, v1: Router, at_root: Sequence[Any]) -> Litestar:
         route_handlers=[v1, *health.HANDLERS, *metrics.HANDLERS, *at_root],
         request_class=ApiRequest,
         exception_handlers=HANDLERS,
-        before_request=refuse_unknown_parameters,  # type: ignore[arg-type]
+        before_request=before,  # type: ignore[arg-type]
         request_max_body_size=services.settings.body_bytes_max,
-        middleware=[lambda app: Guard(app, services)],
+        cors_config=_cors(services),
         openapi_config=OpenAPIConfig(
             title="Flowledger",
             version=__version__,
@@ -81,6 +94,7 @@ def _app(services: Services, v1: Router, at_root: Sequence[Any]) -> Litestar:
             license=License("Apache-2.0"),
             render_plugins=[],
             path="/v1/docs",
+            operation_id_creator=operation_id,
         ),
         state=_state(services),
         debug=False,
@@ -95,12 +109,10 @@ def _state(services: Services) -> Any:
     return State({"services": services})
 
 
-@get("/openapi.json", include_in_schema=False)
+@get("/openapi.json", include_in_schema=False, gives=("application/vnd.oai.openapi+json", "application/json"))
 async def openapi(request: ApiRequest) -> Response[Any]:
     """OpenAPI 3.1, made from the handlers."""
     found = request.app.state.get("openapi_bytes")
     if found is None:
-        from flowledger.api.openapi import completed
-
         found = request.app.state["openapi_bytes"] = encode(completed(request.app.openapi_schema.to_schema()))
     return Response(found, media_type="application/vnd.oai.openapi+json")

@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from litestar import Response, post
 
-from flowledger.api.edge import ApiRequest, Body, key_of, reply
-from flowledger.api.problems import Problem, malformed
+from flowledger.api import answers as a
+from flowledger.api.edge import ApiRequest, Body, DefinitionRef, key_of, reply
+from flowledger.api.problems import Problem
 from flowledger.api.services import services_of
 from flowledger.api.view import answer_view
 from flowledger.events.base import RejectionCode
@@ -19,7 +20,7 @@ from flowledger.events.commands import EvaluateDecision
 class EvaluateBody(Body):
     """`decision`: id of a deployed decision, its key, or with `dmn` a name or id in that text. `models`: what it imports."""
 
-    decision: str | int
+    decision: DefinitionRef
     inputs: dict[str, Any] = {}
     dmn: str = ""
     models: list[str] = []
@@ -27,13 +28,11 @@ class EvaluateBody(Body):
 
 
 @post("/decisions/evaluate", status_code=200, summary="Evaluate a decision")
-async def evaluate(request: ApiRequest, data: EvaluateBody) -> Response[Any]:
+async def evaluate(request: ApiRequest, data: EvaluateBody) -> Response[a.Decision]:
     """`output`, and for deployed decisions `trace`: which rules fired. An error in an expression gives null, as DMN says."""
     if data.dmn:
         return reply({"decision": str(data.decision), "output": await asyncio.to_thread(once, data)})
     by_key = isinstance(data.decision, int) or data.decision.isdigit()
-    if not by_key and not data.decision:
-        raise malformed("a decision's id or key was expected, found an empty text", "body decision")
     command = EvaluateDecision(
         id="" if by_key else str(data.decision), key=key_of(data.decision, "decision") if by_key else 0, variables=data.inputs
     )

@@ -8,63 +8,66 @@ from typing import Annotated, Any, Literal
 
 from litestar import Response, delete, get, post, put
 from litestar.params import Parameter
+from msgspec import Meta
 
-from flowledger.api.edge import ApiRequest, Body, key_of, reply
+from flowledger.api import answers as a
+from flowledger.api.edge import ApiRequest, Body, Name, NamePath, Words, reply
 from flowledger.api.lists import Cursor, Limit, WaitFor, listing
 from flowledger.api.problems import Problem
-from flowledger.api.services import Services, services_of
-from flowledger.api.view import answer_view
+from flowledger.api.services import Services, definition_key, services_of
+from flowledger.api.view import answer_view, definition_view, deployment_view
 from flowledger.events.base import RejectionCode
 from flowledger.events.commands import ChangeDefinition, Deploy, Resource
 
+Kind = Literal["process", "decision", "drg", "form"]
 Status = Literal["draft", "validated", "published", "deprecated", "archived"]
 Move = Literal["validate", "publish", "deprecate", "archive", "draft"]
+
+
+Content = Annotated[str, Meta(min_length=1)]
+DefinitionPath = Annotated[NamePath, Parameter(description="Its key, or its id in the model (then the newest version is meant)")]
 
 
 class DefinitionBody(Body):
     """A draft. `name` is the file's name; `content` its text."""
 
-    name: str
-    content: str
+    name: Name
+    content: Content
     metadata: dict[str, Any] | None = None
 
 
 class ContentBody(Body):
-    content: str
-    reason: str = ""
+    content: Content
+    reason: Words = ""
 
 
 class ReasonBody(Body):
-    reason: str = ""
+    reason: Words = ""
 
 
 async def _find(s: Services, request: ApiRequest, id: str, wait_for: str | None = None) -> dict[str, Any]:
-    """By key; or by process id: the newest version."""
-    tenant = s.identify(request).tenant
-    if id.isdigit():
-        return await s.find("definitions", key_of(id, "definition"), tenant, wait_for)
-    await s.wait_for(wait_for)
-    row = await s.reads.get("definitions", id, tenant)
-    if row is None:
-        raise Problem(RejectionCode.NOT_FOUND, f"no definition {id}")
-    return row
+    """By key; or by its id in the model: the newest version."""
+    key = await definition_key(s, request, id, "definition", wait_for)
+    return definition_view(await s.find("definitions", key, s.identify(request).tenant, wait_for))
 
 
 @post("/definitions", summary="Create a draft")
-async def create(request: ApiRequest, data: DefinitionBody) -> Response[Any]:
+async def create(request: ApiRequest, data: DefinitionBody) -> Response[a.Deployment]:
     """A draft can be edited, and is startable once published. Answers with the drafts of this resource."""
     s = services_of(request)
     answer = await s.call(Deploy(resources=[Resource(data.name, data.content)], status="draft", metadata=data.metadata), request)
-    s.deployed(answer)
-    return reply(answer_view(answer), 201)
+    s.deployed(answer, s.identify(request).tenant)
+    return reply(deployment_view(answer), 201)
 
 
 @get("/definitions", summary="List definitions")
 async def list_definitions(
     request: ApiRequest,
-    id: Annotated[str | None, Parameter(description="Process, decision or form id")] = None,
-    kind: Literal["process", "decision", "drg", "form"] | None = None,
-    version: int | None = None,
+    id: Annotated[str | None, Parameter(description="A key, or an id in the model")] = None,
+    definition_id: Annotated[str | None, Parameter(description="Id in the model, of a process, decision or form")] = None,
+    process: Annotated[str | None, Parameter(description="Id of a process")] = None,
+    kind: Kind | None = None,
+    version: Annotated[int | None, Parameter(ge=0, le=(1 << 31) - 1)] = None,
     status: Annotated[list[Status] | None, Parameter(description="One or more")] = None,
     name: Annotated[str | None, Parameter(description="Part of the name, or the id")] = None,
     tag: str | None = None,
@@ -74,42 +77,52 @@ async def list_definitions(
     limit: Limit = 50,
     cursor: Cursor = "",
     wait_for: WaitFor = None,
-) -> Response[Any]:
-    """By id, newest version first. `key` is a definition's key, `id` what it is called in the model."""
+) -> Response[a.Page[a.DefinitionDetail]]:
+    """By id in the model, newest version first. `id` and `key` are a definition's key, `definition_id` is what it is called in the model."""
+    if process is not None:
+        definition_id, kind = process if definition_id in (None, process) else "", "process"
     filters = {
-        "id": id, "kind": kind, "version": version, "status": status, "name": name, "tag": tag, "category": category, "creator": creator,
+        "id": id, "definition_id": definition_id, "kind": kind, "version": version, "status": status, "name": name, "tag": tag, "category": category, "creator": creator,
         "latest": latest,
     }  # fmt: skip
-    return reply(await listing(request, "definitions", filters, limit, cursor, wait_for))
+    page = await listing(request, "definitions", filters, limit, cursor, wait_for)
+    return reply({**page, "items": [definition_view(row) for row in page["items"]]})
 
 
 @get("/definitions/{id:str}", summary="Get a definition")
-async def get_definition(request: ApiRequest, id: str, wait_for: WaitFor = None) -> Response[Any]:
-    """By key, or by process id (the newest version), with all its versions."""
+async def get_definition(request: ApiRequest, id: DefinitionPath, wait_for: WaitFor = None) -> Response[a.DefinitionDetail]:
+    """By key, or by its id in the model (the newest version), with all its versions."""
     return reply(await _find(services_of(request), request, id, wait_for))
 
 
-@get("/definitions/{id:str}/source", summary="The model as it was deployed")
-async def source(request: ApiRequest, id: str) -> Response[Any]:
+SOURCE = ("application/xml", "text/plain", "application/problem+json")
+
+
+@get("/definitions/{id:str}/source", summary="The model as it was deployed", media_type="application/xml", gives=SOURCE)
+async def source(request: ApiRequest, id: DefinitionPath) -> Response[str]:
+    """XML where it is XML, else text."""
     s = services_of(request)
     content, name = await source_of(s, request, id)
     kind = "application/xml" if content.lstrip().startswith("<") else "text/plain"
     safe = "".join(c if c.isalnum() or c in "._-" else "_" for c in name) or "model"
     disposition = f'attachment; filename="{safe}"'
-    return Response(content.encode(), media_type=f"{kind}; charset=utf-8", headers={"Content-Disposition": disposition})
+    found: Response[Any] = Response(content.encode(), media_type=f"{kind}; charset=utf-8", headers={"Content-Disposition": disposition})
+    return found
 
 
 async def source_of(s: Services, request: ApiRequest, id: str) -> tuple[str, str]:
     """Content and file name."""
-    await _find(s, request, id)
-    found = await s.reads.source(id, s.identify(request).tenant)
+    row = await _find(s, request, id)
+    found = await s.reads.source(row["key"], s.identify(request).tenant)
     if found is None:
         raise Problem(RejectionCode.NOT_FOUND, f"definition {id} has no source")
     return found["content"], found["name"]
 
 
 @get("/definitions/{id:str}/diff", summary="What changed between two versions")
-async def diff(request: ApiRequest, id: str, to: Annotated[str, Parameter(description="key of the other version")]) -> Response[Any]:
+async def diff(
+    request: ApiRequest, id: DefinitionPath, to: Annotated[str, Parameter(min_length=1, description="The other one: a key, or an id")]
+) -> Response[a.Diff]:
     """Elements and flows that were added, removed or changed; `changes` says in which fields, of root elements as well; `text` is the difference of the
     texts (unified)."""
     s = services_of(request)
@@ -136,25 +149,28 @@ def compare(old: str, old_name: str, new: str, new_name: str) -> dict[str, Any]:
 
 
 @put("/definitions/{id:str}", summary="Edit a draft")
-async def edit(request: ApiRequest, id: str, data: ContentBody) -> Response[Any]:
+async def edit(request: ApiRequest, id: DefinitionPath, data: ContentBody) -> Response[a.Moved]:
     """Drafts only: a published version is frozen; deploy the next one instead."""
     s = services_of(request)
-    command = ChangeDefinition(key=key_of(id, "definition"), move="draft", content=data.content, reason=data.reason)
+    key = await definition_key(s, request, id, "definition")
+    command = ChangeDefinition(key=key, move="draft", content=data.content, reason=data.reason)
     return reply(answer_view(await s.call(command, request)))
 
 
 @delete("/definitions/{id:str}", status_code=200, summary="Hide a definition")
-async def remove(request: ApiRequest, id: str, reason: str = "") -> Response[Any]:
+async def remove(request: ApiRequest, id: DefinitionPath, reason: str = "") -> Response[a.Moved]:
     """It can't be started any more and is not listed; its events stay. Refused while instances run."""
-    command = ChangeDefinition(key=key_of(id, "definition"), move="delete", reason=reason)
-    return reply(answer_view(await services_of(request).call(command, request)))
+    s = services_of(request)
+    command = ChangeDefinition(key=await definition_key(s, request, id, "definition"), move="delete", reason=reason)
+    return reply(answer_view(await s.call(command, request)))
 
 
 @post("/definitions/{id:str}/{move:str}", status_code=200, summary="Move a definition on")
-async def change(request: ApiRequest, id: str, move: Move, data: ReasonBody | None = None) -> Response[Any]:
+async def change(request: ApiRequest, id: DefinitionPath, move: Move, data: ReasonBody | None = None) -> Response[a.Moved]:
     """`move`: validate, publish, deprecate, archive or draft."""
-    command = ChangeDefinition(key=key_of(id, "definition"), move=move, reason=data.reason if data else "")
-    return reply(answer_view(await services_of(request).call(command, request)))
+    s = services_of(request)
+    command = ChangeDefinition(key=await definition_key(s, request, id, "definition"), move=move, reason=data.reason if data else "")
+    return reply(answer_view(await s.call(command, request)))
 
 
 HANDLERS: list[Any] = [create, list_definitions, get_definition, source, diff, edit, remove, change]

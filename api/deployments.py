@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Response, post
+from msgspec import Meta
 
-from flowledger.api.edge import ApiRequest, Body, reply
+from flowledger.api import answers as a
+from flowledger.api.edge import ApiRequest, Body, Name, reply
 from flowledger.api.problems import malformed
 from flowledger.api.services import services_of
-from flowledger.api.view import answer_view
+from flowledger.api.view import deployment_view
 from flowledger.events.commands import Deploy, Resource
 
 RESOURCES_MAX = 1000
@@ -19,15 +21,15 @@ RESOURCES_MAX = 1000
 class ResourceBody(Body):
     """`content` is the text of a BPMN, DMN, JSON, YAML, BPML or form file; `name` its file name."""
 
-    name: str
-    content: str
+    name: Name
+    content: Annotated[str, Meta(min_length=1)]
 
 
 class DeploymentBody(Body):
     """`status` draft keeps the definitions from being started until they are published."""
 
-    resources: list[ResourceBody]
-    status: str = "published"
+    resources: Annotated[list[ResourceBody], Meta(min_length=1, max_length=RESOURCES_MAX)]
+    status: Literal["published", "draft"] = "published"
     metadata: dict[str, Any] | None = None
 
 
@@ -51,24 +53,24 @@ async def from_form(request: ApiRequest) -> DeploymentBody:
             metadata = msgspec.json.decode(str(fields["metadata"]), type=dict[str, Any])
         except msgspec.MsgspecError as e:
             raise malformed(f"a JSON object was expected: {e}", "field metadata") from None
-    return DeploymentBody(resources=resources, status=str(fields.get("status", "published")), metadata=metadata)
+    if not 1 <= len(resources) <= RESOURCES_MAX:
+        raise malformed(f"1 to {RESOURCES_MAX} files were expected, found {len(resources)}", "body")
+    if (status := str(fields.get("status", "published"))) not in ("published", "draft"):
+        raise malformed(f"published or draft was expected, found {status!r}", "field status")
+    return DeploymentBody(resources=resources, status=status, metadata=metadata)  # type: ignore[arg-type]
 
 
 @post("/deployments", forms=from_form, summary="Deploy models", raises=[])
-async def deploy(request: ApiRequest, data: DeploymentBody) -> Response[Any]:
+async def deploy(request: ApiRequest, data: DeploymentBody) -> Response[a.Deployment]:
     """Deploys and publishes all resources, as JSON or as files of a multipart form. 422 with `findings` when a model has errors."""
-    if not 1 <= len(data.resources) <= RESOURCES_MAX:
-        raise malformed(f"1 to {RESOURCES_MAX} resources were expected, found {len(data.resources)}", "body resources")
-    if data.status not in ("published", "draft"):
-        raise malformed(f"published or draft was expected, found {data.status!r}", "body status")
     for n, resource in enumerate(data.resources):
         if not resource.name or not resource.content.strip():
             raise malformed("a name and a content were expected, found none", f"body resources[{n}]")
     s = services_of(request)
     resources = [Resource(r.name, r.content) for r in data.resources]
     answer = await s.call(Deploy(resources=resources, status=data.status, metadata=data.metadata), request)
-    s.deployed(answer)
-    return reply(answer_view(answer), 201)
+    s.deployed(answer, s.identify(request).tenant)
+    return reply(deployment_view(answer), 201)
 
 
 HANDLERS: list[Any] = [deploy]

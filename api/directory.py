@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from litestar import Response, delete, get, put
 from litestar.params import Parameter
 
+from flowledger.api import answers as a
 from flowledger.api.edge import ApiRequest, reply
 from flowledger.api.problems import Problem, malformed
 from flowledger.api.services import services_of
@@ -19,9 +20,11 @@ KINDS = {
     "users": "user", "agents": "agent", "services": "service", "tools": "tool", "apis": "api", "groups": "group", "calendars": "calendar",
 }  # fmt: skip
 NAME_MAX = 200
+EntryName = Annotated[str, Parameter(schema_extra={"pattern": "^[^/]+$", "minLength": 1, "maxLength": NAME_MAX})]
 Page = Annotated[int, Parameter(ge=1, le=1000)]
-Target = Annotated[str, Parameter(description="job:TYPE, tenant:NAME, endpoint:TEXT or assignee:NAME")]
-After = Annotated[str, Parameter(description="The last name of the page before")]
+Target = Annotated[str, Parameter(min_length=1, max_length=NAME_MAX, description="job:TYPE, tenant:NAME, endpoint:TEXT or assignee:NAME")]
+Kind = Annotated[str, Parameter(schema_extra={"enum": list(KINDS)})]
+After = Annotated[str, Parameter(max_length=1000, description="`cursor` of the page before")]
 
 
 def _name(request: ApiRequest, registry: str, name: str) -> str:
@@ -38,7 +41,7 @@ def _name(request: ApiRequest, registry: str, name: str) -> str:
 
 def _kind(kind: str) -> str:
     if kind not in KINDS:
-        raise Problem(RejectionCode.NOT_FOUND, f"one of {', '.join(KINDS)} was expected, found {kind!r}", status=404)
+        raise Problem(RejectionCode.NOT_FOUND, f"one of {', '.join(KINDS)} was expected, found {kind!r}", where="path kind")
     return KINDS[kind]
 
 
@@ -47,7 +50,7 @@ async def _list(request: ApiRequest, registry: str, prefix: str, after: str, lim
     command = c.ListRecords(registry=registry, prefix=prefix, after=full, limit=limit)
     found = await services_of(request).call(command, request, partition=partition)
     items = [{"name": r["name"].removeprefix(prefix), **r["value"]} for r in found.get("records") or ()]
-    return {"items": items, "after": items[-1]["name"] if found.get("more") and items else None}
+    return {"items": items, "cursor": items[-1]["name"] if found.get("more") and items else None}
 
 
 async def _one(request: ApiRequest, registry: str, name: str) -> dict[str, Any]:
@@ -59,101 +62,102 @@ async def _one(request: ApiRequest, registry: str, name: str) -> dict[str, Any]:
     return value
 
 
-async def _put(request: ApiRequest, registry: str, name: str, value: dict[str, Any]) -> Response[Any]:
+async def _put(request: ApiRequest, registry: str, name: str, value: dict[str, Any]) -> Response[a.Stored]:
     command = c.StoreRecord(registry=registry, name=_name(request, registry, name), value=value)
     return reply(answer_view(await services_of(request).call(command, request)))
 
 
-async def _delete(request: ApiRequest, registry: str, name: str) -> Response[Any]:
+async def _delete(request: ApiRequest, registry: str, name: EntryName) -> Response[a.Stored]:
     await _one(request, registry, name)
     command = c.StoreRecord(registry=registry, name=_name(request, registry, name))
     return reply(answer_view(await services_of(request).call(command, request)))
 
 
 @get("/directory/{kind:str}", summary="List users, groups, agents, services, tools, apis or calendars")
-async def list_entries(request: ApiRequest, kind: str, after: After = "", limit: Page = 100) -> Response[Any]:
-    return reply(await _list(request, "directory", f"{_kind(kind)}:", after, limit))
+async def list_entries(request: ApiRequest, kind: Kind, cursor: After = "", limit: Page = 100) -> Response[a.Page[a.Entry]]:
+    return reply(await _list(request, "directory", f"{_kind(kind)}:", cursor, limit))
 
 
 @get("/directory/{kind:str}/{name:str}", summary="Get an entry of the directory")
-async def get_entry(request: ApiRequest, kind: str, name: str) -> Response[Any]:
+async def get_entry(request: ApiRequest, kind: Kind, name: EntryName) -> Response[a.Entry]:
     return reply({"name": name, **await _one(request, "directory", f"{_kind(kind)}:{name}")})
 
 
 @put("/directory/{kind:str}/{name:str}", summary="Create or replace an entry of the directory")
-async def put_entry(request: ApiRequest, kind: str, name: str, data: dict[str, Any]) -> Response[Any]:
+async def put_entry(request: ApiRequest, kind: Kind, name: EntryName, data: dict[str, Any]) -> Response[a.Stored]:
     """Who may work: groups, roles, capabilities (with levels), permissions, place, calendar, max_concurrent, weight, active, resources; agents,
     services and tools also job_type, endpoint and credential (a reference). A calendar: zone, days, holidays."""
     return await _put(request, "directory", f"{_kind(kind)}:{name}", data)
 
 
 @delete("/directory/{kind:str}/{name:str}", status_code=200, summary="Remove an entry of the directory")
-async def delete_entry(request: ApiRequest, kind: str, name: str) -> Response[Any]:
+async def delete_entry(request: ApiRequest, kind: Kind, name: EntryName) -> Response[a.Stored]:
     """Tasks that it holds stay with it until they are moved."""
     return await _delete(request, "directory", f"{_kind(kind)}:{name}")
 
 
 @get("/task-definitions", summary="List task definitions")
-async def list_definitions(request: ApiRequest, after: After = "", limit: Page = 100) -> Response[Any]:
+async def list_task_definitions(request: ApiRequest, cursor: After = "", limit: Page = 100) -> Response[a.Page[a.Entry]]:
     """The newest version of each, and each version as `name@version`."""
-    return reply(await _list(request, "task_definition", "", after, limit))
+    return reply(await _list(request, "task_definition", "", cursor, limit))
 
 
 @get("/task-definitions/{name:str}", summary="Get a task definition")
-async def get_definition(request: ApiRequest, name: str) -> Response[Any]:
+async def get_task_definition(request: ApiRequest, name: EntryName) -> Response[a.Entry]:
     """`name` for the newest, `name@version` for a version."""
     return reply({"name": name, **await _one(request, "task_definition", name)})
 
 
 @put("/task-definitions/{name:str}", summary="Store a new version of a task definition")
-async def put_definition(request: ApiRequest, name: str, data: dict[str, Any]) -> Response[Any]:
+async def put_task_definition(request: ApiRequest, name: EntryName, data: dict[str, Any]) -> Response[a.Stored]:
     """A job type of this name uses it, and so does a task that names it. The answer has the `version`."""
     return await _put(request, "task_definition", name, data)
 
 
 @delete("/task-definitions/{name:str}", status_code=200, summary="Remove a task definition")
-async def delete_definition(request: ApiRequest, name: str) -> Response[Any]:
+async def delete_task_definition(request: ApiRequest, name: EntryName) -> Response[a.Stored]:
     """Tasks that were made by it keep what they took over; its versions stay readable."""
     return await _delete(request, "task_definition", name)
 
 
 @get("/limits", summary="List limits")
-async def list_limits(request: ApiRequest, after: After = "", limit: Page = 100) -> Response[Any]:
-    return reply(await _list(request, "limit", "", after, limit))
+async def list_limits(request: ApiRequest, cursor: After = "", limit: Page = 100) -> Response[a.Page[a.Entry]]:
+    return reply(await _list(request, "limit", "", cursor, limit))
 
 
 @put("/limits", summary="Set concurrency, rate, circuit breaker, batch of a target")
-async def put_limit(request: ApiRequest, target: Target, data: dict[str, Any]) -> Response[Any]:
+async def put_limit(request: ApiRequest, target: Target, data: dict[str, Any]) -> Response[a.Stored]:
     """Limits hold in each partition."""
     return await _put(request, "limit", target, data)
 
 
 @delete("/limits", status_code=200, summary="Remove a limit")
-async def delete_limit(request: ApiRequest, target: Target) -> Response[Any]:
+async def delete_limit(request: ApiRequest, target: Target) -> Response[a.Stored]:
     return await _delete(request, "limit", target)
 
 
 @get("/breakers", summary="Circuit breakers, by partition")
-async def list_breakers(request: ApiRequest) -> Response[Any]:
+async def list_breakers(request: ApiRequest) -> Response[a.Page[a.Breaker]]:
     """State, counts and until when it is open, of each target that has one."""
     items = []
     for partition in range(services_of(request).client.partitions):
         page = await _list(request, "breaker", "", "", 1000, partition)
         items += [{"partition": partition, "target": i.pop("name"), **i} for i in page["items"]]
-    return reply({"items": items})
+    return reply({"items": items, "cursor": None})
 
 
 @get("/workload", summary="History of assignees, by partition")
-async def workload(request: ApiRequest) -> Response[Any]:
+async def workload(request: ApiRequest) -> Response[a.Page[a.Load]]:
     """Done, failed and mean time in ms, as the weighted strategy sees them."""
     items = []
     for partition in range(services_of(request).client.partitions):
         page = await _list(request, "history", "", "", 1000, partition)
         items += [{"partition": partition, "assignee": i.pop("name"), **i} for i in page["items"]]
-    return reply({"items": items})
+    return reply({"items": items, "cursor": None})
 
 
 HANDLERS: list[Any] = [
-    list_entries, get_entry, put_entry, delete_entry, list_definitions, get_definition, put_definition, delete_definition, list_limits, put_limit,
+    list_entries, get_entry, put_entry, delete_entry, list_task_definitions, get_task_definition, put_task_definition, delete_task_definition,
+    list_limits, put_limit,
     delete_limit, list_breakers, workload,
 ]  # fmt: skip

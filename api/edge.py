@@ -6,17 +6,44 @@ Inside, a key is an integer of 64 bits; in JSON it is a text, since JavaScript's
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 from litestar import Request, Response
+from litestar.params import Parameter
 from litestar.types.empty import Empty
+from msgspec import Meta
 
+from flowledger.api import strict
 from flowledger.api.problems import Problem, malformed
+from flowledger.kernel import times
 
 KEY_MAX = (1 << 63) - 1
+#: as JSON Schema; the highest key of the highest partition is far below
+KEY_PATTERN = "^([1-9][0-9]{0,17}|[1-8][0-9]{18})$"
+#: what a name, an id or a key of callers may be: rows are found by it, exactly, so what a row can't hold is refused
+TEXT_MAX = 255
+Text = Annotated[str, Meta(max_length=TEXT_MAX, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Name = Annotated[str, Meta(min_length=1, max_length=TEXT_MAX, pattern=r"^[^\x00-\x1f\x7f]*$")]
+#: a reason, a comment, a message: any text, not for ever
+Words = Annotated[str, Meta(max_length=100_000)]
+Count = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
+#: milliseconds, up to ten years
+Millis = Annotated[int, Meta(ge=0, le=315_360_000_000)]
+#: -1: by the policy
+CountOrPolicy = Annotated[int, Meta(ge=-1, le=(1 << 31) - 1)]
+MillisOrPolicy = Annotated[int, Meta(ge=-1, le=315_360_000_000)]
+Fence = Annotated[int, Meta(ge=0, le=KEY_MAX)]
+Variables = dict[Annotated[str, Meta(max_length=TEXT_MAX)], Any]
+KeyRef = Annotated[str, Meta(pattern=KEY_PATTERN)] | Annotated[int, Meta(gt=0, le=KEY_MAX)]
+#: a definition's key, or its id in the model
+DefinitionRef = Name | Annotated[int, Meta(gt=0, le=KEY_MAX)]
+#: in a path
+KeyPath = Annotated[str, Parameter(schema_extra={"pattern": KEY_PATTERN})]
+NamePath = Annotated[str, Parameter(schema_extra={"minLength": 1, "maxLength": TEXT_MAX})]
 #: fields whose integers are keys
 KEY_FIELDS = frozenset(
     "key id instance definition deployment parent parent_token root token task message subscription incident timer scope spawned item "
@@ -53,15 +80,27 @@ class ApiRequest(Request[Any, Any, Any]):
     async def _decode(self) -> Any:
         field = self.route_handler.parsed_data_field  # type: ignore[attr-defined]
         target = field.annotation if field is not None else Any
-        kind = self.content_type[0].lower()
+        kind, options = self.content_type
+        kind = kind.lower()
         reader = self.route_handler.opt.get("forms")
+        if coding := self.headers.get("content-encoding", ""):
+            raise Problem("UNSUPPORTED_MEDIA_TYPE", f"a body without Content-Encoding was expected, found {coding!r}", status=415)
         if kind == "multipart/form-data" and reader is not None:
             return await reader(self)
         body = await self.body()
         if body and kind != "application/json" and not kind.endswith("+json"):
             wanted = "application/json" + (" or multipart/form-data" if reader else "")
             raise Problem("UNSUPPORTED_MEDIA_TYPE", f"Content-Type must be {wanted}, found {kind or 'none'}", status=415)
+        if (charset := options.get("charset", "utf-8").lower()) not in ("utf-8", "utf8", "us-ascii"):
+            raise Problem("UNSUPPORTED_MEDIA_TYPE", f"JSON is in UTF-8, found the charset {charset!r}", status=415)
         return decode(body or b"{}", target)
+
+    async def body(self) -> bytes:
+        """Raises: Problem (503): the server goes down before the whole body has come."""
+        if self._body is not Empty:
+            return self._body  # type: ignore[no-any-return]
+        with self.app.state["services"].closing.interrupts():
+            return await super().body()
 
 
 def decode(body: bytes, target: Any = Any) -> Any:
@@ -70,17 +109,60 @@ def decode(body: bytes, target: Any = Any) -> Any:
     if decoder is None:
         decoder = _decoders[target] = msgspec.json.Decoder(target, float_hook=_exact)
     try:
-        return decoder.decode(body)
+        found = decoder.decode(body)
+        strict.check(body)
+        return found
+    except strict.Refused as e:
+        raise malformed(str(e), "body") from None
     except msgspec.ValidationError as e:
-        text, _, where = str(e).partition(" - at `")
-        where = where.rstrip("`").lstrip("$").lstrip(".")
+        text, _, where = str(e).partition(" - at ")
+        if where.startswith("`key` in "):
+            text, where = f"{text} as a name", where.removeprefix("`key` in ")
+        where = where.strip("`").lstrip("$").lstrip(".")
+        text += _more(body, target, where, text)
         if "unknown field" in text and hasattr(target, "__struct_encode_fields__") and not where:
             text += f"; known are {', '.join(sorted(target.__struct_encode_fields__))}"
         raise malformed(text, f"body {where}".strip()) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as e:
+        if e.args == ("Input data was truncated",) and _LONELY.search(body):
+            e = "a surrogate comes in pairs (RFC 8259, 7)"  # type: ignore[assignment]
         raise malformed(f"the body must be JSON: {e}", "body") from None
     except RecursionError:
-        raise malformed("the body is nested too deep", "body") from None
+        raise malformed(f"expected at most {strict.DEPTH_MAX} levels of nesting, found more", "body") from None
+
+
+_LONELY = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u)")
+_STEP = re.compile(r"([^.\[\]]+)|\[(\d+|\.\.\.)\]")
+
+
+def _more(body: bytes, target: Any, where: str, text: str) -> str:
+    """What msgspec leaves out: what was found, and which words are known."""
+    steps = [(m[1], m[2]) for m in _STEP.finditer(where)]
+    if text.startswith("Invalid enum value"):
+        known = _words(target, [name for name, _ in steps if name])
+        return f"; expected one of {', '.join(known)}" if known else ""
+    if "got `" in text or "`" not in text or text.endswith("as a name") or "missing" in text or "unknown field" in text:
+        return ""
+    value = msgspec.json.decode(body)
+    for name, number in steps:
+        if number == "...":
+            return ""
+        value = value[int(number)] if number else value.get(name) if isinstance(value, dict) else None
+    shown = msgspec.json.encode(value).decode()
+    return f", found {shown if len(shown) <= 80 else f'{shown[:60]}... ({len(shown)} characters)'}"
+
+
+def _words(kind: Any, path: list[str]) -> list[str]:
+    """The words that a type takes at `path`."""
+    if get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    if get_origin(kind) is Literal:
+        return [str(w) for w in get_args(kind)]
+    if get_origin(kind) in (Union, UnionType, list):
+        return [w for each in get_args(kind) for w in _words(each, path)]
+    if path and isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return _words(get_type_hints(kind, include_extras=True).get(path[0]), path[1:])
+    return []
 
 
 def _exact(text: str) -> Decimal:
@@ -119,12 +201,12 @@ def position_text(positions: dict[int, int]) -> str:
 
 
 def time_of(text: str, where: str) -> datetime:
-    """RFC 3339; without an offset it is UTC."""
+    """RFC 3339 or RFC 9557, with `@Zone` as well; without an offset it is UTC."""
     try:
-        found = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
+        found = times.instant(text.replace(" ", "+") if "T" in text else text)
     except ValueError:
         raise malformed(f"a time like 2026-11-21T13:00:00Z was expected, found {text!r}", where) from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=found)
 
 
 def time_text(microseconds: int) -> str | None:

@@ -18,7 +18,7 @@ from litestar.exceptions import WebSocketDisconnect
 from litestar.params import Parameter
 from litestar.response import Stream
 
-from flowledger.api.edge import ApiRequest, encode, key_of, position_of, position_text
+from flowledger.api.edge import KEY_PATTERN, ApiRequest, encode, key_of, position_of, position_text
 from flowledger.api.instance_views import Types, types_of
 from flowledger.api.problems import Problem
 from flowledger.api.services import Services, services_of
@@ -30,6 +30,7 @@ from flowledger.events.workflow import WorkflowCreated, WorkflowMigrated, Workfl
 HEARTBEAT_S = 15.0
 KNOWN_MAX = 50_000
 
+KeyOrNone = Annotated[str, Parameter(schema_extra={"pattern": f"^$|{KEY_PATTERN}"})]
 PositionParam = Annotated[str, Parameter(description="After this position; `start`: from the beginning; none: from now on")]
 
 
@@ -171,15 +172,21 @@ class Seat:
         self.gauge.dec()
 
 
-@get("/events", summary="Events as they happen", media_type="text/event-stream", raises=[])
+@get(
+    "/events",
+    summary="Events as they happen",
+    media_type="text/event-stream",
+    gives=("text/event-stream", "application/problem+json"),
+    raises=[],
+)
 async def stream(
     request: ApiRequest,
     position: PositionParam = "",
     definition: Annotated[str, Parameter(description="Process id or a definition's key")] = "",
-    instance: str = "",
-    task: str = "",
+    instance: KeyOrNone = "",
+    task: KeyOrNone = "",
     type: Types = "",
-) -> Response[Any]:
+) -> Response[str]:
     """Server-sent events (the header `Last-Event-ID` goes before `position`): `event` is the type, `id` the cursor,
     `data` the event as JSON. A comment every 15 s keeps the line open."""
     s = services_of(request)

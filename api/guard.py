@@ -1,20 +1,22 @@
-"""The outermost layer of each request: who may ask from where, correlation, span, metrics, security headers.
+"""The outermost layer of each request: who may ask from where, correlation, span, metrics, security headers, HEAD.
 
 A server on loopback is still reachable by web pages in the user's browser. So a request from another web origin is refused, and so is
-one to a name that isn't ours (DNS rebinding).
+one to a name that isn't ours (DNS rebinding). Probes and figures answer to any name: whoever asks them knows an address only.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 import uuid
+from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from flowledger.api.problems import MEDIA_TYPE, Problem, encode_problem
+from flowledger.api.problems import MEDIA_TYPE, Problem, encode_problem, malformed
 from flowledger.infra.settings import LOOPBACK
 from flowledger.processors.client import TRACEPARENT
 
@@ -27,6 +29,11 @@ HEADERS = [
 #: for answers of the API itself; pages of the console bring their own
 API_POLICY = [(b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"), (b"cache-control", b"no-store")]
 CORRELATION = re.compile(r"[\x21-\x7e]{1,200}")
+#: probes come to the address of a pod, under a name that no setting knows
+ANY_HOST = ("/health/", "/metrics")
+#: methods that a span and a figure may be named by; whoever makes up others makes up no figures
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def _bare(host: str) -> str:
@@ -34,21 +41,37 @@ def _bare(host: str) -> str:
     return host.rsplit("]", 1)[0].lstrip("[") if host.startswith("[") else host.rsplit(":", 1)[0]
 
 
+def unreadable(scope: Any) -> Problem | None:
+    """A path or query that is no text: bytes that aren't UTF-8, or control characters, which no name or value of ours has."""
+    for where, raw in (("path", scope.get("raw_path") or b""), ("query", scope.get("query_string") or b"")):
+        if b"%" not in raw and raw.isascii() and raw.isalnum():
+            continue
+        try:
+            text = unquote_to_bytes(raw).decode("utf-8")
+        except UnicodeDecodeError as e:
+            return malformed(f"text in UTF-8 was expected, found the byte 0x{e.object[e.start]:02x}", where)
+        if found := _CONTROL.search(text):
+            return malformed(f"text without control characters was expected, found U+{ord(found[0]):04X}", where)
+    return None
+
+
 class Guard:
+    """Wraps the application. `services` has the settings and the telemetry."""
+
     def __init__(self, app: ASGIApp, services: Any) -> None:
         self.app, self.services = app, services
         settings = services.settings
         self.hosts = frozenset(settings.hosts) or (frozenset(LOOPBACK) if settings.loopback else None)
         self.origins = frozenset(settings.origins)
 
-    def refused(self, headers: dict[bytes, bytes]) -> Problem | None:
+    def refused(self, scope: Any, headers: dict[bytes, bytes]) -> Problem | None:
         host = headers.get(b"host", b"").decode("latin-1").lower()
-        if self.hosts is not None and host and _bare(host) not in self.hosts:
+        if self.hosts is not None and host and _bare(host) not in self.hosts and not scope["path"].startswith(ANY_HOST):
             return Problem("WRONG_HOST", f"this server answers to {', '.join(sorted(self.hosts))}, not to {_bare(host)}", status=421)
         origin = headers.get(b"origin", b"").decode("latin-1").lower()
         if origin and origin not in self.origins and (origin == "null" or urlsplit(origin).netloc != host):
             return Problem("FORBIDDEN", f"the web origin {origin} isn't allowed to call this server (setting `origins`)")
-        return None
+        return unreadable(scope)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -59,7 +82,7 @@ class Guard:
         correlation = given if CORRELATION.fullmatch(given) else uuid.uuid4().hex
         traceparent = headers.get(b"traceparent", b"").decode("latin-1").strip()
         traceparent = traceparent if TRACEPARENT.fullmatch(traceparent) else ""
-        problem = self.refused(headers)
+        problem = self.refused(scope, headers)
         if scope["type"] == "websocket":
             if problem is not None:
                 await send({"type": "websocket.close", "code": 4403, "reason": problem.detail[:120]})
@@ -78,23 +101,29 @@ class Guard:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 fields = message["headers"] = list(message.get("headers", ()))
+                if status in (204, 405):  # whoever may GET may HEAD
+                    fields = message["headers"] = [(n, v + b", HEAD" if n.lower() == b"allow" and b"GET" in v else v) for n, v in fields]
                 present = {name.lower() for name, _ in fields}
                 more = HEADERS + [(b"x-correlation-id", correlation.encode("latin-1"))]
                 if scope.get("flowledger_trace") and telemetry.tracer.on:
                     more.append((b"traceparent", scope["flowledger_trace"].encode()))
-                if not scope["path"].startswith("/console"):
-                    more = more + API_POLICY
+                if b"cache-control" not in present:  # pages and files of the console say their own
+                    more += API_POLICY
                 fields.extend((n, v) for n, v in more if n not in present)
             await send(message)
 
-        method = scope["method"]
+        method = scope["method"] if scope["method"] in METHODS else "other"
         with telemetry.tracer.span(f"{method} {scope['path'].split('/')[2:3] or ['/']}", traceparent, method=method) as span:
             scope["flowledger_trace"] = span.traceparent
             if problem is not None:
                 body = encode_problem(problem, scope["path"])
-                start = {"type": "http.response.start", "status": problem.status, "headers": [(b"content-type", MEDIA_TYPE.encode())]}
-                await sent(start)  # type: ignore[arg-type]
-                await send({"type": "http.response.body", "body": body, "more_body": False})
+                kind = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+                await sent({"type": "http.response.start", "status": problem.status, "headers": kind})  # type: ignore[arg-type]
+                await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body, "more_body": False})
+            elif method == "HEAD":
+                await _head(self.app, scope, receive, sent)
+            elif method == "OPTIONS" and not any(name == b"access-control-request-method" for name, _ in scope["headers"]):
+                await _options(self.app, scope, receive, sent)
             else:
                 await self.app(scope, receive, sent)
             route = scope.get("path_template") or "other"
@@ -102,3 +131,45 @@ class Guard:
         telemetry.metrics.http.labels(method, route, str(status)).inc()
         if not scope.get("flowledger_long"):  # long polls and subscriptions take as long as they take
             telemetry.metrics.http_seconds.labels(method, route).observe(time.perf_counter() - began)
+
+
+async def _options(app: ASGIApp, scope: Any, receive: Receive, send: Send) -> None:
+    """What may be done here, from the router: it says so to whoever comes with a method that nobody has."""
+    scope["method"] = "ANY"
+
+    answered = False
+
+    async def allowed(message: Message) -> None:
+        nonlocal answered
+        if message["type"] == "http.response.start" and message["status"] == 405:
+            answered = True
+            fields = [(n, v) for n, v in message["headers"] if n.lower() == b"allow"]
+            await send({"type": "http.response.start", "status": 204, "headers": fields})  # type: ignore[arg-type]
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        elif not answered:
+            await send(message)
+
+    await app(scope, receive, allowed)
+
+
+async def _head(app: ASGIApp, scope: Any, receive: Receive, send: Send) -> None:
+    """What GET would say, without its body (RFC 9110, 9.3.2). A stream isn't run: its head is all that was asked for."""
+    scope["method"] = "GET"
+    said = asyncio.Event()
+
+    async def start_only(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            await send(message)
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            said.set()
+
+    work, answered = asyncio.ensure_future(app(scope, receive, start_only)), asyncio.ensure_future(said.wait())
+    try:
+        await asyncio.wait({work, answered}, return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            await work
+    finally:
+        for each in (work, answered):
+            each.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await each

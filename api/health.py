@@ -7,17 +7,18 @@ from typing import Any
 
 from litestar import Response, get
 
+from flowledger.api import answers as a
 from flowledger.api.edge import ApiRequest, reply
 from flowledger.api.services import services_of
 
 
 @get("/health/live", summary="The process runs", tags=["health"])
-async def live(request: ApiRequest) -> Response[Any]:
+async def live(request: ApiRequest) -> Response[a.Live]:
     return reply({"status": "live", "uptime_s": round(time.monotonic() - services_of(request).telemetry.started, 3)})
 
 
 @get("/health/ready", summary="It can work", tags=["health"])
-async def ready(request: ApiRequest) -> Response[Any]:
+async def ready(request: ApiRequest) -> Response[a.Health]:
     """200 when commands are taken; else 503 with the reasons.
 
     With PostgreSQL away execution goes on and queries can't be answered: the status is `degraded`, and `parts` says which part it is.
@@ -35,6 +36,7 @@ async def ready(request: ApiRequest) -> Response[Any]:
         "queries": not why,
         "parts": {"owners": {"ok": not reasons, "why": "; ".join(reasons)}, "projections": {"ok": not why, "why": why}},
         "reasons": reasons + ([why] if why else []),
+        "warnings": list(owner.get("warnings") or ()),
         "partitions": {str(p): v for p, v in (owner.get("partitions") or {}).items()},
     }
     return reply(body, 200 if execution else 503, **({} if execution else {"Retry_After": "1"}))

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 from litestar import Response, get
 from litestar.params import Parameter
 
-from flowledger.api.edge import UTC, ApiRequest, position_of, reply, time_of
+from flowledger.api import answers as a
+from flowledger.api.edge import UTC, ApiRequest, KeyPath, position_of, reply, time_of
 from flowledger.api.instances import find
-from flowledger.api.lists import Limit, WaitFor, text_of
+from flowledger.api.lists import POSITION_PATTERN, Limit, WaitFor, text_of
 from flowledger.api.problems import Problem, malformed
 from flowledger.api.replay import Replay, micros
 from flowledger.api.services import Services, services_of
@@ -24,7 +25,10 @@ from flowledger.events.commands import partition_of_key
 REPLAY_MAX = 200_000
 PAGE = 1_000
 
-After = Annotated[str, Parameter(description="Position of the last event seen")]
+After = Annotated[
+    str, Parameter(schema_extra={"pattern": f"^$|{POSITION_PATTERN}"}, description="Position of the last event seen; the same as `cursor`")
+]
+EventCursor = Annotated[str, Parameter(schema_extra={"pattern": f"^$|{POSITION_PATTERN}"}, description="`cursor` of the page before")]
 Types = Annotated[str, Parameter(description="Event types, separated by commas; `task.*` is all of a kind; old words are known")]
 Element = Annotated[str | None, Parameter(description="Where it happened")]
 Since = Annotated[datetime | None, Parameter(description="At or after this time")]
@@ -48,24 +52,25 @@ def types_of(text: str) -> list[str]:
 @get("/instances/{id:str}/events", summary="History of an instance")
 async def events(
     request: ApiRequest,
-    id: str,
+    id: KeyPath,
     after: After = "",
+    cursor: EventCursor = "",
     type: Types = "",
     element: Element = None,
     since: Since = None,
     until: Until = None,
     limit: Limit = 100,
     wait_for: WaitFor = None,
-) -> Response[Any]:
-    """In order, oldest first. `cursor` is the `after` of the next page."""
+) -> Response[a.Page[a.Event]]:
+    """In order, oldest first; `after` and `cursor` say from where."""
     row = await find(services_of(request), request, id, wait_for)
-    return await event_page(request, "instances", int(row["id"]), after, limit, type, element, since, until)
+    return await event_page(request, "instances", int(row["id"]), cursor or after, limit, type, element, since, until)
 
 
 async def event_page(
     request: ApiRequest, noun: str, key: int, after: str, limit: int, type: str, element: str | None, begin: datetime | None,
     end: datetime | None,
-) -> Response[Any]:  # fmt: skip
+) -> Response[a.Page[a.Event]]:  # fmt: skip
     s = services_of(request)
     if limit > s.settings.page_max:
         raise malformed(f"at most {s.settings.page_max}, found {limit}", "query limit")
@@ -108,10 +113,10 @@ async def replay(s: Services, instance: int, tenant: str, at: str = "") -> Repla
 @get("/instances/{id:str}/state", summary="The state at any moment")
 async def state(
     request: ApiRequest,
-    id: str,
+    id: KeyPath,
     at: Annotated[str, Parameter(description="A time (RFC 3339) or a position; none: now")] = "",
     wait_for: WaitFor = None,
-) -> Response[Any]:
+) -> Response[a.State]:
     """Folded from the events: tokens, variables, tasks, timers, subscriptions and incidents as they were then."""
     s = services_of(request)
     row = await find(s, request, id, wait_for)
@@ -125,19 +130,19 @@ async def _report(request: ApiRequest, name: str, id: str, wait_for: str | None)
 
 
 @get("/instances/{id:str}/status", summary="Progress")
-async def status(request: ApiRequest, id: str, wait_for: WaitFor = None) -> Response[Any]:
+async def status(request: ApiRequest, id: KeyPath, wait_for: WaitFor = None) -> Response[a.Progress]:
     """Progress in per cent, active tasks, counts, estimated end (by earlier runs) and bottlenecks."""
     return await _report(request, "status", id, wait_for)
 
 
 @get("/instances/{id:str}/metrics", summary="Durations and counts")
-async def metrics(request: ApiRequest, id: str, wait_for: WaitFor = None) -> Response[Any]:
+async def metrics(request: ApiRequest, id: KeyPath, wait_for: WaitFor = None) -> Response[a.InstanceMetrics]:
     """How long it took, by element: waiting and work, attempts and failures; milliseconds."""
     return await _report(request, "metrics", id, wait_for)
 
 
 @get("/instances/{id:str}/tree", summary="An instance and all that it called")
-async def tree(request: ApiRequest, id: str, wait_for: WaitFor = None) -> Response[Any]:
+async def tree(request: ApiRequest, id: KeyPath, wait_for: WaitFor = None) -> Response[a.Tree]:
     """Called instances as nested `children`."""
     return await _report(request, "tree", id, wait_for)
 

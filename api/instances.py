@@ -7,17 +7,37 @@ from typing import Annotated, Any, Literal
 
 from litestar import Response, get, patch, post
 from litestar.params import Parameter
+from msgspec import Meta
 
-from flowledger.api.edge import ApiRequest, Body, key_of, reply
-from flowledger.api.lists import Cursor, Definition, Limit, WaitFor, listing, variable_filters
+from flowledger.api import answers as a
+from flowledger.api.edge import (
+    ApiRequest,
+    Body,
+    Count,
+    DefinitionRef,
+    KeyPath,
+    KeyRef,
+    Millis,
+    Name,
+    Text,
+    Variables,
+    Words,
+    key_of,
+    reply,
+)
+from flowledger.api.lists import Cursor, Definition, KeyFilter, Limit, Priority, WaitFor, listing, variable_filters
 from flowledger.api.problems import malformed
-from flowledger.api.services import Services, services_of
+from flowledger.api.services import Services, definition_key, services_of
 from flowledger.api.view import answer_view
 from flowledger.events import commands as c
 from flowledger.events.commands import partition_of_text
 
 Status = Literal["pending", "running", "suspended", "completed", "failed", "cancelled", "terminated"]
+PriorityValue = Annotated[int, Meta(ge=0, le=100)] | Literal["low", "normal", "medium", "high", "critical", "urgent"]
 PRIORITIES = {"low": 20, "normal": 40, "medium": 40, "high": 60, "critical": 80, "urgent": 100}
+
+
+Version = Annotated[int | None, Parameter(ge=0, le=(1 << 31) - 1)]
 
 
 class StartBody(Body):
@@ -26,79 +46,73 @@ class StartBody(Body):
     `wait_ms`: answer when the instance has ended, with its variables (of them only `fetch`), and 504 when it hasn't by then.
     """
 
-    definition: str | int
-    version: int = 0
-    version_tag: str = ""
-    variables: dict[str, Any] = {}
-    business_key: str = ""
+    definition: DefinitionRef
+    version: Count = 0
+    version_tag: Text = ""
+    variables: Variables = {}
+    business_key: Text = ""
     #: 0 to 100, or low, normal, high, critical, urgent
-    priority: int | str = 40
+    priority: PriorityValue = 40
     metadata: dict[str, Any] | None = None
-    start_at: list[str] | None = None
-    wait_ms: int = 0
+    start_at: list[Name] | None = None
+    wait_ms: Millis = 0
     fetch: list[str] | None = None
 
 
 class ReasonBody(Body):
-    reason: str = ""
+    reason: Words = ""
 
 
 class CancelBody(Body):
     """`force` ends at once (status terminated), without cancel handlers and compensation."""
 
-    reason: str = ""
+    reason: Words = ""
     force: bool = False
 
 
 class VariablesBody(Body):
     """Into the scope where each name is found, outwards from `scope` (a token's key; none: the instance); `local`: into that itself."""
 
-    variables: dict[str, Any]
-    scope: str | int | None = None
+    variables: Variables
+    scope: KeyRef | None = None
     local: bool = False
-    reason: str = ""
+    reason: Words = ""
 
 
 class ActivateBody(Body):
-    element: str
-    variables: dict[str, Any] | None = None
+    element: Name
+    variables: Variables | None = None
     #: token of the scope to activate in, where several are open
-    scope: str | int | None = None
+    scope: KeyRef | None = None
 
 
 class ModifyBody(Body):
     """Activate elements, withdraw tokens: all in one step."""
 
     activate: list[ActivateBody] = []
-    terminate: list[str | int] = []
-    reason: str = ""
+    terminate: list[KeyRef] = []
+    reason: Words = ""
 
 
 class MigrateBody(Body):
     """`elements` maps ids of elements at which tokens stand to ids in the new definition; equal ids may be left out."""
 
-    definition: str | int
+    definition: DefinitionRef
     elements: dict[str, str] = {}
-    reason: str = ""
+    reason: Words = ""
 
 
 def priority_of(value: int | str) -> int:
-    if isinstance(value, str):
-        value = PRIORITIES.get(value.lower(), int(value) if value.isascii() and value.isdigit() else -1)
-    if not 0 <= value <= 100:
-        raise malformed(f"0 to 100 or one of {', '.join(PRIORITIES)} was expected", "body priority")
-    return value
+    return PRIORITIES[value] if isinstance(value, str) else value
 
 
 @post("/instances", summary="Start an instance")
-async def start(request: ApiRequest, data: StartBody) -> Response[Any]:
+async def start(request: ApiRequest, data: StartBody) -> Response[a.Started]:
     """The instance is on the log when the answer comes. With `Idempotency-Key` a repeated request gets the first answer."""
     s = services_of(request)
     if not 0 <= data.wait_ms <= s.settings.wait_ms_max:
         raise malformed(f"0 to {s.settings.wait_ms_max} was expected, found {data.wait_ms}", "body wait_ms")
     by_key = isinstance(data.definition, int) or data.definition.isdigit()
-    if not by_key and not data.definition:
-        raise malformed("a process id or a definition's key was expected, found an empty text", "body definition")
     command = c.StartInstance(
         id="" if by_key else str(data.definition),
         definition=key_of(data.definition, "definition") if by_key else 0,
@@ -127,21 +141,21 @@ async def start(request: ApiRequest, data: StartBody) -> Response[Any]:
 async def list_instances(
     request: ApiRequest,
     definition: Definition = None,
-    version: int | None = None,
+    version: Version = None,
     status: Annotated[list[Status] | None, Parameter(description="One or more")] = None,
     business_key: str | None = None,
     has_incident: bool | None = None,
     paused: bool | None = None,
-    priority: Annotated[str | None, Parameter(description="A word, or a number: that or more urgent")] = None,
+    priority: Priority = None,
     initiator: str | None = None,
     correlation_id: str | None = None,
     started_from: datetime | None = None,
     started_to: datetime | None = None,
-    parent: Annotated[str | None, Parameter(description="Key of the calling instance")] = None,
+    parent: KeyFilter = None,
     limit: Limit = 50,
     cursor: Cursor = "",
     wait_for: WaitFor = None,
-) -> Response[Any]:
+) -> Response[a.Page[a.InstanceRow]]:
     """Newest first. `var.NAME[op]=VALUE` filters by variables; `op`: eq, ne, lt, lte, gt, gte; without `[op]` it is eq."""
     filters = {
         "definition": definition, "version": version, "status": status, "business_key": business_key, "has_incident": has_incident,
@@ -156,13 +170,13 @@ async def find(s: Services, request: ApiRequest, id: str, wait_for: str | None =
 
 
 @get("/instances/{id:str}", summary="Get an instance")
-async def get_instance(request: ApiRequest, id: str, wait_for: WaitFor = None) -> Response[Any]:
+async def get_instance(request: ApiRequest, id: KeyPath, wait_for: WaitFor = None) -> Response[a.Instance]:
     """One that was just started is waited for: you read your own write."""
     return reply(await find(services_of(request), request, id, wait_for))
 
 
 @get("/instances/{id:str}/variables", summary="Variables of all scopes")
-async def variables(request: ApiRequest, id: str, wait_for: WaitFor = None) -> Response[Any]:
+async def variables(request: ApiRequest, id: KeyPath, wait_for: WaitFor = None) -> Response[a.Variables]:
     """`variables` are those of the instance; `items` those of all scopes (sub-processes, tasks), with `scope_key`, type and times."""
     s = services_of(request)
     row = await find(s, request, id, wait_for)
@@ -170,21 +184,21 @@ async def variables(request: ApiRequest, id: str, wait_for: WaitFor = None) -> R
 
 
 @patch("/instances/{id:str}/variables", summary="Set variables")
-async def set_variables(request: ApiRequest, id: str, data: VariablesBody) -> Response[Any]:
+async def set_variables(request: ApiRequest, id: KeyPath, data: VariablesBody) -> Response[a.Done]:
     scope = key_of(data.scope, "body scope") if data.scope is not None else key_of(id, "instance")
     command = c.SetVariables(key=scope, variables=data.variables, local=data.local)
     return reply(answer_view(await services_of(request).call(command, request)))
 
 
 @post("/instances/{id:str}/cancel", status_code=200, summary="Cancel an instance")
-async def cancel(request: ApiRequest, id: str, data: CancelBody | None = None) -> Response[Any]:
+async def cancel(request: ApiRequest, id: KeyPath, data: CancelBody | None = None) -> Response[a.Done]:
     data = data or CancelBody()
     command = c.CancelInstance(key=key_of(id, "instance"), reason=data.reason, force=data.force)
     return reply(answer_view(await services_of(request).call(command, request)))
 
 
 def _control(move: str, text: str) -> Any:
-    async def handler(request: ApiRequest, id: str, data: ReasonBody | None = None) -> Response[Any]:
+    async def handler(request: ApiRequest, id: KeyPath, data: ReasonBody | None = None) -> Response[a.Done]:
         command = c.ControlInstance(key=key_of(id, "instance"), move=move, reason=data.reason if data else "")
         return reply(answer_view(await services_of(request).call(command, request)))
 
@@ -200,16 +214,16 @@ unpause = _control("unpause", "Queued work is handed out again.")
 
 
 @post("/instances/{id:str}/modify", status_code=200, summary="Move tokens by hand")
-async def modify(request: ApiRequest, id: str, data: ModifyBody) -> Response[Any]:
+async def modify(request: ApiRequest, id: KeyPath, data: ModifyBody) -> Response[a.Done]:
     if not data.activate and not data.terminate:
         raise malformed("activate or terminate was expected, both are empty", "body")
     activate = []
-    for a in data.activate:
-        wish: dict[str, Any] = {"element": a.element}
-        if a.variables:
-            wish["variables"] = a.variables
-        if a.scope is not None:
-            wish["scope"] = key_of(a.scope, "body activate scope")
+    for each in data.activate:
+        wish: dict[str, Any] = {"element": each.element}
+        if each.variables:
+            wish["variables"] = {each.element: each.variables}
+        if each.scope is not None:
+            wish["ancestor"] = key_of(each.scope, "body activate scope")
         activate.append(wish)
     terminate = [key_of(t, "body terminate") for t in data.terminate]
     command = c.ModifyInstance(key=key_of(id, "instance"), activate=activate, terminate=terminate, reason=data.reason)
@@ -217,8 +231,8 @@ async def modify(request: ApiRequest, id: str, data: ModifyBody) -> Response[Any
 
 
 @post("/instances/{id:str}/migrate", status_code=200, summary="Go on under another version")
-async def migrate(request: ApiRequest, id: str, data: MigrateBody) -> Response[Any]:
-    definition = key_of(data.definition, "body definition")
+async def migrate(request: ApiRequest, id: KeyPath, data: MigrateBody) -> Response[a.Done]:
+    definition = await definition_key(services_of(request), request, data.definition, "body definition")
     command = c.MigrateInstance(key=key_of(id, "instance"), definition=definition, elements=data.elements)
     return reply(answer_view(await services_of(request).call(command, request)))
 

@@ -15,7 +15,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
+from litestar import Response, get
 
+from flowledger.api import answers as a
+from flowledger.api.edge import reply
 from flowledger.api.leases import close_source, give_back
 from flowledger.api.workers import Held, Workers
 from flowledger.events import commands as c
@@ -301,15 +304,14 @@ def asgi(client: Client, workers: Workers, identify: Callable[[Any], Caller] | N
 
 def handlers(client: Client, workers: Workers, identify: Callable[[Any], Caller] | None = None) -> list[Any]:
     """For `create_app(more=...)`: `WS /v1/jobs/stream` and `GET /v1/workers`."""
-    from litestar import Response, get
     from litestar import asgi as asgi_route
 
     stream = asgi_route("/jobs/stream", copy_scope=True)(asgi(client, workers, identify))
 
-    @get("/workers", summary="Live list of workers")
-    async def list_workers() -> Any:
+    @get("/workers", summary="Live list of workers", tags=["workers"])
+    async def list_workers() -> Response[a.Page[a.WorkerRow]]:
         """Workers that are connected to this node or asked it for jobs lately, with the jobs that each holds."""
-        return Response(f.encode({"workers": workers.listing()}), media_type="application/json")
+        return reply({"items": workers.listing(), "cursor": None})
 
     return [stream, list_workers]
 

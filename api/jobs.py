@@ -4,11 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Response, post
+from msgspec import Meta
 
-from flowledger.api.edge import ApiRequest, Body, key_of, reply
+from flowledger.api import answers as a
+from flowledger.api.edge import (
+    ApiRequest,
+    Body,
+    CountOrPolicy,
+    Fence,
+    KeyPath,
+    Millis,
+    MillisOrPolicy,
+    Name,
+    Text,
+    Variables,
+    Words,
+    key_of,
+    reply,
+)
 from flowledger.api.leases import give_back
 from flowledger.api.problems import Problem, malformed
 from flowledger.api.services import Services, services_of
@@ -18,65 +34,63 @@ from flowledger.events.base import RejectionCode
 
 JOBS_MAX = 1000
 TIMEOUT_MS_MAX = 30 * 24 * 3600 * 1000
+Lease = Annotated[int, Meta(ge=1, le=TIMEOUT_MS_MAX)]
 
 
 class ActivateBody(Body):
     """`timeout_ms`: how long the lease lasts; `wait_ms`: how long to wait for the first job; `variables`: of these names only."""
 
-    type: str
-    worker: str
-    max: int = 32
-    timeout_ms: int = 300_000
-    wait_ms: int = 0
+    type: Name
+    worker: Name
+    max: Annotated[int, Meta(ge=1, le=JOBS_MAX)] = 32
+    timeout_ms: Lease = 300_000
+    wait_ms: Millis = 0
     variables: list[str] | None = None
 
 
 class CompleteBody(Body):
     """`fence` is the job's; with it an answer is refused once somebody else holds the job."""
 
-    variables: dict[str, Any] = {}
-    fence: int = 0
+    variables: Variables = {}
+    fence: Fence = 0
 
 
 class FailBody(Body):
     """`retries`: those left (-1: one less); `backoff_ms`: before the next attempt (-1: by the policy)."""
 
-    message: str = ""
-    code: str = ""
-    retries: int = -1
-    backoff_ms: int = -1
-    variables: dict[str, Any] | None = None
+    message: Words = ""
+    code: Text = ""
+    retries: CountOrPolicy = -1
+    backoff_ms: MillisOrPolicy = -1
+    variables: Variables | None = None
     details: dict[str, Any] | None = None
-    fence: int = 0
+    fence: Fence = 0
 
 
 class ErrorBody(Body):
     """A BPMN error: caught by a boundary event or event sub-process with this code."""
 
-    code: str
-    message: str = ""
-    variables: dict[str, Any] | None = None
-    fence: int = 0
+    code: Name
+    message: Words = ""
+    variables: Variables | None = None
+    fence: Fence = 0
 
 
 class ExtendBody(Body):
-    timeout_ms: int
-    fence: int = 0
+    timeout_ms: Lease
+    fence: Fence = 0
 
 
 class RetriesBody(Body):
-    retries: int
+    retries: Annotated[int, Meta(ge=1, le=(1 << 31) - 1)]
 
 
 @post("/jobs/activate", status_code=200, summary="Take jobs")
-async def activate(request: ApiRequest, data: ActivateBody) -> Response[Any]:
+async def activate(request: ApiRequest, data: ActivateBody) -> Response[a.Jobs]:
     """Leases up to `max` jobs to the worker. An empty list after `wait_ms`: there are none."""
     s = services_of(request)
-    if not data.type or not data.worker:
-        raise malformed("type and worker must not be empty", "body")
-    for name, low, high in (("max", 1, JOBS_MAX), ("timeout_ms", 1, TIMEOUT_MS_MAX), ("wait_ms", 0, s.settings.wait_ms_max)):
-        if not low <= getattr(data, name) <= high:
-            raise malformed(f"{low} to {high} was expected, found {getattr(data, name)}", f"body {name}")
+    if data.wait_ms > s.settings.wait_ms_max:
+        raise malformed(f"0 to {s.settings.wait_ms_max} was expected, found {data.wait_ms}", "body wait_ms")
     caller = s.identify(request)
     leasing = s.client.activate(data.type, data.worker, data.max, data.timeout_ms, data.wait_ms, data.variables, caller)
     if data.wait_ms:
@@ -89,7 +103,7 @@ async def activate(request: ApiRequest, data: ActivateBody) -> Response[Any]:
     return reply({"jobs": [job_view(j) for j in jobs]})
 
 
-async def settle(request: ApiRequest, command: c.Command, key: int, completed: bool) -> Response[Any]:
+async def settle(request: ApiRequest, command: c.Command, key: int, completed: bool) -> Response[a.Done]:
     s = services_of(request)
     answer = await s.call(command, request)
     if s.workers is not None:
@@ -125,14 +139,14 @@ async def _hung_up(request: ApiRequest) -> None:
 
 
 @post("/jobs/{key:str}/complete", status_code=200, summary="Complete a job")
-async def complete(request: ApiRequest, key: str, data: CompleteBody | None = None) -> Response[Any]:
+async def complete(request: ApiRequest, key: KeyPath, data: CompleteBody | None = None) -> Response[a.Done]:
     data = data or CompleteBody()
     task = key_of(key, "job")
     return await settle(request, c.CompleteTask(task=task, variables=data.variables, fence=data.fence), task, True)
 
 
 @post("/jobs/{key:str}/fail", status_code=200, summary="Fail a job")
-async def fail(request: ApiRequest, key: str, data: FailBody | None = None) -> Response[Any]:
+async def fail(request: ApiRequest, key: KeyPath, data: FailBody | None = None) -> Response[a.Done]:
     data = data or FailBody()
     task = key_of(key, "job")
     command = c.FailTask(
@@ -143,24 +157,20 @@ async def fail(request: ApiRequest, key: str, data: FailBody | None = None) -> R
 
 
 @post("/jobs/{key:str}/error", status_code=200, summary="Throw a BPMN error")
-async def error(request: ApiRequest, key: str, data: ErrorBody) -> Response[Any]:
+async def error(request: ApiRequest, key: KeyPath, data: ErrorBody) -> Response[a.Done]:
     task = key_of(key, "job")
     command = c.ThrowTaskError(task=task, code=data.code, message=data.message, variables=data.variables, fence=data.fence)
     return await settle(request, command, task, False)
 
 
 @post("/jobs/{key:str}/extend", status_code=200, summary="Keep a job for longer")
-async def extend(request: ApiRequest, key: str, data: ExtendBody) -> Response[Any]:
-    if not 1 <= data.timeout_ms <= TIMEOUT_MS_MAX:
-        raise malformed(f"1 to {TIMEOUT_MS_MAX} was expected, found {data.timeout_ms}", "body timeout_ms")
+async def extend(request: ApiRequest, key: KeyPath, data: ExtendBody) -> Response[a.Done]:
     command = c.ExtendLease(task=key_of(key, "job"), timeout_ms=data.timeout_ms, fence=data.fence)
     return reply(answer_view(await services_of(request).call(command, request)))
 
 
 @post("/jobs/{key:str}/retries", status_code=200, summary="Grant attempts anew")
-async def retries(request: ApiRequest, key: str, data: RetriesBody) -> Response[Any]:
-    if data.retries < 1:
-        raise malformed(f"1 or more was expected, found {data.retries}", "body retries")
+async def retries(request: ApiRequest, key: KeyPath, data: RetriesBody) -> Response[a.Done]:
     return reply(answer_view(await services_of(request).call(c.UpdateRetries(task=key_of(key, "job"), retries=data.retries), request)))
 
 

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Any
 
+from litestar.datastructures.headers import Accept
 from litestar.params import Parameter
 
-from flowledger.api.edge import ApiRequest
-from flowledger.api.problems import malformed
+from flowledger.api.edge import KEY_PATTERN, ApiRequest
+from flowledger.api.problems import Problem, malformed
 from flowledger.api.reads import Row
 from flowledger.api.services import services_of
 
-Limit = Annotated[int, Parameter(ge=1, description="Rows of a page at most")]
+#: as JSON Schema
+POSITION_PATTERN = r"^[0-9]{1,3}-[0-9]{1,15}(,[0-9]{1,3}-[0-9]{1,15})*$"
+Limit = Annotated[int, Parameter(ge=1, schema_extra={"maximum": 1000}, description="Rows of a page at most")]
 Cursor = Annotated[str, Parameter(max_length=1000, description="`cursor` of the page before")]
-WaitFor = Annotated[str | None, Parameter(description="Answer when the projections have reached this position, e.g. a command's")]
-Definition = Annotated[str | None, Parameter(description="Process id, or a definition's key")]
+WaitFor = Annotated[
+    str | None,
+    Parameter(
+        schema_extra={"pattern": POSITION_PATTERN}, description="Answer when the projections have reached this position, e.g. a command's"
+    ),
+]
+Definition = Annotated[str | None, Parameter(description="A definition's key, or a process id")]
+KeyFilter = Annotated[str | None, Parameter(schema_extra={"pattern": KEY_PATTERN})]
+PRIORITY = r"^(low|normal|medium|high|critical|urgent|[0-9]|[1-9][0-9]|100)$"
+Priority = Annotated[str | None, Parameter(pattern=PRIORITY, description="A word, or a number from 0 to 100: that or more urgent")]
 
 
 async def listing(request: ApiRequest, noun: str, filters: dict[str, Any], limit: int, cursor: str, wait_for: str | None) -> Row:
@@ -47,26 +59,50 @@ def variable_filters(request: ApiRequest) -> dict[str, str]:
     return found
 
 
-async def refuse_unknown_parameters(request: ApiRequest) -> None:
-    """A misspelt filter would silently list everything."""
-    if not request.scope.get("query_string"):
-        return
+async def before(request: ApiRequest) -> None:
+    """What every request is held against before its handler: parameters and what it accepts."""
+    if request.scope.get("query_string"):
+        refuse_unknown_parameters(request)
+    accepted = request.headers.get("accept", "") or "*/*"
+    if accepted != "*/*":
+        refuse_what_cannot_be_given(request, accepted)
+
+
+def refuse_unknown_parameters(request: ApiRequest) -> None:
+    """A misspelt filter would silently list everything; of one that is given twice only one would count."""
     handler = request.route_handler
+    if handler.opt.get("any_query"):  # a page's own state
+        return
     known = _KNOWN.get(id(handler))
     if known is None:
         path = {p.partition(":")[0] for route in handler.paths for part in route.split("{")[1:] if (p := part.partition("}")[0])}
-        names: dict[str, None] = {}
+        names: dict[str, bool] = {}
         for name, field in handler.parsed_fn_signature.parameters.items():  # type: ignore[attr-defined]
             if name in ("request", "data", "socket") or name in path:
                 continue
             alias = getattr(field.kwarg_definition, "query", None)
-            names[alias or name] = None
+            names[alias or name] = field.is_non_string_sequence or any(a.is_non_string_sequence for a in field.inner_types)
         known = _KNOWN[id(handler)] = names
     prefix = handler.opt.get("query_prefix", "\0")
-    for name in request.query_params:
+    seen = set()
+    for name, _ in request.query_params.multi_items():
         if name not in known and not name.startswith(prefix):
             listed = ", ".join([*known, *([prefix + "NAME[op]"] if prefix != "\0" else [])]) or "none"
             raise malformed(f"unknown parameter; known are: {listed}", f"query {name}")
+        if name in seen and not known.get(name):
+            raise malformed("given twice", f"query {name}")
+        seen.add(name)
 
 
-_KNOWN: dict[int, dict[str, None]] = {}
+def refuse_what_cannot_be_given(request: ApiRequest, accepted: str) -> None:
+    """RFC 9110, 12.5.1: 406 when nothing that we have is among what is accepted."""
+    kinds = request.route_handler.opt.get("gives") or JSON
+    wanted = ",".join(part for part in accepted.split(",") if not _NEVER.search(part))
+    if not any(Accept(wanted).accepts(kind) for kind in kinds):
+        raise Problem("NOT_ACCEPTABLE", f"{' or '.join(kinds)} can be given, Accept is {accepted!r}", status=406)
+
+
+#: what a handler gives unless its option `gives` says more
+JSON = ("application/json", "application/problem+json")
+_NEVER = re.compile(r";\s*q=0(\.0*)?\s*$")
+_KNOWN: dict[int, dict[str, bool]] = {}

@@ -10,7 +10,13 @@ from flowledger.api.edge import ApiRequest
 from flowledger.api.services import services_of
 
 
-@get("/metrics", summary="Figures for Prometheus", tags=["health"], media_type="text/plain")
+@get(
+    "/metrics",
+    summary="Figures for Prometheus",
+    tags=["health"],
+    media_type="text/plain",
+    gives=("text/plain", "application/openmetrics-text"),
+)
 async def metrics(request: ApiRequest) -> Response[Any]:
     text, kind = await services_of(request).telemetry.figures(request.headers.get("accept", ""))
     return Response(text, media_type=kind)

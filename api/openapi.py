@@ -1,61 +1,27 @@
-"""What the generated OpenAPI document doesn't know by itself: problem details, multipart deployments, headers, shapes of answers."""
+"""What the framework can't know of the handlers: problem details, multipart deployments, headers, examples, names of operations."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+import msgspec
+
+from flowledger.api import answers
 from flowledger.api.problems import MEDIA_TYPE
 
-PROBLEM: dict[str, Any] = {
-    "type": "object",
-    "description": "RFC 9457. `code` is for programs, `detail` for people.",
-    "required": ["type", "title", "status", "code"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "code": {"type": "string"},
-        "detail": {"type": "string"},
-        "instance": {"type": "string"},
-        "errors": {
-            "type": "array",
-            "items": {"type": "object", "properties": {"where": {"type": "string"}, "message": {"type": "string"}}},
-        },
-        "findings": {"type": "array", "items": {"$ref": "#/components/schemas/Finding"}},
-        "retry_after_ms": {"type": "integer"},
-    },
+#: what can be refused, by method; `default` is all the rest
+ERRORS = {
+    "get": ("400", "404", "406", "503"),
+    "delete": ("400", "404", "409", "503"),
+    "post": ("400", "404", "409", "413", "415", "422", "429", "503", "504"),
 }
-FINDING: dict[str, Any] = {
-    "type": "object",
-    "required": ["code", "message", "severity"],
-    "properties": {
-        "file": {"type": "string"},
-        "line": {"type": "integer"},
-        "column": {"type": "integer"},
-        "element": {"type": ["string", "null"]},
-        "severity": {"enum": ["error", "warning", "info"]},
-        "code": {"type": "string"},
-        "message": {"type": "string"},
-        "hint": {"type": "string"},
-    },
-}
-#: what can be refused, by method
-ERRORS = {"get": ("400", "404", "503"), "delete": ("400", "404", "409"), "post": ("400", "404", "409", "415", "422", "429", "503", "504")}
 ERRORS["put"] = ERRORS["patch"] = ERRORS["post"]
 TEXTS = {
-    "400": "Can't be understood", "404": "Not found", "409": "Not in this state", "415": "Not JSON", "422": "Refused",
-    "429": "Too much at once",
-    "503": "Not available now", "504": "No answer in time",
+    "400": "Can't be understood", "404": "Not found", "406": "Not in this form", "409": "Not in this state", "413": "Too large",
+    "415": "Not JSON", "422": "Refused", "429": "Too much at once", "503": "Not available now", "504": "No answer in time",
+    "default": "Refused",
 }  # fmt: skip
-OBJECT = {"type": "object", "additionalProperties": True}
-PAGED = {
-    "type": "object",
-    "required": ["items", "next"],
-    "properties": {
-        "items": {"type": "array", "items": OBJECT},
-        "next": {"type": ["string", "null"], "description": "cursor of the next page"},
-    },
-}
 IDEMPOTENCY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -63,45 +29,104 @@ IDEMPOTENCY = {
     "schema": {"type": "string", "maxLength": 200},
     "description": "A repeated request with this key gets the first answer",
 }
+#: paths whose answer isn't remembered: nothing happens twice there
+WITHOUT_KEY = ("/v1/jobs/activate", "/v1/decisions/evaluate")
+#: the framework's name of a page's schema
+_PAGE = re.compile(rb"Page_flowledger\.api\.answers\.(\w+)_")
+MODEL = (
+    '<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" id="d" targetNamespace="t"><process id="hello" isExecutable="true">'
+    '<startEvent id="s"/><sequenceFlow id="f" sourceRef="s" targetRef="e"/><endEvent id="e"/></process></definitions>'
+)
+#: operation -> a body
+EXAMPLES: dict[str, Any] = {
+    "deploy": {"resources": [{"name": "hello.bpmn", "content": MODEL}]},
+    "create_definition": {"name": "hello.bpmn", "content": MODEL},
+    "start_instance": {"definition": "hello", "variables": {"amount": 120}, "business_key": "A-17"},
+    "activate_jobs": {"type": "charge-card", "worker": "worker-1", "max": 10, "timeout_ms": 60000},
+    "publish_message": {"name": "paid", "correlation_key": "A-17", "variables": {"amount": 120}},
+    "broadcast_signal": {"name": "closing-time"},
+    "evaluate_decision": {"decision": "approval-level", "inputs": {"amount": 120}},
+    "set_variables": {"variables": {"amount": 130}},
+}
+#: handlers whose own name says too little beside those of other nouns
+_NOUN = {
+    "instances": "instance",
+    "tasks": "task",
+    "jobs": "job",
+    "definitions": "definition",
+    "incidents": "incident",
+    "directory": "entry",
+}
+_RENAMED = {
+    ("jobs", "activate"): "activate_jobs", ("messages", "publish"): "publish_message", ("signals", "broadcast"): "broadcast_signal",
+    ("signals", "evaluate_conditions"): "evaluate_conditions", ("decisions", "evaluate"): "evaluate_decision",
+    ("events", "stream"): "stream_events", ("deployments", "deploy"): "deploy", ("tasks", "change"): "move_task",
+    ("definitions", "change"): "move_definition", ("instances", "variables"): "get_variables", ("instances", "set_variables"): "set_variables",
+    ("health", "live"): "get_live", ("health", "ready"): "get_ready", ("health", "metrics"): "get_metrics",
+}  # fmt: skip
+#: handlers that only read a part of what their noun names
+_PARTS = frozenset({"events", "state", "status", "metrics", "tree", "source", "diff"})
+
+
+def operation_id(handler: Any, method: Any, path_components: Any) -> str:
+    """`start_instance`, `list_tasks`, `get_instance_events`: a verb and what it is about; stable, since generated clients name methods by it."""
+    tag = min(handler.resolve_tags() or [""])
+    name = handler.fn.__name__
+    noun = _NOUN.get(tag, "")
+    if (tag, name) in _RENAMED:
+        return _RENAMED[(tag, name)]
+    if name in _PARTS and noun:
+        return f"get_{noun}_{name}"
+    return name if not noun or noun in name or tag == "directory" else f"{name}_{noun}"
 
 
 def completed(schema: dict[str, Any]) -> dict[str, Any]:
     """The document with all that handlers share."""
     schemas = schema.setdefault("components", {}).setdefault("schemas", {})
-    schemas |= {"Problem": PROBLEM, "Finding": FINDING}
+    _, more = msgspec.json.schema_components([answers.Problem], ref_template="#/components/schemas/{name}")
+    schemas |= {name: {k: v for k, v in s.items()} for name, s in more.items()}
+    problem = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     for path, methods in schema["paths"].items():
         for method, operation in methods.items():
             if method not in ERRORS:
                 continue
             responses = operation.setdefault("responses", {})
-            for status in [s for s in responses if s.startswith("4") or s.startswith("5")]:
+            for status in [s for s in responses if s.startswith(("4", "5"))]:
                 del responses[status]
-            if path.startswith("/v1"):
-                for status in ERRORS[method]:
-                    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-                    responses[status] = {"description": TEXTS[status], "content": content}
-                if method == "post" and not path.endswith("/activate"):
-                    operation.setdefault("parameters", []).append(IDEMPOTENCY)
-            elif path == "/health/ready":
-                responses["503"] = {"description": "Not ready", "content": {"application/json": {"schema": OBJECT}}}
             for status, response in responses.items():
                 if status.startswith("2"):
                     response["description"] = operation.get("summary", response.get("description", ""))
-                    for kind, content in response.get("content", {}).items():
-                        if kind == "application/json":
-                            listed = method == "get" and path.count("{") == 0 and path.startswith("/v1") or path.endswith("}/events")
-                            content["schema"] = PAGED if listed else OBJECT
-                        else:
-                            content["schema"] = {"type": "string"}
-    deploy = schema["paths"]["/v1/deployments"]["post"]["requestBody"]["content"]
-    deploy["multipart/form-data"] = {
+            for status in (*ERRORS[method], "default"):
+                responses[status] = {"description": TEXTS[status], "content": problem}
+            if path == "/health/ready":
+                responses["503"] = {"description": "Not ready", "content": dict(responses["200"]["content"])}
+            if method in ("post", "put", "patch", "delete") and path not in WITHOUT_KEY:
+                operation.setdefault("parameters", []).append(IDEMPOTENCY)
+            if (example := EXAMPLES.get(operation["operationId"])) is not None:
+                operation["requestBody"]["content"]["application/json"]["example"] = example
+    _texts(schema["paths"])
+    named: dict[str, Any] = msgspec.json.decode(_PAGE.sub(rb"\1Page", msgspec.json.encode(schema)))
+    return named
+
+
+def _texts(paths: dict[str, Any]) -> None:
+    """Answers and bodies that aren't JSON alone."""
+    text = {"schema": {"type": "string"}}
+    paths["/v1/definitions/{id}/source"]["get"]["responses"]["200"]["content"] = {"application/xml": {}, "text/plain": text}
+    paths["/metrics"]["get"]["responses"]["200"]["content"] = {"text/plain": text, "application/openmetrics-text": text}
+    paths["/v1/deployments"]["post"]["requestBody"]["content"]["multipart/form-data"] = {
         "schema": {
             "type": "object",
+            "required": ["resources"],
             "properties": {
-                "resources": {"type": "array", "items": {"type": "string", "contentMediaType": "application/octet-stream"}},
+                "resources": {
+                    "type": "array",
+                    "minItems": 1,
+                    "items": {"type": "string", "contentMediaType": "application/octet-stream"},
+                    "description": "The files; the field may have any other name, too",
+                },
                 "status": {"enum": ["published", "draft"]},
                 "metadata": {"type": "string", "contentMediaType": "application/json"},
             },
         }
     }
-    return schema

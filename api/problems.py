@@ -35,11 +35,12 @@ STATUS: dict[str, tuple[int, str]] = {
 }
 #: codes of errors that the framework finds
 BY_STATUS = {
-    400: MALFORMED, 401: "UNAUTHENTICATED", 403: "FORBIDDEN", 404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "BODY_TOO_LARGE",
+    400: MALFORMED, 401: "UNAUTHENTICATED", 403: "FORBIDDEN", 404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 406: "NOT_ACCEPTABLE",
+    413: "BODY_TOO_LARGE",
     415: "UNSUPPORTED_MEDIA_TYPE", 421: "WRONG_HOST", 429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE",
 }  # fmt: skip
 TITLES = {
-    401: "Who are you?", 405: "Method not allowed", 413: "The body is too large", 415: "Wrong media type", 421: "Not a name of this server",
+    401: "Who are you?", 405: "Method not allowed", 406: "Not in this form", 413: "The body is too large", 415: "Wrong media type", 421: "Not a name of this server",
 }  # fmt: skip
 #: seconds for `Retry-After` when the rejection names none
 RETRY_AFTER_S = 1
@@ -112,6 +113,9 @@ def http_handler(request: Request[Any, Any, Any], error: HTTPException) -> Respo
         problem.detail = "; ".join(f"{e['where']}: {e['message']}" for e in problem.extra["errors"]) or error.detail
     elif error.status_code == 404:
         problem.title, problem.detail = "Not found", f"nothing is at {request.url.path}"
+    elif error.status_code == 405:
+        allowed = str((error.headers or {}).get("allow", ""))
+        problem.detail = f"{allowed.replace('GET', 'GET, HEAD')} was expected, found {request.method}"
     elif error.status_code == 413:
         problem.detail = f"at most {request.app.state['services'].settings.body_bytes_max} bytes"
     response = problem.response(request.url.path)

@@ -9,9 +9,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from litestar.connection import ASGIConnection
 
-from flowledger.api.edge import position_of
+from flowledger.api.closing import Closing
+from flowledger.api.edge import key_of, position_of
 from flowledger.api.problems import Problem, problem_of
 from flowledger.api.reads import Reads
 from flowledger.events.base import Rejected, RejectionCode
@@ -23,6 +25,11 @@ from flowledger.processors.client import Answer, Caller, Client
 FRESH_KEYS_MAX = 100_000
 #: by then every partition has heard of a deployment
 SPREAD_S = 3.0
+#: how long is waited for the id of what goes on after its caller's wait is over
+ASK_AGAIN_S = 2.0
+#: how long a position may be beyond the end of the log that this node knows of (seconds)
+AHEAD_S = 1.0
+ENDED = frozenset({"completed", "failed", "cancelled", "terminated", "skipped"})
 
 
 class Services:
@@ -34,13 +41,15 @@ class Services:
         #: who a request is from; an authenticator takes its place
         self.identify: Callable[[ASGIConnection[Any, Any, Any, Any]], Caller] = caller_from_headers
         #: set when the server is going down: long polls and subscriptions end
-        self.closing = asyncio.Event()
+        self.closing = Closing()
         #: who works on what, on this node (`api/workers.py`); None: nobody asks
         self.workers: Any = None
         self.subscribers = 0
         self._fresh: OrderedDict[int, str] = OrderedDict()
         #: definition key or id -> when it was deployed through this node
         self._deployed: dict[int | str, float] = {}
+        #: (tenant, id in the model) -> version and key of what was deployed through this node
+        self.newest: OrderedDict[tuple[str, str], tuple[int, int]] = OrderedDict()
 
     async def call(self, command: Command, connection: Any, *, wait_ms: int = 0, partition: int | None = None) -> dict[str, Any]:
         """The answer, or `Problem`. `Idempotency-Key` makes a repeated request get the first answer."""
@@ -68,12 +77,38 @@ class Services:
         if partition is None:
             partition = partition_of_text(id, self.client.partitions)
         deadline = time.monotonic() + timeout_s
-        while True:
-            answer = await self.client.call(command, caller, id=id, partition=partition, timeout_s=timeout_s)
-            if not isinstance(answer, Rejected) or answer.code != RejectionCode.UNAVAILABLE or time.monotonic() + 0.05 > deadline:
-                return answer
-            await asyncio.sleep(min(max(answer.retry_after_ms, 20) / 1000, 0.5))
-            timeout_s = max(0.0, deadline - time.monotonic())
+        left_s = timeout_s
+        try:
+            with self.closing.interrupts():
+                while True:
+                    answer = await self.client.call(command, caller, id=id, partition=partition, timeout_s=left_s)
+                    if not isinstance(answer, Rejected) or answer.code != RejectionCode.UNAVAILABLE or time.monotonic() + 0.05 > deadline:
+                        break
+                    await asyncio.sleep(min(max(answer.retry_after_ms, 20) / 1000, 0.5))
+                    left_s = max(0.0, deadline - time.monotonic())
+        except Problem as p:
+            if begun := await self._begun(command, caller, id, partition):
+                p.extra |= {"id": begun["id"], "position": begun.get("position")}
+            raise
+        if isinstance(answer, Rejected) and answer.code == RejectionCode.DEADLINE_EXCEEDED:
+            begun = await self._begun(command, caller, id, partition)
+            if begun.get("status") in ENDED:
+                return {**begun, "key": int(begun["id"])}
+            if begun:
+                detail = (
+                    f"{begun['id']} has not ended within {timeout_s:g} s; it goes on, and with the same Idempotency-Key it is asked again"
+                )
+                raise Problem(RejectionCode.DEADLINE_EXCEEDED, detail, id=begun["id"], position=begun.get("position"))
+        return answer
+
+    async def _begun(self, command: Command, caller: Caller, id: str, partition: int) -> dict[str, Any]:
+        """What a caller who has waited in vain can go on with: `id`, `status` and `position` of what its command began; `{}`: nothing is known."""
+        again = msgspec.structs.replace(command, wait=False)
+        found = await self.client.call(again, caller, id=id, partition=partition, timeout_s=ASK_AGAIN_S)
+        if isinstance(found, Rejected):
+            return {}
+        key = found.get("key") or found.get("task")
+        return {**found, "id": str(key), "key": None} if key else {}
 
     async def start(self, command: StartInstance, connection: Any, *, wait_ms: int = 0, partition: int | None = None) -> dict[str, Any]:
         """As `call`. Partition 0 takes a deployment and tells the others: who starts a process that was deployed here just now is not
@@ -88,12 +123,16 @@ class Services:
                     raise
                 await asyncio.sleep(0.01)
 
-    def deployed(self, answer: dict[str, Any]) -> None:
+    def deployed(self, answer: dict[str, Any], tenant: str = "") -> None:
         """These definitions exist from now on."""
         now = time.monotonic()
         for d in answer.get("definitions", ()):
             self.made(d["key"], answer.get("position", ""))
             self._deployed[d["key"]] = self._deployed[d["id"]] = now
+            self.newest[(tenant, d["id"])] = (d.get("version") or 0, d["key"])
+            self.newest.move_to_end((tenant, d["id"]))
+            if len(self.newest) > FRESH_KEYS_MAX:
+                self.newest.popitem(last=False)
         while len(self._deployed) > FRESH_KEYS_MAX:
             del self._deployed[next(iter(self._deployed))]
 
@@ -108,11 +147,28 @@ class Services:
         """Until the projections have reached `position` (`wait_for=`). Raises: Problem (503) when they don't in time."""
         if not position:
             return
-        wanted = position_of(position, "wait_for")
+        wanted = position_of(position, "query wait_for")
         if any(p >= self.client.partitions for p in wanted):
-            raise Problem("MALFORMED", f"there are partitions 0 to {self.client.partitions - 1}, found {position!r}", where="wait_for")
-        if not await self.reads.wait_for(wanted, self.settings.wait_ms_max / 1000):
+            raise Problem(
+                "MALFORMED", f"there are partitions 0 to {self.client.partitions - 1}, found {position!r}", where="query wait_for"
+            )
+        timeout_s = self.settings.wait_ms_max / 1000
+        if ahead := self._ahead(wanted):
+            if await self.reads.wait_for(wanted, min(timeout_s, AHEAD_S)):
+                return
+            if ahead := self._ahead(wanted):
+                raise Problem("MALFORMED", f"a position that is on the log was expected, found {ahead}", where="query wait_for")
+        if not await self.reads.wait_for(wanted, timeout_s):
             raise Problem(RejectionCode.UNAVAILABLE, f"the projections have not reached {position} yet", retry_after_ms=1000)
+
+    def _ahead(self, wanted: dict[int, int]) -> str:
+        """The part of a position that is beyond the end of the log, as far as this node knows that."""
+        known = self.client.health().get("partitions") or {}
+        for p, offset in wanted.items():
+            end = known.get(p, {}).get("position")
+            if end is not None and offset >= end:
+                return f"{p}-{offset}, and the log ends with {p}-{end - 1}" if end else f"{p}-{offset}, and the log is empty"
+        return ""
 
     async def find(self, noun: str, key: int, tenant: str, wait_for: str | None = None) -> dict[str, Any]:
         """The row of `key`. One that was just made is waited for, as long as the projection is behind the log.
@@ -135,6 +191,25 @@ class Services:
         return row
 
 
+async def definition_key(s: Services, connection: Any, given: str | int, where: str, wait_for: str | None = None) -> int:
+    """A definition's key, from that key or from its id in the model: then the newest version's.
+
+    Raises: Problem (404)
+    """
+    if isinstance(given, int) or given.isdigit():
+        return key_of(given, where)
+    await s.wait_for(wait_for)
+    tenant = s.identify(connection).tenant
+    fresh = s.newest.get((tenant, given))
+    row = await s.reads.get("definitions", given, tenant)
+    found = int(row["key"]) if row is not None else 0
+    if fresh is not None and (row is None or fresh[0] > row["version"]):
+        return fresh[1]  # deployed through this node just now: the projection has not seen it yet
+    if not found:
+        raise Problem(RejectionCode.NOT_FOUND, f"no definition {given}", where=where)
+    return found
+
+
 def services_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Services:
     return connection.app.state["services"]  # type: ignore[no-any-return]
 
@@ -152,6 +227,4 @@ def caller_from_headers(connection: ASGIConnection[Any, Any, Any, Any]) -> Calle
 
 def caller_of_scope(scope: Any) -> Caller:
     """The same for a bare ASGI scope (the job stream)."""
-    from litestar.connection import ASGIConnection
-
     return caller_from_headers(ASGIConnection(scope))

@@ -6,35 +6,33 @@ from typing import Any
 
 from litestar import Response, post
 
-from flowledger.api.edge import ApiRequest, Body, key_of, reply
-from flowledger.api.problems import malformed
-from flowledger.api.services import services_of
+from flowledger.api import answers as a
+from flowledger.api.edge import ApiRequest, Body, DefinitionRef, Name, Variables, reply
+from flowledger.api.services import definition_key, services_of
 from flowledger.api.view import answer_view
 from flowledger.events.commands import BroadcastSignal, EvaluateConditions
 
 
 class SignalBody(Body):
-    name: str
-    variables: dict[str, Any] = {}
+    name: Name
+    variables: Variables = {}
 
 
 @post("/signals", summary="Broadcast a signal")
-async def broadcast(request: ApiRequest, data: SignalBody) -> Response[Any]:
-    if not data.name:
-        raise malformed("a name was expected, found an empty text", "body name")
+async def broadcast(request: ApiRequest, data: SignalBody) -> Response[a.Done]:
     command = BroadcastSignal(name=data.name, variables=data.variables)
     return reply(answer_view(await services_of(request).call(command, request)), 201)
 
 
 class ConditionsBody(Body):
-    variables: dict[str, Any] = {}
-    definition: str | int = 0
+    variables: Variables = {}
+    definition: DefinitionRef | None = None
 
 
 @post("/conditions/evaluate", status_code=200, summary="Start what begins by a condition")
-async def evaluate_conditions(request: ApiRequest, data: ConditionsBody) -> Response[Any]:
-    """Processes with a conditional start event that is true for these variables get an instance; `definition` (a key) asks one of them."""
-    key = key_of(data.definition, "definition") if data.definition else 0
+async def evaluate_conditions(request: ApiRequest, data: ConditionsBody) -> Response[a.Conditions]:
+    """Processes with a conditional start event that is true for these variables get an instance; `definition` asks one of them."""
+    key = await definition_key(services_of(request), request, data.definition, "body definition") if data.definition else 0
     answer = await services_of(request).call(EvaluateConditions(variables=data.variables, definition=key), request)
     return reply({**answer_view(answer), "instances": [str(k) for k in answer.get("instances", [])]})
 

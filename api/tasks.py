@@ -7,17 +7,38 @@ from typing import Annotated, Any, Literal
 
 from litestar import Response, get, post
 from litestar.params import Parameter
+from msgspec import Meta
 
-from flowledger.api.edge import ApiRequest, Body, key_of, reply
-from flowledger.api.instance_views import After, Element, Since, Types, Until, event_page
-from flowledger.api.instances import priority_of
-from flowledger.api.lists import Cursor, Definition, Limit, WaitFor, listing
+from flowledger.api import answers as a
+from flowledger.api.edge import (
+    ApiRequest,
+    Body,
+    Count,
+    CountOrPolicy,
+    Fence,
+    KeyPath,
+    Millis,
+    MillisOrPolicy,
+    Name,
+    Text,
+    Variables,
+    Words,
+    key_of,
+    reply,
+)
+from flowledger.api.instance_views import After, Element, EventCursor, Since, Types, Until, event_page
+from flowledger.api.instances import PriorityValue, priority_of
+from flowledger.api.lists import Cursor, Definition, KeyFilter, Limit, Priority, WaitFor, listing
 from flowledger.api.problems import malformed
 from flowledger.api.services import services_of
 from flowledger.api.view import answer_view
 from flowledger.events import commands as c
 
 Status = Literal["created", "assigned", "started", "in_progress", "suspended", "completed", "failed", "cancelled", "skipped"]
+TaskType = Literal[
+    "human_task", "user_task", "service_task", "script_task", "send_task", "receive_task", "manual_task", "business_rule_task",
+    "call_activity", "sub_process",
+]  # fmt: skip
 OPEN = ("created", "assigned", "started", "in_progress", "suspended", "failed")
 DONE = ("completed", "cancelled", "skipped")
 Move = Literal[
@@ -32,52 +53,52 @@ class MoveBody(Body):
     `row_version` (from the task): refuse when somebody has changed the task since.
     """
 
-    reason: str = ""
+    reason: Words = ""
     details: dict[str, Any] = {}
-    row_version: int = 0
+    row_version: Count = 0
     #: assign, claim, delegate, transfer, escalate: to whom
-    assignee: str | None = None
+    assignee: Text | None = None
     #: comment
-    text: str | None = None
+    text: Words | None = None
     #: progress, 0 to 100
-    percent: float | None = None
+    percent: Annotated[float, Meta(ge=0, le=100)] | None = None
     #: update
-    priority: int | str | None = None
+    priority: PriorityValue | None = None
     due: datetime | None = None
     follow_up: datetime | None = None
     #: transfer, update: to the candidates of these
-    candidate_groups: list[str] | None = None
-    candidate_users: list[str] | None = None
+    candidate_groups: list[Name] | None = None
+    candidate_users: list[Name] | None = None
     #: draft
     draft: dict[str, Any] | None = None
     #: attach: a file by reference; `remove` takes the one of that name away
-    name: str | None = None
-    uri: str | None = None
-    media_type: str | None = None
-    size: int | None = None
-    remove: str | None = None
+    name: Text | None = None
+    uri: Words | None = None
+    media_type: Text | None = None
+    size: Fence | None = None
+    remove: Text | None = None
     #: retry: with another policy, with so many attempts
     retry: dict[str, Any] | None = None
-    retries: int | None = None
+    retries: Count | None = None
 
 
 class CompleteBody(Body):
     """`result`: summary, artifacts, logs, metrics, next_assignee."""
 
-    variables: dict[str, Any] = {}
+    variables: Variables = {}
     status: Literal["success", "partial_success"] = "success"
     result: dict[str, Any] | None = None
-    row_version: int = 0
+    row_version: Count = 0
 
 
 class FailBody(Body):
     """`retries` and `backoff_ms` -1: by the task's policy. A recommendation can only lower the attempts."""
 
-    message: str = ""
-    code: str = ""
-    retries: int = -1
-    backoff_ms: int = -1
-    variables: dict[str, Any] | None = None
+    message: Words = ""
+    code: Text = ""
+    retries: CountOrPolicy = -1
+    backoff_ms: MillisOrPolicy = -1
+    variables: Variables | None = None
     details: dict[str, Any] | None = None
     retry_recommended: bool | None = None
     escalation_required: bool | None = None
@@ -90,22 +111,22 @@ class TaskBody(Body):
     `wait_ms`: answer when it has ended, with its result's variables (of them only `fetch`).
     """
 
-    name: str
-    definition: str = ""
+    name: Text
+    definition: Text = ""
     assignment: dict[str, Any] | None = None
     escalation: list[dict[str, Any]] | None = None
     sla: str | None = None
     calendar: str | None = None
     reminders: list[str] | None = None
-    wait_ms: int = 0
+    wait_ms: Millis = 0
     fetch: list[str] | None = None
-    type: str = "human_task"
-    job_type: str = ""
-    variables: dict[str, Any] | None = None
+    type: TaskType = "human_task"
+    job_type: Text = ""
+    variables: Variables | None = None
     headers: dict[str, str] | None = None
     details: dict[str, Any] | None = None
-    retries: int = 3
-    priority: int | str = 40
+    retries: Count = 3
+    priority: PriorityValue = 40
 
 
 @get("/tasks", summary="List tasks")
@@ -116,11 +137,11 @@ async def list_tasks(
     assignee: str | None = None,
     candidate_group: str | None = None,
     candidate_user: str | None = None,
-    type: str | None = None,
+    type: Annotated[list[TaskType] | None, Parameter(description="One or more")] = None,
     job_type: str | None = None,
     category: str | None = None,
-    priority: Annotated[str | None, Parameter(description="A word, or a number: that or more urgent")] = None,
-    instance: str | None = None,
+    priority: Priority = None,
+    instance: KeyFilter = None,
     definition: Definition = None,
     element: str | None = None,
     due_before: datetime | None = None,
@@ -129,7 +150,7 @@ async def list_tasks(
     limit: Limit = 50,
     cursor: Cursor = "",
     wait_for: WaitFor = None,
-) -> Response[Any]:
+) -> Response[a.Page[a.TaskRow]]:
     """Newest first."""
     if open is not None and status:
         raise malformed("either `open` or `status` was expected, found both", "query open")
@@ -143,7 +164,7 @@ async def list_tasks(
 
 
 @post("/tasks", summary="Create a task without workflow")
-async def create(request: ApiRequest, data: TaskBody) -> Response[Any]:
+async def create(request: ApiRequest, data: TaskBody) -> Response[a.TaskMoved]:
     s = services_of(request)
     if not 0 <= data.wait_ms <= s.settings.wait_ms_max:
         raise malformed(f"0 to {s.settings.wait_ms_max} was expected, found {data.wait_ms}", "body wait_ms")
@@ -165,7 +186,7 @@ async def create(request: ApiRequest, data: TaskBody) -> Response[Any]:
 
 
 @get("/tasks/{id:str}", summary="Get a task")
-async def get_task(request: ApiRequest, id: str, wait_for: WaitFor = None) -> Response[Any]:
+async def get_task(request: ApiRequest, id: KeyPath, wait_for: WaitFor = None) -> Response[a.Task]:
     """With who had it (`assignments`) and its attempts (`results`)."""
     s = services_of(request)
     return reply(await s.find("tasks", key_of(id, "task"), s.identify(request).tenant, wait_for))
@@ -174,23 +195,25 @@ async def get_task(request: ApiRequest, id: str, wait_for: WaitFor = None) -> Re
 @get("/tasks/{id:str}/events", summary="History of a task")
 async def events(
     request: ApiRequest,
-    id: str,
+    id: KeyPath,
     after: After = "",
+    cursor: EventCursor = "",
     type: Types = "",
     element: Element = None,
     since: Since = None,
     until: Until = None,
     limit: Limit = 100,
     wait_for: WaitFor = None,
-) -> Response[Any]:
+) -> Response[a.Page[a.Event]]:
+    """In order, oldest first; `after` and `cursor` say from where."""
     s = services_of(request)
     key = key_of(id, "task")
     await s.find("tasks", key, s.identify(request).tenant, wait_for)
-    return await event_page(request, "tasks", key, after, limit, type, element, since, until)
+    return await event_page(request, "tasks", key, cursor or after, limit, type, element, since, until)
 
 
 @get("/tasks/{id:str}/metrics", summary="Durations, attempts, figures of a task")
-async def metrics(request: ApiRequest, id: str, wait_for: WaitFor = None) -> Response[Any]:
+async def metrics(request: ApiRequest, id: KeyPath, wait_for: WaitFor = None) -> Response[a.TaskMetrics]:
     s = services_of(request)
     key, tenant = key_of(id, "task"), s.identify(request).tenant
     await s.find("tasks", key, tenant, wait_for)
@@ -198,7 +221,7 @@ async def metrics(request: ApiRequest, id: str, wait_for: WaitFor = None) -> Res
 
 
 @post("/tasks/{id:str}/complete", status_code=200, summary="Complete a task")
-async def complete(request: ApiRequest, id: str, data: CompleteBody | None = None) -> Response[Any]:
+async def complete(request: ApiRequest, id: KeyPath, data: CompleteBody | None = None) -> Response[a.TaskMoved]:
     data = data or CompleteBody()
     command = c.CompleteTask(
         task=key_of(id, "task"), variables=data.variables, status=data.status, result=data.result, row_version=data.row_version
@@ -207,7 +230,7 @@ async def complete(request: ApiRequest, id: str, data: CompleteBody | None = Non
 
 
 @post("/tasks/{id:str}/fail", status_code=200, summary="Fail a task")
-async def fail(request: ApiRequest, id: str, data: FailBody | None = None) -> Response[Any]:
+async def fail(request: ApiRequest, id: KeyPath, data: FailBody | None = None) -> Response[a.TaskMoved]:
     data = data or FailBody()
     details = dict(data.details or {})
     details |= {k: v for k in ("retry_recommended", "escalation_required") if (v := getattr(data, k)) is not None}
@@ -219,13 +242,11 @@ async def fail(request: ApiRequest, id: str, data: FailBody | None = None) -> Re
 
 
 @post("/tasks/{id:str}/{move:str}", status_code=200, summary="Move a task on")
-async def change(request: ApiRequest, id: str, move: Move, data: MoveBody | None = None) -> Response[Any]:
+async def change(request: ApiRequest, id: KeyPath, move: Move, data: MoveBody | None = None) -> Response[a.TaskMoved]:
     """`move`: assign, claim, refuse, release, start, progress, draft, suspend, resume, cancel, skip, retry, escalate, delegate, transfer, recall,
     comment, attach or update. 409 when it isn't possible in the task's status, or when `row_version` isn't the task's any more."""
     data = data or MoveBody()
     details = dict(data.details)
-    if data.percent is not None and not 0 <= data.percent <= 100:
-        raise malformed(f"0 to 100 was expected, found {data.percent}", "body percent")
     given = {
         "assignee": data.assignee,
         "text": data.text,

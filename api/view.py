@@ -73,6 +73,23 @@ def job_view(job: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def definition_view(row: dict[str, Any]) -> dict[str, Any]:
+    """Of a definition (a row, or what a deployment answers): `id` and `key` are its key, `definition_id` its id in the model; `process` is
+    the same where it is a process."""
+    found = keyed(row)
+    found["definition_id"] = row.get("definition_id") or row["id"]
+    found["id"] = found["key"]
+    if row.get("kind") == "process":
+        found["process"] = found["definition_id"]
+    if "versions" in found:
+        found["versions"] = [{"id": v["key"], **v} for v in found["versions"]]
+    return found
+
+
+def deployment_view(answer: dict[str, Any]) -> dict[str, Any]:
+    return {**keyed(answer), "definitions": [definition_view(d) for d in answer.get("definitions") or ()]}
+
+
 def answer_view(answer: dict[str, Any]) -> dict[str, Any]:
     """A command's answer: `key` is called `id` outside."""
     found = keyed(answer)

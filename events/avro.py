@@ -318,6 +318,47 @@ def _decode_past(schema_id: int, b: bytes, i: int) -> Event:
     return upcast(name, version, payload)
 
 
+_SHAPES: dict[type[Event], tuple[tuple[str, str], ...]] = {cls: fields_of(cls) for cls in WIRE}
+
+
+def _skip_bytes(b: bytes, i: int) -> tuple[None, int]:
+    n, i = _read_long(b, i)
+    if n < 0 or i + n > len(b):
+        raise ValueError("a field reaches beyond its end")
+    return None, i + n
+
+
+_SKIPS: dict[str, Callable[[bytes, int], tuple[Any, int]]] = {
+    **READS, "string": _skip_bytes, "bytes": _skip_bytes, "json": _skip_bytes, "strings": _read_array(_skip_bytes),
+}  # fmt: skip
+
+
+def skim(b: bytes) -> str:
+    """Whether a value has the shape of its schema, to the last byte; JSON and texts are passed over, so that depth and size don't matter.
+
+    Answers its wire name. Raises: UnknownEvent, ValueError.
+    """
+    if len(b) < 6 or b[0] != 0:
+        raise ValueError(f"expected an event (0, schema id, Avro), found {b[:8]!r}")
+    schema_id = int.from_bytes(b[1:5], "big")
+    cls = BY_NUMBER.get(schema_id >> 8)
+    if cls is None:
+        raise UnknownEvent(f"no event has schema id {schema_id}")
+    name, version = WIRE[cls][1], schema_id & 0xFF
+    shape = _SHAPES[cls] if version == WIRE[cls][2] else PAST_SHAPES.get((name, version))
+    if shape is None:
+        raise UnknownEvent(f"{name} v{version}: this release reads v{WIRE[cls][2]}")
+    i = 5
+    try:
+        for _, kind in (*ENVELOPE_FIELDS, *shape):
+            _, i = _SKIPS[kind](b, i)
+    except IndexError:
+        raise ValueError(f"an event of schema {schema_id} ends early after {len(b)} bytes") from None
+    if i != len(b):
+        raise ValueError(f"an event of schema {schema_id} has {len(b)} bytes, its fields take {i}")
+    return name
+
+
 class Decoder:
     """Decodes values in log order. Neighbours mostly share their envelope, which is then compared, not read again."""
 

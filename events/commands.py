@@ -357,7 +357,8 @@ class MessageTaken(Command, frozen=True):
 
 
 class ChildEnded(Command, frozen=True):
-    """A called instance has ended: `status` completed, failed or terminated; `error` is a BPMN error code to throw at the call activity."""
+    """A called instance tells its caller: `status` started, completed, failed, terminated ..., or escalated while it goes on. `error` is the code of
+    a BPMN error or escalation to throw at the call activity."""
 
     parent: int
     parent_token: int

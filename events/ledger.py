@@ -11,6 +11,33 @@ class PartitionClaimed(Event, frozen=True):
     epoch: int
     owner: str
     node: str = ""
+    #: which partition of how many it is; -1 and 0 in claims of before
+    partition: int = -1
+    partitions: int = 0
+    #: version of the hash chain that this epoch's groups are written in (`events/chain.py`)
+    chain: int = 1
+
+
+class KeyIntroduced(Event, frozen=True):
+    """Heads are signed with `public` (Ed25519, 32 bytes) from here on. `by`: id of the key before it, whose `signature` says that it is the
+    next one; `""`: the first one, or one that nobody vouches for, signed by itself (`events/heads.py`)."""
+
+    id: str
+    public: bytes
+    by: str = ""
+    signature: bytes = b""
+
+
+class HeadSigned(Event, frozen=True):
+    """The chain of this partition stood at `chain` behind its group `number`, which ends before offset `end`: signed with the key `signer`."""
+
+    number: int
+    end: int
+    chain: bytes
+    epoch: int
+    signed_us: int
+    signer: str
+    signature: bytes
 
 
 class Outbound(Event, frozen=True):

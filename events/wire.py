@@ -16,7 +16,7 @@ Payload = dict[str, Any]
 
 #: event type -> (number, wire name, version)
 WIRE: dict[type[Event], tuple[int, str, int]] = {
-    ledger.PartitionClaimed: (1, "partition.claimed", 1),
+    ledger.PartitionClaimed: (1, "partition.claimed", 2),
     ledger.Outbound: (2, "partition.outbound", 1),
     ledger.OutboundConfirmed: (3, "partition.outbound_confirmed", 1),
     ledger.Inbound: (4, "partition.inbound", 1),
@@ -24,6 +24,8 @@ WIRE: dict[type[Event], tuple[int, str, int]] = {
     ledger.DeadLettered: (6, "partition.dead_lettered", 1),
     ledger.TriggerFired: (7, "trigger.fired", 1),
     ledger.RecordStored: (8, "record.stored", 1),
+    ledger.HeadSigned: (9, "ledger.head_signed", 1),
+    ledger.KeyIntroduced: (14, "ledger.key_introduced", 1),
     definition.DefinitionCreated: (10, "definition.created", 1),
     definition.DefinitionStatusChanged: (11, "definition.status_changed", 1),
     definition.DefinitionUpdated: (12, "definition.updated", 1),
@@ -104,10 +106,14 @@ SCHEMA_IDS: dict[type[Event], int] = {cls: number << 8 | version for cls, (numbe
 BY_NUMBER: dict[int, type[Event]] = {number: cls for cls, (number, _, _) in WIRE.items()}
 
 #: (name, old version) -> the step to the next version
-UPCASTERS: dict[tuple[str, int], Callable[[Payload], Payload]] = {}
+UPCASTERS: dict[tuple[str, int], Callable[[Payload], Payload]] = {
+    ("partition.claimed", 1): lambda p: p,  # it did not say which partition, and its chain was version 1: the defaults
+}
 
 #: (name, old version) -> its fields (name, kind) in wire order, as `avro.fields_of` gives them for the current ones
-PAST_SHAPES: dict[tuple[str, int], tuple[tuple[str, str], ...]] = {}
+PAST_SHAPES: dict[tuple[str, int], tuple[tuple[str, str], ...]] = {
+    ("partition.claimed", 1): (("epoch", "long"), ("owner", "string"), ("node", "string"), ("key", "long")),
+}
 
 #: Words of the source documents (seeds 000 and 003) -> canonical names (requirements, section 2).
 ALIASES: dict[str, str] = {

@@ -22,7 +22,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError, for_code
 
 from flowledger.infra.lease_kafka import KafkaOwnership
 from flowledger.processors.log import (
@@ -236,6 +236,10 @@ class KafkaLog:
             policy, size = settings.get("cleanup.policy", ""), int(settings.get("max.message.bytes") or 0)
             if (policy == "compact") != kept.compacted:
                 wrong.append(f"topic {name} has cleanup.policy {policy}, expected {'compact' if kept.compacted else 'delete'}")
+            if topic == EVENTS and settings.get("message.timestamp.type", "CreateTime") != "CreateTime":
+                wrong.append(
+                    f"topic {name} has message.timestamp.type {settings['message.timestamp.type']}, expected CreateTime: times are under the hash"
+                )
             if size < self.record_bytes_max:
                 wrong.append(f"topic {name} has max.message.bytes {size}, expected at least {self.record_bytes_max}")
         return wrong
@@ -449,15 +453,17 @@ class KafkaLog:
         self, topic: str, partition: int, start: int, stop: int | None = None, *, follow: bool = False
     ) -> AsyncIterator[list[LogRecord]]:
         begin, end = await self._bounds(topic, partition)
-        if start > end:
-            raise OutOfRange(topic, partition, start, end)
+        compacted = TOPICS[topic].compacted
+        if start > end or (start < begin and not compacted):
+            raise OutOfRange(topic, partition, start, end, begin)
         start = max(start, begin)
         last = stop if follow else end if stop is None else min(stop, end)
         if last is not None and start >= last:
             return
         tp = self._tp(topic, partition)
+        # No reset: what is out of range is an error, else a lost tail would begin again at 0 and trimmed records be passed over.
         consumer = AIOKafkaConsumer(
-            group_id=None, enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=500,
+            group_id=None, enable_auto_commit=False, auto_offset_reset="none", fetch_max_wait_ms=500,
             max_partition_fetch_bytes=FETCH_BYTES, request_timeout_ms=self._patience_ms, **self._settings,
         )  # fmt: skip
         try:
@@ -471,19 +477,35 @@ class KafkaLog:
                     for r in found.get(tp, ())
                     if last is None or r.offset < last
                 ]
-                start = records[-1].offset + 1 if records else start
                 if records:
+                    self._in_order(topic, partition, start, records, compacted, end)
+                    start = records[-1].offset + 1
                     yield records
                 # Compaction leaves holes, at the end too: the position knows.
-                start = max(start, await consumer.position(tp))
+                start = max(start, await consumer.position(tp)) if compacted else start
+        except OffsetOutOfRangeError as error:
+            begin, end = await self._bounds(topic, partition)
+            raise OutOfRange(topic, partition, start, end, begin) from error
         except KafkaError as error:
             raise LogError(f"{tp.topic}[{partition}]: {error!r}") from error
         finally:
             await consumer.stop()
 
+    def _in_order(self, topic: str, partition: int, start: int, records: list[LogRecord], compacted: bool, end: int) -> None:
+        """Offsets grow, and without compaction by one: Kafka numbers what an idempotent producer writes without holes.
+
+        Raises: OutOfRange, LogError."""
+        next_ = start
+        for record in records:
+            if record.offset < next_:
+                raise LogError(f"{self._name(topic)}[{partition}]: record {record.offset} came where {next_} was due: the log went back")
+            if record.offset > next_ and not compacted:
+                raise OutOfRange(topic, partition, next_, max(end, record.offset + 1), record.offset)
+            next_ = record.offset + 1
+
     async def load(self, topic: str, partition: int) -> dict[bytes, bytes]:
         latest: dict[bytes, bytes] = {}
-        async for records in self.read(topic, partition, 0):
+        async for records in self.read(topic, partition, await self.begin(topic, partition)):
             for record in records:
                 assert record.key is not None, f"{topic} has a record without a key at {record.offset}"
                 latest.pop(record.key, None)

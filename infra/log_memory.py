@@ -254,12 +254,13 @@ class MemoryLog:
         self, topic: str, partition: int, start: int, stop: int | None = None, *, follow: bool = False, records_max: int = 2000
     ) -> AsyncIterator[list[LogRecord]]:
         stream = self.store.stream(topic, partition)
-        if start > stream.end:
-            raise OutOfRange(topic, partition, start, stream.end)
+        if start > stream.end or (start < stream.begin and not stream.compacted):
+            raise OutOfRange(topic, partition, start, stream.end, stream.begin)
         last = stop if stop is not None else (None if follow else stream.end)
         while last is None or start < last:
             end = min(stream.end, start + records_max, last if last is not None else stream.end)
-            start = max(start, stream.begin)
+            if start > stream.end or (start < stream.begin and not stream.compacted):
+                raise OutOfRange(topic, partition, start, stream.end, stream.begin)
             if records := stream.slice(start, end):
                 yield records
             start = max(start, end)

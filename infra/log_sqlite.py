@@ -8,6 +8,7 @@ compare-and-append inside that transaction.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import queue
 import sqlite3
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import structlog
 
 from flowledger.infra.lease_sqlite import LEASE_S, SqliteOwnership
 from flowledger.processors.log import (
@@ -37,6 +39,8 @@ from flowledger.processors.log import (
     check_group,
     partitions_of,
 )
+
+log_ = structlog.get_logger("flowledger.log")
 
 #: A row's id is `stream << OFFSET_BITS | first offset`, so that a range of one stream is a range of the table.
 OFFSET_BITS = 48
@@ -141,6 +145,7 @@ class SqliteLog:
             raise LogError(f"no log at {self.path}")
         if not self._readonly:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            _only_ours(self.path)
         self._loop = asyncio.get_running_loop()
         self._readers = ThreadPoolExecutor(1, "flowledger-log-read")
         try:
@@ -241,7 +246,22 @@ class SqliteLog:
         self._blocked.pop((topic, partition), None)
 
     def _write_loop(self) -> None:
-        """The writer thread: everything queued goes into one transaction; answers go back to the loop in one call."""
+        """The writer thread. Should it fail in a way that nobody foresaw, it says so to everybody who still comes: nothing waits for ever."""
+        try:
+            self._write_all()
+            return
+        except Exception as e:  # noqa: BLE001 - whatever it is
+            doubt = Doubt(f"{self.path}: the writer has failed: {e!r}")
+            log_.error("the writer of the log has failed", path=str(self.path), exc_info=e)
+        while (item := self._queue.get()) is not None:
+            if isinstance(item, _Pending):
+                item.result = doubt
+                self._call(self._answer, [item], [], {item.key: doubt} if item.expected_end is not None else {})
+            else:
+                self._call(item.future.set_exception, doubt)
+
+    def _write_all(self) -> None:
+        """Everything queued goes into one transaction; answers go back to the loop in one call."""
         db = connect(self.path, self._synchronous, busy_s=self._busy_s)
         blocked: dict[Key, LogError] = {}
         running = True
@@ -296,14 +316,14 @@ class SqliteLog:
             for key, end in ends.items():
                 db.execute("UPDATE streams SET end = ? WHERE stream = ?", (end, self._streams[key]))
             db.execute("COMMIT")
-        except sqlite3.Error as error:
-            if db.in_transaction:
-                try:
+        except Exception as error:  # noqa: BLE001 - a full disk, a damaged file, memory: whoever waits is told, and the thread goes on
+            if not isinstance(error, sqlite3.Error):
+                log_.error("a commit has failed", path=str(self.path), exc_info=error)
+            with contextlib.suppress(sqlite3.Error):
+                if db.in_transaction:
                     db.execute("ROLLBACK")
-                except sqlite3.Error:
-                    pass
             for item in pending:
-                doubt = Doubt(f"{self.path}: {error}")
+                doubt = Doubt(f"{self.path}: {error if isinstance(error, sqlite3.Error) else repr(error)}")
                 item.result = doubt
                 if item.expected_end is not None:
                     found[item.key] = doubt
@@ -356,7 +376,23 @@ class SqliteLog:
     # -- reading ------------------------------------------------------------------------------------------------------------------------
 
     async def _in_reader(self, function: Callable[..., Any], *args: Any) -> Any:
-        return await self._loop.run_in_executor(self._readers, function, *args)
+        try:
+            return await self._loop.run_in_executor(self._readers, function, *args)
+        except sqlite3.Error as e:
+            raise LogError(f"{self.path}: {e}") from e
+        except (msgspec.DecodeError, UnicodeDecodeError, OverflowError, TypeError) as e:
+            raise LogError(f"{self.path} can't be read: {e}") from e
+
+    async def damage(self) -> list[str]:
+        """What SQLite finds wrong with the file itself; empty when nothing is."""
+
+        def look() -> list[str]:
+            try:
+                return [row[0] for row in self._read_db.execute("PRAGMA integrity_check(20)") if row[0] != "ok"]
+            except sqlite3.Error as e:
+                return [str(e)]
+
+        return [f"{self.path.name}: {text}" for text in await self._in_reader(look)]
 
     async def _stream(self, topic: str, partition: int) -> int:
         if not self._open:
@@ -373,13 +409,18 @@ class SqliteLog:
     ) -> AsyncIterator[list[LogRecord]]:
         stream = await self._stream(topic, partition)
         fetch = self._fetch_latest if TOPICS[topic].compacted else self._fetch
-        end = await self.end(topic, partition)
-        if start > end:
-            raise OutOfRange(topic, partition, start, end)
+        begin, end = await self.begin(topic, partition), await self.end(topic, partition)
+        if start > end or (start < begin and not TOPICS[topic].compacted):
+            raise OutOfRange(topic, partition, start, end, begin)
         last = end if stop is None and not follow else stop
         while self._open and (last is None or start < last):
             signal = self._signal((topic, partition)) if follow else None
-            records, start, end = await self._in_reader(fetch, stream, start, last)
+            found = await self._in_reader(fetch, stream, start, last)
+            if start > found[2]:
+                raise OutOfRange(topic, partition, start, found[2])
+            if not TOPICS[topic].compacted and (first := found[0][0].offset if found[0] else min(found[1], found[2])) > start:
+                raise OutOfRange(topic, partition, start, found[2], first)
+            records, start, end = found
             if records:
                 yield records
             elif signal is None:
@@ -390,8 +431,7 @@ class SqliteLog:
     def _fetch(self, stream: int, start: int, last: int | None) -> tuple[list[LogRecord], int, int]:
         """Records, where to go on, and the end of the log."""
         db, base = self._read_db, stream << OFFSET_BITS
-        begin, end = db.execute("SELECT begin, end FROM streams WHERE stream = ?", (stream,)).fetchone()
-        start = max(start, begin)
+        end = self._end(stream)
         stop = end if last is None else min(last, end)
         records: list[LogRecord] = []
         if start >= stop:
@@ -403,7 +443,9 @@ class SqliteLog:
         )
         for row, count, stamp_ms, data in rows:
             first = row & OFFSET_MASK
-            records += _records(data, first, stamp_ms * 1000, max(0, start - first), min(count, stop - first))
+            if records and first != records[-1].offset + 1:
+                break  # a gap: the next call meets it
+            records += _records(data, first, stamp_ms * 1000, max(0, start - first), min(count, stop - first), count)
             size += len(data)
             if size >= READ_BYTES_MAX:
                 break
@@ -511,9 +553,25 @@ class SqliteLog:
         return SqliteOwnership(self.path, member, self.partitions, self._lease_s)
 
 
-def _records(data: bytes, first: int, stamp_us: int, start: int, stop: int) -> list[LogRecord]:
-    chunk = _unpack(data)
+def _only_ours(path: Path) -> None:
+    """The file holds variables of all tenants: mode 0600; what SQLite makes beside it gets the same."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o600)
+    except OSError as e:
+        raise LogError(f"{path}: {e.strerror}") from None
+
+
+def _records(data: bytes, first: int, stamp_us: int, start: int, stop: int, count: int) -> list[LogRecord]:
+    """Raises: LogError (not what was written)."""
+    try:
+        chunk = _unpack(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+        raise LogError(f"the group at {first} can't be read: {e}") from None
     keys, values, headers = chunk.keys, chunk.values, chunk.headers
+    if not len(keys) == len(values) == count or (chunk.each is not None and len(chunk.each) != count):
+        raise LogError(f"the group at {first} is said to have {count} records, but holds {len(values)}")
     if chunk.each is None:
         records = [LogRecord(first + i, keys[i], values[i], headers, stamp_us) for i in range(start, stop)]
     else:

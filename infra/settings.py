@@ -44,7 +44,7 @@ class Settings(BaseSettings):
     node: str = Field(default_factory=socket.gethostname, description="Name of this process in claims, logs and metrics")
 
     owner_processes: int = Field(0, ge=0, le=64, description="Processes for the owners of partitions; 0: as the cores allow, at least one")
-    link: Path | None = Field(None, description="Folder of the sockets between doors and owners on this machine; empty: `run` in `data`")
+    link: str = Field("", description="Folder of the sockets between doors and owners on this machine; empty: `run` in `data`")
 
     # --- HTTP
     host: str = Field("127.0.0.1", description="Address to listen on. Anything but loopback opens the server to the network")
@@ -64,13 +64,26 @@ class Settings(BaseSettings):
     batch_max: int = Field(512, ge=1, description="Commands decided in one group at most")
     instances_max: int = Field(0, ge=0, description="Running instances per partition (0: no limit); more of them wait as pending")
 
+    # --- the ledger's proof (docs/audit.md)
+    signing_key: str = Field(
+        "",
+        description="File of the Ed25519 key that signs heads of the log; empty: `data`/keys/ledger.pem, made at first (with Kafka: none); none: not signed",
+    )
+    head_groups: int = Field(1_000, ge=1, description="Groups between two signed heads of a partition")
+    head_s: float = Field(60.0, gt=0, description="Longest time that a group waits for a signed head, seconds")
+    anchors: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Places outside of the log that keep its heads: file:PATH or a URL that takes a POST; empty: file `data`/heads.jsonl",
+    )
+    anchor_token_file: str = Field("", description="File with the bearer token for anchors by HTTP")
+
     # --- seen from outside
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe record that is written")
     log_format: Literal["auto", "console", "json"] = Field("auto", description="auto: console on a terminal, else JSON")
     otlp_endpoint: str = Field("", description="OpenTelemetry collector (OTLP over HTTP); empty: no traces")
     trace_sample: float = Field(1.0, ge=0, le=1, description="Share of traces that begin here and are kept")
 
-    @field_validator("roles", "hosts", "origins", mode="before")
+    @field_validator("roles", "hosts", "origins", "anchors", mode="before")
     @classmethod
     def _texts(cls, value: Any) -> Any:
         return tuple(x.strip() for x in value.split(",") if x.strip()) if isinstance(value, str) else value

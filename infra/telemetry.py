@@ -45,6 +45,7 @@ class Metrics:
         self.takeover_seconds = Histogram("flowledger_takeover_seconds", "Load, fold and claim of a partition", buckets=SECONDS, registry=r)
         self.fencings = Counter("flowledger_fencings", "Times that an owner found itself fenced", ["partition"], registry=r)
         self.dead_letters = Counter("flowledger_dead_letters", "Commands given up", ["reason"], registry=r)
+        self.heads = Counter("flowledger_heads", "Attempts to keep a signed head at an anchor", ["place", "outcome"], registry=r)
         self.epoch = Gauge("flowledger_epoch", "Epoch of an owned partition", ["partition"], registry=r)
         self.position = Gauge("flowledger_position", "Next offset of an owned partition's events", ["partition"], registry=r)
         self.instances = Gauge("flowledger_instances", "Open instances", ["partition"], registry=r)
@@ -67,6 +68,10 @@ class Metrics:
         self._on_scrape: list[Callable[[Metrics], None]] = []
         #: figures of other processes of this node (`shipped`), shown with its own
         self.others: list[list[Any]] = []
+
+    def anchored(self, place: str, ok: bool) -> None:
+        """From any thread."""
+        self.heads.labels(place, "ok" if ok else "failed").inc()
 
     def on_scrape(self, read: Callable[[Metrics], None]) -> None:
         """`read` sets gauges just before each scrape."""

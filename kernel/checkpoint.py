@@ -1,16 +1,22 @@
 """The state of a partition as records of the `state` topic, and back. Pure.
 
-A checkpoint writes what changed since the last one, then a mark. A record says the whole of its thing; an empty value removes it.
+A checkpoint writes what changed since the last one, then a mark. A record says the whole of its thing; an empty value removes it. Each record
+has its digest in a header, the mark has its own, the number of records that stand, and the sum of their digests: whatever is changed, missing,
+added or out of date does not fit, and the partition is folded anew from the log. The sum is kept as records come and go, so that it costs what
+changed. It guards against damage; whoever can write the topic can also write a mark that fits, and is met by the chain of the log alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
 from heapq import heapify
 from typing import Any
 
 import msgspec
 
+from flowledger.events.group import Place
 from flowledger.kernel.folds import holds
 from flowledger.kernel.state import (
     Awaited,
@@ -34,7 +40,8 @@ MARK = b"!mark"
 
 
 class Mark(State):
-    """What stands at the end of a checkpoint. `end`: the events up to there are in it; `live`: keys that stand in the topic."""
+    """What stands at the end of a checkpoint. `end`: the events up to there are in it; `live`: keys that stand in the topic; `digest`: of all
+    of them (empty: of before, not provable); `number`, `version`: groups that counted up to `end`, and the version of the chain there."""
 
     end: int
     chain: bytes
@@ -42,6 +49,13 @@ class Mark(State):
     live: int
     meta: Meta
     outbox: list[tuple[int, int, bytes]] = []
+    number: int = 0
+    version: int = 1
+    digest: bytes = b""
+
+    @property
+    def place(self) -> Place:
+        return Place(self.meta.epoch, self.meta.owner, self.chain, self.end, self.source, self.number, self.version)
 
 
 #: table -> (attribute of Partition, type)
@@ -98,15 +112,69 @@ def records(p: Partition, changed: Iterable[tuple[str, Any]]) -> list[tuple[byte
     return out
 
 
-def mark(p: Partition, end: int, chain: bytes, source: int, live: int) -> bytes:
+#: the header of a record of `state` with its digest
+DIGEST = "digest"
+_SUM_BYTES = 32
+
+
+def digest_of(key: bytes, value: bytes) -> bytes:
+    """Of one record: the length of its key goes first, so that nothing can move from one to the other."""
+    return hashlib.sha256(len(key).to_bytes(4, "big") + key + value).digest()
+
+
+class Standing:
+    """What stands in the `state` topic: key -> digest, and the sum of all digests.
+
+    `stale`: what stands there is not known for certain (a checkpoint that failed or did not fit), so the next one says everything anew.
+    """
+
+    __slots__ = ("digests", "stale", "total")
+
+    def __init__(self, digests: Mapping[bytes, bytes] | None = None) -> None:
+        self.found(digests or {}, False)
+
+    def found(self, digests: Mapping[bytes, bytes], stale: bool) -> None:
+        """That is what stands there now."""
+        self.digests = dict(digests)
+        self.total = sum(int.from_bytes(d, "big") for d in self.digests.values())
+        self.stale = stale
+
+    def next(self, p: Partition, changed: Iterable[tuple[str, Any]]) -> list[tuple[bytes, bytes | None]]:
+        """The records of the next checkpoint: what changed; everything when it is not known what stands there."""
+        if not self.stale:
+            return [(k, v) for k, v in records(p, changed) if v is not None or k in self.digests]
+        whole = fingerprint(p)
+        return [*((k, v) for k, v in whole.items() if v is not None), *((k, None) for k in sorted(self.digests) if whole.get(k) is None)]
+
+    def take(self, entries: Iterable[tuple[bytes, bytes | None]]) -> list[bytes]:
+        """They are being written: from here on they stand. Answers their digests, in order."""
+        out, digests, total = [], self.digests, self.total
+        for key, value in entries:
+            if (old := digests.pop(key, None)) is not None:
+                total -= int.from_bytes(old, "big")
+            new = digest_of(key, value or b"")
+            out.append(new)
+            if value is not None:
+                digests[key] = new
+                total += int.from_bytes(new, "big")
+        self.total, self.stale = total, False
+        return out
+
+    def digest(self) -> bytes:
+        return (self.total % (1 << 8 * _SUM_BYTES)).to_bytes(_SUM_BYTES, "big")
+
+
+def mark(p: Partition, at: Place, standing: Standing) -> bytes:
+    """`at`: where the log stands whose events are in the state, all of them."""
     outbox = [(to, seq, command) for (to, seq), command in p.outbox.items()]
-    return encode_state(Mark(end=end, chain=chain, source=source, live=live, meta=p.meta, outbox=outbox))
+    return encode_state(
+        Mark(end=at.end, chain=at.chain, source=at.source, live=len(standing.digests), meta=p.meta, outbox=outbox, number=at.number,
+             version=at.version, digest=standing.digest())
+    )  # fmt: skip
 
 
 def restore(p: Partition, live: dict[bytes, bytes], at: Mark) -> None:
     """Fill an empty partition from the records that stand in the topic (without the mark), and make the indexes."""
-    import json
-
     p.meta = at.meta
     for key, value in live.items():
         table, _, name = key.decode().partition(":")

@@ -62,7 +62,7 @@ class Decision(Verbs):
                 self.incident(i, token, failure)
             if len(self.events) > before:  # a look at a join that still waits is no step
                 left -= 1
-                if process.joins:
+                if process.joins or (i.stores is not None and "modified" in i.stores):
                     self.touched[i_key, scope] = None
             if process.conditional:
                 HOOKS.conditional.watch(self)

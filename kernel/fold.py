@@ -29,6 +29,8 @@ TRANSITIONS: dict[type[Event], Callable[[Partition, Any, Envelope], None]] = {
     le.Inbound: ledger.inbound,
     le.Answered: ledger.answered,
     le.DeadLettered: ledger.nothing,
+    le.HeadSigned: ledger.nothing,
+    le.KeyIntroduced: ledger.key_introduced,
     le.TriggerFired: ledger.nothing,
     le.RecordStored: ledger.record_stored,
     de.DefinitionCreated: ledger.definition_created,

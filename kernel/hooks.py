@@ -61,6 +61,10 @@ class Hooks:
     quantities: Quantities
     #: (decision, instance, token, code, message, variables): throws a BPMN error. Raises: Failure
     throw_error: Callable[..., None]
+    #: (decision, instance, token, element, code, variables): throws a BPMN escalation
+    throw_escalation: Callable[..., None]
+    #: (decision, instance, name, variables)
+    throw_signal: Callable[..., None]
     #: (decision, subscription of a start event, variables) -> key of the new instance, 0: none
     start_by_event: Callable[..., int]
 

@@ -218,6 +218,8 @@ class Meta(State):
     confirmed: dict[int, int] = {}
     #: highest seq taken of each partition
     taken: dict[int, int] = {}
+    #: id of the key that signs the heads of this partition; `""`: none yet
+    signer: str = ""
 
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode

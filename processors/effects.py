@@ -43,9 +43,10 @@ class ReadGap(NamedTuple):
 
 
 class Checkpoint(NamedTuple):
-    """Write the entries to `state`, then the mark; then `checkpoint_written` or `checkpoint_failed`."""
+    """Write the entries to `state`, each with its digest, then the mark; then `done` or `failed` of the checkpoints."""
 
     entries: Sequence[tuple[bytes, bytes | None]]
+    digests: Sequence[Headers]
     mark: bytes
     tag: Headers
 

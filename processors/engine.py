@@ -490,9 +490,13 @@ class Engine:
             if owner.ready.is_set() and (waiting := owner.unacknowledged_s()) > STALLED_S:
                 reasons.append(f"partition {p}: the log has not acknowledged for {waiting:.0f} s")
         reasons += [f"{what}: {why}" for what, why in self._broken.items()]
+        warnings = [note for _, owner in sorted(self.owners.items()) for note in owner.notes]
+        if (signing := self.settings.signing) is not None and signing.anchors is not None:
+            warnings += signing.anchors.errors
         return {
             "ready": not reasons,
             "reasons": reasons,
+            "warnings": warnings,
             "partitions": {p: {"epoch": o.epoch, "position": o.acked} for p, o in sorted(self.owners.items())},
         }
 

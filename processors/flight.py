@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flowledger.events import commands as c
+from flowledger.events.base import Event
 
 #: gets the answer (a dict or `Rejected`) of a command, once
 Reply = Callable[[Any], None]
@@ -23,12 +24,32 @@ class Pending:
 class Flight:
     """A group on its way to the log, with what is to be done once it is there. Without events (`count` 0) it only waits for those before it."""
 
-    __slots__ = ("answers", "count", "end", "expected", "first", "inbound", "kinds", "names", "sends", "size", "started", "traces")
+    __slots__ = (
+        "answers",
+        "count",
+        "end",
+        "chain",
+        "expected",
+        "first",
+        "inbound",
+        "kinds",
+        "names",
+        "number",
+        "own",
+        "sends",
+        "size",
+        "started",
+        "traces",
+    )
 
     def __init__(self) -> None:
         #: offset that its first record should get, if nobody else writes
         self.expected = 0
         self.count = 0
+        #: its number and its chain value
+        self.number, self.chain = 0, b""
+        #: events of the owner's own in it: heads and keys
+        self.own = 0
         #: bytes of its events
         self.size = 0
         #: where it was written; -1: not yet acknowledged
@@ -45,6 +66,15 @@ class Flight:
         self.names: dict[str, int] = {}
         self.kinds: dict[str, int] = {}
         self.traces: list[str] = []
+
+
+class Told:
+    """Stands in the place of a command for events of the owner's own: heads that it signs, keys that it introduces."""
+
+    __slots__ = ("events",)
+
+    def __init__(self, events: list[Event]) -> None:
+        self.events = events
 
 
 class Dead:

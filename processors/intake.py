@@ -31,9 +31,17 @@ class Intake:
         #: offsets of commands that failed in the engine itself, alone in their group
         self.poison: set[int] = set()
 
-    async def follow(self, source: int, take: Callable[[list[Pending]], Awaitable[None]]) -> None:
-        """All behind offset `source`, for ever. Raises: LogError."""
-        start = max(source + 1, await self._log.begin(COMMANDS, self._partition))
+    async def follow(
+        self, source: int, take: Callable[[list[Pending]], Awaitable[None]], note: Callable[[str], None] | None = None
+    ) -> None:
+        """All behind offset `source`, for ever; `note` is told of those that are gone. Raises: LogError."""
+        start, begin = source + 1, await self._log.begin(COMMANDS, self._partition)
+        if 0 <= source and start < begin:  # whoever sent them was not answered; what another partition sent comes again
+            why = f"commands {start} to {begin - 1} of partition {self._partition} were deleted before they were taken: keep them longer"
+            log_.error("commands are gone", partition=self._partition, first=start, last=begin - 1)
+            if note is not None:
+                note(why)
+        start = max(start, begin)
         async for batch in self._log.read(COMMANDS, self._partition, start, follow=True):
             await take([await self._read(record) for record in batch])
 

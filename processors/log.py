@@ -164,11 +164,16 @@ class TopicsMissing(LogError):
 
 
 class OutOfRange(LogError):
-    """A reader wants to go on behind the end: it has read another log, or this one lost its tail."""
+    """A reader wants records that are not there: behind the end (it has read another log, or this one lost its tail), before the beginning
+    (they were trimmed), or in a gap. Nothing is ever passed over in silence."""
 
-    def __init__(self, topic: str, partition: int, start: int, end: int) -> None:
-        super().__init__(f"{topic}[{partition}]: asked to read from {start}, but the log ends at {end}")
-        self.start, self.end = start, end
+    def __init__(self, topic: str, partition: int, start: int, end: int, begin: int = 0) -> None:
+        if start > end:
+            why = f"asked to read from {start}, but the log ends at {end}: it lost its tail, or it is another log"
+        else:
+            why = f"records {start} to {begin - 1} are missing: the next one that is there is {begin}"
+        super().__init__(f"{topic}[{partition}]: {why}")
+        self.start, self.end, self.begin = start, end, begin
 
 
 class Ownership(Protocol):
@@ -232,10 +237,10 @@ class Log(Protocol):
     def read(
         self, topic: str, partition: int, start: int, stop: int | None = None, *, follow: bool = False
     ) -> AsyncIterator[list[LogRecord]]:
-        """Batches of records from offset `start` (or the oldest kept) up to, not including, `stop`.
+        """Batches of records from offset `start` up to, not including, `stop`; of a compacted topic those that are kept.
 
         Without `stop`: up to the end at the moment of the call, or with `follow` for ever, waiting for more.
-        Offsets may have holes (compaction, trimmed heads). Raises: OutOfRange when `start` is behind the end.
+        Offsets grow; only those of a compacted topic have holes. Raises: OutOfRange (at once, or later when the log is cut meanwhile).
         """
 
     async def begin(self, topic: str, partition: int) -> int:

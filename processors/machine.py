@@ -16,14 +16,15 @@ from flowledger.events import group as rules
 from flowledger.events import ledger as le
 from flowledger.events.base import Envelope, Event, Rejected, RejectionCode
 from flowledger.events.definition import DefinitionCreated
-from flowledger.kernel import Facts, Partition, decide
+from flowledger.kernel import Facts, Partition, decide, evolve
 from flowledger.kernel import checkpoint as images
 from flowledger.kernel.decision import Decision
 from flowledger.processors import due
 from flowledger.processors.checkpoints import Checkpoints
 from flowledger.processors.clock import LogClock
 from flowledger.processors.effects import Answer, Append, Effect, ReadGap, StepDown, Store, WakeAt
-from flowledger.processors.flight import Dead, Flight, Pending, Reply
+from flowledger.processors.flight import Dead, Flight, Pending, Reply, Told
+from flowledger.processors.heads import Heads
 from flowledger.processors.log import RECORD_BYTES_MAX, Group, LogRecord
 from flowledger.processors.ports import Observer, Pollers
 from flowledger.processors.sends import Sends
@@ -56,11 +57,10 @@ class Claim(NamedTuple):
     partition: int
     epoch: int
     owner: str
-    #: offset behind the claim
+    #: offset behind all that was read
     position: int
-    #: offset of the last command consumed
-    source: int
-    chain: bytes
+    #: where the log stands there
+    place: rules.Place
     #: largest value of a record that the log takes, in bytes
     value_max: int = RECORD_BYTES_MAX - OVERHEAD_BYTES
 
@@ -69,7 +69,7 @@ class Machine:
     """`out` gets the effects; the shell takes them away after each call. `hungry`: it has work for another `step` at once."""
 
     def __init__(
-        self, claim: Claim, state: Partition, facts: Facts, clock: LogClock, settings: Settings | None = None, written: set[bytes] | None = None,
+        self, claim: Claim, state: Partition, facts: Facts, clock: LogClock, settings: Settings | None = None, standing: images.Standing | None = None,
         pollers: Pollers | None = None, observer: Observer | None = None, careful: bool = False,
     ) -> None:  # fmt: skip
         self.claim, self.state, self.facts, self.clock = claim, state, facts, clock
@@ -81,7 +81,9 @@ class Machine:
         self.hungry = True
         self.inbox: deque[Pending] = deque()
         self.flights: deque[Flight] = deque()
-        self.source, self.chain = claim.source, claim.chain
+        self.source, self._seal = claim.place.source, rules.Seal(claim.place)
+        signing = self.settings.signing
+        self._heads = Heads(signing, claim.partition, claim.epoch, claim.place.number, state.meta.signer) if signing is not None else None
         #: the end of the log with all that is in flight, and without
         self.end = self.acked = claim.position
         self.refused = 0
@@ -94,7 +96,7 @@ class Machine:
         self.sends = Sends(state)
         s = self.settings
         self.checkpoints = Checkpoints(
-            claim.epoch, written if written is not None else set(), s.checkpoint_changes, int(s.checkpoint_s * 1e6), now
+            claim.epoch, standing if standing is not None else images.Standing(), s.checkpoint_changes, int(s.checkpoint_s * 1e6), now
         )
         #: a checkpoint waits until nothing is in flight
         self._resting = False
@@ -145,13 +147,15 @@ class Machine:
         state, inbox = self.state, self.inbox
         for command in due.collect(state, now, DUE_MAX):
             self._internal(command)
+        if self._heads is not None and self._heads.at_us <= now and (told := self._heads.collect(now)):
+            self._internal(Told(told))  # type: ignore[arg-type]
         if inbox or (state.job_listener and self._pollers is not None):
             self._group(now)
             if self.stopped is not None:
                 return
             if self.checkpoints.due(state, now):
                 self.checkpoint()
-        if (at := min(due.next_at(state), self.sends.next_at())) < due.NEVER:
+        if (at := min(due.next_at(state), self.sends.next_at(), self._heads.at_us if self._heads is not None else due.NEVER)) < due.NEVER:
             self.out.append(WakeAt(at))
 
     def _group(self, now: int) -> None:
@@ -189,12 +193,15 @@ class Machine:
 
     def _append(self, flight: Flight, keys: list[bytes], values: list[bytes], taken: int, now: int) -> None:
         claim = self.claim
-        self.chain = rules.chain_of(self.chain, values)
+        stamp_ms = max(1, now // 1000)
+        shared, last = self._seal.group(keys, values, self.source, stamp_ms)
+        flight.number, flight.chain = self._seal.number, self._seal.chain
+        if self._heads is not None and flight.own < len(values):
+            self._heads.sealed(now)
         flight.count, flight.expected = len(values), self.end
         self.end += len(values)
-        shared, last = rules.headers(claim.epoch, claim.owner, self.source), rules.last_headers(self.chain)
         self.flights.append(flight)
-        self.out.append(Append(flight, Group(keys, values, shared, last, timestamp_ms=now // 1000)))
+        self.out.append(Append(flight, Group(keys, values, shared, last, timestamp_ms=stamp_ms)))
         if self._observer is not None:
             self._observer.group(claim.partition, taken, len(values), flight.size)
 
@@ -203,6 +210,13 @@ class Machine:
         command: Any = request.command
         if type(command) is Dead:
             self._record([le.DeadLettered(source=command.source, reason=command.reason)], Envelope(self.facts.now_us), flight, keys, values)
+            return
+        if type(command) is Told:
+            envelope = Envelope(self.facts.now_us)
+            for event in command.events:
+                evolve(state, event, envelope)
+            flight.own += len(command.events)
+            self._record(command.events, envelope, flight, keys, values)
             return
         confirmed = state.meta.confirmed.get(command.to, 0) if type(command) is c.Confirm else 0
         made = decide(state, request, self.facts)
@@ -345,6 +359,9 @@ class Machine:
         first = flight.first
         if flight.count:
             self.acked = flight.end
+            if self._heads is not None and flight.own < flight.count:
+                self._heads.acked(flight.number, flight.end, flight.chain, self.clock.now_us)
+                self.hungry |= self._heads.at_us <= self.clock.now_us
         place = f"{self.claim.partition}-"
         for reply, answer, index in flight.answers:
             if index >= 0 and type(answer) is dict:
@@ -369,7 +386,9 @@ class Machine:
 
     def _write_checkpoint(self) -> None:
         self._resting = False
-        self.out.append(self.checkpoints.make(self.state, self.clock.now_us, self.acked, self.chain, self.source))
+        claim, seal = self.claim, self._seal
+        at = rules.Place(claim.epoch, claim.owner, seal.chain, self.acked, self.source, seal.number, rules.VERSION)
+        self.out.append(self.checkpoints.make(self.state, self.clock.now_us, at))
         self.hungry = True
 
     # --- the end --------------------------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from flowledger.processors.intake import Intake
 from flowledger.processors.log import COMMANDS, DEFINITIONS, EVENTS, STATE, Appended, Group, Log, LogError, LogRecord
 from flowledger.processors.machine import OVERHEAD_BYTES, Claim, Defect, Fenced, Machine
 from flowledger.processors.ports import Observer, Pollers
-from flowledger.processors.recovery import ChainBroken, claim, counted, load, quiet
+from flowledger.processors.recovery import Unservable, counted, load, quiet, take_over
 from flowledger.processors.settings import BACK_OFF_S, FENCED_S, Settings
 
 log_ = structlog.get_logger("flowledger.owner")
@@ -55,7 +55,9 @@ class Owner:
         self.epoch, self.owner_id = 0, ""
         self.machine: Machine | None = None
         self._intake = Intake(log, partition, observer, ensure, reply_to)
-        self._written: set[bytes] = set()
+        self._standing = images.Standing()
+        #: what recovery found and mended, and what was lost, for health
+        self.notes: list[str] = []
         self._careful = False
         self._scheduled = False
         self._timer: asyncio.TimerHandle | None = None
@@ -72,7 +74,7 @@ class Owner:
     # --- life -----------------------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Take over and serve; when fenced or in doubt, again, until cancelled (the assignment decides). Raises: CancelledError, ChainBroken."""
+        """Take over and serve; when fenced or in doubt, again, until cancelled (the assignment decides). Raises: CancelledError, Unservable."""
         delay = 0.05
         while True:
             served = time.monotonic()
@@ -87,7 +89,7 @@ class Owner:
                     self.observer.fenced(self.partition)
                 await self._end(fenced)
                 await asyncio.sleep(FENCED_S)
-            except ChainBroken:
+            except Unservable:
                 raise
             except Exception as doubt:  # noqa: BLE001 - whatever a client of the log raises: the log says what happened, from there it goes on
                 known = isinstance(doubt, LogError)
@@ -102,25 +104,24 @@ class Owner:
                 delay = min(delay * 2, BACK_OFF_S)
 
     async def _take_over(self) -> Machine:
-        """Load the last checkpoint, fold the tail, claim, fold up to the own claim. Raises: LogError, ChainBroken."""
+        """Load the last checkpoint, fold the tail, claim, fold up to the own claim. Raises: LogError, Unservable."""
         started = time.perf_counter()
         if not self.reason.startswith("stepped down"):
             self.reason = "taking over"
-        state, reader, position = await load(self.log, self.partition, self._written)
-        self.state, self.owner_id = state, self._token()
-        position = await claim(self.log, self.partition, state, reader, position, self.owner_id, self.settings.node, self.clocks.wall)
-        self.epoch = reader.epoch
+        self.owner_id, self.notes = self._token(), []
+        state, reader, position = await take_over(
+            self.log, self.partition, self._standing, self.owner_id, self.settings.node, self.clocks.wall, self.notes.append
+        )
+        self.state, self.epoch = state, reader.epoch
         clock = LogClock(max(state.meta.now_us, self.clocks.wall()), self.clocks.mono())
         library = self.library
         facts = Facts(
             clock.now_us, library.processes(state), library.decisions(state), quiet(library.read), self.settings.instances_max,
             spread=self.settings.spread,
         )  # fmt: skip
-        where = Claim(
-            self.partition, self.epoch, self.owner_id, position, reader.source, reader.chain, self.log.record_bytes_max - OVERHEAD_BYTES
-        )
+        where = Claim(self.partition, self.epoch, self.owner_id, position, reader.place(), self.log.record_bytes_max - OVERHEAD_BYTES)
         machine = self.machine = Machine(
-            where, state, facts, clock, self.settings, self._written, self.pollers, self.observer, self._careful
+            where, state, facts, clock, self.settings, self._standing, self.pollers, self.observer, self._careful
         )  # fmt: skip
         self._careful = False
         log_.info("took over", partition=self.partition, epoch=self.epoch, position=position, instances=len(state.instances),
@@ -137,7 +138,7 @@ class Owner:
         if self.pollers is not None:
             self.pollers.attach(self)
         self.wake()
-        reading = self._spawn(self._intake.follow(machine.source, partial(self._consumed, machine)))
+        reading = self._spawn(self._intake.follow(machine.source, partial(self._consumed, machine), self.notes.append))
         stopped = self._spawn(self._stopped.wait())
         await asyncio.wait([reading, stopped], return_when=asyncio.FIRST_COMPLETED)
         if machine.stopped is None:
@@ -283,13 +284,14 @@ class Owner:
     async def _write(self, machine: Machine, e: do.Checkpoint) -> None:
         try:
             for at in range(0, len(e.entries), CHECKPOINT_PART):
-                part = e.entries[at : at + CHECKPOINT_PART]
-                await self.log.append(STATE, self.partition, Group([k for k, _ in part], [v for _, v in part], e.tag))
-            await self.log.append(STATE, self.partition, Group([images.MARK], [e.mark], e.tag))
+                part, own = e.entries[at : at + CHECKPOINT_PART], e.digests[at : at + CHECKPOINT_PART]
+                await self.log.append(STATE, self.partition, Group([k for k, _ in part], [v for _, v in part], e.tag, each=own))
+            seal = ((images.DIGEST, images.digest_of(images.MARK, e.mark)),)
+            await self.log.append(STATE, self.partition, Group([images.MARK], [e.mark], e.tag, seal))
             machine.checkpoints.done()
         except LogError as why:
             log_.warning("checkpoint failed", partition=self.partition, why=str(why))
-            machine.checkpoints.failed(machine.state)
+            machine.checkpoints.failed()
         finally:
             self._checkpointed.set()
 

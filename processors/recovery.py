@@ -1,5 +1,7 @@
 """Reading a partition back: the last whole checkpoint, what counts behind it, and the claim that makes a reader the owner.
 
+A checkpoint is used only when every digest fits; else, and when it does not fit the log, the partition is folded anew from the log, and
+`note` is told. What can't be served at all (a broken chain, records that are gone) is `Unservable`, with what is wrong, where, and what to do.
 Source: `docs/log-protocol.md`, "Fold rules" and "The owner" (take over).
 """
 
@@ -7,20 +9,56 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from typing import Any, NamedTuple
+
+import structlog
 
 from flowledger.events import avro
 from flowledger.events import group as rules
 from flowledger.events import ledger as le
 from flowledger.events.base import Envelope, Recorded
+from flowledger.events.chain import VERSION
 from flowledger.kernel import Partition, evolve
 from flowledger.kernel import checkpoint as images
-from flowledger.processors.log import EVENTS, STATE, Conflict, Group, Log
+from flowledger.processors.log import EVENTS, STATE, Conflict, Group, Log, LogError, LogRecord
+
+log_ = structlog.get_logger("flowledger.recovery")
+
+#: key of the record of a claim
+CLAIM_KEY = b"\x00" * 8
+RESTORE = "restore the log from a backup (`flowledger restore`), or from a replica that has them"
 
 
-class ChainBroken(Exception):
-    """The bytes of a group don't give its chain value: somebody altered the log. Nothing may go on from there."""
+class Unservable(Exception):
+    """The log can't be served. Nothing may go on from there: a person has to look at it."""
+
+
+class ChainBroken(Unservable):
+    """The bytes of a group don't give its chain value, or can't be read: somebody or something altered the log."""
+
+
+class RecordsMissing(Unservable):
+    """Records that are needed are not on the log any more."""
+
+
+Note = Callable[[str], None]
+
+
+async def take_over(
+    log: Log, partition: int, standing: images.Standing, owner_id: str, node: str, clock: Callable[[], int], note: Note
+) -> tuple[Partition, rules.GroupReader, int]:
+    """Load, fold what is behind, claim: the state, a reader behind the own claim, and the offset there. Raises: LogError, Unservable."""
+    state, reader, position = await load(log, partition, standing, note)
+    if position:
+        try:
+            return state, reader, await claim(log, partition, state, reader, position, owner_id, node, clock)
+        except LogError:
+            raise
+        except Exception as why:  # noqa: BLE001 - whatever a state that is damaged in a way that no digest shows may do
+            standing.stale = True
+            state, reader, position = await _anew(log, partition, f"the checkpoint at {position} does not go with the log ({why})", note)
+    return state, reader, await claim(log, partition, state, reader, position, owner_id, node, clock)
 
 
 async def claim(
@@ -35,91 +73,204 @@ async def claim(
         async for batch in log.read(EVENTS, partition, position):
             for record in batch:
                 position = record.offset + 1
-                group = reader.feed(record.offset, record.value, record.headers)
+                group = _feed(reader, partition, record)
                 if group is not None:
-                    if group.computed != group.chain:
-                        raise ChainBroken(f"the chain of partition {partition} breaks at {group.offsets[0]}: run `flowledger audit verify`")
-                    for value in group.values:
-                        event, envelope = decoder.decode(value)
-                        evolve(state, event, envelope)
+                    _fold(state, group, partition, decoder)
             await asyncio.sleep(0)
         if reader.owner == owner_id:
             return position
-        claimed = le.PartitionClaimed(epoch=reader.epoch + 1, owner=owner_id, node=node)
+        claimed = le.PartitionClaimed(
+            epoch=reader.epoch + 1, owner=owner_id, node=node, partition=partition, partitions=log.partitions, chain=VERSION
+        )
         now = max(clock(), state.meta.now_us)
+        stamp_ms = max(1, now // 1000)
         value = avro.encode([claimed], Envelope(now, "", node, "", "", ""))[0]
-        last = rules.claim_headers(rules.chain_of(reader.chain, [value]), position)
-        group_ = Group([b"\x00" * 8], [value], rules.headers(claimed.epoch, owner_id, reader.source), last, timestamp_ms=now // 1000)
+        shared, last = rules.claim_headers(reader.place(), value, CLAIM_KEY, claimed.epoch, owner_id, position, stamp_ms)
         try:
+            group_ = Group([CLAIM_KEY], [value], shared, last, timestamp_ms=stamp_ms)
             await log.append(EVENTS, partition, group_, expected_end=position if log.compares else None)
         except Conflict:
             await log.reopen(EVENTS, partition)
         # whoever's claim counts stands on the log: read on
 
 
-async def load(log: Log, partition: int, written: set[bytes] | None = None) -> tuple[Partition, rules.GroupReader, int]:
+def _feed(reader: rules.GroupReader, partition: int, record: LogRecord) -> rules.Counted | None:
+    try:
+        group = reader.feed(record)
+    except rules.BeginningMissing as e:
+        raise RecordsMissing(f"partition {partition}: {e}; {RESTORE}") from e
+    except Exception as e:
+        raise ChainBroken(f"{partition}-{record.offset} can't be read ({e}): run `flowledger audit verify`; {RESTORE}") from e
+    if group is not None and not group.whole:
+        raise ChainBroken(
+            f"the chain of partition {partition} breaks at {partition}-{group.offsets[0]}: run `flowledger audit verify`; {RESTORE}"
+        )
+    return group
+
+
+def _fold(state: Partition, group: rules.Counted, partition: int, decoder: avro.Decoder) -> None:
+    at = 0
+    try:
+        for value in group.values:
+            event, envelope = decoder.decode(value)
+            evolve(state, event, envelope)
+            at += 1
+    except Exception as e:
+        raise ChainBroken(f"the event {partition}-{group.offsets[at]} can't be folded ({e!r}); is this release older than the log?") from e
+
+
+#: epoch and number of a checkpoint
+Tag = tuple[int, int]
+
+
+class Found(NamedTuple):
+    """What was read of the `state` topic."""
+
+    mark: images.Mark | None
+    live: dict[bytes, bytes]
+    #: key -> digest as it ought to be; also of records without a mark behind them
+    digests: dict[bytes, bytes]
+    #: why it can't be used; `""`: it can, or there is none
+    unfit: str
+    #: the same, where it can't come from a checkpoint that was cut short; `""` else
+    altered: str
+
+
+async def load(
+    log: Log, partition: int, standing: images.Standing | None = None, note: Note | None = None
+) -> tuple[Partition, rules.GroupReader, int]:
     """The state of the last whole checkpoint, a reader that goes on from it, and the offset to read from.
 
     A checkpoint that was cut short (no mark behind it) is passed over, and so is what a fenced owner wrote late (an older epoch). Where
-    records were compacted away by either, the mark's count of live keys tells, and everything is folded from the start of the log.
+    records were compacted away by either, the mark's count and digest tell, and everything is folded from the start of the log.
+    `standing` is filled with what stands in the topic. Raises: LogError, RecordsMissing.
     """
+    found = await checkpoint_of(log, partition)
+    begin, end = await log.begin(EVENTS, partition), await log.end(EVENTS, partition)
+    mark, unfit = found.mark, found.unfit
+    if mark is not None and not unfit:
+        if not mark.digest and not begin:
+            unfit = "it is of an older release and has no digest"
+        elif mark.end > end:
+            raise RecordsMissing(
+                f"the checkpoint of partition {partition} stands at {mark.end}, but events end at {end}: {mark.end - end} are gone from the end; {RESTORE}"
+            )
+        elif mark.end < begin:
+            unfit = f"it stands at {mark.end}, but the log begins at {begin}"
+    if standing is not None:
+        standing.found(found.digests, bool(unfit or (found.digests and mark is None)))
+    if mark is None or unfit:
+        why = f"the checkpoint of partition {partition} can't be used: {unfit}" if unfit else ""
+        return await _anew(log, partition, why, note)
+    state = Partition(partition, log.partitions)
+    try:
+        images.restore(state, found.live, mark)
+    except Exception as e:  # noqa: BLE001 - digests fit, so it is of another release
+        if standing is not None:
+            standing.stale = True
+        return await _anew(log, partition, f"the checkpoint of partition {partition} can't be read: {e!r}", note)
+    state.meta.partitions = log.partitions
+    return state, rules.GroupReader(mark.place), mark.end
+
+
+async def _anew(log: Log, partition: int, why: str, note: Note | None) -> tuple[Partition, rules.GroupReader, int]:
+    begin = await log.begin(EVENTS, partition)
+    if begin:
+        raise RecordsMissing(
+            f"events {partition}-0 to {partition}-{begin - 1} are gone, and {why or f'partition {partition} has no checkpoint that they are in'}; {RESTORE}"
+        )
+    if why:
+        log_.warning("folded anew from the log", partition=partition, why=why)
+        if note is not None:
+            note(f"{why}; folded anew from the log")
+    return Partition(partition, log.partitions), rules.GroupReader(), 0
+
+
+async def checkpoint_of(log: Log, partition: int) -> Found:
+    """The newest checkpoint, checked in itself. Raises: LogError."""
     live: dict[bytes, bytes] = {}
     mark: images.Mark | None = None
-    pending: dict[tuple[int, int], list[tuple[bytes, bytes]]] = {}
-    newest = (0, 0)
+    pending: list[tuple[Tag, LogRecord]] = []
+    newest: Tag = (0, 0)
+    altered = unfit = ""
     async for batch in log.read(STATE, partition, await log.begin(STATE, partition)):
         for record in batch:
-            tag = (int(record.header("epoch") or b"0"), int(record.header("checkpoint") or b"0"))
-            if tag <= newest or record.key is None:
+            if record.key is None:
+                continue
+            tag, wrong = _tag(record)
+            altered = altered or wrong
+            if tag <= newest:
                 continue  # it came late, and another checkpoint was made meanwhile
             if record.key != images.MARK:
-                pending.setdefault(tag, []).append((record.key, record.value))
+                pending.append((tag, record))
                 continue
-            for key, value in pending.get(tag, ()):
-                if value:
-                    live[key] = value
-                else:
-                    live.pop(key, None)
-            pending.clear()
-            newest, mark = tag, images.decode_state(record.value, images.Mark)
+            newest, mark = tag, None
+            if not wrong:
+                try:
+                    mark = images.decode_state(record.value, images.Mark)
+                except Exception as e:  # noqa: BLE001 - of whatever kind
+                    altered = f"its mark at {record.offset} can't be read ({e})"
+            for at, r in pending:  # also of checkpoints before, whose marks are compacted away
+                if at <= tag and r.key is not None:
+                    if r.value:
+                        live[r.key] = r.value
+                    else:
+                        live.pop(r.key, None)
+            pending = [x for x in pending if x[0] > tag]
         await asyncio.sleep(0)
-    state = Partition(partition, log.partitions)
-    if mark is not None and mark.live == len(live):
-        images.restore(state, live, mark)
-        if written is not None:
-            written.clear()
-            written.update(live)
-            written.update(k for some in pending.values() for k, _ in some)
-        state.meta.partitions = log.partitions
-        reader = rules.GroupReader(mark.meta.epoch, mark.meta.owner, mark.chain, mark.end)
-        reader.source = mark.source
-        return state, reader, mark.end
-    if written is not None:
-        written.clear()
-        written.update(live)
-        written.update(k for some in pending.values() for k, _ in some)
-    return state, rules.GroupReader(), await log.begin(EVENTS, partition)
+    digests = {k: images.digest_of(k, v) for k, v in live.items()}
+    if mark is not None:
+        unfit = _misfit(mark, images.Standing(digests))
+        if unfit and mark.digest and not pending:
+            altered = altered or unfit
+    left = {r.key: images.digest_of(r.key, r.value) for _, r in pending if r.key is not None and r.value}
+    return Found(mark, live, {**digests, **left}, altered or unfit, altered)
 
 
-async def counted(log: Log, partition: int, start: int = 0, *, follow: bool = False, whole: bool = False) -> Any:
-    """Batches of counted events from offset `start`: `list[Recorded]`, group-aligned. Starts folding at the last mark before `start`, so that it knows
-    whose groups count. `whole`: also the events before `start` of a group that ends behind it."""
-    reader, position = rules.GroupReader(), await log.begin(EVENTS, partition)
-    if start > position:
-        mark: images.Mark | None = None
-        async for batch in log.read(STATE, partition, await log.begin(STATE, partition)):
-            for record in batch:
-                if record.key == images.MARK:
-                    found = images.decode_state(record.value, images.Mark)
-                    if found.end <= start:
-                        mark = found
-        if mark is not None and mark.end > position:
-            reader, position = rules.GroupReader(mark.meta.epoch, mark.meta.owner, mark.chain, mark.end), mark.end
+def _tag(record: LogRecord) -> tuple[Tag, str]:
+    """Of which checkpoint it is, and what is wrong with it in itself."""
+    assert record.key is not None
+    digest = record.header(images.DIGEST)
+    wrong = (
+        f"its record at {record.offset} was altered" if digest is not None and digest != images.digest_of(record.key, record.value) else ""
+    )
+    try:
+        return (int(record.header("epoch") or b"0"), int(record.header("checkpoint") or b"0")), wrong
+    except ValueError:
+        return (0, 0), f"its record at {record.offset} has a header that can't be read"
+
+
+def _misfit(mark: images.Mark, found: images.Standing) -> str:
+    if mark.live != len(found.digests):
+        return f"{len(found.digests)} records stand, its mark says {mark.live}"
+    if mark.digest and mark.digest != found.digest():
+        return "a record of it was altered: its digest is another"
+    return ""
+
+
+async def counted(log: Log, partition: int, start: int = 0, *, follow: bool = False, whole: bool = False) -> AsyncIterator[list[Recorded]]:
+    """Batches of counted events from offset `start`, group-aligned. Starts folding at the last mark before `start`, so that it knows whose
+    groups count. `whole`: also the events before `start` of a group that ends behind it.
+
+    Raises: LogError, RecordsMissing (what it would need to know whose groups count is gone), ChainBroken.
+    """
+    reader, position = rules.GroupReader(), 0
+    if start:
+        found = await checkpoint_of(log, partition)
+        if found.mark is not None and found.mark.end <= start:
+            reader, position = rules.GroupReader(found.mark.place), found.mark.end
+    begin, end = await log.begin(EVENTS, partition), await log.end(EVENTS, partition)
+    if position < begin:
+        raise RecordsMissing(
+            f"events {partition}-{position} to {partition}-{begin - 1} are gone: a reader from {partition}-{start} on needs them; {RESTORE}"
+        )
+    if position > end:
+        raise RecordsMissing(f"partition {partition} was read up to {position}, but ends at {end}: it lost its tail; {RESTORE}")
     decoder = avro.Decoder()
     async for batch in log.read(EVENTS, partition, position, follow=follow):
         out: list[Recorded] = []
         for record in batch:
-            group = reader.feed(record.offset, record.value, record.headers)
+            group = _feed(reader, partition, record)
             if group is not None and group.end > start:
                 out += [decoder.recorded(v, partition, o) for v, o in zip(group.values, group.offsets, strict=True) if whole or o >= start]
         if out:

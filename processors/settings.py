@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from flowledger.processors.heads import Signing
+
 #: commands that one group is made of at the most
 BATCH_MAX = 512
 #: events, and bytes of them, after which a group is closed, so that a reader's memory stays bounded
@@ -27,7 +29,7 @@ CAREFUL_US = 5_000_000
 class Settings:
     """All have defaults that suit."""
 
-    __slots__ = ("batch_max", "checkpoint_changes", "checkpoint_s", "inbox_max", "instances_max", "node", "spread")
+    __slots__ = ("batch_max", "checkpoint_changes", "checkpoint_s", "inbox_max", "instances_max", "node", "signing", "spread")
 
     def __init__(
         self,
@@ -38,6 +40,9 @@ class Settings:
         checkpoint_s: float = CHECKPOINT_S,
         node: str = "",
         spread: bool = False,
+        signing: Signing | None = None,
     ) -> None:
+        #: who signs the heads of the log; None: nobody
+        self.signing = signing
         self.batch_max, self.inbox_max, self.instances_max = batch_max, inbox_max, instances_max
         self.checkpoint_changes, self.checkpoint_s, self.node, self.spread = checkpoint_changes, checkpoint_s, node, spread

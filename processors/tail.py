@@ -151,9 +151,9 @@ class Tail:
                 seen = at  # all that counts before it has been given, or isn't asked for
                 while seen < line.recent_from:
                     end = await self.log.end(EVENTS, partition)
-                    async for batch in counted(self.log, partition, at):
-                        at = batch[-1].offset + 1
-                        yield batch
+                    async for read in counted(self.log, partition, at):
+                        at = read[-1].offset + 1
+                        yield read
                     seen = max(at, end)
                 seat = line.sit(at)
                 try:

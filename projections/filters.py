@@ -6,13 +6,14 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 from psycopg import sql
 
 from flowledger.events.avro import decode_json, encode_json
+from flowledger.kernel import times
 from flowledger.projections.reader import BadQuery
 from flowledger.projections.tables import micros, stamp
 from flowledger.projections.words import PRIORITIES, search_text
@@ -52,10 +53,10 @@ def key(name: str, text: str) -> int:
 def moment(name: str, text: str) -> datetime:
     """ISO 8601; without offset it is UTC. Raises: BadQuery."""
     try:
-        found = datetime.fromisoformat(text)
+        found = times.instant(text)
     except ValueError:
         raise BadQuery(f"{name}: expected a time like 2026-01-31T12:00:00Z, found {text[:40]!r}") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=found)
 
 
 def truth(name: str, text: str) -> bool:

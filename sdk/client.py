@@ -199,5 +199,5 @@ class Client:
 
     async def workers(self, types: Sequence[str] = ()) -> list[dict[str, Any]]:
         """Live workers of the node that answers; with `types` those that take one of them."""
-        found = (await self.request("GET", "/workers"))["workers"]
+        found = (await self.request("GET", "/workers"))["items"]
         return [w for w in found if not types or set(types) & set(w["types"])]

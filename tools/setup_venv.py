@@ -24,6 +24,8 @@ def main() -> None:
             raise SystemExit(
                 "this Python has no ensurepip: install it (Debian: python3-venv) or use another Python: make PYTHON=..."
             ) from None
+    if "--only-python" in sys.argv:
+        return
     print("installing what Flowledger needs (once; a minute or two) ...", flush=True)
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "-c", str(ROOT / "constraints.txt"), "-e", f"{ROOT}[test]"], check=True)

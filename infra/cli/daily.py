@@ -58,7 +58,7 @@ def deploy(server: str, files: list[Path], draft: bool, json: bool) -> None:
         as_json(answer)
         return
     rows = [{**d, "new": not d.get("duplicate")} for d in answer["definitions"]]
-    table(rows, ["id", "process", "kind", "version", "version_tag", "resource", "new"], empty="no definitions")
+    table(rows, ["definition_id", "key", "kind", "version", "version_tag", "resource", "new"], empty="no definitions")
 
 
 def start(server: str, definition: str, vars: str, business_key: str, version: int, wait: bool, timeout: float, json: bool) -> None:

@@ -154,7 +154,7 @@ def drive(url: str, instances: int) -> dict[str, Any]:
     """Returns what happened: rows of instances, counts, seconds. Raises: Failed."""
     server = Server(url)
     deployed = server.post("/v1/deployments", {"resources": resources_of_examples()})["definitions"]
-    known = {d["id"] for d in deployed}
+    known = {d["definition_id"] for d in deployed}
     wanted = [p for p in CASES if p in known]
     began = time.perf_counter()
     mine: set[str] = set()

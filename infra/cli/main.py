@@ -20,7 +20,7 @@ app = typer.Typer(
 )
 topics_app = typer.Typer(help="Topics of the log: create and check.", no_args_is_help=True)
 kafka_app = typer.Typer(help="A real one-node Kafka for development, without containers.", no_args_is_help=True)
-audit_app = typer.Typer(help="Read the log itself and prove that nobody altered it.", no_args_is_help=True)
+audit_app = typer.Typer(help="Read the log itself and say what is proven of it.", no_args_is_help=True)
 projections_app = typer.Typer(help="The views in PostgreSQL: lag, versions, rebuild.", no_args_is_help=True)
 RUN, MODELS, WORK, LOOK, CARE = "Run", "Models", "Daily work", "Look", "Care"
 
@@ -149,13 +149,41 @@ def audit_verify(
     kafka: Kafka = None,
     begin: Annotated[str, typer.Option("--from", metavar="POSITION", help="partition-offset, several separated by commas")] = "",
     end: Annotated[str, typer.Option("--to", metavar="POSITION", help="up to, not including")] = "",
+    expect: Annotated[
+        str, typer.Option("--expect", metavar="HEAD", help="a head that you kept: a line of an anchor, P-END:CHAIN, or a file")
+    ] = "",
+    key: Annotated[
+        Path | None, typer.Option("--key", metavar="FILE", help="public key that you trust; each partition must be signed by it")
+    ] = None,
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Recompute the hash chain, beside a running server. Exit 1, with the position, where it breaks."""
-    from flowledger.infra.cli.ops import audit_verify
+    """Say what is proven of the log, from where to where, signed by which key. Beside a running server. Exit 1 when something is wrong."""
+    from flowledger.infra.cli.audit import verify
 
-    audit_verify(config, begin, end, json, data=data, kafka=kafka)
+    verify(config, begin, end, expect, key, json, data=data, kafka=kafka)
+
+
+@audit_app.command("export")
+def audit_export(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder")],
+    data: Data = None,
+    kafka: Kafka = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Write events, chain, signatures, schemas and public keys for somebody else to check (tools/verify_bundle.py)."""
+    from flowledger.infra.cli.audit import export
+
+    export(folder, config, json, data=data, kafka=kafka)
+
+
+@audit_app.command("rotate")
+def audit_rotate(data: Data = None, config: Config = None, json: Json = False) -> None:
+    """A new signing key, named by the present one, takes its place."""
+    from flowledger.infra.cli.audit import rotate
+
+    rotate(config, json, data=data)
 
 
 @projections_app.command("status")

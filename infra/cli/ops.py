@@ -9,7 +9,7 @@ from typing import Any
 from flowledger.infra.cli.output import NO, UNREACHABLE, as_json, busy, console, facts, fail, table
 
 
-def _settings(config: Path | None, **given: Any) -> Any:
+def settings_of(config: Path | None, **given: Any) -> Any:
     from flowledger.infra.settings import load
 
     values: dict[str, Any] = {k: str(v) if isinstance(v, Path) else v for k, v in given.items()}
@@ -19,7 +19,7 @@ def _settings(config: Path | None, **given: Any) -> Any:
 def kafka_up(data: Path | None, port: int, json: bool) -> None:
     from flowledger.infra.kafka_broker import BrokerUnavailable, up
 
-    settings = _settings(None, data=data)
+    settings = settings_of(None, data=data)
     try:
         with busy("starting Kafka") as update:
             address = up(Path(settings.data) / "kafka", port, update)
@@ -34,11 +34,11 @@ def kafka_up(data: Path | None, port: int, json: bool) -> None:
 def kafka_down(data: Path | None) -> None:
     from flowledger.infra.kafka_broker import down
 
-    was = down(Path(_settings(None, data=data).data) / "kafka")
+    was = down(Path(settings_of(None, data=data).data) / "kafka")
     console().print("[green]✓[/] Kafka is stopped" if was else "Kafka was not running")
 
 
-async def _with_log(settings: Any, readonly: bool, work: Any) -> Any:
+async def with_log(settings: Any, readonly: bool, work: Any) -> Any:
     from flowledger.processors.log import LogError
     from flowledger.system import make_log
 
@@ -54,7 +54,7 @@ async def _with_log(settings: Any, readonly: bool, work: Any) -> Any:
 
 
 def topics(create: bool, config: Path | None, **given: Any) -> None:
-    settings = _settings(config, **given)
+    settings = settings_of(config, **given)
 
     async def work(log: Any) -> list[str]:
         if create:
@@ -64,62 +64,11 @@ def topics(create: bool, config: Path | None, **given: Any) -> None:
             console().print(f"[green]✓[/] all topics are there, {log.partitions} partitions each")
         return found
 
-    wrong = asyncio.run(_with_log(settings, not create, work))
+    wrong = asyncio.run(with_log(settings, not create, work))
     for line in wrong:
         console().print(f"[red]✗[/] {line}")
     if wrong:
         fail("", NO)
-
-
-def audit_verify(config: Path | None, begin: str, end: str, json: bool, **given: Any) -> None:
-    from flowledger.infra.audit import verify
-
-    settings = _settings(config, **given)
-    first, last = _positions(begin, "--from"), _positions(end, "--to")
-
-    async def work(log: Any) -> Any:
-        with busy("reading the log") as update:
-            return await verify(log, first, last, lambda p, done, total: update(f"partition {p}: {done:,} of {total:,} records"))
-
-    reports = asyncio.run(_with_log(settings, True, work))
-    broken = [r for r in reports if r.broken]
-    if json:
-        as_json({"ok": not broken, "partitions": reports})
-    else:
-        rows = [
-            {
-                "partition": r.partition,
-                "from": r.first,
-                "to": r.end,
-                "groups": r.groups,
-                "events": r.events,
-                "void": r.void or None,
-                "epoch": r.epoch,
-                "chain": r.chain[:16],
-                "result": "error" if r.broken else "ok",
-            }
-            for r in reports
-        ]
-        table(rows, ["partition", "from", "to", "groups", "events", "void", "epoch", "chain", "result"], empty="the log has no partitions")
-        for r in broken:
-            console().print(f"[red]✗[/] the chain breaks at [bold]{r.broken}[/]: {r.why}")
-        if not broken:
-            total = sum(r.events for r in reports)
-            console().print(f"[green]✓[/] {total:,} events in {len(reports)} partitions: nobody altered them")
-    if broken:
-        fail("", NO)
-
-
-def _positions(text: str, option: str) -> dict[int, int]:
-    import re
-
-    found: dict[int, int] = {}
-    for part in filter(None, text.split(",")):
-        match = re.fullmatch(r"(\d+)-(\d+)", part.strip())
-        if match is None:
-            fail(f"{option} must be partition-offset such as 0-1200, several separated by commas; found {part!r}", 2)
-        found[int(match[1])] = int(match[2])
-    return found
 
 
 def _dsn(settings: Any) -> str:
@@ -135,7 +84,7 @@ def _dsn(settings: Any) -> str:
 
 
 def projections_status(config: Path | None, json: bool, **given: Any) -> None:
-    settings = _settings(config, **given)
+    settings = settings_of(config, **given)
     dsn = _dsn(settings)
 
     async def work() -> Any:
@@ -162,12 +111,12 @@ async def _ends(settings: Any) -> dict[int, int]:
     async def work(log: Any) -> dict[int, int]:
         return {p: await log.end(EVENTS, p) for p in range(log.partitions)}
 
-    found: dict[int, int] = await _with_log(settings, True, work)
+    found: dict[int, int] = await with_log(settings, True, work)
     return found
 
 
 def projections_rebuild(name: str, check: bool, config: Path | None, json: bool, **given: Any) -> None:
-    settings = _settings(config, **given)
+    settings = settings_of(config, **given)
     dsn = _dsn(settings)
 
     async def work(log: Any) -> Any:
@@ -186,7 +135,7 @@ def projections_rebuild(name: str, check: bool, config: Path | None, json: bool,
         except r.Busy as e:
             fail(str(e) or "another rebuild is going on", NO)
 
-    found = asyncio.run(_with_log(settings, True, work))
+    found = asyncio.run(with_log(settings, True, work))
     if json:
         as_json(found)
     elif check:

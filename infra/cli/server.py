@@ -76,14 +76,13 @@ class Server:
     def pages(self, path: str, limit: int, **query: Any) -> Iterator[dict[str, Any]]:
         """Items of a list, page by page, `limit` of them at most (0: all)."""
         left = limit or 1 << 60
-        by = "after" if path.endswith("/events") else "cursor"
         while left > 0:
             page = self.get(path, limit=min(left, 200), **query)
             yield from page["items"][:left]
             left -= len(page["items"])
-            if not page.get("next"):
+            if not page.get("cursor"):
                 return
-            query[by] = page["next"]
+            query["cursor"] = page["cursor"]
 
     @staticmethod
     def new_id() -> dict[str, str]:

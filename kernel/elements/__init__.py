@@ -31,6 +31,7 @@ from flowledger.kernel.elements import (
     script_task,
     send_task,
     service_task,
+    signals,
     start_event,
     sub_process,
     task,
@@ -80,4 +81,4 @@ for kind, module in {
 
 HOOKS.joins, HOOKS.listeners, HOOKS.loops, HOOKS.events = joins, listeners, loops, events
 HOOKS.conditional, HOOKS.compensation, HOOKS.quantities = conditional, compensation, quantities
-HOOKS.throw_error = error.throw_code
+HOOKS.throw_error, HOOKS.throw_escalation, HOOKS.throw_signal = error.throw_code, escalation.throw_code, signals.throw

@@ -82,13 +82,20 @@ def _choose(d: Any, i: Any, token: Any, node: Node, wanted: list[tuple[str, dict
         d.record(fl.TokenNoted(key=i.key, token=token.key, data={"queue": queue}))
         wanted = [(e, v) for e, v in first]
     for element, variables in wanted:
-        inner, kid = d.key(), d.key()
-        d.record(
-            fl.ElementActivated(key=i.key, token=inner, scope=token.key, element=node.id, variables=variables or None, handler_of=token.key)
-        )
-        d.record(fl.TokenNoted(key=i.key, token=inner, data={"inner": True, "waiting": True}))
+        inner = open_choice(d, i, token, node, variables)
+        kid = d.key()
         d.record(fl.ElementActivated(key=i.key, token=kid, scope=inner, element=element))
         d.push(i, kid)
+
+
+def open_choice(d: Any, i: Any, token: Any, node: Node, variables: dict[str, Any] | None) -> int:
+    """The scope of one choice."""
+    inner: int = d.key()
+    d.record(
+        fl.ElementActivated(key=i.key, token=inner, scope=token.key, element=node.id, variables=variables or None, handler_of=token.key)
+    )
+    d.record(fl.TokenNoted(key=i.key, token=inner, data={"inner": True, "waiting": True}))
+    return inner
 
 
 def complete(d: Any, i: Any, token: Any, node: Node) -> None:

@@ -18,7 +18,7 @@ def enter(d: Any, i: Any, token: Any, node: Node) -> None:
     if node.extra is not None and node.extra.data_out:
         data.leave(d, i, token, node)
     if node.outputs:
-        d.set_variables(i, token.scope, apply_mappings(d, i, token.key, node.outputs))
+        d.set_variables(i, token.scope, apply_mappings(d, i, token.key, node.outputs, token.scope))
     elif token.vars:
         d.set_variables(i, token.scope, dict(token.vars))
     d.leave(i, token, node)

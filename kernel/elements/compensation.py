@@ -67,11 +67,14 @@ def begin(d: Any, i: Any, token: Any, node: Node, records: list[int]) -> bool:
 def next_handler(d: Any, i: Any, token: Any) -> bool:
     """Start the next handler; False when all have ended."""
     undo, at = token.data["undo"], token.data["undone"]
+    nodes = d.process(i).nodes
+    while at < len(undo) and undo[at][2] not in nodes:  # a migration has taken the handler away
+        at += 1
     if at >= len(undo):
         d.record(fl.CompensationCompleted(key=i.key, token=token.key, element=token.element))
         return False
     record, _, handler, variables = undo[at]
-    node = d.process(i).nodes[handler]
+    node = nodes[handler]
     d.record(fl.TokenNoted(key=i.key, token=token.key, data={"undone": at + 1, "waiting": True}))
     kid = d.key()
     d.record(fl.ElementActivated(key=i.key, token=kid, scope=token.key, element=handler, variables=variables or None, handler_of=token.key))

@@ -27,6 +27,9 @@ def enter(d: Any, i: Any, token: Any, node: Node) -> None:
     if len(node.incoming) < 2:
         _leave(d, i, token, node, {})
         return
+    if not token.flow:  # put here by hand
+        complete(d, i, token, node)
+        return
     arrived = joins.arrived(i, token.scope, node)
     if not arrived:
         return
@@ -45,7 +48,7 @@ def _state(i: Any, scope: int, node: Node) -> dict[str, Any]:
 
 def _seen(d: Any, i: Any, scope: int, node: Node, starting: bool) -> dict[str, Any]:
     counts = {f.id: 0 for f in node.incoming}
-    for key in holder_of(i, scope).kids:
+    for key in joins.kids_of(i, scope):
         other = i.tokens[key]
         if other.element == node.id and other.phase == ARRIVED and other.flow in counts:
             counts[other.flow] += 1
@@ -72,12 +75,7 @@ def _start(d: Any, i: Any, token: Any, node: Node, arrived: dict[str, int]) -> N
     if not awaited or not joins.could_arrive(i, token.scope, node, awaited, {}):
         awaited = None
     own = arrived.pop(token.flow, token.key)
-    d.record(
-        fl.GatewayReached(
-            key=i.key, token=own, element=node.id, consumed=sorted(arrived.values()), state={"awaited": awaited} if awaited else {}
-        )
-    )
-    token = i.tokens[own]
+    token = joins.fire(d, i, own, node, [*arrived.values()], {"awaited": awaited} if awaited else {})
     if node.listeners and listeners.next_one(d, i, token, node, "start"):
         return
     complete(d, i, token, node)
@@ -89,7 +87,7 @@ def _reset(d: Any, i: Any, token: Any, node: Node, arrived: dict[str, int], awai
     if not late or (missing and joins.could_arrive(i, token.scope, node, missing, {})):
         return
     own = min(late.values())
-    d.record(fl.GatewayReached(key=i.key, token=own, element=node.id, consumed=sorted(k for k in late.values() if k != own), state={}))
+    joins.fire(d, i, own, node, [k for k in late.values() if k != own], {})
     scope = i.tokens[own].scope
     seen = {**d.variables(i, scope), "waitingForStart": False}
     asking = [f for f in node.outgoing if f.condition is not None and "waitingForStart" in f.condition.reads]

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowledger.events import flow as fl
 from flowledger.kernel.elements import joins, listeners
 from flowledger.kernel.model.graph import Behaviour, Node
 
 
 def enter(d: Any, i: Any, token: Any, node: Node) -> None:
-    if len(node.incoming) > 1:
+    if len(node.incoming) > 1 and token.flow:
         found = joins.arrived(i, token.scope, node)
         if not joins.complete(i, token.scope, node, found):
             return
+        rest = joins.spare(i, token.scope, node, found.values())
         own = found.pop(token.flow, token.key)
-        d.record(fl.GatewayReached(key=i.key, token=own, element=node.id, consumed=sorted(found.values())))
-        token = i.tokens[own]
+        token = joins.fire(d, i, own, node, [*found.values(), *rest])
         if node.listeners and listeners.next_one(d, i, token, node, "start"):
             return
     complete(d, i, token, node)

@@ -32,7 +32,7 @@ def complete(d: Any, i: Any, token: Any, node: Node) -> None:
     if node.extra is not None and node.extra.data_out:
         data.leave(d, i, token, node)
     if node.outputs:
-        results = apply_mappings(d, i, token.key, node.outputs)
+        results = apply_mappings(d, i, token.key, node.outputs, token.scope)
         d.set_variables(i, token.scope, results)
     elif token.vars:
         d.set_variables(i, token.scope, dict(token.vars))

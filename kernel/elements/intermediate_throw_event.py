@@ -33,7 +33,7 @@ def _done(d: Any, i: Any, token: Any, node: Node) -> None:
         d.end(i, token, node)
         return
     if node.outputs:
-        d.set_variables(i, token.scope, apply_mappings(d, i, token.key, node.outputs))
+        d.set_variables(i, token.scope, apply_mappings(d, i, token.key, node.outputs, token.scope))
     if token.holds:
         d.close_holds(i, token)
     if node.event is not None and node.event.kind == "link":

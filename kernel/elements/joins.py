@@ -3,19 +3,22 @@
 Source: BPMN 2.0.2, 13.4.3: a token that can come to an empty incoming flow delays the join, unless it can also come to a flow that has a
 token; both on paths that don't visit the gateway. Paths go along sequence flows, from an activity to its boundary events, and from a link
 to its target. Sets of nodes are bits of an integer by `Node.order`, made once per gateway.
-Choice: the join is looked at when a token arrives, and again when the tokens of its scope have come to rest.
+Choice: the join is looked at when a token arrives, and again when the tokens of its scope have come to rest. In an instance whose tokens were moved by
+hand (`modified`) parallel joins wait so as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from flowledger.events import flow as fl
 from flowledger.kernel.fold import holder_of
 from flowledger.kernel.model.graph import Node
 from flowledger.kernel.state import ARRIVED
 
 KINDS = frozenset({"inclusiveGateway", "complexGateway"})
+SYNCHRONISE = KINDS | {"parallelGateway"}
 #: kind of gateway -> what it does when the tokens of its scope have come to rest: (decision, instance, scope, gateway)
 RESTED: dict[str, Callable[[Any, Any, int, Node], None]] = {}
 
@@ -28,7 +31,37 @@ def read(process: Any) -> None:
             process.joins = True
 
 
-def _reach(node: Node) -> dict[str, int]:
+def modified(i: Any) -> bool:
+    """An operator has moved tokens: see `placing.changed`."""
+    return i.stores is not None and "modified" in i.stores
+
+
+def _waiting(i: Any, scope: Node) -> list[Node]:
+    if not modified(i):
+        return scope.joins
+    return scope.joins + [n for n in scope.children if n.kind == "parallelGateway" and len(n.incoming) > 1]
+
+
+def kids_of(i: Any, scope: int) -> Iterable[int]:
+    """The tokens that meet in a scope. The choices of an ad-hoc sub-process have scopes of their own, but what they lead to is one flow."""
+    holder = holder_of(i, scope)
+    if holder is i or holder.data is None or "inner" not in holder.data:
+        return holder.kids or ()
+    choices = [i.tokens[k] for k in i.tokens[holder.scope].kids]
+    return [kid for choice in choices for kid in choice.kids or () if choice.data is not None and "inner" in choice.data]
+
+
+def fire(d: Any, i: Any, own: int, node: Node, consumed: list[int], state: dict[str, Any] | None = None) -> Any:
+    """Token `own` goes on, the others end in the gateway; choices of an ad-hoc sub-process that are left empty thereby end as well."""
+    token = i.tokens[own]
+    scopes = {i.tokens[k].scope for k in consumed} - {token.scope}
+    d.record(fl.GatewayReached(key=i.key, token=own, element=node.id, consumed=sorted(consumed), state=state))
+    for scope in sorted(scopes):
+        d.scope_ended(i, scope)
+    return token
+
+
+def reach(node: Node) -> dict[str, int]:
     """For each incoming flow: the nodes from which it is reached without visiting the gateway."""
     found = node.process.notes.get(("reach", node.id))
     if found is None:
@@ -58,18 +91,18 @@ def _reach(node: Node) -> dict[str, int]:
 
 def could_arrive(i: Any, scope: int, node: Node, flows: list[str], arrived: dict[str, int]) -> bool:
     """A token of the scope can still come to one of `flows`, and to none of those in `arrived` (incoming flow -> a token that waits there)."""
-    reach = _reach(node)
+    ways = reach(node)
     mask = 0
     for flow in flows:
-        mask |= reach[flow]
+        mask |= ways[flow]
     for flow in arrived:
-        mask &= ~reach[flow]
+        mask &= ~ways[flow]
     if not mask:
         return False
     nodes = node.process.nodes
     tokens = i.tokens
     own = node.id
-    for key in holder_of(i, scope).kids:
+    for key in kids_of(i, scope):
         token = tokens[key]
         if token.element != own and mask >> nodes[token.element].order & 1 and not token.handler_of:
             return True
@@ -86,11 +119,22 @@ def complete(i: Any, scope: int, node: Node, arrived: dict[str, int]) -> bool:
 def arrived(i: Any, scope: int, node: Node) -> dict[str, int]:
     """The first token on each incoming flow that waits at the gateway."""
     found: dict[str, int] = {}
-    for key in sorted(holder_of(i, scope).kids):
+    for key in sorted(kids_of(i, scope)):
         token = i.tokens[key]
-        if token.element == node.id and token.phase == ARRIVED:
+        if at_join(token, node):
             found.setdefault(token.flow, key)
     return found
+
+
+def spare(i: Any, scope: int, node: Node, taken: Iterable[int]) -> list[int]:
+    """Further tokens that wait at the gateway; only in an instance whose tokens were moved by hand are they taken as well."""
+    taken = set(taken)
+    return [k for k in kids_of(i, scope) if k not in taken and at_join(i.tokens[k], node)] if modified(i) else []
+
+
+def at_join(token: Any, node: Node) -> bool:
+    """It came by a flow and waits; what was put at a join by hand goes through."""
+    return bool(token.element == node.id and token.phase == ARRIVED and token.flow)
 
 
 def look_again(d: Any) -> bool:
@@ -103,13 +147,14 @@ def look_again(d: Any) -> bool:
             continue
         process = d.facts.processes[i.definition]
         node = process.root if holder is i else process.nodes[holder.element]
-        if not node.joins or (holder is not i and node.loop is not None and not holder.index):
+        found = _waiting(i, node)
+        if not found or (holder is not i and node.loop is not None and not holder.index):
             continue
-        for gateway in node.joins:
+        for gateway in found:
             if (rested := RESTED.get(gateway.kind)) is not None:
                 rested(d, i, scope, gateway)
-        waiting = {n.id for n in node.joins}
-        for key in sorted(holder.kids):
+        waiting = {n.id for n in found}
+        for key in sorted(kids_of(i, scope)):
             token = i.tokens[key]
             if token.phase == ARRIVED and token.element in waiting and not token.incident:
                 waiting.discard(token.element)

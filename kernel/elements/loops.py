@@ -203,17 +203,23 @@ def item_done(d: Any, i: Any, token: Any, node: Node) -> None:
 def _told(d: Any, i: Any, body: Any, node: Node, loop: Loop) -> bool:
     """Throw the events of the loop's behaviour and test its completion condition. True when the body has ended thereby."""
     thrown: list[Any] = []
+    enough = False
     if loop.behavior == "None" and loop.none_event is not None:
         thrown = [loop.none_event]
     elif loop.behavior == "One" and loop.one_event is not None and body.done == 1:
         thrown = [loop.one_event]
     elif loop.behavior == "Complex":
         seen = {**d.variables(i, body.key), **counters(body)}
-        thrown = [e for condition, found in loop.complex_events if condition(seen, d.facts) is True for e in found]
+        true = [found for condition, found in loop.complex_events if condition(seen, d.facts) is True]
+        thrown, enough = [e for found in true for e in found], bool(true)
     for event in thrown:
         triggers.throw(d, i, body, node, event)
         if i.key not in d.state.instances or body.key not in i.tokens:
             return True
+    if enough:  # it cancels what still runs (BPMN table 10.32)
+        d.terminate_scope(i, body.key)
+        _finish(d, i, body, node)
+        return True
     if loop.completion is None:
         return False
     value = loop.completion({**d.variables(i, body.key), **counters(body)}, d.facts)

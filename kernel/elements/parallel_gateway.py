@@ -7,28 +7,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowledger.events import flow as fl
-from flowledger.kernel.elements import listeners
-from flowledger.kernel.fold import holder_of
+from flowledger.kernel.elements import joins, listeners
 from flowledger.kernel.model.graph import Behaviour, Node
-from flowledger.kernel.state import ARRIVED
 
 
 def enter(d: Any, i: Any, token: Any, node: Node) -> None:
-    """One token of each incoming flow is consumed; a second one on a flow stays for the next round."""
-    if len(node.incoming) > 1:
-        found: dict[str, int] = {}
-        holder = holder_of(i, token.scope)
-        for key in sorted(holder.kids):
-            other = i.tokens[key]
-            if other.element == node.id and other.phase == ARRIVED:
-                found.setdefault(other.flow, key)
-        if len(found) < len(node.incoming):
+    """One token of each incoming flow is consumed; a second one on a flow stays for the next round. One that was put here by hand goes through."""
+    if len(node.incoming) > 1 and token.flow:
+        found = joins.arrived(i, token.scope, node)
+        if len(found) < len(node.incoming) and not (joins.modified(i) and joins.complete(i, token.scope, node, found)):
             return
+        rest = joins.spare(i, token.scope, node, found.values())
         own = found.pop(token.flow, token.key)
-        goes_on = i.tokens[own]
-        d.record(fl.GatewayReached(key=i.key, token=own, element=node.id, consumed=sorted(found.values())))
-        token = goes_on
+        token = joins.fire(d, i, own, node, [*found.values(), *rest])
         if node.listeners and listeners.next_one(d, i, token, node, "start"):
             return
     if node.outgoing:

@@ -53,6 +53,10 @@ def partition_claimed(p: Partition, e: le.PartitionClaimed, v: Envelope) -> None
     p.meta.epoch, p.meta.owner = e.epoch, e.owner
 
 
+def key_introduced(p: Partition, e: le.KeyIntroduced, v: Envelope) -> None:
+    p.meta.signer = e.id
+
+
 def outbound(p: Partition, e: le.Outbound, v: Envelope) -> None:
     p.meta.sent[e.to] = e.seq
     p.outbox[(e.to, e.seq)] = e.command

@@ -84,12 +84,18 @@ def workflow_migrated(p: Partition, e: wf.WorkflowMigrated, v: Envelope) -> None
     i = p.instances[e.key]
     i.definition, i.process, i.version = e.definition, e.process, e.version
     renamed = e.elements or {}
+    holders: list[Any] = [i, *i.tokens.values()]
     for token in i.tokens.values():
         token.element = renamed.get(token.element, token.element)
-        for held in token.holds or ():
+        token.flow = renamed.get(token.flow, token.flow)
+    for holder in holders:
+        for held in holder.holds or ():
             for table in (p.tasks, p.timers, p.subscriptions, p.incidents):
                 if held in table:
                     table[held].element = renamed.get(table[held].element, table[held].element)
+    for kept in (i.compensable or {}).values():
+        for c in kept:
+            c.element, c.handler = renamed.get(c.element, c.element), renamed.get(c.handler, c.handler)
 
 
 def workflow_modified(p: Partition, e: wf.WorkflowModified, v: Envelope) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from flowledger.events import commands as c
 from flowledger.events.base import Rejected
 from flowledger.kernel.decision import Decision
-from flowledger.kernel.handlers import definitions, incidents, instances, messages, moves, records, tasks, timers
+from flowledger.kernel.handlers import definitions, incidents, instances, messages, migrate, modify, moves, records, tasks, timers
 from flowledger.kernel.hooks import HOOKS
 
 HOOKS.start_by_event = instances.start_by_event
@@ -21,8 +21,8 @@ HANDLERS: dict[type[c.Command], Callable[[Decision, Any], Rejected | None]] = {
     c.CancelInstance: instances.cancel,
     c.ControlInstance: instances.control,
     c.SetVariables: instances.set_variables,
-    c.ModifyInstance: instances.modify,
-    c.MigrateInstance: instances.migrate,
+    c.ModifyInstance: modify.modify,
+    c.MigrateInstance: migrate.migrate,
     c.AdHocActivate: instances.activate_ad_hoc,
     c.Continue: instances.go_on,
     c.ChildEnded: instances.child_ended,

@@ -39,7 +39,7 @@ def deploy(d: Decision, e: c.Deploy) -> Rejected | None:
     if not wanted:
         return Rejected(RejectionCode.INVALID_ARGUMENT, "expected an executable process, a decision or a form, found none")
     p, tenant = d.state, d.envelope.tenant
-    deployment = d.key()
+    deployment = 0  # a key is made when an event carries it
     #: (kind, id) -> its highest version, deleted ones too: a number is never given twice
     numbers: dict[tuple[str, str], int] = {}
     for known in p.definitions.values():
@@ -62,6 +62,7 @@ def deploy(d: Decision, e: c.Deploy) -> Rejected | None:
             continue
         content = "" if graph.hash in told else resource.content
         told.add(graph.hash)
+        deployment = deployment or d.key()
         event = de.DefinitionCreated(
             key=d.key(), id=id, kind=kind, version=numbers.get((kind, id), 0) + 1,
             hash=graph.hash, name=name, version_tag=version_tag, resource=resource.name, format=graph.format, deployment=deployment,
@@ -74,7 +75,7 @@ def deploy(d: Decision, e: c.Deploy) -> Rejected | None:
         if kind == "process" and e.status == "published":
             open_starts(d, p.definitions[event.key])
     _tell_others(d, fresh)
-    d.answer = {"deployment": deployment, "definitions": answers, "findings": msgspec.to_builtins(findings)}
+    d.answer = {"deployment": deployment or answers[0]["deployment"], "definitions": answers, "findings": msgspec.to_builtins(findings)}
     return None
 
 
@@ -165,6 +166,8 @@ def open_starts(d: Decision, definition: Definition) -> None:
             elif event.kind == "timer" and first:
                 kind, expression = event.timer
                 due, repeat, left = times.schedule(kind, expression({}, d.facts), d.facts.now_us, f"timer of {node.id}")
+                if due < 0:
+                    continue
                 d.record(
                     wa.TimerScheduled(
                         timer=d.key(), token=0, element=node.id, due_us=due, repeat=repeat, left=left, definition=newest.key, which=which

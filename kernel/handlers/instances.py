@@ -11,9 +11,9 @@ from flowledger.events import workflow as wf
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import business, lookup
 from flowledger.kernel.decision import Decision
-from flowledger.kernel.elements import conditional, events, loops
+from flowledger.kernel.elements import conditional, events, loops, placing
 from flowledger.kernel.elements.sub_process import implicit_starts
-from flowledger.kernel.elements.triggers import error
+from flowledger.kernel.elements.triggers import error, escalation
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.model.graph import Node, Process
 from flowledger.kernel.state import Definition, Instance
@@ -66,10 +66,11 @@ def start(d: Decision, s: c.StartInstance) -> Rejected | None:
     if s.start_element:
         at = [process.nodes[s.start_element]]
     elif s.start_at:
+        nothing = Instance(key=0, process=process.id, definition=found.key, version=found.version)
         for element in s.start_at:
-            node = process.nodes.get(element)
-            if node is None:
-                return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected an element of '{process.id}' to start at, found '{element}'")
+            scope = placing.problem(process, element) or placing.scope_of(nothing, process.nodes[element], 0)
+            if isinstance(scope, str):
+                return Rejected(RejectionCode.INVALID_ARGUMENT, f"can't start at '{element}': {scope}")
     else:
         at = starts or implicit_starts(process.root)
         if process.root.starts and not starts:
@@ -166,7 +167,9 @@ def begin(d: Decision, key: int, found: Definition, process: Process, s: c.Start
             if first is not None:
                 d.incident(i, first, failure)
     for element in s.start_at or ():
-        activate_element(d, i, process.nodes[element], {})
+        placing.place(d, i, process.nodes[element], {})
+    if s.start_at:
+        placing.changed(d, i)
     if process.conditional:
         conditional.watch(d)
     return i
@@ -194,6 +197,8 @@ def child_ended(d: Decision, e: c.ChildEnded) -> Rejected | None:
     node = d.process(i).nodes[token.element]
     if e.status == "started":
         d.record(fl.TokenNoted(key=i.key, token=token.key, data={"child": e.child}))
+    elif e.status == "escalated":
+        escalation.throw_code(d, i, token, token.element, e.error, e.variables)
     elif e.status == "completed":
         d.record(fl.TokenNoted(key=i.key, token=token.key, data={"child": None, "ready": True}))
         config = node.config if isinstance(node.config, dict) else {}
@@ -305,100 +310,6 @@ def set_variables(d: Decision, e: c.SetVariables) -> Rejected | None:
     process = d.process(i)
     if process.conditional:
         conditional.watch(d)
-    return None
-
-
-# --- operators' changes -----------------------------------------------------------------------------------------------
-
-
-def activate_element(d: Decision, i: Instance, node: Node, variables: dict[str, dict[str, Any]], ancestor: int = 0) -> int:
-    """A new token before `node`; scopes around it that don't run yet are opened. Returns the token."""
-    chain: list[Node] = []
-    at = node.scope
-    while at is not None:
-        chain.append(at)
-        at = at.scope
-    scope = i.key
-    for outer in reversed(chain):
-        running = [
-            t
-            for t in i.tokens.values()
-            if t.element == outer.id and t.scope == scope and (not ancestor or t.key == ancestor or outer is not chain[0])
-        ]
-        if running:
-            scope = running[0].key
-            continue
-        kid = d.key()
-        d.record(fl.ElementActivated(key=i.key, token=kid, scope=scope, element=outer.id))
-        d.record(fl.ElementActivated(key=i.key, token=kid, scope=scope, element=outer.id, variables=variables.get(outer.id)))
-        events.open_attached(d, i, i.tokens[kid], outer)
-        scope = kid
-    kid = d.key()
-    d.record(fl.ElementActivated(key=i.key, token=kid, scope=scope, element=node.id, variables=variables.get(node.id)))
-    d.push(i, kid)
-    return kid
-
-
-def modify(d: Decision, e: c.ModifyInstance) -> Rejected | None:
-    i = d.state.instances.get(e.key)
-    if i is None:
-        return not_found("a running instance with key", e.key)
-    process = d.process(i)
-    for instruction in e.activate or ():
-        node = process.nodes.get(instruction.get("element", ""))
-        if node is None:
-            return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected an element of '{process.id}', found '{instruction.get('element')}'")
-        if node.kind in ("boundaryEvent",) or (node.kind == "startEvent" and node.scope is not None):
-            return Rejected(RejectionCode.INVALID_ARGUMENT, f"a token can't be put before the {node.kind} '{node.id}'")
-    for key in e.terminate or ():
-        if key not in i.tokens:
-            return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected a token of instance {e.key}, found {key}")
-    d.record(wf.WorkflowModified(key=i.key, reason=e.reason, instructions={"activate": e.activate, "terminate": e.terminate}))
-    for instruction in e.activate or ():
-        variables = instruction.get("variables") or {}
-        root = variables.pop("", None) if "" in variables else None
-        if root:
-            d.set_variables(i, i.key, root)
-        activate_element(d, i, process.nodes[instruction["element"]], variables, int(instruction.get("ancestor") or 0))
-    for key in e.terminate or ():
-        token = i.tokens.get(key)
-        if token is not None:
-            scope = token.scope
-            d.terminate(i, token)
-            d.scope_ended(i, scope)
-            if e.key not in d.state.instances:
-                break
-    d.answer = {"key": e.key}
-    return None
-
-
-def migrate(d: Decision, e: c.MigrateInstance) -> Rejected | None:
-    """Tokens keep their place under new element ids; each active element must have one in the target, of the same kind and scope."""
-    i = d.state.instances.get(e.key)
-    if i is None:
-        return not_found("a running instance with key", e.key)
-    target = d.state.definitions.get(e.definition)
-    if target is None or target.kind != "process" or target.deleted:
-        return not_found("a process definition with key", e.definition)
-    source, process = d.process(i), d.facts.processes[e.definition]
-    for token in i.tokens.values():
-        new = process.nodes.get(e.elements.get(token.element, token.element))
-        old = source.nodes[token.element]
-        if token.element not in e.elements:
-            return Rejected(RejectionCode.INVALID_STATE, f"expected a mapping for the active element '{token.element}', found none")
-        if new is None:
-            return Rejected(
-                RejectionCode.INVALID_ARGUMENT, f"expected an element of the target process, found '{e.elements[token.element]}'"
-            )
-        if new.kind != old.kind:
-            return Rejected(
-                RejectionCode.INVALID_STATE, f"'{old.id}' is a {old.kind}, '{new.id}' a {new.kind}: a token can't change its kind"
-            )
-        old_scope, new_scope = (old.scope.id if old.scope else ""), (new.scope.id if new.scope else "")
-        if e.elements.get(old_scope, old_scope) != new_scope:
-            return Rejected(RejectionCode.INVALID_STATE, f"'{new.id}' stands in another scope than '{old.id}'")
-    d.record(wf.WorkflowMigrated(key=i.key, definition=target.key, process=target.id, version=target.version, elements=e.elements))
-    d.answer = {"key": e.key}
     return None
 
 

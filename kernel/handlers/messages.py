@@ -6,15 +6,13 @@ time to live (Zeebe's rules).
 
 from __future__ import annotations
 
-from typing import Any
-
 from flowledger.events import commands as c
 from flowledger.events import ledger as le
 from flowledger.events import waiting as wa
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import limits
 from flowledger.kernel.decision import Decision
-from flowledger.kernel.elements import conditional, events
+from flowledger.kernel.elements import conditional, events, signals
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.handlers import instances
 from flowledger.kernel.state import Message
@@ -176,43 +174,16 @@ def expire(d: Decision, e: c.ExpireMessages) -> Rejected | None:
 
 
 def broadcast(d: Decision, e: c.BroadcastSignal) -> Rejected | None:
-    p, tenant = d.state, d.envelope.tenant
+    tenant = d.envelope.tenant
     if not e.name:
         return Rejected(RejectionCode.INVALID_ARGUMENT, "expected a signal name, found none")
     key = 0 if e.relayed else d.key()
     d.record(wa.SignalReceived(name=e.name, variables=e.variables, signal=key))
     if not e.relayed:
         d.answer = {"key": key}
-        for to in range(p.meta.partitions):
-            if to != p.meta.partition:
-                d.send(to, c.BroadcastSignal(name=e.name, variables=e.variables, relayed=True))
-    for key in list(p.by_start.get((tenant, "signal", e.name)) or ()):
-        s = p.subscriptions[key]
-        d.record(le.TriggerFired(definition=s.definition, element=s.element, kind="signal", name=e.name))
-        answer, d.answer = d.answer, {}
-        instances.start_by_event(d, s, e.variables)
-        d.answer = answer
-    for key in list(p.by_signal.get((tenant, e.name)) or ()):
-        waiting = p.subscriptions.get(key)
-        i = p.instances.get(waiting.instance) if waiting is not None else None
-        if waiting is None or i is None:
-            continue
-        signal_occurred(d, i, waiting, e.name, e.variables)
+        signals.tell_others(d, e.name, e.variables)
+    signals.reach(d, tenant, e.name, e.variables)
     return None
-
-
-def signal_occurred(d: Decision, i: Any, s: Any, name: str, variables: dict[str, Any] | None) -> None:
-    def fact(token: int, element: str) -> None:
-        d.record(wa.SignalReceived(key=i.key, name=name, token=token, element=element, variables=variables))
-
-    if s.interrupting:
-        d.record(wa.SubscriptionClosed(key=i.key, subscription=s.key, token=s.token))
-    try:
-        events.occurred(d, i, s.token, s.element, variables, fact, s.which)
-    except Failure as failure:
-        token = i.tokens.get(s.token)
-        if token is not None:
-            d.incident(i, token, failure)
 
 
 def evaluate_conditions(d: Decision, e: c.EvaluateConditions) -> Rejected | None:

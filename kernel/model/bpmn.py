@@ -6,12 +6,14 @@ Source: BPMN 2.0.2, chapters 8 and 10, and its XML schemas (BPMN20.xsd).
 from __future__ import annotations
 
 import hashlib
+from functools import cached_property
 from typing import Any
 
 import msgspec
 
 from flowledger.kernel import feel
 from flowledger.kernel.expressions import Expression, expression, feel_expression, literal
+from flowledger.kernel.model import ids
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.dialects import classic, plain, unkept
 from flowledger.kernel.model.findings import Finding
@@ -36,7 +38,15 @@ class Reader:
         #: all elements by id, for references
         self.by_id: dict[str, Any] = {}
         self.graph = Graph("bpmn", name)
+        #: ids that the file left out and that were made
+        self.made_ids: set[str] = set()
         self.definitions: Any = None
+
+    @cached_property
+    def classic(self) -> bool:
+        """The model speaks Camunda 7's dialect or a relative's, and nothing of Zeebe's."""
+        names = {tag for e in self.definitions.iter() if isinstance(e.tag, str) for tag in (e.tag, *e.attrib)}
+        return any(n.startswith(tuple(x.CLASSIC)) for n in names) and not any(n.startswith(x.Z) for n in names)
 
     def finding(self, code: str, message: str, at: Any = None, *, hint: str = "", severity: str = "error") -> None:
         """`at`: a Node, a Flow or an XML element."""
@@ -122,6 +132,7 @@ def read(data: bytes, name: str = "") -> tuple[Graph | None, list[Finding]]:
 
 def read_tree(root: Any, name: str, data: bytes) -> tuple[Graph | None, list[Finding]]:
     """As `read`, of a parsed document (other formats build one)."""
+    from flowledger.kernel.elements import ELEMENTS
     from flowledger.kernel.model import checks, correlation
 
     if root.tag != x.B + "definitions":
@@ -132,6 +143,7 @@ def read_tree(root: Any, name: str, data: bytes) -> tuple[Graph | None, list[Fin
     r.definitions = root
     r.graph.hash = hashlib.sha256(data).hexdigest()
     r.graph.source = data
+    r.made_ids = ids.fill(root, frozenset(ELEMENTS) | {"sequenceFlow"})
     for element in root.iter():
         if isinstance(element.tag, str) and element.get("id") and not element.tag.startswith("{http://www.omg.org/spec/BPMN/20100524/DI"):
             key = element.get("id")
@@ -245,9 +257,14 @@ def _scope(r: Reader, process: Process, scope: Node, element: Any) -> None:
         tag = x.local(kid)
         if tag in ELEMENTS:
             id = kid.get("id", "")
-            if not id:
-                r.finding("ID_MISSING", f"a {tag} has no id", kid, hint="give it one: it stands in events and history")
-                id = f"_{tag}_{len(process.nodes)}"
+            if id in r.made_ids:
+                r.finding(
+                    "ID_MISSING",
+                    f"a {tag} has no id: it is called '{id}'",
+                    kid,
+                    severity="warning",
+                    hint="give it one: it stands in events and history",
+                )
             node = _node(r, process, scope, tag, id, kid)
             if node.behaviour.activity:
                 _activity(r, node, kid)

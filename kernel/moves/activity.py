@@ -60,7 +60,7 @@ def close_activity(d: Verbs, i: Instance, token: Token, node: Node) -> None:
         if extra is not None and extra.data_out:
             data.leave(d, i, token, node)
         if node.outputs:
-            results = apply_mappings(d, i, token.key, node.outputs)
+            results = apply_mappings(d, i, token.key, node.outputs, token.scope)
             if results:
                 d.set_variables(i, token.scope, results)
     if node.listeners and HOOKS.listeners.next_one(d, i, token, node, "end"):
@@ -87,12 +87,14 @@ def go_on(d: Verbs, i: Instance, token: Token, node: Node) -> None:
         d.end(i, token, node)
 
 
-def apply_mappings(d: Verbs, i: Instance, scope: int, mappings: list[Any]) -> dict[str, Any]:
-    """Evaluate in order; later mappings see the results of earlier ones. A dotted target builds nested contexts.
+def apply_mappings(d: Verbs, i: Instance, scope: int, mappings: list[Any], into: int = 0) -> dict[str, Any]:
+    """Evaluate in order; later mappings see the results of earlier ones. A dotted target builds nested contexts; it keeps what stands there already,
+    for an output in the scope `into` that it goes to, for an input (0) in the element's own.
 
     Raises: Failure IO_MAPPING_ERROR is never raised for null (a null is a value); errors of FEEL are nulls.
     """
     variables = d.variables(i, scope)
+    before = d.variables(i, into) if into else (i.tokens[scope].vars if scope in i.tokens else None)
     results: dict[str, Any] = {}
     for m in mappings:
         seen = {**variables, **results} if results else variables
@@ -101,7 +103,7 @@ def apply_mappings(d: Verbs, i: Instance, scope: int, mappings: list[Any]) -> di
         if len(path) == 1:
             results[m.target] = value
             continue
-        top = results.get(path[0])
+        top = results[path[0]] if path[0] in results else (before or {}).get(path[0])
         holder = results[path[0]] = dict(top) if isinstance(top, dict) else {}
         for name in path[1:-1]:
             inner = holder.get(name)

@@ -64,7 +64,8 @@ class Verbs(Looking):
             self.work.append((i.key, token.key))
 
     def chosen(self, i: Instance, token: Token, node: Node) -> list[Flow]:
-        """Flows out of anything but a gateway: those without condition or whose condition is true; the default flow when none is.
+        """Flows out of anything but an exclusive or parallel gateway: those without condition, those whose condition is true, and the default flow
+        when no condition is (BPMN 2.0.2, tables 10.3 and 13.3: beside a flow without condition as well).
 
         Raises: Failure CONDITION_NOT_BOOLEAN, NO_FLOW_CHOSEN.
         """
@@ -75,8 +76,8 @@ class Verbs(Looking):
         flows = [
             f for f in outgoing if f is not node.default and (f.condition is None or self.condition(f.condition, i, scope, f"flow {f.id}"))
         ]
-        if not flows and node.default is not None:
-            return [node.default]
+        if node.default is not None and not any(f.condition is not None for f in flows):
+            flows.append(node.default)
         if not flows and outgoing:
             raise Failure("NO_FLOW_CHOSEN", f"no condition of a flow out of {node.id} is true, and it has no default flow")
         return flows
@@ -170,7 +171,7 @@ class Verbs(Looking):
         if node is not None and node.listeners:
             HOOKS.listeners.withdrawn(self, i, token, node)
         self.close_holds(i, token)
-        if process.joins:
+        if process.joins or (i.stores is not None and "modified" in i.stores):
             self.touched[i.key, token.scope] = None
         if node is not None and node.kind == "callActivity" and token.data and (child := token.data.get("child")):
             self.send(c.partition_of_key(child), c.CancelInstance(key=child, reason=f"its caller {i.key} was withdrawn", force=True))

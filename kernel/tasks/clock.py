@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flowledger.events import flow as fl
 from flowledger.events import task as ta
 from flowledger.events import waiting as wa
 from flowledger.kernel import times
@@ -249,13 +248,9 @@ def next_level(task: Task) -> tuple[int, dict[str, Any]] | None:
 def _throw(d: Any, task: Task, code: str) -> None:
     """The BPMN escalation `code` at the task's element; its handler need not interrupt."""
     i = d.state.instances.get(task.instance)
-    if i is None:
-        return
-    token = i.tokens[task.token]
-    found = HOOKS.events.find_handler(d, i, token, "escalation", code)
-    d.record(fl.EscalationTriggered(key=i.key, token=token.key, element=task.element, code=code, caught_by=found[1].id if found else ""))
-    if found is not None:
-        HOOKS.events.fire(d, i, found[0], found[1], dict(token.vars or {}), interrupting=found[1].interrupting)
+    if i is not None:
+        token = i.tokens[task.token]
+        HOOKS.throw_escalation(d, i, token, task.element, code, dict(token.vars or {}))
 
 
 def _timeout(d: Any, task: Task, level: int) -> None:

@@ -164,17 +164,19 @@ class LinkClient:
         """What the owners said last, and what is wrong with them or the way to them."""
         reasons = list(self._trouble())
         partitions: dict[int, dict[str, Any]] = {}
+        warnings: list[str] = []
         for door in self.doors:
             if not door.up.is_set():
                 if not reasons:
                     reasons.append(door.why)
                 continue
+            warnings += door.health.get("warnings", [])
             reasons += door.health.get("reasons", ["the owners have not said yet how they are"])
             if (silent := door.silent_s()) > d.SILENT_S:
                 reasons.append(f"the process of the owners has said nothing for {silent:.0f} s")
             for p, v in door.health.get("partitions", {}).items():
                 partitions[p] = {**v, "position": door.positions.get(p, v["position"])}
-        return {"ready": not reasons, "reasons": reasons, "partitions": dict(sorted(partitions.items()))}
+        return {"ready": not reasons, "reasons": reasons, "warnings": warnings, "partitions": dict(sorted(partitions.items()))}
 
     async def figures(self, timeout_s: float = 1.0) -> list[Any]:
         """Metrics of each process that answers in time."""

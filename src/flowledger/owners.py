@@ -35,6 +35,7 @@ class Order(msgspec.Struct):
 async def serve(order: Order, stop: asyncio.Event) -> None:
     """Until `stop` is set."""
     from flowledger.events.wire import NAMES
+    from flowledger.infra.heads import signing_of
     from flowledger.infra.observer import Observer, gauges
     from flowledger.infra.settings import Settings
     from flowledger.infra.telemetry import Telemetry, log
@@ -48,7 +49,8 @@ async def serve(order: Order, stop: asyncio.Event) -> None:
     settings = Settings.model_validate(order.settings)
     telemetry = Telemetry.of(settings)
     observer = Observer(telemetry.metrics, {cls.__name__: name for cls, name in NAMES.items()}, telemetry.tracer)
-    told = owner.Settings(batch_max=settings.batch_max, instances_max=settings.instances_max, node=settings.node)
+    told = owner.Settings(batch_max=settings.batch_max, instances_max=settings.instances_max, node=settings.node,
+                          signing=signing_of(settings, telemetry.metrics.anchored))
     engine = Engine(make_log(settings), partitions=settings.partitions, settings=told, observer=observer)
     telemetry.metrics.on_scrape(gauges(engine))
     lag = LoopLag(telemetry.metrics.loop_lag.labels("owner", order.name).observe)

@@ -39,8 +39,8 @@ def owner_count(settings: Settings, cores: int | None = None) -> int:
 
 def link_folder(settings: Settings) -> Path:
     """Where the sockets are: only the user of this process gets in. A path that is too long for a socket has a short one instead."""
-    if settings.link is not None:
-        return settings.link.resolve()
+    if settings.link:
+        return Path(settings.link).resolve()
     folder = Path(settings.data).resolve() / "run"
     if len(str(folder / "owner-00.sock")) <= SOCKET_PATH_MAX:
         return folder

@@ -23,7 +23,7 @@ STOP_S = 10.0
 #: how long the start waits for the projector
 PROJECTOR_S = 10.0
 #: how long the start waits for the log, and then for owners that take commands; health says what is missing (seconds)
-OPEN_S, READY_S = 10.0, 20.0
+OPEN_S, READY_S = 6.0, 20.0
 #: seconds until a process of owners that does not end by itself is killed
 OWNER_STOP_S = 15.0
 POSTGRES_LOOK_S = 1.0
@@ -184,8 +184,11 @@ class System:
         self.log = make_log(s)
         paths: list[Path] = []
         if self.has("owner"):
+            from flowledger.infra.heads import signing_of
+
             self.progress("owners")
             private(folder)
+            signing_of(s)  # what is wrong with the key is said here, before anything runs
             for index in range(owner_count(s)):
                 process = OwnerProcess(s, folder, index)
                 self.owners.append(process)
@@ -264,7 +267,7 @@ class System:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + READY_S
         while not (found := self.engine.health())["ready"] or not self._opened.is_set():
-            hopeless = any("stopped:" in r for r in found["reasons"])
+            hopeless = not self._opened.is_set() or any("stopped:" in r for r in found["reasons"])
             if hopeless or loop.time() > deadline:
                 for reason in found["reasons"] or list(self.waiting.values()):
                     log("system").error("not ready", why=reason, health=f"{self.url}/health/ready")
@@ -338,18 +341,16 @@ class System:
         """A projector with a database at hand is at work within a moment; one without doesn't hold up the rest.
 
         Raises: SettingsError: the database's rows are of another log."""
-        from flowledger.projections.runner import AnotherLog
-
-        if self._projector is None:  # it waits for the log
+        if not self._opened.is_set():  # it waits for the log
             return
+        while self._projector is None:
+            await asyncio.sleep(0)
         self.progress("projections")
         deadline = asyncio.get_running_loop().time() + PROJECTOR_S
         while not self.runner.connected and not self._projector.done() and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.01)
         if self._projector.done() and (why := self._projector.exception()) is not None:
-            if isinstance(why, AnotherLog):
-                raise SettingsError(f"{why}. Name another database with --postgres, or another folder with --data") from None
-            raise why
+            raise _said(why)
         if not self.runner.connected:
             log("system").warning("the projections wait for the database; commands are taken", why=self.runner.error)
 
@@ -390,7 +391,7 @@ class System:
         return found
 
     async def _start_api(self, listener: socket.socket, dsn: str) -> None:
-        from flowledger.api import job_stream
+        from flowledger.api import console, job_stream
         from flowledger.api.app import create_app
         from flowledger.api.reads import SqlReads
         from flowledger.api.services import Services, caller_of_scope
@@ -405,7 +406,7 @@ class System:
         workers = self.services.workers = Workers()
         watching = asyncio.create_task(workers.watch(self.engine), name="workers")
         self._stack.callback(watching.cancel)
-        app = create_app(self.services, job_stream.handlers(self.engine, workers, caller_of_scope), console_handlers())
+        app = create_app(self.services, job_stream.handlers(self.engine, workers, caller_of_scope), console.handlers())
         await self._start_http(listener, app)
 
     async def _start_probes(self, listener: socket.socket) -> None:
@@ -475,7 +476,16 @@ class System:
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
         if self._failed is not None:
-            raise self._failed
+            raise _said(self._failed)
+
+
+def _said(why: BaseException) -> BaseException:
+    """What ended a part, as whoever set it up may be told."""
+    from flowledger.projections.runner import AnotherLog
+
+    if isinstance(why, AnotherLog):
+        return SettingsError(f"{why}. Name another database with --postgres, or another folder with --data")
+    return why
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -489,11 +499,6 @@ async def _serve(server: Any, listener: socket.socket) -> None:
     """uvicorn without its signal handlers: this process has its own."""
     with contextlib.suppress(SystemExit):
         await server._serve([listener])
-
-
-def console_handlers() -> list[Any]:
-    """The console's built files, when the wheel carries them."""
-    return []
 
 
 def run(main: Any) -> None:

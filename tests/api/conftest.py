@@ -157,9 +157,19 @@ def services(client: ScriptedClient, reads: RowsInMemory, settings: Settings) ->
     return Services(client, reads, settings)  # type: ignore[arg-type]
 
 
+_APP: Any = None
+
+
 @pytest.fixture
 def app(services: Services) -> Any:
-    return create_app(services)
+    """One application for all tests, since its routes take a while to be made; each test has services of its own."""
+    global _APP
+    if _APP is None:
+        _APP = create_app(services)
+    guard = _APP.asgi_handler
+    guard.__init__(guard.app, services)
+    _APP.state["services"] = services
+    return _APP
 
 
 @pytest.fixture

@@ -88,7 +88,7 @@ async def test_tenants_do_not_share_idempotency_keys(http, client):
             "POST",
             f"/v1/instances/{KEY}/modify",
             {"activate": [{"element": "e", "variables": {"v": 1}, "scope": "8"}], "terminate": ["9"], "reason": "r"},
-            c.ModifyInstance(key=KEY, activate=[{"element": "e", "variables": {"v": 1}, "scope": 8}], terminate=[9], reason="r"),
+            c.ModifyInstance(key=KEY, activate=[{"element": "e", "variables": {"e": {"v": 1}}, "ancestor": 8}], terminate=[9], reason="r"),
         ),
         (
             "POST",
@@ -160,7 +160,18 @@ async def test_deploy_as_json_and_as_files(http, client):
     }
     r = await http.post("/v1/deployments", json={"resources": [{"name": "a.bpmn", "content": "<x/>"}]})
     assert r.status_code == 201
-    assert r.json()["deployment"] == "3" and r.json()["definitions"][0]["key"] == "4" and r.json()["definitions"][0]["id"] == "order"
+    assert r.json()["deployment"] == "3" and r.json()["definitions"] == [
+        {
+            "id": "4",
+            "key": "4",
+            "definition_id": "order",
+            "process": "order",
+            "kind": "process",
+            "version": 1,
+            "resource": "a.bpmn",
+            "duplicate": False,
+        }
+    ]
     one = client.last
     r = await http.post("/v1/deployments", files={"resources": ("a.bpmn", b"<x/>", "text/xml")})
     assert r.status_code == 201 and client.last == one

@@ -47,12 +47,19 @@ async def test_filters_reach_the_query(http, reads):
     assert reads.asked[-1][:2] == ("definitions", {"latest": "true", "kind": "process"})
 
 
-async def test_wait_for_waits_for_the_projection(http, reads):
+async def test_wait_for_waits_for_the_projection(http, client, reads):
     reads.at[2] = 16
+    client.log[2] = [None] * 18  # type: ignore[list-item]
     r = await http.get("/v1/instances?wait_for=2-17")
     assert r.status_code == 503 and r.headers["retry-after"] == "1" and reads.waited == [{2: 17}]
     reads.at[2] = 17
     assert (await http.get("/v1/instances?wait_for=2-17")).status_code == 200
+
+
+async def test_a_place_beyond_the_end_of_the_log_is_no_reason_to_wait(http, reads):
+    reads.at[2] = -1
+    r = await http.get("/v1/instances?wait_for=2-17")
+    assert r.status_code == 400 and "2-17" in r.json()["detail"] and "empty" in r.json()["detail"]
 
 
 async def test_what_was_just_started_can_be_read(http, client, reads):
@@ -169,7 +176,8 @@ async def test_definitions_source_and_difference(http, reads):
         "5": {"content": MODEL, "name": "order.bpmn"},
         "6": {"content": MODEL.replace('name="Pay"', 'name="Pay now"'), "name": 'or"der.bpmn'},
     }
-    assert (await http.get("/v1/definitions/5")).json()["id"] == "order"
+    found = (await http.get("/v1/definitions/5")).json()
+    assert (found["id"], found["key"], found["definition_id"], found["process"]) == ("5", "5", "order", "order")
     assert (await http.get("/v1/definitions/order")).json()["key"] == "5"
     assert (await http.get("/v1/definitions/unknown")).status_code == 404
     r = await http.get("/v1/definitions/6/source")

@@ -151,10 +151,15 @@ async def test_security_headers_and_correlation(http):
     ],
 )
 async def test_web_pages_of_others_are_kept_out(http, headers, status):
-    r = await http.get("/health/live", headers=headers)
+    r = await http.get("/v1/incidents", headers=headers)
     assert r.status_code == status
     if status != 200:
         assert r.headers["content-type"] == "application/problem+json" and r.headers["x-frame-options"] == "DENY"
+
+
+async def test_probes_and_figures_answer_under_any_name(http):
+    for path in ("/health/live", "/health/ready", "/metrics"):
+        assert (await http.get(path, headers={"Host": "10.1.2.3:8080"})).status_code == 200
 
 
 async def test_a_foreign_page_gets_no_websocket(server):

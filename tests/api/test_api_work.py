@@ -53,7 +53,7 @@ async def test_the_directory_feeds_an_assignment(web):
     assert (await web.put("/v1/directory/users/bob", json={"groups": ["clerks"]})).status_code == 200
     assert [i["name"] for i in (await web.get("/v1/directory/users")).json()["items"]] == ["ann", "bob"]
     page = (await web.get("/v1/directory/users?limit=1")).json()
-    assert page["after"] == "ann" and [i["name"] for i in (await web.get("/v1/directory/users?after=ann")).json()["items"]] == ["bob"]
+    assert page["cursor"] == "ann" and [i["name"] for i in (await web.get("/v1/directory/users?cursor=ann")).json()["items"]] == ["bob"]
     await asyncio.sleep(0.1)  # the other partition hears of it
     body = {"name": "check", "assignment": {"strategy": "role", "groups": ["clerks"]}, "sla": "PT8H"}
     task = (await web.post("/v1/tasks", json=body)).json()["task"]

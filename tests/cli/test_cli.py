@@ -103,7 +103,7 @@ def test_no_server_is_said_so(cli, monkeypatch):
 def test_a_day_with_documents(at_server, server):
     code, out, _ = at_server("deploy", GOOD, "--json")
     (definition,) = [d for d in json.loads(out)["definitions"] if d["kind"] == "process"]
-    assert code == 0 and definition["id"] == "document-approval"
+    assert code == 0 and definition["process"] == "document-approval" and definition["id"] == definition["key"]
 
     code, out, _ = at_server("start", "document-approval", "--vars", '{"document": "a.pdf", "size": 1.10}', "--business-key", "day-1")
     id = out.strip()

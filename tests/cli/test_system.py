@@ -92,7 +92,7 @@ def test_a_job_is_done_once_and_its_instance_ends(http):
     metrics = http.get(f"/v1/instances/{made['id']}/metrics").json()
     assert [e["element"] for e in metrics["elements"]] == ["a"] and metrics["duration_ms"] >= 0
     assert http.get(f"/v1/instances/{made['id']}/status").json()["progress"] == 100
-    worker = next(w for w in http.get("/v1/workers").json()["workers"] if w["worker"] == "w")
+    worker = next(w for w in http.get("/v1/workers").json()["items"] if w["worker"] == "w")
     assert worker["completed"] >= 1
 
 

@@ -239,8 +239,33 @@ async def test_trimmed_heads_are_gone_and_the_rest_keeps_its_offsets(log: Log):
         await log.append(COMMANDS, 0, values(b"%d" % i, b"x"))
     await log.trim(COMMANDS, 0, 4)
     assert (await log.begin(COMMANDS, 0), await log.end(COMMANDS, 0)) == (4, 8)
-    assert [r.offset for r in await all_of(log, COMMANDS)] == [4, 5, 6, 7]
+    assert [r.offset for r in await all_of(log, COMMANDS, start=4)] == [4, 5, 6, 7]
+    for start, why in (
+        (0, "records 0 to 3 are missing"),
+        (3, "records 3 to 3 are missing"),
+        (9, "asked to read from 9, but the log ends at 8"),
+    ):
+        with pytest.raises(OutOfRange, match=why):
+            await all_of(log, COMMANDS, start=start)
     assert (await log.append(COMMANDS, 0, values(b"more"))).first == 8
+
+
+async def test_a_follower_whose_next_record_is_trimmed_under_it_is_told_and_misses_nothing(log: Log):
+    await log.append(COMMANDS, 0, values(b"a"))
+    follower = log.read(COMMANDS, 0, 0, follow=True)
+    assert [r.offset for r in await anext(follower)] == [0]
+    for i in range(4):
+        await log.append(COMMANDS, 0, values(b"%d" % i))
+    await log.trim(COMMANDS, 0, 3)
+    seen: list[int] = []
+    try:
+        async with asyncio.timeout(10):
+            while len(seen) < 4:
+                seen += [r.offset for r in await anext(follower)]
+    except OutOfRange as gone:
+        assert gone.start == (seen[-1] + 1 if seen else 1) and gone.begin == 3, gone
+    assert seen == list(range(1, 1 + len(seen))), "they were read in time, or their loss is said: none is passed over"
+    await follower.aclose()
 
 
 async def test_topics_are_made_once_and_keep_their_partitions(connect):

@@ -125,7 +125,7 @@ async def look(address: str, prefix: str) -> Seen:
             reader, state, decoder = rules.GroupReader(), Partition(p, 3), avro.Decoder()
             async for batch in log.read(EVENTS, p, 0):
                 for record in batch:
-                    group = reader.feed(record.offset, record.value, record.headers)
+                    group = reader.feed(record)
                     for value in group.values if group else ():
                         assert group.computed == group.chain, f"the chain of partition {p} breaks at {group.offsets[0]}"
                         event, envelope = decoder.decode(value)

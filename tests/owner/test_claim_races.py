@@ -35,8 +35,9 @@ async def take(log: MemoryLog, name: str, clock: int) -> tuple[rules.GroupReader
 
 async def write(log: MemoryLog, reader: rules.GroupReader, name: str, source: int) -> None:
     values = avro.encode([le.DeadLettered(source=source, reason="x")], Envelope(5, "", "", "", "", ""))
-    reader.chain = rules.chain_of(reader.chain, values)
-    await log.append(EVENTS, 0, Group([b"k"], values, rules.headers(reader.epoch, name, source), rules.last_headers(reader.chain)))
+    seal = rules.Seal(reader.place())
+    await log.append(EVENTS, 0, Group([b"k"], values, *seal.group([b"k"], values, source, 5), timestamp_ms=5))
+    reader.chain, reader.number = seal.chain, seal.number
 
 
 async def test_what_the_former_owner_wrote_meanwhile_counts_and_its_commands_are_not_done_again():
@@ -63,7 +64,7 @@ async def test_a_claim_that_was_not_raced_has_to_fit_the_chain():
     log = MemoryLog(store, compares=False)
     await log.open()
     owner, _, position = await take(log, "former", 1)
-    value = avro.encode([le.PartitionClaimed(epoch=2, owner="forger", node="")], Envelope(1, "", "", "", "", ""))[0]
-    headers = rules.headers(2, "forger", 0)
-    await log.append(EVENTS, 0, Group([b"k"], [value], headers, rules.claim_headers(b"\x07" * 32, position)))
+    value = avro.encode([le.PartitionClaimed(epoch=2, owner="forger", chain=2)], Envelope(1, "", "", "", "", ""))[0]
+    at = rules.Place(1, "former", b"\x07" * 32, position, number=owner.number, version=2)
+    await log.append(EVENTS, 0, Group([b"k"], [value], *rules.claim_headers(at, value, b"k", 2, "forger", position, 1), timestamp_ms=1))
     assert (await verify_partition(log, 0)).broken == f"0-{position}"

@@ -201,7 +201,7 @@ async def check(world: World, started: dict[str, int]) -> None:
         reader, state, decoder = rules.GroupReader(), Partition(p, world.partitions), avro.Decoder()
         async for batch in log.read(EVENTS, p, 0):
             for record in batch:
-                group = reader.feed(record.offset, record.value, record.headers)
+                group = reader.feed(record)
                 for value in group.values if group else ():
                     assert group.computed == group.chain, "the chain breaks"
                     event, envelope = decoder.decode(value)
@@ -217,7 +217,7 @@ async def check(world: World, started: dict[str, int]) -> None:
         restored, tail, position = await load(log, p)
         async for batch in log.read(EVENTS, p, position):
             for record in batch:
-                group = tail.feed(record.offset, record.value, record.headers)
+                group = tail.feed(record)
                 for value in group.values if group else ():
                     event, envelope = decoder.decode(value)
                     evolve(restored, event, envelope)

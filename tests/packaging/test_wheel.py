@@ -54,7 +54,11 @@ def wheel(tracked: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in tracked:
         (place / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, place / "tree" / name, follow_symlinks=False)
-    run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", place / "dist", cwd=place / "tree")
+    built = ROOT / "web" / "dist"
+    if not (built / "index.html").exists():
+        run(sys.executable, ROOT / "tools" / "build_web.py")
+    env = {**os.environ, "FLOWLEDGER_CONSOLE_DIST": str(built)}
+    run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", place / "dist", cwd=place / "tree", env=env)
     [built] = (place / "dist").glob("*.whl")
     return built
 
@@ -88,6 +92,8 @@ def test_the_wheel_carries_what_is_tracked_and_nothing_else(wheel, tracked):
     expected = {f"flowledger/{name.removeprefix('src/flowledger/')}" for name in tracked if name.startswith("src/flowledger/")}
     expected -= {f"flowledger/{name}" for name in links}
     expected |= {f"flowledger/{name}" for name in tracked if name.split("/")[0] in links}
+    console = ROOT / "web" / "dist"
+    expected |= {f"flowledger/console/{p.relative_to(console)}" for p in console.rglob("*") if p.is_file() and p.name != ".built"}
     with zipfile.ZipFile(wheel) as z:
         found = {n for n in z.namelist() if not n.endswith("/")}
         entry_points = next(z.read(n).decode() for n in found if n.endswith("entry_points.txt"))

@@ -81,9 +81,15 @@ async def test_a_door_that_is_stuck_holds_up_no_owner(place, database, tmp_path)
         time.sleep(2.5)  # in the loop of the doors
         await asyncio.sleep(0.2)
         text = (await http.get("/metrics")).text
-        lag = {line.split("{")[1].split("}")[0]: float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if "loop_lag_seconds_sum{" in line}
+        lag = {
+            line.split("{")[1].split("}")[0]: float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if "loop_lag_seconds_sum{" in line
+        }
         main = next(v for k, v in lag.items() if 'process="main"' in k)
-        looks = next(line for line in text.splitlines() if line.startswith("flowledger_loop_lag_seconds_bucket") and 'le="2.5"' in line and "owner-0" in line)
+        looks = next(
+            line
+            for line in text.splitlines()
+            if line.startswith("flowledger_loop_lag_seconds_bucket") and 'le="2.5"' in line and "owner-0" in line
+        )
         count = next(line for line in text.splitlines() if line.startswith("flowledger_loop_lag_seconds_count") and "owner-0" in line)
         assert main > 2, lag
         assert looks.rsplit(" ", 1)[1] == count.rsplit(" ", 1)[1], "no look of the owners was as late as that"
@@ -144,7 +150,7 @@ def _dev(folder, port, *more):
     )  # fmt: skip
 
 
-def _ready(url, seconds=60.0):
+def _ready(url, seconds=120.0):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         with contextlib.suppress(httpx2.HTTPError):

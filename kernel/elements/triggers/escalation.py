@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from flowledger.events import commands as c
 from flowledger.events import flow as fl
 from flowledger.kernel.elements import events
 from flowledger.kernel.expressions import literal
@@ -33,10 +34,18 @@ def read(event: Any, xml: Any, node: Node, r: Any) -> None:
 
 def throw(d: Any, i: Any, token: Any, node: Node, event: Any) -> bool:
     code = d.text(event.name, i, token.key, f"escalation code of {node.id}")
-    found = events.find_handler(d, i, token, "escalation", code)
-    d.record(fl.EscalationTriggered(key=i.key, token=token.key, element=node.id, code=code, caught_by=found[1].id if found else ""))
-    if found is None:
-        return True
-    holder, handler = found
-    events.fire(d, i, holder, handler, dict(token.vars or {}), interrupting=handler.interrupting)
+    throw_code(d, i, token, node.id, code, dict(token.vars or {}))
     return token.key in i.tokens and i.key in d.state.instances
+
+
+def throw_code(d: Any, i: Any, token: Any, element: str, code: str, variables: dict[str, Any] | None) -> None:
+    """Find the handler from `token` outwards, through the call activities that wait for the instance, and let it catch."""
+    found = events.find_handler(d, i, token, "escalation", code)
+    d.record(fl.EscalationTriggered(key=i.key, token=token.key, element=element, code=code, caught_by=found[1].id if found else ""))
+    if found is not None:
+        events.fire(d, i, found[0], found[1], variables, interrupting=found[1].interrupting)
+    elif i.parent:
+        d.send(
+            c.partition_of_key(i.parent),
+            c.ChildEnded(parent=i.parent, parent_token=i.parent_token, child=i.key, status="escalated", variables=variables, error=code),
+        )

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowledger.events import commands as c
 from flowledger.events import waiting as wa
 from flowledger.kernel.expressions import literal
+from flowledger.kernel.hooks import HOOKS
 from flowledger.kernel.model.graph import Node
 
 
@@ -42,5 +42,5 @@ def arm(d: Any, i: Any, holder: int, node: Node, event: Any, interrupting: bool,
 def throw(d: Any, i: Any, token: Any, node: Node, event: Any) -> bool:
     name = d.text(event.name, i, token.key, f"signal name of {node.id}")
     variables = dict(token.vars) if token.vars else dict(d.variables(i, token.key))
-    d.send(d.state.meta.partition, c.BroadcastSignal(name=name, variables=variables))
-    return True
+    HOOKS.throw_signal(d, i, name, variables)
+    return token.key in i.tokens and i.key in d.state.instances

@@ -19,6 +19,8 @@ def read(event: Any, xml: Any, node: Node, r: Any) -> None:
     for tag, kind in _PARTS.items():
         part = x.child(xml, tag)
         if part is not None:
+            if kind == "cycle" and r.classic:
+                kind = "quartz"
             event.timer = (kind, r.expression(x.text_of(part), node, "timer"))
             e = event.timer[1]
             if e.compiled is None and isinstance(e.static, str) and (problem := times.problem(kind, e.static)):
@@ -31,10 +33,14 @@ def read(event: Any, xml: Any, node: Node, r: Any) -> None:
 
 
 def arm(d: Any, i: Any, holder: int, node: Node, event: Any, interrupting: bool, which: int = 0) -> None:
-    """Raises: Failure EXTRACT_VALUE_ERROR."""
+    """A cycle whose firings are all past arms nothing; a token that would wait for it goes on. Raises: Failure EXTRACT_VALUE_ERROR."""
     kind, expression = event.timer
     value = d.evaluate(expression, i, holder)
     due, repeat, left = times.schedule(kind, value, d.facts.now_us, f"timer of {node.id}")
+    if due < 0:
+        if node.kind in ("boundaryEvent", "startEvent"):
+            return
+        due = d.facts.now_us
     if interrupting:
         repeat, left = "", 0
     d.record(wa.TimerScheduled(key=i.key, timer=d.key(), token=holder, element=node.id, due_us=due, repeat=repeat, left=left, which=which))

@@ -52,7 +52,7 @@ def check(r: Any, process: Process) -> None:
     if element is None:
         return
     for xml in element.iter(x.B + "sequenceFlow"):
-        if not xml.get("id"):
+        if xml.get("id") in r.made_ids:
             say(r, "FLOW_ID_MISSING", xml, f"the flow from '{xml.get('sourceRef', '')}' to '{xml.get('targetRef', '')}' has no id")
         if process.executable and xml.get("isImmediate") == "false":
             say(r, "FLOW_NOT_IMMEDIATE", xml, f"flow '{xml.get('id', '')}' is not immediate")

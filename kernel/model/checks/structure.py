@@ -19,7 +19,12 @@ declare(
             "BPMN20.xsd, xsd:ID",
             "begin with a letter or _, go on with letters, digits, _ - .",
         ),
-        "PROCESS_ID_MISSING": ("error", "A process has no id: nobody could start it", "8.4.1, 10.2", 'give it an id: <process id="...">'),
+        "PROCESS_ID_MISSING": (
+            "warning",
+            "A process has no id: it is called by its name",
+            "8.4.1, 10.2",
+            'give it an id: <process id="...">',
+        ),
         "NOTHING_EXECUTABLE": ("info", "No process of the file is executable", "10.2.1", 'isExecutable="true" on a <process>'),
         "TARGET_NAMESPACE_MISSING": ("warning", "<definitions> has no targetNamespace", "8.2.1", 'targetNamespace="..." of your own'),
         "IMPORT_NOT_FOLLOWED": (
@@ -169,8 +174,8 @@ def check(r: Any) -> None:
         if not _NAME(key):
             say(r, "ID_NOT_NCNAME", element, f"the id '{key}' is no XML name")
     for element in root.iterchildren(x.B + "process"):
-        if not element.get("id"):
-            say(r, "PROCESS_ID_MISSING", element, "a process has no id")
+        if element.get("id") in r.made_ids:
+            say(r, "PROCESS_ID_MISSING", element, f"a process has no id: it is called '{element.get('id')}'")
     if not any(p.executable for p in r.graph.processes.values()):
         say(r, "NOTHING_EXECUTABLE", root, "no process of this file is executable")
     if not root.get("targetNamespace"):

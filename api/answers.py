@@ -1,0 +1,478 @@
+"""What the API answers with, as types: the OpenAPI document is made of them, and a client can decode into them.
+
+Rows may have more fields than these (a later release adds some); what stands here keeps its name and its kind. A key is a text; a time is
+RFC 3339 in UTC; null: there is none.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Generic, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+Key = Annotated[str, Meta(description="A key: a 64-bit integer, as a text", examples=["2251799813685249"])]
+Time = Annotated[str, Meta(description="RFC 3339, in UTC", examples=["2026-11-21T13:00:00.000000Z"])]
+Place = Annotated[str, Meta(description="`partition-offset`, several separated by commas; to be given as `wait_for`", examples=["0-41"])]
+T = TypeVar("T")
+Json = dict[str, Any]
+
+
+class Page(msgspec.Struct, Generic[T], kw_only=True):
+    """A page of a list, the newest first unless it says otherwise. `cursor`: to be given back for the next page; null: this is the last."""
+
+    items: list[T]
+    cursor: str | None = None
+    #: the answer is at least as new as this
+    position: str | None = None
+
+
+class Done(msgspec.Struct, kw_only=True):
+    """A command is on the log. `position` is that of its last event; empty: it changed nothing."""
+
+    position: str | None = None
+    id: str | None = None
+    status: str | None = None
+
+
+class Finding(msgspec.Struct, kw_only=True):
+    """What is wrong with a model, or odd."""
+
+    code: str
+    message: str
+    severity: str
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+    element: str | None = None
+    hint: str | None = None
+
+
+class Definition(msgspec.Struct, kw_only=True):
+    """A version of a process, a decision, a requirements graph or a form. `id` (the same as `key`) is what `/definitions/{id}` takes;
+    `definition_id` is its id in the model, which all versions share; `process` is the same where it is a process."""
+
+    id: Key
+    key: Key
+    definition_id: str
+    kind: str
+    version: int
+    process: str | None = None
+    name: str | None = None
+    status: str | None = None
+    version_tag: str | None = None
+    resource: str | None = None
+    format: str | None = None
+    deployment: str | None = None
+
+
+class Version(msgspec.Struct, kw_only=True):
+    id: Key
+    key: Key
+    version: int
+    status: str
+    version_tag: str | None = None
+    created_at: str | None = None
+
+
+class DefinitionDetail(Definition, kw_only=True):
+    """With all its versions, the newest first."""
+
+    description: str | None = None
+    content_hash: str | None = None
+    notation: str | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+    created_by: str | None = None
+    deleted_at: str | None = None
+    validation_result: Any = None
+    metadata: Any = None
+    versions: list[Version] = []
+    position: str | None = None
+
+
+class Deployed(Definition, kw_only=True):
+    """`duplicate`: the same content was there already, nothing is new."""
+
+    duplicate: bool = False
+
+
+class Deployment(msgspec.Struct, kw_only=True):
+    deployment: str | None = None
+    definitions: list[Deployed] = []
+    #: warnings and hints of the models
+    findings: list[Finding] = []
+    position: str | None = None
+
+
+class Moved(Done, kw_only=True):
+    """A definition after a move."""
+
+    findings: list[Finding] = []
+
+
+class Diff(msgspec.Struct, kw_only=True):
+    """`from` and `to` are keys; `text` is a unified difference."""
+
+    from_: str = msgspec.field(name="from")
+    to: str
+    added: list[Json]
+    removed: list[Json]
+    changed: list[Json]
+    changes: list[Any]
+    text: str
+
+
+class Started(msgspec.Struct, kw_only=True):
+    """With `wait_ms`: how it ended, and its variables."""
+
+    id: Key
+    status: str | None = None
+    definition: str | None = None
+    process: str | None = None
+    version: int | None = None
+    position: str | None = None
+    variables: Json | None = None
+
+
+class InstanceRow(msgspec.Struct, kw_only=True):
+    """`definition` is the key of its definition, `process` the id in the model."""
+
+    id: Key
+    status: str
+    definition: str | None = None
+    process: str | None = None
+    version: int | None = None
+    name: str | None = None
+    business_key: str | None = None
+    paused: bool | None = None
+    has_incident: bool | None = None
+    incidents: int | None = None
+    priority: str | None = None
+    priority_value: int | None = None
+    initiator: str | None = None
+    created_at: str | None = None
+    started_at: str | None = None
+    completed_at: str | None = None
+    cancelled_at: str | None = None
+    parent: str | None = None
+    root: str | None = None
+
+
+class Instance(InstanceRow, kw_only=True):
+    input: Any = None
+    output: Any = None
+    variables: Any = None
+    metadata: Any = None
+    error_code: str | None = None
+    error_message: str | None = None
+    reason: str | None = None
+    correlation_id: str | None = None
+    position: str | None = None
+
+
+class Variable(msgspec.Struct, kw_only=True):
+    scope_key: str
+    name: str
+    value: Any = None
+    scope: str | None = None
+    type: str | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+
+
+class Variables(msgspec.Struct, kw_only=True):
+    """`variables`: those of the instance by name; `items`: those of all scopes."""
+
+    instance: Key
+    variables: Json
+    items: list[Variable]
+    position: str | None = None
+
+
+class Progress(msgspec.Struct, kw_only=True):
+    id: Key
+    status: str | None = None
+    paused: bool | None = None
+    incidents: int | None = None
+    progress: float | None = None
+    active_tasks: list[Json] = []
+    tasks: dict[str, int] = {}
+    completed: int | None = None
+    failed: int | None = None
+    started_at: str | None = None
+    estimated_end: str | None = None
+    bottlenecks: list[Json] = []
+    position: str | None = None
+
+
+class ElementTimes(msgspec.Struct, kw_only=True):
+    element: str
+    tasks: int
+    attempts: int | None = None
+    failed: int | None = None
+    wait_ms: float | None = None
+    work_ms: float | None = None
+
+
+class InstanceMetrics(msgspec.Struct, kw_only=True):
+    id: Key
+    status: str | None = None
+    duration_ms: float | None = None
+    wait_ms: float | None = None
+    work_ms: float | None = None
+    elements: list[ElementTimes] = []
+    position: str | None = None
+
+
+class Tree(msgspec.Struct, kw_only=True):
+    """`children` have the same fields, and their own children."""
+
+    id: Key
+    status: str | None = None
+    definition: str | None = None
+    process: str | None = None
+    version: int | None = None
+    parent: str | None = None
+    started_at: str | None = None
+    completed_at: str | None = None
+    children: list[Json] = []
+    truncated: bool | None = None
+    position: str | None = None
+
+
+class Event(msgspec.Struct, kw_only=True):
+    """`id` is its position. `data` is by `type`: see the Avro schemas of that name."""
+
+    id: str
+    type: str
+    time: str | None = None
+    instance: str | None = None
+    tenant: str | None = None
+    actor: str | None = None
+    cause: str | None = None
+    correlation: str | None = None
+    trace: str | None = None
+    data: Json = {}
+
+
+class State(msgspec.Struct, kw_only=True):
+    """An instance as it was after the event at `position`."""
+
+    instance: Key
+    status: str
+    events: int
+    position: str | None = None
+    time: str | None = None
+    process: str | None = None
+    definition: str | None = None
+    version: int | None = None
+    business_key: str | None = None
+    paused: bool | None = None
+    variables: Any = None
+    tokens: list[Json] = []
+    tasks: list[Json] = []
+    timers: list[Json] = []
+    subscriptions: list[Json] = []
+    incidents: list[Json] = []
+
+
+class TaskRow(msgspec.Struct, kw_only=True):
+    id: Key
+    status: str
+    type: str | None = None
+    name: str | None = None
+    instance: str | None = None
+    definition: str | None = None
+    process: str | None = None
+    element: str | None = None
+    job_type: str | None = None
+    category: str | None = None
+    priority: str | None = None
+    priority_value: int | None = None
+    created_at: str | None = None
+    started_at: str | None = None
+    completed_at: str | None = None
+    cancelled_at: str | None = None
+    updated_at: str | None = None
+    due_at: str | None = None
+    follow_up_at: str | None = None
+    assignee: str | None = None
+    candidate_groups: list[str] | None = None
+    candidate_users: list[str] | None = None
+    worker: str | None = None
+    attempts: int | None = None
+    retries: int | None = None
+    incident: str | None = None
+    row_version: int | None = None
+
+
+class Task(TaskRow, kw_only=True):
+    """With who had it (`assignments`) and its attempts (`results`), the oldest first."""
+
+    description: str | None = None
+    input: Any = None
+    output: Any = None
+    form: Any = None
+    progress: Any = None
+    metadata: Any = None
+    error_code: str | None = None
+    error_message: str | None = None
+    assignments: list[Json] = []
+    results: list[Json] = []
+    position: str | None = None
+
+
+class TaskMoved(msgspec.Struct, kw_only=True):
+    task: str | None = None
+    status: str | None = None
+    row_version: int | None = None
+    assignee: str | None = None
+    position: str | None = None
+
+
+class TaskMetrics(msgspec.Struct, kw_only=True):
+    id: Key
+    attempts: int | None = None
+    retries: int | None = None
+    duration_ms: float | None = None
+    wait_ms: float | None = None
+    work_ms: float | None = None
+    results: list[Json] = []
+    metrics: list[Json] = []
+    position: str | None = None
+
+
+class Job(msgspec.Struct, kw_only=True):
+    """`fence` goes back with the answer. `idempotency_key` is the same for each delivery."""
+
+    key: Key
+    type: str
+    worker: str | None = None
+    instance: str | None = None
+    definition: str | None = None
+    element: str | None = None
+    headers: Any = None
+    variables: Any = None
+    attempt: int | None = None
+    retries: int | None = None
+    deadline: str | None = None
+    fence: int | None = None
+    idempotency_key: str | None = None
+    trace: str | None = None
+
+
+class Jobs(msgspec.Struct, kw_only=True):
+    jobs: list[Job]
+
+
+class Incident(msgspec.Struct, kw_only=True):
+    id: Key
+    status: str
+    code: str
+    message: str
+    instance: str | None = None
+    definition: str | None = None
+    process: str | None = None
+    task: str | None = None
+    token: str | None = None
+    element: str | None = None
+    created_at: str | None = None
+    resolved_at: str | None = None
+    resolved_by: str | None = None
+    position: str | None = None
+
+
+class Conditions(msgspec.Struct, kw_only=True):
+    """`instances`: keys of those that were started."""
+
+    instances: list[Key]
+    position: str | None = None
+
+
+class Decision(msgspec.Struct, kw_only=True):
+    """`trace`: which rules fired (of deployed decisions)."""
+
+    output: Any = None
+    decision: str | None = None
+    trace: Any = None
+    position: str | None = None
+
+
+class Entry(msgspec.Struct, kw_only=True):
+    """An entry of a registry: its name, and all that was stored under it."""
+
+    name: str
+
+
+class Stored(msgspec.Struct, kw_only=True):
+    registry: str
+    name: str
+    position: str | None = None
+    version: int | None = None
+
+
+class Breaker(msgspec.Struct, kw_only=True):
+    partition: int
+    target: str
+
+
+class Load(msgspec.Struct, kw_only=True):
+    partition: int
+    assignee: str
+
+
+class WorkerRow(msgspec.Struct, kw_only=True):
+    """`holds`: up to a hundred of its jobs."""
+
+    id: str
+    worker: str
+    transport: str
+    address: str | None = None
+    tenant: str | None = None
+    types: list[str] = []
+    since_us: int | None = None
+    last_seen_us: int | None = None
+    connected: bool | None = None
+    completed: int | None = None
+    failed: int | None = None
+    holds_count: int | None = None
+    holds: list[Json] = []
+
+
+class Live(msgspec.Struct, kw_only=True):
+    status: str
+    uptime_s: float
+
+
+class Health(msgspec.Struct, kw_only=True):
+    """`status`: ready, degraded (commands are taken, something else is away) or not ready. `parts`: `owners` and `projections`, each with `ok`
+    and `why`. `reasons`: all that is wrong; `warnings`: what should be looked at. `partitions`: epoch and position of those owned here."""
+
+    status: str
+    execution: bool
+    queries: bool
+    parts: dict[str, dict[str, Any]]
+    reasons: list[str]
+    warnings: list[str]
+    partitions: dict[str, Any]
+
+
+class Problem(msgspec.Struct, kw_only=True):
+    """RFC 9457. `code` is for programs, `detail` for people; `errors` say where; `findings` are those of a model."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str | None = None
+    #: the path of the request
+    instance: str | None = None
+    errors: list[Where] | None = None
+    findings: list[Finding] | None = None
+    retry_after_ms: int | None = None
+
+
+class Where(msgspec.Struct, kw_only=True):
+    where: str
+    message: str

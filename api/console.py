@@ -1,0 +1,84 @@
+"""The console's built files: the page at `/` and every address of its own, the rest below `/console/`.
+
+Files have their content's hash in their names, so browsers keep them; the page itself is asked for each time. The policy lets only our own
+scripts run; the one nonce is for the style elements that the component library makes.
+"""
+
+from __future__ import annotations
+
+import gzip
+import mimetypes
+import secrets
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from litestar import Request, Response, get
+from litestar.exceptions import NotFoundException
+
+#: addresses that the console's own router knows
+PAGES = ("processes", "instances", "tasks", "designer", "decisions", "operations", "insight", "api")
+POLICY = (
+    "default-src 'self'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; style-src-attr 'unsafe-inline'; img-src 'self' data: blob:; "
+    "font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
+#: a file that is smaller is sent as it is
+GZIP_MIN = 1024
+_PACKED = (".js", ".css", ".svg", ".json", ".html", ".map", ".wasm")
+
+
+def folder() -> Path | None:
+    """Where the built files are: in the wheel, or `web/dist` of a checkout. None: not built."""
+    here = Path(__file__).resolve().parent.parent
+    for place in (here / "console", here / "web" / "dist"):
+        if (place / "index.html").is_file():
+            return place
+    return None
+
+
+@cache
+def _files(root: Path) -> dict[str, Path]:
+    """Every file that may be sent, by its address; what is not here does not exist (no path of a request reaches the disk)."""
+    return {str(p.relative_to(root).as_posix()): p for p in root.rglob("*") if p.is_file()}
+
+
+@cache
+def _content(path: Path, packed: bool) -> bytes:
+    data = path.read_bytes()
+    return gzip.compress(data, 6) if packed else data
+
+
+def handlers() -> list[Any]:
+    """For `create_app(at_root=...)`. Empty when the console is not built."""
+    root = folder()
+    if root is None:
+        return []
+
+    async def page() -> Response[bytes]:
+        nonce = secrets.token_urlsafe(16)
+        body = (root / "index.html").read_bytes().replace(b"%NONCE%", nonce.encode())
+        return Response(
+            body, media_type="text/html", headers={"content-security-policy": POLICY.format(nonce=nonce), "cache-control": "no-cache"}
+        )
+
+    async def file(request: Request[Any, Any, Any], path: str) -> Response[bytes]:
+        name = path.lstrip("/")
+        found = _files(root).get(name)
+        if found is None or name == "index.html":
+            raise NotFoundException(f"the console has no file {name}")
+        packed = found.suffix in _PACKED and found.stat().st_size >= GZIP_MIN and "gzip" in request.headers.get("accept-encoding", "")
+        headers = {
+            "cache-control": "public, max-age=31536000, immutable" if name.startswith("assets/") else "no-cache",
+            "vary": "accept-encoding",
+        }
+        if packed:
+            headers["content-encoding"] = "gzip"
+        kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        return Response(_content(found, packed), media_type=kind, headers=headers)
+
+    paths = ["/", *(f"/{p}" for p in PAGES), *(f"/{p}/{{rest:path}}" for p in PAGES)]
+    return [
+        get(paths, include_in_schema=False, name="console", opt={"any_query": True})(page),
+        get("/console/{path:path}", include_in_schema=False, name="console files")(file),
+    ]

@@ -1,0 +1,173 @@
+"""Where a token may be put from outside (a start before an element, a modification), and what then stands around it.
+
+Source: requirements WSM-DAG-006, WSM-RES-005; Zeebe's process instance modification. Scopes that don't run yet are opened; of several that run the
+caller names one. A loop's body is made by the loop alone: its inside can be entered only while a run of it is there. A step that runs again takes
+back what it has brought to a join that still waits. A token put before a join goes through it. In an instance that was changed so, a parallel join
+waits for what can still come, as an inclusive one does, and takes all that came: so none is left behind.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowledger.events import flow as fl
+from flowledger.kernel.elements import ad_hoc_sub_process, events, joins
+from flowledger.kernel.expressions import Failure
+from flowledger.kernel.fold import holder_of
+from flowledger.kernel.model.graph import Node, Process
+from flowledger.kernel.state import WAITING, Instance, Token
+
+#: told when several scopes are possible; more are counted
+CHOICES_MAX = 20
+
+
+def problem(process: Process, element: str) -> str:
+    """Why no token can be put before `element`, `""` when one can."""
+    node = process.nodes.get(element)
+    if node is None:
+        return f"expected an element of '{process.id}', found '{element}'"
+    if node.kind == "boundaryEvent":
+        return f"a token can't be put before the boundary event '{element}': it begins by its event"
+    if node.kind == "startEvent" and node.scope is not None:
+        return f"a token can't be put before the start event '{element}': activate its sub-process"
+    if node.triggered_by_event:
+        return f"a token can't be put before the event sub-process '{element}': activate an element in it"
+    if node.for_compensation:
+        return f"a token can't be put before '{element}': it runs as compensation only"
+    return ""
+
+
+def _around(node: Node) -> list[Node]:
+    """The sub-processes around a node, the innermost first."""
+    found = []
+    at = node.scope
+    while at is not None:
+        found.append(at)
+        at = at.scope
+    return found
+
+
+def _runs(i: Instance, outer: Node) -> list[Token]:
+    """Tokens in whose scope the elements of `outer` run: of a loop its runs, of an ad-hoc sub-process itself."""
+    return [
+        t
+        for t in i.tokens.values()
+        if t.element == outer.id and (outer.loop is None or t.index) and not ad_hoc_sub_process.is_inner(t)
+        and (t.kids is not None or (outer.kind == "adHocSubProcess" and t.phase == WAITING))
+    ]  # fmt: skip
+
+
+def scope_of(i: Instance, node: Node, ancestor: int, opened: frozenset[str] | set[str] = frozenset()) -> int | str:
+    """The scope (a token's key, or the instance's) from which on scopes are to be opened for `node`; a text says why there is none.
+
+    `opened`: sub-processes that an earlier instruction opens.
+    """
+    around = _around(node)
+    if ancestor == i.key:
+        within, found = around, i.key
+    elif ancestor:
+        token = i.tokens.get(ancestor)
+        level = next((n for n, outer in enumerate(around) if token is not None and outer.id == token.element), None)
+        if token is None or level is None or token not in _runs(i, around[level]):
+            return f"expected the key of a running scope around '{node.id}', found {ancestor}"
+        within, found = around[:level], ancestor
+    else:
+        within, found = around, i.key
+        for level, outer in enumerate(around):
+            if outer.id in opened:
+                within = around[:level]
+                break
+            if len(runs := _runs(i, outer)) > 1:
+                keys = ", ".join(str(t.key) for t in runs[:CHOICES_MAX])
+                return f"'{outer.id}' runs {len(runs)} times: expected one of its scopes to be named, found none; choices: {keys}"
+            if runs:
+                within, found = around[:level], runs[0].key
+                break
+    if looped := next((outer for outer in within if outer.loop is not None), None):
+        return f"'{node.id}' stands in the loop '{looped.id}', of which nothing runs: activate '{looped.id}' itself"
+    return found
+
+
+def to_open(i: Instance, node: Node) -> set[str]:
+    """Sub-processes around a node that do not run yet."""
+    found = set()
+    for outer in _around(node):
+        if _runs(i, outer):
+            break
+        found.add(outer.id)
+    return found
+
+
+def place(d: Any, i: Instance, node: Node, variables: dict[str, dict[str, Any]], ancestor: int = 0) -> int:
+    """A new token before `node`; scopes around it that don't run yet are opened. Returns the token."""
+    found = scope_of(i, node, ancestor)
+    assert not isinstance(found, str), found
+    scope = found
+    around = _around(node)
+    names = [outer.id for outer in around]
+    begin = names.index(i.tokens[scope].element) if scope != i.key else len(around)
+    for outer in reversed(around[:begin]):
+        scope = _inside(d, i, scope, outer.scope, outer.id)
+        kid = d.key()
+        d.record(fl.ElementActivated(key=i.key, token=kid, scope=scope, element=outer.id))
+        d.record(fl.ElementActivated(key=i.key, token=kid, scope=scope, element=outer.id, variables=variables.get(outer.id)))
+        try:
+            events.open_attached(d, i, i.tokens[kid], outer)
+        except Failure as failure:
+            d.incident(i, i.tokens[kid], failure)
+        scope = kid
+    scope = _inside(d, i, scope, node.scope, node.id)
+    _reopen(d, i, scope, node)
+    kid = d.key()
+    d.record(fl.ElementActivated(key=i.key, token=kid, scope=scope, element=node.id, variables=variables.get(node.id)))
+    d.push(i, kid)
+    return int(kid)
+
+
+def _reopen(d: Any, i: Instance, scope: int, node: Node) -> None:
+    """What this step has brought to joins before is brought anew: the tokens that wait there on its ways are withdrawn."""
+    for join in (node.scope or node.process.root).children:
+        if join is node or len(join.incoming) < 2 or join.kind not in joins.SYNCHRONISE:
+            continue
+        reach = joins.reach(join)
+        for key in list(holder_of(i, scope).kids or ()):
+            token = i.tokens[key]
+            if joins.at_join(token, join) and reach.get(token.flow, 0) >> node.order & 1:
+                d.terminate(i, token)
+
+
+def _inside(d: Any, i: Instance, scope: int, outer: Node | None, element: str) -> int:
+    """In an ad-hoc sub-process each choice has a scope of its own."""
+    if outer is None or outer.kind != "adHocSubProcess" or scope == i.key or ad_hoc_sub_process.is_inner(i.tokens[scope]):
+        return scope
+    return int(ad_hoc_sub_process.open_choice(d, i, i.tokens[scope], outer, None))
+
+
+def changed(d: Any, i: Instance) -> None:
+    """Tokens of the instance were moved by hand: its joins are looked at anew, now and from now on."""
+    d.record(fl.TokenNoted(key=i.key, token=i.key, data={"modified": True}))
+    for scope in {t.scope for t in i.tokens.values()}:
+        d.touched[i.key, scope] = None
+
+
+def withdraw(d: Any, i: Instance, token: Token) -> None:
+    """A token is terminated, and with it each scope around it in which nothing is left; the flow does not go on behind them."""
+    nodes = d.process(i).nodes
+    while True:
+        scope = token.scope
+        d.terminate(i, token)
+        outer = i.tokens.get(scope)
+        if outer is None or outer.kids:
+            return
+        node = nodes[outer.element]
+        if not node.is_scope or _goes_on(outer, node, outer.data or {}):
+            d.push(i, scope)
+            return
+        token = outer
+
+
+def _goes_on(outer: Token, node: Node, data: dict[str, Any]) -> bool:
+    """A loop with runs that were done or are to come; an ad-hoc sub-process of which more is to be chosen."""
+    if node.loop is not None and not outer.index:
+        return bool(outer.done or data.get("spawned", 0) < data.get("total", 0))
+    return node.kind == "adHocSubProcess" and "inner" not in data and bool(node.config.chosen or node.config.work or data.get("queue"))

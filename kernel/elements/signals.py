@@ -1,0 +1,61 @@
+"""Whom a signal reaches: all that wait for it at the moment it is thrown, in the thrower's own instance as in any other; nobody who comes later.
+
+Source: BPMN 2.0.2, chapters 10.5.1 and 13.5.1 (publication). The other partitions hear of it by numbered sends: what the thrower causes there
+afterwards comes after the signal.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowledger.events import commands as c
+from flowledger.events import ledger as le
+from flowledger.events import waiting as wa
+from flowledger.kernel.elements import events
+from flowledger.kernel.expressions import Failure
+from flowledger.kernel.hooks import HOOKS
+
+
+def throw(d: Any, i: Any, name: str, variables: dict[str, Any]) -> None:
+    """Instance `i` throws it, here and everywhere."""
+    d.record(wa.SignalReceived(name=name, variables=variables, signal=d.key()))
+    tell_others(d, name, variables)
+    reach(d, i.tenant, name, variables)
+
+
+def tell_others(d: Any, name: str, variables: dict[str, Any] | None) -> None:
+    meta = d.state.meta
+    for to in range(meta.partitions):
+        if to != meta.partition:
+            d.send(to, c.BroadcastSignal(name=name, variables=variables, relayed=True))
+
+
+def reach(d: Any, tenant: str, name: str, variables: dict[str, Any] | None) -> None:
+    """All of this partition that wait for it now."""
+    p = d.state
+    starts, waiting = list(p.by_start.get((tenant, "signal", name)) or ()), list(p.by_signal.get((tenant, name)) or ())
+    for key in starts:
+        s = p.subscriptions[key]
+        d.record(le.TriggerFired(definition=s.definition, element=s.element, kind="signal", name=name))
+        answer, d.answer = d.answer, {}
+        HOOKS.start_by_event(d, s, variables)
+        d.answer = answer
+    for key in waiting:  # one may close others: what it interrupts
+        s = p.subscriptions.get(key)
+        i = p.instances.get(s.instance) if s is not None else None
+        if s is not None and i is not None:
+            _occurred(d, i, s, name, variables)
+
+
+def _occurred(d: Any, i: Any, s: Any, name: str, variables: dict[str, Any] | None) -> None:
+    def fact(token: int, element: str) -> None:
+        d.record(wa.SignalReceived(key=i.key, name=name, token=token, element=element, variables=variables))
+
+    if s.interrupting:
+        d.record(wa.SubscriptionClosed(key=i.key, subscription=s.key, token=s.token))
+    try:
+        events.occurred(d, i, s.token, s.element, variables, fact, s.which)
+    except Failure as failure:
+        token = i.tokens.get(s.token)
+        if token is not None:
+            d.incident(i, token, failure)

@@ -1,0 +1,200 @@
+"""Migration: an instance goes on under another version of its process.
+
+Source: Zeebe's process instance migration, requirement D-ENG-005 and its kin. Each active element needs an element of the same kind in the target,
+in the scope that its scope becomes, with the same kind of loop. What waits outside of the flow (boundary events, event sub-processes, the events
+behind an event-based gateway) follows: by the mapping, else by its id. It is kept as it is (a timer keeps its moment) when it was mapped, or when
+the target says the same of it; else it is withdrawn, and armed anew as the target says. What only the target has is armed. What has fired already
+and is the same in the target stays fired.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowledger.events import commands as c
+from flowledger.events import waiting as wa
+from flowledger.events import workflow as wf
+from flowledger.events.base import Rejected, RejectionCode
+from flowledger.kernel.decision import Decision
+from flowledger.kernel.elements import conditional, events, triggers
+from flowledger.kernel.expressions import Failure
+from flowledger.kernel.handlers.instances import not_found
+from flowledger.kernel.model.graph import Node, Process
+from flowledger.kernel.state import ARRIVED, Instance, Token
+
+#: the token itself waits for its event
+_CATCHING = frozenset({"intermediateCatchEvent", "receiveTask"})
+_ATTACHED = frozenset({"boundaryEvent", "startEvent"})
+
+
+def migrate(d: Decision, e: c.MigrateInstance) -> Rejected | None:
+    i = d.state.instances.get(e.key)
+    if i is None or i.status == "pending":
+        return not_found("a running instance with key", e.key)
+    target = d.state.definitions.get(e.definition)
+    if target is None or target.kind != "process" or target.deleted:
+        return not_found("a process definition with key", e.definition)
+    source, process = d.process(i), d.facts.processes[e.definition]
+    for old_id, new_id in e.elements.items():
+        for id, where in ((old_id, source), (new_id, process)):
+            if id not in where.nodes and id not in where.flows:
+                return Rejected(
+                    RejectionCode.INVALID_ARGUMENT, f"expected an element of '{where.id}' version {_version(d, i, where)}, found '{id}'"
+                )
+    for token in i.tokens.values():
+        if wrong := _problem(token, source, process, e.elements):
+            return Rejected(RejectionCode.INVALID_STATE, wrong)
+    mapping = _Mapping(source, process, e.elements)
+    for holder in _holders(i):
+        _disarm(d, i, holder, mapping)
+    d.record(wf.WorkflowMigrated(key=i.key, definition=target.key, process=target.id, version=target.version, elements=mapping.names()))
+    for holder in _holders(i):
+        _arm(d, i, holder, mapping)
+    if process.conditional:
+        conditional.look_at_all(d, i)
+        conditional.watch(d)
+    for scope in {t.scope for t in i.tokens.values()}:
+        d.touched[i.key, scope] = None
+    d.answer = {"key": e.key}
+    return None
+
+
+def _version(d: Decision, i: Instance, process: Process) -> int:
+    return i.version if process is d.process(i) else next((x.version for x in d.state.definitions.values() if x.id == process.id), 0)
+
+
+def _problem(token: Token, source: Process, process: Process, elements: dict[str, str]) -> str:
+    """Why a token can't go on in the target, `""` when it can."""
+    old = source.nodes[token.element]
+    if token.element not in elements:
+        return f"expected a mapping for the active element '{token.element}', found none"
+    new = process.nodes[elements[token.element]]
+    if new.kind != old.kind or new.triggered_by_event != old.triggered_by_event:
+        return f"'{old.id}' is a {old.kind}, '{new.id}' a {new.kind}: a token can't change its kind"
+    old_scope, new_scope = (old.scope.id if old.scope else ""), (new.scope.id if new.scope else "")
+    if elements.get(old_scope, old_scope) != new_scope:
+        return f"'{new.id}' stands in another scope than '{old.id}'"
+    if _loop(old) != _loop(new):
+        return f"'{old.id}' is {_loop(old)}, '{new.id}' {_loop(new)}: its runs have no place there"
+    if old.kind in _CATCHING and [e.kind for e in old.events] != [e.kind for e in new.events]:
+        return f"'{old.id}' waits for {_kinds(old)}, '{new.id}' for {_kinds(new)}"
+    if (
+        token.phase == ARRIVED
+        and len(new.incoming) > 1
+        and token.flow
+        and elements.get(token.flow, token.flow) not in {f.id for f in new.incoming}
+    ):
+        return f"a token waits at '{old.id}' on flow '{token.flow}', which does not lead to '{new.id}': expected a mapping for the flow"
+    return ""
+
+
+def _loop(node: Node) -> str:
+    if node.loop is None:
+        return "no loop"
+    return f"a {'sequential' if node.loop.sequential else 'parallel'} loop" if node.loop.kind == "multi" else "a standard loop"
+
+
+def _kinds(node: Node) -> str:
+    return " and ".join(e.kind for e in node.events) or "nothing"
+
+
+def _holders(i: Instance) -> list[Any]:
+    return [i, *i.tokens.values()]
+
+
+class _Mapping:
+    """What becomes of each element that waits outside of the flow."""
+
+    def __init__(self, source: Process, process: Process, elements: dict[str, str]) -> None:
+        self.source, self.process, self.elements = source, process, elements
+        #: catching events of the target that have their source's subscriptions, or had them
+        self.followed: dict[str, str] = {}
+
+    def names(self) -> dict[str, str]:
+        return {**self.elements, **self.followed}
+
+    def new(self, element: str) -> str:
+        return self.elements.get(element, element)
+
+    def same(self, old: Node) -> Node | None:
+        """The event of the target that goes on for `old`; None when there is none, or another."""
+        new = self.process.nodes.get(self.new(old.id))
+        if new is None or new.kind != old.kind or [e.kind for e in new.events] != [e.kind for e in old.events]:
+            return None
+        if _place(old, self.new) != _place(new, lambda id: id) or new.interrupting != old.interrupting:
+            return None
+        return new if old.id in self.elements or _told(old) == _told(new) else None
+
+
+def _place(node: Node, new: Any) -> tuple[str, str]:
+    """Where an event is attached: (host, scope) by their names in the target."""
+    host = node.host.id if node.host is not None else ""
+    around = node.scope.scope if node.scope is not None and node.scope.triggered_by_event else node.scope
+    return new(host) if host else "", new(around.id) if around is not None else ""
+
+
+def _told(node: Node) -> list[tuple[str, ...]]:
+    """What the model says of an event."""
+    return [
+        (e.kind, getattr(e.name, "text", ""), getattr(e.correlation, "text", ""), getattr(e.condition, "text", ""), *(e.timer or ("",))[:1],
+         e.timer[1].text if e.timer else "")
+        for e in node.events
+    ]  # fmt: skip
+
+
+def _outside(holder: Any, process: Process, element: str) -> list[Node]:
+    """Catching events that wait at `holder` (the instance or a token at `element`) outside of the flow."""
+    if isinstance(holder, Instance):
+        return [s for sub in process.root.event_subs for s in sub.starts]
+    node = process.nodes[element]
+    if node.kind == "eventBasedGateway":
+        return [f.target for f in node.outgoing]
+    subs = [s for sub in node.event_subs for s in sub.starts]
+    if node.loop is not None:  # the boundary belongs to the body, the inside to each run
+        return subs if holder.index else list(node.attached)
+    return [*node.attached, *subs]
+
+
+def _disarm(d: Decision, i: Instance, holder: Any, mapping: _Mapping) -> None:
+    p = d.state
+    outside = {n.id: n for n in _outside(holder, mapping.source, getattr(holder, "element", ""))}
+    for old in outside.values():
+        if (new := mapping.same(old)) is not None:
+            mapping.followed[old.id] = new.id
+    for key in list(holder.holds or ()):
+        if (timer := p.timers.get(key)) is not None and timer.element in outside and timer.element not in mapping.followed:
+            d.record(wa.TimerCancelled(key=i.key, timer=key, token=timer.token, element=timer.element))
+        elif (s := p.subscriptions.get(key)) is not None and s.element in outside and s.element not in mapping.followed:
+            d.close_subscription(i, s)
+
+
+def _arm(d: Decision, i: Instance, holder: Any, mapping: _Mapping) -> None:
+    """What the target has at this place and the source had not."""
+    token = holder if isinstance(holder, Token) else next(iter(i.tokens.values()), None)
+    if isinstance(holder, Token) and holder.phase == ARRIVED:
+        return  # it arms when it enters
+    process = mapping.process
+    had = set(mapping.followed.values())
+    scope = process.root if isinstance(holder, Instance) else process.nodes[holder.element]
+    if not isinstance(holder, Instance) and not scope.behaviour.activity and scope.kind != "eventBasedGateway":
+        return
+    taken = _interrupted(i, holder, process)
+    for node in _outside(holder, process, getattr(holder, "element", "")):
+        if node.id in had or (taken and node.kind == "startEvent"):
+            continue
+        try:
+            for which, event in enumerate(node.events):
+                if event.kind not in events.THROWN:
+                    triggers.arm(d, i, holder.key, node, event, node.interrupting if node.kind in _ATTACHED else True, which)
+        except Failure as failure:
+            if token is not None and not token.incident:
+                d.incident(i, token, failure)
+
+
+def _interrupted(i: Instance, holder: Any, process: Process) -> bool:
+    """An interrupting event sub-process runs in this scope: the scope's others are closed."""
+    for key in holder.kids or ():
+        node = process.nodes[i.tokens[key].element]
+        if node.triggered_by_event and any(s.interrupting for s in node.starts):
+            return True
+    return False

@@ -1,0 +1,139 @@
+"""A real server with the console, and a real browser. With CI=true what is missing fails; elsewhere its tests are skipped, with the reason."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flowledger.api import console
+
+ROOT = Path(__file__).resolve().parents[2]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+
+
+def missing(what: str) -> None:
+    (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(what)
+
+
+@pytest.fixture(scope="session")
+def built() -> Path:
+    found = console.folder()
+    if found is None:
+        missing("the console is not built: make web")
+    assert found is not None
+    return found
+
+
+class Served:
+    """A server process and a plain way to its API."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        request = urllib.request.Request(f"{self.url}{path}", method=method, data=None if body is None else json.dumps(body).encode())
+        request.add_header("Content-Type", "application/json")
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
+
+    def deploy(self, *files: Path) -> Any:
+        resources = [{"name": f.name, "content": f.read_text()} for f in files]
+        return self.call("POST", "/v1/deployments", {"resources": resources})
+
+    def start(self, definition: str, key: str = "", **variables: Any) -> str:
+        body = {"definition": definition, "variables": variables, **({"business_key": key} if key else {})}
+        return str(self.call("POST", "/v1/instances", body)["id"])
+
+
+def _free() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def server(built: Path) -> Iterator[Served]:
+    """`flowledger dev` as a user starts it, with the examples deployed."""
+    port, data = _free(), Path(tempfile.mkdtemp(prefix="flowledger-console-"))
+    data.chmod(0o755)  # the embedded PostgreSQL runs as a user of its own when we are root
+    env = {**os.environ, "FLOWLEDGER_GRPC_PORT": str(_free())}
+    command = [sys.executable, "-m", "flowledger", "dev", "--port", str(port), "--data", str(data)]
+    with (data / "server.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=env, cwd=data)
+    served = Served(f"http://127.0.0.1:{port}")
+    try:
+        deadline = time.monotonic() + 90
+        while True:
+            try:
+                served.call("GET", "/health/ready")
+                break
+            except OSError:
+                if time.monotonic() > deadline or process.poll() is not None:
+                    raise AssertionError(f"the server did not start:\n{(data / 'server.log').read_text()[-3000:]}") from None
+                time.sleep(0.2)
+        served.deploy(ROOT / "examples" / "order.bpmn", ROOT / "examples" / "document-approval.bpmn")
+        yield served
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        shutil.rmtree(data, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        missing("no browser driver: pip install playwright")
+    program = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    if program is None:
+        missing("no Chromium on the path (Debian: apt-get install chromium)")
+    with sync_playwright() as play:
+        chromium = play.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def open_page(browser: Any, server: Served) -> Iterator[Callable[..., Any]]:
+    """`open_page("/instances", width=390, dark=True)`: a page in a fresh browser profile. What it says of errors fails the test."""
+    contexts: list[Any] = []
+    said: list[str] = []
+
+    def opened(path: str, width: int = 1440, height: int = 900, dark: bool = False, language: str = "en", actor: str = "") -> Any:
+        context = browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if dark else "light",
+            locale=language,
+            timezone_id="Europe/Berlin",
+        )
+        context.set_default_timeout(20_000)
+        if actor:
+            context.add_init_script(f"localStorage.setItem('flowledger.actor', {json.dumps(actor)})")
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda m: said.append(m.text) if m.type == "error" and "Failed to load resource" not in m.text else None)
+        page.on("pageerror", lambda e: said.append(str(e)))
+        page.goto(f"{server.url}{path}")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not said, f"the page says: {said}"

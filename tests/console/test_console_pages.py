@@ -1,0 +1,101 @@
+"""Pages in a real browser against a real server with real data."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from .conftest import Served
+
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
+
+
+def test_from_the_start_page_to_what_runs(server: Served, open_page: Callable[..., Any]) -> None:
+    server.start("order", "C-1", order={"id": "C-1", "items": [], "amount": 5})
+    page = open_page("/")
+    page.get_by_text("All is well").wait_for()
+    page.get_by_role("navigation", name="Pages").get_by_role("link", name="Processes").click()
+    page.get_by_role("link", name=re.compile("^order", re.I)).first.click()
+    page.locator(".fl-diagram[data-shown]").wait_for()
+    page.locator(".fl-badge-active").first.wait_for()
+
+
+def test_a_process_is_started_from_its_page(server: Served, open_page: Callable[..., Any]) -> None:
+    page = open_page("/processes/document-approval")
+    page.get_by_role("button", name="Start", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Business key").fill("D-7")
+    dialog.get_by_label("Variables (JSON)").fill('{"document": "plan", "author": "ann"')
+    dialog.get_by_role("button", name="Start", exact=True).click()
+    dialog.get_by_text("This is not valid JSON").wait_for()  # what isn't JSON is told before it is sent
+    dialog.get_by_label("Variables (JSON)").fill('{"document": "plan", "author": "ann"}')
+    dialog.get_by_role("button", name="Start", exact=True).click()
+    page.wait_for_url(re.compile(r"/instances/\d+"))
+    page.get_by_role("heading", name=re.compile("D-7")).wait_for()
+
+
+def test_the_address_is_the_filter(server: Served, open_page: Callable[..., Any]) -> None:
+    server.start("order", "F-1", order={"id": "F-1", "items": [], "amount": 5}, colour="red")
+    server.start("order", "F-2", order={"id": "F-2", "items": [], "amount": 5}, colour="blue")
+    page = open_page("/instances")
+    page.get_by_label("Variable").first.fill("colour")
+    page.get_by_label("Value").fill("red")
+    page.get_by_label("Value").press("Enter")
+    page.get_by_text("F-1").wait_for()
+    page.get_by_text("F-2").wait_for(state="detached")
+    again = open_page(page.url.removeprefix(server.url))
+    again.get_by_text("F-1").wait_for()
+    assert again.get_by_text("F-2").count() == 0
+
+
+def test_time_goes_back_and_forth(server: Served, open_page: Callable[..., Any]) -> None:
+    """The slider shows tokens, variables and history of any moment; in the past nothing can be changed."""
+    key = server.start("order", "T-1", order={"id": "T-1", "items": [], "amount": 5})
+    page = open_page(f"/instances/{key}")
+    page.locator(".fl-diagram[data-shown]").wait_for()
+    page.locator(".fl-badge-active").first.wait_for()
+    server.call("PATCH", f"/v1/instances/{key}/variables", {"variables": {"note": "late"}})
+    page.get_by_role("tab", name="Variables").click()
+    page.get_by_text("late").wait_for()  # news come by themselves
+    page.get_by_role("button", name="To the start").click()
+    page.get_by_text("You look at a past moment").wait_for()
+    page.get_by_text("late").wait_for(state="detached")
+    assert page.get_by_role("button", name="Actions").is_disabled()
+    assert re.search(r"at=\d+-\d+", page.url)
+    page.get_by_role("button", name="Back to now").click()
+    page.get_by_text("late").wait_for()
+    assert page.get_by_role("button", name="Actions").is_enabled()
+
+
+def test_an_instance_is_cancelled_with_a_reason(server: Served, open_page: Callable[..., Any]) -> None:
+    key = server.start("order", "X-1", order={"id": "X-1", "items": [], "amount": 5})
+    page = open_page(f"/instances/{key}", actor="olga")
+    page.get_by_role("button", name="Actions").click()
+    page.get_by_role("menuitem", name="Cancel instance").click()
+    page.get_by_label("Reason").fill("ordered twice")
+    page.get_by_role("dialog").get_by_role("button", name="Cancel instance").click()
+    page.get_by_text("cancelled", exact=True).first.wait_for()
+    events = server.call("GET", f"/v1/instances/{key}/events?limit=200")["items"]
+    assert any("ordered twice" in json.dumps(e) and e["actor"] == "olga" for e in events)
+
+
+@pytest.mark.parametrize("path", ["/", "/processes", "/processes/order", "/instances"])
+def test_nothing_is_wider_than_a_phone(open_page: Callable[..., Any], path: str) -> None:
+    page = open_page(path, width=390)
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_it_speaks_german(open_page: Callable[..., Any]) -> None:
+    page = open_page("/", language="de")
+    page.get_by_role("link", name="Prozesse").wait_for()
+    assert page.locator("html").get_attribute("lang") == "de"
+
+
+def test_what_does_not_exist_is_said_with_a_way_back(open_page: Callable[..., Any]) -> None:
+    page = open_page("/instances/99")
+    page.get_by_role("alert").get_by_text("Not found").wait_for()

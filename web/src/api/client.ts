@@ -1,0 +1,136 @@
+/** The only way to the server: JSON over our public API, errors as problem details (RFC 9457). */
+import { actor } from "./me";
+
+export interface Problem {
+  status: number;
+  code: string;
+  title?: string;
+  detail?: string;
+  errors?: { where?: string; message?: string; detail?: string }[];
+  findings?: Finding[];
+  reference?: string;
+}
+
+export interface Finding {
+  severity: "error" | "warning" | "info";
+  code: string;
+  message: string;
+  hint?: string;
+  element?: string;
+  line?: number;
+  column?: number;
+  file?: string;
+}
+
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly problem: Problem,
+  ) {
+    super(problem.detail ?? problem.title ?? problem.code);
+  }
+}
+
+export interface Page<T> {
+  items: T[];
+  cursor: string | null;
+  position?: string;
+}
+
+type Params = Record<string, string | number | boolean | undefined | null>;
+
+export function query(params: Params = {}): string {
+  const q = new URLSearchParams();
+  for (const [k, v] of Object.entries(params)) if (v !== undefined && v !== null && v !== "") q.set(k, String(v));
+  const text = q.toString();
+  return text ? `?${text}` : "";
+}
+
+/** Places of the log that this tab knows of, by its own commands and by the news: later questions wait for them, so that one reads one's own write. */
+const known = new Map<string, number>();
+
+/** `p-offset`, or several with commas. */
+export function expect(positions: string) {
+  for (const place of positions.split(",")) {
+    const [partition, offset] = place.split("-");
+    if (partition && offset && Number(offset) > (known.get(partition) ?? -1)) known.set(partition, Number(offset));
+  }
+}
+
+const rows = /^\/(instances|tasks|incidents|definitions)(\/|$)/;
+/** What the newest answer of the server was true up to. */
+let seen: string | undefined;
+const watchers = new Set<() => void>();
+
+export const freshness = {
+  subscribe(f: () => void) {
+    watchers.add(f);
+    return () => watchers.delete(f);
+  },
+  position: () => seen,
+};
+
+async function answer(response: Response): Promise<unknown> {
+  const text = await response.text();
+  let body: unknown;
+  try {
+    body = text ? JSON.parse(text) : undefined;
+  } catch {
+    body = { code: "NOT_JSON", detail: text.slice(0, 300) };
+  }
+  if (!response.ok) {
+    const problem = (body ?? {}) as Partial<Problem>;
+    throw new ApiError(response.status, { ...problem, status: response.status, code: problem.code ?? String(response.status) });
+  }
+  if (body && typeof body === "object" && "position" in body && typeof body.position === "string") {
+    seen = body.position;
+    watchers.forEach((f) => f());
+  }
+  return body;
+}
+
+function headers(more?: Record<string, string>): Record<string, string> {
+  const who = actor();
+  return { Accept: "application/json", ...(who ? { "X-Actor": encodeURIComponent(who) === who ? who : who.normalize("NFKD").replace(/[^\x21-\x7e]/g, "") } : {}), ...more };
+}
+
+export async function get<T>(path: string, params?: Params, signal?: AbortSignal): Promise<T> {
+  const asked = rows.test(path) ? [...known] : [];
+  const wait_for = asked.map(([p, o]) => `${p}-${o}`).join(",");
+  const found = (await answer(await fetch(`/v1${path}${query({ ...params, wait_for })}`, { headers: headers(), signal }))) as T;
+  for (const [p, o] of asked) if (known.get(p) === o) known.delete(p); // it has been read
+  return found;
+}
+
+export async function getText(path: string, signal?: AbortSignal): Promise<string> {
+  const response = await fetch(`/v1${path}`, { headers: headers({ Accept: "*/*" }), signal });
+  if (!response.ok) await answer(response);
+  return response.text();
+}
+
+/** A change. It carries an id of its own, so that a repeat after a broken connection does nothing twice. */
+export async function send<T = Record<string, unknown>>(method: "POST" | "PUT" | "PATCH" | "DELETE", path: string, body?: unknown, more?: Record<string, string>): Promise<T> {
+  const id = crypto.randomUUID();
+  const init: RequestInit = {
+    method,
+    headers: headers({ "Idempotency-Key": id, ...(body === undefined ? {} : { "Content-Type": "application/json" }), ...more }),
+    body: body === undefined ? undefined : JSON.stringify(body),
+  };
+  for (let attempt = 0; ; attempt++) {
+    try {
+      const response = await fetch(`/v1${path}`, init);
+      if (response.status === 503 && attempt < 4) {
+        await pause(Number(response.headers.get("Retry-After") ?? 0) * 1000 || 200 * 2 ** attempt);
+        continue;
+      }
+      const found = (await answer(response)) as T & { position?: string };
+      if (found && typeof found.position === "string") expect(found.position);
+      return found;
+    } catch (e) {
+      if (e instanceof ApiError || attempt >= 4) throw e;
+      await pause(200 * 2 ** attempt); // the connection broke: the same id again
+    }
+  }
+}
+
+const pause = (ms: number) => new Promise((r) => setTimeout(r, Math.min(ms, 5000)));

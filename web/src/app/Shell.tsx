@@ -1,0 +1,129 @@
+import { ActionIcon, AppShell, Burger, Group, Menu, NavLink, ScrollArea, Text, Tooltip, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import { Link, Outlet, useRouterState } from "@tanstack/react-router";
+import { useEffect, useRef } from "react";
+import { useMe } from "~/api/me";
+import { languages, useLanguage, useText } from "~/i18n";
+import { Icon, type IconName } from "~/shared/icons";
+import { Freshness } from "~/shared/Freshness";
+
+const pages: { to: string; icon: IconName; text: `nav.${string}` }[] = [
+  { to: "/", icon: "home", text: "nav.home" },
+  { to: "/processes", icon: "process", text: "nav.processes" },
+  { to: "/instances", icon: "instances", text: "nav.instances" },
+];
+
+export function Shell() {
+  const t = useText();
+  const [open, { toggle, close }] = useDisclosure(false);
+  const path = useRouterState({ select: (s) => s.location.pathname });
+  const main = useRef<HTMLElement>(null);
+  const shown = useRef(path);
+  useEffect(() => {
+    if (shown.current === path) return;
+    shown.current = path;
+    close();
+    main.current?.focus({ preventScroll: true }); // a new page is read from its start
+  }, [path, close]);
+  return (
+    <AppShell header={{ height: 48 }} navbar={{ width: 208, breakpoint: "sm", collapsed: { mobile: !open } }} padding="md">
+      <a className="fl-skip" href="#main">
+        {t("shell.skip")}
+      </a>
+      <AppShell.Header>
+        <Group h="100%" px="md" gap="sm" wrap="nowrap">
+          <Burger opened={open} onClick={toggle} hiddenFrom="sm" size="sm" aria-label={t("shell.menu")} />
+          <img src="/console/icon.svg" width={24} height={24} alt="" />
+          <Text fw={650} size="md" visibleFrom="xs">
+            Flowledger
+          </Text>
+          <Group ml="auto" gap="xs" wrap="nowrap">
+            <Freshness />
+            <Person />
+            <LanguageMenu />
+            <SchemeButton />
+          </Group>
+        </Group>
+      </AppShell.Header>
+      <AppShell.Navbar p="xs" aria-label={t("shell.pages")}>
+        <ScrollArea>
+          {pages.map((p) => {
+            const active = p.to === "/" ? path === "/" : path === p.to || path.startsWith(`${p.to}/`);
+            return (
+              <NavLink key={p.to} component={Link} to={p.to} label={t(p.text)} leftSection={<Icon name={p.icon} />} active={active} variant="light" aria-current={active ? "page" : undefined} />
+            );
+          })}
+        </ScrollArea>
+      </AppShell.Navbar>
+      <AppShell.Main id="main" ref={main} tabIndex={-1} style={{ outline: "none" }}>
+        <Outlet />
+      </AppShell.Main>
+    </AppShell>
+  );
+}
+
+function Person() {
+  const { actor, setActor } = useMe();
+  const t = useText();
+  return (
+    <Menu position="bottom-end" withinPortal>
+      <Menu.Target>
+        <Tooltip label={t("shell.person.hint")}>
+          <ActionIcon variant="subtle" color="gray" size="lg" aria-label={t("shell.person", { name: actor || t("shell.nobody") })} w="auto" px={6}>
+            <Group gap={4} wrap="nowrap">
+              <Icon name="person" />
+              <Text size="sm" visibleFrom="xs">
+                {actor || t("shell.nobody")}
+              </Text>
+            </Group>
+          </ActionIcon>
+        </Tooltip>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Label>{t("shell.person.label")}</Menu.Label>
+        <Menu.Item
+          onClick={() => {
+            const name = window.prompt(t("shell.person.ask"), actor);
+            if (name !== null) setActor(name.trim());
+          }}
+        >
+          {t("shell.person.change")}
+        </Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
+  );
+}
+
+function LanguageMenu() {
+  const { language, setLanguage } = useLanguage();
+  const t = useText();
+  return (
+    <Menu position="bottom-end" withinPortal>
+      <Menu.Target>
+        <ActionIcon variant="subtle" color="gray" size="lg" aria-label={t("shell.language")}>
+          <Text size="xs" fw={600} tt="uppercase">
+            {language}
+          </Text>
+        </ActionIcon>
+      </Menu.Target>
+      <Menu.Dropdown>
+        {Object.entries(languages).map(([code, l]) => (
+          <Menu.Item key={code} onClick={() => setLanguage(code)} lang={code}>
+            {l.name}
+          </Menu.Item>
+        ))}
+      </Menu.Dropdown>
+    </Menu>
+  );
+}
+
+function SchemeButton() {
+  const { setColorScheme } = useMantineColorScheme();
+  const dark = useComputedColorScheme("light") === "dark";
+  const t = useText();
+  return (
+    <ActionIcon variant="subtle" color="gray" size="lg" aria-label={t(dark ? "shell.light" : "shell.dark")} onClick={() => setColorScheme(dark ? "light" : "dark")}>
+      <Icon name={dark ? "sun" : "moon"} />
+    </ActionIcon>
+  );
+}

@@ -1,0 +1,174 @@
+import "bpmn-js/dist/assets/diagram-js.css";
+import "bpmn-js/dist/assets/bpmn-js.css";
+import "bpmn-js/dist/assets/bpmn-font/css/bpmn.css";
+import "./diagram.css";
+import { ActionIcon, Group, Tooltip, useComputedColorScheme } from "@mantine/core";
+import NavigatedViewer from "bpmn-js/lib/NavigatedViewer";
+import { useEffect, useRef, useState } from "react";
+import { createPortal } from "react-dom";
+import { useText } from "~/i18n";
+import { Icon } from "~/shared/icons";
+
+export interface Badge {
+  active?: number;
+  incidents?: number;
+  done?: number;
+  text?: string;
+}
+
+interface Props {
+  xml: string;
+  /** what stands at each element; elements without a number get nothing */
+  badges?: Record<string, Badge>;
+  /** classes by element: `fl-done`, `fl-active`, `fl-incident`, `fl-added` … */
+  marks?: Record<string, string[]>;
+  selected?: string;
+  onSelect?: (element: string | undefined) => void;
+  height?: number | string;
+  label: string;
+  onReady?: (elements: string[]) => void;
+}
+
+/* eslint-disable @typescript-eslint/no-explicit-any */
+type Service = any;
+
+/** The only place that knows the viewer. It is made once; data is patched in by element, so a selection survives the news. */
+export function Diagram({ xml, badges = {}, marks = {}, selected, onSelect, height = 360, label, onReady }: Props) {
+  const t = useText();
+  const dark = useComputedColorScheme("light") === "dark";
+  const box = useRef<HTMLDivElement>(null);
+  const viewer = useRef<NavigatedViewer>(undefined);
+  const sequence = useRef(0);
+  const select = useRef(onSelect);
+  select.current = onSelect;
+  const ready = useRef(onReady);
+  ready.current = onReady;
+  const [shown, setShown] = useState(0);
+  const [failed, setFailed] = useState<string>();
+  const [slots, setSlots] = useState<Record<string, HTMLElement>>({});
+
+  useEffect(() => {
+    const colours = dark ? { defaultFillColor: "#25262b", defaultStrokeColor: "#c1c2c5", defaultLabelColor: "#d5d7da" } : {};
+    const v = new NavigatedViewer({ container: box.current!, bpmnRenderer: colours } as any);
+    viewer.current = v;
+    const click = (e: any) => {
+      const element = e.element?.type === "label" ? e.element.labelTarget : e.element;
+      const root = !element || element.parent == null;
+      select.current?.(root ? undefined : element.id);
+    };
+    v.on("element.click", click);
+    const seen = new ResizeObserver(() => (v.get("canvas") as Service).resized());
+    seen.observe(box.current!);
+    return () => {
+      seen.disconnect();
+      v.destroy();
+      viewer.current = undefined;
+      setSlots({});
+    };
+  }, [dark]);
+
+  useEffect(() => {
+    const v = viewer.current;
+    if (!v || !xml) return;
+    const mine = ++sequence.current;
+    v.importXML(xml)
+      .then(() => {
+        if (mine !== sequence.current) return;
+        setFailed(undefined);
+        (v.get("canvas") as Service).zoom("fit-viewport", "auto");
+        setSlots({});
+        setShown((n) => n + 1);
+        ready.current?.((v.get("elementRegistry") as Service).getAll().map((e: any) => e.id));
+      })
+      .catch((e: Error) => mine === sequence.current && setFailed(e.message));
+  }, [xml, dark]);
+
+  const marked = useRef<Record<string, string[]>>({});
+  useEffect(() => {
+    const v = viewer.current;
+    if (!v || !shown) return;
+    const canvas = v.get("canvas") as Service;
+    const registry = v.get("elementRegistry") as Service;
+    const wanted: Record<string, string[]> = { ...marks };
+    if (selected) wanted[selected] = [...(wanted[selected] ?? []), "fl-selected"];
+    for (const [id, classes] of Object.entries(marked.current))
+      for (const c of classes) if (registry.get(id) && !wanted[id]?.includes(c)) canvas.removeMarker(id, c);
+    for (const [id, classes] of Object.entries(wanted))
+      for (const c of classes) if (registry.get(id) && !canvas.hasMarker(id, c)) canvas.addMarker(id, c);
+    marked.current = wanted;
+  }, [marks, selected, shown]);
+
+  // one empty node per busy element; React fills it
+  const places = Object.keys(badges).sort().join(" ");
+  useEffect(() => {
+    const v = viewer.current;
+    if (!v || !shown) return;
+    const overlays = v.get("overlays") as Service;
+    const registry = v.get("elementRegistry") as Service;
+    overlays.remove({ type: "fl-badge" });
+    const made: Record<string, HTMLElement> = {};
+    for (const id of places ? places.split(" ") : []) {
+      if (!registry.get(id) || registry.get(id).waypoints) continue;
+      const html = document.createElement("div");
+      overlays.add(id, "fl-badge", { position: { bottom: 10, left: -8 }, html, scale: { min: 0.8, max: 1.2 } });
+      made[id] = html;
+    }
+    setSlots(made);
+  }, [places, shown]);
+
+  const zoom = (by: number) => {
+    const canvas = viewer.current?.get("canvas") as Service;
+    canvas?.zoom(canvas.zoom() * by, "auto");
+  };
+  return (
+    <div style={{ position: "relative" }}>
+      <div ref={box} className="fl-diagram" data-shown={shown || undefined} style={{ height }} role="group" aria-label={label} tabIndex={0} onKeyDown={(e) => (e.key === "+" ? zoom(1.2) : e.key === "-" ? zoom(1 / 1.2) : undefined)} />
+      {failed && (
+        <div role="alert" className="fl-diagram-failed">
+          {t("diagram.failed", { why: failed })}
+        </div>
+      )}
+      <Group gap={2} className="fl-diagram-tools">
+        <Tool label={t("diagram.fit")} icon="fit" onClick={() => (viewer.current?.get("canvas") as Service)?.zoom("fit-viewport", "auto")} />
+        <Tool label={t("diagram.in")} icon="plus" onClick={() => zoom(1.25)} />
+        <Tool
+          label={t("diagram.svg")}
+          icon="download"
+          onClick={async () => {
+            const { svg } = await viewer.current!.saveSVG();
+            const a = document.createElement("a");
+            a.href = URL.createObjectURL(new Blob([svg], { type: "image/svg+xml" }));
+            a.download = "diagram.svg";
+            a.click();
+            URL.revokeObjectURL(a.href);
+          }}
+        />
+      </Group>
+      {Object.entries(slots).map(([id, node]) => {
+        const b = badges[id];
+        return b && createPortal(<Badges of={b} />, node, id);
+      })}
+    </div>
+  );
+}
+
+function Tool({ label, icon, onClick }: { label: string; icon: "fit" | "plus" | "download"; onClick: () => void }) {
+  return (
+    <Tooltip label={label}>
+      <ActionIcon variant="default" size="md" aria-label={label} onClick={onClick}>
+        <Icon name={icon} size={15} />
+      </ActionIcon>
+    </Tooltip>
+  );
+}
+
+function Badges({ of }: { of: Badge }) {
+  return (
+    <div className="fl-badges">
+      {!!of.incidents && <span className="fl-badge fl-badge-bad">! {of.incidents}</span>}
+      {!!of.active && <span className="fl-badge fl-badge-active">{of.active}</span>}
+      {!!of.done && <span className="fl-badge fl-badge-done">✓ {of.done}</span>}
+      {of.text && <span className="fl-badge">{of.text}</span>}
+    </div>
+  );
+}

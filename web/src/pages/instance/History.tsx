@@ -1,0 +1,71 @@
+import { Badge, Text } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { get, type Page } from "~/api/client";
+import type { HistoryEvent } from "~/api/types";
+import { useText } from "~/i18n";
+import { brief, Json } from "~/shared/Json";
+import { RowList } from "~/shared/RowList";
+import { Empty, Failed } from "~/shared/states";
+import { When } from "~/shared/time";
+
+/** All events of one instance, in the order of the log; what is known is kept, only newer ones are asked for. */
+export function useHistory(id: string) {
+  const [kept] = useState<{ id: string; events: HistoryEvent[] }>({ id, events: [] });
+  const q = useQuery({
+    queryKey: ["instance", id, "events"],
+    queryFn: async ({ signal }) => {
+      if (kept.id !== id) Object.assign(kept, { id, events: [] });
+      const events = [...kept.events];
+      const seen = new Set(events.map((e) => e.id));
+      for (;;) {
+        const page = await get<Page<HistoryEvent>>(`/instances/${id}/events`, { after: events.at(-1)?.id, limit: 1000 }, signal);
+        for (const e of page.items) if (!seen.has(e.id)) events.push(e);
+        if (page.items.length < 1000) break;
+      }
+      kept.events = events;
+      return events;
+    },
+  });
+  return { events: q.data ?? [], error: q.error, refetch: q.refetch };
+}
+
+export function History({ events, element, at, onAt, error }: { events: HistoryEvent[]; element?: string; at?: string; onAt: (position: string) => void; error: unknown }) {
+  const t = useText();
+  const [open, setOpen] = useState<HistoryEvent>();
+  if (error && events.length === 0) return <Failed error={error} />;
+  const rows = element ? events.filter((e) => [e.data.element, e.data.source, e.data.target].includes(element)) : events;
+  if (rows.length === 0) return <Empty title={t("instance.history.none")} />;
+  return (
+    <>
+      <RowList
+        label={t("instance.history")}
+        rows={rows}
+        rowKey={(e) => e.id}
+        height="40dvh"
+        rowHeight={32}
+        onOpen={(e) => {
+          setOpen(e);
+          onAt(e.id);
+        }}
+        columns={[
+          { key: "id", head: t("col.position"), width: "6rem", cell: (e) => <span className="fl-mono">{e.id === at ? `▸ ${e.id}` : e.id}</span> },
+          { key: "at", head: t("col.time"), width: "9rem", cell: (e) => <When at={e.time} exact /> },
+          {
+            key: "type",
+            head: t("col.event"),
+            width: "12rem",
+            cell: (e) => (
+              <Badge variant="light" size="sm" tt="none" color={e.type.includes("incident") || e.type.includes("failed") ? "red" : e.type.startsWith("task") ? "blue" : "gray"}>
+                {e.type}
+              </Badge>
+            ),
+          },
+          { key: "what", head: t("col.what"), width: "minmax(12rem, 1fr)", cell: (e) => <Text size="sm" className="fl-cut">{[e.data.element, e.data.flow].filter(Boolean).join(" ") || brief(e.data, 90)}</Text> },
+          { key: "who", head: t("col.who"), width: "7rem", cell: (e) => e.actor || "–" },
+        ]}
+      />
+      {open && <Json value={open} height={240} />}
+    </>
+  );
+}

@@ -1,0 +1,128 @@
+import { Anchor, Button, Group, Select, Switch, TextInput } from "@mantine/core";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import { useState } from "react";
+import { useList } from "~/api/lists";
+import { useRefreshOn } from "~/api/live";
+import type { Instance } from "~/api/types";
+import { useText } from "~/i18n";
+import { Icon } from "~/shared/icons";
+import { RowList } from "~/shared/RowList";
+import { Empty, Failed, PageHead, Waiting } from "~/shared/states";
+import { Status } from "~/shared/Status";
+import { duration, When } from "~/shared/time";
+
+const STATUSES = ["pending", "running", "suspended", "completed", "failed", "cancelled", "terminated"];
+
+/** All runs. The address holds the whole filter: copy it, and another sees the same. */
+export function InstancesPage() {
+  const t = useText();
+  const search = useSearch({ strict: false }) as Record<string, string>;
+  const navigate = useNavigate();
+  const set = (more: Record<string, string | undefined>) => void navigate({ to: ".", search: { ...search, ...more } as Record<string, string>, replace: true });
+  useRefreshOn({ type: "workflow.*" }, [["/instances", "list"]], 2000);
+  const list = useList<Instance>("/instances", search);
+  const filtered = Object.keys(search).length > 0;
+  const variables = Object.entries(search).filter(([k]) => k.startsWith("var."));
+  return (
+    <>
+      <PageHead title={t("instances.title")}>{t("instances.what")}</PageHead>
+      <Group mb="sm" gap="xs" align="end">
+        <TextInput label={t("col.process")} size="xs" w={170} defaultValue={search.definition ?? ""} key={`d${search.definition}`} onKeyDown={(e) => e.key === "Enter" && set({ definition: e.currentTarget.value })} onBlur={(e) => e.currentTarget.value !== (search.definition ?? "") && set({ definition: e.currentTarget.value })} />
+        <Select label={t("col.status")} size="xs" w={150} clearable data={STATUSES.map((s) => ({ value: s, label: t(`status.${s}`) }))} value={search.status ?? null} onChange={(v) => set({ status: v ?? undefined })} />
+        <TextInput label={t("col.key")} size="xs" w={150} defaultValue={search.business_key ?? ""} key={`b${search.business_key}`} onKeyDown={(e) => e.key === "Enter" && set({ business_key: e.currentTarget.value })} onBlur={(e) => e.currentTarget.value !== (search.business_key ?? "") && set({ business_key: e.currentTarget.value })} />
+        <Variable add={(name, op, value) => set({ [op === "eq" ? `var.${name}` : `var.${name}[${op}]`]: value })} />
+        <Switch label={t("instances.stuck")} size="sm" mb={6} checked={search.has_incident === "true"} onChange={(e) => set({ has_incident: e.currentTarget.checked ? "true" : undefined })} />
+        {filtered && (
+          <Button size="xs" variant="subtle" onClick={() => void navigate({ to: ".", search: {} })}>
+            {t("list.clear")}
+          </Button>
+        )}
+      </Group>
+      {variables.length > 0 && (
+        <Group gap={6} mb="sm">
+          {variables.map(([k, v]) => (
+            <Button key={k} size="compact-xs" variant="light" rightSection={<Icon name="close" size={11} />} onClick={() => set({ [k]: undefined })} aria-label={t("instances.dropvar", { name: k })}>
+              {k.slice(4)} = {v}
+            </Button>
+          ))}
+        </Group>
+      )}
+      {list.error && !list.data ? (
+        <Failed error={list.error} again={() => void list.refetch()} />
+      ) : !list.data ? (
+        <Waiting />
+      ) : list.rows.length === 0 ? (
+        <Empty
+          title={t(filtered ? "list.nothing" : "instances.none")}
+          action={
+            filtered ? (
+              <Button size="xs" variant="light" onClick={() => void navigate({ to: ".", search: {} })}>
+                {t("list.clear")}
+              </Button>
+            ) : (
+              <Button size="xs" variant="light" component={Link} to="/processes">
+                {t("home.runs.start")}
+              </Button>
+            )
+          }
+        />
+      ) : (
+        <RowList
+          label={t("instances.title")}
+          rows={list.rows}
+          rowKey={(i) => i.id}
+          onOpen={(i) => void navigate({ to: "/instances/$id", params: { id: i.id } })}
+          more={list.more}
+          hasMore={list.hasNextPage}
+          columns={[
+            {
+              key: "name",
+              head: t("col.process"),
+              width: "minmax(9rem, 2fr)",
+              cell: (i) => (
+                <Anchor renderRoot={(props) => <Link to="/instances/$id" params={{ id: i.id }} {...props} />}>
+                  {i.name || i.process} <small>v{i.version}</small>
+                </Anchor>
+              ),
+            },
+            { key: "key", head: t("col.key"), width: "minmax(7rem, 1.5fr)", cell: (i) => i.business_key || "–" },
+            { key: "status", head: t("col.status"), width: "9rem", cell: (i) => <Status of={i.has_incident && i.status === "running" ? "incident" : i.status} paused={i.paused} /> },
+            { key: "at", head: t("col.started"), width: "8rem", cell: (i) => <When at={i.started_at ?? i.created_at} /> },
+            { key: "took", head: t("col.took"), width: "7rem", cell: (i) => <Took of={i} /> },
+            { key: "id", head: t("col.id"), width: "minmax(8rem, 1fr)", cell: (i) => <span className="fl-mono">{i.id}</span> },
+          ]}
+        />
+      )}
+    </>
+  );
+}
+
+function Took({ of: i }: { of: Instance }) {
+  const end = i.completed_at ?? i.cancelled_at;
+  if (!i.started_at) return <>–</>;
+  return <>{duration((end ? Date.parse(end) : Date.now()) - Date.parse(i.started_at))}</>;
+}
+
+/** `name op value`; the value is JSON, or a text when it is none. Several are joined by AND. */
+function Variable({ add }: { add: (name: string, op: string, value: string) => void }) {
+  const t = useText();
+  const [name, setName] = useState("");
+  const [op, setOp] = useState("eq");
+  const [value, setValue] = useState("");
+  const go = () => {
+    if (!name.trim()) return;
+    add(name.trim(), op, value);
+    setName("");
+    setValue("");
+  };
+  return (
+    <Group gap={4} align="end">
+      <TextInput label={t("instances.variable")} placeholder="order.amount" size="xs" w={130} value={name} onChange={(e) => setName(e.currentTarget.value)} onKeyDown={(e) => e.key === "Enter" && go()} />
+      <Select aria-label={t("instances.operator")} size="xs" w={64} allowDeselect={false} value={op} onChange={(v) => setOp(v ?? "eq")} data={[{ value: "eq", label: "=" }, { value: "ne", label: "≠" }, { value: "lt", label: "<" }, { value: "lte", label: "≤" }, { value: "gt", label: ">" }, { value: "gte", label: "≥" }]} />
+      <TextInput aria-label={t("instances.value")} placeholder="100" size="xs" w={100} value={value} onChange={(e) => setValue(e.currentTarget.value)} onKeyDown={(e) => e.key === "Enter" && go()} />
+      <Button size="xs" variant="default" onClick={go} aria-label={t("instances.addvar")}>
+        <Icon name="plus" size={13} />
+      </Button>
+    </Group>
+  );
+}

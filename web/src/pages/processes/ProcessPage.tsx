@@ -1,0 +1,176 @@
+import { Alert, Button, Group, JsonInput, Modal, Select, Stack, Tabs, Text, TextInput } from "@mantine/core";
+import { notifications } from "@mantine/notifications";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { useMemo, useState } from "react";
+import { get, getText, send, type Page } from "~/api/client";
+import { useMay } from "~/api/me";
+import { useRefreshOn } from "~/api/live";
+import type { Definition, Incident, Instance, Task } from "~/api/types";
+import { Diagram, type Badge } from "~/diagram/Diagram";
+import { useText } from "~/i18n";
+import { Icon } from "~/shared/icons";
+import { Answer, Empty, Failed, PageHead, Waiting } from "~/shared/states";
+import { Status } from "~/shared/Status";
+import { When } from "~/shared/time";
+
+/** One process: its diagram with what runs and what is stuck on it, its versions, its runs. */
+export function ProcessPage() {
+  const t = useText();
+  const { id } = useParams({ strict: false }) as { id: string };
+  const search = useSearch({ strict: false }) as Record<string, string>;
+  const navigate = useNavigate();
+  const may = useMay("start", id);
+  const [starting, setStarting] = useState(false);
+  const versions = useQuery({ queryKey: ["/definitions", "versions", id], queryFn: ({ signal }) => get<Page<Definition>>("/definitions", { id, kind: "process", limit: 100 }, signal) });
+  const definition = versions.data?.items.find((d) => String(d.version) === search.version) ?? versions.data?.items[0];
+  useRefreshOn({ definition: definition?.key }, [["process", definition?.key ?? ""]], 1000, Boolean(definition));
+  if (versions.error && !versions.data) return <Failed error={versions.error} again={() => void versions.refetch()} />;
+  if (!versions.data) return <Waiting />;
+  if (!definition) return <Empty title={t("process.unknown", { id })} />;
+  return (
+    <>
+      <PageHead
+        title={definition.name || definition.id}
+        actions={
+          <>
+            <Select
+              aria-label={t("col.version")}
+              size="xs"
+              w={130}
+              allowDeselect={false}
+              value={String(definition.version)}
+              data={versions.data.items.map((d) => ({ value: String(d.version), label: `v${d.version}${d.version_tag ? ` · ${d.version_tag}` : ""}` }))}
+              onChange={(v) => void navigate({ to: ".", search: { ...search, version: v ?? "" } })}
+            />
+            <Button size="xs" leftSection={<Icon name="play" size={13} />} onClick={() => setStarting(true)} disabled={!may || definition.status !== "published"}>
+              {t("process.start")}
+            </Button>
+          </>
+        }
+      >
+        <Group gap="xs">
+          <span className="fl-mono">{definition.id}</span> <Status of={definition.status} /> <When at={definition.created_at} /> {definition.created_by}
+        </Group>
+      </PageHead>
+      <Live definition={definition} />
+      <Tabs mt="md" keepMounted={false} value={search.tab ?? "versions"} onChange={(tab) => void navigate({ to: ".", search: { ...search, tab: tab ?? "" }, replace: true })}>
+        <Tabs.List>
+          <Tabs.Tab value="versions">{t("process.versions")}</Tabs.Tab>
+          <Tabs.Tab value="source">{t("process.source")}</Tabs.Tab>
+        </Tabs.List>
+        <Tabs.Panel value="versions" pt="sm">
+          <Stack gap={4}>
+            {versions.data.items.map((d) => (
+              <Group key={d.key} gap="sm">
+                <Link to="/processes/$id" params={{ id }} search={{ version: String(d.version) }}>
+                  v{d.version}
+                </Link>
+                <Status of={d.status} />
+                <When at={d.created_at} />
+                <Text size="sm" c="dimmed">
+                  {d.created_by} · {d.resource}
+                </Text>
+                <Link to="/instances" search={{ definition: id, version: String(d.version) }}>
+                  {t("process.runs")}
+                </Link>
+              </Group>
+            ))}
+          </Stack>
+        </Tabs.Panel>
+        <Tabs.Panel value="source" pt="sm">
+          <Source of={definition} />
+        </Tabs.Panel>
+      </Tabs>
+      <StartDialog definition={definition} opened={starting} close={() => setStarting(false)} />
+    </>
+  );
+}
+
+export function useSource(key: string | undefined) {
+  return useQuery({ queryKey: ["source", key], enabled: Boolean(key), staleTime: Number.POSITIVE_INFINITY, queryFn: ({ signal }) => getText(`/definitions/${key}/source`, signal) });
+}
+
+function Source({ of }: { of: Definition }) {
+  const q = useSource(of.key);
+  return <Answer of={q}>{(text) => <pre className="fl-mono" style={{ overflow: "auto", maxHeight: 480 }} tabIndex={0}>{text}</pre>}</Answer>;
+}
+
+/** Where tokens wait now and where they are stuck, by element. */
+function Live({ definition }: { definition: Definition }) {
+  const t = useText();
+  const navigate = useNavigate();
+  const source = useSource(definition.key);
+  const tasks = useQuery({ queryKey: ["process", definition.key, "tasks"], queryFn: ({ signal }) => get<Page<Task>>("/tasks", { definition: definition.key, open: true, limit: 500 }, signal) });
+  const incidents = useQuery({ queryKey: ["process", definition.key, "incidents"], queryFn: ({ signal }) => get<Page<Incident>>("/incidents", { definition: definition.key, status: "open", limit: 500 }, signal) });
+  const runs = useQuery({ queryKey: ["process", definition.key, "runs"], queryFn: ({ signal }) => get<Page<Instance>>("/instances", { definition: definition.key, status: "running", limit: 1 }, signal) });
+  const badges = useMemo(() => {
+    const found: Record<string, Badge> = {};
+    for (const task of tasks.data?.items ?? []) (found[task.element] ??= {}).active = (found[task.element]?.active ?? 0) + 1;
+    for (const i of incidents.data?.items ?? []) (found[i.element] ??= {}).incidents = (found[i.element]?.incidents ?? 0) + 1;
+    return found;
+  }, [tasks.data, incidents.data]);
+  return (
+    <>
+      <Answer of={source}>
+        {(xml) => (
+          <Diagram xml={xml} badges={badges} label={t("process.diagram", { name: definition.name || definition.id })} onSelect={(element) => element && badges[element]?.incidents && void navigate({ to: "/instances", search: { definition: definition.id, has_incident: "true" } })} />
+        )}
+      </Answer>
+      {runs.data?.items.length === 0 && (
+        <Text size="sm" c="dimmed" mt={4}>
+          {t("process.norun")}
+        </Text>
+      )}
+    </>
+  );
+}
+
+function StartDialog({ definition, opened, close }: { definition: Definition; opened: boolean; close: () => void }) {
+  const t = useText();
+  const navigate = useNavigate();
+  const client = useQueryClient();
+  const [variables, setVariables] = useState("{\n}");
+  const [key, setKey] = useState("");
+  const [error, setError] = useState<unknown>();
+  const [busy, setBusy] = useState(false);
+  const go = async () => {
+    setError(undefined);
+    let parsed: unknown;
+    try {
+      parsed = JSON.parse(variables || "{}");
+    } catch {
+      return; // the field says it
+    }
+    setBusy(true);
+    try {
+      const made = await send<{ id: string }>("POST", "/instances", { definition: definition.id, version: definition.version, variables: parsed, ...(key ? { business_key: key } : {}) });
+      await client.invalidateQueries({ queryKey: ["/instances"] });
+      notifications.show({ message: t("process.started", { id: made.id }), color: "teal" });
+      close();
+      void navigate({ to: "/instances/$id", params: { id: made.id } });
+    } catch (e) {
+      setError(e);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <Modal opened={opened} onClose={close} title={t("process.start.title", { name: definition.name || definition.id })} size="lg">
+      <Stack>
+        <TextInput label={t("col.key")} value={key} onChange={(e) => setKey(e.currentTarget.value)} maxLength={255} />
+        <JsonInput label={t("process.start.variables")} value={variables} onChange={setVariables} autosize minRows={6} maxRows={18} validationError={t("process.start.invalid")} formatOnBlur data-autofocus />
+        {error !== undefined && <Failed error={error} />}
+        {definition.status !== "published" && <Alert color="yellow">{t("process.start.unpublished")}</Alert>}
+        <Group justify="flex-end">
+          <Button variant="default" onClick={close}>
+            {t("cancel")}
+          </Button>
+          <Button onClick={() => void go()} loading={busy}>
+            {t("process.start")}
+          </Button>
+        </Group>
+      </Stack>
+    </Modal>
+  );
+}

@@ -1,0 +1,87 @@
+import { Anchor, Button, Group, Text, TextInput } from "@mantine/core";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import { useList } from "~/api/lists";
+import { useRefreshOn } from "~/api/live";
+import type { Definition } from "~/api/types";
+import { useText } from "~/i18n";
+import { Icon } from "~/shared/icons";
+import { RowList } from "~/shared/RowList";
+import { Empty, Failed, PageHead, Waiting } from "~/shared/states";
+import { Status } from "~/shared/Status";
+import { When } from "~/shared/time";
+
+/** Deployed processes, newest version each; a click opens the diagram with what runs on it. */
+export function ProcessesPage() {
+  const t = useText();
+  const search = useSearch({ strict: false }) as Record<string, string>;
+  const navigate = useNavigate();
+  useRefreshOn({ type: "definition.*" }, [["/definitions"]]);
+  const list = useList<Definition>("/definitions", { kind: "process", latest: "true", name: search.name });
+  return (
+    <>
+      <PageHead
+        title={t("processes.title")}
+        actions={
+          <Button component={Link} to="/designer" size="sm" leftSection={<Icon name="designer" size={15} />}>
+            {t("processes.draw")}
+          </Button>
+        }
+      >
+        {t("processes.what")}
+      </PageHead>
+      <Group mb="sm">
+        <TextInput
+          aria-label={t("processes.search")}
+          placeholder={t("processes.search")}
+          leftSection={<Icon name="search" size={15} />}
+          value={search.name ?? ""}
+          onChange={(e) => void navigate({ to: ".", search: { name: e.currentTarget.value }, replace: true })}
+          w={280}
+        />
+      </Group>
+      {list.error && !list.data ? (
+        <Failed error={list.error} again={() => void list.refetch()} />
+      ) : !list.data ? (
+        <Waiting />
+      ) : list.rows.length === 0 ? (
+        <Empty
+          title={t(search.name ? "list.nothing" : "processes.none")}
+          action={
+            search.name ? (
+              <Button size="xs" variant="light" onClick={() => void navigate({ to: ".", search: {} })}>
+                {t("list.clear")}
+              </Button>
+            ) : undefined
+          }
+        >
+          {!search.name && <code>flowledger deploy model.bpmn</code>}
+        </Empty>
+      ) : (
+        <RowList
+          label={t("processes.title")}
+          rows={list.rows}
+          rowKey={(d) => d.key}
+          onOpen={(d) => void navigate({ to: "/processes/$id", params: { id: d.id } })}
+          more={list.more}
+          hasMore={list.hasNextPage}
+          columns={[
+            {
+              key: "name",
+              head: t("col.process"),
+              width: "minmax(10rem, 3fr)",
+              cell: (d) => (
+                <Anchor renderRoot={(props) => <Link to="/processes/$id" params={{ id: d.id }} {...props} />}>
+                  {d.name || d.id}
+                </Anchor>
+              ),
+            },
+            { key: "id", head: t("col.id"), width: "minmax(8rem, 2fr)", cell: (d) => <Text size="sm">{d.id}</Text> },
+            { key: "version", head: t("col.version"), width: "5rem", cell: (d) => `v${d.version}${d.version_tag ? ` (${d.version_tag})` : ""}` },
+            { key: "status", head: t("col.status"), width: "8rem", cell: (d) => <Status of={d.status} /> },
+            { key: "at", head: t("col.deployed"), width: "9rem", cell: (d) => <When at={d.created_at} /> },
+          ]}
+        />
+      )}
+    </>
+  );
+}

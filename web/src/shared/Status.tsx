@@ -1,0 +1,47 @@
+import { Badge, Group } from "@mantine/core";
+import { useText } from "~/i18n";
+import { Icon, type IconName } from "./icons";
+
+const looks: Record<string, { color: string; icon?: IconName }> = {
+  pending: { color: "gray", icon: "clock" },
+  running: { color: "blue", icon: "play" },
+  suspended: { color: "yellow", icon: "pause" },
+  completed: { color: "teal", icon: "check" },
+  failed: { color: "red", icon: "warn" },
+  cancelled: { color: "gray", icon: "close" },
+  terminated: { color: "gray", icon: "stop" },
+  quarantined: { color: "red", icon: "warn" },
+  incident: { color: "red", icon: "warn" },
+  created: { color: "gray" },
+  assigned: { color: "blue", icon: "person" },
+  started: { color: "blue", icon: "play" },
+  in_progress: { color: "blue", icon: "play" },
+  timed_out: { color: "red", icon: "clock" },
+  skipped: { color: "gray", icon: "forward" },
+  published: { color: "teal" },
+  draft: { color: "gray" },
+  validated: { color: "blue" },
+  deprecated: { color: "yellow" },
+  archived: { color: "gray" },
+  open: { color: "red", icon: "warn" },
+  resolved: { color: "teal", icon: "check" },
+};
+
+/** A status by colour, sign and word. */
+export function Status({ of, paused }: { of: string; paused?: boolean }) {
+  const t = useText();
+  const look = looks[of] ?? { color: "gray" };
+  const word = t(`status.${of}`);
+  return (
+    <Group gap={4} wrap="nowrap" component="span" display="inline-flex">
+      <Badge color={look.color} variant="light" size="sm" leftSection={look.icon && <Icon name={look.icon} size={11} />} tt="none">
+        {word === `status.${of}` ? of : word}
+      </Badge>
+      {paused && (
+        <Badge color="yellow" variant="light" size="sm" leftSection={<Icon name="pause" size={11} />} tt="none">
+          {t("status.paused")}
+        </Badge>
+      )}
+    </Group>
+  );
+}

@@ -1,0 +1,70 @@
+import { Tooltip } from "@mantine/core";
+import { useEffect, useState } from "react";
+import { useLanguage } from "~/i18n";
+
+/** `2 min`, `3.4 s`, `5 d 2 h`: the two largest units that matter. `ms` may be negative. */
+export function duration(ms: number): string {
+  const sign = ms < 0 ? "−" : "";
+  let rest = Math.abs(ms);
+  if (rest < 1000) return `${sign}${Math.round(rest)} ms`;
+  if (rest < 60_000) return `${sign}${(Math.floor(rest / 100) / 10).toString()} s`;
+  const parts: string[] = [];
+  for (const [unit, size] of [
+    ["d", 86_400_000],
+    ["h", 3_600_000],
+    ["min", 60_000],
+    ["s", 1000],
+  ] as const) {
+    const n = Math.floor(rest / size);
+    if (n || parts.length) {
+      if (n) parts.push(`${n} ${unit}`);
+      rest -= n * size;
+      if (parts.length === 2) break;
+    }
+  }
+  return sign + parts.slice(0, 2).join(" ");
+}
+
+let now = Date.now();
+const ticks = new Set<() => void>();
+setInterval(() => {
+  now = Date.now();
+  ticks.forEach((f) => f());
+}, 5000);
+
+function useNow(): number {
+  const [, set] = useState(0);
+  useEffect(() => {
+    const f = () => set((n) => n + 1);
+    ticks.add(f);
+    return () => {
+      ticks.delete(f);
+    };
+  }, []);
+  return now;
+}
+
+/** A moment in the reader's zone: relative when near, the exact time on hover. */
+export function When({ at, exact = false }: { at: string | null | undefined; exact?: boolean }) {
+  const { language } = useLanguage();
+  const current = useNow();
+  if (!at) return <span>–</span>;
+  const date = new Date(at);
+  const far = Math.abs(current - date.getTime());
+  const full = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "long" }).format(date);
+  const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto", style: "short" });
+  const signed = date.getTime() - current;
+  const text =
+    exact || far > 86_400_000
+      ? new Intl.DateTimeFormat(language, { dateStyle: "short", timeStyle: exact ? "medium" : "short" }).format(date)
+      : far < 60_000
+        ? relative.format(Math.round(signed / 1000), "second")
+        : far < 3_600_000
+          ? relative.format(Math.round(signed / 60_000), "minute")
+          : relative.format(Math.round(signed / 3_600_000), "hour");
+  return (
+    <Tooltip label={`${full} · ${at}`}>
+      <time dateTime={at}>{text}</time>
+    </Tooltip>
+  );
+}
