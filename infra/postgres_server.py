@@ -51,6 +51,7 @@ def start(data_dir: str | os.PathLike[str], *, long_lived: bool = False, databas
             try:
                 server = get_server(folder, cleanup_mode=None if long_lived else "stop")
                 if not running(folder):  # this process had it already, and it died
+                    server.ensure_pgdata_inited()
                     server.ensure_postgres_running()
                 return server.get_uri(database)
             except subprocess.TimeoutExpired:  # it waits 10 s only: too short after a crash, or on a busy machine

@@ -22,8 +22,8 @@ from flowledger.supervise import FolderLock, OwnerProcess, link_folder, owner_co
 STOP_S = 10.0
 #: how long the start waits for the projector
 PROJECTOR_S = 10.0
-#: how long the start waits for the log, and then for owners that take commands; health says what is missing (seconds)
-OPEN_S, READY_S = 6.0, 20.0
+#: how long the start waits for a log that is away, and for owners that take commands; health says what is missing (seconds)
+OPEN_S, READY_S = 3.0, 60.0
 #: seconds until a process of owners that does not end by itself is killed
 OWNER_STOP_S = 15.0
 POSTGRES_LOOK_S = 1.0
@@ -259,8 +259,16 @@ class System:
                 delay = min(delay * 2, 3.0)
 
     async def _until_open(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._opened.wait(), OPEN_S)
+        """Until the log is open. A process that is only slow is waited for; one that says that it can't is given `OPEN_S`."""
+        loop = asyncio.get_running_loop()
+        end, trouble = loop.time() + READY_S, 0.0
+        while not self._opened.is_set() and loop.time() < end:
+            said = bool(self.waiting) or any("can't" in r or "ended" in r for r in self.engine.health()["reasons"])
+            trouble = (trouble or loop.time()) if said else 0.0
+            if trouble and loop.time() - trouble > OPEN_S:
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._opened.wait(), 0.05)
 
     async def _until_ready(self) -> None:
         """Until commands are taken; not for ever: health says what is missing."""

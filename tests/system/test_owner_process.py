@@ -6,8 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -143,21 +145,22 @@ async def test_a_node_without_kafka_waits_and_says_so(place, tmp_path):
 
 
 def _dev(folder, port, *more):
-    env = {**os.environ, "FLOWLEDGER_GRPC_PORT": "0"}
-    return subprocess.Popen(
-        [sys.executable, "-m", "flowledger", "dev", "--data", str(folder), "--port", str(port), *more],
-        env=env, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
+    """What it says goes to `said-PORT` beside its data."""
+    with open(folder.parent / f"said-{port}", "ab") as out:
+        return subprocess.Popen(
+            [sys.executable, "-m", "flowledger", "dev", "--data", str(folder), "--port", str(port), *more],
+            env={**os.environ, "FLOWLEDGER_GRPC_PORT": "0"}, stderr=out, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
 
 
-def _ready(url, seconds=120.0):
+def _ready(url, said, seconds=120.0):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         with contextlib.suppress(httpx2.HTTPError):
             if (r := httpx2.get(f"{url}/health/ready", timeout=5)).status_code == 200 and r.json()["status"] == "ready":
                 return
         time.sleep(0.1)
-    raise AssertionError("it did not become ready")
+    raise AssertionError(f"it did not become ready: {said.read_text()[-3000:]}")
 
 
 def _free_port():
@@ -168,18 +171,27 @@ def _free_port():
         return s.getsockname()[1]
 
 
+@pytest.fixture
+def open_folder():
+    """Where the user of the embedded PostgreSQL gets in; pytest closes its own folder again and again."""
+    with tempfile.TemporaryDirectory(prefix="flowledger-beside-") as name:
+        os.chmod(name, 0o755)
+        yield Path(name)
+
+
 @pytest.mark.slow
 @pytest.mark.postgres
-def test_kill_9_of_dev_leaves_nobody_behind_and_a_second_one_is_refused(tmp_path):
+@pytest.mark.timeout(400)
+def test_kill_9_of_dev_leaves_nobody_behind_and_a_second_one_is_refused(open_folder):
     """The owners and the embedded PostgreSQL end with it; a second one touches nothing; a new one goes on with the data."""
     from flowledger.infra.postgres_server import running
 
-    tmp_path.chmod(0o755)
+    tmp_path = open_folder
     data, port = tmp_path / "data", _free_port()
     url = f"http://127.0.0.1:{port}"
     first = _dev(data, port)
     try:
-        _ready(url)
+        _ready(url, tmp_path / f"said-{port}")
         children = [int(p) for p in open(f"/proc/{first.pid}/task/{first.pid}/children").read().split()]
         owners = [p for p in children if b"flowledger.owners" in open(f"/proc/{p}/cmdline", "rb").read()]
         assert len(owners) == 1 and running(data / "postgres")
@@ -188,14 +200,15 @@ def test_kill_9_of_dev_leaves_nobody_behind_and_a_second_one_is_refused(tmp_path
         epochs = httpx2.get(f"{url}/health/ready").json()["partitions"]
         for other in (_free_port(), port):
             second = _dev(data, other)
-            _, text = second.communicate(timeout=60)
+            second.wait(60)
+            text = (tmp_path / f"said-{other}").read_text()
             assert second.returncode != 0 and (str(first.pid) in text if other != port else str(port) in text), text
         now = httpx2.get(f"{url}/health/ready").json()["partitions"]
         assert {p: v["epoch"] for p, v in now.items()} == {p: v["epoch"] for p, v in epochs.items()}, "the second one took nothing over"
         pid = int((data / "postgres" / "postmaster.pid").read_text().split("\n", 1)[0])
         os.kill(pid, signal.SIGQUIT)  # it dies alone: it is started again
         time.sleep(1)
-        _ready(url)
+        _ready(url, tmp_path / f"said-{port}")
         first.send_signal(signal.SIGKILL)
         first.wait()
         end = time.monotonic() + 20
@@ -203,12 +216,12 @@ def test_kill_9_of_dev_leaves_nobody_behind_and_a_second_one_is_refused(tmp_path
             time.sleep(0.1)
         assert not any(map(alive, owners)) and not running(data / "postgres")
         first = _dev(data, port)
-        _ready(url)
+        _ready(url, tmp_path / f"said-{port}")
         made = httpx2.post(f"{url}/v1/instances", json={"definition": "beside"}, headers={"Idempotency-Key": uuid.uuid4().hex})
         assert made.status_code == 201, made.text
     finally:
         first.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            first.communicate(timeout=30)
+            first.wait(30)
         first.kill()
     assert not running(data / "postgres")
