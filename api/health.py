@@ -25,8 +25,8 @@ async def ready(request: ApiRequest) -> Response[a.Health]:
     """
     s = services_of(request)
     owner = s.client.health()
-    reasons = list(owner.get("reasons") or ())
-    why = await s.reads.health()
+    reasons = [s.telemetry.hidden(text) for text in owner.get("reasons") or ()]
+    why = s.telemetry.hidden(await s.reads.health())
     execution = bool(owner.get("ready")) and not s.closing.is_set()
     if s.closing.is_set():
         reasons.append("the server is going down")

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from flowledger.events.commands import ReturnTasks, partition_of_key
-from flowledger.processors.client import Client
+from flowledger.processors.client import ENGINE, Client
 
 
 async def give_back(client: Client, jobs: Sequence[dict[str, Any]]) -> None:
@@ -21,7 +21,7 @@ async def give_back(client: Client, jobs: Sequence[dict[str, Any]]) -> None:
         by_partition.setdefault(partition_of_key(job["key"]), []).append(job)
     await asyncio.gather(
         *(
-            client.call(ReturnTasks(tasks=[j["key"] for j in those], fences=[j.get("fence", 0) for j in those]), partition=p)
+            client.call(ReturnTasks(tasks=[j["key"] for j in those], fences=[j.get("fence", 0) for j in those]), ENGINE, partition=p)
             for p, those in by_partition.items()
         )
     )

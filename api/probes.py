@@ -22,11 +22,12 @@ class Probes:
 
     def ready(self) -> tuple[int, dict[str, Any]]:
         owner = self.client.health()
-        parts = self.parts()
+        owner["reasons"] = [self.telemetry.hidden(text) for text in owner.get("reasons") or ()]
+        parts = {name: self.telemetry.hidden(why) for name, why in self.parts().items()}
         execution = bool(owner.get("ready"))
         ok = execution if self.executes else not parts
         status = "not ready" if not ok else "degraded" if parts else "ready"
-        reasons = (list(owner.get("reasons") or ()) if self.executes else []) + list(parts.values())
+        reasons = (list(owner["reasons"]) if self.executes else []) + list(parts.values())
         body: dict[str, Any] = {
             "status": status,
             "parts": {name: {"ok": False, "why": why} for name, why in parts.items()},
@@ -34,7 +35,7 @@ class Probes:
         }
         if self.executes:
             body["execution"] = execution
-            body["parts"]["owners"] = {"ok": execution, "why": "; ".join(owner.get("reasons") or ())}
+            body["parts"]["owners"] = {"ok": execution, "why": "; ".join(owner["reasons"])}
             body["partitions"] = {str(p): v for p, v in (owner.get("partitions") or {}).items()}
         return (200 if ok else 503), body
 

@@ -26,6 +26,7 @@ STATUS: dict[str, tuple[int, str]] = {
     RejectionCode.INVALID_STATE: (409, "Not possible in this state"),
     RejectionCode.ALREADY_EXISTS: (409, "Exists already"),
     RejectionCode.STALE: (409, "Somebody else was faster"),
+    RejectionCode.ID_REUSED: (422, "The id stands for another request"),
     RejectionCode.FORBIDDEN: (403, "Not allowed"),
     RejectionCode.RESOURCE_EXHAUSTED: (429, "Too much at once"),
     RejectionCode.UNAVAILABLE: (503, "Not available now"),

@@ -178,7 +178,8 @@ def _encoder(cls: type[Event]) -> Callable[[Any, bytes], bytes]:
     return space["encode"]
 
 
-_ENCODERS: dict[type[Event], Callable[[Any, bytes], bytes]] = {cls: _encoder(cls) for cls in WIRE}
+#: event type -> what makes its value from (event, encoded envelope)
+ENCODERS: dict[type[Event], Callable[[Any, bytes], bytes]] = {cls: _encoder(cls) for cls in WIRE}
 
 
 def encode_envelope(envelope: Envelope) -> bytes:
@@ -198,7 +199,7 @@ def encode_envelope(envelope: Envelope) -> bytes:
 def encode(events: Iterable[Event], envelope: Envelope) -> list[bytes]:
     """The values of the events that one command caused."""
     prefix = encode_envelope(envelope)
-    return [_ENCODERS[type(e)](e, prefix) for e in events]
+    return [ENCODERS[type(e)](e, prefix) for e in events]
 
 
 # --- decoding ---------------------------------------------------------------------------------------------------------

@@ -95,6 +95,10 @@ class Broken(msgspec.Struct, frozen=True):
     reference: str
 
 
+class Heavy(Exception):
+    """The expressions of a decision took more steps than they may in the owner's loop: to be decided beside it, with the hard bound."""
+
+
 class RejectionCode:
     """States of the world that make a command impossible."""
 
@@ -103,6 +107,8 @@ class RejectionCode:
     INVALID_STATE = "INVALID_STATE"
     ALREADY_EXISTS = "ALREADY_EXISTS"
     STALE = "STALE"
+    #: the caller's id stands for another command
+    ID_REUSED = "ID_REUSED"
     FORBIDDEN = "FORBIDDEN"
     RESOURCE_EXHAUSTED = "RESOURCE_EXHAUSTED"
     UNAVAILABLE = "UNAVAILABLE"

@@ -90,6 +90,13 @@ class ControlInstance(Command, frozen=True):
     reason: str = ""
 
 
+class ReleaseInstance(Command, frozen=True):
+    """A quarantined instance goes on, after what broke it was repaired. Answer: `{key, status}`."""
+
+    key: int
+    reason: str = ""
+
+
 class SetVariables(Command, frozen=True):
     """In the scope of `key`: an instance key or a token key (`local`: there; else where the name is found, outwards)."""
 
@@ -369,11 +376,22 @@ class ChildEnded(Command, frozen=True):
     message: str = ""
 
 
+class SendRejected(Command, frozen=True):
+    """What `token` of `instance` sent (`command`) was refused by its receiver, for good."""
+
+    instance: int
+    token: int
+    command: str
+    code: str
+    message: str
+
+
 Any_ = (
     Deploy | DefineElsewhere | ChangeDefinition | StartInstance | CancelInstance | ControlInstance | SetVariables | ActivateTasks
     | CompleteTask | FailTask | ThrowTaskError | ExtendLease | ReturnTasks | UpdateRetries | MoveTask | CreateTask | PublishMessage | BroadcastSignal
     | ResolveIncident | EvaluateDecision | StoreRecord | ListRecords | ModifyInstance | MigrateInstance | AdHocActivate | FireTimers | ExpireLeases
     | ReadyTasks | EvaluateConditions | ExpireMessages | Continue | Confirm | AwaitMessage | UnawaitMessage | Correlate | MessageTaken | ChildEnded
+    | ReleaseInstance | SendRejected
 )  # fmt: skip
 
 
@@ -384,7 +402,9 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
         id: the caller's id (`Idempotency-Key`); the same id gets the first answer again.
         time_us: when it was asked, microseconds UTC.
         reply_to: address of the waiting API node on the `replies` topic, `""` when nobody waits.
+        instance, token: for a send between partitions: who caused it, 0: nobody that could repair it.
         sender, seq: for a send between partitions: from where and its number (sender -1: a caller).
+        groups, rights: of the caller, by whoever signed it in (`kernel/access/rights.py`).
     """
 
     command: Any_
@@ -397,6 +417,10 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
     reply_to: str = ""
     sender: int = -1
     seq: int = 0
+    instance: int = 0
+    token: int = 0
+    groups: list[str] | None = None
+    rights: list[str] | None = None
 
 
 PARTITION_BITS = 51

@@ -23,7 +23,7 @@ from flowledger.events.wire import WIRE
 
 _NUMBER, _, _NEWEST = WIRE[PartitionClaimed]
 #: what the value of a claim begins with, one for each version that it has had
-_CLAIM_HEAD = tuple(b"\x00" + (_NUMBER << 8 | version).to_bytes(4, "big") for version in range(1, _NEWEST + 1))
+CLAIM_HEADS = tuple(b"\x00" + (_NUMBER << 8 | version).to_bytes(4, "big") for version in range(1, _NEWEST + 1))
 #: headers that each record has, and the places of those that the last one has beside
 _SHARED, _LAST, _CHAIN = 3, 3, 4
 
@@ -79,7 +79,10 @@ class Counted(msgspec.Struct, frozen=True, gc=False):
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where a reader stands: behind the group `number`, whose chain value is `chain`. Enough to go on from there."""
+    """Where a reader stands: behind the group `number`, whose chain value is `chain`. Enough to go on from there.
+
+    `chain` empty: not known; that of the next group is then taken as given, with its number and version.
+    """
 
     epoch: int = 0
     owner: str = ""
@@ -124,7 +127,7 @@ class GroupReader:
         found, value = record.headers, record.value
         if len(found) < _SHARED or found[0][0] != "epoch":
             raise ValueError(f"record {record.offset} has no epoch header: not written by an owner")
-        if value.startswith(_CLAIM_HEAD):
+        if value.startswith(CLAIM_HEADS):
             return self._claim(record)
         if not self.epoch:
             raise BeginningMissing(f"record {record.offset} is not the first claim of this partition: the beginning is missing")
@@ -166,7 +169,12 @@ class GroupReader:
 
     def _count(self, found: Headers, raced: bool = False) -> Counted:
         chain, number = found[_CHAIN][1], self.number + 1
-        if self.version == 1:
+        numbered = any(name == "number" for name, _ in found[_CHAIN + 1 :])
+        if not self.chain:
+            self.version = 2 if numbered else 1
+        if not self.chain and not numbered:
+            computed = chain
+        elif self.version == 1:
             computed = chain_v1(self.chain, self._values)
         else:
             sealed = (*self._shared, *(h for h in found[_SHARED:] if h[0] != "chain"))
@@ -174,6 +182,8 @@ class GroupReader:
             said = next((int(v) for name, v in found[_CHAIN + 1 :] if name == "number"), -1)
             if not self.numbered and not raced:
                 number, self.numbered = said, True
+            if not self.chain:
+                computed = chain
             if self._odd or (said != number and not raced):
                 computed = b""
         if raced:

@@ -60,13 +60,20 @@ class Inbound(Event, frozen=True):
 
     sender: int
     seq: int
+    #: why it was refused, `""`: it was not
+    reason: str = ""
 
 
 class Answered(Event, frozen=True):
-    """The command with caller's id `id` was answered with `answer`; the same id gets the same answer until it is forgotten."""
+    """The command with caller's id `id` was answered with `answer`; the same id gets the same answer until `until_us` (0: for a day).
+
+    `digest`: of the command, so that another one under the same id is told from the same one again (empty: not compared).
+    """
 
     id: str
     answer: Json
+    digest: bytes = b""
+    until_us: int = 0
 
 
 class DeadLettered(Event, frozen=True):

@@ -19,8 +19,8 @@ WIRE: dict[type[Event], tuple[int, str, int]] = {
     ledger.PartitionClaimed: (1, "partition.claimed", 2),
     ledger.Outbound: (2, "partition.outbound", 1),
     ledger.OutboundConfirmed: (3, "partition.outbound_confirmed", 1),
-    ledger.Inbound: (4, "partition.inbound", 1),
-    ledger.Answered: (5, "partition.answered", 1),
+    ledger.Inbound: (4, "partition.inbound", 2),
+    ledger.Answered: (5, "partition.answered", 2),
     ledger.DeadLettered: (6, "partition.dead_lettered", 1),
     ledger.TriggerFired: (7, "trigger.fired", 1),
     ledger.RecordStored: (8, "record.stored", 1),
@@ -43,6 +43,8 @@ WIRE: dict[type[Event], tuple[int, str, int]] = {
     workflow.WorkflowMigrated: (30, "workflow.migrated", 1),
     workflow.WorkflowModified: (31, "workflow.modified", 1),
     workflow.VariableSet: (32, "variable.set", 1),
+    workflow.WorkflowQuarantined: (33, "workflow.quarantined", 1),
+    workflow.WorkflowReleased: (34, "workflow.released", 1),
     flow.ElementActivated: (40, "element.activated", 1),
     flow.FlowTaken: (41, "flow.taken", 1),
     flow.GatewayReached: (42, "element.gateway_reached", 1),
@@ -108,11 +110,15 @@ BY_NUMBER: dict[int, type[Event]] = {number: cls for cls, (number, _, _) in WIRE
 #: (name, old version) -> the step to the next version
 UPCASTERS: dict[tuple[str, int], Callable[[Payload], Payload]] = {
     ("partition.claimed", 1): lambda p: p,  # it did not say which partition, and its chain was version 1: the defaults
+    ("partition.inbound", 1): lambda p: p,  # what was refused had no reason: the default
+    ("partition.answered", 1): lambda p: p,  # `digest` and `until_us` have defaults that say "not known"
 }
 
 #: (name, old version) -> its fields (name, kind) in wire order, as `avro.fields_of` gives them for the current ones
 PAST_SHAPES: dict[tuple[str, int], tuple[tuple[str, str], ...]] = {
     ("partition.claimed", 1): (("epoch", "long"), ("owner", "string"), ("node", "string"), ("key", "long")),
+    ("partition.inbound", 1): (("sender", "long"), ("seq", "long"), ("key", "long")),
+    ("partition.answered", 1): (("id", "string"), ("answer", "json"), ("key", "long")),
 }
 
 #: Words of the source documents (seeds 000 and 003) -> canonical names (requirements, section 2).

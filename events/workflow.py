@@ -88,6 +88,27 @@ class WorkflowResumed(Event, frozen=True):
     reason: str = ""
 
 
+class WorkflowQuarantined(Event, frozen=True):
+    """A defect of the engine stopped the instance: nothing of it moves until an operator releases or cancels it.
+
+    `defect` and `message` say what was found while `command` was decided, `reference` is what its caller was told; `incident` is the key of
+    the incident that follows.
+    """
+
+    incident: int
+    defect: str = ""
+    message: str = ""
+    command: str = ""
+    reference: str = ""
+
+
+class WorkflowReleased(Event, frozen=True):
+    """The quarantine ended: it goes on from where it was, in `status`."""
+
+    status: str = "running"
+    reason: str = ""
+
+
 class WorkflowMigrated(Event, frozen=True):
     """Goes on under another version. `elements` maps old element ids to new ones."""
 

@@ -22,7 +22,7 @@ import sys
 import time
 import tomllib
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -182,9 +182,14 @@ class Broker:
     def address(self) -> str:
         return f"127.0.0.1:{self._note()['port']}"
 
-    def up(self, port: int = 0, *, progress: Progress = print, flags: tuple[str, ...] = JVM_FLAGS, wait_s: float = START_S) -> str:
+    def up(
+        self, port: int = 0, *, progress: Progress = print, flags: tuple[str, ...] = JVM_FLAGS, wait_s: float = START_S,
+        more: Mapping[str, object] | None = None, users: Sequence[str] = (),
+    ) -> str:  # fmt: skip
         """Start it unless it runs; returns `host:port` once it listens.
 
+        `more`: further properties of the server, over ours (listeners with TLS or SASL). `users`: SCRAM users that a new folder gets, as Kafka's
+        storage tool takes them.
         `port` 0: the one that the folder had before, else any free one. Raises: BrokerUnavailable.
         """
         with locked(self.folder / "lock"):
@@ -202,11 +207,11 @@ class Broker:
                         raise BrokerUnavailable(f"port {port} is in use by another program")
                     wanted = _free_port()
                 before[name] = wanted
-            self._properties.write_text(_properties(self.folder / "log", before["port"], before["controller"]))
+            self._properties.write_text(_properties(self.folder / "log", before["port"], before["controller"], more or {}))
             output = (self.folder / "broker.log").open("ab")
             with output:
                 if not (self.folder / "log" / "meta.properties").exists():
-                    self._format(command)
+                    self._format(command, users)
                 child = subprocess.Popen(
                     [*command, "kafka.Kafka", str(self._properties)],
                     cwd=self.folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
@@ -217,9 +222,10 @@ class Broker:
             progress(f"Kafka listens on {self.address}, data in {self.folder}")
             return self.address
 
-    def _format(self, command: list[str]) -> None:
+    def _format(self, command: list[str], users: Sequence[str]) -> None:
         cluster = base64.urlsafe_b64encode(b"\x00" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
         tool = [*command, "kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster, "-c", str(self._properties)]
+        tool += [argument for user in users for argument in ("--add-scram", user)]
         said = subprocess.run(tool, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         if said.returncode:
             raise BrokerUnavailable(f"Kafka's storage in {self.folder} can't be formatted:\n{(said.stderr or said.stdout)[-2000:]}")
@@ -287,8 +293,8 @@ def _command_line(pid: int) -> str:
         return ""
 
 
-def _properties(data: Path, port: int, controller: int) -> str:
-    settings = {
+def _properties(data: Path, port: int, controller: int, more: Mapping[str, object]) -> str:
+    settings: dict[str, object] = {
         "process.roles": "broker,controller",
         "node.id": 1,
         "controller.quorum.voters": f"1@127.0.0.1:{controller}",
@@ -317,6 +323,7 @@ def _properties(data: Path, port: int, controller: int) -> str:
         "share.coordinator.state.topic.min.isr": 1,
         # Nothing may vanish by age from a ledger; topics say it themselves, this is for topics made by hand.
         "log.retention.hours": -1,
+        **more,
     }
     return "".join(f"{name}={value}\n" for name, value in settings.items())
 

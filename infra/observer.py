@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import structlog
+
+from flowledger.events.base import Broken
 from flowledger.infra.telemetry import Metrics, Tracer
+
+log_ = structlog.get_logger("flowledger.owner")
 
 
 class Observer:
@@ -63,6 +68,12 @@ class Observer:
 
     def dead_letter(self, reason: str) -> None:
         self.metrics.dead_letters.labels(reason[:80]).inc()
+
+    def broken(self, command: str, broken: Broken) -> None:
+        """A defect of the engine, in one decision: for operators, who look for the reference that the caller was told."""
+        self.metrics.commands.labels(command, "INTERNAL").inc()
+        log_.error("a decision broke", command=command, instance=broken.key, defect=broken.defect, message=broken.message,
+                   reference=broken.reference)  # fmt: skip
 
 
 def gauges(engine: Any, projector: Callable[[], Any] = lambda: None) -> Callable[[Metrics], None]:

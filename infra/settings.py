@@ -37,6 +37,20 @@ class Settings(BaseSettings):
     postgres: str = Field("", description="URL of a PostgreSQL 15+; empty: the embedded one in `data`")
     prefix: str = Field("flowledger", pattern=r"^[A-Za-z0-9._-]{1,100}$", description="Prefix of the Kafka topics")
     replication: int = Field(1, ge=1, le=9, description="Replicas of the topics when they are created")
+    kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="Protocol of the Kafka listener"
+    )
+    kafka_ca_file: str = Field("", description="Certificates (PEM) that the brokers' are checked against; empty: those of the system")
+    kafka_cert_file: str = Field("", description="Own certificate (PEM) for brokers that ask for one")
+    kafka_key_file: str = Field("", description="Its private key (PEM)")
+    kafka_key_password: str = Field("", description="Password of that key: `file:PATH` or `env:NAME`")
+    kafka_check_hostname: bool = Field(True, description="A broker's certificate must name its host")
+    kafka_mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = Field(
+        "", description="How to sign in with SASL"
+    )
+    kafka_user: str = Field("", description="User of PLAIN and SCRAM")
+    kafka_password: str = Field("", description="Their password: `file:PATH` or `env:NAME`")
+    kafka_token: str = Field("", description="Token of OAUTHBEARER: `file:PATH` (read again for each connection) or `env:NAME`")
     partitions: int = Field(4, ge=1, le=1024, description="Partitions, when the log is created")
 
     # --- who this process is
@@ -62,6 +76,7 @@ class Settings(BaseSettings):
     # --- durability and limits of the owner
     durability: Literal["full", "normal"] = Field("full", description="Embedded log: full syncs each group commit to the disk")
     batch_max: int = Field(512, ge=1, description="Commands decided in one group at most")
+    ids_hours: float = Field(24, gt=0, le=24 * 366, description="How long an Idempotency-Key is remembered, in hours")
     instances_max: int = Field(0, ge=0, description="Running instances per partition (0: no limit); more of them wait as pending")
 
     # --- the ledger's proof (docs/audit.md)

@@ -18,6 +18,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as openmetrics
 from prometheus_client.samples import Sample
 
+from flowledger.infra.secret_text import hidden
 from flowledger.infra.settings import Settings
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -245,15 +246,18 @@ class Telemetry:
         configure_logs(settings.log_level, settings.log_format, settings.node)
         return cls(tracer=Tracer(settings.otlp_endpoint, settings.node, settings.trace_sample))
 
+    #: a text without the passwords in it
+    hidden = staticmethod(hidden)
+
     def close(self) -> None:
         self.tracer.close()
 
 
 class _Stderr:
-    """Whatever `sys.stderr` is when a line is written."""
+    """Whatever `sys.stderr` is when a line is written; no password passes here, whoever wrote it."""
 
     def write(self, text: str) -> int:
-        return sys.stderr.write(text)
+        return sys.stderr.write(hidden(text))
 
     def flush(self) -> None:
         sys.stderr.flush()

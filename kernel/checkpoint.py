@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from flowledger.events.group import Place
-from flowledger.kernel.folds import holds
+from flowledger.kernel.folds import answers, holds
 from flowledger.kernel.state import (
     Awaited,
     Definition,
@@ -93,8 +93,8 @@ def name_of(table: str, key: Any) -> bytes:
     return f"{table}:{key[0]}:{key[1]}".encode() if table == "record" else f"{table}:{key}".encode()
 
 
-def records(p: Partition, changed: Iterable[tuple[str, Any]]) -> list[tuple[bytes, bytes | None]]:
-    """(key, value) of each thing that changed; None: it is gone. In a fixed order."""
+def records(p: Partition, changed: Iterable[tuple[str, Any]], placed: bool = True) -> list[tuple[bytes, bytes | None]]:
+    """(key, value) of each thing that changed; None: it is gone. In a fixed order. `placed`: with what only a reader of the log knows."""
     out: list[tuple[bytes, bytes | None]] = []
     for table, key in sorted(changed, key=lambda x: (x[0], str(x[1]))):
         value: bytes | None = None
@@ -104,7 +104,8 @@ def records(p: Partition, changed: Iterable[tuple[str, Any]]) -> list[tuple[byte
         elif table == "record":
             value = _to_json(p.records[key]) if key in p.records else None
         elif table == "answer":
-            value = _to_json(p.answers[key]) if key in p.answers else None
+            kept = p.answers.get(key)
+            value = encode_state(kept if placed else kept.unplaced()) if kept is not None else None
         else:
             thing = getattr(p, _TABLES[table][0]).get(key)
             value = encode_state(thing) if thing is not None else None
@@ -143,7 +144,7 @@ class Standing:
         """The records of the next checkpoint: what changed; everything when it is not known what stands there."""
         if not self.stale:
             return [(k, v) for k, v in records(p, changed) if v is not None or k in self.digests]
-        whole = fingerprint(p)
+        whole = fingerprint(p, placed=True)
         return [*((k, v) for k, v in whole.items() if v is not None), *((k, None) for k in sorted(self.digests) if whole.get(k) is None)]
 
     def take(self, entries: Iterable[tuple[bytes, bytes | None]]) -> list[bytes]:
@@ -176,6 +177,7 @@ def mark(p: Partition, at: Place, standing: Standing) -> bytes:
 def restore(p: Partition, live: dict[bytes, bytes], at: Mark) -> None:
     """Fill an empty partition from the records that stand in the topic (without the mark), and make the indexes."""
     p.meta = at.meta
+    kept: dict[str, answers.Remembered] = {}
     for key, value in live.items():
         table, _, name = key.decode().partition(":")
         if table == "instance":
@@ -184,11 +186,12 @@ def restore(p: Partition, live: dict[bytes, bytes], at: Mark) -> None:
             registry, _, rest = name.partition(":")
             p.records[(registry, rest)] = decode_state(value, dict) if value.startswith(b"{") else json.loads(value)
         elif table == "answer":
-            p.answers[name] = decode_state(value, dict)
+            kept[name] = answers.of_checkpoint(value)
         else:
             attribute, cls = _TABLES[table]
             thing = decode_state(value, cls)
             getattr(p, attribute)[thing.subscription if cls is Awaited else thing.key] = thing
+    answers.restore(p, kept)
     for to, seq, command in at.outbox:
         p.outbox[(to, seq)] = command
     _index(p)
@@ -200,6 +203,7 @@ def _restore_instance(p: Partition, made: InstanceImage) -> None:
     p.instances[i.key] = i
     for task in made.tasks:
         p.tasks[task.key] = task
+        task.tenant = i.tenant
     for timer in made.timers:
         p.timers[timer.key] = timer
     for s in made.subscriptions:
@@ -252,7 +256,7 @@ def unsettled(p: Partition) -> list[int]:
     ]
 
 
-def fingerprint(p: Partition) -> dict[bytes, bytes | None]:
+def fingerprint(p: Partition, placed: bool = False) -> dict[bytes, bytes | None]:
     """The whole state as records: equal for equal states, whatever way they came about."""
     everything: list[tuple[str, Any]] = [("instance", k) for k in p.instances]
     everything += [("task", k) for k, t in p.tasks.items() if not t.instance]
@@ -262,4 +266,4 @@ def fingerprint(p: Partition) -> dict[bytes, bytes | None]:
     for table in ("message", "awaited", "definition"):
         everything += [(table, k) for k in getattr(p, _TABLES[table][0])]
     everything += [("record", k) for k in p.records] + [("answer", k) for k in p.answers]
-    return dict(records(p, everything))
+    return dict(records(p, everything, placed))

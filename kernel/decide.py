@@ -1,40 +1,104 @@
-"""`decide`: one request -> events or a rejection. On success the state is the fold of the events; on rejection it is untouched."""
+"""`decide`: one request -> events, a rejection or a defect. On success the state is the fold of the events; else it is what it was."""
 
 from __future__ import annotations
 
 from flowledger.events import commands as c
 from flowledger.events import ledger as le
-from flowledger.events.base import Envelope, Rejected, RejectionCode
+from flowledger.events.base import Broken, Envelope, Heavy, Rejected, RejectionCode
+from flowledger.kernel import limits, values
+from flowledger.kernel.access import admit
+from flowledger.kernel.access.subjects import INTERNAL, MISSING, of_instance
 from flowledger.kernel.decision import Decision, Facts
 from flowledger.kernel.elements import listeners
-from flowledger.kernel.handlers import HANDLERS
+from flowledger.kernel.expressions import Failure
+from flowledger.kernel.folds import answers
+from flowledger.kernel.handlers import HANDLERS, quarantine
+from flowledger.kernel.ledger.facts import NotAtHand
 from flowledger.kernel.state import Partition
 
 #: follow-up commands to this same partition that one request may cause in its step; the rest stay for later steps
 FOLLOW_UPS_MAX = 10_000
 
 
-def decide(state: Partition, request: c.Request, facts: Facts) -> Decision | Rejected:
+#: a send that came before or long ago: it is not consumed
+_NOT_NEXT = "NOT_NEXT"
+
+
+def decide(state: Partition, request: c.Request, facts: Facts) -> Decision | Rejected | Broken:
     """Answer one request.
 
-    `Decision.events` are to be appended; `Decision.answer` goes to the caller once they are; `Decision.later` (after this function: only
-    `Continue`s) are to be decided in a later step.
+    `Decision.values` are to be appended; `Decision.answer` goes to the caller once they are. `Decision.later` (`Continue`s, and what the budget
+    put off) is to be decided in a later step, each with its pair of `Decision.causes` as the request's `instance` and `token`.
+    Raises: Heavy when `facts.feel_soft` is spent (decide again with `facts.feel_soft` 0), NotAtHand.
     """
-    envelope = Envelope(facts.now_us, request.tenant, request.actor, request.id, request.correlation, request.trace)
-    d = Decision(state, facts, envelope, request)
+    tenant = admit(state, request)
+    if isinstance(tenant, Rejected):
+        return tenant
+    envelope = Envelope(facts.now_us, tenant, request.actor, request.id, request.correlation, request.trace)
+    state.undo = []
+    facts.begin()
+    try:
+        d = Decision(state, facts, envelope, request)
+        mark = d.mark()
+    except Exception as unfit:  # a text of the envelope that can't be written
+        state.undo = None
+        return Rejected(RejectionCode.INVALID_ARGUMENT, values.clean(f"the request's own fields: {unfit}"))
+    try:
+        rejected = _decide(d, request)
+        if rejected is not None:
+            d.back(mark)
+        if rejected is None:
+            return d
+        if request.sender < 0 and request.instance and type(request.command) not in _EXPECTED:  # a follow-up that was put off
+            HANDLERS[c.SendRejected](d, _told(request.instance, request.token, request.command, rejected))
+            return d
+        if request.sender < 0 or rejected.code == _NOT_NEXT:
+            return rejected
+        _consume(d, request, rejected)
+        return d
+    except (Heavy, NotAtHand):
+        d.back(mark)
+        raise
+    except Failure as failure:
+        d.back(mark)
+        if request.sender >= 0:
+            _consume(d, request, Rejected(RejectionCode.INVALID_ARGUMENT, failure.message))
+            return d
+        return Rejected(RejectionCode.INVALID_ARGUMENT, values.clean(failure.message))
+    except Exception as defect:
+        at = d.at
+        d.back(mark)
+        return Broken(at or quarantine.subject(state, request.command), type(defect).__name__, values.clean(str(defect)), d.reference())
+    finally:
+        state.undo = None
+
+
+def record_broken(state: Partition, request: c.Request, facts: Facts, broken: Broken) -> Decision:
+    """What the log says of a defect: the instance is quarantined (without one: an incident of the partition), a send is consumed."""
+    state.undo = []
+    try:
+        tenant = of_instance(state, broken.key)
+        d = Decision(state, facts, Envelope(facts.now_us, tenant=request.tenant if tenant is MISSING else tenant), request)
+        d.quarantine(broken.key, quarantine.Defect(broken.defect, broken.message), broken.reference)
+        if request.sender >= 0:
+            d.record(le.Inbound(sender=request.sender, seq=request.seq))
+        return d
+    finally:
+        state.undo = None
+
+
+def _decide(d: Decision, request: c.Request) -> Rejected | None:
+    state = d.state
     if request.sender >= 0:
         taken = state.meta.taken.get(request.sender, 0)
         if request.seq != taken + 1:  # behind a gap it comes again, with what is missing before it
-            return Rejected(RejectionCode.ALREADY_EXISTS, f"expected send {taken + 1} of partition {request.sender}, found {request.seq}")
-    elif request.id and (answer := state.answers.get(request.id)) is not None:
-        d.answer = answer
-        return d
+            return Rejected(_NOT_NEXT, f"expected send {taken + 1} of partition {request.sender}, found {request.seq}")
+    elif request.id and type(request.command) not in INTERNAL:
+        known = answers.find(state, d.envelope.tenant, request.id, d.facts.now_us)
+        if known is not None:
+            return _again(d, request, known)
     rejected = HANDLERS[type(request.command)](d, request.command)
     if rejected is not None:
-        assert not d.events, f"a rejection after a recorded event: {rejected}"
-        if request.sender >= 0:  # what another partition sent is consumed all the same
-            d.record(le.Inbound(sender=request.sender, seq=request.seq))
-            return d
         return rejected
     if request.sender >= 0:
         d.record(le.Inbound(sender=request.sender, seq=request.seq))
@@ -44,9 +108,39 @@ def decide(state: Partition, request: c.Request, facts: Facts) -> Decision | Rej
         d.run()
     if d.later:
         _follow_up(d)
-    if request.id and request.sender < 0 and d.events and request.id not in state.answers:  # else it has its outcome already
-        d.record(le.Answered(id=request.id, answer=d.answer))
-    return d
+    if request.id and request.sender < 0 and d.events and type(request.command) not in INTERNAL:
+        now = d.facts.now_us
+        if answers.find(state, d.envelope.tenant, request.id, now) is None:  # else it has its outcome already
+            d.record(le.Answered(id=request.id, answer=d.answer, digest=answers.digest(request), until_us=now + d.facts.answers_us))
+    return None
+
+
+def _again(d: Decision, request: c.Request, known: answers.Remembered) -> Rejected | None:
+    """A known id: the same command gets the same answer, another is refused."""
+    if known.digest and known.digest != answers.digest(request):
+        text = f"the id '{request.id}' was used for another command: expected the same command again, or another id"
+        return Rejected(RejectionCode.ID_REUSED, text)
+    d.answer, d.repeats = known.value(), request.id
+    if known.offset >= 0:
+        d.answer["position"] = f"{d.state.meta.partition}-{known.offset}"
+    return None
+
+
+def _consume(d: Decision, request: c.Request, rejected: Rejected) -> None:
+    """What another partition sent is consumed all the same, and whoever caused it hears of it there."""
+    d.record(le.Inbound(sender=request.sender, seq=request.seq, reason=values.clean(f"{rejected.code}: {rejected.message}")))
+    if request.instance and type(request.command) not in _EXPECTED:
+        d.send(request.sender, _told(request.instance, request.token, request.command, rejected))
+
+
+#: what may find nobody any more: the other side is gone, and there is nothing to repair
+_EXPECTED = frozenset({c.UnawaitMessage, c.CancelInstance, c.ChildEnded, c.MessageTaken, c.Correlate, c.Continue, c.SendRejected})
+
+
+def _told(instance: int, token: int, command: c.Command, rejected: Rejected) -> c.SendRejected:
+    return c.SendRejected(
+        instance=instance, token=token, command=type(command).__name__, code=rejected.code, message=values.clean(rejected.message)
+    )
 
 
 #: moves of a person's task -> the listeners that hear of them
@@ -65,19 +159,32 @@ def _tell_listeners(d: Decision, e: c.MoveTask) -> None:
 
 
 def _follow_up(d: Decision) -> None:
-    """What the decision sent to its own partition is decided in the same step, in order; `Continue`s wait, so that others get their turn."""
-    put_off: list[c.Command] = []
+    """What the decision sent to its own partition is decided in the same step, in order; `Continue`s wait, so that others get their turn.
+
+    Each stands alone: what breaks in it is held against its own instance, and what is rejected is an incident of whoever sent it.
+    """
+    put_off: list[tuple[c.Command, tuple[int, int]]] = []
     answer = d.answer
     n = 0
     while n < len(d.later):
-        command = d.later[n]
+        command, cause = d.later[n], d.causes[n]
         n += 1
-        if isinstance(command, c.Continue) or n > FOLLOW_UPS_MAX:
-            put_off.append(command)
+        if isinstance(command, c.Continue) or n > FOLLOW_UPS_MAX or len(d.events) > limits.EVENTS_MAX or d.bytes > limits.BYTES_MAX:
+            put_off.append((command, cause))
             continue
         d.answer = {}
-        HANDLERS[type(command)](d, command)
-        if d.work or d.touched:
-            d.run()
+        d.alone(quarantine.subject(d.state, command) or cause[0], lambda command=command, cause=cause: _follow(d, command, cause))  # type: ignore[misc]
     d.answer = answer
-    d.later = put_off
+    d.later, d.causes = [command for command, _ in put_off], [cause for _, cause in put_off]
+
+
+def _follow(d: Decision, command: c.Command, cause: tuple[int, int]) -> None:
+    mark = d.mark()
+    try:
+        rejected = HANDLERS[type(command)](d, command)
+    except Failure as failure:
+        rejected = Rejected(RejectionCode.INVALID_ARGUMENT, failure.message)
+    if rejected is not None:
+        d.back(mark)
+        if cause[0] and type(command) not in _EXPECTED:
+            HANDLERS[c.SendRejected](d, _told(*cause, command, rejected))

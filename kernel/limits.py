@@ -8,6 +8,21 @@ SPAWN_MAX = 200
 MODEL_BYTES_MAX = 16 * 1024 * 1024
 #: bytes of the variables of one command, as JSON
 PAYLOAD_BYTES_MAX = 4 * 1024 * 1024
+#: bytes of the answers that a partition remembers by callers' ids; above it the oldest are forgotten before their time
+ANSWERS_BYTES_MAX = 64 * 1024 * 1024
+#: bytes of the state of one instance, as its checkpoint has it
+INSTANCE_BYTES_MAX = 12 * 1024 * 1024
+#: an instance is weighed when so many bytes of events came since the last time
+WEIGH_BYTES = 1024 * 1024
+#: levels of nesting of a JSON value
+DEPTH_MAX = 100
+#: events, and bytes of them, after which a decision goes on in a follow-up command
+EVENTS_MAX = 4_000
+BYTES_MAX = 8 * 1024 * 1024
+#: tokens that a batch (timers that are due, a signal, ...) may move before its instances go on in follow-ups of their own
+BATCH_STEPS_MAX = 3_000
+#: characters of a name that the model or a caller gives: job type, message name, correlation key, error code ...
+NAME_MAX = 4_096
 #: depth of called instances
 CALL_DEPTH_MAX = 100
 #: items of a multi-instance collection
@@ -16,3 +31,5 @@ ITEMS_MAX = 1_000_000
 TTL_MS_MAX = 315_360_000_000
 #: steps an expression may take
 EXPRESSION_STEPS_MAX = 1_000_000
+#: steps of all expressions of one decision
+FEEL_STEPS_MAX = 2_000_000

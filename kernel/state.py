@@ -5,11 +5,13 @@ Written as JSON arrays for checkpoints (`encode_state`), so that exact decimals 
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any
 
 import msgspec
 
 from flowledger.events.commands import PARTITION_BITS
+from flowledger.kernel.undo import Step
 
 # Where a token is in the life of its element.
 ARRIVED = 0  #: it came here, and its element has not looked at it (or looked and waits for others: a join)
@@ -158,6 +160,9 @@ class Instance(State):
     incidents: list[int] | None = None
     #: multi-instance bodies that have not spawned all their runs yet
     spawning: list[int] | None = None
+    #: while it is quarantined: its status before, and the incident that says so
+    before: str = ""
+    quarantine: int = 0
 
 
 class Definition(State):
@@ -220,6 +225,9 @@ class Meta(State):
     taken: dict[int, int] = {}
     #: id of the key that signs the heads of this partition; `""`: none yet
     signer: str = ""
+    #: how many answers were remembered so far, and the bytes of those that still are
+    answered: int = 0
+    answers_bytes: int = 0
 
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -255,7 +263,8 @@ class InstanceImage(State):
     incidents: list[Incident] = []
 
 
-ANSWERS_MAX = 10_000
+#: (tenant, job type): whose jobs of which type wait
+Lane = tuple[str, str]
 
 
 class Partition:
@@ -294,10 +303,11 @@ class Partition:
         "records",
         "registry",
         "retrying",
-        "store",
         "subscriptions",
         "tasks",
         "timers",
+        "undo",
+        "weights",
         "unsettled",
     )
 
@@ -312,8 +322,8 @@ class Partition:
         self.messages: dict[int, Message] = {}
         self.awaited: dict[int, Awaited] = {}
         self.records: dict[tuple[str, str], Any] = {}
-        #: caller's id -> answer, oldest first
-        self.answers: dict[str, Any] = {}
+        #: caller's id -> answer, oldest first (`kernel/folds/answers.py`)
+        self.answers: OrderedDict[str, Any] = OrderedDict()
         #: (to, seq) -> encoded command that is not confirmed yet
         self.outbox: dict[tuple[int, int], bytes] = {}
         #: instances that wait for a place, in order
@@ -321,10 +331,10 @@ class Partition:
         #: what changed since the last checkpoint: (table, key)
         self.changed: set[tuple[str, Any]] = set()
         # --- indexes
-        #: job type -> priority -> task keys in order (a dict as an ordered set)
-        self.ready: dict[str, dict[int, dict[int, None]]] = {}
-        #: job types that got a ready task since the shell last looked
-        self.job_listener: set[str] = set()
+        #: (tenant, job type) -> priority -> task keys in order (a dict as an ordered set)
+        self.ready: dict[Lane, dict[int, dict[int, None]]] = {}
+        #: lanes that got a ready task since the shell last looked
+        self.job_listener: set[Lane] = set()
         #: heap of (due_us, timer key); entries of cancelled timers are passed over
         self.due: list[tuple[int, int]] = []
         #: heap of (deadline_us, task key, fence)
@@ -348,6 +358,10 @@ class Partition:
         self.guards: dict[str, Any] = {}
         #: target whose breaker is open -> tasks that wait for it to close
         self.parked: dict[str, dict[int, None]] = {}
+        #: while a decision runs: how each change is taken back (`kernel/undo.py`)
+        self.undo: list[Step] | None = None
+        #: instance -> bytes of events since its state was last weighed; no part of a checkpoint
+        self.weights: dict[int, int] = {}
         #: running instances
         self.open = 0
         #: instances with tokens that are to be looked at (the step limit stopped them)

@@ -8,21 +8,34 @@ from typing import Any, Protocol
 
 from flowledger.events.base import Recorded, Rejected
 from flowledger.events.commands import Command
+from flowledger.kernel.access.rights import ANY_TENANT
 
 #: what `Caller.trace` may be, beside empty (W3C Trace Context, 3.2)
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Caller:
-    """Who asks. `tenant`, `actor`, `correlation` and `trace` go to the envelope of each event that follows."""
+    """Who asks. `tenant`, `actor`, `correlation` and `trace` go to the envelope of each event that follows; `groups` and `rights`
+    (`kernel/access/rights.py`) are looked at by the gate."""
 
-    __slots__ = ("actor", "correlation", "tenant", "trace")
+    __slots__ = ("actor", "correlation", "groups", "rights", "tenant", "trace")
 
-    def __init__(self, actor: str = "", tenant: str = "", correlation: str = "", trace: str = "") -> None:
+    def __init__(
+        self,
+        actor: str = "",
+        tenant: str = "",
+        correlation: str = "",
+        trace: str = "",
+        groups: list[str] | None = None,
+        rights: list[str] | None = None,
+    ) -> None:
         self.actor, self.tenant, self.correlation, self.trace = actor, tenant, correlation, trace
+        self.groups, self.rights = groups, rights
 
 
 NOBODY = Caller()
+#: the engine itself, for whatever tenant
+ENGINE = Caller(rights=[ANY_TENANT])
 
 #: What a command is answered with: the answer's keys (see the command's docstring) plus `position` (`{partition: end offset}` text
 #: `"p-offset"` of the last event that it caused, `""` when none), or why not.

@@ -5,10 +5,12 @@ The heaps hold what may be due; what was changed or cancelled meanwhile stays in
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from heapq import heapify, heappop
 
 from flowledger.events import commands as c
 from flowledger.kernel import Partition
+from flowledger.kernel.access.subjects import of_message, of_task, of_timer
 
 #: microseconds UTC behind all others
 NEVER = 1 << 62
@@ -31,7 +33,7 @@ def collect(state: Partition, now: int, most: int) -> list[c.Command]:
         if timer is not None:
             if timer.due_us == at:
                 timers.append(key)
-        elif key in state.messages:
+        elif (message := state.messages.get(key)) is not None and message.expires_us == at:
             messages.append(key)
     over: list[int] = []
     while leases and leases[0][0] <= now and len(over) < most:
@@ -45,16 +47,21 @@ def collect(state: Partition, now: int, most: int) -> list[c.Command]:
         task = state.tasks.get(key)
         if task is not None and task.retry_at_us == at:
             back.append(key)
-    commands: list[c.Command] = []
-    if timers:
-        commands.append(c.FireTimers(timers=timers))
-    if messages:
-        commands.append(c.ExpireMessages(messages=messages))
-    if over:
-        commands.append(c.ExpireLeases(tasks=over))
-    if back:
-        commands.append(c.ReadyTasks(tasks=back))
+    commands: list[c.Command] = [c.FireTimers(timers=keys) for keys in by_tenant(state, list(dict.fromkeys(timers)), of_timer)]
+    commands += [c.ExpireMessages(messages=keys) for keys in by_tenant(state, list(dict.fromkeys(messages)), of_message)]
+    commands += [c.ExpireLeases(tasks=keys) for keys in by_tenant(state, over, of_task)]
+    commands += [c.ReadyTasks(tasks=keys) for keys in by_tenant(state, back, of_task)]
     return commands
+
+
+def by_tenant(state: Partition, keys: list[int], tenant_of: Callable[[Partition, int], str]) -> Iterable[list[int]]:
+    """A command acts for one tenant: what it causes is that tenant's."""
+    if len(keys) < 2:
+        return [keys] if keys else []
+    out: dict[str, list[int]] = {}
+    for key in keys:
+        out.setdefault(tenant_of(state, key), []).append(key)
+    return out.values()
 
 
 def prune(state: Partition) -> None:

@@ -21,7 +21,7 @@ from flowledger.events.avro import decode_json
 from flowledger.events.base import Recorded, Rejected, RejectionCode
 from flowledger.kernel import lookup
 from flowledger.kernel.model.library import Library
-from flowledger.processors.client import NOBODY, Answer, Caller
+from flowledger.processors.client import ENGINE, NOBODY, Answer, Caller
 from flowledger.processors.intake import decode_request as _decode_request
 from flowledger.processors.intake import encode_request as _encode_request
 from flowledger.processors.log import COMMANDS, DEFINITIONS, REPLIES, Group, Log, LogError, LogRecord, OutOfRange
@@ -243,8 +243,8 @@ class Engine:
 
     # --- commands
 
-    def route(self, command: c.Command) -> int:
-        """The partition that a command belongs to."""
+    def route(self, command: c.Command, id: str = "") -> int:
+        """The partition that a command belongs to. One without a key goes by its id, so that the same id always meets the same partition."""
         kind = type(command)
         if kind in _BY_KEY:
             return c.partition_of_key(getattr(command, _BY_KEY[kind]))
@@ -252,6 +252,10 @@ class Engine:
             return c.partition_of_text(command.correlation_key, self.partitions)  # type: ignore[attr-defined]
         if kind in _FIRST:
             return 0
+        if kind is c.ReturnTasks and command.tasks:  # type: ignore[attr-defined]
+            return c.partition_of_key(command.tasks[0])  # type: ignore[attr-defined]
+        if id:
+            return c.partition_of_text(id, self.partitions)
         self._next = (self._next + 1) % self.partitions
         if kind is c.StartInstance and self.owners and self._next not in self.owners:
             local = sorted(self.owners)
@@ -261,7 +265,7 @@ class Engine:
     def submit(self, command: c.Command, caller: Caller = NOBODY, id: str = "", partition: int | None = None) -> asyncio.Future[Answer]:
         """As `call`, without waiting."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        p = self.route(command) if partition is None else partition
+        p = self.route(command, id) if partition is None else partition
         if not 0 <= p < self.partitions:
             future.set_result(
                 Rejected(RejectionCode.NOT_FOUND, f"expected a key of one of {self.partitions} partitions, found one of partition {p}")
@@ -274,6 +278,8 @@ class Engine:
             actor=caller.actor,
             correlation=caller.correlation,
             trace=caller.trace,
+            groups=caller.groups,
+            rights=caller.rights,
         )
         if type(command) is c.StartInstance and p and partition is None:
             self._offer(p, request, self._try_first(request, future))
@@ -414,7 +420,7 @@ class Engine:
     async def _local(
         self, job_type: str, worker: str, max_jobs: int, timeout_ms: int, wait_s: float, fetch: Sequence[str] | None, caller: Caller
     ) -> Jobs:
-        if not wait_s and not any(job_type in o.state.ready for o in self.owners.values()):
+        if not wait_s and not any((caller.tenant, job_type) in o.state.ready for o in self.owners.values()):
             return []
         return await once(self.pollers, job_type, worker, max_jobs, timeout_ms, wait_s or 1.0, fetch, caller)
 
@@ -452,7 +458,7 @@ class Engine:
             tasks=[j["key"] for j in jobs], fences=[j["fence"] for j in jobs], deadlines=[j["deadline_us"] for j in jobs]
         )
         delay, end = BACK_OFF_MIN_S, self._now() + RETURN_S
-        while (answer := await self.call(command, NOBODY, partition=p, timeout_s=5.0)) and self._now() < end:
+        while (answer := await self.call(command, ENGINE, partition=p, timeout_s=5.0)) and self._now() < end:
             if not isinstance(answer, Rejected) or answer.code not in _AGAIN:
                 return
             await asyncio.sleep(delay)

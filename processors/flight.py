@@ -25,6 +25,7 @@ class Flight:
     """A group on its way to the log, with what is to be done once it is there. Without events (`count` 0) it only waits for those before it."""
 
     __slots__ = (
+        "answered",
         "answers",
         "count",
         "end",
@@ -56,6 +57,8 @@ class Flight:
         self.first = self.end = -1
         #: (reply, answer, index of its last event in the group or -1)
         self.answers: list[tuple[Reply, Any, int]] = []
+        #: answers to be remembered: (tenant, id, index of the event)
+        self.answered: list[tuple[str, str, int]] = []
         #: (to, seq, command)
         self.sends: list[tuple[int, int, bytes]] = []
         #: partition -> highest send of it that this group takes

@@ -14,11 +14,12 @@ from flowledger.events import avro
 from flowledger.events import commands as c
 from flowledger.events import group as rules
 from flowledger.events import ledger as le
-from flowledger.events.base import Envelope, Event, Rejected, RejectionCode
+from flowledger.events.base import Broken, Envelope, Event, Rejected, RejectionCode
 from flowledger.events.definition import DefinitionCreated
-from flowledger.kernel import Facts, Partition, decide, evolve
+from flowledger.kernel import Facts, Partition, decide, evolve, record_broken
 from flowledger.kernel import checkpoint as images
 from flowledger.kernel.decision import Decision
+from flowledger.kernel.folds import answers
 from flowledger.processors import due
 from flowledger.processors.checkpoints import Checkpoints
 from flowledger.processors.clock import LogClock
@@ -193,6 +194,7 @@ class Machine:
 
     def _append(self, flight: Flight, keys: list[bytes], values: list[bytes], taken: int, now: int) -> None:
         claim = self.claim
+        self.state.meta.now_us = now  # as any reader folds it; a checkpoint keeps it
         stamp_ms = max(1, now // 1000)
         shared, last = self._seal.group(keys, values, self.source, stamp_ms)
         flight.number, flight.chain = self._seal.number, self._seal.chain
@@ -209,17 +211,21 @@ class Machine:
         request, state = pending.request, self.state
         command: Any = request.command
         if type(command) is Dead:
-            self._record([le.DeadLettered(source=command.source, reason=command.reason)], Envelope(self.facts.now_us), flight, keys, values)
+            dead: list[Event] = [le.DeadLettered(source=command.source, reason=command.reason)]
+            self._record(dead, avro.encode(dead, Envelope(self.facts.now_us)), "", flight, keys, values)
             return
         if type(command) is Told:
             envelope = Envelope(self.facts.now_us)
             for event in command.events:
                 evolve(state, event, envelope)
             flight.own += len(command.events)
-            self._record(command.events, envelope, flight, keys, values)
+            self._record(command.events, avro.encode(command.events, envelope), "", flight, keys, values)
             return
         confirmed = state.meta.confirmed.get(command.to, 0) if type(command) is c.Confirm else 0
         made = decide(state, request, self.facts)
+        if type(made) is Broken:
+            self._broken(made, pending, flight, keys, values)
+            return
         if type(made) is Rejected:
             if request.sender >= 0:
                 self.sends.asked(request.sender, self.facts.now_us)
@@ -234,22 +240,49 @@ class Machine:
         if self._observer is not None:
             self._seen(request, flight)
         if made.events:
-            self._record(made.events, made.envelope, flight, keys, values)
+            self._record(made.events, made.values, made.envelope.tenant, flight, keys, values)
             if type(command) is c.Deploy:
                 self._store(made.events)
             if request.sender >= 0:
                 flight.inbound[request.sender] = request.seq
-        for later in made.later:
+        for later, (instance, token) in zip(made.later, made.causes, strict=True):
             self._put_by.append(Pending(c.Request(command=later, tenant=request.tenant, actor=request.actor, id=request.id and f"{request.id}/+",  # type: ignore[arg-type]
-                                                 correlation=request.correlation, trace=request.trace)))  # fmt: skip
+                                                 correlation=request.correlation, trace=request.trace, instance=instance, token=token)))  # fmt: skip
+        if made.repeats and pending.reply is not None and "position" not in made.answer:
+            pending.reply = self._with_position(pending.reply, made.envelope.tenant, made.repeats)
         index = len(values) - 1
         if made.finished and self._waiting:
             flight.answers += self._waiting.ended(made.finished, index)
         if pending.reply is not None and not self._waiting.waits(state, command, made, pending.reply):
             flight.answers.append((pending.reply, made.answer, index if made.events else -1))
 
-    def _record(self, events: list[Event], envelope: Envelope, flight: Flight, keys: list[bytes], values: list[bytes]) -> None:
-        made = avro.encode(events, envelope)
+    def _with_position(self, reply: Reply, tenant: str, id: str) -> Reply:
+        """The first answer is not on the log yet; by the time of this one it is."""
+
+        def say(answer: Any) -> None:
+            kept = self.state.answers.get(answers.name_of(tenant, id))
+            if isinstance(answer, dict) and kept is not None and kept.offset >= 0:
+                answer = {**answer, "position": f"{self.claim.partition}-{kept.offset}"}
+            reply(answer)
+
+        return say
+
+    def _broken(self, broken: Broken, pending: Pending, flight: Flight, keys: list[bytes], values: list[bytes]) -> None:
+        """A defect of ours: the state is as before. The instance is quarantined, its caller has one error, everybody else goes on."""
+        request = pending.request
+        held = record_broken(self.state, request, self.facts, broken)
+        self._record(held.events, held.values, held.envelope.tenant, flight, keys, values)
+        if request.sender >= 0:
+            flight.inbound[request.sender] = request.seq
+        if self._observer is not None:
+            self._observer.broken(type(request.command).__name__, broken)
+        if pending.reply is not None:
+            text = f"a defect of the engine stopped this command, and to send it again does not help: tell operators the reference {broken.reference}"
+            flight.answers.append((pending.reply, Rejected(RejectionCode.INTERNAL, text), len(values) - 1))
+
+    def _record(self, events: list[Event], made: list[bytes], tenant: str, flight: Flight, keys: list[bytes], values: list[bytes]) -> None:
+        if not events:
+            return
         sizes = list(map(len, made))
         if max(sizes) > self.claim.value_max:
             raise TooLarge(f"an event of {max(sizes)} bytes; at most {self.claim.value_max} are taken")
@@ -259,6 +292,8 @@ class Machine:
             keys.append(event.key.to_bytes(8, "big"))
             if type(event) is le.Outbound:
                 flight.sends.append((event.to, event.seq, event.command))
+            elif type(event) is le.Answered:
+                flight.answered.append((tenant, event.id, len(keys) - 1))
         if self._observer is not None:
             names = flight.names
             for event in events:
@@ -281,22 +316,25 @@ class Machine:
     def _hand_out(self, pollers: Pollers, flight: Flight, keys: list[bytes], values: list[bytes]) -> None:
         """Jobs that became ready go to the workers that wait, in the same group that made them."""
         state = self.state
-        for job_type in list(state.job_listener):
-            while state.ready.get(job_type):
-                poller = pollers.next_for(job_type)
+        for lane in list(state.job_listener):
+            while state.ready.get(lane):
+                poller = pollers.next_for(lane)
                 if poller is None:
                     break
                 request = poller.request()
                 made = decide(state, request, self.facts)
+                if type(made) is Broken:
+                    self._broken(made, Pending(request, poller.deliver), flight, keys, values)
+                    break
                 if not isinstance(made, Decision) or not made.events:
                     pollers.give_back(poller)
                     break
                 if self._observer is not None:
                     self._seen(request, flight)
-                self._record(made.events, made.envelope, flight, keys, values)
+                self._record(made.events, made.values, made.envelope.tenant, flight, keys, values)
                 pollers.taken(poller, made.answer["jobs"])
                 flight.answers.append((poller.deliver, made.answer, len(values) - 1))
-            state.job_listener.discard(job_type)
+            state.job_listener.discard(lane)
 
     # --- after the append -----------------------------------------------------------------------------------------------------
 
@@ -339,7 +377,7 @@ class Machine:
             return
         decoder = avro.Decoder()
         for record in records:
-            if record.value.startswith(rules._CLAIM_HEAD):
+            if record.value.startswith(rules.CLAIM_HEADS):
                 event, _ = decoder.decode(record.value)
                 assert isinstance(event, le.PartitionClaimed)
                 if event.epoch == self.claim.epoch + 1:
@@ -363,6 +401,8 @@ class Machine:
                 self._heads.acked(flight.number, flight.end, flight.chain, self.clock.now_us)
                 self.hungry |= self._heads.at_us <= self.clock.now_us
         place = f"{self.claim.partition}-"
+        for tenant, id, index in flight.answered:
+            answers.placed(self.state, tenant, id, first + index)
         for reply, answer, index in flight.answers:
             if index >= 0 and type(answer) is dict:
                 answer = {**answer, "position": f"{place}{first + index}"}

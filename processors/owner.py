@@ -117,7 +117,7 @@ class Owner:
         library = self.library
         facts = Facts(
             clock.now_us, library.processes(state), library.decisions(state), quiet(library.read), self.settings.instances_max,
-            spread=self.settings.spread,
+            spread=self.settings.spread, answers_us=self.settings.answers_us,
         )  # fmt: skip
         where = Claim(self.partition, self.epoch, self.owner_id, position, reader.place(), self.log.record_bytes_max - OVERHEAD_BYTES)
         machine = self.machine = Machine(
@@ -312,6 +312,12 @@ class Owner:
         self.ready.clear()
         self.reason = f"stepped down: {e.why}"  # it stands until the log takes a claim again
         self._stopped.set()
+
+    def doubt(self, why: BaseException) -> None:
+        """Step down, as after an append of which nobody knows; the log says what happened."""
+        if self.machine is not None:
+            self.machine.failed(why)
+            self._pump(self.machine)
 
     # --- looking --------------------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from flowledger.events import commands as c
 from flowledger.events.base import Rejected
 from flowledger.kernel import Partition
+from flowledger.kernel.state import Lane
 from flowledger.processors.client import Caller
 
 Jobs = list[dict[str, Any]]
@@ -34,13 +35,27 @@ class Hands(Protocol):
 class Poller:
     """A worker that waits for jobs: once (long poll) or for as long as it lives (stream). `take` gets the jobs."""
 
-    __slots__ = ("caller", "credit_left", "fetch", "gone", "job_type", "once", "take", "tenants", "timeout_ms", "under_way", "worker")
+    __slots__ = (
+        "caller",
+        "credit_left",
+        "fetch",
+        "gone",
+        "job_type",
+        "lane",
+        "once",
+        "take",
+        "tenants",
+        "timeout_ms",
+        "under_way",
+        "worker",
+    )
 
     def __init__(
         self, job_type: str, worker: str, credit: int, timeout_ms: int, fetch: Sequence[str] | None, caller: Caller, once: bool,
         take: Callable[[Jobs], None],
     ) -> None:  # fmt: skip
         self.job_type, self.worker, self.credit_left, self.timeout_ms = job_type, worker, credit, timeout_ms
+        self.lane = (caller.tenant, job_type)
         self.fetch = list(fetch) if fetch else None
         self.caller, self.once, self.take = caller, once, take
         #: hand-outs that are not on the log yet
@@ -62,7 +77,7 @@ class Turn:
         p = self.poller
         return c.Request(
             command=c.ActivateTasks(job_type=p.job_type, worker=p.worker, max=p.credit_left, timeout_ms=p.timeout_ms, fetch=p.fetch),
-            actor=p.caller.actor or p.worker, tenant=p.caller.tenant,
+            actor=p.caller.actor or p.worker, tenant=p.caller.tenant, groups=p.caller.groups, rights=p.caller.rights,
         )  # fmt: skip
 
     def deliver(self, answer: Any) -> None:
@@ -79,10 +94,10 @@ class Turn:
 
 
 class Pollers:
-    """Who waits for jobs of which type; shared by the owners of a process. `unwanted` gets jobs whose worker has left."""
+    """Who waits for jobs of which tenant and type; shared by the owners of a process. `unwanted` gets jobs whose worker has left."""
 
     def __init__(self, unwanted: Callable[[Jobs], None] = lambda jobs: None) -> None:
-        self.by_type: dict[str, deque[Poller]] = {}
+        self.by_lane: dict[Lane, deque[Poller]] = {}
         self.owners: list[Hands] = []
         self.unwanted = unwanted
 
@@ -97,14 +112,14 @@ class Pollers:
             self.owners.remove(owner)
 
     def add(self, poller: Poller) -> None:
-        self.by_type.setdefault(poller.job_type, deque()).append(poller)
-        self.look(poller.job_type)
+        self.by_lane.setdefault(poller.lane, deque()).append(poller)
+        self.look(poller.lane)
 
-    def look(self, job_type: str) -> None:
+    def look(self, lane: Lane) -> None:
         """Jobs may wait already."""
         for owner in self.owners:
-            if job_type in owner.state.ready:
-                owner.state.job_listener.add(job_type)
+            if lane in owner.state.ready:
+                owner.state.job_listener.add(lane)
                 owner._wake()
 
     def remove(self, poller: Poller) -> None:
@@ -113,14 +128,14 @@ class Pollers:
         self._out(poller)
 
     def _out(self, poller: Poller) -> None:
-        queue = self.by_type.get(poller.job_type)
+        queue = self.by_lane.get(poller.lane)
         if queue is not None and poller in queue:
             queue.remove(poller)
             if not queue:
-                del self.by_type[poller.job_type]
+                del self.by_lane[poller.lane]
 
-    def next_for(self, job_type: str) -> Turn | None:
-        queue = self.by_type.get(job_type)
+    def next_for(self, lane: Lane) -> Turn | None:
+        queue = self.by_lane.get(lane)
         for _ in range(len(queue) if queue else 0):
             assert queue is not None
             queue.rotate(-1)
@@ -150,13 +165,13 @@ class Pollers:
         if poller.once:
             self.add(poller)
         elif was <= 0:
-            self.look(poller.job_type)
+            self.look(poller.lane)
 
     def credit(self, poller: Poller, more: int) -> None:
         was = poller.credit_left
         poller.credit_left += more
         if was <= 0 < poller.credit_left:
-            self.look(poller.job_type)
+            self.look(poller.lane)
 
 
 async def once(

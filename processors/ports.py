@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from flowledger.events import commands as c
+from flowledger.events.base import Broken
+from flowledger.kernel.state import Lane
 
 
 class Observer(Protocol):
@@ -21,6 +23,7 @@ class Observer(Protocol):
     def fenced(self, partition: int) -> None: ...
     def took_over(self, partition: int, seconds: float) -> None: ...
     def dead_letter(self, reason: str) -> None: ...
+    def broken(self, command: str, broken: Broken) -> None: ...
 
 
 class Poller(Protocol):
@@ -33,7 +36,7 @@ class Poller(Protocol):
 class Pollers(Protocol):
     """Who waits for jobs of which type, in turn."""
 
-    def next_for(self, job_type: str) -> Any | None:
+    def next_for(self, lane: Lane) -> Any | None:
         """A `Poller` that still takes jobs."""
 
     def taken(self, poller: Any, jobs: list[dict[str, Any]]) -> None:

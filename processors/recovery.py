@@ -8,6 +8,7 @@ Source: `docs/log-protocol.md`, "Fold rules" and "The owner" (take over).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple
@@ -21,6 +22,7 @@ from flowledger.events.base import Envelope, Recorded
 from flowledger.events.chain import VERSION
 from flowledger.kernel import Partition, evolve
 from flowledger.kernel import checkpoint as images
+from flowledger.kernel.folds import answers
 from flowledger.processors.log import EVENTS, STATE, Conflict, Group, Log, LogError, LogRecord
 
 log_ = structlog.get_logger("flowledger.recovery")
@@ -114,6 +116,8 @@ def _fold(state: Partition, group: rules.Counted, partition: int, decoder: avro.
         for value in group.values:
             event, envelope = decoder.decode(value)
             evolve(state, event, envelope)
+            if type(event) is le.Answered:
+                answers.placed(state, envelope.tenant, event.id, group.offsets[at])
             at += 1
     except Exception as e:
         raise ChainBroken(f"the event {partition}-{group.offsets[at]} can't be folded ({e!r}); is this release older than the log?") from e
@@ -157,6 +161,8 @@ async def load(
             )
         elif mark.end < begin:
             unfit = f"it stands at {mark.end}, but the log begins at {begin}"
+        elif mark.end > begin and not await _goes_with(log, partition, mark):
+            unfit = f"it does not go with the log: the group before {mark.end} has another chain value"
     if standing is not None:
         standing.found(found.digests, bool(unfit or (found.digests and mark is None)))
     if mark is None or unfit:
@@ -171,6 +177,16 @@ async def load(
         return await _anew(log, partition, f"the checkpoint of partition {partition} can't be read: {e!r}", note)
     state.meta.partitions = log.partitions
     return state, rules.GroupReader(mark.place), mark.end
+
+
+async def _goes_with(log: Log, partition: int, mark: images.Mark) -> bool:
+    """The last record before the mark says the mark's chain value (a claim may be out of date, and a void record says nothing)."""
+    async for batch in log.read(EVENTS, partition, mark.end - 1, mark.end):
+        for r in batch:
+            place, names = mark.place, dict(r.headers)
+            if names.get("epoch") == b"%d" % place.epoch and names.get("owner") == place.owner.encode() and "read" not in names:
+                return names.get("chain") == place.chain
+    return True
 
 
 async def _anew(log: Log, partition: int, why: str, note: Note | None) -> tuple[Partition, rules.GroupReader, int]:
@@ -191,6 +207,7 @@ async def checkpoint_of(log: Log, partition: int) -> Found:
     live: dict[bytes, bytes] = {}
     mark: images.Mark | None = None
     pending: list[tuple[Tag, LogRecord]] = []
+    late: dict[bytes, LogRecord] = {}
     newest: Tag = (0, 0)
     altered = unfit = ""
     async for batch in log.read(STATE, partition, await log.begin(STATE, partition)):
@@ -200,7 +217,8 @@ async def checkpoint_of(log: Log, partition: int) -> Found:
             tag, wrong = _tag(record)
             altered = altered or wrong
             if tag <= newest:
-                continue  # it came late, and another checkpoint was made meanwhile
+                late[record.key] = record  # and another checkpoint was made meanwhile
+                continue
             if record.key != images.MARK:
                 pending.append((tag, record))
                 continue
@@ -223,7 +241,8 @@ async def checkpoint_of(log: Log, partition: int) -> Found:
         unfit = _misfit(mark, images.Standing(digests))
         if unfit and mark.digest and not pending:
             altered = altered or unfit
-    left = {r.key: images.digest_of(r.key, r.value) for _, r in pending if r.key is not None and r.value}
+    more = [r for _, r in pending] + (list(late.values()) if altered or unfit else [])
+    left = {r.key: images.digest_of(r.key, r.value) for r in more if r.key is not None and r.key != images.MARK and r.value}
     return Found(mark, live, {**digests, **left}, altered or unfit, altered)
 
 
@@ -257,8 +276,9 @@ async def counted(log: Log, partition: int, start: int = 0, *, follow: bool = Fa
     reader, position = rules.GroupReader(), 0
     if start:
         found = await checkpoint_of(log, partition)
-        if found.mark is not None and found.mark.end <= start:
-            reader, position = rules.GroupReader(found.mark.place), found.mark.end
+        if found.mark is not None:
+            at = found.mark.place if found.mark.end <= start else await _midway(log, partition, start, found.mark)
+            reader, position = rules.GroupReader(at), at.end
     begin, end = await log.begin(EVENTS, partition), await log.end(EVENTS, partition)
     if position < begin:
         raise RecordsMissing(
@@ -275,6 +295,30 @@ async def counted(log: Log, partition: int, start: int = 0, *, follow: bool = Fa
                 out += [decoder.recorded(v, partition, o) for v, o in zip(group.values, group.offsets, strict=True) if whole or o >= start]
         if out:
             yield out
+
+
+async def _midway(log: Log, partition: int, start: int, mark: images.Mark) -> rules.Place:
+    """Where to begin for a reader that is behind the checkpoint: at the start of the log; when that was trimmed, at its oldest record, as
+    whoever owned the partition there. Who that was is tried out: only from the right one the chain leads to the checkpoint's."""
+    begin = await log.begin(EVENTS, partition)
+    if not begin or start < begin or mark.end <= begin:
+        return rules.START
+    owners: dict[tuple[int, str], None] = {}
+    async for batch in log.read(EVENTS, partition, begin, mark.end):
+        for r in batch:
+            epoch, owner = int(r.headers[0][1]), r.headers[1][1].decode()
+            claims = r.value.startswith(rules.CLAIM_HEADS)
+            owners[(epoch - 1, "") if claims else (epoch, owner)] = None
+    for epoch, owner in owners:
+        at = rules.Place(epoch, owner, b"", begin)
+        reader = rules.GroupReader(at)
+        with contextlib.suppress(rules.BeginningMissing):
+            async for batch in log.read(EVENTS, partition, begin, mark.end):
+                for r in batch:
+                    reader.feed(r)
+        if reader.chain == mark.chain:
+            return at
+    return rules.START
 
 
 def quiet(read: Callable[[str, str], Any]) -> Callable[[str, str], Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flowledger.kernel.folds.answers import DAY_US
 from flowledger.processors.heads import Signing
 
 #: commands that one group is made of at the most
@@ -29,7 +30,7 @@ CAREFUL_US = 5_000_000
 class Settings:
     """All have defaults that suit."""
 
-    __slots__ = ("batch_max", "checkpoint_changes", "checkpoint_s", "inbox_max", "instances_max", "node", "signing", "spread")
+    __slots__ = ("answers_us", "batch_max", "checkpoint_changes", "checkpoint_s", "inbox_max", "instances_max", "node", "signing", "spread")
 
     def __init__(
         self,
@@ -41,7 +42,9 @@ class Settings:
         node: str = "",
         spread: bool = False,
         signing: Signing | None = None,
+        answers_us: int = DAY_US,
     ) -> None:
+        self.answers_us = answers_us
         #: who signs the heads of the log; None: nobody
         self.signing = signing
         self.batch_max, self.inbox_max, self.instances_max = batch_max, inbox_max, instances_max

@@ -7,6 +7,7 @@ import binascii
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -16,20 +17,40 @@ from flowledger.events.avro import decode_json, encode_json
 from flowledger.kernel import times
 from flowledger.projections.reader import BadQuery
 from flowledger.projections.tables import micros, stamp
-from flowledger.projections.words import PRIORITIES, search_text
+from flowledger.projections.words import INT_MAX, PRIORITIES, SEARCH_CHARS, priority_word, search_text
 
 LIMIT, LIMIT_MAX = 50, 1_000
 _KEY_MAX = 2**63 - 1
 _VARIABLE = re.compile(r"var\.(?P<name>[^\[\]]+)(?:\[(?P<op>\w+)\])?")
+PRIORITY_MAX = 100
+#: digits of a number that is compared; what is beyond is in no row as a number
+DIGITS_MAX = 1_000
 _OPERATORS = {"eq": "=", "ne": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
 class Where:
-    """Conditions joined by AND, with their parameters in order."""
+    """Conditions joined by AND, with their parameters in order.
+
+    Attributes:
+        spread: (column, SQL type, values): one of several values. Each is read from the index in the order of the list, and the heads are
+            merged, so that a page costs as much as it shows however many rows there are.
+        variable: conditions on the row of a variable (alias `v`) that leads the query: its index has the order of the list, too.
+    """
 
     def __init__(self, *conditions: str, values: tuple[Any, ...] = ()) -> None:
         self.conditions: list[sql.Composable] = [sql.SQL(c) for c in conditions]  # type: ignore[arg-type]
         self.values: list[Any] = list(values)
+        self.spread: tuple[str, str, list[Any]] | None = None
+        self.variable: tuple[sql.Composable, list[Any]] | None = None
+
+    def among(self, column: str, kind: str, values: list[Any]) -> None:
+        """One of `values`."""
+        if len(values) == 1:
+            self.add(sql.SQL("{} = %s").format(sql.Identifier(column)), values[0])
+        elif self.spread is None:
+            self.spread = (column, kind, values)
+        else:
+            self.add(sql.SQL("{} = ANY(%s)").format(sql.Identifier(column)), values)
 
     def add(self, condition: sql.Composable | str, *values: Any) -> None:
         self.conditions.append(sql.SQL(condition) if isinstance(condition, str) else condition)  # type: ignore[arg-type]
@@ -89,21 +110,34 @@ def parse_cursor(text: str, *kinds: type) -> list[Any]:
 # --- kinds of filters ---------------------------------------------------------------------------------------------------
 
 
-def equal(column: str) -> Apply:
-    return lambda w, v: w.add(sql.SQL("{} = %s").format(sql.Identifier(column)), v)
+#: width of the columns that hold ids and names: what is longer is in no row, and is not found by its beginning
+WIDTH = 255
+
+
+def equal(column: str, *, sparse: bool = False) -> Apply:
+    """`sparse`: only rows that have something there are indexed."""
+    condition = "{} = %s AND {} <> ''" if sparse else "{} = %s"
+
+    def apply(w: Where, v: str) -> None:
+        if len(v) > WIDTH or "\0" in v:
+            w.add("FALSE")
+        else:
+            w.add(sql.SQL(condition).format(*[sql.Identifier(column)] * condition.count("{}")), v)  # type: ignore[arg-type]
+
+    return apply
 
 
 def key_equal(column: str, name: str) -> Apply:
     return lambda w, v: w.add(sql.SQL("{} = %s").format(sql.Identifier(column)), key(name, v))
 
 
-def one_of(column: str) -> Apply:
-    """One value, or several with commas."""
+def one_of(column: str, *, spread: bool = True) -> Apply:
+    """One value, or several with commas. `spread`: the list is in the order of its time, as `queries._list` reads it."""
 
     def apply(w: Where, v: str) -> None:
-        values = v.split(",")
-        if len(values) == 1:
-            w.add(sql.SQL("{} = %s").format(sql.Identifier(column)), v)
+        values = list(dict.fromkeys(v.split(",")))
+        if spread:
+            w.among(column, "text", values)
         else:
             w.add(sql.SQL("{} = ANY(%s)").format(sql.Identifier(column)), values)
 
@@ -116,7 +150,7 @@ def time_at(column: str, operator: str, name: str) -> Apply:
 
 def whole(column: str, name: str) -> Apply:
     def apply(w: Where, v: str) -> None:
-        if not v.isascii() or not v.isdigit() or len(v) > 9:
+        if not v.isascii() or not v.isdigit() or int(v[:11]) > INT_MAX:
             raise BadQuery(f"{name}: expected a number, found {v[:40]!r}")
         w.add(sql.SQL("{} = %s").format(sql.Identifier(column)), int(v))
 
@@ -125,23 +159,19 @@ def whole(column: str, name: str) -> Apply:
 
 def priority(w: Where, v: str) -> None:
     """A word (low, normal, high, critical, urgent), or a number: that or more urgent."""
-    if v.isascii() and v.isdigit():
-        w.add("priority_value >= %s", int(v[:9]))
+    if v.isascii() and v.isdigit() and int(v[:9]) <= PRIORITY_MAX:
+        w.among("priority_value", "int", list(range(int(v), PRIORITY_MAX + 1)))
     elif v in PRIORITIES:
-        w.add("priority = %s", "normal" if v == "medium" else v)
+        word = "normal" if v == "medium" else v
+        w.among("priority_value", "int", [n for n in range(PRIORITY_MAX + 1) if priority_word(n) == word])
     else:
         raise BadQuery(f"priority: expected {', '.join(PRIORITIES)} or a number, found {v[:40]!r}")
 
 
 def instance_definition(w: Where, v: str) -> None:
-    """A definition key, or a process id. By key the process id is looked up, because the index leads with it."""
+    """A definition key, or a process id."""
     if v.isascii() and v.isdigit():
-        w.add(
-            "process_id = (SELECT d.definition_id FROM workflow_definitions d WHERE d.tenant_id = %s AND d.id = %s)",
-            w.values[0],
-            key("definition", v),
-        )
-        w.add("definition_id = %s", int(v))
+        w.add("definition_id = %s", key("definition", v))
     else:
         w.add("process_id = %s", v)
 
@@ -159,23 +189,37 @@ def has_incident(w: Where, v: str) -> None:
 
 def overdue(w: Where, v: str) -> None:
     open_ = "status NOT IN ('completed', 'cancelled', 'skipped')"
-    w.add(f"(due_at < now() AND {open_})" if truth("overdue", v) else f"(due_at IS NULL OR due_at >= now() OR NOT {open_})")
+    w.add(
+        f"(due_at < now() AND due_at IS NOT NULL AND {open_})"
+        if truth("overdue", v)
+        else f"(due_at IS NULL OR due_at >= now() OR NOT {open_})"
+    )
 
 
 def variable(name: str, operator: str, value: Any) -> tuple[sql.Composed, list[Any]]:
-    """A root variable of the instance compared with a JSON value; only values of the same type compare."""
+    """A root variable (alias `v`) compared with a JSON value; only values of the same type compare, texts by code points."""
     text = encode_json(value).decode()
-    head = (
-        "EXISTS (SELECT 1 FROM variables v WHERE v.tenant_id = i.tenant_id AND v.workflow_instance_id = i.id AND v.scope_id = i.id "
-        "AND v.instance_created_at = i.created_at AND v.name = %s AND "
-    )
-    search = search_text(value)
+    search, op = search_text(value), _OPERATORS[operator]
+    values: list[Any]
     if operator == "eq" and search is not None:
-        return sql.SQL(head + "v.search = %s AND v.value = %s::jsonb)").format(), [name, search, text]  # type: ignore[arg-type]
-    if operator == "eq" or operator == "ne":
-        return sql.SQL(head + f"v.value {_OPERATORS[operator]} %s::jsonb)").format(), [name, text]  # type: ignore[arg-type]
-    compare = f"jsonb_typeof(v.value) = jsonb_typeof(%s::jsonb) AND v.value {_OPERATORS[operator]} %s::jsonb)"
-    return sql.SQL(head + compare).format(), [name, text, text]  # type: ignore[arg-type]
+        condition, values = "v.search = %s AND v.value = %s::jsonb", [search, text]
+    elif operator in ("eq", "ne"):
+        condition, values = f"v.value {op} %s::jsonb", [text]
+    elif isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        condition, values = f"v.number {op} %s", [value if isinstance(value, int) else Decimal(str(value))]
+    elif isinstance(value, str):
+        condition = f"v.type = 'string' AND v.search {op[0]}= %s AND (v.value #>> '{{{{}}}}') COLLATE \"C\" {op} %s"
+        values = [value[:SEARCH_CHARS], value]
+    else:
+        condition, values = f"jsonb_typeof(v.value) = jsonb_typeof(%s::jsonb) AND v.value {op} %s::jsonb", [text, text]
+    return sql.SQL("v.name = %s AND " + condition).format(), [name, *values]  # type: ignore[arg-type]
+
+
+#: the row of another variable of the same instance
+_ALSO = (
+    "EXISTS (SELECT 1 FROM variables v WHERE v.tenant_id = i.tenant_id AND v.workflow_instance_id = i.id AND v.scope_id = i.id "
+    "AND v.instance_created_at = i.created_at AND "
+)
 
 
 def variable_filter(w: Where, name: str, text: str) -> bool:
@@ -190,23 +234,47 @@ def variable_filter(w: Where, name: str, text: str) -> bool:
         value = decode_json(text)
     except (msgspec.DecodeError, ValueError):
         value = text
+    if len(found["name"]) > WIDTH or "\0" in text or not _can_be_held(value):
+        raise BadQuery(f"{name[:60]}: expected a value that a row can hold, found {text[:40]!r}")
     condition, values = variable(found["name"], operator, value)
-    w.add(condition, *values)
+    if w.variable is None:
+        w.variable = condition, values
+    else:
+        w.add(sql.SQL(_ALSO) + condition + sql.SQL(")"), *values)
     return True
+
+
+def _can_be_held(value: Any) -> bool:
+    """Whether it could be in a row: `numeric` and `jsonb` have their limits, and no row has more."""
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        number = Decimal(value)
+        exponent = number.as_tuple().exponent
+        return isinstance(exponent, int) and abs(exponent) + len(number.as_tuple().digits) <= DIGITS_MAX
+    if isinstance(value, str):
+        return "\0" not in value
+    if isinstance(value, dict):
+        return all(_can_be_held(k) and _can_be_held(v) for k, v in value.items())
+    return all(_can_be_held(v) for v in value) if isinstance(value, list | tuple) else True
+
+
+def started_to(w: Where, v: str) -> None:
+    """Before this time; so it was created before it as well, and the index by time begins there."""
+    moment_ = moment("started_to", v)
+    w.add("started_at < %s AND i.created_at < %s", moment_, moment_)
 
 
 INSTANCES: dict[str, Apply] = {
     "definition": instance_definition,
     "version": whole("version", "version"),
     "status": one_of("status"),
-    "business_key": lambda w, v: w.add("business_key = %s AND business_key <> ''", v),
+    "business_key": equal("business_key", sparse=True),
     "has_incident": has_incident,
     "started_from": time_at("started_at", ">=", "started_from"),
-    "started_to": time_at("started_at", "<", "started_to"),
+    "started_to": started_to,
     "parent": key_equal("parent_id", "parent"),
-    "initiator": equal("initiator"),
-    "correlation_id": equal("correlation_id"),
-    "paused": lambda w, v: w.add("paused = %s", truth("paused", v)),
+    "initiator": equal("initiator", sparse=True),
+    "correlation_id": equal("correlation_id", sparse=True),
+    "paused": lambda w, v: w.add("paused" if truth("paused", v) else "NOT paused"),
     "priority": priority,
 }
 TASKS: dict[str, Apply] = {
@@ -220,11 +288,11 @@ TASKS: dict[str, Apply] = {
     "overdue": overdue,
     "priority": priority,
     "type": one_of("type"),
-    "job_type": equal("job_type"),
+    "job_type": equal("job_type", sparse=True),
     "category": equal("category"),
     "instance": key_equal("workflow_instance_id", "instance"),
     "definition": task_definition,
-    "element": equal("definition_key"),
+    "element": equal("definition_key", sparse=True),
 }
 INCIDENTS: dict[str, Apply] = {
     "status": equal("status"),
@@ -250,15 +318,16 @@ TIMERS: dict[str, Apply] = {
     "element": equal("element"),
 }
 EVENTS: dict[str, Apply] = {
-    "type": one_of("event_type"),
+    "type": one_of("event_type", spread=False),
     "element": equal("source"),
     "from": time_at("occurred_at", ">=", "from"),
     "to": time_at("occurred_at", "<", "to"),
 }
 DEFINITIONS: dict[str, Apply] = {
-    "id": equal("definition_id"),
+    "id": lambda w, v: w.add("id = %s", key("id", v)) if v.isascii() and v.isdigit() else equal("definition_id")(w, v),
+    "definition_id": equal("definition_id"),
     "kind": equal("kind"),
-    "status": one_of("status"),
+    "status": one_of("status", spread=False),
     "version": whole("version", "version"),
     "name": lambda w, v: w.add("(name ILIKE %s ESCAPE '#' OR definition_id = %s)", "%" + re.sub(r"([%_#])", r"#\1", v) + "%", v),
     "tag": lambda w, v: w.add("metadata -> 'tags' @> %s::jsonb", encode_json([v]).decode()),
@@ -281,11 +350,13 @@ def where(tenant: str, given: Mapping[str, str], known: Mapping[str, Apply], *, 
     return w
 
 
-def after(w: Where, cursor: str | None, prefix: str = "", column: str = "created_at") -> None:
+def after(w: Where, cursor: str | None, prefix: str = "", column: str = "created_at", id: str = "id") -> None:
     """Newest first: rows before (time, id) of the cursor."""
     if cursor:
         us, id_ = parse_cursor(cursor, int, int)
-        w.add(f"({prefix}{column}, {prefix}id) < (%s, %s)", stamp(us), id_)
+        if not 0 <= id_ <= _KEY_MAX:
+            raise BadQuery(f"cursor: expected one from an earlier answer, found {cursor[:40]!r}")
+        w.add(f"({prefix}{column}, {prefix}{id}) < (%s, %s)", stamp(us), id_)
 
 
 def next_cursor(rows: list[dict[str, Any]], limit: int, column: str = "created_at") -> str | None:

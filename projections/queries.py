@@ -52,6 +52,12 @@ DEFINITION_SUMMARY = (
 )
 
 
+_BY_VARIABLE = (
+    "variables v JOIN workflow_instances i ON i.tenant_id = v.tenant_id AND i.id = v.workflow_instance_id "
+    "AND i.created_at = v.instance_created_at AND v.scope_id = v.workflow_instance_id AND v.tenant_id = i.tenant_id"
+)
+
+
 async def _list(
     r: Reader,
     columns: str,
@@ -64,12 +70,31 @@ async def _list(
 ) -> Row:
     """Newest first, by time and key."""
     count = fi.limit_of(limit)
-    fi.after(w, cursor, prefix, time)
-    query = sql.SQL("SELECT {} FROM {} WHERE {} ORDER BY {} DESC, {} DESC LIMIT %s").format(
-        sql.SQL(columns), sql.SQL(table), w.sql, sql.SQL(prefix + time), sql.SQL(prefix + "id")  # type: ignore[arg-type]
+    order = f"{prefix}{time} DESC, {prefix}id DESC"
+    values: list[Any] = []
+    if w.variable is not None:  # the variable's index leads; its rows have the instance's time and key
+        table, order = _BY_VARIABLE, "v.instance_created_at DESC, v.workflow_instance_id DESC"
+        w.add(*[w.variable[0], *w.variable[1]])
+        fi.after(w, cursor, "v.", "instance_created_at", "workflow_instance_id")
+    else:
+        fi.after(w, cursor, prefix, time)
+    if w.spread is None:
+        query = "SELECT {columns} FROM {table} WHERE {where} ORDER BY {order} LIMIT %s"
+        values = [*w.values, count + 1]
+    else:
+        query = (
+            "SELECT {columns} FROM unnest(%s::{kind}[]) AS wanted(value) CROSS JOIN LATERAL (SELECT {whole}.* FROM {table} "
+            "WHERE {column} = wanted.value AND {where} ORDER BY {order} LIMIT %s) {whole} ORDER BY {outer} LIMIT %s"
+        )
+        values = [w.spread[2], *w.values, count + 1, count + 1]
+    alias = prefix.rstrip(".") or table.split()[0]
+    column, kind = (w.spread[0], w.spread[1]) if w.spread is not None else ("id", "text")
+    composed = sql.SQL(query).format(  # type: ignore[arg-type]
+        columns=sql.SQL(columns), table=sql.SQL(table), where=w.sql, order=sql.SQL(order), kind=sql.SQL(kind),  # type: ignore[arg-type]
+        column=sql.Identifier(alias, column), whole=sql.Identifier(alias), outer=sql.SQL(f"{prefix}{time} DESC, {prefix}id DESC"),  # type: ignore[arg-type]
     )  # fmt: skip
     position = await r.position()
-    rows = await r.rows(query, [*w.values, count + 1])
+    rows = await r.rows(composed, values)
     following = fi.next_cursor(rows, count, time)
     return {"items": [_named(row) for row in rows], "cursor": following, "position": position}
 

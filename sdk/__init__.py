@@ -8,21 +8,41 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flowledger.sdk.client import ApiError, Client
-    from flowledger.sdk.job import BpmnError, Cancelled, Job, JobFailed
+    from flowledger.sdk.client import Client, SyncClient
+    from flowledger.sdk.errors import (
+        AlreadyExists,
+        ApiError,
+        Exhausted,
+        Forbidden,
+        InvalidArgument,
+        InvalidState,
+        Malformed,
+        ModelInvalid,
+        NotCompleted,
+        NotFound,
+        Stale,
+        TimedOut,
+        Unavailable,
+    )
+    from flowledger.sdk.flows import Flow
+    from flowledger.sdk.job import BpmnError, Cancelled, Job, JobFailed, handles
     from flowledger.sdk.worker import Worker
 
-__all__ = ["ApiError", "BpmnError", "Cancelled", "Client", "Job", "JobFailed", "Worker"]
+__all__ = [
+    "AlreadyExists", "ApiError", "BpmnError", "Cancelled", "Client", "Exhausted", "Flow", "Forbidden", "InvalidArgument", "InvalidState", "Job",
+    "JobFailed", "Malformed", "ModelInvalid", "NotCompleted", "NotFound", "Stale", "SyncClient", "TimedOut", "Unavailable", "Worker",
+    "handles",
+]  # fmt: skip
 
-_HOMES = {
-    "ApiError": "client",
-    "Client": "client",
-    "BpmnError": "job",
-    "Cancelled": "job",
-    "Job": "job",
-    "JobFailed": "job",
-    "Worker": "worker",
+_BY_HOME = {
+    "client": "Client SyncClient",
+    "errors": "AlreadyExists ApiError Exhausted Forbidden InvalidArgument InvalidState Malformed ModelInvalid NotCompleted NotFound Stale "
+    "TimedOut Unavailable",
+    "flows": "Flow",
+    "job": "BpmnError Cancelled Job JobFailed handles",
+    "worker": "Worker",
 }
+_HOMES = {name: home for home, names in _BY_HOME.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> Any:
@@ -30,5 +50,6 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         from importlib import import_module
 
-        return getattr(import_module(f"flowledger.sdk.{_HOMES[name]}"), name)
+        found = globals()[name] = getattr(import_module(f"flowledger.sdk.{_HOMES[name]}"), name)
+        return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,7 +4,7 @@
     flow.start("received").service("check", job="order.check").exclusive("size")
     flow.at("size").when("amount > 1000").user("approve", groups=["sales"]).to("ship")
     flow.at("size").otherwise().service("ship", job="order.ship").end("shipped")
-    client.deploy({"order.bpmn": flow.xml()})
+    client.deploy(flow)
 
 Each verb adds an element behind the cursor and moves the cursor there; `at` moves it back, `to` leads to an element by its id, also to one that comes
 later. Conditions are FEEL text. `xml()` raises ValueError with all that is wrong at once.
@@ -18,6 +18,7 @@ from lxml import etree
 
 from flowledger.kernel.model import layout
 from flowledger.kernel.model.formats import build
+from flowledger.sdk.job import job_type_of
 
 
 class Flow:
@@ -36,6 +37,9 @@ class Flow:
         self._later: list[tuple[Any, str, str | None, bool]] = []
         self._wrong: list[str] = []
         self._subs: list[Flow] = []
+        #: handlers that services were made of, in all sub-processes too; `Worker.add(flow)` takes them
+        self.handlers: list[Any] = []
+        self.root: Flow = self
 
     # ------------------------------------------------------------------ moving the cursor
 
@@ -125,8 +129,15 @@ class Flow:
 
     # ------------------------------------------------------------------ activities
 
-    def service(self, id: str, name: str = "", *, job: str = "", retries: int | None = None, headers: dict[str, str] | None = None,
+    def service(self, id: Any, name: str = "", *, job: Any = "", retries: int | None = None, headers: dict[str, str] | None = None,
                 inputs: dict[str, Any] | None = None, outputs: dict[str, Any] | None = None) -> Flow:  # fmt: skip
+        """Work for a program. Either an id and a job type, or a handler that carries its type (`@handles("type")`, `@worker.job("type")`): alone,
+        then the function's name is the id, or as `job`. Raises: TypeError: a function without a type."""
+        if not isinstance(id, str):
+            id, job = getattr(id, "__name__", ""), id
+        if not isinstance(job, str):
+            self.root.handlers.append(job)
+            job = job_type_of(job).type
         node = self._add("serviceTask", id, name, inputs, outputs)
         build.job(node, job or id, retries, headers)
         return self
@@ -164,6 +175,7 @@ class Flow:
         """A sub-process: returns the builder of its inside; the cursor of this builder stands on it."""
         node = self._add("subProcess", id, name)
         inner = Flow(id, _scope=build.Scope(self._draft, node))
+        inner.root = self.root
         self._subs.append(inner)
         return inner
 
@@ -195,6 +207,10 @@ class Flow:
         if wrong:
             raise ValueError(f"the flow '{self._scope.id}' can't be built:\n" + "\n".join(f"- {w}" for w in wrong))
         return layout.add(self._draft.finish())
+
+    @property
+    def id(self) -> str:
+        return str(self._scope.element.get("id"))
 
     def xml(self) -> bytes:
         """The BPMN file. Raises: ValueError with all that is wrong."""

@@ -4,10 +4,49 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 
 from flowledger.sdk.frames import Job as JobData
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+#: where a handler carries its job type
+MARK = "__flowledger_job__"
+
+
+class JobType:
+    """The type of a handler's jobs and how it is worked on, written once: `Flow.service` and `Worker.add` read it."""
+
+    __slots__ = ("options", "type")
+
+    def __init__(self, type: str, options: dict[str, Any]) -> None:
+        self.type, self.options = type, options
+
+
+def handles(type: str, **options: Any) -> Callable[[F], F]:
+    """Say of a function which jobs it works on, without a worker yet. `options`: those of `Worker.job`.
+
+    @handles("charge-card", max_jobs=50)
+    async def charge(amount: Decimal, card: str) -> Receipt: ...
+    """
+
+    def mark(function: F) -> F:
+        setattr(function, MARK, JobType(type, options))
+        return function
+
+    return mark
+
+
+def job_type_of(handler: Any) -> JobType:
+    """Raises: TypeError: a function without `@handles(...)`, or what is no function."""
+    found = getattr(handler, MARK, None)
+    if not isinstance(found, JobType):
+        name = getattr(handler, "__qualname__", None) or repr(handler)
+        raise TypeError(f"a handler with @handles('type') or @worker.job('type') was expected, found {name}")
+    return found
 
 
 class BpmnError(Exception):

@@ -31,7 +31,7 @@ from typing import Any
 from flowledger.sdk import frames as f
 from flowledger.sdk import tracing
 from flowledger.sdk.handlers import BadVariables, plan, result_of
-from flowledger.sdk.job import BpmnError, Cancelled, Job, JobFailed, current
+from flowledger.sdk.job import MARK, BpmnError, Cancelled, Job, JobFailed, current, handles, job_type_of
 from flowledger.sdk.metrics import Metrics
 from flowledger.sdk.transports import Transport, make
 
@@ -112,15 +112,28 @@ class Worker:
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Register a handler. `fetch`: variables to be sent; `result`: name of the variable that takes a value that is no object."""
 
+        given = {"max_jobs": max_jobs, "lease_s": lease_s, "fetch": fetch, "result": result, "inline": inline}
+
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
             if type in self.handlers:
                 raise ValueError(f"job type '{type}' has a handler already: {self.handlers[type].function.__qualname__}")
             self.handlers[type] = Handler(
                 type, function, max_jobs or self._defaults[0], lease_s or self._defaults[1], fetch, result, inline
             )
+            if getattr(function, MARK, None) is None:
+                handles(type, **given)(function)
             return function
 
         return register
+
+    def add(self, *handlers: Any) -> None:
+        """Register handlers that carry `@handles(...)`, or all those that a `Flow` was built with. Raises: TypeError, ValueError."""
+        for each in handlers:
+            for function in getattr(each, "handlers", None) or (each,):
+                known = job_type_of(function)
+                present = self.handlers.get(known.type)
+                if present is None or present.function is not function:
+                    self.job(known.type, **known.options)(function)
 
     @property
     def subscriptions(self) -> list[tuple[str, int, int, list[str] | None]]:

@@ -11,10 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from flowledger.api.grpc.status import DEADLINE_EXCEEDED, FAILED_PRECONDITION, INVALID_ARGUMENT, Intent, Refused, invalid, refusal
+from flowledger.api.grpc.status import (
+    DEADLINE_EXCEEDED,
+    FAILED_PRECONDITION,
+    INVALID_ARGUMENT,
+    PERMISSION_DENIED,
+    Intent,
+    Refused,
+    invalid,
+    refusal,
+)
 from flowledger.events import commands as c
 from flowledger.events.avro import decode_json, encode_json
 from flowledger.events.base import Rejected
+from flowledger.kernel.access import ANY_TENANT
 from flowledger.processors.client import Caller
 from flowledger.sdk.zeebe_stubs import load
 
@@ -59,11 +69,16 @@ def tenant_name(tenant: str) -> str:
 
 
 def for_tenant(caller: Caller, tenant: str) -> Caller:
-    """The caller acting for the tenant that the request names."""
+    """The caller acting for the tenant that the request names. Whoever has a tenant of its own may name no other.
+
+    Raises: Refused (PERMISSION_DENIED)
+    """
     tenant = tenant_of(tenant)
     if not tenant or tenant == caller.tenant:
         return caller
-    return Caller(caller.actor, tenant, caller.correlation, caller.trace)
+    if caller.tenant and ANY_TENANT not in (caller.rights or ()):
+        raise Refused(PERMISSION_DENIED, f"Expected to handle gRPC request with tenant identifier '{tenant}', but tenant is not authorized")
+    return Caller(caller.actor, tenant, caller.correlation, caller.trace, caller.groups, caller.rights)
 
 
 async def ask(g: Gateway, command: c.Command, caller: Caller, intent: Intent, subject: Any = "", timeout_s: float = 30.0) -> dict[str, Any]:
@@ -84,7 +99,7 @@ TIMEOUT = Intent("UPDATE_TIMEOUT", "Expected to update timeout of job with key '
 
 async def complete_job(g: Gateway, r: Any, call: Call) -> Any:
     key = r.jobKey
-    answer = await g.ask(c.CompleteTask(task=key, variables=variables_of(r.variables), fence=call.fence(key)), call.caller)
+    answer = await g.ask(c.CompleteTask(task=key, variables=variables_of(r.variables), fence=call.fence(key)), call.answering(key))
     if type(answer) is Rejected:
         raise refusal(answer, COMPLETE, key)
     g.workers.settled(key)
@@ -100,7 +115,7 @@ async def fail_job(g: Gateway, r: Any, call: Call) -> Any:
         variables=variables_of(r.variables),
         fence=call.fence(r.jobKey),
     )
-    await ask(g, command, call.caller, FAIL, r.jobKey)
+    await ask(g, command, call.answering(r.jobKey), FAIL, r.jobKey)
     g.workers.settled(r.jobKey, completed=False)
     return pb.FailJobResponse()
 
@@ -109,7 +124,7 @@ async def throw_error(g: Gateway, r: Any, call: Call) -> Any:
     command = c.ThrowTaskError(
         task=r.jobKey, code=r.errorCode, message=r.errorMessage, variables=variables_of(r.variables), fence=call.fence(r.jobKey)
     )
-    await ask(g, command, call.caller, THROW, r.jobKey)
+    await ask(g, command, call.answering(r.jobKey), THROW, r.jobKey)
     g.workers.settled(r.jobKey, completed=False)
     return pb.ThrowErrorResponse()
 
@@ -121,12 +136,14 @@ async def update_job_retries(g: Gateway, r: Any, call: Call) -> Any:
             f"Expected to update retries for job with key '{r.jobKey}' "
             f"with a positive amount of retries, but the amount given was '{r.retries}'",
         )
-    await ask(g, c.UpdateRetries(task=r.jobKey, retries=r.retries), call.caller, RETRIES, r.jobKey)
+    await ask(g, c.UpdateRetries(task=r.jobKey, retries=r.retries), call.answering(r.jobKey), RETRIES, r.jobKey)
     return pb.UpdateJobRetriesResponse()
 
 
 async def update_job_timeout(g: Gateway, r: Any, call: Call) -> Any:
-    await ask(g, c.ExtendLease(task=r.jobKey, timeout_ms=r.timeout, fence=call.fence(r.jobKey)), call.caller, TIMEOUT, r.jobKey)
+    await ask(
+        g, c.ExtendLease(task=r.jobKey, timeout_ms=r.timeout, fence=call.fence(r.jobKey)), call.answering(r.jobKey), TIMEOUT, r.jobKey
+    )
     return pb.UpdateJobTimeoutResponse()
 
 

@@ -12,6 +12,7 @@ from flowledger.api.grpc.status import invalid
 from flowledger.api.leases import close_source, give_back
 from flowledger.events.avro import encode_json
 from flowledger.events.commands import FailTask
+from flowledger.processors.client import ENGINE
 
 if TYPE_CHECKING:
     from flowledger.api.grpc.service import Call, Gateway
@@ -72,7 +73,7 @@ async def _too_large(g: Gateway, job: dict[str, Any], size: int) -> None:
         f"the job has {size} bytes, a gRPC message takes {JOB_BYTES_MAX}: ask for fewer variables (fetchVariable), map less into the task, "
         "or take it over HTTP; then grant it retries"
     )
-    await g.client.call(FailTask(task=job["key"], retries=0, code="MESSAGE_SIZE_EXCEEDED", message=text, fence=job.get("fence", 0)))
+    await g.client.call(FailTask(task=job["key"], retries=0, code="MESSAGE_SIZE_EXCEEDED", message=text, fence=job.get("fence", 0)), ENGINE)
 
 
 def check(r: Any, intent: str, what: str) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
 from flowledger.api.grpc import health
-from flowledger.api.grpc.calls import UNARY, pb
+from flowledger.api.grpc.calls import UNARY, for_tenant, pb
 from flowledger.api.grpc.decisions import evaluate_decision
 from flowledger.api.grpc.jobs import STREAMS
 from flowledger.api.grpc.status import INTERNAL, OK, PERMISSION_DENIED, UNAUTHENTICATED, Refused
@@ -79,11 +79,13 @@ class Connection:
     after the job went to another worker is refused, as it is for our own workers.
     """
 
-    __slots__ = ("address", "callers", "fences")
+    __slots__ = ("address", "callers", "fences", "tenants")
 
     def __init__(self, address: str) -> None:
         self.address = address
         self.fences: dict[int, int] = {}
+        #: whose the jobs are, of those tenants that the client named itself: an answer to a job names none
+        self.tenants: dict[int, str] = {}
         #: the last caller and the metadata that it was made of
         self.callers: tuple[Any, Caller] | None = None
 
@@ -102,8 +104,16 @@ class Call:
         for job in jobs:
             if fence := job.get("fence"):
                 fences[job["key"]] = fence
-        while len(fences) > FENCES_MAX:
-            del fences[next(iter(fences))]
+            if (tenant := job.get("tenant")) and tenant != self.caller.tenant:
+                self.connection.tenants[job["key"]] = tenant
+        for known in (fences, self.connection.tenants):
+            while len(known) > FENCES_MAX:
+                del known[next(iter(known))]  # type: ignore[attr-defined]
+
+    def answering(self, key: int) -> Caller:
+        """Who answers the job `key`: whoever got it over this connection does so for the tenant that it was asked for."""
+        tenant = self.connection.tenants.get(key)
+        return self.caller if tenant is None else for_tenant(self.caller, tenant)
 
     def fence(self, key: int) -> int:
         """The number under which this connection got the job (0: it didn't); asked once, when it is answered."""
@@ -155,17 +165,25 @@ class Gateway:
             trace = ""
         if self.authenticate is None:
             correlation = metadata.get("x-correlation-id", "")
-            if connection.callers is not None and connection.callers[0] == (trace, correlation):
+            tenant = metadata.get("x-tenant", "")[:200]
+            if connection.callers is not None and connection.callers[0] == (trace, correlation, tenant):
                 return connection.callers[1]
-            caller = Caller("zeebe", "", correlation, trace)
-            connection.callers = ((trace, correlation), caller)
+            caller = Caller("zeebe", tenant, correlation, trace)
+            connection.callers = ((trace, correlation, tenant), caller)
             return caller
         try:
             found = self.authenticate(metadata, connection.address)
             caller = found if isinstance(found, Caller) else await found
         except PermissionError as e:
             raise Refused(PERMISSION_DENIED if "authorization" in metadata else UNAUTHENTICATED, str(e)) from None
-        return Caller(caller.actor, caller.tenant, metadata.get("x-correlation-id", caller.correlation), trace or caller.trace)
+        return Caller(
+            caller.actor,
+            caller.tenant,
+            metadata.get("x-correlation-id", caller.correlation),
+            trace or caller.trace,
+            caller.groups,
+            caller.rights,
+        )
 
     async def unary(self, method: Method, request: Any, metadata: Mapping[str, str], connection: Connection) -> Any:
         """The reply message. Raises: Refused."""

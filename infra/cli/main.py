@@ -186,6 +186,39 @@ def audit_rotate(data: Data = None, config: Config = None, json: Json = False) -
     rotate(config, json, data=data)
 
 
+Prefix = Annotated[str | None, typer.Option("--prefix", help="Prefix of the Kafka topics [default: flowledger]")]
+
+
+@app.command(rich_help_panel=CARE)
+def backup(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder")],
+    data: Data = None,
+    kafka: Kafka = None,
+    prefix: Prefix = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """A verified copy of the log, beside a running server."""
+    from flowledger.infra.cli.backup import backup
+
+    backup(folder, config, json, data=data, kafka=kafka, prefix=prefix)
+
+
+@app.command(rich_help_panel=CARE)
+def restore(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `flowledger backup` made")],
+    data: Data = None,
+    kafka: Kafka = None,
+    prefix: Prefix = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Bring a backup back, into an empty folder or to topics that are not there yet, and verify it."""
+    from flowledger.infra.cli.backup import restore
+
+    restore(folder, config, json, data=data, kafka=kafka, prefix=prefix)
+
+
 @projections_app.command("status")
 def projections_status(
     kafka: Kafka = None, postgres: Postgres = None, data: Data = None, config: Config = None, json: Json = False
@@ -281,11 +314,13 @@ def run(arguments: list[str] | None = None) -> None:
     """Ends the process. Errors are one sentence, never a stack trace (set FLOWLEDGER_DEBUG=1 for one)."""
     import os
 
+    from flowledger.infra.secret_text import hidden
+
     try:
         app(args=arguments, prog_name="flowledger")
     except Failed as e:
         if str(e):
-            print(f"flowledger: {e}", file=sys.stderr)
+            print(f"flowledger: {hidden(str(e))}", file=sys.stderr)
         if e.hint:
             print(f"  {e.hint}", file=sys.stderr)
         sys.exit(e.code)
@@ -300,7 +335,7 @@ def run(arguments: list[str] | None = None) -> None:
         from flowledger.infra.settings import SettingsError
 
         if isinstance(e, SettingsError):
-            print(f"flowledger: {e}", file=sys.stderr)
+            print(f"flowledger: {hidden(str(e))}", file=sys.stderr)
             sys.exit(USAGE)
-        print(f"flowledger: {type(e).__name__}: {e}\n  FLOWLEDGER_DEBUG=1 shows where", file=sys.stderr)
+        print(f"flowledger: {type(e).__name__}: {hidden(str(e))}\n  FLOWLEDGER_DEBUG=1 shows where", file=sys.stderr)
         sys.exit(NO)

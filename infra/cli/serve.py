@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flowledger.infra.cli.output import NO, busy, console, fail, say
+from flowledger.infra.secret_text import hidden
 
 
 def dev(config: Path | None, examples: bool, **given: Any) -> None:
@@ -87,7 +88,7 @@ def banner(system: Any) -> None:
         "gRPC (Zeebe)": system.grpc_address,
         "health, metrics": f"{system.url}/health/ready   {system.url}/metrics",
         "log": f"Kafka {s.kafka}" if s.kafka else str(s.data.resolve() / "log.sqlite3"),
-        "PostgreSQL": s.postgres or str(postgres_folder(s)),
+        "PostgreSQL": hidden(s.postgres) or str(postgres_folder(s)),
     }
     for name, value in lines.items():
         if value:

@@ -23,6 +23,7 @@ from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.graph import Loop, Node
 from flowledger.kernel.moves.activity import go_on
 from flowledger.kernel.state import READY
+from flowledger.kernel.undo import put
 
 
 def read_multi(node: Node, element: Any, r: Any) -> Loop:
@@ -154,8 +155,8 @@ def _spawn(d: Any, i: Any, body: Any, node: Node, count: int) -> None:
         return
     if last < data["total"]:
         if i.key not in d.state.unsettled:
-            d.state.unsettled[i.key] = None
-            d.later.append(c.Continue(key=i.key))
+            put(d.state, d.state.unsettled, i.key, None)
+            d.follow(c.Continue(key=i.key))
     else:
         d.record(fl.TokenNoted(key=i.key, token=body.key, data={"spawned_all": True}))
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from flowledger.events import flow as fl
 from flowledger.events.base import Envelope
-from flowledger.kernel.folds.tokens import add_token, clear_stay, holder_of, remove_token, seen_key
+from flowledger.kernel.folds.tokens import add_token, clear_stay, holder_of, remove_token, seen_key, spawned
 from flowledger.kernel.state import READY, WAITING, Compensable, Partition, Token
+from flowledger.kernel.undo import append, drop, keep, nest, put
 
 
 def element_activated(p: Partition, e: fl.ElementActivated, v: Envelope) -> None:
@@ -14,6 +15,7 @@ def element_activated(p: Partition, e: fl.ElementActivated, v: Envelope) -> None
     if token is None:
         seen_key(p, e.token)
         add_token(
+            p,
             i,
             Token(
                 key=e.token, scope=e.scope, element=e.element, index=e.index, handler_of=e.handler_of,
@@ -21,9 +23,12 @@ def element_activated(p: Partition, e: fl.ElementActivated, v: Envelope) -> None
             ),
         )  # fmt: skip
         if e.index and (body := i.tokens.get(e.scope)) is not None and body.data is not None:
-            body.data["spawned"] = e.index
-            body.phase = WAITING
+            put(p, body.data, "spawned", e.index)
+            if body.phase != WAITING:
+                keep(p, body)
+                body.phase = WAITING
         return
+    keep(p, token)
     token.phase = WAITING
     if e.variables:
         token.vars = {**(token.vars or {}), **e.variables}
@@ -34,8 +39,9 @@ def flow_taken(p: Partition, e: fl.FlowTaken, v: Envelope) -> None:
     token = i.tokens[e.token]
     if e.spawned:
         seen_key(p, e.spawned)
-        add_token(i, Token(key=e.spawned, scope=token.scope, element=e.target, flow=e.flow))
+        add_token(p, i, Token(key=e.spawned, scope=token.scope, element=e.target, flow=e.flow))
         return
+    keep(p, token)
     if token.holds is not None or token.vars is not None or token.data is not None or token.results is not None or token.incident:
         clear_stay(p, i, token)
     token.element, token.flow, token.phase, token.handler_of = e.target, e.flow, 0, 0
@@ -46,9 +52,12 @@ def gateway_reached(p: Partition, e: fl.GatewayReached, v: Envelope) -> None:
     for key in e.consumed:
         remove_token(p, i, key)
     token = i.tokens[e.token]
+    keep(p, token)
     token.phase = READY
     if e.state is not None:
         holder = holder_of(i, token.scope)
+        if holder is not None:
+            keep(p, holder)
         if holder is i:
             i.stores = {**(i.stores or {}), f"gateway:{e.element}": e.state}
         elif holder is not None:
@@ -68,7 +77,10 @@ def element_terminated(p: Partition, e: fl.ElementTerminated, v: Envelope) -> No
 
 
 def token_noted(p: Partition, e: fl.TokenNoted, v: Envelope) -> None:
-    holder = holder_of(p.instances[e.key], e.token)
+    i = p.instances[e.key]
+    holder = holder_of(i, e.token)
+    if holder is not None:
+        keep(p, holder)
     if isinstance(holder, Token):
         holder.data = {**(holder.data or {}), **e.data}
         if holder.data.pop("ready", False):
@@ -76,31 +88,33 @@ def token_noted(p: Partition, e: fl.TokenNoted, v: Envelope) -> None:
         if holder.data.pop("waiting", False):
             holder.phase = WAITING
         if holder.data.pop("spawned_all", False):
-            i = p.instances[e.key]
-            i.spawning = [k for k in i.spawning or () if k != e.token] or None
+            spawned(p, i, e.token)
     elif holder is not None:
         holder.stores = {**(holder.stores or {}), **e.data}
 
 
 def loop_started(p: Partition, e: fl.LoopStarted, v: Envelope) -> None:
-    token = p.instances[e.key].tokens[e.token]
+    i = p.instances[e.key]
+    token = i.tokens[e.token]
+    keep(p, token)
     token.phase = WAITING
     token.data = {**(token.data or {}), "total": e.total, "sequential": e.sequential, "items": e.items, "spawned": 0}
     token.results = {}
     token.done = 0
     if not e.sequential:
-        i = p.instances[e.key]
+        keep(p, i)
         i.spawning = [*(i.spawning or ()), e.token]
 
 
 def loop_item_completed(p: Partition, e: fl.LoopItemCompleted, v: Envelope) -> None:
     i = p.instances[e.key]
     body = i.tokens[e.token]
+    keep(p, body)
     body.done += 1
     if e.result is not None:
         if body.results is None:
             body.results = {}
-        body.results[e.index] = e.result
+        put(p, body.results, e.index, e.result)
     remove_token(p, i, e.item)
     if 0 <= (body.data or {}).get("total", -1) <= body.done:
         body.phase = READY
@@ -115,17 +129,19 @@ def compensation_recorded(p: Partition, e: fl.CompensationRecorded, v: Envelope)
     i = p.instances[e.key]
     kept = i.compensable
     if kept is None:
+        keep(p, i)
         kept = i.compensable = {}
-    if (inside := kept.pop(e.token, None)) is not None:
-        kept[e.record] = inside
-    kept.setdefault(e.scope, []).append(Compensable(record=e.record, element=e.element, handler=e.handler, vars=e.variables))
+    if (inside := drop(p, kept, e.token)) is not None:
+        put(p, kept, e.record, inside)
+    append(p, nest(p, kept, e.scope, list), Compensable(record=e.record, element=e.element, handler=e.handler, vars=e.variables))
 
 
 def compensation_started(p: Partition, e: fl.CompensationStarted, v: Envelope) -> None:
     """What is to be undone stands in the token from now on, as `[record, element, handler, variables]`."""
     i = p.instances[e.key]
     taken: dict[int, Compensable | None] = dict.fromkeys(e.activities)
-    kept = i.compensable or {}
+    keep(p, i)
+    kept = dict(i.compensable or {})
     for scope in list(kept):
         for c in kept[scope]:
             if c.record in taken:
@@ -135,6 +151,7 @@ def compensation_started(p: Partition, e: fl.CompensationStarted, v: Envelope) -
             del kept[scope]
     i.compensable = kept or None
     if (token := i.tokens.get(e.token)) is not None:
+        keep(p, token)
         token.phase = WAITING
         undo = [[c.record, c.element, c.handler, c.vars] for c in taken.values() if c is not None and c.handler]
         token.data = {**(token.data or {}), "undo": undo, "undone": 0}
@@ -142,9 +159,10 @@ def compensation_started(p: Partition, e: fl.CompensationStarted, v: Envelope) -
 
 def compensation_completed(p: Partition, e: fl.CompensationCompleted, v: Envelope) -> None:
     if (token := p.instances[e.key].tokens.get(e.token)) is not None:
+        keep(p, token)
         token.phase = READY
 
 
 def data_written(p: Partition, e: fl.DataWritten, v: Envelope) -> None:
-    p.records[("data_store", f"{v.tenant}/{e.store}")] = {"value": e.value}
+    put(p, p.records, ("data_store", f"{v.tenant}/{e.store}"), {"value": e.value})
     p.changed.add(("record", ("data_store", f"{v.tenant}/{e.store}")))

@@ -6,6 +6,7 @@ from collections import OrderedDict
 
 from flowledger.kernel.state import Instance, Partition, Subscription, Task
 from flowledger.kernel.tasks import guards, index
+from flowledger.kernel.undo import drop, drop_queued, nest, put
 
 
 def tasks_of(p: Partition, i: Instance) -> list[Task]:
@@ -22,16 +23,12 @@ def offer(p: Partition, task: Task) -> None:
     if i is not None and (i.paused or i.status != "running"):
         return
     if p.guards and (target := guards.parks(p, task)):
-        p.parked.setdefault(target, {})[task.key] = None
+        put(p, nest(p, p.parked, target), task.key, None)
         return
-    lanes = p.ready.get(task.job_type)
-    if lanes is None:
-        lanes = p.ready[task.job_type] = {}
-    lane = lanes.get(task.priority)
-    if lane is None:  # a plain dict from whose front much was taken is slow to find its first key
-        lane = lanes[task.priority] = OrderedDict()
-    lane[task.key] = None
-    p.job_listener.add(task.job_type)
+    # a plain dict from whose front much was taken is slow to find its first key
+    lane = (task.tenant, task.job_type)
+    put(p, nest(p, nest(p, p.ready, lane), task.priority, OrderedDict), task.key, None)
+    p.job_listener.add(lane)
 
 
 #: kinds of assignees whose work is handed out as a job
@@ -41,20 +38,19 @@ MACHINES = frozenset({"ai_agent", "service", "tool", "external_api", "hybrid"})
 def withhold(p: Partition, task: Task) -> None:
     if p.guards:
         guards.withdrawn(p, task)
-    lanes = p.ready.get(task.job_type)
+    name = (task.tenant, task.job_type)
+    lanes = p.ready.get(name)
     if lanes is None:
         return
     lane = lanes.get(task.priority)
-    if lane is not None and task.key in lane:
-        del lane[task.key]
-        if not lane:
-            del lanes[task.priority]
-            if not lanes:
-                del p.ready[task.job_type]
+    if lane is not None and drop_queued(p, lane, task.key) and not lane:
+        drop(p, lanes, task.priority)
+        if not lanes:
+            drop(p, p.ready, name)
 
 
 def remove_task(p: Partition, task: Task) -> None:
-    p.tasks.pop(task.key, None)
+    drop(p, p.tasks, task.key)
     if not task.worker:
         withhold(p, task)
     elif p.guards:
@@ -65,15 +61,15 @@ def remove_task(p: Partition, task: Task) -> None:
 
 def index_subscription(p: Partition, s: Subscription, tenant: str) -> None:
     if s.definition:
-        p.by_start.setdefault((tenant, s.kind, s.name), {})[s.key] = None
+        put(p, nest(p, p.by_start, (tenant, s.kind, s.name)), s.key, None)
     elif s.kind == "signal":
-        p.by_signal.setdefault((tenant, s.name), {})[s.key] = None
+        put(p, nest(p, p.by_signal, (tenant, s.name)), s.key, None)
     elif s.kind == "conditional":
-        p.by_condition.setdefault(s.instance, {})[s.key] = None
+        put(p, nest(p, p.by_condition, s.instance), s.key, None)
 
 
 def remove_subscription(p: Partition, s: Subscription) -> None:
-    p.subscriptions.pop(s.key, None)
+    drop(p, p.subscriptions, s.key)
     if s.definition:
         d = p.definitions.get(s.definition)
         tenant, index, name = (d.tenant if d else ""), p.by_start, (d.tenant if d else "", s.kind, s.name)
@@ -87,9 +83,9 @@ def remove_subscription(p: Partition, s: Subscription) -> None:
     elif s.kind == "conditional":
         found = p.by_condition.get(s.instance)
         if found is not None and len(found) == 1 and s.key in found:
-            del p.by_condition[s.instance]
+            drop(p, p.by_condition, s.instance)
             return
     else:
         return
     if found is not None:
-        found.pop(s.key, None)
+        drop(p, found, s.key)

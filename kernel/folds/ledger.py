@@ -5,10 +5,12 @@ from __future__ import annotations
 from flowledger.events import definition as de
 from flowledger.events import ledger as le
 from flowledger.events.base import Envelope, Event
+from flowledger.kernel.folds import answers
 from flowledger.kernel.folds.holds import offer
 from flowledger.kernel.folds.tokens import seen_key
-from flowledger.kernel.state import ANSWERS_MAX, Definition, Partition
+from flowledger.kernel.state import Definition, Partition
 from flowledger.kernel.tasks import guards, index
+from flowledger.kernel.undo import drop, keep, nest, put
 
 
 def nothing(p: Partition, e: Event, v: Envelope) -> None:
@@ -18,22 +20,24 @@ def nothing(p: Partition, e: Event, v: Envelope) -> None:
 def definition_created(p: Partition, e: de.DefinitionCreated, v: Envelope) -> None:
     seen_key(p, e.key)
     seen_key(p, e.deployment)
-    p.definitions[e.key] = Definition(
+    put(p, p.definitions, e.key, Definition(
         key=e.key, id=e.id, kind=e.kind, version=e.version, hash=e.hash, name=e.name, version_tag=e.version_tag, resource=e.resource,
         format=e.format, deployment=e.deployment, status=e.status, metadata=e.metadata, tenant=v.tenant,
-    )  # fmt: skip
-    p.process_versions.setdefault((v.tenant, e.kind, e.id), {})[e.version] = e.key
+    ))  # fmt: skip
+    put(p, nest(p, p.process_versions, (v.tenant, e.kind, e.id)), e.version, e.key)
     p.changed.add(("definition", e.key))
 
 
 def definition_status_changed(p: Partition, e: de.DefinitionStatusChanged, v: Envelope) -> None:
     if (d := p.definitions.get(e.key)) is not None:
+        keep(p, d)
         d.status = e.status
         p.changed.add(("definition", e.key))
 
 
 def definition_updated(p: Partition, e: de.DefinitionUpdated, v: Envelope) -> None:
     if (d := p.definitions.get(e.key)) is not None:
+        keep(p, d)
         d.hash, d.name = e.hash, e.name or d.name
         if e.metadata is not None:
             d.metadata = e.metadata
@@ -42,14 +46,16 @@ def definition_updated(p: Partition, e: de.DefinitionUpdated, v: Envelope) -> No
 
 def definition_deleted(p: Partition, e: de.DefinitionDeleted, v: Envelope) -> None:
     if (d := p.definitions.get(e.key)) is not None:
+        keep(p, d)
         d.deleted = True
         versions = p.process_versions.get((d.tenant, d.kind, d.id))
         if versions:
-            versions.pop(d.version, None)
+            drop(p, versions, d.version)
         p.changed.add(("definition", e.key))
 
 
 def partition_claimed(p: Partition, e: le.PartitionClaimed, v: Envelope) -> None:
+    keep(p, p.meta)
     p.meta.epoch, p.meta.owner = e.epoch, e.owner
 
 
@@ -58,35 +64,30 @@ def key_introduced(p: Partition, e: le.KeyIntroduced, v: Envelope) -> None:
 
 
 def outbound(p: Partition, e: le.Outbound, v: Envelope) -> None:
-    p.meta.sent[e.to] = e.seq
-    p.outbox[(e.to, e.seq)] = e.command
+    put(p, p.meta.sent, e.to, e.seq)
+    put(p, p.outbox, (e.to, e.seq), e.command)
 
 
 def outbound_confirmed(p: Partition, e: le.OutboundConfirmed, v: Envelope) -> None:
     for seq in range(p.meta.confirmed.get(e.to, 0) + 1, e.seq + 1):
-        p.outbox.pop((e.to, seq), None)
-    p.meta.confirmed[e.to] = max(e.seq, p.meta.confirmed.get(e.to, 0))
+        drop(p, p.outbox, (e.to, seq))
+    put(p, p.meta.confirmed, e.to, max(e.seq, p.meta.confirmed.get(e.to, 0)))
 
 
 def inbound(p: Partition, e: le.Inbound, v: Envelope) -> None:
-    p.meta.taken[e.sender] = max(e.seq, p.meta.taken.get(e.sender, 0))
+    put(p, p.meta.taken, e.sender, max(e.seq, p.meta.taken.get(e.sender, 0)))
 
 
 def answered(p: Partition, e: le.Answered, v: Envelope) -> None:
-    p.answers[e.id] = e.answer
-    p.changed.add(("answer", e.id))
-    if len(p.answers) > ANSWERS_MAX:
-        oldest = next(iter(p.answers))
-        del p.answers[oldest]
-        p.changed.add(("answer", oldest))
+    answers.remember(p, e, v)
 
 
 def record_stored(p: Partition, e: le.RecordStored, v: Envelope) -> None:
     name = (e.registry, e.name)
     if e.value is None:
-        p.records.pop(name, None)
+        drop(p, p.records, name)
     else:
-        p.records[name] = e.value
+        put(p, p.records, name, e.value)
     p.changed.add(("record", name))
     if e.registry in index.REGISTRIES:
         index.stored(p, e.registry, e.name)

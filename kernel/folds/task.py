@@ -11,21 +11,22 @@ from flowledger.kernel.folds.holds import MACHINES, offer, remove_task, withhold
 from flowledger.kernel.folds.tokens import seen_key, unhold
 from flowledger.kernel.state import READY, WAITING, Partition, Task
 from flowledger.kernel.tasks import guards, index
+from flowledger.kernel.undo import keep, put, update
 
 
 def task_created(p: Partition, e: ta.TaskCreated, v: Envelope) -> None:
     seen_key(p, e.task)
-    task = p.tasks[e.task] = Task(
-        key=e.task, instance=e.key, token=e.token, element=e.element, type=e.type, job_type=e.job_type, retries=e.retries,
-        priority=e.priority, headers=e.headers, details=e.details, listener=e.listener, created_us=v.time_us, tenant=v.tenant, trace=v.trace,
-    )  # fmt: skip
     i = p.instances.get(e.key)
+    task = Task(
+        key=e.task, instance=e.key, token=e.token, element=e.element, type=e.type, job_type=e.job_type, retries=e.retries,
+        priority=e.priority, headers=e.headers, details=e.details, listener=e.listener, created_us=v.time_us,
+        tenant=i.tenant if i is not None else v.tenant, trace=v.trace,
+    )  # fmt: skip
+    put(p, p.tasks, e.task, task)
     if i is not None:
         token = i.tokens[e.token]
-        if token.holds is None:
-            token.holds = [e.task]
-        else:
-            token.holds.append(e.task)
+        keep(p, token)
+        token.holds = [*(token.holds or ()), e.task]
         if e.listener not in _TELLING:
             token.phase = WAITING
         if e.variables:
@@ -45,6 +46,7 @@ def task_leased(p: Partition, e: ta.TaskLeased, v: Envelope) -> None:
         task = p.tasks.get(key)
         if task is not None:
             withhold(p, task)
+            keep(p, task)
             task.worker, task.deadline_us = e.worker, e.deadline_us
             task.fence += 1
             heappush(p.leases, (e.deadline_us, key, task.fence))
@@ -55,6 +57,7 @@ def task_leased(p: Partition, e: ta.TaskLeased, v: Envelope) -> None:
 
 def task_lease_extended(p: Partition, e: ta.TaskLeaseExtended, v: Envelope) -> None:
     task = p.tasks[e.task]
+    keep(p, task)
     task.deadline_us = e.deadline_us
     heappush(p.leases, (e.deadline_us, e.task, task.fence))
 
@@ -66,6 +69,7 @@ def task_timed_out(p: Partition, e: ta.TaskTimedOut, v: Envelope) -> None:
             if p.guards and task.worker:
                 guards.unleased(p, task)
                 guards.counted(p, task, ok=False, code="TIMEOUT")
+            keep(p, task)
             task.worker, task.deadline_us = "", 0
             offer(p, task)
             p.changed.add(("instance", task.instance) if task.instance else ("task", key))
@@ -95,16 +99,19 @@ def task_completed(p: Partition, e: ta.TaskCompleted, v: Envelope) -> None:
         p.changed.add(("task", e.task))
         return
     if e.result is not None and isinstance(e.result, dict) and e.result.get("next_assignee"):
+        keep(p, i)
         i.stores = {**(i.stores or {}), "next_assignee": e.result["next_assignee"]}
     if e.merged and e.variables:
         if e.merged == i.key:
-            i.vars.update(e.variables)
+            update(p, i.vars, e.variables)
         elif (scope := i.tokens.get(e.merged)) is not None:
+            keep(p, scope)
             scope.vars = {**(scope.vars or {}), **e.variables}
-    token = unhold(i, e.token, e.task)
+    token = unhold(p, i, e.token, e.task)
     if token is not None:
         if task is not None and task.listener in _TELLING:
             return
+        keep(p, token)
         token.phase = READY
         if e.result is not None and task is not None and task.type == "ad_hoc_sub_process":
             token.data = {**(token.data or {}), "result": e.result}
@@ -126,6 +133,7 @@ def task_failed(p: Partition, e: ta.TaskFailed, v: Envelope) -> None:
         guards.counted(p, task, ok=False, code=e.code)
     if task.details is not None:
         index.learned(p, task, v.time_us, ok=False)
+    keep(p, task)
     if e.retries <= 0:
         task.status = "failed"
     elif task.status in ("started", "in_progress"):
@@ -137,6 +145,7 @@ def task_failed(p: Partition, e: ta.TaskFailed, v: Envelope) -> None:
     if e.retries > 0 and e.retry_at_us:
         heappush(p.retrying, (e.retry_at_us, e.task))
     if e.variables and (i := p.instances.get(e.key)) is not None and (token := i.tokens.get(e.token)) is not None:
+        keep(p, token)
         token.vars = {**(token.vars or {}), **e.variables}
     if not task.instance:
         p.changed.add(("task", e.task))
@@ -147,6 +156,7 @@ def task_retried(p: Partition, e: ta.TaskRetried, v: Envelope) -> None:
     """Also says that a back-off is over."""
     task = p.tasks.get(e.task)
     if task is not None:
+        keep(p, task)
         task.retries, task.retry_at_us = e.retries, 0
         task.row_version += 1
         if task.status in ("failed", "timed_out"):
@@ -164,13 +174,14 @@ def task_gone(p: Partition, e: Any, v: Envelope) -> None:
         if i is None:
             p.changed.add(("task", e.task))
         else:
-            unhold(i, e.token, e.task)
+            unhold(p, i, e.token, e.task)
 
 
 def task_skipped(p: Partition, e: ta.TaskSkipped, v: Envelope) -> None:
     task_gone(p, e, v)
     i = p.instances.get(e.key)
     if i is not None and (token := i.tokens.get(e.token)) is not None:
+        keep(p, token)
         token.phase = READY
 
 
@@ -179,6 +190,7 @@ def task_changed(p: Partition, e: ta.TaskChanged, v: Envelope) -> None:
     if task is None:
         return
     withhold(p, task)
+    keep(p, task)
     task.status = e.status
     task.row_version += 1
     if e.details:
@@ -199,7 +211,7 @@ def task_changed(p: Partition, e: ta.TaskChanged, v: Envelope) -> None:
         index.held(p, task)
         if isinstance(how := e.details.get("assignment"), dict) and how.get("pool") and how.get("assignee"):
             name = ("round_robin", how["pool"])
-            p.records[name] = {"last": how["assignee"]}
+            put(p, p.records, name, {"last": how["assignee"]})
             p.changed.add(("record", name))
     if not task.instance:
         p.changed.add(("task", e.task))
@@ -218,12 +230,13 @@ def waiting_status(task: Task) -> str:
 def sla_breached(p: Partition, e: ta.SlaBreached, v: Envelope) -> None:
     task = p.tasks.get(e.task)
     if task is not None and e.details:
+        keep(p, task)
         task.details = {**(task.details or {}), **e.details}
         if not task.instance:
             p.changed.add(("task", e.task))
 
 
 def breaker_changed(p: Partition, e: ta.BreakerChanged, v: Envelope) -> None:
-    p.records[("breaker", e.target)] = {"state": e.state, "until_us": e.until_us, **(e.details or {})}
+    put(p, p.records, ("breaker", e.target), {"state": e.state, "until_us": e.until_us, **(e.details or {})})
     p.changed.add(("record", ("breaker", e.target)))
     guards.changed(p, e.target, offer, withhold)

@@ -7,6 +7,7 @@ from typing import Any
 from flowledger.events.commands import PARTITION_BITS
 from flowledger.kernel.folds.holds import remove_subscription, remove_task
 from flowledger.kernel.state import READY, WAITING, Instance, Partition, Token
+from flowledger.kernel.undo import drop, drop_ordered, keep, put
 
 _COUNTER_MASK = (1 << PARTITION_BITS) - 1
 
@@ -21,28 +22,24 @@ def seen_key(p: Partition, key: int) -> None:
         p.meta.counter = n
 
 
-def kid_added(holder: Any, key: int) -> None:
+def kid_added(p: Partition, holder: Any, key: int) -> None:
     kids = holder.kids
-    if kids is None:
-        holder.kids = [key]
-    elif type(kids) is list:
-        kids.append(key)
-        if len(kids) > _KIDS_LIST_MAX:
-            holder.kids = dict.fromkeys(kids)
-    else:
-        kids[key] = None
+    if type(kids) is dict:
+        put(p, kids, key, None)
+        return
+    keep(p, holder)
+    kids = [*(kids or ()), key]
+    holder.kids = kids if len(kids) <= _KIDS_LIST_MAX else dict.fromkeys(kids)
 
 
-def kid_removed(holder: Any, key: int) -> None:
+def kid_removed(p: Partition, holder: Any, key: int) -> None:
     kids = holder.kids
-    if kids is not None:
-        if type(kids) is list:
-            if key in kids:
-                kids.remove(key)
-        else:
-            kids.pop(key, None)
-        if not kids:
-            holder.kids = None
+    if type(kids) is dict:
+        drop_ordered(p, kids, key)
+        if kids:
+            return
+    keep(p, holder)
+    holder.kids = [k for k in kids or () if k != key] or None
 
 
 def holder_of(i: Instance, scope: int) -> Any:
@@ -50,16 +47,16 @@ def holder_of(i: Instance, scope: int) -> Any:
     return i if scope == i.key else i.tokens.get(scope)
 
 
-def add_token(i: Instance, token: Token) -> None:
-    i.tokens[token.key] = token
+def add_token(p: Partition, i: Instance, token: Token) -> None:
+    put(p, i.tokens, token.key, token)
     holder = holder_of(i, token.scope)
     if holder is not None:
-        kid_added(holder, token.key)
+        kid_added(p, holder, token.key)
 
 
 def remove_token(p: Partition, i: Instance, key: int) -> None:
     """The token, all below it and all that they hold are gone. A scope whose last token ended is to be looked at."""
-    token = i.tokens.pop(key, None)
+    token = drop_ordered(p, i.tokens, key)
     if token is None:
         return
     for kid in list(token.kids or ()):
@@ -67,46 +64,52 @@ def remove_token(p: Partition, i: Instance, key: int) -> None:
     for held in token.holds or ():
         drop_held(p, i, held)
     if i.compensable:
-        forget(i, key)
+        forget(p, i, key)
         if token.data is not None and "record" in token.data:
-            forget(i, token.data["record"])
-    if i.spawning is not None and key in i.spawning:
-        i.spawning.remove(key)
+            forget(p, i, token.data["record"])
+    spawned(p, i, key)
     holder = holder_of(i, token.scope)
     if holder is not None:
-        kid_removed(holder, key)
+        kid_removed(p, holder, key)
         if holder.kids is None and holder is not i and holder.phase == WAITING:
             holder.phase = READY
 
 
-def forget(i: Instance, scope: int) -> None:
+def spawned(p: Partition, i: Instance, body: int) -> None:
+    """The multi-instance body has spawned all its runs, or is gone."""
+    if i.spawning is not None and body in i.spawning:
+        keep(p, i)
+        i.spawning = [k for k in i.spawning if k != body] or None
+
+
+def forget(p: Partition, i: Instance, scope: int) -> None:
     """What could be compensated in a scope can't be any more."""
     assert i.compensable is not None
-    for kept in i.compensable.pop(scope, ()):
-        forget(i, kept.record)
+    for kept in drop(p, i.compensable, scope) or ():
+        forget(p, i, kept.record)
 
 
 def drop_held(p: Partition, i: Instance, key: int) -> None:
     if key in p.tasks:
         remove_task(p, p.tasks[key])
     elif key in p.timers:
-        del p.timers[key]
+        drop(p, p.timers, key)
     elif key in p.subscriptions:
         remove_subscription(p, p.subscriptions[key])
     elif key in p.incidents:
-        del p.incidents[key]
+        drop(p, p.incidents, key)
         if i.incidents and key in i.incidents:
-            i.incidents.remove(key)
+            keep(p, i)
+            i.incidents = [k for k in i.incidents if k != key] or None
 
 
 def clear_stay(p: Partition, i: Instance, token: Token) -> None:
-    """The token leaves its element: what belonged to that stay is gone."""
+    """The token leaves its element: what belonged to that stay is gone. The caller has kept the token."""
     if token.holds:
         for held in token.holds:
             drop_held(p, i, held)
         token.holds = None
-    if i.spawning is not None and token.key in i.spawning:
-        i.spawning.remove(token.key)
+    spawned(p, i, token.key)
     token.vars = token.data = token.results = None
     token.done = token.incident = token.handler_of = 0
 
@@ -116,20 +119,17 @@ def hold(p: Partition, i: Instance, token_key: int, key: int, element: str) -> N
     holder = holder_of(i, token_key)
     if holder is None:
         return
-    if holder.holds is None:
-        holder.holds = [key]
-    else:
-        holder.holds.append(key)
+    keep(p, holder)
+    holder.holds = [*(holder.holds or ()), key]
     if holder is not i and holder.element == element:
         holder.phase = WAITING
 
 
-def unhold(i: Instance | None, token_key: int, key: int) -> Any:
+def unhold(p: Partition, i: Instance | None, token_key: int, key: int) -> Any:
     if i is None:
         return None
     holder = holder_of(i, token_key)
     if holder is not None and holder.holds and key in holder.holds:
-        holder.holds.remove(key)
-        if not holder.holds:
-            holder.holds = None
+        keep(p, holder)
+        holder.holds = [k for k in holder.holds if k != key] or None
     return holder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from heapq import heappush
 from typing import Any
 
 from flowledger.events import workflow as wf
@@ -9,27 +10,30 @@ from flowledger.events.base import Envelope
 from flowledger.kernel.folds.holds import offer, tasks_of, withhold
 from flowledger.kernel.folds.tokens import drop_held, remove_token, seen_key
 from flowledger.kernel.state import Instance, Partition, Token
+from flowledger.kernel.undo import drop, drop_queued, keep, put, update
 
 
 def workflow_created(p: Partition, e: wf.WorkflowCreated, v: Envelope) -> None:
     seen_key(p, e.key)
-    p.instances[e.key] = Instance(
+    i = Instance(
         key=e.key, process=e.process, definition=e.definition, version=e.version, business_key=e.business_key, status="pending",
         priority=e.priority, vars=dict(e.variables or {}), tokens={}, tenant=v.tenant, correlation=v.correlation, trace=v.trace,
         request=e.request, root=e.key,
     )  # fmt: skip
-    p.pending[e.key] = None
+    put(p, p.instances, e.key, i)
+    put(p, p.pending, e.key, None)
 
 
 def workflow_started(p: Partition, e: wf.WorkflowStarted, v: Envelope) -> None:
     seen_key(p, e.key)
-    p.pending.pop(e.key, None)
+    drop_queued(p, p.pending, e.key)
     variables = e.variables
-    i = p.instances[e.key] = Instance(
+    i = Instance(
         key=e.key, process=e.process, definition=e.definition, version=e.version, business_key=e.business_key, priority=e.priority,
         parent=e.parent, parent_token=e.parent_token, root=e.root or e.key, tenant=v.tenant, correlation=v.correlation, trace=v.trace,
         started_us=v.time_us, vars=dict(variables) if variables else {}, tokens={}, metadata=e.metadata,
     )  # fmt: skip
+    put(p, p.instances, e.key, i)
     p.open += 1
     if e.token:
         seen_key(p, e.token)
@@ -38,22 +42,24 @@ def workflow_started(p: Partition, e: wf.WorkflowStarted, v: Envelope) -> None:
 
 
 def workflow_ended(p: Partition, e: Any, v: Envelope) -> None:
-    i = p.instances.pop(e.key, None)
+    i = drop(p, p.instances, e.key)
     if i is None:
         return
     for kid in list(i.kids or ()):
         remove_token(p, i, kid)
     for held in i.holds or ():
         drop_held(p, i, held)
-    p.unsettled.pop(e.key, None)
+    drop(p, p.unsettled, e.key)
+    p.weights.pop(e.key, None)
     if i.status == "pending":
-        p.pending.pop(e.key, None)
+        drop_queued(p, p.pending, e.key)
     else:
         p.open -= 1
 
 
 def workflow_paused(p: Partition, e: Any, v: Envelope) -> None:
     i = p.instances[e.key]
+    keep(p, i)
     i.paused = True
     for task in tasks_of(p, i):
         withhold(p, task)
@@ -61,6 +67,7 @@ def workflow_paused(p: Partition, e: Any, v: Envelope) -> None:
 
 def workflow_unpaused(p: Partition, e: Any, v: Envelope) -> None:
     i = p.instances[e.key]
+    keep(p, i)
     i.paused = False
     for task in tasks_of(p, i):
         offer(p, task)
@@ -68,6 +75,7 @@ def workflow_unpaused(p: Partition, e: Any, v: Envelope) -> None:
 
 def workflow_suspended(p: Partition, e: Any, v: Envelope) -> None:
     i = p.instances[e.key]
+    keep(p, i)
     i.status = "suspended"
     for task in tasks_of(p, i):
         withhold(p, task)
@@ -75,23 +83,49 @@ def workflow_suspended(p: Partition, e: Any, v: Envelope) -> None:
 
 def workflow_resumed(p: Partition, e: Any, v: Envelope) -> None:
     i = p.instances[e.key]
+    keep(p, i)
     i.status = "running"
     for task in tasks_of(p, i):
         offer(p, task)
 
 
+def workflow_quarantined(p: Partition, e: wf.WorkflowQuarantined, v: Envelope) -> None:
+    i = p.instances[e.key]
+    for task in tasks_of(p, i):
+        withhold(p, task)
+    keep(p, i)
+    i.before, i.status, i.quarantine = i.status, "quarantined", e.incident
+
+
+def workflow_released(p: Partition, e: wf.WorkflowReleased, v: Envelope) -> None:
+    """What came due meanwhile is due now."""
+    i = p.instances[e.key]
+    keep(p, i)
+    i.status, i.before, i.quarantine = e.status, "", 0
+    for task in tasks_of(p, i):
+        offer(p, task)
+    holders: list[Instance | Token] = [i, *i.tokens.values()]
+    for holder in holders:
+        for key in holder.holds or ():
+            if (timer := p.timers.get(key)) is not None:
+                heappush(p.due, (timer.due_us, key))
+
+
 def workflow_migrated(p: Partition, e: wf.WorkflowMigrated, v: Envelope) -> None:
     i = p.instances[e.key]
+    keep(p, i)
     i.definition, i.process, i.version = e.definition, e.process, e.version
     renamed = e.elements or {}
     holders: list[Any] = [i, *i.tokens.values()]
     for token in i.tokens.values():
+        keep(p, token)
         token.element = renamed.get(token.element, token.element)
         token.flow = renamed.get(token.flow, token.flow)
     for holder in holders:
         for held in holder.holds or ():
             for table in (p.tasks, p.timers, p.subscriptions, p.incidents):
                 if held in table:
+                    keep(p, table[held])
                     table[held].element = renamed.get(table[held].element, table[held].element)
     for kept in (i.compensable or {}).values():
         for c in kept:
@@ -107,9 +141,10 @@ def variable_set(p: Partition, e: wf.VariableSet, v: Envelope) -> None:
     if i is None:
         return
     if e.scope == i.key:
-        i.vars.update(e.variables)
+        update(p, i.vars, e.variables)
     elif (token := i.tokens.get(e.scope)) is not None:
         if token.vars is None:
+            keep(p, token)
             token.vars = dict(e.variables)
         else:
-            token.vars.update(e.variables)
+            update(p, token.vars, e.variables)

@@ -8,7 +8,19 @@ from typing import Any
 from flowledger.events import commands as c
 from flowledger.events.base import Rejected
 from flowledger.kernel.decision import Decision
-from flowledger.kernel.handlers import definitions, incidents, instances, messages, migrate, modify, moves, records, tasks, timers
+from flowledger.kernel.handlers import (
+    definitions,
+    incidents,
+    instances,
+    messages,
+    migrate,
+    modify,
+    moves,
+    quarantine,
+    records,
+    tasks,
+    timers,
+)
 from flowledger.kernel.hooks import HOOKS
 
 HOOKS.start_by_event = instances.start_by_event
@@ -51,4 +63,6 @@ HANDLERS: dict[type[c.Command], Callable[[Decision, Any], Rejected | None]] = {
     c.StoreRecord: records.store,
     c.ListRecords: records.listing,
     c.Confirm: records.confirm,
+    c.ReleaseInstance: quarantine.release,
+    c.SendRejected: quarantine.send_rejected,
 }

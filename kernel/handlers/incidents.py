@@ -16,6 +16,8 @@ def resolve(d: Decision, e: c.ResolveIncident) -> Rejected | None:
     incident = p.incidents.get(e.key)
     if incident is None:
         return Rejected(RejectionCode.NOT_FOUND, f"expected an open incident with key {e.key}, found none")
+    if incident.code == "QUARANTINED":
+        return Rejected(RejectionCode.INVALID_STATE, f"instance {incident.instance} is quarantined: release it, or cancel it")
     task = p.tasks.get(incident.task) if incident.task else None
     if task is not None and task.retries <= 0 and incident.code == "JOB_NO_RETRIES":
         d.record(ta.TaskRetried(key=incident.instance, task=task.key, retries=1))

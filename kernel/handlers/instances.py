@@ -15,8 +15,10 @@ from flowledger.kernel.elements import conditional, events, loops, placing
 from flowledger.kernel.elements.sub_process import implicit_starts
 from flowledger.kernel.elements.triggers import error, escalation
 from flowledger.kernel.expressions import Failure
+from flowledger.kernel.folds import answers
 from flowledger.kernel.model.graph import Node, Process
 from flowledger.kernel.state import Definition, Instance
+from flowledger.kernel.undo import drop
 
 
 def not_found(what: str, key: object) -> Rejected:
@@ -179,7 +181,11 @@ def asked_by(d: Decision, metadata: dict[str, Any] | None, fetch: list[str] | No
     """A caller waits for the end: its id is kept, so that it can ask again."""
     if d.request is None or not d.request.id:
         return metadata
-    return {**(metadata or {}), "$request": {"id": d.request.id, **({"fetch": fetch} if fetch else {})}}
+    return {**(metadata or {}), "$request": asked(d.request, fetch)}
+
+
+def asked(request: c.Request, fetch: list[str] | None) -> dict[str, Any]:
+    return {"id": request.id, "digest": answers.digest(request).hex(), **({"fetch": fetch} if fetch else {})}
 
 
 def _tell_parent(d: Decision, s: c.StartInstance, key: int) -> None:
@@ -236,9 +242,10 @@ def go_on(d: Decision, e: c.Continue) -> Rejected | None:
         at = [n for n in process.root.starts if not n.events] or implicit_starts(process.root)
         begin(d, e.key, found, process, s, [process.nodes[s.start_element]] if s.start_element else [] if s.start_at else at)
         if d.state.pending and d.state.open < d.facts.instances_max:
-            d.later.append(c.Continue(key=next(iter(d.state.pending))))
+            d.follow(c.Continue(key=next(iter(d.state.pending))))
         return None
-    stopped = d.state.unsettled.pop(i.key, True)
+    stopped = d.state.unsettled.get(i.key, True)
+    drop(d.state, d.state.unsettled, i.key)
     if i.status == "running":
         loops.spawn_more(d, i)
         if stopped:

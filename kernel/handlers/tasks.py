@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
@@ -11,10 +11,11 @@ from flowledger.events import task as ta
 from flowledger.events import waiting as wa
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import retries as policy
+from flowledger.kernel.access.gate import tenants_of
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements.triggers import error
 from flowledger.kernel.expressions import Failure
-from flowledger.kernel.handlers.instances import not_found
+from flowledger.kernel.handlers.instances import asked, not_found
 from flowledger.kernel.state import Partition, Task
 from flowledger.kernel.tasks import assignment, clock, guards, index, registry, rules
 
@@ -29,25 +30,25 @@ def activate(d: Decision, e: c.ActivateTasks) -> Rejected | None:
     if not e.job_type or e.max < 1 or e.timeout_ms < 1:
         return Rejected(RejectionCode.INVALID_ARGUMENT, "expected a job type, max of 1 or more and a timeout of 1 ms or more")
     p = d.state
-    lanes = p.ready.get(e.job_type)
+    assert d.request is not None
+    tenants = tenants_of(d.request, e.tenants)
+    lanes = p.ready.get((tenants[0], e.job_type)) if len(tenants) == 1 else _together(p, tenants, e.job_type)
     if not lanes:
         d.answer = {"jobs": []}
         return None
     wanted, picker, wake_us = e.max, None, 0
     if p.guards:
-        wanted, wake_us = guards.room(p, e.job_type, wanted, d.facts.now_us)
+        wanted, wake_us = guards.room(p, e.job_type, lanes, wanted, d.facts.now_us)
         picker = guards.Picker(p, d.facts.now_us)
     keys: list[int] = []
     if wanted > 0:
         scanned = 0
         for key in next(iter(lanes.values())) if len(lanes) == 1 else _by_priority(p, lanes, e.job_type, d.facts.now_us):
-            if e.tenants is not None or picker is not None:
-                task = p.tasks[key]
-                if (e.tenants is not None and task.tenant not in e.tenants) or (picker is not None and not picker.takes(task)):
-                    scanned += 1
-                    if scanned >= guards.SCAN_MAX:
-                        break
-                    continue
+            if picker is not None and not picker.takes(p.tasks[key]):
+                scanned += 1
+                if scanned >= guards.SCAN_MAX:
+                    break
+                continue
             keys.append(key)
             if len(keys) >= wanted:
                 break
@@ -65,6 +66,15 @@ def activate(d: Decision, e: c.ActivateTasks) -> Rejected | None:
     d.record(ta.TaskLeased(worker=e.worker, tasks=keys, deadline_us=d.facts.now_us + timeout_ms * 1000))
     d.answer = {"jobs": [job(d, p, p.tasks[k], e.fetch) for k in keys]}
     return None
+
+
+def _together(p: Partition, tenants: Sequence[str], job_type: str) -> dict[int, dict[int, None]]:
+    """The lanes of several tenants, one behind the other."""
+    out: dict[int, dict[int, None]] = {}
+    for tenant in tenants:
+        for priority, lane in p.ready.get((tenant, job_type), {}).items():
+            out[priority] = {**out[priority], **lane} if priority in out else lane
+    return out
 
 
 def _by_priority(p: Partition, lanes: dict[int, dict[int, None]], job_type: str, now_us: int) -> Iterator[int]:
@@ -219,8 +229,8 @@ def _drafted(d: Decision, task: Task, e: c.CompleteTask) -> None:
 def ended(d: Decision, task: Task, status: str, variables: dict[str, Any], message: str = "") -> None:
     """Of a task without workflow: whoever waits for it is answered."""
     d.finished.append((task.key, status, variables, message))
-    if task.details and (asked := task.details.get("request")):
-        d.outcome(asked, {"task": task.key}, status, variables, message)
+    if task.details and (by := task.details.get("request")):
+        d.outcome(by, {"task": task.key}, status, variables, message)
 
 
 def _tidy(d: Decision, task: Task) -> None:
@@ -344,10 +354,10 @@ def create(d: Decision, e: c.CreateTask) -> Rejected | None:
         wrong = clock.problems(settings) + (registry.assignment_problems(settings["assignment"]) if "assignment" in settings else [])
         if wrong:
             return Rejected(RejectionCode.INVALID_ARGUMENT, "; ".join(wrong))
-        asked = (details or {}).get("definition")
+        named = (details or {}).get("definition")
         details, definition = rules.prepare(d.state, tenant, job_type, details, d.facts.now_us)
-        if asked and not definition:
-            return not_found("a task definition", f"'{asked}'")
+        if named and not definition:
+            return not_found("a task definition", f"'{named}'")
         if definition:
             fresh = c.CreateTask()
             retries = definition.get("retries", retries) if retries == fresh.retries else retries
@@ -359,7 +369,7 @@ def create(d: Decision, e: c.CreateTask) -> Rejected | None:
         if wrong := rules.check_input(d.state, tenant, definition, details, variables, d.facts):
             return Rejected(RejectionCode.INVALID_ARGUMENT, f"INPUT_INVALID: {'; '.join(wrong)}")
     if e.wait and d.request is not None and d.request.id:
-        details = {**(details or {}), "request": {"id": d.request.id, **({"fetch": e.fetch} if e.fetch else {})}}
+        details = {**(details or {}), "request": asked(d.request, e.fetch)}
     key = d.key()
     d.record(
         ta.TaskCreated(

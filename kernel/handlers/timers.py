@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from flowledger.events import commands as c
@@ -13,25 +14,38 @@ from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements import events
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.handlers import instances
+from flowledger.kernel.state import Timer
 from flowledger.kernel.tasks import clock, guards
 
 
 def fire(d: Decision, e: c.FireTimers) -> Rejected | None:
+    """Each stands alone. What a quarantined instance waits for stays with it; its release looks at what is due."""
+    d.batch(len(e.timers))
     for key in e.timers:
         t = d.state.timers.get(key)
         if t is None or t.due_us > d.facts.now_us:
             continue
-        next_us = 0
-        if t.repeat and t.left != 0:
-            try:
-                next_us = times.next_due(t.repeat, t.due_us, d.facts.now_us)
-            except (ValueError, OverflowError):
-                next_us = 0
-        if t.definition:
-            _start(d, t, next_us)
-        else:
-            _occur(d, t, next_us)
+        i = d.state.instances.get(t.instance)
+        if i is not None and i.status == "quarantined":
+            continue
+        if (
+            not d.alone(t.instance, partial(_fire, d, t)) and i is None and key in d.state.timers
+        ):  # no instance that could be held: once is enough
+            d.record(wa.TimerCancelled(timer=key, token=0, element=t.element))
     return None
+
+
+def _fire(d: Decision, t: Timer) -> None:
+    next_us = 0
+    if t.repeat and t.left != 0:
+        try:
+            next_us = times.next_due(t.repeat, t.due_us, d.facts.now_us)
+        except (ValueError, OverflowError):
+            next_us = 0
+    if t.definition:
+        _start(d, t, next_us)
+    else:
+        _occur(d, t, next_us)
 
 
 def _start(d: Decision, t: Any, next_us: int) -> None:

@@ -6,8 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flowledger.kernel import limits
+from flowledger.kernel.folds.answers import DAY_US
 from flowledger.kernel.model.graph import Process
 from flowledger.kernel.tasks import schemas
+
+
+class NotAtHand(LookupError):
+    """What the shell should have brought before (the content of a resource): no defect of the command; the shell brings it and decides again."""
 
 
 class Facts:
@@ -19,11 +24,26 @@ class Facts:
         decisions: definition key -> compiled decision model.
         resources: what a `Deploy` is made of: `read(name, content) -> (graph, findings)`, pure.
         instances_max: 0 is no limit.
+        feel_soft: steps of expressions after which a decision is `Heavy`; 0: none but the hard bound holds.
         spread: called instances go to other partitions in turn instead of staying.
+        answers_us: how long a caller's id is remembered, microseconds.
         validate: what is wrong with a value by a JSON Schema, as texts.
     """
 
-    __slots__ = ("decisions", "instances_max", "now_us", "processes", "read", "rng_salt", "spread", "steps_max", "validate")
+    __slots__ = (
+        "answers_us",
+        "decisions",
+        "feel_left",
+        "feel_soft",
+        "instances_max",
+        "now_us",
+        "processes",
+        "read",
+        "rng_salt",
+        "spread",
+        "steps_max",
+        "validate",
+    )
 
     def __init__(
         self,
@@ -34,8 +54,11 @@ class Facts:
         instances_max: int = 0,
         steps_max: int = limits.STEPS_MAX,
         spread: bool = False,
+        feel_soft: int = 0,
         validate: Callable[[Any, Any], list[str]] = schemas.check,
+        answers_us: int = DAY_US,
     ) -> None:
+        self.answers_us = answers_us
         self.validate = validate
         self.now_us = now_us
         self.processes: Mapping[int, Process] = processes if processes is not None else {}
@@ -44,3 +67,10 @@ class Facts:
         self.instances_max = instances_max
         self.steps_max = steps_max
         self.spread = spread
+        self.feel_soft = feel_soft
+        #: steps that the expressions of this decision may still take
+        self.feel_left = limits.FEEL_STEPS_MAX
+
+    def begin(self) -> None:
+        """A decision begins."""
+        self.feel_left = self.feel_soft or limits.FEEL_STEPS_MAX

@@ -1,15 +1,21 @@
-"""A decision records events and folds each at once, so that its next line sees what any reader will fold."""
+"""A decision records events and folds each at once, so that its next line sees what any reader will fold; and it can take them back.
+
+An event is encoded before it is folded (`kernel/values.py`): what the log can't hold is never part of a decision.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
+from flowledger.events import avro
 from flowledger.events import commands as c
 from flowledger.events import ledger as le
 from flowledger.events.base import Envelope, Event
+from flowledger.kernel import limits, undo, values
+from flowledger.kernel.expressions import Failure
 from flowledger.kernel.fold import TRANSITIONS
 from flowledger.kernel.ledger.facts import Facts
 from flowledger.kernel.state import Partition
@@ -17,29 +23,84 @@ from flowledger.kernel.state import Partition
 _encode_request = msgspec.json.Encoder(decimal_format="number").encode
 
 
+class Mark(NamedTuple):
+    """Where a decision was at a moment: `back` returns to it."""
+
+    undo: int
+    events: int
+    later: int
+    finished: int
+    seen: int
+    counter: int
+    open: int
+    bytes: int
+    answer: dict[str, Any]
+
+
 class Recording:
     """`answer` is what the caller gets; `later` are commands for this partition in a follow-up step."""
 
-    __slots__ = ("answer", "envelope", "events", "facts", "finished", "later", "request", "seen", "state", "touched", "work")
+    __slots__ = (
+        "answer", "at", "bytes", "cause", "causes", "envelope", "events", "facts", "finished", "later", "prefix", "repeats", "request", "seen",
+        "state", "steps_left", "touched", "values", "work",
+    )  # fmt: skip
 
     def __init__(self, state: Partition, facts: Facts, envelope: Envelope, request: c.Request | None = None) -> None:
         self.state, self.facts, self.envelope, self.request = state, facts, envelope, request
         self.events: list[Event] = []
+        #: the events as they go to the log
+        self.values: list[bytes] = []
+        self.prefix = avro.encode_envelope(envelope)
+        self.bytes = 0
         self.work: deque[tuple[int, int]] = deque()
         self.answer: dict[str, Any] = {}
         self.later: list[c.Command] = []
+        #: (instance, token) whose step sent the command of the same place in `later`
+        self.causes: list[tuple[int, int]] = []
         #: (instance, scope) in which tokens moved: joins that wait there are looked at again
         self.touched: dict[tuple[int, int], None] = {}
+        #: the caller's id, when this repeats an answer
+        self.repeats = ""
         #: events that conditional events have looked at
         self.seen = 0
         #: instances that ended: (key, status, variables, message)
         self.finished: list[tuple[int, str, dict[str, Any], str]] = []
+        #: the instance that is being moved, and its token: who suffers from what breaks here
+        self.at = 0
+        self.cause = (0, 0)
+        self.steps_left = facts.steps_max
 
     def record(self, event: Event) -> None:
+        """Raises: Failure for a value that the log can't hold; nothing is recorded then."""
+        value = values.encode(event, self.prefix)
         TRANSITIONS[type(event)](self.state, event, self.envelope)
         if event.key:
             self.state.changed.add(("instance", event.key))
         self.events.append(event)
+        self.values.append(value)
+        self.bytes += len(value)
+
+    def mark(self) -> Mark:
+        p = self.state
+        assert p.undo is not None, "a decision that nobody can take back"
+        return Mark(
+            len(p.undo), len(self.events), len(self.later), len(self.finished), self.seen, p.meta.counter, p.open, self.bytes, self.answer
+        )
+
+    def back(self, to: Mark) -> None:
+        """All that was recorded and asked for since `to` never was."""
+        p = self.state
+        undo.roll_back(p, to.undo)
+        del (
+            self.events[to.events :],
+            self.values[to.events :],
+            self.later[to.later :],
+            self.causes[to.later :],
+            self.finished[to.finished :],
+        )
+        self.seen, p.meta.counter, p.open, self.bytes, self.answer = to.seen, to.counter, to.open, to.bytes, to.answer
+        self.work.clear()
+        self.touched.clear()
 
     def key(self) -> int:
         """A new key; must be recorded in this decision."""
@@ -47,15 +108,29 @@ class Recording:
         meta.counter += 1
         return (meta.partition << c.PARTITION_BITS) | meta.counter
 
+    def follow(self, command: c.Command) -> None:
+        """To be decided on this partition in a follow-up step of the same group (`Continue`: of a later one)."""
+        self.later.append(command)
+        self.causes.append(self.cause)
+
     def send(self, to: int, command: c.Command) -> None:
-        """To the owner of partition `to`, exactly once. To this partition: in a follow-up step of the same group."""
+        """To the owner of partition `to`, exactly once. To this partition: in a follow-up step. Raises: Failure."""
         if to == self.state.meta.partition:
-            self.later.append(command)
+            self.follow(command)
             return
         seq = self.state.meta.sent.get(to, 0) + 1
         v = self.envelope
         request = c.Request(
             command=command, time_us=v.time_us, tenant=v.tenant, actor=v.actor, correlation=v.correlation, trace=v.trace,  # type: ignore[arg-type]
-            id=v.cause, sender=self.state.meta.partition, seq=seq,
+            id=v.cause, sender=self.state.meta.partition, seq=seq, instance=self.cause[0], token=self.cause[1],
         )  # fmt: skip
-        self.record(le.Outbound(seq=seq, to=to, command=_encode_request(request)))
+        try:
+            encoded = _encode_request(request)
+        except Exception as e:
+            values.check(msgspec.to_builtins(command), type(command).__name__)
+            raise Failure("VALUE_INVALID", f"{type(command).__name__}: {values.clean(str(e))}") from None
+        self.record(le.Outbound(seq=seq, to=to, command=encoded))
+
+    def spent(self) -> bool:
+        """The decision has done enough: what is left goes on in follow-ups."""
+        return self.steps_left <= 0 or len(self.events) >= limits.EVENTS_MAX or self.bytes >= limits.BYTES_MAX

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from flowledger.kernel import model
+from flowledger.kernel.ledger.facts import NotAtHand
 from flowledger.kernel.state import Partition
 
 
@@ -37,7 +38,7 @@ class Library:
         if found is None:
             text = self.content(hash)
             if text is None:
-                raise LookupError(f"the content of resource '{name}' ({hash}) is not at hand")
+                raise NotAtHand(f"the content of resource '{name}' ({hash}) is not at hand")
             found, _ = self.read(name, text)
             self.graphs[hash] = found
         return found

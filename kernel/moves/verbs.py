@@ -11,9 +11,10 @@ from flowledger.events import ledger as le
 from flowledger.events import task as ta
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
-from flowledger.kernel import business
+from flowledger.kernel import business, values
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.fold import holder_of
+from flowledger.kernel.folds import answers
 from flowledger.kernel.hooks import HOOKS
 from flowledger.kernel.ledger.looking import Looking
 from flowledger.kernel.model.graph import Flow, Node
@@ -30,7 +31,13 @@ class Verbs(Looking):
         key = self.key()
         self.record(
             wa.IncidentRaised(
-                key=i.key, incident=key, token=token.key, element=token.element, code=failure.code, message=failure.message, task=task
+                key=i.key,
+                incident=key,
+                token=token.key,
+                element=token.element,
+                code=failure.code,
+                message=values.clean(failure.message),
+                task=task,
             )
         )
 
@@ -132,7 +139,7 @@ class Verbs(Looking):
                 ),
             )
         if self.state.pending and self.facts.instances_max and self.state.open < self.facts.instances_max:
-            self.later.append(c.Continue(key=next(iter(self.state.pending))))
+            self.follow(c.Continue(key=next(iter(self.state.pending))))
 
     def outcome(self, asked: Any, answer: dict[str, Any], status: str, variables: dict[str, Any], message: str = "") -> None:
         """Whoever waits for the end and lost its connection asks again with the same id: from now on the answer says how it ended."""
@@ -140,7 +147,13 @@ class Verbs(Looking):
         if fetch:
             variables = {name: variables[name] for name in fetch if name in variables}
         end = {"status": status, "variables": variables, **({"message": message} if message else {})}
-        self.record(le.Answered(id=asked["id"], answer={**(self.state.answers.get(asked["id"]) or answer), **end}))
+        known = answers.find(self.state, self.envelope.tenant, asked["id"], self.facts.now_us)
+        self.record(
+            le.Answered(
+                id=asked["id"], answer={**(known.value() if known is not None else answer), **end},
+                digest=bytes.fromhex(asked.get("digest") or ""), until_us=self.facts.now_us + self.facts.answers_us,
+            )
+        )  # fmt: skip
 
     # --- ending early
 

@@ -24,6 +24,7 @@ from flowledger.events import task as ta
 from flowledger.events import waiting as wa
 from flowledger.kernel.retries import matches
 from flowledger.kernel.state import Partition, Task
+from flowledger.kernel.undo import drop, drop_queued, keep, nest, put
 
 BREAKER_DEFAULTS: dict[str, Any] = {
     "error_share": 0.5, "min_calls": 10, "window": 100, "failures": 0, "open_ms": 30_000, "open_ms_max": 600_000, "probes": 1, "full": 64, "ignore": [],
@@ -59,6 +60,16 @@ class Guard:
         self.out: dict[int, None] = {}
         #: a timer is set for this moment, 0: none
         self.wake_us = 0
+
+    def __copy__(self) -> Guard:
+        made = Guard.__new__(Guard)
+        for name in Guard.__slots__:
+            setattr(made, name, getattr(self, name))
+        return made
+
+    @property
+    def __struct_fields__(self) -> tuple[str, ...]:
+        return Guard.__slots__
 
     def open(self, p: Partition) -> bool:
         return self.breaker is not None and self.state(p)["state"] == "open"
@@ -130,14 +141,15 @@ def stored(p: Partition, registry: str, name: str, offer: Callable[[Partition, T
     config = _config(p, target)
     if config is not None:
         _make(p, target, config, [p.tasks[k] for k in {k for _, k, _ in p.leases if k in p.tasks}])
-    elif p.guards.pop(target, None) is not None:
-        for key in p.parked.pop(target, ()):
+    elif drop(p, p.guards, target) is not None:
+        for key in drop(p, p.parked, target) or ():
             offer(p, p.tasks[key])
     _listen(p, target)
 
 
 def _make(p: Partition, target: str, config: dict[str, Any], perhaps_leased: list[Task]) -> None:
-    guard = p.guards[target] = Guard(target, config)
+    guard = Guard(target, config)
+    put(p, p.guards, target, guard)
     guard.leased = sum(1 for t in perhaps_leased if t.worker and target in targets(t))
     guard.wake_us = next((t.due_us for t in p.timers.values() if t.element.startswith(f"wake:{target}|")), 0)
 
@@ -157,24 +169,25 @@ def rebuild(p: Partition) -> None:
 def _listen(p: Partition, target: str) -> None:
     """Whoever waits for work of this target may be served now."""
     if target.startswith("job:"):
-        if target[4:] in p.ready:
-            p.job_listener.add(target[4:])
+        p.job_listener.update(lane for lane in p.ready if lane[1] == target[4:])
     else:
         p.job_listener.update(p.ready)
 
 
 def leased(p: Partition, task: Task, now_us: int) -> None:
     for guard in _of(p, task):
+        keep(p, guard)
         guard.leased += 1
         if guard.burst:
             name = ("rate", guard.target)
             tat = max((p.records.get(name) or {"tat_us": 0})["tat_us"], now_us)
-            p.records[name] = {"tat_us": tat + guard.interval_us}
+            put(p, p.records, name, {"tat_us": tat + guard.interval_us})
             p.changed.add(("record", name))
 
 
 def unleased(p: Partition, task: Task) -> None:
     for guard in _of(p, task):
+        keep(p, guard)
         guard.leased = max(0, guard.leased - 1)
         if guard.concurrency or guard.breaker is not None:
             _listen(p, guard.target)
@@ -190,7 +203,12 @@ def counted(p: Partition, task: Task, ok: bool, code: str = "") -> None:
         calls, errors, window = was.get("calls", 0), was.get("errors", 0), guard.breaker["window"]
         if was["state"] == "closed" and calls >= window:
             calls, errors = window - 1, errors * (window - 1) // window
-        p.records[name] = {**was, "calls": calls + 1, "errors": errors + (0 if ok else ERROR), "row": 0 if ok else was.get("row", 0) + 1}
+        put(
+            p,
+            p.records,
+            name,
+            {**was, "calls": calls + 1, "errors": errors + (0 if ok else ERROR), "row": 0 if ok else was.get("row", 0) + 1},
+        )
         p.changed.add(("record", name))
 
 
@@ -204,20 +222,20 @@ def parks(p: Partition, task: Task) -> str:
                 return guard.target
     for guard in _of(p, task):
         if guard.breaker is not None and guard.state(p)["state"] == "half_open":
-            guard.out[task.key] = None
+            put(p, guard.out, task.key, None)
     return ""
 
 
 def withdrawn(p: Partition, task: Task) -> None:
     """It waits no more, offered or parked."""
     for guard in _of(p, task):
-        guard.out.pop(task.key, None)
+        drop(p, guard.out, task.key)
     for target in list(p.parked):
         lane = p.parked[target]
         if task.key in lane:
-            del lane[task.key]
+            drop_queued(p, lane, task.key)
             if not lane:
-                del p.parked[target]
+                drop(p, p.parked, target)
 
 
 def changed(p: Partition, target: str, offer: Callable[[Partition, Task], None], unready: Callable[[Partition, Task], None]) -> None:
@@ -229,7 +247,7 @@ def changed(p: Partition, target: str, offer: Callable[[Partition, Task], None],
                 for lane in list(lanes.values()):
                     for key in [k for k in lane if target in targets(p.tasks[k])]:
                         unready(p, p.tasks[key])
-                        p.parked.setdefault(target, {})[key] = None
+                        put(p, nest(p, p.parked, target), key, None)
             return
         state = guard.state(p)
         free = len(p.parked.get(target, ()))
@@ -240,7 +258,8 @@ def changed(p: Partition, target: str, offer: Callable[[Partition, Task], None],
             withdrawn(p, task)
             offer(p, task)
         if state["state"] == "closed":
-            guard.out.clear()
+            for key in list(guard.out):
+                drop(p, guard.out, key)
     _listen(p, target)
 
 
@@ -248,9 +267,10 @@ def timer_set(p: Partition, element: str, due_us: int) -> None:
     """Element `wake:TARGET|TYPE`."""
     target, _, job_type = element[5:].rpartition("|")
     if (guard := p.guards.get(target)) is not None:
+        keep(p, guard)
         guard.wake_us = due_us
     if not due_us:
-        p.job_listener.add(job_type)
+        _listen(p, f"job:{job_type}")
 
 
 # --- used by decisions ------------------------------------------------------------------------------------------------
@@ -279,14 +299,13 @@ class Picker:
         return True
 
 
-def room(p: Partition, job_type: str, wanted: int, now_us: int) -> tuple[int, int]:
+def room(p: Partition, job_type: str, lanes: dict[int, dict[int, None]], wanted: int, now_us: int) -> tuple[int, int]:
     """How many jobs of a type may go in one hand-out, and when to look again."""
     guard = p.guards.get(f"job:{job_type}")
     if guard is None:
         return wanted, 0
     n, wake_us = guard.room(p, now_us, wanted)
     if n > 0 and guard.size:
-        lanes = p.ready[job_type]
         if sum(map(len, lanes.values())) < guard.size:
             oldest = min(p.tasks[next(iter(lane))].created_us for lane in lanes.values())
             if now_us < oldest + guard.batch_us or not guard.batch_us:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from flowledger.kernel.state import Partition, Task
+from flowledger.kernel.undo import drop, nest, put
 
 #: registries that decisions read
 REGISTRIES = frozenset({"directory", "task_definition", "limit"})
@@ -24,16 +25,16 @@ def assignee_of(task: Task) -> str:
 def held(p: Partition, task: Task) -> None:
     """`task` is open, and counts for its assignee."""
     if name := assignee_of(task):
-        p.by_assignee.setdefault(name, {})[task.key] = None
+        put(p, nest(p, p.by_assignee, name), task.key, None)
 
 
 def unheld(p: Partition, task: Task) -> None:
     name = assignee_of(task)
     tasks = p.by_assignee.get(name) if name else None
     if tasks is not None:
-        tasks.pop(task.key, None)
+        drop(p, tasks, task.key)
         if not tasks:
-            del p.by_assignee[name]
+            drop(p, p.by_assignee, name)
 
 
 def learned(p: Partition, task: Task, now_us: int, ok: bool) -> None:
@@ -48,20 +49,20 @@ def learned(p: Partition, task: Task, now_us: int, ok: bool) -> None:
         made = {"done": was["done"] + 1, "failed": was["failed"], "ms": mean}
     else:
         made = {**was, "failed": was["failed"] + 1}
-    p.records[("history", name)] = made
+    put(p, p.records, ("history", name), made)
     p.changed.add(("record", ("history", name)))
 
 
 def stored(p: Partition, registry: str, name: str) -> None:
     """A record of `registry` was put or removed."""
     value = p.records.get((registry, name))
-    table = p.registry.setdefault(registry, {})
+    table = nest(p, p.registry, registry)
     if value is None:
-        table.pop(name, None)
+        drop(p, table, name)
         if not table:
-            del p.registry[registry]
+            drop(p, p.registry, registry)
     else:
-        table[name] = value
+        put(p, table, name, value)
 
 
 def rebuild(p: Partition) -> None:

@@ -8,9 +8,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from flowledger.events import commands as c
 from flowledger.events.base import Recorded, Rejected, RejectionCode
-from flowledger.processors.client import NOBODY, Answer, Caller
+from flowledger.processors.client import ENGINE, NOBODY, Answer, Caller
 from flowledger.processors.engine import _BY_KEY
 from flowledger.processors.link import door as d
 from flowledger.processors.link import wire as w
@@ -79,6 +81,8 @@ class LinkClient:
             actor=caller.actor,
             correlation=caller.correlation,
             trace=caller.trace,
+            groups=caller.groups,
+            rights=caller.rights,
         )
         home = partition
         if home is None and (field := _BY_KEY.get(type(command))) is not None:
@@ -109,10 +113,7 @@ class LinkClient:
             raise ValueError("expected a job type, at least one job and a timeout of 1 ms or more")
         loop = asyncio.get_running_loop()
         end = loop.time() + wait_ms / 1000
-        poll = w.Poll(
-            job_type, worker, max_jobs, timeout_ms, wait_ms, list(fetch) if fetch else None,
-            caller.actor, caller.tenant, caller.correlation, caller.trace,
-        )  # fmt: skip
+        poll = w.poll_of(job_type, worker, max_jobs, timeout_ms, wait_ms, fetch, caller)
         while True:
             found = await self._door(None).poll(poll, PATIENCE_S)
             if isinstance(found, list) and (found or len(self.doors) == 1 or loop.time() >= end):
@@ -128,11 +129,7 @@ class LinkClient:
     def stream(
         self, job_type: str, worker: str, timeout_ms: int, fetch: Sequence[str] | None = None, credit: int = 256, caller: Caller = NOBODY
     ) -> LinkStream:
-        poll = w.Poll(
-            job_type, worker, credit, timeout_ms, 0, list(fetch) if fetch else None, caller.actor, caller.tenant, caller.correlation,
-            caller.trace,
-        )  # fmt: skip
-        return LinkStream(self.doors, poll)
+        return LinkStream(self.doors, w.poll_of(job_type, worker, credit, timeout_ms, 0, fetch, caller))
 
     def _unwanted(self, jobs: Jobs) -> None:
         """They came to nobody: others may have them at once."""
@@ -143,7 +140,7 @@ class LinkClient:
             command = c.ReturnTasks(
                 tasks=[j["key"] for j in those], fences=[j["fence"] for j in those], deadlines=[j["deadline_us"] for j in those]
             )
-            self.submit(command, NOBODY, "", p)
+            self.submit(command, ENGINE, "", p)
 
     # --- looking --------------------------------------------------------------------------------------------------------------
 
@@ -192,10 +189,7 @@ class LinkStream:
         share, rest = divmod(poll.credit, len(doors))
         self._parts: list[tuple[d.Door, d.Source]] = []
         for i, door in enumerate(doors):
-            part = w.Poll(
-                poll.job_type, poll.worker, share + (i < rest), poll.timeout_ms, 0, poll.fetch, poll.actor, poll.tenant,
-                poll.correlation, poll.trace,
-            )  # fmt: skip
+            part = msgspec.structs.replace(poll, credit=share + (i < rest))
             self._parts.append((door, door.stream(part, self._queue.put_nowait)))
 
     def credit(self, more: int) -> None:

@@ -198,7 +198,7 @@ class Session:
             return
         if self._full(number):
             return
-        caller = Caller(request.actor, request.tenant, request.correlation, request.trace)
+        caller = Caller(request.actor, request.tenant, request.correlation, request.trace, request.groups, request.rights)
         self._in_flight += 1
         future = self.engine.submit(request.command, caller, request.id, None if partition < 0 else partition)
         changes = type(request.command) in _CHANGES
@@ -233,9 +233,8 @@ class Session:
             self._polls[number] = asyncio.get_running_loop().create_task(self._poll(number, poll))
 
     async def _poll(self, number: int, p: w.Poll) -> None:
-        caller = Caller(p.actor, p.tenant, p.correlation, p.trace)
         try:
-            jobs = await self.engine.activate(p.job_type, p.worker, p.credit, p.timeout_ms, p.wait_ms, p.fetch, caller)
+            jobs = await self.engine.activate(p.job_type, p.worker, p.credit, p.timeout_ms, p.wait_ms, p.fetch, p.caller)
             self._hand(number, jobs)
         except ValueError as e:
             self._refuse(number, Rejected(RejectionCode.INVALID_ARGUMENT, str(e)))
@@ -249,8 +248,7 @@ class Session:
     def _stream(self, number: int, p: w.Poll) -> None:
         if self._full(number):
             return
-        caller = Caller(p.actor, p.tenant, p.correlation, p.trace)
-        poller = Poller(p.job_type, p.worker, p.credit, p.timeout_ms, p.fetch, caller, False, lambda jobs: self._hand(number, jobs))
+        poller = Poller(p.job_type, p.worker, p.credit, p.timeout_ms, p.fetch, p.caller, False, lambda jobs: self._hand(number, jobs))
         self._streams[number] = poller
         self.engine.pollers.add(poller)
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -22,6 +22,7 @@ import structlog
 
 from flowledger.events import avro
 from flowledger.events.commands import Request
+from flowledger.processors.client import Caller
 
 log_ = structlog.get_logger("flowledger.link")
 
@@ -58,6 +59,19 @@ class Poll(msgspec.Struct, array_like=True):
     tenant: str = ""
     correlation: str = ""
     trace: str = ""
+    groups: list[str] | None = None
+    rights: list[str] | None = None
+
+    @property
+    def caller(self) -> Caller:
+        return Caller(self.actor, self.tenant, self.correlation, self.trace, self.groups, self.rights)
+
+
+def poll_of(job_type: str, worker: str, credit: int, timeout_ms: int, wait_ms: int, fetch: Sequence[str] | None, caller: Caller) -> Poll:
+    return Poll(
+        job_type, worker, credit, timeout_ms, wait_ms, list(fetch) if fetch else None, caller.actor, caller.tenant, caller.correlation,
+        caller.trace, caller.groups, caller.rights,
+    )  # fmt: skip
 
 
 decode_poll = msgspec.json.Decoder(Poll).decode

@@ -26,5 +26,9 @@ CREATE TABLE workflow_definitions (
     PRIMARY KEY (tenant_id, id)
 );
 CREATE INDEX workflow_definitions_by_name ON workflow_definitions (tenant_id, kind, definition_id, version);
+CREATE INDEX workflow_definitions_by_id ON workflow_definitions (tenant_id, definition_id, version DESC, id);
+CREATE INDEX workflow_definitions_by_status ON workflow_definitions (tenant_id, status, definition_id);
+CREATE INDEX workflow_definitions_by_creator ON workflow_definitions (tenant_id, created_by, definition_id);
+CREATE INDEX workflow_definitions_by_category ON workflow_definitions (tenant_id, (metadata ->> 'category'), definition_id);
 CREATE INDEX workflow_definitions_by_hash ON workflow_definitions (tenant_id, content_hash) WHERE content <> '';
 CREATE INDEX workflow_definitions_by_tags ON workflow_definitions USING gin ((metadata -> 'tags'));

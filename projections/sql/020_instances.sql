@@ -36,10 +36,16 @@ CREATE TABLE workflow_instances (
 CREATE INDEX workflow_instances_by_time ON workflow_instances (tenant_id, created_at, id);
 CREATE INDEX workflow_instances_by_status ON workflow_instances (tenant_id, status, created_at, id);
 CREATE INDEX workflow_instances_by_process ON workflow_instances (tenant_id, process_id, created_at, id);
-CREATE INDEX workflow_instances_by_business_key ON workflow_instances (tenant_id, business_key) WHERE business_key <> '';
-CREATE INDEX workflow_instances_by_parent ON workflow_instances (tenant_id, parent_id) WHERE parent_id IS NOT NULL;
+CREATE INDEX workflow_instances_by_definition ON workflow_instances (tenant_id, definition_id, created_at, id);
+CREATE INDEX workflow_instances_by_version ON workflow_instances (tenant_id, version, created_at, id);
+CREATE INDEX workflow_instances_by_priority ON workflow_instances (tenant_id, priority_value, created_at, id);
+CREATE INDEX workflow_instances_by_business_key ON workflow_instances (tenant_id, business_key, created_at, id) WHERE business_key <> '';
+CREATE INDEX workflow_instances_by_initiator ON workflow_instances (tenant_id, initiator, created_at, id) WHERE initiator <> '';
+CREATE INDEX workflow_instances_by_correlation ON workflow_instances (tenant_id, correlation_id, created_at, id) WHERE correlation_id <> '';
+CREATE INDEX workflow_instances_by_parent ON workflow_instances (tenant_id, parent_id, created_at, id) WHERE parent_id IS NOT NULL;
+CREATE INDEX workflow_instances_by_pause ON workflow_instances (tenant_id, created_at, id) WHERE paused;
 CREATE INDEX workflow_instances_by_incident ON workflow_instances (tenant_id, created_at, id) WHERE incidents > 0;
-CREATE INDEX workflow_instances_by_start ON workflow_instances USING brin (started_at) WITH (pages_per_range = 16);
+CREATE INDEX workflow_instances_by_start ON workflow_instances (tenant_id, started_at);
 
 -- Which token stands inside of which (sub-processes, multi-instance bodies): what a restarted projector needs to know which
 -- work ends with a scope. Tokens of the root scope have no row; rows go when the instance ends.

@@ -55,9 +55,19 @@ CREATE TABLE tasks (
 CREATE INDEX tasks_by_status ON tasks (tenant_id, status, created_at, id);
 CREATE INDEX tasks_by_instance ON tasks (tenant_id, workflow_instance_id, status);
 CREATE INDEX tasks_by_definition ON tasks (tenant_id, workflow_definition_id, created_at, id);
-CREATE INDEX tasks_by_assignee ON tasks (tenant_id, assignee, status) WHERE assignee IS NOT NULL;
+CREATE INDEX tasks_by_process ON tasks (tenant_id, process_id, created_at, id);
+CREATE INDEX tasks_by_time ON tasks (tenant_id, created_at, id);
+CREATE INDEX tasks_by_type ON tasks (tenant_id, type, created_at, id);
+CREATE INDEX tasks_by_job_type ON tasks (tenant_id, job_type, created_at, id) WHERE job_type <> '';
+CREATE INDEX tasks_by_category ON tasks (tenant_id, category, created_at, id);
+CREATE INDEX tasks_by_element ON tasks (tenant_id, definition_key, created_at, id) WHERE definition_key <> '';
+CREATE INDEX tasks_by_priority ON tasks (tenant_id, priority_value, created_at, id);
+CREATE INDEX tasks_by_assignee ON tasks (tenant_id, assignee, created_at, id) WHERE assignee IS NOT NULL;
+CREATE INDEX tasks_by_user ON tasks USING gin (candidate_users) WHERE candidate_users IS NOT NULL;
 CREATE INDEX tasks_by_group ON tasks USING gin (candidate_groups) WHERE candidate_groups IS NOT NULL;
 CREATE INDEX tasks_by_due ON tasks (tenant_id, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX tasks_overdue ON tasks (tenant_id, due_at)
+    WHERE due_at IS NOT NULL AND status NOT IN ('completed', 'cancelled', 'skipped');
 
 -- One row for each hop: who had a person's (or agent's) task, since when, until when, and why.
 CREATE TABLE task_assignments (

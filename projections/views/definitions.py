@@ -11,7 +11,7 @@ from flowledger.projections.fold import Fold, View
 from flowledger.projections.tables import Table
 from flowledger.projections.words import DEFINITION_STATUSES, int4
 
-VERSION = 1
+VERSION = 2
 TABLE = Table(
     "workflow_definitions",
     {

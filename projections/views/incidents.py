@@ -9,7 +9,7 @@ from flowledger.projections.context import Incident
 from flowledger.projections.fold import Fold, View
 from flowledger.projections.tables import Table
 
-VERSION = 1
+VERSION = 2
 TABLE = Table(
     "incidents",
     {

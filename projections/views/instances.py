@@ -13,7 +13,7 @@ from flowledger.projections.fold import Fold, View
 from flowledger.projections.tables import Table
 from flowledger.projections.words import int4, priority_word
 
-VERSION = 1
+VERSION = 2
 TABLE = Table(
     "workflow_instances",
     {
@@ -103,6 +103,14 @@ def resumed(f: Fold, e: wf.WorkflowResumed) -> None:
     _set(f, {"status": "running", "reason": e.reason})
 
 
+def quarantined(f: Fold, e: wf.WorkflowQuarantined) -> None:
+    _set(f, {"status": "quarantined", "reason": f"{e.defect}: {e.message}"})
+
+
+def released(f: Fold, e: wf.WorkflowReleased) -> None:
+    _set(f, {"status": e.status, "reason": e.reason})
+
+
 def migrated(f: Fold, e: wf.WorkflowMigrated) -> None:
     _set(f, {"definition_id": e.definition, "process_id": e.process, "version": int4(e.version)})
 
@@ -150,6 +158,8 @@ ROWS: dict[type[Event], Any] = {
     wf.WorkflowUnpaused: unpaused,
     wf.WorkflowSuspended: suspended,
     wf.WorkflowResumed: resumed,
+    wf.WorkflowQuarantined: quarantined,
+    wf.WorkflowReleased: released,
     wf.WorkflowMigrated: migrated,
     wf.VariableSet: variable_set,
     ta.TaskCompleted: task_completed,

@@ -26,7 +26,7 @@ from flowledger.projections.words import (
     word,
 )
 
-VERSION = 1
+VERSION = 2
 TABLE = Table(
     "tasks",
     {

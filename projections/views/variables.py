@@ -12,7 +12,7 @@ from flowledger.projections.fold import Fold, View
 from flowledger.projections.tables import Table
 from flowledger.projections.words import json_type, search_text
 
-VERSION = 1
+VERSION = 2
 TABLE = Table(
     "variables",
     {

@@ -23,7 +23,7 @@ import msgspec
 from flowledger.events import commands as c
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
-from flowledger.events.base import Envelope, Event, Rejected
+from flowledger.events.base import Broken, Envelope, Event, Rejected
 from flowledger.kernel import Facts, Partition, decide, model, times
 from flowledger.kernel.model.library import Library
 from flowledger.sdk.flows import Flow
@@ -265,6 +265,8 @@ class Engine:
             if d.code == "MODEL_INVALID":
                 raise ModelInvalid(msgspec.json.decode(d.message))
             raise Refused(d.code, d.message)
+        if isinstance(d, Broken):
+            raise RuntimeError(f"a defect of the engine: {d.defect}: {d.message}")
         for event in d.events:
             self._heard(event, d.envelope)
         for key, status, variables, _ in d.finished:
@@ -331,7 +333,7 @@ class Engine:
         """The waiting job of the highest priority, the oldest of them, is handed out and answered."""
         waiting = [
             (-priority, next(iter(keys)), type)
-            for type, lanes in self.state.ready.items() if type in types
+            for (_, type), lanes in self.state.ready.items() if type in types
             for priority, keys in lanes.items() if keys
         ]  # fmt: skip
         for _, _, type in sorted(waiting):

@@ -49,8 +49,10 @@ async def serve(order: Order, stop: asyncio.Event) -> None:
     settings = Settings.model_validate(order.settings)
     telemetry = Telemetry.of(settings)
     observer = Observer(telemetry.metrics, {cls.__name__: name for cls, name in NAMES.items()}, telemetry.tracer)
-    told = owner.Settings(batch_max=settings.batch_max, instances_max=settings.instances_max, node=settings.node,
-                          signing=signing_of(settings, telemetry.metrics.anchored))
+    told = owner.Settings(
+        batch_max=settings.batch_max, instances_max=settings.instances_max, node=settings.node,
+        signing=signing_of(settings, telemetry.metrics.anchored), answers_us=int(settings.ids_hours * 3_600_000_000),
+    )  # fmt: skip
     engine = Engine(make_log(settings), partitions=settings.partitions, settings=told, observer=observer)
     telemetry.metrics.on_scrape(gauges(engine))
     lag = LoopLag(telemetry.metrics.loop_lag.labels("owner", order.name).observe)

@@ -34,9 +34,13 @@ Progress = Callable[[str], None]
 def make_log(settings: Settings, readonly: bool = False) -> Log:
     """The log that the settings name. `readonly`: beside a running server (auditors)."""
     if settings.kafka:
+        from flowledger.infra.kafka_security import security_of
         from flowledger.infra.log_kafka import KafkaLog
 
-        return KafkaLog(settings.kafka, prefix=settings.prefix, replication=settings.replication, client=f"flowledger-{settings.node}")
+        return KafkaLog(
+            settings.kafka, prefix=settings.prefix, replication=settings.replication, client=f"flowledger-{settings.node}",
+            security=security_of(settings),
+        )  # fmt: skip
     from flowledger.infra.log_sqlite import SqliteLog
 
     path = settings.data / "log.sqlite3"

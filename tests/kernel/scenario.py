@@ -22,7 +22,7 @@ from flowledger.events import flow as fl
 from flowledger.events import task as ta
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
-from flowledger.events.base import Envelope, Event, Rejected
+from flowledger.events.base import Broken, Envelope, Event, Rejected
 from flowledger.kernel.decide import decide
 from flowledger.kernel.decision import Decision, Facts
 from flowledger.kernel.fold import evolve
@@ -114,21 +114,23 @@ class Scenario:
     def facts(self, p: Partition) -> Facts:
         return Facts(self.now_us, self.library.processes(p), self.library.decisions(p), self.library.read, steps_max=self.steps_max)
 
-    def do(self, command: c.Command, settle: bool = True) -> dict[str, Any]:
+    def do(self, command: c.Command, settle: bool = True, cause: tuple[int, int] = (0, 0)) -> dict[str, Any]:
         """Raises: Refused."""
         self.now_us += 1_000
         twin = copy.deepcopy(self.p) if self.check else None
-        request = c.Request(command=command)  # type: ignore[arg-type]
+        request = c.Request(command=command, instance=cause[0], token=cause[1])  # type: ignore[arg-type]
         answer = decide(self.p, request, self.facts(self.p))
+        assert not isinstance(answer, Broken), f"a defect: {answer.defect}: {answer.message}"
         if isinstance(answer, Rejected):
+            assert twin is None or image(twin) == image(self.p), "a rejection leaves no trace"
             raise Refused(answer)
         if twin is not None:
             again = decide(twin, request, self.facts(twin))
             assert isinstance(again, Decision) and again.events == answer.events, "a decision must be repeatable"
         self._take(answer)
-        for later in answer.later:
+        for later, (instance, token) in zip(answer.later, answer.causes, strict=True):
             if not isinstance(later, c.Continue):
-                self.do(later, settle=False)
+                self.do(later, settle=False, cause=(instance, token))
         while settle and self.p.unsettled:
             self.do(c.Continue(key=next(iter(self.p.unsettled))), settle=False)
         return answer.answer

@@ -162,7 +162,7 @@ async def test_a_dead_door_gives_up_its_polls_streams_and_what_is_on_the_way_to_
             break
         got |= {j["key"] for j in await asyncio.wait_for(lives.activate("job", "lives", 100, 600_000, wait_ms=3000), 5)}
     assert len(got) == 20
-    await until(lambda: not [p for queue in pair.engine.pollers.by_type.values() for p in queue if p.worker == "dead"] or poll.done())
+    await until(lambda: not [p for queue in pair.engine.pollers.by_lane.values() for p in queue if p.worker == "dead"] or poll.done())
     poll.cancel()
 
 

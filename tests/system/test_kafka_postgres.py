@@ -76,7 +76,7 @@ async def test_the_order_process_end_to_end(place, kafka_bootstrap, database, tm
     prefix = f"sys-{uuid.uuid4().hex[:8]}"
     async with place.system(data=tmp_path, kafka=kafka_bootstrap, prefix=prefix, postgres=database, partitions=2) as (system, http):
         deployed = (await http.post("/v1/deployments", json={"resources": resources_of_examples()})).json()["definitions"]
-        assert {"order", "purchase-order-approval", "document-approval"} <= {d["id"] for d in deployed}
+        assert {"order", "purchase-order-approval", "document-approval"} <= {d["definition_id"] for d in deployed}
         events = Events(http, definition="order")
         await events.subscribed.wait()
         async with working(system.url):

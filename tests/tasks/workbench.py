@@ -9,7 +9,9 @@ from typing import Any
 from flowledger.events import commands as c
 from flowledger.events import task as ta
 from flowledger.events.base import Envelope, Event, Rejected
+from flowledger.events.group import START
 from flowledger.kernel import checkpoint
+from flowledger.kernel.access import ANY_TENANT
 from flowledger.kernel.decide import decide
 from flowledger.kernel.decision import Decision, Facts
 from flowledger.kernel.fold import evolve
@@ -60,8 +62,10 @@ class Bench:
     def facts(self) -> Facts:
         return Facts(self.now_us, self.library.processes(self.p), self.library.decisions(self.p), self.library.read)
 
-    def ask(self, command: c.Command, actor: str = "", tenant: str = "", id: str = "") -> Decision | Rejected:
-        request = c.Request(command=command, actor=actor, tenant=tenant, id=id)  # type: ignore[arg-type]
+    def ask(
+        self, command: c.Command, actor: str = "", tenant: str = "", id: str = "", rights: list[str] | None = None
+    ) -> Decision | Rejected:
+        request = c.Request(command=command, actor=actor, tenant=tenant, id=id, rights=rights)  # type: ignore[arg-type]
         made = decide(self.p, request, self.facts())
         if isinstance(made, Rejected):
             return made
@@ -79,7 +83,7 @@ class Bench:
         assert checkpoint.fingerprint(self.folded) == live, "replay must give the same state"
         back = Partition(0, 1)
         image = {k: v for k, v in live.items() if v is not None}
-        mark = checkpoint.decode_state(checkpoint.mark(self.p, 0, b"", 0, len(image)), checkpoint.Mark)
+        mark = checkpoint.decode_state(checkpoint.mark(self.p, START, checkpoint.Standing()), checkpoint.Mark)
         checkpoint.restore(back, image, mark)
         assert checkpoint.fingerprint(back) == live, "a checkpoint must give the same state"
         for p in (self.folded, back):
@@ -92,8 +96,8 @@ class Bench:
             )
             assert {t: (g.leased, g.wake_us) for t, g in p.guards.items()} == {t: (g.leased, g.wake_us) for t, g in self.p.guards.items()}
 
-    def do(self, command: c.Command, actor: str = "", tenant: str = "", id: str = "") -> dict[str, Any]:
-        made = self.ask(command, actor, tenant, id)
+    def do(self, command: c.Command, actor: str = "", tenant: str = "", id: str = "", rights: list[str] | None = None) -> dict[str, Any]:
+        made = self.ask(command, actor, tenant, id, rights)
         assert isinstance(made, Decision), made
         return made.answer
 
@@ -117,8 +121,13 @@ class Bench:
         self.key = self.do(c.StartInstance(id=id, variables=variables))["key"]
         return self.key
 
-    def lease(self, type: str = "work", max: int = 32, worker: str = "w", timeout_ms: int = 60_000) -> list[dict[str, Any]]:
-        return self.do(c.ActivateTasks(job_type=type, worker=worker, max=max, timeout_ms=timeout_ms))["jobs"]
+    def lease(
+        self, type: str = "work", max: int = 32, worker: str = "w", timeout_ms: int = 60_000, tenants: list[str] | None = None
+    ) -> list[dict[str, Any]]:
+        rights = [ANY_TENANT] if tenants else None
+        return self.do(c.ActivateTasks(job_type=type, worker=worker, max=max, timeout_ms=timeout_ms, tenants=tenants), rights=rights)[
+            "jobs"
+        ]
 
     def task(self, key: int = 0) -> Any:
         return self.p.tasks[key] if key else next(iter(self.p.tasks.values()))

@@ -91,6 +91,6 @@ def throw(d: Any, i: Any, token: Any, node: Node, event: Any) -> bool:
     variables = dict(token.vars) if token.vars else dict(d.variables(i, token.key))
     d.send(
         c.partition_of_text(key, d.state.meta.partitions),
-        c.PublishMessage(name=name, correlation_key=key, variables=variables, ttl_ms=3_600_000, message_id=f"thrown:{token.key}:{node.id}"),
+        c.PublishMessage(name=name, correlation_key=key, variables=variables, ttl_ms=3_600_000),
     )
     return True

@@ -1,0 +1,56 @@
+"""`flowledger backup` and `flowledger restore`."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from flowledger.infra.cli.ops import settings_of, with_log
+from flowledger.infra.cli.output import NO, as_json, busy, console, fail, say
+
+
+def backup(folder: Path, config: Path | None, json: bool, **given: Any) -> None:
+    from flowledger.infra import backup as b
+
+    settings = settings_of(config, **given)
+
+    async def work(log: Any) -> dict[str, Any]:
+        with busy("copying the log"):
+            return await b.backup(log, settings, folder)
+
+    try:
+        made = asyncio.run(with_log(settings, True, work))
+    except (b.BackupUnusable, OSError) as e:
+        fail(str(e), NO)
+    if json:
+        as_json(made)
+        return
+    console().print(f"[green]✓[/] {made['partitions']} partitions are in {folder}, and were read there: nothing altered, nothing missing")
+    if made["key"]:
+        say(f"the signing key is not in it: keep {made['key']} in a place of its own")
+
+
+def restore(folder: Path, config: Path | None, json: bool, **given: Any) -> None:
+    from flowledger.infra import backup as b
+
+    settings = settings_of(config, **given)
+    try:
+        if settings.kafka:
+            made = asyncio.run(with_log(settings, False, lambda log: b.restore(folder, settings, log)))
+        else:
+            made = asyncio.run(b.restore(folder, settings))
+    except (b.BackupUnusable, OSError) as e:
+        fail(str(e), NO)
+    if json:
+        as_json(made)
+        return
+    console().print(
+        f"[green]✓[/] {made['partitions']} partitions are restored and verified; the first start folds the rows of PostgreSQL from them"
+    )
+    if made["key"]:
+        say(
+            "put the signing key back before the first start (it was "
+            + made["key"]
+            + "); else a new one is made, and nobody vouches for it"
+        )

@@ -1,0 +1,108 @@
+"""One gate for every command, whatever door it came through: command -> whose thing it is -> may this caller?
+
+A foreign tenant's thing does not exist for the caller: NOT_FOUND, in the words of a thing that isn't there. What may be done to one's own
+tenant's things is said by roles and policies, which plug in here (`POLICIES`); that of a task's holder is in `holders`.
+Source: requirements D-SEC, findings D1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from flowledger.events import commands as c
+from flowledger.events.base import Rejected, RejectionCode
+from flowledger.kernel.access.rights import ANY_TENANT, may
+from flowledger.kernel.access.subjects import BATCHES, INTERNAL, MISSING, SUBJECTS, USES, of_definition, of_record
+from flowledger.kernel.state import Partition
+
+#: (state, request, tenant) -> why not, or None: asked in order once the tenant is right
+Policy = Callable[[Partition, c.Request, str], Rejected | None]
+POLICIES: list[Policy] = []
+
+
+def admit(p: Partition, request: c.Request) -> str | Rejected:
+    """The tenant for which the request acts (it goes to the envelope of its events), or why it may not.
+
+    What is missing altogether is let through: the handler says in its own words that it isn't there.
+    """
+    command = request.command
+    kind = type(command)
+    tenant = request.tenant
+    rule = SUBJECTS.get(kind, _UNKNOWN)
+    if rule is _UNKNOWN:
+        internal = INTERNAL.get(kind)
+        if internal is None:
+            return Rejected(RejectionCode.FORBIDDEN, f"nobody may {kind.__name__}: the gate has no rule for it")
+        found = internal(p, command)
+        return tenant if found is MISSING else found
+    if request.sender >= 0:  # another partition speaks for the tenant that it names
+        return tenant
+    if rule is not None:
+        found = rule(p, command)
+        if kind in BATCHES and not may(request, ANY_TENANT):
+            several, of_one = BATCHES[kind]
+            foreign = [t for key in getattr(command, several) if (t := of_one(p, key)) is not MISSING and t != tenant]
+            found = foreign[0] if foreign else found
+        if found is MISSING:
+            return tenant
+        if found != tenant:
+            if kind is c.StoreRecord and not tenant:
+                return tenant  # registries are the operator's, who has no tenant
+            if not may(request, ANY_TENANT):
+                return _stranger(command, tenant, found)
+            tenant = found
+    if (field := USES.get(kind)) is not None and (key := getattr(command, field)):
+        used = of_definition(p, key)
+        if used and used is not MISSING and used != tenant:
+            if not may(request, ANY_TENANT) or rule is not None:
+                return _not_found("a decision" if kind is c.EvaluateDecision else "a process definition with key", key)
+            tenant = used
+    for policy in POLICIES:
+        if (refused := policy(p, request, tenant)) is not None:
+            return refused
+    return tenant
+
+
+def tenants_of(request: c.Request, wanted: Sequence[str] | None) -> Sequence[str]:
+    """Whose jobs a caller gets: its own tenant's; with the right to more, those that it names."""
+    if wanted is None:
+        return (request.tenant,)
+    if may(request, ANY_TENANT):
+        return tuple(dict.fromkeys(wanted))
+    return tuple(dict.fromkeys(t for t in wanted if t == request.tenant))
+
+
+def _unknown(p: Partition, e: object) -> str:
+    return MISSING
+
+
+_UNKNOWN = _unknown
+
+#: how handlers name what isn't there, so that a stranger's thing can't be told from none
+_WORDS: dict[type, tuple[str, str]] = {
+    c.CancelInstance: ("a running instance with key", "key"), c.ControlInstance: ("a running instance with key", "key"),
+    c.ReleaseInstance: ("a running instance with key", "key"),
+    c.ModifyInstance: ("a running instance with key", "key"), c.MigrateInstance: ("a running instance with key", "key"),
+    c.SetVariables: ("a running instance or token with key", "key"), c.AdHocActivate: ("an ad-hoc sub-process with key", "token"),
+    c.ResolveIncident: ("an open incident with key", "key"), c.ChangeDefinition: ("a definition with key", "key"),
+}  # fmt: skip
+
+
+def _stranger(command: c.Command, tenant: str, found: str) -> Rejected:
+    if isinstance(command, c.StoreRecord):
+        if not found:
+            return Rejected(
+                RejectionCode.FORBIDDEN, f"{command.registry} '{command.name}' is for all tenants: it is the operator's to change"
+            )
+        return _not_found(f"a record of {command.registry} named", f"'{command.name}'")
+    what, field = _WORDS.get(type(command), ("an open task with key", "task"))
+    if field_of_many := BATCHES.get(type(command)):
+        return _not_found("open tasks with keys", ", ".join(map(str, getattr(command, field_of_many[0]))))
+    return _not_found(what, getattr(command, field))
+
+
+def _not_found(what: str, key: object) -> Rejected:
+    return Rejected(RejectionCode.NOT_FOUND, f"expected {what} {key}, found none")
+
+
+__all__ = ["POLICIES", "Policy", "admit", "of_record", "tenants_of"]

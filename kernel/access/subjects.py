@@ -1,0 +1,165 @@
+"""What each command is about: one rule per command, looked up by the gate. A command without a rule is refused (and a test names it).
+
+A rule gives the tenant of what the command names, or `MISSING` when there is no such thing. `None` is for commands that make something
+new, which is the caller's own. `INTERNAL` are commands of the engine itself: they act for the tenant of what they are about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from flowledger.events import commands as c
+from flowledger.events.base import Command
+from flowledger.kernel.state import Instance, Partition
+
+#: no such thing, in words for the refusal
+MISSING: Final = "\0"
+#: (state, command) -> tenant, or MISSING
+Rule = Callable[[Partition, Any], str]
+
+
+def of_instance(p: Partition, key: int) -> str:
+    i = p.instances.get(key)
+    return i.tenant if i is not None else MISSING
+
+
+def of_task(p: Partition, key: int) -> str:
+    task = p.tasks.get(key)
+    if task is None:
+        return MISSING
+    i = p.instances.get(task.instance) if task.instance else None
+    return i.tenant if i is not None else task.tenant
+
+
+def of_scope(p: Partition, key: int) -> str:
+    """An instance, or a token in one."""
+    i = p.instances.get(key) or holder(p, key)
+    return i.tenant if i is not None else MISSING
+
+
+def holder(p: Partition, token: int) -> Instance | None:
+    return next((i for i in p.instances.values() if token in i.tokens), None)
+
+
+def of_definition(p: Partition, key: int) -> str:
+    d = p.definitions.get(key)
+    return d.tenant if d is not None and not d.deleted else MISSING
+
+
+def of_incident(p: Partition, key: int) -> str:
+    x = p.incidents.get(key)
+    if x is None:
+        return MISSING
+    if x.instance:
+        return of_instance(p, x.instance)
+    return of_task(p, x.task) if x.task else ""
+
+
+def of_timer(p: Partition, key: int) -> str:
+    t = p.timers.get(key)
+    if t is None:
+        return MISSING
+    if t.instance:
+        return of_instance(p, t.instance)
+    if t.definition:
+        return of_definition(p, t.definition)
+    if t.element.startswith("task:"):
+        return of_task(p, int(t.element.rpartition(":")[2]))
+    return ""
+
+
+def of_subscription(p: Partition, key: int) -> str:
+    s = p.subscriptions.get(key)
+    if s is None:
+        return MISSING
+    return of_definition(p, s.definition) if s.definition else of_instance(p, s.instance)
+
+
+def of_message(p: Partition, key: int) -> str:
+    m = p.messages.get(key)
+    return m.tenant if m is not None else MISSING
+
+
+def of_awaited(p: Partition, key: int) -> str:
+    a = p.awaited.get(key)
+    return a.tenant if a is not None else MISSING
+
+
+def of_record(p: Partition, e: c.StoreRecord) -> str:
+    """Records of one tenant stand under its name and a slash; all others are everybody's, and the operator's to change."""
+    tenant, slash, _ = e.name.partition("/")
+    return tenant if slash and e.registry in TENANTED else ""
+
+
+#: registries whose records may be one tenant's
+TENANTED = frozenset({"directory", "task_definition"})
+
+
+def _by(field: str, rule: Callable[[Partition, int], str]) -> Rule:
+    return lambda p, e: rule(p, getattr(e, field))
+
+
+#: commands about one thing of which only its own tenant may know
+SUBJECTS: dict[type[Command], Rule | None] = {
+    c.CancelInstance: _by("key", of_instance),
+    c.ControlInstance: _by("key", of_instance),
+    c.ReleaseInstance: _by("key", of_instance),
+    c.ModifyInstance: _by("key", of_instance),
+    c.MigrateInstance: _by("key", of_instance),
+    c.SetVariables: _by("key", of_scope),
+    c.AdHocActivate: _by("token", of_scope),
+    c.CompleteTask: _by("task", of_task),
+    c.FailTask: _by("task", of_task),
+    c.ThrowTaskError: _by("task", of_task),
+    c.ExtendLease: _by("task", of_task),
+    c.ReturnTasks: lambda p, e: next((t for k in e.tasks if (t := of_task(p, k)) is not MISSING), MISSING),  # see `BATCHES`
+    c.UpdateRetries: _by("task", of_task),
+    c.MoveTask: _by("task", of_task),
+    c.ResolveIncident: _by("key", of_incident),
+    c.ChangeDefinition: _by("key", of_definition),
+    c.StoreRecord: of_record,
+    # what they make or ask for is the caller's own
+    c.Deploy: None,
+    c.StartInstance: None,
+    c.ActivateTasks: None,
+    c.CreateTask: None,
+    c.PublishMessage: None,
+    c.BroadcastSignal: None,
+    c.EvaluateConditions: None,
+    c.EvaluateDecision: None,
+    c.ListRecords: None,
+}
+
+#: command -> field with several things, each of which must be the caller's own
+BATCHES: dict[type[Command], tuple[str, Callable[[Partition, int], str]]] = {c.ReturnTasks: ("tasks", of_task)}
+
+#: field -> definition that a command uses beside its subject: the caller's own, or one for all (tenant `""`)
+USES: dict[type[Command], str] = {
+    c.StartInstance: "definition", c.MigrateInstance: "definition", c.EvaluateConditions: "definition", c.EvaluateDecision: "key",
+}  # fmt: skip
+
+
+def _first(field: str, rule: Callable[[Partition, int], str]) -> Rule:
+    def found(p: Partition, e: Any) -> str:
+        return next((t for key in getattr(e, field) if (t := rule(p, key)) is not MISSING), "")
+
+    return found
+
+
+#: commands of the engine itself -> for whose tenant they act, where they do not bring it along. A batch is of one tenant (`processors/due.py`).
+INTERNAL: dict[type[Command], Rule] = {
+    c.FireTimers: _first("timers", of_timer),
+    c.ExpireLeases: _first("tasks", of_task),
+    c.ReadyTasks: _first("tasks", of_task),
+    c.ExpireMessages: _first("messages", of_message),
+    c.Continue: _by("key", of_instance),
+    c.Confirm: lambda p, e: "",
+    c.DefineElsewhere: lambda p, e: MISSING,
+    c.AwaitMessage: lambda p, e: MISSING,
+    c.UnawaitMessage: _by("subscription", of_awaited),
+    c.Correlate: _by("subscription", of_subscription),
+    c.MessageTaken: _by("subscription", of_awaited),
+    c.ChildEnded: _by("parent", of_instance),
+    c.SendRejected: _by("instance", of_instance),
+}

@@ -1,0 +1,64 @@
+"""Instances that a defect holds: released by an operator after a repair, or cancelled. And what the receiver of a send refused."""
+
+from __future__ import annotations
+
+from flowledger.events import commands as c
+from flowledger.events import waiting as wa
+from flowledger.events import workflow as wf
+from flowledger.events.base import Rejected, RejectionCode
+from flowledger.kernel import values
+from flowledger.kernel.decision import Decision
+from flowledger.kernel.elements import conditional, loops
+from flowledger.kernel.state import Partition
+
+
+class Defect(Exception):
+    """A defect by its name and text, as it was found in a decision that was taken back."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+def subject(p: Partition, command: c.Command) -> int:
+    """The instance that a command is about; 0 when that can't be said."""
+    for name in ("key", "parent", "instance"):
+        if (key := getattr(command, name, 0)) in p.instances:
+            return int(key)
+    for name, table in (("task", p.tasks), ("subscription", p.subscriptions), ("key", p.incidents)):
+        if (found := table.get(getattr(command, name, 0))) is not None:  # type: ignore[attr-defined]
+            return int(found.instance)
+    return 0
+
+
+def release(d: Decision, e: c.ReleaseInstance) -> Rejected | None:
+    """It goes on from where it was; should the defect still be there, it is quarantined again."""
+    i = d.state.instances.get(e.key)
+    if i is None:
+        return Rejected(RejectionCode.NOT_FOUND, f"expected a running instance with key {e.key}, found none")
+    if i.status != "quarantined":
+        return Rejected(RejectionCode.INVALID_STATE, f"expected a quarantined instance, found {e.key} {i.status}")
+    d.record(wa.IncidentResolved(key=i.key, incident=i.quarantine, token=0))
+    d.record(wf.WorkflowReleased(key=i.key, status=i.before or "running", reason=e.reason))
+    d.answer = {"key": i.key, "status": i.status}
+    if i.status == "running":
+        d.settle(i)
+        loops.spawn_more(d, i)
+        conditional.look_at_all(d, i)
+    return None
+
+
+def send_rejected(d: Decision, e: c.SendRejected) -> Rejected | None:
+    """Another partition (or a follow-up) refused what a token of ours sent: an incident where it stands."""
+    message = values.clean(f"{e.command} was refused: {e.code}: {e.message}")
+    i = d.state.instances.get(e.instance)
+    token = i.tokens.get(e.token) if i is not None else None
+    if token is not None and token.incident:
+        return None
+    d.record(
+        wa.IncidentRaised(
+            key=e.instance if i is not None else 0, incident=d.key(), token=token.key if token is not None else 0,
+            element=token.element if token is not None else "", code="SEND_REJECTED", message=message,
+        )
+    )  # fmt: skip
+    return None

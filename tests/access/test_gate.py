@@ -1,0 +1,174 @@
+"""One table: every command of the catalogue against a foreign tenant's thing. A new command without a row fails."""
+
+from __future__ import annotations
+
+import typing
+from typing import Any
+
+import pytest
+
+from flowledger.events import commands as c
+from flowledger.events.base import Rejected
+from flowledger.kernel import checkpoint
+from flowledger.kernel.access import ANY_TENANT
+from flowledger.kernel.access.subjects import INTERNAL, SUBJECTS
+from flowledger.kernel.decide import decide
+from flowledger.kernel.decision import Decision, Facts
+from flowledger.kernel.handlers import HANDLERS
+from flowledger.kernel.model.library import Library
+from flowledger.kernel.state import Partition
+
+NOW = 1_790_000_000_000_000
+MODEL = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0"
+ targetNamespace="t"><process id="p" isExecutable="true"><startEvent id="s"/><sequenceFlow id="f1" sourceRef="s" targetRef="fork"/>
+<parallelGateway id="fork"/><sequenceFlow id="f2" sourceRef="fork" targetRef="job"/><sequenceFlow id="f3" sourceRef="fork" targetRef="bad"/>
+<sequenceFlow id="f4" sourceRef="fork" targetRef="wait"/><sequenceFlow id="f5" sourceRef="fork" targetRef="adhoc"/>
+<serviceTask id="job"><extensionElements><zeebe:taskDefinition type="work"/></extensionElements></serviceTask>
+<serviceTask id="bad"><extensionElements><zeebe:taskDefinition type="=missing + 1"/></extensionElements></serviceTask>
+<intermediateCatchEvent id="wait"><timerEventDefinition><timeDuration>PT1H</timeDuration></timerEventDefinition></intermediateCatchEvent>
+<adHocSubProcess id="adhoc"><task id="inner"/></adHocSubProcess></process></definitions>"""
+DMN = """<definitions xmlns="https://www.omg.org/spec/DMN/20191111/MODEL/" id="d" name="d" namespace="n"><decision id="dec" name="dec">
+<variable name="dec"/><literalExpression><text>1</text></literalExpression></decision></definitions>"""
+
+
+class World:
+    """One partition with everything of tenant b, and nothing of a."""
+
+    def __init__(self) -> None:
+        self.p = Partition(0, 1)
+        self.library = Library(lambda hash: None)
+        self.now = NOW
+        made = self.do(c.Deploy(resources=[c.Resource("p.bpmn", MODEL), c.Resource("d.dmn", DMN)]), "b")
+        by_kind = {d["kind"]: d["key"] for d in made["definitions"]}
+        self.definition, self.decision = by_kind["process"], by_kind["decision"]
+        self.instance = self.do(c.StartInstance(id="p"), "b")["key"]
+        self.task = next(k for k, t in self.p.tasks.items() if t.element == "job")
+        self.person = self.do(c.CreateTask(name="x"), "b")["task"]
+        self.token = next(t.key for t in self.p.instances[self.instance].tokens.values() if t.element == "adhoc")
+        self.incident = next(iter(self.p.incidents))
+        self.timer = next(iter(self.p.timers))
+        self.do(c.StoreRecord(registry="directory", name="b/user:ann", value={"groups": ["g"]}), "b")
+
+    def ask(self, command: Any, tenant: str, rights: list[str] | None = None) -> Decision | Rejected:
+        facts = Facts(self.now, self.library.processes(self.p), self.library.decisions(self.p), self.library.read)
+        return decide(self.p, c.Request(command=command, tenant=tenant, rights=rights), facts)
+
+    def do(self, command: Any, tenant: str, rights: list[str] | None = None) -> dict[str, Any]:
+        made = self.ask(command, tenant, rights)
+        assert isinstance(made, Decision), made
+        return made.answer
+
+
+def commands(w: World) -> dict[type, Any]:
+    """A command of each kind about a thing of tenant b that its own tenant may do."""
+    return {
+        c.CancelInstance: c.CancelInstance(key=w.instance),
+        c.ControlInstance: c.ControlInstance(key=w.instance, move="suspend"),
+        c.ReleaseInstance: c.ReleaseInstance(key=w.instance),
+        c.SetVariables: c.SetVariables(key=w.instance, variables={"x": 1}),
+        c.ModifyInstance: c.ModifyInstance(key=w.instance, activate=[{"element": "job"}]),
+        c.MigrateInstance: c.MigrateInstance(
+            key=w.instance, definition=w.definition, elements={e: e for e in ("job", "bad", "wait", "adhoc", "inner")}
+        ),
+        c.AdHocActivate: c.AdHocActivate(token=w.token, elements=["inner"]),
+        c.CompleteTask: c.CompleteTask(task=w.task),
+        c.FailTask: c.FailTask(task=w.task),
+        c.ThrowTaskError: c.ThrowTaskError(task=w.task, code="E"),
+        c.ExtendLease: c.ExtendLease(task=w.task, timeout_ms=1_000),
+        c.ReturnTasks: c.ReturnTasks(tasks=[w.task], fences=[1]),
+        c.UpdateRetries: c.UpdateRetries(task=w.task, retries=5),
+        c.MoveTask: c.MoveTask(task=w.person, move="comment", details={"text": "hello"}),
+        c.ResolveIncident: c.ResolveIncident(key=w.incident),
+        c.ChangeDefinition: c.ChangeDefinition(key=w.definition, move="deprecate"),
+        c.StoreRecord: c.StoreRecord(registry="directory", name="b/user:ann", value={"groups": ["h"]}),
+        c.StartInstance: c.StartInstance(definition=w.definition),
+        c.EvaluateConditions: c.EvaluateConditions(variables={}, definition=w.definition),
+        c.EvaluateDecision: c.EvaluateDecision(key=w.decision),
+    }
+
+
+#: commands that name no thing: what they make or find is the caller's own (tested below)
+OWN = {c.Deploy, c.ActivateTasks, c.CreateTask, c.PublishMessage, c.BroadcastSignal, c.ListRecords}
+CATALOGUE = sorted(typing.get_args(c.Any_), key=lambda k: k.__name__)
+
+
+@pytest.mark.req("APG-TEN-001")
+def test_every_command_of_the_catalogue_has_a_rule_and_a_row():
+    assert set(CATALOGUE) == set(HANDLERS)
+    for kind in CATALOGUE:
+        assert (kind in SUBJECTS) != (kind in INTERNAL), f"the gate needs one rule for {kind.__name__}"
+    assert set(commands(World())) | OWN == set(SUBJECTS), "each command about a thing stands in the table"
+
+
+@pytest.mark.parametrize("kind", [k for k in CATALOGUE if k in SUBJECTS and k not in OWN], ids=lambda k: k.__name__)
+@pytest.mark.req("APG-TEN-002")
+@pytest.mark.parametrize("stranger", ["a", ""])
+def test_a_foreign_tenants_thing_does_not_exist(kind, stranger):
+    w = World()
+    if kind in (c.ExtendLease, c.ReturnTasks):
+        w.do(c.ActivateTasks(job_type="work", worker="w"), "b")
+    command = commands(w)[kind]
+    if kind is c.StoreRecord and not stranger:
+        pytest.skip("registries are the operator's, who has no tenant")
+    before = checkpoint.fingerprint(w.p)
+    made = w.ask(command, stranger)
+    assert isinstance(made, Rejected) and made.code == "NOT_FOUND", made
+    assert checkpoint.fingerprint(w.p) == before
+    missing = w.ask(_elsewhere(command), stranger)
+    assert isinstance(missing, Rejected) or kind is c.ReturnTasks
+    if isinstance(missing, Rejected) and kind is not c.StoreRecord:
+        assert _bare(missing.message) == _bare(made.message), "what is a stranger's can't be told from what isn't there"
+    mine = w.ask(command, "b")
+    assert isinstance(mine, Decision) or mine.code not in ("NOT_FOUND", "FORBIDDEN"), mine
+
+
+def _elsewhere(command: Any) -> Any:
+    import msgspec
+
+    changes: dict[str, Any] = {}
+    for field in ("key", "task", "token", "definition"):
+        if isinstance(getattr(command, field, None), int) and getattr(command, field):
+            changes[field] = 77_777
+            break
+    return msgspec.structs.replace(command, **changes)
+
+
+def _bare(message: str) -> str:
+    return "".join(x for x in message if not x.isdigit())
+
+
+@pytest.mark.req("APG-TEN-003")
+def test_the_engine_itself_acts_for_the_things_own_tenant():
+    w = World()
+    made = w.ask(c.UpdateRetries(task=w.task, retries=9), "", [ANY_TENANT])
+    assert isinstance(made, Decision) and made.envelope.tenant == "b"
+    w.now += 3_700_000_000
+    fired = w.ask(c.FireTimers(timers=[w.timer]), "")
+    assert isinstance(fired, Decision) and fired.events and fired.envelope.tenant == "b"
+    assert w.ask(c.Continue(key=w.instance), "").envelope.tenant == "b"  # type: ignore[union-attr]
+
+
+def test_jobs_go_to_their_own_tenant_only():
+    w = World()
+    for tenants in (None, ["b"], ["a", "b"], [""]):
+        assert w.do(c.ActivateTasks(job_type="work", worker="w", tenants=tenants), "a") == {"jobs": []}
+        assert w.do(c.ActivateTasks(job_type="work", worker="w", tenants=tenants), "") == {"jobs": []}
+    assert len(w.do(c.ActivateTasks(job_type="work", worker="w", tenants=["a", "b"]), "", [ANY_TENANT])["jobs"]) == 1
+
+
+def test_names_meet_names_of_the_own_tenant_only():
+    w = World()
+    for command in (c.StartInstance(id="p"), c.EvaluateDecision(id="dec"), c.StartInstance(id="p", version=1)):
+        made = w.ask(command, "a")
+        assert isinstance(made, Rejected) and made.code == "NOT_FOUND"
+    names = [r["name"] for r in w.do(c.ListRecords(registry="directory"), "a")["records"]]
+    assert "b/user:ann" not in names and "user:ann" not in names
+    w.do(c.Deploy(resources=[c.Resource("p.bpmn", MODEL)]), "a")
+    assert w.do(c.StartInstance(id="p"), "a")["version"] == 1, "versions count per tenant"
+
+
+def test_limits_and_shared_records_are_the_operators():
+    w = World()
+    made = w.ask(c.StoreRecord(registry="limit", name="job:work", value={"concurrency": 1}), "a")
+    assert isinstance(made, Rejected) and made.code == "FORBIDDEN"
+    assert isinstance(w.ask(c.StoreRecord(registry="limit", name="job:work", value={"concurrency": 1}), ""), Decision)

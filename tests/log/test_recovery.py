@@ -1,0 +1,230 @@
+"""What a take-over does with a checkpoint that was altered, a log that was cut, and a log of an older release."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from flowledger.events import commands as c
+from flowledger.events.base import Rejected
+from flowledger.infra.audit import verify_partition
+from flowledger.infra.log_memory import MemoryLog, MemoryStore
+from flowledger.kernel import checkpoint as images
+from flowledger.processors.engine import Engine
+from flowledger.processors.log import EVENTS, STATE, LogRecord
+from flowledger.processors.recovery import RecordsMissing, counted, load
+
+pytestmark = pytest.mark.req("D-HA-001", "APG-CMP-001")
+V1 = Path(__file__).parent / "samples" / "chain_v1.jsonl"
+
+
+async def running(store: MemoryStore) -> Engine:
+    engine = Engine(MemoryLog(store), partitions=1)
+    await asyncio.wait_for(engine.start(), 10)
+    return engine
+
+
+async def tasks(engine: Engine, name: str, count: int = 5) -> None:
+    for i in range(count):
+        answer = await engine.call(c.CreateTask(job_type="w", variables={"amount": 100 + i}), id=f"{name}{i}")
+        assert isinstance(answer, dict), answer
+
+
+@pytest.fixture
+async def store() -> MemoryStore:
+    """Two checkpoints, what one of them does not say again, and a tail."""
+    store = MemoryStore(1)
+    engine = await running(store)
+    await tasks(engine, "a")
+    await engine.owners[0].checkpoint()
+    await tasks(engine, "b")
+    await engine.owners[0].checkpoint()
+    await tasks(engine, "tail", 2)
+    kept, stream = dict(latest(store)), store.stream(STATE, 0)
+    await engine.stop()
+    stream.latest.clear()
+    stream.latest.update(kept)  # as if it had been killed: stopping writes a checkpoint
+    return store
+
+
+def latest(store: MemoryStore) -> dict[bytes, LogRecord]:
+    return store.stream(STATE, 0).latest
+
+
+def flip(record: LogRecord, byte: int, bit: int = 0) -> LogRecord:
+    value = bytearray(record.value)
+    value[byte % len(value)] ^= 1 << bit
+    return msgspec.structs.replace(record, value=bytes(value))
+
+
+async def test_checkpoints_stand_on_those_before_them(store):
+    """Of the first one only the records are left, its mark is replaced: the second says only what changed."""
+    state, reader, position = await load(MemoryLog(store), 0, standing := images.Standing())
+    assert position > 0 and len(state.tasks) == 10 and not standing.stale
+    assert standing.digests.keys() == latest(store).keys() - {images.MARK}
+    assert images.decode_state(latest(store)[images.MARK].value, images.Mark).digest == standing.digest()
+
+
+async def damaged(store: MemoryStore) -> tuple[int, list[str]]:
+    engine = await running(store)
+    health, owner = engine.health(), engine.owners[0]
+    assert health["ready"], health
+    amounts = sorted(t.vars["amount"] for t in owner.state.tasks.values() if t.vars)
+    assert amounts == sorted([100, 101, 102, 103, 104] * 2 + [100, 101])
+    await tasks(engine, "more", 1)
+    await owner.checkpoint()
+    await engine.stop()
+    assert (await verify_partition(MemoryLog(store), 0)).findings == [], "the next checkpoint is whole, and the chain goes on"
+    return len(owner.state.tasks), health["warnings"]
+
+
+@pytest.mark.parametrize("byte", [0, 3, 11, 40, 77, -1])
+@pytest.mark.parametrize("key", ["mark", "task", "answer"])
+async def test_a_flipped_byte_of_a_checkpoint_is_found_and_the_log_is_folded_anew(store, key, byte):
+    name = images.MARK if key == "mark" else next(k for k in latest(store) if k.startswith(key.encode()))
+    latest(store)[name] = flip(latest(store)[name], byte)
+    count, warnings = await damaged(store)
+    assert count == 13 and warnings and "altered" in warnings[0] and "folded anew" in warnings[0], warnings
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda x: x.pop(next(k for k in x if k.startswith(b"task"))),
+        lambda x: x.update({b"task:999": msgspec.structs.replace(next(iter(x.values())), key=b"task:999")}),
+        lambda x: x.update({k: msgspec.structs.replace(r, headers=tuple((n, b"x" if n == "epoch" else v) for n, v in r.headers)) for k, r in x.items()}),
+        lambda x: x.update({images.MARK: msgspec.structs.replace(x[images.MARK], value=b"[]")}),
+    ],
+    ids=["a record is gone", "a record is added", "headers", "no mark at all"],
+)  # fmt: skip
+async def test_whatever_else_does_not_fit_is_found_too(store, harm):
+    harm(latest(store))
+    _, warnings = await damaged(store)
+    assert warnings and "folded anew" in warnings[0], warnings
+    state, _, position = await load(MemoryLog(store), 0)
+    assert position and len(state.tasks) == 13, "what was added is gone with the next checkpoint"
+
+
+async def test_a_mark_that_fits_itself_but_not_the_log_is_folded_anew(store):
+    stream = store.stream(STATE, 0)
+    mark = images.decode_state(stream.latest[images.MARK].value, images.Mark)
+    value = images.encode_state(msgspec.structs.replace(mark, chain=b"\x01" * 32))
+    headers = tuple((n, images.digest_of(images.MARK, value) if n == images.DIGEST else v) for n, v in stream.latest[images.MARK].headers)
+    stream.latest[images.MARK] = msgspec.structs.replace(stream.latest[images.MARK], value=value, headers=headers)
+    _, warnings = await damaged(store)
+    assert "does not go with the log" in warnings[0], warnings
+    assert (await verify_partition(MemoryLog(store), 0)).findings == []
+
+
+async def refused(store: MemoryStore) -> str:
+    engine = Engine(MemoryLog(store), partitions=1)
+    starting = asyncio.ensure_future(engine.start())
+    for _ in range(200):
+        await asyncio.sleep(0.01)
+        if engine.owners and "stopped" in engine.owners[0].reason:
+            break
+    health = engine.health()
+    assert not health["ready"], health
+    answer = await engine.call(c.CreateTask(job_type="w"), id="x", timeout_s=0.2)
+    assert isinstance(answer, Rejected)
+    starting.cancel()
+    await engine.stop()
+    assert store.stream(EVENTS, 0).end == store.stream(EVENTS, 0).end
+    return health["reasons"][0]
+
+
+@pytest.mark.parametrize("checkpoint", ["none", "damaged"])
+async def test_a_trimmed_log_without_a_whole_checkpoint_is_not_served_and_says_what_is_missing(store, checkpoint):
+    await MemoryLog(store).trim(EVENTS, 0, 4)
+    if checkpoint == "none":
+        latest(store).clear()
+    else:
+        latest(store).popitem()
+    why = await refused(store)
+    assert "events 0-0 to 0-3 are gone" in why and "restore" in why, why
+
+
+async def test_a_trimmed_log_with_its_checkpoint_is_served(store):
+    end = images.decode_state(latest(store)[images.MARK].value, images.Mark).end
+    await MemoryLog(store).trim(EVENTS, 0, end)
+    engine = await running(store)
+    assert engine.health()["ready"] and len(engine.owners[0].state.tasks) == 12
+    await engine.stop()
+    with pytest.raises(RecordsMissing, match="0-0 to"):
+        async for _ in counted(MemoryLog(store), 0):
+            pass
+    assert sum([len(b) async for b in counted(MemoryLog(store), 0, end)]) > 0, "who has read as far goes on, also behind the checkpoint"
+
+
+async def test_a_log_that_lost_its_tail_is_not_served(store):
+    end = images.decode_state(latest(store)[images.MARK].value, images.Mark).end
+    stream = store.stream(EVENTS, 0)
+    del stream.records[end - 3 :]
+    stream.end = end - 3
+    why = await refused(store)
+    assert f"stands at {end}" in why and f"end at {end - 3}" in why, why
+
+
+async def test_a_log_whose_beginning_was_cut_off_and_renumbered_is_not_served(store):
+    latest(store).clear()
+    stream = store.stream(EVENTS, 0)
+    stream.records[:] = [msgspec.structs.replace(r, offset=i) for i, r in enumerate(stream.records[1:])]
+    stream.end = len(stream.records)
+    assert "the beginning is missing" in await refused(store)
+
+
+async def test_a_record_that_cant_be_read_is_named(store):
+    latest(store).clear()
+    stream = store.stream(EVENTS, 0)
+    stream.records[5] = msgspec.structs.replace(stream.records[5], headers=())
+    why = await refused(store)
+    assert "0-5" in why and "audit verify" in why, why
+
+
+def v1() -> MemoryStore:
+    """A log as the release before wrote it: its chain covers values only, its checkpoint has no digests."""
+    store = MemoryStore(1)
+    for line in V1.read_text().splitlines():
+        r: dict[str, Any] = json.loads(line)
+        headers = tuple((n, base64.b64decode(v)) for n, v in r["headers"])
+        record = LogRecord(r["offset"], base64.b64decode(r["key"]), base64.b64decode(r["value"]), headers, r["timestamp_us"])
+        stream = store.stream(r["topic"], 0)
+        if r["topic"] == STATE:
+            assert record.key is not None
+            stream.latest[record.key] = record
+        else:
+            stream.records.append(record)
+        stream.end = r["offset"] + 1
+    return store
+
+
+async def test_a_log_of_before_is_verified_served_and_goes_on_under_the_new_chain():
+    store = v1()
+    before = await verify_partition(MemoryLog(store), 0)
+    assert before.findings == [] and before.older == before.events == 14 and before.claims == 2, before
+    engine = await running(store)
+    assert len(engine.owners[0].state.tasks) == 6
+    assert any("older release" in w for w in engine.health()["warnings"])
+    await tasks(engine, "new", 2)
+    await engine.owners[0].checkpoint()
+    await engine.stop()
+    after = await verify_partition(MemoryLog(store), 0)
+    assert after.findings == [] and after.older == 14 and after.events > 16 and after.number == after.groups, after
+    assert (await load(MemoryLog(store), 0))[2] > 14
+    records = store.stream(EVENTS, 0).records
+    for i, code in (
+        (-1, "CHAIN_BROKEN"),
+        (3, ""),
+    ):  # keys: under the new chain they are held, under the old one not, and the report says so
+        kept = records[i]
+        records[i] = msgspec.structs.replace(kept, key=b"another")
+        assert [f.code for f in (await verify_partition(MemoryLog(store), 0)).findings] == ([code] if code else [])
+        records[i] = kept
+    records[3] = flip(records[3], 20)
+    assert [f.code for f in (await verify_partition(MemoryLog(store), 0)).findings] == ["CHAIN_BROKEN"]

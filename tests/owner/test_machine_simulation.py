@@ -1,0 +1,231 @@
+"""The real machine with two and three live owners of each partition: zombies that go on after they were fenced, frozen and woken ones, lost and
+late acknowledgements, raced claims, stepped clocks, crashes, checkpoints, sends that get lost, come late or twice, records that can't be read.
+
+One seed again: MACHINE_SEED=<seed> MACHINE_RUNS=1. More: MACHINE_RUNS=20000.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from machine_world import AGAIN, World, at_once  # noqa: E402
+
+from flowledger.events import avro  # noqa: E402
+from flowledger.events import commands as c  # noqa: E402
+from flowledger.events import group as rules  # noqa: E402
+from flowledger.events import ledger as le  # noqa: E402
+from flowledger.events import task as ta  # noqa: E402
+from flowledger.events import workflow as wf  # noqa: E402
+from flowledger.events.base import Rejected  # noqa: E402
+from flowledger.kernel import Partition, evolve  # noqa: E402
+from flowledger.kernel.checkpoint import fingerprint  # noqa: E402
+from flowledger.processors import intake  # noqa: E402
+from flowledger.processors.log import COMMANDS, EVENTS, Group  # noqa: E402
+from flowledger.processors.recovery import load  # noqa: E402
+
+BASE = int(os.environ.get("MACHINE_SEED", "1"))
+RUNS = int(os.environ.get("MACHINE_RUNS", "40"))
+INSTANCES, STEPS, HEALED_STEPS = 8, 2_500, 60_000
+BAD = [b"\xff no JSON", b"[]", b'{"command": {"$": "NoSuch"}}', b""]
+
+NS = 'xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" targetNamespace="sim"'
+MODEL = f"""<definitions {NS}>
+<message id="m" name="paid"><extensionElements><zeebe:subscription correlationKey="= order"/></extensionElements></message>
+<process id="sim" isExecutable="true">
+ <startEvent id="s"/><sequenceFlow id="f0" sourceRef="s" targetRef="fork"/><parallelGateway id="fork"/>
+ <sequenceFlow id="f1" sourceRef="fork" targetRef="work"/><sequenceFlow id="f2" sourceRef="fork" targetRef="paid"/>
+ <sequenceFlow id="f3" sourceRef="fork" targetRef="pause"/>
+ <serviceTask id="work"><extensionElements><zeebe:taskDefinition type="work"/></extensionElements></serviceTask>
+ <intermediateCatchEvent id="paid"><messageEventDefinition messageRef="m"/></intermediateCatchEvent>
+ <intermediateCatchEvent id="pause"><timerEventDefinition><timeDuration>PT1S</timeDuration></timerEventDefinition></intermediateCatchEvent>
+ <sequenceFlow id="f4" sourceRef="work" targetRef="join"/><sequenceFlow id="f5" sourceRef="paid" targetRef="join"/>
+ <sequenceFlow id="f6" sourceRef="pause" targetRef="join"/>
+ <parallelGateway id="join"/><sequenceFlow id="f7" sourceRef="join" targetRef="e"/><endEvent id="e"/>
+</process></definitions>"""
+
+
+class Wish:
+    """What a client insists on: the same id again, until there is an answer that says yes or no."""
+
+    def __init__(self, clients: Clients, id: str, command: c.Command, partition: int) -> None:
+        self.clients, self.id, self.command, self.partition = clients, id, command, partition
+        self.answer: Any = None
+        self.next_us = 0
+
+    def ask(self, world: World) -> None:
+        if world.now < self.next_us:
+            return
+        self.next_us = world.now + world.dice.randint(200_000, 900_000)
+        request = c.Request(command=self.command, id=self.id)  # type: ignore[arg-type]
+        seats = [s for s in world.seats if s.partition == self.partition and s.machine is not None and not s.frozen]
+        if seats and world.dice.random() < 0.7:
+            seat = world.dice.choice(seats)
+            seat.machine.offer(request, self.hear)
+        else:
+            world.replies[self.id] = self.hear
+            world.log.write(COMMANDS, self.partition, Group([None], [intake.encode_request(request)]))
+
+    def hear(self, answer: Any) -> None:
+        if self.answer is None and not (
+            isinstance(answer, Rejected) and (answer.code in AGAIN or answer.code == "NOT_FOUND" and self.id[0] == "s")
+        ):
+            self.answer = answer
+            self.clients.done.append(self)
+
+
+class Clients:
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.wishes: dict[str, Wish] = {}
+        self.done: list[Wish] = []
+        self.started: dict[str, int] = {}
+        self.polls = 0
+        self.bad = 0
+
+    def wish(self, id: str, command: c.Command, partition: int) -> None:
+        if id not in self.wishes:
+            self.wishes[id] = Wish(self, id, command, partition)
+
+    def act(self) -> None:
+        world = self.world
+        for wish in list(self.wishes.values()):
+            if wish.answer is None:
+                wish.ask(world)
+        done, self.done = self.done, []
+        for wish in done:
+            if wish.id == "deploy":
+                for n in range(INSTANCES):
+                    self.wish(f"start-{n}", c.StartInstance(id="sim", variables={"order": f"o{n}"}), n % world.partitions)
+            elif wish.id.startswith("start-"):
+                n = wish.id[6:]
+                self.started[wish.id] = wish.answer["key"]
+                pay = c.PublishMessage(name="paid", correlation_key=f"o{n}", ttl_ms=3_600_000, message_id=f"pay{n}")
+                self.wish(f"pay-{n}", pay, c.partition_of_text(f"o{n}", world.partitions))
+            elif wish.id.startswith("poll-") and isinstance(wish.answer, dict):
+                self.work(wish.answer["jobs"])
+        if world.dice.random() < 0.2:
+            self.polls += 1
+            poll = c.ActivateTasks(job_type="work", worker=f"w{self.polls % 3}", max=3, timeout_ms=700)
+            wish = Wish(self, f"poll-{self.polls}", poll, world.dice.randrange(world.partitions))
+            seats = [s for s in world.seats if s.partition == wish.partition and s.machine is not None and not s.frozen]
+            if seats:
+                world.dice.choice(seats).machine.offer(c.Request(command=poll), wish.hear)  # type: ignore[arg-type]
+        if world.faults and world.dice.random() < 0.02:
+            self.bad += 1
+            world.log.write(COMMANDS, world.dice.randrange(world.partitions), Group([None], [world.dice.choice(BAD)]))
+
+    def work(self, jobs: list[dict[str, Any]]) -> None:
+        for job in jobs:
+            if self.world.dice.random() > 0.1:  # else the worker died with the job: its lease runs out
+                key, fence = job["key"], job["fence"]
+                self.wish(f"done-{key}-{fence}", c.CompleteTask(task=key, fence=fence), c.partition_of_key(key))
+
+
+def simulate(seed: int) -> dict[str, int]:
+    world = World(seed)
+    clients = Clients(world)
+    clients.wish("deploy", c.Deploy(resources=[c.Resource("sim.bpmn", MODEL)]), 0)
+    for n in range(STEPS):
+        world.act()
+        if n % 10 == 0:
+            clients.act()
+    world.heal()
+    for n in range(HEALED_STEPS):
+        world.act()
+        if n % 10 == 0:
+            clients.act()
+        if n % 500 == 0 and settled(world, clients):
+            break
+    else:
+        raise AssertionError(f"it hangs: {[w.id for w in clients.wishes.values() if w.answer is None]}, {world.counts}")
+    check(world, clients)
+    return world.counts
+
+
+def settled(world: World, clients: Clients) -> bool:
+    if len(clients.started) < INSTANCES or any(w.answer is None for w in clients.wishes.values()):
+        return False
+    seats = [s for s in world.seats if s.machine is not None]
+    return len(seats) == world.partitions and all(
+        not s.machine.state.instances
+        and not s.machine.state.outbox
+        and not s.machine.flights
+        and not s.machine.inbox
+        and not s.wire
+        and s.consumed == len(world.log.of(COMMANDS, s.partition))
+        for s in seats
+        if s.machine is not None
+    )
+
+
+def check(world: World, clients: Clients) -> None:
+    """What must hold of the log, whatever happened."""
+    begun: dict[str, list[int]] = {}
+    ended: list[int] = []
+    letters = 0
+    for p in range(world.partitions):
+        reader, state, decoder = rules.GroupReader(), Partition(p, world.partitions), avro.Decoder()
+        now = consumed = 0
+        sent: dict[int, int] = {}
+        for record in world.log.of(EVENTS, p):
+            group = reader.feed(record)
+            if group is None:
+                continue
+            assert group.whole, "the chain breaks"
+            assert group.source >= consumed - 1, "a command is consumed twice"
+            consumed = group.source + 1
+            for value in group.values:
+                event, envelope = decoder.decode(value)
+                # a claim that was raced is older than what got in before it
+                assert envelope.time_us >= now or isinstance(event, le.PartitionClaimed), (
+                    f"time goes back {envelope.time_us - now} {event} {reader.epoch}"
+                )
+                now = max(now, envelope.time_us)
+                if isinstance(event, wf.WorkflowStarted):
+                    begun.setdefault(envelope.cause, []).append(event.key)
+                elif isinstance(event, wf.WorkflowCompleted):
+                    ended.append(event.key)
+                elif isinstance(event, ta.TaskCompleted):
+                    assert envelope.cause == f"done-{event.task}-{state.tasks[event.task].fence}", "completed by one whose lease was over"
+                elif isinstance(event, le.Outbound):
+                    assert event.seq == sent.get(event.to, 0) + 1, "numbers of sends have a gap"
+                    sent[event.to] = event.seq
+                elif isinstance(event, le.Inbound):
+                    assert event.seq == state.meta.taken.get(event.sender, 0) + 1, "a send is taken twice or out of turn"
+                letters += isinstance(event, le.DeadLettered)
+                evolve(state, event, envelope)
+        [owner] = [s.machine for s in world.seats if s.partition == p]
+        assert owner is not None
+        live, replayed = fingerprint(owner.state), fingerprint(state)
+        assert live == replayed, "live state and replay differ"
+        left = [state.instances, state.tasks, state.timers, state.subscriptions, state.awaited, state.outbox]
+        assert left == [{}] * 6, f"something is left behind: {left}"
+        restored, tail, position = at_once(load(world.log, p))  # type: ignore[arg-type]
+        for record in world.log.of(EVENTS, p)[position:]:
+            group = tail.feed(record)
+            for value in group.values if group else ():
+                evolve(restored, *decoder.decode(value))
+        assert fingerprint(restored) == replayed, "checkpoint and tail give another state than the whole log"
+    for id, key in clients.started.items():
+        assert begun.get(id) == [key], f"{id}: acknowledged as {key}, on the log {begun.get(id)}"
+    assert sorted(ended) == sorted(clients.started.values()), "each instance completes once"
+    assert letters == clients.bad, f"{clients.bad} records can't be read, {letters} dead letters"
+
+
+@pytest.mark.parametrize("seed", range(BASE, BASE + RUNS))
+def test_with_several_live_owners_each_instance_runs_once(seed):
+    simulate(seed)
+
+
+def test_the_schedules_are_worth_something():
+    seen: dict[str, int] = {}
+    for seed in range(BASE, BASE + 12):
+        for name, count in simulate(seed).items():
+            seen[name] = seen.get(name, 0) + count
+    assert seen["claims"] > 60 and seen["fenced"] > 25 and seen["doubts"] > 10 and seen["zombies"] > 10 and seen["checkpoints"] > 30, seen
