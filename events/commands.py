@@ -77,17 +77,23 @@ class StartInstance(Command, frozen=True):
 
 
 class CancelInstance(Command, frozen=True):
+    """What is active is withdrawn and what has completed is compensated; `force`: ended at once. Answer: `{key, status}`, the status is `cancelling`
+    while compensation runs."""
+
     key: int
     reason: str = ""
     force: bool = False
 
 
 class ControlInstance(Command, frozen=True):
-    """`move`: pause, unpause, suspend, resume."""
+    """`move`: pause, unpause, suspend, resume. Called instances follow, unless `children` is false; each goes on as it was before."""
 
     key: int
     move: str
     reason: str = ""
+    children: bool = True
+    #: its caller was moved: of a called instance
+    followed: bool = False
 
 
 class ReleaseInstance(Command, frozen=True):
@@ -257,7 +263,8 @@ class StoreRecord(Command, frozen=True):
 
 class ListRecords(Command, frozen=True):
     """What stands in a registry of work (`directory`, `task_definition`, `limit`) or about targets (`breaker`, `history`), of names that begin
-    with `prefix`, behind `after`. Any partition knows the registries; what is about targets each knows its own. Answer: `{records: [{name, value}]}`."""
+    with `prefix`, behind `after`. Any partition knows the registries; what is about targets each knows its own. `instance`: what open
+    instances of the partition run, `prefix` being their keys with commas between. Answer: `{records: [{name, value}]}`."""
 
     registry: str
     prefix: str = ""
@@ -355,6 +362,14 @@ class Correlate(Command, frozen=True):
     home: int = 0
 
 
+class CatchSignal(Command, frozen=True):
+    """A signal that reached `subscription` while its instance was suspended."""
+
+    subscription: int
+    name: str
+    variables: dict[str, Any] | None = None
+
+
 class MessageTaken(Command, frozen=True):
     """`taken` false: the subscription was gone; the message looks for another."""
 
@@ -390,7 +405,7 @@ Any_ = (
     Deploy | DefineElsewhere | ChangeDefinition | StartInstance | CancelInstance | ControlInstance | SetVariables | ActivateTasks
     | CompleteTask | FailTask | ThrowTaskError | ExtendLease | ReturnTasks | UpdateRetries | MoveTask | CreateTask | PublishMessage | BroadcastSignal
     | ResolveIncident | EvaluateDecision | StoreRecord | ListRecords | ModifyInstance | MigrateInstance | AdHocActivate | FireTimers | ExpireLeases
-    | ReadyTasks | EvaluateConditions | ExpireMessages | Continue | Confirm | AwaitMessage | UnawaitMessage | Correlate | MessageTaken | ChildEnded
+    | ReadyTasks | EvaluateConditions | ExpireMessages | Continue | Confirm | AwaitMessage | UnawaitMessage | Correlate | CatchSignal | MessageTaken | ChildEnded
     | ReleaseInstance | SendRejected
 )  # fmt: skip
 

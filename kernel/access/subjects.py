@@ -159,6 +159,7 @@ INTERNAL: dict[type[Command], Rule] = {
     c.AwaitMessage: lambda p, e: MISSING,
     c.UnawaitMessage: _by("subscription", of_awaited),
     c.Correlate: _by("subscription", of_subscription),
+    c.CatchSignal: _by("subscription", of_subscription),
     c.MessageTaken: _by("subscription", of_awaited),
     c.ChildEnded: _by("parent", of_instance),
     c.SendRejected: _by("instance", of_instance),

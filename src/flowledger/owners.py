@@ -35,6 +35,7 @@ class Order(msgspec.Struct):
 async def serve(order: Order, stop: asyncio.Event) -> None:
     """Until `stop` is set."""
     from flowledger.events.wire import NAMES
+    from flowledger.infra import javascript
     from flowledger.infra.heads import signing_of
     from flowledger.infra.observer import Observer, gauges
     from flowledger.infra.settings import Settings
@@ -52,6 +53,7 @@ async def serve(order: Order, stop: asyncio.Event) -> None:
     told = owner.Settings(
         batch_max=settings.batch_max, instances_max=settings.instances_max, node=settings.node,
         signing=signing_of(settings, telemetry.metrics.anchored), answers_us=int(settings.ids_hours * 3_600_000_000),
+        javascript=javascript.run,
     )  # fmt: skip
     engine = Engine(make_log(settings), partitions=settings.partitions, settings=told, observer=observer)
     telemetry.metrics.on_scrape(gauges(engine))
