@@ -73,6 +73,9 @@ class Recording:
     def record(self, event: Event) -> None:
         """Raises: Failure for a value that the log can't hold; nothing is recorded then."""
         value = values.encode(event, self.prefix)
+        if len(value) > self.facts.value_max:
+            what = f"{type(event).__name__}: an event of {len(value)} bytes is too large; at most {self.facts.value_max} are taken"
+            raise Failure("VALUE_INVALID", what)
         TRANSITIONS[type(event)](self.state, event, self.envelope)
         if event.key:
             self.state.changed.add(("instance", event.key))

@@ -39,7 +39,7 @@ MODEL = f"""<definitions {NS}>
  <parallelGateway id="fork"/>
  <sequenceFlow id="f1" sourceRef="fork" targetRef="work"/><sequenceFlow id="f2" sourceRef="fork" targetRef="paid"/>
  <sequenceFlow id="f3" sourceRef="fork" targetRef="pause"/>
- <serviceTask id="work"><extensionElements><zeebe:taskDefinition type="work"/></extensionElements></serviceTask>
+ <serviceTask id="work"><extensionElements><zeebe:taskDefinition type="work" retries="1000"/></extensionElements></serviceTask>
  <intermediateCatchEvent id="paid"><messageEventDefinition messageRef="m"/></intermediateCatchEvent>
  <intermediateCatchEvent id="pause"><timerEventDefinition><timeDuration>PT2S</timeDuration></timerEventDefinition></intermediateCatchEvent>
  <sequenceFlow id="f4" sourceRef="work" targetRef="join"/><sequenceFlow id="f5" sourceRef="paid" targetRef="join"/>
