@@ -46,6 +46,9 @@ class Finding(msgspec.Struct, kw_only=True):
     column: int | None = None
     element: str | None = None
     hint: str | None = None
+    #: whether the standard forbids it, be it runnable or not, and the chapter that does
+    standard: bool = False
+    chapter: str = ""
 
 
 class Definition(msgspec.Struct, kw_only=True):

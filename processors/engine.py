@@ -90,6 +90,8 @@ class Engine:
         self._node = f"{self.settings.node or 'node'}-{self._token()}"
         self._replies: dict[int, asyncio.Future[Any]] = {}
         self._reply_number = 0
+        #: requests without an id of their own
+        self._asked = 0
         self._reply_partition = 0
         self._ends: dict[int, int] = {}
         self._closing = False
@@ -278,6 +280,7 @@ class Engine:
             actor=caller.actor,
             correlation=caller.correlation,
             trace=caller.trace,
+            cause=f"request:{id}" if id else self._request_id(),
             groups=caller.groups,
             rights=caller.rights,
         )
@@ -288,6 +291,11 @@ class Engine:
         else:
             self._offer(p, request, future)
         return future
+
+    def _request_id(self) -> str:
+        """Of a request whose caller gave none: where the walk from an event to its first cause ends."""
+        self._asked += 1
+        return f"request:{self._node}/{self._asked}"
 
     def _offer(self, p: int, request: c.Request, future: asyncio.Future[Answer]) -> None:
         owner = self.owners.get(p)
