@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any
@@ -216,13 +217,17 @@ class Gateway:
     def healthy(self) -> bool:
         return bool(self.client.health().get("ready"))
 
-    async def start(self, host: str = "127.0.0.1", port: int = PORT, *, tls: ssl.SSLContext | None = None) -> Server:
-        """Listen. `port` 0 takes a free one; `self.port` says which. `tls` must offer ALPN `h2`. Raises: OSError."""
+    async def start(
+        self, host: str = "127.0.0.1", port: int = PORT, *, tls: ssl.SSLContext | None = None, sock: socket.socket | None = None
+    ) -> Server:
+        """Listen, on `sock` if it is given (bound already). `port` 0 takes a free one; `self.port` says which. `tls` must offer ALPN `h2`.
+
+        Raises: OSError."""
         if tls is not None:
             tls.set_alpn_protocols(["h2"])
         from flowledger.api.grpc.http2 import serve
 
-        server = await serve(self, host, port, tls)
+        server = await serve(self, host, port, tls, sock)
         self.host, self.port = host, server.port
         return server
 
