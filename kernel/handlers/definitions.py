@@ -282,7 +282,7 @@ def evaluate(d: Decision, e: c.EvaluateDecision) -> Rejected | None:
     if found is None or found.kind != "decision" or found.deleted:
         return Rejected(RejectionCode.NOT_FOUND, f"expected a decision {e.id or e.key}, found none")
     evaluation, output = decisions.evaluate(d.facts.decisions[found.key], found.id, e.variables or {}, d.facts)
-    [graph] = _family(d, found, "drg")[:1] or [None]
+    graph = next(iter(_family(d, found, "drg")), None)
     d.answer = {
         **lookup.fields(found), "decision": found.id, "drg": graph.id if graph else "", "drg_key": graph.key if graph else 0,
         "decisions": {x.id: {"key": x.key, "version": x.version} for x in _family(d, found, "decision")}, "output": output, "trace": evaluation.trace,
