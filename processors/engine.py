@@ -96,6 +96,7 @@ class Engine:
         self._ends: dict[int, int] = {}
         self._closing = False
         self._joined = asyncio.Event()
+        self._opened = False
         #: what of the background doesn't work at the moment, and why, for health
         self._broken: dict[str, str] = {}
         #: it counts as working again when it has not failed for a while
@@ -108,7 +109,7 @@ class Engine:
         """Open the log, make its topics, join the group; returns when the first assignment is being served (or at once without owners)."""
         await self.log.open()
         await self.log.create_topics(self.partitions)
-        self.partitions = self.log.partitions
+        self.partitions, self._opened = self.log.partitions, True
         for hash, text in (await self.log.load(DEFINITIONS, 0)).items():
             self._contents[hash.decode()] = text.decode()
         self._reply_partition = sum(self._node.encode()) % self.partitions
@@ -495,7 +496,9 @@ class Engine:
 
     def health(self) -> dict[str, Any]:
         reasons = [f"partition {p}: {o.reason}" for p, o in sorted(self.owners.items()) if not o.ready.is_set()]
-        if self.owns and not self.owners:
+        if not self._opened:
+            reasons.append("the log is not open yet")
+        elif self.owns and not self.owners:
             reasons.append("no partition is assigned to this node yet")
         for p, owner in sorted(self.owners.items()):
             if owner.ready.is_set() and (waiting := owner.unacknowledged_s()) > STALLED_S:

@@ -264,11 +264,17 @@ def projections_rebuild(
 
 
 @app.command(rich_help_panel=MODELS)
-def validate(files: Files, json: Json = False) -> None:
+def validate(
+    files: Files,
+    json: Json = False,
+    conformance: Annotated[
+        bool, typer.Option("--conformance", help="exit 1 also for what the standard forbids but the engine runs")
+    ] = False,
+) -> None:
     """Findings of models. Exit 0 without errors, 1 with."""
     from flowledger.infra.cli.models import validate
 
-    validate(files, json)
+    validate(files, json, conformance)
 
 
 @app.command(rich_help_panel=MODELS)
