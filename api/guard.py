@@ -113,7 +113,7 @@ class Guard:
             await send(message)
 
         method = scope["method"] if scope["method"] in METHODS else "other"
-        with telemetry.tracer.span(f"{method} {scope['path'].split('/')[2:3] or ['/']}", traceparent, method=method) as span:
+        with telemetry.tracer.span(method, traceparent, method=method) as span:
             scope["flowledger_trace"] = span.traceparent
             if problem is not None:
                 body = encode_problem(problem, scope["path"])
@@ -127,6 +127,7 @@ class Guard:
             else:
                 await self.app(scope, receive, sent)
             route = scope.get("path_template") or "other"
+            span.named(f"{method} {route}")  # the template, known only after routing: names must be few
             span.set(**{"http.route": route, "http.response.status_code": status})
         telemetry.metrics.http.labels(method, route, str(status)).inc()
         if not scope.get("flowledger_long"):  # long polls and subscriptions take as long as they take

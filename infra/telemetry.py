@@ -220,6 +220,10 @@ class Span:
     def __init__(self, traceparent: str, span: Any = None) -> None:
         self.traceparent, self._span = traceparent, span
 
+    def named(self, name: str) -> None:
+        if self._span is not None:
+            self._span.update_name(name)
+
     def set(self, **attributes: Any) -> None:
         if self._span is not None:
             self._span.set_attributes(attributes)
