@@ -15,6 +15,7 @@ from flowledger.kernel.folds import answers
 from flowledger.kernel.handlers import HANDLERS, quarantine
 from flowledger.kernel.ledger.facts import NotAtHand
 from flowledger.kernel.state import Partition
+from flowledger.kernel.tasks import permits
 
 #: follow-up commands to this same partition that one request may cause in its step; the rest stay for later steps
 FOLLOW_UPS_MAX = 10_000
@@ -108,6 +109,8 @@ def _decide(d: Decision, request: c.Request) -> Rejected | None:
         d.run()
     if d.later:
         _follow_up(d)
+    if state.freed:
+        permits.settle(d)
     if request.id and request.sender < 0 and d.events and type(request.command) not in INTERNAL:
         now = d.facts.now_us
         if answers.find(state, d.envelope.tenant, request.id, now) is None:  # else it has its outcome already

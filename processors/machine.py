@@ -326,7 +326,9 @@ class Machine:
                 if type(made) is Broken:
                     self._broken(made, Pending(request, poller.deliver), flight, keys, values)
                     break
-                if not isinstance(made, Decision) or not made.events:
+                if isinstance(made, Decision) and made.events and not made.answer["jobs"]:  # it set a timer, or asked for permits
+                    self._record(made.events, made.values, made.envelope.tenant, flight, keys, values)
+                if not isinstance(made, Decision) or not made.answer.get("jobs"):
                     pollers.give_back(poller)
                     break
                 if self._observer is not None:

@@ -162,4 +162,5 @@ INTERNAL: dict[type[Command], Rule] = {
     c.MessageTaken: _by("subscription", of_awaited),
     c.ChildEnded: _by("parent", of_instance),
     c.SendRejected: _by("instance", of_instance),
+    **dict.fromkeys((c.AskPermits, c.GivePermits, c.ReturnPermits, c.ReportOutcomes, c.SetBreaker), lambda p, e: MISSING),
 }

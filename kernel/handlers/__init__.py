@@ -16,6 +16,7 @@ from flowledger.kernel.handlers import (
     migrate,
     modify,
     moves,
+    permits,
     quarantine,
     records,
     tasks,
@@ -65,4 +66,9 @@ HANDLERS: dict[type[c.Command], Callable[[Decision, Any], Rejected | None]] = {
     c.Confirm: records.confirm,
     c.ReleaseInstance: quarantine.release,
     c.SendRejected: quarantine.send_rejected,
+    c.AskPermits: permits.ask,
+    c.GivePermits: permits.give,
+    c.ReturnPermits: permits.take_back,
+    c.ReportOutcomes: permits.report,
+    c.SetBreaker: permits.set_breaker,
 }
