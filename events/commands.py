@@ -79,17 +79,23 @@ class StartInstance(Command, frozen=True):
 
 
 class CancelInstance(Command, frozen=True):
+    """What is active is withdrawn and what has completed is compensated; `force`: ended at once. Answer: `{key, status}`, the status is `cancelling`
+    while compensation runs."""
+
     key: int
     reason: str = ""
     force: bool = False
 
 
 class ControlInstance(Command, frozen=True):
-    """`move`: pause, unpause, suspend, resume."""
+    """`move`: pause, unpause, suspend, resume. Called instances follow, unless `children` is false; each goes on as it was before."""
 
     key: int
     move: str
     reason: str = ""
+    children: bool = True
+    #: its caller was moved: of a called instance
+    followed: bool = False
 
 
 class ReleaseInstance(Command, frozen=True):
@@ -115,6 +121,15 @@ class ActivateTasks(Command, frozen=True):
     max: int = 32
     timeout_ms: int = 300_000
     fetch: list[str] | None = None
+    tenants: list[str] | None = None
+
+
+class PeekTasks(Command, frozen=True):
+    """What waits for workers of `job_type`, nothing is leased. Answer: `{waiting: [[priority, number] ...]}`, the most urgent first, at most `max`
+    in all; long waiting counts as priority."""
+
+    job_type: str
+    max: int = 32
     tenants: list[str] | None = None
 
 
@@ -357,6 +372,14 @@ class Correlate(Command, frozen=True):
     home: int = 0
 
 
+class CatchSignal(Command, frozen=True):
+    """A signal that reached `subscription` while its instance was suspended."""
+
+    subscription: int
+    name: str
+    variables: dict[str, Any] | None = None
+
+
 class MessageTaken(Command, frozen=True):
     """`taken` false: the subscription was gone; the message looks for another."""
 
@@ -429,10 +452,10 @@ class SendRejected(Command, frozen=True):
 
 
 Any_ = (
-    Deploy | DefineElsewhere | ChangeDefinition | StartInstance | CancelInstance | ControlInstance | SetVariables | ActivateTasks
+    Deploy | DefineElsewhere | ChangeDefinition | StartInstance | CancelInstance | ControlInstance | SetVariables | ActivateTasks | PeekTasks
     | CompleteTask | FailTask | ThrowTaskError | ExtendLease | ReturnTasks | UpdateRetries | MoveTask | CreateTask | PublishMessage | BroadcastSignal
     | ResolveIncident | EvaluateDecision | StoreRecord | ListRecords | ModifyInstance | MigrateInstance | AdHocActivate | FireTimers | ExpireLeases
-    | ReadyTasks | EvaluateConditions | ExpireMessages | Continue | Confirm | AwaitMessage | UnawaitMessage | Correlate | MessageTaken | ChildEnded
+    | ReadyTasks | EvaluateConditions | ExpireMessages | Continue | Confirm | AwaitMessage | UnawaitMessage | Correlate | CatchSignal | MessageTaken | ChildEnded
     | ReleaseInstance | SendRejected | AskPermits | GivePermits | ReturnPermits | ReportOutcomes | SetBreaker
 )  # fmt: skip
 

@@ -45,9 +45,13 @@ class TaskLeaseExtended(Event, frozen=True):
 
 
 class TaskTimedOut(Event, frozen=True):
-    """The leases of `tasks` ran out; they can be handed out again. One event for a whole batch."""
+    """The leases of `tasks` ran out; they can be handed out again. One event for a whole batch.
+
+    `retries` are the attempts left of each (empty in older logs: as before); a task with none left is `timed_out`.
+    """
 
     tasks: list[int]
+    retries: list[int] = []
 
 
 class TaskReturned(Event, frozen=True):

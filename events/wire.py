@@ -40,6 +40,7 @@ WIRE: dict[type[Event], tuple[int, str, int]] = {
     workflow.WorkflowUnpaused: (27, "workflow.unpaused", 1),
     workflow.WorkflowSuspended: (28, "workflow.suspended", 1),
     workflow.WorkflowResumed: (29, "workflow.resumed", 1),
+    workflow.WorkflowKept: (105, "workflow.kept", 1),
     workflow.WorkflowMigrated: (30, "workflow.migrated", 1),
     workflow.WorkflowModified: (31, "workflow.modified", 1),
     workflow.VariableSet: (32, "variable.set", 1),
@@ -63,7 +64,7 @@ WIRE: dict[type[Event], tuple[int, str, int]] = {
     task.TaskCreated: (60, "task.created", 1),
     task.TaskLeased: (61, "task.leased", 1),
     task.TaskLeaseExtended: (62, "task.lease_extended", 1),
-    task.TaskTimedOut: (63, "task.timed_out", 1),
+    task.TaskTimedOut: (63, "task.timed_out", 2),
     task.TaskCompleted: (64, "task.completed", 1),
     task.TaskFailed: (65, "task.failed", 1),
     task.TaskRetried: (66, "task.retried", 1),
@@ -111,6 +112,7 @@ BY_NUMBER: dict[int, type[Event]] = {number: cls for cls, (number, _, _) in WIRE
 UPCASTERS: dict[tuple[str, int], Callable[[Payload], Payload]] = {
     ("partition.claimed", 1): lambda p: p,  # it did not say which partition, and its chain was version 1: the defaults
     ("partition.inbound", 1): lambda p: p,  # what was refused had no reason: the default
+    ("task.timed_out", 1): lambda p: p,  # no attempt was used
     ("partition.answered", 1): lambda p: p,  # `digest` and `until_us` have defaults that say "not known"
 }
 
@@ -118,6 +120,7 @@ UPCASTERS: dict[tuple[str, int], Callable[[Payload], Payload]] = {
 PAST_SHAPES: dict[tuple[str, int], tuple[tuple[str, str], ...]] = {
     ("partition.claimed", 1): (("epoch", "long"), ("owner", "string"), ("node", "string"), ("key", "long")),
     ("partition.inbound", 1): (("sender", "long"), ("seq", "long"), ("key", "long")),
+    ("task.timed_out", 1): (("tasks", "longs"), ("key", "long")),
     ("partition.answered", 1): (("id", "string"), ("answer", "json"), ("key", "long")),
 }
 

@@ -84,6 +84,12 @@ class WorkflowSuspended(Event, frozen=True):
     reason: str = ""
 
 
+class WorkflowKept(Event, frozen=True):
+    """`command` arrived for a suspended instance: it is applied at resume, in this order. JSON of a command of `events/commands.py`."""
+
+    command: Json
+
+
 class WorkflowResumed(Event, frozen=True):
     reason: str = ""
 

@@ -37,6 +37,16 @@ def move(d: Any, i: Any, states: Any, target: str, what: str) -> None:
     d.record(wf.VariableSet(key=i.key, scope=i.key, variables={VARIABLE: target}))
 
 
+def check(process: Any, i: Any, variables: dict[str, Any]) -> None:
+    """Values from outside and from mappings keep to the table as well. Raises: Failure ILLEGAL_STATE_MOVE."""
+    if process.states is None or VARIABLE not in variables:
+        return
+    now, target = i.vars.get(VARIABLE, process.states.initial), variables[VARIABLE]
+    allowed = process.states.moves.get(now, ()) if isinstance(now, str) else ()
+    if target != now and (not isinstance(target, str) or target not in allowed):
+        raise Failure("ILLEGAL_STATE_MOVE", f"{VARIABLE}: expected {' or '.join([str(now), *allowed])}, found {target!r}")
+
+
 def arrived(d: Any, i: Any, token: Any, node: Node, states: Any) -> None:
     """The token enters an element; runs of a loop make no moves of their own."""
     if token.data is not None and (late := token.data.get(_LATER)):

@@ -137,7 +137,11 @@ def _consume(d: Decision, request: c.Request, rejected: Rejected) -> None:
 
 
 #: what may find nobody any more: the other side is gone, and there is nothing to repair
-_EXPECTED = frozenset({c.UnawaitMessage, c.CancelInstance, c.ChildEnded, c.MessageTaken, c.Correlate, c.Continue, c.SendRejected})
+_EXPECTED = frozenset({
+    c.UnawaitMessage, c.CancelInstance, c.ChildEnded, c.MessageTaken, c.Correlate, c.Continue, c.SendRejected, c.ControlInstance,
+    # kept for a suspended instance: what was applied before them may have withdrawn what they are about
+    c.CatchSignal, c.CompleteTask, c.FailTask, c.ThrowTaskError, c.FireTimers,
+})  # fmt: skip
 
 
 def _told(instance: int, token: int, command: c.Command, rejected: Rejected) -> c.SendRejected:

@@ -47,6 +47,7 @@ TRANSITIONS: dict[type[Event], Callable[[Partition, Any, Envelope], None]] = {
     wf.WorkflowUnpaused: workflow.workflow_unpaused,
     wf.WorkflowSuspended: workflow.workflow_suspended,
     wf.WorkflowResumed: workflow.workflow_resumed,
+    wf.WorkflowKept: workflow.workflow_kept,
     wf.WorkflowQuarantined: workflow.workflow_quarantined,
     wf.WorkflowReleased: workflow.workflow_released,
     wf.WorkflowMigrated: workflow.workflow_migrated,

@@ -45,6 +45,10 @@ class Compensation(Protocol):
     def keep(self, d: Any, i: Any, token: Any, node: Node) -> None: ...
 
 
+class Cancelling(Protocol):
+    def look(self, d: Any, i: Any, token: Any) -> None: ...
+
+
 class Quantities(Protocol):
     def gathered(self, d: Any, i: Any, token: Any, node: Node) -> bool: ...
 
@@ -59,6 +63,7 @@ class Hooks:
     conditional: Conditional
     compensation: Compensation
     quantities: Quantities
+    cancelling: Cancelling
     #: (decision, instance, token, code, message, variables): throws a BPMN error. Raises: Failure
     throw_error: Callable[..., None]
     #: (decision, instance, token, element, code, variables): throws a BPMN escalation
@@ -67,6 +72,8 @@ class Hooks:
     throw_signal: Callable[..., None]
     #: (decision, subscription of a start event, variables) -> key of the new instance, 0: none
     start_by_event: Callable[..., int]
+    #: (decision, instance that has ended): what waits for its end to start
+    next_start: Callable[..., None]
 
 
 HOOKS = Hooks()

@@ -163,6 +163,8 @@ class Instance(State):
     #: while it is quarantined: its status before, and the incident that says so
     before: str = ""
     quarantine: int = 0
+    #: commands that arrived while it was suspended, as JSON, oldest first
+    kept: list[Any] | None = None
 
 
 class Definition(State):

@@ -117,7 +117,7 @@ class Owner:
         library = self.library
         facts = Facts(
             clock.now_us, library.processes(state), library.decisions(state), quiet(library.read), self.settings.instances_max,
-            spread=self.settings.spread, answers_us=self.settings.answers_us,
+            spread=self.settings.spread, answers_us=self.settings.answers_us, javascript=self.settings.javascript,
         )  # fmt: skip
         where = Claim(self.partition, self.epoch, self.owner_id, position, reader.place(), self.log.record_bytes_max - OVERHEAD_BYTES)
         machine = self.machine = Machine(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flowledger.kernel.folds.answers import DAY_US
+from flowledger.kernel.scripts import Sandbox
 from flowledger.processors.heads import Signing
 
 #: commands that one group is made of at the most
@@ -30,7 +31,9 @@ CAREFUL_US = 5_000_000
 class Settings:
     """All have defaults that suit."""
 
-    __slots__ = ("answers_us", "batch_max", "checkpoint_changes", "checkpoint_s", "inbox_max", "instances_max", "node", "signing", "spread")
+    __slots__ = (
+        "answers_us", "batch_max", "checkpoint_changes", "checkpoint_s", "inbox_max", "instances_max", "javascript", "node", "signing", "spread",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -43,7 +46,10 @@ class Settings:
         spread: bool = False,
         signing: Signing | None = None,
         answers_us: int = DAY_US,
+        javascript: Sandbox | None = None,
     ) -> None:
+        #: runs script tasks in JavaScript; None: they are incidents
+        self.javascript = javascript
         self.answers_us = answers_us
         #: who signs the heads of the log; None: nobody
         self.signing = signing

@@ -122,8 +122,9 @@ def convert(file: Path, output: Path | None) -> None:
         tree = x.parse(data)
         if changed := to_zeebe.is_classic(tree):
             tree = to_zeebe.convert(tree)
-            for f in read(etree.tostring(tree), file.name)[1]:
-                if f.code.startswith("CLASSIC"):
+            left = {(f.code, f.element) for f in read(etree.tostring(tree), file.name)[1]}
+            for f in findings:  # those of the file itself: its lines are what the reader looks at
+                if f.code.startswith("CLASSIC") and (f.code, f.element) in left:
                     console(stderr=True).print(f"{file}:{f.line} {f.code} {f.message}: {f.hint}", markup=False, highlight=False)
     elif format in formats.READERS:
         tree = formats.convert(format, data, file.name).tree

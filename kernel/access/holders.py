@@ -31,6 +31,8 @@ WORK = frozenset({"complete", "fail", "start", "progress", "draft"})
 def refuse(d: Recording, task: Task, move: str, fence: int = 0) -> Rejected | None:
     """Why the actor may not. `fence`: the lease's number that was shown (it was compared already); 0: none."""
     actor = d.envelope.actor
+    if d.request is None or getattr(d.request.command, "task", 0) != task.key:
+        return None  # it was asked before, and kept until now (a suspended instance)
     if not actor or move not in HOLDERS or (fence and task.worker):
         return None
     details = task.details or {}
@@ -38,7 +40,7 @@ def refuse(d: Recording, task: Task, move: str, fence: int = 0) -> Rejected | No
     if kind in assignment.MACHINES and task.worker:
         return None
     holder = str(details.get("assignee") or "")
-    if holder == actor or (d.request is not None and may(d.request, OPERATOR)):
+    if holder == actor or may(d.request, OPERATOR):
         return None
     if holder:
         if leads(d.state, task, actor):

@@ -11,6 +11,7 @@ from flowledger.kernel.elements import (
     boundary_event,
     business_rule_task,
     call_activity,
+    cancelling,
     compensation,
     complex_gateway,
     conditional,
@@ -80,5 +81,5 @@ for kind, module in {
     triggers.register(kind, module)
 
 HOOKS.joins, HOOKS.listeners, HOOKS.loops, HOOKS.events = joins, listeners, loops, events
-HOOKS.conditional, HOOKS.compensation, HOOKS.quantities = conditional, compensation, quantities
+HOOKS.conditional, HOOKS.compensation, HOOKS.quantities, HOOKS.cancelling = conditional, compensation, quantities, cancelling
 HOOKS.throw_error, HOOKS.throw_escalation, HOOKS.throw_signal = error.throw_code, escalation.throw_code, signals.throw

@@ -49,8 +49,11 @@ def read_work(type: str, node: Node, element: Any, r: Any) -> Work | None:
             work.retries = r.expression(definition.get("retries"), node, "retries")
     elif x.classic_attr(element, "topic"):
         work.job_type = r.expression(x.classic_attr(element, "topic"), node, "topic")
-        if retries := unkept.retries_of(element):
-            work.retries = literal(int(retries))
+        attempts, pause = unkept.retry_of(node, element, r)
+        if attempts:
+            work.retries = literal(int(attempts))
+        if pause:
+            work.details = {"retry": {"strategy": "fixed", "initial": pause}}
         if priority := x.classic_attr(element, "taskPriority") or x.classic_attr(element, "jobPriority"):
             work.priority = r.expression(priority, node, "priority")
     else:

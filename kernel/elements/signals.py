@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from flowledger.events import commands as c
 from flowledger.events import ledger as le
 from flowledger.events import waiting as wa
+from flowledger.events import workflow as wf
 from flowledger.kernel.elements import events
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.hooks import HOOKS
@@ -41,13 +44,19 @@ def reach(d: Any, tenant: str, name: str, variables: dict[str, Any] | None) -> N
         HOOKS.start_by_event(d, s, variables)
         d.answer = answer
     for key in waiting:  # one may close others: what it interrupts
-        s = p.subscriptions.get(key)
-        i = p.instances.get(s.instance) if s is not None else None
-        if s is not None and i is not None:
-            _occurred(d, i, s, name, variables)
+        catch(d, key, name, variables)
 
 
-def _occurred(d: Any, i: Any, s: Any, name: str, variables: dict[str, Any] | None) -> None:
+def catch(d: Any, subscription: int, name: str, variables: dict[str, Any] | None) -> None:
+    """Subscription `subscription` takes the signal, if it still is; a suspended instance takes it at resume."""
+    s = d.state.subscriptions.get(subscription)
+    i = d.state.instances.get(s.instance) if s is not None else None
+    if s is None or i is None:
+        return
+    if i.status == "suspended":
+        d.record(wf.WorkflowKept(key=i.key, command=msgspec.to_builtins(c.CatchSignal(subscription=s.key, name=name, variables=variables))))
+        return
+
     def fact(token: int, element: str) -> None:
         d.record(wa.SignalReceived(key=i.key, name=name, token=token, element=element, variables=variables))
 

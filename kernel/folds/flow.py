@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flowledger.events import flow as fl
 from flowledger.events.base import Envelope
 from flowledger.kernel.folds.tokens import add_token, clear_stay, holder_of, remove_token, seen_key, spawned
-from flowledger.kernel.state import READY, WAITING, Compensable, Partition, Token
+from flowledger.kernel.state import READY, WAITING, Compensable, Instance, Partition, Token
 from flowledger.kernel.undo import append, drop, keep, nest, put
 
 
@@ -142,6 +144,7 @@ def compensation_started(p: Partition, e: fl.CompensationStarted, v: Envelope) -
     taken: dict[int, Compensable | None] = dict.fromkeys(e.activities)
     keep(p, i)
     kept = dict(i.compensable or {})
+    seen = {record: _seen(i, kept, record, e.token) for record in taken}
     for scope in list(kept):
         for c in kept[scope]:
             if c.record in taken:
@@ -153,8 +156,33 @@ def compensation_started(p: Partition, e: fl.CompensationStarted, v: Envelope) -
     if (token := i.tokens.get(e.token)) is not None:
         keep(p, token)
         token.phase = WAITING
-        undo = [[c.record, c.element, c.handler, c.vars] for c in taken.values() if c is not None and c.handler]
+        undo = [
+            [c.record, c.element, c.handler, {**seen[c.record], **(c.vars or {})} or None]
+            for c in taken.values()
+            if c is not None and c.handler
+        ]
         token.data = {**(token.data or {}), "undo": undo, "undone": 0}
+
+
+def _seen(i: Instance, kept: dict[int, list[Compensable]], record: int, token: int) -> dict[str, Any]:
+    """The locals of the scopes around a completed activity, as they were or are, that the handler's own place doesn't see."""
+    around = {c.record: (scope, c.vars) for scope, cs in kept.items() for c in cs}
+    own = set()
+    at = i.tokens.get(token)
+    while at is not None:
+        own.add(at.scope)
+        at = i.tokens.get(at.scope)
+    layers = []
+    scope = around[record][0] if record in around else i.key
+    while scope not in own and scope != i.key:
+        if scope in around:
+            scope, local = around[scope]
+        elif (live := i.tokens.get(scope)) is not None:
+            scope, local = live.scope, live.vars
+        else:
+            break
+        layers.append(local or {})
+    return {name: value for layer in reversed(layers) for name, value in layer.items()}
 
 
 def compensation_completed(p: Partition, e: fl.CompensationCompleted, v: Envelope) -> None:

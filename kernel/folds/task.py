@@ -63,7 +63,7 @@ def task_lease_extended(p: Partition, e: ta.TaskLeaseExtended, v: Envelope) -> N
 
 
 def task_timed_out(p: Partition, e: ta.TaskTimedOut, v: Envelope) -> None:
-    for key in e.tasks:
+    for n, key in enumerate(e.tasks):
         task = p.tasks.get(key)
         if task is not None:
             if p.guards and task.worker:
@@ -71,6 +71,14 @@ def task_timed_out(p: Partition, e: ta.TaskTimedOut, v: Envelope) -> None:
                 guards.counted(p, task, ok=False, code="TIMEOUT")
             keep(p, task)
             task.worker, task.deadline_us = "", 0
+            if e.retries and e.retries[n] < task.retries:
+                task.retries = e.retries[n]
+                task.attempt += 1
+                task.row_version += 1
+                if task.retries <= 0:
+                    task.status = "timed_out"
+                elif task.status in ("started", "in_progress"):
+                    task.status = waiting_status(task)
             offer(p, task)
             p.changed.add(("instance", task.instance) if task.instance else ("task", key))
 

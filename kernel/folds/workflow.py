@@ -81,10 +81,17 @@ def workflow_suspended(p: Partition, e: Any, v: Envelope) -> None:
         withhold(p, task)
 
 
+def workflow_kept(p: Partition, e: wf.WorkflowKept, v: Envelope) -> None:
+    i = p.instances[e.key]
+    keep(p, i)
+    i.kept = [*(i.kept or ()), e.command]
+
+
 def workflow_resumed(p: Partition, e: Any, v: Envelope) -> None:
     i = p.instances[e.key]
     keep(p, i)
     i.status = "running"
+    i.kept = None
     for task in tasks_of(p, i):
         offer(p, task)
 
@@ -129,6 +136,7 @@ def workflow_migrated(p: Partition, e: wf.WorkflowMigrated, v: Envelope) -> None
                     table[held].element = renamed.get(table[held].element, table[held].element)
     for kept in (i.compensable or {}).values():
         for c in kept:
+            keep(p, c)
             c.element, c.handler = renamed.get(c.element, c.element), renamed.get(c.handler, c.handler)
 
 

@@ -9,6 +9,7 @@ from flowledger.events import commands as c
 from flowledger.events.base import Rejected
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.handlers import (
+    control,
     definitions,
     incidents,
     instances,
@@ -24,15 +25,15 @@ from flowledger.kernel.handlers import (
 )
 from flowledger.kernel.hooks import HOOKS
 
-HOOKS.start_by_event = instances.start_by_event
+HOOKS.start_by_event, HOOKS.next_start = instances.start_by_event, messages.next_start
 
 HANDLERS: dict[type[c.Command], Callable[[Decision, Any], Rejected | None]] = {
     c.Deploy: definitions.deploy,
     c.DefineElsewhere: definitions.define_elsewhere,
     c.ChangeDefinition: definitions.change,
     c.StartInstance: instances.start,
-    c.CancelInstance: instances.cancel,
-    c.ControlInstance: instances.control,
+    c.CancelInstance: control.cancel,
+    c.ControlInstance: control.control,
     c.SetVariables: instances.set_variables,
     c.ModifyInstance: modify.modify,
     c.MigrateInstance: migrate.migrate,
@@ -40,6 +41,7 @@ HANDLERS: dict[type[c.Command], Callable[[Decision, Any], Rejected | None]] = {
     c.Continue: instances.go_on,
     c.ChildEnded: instances.child_ended,
     c.ActivateTasks: tasks.activate,
+    c.PeekTasks: tasks.peek,
     c.CompleteTask: tasks.complete,
     c.FailTask: tasks.fail,
     c.ThrowTaskError: tasks.throw_error,
@@ -54,6 +56,7 @@ HANDLERS: dict[type[c.Command], Callable[[Decision, Any], Rejected | None]] = {
     c.AwaitMessage: messages.wait_for,
     c.UnawaitMessage: messages.stop_waiting,
     c.Correlate: messages.correlate,
+    c.CatchSignal: messages.catch_signal,
     c.MessageTaken: messages.taken,
     c.ExpireMessages: messages.expire,
     c.BroadcastSignal: messages.broadcast,

@@ -16,6 +16,7 @@ from flowledger.kernel.elements.sub_process import implicit_starts
 from flowledger.kernel.elements.triggers import error, escalation
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.folds import answers
+from flowledger.kernel.handlers import keeping
 from flowledger.kernel.model.graph import Node, Process
 from flowledger.kernel.state import Definition, Instance
 from flowledger.kernel.undo import drop
@@ -203,6 +204,14 @@ def child_ended(d: Decision, e: c.ChildEnded) -> Rejected | None:
     node = d.process(i).nodes[token.element]
     if e.status == "started":
         d.record(fl.TokenNoted(key=i.key, token=token.key, data={"child": e.child}))
+        for move, stands in (("pause", i.paused), ("suspend", i.status == "suspended")):
+            if stands:  # it was on its way when its caller was stopped
+                d.send(
+                    c.partition_of_key(e.child),
+                    c.ControlInstance(key=e.child, move=move, reason=f"its caller {i.key}: {move}", followed=True),
+                )
+    elif keeping.keep(d, i, e):
+        return None
     elif e.status == "escalated":
         escalation.throw_code(d, i, token, token.element, e.error, e.variables)
     elif e.status == "completed":
@@ -213,7 +222,7 @@ def child_ended(d: Decision, e: c.ChildEnded) -> Rejected | None:
                 d.set_variables(i, token.key, e.variables, local=True)
             else:
                 d.set_variables(i, token.key, e.variables)
-        elif e.variables and node.outputs:
+        elif e.variables and (node.outputs or node.listeners):  # mappings and end listeners see them
             d.set_variables(i, token.key, e.variables, local=True)
         d.push(i, token.key)
     else:
@@ -253,58 +262,6 @@ def go_on(d: Decision, e: c.Continue) -> Rejected | None:
     return None
 
 
-def cancel(d: Decision, e: c.CancelInstance) -> Rejected | None:
-    i = d.state.instances.get(e.key)
-    if i is None:
-        return not_found("a running instance with key", e.key)
-    if i.parent and not e.force and d.request is not None and d.request.sender < 0 and not e.reason.startswith("its caller"):
-        return Rejected(
-            RejectionCode.INVALID_STATE,
-            f"instance {e.key} was called by instance {i.parent}: cancel its root instance {i.root} instead (or force)",
-        )
-    for kid in sorted(i.kids or ()):
-        if kid in i.tokens:
-            d.terminate(i, i.tokens[kid])
-    d.close_holds(i, i)
-    if e.force:
-        d.record(wf.WorkflowTerminated(key=i.key, reason=e.reason))
-    else:
-        d.record(wf.WorkflowCancelled(key=i.key, reason=e.reason))
-    if not e.reason.startswith("its caller"):
-        d.ended(i, "terminated" if e.force else "cancelled", message=e.reason)
-    else:
-        d.finished.append((i.key, "terminated", i.vars, e.reason))
-    d.answer = {"key": e.key, "status": "terminated" if e.force else "cancelled"}
-    return None
-
-
-_CONTROL = {
-    "pause": (wf.WorkflowPaused, lambda i: not i.paused and i.status == "running"),
-    "unpause": (wf.WorkflowUnpaused, lambda i: i.paused),
-    "suspend": (wf.WorkflowSuspended, lambda i: i.status == "running"),
-    "resume": (wf.WorkflowResumed, lambda i: i.status == "suspended"),
-}
-
-
-def control(d: Decision, e: c.ControlInstance) -> Rejected | None:
-    i = d.state.instances.get(e.key)
-    if i is None:
-        return not_found("a running instance with key", e.key)
-    row = _CONTROL.get(e.move)
-    if row is None:
-        return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected one of {', '.join(_CONTROL)}, found '{e.move}'")
-    event, allowed = row
-    if not allowed(i):
-        return Rejected(RejectionCode.INVALID_STATE, f"can't {e.move} instance {e.key}: it is {i.status}{', paused' if i.paused else ''}")
-    d.record(event(key=i.key, reason=e.reason))
-    if e.move == "resume":
-        d.settle(i)
-        loops.spawn_more(d, i)
-        conditional.look_at_all(d, i)
-    d.answer = {"key": e.key, "status": i.status, "paused": i.paused}
-    return None
-
-
 def set_variables(d: Decision, e: c.SetVariables) -> Rejected | None:
     i = d.state.instances.get(e.key)
     scope = e.key
@@ -312,7 +269,10 @@ def set_variables(d: Decision, e: c.SetVariables) -> Rejected | None:
         i = next((x for x in d.state.instances.values() if e.key in x.tokens), None)
     if i is None:
         return not_found("a running instance or token with key", e.key)
-    d.set_variables(i, scope, e.variables, local=e.local or scope == i.key)
+    try:
+        d.set_variables(i, scope, e.variables, local=e.local or scope == i.key)
+    except Failure as failure:
+        return Rejected(RejectionCode.INVALID_STATE, failure.message)
     d.answer = {"key": scope}
     process = d.process(i)
     if process.conditional:

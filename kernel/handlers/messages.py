@@ -10,12 +10,13 @@ from flowledger.events import commands as c
 from flowledger.events import ledger as le
 from flowledger.events import waiting as wa
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.kernel import limits
+from flowledger.kernel import limits, lookup
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements import conditional, events, signals
 from flowledger.kernel.expressions import Failure
-from flowledger.kernel.handlers import instances
-from flowledger.kernel.state import Message
+from flowledger.kernel.handlers import instances, keeping
+from flowledger.kernel.handlers.definitions import start_nodes
+from flowledger.kernel.state import Instance, Message
 
 
 def publish(d: Decision, e: c.PublishMessage) -> Rejected | None:
@@ -43,14 +44,40 @@ def publish(d: Decision, e: c.PublishMessage) -> Rejected | None:
     return None
 
 
-def _start_by(d: Decision, m: Message) -> None:
+def next_start(d: Decision, i: Instance) -> None:
+    """An instance that a message started has ended: the oldest message of its correlation key that is still kept starts the next."""
+    p = d.state
+    lock = _lock(i.tenant, i.process, i.business_key)
+    if not i.business_key or (held := p.records.get(lock)) is None or held["instance"] != i.key:
+        return
+    d.record(le.RecordStored(registry=lock[0], name=lock[1], value=None))
+    newest = lookup.latest(p, i.tenant, "process", i.process)
+    if newest is None:
+        return
+    names = {str(e.name.static) for n in start_nodes(d.facts.processes[newest.key]) for e in n.events if e.kind == "message"}
+    waiting = sorted(key for name in names for key in p.by_message.get((i.tenant, name, i.business_key)) or ())
+    for key in waiting:
+        m = p.messages[key]
+        if m.expires_us > d.facts.now_us and i.process not in (m.taken_by or ()):
+            _start_by(d, m, i.process)
+            if lock in p.records:
+                return
+
+
+def _lock(tenant: str, process: str, correlation: str) -> tuple[str, str]:
+    return "message_start", f"{tenant}/{process}/{correlation}"
+
+
+def _start_by(d: Decision, m: Message, process: str = "") -> None:
     p = d.state
     for key in list(p.by_start.get((m.tenant, "message", m.name)) or ()):
         s = p.subscriptions[key]
         definition = p.definitions[s.definition]
+        if process and definition.id != process:
+            continue
         if definition.id in (m.taken_by or ()):
             continue
-        lock = ("message_start", f"{m.tenant}/{definition.id}/{m.correlation}")
+        lock = _lock(m.tenant, definition.id, m.correlation)
         if m.correlation and (held := p.records.get(lock)) and held["instance"] in p.instances:
             continue  # one instance of a process per correlation key at a time
         d.record(wa.MessageAssigned(message=m.key, subscription=key, process=definition.id))
@@ -108,6 +135,9 @@ def correlate(d: Decision, e: c.Correlate) -> Rejected | None:
     i = p.instances.get(s.instance) if s is not None else None
     if s is None or i is None:
         d.send(e.home, c.MessageTaken(message=e.message, subscription=e.subscription, taken=False))
+        return None
+
+    if keeping.keep(d, i, e):
         return None
 
     def fact(token: int, element: str) -> None:
@@ -183,6 +213,11 @@ def broadcast(d: Decision, e: c.BroadcastSignal) -> Rejected | None:
         d.answer = {"key": key}
         signals.tell_others(d, e.name, e.variables)
     signals.reach(d, tenant, e.name, e.variables)
+    return None
+
+
+def catch_signal(d: Decision, e: c.CatchSignal) -> Rejected | None:
+    signals.catch(d, e.subscription, e.name, e.variables)
     return None
 
 

@@ -28,7 +28,7 @@ ATTACHMENTS_MAX = 100
 TEXT_MAX = 20_000
 _OPEN = frozenset({"created", "assigned", "started", "in_progress"})
 _BUSY = frozenset({"assigned", "started", "in_progress"})
-_ALL = _OPEN | {"suspended", "failed"}
+_ALL = _OPEN | {"suspended", "failed", "timed_out"}
 
 #: move -> (event, allowed from, status after; "": unchanged, "*": it ends or the move decides)
 MOVES: dict[str, tuple[type[Event], frozenset[str], str]] = {
@@ -44,7 +44,7 @@ MOVES: dict[str, tuple[type[Event], frozenset[str], str]] = {
     "delegate": (ta.TaskDelegated, _BUSY, "assigned"),
     "recall": (ta.TaskRecalled, _BUSY | {"created", "suspended"}, "assigned"),
     "transfer": (ta.TaskTransferred, _OPEN, "*"),
-    "escalate": (ta.TaskEscalated, _OPEN | {"failed"}, "*"),
+    "escalate": (ta.TaskEscalated, _OPEN | {"failed", "timed_out"}, "*"),
     "comment": (ta.TaskCommented, _ALL, ""),
     "attach": (ta.TaskUpdated, _ALL, ""),
     "update": (ta.TaskUpdated, _ALL, ""),
@@ -334,7 +334,7 @@ def _escalate(d: Decision, task: Task, e: c.MoveTask, details: dict[str, Any]) -
     if not to and found is None:
         return _invalid("expected an assignee: the task has no further level of escalation")
     row: dict[str, Any] = {**details, "to": to} if to or found is None else {**found[1], **details}
-    if task.status == "failed":
+    if task.status in ("failed", "timed_out"):
         d.record(ta.TaskRetried(key=task.instance, task=task.key, retries=1))
     clock.escalate(d, task, row, level, e.reason or "escalated by hand")
     return None
@@ -355,7 +355,7 @@ def _retry(d: Decision, task: Task, e: c.MoveTask, details: dict[str, Any]) -> R
         return _invalid(f"expected one attempt or more, found {attempts!r}")
     if task.worker:
         return Rejected(RejectionCode.INVALID_STATE, f"task {task.key} is worked on by '{task.worker}'")
-    if task.status not in ("failed", "created", "assigned"):
+    if task.status not in ("failed", "timed_out", "created", "assigned"):
         return Rejected(
             RejectionCode.INVALID_STATE, f"can't retry task {task.key}: it is {task.status}, expected failed, created or assigned"
         )

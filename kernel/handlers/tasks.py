@@ -10,14 +10,16 @@ from flowledger.events import commands as c
 from flowledger.events import task as ta
 from flowledger.events import waiting as wa
 from flowledger.events.base import Rejected, RejectionCode
+from flowledger.kernel import business
 from flowledger.kernel import retries as policy
 from flowledger.kernel.access import holders
 from flowledger.kernel.access.gate import tenants_of
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements.triggers import error
 from flowledger.kernel.expressions import Failure
+from flowledger.kernel.handlers import keeping
 from flowledger.kernel.handlers.instances import asked, not_found
-from flowledger.kernel.state import Partition, Task
+from flowledger.kernel.state import Instance, Partition, Task
 from flowledger.kernel.tasks import assignment, clock, guards, index, permits, registry, rules
 
 #: statuses from which a result is taken
@@ -73,6 +75,33 @@ def activate(d: Decision, e: c.ActivateTasks) -> Rejected | None:
     d.record(ta.TaskLeased(worker=e.worker, tasks=keys, deadline_us=deadline))
     d.answer = {"jobs": [job(d, p, p.tasks[k], e.fetch) for k in keys]}
     return None
+
+
+def peek(d: Decision, e: c.PeekTasks) -> Rejected | None:
+    assert d.request is not None
+    p, now = d.state, d.facts.now_us
+    tenants = tenants_of(d.request, e.tenants)
+    lanes = p.ready.get((tenants[0], e.job_type)) if len(tenants) == 1 else _together(p, tenants, e.job_type)
+    waiting: list[list[int]] = []
+    left = min(e.max, PEEK_MAX)
+    guard = p.guards.get(f"job:{e.job_type}")
+    ageing_us = guard.ageing_us if guard is not None else guards.AGEING_US
+    for key in _by_priority(p, lanes, e.job_type, now) if lanes else ():
+        if left <= 0:
+            break
+        left -= 1
+        task = p.tasks[key]
+        urgency = task.priority + (now - task.created_us) // ageing_us
+        if waiting and waiting[-1][0] <= urgency:
+            waiting[-1][1] += 1
+        else:
+            waiting.append([urgency, 1])
+    d.answer = {"waiting": waiting}
+    return None
+
+
+#: tasks looked at for one `PeekTasks`
+PEEK_MAX = 1_000
 
 
 def _ask(d: Decision, e: c.ActivateTasks, lanes: dict[int, dict[int, None]], keys: list[int], picker: guards.Picker | None) -> None:
@@ -160,9 +189,9 @@ def find(d: Decision, key: int, fence: int) -> Task | Rejected:
             RejectionCode.STALE, f"task {key} was handed to another worker since: expected fencing number {task.fence}, found {fence}"
         )
     i = d.state.instances.get(task.instance)
-    if i is not None and i.status == "suspended":
+    if i is not None and i.status == "suspended" and not task.worker:  # what a worker has in hand is kept
         return Rejected(RejectionCode.INVALID_STATE, f"instance {i.key} of task {key} is suspended")
-    return task
+    return keeping.full(i) or task
 
 
 def complete(d: Decision, e: c.CompleteTask) -> Rejected | None:
@@ -179,19 +208,25 @@ def complete(d: Decision, e: c.CompleteTask) -> Rejected | None:
         return Rejected(
             RejectionCode.INVALID_STATE, f"can't complete task {e.task}: it is {task.status}, expected {' or '.join(sorted(OPEN))}"
         )
-    if e.status not in RESULTS:
-        return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected the status {' or '.join(RESULTS)}, found '{e.status}'")
+    status = _status(e)
+    if isinstance(status, Rejected):
+        return status
     if task.details is not None:
         if (refused := rules.check_output(d, task, e.variables)) is not None:
             return refused
-        if task.details.get("kind") == "hybrid" and task.worker:
-            _drafted(d, task, e)
-            return None
     i = d.state.instances.get(task.instance)
+    if e.variables and i is not None and (refused := _state_refused(d, i, e.variables)) is not None:
+        return refused
+    if keeping.keep(d, i, e):
+        d.answer = {"kept": True}
+        return None
+    if task.details is not None and task.details.get("kind") == "hybrid" and task.worker:
+        _drafted(d, task, e)
+        return None
     counts = guards.names_of(d.state, task) if d.state.guards else None
     if i is None:
         _tidy(d, task)
-        d.record(ta.TaskCompleted(task=task.key, token=0, element=task.element, variables=e.variables, status=e.status, result=e.result))
+        d.record(ta.TaskCompleted(task=task.key, token=0, element=task.element, variables=e.variables, status=status, result=e.result))
         if counts:
             guards.after(d, counts)
         ended(d, task, "completed", e.variables or {})
@@ -201,7 +236,7 @@ def complete(d: Decision, e: c.CompleteTask) -> Rejected | None:
     spread: dict[str, Any] | None = None
     variables = e.variables
     if task.details is not None and isinstance(settings := task.details.get("settings"), dict) and settings.get("statusVariable"):
-        variables = {**(variables or {}), settings["statusVariable"]: e.status}  # so that a partial success may take its own flow
+        variables = {**(variables or {}), settings["statusVariable"]: status}  # so that a partial success may take its own flow
     if variables:
         node = d.facts.processes[i.definition].nodes[token.element]
         whole = node.properties.get("flowledger:result")
@@ -225,7 +260,7 @@ def complete(d: Decision, e: c.CompleteTask) -> Rejected | None:
             element=token.element,
             variables=variables,
             merged=merged,
-            status=e.status,
+            status=status,
             result=e.result,
         )
     )
@@ -234,6 +269,26 @@ def complete(d: Decision, e: c.CompleteTask) -> Rejected | None:
     if spread:
         d.set_variables(i, token.key, spread)
     d.work.append((i.key, token.key))
+    return None
+
+
+def _status(e: c.CompleteTask) -> str | Rejected:
+    """The word of the result, by itself or in the result."""
+    told = e.result.get("status") if isinstance(e.result, dict) else None
+    for word in (e.status, told):
+        if word is not None and word not in RESULTS:
+            return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected the status {' or '.join(RESULTS)}, found {word!r}")
+    if told is not None and e.status != "success" and told != e.status:
+        return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected one status, found '{e.status}' and '{told}' in the result")
+    return told or e.status
+
+
+def _state_refused(d: Decision, i: Instance, variables: dict[str, Any]) -> Rejected | None:
+    """A result can't set the business state past its table."""
+    try:
+        business.check(d.process(i), i, variables)
+    except Failure as failure:
+        return Rejected(RejectionCode.INVALID_STATE, failure.message)
     return None
 
 
@@ -277,8 +332,11 @@ def fail(d: Decision, e: c.FailTask) -> Rejected | None:
         return task
     if (refused := holders.refuse(d, task, "fail", e.fence)) is not None:
         return refused
-    if task.status in ("suspended", "failed"):
+    if task.status in ("suspended", "failed", "timed_out"):
         return Rejected(RejectionCode.INVALID_STATE, f"can't fail task {e.task}: it is {task.status}")
+    if keeping.keep(d, d.state.instances.get(task.instance), e):
+        d.answer = {"kept": True}
+        return None
     counts = guards.names_of(d.state, task) if d.state.guards else None
     left, backoff_ms = policy.after_failure(task, e, d.facts.now_us)
     retry_at = d.facts.now_us + backoff_ms * 1000 if left > 0 and backoff_ms > 0 else 0
@@ -320,6 +378,9 @@ def throw_error(d: Decision, e: c.ThrowTaskError) -> Rejected | None:
     i = d.state.instances.get(task.instance)
     if i is None:
         return Rejected(RejectionCode.INVALID_STATE, f"task {e.task} belongs to no workflow: nothing could catch the error")
+    if keeping.keep(d, i, e):
+        d.answer = {"kept": True}
+        return None
     token = i.tokens[task.token]
     try:
         error.throw_code(d, i, token, e.code, e.message, e.variables)
@@ -426,14 +487,32 @@ def create(d: Decision, e: c.CreateTask) -> Rejected | None:
 
 
 def expire(d: Decision, e: c.ExpireLeases) -> Rejected | None:
+    """A lease that runs out ends an attempt (WOS-RES-002): with the last one the task is `timed_out`, and what its policy says follows. Of a suspended
+    instance the lease alone ends: the worker's result may be kept already."""
     p, now = d.state, d.facts.now_us
-    over = [k for k in e.tasks if (t := p.tasks.get(k)) is not None and t.worker and t.deadline_us <= now]
-    if over:
-        counts = [name for k in over for name in guards.names_of(p, p.tasks[k])] if p.guards else None
-        d.record(ta.TaskTimedOut(tasks=over))
-        if counts:
-            guards.after(d, counts)
+    over = [t for k in e.tasks if (t := p.tasks.get(k)) is not None and t.worker and t.deadline_us <= now]
+    if not over:
+        return None
+    counts = [name for t in over for name in guards.names_of(p, t)] if p.guards else None
+    workers = {t.key: t.worker for t in over}
+    left = [t.retries if _stands_still(p, t) else max(0, t.retries - 1) for t in over]
+    d.record(ta.TaskTimedOut(tasks=[t.key for t in over], retries=left))
+    if counts:
+        guards.after(d, counts)
+    for task, n in zip(over, left, strict=True):
+        if n == 0 and task.key in p.tasks and not _stands_still(p, task):
+            message = f"the lease of worker '{workers[task.key]}' ran out, and no attempt is left"
+            policy.exhausted(d, task, c.FailTask(task=task.key, code=TIMEOUT, message=message))
     return None
+
+
+#: error code of an attempt that ended by time
+TIMEOUT = "TIMEOUT"
+
+
+def _stands_still(p: Partition, task: Task) -> bool:
+    i = p.instances.get(task.instance)
+    return i is not None and i.status == "suspended"
 
 
 def ready(d: Decision, e: c.ReadyTasks) -> Rejected | None:

@@ -26,8 +26,8 @@ def fire(d: Decision, e: c.FireTimers) -> Rejected | None:
         if t is None or t.due_us > d.facts.now_us:
             continue
         i = d.state.instances.get(t.instance)
-        if i is not None and i.status == "quarantined":
-            continue
+        if i is not None and i.status in ("quarantined", "suspended"):
+            continue  # it is due, and fires when the instance goes on
         if (
             not d.alone(t.instance, partial(_fire, d, t)) and i is None and key in d.state.timers
         ):  # no instance that could be held: once is enough

@@ -8,6 +8,7 @@ from typing import Any
 from flowledger.kernel import limits
 from flowledger.kernel.folds.answers import DAY_US
 from flowledger.kernel.model.graph import Process
+from flowledger.kernel.scripts import Sandbox
 from flowledger.kernel.tasks import schemas
 
 
@@ -28,6 +29,7 @@ class Facts:
         spread: called instances go to other partitions in turn instead of staying.
         answers_us: how long a caller's id is remembered, microseconds.
         validate: what is wrong with a value by a JSON Schema, as texts.
+        javascript: runs scripts in JavaScript; None: a script task in it is an incident.
     """
 
     __slots__ = (
@@ -36,6 +38,7 @@ class Facts:
         "feel_left",
         "feel_soft",
         "instances_max",
+        "javascript",
         "now_us",
         "processes",
         "read",
@@ -57,8 +60,9 @@ class Facts:
         feel_soft: int = 0,
         validate: Callable[[Any, Any], list[str]] = schemas.check,
         answers_us: int = DAY_US,
+        javascript: Sandbox | None = None,
     ) -> None:
-        self.answers_us = answers_us
+        self.answers_us, self.javascript = answers_us, javascript
         self.validate = validate
         self.now_us = now_us
         self.processes: Mapping[int, Process] = processes if processes is not None else {}

@@ -45,8 +45,17 @@ class Reader:
     @cached_property
     def classic(self) -> bool:
         """The model speaks Camunda 7's dialect or a relative's, and nothing of Zeebe's."""
-        names = {tag for e in self.definitions.iter() if isinstance(e.tag, str) for tag in (e.tag, *e.attrib)}
-        return any(n.startswith(tuple(x.CLASSIC)) for n in names) and not any(n.startswith(x.Z) for n in names)
+        return self.lenient and any(n.startswith(tuple(x.CLASSIC)) for n in self._names)
+
+    @cached_property
+    def _names(self) -> set[str]:
+        """Tags and attributes of the whole file."""
+        return {name for e in self.definitions.iter() if isinstance(e.tag, str) for name in (e.tag, *e.attrib)}
+
+    @cached_property
+    def lenient(self) -> bool:
+        """The model says nothing in Zeebe's words: other engines (Camunda 7 and its relatives, jBPM) take a name for a reference."""
+        return not any(n.startswith(x.Z) for n in self._names)
 
     def finding(self, code: str, message: str, at: Any = None, *, hint: str = "", severity: str = "error") -> None:
         """`at`: a Node, a Flow or an XML element."""
@@ -69,6 +78,15 @@ class Reader:
     def root(self, reference: str, kind: str, at: Any) -> Any:
         """The root element that a reference names, of that kind; a finding when there is none."""
         found = self.by_id.get(reference.rsplit(":", 1)[-1])
+        if found is None and kind in ("error", "signal") and self.lenient:
+            self.finding(
+                "REFERENCE_IS_NAME",
+                f"no {kind} has the id '{reference}': it is taken as the {'code' if kind == 'error' else 'name'}, as engines of this dialect do",
+                at,
+                severity="warning",
+                hint=f'declare a <{kind} id="...">',
+            )
+            return None
         if found is None:
             self.finding(
                 "REFERENCE_MISSING",

@@ -39,6 +39,9 @@ def open_activity(d: Verbs, i: Instance, token: Token, node: Node) -> None:
 
 def look(d: Verbs, i: Instance, token: Token, node: Node) -> None:
     """What the token waited for has come."""
+    if token.data is not None and "cancelling" in token.data:
+        HOOKS.cancelling.look(d, i, token)
+        return
     if node.loop is not None and not token.index and not (token.data is not None and "inner" in token.data):
         HOOKS.loops.advance(d, i, token, node)
         return

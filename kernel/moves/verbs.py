@@ -45,6 +45,8 @@ class Verbs(Looking):
         """Each goes to the innermost scope that has it, else to the root (Zeebe's propagation); `local`: all stay in `scope`."""
         if not variables:
             return
+        if business.VARIABLE in variables and not (local and scope != i.key):
+            business.check(self.process(i), i, variables)
         if local or scope == i.key:
             self.record(wf.VariableSet(key=i.key, scope=scope, variables=variables))
             return
@@ -138,6 +140,8 @@ class Verbs(Looking):
                     parent=i.parent, parent_token=i.parent_token, child=i.key, status=status, variables=i.vars, error=error, message=message
                 ),
             )
+        if i.business_key and ("message_start", f"{i.tenant}/{i.process}/{i.business_key}") in self.state.records:
+            HOOKS.next_start(self, i)
         if self.state.pending and self.facts.instances_max and self.state.open < self.facts.instances_max:
             self.follow(c.Continue(key=next(iter(self.state.pending))))
 

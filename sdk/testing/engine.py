@@ -12,6 +12,7 @@ After each call all mocked jobs have run and all tokens wait. The clock stands s
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -50,6 +51,15 @@ class Thrown(msgspec.Struct, frozen=True):
     correlation: str = ""
 
 
+def _sandbox() -> Any:
+    """The server's own, where it is installed (`pip install 'flowledger[server]'`)."""
+    if importlib.util.find_spec("quickjs") is None:
+        return None
+    from flowledger.infra import javascript
+
+    return javascript.run
+
+
 class Engine:
     """
     Attributes:
@@ -75,7 +85,7 @@ class Engine:
         self._to_tell: list[tuple[str, Thrown]] = []
         self._instances: dict[int, Instance] = {}
         self._decisions = stubs.Decisions(self.library.decisions(self.state))
-        self.facts = Facts(_micros(now), self.library.processes(self.state), self._decisions, self.library.read)
+        self.facts = Facts(_micros(now), self.library.processes(self.state), self._decisions, self.library.read, javascript=_sandbox())
         self._settling = False
 
     # --- models

@@ -152,6 +152,7 @@ class System:
     async def _start_engine(self) -> None:
         from flowledger.events.wire import NAMES
         from flowledger.infra.heads import signing_of
+        from flowledger.infra import javascript
         from flowledger.infra.observer import Observer
         from flowledger.processors import owner
         from flowledger.processors.engine import Engine
@@ -160,8 +161,9 @@ class System:
         self.progress("Kafka" if s.kafka else "log")
         signing = signing_of(s, self.telemetry.metrics.anchored) if self.has("owner") else None
         told = owner.Settings(
-            batch_max=s.batch_max, instances_max=s.instances_max, node=s.node, signing=signing, answers_us=int(s.ids_hours * 3_600_000_000)
-        )
+            batch_max=s.batch_max, instances_max=s.instances_max, node=s.node, signing=signing, answers_us=int(s.ids_hours * 3_600_000_000),
+            javascript=javascript.run,
+        )  # fmt: skip
         observer = Observer(self.telemetry.metrics, {cls.__name__: name for cls, name in NAMES.items()}, self.telemetry.tracer)
         self.engine = Engine(make_log(s), partitions=s.partitions, settings=told, owns=self.has("owner"), observer=observer)
         self._stack.push_async_callback(self.engine.stop)

@@ -1,7 +1,9 @@
+# ruff: noqa: E501 - models are lines
 """Business states: moves along the table, refused ones, loops with a bound, retries of a failed step (WSM-STA-001 to 006, C-06, C-07)."""
 
+import msgspec
 import pytest
-from scenario import Scenario
+from scenario import Refused, Scenario
 
 from flowledger.events import commands as c
 from flowledger.events import waiting as wa
@@ -84,11 +86,34 @@ def test_a_refused_way_waits_behind_it():
     assert states_of(s)[-1] == "BROKEN" and not s.p.instances
 
 
-def test_an_undeclared_state_set_from_outside_is_told():
-    s = Scenario(model(task("a"), task("b", enter="WORKING"), flow("s", "a"), flow("a", "b"), flow("b", "e")))
+@pytest.mark.req("WSM-STA-003")
+@pytest.mark.parametrize(
+    ("state", "taken"), [("NOWHERE", False), ("DONE", False), ("OPEN", True), ("WORKING", True), (5, False), (None, False)]
+)
+@pytest.mark.parametrize("way", ["set", "complete", "mapping"])
+def test_no_way_from_outside_leads_past_the_table(state, taken, way):
+    """The table lets OPEN move to WORKING only; a value that stands already is no move."""
+    mapped = '<extensionElements><zeebe:taskDefinition type="a"/><zeebe:ioMapping><zeebe:output source="= wanted" target="businessState"/></zeebe:ioMapping></extensionElements>'
+    first = f'<serviceTask id="a">{mapped}</serviceTask>' if way == "mapping" else task("a")
+    s = Scenario(model(first, task("b"), flow("s", "a"), flow("a", "b"), flow("b", "e")))
     s.start("p")
-    s.moves('set businessState="NOWHERE"', "complete a")
-    assert illegal(s) == ["b is entered: expected one of the states OPEN, WORKING, BROKEN, DONE to move from, found 'NOWHERE'"]
+    value = msgspec.json.encode(state).decode()
+    if way == "set":
+        refused(s, f"set businessState={value}", taken)
+    elif way == "complete":
+        refused(s, f"complete a businessState={value}", taken)
+    elif way == "mapping":
+        s.move(f"complete a wanted={value}")
+        assert bool(illegal(s)) is not taken
+    assert s.i.vars["businessState"] == (state if taken else "OPEN")
+
+
+def refused(s, move, taken):
+    if taken:
+        s.move(move)
+    else:
+        with pytest.raises(Refused, match="businessState: expected OPEN or WORKING"):
+            s.move(move)
 
 
 def test_no_move_out_of_a_final_state():

@@ -71,7 +71,7 @@ def test_a_result_is_taken_from_open_statuses_only(status):
 
 
 def test_the_table_of_moves_names_real_statuses_and_every_changing_event():
-    known = {"created", "assigned", "started", "in_progress", "suspended", "failed"}
+    known = {"created", "assigned", "started", "in_progress", "suspended", "failed", "timed_out"}
     for move, (_, allowed, after) in moves.MOVES.items():
         assert allowed <= known and after in {*known, "", "*"}, move
         assert move in moves.PREPARE or move in moves.MAKE or move in ("complete", "fail"), move
