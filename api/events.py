@@ -7,7 +7,6 @@ by itself, in `Last-Event-ID`) misses nothing. Delivery is at least once; an eve
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Annotated, Any
@@ -19,16 +18,17 @@ from litestar.params import Parameter
 from litestar.response import Stream
 
 from flowledger.api.edge import KEY_PATTERN, ApiRequest, encode, key_of, position_of, position_text
+from flowledger.api.instance_of import Definitions
 from flowledger.api.instance_views import Types, types_of
 from flowledger.api.problems import Problem
 from flowledger.api.services import Services, services_of
 from flowledger.api.view import event_view
 from flowledger.events import wire
 from flowledger.events.base import Recorded, RejectionCode
-from flowledger.events.workflow import WorkflowCreated, WorkflowMigrated, WorkflowStarted
 
 HEARTBEAT_S = 15.0
-KNOWN_MAX = 50_000
+#: before the owner of a partition is asked again (seconds)
+OWNER_S = 0.5
 
 KeyOrNone = Annotated[str, Parameter(schema_extra={"pattern": f"^$|{KEY_PATTERN}"})]
 PositionParam = Annotated[str, Parameter(description="After this position; `start`: from the beginning; none: from now on")]
@@ -76,43 +76,23 @@ class Subscription:
                         "MALFORMED", f"there are partitions 0 to {s.client.partitions - 1}, found {partition}", where="query position"
                     )
                 self.next[partition] = offset + 1
-        #: instance -> (definition, process), for the filter by definition
-        self._definitions: OrderedDict[int, tuple[int, str]] = OrderedDict()
+        by_definition = wanted.definition or wanted.process
+        self.definitions = Definitions(s.client, wanted.tenant, self.next) if by_definition else None
 
     @property
     def cursor(self) -> str:
         return position_text({p: n - 1 for p, n in self.next.items() if n > 0})
 
-    async def _matches(self, r: Recorded) -> bool:
+    def _matches(self, r: Recorded) -> bool:
         w, e = self.wanted, r.event
+        definition, process = self.definitions.of(r) if self.definitions is not None else (0, "")
         if r.envelope.tenant != w.tenant or (w.types and wire.NAMES[type(e)] not in w.types):
             return False
         if w.instance and e.key != w.instance:
             return False
         if w.task and getattr(e, "task", 0) != w.task and w.task not in (getattr(e, "tasks", None) or ()):
             return False
-        if w.definition or w.process:
-            definition, process = await self._definition(r)
-            if (w.definition and definition != w.definition) or (w.process and process != w.process):
-                return False
-        return True
-
-    async def _definition(self, r: Recorded) -> tuple[int, str]:
-        e = r.event
-        if isinstance(e, (WorkflowStarted, WorkflowCreated, WorkflowMigrated)):
-            self._remember(e.key, (e.definition, e.process))
-        elif e.key and e.key not in self._definitions:
-            row = await self.s.reads.get("instances", str(e.key), self.wanted.tenant)
-            self._remember(e.key, (int(row["definition"]), row["process"]) if row else (0, ""))
-        found = self._definitions.get(e.key)
-        if found is None:
-            return (getattr(e, "definition", 0) or 0, getattr(e, "process", "") or "")
-        return found
-
-    def _remember(self, key: int, value: tuple[int, str]) -> None:
-        self._definitions[key] = value
-        if len(self._definitions) > KNOWN_MAX:
-            self._definitions.popitem(last=False)
+        return (not w.definition or definition == w.definition) and (not w.process or process == w.process)
 
     async def batches(self) -> AsyncIterator[list[dict[str, Any]]]:
         source = self.s.client.events(dict(self.next) if self.given or self.exact else None)
@@ -134,12 +114,19 @@ class Subscription:
                 except StopAsyncIteration:
                     return
                 coming = None
+                while self.definitions is not None:
+                    try:
+                        await self.definitions.learn(batch)
+                        break
+                    except ConnectionError:  # the owner is on its way to another node: nothing is skipped for that
+                        yield []
+                        await asyncio.sleep(OWNER_S)
                 found = []
                 for r in batch:
                     if r.offset < self.next.get(r.partition, 0):
                         continue
                     self.next[r.partition] = r.offset + 1
-                    if await self._matches(r):
+                    if self._matches(r):
                         found.append({**event_view(r), "cursor": self.cursor})
                 if found:
                     yield found

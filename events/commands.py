@@ -274,7 +274,8 @@ class StoreRecord(Command, frozen=True):
 
 class ListRecords(Command, frozen=True):
     """What stands in a registry of work (`directory`, `task_definition`, `limit`) or about targets (`breaker`, `history`), of names that begin
-    with `prefix`, behind `after`. Any partition knows the registries; what is about targets each knows its own. Answer: `{records: [{name, value}]}`."""
+    with `prefix`, behind `after`. Any partition knows the registries; what is about targets each knows its own. `instance`: what open
+    instances of the partition run, `prefix` being their keys with commas between. Answer: `{records: [{name, value}]}`."""
 
     registry: str
     prefix: str = ""

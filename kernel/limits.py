@@ -23,6 +23,8 @@ BYTES_MAX = 8 * 1024 * 1024
 BATCH_STEPS_MAX = 3_000
 #: characters of a name that the model or a caller gives: job type, message name, correlation key, error code ...
 NAME_MAX = 4_096
+#: attempts of a task
+RETRIES_MAX = 1_000_000
 #: depth of called instances
 CALL_DEPTH_MAX = 100
 #: items of a multi-instance collection
@@ -32,4 +34,4 @@ TTL_MS_MAX = 315_360_000_000
 #: steps an expression may take
 EXPRESSION_STEPS_MAX = 1_000_000
 #: steps of all expressions of one decision
-FEEL_STEPS_MAX = 2_000_000
+FEEL_STEPS_MAX = 1_000_000

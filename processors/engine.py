@@ -372,7 +372,7 @@ class Engine:
 
         def reply(answer: Any) -> None:
             body = {"rejected": msgspec.to_builtins(answer)} if isinstance(answer, Rejected) else {"answer": answer}
-            with contextlib.suppress(LogError):
+            with contextlib.suppress(LogError, LookupError, ValueError):  # an address that leads nowhere: nobody waits there
                 self.log.submit(REPLIES, int(partition), Group([node.encode()], [_encode_answer(body)], (("number", number.encode()),)))
 
         return reply

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from flowledger.infra.cli.output import NO, USAGE, as_json, busy, console, facts, fail, say, table
-from flowledger.infra.cli.server import Server
+from flowledger.infra.cli.output import NO, USAGE, Failed, as_json, busy, command, console, facts, fail, for_programs, say, table
+from flowledger.infra.cli.server import Server, problem
+
+#: seconds of one waiting request; what servers allow by default
+LONGEST_WAIT_S = 55
 
 
 def _exact(text: str) -> Any:
@@ -44,10 +48,12 @@ def verb(server: str, path: str, body: Any, done: str, json: bool) -> None:
 
 
 def deploy(server: str, files: list[Path], draft: bool, json: bool) -> None:
+    from flowledger.sdk.resources import text_of
+
     resources = []
     for file in files:
         try:
-            resources.append({"name": file.name, "content": file.read_text("utf-8-sig")})
+            resources.append({"name": file.name, "content": text_of(file.read_bytes())})
         except OSError as e:
             fail(f"{file}: {e.strerror}", USAGE)
         except UnicodeDecodeError as e:
@@ -57,17 +63,19 @@ def deploy(server: str, files: list[Path], draft: bool, json: bool) -> None:
     if json:
         as_json(answer)
         return
+    if answer.get("findings"):
+        from flowledger.infra.cli.models import show_findings
+
+        show_findings(answer["findings"])
     rows = [{**d, "new": not d.get("duplicate")} for d in answer["definitions"]]
     table(rows, ["definition_id", "key", "kind", "version", "version_tag", "resource", "new"], empty="no definitions")
 
 
 def start(server: str, definition: str, vars: str, business_key: str, version: int, wait: bool, timeout: float, json: bool) -> None:
     body: dict[str, Any] = {"definition": definition, "variables": variables(vars), "version": version, "business_key": business_key}
-    if wait:
-        body["wait_ms"] = int(min(timeout, 60) * 1000)
     s = Server(server)
     with busy("waiting for its end" if wait else "starting"):
-        answer = s.post("/v1/instances", body, **s.new_id())
+        answer = _wait(s, body, timeout) if wait else s.post("/v1/instances", body, **s.new_id())
     if json:
         as_json(answer)
     elif wait:
@@ -75,6 +83,25 @@ def start(server: str, definition: str, vars: str, business_key: str, version: i
         facts(answer.get("variables") or {}, "variables")
     else:
         print(answer["id"])
+
+
+def _wait(s: Server, body: dict[str, Any], timeout: float) -> dict[str, Any]:
+    """Start it and wait for its end, in as many requests as that takes: with one id they all mean the same instance."""
+    deadline, id = time.monotonic() + timeout, s.new_id()
+    while True:
+        left = deadline - time.monotonic()
+        body["wait_ms"] = max(1, int(min(left, LONGEST_WAIT_S) * 1000))
+        status, answer = s.ask("POST", "/v1/instances", body, headers=id)
+        if status < 400:
+            return dict(answer)
+        if status not in (503, 504) or not isinstance(answer, dict) or not answer.get("id"):
+            problem(status, answer)
+        if time.monotonic() + 0.01 >= deadline:
+            key = answer["id"]
+            if not for_programs():
+                print(key)
+            message = f"instance {key} has not ended within {timeout:g} s; it goes on"
+            raise Failed(message, NO, f"look at it with `{command()} show {key}`, end it with `{command()} cancel {key}`", answer)
 
 
 def instances(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
-from flowledger.infra.cli.output import NO, USAGE, Failed
+from flowledger.infra.cli.output import NO, USAGE, Failed, as_json, for_programs
 
 app = typer.Typer(
     name="flowledger",
@@ -56,12 +56,13 @@ def dev(
     postgres: Postgres = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on; anything but loopback opens it to the network")] = None,
     config: Config = None,
+    watch: Annotated[Path | None, typer.Option("--watch", metavar="DIR", help="Deploy the models in this folder as they are saved")] = None,
     examples: Annotated[bool, typer.Option("--examples", help="Deploy the examples and drive some instances through")] = False,
 ) -> None:
     """Everything in one process: API, owner, projector, console."""
     from flowledger.infra.cli.serve import dev
 
-    dev(config, examples, port=port, data=data, kafka=kafka, postgres=postgres, host=host)
+    dev(config, examples, watch, port=port, data=data, kafka=kafka, postgres=postgres, host=host)
 
 
 @app.command(rich_help_panel=RUN)
@@ -298,9 +299,10 @@ def deploy(files: Files, server: ServerUrl = "", draft: Annotated[bool, typer.Op
 
 
 def _register() -> None:
-    from flowledger.infra.cli import verbs
+    from flowledger.infra.cli import repair, verbs
 
     verbs.register(app)
+    repair.register(app)
     app.add_typer(kafka_app, name="kafka", rich_help_panel=RUN)
     app.add_typer(topics_app, name="topics", rich_help_panel=CARE)
     app.add_typer(audit_app, name="audit", rich_help_panel=CARE)
@@ -311,31 +313,42 @@ _register()
 
 
 def run(arguments: list[str] | None = None) -> None:
-    """Ends the process. Errors are one sentence, never a stack trace (set FLOWLEDGER_DEBUG=1 for one)."""
-    import os
-
-    from flowledger.infra.secret_text import hidden
-
+    """Ends the process. Errors are one sentence, never a stack trace (set FLOWLEDGER_DEBUG=1 for one); with `--json` they are JSON on stdout."""
+    for_programs("--json" in (sys.argv[1:] if arguments is None else arguments))
     try:
-        app(args=arguments, prog_name="flowledger")
+        code = app(args=arguments, prog_name="flowledger", standalone_mode=not for_programs())
+        sys.exit(code if isinstance(code, int) else 0)
     except Failed as e:
-        if str(e):
-            print(f"flowledger: {hidden(str(e))}", file=sys.stderr)
-        if e.hint:
-            print(f"  {e.hint}", file=sys.stderr)
-        sys.exit(e.code)
+        _say(e)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(NO)
+    except ModuleNotFoundError:
+        raise
     except Exception as e:
+        import os
+
         if os.environ.get("FLOWLEDGER_DEBUG"):
             raise
+        if callable(told := getattr(e, "format_message", None)):  # wrong use, found by the framework
+            _say(Failed(str(told()), int(getattr(e, "exit_code", USAGE))))
         from flowledger.infra.settings import SettingsError
 
         if isinstance(e, SettingsError):
+            _say(Failed(str(e), USAGE))
+        _say(Failed(f"{type(e).__name__}: {e}", NO, "FLOWLEDGER_DEBUG=1 shows where"))
+
+
+def _say(e: Failed) -> NoReturn:
+    from flowledger.infra.secret_text import hidden
+
+    if for_programs() and str(e):
+        as_json(e.as_json())
+    else:
+        if str(e):
             print(f"flowledger: {hidden(str(e))}", file=sys.stderr)
-            sys.exit(USAGE)
-        print(f"flowledger: {type(e).__name__}: {hidden(str(e))}\n  FLOWLEDGER_DEBUG=1 shows where", file=sys.stderr)
-        sys.exit(NO)
+        if e.hint:
+            print(f"  {e.hint}", file=sys.stderr)
+    sys.exit(e.code)

@@ -2,22 +2,53 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
 OK, NO, USAGE, UNREACHABLE = 0, 1, 2, 3
-#: how long a cell may be
-CELL_MAX = 80
+_for_programs = False
+
+
+def for_programs(yes: bool | None = None) -> bool:
+    """Whether `--json` was given: then stdout has JSON and nothing else, also when something is wrong."""
+    global _for_programs
+    if yes is not None:
+        _for_programs = yes
+    return _for_programs
+
+
+def command() -> str:
+    """How this program can be called from here, so that a hint can be pasted."""
+    mine = Path(sys.argv[0])
+    if mine.name != PROGRAM or not mine.exists():
+        return PROGRAM if shutil.which(PROGRAM) else f"{sys.executable} -m flowledger"
+    found = shutil.which(PROGRAM)
+    if found is not None and Path(found).resolve() == mine.resolve():
+        return PROGRAM
+    try:
+        return str(mine.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(mine)
+
+
+PROGRAM = "flowledger"
 
 
 class Failed(Exception):
     """Ends the command with one sentence on stderr. `code`: 1 it was refused or is so, 2 wrong use, 3 nobody answers."""
 
-    def __init__(self, message: str, code: int = NO, hint: str = "") -> None:
+    def __init__(self, message: str, code: int = NO, hint: str = "", problem: dict[str, Any] | None = None) -> None:
         super().__init__(message)
-        self.code, self.hint = code, hint
+        self.code, self.hint, self.problem = code, hint, problem
+
+    def as_json(self) -> dict[str, Any]:
+        """`{"error": {...}}`: what the server said, or the sentence alone."""
+        found: dict[str, Any] = {"message": str(self), "hint": self.hint or None, "exit": self.code, **(self.problem or {})}
+        return {"error": {k: v for k, v in found.items() if v is not None}}
 
 
 def fail(message: str, code: int = NO, hint: str = "") -> NoReturn:
@@ -75,7 +106,7 @@ def cell(value: Any, field: str = "status") -> str:
         value = msgspec.json.encode(value).decode()
     text = str(value)
     style = STYLES.get(text) if field in ("status", "severity", "result") else None
-    shown = escape(text if len(text) <= CELL_MAX else text[: CELL_MAX - 1] + "…")
+    shown = escape(text)
     return f"[{style}]{shown}[/]" if style else shown
 
 
@@ -91,6 +122,9 @@ def table(rows: Iterable[dict[str, Any]], columns: Sequence[str | tuple[str, str
         return
     named = [(c, c.replace("_", " ")) if isinstance(c, str) else c for c in columns]
     named = [(f, h) for f, h in named if any(not _empty(r.get(f)) for r in rows)]
+    if not sys.stdout.isatty():
+        _plain(rows, named, title)
+        return
     shown = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", header_style="bold", pad_edge=False)
     for field, heading in named:
         number = all(isinstance(r.get(field), (int, float)) and not isinstance(r.get(field), bool) for r in rows)
@@ -100,6 +134,19 @@ def table(rows: Iterable[dict[str, Any]], columns: Sequence[str | tuple[str, str
     for r in rows:
         shown.add_row(*(cell(moment(r.get(f)), f) for f, _ in named))
     out.print(shown)
+
+
+def _plain(rows: Sequence[dict[str, Any]], named: Sequence[tuple[str, str]], title: str) -> None:
+    """For grep and awk: a line for each row, whole texts, columns two blanks apart."""
+    from rich.text import Text
+
+    lines = [[h for _, h in named]]
+    lines += [[" ".join(Text.from_markup(cell(moment(r.get(f)), f)).plain.split("\n")) for f, _ in named] for r in rows]
+    widths = [max(len(line[n]) for line in lines) for n in range(len(named))]
+    if title:
+        print(title)
+    for line in lines:
+        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
 
 
 def facts(values: dict[str, Any], title: str = "") -> None:
@@ -115,6 +162,14 @@ def facts(values: dict[str, Any], title: str = "") -> None:
     out = console()
     if title:
         out.print(f"[bold]{title}[/]")
+    if not sys.stdout.isatty():
+        from rich.text import Text
+
+        known = {n.replace("_", " "): Text.from_markup(cell(moment(v), n)).plain for n, v in values.items() if not _empty(v)}
+        width = max(map(len, known), default=0)
+        for name, text in known.items():
+            print(f"{name.ljust(width)}  {text}")
+        return
     out.print(grid)
 
 

@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from flowledger.infra.cli.output import NO, busy, console, fail, say
+from flowledger.infra.cli.output import NO, USAGE, busy, command, console, fail, say
 from flowledger.infra.secret_text import hidden
 
 
-def dev(config: Path | None, examples: bool, **given: Any) -> None:
+def dev(config: Path | None, examples: bool, watch: Path | None = None, **given: Any) -> None:
     """All roles in one process; says where things are once it is ready."""
     if examples:
         from flowledger.infra.cli.demo import demo
@@ -23,7 +23,13 @@ def dev(config: Path | None, examples: bool, **given: Any) -> None:
 
     async def say(system: Any) -> None:
         banner(system)
+        if watch is not None:
+            from flowledger.infra.cli.watch import watch as deploy_what_is_saved
 
+            await deploy_what_is_saved(system.url, watch)
+
+    if watch is not None and not watch.is_dir():
+        fail(f"--watch must be a folder, found {watch}", USAGE)
     start(config, say, **given)
 
 
@@ -93,4 +99,4 @@ def banner(system: Any) -> None:
     for name, value in lines.items():
         if value:
             out.print(f"  [bold]{name:<16}[/]{value}")
-    out.print("\n  [dim]flowledger deploy FILE, flowledger start KEY; Ctrl+C ends it[/]\n")
+    out.print(f"\n  [dim]{command()} deploy FILE, {command()} start KEY; Ctrl+C ends it[/]\n")

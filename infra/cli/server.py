@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
-from flowledger.infra.cli.output import NO, UNREACHABLE, USAGE, fail
+from flowledger.infra.cli.output import NO, UNREACHABLE, USAGE, Failed, command, fail, for_programs
 
 DEFAULT = "http://127.0.0.1:8080"
 TIMEOUT_S = 70.0
@@ -40,7 +40,16 @@ class Server:
         self, method: str, path: str, body: Any = None, query: dict[str, Any] | None = None, headers: dict[str, str] | None = None
     ) -> Any:
         """The answer's JSON. Fails with the problem's own words."""
-        sent = {"Accept": "application/json", "X-Actor": os.environ.get("FLOWLEDGER_ACTOR") or _user()}
+        status, answer = self.ask(method, path, body, query, headers)
+        if status >= 400:
+            problem(status, answer)
+        return answer
+
+    def ask(
+        self, method: str, path: str, body: Any = None, query: dict[str, Any] | None = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, Any]:
+        """Status and JSON of the answer, whatever it is."""
+        sent = {"Accept": "application/json, */*;q=0.5", "X-Actor": os.environ.get("FLOWLEDGER_ACTOR") or _user()}
         if tenant := os.environ.get("FLOWLEDGER_TENANT"):
             sent["X-Tenant"] = tenant
         if token := os.environ.get("FLOWLEDGER_TOKEN"):
@@ -52,10 +61,7 @@ class Server:
             sent["Content-Type"] = "application/json"
         asked = {k: v for k, v in (query or {}).items() if v not in (None, "", [])}
         target = self._base + quote(path, safe="/.") + ("?" + urlencode(asked, doseq=True) if asked else "")
-        status, answer = self._send(method, target, data, sent)
-        if status >= 400:
-            problem(status, answer)
-        return answer
+        return self._send(method, target, data, sent)
 
     def _send(self, method: str, target: str, data: bytes | None, headers: dict[str, str]) -> tuple[int, Any]:
         try:
@@ -67,7 +73,7 @@ class Server:
         except (OSError, http.client.HTTPException) as e:
             self._connection = None
             why = getattr(e, "strerror", None) or type(e).__name__
-            fail(f"no server answers at {self.url} ({why})", UNREACHABLE, "start one with `flowledger dev`, or name it with --server URL")
+            fail(f"no server answers at {self.url} ({why})", UNREACHABLE, f"start one with `{command()} dev`, or name it with --server URL")
         try:
             return response.status, msgspec.json.decode(raw) if raw else {}
         except msgspec.DecodeError:
@@ -102,10 +108,11 @@ def _user() -> str:
 def problem(status: int, answer: Any) -> None:
     if not isinstance(answer, dict):
         fail(f"the server answered {status}: {str(answer)[:200]}")
-    if answer.get("findings"):
+    if answer.get("findings") and not for_programs():
         from flowledger.infra.cli.models import show_findings
 
         show_findings(answer["findings"])
     text = answer.get("detail") or answer.get("title") or f"status {status}"
     where = ", ".join(e["where"] for e in answer.get("errors", ()) if e.get("where"))
-    fail(f"{text}{f' (at {where})' if where else ''} [{answer.get('code', status)}]", UNREACHABLE if status in (502, 503) else NO)
+    message = f"{text}{f' (at {where})' if where else ''} [{answer.get('code', status)}]"
+    raise Failed(message, UNREACHABLE if status in (502, 503) else NO, problem=answer)

@@ -29,10 +29,15 @@ def store(d: Decision, e: c.StoreRecord) -> Rejected | None:
 #: registries that may be read from outside
 READABLE = frozenset({"directory", "task_definition", "limit", "breaker", "history", "round_robin"})
 LIST_MAX = 1_000
+#: no registry: which definition the open instances of this partition run, asked by keys with commas between (`prefix`)
+INSTANCES = "instance"
 
 
 def listing(d: Decision, e: c.ListRecords) -> Rejected | None:
     """In order of name. The tenant sees its own records, and those for all."""
+    if e.registry == INSTANCES:
+        d.answer = {"records": _instances(d, e.prefix), "more": False}
+        return None
     if e.registry not in READABLE:
         return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected one of {', '.join(sorted(READABLE))}, found '{e.registry}'")
     if not 1 <= e.limit <= LIST_MAX:
@@ -51,6 +56,15 @@ def listing(d: Decision, e: c.ListRecords) -> Rejected | None:
     names = sorted(n for n in found if n.startswith(e.prefix) and n > e.after)
     d.answer = {"records": [{"name": n, "value": found[n]} for n in names[: e.limit]], "more": len(names) > e.limit}
     return None
+
+
+def _instances(d: Decision, keys: str) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = []
+    for text in keys.split(",")[:LIST_MAX]:
+        i = d.state.instances.get(int(text)) if text.isdecimal() and len(text) < 20 else None
+        if i is not None and i.tenant == d.envelope.tenant:
+            found.append({"name": text, "value": {"definition": i.definition, "process": i.process}})
+    return found
 
 
 def confirm(d: Decision, e: c.Confirm) -> Rejected | None:

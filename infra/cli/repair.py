@@ -1,0 +1,292 @@
+"""The verbs that repair: variables, tasks, tokens, versions, definitions. Options and the few requests that each is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from flowledger.infra.cli.output import NO, USAGE, as_json, console, facts, fail, table
+from flowledger.infra.cli.verbs import Id, Json, Limit, Reason, ServerUrl, Vars
+
+REPAIR = "Repair"
+Task = Annotated[str, typer.Argument(metavar="TASK")]
+variables_app = typer.Typer(help="Variables of an instance: get and set.", no_args_is_help=True)
+definitions_app = typer.Typer(help="What is deployed: list, show, publish, deprecate, delete.", no_args_is_help=True)
+
+
+# --- variables ----------------------------------------------------------------------------------------------------------
+
+
+@variables_app.command("get")
+def get_variables(
+    id: Id,
+    name: Annotated[str, typer.Argument(help="One of them; none: all")] = "",
+    every: Annotated[bool, typer.Option("--all", help="Of all scopes (sub-processes, tasks)")] = False,
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """Variables of an instance."""
+    from flowledger.infra.cli.server import Server
+
+    found = Server(server).get(f"/v1/instances/{id}/variables")
+    values = found["variables"]
+    if name:
+        if name not in values:
+            fail(f"instance {id} has no variable {name}; it has {', '.join(sorted(values)) or 'none'}", NO)
+        as_json(values[name])
+    elif every and not json:
+        table(found["items"], ["scope_key", "scope", "name", "type", "value"], empty="no variables")
+    elif json:
+        as_json(found["items"] if every else values)
+    else:
+        facts(values)
+
+
+@variables_app.command("set")
+def set_variables(
+    id: Id,
+    vars: Vars,
+    scope: Annotated[str, typer.Option("--scope", metavar="TOKEN", help="Begin at this scope [default: the instance]")] = "",
+    local: Annotated[bool, typer.Option("--local", help="In that scope itself, not where the name is found")] = False,
+    reason: Reason = "",
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """Set variables of an instance."""
+    from flowledger.infra.cli.daily import variables
+    from flowledger.infra.cli.server import Server
+
+    values = variables(vars)
+    if not values:
+        fail("--vars must name at least one variable, such as '{\"amount\": 120}'", USAGE)
+    body = {"variables": values, "scope": scope or None, "local": local, "reason": reason}
+    answer = Server(server).call("PATCH", f"/v1/instances/{id}/variables", body)
+    _said(answer, f"{', '.join(values)} {'is' if len(values) == 1 else 'are'} set in {id}", json)
+
+
+# --- tasks --------------------------------------------------------------------------------------------------------------
+
+
+def _said(answer: Any, done: str, json: bool) -> None:
+    if json:
+        as_json(answer)
+    else:
+        console().print(f"[green]✓[/] {done}")
+
+
+def claim(task: Task, to: Annotated[str, typer.Option("--for", metavar="USER", help="Somebody else [default: you]")] = "", reason: Reason = "",
+          server: ServerUrl = "", json: Json = False) -> None:  # fmt: skip
+    """Take a task."""
+    from flowledger.infra.cli.daily import verb
+
+    verb(server, f"tasks/{task}/claim", {"reason": reason, "assignee": to or None}, f"task {task} is claimed", json)
+
+
+def assign(task: Task, user: Annotated[str, typer.Argument(metavar="USER")], reason: Reason = "", server: ServerUrl = "",
+           json: Json = False) -> None:  # fmt: skip
+    """Give a task to somebody."""
+    from flowledger.infra.cli.daily import verb
+
+    verb(server, f"tasks/{task}/assign", {"reason": reason, "assignee": user}, f"task {task} is {user}'s", json)
+
+
+def release(
+    id: Annotated[str, typer.Argument(metavar="TASK|INSTANCE", help="A task that somebody holds, or an instance in quarantine")],
+    reason: Reason = "",
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """Give a task back to its candidates, or let an instance out of quarantine."""
+    from flowledger.infra.cli.server import Server, problem
+
+    s = Server(server)
+    status, answer = s.ask("POST", f"/v1/tasks/{id}/release", {"reason": reason}, headers=s.new_id())
+    if status == 404:
+        other, found = s.ask("POST", f"/v1/instances/{id}/release", {"reason": reason}, headers=s.new_id())
+        if other < 400:
+            status, answer = other, found
+        elif other != 404:
+            problem(other, found)
+    if status >= 400:
+        problem(status, answer)
+    _said(answer, f"{id} is released", json)
+
+
+def retry(
+    task: Task,
+    retries: Annotated[int, typer.Option("--retries", min=1, help="Attempts that it gets")] = 3,
+    reason: Reason = "",
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """Try a failed task again, and resolve its incident."""
+    from flowledger.infra.cli.server import Server, problem
+
+    s = Server(server)
+    open_ = [
+        i for i in s.pages("/v1/incidents", 0, status="open", instance=s.get(f"/v1/tasks/{task}").get("instance")) if i.get("task") == task
+    ]
+    status, answer = s.ask("POST", f"/v1/tasks/{task}/retry", {"reason": reason, "retries": retries}, headers=s.new_id())
+    if status == 409:  # a job that has no attempts left isn't failed: it gets new ones, then its incident is resolved
+        status, answer = s.ask("POST", f"/v1/jobs/{task}/retries", {"retries": retries}, headers=s.new_id())
+    if status >= 400:
+        problem(status, answer)
+    for incident in open_:
+        status, found = s.ask("POST", f"/v1/incidents/{incident['id']}/resolve", None, headers=s.new_id())
+        if status >= 400 and status != 404:  # 404: the retry has resolved it
+            problem(status, found)
+    _said(answer, f"task {task} is tried again", json)
+
+
+# --- tokens and versions --------------------------------------------------------------------------------------------------
+
+
+def modify(
+    id: Id,
+    activate: Annotated[
+        list[str] | None, typer.Option("--activate", metavar="ELEMENT", help="A token begins here; may be repeated")
+    ] = None,
+    terminate: Annotated[
+        list[str] | None,
+        typer.Option("--terminate", metavar="TOKEN|ELEMENT", help="Withdraw a token, or all at an element; may be repeated"),
+    ] = None,
+    vars: Vars = "",
+    reason: Reason = "",
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """Move the tokens of an instance by hand, in one step. `--vars` go to the activated elements."""
+    from flowledger.infra.cli.daily import variables
+    from flowledger.infra.cli.server import Server
+
+    if not activate and not terminate:
+        fail("--activate or --terminate was expected, found neither", USAGE)
+    s = Server(server)
+    tokens: list[str] = []
+    state = s.get(f"/v1/instances/{id}/state") if any(not t.isdigit() for t in terminate or ()) else {}
+    for each in terminate or ():
+        here = [each] if each.isdigit() else [t["token"] for t in state["tokens"] if t["element"] == each]
+        if not here:
+            places = ", ".join(sorted({t["element"] for t in state["tokens"]})) or "nowhere"
+            fail(f"instance {id} has no token at {each}; it stands at {places}", NO)
+        tokens += here
+    values = variables(vars) or None
+    body = {"activate": [{"element": e, "variables": values} for e in activate or ()], "terminate": tokens, "reason": reason}
+    _said(s.post(f"/v1/instances/{id}/modify", body, **s.new_id()), f"instance {id} is modified", json)
+
+
+def migrate(
+    id: Id,
+    to: Annotated[str, typer.Option("--to", metavar="KEY", help="Definition's key, or process id: its newest version")],
+    mapping: Annotated[
+        list[str] | None, typer.Option("--map", metavar="OLD=NEW", help="Ids of elements that have another name there; may be repeated")
+    ] = None,
+    reason: Reason = "",
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """Let an instance go on under another version."""
+    from flowledger.infra.cli.server import Server
+
+    elements = {}
+    for each in mapping or ():
+        old, equals, new = each.partition("=")
+        if not (old and equals and new):
+            fail(f"--map must be OLD=NEW, found {each!r}", USAGE)
+        elements[old] = new
+    s = Server(server)
+    answer = s.post(f"/v1/instances/{id}/migrate", {"definition": to, "elements": elements, "reason": reason}, **s.new_id())
+    _said(answer, f"instance {id} goes on under {to}", json)
+
+
+# --- definitions ----------------------------------------------------------------------------------------------------------
+
+DefinitionId = Annotated[str, typer.Argument(metavar="KEY", help="Its key, or its id in the model: the newest version")]
+COLUMNS: list[str | tuple[str, str]] = [
+    "definition_id",
+    "key",
+    "kind",
+    "version",
+    "version_tag",
+    "status",
+    "name",
+    ("created_at", "created"),
+]
+
+
+@definitions_app.command("list")
+def list_definitions(
+    name: Annotated[str, typer.Argument(help="Part of the name, or the id")] = "",
+    latest: Annotated[bool, typer.Option("--latest", help="Of each only the newest version")] = False,
+    kind: Annotated[str, typer.Option("--kind", help="process, decision, drg or form")] = "",
+    status: Annotated[list[str] | None, typer.Option("--status", help="draft, published ...; may be repeated")] = None,
+    limit: Limit = 50,
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """List definitions, newest version first."""
+    from flowledger.infra.cli.server import Server
+
+    query = {"name": name, "latest": "true" if latest else "", "kind": kind, "status": status}
+    rows = list(Server(server).pages("/v1/definitions", limit, **query))
+    if json:
+        as_json(rows)
+    else:
+        table(rows, COLUMNS, empty="no definitions")
+
+
+@definitions_app.command("show")
+def show_definition(
+    id: DefinitionId,
+    source: Annotated[bool, typer.Option("--source", help="Print the model itself")] = False,
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """A definition with its versions, or its model."""
+    from flowledger.infra.cli.server import Server
+
+    s = Server(server)
+    if source:
+        print(s.get(f"/v1/definitions/{id}/source"))
+        return
+    found = s.get(f"/v1/definitions/{id}")
+    if json:
+        as_json(found)
+        return
+    names = ("definition_id", "key", "kind", "name", "version", "version_tag", "status", "resource", "created_at", "created_by")
+    facts({k: found.get(k) for k in names})
+    table(found["versions"], ["version", "key", "status", "version_tag", "created_at"], title="\nversions")
+
+
+def _move(move: str, done: str, text: str) -> None:
+    def command(id: DefinitionId, reason: Reason = "", server: ServerUrl = "", json: Json = False) -> None:
+        from flowledger.infra.cli.daily import verb
+
+        verb(server, f"definitions/{id}/{move}", {"reason": reason}, f"{id} is {done}", json)
+
+    definitions_app.command(move, help=text)(command)
+
+
+_move("publish", "published", "Let a draft be started.")
+_move("deprecate", "deprecated", "No new instances; running ones go on.")
+_move("archive", "archived", "Put a deprecated one away.")
+
+
+@definitions_app.command("delete")
+def delete_definition(id: DefinitionId, reason: Reason = "", server: ServerUrl = "", json: Json = False) -> None:
+    """Hide a definition. Refused while instances run."""
+    from flowledger.infra.cli.server import Server
+
+    s = Server(server)
+    answer = s.call("DELETE", f"/v1/definitions/{id}", query={"reason": reason}, headers=s.new_id())
+    _said(answer, f"{id} is deleted", json)
+
+
+def register(app: typer.Typer) -> None:
+    commands: tuple[Callable[..., None], ...] = (claim, assign, release, retry, modify, migrate)
+    for command in commands:
+        app.command(rich_help_panel=REPAIR)(command)
+    app.add_typer(variables_app, name="variables", rich_help_panel=REPAIR)
+    app.add_typer(definitions_app, name="definitions", rich_help_panel=REPAIR)

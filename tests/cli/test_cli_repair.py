@@ -1,0 +1,257 @@
+"""The command line as a repair kit, as a partner of programs (`--json`, pipes) and of editors (`dev --watch`)."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from flowledger.infra.cli import output
+from flowledger.infra.cli.main import run
+from flowledger.infra.cli.watch import Deployer, is_model, models_in
+from flowledger.sdk import Flow
+
+pytestmark = pytest.mark.req("D-API-004", "D-API-013", "D-API-021", "WOS-API-001")
+
+
+@pytest.fixture
+def cli(capsys, server, monkeypatch):
+    monkeypatch.setenv("FLOWLEDGER_SERVER", server.url)
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            run([str(a) for a in arguments])
+        out, err = capsys.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return call
+
+
+def eventually(look, timeout_s=15.0):
+    deadline = time.monotonic() + timeout_s
+    while not (found := look()):
+        assert time.monotonic() < deadline, "it didn't come in time"
+        time.sleep(0.05)
+    return found
+
+
+def people(version: int) -> bytes:
+    flow = Flow("repairs", name=f"Repairs {version}").start().user("look", groups=["clerks"])
+    flow.service("fix", job="repairs.fix", retries=1).end()
+    return flow.xml()
+
+
+@pytest.fixture
+def deployed(cli, tmp_path):
+    for version in (1, 2):
+        (tmp_path / "repairs.bpmn").write_bytes(people(version))
+        assert cli("deploy", tmp_path / "repairs.bpmn")[0] == 0
+    return cli
+
+
+def test_an_instance_is_repaired_by_hand(deployed):
+    cli = deployed
+    id = cli("start", "repairs", "--version", "1", "--vars", '{"amount": 1}')[1].strip()
+    assert cli("variables", "set", id, "--vars", '{"amount": 2, "note": "by hand"}', "--reason", "typo")[0] == 0
+    assert json.loads(eventually(lambda: (o := cli("variables", "get", id, "note"))[0] == 0 and o[1])) == "by hand"
+    assert json.loads(cli("variables", "get", id, "--json")[1]) == {"amount": 2, "note": "by hand"}
+    code, _, err = cli("variables", "get", id, "nothing")
+    assert code == 1 and "amount, note" in err
+    assert cli("variables", "set", id)[0] == 2
+
+    (task,) = eventually(lambda: json.loads(cli("tasks", "--instance", id, "--json")[1]))
+    assert cli("claim", task["id"], "--for", "ann")[0] == 0
+    assert cli("release", task["id"])[0] == 0
+    assert cli("assign", task["id"], "bob")[0] == 0
+    eventually(lambda: json.loads(cli("tasks", "--instance", id, "--assignee", "bob", "--json")[1]))
+
+    code, out, err = cli("migrate", id, "--to", "repairs", "--map", "look=look")
+    assert code == 0, err
+    assert cli("migrate", id, "--to", "repairs", "--map", "look")[0] == 2
+    code, _, err = cli("modify", id, "--terminate", "nowhere", "--activate", "fix")
+    assert code == 1 and "it stands at look" in err
+    assert cli("modify", id)[0] == 2
+    code, out, err = cli("modify", id, "--terminate", "look", "--activate", "fix", "--reason", "skip the people")
+    assert code == 0, err
+    state = eventually(lambda: (s := json.loads(cli("show", id, "--json")[1])["state"])["tokens"][0]["element"] == "fix" and s)
+    assert len(state["tokens"]) == 1
+    assert cli("release", "987654321")[0] == 1
+
+
+def test_a_job_without_attempts_is_tried_again(deployed, server):
+    import httpx2
+
+    cli = deployed
+    id = cli("start", "repairs")[1].strip()
+    (task,) = eventually(lambda: json.loads(cli("tasks", "--instance", id, "--json")[1]))
+    cli("complete", task["id"])
+    long = "the bank said: " + "no money " * 40
+    with httpx2.Client(base_url=server.url) as http:
+        body = {"type": "repairs.fix", "worker": "w", "wait_ms": 5000}
+        jobs = [j for j in http.post("/v1/jobs/activate", json=body, timeout=20).json()["jobs"] if j["instance"] == id]
+        http.post(f"/v1/jobs/{jobs[0]['key']}/fail", json={"message": long, "retries": 0, "fence": jobs[0]["fence"]})
+    eventually(lambda: json.loads(cli("incidents", "--instance", id, "--json")[1]))
+    out = cli("incidents", "--instance", id)[1]
+    assert long.strip() in out and len(out.splitlines()) == 2, "whole, one line each, in a pipe"
+    code, out, err = cli("retry", jobs[0]["key"], "--retries", "2")
+    assert code == 0, err
+    eventually(lambda: not json.loads(cli("incidents", "--instance", id, "--json")[1]))
+
+
+def test_definitions_are_listed_shown_and_put_away(deployed):
+    cli = deployed
+    rows = eventually(lambda: (r := json.loads(cli("definitions", "list", "repairs", "--json")[1])) and len(r) >= 2 and r)
+    newest = rows[0]
+    assert newest["process"] == "repairs" and newest["version"] > rows[1]["version"]
+    assert "Repairs 2" in cli("definitions", "show", "repairs", "--source")[1]
+    code, out, _ = cli("definitions", "show", newest["key"])
+    assert code == 0 and "published" in out and rows[1]["key"] in out
+    assert cli("definitions", "deprecate", rows[1]["key"], "--reason", "old")[0] == 0
+    eventually(lambda: json.loads(cli("definitions", "show", rows[1]["key"], "--json")[1])["status"] == "deprecated")
+    code, _, err = cli("definitions", "delete", "nobody")
+    assert code == 1 and "nobody" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit", "said"),
+    [
+        (("show", "987654321"), 1, "NOT_FOUND"),
+        (("start", "nobody"), 1, "NOT_FOUND"),
+        (("start",), 2, "KEY"),
+        (("start", "x", "--vars", "{"), 2, "JSON"),
+        (("instances", "--limit", "many"), 2, "integer"),
+        (("nonsense",), 2, "nonsense"),
+        (("instances", "--server", "http://127.0.0.1:9"), 3, "no server"),
+        (("topics", "check", "--config", "/nowhere.toml"), 2, "nowhere"),
+    ],
+)
+def test_errors_are_json_where_json_was_asked_for(cli, arguments, exit, said):
+    code, out, err = cli(*arguments, *(() if arguments[0] == "topics" else ("--json",)))
+    if arguments[0] == "topics":
+        assert code == exit and said in err
+        return
+    error = json.loads(out)["error"]
+    assert code == exit and error["exit"] == exit and said in json.dumps(error), out
+    assert err == ""
+
+
+def test_a_refused_model_is_json_too(cli, tmp_path):
+    (tmp_path / "bad.bpmn").write_bytes(people(1).replace(b'targetRef="look"', b'targetRef="nowhere"'))
+    code, out, _ = cli("deploy", tmp_path / "bad.bpmn", "--json")
+    error = json.loads(out)["error"]
+    assert code == 1 and error["code"] == "MODEL_INVALID" and error["findings"]
+
+
+def test_waiting_in_vain_gives_the_id_and_a_way_on(deployed):
+    cli = deployed
+    code, out, err = cli("start", "repairs", "--wait", "--timeout", "0.2")
+    id = out.strip()
+    assert code == 1 and id.isdigit() and "goes on" in err and f"show {id}" in err
+    code, out, _ = cli("start", "repairs", "--wait", "--timeout", "0.2", "--json")
+    error = json.loads(out)["error"]
+    assert code == 1 and error["id"].isdigit() and error["code"] == "DEADLINE_EXCEEDED" and error["hint"]
+    assert cli("cancel", id)[0] == 0
+
+
+def test_pages_are_followed_to_the_end(deployed):
+    cli = deployed
+    made = {cli("start", "repairs", "--business-key", "many")[1].strip() for _ in range(3)}
+    rows = eventually(
+        lambda: (r := json.loads(cli("instances", "--business-key", "many", "--limit", "0", "--json")[1])) and len(r) == 3 and r
+    )
+    assert {r["id"] for r in rows} == made
+
+
+def test_hints_can_be_pasted(monkeypatch, tmp_path):
+    program = tmp_path / "bin" / "flowledger"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "argv", [str(program)])
+    monkeypatch.setenv("PATH", str(tmp_path / "elsewhere"))
+    monkeypatch.chdir(tmp_path)
+    assert output.command() == "bin/flowledger"
+    monkeypatch.chdir("/")
+    assert output.command() == str(program)[1:]
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert output.command() == "flowledger"
+    monkeypatch.setattr(sys, "argv", ["-c"])
+    monkeypatch.setenv("PATH", "")
+    assert output.command() == f"{sys.executable} -m flowledger"
+
+
+def test_without_the_servers_packages_the_command_says_what_is_missing():
+    script = (
+        "import sys\n"
+        "class No:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.partition('.')[0] in ('typer', 'rich', 'pydantic', 'litestar'):\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, No())\n"
+        "from flowledger.__main__ import main\n"
+        "sys.argv = ['flowledger', '--help']\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, env=dict(os.environ))
+    assert done.returncode == 1 and "pip install 'flowledger[server]'" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_shells_get_a_completion():
+    done = subprocess.run(
+        [sys.executable, "-m", "flowledger", "--show-completion", "bash"], capture_output=True, text=True, timeout=60, env=dict(os.environ)
+    )
+    assert done.returncode == 0 and "complete" in done.stdout, done.stderr
+
+
+def test_what_is_a_model_in_a_watched_folder(tmp_path):
+    for name in ("a.bpmn", "b.dmn", ".a.bpmn.swp", "~a.bpmn", "a.bpmn.tmp", "t.flowtest.json", "x.trigger.yaml", "notes.md", ".git/c.bpmn"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("x")
+    assert [p.name for p in models_in(tmp_path)] == ["a.bpmn", "b.dmn"]
+    assert not is_model(Path("a.bpmn~"))
+
+
+def test_models_are_deployed_as_they_are_saved(cli, server, tmp_path, capsys):
+    deployer = Deployer(server.url)
+    file = tmp_path / "watched.bpmn"
+    model = people(7).replace(b"repairs", b"watched")
+    file.write_bytes(model)
+    deployer.saved([file])
+    assert "watched version 1" in capsys.readouterr().out
+    deployer.saved([file])
+    assert capsys.readouterr().out == "", "nothing has changed"
+    file.write_bytes(model[: len(model) // 2])
+    deployer.saved([file])
+    assert "isn't whole yet" in capsys.readouterr().err
+    file.write_bytes(model.replace(b'targetRef="look"', b'targetRef="nowhere"'))
+    deployer.saved([file])
+    out, err = capsys.readouterr()
+    assert "nowhere" in out and "isn't deployed" in err
+    file.write_bytes(model.replace(b"Repairs 7", b"Repairs 8"))
+    deployer.saved([file, tmp_path / "gone.bpmn"])
+    assert "watched version 2" in capsys.readouterr().out
+
+
+async def test_saving_is_noticed(server, tmp_path, capsys):
+    import asyncio
+
+    from flowledger.infra.cli.watch import watch
+
+    watching = asyncio.create_task(watch(server.url, tmp_path))
+    await asyncio.sleep(1.0)
+    (tmp_path / "noticed.bpmn").write_bytes(people(1).replace(b"repairs", b"noticed"))
+    seen = ""
+    for _ in range(200):
+        await asyncio.sleep(0.05)
+        seen += capsys.readouterr().out
+        if "noticed version 1" in seen:
+            break
+    watching.cancel()
+    assert "noticed version 1" in seen
