@@ -15,17 +15,34 @@ moves the breaker and tells all (`SetBreaker`); while it is half open each probe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from flowledger.events import commands as c
 from flowledger.events import ledger as le
 from flowledger.events import waiting as wa
+from flowledger.events.base import Event
 from flowledger.kernel import undo
 from flowledger.kernel.state import Partition
 
 if TYPE_CHECKING:
-    from flowledger.kernel.ledger.recording import Recording
     from flowledger.kernel.tasks.guards import Guard
+
+
+class Clock(Protocol):
+    now_us: int
+
+
+class Recording(Protocol):
+    """A decision, as far as it is needed here."""
+
+    @property
+    def state(self) -> Partition: ...
+    @property
+    def facts(self) -> Clock: ...
+    def record(self, event: Event) -> None: ...
+    def key(self) -> int: ...
+    def send(self, to: int, command: Any) -> None: ...
+
 
 #: permits that are not used go back, tokens of a rate are lost, after this time
 IDLE_US = 2_000_000
