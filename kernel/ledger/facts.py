@@ -26,6 +26,7 @@ class Facts:
         resources: what a `Deploy` is made of: `read(name, content) -> (graph, findings)`, pure.
         instances_max: 0 is no limit.
         feel_soft: steps of expressions after which a decision is `Heavy`; 0: none but the hard bound holds.
+        value_max: bytes of one event, as it is written.
         spread: called instances go to other partitions in turn instead of staying.
         answers_us: how long a caller's id is remembered, microseconds.
         validate: what is wrong with a value by a JSON Schema, as texts.
@@ -46,6 +47,7 @@ class Facts:
         "spread",
         "steps_max",
         "validate",
+        "value_max",
     )
 
     def __init__(
@@ -58,6 +60,7 @@ class Facts:
         steps_max: int = limits.STEPS_MAX,
         spread: bool = False,
         feel_soft: int = 0,
+        value_max: int = limits.EVENT_BYTES_MAX,
         validate: Callable[[Any, Any], list[str]] = schemas.check,
         answers_us: int = DAY_US,
         javascript: Sandbox | None = None,
@@ -72,6 +75,7 @@ class Facts:
         self.steps_max = steps_max
         self.spread = spread
         self.feel_soft = feel_soft
+        self.value_max = value_max
         #: steps that the expressions of this decision may still take
         self.feel_left = limits.FEEL_STEPS_MAX
 
