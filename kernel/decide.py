@@ -114,7 +114,7 @@ def _decide(d: Decision, request: c.Request) -> Rejected | None:
         _follow_up(d)
     if state.unassigned:
         again.look(d)
-    if state.freed:
+    if state.unsettled_limits:
         permits.settle(d)
     if request.id and request.sender < 0 and d.events and type(request.command) not in INTERNAL:
         now = d.facts.now_us

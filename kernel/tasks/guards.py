@@ -159,7 +159,7 @@ def stored(p: Partition, registry: str, name: str, offer: Callable[[Partition, T
     elif drop(p, p.guards, target) is not None:
         for key in drop(p, p.parked, target) or ():
             offer(p, p.tasks[key])
-    undo.add(p, p.freed, target)  # who asked for it before it was known here is served
+    undo.add(p, p.unsettled_limits, target)  # who asked for it before it was known here is served
     listen(p, target)
 
 
@@ -180,7 +180,7 @@ def rebuild(p: Partition) -> None:
     for target in sorted(names):
         if (config := _config(p, target)) is not None:
             _make(p, target, config, with_worker)
-            p.freed.add(target)
+            p.unsettled_limits.add(target)
 
 
 def listen(p: Partition, target: str) -> None:

@@ -153,7 +153,7 @@ def leased(p: Partition, guard: Guard) -> None:
 
 def unleased(p: Partition, guard: Guard) -> None:
     """The fold: one ended; its permit goes back at the end of the decision."""
-    undo.add(p, p.freed, guard.target)
+    undo.add(p, p.unsettled_limits, guard.target)
     record = p.records.get((HERE, guard.target))
     if record is not None and record["used"]:
         _keep(p, guard.target, {**record, "used": record["used"] - 1, "freed": record["freed"] + 1})
@@ -165,7 +165,7 @@ def outcome(p: Partition, target: str, ok: bool) -> None:
     word = "good" if ok else "bad"
     undo.put(p, p.records, ("outcomes", target), {**was, word: was[word] + 1})
     p.changed.add(("record", ("outcomes", target)))
-    undo.add(p, p.freed, target)
+    undo.add(p, p.unsettled_limits, target)
 
 
 def _keep(p: Partition, target: str, record: dict[str, Any]) -> None:
@@ -282,8 +282,8 @@ def _look_again(d: Recording, guard: Guard, record: dict[str, Any], now: int) ->
 def settle(d: Recording) -> None:
     """At the end of a decision: leases of limited tasks ended, outcomes were counted."""
     p = d.state
-    for target in sorted(p.freed):
-        undo.discard(p, p.freed, target)
+    for target in sorted(p.unsettled_limits):
+        undo.discard(p, p.unsettled_limits, target)
         guard = p.guards.get(target)
         if guard is None:
             continue

@@ -123,7 +123,7 @@ async def test_an_unlimited_type_pays_nothing():
     await jobs(engine, 5)
     assert len(await lease(engine, 1)) == 5 * P
     for o in engine.owners.values():
-        assert not o.state.outbox and not o.state.freed and not [k for k in o.state.records if k[0].startswith("permits")]
+        assert not o.state.outbox and not o.state.unsettled_limits and not [k for k in o.state.records if k[0].startswith("permits")]
     await engine.stop()
 
 
