@@ -51,10 +51,11 @@ class Desk:
         command: Any = request.command
         if type(command) is Dead:
             dead: list[Event] = [le.DeadLettered(source=command.source, reason=command.reason)]
-            self.record(dead, avro.encode(dead, Envelope(self.facts.now_us)), "", b)
+            cause = f"command:{state.meta.partition}-{command.source}"
+            self.record(dead, avro.encode(dead, Envelope(self.facts.now_us, cause=cause)), "", b)
             return True
         if type(command) is Told:
-            envelope = Envelope(self.facts.now_us)
+            envelope = Envelope(self.facts.now_us, cause=f"owner:{state.meta.owner}")
             for event in command.events:
                 evolve(state, event, envelope)
             b.flight.own += len(command.events)
@@ -97,16 +98,17 @@ class Desk:
         if self._observer is not None:
             self._seen(request, b)
         if made.events:
-            self.record(made.events, made.values, made.envelope.tenant, b)
+            self.record(made.events, made.values, made.asked.tenant, b)
             if type(command) is c.Deploy:
                 self._store(made.events)
             if request.sender >= 0:
                 b.flight.inbound[request.sender] = request.seq
         for later, (instance, token) in zip(made.later, made.causes, strict=True):
-            self.put_by.append(Pending(c.Request(command=later, tenant=request.tenant, actor=request.actor, id=request.id and f"{request.id}/+",
-                                                 correlation=request.correlation, trace=request.trace, instance=instance, token=token)))  # fmt: skip
+            self.put_by.append(Pending(c.Request(command=later, tenant=request.tenant, actor=request.actor, id=request.id and f"{request.id}/+",  # type: ignore[arg-type]
+                                                 correlation=made.asked.correlation, trace=made.asked.trace, instance=instance, token=token,
+                                                 cause=made.asked.cause)))  # fmt: skip
         if made.repeats and pending.reply is not None and "position" not in made.answer:
-            pending.reply = self._with_position(pending.reply, made.envelope.tenant, made.repeats)
+            pending.reply = self._with_position(pending.reply, made.asked.tenant, made.repeats)
         index = len(b.values) - 1
         if made.finished and self.waiting:
             b.flight.answers += self.waiting.ended(made.finished, index)
@@ -128,7 +130,7 @@ class Desk:
         """A defect of ours: the state is as before. The instance is quarantined, its caller has one error, everybody else goes on."""
         request = pending.request
         held = record_broken(self.state, request, self.facts, broken)
-        self.record(held.events, held.values, held.envelope.tenant, b)
+        self.record(held.events, held.values, held.asked.tenant, b)
         if request.sender >= 0:
             b.flight.inbound[request.sender] = request.seq
         if self._observer is not None:
@@ -185,7 +187,7 @@ class Desk:
                     break
                 if self._observer is not None:
                     self._seen(request, b)
-                self.record(made.events, made.values, made.envelope.tenant, b)
+                self.record(made.events, made.values, made.asked.tenant, b)
                 pollers.taken(poller, made.answer["jobs"])
                 b.flight.answers.append((poller.deliver, made.answer, len(b.values) - 1))
             state.job_listener.discard(lane)

@@ -89,7 +89,7 @@ async def claim(
             boot=clocks.boot, boot_us=mono_us,
         )  # fmt: skip
         stamp_ms = max(1, now // 1000)
-        value = avro.encode([claimed], Envelope(now, "", node, "", "", ""))[0]
+        value = avro.encode([claimed], Envelope(now, actor=node, cause=f"owner:{owner_id}"))[0]
         shared, last = rules.claim_headers(reader.place(), value, CLAIM_KEY, claimed.epoch, owner_id, position, stamp_ms)
         try:
             group_ = Group([CLAIM_KEY], [value], shared, last, timestamp_ms=stamp_ms)

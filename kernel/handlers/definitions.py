@@ -38,6 +38,8 @@ def deploy(d: Decision, e: c.Deploy) -> Rejected | None:
         if (kind, id) in seen:
             return Rejected(RejectionCode.INVALID_ARGUMENT, f"{kind} '{id}' stands in '{seen[(kind, id)]}' and in '{resource.name}'")
         seen[(kind, id)] = resource.name
+    if not wanted and any(f.code == "PROCESS_NOT_RUN" for f in findings):
+        return Rejected(RejectionCode.MODEL_INVALID, msgspec.json.encode(findings).decode())
     if not wanted:
         return Rejected(RejectionCode.INVALID_ARGUMENT, "expected an executable process, a decision or a form, found none")
     p, tenant = d.state, d.envelope.tenant

@@ -188,7 +188,7 @@ def check(world: World, clients: Clients) -> None:
                 )
                 now = max(now, envelope.time_us)
                 if isinstance(event, wf.WorkflowStarted):
-                    begun.setdefault(envelope.cause, []).append(event.key)
+                    begun.setdefault(envelope.cause.removeprefix("request:"), []).append(event.key)
                 elif isinstance(event, wf.WorkflowCompleted):
                     ended.append(event.key)
                 elif isinstance(event, ta.TaskCompleted):
