@@ -31,6 +31,7 @@ import pytest
         ("/v1/deployments", {"resources": [{"name": "a", "content": 1}]}, "body resources[0].content", "Expected `str`, got `int`"),
     ],
 )
+@pytest.mark.req("APG-DAT-004")
 async def test_a_wrong_body(http, client, path, body, where, said):
     r = await http.post(path, json=body)
     assert r.status_code == 400, r.text

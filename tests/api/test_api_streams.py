@@ -180,6 +180,7 @@ async def test_health_says_why_it_is_not_ready(http, client, reads):
     assert (await http.get("/health/live")).status_code == 200
 
 
+@pytest.mark.req("D-MON-003")
 async def test_requests_and_commands_are_counted(http, client):
     await http.post("/v1/incidents/7/resolve")
     await http.get("/v1/instances/7")

@@ -55,6 +55,7 @@ def wait_for(look, timeout_s=10.0):
 # --- models on the desk
 
 
+@pytest.mark.req("D-SCO-002")
 def test_validate_says_yes_and_no(cli, tmp_path):
     code, out, _ = cli("validate", GOOD)
     assert code == 0 and "no errors in 1 file" in out
@@ -248,6 +249,7 @@ def test_topics_and_benchmarks(at_server, server):
     assert code == 2 and "no benchmark nonsense" in err
 
 
+@pytest.mark.req("WOS-CFG-004")
 def test_a_wrong_setting_is_one_sentence(cli, monkeypatch):
     monkeypatch.setenv("FLOWLEDGER_PROT", "1")
     code, _, err = cli("topics", "check")

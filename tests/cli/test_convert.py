@@ -30,6 +30,7 @@ def diagram_ids(data: bytes) -> int:
 
 
 @pytest.mark.parametrize("path", sorted(p for p in EXAMPLES.iterdir() if p.suffix in (".yaml", ".json", ".bpml")), ids=lambda p: p.name)
+@pytest.mark.req("APG-MOD-004", "APG-ELM-003")
 def test_other_formats_become_the_same_graph_with_a_diagram(path, tmp_path):
     if read(path.read_bytes(), path.name)[0].format == "form":
         with pytest.raises(SystemExit) as ended:

@@ -9,6 +9,7 @@ import pytest
 from flowledger.infra.settings import SettingsError, load
 
 
+@pytest.mark.req("WOS-CFG-004")
 def test_options_win_over_the_environment_and_that_over_the_file(tmp_path: Path):
     file = tmp_path / "s.toml"
     file.write_text('port = 1\nkafka = "a:1"\nroles = ["owner"]\nprefix = "x"\n')

@@ -79,6 +79,7 @@ def test_the_same_idempotency_key_starts_once(http):
     http.post(f"/v1/instances/{answers[0]}/cancel")
 
 
+@pytest.mark.req("WOS-ENG-001", "WOS-ENG-011")
 def test_a_job_is_done_once_and_its_instance_ends(http):
     made = start(http, variables={"amount": 10.10})
     taken = job(http)
@@ -199,6 +200,7 @@ def test_pages_of_a_real_list_meet_each_row_once(http):
         http.post(f"/v1/instances/{id}/cancel")
 
 
+@pytest.mark.req("D-SCO-002", "D-STA-001")
 def test_definitions_over_their_life(http):
     one = http.get("/v1/definitions/one-task").json()
     assert one["status"] == "published" and http.get(f"/v1/definitions/{one['key']}/source").text == ONE_TASK
@@ -211,6 +213,7 @@ def test_definitions_over_their_life(http):
     http.post(f"/v1/instances/{made['id']}/cancel")
 
 
+@pytest.mark.req("D-MON-006")
 def test_health_and_figures(http):
     ready = http.get("/health/ready").json()
     assert ready["status"] == "ready" and set(ready["partitions"]) == {"0", "1"}

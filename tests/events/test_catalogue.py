@@ -122,6 +122,7 @@ def test_events_are_frozen():
     assert msgspec.structs.fields(EVENTS[3])
 
 
+@pytest.mark.req("TES-SCO-001", "WOS-DAT-002")
 def test_schemas_of_topics_and_commands_are_those_of_the_code():
     from flowledger.events.commands import Request
     from flowledger.sdk import job_avro

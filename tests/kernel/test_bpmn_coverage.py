@@ -34,6 +34,7 @@ def test_each_row_names_a_scenario_that_exists(row):
     assert name in _tests(path), f"{file} has no {name}"
 
 
+@pytest.mark.req("APG-ELM-001", "APG-ELM-005")
 def test_each_element_that_runs_is_on_the_page():
     assert set(ELEMENTS) <= NAMED
     assert set(KINDS) <= NAMED

@@ -21,6 +21,7 @@ if not FILES and os.environ.get("CI") == "true":
 
 @pytest.mark.skipif(not FILES, reason="the reference models are not at hand")
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.name)
+@pytest.mark.req("APG-MOD-005", "APG-MOD-010")
 def test_read_without_loss(path):
     data = path.read_bytes()
     graph, findings = bpmn.read(data, path.name)

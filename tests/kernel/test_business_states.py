@@ -49,12 +49,14 @@ def illegal(s: Scenario) -> list[str]:
 
 
 @pytest.mark.parametrize("crash", [False, True])
+@pytest.mark.req("WSM-STA-002")
 def test_steps_move_the_state(crash):
     s = Scenario(model(task("a", enter="WORKING", success="DONE"), flow("s", "a"), flow("a", "e")), crash=crash)
     s.start("p")
     assert s.moves("complete a") and states_of(s) == ["OPEN", "WORKING", "DONE"] and not illegal(s)
 
 
+@pytest.mark.req("WSM-STA-001")
 def test_a_refused_entry_leaves_the_state_and_waits_until_the_operator_has_put_it_right():
     s = Scenario(model(task("a", enter="DONE"), flow("s", "a"), flow("a", "e")))
     s.start("p")
@@ -91,6 +93,7 @@ def test_a_refused_way_waits_behind_it():
     ("state", "taken"), [("NOWHERE", False), ("DONE", False), ("OPEN", True), ("WORKING", True), (5, False), (None, False)]
 )
 @pytest.mark.parametrize("way", ["set", "complete", "mapping"])
+@pytest.mark.req("WSM-STA-006")
 def test_no_way_from_outside_leads_past_the_table(state, taken, way):
     """The table lets OPEN move to WORKING only; a value that stands already is no move."""
     mapped = '<extensionElements><zeebe:taskDefinition type="a"/><zeebe:ioMapping><zeebe:output source="= wanted" target="businessState"/></zeebe:ioMapping></extensionElements>'

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from flowledger.events import commands as c
 from flowledger.events.base import Rejected
 from flowledger.infra.log_memory import MemoryLog, MemoryStore
@@ -82,6 +84,7 @@ async def test_too_many_commands_are_refused_with_a_hint():
     await engine.stop()
 
 
+@pytest.mark.req("WOS-CFG-001")
 async def test_beyond_the_limit_instances_wait_as_pending_and_start_when_one_ends():
     engine = await running(1, instances_max=2)
     await engine.call(c.Deploy(resources=[c.Resource("p.bpmn", model("job"))]))
@@ -96,6 +99,7 @@ async def test_beyond_the_limit_instances_wait_as_pending_and_start_when_one_end
     await engine.stop()
 
 
+@pytest.mark.req("APG-ENG-003", "WOS-ENG-013")
 async def test_a_restart_goes_on_from_the_checkpoint():
     store = MemoryStore(2)
     engine = Engine(MemoryLog(store), partitions=2)
@@ -145,6 +149,7 @@ async def test_conditions_start_what_begins_by_them_from_any_partition():
     await engine.stop()
 
 
+@pytest.mark.req("WOS-ENG-009")
 async def test_a_long_loop_lets_others_have_their_turn():
     engine = await running(1)
     loop = f"""<definitions {NS}><process id="loop" isExecutable="true"><startEvent id="s"/><sequenceFlow id="f1" sourceRef="s" targetRef="t"/>

@@ -30,6 +30,7 @@ SECONDS = float(os.environ.get("FAULT_SECONDS", "30"))
 SEED = int(os.environ.get("FAULT_SEED", "7"))
 
 
+@pytest.mark.req("WOS-ENG-004", "APG-HA-008", "WOS-ENG-016")
 async def test_killed_frozen_and_restarted_nothing_is_lost_or_doubled(own_broker, tmp_path):
     broker = own_broker
     prefix = f"faults-{uuid.uuid4().hex[:8]}"

@@ -219,6 +219,7 @@ def check(world: World, clients: Clients) -> None:
 
 
 @pytest.mark.parametrize("seed", range(BASE, BASE + RUNS))
+@pytest.mark.req("WOS-ENG-016", "APG-HA-008")
 def test_with_several_live_owners_each_instance_runs_once(seed):
     simulate(seed)
 

@@ -228,5 +228,6 @@ async def check(world: World, started: dict[str, int]) -> None:
 
 
 @pytest.mark.parametrize("seed", range(BASE, BASE + RUNS))
+@pytest.mark.req("WOS-ENG-014", "WSM-ENG-003")
 def test_whatever_fails_each_instance_runs_once(seed):
     run(asyncio.wait_for(simulate(seed), 900))  # virtual seconds: a hang is a failure

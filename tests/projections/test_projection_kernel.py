@@ -136,6 +136,7 @@ def compare(s: Scenario, rows: Changes) -> None:
 
 
 @pytest.mark.parametrize("seed", range(12))
+@pytest.mark.req("WOS-ENG-012", "APG-ENG-010")
 def test_rows_equal_the_kernels_state(seed: int) -> None:
     rng = random.Random(seed)
     s = Scenario(MODEL)

@@ -220,6 +220,7 @@ async def test_the_rest(db, reader):
     assert (await q.orphans(reader))["tasks -> workflow_instances"] == [str(k["task"])]
 
 
+@pytest.mark.req("WSM-MON-001")
 async def test_progress_grows_and_names_what_is_slow(db, reader):
     log = Log()
     d = log.definition()
@@ -252,6 +253,7 @@ async def test_progress_grows_and_names_what_is_slow(db, reader):
     assert metrics and [e["element"] for e in metrics["elements"]] == ["a", "b"] and metrics["duration_ms"] > 0
 
 
+@pytest.mark.req("APG-ENG-009")
 async def test_the_tree_of_called_instances(db, reader):
     log = Log(2)
     d = log.definition()
@@ -360,6 +362,7 @@ async def _crowd(db: psycopg.AsyncConnection) -> None:
 
 
 @pytest.mark.req("D-API-005", "D-API-011", "D-API-018")
+@pytest.mark.req("TES-DAT-002", "TES-DAT-003")
 async def test_the_listed_queries_use_the_indexes_made_for_them(db, dsn, schema):
     log = Log()
     definitions = [log.definition(f"p{n}") for n in range(8)]

@@ -51,6 +51,7 @@ async def equal_to_the_fold(dsn: str, schema: str, log: Log) -> None:
     assert {t: r for t, r in result.items() if not r["equal"]} == {}
 
 
+@pytest.mark.req("D-DAT-017", "WOS-DAT-001")
 async def test_it_projects_resumes_and_equals_the_fold(db, dsn, schema):
     log, _ = rich(2)
     async with running(log, dsn, schema, (0, 1)) as runner:
@@ -137,6 +138,7 @@ async def test_wait_for_a_position(db, dsn, schema):
         assert {s["view"] for s in status} == set(VIEWS) and all(s["partitions"]["0"]["position"] == 3 for s in status)
 
 
+@pytest.mark.req("APG-DAT-009")
 async def test_a_rebuild_beside_a_running_projector(db, dsn, schema):
     log, _ = rich(2)
     async with running(log, dsn, schema, (0, 1)) as runner:
@@ -191,6 +193,7 @@ async def test_rebuilds_exclude_each_other(db, dsn, schema):
             await rebuild(dsn, log.source, (0,), schema=schema)
 
 
+@pytest.mark.req("TES-DAT-005")
 async def test_months_are_made_when_needed_and_leave_when_done(db, dsn, schema):
     log = Log(start_us=1_700_000_000_000_000)  # 2023-11
     d = log.definition()
@@ -217,6 +220,7 @@ async def test_months_are_made_when_needed_and_leave_when_done(db, dsn, schema):
         assert open_ and open_["instance"] == str(old)
 
 
+@pytest.mark.req("D-DAT-016")
 async def test_migrations_run_once_and_at_the_same_time(dsn, schema):
     async def start() -> dict[str, int]:
         async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as conn:
@@ -225,6 +229,7 @@ async def test_migrations_run_once_and_at_the_same_time(dsn, schema):
     assert await asyncio.gather(*(start() for _ in range(4))) == [{n: v.version for n, v in VIEWS.items()}] * 4
 
 
+@pytest.mark.req("APG-DAT-002")
 async def test_tenants_are_kept_apart_by_the_database_too(db, dsn, schema):
     log = Log()
     for tenant in ("acme", "umbrella"):

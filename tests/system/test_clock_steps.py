@@ -54,7 +54,6 @@ def step(file: Path, seconds: float) -> None:
     new.replace(file)
 
 
-@pytest.mark.req("WOS-REL-004")
 async def test_timers_and_leases_are_right_within_a_second_of_any_step(tmp_path, database):
     fake = tmp_path / "faketime"
     step(fake, 0)

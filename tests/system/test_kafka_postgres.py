@@ -11,6 +11,7 @@ import uuid
 from contextlib import asynccontextmanager
 
 import httpx2
+import pytest
 
 from flowledger.infra.audit import verify
 from flowledger.infra.cli.demo import WORK, resources_of_examples
@@ -72,6 +73,7 @@ async def begin(http, number: int, amount: float, **more):
     return r.json()
 
 
+@pytest.mark.req("D-SCO-001", "WOS-ENG-002", "D-MON-001")
 async def test_the_order_process_end_to_end(place, kafka_bootstrap, database, tmp_path):
     prefix = f"sys-{uuid.uuid4().hex[:8]}"
     async with place.system(data=tmp_path, kafka=kafka_bootstrap, prefix=prefix, postgres=database, partitions=2) as (system, http):
@@ -131,6 +133,7 @@ async def _true(value: bool) -> bool:
     return value
 
 
+@pytest.mark.req("WOS-ENG-005", "WOS-ENG-016")
 async def test_two_nodes_share_the_work_and_one_takes_over(place, kafka_bootstrap, database, tmp_path):
     prefix = f"sys-{uuid.uuid4().hex[:8]}"
     with socket.socket() as free:

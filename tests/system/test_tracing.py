@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import grpc
+import pytest
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from pyzeebe.proto import gateway_pb2 as pb
@@ -19,6 +20,7 @@ MODEL = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmln
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
+@pytest.mark.req("D-MON-004")
 async def test_one_trace_from_the_request_to_worker_and_projection(place, database, tmp_path):
     spans = InMemorySpanExporter()
     telemetry = Telemetry(tracer=Tracer(processor=SimpleSpanProcessor(spans)))

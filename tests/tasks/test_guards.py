@@ -189,6 +189,7 @@ def test_batches_by_size_and_by_time():
     assert len(b.lease()) == 1, "the rest after the longest wait"
 
 
+@pytest.mark.req("D-STA-005")
 def test_the_urgent_first_the_oldest_first_and_nobody_starves():
     b = Bench()
     b.store("limit", "job:work", ageing_ms=1_000)

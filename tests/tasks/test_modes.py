@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from workbench import one, service
 
 from flowledger.events import commands as c

@@ -38,6 +38,7 @@ def in_status(b: Bench, status: str) -> int:
 
 @pytest.mark.parametrize("status", INTO)
 @pytest.mark.parametrize("move", SINGLE)
+@pytest.mark.req("D-STA-004")
 def test_each_move_from_each_status(move, status):
     b = Bench()
     task = in_status(b, status)
@@ -110,6 +111,7 @@ def test_a_move_that_is_wrong_says_so_and_leaves_no_trace(move, details, why):
     assert why in b.refused(c.MoveTask(task=task, move=move, details=details or None)).message
 
 
+@pytest.mark.req("TES-DAT-001")
 def test_two_who_saw_the_same_version_only_one_wins():
     b = Bench()
     task = b.create(name="check")
@@ -192,6 +194,7 @@ def test_skipping_lets_the_flow_go_on():
     assert skipped.reason == "not today"
 
 
+@pytest.mark.req("APG-TSK-003")
 def test_a_false_condition_skips_the_task():
     b = Bench(
         one(
@@ -271,6 +274,7 @@ def test_attachments_are_references_and_can_be_replaced_and_removed():
     assert "attachments" not in b.details(task)
 
 
+@pytest.mark.req("TES-TSK-001")
 def test_a_task_without_workflow_lives_and_ends():
     b = Bench()
     task = b.create(name="call back", type="human_task", details={"assignee": "ann", "due_us": START_US + MINUTE}, variables={"phone": "1"})
@@ -287,6 +291,7 @@ def test_a_task_without_workflow_lives_and_ends():
     assert b.refused(c.CompleteTask(task=task)).code == "NOT_FOUND"
 
 
+@pytest.mark.req("D-STA-006")
 def test_a_hybrid_task_is_drafted_by_an_agent_and_confirmed_by_a_person():
     b = Bench(one(user('<flowledger:task strategy="first" users="agent:writer" assigneeKind="hybrid"/>')))
     b.store("directory", "agent:writer", kind="ai_agent", job_type="write")
@@ -319,6 +324,7 @@ def test_in_other_hands_the_worker_s_late_answer_is_refused():
     assert not b.p.instances
 
 
+@pytest.mark.req("D-STA-010")
 def test_a_partial_success_takes_its_own_flow():
     model = (
         '<startEvent id="s"/><sequenceFlow id="f1" sourceRef="s" targetRef="t"/>{0}<sequenceFlow id="f2" sourceRef="t" targetRef="g"/>'

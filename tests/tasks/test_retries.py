@@ -18,6 +18,7 @@ from flowledger.kernel.retries import Policy, delay_ms, normalise
         ("fibonacci", [100, 100, 200, 300, 500, 500]),
     ],
 )
+@pytest.mark.req("D-STA-008")
 def test_the_four_series_capped(strategy, series):
     policy = Policy(strategy=strategy, initial_ms=100, max_ms=500)
     assert [delay_ms(policy, n, 1) for n in range(1, 7)] == series
@@ -54,6 +55,7 @@ WANTED = {"max_attempts": 4, "initial_ms": 2000}
         {"maxAttempts": 4, "max_retries": 3, "delay": "PT2S", "initial_ms": 2000},  # twice the same
     ],
 )
+@pytest.mark.req("D-TSK-004")
 def test_the_words_of_the_seeds_are_one_policy(raw):
     policy, problems = normalise(raw)
     assert not problems and {k: getattr(policy, k) for k in WANTED} == WANTED
@@ -188,6 +190,7 @@ def test_a_task_without_workflow_gets_an_incident_after_the_last_attempt():
     assert not b.p.tasks and not b.p.incidents
 
 
+@pytest.mark.req("TES-TSK-004", "D-TSK-002")
 def test_two_failures_and_a_success_are_three_attempts():
     b = failing('maxAttempts="5" initialMs="10"', "A", "B")
     b.until(SECOND)

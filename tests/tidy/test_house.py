@@ -4,6 +4,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("events", "kernel", "processors", "projections", "api", "infra", "sdk", "schemas", "bench", "examples")
 
@@ -34,6 +36,7 @@ def test_nothing_names_a_path_of_a_machine():
             assert path.name == "test_house.py" or not found, f"{path}: {found and found.group()!r}"
 
 
+@pytest.mark.req("WSM-SCO-002", "APG-SCO-002")
 def test_the_readme_maps_each_folder():
     text = (ROOT / "README.md").read_text()
     for name in FOLDERS:

@@ -13,6 +13,7 @@ TASKS = {
 
 @pytest.mark.parametrize("tag", ["serviceTask", "sendTask", "userTask", "businessRuleTask", "scriptTask"])
 @pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.req("APG-ELM-004", "D-STA-003")
 def test_a_task_waits_for_its_work(tag, nested):
     flow = f"startEvent s\n{tag} a\nboundaryEvent b on=a : signal S\nendEvent e\nendEvent z\ns > a > e\nb > z"
     model = f"startEvent s0\nsubProcess sp {{\n{flow}\n}}\nendEvent e0\ns0 > sp > e0" if nested else flow
@@ -53,6 +54,7 @@ CALL = ["startEvent s\ncallActivity a\n<zeebe:calledElement processId=\"q\"/>\nb
         "process q {\nstartEvent qs\nserviceTask t\nendEvent qe\nqs > t > qe\n}"]  # fmt: skip
 
 
+@pytest.mark.req("APG-ENG-006")
 def test_a_call_activity_waits_for_the_called():
     s = play(CALL, "complete t r=1")
     assert s.empty
@@ -75,6 +77,7 @@ def test_a_call_activity_in_a_loop():
     ("x", "line"),
     [(101, "+s s>g g>b b>e done"), (1, "+s s>g g>d d>e done"), (None, "+s s>g ?CONDITION_NOT_BOOLEAN")],
 )
+@pytest.mark.req("APG-ELM-001")
 def test_exclusive_gateway(x, line):
     s = play("startEvent s\nexclusiveGateway g\ntask b\ntask d\nendEvent e\ns > g\ng > b ? x > 100\ng > d !\nb > e\nd > e", "", "p", x=x)
     assert s.line == line
@@ -90,6 +93,7 @@ def test_an_exclusive_gateway_without_a_way_is_an_incident_that_can_be_resolved(
     assert s.line == "+s s>g ?NO_FLOW_CHOSEN g>d d>e done"
 
 
+@pytest.mark.req("APG-ELM-001", "D-ELM-001")
 def test_parallel_gateway_keeps_a_second_token_for_the_next_round():
     model = "startEvent s\nparallelGateway f\nserviceTask a\nserviceTask b\nparallelGateway j\nserviceTask c\nendEvent e\ns > f\nf > a > j\nf > b > j\nj > c > e"
     s = play(model, "complete a; complete b; complete c")

@@ -49,6 +49,7 @@ TWICE = '.<multiInstanceLoopCharacteristics isSequential="true"><loopCardinality
     ],
     ids="catch catch-cancelled boundary boundary-unused boundary-non boundary-non-late sub sub-unused sub-non gateway gateway-other".split(),
 )
+@pytest.mark.req("APG-ELM-005")
 def test_caught_from_outside(kind, model, how, moves, tasks):
     definition, occur = CAUGHT[kind]
     text = model.format(definition, how)
@@ -212,6 +213,7 @@ def test_a_message_waits_for_its_catcher():
     [("message M", "message M k x=1"), ("signal S", "signal S x=1"), ("timer R2/PT1H", "tick")],
     ids=["message", "signal", "timer"],
 )
+@pytest.mark.req("APG-ELM-005")
 def test_start_events(definition, move):
     for crash in (False, True):
         s = Scenario(f"startEvent s : {definition}\nserviceTask a\nendEvent e\ns > a > e", crash=crash)

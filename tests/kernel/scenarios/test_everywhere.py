@@ -95,6 +95,7 @@ def test_valid_nested_in_a_loop_and_in_multi_instance(name):
 
 @pytest.mark.parametrize("name", ELEMENTS)
 @pytest.mark.parametrize("end", ["signal STOP", "cancel", "terminate box"])
+@pytest.mark.req("APG-ENG-002")
 def test_interrupted_and_cancelled_after_every_move(name, end):
     model, moves = ELEMENTS[name]
     steps = moves.split("; ")

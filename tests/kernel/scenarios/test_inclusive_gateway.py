@@ -111,6 +111,7 @@ x > e !
         (AROUND, 0, "complete a; complete b; complete d again=true; complete b; complete a; complete d again=false", "a b d a b d", ""),
     ],
 )
+@pytest.mark.req("APG-ELM-001", "D-ELM-001")
 def test_joins(model, x, moves, tasks, at):
     s = play(model, moves, "p", x=x)
     assert (s.tasks, s.at) == (tasks, at)

@@ -53,6 +53,7 @@ def waits(s: Scenario) -> list[str]:
 @pytest.mark.parametrize("crash", [False, True])
 @pytest.mark.parametrize("where", PLACES)
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.req("APG-ENG-004")
 def test_what_only_the_target_has_is_armed(kind, where, crash):
     event, occurs = KINDS[kind]
     s = move(begun(PLAIN, crash), place(where, event))
@@ -193,6 +194,7 @@ def test_what_has_no_place_is_refused(source, target, elements, says):
     assert s.at == before
 
 
+@pytest.mark.req("APG-ENG-004")
 def test_a_token_that_waits_at_a_join_follows_its_flow():
     source = "startEvent s\nparallelGateway f\nserviceTask w\nparallelGateway j\nserviceTask z\ns > f\nf > w > j\nf > j\nj > z"
     target = "startEvent s\nparallelGateway f\nserviceTask w\nparallelGateway jj\nserviceTask z\ns > f\nf > w > jj\nf > jj\njj > z"

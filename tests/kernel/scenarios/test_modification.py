@@ -72,6 +72,7 @@ def test_no_token_stays_at_a_join(kind, before, change, after, at, crash):
         (SUB.format(loop=""), "nothing", "expected an element"),
     ],
 )
+@pytest.mark.req("WOS-ENG-003")
 def test_what_is_refused(model, element, says):
     s = Scenario(model)
     for command in (c.StartInstance(id="p", start_at=[element]), None):
@@ -176,6 +177,7 @@ def test_inside_of_an_event_sub_process_and_of_an_ad_hoc_sub_process():
     assert s.at == "" and s.empty
 
 
+@pytest.mark.req("APG-ENG-004")
 def test_move_a_token_in_one_command():
     s = run(SUB.format(loop=""))
     modify(s, "b", terminate="a")
