@@ -17,7 +17,7 @@ from flowledger.api.services import services_of
 #: as JSON Schema
 POSITION_PATTERN = r"^[0-9]{1,3}-[0-9]{1,15}(,[0-9]{1,3}-[0-9]{1,15})*$"
 Limit = Annotated[int, Parameter(ge=1, schema_extra={"maximum": 1000}, description="Rows of a page at most")]
-Cursor = Annotated[str, Parameter(max_length=1000, description="`cursor` of the page before")]
+Cursor = Annotated[str, Parameter(max_length=1000, schema_extra={"pattern": "^[A-Za-z0-9_-]*$"}, description="`cursor` of the page before")]
 WaitFor = Annotated[
     str | None,
     Parameter(
