@@ -20,7 +20,7 @@ KINDS = {
     "users": "user", "agents": "agent", "services": "service", "tools": "tool", "apis": "api", "groups": "group", "calendars": "calendar",
 }  # fmt: skip
 NAME_MAX = 200
-EntryName = Annotated[str, Parameter(schema_extra={"pattern": "^[^/]+$", "minLength": 1, "maxLength": NAME_MAX})]
+EntryName = Annotated[str, Parameter(schema_extra={"pattern": r"^[^/\x00-\x1f\x7f]+$", "minLength": 1, "maxLength": NAME_MAX})]
 Page = Annotated[int, Parameter(ge=1, le=1000)]
 Target = Annotated[
     str,

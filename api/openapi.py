@@ -166,7 +166,8 @@ def _bodies(schema: dict[str, Any], app: Litestar, settings: Settings) -> None:
 
 def _bounded(schema: Any) -> Any:
     if isinstance(schema, dict):
-        return {k: min(v, INT_MAX) if k == "maximum" else _bounded(v) for k, v in schema.items()}
+        found = {k: min(v, INT_MAX) if k == "maximum" else _bounded(v) for k, v in schema.items()}
+        return {**found, "minLength": 20} if schema.get("format") == "date-time" else found
     return [_bounded(v) for v in schema] if isinstance(schema, list) else schema
 
 

@@ -57,6 +57,9 @@ class Settings(BaseSettings):
     roles: Annotated[tuple[str, ...], NoDecode] = Field(("api", "owner", "projector"), description=f"Some of {', '.join(ROLES)}")
     node: str = Field(default_factory=socket.gethostname, description="Name of this process in claims, logs and metrics")
 
+    owner_processes: int = Field(0, ge=0, le=64, description="Processes for the owners of partitions; 0: as the cores allow, at least one")
+    link: str = Field("", description="Folder of the sockets between doors and owners on this machine; empty: `run` in `data`")
+
     # --- HTTP
     host: str = Field("127.0.0.1", description="Address to listen on. Anything but loopback opens the server to the network")
     port: int = Field(8080, ge=0, le=65535, description="HTTP port; 0: any free one")

@@ -16,6 +16,8 @@ INSTANCE_BYTES_MAX = 12 * 1024 * 1024
 WEIGH_BYTES = 1024 * 1024
 #: levels of nesting of a JSON value
 DEPTH_MAX = 100
+#: bytes of one event as it is written, where the log takes no less
+EVENT_BYTES_MAX = 16 * 1024 * 1024 - 1_024
 #: events, and bytes of them, after which a decision goes on in a follow-up command
 EVENTS_MAX = 4_000
 BYTES_MAX = 8 * 1024 * 1024
@@ -23,6 +25,8 @@ BYTES_MAX = 8 * 1024 * 1024
 BATCH_STEPS_MAX = 3_000
 #: characters of a name that the model or a caller gives: job type, message name, correlation key, error code ...
 NAME_MAX = 4_096
+#: attempts of a task
+RETRIES_MAX = 1_000_000
 #: depth of called instances
 CALL_DEPTH_MAX = 100
 #: items of a multi-instance collection
@@ -32,4 +36,4 @@ TTL_MS_MAX = 315_360_000_000
 #: steps an expression may take
 EXPRESSION_STEPS_MAX = 1_000_000
 #: steps of all expressions of one decision
-FEEL_STEPS_MAX = 2_000_000
+FEEL_STEPS_MAX = 1_000_000

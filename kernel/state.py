@@ -227,6 +227,10 @@ class Meta(State):
     taken: dict[int, int] = {}
     #: id of the key that signs the heads of this partition; `""`: none yet
     signer: str = ""
+    #: the time of the last claim, and what the monotonic clock of which start of the machine said then
+    claimed_us: int = 0
+    boot: str = ""
+    boot_us: int = 0
     #: how many answers were remembered so far, and the bytes of those that still are
     answered: int = 0
     answers_bytes: int = 0

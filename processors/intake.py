@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from flowledger.events import avro
+from flowledger.events import avro, requests
 from flowledger.events import commands as c
 from flowledger.processors.flight import Dead, Pending, Reply
 from flowledger.processors.log import COMMANDS, DEAD_LETTER, Group, Log, LogRecord
@@ -46,13 +46,15 @@ class Intake:
             await take([await self._read(record) for record in batch])
 
     async def _read(self, record: LogRecord) -> Pending:
+        request = requests.read(record.value)
+        if isinstance(request, requests.Unreadable):
+            return await self._dead_letter(record, request.reason)
+        if record.offset in self.poison:
+            return await self._dead_letter(record, "it failed in the engine itself; its log tells why")
         try:
-            request = decode_request(record.value)
-            if record.offset in self.poison:
-                raise ValueError("it failed in the engine itself; its log tells why")
             if self._ensure is not None and isinstance(request.command, (c.DefineElsewhere, c.StartInstance)):
                 await self._ensure(request.command)
-        except (msgspec.DecodeError, ValueError) as e:
+        except ValueError as e:
             return await self._dead_letter(record, str(e))
         reply = self._reply_to(request) if request.reply_to and self._reply_to is not None else None
         return Pending(request, reply, record.offset)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flowledger.kernel.folds.answers import DAY_US
+from flowledger.kernel.scripts import Sandbox
 from flowledger.processors.heads import Signing
 
 #: commands that one group is made of at the most
@@ -12,6 +13,12 @@ EVENTS_MAX = 20_000
 BYTES_MAX = 8 * 1024 * 1024
 #: groups in flight
 IN_FLIGHT_MAX = 6
+#: steps of expressions that a decision may take in the owner's loop; with more it is made beside it
+FEEL_SOFT = 10_000
+#: bytes of resources that are read in the loop
+RESOURCES_SOFT = 50_000
+#: how often, and after how long, a decision is tried again whose resources have not come yet (seconds)
+BRING_TRIES, BRING_S = 150, 0.2
 #: commands that may wait before callers are told to come again
 INBOX_MAX = 20_000
 #: due timers, leases and retries that one step takes
@@ -30,7 +37,9 @@ CAREFUL_US = 5_000_000
 class Settings:
     """All have defaults that suit."""
 
-    __slots__ = ("answers_us", "batch_max", "checkpoint_changes", "checkpoint_s", "inbox_max", "instances_max", "node", "signing", "spread")
+    __slots__ = (
+        "answers_us", "batch_max", "checkpoint_changes", "checkpoint_s", "inbox_max", "instances_max", "javascript", "node", "signing", "spread",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -43,7 +52,10 @@ class Settings:
         spread: bool = False,
         signing: Signing | None = None,
         answers_us: int = DAY_US,
+        javascript: Sandbox | None = None,
     ) -> None:
+        #: runs script tasks in JavaScript; None: they are incidents
+        self.javascript = javascript
         self.answers_us = answers_us
         #: who signs the heads of the log; None: nobody
         self.signing = signing

@@ -5,7 +5,6 @@ Every function takes (gateway, request, call) and answers the reply message, or 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ from flowledger.events import commands as c
 from flowledger.events.avro import decode_json, encode_json
 from flowledger.events.base import Rejected
 from flowledger.kernel.access import ANY_TENANT
+from flowledger.kernel.model.encodings import decode
 from flowledger.processors.client import Caller
 from flowledger.sdk.zeebe_stubs import load
 
@@ -295,19 +295,14 @@ async def broadcast_signal(g: Gateway, r: Any, call: Call) -> Any:
 
 DEPLOY = Intent("CREATE")
 DELETE = Intent("DELETE", "Expected to delete resource but no resource found with key `{}`")
-_ENCODING = re.compile(rb"""^\s*<\?xml[^>]*\bencoding=["']([A-Za-z0-9._-]+)["']""")
 
 
 def text_of(name: str, content: bytes) -> str:
-    """A resource as text: UTF-8, or what its XML declaration says."""
+    """A resource as text, by its byte order mark or XML declaration, else UTF-8."""
     try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as e:
-        declared = _ENCODING.match(content[:200])
-        try:
-            return content.decode(declared.group(1).decode() if declared else "utf-16")
-        except (LookupError, UnicodeDecodeError):
-            raise invalid("CREATE", f"'{name}': expected text in UTF-8, {e}") from None
+        return decode(content)
+    except ValueError as e:
+        raise invalid("CREATE", f"'{name}': {e}") from None
 
 
 async def deploy(g: Gateway, named: list[tuple[str, bytes]], caller: Caller) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 import struct
 from collections.abc import Sequence
@@ -546,10 +547,13 @@ class H2(asyncio.Protocol):
             self.transport.close()
 
 
-async def serve(gateway: Gateway, host: str, port: int, tls: ssl.SSLContext | None) -> Server:
+async def serve(gateway: Gateway, host: str, port: int, tls: ssl.SSLContext | None, sock: socket.socket | None = None) -> Server:
     loop = asyncio.get_running_loop()
     open_: set[H2] = set()
-    server = await loop.create_server(lambda: H2(gateway, open_), host, port, ssl=tls, backlog=1024)
+    if sock is not None:
+        server = await loop.create_server(lambda: H2(gateway, open_), sock=sock, ssl=tls, backlog=1024)
+    else:
+        server = await loop.create_server(lambda: H2(gateway, open_), host, port, ssl=tls, backlog=1024)
     actual = server.sockets[0].getsockname()[1]
 
     async def close(grace_s: float) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any
@@ -218,11 +219,15 @@ class Gateway:
     def healthy(self) -> bool:
         return bool(self.client.health().get("ready"))
 
-    async def start(self, host: str = "127.0.0.1", port: int = PORT, *, wire: str = "http2", tls: ssl.SSLContext | None = None) -> Server:
-        """Listen. `port` 0 takes a free one; `self.port` says which. `tls` must offer ALPN `h2`. Raises: OSError."""
+    async def start(
+        self, host: str = "127.0.0.1", port: int = PORT, *, wire: str = "http2", tls: ssl.SSLContext | None = None,
+        sock: socket.socket | None = None,
+    ) -> Server:  # fmt: skip
+        """Listen, on `sock` if it is given (bound already; `http2` only). `port` 0 takes a free one; `self.port` says which. `tls` must offer
+        ALPN `h2`. Raises: OSError."""
         if tls is not None:
             tls.set_alpn_protocols(["h2"])
-        server = await WIRES[wire](self, host, port, tls)
+        server = await (_http2(self, host, port, tls, sock) if sock is not None else WIRES[wire](self, host, port, tls))
         self.host, self.port = host, server.port
         return server
 
@@ -245,10 +250,10 @@ class Server:
 Wire = Callable[[Gateway, str, int, ssl.SSLContext | None], Awaitable[Server]]
 
 
-async def _http2(g: Gateway, host: str, port: int, tls: ssl.SSLContext | None) -> Server:
+async def _http2(g: Gateway, host: str, port: int, tls: ssl.SSLContext | None, sock: socket.socket | None = None) -> Server:
     from flowledger.api.grpc.http2 import serve
 
-    return await serve(g, host, port, tls)
+    return await serve(g, host, port, tls, sock)
 
 
 async def _grpclib(g: Gateway, host: str, port: int, tls: ssl.SSLContext | None) -> Server:

@@ -18,10 +18,12 @@ from flowledger.kernel.dmn.unit import Unit
 class Evaluation:
     """What an evaluation gave. `trace` is made when it is asked for, so that those who don't want it don't pay for it."""
 
-    __slots__ = ("value", "warnings", "_raw", "_trace")
+    __slots__ = ("steps", "value", "warnings", "_raw", "_trace")
 
-    def __init__(self, value: Any, warnings: list[Any], raw: Trace) -> None:
+    def __init__(self, value: Any, warnings: list[Any], raw: Trace, steps: int = 0) -> None:
         self.value = value
+        #: Steps of expressions that it took.
+        self.steps = steps
         #: Why something became null, in the order in which it happened.
         self.warnings = warnings
         self._raw = raw
@@ -85,6 +87,7 @@ class DecisionModel:
             raise DmnError(f"the model {self.definitions.name} has no {kind} {name_or_id}")
         node = self.graph.node(self.root, element)
         run = Run(inputs, facts)
+        most = run.runtime.steps
         run.target, run.replace_decisions = node, replace_decisions
         try:
             if isinstance(node, DecisionNode):
@@ -95,7 +98,7 @@ class DecisionModel:
         except RecursionError:
             run.warn("nested too deep", element.id, "TOO_DEEP")
             value = None
-        return Evaluation(value, run.warnings, run.trace)
+        return Evaluation(value, run.warnings, run.trace, most - max(0, run.runtime.steps))
 
 
 def read(xml: bytes | str, models: Iterable[bytes | str] = ()) -> DecisionModel:

@@ -109,6 +109,7 @@ class Run:
             self.depth = 0
             #: Bounds of FEEL, shared by all expressions of the evaluation.
             self.runtime = Runtime(facts, self.warnings)
+            self.runtime.steps = min(self.runtime.steps, getattr(facts, "feel_left", self.runtime.steps))
         else:
             self.warnings, self.trace = parent.warnings, parent.trace
             self.runtime = parent.runtime

@@ -19,7 +19,6 @@ from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel.elements import compensation, jobs
 from flowledger.kernel.elements.sub_process import implicit_starts
 from flowledger.kernel.expressions import Failure
-from flowledger.kernel.feel.values import to_json
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.graph import Behaviour, Node
 from flowledger.kernel.moves.activity import close_activity
@@ -45,7 +44,7 @@ def enter(d: Any, i: Any, token: Any, node: Node) -> None:
     config: Config = node.config
     elements: list[str] = []
     if config.collection is not None:
-        value = to_json(d.evaluate(config.collection, i, token.key))
+        value = config.collection.json(d.variables(i, token.key), d.facts)
         if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
             raise Failure(
                 "EXTRACT_VALUE_ERROR", f"{node.id}: expected a list of element ids from '{config.collection.text}', found {value!r}"

@@ -8,10 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from flowledger.events import flow as fl
-from flowledger.kernel import lookup
+from flowledger.kernel import decisions, lookup
 from flowledger.kernel.elements import jobs
 from flowledger.kernel.expressions import Failure, literal
-from flowledger.kernel.feel.values import to_json
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.graph import Behaviour, Node
 from flowledger.kernel.moves.activity import close_activity
@@ -26,8 +25,7 @@ def enter(d: Any, i: Any, token: Any, node: Node) -> None:
     found = lookup.bound(d.state, i, "decision", id, config["binding"], config["version_tag"])
     if found is None:
         raise Failure("DECISION_NOT_FOUND", f"expected a deployed decision '{id}' (binding {config['binding']}), found none")
-    evaluation = d.facts.decisions[found.key].evaluate(id, d.variables(i, token.key), facts=d.facts, replace_decisions=False)
-    value = to_json(evaluation.value)
+    evaluation, value = decisions.evaluate(d.facts.decisions[found.key], id, d.variables(i, token.key), d.facts)
     if evaluation.value is None and any(getattr(w, "code", "") == "DECISION_ERROR" for w in evaluation.warnings):
         raise Failure("DECISION_EVALUATION_ERROR", "; ".join(w.message for w in evaluation.warnings))
     d.record(

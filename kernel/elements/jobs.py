@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from flowledger.events import task as ta
-from flowledger.kernel import times
+from flowledger.kernel import limits, times, values
 from flowledger.kernel.expressions import Expression, Failure, literal
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.dialects import unkept
@@ -49,8 +49,11 @@ def read_work(type: str, node: Node, element: Any, r: Any) -> Work | None:
             work.retries = r.expression(definition.get("retries"), node, "retries")
     elif x.classic_attr(element, "topic"):
         work.job_type = r.expression(x.classic_attr(element, "topic"), node, "topic")
-        if retries := unkept.retries_of(element):
-            work.retries = literal(int(retries))
+        attempts, pause = unkept.retry_of(node, element, r)
+        if attempts:
+            work.retries = literal(int(attempts))
+        if pause:
+            work.details = {"retry": {"strategy": "fixed", "initial": pause}}
         if priority := x.classic_attr(element, "taskPriority") or x.classic_attr(element, "jobPriority"):
             work.priority = r.expression(priority, node, "priority")
     else:
@@ -134,21 +137,11 @@ def create_task(d: Any, i: Any, token: Any, node: Node, work: Work, listener: st
     retries = 3
     if work.retries is not None:
         value = d.evaluate(work.retries, i, token.key)
-        try:
-            retries = int(value)
-        except (TypeError, ValueError):
-            raise Failure(
-                "EXTRACT_VALUE_ERROR", f"retries of {node.id}: expected a whole number from '{work.retries.text}', found {value!r}"
-            ) from None
+        retries = values.whole(value, f"retries of {node.id}, '{work.retries.text}'", 0, limits.RETRIES_MAX)
     priority = i.priority
     if work.priority is not None:
         value = d.evaluate(work.priority, i, token.key)
-        try:
-            priority = max(0, min(100, int(value)))
-        except (TypeError, ValueError):
-            raise Failure(
-                "EXTRACT_VALUE_ERROR", f"priority of {node.id}: expected 0 to 100 from '{work.priority.text}', found {value!r}"
-            ) from None
+        priority = max(0, min(100, values.whole(value, f"priority of {node.id}, '{work.priority.text}'")))
     details = work.details
     if work.dynamic:
         details = dict(details or {})

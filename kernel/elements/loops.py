@@ -15,10 +15,9 @@ from typing import Any
 from flowledger.events import commands as c
 from flowledger.events import flow as fl
 from flowledger.events import workflow as wf
-from flowledger.kernel import business, limits
+from flowledger.kernel import business, limits, values
 from flowledger.kernel.elements import compensation, events, triggers
 from flowledger.kernel.expressions import Failure
-from flowledger.kernel.feel.values import to_json
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.graph import Loop, Node
 from flowledger.kernel.moves.activity import go_on
@@ -105,9 +104,9 @@ def start(d: Any, i: Any, token: Any, node: Node) -> None:
         return
     items = None
     if loop.collection is not None:
-        items = to_json(d.evaluate(loop.collection, i, token.scope))
+        items = loop.collection.json(d.variables(i, token.scope), d.facts)
         if not isinstance(items, list):
-            raise Failure("EXTRACT_VALUE_ERROR", f"{node.id}: expected a list from '{loop.collection.text}', found {items!r}")
+            raise Failure("EXTRACT_VALUE_ERROR", f"{node.id}: expected a list from '{loop.collection.text}', found {values.shown(items)}")
         total = len(items)
     elif loop.cardinality is None:
         raise Failure("EXTRACT_VALUE_ERROR", f"{node.id}: the model names neither a collection nor a cardinality")
@@ -124,13 +123,7 @@ def start(d: Any, i: Any, token: Any, node: Node) -> None:
 
 
 def _whole(value: Any, what: str, e: Any) -> int:
-    try:
-        number = int(value)
-        if number >= 0 and number == value and not isinstance(value, bool):
-            return number
-    except (TypeError, ValueError, ArithmeticError):
-        pass
-    raise Failure("EXTRACT_VALUE_ERROR", f"{what}: expected a whole number from '{e.text}', found {value!r}")
+    return values.whole(value, f"{what}, '{e.text}'", 0)
 
 
 def _spawn(d: Any, i: Any, body: Any, node: Node, count: int) -> None:
@@ -227,7 +220,7 @@ def _told(d: Any, i: Any, body: Any, node: Node, loop: Loop) -> bool:
     if value is not True and value is not False:
         raise Failure(
             "CONDITION_NOT_BOOLEAN",
-            f"completion condition of {node.id}: expected true or false from '{loop.completion.text}', found {value!r}",
+            f"completion condition of {node.id}: expected true or false from '{loop.completion.text}', found {values.shown(value)}",
         )
     if value:
         d.terminate_scope(i, body.key)
@@ -302,7 +295,8 @@ def _again(d: Any, i: Any, scope: int, done: int, node: Node, loop: Loop) -> boo
     value = loop.while_({**d.variables(i, scope), "loopCounter": done}, d.facts)
     if value is not True and value is not False:
         raise Failure(
-            "CONDITION_NOT_BOOLEAN", f"loop condition of {node.id}: expected true or false from '{loop.while_.text}', found {value!r}"
+            "CONDITION_NOT_BOOLEAN",
+            f"loop condition of {node.id}: expected true or false from '{loop.while_.text}', found {values.shown(value)}",
         )
     return value
 

@@ -1,14 +1,15 @@
-"""Script task: a FEEL expression run in the same step, or a job for any other language.
+"""Script task: a FEEL expression or JavaScript run in the same step, or a job for any other language.
 
 Source: BPMN 2.0.2, chapter 13.3.3; `zeebe:script`.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
+from flowledger.kernel import scripts
 from flowledger.kernel.elements import jobs
-from flowledger.kernel.expressions import literal
+from flowledger.kernel.expressions import Failure, literal
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.graph import Behaviour, Node
 from flowledger.kernel.moves.activity import close_activity
@@ -19,12 +20,36 @@ def enter(d: Any, i: Any, token: Any, node: Node) -> None:
     if isinstance(config, jobs.Work):
         jobs.create_task(d, i, token, node, config)
         return
+    if isinstance(config, JavaScript):
+        _javascript(d, i, token, node, config)
+        return
     expression, variable = config
     value = expression.json(d.variables(i, token.key), d.facts)
     if variable:
         d.set_variables(i, token.key, {variable: value}, local=bool(node.outputs))
     elif isinstance(value, dict) and not node.outputs:
         d.set_variables(i, token.key, value)
+    close_activity(d, i, token, node)
+
+
+class JavaScript(NamedTuple):
+    source: str
+    variable: str
+
+
+def _javascript(d: Any, i: Any, token: Any, node: Node, script: JavaScript) -> None:
+    """Raises: Failure SCRIPT_ERROR."""
+    run = d.facts.javascript
+    if run is None:
+        raise Failure("SCRIPT_ERROR", f"script of {node.id}: this server runs no JavaScript (pip install 'flowledger[server]')")
+    try:
+        value, made = run(script.source, d.variables(i, token.key), d.facts.now_us, token.key)
+    except scripts.ScriptError as e:
+        raise Failure("SCRIPT_ERROR", f"script of {node.id}: {e}") from None
+    if script.variable:
+        made = {**made, script.variable: value}
+    if made:
+        d.set_variables(i, token.key, made, local=bool(node.outputs))
     close_activity(d, i, token, node)
 
 
@@ -38,9 +63,18 @@ def read(node: Node, element: Any, r: Any) -> None:
     else:
         language = (element.get("scriptFormat") or "").lower()
         text = x.text_of(x.child(element, "script"))
-        if language in ("feel", "application/feel", "text/feel", "") and text:
+        if language in scripts.JAVASCRIPT and text:
+            node.config = JavaScript(text, x.classic_attr(element, "resultVariable"))
+        elif language in ("feel", "application/feel", "text/feel", "") and text:
             node.config = (r.condition(text, node, "script"), x.classic_attr(element, "resultVariable"))
         else:
+            r.finding(
+                "SCRIPT_LANGUAGE",
+                f"script task '{node.id}' is in {language or 'no language'}: it becomes a job of type script:{language or 'none'}",
+                node,
+                severity="warning",
+                hint="write it as FEEL or JavaScript, or serve that job type",
+            )
             node.config = jobs.Work("script_task", literal(f"script:{language or 'none'}"), headers={"language": language, "script": text})
 
 

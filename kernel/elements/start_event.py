@@ -9,6 +9,7 @@ from typing import Any
 
 from flowledger.kernel.elements import triggers
 from flowledger.kernel.model import data
+from flowledger.kernel.model.dialects import unkept
 from flowledger.kernel.model.graph import Behaviour, Node
 from flowledger.kernel.moves.activity import apply_mappings
 
@@ -26,6 +27,7 @@ def enter(d: Any, i: Any, token: Any, node: Node) -> None:
 
 def read(node: Node, element: Any, r: Any) -> None:
     triggers.read(node, element, r)
+    unkept.form_of(node, element, r)  # what can't be kept of a classic start form is told
 
 
 def check(node: Node, r: Any) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from flowledger.kernel.elements import jobs, listeners
 from flowledger.kernel.expressions import Expression, literal
 from flowledger.kernel.model import xml as x
+from flowledger.kernel.model.dialects import unkept
 from flowledger.kernel.model.graph import Behaviour, Node
 from flowledger.kernel.moves.activity import close_activity
 
@@ -63,8 +64,8 @@ def read(node: Node, element: Any, r: Any) -> None:
         node.config.priority = r.expression(text, node, "priority")
     if form is not None:
         details["form"] = {k: v for k, v in form.attrib.items() if v}
-    elif x.classic_attr(element, "formKey"):
-        details["form"] = {"formKey": x.classic_attr(element, "formKey")}
+    elif classic_form := unkept.form_of(node, element, r):
+        details["form"] = classic_form
     node.config.details = {**(node.config.details or {}), **details} or None
     node.config.dynamic = {**(node.config.dynamic or {}), **dynamic} or None
     if "settings" not in details:  # else read with the job

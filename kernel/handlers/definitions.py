@@ -10,32 +10,36 @@ from flowledger.events import commands as c
 from flowledger.events import definition as de
 from flowledger.events import waiting as wa
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.kernel import lookup, times
+from flowledger.kernel import decisions, lookup, times
 from flowledger.kernel.decision import Decision
-from flowledger.kernel.feel.values import to_json
+from flowledger.kernel.handlers import deployable
 from flowledger.kernel.state import Definition
 
 
 def deploy(d: Decision, e: c.Deploy) -> Rejected | None:
     """All or none: every resource is read first; an error in any refuses the deployment, with all findings."""
-    assert d.facts.read is not None, "facts without a reader"
     if not e.resources:
         return Rejected(RejectionCode.INVALID_ARGUMENT, "expected at least one resource, found none")
     graphs, findings = [], []
     for resource in e.resources:
-        graph, found = d.facts.read(resource.name, resource.content)
+        graph, found = deployable.read(d, resource.name, resource.content)
+        for process in graph.processes.values() if graph is not None and graph.format not in ("dmn", "form") else ():
+            if process.executable:
+                found += deployable.starts(d, process, start_nodes(process), resource.name)
         findings += found
         graphs.append((resource, graph))
         if graph is None and not any(f.severity == "error" for f in found):
             return Rejected(RejectionCode.INVALID_ARGUMENT, f"'{resource.name}' is nothing that can be deployed")
-    if any(f.severity == "error" for f in findings):
-        return Rejected(RejectionCode.MODEL_INVALID, msgspec.json.encode(findings).decode())
+    if (refused := deployable.refused(findings)) is not None:
+        return refused
     wanted = [(resource, graph, *row) for resource, graph in graphs for row in contents(graph)]
     seen: dict[tuple[str, str], str] = {}
     for resource, _, kind, id, *_ in wanted:
         if (kind, id) in seen:
             return Rejected(RejectionCode.INVALID_ARGUMENT, f"{kind} '{id}' stands in '{seen[(kind, id)]}' and in '{resource.name}'")
         seen[(kind, id)] = resource.name
+    if not wanted and any(f.code == "PROCESS_NOT_RUN" for f in findings):
+        return Rejected(RejectionCode.MODEL_INVALID, msgspec.json.encode(findings).decode())
     if not wanted:
         return Rejected(RejectionCode.INVALID_ARGUMENT, "expected an executable process, a decision or a form, found none")
     p, tenant = d.state, d.envelope.tenant
@@ -157,7 +161,7 @@ def open_starts(d: Decision, definition: Definition) -> None:
                     )
                 )
             elif event.kind == "message" or (event.kind == "signal" and first):
-                name = str(event.name.static if event.name.compiled is None else event.name({}, d.facts))
+                name = deployable.name_of(d, event, node)
                 d.record(
                     wa.SubscriptionOpened(
                         subscription=d.key(), token=0, element=node.id, kind=event.kind, name=name, definition=newest.key, which=which
@@ -165,7 +169,7 @@ def open_starts(d: Decision, definition: Definition) -> None:
                 )
             elif event.kind == "timer" and first:
                 kind, expression = event.timer
-                due, repeat, left = times.schedule(kind, expression({}, d.facts), d.facts.now_us, f"timer of {node.id}")
+                due, repeat, left = times.schedule(kind, deployable.value_of(d, expression), d.facts.now_us, f"timer of {node.id}")
                 if due < 0:
                     continue
                 d.record(
@@ -237,14 +241,22 @@ def change(d: Decision, e: c.ChangeDefinition) -> Rejected | None:
 
 
 def _edit(d: Decision, e: c.ChangeDefinition, found: Definition) -> Rejected | None:
-    assert d.facts.read is not None
     if found.status not in ("draft", "validated"):
         return Rejected(
             RejectionCode.INVALID_STATE, f"only drafts are edited; definition {e.key} is {found.status}: deploy the next version"
         )
-    graph, findings = d.facts.read(found.resource, e.content)
-    if graph is None:
-        return Rejected(RejectionCode.MODEL_INVALID, msgspec.json.encode(findings).decode())
+    graph, findings = deployable.read(d, found.resource, e.content)
+    defined = [(kind, id) for kind, id, *_ in contents(graph)]
+    if graph is not None and (found.kind, found.id) not in defined:
+        others = ", ".join(f"{kind} '{id}'" for kind, id in defined) or "nothing that can be deployed"
+        findings.append(
+            deployable.error("DEFINITION_OTHER", f"expected {found.kind} '{found.id}' in the new content, found {others}", found.resource)
+        )
+    elif graph is not None and found.kind == "process":
+        process = graph.processes[found.id]
+        findings += deployable.starts(d, process, start_nodes(process), found.resource)
+    if (refused := deployable.refused(findings)) is not None:
+        return refused
     d.record(de.DefinitionUpdated(key=e.key, hash=graph.hash, name=found.name, content=e.content))
     if found.status == "validated":
         d.record(de.DefinitionStatusChanged(key=e.key, status="draft", reason="edited"))
@@ -258,9 +270,9 @@ def evaluate(d: Decision, e: c.EvaluateDecision) -> Rejected | None:
     found = p.definitions.get(e.key) if e.key else lookup.latest(p, tenant, "decision", e.id)
     if found is None or found.kind != "decision" or found.deleted:
         return Rejected(RejectionCode.NOT_FOUND, f"expected a decision {e.id or e.key}, found none")
-    evaluation = d.facts.decisions[found.key].evaluate(found.id, e.variables or {}, facts=d.facts, replace_decisions=False)
+    evaluation, output = decisions.evaluate(d.facts.decisions[found.key], found.id, e.variables or {}, d.facts)
     d.answer = {
-        **lookup.fields(found), "decision": found.id, "output": to_json(evaluation.value), "trace": evaluation.trace,
+        **lookup.fields(found), "decision": found.id, "output": output, "trace": evaluation.trace,
         "warnings": [str(getattr(w, "message", w)) for w in evaluation.warnings], "evaluation_key": (p.meta.partition << c.PARTITION_BITS) | p.meta.counter + 1,
     }  # fmt: skip
     return None

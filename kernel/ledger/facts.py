@@ -8,6 +8,7 @@ from typing import Any
 from flowledger.kernel import limits
 from flowledger.kernel.folds.answers import DAY_US
 from flowledger.kernel.model.graph import Process
+from flowledger.kernel.scripts import Sandbox
 from flowledger.kernel.tasks import schemas
 
 
@@ -25,9 +26,11 @@ class Facts:
         resources: what a `Deploy` is made of: `read(name, content) -> (graph, findings)`, pure.
         instances_max: 0 is no limit.
         feel_soft: steps of expressions after which a decision is `Heavy`; 0: none but the hard bound holds.
+        value_max: bytes of one event, as it is written.
         spread: called instances go to other partitions in turn instead of staying.
         answers_us: how long a caller's id is remembered, microseconds.
         validate: what is wrong with a value by a JSON Schema, as texts.
+        javascript: runs scripts in JavaScript; None: a script task in it is an incident.
     """
 
     __slots__ = (
@@ -36,6 +39,7 @@ class Facts:
         "feel_left",
         "feel_soft",
         "instances_max",
+        "javascript",
         "now_us",
         "processes",
         "read",
@@ -43,6 +47,7 @@ class Facts:
         "spread",
         "steps_max",
         "validate",
+        "value_max",
     )
 
     def __init__(
@@ -55,10 +60,12 @@ class Facts:
         steps_max: int = limits.STEPS_MAX,
         spread: bool = False,
         feel_soft: int = 0,
+        value_max: int = limits.EVENT_BYTES_MAX,
         validate: Callable[[Any, Any], list[str]] = schemas.check,
         answers_us: int = DAY_US,
+        javascript: Sandbox | None = None,
     ) -> None:
-        self.answers_us = answers_us
+        self.answers_us, self.javascript = answers_us, javascript
         self.validate = validate
         self.now_us = now_us
         self.processes: Mapping[int, Process] = processes if processes is not None else {}
@@ -68,6 +75,7 @@ class Facts:
         self.steps_max = steps_max
         self.spread = spread
         self.feel_soft = feel_soft
+        self.value_max = value_max
         #: steps that the expressions of this decision may still take
         self.feel_left = limits.FEEL_STEPS_MAX
 

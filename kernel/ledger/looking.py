@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from flowledger.kernel import limits, values
 from flowledger.kernel.expressions import Expression, Failure
 from flowledger.kernel.ledger.recording import Recording
 from flowledger.kernel.model.graph import Process
@@ -37,18 +38,17 @@ class Looking(Recording):
 
     def evaluate(self, e: Expression, i: Instance, scope: int) -> Any:
         """The value as FEEL gives it."""
-        return e.static if e.compiled is None else e.compiled(self.variables(i, scope), self.facts)
+        return e.static if e.compiled is None else e(self.variables(i, scope), self.facts)
 
     def text(self, e: Expression, i: Instance, scope: int, what: str) -> str:
         """A text that must be there. Raises: Failure EXTRACT_VALUE_ERROR."""
         value = self.evaluate(e, i, scope)
         if isinstance(value, str):
-            return value
+            return value if value.isascii() and len(value) <= limits.NAME_MAX else values.text(value, what, limits.NAME_MAX)
         if value is not None and not isinstance(value, (bool, list, dict)):
-            return str(value)
-        raise Failure(
-            "EXTRACT_VALUE_ERROR", f"{what}: expected a text from '{e.text}', found {value!r}. {self._why(e, i, scope)}".rstrip(". ")
-        )
+            return values.text(str(value), what, limits.NAME_MAX)
+        why = f"{what}: expected a text from '{e.text}', found {values.shown(value)}. {self._why(e, i, scope)}"
+        raise Failure("EXTRACT_VALUE_ERROR", why.rstrip(". "))
 
     def _why(self, e: Expression, i: Instance, scope: int) -> str:
         return e.explain(self.variables(i, scope), self.facts)
@@ -60,7 +60,8 @@ class Looking(Recording):
             return value
         why = self._why(e, i, scope)
         raise Failure(
-            "CONDITION_NOT_BOOLEAN", f"{what}: expected true or false from '{e.text}', found {value!r}" + (f" ({why})" if why else "")
+            "CONDITION_NOT_BOOLEAN",
+            f"{what}: expected true or false from '{e.text}', found {values.shown(value)}" + (f" ({why})" if why else ""),
         )
 
     def home_of(self, i: Instance, scope: int, name: str) -> int:

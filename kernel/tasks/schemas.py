@@ -13,9 +13,13 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+import re2
+
 #: errors told of one value
 ERRORS_MAX = 20
 DEPTH_MAX = 64
+#: looks at a part of the value that one check may take
+LOOKS_MAX = 200_000
 
 
 def _number(v: Any) -> bool:
@@ -57,9 +61,23 @@ FORMATS: dict[str, Callable[[str], bool]] = {
 }
 
 
+#: longest pattern, characters
+PATTERN_MAX = 1_000
+_ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
+_QUIET = re2.Options()
+_QUIET.log_errors = False
+
+
 @lru_cache(256)
-def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile(text)
+def _pattern(text: str) -> Any:
+    """In time linear in the text, so without look-around and back references (RE2's syntax). Raises: ValueError."""
+    if len(text) > PATTERN_MAX:
+        raise ValueError(f"longer than {PATTERN_MAX} characters")
+    try:
+        return re2.compile(_ESCAPED.sub(r"\\x{\1}", text), _QUIET)
+    except re2.error as e:
+        why = e.args[0] if e.args else ""
+        raise ValueError(why.decode("utf-8", "replace") if isinstance(why, bytes) else str(why)) from None
 
 
 def _kind(v: Any) -> str:
@@ -80,12 +98,14 @@ def _same(a: Any, b: Any) -> bool:
 
 
 class _Check:
-    def __init__(self, root: Any) -> None:
+    def __init__(self, root: Any, left: list[int] | None = None) -> None:
         self.root = root
         self.errors: list[str] = []
+        #: looks that may still be taken, shared with the checks inside
+        self.left = [LOOKS_MAX] if left is None else left
 
     def holds(self, schema: Any, value: Any, depth: int) -> bool:
-        inner = _Check(self.root)
+        inner = _Check(self.root, self.left)
         inner.look(schema, value, "", depth)
         return not inner.errors
 
@@ -95,6 +115,10 @@ class _Check:
 
     def look(self, schema: Any, value: Any, at: str, depth: int = 0) -> None:
         if schema is True or schema == {}:
+            return
+        self.left[0] -= 1
+        if self.left[0] < 0:
+            self.say(at, f"not checked to the end: more than {LOOKS_MAX} steps")
             return
         if schema is False:
             self.say(at, "nothing is allowed here")
@@ -357,6 +381,6 @@ def problems(schema: Any, root: Any = None, at: str = "schema", depth: int = 0) 
         for pattern in patterns:
             try:
                 _pattern(pattern)
-            except re.error as e:
+            except ValueError as e:
                 out.append(f"{here}: {pattern!r} is no regular expression: {e}")
     return out

@@ -12,6 +12,7 @@ After each call all mocked jobs have run and all tokens wait. The clock stands s
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -25,6 +26,7 @@ from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
 from flowledger.events.base import Broken, Envelope, Event, Rejected
 from flowledger.kernel import Facts, Partition, decide, model, times
+from flowledger.kernel.model.encodings import decode, utf8
 from flowledger.kernel.model.library import Library
 from flowledger.sdk.flows import Flow
 from flowledger.sdk.testing import stubs
@@ -48,6 +50,15 @@ class Thrown(msgspec.Struct, frozen=True):
     name: str
     variables: dict[str, Any]
     correlation: str = ""
+
+
+def _sandbox() -> Any:
+    """The server's own, where it is installed (`pip install 'flowledger[server]'`)."""
+    if importlib.util.find_spec("quickjs") is None:
+        return None
+    from flowledger.infra import javascript
+
+    return javascript.run
 
 
 class Engine:
@@ -75,7 +86,7 @@ class Engine:
         self._to_tell: list[tuple[str, Thrown]] = []
         self._instances: dict[int, Instance] = {}
         self._decisions = stubs.Decisions(self.library.decisions(self.state))
-        self.facts = Facts(_micros(now), self.library.processes(self.state), self._decisions, self.library.read)
+        self.facts = Facts(_micros(now), self.library.processes(self.state), self._decisions, self.library.read, javascript=_sandbox())
         self._settling = False
 
     # --- models
@@ -99,10 +110,10 @@ class Engine:
             yield f"{source._scope.id}.bpmn", source.xml().decode()
         elif isinstance(source, Mapping):
             for name, text in source.items():
-                yield name, text.decode() if isinstance(text, bytes) else text
+                yield name, decode(text) if isinstance(text, bytes) else text
         else:
             file = self.folder / source
-            yield file.name, file.read_bytes().decode()
+            yield file.name, decode(file.read_bytes())
 
     # --- mocks
 
@@ -267,8 +278,8 @@ class Engine:
             raise Refused(d.code, d.message)
         if isinstance(d, Broken):
             raise RuntimeError(f"a defect of the engine: {d.defect}: {d.message}")
-        for event in d.events:
-            self._heard(event, d.envelope)
+        for event, envelope in zip(d.events, d.envelopes, strict=True):
+            self._heard(event, envelope)
         for key, status, variables, _ in d.finished:
             if key in self._instances:
                 self._instances[key]._ended(status, variables)
@@ -362,7 +373,7 @@ class Engine:
 @lru_cache(maxsize=256)
 def _compiled(name: str, content: str) -> tuple[Any, list[Any]]:
     """A session of tests deploys the same few models again and again; a graph never changes after it was made."""
-    return model.read(content.encode(), name)
+    return model.read(utf8(content), name)
 
 
 class _Library(Library):

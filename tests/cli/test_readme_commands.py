@@ -22,6 +22,7 @@ def block(page: Path, kind: str, word: str) -> str:
 
 
 def test_the_commands_of_the_readme_work_as_printed(server, tmp_path):
+    tmp_path = tmp_path / "flowledger"
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     program = tmp_path / ".venv" / "bin" / "flowledger"

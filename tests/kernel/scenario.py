@@ -136,7 +136,7 @@ class Scenario:
         return answer.answer
 
     def _take(self, d: Decision) -> None:
-        new = [(e, d.envelope) for e in d.events]
+        new = list(zip(d.events, d.envelopes, strict=True))
         self.log += new
         for e, _ in new:
             if (say := WORDS.get(type(e))) is not None and (word := say(e)):

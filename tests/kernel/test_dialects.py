@@ -5,7 +5,7 @@ from notation import bpmn
 from scenario import Scenario
 
 from flowledger.kernel.model import bpmn as reader
-from flowledger.kernel.model.dialects import classic, plain, unkept
+from flowledger.kernel.model.dialects import plain, unkept
 
 
 def read(text):
@@ -14,27 +14,6 @@ def read(text):
 
 
 FRAME = "startEvent s\n{0}\nendEvent e\ns > a > e"
-
-
-@pytest.mark.parametrize(
-    ("juel", "feel"),
-    [
-        ("amount > 10 && !approved", "amount > 10 and not(approved)"),
-        ("a == 'x' || b != 3", 'a = "x" or b != 3'),
-        ("execution.getVariable('x') == 1", "x = 1"),
-        ("empty name", '( name = null or name = "" )'),
-        ("ok ? 1 : 2", "if ok then 1 else 2"),
-        ("a.b.c lt 5", "a.b.c < 5"),
-    ],
-)
-def test_juel_becomes_feel(juel, feel):
-    assert classic.juel_to_feel(juel).split() == feel.split()
-
-
-@pytest.mark.parametrize("juel", ["bean.call(x)", "a % 2", "execution.id"])
-def test_what_is_beyond_feel_is_told(juel):
-    with pytest.raises(classic.Untranslatable):
-        classic.juel_to_feel(juel)
 
 
 def test_classic_conditions_run():
@@ -114,3 +93,69 @@ def test_error_variables():
 )
 def test_plain_bpmn(text, feel):
     assert plain.to_feel(text) == feel
+
+
+@pytest.mark.parametrize(
+    ("cycle", "retries", "pause", "codes"),
+    [
+        ("R5/PT1M", 5, "PT1M", []), ("R1/PT0S", 1, "PT0S", []), ("PT5M", 2, "PT5M", []), ("PT1M,PT1M", 3, "PT1M", []),
+        ("PT1M, PT5M, PT1H", 4, "PT1M", ["CLASSIC_RETRY"]), ("${cycle}", None, None, ["CLASSIC_RETRY"]), ("R/PT1M", None, None, ["CLASSIC_RETRY"]),
+    ],
+)  # fmt: skip
+def test_retry_cycles_are_kept_or_told(cycle, retries, pause, codes):
+    nodes, findings = read(
+        FRAME.format(
+            f"serviceTask a camunda:topic=t camunda:type=external\n<camunda:failedJobRetryTimeCycle>{cycle}</camunda:failedJobRetryTimeCycle>"
+        )
+    )
+    work = nodes["a"].config
+    assert [f.code for f in findings] == codes
+    assert (work.retries.static if work.retries else None) == retries
+    assert (work.details["retry"]["initial"] if work.details else None) == pause
+
+
+def test_a_retry_cycle_waits_between_attempts():
+    s = Scenario(
+        FRAME.format(
+            "serviceTask a camunda:topic=t camunda:type=external\n<camunda:failedJobRetryTimeCycle>R3/PT10M</camunda:failedJobRetryTimeCycle>"
+        )
+    ).start("p")
+    assert s.task("a").details["retry"]["initial"] == "PT10M"
+
+
+@pytest.mark.parametrize(
+    ("said", "form", "codes"),
+    [
+        ("userTask a camunda:formRef=f camunda:formRefBinding=latest", {"formId": "f", "bindingType": "latest"}, []),
+        ("userTask a camunda:formKey=f", {"formKey": "f"}, []),
+        ('userTask a camunda:formKey="embedded:app:forms/x.html"', {"formKey": "embedded:app:forms/x.html"}, ["CLASSIC_FORM_KEY"]),
+        ('userTask a\n<camunda:formData><camunda:formField id="x" type="string"/></camunda:formData>', None, ["CLASSIC_FORM_FIELDS"]),
+        ('userTask a\n<flowable:formProperty id="x" type="string"/>', None, ["CLASSIC_FORM_FIELDS"]),
+    ],
+)
+def test_forms_are_kept_or_told(said, form, codes):
+    nodes, findings = read(FRAME.format(said))
+    assert [f.code for f in findings] == codes
+    assert (nodes["a"].config.details or {}).get("form") == form
+
+
+NAMED = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" {ns} targetNamespace="t"><process id="p" isExecutable="true">
+<startEvent id="s"/><endEvent id="e"><{kind}EventDefinition {kind}Ref="OUT"/></endEvent><sequenceFlow id="f" sourceRef="s" targetRef="e"/></process></definitions>"""
+
+
+@pytest.mark.parametrize("kind", ["error", "signal"])
+@pytest.mark.parametrize(
+    ("ns", "wanted"),
+    [
+        ('xmlns:camunda="http://camunda.org/schema/1.0/bpmn"', ("REFERENCE_IS_NAME", "warning")),
+        ('xmlns:activiti="http://activiti.org/bpmn"', ("REFERENCE_IS_NAME", "warning")),
+        ('xmlns:tns="http://www.jboss.org/drools"', ("REFERENCE_IS_NAME", "warning")),
+        ("", ("REFERENCE_IS_NAME", "warning")),
+        ('xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" zeebe:modelerTemplate="t"', ("REFERENCE_MISSING", "error")),
+    ],
+)
+def test_a_name_in_place_of_a_reference(kind, ns, wanted):
+    graph, findings = reader.read(NAMED.format(ns=ns, kind=kind).encode(), "m.bpmn")
+    assert wanted in [(f.code, f.severity) for f in findings]
+    if wanted[1] == "warning":
+        assert graph.processes["p"].nodes["e"].event.name.static == "OUT"

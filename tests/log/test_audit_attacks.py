@@ -183,6 +183,11 @@ ATTACKS: dict[str, tuple[Callable[..., Any], str, bool]] = {
     "a header: number": (lambda x: header(x, x.groups()[3][-1], "number", b"77"), "CHAIN_BROKEN", False),
     "a header: owner of all": (lambda x: [header(x, i, "owner", b"me") for i in range(len(x.records()))], "CHAIN_BROKEN", False),
     "a header: owner of one": (lambda x: header(x, x.amount(), "owner", b"me"), "CHAIN_BROKEN", False),
+    "a header: owner of the last group": (
+        lambda x: [x.put(i, headers=tuple((n, b"me" if n == "owner" else v) for n, v in x.records()[i].headers)) for i in x.groups()[-1]],
+        "VOID_RECORDS", False),
+    "the last group is no longer finished": (
+        lambda x: x.put(len(x.records()) - 1, headers=x.records()[-1].headers[:3]), "VOID_RECORDS", False),
     "a further header": (lambda x: x.put(x.amount(), headers=(*x.records()[x.amount()].headers, ("x", b"1"))), "CHAIN_BROKEN", False),
     "a time": (lambda x: x.put(x.amount(), timestamp_us=x.records()[x.amount()].timestamp_us + 1000), "CHAIN_BROKEN", False),
     "the times of a group": (

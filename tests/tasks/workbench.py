@@ -70,9 +70,9 @@ class Bench:
         if isinstance(made, Rejected):
             return made
         self.last = made.events
-        for event in made.events:
-            self.log.append((event, made.envelope))
-            evolve(self.folded, event, made.envelope)
+        for event, envelope in zip(made.events, made.envelopes, strict=True):
+            self.log.append((event, envelope))
+            evolve(self.folded, event, envelope)
         if self.check:
             self.same()
         return made

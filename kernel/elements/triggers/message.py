@@ -10,6 +10,7 @@ from typing import Any
 
 from flowledger.events import commands as c
 from flowledger.events import waiting as wa
+from flowledger.kernel import limits, values
 from flowledger.kernel.elements import jobs
 from flowledger.kernel.expressions import Failure, literal
 from flowledger.kernel.model import xml as x
@@ -55,9 +56,9 @@ def _correlation(d: Any, i: Any, holder: int, node: Node, event: Any) -> str:
         if isinstance(value, bool) or value is None or isinstance(value, (list, dict)):
             raise Failure(
                 "EXTRACT_VALUE_ERROR",
-                f"correlation key of {node.id}: expected a text or number from '{event.correlation.text}', found {value!r}",
+                f"correlation key of {node.id}: expected a text or number from '{event.correlation.text}', found {values.shown(value)}",
             )
-        return str(value)
+        return values.text(str(value), f"correlation key of {node.id}", limits.NAME_MAX)
     from flowledger.kernel.model import correlation
 
     return correlation.key_of(d, i, holder, node, event)

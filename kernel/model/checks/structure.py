@@ -26,6 +26,12 @@ declare(
             'give it an id: <process id="...">',
         ),
         "NOTHING_EXECUTABLE": ("info", "No process of the file is executable", "10.2.1", 'isExecutable="true" on a <process>'),
+        "PROCESS_NOT_RUN": (
+            "warning",
+            "A process doesn't say that it is executable, and has what can't be run as drawn: it is documentation",
+            "10.2.1",
+            'isExecutable="true", once the findings are mended',
+        ),
         "TARGET_NAMESPACE_MISSING": ("warning", "<definitions> has no targetNamespace", "8.2.1", 'targetNamespace="..." of your own'),
         "IMPORT_NOT_FOLLOWED": (
             "info",

@@ -5,15 +5,14 @@ What has no counterpart stays as it stands, so that nothing is lost; the reader 
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from lxml import etree
 
 from flowledger.kernel.model import xml as x
-from flowledger.kernel.model.dialects import classic, unkept
+from flowledger.kernel.model.dialects import unkept
+from flowledger.kernel.model.dialects.juel import JuelError, Untranslatable, parse, template_to_feel
 
-_JUEL = re.compile(r"[$#]\{([^}]*)\}")
 #: classic attribute -> (Zeebe extension, its attribute); a value with `${}` becomes FEEL
 ATTRIBUTES: dict[str, tuple[str, str]] = {
     "topic": ("taskDefinition", "type"),
@@ -21,6 +20,7 @@ ATTRIBUTES: dict[str, tuple[str, str]] = {
     "candidateUsers": ("assignmentDefinition", "candidateUsers"),
     "candidateGroups": ("assignmentDefinition", "candidateGroups"),
     "formKey": ("formDefinition", "formKey"),
+    "formRef": ("formDefinition", "formId"),
     "dueDate": ("taskSchedule", "dueDate"),
     "followUpDate": ("taskSchedule", "followUpDate"),
     "priority": ("priorityDefinition", "priority"),
@@ -65,16 +65,16 @@ def convert(root: Any) -> Any:
 
 def _feel(text: str, always: bool = False) -> str:
     """`= ...` for text with `${}`; as it stands when that is beyond FEEL, then the reader says so."""
-    parts = _JUEL.split(text)
-    if len(parts) == 1:
+    if not has_juel(text):
         return f"= {text}" if always and not text.startswith("=") else text
     try:
-        if len(parts) == 3 and not parts[0].strip() and not parts[2].strip():
-            return f"= {classic.juel_to_feel(parts[1])}"
-        pieces = [f"string({classic.juel_to_feel(p)})" if n % 2 else _quoted(p) for n, p in enumerate(parts) if p]
-    except classic.Untranslatable:
+        return f"= {template_to_feel(parse(text.strip()))}"
+    except (JuelError, Untranslatable):
         return text
-    return "= " + " + ".join(pieces)
+
+
+def has_juel(text: str) -> bool:
+    return "${" in text or "#{" in text
 
 
 def _quoted(text: str) -> str:
@@ -86,7 +86,7 @@ def _value(text: str) -> str | None:
     feel = _feel(text)
     if feel.startswith("="):
         return feel[1:].strip()
-    return None if _JUEL.search(text) else _quoted(text)
+    return None if has_juel(text) else _quoted(text)
 
 
 def _holder(element: Any) -> Any:
@@ -127,8 +127,11 @@ def _attributes(element: Any) -> None:
             _drop(element, name)
     definition = x.ext(element, "taskDefinition")
     if definition is not None:
-        if (retries := unkept.retries_of(element)) and not definition.get("retries"):
-            definition.set("retries", retries)
+        attempts, pause = unkept.retry_of(None, element, None)
+        if attempts and not definition.get("retries"):
+            definition.set("retries", attempts)
+            if pause:
+                etree.SubElement(_holder(element), x.OWN + "retry", nsmap={"flowledger": x.OWN_NS}, strategy="fixed", initial=pause)
             for cycle in x.classic_ext(element, "failedJobRetryTimeCycle"):
                 _remove(cycle)
         for ns in x.CLASSIC:

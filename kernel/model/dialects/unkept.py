@@ -6,6 +6,7 @@ What is kept is read where it belongs: job types and headers in `elements/jobs.p
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from flowledger.kernel.model import xml as x
@@ -81,10 +82,55 @@ def check(node: Node, element: Any, r: Any) -> None:
             r.finding(row[0], f"'{node.id}' {row[1]}, which can't be kept", kid, severity="warning", hint=row[2].format(id=node.id))
 
 
-def retries_of(element: Any) -> str:
-    """`failedJobRetryTimeCycle` R3/PT10S: the number of attempts."""
+_CYCLE = re.compile(r"R(\d{1,9})/(P\S+)\Z")
+
+
+def retry_of(node: Node | None, element: Any, r: Any) -> tuple[str, str]:
+    """`failedJobRetryTimeCycle`: the number of attempts and the time between them (ISO 8601), `""` where it says none.
+
+    Without a reader `r` nothing is found. `R3/PT10S` is kept whole; of a list of times (`PT1M,PT5M`) the number is kept, and a finding names the rest.
+    """
     for cycle in x.classic_ext(element, "failedJobRetryTimeCycle"):
-        text = x.text_of(cycle)
-        if text.startswith("R") and text[1:].split("/")[0].isdigit():
-            return text[1:].split("/")[0]
-    return ""
+        text = x.text_of(cycle).strip()
+        if found := _CYCLE.match(text):
+            return found[1], found[2]
+        times = [part.strip() for part in text.split(",")]
+        if text and all(part.startswith("P") for part in times):
+            if len(set(times)) > 1 and r is not None:
+                r.finding(
+                    "CLASSIC_RETRY", f"the times between the attempts of '{_id(node)}' ({text}) differ: the first is taken for all", node,
+                    severity="warning", hint='<flowledger:retry maxAttempts="4" strategy="exponential" initialMs="60000"/>',
+                )  # fmt: skip
+            return str(len(times) + 1), times[0]
+        if r is not None:
+            r.finding(
+                "CLASSIC_RETRY", f"the retry cycle of '{_id(node)}' ('{text}') can't be kept", node, severity="warning",
+                hint='<flowledger:retry maxAttempts="4" strategy="fixed" initialMs="60000"/>',
+            )  # fmt: skip
+    return "", ""
+
+
+def _id(node: Node | None) -> str:
+    return node.id if node is not None else ""
+
+
+def form_of(node: Node, element: Any, r: Any) -> dict[str, str] | None:
+    """The form of a task or a start: `formRef` (a deployed form) and plain keys are kept; what is told inside of the model is a finding."""
+    if reference := x.classic_attr(element, "formRef"):
+        binding = x.classic_attr(element, "formRefBinding")
+        return {"formId": reference, **({"bindingType": binding} if binding in ("latest", "deployment") else {})}
+    fields = [f.get("id", "") for f in (*x.classic_ext(element, "formData", "formField"), *x.classic_ext(element, "formProperty"))]
+    if fields:
+        r.finding(
+            "CLASSIC_FORM_FIELDS", f"'{node.id}' describes form fields ({', '.join(fields[:8])}{' ...' if len(fields) > 8 else ''}), which can't be kept",
+            node, severity="warning", hint='deploy a form (form-js) and name it: <zeebe:formDefinition formId="..."/>',
+        )  # fmt: skip
+    key = x.classic_attr(element, "formKey")
+    if not key:
+        return None
+    if key.split(":")[0] in ("embedded", "app", "camunda-forms"):
+        r.finding(
+            "CLASSIC_FORM_KEY", f"the form of '{node.id}' ({key}) is a file of a web application, which can't be shown", node, severity="warning",
+            hint='deploy a form (form-js) and name it: <zeebe:formDefinition formId="..."/>',
+        )  # fmt: skip
+    return {"formKey": key}

@@ -1,0 +1,71 @@
+"""What is checked of a resource before its definitions stand: it can be read, it defines what is expected, and its start events can be armed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from flowledger.events.base import Heavy, Rejected, RejectionCode
+from flowledger.kernel import limits, times, values
+from flowledger.kernel.decision import Decision
+from flowledger.kernel.expressions import Expression, Failure
+from flowledger.kernel.ledger.facts import NotAtHand
+from flowledger.kernel.model.findings import Finding
+
+
+def read(d: Decision, name: str, content: str) -> tuple[Any, list[Finding]]:
+    """As `Facts.read`; a defect of a reader is a finding of that file."""
+    assert d.facts.read is not None, "facts without a reader"
+    if len(content) > limits.MODEL_BYTES_MAX:
+        return None, [error("RESOURCE_TOO_LARGE", f"expected at most {limits.MODEL_BYTES_MAX} bytes, found {len(content)}", name)]
+    try:
+        content.encode()
+        graph, findings = d.facts.read(name, content)
+        return graph, list(findings)
+    except (Heavy, NotAtHand):
+        raise
+    except Exception as e:
+        why = "it is nested too deep" if isinstance(e, RecursionError) else values.clean(f"{type(e).__name__}: {e}", values.SHOWN_MAX)
+        return None, [error("RESOURCE_UNREADABLE", f"'{values.clean(name, values.SHOWN_MAX)}' can't be read: {why}", name)]
+
+
+def refused(findings: list[Finding]) -> Rejected | None:
+    """MODEL_INVALID with all findings, when one is an error."""
+    if not any(f.severity == "error" for f in findings):
+        return None
+    return Rejected(RejectionCode.MODEL_INVALID, msgspec.json.encode(findings).decode())
+
+
+def starts(d: Decision, process: Any, nodes: list[Any], file: str) -> list[Finding]:
+    """What keeps the start events of a process from being armed: they see no variables, only the time."""
+    found = []
+    for node in nodes:
+        for event in node.events:
+            try:
+                if event.kind == "timer":
+                    kind, expression = event.timer
+                    times.schedule(kind, value_of(d, expression), d.facts.now_us, f"timer of {node.id}")
+                elif event.kind in ("message", "signal"):
+                    name_of(d, event, node)
+            except Failure as e:
+                hint = "a start event sees no variables: a literal, or an expression over the time alone"
+                found.append(error("START_NOT_ARMABLE", f"start event '{node.id}': {e.message}", file, node.id, hint))
+    return found
+
+
+def value_of(d: Decision, e: Expression) -> Any:
+    """Of an expression that sees no variables."""
+    return e({}, d.facts)
+
+
+def name_of(d: Decision, event: Any, node: Any) -> str:
+    """The name of the message or signal that starts a process. Raises: Failure."""
+    value = event.name.static if event.name.compiled is None else value_of(d, event.name)
+    if value is None or isinstance(value, (bool, list, dict)) or value == "":
+        raise Failure("EXTRACT_VALUE_ERROR", f"expected the name of a {event.kind} from '{event.name.text}', found {values.shown(value)}")
+    return values.text(str(value), f"{event.kind} name of {node.id}", limits.NAME_MAX)
+
+
+def error(code: str, message: str, file: str, element: str | None = None, hint: str = "") -> Finding:
+    return Finding(code=code, message=message, severity="error", element=element, hint=hint, file=values.clean(file, values.SHOWN_MAX))
