@@ -27,9 +27,9 @@ REPLAY_MAX = 200_000
 PAGE = 1_000
 
 After = Annotated[
-    str, Parameter(schema_extra={"pattern": f"^$|{POSITION_PATTERN}"}, description="Position of the last event seen; the same as `cursor`")
+    str, Parameter(schema_extra={"pattern": POSITION_PATTERN}, description="Position of the last event seen; the same as `cursor`")
 ]
-EventCursor = Annotated[str, Parameter(schema_extra={"pattern": f"^$|{POSITION_PATTERN}"}, description="`cursor` of the page before")]
+EventCursor = Annotated[str, Parameter(schema_extra={"pattern": POSITION_PATTERN}, description="`cursor` of the page before")]
 _KINDS = sorted({n.partition(".")[0] for n in wire.CURRENT})
 _TYPE = "|".join([*(re.escape(n) for n in wire.CURRENT), *(rf"{k}\.\*" for k in _KINDS)])
 Types = Annotated[

@@ -38,7 +38,7 @@ PriorityValue = Annotated[int, Meta(ge=0, le=100)] | Literal["low", "normal", "m
 PRIORITIES = {"low": 20, "normal": 40, "medium": 40, "high": 60, "critical": 80, "urgent": 100}
 
 
-Version = Annotated[int | None, Parameter(ge=0, le=(1 << 31) - 1)]
+Version = Annotated[int | None, Parameter(ge=0, le=(1 << 31) - 1, schema_extra={"minimum": 0, "maximum": (1 << 31) - 1})]
 
 
 class StartBody(Body):

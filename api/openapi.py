@@ -156,6 +156,7 @@ def _bodies(schema: dict[str, Any], app: Litestar, settings: Settings) -> None:
             for name, each in found.items():
                 schemas.pop(name, None)
                 schemas[f"{noun}_{name}"] = _bounded(each)
+            operation["requestBody"]["required"] = type(None) not in get_args(field.annotation)
             content["schema"] = {"$ref": f"#/components/schemas/{noun}_{types[0].__name__}"}
             properties = schemas[f"{noun}_{types[0].__name__}"]["properties"]
             if "wait_ms" in properties:
