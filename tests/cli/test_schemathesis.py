@@ -23,7 +23,7 @@ def test_whatever_is_asked_is_answered_as_the_document_says(server_of_short_wait
     url = f"{server_of_short_waits.url}/v1/openapi.json"
     command = [
         sys.executable, "-m", "schemathesis.cli", "--config-file", str(ROOT / "schemathesis.toml"), "run", url, "--checks", "all", "--exclude-checks", LEFT_OUT,
-       
+
         "--phases", "examples,coverage,fuzzing", "--max-examples", EXAMPLES, "--exclude-path", "/v1/events", "--request-timeout", "30",
         "--workers", "2", "--no-color", "--generation-deterministic", "--warnings", "off",
     ]  # fmt: skip
