@@ -14,7 +14,7 @@ from flowledger.events import avro
 from flowledger.events import commands as c
 from flowledger.events import group as rules
 from flowledger.events import ledger as le
-from flowledger.events.base import Broken, Rejected, RejectionCode
+from flowledger.events.base import Broken, Command, Rejected, RejectionCode
 from flowledger.kernel import Facts, Partition
 from flowledger.kernel import checkpoint as images
 from flowledger.kernel.folds import answers
@@ -131,7 +131,7 @@ class Machine:
         self.inbox.extend(pending)
         self.hungry = True
 
-    def _internal(self, command: c.Command) -> None:
+    def _internal(self, command: Command) -> None:
         self.inbox.append(Pending(c.Request(command=command)))  # type: ignore[arg-type]
 
     # --- deciding -------------------------------------------------------------------------------------------------------------
@@ -340,6 +340,13 @@ class Machine:
             self._resting = True
             if not self.flights and self._apart is None:
                 self._write_checkpoint()
+
+    def head_due(self) -> bool:
+        """At an orderly end the head of what is acknowledged is signed by the next `step`, however young it is."""
+        if self.stopped is None and self._heads is not None and self._heads.wanted:
+            self._heads.at_us = 0
+            return True
+        return False
 
     def _write_checkpoint(self) -> None:
         self._resting = False

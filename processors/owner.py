@@ -339,6 +339,8 @@ class Owner:
         if machine.checkpoints.writing:
             await self._checkpointed.wait()
         self._checkpointed.clear()
+        if machine.head_due():
+            self._step()
         machine.checkpoint()
         self._pump(machine)
         waits = [self._spawn(self._checkpointed.wait()), self._spawn(self._stopped.wait())]

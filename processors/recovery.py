@@ -23,8 +23,9 @@ from flowledger.events.chain import VERSION
 from flowledger.kernel import Partition, evolve
 from flowledger.kernel import checkpoint as images
 from flowledger.kernel.folds import answers
+from flowledger.kernel.state import decode_state
 from flowledger.processors import clock as times
-from flowledger.processors.log import EVENTS, STATE, Conflict, Group, Log, LogError, LogRecord
+from flowledger.processors.log import EVENTS, STATE, Conflict, Damaged, Group, Log, LogError, LogRecord
 
 log_ = structlog.get_logger("flowledger.recovery")
 
@@ -151,7 +152,10 @@ async def load(
     records were compacted away by either, the mark's count and digest tell, and everything is folded from the start of the log.
     `standing` is filled with what stands in the topic. Raises: LogError, RecordsMissing.
     """
-    found = await checkpoint_of(log, partition)
+    try:
+        found = await checkpoint_of(log, partition)
+    except Damaged as e:
+        found = Found(None, {}, {}, str(e), str(e))
     begin, end = await log.begin(EVENTS, partition), await log.end(EVENTS, partition)
     mark, unfit = found.mark, found.unfit
     if mark is not None and not unfit:
@@ -227,7 +231,7 @@ async def checkpoint_of(log: Log, partition: int) -> Found:
             newest, mark = tag, None
             if not wrong:
                 try:
-                    mark = images.decode_state(record.value, images.Mark)
+                    mark = decode_state(record.value, images.Mark)
                 except Exception as e:  # noqa: BLE001 - of whatever kind
                     altered = f"its mark at {record.offset} can't be read ({e})"
             for at, r in pending:  # also of checkpoints before, whose marks are compacted away
