@@ -39,7 +39,7 @@ async def test_filters_reach_the_query(http, reads):
     await http.get("/v1/tasks?assignee=ann&status=created&due_before=2026-12-01T00:00:00Z")
     assert reads.asked[-1][1] == {"assignee": "ann", "status": "created", "due_before": "2026-12-01T00:00:00+00:00"}
     await http.get("/v1/tasks?open=true")
-    assert reads.asked[-1][1] == {"status": "created,assigned,started,in_progress,suspended,failed"}
+    assert reads.asked[-1][1] == {"status": "created,assigned,started,in_progress,suspended,failed,timed_out"}
     assert (await http.get("/v1/tasks?open=true&status=created")).status_code == 400
     await http.get("/v1/incidents?status=open&definition=order")
     assert reads.asked[-1][:2] == ("incidents", {"status": "open", "definition": "order"})
