@@ -46,7 +46,7 @@ def restored(p: Partition) -> Partition:
     return back
 
 
-@pytest.mark.req("APG-API-005")
+@pytest.mark.req("D-API-006")
 def test_the_same_id_a_moment_and_10_500_others_later_makes_nothing_new():
     w = Clock()
     first = w.task("x", "once")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
 from workbench import one, service
 
 from flowledger.events import commands as c
