@@ -85,7 +85,7 @@ class Settings(BaseSettings):
         description="File of the Ed25519 key that signs heads of the log; empty: `data`/keys/ledger.pem, made at first (with Kafka: none); none: not signed",
     )
     head_groups: int = Field(1_000, ge=1, description="Groups between two signed heads of a partition")
-    head_s: float = Field(60.0, gt=0, description="Longest time that a group waits for a signed head, seconds")
+    head_s: float = Field(5.0, gt=0, description="Longest time that a group waits for a signed head, seconds")
     anchors: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="Places outside of the log that keep its heads: file:PATH or a URL that takes a POST; empty: file `data`/heads.jsonl",

@@ -15,6 +15,7 @@ from flowledger.kernel.folds import answers
 from flowledger.kernel.handlers import HANDLERS, quarantine
 from flowledger.kernel.ledger.facts import NotAtHand
 from flowledger.kernel.state import Partition
+from flowledger.kernel.tasks import again
 
 #: follow-up commands to this same partition that one request may cause in its step; the rest stay for later steps
 FOLLOW_UPS_MAX = 10_000
@@ -90,6 +91,8 @@ def record_broken(state: Partition, request: c.Request, facts: Facts, broken: Br
 
 def _decide(d: Decision, request: c.Request) -> Rejected | None:
     state = d.state
+    if state.freed:
+        state.freed.clear()
     if request.sender >= 0:
         taken = state.meta.taken.get(request.sender, 0)
         if request.seq != taken + 1:  # behind a gap it comes again, with what is missing before it
@@ -109,6 +112,8 @@ def _decide(d: Decision, request: c.Request) -> Rejected | None:
         d.run()
     if d.later:
         _follow_up(d)
+    if state.unassigned:
+        again.look(d)
     if request.id and request.sender < 0 and d.events and type(request.command) not in INTERNAL:
         now = d.facts.now_us
         if answers.find(state, d.asked.tenant, request.id, now) is None:  # else it has its outcome already

@@ -293,6 +293,7 @@ class Partition:
         "changed",
         "definitions",
         "due",
+        "freed",
         "guards",
         "incidents",
         "instances",
@@ -314,6 +315,7 @@ class Partition:
         "timers",
         "undo",
         "weights",
+        "unassigned",
         "unsettled",
     )
 
@@ -360,6 +362,10 @@ class Partition:
         self.registry: dict[str, dict[str, Any]] = {}
         #: assignee -> its open tasks
         self.by_assignee: dict[str, dict[int, None]] = {}
+        #: tasks whose settings found nobody
+        self.unassigned: dict[int, None] = {}
+        #: who has lost a task in this decision, at the least; no part of the state
+        self.freed: set[str] = set()
         #: target -> limits and breaker that hold for it (`kernel/tasks/guards.py`); empty unless configured
         self.guards: dict[str, Any] = {}
         #: target whose breaker is open -> tasks that wait for it to close

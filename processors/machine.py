@@ -341,6 +341,13 @@ class Machine:
             if not self.flights and self._apart is None:
                 self._write_checkpoint()
 
+    def head_due(self) -> bool:
+        """At an orderly end the head of what is acknowledged is signed by the next `step`, however young it is."""
+        if self.stopped is None and self._heads is not None and self._heads.wanted:
+            self._heads.at_us = 0
+            return True
+        return False
+
     def _write_checkpoint(self) -> None:
         self._resting = False
         claim, seal = self.claim, self._seal

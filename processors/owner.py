@@ -119,7 +119,7 @@ class Owner:
         facts = Facts(
             clock.now_us, library.processes(state), library.decisions(state), quiet(library.read), self.settings.instances_max,
             spread=self.settings.spread, feel_soft=FEEL_SOFT, value_max=self.log.record_bytes_max - OVERHEAD_BYTES,
-            answers_us=self.settings.answers_us, javascript=self.settings.javascript,
+            answers_us=self.settings.answers_us, javascript=self.settings.javascript, forms=library.forms(state),
         )  # fmt: skip
         where = Claim(self.partition, self.epoch, self.owner_id, position, reader.place())
         machine = self.machine = Machine(
@@ -339,6 +339,8 @@ class Owner:
         if machine.checkpoints.writing:
             await self._checkpointed.wait()
         self._checkpointed.clear()
+        if machine.head_due():
+            self._step()
         machine.checkpoint()
         self._pump(machine)
         waits = [self._spawn(self._checkpointed.wait()), self._spawn(self._stopped.wait())]

@@ -24,7 +24,7 @@ from flowledger.kernel import Partition, evolve
 from flowledger.kernel import checkpoint as images
 from flowledger.kernel.folds import answers
 from flowledger.processors import clock as times
-from flowledger.processors.log import EVENTS, STATE, Conflict, Group, Log, LogError, LogRecord
+from flowledger.processors.log import EVENTS, STATE, Conflict, Damaged, Group, Log, LogError, LogRecord
 
 log_ = structlog.get_logger("flowledger.recovery")
 
@@ -151,7 +151,10 @@ async def load(
     records were compacted away by either, the mark's count and digest tell, and everything is folded from the start of the log.
     `standing` is filled with what stands in the topic. Raises: LogError, RecordsMissing.
     """
-    found = await checkpoint_of(log, partition)
+    try:
+        found = await checkpoint_of(log, partition)
+    except Damaged as e:
+        found = Found(None, {}, {}, str(e), str(e))
     begin, end = await log.begin(EVENTS, partition), await log.end(EVENTS, partition)
     mark, unfit = found.mark, found.unfit
     if mark is not None and not unfit:

@@ -15,6 +15,7 @@ from flowledger.kernel.dmn import model as m
 from flowledger.kernel.dmn.errors import DmnError
 from flowledger.kernel.dmn.evaluation import DecisionModel
 from flowledger.kernel.dmn.index import simple_value
+from flowledger.kernel.dmn.standard import STANDARD
 from flowledger.kernel.dmn.table import AGGREGATIONS, POLICIES
 from flowledger.kernel.dmn.table_checks import PAIRS_MAX, SHOWN_MAX, STEPS_ALL_MAX, Budget, Geometry, allowed_literals
 from flowledger.kernel.dmn.types import BAD, Type, allowed_text, base_of, component, ranks
@@ -43,29 +44,6 @@ def findings(xml: bytes | str, models: Iterable[bytes | str] = (), file: str = "
         found.append(Finding(code="CHECK_INCOMPLETE", message="the model is nested too deep to be checked", severity="info", file=file))
     found += checker.found
     return sorted(found, key=lambda f: f.line)
-
-
-#: what DMN 1.5 forbids, whether or not the model can be evaluated: code -> chapter
-STANDARD = {
-    "BAD_EXPRESSION": "10.3.1.2",
-    "REFERENCE_MISSING": "6.3.4",
-    "REFERENCE_WRONG": "6.3.4",
-    "CIRCULAR": "6.2.2, 6.3.4",
-    "TYPE_UNKNOWN": "7.3.2",
-    "TYPE_CIRCULAR": "7.3.2",
-    "TYPE_TWICE": "7.3.2",
-    "NAME_MISSING": "6.3.1, DMN15.xsd",
-    "NAME_TWICE": "6.3.1",
-    "ID_TWICE": "DMN15.xsd, xsd:ID",
-    "HIT_POLICY_UNKNOWN": "8.2.10",
-    "AGGREGATION_UNKNOWN": "8.2.10",
-    "PRIORITY_MISSING": "8.2.10",
-    "RULES_OVERLAP": "8.2.10",
-    "OUTPUT_MISSING": "8.3.1",
-    "OUTPUT_UNNAMED": "8.3.2",
-    "OUTPUT_NOT_ALLOWED": "8.3.2",
-    "RULE_MALFORMED": "8.3.3",
-}
 
 
 class Checker:

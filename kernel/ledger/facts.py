@@ -23,6 +23,7 @@ class Facts:
         now_us: time of the command, microseconds UTC; never goes back.
         processes: definition key -> its compiled process (Mapping; the shell compiles on a miss).
         decisions: definition key -> compiled decision model.
+        forms: definition key -> the schema of a form.
         resources: what a `Deploy` is made of: `read(name, content) -> (graph, findings)`, pure.
         instances_max: 0 is no limit.
         feel_soft: steps of expressions after which a decision is `Heavy`; 0: none but the hard bound holds.
@@ -38,6 +39,7 @@ class Facts:
         "decisions",
         "feel_left",
         "feel_soft",
+        "forms",
         "instances_max",
         "javascript",
         "now_us",
@@ -62,6 +64,7 @@ class Facts:
         feel_soft: int = 0,
         value_max: int = limits.EVENT_BYTES_MAX,
         validate: Callable[[Any, Any], list[str]] = schemas.check,
+        forms: Mapping[int, Any] | None = None,
         answers_us: int = DAY_US,
         javascript: Sandbox | None = None,
     ) -> None:
@@ -70,6 +73,7 @@ class Facts:
         self.now_us = now_us
         self.processes: Mapping[int, Process] = processes if processes is not None else {}
         self.decisions: Mapping[int, Any] = decisions if decisions is not None else {}
+        self.forms: Mapping[int, Any] = forms if forms is not None else {}
         self.read = read
         self.instances_max = instances_max
         self.steps_max = steps_max

@@ -50,6 +50,9 @@ class Library:
     def decisions(self, state: Partition) -> Mapping[int, Any]:
         return _ByKey(state, self, lambda graph, definition: graph.decisions)
 
+    def forms(self, state: Partition) -> Mapping[int, Any]:
+        return _ByKey(state, self, lambda graph, definition: graph.form)
+
 
 class _ByKey(dict[int, Any], Mapping[int, Any]):  # type: ignore[misc]
     """Definition key -> compiled thing; made on the first look."""

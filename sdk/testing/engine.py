@@ -86,7 +86,10 @@ class Engine:
         self._to_tell: list[tuple[str, Thrown]] = []
         self._instances: dict[int, Instance] = {}
         self._decisions = stubs.Decisions(self.library.decisions(self.state))
-        self.facts = Facts(_micros(now), self.library.processes(self.state), self._decisions, self.library.read, javascript=_sandbox())
+        self.facts = Facts(
+            _micros(now), self.library.processes(self.state), self._decisions, self.library.read, javascript=_sandbox(),
+            forms=self.library.forms(self.state),
+        )  # fmt: skip
         self._settling = False
 
     # --- models

@@ -312,6 +312,18 @@ async def test_a_record_of_the_checkpoint_with_a_flipped_byte_is_found(case):
     assert await findings(case, keys=False) == ["STATE_ALTERED"]
 
 
+async def test_an_orderly_end_leaves_nothing_unsigned(tmp_path):
+    key = signing.generate(tmp_path / "k.pem")
+    store = MemoryStore(1)
+    engine = Engine(MemoryLog(store), partitions=1, settings=Settings(signing=Signing(key)))
+    await engine.start()
+    for i in range(3):
+        await engine.call(c.CreateTask(job_type="pay"), id=f"e{i}", partition=0)
+    await engine.stop()
+    (report,) = await audit.verify(MemoryLog(store), wanted=audit.Wanted(key.known, signed=True))
+    assert report.findings == [] and report.heads == 1 and report.end - report.signed_to <= 3, report
+
+
 async def test_keys_follow_one_another_and_a_key_from_nowhere_does_not_count(tmp_path):
     path = tmp_path / "ledger.pem"
     first = signing.generate(path)

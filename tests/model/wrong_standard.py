@@ -37,6 +37,12 @@ def choreography(inside: str, pools: str = POOLS) -> str:
     )
 
 
+DI = 'xmlns:d="http://www.omg.org/spec/BPMN/20100524/DI" xmlns:di="http://www.omg.org/spec/DD/20100524/DI"'
+DIAGRAM = (
+    f'<d:BPMNDiagram {DI}><d:BPMNPlane id="plane" bpmnElement="p"><d:BPMNEdge id="edge" bpmnElement="f0">'
+    "<di:waypoint x='1' y='1'/></d:BPMNEdge></d:BPMNPlane></d:BPMNDiagram>"
+)
+
 ROWS = [
     ("SCHEMA_PLACE", process('<property id="q"/>' + TASK) + '<property id="lost"/>', '<property id="lost"/>', ""),
     ("SCHEMA_CHILD_MISSING", process(TASK) + '<relationship id="rel" type="x"><source>t</source></relationship>', "</source>", "</source><target>s</target>"),
@@ -111,6 +117,14 @@ ROWS = [
      "</conversation>", "<participantRef>Y</participantRef></conversation>"),
     ("CONVERSATION_LINK", f'<collaboration id="c">{POOLS}<conversation id="n"><participantRef>X</participantRef><participantRef>Y</participantRef></conversation>'
      '<conversationLink id="l" sourceRef="X" targetRef="Y"/></collaboration>', 'targetRef="Y"/></coll', 'targetRef="n"/></coll'),
+    ("PARTICIPANT_ASSOCIATION", '<choreography id="inner"><participant id="I"/><participant id="J"/></choreography>'
+     + choreography(activity("a", tag="callChoreography", flows='<participantAssociation id="pa"><innerParticipantRef>X</innerParticipantRef>'
+     "<outerParticipantRef>X</outerParticipantRef></participantAssociation>").replace("<callChoreography ", '<callChoreography calledChoreographyRef="inner" ')),
+     "<innerParticipantRef>X", "<innerParticipantRef>I"),
+    ("RESOURCE_BINDING_ALONE", '<resource id="res" name="r"><resourceParameter id="rp"/></resource>' + process('<task id="t"><resourceRole id="ro">'
+     f'<resourceParameterBinding parameterRef="rp"><expression{FORMAL}>= 1</expression></resourceParameterBinding></resourceRole></task>'),
+     "<resourceParameterBinding", "<resourceRef>res</resourceRef><resourceParameterBinding"),
+    ("DIAGRAM_FORM", process(TASK) + DIAGRAM, "<di:waypoint x='1' y='1'/></d:BPMNEdge", "<di:waypoint x='1' y='1'/><di:waypoint x='9' y='1'/></d:BPMNEdge"),
     ("GLOBAL_CONVERSATION_CONTENT", f'<globalConversation id="c">{POOLS}<conversation id="n"><participantRef>X</participantRef><participantRef>Y</participantRef></conversation>'
      "</globalConversation>", "globalConversation", "collaboration"),
 ]  # fmt: skip

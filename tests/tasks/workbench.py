@@ -60,7 +60,9 @@ class Bench:
             self.do(c.Deploy(resources=[c.Resource(f"m{n}.bpmn", model)]))
 
     def facts(self) -> Facts:
-        return Facts(self.now_us, self.library.processes(self.p), self.library.decisions(self.p), self.library.read)
+        return Facts(
+            self.now_us, self.library.processes(self.p), self.library.decisions(self.p), self.library.read, forms=self.library.forms(self.p)
+        )
 
     def ask(
         self, command: c.Command, actor: str = "", tenant: str = "", id: str = "", rights: list[str] | None = None

@@ -73,6 +73,12 @@ declare(
             "9.5.6, table 9.18",
             "a conversation at one end, a pool, activity or event at the other",
         ),
+        "PARTICIPANT_ASSOCIATION": (
+            "warning",
+            "An association of participants joins others than those of what calls and of what is called",
+            "9.3, table 9.7",
+            "innerParticipantRef of what is called, outerParticipantRef of what calls it",
+        ),
         "GLOBAL_CONVERSATION_CONTENT": (
             "warning",
             "A global conversation contains conversations",
@@ -101,9 +107,26 @@ def check(r: Any) -> None:
     for tag in ("choreography", "globalChoreographyTask"):
         for choreography in r.definitions.iterchildren(x.B + tag):
             _choreography(r, choreography)
+    for tag, attribute in (("callChoreography", "calledChoreographyRef"), ("callConversation", "calledCollaborationRef")):
+        for call in r.definitions.iter(x.B + tag):
+            _associations(r, call, referenced(r, call.get(attribute, "") or "?"))
     for tag in ("collaboration", "globalConversation", "choreography"):
         for collaboration in r.definitions.iterchildren(x.B + tag):
             _conversations(r, collaboration)
+
+
+def _associations(r: Any, call: Any, called: Any) -> None:
+    """What is called has the inner participant, what calls it the outer one."""
+    root = call
+    while root.getparent() is not None and root.getparent() is not r.definitions:
+        root = root.getparent()
+    for association in call.iterchildren(x.B + "participantAssociation"):
+        for tag, owner in (("innerParticipantRef", called), ("outerParticipantRef", root)):
+            found = referenced(r, x.text_of(x.child(association, tag)) or "?")
+            if found is not None and owner is not None and x.local(found) == "participant" and found.getparent() is not owner:
+                say(
+                    r, "PARTICIPANT_ASSOCIATION", association, f"{tag} '{found.get('id', '')}' is no participant of '{owner.get('id', '')}'"
+                )
 
 
 def _refs(element: Any, tag: str = "participantRef") -> list[str]:
