@@ -67,7 +67,10 @@ class Services:
         outcome = answer.code if isinstance(answer, Rejected) else "ok"
         self.telemetry.metrics.http_commands.labels(type(command).__name__, outcome).inc()
         if isinstance(answer, Rejected):
-            raise problem_of(answer)
+            problem = problem_of(answer)
+            if answer.code == RejectionCode.STALE and connection.headers.get("if-match"):
+                problem.status, problem.title = 412, "Changed since it was read"
+            raise problem
         return answer
 
     async def _attached(self, command: Command, caller: Caller, id: str, partition: int | None, timeout_s: float) -> Answer:

@@ -207,6 +207,9 @@ def change(d: Decision, e: c.ChangeDefinition) -> Rejected | None:
     found = p.definitions.get(e.key)
     if found is None or found.deleted:
         return Rejected(RejectionCode.NOT_FOUND, f"expected a definition with key {e.key}, found none")
+    if e.row_version is not None and e.row_version != found.row_version:
+        text = f"definition {e.key} has changed: expected row_version {found.row_version}, found {e.row_version}"
+        return Rejected(RejectionCode.STALE, text)
     if e.content:
         return _edit(d, e, found)
     if e.move == "delete":
@@ -214,11 +217,12 @@ def change(d: Decision, e: c.ChangeDefinition) -> Rejected | None:
         if running:
             return Rejected(RejectionCode.INVALID_STATE, f"definition {e.key} has running instances: {', '.join(running)}")
         close_starts(d, e.key)
-        d.record(de.DefinitionDeleted(key=e.key, reason=e.reason))
+        for gone in (found, *_decisions_of(d, found)):
+            d.record(de.DefinitionDeleted(key=gone.key, reason=e.reason))
         older = lookup.latest(p, found.tenant, found.kind, found.id)
         if older is not None and found.kind == "process":
             open_starts(d, older)
-        _tell_others(d, [{**lookup.fields(found), "deleted": True}])
+        _tell_others(d, [{**lookup.fields(gone), "deleted": True} for gone in (found, *_decisions_of(d, found))])
         d.answer = {"key": e.key, "status": "deleted"}
         return None
     row = MOVES.get(e.move)
@@ -238,6 +242,16 @@ def change(d: Decision, e: c.ChangeDefinition) -> Rejected | None:
     _tell_others(d, [{**lookup.fields(found), "metadata": found.metadata}])
     d.answer = {"key": e.key, "status": status}
     return None
+
+
+def _family(d: Decision, of: Definition, kind: str) -> list[Definition]:
+    """What came of the same file in the same deployment, of a kind."""
+    return [x for x in d.state.definitions.values() if x.deployment == of.deployment and x.resource == of.resource and x.kind == kind]
+
+
+def _decisions_of(d: Decision, found: Definition) -> list[Definition]:
+    """A requirements graph goes with its decisions."""
+    return _family(d, found, "decision") if found.kind == "drg" else []
 
 
 def _edit(d: Decision, e: c.ChangeDefinition, found: Definition) -> Rejected | None:
@@ -271,8 +285,10 @@ def evaluate(d: Decision, e: c.EvaluateDecision) -> Rejected | None:
     if found is None or found.kind != "decision" or found.deleted:
         return Rejected(RejectionCode.NOT_FOUND, f"expected a decision {e.id or e.key}, found none")
     evaluation, output = decisions.evaluate(d.facts.decisions[found.key], found.id, e.variables or {}, d.facts)
+    graph = next(iter(_family(d, found, "drg")), None)
     d.answer = {
-        **lookup.fields(found), "decision": found.id, "output": output, "trace": evaluation.trace,
+        **lookup.fields(found), "decision": found.id, "drg": graph.id if graph else "", "drg_key": graph.key if graph else 0,
+        "decisions": {x.id: {"key": x.key, "version": x.version} for x in _family(d, found, "decision")}, "output": output, "trace": evaluation.trace,
         "warnings": [str(getattr(w, "message", w)) for w in evaluation.warnings], "evaluation_key": (p.meta.partition << c.PARTITION_BITS) | p.meta.counter + 1,
     }  # fmt: skip
     return None
