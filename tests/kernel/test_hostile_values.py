@@ -19,7 +19,7 @@ from flowledger.kernel import Facts, Partition, decide, evolve, record_broken
 from flowledger.kernel.checkpoint import fingerprint
 from flowledger.kernel.model.library import Library
 
-RUNS = int(os.environ.get("HOSTILE_RUNS", "500"))
+RUNS = int(os.environ.get("HOSTILE_RUNS", "75"))
 BASE = int(os.environ.get("HOSTILE_SEED", "0"))
 CHUNK = 25
 NS = 'xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" targetNamespace="t"'
