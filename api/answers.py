@@ -46,6 +46,9 @@ class Finding(msgspec.Struct, kw_only=True):
     column: int | None = None
     element: str | None = None
     hint: str | None = None
+    #: whether the standard forbids it, be it runnable or not, and the chapter that does
+    standard: bool = False
+    chapter: str = ""
 
 
 class Definition(msgspec.Struct, kw_only=True):
@@ -446,12 +449,15 @@ class Live(msgspec.Struct, kw_only=True):
 
 
 class Health(msgspec.Struct, kw_only=True):
-    """`reasons`: why it is not ready. `partitions`: epoch and position of those that this node owns."""
+    """`status`: ready, degraded (commands are taken, something else is away) or not ready. `parts`: `owners` and `projections`, each with `ok`
+    and `why`. `reasons`: all that is wrong; `warnings`: what should be looked at. `partitions`: epoch and position of those owned here."""
 
     status: str
     execution: bool
     queries: bool
+    parts: dict[str, dict[str, Any]]
     reasons: list[str]
+    warnings: list[str]
     partitions: dict[str, Any]
 
 

@@ -18,6 +18,7 @@ from flowledger.api.services import Services, definition_key, services_of
 from flowledger.api.view import answer_view, definition_view, deployment_view
 from flowledger.events.base import RejectionCode
 from flowledger.events.commands import ChangeDefinition, Deploy, Resource
+from flowledger.kernel.model.encodings import utf8
 
 Kind = Literal["process", "decision", "drg", "form"]
 Status = Literal["draft", "validated", "published", "deprecated", "archived"]
@@ -106,7 +107,7 @@ async def source(request: ApiRequest, id: DefinitionPath) -> Response[str]:
     kind = "application/xml" if content.lstrip().startswith("<") else "text/plain"
     safe = "".join(c if c.isalnum() or c in "._-" else "_" for c in name) or "model"
     disposition = f'attachment; filename="{safe}"'
-    found: Response[Any] = Response(content.encode(), media_type=f"{kind}; charset=utf-8", headers={"Content-Disposition": disposition})
+    found: Response[Any] = Response(utf8(content), media_type=f"{kind}; charset=utf-8", headers={"Content-Disposition": disposition})
     return found
 
 
@@ -136,8 +137,8 @@ def compare(old: str, old_name: str, new: str, new_name: str) -> dict[str, Any]:
     from flowledger.kernel.model import read
     from flowledger.kernel.model.diff import diff as changes_of
 
-    a, b = read(old.encode(), old_name)[0], read(new.encode(), new_name)[0]
-    before, after = elements_of(old.encode(), old_name), elements_of(new.encode(), new_name)
+    a, b = read(utf8(old), old_name)[0], read(utf8(new), new_name)[0]
+    before, after = elements_of(utf8(old), old_name), elements_of(utf8(new), new_name)
     lines = difflib.unified_diff(old.splitlines(), new.splitlines(), old_name, new_name, lineterm="", n=2)
     return {
         "added": [after[k] for k in after if k not in before],

@@ -14,6 +14,7 @@ from flowledger.api.problems import malformed
 from flowledger.api.services import services_of
 from flowledger.api.view import deployment_view
 from flowledger.events.commands import Deploy, Resource
+from flowledger.kernel.model.encodings import decode
 
 RESOURCES_MAX = 1000
 
@@ -40,9 +41,9 @@ async def from_form(request: ApiRequest) -> DeploymentBody:
         if hasattr(value, "filename"):
             data = await value.read()
             try:
-                resources.append(ResourceBody(name=value.filename, content=data.decode("utf-8-sig")))
-            except UnicodeDecodeError as e:
-                raise malformed(f"the file must be text in UTF-8: byte {e.start} isn't", f"file {value.filename}") from None
+                resources.append(ResourceBody(name=value.filename, content=decode(data)))
+            except ValueError as e:
+                raise malformed(str(e), f"file {value.filename}") from None
         elif name in ("status", "metadata"):
             fields[name] = value
         else:

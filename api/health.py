@@ -19,28 +19,27 @@ async def live(request: ApiRequest) -> Response[a.Live]:
 
 @get("/health/ready", summary="It can work", tags=["health"])
 async def ready(request: ApiRequest) -> Response[a.Health]:
-    """200 when the owner has its partitions and the projections answer; else 503 with the reasons.
+    """200 when commands are taken; else 503 with the reasons.
 
-    With PostgreSQL away, execution goes on, but queries can't be answered: that is not ready, and `execution` stays true.
+    With PostgreSQL away execution goes on and queries can't be answered: the status is `degraded`, and `parts` says which part it is.
     """
     s = services_of(request)
     owner = s.client.health()
-    reasons = list(owner.get("reasons") or ())
-    why = await s.reads.health()
-    queries = [why] if why else []
+    reasons = [s.telemetry.hidden(text) for text in owner.get("reasons") or ()]
+    why = s.telemetry.hidden(await s.reads.health())
     execution = bool(owner.get("ready")) and not s.closing.is_set()
     if s.closing.is_set():
         reasons.append("the server is going down")
-    ok = execution and not queries
     body = {
-        "status": "ready" if ok else "not ready",
+        "status": "not ready" if not execution else "degraded" if why else "ready",
         "execution": execution,
-        "queries": not queries,
-        "reasons": [s.telemetry.hidden(text) for text in reasons + queries],
+        "queries": not why,
+        "parts": {"owners": {"ok": not reasons, "why": "; ".join(reasons)}, "projections": {"ok": not why, "why": why}},
+        "reasons": reasons + ([why] if why else []),
         "warnings": list(owner.get("warnings") or ()),
         "partitions": {str(p): v for p, v in (owner.get("partitions") or {}).items()},
     }
-    return reply(body, 200 if ok else 503, **({} if ok else {"Retry_After": "1"}))
+    return reply(body, 200 if execution else 503, **({} if execution else {"Retry_After": "1"}))
 
 
 HANDLERS: list[Any] = [live, ready]

@@ -18,7 +18,7 @@ from flowledger.api.services import services_of
     gives=("text/plain", "application/openmetrics-text"),
 )
 async def metrics(request: ApiRequest) -> Response[Any]:
-    text, kind = services_of(request).telemetry.metrics.text(request.headers.get("accept", ""))
+    text, kind = await services_of(request).telemetry.figures(request.headers.get("accept", ""))
     return Response(text, media_type=kind)
 
 

@@ -93,7 +93,7 @@ def problem_of(rejected: Rejected) -> Problem:
         if isinstance(findings, list):
             extra["findings"] = findings
             errors = sum(1 for f in findings if isinstance(f, dict) and f.get("severity", "error") == "error")
-            detail = f"{errors} error{'s' if errors != 1 else ''}: see findings"
+            detail = f"{errors} error{'s' if errors != 1 else ''}: see findings" if errors else "nothing in it can be run: see findings"
     code = rejected.code if rejected.code in STATUS else INTERNAL
     return Problem(code, detail, retry_after_ms=rejected.retry_after_ms, **extra)
 

@@ -34,12 +34,12 @@ from flowledger.api.services import services_of
 from flowledger.api.view import answer_view
 from flowledger.events import commands as c
 
-Status = Literal["created", "assigned", "started", "in_progress", "suspended", "completed", "failed", "cancelled", "skipped"]
+Status = Literal["created", "assigned", "started", "in_progress", "suspended", "completed", "failed", "timed_out", "cancelled", "skipped"]
 TaskType = Literal[
     "human_task", "user_task", "service_task", "script_task", "send_task", "receive_task", "manual_task", "business_rule_task",
     "call_activity", "sub_process",
 ]  # fmt: skip
-OPEN = ("created", "assigned", "started", "in_progress", "suspended", "failed")
+OPEN = ("created", "assigned", "started", "in_progress", "suspended", "failed", "timed_out")
 DONE = ("completed", "cancelled", "skipped")
 Move = Literal[
     "assign", "claim", "release", "start", "progress", "suspend", "resume", "cancel", "skip", "retry", "escalate", "delegate", "transfer",

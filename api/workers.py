@@ -15,6 +15,7 @@ from typing import Any
 
 from flowledger.events import flow, task, workflow
 from flowledger.processors.client import Client
+from flowledger.processors.log import LogError
 
 #: jobs remembered for one worker; the oldest is forgotten first (its lease is long over by then)
 HELD_MAX = 100_000
@@ -194,7 +195,7 @@ class Workers:
     async def watch(self, client: Client) -> None:
         """Follow the log and tell workers of jobs that were cancelled, timed out or lost their element. Runs until cancelled."""
         while True:
-            with suppress(ConnectionError, TimeoutError):
+            with suppress(ConnectionError, TimeoutError, LogError):
                 async for batch in client.events():
                     takes = _TAKES_AWAY
                     for recorded in batch:

@@ -419,6 +419,7 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
         reply_to: address of the waiting API node on the `replies` topic, `""` when nobody waits.
         instance, token: for a send between partitions: who caused it, 0: nobody that could repair it.
         sender, seq: for a send between partitions: from where and its number (sender -1: a caller).
+        cause: why it is asked, where the log doesn't tell (`kernel/causes.py`).
         groups, rights: of the caller, by whoever signed it in (`kernel/access/rights.py`).
     """
 
@@ -436,6 +437,7 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
     token: int = 0
     groups: list[str] | None = None
     rights: list[str] | None = None
+    cause: str = ""
 
 
 PARTITION_BITS = 51

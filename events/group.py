@@ -120,6 +120,11 @@ class GroupReader:
     def place(self) -> Place:
         return Place(self.epoch, self.owner, self.chain, self.end, self.source, self.number if self.numbered else 0, self.version)
 
+    @property
+    def open(self) -> int:
+        """Records of a group that is not finished."""
+        return len(self._offsets)
+
     def feed(self, record: Stored) -> Counted | None:
         """The group that this record completes, if it completes one that counts.
 

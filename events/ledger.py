@@ -16,6 +16,9 @@ class PartitionClaimed(Event, frozen=True):
     partitions: int = 0
     #: version of the hash chain that this epoch's groups are written in (`events/chain.py`)
     chain: int = 1
+    #: which start of which machine it was claimed on, and its monotonic clock then (microseconds): what a wall clock that steps can't tell; `""`: not known
+    boot: str = ""
+    boot_us: int = 0
 
 
 class KeyIntroduced(Event, frozen=True):

@@ -70,6 +70,8 @@ class TaskCompleted(Event, frozen=True):
     merged: int = 0
     status: str = "success"
     result: Json = None
+    #: who held the lease
+    worker: str = ""
 
 
 class TaskFailed(Event, frozen=True):
@@ -84,6 +86,8 @@ class TaskFailed(Event, frozen=True):
     message: str = ""
     details: Json = None
     variables: Json = None
+    #: who held the lease
+    worker: str = ""
 
 
 class TaskRetried(Event, frozen=True):

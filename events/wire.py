@@ -65,8 +65,8 @@ WIRE: dict[type[Event], tuple[int, str, int]] = {
     task.TaskLeased: (61, "task.leased", 1),
     task.TaskLeaseExtended: (62, "task.lease_extended", 1),
     task.TaskTimedOut: (63, "task.timed_out", 2),
-    task.TaskCompleted: (64, "task.completed", 1),
-    task.TaskFailed: (65, "task.failed", 1),
+    task.TaskCompleted: (64, "task.completed", 2),
+    task.TaskFailed: (65, "task.failed", 2),
     task.TaskRetried: (66, "task.retried", 1),
     task.TaskCancelled: (67, "task.cancelled", 1),
     task.TaskAssigned: (68, "task.assigned", 1),
@@ -111,6 +111,8 @@ BY_NUMBER: dict[int, type[Event]] = {number: cls for cls, (number, _, _) in WIRE
 #: (name, old version) -> the step to the next version
 UPCASTERS: dict[tuple[str, int], Callable[[Payload], Payload]] = {
     ("partition.claimed", 1): lambda p: p,  # it did not say which partition, and its chain was version 1: the defaults
+    ("task.completed", 1): lambda p: p,  # the worker was not named
+    ("task.failed", 1): lambda p: p,
     ("partition.inbound", 1): lambda p: p,  # what was refused had no reason: the default
     ("task.timed_out", 1): lambda p: p,  # no attempt was used
     ("partition.answered", 1): lambda p: p,  # `digest` and `until_us` have defaults that say "not known"
@@ -119,6 +121,28 @@ UPCASTERS: dict[tuple[str, int], Callable[[Payload], Payload]] = {
 #: (name, old version) -> its fields (name, kind) in wire order, as `avro.fields_of` gives them for the current ones
 PAST_SHAPES: dict[tuple[str, int], tuple[tuple[str, str], ...]] = {
     ("partition.claimed", 1): (("epoch", "long"), ("owner", "string"), ("node", "string"), ("key", "long")),
+    ("task.completed", 1): (
+        ("task", "long"),
+        ("token", "long"),
+        ("element", "string"),
+        ("variables", "json"),
+        ("merged", "long"),
+        ("status", "string"),
+        ("result", "json"),
+        ("key", "long"),
+    ),
+    ("task.failed", 1): (
+        ("task", "long"),
+        ("token", "long"),
+        ("element", "string"),
+        ("retries", "long"),
+        ("retry_at_us", "long"),
+        ("code", "string"),
+        ("message", "string"),
+        ("details", "json"),
+        ("variables", "json"),
+        ("key", "long"),
+    ),
     ("partition.inbound", 1): (("sender", "long"), ("seq", "long"), ("key", "long")),
     ("task.timed_out", 1): (("tasks", "longs"), ("key", "long")),
     ("partition.answered", 1): (("id", "string"), ("answer", "json"), ("key", "long")),

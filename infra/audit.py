@@ -175,6 +175,7 @@ class _Auditor:
         self._decoder = avro.Decoder()
         self._mark: Place | None = None
         self._next = 0
+        self._first_void = -1
 
     async def read(self, begin: int | None, end: int | None, progress: Callable[[int, int, int], Any] | None) -> None:
         log, p, r = self.log, self.partition, self.report
@@ -240,6 +241,8 @@ class _Auditor:
             r.add("UNREADABLE", record.offset, f"it can't be read: {type(e).__name__}: {e}")
             return False
         if group is None:
+            if self._reader.void and self._first_void < 0:
+                self._first_void = record.offset
             return True
         if not group.whole:
             r.add("CHAIN_BROKEN", group.offsets[0], "the bytes of this group, or of what stands before it, don't give its chain value")
@@ -358,7 +361,11 @@ class _Auditor:
     def _close(self, newest: int, whole: bool) -> None:
         r = self.report
         if self._reader is not None:
-            r.void, r.epoch = self._reader.void, self._reader.epoch
+            r.void, r.epoch, r.unfinished = self._reader.void, self._reader.epoch, r.unfinished + self._reader.open
+            if self.log.compares and (r.void or self._reader.open) and not r.findings:
+                # an append that is compared can't come from somebody who no longer owns the partition, and is whole or not there
+                at = self._first_void if r.void else newest - self._reader.open
+                r.add("VOID_RECORDS", at, "records from here on count for nothing, which this log can't have: their headers were altered")
         if r.anchored and not r.groups:
             r.chain = GENESIS.hex()
         for head, number in self._met:

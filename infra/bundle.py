@@ -1,8 +1,8 @@
 """The bundle of an audit: all that somebody else needs to check a log by a program of their own (`tools/verify_bundle.py` is one).
 
-`manifest.json` (format, partitions, records of each), `partition-N.jsonl` (one record a line: offset, timestamp in ms, key, headers, value; bytes
-in base64), `heads.jsonl` (what this installation's anchor kept), `keys.jsonl` (public keys with the signatures by which each names the next),
-`schemas/` (Avro, by schema id).
+`manifest.json` (format, partitions, records of each; `exclusive`: no record can be void, since appends are compared), `partition-N.jsonl` (one
+record a line: offset, timestamp in ms, key, headers, value; bytes in base64), `heads.jsonl` (what this installation's anchor kept), `keys.jsonl`
+(public keys with the signatures by which each names the next), `schemas/` (Avro, by schema id).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ async def export(log: Log, folder: Path, keys: Sequence[Known], heads: bytes = b
                     line = [r.offset, r.timestamp_us // 1000, _text(r.key), _headers(r.headers), _text(r.value)]
                     file.write(json.dumps(line, separators=(",", ":")) + "\n")
                     count += 1
-        manifest["parts"].append({"partition": p, "first": begin, "end": end, "records": count})
+        manifest["parts"].append({"partition": p, "first": begin, "end": end, "records": count, "exclusive": log.compares})
         manifest["records"] += count
     (folder / "heads.jsonl").write_bytes(heads)
     (folder / "keys.jsonl").write_bytes(b"".join(msgspec.json.encode(k) + b"\n" for k in keys))

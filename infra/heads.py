@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +37,7 @@ def signing_of(settings: Settings, kept: Callable[[str, bool], None] = lambda pl
         token = Path(settings.anchor_token_file).read_text().strip() if settings.anchor_token_file else ""
         named = settings.anchors or (f"file:{heads_path(settings)}",)
         anchors = Anchors(places(named, token), kept)
+        atexit.register(anchors.close)  # heads of the last moment are kept too
     except KeyUnusable as e:
         raise SettingsError(f"setting signing_key: {e}") from None
     except ValueError as e:

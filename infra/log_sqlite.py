@@ -28,6 +28,7 @@ from flowledger.processors.log import (
     TOPICS,
     Appended,
     Conflict,
+    Damaged,
     Doubt,
     Group,
     Headers,
@@ -381,7 +382,7 @@ class SqliteLog:
         except sqlite3.Error as e:
             raise LogError(f"{self.path}: {e}") from e
         except (msgspec.DecodeError, UnicodeDecodeError, OverflowError, TypeError) as e:
-            raise LogError(f"{self.path} can't be read: {e}") from e
+            raise Damaged(f"{self.path} can't be read: {e}") from e
 
     async def damage(self) -> list[str]:
         """What SQLite finds wrong with the file itself; empty when nothing is."""
@@ -461,6 +462,7 @@ class SqliteLog:
         )
         records, size = [], 0
         for row, key, value, headers, stamp_ms in rows:
+            _are_bytes(row & OFFSET_MASK, key, value, headers)
             records.append(LogRecord(row & OFFSET_MASK, key, value, _unpack_headers(headers), stamp_ms * 1000))
             size += len(value)
             if size >= READ_BYTES_MAX:
@@ -492,9 +494,13 @@ class SqliteLog:
         stream = await self._stream(topic, partition)
         base = stream << OFFSET_BITS
         bounds = (base, base | OFFSET_MASK)
-        return await self._in_reader(
-            lambda: dict(self._read_db.execute("SELECT key, value FROM latest WHERE id BETWEEN ? AND ? ORDER BY id", bounds))
-        )
+
+        def read() -> dict[bytes, bytes]:
+            found = dict(self._read_db.execute("SELECT key, value FROM latest WHERE id BETWEEN ? AND ? ORDER BY id", bounds))
+            _are_bytes(-1, *found, *found.values())
+            return found
+
+        return await self._in_reader(read)
 
     async def trim(self, topic: str, partition: int, before: int) -> None:
         stream = await self._stream(topic, partition)
@@ -563,15 +569,21 @@ def _only_ours(path: Path) -> None:
         raise LogError(f"{path}: {e.strerror}") from None
 
 
+def _are_bytes(offset: int, *found: object) -> None:
+    """SQLite keeps the type of a value beside it. Raises: Damaged."""
+    if any(type(value) is not bytes for value in found):
+        raise Damaged(f"a record{f' at {offset}' if offset >= 0 else ''} has a value of another type than was written")
+
+
 def _records(data: bytes, first: int, stamp_us: int, start: int, stop: int, count: int) -> list[LogRecord]:
     """Raises: LogError (not what was written)."""
     try:
         chunk = _unpack(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as e:
-        raise LogError(f"the group at {first} can't be read: {e}") from None
+        raise Damaged(f"the group at {first} can't be read: {e}") from None
     keys, values, headers = chunk.keys, chunk.values, chunk.headers
     if not len(keys) == len(values) == count or (chunk.each is not None and len(chunk.each) != count):
-        raise LogError(f"the group at {first} is said to have {count} records, but holds {len(values)}")
+        raise Damaged(f"the group at {first} is said to have {count} records, but holds {len(values)}")
     if chunk.each is None:
         records = [LogRecord(first + i, keys[i], values[i], headers, stamp_us) for i in range(start, stop)]
     else:

@@ -76,13 +76,13 @@ class Observer:
                    reference=broken.reference)  # fmt: skip
 
 
-def gauges(engine: Any, runner: Any = None) -> Callable[[Metrics], None]:
+def gauges(engine: Any, projector: Callable[[], Any] = lambda: None) -> Callable[[Metrics], None]:
     """What is read only when somebody asks: sizes of owned partitions and the lag of the projections."""
     seen = {"events": 0, "writes": 0}
 
     def read(m: Metrics) -> None:
         waiting: dict[str, int] = {}
-        for p, owner in list(engine.owners.items()):
+        for p, owner in list(getattr(engine, "owners", {}).items()):
             figures, label = owner.figures(), str(p)
             m.epoch.labels(label).set(figures["epoch"])
             m.position.labels(label).set(figures["position"])
@@ -96,6 +96,7 @@ def gauges(engine: Any, runner: Any = None) -> Callable[[Metrics], None]:
         m.ready_jobs.clear()
         for job_type, count in waiting.items():
             m.ready_jobs.labels(job_type).set(count)
+        runner = projector()
         if runner is not None:
             for p, lag in runner.lag().items():
                 m.projection_lag.labels("all", str(p)).set(lag["events"])

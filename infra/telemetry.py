@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as openmetrics
+from prometheus_client.samples import Sample
 
 from flowledger.infra.secret_text import hidden
 from flowledger.infra.settings import Settings
@@ -62,7 +63,12 @@ class Metrics:
         self.http_seconds = Histogram("flowledger_http_seconds", "Time of HTTP requests", ["method", "route"], buckets=SECONDS, registry=r)
         self.http_commands = Counter("flowledger_http_commands", "Commands sent by the HTTP API", ["command", "outcome"], registry=r)
         self.subscribers = Gauge("flowledger_subscribers", "Open event subscriptions", ["kind"], registry=r)
+        self.loop_lag = Histogram(
+            "flowledger_loop_lag_seconds", "How late the event loop is", ["role", "process"], buckets=SECONDS, registry=r
+        )
         self._on_scrape: list[Callable[[Metrics], None]] = []
+        #: figures of other processes of this node (`shipped`), shown with its own
+        self.others: list[list[Any]] = []
 
     def anchored(self, place: str, ok: bool) -> None:
         """From any thread."""
@@ -76,9 +82,53 @@ class Metrics:
         """The scrape's body and its media type."""
         for read in self._on_scrape:
             read(self)
+        shown: Any = Together(self.registry, self.others) if self.others else self.registry
         if "application/openmetrics-text" in accept:
-            return openmetrics(self.registry), "application/openmetrics-text; version=1.0.0; charset=utf-8"
-        return generate_latest(self.registry), "text/plain; version=0.0.4; charset=utf-8"
+            return openmetrics(shown), "application/openmetrics-text; version=1.0.0; charset=utf-8"
+        return generate_latest(shown), "text/plain; version=0.0.4; charset=utf-8"
+
+    def shipped(self) -> list[Any]:
+        """All figures with a value, as JSON can say them: `[[family, [[sample, labels, value], ...]], ...]`."""
+        for read in self._on_scrape:
+            read(self)
+        found = []
+        for family in self.registry.collect():
+            samples = [[s.name, s.labels, s.value] for s in family.samples if not s.name.endswith("_created")]
+            if samples:
+                found.append([family.name, samples])
+        return found
+
+
+class Together:
+    """A registry and the shipped figures of other processes, family by family; what has the same labels is added up."""
+
+    def __init__(self, registry: CollectorRegistry, others: list[list[Any]]) -> None:
+        self._registry, self._others = registry, others
+
+    def collect(self) -> Iterator[Any]:
+        more: dict[str, list[Any]] = {}
+        for shipped in self._others:
+            for name, samples in shipped:
+                more.setdefault(name, []).extend(samples)
+        for family in self._registry.collect():
+            if extra := more.get(family.name):
+                found = {(s.name, tuple(sorted(s.labels.items()))): s for s in family.samples}
+                for name, labels, value in extra:
+                    key = (name, tuple(sorted(labels.items())))
+                    was = found.get(key)
+                    found[key] = Sample(name, labels, float(value) + (was.value if was is not None else 0.0))
+                family.samples = _ordered(found.values())
+            yield family
+
+
+def _ordered(samples: Iterable[Any]) -> list[Any]:
+    """The samples of one set of labels side by side, buckets by their bound: the text format wants it so."""
+
+    def rank(s: Any) -> Any:
+        rest = tuple(sorted((k, v) for k, v in s.labels.items() if k != "le"))
+        return rest, s.name.rsplit("_", 1)[-1] != "bucket", float(s.labels.get("le", "0")), s.name
+
+    return sorted(samples, key=rank)
 
 
 class Tracer:
@@ -182,6 +232,14 @@ class Telemetry:
         self.metrics = metrics or Metrics()
         self.tracer = tracer or Tracer()
         self.started = time.monotonic()
+        #: asks other processes of this node for their figures, before a scrape
+        self.others: Callable[[], Awaitable[None]] | None = None
+
+    async def figures(self, accept: str = "") -> tuple[bytes, str]:
+        """The scrape's body and its media type, with the figures of the other processes of this node."""
+        if self.others is not None:
+            await self.others()
+        return self.metrics.text(accept)
 
     @classmethod
     def of(cls, settings: Settings) -> Telemetry:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from flowledger.events import commands as c
 from flowledger.events import ledger as le
-from flowledger.events.base import Broken, Envelope, Heavy, Rejected, RejectionCode
-from flowledger.kernel import limits, values
+from flowledger.events.base import Broken, Heavy, Rejected, RejectionCode
+from flowledger.kernel import causes, limits, values
 from flowledger.kernel.access import admit
 from flowledger.kernel.access.subjects import INTERNAL, MISSING, of_instance
 from flowledger.kernel.decision import Decision, Facts
@@ -15,6 +15,7 @@ from flowledger.kernel.folds import answers
 from flowledger.kernel.handlers import HANDLERS, quarantine
 from flowledger.kernel.ledger.facts import NotAtHand
 from flowledger.kernel.state import Partition
+from flowledger.kernel.tasks import again
 
 #: follow-up commands to this same partition that one request may cause in its step; the rest stay for later steps
 FOLLOW_UPS_MAX = 10_000
@@ -34,7 +35,7 @@ def decide(state: Partition, request: c.Request, facts: Facts) -> Decision | Rej
     tenant = admit(state, request)
     if isinstance(tenant, Rejected):
         return tenant
-    envelope = Envelope(facts.now_us, tenant, request.actor, request.id, request.correlation, request.trace)
+    envelope = causes.envelope_of(state, request, facts.now_us, tenant)
     state.undo = []
     facts.begin()
     try:
@@ -78,7 +79,8 @@ def record_broken(state: Partition, request: c.Request, facts: Facts, broken: Br
     state.undo = []
     try:
         tenant = of_instance(state, broken.key)
-        d = Decision(state, facts, Envelope(facts.now_us, tenant=request.tenant if tenant is MISSING else tenant), request)
+        tenant = request.tenant if tenant is MISSING else tenant
+        d = Decision(state, facts, causes.envelope_of(state, request, facts.now_us, tenant), request)
         d.quarantine(broken.key, quarantine.Defect(broken.defect, broken.message), broken.reference)
         if request.sender >= 0:
             d.record(le.Inbound(sender=request.sender, seq=request.seq))
@@ -89,12 +91,14 @@ def record_broken(state: Partition, request: c.Request, facts: Facts, broken: Br
 
 def _decide(d: Decision, request: c.Request) -> Rejected | None:
     state = d.state
+    if state.freed:
+        state.freed.clear()
     if request.sender >= 0:
         taken = state.meta.taken.get(request.sender, 0)
         if request.seq != taken + 1:  # behind a gap it comes again, with what is missing before it
             return Rejected(_NOT_NEXT, f"expected send {taken + 1} of partition {request.sender}, found {request.seq}")
     elif request.id and type(request.command) not in INTERNAL:
-        known = answers.find(state, d.envelope.tenant, request.id, d.facts.now_us)
+        known = answers.find(state, d.asked.tenant, request.id, d.facts.now_us)
         if known is not None:
             return _again(d, request, known)
     rejected = HANDLERS[type(request.command)](d, request.command)
@@ -108,9 +112,12 @@ def _decide(d: Decision, request: c.Request) -> Rejected | None:
         d.run()
     if d.later:
         _follow_up(d)
+    if state.unassigned:
+        again.look(d)
     if request.id and request.sender < 0 and d.events and type(request.command) not in INTERNAL:
         now = d.facts.now_us
-        if answers.find(state, d.envelope.tenant, request.id, now) is None:  # else it has its outcome already
+        if answers.find(state, d.asked.tenant, request.id, now) is None:  # else it has its outcome already
+            d.for_request()
             d.record(le.Answered(id=request.id, answer=d.answer, digest=answers.digest(request), until_us=now + d.facts.answers_us))
     return None
 

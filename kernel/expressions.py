@@ -49,31 +49,42 @@ def within(facts: Any, text: str, evaluate: Callable[[Runtime], Any]) -> Any:
 class Expression:
     """`static` is the value of literal text; otherwise `compiled` is called with the variables in scope."""
 
-    __slots__ = ("compiled", "reads", "static", "text")
+    __slots__ = ("asserts", "compiled", "reads", "static", "text")
 
     def __init__(self, text: str, compiled: Any = None, static: Any = None) -> None:
         self.text, self.compiled, self.static = text, compiled, static
         self.reads: frozenset[str] = compiled.reads if compiled is not None else frozenset()
+        #: Whether it calls `assert`, whose failing is more than a null.
+        self.asserts = compiled is not None and "assert(" in text.replace(" ", "")
 
     def __call__(self, variables: dict[str, Any], facts: Any) -> Any:
         """The value as FEEL gives it; None on any error. Raises: Failure EXPRESSION_LIMIT, Heavy."""
         return self.static if self.compiled is None else within(facts, self.text, lambda r: self.compiled(variables, facts, None, r))
 
     def json(self, variables: dict[str, Any], facts: Any) -> Any:
-        """The value as a JSON value. Raises: Failure EXPRESSION_LIMIT, Heavy."""
+        """The value as a JSON value. Raises: Failure EXPRESSION_LIMIT, ASSERTION_FAILED; Heavy."""
         if self.compiled is None:
             return self.static
+        warnings: list[Any] | None = [] if self.asserts else None
+        value = within(facts, self.text, lambda r: self._told(variables, facts, warnings, r))
+        for w in warnings or ():
+            if w.code == "ASSERTION_FAILED":
+                raise Failure(w.code, f"'{shortened(self.text)}': {w.message}")
         try:
-            return to_json(self(variables, facts))
+            return to_json(value)
         except ValueError as e:
             raise Failure("EXPRESSION_LIMIT", f"'{shortened(self.text)}': {e}") from None
+
+    def _told(self, variables: dict[str, Any], facts: Any, warnings: list[Any] | None, r: Runtime) -> Any:
+        r.warnings = warnings
+        return self.compiled(variables, facts, None, r)
 
     def explain(self, variables: dict[str, Any], facts: Any) -> str:
         """What FEEL warned of, for an incident's message."""
         if self.compiled is None:
             return ""
         warnings: list[Any] = []
-        within(facts, self.text, lambda r: self.compiled(variables, facts, warnings, r))
+        within(facts, self.text, lambda r: self._told(variables, facts, warnings, r))
         return "; ".join(str(getattr(w, "message", w)) for w in warnings)
 
 

@@ -16,6 +16,8 @@ INSTANCE_BYTES_MAX = 12 * 1024 * 1024
 WEIGH_BYTES = 1024 * 1024
 #: levels of nesting of a JSON value
 DEPTH_MAX = 100
+#: bytes of one event as it is written, where the log takes no less
+EVENT_BYTES_MAX = 16 * 1024 * 1024 - 1_024
 #: events, and bytes of them, after which a decision goes on in a follow-up command
 EVENTS_MAX = 4_000
 BYTES_MAX = 8 * 1024 * 1024

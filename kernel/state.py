@@ -227,6 +227,10 @@ class Meta(State):
     taken: dict[int, int] = {}
     #: id of the key that signs the heads of this partition; `""`: none yet
     signer: str = ""
+    #: the time of the last claim, and what the monotonic clock of which start of the machine said then
+    claimed_us: int = 0
+    boot: str = ""
+    boot_us: int = 0
     #: how many answers were remembered so far, and the bytes of those that still are
     answered: int = 0
     answers_bytes: int = 0
@@ -289,6 +293,7 @@ class Partition:
         "changed",
         "definitions",
         "due",
+        "freed",
         "guards",
         "incidents",
         "instances",
@@ -310,6 +315,7 @@ class Partition:
         "timers",
         "undo",
         "weights",
+        "unassigned",
         "unsettled",
     )
 
@@ -356,6 +362,10 @@ class Partition:
         self.registry: dict[str, dict[str, Any]] = {}
         #: assignee -> its open tasks
         self.by_assignee: dict[str, dict[int, None]] = {}
+        #: tasks whose settings found nobody
+        self.unassigned: dict[int, None] = {}
+        #: who has lost a task in this decision, at the least; no part of the state
+        self.freed: set[str] = set()
         #: target -> limits and breaker that hold for it (`kernel/tasks/guards.py`); empty unless configured
         self.guards: dict[str, Any] = {}
         #: target whose breaker is open -> tasks that wait for it to close

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
+from flowledger.kernel.state import Meta
+
 #: microseconds in a second that the log's time may be moved towards the wall clock
 SLEW_PPM = 500
 #: what may be made up for at once after a long time in which nothing was to be corrected (microseconds)
@@ -77,6 +79,12 @@ def begin(floor_us: int, before: Reading, wall_us: int, mono_us: int, boot: str)
         slewed = passed * SLEW_PPM // 1_000_000
         wall_us = min(max(wall_us, before.at_us + passed - slewed), before.at_us + passed + slewed)
     return max(floor_us, wall_us)
+
+
+def reading(meta: Meta, clocks: Clocks) -> tuple[int, int]:
+    """(the log's time, the monotonic clock) now, for one who has folded the log up to its end."""
+    mono_us = clocks.mono()
+    return begin(meta.now_us, Reading(meta.claimed_us, meta.boot, meta.boot_us), clocks.wall(), mono_us, clocks.boot), mono_us
 
 
 class LogClock:

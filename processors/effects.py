@@ -52,9 +52,10 @@ class Checkpoint(NamedTuple):
 
 
 class DecideApart(NamedTuple):
-    """A heavy decision: make it outside of the loop, while this partition rests; then `decided_apart`."""
+    """A heavy decision: `machine.apart` outside of the loop, in so many seconds, while this partition rests; then `decided_apart`."""
 
     pending: Pending
+    delay_s: float = 0.0
 
 
 class WakeAt(NamedTuple):

@@ -91,10 +91,13 @@ class Engine:
         self._node = f"{self.settings.node or 'node'}-{self._token()}"
         self._replies: dict[int, asyncio.Future[Any]] = {}
         self._reply_number = 0
+        #: requests without an id of their own
+        self._asked = 0
         self._reply_partition = 0
         self._ends: dict[int, int] = {}
         self._closing = False
         self._joined = asyncio.Event()
+        self._opened = False
         #: what of the background doesn't work at the moment, and why, for health
         self._broken: dict[str, str] = {}
         #: it counts as working again when it has not failed for a while
@@ -107,7 +110,7 @@ class Engine:
         """Open the log, make its topics, join the group; returns when the first assignment is being served (or at once without owners)."""
         await self.log.open()
         await self.log.create_topics(self.partitions)
-        self.partitions = self.log.partitions
+        self.partitions, self._opened = self.log.partitions, True
         for hash, text in (await self.log.load(DEFINITIONS, 0)).items():
             self._contents[hash.decode()] = text.decode()
         self._reply_partition = sum(self._node.encode()) % self.partitions
@@ -278,6 +281,7 @@ class Engine:
             actor=caller.actor,
             correlation=caller.correlation,
             trace=caller.trace,
+            cause=f"request:{id}" if id else self._request_id(),
             groups=caller.groups,
             rights=caller.rights,
         )
@@ -288,6 +292,11 @@ class Engine:
         else:
             self._offer(p, request, future)
         return future
+
+    def _request_id(self) -> str:
+        """Of a request whose caller gave none: where the walk from an event to its first cause ends."""
+        self._asked += 1
+        return f"request:{self._node}/{self._asked}"
 
     def _offer(self, p: int, request: c.Request, future: asyncio.Future[Answer]) -> None:
         owner = self.owners.get(p)
@@ -488,7 +497,9 @@ class Engine:
 
     def health(self) -> dict[str, Any]:
         reasons = [f"partition {p}: {o.reason}" for p, o in sorted(self.owners.items()) if not o.ready.is_set()]
-        if self.owns and not self.owners:
+        if not self._opened:
+            reasons.append("the log is not open yet")
+        elif self.owns and not self.owners:
             reasons.append("no partition is assigned to this node yet")
         for p, owner in sorted(self.owners.items()):
             if owner.ready.is_set() and (waiting := owner.unacknowledged_s()) > STALLED_S:

@@ -16,7 +16,7 @@ from flowledger.events.ledger import KeyIntroduced
 
 #: groups between two heads, and the longest time that a group waits for one (seconds)
 GROUPS_MAX = 1_000
-SECONDS_MAX = 60.0
+SECONDS_MAX = 5.0
 #: a head that is due while nothing is acknowledged is looked at again after this time
 AGAIN_US = 1_000_000
 NEVER = 1 << 62
@@ -100,5 +100,5 @@ class Heads:
 
     @property
     def wanted(self) -> bool:
-        """Something is acknowledged that no head covers (an orderly end signs it for the anchors)."""
+        """Something is acknowledged that no head covers."""
         return self._acked is not None

@@ -163,6 +163,10 @@ class TopicsMissing(LogError):
     """The log has no such topic or partition; `create_topics` makes them."""
 
 
+class Damaged(LogError):
+    """What is stored is not what an adapter writes: the disk, or somebody, changed it."""
+
+
 class OutOfRange(LogError):
     """A reader wants records that are not there: behind the end (it has read another log, or this one lost its tail), before the beginning
     (they were trimmed), or in a gap. Nothing is ever passed over in silence."""

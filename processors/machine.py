@@ -14,23 +14,31 @@ from flowledger.events import avro
 from flowledger.events import commands as c
 from flowledger.events import group as rules
 from flowledger.events import ledger as le
-from flowledger.events.base import Broken, Envelope, Event, Rejected, RejectionCode
-from flowledger.events.definition import DefinitionCreated
-from flowledger.kernel import Facts, Partition, decide, evolve, record_broken
+from flowledger.events.base import Broken, Rejected, RejectionCode
+from flowledger.kernel import Facts, Partition
 from flowledger.kernel import checkpoint as images
-from flowledger.kernel.decision import Decision
 from flowledger.kernel.folds import answers
+from flowledger.kernel.ledger.facts import NotAtHand
 from flowledger.processors import due
 from flowledger.processors.checkpoints import Checkpoints
 from flowledger.processors.clock import LogClock
-from flowledger.processors.effects import Answer, Append, Effect, ReadGap, StepDown, Store, WakeAt
-from flowledger.processors.flight import Dead, Flight, Pending, Reply, Told
+from flowledger.processors.desk import Batch, Desk, Made
+from flowledger.processors.effects import Answer, Append, DecideApart, Effect, ReadGap, StepDown, WakeAt
+from flowledger.processors.flight import Flight, Pending, Reply, Told
 from flowledger.processors.heads import Heads
-from flowledger.processors.log import RECORD_BYTES_MAX, Group, LogRecord
+from flowledger.processors.log import Group, LogRecord
 from flowledger.processors.ports import Observer, Pollers
 from flowledger.processors.sends import Sends
-from flowledger.processors.settings import BYTES_MAX, CAREFUL_US, DUE_MAX, EVENTS_MAX, IN_FLIGHT_MAX, Settings
-from flowledger.processors.waiting import Waiting
+from flowledger.processors.settings import (
+    BRING_S,
+    BRING_TRIES,
+    BYTES_MAX,
+    CAREFUL_US,
+    DUE_MAX,
+    EVENTS_MAX,
+    IN_FLIGHT_MAX,
+    Settings,
+)
 
 #: what key, headers and framing of a record may take beside its value (bytes)
 OVERHEAD_BYTES = 1_024
@@ -48,10 +56,6 @@ class Defect(Exception):
         self.why, self.offset = why, offset
 
 
-class TooLarge(Exception):
-    """A decision's event is larger than the log takes."""
-
-
 class Claim(NamedTuple):
     """Where an owner begins: behind its own claim."""
 
@@ -62,8 +66,6 @@ class Claim(NamedTuple):
     position: int
     #: where the log stands there
     place: rules.Place
-    #: largest value of a record that the log takes, in bytes
-    value_max: int = RECORD_BYTES_MAX - OVERHEAD_BYTES
 
 
 class Machine:
@@ -76,7 +78,6 @@ class Machine:
         self.claim, self.state, self.facts, self.clock = claim, state, facts, clock
         self.settings = settings or Settings()
         self._pollers, self._observer = pollers, observer
-        self._tracing = observer is not None and observer.tracing
         self.out: list[Effect] = []
         self.stopped: BaseException | None = None
         self.hungry = True
@@ -91,14 +92,16 @@ class Machine:
         now = clock.now_us
         #: after a group that failed, commands are taken one by one up to this time, to find the one that did it
         self._careful_to = now + CAREFUL_US if careful else 0
-        #: follow-ups of this step, for the next one
-        self._put_by: list[Pending] = []
-        self._waiting = Waiting()
         self.sends = Sends(state)
+        self.desk = Desk(state, facts, self.sends, observer)
         s = self.settings
         self.checkpoints = Checkpoints(
             claim.epoch, standing if standing is not None else images.Standing(), s.checkpoint_changes, int(s.checkpoint_s * 1e6), now
         )
+        #: the heavy decision that is being made, and how often it was tried
+        self._apart: Pending | None = None
+        self._tries = 0
+        self._feel_soft = facts.feel_soft
         #: a checkpoint waits until nothing is in flight
         self._resting = False
         #: the first flight waits until what somebody else wrote before it was read
@@ -138,10 +141,11 @@ class Machine:
         self.hungry = False
         if self.stopped is not None:
             return
-        now = self.facts.now_us = self.clock.read(wall_us, mono_us)
+        now = self.clock.read(wall_us, mono_us)
         self.out += self.sends.due(now)
-        if self._resting:
+        if self._resting or self._apart is not None:
             return
+        self.facts.now_us = now
         if len(self.flights) >= IN_FLIGHT_MAX:
             self._put_off = True  # an acknowledgement wakes it
             return
@@ -152,7 +156,7 @@ class Machine:
             self._internal(Told(told))  # type: ignore[arg-type]
         if inbox or (state.job_listener and self._pollers is not None):
             self._group(now)
-            if self.stopped is not None:
+            if self.stopped is not None or self._apart is not None:
                 return
             if self.checkpoints.due(state, now):
                 self.checkpoint()
@@ -160,9 +164,8 @@ class Machine:
             self.out.append(WakeAt(at))
 
     def _group(self, now: int) -> None:
-        inbox, flight = self.inbox, Flight()
-        values: list[bytes] = []
-        keys: list[bytes] = []
+        inbox, desk, batch = self.inbox, self.desk, Batch()
+        values, flight = batch.values, batch.flight
         source = self.source
         taken = 0
         pending: Pending | None = None
@@ -171,29 +174,72 @@ class Machine:
             while inbox and taken < most and len(values) < EVENTS_MAX and flight.size < BYTES_MAX:
                 pending = inbox.popleft()
                 taken += 1
-                self._decide(pending, flight, keys, values)
+                if not desk.decide(pending, batch):
+                    self._apart, self._tries = pending, 0
+                    break
                 if pending.offset >= 0:
                     source = pending.offset
-            if self._put_by:  # what goes on lets everybody else have a turn first
-                inbox.extend(self._put_by)
-                self._put_by.clear()
-            if self._pollers is not None and self.state.job_listener:
-                self._hand_out(self._pollers, flight, keys, values)
+            if self._apart is None and self._pollers is not None and self.state.job_listener:
+                desk.hand_out(self._pollers, batch)
         except Exception as bug:  # noqa: BLE001 - a defect of ours: what it did to the state nobody knows
             self._defect(bug, flight, pending if taken == 1 else None)
             return
-        self.hungry = bool(inbox)
+        self._close(batch, taken, source, now)
+        if self._apart is not None:
+            self.facts.feel_soft = 0
+            self.out.append(DecideApart(self._apart))
+
+    def _close(self, batch: Batch, taken: int, source: int, now: int) -> None:
+        """The group is complete."""
+        desk, flight = self.desk, batch.flight
+        if desk.put_by:  # what goes on lets everybody else have a turn first
+            self.inbox.extend(desk.put_by)
+            desk.put_by.clear()
+        self.hungry = bool(self.inbox)
+        self.out += desk.out
+        desk.out.clear()
         if flight.kinds and self._observer is not None:
             self._observer.decided(flight.kinds)
         self.source = source
-        if values:
-            self._append(flight, keys, values, taken, now)
+        if batch.values:
+            self._append(batch, taken, now)
         elif flight.answers:  # refusals, and answers that say what is already decided: after all that is in flight
             self.flights.append(flight)
             self._settle()
 
-    def _append(self, flight: Flight, keys: list[bytes], values: list[bytes], taken: int, now: int) -> None:
-        claim = self.claim
+    # --- heavy decisions ------------------------------------------------------------------------------------------------------
+
+    def apart(self, pending: Pending) -> Made | Exception:
+        """Make a heavy decision, on any thread: this partition rests until `decided_apart` is told."""
+        return self.desk.apart(pending)
+
+    def decided_apart(self, pending: Pending, made: Made | Exception) -> None:
+        """What came of it becomes a group of its own, and the partition goes on."""
+        if self.stopped is not None:
+            return
+        if isinstance(made, NotAtHand):
+            self._tries += 1
+            if self._tries < BRING_TRIES:
+                self.out.append(DecideApart(pending, BRING_S))
+                return
+            made = Broken(0, type(made).__name__, str(made), f"p{self.claim.partition}-{self.facts.now_us}")
+        self._apart = None
+        self.facts.feel_soft = self._feel_soft
+        batch = Batch()
+        try:
+            if isinstance(made, Exception):
+                raise made
+            self.desk.outcome(made, pending, batch)
+        except Exception as bug:  # noqa: BLE001 - as in `_group`
+            self._defect(bug, batch.flight, pending)
+            return
+        self._close(batch, 1, max(self.source, pending.offset), self.facts.now_us)
+        if self._resting and not self.flights:
+            self._write_checkpoint()
+        self.hungry = True
+
+    def _append(self, batch: Batch, taken: int, now: int) -> None:
+        claim, flight, keys, values = self.claim, batch.flight, batch.keys, batch.values
         self.state.meta.now_us = now  # as any reader folds it; a checkpoint keeps it
         stamp_ms = max(1, now // 1000)
         shared, last = self._seal.group(keys, values, self.source, stamp_ms)
@@ -206,135 +252,6 @@ class Machine:
         self.out.append(Append(flight, Group(keys, values, shared, last, timestamp_ms=stamp_ms)))
         if self._observer is not None:
             self._observer.group(claim.partition, taken, len(values), flight.size)
-
-    def _decide(self, pending: Pending, flight: Flight, keys: list[bytes], values: list[bytes]) -> None:
-        request, state = pending.request, self.state
-        command: Any = request.command
-        if type(command) is Dead:
-            dead: list[Event] = [le.DeadLettered(source=command.source, reason=command.reason)]
-            self._record(dead, avro.encode(dead, Envelope(self.facts.now_us)), "", flight, keys, values)
-            return
-        if type(command) is Told:
-            envelope = Envelope(self.facts.now_us)
-            for event in command.events:
-                evolve(state, event, envelope)
-            flight.own += len(command.events)
-            self._record(command.events, avro.encode(command.events, envelope), "", flight, keys, values)
-            return
-        confirmed = state.meta.confirmed.get(command.to, 0) if type(command) is c.Confirm else 0
-        made = decide(state, request, self.facts)
-        if type(made) is Broken:
-            self._broken(made, pending, flight, keys, values)
-            return
-        if type(made) is Rejected:
-            if request.sender >= 0:
-                self.sends.asked(request.sender, self.facts.now_us)
-            if pending.reply is not None:
-                flight.answers.append((pending.reply, made, -1))
-            if self._observer is not None:
-                self._observer.rejected(type(command).__name__, made.code)
-            return
-        assert isinstance(made, Decision)
-        if type(command) is c.Confirm and request.sender < 0:
-            self.out += self.sends.confirmed(command, confirmed, self.facts.now_us)
-        if self._observer is not None:
-            self._seen(request, flight)
-        if made.events:
-            self._record(made.events, made.values, made.envelope.tenant, flight, keys, values)
-            if type(command) is c.Deploy:
-                self._store(made.events)
-            if request.sender >= 0:
-                flight.inbound[request.sender] = request.seq
-        for later, (instance, token) in zip(made.later, made.causes, strict=True):
-            self._put_by.append(Pending(c.Request(command=later, tenant=request.tenant, actor=request.actor, id=request.id and f"{request.id}/+",  # type: ignore[arg-type]
-                                                 correlation=request.correlation, trace=request.trace, instance=instance, token=token)))  # fmt: skip
-        if made.repeats and pending.reply is not None and "position" not in made.answer:
-            pending.reply = self._with_position(pending.reply, made.envelope.tenant, made.repeats)
-        index = len(values) - 1
-        if made.finished and self._waiting:
-            flight.answers += self._waiting.ended(made.finished, index)
-        if pending.reply is not None and not self._waiting.waits(state, command, made, pending.reply):
-            flight.answers.append((pending.reply, made.answer, index if made.events else -1))
-
-    def _with_position(self, reply: Reply, tenant: str, id: str) -> Reply:
-        """The first answer is not on the log yet; by the time of this one it is."""
-
-        def say(answer: Any) -> None:
-            kept = self.state.answers.get(answers.name_of(tenant, id))
-            if isinstance(answer, dict) and kept is not None and kept.offset >= 0:
-                answer = {**answer, "position": f"{self.claim.partition}-{kept.offset}"}
-            reply(answer)
-
-        return say
-
-    def _broken(self, broken: Broken, pending: Pending, flight: Flight, keys: list[bytes], values: list[bytes]) -> None:
-        """A defect of ours: the state is as before. The instance is quarantined, its caller has one error, everybody else goes on."""
-        request = pending.request
-        held = record_broken(self.state, request, self.facts, broken)
-        self._record(held.events, held.values, held.envelope.tenant, flight, keys, values)
-        if request.sender >= 0:
-            flight.inbound[request.sender] = request.seq
-        if self._observer is not None:
-            self._observer.broken(type(request.command).__name__, broken)
-        if pending.reply is not None:
-            text = f"a defect of the engine stopped this command, and to send it again does not help: tell operators the reference {broken.reference}"
-            flight.answers.append((pending.reply, Rejected(RejectionCode.INTERNAL, text), len(values) - 1))
-
-    def _record(self, events: list[Event], made: list[bytes], tenant: str, flight: Flight, keys: list[bytes], values: list[bytes]) -> None:
-        if not events:
-            return
-        sizes = list(map(len, made))
-        if max(sizes) > self.claim.value_max:
-            raise TooLarge(f"an event of {max(sizes)} bytes; at most {self.claim.value_max} are taken")
-        values += made
-        flight.size += sum(sizes)
-        for event in events:
-            keys.append(event.key.to_bytes(8, "big"))
-            if type(event) is le.Outbound:
-                flight.sends.append((event.to, event.seq, event.command))
-            elif type(event) is le.Answered:
-                flight.answered.append((tenant, event.id, len(keys) - 1))
-        if self._observer is not None:
-            names = flight.names
-            for event in events:
-                name = type(event).__name__
-                names[name] = names.get(name, 0) + 1
-
-    def _seen(self, request: c.Request, flight: Flight) -> None:
-        """For the observer, which is told once for each group."""
-        kind = type(request.command).__name__
-        flight.kinds[kind] = flight.kinds.get(kind, 0) + 1
-        if self._tracing and request.trace:
-            flight.traces.append(request.trace)
-
-    def _store(self, events: list[Event]) -> None:
-        """The deployed resources go to `definitions` before anybody hears of them."""
-        for e in events:
-            if type(e) is DefinitionCreated and e.content:
-                self.out.append(Store(Group([e.hash.encode()], [e.content.encode()], (("name", e.resource.encode()),))))
-
-    def _hand_out(self, pollers: Pollers, flight: Flight, keys: list[bytes], values: list[bytes]) -> None:
-        """Jobs that became ready go to the workers that wait, in the same group that made them."""
-        state = self.state
-        for lane in list(state.job_listener):
-            while state.ready.get(lane):
-                poller = pollers.next_for(lane)
-                if poller is None:
-                    break
-                request = poller.request()
-                made = decide(state, request, self.facts)
-                if type(made) is Broken:
-                    self._broken(made, Pending(request, poller.deliver), flight, keys, values)
-                    break
-                if not isinstance(made, Decision) or not made.events:
-                    pollers.give_back(poller)
-                    break
-                if self._observer is not None:
-                    self._seen(request, flight)
-                self._record(made.events, made.values, made.envelope.tenant, flight, keys, values)
-                pollers.taken(poller, made.answer["jobs"])
-                flight.answers.append((poller.deliver, made.answer, len(values) - 1))
-            state.job_listener.discard(lane)
 
     # --- after the append -----------------------------------------------------------------------------------------------------
 
@@ -366,7 +283,7 @@ class Machine:
             self._finish(flight, replies)
         if replies:
             self.out.append(Answer(replies))
-        if self._resting and not flights:
+        if self._resting and not flights and self._apart is None:
             self._write_checkpoint()
         if self.inbox or self._put_off:
             self._put_off, self.hungry = False, True
@@ -421,8 +338,15 @@ class Machine:
         """As soon as nothing is in flight; deciding rests until then."""
         if self.stopped is None and not self.checkpoints.writing:
             self._resting = True
-            if not self.flights:
+            if not self.flights and self._apart is None:
                 self._write_checkpoint()
+
+    def head_due(self) -> bool:
+        """At an orderly end the head of what is acknowledged is signed by the next `step`, however young it is."""
+        if self.stopped is None and self._heads is not None and self._heads.wanted:
+            self._heads.at_us = 0
+            return True
+        return False
 
     def _write_checkpoint(self) -> None:
         self._resting = False
@@ -441,11 +365,12 @@ class Machine:
         text = "the owner of this partition changes" if isinstance(why, Fenced) else f"the log does not take it at the moment ({why})"
         gone = Rejected(RejectionCode.UNAVAILABLE, f"{text}: send it again, with the same id", 50)
         replies = [(reply, gone) for flight in self.flights for reply, _, _ in flight.answers]
-        replies += [(p.reply, gone) for p in (*self.inbox, *self._put_by) if p.reply is not None and p.offset < 0]
-        replies += [(reply, gone) for reply in self._waiting.all()]
+        waiting = (*self.inbox, *self.desk.put_by, *((self._apart,) if self._apart is not None else ()))
+        replies += [(p.reply, gone) for p in waiting if p.reply is not None and p.offset < 0]
+        replies += [(reply, gone) for reply in self.desk.waiting.all()]
         self.flights.clear()
         self.inbox.clear()
-        self._put_by.clear()
+        self.desk.put_by.clear()
         self.out.append(Answer(replies))
         self.out.append(StepDown(why))
 
@@ -453,10 +378,5 @@ class Machine:
         """What a failed decision recorded is only in memory: the state is made anew from the log, and commands are taken one by one for a while."""
         self.flights.append(flight)
         if alone is not None and alone.reply is not None:
-            if isinstance(bug, TooLarge):
-                self.out.append(
-                    Answer([(alone.reply, Rejected(RejectionCode.INVALID_ARGUMENT, f"what it would write is too large: {bug}"))])
-                )
-            else:
-                flight.answers.append((alone.reply, None, -1))
+            flight.answers.append((alone.reply, None, -1))
         self.step_down(Defect(bug, alone.offset if alone is not None else -1))

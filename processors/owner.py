@@ -20,6 +20,7 @@ from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import Facts, Partition
 from flowledger.kernel import checkpoint as images
 from flowledger.kernel.model.library import Library
+from flowledger.processors import beside
 from flowledger.processors import clock as times
 from flowledger.processors import effects as do
 from flowledger.processors.clock import Clocks, LogClock
@@ -29,7 +30,7 @@ from flowledger.processors.log import COMMANDS, DEFINITIONS, EVENTS, STATE, Appe
 from flowledger.processors.machine import OVERHEAD_BYTES, Claim, Defect, Fenced, Machine
 from flowledger.processors.ports import Observer, Pollers
 from flowledger.processors.recovery import Unservable, counted, load, quiet, take_over
-from flowledger.processors.settings import BACK_OFF_S, FENCED_S, Settings
+from flowledger.processors.settings import BACK_OFF_S, FEEL_SOFT, FENCED_S, Settings
 
 log_ = structlog.get_logger("flowledger.owner")
 #: records of a checkpoint that are written as one group
@@ -68,7 +69,7 @@ class Owner:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._perform: dict[type[Any], Callable[[Machine, Any], None]] = {
             do.Append: self._append, do.Answer: self._answer, do.Send: self._send, do.Store: self._store, do.ReadGap: self._read_gap,
-            do.Checkpoint: self._checkpoint, do.WakeAt: self._wake_at, do.StepDown: self._step_down,
+            do.Checkpoint: self._checkpoint, do.DecideApart: self._decide_apart, do.WakeAt: self._wake_at, do.StepDown: self._step_down,
         }  # fmt: skip
 
     # --- life -----------------------------------------------------------------------------------------------------------------
@@ -110,16 +111,17 @@ class Owner:
             self.reason = "taking over"
         self.owner_id, self.notes = self._token(), []
         state, reader, position = await take_over(
-            self.log, self.partition, self._standing, self.owner_id, self.settings.node, self.clocks.wall, self.notes.append
+            self.log, self.partition, self._standing, self.owner_id, self.settings.node, self.clocks, self.notes.append
         )
         self.state, self.epoch = state, reader.epoch
-        clock = LogClock(max(state.meta.now_us, self.clocks.wall()), self.clocks.mono())
+        clock = LogClock(*times.reading(state.meta, self.clocks))
         library = self.library
         facts = Facts(
             clock.now_us, library.processes(state), library.decisions(state), quiet(library.read), self.settings.instances_max,
-            spread=self.settings.spread, answers_us=self.settings.answers_us, javascript=self.settings.javascript,
+            spread=self.settings.spread, feel_soft=FEEL_SOFT, value_max=self.log.record_bytes_max - OVERHEAD_BYTES,
+            answers_us=self.settings.answers_us, javascript=self.settings.javascript, forms=library.forms(state),
         )  # fmt: skip
-        where = Claim(self.partition, self.epoch, self.owner_id, position, reader.place(), self.log.record_bytes_max - OVERHEAD_BYTES)
+        where = Claim(self.partition, self.epoch, self.owner_id, position, reader.place())
         machine = self.machine = Machine(
             where, state, facts, clock, self.settings, self._standing, self.pollers, self.observer, self._careful
         )  # fmt: skip
@@ -278,6 +280,14 @@ class Owner:
             machine.gap_read(found)
         self._pump(machine)
 
+    def _decide_apart(self, machine: Machine, e: do.DecideApart) -> None:
+        self._spawn(self._apart(machine, e))
+
+    async def _apart(self, machine: Machine, e: do.DecideApart) -> None:
+        await asyncio.sleep(e.delay_s)
+        machine.decided_apart(e.pending, await beside.run(partial(machine.apart, e.pending)))
+        self._pump(machine)
+
     def _checkpoint(self, machine: Machine, e: do.Checkpoint) -> None:
         self._spawn(self._write(machine, e))
 
@@ -329,6 +339,8 @@ class Owner:
         if machine.checkpoints.writing:
             await self._checkpointed.wait()
         self._checkpointed.clear()
+        if machine.head_due():
+            self._step()
         machine.checkpoint()
         self._pump(machine)
         waits = [self._spawn(self._checkpointed.wait()), self._spawn(self._stopped.wait())]
@@ -356,7 +368,7 @@ class Owner:
         s, m = self.state, self.machine
         return {
             "epoch": self.epoch, "position": self.acked, "instances": s.open, "tasks": len(s.tasks), "timers": len(s.timers),
-            "leases": sum(1 for t in s.tasks.values() if t.worker) if len(s.tasks) < 10_000 else len(s.leases), "incidents": len(s.incidents),
+            "leases": sum(1 for t in list(s.tasks.values()) if t.worker) if len(s.tasks) < 10_000 else len(s.leases), "incidents": len(s.incidents),
             "inbox": len(m.inbox) if m else 0, "in_flight": len(m.flights) if m else 0, "refused": m.refused if m else 0,
         }  # fmt: skip
 

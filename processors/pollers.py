@@ -78,6 +78,7 @@ class Turn:
         return c.Request(
             command=c.ActivateTasks(job_type=p.job_type, worker=p.worker, max=p.credit_left, timeout_ms=p.timeout_ms, fetch=p.fetch),
             actor=p.caller.actor or p.worker, tenant=p.caller.tenant, groups=p.caller.groups, rights=p.caller.rights,
+            cause=f"request:{p.worker}",
         )  # fmt: skip
 
     def deliver(self, answer: Any) -> None:

@@ -23,7 +23,8 @@ from flowledger.events.chain import VERSION
 from flowledger.kernel import Partition, evolve
 from flowledger.kernel import checkpoint as images
 from flowledger.kernel.folds import answers
-from flowledger.processors.log import EVENTS, STATE, Conflict, Group, Log, LogError, LogRecord
+from flowledger.processors import clock as times
+from flowledger.processors.log import EVENTS, STATE, Conflict, Damaged, Group, Log, LogError, LogRecord
 
 log_ = structlog.get_logger("flowledger.recovery")
 
@@ -70,7 +71,7 @@ async def claim(
 
     Raises: LogError, ChainBroken.
     """
-    decoder = avro.Decoder()
+    decoder, clocks = avro.Decoder(), times.turned(clock)
     while True:
         async for batch in log.read(EVENTS, partition, position):
             for record in batch:
@@ -81,12 +82,13 @@ async def claim(
             await asyncio.sleep(0)
         if reader.owner == owner_id:
             return position
+        now, mono_us = times.reading(state.meta, clocks)
         claimed = le.PartitionClaimed(
-            epoch=reader.epoch + 1, owner=owner_id, node=node, partition=partition, partitions=log.partitions, chain=VERSION
-        )
-        now = max(clock(), state.meta.now_us)
+            epoch=reader.epoch + 1, owner=owner_id, node=node, partition=partition, partitions=log.partitions, chain=VERSION,
+            boot=clocks.boot, boot_us=mono_us,
+        )  # fmt: skip
         stamp_ms = max(1, now // 1000)
-        value = avro.encode([claimed], Envelope(now, "", node, "", "", ""))[0]
+        value = avro.encode([claimed], Envelope(now, actor=node, cause=f"owner:{owner_id}"))[0]
         shared, last = rules.claim_headers(reader.place(), value, CLAIM_KEY, claimed.epoch, owner_id, position, stamp_ms)
         try:
             group_ = Group([CLAIM_KEY], [value], shared, last, timestamp_ms=stamp_ms)
@@ -149,7 +151,10 @@ async def load(
     records were compacted away by either, the mark's count and digest tell, and everything is folded from the start of the log.
     `standing` is filled with what stands in the topic. Raises: LogError, RecordsMissing.
     """
-    found = await checkpoint_of(log, partition)
+    try:
+        found = await checkpoint_of(log, partition)
+    except Damaged as e:
+        found = Found(None, {}, {}, str(e), str(e))
     begin, end = await log.begin(EVENTS, partition), await log.end(EVENTS, partition)
     mark, unfit = found.mark, found.unfit
     if mark is not None and not unfit:

@@ -13,6 +13,12 @@ EVENTS_MAX = 20_000
 BYTES_MAX = 8 * 1024 * 1024
 #: groups in flight
 IN_FLIGHT_MAX = 6
+#: steps of expressions that a decision may take in the owner's loop; with more it is made beside it
+FEEL_SOFT = 10_000
+#: bytes of resources that are read in the loop
+RESOURCES_SOFT = 50_000
+#: how often, and after how long, a decision is tried again whose resources have not come yet (seconds)
+BRING_TRIES, BRING_S = 150, 0.2
 #: commands that may wait before callers are told to come again
 INBOX_MAX = 20_000
 #: due timers, leases and retries that one step takes

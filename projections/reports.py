@@ -39,7 +39,7 @@ async def instance_status(r: Reader, tenant: str, key: int) -> Row | None:
     active = await r.rows(
         "SELECT tenant_id, id, definition_key, name, type, status, assignee, worker, created_at, due_at FROM tasks "
         "WHERE tenant_id = %s AND workflow_instance_id = %s "
-        "AND status IN ('created', 'assigned', 'started', 'in_progress', 'suspended', 'failed') "
+        "AND status IN ('created', 'assigned', 'started', 'in_progress', 'suspended', 'failed', 'timed_out') "
         "ORDER BY created_at, id LIMIT 100",
         (tenant, key),
     )

@@ -7,6 +7,7 @@ import ast
 from pathlib import Path
 
 from flowledger.kernel.model.checks.common import CODES
+from flowledger.kernel.model.checks.standard import FORBIDDEN, chapter_of
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "validation.md"
@@ -16,6 +17,8 @@ READERS = ["kernel/elements", "kernel/model/dialects", *(f"kernel/model/{n}.py" 
 TOPICS = {
     "structure": "The file", "flows": "Sequence flows", "events": "Positions of events", "triggers": "Event definitions", "gateways": "Gateways",
     "scopes": "Processes and sub-processes", "activities": "Activities", "data": "Data", "collaboration": "Pools, message flows, lanes, correlation",
+    "items": "Numbers and types of data", "choreography": "Choreographies and conversations", "rules": "Expressions, formats, executable processes",
+    "references": "References", "schema": "The schema",
     "paths": "Paths and loops", "soundness": "Deadlock and lack of synchronisation",
 }  # fmt: skip
 
@@ -84,17 +87,19 @@ def cell(text: str) -> str:
 def tables() -> str:
     lines: list[str] = []
     for topic, codes in declared_in().items():
-        lines += [f"## {TOPICS[topic]}", "", "| Code | Severity | What | Hint | Source |", "|---|---|---|---|---|"]
+        lines += [f"## {TOPICS[topic]}", "", "| Code | Severity | What | Hint | Source | Standard |", "|---|---|---|---|---|---|"]
         for code in codes:
             row = CODES[code]
-            lines.append(f"| `{code}` | {row.severity} | {cell(row.what)} | {cell(row.hint)} | {cell(row.source)} |")
+            lines.append(
+                f"| `{code}` | {row.severity} | {cell(row.what)} | {cell(row.hint)} | {cell(row.source)} | {'yes' if code in FORBIDDEN else ''} |"
+            )
         lines.append("")
     readers = said_by_readers()
     lines += ["## Said while reading, and by the elements", "", "The section of the standard stands at the head of the module.", "",
-              "| Code | Severity | What | Module |", "|---|---|---|---|"]  # fmt: skip
+              "| Code | Severity | What | Module | Standard |", "|---|---|---|---|---|"]  # fmt: skip
     for code in sorted(readers):
         severity, message, module = readers[code]
-        lines.append(f"| `{code}` | {severity} | {cell(message)} | `{module}` |")
+        lines.append(f"| `{code}` | {severity} | {cell(message)} | `{module}` | {chapter_of(code) if code in FORBIDDEN else ''} |")
     return "\n".join(lines) + "\n"
 
 

@@ -85,7 +85,7 @@ def records(path):
 def partition(p, part, path, schemas, trusted, named, outside):
     """Raises: Wrong. Answers (groups, how many partitions its claims speak of, the last head that holds it)."""
     keys, epoch, owner, version, before, groups, end, said = dict(trusted), 0, b"", 1, b"\0" * 32, 0, 0, 0
-    group, chains, best, expected, count = [], {}, None, part["first"], 0
+    group, chains, best, expected, count, void = [], {}, None, part["first"], 0, -1
     if part["first"]:
         raise Wrong(f"the beginning is missing: it starts at {part['first']}")
     for r in records(path):
@@ -97,7 +97,8 @@ def partition(p, part, path, schemas, trusted, named, outside):
         if schema in CLAIMS:
             claim = fields(value, schemas)
             if claim["epoch"] != epoch + 1:
-                continue  # void
+                void = offset
+                continue
             if claim.get("partition", -1) not in (-1, p):
                 raise Wrong(f"at {offset}: this is the log of partition {claim['partition']}")
             if claim.get("chain", 1) < version:
@@ -105,7 +106,8 @@ def partition(p, part, path, schemas, trusted, named, outside):
             epoch, owner, version, group = epoch + 1, claim["owner"].encode(), claim.get("chain", 1), []
             said, raced = max(said, claim.get("partitions", 0)), int(names.get("read", b"-1") or -1) in range(end)
         elif names.get("epoch") != b"%d" % epoch or names.get("owner") != owner:
-            continue  # void
+            void = offset
+            continue
         group.append(r)
         if "last" not in names:
             continue
@@ -130,6 +132,8 @@ def partition(p, part, path, schemas, trusted, named, outside):
         group = []
     if count != part["records"] or expected != part["end"]:
         raise Wrong(f"the end is missing: {count} of {part['records']} records")
+    if part.get("exclusive") and (group or void >= 0):
+        raise Wrong(f"records count for nothing, which this log can't have (at {void if void >= 0 else group[0][0]})")
     for h in outside:
         if h["partition"] == p:
             h = check_head(p, h, bytes.fromhex(h["signature"]), chains, keys, h["end"])

@@ -5,7 +5,6 @@ Every function takes (gateway, request, call) and answers the reply message, or 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +22,9 @@ from flowledger.api.grpc.status import (
 )
 from flowledger.events import commands as c
 from flowledger.events.avro import decode_json, encode_json
-from flowledger.events.base import Rejected
+from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel.access import ANY_TENANT
+from flowledger.kernel.model.encodings import decode
 from flowledger.processors.client import Caller
 from flowledger.sdk.zeebe_stubs import load
 
@@ -154,6 +154,9 @@ CANCEL = Intent("CANCEL", "Expected to cancel a process instance with key '{}', 
 SET_VARIABLES = Intent("UPDATE", "Expected to update variables for element with key '{}', but no such element was found")
 RESOLVE = Intent("RESOLVE", "Expected to resolve incident with key '{}', but no such incident was found")
 MODIFY = Intent("MODIFY", "Expected to modify process instance but no process instance found with key '{}'")
+MIGRATE_TARGET = Intent(
+    "MIGRATE", "Expected to migrate process instance to process definition but no process definition found with key '{}'"
+)
 MIGRATE = Intent("MIGRATE", "Expected to migrate process instance but no process instance found with key '{}'")
 
 
@@ -262,7 +265,10 @@ async def migrate_process_instance(g: Gateway, r: Any, call: Call) -> Any:
     plan = r.migrationPlan
     elements = {m.sourceElementId: m.targetElementId for m in plan.mappingInstructions}
     command = c.MigrateInstance(key=r.processInstanceKey, definition=plan.targetProcessDefinitionKey, elements=elements)
-    await ask(g, command, call.caller, MIGRATE, r.processInstanceKey)
+    answer = await g.ask(command, call.caller)
+    if isinstance(answer, Rejected):
+        unknown_target = answer.code == RejectionCode.NOT_FOUND and "process definition" in answer.message
+        raise refusal(answer, MIGRATE_TARGET if unknown_target else MIGRATE, command.definition if unknown_target else r.processInstanceKey)
     return pb.MigrateProcessInstanceResponse()
 
 
@@ -295,19 +301,14 @@ async def broadcast_signal(g: Gateway, r: Any, call: Call) -> Any:
 
 DEPLOY = Intent("CREATE")
 DELETE = Intent("DELETE", "Expected to delete resource but no resource found with key `{}`")
-_ENCODING = re.compile(rb"""^\s*<\?xml[^>]*\bencoding=["']([A-Za-z0-9._-]+)["']""")
 
 
 def text_of(name: str, content: bytes) -> str:
-    """A resource as text: UTF-8, or what its XML declaration says."""
+    """A resource as text, by its byte order mark or XML declaration, else UTF-8."""
     try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as e:
-        declared = _ENCODING.match(content[:200])
-        try:
-            return content.decode(declared.group(1).decode() if declared else "utf-16")
-        except (LookupError, UnicodeDecodeError):
-            raise invalid("CREATE", f"'{name}': expected text in UTF-8, {e}") from None
+        return decode(content)
+    except ValueError as e:
+        raise invalid("CREATE", f"'{name}': {e}") from None
 
 
 async def deploy(g: Gateway, named: list[tuple[str, bytes]], caller: Caller) -> dict[str, Any]:
@@ -372,7 +373,7 @@ def _form(d: dict[str, Any], _: list[dict[str, Any]], tenant: str) -> Any:
     )
 
 
-#: kind of definition -> what the answer says of it; kinds that Zeebe doesn't know are left out
+#: kind of definition -> what the answer says of it, in Zeebe's order; kinds that Zeebe doesn't know are left out
 DEPLOYED: dict[str, Callable[[dict[str, Any], list[dict[str, Any]], str], Any]] = {
     "process": _process,
     "decision": _decision,
@@ -386,7 +387,7 @@ async def deploy_resource(g: Gateway, r: Any, call: Call) -> Any:
     a = await deploy(g, [(x.name, x.content) for x in r.resources], caller)
     tenant = tenant_name(caller.tenant)
     definitions = a["definitions"]
-    deployments = [make(d, definitions, tenant) for d in definitions if (make := DEPLOYED.get(d["kind"])) is not None]
+    deployments = [DEPLOYED[kind](d, definitions, tenant) for kind in DEPLOYED for d in definitions if d["kind"] == kind]
     return pb.DeployResourceResponse(key=a["deployment"], deployments=deployments, tenantId=tenant)
 
 

@@ -17,8 +17,10 @@ EVALUATE_KEY = Intent("EVALUATE", "Expected to evaluate decision with key '{0}',
 
 
 def matched_rule(hit: dict[str, Any]) -> Any:
+    ids = hit.get("output_ids") or list(hit["outputs"])
     outputs = [
-        pb.EvaluatedDecisionOutput(outputId=name, outputName=name, outputValue=encode_json(value)) for name, value in hit["outputs"].items()
+        pb.EvaluatedDecisionOutput(outputId=id, outputName=name, outputValue=encode_json(value))
+        for id, (name, value) in zip(ids, hit["outputs"].items(), strict=False)
     ]
     return pb.MatchedDecisionRule(ruleId=hit.get("id") or "", ruleIndex=hit["index"], evaluatedOutputs=outputs)
 
@@ -44,6 +46,12 @@ def evaluated(entry: dict[str, Any], version: int, key: int, tenant: str) -> Any
     )
 
 
+def _with_key(entry: dict[str, Any], family: dict[str, Any], version: int, key: int, top: dict[str, Any], tenant: str) -> Any:
+    """Required decisions have keys and versions of their own."""
+    found = family.get(entry["id"] or entry["name"]) or {}
+    return evaluated(entry, found.get("version") or version, found.get("key") or (key if entry is top else 0), tenant)
+
+
 async def evaluate_decision(g: Gateway, r: Any, call: Call) -> Any:
     caller = for_tenant(call.caller, r.tenantId)
     if r.decisionKey > 0:
@@ -64,6 +72,7 @@ async def evaluate_decision(g: Gateway, r: Any, call: Call) -> Any:
     decision = str(a.get("decision") or r.decisionId)
     version = a.get("version") or 0
     key = a.get("key") or r.decisionKey
+    family = a.get("decisions") or {}
     known = (g.client.definition(key) if key else None) or {}
     top = next((t for t in reversed(trace) if decision in (t["id"], t["name"])), trace[-1] if trace else {"id": decision, "name": decision})
     return pb.EvaluateDecisionResponse(
@@ -74,7 +83,7 @@ async def evaluate_decision(g: Gateway, r: Any, call: Call) -> Any:
         decisionRequirementsId=str(a.get("drg") or known.get("drg") or ""),
         decisionRequirementsKey=a.get("drg_key") or known.get("drg_key") or 0,
         decisionOutput=encode_json(a.get("output")),
-        evaluatedDecisions=[evaluated(t, version, key if t is top else 0, tenant) for t in trace],
+        evaluatedDecisions=[_with_key(t, family, version, key, top, tenant) for t in trace],
         failedDecisionId=str(a.get("failed") or ""),
         failureMessage=str(a.get("failure") or ""),
         tenantId=tenant,

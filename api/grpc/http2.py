@@ -1,100 +1,62 @@
-"""HTTP/2 for gRPC calls, and for nothing else: one request message, one or many replies, trailers.
+"""A client's connection: gRPC calls on the library `h2`, which knows HTTP/2 (RFC 9113) and HPACK (RFC 7541).
 
-A general HTTP/2 library spends ten times longer on a small call than the engine does on the command in it. Three things make the
-difference: header blocks are read once (a client repeats the same few bytes for each call, and their meaning is kept until its
-compression table changes), answer headers are constants, and all that one turn of the event loop has to say goes out in one write.
-Sources: RFC 9113 (HTTP/2), RFC 7541 (HPACK, read by the library `hpack`), grpc.io "gRPC over HTTP2".
-
-Limits against misuse are constants of `http2_frames`; past them the connection is closed with GOAWAY.
+Ours is what a call is: one request message, one or many replies, trailers; deadlines; and the limits against misuse. What a client sends is
+given back to its window only when the message is taken, so that half-sent ones hold no more than one window. All that one turn of the event
+loop has to say goes out in one write.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
-import struct
 from collections.abc import Sequence
 from typing import Any, cast
 
 from google.protobuf.message import DecodeError
-from hpack import Decoder, HPACKError
+from h2 import events as ev
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.exceptions import DenialOfServiceError, FlowControlError, H2Error, ProtocolError
+from h2.settings import SettingCodes, Settings
+from hyperframe.frame import GoAwayFrame
 
-from flowledger.api.grpc.http2_frames import (
-    ACK,
-    COMPRESSION_ERROR,
-    CONCURRENT_CALLS_MAX,
-    CONNECTION_WINDOW,
-    CONTINUATION,
-    DATA,
-    END_HEADERS,
-    END_STREAM,
-    ENHANCE_YOUR_CALM,
-    FLOOD_MAX,
-    FLOOD_S,
-    FLOW_CONTROL_ERROR,
-    FRAME_BYTES_MAX,
-    FRAME_HEAD,
-    FRAME_SIZE_ERROR,
-    GOAWAY,
-    HEADER_BYTES_MAX,
-    HEADERS,
-    HEADS_KEPT_MAX,
-    MESSAGE_HEAD,
-    NO_ERROR,
-    PADDED,
-    PING,
-    PREFACE,
-    PROTOCOL_ERROR,
-    REFUSED_STREAM,
-    REPLY_HEAD,
-    REPLY_PREFIX,
-    RST_STREAM,
-    SETTING_FRAME,
-    SETTING_HEADERS,
-    SETTING_STREAMS,
-    SETTING_WINDOW,
-    SETTINGS,
-    SILENCE_S,
-    STREAM_CLOSED,
-    STREAM_ID,
-    STREAM_WINDOW,
-    TRAILERS_OK,
-    TRAILERS_PREFIX,
-    WINDOW_UPDATE,
-    WITH_PRIORITY,
-    Head,
-    Violation,
-    frame,
-    literal,
-    message,
-    trailers,
-    unpadded,
-)
+from flowledger.api.grpc.messages import MESSAGE_HEAD, REPLY_HEAD, Head, message, trailers
 from flowledger.api.grpc.service import MESSAGE_BYTES_MAX, Connection, Gateway, Method, Server
-from flowledger.api.grpc.status import (
-    DEADLINE_EXCEEDED,
-    INTERNAL,
-    INVALID_ARGUMENT,
-    RESOURCE_EXHAUSTED,
-    UNAVAILABLE,
-    UNIMPLEMENTED,
-    Refused,
-)
+from flowledger.api.grpc.status import DEADLINE_EXCEEDED, INTERNAL, RESOURCE_EXHAUSTED, UNAVAILABLE, Refused
 
 log = logging.getLogger(__name__)
 
+#: what a client may send on one call before we take it: one message and its frame
+STREAM_WINDOW = MESSAGE_BYTES_MAX + 65_536
+#: on all calls of a connection together: what half-sent messages can hold of our memory
+CONNECTION_WINDOW = 16 * 1024 * 1024
+CONCURRENT_CALLS_MAX = 1_000
+FRAME_BYTES_MAX = 16_384
+CONNECTIONS_MAX = 2_000
+HEADER_BYTES_MAX = 65_536
+#: control frames, resets and empty frames that a connection may send within `FLOOD_S` seconds
+FLOOD_MAX, FLOOD_S = 10_000, 10.0
+#: a silent connection is asked after so many seconds, and closed after twice as many
+SILENCE_S = 30.0
+#: a message must come whole within this time
+REQUEST_S = 60.0
+
 
 class Stream:
-    """A call under way. `window`: bytes that the client lets us send on it."""
+    """A call under way. `held`: bytes of its message that are not given back to the client's window yet."""
 
-    __slots__ = ("data", "deadline", "ended", "ending", "head", "head_sent", "id", "task", "window")
+    __slots__ = ("data", "deadline", "ended", "ending", "head", "head_sent", "held", "id", "late", "task")
 
-    def __init__(self, id: int, head: Head, window: int) -> None:
-        self.id, self.head, self.window = id, head, window
-        self.data: bytes | bytearray = b""
+    def __init__(self, id: int, head: Head) -> None:
+        self.id, self.head = id, head
+        self.data = bytearray()
+        self.held = 0
         self.task: asyncio.Task[None] | None = None
         self.deadline: asyncio.TimerHandle | None = None
+        self.late: asyncio.TimerHandle | None = None
         self.ended = self.head_sent = False
         #: why we cancelled it, if we did
         self.ending: tuple[int, str] | None = None
@@ -108,18 +70,9 @@ class H2(asyncio.Protocol):
         self.loop = asyncio.get_running_loop()
         self.streams: dict[int, Stream] = {}
         self.connection = Connection("")
-        self._decoder = Decoder()
-        self._decoder.max_header_list_size = HEADER_BYTES_MAX
-        self._heads: dict[bytes, Head] = {}
-        self._rest = PREFACE[:0]
-        self._preface = True
-        self._block: tuple[int, int, bytearray] | None = None  # (stream, flags, bytes so far) of a header block in pieces
-        self._last = 0
-        self._window = 65_535
-        self._stream_window = 65_535
-        self._frame_max = FRAME_BYTES_MAX
-        self._taken = 0
-        self._out: list[bytes] = []
+        self.h2 = H2Connection(
+            H2Configuration(client_side=False, header_encoding=None, normalize_outbound_headers=False, validate_outbound_headers=False)
+        )
         self._flushing = False
         self._waiters: list[asyncio.Future[None]] = []
         self._paused = False
@@ -133,12 +86,20 @@ class H2(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's isn't a subclass
+        if len(self._open) >= CONNECTIONS_MAX:
+            self.closing = True
+            self.transport.abort()
+            return
         peer = transport.get_extra_info("peername")
         self.connection.address = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else str(peer or "")
         self._open.add(self)
-        settings = ((SETTING_STREAMS, CONCURRENT_CALLS_MAX), (SETTING_WINDOW, STREAM_WINDOW), (SETTING_HEADERS, HEADER_BYTES_MAX))
-        self._write(frame(SETTINGS, 0, 0, b"".join(struct.pack(">HL", k, v) for k, v in settings)))
-        self._write(frame(WINDOW_UPDATE, 0, 0, struct.pack(">L", CONNECTION_WINDOW - 65_535)))
+        self.h2.local_settings = Settings(client=False, initial_values={
+            SettingCodes.MAX_CONCURRENT_STREAMS: CONCURRENT_CALLS_MAX, SettingCodes.INITIAL_WINDOW_SIZE: STREAM_WINDOW,
+            SettingCodes.MAX_HEADER_LIST_SIZE: HEADER_BYTES_MAX,
+        })  # fmt: skip
+        self.h2.initiate_connection()
+        self.h2.increment_flow_control_window(CONNECTION_WINDOW - 65_535)
+        self._write()
         self._alive = self.loop.call_later(SILENCE_S, self._still_there)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -168,23 +129,21 @@ class H2(asyncio.Protocol):
             return
         else:
             self._asked = True
-            self._write(frame(PING, 0, 0, b"flowledg"))
+            self.h2.ping(b"flowledg")
+            self._write()
         self._heard = False
         self._alive = self.loop.call_later(SILENCE_S, self._still_there)
 
-    def _write(self, data: bytes) -> None:
-        self._out.append(data)
+    def _write(self) -> None:
         if not self._flushing:
             self._flushing = True
             self.loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         self._flushing = False
-        out = self._out
-        if out:
-            self._out = []
-            if not self.transport.is_closing():
-                self.transport.write(b"".join(out))
+        data = self.h2.data_to_send()
+        if data and not self.transport.is_closing():
+            self.transport.write(data)
 
     def _wake(self) -> None:
         waiters, self._waiters = self._waiters, []
@@ -192,154 +151,91 @@ class H2(asyncio.Protocol):
             if not w.done():
                 w.set_result(None)
 
+    def _close(self) -> None:
+        self._flush()
+        self.transport.close()
+
     # --- reading ------------------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         self._heard = True
-        if self._rest:
-            data = self._rest + data
-        pos, end = 0, len(data)
         try:
-            if self._preface:
-                if end < 24:
-                    if not PREFACE.startswith(data):
-                        raise Violation(PROTOCOL_ERROR, "expected an HTTP/2 connection preface")
-                    self._rest = data
-                    return
-                if not data.startswith(PREFACE):
-                    raise Violation(PROTOCOL_ERROR, "expected an HTTP/2 connection preface")
-                self._preface = False
-                pos = 24
-            unpack = FRAME_HEAD.unpack_from
-            while end - pos >= 9:
-                high, low, type_, flags, id_ = unpack(data, pos)
-                length = high << 8 | low
-                if length > FRAME_BYTES_MAX:
-                    raise Violation(FRAME_SIZE_ERROR, f"expected frames up to {FRAME_BYTES_MAX} bytes, found {length}")
-                stop = pos + 9 + length
-                if stop > end:
-                    break
-                if self._block is not None and type_ != CONTINUATION:
-                    raise Violation(PROTOCOL_ERROR, "expected the rest of the header block")
-                if type_ < 10:
-                    self._READS[type_](self, flags, id_ & 0x7FFFFFFF, data[pos + 9 : stop])
-                pos = stop
-            self._rest = data[pos:]
-        except Violation as e:
-            self._goaway(e.code, str(e))
+            for event in self.h2.receive_data(data):
+                on = self._ON.get(type(event))
+                if on is not None:
+                    on(self, event)
+        except DenialOfServiceError as e:
+            self._goaway(ErrorCodes.ENHANCE_YOUR_CALM, str(e))
+        except ProtocolError as e:  # the library has said GOAWAY with its code
+            log.info("closing the connection of %s: %s", self.connection.address, e)
+            self.closing = True
+            self._close()
+        else:
+            if len(self.h2.incoming_buffer._data) > FRAME_BYTES_MAX + 9:  # the library looks at a frame's length only when it is whole
+                self._goaway(ErrorCodes.FRAME_SIZE_ERROR, f"expected frames up to {FRAME_BYTES_MAX} bytes")
+            self._write()
 
-    def _goaway(self, code: int, why: str) -> None:
+    def _goaway(self, code: ErrorCodes, why: str) -> None:
         log.info("closing the connection of %s: %s", self.connection.address, why)
         self.closing = True
-        self._write(frame(GOAWAY, 0, 0, struct.pack(">LL", self._last, code) + why.encode()[:200]))
-        self._flush()
-        self.transport.close()
+        self.h2.close_connection(code, why.encode()[:200])
+        self._close()
 
-    def _count(self) -> None:
+    def _count(self, event: Any = None) -> None:
         """Frames that cost us work and the client nothing."""
         self._flood += 1
         if self._flood > FLOOD_MAX:
             now = self.loop.time()
             if now - self._flood_since < FLOOD_S:
-                raise Violation(ENHANCE_YOUR_CALM, "too many control frames")
+                raise DenialOfServiceError("too many control frames")
             self._flood, self._flood_since = 0, now
 
-    def _read_headers(self, flags: int, id_: int, payload: bytes) -> None:
-        payload = unpadded(flags, payload)
-        if flags & WITH_PRIORITY:
-            payload = payload[5:]
-        if flags & END_HEADERS:
-            self._headers(id_, flags, payload)
-        else:
-            self._block = (id_, flags, bytearray(payload))
-
-    def _read_continuation(self, flags: int, id_: int, payload: bytes) -> None:
-        self._count()
-        if self._block is None or self._block[0] != id_:
-            raise Violation(PROTOCOL_ERROR, "a CONTINUATION frame without its HEADERS")
-        _, first, block = self._block
-        block += payload
-        if len(block) > HEADER_BYTES_MAX:
-            raise Violation(ENHANCE_YOUR_CALM, f"expected headers up to {HEADER_BYTES_MAX} bytes")
-        if flags & END_HEADERS:
-            self._block = None
-            self._headers(id_, first, bytes(block))
-
-    def _headers(self, id_: int, flags: int, block: bytes) -> None:
-        head = self._heads.get(block)
-        if head is None:
-            head = self._decode(block)
-        if id_ <= self._last:
-            stream = self.streams.get(id_)
-            if stream is not None and not stream.ended and flags & END_STREAM:  # trailers of the request: nothing in them for us
-                self._request_ended(stream)
-                return
-            raise Violation(STREAM_CLOSED, f"headers on stream {id_}, which was used before")
-        if not id_ & 1:
-            raise Violation(PROTOCOL_ERROR, f"expected an odd stream number, found {id_}")
-        self._last = id_
-        if self.closing or len(self.streams) >= CONCURRENT_CALLS_MAX:
+    def _on_request(self, event: ev.RequestReceived) -> None:
+        id_ = event.stream_id
+        head = Head(cast(Any, event.headers))
+        if self.closing:
             self._count()
-            self._write(frame(RST_STREAM, 0, id_, struct.pack(">L", REFUSED_STREAM)))
+            self.h2.reset_stream(id_, ErrorCodes.REFUSED_STREAM)
             return
-        stream = self.streams[id_] = Stream(id_, head, self._stream_window)
         if head.http_status != 200:
-            self.streams.pop(id_)
-            self._write(frame(HEADERS, END_HEADERS | END_STREAM, id_, literal(":status", str(head.http_status))))
-            self._write(frame(RST_STREAM, 0, id_, struct.pack(">L", NO_ERROR)))
-        elif head.method is None:
-            self._refuse(stream, UNIMPLEMENTED, f"Method not found: {head.path}")
-        elif flags & END_STREAM:
-            self._refuse(stream, INVALID_ARGUMENT, "expected one message, found none")
-        elif head.timeout_s >= 0:
+            self.h2.send_headers(id_, [(":status", str(head.http_status))], end_stream=True)
+            if event.stream_ended is None:
+                self.h2.reset_stream(id_, ErrorCodes.NO_ERROR)
+            return
+        stream = self.streams[id_] = Stream(id_, head)
+        if (refused := head.refusal()) is not None:
+            self._refuse(stream, refused.status, refused.message)
+            return
+        stream.late = self.loop.call_later(REQUEST_S, self._stalled, stream)
+        if head.timeout_s >= 0:
             stream.deadline = self.loop.call_later(head.timeout_s, self._too_late, stream)
 
-    def _decode(self, block: bytes) -> Head:
-        table = self._decoder.header_table
-        before = (len(table.dynamic_entries), table.dynamic_entries[0] if table.dynamic_entries else None)
-        try:
-            head = Head(self._decoder.decode(block, raw=True))
-        except HPACKError as e:
-            raise Violation(COMPRESSION_ERROR, f"headers can't be read: {e}") from None
-        first = table.dynamic_entries[0] if table.dynamic_entries else None
-        same = len(table.dynamic_entries) == before[0] and first is before[1]
-        resized = bool(block) and block[0] & 0xE0 == 0x20
-        if not same or resized or len(self._heads) >= HEADS_KEPT_MAX:
-            # The numbers in a block mean entries of the client's table: once that has moved, no block means what it meant.
-            self._heads.clear()
-        if same and not resized:
-            self._heads[block] = head
-        return head
-
-    def _read_data(self, flags: int, id_: int, payload: bytes) -> None:
-        n = len(payload)
-        self._taken += n
-        if self._taken >= CONNECTION_WINDOW // 2:
-            self._write(frame(WINDOW_UPDATE, 0, 0, struct.pack(">L", self._taken)))
-            self._taken = 0
-        stream = self.streams.get(id_)
-        if stream is None or stream.ended:
-            if id_ > self._last or id_ == 0:
-                raise Violation(PROTOCOL_ERROR, f"data on stream {id_}, which isn't open")
-            return  # it was on its way when the call ended
-        if flags & PADDED:
-            payload = unpadded(flags, payload)
-        if stream.data:
-            if type(stream.data) is bytes:
-                stream.data = bytearray(stream.data)
-            stream.data += payload
-        else:
-            stream.data = payload
+    def _on_data(self, event: ev.DataReceived) -> None:
+        stream = self.streams.get(event.stream_id)
+        size = event.flow_controlled_length
+        if stream is None or stream.ended:  # it was on its way when the call ended
+            self._give_back(event.stream_id, size)
+            return
+        if not event.data:
+            self._count()
+        stream.held += size
+        stream.data += event.data
         if len(stream.data) > MESSAGE_BYTES_MAX + 5:
             self._refuse(stream, RESOURCE_EXHAUSTED, f"gRPC message exceeds maximum size {MESSAGE_BYTES_MAX}: {len(stream.data)}")
-            self._write(frame(RST_STREAM, 0, id_, struct.pack(">L", NO_ERROR)))
-        elif flags & END_STREAM:
-            self._request_ended(stream)
-        elif not payload:
-            self._count()
 
-    def _request_ended(self, stream: Stream) -> None:
+    def _give_back(self, id_: int, size: int) -> None:
+        if size:
+            self.h2.acknowledge_received_data(size, id_)
+
+    def _on_ended(self, event: ev.StreamEnded) -> None:
+        stream = self.streams.get(event.stream_id)
+        if stream is None or stream.ended:
+            return
         stream.ended = True
+        if stream.late is not None:
+            stream.late.cancel()
+        self._give_back(stream.id, stream.held)
+        stream.held = 0
         method = stream.head.method
         assert method is not None
         try:
@@ -350,123 +246,46 @@ class H2(asyncio.Protocol):
         except Refused as e:
             self._refuse(stream, e.status, e.message)
             return
-        stream.data = b""
+        stream.data = bytearray()
         run = self._unary(stream, method, request) if method.unary is not None else self._stream(stream, method, request)
         stream.task = self.loop.create_task(run)
 
-    def _read_priority(self, flags: int, id_: int, payload: bytes) -> None:
+    def _on_reset(self, event: ev.StreamReset) -> None:
         self._count()
-
-    def _read_reset(self, flags: int, id_: int, payload: bytes) -> None:
-        self._count()
-        stream = self.streams.get(id_)
+        stream = self.streams.get(event.stream_id)
         if stream is not None:
             self._drop(stream)
 
-    def _read_settings(self, flags: int, id_: int, payload: bytes) -> None:
-        if flags & ACK:
-            return
-        self._count()
-        if len(payload) % 6:
-            raise Violation(FRAME_SIZE_ERROR, f"expected settings of 6 bytes each, found {len(payload)}")
-        for key, value in struct.iter_unpack(">HL", payload):
-            if key == SETTING_WINDOW:
-                if value > 0x7FFFFFFF:
-                    raise Violation(FLOW_CONTROL_ERROR, f"expected a window below 2^31, found {value}")
-                for stream in self.streams.values():
-                    stream.window += value - self._stream_window
-                self._stream_window = value
-            elif key == SETTING_FRAME:
-                self._frame_max = min(max(value, FRAME_BYTES_MAX), 1 << 20)
-        self._write(frame(SETTINGS, ACK, 0))
-        self._wake()
-
-    def _read_push(self, flags: int, id_: int, payload: bytes) -> None:
-        raise Violation(PROTOCOL_ERROR, "a client can't push")
-
-    def _read_ping(self, flags: int, id_: int, payload: bytes) -> None:
-        if len(payload) != 8:
-            raise Violation(FRAME_SIZE_ERROR, "expected a PING of 8 bytes")
-        if not flags & ACK:
+    def _on_window(self, event: ev.WindowUpdated | ev.RemoteSettingsChanged) -> None:
+        if isinstance(event, ev.RemoteSettingsChanged):
             self._count()
-            self._write(frame(PING, ACK, 0, payload))
-
-    def _read_goaway(self, flags: int, id_: int, payload: bytes) -> None:
-        self.closing = True
-        if not self.streams:
-            self.transport.close()
-
-    def _read_window(self, flags: int, id_: int, payload: bytes) -> None:
-        if len(payload) != 4:
-            raise Violation(FRAME_SIZE_ERROR, "expected a WINDOW_UPDATE of 4 bytes")
-        more = int.from_bytes(payload, "big") & 0x7FFFFFFF
-        if id_ == 0:
-            self._window += more
-            if not more or self._window > 0x7FFFFFFF:
-                raise Violation(FLOW_CONTROL_ERROR, "a window update that makes no window")
-        elif (stream := self.streams.get(id_)) is not None:
-            stream.window += more
         if self._waiters:
             self._wake()
 
-    _READS = (
-        _read_data,
-        _read_headers,
-        _read_priority,
-        _read_reset,
-        _read_settings,
-        _read_push,
-        _read_ping,
-        _read_goaway,
-        _read_window,
-        _read_continuation,
-    )
+    def _on_goaway(self, event: ev.ConnectionTerminated) -> None:
+        self.closing = True
+        if not self.streams:
+            self._close()
+
+    _ON: dict[type[ev.Event], Any] = {
+        ev.RequestReceived: _on_request,
+        ev.DataReceived: _on_data,
+        ev.StreamEnded: _on_ended,
+        ev.StreamReset: _on_reset,
+        ev.WindowUpdated: _on_window,
+        ev.RemoteSettingsChanged: _on_window,
+        ev.PingReceived: _count,
+        ev.PriorityUpdated: _count,
+        ev.UnknownFrameReceived: _count,
+        ev.ConnectionTerminated: _on_goaway,
+    }
 
     # --- calls --------------------------------------------------------------------------------------------------------------
 
     async def _unary(self, stream: Stream, method: Method, request: Any) -> None:
         try:
             reply = await self.gateway.unary(method, request, stream.head.metadata, self.connection)
-        except Refused as e:
-            self._refuse(stream, e.status, e.message)
-            return
-        except asyncio.CancelledError:
-            if stream.ending is None:
-                raise
-            self._refuse(stream, *stream.ending)
-            return
-        body = reply.SerializeToString()
-        n = len(body) + 5
-        id_ = STREAM_ID(stream.id)
-        if n <= stream.window and n <= self._window and n <= self._frame_max:
-            self._window -= n
-            data = FRAME_HEAD.pack(n >> 8, n & 0xFF, DATA, 0, stream.id) + MESSAGE_HEAD.pack(0, n - 5) + body
-            self._write(b"".join((REPLY_PREFIX, id_, REPLY_HEAD, data, TRAILERS_PREFIX, id_, TRAILERS_OK)))
-            self._done(stream)
-            return
-        try:
-            self._write(b"".join((REPLY_PREFIX, id_, REPLY_HEAD)))
-            stream.head_sent = True
-            await self._data(stream, MESSAGE_HEAD.pack(0, len(body)) + body)
-        except ConnectionError:
-            return
-        self._write(b"".join((TRAILERS_PREFIX, id_, TRAILERS_OK)))
-        self._done(stream)
-
-    async def _stream(self, stream: Stream, method: Method, request: Any) -> None:
-        async def send(messages: Sequence[Any]) -> None:
-            parts = []
-            if not stream.head_sent:
-                stream.head_sent = True
-                self._write(b"".join((REPLY_PREFIX, STREAM_ID(stream.id), REPLY_HEAD)))
-            for m in messages:
-                raw = m.SerializeToString()
-                parts.append(MESSAGE_HEAD.pack(0, len(raw)))
-                parts.append(raw)
-            await self._data(stream, b"".join(parts))
-
-        try:
-            await self.gateway.stream(method, request, stream.head.metadata, self.connection, send)
+            await self._send(stream, [reply])
         except Refused as e:
             self._refuse(stream, e.status, e.message)
         except ConnectionError:
@@ -478,42 +297,74 @@ class H2(asyncio.Protocol):
         else:
             self._refuse(stream, 0, "")
 
-    async def _data(self, stream: Stream, data: bytes) -> None:
+    async def _stream(self, stream: Stream, method: Method, request: Any) -> None:
+        try:
+            await self.gateway.stream(method, request, stream.head.metadata, self.connection, lambda messages: self._send(stream, messages))
+        except Refused as e:
+            self._refuse(stream, e.status, e.message)
+        except ConnectionError:
+            return
+        except asyncio.CancelledError:
+            if stream.ending is None:
+                raise
+            self._refuse(stream, *stream.ending)
+        else:
+            self._refuse(stream, 0, "")
+
+    async def _send(self, stream: Stream, messages: Sequence[Any]) -> None:
         """Within the client's windows. Raises: ConnectionError, when the call is gone."""
+        parts: list[bytes] = []
+        for m in messages:
+            raw = m.SerializeToString()
+            parts += (MESSAGE_HEAD.pack(0, len(raw)), raw)
+        data = b"".join(parts)
+        self._here(stream)
+        if not stream.head_sent:
+            stream.head_sent = True
+            self.h2.send_headers(stream.id, REPLY_HEAD)
+            self._write()
         pos, end = 0, len(data)
         while pos < end:
-            if self.streams.get(stream.id) is not stream or self.transport.is_closing():
-                raise ConnectionResetError("the client has left")
-            n = min(end - pos, stream.window, self._window, self._frame_max)
-            if n <= 0 or self._paused:
+            self._here(stream)
+            n = 0 if self._paused else min(end - pos, self.h2.local_flow_control_window(stream.id), self.h2.max_outbound_frame_size)
+            if n <= 0:
                 waiter = self.loop.create_future()
                 self._waiters.append(waiter)
                 await waiter
                 continue
-            stream.window -= n
-            self._window -= n
-            self._write(frame(DATA, 0, stream.id, data[pos : pos + n]))
+            self.h2.send_data(stream.id, data[pos : pos + n])
+            self._write()
             pos += n
+
+    def _here(self, stream: Stream) -> None:
+        if self.streams.get(stream.id) is not stream or self.transport.is_closing():
+            raise ConnectionResetError("the client has left")
 
     def _refuse(self, stream: Stream, status: int, message: str) -> None:
         """End the call with a status (0: well)."""
         if self.streams.get(stream.id) is not stream:
             return
-        block = trailers(status, message)
-        if not stream.head_sent:
-            block = REPLY_HEAD + block
-        self._write(frame(HEADERS, END_HEADERS | END_STREAM, stream.id, block))
-        if not stream.ended:  # the client needn't send the rest
-            self._write(frame(RST_STREAM, 0, stream.id, struct.pack(">L", NO_ERROR)))
+        try:
+            block = trailers(status, message)
+            self.h2.send_headers(stream.id, block if stream.head_sent else REPLY_HEAD + block, end_stream=True)
+            if not stream.ended:  # the client needn't send the rest
+                self.h2.reset_stream(stream.id, ErrorCodes.NO_ERROR)
+        except (H2Error, FlowControlError) as e:  # the connection ended meanwhile: nobody hears it
+            log.debug("the call of %s has nobody to answer: %s", self.connection.address, e)
+        self._write()
         self._done(stream)
 
     def _done(self, stream: Stream) -> None:
         self.streams.pop(stream.id, None)
-        if stream.deadline is not None:
-            stream.deadline.cancel()
+        for timer in (stream.deadline, stream.late):
+            if timer is not None:
+                timer.cancel()
+        if stream.held and not self.closing:
+            # the stream is closed: what it held goes back to the connection's window alone
+            self._give_back(stream.id, stream.held)
+            stream.held = 0
         if self.closing and not self.streams:
-            self._flush()
-            self.transport.close()
+            self._close()
 
     def _drop(self, stream: Stream) -> None:
         """The client has left the call."""
@@ -524,6 +375,9 @@ class H2(asyncio.Protocol):
 
     def _too_late(self, stream: Stream) -> None:
         self._end(stream, DEADLINE_EXCEEDED, "Deadline exceeded")
+
+    def _stalled(self, stream: Stream) -> None:
+        self._end(stream, DEADLINE_EXCEEDED, f"the message did not come within {REQUEST_S:g} s")
 
     def _end(self, stream: Stream, status: int, message: str) -> None:
         """End a call from our side."""
@@ -537,19 +391,25 @@ class H2(asyncio.Protocol):
         """No new calls. Open streams end with UNAVAILABLE, so that their clients go elsewhere; other calls may finish."""
         if not self.closing:
             self.closing = True
-            self._write(frame(GOAWAY, 0, 0, struct.pack(">LL", self._last, NO_ERROR)))
+            self._flush()
+            # the library can say GOAWAY only when nothing may follow; calls in hand still get their answers
+            goaway = GoAwayFrame(0, last_stream_id=self.h2.highest_inbound_stream_id)
+            if not self.transport.is_closing():
+                self.transport.write(goaway.serialize())
         for stream in list(self.streams.values()):
             if stream.head.method is not None and stream.head.method.stream is not None:
                 self._end(stream, UNAVAILABLE, "the gateway is going down")
         if not self.streams:
-            self._flush()
-            self.transport.close()
+            self._close()
 
 
-async def serve(gateway: Gateway, host: str, port: int, tls: ssl.SSLContext | None) -> Server:
+async def serve(gateway: Gateway, host: str, port: int, tls: ssl.SSLContext | None, sock: socket.socket | None = None) -> Server:
     loop = asyncio.get_running_loop()
     open_: set[H2] = set()
-    server = await loop.create_server(lambda: H2(gateway, open_), host, port, ssl=tls, backlog=1024)
+    if sock is not None:
+        server = await loop.create_server(lambda: H2(gateway, open_), sock=sock, ssl=tls, backlog=1024)
+    else:
+        server = await loop.create_server(lambda: H2(gateway, open_), host, port, ssl=tls, backlog=1024)
     actual = server.sockets[0].getsockname()[1]
 
     async def close(grace_s: float) -> None:

@@ -1,14 +1,13 @@
 """The gateway: which call is answered by which function, who calls, and the server around it.
 
-Two wires carry it. `http2` is ours, cut down to what gRPC needs: a small call costs it a fraction of the general library's time, and a
-call is most of what a Zeebe worker costs a server. `grpclib` is the general library; the setting `wire="grpclib"` is the way back.
-Both call the same functions: `METHODS` is made from the service's descriptor, and a test holds that none is missing.
+`METHODS` is made from the service's descriptor, and a test holds that none is missing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any
@@ -218,11 +217,17 @@ class Gateway:
     def healthy(self) -> bool:
         return bool(self.client.health().get("ready"))
 
-    async def start(self, host: str = "127.0.0.1", port: int = PORT, *, wire: str = "http2", tls: ssl.SSLContext | None = None) -> Server:
-        """Listen. `port` 0 takes a free one; `self.port` says which. `tls` must offer ALPN `h2`. Raises: OSError."""
+    async def start(
+        self, host: str = "127.0.0.1", port: int = PORT, *, tls: ssl.SSLContext | None = None, sock: socket.socket | None = None
+    ) -> Server:
+        """Listen, on `sock` if it is given (bound already). `port` 0 takes a free one; `self.port` says which. `tls` must offer ALPN `h2`.
+
+        Raises: OSError."""
         if tls is not None:
             tls.set_alpn_protocols(["h2"])
-        server = await WIRES[wire](self, host, port, tls)
+        from flowledger.api.grpc.http2 import serve
+
+        server = await serve(self, host, port, tls, sock)
         self.host, self.port = host, server.port
         return server
 
@@ -241,22 +246,5 @@ class Server:
     async def close(self, grace_s: float = 2.0) -> None:
         await self._close(grace_s)
 
-
-Wire = Callable[[Gateway, str, int, ssl.SSLContext | None], Awaitable[Server]]
-
-
-async def _http2(g: Gateway, host: str, port: int, tls: ssl.SSLContext | None) -> Server:
-    from flowledger.api.grpc.http2 import serve
-
-    return await serve(g, host, port, tls)
-
-
-async def _grpclib(g: Gateway, host: str, port: int, tls: ssl.SSLContext | None) -> Server:
-    from flowledger.api.grpc.grpclib_wire import serve
-
-    return await serve(g, host, port, tls)
-
-
-WIRES: dict[str, Wire] = {"http2": _http2, "grpclib": _grpclib}
 
 __all__ = ["METHODS", "OK", "PORT", "SERVICE", "Authenticate", "Call", "Connection", "Gateway", "Method", "Server"]

@@ -94,7 +94,8 @@ def findings_text(message: str) -> str:
         if isinstance(f, dict):
             place = f"'{f.get('file', '')}' line {f.get('line', 0)}:{f.get('column', 0)}"
             what = f"{str(f.get('severity', 'error')).upper()}: {f.get('message', '')}"
-            lines.append(f"\n{place}: - Element: {f.get('element', '')}\n    - {what}")
+            element = f"- Element: {f['element']}\n    " if f.get("element") else ""
+            lines.append(f"\n{place}: {element}- {what}")
         else:
             lines.append(f"\n{f}")
     return "".join(lines)

@@ -164,3 +164,18 @@ def rotate(config: Path | None, json: bool, **given: Any) -> None:
         console().print(
             f"[green]✓[/] {path} holds the key {key.id}, named by {key.known[-1].by}; servers sign with it from their next start on"
         )
+
+
+def why(position: str, config: Path | None, json: bool, **given: Any) -> None:
+    from flowledger.infra.why import why
+
+    ((partition, offset),) = _positions(position, "POSITION").items() or fail("expected a position such as 0-1200", 2)
+    try:
+        steps = asyncio.run(with_log(settings_of(config, **given), True, lambda log: why(log, partition, offset)))
+    except LookupError as e:
+        fail(str(e), NO)
+    if json:
+        as_json(steps)
+        return
+    rows = [{"position": s.position, "type": s.type, "instance": s.instance or None, "actor": s.actor, "cause": s.cause} for s in steps]
+    table(rows, ["position", "type", "instance", "actor", "cause"], empty="nothing")

@@ -15,6 +15,7 @@ from typing import Any
 
 from flowledger.infra.cli.output import Failed, as_json, console, fail, table
 from flowledger.infra.cli.server import DEFAULT, Server
+from flowledger.kernel.model.encodings import decode
 
 #: seconds after which the demo gives up on what has not ended
 PATIENCE_S = 90.0
@@ -97,7 +98,7 @@ def resources_of_examples() -> list[dict[str, str]]:
         if folder.is_dir():
             for file in sorted(folder.iterdir(), key=lambda f: f.name):
                 if file.name.endswith(SUFFIXES):
-                    found.append({"name": file.name, "content": file.read_text("utf-8")})
+                    found.append({"name": file.name, "content": decode(file.read_bytes())})
     return found
 
 

@@ -179,6 +179,20 @@ def audit_export(
     export(folder, config, json, data=data, kafka=kafka)
 
 
+@audit_app.command("why")
+def audit_why(
+    position: Annotated[str, typer.Argument(metavar="POSITION", help="of an event: partition-offset")],
+    data: Data = None,
+    kafka: Kafka = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Walk from an event back to the request that it came of."""
+    from flowledger.infra.cli.audit import why
+
+    why(position, config, json, data=data, kafka=kafka)
+
+
 @audit_app.command("rotate")
 def audit_rotate(data: Data = None, config: Config = None, json: Json = False) -> None:
     """A new signing key, named by the present one, takes its place."""
@@ -250,11 +264,17 @@ def projections_rebuild(
 
 
 @app.command(rich_help_panel=MODELS)
-def validate(files: Files, json: Json = False) -> None:
+def validate(
+    files: Files,
+    json: Json = False,
+    conformance: Annotated[
+        bool, typer.Option("--conformance", help="exit 1 also for what the standard forbids but the engine runs")
+    ] = False,
+) -> None:
     """Findings of models. Exit 0 without errors, 1 with."""
     from flowledger.infra.cli.models import validate
 
-    validate(files, json)
+    validate(files, json, conformance)
 
 
 @app.command(rich_help_panel=MODELS)

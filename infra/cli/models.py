@@ -21,13 +21,15 @@ def _read(file: Path) -> tuple[Any, list[Any]]:
 def finding_view(finding: Any, file: str) -> dict[str, Any]:
     return {
         "file": file, "line": finding.line, "column": finding.column, "element": finding.element, "severity": finding.severity,
-        "code": finding.code, "message": finding.message, "hint": finding.hint,
+        "code": finding.code, "message": finding.message, "hint": finding.hint, "standard": finding.standard, "chapter": finding.chapter,
     }  # fmt: skip
 
 
-def validate(files: list[Path], json: bool) -> None:
+def validate(files: list[Path], json: bool, conformance: bool = False) -> None:
+    """`conformance`: what the standard forbids counts as an error does, whether or not it runs."""
     found = [finding_view(f, str(file)) for file in files for f in _read(file)[1]]
     errors = sum(f["severity"] == "error" for f in found)
+    broken = sum(f["standard"] for f in found)
     if json:
         as_json(found)
     else:
@@ -40,7 +42,9 @@ def validate(files: list[Path], json: bool) -> None:
             console().print(
                 f"[green]✓[/] no errors in {noun}" + (f", {warnings} warning{'s' if warnings != 1 else ''}" if warnings else "")
             )
-    if errors:
+        if conformance and broken:
+            console().print(f"[red]✗[/] {broken} finding{'s' if broken != 1 else ''} that the standard forbids")
+    if errors or (conformance and broken):
         fail("", NO)
 
 
@@ -55,7 +59,9 @@ def show_findings(found: list[dict[str, Any]]) -> None:
         element = f" [bold]{escape(f['element'])}[/]" if f.get("element") else ""
         severity = f.get("severity", "error")
         out.print(
-            f"{escape(place)} [{colours.get(severity, 'red')}]{severity}[/]{element} {escape(f['message'])} [dim]{escape(f['code'])}[/]"
+            f"{escape(place)} [{colours.get(severity, 'red')}]{severity}[/]{element} {escape(f['message'])} [dim]{escape(f['code'])}"
+            + (f" (forbidden by {escape(f.get('chapter') or 'the standard')})" if f.get("standard") else "")
+            + "[/]"
         )
         if f.get("hint"):
             out.print(f"    [dim]{escape(f['hint'])}[/]")

@@ -16,7 +16,8 @@ from flowledger.kernel.dmn import model as m
 from flowledger.kernel.dmn.index import simple_value
 from flowledger.kernel.dmn.run import CALLS_MAX, Run
 from flowledger.kernel.dmn.table import Code, CompiledTable, InputClause, OutputClause, Test
-from flowledger.kernel.dmn.types import BAD, Type, component, ranks
+from flowledger.kernel.dmn.types import BAD, Type, base_of, component, ranks
+from flowledger.kernel.feel.types import FunctionType
 
 Names = frozenset[str]
 
@@ -59,7 +60,9 @@ class Compiler:
         if e is None:
             return lambda scope, run: None
         try:
-            return _COMPILERS[type(e)](self, e, names)
+            code = _COMPILERS[type(e)](self, e, names)
+            own = isinstance(e, (m.Literal, m.Function))
+            return code if own else self._typed(code, e.type_ref, "expression", e.id)
         except Broken as broken:
             if self.strict:
                 raise
@@ -76,9 +79,10 @@ class Compiler:
     def _typed(self, code: Code, ref: str | None, what: str, element: str | None) -> Code:
         """`code` with its value converted to a type; a value that doesn't conform is null (10.3.2.9.4)."""
         type_ = self.place.type_of(ref)
-        if type_ is None:
-            return code
+        return code if type_ is None else self._coerced(code, type_, what, element)
 
+    @staticmethod
+    def _coerced(code: Code, type_: Type, what: str, element: str | None) -> Code:
         def typed(scope: dict, run: Run) -> Any:
             value = code(scope, run)
             out = type_.coerce(value)
@@ -100,7 +104,7 @@ class Compiler:
             return lambda scope, run: value
         self._language(e)
         if text in names:
-            return lambda scope, run: scope.get(text)
+            return self._typed(lambda scope, run: scope.get(text), e.type_ref, "expression", e.id)
         try:
             code = bridge.expression(text, names, self.place.members, self.place.named_types, e.id)
         except bridge.SyntaxError_ as error:
@@ -144,7 +148,7 @@ class Compiler:
         for entry in e.entries:
             v = entry.variable
             if v is None or not v.name:
-                result = self.compile(entry.value, names)
+                result = self._typed(self.compile(entry.value, names), v.type_ref if v else None, "result", entry.id)
                 continue
             # A boxed function may call itself, so it sees its own name; no other entry does.
             own = names | {v.name} if isinstance(entry.value, m.Function) else names
@@ -193,7 +197,7 @@ class Compiler:
                 return bridge.function("", parameters, call)
 
             return refused
-        body = self.compile(e.body, names | own)
+        body = self.body(e, names | own)
         keys = [p.name for p in e.parameters]
         element = e.id
 
@@ -204,6 +208,14 @@ class Compiler:
             return bridge.function("", parameters, call)
 
         return function
+
+    def body(self, e: m.Function, names: Names) -> Code:
+        """A function's body; its type is that of the function (1.3 and later) or of its result (older models)."""
+        declared = base_of(self.place.type_of(e.type_ref)) if e.type_ref else None
+        code = self.compile(e.body, names)
+        if isinstance(declared, FunctionType):
+            return code if declared.result is None else self._coerced(code, declared.result, "function", e.id)
+        return self._typed(code, e.type_ref, "function", e.id)
 
     def list_(self, e: m.ListOf, names: Names) -> Code:
         items = [self.compile(i, names) for i in e.items]
@@ -269,6 +281,8 @@ class Compiler:
             expression = clause.expression
             label = clause.label or (expression.text if expression is not None else "")
             type_ = self.place.type_of(expression.type_ref) if expression is not None else None
+            # A name that nothing required has is a variable from outside: JSON, which has no dates.
+            outside = expression is not None and expression.text.isidentifier() and expression.text not in names
             plain = (
                 m.Literal(text=expression.text, language=expression.language, id=expression.id or clause.id, line=expression.line)
                 if expression is not None
@@ -276,7 +290,11 @@ class Compiler:
             )
             inputs.append(
                 InputClause(
-                    label, self.compile(plain, names), nulled(type_), self.test(clause.values, names) if clause.values else None, clause.id
+                    label,
+                    self.compile(plain, names),
+                    nulled(type_, outside),
+                    self.test(clause.values, names) if clause.values else None,
+                    clause.id,
                 )
             )
         own = self.place.type_of(e.type_ref)
@@ -327,9 +345,12 @@ def limited(run: Run, element: str | None, body: Code, scope: dict) -> Any:
         run.depth -= 1
 
 
-def nulled(type_: Type | None) -> Callable[[Any], Any] | None:
+def nulled(type_: Type | None, outside: bool = False) -> Callable[[Any], Any] | None:
+    """A value made to fit, else null. `outside`: it may be JSON, where dates and times are texts."""
     if type_ is None:
         return None
+    if outside:
+        return type_.read
 
     def coerce(value: Any) -> Any:
         out = type_.coerce(value)
@@ -363,13 +384,12 @@ def split(text: str) -> list[str]:
 
 
 def as_items(value: Any) -> list[Any] | None:
-    """The items to go through: a list's, those of a range of whole numbers or dates, or the single value itself; None for null."""
+    """The items to go through: a list's, those of a range of whole numbers or dates, or the single value itself; None for null and other ranges."""
     if isinstance(value, list):
         return value
     if value is None:
         return None
-    items = bridge.range_items(value)
-    return [value] if items is None else items
+    return bridge.range_items(value) if bridge.is_range(value) else [value]
 
 
 def _for(variable: str, over: Code, body: Code, uses_partial: bool) -> Code:

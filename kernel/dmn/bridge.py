@@ -64,7 +64,7 @@ def is_range(v: Any) -> bool:
 
 
 def range_items(v: Any) -> list[Any] | None:
-    """The whole numbers or days of a range, None for anything else and for an endless range. At most `list_items_max` of them."""
+    """The whole numbers or days of a range, None for anything else and for an endless or reversed range. At most `list_items_max` of them."""
     if not isinstance(v, values.Range) or v.operator:
         return None
     if is_number(v.start) and is_number(v.end) and v.start == int(v.start) and v.end == int(v.end):
@@ -74,11 +74,12 @@ def range_items(v: Any) -> list[Any] | None:
         make, first, last = temporal.FeelDate.from_days, v.start.days, v.end.days
     else:
         return None
-    step = 1 if first <= last else -1
-    first, last = first + (0 if v.start_included else step), last - (0 if v.end_included else step)
-    if abs(last - first) >= limits.list_items_max:
+    if first > last:
+        return None  # a range has its start first
+    first, last = first + (not v.start_included), last - (not v.end_included)
+    if last - first >= limits.list_items_max:
         return None
-    return [make(n) for n in range(first, last + step, step)]
+    return [make(n) for n in range(first, last + 1)]
 
 
 def function(name: str, parameters: Sequence[tuple[str, Any]], call: Callable[..., Any]) -> values.FeelFunction:

@@ -1,6 +1,6 @@
 """Findings of a decision model for `flowledger validate`: what can't be read, found or compiled, and what its tables leave open.
 
-Severities: error - an evaluation will be null or wrong; warning - probably not meant; info - worth knowing.
+Severities: error - the standard gives the model no meaning; warning - it has one, often null, which is probably not meant; info - worth knowing.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from flowledger.kernel.dmn import model as m
 from flowledger.kernel.dmn.errors import DmnError
 from flowledger.kernel.dmn.evaluation import DecisionModel
 from flowledger.kernel.dmn.index import simple_value
+from flowledger.kernel.dmn.standard import STANDARD
 from flowledger.kernel.dmn.table import AGGREGATIONS, POLICIES
 from flowledger.kernel.dmn.table_checks import PAIRS_MAX, SHOWN_MAX, STEPS_ALL_MAX, Budget, Geometry, allowed_literals
 from flowledger.kernel.dmn.types import BAD, Type, allowed_text, base_of, component, ranks
@@ -62,6 +63,8 @@ class Checker:
                 column=column,
                 hint=hint,
                 file=self.file,
+                standard=code in STANDARD,
+                chapter=STANDARD.get(code, ""),
             )
         )
 
@@ -132,7 +135,14 @@ class Checker:
     def type_ref(self, node: m.Node, ref: str | None, owner: m.Node | None = None) -> None:
         if ref and not self.unit.has_type(ref):
             target = node if node.id else owner or node
-            self.add(target, "TYPE_UNKNOWN", f"the type {ref} is not defined", hint="values are taken as they are (Any)", line=node.line)
+            self.add(
+                target,
+                "TYPE_UNKNOWN",
+                f"the type {ref} is not defined",
+                "warning",
+                hint="values are taken as they are (Any)",
+                line=node.line,
+            )
 
     def references(self, d: m.Definitions) -> None:
         wanted: list[tuple[m.Element, list[m.Ref], tuple[type[m.Element], ...], str]] = []
@@ -149,7 +159,12 @@ class Checker:
                 (s, s.input_data, (m.InputData,), "an input"),
             ]
             if not s.outputs:
-                self.add(s, "SERVICE_WITHOUT_OUTPUT", f"the decision service {s.name} has no output decision")
+                self.add(
+                    s,
+                    "SERVICE_WITHOUT_OUTPUT",
+                    f"the decision service {s.name} has no output decision: its result is an empty context",
+                    "info",
+                )
         for element, refs, kinds, what in wanted:
             for ref in refs:
                 self.reference(element, ref, kinds, what)
@@ -229,6 +244,7 @@ class Checker:
                 bkm,
                 "EXTERNAL_FUNCTION",
                 f"{bkm.name} is an external function ({bkm.logic.kind}), which is refused",
+                "warning",
                 hint="calling it is null",
             )
             return
@@ -250,6 +266,7 @@ class Checker:
                     inner if inner.id else owner,
                     "EXTERNAL_FUNCTION",
                     f"external functions ({inner.kind}) are refused",
+                    "warning",
                     hint="calling it is null",
                     line=inner.line,
                 )
@@ -373,6 +390,7 @@ class Checker:
                         clause if clause.id else owner,
                         "TYPE_CONFLICT",
                         f"the input {text} is a {_base(type_)}, its clause says {_base(declared)}",
+                        "warning",
                         line=clause.line,
                     )
                 return type_
@@ -397,6 +415,7 @@ class Checker:
                             cell if cell.id else rule,
                             "TYPE_CONFLICT",
                             f"the cell {part} compares a {_kind(value)} with a {clause_type}",
+                            "warning",
                             line=line,
                             column=column,
                             hint="it never matches",
@@ -421,6 +440,7 @@ class Checker:
                         entry if entry.id else clause,
                         "TYPE_CONFLICT",
                         f"{entry.text} is not a {type_.name}, which {name} is",
+                        "warning",
                         line=line,
                         column=column,
                         hint="the output is null",
@@ -430,6 +450,7 @@ class Checker:
                         entry if entry.id else clause,
                         "OUTPUT_NOT_ALLOWED",
                         f"{entry.text} is not one of the output values of {name}",
+                        "warning",
                         line=line,
                         column=column,
                         hint="the output is null",

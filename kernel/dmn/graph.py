@@ -235,7 +235,8 @@ class BkmNode(FunctionNode):
             message = f"external functions ({logic.kind}) are refused"
             self.code: boxed.Code = lambda scope, run: run.warn(message, element.id, "EXTERNAL_FUNCTION")
         else:
-            self.code = self.unit.compiler.compile(logic.body if logic is not None else None, frozenset(names))
+            compiler = self.unit.compiler
+            self.code = compiler.compile(None, frozenset()) if logic is None else compiler.body(logic, frozenset(names))
         self.linked = True
 
     def call(self, arguments: tuple[Any, ...], run: Run) -> Any:

@@ -35,11 +35,12 @@ def _record(r: Record) -> dict[str, Any]:
 
 def _table(t: TableRecord) -> dict[str, Any]:
     compiled = t.table
+    output_ids = [o.id or "" for o in compiled.outputs]
     out: dict[str, Any] = {
         "id": compiled.table.id,
         "hit_policy": compiled.table.hit_policy,
         "inputs": [{"id": c.id, "label": c.label, "value": bridge.plain(v)} for c, v in zip(compiled.inputs, t.values, strict=True)],
-        "matched": [_hit(hit, compiled.names) for hit in t.hits],
+        "matched": [_hit(hit, compiled.names, output_ids) for hit in t.hits],
         "value": bridge.plain(t.value),
     }
     if compiled.table.aggregation:
@@ -49,8 +50,8 @@ def _table(t: TableRecord) -> dict[str, Any]:
     return out
 
 
-def _hit(hit: Any, names: list[str]) -> dict[str, Any]:
-    out = {"index": hit.index, "id": hit.id, "outputs": dict(zip(names, map(bridge.plain, hit.outputs), strict=False))}
+def _hit(hit: Any, names: list[str], ids: list[str]) -> dict[str, Any]:
+    out = {"index": hit.index, "id": hit.id, "outputs": dict(zip(names, map(bridge.plain, hit.outputs), strict=False)), "output_ids": ids}
     if any(hit.annotations):
         out["annotations"] = hit.annotations
     return out

@@ -62,6 +62,9 @@ class Constrained(Type):
     def has(self, value: Any) -> bool:
         return self.base.conforms(value) and self.allows(value)
 
+    def is_instance(self, value: Any) -> bool:
+        return bool(self.base.is_instance(value))
+
     def allows(self, value: Any) -> bool:
         return any(test(value) for test in self.tests)
 
@@ -129,6 +132,9 @@ class Lazy(Type):
 
     def conforms(self, value: Any) -> bool:
         return self.target.conforms(value)
+
+    def is_instance(self, value: Any) -> bool:
+        return self.target.is_instance(value)
 
     def coerce(self, value: Any) -> Any:
         return self.target.coerce(value)

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowledger.kernel.elements import triggers
+from flowledger.kernel.elements import triggers, user_task
 from flowledger.kernel.model import data
+from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.dialects import unkept
 from flowledger.kernel.model.graph import Behaviour, Node
 from flowledger.kernel.moves.activity import apply_mappings
+
+#: key of a start event's properties: its form
+FORM = "$form"
 
 
 def enter(d: Any, i: Any, token: Any, node: Node) -> None:
@@ -27,6 +31,8 @@ def enter(d: Any, i: Any, token: Any, node: Node) -> None:
 
 def read(node: Node, element: Any, r: Any) -> None:
     triggers.read(node, element, r)
+    if (form := x.ext(element, "formDefinition")) is not None:
+        node.properties = {**node.properties, FORM: user_task.form_of(form, r, node)}
     unkept.form_of(node, element, r)  # what can't be kept of a classic start form is told
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from flowledger.kernel.elements import jobs, listeners
 from flowledger.kernel.expressions import Expression, literal
 from flowledger.kernel.model import xml as x
@@ -63,7 +65,7 @@ def read(node: Node, element: Any, r: Any) -> None:
     if text:
         node.config.priority = r.expression(text, node, "priority")
     if form is not None:
-        details["form"] = {k: v for k, v in form.attrib.items() if v}
+        details["form"] = form_of(form, r, node)
     elif classic_form := unkept.form_of(node, element, r):
         details["form"] = classic_form
     node.config.details = {**(node.config.details or {}), **details} or None
@@ -72,8 +74,27 @@ def read(node: Node, element: Any, r: Any) -> None:
         jobs.read_settings(node.config, node, element, r)
 
 
+def form_of(form: Any, r: Any, node: Node) -> dict[str, str]:
+    """What a form definition says; an embedded form (`zeebe:userTaskForm`) is kept with the process."""
+    said = {k: v for k, v in form.attrib.items() if v}
+    if said.get("formKey", "").startswith(EMBEDDED):
+        id = said["formKey"][len(EMBEDDED) :]
+        found = next((e for e in r.definitions.iter(f"{x.Z}userTaskForm") if e.get("id") == id), None)
+        try:
+            schema = msgspec.json.decode(x.text_of(found)) if found is not None else None
+        except msgspec.DecodeError as e:
+            schema = None
+            r.finding("FORM_UNREADABLE", f"the form '{id}' of '{node.id}' is no JSON: {e}", node, severity="warning")
+        if found is None:
+            r.finding("FORM_MISSING", f"the form '{id}' of '{node.id}' does not stand in the file", node, severity="warning")
+        node.process.notes.setdefault("forms", {})[id] = schema
+    return said
+
+
 def _is_zeebe(r: Any) -> bool:
     return any(ns == x.ZEEBE_NS for ns in (r.definitions.nsmap or {}).values()) if r.definitions is not None else False
 
+
+EMBEDDED = "camunda-forms:bpmn:"
 
 BEHAVIOUR = Behaviour(enter, complete, read, activity=True)

@@ -13,6 +13,8 @@ from flowledger.kernel.feel.errors import FeelSyntaxError
 
 # Kinds of tokens.
 NAME, NUMBER, STRING, AT, SYMBOL, END = "name", "number", "string", "at", "symbol", "end"
+#: A name in backticks, of any characters: an extension that users of Zeebe know.
+QUOTED = "quoted"
 
 #: Words that can't start a name by themselves.
 KEYWORDS = frozenset("if then else for in return some every satisfies and or between instance of function external null true false".split())
@@ -31,6 +33,7 @@ _TOKEN = re.compile(
     |(?P<number>(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+(?![{_PART}]))?)
     |(?P<string>"(?:[^"\\\n\r]|\\.)*")
     |(?P<at>@[ \t]*"(?:[^"\\\n\r]|\\.)*")
+    |(?P<quoted>`[^`\n\r]+`)
     |(?P<symbol>\*\*|\.\.|<=|>=|!=|->|[^{_SPACE}])""",
     re.VERBOSE | re.DOTALL,
 )

@@ -12,7 +12,7 @@ from typing import NoReturn
 from flowledger.kernel.feel import limits, temporal
 from flowledger.kernel.feel import tree as t
 from flowledger.kernel.feel.errors import FeelSyntaxError
-from flowledger.kernel.feel.lexer import AT, END, KEYWORDS, NAME, NUMBER, STRING, SYMBOL, Token, tokens, unescape
+from flowledger.kernel.feel.lexer import AT, END, KEYWORDS, NAME, NUMBER, QUOTED, STRING, SYMBOL, Token, tokens, unescape
 from flowledger.kernel.feel.names import NameIndex, has_keyword
 from flowledger.kernel.feel.numbers import CONTEXT
 
@@ -220,6 +220,8 @@ class Parser:
     def declared(self, *stops: str) -> str:
         """A new name, up to one of the tokens `stops`."""
         start = self.at
+        if self.token.kind == QUOTED:
+            return self.advance().text[1:-1]
         if self.token.kind != NAME:
             self.fail(f"expected a name, found {self.found()}")
         while self.token.text not in stops:
@@ -235,6 +237,8 @@ class Parser:
         """The name after a dot: the longest that is known, else all words that follow each other."""
         if self.token.kind == STRING:
             self.fail("expected a name after '.'")
+        if self.token.kind == QUOTED:
+            return self.advance().text[1:-1]
         known = self.members.longest(self.tokens, self.at)
         if known:
             self.advance(known[0])
@@ -266,6 +270,8 @@ class Parser:
         kind = token.kind
         if kind == NAME:
             return self.word()
+        if kind == QUOTED:
+            return t.Name(token.start, self.advance().text[1:-1])
         if kind == NUMBER:
             self.advance()
             try:
@@ -467,6 +473,8 @@ class Parser:
             if self.token.kind == STRING:
                 token = self.advance()
                 key = unescape(token.text[1:-1], token.start + 1, self.text)
+            elif self.token.kind == QUOTED:
+                key = self.advance().text[1:-1]
             else:
                 key = self.declared(":")
             if key in keys:

@@ -19,11 +19,14 @@ class NoIteration(Exception):
 
 
 def items_of(start: Any, end: Any, r: Runtime, pos: int) -> Any:
-    """What `for`, `some` and `every` walk over: a list, a range of whole numbers or dates, or a single value."""
+    """What `for`, `some` and `every` walk over: a list, a range of whole numbers or dates, or a single value.
+
+    `a..b` may descend; a range as a value has its start first, so one that is the other way round is no range (10.3.2.7).
+    """
     if end is MISSING:
         if type(start) is list:
             return start
-        if type(start) is Range and not start.operator:
+        if type(start) is Range and not start.operator and (compare(start.start, start.end) or 0) <= 0:
             return _steps(start.start, start.end, r, pos, start.start_included, start.end_included)
         if start is None or type(start) is Range:
             r.warn("NOT_A_LIST", f"can't iterate over a {kind(start)}", pos)

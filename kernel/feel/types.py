@@ -40,6 +40,10 @@ class Type:
         """Whether a value other than null belongs to the type."""
         return True
 
+    def is_instance(self, value: Any) -> bool:
+        """As `conforms`, by the type alone: what `instance of` asks; allowed values are no part of a type."""
+        return value is None or self.has(value)
+
     def coerce(self, value: Any) -> Any:
         """The value converted as the standard allows (10.3.2.9.4), or BAD: to and from singleton lists, date to date and time."""
         if value is None or self.has(value):
@@ -100,6 +104,9 @@ class ListType(Type):
     def has(self, value: Any) -> bool:
         return type(value) is list and all(self.item.conforms(v) for v in value)
 
+    def is_instance(self, value: Any) -> bool:
+        return value is None or (type(value) is list and all(self.item.is_instance(v) for v in value))
+
     def coerce(self, value: Any) -> Any:
         if value is None or self.has(value):
             return value
@@ -128,6 +135,9 @@ class ContextType(Type):
     def has(self, value: Any) -> bool:
         return type(value) is dict and all(k in value and v.conforms(value[k]) for k, v in self.entries.items())
 
+    def is_instance(self, value: Any) -> bool:
+        return value is None or (type(value) is dict and all(k in value and v.is_instance(value[k]) for k, v in self.entries.items()))
+
     def read(self, value: Any) -> Any:
         if type(value) is not dict:
             return super().read(value)
@@ -147,6 +157,9 @@ class RangeType(Type):
 
     def has(self, value: Any) -> bool:
         return type(value) is Range and self.item.conforms(value.start) and self.item.conforms(value.end)
+
+    def is_instance(self, value: Any) -> bool:
+        return value is None or (type(value) is Range and self.item.is_instance(value.start) and self.item.is_instance(value.end))
 
     def below(self, other: Type) -> bool:
         return type(other) is Type or (isinstance(other, RangeType) and _below(self.item, other.item))
@@ -249,7 +262,9 @@ def resolve(node: t.TypeNode, named: Mapping[str, Any] | None = None) -> Any:
 
 def instance_of(value: Any, type_: Any) -> bool:
     """Null is an instance of Null alone (Table 61)."""
-    return isinstance(type_, NullType) if value is None else bool(type_.conforms(value))
+    if value is None:
+        return isinstance(type_, NullType)
+    return bool(getattr(type_, "is_instance", type_.conforms)(value))
 
 
 def conforms(value: Any, type_: Any) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 
 from flowledger.kernel.feel import limits
 from flowledger.kernel.feel.errors import LimitReached
-from flowledger.kernel.feel.lexer import words
+from flowledger.kernel.feel.lexer import NAME, tokens
 from flowledger.kernel.feel.numbers import CONTEXT, number_text
 from flowledger.kernel.feel.temporal import (
     SECOND_NS,
@@ -357,8 +357,9 @@ def _quoted(value: str) -> str:
 
 
 def _key_text(key: str) -> str:
-    parts = words(key)
-    return key if parts and all(p[0].isalpha() or p[0] == "_" for p in parts) and " ".join(parts) == key else _quoted(key)
+    parts = tokens(key[:1000])[:-1]
+    plain = parts and all(p.kind == NAME and p.text[0] != "?" for p in parts) and " ".join(p.text for p in parts) == key
+    return key if plain else _quoted(key)
 
 
 def _text(value: Any, out: list[str], budget: Budget, depth: int) -> None:

@@ -57,6 +57,7 @@ def definition_deleted(p: Partition, e: de.DefinitionDeleted, v: Envelope) -> No
 def partition_claimed(p: Partition, e: le.PartitionClaimed, v: Envelope) -> None:
     keep(p, p.meta)
     p.meta.epoch, p.meta.owner = e.epoch, e.owner
+    p.meta.claimed_us, p.meta.boot, p.meta.boot_us = v.time_us, e.boot, e.boot_us
 
 
 def key_introduced(p: Partition, e: le.KeyIntroduced, v: Envelope) -> None:

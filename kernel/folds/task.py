@@ -74,7 +74,6 @@ def task_timed_out(p: Partition, e: ta.TaskTimedOut, v: Envelope) -> None:
             if e.retries and e.retries[n] < task.retries:
                 task.retries = e.retries[n]
                 task.attempt += 1
-                task.row_version += 1
                 if task.retries <= 0:
                     task.status = "timed_out"
                 elif task.status in ("started", "in_progress"):

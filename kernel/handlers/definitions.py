@@ -38,6 +38,8 @@ def deploy(d: Decision, e: c.Deploy) -> Rejected | None:
         if (kind, id) in seen:
             return Rejected(RejectionCode.INVALID_ARGUMENT, f"{kind} '{id}' stands in '{seen[(kind, id)]}' and in '{resource.name}'")
         seen[(kind, id)] = resource.name
+    if not wanted and any(f.code == "PROCESS_NOT_RUN" for f in findings):
+        return Rejected(RejectionCode.MODEL_INVALID, msgspec.json.encode(findings).decode())
     if not wanted:
         return Rejected(RejectionCode.INVALID_ARGUMENT, "expected an executable process, a decision or a form, found none")
     p, tenant = d.state, d.envelope.tenant
@@ -212,11 +214,12 @@ def change(d: Decision, e: c.ChangeDefinition) -> Rejected | None:
         if running:
             return Rejected(RejectionCode.INVALID_STATE, f"definition {e.key} has running instances: {', '.join(running)}")
         close_starts(d, e.key)
-        d.record(de.DefinitionDeleted(key=e.key, reason=e.reason))
+        for gone in (found, *_decisions_of(d, found)):
+            d.record(de.DefinitionDeleted(key=gone.key, reason=e.reason))
         older = lookup.latest(p, found.tenant, found.kind, found.id)
         if older is not None and found.kind == "process":
             open_starts(d, older)
-        _tell_others(d, [{**lookup.fields(found), "deleted": True}])
+        _tell_others(d, [{**lookup.fields(gone), "deleted": True} for gone in (found, *_decisions_of(d, found))])
         d.answer = {"key": e.key, "status": "deleted"}
         return None
     row = MOVES.get(e.move)
@@ -236,6 +239,16 @@ def change(d: Decision, e: c.ChangeDefinition) -> Rejected | None:
     _tell_others(d, [{**lookup.fields(found), "metadata": found.metadata}])
     d.answer = {"key": e.key, "status": status}
     return None
+
+
+def _family(d: Decision, of: Definition, kind: str) -> list[Definition]:
+    """What came of the same file in the same deployment, of a kind."""
+    return [x for x in d.state.definitions.values() if x.deployment == of.deployment and x.resource == of.resource and x.kind == kind]
+
+
+def _decisions_of(d: Decision, found: Definition) -> list[Definition]:
+    """A requirements graph goes with its decisions."""
+    return _family(d, found, "decision") if found.kind == "drg" else []
 
 
 def _edit(d: Decision, e: c.ChangeDefinition, found: Definition) -> Rejected | None:
@@ -269,8 +282,10 @@ def evaluate(d: Decision, e: c.EvaluateDecision) -> Rejected | None:
     if found is None or found.kind != "decision" or found.deleted:
         return Rejected(RejectionCode.NOT_FOUND, f"expected a decision {e.id or e.key}, found none")
     evaluation, output = decisions.evaluate(d.facts.decisions[found.key], found.id, e.variables or {}, d.facts)
+    graph = next(iter(_family(d, found, "drg")), None)
     d.answer = {
-        **lookup.fields(found), "decision": found.id, "output": output, "trace": evaluation.trace,
+        **lookup.fields(found), "decision": found.id, "drg": graph.id if graph else "", "drg_key": graph.key if graph else 0,
+        "decisions": {x.id: {"key": x.key, "version": x.version} for x in _family(d, found, "decision")}, "output": output, "trace": evaluation.trace,
         "warnings": [str(getattr(w, "message", w)) for w in evaluation.warnings], "evaluation_key": (p.meta.partition << c.PARTITION_BITS) | p.meta.counter + 1,
     }  # fmt: skip
     return None

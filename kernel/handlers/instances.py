@@ -11,7 +11,7 @@ from flowledger.events import workflow as wf
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import business, lookup
 from flowledger.kernel.decision import Decision
-from flowledger.kernel.elements import conditional, events, loops, placing
+from flowledger.kernel.elements import conditional, events, loops, placing, start_event
 from flowledger.kernel.elements.sub_process import implicit_starts
 from flowledger.kernel.elements.triggers import error, escalation
 from flowledger.kernel.expressions import Failure
@@ -19,6 +19,7 @@ from flowledger.kernel.folds import answers
 from flowledger.kernel.handlers import keeping
 from flowledger.kernel.model.graph import Node, Process
 from flowledger.kernel.state import Definition, Instance
+from flowledger.kernel.tasks import forms
 from flowledger.kernel.undo import drop
 
 
@@ -83,6 +84,8 @@ def start(d: Decision, s: c.StartInstance) -> Rejected | None:
             )
         if not at:
             return Rejected(RejectionCode.INVALID_STATE, f"process '{process.id}' has nothing to start with")
+    if not s.start_element and not s.parent and (refused := _form_refused(d, s, found, at)) is not None:
+        return refused
     key = d.key()
     answer = {"key": key, "definition": found.key, "process": found.id, "version": found.version, "status": "running"}
     if d.facts.instances_max and d.state.open >= d.facts.instances_max and not s.parent:
@@ -99,6 +102,15 @@ def start(d: Decision, s: c.StartInstance) -> Rejected | None:
     d.answer = answer
     begin(d, key, found, process, s, at)
     return None
+
+
+def _form_refused(d: Decision, s: c.StartInstance, found: Definition, at: list[Node]) -> Rejected | None:
+    """The form of the start event, when somebody starts the process by hand."""
+    said = next((form for n in at if (form := n.properties.get(start_event.FORM)) is not None), None)
+    if said is None:
+        return None
+    nothing = Instance(key=0, process=found.id, definition=found.key, version=found.version, tenant=found.tenant)
+    return forms.refused(d, nothing, said, s.variables or {}, {}, f"the start form of '{found.id}'")
 
 
 def start_by_event(d: Decision, by: Any, payload: dict[str, Any] | None, business_key: str = "") -> int:

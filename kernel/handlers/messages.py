@@ -199,6 +199,7 @@ def expire(d: Decision, e: c.ExpireMessages) -> Rejected | None:
     for key in e.messages:
         m = d.state.messages.get(key)
         if m is not None and m.expires_us <= d.facts.now_us:
+            d.because(f"message:{key}")
             d.record(wa.MessageExpired(message=key))
     return None
 

@@ -174,7 +174,11 @@ def complete(d: Decision, e: c.CompleteTask) -> Rejected | None:
     counts = guards.names_of(d.state, task) if d.state.guards else None
     if i is None:
         _tidy(d, task)
-        d.record(ta.TaskCompleted(task=task.key, token=0, element=task.element, variables=e.variables, status=status, result=e.result))
+        d.record(
+            ta.TaskCompleted(
+                task=task.key, token=0, element=task.element, variables=e.variables, status=status, result=e.result, worker=task.worker
+            )
+        )
         if counts:
             guards.after(d, counts)
         ended(d, task, "completed", e.variables or {})
@@ -210,6 +214,7 @@ def complete(d: Decision, e: c.CompleteTask) -> Rejected | None:
             merged=merged,
             status=status,
             result=e.result,
+            worker=task.worker,
         )
     )
     if counts:
@@ -289,7 +294,7 @@ def fail(d: Decision, e: c.FailTask) -> Rejected | None:
     d.record(
         ta.TaskFailed(
             key=task.instance, task=task.key, token=task.token, element=task.element, retries=left, retry_at_us=retry_at, code=e.code,
-            message=e.message, details=e.details, variables=e.variables,
+            message=e.message, details=e.details, variables=e.variables, worker=task.worker,
         )
     )  # fmt: skip
     if counts:
@@ -427,11 +432,13 @@ def expire(d: Decision, e: c.ExpireLeases) -> Rejected | None:
     counts = [name for t in over for name in guards.names_of(p, t)] if p.guards else None
     workers = {t.key: t.worker for t in over}
     left = [t.retries if _stands_still(p, t) else max(0, t.retries - 1) for t in over]
+    d.because(f"task:{over[0].key}")  # one event tells of all that ran out together, and names them
     d.record(ta.TaskTimedOut(tasks=[t.key for t in over], retries=left))
     if counts:
         guards.after(d, counts)
     for task, n in zip(over, left, strict=True):
         if n == 0 and task.key in p.tasks and not _stands_still(p, task):
+            d.because(f"task:{task.key}")
             message = f"the lease of worker '{workers[task.key]}' ran out, and no attempt is left"
             policy.exhausted(d, task, c.FailTask(task=task.key, code=TIMEOUT, message=message))
     return None
@@ -451,5 +458,6 @@ def ready(d: Decision, e: c.ReadyTasks) -> Rejected | None:
     for key in e.tasks:
         task = p.tasks.get(key)
         if task is not None and task.retry_at_us and task.retry_at_us <= now:
+            d.because(f"task:{key}")
             d.record(ta.TaskRetried(key=task.instance, task=key, retries=task.retries))
     return None

@@ -36,6 +36,7 @@ def fire(d: Decision, e: c.FireTimers) -> Rejected | None:
 
 
 def _fire(d: Decision, t: Timer) -> None:
+    d.because(f"timer:{t.key}")
     next_us = 0
     if t.repeat and t.left != 0:
         try:

@@ -23,9 +23,11 @@ class Facts:
         now_us: time of the command, microseconds UTC; never goes back.
         processes: definition key -> its compiled process (Mapping; the shell compiles on a miss).
         decisions: definition key -> compiled decision model.
+        forms: definition key -> the schema of a form.
         resources: what a `Deploy` is made of: `read(name, content) -> (graph, findings)`, pure.
         instances_max: 0 is no limit.
         feel_soft: steps of expressions after which a decision is `Heavy`; 0: none but the hard bound holds.
+        value_max: bytes of one event, as it is written.
         spread: called instances go to other partitions in turn instead of staying.
         answers_us: how long a caller's id is remembered, microseconds.
         validate: what is wrong with a value by a JSON Schema, as texts.
@@ -37,6 +39,7 @@ class Facts:
         "decisions",
         "feel_left",
         "feel_soft",
+        "forms",
         "instances_max",
         "javascript",
         "now_us",
@@ -46,6 +49,7 @@ class Facts:
         "spread",
         "steps_max",
         "validate",
+        "value_max",
     )
 
     def __init__(
@@ -58,7 +62,9 @@ class Facts:
         steps_max: int = limits.STEPS_MAX,
         spread: bool = False,
         feel_soft: int = 0,
+        value_max: int = limits.EVENT_BYTES_MAX,
         validate: Callable[[Any, Any], list[str]] = schemas.check,
+        forms: Mapping[int, Any] | None = None,
         answers_us: int = DAY_US,
         javascript: Sandbox | None = None,
     ) -> None:
@@ -67,11 +73,13 @@ class Facts:
         self.now_us = now_us
         self.processes: Mapping[int, Process] = processes if processes is not None else {}
         self.decisions: Mapping[int, Any] = decisions if decisions is not None else {}
+        self.forms: Mapping[int, Any] = forms if forms is not None else {}
         self.read = read
         self.instances_max = instances_max
         self.steps_max = steps_max
         self.spread = spread
         self.feel_soft = feel_soft
+        self.value_max = value_max
         #: steps that the expressions of this decision may still take
         self.feel_left = limits.FEEL_STEPS_MAX
 

@@ -14,7 +14,7 @@ from flowledger.events import avro
 from flowledger.events import commands as c
 from flowledger.events import ledger as le
 from flowledger.events.base import Envelope, Event
-from flowledger.kernel import limits, undo, values
+from flowledger.kernel import causes, limits, undo, values
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.fold import TRANSITIONS
 from flowledger.kernel.ledger.facts import Facts
@@ -41,15 +41,18 @@ class Recording:
     """`answer` is what the caller gets; `later` are commands for this partition in a follow-up step."""
 
     __slots__ = (
-        "answer", "at", "bytes", "cause", "causes", "envelope", "events", "facts", "finished", "later", "prefix", "repeats", "request", "seen",
-        "state", "steps_left", "touched", "values", "work",
+        "about", "answer", "asked", "at", "bytes", "cause", "causes", "envelope", "envelopes", "events", "facts", "finished",
+        "later", "prefix", "repeats", "request", "seen", "state", "steps_left", "touched", "values", "work",
     )  # fmt: skip
 
     def __init__(self, state: Partition, facts: Facts, envelope: Envelope, request: c.Request | None = None) -> None:
         self.state, self.facts, self.envelope, self.request = state, facts, envelope, request
+        #: the envelope of the request; `envelope` is the one of the instance that events speak of at the moment, `about`
+        self.asked, self.about = envelope, 0
         self.events: list[Event] = []
         #: the events as they go to the log
         self.values: list[bytes] = []
+        self.envelopes: list[Envelope] = []
         self.prefix = avro.encode_envelope(envelope)
         self.bytes = 0
         self.work: deque[tuple[int, int]] = deque()
@@ -72,13 +75,36 @@ class Recording:
 
     def record(self, event: Event) -> None:
         """Raises: Failure for a value that the log can't hold; nothing is recorded then."""
+        if event.key != self.about and event.key:
+            self._speak_of(event.key)
         value = values.encode(event, self.prefix)
+        if len(value) > self.facts.value_max:
+            what = f"{type(event).__name__}: an event of {len(value)} bytes is too large; at most {self.facts.value_max} are taken"
+            raise Failure("VALUE_INVALID", what)
         TRANSITIONS[type(event)](self.state, event, self.envelope)
         if event.key:
             self.state.changed.add(("instance", event.key))
         self.events.append(event)
         self.values.append(value)
+        self.envelopes.append(self.envelope)
         self.bytes += len(value)
+
+    def _speak_of(self, key: int) -> None:
+        """What happens to another instance from here on is under its own tenant, correlation and trace."""
+        self.about = key
+        i = self.state.instances.get(key)
+        envelope = self.asked if i is None else causes.about(i, self.asked)
+        if envelope is not self.envelope:
+            self.envelope, self.prefix = envelope, avro.encode_envelope(envelope)
+
+    def for_request(self) -> None:
+        """What follows is about the request, not about an instance."""
+        self.envelope, self.prefix, self.about = self.asked, avro.encode_envelope(self.asked), 0
+
+    def because(self, cause: str) -> None:
+        """Why what follows happens, where one decision has several reasons."""
+        self.asked = msgspec.structs.replace(self.asked, cause=cause)
+        self.for_request()
 
     def mark(self) -> Mark:
         p = self.state
@@ -94,6 +120,7 @@ class Recording:
         del (
             self.events[to.events :],
             self.values[to.events :],
+            self.envelopes[to.events :],
             self.later[to.later :],
             self.causes[to.later :],
             self.finished[to.finished :],
@@ -122,7 +149,7 @@ class Recording:
         v = self.envelope
         request = c.Request(
             command=command, time_us=v.time_us, tenant=v.tenant, actor=v.actor, correlation=v.correlation, trace=v.trace,  # type: ignore[arg-type]
-            id=v.cause, sender=self.state.meta.partition, seq=seq, instance=self.cause[0], token=self.cause[1],
+            sender=self.state.meta.partition, seq=seq, instance=self.cause[0], token=self.cause[1],
         )  # fmt: skip
         try:
             encoded = _encode_request(request)

@@ -15,8 +15,9 @@ def read(data: bytes, name: str = "") -> tuple[Any, list[Finding]]:
     Returns:
         (graph, findings). The graph is None when the file can't be read at all. With an error among the findings it may be looked at, not run.
     """
-    from flowledger.kernel.model import bpmn, checks, formats
+    from flowledger.kernel.model import bpmn, checks, encodings, formats
 
+    data = encodings.bytewise(data)
     format = formats.detect(data, name)
     if format == "bpmn":
         return bpmn.read(data, name)

@@ -19,12 +19,6 @@ from flowledger.kernel.model.dialects import classic, plain, unkept
 from flowledger.kernel.model.findings import Finding
 from flowledger.kernel.model.graph import Flow, Graph, Loop, Mapping, Node, Process
 
-#: flow elements that are no nodes
-_NOT_NODES = {"sequenceFlow", "dataObject", "dataObjectReference", "dataStoreReference", "laneSet", "documentation", "extensionElements",
-              "ioSpecification", "property", "artifact", "association", "textAnnotation", "group", "supportedInterfaceRef", "auditing", "monitoring",
-              "resourceRole", "performer", "humanPerformer", "potentialOwner", "correlationSubscription", "supports", "incoming", "outgoing",
-              "multiInstanceLoopCharacteristics", "standardLoopCharacteristics", "completionCondition", "dataInputAssociation",
-              "dataOutputAssociation", "relationship", "category", "categoryValue"}  # fmt: skip
 _GLOBAL_TASKS = {"globalTask": "task", "globalUserTask": "userTask", "globalScriptTask": "scriptTask", "globalManualTask": "manualTask",
                  "globalBusinessRuleTask": "businessRuleTask"}  # fmt: skip
 
@@ -78,6 +72,14 @@ class Reader:
     def root(self, reference: str, kind: str, at: Any) -> Any:
         """The root element that a reference names, of that kind; a finding when there is none."""
         found = self.by_id.get(reference.rsplit(":", 1)[-1])
+        prefix, colon, _ = reference.partition(":")
+        where = getattr(at, "xml", at)
+        namespace = getattr(where, "nsmap", None) or self.definitions.nsmap
+        own = self.definitions.get("targetNamespace")
+        if found is None and colon and namespace.get(prefix, own) != own:
+            message = f"the {kind} '{reference}' is in another file, which is not followed: its name is taken"
+            self.finding("REFERENCE_ELSEWHERE", message, at, hint=f"declare the <{kind}> in this file", severity="info")
+            return None
         if found is None and kind in ("error", "signal") and self.lenient:
             self.finding(
                 "REFERENCE_IS_NAME",
@@ -144,7 +146,10 @@ def read(data: bytes, name: str = "") -> tuple[Graph | None, list[Finding]]:
     try:
         root = x.parse(data)
     except x.BadXml as e:
-        return None, [Finding(e.code, e.message, line=e.line, column=e.column, file=name)]
+        broken = e.code == "XML_NOT_WELL_FORMED"
+        return None, [
+            Finding(e.code, e.message, line=e.line, column=e.column, file=name, standard=broken, chapter="XML 1.0" if broken else "")
+        ]
     return read_tree(root, name, data)
 
 
@@ -155,7 +160,14 @@ def read_tree(root: Any, name: str, data: bytes) -> tuple[Graph | None, list[Fin
 
     if root.tag != x.B + "definitions":
         return None, [
-            Finding("NOT_BPMN", f"expected <definitions> of {x.BPMN_NS}, found <{x.local(root)}>", line=root.sourceline or 0, file=name)
+            Finding(
+                "NOT_BPMN",
+                f"expected <definitions> of {x.BPMN_NS}, found <{x.local(root)}>",
+                line=root.sourceline or 0,
+                file=name,
+                standard=True,
+                chapter="BPMN20.xsd",
+            )  # fmt: skip
         ]
     r = Reader(name)
     r.definitions = root
@@ -177,6 +189,7 @@ def read_tree(root: Any, name: str, data: bytes) -> tuple[Graph | None, list[Fin
     correlation.read(r)
     checks.run(r)
     _relax(r)
+    checks.mark(r)
     return r.graph, r.findings
 
 
@@ -199,7 +212,7 @@ def _relax(r: Reader) -> None:
 
 
 def _process(r: Reader, element: Any) -> None:
-    process = Process(element.get("id", ""), element.get("name", ""), element.sourceline or 0)
+    process = Process(element.get("id") or f"_process_{len(r.graph.processes)}", element.get("name", ""), element.sourceline or 0)
     process.executable = element.get("isExecutable", "true") != "false"
     process.notes["drawn"] = element.get("isExecutable") != "true"
     if (tag := x.ext(element, "versionTag")) is not None:
@@ -270,6 +283,7 @@ def _node(r: Reader, process: Process, scope: Node, tag: str, id: str, element: 
 def _scope(r: Reader, process: Process, scope: Node, element: Any) -> None:
     """The flow elements directly in `element`; sub-processes recurse."""
     from flowledger.kernel.elements import ELEMENTS, SCOPES, listeners
+    from flowledger.kernel.model.checks import grammar
 
     for kid in x.bpmn_children(element):
         tag = x.local(kid)
@@ -296,15 +310,10 @@ def _scope(r: Reader, process: Process, scope: Node, element: Any) -> None:
                 if node.triggered_by_event:
                     scope.event_subs.append(node)
                 _scope(r, process, node, kid)
-        elif tag not in _NOT_NODES and not _known_foreign(tag):
+        elif not grammar.known(tag):
             r.finding("ELEMENT_UNKNOWN", f"unknown element <{tag}> in {x.local(element)} '{element.get('id', '')}'", kid, severity="error")
     for kid in element.findall(x.B + "sequenceFlow"):
         _flow(r, process, scope, kid)
-
-
-def _known_foreign(tag: str) -> bool:
-    """Choreography and conversation elements inside a process are not executable; they're read past."""
-    return tag in {"callChoreography", "choreographyTask", "subChoreography", "implicitThrowEvent"}
 
 
 def _flow(r: Reader, process: Process, scope: Node, kid: Any) -> None:

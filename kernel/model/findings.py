@@ -18,3 +18,6 @@ class Finding(msgspec.Struct, frozen=True):
     column: int = 0
     hint: str = ""
     file: str = ""
+    #: Whether the standard forbids what was found, be it runnable or not; and the chapter that does.
+    standard: bool = False
+    chapter: str = ""

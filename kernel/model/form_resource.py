@@ -24,6 +24,7 @@ def read(data: bytes, name: str = "") -> tuple[Graph | None, list[Finding]]:
     graph = Graph("form", id)
     graph.hash = hashlib.sha256(data).hexdigest()
     graph.source = data
+    graph.form = form
     if not isinstance(form.get("components"), list):
         return graph, [
             Finding("FORM_WITHOUT_COMPONENTS", f"form '{id}' has no list of components", severity="warning", element=id, file=name)

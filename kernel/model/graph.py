@@ -118,7 +118,7 @@ class Node:
         #: gateways directly inside that wait for tokens which could still arrive (inclusive, complex)
         self.joins: list[Node] = []
         self.extra: Extra | None = None
-        self.properties: dict[str, str] = {}
+        self.properties: dict[str, Any] = {}
         self.listeners: list[Any] = []
         self.lanes: list[str] = []
         #: variables that its conditions read (for conditional events)
@@ -165,7 +165,7 @@ class Process:
 class Graph:
     """What one resource defines. `hash` is the SHA-256 of its bytes."""
 
-    __slots__ = ("collaboration", "decisions", "format", "hash", "name", "processes", "source")
+    __slots__ = ("collaboration", "decisions", "form", "format", "hash", "name", "processes", "source")
 
     def __init__(self, format: str = "bpmn", name: str = "") -> None:
         self.format, self.name = format, name
@@ -173,6 +173,8 @@ class Graph:
         self.processes: dict[str, Process] = {}
         #: a DMN resource: the decision model
         self.decisions: Any = None
+        #: a form: its schema
+        self.form: Any = None
         self.collaboration: dict[str, Any] = {}
         #: the BPMN XML that it was read from (for other formats: what they became)
         self.source: bytes = b""

@@ -8,6 +8,7 @@ from typing import Any
 
 from flowledger.kernel import model
 from flowledger.kernel.ledger.facts import NotAtHand
+from flowledger.kernel.model import encodings
 from flowledger.kernel.state import Partition
 
 
@@ -21,7 +22,7 @@ class Library:
 
     def read(self, name: str, content: str) -> tuple[Any, list[Any]]:
         """As `Facts.read`. The same text is compiled once."""
-        data = content.encode()
+        data = encodings.utf8(content)
         seen = (hashlib.sha256(data).hexdigest(), name)
         findings = self._findings.get(seen)
         if findings is not None:
@@ -48,6 +49,9 @@ class Library:
 
     def decisions(self, state: Partition) -> Mapping[int, Any]:
         return _ByKey(state, self, lambda graph, definition: graph.decisions)
+
+    def forms(self, state: Partition) -> Mapping[int, Any]:
+        return _ByKey(state, self, lambda graph, definition: graph.form)
 
 
 class _ByKey(dict[int, Any], Mapping[int, Any]):  # type: ignore[misc]

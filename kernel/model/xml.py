@@ -45,6 +45,7 @@ def parse(data: bytes, size_max: int = limits.MODEL_BYTES_MAX) -> Any:
         huge_tree=False,
         remove_comments=True,
         remove_pis=True,
+        recover=True,
     )
     try:
         root = etree.fromstring(data, parser)
@@ -53,6 +54,12 @@ def parse(data: bytes, size_max: int = limits.MODEL_BYTES_MAX) -> Any:
         raise BadXml("XML_NOT_WELL_FORMED", f"not well-formed XML: {e.msg}", line or 0, column or 0) from None
     except ValueError as e:
         raise BadXml("XML_NOT_WELL_FORMED", f"not well-formed XML: {e}") from None
+    for wrong in parser.error_log:
+        # the parser goes on after any error, for one of them is none: the name of a namespace need not be a URI to be well-formed
+        if wrong.type_name != "WAR_NS_URI":
+            raise BadXml("XML_NOT_WELL_FORMED", f"not well-formed XML: {wrong.message}", wrong.line, wrong.column)
+    if root is None:
+        raise BadXml("XML_NOT_WELL_FORMED", "not well-formed XML: no element", 1, 1)
     if root.getroottree().docinfo.doctype:
         raise BadXml("XML_DOCTYPE", "a DOCTYPE is not allowed: BPMN and DMN never need one", 1, 1)
     return root

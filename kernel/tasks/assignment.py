@@ -29,7 +29,7 @@ MACHINES = frozenset({"ai_agent", "service", "tool", "external_api", "hybrid"})
 #: names told in the reasons; more are counted
 REASONS_MAX = 20
 #: prefixes of registry `directory`
-_PEOPLE = ("user", "agent", "service", "tool", "api")
+PEOPLE = ("user", "agent", "service", "tool", "api")
 _KIND_OF = {"user": "human", "agent": "ai_agent", "service": "service", "tool": "tool", "api": "external_api"}
 
 
@@ -55,7 +55,7 @@ def entry(p: Partition, tenant: str, name: str) -> dict[str, Any] | None:
     """The directory's record of somebody. A bare name is a user, an agent, a service ... in this order."""
     if ":" in name:
         return index.record(p, "directory", tenant, name)  # type: ignore[no-any-return]
-    for prefix in _PEOPLE:
+    for prefix in PEOPLE:
         if (found := index.record(p, "directory", tenant, f"{prefix}:{name}")) is not None:
             return found  # type: ignore[no-any-return]
     return None
@@ -85,7 +85,7 @@ def _named(p: Partition, tenant: str) -> Iterable[tuple[str, dict[str, Any]]]:
         if not owner and tenant and f"{tenant}/{full}" in table:
             continue
         prefix, _, bare = name.partition(":")
-        if prefix in _PEOPLE:
+        if prefix in PEOPLE:
             yield (bare if prefix == "user" else name), table[full]
 
 
@@ -171,7 +171,7 @@ def _present(n: Needs, p: Partition, tenant: str, name: str, r: dict[str, Any], 
 
 
 def _has_room(n: Needs, p: Partition, tenant: str, name: str, r: dict[str, Any], now: int) -> str:
-    most = r.get("max_concurrent")
+    most = balance(r, "max_concurrent")
     held = len(p.by_assignee.get(name) or ())
     return f"has {held} tasks, at most {most} at once" if isinstance(most, int) and held >= most else ""
 
@@ -204,10 +204,16 @@ def why_not(n: Needs, p: Partition, tenant: str, name: str, record: dict[str, An
 # --- strategies: the eligible, and the best of them -------------------------------------------------------------------
 
 
+def balance(record: dict[str, Any], name: str) -> Any:
+    """`weight` or `max_concurrent` of a record, by itself or in its `load_balancing`."""
+    own = record.get("load_balancing")
+    return record[name] if record.get(name) is not None else own.get(name) if isinstance(own, dict) else None
+
+
 def _load(p: Partition, name: str, r: dict[str, Any]) -> Decimal:
     """Share of capacity in use; without a limit the number of tasks, behind all shares."""
     held = len(p.by_assignee.get(name) or ())
-    most = r.get("max_concurrent")
+    most = balance(r, "max_concurrent")
     return Decimal(held) / most if isinstance(most, int) and most > 0 else Decimal(held)
 
 
@@ -243,7 +249,7 @@ def _weighted(p: Partition, n: Needs, pool: str, eligible: dict[str, dict[str, A
 
     def score(name: str) -> Decimal:
         history = p.records.get(("history", name)) or {"done": 0, "failed": 0, "ms": 0}
-        weight = eligible[name].get("weight")
+        weight = balance(eligible[name], "weight")
         good = Decimal(history["done"] + 1) / (history["done"] + history["failed"] + 2)
         speed = Decimal(3_600_000) / (3_600_000 + history["ms"]) if history["done"] else Decimal(1) / 2
         base = Decimal(str(weight)) if _is_number(weight) else Decimal(1)
@@ -276,13 +282,14 @@ def choose(
     `wish`: taken when eligible, else ignored with the reason (C-48). `but`: who had it and is passed over.
     """
     needs = Needs(task, settings, lanes)
-    strategy = str(settings.get("strategy") or "least_loaded")
+    preferred_record = entry(p, task.tenant, str(settings["assignee"])) if settings.get("assignee") else None
+    strategy = str(settings.get("strategy") or ((preferred_record or {}).get("load_balancing") or {}).get("strategy") or "least_loaded")
     passed = list(but)
     out: dict[str, Any] = {"strategy": strategy, "assignee": "", "excluded": {}}
     eligible: dict[str, dict[str, Any]] = {}
     count = 0
     for name, record in _named(p, task.tenant):
-        if not _candidate(needs, name, record):
+        if not candidate(needs, name, record):
             continue
         count += 1
         reason = "had it before" if name in passed else why_not(needs, p, task.tenant, name, record, now_us)
@@ -291,7 +298,8 @@ def choose(
         elif len(out["excluded"]) < REASONS_MAX:
             out["excluded"][name] = reason
     out["considered"] = count
-    fallback = [name for name in texts(settings.get("fallback")) if name not in passed]
+    told = [name for name in named(p, task, settings, passed) if name != settings.get("assignee")]
+    fallback = [name for name in told if name not in passed]
     if wish:
         out["wish"] = {"assignee": wish, "used": wish in eligible}
         if wish in eligible:
@@ -301,13 +309,14 @@ def choose(
     order = [preferred, *fallback] if preferred and preferred not in passed else fallback if passed or not eligible else []
     for name in order:
         found = entry(p, task.tenant, name)
-        reason = why_not(_without_membership(needs), p, task.tenant, name, found, now_us) if found is not None else ""
+        reason = why_not(without_membership(needs), p, task.tenant, name, found, now_us) if found is not None else ""
         if not reason:
-            why = "is the preferred assignee" if name == preferred else f"is fallback {texts(settings.get('fallback')).index(name) + 1}"
+            why = "is the preferred assignee" if name == preferred else f"is fallback {told.index(name) + 1}"
             return {**out, "assignee": name, "why": why, "kind": kind_of(name, found)}
         out["excluded"][name] = reason
     if not eligible:
-        return {**out, "why": f"nobody of {count} candidates is eligible"}
+        again = _on_duty(p, task.tenant, needs, now_us)
+        return {**out, "why": f"nobody of {count} candidates is eligible", **({"again_us": again} if again else {})}
     pool = pool_of(task, needs)
     name, why = STRATEGIES.get(strategy, _least_loaded)(p, needs, pool, eligible)
     return {
@@ -319,17 +328,41 @@ def choose(
     }
 
 
+def named(p: Partition, task: Task, settings: dict[str, Any], passed: Iterable[str] = ()) -> list[str]:
+    """Whom the settings name in order: the preferred assignee, their fallbacks, and those that the records of the preferred and the passed name."""
+    preferred = settings.get("assignee")
+    found = [str(preferred)] if preferred else []
+    found += texts(settings.get("fallback"))
+    for name in [*([str(preferred)] if preferred else []), *passed]:
+        found += texts((entry(p, task.tenant, name) or {}).get("fallback"))
+    return list(dict.fromkeys(found))
+
+
+def _on_duty(p: Partition, tenant: str, needs: Needs, now_us: int) -> int:
+    """When the next candidate whose calendar is closed begins to work; 0 when none does."""
+    found = []
+    for name, record in _named(p, tenant):
+        if (
+            candidate(needs, name, record)
+            and record.get("active", True)
+            and (calendar := calendar_of(p, tenant, record.get("calendar"))) is not None
+        ):
+            if not calendars.open_at(calendar, now_us):
+                found.append(calendars.add(calendar, now_us, 1) - 1)
+    return min(found, default=0)
+
+
 def pool_of(task: Task, needs: Needs) -> str:
     """Whose turn is kept together."""
     return f"{task.tenant}/{','.join(sorted([*needs.groups, *needs.users])) or task.element or task.job_type or 'all'}"
 
 
-def _candidate(n: Needs, name: str, record: dict[str, Any]) -> bool:
+def candidate(n: Needs, name: str, record: dict[str, Any]) -> bool:
     """Asked for at all: strangers to the groups are not listed as excluded."""
     return bool(not n.groups and not n.users or name in n.users or groups_of(record) & set(n.groups))
 
 
-def _without_membership(n: Needs) -> Needs:
+def without_membership(n: Needs) -> Needs:
     other = Needs.__new__(Needs)
     for slot in Needs.__slots__:
         setattr(other, slot, getattr(n, slot))
@@ -379,9 +412,13 @@ def from_machine(task: Task) -> dict[str, Any]:
 def move_on(d: Any, task: Task, what: str, reason: str = "") -> bool:
     """The assignee refused, failed or let its time run out: on to the next, with fresh attempts. False when there is nobody (or no settings)."""
     settings = settings_of(task)
-    if settings is None:
-        return False
     details = task.details or {}
+    if settings is None:  # named by the model or by hand: the fallbacks of the assignee's own record
+        holder = str(details.get("assignee") or "")
+        own = texts((entry(d.state, task.tenant, holder) or {}).get("fallback")) if holder else []
+        if not own:
+            return False
+        settings = {"users": own, "strategy": "first"}
     record: dict[str, Any] = details["assignment"] if isinstance(details.get("assignment"), dict) else {}
     had = [*texts(record.get("passed")), *texts([details["assignee"]] if details.get("assignee") else [])]
     lanes = texts(record.get("lanes"))

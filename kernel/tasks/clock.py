@@ -24,7 +24,7 @@ from flowledger.kernel.tasks import assignment, calendars
 
 LEVELS_MAX = 20
 #: details that the plan follows from
-PLANNED = frozenset({"due_us", "follow_up_us", "settings", "clock_us"})
+PLANNED = frozenset({"due_us", "follow_up_us", "settings", "clock_us", "assignment"})
 
 
 def span_us(text: Any) -> int:
@@ -115,6 +115,8 @@ def plan(p: Partition, task: Task) -> list[tuple[str, int, int]]:
     if timeout and isinstance(since, int) and task.status == "assigned":
         hops = len(assignment.texts((details.get("assignment") or {}).get("passed")))
         out.append(("timeout", hops, since + span_us(timeout)))
+    if isinstance(choice := details.get("assignment"), dict) and choice.get("assignee") == "" and choice.get("again_us"):
+        out.append(("offer", 0, choice["again_us"]))
     return out
 
 
@@ -286,6 +288,18 @@ def assigned(d: Any, task: Task) -> None:
         schedule(d, task)
 
 
+def _offer(d: Any, task: Task, level: int) -> None:
+    """Somebody comes on duty: the task that found nobody is offered again."""
+    settings, record = assignment.settings_of(task), (task.details or {}).get("assignment") or {}
+    if settings is None or (task.details or {}).get("assignee"):
+        return
+    assignment.assign(
+        d, task, settings, assignment.texts(record.get("lanes")), "somebody came on duty", "", assignment.texts(record.get("passed"))
+    )
+    assigned(d, task)
+    schedule(d, task)
+
+
 FIRED: dict[str, Callable[[Any, Task, int], None]] = {
-    "remind": _remind, "due": _due, "follow_up": _follow_up, "escalate": _escalate, "timeout": _timeout,
+    "remind": _remind, "due": _due, "follow_up": _follow_up, "escalate": _escalate, "timeout": _timeout, "offer": _offer,
 }  # fmt: skip

@@ -23,13 +23,19 @@ def assignee_of(task: Task) -> str:
 
 
 def held(p: Partition, task: Task) -> None:
-    """`task` is open, and counts for its assignee."""
+    """`task` is open, and counts for its assignee; or it found nobody, and waits for somebody."""
     if name := assignee_of(task):
         put(p, nest(p, p.by_assignee, name), task.key, None)
+    elif isinstance(choice := (task.details or {}).get("assignment"), dict) and choice.get("assignee") == "":
+        put(p, p.unassigned, task.key, None)
 
 
 def unheld(p: Partition, task: Task) -> None:
+    if task.key in p.unassigned:
+        drop(p, p.unassigned, task.key)
     name = assignee_of(task)
+    if name:
+        p.freed.add(name)
     tasks = p.by_assignee.get(name) if name else None
     if tasks is not None:
         drop(p, tasks, task.key)

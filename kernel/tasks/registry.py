@@ -86,6 +86,13 @@ def _who(value: dict[str, Any]) -> list[str]:
         out.append(f"kind: expected one of {', '.join(assignment.KINDS)}, found {value['kind']!r}")
     if value.get("max_concurrent") is not None:
         out += _count(value["max_concurrent"], "max_concurrent", 1)
+    if value.get("load_balancing") is not None:
+        own = value["load_balancing"]
+        out += _unknown(own, frozenset({"strategy", "weight", "max_concurrent"}), "load_balancing")
+        if isinstance(own, dict) and own.get("max_concurrent") is not None:
+            out += _count(own["max_concurrent"], "load_balancing.max_concurrent", 1)
+        if isinstance(own, dict) and own.get("strategy") is not None and own["strategy"] not in assignment.STRATEGIES:
+            out.append(f"load_balancing.strategy: expected one of {', '.join(assignment.STRATEGIES)}, found {own['strategy']!r}")
     return out
 
 

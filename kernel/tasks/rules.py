@@ -12,7 +12,7 @@ from flowledger.events import task as ta
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.state import Instance, Partition, Task
-from flowledger.kernel.tasks import assignment, clock, index, schemas
+from flowledger.kernel.tasks import assignment, clock, forms, index, schemas
 
 #: of a definition: taken over into the task's details as they are
 _COPIED = ("description", "category", "kind", "form", "resources", "execution", "required_capabilities")
@@ -94,6 +94,10 @@ def check_output(d: Any, task: Task, variables: Any) -> Rejected | None:
         wanted.append(found[1].get("output_schema"))
     wanted.append((details.get("settings") or {}).get("output_schema") if isinstance(details.get("settings"), dict) else None)
     form = details.get("form")
+    i = d.state.instances.get(task.instance)
+    if i is not None and form is not None and not task.listener:
+        if (refused := forms.refused(d, i, form, variables or {}, d.variables(i, task.token), f"the form of task {task.key}")) is not None:
+            return refused
     wanted.append(form.get("schema") if isinstance(form, dict) and isinstance(form.get("schema"), dict) else None)
     for schema in wanted:
         if schema is not None and (wrong := d.facts.validate(schema, variables or {})):

@@ -26,7 +26,7 @@ from flowledger.projections.words import (
     word,
 )
 
-VERSION = 2
+VERSION = 3
 TABLE = Table(
     "tasks",
     {
@@ -168,10 +168,16 @@ def _result(f: Fold, task: Task, status: str, output: Any = None, **more: Any) -
 
 
 def timed_out(f: Fold, e: ta.TaskTimedOut) -> None:
+    left = dict(zip(e.tasks, e.retries, strict=False))
     for task in f.each:
         _result(f, task, "timeout", errors={"code": "TIMEOUT", "message": "the lease ran out"})
         task.worker = ""
-        _set(f, task, {"status": task.status, "worker": None, "lease_until": None})
+        columns: dict[str, Any] = {"worker": None, "lease_until": None}
+        if (retries := left.get(task.key)) is not None:
+            columns["retries"] = int4(retries)
+            if retries <= 0:
+                task.status = "timed_out"
+        _set(f, task, {"status": task.status, **columns})
 
 
 def returned(f: Fold, e: ta.TaskReturned) -> None:
@@ -220,7 +226,7 @@ def failed(f: Fold, e: ta.TaskFailed) -> None:
 def retried(f: Fold, e: ta.TaskRetried) -> None:
     task = f.task
     if task is not None:
-        if task.status == "failed":
+        if task.status in ("failed", "timed_out"):
             task.status = "created"
         _set(f, task, {"status": _shown(task), "retries": int4(e.retries), "retry_at": None})
         f.changes.add(NAME, task.key, task.ident, "row_version", 1)
@@ -258,7 +264,7 @@ def changed(f: Fold, e: ta.TaskChanged) -> None:
     task = f.task
     if task is None:
         return
-    status = {"timed_out": "failed"}.get(e.status, e.status)
+    status = e.status
     if status in TASK_STATUSES:
         task.status = status
     columns: dict[str, Any] = {"status": _shown(task)}

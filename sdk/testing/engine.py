@@ -26,6 +26,7 @@ from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
 from flowledger.events.base import Broken, Envelope, Event, Rejected
 from flowledger.kernel import Facts, Partition, decide, model, times
+from flowledger.kernel.model.encodings import decode, utf8
 from flowledger.kernel.model.library import Library
 from flowledger.sdk.flows import Flow
 from flowledger.sdk.testing import stubs
@@ -85,7 +86,10 @@ class Engine:
         self._to_tell: list[tuple[str, Thrown]] = []
         self._instances: dict[int, Instance] = {}
         self._decisions = stubs.Decisions(self.library.decisions(self.state))
-        self.facts = Facts(_micros(now), self.library.processes(self.state), self._decisions, self.library.read, javascript=_sandbox())
+        self.facts = Facts(
+            _micros(now), self.library.processes(self.state), self._decisions, self.library.read, javascript=_sandbox(),
+            forms=self.library.forms(self.state),
+        )  # fmt: skip
         self._settling = False
 
     # --- models
@@ -109,10 +113,10 @@ class Engine:
             yield f"{source._scope.id}.bpmn", source.xml().decode()
         elif isinstance(source, Mapping):
             for name, text in source.items():
-                yield name, text.decode() if isinstance(text, bytes) else text
+                yield name, decode(text) if isinstance(text, bytes) else text
         else:
             file = self.folder / source
-            yield file.name, file.read_bytes().decode()
+            yield file.name, decode(file.read_bytes())
 
     # --- mocks
 
@@ -277,8 +281,8 @@ class Engine:
             raise Refused(d.code, d.message)
         if isinstance(d, Broken):
             raise RuntimeError(f"a defect of the engine: {d.defect}: {d.message}")
-        for event in d.events:
-            self._heard(event, d.envelope)
+        for event, envelope in zip(d.events, d.envelopes, strict=True):
+            self._heard(event, envelope)
         for key, status, variables, _ in d.finished:
             if key in self._instances:
                 self._instances[key]._ended(status, variables)
@@ -372,7 +376,7 @@ class Engine:
 @lru_cache(maxsize=256)
 def _compiled(name: str, content: str) -> tuple[Any, list[Any]]:
     """A session of tests deploys the same few models again and again; a graph never changes after it was made."""
-    return model.read(content.encode(), name)
+    return model.read(utf8(content), name)
 
 
 class _Library(Library):

@@ -6,19 +6,28 @@ import asyncio
 import contextlib
 import signal
 import socket
+import subprocess
 import zlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
 from flowledger.events.base import Recorded
 from flowledger.infra.settings import Settings, SettingsError
 from flowledger.infra.telemetry import Telemetry, log
-from flowledger.processors.log import EVENTS, Log
+from flowledger.processors.link.lag import LoopLag
+from flowledger.processors.log import EVENTS, Log, LogError
+from flowledger.supervise import FolderLock, OwnerProcess, link_folder, owner_count, private
 
 STOP_S = 10.0
 #: how long the start waits for the projector
 PROJECTOR_S = 10.0
+#: how long the start waits for a log that is away, and for owners that take commands; health says what is missing (seconds)
+OPEN_S, READY_S = 3.0, 60.0
+#: seconds until a process of owners that does not end by itself is killed
+OWNER_STOP_S = 15.0
+POSTGRES_LOOK_S = 1.0
+BACKLOG = 2048
 Progress = Callable[[str], None]
 
 
@@ -82,9 +91,12 @@ def closed_source_of(log_: Log) -> Callable[[int, int], AsyncIterator[tuple[Sequ
 class System:
     """`async with System(settings) as system: await system.closed.wait()`; or `run` for a whole process.
 
+    Owners run in processes of their own; this one has the doors (HTTP, gRPC) and the projector, or watches only.
+
     Attributes:
-        engine: the client of the owners (and the owners, with that role).
-        url: of the HTTP API, once started; the port is real when 0 was asked for.
+        engine: the client of the owners.
+        url: of the HTTP API (or of health and figures alone), once started; the port is real when 0 was asked for.
+        owners: the processes of owners that this one has started.
     """
 
     def __init__(self, settings: Settings, progress: Progress | None = None) -> None:
@@ -95,10 +107,16 @@ class System:
         self.url = self.grpc_address = ""
         #: how long the start took, in seconds
         self.ready_s = 0.0
+        self.log: Log
         self.engine: Any = None
         self.services: Any = None
         self.runner: Any = None
-        self._projector: asyncio.Task[None]
+        self.owners: list[OwnerProcess] = []
+        #: what can't be had at the moment and is waited for, for health
+        self.waiting: dict[str, str] = {}
+        self.lag = LoopLag(self.telemetry.metrics.loop_lag.labels("+".join(r for r in settings.roles if r != "owner") or "watch", "main").observe)
+        self._opened = asyncio.Event()
+        self._projector: asyncio.Task[None] | None = None
         self._stop_projector = asyncio.Event()
         self._stack = contextlib.AsyncExitStack()
         self._failed: BaseException | None = None
@@ -125,59 +143,197 @@ class System:
         self.telemetry.close()
 
     async def _start(self) -> None:
-        listener = self._listen() if self.has("api") else None
+        """Ports and the folder first: who can't have them touches nothing. Then health is open, whatever the rest needs."""
+        s = self.settings
+        listener = self._listen()
+        grpc = self._bind(s.grpc_port, "set FLOWLEDGER_GRPC_PORT") if self.has("grpc") else None
+        if self.has("owner") and not s.kafka:
+            lock = FolderLock(Path(s.data))
+            lock.take()
+            self._stack.callback(lock.release)
+        self.lag.start()
+        self._stack.callback(self.lag.stop)
         needs_rows = self.has("api") or self.has("projector")
-        database = asyncio.create_task(asyncio.to_thread(start_postgres, self.settings)) if needs_rows else None
+        database = asyncio.create_task(asyncio.to_thread(start_postgres, s)) if needs_rows else None
         try:
-            await self._start_engine()
+            self._start_owners()
         except BaseException:
             if database is not None:
                 await asyncio.wait([database])
             raise
         dsn = await self._database(database) if database is not None else ""
-        if self.has("projector"):
-            self._start_projector(dsn)
         if self.has("api"):
-            assert listener is not None
             await self._start_api(listener, dsn)
-        if self.has("grpc"):
-            await self._start_grpc()
-        if self.runner is not None:
+        else:
+            await self._start_probes(listener)
+        await self._until_open()
+        if self.has("projector"):
+            self._background(self._start_projector(dsn), "projector")
+        if grpc is not None:
+            await self._start_grpc(grpc)
+        await self._until_ready()
+        if self.has("projector"):
             await self._projecting()
         from flowledger.infra.observer import gauges
 
-        self.telemetry.metrics.on_scrape(gauges(self.engine, self.runner))
-        log("system").info("ready", url=self.url, roles=",".join(self.settings.roles), partitions=self.engine.partitions)
+        self.telemetry.metrics.on_scrape(gauges(self.engine, lambda: self.runner))
+        log("system").info("ready", url=self.url, roles=",".join(s.roles), partitions=self.engine.partitions)
+
+    # --- owners and the log -----------------------------------------------------------------------------------------------
+
+    def _start_owners(self) -> None:
+        """Processes of owners where this one has that role; else the sockets of others on this machine; else the log alone."""
+        s = self.settings
+        folder = link_folder(s)
+        self.log = make_log(s)
+        paths: list[Path] = []
+        if self.has("owner"):
+            from flowledger.infra.heads import signing_of
+
+            self.progress("owners")
+            private(folder)
+            signing_of(s)  # what is wrong with the key is said here, before anything runs
+            for index in range(owner_count(s)):
+                process = OwnerProcess(s, folder, index)
+                self.owners.append(process)
+                self._stack.push_async_callback(process.stop, OWNER_STOP_S)
+                process.start()
+                paths.append(process.socket)
+        elif self.has("api") or self.has("grpc"):
+            paths = sorted(folder.glob("owner-*.sock")) if folder.is_dir() else []
+        self._stack.push_async_callback(self._close_log)
+        if paths:
+            from flowledger.processors.link.client import LinkClient
+
+            client = self.engine = LinkClient(paths, self.log, s.partitions, self._trouble)
+            self._stack.push_async_callback(client.stop)
+            client.start()
+            self.telemetry.others = self._figures
+            self._background(self._open_log(client), "log")
+        else:
+            from flowledger.processors.engine import Engine
+
+            self.engine = Engine(self.log, partitions=s.partitions, owns=False)
+            self._stack.push_async_callback(self.engine.stop)
+            self._background(self._start_engine(), "log")
+
+    def _trouble(self) -> list[str]:
+        """What health says beyond the owners' own words."""
+        return [p.trouble for p in self.owners if p.trouble] + list(self.waiting.values())
+
+    async def _figures(self) -> None:
+        """Those of the processes of owners, for the next scrape."""
+        self.telemetry.metrics.others = await self.engine.figures()
+
+    async def _close_log(self) -> None:
+        with contextlib.suppress(LogError):
+            await self.log.close()
+
+    async def _open_log(self, client: Any) -> None:
+        """This process's own view of the log, once the owners have it."""
+        await client.known.wait()
+        await self._patiently(self.log.open)
+        client.opened.set()
+        self._opened.set()
 
     async def _start_engine(self) -> None:
-        from flowledger.events.wire import NAMES
-        from flowledger.infra.heads import signing_of
-        from flowledger.infra import javascript
-        from flowledger.infra.observer import Observer
-        from flowledger.processors import owner
-        from flowledger.processors.engine import Engine
+        async def start() -> None:
+            try:
+                await self.engine.start()
+            except BaseException:
+                await self.engine.kill()
+                raise
 
-        s = self.settings
-        self.progress("Kafka" if s.kafka else "log")
-        signing = signing_of(s, self.telemetry.metrics.anchored) if self.has("owner") else None
-        told = owner.Settings(
-            batch_max=s.batch_max, instances_max=s.instances_max, node=s.node, signing=signing, answers_us=int(s.ids_hours * 3_600_000_000),
-            javascript=javascript.run,
-        )  # fmt: skip
-        observer = Observer(self.telemetry.metrics, {cls.__name__: name for cls, name in NAMES.items()}, self.telemetry.tracer)
-        self.engine = Engine(make_log(s), partitions=s.partitions, settings=told, owns=self.has("owner"), observer=observer)
-        self._stack.push_async_callback(self.engine.stop)
-        await self.engine.start()
+        await self._patiently(start)
+        self._opened.set()
+
+    async def _patiently(self, work: Callable[[], Awaitable[None]]) -> None:
+        """A log that is away is waited for."""
+        delay = 0.1
+        while True:
+            try:
+                await work()
+                self.waiting.pop("log", None)
+                return
+            except LogError as e:
+                if "log" not in self.waiting:
+                    log("system").warning("the log can't be had; it is waited for", why=str(e))
+                self.waiting["log"] = f"the log can't be had: {e}. It is tried again every few seconds"
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 3.0)
+
+    async def _until_open(self) -> None:
+        """Until the log is open. A process that is only slow is waited for; one that says that it can't is given `OPEN_S`."""
+        loop = asyncio.get_running_loop()
+        end, trouble = loop.time() + READY_S, 0.0
+        while not self._opened.is_set() and loop.time() < end:
+            said = bool(self.waiting) or any("can't" in r or "ended" in r for r in self.engine.health()["reasons"])
+            trouble = (trouble or loop.time()) if said else 0.0
+            if trouble and loop.time() - trouble > OPEN_S:
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._opened.wait(), 0.05)
+
+    async def _until_ready(self) -> None:
+        """Until commands are taken; not for ever: health says what is missing."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + READY_S
+        while not (found := self.engine.health())["ready"] or not self._opened.is_set():
+            hopeless = not self._opened.is_set() or any("stopped:" in r for r in found["reasons"])
+            if hopeless or loop.time() > deadline:
+                for reason in found["reasons"] or list(self.waiting.values()):
+                    log("system").error("not ready", why=reason, health=f"{self.url}/health/ready")
+                return
+            await asyncio.sleep(0.01)
+
+    def _background(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Goes on beside; when it fails the process ends."""
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._ended)
+
+        async def stop() -> None:
+            task.cancel()
+            await asyncio.wait({task})
+
+        self._stack.push_async_callback(stop)
+        return task
+
+    # --- the database and the projector -----------------------------------------------------------------------------------
 
     async def _database(self, starting: asyncio.Task[str]) -> str:
         """A database that isn't there doesn't stop an owner: queries say so until it comes."""
         self.progress("PostgreSQL")
-        return await starting
+        dsn = await starting
+        if not self.settings.postgres:
+            from flowledger.infra.postgres_server import guard
 
-    def _start_projector(self, dsn: str) -> None:
+            guarding = guard(postgres_folder(self.settings))
+            self._stack.callback(_end, guarding)
+            self._background(self._keep_postgres(), "PostgreSQL")
+        return dsn
+
+    async def _keep_postgres(self) -> None:
+        """The embedded server is started again when it dies."""
+        from flowledger.infra.postgres_server import PostgresUnavailable, running
+
+        folder, delay = postgres_folder(self.settings), POSTGRES_LOOK_S
+        while True:
+            await asyncio.sleep(delay)
+            if running(folder):
+                delay = POSTGRES_LOOK_S
+                continue
+            log("system").error("the embedded PostgreSQL has died; it is started again", folder=str(folder))
+            try:
+                await asyncio.to_thread(start_postgres, self.settings)
+            except PostgresUnavailable as e:
+                log("system").error("the embedded PostgreSQL does not start", why=str(e))
+                delay = min(delay * 2, 10.0)
+
+    async def _start_projector(self, dsn: str) -> None:
         from flowledger.projections.runner import Runner
 
-        log_ = self.engine.log
+        await self._opened.wait()
+        log_ = self.log
 
         async def end(partition: int) -> int:
             return await log_.end(EVENTS, partition)
@@ -197,16 +353,16 @@ class System:
         """A projector with a database at hand is at work within a moment; one without doesn't hold up the rest.
 
         Raises: SettingsError: the database's rows are of another log."""
-        from flowledger.projections.runner import AnotherLog
-
+        if not self._opened.is_set():  # it waits for the log
+            return
+        while self._projector is None:
+            await asyncio.sleep(0)
         self.progress("projections")
         deadline = asyncio.get_running_loop().time() + PROJECTOR_S
         while not self.runner.connected and not self._projector.done() and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.01)
         if self._projector.done() and (why := self._projector.exception()) is not None:
-            if isinstance(why, AnotherLog):
-                raise SettingsError(f"{why}. Name another database with --postgres, or another folder with --data") from None
-            raise why
+            raise _said(why)
         if not self.runner.connected:
             log("system").warning("the projections wait for the database; commands are taken", why=self.runner.error)
 
@@ -217,23 +373,36 @@ class System:
             log("system").error("a part has ended", part=task.get_name(), exc_info=self._failed)
             self.closed.set()
 
+    # --- doors ------------------------------------------------------------------------------------------------------------
+
     def _listen(self) -> socket.socket:
+        """The HTTP port: of the API, else of health and figures alone, which take any free port when the usual one is taken."""
         s = self.settings
-        found = socket.socket(socket.AF_INET6 if ":" in s.host else socket.AF_INET)
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            found.bind((s.host, s.port))
-        except OSError as e:
-            found.close()
-            raise SettingsError(f"port {s.port} on {s.host} can't be had ({e.strerror}): choose another with --port") from None
+            found = self._bind(s.port, "choose another with --port")
+        except SettingsError:
+            if self.has("api") or "port" in s.model_fields_set:
+                raise
+            found = self._bind(0, "")
         host = f"[{s.host}]" if ":" in s.host else s.host
         self.url = f"http://{host}:{found.getsockname()[1]}"
+        return found
+
+    def _bind(self, port: int, hint: str) -> socket.socket:
+        """Raises: SettingsError."""
+        host = self.settings.host
+        found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            found.bind((host, port))
+            found.listen(BACKLOG)
+        except OSError as e:
+            found.close()
+            raise SettingsError(f"port {port} on {host} can't be had ({e.strerror}): {hint}") from None
         self._stack.callback(found.close)
         return found
 
     async def _start_api(self, listener: socket.socket, dsn: str) -> None:
-        import uvicorn
-
         from flowledger.api import console, job_stream
         from flowledger.api.app import create_app
         from flowledger.api.reads import SqlReads
@@ -250,9 +419,31 @@ class System:
         watching = asyncio.create_task(workers.watch(self.engine), name="workers")
         self._stack.callback(watching.cancel)
         app = create_app(self.services, job_stream.handlers(self.engine, workers, caller_of_scope), console.handlers())
+        await self._start_http(listener, app)
+
+    async def _start_probes(self, listener: socket.socket) -> None:
+        """Health and figures of a process without API."""
+        from flowledger.api.probes import Probes
+
+        await self._start_http(listener, Probes(self.engine, self.telemetry, self._parts, self.has("owner") or self.has("grpc")))
+
+    def _parts(self) -> dict[str, str]:
+        """What doesn't work of this process besides the owners: name -> why."""
+        found = {}
+        if self.has("projector"):
+            if self.runner is None:
+                found["projections"] = "the projector waits for the log"
+            elif not self.runner.connected:
+                found["projections"] = f"the projector has no database: {self.runner.error or 'it is starting'}"
+        return found
+
+    async def _start_http(self, listener: socket.socket, app: Any) -> None:
+        import uvicorn
+
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=3, ws="websockets-sansio"
-        )
+            app, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=3, ws="websockets-sansio",
+            backlog=BACKLOG,
+        )  # fmt: skip
         server = uvicorn.Server(config)
         server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
         serving = asyncio.create_task(_serve(server, listener), name="http")
@@ -261,25 +452,22 @@ class System:
             await asyncio.sleep(0.005)
 
         async def stop() -> None:
-            self.services.closing.set()
+            if self.services is not None:
+                self.services.closing.set()
             server.should_exit = True
             with contextlib.suppress(TimeoutError, asyncio.CancelledError):
                 await asyncio.wait_for(serving, STOP_S)
 
         self._stack.push_async_callback(stop)
 
-    async def _start_grpc(self) -> None:
+    async def _start_grpc(self, listener: socket.socket) -> None:
         from flowledger.api.grpc.service import Gateway
 
-        s = self.settings
         tracer = self.telemetry.tracer
         gateway = Gateway(self.engine, self.services.workers if self.services is not None else None, tracer=tracer if tracer.on else None)
-        try:
-            server = await gateway.start(s.host, s.grpc_port)
-        except OSError as e:
-            raise SettingsError(f"port {s.grpc_port} for gRPC can't be had ({e.strerror}): set FLOWLEDGER_GRPC_PORT") from None
+        server = await gateway.start(self.settings.host, self.settings.grpc_port, sock=listener)
         self._stack.push_async_callback(server.close)
-        self.grpc_address = f"{s.host}:{server.port}"
+        self.grpc_address = f"{self.settings.host}:{server.port}"
 
     async def run(self, started: Callable[[System], Any] | None = None) -> None:
         """Until SIGINT or SIGTERM. `started` is called once all is up; an awaitable runs beside."""
@@ -300,7 +488,23 @@ class System:
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
         if self._failed is not None:
-            raise self._failed
+            raise _said(self._failed)
+
+
+def _said(why: BaseException) -> BaseException:
+    """What ended a part, as whoever set it up may be told."""
+    from flowledger.projections.runner import AnotherLog
+
+    if isinstance(why, AnotherLog):
+        return SettingsError(f"{why}. Name another database with --postgres, or another folder with --data")
+    return why
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
 
 
 async def _serve(server: Any, listener: socket.socket) -> None:

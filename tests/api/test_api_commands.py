@@ -177,7 +177,7 @@ async def test_deploy_as_json_and_as_files(http, client):
     assert r.status_code == 201 and client.last == one
     r = await http.post("/v1/deployments", files=[("f", ("a.bpmn", b"<x/>")), ("f", ("b.dmn", b"<y/>"))], data={"status": "draft"})
     assert [x.name for x in client.last.resources] == ["a.bpmn", "b.dmn"] and client.last.status == "draft"
-    r = await http.post("/v1/deployments", files={"resources": ("a.bpmn", b"\xff\xfe", "text/xml")})
+    r = await http.post("/v1/deployments", files={"resources": ("a.bpmn", b"<x>\xff</x>", "text/xml")})
     assert r.status_code == 400 and r.json()["errors"][0]["where"] == "file a.bpmn"
 
 

@@ -171,11 +171,12 @@ async def test_health_says_why_it_is_not_ready(http, client, reads):
     assert (await http.get("/health/ready")).json()["status"] == "ready"
     reads.trouble = "PostgreSQL doesn't answer"
     r = await http.get("/health/ready")
-    assert r.status_code == 503 and r.json()["execution"] is True and r.json()["queries"] is False
+    assert r.status_code == 200 and r.json()["status"] == "degraded" and r.json()["execution"] is True and r.json()["queries"] is False
     assert r.json()["reasons"] == ["PostgreSQL doesn't answer"]
+    assert r.json()["parts"]["owners"]["ok"] and r.json()["parts"]["projections"] == {"ok": False, "why": "PostgreSQL doesn't answer"}
     client.ready = {"ready": False, "reasons": ["partition 3 is being taken over"]}
     r = await http.get("/health/ready")
-    assert r.json()["execution"] is False and len(r.json()["reasons"]) == 2
+    assert r.status_code == 503 and r.json()["execution"] is False and len(r.json()["reasons"]) == 2
     assert (await http.get("/health/live")).status_code == 200
 
 

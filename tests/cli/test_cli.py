@@ -108,7 +108,8 @@ def test_a_day_with_documents(at_server, server):
     code, out, _ = at_server("start", "document-approval", "--vars", '{"document": "a.pdf", "size": 1.10}', "--business-key", "day-1")
     id = out.strip()
     assert code == 0 and id.isdigit()
-    code, out, _ = at_server("show", id, "--json")
+    code, out, err = at_server("show", id, "--json")
+    assert code == 0, err
     shown = json.loads(out)
     assert (
         shown["business_key"] == "day-1"

@@ -269,7 +269,11 @@ def test_partial_results_in_a_boxed_for():
     ("feel", "result"),
     [
         ('"A" instance of tGrade', True),
-        ('"Z" instance of tGrade', False),
+        ('"Z" instance of tGrade', True),
+        ('["Z"] instance of list&lt;tGrade&gt;', True),
+        ('{g: "Z"} instance of context&lt;g: tGrade&gt;', True),
+        ('["a".."z"] instance of range&lt;tGrade&gt;', True),
+        ("1 instance of tGrade", False),
         ("1 instance of a number", True),
         ('["A", "B"] instance of list&lt;tGrade&gt;', True),
         ("(function(g: tGrade) g)(1) = null", True),

@@ -31,10 +31,10 @@ from flowledger.processors.client import Caller
 KEY = (2 << 51) + 17
 
 
-@pytest.fixture(params=["http2", "grpclib"])
-async def gateway(request, engine):
+@pytest.fixture
+async def gateway(engine):
     g = Gateway(engine)
-    server = await g.start(port=0, wire=request.param)
+    server = await g.start(port=0)
     yield g
     await server.close(0.2)
 
@@ -142,9 +142,9 @@ async def test_deploy_tells_kinds_apart_and_shows_findings(client, stub, engine,
     }
     r = await client.deploy_resource(str(file))
     assert r.key == 11 and [type(d).__name__ for d in r.deployments] == [
-        "ProcessMetadata", "DecisionRequirementsMetadata", "DecisionMetadata", "FormMetadata",
+        "ProcessMetadata", "DecisionMetadata", "DecisionRequirementsMetadata", "FormMetadata",
     ]  # fmt: skip
-    assert r.deployments[2].decision_requirements_key == 2
+    assert r.deployments[1].decision_requirements_key == 2
     assert engine.calls[-1][0].resources == [c.Resource(name="order.bpmn", content="<x>ü</x>")]
     old = await stub.DeployProcess(pb.DeployProcessRequest(processes=[pb.ProcessRequestObject(name="a.bpmn", definition=b"<x/>")]))
     assert [p.bpmnProcessId for p in old.processes] == ["order"]

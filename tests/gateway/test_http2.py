@@ -1,4 +1,4 @@
-"""Our HTTP/2 wire: other clients, flow control, deadlines, and peers that misbehave."""
+"""The gateway's HTTP/2: other clients, flow control, deadlines, and peers that misbehave."""
 
 from __future__ import annotations
 
@@ -16,9 +16,29 @@ from hpack import Decoder, Encoder
 from pyzeebe.proto import gateway_pb2 as pb
 from pyzeebe.proto.gateway_pb2_grpc import GatewayStub
 
-from flowledger.api.grpc import http2_frames as h
+from flowledger.api.grpc import http2 as wire
 from flowledger.api.grpc.service import MESSAGE_BYTES_MAX, Gateway
 from flowledger.events import commands as c
+
+
+class h:
+    """Frames by hand (RFC 9113, chapter 6 and 7)."""
+
+    PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+    DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
+    END_STREAM = ACK = 0x1
+    END_HEADERS, PADDED, WITH_PRIORITY = 0x4, 0x8, 0x20
+    NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, FLOW_CONTROL_ERROR, SETTINGS_TIMEOUT, STREAM_CLOSED, FRAME_SIZE_ERROR, REFUSED_STREAM = range(
+        8
+    )
+    CANCEL, COMPRESSION_ERROR, _, ENHANCE_YOUR_CALM = range(8, 12)
+    SETTING_TABLE, SETTING_PUSH, SETTING_STREAMS, SETTING_WINDOW, SETTING_FRAME, SETTING_HEADERS = range(1, 7)
+    FLOOD_MAX = wire.FLOOD_MAX
+
+    @staticmethod
+    def frame(kind, flags, stream, payload=b""):
+        n = len(payload)
+        return struct.pack(">HBBBL", n >> 8, n & 0xFF, kind, flags, stream) + payload
 
 
 @pytest.fixture
@@ -32,6 +52,8 @@ async def gateway(engine):
 class Raw:
     """A client that speaks frames."""
 
+    patience_s = 0.5
+
     def __init__(self, reader, writer):
         self.reader, self.writer = reader, writer
         self.encoder, self.decoder = Encoder(), Decoder()
@@ -43,7 +65,15 @@ class Raw:
         return raw
 
     def headers(self, stream=1, path="/gateway_protocol.Gateway/CompleteJob", flags=h.END_HEADERS, **more):
-        fields = {":method": "POST", ":scheme": "http", ":path": path, "te": "trailers", "content-type": "application/grpc", **more}
+        fields = {
+            ":method": "POST",
+            ":scheme": "http",
+            ":path": path,
+            ":authority": "localhost",
+            "te": "trailers",
+            "content-type": "application/grpc",
+            **more,
+        }
         self.writer.write(h.frame(h.HEADERS, flags, stream, self.encoder.encode(list(fields.items()))))
 
     def message(self, body, stream=1, flags=h.END_STREAM, compressed=0):
@@ -53,7 +83,7 @@ class Raw:
         """(type, flags, stream, payload) until the server closes or falls silent."""
         while True:
             try:
-                head = await asyncio.wait_for(self.reader.readexactly(9), 0.5)
+                head = await asyncio.wait_for(self.reader.readexactly(9), self.patience_s)
             except (TimeoutError, asyncio.IncompleteReadError):
                 return
             high, low, kind, flags, stream = struct.unpack(">HBBBL", head)
@@ -69,6 +99,7 @@ class Raw:
         return found
 
     async def goaway(self):
+        self.patience_s = 10
         async for kind, _, _, payload in self.frames():
             if kind == h.GOAWAY:
                 return struct.unpack(">LL", payload[:8])[1]
@@ -84,6 +115,8 @@ async def test_a_call_by_hand_with_padding_priority_pieces_and_gzip(gateway, eng
     block = raw.encoder.encode(
         [
             (":method", "POST"),
+            (":scheme", "http"),
+            (":authority", "localhost"),
             (":path", "/gateway_protocol.Gateway/CompleteJob"),
             ("content-type", "application/grpc+proto"),
             ("grpc-encoding", "gzip"),
@@ -116,14 +149,15 @@ async def test_the_same_header_bytes_mean_something_else_after_the_table_moved(g
     ("say", "code"),
     [
         (lambda r: r.writer.write(h.frame(h.DATA, 0, 1, b"x")), h.PROTOCOL_ERROR),
-        (lambda r: r.writer.write(b"\xff\xff\xff\x00\x00\x00\x00\x00\x01"), h.FRAME_SIZE_ERROR),
+        (lambda r: r.writer.write(h.frame(h.DATA, 0, 1, b"x" * 16_385)), h.FRAME_SIZE_ERROR),
+        (lambda r: r.writer.write(b"\xff\xff\xff\x00\x00\x00\x00\x00\x01" + b"x" * 20_000), h.FRAME_SIZE_ERROR),
         (lambda r: r.headers(2), h.PROTOCOL_ERROR),
-        (lambda r: (r.headers(5), r.headers(3)), h.STREAM_CLOSED),
-        (lambda r: r.writer.write(h.frame(h.HEADERS, h.END_HEADERS, 1, b"\xff\xff\xff\xff\xff\x0f")), h.COMPRESSION_ERROR),
+        (lambda r: (r.headers(5), r.headers(3)), h.PROTOCOL_ERROR),
+        (lambda r: r.writer.write(h.frame(h.HEADERS, h.END_HEADERS, 1, b"\xff\xff\xff\xff\xff\x0f")), h.PROTOCOL_ERROR),
         (lambda r: r.writer.write(h.frame(h.HEADERS, 0, 1, b"") + h.frame(h.PING, 0, 0, b"12345678")), h.PROTOCOL_ERROR),
-        (lambda r: r.writer.write(h.frame(h.HEADERS, 0, 1) + h.frame(h.CONTINUATION, 0, 1, b"\0" * 16000) * 5), h.ENHANCE_YOUR_CALM),
+        (lambda r: r.writer.write(h.frame(h.HEADERS, 0, 1) + h.frame(h.CONTINUATION, 0, 1, b"\0" * 100) * 70), h.PROTOCOL_ERROR),
         (lambda r: r.writer.write(h.frame(h.PING, 0, 0, b"12345678") * (h.FLOOD_MAX + 10)), h.ENHANCE_YOUR_CALM),
-        (lambda r: r.writer.write(h.frame(h.PUSH_PROMISE, 0, 1, b"")), h.PROTOCOL_ERROR),
+        (lambda r: r.writer.write(h.frame(h.PUSH_PROMISE, h.END_HEADERS, 1, b"\0\0\0\2")), h.PROTOCOL_ERROR),
         (lambda r: r.writer.write(h.frame(h.WINDOW_UPDATE, 0, 0, b"\x7f\xff\xff\xff")), h.FLOW_CONTROL_ERROR),
         (lambda r: r.writer.write(h.frame(h.SETTINGS, 0, 0, b"123")), h.FRAME_SIZE_ERROR),
     ],
@@ -266,3 +300,59 @@ async def test_tls(engine, tmp_path):
     async with grpc.aio.secure_channel(f"localhost:{gateway.port}", credentials) as channel:
         assert (await GatewayStub(channel).Topology(pb.TopologyRequest())).partitionsCount == 3
     await server.close(0.1)
+
+
+async def test_half_sent_messages_hold_one_window_and_no_more(gateway):
+    """What a client sends counts until its message is taken: sixty half messages of four megabytes don't fill our memory."""
+    raw = await Raw.open(gateway)
+    assert raw.patience_s
+    for n in range(60):
+        raw.headers(1 + 2 * n)
+    given = 0
+    chunk = struct.pack(">BL", 0, 4_000_000) + b"x" * 16_379
+    for n in range(60):  # within the windows that we were given: 16 MiB for all
+        for _ in range(18):
+            if given + len(chunk) > wire.CONNECTION_WINDOW:
+                break
+            raw.writer.write(h.frame(h.DATA, 0, 1 + 2 * n, chunk))
+            given += len(chunk)
+    await raw.writer.drain()
+    more = 0
+    async for kind, _, stream, payload in raw.frames():
+        if kind == h.WINDOW_UPDATE and stream == 0:
+            more += int.from_bytes(payload, "big")
+    assert given > wire.CONNECTION_WINDOW - 20_000 and more <= wire.CONNECTION_WINDOW - 65_535, (
+        "nothing is given back for what is not taken"
+    )
+    raw.writer.write(h.frame(h.DATA, 0, 1, b"x"))
+    assert await raw.goaway() == h.FLOW_CONTROL_ERROR or given + 1 <= wire.CONNECTION_WINDOW
+    raw.writer.close()
+
+
+async def test_a_message_that_never_comes_whole_is_given_up(gateway, monkeypatch):
+    monkeypatch.setattr(wire, "REQUEST_S", 0.2)
+    raw = await Raw.open(gateway)
+    raw.headers(1)
+    raw.writer.write(h.frame(h.DATA, 0, 1, b"\0\0"))
+    assert (await raw.trailers(1))["grpc-status"] == "4"
+    raw.writer.close()
+
+
+async def test_no_more_calls_at_once_than_told(gateway):
+    raw = await Raw.open(gateway)
+    for n in range(wire.CONCURRENT_CALLS_MAX + 1):
+        raw.headers(1 + 2 * n)
+    assert await raw.goaway() is not None
+    raw.writer.close()
+
+
+@pytest.mark.parametrize("timeout", ["", "S", "5", "-1S", "1.5S", "999999999S", "1X", "\u0661S", "1 S"])
+async def test_an_odd_deadline_is_refused_and_harms_nobody(gateway, timeout):
+    raw = await Raw.open(gateway)
+    raw.headers(1, **{"grpc-timeout": timeout})
+    raw.message(COMPLETE)
+    assert (await raw.trailers(1))["grpc-status"] == "3"
+    raw.headers(3, "/gateway_protocol.Gateway/Topology", **{"grpc-timeout": "99999999H"})
+    raw.message(b"", 3)
+    assert (await raw.trailers(3))["grpc-status"] == "0"
+    raw.writer.close()

@@ -258,7 +258,17 @@ async def test_decisions(world):
     assert decision.dmnDecisionId == "rate" and decision.decisionRequirementsKey
     r = await world.client.evaluate_decision(None, "rate", {"total": 200})
     assert r.decision_output == 0.1 and r.evaluated_decisions[-1].matched_rules[0].rule_id == "r1"
+    raw = await world.stub.EvaluateDecision(pb.EvaluateDecisionRequest(decisionId="rate", variables='{"total": 200}'))
+    assert [d.decisionKey for d in raw.evaluatedDecisions] == [
+        decision.decisionKey
+    ] and raw.decisionRequirementsKey == decision.decisionRequirementsKey
+    [output] = raw.evaluatedDecisions[0].matchedRules[0].evaluatedOutputs
+    assert output.outputId and output.outputId != output.outputName, "the id of the column, not its name"
     assert (await world.client.evaluate_decision(decision.decisionKey, None, {"total": 2})).decision_output == 0
+    await world.stub.DeleteResource(pb.DeleteResourceRequest(resourceKey=decision.decisionRequirementsKey))
+    with pytest.raises(grpc.aio.AioRpcError) as e:  # a requirements graph goes with its decisions
+        await world.stub.EvaluateDecision(pb.EvaluateDecisionRequest(decisionId="rate", variables="{}"))
+    assert e.value.code() is grpc.StatusCode.NOT_FOUND
 
 
 async def test_start_at_modify_set_variables_and_migrate(world):
@@ -285,6 +295,11 @@ async def test_start_at_modify_set_variables_and_migrate(world):
         targetProcessDefinitionKey=target.processDefinitionKey,
         mappingInstructions=[pb.MigrateProcessInstanceRequest.MappingInstruction(sourceElementId="one", targetElementId="uno")],
     )
+    nowhere = pb.MigrateProcessInstanceRequest.MigrationPlan(targetProcessDefinitionKey=77)
+    with pytest.raises(grpc.aio.AioRpcError, match="no process definition found with key '77'"):
+        await world.stub.MigrateProcessInstance(
+            pb.MigrateProcessInstanceRequest(processInstanceKey=r.processInstanceKey, migrationPlan=nowhere)
+        )
     await world.stub.MigrateProcessInstance(pb.MigrateProcessInstanceRequest(processInstanceKey=r.processInstanceKey, migrationPlan=plan))
     assert world.instance(r.processInstanceKey).version == 2
     await world.stub.CompleteJob(pb.CompleteJobRequest(jobKey=one.key))
@@ -354,10 +369,18 @@ async def test_clients_come_back_after_the_gateway_was_away(world):
 
 async def test_a_job_that_fits_into_no_message_is_an_incident_and_the_small_ones_are_delivered(world):
     """Case 111: one job of 5 MB made each poll fail, and the small jobs leased with it were lost until their leases ended."""
-    await world.deploy(process("big", job("w", "work") + '<bpmn:endEvent id="e"/>' + flow("s", "w", "e")))
+    both = job("f", "fill") + job("w", "work") + '<bpmn:endEvent id="e"/>' + flow("s", "f", "w", "e")
+    await world.deploy(process("big", both))
+
+    async def start(size: int) -> None:
+        """One command carries 4 MiB at the most; variables of an instance grow beyond by several."""
+        await world.engine.call(c.StartInstance(id="big", variables={"a": "x" * (size // 2)}))
+        [fill] = await world.engine.activate("fill", "w", 1, 60_000, 2_000, ["none"])
+        await world.engine.call(c.CompleteTask(task=fill["key"], variables={"b": "x" * (size - size // 2)}, fence=fill["fence"]))
+
     sizes = (100, 5_000_000, 200, 3_900_000, 4_300_000)
     for size in sizes:
-        await world.engine.call(c.StartInstance(id="big", variables={"a": "x" * size}))
+        await start(size)
     got = []
     while len(got) < 3:
         got += [len(j.variables) for j in await world.take("work", 32)]
@@ -365,8 +388,8 @@ async def test_a_job_that_fits_into_no_message_is_an_incident_and_the_small_ones
     await until(lambda: len(world.incidents()) == 2)
     assert all("fetchVariable" in i.message and "bytes" in i.message for i in world.incidents())
     stream = world.stub.StreamActivatedJobs(pb.StreamActivatedJobsRequest(type="work", worker="s", timeout=60_000))
-    for text in ("x" * 5_000_000, "small"):
-        await world.engine.call(c.StartInstance(id="big", variables={"a": text}))
+    for size in (5_000_000, 20):
+        await start(size)
     found = await asyncio.wait_for(aiter(stream).__anext__(), 10)
     assert len(found.variables) < 100
     stream.cancel()

@@ -27,7 +27,7 @@ from flowledger.kernel.decide import decide
 from flowledger.kernel.decision import Decision, Facts
 from flowledger.kernel.fold import evolve
 from flowledger.kernel.model import bpmn as bpmn_reader
-from flowledger.kernel.model import dmn_resource
+from flowledger.kernel.model import dmn_resource, form_resource
 from flowledger.kernel.model.library import Library
 from flowledger.kernel.state import Instance, Partition, encode_state
 
@@ -77,7 +77,9 @@ class Resources(Library):
     def read(self, name: str, content: str) -> tuple[Any, list[Any]]:
         found = self.known.get((name, content))
         if found is None:  # graphs never change: one reading serves all scenarios
-            found = self.known[name, content] = (dmn_resource if name.endswith(".dmn") else bpmn_reader).read(content.encode(), name)
+            found = self.known[name, content] = (
+                dmn_resource if name.endswith(".dmn") else form_resource if name.endswith(".form") else bpmn_reader
+            ).read(content.encode(), name)
         graph, findings = found
         if graph is not None:
             graph = self.graphs.setdefault(graph.hash, graph)
@@ -112,7 +114,14 @@ class Scenario:
     # --- commands
 
     def facts(self, p: Partition) -> Facts:
-        return Facts(self.now_us, self.library.processes(p), self.library.decisions(p), self.library.read, steps_max=self.steps_max)
+        return Facts(
+            self.now_us,
+            self.library.processes(p),
+            self.library.decisions(p),
+            self.library.read,
+            steps_max=self.steps_max,
+            forms=self.library.forms(p),
+        )
 
     def do(self, command: c.Command, settle: bool = True, cause: tuple[int, int] = (0, 0)) -> dict[str, Any]:
         """Raises: Refused."""
@@ -136,7 +145,7 @@ class Scenario:
         return answer.answer
 
     def _take(self, d: Decision) -> None:
-        new = [(e, d.envelope) for e in d.events]
+        new = list(zip(d.events, d.envelopes, strict=True))
         self.log += new
         for e, _ in new:
             if (say := WORDS.get(type(e))) is not None and (word := say(e)):

@@ -36,8 +36,8 @@ class Cluster:
         d = decide(p, request, facts)
         if isinstance(d, Rejected):
             return d
-        for e in d.events:
-            evolve(self.folded[k], e, d.envelope)
+        for e, envelope in zip(d.events, d.envelopes, strict=True):
+            evolve(self.folded[k], e, envelope)
             if isinstance(e, le.Outbound):
                 self.queues.setdefault((k, e.to), []).append(_request.decode(e.command))
         assert image(self.folded[k]) == image(p)

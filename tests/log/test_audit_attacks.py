@@ -183,6 +183,11 @@ ATTACKS: dict[str, tuple[Callable[..., Any], str, bool]] = {
     "a header: number": (lambda x: header(x, x.groups()[3][-1], "number", b"77"), "CHAIN_BROKEN", False),
     "a header: owner of all": (lambda x: [header(x, i, "owner", b"me") for i in range(len(x.records()))], "CHAIN_BROKEN", False),
     "a header: owner of one": (lambda x: header(x, x.amount(), "owner", b"me"), "CHAIN_BROKEN", False),
+    "a header: owner of the last group": (
+        lambda x: [x.put(i, headers=tuple((n, b"me" if n == "owner" else v) for n, v in x.records()[i].headers)) for i in x.groups()[-1]],
+        "VOID_RECORDS", False),
+    "the last group is no longer finished": (
+        lambda x: x.put(len(x.records()) - 1, headers=x.records()[-1].headers[:3]), "VOID_RECORDS", False),
     "a further header": (lambda x: x.put(x.amount(), headers=(*x.records()[x.amount()].headers, ("x", b"1"))), "CHAIN_BROKEN", False),
     "a time": (lambda x: x.put(x.amount(), timestamp_us=x.records()[x.amount()].timestamp_us + 1000), "CHAIN_BROKEN", False),
     "the times of a group": (
@@ -305,6 +310,18 @@ async def test_a_record_of_the_checkpoint_with_a_flipped_byte_is_found(case):
     key = next(k for k in stream.latest if k != images.MARK)
     stream.latest[key] = msgspec.structs.replace(stream.latest[key], value=flip(stream.latest[key].value, 40))
     assert await findings(case, keys=False) == ["STATE_ALTERED"]
+
+
+async def test_an_orderly_end_leaves_nothing_unsigned(tmp_path):
+    key = signing.generate(tmp_path / "k.pem")
+    store = MemoryStore(1)
+    engine = Engine(MemoryLog(store), partitions=1, settings=Settings(signing=Signing(key)))
+    await engine.start()
+    for i in range(3):
+        await engine.call(c.CreateTask(job_type="pay"), id=f"e{i}", partition=0)
+    await engine.stop()
+    (report,) = await audit.verify(MemoryLog(store), wanted=audit.Wanted(key.known, signed=True))
+    assert report.findings == [] and report.heads == 1 and report.end - report.signed_to <= 3, report
 
 
 async def test_keys_follow_one_another_and_a_key_from_nowhere_does_not_count(tmp_path):

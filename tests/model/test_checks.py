@@ -4,11 +4,12 @@ import pytest
 from notation import NAMESPACES, bpmn
 from wrong_data import ROWS as DATA_ROWS
 from wrong_flows import ROWS as FLOW_ROWS
+from wrong_standard import ROWS as STANDARD_ROWS
 
 from flowledger.kernel import model
 from flowledger.kernel.model import checks
 
-ROWS = FLOW_ROWS + DATA_ROWS
+ROWS = FLOW_ROWS + DATA_ROWS + STANDARD_ROWS
 
 
 def findings(text: str) -> list[model.Finding]:
@@ -29,6 +30,7 @@ def test_each_code_is_found_and_not_found(code, text, old, new):
     for finding in bad:
         assert finding.severity == checks.CODES[code].severity
         assert finding.element and finding.line and finding.hint, finding
+        assert not finding.standard or finding.chapter
     good = findings(text.replace(old, new))
     assert code not in [f.code for f in good], [f.message for f in good]
 

@@ -12,7 +12,7 @@ from flowledger.kernel import model
 from flowledger.kernel.model import checks
 
 ROOT = Path(__file__).resolve().parents[2]
-MIWG = ROOT.parent / "shared" / "bpmn-miwg" / "Reference"
+MIWG = Path(os.environ.get("FLOWLEDGER_SHARED", ROOT.parent / "shared")) / "bpmn-miwg" / "Reference"
 #: models whose text is wrong for what is executable: an expression in a language of its vendor
 DESERVED = {"C.3.0.bpmn": {"EXPRESSION_INVALID"}}
 
@@ -143,7 +143,7 @@ def test_a_large_model_is_checked_quickly(monkeypatch):
     monkeypatch.setattr(checks, "run", timed)
     for _ in range(3):
         assert errors(data, "large.bpmn") == set()
-    assert min(taken) < 0.2, taken  # some 0.06 s on a free machine
+    assert min(taken) < 0.5, taken  # some 0.12 s on a free machine
 
 
 def test_a_wide_model_of_parallel_ways_is_reduced_quickly():

@@ -131,7 +131,7 @@ async def look(address: str, prefix: str) -> Seen:
                         event, envelope = decoder.decode(value)
                         evolve(state, event, envelope)
                         if isinstance(event, WorkflowStarted):
-                            seen.begun.setdefault(envelope.cause, []).append(event.key)
+                            seen.begun.setdefault(envelope.cause.removeprefix("request:"), []).append(event.key)
                         elif isinstance(event, WorkflowCompleted):
                             seen.ended.append(event.key)
             seen.left += len(state.instances)

@@ -15,6 +15,7 @@ from flowledger.events import commands as c
 from flowledger.kernel import Facts
 from flowledger.kernel import checkpoint as images
 from flowledger.kernel.model.library import Library
+from flowledger.processors import clock as times
 from flowledger.processors import effects as do
 from flowledger.processors import intake
 from flowledger.processors.clock import LogClock
@@ -100,23 +101,22 @@ class Seat:
         self.standing = images.Standing()
         self.frozen = self.blocked = False
         self.consumed = 0
-        self.claimed = 0
+        self.clocks = times.Clocks(lambda: world.wall(node), lambda: world.now, f"n{node}")
 
     def take_over(self) -> None:
         world = self.world
         name = f"{world.dice.getrandbits(64):016x}"
         notes: list[str] = []
         state, reader, position = at_once(
-            take_over(world.log, self.partition, self.standing, name, f"n{self.node}", lambda: world.wall(self.node), notes.append)  # type: ignore[arg-type]
+            take_over(world.log, self.partition, self.standing, name, f"n{self.node}", self.clocks, notes.append)  # type: ignore[arg-type]
         )
-        clock = LogClock(max(state.meta.now_us, world.wall(self.node)), world.now)
+        clock = LogClock(*times.reading(state.meta, self.clocks))
         facts = Facts(clock.now_us, world.library.processes(state), world.library.decisions(state), world.library.read)
         where = Claim(self.partition, reader.epoch, name, position, reader.place())
         self.machine = Machine(where, state, facts, clock, world.settings, self.standing)
         self.consumed = reader.source + 1
         self.blocked = False
         world.counts["claims"] += 1
-        self.claimed += 1
 
     def crash(self) -> None:
         """What it still has on the wire may arrive some day, or never."""
@@ -292,11 +292,11 @@ class World:
     def post(self, to: int, group: Group) -> None:
         """To `commands`: it may get lost, come late or twice."""
         chance = self.dice.random() if self.faults else 1.0
-        if chance < 0.08:
+        if chance < 0.2:
             return
-        if chance < 0.16:
+        if chance < 0.35:
             self.late.append((to, group))
-        if chance < 0.12:
+        if chance < 0.27:
             return
         self.log.write(COMMANDS, to, group)
 

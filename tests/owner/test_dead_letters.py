@@ -11,7 +11,7 @@ from flowledger.events import commands as c
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.infra.log_kafka import KafkaLog
 from flowledger.infra.log_memory import MemoryLog, MemoryStore
-from flowledger.processors import machine as machine_module
+from flowledger.processors import desk as desk_module
 from flowledger.processors.engine import Engine
 from flowledger.processors.log import COMMANDS, DEAD_LETTER, Group, Log
 from flowledger.processors.recovery import counted
@@ -77,14 +77,14 @@ async def test_a_command_that_breaks_the_engine_is_found_and_put_aside(monkeypat
     store = MemoryStore(1)
     owner, remote = await pair(lambda: MemoryLog(store))
     await remote.call(c.Deploy(resources=[c.Resource("p.bpmn", MODEL)]), id="deploy")
-    real = machine_module.decide
+    real = desk_module.decide
 
     def decide(state, request, facts):
         if request.id == "poison":
             raise ZeroDivisionError("a defect of ours")
         return real(state, request, facts)
 
-    monkeypatch.setattr(machine_module, "decide", decide)
+    monkeypatch.setattr(desk_module, "decide", decide)
 
     async def until_dict(id: str):
         while isinstance(answer := await remote.call(c.StartInstance(id="p"), id=id, timeout_s=2), Rejected):

@@ -41,7 +41,7 @@ MODEL = f"""<definitions {NS}>
  <startEvent id="s"/><sequenceFlow id="f0" sourceRef="s" targetRef="fork"/><parallelGateway id="fork"/>
  <sequenceFlow id="f1" sourceRef="fork" targetRef="work"/><sequenceFlow id="f2" sourceRef="fork" targetRef="paid"/>
  <sequenceFlow id="f3" sourceRef="fork" targetRef="pause"/>
- <serviceTask id="work"><extensionElements><zeebe:taskDefinition type="work"/></extensionElements></serviceTask>
+ <serviceTask id="work"><extensionElements><zeebe:taskDefinition type="work" retries="1000"/></extensionElements></serviceTask>
  <intermediateCatchEvent id="paid"><messageEventDefinition messageRef="m"/></intermediateCatchEvent>
  <intermediateCatchEvent id="pause"><timerEventDefinition><timeDuration>PT1S</timeDuration></timerEventDefinition></intermediateCatchEvent>
  <sequenceFlow id="f4" sourceRef="work" targetRef="join"/><sequenceFlow id="f5" sourceRef="paid" targetRef="join"/>
@@ -188,7 +188,7 @@ def check(world: World, clients: Clients) -> None:
                 )
                 now = max(now, envelope.time_us)
                 if isinstance(event, wf.WorkflowStarted):
-                    begun.setdefault(envelope.cause, []).append(event.key)
+                    begun.setdefault(envelope.cause.removeprefix("request:"), []).append(event.key)
                 elif isinstance(event, wf.WorkflowCompleted):
                     ended.append(event.key)
                 elif isinstance(event, ta.TaskCompleted):

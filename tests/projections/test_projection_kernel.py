@@ -52,7 +52,7 @@ ask > e ? x > 0
 late > e2
 stop > e3
 """
-OPEN_TASKS = ("created", "assigned", "started", "in_progress", "suspended", "failed")
+OPEN_TASKS = ("created", "assigned", "started", "in_progress", "suspended", "failed", "timed_out")
 
 
 def one_move(s: Scenario, rng: random.Random) -> None:

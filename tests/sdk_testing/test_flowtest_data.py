@@ -59,7 +59,7 @@ def test_each_verb(tmp_path):
             {"mock": {"jobs": {"work": [{"fail": "once", "retries": 0}, {"no_answer": True}, {"complete": {}}]}, "decisions": {"d": "= n * 2"}}},
             {"start": "p", "start_at": ["a"]},
             {"expect": {"incident": {"element": "a", "message": "once"}}},
-            {"resolve": 1},
+            {"resolve": 2},
             {"advance": "PT5M"},
             {"expect": {"incident": False, "waiting_at": "t"}},
             {"evaluate": "d", "variables": {"n": 2}, "output": 4},

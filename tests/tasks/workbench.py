@@ -60,7 +60,9 @@ class Bench:
             self.do(c.Deploy(resources=[c.Resource(f"m{n}.bpmn", model)]))
 
     def facts(self) -> Facts:
-        return Facts(self.now_us, self.library.processes(self.p), self.library.decisions(self.p), self.library.read)
+        return Facts(
+            self.now_us, self.library.processes(self.p), self.library.decisions(self.p), self.library.read, forms=self.library.forms(self.p)
+        )
 
     def ask(
         self, command: c.Command, actor: str = "", tenant: str = "", id: str = "", rights: list[str] | None = None
@@ -70,9 +72,9 @@ class Bench:
         if isinstance(made, Rejected):
             return made
         self.last = made.events
-        for event in made.events:
-            self.log.append((event, made.envelope))
-            evolve(self.folded, event, made.envelope)
+        for event, envelope in zip(made.events, made.envelopes, strict=True):
+            self.log.append((event, envelope))
+            evolve(self.folded, event, envelope)
         if self.check:
             self.same()
         return made

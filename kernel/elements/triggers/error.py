@@ -41,10 +41,19 @@ def throw(d: Any, i: Any, token: Any, node: Node, event: Any) -> bool:
     return False
 
 
+def _fails(d: Any, i: Any, token: Any) -> bool:
+    """An instance that nobody called ends `failed` where its model says so: the end event, or the process for all errors that nothing catches."""
+    process = d.process(i)
+    return (
+        process.properties.get("flowledger:uncaughtError") == "fail"
+        or process.nodes[token.element].properties.get("flowledger:fails") == "true"
+    )
+
+
 def throw_code(d: Any, i: Any, token: Any, code: str, message: str, variables: dict[str, Any] | None = None) -> None:
     """Find the handler from `token` outwards and let it catch. Raises: Failure UNHANDLED_ERROR_EVENT."""
     found = events.find_handler(d, i, token, "error", code)
-    if found is None and i.parent:
+    if found is None and (i.parent or _fails(d, i, token)):
         d.record(fl.ErrorOccurred(key=i.key, token=token.key, element=token.element, code=code, message=message, variables=variables))
         events.end_instance_with_error(d, i, code, message)
         return

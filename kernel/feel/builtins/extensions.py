@@ -31,10 +31,13 @@ def is_defined(r: Runtime, value: Any) -> bool:
 
 @extension("assert", "value: any, condition: any, cause??: string")
 def assert_(r: Runtime, value: Any, condition: Any, cause: str | None) -> Any:
-    """The value if the condition is true, else null with the cause as a warning."""
+    """The value if the condition is true, else null with the cause as a warning; in a mapping that is an incident."""
     if condition is True:
         return value
-    raise ValueError(cause or "the condition isn't true")
+    if r.warnings is not None and len(r.warnings) >= limits.warnings_max:
+        r.warnings.pop()  # what fails the whole matters more than the last of many
+    r.warn("ASSERTION_FAILED", cause or "the condition isn't true")
+    return None
 
 
 @extension("get or else", "list: pure list, index: number, default: any")

@@ -8,7 +8,7 @@ from typing import Any
 from flowledger.kernel.feel.builtins.registry import builtin
 from flowledger.kernel.feel.runtime import Runtime
 from flowledger.kernel.feel.temporal import FeelDate, FeelDateTime, FeelTime, days_from_civil
-from flowledger.kernel.feel.values import equal, kind
+from flowledger.kernel.feel.values import Range, equal
 
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
@@ -20,10 +20,26 @@ def _date(value: FeelDate | FeelDateTime) -> FeelDate:
 
 @builtin("is", "value1: any, value2: any")
 def is_(r: Runtime, a: Any, b: Any) -> bool:
-    """Whether both are the same value: two texts of one instant with different offsets aren't."""
-    if isinstance(a, (FeelTime, FeelDateTime)) and type(a) is type(b):
-        return a == b and a.nanos == b.nanos and a.utc_offset == b.utc_offset
-    return kind(a) == kind(b) and equal(a, b, r) is True
+    """Whether both are the same value: two texts of one instant with different offsets, or an offset and a zone, aren't."""
+    return _same(a, b, r, 0)
+
+
+def _same(a: Any, b: Any, r: Runtime, depth: int) -> bool:
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, (FeelTime, FeelDateTime)):
+        day = not isinstance(a, FeelDateTime) or a.date == b.date
+        return day and (a.nanos, a.offset, a.zone) == (b.nanos, b.offset, b.zone)
+    if type(a) is list:
+        r.take(len(a), depth)
+        return len(a) == len(b) and all(_same(x, y, r, depth + 1) for x, y in zip(a, b, strict=True))
+    if type(a) is dict:
+        r.take(len(a), depth)
+        return a.keys() == b.keys() and all(_same(v, b[k], r, depth + 1) for k, v in a.items())
+    if type(a) is Range:
+        ends = _same(a.start, b.start, r, depth + 1) and _same(a.end, b.end, r, depth + 1)
+        return ends and (a.operator, a.start_included, a.end_included) == (b.operator, b.start_included, b.end_included)
+    return equal(a, b, r) is True
 
 
 @builtin("day of year", "date: day")

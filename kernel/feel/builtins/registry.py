@@ -117,12 +117,10 @@ class Signature:
             return None
         out: list[Any] = []
         for i, name in enumerate(self.names):
-            if name not in arguments:
-                if i < self.required and not self.nullable[i]:
-                    return None
+            if name not in arguments and i >= self.required:
                 out.append(None)
                 continue
-            value = arguments[name]
+            value = arguments.get(name)
             made = None if value is None and self.nullable[i] else self.checks[i](value)
             if made is _BAD:
                 return None

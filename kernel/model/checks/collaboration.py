@@ -43,6 +43,8 @@ declare(
 
 _ACTIVITIES = {"task", "serviceTask", "sendTask", "receiveTask", "userTask", "manualTask", "scriptTask", "businessRuleTask", "callActivity", "subProcess",
                "transaction", "adHocSubProcess"}  # fmt: skip
+#: no elements of a lane by the schema, but tools list what they draw in it
+_DRAWN_IN_LANES = {"dataObject", "dataObjectReference", "dataStoreReference", "textAnnotation", "group", "association", "sequenceFlow"}
 _SOURCES = _ACTIVITIES - {"receiveTask"} | {"participant", "endEvent", "intermediateThrowEvent"}
 _TARGETS = _ACTIVITIES - {"sendTask"} | {"participant", "startEvent", "intermediateCatchEvent", "boundaryEvent"}
 
@@ -86,7 +88,7 @@ def _message_flow(r: Any, element: Any) -> None:
         ends.append(found)
         if found is None:
             say(r, "MESSAGE_FLOW_DANGLING", element, f"{attribute} '{reference}' of message flow '{id}' does not exist")
-        elif x.local(found) not in allowed or _not_message(found):
+        elif x.local(found) not in allowed or _not_message(r, found):
             say(r, code, element, f"{attribute} of message flow '{id}' is {kind_of(found)} ('{reference}')")
     message = element.get("messageRef", "")
     if message and not imported(r, message, element) and (referenced(r, message) is None or x.local(referenced(r, message)) != "message"):
@@ -112,10 +114,12 @@ def _message_flow(r: Any, element: Any) -> None:
         say(r, "MESSAGE_FLOW_MESSAGES_DIFFER", element, f"message flow '{id}': '{sent}' is sent, '{awaited}' is awaited")
 
 
-def _not_message(event: Any) -> bool:
-    """An event that has definitions, but none of a message."""
-    kinds = [x.local(kid) for kid in event if isinstance(kid.tag, str) and x.local(kid).endswith("EventDefinition")]
-    return bool(kinds) and "messageEventDefinition" not in kinds
+def _not_message(r: Any, event: Any) -> bool:
+    """An event that has no definition of a message, itself or by reference."""
+    if not x.local(event).endswith("Event"):
+        return False
+    found = [referenced(r, x.text_of(kid)) if x.local(kid) == "eventDefinitionRef" else kid for kid in x.bpmn_children(event)]
+    return not any(kid is None or x.local(kid) == "messageEventDefinition" for kid in found)
 
 
 def _pool(r: Any, element: Any) -> Any:
@@ -142,6 +146,8 @@ def _lanes(r: Any, element: Any) -> None:
             text = x.text_of(reference)
             direct = reference.getparent() is lane
             found = referenced(r, text)
+            if direct and found is not None and x.local(found) in _DRAWN_IN_LANES:
+                continue
             if direct and (found is None or process_of(found) is not process or not _is_node(found)):
                 say(r, "LANE_NODE_MISSING", lane, f"lane '{lane.get('id', '')}' names '{text}', which is no element of its process")
             elif text not in mine:

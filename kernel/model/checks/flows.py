@@ -16,7 +16,8 @@ declare(
         "FLOW_ID_MISSING": ("warning", "A sequence flow has no id: history can't name it", "8.3.1", "give it one"),
         "FLOW_TWICE": ("warning", "Two flows without condition join the same two nodes: two tokens go", "8.4.13", "remove one of the two"),
         "FLOW_CONDITION_AFTER_EVENT": ("warning", "A flow out of an event has a condition", "10.5.2, 10.5.4", "put an exclusive gateway after the event"),
-        "FLOW_CONDITION_AFTER_PARALLEL": ("error", "A flow out of a parallel gateway has a condition: all flows are taken", "10.6.4", "use an inclusive gateway"),
+        "FLOW_CONDITION_AFTER_PARALLEL": (
+            "warning", "A flow out of a parallel gateway has a condition: all flows are taken", "10.6.4", "use an inclusive gateway"),
         "FLOW_CONDITION_ALONE": ("warning", "The only flow out of an activity has a condition: an incident when it is false", "8.4.13",
                                  "add a default flow"),
         "FLOW_CONDITIONS_WITHOUT_DEFAULT": ("info", "All flows out of an activity have conditions, and there is no default flow", "8.4.13",

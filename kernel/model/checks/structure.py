@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 from flowledger.kernel.model import xml as x
+from flowledger.kernel.model.checks import grammar
 from flowledger.kernel.model.checks.common import declare, imported, kind_of, referenced, say
 
 declare(
@@ -26,6 +27,12 @@ declare(
             'give it an id: <process id="...">',
         ),
         "NOTHING_EXECUTABLE": ("info", "No process of the file is executable", "10.2.1", 'isExecutable="true" on a <process>'),
+        "PROCESS_NOT_RUN": (
+            "warning",
+            "A process doesn't say that it is executable, and has what can't be run as drawn: it is documentation",
+            "10.2.1",
+            'isExecutable="true", once the findings are mended',
+        ),
         "TARGET_NAMESPACE_MISSING": ("warning", "<definitions> has no targetNamespace", "8.2.1", 'targetNamespace="..." of your own'),
         "IMPORT_NOT_FOLLOWED": (
             "info",
@@ -58,6 +65,12 @@ declare(
             "choose one of the words named",
         ),
         "DIAGRAM_REFERENCE": ("warning", "A shape or edge shows an element that doesn't exist", "12.2.3", "remove it from the diagram"),
+        "DIAGRAM_FORM": (
+            "warning",
+            "A shape without bounds, an edge with less than two points or for what is no edge, or a plane of nothing",
+            "12.2.3, BPMNDI.xsd",
+            "<dc:Bounds> for a shape, two <di:waypoint> for an edge",
+        ),
         "DIAGRAM_TWICE": ("info", "An element has two shapes in one plane", "12.2.3", "remove one of the two"),
         "MESSAGE_NAME_MISSING": ("warning", "A message has no name: its id is used", "8.4.11", '<message name="...">'),
         "MESSAGE_NAME_TWICE": ("warning", "Two messages have the same name", "8.4.11", "let both events refer to one <message>"),
@@ -115,6 +128,12 @@ declare(
             "A binding names a parameter that the resource doesn't have",
             "10.3.2",
             "<resourceParameter> of the resource",
+        ),
+        "RESOURCE_BINDING_ALONE": (
+            "warning",
+            "A role binds parameters, but names no resource",
+            "10.3.2, table 10.5",
+            "<resourceRef>",
         ),
         "ASSOCIATION_END_MISSING": ("warning", "An association joins something that doesn't exist", "8.4.1", "remove it"),
     }
@@ -267,6 +286,13 @@ def _extension(r: Any, element: Any, seen: Any) -> None:
 def _role(r: Any, element: Any, seen: Any) -> None:
     reference = x.child(element, "resourceRef")
     if reference is None:
+        if x.child(element, "resourceParameterBinding") is not None:
+            say(
+                r,
+                "RESOURCE_BINDING_ALONE",
+                element,
+                f"role '{element.get('name') or element.get('id', '')}' binds parameters of no resource",
+            )
         return
     text = x.text_of(reference)
     _wants(r, "RESOURCE_MISSING", element, text, "resource", f"resourceRef '{text}'")
@@ -338,11 +364,37 @@ def operation(r: Any, at: Any, element: Any, message: str) -> None:
         say(r, "OPERATION_MESSAGE_DIFFERS", at, f"the message '{message}' is none of operation '{reference}'")
 
 
+_PLANES = frozenset(("process", "subProcess", "collaboration", "choreography", "subChoreography"))
+_EDGES = frozenset(("sequenceFlow", "messageFlow", "association", "dataInputAssociation", "dataOutputAssociation", "conversationLink"))
+
+
+def _drawn(r: Any, shape: Any, subject: Any) -> None:
+    if shape.tag == _DI + "BPMNShape":
+        if not any(x.local(kid) == "Bounds" for kid in shape):
+            say(r, "DIAGRAM_FORM", shape, f"the shape of '{shape.get('bpmnElement', '')}' has no bounds")
+        elif subject is not None and x.local(subject) in _EDGES:
+            say(r, "DIAGRAM_FORM", shape, f"'{shape.get('bpmnElement', '')}' is {kind_of(subject)}, which is drawn as an edge")
+    elif sum(x.local(kid) == "waypoint" for kid in shape) < 2:
+        say(r, "DIAGRAM_FORM", shape, f"the edge of '{shape.get('bpmnElement', '')}' has less than two points")
+    elif subject is not None and x.local(subject) not in _EDGES and x.local(subject) != "extensionElements":
+        say(r, "DIAGRAM_FORM", shape, f"'{shape.get('bpmnElement', '')}' is {kind_of(subject)}, which is drawn as a shape")
+
+
 def _diagram(r: Any, root: Any) -> None:
     for plane in root.iter(_DI + "BPMNPlane"):
         seen: set[str] = set()
+        subject = referenced(r, plane.get("bpmnElement", "") or "?")
+        if subject is None or not _PLANES & getattr(grammar.of(x.local(subject)), "types", frozenset()):
+            if not imported(r, plane.get("bpmnElement", ""), plane):
+                say(
+                    r,
+                    "DIAGRAM_FORM",
+                    plane,
+                    f"the diagram shows {kind_of(subject)}: expected a process, sub-process, collaboration or choreography",
+                )
         for shape in plane.iterchildren(_DI + "BPMNShape", _DI + "BPMNEdge"):
             reference = shape.get("bpmnElement", "")
+            _drawn(r, shape, referenced(r, reference or "?"))
             if not reference:
                 continue
             if referenced(r, reference) is None and not imported(r, reference, shape):

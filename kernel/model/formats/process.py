@@ -146,7 +146,8 @@ def _deadline(r: Reader, scope: build.Scope, top: Value) -> None:
         start = sub.node("startEvent", "timeout_start", "After " + timeout, top.get("timeout"))
         sub.event(start, "timer", timeout, top.get("timeout"))
         end = sub.node("endEvent", "timeout_end", "Timed out", top.get("timeout"))
-        sub.event(end, "terminate")
+        sub.event(end, "error", "TIMEOUT")
+        build.within(build.extension(end, "zeebe", "properties"), "property", name="flowledger:fails", value="true")
         sub.flow(start, end)
 
 

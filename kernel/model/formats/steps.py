@@ -103,7 +103,8 @@ def read(data: bytes, file: str) -> tuple[Any, list[Finding], dict[str, build.Pl
         start = sub.node("startEvent", "workflow_timeout_start", "", top)
         sub.event(start, "timer", timeout, top)
         end = sub.node("endEvent", "workflow_timeout_end", "Timed out", top)
-        sub.event(end, "terminate")
+        sub.event(end, "error", "TIMEOUT")
+        build.within(build.extension(end, "zeebe", "properties"), "property", name="flowledger:fails", value="true")
         sub.flow(start, end)
     return (None if r.failed else r.draft.finish()), r.findings, r.draft.places
 

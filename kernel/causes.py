@@ -1,0 +1,69 @@
+"""Why something happened: what stands as `cause` on each event, from which anybody can walk back to the first request.
+
+A cause names one thing that stands on the log, or the request of a caller:
+
+    request:ID                     a caller asked (its `Idempotency-Key`, else an id that the door made); here the walk ends
+    task:KEY, timer:KEY            the job or timer of that key, see `task.created`, `timer.scheduled`
+    incident:KEY, instance:KEY     see `incident.raised`; `workflow.created`, else `workflow.started`
+    message:KEY                    see `message.received`
+    send:FROM-TO-SEQ               what partition FROM sent, see its `partition.outbound`
+    command:PARTITION-OFFSET       a record of `commands` that nobody could read
+    owner:ID                       the owner of the partition did it of itself (claims, heads, keys)
+
+Keys are known when a decision is made, positions only once it is on the log; and a key stands on the log with its position. Pure.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowledger.events import commands as c
+from flowledger.events.base import Envelope
+from flowledger.kernel.state import Instance, Partition
+
+#: commands about a task: whatever comes of them comes of the task
+_TASK = frozenset({c.CompleteTask, c.FailTask, c.ThrowTaskError, c.ExtendLease, c.UpdateRetries, c.MoveTask})
+#: of them, what the holder of a lease does
+_WORK = frozenset({c.CompleteTask, c.FailTask, c.ThrowTaskError, c.ExtendLease})
+#: length of `VERSION-TRACE` in a traceparent (W3C Trace Context, 3.2)
+_TRACE = 35
+
+
+def cause_of(state: Partition, request: c.Request) -> str:
+    """Of all events of one decision, as far as a handler doesn't know it better."""
+    command: Any = request.command
+    if type(command) in _TASK and command.task in state.tasks:
+        return f"task:{command.task}"
+    if request.sender >= 0:
+        return f"send:{request.sender}-{state.meta.partition}-{request.seq}"
+    if type(command) is c.ResolveIncident and command.key in state.incidents:
+        return f"incident:{command.key}"
+    if type(command) is c.Confirm:
+        return f"send:{state.meta.partition}-{command.to}-{command.seq}"
+    if request.cause:
+        return request.cause
+    if request.id:
+        return f"request:{request.id}"
+    return f"instance:{command.key}" if type(command) is c.Continue else ""
+
+
+def actor_of(state: Partition, request: c.Request) -> str:
+    """Who did it; what a worker did in its own name has the worker's."""
+    command: Any = request.command
+    if not request.actor and type(command) in _WORK and (task := state.tasks.get(command.task)) is not None:
+        return task.worker
+    return request.actor
+
+
+def envelope_of(state: Partition, request: c.Request, now_us: int, tenant: str) -> Envelope:
+    return Envelope(now_us, tenant, actor_of(state, request), cause_of(state, request), request.correlation, request.trace)
+
+
+def about(i: Instance, v: Envelope) -> Envelope:
+    """The envelope of what happens to this instance: its tenant, and the correlation and the trace that it began with, whoever moves it on.
+    A caller's own span stays where it is one of that trace."""
+    correlation = i.correlation or v.correlation
+    trace = v.trace if not i.trace or v.trace[:_TRACE] == i.trace[:_TRACE] else i.trace
+    if (i.tenant, correlation, trace) == (v.tenant, v.correlation, v.trace):
+        return v
+    return Envelope(v.time_us, i.tenant, v.actor, v.cause, correlation, trace)

@@ -1,0 +1,205 @@
+"""Forms are checked by the server as well: what a form's fields ask for, by field, when a task is completed and when a process is started.
+
+Source: form-js (the schema of Camunda forms): `components` of `type` with `key`, `validate` (required, minLength, maxLength, min, max, pattern,
+validationType), options (`values`, `valuesKey`, `valuesExpression`), `conditional.hide`, groups and dynamic lists with a `path`. Choices: a field that
+is hidden, disabled or read-only is not checked; an empty text or list is as good as none; a value may be a variable of the scope when the
+form did not send it, except for a required one, which the form must send. A condition that has no answer hides nothing.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from flowledger.events.base import Rejected, RejectionCode
+from flowledger.kernel import feel, lookup, times
+from flowledger.kernel.expressions import Expression, feel_expression
+
+#: errors told; more are counted by none
+ERRORS_MAX = 50
+_GROUPS = frozenset({"group", "dynamiclist"})
+_TEXTS = frozenset({"textfield", "textarea"})
+_CHOICES = frozenset({"radio", "select"})
+_LISTS = frozenset({"checklist", "taglist"})
+_MATCHES = feel_expression("matches(value, pattern)")
+_EMBEDDED = "camunda-forms:bpmn:"
+
+
+def check(form: Any, sent: dict[str, Any], scope: dict[str, Any], facts: Any) -> list[str]:
+    """What is wrong, each as `field: what`. `form` is the schema, `sent` the values, `scope` what an expression sees beside them."""
+    wrong: list[str] = []
+    if isinstance(form, dict):
+        _check(form.get("components"), sent, {**scope, **sent}, "", facts, wrong)
+    return wrong[:ERRORS_MAX]
+
+
+def _check(components: Any, sent: Any, seen: dict[str, Any], at: str, facts: Any, wrong: list[str]) -> None:
+    for field in components if isinstance(components, list) else ():
+        if not isinstance(field, dict) or len(wrong) >= ERRORS_MAX or _off(field, seen, facts):
+            continue
+        kind = field.get("type")
+        if kind in _GROUPS:
+            _inside(field, sent, seen, at, facts, wrong)
+        elif isinstance(key := field.get("key"), str) and key:
+            value = _at(sent, key)
+            for message in _of_field(str(kind), field, value, seen, facts):
+                wrong.append(f"{at}{key}: {message}")
+
+
+def _off(field: dict[str, Any], seen: dict[str, Any], facts: Any) -> bool:
+    hide = (field.get("conditional") or {}).get("hide") if isinstance(field.get("conditional"), dict) else None
+    return _true(hide, seen, facts) or any(_true(field.get(word), seen, facts) for word in ("disabled", "readonly"))
+
+
+def _inside(field: dict[str, Any], sent: Any, seen: dict[str, Any], at: str, facts: Any, wrong: list[str]) -> None:
+    path = field.get("path") or ""
+    value = _at(sent, path) if path else sent
+    if field["type"] == "group":
+        _check(field.get("components"), value if isinstance(value, dict) else {}, seen, f"{at}{path}." if path else at, facts, wrong)
+        return
+    for n, row in enumerate(value if isinstance(value, list) else ()):
+        row = row if isinstance(row, dict) else {}
+        _check(field.get("components"), row, {**seen, **row, "this": row, "i": n + 1}, f"{at}{path}[{n}].", facts, wrong)
+
+
+def _at(value: Any, path: str) -> Any:
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+@lru_cache(maxsize=2_000)
+def _compiled(text: str) -> Expression | None:
+    try:
+        return feel_expression(text.removeprefix("="))
+    except feel.FeelSyntaxError:
+        return None
+
+
+def _value(setting: Any, seen: dict[str, Any], facts: Any) -> Any:
+    """A setting, or what its expression gives."""
+    if isinstance(setting, str) and setting.startswith("="):
+        e = _compiled(setting)
+        return e.json(seen, facts) if e is not None else None
+    return setting
+
+
+def _true(setting: Any, seen: dict[str, Any], facts: Any) -> bool:
+    return _value(setting, seen, facts) is True
+
+
+def _of_field(kind: str, field: dict[str, Any], value: Any, seen: dict[str, Any], facts: Any) -> list[str]:
+    rules = {k: _value(v, seen, facts) for k, v in (field.get("validate") or {}).items()} if isinstance(field.get("validate"), dict) else {}
+    if value is None or value == "" or value == [] or (kind == "checkbox" and value is False):
+        return ["is required"] if rules.get("required") is True else []
+    if kind in _TEXTS:
+        return _text(value, rules, facts)
+    if kind == "number":
+        return _number(value, field, rules)
+    if kind == "checkbox":
+        return [] if isinstance(value, bool) else [f"expected true or false, found {value!r}"]
+    if kind in _CHOICES:
+        options = _options(field, seen, facts)
+        return [] if options is None or value in options else [f"expected one of {', '.join(map(str, options[:20]))}, found {value!r}"]
+    if kind in _LISTS:
+        if not isinstance(value, list):
+            return [f"expected a list, found {value!r}"]
+        options = _options(field, seen, facts)
+        extra = [v for v in value if options is not None and v not in options]
+        return [f"expected some of {', '.join(map(str, (options or [])[:20]))}, found {extra[0]!r}"] if extra else []
+    if kind == "datetime":
+        return _time(value, field)
+    return []
+
+
+def _text(value: Any, rules: dict[str, Any], facts: Any) -> list[str]:
+    if not isinstance(value, str):
+        return [f"expected a text, found {value!r}"]
+    out = []
+    if (n := _whole(rules.get("minLength"))) is not None and len(value) < n:
+        out.append(f"expected at least {n} characters, found {len(value)}")
+    if (n := _whole(rules.get("maxLength"))) is not None and len(value) > n:
+        out.append(f"expected at most {n} characters, found {len(value)}")
+    pattern = {"email": r"[^@\s]+@[^@\s]+\.[^@\s]+", "phone": r"\+?[0-9 ()/.-]{3,30}"}.get(str(rules.get("validationType")))
+    own = rules.get("pattern")
+    for text, what in ((pattern, rules.get("validationType")), (own, f"the pattern {own}")):
+        if isinstance(text, str) and text and not _matches(text, value, text is pattern, facts):
+            out.append(f"expected {what}, found {value[:60]!r}")
+    return out
+
+
+def _matches(pattern: str, value: str, whole: bool, facts: Any) -> bool:
+    """Within the budget of an expression. A pattern that is none refuses nothing: it is the author's mistake, not the caller's."""
+    seen = {"value": value, "pattern": f"^({pattern})$" if whole else pattern}
+    return _MATCHES(seen, facts) is not False
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _number(value: Any, field: dict[str, Any], rules: dict[str, Any]) -> list[str]:
+    if isinstance(value, str) and field.get("serializeToString"):
+        try:
+            value = Decimal(value)
+        except ArithmeticError:
+            return [f"expected a number as a text, found {value!r}"]
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return [f"expected a number, found {value!r}"]
+    out, number = [], Decimal(str(value))
+    for word, says, bad in (("min", "at least", lambda limit: number < limit), ("max", "at most", lambda limit: number > limit)):
+        limit = rules.get(word)
+        if isinstance(limit, int | float | Decimal) and not isinstance(limit, bool) and bad(Decimal(str(limit))):
+            out.append(f"expected {says} {limit}, found {value}")
+    digits = _whole(field.get("decimalDigits"))
+    exponent = number.normalize().as_tuple().exponent
+    if digits is not None and isinstance(exponent, int) and -exponent > digits:
+        out.append(f"expected at most {digits} decimal places, found {value}")
+    return out
+
+
+def _options(field: dict[str, Any], seen: dict[str, Any], facts: Any) -> list[Any] | None:
+    """None when nobody can say what the options are."""
+    rows = field.get("values")
+    if field.get("valuesKey"):
+        rows = _at(seen, field["valuesKey"])
+    elif field.get("valuesExpression"):
+        rows = _value(field["valuesExpression"], seen, facts)
+    if not isinstance(rows, list):
+        return None
+    return [row.get("value", row.get("label")) if isinstance(row, dict) else row for row in rows]
+
+
+def _time(value: Any, field: dict[str, Any]) -> list[str]:
+    kind = field.get("subtype", "date")
+    text = value if isinstance(value, str) else ""
+    try:
+        times.instant(f"2000-01-01T{text}" if kind == "time" else text)
+    except ValueError:
+        return [f"expected a {kind}, found {value!r}"]
+    return []
+
+
+# --- which form -------------------------------------------------------------------------------------------------------
+
+
+def of_task(d: Any, i: Any, said: Any) -> Any:
+    """The schema of the form that a task's details or a start event name; None when it is not here."""
+    if not isinstance(said, dict):
+        return None
+    if isinstance(said.get("components"), list):
+        return said
+    key = str(said.get("formKey") or "")
+    if key.startswith(_EMBEDDED):
+        return (d.process(i).notes.get("forms") or {}).get(key[len(_EMBEDDED) :])
+    id = str(said.get("formId") or said.get("id") or "")
+    found = lookup.bound(d.state, i, "form", id, said.get("bindingType") or "latest", said.get("versionTag") or "") if id else None
+    return d.facts.forms[found.key] if found is not None and found.key in d.state.definitions else None
+
+
+def refused(d: Any, i: Any, said: Any, sent: dict[str, Any], scope: dict[str, Any], what: str) -> Rejected | None:
+    """A rejection that names each field; None when the form is content, or there is none."""
+    form = of_task(d, i, said)
+    wrong = check(form, sent, scope, d.facts) if form is not None else []
+    return Rejected(RejectionCode.INVALID_ARGUMENT, f"FORM_INVALID: {what}: {'; '.join(wrong)}") if wrong else None

@@ -1,0 +1,193 @@
+"""What a command becomes: a decision, its events in the group that is being made, and answers for when that is on the log. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowledger.events import avro
+from flowledger.events import commands as c
+from flowledger.events import ledger as le
+from flowledger.events.base import Broken, Envelope, Event, Heavy, Rejected, RejectionCode
+from flowledger.events.definition import DefinitionCreated
+from flowledger.kernel import Facts, Partition, decide, evolve, record_broken
+from flowledger.kernel.decision import Decision
+from flowledger.kernel.folds import answers
+from flowledger.kernel.ledger.facts import NotAtHand
+from flowledger.processors.effects import Effect, Store
+from flowledger.processors.flight import Dead, Flight, Pending, Reply, Told
+from flowledger.processors.log import Group
+from flowledger.processors.ports import Observer, Pollers
+from flowledger.processors.sends import Sends
+from flowledger.processors.settings import RESOURCES_SOFT
+from flowledger.processors.waiting import Waiting
+
+Made = Decision | Rejected | Broken
+
+
+class Batch:
+    """The group that is being made."""
+
+    __slots__ = ("flight", "keys", "values")
+
+    def __init__(self) -> None:
+        self.flight = Flight()
+        self.keys: list[bytes] = []
+        self.values: list[bytes] = []
+
+
+class Desk:
+    """Of one claim. `put_by`: follow-ups for the next step; `out`: gets effects."""
+
+    def __init__(self, state: Partition, facts: Facts, sends: Sends, observer: Observer | None) -> None:
+        self.state, self.facts, self.sends, self._observer = state, facts, sends, observer
+        self._tracing = observer is not None and observer.tracing
+        self.waiting = Waiting()
+        self.put_by: list[Pending] = []
+        self.out: list[Effect] = []
+
+    def decide(self, pending: Pending, b: Batch) -> bool:
+        """False: not here, it takes too long for the loop."""
+        request, state = pending.request, self.state
+        command: Any = request.command
+        if type(command) is Dead:
+            dead: list[Event] = [le.DeadLettered(source=command.source, reason=command.reason)]
+            cause = f"command:{state.meta.partition}-{command.source}"
+            self.record(dead, avro.encode(dead, Envelope(self.facts.now_us, cause=cause)), "", b)
+            return True
+        if type(command) is Told:
+            envelope = Envelope(self.facts.now_us, cause=f"owner:{state.meta.owner}")
+            for event in command.events:
+                evolve(state, event, envelope)
+            b.flight.own += len(command.events)
+            self.record(command.events, avro.encode(command.events, envelope), "", b)
+            return True
+        if type(command) is c.Deploy and sum(len(r.content) for r in command.resources) > RESOURCES_SOFT:
+            return False
+        confirmed = state.meta.confirmed.get(command.to, 0) if type(command) is c.Confirm else 0
+        try:
+            made = decide(state, request, self.facts)
+        except (Heavy, NotAtHand):
+            return False
+        self.outcome(made, pending, b, confirmed)
+        return True
+
+    def apart(self, pending: Pending) -> Made | Exception:
+        """A heavy decision, on any thread; nobody else may touch the state meanwhile."""
+        try:
+            return decide(self.state, pending.request, self.facts)
+        except Exception as why:  # noqa: BLE001 - it is looked at where the machine goes on
+            return why
+
+    def outcome(self, made: Made, pending: Pending, b: Batch, confirmed: int = 0) -> None:
+        request, state = pending.request, self.state
+        command: Any = request.command
+        if type(made) is Broken:
+            self._broken(made, pending, b)
+            return
+        if type(made) is Rejected:
+            if request.sender >= 0:
+                self.sends.asked(request.sender, self.facts.now_us)
+            if pending.reply is not None:
+                b.flight.answers.append((pending.reply, made, -1))
+            if self._observer is not None:
+                self._observer.rejected(type(command).__name__, made.code)
+            return
+        assert isinstance(made, Decision)
+        if type(command) is c.Confirm and request.sender < 0:
+            self.out += self.sends.confirmed(command, confirmed, self.facts.now_us)
+        if self._observer is not None:
+            self._seen(request, b)
+        if made.events:
+            self.record(made.events, made.values, made.asked.tenant, b)
+            if type(command) is c.Deploy:
+                self._store(made.events)
+            if request.sender >= 0:
+                b.flight.inbound[request.sender] = request.seq
+        for later, (instance, token) in zip(made.later, made.causes, strict=True):
+            self.put_by.append(Pending(c.Request(command=later, tenant=request.tenant, actor=request.actor, id=request.id and f"{request.id}/+",  # type: ignore[arg-type]
+                                                 correlation=made.asked.correlation, trace=made.asked.trace, instance=instance, token=token,
+                                                 cause=made.asked.cause)))  # fmt: skip
+        if made.repeats and pending.reply is not None and "position" not in made.answer:
+            pending.reply = self._with_position(pending.reply, made.asked.tenant, made.repeats)
+        index = len(b.values) - 1
+        if made.finished and self.waiting:
+            b.flight.answers += self.waiting.ended(made.finished, index)
+        if pending.reply is not None and not self.waiting.waits(state, command, made, pending.reply):
+            b.flight.answers.append((pending.reply, made.answer, index if made.events else -1))
+
+    def _with_position(self, reply: Reply, tenant: str, id: str) -> Reply:
+        """The first answer is not on the log yet; by the time of this one it is."""
+
+        def say(answer: Any) -> None:
+            kept = self.state.answers.get(answers.name_of(tenant, id))
+            if isinstance(answer, dict) and kept is not None and kept.offset >= 0:
+                answer = {**answer, "position": f"{self.state.meta.partition}-{kept.offset}"}
+            reply(answer)
+
+        return say
+
+    def _broken(self, broken: Broken, pending: Pending, b: Batch) -> None:
+        """A defect of ours: the state is as before. The instance is quarantined, its caller has one error, everybody else goes on."""
+        request = pending.request
+        held = record_broken(self.state, request, self.facts, broken)
+        self.record(held.events, held.values, held.asked.tenant, b)
+        if request.sender >= 0:
+            b.flight.inbound[request.sender] = request.seq
+        if self._observer is not None:
+            self._observer.broken(type(request.command).__name__, broken)
+        if pending.reply is not None:
+            text = f"a defect of the engine stopped this command, and to send it again does not help: tell operators the reference {broken.reference}"
+            b.flight.answers.append((pending.reply, Rejected(RejectionCode.INTERNAL, text), len(b.values) - 1))
+
+    def record(self, events: list[Event], made: list[bytes], tenant: str, b: Batch) -> None:
+        if not events:
+            return
+        b.values += made
+        b.flight.size += sum(map(len, made))
+        for event in events:
+            b.keys.append(event.key.to_bytes(8, "big"))
+            if type(event) is le.Outbound:
+                b.flight.sends.append((event.to, event.seq, event.command))
+            elif type(event) is le.Answered:
+                b.flight.answered.append((tenant, event.id, len(b.keys) - 1))
+        if self._observer is not None:
+            names = b.flight.names
+            for event in events:
+                name = type(event).__name__
+                names[name] = names.get(name, 0) + 1
+
+    def _seen(self, request: c.Request, b: Batch) -> None:
+        """For the observer, which is told once for each group."""
+        kind = type(request.command).__name__
+        b.flight.kinds[kind] = b.flight.kinds.get(kind, 0) + 1
+        if self._tracing and request.trace:
+            b.flight.traces.append(request.trace)
+
+    def _store(self, events: list[Event]) -> None:
+        """The deployed resources go to `definitions` before anybody hears of them."""
+        for e in events:
+            if type(e) is DefinitionCreated and e.content:
+                self.out.append(Store(Group([e.hash.encode()], [e.content.encode()], (("name", e.resource.encode()),))))
+
+    def hand_out(self, pollers: Pollers, b: Batch) -> None:
+        """Jobs that became ready go to the workers that wait, in the same group that made them."""
+        state = self.state
+        for lane in list(state.job_listener):
+            while state.ready.get(lane):
+                poller = pollers.next_for(lane)
+                if poller is None:
+                    break
+                request = poller.request()
+                made = decide(state, request, self.facts)
+                if type(made) is Broken:
+                    self._broken(made, Pending(request, poller.deliver), b)
+                    break
+                if not isinstance(made, Decision) or not made.events:
+                    pollers.give_back(poller)
+                    break
+                if self._observer is not None:
+                    self._seen(request, b)
+                self.record(made.events, made.values, made.asked.tenant, b)
+                pollers.taken(poller, made.answer["jobs"])
+                b.flight.answers.append((poller.deliver, made.answer, len(b.values) - 1))
+            state.job_listener.discard(lane)

@@ -1,0 +1,134 @@
+"""A process that holds owners of partitions and nothing else: no HTTP, no projector, nothing that could starve a heartbeat.
+
+Started by `flowledger.supervise` as `python -m flowledger.owners`; its first line on stdin says what it is to do. It ends in order when
+stdin ends, so it outlives nobody who started it, and at once when it doesn't manage to within `STOP_S`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+#: seconds for an orderly end: a checkpoint of each partition, then out of the group
+STOP_S = 10.0
+#: seconds between attempts to reach a log that is away
+AGAIN_S = (0.2, 3.0)
+
+
+class Order(msgspec.Struct):
+    """What stdin says. `settings` are fields of `Settings`, `socket` is where to listen, `name` is this process in metrics."""
+
+    settings: dict[str, Any]
+    socket: str
+    name: str
+
+
+async def serve(order: Order, stop: asyncio.Event) -> None:
+    """Until `stop` is set."""
+    from flowledger.events.wire import NAMES
+    from flowledger.infra import javascript
+    from flowledger.infra.heads import signing_of
+    from flowledger.infra.observer import Observer, gauges
+    from flowledger.infra.settings import Settings
+    from flowledger.infra.telemetry import Telemetry, log
+    from flowledger.processors import owner
+    from flowledger.processors.engine import Engine
+    from flowledger.processors.link.host import Host
+    from flowledger.processors.link.lag import LoopLag
+    from flowledger.processors.log import LogError
+    from flowledger.system import make_log
+
+    settings = Settings.model_validate(order.settings)
+    telemetry = Telemetry.of(settings)
+    observer = Observer(telemetry.metrics, {cls.__name__: name for cls, name in NAMES.items()}, telemetry.tracer)
+    told = owner.Settings(
+        batch_max=settings.batch_max, instances_max=settings.instances_max, node=settings.node,
+        signing=signing_of(settings, telemetry.metrics.anchored), answers_us=int(settings.ids_hours * 3_600_000_000),
+        javascript=javascript.run,
+    )  # fmt: skip
+    engine = Engine(make_log(settings), partitions=settings.partitions, settings=told, observer=observer)
+    telemetry.metrics.on_scrape(gauges(engine))
+    lag = LoopLag(telemetry.metrics.loop_lag.labels("owner", order.name).observe)
+    lag.start()
+    starting = ["the owners are starting"]
+
+    def health() -> dict[str, Any]:
+        found = engine.health()
+        if starting:
+            found["reasons"], found["ready"] = starting + [r for r in found["reasons"] if "assigned" not in r], False
+        return {**found, "lag_s": round(lag.recent(), 4), "pid": os.getpid(), "log_partitions": engine.log.partitions}
+
+    host = Host(engine, Path(order.socket), health, lambda: msgspec.json.encode(telemetry.metrics.shipped()))
+    await host.start()
+
+    async def begin() -> None:
+        """A log that is away is waited for, as the projector waits for its database."""
+        delay = AGAIN_S[0]
+        while True:
+            try:
+                await engine.start()
+                starting.clear()
+                return
+            except (LogError, OSError) as e:
+                starting[:] = [f"the log can't be had: {e}. It is tried again every few seconds"]
+                log("owners").warning("the log can't be had", why=str(e), again_s=delay)
+            except Exception as e:
+                starting[:] = [f"the owners can't start: {type(e).__name__}: {e}"]
+                log("owners").error("the owners can't start", exc_info=e)
+            await engine.kill()
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, AGAIN_S[1])
+
+    beginning = asyncio.create_task(begin())
+    await stop.wait()
+    host.closing = True
+    beginning.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await beginning
+    await engine.stop()
+    await host.close()
+    lag.stop()
+    telemetry.close()
+
+
+def _watch(stop: Any) -> None:
+    """The end of stdin is the end of whoever started us, in order or not."""
+    with contextlib.suppress(OSError, ValueError):
+        while os.read(0, 4096):
+            pass
+    stop()
+    time.sleep(STOP_S)
+    os._exit(70)
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C goes to all of the terminal's processes: who started us says when
+    raw = b""
+    while not raw.endswith(b"\n"):
+        if not (part := os.read(0, 65536)):
+            sys.exit(0)
+        raw += part
+    order = msgspec.json.decode(raw, type=Order)
+
+    async def body() -> None:
+        loop, stop = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_signal_handler(signal.SIGTERM, stop.set)
+        threading.Thread(target=_watch, args=(lambda: loop.call_soon_threadsafe(stop.set),), daemon=True, name="stdin").start()
+        await serve(order, stop)
+
+    from flowledger.system import run
+
+    run(body())
+
+
+if __name__ == "__main__":
+    main()

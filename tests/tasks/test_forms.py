@@ -1,0 +1,129 @@
+"""Forms are checked by the server: what a form asks for, by field, at completion and at the start (form-js's schema)."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from workbench import Bench, one
+
+from flowledger.events import commands as c
+from flowledger.events.base import Rejected
+from flowledger.kernel.ledger.facts import Facts
+from flowledger.kernel.tasks import forms
+
+
+def field(kind: str, key: str = "f", **more) -> dict:
+    return {"type": kind, "key": key, **more}
+
+
+@pytest.mark.req("D-API-015", "D-API-012")
+@pytest.mark.parametrize(
+    ("fields", "sent", "wrong"),
+    [
+        ([field("textfield", validate={"required": True})], {}, ["f: is required"]),
+        ([field("textfield", validate={"required": True})], {"f": ""}, ["f: is required"]),
+        ([field("textfield", validate={"required": True})], {"f": None}, ["f: is required"]),
+        ([field("textfield", validate={"required": True})], {"f": "x"}, []),
+        ([field("textfield")], {}, []),
+        ([field("textfield", validate={"required": "=need"})], {"need": True}, ["f: is required"]),
+        ([field("textfield", validate={"required": "=need"})], {"need": False}, []),
+        ([field("textfield")], {"f": 5}, ["f: expected a text, found 5"]),
+        ([field("textfield", validate={"minLength": 3})], {"f": "ab"}, ["f: expected at least 3 characters, found 2"]),
+        ([field("textarea", validate={"maxLength": 3})], {"f": "abcd"}, ["f: expected at most 3 characters, found 4"]),
+        ([field("textfield", validate={"pattern": "^[A-Z]{2}$"})], {"f": "ab"}, ["f: expected the pattern ^[A-Z]{2}$, found 'ab'"]),
+        ([field("textfield", validate={"pattern": "^[A-Z]{2}$"})], {"f": "AB"}, []),
+        ([field("textfield", validate={"pattern": "(("})], {"f": "AB"}, []),
+        ([field("textfield", validate={"validationType": "email"})], {"f": "ab"}, ["f: expected email, found 'ab'"]),
+        ([field("textfield", validate={"validationType": "email"})], {"f": "a@b.de"}, []),
+        ([field("textfield", validate={"validationType": "phone"})], {"f": "+49 30 123"}, []),
+        ([field("number", validate={"min": 1, "max": 10})], {"f": 0}, ["f: expected at least 1, found 0"]),
+        ([field("number", validate={"min": 1, "max": 10})], {"f": 10.5}, ["f: expected at most 10, found 10.5"]),
+        ([field("number", validate={"min": 1, "max": 10})], {"f": 10}, []),
+        ([field("number", validate={"required": True})], {"f": 0}, []),
+        ([field("number")], {"f": "5"}, ["f: expected a number, found '5'"]),
+        ([field("number", serializeToString=True)], {"f": "5"}, []),
+        ([field("number", decimalDigits=2)], {"f": 1.234}, ["f: expected at most 2 decimal places, found 1.234"]),
+        ([field("checkbox", validate={"required": True})], {"f": False}, ["f: is required"]),
+        ([field("checkbox")], {"f": "yes"}, ["f: expected true or false, found 'yes'"]),
+        ([field("select", values=[{"value": "a"}, {"value": "b"}])], {"f": "c"}, ["f: expected one of a, b, found 'c'"]),
+        ([field("radio", values=[{"label": "a"}])], {"f": "a"}, []),
+        ([field("select", valuesKey="offers")], {"f": "z", "offers": ["x", "y"]}, ["f: expected one of x, y, found 'z'"]),
+        ([field("select", valuesExpression="=for o in offers return o.id")], {"f": 1, "offers": [{"id": 1}]}, []),
+        ([field("select", valuesKey="unknown")], {"f": "z"}, []),
+        ([field("checklist", values=[{"value": "a"}])], {"f": ["a", "b"]}, ["f: expected some of a, found 'b'"]),
+        ([field("taglist", validate={"required": True}, values=[])], {"f": []}, ["f: is required"]),
+        ([field("checklist")], {"f": "a"}, ["f: expected a list, found 'a'"]),
+        ([field("datetime")], {"f": "tomorrow"}, ["f: expected a date, found 'tomorrow'"]),
+        ([field("datetime")], {"f": "2026-02-01"}, []),
+        ([field("datetime", subtype="time")], {"f": "10:30"}, []),
+        ([field("datetime", subtype="datetime")], {"f": "2026-02-01T10:30Z"}, []),
+        # not asked for
+        ([field("textfield", validate={"required": True}, conditional={"hide": "=x = 1"})], {"x": 1}, []),
+        ([field("textfield", validate={"required": True}, conditional={"hide": "=x = 1"})], {"x": 2}, ["f: is required"]),
+        ([field("textfield", validate={"required": True}, disabled=True)], {}, []),
+        ([field("textfield", validate={"required": True}, readonly="=true")], {}, []),
+        ([{"type": "text", "text": "hello"}, {"type": "button", "key": "b"}], {}, []),
+        # nested
+        ([field("textfield", "a.b", validate={"required": True})], {"a": {"b": ""}}, ["a.b: is required"]),
+        ([{"type": "group", "path": "g", "components": [field("number", validate={"required": True})]}], {"g": {}}, ["g.f: is required"]),
+        ([{"type": "group", "components": [field("number", validate={"required": True})]}], {"f": 1}, []),
+        ([{"type": "group", "conditional": {"hide": "=true"}, "components": [field("number", validate={"required": True})]}], {}, []),
+        (
+            [{"type": "dynamiclist", "path": "l", "components": [field("number", validate={"required": True})]}],
+            {"l": [{"f": 1}, {}, {"f": "x"}]},
+            ["l[1].f: is required", "l[2].f: expected a number, found 'x'"],
+        ),
+    ],
+)
+def test_fields(fields, sent, wrong):
+    assert forms.check({"components": fields}, sent, {}, Facts()) == wrong
+
+
+FORM = {"id": "approval", "components": [field("checkbox", "ok", validate={"required": True}), field("number", "sum", validate={"min": 1})]}
+TASK = '<userTask id="t"><extensionElements><zeebe:userTask/><zeebe:formDefinition {0}/></extensionElements></userTask>'
+
+
+def bench(said: str, *, deployed: bool = True, embedded: str = "", start: str = "") -> Bench:
+    model = one(TASK.format(said))
+    if embedded:
+        model = model.replace('isExecutable="true">', f'isExecutable="true"><extensionElements>{embedded}</extensionElements>', 1)
+    if start:
+        model = model.replace('<startEvent id="s"/>', f'<startEvent id="s"><extensionElements>{start}</extensionElements></startEvent>', 1)
+    b = Bench()
+    files = [c.Resource("m.bpmn", model), *([c.Resource("approval.form", json.dumps(FORM))] if deployed else [])]
+    b.do(c.Deploy(resources=files))
+    return b
+
+
+@pytest.mark.parametrize(
+    ("said", "embedded"),
+    [
+        ('formId="approval"', ""),
+        ('formId="approval" bindingType="deployment"', ""),
+        ('formKey="camunda-forms:bpmn:own"', f'<zeebe:userTaskForm id="own">{json.dumps(FORM)}</zeebe:userTaskForm>'),
+    ],
+)
+def test_a_task_s_form(said, embedded):
+    b = bench(said, embedded=embedded)
+    b.start()
+    task = b.task()
+    told = b.refused(c.CompleteTask(task=task.key, variables={"sum": 0}))
+    assert "FORM_INVALID" in told.message and "ok: is required" in told.message and "sum: expected at least 1, found 0" in told.message
+    b.do(c.CompleteTask(task=task.key, variables={"ok": True, "sum": 2}))
+    assert not b.p.instances
+
+
+def test_a_form_that_is_not_here_refuses_nothing():
+    b = bench('formId="elsewhere"')
+    b.start()
+    b.do(c.CompleteTask(task=b.task().key))
+    assert not b.p.instances
+
+
+def test_a_start_form():
+    b = bench('formId="approval"', start='<zeebe:formDefinition formId="approval"/>')
+    told = b.ask(c.StartInstance(id="p"))
+    assert isinstance(told, Rejected) and "the start form of 'p': ok: is required" in told.message
+    b.do(c.StartInstance(id="p", variables={"ok": True}))
+    assert len(b.p.instances) == 1
