@@ -13,6 +13,7 @@ from msgspec import Meta
 from flowledger.api import answers as a
 from flowledger.api.edge import ApiRequest, Body, Name, NamePath, Words, reply
 from flowledger.api.lists import Cursor, Limit, WaitFor, listing
+from flowledger.api.locking import etag, expected
 from flowledger.api.problems import Problem
 from flowledger.api.services import Services, definition_key, services_of
 from flowledger.api.view import answer_view, definition_view, deployment_view
@@ -93,7 +94,8 @@ async def list_definitions(
 @get("/definitions/{id:str}", summary="Get a definition")
 async def get_definition(request: ApiRequest, id: DefinitionPath, wait_for: WaitFor = None) -> Response[a.DefinitionDetail]:
     """By key, or by its id in the model (the newest version), with all its versions."""
-    return reply(await _find(services_of(request), request, id, wait_for))
+    row = await _find(services_of(request), request, id, wait_for)
+    return reply(row, 200, **etag(row))
 
 
 SOURCE = ("application/xml", "text/plain", "application/problem+json")
@@ -154,7 +156,7 @@ async def edit(request: ApiRequest, id: DefinitionPath, data: ContentBody) -> Re
     """Drafts only: a published version is frozen; deploy the next one instead."""
     s = services_of(request)
     key = await definition_key(s, request, id, "definition")
-    command = ChangeDefinition(key=key, move="draft", content=data.content, reason=data.reason)
+    command = ChangeDefinition(key=key, move="draft", content=data.content, reason=data.reason, row_version=expected(request))
     return reply(answer_view(await s.call(command, request)))
 
 
@@ -162,7 +164,8 @@ async def edit(request: ApiRequest, id: DefinitionPath, data: ContentBody) -> Re
 async def remove(request: ApiRequest, id: DefinitionPath, reason: str = "") -> Response[a.Moved]:
     """It can't be started any more and is not listed; its events stay. Refused while instances run."""
     s = services_of(request)
-    command = ChangeDefinition(key=await definition_key(s, request, id, "definition"), move="delete", reason=reason)
+    key = await definition_key(s, request, id, "definition")
+    command = ChangeDefinition(key=key, move="delete", reason=reason, row_version=expected(request))
     return reply(answer_view(await s.call(command, request)))
 
 
@@ -170,7 +173,8 @@ async def remove(request: ApiRequest, id: DefinitionPath, reason: str = "") -> R
 async def change(request: ApiRequest, id: DefinitionPath, move: Move, data: ReasonBody | None = None) -> Response[a.Moved]:
     """`move`: validate, publish, deprecate, archive or draft."""
     s = services_of(request)
-    command = ChangeDefinition(key=await definition_key(s, request, id, "definition"), move=move, reason=data.reason if data else "")
+    key = await definition_key(s, request, id, "definition")
+    command = ChangeDefinition(key=key, move=move, reason=data.reason if data else "", row_version=expected(request))
     return reply(answer_view(await s.call(command, request)))
 
 

@@ -22,6 +22,7 @@ from flowledger.api.edge import (
     Text,
     Variables,
     Words,
+    is_key,
     key_of,
     reply,
 )
@@ -37,7 +38,7 @@ PriorityValue = Annotated[int, Meta(ge=0, le=100)] | Literal["low", "normal", "m
 PRIORITIES = {"low": 20, "normal": 40, "medium": 40, "high": 60, "critical": 80, "urgent": 100}
 
 
-Version = Annotated[int | None, Parameter(ge=0, le=(1 << 31) - 1)]
+Version = Annotated[int | None, Parameter(ge=0, le=(1 << 31) - 1, schema_extra={"minimum": 0, "maximum": (1 << 31) - 1})]
 
 
 class StartBody(Body):
@@ -112,7 +113,7 @@ async def start(request: ApiRequest, data: StartBody) -> Response[a.Started]:
     s = services_of(request)
     if not 0 <= data.wait_ms <= s.settings.wait_ms_max:
         raise malformed(f"0 to {s.settings.wait_ms_max} was expected, found {data.wait_ms}", "body wait_ms")
-    by_key = isinstance(data.definition, int) or data.definition.isdigit()
+    by_key = isinstance(data.definition, int) or is_key(data.definition)
     command = c.StartInstance(
         id="" if by_key else str(data.definition),
         definition=key_of(data.definition, "definition") if by_key else 0,

@@ -29,6 +29,7 @@ from flowledger.api.edge import (
 from flowledger.api.instance_views import After, Element, EventCursor, Since, Types, Until, event_page
 from flowledger.api.instances import PriorityValue, priority_of
 from flowledger.api.lists import Cursor, Definition, KeyFilter, Limit, Priority, WaitFor, listing
+from flowledger.api.locking import etag, expected
 from flowledger.api.problems import malformed
 from flowledger.api.services import services_of
 from flowledger.api.view import answer_view
@@ -55,7 +56,7 @@ class MoveBody(Body):
 
     reason: Words = ""
     details: dict[str, Any] = {}
-    row_version: Count = 0
+    row_version: Count | None = None
     #: assign, claim, delegate, transfer, escalate: to whom
     assignee: Text | None = None
     #: comment
@@ -88,7 +89,7 @@ class CompleteBody(Body):
     variables: Variables = {}
     status: Literal["success", "partial_success"] = "success"
     result: dict[str, Any] | None = None
-    row_version: Count = 0
+    row_version: Count | None = None
 
 
 class FailBody(Body):
@@ -189,7 +190,8 @@ async def create(request: ApiRequest, data: TaskBody) -> Response[a.TaskMoved]:
 async def get_task(request: ApiRequest, id: KeyPath, wait_for: WaitFor = None) -> Response[a.Task]:
     """With who had it (`assignments`) and its attempts (`results`)."""
     s = services_of(request)
-    return reply(await s.find("tasks", key_of(id, "task"), s.identify(request).tenant, wait_for))
+    row = await s.find("tasks", key_of(id, "task"), s.identify(request).tenant, wait_for)
+    return reply(row, 200, **etag(row))
 
 
 @get("/tasks/{id:str}/events", summary="History of a task")
@@ -224,7 +226,11 @@ async def metrics(request: ApiRequest, id: KeyPath, wait_for: WaitFor = None) ->
 async def complete(request: ApiRequest, id: KeyPath, data: CompleteBody | None = None) -> Response[a.TaskMoved]:
     data = data or CompleteBody()
     command = c.CompleteTask(
-        task=key_of(id, "task"), variables=data.variables, status=data.status, result=data.result, row_version=data.row_version
+        task=key_of(id, "task"),
+        variables=data.variables,
+        status=data.status,
+        result=data.result,
+        row_version=expected(request, data.row_version),
     )
     return reply(answer_view(await services_of(request).call(command, request)))
 
@@ -257,7 +263,9 @@ async def change(request: ApiRequest, id: KeyPath, move: Move, data: MoveBody | 
         **{name: getattr(data, name) for name in _AS_THEY_ARE},
     }
     details |= {k: v for k, v in given.items() if v is not None}
-    command = c.MoveTask(task=key_of(id, "task"), move=move, reason=data.reason, details=details or None, row_version=data.row_version)
+    command = c.MoveTask(
+        task=key_of(id, "task"), move=move, reason=data.reason, details=details or None, row_version=expected(request, data.row_version)
+    )
     return reply(answer_view(await services_of(request).call(command, request)))
 
 

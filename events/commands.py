@@ -46,6 +46,8 @@ class ChangeDefinition(Command, frozen=True):
     move: str
     content: str = ""
     reason: str = ""
+    #: that the caller saw; None: not compared
+    row_version: int | None = None
 
 
 class StartInstance(Command, frozen=True):
@@ -122,8 +124,17 @@ class ActivateTasks(Command, frozen=True):
     tenants: list[str] | None = None
 
 
+class PeekTasks(Command, frozen=True):
+    """What waits for workers of `job_type`, nothing is leased. Answer: `{waiting: [[priority, number] ...]}`, the most urgent first, at most `max`
+    in all; long waiting counts as priority."""
+
+    job_type: str
+    max: int = 32
+    tenants: list[str] | None = None
+
+
 class CompleteTask(Command, frozen=True):
-    """A task of any kind. `fence` (0: not checked) is the fencing number of the lease; a stale one is refused.
+    """A task of any kind. `row_version`: that the caller saw; None: not compared. `fence` (0: not checked) is the fencing number of the lease; a stale one is refused.
 
     Answer: `{}`. Refused: NOT_FOUND (unknown, or already done), STALE (another holds it).
     """
@@ -134,7 +145,7 @@ class CompleteTask(Command, frozen=True):
     status: str = "success"
     #: summary, artifacts, logs, metrics, next_assignee ...
     result: dict[str, Any] | None = None
-    row_version: int = 0
+    row_version: int | None = None
 
 
 class FailTask(Command, frozen=True):
@@ -192,7 +203,7 @@ class MoveTask(Command, frozen=True):
     move: str
     reason: str = ""
     details: dict[str, Any] | None = None
-    row_version: int = 0
+    row_version: int | None = None
 
 
 class CreateTask(Command, frozen=True):
@@ -391,6 +402,46 @@ class ChildEnded(Command, frozen=True):
     message: str = ""
 
 
+class AskPermits(Command, frozen=True):
+    """To the home of limit `target`: tasks wait for `wanted` permits; no lease under them ends later than `until_us`."""
+
+    target: str
+    wanted: int
+    until_us: int
+
+
+class GivePermits(Command, frozen=True):
+    """The home's answer, when there are some. Those of an older `period` are void by now."""
+
+    target: str
+    number: int
+    until_us: int
+    period: int
+
+
+class ReturnPermits(Command, frozen=True):
+    target: str
+    number: int
+    period: int
+
+
+class ReportOutcomes(Command, frozen=True):
+    """To the home of breaker `target`: tasks that went well, and that failed."""
+
+    target: str
+    good: int
+    bad: int
+
+
+class SetBreaker(Command, frozen=True):
+    """The home tells all others of a breaker's new state."""
+
+    target: str
+    state: str
+    until_us: int = 0
+    details: dict[str, Any] | None = None
+
+
 class SendRejected(Command, frozen=True):
     """What `token` of `instance` sent (`command`) was refused by its receiver, for good."""
 
@@ -402,11 +453,11 @@ class SendRejected(Command, frozen=True):
 
 
 Any_ = (
-    Deploy | DefineElsewhere | ChangeDefinition | StartInstance | CancelInstance | ControlInstance | SetVariables | ActivateTasks
+    Deploy | DefineElsewhere | ChangeDefinition | StartInstance | CancelInstance | ControlInstance | SetVariables | ActivateTasks | PeekTasks
     | CompleteTask | FailTask | ThrowTaskError | ExtendLease | ReturnTasks | UpdateRetries | MoveTask | CreateTask | PublishMessage | BroadcastSignal
     | ResolveIncident | EvaluateDecision | StoreRecord | ListRecords | ModifyInstance | MigrateInstance | AdHocActivate | FireTimers | ExpireLeases
     | ReadyTasks | EvaluateConditions | ExpireMessages | Continue | Confirm | AwaitMessage | UnawaitMessage | Correlate | CatchSignal | MessageTaken | ChildEnded
-    | ReleaseInstance | SendRejected
+    | ReleaseInstance | SendRejected | AskPermits | GivePermits | ReturnPermits | ReportOutcomes | SetBreaker
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from flowledger.kernel.folds import answers
 from flowledger.kernel.handlers import HANDLERS, quarantine
 from flowledger.kernel.ledger.facts import NotAtHand
 from flowledger.kernel.state import Partition
-from flowledger.kernel.tasks import again
+from flowledger.kernel.tasks import again, permits
 
 #: follow-up commands to this same partition that one request may cause in its step; the rest stay for later steps
 FOLLOW_UPS_MAX = 10_000
@@ -114,6 +114,8 @@ def _decide(d: Decision, request: c.Request) -> Rejected | None:
         _follow_up(d)
     if state.unassigned:
         again.look(d)
+    if state.unsettled_limits:
+        permits.settle(d)
     if request.id and request.sender < 0 and d.events and type(request.command) not in INTERNAL:
         now = d.facts.now_us
         if answers.find(state, d.asked.tenant, request.id, now) is None:  # else it has its outcome already

@@ -182,6 +182,7 @@ class Definition(State):
     metadata: dict[str, Any] | None = None
     deleted: bool = False
     tenant: str = ""
+    row_version: int = 0
 
 
 class Message(State):
@@ -317,6 +318,7 @@ class Partition:
         "weights",
         "unassigned",
         "unsettled",
+        "unsettled_limits",
     )
 
     def __init__(self, partition: int = 0, partitions: int = 1) -> None:
@@ -370,6 +372,8 @@ class Partition:
         self.guards: dict[str, Any] = {}
         #: target whose breaker is open -> tasks that wait for it to close
         self.parked: dict[str, dict[int, None]] = {}
+        #: limited targets whose permits or outcomes are to be looked at when the decision ends (`kernel/tasks/permits.py`)
+        self.unsettled_limits: set[str] = set()
         #: while a decision runs: how each change is taken back (`kernel/undo.py`)
         self.undo: list[Step] | None = None
         #: instance -> bytes of events since its state was last weighed; no part of a checkpoint

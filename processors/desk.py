@@ -182,7 +182,9 @@ class Desk:
                 if type(made) is Broken:
                     self._broken(made, Pending(request, poller.deliver), b)
                     break
-                if not isinstance(made, Decision) or not made.events:
+                if isinstance(made, Decision) and made.events and not made.answer["jobs"]:  # it set a timer, or asked for permits
+                    self.record(made.events, made.values, made.asked.tenant, b)
+                if not isinstance(made, Decision) or not made.answer.get("jobs"):
                     pollers.give_back(poller)
                     break
                 if self._observer is not None:

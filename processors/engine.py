@@ -22,6 +22,7 @@ from flowledger.events.avro import decode_json
 from flowledger.events.base import Recorded, Rejected, RejectionCode
 from flowledger.kernel import lookup
 from flowledger.kernel.model.library import Library
+from flowledger.processors import activation
 from flowledger.processors.client import ENGINE, NOBODY, Answer, Caller
 from flowledger.processors.intake import decode_request as _decode_request
 from flowledger.processors.intake import encode_request as _encode_request
@@ -40,6 +41,8 @@ BACK_OFF_MIN_S, BACK_OFF_MAX_S = 0.1, 3.0
 GIVE_UP_S = 5.0
 #: a group that is not acknowledged for so long makes a node unready (seconds)
 STALLED_S = 5.0
+#: how long one partition is waited for when all are asked for jobs (seconds)
+FOREIGN_S = 2.0
 #: for how long jobs that reached nobody are given back again and again (seconds)
 RETURN_S = 60.0
 
@@ -87,7 +90,7 @@ class Engine:
         self._contents: dict[str, str] = {}
         self._running: dict[int, asyncio.Task[Any]] = {}
         self._tasks: list[asyncio.Task[Any]] = []
-        self._next = 0
+        self._next = self._round = 0
         self._node = f"{self.settings.node or 'node'}-{self._token()}"
         self._replies: dict[int, asyncio.Future[Any]] = {}
         self._reply_number = 0
@@ -402,29 +405,38 @@ class Engine:
     ) -> list[dict[str, Any]]:  # fmt: skip
         if not job_type or max_jobs < 1 or timeout_ms < 1:
             raise ValueError("expected a job type, at least one job and a timeout of 1 ms or more")
-        foreign = [p for p in range(self.partitions) if p not in self.owners]
-        deadline = asyncio.get_running_loop().time() + wait_ms / 1000
+        wanted = c.ActivateTasks(
+            job_type=job_type, worker=worker, max=max_jobs, timeout_ms=timeout_ms, fetch=list(fetch) if fetch else None
+        )
+        deadline = self._now() + wait_ms / 1000
         pause = 0.02
         while True:
-            jobs = await self._local(
-                job_type,
-                worker,
-                max_jobs,
-                timeout_ms,
-                0 if foreign else max(0.0, deadline - asyncio.get_running_loop().time()),
-                fetch,
-                caller,
-            )
-            for p in foreign if not jobs else ():
-                command = c.ActivateTasks(
-                    job_type=job_type, worker=worker, max=max_jobs, timeout_ms=timeout_ms, fetch=list(fetch) if fetch else None
-                )
-                if jobs := await self._foreign(p, command, caller):
-                    break
-            if jobs or asyncio.get_running_loop().time() >= deadline:
+            if jobs := await self._all_over(wanted, caller):
                 return jobs
-            await asyncio.sleep(min(pause, max(0.0, deadline - asyncio.get_running_loop().time())))
+            left = deadline - self._now()
+            if left <= 0:
+                return jobs
+            if len(self.owners) == self.partitions:  # all are here: whoever gets a job says so
+                jobs = await once(self.pollers, job_type, worker, max_jobs, timeout_ms, left, fetch, caller)
+                return sorted(jobs, key=_urgency)
+            jobs = await self._local(job_type, worker, max_jobs, timeout_ms, min(pause, left), fetch, caller)
+            if jobs:
+                return sorted(jobs, key=_urgency)
             pause = min(pause * 1.5, 0.5)
+
+    async def _all_over(self, wanted: c.ActivateTasks, caller: Caller) -> Jobs:
+        """One round over all partitions, until the number is reached. All are asked first what waits there, so that the most urgent come from
+        wherever they are; those of the same priority by turns, each round beginning at another partition."""
+        if self.partitions == 1:
+            return await self._local(wanted.job_type, wanted.worker, wanted.max, wanted.timeout_ms, 0, wanted.fetch, caller)
+        self._round += 1
+        turn = [(p + self._round) % self.partitions for p in range(self.partitions)]
+        peek = c.PeekTasks(job_type=wanted.job_type, max=wanted.max, tenants=wanted.tenants)
+        seen = await asyncio.gather(*(self.call(peek, caller, partition=p, timeout_s=FOREIGN_S) for p in turn))
+        shares = activation.shares({p: a["waiting"] for p, a in zip(turn, seen, strict=True) if not isinstance(a, Rejected)}, wanted.max)
+        asked = [msgspec.structs.replace(wanted, max=n) for n in shares.values()]
+        found = await asyncio.gather(*(self._foreign(p, w, caller) for p, w in zip(shares, asked, strict=True)))
+        return sorted((job for jobs in found for job in jobs), key=_urgency)
 
     async def _local(
         self, job_type: str, worker: str, max_jobs: int, timeout_ms: int, wait_s: float, fetch: Sequence[str] | None, caller: Caller
@@ -524,6 +536,12 @@ _BY_KEY: dict[type[c.Command], str] = {
     c.AdHocActivate: "token", c.CompleteTask: "task", c.FailTask: "task", c.ThrowTaskError: "task", c.ExtendLease: "task",
     c.UpdateRetries: "task", c.MoveTask: "task", c.ResolveIncident: "key", c.Continue: "key", c.ReleaseInstance: "key",
 }  # fmt: skip
+
+
+def _urgency(job: dict[str, Any]) -> tuple[int, int]:
+    return -job.get("priority", 0), job["key"]
+
+
 _AGAIN = {RejectionCode.UNAVAILABLE, RejectionCode.DEADLINE_EXCEEDED, RejectionCode.RESOURCE_EXHAUSTED}
 _FIRST = {c.Deploy, c.EvaluateConditions, c.ChangeDefinition, c.StoreRecord, c.BroadcastSignal}
 __all__ = ["Engine", "Poller", "Pollers", "Stream", "_decode_request"]

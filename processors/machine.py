@@ -14,7 +14,7 @@ from flowledger.events import avro
 from flowledger.events import commands as c
 from flowledger.events import group as rules
 from flowledger.events import ledger as le
-from flowledger.events.base import Broken, Rejected, RejectionCode
+from flowledger.events.base import Broken, Command, Rejected, RejectionCode
 from flowledger.kernel import Facts, Partition
 from flowledger.kernel import checkpoint as images
 from flowledger.kernel.folds import answers
@@ -131,7 +131,7 @@ class Machine:
         self.inbox.extend(pending)
         self.hungry = True
 
-    def _internal(self, command: c.Command) -> None:
+    def _internal(self, command: Command) -> None:
         self.inbox.append(Pending(c.Request(command=command)))  # type: ignore[arg-type]
 
     # --- deciding -------------------------------------------------------------------------------------------------------------

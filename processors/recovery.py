@@ -23,6 +23,7 @@ from flowledger.events.chain import VERSION
 from flowledger.kernel import Partition, evolve
 from flowledger.kernel import checkpoint as images
 from flowledger.kernel.folds import answers
+from flowledger.kernel.state import decode_state
 from flowledger.processors import clock as times
 from flowledger.processors.log import EVENTS, STATE, Conflict, Damaged, Group, Log, LogError, LogRecord
 
@@ -230,7 +231,7 @@ async def checkpoint_of(log: Log, partition: int) -> Found:
             newest, mark = tag, None
             if not wrong:
                 try:
-                    mark = images.decode_state(record.value, images.Mark)
+                    mark = decode_state(record.value, images.Mark)
                 except Exception as e:  # noqa: BLE001 - of whatever kind
                     altered = f"its mark at {record.offset} can't be read ({e})"
             for at, r in pending:  # also of checkpoints before, whose marks are compacted away

@@ -68,7 +68,7 @@ class Sends:
         elif e.seq < before:  # taken for arrived by a release that asked no receiver, and lost: an empty send takes its number
             filler = c.Confirm(to=e.to, seq=0)
             lost = range(e.seq + 1, min(before, e.seq + RESEND_MAX) + 1)
-            return [self._send(e.to, [(seq, _encode(c.Request(command=filler, sender=self._me, seq=seq))) for seq in lost])]  # type: ignore[arg-type]
+            return [self._send(e.to, [(seq, _encode(c.Request(command=filler, sender=self._me, seq=seq))) for seq in lost])]
         return []
 
     # --- as receiver
@@ -92,7 +92,7 @@ class Sends:
             if at <= now:
                 del self._confirm[to]
                 self._told[to] = now
-                confirm = c.Request(command=c.Confirm(to=self._me, seq=self._taken.get(to, 0)))  # type: ignore[arg-type]
+                confirm = c.Request(command=c.Confirm(to=self._me, seq=self._taken.get(to, 0)))
                 out.append(Send(to, Group([None], [_encode(confirm)], (("from", b"%d" % self._me),))))
         for to, (at, wait) in list(self._again.items()):
             if at > now:

@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SIMULATION = "tests/owner/test_machine_simulation.py::test_with_several_live_owners_each_instance_runs_once"
 ENGINE = "tests/owner/test_simulation.py"
 RULES = "tests/owner/test_protocol_guards.py"
+SENDS = "tests/owner/test_sends.py"
 CLOCK = "tests/owner/test_clock.py"
 TAKE = "tests/owner/test_claim_races.py"
 LEASES = "tests/owner/test_leases.py"
@@ -53,19 +54,20 @@ MUTANTS = [
     Mutant("sends are repeated", "processors/sends.py", "if at > now:\n                continue\n            first",
            "if True:\n                continue\n            first", SIMULATION),
     Mutant("only counted groups are confirmed", "processors/desk.py", "b.flight.inbound[request.sender] = request.seq\n        for later",
-           "self.sends.took({request.sender: request.seq}, self.facts.now_us)\n        for later", SIMULATION, True),
+           "self.sends.took({request.sender: request.seq}, self.facts.now_us)\n        for later", SENDS, True),
     Mutant("a send is confirmed by its receiver", "processors/sends.py", "return [self._send(to, some) for to, some in by_partition.items()]",
            "[self._state.outbox.pop((to, seq), None) for to, some in by_partition.items() for seq, _ in some]\n"
            "        return [self._send(to, some) for to, some in by_partition.items()]", SIMULATION),
-    Mutant("no send is taken behind a gap", "kernel/decide.py", "if request.seq != taken + 1:", "if request.seq <= taken:", SIMULATION, True),
+    Mutant("no send is taken behind a gap", "kernel/decide.py", "if request.seq != taken + 1:", "if request.seq <= taken:", SENDS, True),
     Mutant("no send is taken twice", "kernel/decide.py", "if request.seq != taken + 1:", "if request.seq > taken + 1:", SIMULATION),
     Mutant("the receiver says how far it is", "processors/desk.py", "self.sends.asked(request.sender, self.facts.now_us)", "pass", SIMULATION),
     Mutant("ids are remembered", "kernel/decide.py", "if known is not None:\n            return _again", "if False:\n            return _again",
            SIMULATION, True),
     Mutant("fence of leases", "kernel/handlers/tasks.py", "if fence and task.fence != fence:", "if False:", SIMULATION, True),
-    Mutant("the source goes on", "processors/machine.py", "        self.source = source\n        if values:", "        if values:", SIMULATION),
+    Mutant("the source goes on", "processors/machine.py", "        self.source = source\n        if batch.values:", "        if batch.values:", SIMULATION),
     Mutant("commands are resumed behind the source", "processors/intake.py", "start, begin = source + 1,", "start, begin = max(source, 0),", ENGINE),
-    Mutant("checkpoints wait for what is in flight", "processors/machine.py", "            if not self.flights:\n                self._write_checkpoint()",
+    Mutant("checkpoints wait for what is in flight", "processors/machine.py",
+           "            if not self.flights and self._apart is None:\n                self._write_checkpoint()",
            "            self._write_checkpoint()", SIMULATION, True),
     Mutant("checkpoints are numbered", "processors/checkpoints.py", "self._number += 1", "self._number = 1", SIMULATION),
     Mutant("late checkpoints are passed over", "processors/recovery.py", "if tag <= newest:", "if False:", SIMULATION),

@@ -123,6 +123,7 @@ SUBJECTS: dict[type[Command], Rule | None] = {
     c.Deploy: None,
     c.StartInstance: None,
     c.ActivateTasks: None,
+    c.PeekTasks: None,
     c.CreateTask: None,
     c.PublishMessage: None,
     c.BroadcastSignal: None,
@@ -160,7 +161,9 @@ INTERNAL: dict[type[Command], Rule] = {
     c.UnawaitMessage: _by("subscription", of_awaited),
     c.Correlate: _by("subscription", of_subscription),
     c.CatchSignal: _by("subscription", of_subscription),
+    c.CatchSignal: _by("subscription", of_subscription),
     c.MessageTaken: _by("subscription", of_awaited),
     c.ChildEnded: _by("parent", of_instance),
     c.SendRejected: _by("instance", of_instance),
+    **dict.fromkeys((c.AskPermits, c.GivePermits, c.ReturnPermits, c.ReportOutcomes, c.SetBreaker), lambda p, e: MISSING),
 }

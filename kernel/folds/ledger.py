@@ -9,7 +9,7 @@ from flowledger.kernel.folds import answers
 from flowledger.kernel.folds.holds import offer
 from flowledger.kernel.folds.tokens import seen_key
 from flowledger.kernel.state import Definition, Partition
-from flowledger.kernel.tasks import guards, index
+from flowledger.kernel.tasks import guards, index, permits
 from flowledger.kernel.undo import drop, keep, nest, put
 
 
@@ -32,6 +32,7 @@ def definition_status_changed(p: Partition, e: de.DefinitionStatusChanged, v: En
     if (d := p.definitions.get(e.key)) is not None:
         keep(p, d)
         d.status = e.status
+        d.row_version += 1
         p.changed.add(("definition", e.key))
 
 
@@ -41,6 +42,7 @@ def definition_updated(p: Partition, e: de.DefinitionUpdated, v: Envelope) -> No
         d.hash, d.name = e.hash, e.name or d.name
         if e.metadata is not None:
             d.metadata = e.metadata
+        d.row_version += 1
         p.changed.add(("definition", e.key))
 
 
@@ -93,3 +95,5 @@ def record_stored(p: Partition, e: le.RecordStored, v: Envelope) -> None:
     if e.registry in index.REGISTRIES:
         index.stored(p, e.registry, e.name)
         guards.stored(p, e.registry, e.name, offer)
+    elif e.registry == permits.HERE:
+        guards.listen(p, e.name)

@@ -14,6 +14,7 @@ from flowledger.events import commands as c
 from flowledger.events import task as ta
 from flowledger.events.base import Event, Rejected, RejectionCode
 from flowledger.kernel import retries
+from flowledger.kernel.access import holders
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements.triggers import error
 from flowledger.kernel.expressions import Failure
@@ -67,8 +68,10 @@ def move(d: Decision, e: c.MoveTask) -> Rejected | None:
     row = MOVES.get(e.move)
     if row is None or e.move in ("complete", "fail"):
         return _invalid(f"expected one of {', '.join(m for m in MOVES if m not in ('complete', 'fail'))}, found '{e.move}'")
-    if e.row_version and e.row_version != task.row_version:
+    if e.row_version is not None and e.row_version != task.row_version:
         return Rejected(RejectionCode.STALE, f"task {e.task} has changed: expected row_version {task.row_version}, found {e.row_version}")
+    if (refused := holders.refuse(d, task, e.move)) is not None:
+        return refused
     event, allowed, status = row
     if task.status not in allowed:
         return Rejected(

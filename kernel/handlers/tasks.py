@@ -12,6 +12,7 @@ from flowledger.events import waiting as wa
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import business
 from flowledger.kernel import retries as policy
+from flowledger.kernel.access import holders
 from flowledger.kernel.access.gate import tenants_of
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements.triggers import error
@@ -19,7 +20,7 @@ from flowledger.kernel.expressions import Failure
 from flowledger.kernel.handlers import keeping
 from flowledger.kernel.handlers.instances import asked, not_found
 from flowledger.kernel.state import Instance, Partition, Task
-from flowledger.kernel.tasks import assignment, clock, guards, index, registry, rules
+from flowledger.kernel.tasks import assignment, clock, guards, index, permits, registry, rules
 
 #: statuses from which a result is taken
 OPEN = frozenset({"created", "assigned", "started", "in_progress"})
@@ -54,6 +55,8 @@ def activate(d: Decision, e: c.ActivateTasks) -> Rejected | None:
             keys.append(key)
             if len(keys) >= wanted:
                 break
+    if p.guards and p.meta.partitions > 1:
+        _ask(d, e, lanes, keys, picker)
     if not keys:
         d.answer = {"jobs": []}
         if wake_us:
@@ -65,9 +68,56 @@ def activate(d: Decision, e: c.ActivateTasks) -> Rejected | None:
     if "task_definition" in p.registry:  # no attempt takes longer than its definition allows
         definition = index.record(p, "task_definition", d.envelope.tenant, e.job_type) or {}
         timeout_ms = min(timeout_ms, definition.get("timeout_ms") or timeout_ms)
-    d.record(ta.TaskLeased(worker=e.worker, tasks=keys, deadline_us=d.facts.now_us + timeout_ms * 1000))
+    deadline = d.facts.now_us + timeout_ms * 1000
+    if p.guards and p.meta.partitions > 1:  # no lease outlives the permits that it needs
+        ends = [x for k in keys for t in guards.targets(p.tasks[k]) if (x := permits.until(p, t))]
+        deadline = min([deadline, *ends])
+    d.record(ta.TaskLeased(worker=e.worker, tasks=keys, deadline_us=deadline))
     d.answer = {"jobs": [job(d, p, p.tasks[k], e.fetch) for k in keys]}
     return None
+
+
+def peek(d: Decision, e: c.PeekTasks) -> Rejected | None:
+    assert d.request is not None
+    p, now = d.state, d.facts.now_us
+    tenants = tenants_of(d.request, e.tenants)
+    lanes = p.ready.get((tenants[0], e.job_type)) if len(tenants) == 1 else _together(p, tenants, e.job_type)
+    waiting: list[list[int]] = []
+    left = min(e.max, PEEK_MAX)
+    guard = p.guards.get(f"job:{e.job_type}")
+    ageing_us = guard.ageing_us if guard is not None else guards.AGEING_US
+    for key in _by_priority(p, lanes, e.job_type, now) if lanes else ():
+        if left <= 0:
+            break
+        left -= 1
+        task = p.tasks[key]
+        urgency = task.priority + (now - task.created_us) // ageing_us
+        if waiting and waiting[-1][0] <= urgency:
+            waiting[-1][1] += 1
+        else:
+            waiting.append([urgency, 1])
+    d.answer = {"waiting": waiting}
+    return None
+
+
+#: tasks looked at for one `PeekTasks`
+PEEK_MAX = 1_000
+
+
+def _ask(d: Decision, e: c.ActivateTasks, lanes: dict[int, dict[int, None]], keys: list[int], picker: guards.Picker | None) -> None:
+    """Limits kept tasks back: their homes are asked for permits, or at the home its turn is noted."""
+    short = dict(picker.short) if picker is not None else {}
+    missing = min(e.max, sum(map(len, lanes.values()))) - len(keys)
+    if missing > 0:
+        short.setdefault(f"job:{e.job_type}", missing)
+    for target, number in short.items():
+        guard = d.state.guards.get(target)
+        if guard is None:
+            continue
+        if not permits.away(d.state, target):
+            permits.own(d, guard)
+        elif guard.needs(d.state) and not guard.open(d.state):
+            permits.ask(d, guard, number, e.timeout_ms * 1000)
 
 
 def _together(p: Partition, tenants: Sequence[str], job_type: str) -> dict[int, dict[int, None]]:
@@ -148,9 +198,11 @@ def complete(d: Decision, e: c.CompleteTask) -> Rejected | None:
     task = find(d, e.task, e.fence)
     if isinstance(task, Rejected):
         return task
+    if (refused := holders.refuse(d, task, "complete", e.fence)) is not None:
+        return refused
     if e.variables is not None and not isinstance(e.variables, dict):
         return Rejected(RejectionCode.INVALID_ARGUMENT, "expected variables to be an object")
-    if e.row_version and e.row_version != task.row_version:
+    if e.row_version is not None and e.row_version != task.row_version:
         return Rejected(RejectionCode.STALE, f"task {e.task} has changed: expected row_version {task.row_version}, found {e.row_version}")
     if task.status not in OPEN:
         return Rejected(
@@ -283,6 +335,8 @@ def fail(d: Decision, e: c.FailTask) -> Rejected | None:
     task = find(d, e.task, e.fence)
     if isinstance(task, Rejected):
         return task
+    if (refused := holders.refuse(d, task, "fail", e.fence)) is not None:
+        return refused
     if task.status in ("suspended", "failed", "timed_out"):
         return Rejected(RejectionCode.INVALID_STATE, f"can't fail task {e.task}: it is {task.status}")
     if keeping.keep(d, d.state.instances.get(task.instance), e):
@@ -324,6 +378,8 @@ def throw_error(d: Decision, e: c.ThrowTaskError) -> Rejected | None:
     task = find(d, e.task, e.fence)
     if isinstance(task, Rejected):
         return task
+    if (refused := holders.refuse(d, task, "fail", e.fence)) is not None:
+        return refused
     i = d.state.instances.get(task.instance)
     if i is None:
         return Rejected(RejectionCode.INVALID_STATE, f"task {e.task} belongs to no workflow: nothing could catch the error")
@@ -347,9 +403,22 @@ def extend(d: Decision, e: c.ExtendLease) -> Rejected | None:
     if e.timeout_ms < 1:
         return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected a timeout of 1 ms or more, found {e.timeout_ms}")
     deadline = d.facts.now_us + e.timeout_ms * 1000
+    if d.state.guards and d.state.meta.partitions > 1:
+        deadline = _within_permits(d, task, deadline, e.timeout_ms)
     d.record(ta.TaskLeaseExtended(key=task.instance, task=task.key, deadline_us=deadline))
     d.answer = {"deadline_us": deadline}
     return None
+
+
+def _within_permits(d: Decision, task: Task, deadline: int, timeout_ms: int) -> int:
+    """A lease under a permit is extended as far as that holds, and the permit is asked to hold for longer."""
+    for target in guards.targets(task):
+        end = permits.until(d.state, target)
+        if end and (guard := d.state.guards.get(target)) is not None:
+            if deadline + timeout_ms * 500 > end:
+                permits.renew(d, guard, deadline + timeout_ms * 1000)
+            deadline = min(deadline, end)
+    return deadline
 
 
 def give_back(d: Decision, e: c.ReturnTasks) -> Rejected | None:

@@ -15,7 +15,7 @@ from flowledger.kernel.elements import events
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.handlers import instances
 from flowledger.kernel.state import Timer
-from flowledger.kernel.tasks import clock, guards
+from flowledger.kernel.tasks import clock, guards, permits
 
 
 def fire(d: Decision, e: c.FireTimers) -> Rejected | None:
@@ -59,8 +59,9 @@ def _start(d: Decision, t: Any, next_us: int) -> None:
 
 
 def _occur(d: Decision, t: Any, next_us: int) -> None:
-    if t.element.startswith(("task:", "wake:", "breaker:")):  # no element's id has a colon: a task's clock, a limit, a breaker
-        (clock.fired if t.element.startswith("task:") else guards.timer_fired)(d, t)
+    if t.element.startswith(("task:", "wake:", "breaker:", "permit:")):  # no element's id has a colon: a task's clock, a limit, a breaker
+        fired = clock.fired if t.element.startswith("task:") else permits.fired if t.element.startswith("permit:") else guards.timer_fired
+        fired(d, t)
         return
     i = d.state.instances.get(t.instance)
     if i is None:

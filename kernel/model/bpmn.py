@@ -15,7 +15,7 @@ from flowledger.kernel import feel
 from flowledger.kernel.expressions import Expression, expression, feel_expression, literal
 from flowledger.kernel.model import ids
 from flowledger.kernel.model import xml as x
-from flowledger.kernel.model.dialects import classic, plain, unkept
+from flowledger.kernel.model.dialects import classic, own, plain, unkept
 from flowledger.kernel.model.findings import Finding
 from flowledger.kernel.model.graph import Flow, Graph, Loop, Mapping, Node, Process
 
@@ -188,6 +188,7 @@ def read_tree(root: Any, name: str, data: bytes) -> tuple[Graph | None, list[Fin
             _global_task(r, element, _GLOBAL_TASKS[tag])
     correlation.read(r)
     checks.run(r)
+    own.check(r)
     _relax(r)
     checks.mark(r)
     return r.graph, r.findings

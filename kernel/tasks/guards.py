@@ -12,7 +12,7 @@ or header) or `assignee:NAME`. Its settings are a record of registry `limit`, or
 Breaker: closed counts the last `window` outcomes; at `min_calls` or more of which `error_share` or more failed, or after `failures` in a row, it
 opens for `open_ms` (twice as long each time it opens again, up to `open_ms_max`). Then it is half open and lets `probes` tasks through; after that
 many successes twice as many, and so on until `full`, when it closes: work that was parked is released gradually. One failure opens it again.
-What it counts stands in a record that the fold keeps; its state is told by `BreakerChanged`. All limits hold per partition.
+What it counts stands in a record that the fold keeps; its state is told by `BreakerChanged`. All limits hold over all partitions (`permits.py`).
 """
 
 from __future__ import annotations
@@ -20,10 +20,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from flowledger.events import commands as c
 from flowledger.events import task as ta
 from flowledger.events import waiting as wa
+from flowledger.kernel import undo
 from flowledger.kernel.retries import matches
 from flowledger.kernel.state import Partition, Task
+from flowledger.kernel.tasks import permits
 from flowledger.kernel.undo import drop, drop_queued, keep, nest, put
 
 BREAKER_DEFAULTS: dict[str, Any] = {
@@ -71,6 +74,15 @@ class Guard:
     def __struct_fields__(self) -> tuple[str, ...]:
         return Guard.__slots__
 
+    @property
+    def counts(self) -> bool:
+        """Whether it matters how many are out at once."""
+        return bool(self.concurrency) or self.breaker is not None
+
+    def needs(self, p: Partition) -> bool:
+        """Whether a task needs a permit of the home, elsewhere than there."""
+        return bool(self.concurrency or self.burst) or (self.breaker is not None and self.state(p)["state"] == "half_open")
+
     def open(self, p: Partition) -> bool:
         return self.breaker is not None and self.state(p)["state"] == "open"
 
@@ -80,14 +92,17 @@ class Guard:
     def room(self, p: Partition, now_us: int, wanted: int) -> tuple[int, int]:
         """(how many may go now, when it is worth to look again; 0: something else will wake us)."""
         n, wake_us = wanted, 0
+        if permits.away(p, self.target):
+            return (0 if self.open(p) else min(n, permits.idle(p, self, now_us)) if self.needs(p) else n), 0
+        elsewhere = permits.out(p, self.target) if self.counts else 0
         if self.breaker is not None:
             state = self.state(p)
             if state["state"] == "open":
                 return 0, 0
             if state["state"] == "half_open":
-                n = min(n, int(state.get("release", 1)) - int(state.get("calls", 0)) - self.leased)
+                n = min(n, int(state.get("release", 1)) - int(state.get("calls", 0)) - self.leased - elsewhere)
         if self.concurrency:
-            n = min(n, self.concurrency - self.leased)
+            n = min(n, self.concurrency - self.leased - elsewhere)
         if self.burst and n > 0:
             ahead = max(0, (p.records.get(("rate", self.target)) or {"tat_us": 0})["tat_us"] - now_us)
             free = (self.burst * self.interval_us - ahead) // self.interval_us
@@ -144,7 +159,8 @@ def stored(p: Partition, registry: str, name: str, offer: Callable[[Partition, T
     elif drop(p, p.guards, target) is not None:
         for key in drop(p, p.parked, target) or ():
             offer(p, p.tasks[key])
-    _listen(p, target)
+    undo.add(p, p.unsettled_limits, target)  # who asked for it before it was known here is served
+    listen(p, target)
 
 
 def _make(p: Partition, target: str, config: dict[str, Any], perhaps_leased: list[Task]) -> None:
@@ -164,9 +180,10 @@ def rebuild(p: Partition) -> None:
     for target in sorted(names):
         if (config := _config(p, target)) is not None:
             _make(p, target, config, with_worker)
+            p.unsettled_limits.add(target)
 
 
-def _listen(p: Partition, target: str) -> None:
+def listen(p: Partition, target: str) -> None:
     """Whoever waits for work of this target may be served now."""
     if target.startswith("job:"):
         p.job_listener.update(lane for lane in p.ready if lane[1] == target[4:])
@@ -178,7 +195,9 @@ def leased(p: Partition, task: Task, now_us: int) -> None:
     for guard in _of(p, task):
         keep(p, guard)
         guard.leased += 1
-        if guard.burst:
+        if permits.away(p, guard.target):
+            permits.leased(p, guard)
+        elif guard.burst:
             name = ("rate", guard.target)
             tat = max((p.records.get(name) or {"tat_us": 0})["tat_us"], now_us)
             put(p, p.records, name, {"tat_us": tat + guard.interval_us})
@@ -189,8 +208,10 @@ def unleased(p: Partition, task: Task) -> None:
     for guard in _of(p, task):
         keep(p, guard)
         guard.leased = max(0, guard.leased - 1)
+        if p.meta.partitions > 1:
+            permits.unleased(p, guard)
         if guard.concurrency or guard.breaker is not None:
-            _listen(p, guard.target)
+            listen(p, guard.target)
 
 
 def counted(p: Partition, task: Task, ok: bool, code: str = "") -> None:
@@ -198,18 +219,29 @@ def counted(p: Partition, task: Task, ok: bool, code: str = "") -> None:
     for guard in _of(p, task):
         if guard.breaker is None or (not ok and matches(code, guard.breaker["ignore"])):
             continue
+        if permits.away(p, guard.target):
+            permits.outcome(p, guard.target, ok)
+            continue
         name = ("breaker", guard.target)
         was = p.records.get(name) or {"state": "closed", "until_us": 0}
-        calls, errors, window = was.get("calls", 0), was.get("errors", 0), guard.breaker["window"]
-        if was["state"] == "closed" and calls >= window:
-            calls, errors = window - 1, errors * (window - 1) // window
-        put(
-            p,
-            p.records,
-            name,
-            {**was, "calls": calls + 1, "errors": errors + (0 if ok else ERROR), "row": 0 if ok else was.get("row", 0) + 1},
-        )
+        put(p, p.records, name, one_more(guard, was, ok))
         p.changed.add(("record", name))
+
+
+def one_more(guard: Guard, was: dict[str, Any], ok: bool) -> dict[str, Any]:
+    """A breaker's record with one outcome more."""
+    calls, errors, window = was.get("calls", 0), was.get("errors", 0), (guard.breaker or BREAKER_DEFAULTS)["window"]
+    if was["state"] == "closed" and calls >= window:
+        calls, errors = window - 1, errors * (window - 1) // window
+    return {**was, "calls": calls + 1, "errors": errors + (0 if ok else ERROR), "row": 0 if ok else was.get("row", 0) + 1}
+
+
+def tell(d: Any, event: ta.BreakerChanged) -> None:
+    """The breaker moves, on all partitions."""
+    d.record(event)
+    for to in range(d.state.meta.partitions):
+        if to != d.state.meta.partition:
+            d.send(to, c.SetBreaker(target=event.target, state=event.state, until_us=event.until_us, details=event.details))
 
 
 def parks(p: Partition, task: Task) -> str:
@@ -260,7 +292,7 @@ def changed(p: Partition, target: str, offer: Callable[[Partition, Task], None],
         if state["state"] == "closed":
             for key in list(guard.out):
                 drop(p, guard.out, key)
-    _listen(p, target)
+    listen(p, target)
 
 
 def timer_set(p: Partition, element: str, due_us: int) -> None:
@@ -270,7 +302,7 @@ def timer_set(p: Partition, element: str, due_us: int) -> None:
         keep(p, guard)
         guard.wake_us = due_us
     if not due_us:
-        _listen(p, f"job:{job_type}")
+        listen(p, f"job:{job_type}")
 
 
 # --- used by decisions ------------------------------------------------------------------------------------------------
@@ -279,12 +311,14 @@ def timer_set(p: Partition, element: str, due_us: int) -> None:
 class Picker:
     """Which tasks of a hand-out may go, where tenants, endpoints or assignees have limits."""
 
-    __slots__ = ("limited", "now_us", "p", "taken", "wake_us")
+    __slots__ = ("limited", "now_us", "p", "short", "taken", "wake_us")
 
     def __init__(self, p: Partition, now_us: int) -> None:
         self.p, self.now_us = p, now_us
         self.taken: dict[str, int] = {}
         self.wake_us, self.limited = 0, ""
+        #: targets that kept tasks back -> how many
+        self.short: dict[str, int] = {}
 
     def takes(self, task: Task) -> bool:
         guards = [g for g in _of(self.p, task) if not g.target.startswith("job:")]
@@ -293,6 +327,7 @@ class Picker:
             if room <= self.taken.get(guard.target, 0):
                 if wake_us and (not self.wake_us or wake_us < self.wake_us):
                     self.wake_us, self.limited = wake_us, guard.target
+                self.short[guard.target] = self.short.get(guard.target, 0) + 1
                 return False
         for guard in guards:
             self.taken[guard.target] = self.taken.get(guard.target, 0) + 1
@@ -327,7 +362,7 @@ def after(d: Any, tasks: list[str]) -> None:
     for target in dict.fromkeys(tasks):
         guard = p.guards.get(target)
         state = p.records.get(("breaker", target))
-        if guard is None or guard.breaker is None or state is None:
+        if guard is None or guard.breaker is None or state is None or permits.away(p, target):
             continue
         b, calls, errors = guard.breaker, state.get("calls", 0), state.get("errors", 0)
         if state["state"] == "closed":
@@ -340,12 +375,13 @@ def after(d: Any, tasks: list[str]) -> None:
                 _open(d, guard, state.get("times", 0) + 1, calls, errors)
             elif calls >= release:
                 if release * 2 > b["full"]:
-                    d.record(ta.BreakerChanged(target=target, state="closed", details={"reason": f"{calls} successes in a row"}))
+                    tell(d, ta.BreakerChanged(target=target, state="closed", details={"reason": f"{calls} successes in a row"}))
                 else:
-                    d.record(
+                    tell(
+                        d,
                         ta.BreakerChanged(
                             target=target, state="half_open", details={"release": release * 2, "times": state.get("times", 0)}
-                        )
+                        ),
                     )
 
 
@@ -353,7 +389,7 @@ def _open(d: Any, guard: Guard, times: int, calls: int, errors: int) -> None:
     b = guard.breaker or BREAKER_DEFAULTS
     until = d.facts.now_us + min(int(b["open_ms"]) * 2 ** min(times, 20), int(b["open_ms_max"])) * 1000
     reason = f"about {round(errors / ERROR)} of the last {calls} failed"
-    d.record(ta.BreakerChanged(target=guard.target, state="open", until_us=until, details={"times": times, "reason": reason}))
+    tell(d, ta.BreakerChanged(target=guard.target, state="open", until_us=until, details={"times": times, "reason": reason}))
     d.record(wa.TimerScheduled(timer=d.key(), token=0, element=f"breaker:{guard.target}", due_us=until))
 
 
@@ -365,12 +401,13 @@ def timer_fired(d: Any, t: Any) -> None:
         guard, state = d.state.guards.get(target), d.state.records.get(("breaker", target))
         if guard is None or guard.breaker is None:
             if state is not None and state["state"] != "closed":
-                d.record(ta.BreakerChanged(target=target, state="closed", details={"reason": "it is not configured any more"}))
+                tell(d, ta.BreakerChanged(target=target, state="closed", details={"reason": "it is not configured any more"}))
         elif state is not None and state["state"] == "open" and state["until_us"] <= d.facts.now_us:
-            d.record(
+            tell(
+                d,
                 ta.BreakerChanged(
                     target=target, state="half_open", details={"release": int(guard.breaker["probes"]), "times": state.get("times", 0)}
-                )
+                ),
             )
 
 

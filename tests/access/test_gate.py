@@ -88,7 +88,7 @@ def commands(w: World) -> dict[type, Any]:
 
 
 #: commands that name no thing: what they make or find is the caller's own (tested below)
-OWN = {c.Deploy, c.ActivateTasks, c.CreateTask, c.PublishMessage, c.BroadcastSignal, c.ListRecords}
+OWN = {c.Deploy, c.ActivateTasks, c.PeekTasks, c.CreateTask, c.PublishMessage, c.BroadcastSignal, c.ListRecords}
 CATALOGUE = sorted(typing.get_args(c.Any_), key=lambda k: k.__name__)
 
 
@@ -153,6 +153,7 @@ def test_jobs_go_to_their_own_tenant_only():
     for tenants in (None, ["b"], ["a", "b"], [""]):
         assert w.do(c.ActivateTasks(job_type="work", worker="w", tenants=tenants), "a") == {"jobs": []}
         assert w.do(c.ActivateTasks(job_type="work", worker="w", tenants=tenants), "") == {"jobs": []}
+    assert w.do(c.PeekTasks(job_type="work"), "a") == {"waiting": []} and w.do(c.PeekTasks(job_type="work"), "b")["waiting"]
     assert len(w.do(c.ActivateTasks(job_type="work", worker="w", tenants=["a", "b"]), "", [ANY_TENANT])["jobs"]) == 1
 
 

@@ -30,7 +30,7 @@ class Collected:
         self._parts, self._keys = parts, keys
         self.reads: frozenset[str] = frozenset().union(*(p.reads for p in parts))
 
-    def __call__(self, variables: dict[str, Any], facts: Any = None, warnings: Any = None) -> Any:
+    def __call__(self, variables: dict[str, Any], facts: Any = None, warnings: Any = None, run: Any = None) -> Any:
         values = [p(variables, facts) for p in self._parts]
         return values if self._keys is None else dict(zip(self._keys, values, strict=True))
 

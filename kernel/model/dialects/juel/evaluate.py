@@ -28,7 +28,7 @@ class Compiled:
     def __init__(self, text: str, run: Run, reads: frozenset[str]) -> None:
         self.text, self._run, self.reads = text, run, reads
 
-    def __call__(self, variables: Mapping[str, Any], facts: Any = None, warnings: list[Any] | None = None) -> Any:
+    def __call__(self, variables: Mapping[str, Any], facts: Any = None, warnings: list[Any] | None = None, run: Any = None) -> Any:
         """Raises: Failure EXTRACT_VALUE_ERROR."""
         try:
             value = self._run(variables, facts)

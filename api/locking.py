@@ -1,0 +1,33 @@
+"""Optimistic locking over HTTP: `ETag` on what is read, `If-Match` on what is changed (RFC 9110, 8.8.3 and 13.1.1)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from flowledger.api.problems import malformed
+
+_TAG = re.compile(r'(?:W/)?"(\d{1,18})"')
+
+
+def etag(row: dict[str, Any]) -> dict[str, str]:
+    """Headers for a reply with this row: its `row_version` as a strong tag; none when it has none."""
+    version = row.get("row_version")
+    return {"ETag": f'"{version}"'} if isinstance(version, int) else {}
+
+
+def expected(connection: Any, body: int | None = None) -> int | None:
+    """The `row_version` that the caller saw: `If-Match`, or the body's. None: whatever it is (`*`, or nothing said).
+
+    Raises: Problem (400) when the header is no tag of ours, or says something else than the body.
+    """
+    given = connection.headers.get("if-match", "").strip()
+    if not given or given == "*":
+        return body
+    match = _TAG.fullmatch(given)
+    if match is None:
+        raise malformed(f'expected one tag as an ETag gives it, like "3", or *, found {given[:100]!r}', "header If-Match")
+    version = int(match[1])
+    if body is not None and body != version:
+        raise malformed(f"If-Match says {version}, row_version {body}: expected the same", "header If-Match")
+    return version

@@ -1,0 +1,310 @@
+"""Limits that hold over all partitions: one home for each target, which gives permits to the others.
+
+The home is the partition of the target's hash. It knows what is out (`permits_home`: partition -> permits, until when, in which period) and who
+waits; its own tasks need no permit, it looks at what is left. Any other partition asks (`AskPermits`) when a worker wants a task that needs one, gets
+them in a batch (`GivePermits`) and gives each back (`ReturnPermits`) when the task's lease ends, and what it did not use within `IDLE_US`. All of that
+are numbered sends between partitions: each arrives once, in order, also over the loss of owners. So a limit is never exceeded, and what can be given is
+at the worst not known for the time of two sends.
+
+A permit holds until a time; no lease that needs it ends later. A partition that nobody owns for longer loses its permits then (and `SKEW_US` later, so that
+clocks of nodes may differ by so much): what it still has belongs to an older period and counts for nothing.
+
+Rate: the home's bucket is emptied when it gives; a token that is not used within `IDLE_US` is lost. Breakers: outcomes are reported to the home, which alone
+moves the breaker and tells all (`SetBreaker`); while it is half open each probe needs a permit. Cost: docs/decisions/0006.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from flowledger.events import commands as c
+from flowledger.events import ledger as le
+from flowledger.events import waiting as wa
+from flowledger.events.base import Event
+from flowledger.kernel import undo
+from flowledger.kernel.state import Partition
+
+if TYPE_CHECKING:
+    from flowledger.kernel.tasks.guards import Guard
+
+
+class Clock(Protocol):
+    now_us: int
+
+
+class Recording(Protocol):
+    """A decision, as far as it is needed here."""
+
+    @property
+    def state(self) -> Partition: ...
+    @property
+    def facts(self) -> Clock: ...
+    def record(self, event: Event) -> None: ...
+    def key(self) -> int: ...
+    def send(self, to: int, command: Any) -> None: ...
+
+
+#: permits that are not used go back, tokens of a rate are lost, after this time
+IDLE_US = 2_000_000
+#: clocks of nodes may differ by so much
+SKEW_US = 10_000_000
+#: permits that one asks for at once
+BATCH_MAX = 1_000
+HERE, HOME = "permits", "permits_home"
+
+
+def home(p: Partition, target: str) -> int:
+    return c.partition_of_text(target, p.meta.partitions)
+
+
+def away(p: Partition, target: str) -> bool:
+    """Whether another partition decides on this target."""
+    return p.meta.partitions > 1 and home(p, target) != p.meta.partition
+
+
+def out(p: Partition, target: str) -> int:
+    """At the home: permits that others have."""
+    record = p.records.get((HOME, target))
+    return sum(x["n"] for x in record["out"].values()) if record is not None else 0
+
+
+def idle(p: Partition, guard: Guard, now_us: int) -> int:
+    """Elsewhere: how many tasks may go now by the permits that are here."""
+    record = p.records.get((HERE, guard.target))
+    if record is None or record["until_us"] <= now_us:
+        return 0
+    n: int = record["n"] - record["used"]
+    if guard.burst:
+        n = min(n, record["tokens"] if record["fresh_us"] > now_us else 0)
+    return max(0, n)
+
+
+def until(p: Partition, target: str) -> int:
+    """No lease under a permit ends later (0: none is needed here)."""
+    record = p.records.get((HERE, target))
+    return int(record["until_us"]) if record is not None else 0
+
+
+def _store(d: Recording, registry: str, target: str, value: dict[str, Any] | None) -> None:
+    d.record(le.RecordStored(registry=registry, name=target, value=value))
+
+
+# --- elsewhere ----------------------------------------------------------------------------------------------------------------
+
+
+def ask(d: Recording, guard: Guard, wanted: int, timeout_us: int) -> None:
+    """A worker wants `wanted` tasks that may not go without permits. Asked once, until the home has answered in full."""
+    p, now = d.state, d.facts.now_us
+    record = p.records.get((HERE, guard.target)) or _nothing()
+    wanted = min(wanted, BATCH_MAX)
+    if record["asked"] >= wanted and record["asked_us"] + SKEW_US > now:
+        return
+    _store(d, HERE, guard.target, {**record, "asked": wanted, "asked_us": now})
+    d.send(home(p, guard.target), c.AskPermits(target=guard.target, wanted=wanted, until_us=now + timeout_us + SKEW_US))
+
+
+def renew(d: Recording, guard: Guard, until_us: int) -> None:
+    """What is here is to hold until then."""
+    d.send(home(d.state, guard.target), c.AskPermits(target=guard.target, wanted=0, until_us=until_us + SKEW_US))
+
+
+def _nothing() -> dict[str, Any]:
+    return {"n": 0, "used": 0, "tokens": 0, "fresh_us": 0, "until_us": 0, "period": 0, "freed": 0, "asked": 0, "asked_us": 0}
+
+
+def given(d: Recording, e: c.GivePermits) -> None:
+    """At the asker. Permits of an older period are no more."""
+    p, now = d.state, d.facts.now_us
+    record = p.records.get((HERE, e.target)) or _nothing()
+    if e.period != record["period"]:
+        record = {**_nothing(), "period": e.period, "asked": record["asked"], "asked_us": record["asked_us"]}
+    if not e.number:
+        _store(d, HERE, e.target, {**record, "until_us": max(record["until_us"], e.until_us)})
+        return
+    fresh = record["fresh_us"] > now
+    record = {
+        **record, "n": record["n"] + e.number, "until_us": max(record["until_us"], e.until_us), "asked": max(0, record["asked"] - e.number),
+        "tokens": (record["tokens"] if fresh else 0) + e.number, "fresh_us": now + IDLE_US,
+    }  # fmt: skip
+    _store(d, HERE, e.target, record)
+    d.record(wa.TimerScheduled(timer=d.key(), token=0, element=f"permit:{e.target}", due_us=now + IDLE_US))
+
+
+def give_back(d: Recording, target: str, all_idle: bool) -> None:
+    """What is not used any more goes home. `all_idle`: also what was not used yet."""
+    p = d.state
+    record = p.records.get((HERE, target))
+    if record is None:
+        return
+    spare = record["n"] - record["used"] if all_idle else min(record["freed"], record["n"] - record["used"])
+    if spare <= 0:
+        return
+    _store(d, HERE, target, {**record, "n": record["n"] - spare, "freed": 0, "asked": 0 if all_idle else record["asked"]})
+    d.send(home(p, target), c.ReturnPermits(target=target, number=spare, period=record["period"]))
+
+
+def leased(p: Partition, guard: Guard) -> None:
+    """The fold: a lease began, by a permit if one is here."""
+    record = p.records.get((HERE, guard.target))
+    if record is not None and record["n"] > record["used"]:
+        count = {"used": record["used"] + 1} if guard.counts else {"n": record["n"] - 1}
+        _keep(p, guard.target, {**record, **count, "tokens": max(0, record["tokens"] - 1)})
+
+
+def unleased(p: Partition, guard: Guard) -> None:
+    """The fold: one ended; its permit goes back at the end of the decision."""
+    undo.add(p, p.unsettled_limits, guard.target)
+    record = p.records.get((HERE, guard.target))
+    if record is not None and record["used"]:
+        _keep(p, guard.target, {**record, "used": record["used"] - 1, "freed": record["freed"] + 1})
+
+
+def outcome(p: Partition, target: str, ok: bool) -> None:
+    """The fold: to be reported to the home at the end of the decision."""
+    was = p.records.get(("outcomes", target)) or {"good": 0, "bad": 0}
+    word = "good" if ok else "bad"
+    undo.put(p, p.records, ("outcomes", target), {**was, word: was[word] + 1})
+    p.changed.add(("record", ("outcomes", target)))
+    undo.add(p, p.unsettled_limits, target)
+
+
+def _keep(p: Partition, target: str, record: dict[str, Any]) -> None:
+    undo.put(p, p.records, (HERE, target), record)
+    p.changed.add(("record", (HERE, target)))
+
+
+# --- at the home --------------------------------------------------------------------------------------------------------------
+
+
+def asked(d: Recording, target: str, guard: Guard | None, sender: int, e: c.AskPermits) -> None:
+    record = _home(d.state, target)
+    if not e.wanted:
+        _renew(d, target, record, sender, e.until_us)
+        return
+    waits = {**record["wait"], str(sender): [e.wanted, e.until_us]}
+    _store(d, HOME, target, {**record, "wait": waits})
+    if guard is not None:
+        serve(d, guard)
+
+
+def _renew(d: Recording, target: str, record: dict[str, Any], sender: int, until_us: int) -> None:
+    """Permits that are still theirs hold for longer."""
+    has = record["out"].get(str(sender))
+    if has is None or not has["n"] or has["until_us"] <= d.facts.now_us:
+        return
+    others = {**record["out"], str(sender): {**has, "until_us": max(has["until_us"], until_us)}}
+    _store(d, HOME, target, {**record, "out": others})
+    d.send(sender, c.GivePermits(target=target, number=0, until_us=until_us - SKEW_US, period=has["period"]))
+
+
+def returned(d: Recording, target: str, sender: int, e: c.ReturnPermits) -> None:
+    record = _home(d.state, target)
+    has = record["out"].get(str(sender))
+    if has is not None and has["period"] == e.period:
+        others = {**record["out"], str(sender): {**has, "n": max(0, has["n"] - e.number)}}
+        _store(d, HOME, target, {**record, "out": others})
+
+
+def _home(p: Partition, target: str) -> dict[str, Any]:
+    return p.records.get((HOME, target)) or {"out": {}, "wait": {}, "own": False, "wake_us": 0}
+
+
+def own(d: Recording, guard: Guard) -> None:
+    """The home's own workers found no room: they have their turn among those who wait."""
+    record = d.state.records.get((HOME, guard.target))
+    if record is not None and record["wait"] and not record["own"]:
+        _store(d, HOME, guard.target, {**record, "own": True})
+
+
+def serve(d: Recording, guard: Guard) -> None:
+    """Those who wait get what is left, in the order in which they asked; where the home itself waits too, one is left to it each time."""
+    p, now = d.state, d.facts.now_us
+    record = p.records.get((HOME, guard.target))
+    if record is None or not record["wait"]:
+        return
+    _reclaim(d, guard.target, now)
+    record = _home(p, guard.target)
+    kept = 1 if record["own"] else 0
+    others, waits = dict(record["out"]), dict(record["wait"])
+    gifts: list[tuple[int, c.GivePermits]] = []
+    for name, (wanted, until_us) in record["wait"].items():
+        room, _ = guard.room(p, now, wanted + kept)
+        number = min(wanted, room - kept)
+        if number <= 0:
+            break
+        has = others.get(name) or {"n": 0, "until_us": 0, "period": 1}
+        if guard.counts:
+            others[name] = {**has, "n": has["n"] + number, "until_us": max(has["until_us"], until_us)}
+        if number == wanted:
+            del waits[name]
+        else:
+            waits[name] = [wanted - number, until_us]
+        gifts.append((int(name), c.GivePermits(target=guard.target, number=number, until_us=until_us - SKEW_US, period=has["period"])))
+        _store(d, HOME, guard.target, {**record, "out": others, "wait": waits, "own": False})
+        record = _home(p, guard.target)
+        if guard.burst:
+            _empty(d, guard, number, now)
+    if kept and record["own"]:
+        _store(d, HOME, guard.target, {**record, "own": False})
+        record = _home(p, guard.target)
+    for to, gift in gifts:
+        d.send(to, gift)
+    if record["wait"]:
+        _look_again(d, guard, record, now)
+
+
+def _empty(d: Recording, guard: Guard, number: int, now: int) -> None:
+    tat = max((d.state.records.get(("rate", guard.target)) or {"tat_us": 0})["tat_us"], now)
+    _store(d, "rate", guard.target, {"tat_us": tat + number * guard.interval_us})
+
+
+def _reclaim(d: Recording, target: str, now: int) -> None:
+    """Permits whose time is over are the home's again; what their partition still says of them belongs to an older period."""
+    record = _home(d.state, target)
+    gone = {q: {"n": 0, "until_us": 0, "period": x["period"] + 1} for q, x in record["out"].items() if x["n"] and x["until_us"] <= now}
+    if gone:
+        _store(d, HOME, target, {**record, "out": {**record["out"], **gone}})
+
+
+def _look_again(d: Recording, guard: Guard, record: dict[str, Any], now: int) -> None:
+    """When a token comes, when a permit's time is over, or a moment later where the home left its turn unused."""
+    _, token_us = guard.room(d.state, now, 1)
+    ends = [x["until_us"] for x in record["out"].values() if x["n"]]
+    at = min([token_us or now + IDLE_US, *(x for x in ends if x > now)])
+    if record["wake_us"] <= now or at < record["wake_us"]:
+        _store(d, HOME, guard.target, {**record, "wake_us": at})
+        d.record(wa.TimerScheduled(timer=d.key(), token=0, element=f"permit:{guard.target}", due_us=at))
+
+
+# --- both ---------------------------------------------------------------------------------------------------------------------
+
+
+def settle(d: Recording) -> None:
+    """At the end of a decision: leases of limited tasks ended, outcomes were counted."""
+    p = d.state
+    for target in sorted(p.unsettled_limits):
+        undo.discard(p, p.unsettled_limits, target)
+        guard = p.guards.get(target)
+        if guard is None:
+            continue
+        if not away(p, target):
+            serve(d, guard)
+            continue
+        seen = p.records.get(("outcomes", target))
+        if seen is not None:  # before the permit goes back, so that a breaker that probes never lets one too many through
+            _store(d, "outcomes", target, None)
+            d.send(home(p, target), c.ReportOutcomes(target=target, good=seen["good"], bad=seen["bad"]))
+        give_back(d, target, all_idle=False)
+
+
+def fired(d: Recording, timer: Any) -> None:
+    """Timer `permit:TARGET`."""
+    target = timer.element[7:]
+    guard = d.state.guards.get(target)
+    d.record(wa.TimerTriggered(timer=timer.key, token=0, element=timer.element))
+    if away(d.state, target):
+        record = d.state.records.get((HERE, target))
+        if record is not None and record["fresh_us"] <= d.facts.now_us:
+            give_back(d, target, all_idle=True)
+    elif guard is not None:
+        serve(d, guard)

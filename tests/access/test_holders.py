@@ -1,0 +1,105 @@
+"""Who may move a task, and what the caller saw of it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from flowledger.events import commands as c
+from flowledger.events.base import Rejected
+from flowledger.kernel.access.rights import OPERATOR
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tasks"))
+from workbench import Bench  # noqa: E402
+
+DETAILS = {"assignee": "eve", "candidate_groups": ["sales"]}
+HELD = {
+    "release": {}, "start": {}, "progress": {"percent": 1}, "draft": {"draft": {}}, "suspend": {}, "delegate": {"assignee": "zoe"}, "update": {"x": 1},
+    "transfer": {"assignee": "zoe"}, "assign": {"assignee": "zoe"}, "skip": {}, "cancel": {}, "refuse": {}, "escalate": {"assignee": "zoe"},
+}  # fmt: skip
+
+
+def bench(**details: object) -> Bench:
+    b = Bench(check=False)
+    b.store("directory", "group:sales", leads=["boss"])
+    for name, groups in (("bob", ["sales"]), ("eve", ["sales"]), ("mallory", ["other"])):
+        b.store("directory", f"user:{name}", groups=groups)
+    b.task_key = b.create(name="x", details=details or dict(DETAILS))  # type: ignore[attr-defined]
+    return b
+
+
+def commands(key: int) -> dict[str, c.Command]:
+    out: dict[str, c.Command] = {m: c.MoveTask(task=key, move=m, details=dict(d) or None) for m, d in HELD.items()}
+    return {**out, "complete": c.CompleteTask(task=key), "fail": c.FailTask(task=key, retries=1)}
+
+
+@pytest.mark.req("APG-HUM-008")
+@pytest.mark.parametrize("move", [*HELD, "complete", "fail"])
+def test_what_another_holds_is_not_moved(move):
+    for who in ("bob", "mallory", *(() if move in ("assign", "escalate") else ("stranger",))):
+        b = bench()
+        made = b.ask(commands(b.task_key)[move], actor=who)
+        assert isinstance(made, Rejected) and made.code == "FORBIDDEN" and "eve" in made.message, (who, made)
+    for who, rights in (("eve", None), ("boss", None), ("ops", [OPERATOR]), ("", None)):
+        b = bench()
+        made = b.ask(commands(b.task_key)[move], actor=who, rights=rights)
+        assert not (isinstance(made, Rejected) and made.code == "FORBIDDEN") or (who, move) in (("boss", "refuse"), ("ops", "refuse")), (
+            who,
+            made,
+        )
+
+
+@pytest.mark.parametrize("move", ["comment", "attach"])
+def test_anybody_of_the_tenant_may_say_something(move):
+    b = bench()
+    b.move(b.task_key, move, "bob", **({"text": "hi"} if move == "comment" else {"name": "f", "uri": "s3://f"}))
+
+
+def test_a_task_that_nobody_holds_is_done_by_its_candidates():
+    for who, good in (("bob", True), ("mallory", False), ("boss", True), ("unknown", True), ("", True)):
+        b = bench(candidate_groups=["sales"])
+        made = b.ask(c.CompleteTask(task=b.task_key), actor=who)
+        assert isinstance(made, Rejected) is not good, (who, made)
+
+
+def test_a_lease_is_shown_instead_of_a_name():
+    b = Bench(check=False)
+    key = b.create(name="x", job_type="work", details={"assignee": "eve"})
+    [job] = b.lease()
+    assert isinstance(b.ask(c.CompleteTask(task=key), actor="w2"), Rejected)
+    assert not isinstance(b.ask(c.CompleteTask(task=key, fence=job["fence"]), actor="w"), Rejected)
+
+
+@pytest.mark.req("APG-HUM-003")
+def test_the_delegator_may_recall_and_no_more():
+    b = bench()
+    b.move(b.task_key, "delegate", "eve", assignee="bob")
+    assert b.refused(c.CompleteTask(task=b.task_key), "eve").code == "FORBIDDEN"
+    b.move(b.task_key, "recall", "eve")
+    b.do(c.CompleteTask(task=b.task_key), "eve")
+
+
+def test_locking_holds_from_the_first_change_on():
+    for seen, good in ((None, True), (0, True), (1, False), (7, False)):
+        b = bench()
+        for command in (c.MoveTask(task=b.task_key, move="start", row_version=seen), c.CompleteTask(task=b.task_key, row_version=seen)):
+            b = bench()
+            made = b.ask(command, actor="eve")
+            assert isinstance(made, Rejected) is not good and (good or made.code == "STALE"), (seen, made)
+    b = bench()
+    b.move(b.task_key, "start", "eve")
+    assert b.refused(c.CompleteTask(task=b.task_key, row_version=0)).code == "STALE", "0 is a version like any other"
+    b.do(c.CompleteTask(task=b.task_key, row_version=1))
+
+
+def test_definitions_are_locked_too():
+    b = Bench()
+    made = b.do(c.Deploy(resources=[c.Resource("p.bpmn", '<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" targetNamespace="t">'
+                                             '<process id="p" isExecutable="true"><startEvent id="s"/></process></definitions>')]))  # fmt: skip
+    key = made["definitions"][0]["key"]
+    assert b.refused(c.ChangeDefinition(key=key, move="deprecate", row_version=1)).code == "STALE"
+    b.do(c.ChangeDefinition(key=key, move="deprecate", row_version=0))
+    assert b.refused(c.ChangeDefinition(key=key, move="publish", row_version=0)).code == "STALE"
+    b.do(c.ChangeDefinition(key=key, move="publish", row_version=1))
