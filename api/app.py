@@ -32,7 +32,7 @@ from flowledger.api import (
 from flowledger.api.edge import ApiRequest, encode
 from flowledger.api.guard import Guard
 from flowledger.api.lists import before
-from flowledger.api.openapi import completed, operation_id
+from flowledger.api.openapi import document, operation_id
 from flowledger.api.problems import HANDLERS
 from flowledger.api.services import Services
 
@@ -114,5 +114,5 @@ async def openapi(request: ApiRequest) -> Response[Any]:
     """OpenAPI 3.1, made from the handlers."""
     found = request.app.state.get("openapi_bytes")
     if found is None:
-        found = request.app.state["openapi_bytes"] = encode(completed(request.app.openapi_schema.to_schema()))
+        found = request.app.state["openapi_bytes"] = encode(document(request.app))
     return Response(found, media_type="application/vnd.oai.openapi+json")

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from litestar import Response, post
 
 from flowledger.api import answers as a
-from flowledger.api.edge import ApiRequest, Body, DefinitionRef, key_of, reply
+from flowledger.api.edge import ApiRequest, Body, DefinitionRef, is_key, key_of, reply
 from flowledger.api.problems import Problem
 from flowledger.api.services import services_of
 from flowledger.api.view import answer_view
@@ -32,7 +32,7 @@ async def evaluate(request: ApiRequest, data: EvaluateBody) -> Response[a.Decisi
     """`output`, and for deployed decisions `trace`: which rules fired. An error in an expression gives null, as DMN says."""
     if data.dmn:
         return reply({"decision": str(data.decision), "output": await asyncio.to_thread(once, data)})
-    by_key = isinstance(data.decision, int) or data.decision.isdigit()
+    by_key = isinstance(data.decision, int) or is_key(data.decision)
     command = EvaluateDecision(
         id="" if by_key else str(data.decision), key=key_of(data.decision, "decision") if by_key else 0, variables=data.inputs
     )

@@ -49,7 +49,7 @@ async def from_form(request: ApiRequest) -> DeploymentBody:
         else:
             raise malformed(f"files and the fields status and metadata were expected, found the field {name}", f"field {name}")
     metadata = None
-    if "metadata" in fields:
+    if fields.get("metadata"):
         try:
             metadata = msgspec.json.decode(str(fields["metadata"]), type=dict[str, Any])
         except msgspec.MsgspecError as e:

@@ -20,17 +20,24 @@ KINDS = {
     "users": "user", "agents": "agent", "services": "service", "tools": "tool", "apis": "api", "groups": "group", "calendars": "calendar",
 }  # fmt: skip
 NAME_MAX = 200
-EntryName = Annotated[str, Parameter(schema_extra={"pattern": "^[^/]+$", "minLength": 1, "maxLength": NAME_MAX})]
+EntryName = Annotated[str, Parameter(schema_extra={"pattern": r"^[^/\x00-\x1f\x7f]+$", "minLength": 1, "maxLength": NAME_MAX})]
 Page = Annotated[int, Parameter(ge=1, le=1000)]
-Target = Annotated[str, Parameter(min_length=1, max_length=NAME_MAX, description="job:TYPE, tenant:NAME, endpoint:TEXT or assignee:NAME")]
+Target = Annotated[
+    str,
+    Parameter(
+        schema_extra={"pattern": "^(job|tenant|endpoint|assignee):[^\\x00-\\x1f\\x7f]+$", "maxLength": NAME_MAX},
+        description="job:TYPE, tenant:NAME, endpoint:TEXT or assignee:NAME",
+    ),
+]
 Kind = Annotated[str, Parameter(schema_extra={"enum": list(KINDS)})]
 After = Annotated[str, Parameter(max_length=1000, description="`cursor` of the page before")]
 
 
 def _name(request: ApiRequest, registry: str, name: str) -> str:
     """As it stands in the registry: a tenant's own under its prefix. Limits are the operator's, and for all."""
-    if not name or len(name) > NAME_MAX:
-        raise malformed(f"a name of 1 to {NAME_MAX} characters was expected, found {len(name)}", "path name")
+    own = name.rpartition(":")[2] if registry == "directory" else name
+    if not own or len(own) > NAME_MAX:
+        raise malformed(f"a name of 1 to {NAME_MAX} characters was expected, found {len(own)}", "path name")
     if registry != "limit" and "/" in name:
         raise malformed(f"a name without / was expected, found {name!r}", "path name")
     tenant = services_of(request).identify(request).tenant

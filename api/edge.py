@@ -38,9 +38,9 @@ CountOrPolicy = Annotated[int, Meta(ge=-1, le=(1 << 31) - 1)]
 MillisOrPolicy = Annotated[int, Meta(ge=-1, le=315_360_000_000)]
 Fence = Annotated[int, Meta(ge=0, le=KEY_MAX)]
 Variables = dict[Annotated[str, Meta(max_length=TEXT_MAX)], Any]
-KeyRef = Annotated[str, Meta(pattern=KEY_PATTERN)] | Annotated[int, Meta(gt=0, le=KEY_MAX)]
+KeyRef = Annotated[str, Meta(pattern=KEY_PATTERN)] | Annotated[int, Meta(ge=1, le=KEY_MAX)]
 #: a definition's key, or its id in the model
-DefinitionRef = Name | Annotated[int, Meta(gt=0, le=KEY_MAX)]
+DefinitionRef = Name | Annotated[int, Meta(ge=1, le=KEY_MAX)]
 #: in a path
 KeyPath = Annotated[str, Parameter(schema_extra={"pattern": KEY_PATTERN})]
 NamePath = Annotated[str, Parameter(schema_extra={"minLength": 1, "maxLength": TEXT_MAX})]
@@ -115,6 +115,8 @@ def decode(body: bytes, target: Any = Any) -> Any:
     except strict.Refused as e:
         raise malformed(str(e), "body") from None
     except msgspec.ValidationError as e:
+        if "`int" in str(e) and "got `float`" in str(e) and (whole := _with_whole_numbers(body, target)) is not None:
+            return whole
         text, _, where = str(e).partition(" - at ")
         if where.startswith("`key` in "):
             text, where = f"{text} as a name", where.removeprefix("`key` in ")
@@ -132,6 +134,22 @@ def decode(body: bytes, target: Any = Any) -> Any:
 
 
 _LONELY = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u)")
+
+
+def _with_whole_numbers(body: bytes, target: Any) -> Any:
+    """For JSON a number is whole by its value, so 5.0 is (JSON Schema, 4.2.3); None: that wasn't all that is wrong."""
+
+    def number(text: str) -> Any:
+        found = Decimal(text)
+        return int(found) if found.adjusted() < 20 and found == found.to_integral_value() else found
+
+    try:
+        strict.check(body)
+        return msgspec.convert(msgspec.json.Decoder(float_hook=number).decode(body), target)
+    except (msgspec.ValidationError, strict.Refused):
+        return None
+
+
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 
 
@@ -183,6 +201,10 @@ def key_of(text: str | int, what: str = "key") -> int:
     if not 0 < number <= KEY_MAX:
         raise malformed(f"{what} must be a key (a positive integer, as a text), found {text!r}", what)
     return number
+
+
+def is_key(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 20 and 0 < int(text) <= KEY_MAX
 
 
 def position_of(text: str, where: str = "position") -> dict[int, int]:

@@ -17,7 +17,7 @@ from litestar.exceptions import WebSocketDisconnect
 from litestar.params import Parameter
 from litestar.response import Stream
 
-from flowledger.api.edge import KEY_PATTERN, ApiRequest, encode, key_of, position_of, position_text
+from flowledger.api.edge import ApiRequest, encode, key_of, position_of, position_text
 from flowledger.api.instance_of import Definitions
 from flowledger.api.instance_views import Types, types_of
 from flowledger.api.problems import Problem
@@ -30,7 +30,7 @@ HEARTBEAT_S = 15.0
 #: before the owner of a partition is asked again (seconds)
 OWNER_S = 0.5
 
-KeyOrNone = Annotated[str, Parameter(schema_extra={"pattern": f"^$|{KEY_PATTERN}"})]
+KeyOrNone = Annotated[str, Parameter(schema_extra={"pattern": "^([1-9][0-9]{0,17})?$"})]
 PositionParam = Annotated[str, Parameter(description="After this position; `start`: from the beginning; none: from now on")]
 
 

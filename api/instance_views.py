@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -26,10 +27,18 @@ REPLAY_MAX = 200_000
 PAGE = 1_000
 
 After = Annotated[
-    str, Parameter(schema_extra={"pattern": f"^$|{POSITION_PATTERN}"}, description="Position of the last event seen; the same as `cursor`")
+    str, Parameter(schema_extra={"pattern": POSITION_PATTERN}, description="Position of the last event seen; the same as `cursor`")
 ]
-EventCursor = Annotated[str, Parameter(schema_extra={"pattern": f"^$|{POSITION_PATTERN}"}, description="`cursor` of the page before")]
-Types = Annotated[str, Parameter(description="Event types, separated by commas; `task.*` is all of a kind; old words are known")]
+EventCursor = Annotated[str, Parameter(schema_extra={"pattern": POSITION_PATTERN}, description="`cursor` of the page before")]
+_KINDS = sorted({n.partition(".")[0] for n in wire.CURRENT})
+_TYPE = "|".join([*(re.escape(n) for n in wire.CURRENT), *(rf"{k}\.\*" for k in _KINDS)])
+Types = Annotated[
+    str,
+    Parameter(
+        schema_extra={"pattern": f"^(({_TYPE})(,({_TYPE}))*)?$"},
+        description="Event types, separated by commas; `task.*` is all of a kind; old words are known",
+    ),
+]
 Element = Annotated[str | None, Parameter(description="Where it happened")]
 Since = Annotated[datetime | None, Parameter(description="At or after this time")]
 Until = Annotated[datetime | None, Parameter(description="Before this time")]

@@ -22,6 +22,7 @@ from flowledger.api.edge import (
     Text,
     Variables,
     Words,
+    is_key,
     key_of,
     reply,
 )
@@ -32,12 +33,12 @@ from flowledger.api.view import answer_view
 from flowledger.events import commands as c
 from flowledger.events.commands import partition_of_text
 
-Status = Literal["pending", "running", "suspended", "completed", "failed", "cancelled", "terminated"]
+Status = Literal["pending", "running", "suspended", "quarantined", "completed", "failed", "cancelled", "terminated"]
 PriorityValue = Annotated[int, Meta(ge=0, le=100)] | Literal["low", "normal", "medium", "high", "critical", "urgent"]
 PRIORITIES = {"low": 20, "normal": 40, "medium": 40, "high": 60, "critical": 80, "urgent": 100}
 
 
-Version = Annotated[int | None, Parameter(ge=0, le=(1 << 31) - 1)]
+Version = Annotated[int | None, Parameter(ge=0, le=(1 << 31) - 1, schema_extra={"minimum": 0, "maximum": (1 << 31) - 1})]
 
 
 class StartBody(Body):
@@ -112,7 +113,7 @@ async def start(request: ApiRequest, data: StartBody) -> Response[a.Started]:
     s = services_of(request)
     if not 0 <= data.wait_ms <= s.settings.wait_ms_max:
         raise malformed(f"0 to {s.settings.wait_ms_max} was expected, found {data.wait_ms}", "body wait_ms")
-    by_key = isinstance(data.definition, int) or data.definition.isdigit()
+    by_key = isinstance(data.definition, int) or is_key(data.definition)
     command = c.StartInstance(
         id="" if by_key else str(data.definition),
         definition=key_of(data.definition, "definition") if by_key else 0,
@@ -213,6 +214,13 @@ pause = _control("pause", "No new work is handed out; work in hand may finish.")
 unpause = _control("unpause", "Queued work is handed out again.")
 
 
+@post("/instances/{id:str}/release", status_code=200, summary="Release a quarantined instance")
+async def release(request: ApiRequest, id: KeyPath, data: ReasonBody | None = None) -> Response[a.Done]:
+    """It goes on from where a defect stopped it; what came meanwhile is applied. Should the defect be there still, it is quarantined again."""
+    command = c.ReleaseInstance(key=key_of(id, "instance"), reason=data.reason if data else "")
+    return reply(answer_view(await services_of(request).call(command, request)))
+
+
 @post("/instances/{id:str}/modify", status_code=200, summary="Move tokens by hand")
 async def modify(request: ApiRequest, id: KeyPath, data: ModifyBody) -> Response[a.Done]:
     if not data.activate and not data.terminate:
@@ -238,5 +246,5 @@ async def migrate(request: ApiRequest, id: KeyPath, data: MigrateBody) -> Respon
 
 
 HANDLERS: list[Any] = [
-    start, list_instances, get_instance, variables, set_variables, cancel, suspend, resume, pause, unpause, modify, migrate,
+    start, list_instances, get_instance, variables, set_variables, cancel, suspend, resume, pause, unpause, release, modify, migrate,
 ]  # fmt: skip

@@ -15,17 +15,18 @@ from flowledger.api.reads import Row
 from flowledger.api.services import services_of
 
 #: as JSON Schema
-POSITION_PATTERN = r"^[0-9]{1,3}-[0-9]{1,15}(,[0-9]{1,3}-[0-9]{1,15})*$"
+POSITION_PATTERN = r"^([0-9]{1,3}-[0-9]{1,15}(,[0-9]{1,3}-[0-9]{1,15})*)?$"
 Limit = Annotated[int, Parameter(ge=1, schema_extra={"maximum": 1000}, description="Rows of a page at most")]
-Cursor = Annotated[str, Parameter(max_length=1000, description="`cursor` of the page before")]
+Cursor = Annotated[str, Parameter(max_length=1000, schema_extra={"pattern": "^[A-Za-z0-9_-]*$"}, description="`cursor` of the page before")]
 WaitFor = Annotated[
     str | None,
     Parameter(
-        schema_extra={"pattern": POSITION_PATTERN}, description="Answer when the projections have reached this position, e.g. a command's"
+        schema_extra={"pattern": POSITION_PATTERN},
+        description="Answer when the projections have reached this position, e.g. a command's",
     ),
 ]
 Definition = Annotated[str | None, Parameter(description="A definition's key, or a process id")]
-KeyFilter = Annotated[str | None, Parameter(schema_extra={"pattern": KEY_PATTERN})]
+KeyFilter = Annotated[str | None, Parameter(pattern=KEY_PATTERN)]
 PRIORITY = r"^(low|normal|medium|high|critical|urgent|[0-9]|[1-9][0-9]|100)$"
 Priority = Annotated[str | None, Parameter(pattern=PRIORITY, description="A word, or a number from 0 to 100: that or more urgent")]
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 
 from flowledger.api import answers
 from flowledger.api.problems import MEDIA_TYPE
+from flowledger.infra.settings import Settings
 
+if TYPE_CHECKING:
+    from litestar import Litestar
+
+#: the largest whole number that JavaScript holds
+INT_MAX = (1 << 53) - 1
 #: what can be refused, by method; `default` is all the rest
 ERRORS = {
     "get": ("400", "404", "406", "503"),
@@ -26,8 +32,8 @@ IDEMPOTENCY = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "schema": {"type": "string", "maxLength": 200},
-    "description": "A repeated request with this key gets the first answer",
+    "schema": {"type": "string"},
+    "description": "A repeated request with this key gets the first answer; one for each wish, up to 200 characters",
 }
 #: paths whose answer isn't remembered: nothing happens twice there
 WITHOUT_KEY = ("/v1/jobs/activate", "/v1/decisions/evaluate")
@@ -80,8 +86,19 @@ def operation_id(handler: Any, method: Any, path_components: Any) -> str:
     return name if not noun or noun in name or tag == "directory" else f"{name}_{noun}"
 
 
+#: of a text in a path or query: the guard refuses control characters
+_PLAIN = r"^[^\x00-\x1f\x7f]*$"
+
+
+def document(app: Litestar) -> dict[str, Any]:
+    """The whole document of an application."""
+    schema = completed(app.openapi_schema.to_schema())
+    _bodies(schema, app, app.state["services"].settings)
+    return schema
+
+
 def completed(schema: dict[str, Any]) -> dict[str, Any]:
-    """The document with all that handlers share."""
+    """With all that handlers share."""
     schemas = schema.setdefault("components", {}).setdefault("schemas", {})
     _, more = msgspec.json.schema_components([answers.Problem], ref_template="#/components/schemas/{name}")
     schemas |= {name: {k: v for k, v in s.items()} for name, s in more.items()}
@@ -104,9 +121,55 @@ def completed(schema: dict[str, Any]) -> dict[str, Any]:
                 operation.setdefault("parameters", []).append(IDEMPOTENCY)
             if (example := EXAMPLES.get(operation["operationId"])) is not None:
                 operation["requestBody"]["content"]["application/json"]["example"] = example
+            for parameter in operation.get("parameters", ()):
+                if parameter["in"] != "header":
+                    _plain(parameter["schema"])
     _texts(schema["paths"])
     named: dict[str, Any] = msgspec.json.decode(_PAGE.sub(rb"\1Page", msgspec.json.encode(schema)))
     return named
+
+
+def _plain(schema: dict[str, Any]) -> None:
+    for each in (schema, *schema.get("oneOf", ()), *schema.get("anyOf", ())):
+        if each.get("type") == "string" and not {"pattern", "enum", "format", "const"} & each.keys() | ({"pattern"} & schema.keys()):
+            each["pattern"] = _PLAIN
+
+
+def _bodies(schema: dict[str, Any], app: Litestar, settings: Settings) -> None:
+    """Bodies as the decoder takes them: the framework leaves out that they are strict, and the bounds inside of lists and unions.
+
+    Waits are bounded by a setting, whole numbers by what JavaScript holds, and a change of tokens changes at least one.
+    """
+    schemas = schema["components"]["schemas"]
+    for route in app.routes:
+        for method, (handler, _) in getattr(route, "route_handler_map", {}).items():
+            operation = schema["paths"].get(getattr(route, "path_format", ""), {}).get(method.lower())
+            field = getattr(handler, "parsed_data_field", None)
+            content = (operation or {}).get("requestBody", {}).get("content", {}).get("application/json")
+            if field is None or content is None:
+                continue
+            types = [t for t in (field.annotation, *get_args(field.annotation)) if isinstance(t, type) and issubclass(t, msgspec.Struct)]
+            if not types:
+                continue
+            noun = types[0].__module__.rpartition(".")[2]
+            _, found = msgspec.json.schema_components(types[:1], ref_template=f"#/components/schemas/{noun}_{{name}}")
+            for name, each in found.items():
+                schemas.pop(name, None)
+                schemas[f"{noun}_{name}"] = _bounded(each)
+            operation["requestBody"]["required"] = type(None) not in get_args(field.annotation)
+            content["schema"] = {"$ref": f"#/components/schemas/{noun}_{types[0].__name__}"}
+            properties = schemas[f"{noun}_{types[0].__name__}"]["properties"]
+            if "wait_ms" in properties:
+                properties["wait_ms"]["maximum"] = settings.wait_ms_max
+    some = [{"required": [field], "properties": {field: {"minItems": 1}}} for field in ("activate", "terminate")]
+    schemas["instances_ModifyBody"]["anyOf"] = some
+
+
+def _bounded(schema: Any) -> Any:
+    if isinstance(schema, dict):
+        found = {k: min(v, INT_MAX) if k == "maximum" else _bounded(v) for k, v in schema.items()}
+        return {**found, "minLength": 20} if schema.get("format") == "date-time" else found
+    return [_bounded(v) for v in schema] if isinstance(schema, list) else schema
 
 
 def _texts(paths: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ import msgspec
 from litestar.connection import ASGIConnection
 
 from flowledger.api.closing import Closing
-from flowledger.api.edge import key_of, position_of
+from flowledger.api.edge import is_key, key_of, position_of
 from flowledger.api.problems import Problem, problem_of
 from flowledger.api.reads import Reads
 from flowledger.events.base import Rejected, RejectionCode
@@ -153,14 +153,17 @@ class Services:
         wanted = position_of(position, "query wait_for")
         if any(p >= self.client.partitions for p in wanted):
             raise Problem(
-                "MALFORMED", f"there are partitions 0 to {self.client.partitions - 1}, found {position!r}", where="query wait_for"
+                RejectionCode.NOT_FOUND,
+                f"there are partitions 0 to {self.client.partitions - 1}, found {position!r}",
+                where="query wait_for",
             )
         timeout_s = self.settings.wait_ms_max / 1000
         if ahead := self._ahead(wanted):
             if await self.reads.wait_for(wanted, min(timeout_s, AHEAD_S)):
                 return
             if ahead := self._ahead(wanted):
-                raise Problem("MALFORMED", f"a position that is on the log was expected, found {ahead}", where="query wait_for")
+                text = f"a position that is on the log was expected, found {ahead}"
+                raise Problem(RejectionCode.NOT_FOUND, text, where="query wait_for")
         if not await self.reads.wait_for(wanted, timeout_s):
             raise Problem(RejectionCode.UNAVAILABLE, f"the projections have not reached {position} yet", retry_after_ms=1000)
 
@@ -199,7 +202,7 @@ async def definition_key(s: Services, connection: Any, given: str | int, where: 
 
     Raises: Problem (404)
     """
-    if isinstance(given, int) or given.isdigit():
+    if isinstance(given, int) or is_key(given):
         return key_of(given, where)
     await s.wait_for(wait_for)
     tenant = s.identify(connection).tenant

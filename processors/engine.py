@@ -11,6 +11,7 @@ import contextlib
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -544,6 +545,9 @@ class Engine:
                 reasons.append(f"partition {p}: the log has not acknowledged for {waiting:.0f} s")
         reasons += [f"{what}: {why}" for what, why in self._broken.items()]
         warnings = [note for _, owner in sorted(self.owners.items()) for note in owner.notes]
+        for _, owner in sorted(self.owners.items()):
+            defects = (x for x in owner.state.incidents.values() if x.code in ("QUARANTINED", "ENGINE_DEFECT"))
+            warnings += [f"{x.code} {f'instance {x.instance}: ' if x.instance else ''}{x.message[:300]}" for x in islice(defects, 20)]
         if (signing := self.settings.signing) is not None and signing.anchors is not None:
             warnings += signing.anchors.errors
         return {
@@ -557,7 +561,7 @@ class Engine:
 _BY_KEY: dict[type[c.Command], str] = {
     c.CancelInstance: "key", c.ControlInstance: "key", c.SetVariables: "key", c.ModifyInstance: "key", c.MigrateInstance: "key",
     c.AdHocActivate: "token", c.CompleteTask: "task", c.FailTask: "task", c.ThrowTaskError: "task", c.ExtendLease: "task",
-    c.UpdateRetries: "task", c.MoveTask: "task", c.ResolveIncident: "key", c.Continue: "key",
+    c.UpdateRetries: "task", c.MoveTask: "task", c.ResolveIncident: "key", c.Continue: "key", c.ReleaseInstance: "key",
 }  # fmt: skip
 
 

@@ -86,6 +86,19 @@ def asyncapi() -> dict:
     return {"asyncapi": "3.0.0", "info": info, "channels": channels, "components": {"messages": messages}}
 
 
+def openapi() -> str:
+    """The HTTP API's document, as a server with the settings of a fresh installation serves it."""
+    from flowledger.api import job_stream
+    from flowledger.api.app import create_app
+    from flowledger.api.openapi import document
+    from flowledger.api.services import Services
+    from flowledger.api.workers import Workers
+    from flowledger.infra.settings import Settings
+
+    app = create_app(Services(None, None, Settings()), job_stream.handlers(None, Workers()))
+    return json.dumps(document(app), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
 def sample(cls: type) -> object:
     return cls(**{name: SAMPLES[kind] for name, kind in avro.fields_of(cls)})
 
@@ -113,6 +126,7 @@ def main() -> int:
     ids[str(job_avro.SCHEMA_ID)] = "task.job.v1"
     commands = ROOT / "schemas" / "json" / "commands.json"
     commands.write_text(json.dumps(msgspec.json.schema(Request), indent=1) + "\n")
+    (ROOT / "schemas" / "openapi.json").write_text(openapi())
     (ROOT / "schemas" / "asyncapi.json").write_text(json.dumps(asyncapi(), indent=1) + "\n")
     (AVRO / "ids.json").write_text(json.dumps(ids, indent=1) + "\n")
     if wrong:

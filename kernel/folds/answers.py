@@ -57,8 +57,12 @@ class Remembered(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 def digest(request: Request) -> bytes:
-    """Of what is asked, not of who asks or when. Objects are the same whatever the order of their names."""
-    return blake2b(_encode_command(request.command), digest_size=DIGEST_BYTES).digest()
+    """Of what is asked, not of who asks or when, nor of how long the asker waits for its end. Objects are the same whatever the order of
+    their names."""
+    command = request.command
+    if getattr(command, "wait", False):
+        command = msgspec.structs.replace(command, wait=False, fetch=None)
+    return blake2b(_encode_command(command), digest_size=DIGEST_BYTES).digest()
 
 
 def name_of(tenant: str, id: str) -> str:

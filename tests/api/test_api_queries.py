@@ -39,7 +39,7 @@ async def test_filters_reach_the_query(http, reads):
     await http.get("/v1/tasks?assignee=ann&status=created&due_before=2026-12-01T00:00:00Z")
     assert reads.asked[-1][1] == {"assignee": "ann", "status": "created", "due_before": "2026-12-01T00:00:00+00:00"}
     await http.get("/v1/tasks?open=true")
-    assert reads.asked[-1][1] == {"status": "created,assigned,started,in_progress,suspended,failed"}
+    assert reads.asked[-1][1] == {"status": "created,assigned,started,in_progress,suspended,failed,timed_out"}
     assert (await http.get("/v1/tasks?open=true&status=created")).status_code == 400
     await http.get("/v1/incidents?status=open&definition=order")
     assert reads.asked[-1][:2] == ("incidents", {"status": "open", "definition": "order"})
@@ -59,7 +59,7 @@ async def test_wait_for_waits_for_the_projection(http, client, reads):
 async def test_a_place_beyond_the_end_of_the_log_is_no_reason_to_wait(http, reads):
     reads.at[2] = -1
     r = await http.get("/v1/instances?wait_for=2-17")
-    assert r.status_code == 400 and "2-17" in r.json()["detail"] and "empty" in r.json()["detail"]
+    assert r.status_code == 404 and "2-17" in r.json()["detail"] and "empty" in r.json()["detail"]
 
 
 async def test_what_was_just_started_can_be_read(http, client, reads):

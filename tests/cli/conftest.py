@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,10 +24,8 @@ class Running(NamedTuple):
     system: Any
 
 
-@pytest.fixture(scope="session")
-def database(postgres_url: str) -> Iterator[str]:
-    """A database of our own, empty."""
-    name = f"flowledger_cli_{os.getpid()}"  # each worker of a parallel run has its own
+@contextmanager
+def empty_database(postgres_url: str, name: str) -> Iterator[str]:
     with psycopg.connect(postgres_url, autocommit=True) as conn:
         conn.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")  # type: ignore[arg-type]
         conn.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
@@ -36,11 +35,25 @@ def database(postgres_url: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def server(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    data = tmp_path_factory.mktemp("system")
-    settings = Settings(
-        data=data, postgres=database, port=0, grpc_port=0, partitions=2, durability="normal", roles=("api", "owner", "projector")
-    )
+def database(postgres_url: str) -> Iterator[str]:
+    """A database of our own, empty; each worker of a parallel run has its own."""
+    with empty_database(postgres_url, f"flowledger_cli_{os.getpid()}") as url:
+        yield url
+
+
+@pytest.fixture
+def server_of_short_waits(postgres_url: str, tmp_path: Path) -> Iterator[Running]:
+    """One of its own, in which nobody waits for long."""
+    with (
+        empty_database(postgres_url, f"flowledger_short_{os.getpid()}") as url,
+        running(settings_for(tmp_path, url, wait_ms_max=200)) as found,
+    ):
+        yield found
+
+
+@contextmanager
+def running(settings: Settings) -> Iterator[Running]:
+    """A whole system in a thread, until it is left."""
     up, end, said = threading.Event(), threading.Event(), []
 
     async def serve() -> None:
@@ -60,7 +73,18 @@ def server(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     thread = threading.Thread(target=body, daemon=True)
     thread.start()
     assert up.wait(60) and not isinstance(said[0], BaseException), said
-    yield Running(said[0].url, data, database, said[0])
+    yield Running(said[0].url, settings.data, settings.postgres, said[0])
     end.set()
     thread.join(30)
     assert not thread.is_alive(), "the system goes down when it is told to"
+
+
+def settings_for(data: Path, postgres: str, **more: Any) -> Settings:
+    roles = ("api", "owner", "projector")
+    return Settings(data=data, postgres=postgres, port=0, grpc_port=0, partitions=2, durability="normal", roles=roles, **more)
+
+
+@pytest.fixture(scope="session")
+def server(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running(settings_for(tmp_path_factory.mktemp("system"), database)) as found:
+        yield found
