@@ -33,7 +33,7 @@ from flowledger.api.view import answer_view
 from flowledger.events import commands as c
 from flowledger.events.commands import partition_of_text
 
-Status = Literal["pending", "running", "suspended", "completed", "failed", "cancelled", "terminated"]
+Status = Literal["pending", "running", "suspended", "quarantined", "completed", "failed", "cancelled", "terminated"]
 PriorityValue = Annotated[int, Meta(ge=0, le=100)] | Literal["low", "normal", "medium", "high", "critical", "urgent"]
 PRIORITIES = {"low": 20, "normal": 40, "medium": 40, "high": 60, "critical": 80, "urgent": 100}
 
@@ -214,6 +214,13 @@ pause = _control("pause", "No new work is handed out; work in hand may finish.")
 unpause = _control("unpause", "Queued work is handed out again.")
 
 
+@post("/instances/{id:str}/release", status_code=200, summary="Release a quarantined instance")
+async def release(request: ApiRequest, id: KeyPath, data: ReasonBody | None = None) -> Response[a.Done]:
+    """It goes on from where a defect stopped it; what came meanwhile is applied. Should the defect be there still, it is quarantined again."""
+    command = c.ReleaseInstance(key=key_of(id, "instance"), reason=data.reason if data else "")
+    return reply(answer_view(await services_of(request).call(command, request)))
+
+
 @post("/instances/{id:str}/modify", status_code=200, summary="Move tokens by hand")
 async def modify(request: ApiRequest, id: KeyPath, data: ModifyBody) -> Response[a.Done]:
     if not data.activate and not data.terminate:
@@ -239,5 +246,5 @@ async def migrate(request: ApiRequest, id: KeyPath, data: MigrateBody) -> Respon
 
 
 HANDLERS: list[Any] = [
-    start, list_instances, get_instance, variables, set_variables, cancel, suspend, resume, pause, unpause, modify, migrate,
+    start, list_instances, get_instance, variables, set_variables, cancel, suspend, resume, pause, unpause, release, modify, migrate,
 ]  # fmt: skip

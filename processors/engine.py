@@ -11,6 +11,7 @@ import contextlib
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from flowledger.events.base import Recorded, Rejected, RejectionCode
 from flowledger.kernel import lookup
 from flowledger.kernel.model.library import Library
 from flowledger.processors import activation
+from flowledger.processors.admission import Admission, class_of
 from flowledger.processors.client import ENGINE, NOBODY, Answer, Caller
 from flowledger.processors.intake import decode_request as _decode_request
 from flowledger.processors.intake import encode_request as _encode_request
@@ -86,6 +88,8 @@ class Engine:
         self.pollers = Pollers(self._unwanted)
         self.tail = Tail(log)
         self.owners: dict[int, Owner] = {}
+        #: partition -> its owner's epoch and who is let in to it
+        self.admission: dict[int, tuple[int, Admission]] = {}
         self._contents: dict[str, str] = {}
         self._running: dict[int, asyncio.Task[Any]] = {}
         self._tasks: list[asyncio.Task[Any]] = []
@@ -303,9 +307,33 @@ class Engine:
     def _offer(self, p: int, request: c.Request, future: asyncio.Future[Answer]) -> None:
         owner = self.owners.get(p)
         if owner is not None and (owner.ready.is_set() or self.owns and not self._closing and len(self.owners) == self.partitions):
-            owner.offer(request, lambda answer: None if future.done() else future.set_result(answer))
+            self._admit(p, owner, request, future)
         else:
             self._send_remote(p, request, future)
+
+    def _admit(self, p: int, owner: Owner, request: c.Request, future: asyncio.Future[Answer]) -> None:
+        """To the owner, unless more waits there than it can do in time."""
+        epoch, queue = self.admission.get(p, (-1, None))
+        if queue is None or epoch != owner.epoch:  # what an earlier epoch had in hand was answered when it ended
+            queue = Admission()
+            self.admission[p] = (owner.epoch, queue)
+        command = request.command
+        if (refused := queue.refusal(class_of(command), f"partition {p}")) is not None:
+            if self.observer is not None:
+                self.observer.rejected(type(command).__name__, refused.code)
+            if not future.done():
+                future.set_result(refused)
+        elif getattr(command, "wait", False):  # it is answered at the end of what it begins: that is no delay
+            owner.offer(request, lambda answer: None if future.done() else future.set_result(answer))
+        else:
+            queue.began()
+
+            def reply(answer: Answer) -> None:
+                queue.ended()
+                if not future.done():
+                    future.set_result(answer)
+
+            owner.offer(request, reply)
 
     def _try_first(self, request: c.Request, answer: asyncio.Future[Answer]) -> asyncio.Future[Answer]:
         """A start that a partition refuses because it has not heard of the process yet goes to partition 0, which hears of it first."""
@@ -517,6 +545,9 @@ class Engine:
                 reasons.append(f"partition {p}: the log has not acknowledged for {waiting:.0f} s")
         reasons += [f"{what}: {why}" for what, why in self._broken.items()]
         warnings = [note for _, owner in sorted(self.owners.items()) for note in owner.notes]
+        for _, owner in sorted(self.owners.items()):
+            defects = (x for x in owner.state.incidents.values() if x.code in ("QUARANTINED", "ENGINE_DEFECT"))
+            warnings += [f"{x.code} {f'instance {x.instance}: ' if x.instance else ''}{x.message[:300]}" for x in islice(defects, 20)]
         if (signing := self.settings.signing) is not None and signing.anchors is not None:
             warnings += signing.anchors.errors
         return {
@@ -530,7 +561,7 @@ class Engine:
 _BY_KEY: dict[type[c.Command], str] = {
     c.CancelInstance: "key", c.ControlInstance: "key", c.SetVariables: "key", c.ModifyInstance: "key", c.MigrateInstance: "key",
     c.AdHocActivate: "token", c.CompleteTask: "task", c.FailTask: "task", c.ThrowTaskError: "task", c.ExtendLease: "task",
-    c.UpdateRetries: "task", c.MoveTask: "task", c.ResolveIncident: "key", c.Continue: "key",
+    c.UpdateRetries: "task", c.MoveTask: "task", c.ResolveIncident: "key", c.Continue: "key", c.ReleaseInstance: "key",
 }  # fmt: skip
 
 

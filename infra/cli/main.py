@@ -59,7 +59,7 @@ def dev(
     watch: Annotated[Path | None, typer.Option("--watch", metavar="DIR", help="Deploy the models in this folder as they are saved")] = None,
     examples: Annotated[bool, typer.Option("--examples", help="Deploy the examples and drive some instances through")] = False,
 ) -> None:
-    """Everything in one process: API, owner, projector, console."""
+    """Everything on one machine: API, console and projector here, owners in a process beside."""
     from flowledger.infra.cli.serve import dev
 
     dev(config, examples, watch, port=port, data=data, kafka=kafka, postgres=postgres, host=host)

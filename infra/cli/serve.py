@@ -14,7 +14,7 @@ from flowledger.infra.secret_text import hidden
 
 
 def dev(config: Path | None, examples: bool, watch: Path | None = None, **given: Any) -> None:
-    """All roles in one process; says where things are once it is ready."""
+    """All roles; says where things are once it is ready."""
     if examples:
         from flowledger.infra.cli.demo import demo
 

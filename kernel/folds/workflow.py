@@ -109,6 +109,8 @@ def workflow_released(p: Partition, e: wf.WorkflowReleased, v: Envelope) -> None
     i = p.instances[e.key]
     keep(p, i)
     i.status, i.before, i.quarantine = e.status, "", 0
+    if e.status == "running":
+        i.kept = None
     for task in tasks_of(p, i):
         offer(p, task)
     holders: list[Instance | Token] = [i, *i.tokens.values()]

@@ -12,11 +12,12 @@ from typing import Any
 from flowledger.events import commands as c
 from flowledger.events import flow as fl
 from flowledger.events import workflow as wf
-from flowledger.events.base import Rejected, RejectionCode
+from flowledger.events.base import Heavy, Rejected, RejectionCode
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements import cancelling, conditional, loops
-from flowledger.kernel.handlers import keeping
+from flowledger.kernel.handlers import keeping, quarantine
 from flowledger.kernel.handlers.instances import not_found
+from flowledger.kernel.ledger.facts import NotAtHand
 from flowledger.kernel.state import Instance
 
 _CONTROL: dict[str, tuple[Any, Any]] = {
@@ -91,7 +92,18 @@ def cancel(d: Decision, e: c.CancelInstance) -> Rejected | None:
     for kept in keeping.commands(i):  # a message that it has not taken looks for another receiver
         if isinstance(kept, c.Correlate):
             d.send(kept.home, c.MessageTaken(message=kept.message, subscription=kept.subscription, taken=False))
-    if not e.force:
+    if i.status == "quarantined" or e.force:  # no compensation runs; and should its end break as well, it is taken away
+        mark = d.mark()
+        try:
+            cancelling.end(d, i, e.reason, e.force)
+        except (Heavy, NotAtHand):
+            raise
+        except Exception:  # a defect is why it is cancelled
+            d.back(mark)
+            quarantine.away(d, i, e.reason)
+            d.answer = {"key": e.key, "status": "terminated"}
+            return None
+    if not e.force and e.key in d.state.instances:
         if cancelling.is_one(i):
             return Rejected(
                 RejectionCode.INVALID_STATE, f"instance {e.key} is being cancelled: its compensation runs (force ends it at once)"
@@ -101,6 +113,7 @@ def cancel(d: Decision, e: c.CancelInstance) -> Rejected | None:
         if cancelling.begin(d, i, e.reason):
             d.answer = {"key": e.key, "status": "cancelling"}
             return None
-    cancelling.end(d, i, e.reason, e.force)
+    if e.key in d.state.instances:
+        cancelling.end(d, i, e.reason, e.force)
     d.answer = {"key": e.key, "status": "terminated" if e.force else "cancelled"}
     return None

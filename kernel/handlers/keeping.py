@@ -1,4 +1,4 @@
-"""What arrives for a suspended instance is kept on the log and applied at resume, in the order in which it came (C-14, D-API-009).
+"""What arrives for a suspended (or quarantined) instance is kept on the log and applied at resume, in the order in which it came (C-14, D-API-009).
 
 Timers need no keeping: one that is due stays, and is fired at resume. What belongs to a worker's lease is answered at once: its result is safe.
 """
@@ -15,19 +15,23 @@ from flowledger.kernel.state import Instance, Token
 
 #: commands kept for one instance
 KEPT_MAX = 10_000
+#: what stands still
+STILL = frozenset({"suspended", "quarantined"})
 
 
 def keep(d: Decision, i: Instance | None, command: c.Command) -> bool:
-    """True when the instance is suspended: the command is kept, and nothing is to be done now."""
-    if i is None or i.status != "suspended":
+    """True when the instance is suspended or quarantined: the command is kept, and nothing is to be done now."""
+    if i is None or i.status not in STILL:
         return False
     d.record(wf.WorkflowKept(key=i.key, command=msgspec.to_builtins(command)))
     return True
 
 
 def full(i: Instance | None) -> Rejected | None:
-    if i is not None and i.status == "suspended" and len(i.kept or ()) >= KEPT_MAX:
-        return Rejected(RejectionCode.RESOURCE_EXHAUSTED, f"instance {i.key} is suspended and keeps {KEPT_MAX} commands, which is the most")
+    if i is not None and i.status in STILL and len(i.kept or ()) >= KEPT_MAX:
+        return Rejected(
+            RejectionCode.RESOURCE_EXHAUSTED, f"instance {i.key} is {i.status} and keeps {KEPT_MAX} commands, which is the most"
+        )
     return None
 
 

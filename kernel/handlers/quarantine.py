@@ -9,7 +9,8 @@ from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import values
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements import conditional, loops
-from flowledger.kernel.state import Partition
+from flowledger.kernel.handlers import keeping
+from flowledger.kernel.state import Instance, Partition
 
 
 class Defect(Exception):
@@ -38,6 +39,7 @@ def release(d: Decision, e: c.ReleaseInstance) -> Rejected | None:
         return Rejected(RejectionCode.NOT_FOUND, f"expected a running instance with key {e.key}, found none")
     if i.status != "quarantined":
         return Rejected(RejectionCode.INVALID_STATE, f"expected a quarantined instance, found {e.key} {i.status}")
+    kept = keeping.commands(i)
     d.record(wa.IncidentResolved(key=i.key, incident=i.quarantine, token=0))
     d.record(wf.WorkflowReleased(key=i.key, status=i.before or "running", reason=e.reason))
     d.answer = {"key": i.key, "status": i.status}
@@ -45,7 +47,21 @@ def release(d: Decision, e: c.ReleaseInstance) -> Rejected | None:
         d.settle(i)
         loops.spawn_more(d, i)
         conditional.look_at_all(d, i)
+        for command in kept:
+            d.follow(command)
     return None
+
+
+def away(d: Decision, i: Instance, reason: str) -> None:
+    """End an instance without looking at its model, which may be what is wrong with it."""
+    for s in [s for s in d.state.subscriptions.values() if s.instance == i.key and s.kind == "message"]:
+        d.send(s.partition, c.UnawaitMessage(subscription=s.key))
+    for token in i.tokens.values():
+        child = (token.data or {}).get("child")
+        if isinstance(child, int) and child:
+            d.send(c.partition_of_key(child), c.CancelInstance(key=child, reason=f"its caller {i.key} was withdrawn", force=True))
+    d.record(wf.WorkflowTerminated(key=i.key, reason=reason))
+    d.ended(i, "terminated", message=reason)
 
 
 def send_rejected(d: Decision, e: c.SendRejected) -> Rejected | None:

@@ -189,8 +189,8 @@ def find(d: Decision, key: int, fence: int) -> Task | Rejected:
             RejectionCode.STALE, f"task {key} was handed to another worker since: expected fencing number {task.fence}, found {fence}"
         )
     i = d.state.instances.get(task.instance)
-    if i is not None and i.status == "suspended" and not task.worker:  # what a worker has in hand is kept
-        return Rejected(RejectionCode.INVALID_STATE, f"instance {i.key} of task {key} is suspended")
+    if i is not None and i.status in keeping.STILL and not task.worker:  # what a worker has in hand is kept
+        return Rejected(RejectionCode.INVALID_STATE, f"instance {i.key} of task {key} is {i.status}")
     return keeping.full(i) or task
 
 

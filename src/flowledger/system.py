@@ -405,6 +405,7 @@ class System:
     async def _start_api(self, listener: socket.socket, dsn: str) -> None:
         from flowledger.api import console, job_stream
         from flowledger.api.app import create_app
+        from flowledger.api.entrance import Arrivals, Entrance
         from flowledger.api.reads import SqlReads
         from flowledger.api.services import Services, caller_of_scope
         from flowledger.api.workers import Workers
@@ -419,7 +420,7 @@ class System:
         watching = asyncio.create_task(workers.watch(self.engine), name="workers")
         self._stack.callback(watching.cancel)
         app = create_app(self.services, job_stream.handlers(self.engine, workers, caller_of_scope), console.handlers())
-        await self._start_http(listener, app)
+        await self._start_http(listener, Entrance(app, self.telemetry), Arrivals)
 
     async def _start_probes(self, listener: socket.socket) -> None:
         """Health and figures of a process without API."""
@@ -437,12 +438,12 @@ class System:
                 found["projections"] = f"the projector has no database: {self.runner.error or 'it is starting'}"
         return found
 
-    async def _start_http(self, listener: socket.socket, app: Any) -> None:
+    async def _start_http(self, listener: socket.socket, app: Any, http: Any = "auto") -> None:
         import uvicorn
 
         config = uvicorn.Config(
             app, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=3, ws="websockets-sansio",
-            backlog=BACKLOG,
+            backlog=BACKLOG, http=http,
         )  # fmt: skip
         server = uvicorn.Server(config)
         server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]

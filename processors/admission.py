@@ -1,0 +1,100 @@
+"""Who is let in when more comes than can be done: by the time that a command would wait, not by how many wait.
+
+As CoDel looks at the time in a queue rather than its length (RFC 8289), so does this: the age of the oldest in hand is the delay that is
+measured, and those in hand over the rate at which they were answered while many waited is the delay that the next one meets. Both must be
+too long. A burst that comes to an idle queue has no age yet; it is bounded by what a usual rate would do in the time. What begins something
+new is refused first, the unimportant before the rest; what goes on with running work (completions, leases, resolutions) goes last.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from time import monotonic
+
+from flowledger.events import commands as c
+from flowledger.events.base import Rejected, RejectionCode
+
+#: classes of work, the first to be shed last
+RUNNING, NEW, LOW = 0, 1, 2
+#: the longest expected wait at which each class is let in (seconds)
+LIMITS_S = (2.0, 0.4, 0.1)
+#: in hand up to so many are always let in: an estimate on few says little
+FEW = 64
+#: answers in a second that are thought possible until more is known
+USUAL_RATE = 2_500.0
+#: answers are counted in slices of so long, over so many of them
+SLICE_S, SLICES = 0.1, 10
+RETRY_MS = (50, 5_000)
+#: priorities below this are unimportant (`kernel/business.py`: normal is 40)
+NORMAL_PRIORITY = 40
+
+_BEGINS = frozenset({c.StartInstance, c.PublishMessage, c.BroadcastSignal, c.CreateTask, c.Deploy, c.EvaluateDecision})
+
+
+def class_of(command: object) -> int:
+    """What kind of work a command is."""
+    if type(command) not in _BEGINS:
+        return RUNNING
+    priority = getattr(command, "priority", None)
+    return LOW if isinstance(priority, int) and 0 <= priority < NORMAL_PRIORITY else NEW
+
+
+class Admission:
+    """Of one queue. `began` and `ended` frame each command in hand; `refusal` says whether the next one may come."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self.refused = 0
+        #: when those in hand came, the oldest first; answers come nearly in that order
+        self._in: deque[float] = deque()
+        self._slices: deque[tuple[float, int]] = deque(maxlen=SLICES)
+        self._since = clock()
+        self._count = 0
+
+    @property
+    def in_hand(self) -> int:
+        return len(self._in)
+
+    def began(self) -> None:
+        now = self._clock()
+        self._in.append(now)
+        if len(self._in) == FEW:
+            self._since, self._count = now, 0
+
+    def ended(self) -> None:
+        if self._in:
+            self._in.popleft()
+        now = self._clock()
+        if len(self._in) < FEW:  # only a queue that is never short shows what can be done
+            self._since, self._count = now, 0
+            return
+        self._count += 1
+        if (passed := now - self._since) >= SLICE_S:
+            self._slices.append((passed, self._count))
+            self._since, self._count = now, 0
+
+    def rate(self) -> float:
+        """Answers in a second while many wait."""
+        waiting = self._clock() - self._since if len(self._in) >= FEW else 0.0
+        if waiting <= SLICE_S:
+            waiting = 0.0
+        seconds = sum(s for s, _ in self._slices) + waiting
+        return (sum(n for _, n in self._slices) + (self._count if waiting else 0)) / seconds if seconds else USUAL_RATE
+
+    def refusal(self, kind: int, what: str) -> Rejected | None:
+        """None: it may come in."""
+        many = len(self._in)
+        if many < FEW:
+            return None
+        limit, rate = LIMITS_S[kind], max(self.rate(), 1.0)
+        wait = many / rate
+        late = wait > limit and self._clock() - self._in[0] > limit / 4
+        burst = kind != RUNNING and many > (1.25 * rate if self._slices else USUAL_RATE) * limit
+        if not late and not burst:
+            return None
+        self.refused += 1
+        low, high = RETRY_MS
+        after = min(high, max(low, int((wait - limit) * 1000)))
+        text = f"{what} is busy: it would wait {wait:.1f} s, work of this kind is taken up to {limit} s; send it again in {after} ms"
+        return Rejected(RejectionCode.RESOURCE_EXHAUSTED, text, after)

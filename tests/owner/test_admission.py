@@ -1,0 +1,160 @@
+"""Who is let in under overload: by the expected wait, the unimportant refused first, running work last."""
+
+import asyncio
+
+import pytest
+
+from flowledger.events import commands as c
+from flowledger.events.base import Rejected
+from flowledger.infra.log_memory import MemoryLog, MemoryStore
+from flowledger.processors import admission as a
+from flowledger.processors.engine import Engine
+from flowledger.processors.link.lag import LoopLag
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+def busy(rate, in_hand, seconds=1.0):
+    """An admission that was busy for so long at `rate` answers a second, with so many in hand."""
+    clock = Clock()
+    found = a.Admission(clock)
+    for _ in range(in_hand):
+        found.began()
+    for _ in range(int(rate * seconds)):
+        clock.now += 1 / rate
+        found.ended()
+        found.began()
+    return found
+
+
+@pytest.mark.req("WOS-RES-010", "WOS-PER-002")
+@pytest.mark.parametrize(
+    ("in_hand", "let_in"),
+    [
+        (63, {a.RUNNING, a.NEW, a.LOW}),
+        (95, {a.RUNNING, a.NEW, a.LOW}),
+        (120, {a.RUNNING, a.NEW}),
+        (390, {a.RUNNING, a.NEW}),
+        (450, {a.RUNNING}),
+        (1900, {a.RUNNING}),
+        (2200, set()),
+    ],
+)
+def test_the_unimportant_is_shed_first_and_running_work_last(in_hand, let_in):
+    """At 1,000 answers a second, 100 in hand are a wait of 0.1 s."""
+    queue = busy(1000, in_hand)
+    refused = {kind: queue.refusal(kind, "partition 3") for kind in (a.RUNNING, a.NEW, a.LOW)}
+    assert {kind for kind, why in refused.items() if why is None} == let_in
+    for why in refused.values():
+        if why is not None:
+            assert why.code == "RESOURCE_EXHAUSTED" and 50 <= why.retry_after_ms <= 5000 and "partition 3" in why.message
+
+
+def test_a_queue_that_stands_still_lets_nobody_in_after_a_while():
+    queue = busy(1000, 100)
+    queue._clock.now += 20  # nothing is answered
+    assert queue.refusal(a.NEW, "it") is not None and queue.refusal(a.LOW, "it") is not None
+
+
+def test_idle_time_is_no_slow_time():
+    queue = busy(1000, 100)
+    for _ in range(100):
+        queue.ended()
+    queue._clock.now += 3600
+    for _ in range(80):
+        queue.began()
+    assert queue.refusal(a.LOW, "it") is None
+
+
+def test_a_burst_to_an_idle_queue_is_bounded_by_what_is_usual():
+    """It has no age yet, and nothing is known of the rate: answers one by one, 5 ms each, say nothing of what a group can do."""
+    clock = Clock()
+    queue = a.Admission(clock)
+    for _ in range(200):
+        queue.began()
+        clock.now += 0.005
+        queue.ended()
+    let_in = 0
+    while queue.refusal(a.NEW, "it") is None:
+        queue.began()
+        let_in += 1
+    assert let_in == a.USUAL_RATE * a.LIMITS_S[a.NEW] + 1
+
+
+@pytest.mark.parametrize(
+    ("command", "kind"),
+    [
+        (c.StartInstance(id="p"), a.NEW), (c.StartInstance(id="p", priority=10), a.LOW), (c.StartInstance(id="p", priority=90), a.NEW),
+        (c.CreateTask(priority=39), a.LOW), (c.PublishMessage(name="m"), a.NEW), (c.CompleteTask(task=1), a.RUNNING),
+        (c.ResolveIncident(key=1), a.RUNNING), (c.ActivateTasks(job_type="j", worker="w", max=1, timeout_ms=1), a.RUNNING),
+    ],
+)  # fmt: skip
+def test_what_kind_of_work_a_command_is(command, kind):
+    assert a.class_of(command) == kind
+
+
+MODEL = (
+    '<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" id="d" targetNamespace="t"><process id="p" isExecutable="true">'
+    '<startEvent id="s"/><sequenceFlow id="f" sourceRef="s" targetRef="e"/><endEvent id="e"/></process></definitions>'
+)
+
+
+class Slow(MemoryLog):
+    """Acknowledges 50 ms after it was written."""
+
+    def submit(self, topic, partition, group, *, expected_end=None):
+        inner = super().submit(topic, partition, group, expected_end=expected_end)
+        if topic != "events":
+            return inner
+        loop = asyncio.get_running_loop()
+        outer = loop.create_future()
+        inner.add_done_callback(lambda f: loop.call_later(0.05, lambda: outer.done() or outer.set_result(f.result())))
+        return outer
+
+
+@pytest.mark.alone
+@pytest.mark.req("WOS-PER-002")
+async def test_far_more_starts_than_it_can_do():
+    """Groups of 7, six of them in 50 ms: some 840 a second at most. Callers that never stop: what is let in is answered within a second."""
+    from flowledger.processors.settings import Settings
+
+    engine = Engine(Slow(MemoryStore(1)), partitions=1, settings=Settings(batch_max=7))
+    await engine.start()
+    await engine.call(c.Deploy(resources=[c.Resource("p.bpmn", MODEL)]))
+    loop, waits, refused = asyncio.get_running_loop(), [], []
+    lag = LoopLag()  # callers and owner share this loop: what a busy machine adds is not the queue's
+    lag.start()
+    storm, over = asyncio.Event(), asyncio.Event()
+
+    async def caller(first=None):
+        if first is not None:
+            await first.wait()
+        while not over.is_set():
+            began = loop.time()
+            answer = await engine.call(c.StartInstance(id="p"))
+            if isinstance(answer, Rejected):
+                assert answer.code == "RESOURCE_EXHAUSTED" and answer.retry_after_ms
+                refused.append(answer)
+                await asyncio.sleep(0.2)
+            elif storm.is_set():
+                waits.append(loop.time() - began)
+
+    callers = [asyncio.create_task(caller()) for _ in range(150)] + [asyncio.create_task(caller(storm)) for _ in range(800)]
+    while 0 not in engine.admission or len(engine.admission[0][1]._slices) < 5:
+        await asyncio.sleep(0.05)
+    storm.set()
+    await asyncio.sleep(2.5)
+    slack = lag.recent() * 3  # in, decided, out: three turns of the loop
+    over.set()
+    await asyncio.gather(*callers)
+    lag.stop()
+    late = sorted(waits)
+    assert refused and len(waits) > 100
+    assert late[int(len(late) * 0.99)] < 1.0 + slack, (late[-10:], slack)
+    assert engine.admission[0][1].in_hand == 0
+    await engine.stop()
