@@ -68,8 +68,8 @@ class Expression:
         warnings: list[Any] | None = [] if self.asserts else None
         value = within(facts, self.text, lambda r: self._told(variables, facts, warnings, r))
         for w in warnings or ():
-            if w.code == "ASSERTION_FAILED":
-                raise Failure(w.code, f"'{shortened(self.text)}': {w.message}")
+            if getattr(w, "code", "") == "ASSERTION_FAILED":
+                raise Failure("ASSERTION_FAILED", f"'{shortened(self.text)}': {w.message}")
         try:
             return to_json(value)
         except ValueError as e:

@@ -64,7 +64,7 @@ def test_validate_says_yes_and_no(cli, tmp_path):
     assert code == 1 and f"{bad}:4" in out and "nowhere" in out
     code, out, _ = cli("validate", bad, "--json")
     (first, *_) = json.loads(out)
-    assert code == 1 and set(first) == {"file", "line", "column", "element", "severity", "code", "message", "hint"}
+    assert code == 1 and set(first) == {"file", "line", "column", "element", "severity", "code", "message", "hint", "standard", "chapter"}
     assert first["file"] == str(bad) and first["severity"] == "error"
     code, out, _ = cli("validate", GOOD, "--json")
     assert code == 0 and not [f for f in json.loads(out) if f["severity"] == "error"]

@@ -11,7 +11,7 @@ from lxml import etree
 
 from flowledger.kernel import feel
 
-TCK = Path(os.environ.get("FLOWLEDGER_SHARED", Path(__file__).resolve().parents[2].parent / "shared")) / "dmn-tck"
+TCK = Path(os.environ.get("SHARED_DATA", Path(__file__).resolve().parents[2].parent / "shared")) / "dmn-tck"
 if not TCK.is_dir() and os.environ.get("CI") != "true":
     pytest.skip("the TCK data isn't beside the repository", allow_module_level=True)
 NS = "{http://www.omg.org/spec/DMN/20160719/testcase}"

@@ -13,7 +13,7 @@ from flowledger.kernel.model import xml as x
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted(p for p in (ROOT / "examples").iterdir() if p.suffix in (".bpmn", ".json", ".yaml", ".bpml"))
-MIWG = Path(os.environ.get("FLOWLEDGER_SHARED", ROOT.parent / "shared")) / "bpmn-miwg"
+MIWG = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared")) / "bpmn-miwg"
 NODES = {
     "startEvent",
     "endEvent",

@@ -9,7 +9,7 @@ from lxml import etree
 from flowledger.kernel.elements import ELEMENTS
 from flowledger.kernel.model import bpmn
 
-FOLDER = Path(os.environ.get("FLOWLEDGER_SHARED", Path(__file__).resolve().parents[2].parent / "shared")) / "bpmn-miwg" / "Reference"
+FOLDER = Path(os.environ.get("SHARED_DATA", Path(__file__).resolve().parents[2].parent / "shared")) / "bpmn-miwg" / "Reference"
 FILES = sorted(FOLDER.glob("*.bpmn"))
 B = "{http://www.omg.org/spec/BPMN/20100524/MODEL}"
 #: what an executable model does deserve: a condition that is no FEEL, a multi-instance task without items

@@ -18,7 +18,7 @@ from flowledger.kernel.model.encodings import decode, utf8
 from flowledger.kernel.model.library import Library
 
 ROOT = Path(__file__).resolve().parents[2]
-MIWG = Path(os.environ.get("FLOWLEDGER_SHARED", ROOT.parent / "shared")) / "bpmn-miwg" / "Reference"
+MIWG = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared")) / "bpmn-miwg" / "Reference"
 #: reference models of the interchange group that break a rule of the standard: looked at one by one
 BROKEN = {
     "C.1.0.bpmn": {"TIMER_EMPTY"},  # executable, and a timer without expression

@@ -12,7 +12,7 @@ from flowledger.kernel import model
 from flowledger.kernel.model import checks
 
 ROOT = Path(__file__).resolve().parents[2]
-MIWG = Path(os.environ.get("FLOWLEDGER_SHARED", ROOT.parent / "shared")) / "bpmn-miwg" / "Reference"
+MIWG = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared")) / "bpmn-miwg" / "Reference"
 #: models whose text is wrong for what is executable: an expression in a language of its vendor
 DESERVED = {"C.3.0.bpmn": {"EXPRESSION_INVALID"}}
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from flowledger.kernel.expressions import Failure
+from flowledger.kernel.feel.runtime import Runtime
 from flowledger.kernel.model.dialects.juel import coerce, methods
 from flowledger.kernel.model.dialects.juel.parser import JuelError, Node, Template
 
@@ -28,13 +29,16 @@ class Compiled:
     def __init__(self, text: str, run: Run, reads: frozenset[str]) -> None:
         self.text, self._run, self.reads = text, run, reads
 
-    def __call__(self, variables: Mapping[str, Any], facts: Any = None, warnings: list[Any] | None = None, run: Any = None) -> Any:
+    def __call__(
+        self, variables: Mapping[str, Any], facts: Any = None, warnings: list[Any] | None = None, runtime: Runtime | None = None
+    ) -> Any:
         """Raises: Failure EXTRACT_VALUE_ERROR."""
         try:
             value = self._run(variables, facts)
         except coerce.Wrong as e:
-            if warnings is not None:
-                warnings.append(e)
+            told = runtime.warnings if warnings is None and runtime is not None else warnings
+            if told is not None:
+                told.append(e)  # type: ignore[arg-type]
                 return None
             raise Failure("EXTRACT_VALUE_ERROR", f"'{self.text}': {e}") from None
         return value.isoformat() if isinstance(value, datetime.datetime) else value
