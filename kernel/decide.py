@@ -32,10 +32,14 @@ def decide(state: Partition, request: c.Request, facts: Facts) -> Decision | Rej
     put off) is to be decided in a later step, each with its pair of `Decision.causes` as the request's `instance` and `token`.
     Raises: Heavy when `facts.feel_soft` is spent (decide again with `facts.feel_soft` 0), NotAtHand.
     """
-    tenant = admit(state, request)
-    if isinstance(tenant, Rejected):
-        return tenant
-    envelope = causes.envelope_of(state, request, facts.now_us, tenant)
+    try:
+        tenant = admit(state, request)
+        if isinstance(tenant, Rejected):
+            return tenant
+        envelope = causes.envelope_of(state, request, facts.now_us, tenant)
+    except Exception as defect:  # of the gate: nothing was recorded
+        reference = f"{state.meta.partition}-{facts.now_us:x}-{state.meta.counter:x}"
+        return Broken(quarantine.subject(state, request.command), type(defect).__name__, values.clean(str(defect)), reference)
     state.undo = []
     facts.begin()
     try:

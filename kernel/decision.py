@@ -52,11 +52,11 @@ class Decision(Verbs):
             self.at, self.cause = i_key, (i_key, t_key)
             process = self.facts.processes[i.definition]
             scope, before = token.scope, len(self.events)
-            ahead, mark = len(work), self.mark()
+            ahead, mark, size = len(work), self.mark(), self.bytes
             try:
                 self._step(i, token, process)
-                if self.bytes - mark.bytes > limits.WEIGH_BYTES // 8:
-                    self.weigh(i, self.bytes - mark.bytes)
+                if self.bytes - size > limits.WEIGH_BYTES // 8:
+                    self.weigh(i, self.bytes - size)
             except Failure as failure:
                 self._failed(i, t_key, failure, mark, ahead)
             if len(self.events) > before:  # a look at a join that still waits is no step

@@ -7,6 +7,7 @@ caller who sent it. So nothing that can't be written, or read again, is ever in 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -23,33 +24,41 @@ SHOWN_MAX = 200
 #: characters of the message of an incident
 MESSAGE_MAX = 4_000
 
-_MOMENTS: dict[type[Event], tuple[str, ...]] = {
-    cls: tuple(n for n in cls.__struct_fields__ if n.endswith("_us")) for cls in avro.ENCODERS
-}  # fmt: skip
-_JSON: dict[type[Event], tuple[str, ...]] = {cls: tuple(n for n, kind in avro.fields_of(cls) if kind == "json") for cls in avro.ENCODERS}
-
 
 def encode(event: Event, prefix: bytes) -> bytes:
     """The value of an event on the log. `prefix`: its envelope, encoded. Raises: Failure VALUE_INVALID, VALUE_TOO_LARGE, VALUE_TOO_DEEP."""
-    cls = type(event)
-    for name in _MOMENTS[cls]:
+    encoder, moments, nested, most = _PLANS[type(event)]
+    for name in moments:
         at = getattr(event, name)
         if at and not TIME_US_MIN <= at <= TIME_US_MAX:
             raise Failure("VALUE_INVALID", f"{_name(event)}: {name[:-3]} lies outside of the years 1 to 9999")
     try:
-        value = avro.ENCODERS[cls](event, prefix)
+        value = encoder(event, prefix)
     except Exception as e:
         raise _unfit(event, e) from None
-    if len(value) > limits.PAYLOAD_BYTES_MAX and cls not in _LARGE:
-        raise Failure("VALUE_TOO_LARGE", f"{_name(event)}: expected at most {limits.PAYLOAD_BYTES_MAX} bytes, found {len(value)}")
-    if value.count(b"[") + value.count(b"{") > limits.DEPTH_MAX:
-        for name in _JSON[cls]:
+    if len(value) > most:
+        raise Failure("VALUE_TOO_LARGE", f"{_name(event)}: expected at most {most} bytes, found {len(value)}")
+    # a value nested deeper than the bound has more brackets than that
+    if nested and len(value) > limits.DEPTH_MAX and value.count(b"[") + value.count(b"{") > limits.DEPTH_MAX:
+        for name in nested:
             check_depth(getattr(event, name), _name(event))
     return value
 
 
 #: events that carry resources or what is sent on, whose parts have bounds of their own
 _LARGE = {CURRENT[name][0] for name in ("definition.created", "partition.outbound", "partition.answered")}
+
+
+#: per event: its encoder, fields that are moments, fields of JSON, and the bytes that it may have
+_PLANS: dict[type[Event], tuple[Callable[[Any, bytes], bytes], tuple[str, ...], tuple[str, ...], int]] = {
+    cls: (
+        encoder,
+        tuple(n for n in cls.__struct_fields__ if n.endswith("_us")),
+        tuple(n for n, kind in avro.fields_of(cls) if kind == "json"),
+        1 << 62 if cls in _LARGE else limits.PAYLOAD_BYTES_MAX,
+    )
+    for cls, encoder in avro.ENCODERS.items()
+}
 
 
 def check_depth(value: Any, what: str) -> None:

@@ -6,7 +6,7 @@ An event is encoded before it is folded (`kernel/values.py`): what the log can't
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -23,18 +23,9 @@ from flowledger.kernel.state import Partition
 _encode_request = msgspec.json.Encoder(decimal_format="number").encode
 
 
-class Mark(NamedTuple):
-    """Where a decision was at a moment: `back` returns to it."""
-
-    undo: int
-    events: int
-    later: int
-    finished: int
-    seen: int
-    counter: int
-    open: int
-    bytes: int
-    answer: dict[str, Any]
+#: where a decision was at a moment: lengths of undo, events, later and finished; seen, counter, open, bytes; the answer. `back` returns to it.
+#: A plain tuple: each step of each token takes one
+Mark = tuple[int, int, int, int, int, int, int, int, dict[str, Any]]
 
 
 class Recording:
@@ -109,23 +100,17 @@ class Recording:
     def mark(self) -> Mark:
         p = self.state
         assert p.undo is not None, "a decision that nobody can take back"
-        return Mark(
-            len(p.undo), len(self.events), len(self.later), len(self.finished), self.seen, p.meta.counter, p.open, self.bytes, self.answer
-        )
+        return (
+            len(p.undo), len(self.events), len(self.later), len(self.finished), self.seen, p.meta.counter, p.open, self.bytes, self.answer,
+        )  # fmt: skip
 
     def back(self, to: Mark) -> None:
         """All that was recorded and asked for since `to` never was."""
         p = self.state
-        undo.roll_back(p, to.undo)
-        del (
-            self.events[to.events :],
-            self.values[to.events :],
-            self.envelopes[to.events :],
-            self.later[to.later :],
-            self.causes[to.later :],
-            self.finished[to.finished :],
-        )
-        self.seen, p.meta.counter, p.open, self.bytes, self.answer = to.seen, to.counter, to.open, to.bytes, to.answer
+        steps, events, later, finished, self.seen, p.meta.counter, p.open, self.bytes, self.answer = to
+        undo.roll_back(p, steps)
+        del self.events[events:], self.values[events:], self.envelopes[events:]
+        del self.later[later:], self.causes[later:], self.finished[finished:]
         self.work.clear()
         self.touched.clear()
 
