@@ -3,7 +3,8 @@
 Under overload the queue is in the event loop itself: requests are read as they come and handled one after the other. `Arrivals` notes when a
 request was read, and what it has waited until it is looked at is the measured delay of that queue (CoDel's sojourn time, RFC 8289).
 A refusal costs a tenth of a request, so the queue gets shorter. What begins something new goes first, before that what says that it is
-unimportant (`Priority: u=4` to `u=7`, RFC 9218); work on what runs goes last. Health and figures are always answered.
+unimportant (`Priority: u=4` to `u=7`, RFC 9218); work on what runs goes last. Health and figures are always answered. One slow moment is no
+overload: a delay must stand for a whole interval, with no request below the limit, before the first is refused (RFC 8289, 4.2).
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from flowledger.processors.admission import LOW, NEW, RETRY_MS, RUNNING
 
 #: the longest delay at which each class is let in (seconds)
 LIMITS_S = {RUNNING: 1.0, NEW: 0.15, LOW: 0.05}
+#: so long every request must have waited too long before one is refused (seconds)
+INTERVAL_S = 0.3
 NEW_PATHS = frozenset({"/v1/instances", "/v1/messages", "/v1/signals", "/v1/tasks", "/v1/deployments", "/v1/decisions/evaluate"})
 ARRIVED = "flowledger_arrived"
 
@@ -47,16 +50,24 @@ class Entrance:
     def __init__(self, app: Any, telemetry: Any) -> None:
         self.app = app
         self._count = telemetry.metrics.http
+        #: class -> since when each of its requests has waited too long
+        self._since: dict[int, float] = {}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http" and (arrived := scope.get(ARRIVED)) is not None:
-            waited = perf_counter() - arrived
+            now = perf_counter()
+            waited = now - arrived
             if waited > LIMITS_S[LOW] and scope["path"].startswith("/v1/"):
-                limit = LIMITS_S[class_of(scope)]
-                if waited > limit:
+                kind = class_of(scope)
+                limit = LIMITS_S[kind]
+                if waited <= limit:
+                    self._since.pop(kind, None)
+                elif now - self._since.setdefault(kind, now) >= INTERVAL_S:
                     await self._refuse(send, waited, limit)
                     self._count.labels(scope["method"], "refused", "429").inc()
                     return
+            elif self._since:
+                self._since.clear()
         await self.app(scope, receive, send)
 
     @staticmethod

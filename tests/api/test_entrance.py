@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from flowledger.api.entrance import ARRIVED, Arrivals, Entrance
+from flowledger.api.entrance import ARRIVED, INTERVAL_S, LIMITS_S, Arrivals, Entrance
 from flowledger.infra.telemetry import Telemetry
 
 
@@ -15,7 +15,8 @@ def scope(path="/v1/instances", method="POST", waited=0.0, priority=b""):
     return {"type": "http", "method": method, "path": path, "headers": headers, ARRIVED: time.perf_counter() - waited}
 
 
-async def ask(what):
+async def ask(what, entrance_since=1.0):
+    """`entrance_since`: for so many seconds each request of every class has waited too long."""
     sent = []
 
     async def app(scope, receive, send):
@@ -24,8 +25,16 @@ async def ask(what):
     async def send(message):
         sent.append(message)
 
-    await Entrance(app, Telemetry())(what, None, send)
+    entrance = Entrance(app, Telemetry())
+    if entrance_since:
+        entrance._since = dict.fromkeys(LIMITS_S, time.perf_counter() - entrance_since)
+    await entrance(what, None, send)
     return sent
+
+
+@pytest.mark.parametrize(("since", "status"), [(0, 201), (INTERVAL_S - 0.1, 201), (INTERVAL_S + 0.1, 429)])
+async def test_one_slow_moment_is_no_overload(since, status):
+    assert (await ask(scope(waited=0.5), since))[0]["status"] == status
 
 
 @pytest.mark.req("WOS-RES-010", "WOS-PER-002")

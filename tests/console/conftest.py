@@ -95,8 +95,9 @@ def server(built: Path) -> Iterator[Served]:
         shutil.rmtree(data, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    """Closed with its module: while it is open an event loop runs in this thread, and no test with a loop of its own could."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:

@@ -26,6 +26,7 @@ class FakeClient:
             c.ThrowTaskError: self.complete,
             c.ExtendLease: self.extend,
             c.MoveTask: self.move,
+            c.ReturnTasks: self.take_back,
         }
         self.waiting: dict[str, deque[dict[str, Any]]] = defaultdict(deque)
         self.held: dict[int, dict[str, Any]] = {}
@@ -117,6 +118,12 @@ class FakeClient:
         if command.move == "release":
             self.expire(command.task)
         return {"task": command.task, "status": "created", "row_version": 1}
+
+    def take_back(self, command: Any) -> Any:
+        for task, fence in zip(command.tasks, command.fences, strict=True):
+            if (job := self.held.get(task)) is not None and job["fence"] == fence:
+                self.expire(task)
+        return {"returned": list(command.tasks)}
 
     def asked(self, cls: type) -> list[Any]:
         return [command for command, _ in self.calls if isinstance(command, cls)]

@@ -62,7 +62,7 @@ class Wish:
         if world.now < self.next_us:
             return
         self.next_us = world.now + world.dice.randint(200_000, 900_000)
-        request = c.Request(command=self.command, id=self.id)  # type: ignore[arg-type]
+        request = c.Request(command=self.command, id=self.id, actor=self.id)  # type: ignore[arg-type]
         seats = [s for s in world.seats if s.partition == self.partition and s.machine is not None and not s.frozen]
         if seats and world.dice.random() < 0.7:
             seat = world.dice.choice(seats)
@@ -192,7 +192,7 @@ def check(world: World, clients: Clients) -> None:
                 elif isinstance(event, wf.WorkflowCompleted):
                     ended.append(event.key)
                 elif isinstance(event, ta.TaskCompleted):
-                    assert envelope.cause == f"done-{event.task}-{state.tasks[event.task].fence}", "completed by one whose lease was over"
+                    assert envelope.actor == f"done-{event.task}-{state.tasks[event.task].fence}", "completed by one whose lease was over"
                 elif isinstance(event, le.Outbound):
                     assert event.seq == sent.get(event.to, 0) + 1, "numbers of sends have a gap"
                     sent[event.to] = event.seq

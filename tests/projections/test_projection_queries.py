@@ -156,7 +156,7 @@ async def test_events_in_order_by_cursor_and_filter(db, reader):
     assert not (await q.instance_events(reader, "", k["instance"], {"to": "2020-01-01"}))["items"]
     of_task = await q.task_events(reader, "", k["failing"], {"type": "task.failed,task.timed_out"})
     assert [e["type"] for e in of_task["items"]] == ["task.failed", "task.timed_out", "task.failed"]
-    assert of_task["items"][1]["data"] == {"task": str(k["failing"])}
+    assert of_task["items"][1]["data"] == {"task": str(k["failing"]), "retries": []}
 
 
 async def test_tasks_are_found_by_each_filter(db, reader):

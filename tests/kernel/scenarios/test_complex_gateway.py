@@ -25,7 +25,7 @@ BY_FLOW = TWO_OF_THREE.format(condition="a-g".replace("-", "_") + " = 1").replac
 )
 LATE = BY_COUNT + "serviceTask late\nendEvent z\ng > late ? not(waitingForStart)\nlate > z"
 NO_CONDITION = BY_COUNT.replace(".<activationCondition>activationCount >= 2</activationCondition>\n", "")
-BAD = TWO_OF_THREE.format(condition="activationCount + 1")
+BAD = TWO_OF_THREE.format(condition="threshold")
 IN_LOOP = (
     BY_COUNT.replace("g > d > e", "g > d > x\nx > f ? again\nx > e !")
     .replace("endEvent e", "exclusiveGateway x\nendEvent e")
