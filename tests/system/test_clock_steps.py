@@ -20,6 +20,7 @@ import pytest
 LIBRARY = next(iter(glob.glob("/usr/lib/*/faketime/libfaketime.so.1")), "")
 pytestmark = [
     pytest.mark.postgres, pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(240),
+    pytest.mark.skipif("CLOCK_STEPS" not in os.environ, reason="by name: CLOCK_STEPS=0,-60,600,-86400,86400 (test_clock.py steps in virtual time)"),
     pytest.mark.skipif(not LIBRARY, reason="libfaketime is not installed (Debian: apt-get install libfaketime)"),
 ]  # fmt: skip
 STEPS = [int(s) for s in os.environ.get("CLOCK_STEPS", "0,-60,600,-86400,86400").split(",")]
