@@ -135,9 +135,6 @@ async def _true(value: bool) -> bool:
 
 
 @pytest.mark.req("WOS-ENG-005", "WOS-ENG-016")
-@pytest.mark.xfail(
-    reason="it looks into owners that live in a process of their own now; test_kafka_rebalance shows the same below", strict=False
-)
 async def test_two_nodes_share_the_work_and_one_takes_over(place, kafka_bootstrap, database, tmp_path):
     prefix = f"sys-{uuid.uuid4().hex[:8]}"
     with socket.socket() as free:
@@ -170,17 +167,14 @@ async def test_two_nodes_share_the_work_and_one_takes_over(place, kafka_bootstra
                 r = await other.post("/v1/deployments", json={"resources": resources_of_examples()})
                 assert r.status_code == 201, r.text
 
-                async def known():
-                    return all(any(d.id == "order" for d in o.state.definitions.values()) for o in one.engine.owners.values())
-
-                await place.until(known)
                 made = [await begin((http, other)[n % 2], n, 100 + n) for n in range(12)]
                 partitions = {int(m["id"]) >> 51 for m in made}
-                assert partitions & set(one.engine.owners) and partitions - set(one.engine.owners), "both own some of them"
+                mine = set(one.engine.health()["partitions"])
+                assert partitions & mine and partitions - mine, "both own some of them"
                 for n, m in enumerate(made):  # each node answers for each instance
                     r = await (other, http)[n % 2].get(f"/v1/instances/{m['id']}", params={"wait_for": m["position"]})
                     assert r.status_code == 200 and r.json()["status"] == "running", r.text
-                theirs = next(m for m in made if int(m["id"]) >> 51 not in one.engine.owners)
+                theirs = next(m for m in made if int(m["id"]) >> 51 not in mine)
                 r = await http.post(f"/v1/instances/{theirs['id']}/suspend")
                 assert r.status_code == 200 and (await other.post(f"/v1/instances/{theirs['id']}/resume")).status_code == 200, r.text
                 two.kill()
