@@ -179,13 +179,12 @@ class Desk:
                     break
                 request = poller.request()
                 made = decide(state, request, self.facts)
-                if type(made) is Broken:
-                    self._broken(made, Pending(request, poller.deliver), b)
+                if type(made) is Broken:  # nothing was leased: whoever waits goes on waiting
+                    self._broken(made, Pending(request), b)
                     break
                 if isinstance(made, Decision) and made.events and not made.answer["jobs"]:  # it set a timer, or asked for permits
                     self.record(made.events, made.values, made.asked.tenant, b)
                 if not isinstance(made, Decision) or not made.answer.get("jobs"):
-                    pollers.give_back(poller)
                     break
                 if self._observer is not None:
                     self._seen(request, b)
