@@ -104,7 +104,7 @@ class Desk:
             if request.sender >= 0:
                 b.flight.inbound[request.sender] = request.seq
         for later, (instance, token) in zip(made.later, made.causes, strict=True):
-            self.put_by.append(Pending(c.Request(command=later, tenant=request.tenant, actor=request.actor, id=request.id and f"{request.id}/+",  # type: ignore[arg-type]
+            self.put_by.append(Pending(c.Request(command=later, tenant=request.tenant, actor=request.actor, id=request.id and f"{request.id}/+",
                                                  correlation=made.asked.correlation, trace=made.asked.trace, instance=instance, token=token,
                                                  cause=made.asked.cause)))  # fmt: skip
         if made.repeats and pending.reply is not None and "position" not in made.answer:
