@@ -37,7 +37,7 @@ ANSWER_S = 30.0
 #: WebSocket close codes (RFC 6455, 7.4)
 BAD_FRAME, GOING_AWAY = 1007, 1001
 
-COMMANDS: dict[type, Callable[[Any], c.Command]] = {
+COMMANDS: dict[type, Callable[[Any], c.AnyCommand]] = {
     f.Complete: lambda o: c.CompleteTask(task=o.key, variables=o.variables, fence=o.fence),
     f.Fail: lambda o: c.FailTask(
         task=o.key, retries=o.retries, backoff_ms=o.backoff_ms, message=o.message, code=o.code, variables=o.variables, fence=o.fence
@@ -164,7 +164,7 @@ class JobSession:
             self._say(f.No(refused))
         self._free(freed)
 
-    async def _ask(self, commands: list[c.Command]) -> list[Any]:
+    async def _ask(self, commands: list[c.AnyCommand]) -> list[Any]:
         if self._submit is None:
             return await asyncio.gather(*(self.client.call(command, self.caller) for command in commands))
         futures = [self._submit(command, self.caller) for command in commands]

@@ -51,7 +51,8 @@ async def verify(
     chosen = [views[name] for name in names] if names else list(views.values())
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as conn:
         await sc.migrate(conn, schema, views)
-        return await _build(conn, source, tuple(partitions), chosen, schema, swap=False)
+        found: dict[str, dict[str, Any]] = await _build(conn, source, tuple(partitions), chosen, schema, swap=False)
+        return found
 
 
 async def rebuild_stale(

@@ -81,7 +81,9 @@ def for_tenant(caller: Caller, tenant: str) -> Caller:
     return Caller(caller.actor, tenant, caller.correlation, caller.trace, caller.groups, caller.rights)
 
 
-async def ask(g: Gateway, command: c.Command, caller: Caller, intent: Intent, subject: Any = "", timeout_s: float = 30.0) -> dict[str, Any]:
+async def ask(
+    g: Gateway, command: c.AnyCommand, caller: Caller, intent: Intent, subject: Any = "", timeout_s: float = 30.0
+) -> dict[str, Any]:
     answer = await g.ask(command, caller, timeout_s)
     if isinstance(answer, Rejected):
         raise refusal(answer, intent, subject)

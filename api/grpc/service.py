@@ -19,7 +19,7 @@ from flowledger.api.grpc.jobs import STREAMS
 from flowledger.api.grpc.status import INTERNAL, OK, PERMISSION_DENIED, UNAUTHENTICATED, Refused
 from flowledger.api.workers import Workers
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.events.commands import Command
+from flowledger.events.commands import AnyCommand
 from flowledger.processors.client import TRACEPARENT, Answer, Caller, Client
 
 log = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ class Call:
                 self.connection.tenants[job["key"]] = tenant
         for known in (fences, self.connection.tenants):
             while len(known) > FENCES_MAX:
-                del known[next(iter(known))]  # type: ignore[attr-defined]
+                del known[next(iter(known))]
 
     def answering(self, key: int) -> Caller:
         """Who answers the job `key`: whoever got it over this connection does so for the tenant that it was asked for."""
@@ -139,11 +139,11 @@ class Gateway:
         self._later: set[asyncio.Task[None]] = set()
         self._submit = getattr(client, "submit", None)
 
-    async def ask(self, command: Command, caller: Caller, timeout_s: float = 30.0) -> Answer:
+    async def ask(self, command: AnyCommand, caller: Caller, timeout_s: float = 30.0) -> Answer:
         """`Client.call`; of an engine in this process its future itself, which spares a timer context for each call."""
         if self._submit is None:
             return await self.client.call(command, caller, timeout_s=timeout_s)
-        future = self._submit(command, caller)
+        future: asyncio.Future[Answer] = self._submit(command, caller)
         timer = asyncio.get_running_loop().call_later(timeout_s, _late, future, timeout_s)
         try:
             return await future

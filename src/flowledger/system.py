@@ -484,7 +484,7 @@ class System:
             log("system").info("going down")
             if task is not None:
                 if task.done() and not task.cancelled() and task.exception() is not None:
-                    raise task.exception()  # type: ignore[misc]
+                    raise task.exception()
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task

@@ -123,7 +123,7 @@ class Scenario:
             forms=self.library.forms(p),
         )
 
-    def do(self, command: c.Command, settle: bool = True, cause: tuple[int, int] = (0, 0)) -> dict[str, Any]:
+    def do(self, command: c.AnyCommand, settle: bool = True, cause: tuple[int, int] = (0, 0)) -> dict[str, Any]:
         """Raises: Refused."""
         self.now_us += 1_000
         twin = copy.deepcopy(self.p) if self.check else None

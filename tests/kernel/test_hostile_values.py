@@ -97,7 +97,7 @@ class World:
         self.library, self.now, self.broken = Library(), START_US, 0
         self.decoder = avro.Decoder()
 
-    def do(self, command: c.Command) -> object:
+    def do(self, command: c.AnyCommand) -> object:
         self.now += self.rng.choice([1_000, 1_000_000, 3_600_000_000])
         facts = Facts(self.now, self.library.processes(self.p), self.library.decisions(self.p), self.library.read)
         request = c.Request(command=command)  # type: ignore[arg-type]
