@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -138,7 +137,7 @@ class JobSession:
                 return
 
     def _outcomes(self, frame: f.Out) -> None:
-        self._session.last_seen = time.time()
+        self._session.seen()
         self._spawn(self._apply(frame.outcomes))
 
     async def _apply(self, outcomes: Sequence[Any]) -> None:
@@ -180,19 +179,18 @@ class JobSession:
                 source.credit(n)
 
     def _extend(self, frame: f.Extend) -> None:
-        self._session.last_seen = time.time()
+        self._session.seen()
         self._spawn(self._apply_extend(frame))
 
     async def _apply_extend(self, frame: f.Extend) -> None:
         answers = await self._ask([c.ExtendLease(task=key, timeout_ms=frame.timeout_ms, fence=fence) for key, fence in frame.jobs])
-        deadline_us = int(time.time() * 1e6) + frame.timeout_ms * 1000
         lost = []
         for (key, _), answer in zip(frame.jobs, answers, strict=True):
             if type(answer) is Rejected:
                 if answer.code in _OVER:
                     lost.append(key)
             else:
-                self.workers.extended(key, deadline_us)
+                self.workers.extended(key, answer["deadline_us"])
         if lost:
             self._lose(lost)
 

@@ -25,6 +25,7 @@ from flowledger.kernel.model.library import Library
 from flowledger.processors import activation
 from flowledger.processors.admission import Admission, class_of
 from flowledger.processors.client import ENGINE, NOBODY, Answer, Caller
+from flowledger.processors.clock import clocks_of
 from flowledger.processors.intake import decode_request as _decode_request
 from flowledger.processors.intake import encode_request as _encode_request
 from flowledger.processors.log import COMMANDS, DEFINITIONS, REPLIES, Group, Log, LogError, LogRecord, OutOfRange
@@ -83,7 +84,7 @@ class Engine:
         self._token = token or (lambda: secrets.token_hex(8))
         self.log, self.settings, self.owns, self.observer = log, settings or Settings(), owns, observer
         self.partitions = partitions
-        self.clock = clock or (lambda: time.time_ns() // 1000)
+        self.clock = clocks_of(clock)
         self.library = Library(self._content)
         self.pollers = Pollers(self._unwanted)
         self.tail = Tail(log)

@@ -48,7 +48,7 @@ class Owner:
         """`clock`: the clocks of this node, or microseconds UTC of one that is turned by hand; `token`: makes the random id of a claim."""
         self.log, self.partition, self.library = log, partition, library
         self.settings, self.observer, self.pollers = settings or Settings(), observer, pollers
-        self.clocks: Clocks = times.system() if clock is None else times.turned(clock)
+        self.clocks: Clocks = times.clocks_of(clock)
         self._token = token or (lambda: secrets.token_hex(8))
         self.state = Partition(partition, log.partitions)
         self.ready = asyncio.Event()

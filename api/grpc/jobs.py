@@ -164,7 +164,7 @@ async def stream_activated_jobs(g: Gateway, r: Any, call: Call, send: Send) -> N
                     g.later(give_back(g.client, jobs))
                     raise
                 source.credit(leased)
-                session.last_seen = time.time()
+                session.seen()
         finally:
             g.later(close_source(g.client, source))
 
