@@ -28,7 +28,7 @@ class DefinitionCreated(Event, frozen=True):
 
 
 class DefinitionStatusChanged(Event, frozen=True):
-    """validated, published, deprecated, archived, draft: a move of the life cycle. Base of nothing; the wire name is `definition.status_changed`."""
+    """validated, published, deprecated, archived, draft, deleting: a move of the life cycle. Base of nothing; the wire name is `definition.status_changed`."""
 
     status: str
     reason: str = ""
@@ -41,6 +41,12 @@ class DefinitionUpdated(Event, frozen=True):
     name: str = ""
     content: str = ""
     metadata: Json = None
+
+
+class EpochReached(Event, frozen=True):
+    """All changes of definitions up to `epoch` are known on this partition. Partition 0, where they are changed, counts; the others hear of it."""
+
+    epoch: int
 
 
 class DefinitionDeleted(Event, frozen=True):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowledger.events import commands as c
 from flowledger.events.base import Event
+
+if TYPE_CHECKING:
+    from flowledger.processors.epochs import Told as Spread
 
 #: gets the answer (a dict or `Rejected`) of a command, once
 Reply = Callable[[Any], None]
@@ -27,6 +30,9 @@ class Flight:
     __slots__ = (
         "answered",
         "answers",
+        "told",
+        "removals",
+        "urgent",
         "count",
         "end",
         "chain",
@@ -57,6 +63,12 @@ class Flight:
         self.first = self.end = -1
         #: (reply, answer, index of its last event in the group or -1)
         self.answers: list[tuple[Reply, Any, int]] = []
+        #: answers that wait for other partitions, with the index of their last event or -1 (`epochs.py`)
+        self.told: list[tuple[Spread, int]] = []
+        #: what came of deletions: (definition, why not or "", index of the last event)
+        self.removals: list[tuple[int, str, int]] = []
+        #: partitions that wait to hear that their sends were taken
+        self.urgent: set[int] = set()
         #: answers to be remembered: (tenant, id, index of the event)
         self.answered: list[tuple[str, str, int]] = []
         #: (to, seq, command)
