@@ -23,7 +23,9 @@ class Resource(msgspec.Struct, frozen=True):
 class Deploy(Command, frozen=True):
     """All resources or none. To partition 0, which tells the others.
 
-    Answered as `ChangeDefinition` is. Answer: `{deployment, definitions: [{key, id, kind, version, version_tag, name, hash, resource, duplicate}]}`; MODEL_INVALID carries findings in `message` (JSON).
+    Answered as `ChangeDefinition` is.
+
+    Answer: `{deployment, definitions: [{key, id, kind, version, version_tag, name, hash, resource, duplicate}]}`; MODEL_INVALID carries findings in `message` (JSON).
     """
 
     resources: list[Resource]
@@ -463,7 +465,8 @@ class SendRejected(Command, frozen=True):
     message: str
 
 
-Any_ = (
+#: one of all commands: what a request carries
+AnyCommand = (
     Deploy | DefineElsewhere | ChangeDefinition | StartInstance | CancelInstance | ControlInstance | SetVariables | ActivateTasks | PeekTasks
     | CompleteTask | FailTask | ThrowTaskError | ExtendLease | ReturnTasks | UpdateRetries | MoveTask | CreateTask | PublishMessage | BroadcastSignal
     | ResolveIncident | EvaluateDecision | StoreRecord | ListRecords | ModifyInstance | MigrateInstance | AdHocActivate | FireTimers | ExpireLeases
@@ -486,7 +489,7 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
         groups, rights: of the caller, by whoever signed it in (`kernel/access/rights.py`).
     """
 
-    command: Any_
+    command: AnyCommand
     id: str = ""
     time_us: int = 0
     tenant: str = ""
