@@ -316,7 +316,9 @@ class Engine:
                 self.observer.rejected(type(command).__name__, refused.code)
             if not future.done():
                 future.set_result(refused)
-        elif getattr(command, "wait", False):  # it is answered at the end of what it begins: that is no delay
+        elif (
+            getattr(command, "wait", False) or type(command) in CHANGES
+        ):  # it waits for what it begins, or for other partitions: that is no delay
             owner.offer(request, lambda answer: None if future.done() else future.set_result(answer))
         else:
             queue.began()
