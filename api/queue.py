@@ -1,10 +1,11 @@
 """The queue that an event loop is: what was read and waits for its turn, how long that will be, and who is refused at once instead.
 
-Under overload the doors' queue is in the loop itself: requests are read as they come, and handled one after the other. The next one will wait
-for as many as are in front of it, times what one costs: the time that the loop was at work, over the requests that it began. Of the last such
-figures the least counts, so that one slow moment is no overload (CoDel looks at the minimum over an interval for the same reason, RFC 8289). Where something else fills the loop,
-the length of its turns tells: such a delay must stand for a whole interval before the first is refused, and for a while after that
-none is waited for (RFC 8289, 4.2 and 5.4). What begins something new goes first, before that the unimportant; work on what runs goes last.
+Under overload the doors' queue is in the loop itself: requests are read as they come, and handled one after the other. The next one will
+wait for as many as are in front of it, times what one costs: the time that the loop was at work, over the requests that it began. Of the
+last such figures the least counts, so that one slow moment is no overload (CoDel looks at the minimum over an interval for the same reason,
+RFC 8289). Where something else fills the loop, the length of its turns tells: such a delay must stand for a whole interval before the first
+is refused, and for a while after that none is waited for (RFC 8289, 4.2 and 5.4). What begins something new goes first, before that the
+unimportant; work on what runs goes last.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ ENDED = frozenset({"completed", "failed", "cancelled", "terminated", "skipped"})
 
 
 class Services:
-    """One of each, made in `flowledger.__main__`."""
+    """One of each, made in `flowledger.system`."""
 
     def __init__(self, client: Client, reads: Reads, settings: Settings, telemetry: Telemetry | None = None) -> None:
         self.client, self.reads, self.settings = client, reads, settings

@@ -29,7 +29,7 @@ from flowledger.events.base import Envelope, Event, Recorded
 from flowledger.infra import postgres_server
 from flowledger.projections import schema as sc
 from flowledger.projections.context import Context
-from flowledger.projections.runner import Projector
+from flowledger.projections.projector import Projector
 from flowledger.projections.store import Move
 from flowledger.projections.views import VIEWS
 

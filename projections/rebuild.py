@@ -15,7 +15,7 @@ from psycopg import sql
 from flowledger.projections import schema as sc
 from flowledger.projections.context import Context
 from flowledger.projections.fold import View
-from flowledger.projections.runner import BATCH_EVENTS, Batch, Projector, Source
+from flowledger.projections.projector import BATCH_EVENTS, Batch, Projector, Source
 from flowledger.projections.store import Connection
 from flowledger.projections.views import VIEWS
 

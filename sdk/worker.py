@@ -33,7 +33,8 @@ from flowledger.sdk import tracing
 from flowledger.sdk.handlers import BadVariables, plan, result_of
 from flowledger.sdk.job import MARK, BpmnError, Cancelled, Job, JobFailed, current, handles, job_type_of
 from flowledger.sdk.metrics import Metrics
-from flowledger.sdk.transports import Transport, make
+from flowledger.sdk.transports import make
+from flowledger.sdk.transports.port import Transport
 
 log = logging.getLogger("flowledger.worker")
 

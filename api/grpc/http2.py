@@ -24,8 +24,8 @@ from h2.settings import SettingCodes, Settings
 from hyperframe.frame import GoAwayFrame
 
 from flowledger.api.acceptor import Acceptor
+from flowledger.api.grpc.gateway import MESSAGE_BYTES_MAX, NEW_CALLS, PORT, Connection, Gateway, Method, Server
 from flowledger.api.grpc.messages import MESSAGE_HEAD, REPLY_HEAD, Head, message, trailers
-from flowledger.api.grpc.service import MESSAGE_BYTES_MAX, NEW_CALLS, Connection, Gateway, Method, Server
 from flowledger.api.grpc.status import DEADLINE_EXCEEDED, INTERNAL, RESOURCE_EXHAUSTED, UNAVAILABLE, Refused
 from flowledger.api.queue import told, unimportant
 from flowledger.processors.admission import LOW, NEW, RUNNING
@@ -428,12 +428,19 @@ class H2(asyncio.Protocol):
             self._close()
 
 
-async def serve(gateway: Gateway, host: str, port: int, tls: ssl.SSLContext | None, sock: socket.socket | None = None) -> Server:
+async def listen(
+    gateway: Gateway, host: str = "127.0.0.1", port: int = PORT, *, tls: ssl.SSLContext | None = None, sock: socket.socket | None = None
+) -> Server:
+    """On `sock` if it is given (bound already). `port` 0 takes a free one; `gateway.port` says which. `tls` offers ALPN `h2`.
+
+    Raises: OSError."""
+    if tls is not None:
+        tls.set_alpn_protocols(["h2"])
     loop = asyncio.get_running_loop()
     open_: set[H2] = set()
     if sock is None:
         sock = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=1024)
-    actual = sock.getsockname()[1]
+    gateway.host, gateway.port = host, sock.getsockname()[1]
     server = Acceptor(sock, lambda: H2(gateway, open_), tls)
 
     async def close(grace_s: float) -> None:
@@ -447,4 +454,4 @@ async def serve(gateway: Gateway, host: str, port: int, tls: ssl.SSLContext | No
             connection.transport.abort()
         await asyncio.sleep(0)
 
-    return Server(actual, close)
+    return Server(gateway.port, close)

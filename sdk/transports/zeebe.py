@@ -18,7 +18,7 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 
 from flowledger.sdk import frames as f
-from flowledger.sdk.transports import Link, Tasks
+from flowledger.sdk.transports.port import Link, Tasks
 from flowledger.sdk.zeebe_stubs import load
 
 log = logging.getLogger("flowledger.worker")

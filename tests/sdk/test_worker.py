@@ -13,7 +13,8 @@ from types import SimpleNamespace
 import pytest
 
 from flowledger.api import job_stream
-from flowledger.api.grpc.service import Gateway
+from flowledger.api.grpc.gateway import Gateway
+from flowledger.api.grpc.http2 import listen
 from flowledger.api.workers import Workers
 from flowledger.events import commands as c
 from flowledger.events import task as ta
@@ -36,7 +37,7 @@ class Place:
             self.port = next(iter(self.server.sockets)).getsockname()[1]
             self.url = f"http://127.0.0.1:{self.port}"
         else:
-            self.server = await Gateway(self.engine, self.registry).start(port=self.port)
+            self.server = await listen(Gateway(self.engine, self.registry), port=self.port)
             self.port = self.server.port
             self.url = f"zeebe://127.0.0.1:{self.port}"
 
