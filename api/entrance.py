@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import socket
 from functools import lru_cache
+from math import ceil
 from typing import Any
 
 import uvicorn
@@ -84,7 +85,7 @@ def entrance(queue: LoopQueue, telemetry: Any) -> type[HttpToolsProtocol]:
             # who waits for "100 Continue" may now send the body or not: what comes next on this connection nobody can tell
             self._last = self.expect_100_continue or self.parser.get_http_version() == "1.0" or not self.parser.should_keep_alive()
             self._refused = True
-            self.transport.write(refusal(round(waited, 1), kind, self._last))
+            self.transport.write(refusal(ceil(waited * 10) / 10, kind, self._last))
             counted(method)
             if self._last:
                 self.transport.close()

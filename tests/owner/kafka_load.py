@@ -105,9 +105,9 @@ async def insist(client: Engine, command: c.AnyCommand, id: str, partition: int)
         await asyncio.sleep(0.1)
 
 
-async def start_many(client: Engine, lane: int, stop_at: float, acknowledged: dict[str, int]) -> None:
+async def start_many(client: Engine, lane: int, stop: asyncio.Event, acknowledged: dict[str, int]) -> None:
     n = 0
-    while time.monotonic() < stop_at:
+    while not stop.is_set():
         n += 1
         id = f"s-{lane}-{n}"
         answer = await insist(client, c.StartInstance(id="w1", variables={"n": n}), id, lane % 3)
