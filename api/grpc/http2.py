@@ -27,7 +27,7 @@ from flowledger.api.acceptor import Acceptor
 from flowledger.api.grpc.gateway import MESSAGE_BYTES_MAX, NEW_CALLS, PORT, Connection, Gateway, Method, Server
 from flowledger.api.grpc.messages import MESSAGE_HEAD, REPLY_HEAD, Head, message, trailers
 from flowledger.api.grpc.status import DEADLINE_EXCEEDED, INTERNAL, RESOURCE_EXHAUSTED, UNAVAILABLE, Refused
-from flowledger.api.queue import told, unimportant
+from flowledger.api.queue import retry_ms, told, unimportant
 from flowledger.processors.admission import LOW, NEW, RUNNING
 
 log = logging.getLogger(__name__)
@@ -214,12 +214,12 @@ class H2(asyncio.Protocol):
             return
         stream = self.streams[id_] = Stream(id_, head)
         if (refused := head.refusal()) is not None:
-            self._refuse(stream, refused.status, refused.message)
+            self._refuse(stream, refused.status, refused.message, refused.retry_ms)
             return
         queue = self.gateway.queue
         queue.read()
         if queue.tight and (waited := queue.refusal(kind := class_of(head))):
-            self._refuse(stream, RESOURCE_EXHAUSTED, told(waited, kind))
+            self._refuse(stream, RESOURCE_EXHAUSTED, told(waited, kind), retry_ms(waited))
             return
         stream.late = self.loop.call_later(REQUEST_S, self._stalled, stream)
         if head.timeout_s >= 0:
@@ -259,7 +259,7 @@ class H2(asyncio.Protocol):
             self._refuse(stream, INTERNAL, f"expected a {method.request_type.__name__}, found bytes that aren't one")
             return
         except Refused as e:
-            self._refuse(stream, e.status, e.message)
+            self._refuse(stream, e.status, e.message, e.retry_ms)
             return
         stream.data = bytearray()
         stream.waiting = True
@@ -310,7 +310,7 @@ class H2(asyncio.Protocol):
             reply = await self.gateway.unary(method, request, stream.head.metadata, self.connection)
             await self._send(stream, [reply])
         except Refused as e:
-            self._refuse(stream, e.status, e.message)
+            self._refuse(stream, e.status, e.message, e.retry_ms)
         except ConnectionError:
             return
         except asyncio.CancelledError:
@@ -325,7 +325,7 @@ class H2(asyncio.Protocol):
         try:
             await self.gateway.stream(method, request, stream.head.metadata, self.connection, lambda messages: self._send(stream, messages))
         except Refused as e:
-            self._refuse(stream, e.status, e.message)
+            self._refuse(stream, e.status, e.message, e.retry_ms)
         except ConnectionError:
             return
         except asyncio.CancelledError:
@@ -364,12 +364,12 @@ class H2(asyncio.Protocol):
         if self.streams.get(stream.id) is not stream or self.transport.is_closing():
             raise ConnectionResetError("the client has left")
 
-    def _refuse(self, stream: Stream, status: int, message: str) -> None:
+    def _refuse(self, stream: Stream, status: int, message: str, retry_ms: int = 0) -> None:
         """End the call with a status (0: well)."""
         if self.streams.get(stream.id) is not stream:
             return
         try:
-            block = trailers(status, message)
+            block = trailers(status, message, retry_ms)
             self.h2.send_headers(stream.id, block if stream.head_sent else REPLY_HEAD + block, end_stream=True)
             if not stream.ended:  # the client needn't send the rest
                 self.h2.reset_stream(stream.id, ErrorCodes.NO_ERROR)
