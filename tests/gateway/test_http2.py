@@ -377,7 +377,13 @@ async def test_an_odd_deadline_is_refused_and_harms_nobody(gateway, timeout):
     ],
 )
 async def test_under_overload_new_calls_are_refused_at_once_with_the_reason_and_the_time(gateway, engine, call, metadata, wait_s, let_in):
-    engine.answers[c.StartInstance] = engine.answers[c.CompleteTask] = {"key": 5, "definition": 5, "process": "p", "version": 1, "position": ""}
+    engine.answers[c.StartInstance] = engine.answers[c.CompleteTask] = {
+        "key": 5,
+        "definition": 5,
+        "process": "p",
+        "version": 1,
+        "position": "",
+    }
     gateway.queue.cost_s, gateway.queue.waiting = wait_s / 100, 100
     requests = {"CreateProcessInstance": pb.CreateProcessInstanceRequest(processDefinitionKey=5, variables="{}"), "CompleteJob": pb.CompleteJobRequest(
         jobKey=1, variables="{}"), "PublishMessage": pb.PublishMessageRequest(name="m"), "BroadcastSignal": pb.BroadcastSignalRequest(signalName="s"),
