@@ -15,26 +15,14 @@ from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import Partition
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.handlers import removal
-from flowledger.processors.flight import Pending, Reply
+from flowledger.processors.flight import NEVER, Pending, Reply, Spread
 
 #: the longest that a request waits for its epoch, and a change for the partitions (microseconds)
 WAIT_US = 5_000_000
 #: epochs that are waited for at once
 EPOCHS_MAX = 64
-NEVER = 1 << 62
 #: what is answered when all partitions have heard of it
 CHANGES = (c.Deploy, c.ChangeDefinition)
-
-
-class Told:
-    """An answer that waits. `needs`: partition -> the send that it must have confirmed; `removing`: a definition that is counted before it goes."""
-
-    __slots__ = ("answer", "needs", "refused", "removing", "reply", "until_us")
-
-    def __init__(self, reply: Reply, answer: dict[str, Any], needs: dict[int, int], removing: int) -> None:
-        self.reply, self.answer, self.needs, self.removing = reply, answer, needs, removing
-        self.refused: Rejected | None = None
-        self.until_us = NEVER
 
 
 class Epochs:
@@ -54,7 +42,7 @@ class Epochs:
         #: epoch that is waited for -> since when
         self._since: dict[int, int] = {}
         self._heard = state.meta.definitions
-        self._told: list[Told] = []
+        self._told: list[Spread] = []
 
     # --- in: requests that wait
 
@@ -130,18 +118,18 @@ class Epochs:
 
     # --- out: answers that wait
 
-    def tells(self, command: Any, made: Decision, reply: Reply) -> Told | None:
+    def tells(self, command: Any, made: Decision, reply: Reply) -> Spread | None:
         """The answer of a change, which waits until all have heard of it; None: nobody else is there."""
         if self._alone or type(command) not in CHANGES:
             return None
         removing = command.key if type(command) is c.ChangeDefinition and made.answer.get("status") == removal.DELETING else 0
-        told = Told(reply, {**made.answer, "epoch": self._state.meta.definitions}, dict(self._state.meta.sent), removing)
+        told = Spread(reply, {**made.answer, "epoch": self._state.meta.definitions}, dict(self._state.meta.sent), removing)
         if removing and removal.under_way(self._state, removing) is None:  # asked again, with the same id
             found = self._state.definitions[removing]
             self._resolve(told, None if found.deleted else removal.refusal(removing, []))
         return told
 
-    def landed(self, told: Told, position: str, now: int) -> None:
+    def landed(self, told: Spread, position: str, now: int) -> None:
         """It is on the log."""
         if position:
             told.answer["position"] = position
@@ -156,7 +144,7 @@ class Epochs:
                 told.needs = dict(self._state.meta.sent)
                 self._resolve(told, Rejected(RejectionCode.INVALID_STATE, refused) if refused else None)
 
-    def _resolve(self, told: Told, refused: Rejected | None) -> None:
+    def _resolve(self, told: Spread, refused: Rejected | None) -> None:
         told.removing, told.refused = 0, refused
         told.answer["epoch"] = self._state.meta.definitions
         if refused is None:
@@ -178,7 +166,7 @@ class Epochs:
             self._told = still
         return out
 
-    def _away(self, told: Told) -> list[int]:
+    def _away(self, told: Spread) -> list[int]:
         if told.removing:
             noted = removal.under_way(self._state, told.removing)
             return list(noted["uncounted"]) if noted is not None else [self._state.meta.partition]

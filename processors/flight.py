@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flowledger.events import commands as c
-from flowledger.events.base import Event
+from flowledger.events.base import Event, Rejected
 
-if TYPE_CHECKING:
-    from flowledger.processors.epochs import Told as Spread
-
+NEVER = 1 << 62
 #: gets the answer (a dict or `Rejected`) of a command, once
 Reply = Callable[[Any], None]
 
@@ -22,6 +20,17 @@ class Pending:
 
     def __init__(self, request: c.Request, reply: Reply | None = None, offset: int = -1) -> None:
         self.request, self.reply, self.offset = request, reply, offset
+
+
+class Spread:
+    """An answer that waits. `needs`: partition -> the send that it must have confirmed; `removing`: a definition that is counted before it goes."""
+
+    __slots__ = ("answer", "needs", "refused", "removing", "reply", "until_us")
+
+    def __init__(self, reply: Reply, answer: dict[str, Any], needs: dict[int, int], removing: int) -> None:
+        self.reply, self.answer, self.needs, self.removing = reply, answer, needs, removing
+        self.refused: Rejected | None = None
+        self.until_us = NEVER
 
 
 class Flight:
