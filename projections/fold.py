@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from flowledger.events import definition as de
 from flowledger.events import flow as fl
 from flowledger.events import task as ta
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
 from flowledger.events.base import Envelope, Event, Recorded
 from flowledger.events.commands import PARTITION_BITS
+from flowledger.projections import activities
 from flowledger.projections.changes import Changes
 from flowledger.projections.context import Context, Held, Incident, Instance, Task, Timer
 from flowledger.projections.tables import Table, stamp
@@ -134,6 +136,9 @@ def workflow_known(f: Fold, e: wf.WorkflowCreated | wf.WorkflowStarted) -> None:
     else:
         ref.pending = ref.fresh = False
     ref.started_us = f.us
+    ref.own = f.context.outlines.get(e.definition)
+    if ref.own is not None and type(e) is wf.WorkflowStarted:
+        activities.arrived(f, ref, e.token, e.element)
 
 
 def workflow_ended(f: Fold, e: Event) -> None:
@@ -141,6 +146,8 @@ def workflow_ended(f: Fold, e: Event) -> None:
     if ref is not None:
         ref.pending = False
         ref.over = True
+        if ref.own is not None and type(e) is wf.WorkflowCompleted:
+            activities.done(ref, e.token, e.element)
         if ref.scopes is not None:
             f.changes.deleted_scopes.append(ref.key)
         if ref.held:
@@ -151,6 +158,7 @@ def workflow_ended(f: Fold, e: Event) -> None:
 def workflow_migrated(f: Fold, e: wf.WorkflowMigrated) -> None:
     if f.ref is not None:
         f.ref.definition, f.ref.process, f.ref.version = e.definition, e.process, e.version
+        f.ref.own = f.context.outlines.get(e.definition)
 
 
 def _gone(f: Fold, items: list[Held]) -> None:
@@ -169,6 +177,8 @@ def element_activated(f: Fold, e: fl.ElementActivated) -> None:
     ref = f.ref
     if ref is not None and e.scope != e.key and e.scope and (ref.scopes is None or e.token not in ref.scopes):
         _enclose(f, ref, e.token, e.scope)
+    if ref is not None and ref.own is not None and e.element in ref.own:
+        activities.activated(f, ref, e)
 
 
 def flow_taken(f: Fold, e: fl.FlowTaken) -> None:
@@ -179,7 +189,11 @@ def flow_taken(f: Fold, e: fl.FlowTaken) -> None:
         if ref.scopes and (scope := ref.scopes.get(e.token)) is not None:
             _enclose(f, ref, e.spawned, scope)
     elif ref.held and e.token in ref.held:
+        if ref.own is not None:
+            activities.done(ref, e.token, e.source)
         _gone(f, ref.drop(e.token))
+    if ref.own is not None and e.target in ref.own:
+        activities.arrived(f, ref, e.spawned or e.token, e.target)
 
 
 def gateway_reached(f: Fold, e: fl.GatewayReached) -> None:
@@ -190,11 +204,25 @@ def gateway_reached(f: Fold, e: fl.GatewayReached) -> None:
 
 def token_ended(f: Fold, e: fl.ElementCompleted | fl.ElementTerminated) -> None:
     if f.ref is not None:
+        if f.ref.own is not None and type(e) is fl.ElementCompleted:
+            activities.done(f.ref, e.token, e.element)
         _gone(f, f.ref.drop_below(e.token))
+
+
+def error_occurred(f: Fold, e: fl.ErrorOccurred) -> None:
+    if f.ref is not None and f.ref.own is not None:
+        activities.failed(f, f.ref, e)
+
+
+def definition_told(f: Fold, e: de.DefinitionCreated | de.DefinitionUpdated) -> None:
+    if e.outline is not None or type(e) is de.DefinitionCreated:
+        f.context.tell(e.key, e.outline)
 
 
 def item_ended(f: Fold, e: fl.LoopItemCompleted) -> None:
     if f.ref is not None:
+        if f.ref.own is not None:
+            activities.done(f.ref, e.item)
         _gone(f, f.ref.drop_below(e.item))
 
 
@@ -272,6 +300,9 @@ TRACK: dict[type[Event], Callable[[Fold, Any], None]] = {
     fl.ElementCompleted: token_ended,
     fl.ElementTerminated: token_ended,
     fl.LoopItemCompleted: item_ended,
+    fl.ErrorOccurred: error_occurred,
+    de.DefinitionCreated: definition_told,
+    de.DefinitionUpdated: definition_told,
     ta.TaskCreated: task_created,
     ta.TaskLeased: tasks_named,
     ta.TaskTimedOut: tasks_named,

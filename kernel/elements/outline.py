@@ -2,8 +2,8 @@
 
 `{element: {...}}` with, of each activity, only what there is: `type` (vocabulary of tasks), `own` true when the engine does it itself (no job and no
 person: rows of it come from the events of its element), `loop` true when it runs several times, `name`, `description`, `after` (the activities that it
-directly follows), `group` (the gateway at which its branch split off, or itself when its runs go side by side), `estimated_ms`. The empty name is the
-process itself, with its `description`.
+directly follows), `boundary` (its boundary events), `group` (the gateway at which its branch split off, or itself when its runs go side by side),
+`estimated_ms`. The empty name is the process itself, with its `description`.
 """
 
 from __future__ import annotations
@@ -34,10 +34,15 @@ def outline(process: Process) -> dict[str, Any]:
             continue
         about = {
             "type": TYPES.get(node.kind, "service_task"), "own": _own(node), "loop": node.loop is not None,
-            "name": node.name, "description": node.documentation, "after": _after(node), "group": _group(node), "estimated_ms": _estimate(node),
+            "name": node.name, "description": node.documentation, "after": _after(node), "boundary": _boundary(node),
+            "group": _group(node), "estimated_ms": _estimate(node),
         }  # fmt: skip
         found[node.id] = {k: v for k, v in about.items() if v}
     return found
+
+
+def _boundary(node: Node) -> list[dict[str, Any]]:
+    return [{"element": b.id, "kind": b.event.kind if b.event is not None else "", "interrupting": b.interrupting} for b in node.attached]
 
 
 def _own(node: Node) -> bool:
