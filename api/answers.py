@@ -368,7 +368,7 @@ class TaskRow(msgspec.Struct, kw_only=True):
     row_version: int | None = None
     #: the row of the activity around it (sub-process, loop)
     parent: str | None = None
-    #: place in its instance, from 1
+    #: place in its instance, from 1; null without one
     sequence_number: int | None = None
     #: how the last attempt ended: success or partial_success
     result_status: str | None = None

@@ -11,9 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 from flowledger.kernel import times
-from flowledger.kernel.elements import jobs
 from flowledger.kernel.expressions import Failure
-from flowledger.kernel.model.graph import Node, Process
+from flowledger.kernel.model.graph import Node, Process, Work
 
 TYPES = {
     "task": "manual_task", "manualTask": "manual_task", "userTask": "user_task", "serviceTask": "service_task", "scriptTask": "script_task",
@@ -49,7 +48,7 @@ def _own(node: Node) -> bool:
     if node.kind == "manualTask":
         return node.properties.get("flowledger:confirm") != "true"
     if node.kind in ("scriptTask", "businessRuleTask"):
-        return not isinstance(node.config, jobs.Work)
+        return not isinstance(node.config, Work)
     if node.kind == "sendTask":
         return node.event is not None
     return node.kind not in ("userTask", "serviceTask")

@@ -7,7 +7,7 @@ CREATE TABLE tasks (
     process_id             varchar(255) NOT NULL DEFAULT '',
     token_id               bigint NOT NULL DEFAULT 0,
     parent_id              bigint,
-    sequence_number        integer NOT NULL DEFAULT 0,
+    sequence_number        integer,
     definition_key         varchar(255) NOT NULL DEFAULT '',
     name                   varchar(255) NOT NULL DEFAULT '',
     description            text NOT NULL DEFAULT '',

@@ -15,7 +15,8 @@ from flowledger.kernel.elements.outline import outline
 from flowledger.kernel.state import Instance, Token
 from flowledger.projections.changes import Changes
 from flowledger.projections.context import ACTIVITY, Context
-from flowledger.projections.fold import Fold, Folder
+from flowledger.projections.fold import Fold
+from flowledger.projections.tracker import Folder
 from flowledger.projections.views import VIEWS
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "kernel"))  # for `scenario`
