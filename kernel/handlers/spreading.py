@@ -21,8 +21,9 @@ def tell_others(d: Decision, definitions: list[dict[str, Any]]) -> None:
                 d.send(to, c.DefineElsewhere(definitions=definitions, epoch=meta.definitions))
 
 
-def told(d: Decision, found: Definition) -> None:
-    tell_others(d, [{**lookup.fields(found), "metadata": found.metadata}])
+def told(d: Decision, found: Definition, more: dict[str, Any] | None = None) -> None:
+    """`more`: further fields of the event."""
+    tell_others(d, [{**lookup.fields(found), "metadata": found.metadata, **(more or {})}])
 
 
 def family(d: Decision, of: Definition, kind: str) -> list[Definition]:
