@@ -136,7 +136,7 @@ class Program:
                 threads = [*threads, (0, (at, *empty[1:]))]
             for start, slots in threads:
                 self.follow(start, slots, text, at, seen, ready)
-            r.tick(1 + len(seen) // 4)
+            r.tick(4 + len(seen) // 2)
             threads = []
             c = text[at : at + 1]
             for pc, slots in ready:
@@ -183,7 +183,7 @@ class Program:
             seen: set[tuple[int, int, tuple[int, ...]]] = set()
             while stack:
                 pc, at, s = stack.pop()
-                r.tick(4)
+                r.tick(8)
                 if (pc, at, s) in seen:
                     continue
                 seen.add((pc, at, s))

@@ -26,6 +26,10 @@ Test = Callable[[Any, Any, Any, Runtime], Any]
 #: Types whose values of one type are ordered by Python's own operators.
 _DIRECT = frozenset((Decimal, str, FeelDate))
 _EQUAL = frozenset((Decimal, str, bool, FeelDate))
+#: So many local names are copied in about one step.
+LOCALS = 32
+#: Steps of a power whose exponent isn't whole, and of arithmetic with dates, times and durations.
+ROOT, TEMPORAL = 110, 32
 #: Built-ins that are evaluated at once when their arguments are constants.
 _FOLDED = frozenset(("date", "time", "date and time", "duration"))
 
@@ -149,6 +153,7 @@ class Compiler:
         self.filters += 1
         key = self.filters
         condition = self.compile(node.condition, Scope(scope, frozenset(), key))
+        work = 1 + t.work(node.condition)
 
         def filter_(c: Any, l: Any, r: Runtime) -> Any:
             value = base(c, l, r)
@@ -159,8 +164,9 @@ class Compiler:
                 first = condition(c, {**l, key: None}, Runtime(r.facts))
                 return None if type(first) is Decimal else []
             out: list[Any] = []
+            each = work + len(l) // LOCALS
             for n, item in enumerate(items):
-                r.tick()
+                r.tick(each)
                 holds = condition(c, {**l, key: item}, r)
                 if holds is True:
                     out.append(item)
@@ -251,12 +257,14 @@ class Compiler:
     def arithmetic(self, node: t.Binary, scope: Scope | None) -> Code:
         left, right, pos, symbol = self.compile(node.left, scope), self.compile(node.right, scope), node.pos, node.operator
         table = operators.TABLES[symbol]
-        numbers = table[Decimal, Decimal]
+        numbers, root = table[Decimal, Decimal], symbol == "**"
 
         def arithmetic(c: Any, l: Any, r: Runtime) -> Any:
             a, b = left(c, l, r), right(c, l, r)
             try:
                 if type(a) is Decimal and type(b) is Decimal:
+                    if root and b != b.to_integral_value():
+                        r.tick(ROOT)
                     result = numbers(a, b)
                 else:
                     operation = table.get((type(a), type(b)))
@@ -265,6 +273,8 @@ class Compiler:
                         return None
                     if symbol == "+" and type(a) is str:
                         r.text(len(a) + len(b))
+                    else:
+                        r.tick(TEMPORAL)
                     result = operation(a, b)
             except (DecimalException, ValueError, OverflowError) as error:
                 r.warn("OUT_OF_RANGE", f"{kind(a)} {symbol} {kind(b)} has no result: {error}", pos)
@@ -460,7 +470,10 @@ class Compiler:
         condition, then, otherwise = (self.compile(n, scope) for n in (node.condition, node.then, node.otherwise))
         return lambda c, l, r: then(c, l, r) if condition(c, l, r) is True else otherwise(c, l, r)
 
-    def iterations(self, nodes: tuple[t.Iteration, ...], scope: Scope | None) -> tuple[Callable[..., Iterator[Any]], Scope | None]:
+    def iterations(
+        self, nodes: tuple[t.Iteration, ...], body: t.Node, scope: Scope | None
+    ) -> tuple[Callable[..., Iterator[Any]], Scope | None]:
+        work = t.work(body)
         steps: list[tuple[str, Code, Code | None, int]] = []
         for n in nodes:
             steps.append((n.name, self.compile(n.start, scope), None if n.end is None else self.compile(n.end, scope), n.start.pos))
@@ -471,8 +484,9 @@ class Compiler:
             name, start, end, pos = steps[at]
             items = items_of(start(c, l, r), MISSING if end is None else end(c, l, r), r, pos)
             last = at == len(steps) - 1
+            each = 1 + len(l) // LOCALS + (work if last else 0)
             for item in items:
-                r.tick()
+                r.tick(each)
                 inner = {**l, name: item}
                 if last:
                     yield inner
@@ -482,7 +496,7 @@ class Compiler:
         return walk, scope
 
     def for_(self, node: t.For, scope: Scope | None) -> Code:
-        walk, scope = self.iterations(node.iterations, scope)
+        walk, scope = self.iterations(node.iterations, node.body, scope)
         if not node.uses_partial:
             body = self.compile(node.body, scope)
 
@@ -511,7 +525,7 @@ class Compiler:
         return for_partial
 
     def quantified(self, node: t.Quantified, scope: Scope | None) -> Code:
-        walk, scope = self.iterations(node.iterations, scope)
+        walk, scope = self.iterations(node.iterations, node.body, scope)
         body = self.compile(node.body, scope)
         # `some` is a disjunction that starts with false, `every` a conjunction that starts with true.
         decides = not node.every
@@ -555,6 +569,8 @@ class Compiler:
                 else:
                     out[key] = value = code(c, l, r)
                     l = {**l, key: value}
+                if len(l) > LOCALS:
+                    r.tick(len(l) // LOCALS)
             return out
 
         return context
@@ -607,11 +623,13 @@ class Compiler:
 
             return refused
         body = self.compile(node.body, Scope(scope, frozenset(parameters)))
-        levels = t.height(node.body)
+        levels, work = t.height(node.body), t.work(node.body)
 
         def function(c: Any, l: Any, r: Runtime) -> Any:
             def inner(runtime: Runtime, arguments: list[Any]) -> Any:
                 runtime.deeper(levels)
+                if cost := work + len(l) // LOCALS:
+                    runtime.tick(cost)
                 try:
                     return body(c, {**l, **dict(zip(parameters, arguments, strict=True))}, runtime)
                 finally:

@@ -13,7 +13,7 @@ chain_max = 1_000
 height_max = 1_500
 #: Attempts of the parser, for the few places where it has to try twice.
 parse_steps_max = 100_000
-#: Iterations, calls and items touched in one evaluation.
+#: Iterations, calls and items touched in one evaluation; what is repeated counts with its operators, costly functions for more.
 steps_max = 1_000_000
 #: Depth of calls, each counted with the height of its expression.
 depth_max = 2_000

@@ -201,3 +201,25 @@ def height(node: Node) -> int:
         most = max(most, level)
         stack.extend((child, level + 1) for child in children(n))
     return most
+
+
+#: Operators and what they cost, in steps; any other that isn't a name or literal costs one.
+_COSTS = {"*": 2, "/": 2, "**": 8}
+#: Operators that an iteration or a call has for nothing.
+_FREE = 2
+
+
+def work(node: Node) -> int:
+    """What one evaluation of the tree costs at most beside its iteration or call, in steps; what is iterated or called in it counts once."""
+    count, stack = -_FREE, [node]
+    while stack:
+        n = stack.pop()
+        below = children(n)
+        if isinstance(n, Binary):
+            count += _COSTS.get(n.operator, 1)
+        elif isinstance(n, (Filter, In, InstanceOf, RangeNode)):
+            count += 2
+        elif below:
+            count += 1 + (len(below) if isinstance(n, (Context, List)) else 0)
+        stack.extend(below)
+    return max(0, count)

@@ -15,7 +15,7 @@ def get_value(r: Runtime, m: dict[str, Any], key: str) -> Any:
     return m.get(key)
 
 
-@builtin("get entries", "m: context")
+@builtin("get entries", "m: context", work=10)
 def get_entries(r: Runtime, m: dict[str, Any]) -> list[dict[str, Any]]:
     """The entries as a list of contexts with `key` and `value`."""
     r.room(len(m))
@@ -36,14 +36,14 @@ def context(r: Runtime, entries: list[Any]) -> dict[str, Any]:
     return out
 
 
-@builtin("context put", "context: context, key: string, value: any")
+@builtin("context put", "context: context, key: string, value: any", work=10)
 def context_put(r: Runtime, m: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
     """The context with another entry; a list of keys leads to an entry further inside."""
     r.room(len(m))
     return {**m, key: value}
 
 
-@builtin("context put", "context: context, keys: pure list, value: any")
+@builtin("context put", "context: context, keys: pure list, value: any", work=10)
 def context_put_nested(r: Runtime, m: dict[str, Any], keys: list[Any], value: Any) -> dict[str, Any]:
     if not keys or not all(type(k) is str for k in keys):
         raise ValueError("the keys must be a list of one string or more")

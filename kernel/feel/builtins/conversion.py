@@ -53,36 +53,36 @@ def date_from_parts(r: Runtime, year: Decimal, month: Decimal, day: Decimal) -> 
     return FeelDate(_whole(year), _whole(month), _whole(day))
 
 
-@builtin("date and time", "from: string")
+@builtin("date and time", "from: string", work=16)
 def date_time_from_text(r: Runtime, from_: str) -> FeelDateTime:
     """The date and time of a text, or of a date and a time."""
     return _or_fail(temporal.parse_date_time(from_), "date and time", from_)
 
 
-@builtin("date and time", "from: date and time")
+@builtin("date and time", "from: date and time", work=16)
 def same_date_time(r: Runtime, from_: FeelDateTime) -> FeelDateTime:
     return from_
 
 
-@builtin("date and time", "date: day, time: time")
+@builtin("date and time", "date: day, time: time", work=16)
 def date_time_from_parts(r: Runtime, date: FeelDate | FeelDateTime, time: FeelTime) -> FeelDateTime:
     return FeelDateTime(date.date if isinstance(date, FeelDateTime) else date, time.nanos, time.offset, time.zone)
 
 
-@builtin("time", "from: string")
+@builtin("time", "from: string", work=10)
 def time_from_text(r: Runtime, from_: str) -> FeelTime:
     """The time of a text, of a date and time, or of its parts."""
     return _or_fail(temporal.parse_time(from_), "time", from_)
 
 
-@builtin("time", "from: moment")
+@builtin("time", "from: moment", work=10)
 def time_of(r: Runtime, from_: FeelTime | FeelDateTime | FeelDate) -> FeelTime:
     if isinstance(from_, FeelTime):
         return from_
     return from_.time if isinstance(from_, FeelDateTime) else FeelTime(0, 0)
 
 
-@builtin("time", "hour: number, minute: number, second: number, offset??: days and time duration")
+@builtin("time", "hour: number, minute: number, second: number, offset??: days and time duration", work=10)
 def time_from_parts(r: Runtime, hour: Decimal, minute: Decimal, second: Decimal, offset: DaysTimeDuration | None) -> FeelTime:
     h, m = _whole(hour), _whole(minute)
     if not (0 <= h < 24 and 0 <= m < 60 and 0 <= second < 60):
@@ -124,18 +124,18 @@ def string(r: Runtime, from_: Any) -> str | None:
     return out
 
 
-@builtin("duration", "from: string")
+@builtin("duration", "from: string", work=12)
 def duration(r: Runtime, from_: str) -> Any:
     """The duration of a text, of either kind."""
     return _or_fail(temporal.parse_duration(from_), "duration", from_)
 
 
-@builtin("duration", "from: duration")
+@builtin("duration", "from: duration", work=12)
 def same_duration(r: Runtime, from_: Any) -> Any:
     return from_
 
 
-@builtin("years and months duration", "from: day, to: day")
+@builtin("years and months duration", "from: day, to: day", work=12)
 def years_and_months(r: Runtime, from_: Any, to: Any) -> YearsMonthsDuration:
     """The whole months between two days."""
     start = from_ if isinstance(from_, FeelDate) else from_.date

@@ -18,7 +18,7 @@ def _date(value: FeelDate | FeelDateTime) -> FeelDate:
     return value.date if isinstance(value, FeelDateTime) else value
 
 
-@builtin("is", "value1: any, value2: any")
+@builtin("is", "value1: any, value2: any", work=8)
 def is_(r: Runtime, a: Any, b: Any) -> bool:
     """Whether both are the same value: two texts of one instant with different offsets, or an offset and a zone, aren't."""
     return _same(a, b, r, 0)
@@ -61,7 +61,7 @@ def month_of_year(r: Runtime, date: Any) -> str:
     return MONTHS[_date(date).month - 1]
 
 
-@builtin("week of year", "date: day")
+@builtin("week of year", "date: day", work=20)
 def week_of_year(r: Runtime, date: Any) -> Decimal:
     """Number of the week by ISO 8601."""
     day = _date(date)

@@ -26,43 +26,43 @@ def rounded(n: Decimal, scale: Decimal, mode: str) -> Decimal:
     return abs(result) if not result else result
 
 
-@builtin("decimal", "n: number, scale: number")
+@builtin("decimal", "n: number, scale: number", work=8)
 def decimal(r: Runtime, n: Decimal, scale: Decimal) -> Decimal:
     """`n` with `scale` digits after the point, ties to the even digit."""
     return rounded(n, scale, ROUND_HALF_EVEN)
 
 
-@builtin("floor", "n: number, scale?: number")
+@builtin("floor", "n: number, scale?: number", work=6)
 def floor(r: Runtime, n: Decimal, scale: Decimal | None) -> Decimal:
     """Rounded towards minus infinity."""
     return rounded(n, scale or Decimal(0), ROUND_FLOOR)
 
 
-@builtin("ceiling", "n: number, scale?: number")
+@builtin("ceiling", "n: number, scale?: number", work=6)
 def ceiling(r: Runtime, n: Decimal, scale: Decimal | None) -> Decimal:
     """Rounded towards plus infinity."""
     return rounded(n, scale or Decimal(0), ROUND_CEILING)
 
 
-@builtin("round up", "n: number, scale: number")
+@builtin("round up", "n: number, scale: number", work=8)
 def round_up(r: Runtime, n: Decimal, scale: Decimal) -> Decimal:
     """Rounded away from zero."""
     return rounded(n, scale, ROUND_UP)
 
 
-@builtin("round down", "n: number, scale: number")
+@builtin("round down", "n: number, scale: number", work=8)
 def round_down(r: Runtime, n: Decimal, scale: Decimal) -> Decimal:
     """Rounded towards zero."""
     return rounded(n, scale, ROUND_DOWN)
 
 
-@builtin("round half up", "n: number, scale: number")
+@builtin("round half up", "n: number, scale: number", work=8)
 def round_half_up(r: Runtime, n: Decimal, scale: Decimal) -> Decimal:
     """Rounded to the nearest, ties away from zero."""
     return rounded(n, scale, ROUND_HALF_UP)
 
 
-@builtin("round half down", "n: number, scale: number")
+@builtin("round half down", "n: number, scale: number", work=8)
 def round_half_down(r: Runtime, n: Decimal, scale: Decimal) -> Decimal:
     """Rounded to the nearest, ties towards zero."""
     return rounded(n, scale, ROUND_HALF_DOWN)
@@ -76,7 +76,7 @@ def abs_(r: Runtime, n: Any) -> Any:
     return -n if n < type(n)(0) else n
 
 
-@builtin("modulo", "dividend: number, divisor: number")
+@builtin("modulo", "dividend: number, divisor: number", work=6)
 def modulo(r: Runtime, dividend: Decimal, divisor: Decimal) -> Decimal:
     """The remainder of a division, with the sign of the divisor."""
     if not divisor:
@@ -88,13 +88,13 @@ def modulo(r: Runtime, dividend: Decimal, divisor: Decimal) -> Decimal:
     return CONTEXT.plus(rest)
 
 
-@builtin("sqrt", "number: number")
+@builtin("sqrt", "number: number", work=6)
 def sqrt(r: Runtime, number: Decimal) -> Decimal:
     """The square root."""
     return CONTEXT.sqrt(number)
 
 
-@builtin("log", "number: number")
+@builtin("log", "number: number", work=60)
 def log(r: Runtime, number: Decimal) -> Decimal:
     """The natural logarithm."""
     if number <= 0:
@@ -102,7 +102,7 @@ def log(r: Runtime, number: Decimal) -> Decimal:
     return CONTEXT.ln(number)
 
 
-@builtin("exp", "number: number")
+@builtin("exp", "number: number", work=25)
 def exp(r: Runtime, number: Decimal) -> Decimal:
     """Euler's number to the power of `number`."""
     return CONTEXT.exp(number)

@@ -57,7 +57,7 @@ def _split(text: str) -> tuple[str, str]:
     raise ValueError("no '..' in the range")
 
 
-@builtin("range", "from: string")
+@builtin("range", "from: string", work=25)
 def range_(r: Runtime, from_: str) -> Range:
     """The range of a text such as `[1..10]`; its ends are literals, and one may be missing."""
     text = from_.strip()
