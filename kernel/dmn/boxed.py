@@ -158,6 +158,7 @@ class Compiler:
             names = names | {v.name}
 
         def context(scope: Scope, run: Run) -> Any:
+            run.runtime.tick(len(steps) + _scope(scope))
             inner, out = dict(scope), {}
             for name, code, element in steps:
                 inner[name] = out[name] = value = code(inner, run)
@@ -219,7 +220,12 @@ class Compiler:
 
     def list_(self, e: m.ListOf, names: Names) -> Code:
         items = [self.compile(i, names) for i in e.items]
-        return lambda scope, run: [code(scope, run) for code in items]
+
+        def list_(scope: Scope, run: Run) -> list[Any]:
+            run.runtime.tick(len(items))
+            return [code(scope, run) for code in items]
+
+        return list_
 
     def relation(self, e: m.Relation, names: Names) -> Code:
         rows = [
@@ -229,7 +235,13 @@ class Compiler:
             ]
             for row in e.rows
         ]
-        return lambda scope, run: [{name: code(scope, run) for name, code in row} for row in rows]
+        cells = sum(map(len, rows))
+
+        def relation(scope: Scope, run: Run) -> list[dict[str, Any]]:
+            run.runtime.tick(cells)
+            return [{name: code(scope, run) for name, code in row} for row in rows]
+
+        return relation
 
     def conditional(self, e: m.Conditional, names: Names) -> Code:
         test, then, otherwise = self.compile(e.test, names), self.compile(e.then, names), self.compile(e.otherwise, names)
@@ -263,7 +275,9 @@ class Compiler:
             if items is None:
                 return None
             out = []
+            each = _scope(scope)
             for item in items:
+                run.runtime.tick(each + (len(item) // bridge.LOCALS if isinstance(item, dict) else 0))
                 inner = {**scope, **item, "item": item} if isinstance(item, dict) else {**scope, "item": item}
                 holds = match(inner, run)
                 if holds is True:
@@ -383,6 +397,11 @@ def split(text: str) -> list[str]:
     return [p for p in parts if p]
 
 
+def _scope(scope: Scope) -> int:
+    """Steps of an iteration: its scope is a copy."""
+    return 1 + len(scope) // bridge.LOCALS
+
+
 def as_items(value: Any) -> list[Any] | None:
     """The items to go through: a list's, those of a range of whole numbers or dates, or the single value itself; None for null and other ranges."""
     if isinstance(value, list):
@@ -398,7 +417,9 @@ def _for(variable: str, over: Code, body: Code, uses_partial: bool) -> Code:
         if items is None:
             return None
         out: list[Any] = []
+        each = _scope(scope)
         for item in items:
+            run.runtime.tick(each + (len(out) // 16 if uses_partial else 0))
             inner = {**scope, variable: item}
             if uses_partial:
                 inner["partial"] = list(out)
@@ -416,7 +437,10 @@ def _quantified(decisive: bool) -> Callable[[str, Code, Code, bool], Code]:
             items = as_items(over(scope, run))
             if items is None:
                 return None
-            results = [body({**scope, variable: item}, run) for item in items]
+            results, each = [], _scope(scope)
+            for item in items:
+                run.runtime.tick(each)
+                results.append(body({**scope, variable: item}, run))
             if any(r is not None and not isinstance(r, bool) for r in results):
                 run.warn("satisfies gave no boolean", None, "NOT_BOOLEAN")
                 return None

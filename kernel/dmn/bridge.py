@@ -10,7 +10,8 @@ from flowledger.kernel import feel
 from flowledger.kernel.dmn.types import Scope
 from flowledger.kernel.feel import limits, temporal, values
 from flowledger.kernel.feel.engine import odd_members
-from flowledger.kernel.feel.errors import LimitReached
+from flowledger.kernel.feel.errors import LimitReached as LimitReached
+from flowledger.kernel.feel.limits import LOCALS as LOCALS
 from flowledger.kernel.feel.tree import InstanceOf
 
 Names = frozenset[str]
@@ -93,7 +94,8 @@ def invoke(target: Any, arguments: dict[str, Any], run: Any, element: str | None
     try:
         return run.runtime.invoke_named(target, arguments)
     except LimitReached as limit:
-        run.warn(str(limit), element, limit.code)
+        run.runtime.stopped(limit.code, str(limit))
+        run.annotate(len(run.warnings) - 1, element)
         return None
 
 
@@ -129,14 +131,16 @@ def expression(text: str, names: Names, members: Names, types: Mapping[str, Any]
         SyntaxError_: the text is no FEEL.
     """
     compiled = _compiled(feel.compile, text, names, members, types)
+    work = 1 + feel.compile(text, names, members, types).work
 
     def evaluate(scope: Scope, run: Any) -> Any:
         warnings = run.warnings
         before = len(warnings)
         try:
+            run.runtime.tick(work)
             value = compiled(scope)(scope, runtime=run.runtime)
         except LimitReached as limit:
-            run.runtime.warn(limit.code, str(limit))
+            run.runtime.stopped(limit.code, str(limit))
             value = None
         if len(warnings) != before:
             run.annotate(before, element)
@@ -152,14 +156,16 @@ def test(text: str, names: Names, members: Names, types: Mapping[str, Any], elem
         SyntaxError_: the text is no FEEL.
     """
     compiled = _compiled(feel.compile_unary, text, names | _QUESTION, members, types)
+    work = 1 + feel.compile_unary(text, names | _QUESTION, members, types).work
 
     def holds(value: Any, scope: Scope, run: Any) -> bool:
         warnings = run.warnings
         before = len(warnings)
         try:
+            run.runtime.tick(work)
             result: bool = compiled(scope)(value, scope, runtime=run.runtime)
         except LimitReached as limit:
-            run.runtime.warn(limit.code, str(limit))
+            run.runtime.stopped(limit.code, str(limit))
             result = False
         if len(warnings) != before:
             run.annotate(before, element)

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from flowledger.kernel.dmn import bridge, reader
 from flowledger.kernel.dmn import model as m
-from flowledger.kernel.dmn import reader
 from flowledger.kernel.dmn.errors import DmnError
 from flowledger.kernel.dmn.graph import KINDS, DecisionNode, FunctionNode, Graph
 from flowledger.kernel.dmn.run import Run, Trace
@@ -97,6 +97,9 @@ class DecisionModel:
                 value = node.direct(run)
         except RecursionError:
             run.warn("nested too deep", element.id, "TOO_DEEP")
+            value = None
+        except bridge.LimitReached as limit:
+            run.runtime.stopped(limit.code, str(limit))
             value = None
         return Evaluation(value, run.warnings, run.trace, most - max(0, run.runtime.steps))
 

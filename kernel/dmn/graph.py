@@ -154,6 +154,9 @@ class DecisionNode(Node):
         run.trace.open.append(record)
         try:
             value = self.code(scope, run)
+        except bridge.LimitReached as limit:
+            run.runtime.stopped(limit.code, str(limit))
+            value = None
         finally:
             run.trace.open.pop()
             run.active.discard(self)
@@ -243,6 +246,7 @@ class BkmNode(FunctionNode):
     def call(self, arguments: tuple[Any, ...], run: Run) -> Any:
         if not self.linked:
             self.link()
+        run.runtime.tick(1 + len(self.functions) // 4)
         scope: dict[str, Any] = {self.name: self.value(run)}
         bind(scope, self.functions, run)
         own = dict(zip(self.parameter_names, arguments, strict=True))

@@ -139,6 +139,7 @@ class CompiledTable:
         self, rule: int, bit: int, slow: list[int], holding: set[tuple[int, str]], values: list[Any], scope: Scope, run: Run
     ) -> int | None:
         """The first column whose cell FEEL refuses, None if all hold; a text that has held for its column isn't tested again."""
+        run.runtime.tick(1 + len(self.columns) // 8)
         for n, column in enumerate(self.columns):
             if bit & column.open or (n in slow and not bit & column.any):
                 key = n, self.rules[rule].inputs[n].text
@@ -169,6 +170,7 @@ class CompiledTable:
     # Evaluation
 
     def __call__(self, scope: Scope, run: Run) -> Any:
+        run.runtime.tick(len(self.inputs) + len(self.rules) // 256)
         values = []
         for clause in self.inputs:
             value = clause.code(scope, run)
@@ -190,6 +192,7 @@ class CompiledTable:
             )
             return None
         for rule in self.matching(values, scope, run):
+            run.runtime.tick(1 + len(self.outputs))
             source = self.rules[rule]
             record.hits.append(Hit(rule + 1, source.id, self.outputs_of(rule, scope, run), source.annotations))
             if self.policy is _first:

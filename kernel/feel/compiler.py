@@ -15,6 +15,7 @@ from typing import Any
 from flowledger.kernel.feel import operators, properties, types
 from flowledger.kernel.feel import tree as t
 from flowledger.kernel.feel.builtins.registry import Builtin
+from flowledger.kernel.feel.limits import LOCALS
 from flowledger.kernel.feel.numbers import to_int
 from flowledger.kernel.feel.runtime import Runtime
 from flowledger.kernel.feel.steps import MISSING, NoIteration, index_of, items_of, matches, ordered
@@ -26,8 +27,6 @@ Test = Callable[[Any, Any, Any, Runtime], Any]
 #: Types whose values of one type are ordered by Python's own operators.
 _DIRECT = frozenset((Decimal, str, FeelDate))
 _EQUAL = frozenset((Decimal, str, bool, FeelDate))
-#: So many local names are copied in about one step.
-LOCALS = 32
 #: Steps of a power whose exponent isn't whole, and of arithmetic with dates, times and durations.
 ROOT, TEMPORAL = 110, 32
 #: Built-ins that are evaluated at once when their arguments are constants.

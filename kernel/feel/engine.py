@@ -112,6 +112,11 @@ class _Base:
         #: Names of the variables that it reads.
         self.reads = frozenset(compiler.reads - {"?"})
 
+    @property
+    def work(self) -> int:
+        """Steps of one evaluation, for who evaluates it again and again; what it repeats itself counts by itself."""
+        return t.work(self.tree)
+
     def _compile(self, compiler: Compiler) -> Any:
         return compiler.compile(self.tree, None)
 
@@ -185,10 +190,7 @@ class CompiledTests(_Base):
 
 def _failed(error: Exception, r: Runtime) -> None:
     code = error.code if isinstance(error, LimitReached) else "LIMIT_DEPTH" if isinstance(error, RecursionError) else "OUT_OF_RANGE"
-    if r.warnings is not None and len(r.warnings) >= limits.warnings_max:
-        # The reason why all is null matters more than the last of many.
-        r.warnings.pop()
-    r.warn(code, str(error))
+    r.stopped(code, str(error))
 
 
 def compile(text: str, names: Iterable[str] = (), members: Iterable[str] | None = None, types: Mapping[str, Any] | None = None) -> Compiled:

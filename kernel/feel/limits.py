@@ -27,3 +27,5 @@ list_items_max = 1_000_000
 warnings_max = 100
 #: Frames that Python must allow for the bounds above to be reached before Python's own. Calls of Python functions take no C stack (3.11).
 python_frames = 12_000
+#: So many local names are copied in about one step.
+LOCALS = 32

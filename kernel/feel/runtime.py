@@ -39,6 +39,12 @@ class Runtime(Budget):
         if self.warnings is not None and len(self.warnings) < limits.warnings_max:
             self.warnings.append(Warning(code, message, position))
 
+    def stopped(self, code: str, message: str) -> None:
+        """Say why all is null: that matters more than the last of many warnings."""
+        if self.warnings is not None and len(self.warnings) >= limits.warnings_max:
+            self.warnings.pop()
+        self.warn(code, message)
+
     def tick(self, count: int = 1) -> None:
         """Count work. Raises LimitReached."""
         self.steps -= count

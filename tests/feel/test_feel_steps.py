@@ -8,7 +8,7 @@ import pytest
 
 from flowledger.kernel.feel import evaluate, limits
 
-STEPS = 20_000
+STEPS = 5_000
 #: calls of functions that a step may cost on average
 CALLS = 10
 
