@@ -37,6 +37,7 @@ RECOVERY = "tests/log/test_recovery.py"
 ATTACKS = "tests/log/test_audit_attacks.py"
 IDS = "tests/access/test_ids.py"
 WHOLE = "tests/kernel/test_transaction.py"
+EPOCHS = "tests/owner/test_epochs.py"
 
 
 class Mutant(NamedTuple):
@@ -94,7 +95,7 @@ MUTANTS = [
            "        self.step_down(Fenced('void'))\n        return", MACHINE),
     Mutant("who waits in the inbox is told of the end", "processors/machine.py",
            "replies += [(p.reply, gone) for p in waiting if p.reply is not None and p.offset < 0]", "pass", MACHINE),
-    Mutant("who waits for an end is told of the owner's", "processors/machine.py", "replies += [(reply, gone) for reply in self.desk.waiting.all()]", "pass",
+    Mutant("who waits for an end is told of the owner's", "processors/machine.py", "(*self.desk.waiting.all(), *self.epochs.ended())", "self.epochs.ended()",
            MACHINE),
     Mutant("what lands after the end is nobody's", "processors/machine.py", "        flight.first, flight.end = first, end\n        if self.stopped is None:",
            "        flight.first, flight.end = first, end\n        if True:", MACHINE),
@@ -111,11 +112,15 @@ MUTANTS = [
     Mutant("a heavy decision is taken back", "kernel/decide.py", "except (Heavy, NotAtHand):\n        d.back(mark)", "except (Heavy, NotAtHand):\n        pass",
            SIMULATION),
     # across partitions
-    Mutant("only counted groups are confirmed", "processors/desk.py", "b.flight.inbound[request.sender] = request.seq\n        for later",
-           "self.sends.took({request.sender: request.seq}, self.facts.now_us)\n        for later", SENDS, True),
+    Mutant("only counted groups are confirmed", "processors/desk.py", "b.flight.inbound[request.sender] = request.seq\n                if type",
+           "self.sends.took({request.sender: request.seq}, self.facts.now_us)\n                if type", SENDS, True),
     Mutant("a send is confirmed by its receiver", "processors/sends.py", "return [self._send(to, some) for to, some in by_partition.items()]",
            "[self._state.outbox.pop((to, seq), None) for to, some in by_partition.items() for seq, _ in some]\n"
            "        return [self._send(to, some) for to, some in by_partition.items()]", SIMULATION),
+    Mutant("a request waits for its epoch", "processors/epochs.py", "if request.epoch > self._state.meta.definitions and sender != 0:", "if False:", EPOCHS),
+    Mutant("what waits is not consumed", "processors/machine.py", "source = max(source, min(pending.offset, epochs.floor))",
+           "source = max(source, pending.offset)", EPOCHS),
+    Mutant("running instances are counted everywhere", "kernel/handlers/removal.py", "running=running(d.state, found.key)", "running=[]", EPOCHS),
     Mutant("no send is taken behind a gap", "kernel/decide.py", "if request.seq != taken + 1:", "if request.seq <= taken:", SENDS, True),
     Mutant("no send is taken twice", "kernel/decide.py", "if request.seq != taken + 1:", "if request.seq > taken + 1:", SIMULATION),
     Mutant("the receiver says how far it is", "processors/desk.py", "self.sends.asked(request.sender, self.facts.now_us)", "pass", SIMULATION),

@@ -138,7 +138,7 @@ class Seat:
             feel_soft=HEAVY_STEPS,
             value_max=VALUE_MAX,
         )
-        where = Claim(self.partition, reader.epoch, name, position, reader.place())
+        where = Claim(self.partition, reader.epoch, name, position, reader.place(), len(world.log.of(COMMANDS, self.partition)))
         self.machine = Machine(where, state, facts, clock, world.settings, self.standing)
         self.consumed = reader.source + 1
         self.blocked = False
