@@ -68,7 +68,7 @@ MUTANTS = [
            SIMULATION),
     Mutant("commands are resumed behind the source", "processors/intake.py", "start, begin = source + 1,", "start, begin = max(source, 0),", INTAKE),
     Mutant("what of the topic is gone is said", "processors/intake.py", "if 0 <= source and start < begin:", "if False:", INTAKE),
-    Mutant("what is unsettled goes on", "processors/machine.py", "for key in images.unsettled(state):", "for key in ():", "tests/owner/test_engine.py"),
+    Mutant("what is unsettled goes on", "processors/machine.py", "for key in images.unsettled(state):", "for key in ():", MACHINE),
     # the owner
     Mutant("gap check", "processors/machine.py", "if flight.first != expected or flight.end != expected + flight.count:", "if False:", SIMULATION, True),
     Mutant("claims in a gap", "processors/machine.py", "if event.epoch == self.claim.epoch + 1:", "if False:", SIMULATION),

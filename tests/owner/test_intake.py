@@ -27,7 +27,7 @@ async def taken(log: MemoryLog, source: int) -> tuple[list[int], list[str]]:
     async def take(pending: list[Pending]) -> None:
         found.extend(p.offset for p in pending)
 
-    following = asyncio.create_task(Intake(log, 0, None, None, None).follow(source, take, notes.append))
+    following = asyncio.create_task(Intake(log, 0, None, None).follow(source, take, notes.append))
     await asyncio.sleep(0.05)
     following.cancel()
     with contextlib.suppress(asyncio.CancelledError):

@@ -25,7 +25,8 @@ class Alone:
 
     def __init__(self, **settings: Any) -> None:
         self.world = World(1)
-        self.world.partitions, self.world.faults, self.world.compares = 1, False, False
+        self.world.partitions = self.world.log.partitions = 1
+        self.world.faults = self.world.compares = False
         self.world.settings = Settings(**{"checkpoint_s": 1e6, **settings})
         self.seat = Seat(self.world, 0, 0)
         self.seat.take_over()
@@ -226,3 +227,32 @@ def test_void_records_between_its_own_are_read_and_it_goes_on():
     one.land()
     assert [type(one.answers[f"t{n}"]) for n in range(3)] == [dict] * 3
     assert one.machine.acked == one.machine.end + len(first.group)
+
+
+LOOP = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" targetNamespace="t">
+<process id="loop" isExecutable="true"><startEvent id="s"/><sequenceFlow id="f1" sourceRef="s" targetRef="t"/><scriptTask id="t"><extensionElements>
+<zeebe:script expression="= item" resultVariable="r"/></extensionElements><multiInstanceLoopCharacteristics isSequential="true"><extensionElements>
+<zeebe:loopCharacteristics inputCollection="= items" inputElement="item"/></extensionElements></multiInstanceLoopCharacteristics></scriptTask>
+<sequenceFlow id="f2" sourceRef="t" targetRef="e"/><endEvent id="e"/></process></definitions>"""
+
+
+def test_what_was_put_off_goes_on_under_the_next_owner():
+    """A long loop goes on in follow-ups that stand nowhere but in the machine."""
+    one = Alone()
+    one.offer("deploy", c.Deploy(resources=[c.Resource("loop.bpmn", LOOP)]))
+    one.steps()
+    one.land()
+    one.machine.facts.feel_soft = 0
+    one.offer("start", c.StartInstance(id="loop", variables={"items": list(range(1_000))}))
+    one.step()
+    one.land()
+    assert one.machine.inbox and one.machine.state.instances
+    one.seat.crash()
+    one.seat.take_over()
+    assert one.seat.machine is not None and one.seat.machine.state.instances
+    one.machine = one.seat.machine
+    one.machine.facts.feel_soft = 0
+    for _ in range(50):
+        one.steps()
+        one.land()
+    assert not one.machine.state.instances
