@@ -177,7 +177,7 @@ MUTANTS = [
     Mutant("slewing is bounded", "processors/clock.py", "most = self._budget // 1_000_000", "most = 1 << 62", CLOCK),
     # the chain, and what readers may pass over
     Mutant("a group has to give its chain value", "processors/recovery.py", "if group is not None and not group.whole:", "if False:", RECOVERY),
-    Mutant("no older chain behind a newer one", "events/group.py", "self._odd = event.chain < self.version", "self._odd = False", ATTACKS),
+    Mutant("no older chain behind a newer one", "events/group.py", "self._odd = event.chain < self.version", "self._odd = False", RULES),
     Mutant("records of a group have the same headers and time", "events/group.py",
            "elif shared != self._shared or record.timestamp_us != self._stamp_us:", "elif False:", ATTACKS),
     Mutant("a reader does not pass over what is gone", "processors/recovery.py", "    if position < begin:", "    if False:", RECOVERY),

@@ -319,3 +319,44 @@ async def test_a_flipped_byte_of_the_log_is_not_served(store, byte):
     stream.records[-1] = flip(stream.records[-1], byte)
     why = await refused(store)
     assert "audit verify" in why, why
+
+
+def without_tail(store: MemoryStore) -> None:
+    """The log ends where its checkpoint stands."""
+    stream = store.stream(EVENTS, 0)
+    stream.end = images.decode_state(latest(store)[images.MARK].value, images.Mark).end
+    del stream.records[stream.end :]
+
+
+def forge(record: LogRecord, value: bytes) -> LogRecord:
+    """Another value with the digest that goes with it."""
+    assert record.key is not None
+    digest = images.digest_of(record.key, value)
+    return msgspec.structs.replace(record, value=value, headers=tuple((n, digest if n == images.DIGEST else v) for n, v in record.headers))
+
+
+async def test_a_mark_of_another_chain_is_found_also_when_nothing_stands_behind_it(store):
+    """Else the next claim would go on from a chain value that the log has not got."""
+    without_tail(store)
+    mark = images.decode_state(latest(store)[images.MARK].value, images.Mark)
+    latest(store)[images.MARK] = forge(latest(store)[images.MARK], images.encode_state(msgspec.structs.replace(mark, chain=b"\x01" * 32)))
+    engine = await running(store)
+    assert any("does not go with the log" in w for w in engine.health()["warnings"])
+    await engine.stop()
+    assert (await verify_partition(MemoryLog(store), 0)).findings == []
+
+
+async def test_a_record_that_is_whole_in_itself_but_not_the_one_of_the_checkpoint_is_found(store):
+    """As an older one of the same key, which a late writer put in the place of the newest."""
+    key = next(k for k in latest(store) if k.startswith(b"task"))
+    latest(store)[key] = forge(latest(store)[key], latest(store)[key].value.replace(b"100", b"999"))
+    notes: list[str] = []
+    state, _, position = await load(MemoryLog(store), 0, None, notes.append)
+    assert position == 0 and not state.tasks and "its digest is another" in notes[0]
+
+
+async def test_what_lies_between_the_checkpoint_and_the_oldest_record_is_missed(store):
+    end = images.decode_state(latest(store)[images.MARK].value, images.Mark).end
+    await MemoryLog(store).trim(EVENTS, 0, end + 2)
+    with pytest.raises(RecordsMissing, match=f"it stands at {end}, but the log begins at {end + 2}"):
+        await load(MemoryLog(store), 0)
