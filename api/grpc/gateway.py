@@ -10,6 +10,7 @@ from typing import Any
 
 from flowledger.api.grpc.status import CANCELLED, INTERNAL, OK, PERMISSION_DENIED, UNAUTHENTICATED, UNAVAILABLE, UNKNOWN, Refused
 from flowledger.api.grpc.tenants import for_tenant
+from flowledger.api.queue import LoopQueue
 from flowledger.api.workers import Workers
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.events.commands import AnyCommand
@@ -25,6 +26,9 @@ PORT = 26500
 OURS = frozenset((UNKNOWN, INTERNAL, UNAVAILABLE))
 #: a request or an answer may not be larger (Zeebe's own default)
 MESSAGE_BYTES_MAX = 4 * 1024 * 1024
+#: calls that begin something new: refused first under overload
+NEW_CALLS = frozenset({"BroadcastSignal", "CreateProcessInstance", "CreateProcessInstanceWithResult", "DeployProcess", "DeployResource",
+                       "EvaluateDecision", "PublishMessage"})  # fmt: skip
 #: fencing numbers remembered for one connection; the oldest is forgotten first
 FENCES_MAX = 50_000
 
@@ -102,10 +106,13 @@ class Gateway:
         host: str = "127.0.0.1",
         port: int = PORT,
         tracer: Any = None,
+        queue: LoopQueue | None = None,
         access: Access | None = None,
     ) -> None:
-        """`tracer`: makes a span of each unary call, below the `traceparent` of its metadata. `access`: told of each call."""
+        """`tracer`: makes a span of each unary call, below the `traceparent` of its metadata. `queue`: of the loop, that other doors share.
+        `access`: told of each call."""
         self.client, self.authenticate, self.tracer, self.access = client, authenticate, tracer, access or Access()
+        self.queue = queue or LoopQueue()
         self.workers = workers if workers is not None else Workers()
         #: where clients reach it, as `Topology` says
         self.host, self.port = host, port
