@@ -76,7 +76,8 @@ async def test_at_most_so_many_over_all_partitions_and_each_has_its_turn(most):
     done = []
     while keys:
         await until(lambda: len(held(engine)) >= min(most, len(keys)), f"under-granted: {len(held(engine))} of {most}, {len(keys)} left")
-        assert len(now := held(engine)) <= most
+        now = held(engine)
+        assert len(now) <= most
         key = now[len(done) % len(now)]
         assert not isinstance(await engine.call(c.CompleteTask(task=key)), Rejected)
         keys.remove(key)
