@@ -12,10 +12,10 @@ import msgspec
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from test_sends import One  # noqa: E402
+from test_sends import One
 
-from flowledger.events import commands as c  # noqa: E402
-from flowledger.events import requests  # noqa: E402
+from flowledger.events import commands as c
+from flowledger.events import requests
 
 KINDS = sorted(
     (k for k in vars(c).values() if isinstance(k, type) and issubclass(k, c.Command) and k is not c.Command), key=lambda k: k.__name__

@@ -10,14 +10,14 @@ import msgspec
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from machine_world import Seat, World  # noqa: E402
+from machine_world import Seat, World
 
-from flowledger.events import commands as c  # noqa: E402
-from flowledger.processors import effects as do  # noqa: E402
-from flowledger.processors import machine as machines  # noqa: E402
-from flowledger.processors.log import EVENTS, LogError  # noqa: E402
-from flowledger.processors.machine import Machine  # noqa: E402
-from flowledger.processors.settings import IN_FLIGHT_MAX, Settings  # noqa: E402
+from flowledger.events import commands as c
+from flowledger.processors import effects as do
+from flowledger.processors import machine as machines
+from flowledger.processors.log import EVENTS, LogError
+from flowledger.processors.machine import Machine
+from flowledger.processors.settings import IN_FLIGHT_MAX, Settings
 
 
 class Alone:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from test_owner_process import deploy  # noqa: E402
+from test_owner_process import deploy
 
 pytestmark = pytest.mark.postgres
 PARTITIONS = 4
