@@ -9,6 +9,7 @@ from litestar import Response, post
 from msgspec import Meta
 
 from flowledger.api import answers as a
+from flowledger.api.definitions import Content
 from flowledger.api.edge import ApiRequest, Body, Name, reply
 from flowledger.api.problems import malformed
 from flowledger.api.services import services_of
@@ -23,7 +24,7 @@ class ResourceBody(Body):
     """`content` is the text of a BPMN, DMN, JSON, YAML, BPML or form file; `name` its file name."""
 
     name: Name
-    content: Annotated[str, Meta(min_length=1)]
+    content: Content
 
 
 class DeploymentBody(Body):

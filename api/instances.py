@@ -154,7 +154,7 @@ async def list_instances(
     started_to: datetime | None = None,
     parent: KeyFilter = None,
     limit: Limit = 50,
-    cursor: Cursor = "",
+    cursor: Cursor = None,
     wait_for: WaitFor = None,
 ) -> Response[a.Page[a.InstanceRow]]:
     """Newest first. `var.NAME[op]=VALUE` filters by variables; `op`: eq, ne, lt, lte, gt, gte; without `[op]` it is eq."""

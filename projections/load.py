@@ -206,7 +206,7 @@ class _Loader:
             if row["started_at"] is not None:
                 ref.started_us = micros(row["started_at"])
             context.instances[ref.key] = ref
-            if row["status"] in ("pending", "running", "suspended"):
+            if row["status"] in ("pending", "running", "suspended", "quarantined"):
                 loaded.append((ref.tenant, ref.key))
         if not loaded:
             return

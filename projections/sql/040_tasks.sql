@@ -16,7 +16,7 @@ CREATE TABLE tasks (
     listener               varchar(30) NOT NULL DEFAULT '',
     category               varchar(30) NOT NULL DEFAULT 'automated',
     status                 varchar(20) NOT NULL DEFAULT 'created'
-                           CHECK (status IN ('created', 'assigned', 'started', 'in_progress', 'suspended', 'completed', 'failed',
+                           CHECK (status IN ('created', 'assigned', 'started', 'in_progress', 'suspended', 'completed', 'failed', 'timed_out',
                                              'cancelled', 'skipped')),
     priority               varchar(20) NOT NULL DEFAULT 'normal' CHECK (priority IN ('low', 'normal', 'high', 'critical', 'urgent')),
     priority_value         integer NOT NULL DEFAULT 40,

@@ -13,7 +13,7 @@ from flowledger.projections.fold import Fold, View
 from flowledger.projections.tables import Table
 from flowledger.projections.words import int4, priority_word
 
-VERSION = 2
+VERSION = 3
 TABLE = Table(
     "workflow_instances",
     {

@@ -26,7 +26,7 @@ from flowledger.projections.words import (
     word,
 )
 
-VERSION = 3
+VERSION = 4
 TABLE = Table(
     "tasks",
     {
