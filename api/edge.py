@@ -80,7 +80,7 @@ class ApiRequest(Request[Any, Any, Any]):
         return self._json
 
     async def _decode(self) -> Any:
-        field = self.route_handler.parsed_data_field  # type: ignore[attr-defined]
+        field = self.route_handler.parsed_data_field
         target = field.annotation if field is not None else Any
         if type(None) in get_args(target):  # there may be no body, which isn't the body `null`
             target = next(t for t in get_args(target) if t is not type(None))
@@ -102,7 +102,7 @@ class ApiRequest(Request[Any, Any, Any]):
     async def body(self) -> bytes:
         """Raises: Problem (503): the server goes down before the whole body has come."""
         if self._body is not Empty:
-            return self._body  # type: ignore[no-any-return]
+            return self._body
         with self.app.state["services"].closing.interrupts():
             return await super().body()
 

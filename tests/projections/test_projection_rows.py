@@ -16,7 +16,7 @@ from flowledger.events import task as ta
 from flowledger.events import workflow as wf
 from flowledger.projections.context import Context
 from flowledger.projections.load import load_pending
-from flowledger.projections.runner import Projector
+from flowledger.projections.projector import Projector
 from flowledger.projections.store import Move, Overtaken
 from flowledger.projections.views import TABLES, VIEWS
 
