@@ -204,7 +204,7 @@ async def _definitions(r: Reader, tenant: str, given: Mapping[str, str], limit: 
 
 async def fill(conn: psycopg.AsyncConnection[Any], rows: int) -> None:
     """The tables of the projections with `rows` rows of each kind over `DAYS` days up to now."""
-    await conn.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")  # type: ignore[arg-type]
+    await conn.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
     await sc.migrate(conn, SCHEMA)
     await sc.use_schema(conn, SCHEMA)
     today = datetime.now(UTC).date()
@@ -217,7 +217,7 @@ async def fill(conn: psycopg.AsyncConnection[Any], rows: int) -> None:
     salted = {f"h{n}": _HASH.format(n) for n in range(1, 10)}
     for statement in FILL.values():
         for a in range(1, rows + 1, CHUNK):
-            await conn.execute(statement.format(a=a, b=min(rows, a + CHUNK - 1), at=at, **salted))  # type: ignore[arg-type]
+            await conn.execute(statement.format(a=a, b=min(rows, a + CHUNK - 1), at=at, **salted))
     chance = random.Random(1)
     async with (
         conn.cursor() as cursor,
