@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from flowledger.api import answers as a
 from flowledger.api.edge import ApiRequest, Body, Name, NamePath, Words, reply
-from flowledger.api.lists import DefinitionCursor, Limit, WaitFor, listing
+from flowledger.api.lists import DefinitionCursor, Limit, Version, WaitFor, listing
 from flowledger.api.locking import etag, expected
 from flowledger.api.problems import Problem
 from flowledger.api.services import Services, definition_key, services_of
@@ -70,7 +70,7 @@ async def list_definitions(
     definition_id: Annotated[str | None, Parameter(description="Id in the model, of a process, decision or form")] = None,
     process: Annotated[str | None, Parameter(description="Id of a process")] = None,
     kind: Kind | None = None,
-    version: Annotated[int | None, Parameter(ge=0, le=(1 << 31) - 1)] = None,
+    version: Version = None,
     status: Annotated[list[Status] | None, Parameter(description="One or more")] = None,
     name: Annotated[str | None, Parameter(description="Part of the name, or the id")] = None,
     tag: str | None = None,

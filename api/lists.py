@@ -20,7 +20,7 @@ POSITION_PATTERN = r"^[0-9]{1,3}-[0-9]{1,15}(,[0-9]{1,3}-[0-9]{1,15})*$"
 ROW_PATTERN = "^[0-9]{1,17}-([1-9][0-9]{0,17}|[1-8][0-9]{18})$"
 Limit = Annotated[int, Parameter(ge=1, schema_extra={"maximum": 1000}, description="Rows of a page at most")]
 Cursor = Annotated[str | None, Parameter(schema_extra={"pattern": ROW_PATTERN}, description="`cursor` of the page before")]
-DefinitionCursor = Annotated[str | None, Parameter(schema_extra={"pattern": KEY_PATTERN}, description="`cursor` of the page before")]
+DefinitionCursor = Annotated[str | None, Parameter(pattern=KEY_PATTERN, description="`cursor` of the page before")]
 WaitFor = Annotated[
     str | None,
     Parameter(
@@ -29,6 +29,8 @@ WaitFor = Annotated[
     ),
 ]
 Definition = Annotated[str | None, Parameter(description="A definition's key, or a process id")]
+#: the framework leaves a bound of 0 out of the document
+Version = Annotated[int | None, Parameter(ge=0, le=(1 << 31) - 1, schema_extra={"minimum": 0, "maximum": (1 << 31) - 1})]
 KeyFilter = Annotated[str | None, Parameter(pattern=KEY_PATTERN)]
 PRIORITY = r"^(low|normal|medium|high|critical|urgent|[0-9]|[1-9][0-9]|100)$"
 Priority = Annotated[str | None, Parameter(pattern=PRIORITY, description="A word, or a number from 0 to 100: that or more urgent")]

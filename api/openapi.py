@@ -186,10 +186,11 @@ def _texts(paths: dict[str, Any]) -> None:
                     "type": "array",
                     "minItems": 1,
                     "items": {"type": "string", "contentMediaType": "application/octet-stream", "minLength": 1, "pattern": r"\S"},
-                    "description": "The files; the field may have any other name, too",
+                    "description": "The files (a file's field may have any other name, too)",
                 },
                 "status": {"enum": ["published", "draft"]},
                 "metadata": {"type": "string", "contentMediaType": "application/json"},
             },
+            "additionalProperties": False,
         }
     }
