@@ -81,6 +81,7 @@ async def test_what_a_token_holds_ends_with_it(db):
     assert (start["status"], start["fired"], start["workflow_instance_id"]) == ("scheduled", 1, None)
 
 
+@pytest.mark.req("D-DAT-010", "D-DAT-012")
 async def test_counts_of_events_equal_the_log(db):
     log, _ = rich()
     await project(db, log, batch=7)
@@ -98,6 +99,7 @@ async def test_counts_of_events_equal_the_log(db):
     assert n["n"] == expected
 
 
+@pytest.mark.req("D-ENG-002")
 async def test_completed_instances_have_their_output(db):
     log = Log()
     instance, _ = log.one_task_instance(log.definition(), 1)
@@ -162,6 +164,7 @@ async def test_values_that_postgresql_refuses_are_made_to_fit(db):
     assert t["definition_key"].startswith("e\t\\é") and len(t["definition_key"]) == 255
 
 
+@pytest.mark.req("D-DAT-003", "D-DAT-005", "D-DAT-007")
 @pytest.mark.parametrize(
     ("table", "columns", "values"),
     [
@@ -215,6 +218,7 @@ async def test_what_is_in_quarantine_and_what_ran_out_of_time_stand_in_rows(db):
     assert (await rows(db, "SELECT status FROM workflow_instances"))[0]["status"] == "completed"
 
 
+@pytest.mark.req("D-DAT-003", "D-DAT-005")
 async def test_defaults(db):
     await db.execute("INSERT INTO workflow_definitions (id, definition_id) VALUES (1, 'a')")
     await db.execute("INSERT INTO workflow_instances (id, definition_id) VALUES (1, 1)")
