@@ -95,53 +95,55 @@ def schema_of(cls: type[Event]) -> dict[str, Any]:
 
 # --- encoding ---------------------------------------------------------------------------------------------------------
 
-_LONGS: dict[int, bytes] = {}
-_TEXTS: dict[str, bytes] = {}
 _CACHE_MAX = 50_000
 
 
-def long(n: int) -> bytes:
-    """Zigzag variable-length code of a 64-bit integer. Keys recur within a group, so the last ones are kept."""
-    found = _LONGS.get(n)
-    if found is not None:
-        return found
-    if not -0x8000000000000000 <= n <= 0x7FFFFFFFFFFFFFFF:
-        raise OverflowError(f"expected a 64-bit integer, found {n}")
-    z = (n << 1) ^ (n >> 63)
-    out = bytearray()
-    while z > 0x7F:
-        out.append((z & 0x7F) | 0x80)
-        z >>= 7
-    out.append(z)
-    if len(_LONGS) >= _CACHE_MAX:
-        _LONGS.clear()
-    code = _LONGS[n] = bytes(out)
-    return code
+class _Longs(dict[int, bytes]):
+    """Zigzag variable-length codes of 64-bit integers. Keys recur within a group, so the last ones are kept."""
+
+    def __missing__(self, n: int) -> bytes:
+        if not -0x8000000000000000 <= n <= 0x7FFFFFFFFFFFFFFF:
+            raise OverflowError(f"expected a 64-bit integer, found {n}")
+        z = (n << 1) ^ (n >> 63)
+        out = bytearray()
+        while z > 0x7F:
+            out.append((z & 0x7F) | 0x80)
+            z >>= 7
+        out.append(z)
+        if len(self) >= _CACHE_MAX:
+            self.clear()
+        code = self[n] = bytes(out)
+        return code
 
 
-def text(s: str) -> bytes:
+class _Texts(dict[str, bytes]):
     """Length and UTF-8. Element ids, job types and tenants recur, so short ones are kept."""
-    found = _TEXTS.get(s)
-    if found is not None:
-        return found
-    raw = s.encode()
-    code = long(len(raw)) + raw
-    if len(s) <= 40:
-        if len(_TEXTS) >= _CACHE_MAX:
-            _TEXTS.clear()
-        _TEXTS[s] = code
-    return code
+
+    def __missing__(self, s: str) -> bytes:
+        raw = s.encode()
+        code = _LONGS[len(raw)] + raw
+        if len(s) <= 40:
+            if len(self) >= _CACHE_MAX:
+                self.clear()
+            self[s] = code
+        return code
+
+
+_LONGS = _Longs()
+_TEXTS = _Texts()
+long: Callable[[int], bytes] = _LONGS.__getitem__
+text: Callable[[str], bytes] = _TEXTS.__getitem__
 
 
 def _json(value: Any) -> bytes:
     if value is None:
         return b"\x00"
     raw = _encode_json(value)
-    return long(len(raw)) + raw
+    return _LONGS[len(raw)] + raw
 
 
 def _bytes(value: bytes) -> bytes:
-    return long(len(value)) + value
+    return _LONGS[len(value)] + value
 
 
 def _array(code: Callable[[Any], bytes]) -> Callable[[list[Any]], bytes]:
@@ -168,12 +170,21 @@ CODES: dict[str, Callable[[Any], bytes]] = {
 }
 
 
+#: source of one field: the usual values stand inline (a table of codes, `None`, an empty list), the rest calls the coder
+_CODED = {
+    "long": "longs_[e.{n}]",
+    "string": "texts_[e.{n}]",
+    "boolean": "b'\\x01' if e.{n} else b'\\x00'",
+    "json": "json(e.{n}) if e.{n} is not None else b'\\x00'",
+}
+
+
 def _encoder(cls: type[Event]) -> Callable[[Any, bytes], bytes]:
     """A function made for `cls`; its source is built from field names of ours only, never from input."""
     head = b"\x00" + SCHEMA_IDS[cls].to_bytes(4, "big")
-    parts = "".join(f"{kind}(e.{name}), " for name, kind in fields_of(cls))
+    parts = "".join(_CODED.get(kind, f"{kind}(e.{{n}})").format(n=name) + ", " for name, kind in fields_of(cls))
     source = f"def encode(e, prefix):\n    return join((head, prefix, {parts}))\n"
-    space: dict[str, Any] = {**CODES, "head": head, "join": b"".join}
+    space: dict[str, Any] = {**CODES, "longs_": _LONGS, "texts_": _TEXTS, "head": head, "join": b"".join}
     exec(compile(source, f"<encoder of {cls.__name__}>", "exec"), space)  # noqa: S102 - source is made of our own field names
     return space["encode"]
 
@@ -184,15 +195,9 @@ ENCODERS: dict[type[Event], Callable[[Any, bytes], bytes]] = {cls: _encoder(cls)
 
 def encode_envelope(envelope: Envelope) -> bytes:
     """The bytes that all events of one command share."""
+    v, texts = envelope, _TEXTS
     return b"".join(
-        (
-            long(envelope.time_us),
-            text(envelope.tenant),
-            text(envelope.actor),
-            text(envelope.cause),
-            text(envelope.correlation),
-            text(envelope.trace),
-        )
+        (_LONGS[v.time_us], texts[v.tenant], texts[v.actor], texts[v.cause], texts[v.correlation], texts[v.trace])
     )
 
 

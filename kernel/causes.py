@@ -32,13 +32,14 @@ _TRACE = 35
 def cause_of(state: Partition, request: c.Request) -> str:
     """Of all events of one decision, as far as a handler doesn't know it better."""
     command: Any = request.command
-    if type(command) in _TASK and command.task in state.tasks:
+    kind = type(command)
+    if kind in _TASK and command.task in state.tasks:
         return f"task:{command.task}"
     if request.sender >= 0:
         return f"send:{request.sender}-{state.meta.partition}-{request.seq}"
-    if type(command) is c.ResolveIncident and command.key in state.incidents:
+    if kind is c.ResolveIncident and command.key in state.incidents:
         return f"incident:{command.key}"
-    if type(command) is c.Confirm:
+    if kind is c.Confirm:
         return f"send:{state.meta.partition}-{command.to}-{command.seq}"
     if request.cause:
         return request.cause
@@ -62,8 +63,9 @@ def envelope_of(state: Partition, request: c.Request, now_us: int, tenant: str) 
 def about(i: Instance, v: Envelope) -> Envelope:
     """The envelope of what happens to this instance: its tenant, and the correlation and the trace that it began with, whoever moves it on.
     A caller's own span stays where it is one of that trace."""
-    correlation = i.correlation or v.correlation
-    trace = v.trace if not i.trace or v.trace[:_TRACE] == i.trace[:_TRACE] else i.trace
-    if (i.tenant, correlation, trace) == (v.tenant, v.correlation, v.trace):
-        return v
+    correlation, trace = i.correlation or v.correlation, i.trace
+    if not trace or trace == v.trace or v.trace[:_TRACE] == trace[:_TRACE]:
+        trace = v.trace
+        if correlation == v.correlation and i.tenant == v.tenant:
+            return v
     return Envelope(v.time_us, i.tenant, v.actor, v.cause, correlation, trace)

@@ -14,6 +14,7 @@ from flowledger.kernel.expressions import Failure
 from flowledger.kernel.folds import answers
 from flowledger.kernel.handlers import HANDLERS, quarantine
 from flowledger.kernel.ledger.facts import NotAtHand
+from flowledger.kernel.ledger.recording import Mark
 from flowledger.kernel.state import Partition
 from flowledger.kernel.tasks import again, permits
 
@@ -42,9 +43,10 @@ def decide(state: Partition, request: c.Request, facts: Facts) -> Decision | Rej
         return Broken(quarantine.subject(state, request.command), type(defect).__name__, values.clean(str(defect)), reference)
     state.undo = []
     facts.begin()
+    meta = state.meta
+    mark: Mark = (0, 0, 0, 0, 0, meta.counter, state.open, 0, {})
     try:
         d = Decision(state, facts, envelope, request)
-        mark = d.mark()
     except Exception as unfit:  # a text of the envelope that can't be written
         state.undo = None
         return Rejected(RejectionCode.INVALID_ARGUMENT, values.clean(f"the request's own fields: {unfit}"))
@@ -120,9 +122,9 @@ def _decide(d: Decision, request: c.Request) -> Rejected | None:
         again.look(d)
     if state.unsettled_limits:
         permits.settle(d)
-    if request.id and request.sender < 0 and d.events and type(request.command) not in INTERNAL:
+    if request.id and d.events and request.sender < 0 and type(request.command) not in INTERNAL:
         now = d.facts.now_us
-        if answers.find(state, d.asked.tenant, request.id, now) is None:  # else it has its outcome already
+        if not d.finished or answers.find(state, d.asked.tenant, request.id, now) is None:  # else it has its outcome already
             d.for_request()
             d.record(le.Answered(id=request.id, answer=d.answer, digest=answers.digest(request), until_us=now + d.facts.answers_us))
     return None

@@ -43,7 +43,9 @@ class Decision(Verbs):
             i = instances.get(i_key)
             if i is None or i.status == "suspended" or i.status == "quarantined":
                 continue
-            if self.spent():
+            events = self.events
+            before, size = len(events), self.bytes
+            if self.steps_left <= 0 or before >= limits.EVENTS_MAX or size >= limits.BYTES_MAX:
                 self._put_off(i_key)
                 return
             token = i.tokens.get(t_key)
@@ -51,15 +53,14 @@ class Decision(Verbs):
                 continue
             self.at, self.cause = i_key, (i_key, t_key)
             process = self.facts.processes[i.definition]
-            scope, before = token.scope, len(self.events)
-            ahead, mark, size = len(work), self.mark(), self.bytes
+            scope, ahead, mark = token.scope, len(work), self.mark()
             try:
                 self._step(i, token, process)
                 if self.bytes - size > limits.WEIGH_BYTES // 8:
                     self.weigh(i, self.bytes - size)
             except Failure as failure:
                 self._failed(i, t_key, failure, mark, ahead)
-            if len(self.events) > before:  # a look at a join that still waits is no step
+            if len(events) > before:  # a look at a join that still waits is no step
                 self.steps_left -= 1
                 if process.joins or (i.stores is not None and "modified" in i.stores):
                     self.touched[i_key, scope] = None

@@ -17,6 +17,8 @@ from flowledger.events.wire import CURRENT, NAMES
 from flowledger.kernel import limits
 from flowledger.kernel.expressions import Failure
 
+#: (event, its envelope encoded) -> its value
+Encoder = Callable[[Any, bytes], bytes]
 #: microseconds UTC: the calendar's ends
 TIME_US_MIN, TIME_US_MAX = -62_135_596_800_000_000, 253_402_300_799_999_999
 #: an incident's or rejection's text shows so much of a value
@@ -25,40 +27,62 @@ SHOWN_MAX = 200
 MESSAGE_MAX = 4_000
 
 
-def encode(event: Event, prefix: bytes) -> bytes:
-    """The value of an event on the log. `prefix`: its envelope, encoded. Raises: Failure VALUE_INVALID, VALUE_TOO_LARGE, VALUE_TOO_DEEP."""
-    encoder, moments, nested, most = _PLANS[type(event)]
-    for name in moments:
-        at = getattr(event, name)
-        if at and not TIME_US_MIN <= at <= TIME_US_MAX:
-            raise Failure("VALUE_INVALID", f"{_name(event)}: {name[:-3]} lies outside of the years 1 to 9999")
+def encode(event: Event, prefix: bytes, value_max: int) -> bytes:
+    """The value of an event on the log. `prefix`: its envelope, encoded; `value_max`: what the log takes, in bytes.
+
+    Raises: Failure VALUE_INVALID, VALUE_TOO_LARGE, VALUE_TOO_DEEP.
+    """
+    kind = type(event)
     try:
-        value = encoder(event, prefix)
+        value = ENCODERS[kind](event, prefix)
+    except Failure:
+        raise
     except Exception as e:
         raise _unfit(event, e) from None
-    if len(value) > most:
-        raise Failure("VALUE_TOO_LARGE", f"{_name(event)}: expected at most {most} bytes, found {len(value)}")
-    # a value nested deeper than the bound has more brackets than that
-    if nested and len(value) > limits.DEPTH_MAX and value.count(b"[") + value.count(b"{") > limits.DEPTH_MAX:
-        for name in nested:
-            check_depth(getattr(event, name), _name(event))
+    size = len(value)
+    if size > _SMALL:
+        nested, most = _BOUNDS[kind]
+        if size > most:
+            raise Failure("VALUE_TOO_LARGE", f"{_name(event)}: expected at most {most} bytes, found {size}")
+        if size > value_max:
+            raise Failure("VALUE_INVALID", f"{kind.__name__}: an event of {size} bytes is too large; at most {value_max} are taken")
+        # a value nested deeper than the bound has more brackets than that
+        if nested and value.count(b"[") + value.count(b"{") > limits.DEPTH_MAX:
+            for name in nested:
+                check_depth(getattr(event, name), _name(event))
     return value
+
+
+def _with_moments(encoder: Encoder, moments: tuple[str, ...]) -> Encoder:
+    """Fields of events that are moments lie within the calendar."""
+    if not moments:
+        return encoder
+
+    def encode_moments(event: Any, prefix: bytes) -> bytes:
+        for name in moments:
+            at = getattr(event, name)
+            if at and not TIME_US_MIN <= at <= TIME_US_MAX:
+                raise Failure("VALUE_INVALID", f"{_name(event)}: {name[:-3]} lies outside of the years 1 to 9999")
+        return encoder(event, prefix)
+
+    return encode_moments
 
 
 #: events that carry resources or what is sent on, whose parts have bounds of their own
 _LARGE = {CURRENT[name][0] for name in ("definition.created", "partition.outbound", "partition.answered")}
 
 
-#: per event: its encoder, fields that are moments, fields of JSON, and the bytes that it may have
-_PLANS: dict[type[Event], tuple[Callable[[Any, bytes], bytes], tuple[str, ...], tuple[str, ...], int]] = {
-    cls: (
-        encoder,
-        tuple(n for n in cls.__struct_fields__ if n.endswith("_us")),
-        tuple(n for n, kind in avro.fields_of(cls) if kind == "json"),
-        1 << 62 if cls in _LARGE else limits.PAYLOAD_BYTES_MAX,
-    )
-    for cls, encoder in avro.ENCODERS.items()
+#: per event: what makes its value
+ENCODERS: dict[type[Event], Encoder] = {
+    cls: _with_moments(encoder, tuple(n for n in cls.__struct_fields__ if n.endswith("_us"))) for cls, encoder in avro.ENCODERS.items()
 }
+#: per event: its fields of JSON, and the bytes that it may have
+_BOUNDS: dict[type[Event], tuple[tuple[str, ...], int]] = {
+    cls: (tuple(n for n, kind in avro.fields_of(cls) if kind == "json"), 1 << 62 if cls in _LARGE else limits.PAYLOAD_BYTES_MAX)
+    for cls in avro.ENCODERS
+}
+#: a value of no more bytes keeps every bound: it has no room for so many levels
+_SMALL = limits.DEPTH_MAX
 
 
 def check_depth(value: Any, what: str) -> None:

@@ -88,6 +88,7 @@ def task_returned(p: Partition, e: ta.TaskReturned, v: Envelope) -> None:
         if task is not None:
             if p.guards and task.worker:
                 guards.unleased(p, task)
+            keep(p, task)
             task.worker, task.deadline_us = "", 0
             offer(p, task)
             p.changed.add(("instance", task.instance) if task.instance else ("task", key))
@@ -118,7 +119,6 @@ def task_completed(p: Partition, e: ta.TaskCompleted, v: Envelope) -> None:
     if token is not None:
         if task is not None and task.listener in _TELLING:
             return
-        keep(p, token)
         token.phase = READY
         if e.result is not None and task is not None and task.type == "ad_hoc_sub_process":
             token.data = {**(token.data or {}), "result": e.result}

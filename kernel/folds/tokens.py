@@ -126,10 +126,12 @@ def hold(p: Partition, i: Instance, token_key: int, key: int, element: str) -> N
 
 
 def unhold(p: Partition, i: Instance | None, token_key: int, key: int) -> Any:
+    """The holder, which is kept: its fields may be given other values."""
     if i is None:
         return None
     holder = holder_of(i, token_key)
-    if holder is not None and holder.holds and key in holder.holds:
+    if holder is not None:
         keep(p, holder)
-        holder.holds = [k for k in holder.holds if k != key] or None
+        if (holds := holder.holds) and key in holds:
+            holder.holds = None if len(holds) == 1 else [k for k in holds if k != key]
     return holder

@@ -8,7 +8,7 @@ from typing import Any
 from flowledger.events import workflow as wf
 from flowledger.events.base import Envelope
 from flowledger.kernel.folds.holds import offer, tasks_of, withhold
-from flowledger.kernel.folds.tokens import drop_held, remove_token, seen_key
+from flowledger.kernel.folds.tokens import drop_held, seen_key
 from flowledger.kernel.state import Instance, Partition, Token
 from flowledger.kernel.undo import drop, drop_queued, keep, put, update
 
@@ -26,7 +26,8 @@ def workflow_created(p: Partition, e: wf.WorkflowCreated, v: Envelope) -> None:
 
 def workflow_started(p: Partition, e: wf.WorkflowStarted, v: Envelope) -> None:
     seen_key(p, e.key)
-    drop_queued(p, p.pending, e.key)
+    if p.pending:
+        drop_queued(p, p.pending, e.key)
     variables = e.variables
     i = Instance(
         key=e.key, process=e.process, definition=e.definition, version=e.version, business_key=e.business_key, priority=e.priority,
@@ -45,11 +46,15 @@ def workflow_ended(p: Partition, e: Any, v: Envelope) -> None:
     i = drop(p, p.instances, e.key)
     if i is None:
         return
-    for kid in list(i.kids or ()):
-        remove_token(p, i, kid)
+    keep(p, i)
+    tokens, i.tokens, i.kids = i.tokens, {}, None
+    for token in tokens.values():
+        for held in token.holds or ():
+            drop_held(p, i, held)
     for held in i.holds or ():
         drop_held(p, i, held)
-    drop(p, p.unsettled, e.key)
+    if p.unsettled:
+        drop(p, p.unsettled, e.key)
     p.weights.pop(e.key, None)
     if i.status == "pending":
         drop_queued(p, p.pending, e.key)

@@ -32,7 +32,7 @@ class Recording:
     """`answer` is what the caller gets; `later` are commands for this partition in a follow-up step."""
 
     __slots__ = (
-        "about", "answer", "asked", "at", "bytes", "cause", "causes", "envelope", "envelopes", "events", "facts", "finished",
+        "about", "answer", "asked", "asked_prefix", "at", "bytes", "cause", "causes", "envelope", "envelopes", "events", "facts", "finished",
         "later", "prefix", "repeats", "request", "seen", "state", "steps_left", "touched", "values", "work",
     )  # fmt: skip
 
@@ -44,7 +44,7 @@ class Recording:
         #: the events as they go to the log
         self.values: list[bytes] = []
         self.envelopes: list[Envelope] = []
-        self.prefix = avro.encode_envelope(envelope)
+        self.prefix = self.asked_prefix = avro.encode_envelope(envelope)
         self.bytes = 0
         self.work: deque[tuple[int, int]] = deque()
         self.answer: dict[str, Any] = {}
@@ -66,35 +66,35 @@ class Recording:
 
     def record(self, event: Event) -> None:
         """Raises: Failure for a value that the log can't hold; nothing is recorded then."""
-        if event.key != self.about and event.key:
-            self._speak_of(event.key)
-        value = values.encode(event, self.prefix)
-        if len(value) > self.facts.value_max:
-            what = f"{type(event).__name__}: an event of {len(value)} bytes is too large; at most {self.facts.value_max} are taken"
-            raise Failure("VALUE_INVALID", what)
+        key = event.key
+        if key != self.about and key:
+            self._speak_of(key)
+        value = values.encode(event, self.prefix, self.facts.value_max)
         TRANSITIONS[type(event)](self.state, event, self.envelope)
-        if event.key:
-            self.state.changed.add(("instance", event.key))
         self.events.append(event)
         self.values.append(value)
         self.envelopes.append(self.envelope)
         self.bytes += len(value)
 
     def _speak_of(self, key: int) -> None:
-        """What happens to another instance from here on is under its own tenant, correlation and trace."""
+        """What happens to another instance from here on is under its own tenant, correlation and trace; its image is out of date."""
         self.about = key
-        i = self.state.instances.get(key)
-        envelope = self.asked if i is None else causes.about(i, self.asked)
+        p, asked = self.state, self.asked
+        p.changed.add(("instance", key))
+        i = p.instances.get(key)
+        envelope = asked if i is None else causes.about(i, asked)
         if envelope is not self.envelope:
-            self.envelope, self.prefix = envelope, avro.encode_envelope(envelope)
+            self.envelope = envelope
+            self.prefix = self.asked_prefix if envelope is asked else avro.encode_envelope(envelope)
 
     def for_request(self) -> None:
         """What follows is about the request, not about an instance."""
-        self.envelope, self.prefix, self.about = self.asked, avro.encode_envelope(self.asked), 0
+        self.envelope, self.prefix, self.about = self.asked, self.asked_prefix, 0
 
     def because(self, cause: str) -> None:
         """Why what follows happens, where one decision has several reasons."""
         self.asked = msgspec.structs.replace(self.asked, cause=cause)
+        self.asked_prefix = avro.encode_envelope(self.asked)
         self.for_request()
 
     def mark(self) -> Mark:
