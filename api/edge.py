@@ -78,7 +78,7 @@ class ApiRequest(Request[Any, Any, Any]):
         return self._json
 
     async def _decode(self) -> Any:
-        field = self.route_handler.parsed_data_field  # type: ignore[attr-defined]
+        field = self.route_handler.parsed_data_field
         target = field.annotation if field is not None else Any
         kind, options = self.content_type
         kind = kind.lower()
@@ -98,7 +98,7 @@ class ApiRequest(Request[Any, Any, Any]):
     async def body(self) -> bytes:
         """Raises: Problem (503): the server goes down before the whole body has come."""
         if self._body is not Empty:
-            return self._body  # type: ignore[no-any-return]
+            return self._body
         with self.app.state["services"].closing.interrupts():
             return await super().body()
 

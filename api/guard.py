@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from flowledger.api.problems import MEDIA_TYPE, Problem, encode_problem, malformed
@@ -83,7 +84,7 @@ class Guard:
         traceparent = headers.get(b"traceparent", b"").decode("latin-1").strip()
         traceparent = traceparent if TRACEPARENT.fullmatch(traceparent) else ""
         problem = self.refused(scope, headers)
-        if scope["type"] == "websocket":
+        if scope["type"] == ScopeType.WEBSOCKET:
             if problem is not None:
                 await send({"type": "websocket.close", "code": 4403, "reason": problem.detail[:120]})
                 return
@@ -118,7 +119,7 @@ class Guard:
             if problem is not None:
                 body = encode_problem(problem, scope["path"])
                 kind = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
-                await sent({"type": "http.response.start", "status": problem.status, "headers": kind})  # type: ignore[arg-type]
+                await sent({"type": "http.response.start", "status": problem.status, "headers": kind})
                 await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body, "more_body": False})
             elif method == "HEAD":
                 await _head(self.app, scope, receive, sent)
@@ -145,7 +146,7 @@ async def _options(app: ASGIApp, scope: Any, receive: Receive, send: Send) -> No
         if message["type"] == "http.response.start" and message["status"] == 405:
             answered = True
             fields = [(n, v) for n, v in message["headers"] if n.lower() == b"allow"]
-            await send({"type": "http.response.start", "status": 204, "headers": fields})  # type: ignore[arg-type]
+            await send({"type": "http.response.start", "status": 204, "headers": fields})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         elif not answered:
             await send(message)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from litestar import Response, get
 from litestar.params import Parameter
 
 from flowledger.api import answers as a
-from flowledger.api.edge import UTC, ApiRequest, KeyPath, position_of, reply, time_of
+from flowledger.api.edge import ApiRequest, KeyPath, position_of, reply, time_of
 from flowledger.api.instances import find
 from flowledger.api.lists import POSITION_PATTERN, Limit, WaitFor, text_of
 from flowledger.api.problems import Problem, malformed

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -38,7 +37,7 @@ ANSWER_S = 30.0
 #: WebSocket close codes (RFC 6455, 7.4)
 BAD_FRAME, GOING_AWAY = 1007, 1001
 
-COMMANDS: dict[type, Callable[[Any], c.Command]] = {
+COMMANDS: dict[type, Callable[[Any], c.AnyCommand]] = {
     f.Complete: lambda o: c.CompleteTask(task=o.key, variables=o.variables, fence=o.fence),
     f.Fail: lambda o: c.FailTask(
         task=o.key, retries=o.retries, backoff_ms=o.backoff_ms, message=o.message, code=o.code, variables=o.variables, fence=o.fence
@@ -138,7 +137,7 @@ class JobSession:
                 return
 
     def _outcomes(self, frame: f.Out) -> None:
-        self._session.last_seen = time.time()
+        self._session.seen()
         self._spawn(self._apply(frame.outcomes))
 
     async def _apply(self, outcomes: Sequence[Any]) -> None:
@@ -165,7 +164,7 @@ class JobSession:
             self._say(f.No(refused))
         self._free(freed)
 
-    async def _ask(self, commands: list[c.Command]) -> list[Any]:
+    async def _ask(self, commands: list[c.AnyCommand]) -> list[Any]:
         if self._submit is None:
             return await asyncio.gather(*(self.client.call(command, self.caller) for command in commands))
         futures = [self._submit(command, self.caller) for command in commands]
@@ -180,19 +179,18 @@ class JobSession:
                 source.credit(n)
 
     def _extend(self, frame: f.Extend) -> None:
-        self._session.last_seen = time.time()
+        self._session.seen()
         self._spawn(self._apply_extend(frame))
 
     async def _apply_extend(self, frame: f.Extend) -> None:
         answers = await self._ask([c.ExtendLease(task=key, timeout_ms=frame.timeout_ms, fence=fence) for key, fence in frame.jobs])
-        deadline_us = int(time.time() * 1e6) + frame.timeout_ms * 1000
         lost = []
         for (key, _), answer in zip(frame.jobs, answers, strict=True):
             if type(answer) is Rejected:
                 if answer.code in _OVER:
                     lost.append(key)
             else:
-                self.workers.extended(key, deadline_us)
+                self.workers.extended(key, answer["deadline_us"])
         if lost:
             self._lose(lost)
 

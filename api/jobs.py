@@ -103,7 +103,7 @@ async def activate(request: ApiRequest, data: ActivateBody) -> Response[a.Jobs]:
     return reply({"jobs": [job_view(j) for j in jobs]})
 
 
-async def settle(request: ApiRequest, command: c.Command, key: int, completed: bool) -> Response[a.Done]:
+async def settle(request: ApiRequest, command: c.AnyCommand, key: int, completed: bool) -> Response[a.Done]:
     s = services_of(request)
     answer = await s.call(command, request)
     if s.workers is not None:

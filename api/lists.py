@@ -78,7 +78,7 @@ def refuse_unknown_parameters(request: ApiRequest) -> None:
     if known is None:
         path = {p.partition(":")[0] for route in handler.paths for part in route.split("{")[1:] if (p := part.partition("}")[0])}
         names: dict[str, bool] = {}
-        for name, field in handler.parsed_fn_signature.parameters.items():  # type: ignore[attr-defined]
+        for name, field in handler.parsed_fn_signature.parameters.items():
             if name in ("request", "data", "socket") or name in path:
                 continue
             alias = getattr(field.kwarg_definition, "query", None)

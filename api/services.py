@@ -17,7 +17,7 @@ from flowledger.api.edge import is_key, key_of, position_of
 from flowledger.api.problems import Problem, problem_of
 from flowledger.api.reads import Reads
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.events.commands import Command, StartInstance, partition_of_key, partition_of_text
+from flowledger.events.commands import AnyCommand, StartInstance, partition_of_key, partition_of_text
 from flowledger.infra.settings import Settings
 from flowledger.infra.telemetry import Telemetry
 from flowledger.processors.client import Answer, Caller, Client
@@ -33,7 +33,7 @@ ENDED = frozenset({"completed", "failed", "cancelled", "terminated", "skipped"})
 
 
 class Services:
-    """One of each, made in `flowledger.__main__`."""
+    """One of each, made in `flowledger.system`."""
 
     def __init__(self, client: Client, reads: Reads, settings: Settings, telemetry: Telemetry | None = None) -> None:
         self.client, self.reads, self.settings = client, reads, settings
@@ -51,7 +51,7 @@ class Services:
         #: (tenant, id in the model) -> version and key of what was deployed through this node
         self.newest: OrderedDict[tuple[str, str], tuple[int, int]] = OrderedDict()
 
-    async def call(self, command: Command, connection: Any, *, wait_ms: int = 0, partition: int | None = None) -> dict[str, Any]:
+    async def call(self, command: AnyCommand, connection: Any, *, wait_ms: int = 0, partition: int | None = None) -> dict[str, Any]:
         """The answer, or `Problem`. `Idempotency-Key` makes a repeated request get the first answer."""
         caller = self.identify(connection)
         id = connection.headers.get("idempotency-key", "")
@@ -73,7 +73,7 @@ class Services:
             raise problem
         return answer
 
-    async def _attached(self, command: Command, caller: Caller, id: str, partition: int | None, timeout_s: float) -> Answer:
+    async def _attached(self, command: AnyCommand, caller: Caller, id: str, partition: int | None, timeout_s: float) -> Answer:
         """Wait for the end of what `command` begins, also when the owner changes meanwhile: the same id, asked again, meets the same instance."""
         if not id:
             id, partition = f"wait/{uuid.uuid4()}", None
@@ -104,7 +104,7 @@ class Services:
                 raise Problem(RejectionCode.DEADLINE_EXCEEDED, detail, id=begun["id"], position=begun.get("position"))
         return answer
 
-    async def _begun(self, command: Command, caller: Caller, id: str, partition: int) -> dict[str, Any]:
+    async def _begun(self, command: AnyCommand, caller: Caller, id: str, partition: int) -> dict[str, Any]:
         """What a caller who has waited in vain can go on with: `id`, `status` and `position` of what its command began; `{}`: nothing is known."""
         again = msgspec.structs.replace(command, wait=False)
         found = await self.client.call(again, caller, id=id, partition=partition, timeout_s=ASK_AGAIN_S)

@@ -66,7 +66,7 @@ def event_of(row: dict[str, Any]) -> Event:
 
 
 def job_view(job: dict[str, Any]) -> dict[str, Any]:
-    found = keyed({k: v for k, v in job.items() if k != "deadline_us"})
+    found: dict[str, Any] = keyed({k: v for k, v in job.items() if k != "deadline_us"})
     deadline = job.get("deadline_us") or job.get("deadline")
     if isinstance(deadline, int):
         found["deadline"] = time_text(deadline)
@@ -76,7 +76,7 @@ def job_view(job: dict[str, Any]) -> dict[str, Any]:
 def definition_view(row: dict[str, Any]) -> dict[str, Any]:
     """Of a definition (a row, or what a deployment answers): `id` and `key` are its key, `definition_id` its id in the model; `process` is
     the same where it is a process."""
-    found = keyed(row)
+    found: dict[str, Any] = keyed(row)
     found["definition_id"] = row.get("definition_id") or row["id"]
     found["id"] = found["key"]
     if row.get("kind") == "process":
@@ -92,7 +92,7 @@ def deployment_view(answer: dict[str, Any]) -> dict[str, Any]:
 
 def answer_view(answer: dict[str, Any]) -> dict[str, Any]:
     """A command's answer: `key` is called `id` outside."""
-    found = keyed(answer)
+    found: dict[str, Any] = keyed(answer)
     if "key" in found:
         found["id"] = found.pop("key")
     return found

@@ -40,7 +40,7 @@ class WorkerSession:
     """One worker on one connection (or, when it polls, under one name)."""
 
     __slots__ = (
-        "address", "completed", "connected", "failed", "held", "id", "last_seen", "name", "on_cancel", "since", "tenant", "transport",
+        "address", "completed", "connected", "failed", "heard", "held", "id", "last_seen", "name", "on_cancel", "since", "tenant", "transport",
         "types",
     )  # fmt: skip
 
@@ -48,12 +48,17 @@ class WorkerSession:
         self, id: str, name: str, transport: str, address: str, tenant: str, on_cancel: Callable[[dict[int, Held]], None] | None
     ) -> None:
         self.id, self.name, self.transport, self.address, self.tenant = id, name, transport, address, tenant
-        self.since = self.last_seen = time.time()
+        self.seen()
+        self.since = self.last_seen
         self.connected = on_cancel is not None
         self.on_cancel = on_cancel
         self.types: set[str] = set()
         self.held: dict[int, Held] = {}
         self.completed = self.failed = 0
+
+    def seen(self) -> None:
+        """It said something. `last_seen` is for people, `heard` says how long ago, whatever the wall clock does."""
+        self.last_seen, self.heard = time.time(), time.monotonic()
 
     def listing(self, now: float, held_max: int) -> dict[str, Any]:
         return {
@@ -107,7 +112,7 @@ class Workers:
         if session is None:
             self._forget_silent()
             session = self.sessions[id] = WorkerSession(id, name, transport, address, tenant, None)
-        session.last_seen = time.time()
+        session.seen()
         return session
 
     def handed(self, session: WorkerSession, jobs: Iterable[dict[str, Any]]) -> None:
@@ -163,8 +168,8 @@ class Workers:
         return [s.listing(now, held_max) for s in sorted(self.sessions.values(), key=lambda s: (s.name, s.id))]
 
     def _forget_silent(self) -> None:
-        edge = time.time() - self._silence_s
-        for session in [s for s in self.sessions.values() if not s.connected and s.last_seen < edge]:
+        edge = time.monotonic() - self._silence_s
+        for session in [s for s in self.sessions.values() if not s.connected and s.heard < edge]:
             self.gone(session)
 
     # --- cancellation ---------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import statistics
 import time
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 from xml.sax.saxutils import escape
 
 from flowledger.kernel import dmn
@@ -35,7 +36,7 @@ def model(name: str, policy: str, inputs: dict[str, str], rules: list[tuple[list
     return "".join(out).encode()
 
 
-def unique_table() -> tuple[bytes, dict]:
+def unique_table() -> tuple[bytes, dict[str, Any]]:
     """20 rules, 4 inputs (two numbers, a text, a boolean), exactly one matches."""
     rules = [
         ([f"[{a * 10}..{a * 10 + 10})", f">= {500 * b}" if b else "< 500", f'"{c}"', "-" if a else "true"], f'"r{a}{b}{c}"')
@@ -50,7 +51,7 @@ def unique_table() -> tuple[bytes, dict]:
     )
 
 
-def first_table(count: int = 3700) -> tuple[bytes, dict]:
+def first_table(count: int = 3700) -> tuple[bytes, dict[str, Any]]:
     """Rules over a country, a band of weights and a product; the one that matches is near the end, with a catch-all after it."""
     rules = [
         ([f'"C{n % 37}"', f"[{n // 37}..{n // 37 + 1})", "-" if n % 3 else f'"P{n % 5}", "P9"'], f'"rule {n}"') for n in range(count - 1)
@@ -74,7 +75,7 @@ def median_us(call: Callable[[], object], calls: int) -> float:
     return statistics.median(rounds)
 
 
-def run() -> list[dict]:
+def run() -> list[dict[str, Any]]:
     """One figure for each table, and the time to read the large one."""
     out = []
     for name, (xml, inputs), decision, goal, calls in (

@@ -33,7 +33,7 @@ def median_us(run: Callable[[], Any], loops: int) -> float:
 def other_engine() -> Callable[[], Any] | None:
     """The same condition by another FEEL in Python, if one is installed."""
     try:
-        from bkflow_feel.api import parse_expression  # type: ignore[import-not-found]
+        from bkflow_feel.api import parse_expression
     except ImportError:
         return None
     return lambda: parse_expression(CONDITION, CONTEXT)

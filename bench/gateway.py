@@ -80,7 +80,8 @@ def serve(kind: str, data: str, bootstrap: str, pipe: Any) -> None:
 
     async def main() -> None:
         from flowledger.api import job_stream
-        from flowledger.api.grpc.service import Gateway
+        from flowledger.api.grpc.gateway import Gateway
+        from flowledger.api.grpc.http2 import listen
         from flowledger.api.workers import Workers
         from flowledger.events.commands import Deploy, Resource
         from flowledger.processors.engine import Engine
@@ -102,7 +103,7 @@ def serve(kind: str, data: str, bootstrap: str, pipe: Any) -> None:
         assert isinstance(answer, dict), answer
         workers = Workers()
         gateway = Gateway(engine, workers)
-        grpc_server = await gateway.start(port=0)
+        grpc_server = await listen(gateway, port=0)
         stream_server = await job_stream.serve(engine, workers)
         stream_port = next(iter(stream_server.sockets)).getsockname()[1]
         await asyncio.to_thread(pipe.send, (gateway.port, stream_port))

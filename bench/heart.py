@@ -228,7 +228,10 @@ async def on_log(name: str, make: Callable[[], Log], pid: int = 0) -> list[dict[
     engine = await deployed(make())
     late = await latency(engine)
     await engine.stop()
-    at = lambda xs, q: xs[min(len(xs) - 1, int(len(xs) * q))]  # noqa: E731
+
+    def at(xs: list[float], q: float) -> float:
+        return xs[min(len(xs) - 1, int(len(xs) * q))]
+
     return [
         line(f"w1.{name}", statistics.median(found), "instances/s", runs=[round(x) for x in found]),
         line(f"w1.{name}.cpu", statistics.median(cpu), "ms/instance", broker_included=bool(pid)),

@@ -29,7 +29,7 @@ from flowledger.events.base import Envelope, Event, Recorded
 from flowledger.infra import postgres_server
 from flowledger.projections import schema as sc
 from flowledger.projections.context import Context
-from flowledger.projections.runner import Projector
+from flowledger.projections.projector import Projector
 from flowledger.projections.store import Move
 from flowledger.projections.views import VIEWS
 
@@ -120,7 +120,7 @@ async def measure(dsn: str, instances: int, spread: int, batch: int) -> dict[str
         server = server_cpu_s(pids) - server
         sizes = "SELECT sum(pg_total_relation_size(oid)) FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind = 'r'"
         size = await (await conn.execute(sizes, (schema,))).fetchone()
-        await conn.execute(f"DROP SCHEMA {schema} CASCADE")  # type: ignore[arg-type]
+        await conn.execute(f"DROP SCHEMA {schema} CASCADE")
     return {
         "bench": "projections", "instances": instances, "spread": spread, "batch": batch, "events": events,
         "instances_per_s": round(instances / wall), "events_per_s": round(events / wall),

@@ -186,7 +186,8 @@ def _encoder(cls: type[Event]) -> Callable[[Any, bytes], bytes]:
     source = f"def encode(e, prefix):\n    return join((head, prefix, {parts}))\n"
     space: dict[str, Any] = {**CODES, "longs_": _LONGS, "texts_": _TEXTS, "head": head, "join": b"".join}
     exec(compile(source, f"<encoder of {cls.__name__}>", "exec"), space)  # noqa: S102 - source is made of our own field names
-    return space["encode"]
+    made: Callable[[Any, bytes], bytes] = space["encode"]
+    return made
 
 
 #: event type -> what makes its value from (event, encoded envelope)
@@ -289,7 +290,8 @@ def _decoder(cls: type[Event]) -> Callable[[bytes, int], Any]:
     source = f"def decode(b, i):\n{body}    return cls({args})\n"
     space: dict[str, Any] = {"cls": cls, **{f"r_{k}": r for k, r in READS.items()}}
     exec(compile(source, f"<decoder of {cls.__name__}>", "exec"), space)  # noqa: S102 - source is made of our own field names
-    return space["decode"]
+    made: Callable[[bytes, int], Any] = space["decode"]
+    return made
 
 
 _DECODERS: dict[int, Callable[[bytes, int], Event]] = {SCHEMA_IDS[cls]: _decoder(cls) for cls in WIRE}

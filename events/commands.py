@@ -452,7 +452,8 @@ class SendRejected(Command, frozen=True):
     message: str
 
 
-Any_ = (
+#: one of all commands: what a request carries
+AnyCommand = (
     Deploy | DefineElsewhere | ChangeDefinition | StartInstance | CancelInstance | ControlInstance | SetVariables | ActivateTasks | PeekTasks
     | CompleteTask | FailTask | ThrowTaskError | ExtendLease | ReturnTasks | UpdateRetries | MoveTask | CreateTask | PublishMessage | BroadcastSignal
     | ResolveIncident | EvaluateDecision | StoreRecord | ListRecords | ModifyInstance | MigrateInstance | AdHocActivate | FireTimers | ExpireLeases
@@ -474,7 +475,7 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
         groups, rights: of the caller, by whoever signed it in (`kernel/access/rights.py`).
     """
 
-    command: Any_
+    command: AnyCommand
     id: str = ""
     time_us: int = 0
     tenant: str = ""

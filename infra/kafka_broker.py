@@ -138,7 +138,8 @@ def java() -> str:
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _can_bind(port: int) -> bool:
@@ -163,7 +164,8 @@ class Broker:
 
     def _note(self) -> dict[str, int]:
         try:
-            return json.loads(self._pid_file.read_text())
+            note: dict[str, int] = json.loads(self._pid_file.read_text())
+            return note
         except (OSError, ValueError):
             return {}
 

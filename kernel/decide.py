@@ -156,7 +156,7 @@ _EXPECTED = frozenset({
 })  # fmt: skip
 
 
-def _told(instance: int, token: int, command: c.Command, rejected: Rejected) -> c.SendRejected:
+def _told(instance: int, token: int, command: c.AnyCommand, rejected: Rejected) -> c.SendRejected:
     return c.SendRejected(
         instance=instance, token=token, command=type(command).__name__, code=rejected.code, message=values.clean(rejected.message)
     )
@@ -182,7 +182,7 @@ def _follow_up(d: Decision) -> None:
 
     Each stands alone: what breaks in it is held against its own instance, and what is rejected is an incident of whoever sent it.
     """
-    put_off: list[tuple[c.Command, tuple[int, int]]] = []
+    put_off: list[tuple[c.AnyCommand, tuple[int, int]]] = []
     answer = d.answer
     n = 0
     while n < len(d.later):
@@ -197,7 +197,7 @@ def _follow_up(d: Decision) -> None:
     d.later, d.causes = [command for command, _ in put_off], [cause for _, cause in put_off]
 
 
-def _follow(d: Decision, command: c.Command, cause: tuple[int, int]) -> None:
+def _follow(d: Decision, command: c.AnyCommand, cause: tuple[int, int]) -> None:
     mark = d.mark()
     try:
         rejected = HANDLERS[type(command)](d, command)

@@ -8,10 +8,7 @@ no part of it, since what looks at them passes over entries that are not true (a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
-
-if TYPE_CHECKING:
-    from flowledger.kernel.state import Partition
+from typing import Any, Protocol, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -19,19 +16,25 @@ V = TypeVar("V")
 Step = tuple[Callable[[Any, Any, Any], None], Any, Any, Any]
 
 
-def keep(p: Partition, thing: Any) -> None:
+class Journaled(Protocol):
+    """A partition (`kernel/state.py`), as far as it is needed here."""
+
+    undo: list[Step] | None
+
+
+def keep(p: Journaled, thing: Any) -> None:
     """Fields of `thing` (a struct) are about to be given other values. What its containers hold is not kept: replace or journal them."""
     if p.undo is not None:
         p.undo.append((_restore, thing, thing.__copy__(), None))
 
 
-def put(p: Partition, table: dict[K, V], key: K, value: V) -> None:
+def put(p: Journaled, table: dict[K, V], key: K, value: V) -> None:
     if p.undo is not None:
         p.undo.append((_set, table, key, table[key]) if key in table else (_unset, table, key, None))
     table[key] = value
 
 
-def update(p: Partition, table: dict[K, V], values: dict[K, V]) -> None:
+def update(p: Journaled, table: dict[K, V], values: dict[K, V]) -> None:
     if p.undo is None:
         table.update(values)
     else:
@@ -39,7 +42,7 @@ def update(p: Partition, table: dict[K, V], values: dict[K, V]) -> None:
             put(p, table, key, value)
 
 
-def drop(p: Partition, table: dict[K, V], key: K) -> V | None:
+def drop(p: Journaled, table: dict[K, V], key: K) -> V | None:
     """Take it out, if it is there. Where the order of a table means something: `drop_first`, `drop_ordered`."""
     if key not in table:
         return None
@@ -49,7 +52,7 @@ def drop(p: Partition, table: dict[K, V], key: K) -> V | None:
     return value
 
 
-def drop_ordered(p: Partition, table: dict[int, V], key: int) -> V | None:
+def drop_ordered(p: Journaled, table: dict[int, V], key: int) -> V | None:
     """Out of a table whose keys grow (tokens of an instance): taken back, it stands at its place."""
     if key not in table:
         return None
@@ -59,7 +62,7 @@ def drop_ordered(p: Partition, table: dict[int, V], key: int) -> V | None:
     return value
 
 
-def drop_queued(p: Partition, lane: dict[K, V], key: K) -> bool:
+def drop_queued(p: Journaled, lane: dict[K, V], key: K) -> bool:
     """Out of a queue: taken back, the first is the first again; any other is the last. True when it was there."""
     if key not in lane:
         return False
@@ -70,7 +73,7 @@ def drop_queued(p: Partition, lane: dict[K, V], key: K) -> bool:
     return True
 
 
-def nest(p: Partition, table: dict[K, Any], key: K, make: Callable[[], Any] = dict) -> Any:
+def nest(p: Journaled, table: dict[K, Any], key: K, make: Callable[[], Any] = dict) -> Any:
     """The container at `key`, made when there is none."""
     found = table.get(key)
     if found is None:
@@ -79,27 +82,27 @@ def nest(p: Partition, table: dict[K, Any], key: K, make: Callable[[], Any] = di
     return found
 
 
-def append(p: Partition, to: list[V], value: V) -> None:
+def append(p: Journaled, to: list[V], value: V) -> None:
     to.append(value)
     if p.undo is not None:
         p.undo.append((_pop, to, None, None))
 
 
-def add(p: Partition, to: set[V], value: V) -> None:
+def add(p: Journaled, to: set[V], value: V) -> None:
     if value not in to:
         to.add(value)
         if p.undo is not None:
             p.undo.append((_discard, to, value, None))
 
 
-def discard(p: Partition, out_of: set[V], value: V) -> None:
+def discard(p: Journaled, out_of: set[V], value: V) -> None:
     if value in out_of:
         out_of.remove(value)
         if p.undo is not None:
             p.undo.append((_add, out_of, value, None))
 
 
-def roll_back(p: Partition, to: int = 0) -> None:
+def roll_back(p: Journaled, to: int = 0) -> None:
     """Back to the mark `to`, a former length of the journal."""
     undo = p.undo
     assert undo is not None, "nothing is kept outside of a decision"

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
 
 from flowledger.events.base import Recorded, Rejected
-from flowledger.events.commands import Command
+from flowledger.events.commands import AnyCommand
 from flowledger.kernel.access.rights import ANY_TENANT
 
 #: what `Caller.trace` may be, beside empty (W3C Trace Context, 3.2)
@@ -48,7 +48,7 @@ class Client(Protocol):
     partitions: int
 
     async def call(
-        self, command: Command, caller: Caller = NOBODY, *, id: str = "", partition: int | None = None, timeout_s: float = 30.0
+        self, command: AnyCommand, caller: Caller = NOBODY, *, id: str = "", partition: int | None = None, timeout_s: float = 30.0
     ) -> Answer:
         """Route by key, correlation key, or evenly (starts), and wait for the answer.
 

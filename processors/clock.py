@@ -35,18 +35,21 @@ class Clocks:
 
 def system() -> Clocks:
     """Of this machine. Its monotonic clock also counts the time that the machine slept."""
-    return Clocks(lambda: time.time_ns() // 1000, _mono_us, _boot())
+    return Clocks(lambda: time.time_ns() // 1000, since_boot_us, _boot())
 
 
-def turned(clock: Callable[[], int]) -> Clocks:
-    """One that is turned by hand (tests): the monotonic clock is turned with it."""
+def clocks_of(clock: Callable[[], int] | None) -> Clocks:
+    """This machine's own, unless a test brings one: `Clocks`, or microseconds turned by hand, and the monotonic clock with them."""
+    if clock is None:
+        return system()
     return clock if isinstance(clock, Clocks) else Clocks(clock, clock)
 
 
 _MONOTONIC = getattr(time, "CLOCK_BOOTTIME", None)
 
 
-def _mono_us() -> int:
+def since_boot_us() -> int:
+    """Microseconds since this machine was started."""
     return (time.monotonic_ns() if _MONOTONIC is None else time.clock_gettime_ns(_MONOTONIC)) // 1000
 
 

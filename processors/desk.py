@@ -104,7 +104,7 @@ class Desk:
             if request.sender >= 0:
                 b.flight.inbound[request.sender] = request.seq
         for later, (instance, token) in zip(made.later, made.causes, strict=True):
-            self.put_by.append(Pending(c.Request(command=later, tenant=request.tenant, actor=request.actor, id=request.id and f"{request.id}/+",  # type: ignore[arg-type]
+            self.put_by.append(Pending(c.Request(command=later, tenant=request.tenant, actor=request.actor, id=request.id and f"{request.id}/+",
                                                  correlation=made.asked.correlation, trace=made.asked.trace, instance=instance, token=token,
                                                  cause=made.asked.cause)))  # fmt: skip
         if made.repeats and pending.reply is not None and "position" not in made.answer:
@@ -179,13 +179,12 @@ class Desk:
                     break
                 request = poller.request()
                 made = decide(state, request, self.facts)
-                if type(made) is Broken:
-                    self._broken(made, Pending(request, poller.deliver), b)
+                if type(made) is Broken:  # nothing was leased: whoever waits goes on waiting
+                    self._broken(made, Pending(request), b)
                     break
                 if isinstance(made, Decision) and made.events and not made.answer["jobs"]:  # it set a timer, or asked for permits
                     self.record(made.events, made.values, made.asked.tenant, b)
                 if not isinstance(made, Decision) or not made.answer.get("jobs"):
-                    pollers.give_back(poller)
                     break
                 if self._observer is not None:
                     self._seen(request, b)

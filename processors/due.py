@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 from heapq import heapify, heappop
 
 from flowledger.events import commands as c
-from flowledger.events.base import Command
 from flowledger.kernel import Partition
 from flowledger.kernel.access.subjects import of_message, of_task, of_timer
 
@@ -21,7 +20,7 @@ HEAP_MIN = 10_000
 STALE_SHARE = 4
 
 
-def collect(state: Partition, now: int, most: int) -> list[Command]:
+def collect(state: Partition, now: int, most: int) -> list[c.AnyCommand]:
     """Commands for what is due at `now` (microseconds UTC), at the most `most` things of a kind; they are taken off the heaps."""
     due, leases, retrying = state.due, state.leases, state.retrying
     if max(len(due), len(leases), len(retrying)) > HEAP_MIN:
@@ -48,7 +47,7 @@ def collect(state: Partition, now: int, most: int) -> list[Command]:
         task = state.tasks.get(key)
         if task is not None and task.retry_at_us == at:
             back.append(key)
-    commands: list[Command] = [c.FireTimers(timers=keys) for keys in by_tenant(state, list(dict.fromkeys(timers)), of_timer)]
+    commands: list[c.AnyCommand] = [c.FireTimers(timers=keys) for keys in by_tenant(state, list(dict.fromkeys(timers)), of_timer)]
     commands += [c.ExpireMessages(messages=keys) for keys in by_tenant(state, list(dict.fromkeys(messages)), of_message)]
     commands += [c.ExpireLeases(tasks=keys) for keys in by_tenant(state, over, of_task)]
     commands += [c.ReadyTasks(tasks=keys) for keys in by_tenant(state, back, of_task)]

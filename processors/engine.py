@@ -21,10 +21,11 @@ from flowledger.events import commands as c
 from flowledger.events.avro import decode_json
 from flowledger.events.base import Recorded, Rejected, RejectionCode
 from flowledger.kernel import lookup
-from flowledger.kernel.model.library import Library
+from flowledger.kernel.library import Library
 from flowledger.processors import activation
 from flowledger.processors.admission import Admission, class_of
 from flowledger.processors.client import ENGINE, NOBODY, Answer, Caller
+from flowledger.processors.clock import clocks_of
 from flowledger.processors.intake import decode_request as _decode_request
 from flowledger.processors.intake import encode_request as _encode_request
 from flowledger.processors.log import COMMANDS, DEFINITIONS, REPLIES, Group, Log, LogError, LogRecord, OutOfRange
@@ -83,7 +84,7 @@ class Engine:
         self._token = token or (lambda: secrets.token_hex(8))
         self.log, self.settings, self.owns, self.observer = log, settings or Settings(), owns, observer
         self.partitions = partitions
-        self.clock = clock or (lambda: time.time_ns() // 1000)
+        self.clock = clocks_of(clock)
         self.library = Library(self._content)
         self.pollers = Pollers(self._unwanted)
         self.tail = Tail(log)
@@ -252,17 +253,17 @@ class Engine:
 
     # --- commands
 
-    def route(self, command: c.Command, id: str = "") -> int:
+    def route(self, command: c.AnyCommand, id: str = "") -> int:
         """The partition that a command belongs to. One without a key goes by its id, so that the same id always meets the same partition."""
         kind = type(command)
         if kind in _BY_KEY:
             return c.partition_of_key(getattr(command, _BY_KEY[kind]))
-        if kind is c.PublishMessage:
-            return c.partition_of_text(command.correlation_key, self.partitions)  # type: ignore[attr-defined]
+        if isinstance(command, c.PublishMessage):
+            return c.partition_of_text(command.correlation_key, self.partitions)
         if kind in _FIRST:
             return 0
-        if kind is c.ReturnTasks and command.tasks:  # type: ignore[attr-defined]
-            return c.partition_of_key(command.tasks[0])  # type: ignore[attr-defined]
+        if isinstance(command, c.ReturnTasks) and command.tasks:
+            return c.partition_of_key(command.tasks[0])
         if id:
             return c.partition_of_text(id, self.partitions)
         self._next = (self._next + 1) % self.partitions
@@ -271,7 +272,7 @@ class Engine:
             return local[self._next % len(local)]
         return self._next
 
-    def submit(self, command: c.Command, caller: Caller = NOBODY, id: str = "", partition: int | None = None) -> asyncio.Future[Answer]:
+    def submit(self, command: c.AnyCommand, caller: Caller = NOBODY, id: str = "", partition: int | None = None) -> asyncio.Future[Answer]:
         """As `call`, without waiting."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         p = self.route(command, id) if partition is None else partition
@@ -281,7 +282,7 @@ class Engine:
             )
             return future
         request = c.Request(
-            command=command,  # type: ignore[arg-type]
+            command=command,
             id=id,
             tenant=caller.tenant,
             actor=caller.actor,
@@ -374,7 +375,7 @@ class Engine:
         return first
 
     async def call(
-        self, command: c.Command, caller: Caller = NOBODY, *, id: str = "", partition: int | None = None, timeout_s: float = 30.0
+        self, command: c.AnyCommand, caller: Caller = NOBODY, *, id: str = "", partition: int | None = None, timeout_s: float = 30.0
     ) -> Answer:
         future = self.submit(command, caller, id, partition)
         try:
@@ -489,7 +490,7 @@ class Engine:
             future.add_done_callback(late)
             return []
         answer = future.result()
-        return [] if isinstance(answer, Rejected) else answer["jobs"]  # type: ignore[no-any-return]
+        return [] if isinstance(answer, Rejected) else answer["jobs"]
 
     def _unwanted(self, jobs: Jobs) -> None:
         """They were leased to one who has left, or perhaps: others may have them at once."""
@@ -558,7 +559,7 @@ class Engine:
         }
 
 
-_BY_KEY: dict[type[c.Command], str] = {
+_BY_KEY: dict[type[c.AnyCommand], str] = {
     c.CancelInstance: "key", c.ControlInstance: "key", c.SetVariables: "key", c.ModifyInstance: "key", c.MigrateInstance: "key",
     c.AdHocActivate: "token", c.CompleteTask: "task", c.FailTask: "task", c.ThrowTaskError: "task", c.ExtendLease: "task",
     c.UpdateRetries: "task", c.MoveTask: "task", c.ResolveIncident: "key", c.Continue: "key", c.ReleaseInstance: "key",

@@ -14,7 +14,7 @@ from flowledger.events import avro
 from flowledger.events import commands as c
 from flowledger.events import group as rules
 from flowledger.events import ledger as le
-from flowledger.events.base import Broken, Command, Rejected, RejectionCode
+from flowledger.events.base import Broken, Rejected, RejectionCode
 from flowledger.kernel import Facts, Partition
 from flowledger.kernel import checkpoint as images
 from flowledger.kernel.folds import answers
@@ -131,8 +131,8 @@ class Machine:
         self.inbox.extend(pending)
         self.hungry = True
 
-    def _internal(self, command: Command) -> None:
-        self.inbox.append(Pending(c.Request(command=command)))  # type: ignore[arg-type]
+    def _internal(self, command: c.AnyCommand | Told) -> None:
+        self.inbox.append(Pending(c.Request(command=command)))  # type: ignore[arg-type]  # `Told` is of this process and never on the log
 
     # --- deciding -------------------------------------------------------------------------------------------------------------
 
@@ -153,7 +153,7 @@ class Machine:
         for command in due.collect(state, now, DUE_MAX):
             self._internal(command)
         if self._heads is not None and self._heads.at_us <= now and (told := self._heads.collect(now)):
-            self._internal(Told(told))  # type: ignore[arg-type]
+            self._internal(Told(told))
         if inbox or (state.job_listener and self._pollers is not None):
             self._group(now)
             if self.stopped is not None or self._apart is not None:

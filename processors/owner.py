@@ -19,7 +19,7 @@ from flowledger.events import commands as c
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import Facts, Partition
 from flowledger.kernel import checkpoint as images
-from flowledger.kernel.model.library import Library
+from flowledger.kernel.library import Library
 from flowledger.processors import beside
 from flowledger.processors import clock as times
 from flowledger.processors import effects as do
@@ -48,7 +48,7 @@ class Owner:
         """`clock`: the clocks of this node, or microseconds UTC of one that is turned by hand; `token`: makes the random id of a claim."""
         self.log, self.partition, self.library = log, partition, library
         self.settings, self.observer, self.pollers = settings or Settings(), observer, pollers
-        self.clocks: Clocks = times.system() if clock is None else times.turned(clock)
+        self.clocks: Clocks = times.clocks_of(clock)
         self._token = token or (lambda: secrets.token_hex(8))
         self.state = Partition(partition, log.partitions)
         self.ready = asyncio.Event()

@@ -145,9 +145,6 @@ class Pollers:
                 return Turn(self, poller)
         return None
 
-    def give_back(self, turn: Turn) -> None:
-        """Nothing was found for it; it goes on waiting."""
-
     def taken(self, turn: Turn, jobs: Jobs) -> None:
         """These are leased to it; `turn.deliver` says when that is on the log."""
         turn.jobs = jobs

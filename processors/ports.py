@@ -42,8 +42,5 @@ class Pollers(Protocol):
     def taken(self, poller: Any, jobs: list[dict[str, Any]]) -> None:
         """These were leased to it; `deliver` says that it is on the log, or that nobody knows."""
 
-    def give_back(self, poller: Any) -> None:
-        """Nothing was found for it."""
-
     def attach(self, owner: Any) -> None: ...
     def detach(self, owner: Any) -> None: ...

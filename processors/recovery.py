@@ -72,7 +72,7 @@ async def claim(
 
     Raises: LogError, ChainBroken.
     """
-    decoder, clocks = avro.Decoder(), times.turned(clock)
+    decoder, clocks = avro.Decoder(), times.clocks_of(clock)
     while True:
         async for batch in log.read(EVENTS, partition, position):
             for record in batch:

@@ -38,7 +38,7 @@ class Where:
     """
 
     def __init__(self, *conditions: str, values: tuple[Any, ...] = ()) -> None:
-        self.conditions: list[sql.Composable] = [sql.SQL(c) for c in conditions]  # type: ignore[arg-type]
+        self.conditions: list[sql.Composable] = [sql.SQL(c) for c in conditions]
         self.values: list[Any] = list(values)
         self.spread: tuple[str, str, list[Any]] | None = None
         self.variable: tuple[sql.Composable, list[Any]] | None = None
@@ -53,7 +53,7 @@ class Where:
             self.add(sql.SQL("{} = ANY(%s)").format(sql.Identifier(column)), values)
 
     def add(self, condition: sql.Composable | str, *values: Any) -> None:
-        self.conditions.append(sql.SQL(condition) if isinstance(condition, str) else condition)  # type: ignore[arg-type]
+        self.conditions.append(sql.SQL(condition) if isinstance(condition, str) else condition)
         self.values += values
 
     @property
@@ -91,7 +91,7 @@ def limit_of(text: str | int | None) -> int:
         return LIMIT
     if not str(text).isascii() or not str(text).isdigit() or not 1 <= int(str(text)[:9]) <= LIMIT_MAX:
         raise BadQuery(f"limit: expected 1 to {LIMIT_MAX}, found {str(text)[:40]!r}")
-    return int(text)  # type: ignore[arg-type]
+    return int(text)
 
 
 def cursor_of(*parts: Any) -> str:
@@ -122,7 +122,7 @@ def equal(column: str, *, sparse: bool = False) -> Apply:
         if len(v) > WIDTH or "\0" in v:
             w.add("FALSE")
         else:
-            w.add(sql.SQL(condition).format(*[sql.Identifier(column)] * condition.count("{}")), v)  # type: ignore[arg-type]
+            w.add(sql.SQL(condition).format(*[sql.Identifier(column)] * condition.count("{}")), v)
 
     return apply
 
@@ -145,7 +145,7 @@ def one_of(column: str, *, spread: bool = True) -> Apply:
 
 
 def time_at(column: str, operator: str, name: str) -> Apply:
-    return lambda w, v: w.add(sql.SQL("{} " + operator + " %s").format(sql.Identifier(column)), moment(name, v))  # type: ignore[arg-type]
+    return lambda w, v: w.add(sql.SQL("{} " + operator + " %s").format(sql.Identifier(column)), moment(name, v))
 
 
 def whole(column: str, name: str) -> Apply:
@@ -212,7 +212,7 @@ def variable(name: str, operator: str, value: Any) -> tuple[sql.Composed, list[A
         values = [value[:SEARCH_CHARS], value]
     else:
         condition, values = f"jsonb_typeof(v.value) = jsonb_typeof(%s::jsonb) AND v.value {op} %s::jsonb", [text, text]
-    return sql.SQL("v.name = %s AND " + condition).format(), [name, *values]  # type: ignore[arg-type]
+    return sql.SQL("v.name = %s AND " + condition).format(), [name, *values]
 
 
 #: the row of another variable of the same instance

@@ -178,7 +178,7 @@ class _Loader:
         out: list[dict[str, Any]] = []
         for n in range(0, len(pairs), _PAIRS):
             keys = encode_json([{"tenant_id": t, "key": k} for t, k in pairs[n : n + _PAIRS]]).decode()
-            rows = await (await self.conn.execute(query, (keys,))).fetchall()  # type: ignore[arg-type]
+            rows = await (await self.conn.execute(query, (keys,))).fetchall()
             out += [dict(zip(_NAMES[kind], row, strict=True)) for row in rows]
         return out
 
@@ -229,7 +229,7 @@ class _Loader:
 
     async def _hops(self, query: str, tasks: list[int], tenants: list[str]) -> None:
         if tasks:
-            for task, hop in await (await self.conn.execute(query, (tenants, tasks))).fetchall():  # type: ignore[arg-type]
+            for task, hop in await (await self.conn.execute(query, (tenants, tasks))).fetchall():
                 self.context.tasks[task].hop = hop
 
     def task(self, row: dict[str, Any], ref: Instance | None) -> None:

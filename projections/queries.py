@@ -89,9 +89,9 @@ async def _list(
         values = [w.spread[2], *w.values, count + 1, count + 1]
     alias = prefix.rstrip(".") or table.split()[0]
     column, kind = (w.spread[0], w.spread[1]) if w.spread is not None else ("id", "text")
-    composed = sql.SQL(query).format(  # type: ignore[arg-type]
-        columns=sql.SQL(columns), table=sql.SQL(table), where=w.sql, order=sql.SQL(order), kind=sql.SQL(kind),  # type: ignore[arg-type]
-        column=sql.Identifier(alias, column), whole=sql.Identifier(alias), outer=sql.SQL(f"{prefix}{time} DESC, {prefix}id DESC"),  # type: ignore[arg-type]
+    composed = sql.SQL(query).format(
+        columns=sql.SQL(columns), table=sql.SQL(table), where=w.sql, order=sql.SQL(order), kind=sql.SQL(kind),
+        column=sql.Identifier(alias, column), whole=sql.Identifier(alias), outer=sql.SQL(f"{prefix}{time} DESC, {prefix}id DESC"),
     )  # fmt: skip
     position = await r.position()
     rows = await r.rows(composed, values)
@@ -107,7 +107,7 @@ def _named(row: Row) -> Row:
 
 
 async def _one(r: Reader, columns: str, table: str, tenant: str, key: int) -> Row | None:
-    query = sql.SQL("SELECT {} FROM {} WHERE tenant_id = %s AND id = %s").format(sql.SQL(columns), sql.SQL(table))  # type: ignore[arg-type]
+    query = sql.SQL("SELECT {} FROM {} WHERE tenant_id = %s AND id = %s").format(sql.SQL(columns), sql.SQL(table))
     position = await r.position()
     rows = await r.rows(query, (tenant, key))
     return {**_named(rows[0]), "position": position} if rows else None
@@ -250,7 +250,7 @@ async def _definition_row(r: Reader, columns: str, tenant: str, ref: str, versio
         if version:
             w.add("version = %s", version)
     query = sql.SQL("SELECT {} FROM workflow_definitions WHERE {} ORDER BY version DESC LIMIT 1")
-    rows = await r.rows(query.format(sql.SQL(columns), w.sql), w.values)  # type: ignore[arg-type]
+    rows = await r.rows(query.format(sql.SQL(columns), w.sql), w.values)
     return rows[0] if rows else None
 
 

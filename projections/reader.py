@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -22,6 +22,8 @@ from flowledger.projections import schema as sc
 from flowledger.projections.views import TABLES
 
 Row = dict[str, Any]
+#: what is asked: SQL that this code wrote, with values apart
+Query = LiteralString | sql.SQL | sql.Composed
 
 _POSITION = re.compile(r"(\d{1,9})-(\d{1,18})")
 _OFFSET_MASK = (1 << PARTITION_BITS) - 1
@@ -145,10 +147,10 @@ class Reader:
     async def close(self) -> None:
         await self.pool.close()
 
-    async def rows(self, query: sql.Composable | str, values: Any = ()) -> list[Row]:
+    async def rows(self, query: Query, values: Any = ()) -> list[Row]:
         """Raises: psycopg.OperationalError, psycopg_pool.PoolTimeout when the database is away."""
         async with self.pool.connection() as conn:
-            return await (await conn.execute(query, values)).fetchall()  # type: ignore[arg-type,return-value]
+            return await (await conn.execute(query, values)).fetchall()
 
     async def positions(self) -> dict[int, int]:
         """{partition: offset after the last event that all views have}."""

@@ -15,7 +15,7 @@ from psycopg import sql
 from flowledger.projections import schema as sc
 from flowledger.projections.context import Context
 from flowledger.projections.fold import View
-from flowledger.projections.runner import BATCH_EVENTS, Batch, Projector, Source
+from flowledger.projections.projector import BATCH_EVENTS, Batch, Projector, Source
 from flowledger.projections.store import Connection
 from flowledger.projections.views import VIEWS
 
@@ -51,7 +51,8 @@ async def verify(
     chosen = [views[name] for name in names] if names else list(views.values())
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as conn:
         await sc.migrate(conn, schema, views)
-        return await _build(conn, source, tuple(partitions), chosen, schema, swap=False)
+        found: dict[str, dict[str, Any]] = await _build(conn, source, tuple(partitions), chosen, schema, swap=False)
+        return found
 
 
 async def rebuild_stale(

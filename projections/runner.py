@@ -11,105 +11,39 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg
 
-from flowledger.events.base import Recorded
 from flowledger.projections import schema as sc
-from flowledger.projections.changes import Changes
-from flowledger.projections.context import Context, Instance
-from flowledger.projections.fold import Fold, Folder, View
-from flowledger.projections.load import Missing, load, load_pending
-from flowledger.projections.store import Connection, Copy, Move, Overtaken, Statement, Writer, month_needs
+from flowledger.projections.context import Context
+from flowledger.projections.fold import View
+from flowledger.projections.load import load_pending
+from flowledger.projections.projector import BATCH_EVENTS, Batch, Folded, Projector, Source
+from flowledger.projections.rebuild import rebuild_stale
+from flowledger.projections.store import Connection, Move, Overtaken
 from flowledger.projections.tables import stamp
 from flowledger.projections.views import VIEWS
 
 log = logging.getLogger("flowledger.projections")
 
-#: Counted events of a partition from an offset, in batches, with the offset after each batch. It waits at the end of the log.
-Source = Callable[[int, int], AsyncIterator[tuple[Sequence[Recorded], int]]]
 #: The end of a partition's log, for the lag.
 End = Callable[[int], Awaitable[int]]
-Batch = tuple[int, Sequence[Recorded], int]
 
 #: A write begins at the earliest this long after the one before, and later under load (when the one before had many events): more in each,
 #: and work that is made and done in between is one row and no update.
 INTERVAL_S, INTERVAL_LOAD_S = 0.05, 0.2
 LOAD_EVENTS = 400
-#: Events of one write, and events that are read ahead.
-BATCH_EVENTS, AHEAD_EVENTS = 10_000, 40_000
-#: Events folded without letting others run, in the process that may also be an owner's.
-SLICE_EVENTS = 256
+#: Events that are read ahead.
+AHEAD_EVENTS = 40_000
 BACKOFF_S = (0.1, 10.0)
 PARTITIONS_CHECK_S = 3600.0
 
 
 class AnotherLog(Exception):
     """The database's rows were folded from another log (or the log lost its tail): what is on this one would be taken for known."""
-
-
-class Projector:
-    """Folds batches and writes them, with one connection. `lookup` false: what isn't in memory is not looked for in rows (rebuild)."""
-
-    def __init__(self, conn: Connection, views: Iterable[View], context: Context, *, lookup: bool = True) -> None:
-        self.conn, self.context, self.lookup = conn, context, lookup
-        self.folder = Folder(views)
-        self.tables = {t.name: t for v in self.folder.views for t in v.tables}
-        self.writer = Writer(self.tables)
-        self._months: set[tuple[str, str]] = set()
-
-    async def apply(self, batches: Sequence[Batch], moves: Sequence[Move]) -> int:
-        """Fold and write. Returns the number of events. Raises as `Writer.write`."""
-        folded = await self.fold(batches)
-        await self.write(folded, moves)
-        return folded.events
-
-    async def fold(self, batches: Sequence[Batch], written: Callable[[], Awaitable[None]] | None = None) -> Folded:
-        """Into changes. The batch before may still be on its way to the database: `written` waits for it, before anything is looked up."""
-        f = Fold(self.context)
-        events = sum(len(records) for _, records, _ in batches)
-        if self.lookup:
-            look = Missing(self.context)
-            for _, records, _ in batches:
-                look.scan(records)
-            if look.wanted:
-                if written is not None:
-                    await written()
-                await load(self.conn, self.context, look.wanted)
-        for _, records, _ in batches:
-            for start in range(0, len(records), SLICE_EVENTS):
-                self.folder.fold(records[start : start + SLICE_EVENTS], f)
-                await asyncio.sleep(0)
-        statements: list[Copy | Statement] = []
-        for part in self.writer.parts(f.changes):
-            statements += part
-            await asyncio.sleep(0)
-        return Folded(f.changes, statements, self.context.take_ended(), events)
-
-    async def write(self, folded: Folded, moves: Sequence[Move]) -> None:
-        changes = folded.changes
-        if needs := month_needs(self.tables, changes) - self._months:
-            await sc.make_partitions(self.conn, self.tables, needs)
-            self._months |= needs
-        try:
-            await self.writer.write(self.conn, folded.statements, changes.deleted_scopes, moves)
-        except psycopg.DataError as error:
-            log.warning("a value doesn't fit, the batch is written carefully: %s", error)
-            statements = self.writer.render(changes, carefully=True)
-            await self.writer.write(self.conn, statements, changes.deleted_scopes, moves)
-        self.context.forget(folded.ended)
-
-
-class Folded(NamedTuple):
-    """A batch on its way from the fold to the database."""
-
-    changes: Changes
-    statements: list[Copy | Statement]
-    ended: list[Instance]
-    events: int
 
 
 class Runner:
@@ -188,8 +122,6 @@ class Runner:
             await sc.migrate(conn, self.schema, self.views)
             await sc.use_schema(conn, self.schema)
             await self._same_log(conn)
-            from flowledger.projections.rebuild import rebuild_stale
-
             await rebuild_stale(conn, self.source, self.partitions, self.schema, self.views)
             await self._positions(conn)
             context = Context()

@@ -63,7 +63,7 @@ async def migrate(conn: Connection, schema: str = SCHEMA, views: Mapping[str, Vi
         await use_schema(conn, schema)
         done = {row[0] for row in await (await conn.execute("SELECT name FROM migrations")).fetchall()}
         if "001_base.sql" not in done:
-            await conn.execute(sql_file("001_base.sql"))  # type: ignore[arg-type]
+            await conn.execute(sql_file("001_base.sql"))
             await conn.execute("INSERT INTO migrations (name) VALUES ('001_base.sql')")
         live: dict[str, int] = dict(await (await conn.execute("SELECT name, version FROM views")).fetchall())
         for view in views.values():
@@ -79,7 +79,7 @@ async def migrate(conn: Connection, schema: str = SCHEMA, views: Mapping[str, Vi
 
 async def make_view(conn: Connection, view: View) -> None:
     """Its tables in the first schema of the search path, with partitions for the months ahead, and each tenant's rows to itself."""
-    await conn.execute(sql_file(view.sql))  # type: ignore[arg-type]
+    await conn.execute(sql_file(view.sql))
     today = datetime.now(UTC).date()
     for table in view.tables:
         name = sql.Identifier(table.name)

@@ -57,7 +57,7 @@ def _columns(names: Iterable[str]) -> sql.Composed:
 
 def _recordset(table: Table, names: Iterable[str]) -> sql.Composed:
     """`jsonb_to_recordset(parameter) AS r(column type, ...)`."""
-    parts = [sql.SQL("{} {}").format(sql.Identifier(n), sql.SQL(table.columns[n])) for n in names]  # type: ignore[arg-type]
+    parts = [sql.SQL("{} {}").format(sql.Identifier(n), sql.SQL(table.columns[n])) for n in names]
     return sql.SQL("jsonb_to_recordset(%s::jsonb) AS r({})").format(sql.SQL(", ").join(parts))
 
 

@@ -95,4 +95,5 @@ def line_of(table: Table) -> Callable[[dict[str, Any]], str]:
     source = f"def line(row):\n    g = row.get\n    return join(({parts},))\n"
     space |= {"N": "\\N", "join": "\t".join}
     exec(compile(source, f"<line of {table.name}>", "exec"), space)  # noqa: S102 - made of our own column names
-    return space["line"]
+    made: Callable[[dict[str, Any]], str] = space["line"]
+    return made

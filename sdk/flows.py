@@ -216,7 +216,8 @@ class Flow:
         """The BPMN file. Raises: ValueError with all that is wrong."""
         tree = self.tree()
         etree.indent(tree)
-        return etree.tostring(tree, xml_declaration=True, encoding="UTF-8")
+        text: bytes = etree.tostring(tree, xml_declaration=True, encoding="UTF-8")
+        return text
 
     def graph(self) -> Any:
         """The graph that the engine runs. Raises: ValueError with all findings."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, TypeVar
@@ -91,14 +92,16 @@ class Job:
         idempotency_key: the same for every delivery of this attempt: hand it to the services that the handler calls.
         fence: raised by each delivery: a store that keeps the highest one seen can refuse a worker that woke up late.
         trace: W3C `traceparent` of whoever started the work.
-        deadline_us: end of the lease, microseconds UTC; heartbeats move it.
+        deadline_us: end of the lease, microseconds UTC; heartbeats move it. For people: the worker goes by `until`.
     """
 
-    __slots__ = ("_flag", "_waiting", "_worker", "data", "deadline_us", "fence", "key", "task")
+    __slots__ = ("_flag", "_waiting", "_worker", "data", "deadline_us", "fence", "key", "task", "until")
 
     def __init__(self, data: JobData, worker: Any) -> None:
         self.data = data
         self.key, self.fence, self.deadline_us = data.key, data.fence, data.deadline_us
+        #: the same by this process's monotonic clock, in seconds: neither a step of the wall clock nor one that differs costs the lease
+        self.until = 0.0
         self._worker = worker
         self._flag = False
         self._waiting: list[Any] | None = None
@@ -170,6 +173,10 @@ class Job:
         """Keep the job for so long from now. Heartbeats do it by themselves for `lease_s`. Raises: Cancelled."""
         await self._worker._extend_now(self, seconds)
         self.check()
+
+    def leased(self, seconds: float) -> None:
+        """Called by the worker: it is ours for so long from now."""
+        self.until, self.deadline_us = time.monotonic() + seconds, int((time.time() + seconds) * 1e6)
 
     def lose(self) -> None:
         """Called by the worker: the job is gone."""

@@ -33,7 +33,8 @@ from flowledger.sdk import tracing
 from flowledger.sdk.handlers import BadVariables, plan, result_of
 from flowledger.sdk.job import MARK, BpmnError, Cancelled, Job, JobFailed, current, handles, job_type_of
 from flowledger.sdk.metrics import Metrics
-from flowledger.sdk.transports import Transport, make
+from flowledger.sdk.transports import make
+from flowledger.sdk.transports.port import Transport
 
 log = logging.getLogger("flowledger.worker")
 
@@ -239,6 +240,9 @@ class Worker:
                 before.lose()
             self._pending.pop(data.key, None)
             job = running[data.key] = Job(data, self)
+            # a record of the topic may have been read late; by a clock that is wrong the lease is at the most shorter
+            left = data.deadline_us / 1e6 - time.time() if data.deadline_us else handler.lease_s
+            job.until = time.monotonic() + min(left, handler.lease_s)
             m = self.metrics.of(data.type)
             m.received += 1
             m.active += 1
@@ -357,7 +361,7 @@ class Worker:
         self._loop.call_soon_threadsafe(self._transport.send, said)
 
     async def _extend_now(self, job: Job, seconds: float) -> None:
-        job.deadline_us = int((time.time() + seconds) * 1e6)
+        job.leased(seconds)
         self._transport.extend([(job.key, job.fence)], int(seconds * 1000))
         await asyncio.sleep(0)
 
@@ -366,12 +370,12 @@ class Worker:
         shortest = min(h.lease_s for h in self.handlers.values())
         while True:
             await asyncio.sleep(max(shortest / 3, 0.02))
-            now = time.time() * 1e6
+            now = time.monotonic()
             due: dict[int, list[tuple[int, int]]] = {}
             for job in self.running.values():
                 lease_s = self.handlers[job.type].lease_s
-                if job.deadline_us - now < lease_s * 0.7e6:
-                    job.deadline_us = int(now + lease_s * 1e6)
+                if job.until - now < lease_s * 0.7:
+                    job.leased(lease_s)
                     due.setdefault(int(lease_s * 1000), []).append((job.key, job.fence))
             for timeout_ms, jobs in due.items():
                 self.metrics.heartbeats += len(jobs)

@@ -6,35 +6,30 @@ Every function takes (gateway, request, call) and answers the reply message, or 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
+from flowledger.api.grpc.gateway import Call, Gateway
 from flowledger.api.grpc.status import (
     DEADLINE_EXCEEDED,
     FAILED_PRECONDITION,
     INVALID_ARGUMENT,
-    PERMISSION_DENIED,
     Intent,
     Refused,
     invalid,
     refusal,
 )
+from flowledger.api.grpc.tenants import for_tenant, tenant_name
 from flowledger.events import commands as c
 from flowledger.events.avro import decode_json, encode_json
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.kernel.access import ANY_TENANT
 from flowledger.kernel.model.encodings import decode
 from flowledger.processors.client import Caller
 from flowledger.sdk.zeebe_stubs import load
 
-if TYPE_CHECKING:
-    from flowledger.api.grpc.service import Call, Gateway
-
 pb = load()
 
-#: what Zeebe calls the tenant of those who name none; ours is the empty text
-DEFAULT_TENANT = "<default>"
 #: release of Zeebe whose protocol this is; clients may look at it
 ZEEBE_VERSION = "8.6.0"
 #: `CreateProcessInstanceWithResult` without a time-out waits as long as a Zeebe gateway does by default
@@ -60,28 +55,9 @@ def variables_of(text: str, what: str = "variables") -> dict[str, Any] | None:
 _MSGPACK_NAMES = {list: "ARRAY", str: "STRING", bool: "BOOLEAN", int: "INTEGER"}
 
 
-def tenant_of(tenant: str) -> str:
-    return "" if tenant == DEFAULT_TENANT else tenant
-
-
-def tenant_name(tenant: str) -> str:
-    return tenant or DEFAULT_TENANT
-
-
-def for_tenant(caller: Caller, tenant: str) -> Caller:
-    """The caller acting for the tenant that the request names. Whoever has a tenant of its own may name no other.
-
-    Raises: Refused (PERMISSION_DENIED)
-    """
-    tenant = tenant_of(tenant)
-    if not tenant or tenant == caller.tenant:
-        return caller
-    if caller.tenant and ANY_TENANT not in (caller.rights or ()):
-        raise Refused(PERMISSION_DENIED, f"Expected to handle gRPC request with tenant identifier '{tenant}', but tenant is not authorized")
-    return Caller(caller.actor, tenant, caller.correlation, caller.trace, caller.groups, caller.rights)
-
-
-async def ask(g: Gateway, command: c.Command, caller: Caller, intent: Intent, subject: Any = "", timeout_s: float = 30.0) -> dict[str, Any]:
+async def ask(
+    g: Gateway, command: c.AnyCommand, caller: Caller, intent: Intent, subject: Any = "", timeout_s: float = 30.0
+) -> dict[str, Any]:
     answer = await g.ask(command, caller, timeout_s)
     if isinstance(answer, Rejected):
         raise refusal(answer, intent, subject)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from flowledger.api.grpc.calls import ask, for_tenant, pb, tenant_name, variables_of
+from flowledger.api.grpc.calls import ask, pb, variables_of
+from flowledger.api.grpc.gateway import Call, Gateway
 from flowledger.api.grpc.status import Intent, invalid
+from flowledger.api.grpc.tenants import for_tenant, tenant_name
 from flowledger.events import commands as c
 from flowledger.events.avro import encode_json
-
-if TYPE_CHECKING:
-    from flowledger.api.grpc.service import Call, Gateway
 
 EVALUATE = Intent("EVALUATE", "Expected to evaluate decision '{0}', but no decision found for id '{0}'")
 EVALUATE_KEY = Intent("EVALUATE", "Expected to evaluate decision with key '{0}', but no decision found for key '{0}'")

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from flowledger.api.grpc.gateway import Call, Gateway
 from flowledger.api.grpc.status import INVALID_ARGUMENT, NOT_FOUND, Refused
-
-if TYPE_CHECKING:
-    from flowledger.api.grpc.service import Call, Gateway
 
 SERVICES = ("", "gateway_protocol.Gateway", "grpc.health.v1.Health")
 SERVING, NOT_SERVING = 1, 2

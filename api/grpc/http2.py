@@ -23,8 +23,8 @@ from h2.exceptions import DenialOfServiceError, FlowControlError, H2Error, Proto
 from h2.settings import SettingCodes, Settings
 from hyperframe.frame import GoAwayFrame
 
+from flowledger.api.grpc.gateway import MESSAGE_BYTES_MAX, PORT, Connection, Gateway, Method, Server
 from flowledger.api.grpc.messages import MESSAGE_HEAD, REPLY_HEAD, Head, message, trailers
-from flowledger.api.grpc.service import MESSAGE_BYTES_MAX, Connection, Gateway, Method, Server
 from flowledger.api.grpc.status import DEADLINE_EXCEEDED, INTERNAL, RESOURCE_EXHAUSTED, UNAVAILABLE, Refused
 
 log = logging.getLogger(__name__)
@@ -403,14 +403,21 @@ class H2(asyncio.Protocol):
             self._close()
 
 
-async def serve(gateway: Gateway, host: str, port: int, tls: ssl.SSLContext | None, sock: socket.socket | None = None) -> Server:
+async def listen(
+    gateway: Gateway, host: str = "127.0.0.1", port: int = PORT, *, tls: ssl.SSLContext | None = None, sock: socket.socket | None = None
+) -> Server:
+    """On `sock` if it is given (bound already). `port` 0 takes a free one; `gateway.port` says which. `tls` offers ALPN `h2`.
+
+    Raises: OSError."""
+    if tls is not None:
+        tls.set_alpn_protocols(["h2"])
     loop = asyncio.get_running_loop()
     open_: set[H2] = set()
     if sock is not None:
         server = await loop.create_server(lambda: H2(gateway, open_), sock=sock, ssl=tls, backlog=1024)
     else:
         server = await loop.create_server(lambda: H2(gateway, open_), host, port, ssl=tls, backlog=1024)
-    actual = server.sockets[0].getsockname()[1]
+    gateway.host, gateway.port = host, server.sockets[0].getsockname()[1]
 
     async def close(grace_s: float) -> None:
         server.close()
@@ -423,4 +430,4 @@ async def serve(gateway: Gateway, host: str, port: int, tls: ssl.SSLContext | No
             connection.transport.abort()
         await asyncio.sleep(0)
 
-    return Server(actual, close)
+    return Server(gateway.port, close)

@@ -5,18 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from flowledger.api.grpc.calls import for_tenant, pb, tenant_name
+from flowledger.api.grpc.calls import pb
+from flowledger.api.grpc.gateway import Call, Gateway
 from flowledger.api.grpc.status import invalid
+from flowledger.api.grpc.tenants import for_tenant, tenant_name
 from flowledger.api.leases import close_source, give_back
 from flowledger.events.avro import encode_json
 from flowledger.events.commands import FailTask
-from flowledger.processors.client import ENGINE
-
-if TYPE_CHECKING:
-    from flowledger.api.grpc.service import Call, Gateway
-    from flowledger.processors.client import Caller
+from flowledger.processors.client import ENGINE, Caller
 
 #: `requestTimeout` 0 waits as long as a Zeebe gateway does by default (its `longPolling.timeout`)
 LONG_POLL_MS = 10_000
@@ -166,7 +164,7 @@ async def stream_activated_jobs(g: Gateway, r: Any, call: Call, send: Send) -> N
                     g.later(give_back(g.client, jobs))
                     raise
                 source.credit(leased)
-                session.last_seen = time.time()
+                session.seen()
         finally:
             g.later(close_source(g.client, source))
 

@@ -11,7 +11,8 @@ import zlib
 from collections.abc import Iterable
 from urllib.parse import quote
 
-from flowledger.api.grpc.service import MESSAGE_BYTES_MAX, METHODS, Method
+from flowledger.api.grpc.gateway import MESSAGE_BYTES_MAX, Method
+from flowledger.api.grpc.methods import METHODS
 from flowledger.api.grpc.status import INTERNAL, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNIMPLEMENTED, Refused
 
 #: of the text of a refusal: clients limit all trailers together to 8 KiB

@@ -60,9 +60,15 @@ def dev(
     examples: Annotated[bool, typer.Option("--examples", help="Deploy the examples and drive some instances through")] = False,
 ) -> None:
     """Everything on one machine: API, console and projector here, owners in a process beside."""
+    given = {"port": port, "data": data, "kafka": kafka, "postgres": postgres, "host": host}
+    if examples:
+        from flowledger.infra.cli.demo import demo
+
+        demo("", 5, config, False, False, **given)
+        return
     from flowledger.infra.cli.serve import dev
 
-    dev(config, examples, watch, port=port, data=data, kafka=kafka, postgres=postgres, host=host)
+    dev(config, watch, **given)
 
 
 @app.command(rich_help_panel=RUN)

@@ -13,13 +13,8 @@ from flowledger.infra.cli.output import NO, USAGE, busy, command, console, fail,
 from flowledger.infra.secret_text import hidden
 
 
-def dev(config: Path | None, examples: bool, watch: Path | None = None, **given: Any) -> None:
+def dev(config: Path | None, watch: Path | None = None, **given: Any) -> None:
     """All roles; says where things are once it is ready."""
-    if examples:
-        from flowledger.infra.cli.demo import demo
-
-        demo("", 5, config, False, False, **given)
-        return
 
     async def say(system: Any) -> None:
         banner(system)
@@ -56,13 +51,12 @@ def _texts(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _run(settings: Any, then: Callable[[Any], Awaitable[None]] | None) -> None:
-    from flowledger.__main__ import build
     from flowledger.infra.postgres_server import PostgresUnavailable
     from flowledger.processors.log import LogError
-    from flowledger.system import run
+    from flowledger.system import System, run
 
     began = time.perf_counter()
-    system = build(settings)
+    system = System(settings)
     with busy("starting") as update:
         system.progress = lambda what: update(f"starting: {what}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -26,7 +26,7 @@ class Server:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             fail(f"--server must be like {DEFAULT}, found {url!r}", USAGE)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self._open = lambda: kind(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
+        self._open: Callable[[], http.client.HTTPConnection] = lambda: kind(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
         self._base = parts.path
         self._connection: http.client.HTTPConnection | None = None
 

@@ -88,7 +88,7 @@ _WORDS: dict[type, tuple[str, str]] = {
 }  # fmt: skip
 
 
-def _stranger(command: c.Command, tenant: str, found: str) -> Rejected:
+def _stranger(command: c.AnyCommand, tenant: str, found: str) -> Rejected:
     if isinstance(command, c.StoreRecord):
         if not found:
             return Rejected(

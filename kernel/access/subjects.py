@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from flowledger.events import commands as c
-from flowledger.events.base import Command
 from flowledger.kernel.state import Instance, Partition
 
 #: no such thing, in words for the refusal
@@ -101,7 +100,7 @@ def _by(field: str, rule: Callable[[Partition, int], str]) -> Rule:
 
 
 #: commands about one thing of which only its own tenant may know
-SUBJECTS: dict[type[Command], Rule | None] = {
+SUBJECTS: dict[type[c.AnyCommand], Rule | None] = {
     c.CancelInstance: _by("key", of_instance),
     c.ControlInstance: _by("key", of_instance),
     c.ReleaseInstance: _by("key", of_instance),
@@ -133,10 +132,10 @@ SUBJECTS: dict[type[Command], Rule | None] = {
 }
 
 #: command -> field with several things, each of which must be the caller's own
-BATCHES: dict[type[Command], tuple[str, Callable[[Partition, int], str]]] = {c.ReturnTasks: ("tasks", of_task)}
+BATCHES: dict[type[c.AnyCommand], tuple[str, Callable[[Partition, int], str]]] = {c.ReturnTasks: ("tasks", of_task)}
 
 #: field -> definition that a command uses beside its subject: the caller's own, or one for all (tenant `""`)
-USES: dict[type[Command], str] = {
+USES: dict[type[c.AnyCommand], str] = {
     c.StartInstance: "definition", c.MigrateInstance: "definition", c.EvaluateConditions: "definition", c.EvaluateDecision: "key",
 }  # fmt: skip
 
@@ -149,7 +148,7 @@ def _first(field: str, rule: Callable[[Partition, int], str]) -> Rule:
 
 
 #: commands of the engine itself -> for whose tenant they act, where they do not bring it along. A batch is of one tenant (`processors/due.py`).
-INTERNAL: dict[type[Command], Rule] = {
+INTERNAL: dict[type[c.AnyCommand], Rule] = {
     c.FireTimers: _first("timers", of_timer),
     c.ExpireLeases: _first("tasks", of_task),
     c.ReadyTasks: _first("tasks", of_task),

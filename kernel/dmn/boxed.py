@@ -16,7 +16,7 @@ from flowledger.kernel.dmn import model as m
 from flowledger.kernel.dmn.index import simple_value
 from flowledger.kernel.dmn.run import CALLS_MAX, Run
 from flowledger.kernel.dmn.table import Code, CompiledTable, InputClause, OutputClause, Test
-from flowledger.kernel.dmn.types import BAD, Type, base_of, component, ranks
+from flowledger.kernel.dmn.types import BAD, Scope, Type, base_of, component, ranks
 from flowledger.kernel.feel.types import FunctionType
 
 Names = frozenset[str]
@@ -71,7 +71,7 @@ class Compiler:
     def _null(self, broken: Broken) -> Code:
         message, element, code, position = str(broken), broken.node.id, broken.code, broken.position
 
-        def null(scope: dict, run: Run) -> None:
+        def null(scope: Scope, run: Run) -> None:
             run.warn(message, element, code, position)
 
         return null
@@ -83,7 +83,7 @@ class Compiler:
 
     @staticmethod
     def _coerced(code: Code, type_: Type, what: str, element: str | None) -> Code:
-        def typed(scope: dict, run: Run) -> Any:
+        def typed(scope: Scope, run: Run) -> Any:
             value = code(scope, run)
             out = type_.coerce(value)
             if out is BAD:
@@ -134,7 +134,7 @@ class Compiler:
                 raise
             null = self._null(broken)
 
-            def never(value: Any, scope: dict, run: Run) -> bool:
+            def never(value: Any, scope: Scope, run: Run) -> bool:
                 null(scope, run)
                 return False
 
@@ -157,7 +157,7 @@ class Compiler:
             )
             names = names | {v.name}
 
-        def context(scope: dict, run: Run) -> Any:
+        def context(scope: Scope, run: Run) -> Any:
             inner, out = dict(scope), {}
             for name, code, element in steps:
                 inner[name] = out[name] = value = code(inner, run)
@@ -175,7 +175,7 @@ class Compiler:
         element = e.id
         text = e.function.text if isinstance(e.function, m.Literal) else "the expression"
 
-        def invocation(scope: dict, run: Run) -> Any:
+        def invocation(scope: Scope, run: Run) -> Any:
             target = function(scope, run)
             if not bridge.is_function(target):
                 run.warn(f"{text} is not a function", element, "NOT_A_FUNCTION")
@@ -190,7 +190,7 @@ class Compiler:
         if e.kind.upper() != "FEEL":
             message, element = f"external functions ({e.kind}) are refused", e.id
 
-            def refused(scope: dict, run: Run) -> Any:
+            def refused(scope: Scope, run: Run) -> Any:
                 def call(*arguments: Any) -> None:
                     run.warn(message, element, "EXTERNAL_FUNCTION")
 
@@ -201,7 +201,7 @@ class Compiler:
         keys = [p.name for p in e.parameters]
         element = e.id
 
-        def function(scope: dict, run: Run) -> Any:
+        def function(scope: Scope, run: Run) -> Any:
             def call(*arguments: Any) -> Any:
                 return limited(run, element, body, {**scope, **dict(zip(keys, arguments, strict=True))})
 
@@ -235,7 +235,7 @@ class Compiler:
         test, then, otherwise = self.compile(e.test, names), self.compile(e.then, names), self.compile(e.otherwise, names)
         element = e.id
 
-        def conditional(scope: dict, run: Run) -> Any:
+        def conditional(scope: Scope, run: Run) -> Any:
             holds = test(scope, run)
             if holds is True:
                 return then(scope, run)
@@ -258,7 +258,7 @@ class Compiler:
         match = self.compile(e.match, names | {"item"} | self.place.members)
         element = e.id
 
-        def filter_(scope: dict, run: Run) -> Any:
+        def filter_(scope: Scope, run: Run) -> Any:
             items = as_items(over(scope, run))
             if items is None:
                 return None
@@ -333,7 +333,7 @@ class Compiler:
         return ranks(type_) if type_ is not None else None
 
 
-def limited(run: Run, element: str | None, body: Code, scope: dict) -> Any:
+def limited(run: Run, element: str | None, body: Code, scope: Scope) -> Any:
     """Call a body one level deeper; too deep is null."""
     if run.depth >= CALLS_MAX:
         run.warn(f"calls nested deeper than {CALLS_MAX}", element, "CALLS_TOO_DEEP")
@@ -393,7 +393,7 @@ def as_items(value: Any) -> list[Any] | None:
 
 
 def _for(variable: str, over: Code, body: Code, uses_partial: bool) -> Code:
-    def iterate(scope: dict, run: Run) -> Any:
+    def iterate(scope: Scope, run: Run) -> Any:
         items = as_items(over(scope, run))
         if items is None:
             return None
@@ -412,7 +412,7 @@ def _quantified(decisive: bool) -> Callable[[str, Code, Code, bool], Code]:
     """some (a true decides) and every (a false decides), three-valued; a result that is neither boolean nor null makes it null."""
 
     def make(variable: str, over: Code, body: Code, _uses_partial: bool) -> Code:
-        def quantify(scope: dict, run: Run) -> Any:
+        def quantify(scope: Scope, run: Run) -> Any:
             items = as_items(over(scope, run))
             if items is None:
                 return None

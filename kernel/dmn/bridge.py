@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from flowledger.kernel import feel
+from flowledger.kernel.dmn.types import Scope
 from flowledger.kernel.feel import limits, temporal, values
 from flowledger.kernel.feel.engine import odd_members
 from flowledger.kernel.feel.errors import LimitReached
@@ -121,7 +122,7 @@ def _compiled(make: Any, text: str, names: Names, members: Names, types: Mapping
     return for_scope
 
 
-def expression(text: str, names: Names, members: Names, types: Mapping[str, Any], element: str | None) -> Callable[[dict, Any], Any]:
+def expression(text: str, names: Names, members: Names, types: Mapping[str, Any], element: str | None) -> Callable[[Scope, Any], Any]:
     """A FEEL text as a closure `(scope, run) -> value`; `members` are names that may stand after a dot.
 
     Raises:
@@ -129,7 +130,7 @@ def expression(text: str, names: Names, members: Names, types: Mapping[str, Any]
     """
     compiled = _compiled(feel.compile, text, names, members, types)
 
-    def evaluate(scope: dict, run: Any) -> Any:
+    def evaluate(scope: Scope, run: Any) -> Any:
         warnings = run.warnings
         before = len(warnings)
         try:
@@ -144,7 +145,7 @@ def expression(text: str, names: Names, members: Names, types: Mapping[str, Any]
     return evaluate
 
 
-def test(text: str, names: Names, members: Names, types: Mapping[str, Any], element: str | None) -> Callable[[Any, dict, Any], bool]:
+def test(text: str, names: Names, members: Names, types: Mapping[str, Any], element: str | None) -> Callable[[Any, Scope, Any], bool]:
     """Unary tests as a closure `(value, scope, run) -> whether they hold`; null counts as false.
 
     Raises:
@@ -152,11 +153,11 @@ def test(text: str, names: Names, members: Names, types: Mapping[str, Any], elem
     """
     compiled = _compiled(feel.compile_unary, text, names | _QUESTION, members, types)
 
-    def holds(value: Any, scope: dict, run: Any) -> bool:
+    def holds(value: Any, scope: Scope, run: Any) -> bool:
         warnings = run.warnings
         before = len(warnings)
         try:
-            result = compiled(scope)(value, scope, runtime=run.runtime)
+            result: bool = compiled(scope)(value, scope, runtime=run.runtime)
         except LimitReached as limit:
             run.runtime.warn(limit.code, str(limit))
             result = False

@@ -16,12 +16,12 @@ from flowledger.kernel.dmn.errors import DmnError
 from flowledger.kernel.dmn.evaluation import DecisionModel
 from flowledger.kernel.dmn.index import simple_value
 from flowledger.kernel.dmn.standard import STANDARD
-from flowledger.kernel.dmn.table import AGGREGATIONS, POLICIES
+from flowledger.kernel.dmn.table import AGGREGATIONS, POLICIES, Code
 from flowledger.kernel.dmn.table_checks import PAIRS_MAX, SHOWN_MAX, STEPS_ALL_MAX, Budget, Geometry, allowed_literals
 from flowledger.kernel.dmn.types import BAD, Type, allowed_text, base_of, component, ranks
 from flowledger.kernel.dmn.unit import Unit, walk
 from flowledger.kernel.feel.types import Primitive
-from flowledger.kernel.model.findings import Finding
+from flowledger.kernel.findings import Finding
 
 
 def findings(xml: bytes | str, models: Iterable[bytes | str] = (), file: str = "") -> list[Finding]:
@@ -545,14 +545,14 @@ class _Collecting(boxed.Compiler):
         super().__init__(unit, strict=True)
         self.report = report
 
-    def compile(self, e: m.Expression | None, names: boxed.Names) -> boxed.Code:
+    def compile(self, e: m.Expression | None, names: boxed.Names) -> Code:
         try:
             return super().compile(e, names)
         except boxed.Broken as broken:
             self.report(broken)
             return lambda scope, run: None
 
-    def literal(self, e: m.Literal, names: boxed.Names) -> boxed.Code:
+    def literal(self, e: m.Literal, names: boxed.Names) -> Code:
         code = super().literal(e, names)
         # Inside of a filter any name may be one of the items' entries, so a text with one is left alone.
         if e.text and "[" not in e.text and e.text not in names and not simple_value(e.text)[0]:

@@ -13,6 +13,7 @@ from typing import Any
 from flowledger.kernel.dmn import boxed, bridge
 from flowledger.kernel.dmn import model as m
 from flowledger.kernel.dmn.run import Record, Run
+from flowledger.kernel.dmn.table import Code
 from flowledger.kernel.dmn.types import BAD, Type, base_of
 from flowledger.kernel.dmn.unit import Unit
 from flowledger.kernel.feel.types import FunctionType
@@ -233,7 +234,7 @@ class BkmNode(FunctionNode):
         logic = element.logic
         if logic is not None and logic.kind.upper() != "FEEL":
             message = f"external functions ({logic.kind}) are refused"
-            self.code: boxed.Code = lambda scope, run: run.warn(message, element.id, "EXTERNAL_FUNCTION")
+            self.code: Code = lambda scope, run: run.warn(message, element.id, "EXTERNAL_FUNCTION")
         else:
             compiler = self.unit.compiler
             self.code = compiler.compile(None, frozenset()) if logic is None else compiler.body(logic, frozenset(names))

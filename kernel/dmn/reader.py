@@ -8,6 +8,7 @@ Source: DMN 1.5, chapter 12 and the XSDs of 1.1 to 1.5.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from lxml import etree
 
@@ -83,7 +84,7 @@ def parse(xml: bytes | str) -> m.Definitions:
 
 
 def _local(e: etree._Element) -> str:
-    tag = e.tag
+    tag: str = e.tag
     return tag[tag.index("}") + 1 :] if tag[:1] == "{" else tag
 
 
@@ -99,7 +100,7 @@ def _child(e: etree._Element, *names: str) -> etree._Element | None:
     return next(_children(e, *names), None)
 
 
-def _at(e: etree._Element) -> dict:
+def _at(e: etree._Element) -> dict[str, Any]:
     return {"id": e.get("id"), "line": e.sourceline or 0}
 
 
@@ -188,7 +189,7 @@ def _item_definition(e: etree._Element, depth: int = 0) -> m.ItemDefinition:
     )
 
 
-def _element_parts(e: etree._Element) -> dict:
+def _element_parts(e: etree._Element) -> dict[str, Any]:
     variable = _child(e, "variable")
     name = _name(e)
     v = _variable(variable) if variable is not None else m.Variable(name=name, line=e.sourceline or 0)
@@ -260,7 +261,7 @@ def _expressions(e: etree._Element, depth: int) -> list[m.Expression | None]:
     ]
 
 
-def _common(e: etree._Element) -> dict:
+def _common(e: etree._Element) -> dict[str, Any]:
     return {"type_ref": _type_ref(e), **_at(e)}
 
 

@@ -15,10 +15,11 @@ from typing import Any
 from flowledger.kernel.dmn import model as m
 from flowledger.kernel.dmn.index import Column
 from flowledger.kernel.dmn.run import Hit, Run, TableRecord
+from flowledger.kernel.dmn.types import Scope
 
-Code = Callable[[dict, Run], Any]
+Code = Callable[[Scope, Run], Any]
 #: A unary test: value, scope, run -> whether it holds.
-Test = Callable[[Any, dict, Run], bool]
+Test = Callable[[Any, Scope, Run], bool]
 
 #: Sums are decimals of 34 digits, as all of FEEL (10.3.2.3.1).
 _SUMS = decimal.Context(prec=34, rounding=decimal.ROUND_HALF_EVEN)
@@ -40,7 +41,7 @@ class OutputClause:
     ) -> None:
         self.name, self.coerce, self.ranks, self.default, self.id = name, coerce, ranks, default, id
 
-    def finish(self, value: Any, scope: dict, run: Run) -> Any:
+    def finish(self, value: Any, scope: Scope, run: Run) -> Any:
         """The value as the clause's type and allowed values want it; null when it doesn't fit."""
         if self.coerce is not None:
             value = self.coerce(value)
@@ -51,7 +52,7 @@ class OutputClause:
                 return None
         return value
 
-    def rank(self, value: Any, scope: dict, run: Run) -> int:
+    def rank(self, value: Any, scope: Scope, run: Run) -> int:
         """Position of the value among the output values, which is its priority; their number when it isn't there."""
         for i, test in enumerate(self.ranks or ()):
             if test(value, scope, run):
@@ -107,7 +108,7 @@ class CompiledTable:
                     groups[rule.inputs[column].text] = groups.get(rule.inputs[column].text, 0) | 1 << i
         return groups[text]
 
-    def matching(self, values: list[Any], scope: dict, run: Run) -> Iterator[int]:
+    def matching(self, values: list[Any], scope: Scope, run: Run) -> Iterator[int]:
         """Numbers from 0 of the rules that match, in the order of the table, found as they are asked for."""
         candidates = self.every
         slow: list[int] = []
@@ -135,7 +136,7 @@ class CompiledTable:
                 candidates &= ~self._alike(failed, self.rules[rule].inputs[failed].text)
 
     def _failing(
-        self, rule: int, bit: int, slow: list[int], holding: set[tuple[int, str]], values: list[Any], scope: dict, run: Run
+        self, rule: int, bit: int, slow: list[int], holding: set[tuple[int, str]], values: list[Any], scope: Scope, run: Run
     ) -> int | None:
         """The first column whose cell FEEL refuses, None if all hold; a text that has held for its column isn't tested again."""
         for n, column in enumerate(self.columns):
@@ -150,7 +151,7 @@ class CompiledTable:
 
     # Outputs
 
-    def outputs_of(self, rule: int, scope: dict, run: Run) -> list[Any]:
+    def outputs_of(self, rule: int, scope: Scope, run: Run) -> list[Any]:
         cells = self._outputs[rule]
         if cells is None:
             cells = [self._output(o) for o in self.rules[rule].outputs]
@@ -167,7 +168,7 @@ class CompiledTable:
 
     # Evaluation
 
-    def __call__(self, scope: dict, run: Run) -> Any:
+    def __call__(self, scope: Scope, run: Run) -> Any:
         values = []
         for clause in self.inputs:
             value = clause.code(scope, run)
@@ -200,12 +201,12 @@ class CompiledTable:
             record.value = self.default(scope, run)
         return record.value
 
-    def default(self, scope: dict, run: Run) -> Any:
+    def default(self, scope: Scope, run: Run) -> Any:
         if any(o.default is not None for o in self.outputs):
             return self.compose([o.finish(o.default(scope, run), scope, run) if o.default is not None else None for o in self.outputs])
         return None if self.empty is _MISSING else self.empty()
 
-    def by_priority(self, hits: list[Hit], scope: dict, run: Run) -> list[Hit]:
+    def by_priority(self, hits: list[Hit], scope: Scope, run: Run) -> list[Hit]:
         """Hits by the priority of their outputs, the first output clause counting most; equal ones in the order of the table."""
         ranked = [(i, o) for i, o in enumerate(self.outputs) if o.ranks]
         return sorted(hits, key=lambda hit: [o.rank(hit.outputs[i], scope, run) for i, o in ranked])
@@ -214,37 +215,37 @@ class CompiledTable:
 # Hit policies (8.2.10, 8.2.11): table, hits (at least one), scope, run -> value
 
 
-def _unique(t: CompiledTable, hits: list[Hit], scope: dict, run: Run) -> Any:
+def _unique(t: CompiledTable, hits: list[Hit], scope: Scope, run: Run) -> Any:
     if len(hits) > 1:
         run.warn(f"hit policy UNIQUE, but rules {_numbers(hits)} match", t.table.id, "SEVERAL_RULES")
         return None
     return t.compose(hits[0].outputs)
 
 
-def _any(t: CompiledTable, hits: list[Hit], scope: dict, run: Run) -> Any:
+def _any(t: CompiledTable, hits: list[Hit], scope: Scope, run: Run) -> Any:
     if any(hit.outputs != hits[0].outputs for hit in hits[1:]):
         run.warn(f"hit policy ANY, but rules {_numbers(hits)} have different outputs", t.table.id, "OUTPUTS_DIFFER")
         return None
     return t.compose(hits[0].outputs)
 
 
-def _first(t: CompiledTable, hits: list[Hit], scope: dict, run: Run) -> Any:
+def _first(t: CompiledTable, hits: list[Hit], scope: Scope, run: Run) -> Any:
     return t.compose(hits[0].outputs)
 
 
-def _priority(t: CompiledTable, hits: list[Hit], scope: dict, run: Run) -> Any:
+def _priority(t: CompiledTable, hits: list[Hit], scope: Scope, run: Run) -> Any:
     return t.compose(t.by_priority(hits, scope, run)[0].outputs)
 
 
-def _rule_order(t: CompiledTable, hits: list[Hit], scope: dict, run: Run) -> Any:
+def _rule_order(t: CompiledTable, hits: list[Hit], scope: Scope, run: Run) -> Any:
     return [t.compose(hit.outputs) for hit in hits]
 
 
-def _output_order(t: CompiledTable, hits: list[Hit], scope: dict, run: Run) -> Any:
+def _output_order(t: CompiledTable, hits: list[Hit], scope: Scope, run: Run) -> Any:
     return [t.compose(hit.outputs) for hit in t.by_priority(hits, scope, run)]
 
 
-def _collect(t: CompiledTable, hits: list[Hit], scope: dict, run: Run) -> Any:
+def _collect(t: CompiledTable, hits: list[Hit], scope: Scope, run: Run) -> Any:
     operator = t.table.aggregation
     if operator is None:
         return _rule_order(t, hits, scope, run)
@@ -289,7 +290,7 @@ def _sum_of_others(values: list[Any]) -> Any:
     return total
 
 
-def _extreme(pick: Callable) -> Callable[[list[Any]], Any]:
+def _extreme(pick: Callable[..., Any]) -> Callable[[list[Any]], Any]:
     def aggregate(values: list[Any]) -> Any:
         if any(v is None or isinstance(v, (bool, list, dict)) or type(v) is not type(values[0]) for v in values):
             return None
@@ -302,7 +303,7 @@ def _extreme(pick: Callable) -> Callable[[list[Any]], Any]:
 
 
 AGGREGATIONS: dict[str, Callable[[list[Any]], Any]] = {"SUM": _sum, "MIN": _extreme(min), "MAX": _extreme(max)}
-POLICIES: dict[str, Callable[[CompiledTable, list[Hit], dict, Run], Any]] = {
+POLICIES: dict[str, Callable[[CompiledTable, list[Hit], Scope, Run], Any]] = {
     "UNIQUE": _unique,
     "ANY": _any,
     "FIRST": _first,

@@ -15,6 +15,9 @@ from typing import Any
 from flowledger.kernel.feel import types as ft
 from flowledger.kernel.feel.types import ANY, BAD, Type
 
+#: the names that compiled code sees, with their values
+Scope = dict[str, Any]
+
 __all__ = [
     "ANY",
     "BAD",
@@ -165,7 +168,7 @@ def base_of(type_: Any) -> Any:
     return ANY
 
 
-def ranks(type_: Any, depth: int = 0) -> list[Callable[[Any, dict, Any], bool]] | None:
+def ranks(type_: Any, depth: int = 0) -> list[Callable[[Any, Scope, Any], bool]] | None:
     """The allowed values in order of priority for hit policies PRIORITY and OUTPUT ORDER, as tests of table cells."""
     type_ = solid(type_)
     if isinstance(type_, Constrained):
@@ -174,7 +177,7 @@ def ranks(type_: Any, depth: int = 0) -> list[Callable[[Any, dict, Any], bool]] 
     return ranks(type_.item, depth + 1) if isinstance(type_, ft.ListType) and depth < _DEPTH_MAX else None
 
 
-def _of_value(test: Callable[[Any], bool]) -> Callable[[Any, dict, Any], bool]:
+def _of_value(test: Callable[[Any], bool]) -> Callable[[Any, Scope, Any], bool]:
     return lambda value, scope, run: test(value)
 
 

@@ -13,7 +13,7 @@ from flowledger.kernel.dmn import boxed, bridge
 from flowledger.kernel.dmn import model as m
 from flowledger.kernel.dmn.index import simple_value
 from flowledger.kernel.dmn.run import Run
-from flowledger.kernel.dmn.types import ANY, BUILT_IN, Constrained, Lazy, Structure, Tests, Type, items
+from flowledger.kernel.dmn.types import ANY, BUILT_IN, Constrained, Lazy, Scope, Structure, Tests, Type, items
 from flowledger.kernel.feel.types import FunctionType
 
 
@@ -185,7 +185,7 @@ def _equals(only: Any) -> Callable[[Any], bool]:
     return lambda value: type(value) is type(only) and value == only
 
 
-def _passes(test: Callable[[Any, dict, Run], bool]) -> Callable[[Any], bool]:
+def _passes(test: Callable[[Any, Scope, Run], bool]) -> Callable[[Any], bool]:
     return lambda value: test(value, {}, Run({}, None))
 
 

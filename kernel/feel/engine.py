@@ -160,7 +160,7 @@ class CompiledTests(_Base):
     _parse = staticmethod(_parse_unary)
 
     def _compile(self, compiler: Compiler) -> Any:
-        return compiler.unary_tests(self.tree, _QUESTION)  # type: ignore[arg-type]
+        return compiler.unary_tests(self.tree, _QUESTION)
 
     def __call__(
         self,
@@ -174,7 +174,8 @@ class CompiledTests(_Base):
         r = Runtime(facts, warnings) if runtime is None else runtime
         try:
             value = convert(value)
-            return me._code(value, context, {"?": value}, r)
+            passes: bool = me._code(value, context, {"?": value}, r)
+            return passes
         except (LimitReached, ArithmeticError, RecursionError) as error:
             if runtime is not None and isinstance(error, LimitReached):
                 raise
@@ -242,4 +243,5 @@ def unary_test(
 ) -> bool:
     """Whether a value passes unary tests such as `[1..10], > 20` or `not("a", "b")`. Raises: FeelSyntaxError."""
     context = {} if context is None else context
-    return _for(CompiledTests, text, context)(value, context, facts, warnings)
+    passes: bool = _for(CompiledTests, text, context)(value, context, facts, warnings)
+    return passes

@@ -263,7 +263,8 @@ class Pattern:
     def _emit(self, node: Node) -> str:
         kind = node[0]
         if kind == "class":
-            return node[1]
+            shown: str = node[1]
+            return shown
         if kind == "sequence":
             return "(?:" + "".join(map(self._emit, node[1])) + ")"
         if kind == "choice":
@@ -328,8 +329,9 @@ def _may_be_empty(node: Node) -> bool:
     if kind == "group":
         return _may_be_empty(node[2])
     if kind == "repeat":
-        return node[2] == 0 or _may_be_empty(node[1])
-    return kind != "class"
+        least: int = node[2]
+        return least == 0 or _may_be_empty(node[1])
+    return bool(kind != "class")
 
 
 def _fixed(node: Node) -> bool:
@@ -338,7 +340,7 @@ def _fixed(node: Node) -> bool:
         return bool(node[1]) and all(map(_fixed, node[1]))
     if node[0] == "group":
         return _fixed(node[2])
-    return node[0] == "class"
+    return bool(node[0] == "class")
 
 
 def _size(node: Node) -> int:
@@ -348,7 +350,8 @@ def _size(node: Node) -> int:
     if kind == "group":
         return 1 + _size(node[2])
     if kind == "repeat":
-        return 1 + _size(node[1]) * max(1, node[2], node[3] or 1)
+        most: int = max(1, node[2], node[3] or 1)
+        return 1 + _size(node[1]) * most
     return 1
 
 

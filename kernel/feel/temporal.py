@@ -108,22 +108,26 @@ class Value:
         raise AttributeError(f"{type(self).__name__} is immutable")
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and self._key() == other._key()  # type: ignore[attr-defined]
+        return type(other) is type(self) and self._key() == other._key()
 
     def __hash__(self) -> int:
         return hash((type(self).__name__, self._key()))
 
     def __lt__(self, other: Any) -> bool:
-        return self._key() < self._same(other)._key()
+        found: bool = self._key() < self._same(other)._key()
+        return found
 
     def __le__(self, other: Any) -> bool:
-        return self._key() <= self._same(other)._key()
+        found: bool = self._key() <= self._same(other)._key()
+        return found
 
     def __gt__(self, other: Any) -> bool:
-        return self._key() > self._same(other)._key()
+        found: bool = self._key() > self._same(other)._key()
+        return found
 
     def __ge__(self, other: Any) -> bool:
-        return self._key() >= self._same(other)._key()
+        found: bool = self._key() >= self._same(other)._key()
+        return found
 
     def _same(self, other: Any) -> Value:
         if type(other) is not type(self):

@@ -179,14 +179,16 @@ def equal(a: Any, b: Any, budget: Budget | None = None) -> bool | None:
     if type(a) is not type(b):
         return None
     if type(a) in _SIMPLE:
-        return a == b
+        same: bool = a == b
+        return same
     return _equal(a, b, Budget() if budget is None else budget, 0)
 
 
 def _same_second(a: Any, b: Any) -> bool:
     """Times are compared by their number of seconds (10.3.2.3.4), which has no fraction: TCK 0068-feel-equality has it so."""
     x, y = a._key(), b._key()
-    return x[0] == y[0] and x[1] // SECOND_NS == y[1] // SECOND_NS
+    same: bool = x[0] == y[0] and x[1] // SECOND_NS == y[1] // SECOND_NS
+    return same
 
 
 def _equal(a: Any, b: Any, budget: Budget, depth: int) -> bool | None:
@@ -196,7 +198,8 @@ def _equal(a: Any, b: Any, budget: Budget, depth: int) -> bool | None:
     if kind_ is not type(b):
         return None
     if kind_ in _SIMPLE:
-        return a == b
+        same: bool = a == b
+        return same
     if kind_ in _ZONED:
         return _same_second(a, b)
     if kind_ is list:
@@ -227,7 +230,8 @@ def compare(a: Any, b: Any) -> int | None:
     if type(a) in _ZONED and (a.utc_offset is None) != (b.utc_offset is None):
         # A local value takes the offset of the other one (Table 54), so the wall clocks decide.
         a, b = (a.nanos, b.nanos) if type(a) is FeelTime else (a.local_nanos, b.local_nanos)
-    return (a > b) - (a < b)
+    order: int = (a > b) - (a < b)
+    return order
 
 
 def contains(r: Range, value: Any, budget: Budget | None = None) -> bool | None:

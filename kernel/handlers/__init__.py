@@ -27,7 +27,7 @@ from flowledger.kernel.hooks import HOOKS
 
 HOOKS.start_by_event, HOOKS.next_start = instances.start_by_event, messages.next_start
 
-HANDLERS: dict[type[c.Command], Callable[[Decision, Any], Rejected | None]] = {
+HANDLERS: dict[type[c.AnyCommand], Callable[[Decision, Any], Rejected | None]] = {
     c.Deploy: definitions.deploy,
     c.DefineElsewhere: definitions.define_elsewhere,
     c.ChangeDefinition: definitions.change,

@@ -19,7 +19,7 @@ KEPT_MAX = 10_000
 STILL = frozenset({"suspended", "quarantined"})
 
 
-def keep(d: Decision, i: Instance | None, command: c.Command) -> bool:
+def keep(d: Decision, i: Instance | None, command: c.AnyCommand) -> bool:
     """True when the instance is suspended or quarantined: the command is kept, and nothing is to be done now."""
     if i is None or i.status not in STILL:
         return False
@@ -35,8 +35,8 @@ def full(i: Instance | None) -> Rejected | None:
     return None
 
 
-def commands(i: Instance) -> list[c.Command]:
-    return [msgspec.convert(kept, c.Any_) for kept in i.kept or ()]
+def commands(i: Instance) -> list[c.AnyCommand]:
+    return [msgspec.convert(kept, c.AnyCommand) for kept in i.kept or ()]
 
 
 def due(d: Decision, i: Instance) -> list[int]:

@@ -21,13 +21,13 @@ class Defect(Exception):
         self.kind = kind
 
 
-def subject(p: Partition, command: c.Command) -> int:
+def subject(p: Partition, command: c.AnyCommand) -> int:
     """The instance that a command is about; 0 when that can't be said."""
     for name in ("key", "parent", "instance"):
         if (key := getattr(command, name, 0)) in p.instances:
             return int(key)
     for name, table in (("task", p.tasks), ("subscription", p.subscriptions), ("key", p.incidents)):
-        if (found := table.get(getattr(command, name, 0))) is not None:  # type: ignore[attr-defined]
+        if (found := table.get(getattr(command, name, 0))) is not None:
             return int(found.instance)
     return 0
 

@@ -48,7 +48,7 @@ class Recording:
         self.bytes = 0
         self.work: deque[tuple[int, int]] = deque()
         self.answer: dict[str, Any] = {}
-        self.later: list[c.Command] = []
+        self.later: list[c.AnyCommand] = []
         #: (instance, token) whose step sent the command of the same place in `later`
         self.causes: list[tuple[int, int]] = []
         #: (instance, scope) in which tokens moved: joins that wait there are looked at again
@@ -120,12 +120,12 @@ class Recording:
         meta.counter += 1
         return (meta.partition << c.PARTITION_BITS) | meta.counter
 
-    def follow(self, command: c.Command) -> None:
+    def follow(self, command: c.AnyCommand) -> None:
         """To be decided on this partition in a follow-up step of the same group (`Continue`: of a later one)."""
         self.later.append(command)
         self.causes.append(self.cause)
 
-    def send(self, to: int, command: c.Command) -> None:
+    def send(self, to: int, command: c.AnyCommand) -> None:
         """To the owner of partition `to`, exactly once. To this partition: in a follow-up step. Raises: Failure."""
         if to == self.state.meta.partition:
             self.follow(command)
@@ -133,7 +133,7 @@ class Recording:
         seq = self.state.meta.sent.get(to, 0) + 1
         v = self.envelope
         request = c.Request(
-            command=command, time_us=v.time_us, tenant=v.tenant, actor=v.actor, correlation=v.correlation, trace=v.trace,  # type: ignore[arg-type]
+            command=command, time_us=v.time_us, tenant=v.tenant, actor=v.actor, correlation=v.correlation, trace=v.trace,
             sender=self.state.meta.partition, seq=seq, instance=self.cause[0], token=self.cause[1],
         )  # fmt: skip
         try:

@@ -250,7 +250,7 @@ def _weighted(p: Partition, n: Needs, pool: str, eligible: dict[str, dict[str, A
     def score(name: str) -> Decimal:
         history = p.records.get(("history", name)) or {"done": 0, "failed": 0, "ms": 0}
         weight = balance(eligible[name], "weight")
-        good = Decimal(history["done"] + 1) / (history["done"] + history["failed"] + 2)
+        good: Decimal = Decimal(history["done"] + 1) / (history["done"] + history["failed"] + 2)
         speed = Decimal(3_600_000) / (3_600_000 + history["ms"]) if history["done"] else Decimal(1) / 2
         base = Decimal(str(weight)) if _is_number(weight) else Decimal(1)
         return base * good * good * speed * speed / (1 + _load(p, name, eligible[name]))

@@ -8,6 +8,7 @@ form did not send it, except for a required one, which the form must send. A con
 
 from __future__ import annotations
 
+import operator
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -148,9 +149,9 @@ def _number(value: Any, field: dict[str, Any], rules: dict[str, Any]) -> list[st
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return [f"expected a number, found {value!r}"]
     out, number = [], Decimal(str(value))
-    for word, says, bad in (("min", "at least", lambda limit: number < limit), ("max", "at most", lambda limit: number > limit)):
+    for word, says, bad in (("min", "at least", operator.lt), ("max", "at most", operator.gt)):
         limit = rules.get(word)
-        if isinstance(limit, int | float | Decimal) and not isinstance(limit, bool) and bad(Decimal(str(limit))):
+        if isinstance(limit, int | float | Decimal) and not isinstance(limit, bool) and bad(number, Decimal(str(limit))):
             out.append(f"expected {says} {limit}, found {value}")
     digits = _whole(field.get("decimalDigits"))
     exponent = number.normalize().as_tuple().exponent

@@ -15,7 +15,7 @@ moves the breaker and tells all (`SetBreaker`); while it is half open each probe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from flowledger.events import commands as c
 from flowledger.events import ledger as le
@@ -23,9 +23,6 @@ from flowledger.events import waiting as wa
 from flowledger.events.base import Event
 from flowledger.kernel import undo
 from flowledger.kernel.state import Partition
-
-if TYPE_CHECKING:
-    from flowledger.kernel.tasks.guards import Guard
 
 
 class Clock(Protocol):
@@ -42,6 +39,18 @@ class Recording(Protocol):
     def record(self, event: Event) -> None: ...
     def key(self) -> int: ...
     def send(self, to: int, command: Any) -> None: ...
+
+
+class Guard(Protocol):
+    """What holds for one target (`guards.py`), as far as it is needed here."""
+
+    target: str
+    burst: int
+    interval_us: int
+
+    @property
+    def counts(self) -> bool: ...
+    def room(self, p: Partition, now_us: int, n: int) -> tuple[int, int]: ...
 
 
 #: permits that are not used go back, tokens of a rate are lost, after this time

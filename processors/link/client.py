@@ -71,11 +71,11 @@ class LinkClient:
 
     # --- commands -------------------------------------------------------------------------------------------------------------
 
-    def submit(self, command: c.Command, caller: Caller = NOBODY, id: str = "", partition: int | None = None) -> asyncio.Future[Answer]:
+    def submit(self, command: c.AnyCommand, caller: Caller = NOBODY, id: str = "", partition: int | None = None) -> asyncio.Future[Answer]:
         """As `call`, without waiting."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         request = c.Request(
-            command=command,  # type: ignore[arg-type]
+            command=command,
             id=id,
             tenant=caller.tenant,
             actor=caller.actor,
@@ -91,7 +91,7 @@ class LinkClient:
         return future
 
     async def call(
-        self, command: c.Command, caller: Caller = NOBODY, *, id: str = "", partition: int | None = None, timeout_s: float = 30.0
+        self, command: c.AnyCommand, caller: Caller = NOBODY, *, id: str = "", partition: int | None = None, timeout_s: float = 30.0
     ) -> Answer:
         future = self.submit(command, caller, id, partition)
         try:

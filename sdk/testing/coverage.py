@@ -117,7 +117,8 @@ class Coverage:
 def _bpmn(graph: Any, name: str) -> bytes:
     """The BPMN document of a model in any format."""
     if graph.format == "bpmn":
-        return graph.source
+        source: bytes = graph.source
+        return source
     tree, _ = formats.to_bpmn(graph.format, graph.source, name)
     return etree.tostring(tree) if tree is not None else b""
 

@@ -26,8 +26,8 @@ from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
 from flowledger.events.base import Broken, Envelope, Event, Rejected
 from flowledger.kernel import Facts, Partition, decide, model, times
+from flowledger.kernel.library import Library
 from flowledger.kernel.model.encodings import decode, utf8
-from flowledger.kernel.model.library import Library
 from flowledger.sdk.flows import Flow
 from flowledger.sdk.testing import stubs
 from flowledger.sdk.testing.coverage import STAND_IN, Coverage
@@ -189,7 +189,7 @@ class Engine:
         """The output of a deployed decision. Raises: Refused."""
         return self.do(c.EvaluateDecision(id=decision, variables=as_json(dict(variables or {}))))["output"]
 
-    def do(self, command: c.Command, actor: str = "") -> dict[str, Any]:
+    def do(self, command: c.AnyCommand, actor: str = "") -> dict[str, Any]:
         """Any command; afterwards mocked jobs run. Returns: its answer. Raises: Refused, ModelInvalid."""
         answer = self._decide(command, actor)
         self._settle()
@@ -364,7 +364,7 @@ class Engine:
                 return True
         return False
 
-    def _answered(self, command: c.Command) -> None:
+    def _answered(self, command: c.AnyCommand) -> None:
         """A mock may have changed the world under its own job (cancelled the instance): its answer is late then, as a worker's can be."""
         try:
             self._decide(command)
@@ -387,7 +387,7 @@ class _Library(Library):
         return graph, findings
 
 
-_FIRE: dict[str, Callable[[list[int]], c.Command]] = {
+_FIRE: dict[str, Callable[[list[int]], c.AnyCommand]] = {
     "timer": lambda keys: c.FireTimers(timers=keys),
     "message": lambda keys: c.ExpireMessages(messages=keys),
     "lease": lambda keys: c.ExpireLeases(tasks=keys),

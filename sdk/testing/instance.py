@@ -78,7 +78,8 @@ class Instance:
         """pending, running, suspended; completed, failed, cancelled, terminated."""
         state = self._state
         if state is not None:
-            return state.status
+            status: str = state.status
+            return status
         ends = self.path.names("end")
         return ends[-1] if ends else self._final[0] if self._final else "unknown"
 

@@ -75,7 +75,7 @@ class JobMock:
         assert self.calls, f"no job '{self.type}' was handed out"
         return self.calls[-1]
 
-    def run(self, data: dict[str, Any]) -> c.Command | None:
+    def run(self, data: dict[str, Any]) -> c.AnyCommand | None:
         """The command that answers the job; None: no answer."""
         job = Job(msgspec.convert({k: data[k] for k in frames.Job.__struct_fields__ if k in data}, frames.Job), self._desk)
         answer = self._answers[min(len(self.calls), len(self._answers) - 1)]
@@ -92,7 +92,7 @@ class JobMock:
         finally:
             current.reset(before)
 
-    def _outcome(self, job: Job, answer: Any) -> c.Command | None:
+    def _outcome(self, job: Job, answer: Any) -> c.AnyCommand | None:
         if answer is NO_ANSWER:
             return None
         if isinstance(answer, BpmnError):

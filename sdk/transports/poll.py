@@ -10,7 +10,7 @@ import httpx2
 import msgspec
 
 from flowledger.sdk import frames as f
-from flowledger.sdk.transports import Link, Tasks
+from flowledger.sdk.transports.port import Link, Tasks
 
 WAIT_MS = 20_000
 #: requests with outcomes at a time

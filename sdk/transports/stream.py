@@ -10,7 +10,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from flowledger.sdk import frames as f
-from flowledger.sdk.transports import Link
+from flowledger.sdk.transports.port import Link
 
 FRAME_BYTES_MAX = 64 * 1024 * 1024
 #: outcomes in one frame

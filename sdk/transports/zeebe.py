@@ -11,13 +11,14 @@ import logging
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 from grpclib.client import Channel, UnaryStreamMethod, UnaryUnaryMethod
 from grpclib.config import Configuration
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 
 from flowledger.sdk import frames as f
-from flowledger.sdk.transports import Link, Tasks
+from flowledger.sdk.transports.port import Link, Tasks
 from flowledger.sdk.zeebe_stubs import load
 
 log = logging.getLogger("flowledger.worker")
@@ -35,7 +36,7 @@ CODES: dict[Status, str] = {
     Status.UNAVAILABLE: "UNAVAILABLE",
     Status.DEADLINE_EXCEEDED: "DEADLINE_EXCEEDED",
 }
-_decode = f.msgspec.json.Decoder(dict[str, Any], float_hook=f.exact).decode
+_decode = msgspec.json.Decoder(dict[str, Any], float_hook=f.exact).decode
 
 
 class ZeebeTransport:

@@ -1,19 +1,6 @@
-"""The command `flowledger`, and the one place where adapters are wired to ports: `build`."""
+"""The command `flowledger`."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from flowledger.infra.settings import Settings
-    from flowledger.system import System
-
-
-def build(settings: Settings) -> System:
-    """All that a process of these roles is made of, not started yet. See `flowledger.system`."""
-    from flowledger.system import System
-
-    return System(settings)
 
 
 def main() -> None:

@@ -462,11 +462,12 @@ class System:
         self._stack.push_async_callback(stop)
 
     async def _start_grpc(self, listener: socket.socket) -> None:
-        from flowledger.api.grpc.service import Gateway
+        from flowledger.api.grpc.gateway import Gateway
+        from flowledger.api.grpc.http2 import listen
 
         tracer = self.telemetry.tracer
         gateway = Gateway(self.engine, self.services.workers if self.services is not None else None, tracer=tracer if tracer.on else None)
-        server = await gateway.start(self.settings.host, self.settings.grpc_port, sock=listener)
+        server = await listen(gateway, self.settings.host, self.settings.grpc_port, sock=listener)
         self._stack.push_async_callback(server.close)
         self.grpc_address = f"{self.settings.host}:{server.port}"
 
@@ -484,7 +485,7 @@ class System:
             log("system").info("going down")
             if task is not None:
                 if task.done() and not task.cancelled() and task.exception() is not None:
-                    raise task.exception()  # type: ignore[misc]
+                    raise task.exception()
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task

@@ -15,7 +15,7 @@ from flowledger.kernel.access.subjects import INTERNAL, SUBJECTS
 from flowledger.kernel.decide import decide
 from flowledger.kernel.decision import Decision, Facts
 from flowledger.kernel.handlers import HANDLERS
-from flowledger.kernel.model.library import Library
+from flowledger.kernel.library import Library
 from flowledger.kernel.state import Partition
 
 NOW = 1_790_000_000_000_000
@@ -89,7 +89,7 @@ def commands(w: World) -> dict[type, Any]:
 
 #: commands that name no thing: what they make or find is the caller's own (tested below)
 OWN = {c.Deploy, c.ActivateTasks, c.PeekTasks, c.CreateTask, c.PublishMessage, c.BroadcastSignal, c.ListRecords}
-CATALOGUE = sorted(typing.get_args(c.Any_), key=lambda k: k.__name__)
+CATALOGUE = sorted(typing.get_args(c.AnyCommand), key=lambda k: k.__name__)
 
 
 @pytest.mark.req("APG-TEN-001")

@@ -30,8 +30,8 @@ def bench(**details: object) -> Bench:
     return b
 
 
-def commands(key: int) -> dict[str, c.Command]:
-    out: dict[str, c.Command] = {m: c.MoveTask(task=key, move=m, details=dict(d) or None) for m, d in HELD.items()}
+def commands(key: int) -> dict[str, c.AnyCommand]:
+    out: dict[str, c.AnyCommand] = {m: c.MoveTask(task=key, move=m, details=dict(d) or None) for m, d in HELD.items()}
     return {**out, "complete": c.CompleteTask(task=key), "fail": c.FailTask(task=key, retries=1)}
 
 

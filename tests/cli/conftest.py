@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import psycopg
 import pytest
 
-from flowledger.__main__ import build
 from flowledger.infra.settings import Settings
+from flowledger.system import System
 
 
 class Running(NamedTuple):
@@ -57,7 +57,7 @@ def running(settings: Settings) -> Iterator[Running]:
     up, end, said = threading.Event(), threading.Event(), []
 
     async def serve() -> None:
-        async with build(settings) as system:
+        async with System(settings) as system:
             said.append(system)
             up.set()
             while not end.is_set():

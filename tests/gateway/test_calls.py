@@ -23,7 +23,9 @@ from pyzeebe.errors import (
 from pyzeebe.proto import gateway_pb2 as pb
 from pyzeebe.proto.gateway_pb2_grpc import GatewayStub
 
-from flowledger.api.grpc.service import METHODS, SERVICE, Gateway
+from flowledger.api.grpc.gateway import Gateway
+from flowledger.api.grpc.http2 import listen
+from flowledger.api.grpc.methods import METHODS, SERVICE
 from flowledger.events import commands as c
 from flowledger.events.base import Rejected
 from flowledger.processors.client import Caller
@@ -34,7 +36,7 @@ KEY = (2 << 51) + 17
 @pytest.fixture
 async def gateway(engine):
     g = Gateway(engine)
-    server = await g.start(port=0)
+    server = await listen(g, port=0)
     yield g
     await server.close(0.2)
 
@@ -348,7 +350,7 @@ async def test_who_calls(engine):
         return Caller("ann", "acme")
 
     gateway = Gateway(engine, authenticate=authenticate)
-    server = await gateway.start(port=0)
+    server = await listen(gateway, port=0)
     async with grpc.aio.insecure_channel(f"127.0.0.1:{gateway.port}") as channel:
         stub = GatewayStub(channel)
         with pytest.raises(grpc.aio.AioRpcError) as e:

@@ -17,7 +17,8 @@ from pyzeebe.proto import gateway_pb2 as pb
 from pyzeebe.proto.gateway_pb2_grpc import GatewayStub
 
 from flowledger.api.grpc import http2 as wire
-from flowledger.api.grpc.service import MESSAGE_BYTES_MAX, Gateway
+from flowledger.api.grpc.gateway import MESSAGE_BYTES_MAX, Gateway
+from flowledger.api.grpc.http2 import listen
 from flowledger.events import commands as c
 
 
@@ -44,7 +45,7 @@ class h:
 @pytest.fixture
 async def gateway(engine):
     g = Gateway(engine)
-    server = await g.start(port=0)
+    server = await listen(g, port=0)
     yield g
     await server.close(0.1)
 
@@ -258,7 +259,7 @@ async def test_a_client_that_reads_slowly_is_not_buffered_without_end(gateway, e
 
 async def test_closing_ends_streams_as_unavailable_and_lets_calls_finish(engine):
     gateway = Gateway(engine)
-    server = await gateway.start(port=0)
+    server = await listen(gateway, port=0)
 
     async def slow(command):
         await asyncio.sleep(0.2)
@@ -295,7 +296,7 @@ async def test_tls(engine, tmp_path):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
     gateway = Gateway(engine)
-    server = await gateway.start("localhost", 0, tls=context)
+    server = await listen(gateway, "localhost", 0, tls=context)
     credentials = grpc.ssl_channel_credentials(cert.read_bytes())
     async with grpc.aio.secure_channel(f"localhost:{gateway.port}", credentials) as channel:
         assert (await GatewayStub(channel).Topology(pb.TopologyRequest())).partitionsCount == 3

@@ -19,7 +19,8 @@ from pyzeebe.errors import (
 from pyzeebe.proto import gateway_pb2 as pb
 from pyzeebe.proto.gateway_pb2_grpc import GatewayStub
 
-from flowledger.api.grpc.service import Gateway
+from flowledger.api.grpc.gateway import Gateway
+from flowledger.api.grpc.http2 import listen
 from flowledger.events import commands as c
 from flowledger.infra.log_memory import MemoryLog
 from flowledger.processors.engine import Engine
@@ -122,7 +123,7 @@ async def world():
     engine = Engine(MemoryLog(), partitions=2)
     await engine.start()
     gateway = Gateway(engine)
-    server = await gateway.start(port=0)
+    server = await listen(gateway, port=0)
     channel = create_insecure_channel(grpc_address=f"127.0.0.1:{gateway.port}")
     yield World(engine, gateway, server, channel)
     await channel.close()
@@ -352,7 +353,7 @@ async def test_clients_come_back_after_the_gateway_was_away(world):
         running = asyncio.create_task(worker.work())
         await world.client.run_process_with_result("order", {}, timeout=15_000)
         await world.server.close(0.1)
-        world.server = await world.gateway.start(port=world.gateway.port)
+        world.server = await listen(world.gateway, port=world.gateway.port)
         async with asyncio.timeout(10):
             while True:
                 try:

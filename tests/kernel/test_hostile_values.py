@@ -17,7 +17,7 @@ from flowledger.events import commands as c
 from flowledger.events.base import Broken, Rejected
 from flowledger.kernel import Facts, Partition, decide, evolve, record_broken
 from flowledger.kernel.checkpoint import fingerprint
-from flowledger.kernel.model.library import Library
+from flowledger.kernel.library import Library
 
 RUNS = int(os.environ.get("HOSTILE_RUNS", "75"))
 BASE = int(os.environ.get("HOSTILE_SEED", "0"))
@@ -97,7 +97,7 @@ class World:
         self.library, self.now, self.broken = Library(), START_US, 0
         self.decoder = avro.Decoder()
 
-    def do(self, command: c.Command) -> object:
+    def do(self, command: c.AnyCommand) -> object:
         self.now += self.rng.choice([1_000, 1_000_000, 3_600_000_000])
         facts = Facts(self.now, self.library.processes(self.p), self.library.decisions(self.p), self.library.read)
         request = c.Request(command=command)  # type: ignore[arg-type]

@@ -73,7 +73,7 @@ class Owners:
             self.kill(process)
 
 
-async def insist(client: Engine, command: c.Command, id: str, partition: int) -> dict:
+async def insist(client: Engine, command: c.AnyCommand, id: str, partition: int) -> dict:
     while True:
         answer = await client.call(command, id=id, partition=partition, timeout_s=5)
         if isinstance(answer, dict):

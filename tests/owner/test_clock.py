@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from virtual import run  # noqa: E402
 
 from flowledger.events import commands as c  # noqa: E402
 from flowledger.infra.log_memory import MemoryLog, MemoryStore  # noqa: E402
-from flowledger.processors.clock import SLEW_PPM, Clocks, LogClock, Reading, begin  # noqa: E402
+from flowledger.processors.clock import SLEW_PPM, Clocks, LogClock, Reading, begin, system  # noqa: E402
 from flowledger.processors.engine import Engine  # noqa: E402
 
 S = 1_000_000
@@ -133,3 +134,12 @@ def test_timers_and_leases_are_right_within_a_second(step, over):
 def test_also_when_a_node_takes_over_whose_clock_is_behind(step):
     timer, lease = run(waits_and_leases(step, "another node"))
     assert abs(timer - 10) < 1 and abs(lease - 10) < 1
+
+
+def test_a_real_owner_goes_by_the_clocks_of_its_machine(monkeypatch):
+    """What nobody turns by hand has a monotonic clock of its own, known by the start of the machine."""
+    clocks = Engine(MemoryLog(MemoryStore(1)), partitions=1).clock
+    wall, mono, stepped = clocks.wall(), clocks.mono(), time.time_ns() - 86_400 * 1000 * S
+    monkeypatch.setattr(time, "time_ns", lambda: stepped)
+    assert clocks.wall() == stepped // 1000 < wall and 0 <= clocks.mono() - mono < 10 * S
+    assert clocks.boot == system().boot

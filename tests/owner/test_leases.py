@@ -146,3 +146,30 @@ async def test_only_the_holder_can_give_a_job_back():
     wrong = await engine.call(c.ReturnTasks(tasks=[1], fences=[]), partition=0)
     assert wrong.code == "INVALID_ARGUMENT"
     await engine.stop()
+
+
+async def test_a_defect_while_jobs_are_handed_out_leaves_those_who_wait_in_their_place(monkeypatch):
+    """One broken hand-out is no answer to the poll: it waits on, once, and gets the next job."""
+    from flowledger.events.base import Broken
+    from flowledger.processors import desk
+
+    engine = await running()
+    real, broken = desk.decide, []
+
+    def decide(state, request, facts):
+        if type(request.command) is c.ActivateTasks and not broken:
+            broken.append(request)
+            return Broken(0, "AssertionError", "a defect of ours", "ref")
+        return real(state, request, facts)
+
+    monkeypatch.setattr(desk, "decide", decide)
+    waiting = asyncio.ensure_future(engine.activate("job", "w", 1, 60_000, 5_000))
+    await asyncio.sleep(0.05)
+    await engine.call(c.StartInstance(id="p"))
+    await asyncio.sleep(0.05)
+    assert broken and not waiting.done()
+    [queue] = engine.pollers.by_lane.values()
+    assert len(queue) == 1 and queue[0].under_way == 0
+    await engine.call(c.StartInstance(id="p"))
+    assert len(await waiting) == 1
+    await engine.stop()

@@ -53,7 +53,7 @@ MODEL = f"""<definitions {NS}>
 class Wish:
     """What a client insists on: the same id again, until there is an answer that says yes or no."""
 
-    def __init__(self, clients: Clients, id: str, command: c.Command, partition: int) -> None:
+    def __init__(self, clients: Clients, id: str, command: c.AnyCommand, partition: int) -> None:
         self.clients, self.id, self.command, self.partition = clients, id, command, partition
         self.answer: Any = None
         self.next_us = 0
@@ -88,7 +88,7 @@ class Clients:
         self.polls = 0
         self.bad = 0
 
-    def wish(self, id: str, command: c.Command, partition: int) -> None:
+    def wish(self, id: str, command: c.AnyCommand, partition: int) -> None:
         if id not in self.wishes:
             self.wishes[id] = Wish(self, id, command, partition)
 

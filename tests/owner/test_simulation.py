@@ -104,7 +104,7 @@ class World:
             elif what < 0.8 and len(self.engines) < 3:
                 await self.start()
 
-    async def insist(self, command: c.Command, id: str) -> dict | Rejected:
+    async def insist(self, command: c.AnyCommand, id: str) -> dict | Rejected:
         """As a careful client: the same id until there is an answer that says yes or no."""
         while True:
             if not self.engines:
@@ -116,7 +116,7 @@ class World:
                 continue
             return answer
 
-    def route(self, command: c.Command, id: str) -> int | None:
+    def route(self, command: c.AnyCommand, id: str) -> int | None:
         """A start that is repeated goes to the partition that may know it."""
         return sum(id.encode()) % self.partitions if isinstance(command, c.StartInstance) else None
 

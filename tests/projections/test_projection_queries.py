@@ -15,8 +15,8 @@ from flowledger.events import workflow as wf
 from flowledger.events.avro import decode_json, encode_json
 from flowledger.projections import queries as q
 from flowledger.projections.context import Context
+from flowledger.projections.projector import Projector
 from flowledger.projections.reader import BadQuery, Reader, parse_position
-from flowledger.projections.runner import Projector
 from flowledger.projections.views import VIEWS
 
 pytestmark = pytest.mark.postgres

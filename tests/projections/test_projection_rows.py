@@ -10,7 +10,7 @@ from projection_story import Log, rich
 
 from flowledger.projections.context import Context
 from flowledger.projections.load import load_pending
-from flowledger.projections.runner import Projector
+from flowledger.projections.projector import Projector
 from flowledger.projections.store import Move, Overtaken
 from flowledger.projections.views import TABLES, VIEWS
 

@@ -8,16 +8,20 @@ import sys
 import time
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 
 from flowledger.api import job_stream
-from flowledger.api.grpc.service import Gateway
+from flowledger.api.grpc.gateway import Gateway
+from flowledger.api.grpc.http2 import listen
 from flowledger.api.workers import Workers
 from flowledger.events import commands as c
 from flowledger.events import task as ta
 from flowledger.events import workflow as wf
 from flowledger.sdk import BpmnError, Job, JobFailed, Worker
+from flowledger.sdk import job as job_module
+from flowledger.sdk import worker as worker_module
 
 
 class Place:
@@ -33,7 +37,7 @@ class Place:
             self.port = next(iter(self.server.sockets)).getsockname()[1]
             self.url = f"http://127.0.0.1:{self.port}"
         else:
-            self.server = await Gateway(self.engine, self.registry).start(port=self.port)
+            self.server = await listen(Gateway(self.engine, self.registry), port=self.port)
             self.port = self.server.port
             self.url = f"zeebe://127.0.0.1:{self.port}"
 
@@ -149,6 +153,25 @@ async def test_heartbeats_keep_the_lease_and_tell_of_its_loss(place, engine):
         del engine.held[a], engine.held[b]  # cancelled at the server
         await until(lambda: sorted(cancelled) == sorted([a, b]))
     assert not engine.asked(c.CompleteTask) and not engine.asked(c.FailTask)
+
+
+@pytest.mark.parametrize("off_s", [-3600, 3600])
+async def test_heartbeats_go_by_no_wall_clock(place, engine, monkeypatch, off_s):
+    """A worker whose clock differs from the server's, or steps, keeps its leases as any other."""
+    there = SimpleNamespace(time=lambda: time.time() + off_s, monotonic=time.monotonic, perf_counter=time.perf_counter)
+    monkeypatch.setattr(worker_module, "time", there)
+    monkeypatch.setattr(job_module, "time", there)
+    worker, done = Worker(place.url, lease_s=0.3), asyncio.Event()
+
+    @worker.job("slow")
+    async def slow():
+        await asyncio.sleep(0.7)
+        done.set()
+
+    (key,) = engine.add(1, "slow")
+    async with running(worker, 0.1):
+        await asyncio.wait_for(done.wait(), 5)
+    assert 2 <= len([e for e in engine.asked(c.ExtendLease) if e.task == key]) <= 7
 
 
 async def test_drain_finishes_what_is_in_hand_and_takes_no_more(place, engine):

@@ -1,6 +1,7 @@
 """A real `flowledger dev` whose wall clock steps (libfaketime): timers and leases keep their distance.
 
-Debian: `apt-get install libfaketime`. CLOCK_STEPS: other steps, in seconds.
+Debian: `apt-get install libfaketime`. CLOCK_STEPS: other steps, in seconds. A step of a real clock moves CLOCK_REALTIME alone, so the library is
+told to leave the monotonic clocks as they are. (It breaks `time.sleep` in the server's threads: EINVAL. Nothing that is timed here sleeps so.)
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ import pytest
 LIBRARY = next(iter(glob.glob("/usr/lib/*/faketime/libfaketime.so.1")), "")
 pytestmark = [
     pytest.mark.postgres, pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(240),
-    pytest.mark.skipif("CLOCK_STEPS" not in os.environ, reason="by name: CLOCK_STEPS=0,-60,600,-86400,86400 (test_clock.py steps in virtual time)"),
     pytest.mark.skipif(not LIBRARY, reason="libfaketime is not installed (Debian: apt-get install libfaketime)"),
 ]  # fmt: skip
-STEPS = [int(s) for s in os.environ.get("CLOCK_STEPS", "0,-60,600,-86400,86400").split(",")]
+STEPS = [int(s) for s in os.environ.get("CLOCK_STEPS", "-60,600,-86400,86400").split(",") if int(s)]
+#: how often a step is tried before it counts as late: other work on this machine only ever adds to a time
+TRIES = 3
 MODEL = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" id="d"
  targetNamespace="t"><process id="clock" isExecutable="true"><startEvent id="s"/><sequenceFlow id="f0" sourceRef="s" targetRef="fork"/>
  <parallelGateway id="fork"/><sequenceFlow id="f1" sourceRef="fork" targetRef="job"/><sequenceFlow id="f2" sourceRef="fork" targetRef="pause"/>
@@ -46,6 +48,11 @@ async def job(http: httpx2.AsyncClient, type: str, lease_ms: int, wait_ms: int) 
 async def timed(http: httpx2.AsyncClient, type: str, since: float) -> tuple[dict, float]:
     found = await job(http, type, 60_000, 20_000)
     return found, round(time.monotonic() - since, 2)
+
+
+def right(found: tuple[float, float], calm: list[float]) -> bool:
+    """Within a second of what this machine makes of it without any step."""
+    return all(abs(one - usual) <= 1 for one, usual in zip(found, calm, strict=True))
 
 
 def step(file: Path, seconds: float) -> None:
@@ -83,25 +90,35 @@ async def test_timers_and_leases_are_right_within_a_second_of_any_step(tmp_path,
                 await asyncio.sleep(0.1)
             deployed = await http.post("/v1/deployments", json={"resources": [{"name": "clock.bpmn", "content": MODEL}]})
             assert deployed.status_code == 201, deployed.text
-            found, at = {}, 0.0
-            for seconds in STEPS:
+            at = 0.0
+
+            async def measured(seconds: int) -> tuple[float, float]:
+                """Seconds until a timer and a lease of 3 s were over, when the clock steps while they wait."""
+                nonlocal at
                 began = time.monotonic()
                 started = await http.post("/v1/instances", json={"definition": "clock"})
                 assert started.status_code == 201, started.text
-                first = await job(http, "leased", 3_000, 5_000)
                 leased = time.monotonic()
+                first = await job(http, "leased", 3_000, 5_000)
                 await asyncio.sleep(1)
                 at += seconds
                 step(fake, at)
                 (again, lease), (fired, timer) = await asyncio.gather(timed(http, "leased", leased), timed(http, "fired", began))
                 assert again["key"] == first["key"] and again["fence"] > first["fence"]
-                found[seconds] = (timer, lease)
                 for one in (again, fired):
                     done = await http.post(f"/v1/jobs/{one['key']}/complete", json={"fence": one["fence"]})
                     assert done.status_code == 200, done.text
-            print(f"\nseconds until the timer and the lease of 3 s were over, by step: {found}")
-            late = 1 + max(4.0, *found.get(0, ()))  # what this machine makes of it without any step
-            assert all(2.5 <= timer < late and 2.5 <= lease < late for timer, lease in found.values()), found
+                assert min(timer, lease) > 2.9, f"too early after a step of {seconds} s: {timer}, {lease}"
+                return timer, lease
+
+            calm = [min(times) for times in zip(*[await measured(0) for _ in range(2)], strict=True)]
+            found: dict[int, list[tuple[float, float]]] = {}
+            for seconds in STEPS:
+                tries = found[seconds] = []
+                while not tries or (len(tries) < TRIES and not right(tries[-1], calm)):
+                    tries.append(await measured(seconds))
+            print(f"\nseconds until the timer and the lease of 3 s were over: {calm} without a step, by step: {found}")
+            assert all(right(tries[-1], calm) for tries in found.values()), (calm, found)
     finally:
         dev.terminate()
         dev.wait(20)

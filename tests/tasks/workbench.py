@@ -15,7 +15,7 @@ from flowledger.kernel.access import ANY_TENANT
 from flowledger.kernel.decide import decide
 from flowledger.kernel.decision import Decision, Facts
 from flowledger.kernel.fold import evolve
-from flowledger.kernel.model.library import Library
+from flowledger.kernel.library import Library
 from flowledger.kernel.state import Partition
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "kernel"))
@@ -65,7 +65,7 @@ class Bench:
         )
 
     def ask(
-        self, command: c.Command, actor: str = "", tenant: str = "", id: str = "", rights: list[str] | None = None
+        self, command: c.AnyCommand, actor: str = "", tenant: str = "", id: str = "", rights: list[str] | None = None
     ) -> Decision | Rejected:
         request = c.Request(command=command, actor=actor, tenant=tenant, id=id, rights=rights)  # type: ignore[arg-type]
         made = decide(self.p, request, self.facts())
@@ -98,12 +98,12 @@ class Bench:
             )
             assert {t: (g.leased, g.wake_us) for t, g in p.guards.items()} == {t: (g.leased, g.wake_us) for t, g in self.p.guards.items()}
 
-    def do(self, command: c.Command, actor: str = "", tenant: str = "", id: str = "", rights: list[str] | None = None) -> dict[str, Any]:
+    def do(self, command: c.AnyCommand, actor: str = "", tenant: str = "", id: str = "", rights: list[str] | None = None) -> dict[str, Any]:
         made = self.ask(command, actor, tenant, id, rights)
         assert isinstance(made, Decision), made
         return made.answer
 
-    def refused(self, command: c.Command, actor: str = "") -> Rejected:
+    def refused(self, command: c.AnyCommand, actor: str = "") -> Rejected:
         before = checkpoint.fingerprint(self.p)
         made = self.ask(command, actor)
         assert isinstance(made, Rejected), made.answer

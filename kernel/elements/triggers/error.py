@@ -44,10 +44,11 @@ def throw(d: Any, i: Any, token: Any, node: Node, event: Any) -> bool:
 def _fails(d: Any, i: Any, token: Any) -> bool:
     """An instance that nobody called ends `failed` where its model says so: the end event, or the process for all errors that nothing catches."""
     process = d.process(i)
-    return (
+    fails: bool = (
         process.properties.get("flowledger:uncaughtError") == "fail"
         or process.nodes[token.element].properties.get("flowledger:fails") == "true"
     )
+    return fails
 
 
 def throw_code(d: Any, i: Any, token: Any, code: str, message: str, variables: dict[str, Any] | None = None) -> None:

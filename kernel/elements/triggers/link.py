@@ -21,17 +21,23 @@ def read(event: Any, xml: Any, node: Node, r: Any) -> None:
         scope.links[event.ref] = node
 
 
+def _named(definition: Any) -> str:
+    """By its own name, or that of the event around it."""
+    name: str = definition.get("name") or definition.getparent().get("name", "")
+    return name
+
+
 def _target(xml: Any, r: Any) -> str:
     """The name of the definition that `target` names, or that names this one as its `source` (table 10.96); `""` when neither is said."""
     for found in [r.by_id.get(x.text_of(e)) for e in xml.iterchildren(x.B + "target")]:
         if found is not None and x.local(found) != "linkEventDefinition":
             found = x.child(found, "linkEventDefinition")
         if found is not None:
-            return found.get("name") or (found.getparent().get("name", ""))
+            return _named(found)
     id, own = xml.get("id"), xml.getparent().get("id")
     for other in r.definitions.iter(x.B + "linkEventDefinition") if id or own else ():
         if any(x.text_of(e) in (id, own) for e in other.iterchildren(x.B + "source")):
-            return other.get("name") or (other.getparent().get("name", ""))
+            return _named(other)
     return ""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from flowledger.kernel.feel import temporal
 from flowledger.kernel.feel.builtins.registry import builtin
@@ -12,6 +12,8 @@ from flowledger.kernel.feel.numbers import CONTEXT, to_int
 from flowledger.kernel.feel.runtime import Runtime
 from flowledger.kernel.feel.temporal import SECOND_NS, DaysTimeDuration, FeelDate, FeelDateTime, FeelTime, YearsMonthsDuration
 from flowledger.kernel.feel.values import text
+
+T = TypeVar("T")
 
 _NUMBER = re.compile(r"-?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
 
@@ -24,7 +26,7 @@ def _whole(value: Decimal) -> int:
     return whole
 
 
-def _or_fail(value: Any, what: str, given: str) -> Any:
+def _or_fail(value: T | None, what: str, given: str) -> T:
     if value is None:
         raise ValueError(f"{given!r} is no {what}")
     return value
@@ -64,7 +66,7 @@ def same_date_time(r: Runtime, from_: FeelDateTime) -> FeelDateTime:
 
 @builtin("date and time", "date: day, time: time")
 def date_time_from_parts(r: Runtime, date: FeelDate | FeelDateTime, time: FeelTime) -> FeelDateTime:
-    return FeelDateTime(date if type(date) is FeelDate else date.date, time.nanos, time.offset, time.zone)  # type: ignore[union-attr,arg-type]
+    return FeelDateTime(date.date if isinstance(date, FeelDateTime) else date, time.nanos, time.offset, time.zone)
 
 
 @builtin("time", "from: string")

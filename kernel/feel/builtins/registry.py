@@ -11,11 +11,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from decimal import Decimal, DecimalException
-from typing import Any
+from typing import Any, TypeVar
 
 from flowledger.kernel.feel.runtime import Runtime
 from flowledger.kernel.feel.temporal import DaysTimeDuration, FeelDate, FeelDateTime, FeelTime, YearsMonthsDuration
 from flowledger.kernel.feel.values import FeelFunction, Range, kind
+
+#: what `builtin` is put on stays what it was
+F = TypeVar("F", bound=Callable[..., Any])
 
 _BAD: Any = object()
 Check = Callable[[Any], Any]
@@ -191,10 +194,10 @@ class Builtin:
 BUILTINS: dict[str, Builtin] = {}
 
 
-def builtin(name: str, *signatures: str, extension: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def builtin(name: str, *signatures: str, extension: bool = False) -> Callable[[F], F]:
     """Declare a function: it is called with the Runtime and the bound arguments; ValueError and the errors of numbers make it null."""
 
-    def declare(call: Callable[..., Any]) -> Callable[..., Any]:
+    def declare(call: F) -> F:
         entry = BUILTINS.get(name)
         if entry is None:
             entry = BUILTINS[name] = Builtin(name, extension, inspect.getdoc(call) or "")

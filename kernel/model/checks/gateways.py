@@ -5,6 +5,7 @@ Source: BPMN 2.0.2, 10.6.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from flowledger.kernel.model.checks.common import declare, say
@@ -43,7 +44,8 @@ declare(
 
 _GATEWAYS = {"exclusiveGateway", "parallelGateway", "inclusiveGateway", "complexGateway", "eventBasedGateway"}
 _AWAITED = {"message", "signal", "timer", "conditional"}
-_DIRECTIONS = {
+#: marked as -> (finding, whether so many flows in and out fit)
+_DIRECTIONS: dict[str, tuple[str, Callable[[int, int], bool]]] = {
     "Converging": ("GATEWAY_NOT_CONVERGING", lambda i, o: i > 1 and o <= 1),
     "Diverging": ("GATEWAY_NOT_DIVERGING", lambda i, o: i <= 1 and o > 1),
     "Mixed": ("GATEWAY_NOT_MIXED", lambda i, o: i > 1 and o > 1),

@@ -12,6 +12,7 @@ from typing import Any
 from flowledger.kernel.model.formats import build, work
 from flowledger.kernel.model.formats.shared import Open
 from flowledger.kernel.model.formats.source import Value
+from flowledger.kernel.model.formats.starts import start_event
 
 _HANDLER = {"timeout", "error", "escalation", "message", "signal", "condition", "key", "interrupting", "do", "name", "id", "compensate"}
 
@@ -42,9 +43,7 @@ class Level:
 
 def body(r: Any, scope: build.Scope, top: Value) -> None:
     """The whole process: start, blocks, end, event sub-processes."""
-    from flowledger.kernel.model.formats import process
-
-    start = process.start_event(r, scope, top)
+    start = start_event(r, scope, top)
     sequence_to_end(r, scope, r.sequence(top, "flow", required=True), start, "")
     handlers(r, scope, r.sequence(top, "on"))
 

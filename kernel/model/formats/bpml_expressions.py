@@ -9,7 +9,7 @@ from lxml import etree
 
 from flowledger.kernel.model.formats import bpml_grammar as g
 from flowledger.kernel.model.formats import build, xpath
-from flowledger.kernel.model.formats.bpml import Reader, kid, kids, local
+from flowledger.kernel.model.formats.bpml_document import Reader, kid, kids, local
 
 #: variable of the item in a foreach
 CURRENT = "inst_current"

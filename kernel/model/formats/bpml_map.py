@@ -18,7 +18,7 @@ from lxml import etree
 from flowledger.kernel.model.formats import bpml_expressions as ex
 from flowledger.kernel.model.formats import bpml_grammar as g
 from flowledger.kernel.model.formats import build
-from flowledger.kernel.model.formats.bpml import Reader, activities, form_of, iso_duration, iso_instant, kid, kids, local
+from flowledger.kernel.model.formats.bpml_document import Reader, activities, form_of, iso_duration, iso_instant, kid, kids, local
 from flowledger.kernel.model.formats.shared import Flows, Open
 
 NESTING_MAX = 30
@@ -41,73 +41,16 @@ class Mapper(Flows):
         return ex.feel(self.r, text, at, context)
 
 
-def document(r: Reader, root: Any) -> Any:
-    r.draft = build.Draft(next((p.get("name") for p in kids(root, "process")), "package"), r.target or "urn:flowledger:models")
-    for connector in kids(root, "connector"):
-        _connector(r, connector)
-    for process in kids(root, "process"):
-        _process(Mapper(r, root), process)
-    return r.draft.finish()
-
-
-def _connector(r: Reader, connector: Any) -> None:
-    """A routing entry: messages that one operation sends are what the other receives."""
-    ends = [f"{e.get('portType').rsplit(':', 1)[-1]}.{e.get('name')}" for e in kids(connector, "operation")]
-    if len(ends) != 2:
-        r.find("011", "<connector> needs two operations, the sender first", connector)
-        return
-    holder = build.extension(r.draft.root, "flowledger", "connectors")
-    build.within(holder, "connector", type=connector.get("type"), source=ends[0], target=ends[1])
-
-
-def _process(m: Mapper, element: Any) -> None:
-    from flowledger.kernel.model.formats import bpml_starts  # it uses what stands here
-
-    scope = m.draft.process(element.get("name"), element.get("name"), m.r.place(element))
-    build.document(scope.element, _text(kid(element, "documentation")))
-    m.inside.append(element)
-    event = kid(element, "event")
-    starts: list[tuple[Any, list[Open]]] = []
-    if event is None:
-        start = scope.node("startEvent", f"{scope.id}_start", "", m.r.place(element))
-        starts.append((start, [Open(start)]))
-    declared = [d for d in (m.root, kid(element, "context")) if d is not None]
-    plain = [e for d in declared for e in kids(d, "property")]
-    if event is not None:
-        starts = bpml_starts.started(m, scope, element, event)
-    for start, _ in starts:
-        for p in [*plain, *kids(element, "parameter")]:
-            ex.initial(m.r, start, p, "output", keep=local(p) == "parameter")
-        bpml_starts.received(m, start)
-        for s in _signals(element, m.root):
-            build.mapping(start, "output", "= 0", _latch(s))
-    if not starts:
-        return
-    bpml_starts.schedules(m, scope, element, [s for s, _ in starts])
-    opens = [o for _, open in starts for o in open]
-    context = kid(element, "context")
-    if event is not None and context is not None and kid(context, "exception") is not None:
-        # exceptions are armed when their scope opens: with a scope of its own, that is after the message has set what they correlate on
-        sub = scope.sub(f"{scope.id}_scope", element.get("name", ""), m.r.place(context))
-        m.join(scope, opens, sub.element)
-        scope.flow(sub.element, scope.node("endEvent", f"{scope.id}_done"))
-        inner = sub.node("startEvent", f"{sub.id}_start")
-        _body(m, sub, element, [Open(inner)])
-    else:
-        _body(m, scope, element, opens)
-    _late_compensation(m)
-
-
-def _body(m: Mapper, scope: build.Scope, element: Any, opens: list[Open], prefix: str = "") -> None:
+def body(m: Mapper, scope: build.Scope, element: Any, opens: list[Open], prefix: str = "") -> None:
     """The set of a process, handler or sub-process up to its end, with the handlers of its context."""
-    ends = _sequence(m, scope, activities(element), opens)
+    ends = sequence(m, scope, activities(element), opens)
     if ends:
         m.join(scope, ends, scope.node("endEvent", f"{prefix or scope.id}_end"))
     if (context := kid(element, "context")) is not None:
         _handlers(m, scope, context)
 
 
-def _time(m: Mapper, schedule: Any) -> tuple[str, str]:
+def time_of(m: Mapper, schedule: Any) -> tuple[str, str]:
     """(kind, value) of a timer event for a schedule or a delay."""
     repeat = schedule.get("repeat", "")
     if duration := schedule.get("duration"):
@@ -125,7 +68,7 @@ def _time(m: Mapper, schedule: Any) -> tuple[str, str]:
 # -------------------------------------------------------------------------------------------------------------- sets
 
 
-def _sequence(m: Mapper, scope: build.Scope, items: list[Any], opens: list[Open]) -> list[Open]:
+def sequence(m: Mapper, scope: build.Scope, items: list[Any], opens: list[Open]) -> list[Open]:
     for element in items:
         opens = ACTIVITIES[local(element)](m, scope, element, opens)
     return opens
@@ -134,7 +77,7 @@ def _sequence(m: Mapper, scope: build.Scope, items: list[Any], opens: list[Open]
 def _set(m: Mapper, scope: build.Scope, element: Any, opens: list[Open], name: str = "") -> list[Open]:
     """The set of a branch, a case or a loop body: in line, or as a sub-process when it has a context."""
     if kid(element, "context") is None:
-        return _sequence(m, scope, activities(element), opens)
+        return sequence(m, scope, activities(element), opens)
     sub = _inside(m, scope, element, opens, name or element.get("name") or local(element))
     return [Open(sub.element)]
 
@@ -146,19 +89,19 @@ def _inside(m: Mapper, scope: build.Scope, element: Any, opens: list[Open], id: 
     context = kid(element, "context")
     for p in kids(context, "property") if context is not None else ():
         ex.initial(m.r, sub.element, p, "input")
-    for s in _signals(element):
-        build.mapping(sub.element, "input", "= 0", _latch(s))
+    for s in signals(element):
+        build.mapping(sub.element, "input", "= 0", latch_of(s))
     start = sub.node("startEvent", f"{sub.id}_start")
-    _body(m, sub, element, [Open(start)])
+    body(m, sub, element, [Open(start)])
     return sub
 
 
-def _signals(element: Any, *more: Any) -> list[str]:
+def signals(element: Any, *more: Any) -> list[str]:
     holders = [kid(element, "context"), *more]
     return [s.get("name") for holder in holders if holder is not None for s in kids(holder, "signal")]
 
 
-def _latch(name: str) -> str:
+def latch_of(name: str) -> str:
     return f"signal_{build.variable_name(name)}"
 
 
@@ -176,13 +119,13 @@ def _id(m: Mapper, element: Any) -> str:
 
 def _node(m: Mapper, scope: build.Scope, tag: str, element: Any, opens: list[Open]) -> Any:
     node = scope.node(tag, _id(m, element), element.get("name", ""), m.r.place(element))
-    build.document(node, _text(kid(element, "documentation")))
+    build.document(node, text_of(kid(element, "documentation")))
     if opens:
         m.join(scope, opens, node)
     return node
 
 
-def _text(element: Any) -> str:
+def text_of(element: Any) -> str:
     return "".join(element.itertext()).strip() if element is not None else ""
 
 
@@ -192,12 +135,12 @@ def _text(element: Any) -> str:
 def _action(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
     form = form_of(element)
     if element in m.consumed:
-        return _after_trigger(m, scope, element, opens)
+        return after_trigger(m, scope, element, opens)
     if form in ("in", "in-out"):
         node = _node(m, scope, "receiveTask", element, opens)
         node.set("messageRef", m.draft.message(ex.operation(element), ex.correlation(m.r, element)))
         ex.receive(m.r, node, element)
-        return _after_trigger(m, scope, element, [Open(node)])
+        return after_trigger(m, scope, element, [Open(node)])
     performer = element.get(f"{{{g.EXT_NS}}}performer")
     tag = "userTask" if performer else "sendTask" if form == "out" else "serviceTask"
     node = _node(m, scope, tag, element, opens)
@@ -211,7 +154,7 @@ def _action(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> l
     return [Open(node)]
 
 
-def _after_trigger(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
+def after_trigger(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
     """The rest of a receiving action once its message is here: its set and its reply."""
     if local(element) != "action" or form_of(element) != "in-out":
         return opens
@@ -294,7 +237,7 @@ def _inline(m: Mapper, scope: build.Scope, process: Any, at: Any, opens: list[Op
             ex.variable(m.r, i.get("property"), i),
         )
     start = sub.node("startEvent", f"{sub.id}_start")
-    _body(m, sub, process, [Open(start)])
+    body(m, sub, process, [Open(start)])
     m.inside.pop()
     return sub.element
 
@@ -304,7 +247,7 @@ def _handler(m: Mapper, scope: build.Scope, node: Any, compensation: Any, proces
     sub = scope.sub(f"{node.get('id')}_undo", f"Undo {process.get('name')}", m.r.place(compensation))
     sub.element.set("isForCompensation", "true")
     start = sub.node("startEvent", f"{sub.id}_start")
-    _body(m, sub, compensation, [Open(start)])
+    body(m, sub, compensation, [Open(start)])
     m.draft.element(scope.element, "association", None, id=m.draft.unique(f"{sub.id}_link"), associationDirection="One", sourceRef=event.get("id"),
                     targetRef=sub.id)  # fmt: skip
 
@@ -337,7 +280,7 @@ def _compensate(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) 
     return opens
 
 
-def _late_compensation(m: Mapper) -> None:
+def late_compensation(m: Mapper) -> None:
     for definition, process in m.compensations:
         ids = m.instances.get(process, [])
         if not ids:
@@ -350,7 +293,7 @@ def _late_compensation(m: Mapper) -> None:
 
 def _delay(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
     node = _node(m, scope, "intermediateCatchEvent", element, opens)
-    kind, text = _time(m, element)
+    kind, text = time_of(m, element)
     scope.event(node, kind, text, m.r.place(element))
     return [Open(node)]
 
@@ -367,7 +310,7 @@ def _fault(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> li
 
 def _raise(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
     node = _node(m, scope, "scriptTask", element, opens)
-    latch = _latch(element.get("signal").rsplit(":", 1)[-1])
+    latch = latch_of(element.get("signal").rsplit(":", 1)[-1])
     build.script(node, f"(if {latch} = null then 0 else {latch}) + 1", "count")
     build.mapping(node, "output", "= count", latch)
     if element.get("xpath") is not None or kid(element, "value") is not None:
@@ -378,7 +321,7 @@ def _raise(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> li
 def _synch_event(m: Mapper, scope: build.Scope, node: Any, element: Any) -> None:
     """A conditional event on the latch; its own mark moves to the count when it passes."""
     m.marks += 1
-    latch = _latch(element.get("signal").rsplit(":", 1)[-1])
+    latch = latch_of(element.get("signal").rsplit(":", 1)[-1])
     mark = f"{latch}_seen_{m.marks}"
     scope.event(node, "conditional", f"= {latch} != null and {latch} > (if {mark} = null then 0 else {mark})", m.r.place(element))
     build.mapping(node, "output", f"= {latch}", mark)
@@ -407,8 +350,8 @@ def _all(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list
         m.join(scope, opens, sub.element)
         for p in kids(kid(element, "context"), "property"):
             ex.initial(m.r, sub.element, p, "input")
-        for s in _signals(element):
-            build.mapping(sub.element, "input", "= 0", _latch(s))
+        for s in signals(element):
+            build.mapping(sub.element, "input", "= 0", latch_of(s))
         start = sub.node("startEvent", f"{sub.id}_start")
         ends = _branches(m, sub, element, [Open(start)])
         if ends:
@@ -421,7 +364,7 @@ def _all(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list
 def _branches(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
     items = [a for a in activities(element) if a not in m.consumed or form_of(a) == "in-out"]
     if len(items) < 2:
-        return _sequence(m, scope, items, opens)
+        return sequence(m, scope, items, opens)
     fork = _node(m, scope, "parallelGateway", element, opens)
     ends: list[Open] = []
     for n, item in enumerate(items):
@@ -448,7 +391,7 @@ def _switch(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> l
             m,
             scope,
             case,
-            [Open(gateway, "= " + m.feel(_text(condition), condition), at=m.r.place(case))],
+            [Open(gateway, "= " + m.feel(text_of(condition), condition), at=m.r.place(case))],
             f"{gateway.get('id')}_case_{n + 1}",
         )
     default = kid(element, "default")
@@ -471,13 +414,13 @@ def _choice(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> l
         elif local(trigger) == "synch":
             _synch_event(m, scope, node, trigger)
         else:
-            kind, text = _time(m, trigger)
+            kind, text = time_of(m, trigger)
             scope.event(node, kind, text, m.r.place(trigger))
-        after = _after_trigger(m, scope, trigger, [Open(node)])
+        after = after_trigger(m, scope, trigger, [Open(node)])
         if kid(event, "context") is not None and rest:
             ends.append(Open(_inside_rest(m, scope, event, after, rest).element))
         else:
-            ends += _sequence(m, scope, rest, after)
+            ends += sequence(m, scope, rest, after)
     return ends
 
 
@@ -487,7 +430,7 @@ def _inside_rest(m: Mapper, scope: build.Scope, event: Any, opens: list[Open], r
     for p in kids(kid(event, "context"), "property"):
         ex.initial(m.r, sub.element, p, "input")
     start = sub.node("startEvent", f"{sub.id}_start")
-    ends = _sequence(m, sub, rest, [Open(start)])
+    ends = sequence(m, sub, rest, [Open(start)])
     if ends:
         m.join(sub, ends, sub.node("endEvent", f"{sub.id}_end"))
     _handlers(m, sub, kid(event, "context"))
@@ -503,7 +446,7 @@ def _foreach(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> 
 def _while(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
     test = _node(m, scope, "exclusiveGateway", element, opens)
     condition = kid(element, "condition")
-    when = "= " + m.feel(_text(condition), condition)
+    when = "= " + m.feel(text_of(condition), condition)
     for o in _set(m, scope, element, [Open(test, when, at=m.r.place(condition))], f"{test.get('id')}_body"):
         m.lead(scope, o, test)
     return [Open(test, default=True)]
@@ -519,7 +462,7 @@ def _until(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> li
     condition = kid(element, "condition")
     back = scope.flow(test, again)
     test.set("default", back.get("id"))
-    return [Open(test, "= " + m.feel(_text(condition), condition), at=m.r.place(condition))]
+    return [Open(test, "= " + m.feel(text_of(condition), condition), at=m.r.place(condition))]
 
 
 def _transaction(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
@@ -558,8 +501,8 @@ def _handlers(m: Mapper, scope: build.Scope, context: Any) -> None:
             ex.receive(m.r, start, first)
         else:
             _synch_event(m, sub, start, first)
-        opens = _after_trigger(m, sub, first, [Open(start)])
-        ends = _sequence(m, sub, rest, opens)
+        opens = after_trigger(m, sub, first, [Open(start)])
+        ends = sequence(m, sub, rest, opens)
         if ends:
             m.join(sub, ends, sub.node("endEvent", f"{sub.id}_end"))
         if (inner := kid(exception, "context")) is not None:
@@ -570,11 +513,11 @@ def _handlers(m: Mapper, scope: build.Scope, context: Any) -> None:
             sub = scope.sub(f"{scope.id}_fault_{re.sub('[^A-Za-z0-9_]', '_', code) or 'any'}", "", m.r.place(case), event=True)
             start = sub.node("startEvent", f"{sub.id}_start", code, m.r.place(case))
             sub.event(start, "error", code, m.r.place(case))
-            _body(m, sub, case, [Open(start)])
+            body(m, sub, case, [Open(start)])
     for schedule in kids(context, "schedule"):
         sub = scope.sub(schedule.get("name"), schedule.get("name"), m.r.place(schedule), event=True)
         start = sub.node("startEvent", f"{sub.id}_due", "", m.r.place(schedule), isInterrupting="false")
-        kind, text = _time(m, schedule)
+        kind, text = time_of(m, schedule)
         sub.event(start, kind, text, m.r.place(schedule))
         made = etree.Element(
             g.P + ("raise" if schedule.get("signal") else "fault" if schedule.get("fault") else "spawn"), nsmap=schedule.nsmap

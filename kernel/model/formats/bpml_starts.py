@@ -7,7 +7,7 @@ from typing import Any
 from flowledger.kernel.model.formats import bpml_expressions as ex
 from flowledger.kernel.model.formats import bpml_map as bm
 from flowledger.kernel.model.formats import build
-from flowledger.kernel.model.formats.bpml import activities, form_of, kid, kids, local
+from flowledger.kernel.model.formats.bpml_document import activities, form_of, kid, kids, local
 from flowledger.kernel.model.formats.shared import Open
 
 
@@ -57,8 +57,8 @@ def started(m: bm.Mapper, scope: build.Scope, element: Any, event: Any) -> list[
         m.consumed.add(activity)
         ends = [Open(start)]
         if branch is not None:
-            ends = bm._after_trigger(m, scope, activity, ends)
-            ends = bm._sequence(m, scope, activities(branch)[1:], ends)
+            ends = bm.after_trigger(m, scope, activity, ends)
+            ends = bm.sequence(m, scope, activities(branch)[1:], ends)
             m.consumed.add(branch.getparent())
         starts.append((start, ends))
     return starts
@@ -81,5 +81,5 @@ def schedules(m: bm.Mapper, scope: build.Scope, process: Any, starts: list[Any])
                 "060", f'schedule "{schedule.get("name")}" and an event both start "{process.get("name")}"', schedule
             ) if first is not None else None
             starts.append(start)
-        kind, text = bm._time(m, schedule)
+        kind, text = bm.time_of(m, schedule)
         scope.event(start, kind, text, m.r.place(schedule))

@@ -47,7 +47,8 @@ def _place(items: list[Any], wanted: Any) -> int:
 
 
 def _compared(a: Any, b: Any) -> int:
-    return (a > b) - (a < b)
+    order: int = (a > b) - (a < b)
+    return order
 
 
 def _moved(unit: str, sign: int) -> Callable[..., Any]:

@@ -54,7 +54,7 @@ class Library:
         return _ByKey(state, self, lambda graph, definition: graph.form)
 
 
-class _ByKey(dict[int, Any], Mapping[int, Any]):  # type: ignore[misc]
+class _ByKey(dict[int, Any], Mapping[int, Any]):
     """Definition key -> compiled thing; made on the first look."""
 
     def __init__(self, state: Partition, library: Library, pick: Callable[[Any, Any], Any]) -> None:

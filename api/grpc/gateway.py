@@ -1,30 +1,23 @@
-"""The gateway: which call is answered by which function, who calls, and the server around it.
-
-`METHODS` is made from the service's descriptor, and a test holds that none is missing.
-"""
+"""The gateway's side of a call: who calls, over which connection, and what the engine is asked. Which call is what: `methods`; HTTP/2: `http2`."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import socket
-import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
-from flowledger.api.grpc import health
-from flowledger.api.grpc.calls import UNARY, for_tenant, pb
-from flowledger.api.grpc.decisions import evaluate_decision
-from flowledger.api.grpc.jobs import STREAMS
-from flowledger.api.grpc.status import INTERNAL, OK, PERMISSION_DENIED, UNAUTHENTICATED, Refused
+from flowledger.api.grpc.status import INTERNAL, PERMISSION_DENIED, UNAUTHENTICATED, Refused
+from flowledger.api.grpc.tenants import for_tenant
 from flowledger.api.workers import Workers
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.events.commands import Command
+from flowledger.events.commands import AnyCommand
 from flowledger.processors.client import TRACEPARENT, Answer, Caller, Client
+from flowledger.sdk.zeebe_stubs import load
 
+pb = load()
 log = logging.getLogger(__name__)
 
-SERVICE = pb.DESCRIPTOR.services_by_name["Gateway"]
 PORT = 26500
 #: a request or an answer may not be larger (Zeebe's own default)
 MESSAGE_BYTES_MAX = 4 * 1024 * 1024
@@ -44,30 +37,6 @@ class Method:
         self.name, self.request_type, self.reply_type = name, request_type, reply_type
         self.path = f"/{service}/{name}"
         self.unary, self.stream = unary, stream
-
-
-def _methods() -> dict[str, Method]:
-    unary = {**UNARY, "EvaluateDecision": evaluate_decision}
-    methods = [
-        Method(
-            SERVICE.full_name,
-            m.name,
-            getattr(pb, m.input_type.name),
-            getattr(pb, m.output_type.name),
-            unary.get(m.name),
-            STREAMS.get(m.name),
-        )
-        for m in SERVICE.methods
-    ]
-    service, request, response = "grpc.health.v1.Health", health.HealthCheckRequest, health.HealthCheckResponse
-    methods += [
-        Method(service, "Check", request, response, health.check, None),
-        Method(service, "Watch", request, response, None, health.watch),
-    ]
-    return {m.path: m for m in methods}
-
-
-METHODS: dict[str, Method] = _methods()
 
 
 class Connection:
@@ -106,7 +75,7 @@ class Call:
                 self.connection.tenants[job["key"]] = tenant
         for known in (fences, self.connection.tenants):
             while len(known) > FENCES_MAX:
-                del known[next(iter(known))]  # type: ignore[attr-defined]
+                del known[next(iter(known))]
 
     def answering(self, key: int) -> Caller:
         """Who answers the job `key`: whoever got it over this connection does so for the tenant that it was asked for."""
@@ -139,11 +108,11 @@ class Gateway:
         self._later: set[asyncio.Task[None]] = set()
         self._submit = getattr(client, "submit", None)
 
-    async def ask(self, command: Command, caller: Caller, timeout_s: float = 30.0) -> Answer:
+    async def ask(self, command: AnyCommand, caller: Caller, timeout_s: float = 30.0) -> Answer:
         """`Client.call`; of an engine in this process its future itself, which spares a timer context for each call."""
         if self._submit is None:
             return await self.client.call(command, caller, timeout_s=timeout_s)
-        future = self._submit(command, caller)
+        future: asyncio.Future[Answer] = self._submit(command, caller)
         timer = asyncio.get_running_loop().call_later(timeout_s, _late, future, timeout_s)
         try:
             return await future
@@ -217,20 +186,6 @@ class Gateway:
     def healthy(self) -> bool:
         return bool(self.client.health().get("ready"))
 
-    async def start(
-        self, host: str = "127.0.0.1", port: int = PORT, *, tls: ssl.SSLContext | None = None, sock: socket.socket | None = None
-    ) -> Server:
-        """Listen, on `sock` if it is given (bound already). `port` 0 takes a free one; `self.port` says which. `tls` must offer ALPN `h2`.
-
-        Raises: OSError."""
-        if tls is not None:
-            tls.set_alpn_protocols(["h2"])
-        from flowledger.api.grpc.http2 import serve
-
-        server = await serve(self, host, port, tls, sock)
-        self.host, self.port = host, server.port
-        return server
-
 
 def _late(future: asyncio.Future[Answer], timeout_s: float) -> None:
     if not future.done():
@@ -245,6 +200,3 @@ class Server:
 
     async def close(self, grace_s: float = 2.0) -> None:
         await self._close(grace_s)
-
-
-__all__ = ["METHODS", "OK", "PORT", "SERVICE", "Authenticate", "Call", "Connection", "Gateway", "Method", "Server"]
