@@ -29,12 +29,27 @@ _WORK = frozenset({c.CompleteTask, c.FailTask, c.ThrowTaskError, c.ExtendLease})
 _TRACE = 35
 
 
-def cause_of(state: Partition, request: c.Request) -> str:
-    """Of all events of one decision, as far as a handler doesn't know it better."""
+#: commands with a cause of their own beside those
+_KNOWN = frozenset({c.ResolveIncident, c.Confirm, c.Continue})
+
+
+def envelope_of(state: Partition, request: c.Request, now_us: int, tenant: str) -> Envelope:
+    """Of all events of one decision, as far as a handler doesn't know it better. What a worker did in its own name has the worker's."""
     command: Any = request.command
+    kind, actor = type(command), request.actor
+    if kind in _TASK and (task := state.tasks.get(command.task)) is not None:
+        if not actor and kind in _WORK:
+            actor = task.worker
+        cause = f"task:{command.task}"
+    elif request.sender < 0 and kind not in _KNOWN:
+        cause = request.cause or (f"request:{request.id}" if request.id else "")
+    else:
+        cause = _cause_of(state, request, command)
+    return Envelope(now_us, tenant, actor, cause, request.correlation, request.trace)
+
+
+def _cause_of(state: Partition, request: c.Request, command: Any) -> str:
     kind = type(command)
-    if kind in _TASK and command.task in state.tasks:
-        return f"task:{command.task}"
     if request.sender >= 0:
         return f"send:{request.sender}-{state.meta.partition}-{request.seq}"
     if kind is c.ResolveIncident and command.key in state.incidents:
@@ -45,19 +60,7 @@ def cause_of(state: Partition, request: c.Request) -> str:
         return request.cause
     if request.id:
         return f"request:{request.id}"
-    return f"instance:{command.key}" if type(command) is c.Continue else ""
-
-
-def actor_of(state: Partition, request: c.Request) -> str:
-    """Who did it; what a worker did in its own name has the worker's."""
-    command: Any = request.command
-    if not request.actor and type(command) in _WORK and (task := state.tasks.get(command.task)) is not None:
-        return task.worker
-    return request.actor
-
-
-def envelope_of(state: Partition, request: c.Request, now_us: int, tenant: str) -> Envelope:
-    return Envelope(now_us, tenant, actor_of(state, request), cause_of(state, request), request.correlation, request.trace)
+    return f"instance:{command.key}" if kind is c.Continue else ""
 
 
 def about(i: Instance, v: Envelope) -> Envelope:

@@ -35,7 +35,6 @@ def workflow_started(p: Partition, e: wf.WorkflowStarted, v: Envelope) -> None:
         started_us=v.time_us, vars=dict(variables) if variables else {}, tokens={}, metadata=e.metadata,
     )  # fmt: skip
     put(p, p.instances, e.key, i)
-    p.open += 1
     if e.token:
         seen_key(p, e.token)
         i.tokens[e.token] = Token(key=e.token, scope=e.key, element=e.element)
@@ -46,8 +45,10 @@ def workflow_ended(p: Partition, e: Any, v: Envelope) -> None:
     i = drop(p, p.instances, e.key)
     if i is None:
         return
-    keep(p, i)
-    tokens, i.tokens, i.kids = i.tokens, {}, None
+    tokens = i.tokens
+    if p.undo is not None:
+        p.undo.append((_unended, i, tokens, i.kids))
+    i.tokens, i.kids = {}, None
     for token in tokens.values():
         for held in token.holds or ():
             drop_held(p, i, held)
@@ -58,8 +59,10 @@ def workflow_ended(p: Partition, e: Any, v: Envelope) -> None:
     p.weights.pop(e.key, None)
     if i.status == "pending":
         drop_queued(p, p.pending, e.key)
-    else:
-        p.open -= 1
+
+
+def _unended(i: Instance, tokens: dict[int, Token], kids: Any) -> None:
+    i.tokens, i.kids = tokens, kids
 
 
 def workflow_paused(p: Partition, e: Any, v: Envelope) -> None:
