@@ -2,7 +2,8 @@
 
 As CoDel looks at the time in a queue rather than its length (RFC 8289), so does this: the age of the oldest in hand is the delay that is
 measured, and those in hand over the rate is the delay that the next one meets. Both must be too long. The rate is what the answered met: how
-many were before each, over how long it took; answers come by whole groups, so counting them in slices of time would measure the slicing. A burst that comes to an idle queue has no age yet; it is bounded by what a usual rate would do in the time. What begins something
+many were before each, over how long it took; answers come by whole groups, so counting them in slices of time would measure the slicing.
+A burst that comes to an idle queue has no age yet; it is bounded by what a usual rate would do in the time. What begins something
 new is refused first, the unimportant before the rest; what goes on with running work (completions, leases, resolutions) goes last.
 """
 
