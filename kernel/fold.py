@@ -37,6 +37,7 @@ TRANSITIONS: dict[type[Event], Callable[[Partition, Any, Envelope], None]] = {
     de.DefinitionStatusChanged: ledger.definition_status_changed,
     de.DefinitionUpdated: ledger.definition_updated,
     de.DefinitionDeleted: ledger.definition_deleted,
+    de.EpochReached: ledger.epoch_reached,
     wf.WorkflowCreated: workflow.workflow_created,
     wf.WorkflowStarted: workflow.workflow_started,
     wf.WorkflowCompleted: workflow.workflow_ended,
@@ -113,8 +114,7 @@ TRANSITIONS: dict[type[Event], Callable[[Partition, Any, Envelope], None]] = {
 
 def evolve(p: Partition, event: Event, envelope: Envelope) -> None:
     """Fold one event. Time never goes back; the instance is marked as changed for the next checkpoint."""
-    if envelope.time_us > p.meta.now_us:
-        p.meta.now_us = envelope.time_us
+    p.meta.now_us = max(p.meta.now_us, envelope.time_us)
     TRANSITIONS[type(event)](p, event, envelope)
     if event.key:
         p.changed.add(("instance", event.key))

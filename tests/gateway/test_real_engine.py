@@ -1,6 +1,7 @@
 """The real pyzeebe client and worker against the real engine on the log in memory, over a socket."""
 
 import asyncio
+import itertools
 import json
 import time
 
@@ -40,7 +41,7 @@ def job(id: str, type: str, retries: str = "") -> str:
 
 
 def flow(*nodes: str) -> str:
-    return "".join(f'<bpmn:sequenceFlow id="f_{a}_{b}" sourceRef="{a}" targetRef="{b}"/>' for a, b in zip(nodes, nodes[1:], strict=False))
+    return "".join(f'<bpmn:sequenceFlow id="f_{a}_{b}" sourceRef="{a}" targetRef="{b}"/>' for a, b in itertools.pairwise(nodes))
 
 
 def process(id: str, body: str, outside: str = "") -> str:
@@ -272,6 +273,7 @@ async def test_decisions(world):
     assert e.value.code() is grpc.StatusCode.NOT_FOUND
 
 
+@pytest.mark.req("D-MOD-005")
 async def test_start_at_modify_set_variables_and_migrate(world):
     await world.deploy(TWO)
     start = [pb.ProcessInstanceCreationStartInstruction(elementId="two")]
@@ -305,6 +307,9 @@ async def test_start_at_modify_set_variables_and_migrate(world):
     assert world.instance(r.processInstanceKey).version == 2
     await world.stub.CompleteJob(pb.CompleteJobRequest(jobKey=one.key))
     assert len(await world.take("two")) == 1
+    with pytest.raises(grpc.aio.AioRpcError, match="has running instances"):
+        await world.stub.DeleteResource(pb.DeleteResourceRequest(resourceKey=target.processDefinitionKey))
+    await world.stub.CancelProcessInstance(pb.CancelProcessInstanceRequest(processInstanceKey=r.processInstanceKey))
     await world.stub.DeleteResource(pb.DeleteResourceRequest(resourceKey=target.processDefinitionKey))
     with pytest.raises(grpc.aio.AioRpcError) as e:
         await world.stub.DeleteResource(pb.DeleteResourceRequest(resourceKey=99))

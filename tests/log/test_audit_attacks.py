@@ -252,6 +252,7 @@ async def test_the_true_log_is_consistent_complete_and_signed(case, tmp_path):
     assert code == 0 and f"signed up to 0-{reports[0].signed_to} by {case.key.id}" in said, said
 
 
+@pytest.mark.req("APG-CMP-001")
 @pytest.mark.parametrize("name", ATTACKS)
 async def test_it_is_found(case, tmp_path, name):
     attack, code, outside = ATTACKS[name]
@@ -260,7 +261,7 @@ async def test_it_is_found(case, tmp_path, name):
     assert code in found, found
     if not outside:
         assert code in await findings(case, keys=False), "the log alone shows it"
-    if "trimmed" in name or "gap" in name or code == "END_MISSING" and not outside:
+    if "trimmed" in name or "gap" in name or (code == "END_MISSING" and not outside):
         return  # it can't be exported whole, or only the checkpoint, which is not in a bundle, shows it
     status, said = await verdict(case, tmp_path / "bundle", keys=True)
     assert status == 1, said
