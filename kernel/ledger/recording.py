@@ -88,7 +88,7 @@ class Recording:
         p, asked = self.state, self.asked
         p.changed.add(("instance", key))
         i = p.instances.get(key)
-        envelope = asked if i is None or i.tenant == asked.tenant and not i.trace and not i.correlation else causes.about(i, asked)
+        envelope = asked if i is None or (i.tenant == asked.tenant and not i.trace and not i.correlation) else causes.about(i, asked)
         if envelope is not self.envelope:
             self._speak(envelope, self.asked_prefix if envelope is asked else avro.encode_envelope(envelope))
 
