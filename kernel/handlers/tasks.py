@@ -20,7 +20,7 @@ from flowledger.kernel.expressions import Failure
 from flowledger.kernel.handlers import keeping
 from flowledger.kernel.handlers.instances import asked, not_found
 from flowledger.kernel.state import Instance, Partition, Task
-from flowledger.kernel.tasks import assignment, clock, guards, index, permits, registry, rules
+from flowledger.kernel.tasks import assignment, clock, guards, index, permits, registry, rules, stock
 
 #: statuses from which a result is taken
 OPEN = frozenset({"created", "assigned", "started", "in_progress"})
@@ -70,7 +70,7 @@ def activate(d: Decision, e: c.ActivateTasks) -> Rejected | None:
         timeout_ms = min(timeout_ms, definition.get("timeout_ms") or timeout_ms)
     deadline = d.facts.now_us + timeout_ms * 1000
     if p.guards and p.meta.partitions > 1:  # no lease outlives the permits that it needs
-        ends = [x for k in keys for t in guards.targets(p.tasks[k]) if (x := permits.until(p, t))]
+        ends = [x for k in keys for t in guards.targets(p.tasks[k]) if (x := stock.until(p, t))]
         deadline = min([deadline, *ends])
     d.record(ta.TaskLeased(worker=e.worker, tasks=keys, deadline_us=deadline))
     d.answer = {"jobs": [job(d, p, p.tasks[k], e.fetch) for k in keys]}
@@ -114,10 +114,10 @@ def _ask(d: Decision, e: c.ActivateTasks, lanes: dict[int, dict[int, None]], key
         guard = d.state.guards.get(target)
         if guard is None:
             continue
-        if not permits.away(d.state, target):
-            permits.own(d, guard)
+        if not stock.away(d.state, target):
+            permits.own(d, guard, max(lanes))
         elif guard.needs(d.state) and not guard.open(d.state):
-            permits.ask(d, guard, number, e.timeout_ms * 1000)
+            permits.ask(d, guard, number, d.facts.now_us + e.timeout_ms * 1000, max(lanes))
 
 
 def _together(p: Partition, tenants: Sequence[str], job_type: str) -> dict[int, dict[int, None]]:
@@ -189,16 +189,18 @@ def find(d: Decision, key: int, fence: int) -> Task | Rejected:
             RejectionCode.STALE, f"task {key} was handed to another worker since: expected fencing number {task.fence}, found {fence}"
         )
     i = d.state.instances.get(task.instance)
-    if i is not None and i.status in keeping.STILL and not task.worker:  # what a worker has in hand is kept
-        return Rejected(RejectionCode.INVALID_STATE, f"instance {i.key} of task {key} is {i.status}")
-    return keeping.full(i) or task
+    if i is not None and i.status in keeping.STILL:
+        if not task.worker:  # what a worker has in hand is kept
+            return Rejected(RejectionCode.INVALID_STATE, f"instance {i.key} of task {key} is {i.status}")
+        return keeping.full(i) or task
+    return task
 
 
 def complete(d: Decision, e: c.CompleteTask) -> Rejected | None:
     task = find(d, e.task, e.fence)
     if isinstance(task, Rejected):
         return task
-    if (refused := holders.refuse(d, task, "complete", e.fence)) is not None:
+    if not (e.fence and task.worker) and (refused := holders.refuse(d, task, "complete")) is not None:  # else it shows its lease
         return refused
     if e.variables is not None and not isinstance(e.variables, dict):
         return Rejected(RejectionCode.INVALID_ARGUMENT, "expected variables to be an object")
@@ -208,16 +210,16 @@ def complete(d: Decision, e: c.CompleteTask) -> Rejected | None:
         return Rejected(
             RejectionCode.INVALID_STATE, f"can't complete task {e.task}: it is {task.status}, expected {' or '.join(sorted(OPEN))}"
         )
-    status = _status(e)
+    status = e.status if e.result is None and e.status in RESULTS else _status(e)
     if isinstance(status, Rejected):
         return status
     if task.details is not None:
         if (refused := rules.check_output(d, task, e.variables)) is not None:
             return refused
     i = d.state.instances.get(task.instance)
-    if e.variables and i is not None and (refused := _state_refused(d, i, e.variables)) is not None:
+    if e.variables and business.VARIABLE in e.variables and i is not None and (refused := _state_refused(d, i, e.variables)) is not None:
         return refused
-    if keeping.keep(d, i, e):
+    if i is not None and i.status in keeping.STILL and keeping.keep(d, i, e):
         d.answer = {"kept": True}
         return None
     if task.details is not None and task.details.get("kind") == "hybrid" and task.worker:
@@ -313,7 +315,7 @@ def _drafted(d: Decision, task: Task, e: c.CompleteTask) -> None:
 
 def ended(d: Decision, task: Task, status: str, variables: dict[str, Any], message: str = "") -> None:
     """Of a task without workflow: whoever waits for it is answered."""
-    d.finished.append((task.key, status, variables, message))
+    d.finish(task.key, status, variables, message)
     if task.details and (by := task.details.get("request")):
         d.outcome(by, {"task": task.key}, status, variables, message)
 
@@ -413,7 +415,7 @@ def extend(d: Decision, e: c.ExtendLease) -> Rejected | None:
 def _within_permits(d: Decision, task: Task, deadline: int, timeout_ms: int) -> int:
     """A lease under a permit is extended as far as that holds, and the permit is asked to hold for longer."""
     for target in guards.targets(task):
-        end = permits.until(d.state, target)
+        end = stock.until(d.state, target)
         if end and (guard := d.state.guards.get(target)) is not None:
             if deadline + timeout_ms * 500 > end:
                 permits.renew(d, guard, deadline + timeout_ms * 1000)
