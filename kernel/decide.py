@@ -8,7 +8,7 @@ from flowledger.events.base import Broken, Heavy, Rejected, RejectionCode
 from flowledger.kernel import causes, limits, values
 from flowledger.kernel.access import admit
 from flowledger.kernel.access.subjects import INTERNAL, MISSING, of_instance
-from flowledger.kernel.decision import Decision, Facts
+from flowledger.kernel.decision import Decision, Defect, Facts, kind_of
 from flowledger.kernel.elements import listeners
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.folds import answers
@@ -73,7 +73,7 @@ def decide(state: Partition, request: c.Request, facts: Facts) -> Decision | Rej
     except Exception as defect:
         at = d.at
         _undone(d, mark)
-        return Broken(at or quarantine.subject(state, request.command), type(defect).__name__, values.clean(str(defect)), d.reference())
+        return Broken(at or quarantine.subject(state, request.command), kind_of(defect), values.clean(str(defect)), d.reference())
     finally:
         state.undo = None
 
@@ -91,7 +91,7 @@ def record_broken(state: Partition, request: c.Request, facts: Facts, broken: Br
         tenant = of_instance(state, broken.key)
         tenant = request.tenant if tenant is MISSING else tenant
         d = Decision(state, facts, causes.envelope_of(state, request, facts.now_us, tenant), request)
-        d.quarantine(broken.key, quarantine.Defect(broken.defect, broken.message), broken.reference)
+        d.quarantine(broken.key, Defect(broken.defect, broken.message), broken.reference)
         if request.sender >= 0:
             d.record(le.Inbound(sender=request.sender, seq=request.seq))
         return d
@@ -118,6 +118,8 @@ def _decide(d: Decision, request: c.Request) -> Rejected | None:
     rejected = HANDLERS[kind](d, command)
     if rejected is not None:
         return rejected
+    if d.subject:
+        d.weigh_changed(refuse=not (sent or request.instance or kind in INTERNAL))
     if sent:
         d.record(le.Inbound(sender=request.sender, seq=request.seq))
     if isinstance(command, c.MoveTask):
@@ -213,7 +215,10 @@ def _follow(d: Decision, command: c.AnyCommand, cause: tuple[int, int]) -> None:
         rejected = HANDLERS[type(command)](d, command)
     except Failure as failure:
         rejected = Rejected(RejectionCode.INVALID_ARGUMENT, failure.message)
-    if rejected is not None:
+    if rejected is None:
+        if d.subject:
+            d.weigh_changed(refuse=False)
+    else:
         d.back(mark)
         if cause[0] and type(command) not in _EXPECTED:
             HANDLERS[c.SendRejected](d, _told(*cause, command, rejected))

@@ -27,8 +27,22 @@ __all__ = ["Decision", "Facts", "apply_mappings", "close_activity", "go_on", "lo
 
 #: instances that stand still
 _STILL = frozenset({"suspended", "quarantined"})
-#: an instance is weighed again after a step of so many bytes of events
+#: an instance is weighed after a step of so many bytes of events, and after `WEIGH_BYTES` in any number of steps
 _HEAVY_STEP = limits.WEIGH_BYTES // 8
+#: bytes of the events of a small command
+_SMALL = 4_096
+
+
+class Defect(Exception):
+    """A defect by its name and text, as it was found in a decision that was taken back."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+def kind_of(defect: Exception) -> str:
+    return getattr(defect, "kind", "") or getattr(defect, "code", "") or type(defect).__name__
 
 
 class Decision(Verbs):
@@ -42,10 +56,13 @@ class Decision(Verbs):
         A step that fails is taken back, and its token has an incident. Any other exception is a defect of ours, in instance `at`.
         """
         p, work, events, processes = self.state, self.work, self.events, self.facts.processes
-        instances, meta, undo = p.instances, p.meta, p.undo
+        instances, meta, undo, weights = p.instances, p.meta, p.undo, p.weights
         assert undo is not None, "a decision that nobody can take back"
+        last, heavy = 0, False
         while True:
             if not work and not (self.touched and HOOKS.joins.look_again(self)):
+                if last:
+                    self._grown(last)
                 return
             at = i_key, t_key = work.popleft()
             i = instances.get(i_key)
@@ -53,11 +70,17 @@ class Decision(Verbs):
                 continue
             before, size = len(events), self.bytes
             if self.steps_left <= 0 or before >= limits.EVENTS_MAX or size >= limits.BYTES_MAX:
+                if last:
+                    self._grown(last)
                 self._put_off(i_key)
                 return
             token = i.tokens.get(t_key)
             if token is None or token.phase == WAITING or token.incident:
                 continue
+            if i_key != last:
+                if last:
+                    self._grown(last)
+                last, heavy = i_key, weights.get(i_key, 0) >= limits.WEIGH_BYTES
             self.at, self.cause = i_key, at
             process = processes[i.definition]
             scope, ahead, steps, counter = token.scope, len(work), len(undo), meta.counter
@@ -67,8 +90,9 @@ class Decision(Verbs):
                     look(self, i, token, node)
                 else:
                     self._arrived(i, token, node, process)
-                if self.bytes - size > _HEAVY_STEP:
-                    self.weigh(i, self.bytes - size)
+                if heavy or self.bytes - size > _HEAVY_STEP:
+                    self.weigh(i)
+                    heavy = False
             except Failure as failure:
                 self._failed(i, t_key, failure, (steps, before, counter, size), ahead)
             if len(events) > before:  # a look at a join that still waits is no step
@@ -133,7 +157,7 @@ class Decision(Verbs):
         """Instance `key` is held until an operator releases or cancels it; without one it is an incident of the partition."""
         command = type(self.request.command).__name__ if self.request is not None else ""
         message = values.clean(str(defect) or type(defect).__name__)
-        kind = getattr(defect, "kind", "") or getattr(defect, "code", "") or type(defect).__name__
+        kind = kind_of(defect)
         reference = reference or self.reference()
         i = self.state.instances.get(key)
         if i is None:
@@ -151,21 +175,40 @@ class Decision(Verbs):
         """What a caller is told and an operator searches for."""
         return f"{self.state.meta.partition}-{self.facts.now_us:x}-{self.state.meta.counter:x}"
 
-    def weigh(self, i: Instance, added: int) -> None:
+    def _grown(self, key: int) -> None:
+        """What was recorded since the last time counts for instance `key`, until it is weighed. Not taken back: it is only about when."""
+        if key in self.state.instances:
+            weights = self.state.weights
+            weights[key] = weights.get(key, 0) + self.bytes - self.counted
+        self.counted = self.bytes
+
+    def weigh(self, i: Instance, most: int = 0) -> None:
         """The state of an instance is bounded, so that it can be kept. Raises: Failure INSTANCE_TOO_LARGE."""
         if i.key not in self.state.instances:
             return
-        weights = self.state.weights
-        put(self.state, weights, i.key, weights.get(i.key, limits.WEIGH_BYTES) + added)
-        if weights[i.key] < limits.WEIGH_BYTES:
-            return
+        most = most or limits.INSTANCE_BYTES_MAX
         size = len(encode_state(checkpoint.image(self.state, i)))
-        put(self.state, weights, i.key, 0)
-        if size > limits.INSTANCE_BYTES_MAX:
-            raise Failure(
-                "INSTANCE_TOO_LARGE",
-                f"expected at most {limits.INSTANCE_BYTES_MAX} bytes of variables and tokens in an instance, found {size}",
-            )
+        if size > most:
+            raise Failure("INSTANCE_TOO_LARGE", f"expected at most {most} bytes of variables and tokens in an instance, found {size}")
+        self.state.weights[i.key] = 0
+
+    def weigh_changed(self, refuse: bool) -> None:
+        """What a command itself put into an instance counts like its steps: a caller is refused, else the instance is held.
+
+        Raises: Failure, Defect.
+        """
+        key, added = self.subject, self.bytes - self.counted
+        self._grown(key)
+        i = self.state.instances.get(key)
+        if i is None or self.state.weights[key] < limits.WEIGH_BYTES:
+            return
+        try:  # a small command may be one that makes room
+            self.weigh(i, limits.INSTANCE_BYTES_MAX if added > _SMALL else limits.INSTANCE_BYTES_MAX * 5 // 4)
+        except Failure as failure:
+            if refuse:
+                raise
+            self.at = key
+            raise Defect(failure.code, failure.message) from None
 
     def settle(self, i: Instance) -> None:
         """Look at every token that waits for nobody (after a take-over, a resume, the step limit)."""

@@ -13,14 +13,6 @@ from flowledger.kernel.handlers import keeping
 from flowledger.kernel.state import Instance, Partition
 
 
-class Defect(Exception):
-    """A defect by its name and text, as it was found in a decision that was taken back."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
-
-
 def subject(p: Partition, command: c.AnyCommand) -> int:
     """The instance that a command is about; 0 when that can't be said."""
     for name in ("key", "parent", "instance"):

@@ -32,8 +32,8 @@ class Recording:
     """`answer` is what the caller gets; `later` are commands for this partition in a follow-up step."""
 
     __slots__ = (
-        "about", "answer", "asked", "asked_prefix", "at", "bytes", "cause", "causes", "envelope", "events", "facts", "finished",
-        "later", "prefix", "repeats", "request", "said", "seen", "state", "steps_left", "touched", "values", "work",
+        "about", "answer", "asked", "asked_prefix", "at", "bytes", "cause", "causes", "counted", "envelope", "events", "facts", "finished",
+        "later", "prefix", "repeats", "request", "said", "seen", "state", "steps_left", "subject", "touched", "values", "work",
     )  # fmt: skip
 
     def __init__(self, state: Partition, facts: Facts, envelope: Envelope, request: c.Request | None = None) -> None:
@@ -47,6 +47,10 @@ class Recording:
         self.said: list[tuple[int, Envelope]] = [(0, envelope)]
         self.prefix = self.asked_prefix = avro.encode_envelope(envelope)
         self.bytes = 0
+        #: bytes of these that are counted for an instance
+        self.counted = 0
+        #: the instance that was spoken of last
+        self.subject = 0
         self.work: deque[tuple[int, int]] = deque()
         self.answer: dict[str, Any] = {}
         self.later: list[c.AnyCommand] = []
@@ -88,6 +92,8 @@ class Recording:
         p, asked = self.state, self.asked
         p.changed.add(("instance", key))
         i = p.instances.get(key)
+        if i is not None:
+            self.subject = key
         envelope = asked if i is None or (i.tenant == asked.tenant and not i.trace and not i.correlation) else causes.about(i, asked)
         if envelope is not self.envelope:
             self._speak(envelope, self.asked_prefix if envelope is asked else avro.encode_envelope(envelope))
@@ -125,7 +131,7 @@ class Recording:
         steps, events, p.meta.counter, self.bytes = to
         undo.roll_back(p, steps)
         del self.events[events:], self.values[events:]
-        self.seen, self.about = min(self.seen, events), -1
+        self.seen, self.about, self.counted = min(self.seen, events), -1, min(self.counted, self.bytes)
         self.said = [(n, envelope) for n, envelope in self.said if n < events]
         self._speak(self.envelope, self.prefix)
         self.work.clear()
