@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 
-from flowledger.events.commands import PARTITION_BITS
 from flowledger.kernel.undo import Step
 
 # Where a token is in the life of its element.
@@ -387,7 +386,3 @@ class Partition:
     def open(self) -> int:
         """How many instances run."""
         return len(self.instances) - len(self.pending)
-
-    def next_key(self) -> int:
-        """The key after the last one. A key exists once an event carries it; the fold moves the counter."""
-        return (self.meta.partition << PARTITION_BITS) | (self.meta.counter + 1)

@@ -188,12 +188,6 @@ async def detach_before(conn: Connection, month: str, schema: str = SCHEMA, view
     return moved
 
 
-async def archived(conn: Connection, table: str, schema: str = SCHEMA) -> list[str]:
-    """Names of the detached partitions of `table`, newest first."""
-    query = "SELECT tablename FROM pg_tables WHERE schemaname = %s AND tablename ~ %s ORDER BY 1 DESC"
-    return [name for (name,) in await (await conn.execute(query, (schema + ARCHIVE, f"^{table}_m[0-9]{{6}}$"))).fetchall()]
-
-
 async def positions(conn: Connection, schema: str = SCHEMA) -> list[dict[str, Any]]:
     """Rows of `positions`, as plain values."""
     query = sql.SQL(

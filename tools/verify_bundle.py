@@ -87,7 +87,7 @@ def partition(part, folder, schemas, trusted):
         key, headers, value = r[0] and b64decode(r[0]), [(n, b64decode(v)) for n, v in r[1]], b64decode(r[2])
         names, raced = dict(headers), False
         claim = fields(value, schemas) if kind(value) in CLAIMS else {}
-        if claim.get("epoch", epoch + 1) != epoch + 1 or not claim and (names.get("epoch"), names.get("owner")) != (b"%d" % epoch, owner):
+        if claim.get("epoch", epoch + 1) != epoch + 1 or (not claim and (names.get("epoch"), names.get("owner")) != (b"%d" % epoch, owner)):
             void = True
             continue
         if claim:
@@ -128,7 +128,7 @@ def main(arguments):
         schemas = {int(f.stem): json.loads(f.read_text()) for f in (folder / "schemas").glob("*.avsc")}
         trusted = {k["id"]: bytes.fromhex(k["public"]) for k in lines(given or folder / "keys.jsonl")}
         parts = {x["partition"]: x for x in manifest["parts"]}
-    except Exception as e:
+    except Exception as e:  # noqa: BLE001 whatever a false bundle raises
         wrong.append(f"the bundle can't be read: {e!r}")
     for p in range(count if not wrong else 0):
         try:
@@ -137,9 +137,9 @@ def main(arguments):
             speaks, there = max(speaks, said), there + bool(groups)
             held = f"signed up to {p}-{head['end']} by {head['signer']}" if head else "not signed"
             print(f"partition {p}: {groups} groups, consistent from the first to the last; {held}")
-        except Exception as e:  # what can't be read, or bears a false signature, is wrong too
+        except Exception as e:  # noqa: BLE001 what can't be read, or bears a false signature, is wrong too
             wrong.append(f"partition {p}: {e!r}")
-    if speaks > count or 0 < there < count and not wrong:
+    if speaks > count or (0 < there < count and not wrong):
         wrong.append(f"claims speak of {speaks} partitions, {there} of {count} have records")
     whose = (
         f"the keys are those of {given}" if given else "the keys are those of the bundle itself: give --key FILE to prove whose they are"

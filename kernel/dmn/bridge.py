@@ -10,9 +10,12 @@ from flowledger.kernel import feel
 from flowledger.kernel.dmn.types import Scope
 from flowledger.kernel.feel import limits, temporal, values
 from flowledger.kernel.feel.engine import odd_members
-from flowledger.kernel.feel.errors import LimitReached as LimitReached
-from flowledger.kernel.feel.limits import LOCALS as LOCALS
+from flowledger.kernel.feel.errors import LimitReached
+from flowledger.kernel.feel.limits import LOCALS
 from flowledger.kernel.feel.tree import InstanceOf
+
+#: what else decision models need of FEEL
+__all__ = ["LOCALS", "LimitReached"]
 
 Names = frozenset[str]
 SyntaxError_ = feel.FeelSyntaxError

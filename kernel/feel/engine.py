@@ -10,11 +10,13 @@ from typing import Any
 from flowledger.kernel.feel import limits
 from flowledger.kernel.feel import tree as t
 from flowledger.kernel.feel.builtins import BUILTINS
-from flowledger.kernel.feel.compiler import Compiler, Scope
+from flowledger.kernel.feel.compiler import Compiler
 from flowledger.kernel.feel.errors import FeelSyntaxError, LimitReached, Warning
 from flowledger.kernel.feel.lexer import is_plain
 from flowledger.kernel.feel.names import NameIndex
-from flowledger.kernel.feel.parser import MEMBERS, Parser
+from flowledger.kernel.feel.parser import Parser
+from flowledger.kernel.feel.reading import MEMBERS
+from flowledger.kernel.feel.resolving import Scope
 from flowledger.kernel.feel.runtime import Runtime
 from flowledger.kernel.feel.values import convert
 

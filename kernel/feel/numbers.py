@@ -18,10 +18,6 @@ def number_text(value: Decimal) -> str:
     return format(value if value else value.copy_abs(), "f")
 
 
-def from_int(value: int) -> Decimal:
-    return CONTEXT.create_decimal(value)
-
-
 def to_int(value: Decimal) -> int | None:
     """The integer that it is, None if it isn't one."""
     whole = int(value)

@@ -17,7 +17,7 @@ from flowledger.kernel.findings import Finding
 from flowledger.kernel.model import behaviours, ids
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.dialects import classic, own, plain, unkept
-from flowledger.kernel.model.graph import Flow, Graph, Loop, Mapping, Node, Process
+from flowledger.kernel.model.graph import Flow, Graph, Mapping, Node, Process
 
 _GLOBAL_TASKS = {"globalTask": "task", "globalUserTask": "userTask", "globalScriptTask": "scriptTask", "globalManualTask": "manualTask",
                  "globalBusinessRuleTask": "businessRuleTask"}  # fmt: skip
@@ -394,7 +394,3 @@ def _reads(process: Process) -> None:
             if event.kind == "conditional" and event.condition is not None:
                 node.reads = node.reads | event.condition.reads
                 process.conditional = True
-
-
-def loop_of(kind: str) -> Loop:
-    return Loop(kind)

@@ -92,14 +92,6 @@ def open_at(calendar: dict[str, Any] | None, at_us: int) -> bool:
     return first is not None and first[0] <= at_us
 
 
-def next_open(calendar: dict[str, Any] | None, at_us: int) -> int:
-    """`at_us`, or when the next working time begins (0: never)."""
-    if calendar is None:
-        return at_us
-    first = next(_windows(calendar, at_us), None)
-    return max(first[0], at_us) if first is not None else 0
-
-
 def add(calendar: dict[str, Any] | None, from_us: int, working_us: int) -> int:
     """When `working_us` of working time will have passed since `from_us`. Calendar time where it never opens again."""
     if calendar is None or working_us <= 0:

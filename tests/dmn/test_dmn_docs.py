@@ -17,7 +17,10 @@ def test_the_examples_run():
 
 
 def test_every_finding_code_is_documented():
-    source = (ROOT / "kernel" / "dmn" / "checks.py").read_text() + '"BAD_EXPRESSION", "LANGUAGE_UNKNOWN"'
+    source = (
+        "".join((ROOT / "kernel" / "dmn" / f).read_text() for f in ("checks.py", "table_findings.py"))
+        + '"BAD_EXPRESSION", "LANGUAGE_UNKNOWN"'
+    )
     codes = set(re.findall(r'"([A-Z]+(?:_[A-Z]+)+|CIRCULAR)"', source))
     assert "RULES_OVERLAP" in codes and "TYPE_CONFLICT" in codes and len(codes) > 20
     assert not {code for code in codes if f"`{code}`" not in TEXT}
