@@ -317,7 +317,9 @@ class Engine:
                 self.observer.rejected(type(command).__name__, refused.code)
             if not future.done():
                 future.set_result(refused)
-        elif type(command) in CHANGES or getattr(command, "wait", False):  # it waits for other partitions, or for what it begins: that is no delay
+        elif type(command) in CHANGES or getattr(
+            command, "wait", False
+        ):  # it waits for other partitions, or for what it begins: that is no delay
             owner.offer(request, lambda answer: None if future.done() else future.set_result(answer))
         else:
             queue.began()
