@@ -35,7 +35,7 @@ RUNS = 3
 INSTANCES = 15_000
 PARKED = 100_000
 #: starts, and completions, that this caller has in hand at once: few enough to be admitted, enough to fill groups
-WINDOW = 400
+WINDOW = 200
 NS = 'xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" targetNamespace="bench"'
 W1 = f"""<definitions {NS}><process id="w1" isExecutable="true"><startEvent id="s"/><sequenceFlow id="f1" sourceRef="s" targetRef="t"/>
 <serviceTask id="t"><extensionElements><zeebe:taskDefinition type="w1"/></extensionElements></serviceTask>
