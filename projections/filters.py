@@ -280,6 +280,7 @@ INSTANCES: dict[str, Apply] = {
 TASKS: dict[str, Apply] = {
     "assignee": equal("assignee"),
     "candidate_group": lambda w, v: w.add("candidate_groups @> %s", v.split(",")),
+    "any_group": lambda w, v: w.add("candidate_groups && %s::text[]", v.split(",")),
     "candidate_user": lambda w, v: w.add("candidate_users @> %s", v.split(",")),
     "status": one_of("status"),
     "due_before": time_at("due_at", "<", "due_before"),

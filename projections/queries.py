@@ -12,6 +12,7 @@ from typing import Any
 from psycopg import sql
 
 from flowledger.projections import filters as fi
+from flowledger.projections import task_order
 from flowledger.projections.reader import Reader, Row, number_of, plain, plain_event
 from flowledger.projections.reports import (
     counts,
@@ -184,7 +185,10 @@ async def instance_events(
 
 
 async def list_tasks(r: Reader, tenant: str, given: Filters, limit: str | int | None = None, cursor: str | None = None) -> Row:
-    """Filters: `filters.TASKS`. One table is read."""
+    """Filters: `filters.TASKS`. One table is read. `sort`: another order (`task_order.ORDERS`)."""
+    given = dict(given)
+    if (order := given.pop("sort", "created")) != "created":
+        return await task_order.listed(r, TASK_SUMMARY, fi.where(tenant, given, fi.TASKS), order, limit, cursor)
     return await _list(r, TASK_SUMMARY, "tasks", fi.where(tenant, given, fi.TASKS), limit, cursor)
 
 
