@@ -42,9 +42,11 @@ class Served:
     def __init__(self, url: str) -> None:
         self.url = url
 
-    def call(self, method: str, path: str, body: Any = None) -> Any:
+    def call(self, method: str, path: str, body: Any = None, actor: str = "") -> Any:
         request = urllib.request.Request(f"{self.url}{path}", method=method, data=None if body is None else json.dumps(body).encode())
         request.add_header("Content-Type", "application/json")
+        if actor:
+            request.add_header("X-Actor", actor)
         with urllib.request.urlopen(request, timeout=30) as answer:
             text = answer.read()
         return json.loads(text) if text else None
@@ -52,6 +54,15 @@ class Served:
     def deploy(self, *files: Path) -> Any:
         resources = [{"name": f.name, "content": f.read_text()} for f in files]
         return self.call("POST", "/v1/deployments", {"resources": resources})
+
+    def task_of(self, instance: str) -> str:
+        """The open task of an instance, as soon as it is listed."""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            if found := self.call("GET", f"/v1/tasks?instance={instance}&open=true")["items"]:
+                return str(found[0]["id"])
+            time.sleep(0.1)
+        raise AssertionError(f"instance {instance} has no open task")
 
     def start(self, definition: str, key: str = "", **variables: Any) -> str:
         body = {"definition": definition, "variables": variables, **({"business_key": key} if key else {})}
@@ -84,7 +95,8 @@ def server(built: Path) -> Iterator[Served]:
                 if time.monotonic() > deadline or process.poll() is not None:
                     raise AssertionError(f"the server did not start:\n{(data / 'server.log').read_text()[-3000:]}") from None
                 time.sleep(0.2)
-        served.deploy(ROOT / "examples" / "order.bpmn", ROOT / "examples" / "document-approval.bpmn")
+        examples = ROOT / "examples"
+        served.deploy(*(examples / n for n in ("order.bpmn", "document-approval.bpmn", "approval-level.dmn", "purchase-order-approval.bpmn")), *sorted((examples / "forms").glob("*.form")))
         yield served
     finally:
         process.terminate()

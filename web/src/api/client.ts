@@ -11,11 +11,14 @@ export class ApiError extends Error {
   }
 }
 
-type Params = Record<string, string | number | boolean | undefined | null>;
+type Param = string | number | boolean | undefined | null;
+export type Params = Record<string, Param | string[]>;
 
 export function query(params: Params = {}): string {
   const q = new URLSearchParams();
-  for (const [k, v] of Object.entries(params)) if (v !== undefined && v !== null && v !== "") q.set(k, String(v));
+  for (const [k, v] of Object.entries(params))
+    if (Array.isArray(v)) for (const one of v) q.append(k, one);
+    else if (v !== undefined && v !== null && v !== "") q.set(k, String(v));
   const text = q.toString();
   return text ? `?${text}` : "";
 }

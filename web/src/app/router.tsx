@@ -25,6 +25,8 @@ const page = <const P extends string>(path: P, load: () => Promise<Record<string
 
 const routes = [
   page("/", () => import("~/pages/home/HomePage"), "HomePage"),
+  page("/tasks", () => import("~/pages/tasks/TasksPage"), "TasksPage"),
+  page("/tasks/$id", () => import("~/pages/tasks/TaskPage"), "TaskPage"),
   page("/processes", () => import("~/pages/processes/ProcessesPage"), "ProcessesPage"),
   page("/processes/$id", () => import("~/pages/processes/ProcessPage"), "ProcessPage"),
   page("/instances", () => import("~/pages/instances/InstancesPage"), "InstancesPage"),

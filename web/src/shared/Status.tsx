@@ -46,3 +46,16 @@ export function Status({ of: status, paused }: { of: string | null; paused?: boo
     </Group>
   );
 }
+
+const urgent: Record<string, string> = { critical: "red", urgent: "red", high: "orange", low: "gray" };
+
+/** How urgent; what is normal needs no word. */
+export function Priority({ of }: { of: string | null }) {
+  const t = useText();
+  if (!of || of === "normal" || of === "medium") return null;
+  return (
+    <Badge color={urgent[of] ?? "gray"} variant="light" size="sm" tt="none">
+      {t(`priority.${of}`)}
+    </Badge>
+  );
+}

@@ -7,7 +7,7 @@ import { useEvents } from "~/api/live";
 import type { HistoryEvent, InstanceState } from "~/api/types";
 import { Diagram } from "~/diagram/Diagram";
 import { useText } from "~/i18n";
-import { useSource } from "~/pages/processes/ProcessPage";
+import { useSource } from "~/api/source";
 import { Answer, Empty, Failed, PageHead, Waiting } from "~/shared/states";
 import { brief, Json } from "~/shared/Json";
 import { Status } from "~/shared/Status";

@@ -3,7 +3,8 @@ import { notifications } from "@mantine/notifications";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
-import { get, getText, send } from "~/api/client";
+import { get, send } from "~/api/client";
+import { useSource } from "~/api/source";
 import { useMay } from "~/api/me";
 import { useRefreshOn } from "~/api/live";
 import type { Definition } from "~/api/types";
@@ -85,10 +86,6 @@ export function ProcessPage() {
       <StartDialog definition={definition} opened={starting} close={() => setStarting(false)} />
     </>
   );
-}
-
-export function useSource(key: string | undefined) {
-  return useQuery({ queryKey: ["source", key], enabled: Boolean(key), staleTime: Number.POSITIVE_INFINITY, queryFn: ({ signal }) => getText(`/definitions/${key}/source`, signal) });
 }
 
 function Source({ of }: { of: Definition }) {
