@@ -26,7 +26,13 @@ async def shown(request: ApiRequest) -> Response[a.Page[a.Setting]]:
         default = field.get_default(call_default_factory=True)
         text = HIDDEN if name in SECRET and value else s.telemetry.hidden(_text(value))
         rows.append(
-            {"name": name, "value": text, "changed": value != default, "description": field.description or "", "variable": PREFIX + name.upper()}
+            {
+                "name": name,
+                "value": text,
+                "changed": value != default,
+                "description": field.description or "",
+                "variable": PREFIX + name.upper(),
+            }
         )
     return reply({"items": rows, "cursor": None, "position": None})
 

@@ -149,7 +149,9 @@ async def list_tasks(
     due_before: datetime | None = None,
     due_after: datetime | None = None,
     overdue: bool | None = None,
-    sort: Annotated[Literal["created", "due", "priority"], Parameter(description="The newest, the soonest due, or the most urgent first")] = "created",
+    sort: Annotated[
+        Literal["created", "due", "priority"], Parameter(description="The newest, the soonest due, or the most urgent first")
+    ] = "created",
     limit: Limit = 50,
     cursor: Cursor = "",
     wait_for: WaitFor = None,

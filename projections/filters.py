@@ -324,6 +324,11 @@ EVENTS: dict[str, Apply] = {
     "from": time_at("occurred_at", ">=", "from"),
     "to": time_at("occurred_at", "<", "to"),
 }
+EVALUATIONS: dict[str, Apply] = {
+    "decision": lambda w, v: w.add("data ->> 'decision' = %s", v),
+    "version": lambda w, v: w.add("data ->> 'version' = %s", v),
+    "instance": key_equal("workflow_instance_id", "instance"),
+}
 DEFINITIONS: dict[str, Apply] = {
     "id": lambda w, v: w.add("id = %s", key("id", v)) if v.isascii() and v.isdigit() else equal("definition_id")(w, v),
     "definition_id": equal("definition_id"),

@@ -95,8 +95,11 @@ def server(built: Path) -> Iterator[Served]:
                 if time.monotonic() > deadline or process.poll() is not None:
                     raise AssertionError(f"the server did not start:\n{(data / 'server.log').read_text()[-3000:]}") from None
                 time.sleep(0.2)
-        examples = ROOT / "examples"
-        served.deploy(*(examples / n for n in ("order.bpmn", "document-approval.bpmn", "approval-level.dmn", "purchase-order-approval.bpmn")), *sorted((examples / "forms").glob("*.form")))
+        models = [
+            ROOT / "examples" / name
+            for name in ("order.bpmn", "document-approval.bpmn", "approval-level.dmn", "purchase-order-approval.bpmn")
+        ]
+        served.deploy(*models, *sorted((ROOT / "examples" / "forms").glob("*.form")))
         yield served
     finally:
         process.terminate()

@@ -13,6 +13,9 @@ const pages: { to: string; icon: IconName; text: `nav.${string}` }[] = [
   { to: "/tasks", icon: "tasks", text: "nav.tasks" },
   { to: "/processes", icon: "process", text: "nav.processes" },
   { to: "/instances", icon: "instances", text: "nav.instances" },
+  { to: "/decisions", icon: "decisions", text: "nav.decisions" },
+  { to: "/operations", icon: "operations", text: "nav.operations" },
+  { to: "/api", icon: "api", text: "nav.api" },
 ];
 
 export function Shell() {

@@ -31,6 +31,10 @@ const routes = [
   page("/processes/$id", () => import("~/pages/processes/ProcessPage"), "ProcessPage"),
   page("/instances", () => import("~/pages/instances/InstancesPage"), "InstancesPage"),
   page("/instances/$id", () => import("~/pages/instance/InstancePage"), "InstancePage"),
+  page("/decisions", () => import("~/pages/decisions/DecisionsPage"), "DecisionsPage"),
+  page("/decisions/$id", () => import("~/pages/decisions/DecisionPage"), "DecisionPage"),
+  page("/operations", () => import("~/pages/operations/OperationsPage"), "OperationsPage"),
+  page("/api", () => import("~/pages/api/ApiPage"), "ApiPage"),
 ];
 
 export const router = createRouter({

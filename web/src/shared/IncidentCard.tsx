@@ -15,7 +15,7 @@ import { When } from "./time";
 type Way = "retry" | "resolve" | "repair" | "release";
 
 /** What stands in the way, and the ways out: try again, repair the data and go on, release from quarantine. */
-export function IncidentCard({ of: i, linked = false, disabled = false, quarantined = false }: { of: Incident; linked?: boolean; disabled?: boolean; quarantined?: boolean }) {
+export function IncidentCard({ of: i, linked = false, disabled = false }: { of: Incident; linked?: boolean; disabled?: boolean }) {
   const t = useText();
   const may = useMay("repair", i);
   const client = useQueryClient();
@@ -23,7 +23,7 @@ export function IncidentCard({ of: i, linked = false, disabled = false, quaranti
   const [retries, setRetries] = useState<number | string>(1);
   const [variables, setVariables] = useState("{\n}");
   const open = i.status === "open";
-  const ways: Way[] = quarantined ? ["release"] : i.task ? ["retry", "repair"] : ["resolve", "repair"];
+  const ways: Way[] = i.code === "QUARANTINED" ? ["release"] : i.task ? ["retry", "repair"] : ["resolve", "repair"];
   const values = (): Record<string, unknown> | null => {
     try {
       const found: unknown = JSON.parse(variables);

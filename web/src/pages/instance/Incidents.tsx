@@ -5,7 +5,7 @@ import { IncidentCard } from "~/shared/IncidentCard";
 import { Answer, Empty } from "~/shared/states";
 
 /** All that ever stood in its way; the open ones first. */
-export function Incidents({ instance, element, disabled, quarantined }: { instance: string; element?: string; disabled: boolean; quarantined: boolean }) {
+export function Incidents({ instance, element, disabled }: { instance: string; element?: string; disabled: boolean }) {
   const t = useText();
   const q = useQuery({ queryKey: ["incidents", instance], queryFn: ({ signal }) => get("/incidents", { instance, limit: 500 }, signal), refetchInterval: 2000 });
   return (
@@ -14,7 +14,7 @@ export function Incidents({ instance, element, disabled, quarantined }: { instan
         [...p.items]
           .filter((i) => !element || i.element === element)
           .sort((a, b) => Number(b.status === "open") - Number(a.status === "open"))
-          .map((i) => <IncidentCard key={i.id} of={i} disabled={disabled} quarantined={quarantined && i.status === "open"} />)
+          .map((i) => <IncidentCard key={i.id} of={i} disabled={disabled} />)
       }
     </Answer>
   );

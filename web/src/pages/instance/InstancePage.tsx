@@ -130,7 +130,7 @@ export function InstancePage() {
           {state.data ? <Waits state={state.data} element={search.element} /> : <Waiting />}
         </Tabs.Panel>
         <Tabs.Panel value="incidents" pt="sm">
-          <Incidents instance={id} element={search.element} disabled={past} quarantined={i.status === "quarantined"} />
+          <Incidents instance={id} element={search.element} disabled={past} />
         </Tabs.Panel>
         <Tabs.Panel value="variables" pt="sm">
           {state.data ? <Variables state={state.data} events={events} at={at} /> : <Waiting />}
