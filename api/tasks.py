@@ -161,7 +161,8 @@ async def list_tasks(
         raise malformed("either `open` or `status` was expected, found both", "query open")
     filters = {
         "status": (OPEN if open else DONE) if open is not None else status, "assignee": assignee, "candidate_group": candidate_group,
-        "any_group": any_group, "sort": None if sort == "created" else sort, "candidate_user": candidate_user, "type": type, "job_type": job_type, "category": category, "priority": priority,
+        "any_group": any_group, "sort": None if sort == "created" else sort,
+        "candidate_user": candidate_user, "type": type, "job_type": job_type, "category": category, "priority": priority,
         "instance": instance, "definition": definition, "element": element, "due_before": due_before, "due_after": due_after,
         "overdue": overdue,
     }  # fmt: skip

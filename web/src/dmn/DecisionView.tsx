@@ -18,6 +18,10 @@ interface View {
   element: { id: string; name?: string };
 }
 
+/** dmn-js reads DMN 1.3; the elements of 1.2 to 1.6 that it draws are the same under another namespace. */
+const OLDER = "https://www.omg.org/spec/DMN/20191111/";
+export const readable = (xml: string) => xml.replace(/https?:\/\/www\.omg\.org\/spec\/DMN\/(20180521|20211108|20230324|20240513)\/(?=MODEL\/|DMNDI\/)/g, OLDER);
+
 /* eslint-disable @typescript-eslint/no-explicit-any */
 /** The only place that knows dmn-js: tables, expressions and, where the model has one, the graph. `fired`: ids of rules to mark. */
 export default function DecisionView({ xml, decision, fired = [], label }: { xml: string; decision: string; fired?: string[]; label: string }) {
@@ -32,7 +36,7 @@ export default function DecisionView({ xml, decision, fired = [], label }: { xml
     const v = new (NavigatedViewer as any)({ container: box.current! });
     viewer.current = v;
     let over = false;
-    v.importXML(xml, { open: false })
+    v.importXML(readable(xml), { open: false })
       .then(async () => {
         if (over) return;
         const all = v.getViews() as View[];
