@@ -11,6 +11,9 @@ class DefinitionCreated(Event, frozen=True):
     `key` is its key; `id` the process, decision or form id; `kind` `process`, `decision`, `drg` or `form`; `hash` the SHA-256 of the resource;
     `resource` its file name; `deployment` the deployment's key; `content` the resource (only on partition 0, for the first
     definition of a resource); `status` draft or published.
+
+    Of a process: `graph_hash` is what it does, whatever it is written in; `outline` tells readers of its activities (`kernel/elements/outline.py`).
+    `validation`: what its check found (only on partition 0): `{valid, errors, warnings, infos, findings}`.
     """
 
     id: str
@@ -25,22 +28,34 @@ class DefinitionCreated(Event, frozen=True):
     status: str = "published"
     content: str = ""
     metadata: Json = None
+    graph_hash: str = ""
+    outline: Json = None
+    validation: Json = None
 
 
 class DefinitionStatusChanged(Event, frozen=True):
-    """validated, published, deprecated, archived, draft: a move of the life cycle. Base of nothing; the wire name is `definition.status_changed`."""
+    """validated, published, deprecated, archived, draft, deleting: a move of the life cycle. Base of nothing; the wire name is `definition.status_changed`."""
 
     status: str
     reason: str = ""
 
 
 class DefinitionUpdated(Event, frozen=True):
-    """A draft was edited."""
+    """A draft was edited. The last three are those of `DefinitionCreated`, of the new content."""
 
     hash: str
     name: str = ""
     content: str = ""
     metadata: Json = None
+    graph_hash: str = ""
+    outline: Json = None
+    validation: Json = None
+
+
+class EpochReached(Event, frozen=True):
+    """All changes of definitions up to `epoch` are known on this partition. Partition 0, where they are changed, counts; the others hear of it."""
+
+    epoch: int
 
 
 class DefinitionDeleted(Event, frozen=True):
