@@ -64,6 +64,35 @@ class Served:
             time.sleep(0.1)
         raise AssertionError(f"instance {instance} has no open task")
 
+    def work(self, type: str, variables: dict[str, Any] | None = None, error: str = "", instance: str = "") -> str:
+        """A worker's part in the job of this type (of that instance): done with `variables`, or failed for good."""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            body = {"type": type, "worker": "robot", "max": 50, "timeout_ms": 20_000, "wait_ms": 500}
+            for job in self.call("POST", "/v1/jobs/activate", body)["jobs"]:
+                if instance and job["instance"] != instance:
+                    continue
+                if error:
+                    self.call("POST", f"/v1/jobs/{job['key']}/fail", {"message": error, "retries": 0, "fence": job["fence"]})
+                else:
+                    self.call("POST", f"/v1/jobs/{job['key']}/complete", {"variables": variables or {}, "fence": job["fence"]})
+                return str(job["instance"])
+        raise AssertionError(f"no job {type} of {instance or 'anybody'} came")
+
+    def stuck(self) -> str:
+        """An instance whose job failed for good."""
+        key = self.start("order", "STUCK", order={"id": "STUCK", "items": [], "amount": 5})
+        return self.work("order.check", error="the stock is closed", instance=key)
+
+    def decided(self) -> str:
+        """An instance that a decision gave to a director."""
+        key = self.start("purchase-order-approval", "BIG", po_number="BIG", vendor="ACME", amount=20000, requester="ann")
+        self.work("ai_orchestration.predict", {"risk": "low"}, instance=key)
+        self.work("vendor.validate", {"vendor_valid": True}, instance=key)
+        self.work("audit_compliance.check", {"compliant": True}, instance=key)
+        self.task_of(key)
+        return key
+
     def start(self, definition: str, key: str = "", **variables: Any) -> str:
         body = {"definition": definition, "variables": variables, **({"business_key": key} if key else {})}
         return str(self.call("POST", "/v1/instances", body)["id"])

@@ -35,7 +35,7 @@ def statuses() -> set[str]:
 
     def enums(node: Any) -> Iterator[str]:
         if isinstance(node, dict):
-            yield from node.get("enum") or ()
+            yield from (word for word in node.get("enum") or () if word)
             for each in node.values():
                 yield from enums(each)
         elif isinstance(node, list):

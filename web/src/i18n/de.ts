@@ -418,4 +418,5 @@ export const de: Record<string, string> = {
   "compare.same": "Beide Versionen sind gleich.",
   "compare.textonly": "Nichts, was läuft, hat sich geändert; nur der Text oder die Zeichnung.",
   "compare.diagram": "Diagramm von Version {version}",
+  "status.cancelling": "wird abgebrochen",
 };

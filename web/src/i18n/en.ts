@@ -418,4 +418,5 @@ export const en: Record<string, string> = {
   "compare.same": "Both versions are the same.",
   "compare.textonly": "Nothing that runs has changed; only the text or the drawing.",
   "compare.diagram": "Diagram of version {version}",
+  "status.cancelling": "being cancelled",
 };

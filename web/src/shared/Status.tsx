@@ -24,6 +24,10 @@ const looks: Record<string, { color: string; icon?: IconName }> = {
   deprecated: { color: "yellow" },
   archived: { color: "gray" },
   open: { color: "red", icon: "warn" },
+  success: { color: "teal", icon: "check" },
+  partial_success: { color: "yellow", icon: "check" },
+  failure: { color: "red", icon: "warn" },
+  timeout: { color: "red", icon: "clock" },
   resolved: { color: "teal", icon: "check" },
 };
 
