@@ -74,6 +74,7 @@ export function Values({ form, definition, data, plain = {}, handle, onChange, l
         minRows={5}
         maxRows={18}
         error={wrong ? t("form.notobject") : undefined}
+        validationError={t("form.notobject")}
         data-autofocus={autoFocus || undefined}
       />
       <Text size="xs" c="dimmed" mt={4}>
