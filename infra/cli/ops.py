@@ -12,8 +12,24 @@ from flowledger.infra.cli.output import NO, UNREACHABLE, as_json, busy, console,
 def settings_of(config: Path | None, **given: Any) -> Any:
     from flowledger.infra.settings import load
 
-    values: dict[str, Any] = {k: str(v) if isinstance(v, Path) else v for k, v in given.items()}
-    return load(config, **values)
+    return load(config, **_texts(given))
+
+
+def _texts(given: dict[str, Any]) -> dict[str, Any]:
+    return {k: str(v) if isinstance(v, Path) else v for k, v in given.items()}
+
+
+def settings(config: Path | None, json: bool, **given: Any) -> None:
+    from flowledger.infra.secret_text import hidden
+    from flowledger.infra.settings import traced
+
+    found, where = traced(config, **_texts(given))
+
+    def shown(value: Any) -> str:
+        return hidden(",".join(value) if isinstance(value, tuple) else str(value))
+
+    rows = [{"setting": name, "value": shown(getattr(found, name)), "source": source} for name, source in where.items()]
+    as_json(rows) if json else table(rows, ["setting", "value", "source"])
 
 
 def kafka_up(data: Path | None, port: int, json: bool) -> None:
@@ -122,7 +138,7 @@ def projections_rebuild(name: str, check: bool, config: Path | None, json: bool,
     async def work(log: Any) -> Any:
         from flowledger.projections import rebuild as r
         from flowledger.projections.views import VIEWS
-        from flowledger.system import closed_source_of
+        from flowledger.system import source_of
 
         if name and name not in VIEWS:
             fail(f"there is no view {name}; there are {', '.join(VIEWS)}", 2)
@@ -130,8 +146,8 @@ def projections_rebuild(name: str, check: bool, config: Path | None, json: bool,
         try:
             with busy("comparing with the log" if check else "folding the log anew"):
                 if check:
-                    return await r.verify(dsn, closed_source_of(log), range(log.partitions), names)
-                return await r.rebuild(dsn, closed_source_of(log), range(log.partitions), names)
+                    return await r.verify(dsn, source_of(log, follow=False), range(log.partitions), names)
+                return await r.rebuild(dsn, source_of(log, follow=False), range(log.partitions), names)
         except r.Busy as e:
             fail(str(e) or "another rebuild is going on", NO)
 
