@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -47,9 +48,15 @@ class Served:
         request.add_header("Content-Type", "application/json")
         if actor:
             request.add_header("X-Actor", actor)
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            text = answer.read()
-        return json.loads(text) if text else None
+        for left in range(20, -1, -1):
+            try:
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    text = answer.read()
+                return json.loads(text) if text else None
+            except urllib.error.HTTPError as e:
+                if e.code != 429 or not left:
+                    raise AssertionError(f"{method} {path}: {e.code} {e.read()[:500]!r}") from e
+                time.sleep(float(e.headers.get("Retry-After") or 0.5))  # the machine is busy: as a client should
 
     def deploy(self, *files: Path) -> Any:
         resources = [{"name": f.name, "content": f.read_text()} for f in files]
@@ -120,7 +127,7 @@ def server(built: Path) -> Iterator[Served]:
             try:
                 served.call("GET", "/health/ready")
                 break
-            except OSError:
+            except (OSError, AssertionError):
                 if time.monotonic() > deadline or process.poll() is not None:
                     raise AssertionError(f"the server did not start:\n{(data / 'server.log').read_text()[-3000:]}") from None
                 time.sleep(0.2)

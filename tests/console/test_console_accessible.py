@@ -27,7 +27,10 @@ PAGES = {
     "compare": "/processes/document-approval?tab=compare",
     "instances": "/instances",
     "instances empty": "/instances?business_key=none",
-    **{f"instance {tab}": f"/instances/{{stuck}}?tab={tab}" for tab in ("now", "incidents", "variables", "work", "calls", "why", "audit", "history")},
+    **{
+        f"instance {tab}": f"/instances/{{stuck}}?tab={tab}"
+        for tab in ("now", "incidents", "variables", "work", "calls", "why", "audit", "history")
+    },
     "instance decisions": "/instances/{decided}?tab=decisions",
     "decisions": "/decisions",
     "decision": "/decisions/approval-level",
@@ -51,9 +54,9 @@ def looked_at(page: Any) -> list[str]:
     page.wait_for_timeout(400)
     session = page.context.new_cdp_session(page)
     session.send("Runtime.evaluate", {"expression": AXE.read_text() + ";0"})
-    found = page.evaluate(
-        "([tags, foreign]) => axe.run({exclude: foreign}, {runOnly: {type: 'tag', values: tags}})", [TAGS, FOREIGN]
-    )["violations"]
+    found = page.evaluate("([tags, foreign]) => axe.run({exclude: foreign}, {runOnly: {type: 'tag', values: tags}})", [TAGS, FOREIGN])[
+        "violations"
+    ]
     return [f"{v['id']}: {v['help']}: {n['html'][:160]} {n.get('failureSummary', '')[:200]}" for v in found for n in v["nodes"]]
 
 

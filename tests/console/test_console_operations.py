@@ -77,8 +77,11 @@ def test_a_decision_is_tried_and_its_past_is_seen(server: Served, open_page: Cal
 
 @pytest.mark.req("APG-MOD-007")
 def test_two_versions_are_compared(server: Served, open_page: Callable[..., Any]) -> None:
-    model = (ROOT / "examples" / "document-approval.bpmn").read_text().replace('id="document-approval"', 'id="two-versions"').replace(
-        'bpmnElement="document-approval"', 'bpmnElement="two-versions"'
+    model = (
+        (ROOT / "examples" / "document-approval.bpmn")
+        .read_text()
+        .replace('id="document-approval"', 'id="two-versions"')
+        .replace('bpmnElement="document-approval"', 'bpmnElement="two-versions"')
     )
     for text in (model, model.replace('name="Review document"', 'name="Read it"')):
         server.call("POST", "/v1/deployments", {"resources": [{"name": "two.bpmn", "content": text}]})
@@ -93,7 +96,11 @@ def test_two_versions_are_compared(server: Served, open_page: Callable[..., Any]
 
 @pytest.mark.req("APG-HUM-004")
 def test_a_process_is_started_with_its_form(server: Served, open_page: Callable[..., Any]) -> None:
-    form = {"id": "begin", "type": "default", "components": [{"key": "town", "label": "Town", "type": "textfield", "validate": {"required": True}}]}
+    form = {
+        "id": "begin",
+        "type": "default",
+        "components": [{"key": "town", "label": "Town", "type": "textfield", "validate": {"required": True}}],
+    }
     model = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" targetNamespace="t">
       <process id="with-form" isExecutable="true"><startEvent id="s"><extensionElements><zeebe:formDefinition formId="begin"/></extensionElements></startEvent>
       <sequenceFlow id="f" sourceRef="s" targetRef="t"/><userTask id="t"/></process></definitions>"""

@@ -85,7 +85,9 @@ def test_an_instance_is_cancelled_with_a_reason(server: Served, open_page: Calla
     assert any("ordered twice" in json.dumps(e) and e["actor"] == "olga" for e in events)
 
 
-@pytest.mark.parametrize("path", ["/", "/tasks", "/processes", "/processes/order", "/instances", "/decisions/approval-level", "/operations", "/api"])
+@pytest.mark.parametrize(
+    "path", ["/", "/tasks", "/processes", "/processes/order", "/instances", "/decisions/approval-level", "/operations", "/api"]
+)
 def test_nothing_is_wider_than_a_phone(open_page: Callable[..., Any], path: str) -> None:
     page = open_page(path, width=390)
     page.wait_for_load_state("networkidle")

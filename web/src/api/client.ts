@@ -103,7 +103,7 @@ export async function send<M extends "POST" | "PUT" | "PATCH" | "DELETE", A exte
   for (let attempt = 0; ; attempt++) {
     try {
       const response = await fetch(`/v1${path}${query(params)}`, init);
-      if (response.status === 503 && attempt < 4) {
+      if ((response.status === 503 || response.status === 429) && attempt < 4) {
         await pause(Number(response.headers.get("Retry-After") ?? 0) * 1000 || 200 * 2 ** attempt);
         continue;
       }
