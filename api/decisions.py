@@ -49,7 +49,7 @@ async def evaluations(
     version: Version = None,
     instance: KeyFilter = None,
     limit: Limit = 50,
-    cursor: Cursor = "",
+    cursor: Cursor = None,
     wait_for: WaitFor = None,
 ) -> Response[a.Page[a.Event]]:
     """Evaluations that instances asked for, the newest first: `data` has `result` and `trace` (the rules that fired, with their inputs)."""
