@@ -11,8 +11,7 @@ from litestar.params import Parameter
 
 from flowledger.api import answers as a
 from flowledger.api.edge import ApiRequest, Body, DefinitionRef, is_key, key_of, reply
-from flowledger.api.instances import Version
-from flowledger.api.lists import Cursor, KeyFilter, Limit, WaitFor, listing
+from flowledger.api.lists import Cursor, KeyFilter, Limit, Version, WaitFor, listing
 from flowledger.api.problems import Problem
 from flowledger.api.services import services_of
 from flowledger.api.view import answer_view, row_event_view

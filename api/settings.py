@@ -9,7 +9,8 @@ from litestar import Response, get
 from flowledger.api import answers as a
 from flowledger.api.edge import ApiRequest, reply
 from flowledger.api.services import services_of
-from flowledger.infra.settings import PREFIX, Settings
+from flowledger.infra.settings import Settings
+from flowledger.infra.variables import PREFIX
 
 #: shown as set or not set, never what is in them
 SECRET = frozenset({"kafka_password", "kafka_token", "kafka_key_password", "anchor_token_file", "signing_key"})

@@ -202,7 +202,7 @@ async def list_tasks(r: Reader, tenant: str, given: Filters, limit: str | int | 
     if "activities" not in given and "type" not in given:
         fi.activities(w, "false")
     if order != "created":
-        return await task_order.listed(r, TASK_SUMMARY, w, order, limit, cursor)
+        return await task_order.listed(r, tenant, TASK_SUMMARY, w, order, limit, cursor)
     return await _list(r, TASK_SUMMARY, "tasks", w, limit, cursor)
 
 

@@ -16,8 +16,12 @@ _BY_DUE = "due_at, id"
 _BY_TIME = "created_at DESC, id DESC"
 
 
-async def listed(r: Reader, columns: str, w: fi.Where, order: str, limit: str | int | None, cursor: str | None) -> Row:
-    """`{items, cursor, position}` by `order`: due or priority. Raises: BadQuery."""
+async def listed(r: Reader, tenant: str, columns: str, w: fi.Where, order: str, limit: str | int | None, cursor: str | None) -> Row:
+    """`{items, cursor, position}` by `order`: due or priority. Raises: BadQuery.
+
+    The number before the key in a cursor is, by priority, the urgency that the row had (the time is read from it: it never changes); by due
+    time twice the microseconds, and one more where it is due at no time.
+    """
     if order not in ORDERS[1:]:
         raise BadQuery(f"sort: expected one of {', '.join(ORDERS)}, found {order[:40]!r}")
     if w.spread is not None:  # these orders have indexes of their own: one walk, not one for each value
@@ -25,7 +29,7 @@ async def listed(r: Reader, columns: str, w: fi.Where, order: str, limit: str | 
         w.add(sql.SQL("{} = ANY(%s::{}[])").format(sql.Identifier(column), sql.SQL(kind)), values)
     count = fi.limit_of(limit)
     position = await r.position()
-    rows, following = await (_due if order == "due" else _urgent)(r, columns, w, count, cursor)
+    rows, following = await (_due(r, columns, w, count, cursor) if order == "due" else _urgent(r, tenant, columns, w, count, cursor))
     return {"items": [plain(row) for row in rows], "cursor": following, "position": position}
 
 
@@ -35,20 +39,24 @@ async def _read(r: Reader, columns: str, w: fi.Where, order: str, limit: int, co
     return await r.rows(query, [*w.values, *values, limit])
 
 
-async def _urgent(r: Reader, columns: str, w: fi.Where, count: int, cursor: str | None) -> tuple[list[Row], str | None]:
+async def _urgent(r: Reader, tenant: str, columns: str, w: fi.Where, count: int, cursor: str | None) -> tuple[list[Row], str | None]:
     if cursor:
-        level, us, id = fi.parse_cursor(cursor, int, int, int)
-        w.add("(priority_value, created_at, id) < (%s, %s, %s)", level, stamp(us), id)
+        level, id = fi.parse_cursor(cursor)
+        last = await r.rows("SELECT created_at FROM tasks WHERE tenant_id = %s AND id = %s", (tenant, id))
+        if not last or level > fi.PRIORITY_MAX:
+            raise BadQuery(f"cursor: expected one from an earlier answer, found {cursor[:40]!r}; begin with the first page")
+        w.add("(priority_value, created_at, id) < (%s, %s, %s)", level, last[0]["created_at"], id)
     rows = await _read(r, columns, w, _BY_PRIORITY, count + 1)
     if len(rows) <= count:
         return rows, None
     del rows[count:]
-    return rows, fi.cursor_of(rows[-1]["priority_value"], micros(rows[-1]["created_at"]), rows[-1]["id"])
+    return rows, fi.cursor_of(rows[-1]["priority_value"], rows[-1]["id"])
 
 
 async def _due(r: Reader, columns: str, w: fi.Where, count: int, cursor: str | None) -> tuple[list[Row], str | None]:
     """Two walks, one after the other: over those that are due at a time, then over the others."""
-    timed, us, id = fi.parse_cursor(cursor, bool, int, int) if cursor else (True, 0, 0)
+    place, id = fi.parse_cursor(cursor) if cursor else (0, 0)
+    us, timed = place // 2, place % 2 == 0
     rows: list[Row] = []
     if timed:
         after = ("(due_at, id) > (%s, %s)", stamp(us), id) if cursor else ("due_at IS NOT NULL",)
@@ -60,4 +68,4 @@ async def _due(r: Reader, columns: str, w: fi.Where, count: int, cursor: str | N
         return rows, None
     del rows[count:]
     last = rows[-1]
-    return rows, fi.cursor_of(last["due_at"] is not None, micros(last["due_at"] or last["created_at"]), last["id"])
+    return rows, fi.cursor_of(2 * micros(last["due_at"] or last["created_at"]) + (last["due_at"] is None), last["id"])

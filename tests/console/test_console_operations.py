@@ -136,7 +136,7 @@ def test_those_who_run_it_see_its_parts(server: Served, open_page: Callable[...,
     page.get_by_role("dialog").get_by_role("button", name="Take away").click()
     page.get_by_text("Nothing is limited").wait_for()
     page.get_by_role("tab", name="Settings").click()
-    page.get_by_text("only what is not the default").click()
+    page.get_by_label("only what is not the default").check(force=True)
     page.get_by_text("FLOWLEDGER_").or_(page.get_by_title("FLOWLEDGER_PORT")).first.wait_for()
     assert page.get_by_title("FLOWLEDGER_PAGE_MAX").count() == 0
 
