@@ -94,8 +94,8 @@ class Served:
     def decided(self) -> str:
         """An instance that a decision gave to a director."""
         key = self.start("purchase-order-approval", "BIG", po_number="BIG", vendor="ACME", amount=20000, requester="ann")
-        self.work("ai_orchestration.predict", {"risk": "low"}, instance=key)
-        self.work("vendor.validate", {"vendor_valid": True}, instance=key)
+        self.work("ai_orchestration.predict", {"prediction": {"risk": "low"}}, instance=key)
+        self.work("vendor.validate", {"valid": True}, instance=key)
         self.work("audit_compliance.check", {"compliant": True}, instance=key)
         self.task_of(key)
         return key
@@ -175,7 +175,7 @@ def open_page(browser: Any, server: Served) -> Iterator[Callable[..., Any]]:
             locale=language,
             timezone_id="Europe/Berlin",
         )
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(45_000)
         if actor:
             context.add_init_script(f"localStorage.setItem('flowledger.actor', {json.dumps(actor)})")
         contexts.append(context)
