@@ -151,7 +151,9 @@ class System:
         """Ports and the folder first: who can't have them touches nothing. Then health is open, whatever the rest needs."""
         s = self.settings
         if s.tasks_topic and not s.kafka:
-            raise SettingsError(f"setting tasks_topic names {', '.join(s.tasks_topic)}, but there is no Kafka: expected the setting kafka as well")
+            raise SettingsError(
+                f"setting tasks_topic names {', '.join(s.tasks_topic)}, but there is no Kafka: expected the setting kafka as well"
+            )
         listener = self._listen()
         grpc = self._bind(s.grpc_port, "set FLOWLEDGER_GRPC_PORT") if self.has("grpc") else None
         if self.has("owner") and not s.kafka:
