@@ -12,7 +12,7 @@ from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel.access.gate import tenants_of
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.state import Partition, Task
-from flowledger.kernel.tasks import guards, index, permits
+from flowledger.kernel.tasks import guards, index, permits, stock
 
 
 def activate(d: Decision, e: c.ActivateTasks) -> Rejected | None:
@@ -58,7 +58,7 @@ def activate(d: Decision, e: c.ActivateTasks) -> Rejected | None:
         timeout_ms = min(timeout_ms, definition.get("timeout_ms") or timeout_ms)
     deadline = d.facts.now_us + timeout_ms * 1000
     if p.guards and p.meta.partitions > 1:  # no lease outlives the permits that it needs
-        ends = [x for k in keys for t in guards.targets(p.tasks[k]) if (x := permits.until(p, t))]
+        ends = [x for k in keys for t in guards.targets(p.tasks[k]) if (x := stock.until(p, t))]
         deadline = min([deadline, *ends])
     d.record(ta.TaskLeased(worker=e.worker, tasks=keys, deadline_us=deadline))
     d.answer = {"jobs": [job(d, p, p.tasks[k], e.fetch) for k in keys]}
@@ -102,10 +102,10 @@ def _ask(d: Decision, e: c.ActivateTasks, lanes: dict[int, dict[int, None]], key
         guard = d.state.guards.get(target)
         if guard is None:
             continue
-        if not permits.away(d.state, target):
-            permits.own(d, guard)
+        if not stock.away(d.state, target):
+            permits.own(d, guard, max(lanes))
         elif guard.needs(d.state) and not guard.open(d.state):
-            permits.ask(d, guard, number, e.timeout_ms * 1000)
+            permits.ask(d, guard, number, d.facts.now_us + e.timeout_ms * 1000, max(lanes))
 
 
 def _together(p: Partition, tenants: Sequence[str], job_type: str) -> dict[int, dict[int, None]]:

@@ -9,7 +9,7 @@ from flowledger.kernel import retries as policy
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.handlers import tasks
 from flowledger.kernel.state import Partition, Task
-from flowledger.kernel.tasks import guards, permits
+from flowledger.kernel.tasks import guards, permits, stock
 
 
 def extend(d: Decision, e: c.ExtendLease) -> Rejected | None:
@@ -31,7 +31,7 @@ def extend(d: Decision, e: c.ExtendLease) -> Rejected | None:
 def _within_permits(d: Decision, task: Task, deadline: int, timeout_ms: int) -> int:
     """A lease under a permit is extended as far as that holds, and the permit is asked to hold for longer."""
     for target in guards.targets(task):
-        end = permits.until(d.state, target)
+        end = stock.until(d.state, target)
         if end and (guard := d.state.guards.get(target)) is not None:
             if deadline + timeout_ms * 500 > end:
                 permits.renew(d, guard, deadline + timeout_ms * 1000)
