@@ -7,7 +7,6 @@ looks, costs nothing but the lease, after which the job is published again with 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -16,11 +15,10 @@ from typing import Any
 from flowledger.api.leases import close_source, give_back
 from flowledger.events import commands as c
 from flowledger.events import task as ta
+from flowledger.logs import log
 from flowledger.processors.client import ENGINE, Caller, Client
 from flowledger.processors.log import LogError
 from flowledger.sdk.job_avro import encode
-
-log = logging.getLogger("flowledger.tasks_topic")
 
 WORKER = "tasks-topic"
 LEASE_MS = 300_000
@@ -39,7 +37,7 @@ class Unpublishable(Exception):
 
 class TasksTopic:
     """Publishes the jobs of `types`: `TYPE`, or `TENANT/TYPE` for those of a tenant. `publish` returns when the record is on the log, and raises
-    Unpublishable for one that can't be; any other error is tried again with the next lease."""
+    Unpublishable for one that can't be, ConnectionError or TimeoutError when it is to be tried again."""
 
     def __init__(self, client: Client, publish: Publish, types: Sequence[str], lease_ms: int = LEASE_MS, credit: int = CREDIT) -> None:
         self.client, self.publish, self.types, self.lease_ms, self._credit = client, publish, list(dict.fromkeys(types)), lease_ms, credit
@@ -64,7 +62,7 @@ class TasksTopic:
                 async for jobs in source:
                     await asyncio.gather(*(self._send(name, job) for job in jobs))
             except (ConnectionError, TimeoutError, LogError) as error:
-                log.warning("the stream of jobs '%s' for the tasks topic ended, and is opened again: %s", name, error)
+                log("tasks topic").warning("a stream of jobs ended, and is opened again", type=name, why=str(error))
             finally:
                 del self._sources[name]
                 await close_source(self.client, source)
@@ -79,8 +77,8 @@ class TasksTopic:
         except Unpublishable as error:
             text = f"the job can't be published to the tasks topic: {error}"
             await self.client.call(c.FailTask(task=key, retries=0, code="UNPUBLISHABLE", message=text, fence=job["fence"]), ENGINE)
-        except Exception as error:
-            log.warning("job %s was not published to the tasks topic, and is tried again: %r", key, error)
+        except (ConnectionError, TimeoutError) as error:
+            log("tasks topic").warning("a job was not published, and is tried again", job=key, why=repr(error))
             await asyncio.sleep(AGAIN_S)
             await give_back(self.client, [job])
             self._forget([key])
@@ -94,7 +92,7 @@ class TasksTopic:
                         if (over := _OVER.get(type(recorded.event))) is not None:
                             self._forget(over(recorded.event))
             except (ConnectionError, TimeoutError, LogError) as error:
-                log.warning("the events of jobs on the tasks topic can't be read, and are tried again: %s", error)
+                log("tasks topic").warning("the events of jobs can't be read, and are tried again", why=str(error))
             await asyncio.sleep(AGAIN_S)
 
     async def _expire(self) -> None:
@@ -128,7 +126,7 @@ async def publish_to_kafka(
 ) -> None:  # fmt: skip
     """Until cancelled. `settings` go to the producer (security ...)."""
     from aiokafka import AIOKafkaProducer
-    from aiokafka.errors import MessageSizeTooLargeError, RecordTooLargeError
+    from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordTooLargeError
 
     topic = f"{prefix}.tasks"
 
@@ -137,6 +135,8 @@ async def publish_to_kafka(
             await producer.send_and_wait(topic, value, key)
         except (MessageSizeTooLargeError, RecordTooLargeError) as error:
             raise Unpublishable(f"{len(value)} bytes: {error}") from error
+        except KafkaError as error:
+            raise ConnectionError(repr(error)) from error
 
     producer = AIOKafkaProducer(
         bootstrap_servers=bootstrap, enable_idempotence=True, linger_ms=2, max_request_size=record_bytes_max, **settings
