@@ -68,14 +68,16 @@ def find(d: Decision, key: int, fence: int) -> Task | Rejected:
             RejectionCode.STALE, f"task {key} was handed to another worker since: expected fencing number {task.fence}, found {fence}"
         )
     i = d.state.instances.get(task.instance)
-    if i is not None and i.status in keeping.STILL and not task.worker:  # what a worker has in hand is kept
-        return Rejected(RejectionCode.INVALID_STATE, f"instance {i.key} of task {key} is {i.status}")
-    return keeping.full(i) or task
+    if i is not None and i.status in keeping.STILL:
+        if not task.worker:  # what a worker has in hand is kept
+            return Rejected(RejectionCode.INVALID_STATE, f"instance {i.key} of task {key} is {i.status}")
+        return keeping.full(i) or task
+    return task
 
 
 def ended(d: Decision, task: Task, status: str, variables: dict[str, Any], message: str = "") -> None:
     """Of a task without workflow: whoever waits for it is answered."""
-    d.finished.append((task.key, status, variables, message))
+    d.finish(task.key, status, variables, message)
     if task.details and (by := task.details.get("request")):
         d.outcome(by, {"task": task.key}, status, variables, message)
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+import ssl
 import subprocess
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
@@ -144,6 +145,7 @@ class System:
                 f"setting tasks_topic names {', '.join(s.tasks_topic)}, but there is no Kafka: expected the setting kafka as well"
             )
         listener = self._listen()
+        tls = self._gateway_tls()
         grpc = self._bind(s.grpc_port, "set FLOWLEDGER_GRPC_PORT") if self.has("grpc") else None
         if self.has("owner") and not s.kafka:
             lock = FolderLock(Path(s.data))
@@ -169,7 +171,7 @@ class System:
         if self.has("projector"):
             self._background(self._start_projector(dsn), "projector")
         if grpc is not None:
-            await self._start_grpc(grpc)
+            await self._start_grpc(grpc, tls)
         await self._until_ready()
         if self.settings.tasks_topic and self.has("api"):
             self._background(self._publish_tasks(), "tasks topic")
@@ -454,14 +456,20 @@ class System:
 
         self._stack.push_async_callback(stop)
 
-    async def _start_grpc(self, listener: socket.socket) -> None:
+    def _gateway_tls(self) -> ssl.SSLContext | None:
+        """Raises: SettingsError."""
+        from flowledger.infra.grpc_tls import server_tls
+
+        return server_tls(self.settings) if self.has("grpc") else None
+
+    async def _start_grpc(self, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
         from flowledger.api.grpc.gateway import Gateway
         from flowledger.api.grpc.http2 import listen
 
         tracer = self.telemetry.tracer
         workers = self.services.workers if self.services is not None else None
         gateway = Gateway(self.engine, workers, tracer=tracer if tracer.on else None, queue=self._queue, access=self.telemetry.access)
-        server = await listen(gateway, self.settings.host, self.settings.grpc_port, sock=listener)
+        server = await listen(gateway, self.settings.host, self.settings.grpc_port, tls=tls, sock=listener)
         self._stack.push_async_callback(server.close)
         self.grpc_address = f"{self.settings.host}:{server.port}"
 
