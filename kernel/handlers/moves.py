@@ -295,6 +295,8 @@ def _refuse(d: Decision, task: Task, e: c.MoveTask, details: dict[str, Any]) -> 
         return None
     record = dict((task.details or {}).get("assignment") or {})
     record["passed"] = [*assignment.texts(record.get("passed")), holder]
+    if assignment.settings_of(task) is not None:
+        record |= {"assignee": "", "why": f"{holder} refused, nobody else is eligible"}  # it waits for whoever comes
     details |= {"assignee": None, "assignment": record, **assignment.from_machine(task)}
     d.record(ta.TaskReleased(key=task.instance, task=task.key, status="created", reason=e.reason or f"{holder} refused", details=details))
     return None
