@@ -10,14 +10,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from flowledger.infra.secret_text import by_reference
 from flowledger.infra.settings import Settings, SettingsError
+from flowledger.logs import log
 
 #: the files are looked at so often at most (seconds)
 LOOK_S = 1.0
-log = structlog.get_logger("flowledger.tls")
 
 
 def server_tls(settings: Settings) -> ssl.SSLContext | None:
@@ -71,7 +69,7 @@ class _Certificates:
             try:
                 if (state := self._state()) != self._seen:
                     self._seen, self._newest = state, self._load()
-                    log.info("the gateway's certificates were read again", file=self._settings.grpc_cert_file)
+                    log("gateway").info("the gateway's certificates were read again", file=self._settings.grpc_cert_file)
             except SettingsError as e:
-                log.error("the gateway's new certificates can't be used; the old ones stay", why=str(e))
+                log("gateway").error("the gateway's new certificates can't be used; the old ones stay", why=str(e))
         connection.context = self._newest
