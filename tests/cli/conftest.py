@@ -42,11 +42,11 @@ def database(postgres_url: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def server_of_short_waits(postgres_url: str, tmp_path: Path) -> Iterator[Running]:
-    """One of its own, in which nobody waits for long."""
+def own_server(request: pytest.FixtureRequest, postgres_url: str, tmp_path: Path) -> Iterator[Running]:
+    """One of a test's own, with the settings of its parameter."""
     with (
-        empty_database(postgres_url, f"flowledger_short_{os.getpid()}") as url,
-        running(settings_for(tmp_path, url, wait_ms_max=200)) as found,
+        empty_database(postgres_url, f"flowledger_own_{os.getpid()}") as url,
+        running(settings_for(tmp_path, url, **getattr(request, "param", {}))) as found,
     ):
         yield found
 
