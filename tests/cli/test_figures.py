@@ -33,12 +33,12 @@ def test_times_outcomes_and_queues_by_process_and_element(own_server):
         found = figures(http)
         assert sum(v for (name, *_), v in found.items() if name == "flowledger_pending_instances") == 4
         (job,) = http.post("/v1/jobs/activate", json={"type": "work", "worker": "w", "max": 1, "timeout_ms": 60_000}).json()["jobs"]
-        failing = http.post(f"/v1/jobs/{job['key']}/fail", json={"worker": "w", "fence": job["fence"], "retries": 2, "message": "no"})
+        failing = http.post(f"/v1/jobs/{job['key']}/fail", json={"fence": job["fence"], "retries": 2, "message": "no"})
         assert failing.status_code < 300, failing.text
         done = 0
         while done < 6:
             for job in http.post("/v1/jobs/activate", json={"type": "work", "worker": "w", "max": 9, "timeout_ms": 60_000}).json()["jobs"]:
-                answer = http.post(f"/v1/jobs/{job['key']}/complete", json={"worker": "w", "fence": job["fence"]})
+                answer = http.post(f"/v1/jobs/{job['key']}/complete", json={"fence": job["fence"]})
                 assert answer.status_code < 300, answer.text
                 done += 1
         end = time.monotonic() + 30
