@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Seque
 from pathlib import Path
 from typing import Any
 
+from flowledger import doors
 from flowledger.api.queue import LoopQueue
 from flowledger.events.base import Recorded
 from flowledger.infra.settings import Settings, SettingsError
@@ -30,7 +31,6 @@ OPEN_S, READY_S = 3.0, 60.0
 #: seconds until a process of owners that does not end by itself is killed
 OWNER_STOP_S = 15.0
 POSTGRES_LOOK_S = 1.0
-BACKLOG = 2048
 Progress = Callable[[str], None]
 
 
@@ -69,23 +69,12 @@ def start_postgres(settings: Settings) -> str:
     return start(postgres_folder(settings))
 
 
-def source_of(log_: Log) -> Callable[[int, int], AsyncIterator[tuple[Sequence[Recorded], int]]]:
-    """Counted events of a partition for the projector, live."""
+def source_of(log_: Log, follow: bool = True) -> Callable[[int, int], AsyncIterator[tuple[Sequence[Recorded], int]]]:
+    """Counted events of a partition for the projector: live, or up to the end of the log only (rebuild)."""
     from flowledger.processors.owner import counted
 
     async def source(partition: int, offset: int) -> AsyncIterator[tuple[Sequence[Recorded], int]]:
-        async for batch in counted(log_, partition, offset, follow=True):
-            yield batch, batch[-1].offset + 1
-
-    return source
-
-
-def closed_source_of(log_: Log) -> Callable[[int, int], AsyncIterator[tuple[Sequence[Recorded], int]]]:
-    """As `source_of`, up to the end of the log only (rebuild)."""
-    from flowledger.processors.owner import counted
-
-    async def source(partition: int, offset: int) -> AsyncIterator[tuple[Sequence[Recorded], int]]:
-        async for batch in counted(log_, partition, offset):
+        async for batch in counted(log_, partition, offset, follow=follow):
             yield batch, batch[-1].offset + 1
 
     return source
@@ -169,6 +158,7 @@ class System:
             if database is not None:
                 await asyncio.wait([database])
             raise
+        doors.read(s.roles)
         dsn = await self._database(database) if database is not None else ""
         if self.has("api"):
             await self._start_api(listener, dsn)
@@ -406,15 +396,7 @@ class System:
 
     def _bind(self, port: int, hint: str) -> socket.socket:
         """Raises: SettingsError."""
-        host = self.settings.host
-        found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            found.bind((host, port))
-            found.listen(BACKLOG)
-        except OSError as e:
-            found.close()
-            raise SettingsError(f"port {port} on {host} can't be had ({e.strerror}): {hint}") from None
+        found = doors.bind(self.settings.host, port, hint)
         self._stack.callback(found.close)
         return found
 
@@ -456,19 +438,8 @@ class System:
         return found
 
     async def _start_http(self, listener: socket.socket, app: Any, http: Any = "auto") -> None:
-        import uvicorn
-
-        from flowledger.api.entrance import HttpServer
-
-        config = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=3, ws="websockets-sansio",
-            http=http,
-        )  # fmt: skip
-        server = HttpServer(config)
-        serving = asyncio.create_task(_serve(server, listener), name="http")
+        server, serving = await doors.http(listener, app, http)
         serving.add_done_callback(self._ended)
-        while not server.started and not serving.done():
-            await asyncio.sleep(0.005)
 
         async def stop() -> None:
             if self.services is not None:
@@ -532,12 +503,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
     if process.stdin is not None:
         process.stdin.close()
-
-
-async def _serve(server: Any, listener: socket.socket) -> None:
-    """uvicorn without its signal handlers: this process has its own."""
-    with contextlib.suppress(SystemExit):
-        await server._serve([listener])
 
 
 def run(main: Any) -> None:
