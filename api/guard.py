@@ -139,10 +139,17 @@ class Guard:
             telemetry.metrics.http_seconds.labels(method, route).observe(time.perf_counter() - began)
 
 
+async def _as(method: str, app: ASGIApp, scope: Any, receive: Receive, send: Send) -> None:
+    """With another method. The server keeps the scope as it came: by it, it knows that no body follows a HEAD."""
+    inner = {**scope, "method": method}
+    try:
+        await app(inner, receive, send)
+    finally:
+        scope.update({name: value for name, value in inner.items() if name != "method"})
+
+
 async def _options(app: ASGIApp, scope: Any, receive: Receive, send: Send) -> None:
     """What may be done here, from the router: it says so to whoever comes with a method that nobody has."""
-    scope["method"] = "ANY"
-
     answered = False
 
     async def allowed(message: Message) -> None:
@@ -155,12 +162,11 @@ async def _options(app: ASGIApp, scope: Any, receive: Receive, send: Send) -> No
         elif not answered:
             await send(message)
 
-    await app(scope, receive, allowed)
+    await _as("ANY", app, scope, receive, allowed)
 
 
 async def _head(app: ASGIApp, scope: Any, receive: Receive, send: Send) -> None:
     """What GET would say, without its body (RFC 9110, 9.3.2). A stream isn't run: its head is all that was asked for."""
-    scope["method"] = "GET"
     said = asyncio.Event()
 
     async def start_only(message: Message) -> None:
@@ -169,7 +175,7 @@ async def _head(app: ASGIApp, scope: Any, receive: Receive, send: Send) -> None:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             said.set()
 
-    work, answered = asyncio.ensure_future(app(scope, receive, start_only)), asyncio.ensure_future(said.wait())
+    work, answered = asyncio.ensure_future(_as("GET", app, scope, receive, start_only)), asyncio.ensure_future(said.wait())
     try:
         await asyncio.wait({work, answered}, return_when=asyncio.FIRST_COMPLETED)
         if work.done():
