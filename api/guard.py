@@ -102,8 +102,8 @@ class Guard:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 fields = message["headers"] = list(message.get("headers", ()))
-                if status in (204, 405):  # whoever may GET may HEAD
-                    fields = message["headers"] = [(n, v + b", HEAD" if n.lower() == b"allow" and b"GET" in v else v) for n, v in fields]
+                if status in (204, 405):
+                    fields = message["headers"] = [(n, _methods(v) if n.lower() == b"allow" else v) for n, v in fields]
                 present = {name.lower() for name, _ in fields}
                 more = [*HEADERS, (b"x-correlation-id", correlation.encode("latin-1"))]
                 if scope.get("flowledger_trace") and telemetry.tracer.on:
@@ -137,6 +137,12 @@ class Guard:
         )
         if not scope.get("flowledger_long"):  # long polls and subscriptions take as long as they take
             telemetry.metrics.http_seconds.labels(method, route).observe(time.perf_counter() - began)
+
+
+def _methods(allow: bytes) -> bytes:
+    """Whoever may GET may HEAD; a socket is no method."""
+    found = [m for m in allow.split(b", ") if m.isupper()]
+    return b", ".join(found + [b"HEAD"] * (b"GET" in found))
 
 
 async def _as(method: str, app: ASGIApp, scope: Any, receive: Receive, send: Send) -> None:

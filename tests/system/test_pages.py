@@ -62,8 +62,8 @@ class Shell:
         [block] = [b for b in re.findall(r"```sh\n(.*?)```", PAGE.read_text(), re.DOTALL) if b.startswith(f"# {title}")]
         self.run(block)
 
-    def start(self, words: str) -> None:
-        self.run(f"flowledger dev {words} &\nuntil curl -sf http://127.0.0.1:8080/health/ready; do sleep 0.3; done")
+    def start(self, words: str, before: str = "") -> None:
+        self.run(f"{before}flowledger dev {words} &\nuntil curl -sf http://127.0.0.1:8080/health/ready; do sleep 0.3; done")
 
     def stop(self) -> None:
         self.run("[ ! -e pid ] || { kill $(cat pid); while kill -0 $(cat pid) 2>/dev/null; do sleep 0.2; done; rm pid; }")
@@ -126,8 +126,8 @@ def test_backup_and_restore_of_topics(tmp_path, kafka_bootstrap):
     mark = uuid.uuid4().hex[:8]
     shell = Shell(tmp_path, KAFKA=kafka_bootstrap)
     run = shell.run
-    shell.run = lambda script: run(re.sub(r"--prefix (\w+)", rf"--prefix pages-{mark}-\1", script))  # type: ignore[method-assign]
-    shell.start('--kafka "$KAFKA" --prefix flowledger --data data')
+    shell.run = lambda script: run(re.sub(r"(--prefix |_PREFIX=)(\w+)", rf"\1pages-{mark}-\2", script))  # type: ignore[method-assign]
+    shell.start('--kafka "$KAFKA" --data data', "FLOWLEDGER_PREFIX=flowledger ")
     try:
         shell.deploy()
         shell.begin(3)
