@@ -147,7 +147,7 @@ def _methods(allow: bytes) -> bytes:
 
 async def _as(method: str, app: ASGIApp, scope: Any, receive: Receive, send: Send) -> None:
     """With another method. The server keeps the scope as it came: by it, it knows that no body follows a HEAD."""
-    inner = {**scope, "method": method}
+    inner: Any = {**scope, "method": method}
     try:
         await app(inner, receive, send)
     finally:
