@@ -103,6 +103,7 @@ class System:
         self.engine: Any = None
         self.services: Any = None
         self.runner: Any = None
+        self._pool: Any = None
         self.owners: list[OwnerProcess] = []
         #: what can't be had at the moment and is waited for, for health
         self.waiting: dict[str, str] = {}
@@ -140,6 +141,10 @@ class System:
     async def _start(self) -> None:
         """Ports and the folder first: who can't have them touches nothing. Then health is open, whatever the rest needs."""
         s = self.settings
+        if s.tasks_topic and not s.kafka:
+            raise SettingsError(
+                f"setting tasks_topic names {', '.join(s.tasks_topic)}, but there is no Kafka: expected the setting kafka as well"
+            )
         listener = self._listen()
         tls = self._gateway_tls()
         grpc = self._bind(s.grpc_port, "set FLOWLEDGER_GRPC_PORT") if self.has("grpc") else None
@@ -169,11 +174,13 @@ class System:
         if grpc is not None:
             await self._start_grpc(grpc, tls)
         await self._until_ready()
+        if self.settings.tasks_topic and self.has("api"):
+            self._background(self._publish_tasks(), "tasks topic")
         if self.has("projector"):
             await self._projecting()
         from flowledger.infra.observer import gauges
 
-        self.telemetry.metrics.on_scrape(gauges(self.engine, lambda: self.runner))
+        self.telemetry.metrics.on_scrape(gauges(self.engine, lambda: self.runner, lambda: self._pool))
         log("system").info("ready", url=self.url, roles=",".join(s.roles), partitions=self.engine.partitions)
 
     # --- owners and the log -----------------------------------------------------------------------------------------------
@@ -295,6 +302,16 @@ class System:
         self._stack.push_async_callback(stop)
         return task
 
+    async def _publish_tasks(self) -> None:
+        """Jobs of the types that the settings name, for consumers of Kafka."""
+        from flowledger.api.tasks_topic import publish_to_kafka
+        from flowledger.infra.kafka_security import security_of
+        from flowledger.processors.log import RECORD_BYTES_MAX
+
+        s = self.settings
+        await self._opened.wait()
+        await publish_to_kafka(self.engine, s.kafka, s.tasks_topic, s.prefix, record_bytes_max=RECORD_BYTES_MAX, **security_of(s))
+
     # --- the database and the projector -----------------------------------------------------------------------------------
 
     async def _database(self, starting: asyncio.Task[str]) -> str:
@@ -327,6 +344,7 @@ class System:
                 delay = min(delay * 2, 10.0)
 
     async def _start_projector(self, dsn: str) -> None:
+        from flowledger.infra.observer import Endings
         from flowledger.projections.runner import Runner
 
         await self._opened.wait()
@@ -335,7 +353,14 @@ class System:
         async def end(partition: int) -> int:
             return await log_.end(EVENTS, partition)
 
-        self.runner = Runner(source_of(log_), dsn, range(self.engine.partitions), end=end, tracer=self.telemetry.tracer)
+        self.runner = Runner(
+            source_of(log_),
+            dsn,
+            range(self.engine.partitions),
+            end=end,
+            tracer=self.telemetry.tracer,
+            ended=Endings(self.telemetry.metrics),
+        )
         task = self._projector = asyncio.create_task(self.runner.run(self._stop_projector), name="projector")
         task.add_done_callback(self._ended)
 
@@ -402,6 +427,7 @@ class System:
 
         self.progress("API")
         reader = Reader(dsn)
+        self._pool = reader.pool
         await reader.open()
         self._stack.push_async_callback(reader.close)
         self.services = Services(self.engine, SqlReads(reader), self.settings, self.telemetry)
