@@ -213,7 +213,8 @@ async def fill(conn: psycopg.AsyncConnection[Any], rows: int) -> None:
     await sc.make_partitions(conn, tables, [(name, month) for name in FILL if tables[name].month for month in months])
     for view in VIEWS.values():
         await conn.execute("INSERT INTO positions (view, partition, version, next_offset) VALUES (%s, 0, %s, 1)", (view.name, view.version))
-    at = f"now() - ({rows} - n) * interval '{DAYS * 86_400 / rows} seconds'"
+    begun = datetime.now(UTC)  # one for all statements: the rows of a variable and of its instance meet by it
+    at = f"timestamptz '{begun.isoformat()}' - ({rows} - n) * interval '{DAYS * 86_400 / rows} seconds'"
     salted = {f"h{n}": _HASH.format(n) for n in range(1, 10)}
     for statement in FILL.values():
         for a in range(1, rows + 1, CHUNK):
