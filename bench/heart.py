@@ -34,6 +34,8 @@ from flowledger.processors.owner import Settings
 RUNS = 3
 INSTANCES = 15_000
 PARKED = 100_000
+#: starts, and completions, that this caller has in hand at once: few enough to be admitted, enough to fill groups
+WINDOW = 200
 NS = 'xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" targetNamespace="bench"'
 W1 = f"""<definitions {NS}><process id="w1" isExecutable="true"><startEvent id="s"/><sequenceFlow id="f1" sourceRef="s" targetRef="t"/>
 <serviceTask id="t"><extensionElements><zeebe:taskDefinition type="w1"/></extensionElements></serviceTask>
@@ -70,7 +72,7 @@ async def accepted(engine: Engine, commands: list[c.AnyCommand]) -> None:
 
 async def throughput(engine: Engine, instances: int) -> float:
     """W1 instances a second, started and worked on in this process."""
-    stream = engine.stream("w1", "bench", 60_000, credit=2_000)
+    stream = engine.stream("w1", "bench", 60_000, credit=WINDOW)
     done = 0
     finished = asyncio.Event()
 
@@ -87,7 +89,7 @@ async def throughput(engine: Engine, instances: int) -> float:
     start = time.perf_counter()
     started = 0
     while started < instances:
-        some = min(500, instances - started)
+        some = min(WINDOW, instances - started)
         started += some
         await accepted(engine, [c.StartInstance(id="w1") for _ in range(some)])
         while started - done > 4_000:

@@ -29,12 +29,12 @@ RETRY_MS = (50, 5_000)
 #: priorities below this are unimportant (`kernel/business.py`: normal is 40)
 NORMAL_PRIORITY = 40
 
-_BEGINS = frozenset({c.StartInstance, c.PublishMessage, c.BroadcastSignal, c.CreateTask, c.Deploy, c.EvaluateDecision})
+BEGINS = frozenset({c.StartInstance, c.PublishMessage, c.BroadcastSignal, c.CreateTask, c.Deploy, c.EvaluateDecision})
 
 
 def class_of(command: object) -> int:
     """What kind of work a command is."""
-    if type(command) not in _BEGINS:
+    if type(command) not in BEGINS:
         return RUNNING
     priority = getattr(command, "priority", None)
     return LOW if isinstance(priority, int) and 0 <= priority < NORMAL_PRIORITY else NEW
@@ -43,14 +43,14 @@ def class_of(command: object) -> int:
 class Admission:
     """Of one queue. `began` and `ended` frame each command in hand; `refusal` says whether the next one may come."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        """`clock`: seconds, monotonic."""
+    def __init__(self, clock: Callable[[], int]) -> None:
+        """`clock`: microseconds, monotonic."""
         self._clock = clock
         self.refused = 0
         #: when each in hand came and how many were before it, the oldest first; answers come nearly in that order
-        self._in: deque[tuple[float, int]] = deque()
-        #: of answered commands that came to many: the sum of those before them, themselves included, and of the seconds that they took
-        self._served, self._seconds = 0, 0.0
+        self._in: deque[tuple[int, int]] = deque()
+        #: of answered commands that came to many: the sum of those before them, themselves included, and of the microseconds that they took
+        self._served = self._took_us = 0
 
     @property
     def in_hand(self) -> int:
@@ -71,20 +71,20 @@ class Admission:
         if before < FEW:  # only a queue that is never short shows what can be done
             return
         self._served += before + 1
-        self._seconds += self._clock() - came
+        self._took_us += self._clock() - came
         if self._served > MEMORY:
-            self._served, self._seconds = self._served // 2, self._seconds / 2
+            self._served, self._took_us = self._served // 2, self._took_us // 2
 
     def rate(self) -> float:
         """Answers in a second while many wait."""
-        return max(self._served / self._seconds, 1.0) if self._seconds > 0 else USUAL_RATE
+        return max(self._served / self._took_us * 1e6, 1.0) if self._took_us else USUAL_RATE
 
     def refusal(self, kind: int, what: str) -> Rejected | None:
         """None: it may come in."""
         many = len(self._in)
         if many < FEW:
             return None
-        limit, rate, age = LIMITS_S[kind], self.rate(), self._clock() - self._in[0][0]
+        limit, rate, age = LIMITS_S[kind], self.rate(), (self._clock() - self._in[0][0]) / 1e6
         wait = max(many / rate, age)
         late = wait > limit and age > limit / 4
         burst = kind != RUNNING and many > (1.25 * rate if self.known else USUAL_RATE) * limit

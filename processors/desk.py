@@ -15,23 +15,27 @@ from flowledger.kernel.folds import answers
 from flowledger.kernel.handlers import removal
 from flowledger.kernel.ledger.facts import NotAtHand
 from flowledger.processors.effects import Effect, Store
-from flowledger.processors.epochs import Epochs
+from flowledger.processors.epochs import CHANGES, Epochs
 from flowledger.processors.flight import Dead, Flight, Pending, Reply, Told
 from flowledger.processors.log import Group
 from flowledger.processors.ports import Observer, Pollers
 from flowledger.processors.sends import Sends
 from flowledger.processors.settings import RESOURCES_SOFT
-from flowledger.processors.waiting import Waiting
+from flowledger.processors.waiting import WAITED, Waiting
 
 Made = Decision | Rejected | Broken
+#: events of which something follows once they are on the log
+_FOLLOWED = frozenset({le.Outbound, le.Answered})
 
 
 class Batch:
     """The group that is being made."""
 
-    __slots__ = ("flight", "keys", "values")
+    __slots__ = ("feel", "flight", "keys", "values")
 
     def __init__(self) -> None:
+        #: steps that its decisions' expressions took
+        self.feel = 0
         self.flight = Flight()
         self.keys: list[bytes] = []
         self.values: list[bytes] = []
@@ -51,25 +55,27 @@ class Desk:
         """False: not here, it takes too long for the loop."""
         request, state = pending.request, self.state
         command: Any = request.command
-        if type(command) is Dead:
+        kind = type(command)
+        if kind is Dead:
             dead: list[Event] = [le.DeadLettered(source=command.source, reason=command.reason)]
             cause = f"command:{state.meta.partition}-{command.source}"
             self.record(dead, avro.encode(dead, Envelope(self.facts.now_us, cause=cause)), "", b)
             return True
-        if type(command) is Told:
+        if kind is Told:
             envelope = Envelope(self.facts.now_us, cause=f"owner:{state.meta.owner}")
             for event in command.events:
                 evolve(state, event, envelope)
             b.flight.own += len(command.events)
             self.record(command.events, avro.encode(command.events, envelope), "", b)
             return True
-        if type(command) is c.Deploy and sum(len(r.content) for r in command.resources) > RESOURCES_SOFT:
+        if kind is c.Deploy and sum(len(r.content) for r in command.resources) > RESOURCES_SOFT:
             return False
-        confirmed = state.meta.confirmed.get(command.to, 0) if type(command) is c.Confirm else 0
+        confirmed = state.meta.confirmed.get(command.to, 0) if kind is c.Confirm else 0
         try:
             made = decide(state, request, self.facts)
         except (Heavy, NotAtHand):
             return False
+        b.feel += self.facts.feel_taken
         self.outcome(made, pending, b, confirmed)
         return True
 
@@ -81,47 +87,59 @@ class Desk:
             return why
 
     def outcome(self, made: Made, pending: Pending, b: Batch, confirmed: int = 0) -> None:
-        request, state = pending.request, self.state
+        request, flight, reply = pending.request, b.flight, pending.reply
         command: Any = request.command
-        if type(made) is Broken:
-            self._broken(made, pending, b)
+        kind = type(command)
+        if not isinstance(made, Decision):
+            self._refused(made, pending, b)
             return
-        if type(made) is Rejected:
-            if request.sender >= 0:
-                self.sends.asked(request.sender, self.facts.now_us)
-            if pending.reply is not None:
-                b.flight.answers.append((pending.reply, made, -1))
-            if self._observer is not None:
-                self._observer.rejected(type(command).__name__, made.code)
-            return
-        assert isinstance(made, Decision)
-        if type(command) is c.Confirm and request.sender < 0:
+        if kind is c.Confirm and request.sender < 0:
             self.out += self.sends.confirmed(command, confirmed, self.facts.now_us)
         if self._observer is not None:
             self._seen(request, b)
-        if made.events:
-            self.record(made.events, made.values, made.asked.tenant, b)
-            if type(command) is c.Deploy:
-                self._store(made.events)
+        events, index = made.events, -1
+        if events:
+            self.record(events, made.values, made.asked.tenant, b)
+            index = len(b.values) - 1
+            if kind is c.Deploy:
+                self._store(events)
             if request.sender >= 0:
-                b.flight.inbound[request.sender] = request.seq
-                if type(command) is c.DefineElsewhere:
-                    b.flight.urgent.add(request.sender)
-                elif type(command) is c.InstancesCounted and removal.under_way(state, command.definition) is None:
-                    b.flight.removals.append((command.definition, made.finished[0][3] if made.finished else "", len(b.values) - 1))
+                flight.inbound[request.sender] = request.seq
+                if kind is c.DefineElsewhere:
+                    flight.urgent.add(request.sender)
+                elif kind is c.InstancesCounted and removal.under_way(self.state, command.definition) is None:
+                    flight.removals.append((command.definition, made.finished[0][3] if made.finished else "", index))
+        if made.later:
+            self._put_by(made, request)
+        if made.finished and self.waiting:
+            flight.answers += self.waiting.ended(made.finished, index)
+        if reply is None:
+            return
+        if made.repeats and "position" not in made.answer:
+            reply = self._with_position(reply, made.asked.tenant, made.repeats)
+        if kind in CHANGES and (told := self.epochs.tells(command, made, reply)) is not None:
+            flight.told.append((told, index))
+        elif kind not in WAITED or not self.waiting.waits(self.state, command, made, reply):
+            flight.answers.append((reply, made.answer, index))
+
+    def _put_by(self, made: Decision, request: c.Request) -> None:
+        """Follow-ups for the next step."""
         for later, (instance, token) in zip(made.later, made.causes, strict=True):
             self.put_by.append(Pending(c.Request(command=later, tenant=request.tenant, actor=request.actor, id=request.id and f"{request.id}/+",
                                                  correlation=made.asked.correlation, trace=made.asked.trace, instance=instance, token=token,
                                                  cause=made.asked.cause)))  # fmt: skip
-        if made.repeats and pending.reply is not None and "position" not in made.answer:
-            pending.reply = self._with_position(pending.reply, made.asked.tenant, made.repeats)
-        index = len(b.values) - 1
-        if made.finished and self.waiting:
-            b.flight.answers += self.waiting.ended(made.finished, index)
-        if pending.reply is not None and (told := self.epochs.tells(command, made, pending.reply)) is not None:
-            b.flight.told.append((told, index if made.events else -1))
-        elif pending.reply is not None and not self.waiting.waits(state, command, made, pending.reply):
-            b.flight.answers.append((pending.reply, made.answer, index if made.events else -1))
+
+    def _refused(self, made: Rejected | Broken, pending: Pending, b: Batch) -> None:
+        request = pending.request
+        if isinstance(made, Broken):
+            self._broken(made, pending, b)
+            return
+        if request.sender >= 0:
+            self.sends.asked(request.sender, self.facts.now_us)
+        if pending.reply is not None:
+            b.flight.answers.append((pending.reply, made, -1))
+        if self._observer is not None:
+            self._observer.rejected(type(request.command).__name__, made.code)
 
     def _with_position(self, reply: Reply, tenant: str, id: str) -> Reply:
         """The first answer is not on the log yet; by the time of this one it is."""
@@ -150,14 +168,16 @@ class Desk:
     def record(self, events: list[Event], made: list[bytes], tenant: str, b: Batch) -> None:
         if not events:
             return
+        first = len(b.values)
         b.values += made
         b.flight.size += sum(map(len, made))
-        for event in events:
-            b.keys.append(event.key.to_bytes(8, "big", signed=True))  # whatever a command says
-            if type(event) is le.Outbound:
-                b.flight.sends.append((event.to, event.seq, event.command))
-            elif type(event) is le.Answered:
-                b.flight.answered.append((tenant, event.id, len(b.keys) - 1))
+        b.keys += [event.key.to_bytes(8, "big", signed=True) for event in events]  # whatever a command says
+        if not _FOLLOWED.isdisjoint(map(type, events)):
+            for n, event in enumerate(events, first):
+                if type(event) is le.Outbound:
+                    b.flight.sends.append((event.to, event.seq, event.command))
+                elif type(event) is le.Answered:
+                    b.flight.answered.append((tenant, event.id, n))
         if self._observer is not None:
             names = b.flight.names
             for event in events:

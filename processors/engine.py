@@ -23,7 +23,7 @@ from flowledger.kernel import lookup
 from flowledger.kernel.library import Library
 from flowledger.logs import log
 from flowledger.processors import activation
-from flowledger.processors.admission import Admission, class_of
+from flowledger.processors.admission import FEW, Admission, class_of
 from flowledger.processors.client import ENGINE, NOBODY, Answer, Caller
 from flowledger.processors.clock import clocks_of
 from flowledger.processors.epochs import CHANGES
@@ -250,8 +250,9 @@ class Engine:
     def route(self, command: c.AnyCommand, id: str = "") -> int:
         """The partition that a command belongs to. One without a key goes by its id, so that the same id always meets the same partition."""
         kind = type(command)
-        if kind in _BY_KEY:
-            return c.partition_of_key(getattr(command, _BY_KEY[kind]))
+        if (field := _BY_KEY.get(kind)) is not None:
+            key: int = getattr(command, field)
+            return key >> c.PARTITION_BITS
         if isinstance(command, c.PublishMessage):
             return c.partition_of_text(command.correlation_key, self.partitions)
         if kind in _FIRST:
@@ -282,7 +283,7 @@ class Engine:
             actor=caller.actor,
             correlation=caller.correlation,
             trace=caller.trace,
-            cause=f"request:{id}" if id else self._request_id(),
+            cause=f"request:{id or self._request_id()}",
             groups=caller.groups,
             rights=caller.rights,
             epoch=self.epoch() if type(command) in c.BY_DEFINITION else 0,
@@ -295,7 +296,7 @@ class Engine:
     def _request_id(self) -> str:
         """Of a request whose caller gave none: where the walk from an event to its first cause ends."""
         self._asked += 1
-        return f"request:{self._node}/{self._asked}"
+        return f"{self._node}/{self._asked}"
 
     def _offer(self, p: int, request: c.Request, future: asyncio.Future[Answer]) -> None:
         owner = self.owners.get(p)
@@ -308,17 +309,17 @@ class Engine:
         """To the owner, unless more waits there than it can do in time."""
         epoch, queue = self.admission.get(p, (-1, None))
         if queue is None or epoch != owner.epoch:  # what an earlier epoch had in hand was answered when it ended
-            queue = Admission(lambda: self.clock.mono() / 1e6)
+            queue = Admission(self.clock.mono)
             self.admission[p] = (owner.epoch, queue)
         command = request.command
-        if (refused := queue.refusal(class_of(command), f"partition {p}")) is not None:
+        if queue.in_hand >= FEW and (refused := queue.refusal(class_of(command), f"partition {p}")) is not None:
             if self.observer is not None:
                 self.observer.rejected(type(command).__name__, refused.code)
             if not future.done():
                 future.set_result(refused)
-        elif (
-            getattr(command, "wait", False) or type(command) in CHANGES
-        ):  # it waits for what it begins, or for other partitions: that is no delay
+        elif type(command) in CHANGES or getattr(
+            command, "wait", False
+        ):  # it waits for other partitions, or for what it begins: that is no delay
             owner.offer(request, lambda answer: None if future.done() else future.set_result(answer))
         else:
             queue.began()
@@ -337,7 +338,12 @@ class Engine:
 
     def epoch(self) -> int:
         """Of definitions, that this node knows of: by its own callers, or by its partitions, which hear of what is on the log only."""
-        return max(self._epoch, max((o.state.meta.definitions for p, o in self.owners.items() if p), default=0))
+        epoch = self._epoch
+        if self.partitions > 1:
+            for p, owner in self.owners.items():
+                if p and (heard := owner.state.meta.definitions) > epoch:
+                    epoch = heard
+        return epoch
 
     async def call(
         self, command: c.AnyCommand, caller: Caller = NOBODY, *, id: str = "", partition: int | None = None, timeout_s: float = 30.0

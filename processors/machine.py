@@ -37,6 +37,7 @@ from flowledger.processors.settings import (
     CAREFUL_US,
     DUE_MAX,
     EVENTS_MAX,
+    FEEL_MAX,
     IN_FLIGHT_MAX,
     Settings,
 )
@@ -190,7 +191,7 @@ class Machine:
         pending: Pending | None = None
         most = 1 if now < self._careful_to else self.settings.batch_max
         try:
-            while inbox and taken < most and len(values) < EVENTS_MAX and flight.size < BYTES_MAX:
+            while inbox and taken < most and len(values) < EVENTS_MAX and flight.size < BYTES_MAX and batch.feel < FEEL_MAX:
                 pending = inbox.popleft()
                 taken += 1
                 if (epochs.gated or pending.request.epoch > meta.definitions) and (waits := epochs.holds(pending, now)):

@@ -11,6 +11,8 @@ BATCH_MAX = 512
 #: events, and bytes of them, after which a group is closed, so that a reader's memory stays bounded
 EVENTS_MAX = 20_000
 BYTES_MAX = 8 * 1024 * 1024
+#: steps of expressions after which a group is closed, so that nobody waits long for its answers
+FEEL_MAX = 50_000
 #: groups in flight
 IN_FLIGHT_MAX = 6
 #: steps of expressions that a decision may take in the owner's loop; with more it is made beside it

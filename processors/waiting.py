@@ -26,8 +26,8 @@ class Waiting:
         return bool(self._by_key)
 
     def waits(self, state: Partition, command: Any, made: Decision, reply: Reply) -> bool:
-        """Whether this caller is to be answered later. If it asked for the end and that has come already, the answer says so."""
-        if type(command) not in _WAITED or not command.wait:
+        """Whether the caller of one of `WAITED` is to be answered later. If it asked for the end and that has come already, the answer says so."""
+        if not command.wait:
             return False
         key = made.answer.get("key") or made.answer.get("task")
         if key in state.instances or key in state.tasks:
@@ -51,7 +51,7 @@ class Waiting:
 
 
 #: commands whose answer can wait for the end of what they began
-_WAITED = frozenset({c.StartInstance, c.CreateTask})
+WAITED = frozenset({c.StartInstance, c.CreateTask})
 
 
 def outcome(status: str, variables: dict[str, Any], message: str, fetch: list[str] | None) -> dict[str, Any]:

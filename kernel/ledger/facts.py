@@ -82,3 +82,8 @@ class Facts:
         self.value_max = value_max
         #: steps that the expressions of this decision may still take; each decision begins with all of them
         self.feel_left = limits.FEEL_STEPS_MAX
+
+    @property
+    def feel_taken(self) -> int:
+        """Steps that the expressions of the last decision took."""
+        return (self.feel_soft or limits.FEEL_STEPS_MAX) - self.feel_left

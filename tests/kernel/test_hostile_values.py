@@ -1,11 +1,13 @@
 """Any model, any value in any position, any command: only the one instance suffers, and all that is recorded can be read again.
 
-HOSTILE_RUNS=10000 is the long profile.
+HOSTILE_RUNS=10000 is the long profile. Each decision is first made as in the owner's loop, where it may not take a second; what is heavy is made
+without the soft bound, as beside the loop.
 """
 
 import copy
 import os
 import random
+import time
 from decimal import Decimal
 
 import pytest
@@ -14,12 +16,13 @@ from test_random_models import Model
 
 from flowledger.events import avro
 from flowledger.events import commands as c
-from flowledger.events.base import Broken, Rejected
+from flowledger.events.base import Broken, Heavy, Rejected
 from flowledger.kernel import Facts, Partition, decide, evolve, record_broken
 from flowledger.kernel.checkpoint import fingerprint
 from flowledger.kernel.library import Library
+from flowledger.processors.settings import FEEL_SOFT
 
-RUNS = int(os.environ.get("HOSTILE_RUNS", "75"))
+RUNS = int(os.environ.get("HOSTILE_RUNS", "500"))
 BASE = int(os.environ.get("HOSTILE_SEED", "0"))
 CHUNK = 25
 NS = 'xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" targetNamespace="t"'
@@ -38,8 +41,8 @@ VALUES: list[object] = [
     "R-1/PT1H", "9999-12-31T23:59:59Z", "0000-01-01", "2026-02-30", {"a": "\ud800"}, {"\ud800": 1}, ["x"] * 2_000, "= 1/0", "${x}", "😀",
 ]  # fmt: skip
 EXPRESSIONS = [
-    '"\\uD800"', "10**30", 'duration("P999999999D")', "missing.a.b", "1/0", "[1..3]", "x", "count(x)", "for i in 1..100000 return x", "string(x)",
-    "v0", "{a: x}", "function(y) y", "date and time(x)", "x[1]", "sort(x)", "2**5000", "null",
+    '"\\uD800"', "10**30", 'duration("P999999999D")', "missing.a.b", "1/0", "[1..3]", "x", "count(x)", "for i in 1..2000 return x", "string(x)",
+    "v0", "{a: x}", "function(y) y", *(["for i in 1..100000 return x"] if RUNS > 500 else []), "date and time(x)", "x[1]", "sort(x)", "2**5000", "null",
 ]  # fmt: skip
 
 
@@ -99,10 +102,18 @@ class World:
 
     def do(self, command: c.AnyCommand) -> object:
         self.now += self.rng.choice([1_000, 1_000_000, 3_600_000_000])
-        facts = Facts(self.now, self.library.processes(self.p), self.library.decisions(self.p), self.library.read)
+        facts = Facts(self.now, self.library.processes(self.p), self.library.decisions(self.p), self.library.read, feel_soft=FEEL_SOFT)
         request = c.Request(command=command)  # type: ignore[arg-type]
         before = fingerprint(self.p) if self.rng.random() < 0.2 else None
-        made = decide(self.p, request, facts)
+        began = time.thread_time()
+        try:
+            made = decide(self.p, request, facts)
+            assert isinstance(command, c.Deploy) or time.thread_time() - began < 1.0, "the others wait too long"
+        except Heavy:
+            assert time.thread_time() - began < 1.0, "the others wait too long"
+            assert before is None or fingerprint(self.p) == before, "it leaves no trace"
+            facts.feel_soft = 0
+            made = decide(self.p, request, facts)
         if isinstance(made, Rejected | Broken):
             assert before is None or fingerprint(self.p) == before, "it leaves no trace"
         if isinstance(made, Rejected):

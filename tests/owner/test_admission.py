@@ -21,7 +21,7 @@ class Clock:
     now = 100.0
 
     def __call__(self):
-        return self.now
+        return round(self.now * 1e6)
 
 
 def busy(rate, in_hand, seconds=1.0):
