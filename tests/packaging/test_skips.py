@@ -9,6 +9,7 @@ import pytest
 
 TESTS = Path(__file__).resolve().parents[1]
 WAYS = {
+    "not_asked_for": "def test_it():\n    pytest.skip('not asked for: helm')\n",
     "by_itself": "def test_it():\n    pytest.skip('no broker')\n",
     "by_mark": "@pytest.mark.skipif(True, reason='no broker')\ndef test_it():\n    pass\n",
     "by_fixture": "@pytest.fixture\ndef server():\n    pytest.skip('no broker')\n\n\ndef test_it(server):\n    pass\n",
@@ -17,7 +18,7 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize(("ci", "told"), [("true", "1 failed, 1 xfailed, 4 errors"), ("", "5 skipped, 1 xfailed")])
+@pytest.mark.parametrize(("ci", "told"), [("true", "1 failed, 1 skipped, 1 xfailed, 4 errors"), ("", "6 skipped, 1 xfailed")])
 def test_what_lacks_fails_in_ci_and_is_told_elsewhere(tmp_path: Path, ci: str, told: str):
     for name, text in WAYS.items():
         (tmp_path / f"test_{name}.py").write_text(f"import pytest\n\n\n{text}")
