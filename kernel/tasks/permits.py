@@ -216,12 +216,21 @@ def _home(p: Partition, target: str) -> dict[str, Any]:
     return p.records.get((HOME, target)) or {"out": {}, "wait": {}, "own": False, "wake_us": 0}
 
 
+def contested(p: Partition, target: str) -> bool:
+    """At the home: whether others wait."""
+    record = p.records.get((HOME, target))
+    return record is not None and bool(record["wait"]) and not away(p, target)
+
+
 def own(d: Recording, limit: Limit, priority: int = 0) -> None:
-    """The home's own tasks found no room: they have their turn among those who wait."""
+    """The home's own tasks found no room: they have their turn among those who wait. After a turn the others have theirs, but for what is more urgent."""
     record = d.state.records.get((HOME, limit.target))
-    if record is not None and record["wait"] and (not record["own"] or record.get("priority", 0) < priority):
-        since = record.get("since_us", 0) if record["own"] else d.facts.now_us
-        _store(d, HOME, limit.target, {**record, "own": True, "priority": priority, "since_us": since})
+    if record is None or not record["wait"] or (record["own"] and record.get("priority", 0) >= priority):
+        return
+    if record.get("had", False) and priority <= max(x[2] if len(x) == 4 else 0 for x in record["wait"].values()):
+        return
+    since = record.get("since_us", 0) if record["own"] else d.facts.now_us
+    _store(d, HOME, limit.target, {**record, "own": True, "priority": priority, "since_us": since})
 
 
 def _urgency(limit: Limit, priority: int, since_us: int, now: int) -> int:
@@ -263,12 +272,12 @@ def serve(d: Recording, limit: Limit) -> None:
         else:
             waits[name] = [wanted - number, for_us, *rest]
         gifts.append((int(name), c.GivePermits(target=target, number=number, until_us=until_us - SKEW_US, period=has["period"])))
-        _store(d, HOME, target, {**record, "out": others, "wait": waits, "own": record["own"] and not kept})
+        _store(d, HOME, target, {**record, "out": others, "wait": waits, "own": record["own"] and not kept, "had": bool(kept)})
         record = _home(p, target)
         if limit.burst:
             _empty(d, limit, number, now)
     if kept and record["own"]:
-        _store(d, HOME, target, {**record, "own": False})
+        _store(d, HOME, target, {**record, "own": False, "had": True})
         record = _home(p, target)
     for to, gift in gifts:
         d.send(to, gift)
