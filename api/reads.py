@@ -27,7 +27,8 @@ class Reads(Protocol):
         """The offset of the last projected event of each partition."""
 
     async def list(self, noun: str, filters: dict[str, str], limit: int, cursor: str, tenant: str) -> Row:
-        """`{items, cursor, position}`; `cursor` null: the last page. `noun`: definitions, instances, tasks, incidents, messages, timers."""
+        """`{items, cursor, position}`; `cursor` null: the last page. `noun`: definitions, instances, tasks, incidents,
+        messages, timers, evaluations."""
 
     async def get(self, noun: str, key: str, tenant: str) -> Row | None: ...
 
@@ -57,7 +58,7 @@ class SqlReads:
         self.reader = reader
         self._lists: dict[str, Callable[..., Awaitable[Row]]] = {
             "definitions": q.list_definitions, "instances": q.list_instances, "tasks": q.list_tasks, "incidents": q.list_incidents,
-            "messages": q.list_messages, "timers": q.list_timers,
+            "messages": q.list_messages, "timers": q.list_timers, "evaluations": q.list_evaluations,
         }  # fmt: skip
         self._gets: dict[str, Callable[..., Awaitable[Row | None]]] = {
             "definitions": q.get_definition, "instances": q.get_instance, "tasks": q.get_task, "incidents": q.get_incident,
@@ -146,8 +147,6 @@ async def _told() -> Any:
     try:
         yield
     except BadQuery as e:
-        if str(e).startswith("cursor:"):
-            raise Problem(RejectionCode.NOT_FOUND, f"there is no page {str(e).removeprefix('cursor: ')}", where="query cursor") from None
         where = str(e).partition(":")[0]
         raise malformed(str(e), f"query {where}" if where.replace("_", "").replace(".", "").isalnum() else "query") from None
     except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, PoolClosed, OSError) as e:

@@ -19,6 +19,7 @@ from flowledger.api.edge import (
     KeyPath,
     Millis,
     MillisOrPolicy,
+    Moment,
     Name,
     Text,
     Variables,
@@ -43,8 +44,8 @@ TaskType = Literal[
     "call_activity", "sub_process",
 ]  # fmt: skip
 Result = Literal["success", "partial_success"]
-OPEN = ("created", "assigned", "started", "in_progress", "suspended", "failed", "timed_out")
-DONE = ("completed", "cancelled", "skipped")
+OPEN: tuple[Status, ...] = ("created", "assigned", "started", "in_progress", "suspended", "failed", "timed_out")
+DONE: tuple[Status, ...] = ("completed", "cancelled", "skipped")
 Move = Literal[
     "assign", "claim", "release", "start", "progress", "suspend", "resume", "cancel", "skip", "retry", "escalate", "delegate", "transfer",
     "recall", "comment", "update", "attach", "draft", "refuse",
@@ -68,8 +69,8 @@ class MoveBody(Body):
     percent: Annotated[float, Meta(ge=0, le=100)] | None = None
     #: update
     priority: PriorityValue | None = None
-    due: datetime | None = None
-    follow_up: datetime | None = None
+    due: Moment | None = None
+    follow_up: Moment | None = None
     #: transfer, update: to the candidates of these
     candidate_groups: list[Name] | None = None
     candidate_users: list[Name] | None = None
@@ -140,6 +141,7 @@ async def list_tasks(
     open: Annotated[bool | None, Parameter(description="true: those that are not done yet")] = None,
     assignee: str | None = None,
     candidate_group: str | None = None,
+    any_group: Annotated[list[str] | None, Parameter(description="Candidates of at least one of these groups")] = None,
     candidate_user: str | None = None,
     type: Annotated[list[TaskType] | None, Parameter(description="One or more")] = None,
     job_type: str | None = None,
@@ -156,16 +158,21 @@ async def list_tasks(
     due_before: datetime | None = None,
     due_after: datetime | None = None,
     overdue: bool | None = None,
+    sort: Annotated[
+        Literal["created", "due", "priority"], Parameter(description="The newest, the soonest due, or the most urgent first")
+    ] = "created",
     limit: Limit = 50,
-    cursor: Cursor = "",
+    cursor: Cursor = None,
     wait_for: WaitFor = None,
 ) -> Response[a.Page[a.TaskRow]]:
-    """Newest first. Work of people and machines; activities that the engine does itself (calls, sub-processes, scripts ...) by `type` or
-    `activities`."""
-    if open is not None and status:
-        raise malformed("either `open` or `status` was expected, found both", "query open")
+    """Newest first, or by `sort`; tasks that are due at no time stand after those that are. Work of people and machines; activities that the
+    engine does itself (calls, sub-processes, scripts ...) by `type` or `activities`."""
+    if open is not None:
+        group = OPEN if open else DONE
+        of_both = tuple(s for s in group if s in status) if status else group
     filters = {
-        "status": (OPEN if open else DONE) if open is not None else status, "assignee": assignee, "candidate_group": candidate_group,
+        "status": status if open is None else of_both, "assignee": assignee, "candidate_group": candidate_group,
+        "any_group": any_group, "sort": None if sort == "created" else sort,
         "candidate_user": candidate_user, "type": type, "job_type": job_type, "category": category, "priority": priority,
         "instance": instance, "definition": definition, "element": element, "due_before": due_before, "due_after": due_after,
         "overdue": overdue, "parent": parent, "result_status": result_status, "activities": activities,
@@ -208,9 +215,9 @@ async def get_task(request: ApiRequest, id: KeyPath, wait_for: WaitFor = None) -
 async def events(
     request: ApiRequest,
     id: KeyPath,
-    after: After = "",
-    cursor: EventCursor = "",
-    type: Types = "",
+    after: After = None,
+    cursor: EventCursor = None,
+    type: Types = None,
     element: Element = None,
     since: Since = None,
     until: Until = None,
@@ -221,7 +228,7 @@ async def events(
     s = services_of(request)
     key = key_of(id, "task")
     await s.find("tasks", key, s.identify(request).tenant, wait_for)
-    return await event_page(request, "tasks", key, cursor or after, limit, type, element, since, until)
+    return await event_page(request, "tasks", key, after if cursor is None else cursor, limit, type, element, since, until)
 
 
 async def worked_on(request: ApiRequest, id: str) -> int:
