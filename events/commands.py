@@ -416,7 +416,8 @@ class ChildEnded(Command, frozen=True):
 
 
 class AskPermits(Command, frozen=True):
-    """To the home of limit `target`: tasks wait for `wanted` permits; no lease under them ends later than `until_us`.
+    """To the home of limit `target`: tasks wait for `wanted` permits, each for `for_us` from when it is given. With `wanted` 0 what is there is to hold until
+    `until_us`.
 
     `priority`: of the most urgent of them. `taken`: so many were taken unasked, for what somebody was given by hand.
     """
@@ -426,6 +427,7 @@ class AskPermits(Command, frozen=True):
     until_us: int
     priority: int = 0
     taken: int = 0
+    for_us: int = 0
 
 
 class GivePermits(Command, frozen=True):

@@ -129,6 +129,8 @@ def _decide(d: Decision, request: c.Request) -> Rejected | None:
     if d.later:
         _follow_up(d)
     if state.unsettled_limits:  # what is free goes home before anybody here takes it, so that all have their turn
+        if state.unassigned:
+            again.turns(d, sorted(state.unsettled_limits))
         permits.settle(d)
     if state.unassigned:
         again.look(d)

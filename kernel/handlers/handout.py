@@ -105,7 +105,7 @@ def _ask(d: Decision, e: c.ActivateTasks, lanes: dict[int, dict[int, None]], key
         if not stock.away(d.state, target):
             permits.own(d, guard, max(lanes))
         elif guard.needs(d.state) and not guard.open(d.state):
-            permits.ask(d, guard, number, d.facts.now_us + e.timeout_ms * 1000, max(lanes))
+            permits.ask(d, guard, number, e.timeout_ms * 1000, max(lanes))
 
 
 def _together(p: Partition, tenants: Sequence[str], job_type: str) -> dict[int, dict[int, None]]:

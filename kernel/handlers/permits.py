@@ -7,7 +7,7 @@ from flowledger.events import ledger as le
 from flowledger.events import task as ta
 from flowledger.events.base import Rejected
 from flowledger.kernel.decision import Decision
-from flowledger.kernel.tasks import guards, people, permits
+from flowledger.kernel.tasks import again, guards, people, permits
 from flowledger.kernel.tasks.people import Person
 
 
@@ -32,6 +32,8 @@ def give(d: Decision, e: c.GivePermits) -> Rejected | None:
 
 def take_back(d: Decision, e: c.ReturnPermits) -> Rejected | None:
     permits.returned(d, e.target, _sender(d), e)
+    if d.state.unassigned:
+        again.turns(d, [e.target])
     if (limit := permits.limit_of(d.state, e.target)) is not None:
         permits.serve(d, limit)
         if isinstance(limit, Person):

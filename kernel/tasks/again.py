@@ -4,6 +4,7 @@ delegation, or the directory changes. Cheap where nothing waits: one look at an 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from flowledger.events import commands as c
@@ -11,7 +12,7 @@ from flowledger.events import ledger as le
 from flowledger.events import task as ta
 from flowledger.events import workflow as wf
 from flowledger.kernel.state import Task
-from flowledger.kernel.tasks import assignment, clock, people
+from flowledger.kernel.tasks import assignment, clock, index, people, permits
 
 #: waiting tasks that one decision looks at: for one who was freed, and for a change that may help anybody
 FOR_ONE, FOR_ALL = 1_000, 100
@@ -53,9 +54,36 @@ def offer(d: Any, names: set[str] | None, answered: str = "", among: set[int] | 
         settings = assignment.settings_of(task)
         if settings is None or not _waits(d, task):
             continue
-        if names is not None and not _helps(d, task, settings, names, answered):
-            continue
+        if names is not None:
+            names = names - _spent(d, task.tenant, names, answered)
+            if not names:
+                break
+            if not _helps(d, task, settings, names, answered):
+                continue
         once(d, task, settings)
+
+
+def _spent(d: Any, tenant: str, names: set[str], answered: str) -> set[str]:
+    """Those who can take no more in this decision: the tasks behind need not be looked at for them."""
+    if index.OWNED in d.state.registry:  # the next task's tenant may have somebody else of that name
+        return set()
+    found = {name: people.limit(d.state, tenant, name) for name in names if name != answered}
+    return {name for name, x in found.items() if x is not None and not x.room(d.state, d.facts.now_us, 1)[0] and x.queued(d.state)}
+
+
+def turns(d: Any, targets: Iterable[str]) -> None:
+    """Before homes serve others: where tasks wait here for the same people, it is their turn too."""
+    for target in targets:
+        person = people.of_target(d.state, target) if target.startswith(people.PREFIX) and permits.contested(d.state, target) else None
+        if person is None:
+            continue
+        name = people.name_of(target)
+        waiting = [d.state.tasks[k] for k in d.state.unassigned]
+        for task in sorted(waiting, key=lambda t: (-t.priority, t.key))[:FOR_ONE]:
+            settings = assignment.settings_of(task)
+            if settings is not None and _waits(d, task) and _asked_for(d, task, settings, name):
+                permits.own(d, person, task.priority)
+                break
 
 
 def once(d: Any, task: Task, settings: dict[str, Any]) -> bool:
@@ -92,3 +120,11 @@ def _helps(d: Any, task: Task, settings: dict[str, Any], names: set[str], answer
             ):
                 return True
     return False
+
+
+def _asked_for(d: Any, task: Task, settings: dict[str, Any], name: str) -> bool:
+    """Whether the settings would have them."""
+    record = (task.details or {}).get("assignment") or {}
+    needs = assignment.Needs(task, settings, assignment.texts(record.get("lanes")))
+    found = assignment.entry(d.state, task.tenant, name)
+    return found is not None and (assignment.candidate(needs, name, found) or name in assignment.named(d.state, task, settings))

@@ -415,12 +415,16 @@ def wait_for(d: Any, task: Task, choice: dict[str, Any]) -> None:
     """A choice that found nobody: homes are asked for room, or here their turn is noted."""
     for name in [choice["asks"]] if "asks" in choice else [n for n, reason in choice["excluded"].items() if reason.endswith(AT_ONCE)]:
         person = people.limit(d.state, task.tenant, name)
-        if person is None:
-            continue
-        if stock.away(d.state, person.target):
-            permits.ask(d, person, 1, people.NEVER, task.priority)
-        else:
-            permits.own(d, person, task.priority)
+        if person is not None:
+            queue(d, task, person)
+
+
+def queue(d: Any, task: Task, person: people.Person) -> None:
+    """The task waits for room of theirs: elsewhere the home is asked, at home it is noted among those who wait."""
+    if stock.away(d.state, person.target):
+        permits.ask(d, person, 1, people.NEVER, task.priority)
+    else:
+        permits.own(d, person, task.priority)
 
 
 def from_machine(task: Task) -> dict[str, Any]:

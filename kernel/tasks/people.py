@@ -61,6 +61,11 @@ class Person:
             free = self.most - self.total(p)
         return max(0, min(wanted, free)), 0
 
+    def queued(self, p: Partition) -> bool:
+        """Whether the home knows that more is wanted here, or this is the home: what comes is told."""
+        record = p.records.get((stock.HERE, self.target))
+        return not stock.away(p, self.target) or (record is not None and bool(record["asked"]))
+
     def unasked(self, p: Partition) -> bool:
         """Elsewhere than at home: whether the home may have room, for all that is known here."""
         if not stock.away(p, self.target):

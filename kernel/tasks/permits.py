@@ -64,9 +64,9 @@ def _store(d: Recording, registry: str, target: str, value: dict[str, Any] | Non
 # --- elsewhere ----------------------------------------------------------------------------------------------------------------
 
 
-def ask(d: Recording, limit: Limit, wanted: int, until_us: int, priority: int = 0) -> None:
-    """`wanted` tasks may not go without permits that hold until then; the most urgent has this priority. Asked once, until the home has answered in full,
-    or something more urgent comes."""
+def ask(d: Recording, limit: Limit, wanted: int, for_us: int, priority: int = 0) -> None:
+    """`wanted` tasks may not go without permits, each for so long; the most urgent has this priority. Asked once, until the home has answered in full, or
+    something more urgent comes."""
     p, now = d.state, d.facts.now_us
     record = p.records.get((HERE, limit.target)) or stock.nothing()
     wanted = min(wanted, BATCH_MAX)
@@ -74,7 +74,7 @@ def ask(d: Recording, limit: Limit, wanted: int, until_us: int, priority: int = 
         return
     asked = {"asked": wanted, "asked_us": now, "priority": priority}
     _store(d, HERE, limit.target, {**record, **asked})
-    d.send(home(p, limit.target), c.AskPermits(target=limit.target, wanted=wanted, until_us=until_us + SKEW_US, priority=priority))
+    d.send(home(p, limit.target), c.AskPermits(target=limit.target, wanted=wanted, until_us=0, priority=priority, for_us=for_us))
 
 
 def renew(d: Recording, guard: Limit, until_us: int) -> None:
@@ -177,8 +177,9 @@ def asked(d: Recording, sender: int, e: c.AskPermits) -> None:
     if not e.wanted:
         _renew(d, target, record, sender, e.until_us)
         return
-    since = (record["wait"].get(name) or [0, 0, 0, d.facts.now_us])[3:] or [d.facts.now_us]
-    waits = {**record["wait"], name: [e.wanted, e.until_us, e.priority, *since]}
+    now, was = d.facts.now_us, record["wait"].get(name, [])
+    for_us = e.for_us or max(0, e.until_us - SKEW_US - now)  # a release before this one said until when
+    waits = {**record["wait"], name: [e.wanted, for_us, e.priority, was[3] if len(was) == 4 else now]}
     _store(d, HOME, target, {**record, "wait": waits})
     limit = limit_of(p, target)
     if limit is not None:
@@ -215,12 +216,21 @@ def _home(p: Partition, target: str) -> dict[str, Any]:
     return p.records.get((HOME, target)) or {"out": {}, "wait": {}, "own": False, "wake_us": 0}
 
 
+def contested(p: Partition, target: str) -> bool:
+    """At the home: whether others wait."""
+    record = p.records.get((HOME, target))
+    return record is not None and bool(record["wait"]) and not away(p, target)
+
+
 def own(d: Recording, limit: Limit, priority: int = 0) -> None:
-    """The home's own tasks found no room: they have their turn among those who wait."""
+    """The home's own tasks found no room: they have their turn among those who wait. After a turn the others have theirs, but for what is more urgent."""
     record = d.state.records.get((HOME, limit.target))
-    if record is not None and record["wait"] and (not record["own"] or record.get("priority", 0) < priority):
-        since = record.get("since_us", 0) if record["own"] else d.facts.now_us
-        _store(d, HOME, limit.target, {**record, "own": True, "priority": priority, "since_us": since})
+    if record is None or not record["wait"] or (record["own"] and record.get("priority", 0) >= priority):
+        return
+    if record.get("had", False) and priority <= max(x[2] if len(x) == 4 else 0 for x in record["wait"].values()):
+        return
+    since = record.get("since_us", 0) if record["own"] else d.facts.now_us
+    _store(d, HOME, limit.target, {**record, "own": True, "priority": priority, "since_us": since})
 
 
 def _urgency(limit: Limit, priority: int, since_us: int, now: int) -> int:
@@ -239,11 +249,15 @@ def serve(d: Recording, limit: Limit) -> None:
         record = _home(p, target)
     others, waits = dict(record["out"]), dict(record["wait"])
     gifts: list[tuple[int, c.GivePermits]] = []
-    urgency = {name: _urgency(limit, those[2], those[3], now) if len(those) == 4 else 0 for name, those in waits.items()}
+    waits = {
+        name: those if len(those) == 4 else [those[0], 0, 0, now] for name, those in waits.items()
+    }  # two numbers: of a release before this one
+    urgency = {name: _urgency(limit, those[2], those[3], now) for name, those in waits.items()}
     mine = _urgency(limit, record.get("priority", 0), record.get("since_us", now), now)
     kept = 0
     for name in sorted(waits, key=lambda name: -urgency[name]):
-        wanted, until_us, *rest = waits[name]
+        wanted, for_us, *rest = waits[name]
+        until_us = min(people.NEVER, now + for_us + IDLE_US + SKEW_US)  # a lease may begin a moment later
         room, _ = limit.room(p, now, wanted + 1)
         if record["own"] and mine >= urgency[name]:
             kept = min(1, room)
@@ -256,14 +270,14 @@ def serve(d: Recording, limit: Limit) -> None:
         if number == wanted:
             del waits[name]
         else:
-            waits[name] = [wanted - number, until_us, *rest]
+            waits[name] = [wanted - number, for_us, *rest]
         gifts.append((int(name), c.GivePermits(target=target, number=number, until_us=until_us - SKEW_US, period=has["period"])))
-        _store(d, HOME, target, {**record, "out": others, "wait": waits, "own": record["own"] and not kept})
+        _store(d, HOME, target, {**record, "out": others, "wait": waits, "own": record["own"] and not kept, "had": bool(kept)})
         record = _home(p, target)
         if limit.burst:
             _empty(d, limit, number, now)
     if kept and record["own"]:
-        _store(d, HOME, target, {**record, "own": False})
+        _store(d, HOME, target, {**record, "own": False, "had": True})
         record = _home(p, target)
     for to, gift in gifts:
         d.send(to, gift)

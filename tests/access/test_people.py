@@ -251,6 +251,21 @@ async def test_the_most_urgent_gets_the_next_permit_wherever_it_waits():
     await engine.stop()
 
 
+async def test_the_home_has_its_turn_too_while_others_always_want_more():
+    engine = await running()
+    await store(engine, "user:ann", groups=["clerks"], max_concurrent=1)
+    mine = [await task(engine, HOME) for _ in range(3)]
+    others = [await task(engine, AWAY) for _ in range(4)]
+    for _ in range(9):
+        await until(lambda: len(held(engine)) == 1)
+        await engine.call(c.CompleteTask(task=held(engine)[0]))
+        others.append(await task(engine, AWAY))
+    await until(lambda: len(held(engine)) == 1)
+    left = [k for k in mine if k in engine.owners[HOME].state.tasks]
+    assert len(left) <= 1 and not set(left) - set(held(engine)), "each second turn at the least"
+    await engine.stop()
+
+
 async def test_a_limited_job_type_hands_out_the_most_urgent_of_all_partitions():
     target = "job:work"
     home = c.partition_of_text(target, P)

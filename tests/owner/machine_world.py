@@ -291,17 +291,18 @@ def arrive(world: World, wire: deque[Cargo]) -> tuple[Flight, int, int] | Confli
 
 
 class World:
-    """`sticky`: a log refuses what is submitted behind a doubt or a conflict."""
+    """`sticky`: a log refuses what is submitted behind a doubt or a conflict. `steady`: all clocks are the same and never step."""
 
-    def __init__(self, seed: int, *, nodes: int = 3) -> None:
+    def __init__(self, seed: int, *, nodes: int = 3, partitions: int = 0, steady: bool = False) -> None:
         self.dice = random.Random(seed)
         dice = self.dice
-        self.partitions = dice.choice([1, 2, 2, 3])
+        self.partitions = partitions or dice.choice([1, 2, 2, 3])
         self.compares = dice.random() < 0.3
         self.piece = dice.choice([2, 5, 1000])
         self.sticky = self.faults = True
         self.now = 1_000_000_000
-        self.skew = [dice.choice([0, 0, -60_000_000, 3_000_000]) for _ in range(nodes)]
+        self.steady = steady
+        self.skew = [0 if steady else dice.choice([0, 0, -60_000_000, 3_000_000]) for _ in range(nodes)]
         self.log = Streams(self)
         self.contents: dict[str, str] = {}
         self.library = Library(self.contents.get)
@@ -365,7 +366,7 @@ class World:
             seat.frozen = seat.machine is not None and not seat.frozen
             self.counts["frozen"] += seat.frozen
         elif chance < 0.35:
-            self.skew[seat.node] += dice.choice([-1, 1]) * dice.choice([1_000_000, 60_000_000, 600_000_000])
+            self.skew[seat.node] += 0 if self.steady else dice.choice([-1, 1]) * dice.choice([1_000_000, 60_000_000, 600_000_000])
         elif chance < 0.5 and self.late:
             self.log.write(COMMANDS, *self.late.pop(dice.randrange(len(self.late))))
         elif chance < 0.8 and self.zombies:

@@ -1,0 +1,205 @@
+"""Limits under several live owners of each partition: zombies, kills at any point, lost and late acknowledgements, lost, late and doubled sends.
+
+What is on the log at each moment never exceeds a limit, and once the faults are over all work gets done: nobody is kept back for ever. One seed again:
+LIMITS_SEED=<seed> LIMITS_RUNS=1. More: LIMITS_RUNS=2000.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from machine_world import AGAIN, World
+
+from flowledger.events import avro
+from flowledger.events import commands as c
+from flowledger.events import group as rules
+from flowledger.events import task as ta
+from flowledger.events.base import Rejected
+from flowledger.kernel import Partition, evolve
+from flowledger.kernel.tasks import permits
+from flowledger.processors import intake
+from flowledger.processors.log import COMMANDS, EVENTS, Group
+
+BASE = int(os.environ.get("LIMITS_SEED", "1"))
+RUNS = int(os.environ.get("LIMITS_RUNS", "4"))
+TASKS, STEPS, HEALED_STEPS, LEASE_MS = 12, 3_000, 60_000, 2_500
+
+#: kind -> (registry, name, value)
+LIMITS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "concurrency": ("limit", "job:work", {"concurrency": 3}),
+    "mutex": ("limit", "endpoint:x", {"concurrency": 1}),
+    "tenant": ("limit", "tenant:acme", {"concurrency": 2}),
+    "rate": ("limit", "job:work", {"rate": {"max": 3, "per_ms": 3_000}}),
+    "breaker": ("limit", "job:work", {"circuit_breaker": {"failures": 2, "min_calls": 1_000, "open_ms": 500, "probes": 1, "full": 2}}),
+    "person": ("directory", "user:ann", {"groups": ["clerks"], "max_concurrent": 2}),
+}
+
+
+class Watch:
+    """Each partition as the log has it, and what must hold of all of them together."""
+
+    def __init__(self, world: World, kind: str) -> None:
+        self.world, self.kind = world, kind
+        self.value = LIMITS[kind][2]
+        self.states = [Partition(p, world.partitions) for p in range(world.partitions)]
+        self.readers = [rules.GroupReader() for _ in self.states]
+        self.decoders = [avro.Decoder() for _ in self.states]
+        self.read = [0] * world.partitions
+        self.leases: list[int] = []
+        self.most = self.bad_in_a_row = 0
+
+    def look(self) -> None:
+        for p, state in enumerate(self.states):
+            records = self.world.log.of(EVENTS, p)
+            for record in records[self.read[p] :]:
+                group = self.readers[p].feed(record)
+                for value in group.values if group is not None else ():
+                    event, envelope = self.decoders[p].decode(value)
+                    evolve(state, event, envelope)
+                    if isinstance(event, ta.TaskLeased):
+                        self.leases += [envelope.time_us] * len(event.tasks)
+            self.read[p] = len(records)
+        if self.kind == "person":
+            self.within(sum(len(s.by_assignee.get("ann", ())) for s in self.states), self.value["max_concurrent"])
+        elif "concurrency" in self.value:
+            out = sum(1 for s in self.states for t in s.tasks.values() if t.worker and t.deadline_us > self.world.now)
+            self.within(out, self.value["concurrency"])
+
+    def within(self, found: int, most: int) -> None:
+        self.most = max(self.most, found)
+        assert found <= most, f"over-granted: {found} of {most}"
+
+    def done(self) -> int:
+        return TASKS - sum(len(s.tasks) for s in self.states)
+
+    def check_rate(self) -> None:
+        """In no time more than the bucket holds and gets; a token may be on its way for a while."""
+        burst = self.value["rate"]["max"]
+        interval = self.value["rate"]["per_ms"] * 1000 // burst
+        times = sorted(self.leases)
+        for i in range(len(times)):
+            for j in range(i + burst, len(times)):
+                most = burst + (times[j] - times[i] + permits.IDLE_US) // interval
+                assert j - i + 1 <= most, f"over-granted: {j - i + 1} in {(times[j] - times[i]) / 1e6:g} s, at most {most}"
+
+
+class Crowd:
+    """Those who create tasks, take them and complete them. An id is insisted on until there is an answer."""
+
+    def __init__(self, world: World, watch: Watch) -> None:
+        self.world, self.watch = world, watch
+        self.open: dict[str, tuple[int, c.AnyCommand, int]] = {}
+        self.answers: dict[str, Any] = {}
+        self.polls = 0
+
+    def wish(self, id: str, command: c.AnyCommand, partition: int) -> None:
+        if id not in self.answers and id not in self.open:
+            self.open[id] = (partition, command, 0)
+
+    def heard(self, id: str, answer: Any) -> None:
+        if id in self.open and not (isinstance(answer, Rejected) and answer.code in AGAIN):
+            self.answers[id] = answer
+            del self.open[id]
+
+    def ask(self, id: str) -> None:
+        world = self.world
+        partition, command, next_us = self.open[id]
+        if world.now < next_us:
+            return
+        self.open[id] = (partition, command, world.now + world.dice.randint(200_000, 900_000))
+        tenant = "acme" if self.watch.kind == "tenant" and id != "limit" else ""
+        request = c.Request(command=command, id=id, tenant=tenant)
+        seats = [s.machine for s in world.seats if s.partition == partition and s.machine is not None and not s.frozen]
+        if seats and world.dice.random() < 0.7:
+            machine = world.dice.choice(seats)
+            assert machine is not None
+            machine.offer(request, lambda answer: self.heard(id, answer))
+        else:
+            world.replies[id] = lambda answer: self.heard(id, answer)
+            world.log.write(COMMANDS, partition, Group([None], [intake.encode_request(request)]))
+
+    def act(self) -> None:
+        world, dice = self.world, self.world.dice
+        registry, name, value = LIMITS[self.watch.kind]
+        for id in list(self.open):
+            self.ask(id)
+        self.wish("limit", c.StoreRecord(registry=registry, name=name, value=value), 0)
+        if not all(s.records.get((registry, name)) == value for s in self.watch.states):
+            return
+        for n in range(TASKS):
+            self.wish(f"task-{n}", self.task(), n % world.partitions)
+        if self.watch.kind == "person":
+            for state in self.watch.states:
+                for key in list(state.by_assignee.get("ann", ())):
+                    if dice.random() < 0.01:
+                        self.wish(f"done-{key}", c.CompleteTask(task=key), c.partition_of_key(key))
+        elif dice.random() < 0.2:
+            self.poll()
+
+    def task(self) -> c.CreateTask:
+        if self.watch.kind == "person":
+            return c.CreateTask(name="x", details={"settings": {"assignment": {"groups": ["clerks"]}}})
+        return c.CreateTask(job_type="work", headers={"endpoint": "x"}, retries=1_000)
+
+    def poll(self) -> None:
+        world, dice = self.world, self.world.dice
+        self.polls += 1
+        partition = dice.randrange(world.partitions)
+        seats = [s.machine for s in world.seats if s.partition == partition and s.machine is not None and not s.frozen]
+        if seats:
+            poll = c.ActivateTasks(job_type="work", worker=f"w{self.polls}", max=dice.choice([1, 4]), timeout_ms=LEASE_MS)
+            machine = dice.choice(seats)
+            assert machine is not None
+            machine.offer(c.Request(command=poll, tenant="acme" if self.watch.kind == "tenant" else ""), self.work)
+
+    def work(self, answer: Any) -> None:
+        for job in answer["jobs"] if isinstance(answer, dict) else ():
+            chance, key, fence = self.world.dice.random(), job["key"], job["fence"]
+            if chance < 0.2 and self.world.faults:
+                continue  # the worker died with it
+            command: c.AnyCommand = c.CompleteTask(task=key, fence=fence)
+            if chance < (0.5 if self.watch.kind == "breaker" else 0.3) and self.world.faults:
+                command = c.FailTask(task=key, fence=fence, retries=999, backoff_ms=0)
+            self.wish(f"end-{key}-{fence}", command, c.partition_of_key(key))
+
+
+def simulate(seed: int, kind: str) -> tuple[World, Watch]:
+    world = World(seed, partitions=2 + seed % 2, steady=kind != "person")
+    watch = Watch(world, kind)
+    crowd = Crowd(world, watch)
+    for n in range(STEPS + HEALED_STEPS):
+        if n == STEPS:
+            world.heal()
+        world.act()
+        if n % 4 == 0:
+            watch.look()
+        if n % 10 == 0:
+            crowd.act()
+        created = sum(id.startswith("task-") for id in crowd.answers)
+        if n > STEPS and n % 200 == 0 and created == TASKS and watch.done() == TASKS:
+            break
+    else:
+        left = [(t.key >> 51, t.status, t.worker, t.details) for s in watch.states for t in s.tasks.values()]
+        limited = [{k: v for k, v in s.records.items() if k[0].startswith(("permits", "breaker"))} for s in watch.states]
+        raise AssertionError(f"kept back for ever: {left}; {limited}; {list(crowd.open)[:20]}, {world.counts}")
+    refused = [a for id, a in crowd.answers.items() if id.startswith("task-") and isinstance(a, Rejected)]
+    assert not refused, refused
+    if kind == "rate":
+        watch.check_rate()
+    return world, watch
+
+
+@pytest.mark.req("D-RES-005", "APG-RES-002", "APG-HA-008")
+@pytest.mark.parametrize("seed", range(BASE, BASE + RUNS))
+@pytest.mark.parametrize("kind", LIMITS)
+def test_a_limit_is_never_exceeded_and_never_stuck(kind, seed):
+    world, watch = simulate(seed, kind)
+    if kind in ("concurrency", "person", "tenant", "mutex"):
+        assert watch.most > 0
+    assert world.counts["claims"] > world.partitions
