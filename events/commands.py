@@ -255,6 +255,22 @@ class ResolveIncident(Command, frozen=True):
     key: int
 
 
+class ReplayDeadLetter(Command, frozen=True):
+    """Decide a dead letter anew, as it was kept or as `command` (JSON text of a record of `commands`). It acts for whoever asks, not for
+    whom the record names. Answer: `{key, status, answer}`; `answer` is null where another partition decides, and refused there it is open again."""
+
+    letter: int
+    command: str = ""
+    reason: str = ""
+
+
+class DiscardDeadLetter(Command, frozen=True):
+    """Answer: `{key, status}`."""
+
+    letter: int
+    reason: str = ""
+
+
 class EvaluateDecision(Command, frozen=True):
     """Answer: `{decision, version, output, trace}`."""
 
@@ -442,6 +458,23 @@ class SetBreaker(Command, frozen=True):
     details: dict[str, Any] | None = None
 
 
+class DecideDeadLetter(Command, frozen=True):
+    """The dead letter `letter` of the sender, replayed as `command`, belongs to this partition. `rights`: of who replays it."""
+
+    letter: int
+    command: str
+    rights: list[str] | None = None
+
+
+class DeadLetterRefused(Command, frozen=True):
+    """To the home of dead letter `letter`: what it was replayed as was refused."""
+
+    letter: int
+    command: str
+    code: str
+    message: str
+
+
 class SendRejected(Command, frozen=True):
     """What `token` of `instance` sent (`command`) was refused by its receiver, for good."""
 
@@ -458,7 +491,8 @@ AnyCommand = (
     | CompleteTask | FailTask | ThrowTaskError | ExtendLease | ReturnTasks | UpdateRetries | MoveTask | CreateTask | PublishMessage | BroadcastSignal
     | ResolveIncident | EvaluateDecision | StoreRecord | ListRecords | ModifyInstance | MigrateInstance | AdHocActivate | FireTimers | ExpireLeases
     | ReadyTasks | EvaluateConditions | ExpireMessages | Continue | Confirm | AwaitMessage | UnawaitMessage | Correlate | CatchSignal | MessageTaken | ChildEnded
-    | ReleaseInstance | SendRejected | AskPermits | GivePermits | ReturnPermits | ReportOutcomes | SetBreaker
+    | ReleaseInstance | ReplayDeadLetter | DiscardDeadLetter | DecideDeadLetter | DeadLetterRefused
+    | SendRejected | AskPermits | GivePermits | ReturnPermits | ReportOutcomes | SetBreaker
 )  # fmt: skip
 
 

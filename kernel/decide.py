@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flowledger.events import commands as c
 from flowledger.events import ledger as le
-from flowledger.events.base import Broken, Heavy, Rejected, RejectionCode
+from flowledger.events.base import Broken, Envelope, Heavy, Rejected, RejectionCode
 from flowledger.kernel import causes, limits, values
 from flowledger.kernel.access import admit
 from flowledger.kernel.access.subjects import INTERNAL, MISSING, of_instance
@@ -12,7 +12,7 @@ from flowledger.kernel.decision import Decision, Facts
 from flowledger.kernel.elements import listeners
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.folds import answers
-from flowledger.kernel.handlers import HANDLERS, quarantine
+from flowledger.kernel.handlers import HANDLERS, letters, quarantine
 from flowledger.kernel.ledger.facts import NotAtHand
 from flowledger.kernel.state import Partition
 from flowledger.kernel.tasks import again, permits
@@ -88,6 +88,29 @@ def record_broken(state: Partition, request: c.Request, facts: Facts, broken: Br
         d.quarantine(broken.key, quarantine.Defect(broken.defect, broken.message), broken.reference)
         if request.sender >= 0:
             d.record(le.Inbound(sender=request.sender, seq=request.seq))
+            if type(request.command) is c.DecideDeadLetter:
+                _tell_sender(d, request, Rejected(RejectionCode.INTERNAL, f"a defect of the engine, reference {broken.reference}"))
+        return d
+    finally:
+        state.undo = None
+
+
+def record_unreadable(state: Partition, facts: Facts, letter: le.DeadLettered, tenant: str) -> Decision | None:
+    """What the log says of a record that nobody can read: it is kept. A send is consumed, and whoever caused it hears of it there; None: it was
+    taken before, or comes too early."""
+    if letter.sender >= 0 and letter.seq != state.meta.taken.get(letter.sender, 0) + 1:
+        return None
+    state.undo = []
+    try:
+        d = Decision(state, facts, Envelope(facts.now_us, tenant, cause=f"command:{state.meta.partition}-{letter.source}"))
+        letters.keep(d, letter)
+        if letter.sender >= 0:
+            d.record(le.Inbound(sender=letter.sender, seq=letter.seq, reason=values.clean(letter.reason)))
+            if letter.instance and letter.sender != state.meta.partition and letter.sender < state.meta.partitions:
+                told = c.SendRejected(
+                    instance=letter.instance, token=letter.token, command="A send", code="UNREADABLE", message=values.clean(letter.reason)
+                )
+                d.send(letter.sender, told)
         return d
     finally:
         state.undo = None
@@ -110,8 +133,8 @@ def _decide(d: Decision, request: c.Request) -> Rejected | None:
         return rejected
     if request.sender >= 0:
         d.record(le.Inbound(sender=request.sender, seq=request.seq))
-    if type(request.command) is c.MoveTask:
-        _tell_listeners(d, request.command)
+    if d.request is not None and type(moved := d.request.command) is c.MoveTask:
+        _tell_listeners(d, moved)
     if d.work or d.touched:
         d.run()
     if d.later:
@@ -130,10 +153,10 @@ def _decide(d: Decision, request: c.Request) -> Rejected | None:
 
 def _again(d: Decision, request: c.Request, known: answers.Remembered) -> Rejected | None:
     """A known id: the same command gets the same answer, another is refused."""
-    if known.digest and known.digest != answers.digest(request):
-        text = f"the id '{request.id}' was used for another command: expected the same command again, or another id"
-        return Rejected(RejectionCode.ID_REUSED, text)
-    d.answer, d.repeats = known.value(), request.id
+    found = answers.again(request, known)
+    if isinstance(found, Rejected):
+        return found
+    d.answer, d.repeats = found, request.id
     if known.offset >= 0:
         d.answer["position"] = f"{d.state.meta.partition}-{known.offset}"
     return None
@@ -142,8 +165,18 @@ def _again(d: Decision, request: c.Request, known: answers.Remembered) -> Reject
 def _consume(d: Decision, request: c.Request, rejected: Rejected) -> None:
     """What another partition sent is consumed all the same, and whoever caused it hears of it there."""
     d.record(le.Inbound(sender=request.sender, seq=request.seq, reason=values.clean(f"{rejected.code}: {rejected.message}")))
-    if request.instance and type(request.command) not in _EXPECTED:
-        d.send(request.sender, _told(request.instance, request.token, request.command, rejected))
+    _tell_sender(d, request, rejected)
+
+
+def _tell_sender(d: Decision, request: c.Request, rejected: Rejected) -> None:
+    command = request.command
+    if type(command) is c.DecideDeadLetter:
+        said = c.DeadLetterRefused(
+            letter=command.letter, command=command.command, code=rejected.code, message=values.clean(rejected.message)
+        )
+        d.send(request.sender, said)
+    elif request.instance and type(command) not in _EXPECTED:
+        d.send(request.sender, _told(request.instance, request.token, command, rejected))
 
 
 #: what may find nobody any more: the other side is gone, and there is nothing to repair

@@ -9,7 +9,7 @@ from flowledger.events import commands as c
 from flowledger.events import ledger as le
 from flowledger.events.base import Broken, Envelope, Event, Heavy, Rejected, RejectionCode
 from flowledger.events.definition import DefinitionCreated
-from flowledger.kernel import Facts, Partition, decide, evolve, record_broken
+from flowledger.kernel import Facts, Partition, decide, evolve, record_broken, record_unreadable
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.folds import answers
 from flowledger.kernel.ledger.facts import NotAtHand
@@ -21,6 +21,8 @@ from flowledger.processors.sends import Sends
 from flowledger.processors.settings import RESOURCES_SOFT
 from flowledger.processors.waiting import Waiting
 
+#: what may bring definitions
+_DEPLOYS = frozenset({c.Deploy, c.ReplayDeadLetter, c.DecideDeadLetter})
 Made = Decision | Rejected | Broken
 
 
@@ -50,9 +52,7 @@ class Desk:
         request, state = pending.request, self.state
         command: Any = request.command
         if type(command) is Dead:
-            dead: list[Event] = [le.DeadLettered(source=command.source, reason=command.reason)]
-            cause = f"command:{state.meta.partition}-{command.source}"
-            self.record(dead, avro.encode(dead, Envelope(self.facts.now_us, cause=cause)), "", b)
+            self._dead(command, b)
             return True
         if type(command) is Told:
             envelope = Envelope(self.facts.now_us, cause=f"owner:{state.meta.owner}")
@@ -70,6 +70,16 @@ class Desk:
             return False
         self.outcome(made, pending, b, confirmed)
         return True
+
+    def _dead(self, dead: Dead, b: Batch) -> None:
+        letter = dead.letter
+        made = record_unreadable(self.state, self.facts, letter, dead.tenant)
+        if made is None:
+            self.sends.asked(letter.sender, self.facts.now_us)
+            return
+        self.record(made.events, made.values, dead.tenant, b)
+        if letter.sender >= 0:
+            b.flight.inbound[letter.sender] = letter.seq
 
     def apart(self, pending: Pending) -> Made | Exception:
         """A heavy decision, on any thread; nobody else may touch the state meanwhile."""
@@ -99,7 +109,7 @@ class Desk:
             self._seen(request, b)
         if made.events:
             self.record(made.events, made.values, made.asked.tenant, b)
-            if type(command) is c.Deploy:
+            if type(command) in _DEPLOYS:
                 self._store(made.events)
             if request.sender >= 0:
                 b.flight.inbound[request.sender] = request.seq

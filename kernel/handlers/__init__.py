@@ -13,6 +13,7 @@ from flowledger.kernel.handlers import (
     definitions,
     incidents,
     instances,
+    letters,
     messages,
     migrate,
     modify,
@@ -69,9 +70,15 @@ HANDLERS: dict[type[c.AnyCommand], Callable[[Decision, Any], Rejected | None]] =
     c.Confirm: records.confirm,
     c.ReleaseInstance: quarantine.release,
     c.SendRejected: quarantine.send_rejected,
+    c.ReplayDeadLetter: letters.replay,
+    c.DiscardDeadLetter: letters.discard,
+    c.DecideDeadLetter: letters.decide_here,
+    c.DeadLetterRefused: letters.refused,
     c.AskPermits: permits.ask,
     c.GivePermits: permits.give,
     c.ReturnPermits: permits.take_back,
     c.ReportOutcomes: permits.report,
     c.SetBreaker: permits.set_breaker,
 }
+
+HOOKS.handle = lambda d, command: HANDLERS[type(command)](d, command)

@@ -143,7 +143,8 @@ class Seat:
                 request = intake.decode_request(record.value)
                 pending = Pending(request, self.world.replier(request), record.offset)
             except ValueError as e:
-                pending = Pending(c.Request(command=Dead(record.offset, str(e))), None, record.offset)  # type: ignore[arg-type]
+                letter = intake.letter_of(record, str(e))
+                pending = Pending(c.Request(command=Dead(letter)), None, record.offset)  # type: ignore[arg-type]
             machine.consumed([pending])
         self.consumed += len(records)
 
