@@ -135,9 +135,9 @@ async def diff(
 
 
 def compare(old: str, old_name: str, new: str, new_name: str) -> dict[str, Any]:
-    from flowledger.api.models import elements_of
     from flowledger.kernel.model import read
     from flowledger.kernel.model.diff import diff as changes_of
+    from flowledger.kernel.model.shown import elements_of
 
     a, b = read(utf8(old), old_name)[0], read(utf8(new), new_name)[0]
     before, after = elements_of(utf8(old), old_name), elements_of(utf8(new), new_name)

@@ -22,7 +22,7 @@ from flowledger.events import routes
 from flowledger.events.avro import decode_json
 from flowledger.events.base import Recorded, Rejected, RejectionCode
 from flowledger.kernel import lookup
-from flowledger.kernel.model.library import Library
+from flowledger.kernel.library import Library
 from flowledger.processors import activation
 from flowledger.processors.admission import Admission, class_of
 from flowledger.processors.client import ENGINE, NOBODY, Answer, Caller, request_of, within

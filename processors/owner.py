@@ -19,7 +19,7 @@ from flowledger.events import commands as c
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import Facts, Partition
 from flowledger.kernel import checkpoint as images
-from flowledger.kernel.model.library import Library
+from flowledger.kernel.library import Library
 from flowledger.processors import beside
 from flowledger.processors import clock as times
 from flowledger.processors import effects as do

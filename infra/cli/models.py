@@ -68,7 +68,7 @@ def show_findings(found: list[dict[str, Any]]) -> None:
 
 
 def inspect(files: list[Path], json: bool) -> None:
-    from flowledger.api.models import graph_view
+    from flowledger.kernel.model.shown import graph_view
 
     views, unreadable = [], 0
     for file in files:

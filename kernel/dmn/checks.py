@@ -21,7 +21,7 @@ from flowledger.kernel.dmn.table_checks import PAIRS_MAX, SHOWN_MAX, STEPS_ALL_M
 from flowledger.kernel.dmn.types import BAD, Type, allowed_text, base_of, component, ranks
 from flowledger.kernel.dmn.unit import Unit, walk
 from flowledger.kernel.feel.types import Primitive
-from flowledger.kernel.model.findings import Finding
+from flowledger.kernel.findings import Finding
 
 
 def findings(xml: bytes | str, models: Iterable[bytes | str] = (), file: str = "") -> list[Finding]:

@@ -43,36 +43,38 @@ from flowledger.kernel.elements import (
 from flowledger.kernel.elements.triggers import cancel, compensate, error, escalation, link, message, signal, terminate, timer
 from flowledger.kernel.elements.triggers import conditional as condition
 from flowledger.kernel.hooks import HOOKS
-from flowledger.kernel.model.graph import Behaviour
+from flowledger.kernel.model.behaviours import ACTIVITY, ELEMENTS, LOOPS, NODE, PROCESS
 
-#: XML tag -> behaviour
-ELEMENTS: dict[str, Behaviour] = {
-    "startEvent": start_event.BEHAVIOUR,
-    "endEvent": end_event.BEHAVIOUR,
-    "intermediateCatchEvent": intermediate_catch_event.BEHAVIOUR,
-    "intermediateThrowEvent": intermediate_throw_event.BEHAVIOUR,
-    "boundaryEvent": boundary_event.BEHAVIOUR,
-    "exclusiveGateway": exclusive_gateway.BEHAVIOUR,
-    "parallelGateway": parallel_gateway.BEHAVIOUR,
-    "inclusiveGateway": inclusive_gateway.BEHAVIOUR,
-    "complexGateway": complex_gateway.BEHAVIOUR,
-    "eventBasedGateway": event_based_gateway.BEHAVIOUR,
-    "task": task.BEHAVIOUR,
-    "manualTask": manual_task.BEHAVIOUR,
-    "serviceTask": service_task.BEHAVIOUR,
-    "sendTask": send_task.BEHAVIOUR,
-    "scriptTask": script_task.BEHAVIOUR,
-    "businessRuleTask": business_rule_task.BEHAVIOUR,
-    "userTask": user_task.BEHAVIOUR,
-    "receiveTask": receive_task.BEHAVIOUR,
-    "callActivity": call_activity.BEHAVIOUR,
-    "subProcess": sub_process.BEHAVIOUR,
-    "adHocSubProcess": ad_hoc_sub_process.BEHAVIOUR,
-    "transaction": transaction.BEHAVIOUR,
-}
-
-#: tags of elements that contain flow elements
-SCOPES = {"subProcess", "transaction", "adHocSubProcess"}
+ELEMENTS.update(
+    {
+        "startEvent": start_event.BEHAVIOUR,
+        "endEvent": end_event.BEHAVIOUR,
+        "intermediateCatchEvent": intermediate_catch_event.BEHAVIOUR,
+        "intermediateThrowEvent": intermediate_throw_event.BEHAVIOUR,
+        "boundaryEvent": boundary_event.BEHAVIOUR,
+        "exclusiveGateway": exclusive_gateway.BEHAVIOUR,
+        "parallelGateway": parallel_gateway.BEHAVIOUR,
+        "inclusiveGateway": inclusive_gateway.BEHAVIOUR,
+        "complexGateway": complex_gateway.BEHAVIOUR,
+        "eventBasedGateway": event_based_gateway.BEHAVIOUR,
+        "task": task.BEHAVIOUR,
+        "manualTask": manual_task.BEHAVIOUR,
+        "serviceTask": service_task.BEHAVIOUR,
+        "sendTask": send_task.BEHAVIOUR,
+        "scriptTask": script_task.BEHAVIOUR,
+        "businessRuleTask": business_rule_task.BEHAVIOUR,
+        "userTask": user_task.BEHAVIOUR,
+        "receiveTask": receive_task.BEHAVIOUR,
+        "callActivity": call_activity.BEHAVIOUR,
+        "subProcess": sub_process.BEHAVIOUR,
+        "adHocSubProcess": ad_hoc_sub_process.BEHAVIOUR,
+        "transaction": transaction.BEHAVIOUR,
+    }
+)
+NODE.append(listeners.of_node)
+ACTIVITY.append(quantities.read)
+LOOPS.update({"multiInstanceLoopCharacteristics": loops.read_multi, "standardLoopCharacteristics": loops.read_standard})
+PROCESS.extend((listeners.of_process, compensation.read, joins.read))
 
 for kind, module in {
     "message": message, "timer": timer, "signal": signal, "error": error, "escalation": escalation, "link": link, "terminate": terminate,

@@ -17,10 +17,9 @@ from flowledger.events import flow as fl
 from flowledger.events import workflow as wf
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel.elements import compensation, jobs
-from flowledger.kernel.elements.sub_process import implicit_starts
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.model import xml as x
-from flowledger.kernel.model.graph import Behaviour, Node
+from flowledger.kernel.model.graph import Behaviour, Node, Work, implicit_starts
 from flowledger.kernel.moves.activity import close_activity
 
 
@@ -34,7 +33,7 @@ class Config:
         self.collection: Any = None
         self.output = ""
         self.output_element: Any = None
-        self.work: jobs.Work | None = None
+        self.work: Work | None = None
         #: somebody beside the collection chooses
         self.chosen = True
 

@@ -12,13 +12,13 @@ from flowledger.kernel import decisions, lookup
 from flowledger.kernel.elements import jobs
 from flowledger.kernel.expressions import Failure, literal
 from flowledger.kernel.model import xml as x
-from flowledger.kernel.model.graph import Behaviour, Node
+from flowledger.kernel.model.graph import Behaviour, Node, Work
 from flowledger.kernel.moves.activity import close_activity
 
 
 def enter(d: Any, i: Any, token: Any, node: Node) -> None:
     config = node.config
-    if isinstance(config, jobs.Work):
+    if isinstance(config, Work):
         jobs.create_task(d, i, token, node, config)
         return
     id = d.text(config["decision"], i, token.key, "decision id")
@@ -55,7 +55,7 @@ def read(node: Node, element: Any, r: Any) -> None:
             "variable": (called.get("resultVariable") if called is not None else x.classic_attr(element, "resultVariable")) or "",
         }
     else:
-        node.config = jobs.Work("business_rule_task", literal(node.id))
+        node.config = Work("business_rule_task", literal(node.id))
         r.finding("RULE_WITHOUT_DECISION", f"business rule task '{node.id}' names neither a decision nor a job type: it becomes a job '{node.id}'", node,
                   severity="warning", hint='<zeebe:calledDecision decisionId="..." resultVariable="..."/>')  # fmt: skip
 

@@ -151,7 +151,7 @@ def _named(d: Any, i: Any, token: Any, element: str) -> list[int]:
     return []
 
 
-def read(r: Any, process: Any) -> None:
+def read(r: Any, process: Any, element: Any) -> None:
     """Associations from compensation boundary events to their handlers."""
     targets: dict[str, list[str]] = {}
     for association in r.definitions.iter("{http://www.omg.org/spec/BPMN/20100524/MODEL}association"):

@@ -9,8 +9,8 @@ from typing import Any
 
 from flowledger.events import flow as fl
 from flowledger.kernel.elements import triggers
-from flowledger.kernel.model import data
 from flowledger.kernel.model.graph import Behaviour, Node
+from flowledger.kernel.moves import data
 from flowledger.kernel.moves.activity import apply_mappings
 
 

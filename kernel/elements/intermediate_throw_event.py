@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from flowledger.kernel.elements import triggers
-from flowledger.kernel.model import data
 from flowledger.kernel.model.graph import Behaviour, Node
+from flowledger.kernel.moves import data
 from flowledger.kernel.moves.activity import apply_mappings
 
 

@@ -9,32 +9,12 @@ from typing import Any
 
 from flowledger.events import task as ta
 from flowledger.kernel import limits, times, values
-from flowledger.kernel.expressions import Expression, Failure, literal
+from flowledger.kernel.expressions import Failure, literal
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.dialects import unkept
-from flowledger.kernel.model.graph import Node
+from flowledger.kernel.model.graph import Node, Work
 from flowledger.kernel.retries import normalise
 from flowledger.kernel.tasks import clock, registry, rules
-
-
-class Work:
-    """What an element asks for. Expressions are evaluated when the token enters."""
-
-    __slots__ = ("details", "dynamic", "headers", "job_type", "priority", "retries", "type")
-
-    def __init__(
-        self,
-        type: str,
-        job_type: Expression | None = None,
-        retries: Expression | None = None,
-        headers: dict[str, str] | None = None,
-        details: dict[str, Any] | None = None,
-        dynamic: dict[str, Expression] | None = None,
-        priority: Expression | None = None,
-    ) -> None:
-        self.type, self.job_type, self.retries, self.headers = type, job_type, retries, headers or None
-        self.details, self.dynamic, self.priority = details, dynamic, priority
-
 
 _DEFAULT_RETRIES = literal(3)
 

@@ -23,7 +23,7 @@ SYNCHRONISE = KINDS | {"parallelGateway"}
 RESTED: dict[str, Callable[[Any, Any, int, Node], None]] = {}
 
 
-def read(process: Any) -> None:
+def read(r: Any, process: Any, element: Any) -> None:
     """Which gateways wait, per scope."""
     for node in process.nodes.values():
         if node.kind in KINDS and len(node.incoming) > 1:

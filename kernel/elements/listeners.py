@@ -15,7 +15,7 @@ from flowledger.events import flow as fl
 from flowledger.events import task as ta
 from flowledger.kernel.elements import jobs
 from flowledger.kernel.model import xml as x
-from flowledger.kernel.model.graph import Node
+from flowledger.kernel.model.graph import Node, Work
 from flowledger.kernel.moves.activity import close_activity, open_activity
 
 #: events that elements ask for by `next_one`, in the order of an activity's life
@@ -27,7 +27,7 @@ _OLD_WORDS = {"create": "creating", "assignment": "assigning", "update": "updati
 class Listener:
     __slots__ = ("event", "work")
 
-    def __init__(self, event: str, work: jobs.Work) -> None:
+    def __init__(self, event: str, work: Work) -> None:
         self.event, self.work = event, work
 
 
@@ -35,7 +35,7 @@ def read(node: Node, element: Any, r: Any) -> list[Listener]:
     found = []
     for holder, tag, default in (("executionListeners", "executionListener", "start"), ("taskListeners", "taskListener", "creating")):
         for xml in x.ext_all(element, holder, tag):
-            work = jobs.Work("service_task", r.expression(xml.get("type", ""), node, "listener type"))
+            work = Work("service_task", r.expression(xml.get("type", ""), node, "listener type"))
             if not xml.get("type"):
                 r.finding(
                     "LISTENER_WITHOUT_TYPE",
@@ -55,7 +55,11 @@ def read(node: Node, element: Any, r: Any) -> list[Listener]:
     return found
 
 
-def of_process(process: Any, element: Any, r: Any) -> None:
+def of_node(node: Node, element: Any, r: Any) -> None:
+    node.listeners = read(node, element, r)
+
+
+def of_process(r: Any, process: Any, element: Any) -> None:
     """Listeners of the process: at its start events before their own, at its end events after them."""
     own = read(process.root, element, r)
     for node in process.root.children if own else ():

@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from flowledger.kernel.elements import jobs
-from flowledger.kernel.model.graph import Behaviour, Node
+from flowledger.kernel.model.graph import Behaviour, Node, Work
 from flowledger.kernel.moves.activity import close_activity
 
 
 def enter(d: Any, i: Any, token: Any, node: Node) -> None:
     if node.properties.get("flowledger:confirm") == "true":
-        jobs.create_task(d, i, token, node, jobs.Work("manual_task", details={"name": node.name or node.id}))
+        jobs.create_task(d, i, token, node, Work("manual_task", details={"name": node.name or node.id}))
     else:
         close_activity(d, i, token, node)
 

@@ -11,13 +11,13 @@ from flowledger.kernel import scripts
 from flowledger.kernel.elements import jobs
 from flowledger.kernel.expressions import Failure, literal
 from flowledger.kernel.model import xml as x
-from flowledger.kernel.model.graph import Behaviour, Node
+from flowledger.kernel.model.graph import Behaviour, Node, Work
 from flowledger.kernel.moves.activity import close_activity
 
 
 def enter(d: Any, i: Any, token: Any, node: Node) -> None:
     config = node.config
-    if isinstance(config, jobs.Work):
+    if isinstance(config, Work):
         jobs.create_task(d, i, token, node, config)
         return
     if isinstance(config, JavaScript):
@@ -75,7 +75,7 @@ def read(node: Node, element: Any, r: Any) -> None:
                 severity="warning",
                 hint="write it as FEEL or JavaScript, or serve that job type",
             )
-            node.config = jobs.Work("script_task", literal(f"script:{language or 'none'}"), headers={"language": language, "script": text})
+            node.config = Work("script_task", literal(f"script:{language or 'none'}"), headers={"language": language, "script": text})
 
 
 BEHAVIOUR = Behaviour(enter, close_activity, read, activity=True)

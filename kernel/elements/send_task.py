@@ -9,7 +9,7 @@ from typing import Any
 
 from flowledger.kernel.elements import jobs, triggers
 from flowledger.kernel.expressions import literal
-from flowledger.kernel.model.graph import Behaviour, Node
+from flowledger.kernel.model.graph import Behaviour, Node, Work
 from flowledger.kernel.moves.activity import close_activity
 
 
@@ -28,7 +28,7 @@ def read(node: Node, element: Any, r: Any) -> None:
             node.event = triggers.message_of(node, element.get("messageRef"), element, r)
             node.events = [node.event] if node.event is not None else []
         else:
-            node.config = jobs.Work("send_task", literal(node.id))
+            node.config = Work("send_task", literal(node.id))
 
 
 BEHAVIOUR = Behaviour(enter, close_activity, read, activity=True)

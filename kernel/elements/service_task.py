@@ -10,7 +10,7 @@ from typing import Any
 from flowledger.kernel.elements import jobs
 from flowledger.kernel.expressions import literal
 from flowledger.kernel.model import xml as x
-from flowledger.kernel.model.graph import Behaviour, Node
+from flowledger.kernel.model.graph import Behaviour, Node, Work
 from flowledger.kernel.moves.activity import close_activity
 
 
@@ -23,7 +23,7 @@ def read(node: Node, element: Any, r: Any) -> None:
     if node.config is None:
         kind = x.classic_attr(element, "type")
         operation = element.get("operationRef", "")
-        node.config = jobs.Work("service_task", literal(operation.rsplit(":", 1)[-1] or kind or node.id), headers=jobs.fields_of(element))
+        node.config = Work("service_task", literal(operation.rsplit(":", 1)[-1] or kind or node.id), headers=jobs.fields_of(element))
 
 
 BEHAVIOUR = Behaviour(enter, close_activity, read, activity=True)

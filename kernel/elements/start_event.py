@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from flowledger.kernel.elements import triggers, user_task
-from flowledger.kernel.model import data
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.dialects import unkept
 from flowledger.kernel.model.graph import Behaviour, Node
+from flowledger.kernel.moves import data
 from flowledger.kernel.moves.activity import apply_mappings
 
 #: key of a start event's properties: its form

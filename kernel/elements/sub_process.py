@@ -9,7 +9,7 @@ from typing import Any
 
 from flowledger.events import flow as fl
 from flowledger.kernel.expressions import Failure
-from flowledger.kernel.model.graph import Behaviour, Node
+from flowledger.kernel.model.graph import Behaviour, Node, implicit_starts
 from flowledger.kernel.moves.activity import close_activity
 
 
@@ -23,16 +23,6 @@ def enter(d: Any, i: Any, token: Any, node: Node) -> None:
         kid = d.key()
         d.record(fl.ElementActivated(key=i.key, token=kid, scope=token.key, element=start.id))
         d.push(i, kid)
-
-
-def implicit_starts(scope: Node) -> list[Node]:
-    """Activities and gateways without incoming flow, when a scope has no start event."""
-    return [
-        n
-        for n in scope.children
-        if not n.incoming and n.kind not in ("boundaryEvent", "startEvent") and not n.triggered_by_event and not n.for_compensation
-        and not (n.kind == "intermediateCatchEvent" and n.event is not None and n.event.kind == "link")
-    ]  # fmt: skip
 
 
 def complete(d: Any, i: Any, token: Any, node: Node) -> None:

@@ -15,7 +15,7 @@ from flowledger.kernel.elements import jobs, listeners
 from flowledger.kernel.expressions import Expression, literal
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.dialects import unkept
-from flowledger.kernel.model.graph import Behaviour, Node
+from flowledger.kernel.model.graph import Behaviour, Node, Work
 from flowledger.kernel.moves.activity import close_activity
 
 ZEEBE_JOB = "io.camunda.zeebe:userTask"
@@ -42,7 +42,7 @@ def read(node: Node, element: Any, r: Any) -> None:
             and x.ext(element, "assignmentDefinition") is None
         )
         native = native or not _is_zeebe(r)
-        node.config = jobs.Work("user_task", None if native else literal(ZEEBE_JOB))
+        node.config = Work("user_task", None if native else literal(ZEEBE_JOB))
     headers = {h.get("key", ""): h.get("value", "") for h in x.ext_all(element, "taskHeaders", "header")}
     node.config.headers = headers or None
     dynamic: dict[str, Expression] = {}

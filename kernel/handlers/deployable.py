@@ -10,8 +10,8 @@ from flowledger.events.base import Heavy, Rejected, RejectionCode
 from flowledger.kernel import limits, times, values
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.expressions import Expression, Failure
+from flowledger.kernel.findings import Finding
 from flowledger.kernel.ledger.facts import NotAtHand
-from flowledger.kernel.model.findings import Finding
 
 
 def read(d: Decision, name: str, content: str) -> tuple[Any, list[Finding]]:

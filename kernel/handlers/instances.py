@@ -12,12 +12,11 @@ from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import business, lookup
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements import conditional, events, loops, placing, start_event
-from flowledger.kernel.elements.sub_process import implicit_starts
 from flowledger.kernel.elements.triggers import error, escalation
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.folds import answers
 from flowledger.kernel.handlers import keeping
-from flowledger.kernel.model.graph import Node, Process
+from flowledger.kernel.model.graph import Node, Process, implicit_starts
 from flowledger.kernel.state import Definition, Instance
 from flowledger.kernel.tasks import forms
 from flowledger.kernel.undo import drop

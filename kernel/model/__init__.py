@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from flowledger.kernel.model.findings import Finding
+from flowledger.kernel.findings import Finding
 
 
 def read(data: bytes, name: str = "") -> tuple[Any, list[Finding]]:

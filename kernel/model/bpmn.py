@@ -13,10 +13,10 @@ import msgspec
 
 from flowledger.kernel import feel
 from flowledger.kernel.expressions import Expression, expression, feel_expression, literal
-from flowledger.kernel.model import ids
+from flowledger.kernel.findings import Finding
+from flowledger.kernel.model import behaviours, ids
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.dialects import classic, own, plain, unkept
-from flowledger.kernel.model.findings import Finding
 from flowledger.kernel.model.graph import Flow, Graph, Loop, Mapping, Node, Process
 
 _GLOBAL_TASKS = {"globalTask": "task", "globalUserTask": "userTask", "globalScriptTask": "scriptTask", "globalManualTask": "manualTask",
@@ -155,7 +155,6 @@ def read(data: bytes, name: str = "") -> tuple[Graph | None, list[Finding]]:
 
 def read_tree(root: Any, name: str, data: bytes) -> tuple[Graph | None, list[Finding]]:
     """As `read`, of a parsed document (other formats build one)."""
-    from flowledger.kernel.elements import ELEMENTS
     from flowledger.kernel.model import checks, correlation
 
     if root.tag != x.B + "definitions":
@@ -173,7 +172,7 @@ def read_tree(root: Any, name: str, data: bytes) -> tuple[Graph | None, list[Fin
     r.definitions = root
     r.graph.hash = hashlib.sha256(data).hexdigest()
     r.graph.source = data
-    r.made_ids = ids.fill(root, frozenset(ELEMENTS) | {"sequenceFlow"})
+    r.made_ids = ids.fill(root, frozenset(behaviours.ELEMENTS) | {"sequenceFlow"})
     for element in root.iter():
         if isinstance(element.tag, str) and element.get("id") and not element.tag.startswith("{http://www.omg.org/spec/BPMN/20100524/DI"):
             key = element.get("id")
@@ -229,16 +228,14 @@ def _process(r: Reader, element: Any) -> None:
     for node in list(process.nodes.values()):
         if node.behaviour.read is not None:
             node.behaviour.read(node, node.xml, r)
-    from flowledger.kernel.elements import compensation, joins, listeners
     from flowledger.kernel.model import data, roles, states
 
     data.read(r, process, element)
     roles.apply(r, process, element)
     _reads(process)
-    listeners.of_process(process, element, r)
     states.read(r, process, element)
-    compensation.read(r, process)
-    joins.read(process)
+    for read_part in behaviours.PROCESS:
+        read_part(r, process, element)
     for node in process.nodes.values():
         if node.behaviour.check is not None:
             node.behaviour.check(node, r)
@@ -261,6 +258,8 @@ def _global_task(r: Reader, element: Any, tag: str) -> None:
         a.outgoing.append(flow)
         b.incoming.append(flow)
     process.root.starts.append(start)
+    for read_node in behaviours.NODE:
+        read_node(node, element, r)
     _activity(r, node, element)
     if node.behaviour.read is not None:
         node.behaviour.read(node, element, r)
@@ -268,13 +267,11 @@ def _global_task(r: Reader, element: Any, tag: str) -> None:
 
 
 def _node(r: Reader, process: Process, scope: Node, tag: str, id: str, element: Any) -> Node:
-    from flowledger.kernel.elements import ELEMENTS
-
     node = Node(id, tag, process, scope if scope is not process.root else None, element.get("name", ""), element.sourceline or 0)
     node.tag = tag
     node.xml = element
     node.order = len(process.nodes)
-    node.behaviour = ELEMENTS[tag]
+    node.behaviour = behaviours.ELEMENTS[tag]
     process.nodes[id] = node
     scope.children.append(node)
     unkept.check(node, element, r)
@@ -283,12 +280,11 @@ def _node(r: Reader, process: Process, scope: Node, tag: str, id: str, element: 
 
 def _scope(r: Reader, process: Process, scope: Node, element: Any) -> None:
     """The flow elements directly in `element`; sub-processes recurse."""
-    from flowledger.kernel.elements import ELEMENTS, SCOPES, listeners
     from flowledger.kernel.model.checks import grammar
 
     for kid in x.bpmn_children(element):
         tag = x.local(kid)
-        if tag in ELEMENTS:
+        if tag in behaviours.ELEMENTS:
             id = kid.get("id", "")
             if id in r.made_ids:
                 r.finding(
@@ -299,13 +295,14 @@ def _scope(r: Reader, process: Process, scope: Node, element: Any) -> None:
                     hint="give it one: it stands in events and history",
                 )
             node = _node(r, process, scope, tag, id, kid)
+            for read_node in behaviours.NODE:
+                read_node(node, kid, r)
             if node.behaviour.activity:
                 _activity(r, node, kid)
             else:
                 r.mappings(node, kid)
-                node.listeners = listeners.read(node, kid, r)
                 node.properties = properties_of(kid)
-            if tag in SCOPES:
+            if tag in behaviours.SCOPES:
                 node.is_scope = True
                 node.triggered_by_event = kid.get("triggeredByEvent") == "true"
                 if node.triggered_by_event:
@@ -358,20 +355,12 @@ def _activity(r: Reader, node: Node, element: Any) -> None:
     node.for_compensation = element.get("isForCompensation") == "true"
     node.properties = properties_of(element)
     r.mappings(node, element)
-    from flowledger.kernel.elements import listeners, quantities
-
-    node.listeners = listeners.read(node, element, r)
-    quantities.read(node, element, r)
-    multi = x.child(element, "multiInstanceLoopCharacteristics")
-    standard = x.child(element, "standardLoopCharacteristics")
-    if multi is not None:
-        from flowledger.kernel.elements import loops
-
-        node.loop = loops.read_multi(node, multi, r)
-    elif standard is not None:
-        from flowledger.kernel.elements import loops
-
-        node.loop = loops.read_standard(node, standard, r)
+    for read_activity in behaviours.ACTIVITY:
+        read_activity(node, element, r)
+    for tag, read_loop in behaviours.LOOPS.items():
+        if (found := x.child(element, tag)) is not None:
+            node.loop = read_loop(node, found, r)
+            break
 
 
 def _connect(r: Reader, process: Process, node: Node) -> None:

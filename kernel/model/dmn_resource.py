@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from flowledger.kernel import dmn
-from flowledger.kernel.model.findings import Finding
+from flowledger.kernel.findings import Finding
 from flowledger.kernel.model.graph import Graph
 
 

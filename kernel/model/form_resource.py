@@ -6,7 +6,7 @@ import hashlib
 
 import msgspec
 
-from flowledger.kernel.model.findings import Finding
+from flowledger.kernel.findings import Finding
 from flowledger.kernel.model.graph import Graph
 
 

@@ -212,3 +212,32 @@ def _no_enter(d: Any, i: Any, token: Any, node: Node) -> None:
 
 
 NO_BEHAVIOUR = Behaviour(_no_enter)
+
+
+class Work:
+    """What an element asks a worker for. Expressions are evaluated when the token enters."""
+
+    __slots__ = ("details", "dynamic", "headers", "job_type", "priority", "retries", "type")
+
+    def __init__(
+        self,
+        type: str,
+        job_type: Expression | None = None,
+        retries: Expression | None = None,
+        headers: dict[str, str] | None = None,
+        details: dict[str, Any] | None = None,
+        dynamic: dict[str, Expression] | None = None,
+        priority: Expression | None = None,
+    ) -> None:
+        self.type, self.job_type, self.retries, self.headers = type, job_type, retries, headers or None
+        self.details, self.dynamic, self.priority = details, dynamic, priority
+
+
+def implicit_starts(scope: Node) -> list[Node]:
+    """Activities and gateways without incoming flow, when a scope has no start event."""
+    return [
+        n
+        for n in scope.children
+        if not n.incoming and n.kind not in ("boundaryEvent", "startEvent") and not n.triggered_by_event and not n.for_compensation
+        and not (n.kind == "intermediateCatchEvent" and n.event is not None and n.event.kind == "link")
+    ]  # fmt: skip

@@ -6,8 +6,8 @@ from typing import Any
 
 from flowledger.kernel import business
 from flowledger.kernel.hooks import HOOKS
-from flowledger.kernel.model import data
 from flowledger.kernel.model.graph import Node
+from flowledger.kernel.moves import data
 from flowledger.kernel.moves.verbs import Verbs
 from flowledger.kernel.state import Instance, Token
 

@@ -26,8 +26,8 @@ from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
 from flowledger.events.base import Broken, Envelope, Event, Rejected
 from flowledger.kernel import Facts, Partition, decide, model, times
+from flowledger.kernel.library import Library
 from flowledger.kernel.model.encodings import decode, utf8
-from flowledger.kernel.model.library import Library
 from flowledger.sdk.flows import Flow
 from flowledger.sdk.testing import stubs
 from flowledger.sdk.testing.coverage import STAND_IN, Coverage

@@ -17,7 +17,7 @@ from flowledger.kernel.access.subjects import INTERNAL, SUBJECTS
 from flowledger.kernel.decide import decide, record_unreadable
 from flowledger.kernel.decision import Decision, Facts
 from flowledger.kernel.handlers import HANDLERS
-from flowledger.kernel.model.library import Library
+from flowledger.kernel.library import Library
 from flowledger.kernel.state import Partition
 
 NOW = 1_790_000_000_000_000

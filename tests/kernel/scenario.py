@@ -26,9 +26,9 @@ from flowledger.events.base import Broken, Envelope, Event, Rejected
 from flowledger.kernel.decide import decide
 from flowledger.kernel.decision import Decision, Facts
 from flowledger.kernel.fold import evolve
+from flowledger.kernel.library import Library
 from flowledger.kernel.model import bpmn as bpmn_reader
 from flowledger.kernel.model import dmn_resource, form_resource
-from flowledger.kernel.model.library import Library
 from flowledger.kernel.state import Instance, Partition, encode_state
 
 START_US = 1_767_225_600_000_000  # 2026-01-01T00:00:00Z

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from flowledger.kernel.elements import ELEMENTS
 from flowledger.kernel.elements.triggers import KINDS
 from flowledger.kernel.model import bpmn
+from flowledger.kernel.model.behaviours import ELEMENTS
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parents[1] / "docs" / "bpmn-coverage.md"

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from flowledger.kernel.elements import ELEMENTS
 from flowledger.kernel.model import bpmn
+from flowledger.kernel.model.behaviours import ELEMENTS
 
 FOLDER = Path(os.environ.get("SHARED_DATA", Path(__file__).resolve().parents[2].parent / "shared")) / "bpmn-miwg" / "Reference"
 FILES = sorted(FOLDER.glob("*.bpmn"))

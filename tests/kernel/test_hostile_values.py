@@ -17,7 +17,7 @@ from flowledger.events import commands as c
 from flowledger.events.base import Broken, Rejected
 from flowledger.kernel import Facts, Partition, decide, evolve, record_broken
 from flowledger.kernel.checkpoint import fingerprint
-from flowledger.kernel.model.library import Library
+from flowledger.kernel.library import Library
 
 RUNS = int(os.environ.get("HOSTILE_RUNS", "75"))
 BASE = int(os.environ.get("HOSTILE_SEED", "0"))

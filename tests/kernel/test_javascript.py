@@ -7,11 +7,9 @@ from decimal import Decimal
 
 import pytest
 
-pytest.importorskip("quickjs", reason="pip install 'flowledger[server]'")
-
-from flowledger.infra import javascript  # noqa: E402
-from flowledger.kernel.scripts import ScriptError  # noqa: E402
-from flowledger.sdk.testing import Engine  # noqa: E402
+from flowledger.infra import javascript
+from flowledger.kernel.scripts import ScriptError
+from flowledger.sdk.testing import Engine
 
 NOW = 1_767_225_600_000_000  # 2026-01-01T00:00:00Z
 MODEL = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:camunda="http://camunda.org/schema/1.0/bpmn" targetNamespace="t">

@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 from flowledger.infra.cli.main import app
 from flowledger.kernel import model
 from flowledger.kernel.dmn.standard import STANDARD as OF_DMN
+from flowledger.kernel.library import Library
 from flowledger.kernel.model import checks
 from flowledger.kernel.model.checks.standard import FORBIDDEN, chapter_of
 from flowledger.kernel.model.encodings import decode, utf8
-from flowledger.kernel.model.library import Library
 
 ROOT = Path(__file__).resolve().parents[2]
 MIWG = Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared")) / "bpmn-miwg" / "Reference"

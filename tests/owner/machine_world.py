@@ -14,7 +14,7 @@ from typing import Any
 from flowledger.events import commands as c
 from flowledger.kernel import Facts
 from flowledger.kernel import checkpoint as images
-from flowledger.kernel.model.library import Library
+from flowledger.kernel.library import Library
 from flowledger.processors import clock as times
 from flowledger.processors import effects as do
 from flowledger.processors import intake

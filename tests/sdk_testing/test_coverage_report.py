@@ -152,7 +152,7 @@ def test_models_of_any_format_and_without_a_diagram_are_drawn(name):
 
 
 def test_every_kind_of_shape_has_a_drawing():
-    from flowledger.kernel.elements import ELEMENTS
+    from flowledger.kernel.model.behaviours import ELEMENTS
 
     kinds = set(diagram._TASKS) | diagram._SCOPES | diagram._EVENTS | set(diagram._GATEWAYS)
     assert set(ELEMENTS) <= kinds

@@ -15,7 +15,7 @@ from flowledger.kernel.access import ANY_TENANT
 from flowledger.kernel.decide import decide
 from flowledger.kernel.decision import Decision, Facts
 from flowledger.kernel.fold import evolve
-from flowledger.kernel.model.library import Library
+from flowledger.kernel.library import Library
 from flowledger.kernel.state import Partition
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "kernel"))

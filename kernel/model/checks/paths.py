@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowledger.kernel.elements import jobs
-from flowledger.kernel.elements.sub_process import implicit_starts
 from flowledger.kernel.model.checks.common import declare, say, scopes
-from flowledger.kernel.model.graph import Node, Process
+from flowledger.kernel.model.graph import Node, Process, Work, implicit_starts
 
 declare(
     {
@@ -173,7 +171,7 @@ def _components(nodes: set[Node]) -> list[list[Node]]:
 def _waits(node: Node) -> bool:
     if node.kind in _ALWAYS_WAIT:
         return not (node.event is not None and node.event.kind == "link")
-    return (node.kind in _JOBS and isinstance(node.config, jobs.Work)) or any(getattr(e, "work", None) is not None for e in node.events)
+    return (node.kind in _JOBS and isinstance(node.config, Work)) or any(getattr(e, "work", None) is not None for e in node.events)
 
 
 def _can_be_interrupted(scope: Node) -> bool:
@@ -206,7 +204,7 @@ def _unattended(r: Any, process: Process) -> None:
     for node in process.nodes.values():
         kind = node.kind
         if kind in _JOBS:
-            if isinstance(node.config, jobs.Work) and not _known(known, node, "error"):
+            if isinstance(node.config, Work) and not _known(known, node, "error"):
                 errors.append(node)
         elif kind == "userTask":
             if not (node.config.dynamic and "due" in node.config.dynamic) and not _known(known, node, "timer"):

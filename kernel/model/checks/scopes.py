@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowledger.kernel.elements.sub_process import implicit_starts
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.checks.common import at_scope, declare, say, scopes, title
-from flowledger.kernel.model.graph import Node, Process
+from flowledger.kernel.model.graph import Node, Process, implicit_starts
 
 declare(
     {

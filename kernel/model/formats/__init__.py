@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from flowledger.kernel import limits
-from flowledger.kernel.model.findings import Finding
+from flowledger.kernel.findings import Finding
 from flowledger.kernel.model.formats import bpml, process, steps
 from flowledger.kernel.model.formats.build import Place
 

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from flowledger.kernel.findings import Finding
 from flowledger.kernel.model import xml as x
-from flowledger.kernel.model.findings import Finding
 from flowledger.kernel.model.formats import bpml_grammar as g
 from flowledger.kernel.model.formats import build
 from flowledger.kernel.model.formats.shared import _ISO_DURATION

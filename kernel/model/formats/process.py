@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowledger.kernel.model.findings import Finding
+from flowledger.kernel.findings import Finding
 from flowledger.kernel.model.formats import blocks, build, nodes
 from flowledger.kernel.model.formats.shared import Base
 from flowledger.kernel.model.formats.source import BadText, Value, parse

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from flowledger.kernel import feel
-from flowledger.kernel.model.findings import Finding
+from flowledger.kernel.findings import Finding
 from flowledger.kernel.model.formats import build
 from flowledger.kernel.model.formats.source import Value
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from flowledger.kernel import feel
 from flowledger.kernel.expressions import feel_expression
-from flowledger.kernel.model.findings import Finding
+from flowledger.kernel.findings import Finding
 from flowledger.kernel.model.formats import build, step_states, work
 from flowledger.kernel.model.formats.shared import Base, Open
 from flowledger.kernel.model.formats.source import BadText, Value, parse
