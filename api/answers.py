@@ -386,6 +386,35 @@ class Incident(msgspec.Struct, kw_only=True):
     position: str | None = None
 
 
+class DeadLetter(msgspec.Struct, kw_only=True):
+    """A record of `commands` that nobody could decide, `message` says why. `source`: `partition-offset` in `commands`. `command`: its first
+    `kept` bytes of `size` (null: not known), by `encoding` as a text or in base64. `sender`: the partition whose send it was."""
+
+    id: Key
+    status: str
+    message: str
+    source: str
+    partition: int
+    command: str
+    encoding: str
+    size: int | None = None
+    kept: int = 0
+    sender: int | None = None
+    instance: str | None = None
+    token: str | None = None
+    created_at: str | None = None
+    closed_at: str | None = None
+    closed_by: str | None = None
+    reason: str | None = None
+    replayed_as: str | None = None
+    replayed_to: int | None = None
+    position: str | None = None
+
+
+class Replayed(Done, kw_only=True):
+    answer: Json | None = None
+
+
 class Conditions(msgspec.Struct, kw_only=True):
     """`instances`: keys of those that were started."""
 

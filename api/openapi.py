@@ -61,6 +61,7 @@ _NOUN = {
     "jobs": "job",
     "definitions": "definition",
     "incidents": "incident",
+    "dead-letters": "dead_letter",
     "directory": "entry",
 }
 _RENAMED = {

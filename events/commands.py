@@ -534,6 +534,15 @@ def partition_of_key(key: int) -> int:
     return key >> PARTITION_BITS
 
 
+def key_of_letter(partition: int, source: int) -> int:
+    """The key of the dead letter whose record stood at offset `source` of a partition of `commands`; 0 is no key."""
+    return partition << PARTITION_BITS | source + 1
+
+
+def source_of_letter(key: int) -> int:
+    return (key & ((1 << PARTITION_BITS) - 1)) - 1
+
+
 def partition_of_text(correlation_key: str, partitions: int) -> int:
     """Where messages with this correlation key meet their subscriptions (FNV-1a, 32 bits: stable on any machine)."""
     h = 0x811C9DC5

@@ -79,8 +79,10 @@ def _not_a_callers(request: Request, origin: int) -> Unreadable | None:
         return Unreadable(f"{kind.__name__}: expected a command of a caller, found one of the owner itself")
     if origin >= 0 and origin != (command.to if isinstance(command, Confirm) and request.sender < 0 else request.sender):
         return Unreadable(f"expected a send of partition {origin}, as its header says, found one of {request.sender}")
-    if request.sender >= 0 or origin >= 0:
+    if origin >= 0:
         return None
+    if request.sender >= 0:
+        return Unreadable(f"expected a command of a caller, found a send of partition {request.sender} without the header of its owner")
     if kind in BETWEEN:
         return Unreadable(f"{kind.__name__}: expected a command of a caller, found one between partitions, without its sender")
     for name in ENGINE_FIELDS.get(kind, ()):

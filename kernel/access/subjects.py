@@ -86,7 +86,7 @@ def of_awaited(p: Partition, key: int) -> str:
 
 
 def of_letter(p: Partition, key: int) -> str:
-    letter = p.letters.get(key & ((1 << c.PARTITION_BITS) - 1))
+    letter = p.letters.get(c.source_of_letter(key))
     return letter.tenant if letter is not None else MISSING
 
 

@@ -79,16 +79,12 @@ def decide_here(d: Decision, e: c.DecideDeadLetter) -> Rejected | None:
 def refused(d: Decision, e: c.DeadLetterRefused) -> Rejected | None:
     """It was replayed on another partition, in vain: it is open again, with what was tried."""
     written = e.command.encode()
-    keep(d, le.DeadLettered(source=source_of(e.letter), reason=f"{e.code}: {e.message}", command=written, size=len(written)))
+    keep(d, le.DeadLettered(source=c.source_of_letter(e.letter), reason=f"{e.code}: {e.message}", command=written, size=len(written)))
     return None
 
 
-def source_of(key: int) -> int:
-    return key & ((1 << c.PARTITION_BITS) - 1)
-
-
 def _open(d: Decision, key: int) -> Letter | Rejected:
-    letter = d.state.letters.get(source_of(key))
+    letter = d.state.letters.get(c.source_of_letter(key))
     if letter is None or c.partition_of_key(key) != d.state.meta.partition:
         return Rejected(RejectionCode.NOT_FOUND, f"expected an open dead letter with key {key}, found none")
     return letter

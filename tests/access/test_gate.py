@@ -53,7 +53,7 @@ class World:
         assert record_unreadable(
             self.p, Facts(self.now), le.DeadLettered(source=5, reason="x", command=raw, size=len(raw)), requests.tenant_of(raw)
         )
-        self.letter = 5
+        self.letter = c.key_of_letter(0, 5)
         self.do(c.StoreRecord(registry="directory", name="b/user:ann", value={"groups": ["g"]}), "b")
 
     def ask(self, command: Any, tenant: str, rights: list[str] | None = None) -> Decision | Rejected:
