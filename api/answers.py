@@ -83,6 +83,8 @@ class DefinitionDetail(Definition, kw_only=True):
 
     description: str | None = None
     content_hash: str | None = None
+    #: of what the process does, whatever it is written in; null: no process, or deployed by a release that did not make it
+    graph_hash: str | None = None
     notation: str | None = None
     created_at: str | None = None
     updated_at: str | None = None
@@ -163,6 +165,12 @@ class InstanceRow(msgspec.Struct, kw_only=True):
 
 
 class Instance(InstanceRow, kw_only=True):
+    """`output`: the variables at the end, null before. `execution_context`, `tasks` and `events` are counts and links; the whole is `/context`."""
+
+    description: str | None = None
+    execution_context: Json | None = None
+    tasks: Json | None = None
+    events: Json | None = None
     input: Any = None
     output: Any = None
     variables: Any = None
@@ -210,7 +218,10 @@ class Progress(msgspec.Struct, kw_only=True):
 
 
 class ElementTimes(msgspec.Struct, kw_only=True):
+    """`activity`: the engine does it itself."""
+
     element: str
+    activity: bool = False
     tasks: int
     attempts: int | None = None
     failed: int | None = None
@@ -280,6 +291,53 @@ class State(msgspec.Struct, kw_only=True):
     incidents: list[Json] = []
 
 
+class WorkflowState(msgspec.Struct, kw_only=True):
+    """`current`: the elements at which it stands. Each of `tokens` says what it `waits_for`."""
+
+    current: list[str]
+    tokens: list[Json]
+    waiting_events: list[Json]
+    boundary_events: list[Json]
+    escalations: list[Json]
+    variables: Any = None
+
+
+class TaskState(msgspec.Struct, kw_only=True):
+    counts: dict[str, int]
+    active: list[Json] = []
+    completed: list[Json] = []
+    failed: list[Json] = []
+    cancelled: list[Json] = []
+
+
+class Runtime(msgspec.Struct, kw_only=True):
+    """`execution_path`: the elements in the order in which tokens came to them; `steps`: how many in all."""
+
+    execution_path: list[Json]
+    steps: int
+    resource_usage: Json
+    performance: Json
+
+
+class Errors(msgspec.Struct, kw_only=True):
+    """`history`: errors, incidents, failed and timed out attempts, in order; `open`: incidents that wait to be resolved."""
+
+    history: list[Json]
+    count: int
+    open: list[Json]
+
+
+class Context(msgspec.Struct, kw_only=True):
+    instance: Key
+    status: str
+    position: str | None = None
+    time: str | None = None
+    workflow_state: WorkflowState
+    task_state: TaskState
+    runtime: Runtime
+    errors: Errors
+
+
 class TaskRow(msgspec.Struct, kw_only=True):
     id: Key
     status: str
@@ -308,12 +366,28 @@ class TaskRow(msgspec.Struct, kw_only=True):
     retries: int | None = None
     incident: str | None = None
     row_version: int | None = None
+    #: the row of the activity around it (sub-process, loop)
+    parent: str | None = None
+    #: place in its instance, from 1; null without one
+    sequence_number: int | None = None
+    #: how the last attempt ended: success or partial_success
+    result_status: str | None = None
+    duration_ms: int | None = None
 
 
 class Task(TaskRow, kw_only=True):
-    """With who had it (`assignments`) and its attempts (`results`), the oldest first."""
+    """With who had it (`assignments`) and its attempts (`results`), the oldest first.
+
+    `input`: the variables that it saw when it was made. `dependencies`: the activities before it. `parallel_group`: the gateway at which its branch
+    split off. `estimated_duration_ms`: by the model, else the mean of earlier runs.
+    """
 
     description: str | None = None
+    dependencies: list[str] = []
+    parallel_group: str | None = None
+    estimated_duration_ms: int | None = None
+    execution_config: Json | None = None
+    retry_config: Json | None = None
     input: Any = None
     output: Any = None
     form: Any = None

@@ -1,88 +1,134 @@
-"""The first look at each HTTP request, before anything costs: one that has waited too long for its turn is refused at once.
+"""The first look at each HTTP request, when its head was read and nothing was done for it yet: under overload it is refused there and then.
 
-Under overload the queue is in the event loop itself: requests are read as they come and handled one after the other. `Arrivals` notes when a
-request was read, and what it has waited until it is looked at is the measured delay of that queue (CoDel's sojourn time, RFC 8289).
-A refusal costs a tenth of a request, so the queue gets shorter. What begins something new goes first, before that what says that it is
-unimportant (`Priority: u=4` to `u=7`, RFC 9218); work on what runs goes last. Health and figures are always answered. One slow moment is no
-overload: a delay must stand for a whole interval, with no request below the limit, before the first is refused (RFC 8289, 4.2).
+A refusal costs a twentieth of a request, so that what is let in has the loop to itself. Health and figures are always answered.
+What says that it is unimportant: `Priority: u=4` to `u=7` (RFC 9218).
 """
 
 from __future__ import annotations
 
 import json
-from time import perf_counter
+import socket
+from functools import lru_cache
+from math import ceil
 from typing import Any
 
+import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from flowledger.processors.admission import LOW, NEW, RETRY_MS, RUNNING
+from flowledger.api.acceptor import Acceptor
+from flowledger.api.queue import LoopQueue, retry_ms, told, unimportant
+from flowledger.processors.admission import LOW, NEW, RUNNING
 
-#: the longest delay at which each class is let in (seconds)
-LIMITS_S = {RUNNING: 1.0, NEW: 0.15, LOW: 0.05}
-#: so long every request must have waited too long before one is refused (seconds)
-INTERVAL_S = 0.3
-NEW_PATHS = frozenset({"/v1/instances", "/v1/messages", "/v1/signals", "/v1/tasks", "/v1/deployments", "/v1/decisions/evaluate"})
+NEW_PATHS = frozenset({b"/v1/instances", b"/v1/messages", b"/v1/signals", b"/v1/tasks", b"/v1/deployments", b"/v1/decisions/evaluate"})
 ARRIVED = "flowledger_arrived"
 
 
-class Arrivals(HttpToolsProtocol):
-    """uvicorn's protocol that notes when each request was read."""
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.scope[ARRIVED] = perf_counter()  # type: ignore[literal-required]
-
-
-def class_of(scope: Any) -> int:
-    if scope["method"] != "POST" or scope["path"] not in NEW_PATHS:
+def class_of(method: bytes, path: bytes, headers: list[tuple[bytes, bytes]]) -> int:
+    if method != b"POST" or path not in NEW_PATHS:
         return RUNNING
-    for name, value in scope["headers"]:
+    for name, value in headers:
         if name == b"priority":
-            for part in value.split(b","):
-                if part.strip()[:2] == b"u=" and part.strip()[2:3] in (b"4", b"5", b"6", b"7"):
-                    return LOW
+            return LOW if unimportant(value.decode("latin-1")) else NEW
     return NEW
 
 
-class Entrance:
-    """Wraps the application. `refused(status)` counts."""
+@lru_cache(maxsize=256)
+def refusal(waited: float, kind: int, close: bool) -> bytes:
+    """The whole answer; many are alike, when the delay is told in tenths of a second."""
+    after_ms = retry_ms(waited)
+    body = json.dumps(
+        {
+            "type": "about:blank", "title": "Too much at once", "status": 429, "code": "RESOURCE_EXHAUSTED",
+            "detail": told(waited, kind), "retry_after_ms": after_ms,
+        }
+    ).encode()  # fmt: skip
+    return (
+        b"HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/problem+json\r\ncontent-length: %d\r\ncache-control: no-store\r\n"
+        b"retry-after: %d\r\n%s\r\n%s" % (len(body), -(-after_ms // 1000), b"connection: close\r\n" if close else b"", body)
+    )
 
-    def __init__(self, app: Any, telemetry: Any) -> None:
-        self.app = app
-        self._count = telemetry.metrics.http
-        #: class -> since when each of its requests has waited too long
-        self._since: dict[int, float] = {}
+
+def entrance(queue: LoopQueue, telemetry: Any) -> type[HttpToolsProtocol]:
+    """uvicorn's protocol with the look in front. `Entered` is to wrap the application."""
+    refusals: dict[bytes, Any] = {}
+
+    def counted(method: bytes) -> None:
+        if (found := refusals.get(method)) is None:
+            found = refusals[method] = telemetry.metrics.http.labels(method.decode("latin-1"), "refused", "429")
+        found.inc()
+
+    class Arrivals(HttpToolsProtocol):
+        _refused = False
+
+        def on_message_begin(self) -> None:
+            super().on_message_begin()
+            self._refused = False
+            queue.read()
+
+        def on_headers_complete(self) -> None:
+            if queue.tight and self._look():
+                return
+            super().on_headers_complete()
+
+        def _look(self) -> bool:
+            """Refused. One that came behind another on this connection (pipelining) waits for that one's answer: it is let in."""
+            path = self.url.partition(b"?")[0]
+            if not path.startswith(b"/v1/") or self.parser.should_upgrade():
+                return False
+            if self.pipeline or (self.cycle is not None and not self.cycle.response_complete):
+                return False
+            method = self.parser.get_method()
+            kind = class_of(method, path, self.headers)
+            waited = queue.refusal(kind)
+            if not waited:
+                return False
+            # who waits for "100 Continue" may now send the body or not: what comes next on this connection nobody can tell
+            self._last = self.expect_100_continue or self.parser.get_http_version() == "1.0" or not self.parser.should_keep_alive()
+            self._refused = True
+            self.transport.write(refusal(ceil(waited * 10) / 10, kind, self._last))
+            counted(method)
+            if self._last:
+                self.transport.close()
+            return True
+
+        def on_body(self, body: bytes) -> None:
+            if not self._refused:
+                super().on_body(body)
+
+        def on_message_complete(self) -> None:
+            if not self._refused:
+                super().on_message_complete()
+            elif not self._last:
+                self.on_response_complete()
+
+        def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+            cycle.scope[ARRIVED] = True
+            queue.waits()
+            super()._start_asgi_task(cycle, app)
+
+    return Arrivals
+
+
+class Entered:
+    """Wraps the application: a request's turn has come."""
+
+    def __init__(self, app: Any, queue: LoopQueue) -> None:
+        self.app, self._queue = app, queue
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and (arrived := scope.get(ARRIVED)) is not None:
-            now = perf_counter()
-            waited = now - arrived
-            if waited > LIMITS_S[LOW] and scope["path"].startswith("/v1/"):
-                kind = class_of(scope)
-                limit = LIMITS_S[kind]
-                if waited <= limit:
-                    self._since.pop(kind, None)
-                elif now - self._since.setdefault(kind, now) >= INTERVAL_S:
-                    await self._refuse(send, waited, limit)
-                    self._count.labels(scope["method"], "refused", "429").inc()
-                    return
-            elif self._since:
-                self._since.clear()
+        if scope.get(ARRIVED):
+            self._queue.entered()
         await self.app(scope, receive, send)
 
-    @staticmethod
-    async def _refuse(send: Any, waited: float, limit: float) -> None:
-        after_ms = min(RETRY_MS[1], max(1000, int(waited * 2000)))
-        body = json.dumps(
-            {
-                "type": "about:blank", "title": "Too much at once", "status": 429, "code": "RESOURCE_EXHAUSTED",
-                "detail": f"the server is busy: the request waited {waited:.2f} s, requests of this kind are taken up to {limit} s",
-                "retry_after_ms": after_ms,
-            }
-        ).encode()  # fmt: skip
-        headers = [
-            (b"content-type", b"application/problem+json"), (b"content-length", b"%d" % len(body)), (b"cache-control", b"no-store"),
-            (b"retry-after", b"%d" % -(-after_ms // 1000)),
-        ]  # fmt: skip
-        await send({"type": "http.response.start", "status": 429, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+
+class HttpServer(uvicorn.Server):
+    """uvicorn on sockets that listen already, by our own acceptor; signals are the process's own affair."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup([])
+        config = self.config
+
+        def protocol() -> Any:
+            return config.http_protocol_class(config=config, server_state=self.server_state, app_state=self.lifespan.state)  # type: ignore[call-arg]
+
+        self.servers = [Acceptor(each, protocol) for each in sockets or ()]  # type: ignore[misc]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from litestar import Response, get
 from litestar.params import Parameter
@@ -17,6 +17,7 @@ from flowledger.api.lists import POSITION_PATTERN, Limit, WaitFor, text_of
 from flowledger.api.problems import Problem, malformed
 from flowledger.api.replay import Replay, micros
 from flowledger.api.services import Services, services_of
+from flowledger.api.story import Story
 from flowledger.api.view import row_event_view
 from flowledger.events import wire
 from flowledger.events.base import RejectionCode
@@ -91,9 +92,13 @@ async def event_page(
     return reply({**page, "items": [row_event_view(r) for r in page["items"]]})
 
 
-async def replay(s: Services, instance: int, tenant: str, at: str = "") -> Replay:
-    """The fold of an instance's events up to and including `at` (a time, a position, or an offset in its partition; `""`: all)."""
-    found, after, until_us, until = Replay(instance), "", None, None
+R = TypeVar("R", bound=Replay)
+
+
+async def replay(s: Services, found: R, tenant: str, at: str = "") -> R:
+    """Into `found`: the fold of its instance's events up to and including `at` (a time, a position, or an offset in its partition; `""`: all)."""
+    instance = found.instance
+    after, until_us, until = "", None, None
     if at:
         if at.isdigit():
             until = int(at)
@@ -129,7 +134,25 @@ async def state(
     """Folded from the events: tokens, variables, tasks, timers, subscriptions and incidents as they were then."""
     s = services_of(request)
     row = await find(s, request, id, wait_for)
-    return reply((await replay(s, int(row["id"]), s.identify(request).tenant, at)).state())
+    return reply((await replay(s, Replay(int(row["id"])), s.identify(request).tenant, at)).state())
+
+
+@get("/instances/{id:str}/context", summary="The execution context")
+async def context(
+    request: ApiRequest,
+    id: KeyPath,
+    at: Annotated[str, Parameter(description="A time (RFC 3339) or a position; none: now")] = "",
+    limit: Limit = 100,
+    wait_for: WaitFor = None,
+) -> Response[a.Context]:
+    """What it did and does, at any moment and after its end: where tokens stand and what each waits for, the path taken, its tasks, its errors.
+    Of each list the last `limit`."""
+    s = services_of(request)
+    row = await find(s, request, id, wait_for)
+    key, tenant = int(row["id"]), s.identify(request).tenant
+    story = await replay(s, Story(key, limit), tenant, at)
+    outline = await s.reads.report("outline", key, tenant)
+    return reply(story.context(outline or {}, await s.reads.report("metrics", key, tenant) or {}))
 
 
 async def _report(request: ApiRequest, name: str, id: str, wait_for: str | None) -> Response[Any]:
@@ -156,4 +179,4 @@ async def tree(request: ApiRequest, id: KeyPath, wait_for: WaitFor = None) -> Re
     return await _report(request, "tree", id, wait_for)
 
 
-HANDLERS: list[Any] = [events, state, status, metrics, tree]
+HANDLERS: list[Any] = [events, state, context, status, metrics, tree]

@@ -29,11 +29,13 @@ from flowledger.api.edge import (
 from flowledger.api.lists import Cursor, Definition, KeyFilter, Limit, Priority, WaitFor, listing, variable_filters
 from flowledger.api.problems import malformed
 from flowledger.api.services import Services, definition_key, services_of
-from flowledger.api.view import answer_view
+from flowledger.api.view import answer_view, row_event_view
 from flowledger.events import commands as c
 from flowledger.events.commands import partition_of_text
 
 Status = Literal["pending", "running", "suspended", "quarantined", "completed", "failed", "cancelled", "terminated"]
+#: statuses of tasks that somebody has to do something about, or does
+ACTIVE = ("created", "assigned", "started", "in_progress", "suspended")
 PriorityValue = Annotated[int, Meta(ge=0, le=100)] | Literal["low", "normal", "medium", "high", "critical", "urgent"]
 PRIORITIES = {"low": 20, "normal": 40, "medium": 40, "high": 60, "critical": 80, "urgent": 100}
 
@@ -171,9 +173,37 @@ async def find(s: Services, request: ApiRequest, id: str, wait_for: str | None =
 
 
 @get("/instances/{id:str}", summary="Get an instance")
-async def get_instance(request: ApiRequest, id: KeyPath, wait_for: WaitFor = None) -> Response[a.Instance]:
-    """One that was just started is waited for: you read your own write."""
-    return reply(await find(services_of(request), request, id, wait_for))
+async def get_instance(
+    request: ApiRequest,
+    id: KeyPath,
+    include: Annotated[list[Literal["tasks", "events"]] | None, Parameter(description="One or both")] = None,
+    limit: Limit = 50,
+    wait_for: WaitFor = None,
+) -> Response[a.Instance]:
+    """One that was just started is waited for: you read your own write. Its tasks and events are counts and links; `include` gives their first
+    `limit` (tasks: the newest)."""
+    s = services_of(request)
+    row = await find(s, request, id, wait_for)
+    key, tenant, path = int(row["id"]), s.identify(request).tenant, f"/v1/instances/{row['id']}"
+    found = await s.reads.report("about", key, tenant) or {"tasks": {}, "activities": 0, "events": 0, "incidents": 0}
+    counts: dict[str, int] = found["tasks"]
+    given = row.get("execution_context")
+    row["execution_context"] = {
+        **(given if isinstance(given, dict) else {}), "active_tasks": sum(counts.get(w, 0) for w in ACTIVE),
+        "completed_tasks": counts.get("completed", 0), "failed_tasks": counts.get("failed", 0) + counts.get("timed_out", 0),
+        "incidents": found["incidents"], "href": f"{path}/context",
+    }  # fmt: skip
+    row["tasks"] = {
+        "count": sum(counts.values()), "activities": found["activities"], "href": f"/v1/tasks?instance={key}&activities=true",
+    }  # fmt: skip
+    row["events"] = {"count": found["events"], "href": f"{path}/events"}
+    if include and "tasks" in include:
+        wanted = {"instance": str(key), "activities": "true"}
+        row["tasks"]["items"] = (await s.reads.list("tasks", wanted, limit, "", tenant))["items"]
+    if include and "events" in include:
+        page = await s.reads.events("instances", key, {}, "", limit, tenant)
+        row["events"]["items"] = [row_event_view(r) for r in page["items"]]
+    return reply(row)
 
 
 @get("/instances/{id:str}/variables", summary="Variables of all scopes")

@@ -39,7 +39,7 @@ class Reads(Protocol):
         """`{variables: {name: value} of the root scope, items: [of all scopes], position}`."""
 
     async def report(self, name: str, key: int, tenant: str) -> Row | None:
-        """`name`: status, metrics, tree (of an instance), task_metrics, counts (of the tenant; `key` is 0)."""
+        """`name`: status, metrics, tree, about, outline (of an instance), task_metrics, counts (of the tenant; `key` is 0)."""
 
     async def source(self, definition: str, tenant: str) -> Row | None:
         """`{name, format, notation, hash, content}`."""
@@ -52,6 +52,7 @@ class SqlReads:
     """The port on a `projections.reader.Reader`."""
 
     def __init__(self, reader: Any) -> None:
+        from flowledger.projections import about
         from flowledger.projections import queries as q
 
         self.reader = reader
@@ -66,6 +67,7 @@ class SqlReads:
         self._events: dict[str, Callable[..., Awaitable[Row]]] = {"instances": q.instance_events, "tasks": q.task_events}
         self._reports: dict[str, Callable[..., Awaitable[Row | None]]] = {
             "status": q.instance_status, "metrics": q.instance_metrics, "tree": q.instance_tree, "task_metrics": q.task_metrics,
+            "about": about.of_instance, "outline": about.outline_of,
         }  # fmt: skip
         self._counts, self._variables, self._source = q.counts, q.instance_variables, q.get_definition_source
 

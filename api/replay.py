@@ -54,6 +54,17 @@ class Replay:
             if key not in self.entered:
                 self.entered[key] = (token.element, row["time"])
 
+    def seen(self, token: int) -> dict[str, Any] | None:
+        """The variables that the token sees; inner names hide outer ones."""
+        i = self.partition.instances.get(self.instance)
+        if i is None:
+            return None
+        layers = []
+        while (at := i.tokens.get(token)) is not None:
+            layers.append(at.vars or {})
+            token = at.scope
+        return {**i.vars, **{name: value for layer in reversed(layers) for name, value in layer.items()}}
+
     def state(self) -> dict[str, Any]:
         """Tokens, variables and what they wait for, as JSON."""
         p, i = self.partition, self.partition.instances.get(self.instance)

@@ -30,16 +30,19 @@ from flowledger.api.instance_views import After, Element, EventCursor, Since, Ty
 from flowledger.api.instances import PriorityValue, priority_of
 from flowledger.api.lists import Cursor, Definition, KeyFilter, Limit, Priority, WaitFor, listing
 from flowledger.api.locking import etag, expected
-from flowledger.api.problems import malformed
+from flowledger.api.problems import Problem, malformed
 from flowledger.api.services import services_of
+from flowledger.api.task_input import ACTIVITY, input_of
 from flowledger.api.view import answer_view
 from flowledger.events import commands as c
+from flowledger.events.base import RejectionCode
 
 Status = Literal["created", "assigned", "started", "in_progress", "suspended", "completed", "failed", "timed_out", "cancelled", "skipped"]
 TaskType = Literal[
     "human_task", "user_task", "service_task", "script_task", "send_task", "receive_task", "manual_task", "business_rule_task",
     "call_activity", "sub_process",
 ]  # fmt: skip
+Result = Literal["success", "partial_success"]
 OPEN = ("created", "assigned", "started", "in_progress", "suspended", "failed", "timed_out")
 DONE = ("completed", "cancelled", "skipped")
 Move = Literal[
@@ -87,7 +90,7 @@ class CompleteBody(Body):
     """`result`: summary, artifacts, logs, metrics, next_assignee."""
 
     variables: Variables = {}
-    status: Literal["success", "partial_success"] = "success"
+    status: Result = "success"
     result: dict[str, Any] | None = None
     row_version: Count | None = None
 
@@ -145,6 +148,11 @@ async def list_tasks(
     instance: KeyFilter = None,
     definition: Definition = None,
     element: str | None = None,
+    parent: KeyFilter = None,
+    result_status: Annotated[Result | None, Parameter(description="How it was completed")] = None,
+    activities: Annotated[
+        bool | None, Parameter(description="true: what the engine does itself as well; none: only where `type` asks for it")
+    ] = None,
     due_before: datetime | None = None,
     due_after: datetime | None = None,
     overdue: bool | None = None,
@@ -152,14 +160,15 @@ async def list_tasks(
     cursor: Cursor = "",
     wait_for: WaitFor = None,
 ) -> Response[a.Page[a.TaskRow]]:
-    """Newest first."""
+    """Newest first. Work of people and machines; activities that the engine does itself (calls, sub-processes, scripts ...) by `type` or
+    `activities`."""
     if open is not None and status:
         raise malformed("either `open` or `status` was expected, found both", "query open")
     filters = {
         "status": (OPEN if open else DONE) if open is not None else status, "assignee": assignee, "candidate_group": candidate_group,
         "candidate_user": candidate_user, "type": type, "job_type": job_type, "category": category, "priority": priority,
         "instance": instance, "definition": definition, "element": element, "due_before": due_before, "due_after": due_after,
-        "overdue": overdue,
+        "overdue": overdue, "parent": parent, "result_status": result_status, "activities": activities,
     }  # fmt: skip
     return reply(await listing(request, "tasks", filters, limit, cursor, wait_for))
 
@@ -190,8 +199,9 @@ async def create(request: ApiRequest, data: TaskBody) -> Response[a.TaskMoved]:
 async def get_task(request: ApiRequest, id: KeyPath, wait_for: WaitFor = None) -> Response[a.Task]:
     """With who had it (`assignments`) and its attempts (`results`)."""
     s = services_of(request)
-    row = await s.find("tasks", key_of(id, "task"), s.identify(request).tenant, wait_for)
-    return reply(row, 200, **etag(row))
+    tenant = s.identify(request).tenant
+    row = await s.find("tasks", key_of(id, "task"), tenant, wait_for)
+    return reply({**row, "input": await input_of(s, row, tenant)}, 200, **etag(row))
 
 
 @get("/tasks/{id:str}/events", summary="History of a task")
@@ -214,6 +224,17 @@ async def events(
     return await event_page(request, "tasks", key, cursor or after, limit, type, element, since, until)
 
 
+async def worked_on(request: ApiRequest, id: str) -> int:
+    """The key of a task that somebody can do something with. Raises: Problem: the engine does it itself."""
+    key = key_of(id, "task")
+    if key >= ACTIVITY:
+        s = services_of(request)
+        row = await s.find("tasks", key, s.identify(request).tenant, None)
+        text = f"task {id} is the {row['type']} '{row['element']}', which the engine does itself: nobody can claim, complete or move it"
+        raise Problem(RejectionCode.INVALID_STATE, f"{text}; its instance {row['instance']} can be modified")
+    return key
+
+
 @get("/tasks/{id:str}/metrics", summary="Durations, attempts, figures of a task")
 async def metrics(request: ApiRequest, id: KeyPath, wait_for: WaitFor = None) -> Response[a.TaskMetrics]:
     s = services_of(request)
@@ -226,7 +247,7 @@ async def metrics(request: ApiRequest, id: KeyPath, wait_for: WaitFor = None) ->
 async def complete(request: ApiRequest, id: KeyPath, data: CompleteBody | None = None) -> Response[a.TaskMoved]:
     data = data or CompleteBody()
     command = c.CompleteTask(
-        task=key_of(id, "task"),
+        task=await worked_on(request, id),
         variables=data.variables,
         status=data.status,
         result=data.result,
@@ -241,7 +262,7 @@ async def fail(request: ApiRequest, id: KeyPath, data: FailBody | None = None) -
     details = dict(data.details or {})
     details |= {k: v for k in ("retry_recommended", "escalation_required") if (v := getattr(data, k)) is not None}
     command = c.FailTask(
-        task=key_of(id, "task"), message=data.message, code=data.code, retries=data.retries, backoff_ms=data.backoff_ms,
+        task=await worked_on(request, id), message=data.message, code=data.code, retries=data.retries, backoff_ms=data.backoff_ms,
         variables=data.variables, details=details or None,
     )  # fmt: skip
     return reply(answer_view(await services_of(request).call(command, request)))
@@ -264,7 +285,11 @@ async def change(request: ApiRequest, id: KeyPath, move: Move, data: MoveBody | 
     }
     details |= {k: v for k, v in given.items() if v is not None}
     command = c.MoveTask(
-        task=key_of(id, "task"), move=move, reason=data.reason, details=details or None, row_version=expected(request, data.row_version)
+        task=await worked_on(request, id),
+        move=move,
+        reason=data.reason,
+        details=details or None,
+        row_version=expected(request, data.row_version),
     )
     return reply(answer_view(await services_of(request).call(command, request)))
 

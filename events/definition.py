@@ -11,6 +11,9 @@ class DefinitionCreated(Event, frozen=True):
     `key` is its key; `id` the process, decision or form id; `kind` `process`, `decision`, `drg` or `form`; `hash` the SHA-256 of the resource;
     `resource` its file name; `deployment` the deployment's key; `content` the resource (only on partition 0, for the first
     definition of a resource); `status` draft or published.
+
+    Of a process: `graph_hash` is what it does, whatever it is written in; `outline` tells readers of its activities (`kernel/elements/outline.py`).
+    `validation`: what its check found (only on partition 0): `{valid, errors, warnings, infos, findings}`.
     """
 
     id: str
@@ -25,6 +28,9 @@ class DefinitionCreated(Event, frozen=True):
     status: str = "published"
     content: str = ""
     metadata: Json = None
+    graph_hash: str = ""
+    outline: Json = None
+    validation: Json = None
 
 
 class DefinitionStatusChanged(Event, frozen=True):
@@ -35,12 +41,15 @@ class DefinitionStatusChanged(Event, frozen=True):
 
 
 class DefinitionUpdated(Event, frozen=True):
-    """A draft was edited."""
+    """A draft was edited. The last three are those of `DefinitionCreated`, of the new content."""
 
     hash: str
     name: str = ""
     content: str = ""
     metadata: Json = None
+    graph_hash: str = ""
+    outline: Json = None
+    validation: Json = None
 
 
 class DefinitionDeleted(Event, frozen=True):

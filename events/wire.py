@@ -28,9 +28,9 @@ WIRE: dict[type[Event], tuple[int, str, int]] = {
     ledger.KeyIntroduced: (14, "ledger.key_introduced", 1),
     ledger.DeadLetterReplayed: (15, "partition.dead_letter_replayed", 1),
     ledger.DeadLetterDiscarded: (16, "partition.dead_letter_discarded", 1),
-    definition.DefinitionCreated: (10, "definition.created", 1),
+    definition.DefinitionCreated: (10, "definition.created", 2),
     definition.DefinitionStatusChanged: (11, "definition.status_changed", 1),
-    definition.DefinitionUpdated: (12, "definition.updated", 1),
+    definition.DefinitionUpdated: (12, "definition.updated", 2),
     definition.DefinitionDeleted: (13, "definition.deleted", 1),
     workflow.WorkflowCreated: (20, "workflow.created", 1),
     workflow.WorkflowStarted: (21, "workflow.started", 1),
@@ -113,6 +113,8 @@ BY_NUMBER: dict[int, type[Event]] = {number: cls for cls, (number, _, _) in WIRE
 #: (name, old version) -> the step to the next version
 UPCASTERS: dict[tuple[str, int], Callable[[Payload], Payload]] = {
     ("partition.claimed", 1): lambda p: p,  # it did not say which partition, and its chain was version 1: the defaults
+    ("definition.created", 1): lambda p: p,  # it did not tell of its graph
+    ("definition.updated", 1): lambda p: p,
     ("task.completed", 1): lambda p: p,  # the worker was not named
     ("task.failed", 1): lambda p: p,
     ("partition.inbound", 1): lambda p: p,  # what was refused had no reason: the default
@@ -124,6 +126,28 @@ UPCASTERS: dict[tuple[str, int], Callable[[Payload], Payload]] = {
 #: (name, old version) -> its fields (name, kind) in wire order, as `avro.fields_of` gives them for the current ones
 PAST_SHAPES: dict[tuple[str, int], tuple[tuple[str, str], ...]] = {
     ("partition.claimed", 1): (("epoch", "long"), ("owner", "string"), ("node", "string"), ("key", "long")),
+    ("definition.created", 1): (
+        ("id", "string"),
+        ("kind", "string"),
+        ("version", "long"),
+        ("hash", "string"),
+        ("name", "string"),
+        ("version_tag", "string"),
+        ("resource", "string"),
+        ("format", "string"),
+        ("deployment", "long"),
+        ("status", "string"),
+        ("content", "string"),
+        ("metadata", "json"),
+        ("key", "long"),
+    ),
+    ("definition.updated", 1): (
+        ("hash", "string"),
+        ("name", "string"),
+        ("content", "string"),
+        ("metadata", "json"),
+        ("key", "long"),
+    ),
     ("task.completed", 1): (
         ("task", "long"),
         ("token", "long"),

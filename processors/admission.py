@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from time import monotonic
 
 from flowledger.events import commands as c
 from flowledger.events.base import Rejected, RejectionCode
@@ -43,7 +42,8 @@ def class_of(command: object) -> int:
 class Admission:
     """Of one queue. `began` and `ended` frame each command in hand; `refusal` says whether the next one may come."""
 
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """`clock`: seconds, monotonic."""
         self._clock = clock
         self.refused = 0
         #: when those in hand came, the oldest first; answers come nearly in that order

@@ -298,7 +298,7 @@ class Engine:
         """To the owner, unless more waits there than it can do in time."""
         epoch, queue = self.admission.get(p, (-1, None))
         if queue is None or epoch != owner.epoch:  # what an earlier epoch had in hand was answered when it ended
-            queue = Admission()
+            queue = Admission(lambda: self.clock.mono() / 1e6)
             self.admission[p] = (owner.epoch, queue)
         command = request.command
         if (refused := queue.refusal(class_of(command), f"partition {p}")) is not None:

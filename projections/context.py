@@ -13,6 +13,10 @@ from typing import Any
 
 #: Instances, tasks and timers kept in memory beyond which the oldest are read from the database again when needed.
 OPEN_MAX = 200_000
+#: keys of rows of activities are this and the position of the event that began them: no key of a partition is as high
+ACTIVITY = 1 << 62
+#: elements of a process that have rows of their own -> what its outline says of them
+Activities = dict[str, dict[str, Any]]
 UNKNOWN_MAX = 50_000
 
 
@@ -30,9 +34,12 @@ class Task(Held):
     """`status` is the one of people's moves; a leased task shows as `started`. `attempt_us`: when the current attempt began (0: it didn't).
 
     `hop` is the id of the current row of `task_assignments` (0: none), `assignee` its holder.
+    `ending`: of an activity that the engine does itself (`own`), how it will have ended when it is gone.
     """
 
-    __slots__ = ("assignee", "attempt_us", "category", "created_us", "element", "fence", "hop", "retries", "started", "status", "worker")
+    __slots__ = (
+        "assignee", "attempt_us", "category", "created_us", "element", "ending", "fence", "hop", "retries", "started", "status", "worker",
+    )  # fmt: skip
     kind = "task"
 
     def __init__(self, key: int, instance: Instance | None, tenant: str, token: int, created: str, created_us: int, element: str) -> None:
@@ -41,6 +48,12 @@ class Task(Held):
         self.status, self.worker, self.assignee, self.category = "created", "", "", "automated"
         self.fence = self.attempt_us = self.hop = self.retries = 0
         self.started = False
+        self.ending = "cancelled"
+
+    @property
+    def own(self) -> bool:
+        """The engine does it itself: a row from the events of its element, not from a task of its own."""
+        return self.key >= ACTIVITY
 
     @property
     def ident(self) -> tuple[str, int, str]:
@@ -65,10 +78,11 @@ class Instance:
     """`held`: token -> what it waits for. `scopes`: token -> enclosing token, for tokens that aren't in the root scope; `kids` the reverse.
 
     `pending`: its row exists, and it waits to be started. `fresh`: its row is made by the event at hand. `over`: it has ended.
+    `own`: the activities of its process that the engine does itself, None when there are none; `rows`: its rows of `tasks` so far.
     """
 
     __slots__ = (
-        "created", "created_us", "definition", "fresh", "held", "key", "kids", "over", "pending", "process", "scopes", "started_us",
+        "own", "rows", "created", "created_us", "definition", "fresh", "held", "key", "kids", "over", "pending", "process", "scopes", "started_us",
         "tenant", "version",
     )  # fmt: skip
 
@@ -80,6 +94,8 @@ class Instance:
         self.scopes: dict[int, int] | None = None
         self.kids: dict[int, set[int]] | None = None
         self.pending = self.fresh = self.over = False
+        self.own: Activities | None = None
+        self.rows = 0
 
     @property
     def ident(self) -> tuple[str, int, str]:
@@ -99,6 +115,22 @@ class Instance:
             items.remove(item)
             if not items:
                 del self.held[item.token]
+
+    def activity_at(self, token: int) -> Task | None:
+        """The activity of the engine's own that the token is in."""
+        for item in (self.held or {}).get(token, ()):
+            if isinstance(item, Task) and item.own:
+                return item
+        return None
+
+    def activity_around(self, token: int) -> Task | None:
+        """The innermost one that encloses the token."""
+        scopes = self.scopes or {}
+        while (scope := scopes.get(token)) is not None:
+            if (found := self.activity_at(scope)) is not None:
+                return found
+            token = scope
+        return None
 
     def enclose(self, token: int, scope: int) -> None:
         if self.scopes is None or self.kids is None:
@@ -133,13 +165,17 @@ class Instance:
 class Context:
     """All that is open, by key. `bounded` false: nothing is forgotten, for a rebuild that must not look at rows."""
 
-    __slots__ = ("bounded", "ended", "incidents", "instances", "messages", "tasks", "timers", "unknown")
+    __slots__ = ("bounded", "descriptions", "ended", "incidents", "instances", "messages", "outlines", "tasks", "timers", "unknown")
 
     def __init__(self, *, bounded: bool = True) -> None:
         self.instances: dict[int, Instance] = {}
         self.tasks: dict[int, Task] = {}
         self.timers: dict[int, Timer] = {}
         self.incidents: dict[int, Incident] = {}
+        #: definition -> its activities that have rows of their own, None when it has none
+        self.outlines: dict[int, Activities | None] = {}
+        #: definition -> what it says of itself, of those that do
+        self.descriptions: dict[int, str] = {}
         #: message -> tenant
         self.messages: dict[int, str] = {}
         #: keys that were looked for and aren't instances or tasks of the projection
@@ -151,6 +187,13 @@ class Context:
     def table(self, kind: str) -> dict[int, Any]:
         tables: dict[str, dict[int, Any]] = {"task": self.tasks, "timer": self.timers, "incident": self.incidents}
         return tables[kind]
+
+    def tell(self, definition: int, outline: Any) -> None:
+        """What a definition says of its graph."""
+        told = {k: v for k, v in outline.items() if isinstance(v, dict)} if isinstance(outline, dict) else {}
+        self.outlines[definition] = {k: v for k, v in told.items() if k and (v.get("own") or v.get("loop"))} or None
+        if text := (told.get("") or {}).get("description"):
+            self.descriptions[definition] = text
 
     def close(self, item: Held) -> None:
         """It ended by an event of its own."""

@@ -15,6 +15,7 @@ from psycopg import sql
 
 from flowledger.events.avro import decode_json, encode_json
 from flowledger.kernel import times
+from flowledger.projections.context import ACTIVITY
 from flowledger.projections.reader import BadQuery
 from flowledger.projections.tables import micros, stamp
 from flowledger.projections.words import INT_MAX, PRIORITIES, SEARCH_CHARS, priority_word, search_text
@@ -196,6 +197,12 @@ def overdue(w: Where, v: str) -> None:
     )
 
 
+def activities(w: Where, v: str) -> None:
+    """false: jobs and people's work only; true: the activities that the engine does itself as well."""
+    if not truth("activities", v):
+        w.add("id < %s", ACTIVITY)
+
+
 def variable(name: str, operator: str, value: Any) -> tuple[sql.Composed, list[Any]]:
     """A root variable (alias `v`) compared with a JSON value; only values of the same type compare, texts by code points."""
     text = encode_json(value).decode()
@@ -293,6 +300,9 @@ TASKS: dict[str, Apply] = {
     "instance": key_equal("workflow_instance_id", "instance"),
     "definition": task_definition,
     "element": equal("definition_key", sparse=True),
+    "parent": key_equal("parent_id", "parent"),
+    "result_status": one_of("result_status", spread=False),
+    "activities": activities,
 }
 INCIDENTS: dict[str, Apply] = {
     "status": equal("status"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from flowledger.events import definition as de
 from flowledger.events import task as ta
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
@@ -12,7 +13,7 @@ from flowledger.events.avro import encode_json
 from flowledger.events.base import Event, Recorded
 from flowledger.events.commands import PARTITION_BITS
 from flowledger.events.wire import NAMES
-from flowledger.projections.context import Context, Incident, Instance, Task, Timer
+from flowledger.projections.context import ACTIVITY, Context, Incident, Instance, Task, Timer
 from flowledger.projections.fold import NOT_ABOUT_INSTANCES
 from flowledger.projections.store import Connection
 from flowledger.projections.tables import micros, stamp
@@ -21,6 +22,8 @@ _PAIRS = 20_000
 
 #: events that make what they are about
 MAKES = frozenset((wf.WorkflowCreated, wf.WorkflowStarted))
+#: events by which an instance goes on under a definition
+UNDER = frozenset((*MAKES, wf.WorkflowMigrated))
 ASIDE = frozenset(cls for cls, name in NAMES.items() if name.startswith(NOT_ABOUT_INSTANCES))
 TASKS_NAMED = frozenset((ta.TaskLeased, ta.TaskTimedOut, ta.TaskReturned))
 #: events by which something that may belong to no instance is named: type -> (kind, attribute)
@@ -56,7 +59,7 @@ class Missing:
     def __init__(self, context: Context) -> None:
         self.context = context
         self.wanted: Wanted = {}
-        self._made: dict[str, set[int]] = {kind: set() for kind in ("instance", "task", "timer", "incident", "message")}
+        self._made: dict[str, set[int]] = {kind: set() for kind in ("definition", "instance", "task", "timer", "incident", "message")}
         self._held: dict[str, Any] = {
             "task": context.tasks, "timer": context.timers, "incident": context.incidents, "message": context.messages,
         }  # fmt: skip
@@ -67,6 +70,12 @@ class Missing:
         for r in records:
             e = r.event
             key, cls = e.key, type(e)
+            if cls in UNDER:
+                definition = e.definition  # type: ignore[attr-defined]
+                if definition not in self.context.outlines and definition not in made["definition"]:
+                    wanted.setdefault("definition", {})[definition] = r.envelope.tenant
+            elif cls is de.DefinitionCreated:
+                made["definition"].add(key)
             if key and key not in known:
                 if cls in MAKES:
                     new.add(key)
@@ -94,7 +103,14 @@ async def load(conn: Connection, context: Context, wanted: Wanted) -> None:
     for row in tasks:
         if row["workflow_instance_id"] is not None and row["workflow_instance_id"] not in context.instances:
             instances[row["workflow_instance_id"]] = row["tenant_id"]
-    await loader.instances(instances)
+    definitions = dict(wanted.get("definition", {}))
+    for ref in await loader.instances(instances):
+        if ref.definition not in context.outlines:
+            definitions[ref.definition] = ref.tenant
+    await loader.definitions(definitions)
+    for key in instances:
+        if (found := context.instances.get(key)) is not None:
+            found.own = context.outlines.get(found.definition)
     for row in tasks:
         if row["id"] not in context.tasks and row["status"] not in ("completed", "cancelled", "skipped"):
             loader.task(row, context.instances.get(row["workflow_instance_id"]))
@@ -103,12 +119,12 @@ async def load(conn: Connection, context: Context, wanted: Wanted) -> None:
             loader.held(kind, row, None)
     for row in await loader.find("message", wanted.get("message", {})):
         context.messages[row["id"]] = row["tenant_id"]
-    found: dict[str, Any] = {
-        "instance": context.instances, "task": context.tasks, "timer": context.timers, "incident": context.incidents,
+    found_: dict[str, Any] = {
+        "definition": context.outlines, "instance": context.instances, "task": context.tasks, "timer": context.timers, "incident": context.incidents,
         "message": context.messages,
     }  # fmt: skip
     for kind, keys in wanted.items():
-        context.unknown.update(k for k in keys if k not in found[kind])
+        context.unknown.update(k for k in keys if k not in found_[kind])
 
 
 async def load_pending(conn: Connection, context: Context) -> None:
@@ -116,7 +132,8 @@ async def load_pending(conn: Connection, context: Context) -> None:
     loader = _Loader(conn, context)
     query = "SELECT id, tenant_id FROM workflow_instances WHERE tenant_id = ANY(%s) AND status = 'pending'"
     rows = await (await conn.execute(query, (await loader.tenants(),))).fetchall()
-    await loader.instances(dict(rows))
+    refs = await loader.instances(dict(rows))
+    await loader.definitions({ref.definition: ref.tenant for ref in refs})
 
 
 _ROWS: dict[str, tuple[str, str]] = {
@@ -131,9 +148,10 @@ _ROWS: dict[str, tuple[str, str]] = {
     "timer": ("timers", "t.id, t.tenant_id, t.workflow_instance_id, t.token_id, t.created_at"),
     "incident": ("incidents", "t.id, t.tenant_id, t.workflow_instance_id, t.token_id, t.created_at, t.task_id"),
     "message": ("messages", "t.id, t.tenant_id"),
+    "definition": ("workflow_definitions", "t.id, t.tenant_id, t.outline"),
 }  # fmt: skip
 _OPEN = {
-    "task": "t.status NOT IN ('completed', 'cancelled', 'skipped')",
+    "task": f"t.status NOT IN ('completed', 'cancelled', 'skipped') AND NOT (t.id >= {ACTIVITY} AND t.status = 'failed')",
     "timer": "t.status = 'scheduled'",
     "incident": "t.status = 'open'",
 }
@@ -160,6 +178,7 @@ WITH RECURSIVE d AS (
 SELECT tenant_id FROM d WHERE tenant_id IS NOT NULL
 UNION SELECT DISTINCT tenant_id FROM tasks WHERE workflow_instance_id IS NULL AND tenant_id <> ''
 UNION SELECT DISTINCT tenant_id FROM messages
+UNION SELECT DISTINCT tenant_id FROM workflow_definitions
 UNION SELECT DISTINCT tenant_id FROM timers WHERE workflow_instance_id IS NULL
 """
 
@@ -193,10 +212,18 @@ class _Loader:
             rows += await self._rows(_BY_ID[kind], kind, pairs)
         return rows
 
-    async def instances(self, keys: dict[int, str]) -> None:
+    async def definitions(self, keys: dict[int, str]) -> None:
+        """What definitions say of their graphs; one that isn't found says nothing."""
+        for row in await self.find("definition", keys):
+            self.context.tell(row["id"], row["outline"])
+        for key in keys:
+            self.context.outlines.setdefault(key, None)
+
+    async def instances(self, keys: dict[int, str]) -> list[Instance]:
         """Instances with all that they hold."""
         context = self.context
         loaded: list[tuple[str, int]] = []
+        refs: list[Instance] = []
         for row in await self.find("instance", keys):
             if row["id"] in context.instances:
                 continue
@@ -206,10 +233,11 @@ class _Loader:
             if row["started_at"] is not None:
                 ref.started_us = micros(row["started_at"])
             context.instances[ref.key] = ref
-            if row["status"] in ("pending", "running", "suspended"):
+            refs.append(ref)
+            if row["status"] in ("pending", "running", "suspended", "quarantined"):
                 loaded.append((ref.tenant, ref.key))
         if not loaded:
-            return
+            return refs
         for row in await self._rows(_BY_INSTANCE["task"], "task", loaded):
             if row["id"] not in context.tasks:
                 self.task(row, context.instances[row["workflow_instance_id"]])
@@ -223,9 +251,14 @@ class _Loader:
         )
         tasks = [t.key for _, key in loaded for items in (context.instances[key].held or {}).values() for t in items if isinstance(t, Task)]
         await self._hops(hops, tasks, sorted({t for t, _ in loaded}))
+        counts = "SELECT workflow_instance_id, max(sequence_number) FROM tasks WHERE tenant_id = ANY(%s) AND workflow_instance_id = ANY(%s) GROUP BY 1"
+        given = (sorted({t for t, _ in loaded}), [k for _, k in loaded])
+        for instance, rows in await (await self.conn.execute(counts, given)).fetchall():
+            context.instances[instance].rows = rows
         scopes = "SELECT instance_id, token_id, scope_id FROM instance_scopes WHERE instance_id = ANY(%s) ORDER BY token_id"
         for instance, token, scope in await (await self.conn.execute(scopes, ([k for _, k in loaded],))).fetchall():
             context.instances[instance].enclose(token, scope)
+        return refs
 
     async def _hops(self, query: str, tasks: list[int], tenants: list[str]) -> None:
         if tasks:

@@ -13,9 +13,10 @@ from flowledger.events.base import Recorded
 from flowledger.projections import schema as sc
 from flowledger.projections.changes import Changes
 from flowledger.projections.context import Context, Instance
-from flowledger.projections.fold import Fold, Folder, View
+from flowledger.projections.fold import Fold, View
 from flowledger.projections.load import Missing, load
 from flowledger.projections.store import Connection, Copy, Move, Statement, Writer, month_needs
+from flowledger.projections.tracker import Folder
 
 log = logging.getLogger("flowledger.projections")
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from psycopg import sql
 
+from flowledger.projections import about
 from flowledger.projections import filters as fi
 from flowledger.projections.reader import Reader, Row, number_of, plain, plain_event
 from flowledger.projections.reports import (
@@ -39,7 +40,8 @@ INSTANCE_SUMMARY = (
 TASK_SUMMARY = (
     "tenant_id, id, workflow_instance_id, workflow_definition_id, process_id, definition_key, name, type, job_type, category, status, "
     "priority, priority_value, created_at, started_at, completed_at, cancelled_at, updated_at, due_at, follow_up_at, assignee, "
-    "candidate_groups, candidate_users, worker, attempts, retries, incident_id, row_version"
+    "candidate_groups, candidate_users, worker, attempts, retries, incident_id, row_version, parent_id, sequence_number, result_status, "
+    "duration_ms"
 )
 MESSAGE = (
     "tenant_id, id, name, correlation_key, message_id, variables, "
@@ -48,7 +50,7 @@ MESSAGE = (
 )
 DEFINITION_SUMMARY = (
     "tenant_id, id, definition_id, kind, name, description, version, version_tag, content_hash, resource, format, notation, status, "
-    "deployment_id, created_at, updated_at, created_by, validation_result, metadata, row_version"
+    "deployment_id, created_at, updated_at, created_by, validation_result, graph_hash, metadata, row_version"
 )
 
 
@@ -184,15 +186,19 @@ async def instance_events(
 
 
 async def list_tasks(r: Reader, tenant: str, given: Filters, limit: str | int | None = None, cursor: str | None = None) -> Row:
-    """Filters: `filters.TASKS`. One table is read."""
-    return await _list(r, TASK_SUMMARY, "tasks", fi.where(tenant, given, fi.TASKS), limit, cursor)
+    """Filters: `filters.TASKS`. One table is read. Activities that the engine does itself are in it when `activities` or `type` asks for them."""
+    w = fi.where(tenant, given, fi.TASKS)
+    if "activities" not in given and "type" not in given:
+        fi.activities(w, "false")
+    return await _list(r, TASK_SUMMARY, "tasks", w, limit, cursor)
 
 
 async def get_task(r: Reader, tenant: str, key: int) -> Row | None:
-    """With its assignments (hops) and results (attempts), oldest first. Archived tasks are found as well."""
+    """With its assignments (hops) and results (attempts), oldest first, and what its definition says of it. Archived tasks are found as well."""
     task = await _one(r, "*", "tasks", tenant, key) or await _archived(r, "tasks", tenant, key)
     if task is None:
         return None
+    task |= await about.of_task(r, tenant, task, key)
     hops = await r.rows("SELECT * FROM task_assignments WHERE tenant_id = %s AND task_id = %s ORDER BY id", (tenant, key))
     results = await r.rows("SELECT * FROM task_results WHERE tenant_id = %s AND task_id = %s ORDER BY task_id, id", (tenant, key))
     task["assignments"] = [plain(row) for row in hops]

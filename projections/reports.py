@@ -9,6 +9,7 @@ from typing import Any
 from psycopg import sql
 
 from flowledger.projections import filters as fi
+from flowledger.projections.context import ACTIVITY
 from flowledger.projections.reader import Reader, Row, iso, plain
 
 #: how many finished runs an estimate looks back
@@ -33,15 +34,16 @@ async def instance_status(r: Reader, tenant: str, key: int) -> Row | None:
     by_status = {
         row["status"]: row["n"]
         for row in await r.rows(
-            "SELECT status, count(*)::int AS n FROM tasks WHERE tenant_id = %s AND workflow_instance_id = %s GROUP BY status", (tenant, key)
+            "SELECT status, count(*)::int AS n FROM tasks WHERE tenant_id = %s AND workflow_instance_id = %s AND id < %s GROUP BY status",
+            (tenant, key, ACTIVITY),
         )
     }
     active = await r.rows(
         "SELECT tenant_id, id, definition_key, name, type, status, assignee, worker, created_at, due_at FROM tasks "
-        "WHERE tenant_id = %s AND workflow_instance_id = %s "
+        "WHERE tenant_id = %s AND workflow_instance_id = %s AND id < %s "
         "AND status IN ('created', 'assigned', 'started', 'in_progress', 'suspended', 'failed', 'timed_out') "
         "ORDER BY created_at, id LIMIT 100",
-        (tenant, key),
+        (tenant, key, ACTIVITY),
     )
     usual = await _usual(r, tenant, i) if i["status"] not in ENDED else {}
     done = by_status.get("completed", 0) + by_status.get("skipped", 0)
@@ -77,18 +79,21 @@ async def _usual(r: Reader, tenant: str, i: Row) -> Row:
         "WITH runs AS (SELECT id, started_at, completed_at FROM workflow_instances WHERE tenant_id = %s AND process_id = %s "
         "  AND status = 'completed' AND definition_id = %s ORDER BY created_at DESC LIMIT %s), "
         "work AS (SELECT t.workflow_instance_id, t.definition_key, extract(epoch FROM t.completed_at - t.created_at)::float8 AS s "
-        "  FROM runs JOIN tasks t ON t.tenant_id = %s AND t.workflow_instance_id = runs.id AND t.status = 'completed') "
+        "  FROM runs JOIN tasks t ON t.tenant_id = %s AND t.workflow_instance_id = runs.id AND t.status = 'completed' AND t.id < %s) "
         "SELECT (SELECT avg(extract(epoch FROM completed_at - started_at))::float8 FROM runs) AS seconds, "
         "  (SELECT round(count(*)::numeric / nullif((SELECT count(*) FROM runs), 0))::int FROM work) AS tasks, "
         "  (SELECT json_object_agg(definition_key, s) FROM (SELECT definition_key, avg(s) AS s FROM work GROUP BY 1) e) AS elements",
-        (tenant, i["process_id"], i["definition_id"], HISTORY, tenant),
+        (tenant, i["process_id"], i["definition_id"], HISTORY, tenant, ACTIVITY),
     )
     row = rows[0]
     return {"seconds": row["seconds"], "tasks": row["tasks"], "elements": {k: float(v) for k, v in (row["elements"] or {}).items()}}
 
 
 async def instance_metrics(r: Reader, tenant: str, key: int) -> Row | None:
-    """Durations in ms by element: `wait` until work began, `work` from there to the end; attempts and failures."""
+    """Durations in ms by element: `wait` until work began, `work` from there to the end; attempts and failures.
+
+    `activity`: the engine does it itself. The sums are over the others, since a scope lasts as long as what is in it.
+    """
     position = await r.position()
     found = await r.rows(
         "SELECT extract(epoch FROM coalesce(completed_at, cancelled_at, now()) - started_at)::float8 AS s, status "
@@ -98,18 +103,19 @@ async def instance_metrics(r: Reader, tenant: str, key: int) -> Row | None:
     if not found:
         return None
     rows = await r.rows(
-        "SELECT definition_key AS element, count(*)::int AS tasks, sum(attempts)::int AS attempts, "
+        "SELECT definition_key AS element, (id >= %s) AS activity, count(*)::int AS tasks, sum(attempts)::int AS attempts, "
         "count(*) FILTER (WHERE status = 'failed')::int AS failed, "
         "avg(extract(epoch FROM started_at - created_at) * 1000)::float8 AS wait_ms, "
         "avg(extract(epoch FROM completed_at - coalesce(started_at, created_at)) * 1000)::float8 AS work_ms "
-        "FROM tasks WHERE tenant_id = %s AND workflow_instance_id = %s GROUP BY definition_key ORDER BY min(created_at), 1",
-        (tenant, key),
+        "FROM tasks WHERE tenant_id = %s AND workflow_instance_id = %s GROUP BY definition_key, (id >= %s) ORDER BY min(created_at), 1",
+        (ACTIVITY, tenant, key, ACTIVITY),
     )
     items = [{**row, "wait_ms": _ms(row["wait_ms"]), "work_ms": _ms(row["work_ms"])} for row in rows]
     duration = found[0]["s"]
     return {
         "id": str(key), "status": found[0]["status"], "duration_ms": _ms(duration * 1000 if duration is not None else None),
-        "wait_ms": _ms(sum(e["wait_ms"] or 0 for e in items)), "work_ms": _ms(sum(e["work_ms"] or 0 for e in items)),
+        "wait_ms": _ms(sum(e["wait_ms"] or 0 for e in items if not e["activity"])),
+        "work_ms": _ms(sum(e["work_ms"] or 0 for e in items if not e["activity"])),
         "elements": items, "position": position,
     }  # fmt: skip
 
@@ -173,7 +179,9 @@ async def counts(r: Reader, tenant: str) -> Row:
     """How many instances and tasks are in each status, open incidents, and what ended in the last minute."""
     position = await r.position()
     instances = await r.rows("SELECT status, count(*)::int AS n FROM workflow_instances WHERE tenant_id = %s GROUP BY status", (tenant,))
-    tasks = await r.rows("SELECT status, count(*)::int AS n FROM tasks WHERE tenant_id = %s GROUP BY status", (tenant,))
+    tasks = await r.rows(
+        "SELECT status, count(*)::int AS n FROM tasks WHERE tenant_id = %s AND id < %s GROUP BY status", (tenant, ACTIVITY)
+    )
     incidents = await r.rows("SELECT count(*)::int AS n FROM incidents WHERE tenant_id = %s AND status = 'open'", (tenant,))
     recent = await r.rows(
         "SELECT count(*) FILTER (WHERE event_type = 'workflow.completed')::int AS completed, "

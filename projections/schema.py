@@ -153,7 +153,7 @@ async def swap_in(conn: Connection, schema: str, view: View) -> None:
 #: where a partition still holds open rows it stays
 _OPEN: dict[str, sql.SQL] = {
     "tasks": sql.SQL("status NOT IN ('completed', 'failed', 'cancelled', 'skipped')"),
-    "workflow_instances": sql.SQL("status IN ('pending', 'running', 'suspended')"),
+    "workflow_instances": sql.SQL("status IN ('pending', 'running', 'suspended', 'quarantined')"),
 }
 #: partitioned with another table: leaves with it
 _FOLLOWS = {"variables": "workflow_instances"}

@@ -14,9 +14,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from flowledger.infra.kafka_broker import Broker, BrokerUnavailable, locked
@@ -114,6 +116,17 @@ def postgres_url() -> str:
     """URL of a real PostgreSQL, shared by the session: use a schema or database of your own."""
     given = os.environ.get("POSTGRES_URL")
     return given or _shared("postgres", lambda folder: {"url": start_postgres(folder, long_lived=True)})["url"]
+
+
+@pytest.fixture
+def database(postgres_url: str) -> Iterator[str]:
+    """A database of our own, empty."""
+    name = f"flowledger_test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(postgres_url, autocommit=True) as conn:
+        conn.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+    yield psycopg.conninfo.make_conninfo(postgres_url, dbname=name)
+    with psycopg.connect(postgres_url, autocommit=True) as conn:
+        conn.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any
 
 from flowledger.api.grpc.status import INTERNAL, PERMISSION_DENIED, UNAUTHENTICATED, Refused
 from flowledger.api.grpc.tenants import for_tenant
+from flowledger.api.queue import LoopQueue
 from flowledger.api.workers import Workers
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.events.commands import AnyCommand
@@ -21,6 +22,9 @@ log = logging.getLogger(__name__)
 PORT = 26500
 #: a request or an answer may not be larger (Zeebe's own default)
 MESSAGE_BYTES_MAX = 4 * 1024 * 1024
+#: calls that begin something new: refused first under overload
+NEW_CALLS = frozenset({"BroadcastSignal", "CreateProcessInstance", "CreateProcessInstanceWithResult", "DeployProcess", "DeployResource",
+                       "EvaluateDecision", "PublishMessage"})  # fmt: skip
 #: fencing numbers remembered for one connection; the oldest is forgotten first
 FENCES_MAX = 50_000
 
@@ -98,9 +102,11 @@ class Gateway:
         host: str = "127.0.0.1",
         port: int = PORT,
         tracer: Any = None,
+        queue: LoopQueue | None = None,
     ) -> None:
-        """`tracer`: makes a span of each unary call, below the `traceparent` of its metadata."""
+        """`tracer`: makes a span of each unary call, below the `traceparent` of its metadata. `queue`: of the loop, that other doors share."""
         self.client, self.authenticate, self.tracer = client, authenticate, tracer
+        self.queue = queue or LoopQueue()
         self.workers = workers if workers is not None else Workers()
         #: where clients reach it, as `Topology` says
         self.host, self.port = host, port

@@ -23,9 +23,12 @@ from h2.exceptions import DenialOfServiceError, FlowControlError, H2Error, Proto
 from h2.settings import SettingCodes, Settings
 from hyperframe.frame import GoAwayFrame
 
-from flowledger.api.grpc.gateway import MESSAGE_BYTES_MAX, PORT, Connection, Gateway, Method, Server
+from flowledger.api.acceptor import Acceptor
+from flowledger.api.grpc.gateway import MESSAGE_BYTES_MAX, NEW_CALLS, PORT, Connection, Gateway, Method, Server
 from flowledger.api.grpc.messages import MESSAGE_HEAD, REPLY_HEAD, Head, message, trailers
 from flowledger.api.grpc.status import DEADLINE_EXCEEDED, INTERNAL, RESOURCE_EXHAUSTED, UNAVAILABLE, Refused
+from flowledger.api.queue import retry_ms, told, unimportant
+from flowledger.processors.admission import LOW, NEW, RUNNING
 
 log = logging.getLogger(__name__)
 
@@ -45,10 +48,16 @@ SILENCE_S = 30.0
 REQUEST_S = 60.0
 
 
+def class_of(head: Head) -> int:
+    if head.method is None or head.method.name not in NEW_CALLS:
+        return RUNNING
+    return LOW if unimportant(head.metadata.get("priority", "")) else NEW
+
+
 class Stream:
     """A call under way. `held`: bytes of its message that are not given back to the client's window yet."""
 
-    __slots__ = ("data", "deadline", "ended", "ending", "head", "head_sent", "held", "id", "late", "task")
+    __slots__ = ("data", "deadline", "ended", "ending", "head", "head_sent", "held", "id", "late", "task", "waiting")
 
     def __init__(self, id: int, head: Head) -> None:
         self.id, self.head = id, head
@@ -57,7 +66,8 @@ class Stream:
         self.task: asyncio.Task[None] | None = None
         self.deadline: asyncio.TimerHandle | None = None
         self.late: asyncio.TimerHandle | None = None
-        self.ended = self.head_sent = False
+        #: `waiting`: its task has not begun yet
+        self.ended = self.head_sent = self.waiting = False
         #: why we cancelled it, if we did
         self.ending: tuple[int, str] | None = None
 
@@ -204,7 +214,12 @@ class H2(asyncio.Protocol):
             return
         stream = self.streams[id_] = Stream(id_, head)
         if (refused := head.refusal()) is not None:
-            self._refuse(stream, refused.status, refused.message)
+            self._refuse(stream, refused.status, refused.message, refused.retry_ms)
+            return
+        queue = self.gateway.queue
+        queue.read()
+        if queue.tight and (waited := queue.refusal(kind := class_of(head))):
+            self._refuse(stream, RESOURCE_EXHAUSTED, told(waited, kind), retry_ms(waited))
             return
         stream.late = self.loop.call_later(REQUEST_S, self._stalled, stream)
         if head.timeout_s >= 0:
@@ -244,9 +259,11 @@ class H2(asyncio.Protocol):
             self._refuse(stream, INTERNAL, f"expected a {method.request_type.__name__}, found bytes that aren't one")
             return
         except Refused as e:
-            self._refuse(stream, e.status, e.message)
+            self._refuse(stream, e.status, e.message, e.retry_ms)
             return
         stream.data = bytearray()
+        stream.waiting = True
+        self.gateway.queue.waits()
         run = self._unary(stream, method, request) if method.unary is not None else self._stream(stream, method, request)
         stream.task = self.loop.create_task(run)
 
@@ -282,12 +299,18 @@ class H2(asyncio.Protocol):
 
     # --- calls --------------------------------------------------------------------------------------------------------------
 
+    def _entered(self, stream: Stream) -> None:
+        if stream.waiting:
+            stream.waiting = False
+            self.gateway.queue.entered()
+
     async def _unary(self, stream: Stream, method: Method, request: Any) -> None:
+        self._entered(stream)
         try:
             reply = await self.gateway.unary(method, request, stream.head.metadata, self.connection)
             await self._send(stream, [reply])
         except Refused as e:
-            self._refuse(stream, e.status, e.message)
+            self._refuse(stream, e.status, e.message, e.retry_ms)
         except ConnectionError:
             return
         except asyncio.CancelledError:
@@ -298,10 +321,11 @@ class H2(asyncio.Protocol):
             self._refuse(stream, 0, "")
 
     async def _stream(self, stream: Stream, method: Method, request: Any) -> None:
+        self._entered(stream)
         try:
             await self.gateway.stream(method, request, stream.head.metadata, self.connection, lambda messages: self._send(stream, messages))
         except Refused as e:
-            self._refuse(stream, e.status, e.message)
+            self._refuse(stream, e.status, e.message, e.retry_ms)
         except ConnectionError:
             return
         except asyncio.CancelledError:
@@ -340,12 +364,12 @@ class H2(asyncio.Protocol):
         if self.streams.get(stream.id) is not stream or self.transport.is_closing():
             raise ConnectionResetError("the client has left")
 
-    def _refuse(self, stream: Stream, status: int, message: str) -> None:
+    def _refuse(self, stream: Stream, status: int, message: str, retry_ms: int = 0) -> None:
         """End the call with a status (0: well)."""
         if self.streams.get(stream.id) is not stream:
             return
         try:
-            block = trailers(status, message)
+            block = trailers(status, message, retry_ms)
             self.h2.send_headers(stream.id, block if stream.head_sent else REPLY_HEAD + block, end_stream=True)
             if not stream.ended:  # the client needn't send the rest
                 self.h2.reset_stream(stream.id, ErrorCodes.NO_ERROR)
@@ -356,6 +380,7 @@ class H2(asyncio.Protocol):
 
     def _done(self, stream: Stream) -> None:
         self.streams.pop(stream.id, None)
+        self._entered(stream)  # it may have been cancelled before its turn
         for timer in (stream.deadline, stream.late):
             if timer is not None:
                 timer.cancel()
@@ -413,11 +438,10 @@ async def listen(
         tls.set_alpn_protocols(["h2"])
     loop = asyncio.get_running_loop()
     open_: set[H2] = set()
-    if sock is not None:
-        server = await loop.create_server(lambda: H2(gateway, open_), sock=sock, ssl=tls, backlog=1024)
-    else:
-        server = await loop.create_server(lambda: H2(gateway, open_), host, port, ssl=tls, backlog=1024)
-    gateway.host, gateway.port = host, server.sockets[0].getsockname()[1]
+    if sock is None:
+        sock = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=1024)
+    gateway.host, gateway.port = host, sock.getsockname()[1]
+    server = Acceptor(sock, lambda: H2(gateway, open_), tls)
 
     async def close(grace_s: float) -> None:
         server.close()

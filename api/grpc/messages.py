@@ -27,9 +27,11 @@ _UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 _TIMEOUT = re.compile(r"([0-9]{1,8})([HMSmun])", re.ASCII)
 
 
-def trailers(status: int, message: str) -> list[tuple[str, str]]:
+def trailers(status: int, message: str, retry_ms: int = 0) -> list[tuple[str, str]]:
+    """`retry_ms`: when to come again, as gRPC's retries understand it (gRFC A6, "Pushback")."""
     text = quote(message[:MESSAGE_CHARS_MAX], safe=" !\"#$&'()*+,/:;<=>?@[\\]^`{|}~", errors="replace")[:MESSAGE_CHARS_MAX]
-    return [("grpc-status", str(status)), *([("grpc-message", text)] if text else [])]
+    return [("grpc-status", str(status)), *([("grpc-message", text)] if text else []),
+            *([("grpc-retry-pushback-ms", str(retry_ms))] if retry_ms else [])]  # fmt: skip
 
 
 class Head:

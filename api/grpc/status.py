@@ -29,11 +29,11 @@ UNAUTHENTICATED = 16
 
 
 class Refused(Exception):
-    """A call that ends with a status other than OK."""
+    """A call that ends with a status other than OK. `retry_ms`: when the client may come again (0: nothing is said of it)."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, retry_ms: int = 0) -> None:
         super().__init__(message)
-        self.status, self.message = status, message
+        self.status, self.message, self.retry_ms = status, message, retry_ms
 
 
 def invalid(intent: str, message: str) -> Refused:
@@ -68,9 +68,9 @@ def refusal(rejected: Rejected, intent: Intent, subject: Any) -> Refused:
     """What a Zeebe client is told."""
     status, word = CODES.get(rejected.code, (UNKNOWN, rejected.code))
     if status == RESOURCE_EXHAUSTED:
-        return Refused(status, f"Reached maximum capacity of requests handled: {rejected.message}")
+        return Refused(status, f"Reached maximum capacity of requests handled: {rejected.message}", rejected.retry_after_ms)
     if status == UNAVAILABLE:
-        return Refused(status, rejected.message)
+        return Refused(status, rejected.message, rejected.retry_after_ms)
     if status == DEADLINE_EXCEEDED:
         return Refused(status, f"Time out between gateway and broker: {rejected.message}")
     message = rejected.message

@@ -12,7 +12,9 @@ from flowledger.events import waiting as wa
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import decisions, lookup, times
 from flowledger.kernel.decision import Decision
+from flowledger.kernel.elements import outline
 from flowledger.kernel.handlers import deployable
+from flowledger.kernel.model import canonical
 from flowledger.kernel.state import Definition
 
 
@@ -21,12 +23,15 @@ def deploy(d: Decision, e: c.Deploy) -> Rejected | None:
     if not e.resources:
         return Rejected(RejectionCode.INVALID_ARGUMENT, "expected at least one resource, found none")
     graphs, findings = [], []
+    #: what was found in each file
+    told_of: dict[str, list[Any]] = {}
     for resource in e.resources:
         graph, found = deployable.read(d, resource.name, resource.content)
         for process in graph.processes.values() if graph is not None and graph.format not in ("dmn", "form") else ():
             if process.executable:
                 found += deployable.starts(d, process, start_nodes(process), resource.name)
         findings += found
+        told_of[resource.name] = found
         graphs.append((resource, graph))
         if graph is None and not any(f.severity == "error" for f in found):
             return Rejected(RejectionCode.INVALID_ARGUMENT, f"'{resource.name}' is nothing that can be deployed")
@@ -70,12 +75,13 @@ def deploy(d: Decision, e: c.Deploy) -> Rejected | None:
         event = de.DefinitionCreated(
             key=d.key(), id=id, kind=kind, version=numbers.get((kind, id), 0) + 1,
             hash=graph.hash, name=name, version_tag=version_tag, resource=resource.name, format=graph.format, deployment=deployment,
-            status=e.status, content=content, metadata=e.metadata,
+            status=e.status, content=content, metadata=e.metadata, validation=deployable.validation(told_of[resource.name]),
+            **about(graph, kind, id),
         )  # fmt: skip
         d.record(event)
         fields = lookup.fields(p.definitions[event.key])
         answers.append({**fields, "duplicate": False})
-        fresh.append({**fields, "metadata": e.metadata})
+        fresh.append({**fields, "metadata": e.metadata, **about(graph, kind, id)})
         if kind == "process" and e.status == "published":
             open_starts(d, p.definitions[event.key])
     _tell_others(d, fresh)
@@ -93,6 +99,14 @@ def contents(graph: Any) -> list[tuple[str, str, str, str]]:
     if graph.format == "form":
         return [("form", graph.name, graph.name, "")]
     return [("process", x.id, x.name, x.version_tag) for x in graph.processes.values() if x.executable]
+
+
+def about(graph: Any, kind: str, id: str) -> dict[str, Any]:
+    """What the events of a definition tell of its graph."""
+    if kind != "process":
+        return {}
+    process = graph.processes[id]
+    return {"graph_hash": canonical.graph_hash(process), "outline": outline.outline(process)}
 
 
 def _tell_others(d: Decision, definitions: list[dict[str, Any]]) -> None:
@@ -114,7 +128,8 @@ def define_elsewhere(d: Decision, e: c.DefineElsewhere) -> Rejected | None:
             continue
         else:
             if known.hash != fields["hash"]:
-                d.record(de.DefinitionUpdated(key=known.key, hash=fields["hash"], name=fields.get("name", "")))
+                graph = {name: fields[name] for name in ("graph_hash", "outline") if name in fields}
+                d.record(de.DefinitionUpdated(key=known.key, hash=fields["hash"], name=fields.get("name", ""), **graph))
             if known.status != fields["status"]:
                 d.record(de.DefinitionStatusChanged(key=known.key, status=fields["status"]))
         found = d.state.definitions[fields["key"]]
@@ -271,10 +286,12 @@ def _edit(d: Decision, e: c.ChangeDefinition, found: Definition) -> Rejected | N
         findings += deployable.starts(d, process, start_nodes(process), found.resource)
     if (refused := deployable.refused(findings)) is not None:
         return refused
-    d.record(de.DefinitionUpdated(key=e.key, hash=graph.hash, name=found.name, content=e.content))
+    more = about(graph, found.kind, found.id)
+    found_in = deployable.validation(findings)
+    d.record(de.DefinitionUpdated(key=e.key, hash=graph.hash, name=found.name, content=e.content, validation=found_in, **more))
     if found.status == "validated":
         d.record(de.DefinitionStatusChanged(key=e.key, status="draft", reason="edited"))
-    _tell_others(d, [{**lookup.fields(found), "metadata": found.metadata}])
+    _tell_others(d, [{**lookup.fields(found), "metadata": found.metadata, **more}])
     d.answer = {"key": e.key, "status": found.status, "findings": msgspec.to_builtins(findings)}
     return None
 

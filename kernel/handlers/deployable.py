@@ -37,6 +37,19 @@ def refused(findings: list[Finding]) -> Rejected | None:
     return Rejected(RejectionCode.MODEL_INVALID, msgspec.json.encode(findings).decode())
 
 
+def validation(findings: list[Finding]) -> dict[str, Any]:
+    """What a check found, as it stands with the definition: the worst first, so many as are read."""
+    counts = {name: sum(f.severity == severity for f in findings) for name, severity in _COUNTED}
+    worst = sorted(findings, key=lambda f: [s for _, s in _COUNTED].index(f.severity) if f.severity in dict(_COUNTED).values() else 9)
+    shown: list[dict[str, Any]] = msgspec.to_builtins(worst[:FINDINGS_MAX])
+    return {"valid": not counts["errors"], **counts, "findings": shown}
+
+
+_COUNTED = (("errors", "error"), ("warnings", "warning"), ("infos", "info"))
+#: findings that stand with a definition; all of them are in the answer to the deployment
+FINDINGS_MAX = 100
+
+
 def starts(d: Decision, process: Any, nodes: list[Any], file: str) -> list[Finding]:
     """What keeps the start events of a process from being armed: they see no variables, only the time."""
     found = []

@@ -270,6 +270,7 @@ def _node(r: Reader, process: Process, scope: Node, tag: str, id: str, element: 
     node = Node(id, tag, process, scope if scope is not process.root else None, element.get("name", ""), element.sourceline or 0)
     node.tag = tag
     node.xml = element
+    node.documentation = x.text_of(x.child(element, "documentation"))
     node.order = len(process.nodes)
     node.behaviour = behaviours.ELEMENTS[tag]
     process.nodes[id] = node

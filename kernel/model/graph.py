@@ -78,7 +78,7 @@ class Node:
     """One flow node. `kind` is its tag; `config` what its element module read; `scope` its enclosing sub-process (None: the process)."""
 
     __slots__ = (
-        "attached", "behaviour", "children", "column", "compensation", "config", "default", "event", "event_subs", "events", "extra",
+        "attached", "behaviour", "children", "column", "compensation", "config", "default", "documentation", "event", "event_subs", "events", "extra",
         "for_compensation", "host", "id", "incoming", "inputs", "interrupting", "is_scope", "joins", "kind", "lanes", "line", "links",
         "listeners", "loop", "name", "order", "outgoing", "outputs", "process", "properties", "reads", "scope", "starts", "tag",
         "triggered_by_event", "xml",
@@ -90,6 +90,7 @@ class Node:
         self.id, self.kind, self.process, self.scope, self.name, self.line, self.column = id, kind, process, scope, name, line, column
         #: XML tag (kind may be finer: an event sub-process has tag subProcess)
         self.tag = kind
+        self.documentation = ""
         self.behaviour: Behaviour = NO_BEHAVIOUR
         self.config: Any = None
         self.outgoing: list[Flow] = []

@@ -46,6 +46,8 @@ def prepare(
                 out.setdefault(word, definition[word])
         if definition.get("retry") is not None:
             out.setdefault("retry", definition["retry"])
+        if definition.get("timeout_ms"):
+            out["execution"] = {"timeout_ms": definition["timeout_ms"], **(out.get("execution") or {})}
         if definition.get("name"):
             out.setdefault("name", definition["name"])
         if more := {k: definition[k] for k in _SETTINGS if definition.get(k) is not None}:

@@ -21,6 +21,8 @@ CREATE TABLE workflow_definitions (
     created_by        varchar(255) NOT NULL DEFAULT '',
     deleted_at        timestamptz,
     validation_result jsonb,
+    graph_hash        varchar(64) NOT NULL DEFAULT '',
+    outline           jsonb,
     metadata          jsonb,
     row_version       integer NOT NULL DEFAULT 0,
     PRIMARY KEY (tenant_id, id)

@@ -9,7 +9,8 @@ CREATE TABLE workflow_instances (
     description       text NOT NULL DEFAULT '',
     business_key      varchar(255) NOT NULL DEFAULT '',
     status            varchar(20) NOT NULL DEFAULT 'pending'
-                      CHECK (status IN ('pending', 'running', 'suspended', 'completed', 'failed', 'cancelled', 'terminated')),
+                      CHECK (status IN ('pending', 'running', 'suspended', 'quarantined', 'completed', 'failed', 'cancelled',
+                                       'terminated')),
     paused            boolean NOT NULL DEFAULT false,
     incidents         integer NOT NULL DEFAULT 0,
     priority          varchar(20) NOT NULL DEFAULT 'normal' CHECK (priority IN ('low', 'normal', 'high', 'critical', 'urgent')),

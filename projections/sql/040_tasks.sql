@@ -1,4 +1,4 @@
--- Partitioned by month of creation. What lists show is copied into the row, so that they touch one table.
+-- Partitioned by month of creation. Rows of activities that the engine does itself have ids from 2^62 on. What lists show is copied into the row, so that they touch one table.
 CREATE TABLE tasks (
     tenant_id              varchar(255) NOT NULL DEFAULT '',
     id                     bigint NOT NULL,
@@ -6,6 +6,8 @@ CREATE TABLE tasks (
     workflow_definition_id bigint,
     process_id             varchar(255) NOT NULL DEFAULT '',
     token_id               bigint NOT NULL DEFAULT 0,
+    parent_id              bigint,
+    sequence_number        integer,
     definition_key         varchar(255) NOT NULL DEFAULT '',
     name                   varchar(255) NOT NULL DEFAULT '',
     description            text NOT NULL DEFAULT '',
@@ -17,7 +19,7 @@ CREATE TABLE tasks (
     category               varchar(30) NOT NULL DEFAULT 'automated',
     status                 varchar(20) NOT NULL DEFAULT 'created'
                            CHECK (status IN ('created', 'assigned', 'started', 'in_progress', 'suspended', 'completed', 'failed',
-                                             'cancelled', 'skipped')),
+                                             'timed_out', 'cancelled', 'skipped')),
     priority               varchar(20) NOT NULL DEFAULT 'normal' CHECK (priority IN ('low', 'normal', 'high', 'critical', 'urgent')),
     priority_value         integer NOT NULL DEFAULT 40,
     created_at             timestamptz NOT NULL DEFAULT now(),
@@ -48,6 +50,7 @@ CREATE TABLE tasks (
     error_code             varchar(255),
     error_message          text,
     duration_ms            bigint,
+    result_status          varchar(20),
     metadata               jsonb,
     row_version            integer NOT NULL DEFAULT 0,
     PRIMARY KEY (tenant_id, id, created_at)

@@ -11,7 +11,7 @@ from flowledger.projections.fold import Fold, View
 from flowledger.projections.tables import Table
 from flowledger.projections.words import DEFINITION_STATUSES, int4
 
-VERSION = 2
+VERSION = 3
 TABLE = Table(
     "workflow_definitions",
     {
@@ -19,7 +19,7 @@ TABLE = Table(
         "description": "text", "version": "integer", "version_tag": "varchar(50)", "content": "text", "content_hash": "varchar(64)",
         "resource": "varchar(1024)", "format": "varchar(10)", "notation": "varchar(20)", "status": "varchar(20)", "reason": "text",
         "deployment_id": "bigint", "created_at": "timestamptz", "updated_at": "timestamptz", "created_by": "varchar(255)",
-        "deleted_at": "timestamptz", "validation_result": "jsonb", "metadata": "jsonb", "row_version": "integer",
+        "deleted_at": "timestamptz", "validation_result": "jsonb", "graph_hash": "varchar(64)", "outline": "jsonb", "metadata": "jsonb", "row_version": "integer",
     },
 )  # fmt: skip
 JSON_NOTATIONS = frozenset({"json", "yaml", "form", "steps"})
@@ -34,7 +34,7 @@ def created(f: Fold, e: de.DefinitionCreated) -> None:
         "notation": e.format, "status": e.status if e.status in DEFINITION_STATUSES else "draft", "reason": "",
         "deployment_id": e.deployment,
         "created_at": f.now, "updated_at": f.now, "created_by": f.env.actor, "deleted_at": None,
-        "validation_result": metadata.get("validation"), "metadata": e.metadata, "row_version": 0,
+        "validation_result": e.validation, "graph_hash": e.graph_hash, "outline": e.outline, "metadata": e.metadata, "row_version": 0,
     }  # fmt: skip
     if f.partition == 0:
         f.changes.upsert(TABLE.name, e.key, row)
@@ -62,8 +62,10 @@ def updated(f: Fold, e: de.DefinitionUpdated) -> None:
         columns["content"] = e.content
     if e.metadata is not None:
         columns["metadata"] = e.metadata
-        if isinstance(e.metadata, dict) and "validation" in e.metadata:
-            columns["validation_result"] = e.metadata["validation"]
+    if e.validation is not None:
+        columns["validation_result"] = e.validation
+    if e.graph_hash:
+        columns["graph_hash"], columns["outline"] = e.graph_hash, e.outline
     _change(f, e.key, columns)
 
 

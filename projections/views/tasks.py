@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from flowledger.events import flow as fl
 from flowledger.events import task as ta
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
 from flowledger.events.base import Event
-from flowledger.projections.context import Task
+from flowledger.projections.context import Instance, Task
 from flowledger.projections.fold import Fold, View
 from flowledger.projections.tables import Table, stamp
 from flowledger.projections.views import assignments
 from flowledger.projections.words import (
     CATEGORIES,
+    PRIORITIES,
     RESULT_STATUSES,
     TASK_STATUSES,
     TASK_TYPES,
@@ -26,7 +28,7 @@ from flowledger.projections.words import (
     word,
 )
 
-VERSION = 3
+VERSION = 4
 TABLE = Table(
     "tasks",
     {
@@ -40,6 +42,7 @@ TABLE = Table(
         "retry_at": "timestamptz", "incident_id": "bigint", "input": "jsonb", "output": "jsonb", "execution_config": "jsonb",
         "retry_config": "jsonb", "dependencies": "text[]", "form": "jsonb", "progress": "jsonb", "attempt_at": "timestamptz",
         "error_code": "varchar(255)", "error_message": "text", "duration_ms": "bigint", "metadata": "jsonb", "row_version": "integer",
+        "parent_id": "bigint", "sequence_number": "integer", "result_status": "varchar(20)",
     },
     ("tenant_id", "id", "created_at"),
     "created_at",
@@ -108,7 +111,7 @@ def created(f: Fold, e: ta.TaskCreated) -> None:
         "input": e.variables, "row_version": 0,
     }  # fmt: skip
     if ref is not None:
-        row["workflow_instance_id"], row["workflow_definition_id"], row["process_id"] = ref.key, ref.definition, ref.process
+        row |= _place(ref, task, ref.activity_at(e.token) if ref.own is not None else None)
     if e.details or e.headers or kind not in TASK_TYPES:
         metadata = _details(e.details, row)
         if e.headers:
@@ -122,6 +125,54 @@ def created(f: Fold, e: ta.TaskCreated) -> None:
     f.changes.insert(NAME, e.task, row)
     if row.get("assignee"):
         assignments.assigned(f, task, row["assignee"], e.details)
+
+
+def _place(ref: Instance, task: Task, here: Task | None = None) -> dict[str, Any]:
+    """Where in its instance a row stands: `parent_id` is the row of the activity around it, `sequence_number` counts from 1."""
+    ref.rows += 1
+    parent = here or (ref.activity_around(task.token) if ref.scopes and ref.own is not None else None)
+    return {
+        "workflow_instance_id": ref.key, "workflow_definition_id": ref.definition, "process_id": ref.process,
+        "parent_id": parent.key if parent is not None else None, "sequence_number": ref.rows,
+    }  # fmt: skip
+
+
+def begun(f: Fold, e: wf.WorkflowStarted | fl.FlowTaken | fl.ElementActivated) -> None:
+    """An activity that the engine does itself: its row, and nobody's to claim."""
+    task, ref = f.task, f.ref
+    if task is None or ref is None:
+        return
+    about = (ref.own or {}).get(task.element, {})
+    run = e.index if type(e) is fl.ElementActivated else 0
+    kind = "sub_process" if about.get("loop") and not run else about.get("type")
+    task.category = CATEGORIES.get(str(kind), "automated")
+    row: dict[str, Any] = {
+        "tenant_id": task.tenant, "id": task.key, "token_id": task.token, "definition_key": task.element,
+        "name": about.get("name") or task.element, "description": about.get("description") or "",
+        "type": kind if kind in TASK_TYPES else "sub_process", "job_type": "", "listener": "", "category": task.category,
+        "status": "started", "priority": "normal", "priority_value": PRIORITIES["normal"], "created_at": f.now, "started_at": f.now,
+        "updated_at": f.now, "fence": 0, "attempts": 0, "retries": 0, "row_version": 0, **_place(ref, task),
+    }  # fmt: skip
+    if type(e) is fl.ElementActivated:
+        row["input"] = e.variables
+        if run:
+            row["metadata"] = {"run": run}
+    f.changes.insert(NAME, task.key, row)
+
+
+def loop_started(f: Fold, e: fl.LoopStarted) -> None:
+    if f.ref is not None and (task := f.ref.activity_at(e.token)) is not None:
+        f.changes.merge(NAME, task.key, task.ident, "metadata", {"loop": {"total": e.total, "sequential": e.sequential}})
+
+
+def decided(f: Fold, e: fl.DecisionEvaluated) -> None:
+    if f.ref is not None and (task := f.ref.activity_at(e.token)) is not None and task.element == e.element:
+        _set(f, task, {"output": e.result})
+
+
+def error_occurred(f: Fold, e: fl.ErrorOccurred) -> None:
+    if f.task is not None:
+        _set(f, f.task, {"error_code": e.code or None, "error_message": e.message or None})
 
 
 def _set(f: Fold, task: Task, columns: dict[str, Any]) -> None:
@@ -196,9 +247,10 @@ def completed(f: Fold, e: ta.TaskCompleted) -> None:
     more = {}
     if isinstance(result, dict):
         more = {name: result.get(name) for name in ("metrics", "errors", "logs", "artifacts")}
-    duration = _result(f, task, e.status if e.status in RESULT_STATUSES else "success", e.variables, **more)
+    status = e.status if e.status in RESULT_STATUSES else "success"
+    duration = _result(f, task, status, e.variables, **more)
     columns = {
-        "status": "completed", "completed_at": f.now, "output": e.variables, "lease_until": None,
+        "status": "completed", "result_status": status, "completed_at": f.now, "output": e.variables, "lease_until": None,
         "duration_ms": duration if duration is not None else (f.us - begun) // 1000,
     }  # fmt: skip
     if isinstance(result, dict) and (summary := {k: v for k, v in result.items() if k not in ("metrics", "errors", "logs", "artifacts")}):
@@ -256,8 +308,13 @@ def skipped(f: Fold, e: ta.TaskSkipped) -> None:
 
 
 def gone(f: Fold, task: Task) -> None:
-    """Withdrawn with its token, by a boundary event, a terminated scope or the end of the instance."""
-    _ended(f, task, "cancelled")
+    """Withdrawn with its token, by a boundary event, a terminated scope or the end of the instance. An activity of the engine's ends so in any
+    case; `ending` says how."""
+    if not task.own:
+        _ended(f, task, "cancelled")
+        return
+    at = "cancelled_at" if task.ending == "cancelled" else "completed_at"
+    _set(f, task, {"status": task.ending, at: f.now, "duration_ms": (f.us - task.created_us) // 1000, "incident_id": None})
 
 
 def changed(f: Fold, e: ta.TaskChanged) -> None:
@@ -291,13 +348,20 @@ def sla_breached(f: Fold, e: ta.SlaBreached) -> None:
         f.changes.merge(NAME, f.task.key, f.task.ident, "metadata", {"sla": e.details})
 
 
+def _troubled(f: Fold, e: wa.IncidentRaised | wa.IncidentResolved) -> Task | None:
+    """The task that an incident is about, or the activity of the engine's at its token."""
+    if e.task:
+        return f.context.tasks.get(e.task)
+    return f.ref.activity_at(e.token) if f.ref is not None and f.ref.own is not None else None
+
+
 def incident_raised(f: Fold, e: wa.IncidentRaised) -> None:
-    if e.task and (task := f.context.tasks.get(e.task)) is not None:
+    if (task := _troubled(f, e)) is not None:
         _set(f, task, {"incident_id": e.incident})
 
 
 def incident_resolved(f: Fold, e: wa.IncidentResolved) -> None:
-    if e.task and (task := f.context.tasks.get(e.task)) is not None:
+    if (task := _troubled(f, e)) is not None:
         _set(f, task, {"incident_id": None})
 
 
@@ -327,5 +391,11 @@ ROWS: dict[type[Event], Any] = {
     wa.IncidentRaised: incident_raised,
     wa.IncidentResolved: incident_resolved,
     wf.WorkflowMigrated: migrated,
+    wf.WorkflowStarted: begun,
+    fl.FlowTaken: begun,
+    fl.ElementActivated: begun,
+    fl.LoopStarted: loop_started,
+    fl.DecisionEvaluated: decided,
+    fl.ErrorOccurred: error_occurred,
 }
 VIEW = View("tasks", VERSION, "040_tasks.sql", (TABLE, assignments.TABLE, RESULTS), ROWS, {"task": gone})

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Seque
 from pathlib import Path
 from typing import Any
 
+from flowledger.api.queue import LoopQueue
 from flowledger.events.base import Recorded
 from flowledger.infra.settings import Settings, SettingsError
 from flowledger.infra.telemetry import Telemetry, log
@@ -115,6 +116,7 @@ class System:
         #: what can't be had at the moment and is waited for, for health
         self.waiting: dict[str, str] = {}
         self.lag = LoopLag(self.telemetry.metrics.loop_lag.labels("+".join(r for r in settings.roles if r != "owner") or "watch", "main").observe)
+        self._queue = LoopQueue()
         self._opened = asyncio.Event()
         self._projector: asyncio.Task[None] | None = None
         self._stop_projector = asyncio.Event()
@@ -405,7 +407,7 @@ class System:
     async def _start_api(self, listener: socket.socket, dsn: str) -> None:
         from flowledger.api import console, job_stream
         from flowledger.api.app import create_app
-        from flowledger.api.entrance import Arrivals, Entrance
+        from flowledger.api.entrance import Entered, entrance
         from flowledger.api.reads import SqlReads
         from flowledger.api.services import Services, caller_of_scope
         from flowledger.api.workers import Workers
@@ -420,7 +422,7 @@ class System:
         watching = asyncio.create_task(workers.watch(self.engine), name="workers")
         self._stack.callback(watching.cancel)
         app = create_app(self.services, job_stream.handlers(self.engine, workers, caller_of_scope), console.handlers())
-        await self._start_http(listener, Entrance(app, self.telemetry), Arrivals)
+        await self._start_http(listener, Entered(app, self._queue), entrance(self._queue, self.telemetry))
 
     async def _start_probes(self, listener: socket.socket) -> None:
         """Health and figures of a process without API."""
@@ -441,12 +443,13 @@ class System:
     async def _start_http(self, listener: socket.socket, app: Any, http: Any = "auto") -> None:
         import uvicorn
 
+        from flowledger.api.entrance import HttpServer
+
         config = uvicorn.Config(
             app, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=3, ws="websockets-sansio",
-            backlog=BACKLOG, http=http,
+            http=http,
         )  # fmt: skip
-        server = uvicorn.Server(config)
-        server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+        server = HttpServer(config)
         serving = asyncio.create_task(_serve(server, listener), name="http")
         serving.add_done_callback(self._ended)
         while not server.started and not serving.done():
@@ -466,7 +469,9 @@ class System:
         from flowledger.api.grpc.http2 import listen
 
         tracer = self.telemetry.tracer
-        gateway = Gateway(self.engine, self.services.workers if self.services is not None else None, tracer=tracer if tracer.on else None)
+        gateway = Gateway(
+            self.engine, self.services.workers if self.services is not None else None, tracer=tracer if tracer.on else None, queue=self._queue
+        )  # fmt: skip
         server = await listen(gateway, self.settings.host, self.settings.grpc_port, sock=listener)
         self._stack.push_async_callback(server.close)
         self.grpc_address = f"{self.settings.host}:{server.port}"

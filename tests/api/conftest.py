@@ -128,7 +128,8 @@ class RowsInMemory:
         return {"variables": {"a": {"id": 1}}, "items": [{"scope_key": str(instance), "name": "a", "value": {"id": 1}}], "position": "2-1"}
 
     async def report(self, name: str, key: int, tenant: str) -> dict[str, Any] | None:
-        return {"report": name, "id": str(key)}
+        counts = {"tasks": {"created": 1}, "activities": 0, "events": 3, "incidents": 0} if name == "about" else {}
+        return {"report": name, "id": str(key), **counts}
 
     async def source(self, definition: str, tenant: str) -> dict[str, Any] | None:
         return self.sources.get(definition)

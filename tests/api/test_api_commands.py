@@ -12,6 +12,7 @@ from flowledger.events.base import RejectionCode
 KEY = 2 << 51 | 7
 
 
+@pytest.mark.req("D-API-006")
 async def test_start_answers_with_a_text_key_and_a_place(http, client):
     client.answers["StartInstance"] = {
         "key": KEY,
@@ -152,6 +153,7 @@ async def test_each_request_is_one_command(http, client, method, path, body, com
     assert r.json()["position"] == "2-41"
 
 
+@pytest.mark.req("D-API-001")
 async def test_deploy_as_json_and_as_files(http, client):
     client.answers["Deploy"] = {
         "deployment": 3,

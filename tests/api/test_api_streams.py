@@ -67,6 +67,7 @@ async def test_events_are_streamed_with_filters_and_resumed(server, client):
     assert [json.loads(e["data"]).get("id") for e in again] == [None, "2-1", "2-2"], "after the first event, nothing twice"
 
 
+@pytest.mark.req("APG-API-004", "D-API-029")
 async def test_new_events_come_at_once_over_a_websocket(server, client):
     async with websockets.connect(f"ws://{server}/v1/events?instance={KEY}") as ws:
         assert json.loads(await ws.recv())["type"] == "subscribed"

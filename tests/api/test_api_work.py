@@ -81,6 +81,7 @@ async def test_a_wrong_entry_is_refused_and_says_why(web, path, body, status, wh
     assert r.status_code == status and why in r.json()["detail"], r.text
 
 
+@pytest.mark.req("TES-TSK-007")
 async def test_task_definitions_have_versions(web):
     for retries in (3, 5):
         r = await web.put("/v1/task-definitions/charge", json={"retries": retries, "output_schema": {"required": ["id"]}})

@@ -27,6 +27,7 @@ def operations(document):
     return [(path, method, o) for path, methods in document["paths"].items() for method, o in methods.items()]
 
 
+@pytest.mark.req("D-API-037", "D-API-038")
 def test_every_operation_has_a_name_of_its_own(document):
     names = [o["operationId"] for _, _, o in operations(document)]
     assert len(names) == len(set(names)) and all(re.fullmatch(r"[a-z]+(_[a-z]+)*", n) for n in names)
@@ -56,6 +57,7 @@ def test_every_list_has_one_shape(document):
     assert '"next"' not in text and '"next_cursor"' not in text
 
 
+@pytest.mark.req("APG-DAT-001", "APG-DAT-004")
 def test_bodies_are_strict_and_have_examples(document):
     schemas = document["components"]["schemas"]
     assert all(s["additionalProperties"] is False for n, s in schemas.items() if n.endswith("Body"))

@@ -53,6 +53,7 @@ def job(http, **more):
     return r.json()["jobs"][0]
 
 
+@pytest.mark.req("D-API-007")
 def test_what_was_started_can_be_read_at_once(http):
     for _ in range(10):
         made = start(http, "waits", variables={"order": uuid.uuid4().hex})
@@ -69,6 +70,7 @@ def test_an_unknown_key_is_refused_quickly(http):
     assert time.perf_counter() - began < 1.5
 
 
+@pytest.mark.req("D-API-006", "APG-RES-006")
 def test_the_same_idempotency_key_starts_once(http):
     key = uuid.uuid4().hex
     answers = [
@@ -97,6 +99,7 @@ def test_a_job_is_done_once_and_its_instance_ends(http):
     assert worker["completed"] >= 1
 
 
+@pytest.mark.req("D-ENG-006")
 def test_start_and_wait_for_the_end(http):
     def work():
         taken = job(http)
@@ -111,6 +114,7 @@ def test_start_and_wait_for_the_end(http):
     assert r.status_code == 504 and r.json()["code"] == "DEADLINE_EXCEEDED"
 
 
+@pytest.mark.req("WOS-RES-001", "WOS-RES-006")
 def test_a_failed_job_is_an_incident_and_can_be_resolved(http):
     made = start(http)
     taken = job(http)
@@ -151,6 +155,7 @@ def test_a_message_id_is_taken_once(http):
     assert [http.post("/v1/messages", json=body).status_code for _ in range(2)] == [201, 409]
 
 
+@pytest.mark.req("D-API-029", "APG-API-004")
 def test_subscribers_see_it_as_it_happens_and_go_on_where_they_were(http, server):
     order = uuid.uuid4().hex
     made = start(http, "waits", variables={"order": order})
@@ -173,6 +178,7 @@ def test_subscribers_see_it_as_it_happens_and_go_on_where_they_were(http, server
     assert rest[0]["instance"] == made["id"] and rest[0]["id"] not in {e["id"] for e in seen}
 
 
+@pytest.mark.req("APG-TEN-002")
 def test_tenants_are_apart(http):
     made = start(http, "waits", variables={"order": "t"})
     other = {"X-Tenant": "other"}
@@ -182,6 +188,7 @@ def test_tenants_are_apart(http):
     http.post(f"/v1/instances/{made['id']}/cancel")
 
 
+@pytest.mark.req("D-API-011")
 def test_pages_of_a_real_list_meet_each_row_once(http):
     ids = {start(http, "waits", variables={"order": "p"}, business_key="pages")["id"] for _ in range(7)}
     last = start(http, "waits", variables={"order": "p"}, business_key="pages")
@@ -213,7 +220,7 @@ def test_definitions_over_their_life(http):
     http.post(f"/v1/instances/{made['id']}/cancel")
 
 
-@pytest.mark.req("D-MON-006")
+@pytest.mark.req("D-MON-006", "APG-MON-010")
 def test_health_and_figures(http):
     ready = http.get("/health/ready").json()
     assert ready["status"] == "ready" and set(ready["partitions"]) == {"0", "1"}

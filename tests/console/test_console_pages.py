@@ -14,6 +14,7 @@ from .conftest import Served
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 
+@pytest.mark.req("APG-UI-002")
 def test_from_the_start_page_to_what_runs(server: Served, open_page: Callable[..., Any]) -> None:
     server.start("order", "C-1", order={"id": "C-1", "items": [], "amount": 5})
     page = open_page("/")
@@ -52,6 +53,7 @@ def test_the_address_is_the_filter(server: Served, open_page: Callable[..., Any]
     assert again.get_by_text("F-2").count() == 0
 
 
+@pytest.mark.req("APG-ENG-012")
 def test_time_goes_back_and_forth(server: Served, open_page: Callable[..., Any]) -> None:
     """The slider shows tokens, variables and history of any moment; in the past nothing can be changed."""
     key = server.start("order", "T-1", order={"id": "T-1", "items": [], "amount": 5})

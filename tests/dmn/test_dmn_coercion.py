@@ -131,7 +131,7 @@ def table(type_, cell, output='"hit"', out_type="string", values="", text="v"):
 ALLOWED = '<outputValues><text>"a", "else"</text></outputValues>'
 
 
-@pytest.mark.req("APG-ELM-002", "D-MOD-004")
+@pytest.mark.req("D-MOD-004")
 @pytest.mark.parametrize(
     ("model", "given", "value", "code"),
     [

@@ -34,6 +34,7 @@ def test_numbers_and_names_are_unique():
     assert len({n for n, _, _ in wire.WIRE.values()}) == len({name for _, name, _ in wire.WIRE.values()}) == len(wire.WIRE)
 
 
+@pytest.mark.req("D-EVT-006")
 @pytest.mark.parametrize("cls", EVENTS, ids=IDS)
 def test_the_encoding_is_avro_as_others_read_and_write_it(cls):
     event = sample(cls)
@@ -110,6 +111,7 @@ def test_what_is_unknown_stops_the_reader():
         avro.Decoder().decode(whole[:12])
 
 
+@pytest.mark.req("D-EVT-003", "D-EVT-004")
 def test_the_old_words_are_aliases():
     for old, new in wire.ALIASES.items():
         assert new in wire.CURRENT and wire.canonical(old.upper()) == new

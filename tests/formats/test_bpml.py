@@ -38,6 +38,7 @@ def act(name: str) -> str:
     return f'<action name="{name}" portType="t:S" operation="{name}"/>'
 
 
+@pytest.mark.req("APG-MOD-001")
 @pytest.mark.parametrize(
     ("name", "start", "variables", "moves", "tasks"),
     [
@@ -99,6 +100,7 @@ def test_a_performer_makes_it_a_persons_task():
     assert s.vars["n"] == 5
 
 
+@pytest.mark.req("APG-MOD-001")
 @pytest.mark.parametrize(
     ("text", "found"),
     [

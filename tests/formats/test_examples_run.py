@@ -101,6 +101,7 @@ def test_ways_to_the_end(file, id, variables, moves, end):
     assert f">{end} " in s.line
 
 
+@pytest.mark.req("D-ENG-008")
 def test_the_checks_of_a_purchase_order_run_side_by_side():
     s = play("purchase-order-approval.bpmn", "purchase-order-approval", 'complete assess prediction={"risk":"low"}', **PO, amount=1)
     assert {t.element for t in s.p.tasks.values()} == {"vendor_check", "compliance_check"}
@@ -108,6 +109,7 @@ def test_the_checks_of_a_purchase_order_run_side_by_side():
     assert s.task("sla_notice").job_type == "notification_engine.send"
 
 
+@pytest.mark.req("APG-MOD-002")
 def test_each_kind_of_employee_gets_its_form():
     for kind, form in (("full_time", "onboarding-employee"), ("contractor", "onboarding-contractor"), ("intern", "onboarding-intern")):
         s = play("employee-onboarding.json", "employee-onboarding", "set z=1", **PERSON, employee_type=kind)

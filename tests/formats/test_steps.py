@@ -31,6 +31,7 @@ steps:
 """
 
 
+@pytest.mark.req("WOS-DAG-001", "WOS-DAG-002")
 def test_results_stand_under_the_id_of_the_step():
     s = run(LIST, "complete a n=1")
     assert s.vars["a"] == {"status": "success", "output": {"n": 1}, "completed_at": "2026-01-01T00:00:00.003Z", "runs": 1}
@@ -40,6 +41,7 @@ def test_results_stand_under_the_id_of_the_step():
     assert s.vars["b"]["output"] == 7 and s.empty
 
 
+@pytest.mark.req("WSM-DAG-002")
 @pytest.mark.parametrize(
     ("moves", "tasks", "status"),
     [
@@ -60,6 +62,7 @@ def test_a_step_waits_for_every_dependency():
     assert "d" not in run(DAG, "complete a go=true;complete b").tasks.split()
 
 
+@pytest.mark.req("WOS-DAG-003")
 @pytest.mark.parametrize(
     ("moves", "tasks"),
     [
@@ -74,18 +77,21 @@ def test_next_with_conditions_loops_and_joins(moves, tasks):
     assert s.tasks == tasks and s.line.endswith("done") and s.empty
 
 
+@pytest.mark.req("WSM-RES-004")
 def test_a_time_limit_without_a_way_on_fails_the_step():
     s = run("{id: p, steps: [{id: a, type: x, timeout: 100}]}", "tick")
     assert s.line.endswith("a_timeout>a_timed_out ?UNHANDLED_ERROR_EVENT")
     assert "STEP_TIMEOUT" in next(iter(s.p.incidents.values())).message
 
 
+@pytest.mark.req("WOS-RES-004", "APG-RES-007")
 def test_on_error_leads_elsewhere_and_the_workflow_has_a_limit():
     text = "{id: p, timeout: 1h, steps: [{id: a, type: x, on_error: c, next: b}, {id: b, type: x}, {id: c, type: x}]}"
     assert run(text, "error a E").tasks == "a c"
     assert run(text, "tick").line.endswith("terminated") or run(text, "tick").empty
 
 
+@pytest.mark.req("TES-RES-002")
 def test_retry_words_become_one_policy():
     text = xml(
         "{id: p, steps: [{id: a, type: x, retry: {max_retries: 2, backoff: fibonacci, delay_seconds: 3, max_delay: PT1M, codes: [E1, E2]}}]}"
@@ -155,6 +161,7 @@ def test_findings_with_their_lines(text, found):
     assert codes(text) == found
 
 
+@pytest.mark.req("WSM-DAG-003")
 def test_the_cycle_is_named():
     from flowledger.kernel import model
 

@@ -39,6 +39,7 @@ def states_of(s: Scenario) -> list[str]:
 TWO = "id: p\nsteps:\n - {id: a, type: x, retry: {max_attempts: 2, initial_ms: 500}, %s}\n - {id: b, type: y}"
 
 
+@pytest.mark.req("WOS-RES-005")
 def test_attempts_used_up_lead_to_the_fallback():
     s = started(TWO % "fallback: {type: z}")
     assert use_up(s, "a") == 2
@@ -61,6 +62,7 @@ def test_without_any_of_these_attempts_used_up_are_an_incident():
     assert [x.code for x in s.p.incidents.values()] == ["JOB_NO_RETRIES"]
 
 
+@pytest.mark.req("WSM-RES-003", "WSM-RES-008")
 def test_the_pipeline_goes_to_a_person_when_the_analysis_has_failed():
     s = started(PIPELINE.read_bytes(), "code-pipeline", task="t", repository="r")
     assert use_up(s, "analysis") == 3
@@ -78,6 +80,7 @@ def test_the_pipeline_knows_a_failed_generation(way):
     assert states_of(s)[-2:] == ["CODE_GENERATION_FAILED", "MANUAL_REVIEW"]
 
 
+@pytest.mark.req("WSM-STA-004")
 def test_the_loop_of_the_pipeline_is_bounded_and_its_states_follow_the_table():
     s = started(PIPELINE.read_bytes(), "code-pipeline", task="t", repository="r")
     s.moves("complete analysis")

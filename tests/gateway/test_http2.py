@@ -20,6 +20,7 @@ from flowledger.api.grpc import http2 as wire
 from flowledger.api.grpc.gateway import MESSAGE_BYTES_MAX, Gateway
 from flowledger.api.grpc.http2 import listen
 from flowledger.events import commands as c
+from flowledger.events.base import Rejected, RejectionCode
 
 
 class h:
@@ -357,3 +358,54 @@ async def test_an_odd_deadline_is_refused_and_harms_nobody(gateway, timeout):
     raw.message(b"", 3)
     assert (await raw.trailers(3))["grpc-status"] == "0"
     raw.writer.close()
+
+
+@pytest.mark.req("WOS-RES-010", "WOS-PER-002")
+@pytest.mark.parametrize(
+    ("call", "metadata", "wait_s", "let_in"),
+    [
+        ("CreateProcessInstance", (), 0.08, True),
+        ("CreateProcessInstance", (("priority", "u=6"),), 0.08, False),
+        ("CreateProcessInstance", (("priority", "u=2"),), 0.08, True),
+        ("CreateProcessInstance", (), 0.3, False),
+        ("PublishMessage", (), 0.3, False),
+        ("BroadcastSignal", (), 0.3, False),
+        ("DeployResource", (), 0.3, False),
+        ("EvaluateDecision", (), 0.3, False),
+        ("CompleteJob", (("priority", "u=6"),), 0.3, True),
+        ("CompleteJob", (), 1.5, False),
+    ],
+)
+async def test_under_overload_new_calls_are_refused_at_once_with_the_reason_and_the_time(gateway, engine, call, metadata, wait_s, let_in):
+    engine.answers[c.StartInstance] = engine.answers[c.CompleteTask] = {
+        "key": 5,
+        "definition": 5,
+        "process": "p",
+        "version": 1,
+        "position": "",
+    }
+    gateway.queue.cost_s, gateway.queue.waiting = wait_s / 100, 100
+    requests = {"CreateProcessInstance": pb.CreateProcessInstanceRequest(processDefinitionKey=5, variables="{}"), "CompleteJob": pb.CompleteJobRequest(
+        jobKey=1, variables="{}"), "PublishMessage": pb.PublishMessageRequest(name="m"), "BroadcastSignal": pb.BroadcastSignalRequest(signalName="s"),
+        "DeployResource": pb.DeployResourceRequest(), "EvaluateDecision": pb.EvaluateDecisionRequest(decisionId="d")}  # fmt: skip
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{gateway.port}") as channel:
+        ask = getattr(GatewayStub(channel), call)
+        if let_in:
+            await ask(requests[call], metadata=metadata)
+            assert gateway.queue.waiting == 100, "whoever was let in has left"
+            return
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await ask(requests[call], metadata=metadata)
+        e = refused.value
+        assert e.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and "busy" in e.details() and f"{wait_s:.2f} s" in e.details()
+        assert int(dict(e.trailing_metadata())["grpc-retry-pushback-ms"]) >= 1000 and not engine.calls
+        gateway.queue.waiting = 0
+        await GatewayStub(channel).CompleteJob(requests["CompleteJob"])
+
+
+async def test_what_a_partition_refuses_says_when_to_come_again(gateway, engine):
+    engine.answers[c.CompleteTask] = Rejected(RejectionCode.RESOURCE_EXHAUSTED, "partition 1 is busy", 700)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{gateway.port}") as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await GatewayStub(channel).CompleteJob(pb.CompleteJobRequest(jobKey=1, variables="{}"))
+        assert dict(refused.value.trailing_metadata())["grpc-retry-pushback-ms"] == "700"

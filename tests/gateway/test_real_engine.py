@@ -272,6 +272,7 @@ async def test_decisions(world):
     assert e.value.code() is grpc.StatusCode.NOT_FOUND
 
 
+@pytest.mark.req("D-MOD-005")
 async def test_start_at_modify_set_variables_and_migrate(world):
     await world.deploy(TWO)
     start = [pb.ProcessInstanceCreationStartInstruction(elementId="two")]

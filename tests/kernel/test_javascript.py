@@ -67,6 +67,7 @@ def test_nothing_is_kept_from_one_run_to_the_next():
     assert run("[typeof leak, [].leak === undefined, execution.leak === undefined]")[0] == ["undefined", True, True]
 
 
+@pytest.mark.req("APG-SEC-006")
 @pytest.mark.parametrize(
     "source",
     [

@@ -252,6 +252,7 @@ async def test_the_true_log_is_consistent_complete_and_signed(case, tmp_path):
     assert code == 0 and f"signed up to 0-{reports[0].signed_to} by {case.key.id}" in said, said
 
 
+@pytest.mark.req("APG-CMP-001")
 @pytest.mark.parametrize("name", ATTACKS)
 async def test_it_is_found(case, tmp_path, name):
     attack, code, outside = ATTACKS[name]

@@ -313,6 +313,7 @@ def broken(runs: int, **rules: bool) -> int:
     return count
 
 
+@pytest.mark.req("APG-HA-008")
 @pytest.mark.parametrize("compares", [False, True], ids=["kafka", "embedded"])
 def test_every_schedule_takes_each_command_once_and_answers_for_nothing_void(compares: bool):
     seen: dict[str, int] = {}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import glob
+import os
 import signal
 import subprocess
 import sys
@@ -20,6 +22,8 @@ from flowledger.processors.engine import Engine
 from flowledger.processors.log import EVENTS
 
 HERE = Path(__file__).parent
+#: Debian: `apt-get install libfaketime`
+FAKETIME = next(iter(glob.glob("/usr/lib/*/faketime/libfaketime.so.1")), "")
 NS = 'xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" targetNamespace="faults"'
 MODEL = f"""<definitions {NS}><process id="w1" isExecutable="true"><startEvent id="s"/><sequenceFlow id="f1" sourceRef="s" targetRef="t"/>
 <serviceTask id="t"><extensionElements><zeebe:taskDefinition type="w1"/></extensionElements></serviceTask>
@@ -32,16 +36,33 @@ class Owners:
         self.running: list[subprocess.Popen[bytes]] = []
         self.frozen: dict[subprocess.Popen[bytes], float] = {}
         self.woken = 0
+        #: of each, the file that says how far its wall clock is off, and how far in seconds
+        self.clocks: dict[subprocess.Popen[bytes], tuple[Path, int]] = {}
 
     def start(self) -> None:
         self.number += 1
-        with (self.logs / f"owner{self.number}.log").open("wb") as log:
-            self.running.append(
-                subprocess.Popen(
-                    [sys.executable, str(HERE / "owner_process.py"), self.bootstrap, self.prefix, f"owner{self.number}"],
-                    stdout=subprocess.DEVNULL, stderr=log,
-                )
+        name = f"owner{self.number}"
+        file = self.logs / f"{name}.clock"
+        file.write_text("+0s\n")
+        clock = {
+            "LD_PRELOAD": FAKETIME, "FAKETIME_TIMESTAMP_FILE": str(file), "FAKETIME_NO_CACHE": "1",
+            "DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }  # fmt: skip
+        with (self.logs / f"{name}.log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, str(HERE / "owner_process.py"), self.bootstrap, self.prefix, name],
+                stdout=subprocess.DEVNULL, stderr=log, env={**os.environ, **(clock if FAKETIME else {})},
             )  # fmt: skip
+        self.clocks[process] = file, 0
+        self.running.append(process)
+
+    def step(self, process: subprocess.Popen[bytes], seconds: int) -> None:
+        """Its wall clock, and no other."""
+        file, skew = self.clocks[process]
+        self.clocks[process] = file, skew + seconds
+        new = file.with_suffix(".new")
+        new.write_text(f"{skew + seconds:+d}s\n")
+        new.replace(file)
 
     def leave(self, process: subprocess.Popen[bytes]) -> None:
         """In order: a checkpoint, then out of the group."""
@@ -58,11 +79,13 @@ class Owners:
         process.send_signal(signal.SIGSTOP)
         self.frozen[process] = time.monotonic()
 
-    def wake(self) -> None:
-        for process in self.frozen:
-            process.send_signal(signal.SIGCONT)
-            self.woken += 1
-        self.frozen.clear()
+    def wake(self, after_s: float = 0.0) -> None:
+        """Those that have been frozen for so long."""
+        for process, since in list(self.frozen.items()):
+            if time.monotonic() - since >= after_s:
+                process.send_signal(signal.SIGCONT)
+                self.woken += 1
+                del self.frozen[process]
 
     def said(self, what: str) -> int:
         return sum(log.read_text(errors="replace").count(what) for log in self.logs.glob("owner*.log"))
@@ -82,9 +105,9 @@ async def insist(client: Engine, command: c.AnyCommand, id: str, partition: int)
         await asyncio.sleep(0.1)
 
 
-async def start_many(client: Engine, lane: int, stop_at: float, acknowledged: dict[str, int]) -> None:
+async def start_many(client: Engine, lane: int, stop: asyncio.Event, acknowledged: dict[str, int]) -> None:
     n = 0
-    while time.monotonic() < stop_at:
+    while not stop.is_set():
         n += 1
         id = f"s-{lane}-{n}"
         answer = await insist(client, c.StartInstance(id="w1", variables={"n": n}), id, lane % 3)

@@ -64,6 +64,7 @@ async def story() -> tuple[MemoryStore, list[Recorded], int]:
     return store, events, key
 
 
+@pytest.mark.req("D-EVT-002")
 async def test_every_event_has_a_cause_and_leads_back_to_a_request():
     store, events, key = await story()
     assert sum(isinstance(r.event, wf.WorkflowCompleted) for r in events) == 2

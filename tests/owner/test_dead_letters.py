@@ -45,6 +45,7 @@ async def pair(connect) -> tuple[Engine, Engine]:
     return owner, remote
 
 
+@pytest.mark.req("WOS-RES-009")
 @pytest.mark.timeout(90)
 async def test_what_cannot_be_read_is_kept_with_its_reason_and_the_rest_goes_on(connect):
     owner, remote = await pair(connect)

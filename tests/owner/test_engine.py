@@ -25,6 +25,7 @@ async def running(partitions: int = 4, **settings: object) -> Engine:
     return engine
 
 
+@pytest.mark.req("WOS-MOD-001")
 async def test_the_start_after_a_deployment_runs_the_new_version_on_every_partition():
     engine = await running()
     for version in (1, 2, 3):
@@ -34,6 +35,7 @@ async def test_the_start_after_a_deployment_runs_the_new_version_on_every_partit
     await engine.stop()
 
 
+@pytest.mark.req("APG-RES-006")
 async def test_a_repeated_id_gets_the_first_answer_and_makes_nothing_new():
     engine = await running(1)
     await engine.call(c.Deploy(resources=[c.Resource("p.bpmn", model("job"))]))
@@ -74,6 +76,7 @@ async def test_stale_and_double_answers_are_refused_and_leave_no_event():
     await engine.stop()
 
 
+@pytest.mark.req("WOS-PER-002")
 async def test_too_many_commands_are_refused_with_a_hint():
     engine = await running(1, inbox_max=10)
     await engine.call(c.Deploy(resources=[c.Resource("p.bpmn", model("job"))]))
@@ -84,7 +87,7 @@ async def test_too_many_commands_are_refused_with_a_hint():
     await engine.stop()
 
 
-@pytest.mark.req("WOS-CFG-001")
+@pytest.mark.req("WOS-CFG-001", "WSM-PER-004")
 async def test_beyond_the_limit_instances_wait_as_pending_and_start_when_one_ends():
     engine = await running(1, instances_max=2)
     await engine.call(c.Deploy(resources=[c.Resource("p.bpmn", model("job"))]))

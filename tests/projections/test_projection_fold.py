@@ -15,9 +15,10 @@ from flowledger.events.wire import WIRE
 from flowledger.projections import careful
 from flowledger.projections.changes import Changes
 from flowledger.projections.context import Context
-from flowledger.projections.fold import TRACK, Fold, Folder
+from flowledger.projections.fold import Fold
 from flowledger.projections.store import Writer
 from flowledger.projections.tables import line_of, stamp
+from flowledger.projections.tracker import TRACK, Folder
 from flowledger.projections.views import TABLES, VIEWS
 from flowledger.projections.words import json_type, priority_word, search_text
 

@@ -43,6 +43,7 @@ async def ids(reader: Reader, given: dict[str, str]) -> set[int]:
     return {int(i["id"]) for i in (await q.list_instances(reader, "", given, 1000))["items"]}
 
 
+@pytest.mark.req("D-API-011")
 async def test_instances_are_found_by_each_filter(db, reader):
     log = Log()
     d1, d2 = log.definition("order"), log.definition("claim", 2)
@@ -139,6 +140,7 @@ async def test_one_instance_with_all_that_belongs_to_it(db, reader):
     assert await q.instance_variables(reader, "", 1 << 60) is None
 
 
+@pytest.mark.req("D-API-027")
 async def test_events_in_order_by_cursor_and_filter(db, reader):
     log, k = rich()
     await project(db, log)
@@ -159,6 +161,7 @@ async def test_events_in_order_by_cursor_and_filter(db, reader):
     assert of_task["items"][1]["data"] == {"task": str(k["failing"]), "retries": []}
 
 
+@pytest.mark.req("D-API-018")
 async def test_tasks_are_found_by_each_filter(db, reader):
     log, k = rich()
     await project(db, log)
@@ -220,7 +223,7 @@ async def test_the_rest(db, reader):
     assert (await q.orphans(reader))["tasks -> workflow_instances"] == [str(k["task"])]
 
 
-@pytest.mark.req("WSM-MON-001")
+@pytest.mark.req("WSM-MON-001", "D-API-035", "D-API-023")
 async def test_progress_grows_and_names_what_is_slow(db, reader):
     log = Log()
     d = log.definition()
@@ -362,7 +365,7 @@ async def _crowd(db: psycopg.AsyncConnection) -> None:
 
 
 @pytest.mark.req("D-API-005", "D-API-011", "D-API-018")
-@pytest.mark.req("TES-DAT-002", "TES-DAT-003")
+@pytest.mark.req("TES-DAT-002", "TES-DAT-003", "D-DAT-011", "D-DAT-013")
 async def test_the_listed_queries_use_the_indexes_made_for_them(db, dsn, schema):
     log = Log()
     definitions = [log.definition(f"p{n}") for n in range(8)]

@@ -75,6 +75,7 @@ async def test_what_a_token_holds_ends_with_it(db):
     assert (start["status"], start["fired"], start["workflow_instance_id"]) == ("scheduled", 1, None)
 
 
+@pytest.mark.req("D-DAT-010", "D-DAT-012")
 async def test_counts_of_events_equal_the_log(db):
     log, _ = rich()
     await project(db, log, batch=7)
@@ -92,6 +93,7 @@ async def test_counts_of_events_equal_the_log(db):
     assert n["n"] == expected
 
 
+@pytest.mark.req("D-ENG-002")
 async def test_completed_instances_have_their_output(db):
     log = Log()
     instance, _ = log.one_task_instance(log.definition(), 1)
@@ -156,6 +158,7 @@ async def test_values_that_postgresql_refuses_are_made_to_fit(db):
     assert t["definition_key"].startswith("e\t\\é") and len(t["definition_key"]) == 255
 
 
+@pytest.mark.req("D-DAT-003", "D-DAT-005", "D-DAT-007")
 @pytest.mark.parametrize(
     ("table", "columns", "values"),
     [
@@ -176,6 +179,7 @@ async def test_checks_refuse_other_words(db, table, columns, values):
             await db.execute(f"INSERT INTO {table} ({columns}) VALUES ({values})")  # type: ignore[arg-type]  # noqa: S608
 
 
+@pytest.mark.req("D-DAT-003", "D-DAT-005")
 async def test_defaults(db):
     await db.execute("INSERT INTO workflow_definitions (id, definition_id) VALUES (1, 'a')")
     await db.execute("INSERT INTO workflow_instances (id, definition_id) VALUES (1, 1)")

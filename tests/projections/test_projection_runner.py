@@ -51,7 +51,7 @@ async def equal_to_the_fold(dsn: str, schema: str, log: Log) -> None:
     assert {t: r for t, r in result.items() if not r["equal"]} == {}
 
 
-@pytest.mark.req("D-DAT-017", "WOS-DAT-001")
+@pytest.mark.req("D-DAT-017", "WOS-DAT-001", "APG-DAT-009", "D-DAT-001")
 async def test_it_projects_resumes_and_equals_the_fold(db, dsn, schema):
     log, _ = rich(2)
     async with running(log, dsn, schema, (0, 1)) as runner:
@@ -78,6 +78,7 @@ async def test_work_in_hand_over_a_restart_equals_the_fold(db, dsn, schema):
     await equal_to_the_fold(dsn, schema, log)
 
 
+@pytest.mark.req("WOS-RES-007")
 async def test_a_lost_connection_loses_and_repeats_nothing(db, dsn, schema):
     log = Log()
     log.batch = 10
@@ -138,7 +139,7 @@ async def test_wait_for_a_position(db, dsn, schema):
         assert {s["view"] for s in status} == set(VIEWS) and all(s["partitions"]["0"]["position"] == 3 for s in status)
 
 
-@pytest.mark.req("APG-DAT-009")
+@pytest.mark.req("APG-DAT-009", "D-DAT-001")
 async def test_a_rebuild_beside_a_running_projector(db, dsn, schema):
     log, _ = rich(2)
     async with running(log, dsn, schema, (0, 1)) as runner:

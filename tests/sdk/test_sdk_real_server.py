@@ -89,6 +89,7 @@ def transport(request):
     return request.param
 
 
+@pytest.mark.req("WOS-EVT-001")
 async def test_deploy_start_work_answer(world, transport):
     worker = Worker(transport + world.url, name="w1", max_jobs=10)
     attempts, traces = [], []

@@ -51,6 +51,7 @@ async def test_no_more_than_the_credit_is_on_the_topic_and_answers_free_it(engin
     await asyncio.gather(running, return_exceptions=True)
 
 
+@pytest.mark.req("WOS-EVT-001")
 @pytest.mark.kafka
 async def test_the_whole_way_over_kafka(engine, kafka_bootstrap):
     import uvicorn

@@ -232,6 +232,7 @@ async def test_the_server_goes_away_and_comes_back(place, engine):
     assert worker.metrics.connects >= 2 and not engine.held
 
 
+@pytest.mark.req("APG-RES-009")
 async def test_a_lost_job_of_a_killed_worker_is_done_once_by_another(engine):
     place = Place("stream", engine)
     await place.start()

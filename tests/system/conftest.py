@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx2
-import psycopg
 import pytest
 
 from flowledger.infra.settings import Settings
@@ -47,14 +45,3 @@ class Place:
 @pytest.fixture
 def place() -> Place:
     return Place()
-
-
-@pytest.fixture
-def database(postgres_url: str) -> Iterator[str]:
-    """A database of our own, empty."""
-    name = f"flowledger_system_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(postgres_url, autocommit=True) as conn:
-        conn.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
-    yield psycopg.conninfo.make_conninfo(postgres_url, dbname=name)
-    with psycopg.connect(postgres_url, autocommit=True) as conn:
-        conn.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")  # type: ignore[arg-type]

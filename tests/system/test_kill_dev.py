@@ -116,6 +116,7 @@ async def dev(tmp_path, database):
         dev.kill()
 
 
+@pytest.mark.req("D-RES-001")
 async def test_killed_under_load_nothing_acknowledged_is_lost_or_doubled(dev, place):
     dev, http = dev
     started: dict[str, str] = {}

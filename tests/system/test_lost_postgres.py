@@ -31,6 +31,7 @@ def own_postgres(tmp_path):
     stop_postgres(folder)
 
 
+@pytest.mark.req("APG-RES-008")
 async def test_execution_goes_on_without_the_database(place, own_postgres, tmp_path):
     folder, url = own_postgres
     async with place.system(data=tmp_path / "data", postgres=url) as (_, http):

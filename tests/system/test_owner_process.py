@@ -31,6 +31,7 @@ def alive(pid):
     return False
 
 
+@pytest.mark.req("D-RES-001")
 @pytest.mark.postgres
 async def test_the_process_of_the_owners_is_killed_and_nothing_is_lost(place, database, tmp_path):
     async with place.system(data=tmp_path, postgres=database, partitions=2) as (system, http):

@@ -57,7 +57,7 @@ class Collector:
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
-@pytest.mark.req("D-MON-004")
+@pytest.mark.req("D-MON-004", "APG-MON-003")
 async def test_one_trace_from_the_request_to_worker_and_projection(place, database, tmp_path):
     """The doors and the owners are two processes: both tell a collector, and what it has is one trace."""
     collector = Collector()

@@ -23,6 +23,7 @@ def asked(b: Bench, more: dict | None = None, **assignment: object) -> dict:
 CREW = {"ann": {"groups": ["clerks"]}, "bob": {"groups": ["clerks"]}, "cy": {"roles": ["boss"]}}
 
 
+@pytest.mark.req("D-ASG-005", "APG-ASG-002")
 @pytest.mark.parametrize(
     ("strategy", "chosen"),
     [
@@ -41,6 +42,7 @@ def test_strategies(strategy, chosen):
     assert got == (chosen if strategy != "role" else ["ann", "bob", "ann"])
 
 
+@pytest.mark.req("APG-ASG-002")
 def test_skill_goes_to_the_highest_level():
     b = people(
         Bench(), ann={"capabilities": {"sql": 2, "python": 1}}, bob={"capabilities": {"sql": 5}}, cy={"capabilities": ["sql", "python"]}
@@ -50,6 +52,7 @@ def test_skill_goes_to_the_highest_level():
     assert "highest skill" in made["why"]
 
 
+@pytest.mark.req("D-ASG-004")
 @pytest.mark.parametrize(
     ("ann", "needs", "why"),
     [
@@ -74,6 +77,7 @@ def test_each_constraint_excludes_and_says_why(ann, needs, why):
     assert made["assignee"] == "bob" and made["excluded"] == {"ann": why}
 
 
+@pytest.mark.req("TES-ASG-001")
 def test_nobody_is_eligible_and_the_reasons_stand_on_the_log():
     b = people(Bench(), ann={"groups": ["clerks"], "active": False})
     key = b.create(name="x", details={"settings": {"assignment": {"strategy": "role", "groups": "clerks"}}})
@@ -82,6 +86,7 @@ def test_nobody_is_eligible_and_the_reasons_stand_on_the_log():
     assert b.task(key).status == "created"
 
 
+@pytest.mark.req("D-ASG-003")
 def test_fallbacks_in_order_after_refusal_and_silence():
     b = people(Bench(), ann={"groups": ["g"]}, bob={}, cy={})
     key = b.create(
@@ -161,6 +166,7 @@ TWO = (
 )
 
 
+@pytest.mark.req("D-API-033")
 @pytest.mark.parametrize(
     ("ext", "wish", "used", "assignee"),
     [
@@ -192,6 +198,7 @@ def test_people_of_another_tenant_are_never_asked():
     assert b.details(made["task"])["assignee"] == "ann" and b.details(made["task"])["assignment"]["considered"] == 1
 
 
+@pytest.mark.req("D-ASG-006")
 def test_a_choice_by_skill_load_and_history_beats_round_robin():
     """300 tasks for six people of whom three are slow or fail often: mean time from creation to success."""
 
@@ -222,6 +229,7 @@ def test_a_choice_by_skill_load_and_history_beats_round_robin():
     assert by_history < in_turn * 0.8, (by_history, in_turn)
 
 
+@pytest.mark.req("D-ASG-001")
 def test_five_kinds_of_assignees_serve_one_process():
     kinds = {"human": "ann", "ai_agent": "agent:a", "service": "service:s", "tool": "tool:t", "external_api": "api:x"}
     from workbench import bpmn
@@ -277,6 +285,7 @@ def test_a_wrong_record_is_refused(registry, name, value, why):
     assert why in Bench().refused(c.StoreRecord(registry=registry, name=name, value=value)).message
 
 
+@pytest.mark.req("TES-TSK-007", "TES-TSK-009")
 def test_task_definitions_have_versions_and_give_what_the_model_leaves_open():
     b = Bench(one(service(type="charge")))
     assert (
@@ -308,6 +317,7 @@ def test_no_attempt_takes_longer_than_the_definition_allows():
 SCHEMA = {"type": "object", "required": ["amount"], "properties": {"amount": {"type": "number", "minimum": 1}}}
 
 
+@pytest.mark.req("TES-TSK-008")
 def test_bad_input_is_refused_before_anybody_works_on_it():
     b = Bench(one(service(type="charge")))
     b.store("task_definition", "charge", input_schema=SCHEMA)
@@ -322,6 +332,7 @@ def test_bad_input_is_refused_before_anybody_works_on_it():
     assert len(b.p.tasks) == 1
 
 
+@pytest.mark.req("TES-TSK-008")
 def test_a_bad_result_is_refused_by_name():
     b = Bench(one(service(type="charge")))
     b.store("task_definition", "charge", output_schema=SCHEMA)

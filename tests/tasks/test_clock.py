@@ -55,6 +55,7 @@ LEVELS = [
 ]
 
 
+@pytest.mark.req("APG-HUM-002")
 def test_a_path_of_three_levels_fires_at_the_set_times():
     b = Bench()
     key = b.create(name="x", details={"assignee": "ann", "settings": {"sla": "PT2H", "reminders": "PT90M,PT15M", "escalation": LEVELS}})
@@ -121,6 +122,7 @@ def test_a_level_can_throw_a_bpmn_escalation():
     assert sorted(t.element for t in b.p.tasks.values()) == ["n", "t"]
 
 
+@pytest.mark.req("D-API-022")
 def test_escalating_by_hand_follows_the_path_and_the_timer_does_not_repeat_it():
     b = Bench()
     key = b.create(name="x", details={"assignee": "ann", "settings": {"escalation": LEVELS[:2]}})

@@ -28,6 +28,7 @@ def state(b: Bench, target: str = "job:work") -> str:
     return (b.p.records.get(("breaker", target)) or {"state": "closed"})["state"]
 
 
+@pytest.mark.req("WOS-RES-008")
 @pytest.mark.parametrize(
     ("breaker", "outcomes", "after"),
     [
@@ -47,6 +48,7 @@ def test_it_opens_by_error_share_or_failures_in_a_row(breaker, outcomes, after):
     assert state(b) == after
 
 
+@pytest.mark.req("D-RES-005", "APG-RES-002")
 def test_it_parks_work_half_opens_and_releases_gradually():
     b = Bench()
     b.store("limit", "job:work", circuit_breaker={"failures": 2, "open_ms": 10_000, "full": 4})
@@ -177,6 +179,7 @@ def test_a_tenant_at_its_limit_lets_others_pass():
     assert [j["tenant"] for j in b.lease(tenants=both)] == ["acme"]
 
 
+@pytest.mark.req("D-PER-005")
 def test_batches_by_size_and_by_time():
     b = Bench()
     b.store("task_definition", "work", execution={"mode": "batch", "batch": {"size": 3, "wait_ms": 5_000}})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from workbench import one, service
 
 from flowledger.events import commands as c
@@ -67,6 +68,7 @@ async def test_what_ends_at_once_is_remembered_with_its_outcome():
     await e.stop()
 
 
+@pytest.mark.req("D-STA-007")
 async def test_a_batch_reaches_a_worker_that_waits_by_size_and_by_time():
     store = MemoryStore(1)
     e = await deployed(store, c.StoreRecord(registry="limit", name="job:mail", value={"batch": {"size": 3, "wait_ms": 150}}))

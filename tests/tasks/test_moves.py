@@ -137,6 +137,7 @@ def test_a_claim_is_for_candidates_and_for_one():
     assert b.task(task).status == "created" and "assignee" not in b.details(task)
 
 
+@pytest.mark.req("APG-HUM-003", "APG-HUM-007")
 def test_the_delegator_keeps_oversight_and_can_recall():
     b = Bench()
     task = b.create(name="check", variables={"in": 1})
@@ -154,6 +155,7 @@ def test_the_delegator_keeps_oversight_and_can_recall():
     assert b.task(task).vars == {"in": 1}
 
 
+@pytest.mark.req("D-EVT-007", "WSM-TSK-001")
 def test_a_scripted_life_emits_all_eleven_events():
     b = Bench(one(user()))
     b.start()
@@ -185,6 +187,7 @@ def test_a_cancelled_task_goes_to_its_handler():
     assert not b.p.instances and not b.p.incidents
 
 
+@pytest.mark.req("D-STA-004")
 def test_skipping_lets_the_flow_go_on():
     b = Bench(one(user()))
     b.start()
@@ -229,6 +232,7 @@ def test_a_suspended_task_is_not_handed_out_and_comes_back():
     assert len(b.lease()) == 1 and b.details()["clock_us"] == MINUTE
 
 
+@pytest.mark.req("D-STA-007")
 def test_streamed_results_are_numbered_events_and_leave_the_lease():
     b = Bench(one(service()))
     b.start()
@@ -245,6 +249,7 @@ def test_streamed_results_are_numbered_events_and_leave_the_lease():
     assert len(b.lease()) == 1
 
 
+@pytest.mark.req("D-API-021")
 def test_retry_with_another_policy_resolves_the_incident():
     b = Bench(one(service()))
     b.start()

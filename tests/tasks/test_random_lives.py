@@ -72,6 +72,7 @@ def step(b: Bench, rng: random.Random) -> None:
         b.ask(c.MoveTask(task=rng.choice(tasks).key, move=move, details={k: details[k] for k in wanted.get(move, [])} or None))
 
 
+@pytest.mark.req("D-STA-004")
 @pytest.mark.parametrize("seed", range(BASE, BASE + RUNS))
 def test_random_lives(seed):
     rng = random.Random(seed)

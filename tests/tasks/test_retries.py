@@ -91,12 +91,14 @@ def failing(ext: str, *errors: str, more: str = "") -> Bench:
     return b
 
 
+@pytest.mark.req("D-RES-002", "D-RES-003", "WOS-RES-003")
 def test_delays_of_a_failing_task():
     b = failing('maxAttempts="4" strategy="exponential" initialMs="1000" maxMs="3000"', "X", "X", "X")
     said = [(e.retry_at_us - v.time_us) // SECOND for e, v in b.log if isinstance(e, ta.TaskFailed)]
     assert said == [1, 2, 3] and b.task().retries == 1
 
 
+@pytest.mark.req("D-RES-002", "TES-RES-002")
 @pytest.mark.parametrize(
     ("ext", "code", "left"),
     [
@@ -122,6 +124,7 @@ def test_total_time_ends_the_attempts():
     assert b.p.incidents
 
 
+@pytest.mark.req("D-API-034")
 @pytest.mark.parametrize(("given", "left"), [(9, 2), (1, 1), (0, 0), (-1, 2)])
 def test_the_worker_can_only_lower_the_attempts(given, left):
     b = Bench(one(service('<flowledger:retry maxAttempts="3"/>')))
@@ -129,6 +132,7 @@ def test_the_worker_can_only_lower_the_attempts(given, left):
     assert b.do(c.FailTask(task=b.lease()[0]["key"], retries=given))["retries"] == left
 
 
+@pytest.mark.req("D-API-034")
 def test_not_recommended_means_no_further_attempt_and_escalation_always_escalates():
     b = Bench(one(service('<flowledger:retry maxAttempts="3"/>')))
     b.start()
@@ -148,6 +152,7 @@ CATCH = (
 STEP = '<userTask id="other"><extensionElements><zeebe:userTask/></extensionElements></userTask>'
 
 
+@pytest.mark.req("D-RES-004", "WSM-RES-008")
 @pytest.mark.parametrize(
     ("ext", "more", "at"),
     [
@@ -190,7 +195,7 @@ def test_a_task_without_workflow_gets_an_incident_after_the_last_attempt():
     assert not b.p.tasks and not b.p.incidents
 
 
-@pytest.mark.req("TES-TSK-004", "D-TSK-002")
+@pytest.mark.req("TES-TSK-004", "D-TSK-002", "WSM-RES-006")
 def test_two_failures_and_a_success_are_three_attempts():
     b = failing('maxAttempts="5" initialMs="10"', "A", "B")
     b.until(SECOND)

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { HistoryEvent } from "~/api/types";
 import { pathOf } from "~/pages/instance/path";
 
-const event = (id: string, type: string, data: Record<string, unknown>): HistoryEvent => ({ id, type, data, time: "", instance: "1", actor: "", cause: "", correlation: "" });
+const event = (id: string, type: string, data: Record<string, unknown>): HistoryEvent => ({ id, type, data, time: "", instance: "1", tenant: null, trace: null, actor: "", cause: "", correlation: "" });
 const events = [
   event("0-1", "workflow.started", { element: "start" }),
   event("0-2", "flow.taken", { flow: "a", source: "start", target: "task" }),

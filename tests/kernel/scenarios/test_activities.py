@@ -77,7 +77,7 @@ def test_a_call_activity_in_a_loop():
     ("x", "line"),
     [(101, "+s s>g g>b b>e done"), (1, "+s s>g g>d d>e done"), (None, "+s s>g ?CONDITION_NOT_BOOLEAN")],
 )
-@pytest.mark.req("APG-ELM-001")
+@pytest.mark.req("APG-ELM-001", "WOS-ENG-006", "WOS-ENG-007")
 def test_exclusive_gateway(x, line):
     s = play("startEvent s\nexclusiveGateway g\ntask b\ntask d\nendEvent e\ns > g\ng > b ? x > 100\ng > d !\nb > e\nd > e", "", "p", x=x)
     assert s.line == line
@@ -100,6 +100,7 @@ def test_parallel_gateway_keeps_a_second_token_for_the_next_round():
     assert s.said("join") == "join j" and s.empty
 
 
+@pytest.mark.req("WOS-ENG-008")
 def test_implicit_split_and_merge():
     model = (
         "startEvent s\nserviceTask a\nserviceTask b\nserviceTask d\nserviceTask c\nendEvent e\ns > a\na > b\na > d ? x\nb > c\nd > c\nc > e"

@@ -140,6 +140,7 @@ s > a > e
 """
 
 
+@pytest.mark.req("APG-RES-001", "APG-RES-004")
 @pytest.mark.parametrize(
     ("model", "moves", "tasks"),
     [

@@ -57,6 +57,7 @@ def test_a_called_instance_that_stood_still_by_itself_stays_so():
     assert s.at == "after"
 
 
+@pytest.mark.req("D-API-009")
 @pytest.mark.parametrize("crash", [False, True])
 @pytest.mark.parametrize(
     ("command", "tasks"),
@@ -98,6 +99,7 @@ def test_the_lease_that_ran_out_meanwhile_costs_no_attempt_and_its_result_counts
     assert s.at == "z"
 
 
+@pytest.mark.req("D-API-009")
 @pytest.mark.parametrize("crash", [False, True])
 def test_what_arrives_is_applied_in_order(crash):
     model = "startEvent s\nserviceTask w\n" + "".join(
@@ -156,6 +158,7 @@ def test_cancel_compensates_newest_first(crash):
     assert s.words[-1] == "cancelled" and s.empty
 
 
+@pytest.mark.req("D-STA-002")
 @pytest.mark.parametrize("crash", [False, True])
 def test_force_ends_at_once(crash):
     s = Scenario(STEPS, crash=crash).start("p")

@@ -213,7 +213,7 @@ def test_a_message_waits_for_its_catcher():
     [("message M", "message M k x=1"), ("signal S", "signal S x=1"), ("timer R2/PT1H", "tick")],
     ids=["message", "signal", "timer"],
 )
-@pytest.mark.req("APG-ELM-005")
+@pytest.mark.req("APG-ELM-005", "WOS-TRG-002")
 def test_start_events(definition, move):
     for crash in (False, True):
         s = Scenario(f"startEvent s : {definition}\nserviceTask a\nendEvent e\ns > a > e", crash=crash)

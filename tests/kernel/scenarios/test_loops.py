@@ -19,6 +19,7 @@ def multi(sequential: bool, inner: str = "", attrs: str = "", more: str = "") ->
     return FLOW.format(text, more)
 
 
+@pytest.mark.req("APG-DAG-001")
 @pytest.mark.parametrize("sequential", [True, False])
 def test_results_in_the_order_of_the_items(sequential):
     s = play(multi(sequential), "complete a r=1; complete a r=2; complete a r=3", "p", items=[7, 8, 9])
@@ -139,6 +140,7 @@ def test_a_standard_loop_is_interrupted():
     assert s.empty
 
 
+@pytest.mark.req("APG-DAG-001")
 @pytest.mark.parametrize("sequential", [True, False])
 def test_many_items_in_bounded_steps(sequential):
     """Cost per item doesn't grow with their number, and no command does more than a bounded part of the work."""

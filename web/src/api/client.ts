@@ -1,26 +1,6 @@
 /** The only way to the server: JSON over our public API, errors as problem details (RFC 9457). */
 import { actor } from "./me";
-
-export interface Problem {
-  status: number;
-  code: string;
-  title?: string;
-  detail?: string;
-  errors?: { where?: string; message?: string; detail?: string }[];
-  findings?: Finding[];
-  reference?: string;
-}
-
-export interface Finding {
-  severity: "error" | "warning" | "info";
-  code: string;
-  message: string;
-  hint?: string;
-  element?: string;
-  line?: number;
-  column?: number;
-  file?: string;
-}
+import type { AnswerOf, BodyOf, GetPath, Page, ParamsOf, PathOf, Problem, RowOf } from "./types";
 
 export class ApiError extends Error {
   constructor(
@@ -29,12 +9,6 @@ export class ApiError extends Error {
   ) {
     super(problem.detail ?? problem.title ?? problem.code);
   }
-}
-
-export interface Page<T> {
-  items: T[];
-  cursor: string | null;
-  position?: string;
 }
 
 type Params = Record<string, string | number | boolean | undefined | null>;
@@ -94,10 +68,17 @@ function headers(more?: Record<string, string>): Record<string, string> {
   return { Accept: "application/json", ...(who ? { "X-Actor": encodeURIComponent(who) === who ? who : who.normalize("NFKD").replace(/[^\x21-\x7e]/g, "") } : {}), ...more };
 }
 
-export async function get<T>(path: string, params?: Params, signal?: AbortSignal): Promise<T> {
+/** What a list gives: its rows, whole. */
+type Answer<A extends string> = [RowOf<A>] extends [never] ? AnswerOf<"get", A> : Page<RowOf<A>>;
+
+export async function get<A extends GetPath>(path: A, params?: ParamsOf<A>, signal?: AbortSignal): Promise<Answer<A>> {
+  return (await read(path, params, signal)) as Answer<A>;
+}
+
+async function read(path: string, params?: Params, signal?: AbortSignal): Promise<unknown> {
   const asked = rows.test(path) ? [...known] : [];
   const wait_for = asked.map(([p, o]) => `${p}-${o}`).join(",");
-  const found = (await answer(await fetch(`/v1${path}${query({ ...params, wait_for })}`, { headers: headers(), signal }))) as T;
+  const found = await answer(await fetch(`/v1${path}${query({ ...params, wait_for })}`, { headers: headers(), signal }));
   for (const [p, o] of asked) if (known.get(p) === o) known.delete(p); // it has been read
   return found;
 }
@@ -109,23 +90,23 @@ export async function getText(path: string, signal?: AbortSignal): Promise<strin
 }
 
 /** A change. It carries an id of its own, so that a repeat after a broken connection does nothing twice. */
-export async function send<T = Record<string, unknown>>(method: "POST" | "PUT" | "PATCH" | "DELETE", path: string, body?: unknown, more?: Record<string, string>): Promise<T> {
+export async function send<M extends "POST" | "PUT" | "PATCH" | "DELETE", A extends PathOf<M>>(method: M, path: A, body?: BodyOf<M, A>, params?: Params): Promise<AnswerOf<M, A>> {
   const id = crypto.randomUUID();
   const init: RequestInit = {
     method,
-    headers: headers({ "Idempotency-Key": id, ...(body === undefined ? {} : { "Content-Type": "application/json" }), ...more }),
+    headers: headers({ "Idempotency-Key": id, ...(body === undefined ? {} : { "Content-Type": "application/json" }) }),
     body: body === undefined ? undefined : JSON.stringify(body),
   };
   for (let attempt = 0; ; attempt++) {
     try {
-      const response = await fetch(`/v1${path}`, init);
+      const response = await fetch(`/v1${path}${query(params)}`, init);
       if (response.status === 503 && attempt < 4) {
         await pause(Number(response.headers.get("Retry-After") ?? 0) * 1000 || 200 * 2 ** attempt);
         continue;
       }
-      const found = (await answer(response)) as T & { position?: string };
-      if (found && typeof found.position === "string") expect(found.position);
-      return found;
+      const found = (await answer(response)) as { position?: string } | undefined;
+      if (typeof found?.position === "string") expect(found.position);
+      return found as AnswerOf<M, A>;
     } catch (e) {
       if (e instanceof ApiError || attempt >= 4) throw e;
       await pause(200 * 2 ** attempt); // the connection broke: the same id again

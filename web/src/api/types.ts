@@ -1,120 +1,66 @@
-/** Shapes of answers, as the API gives them. */
-export interface Instance {
-  id: string;
-  definition: string;
-  process: string;
-  version: number;
-  name: string;
-  business_key: string;
-  status: string;
-  paused: boolean;
-  incidents: number;
-  priority: string;
-  initiator: string;
-  created_at: string;
-  started_at: string | null;
-  completed_at: string | null;
-  cancelled_at: string | null;
-  parent: string | null;
-  root: string;
-  has_incident: boolean;
-}
+/**
+ * Shapes of the API, made from its document (schemas/openapi.json): a change there that breaks a page breaks the build.
+ * The document calls a field optional when it may be null; the server always sends it, so here it is there.
+ */
+import type { components, paths } from "#api";
 
-export interface Definition {
-  id: string;
-  key: string;
-  kind: string;
-  name: string;
-  version: number;
-  version_tag: string;
-  resource: string;
-  format: string;
-  status: string;
-  created_at: string;
-  created_by: string;
-}
+type Schemas = components["schemas"];
+type Given<T> = T extends object ? { [K in keyof T]-?: T[K] } : T;
 
-export interface Task {
-  id: string;
-  instance: string | null;
-  definition: string | null;
-  process: string;
-  element: string;
-  name: string;
-  type: string;
-  job_type: string;
-  status: string;
-  priority: string;
-  created_at: string;
-  due_at: string | null;
-  assignee: string | null;
-  worker: string | null;
-  attempts: number;
-  retries: number;
-  incident: string | null;
-  row_version: number;
-}
-
-export interface Incident {
-  key: string;
-  id?: string;
-  instance: string;
-  process?: string;
-  definition?: string;
-  element: string;
-  code: string;
-  message: string;
-  status: string;
-  created_at: string;
-  task?: string | null;
-}
-
-export interface HistoryEvent {
-  id: string;
-  type: string;
-  time: string;
-  instance: string | null;
-  actor: string;
-  cause: string;
-  correlation: string;
-  data: Record<string, unknown>;
-}
-
+export type Instance = Given<Schemas["Instance"]>;
+export type InstanceRow = Given<Schemas["InstanceRow"]>;
+export type Definition = Given<Schemas["DefinitionDetail"]>;
+export type Diff = Given<Schemas["Diff"]>;
+export type TaskRow = Given<Schemas["TaskRow"]>;
+export type Task = Given<Schemas["Task"]>;
+export type Incident = Given<Schemas["Incident"]>;
+export type HistoryEvent = Given<Schemas["Event"]>;
+/** Rows inside a state, which the document leaves open. */
 export interface StateToken {
   token: string;
   element: string;
   scope: string;
   phase: string;
-  since?: string;
   incident?: string;
   variables?: Record<string, unknown>;
 }
-
-/** The folded state of an instance at a moment. */
-export interface InstanceState {
-  instance: string;
-  position: string;
-  time: string;
-  events: number;
-  status: string;
-  process: string;
-  definition: string;
-  version: number;
-  business_key: string;
-  paused: boolean;
-  variables: Record<string, unknown>;
+export type InstanceState = Omit<Given<Schemas["State"]>, "tokens" | "variables" | "incidents"> & {
   tokens: StateToken[];
-  tasks: Record<string, unknown>[];
-  timers: Record<string, unknown>[];
-  subscriptions: Record<string, unknown>[];
-  incidents: Record<string, unknown>[];
-}
+  variables: Record<string, unknown>;
+  incidents: { element: string; code: string; message: string }[];
+};
+export type Tree = Given<Schemas["Tree"]>;
+export type Health = Given<Schemas["Health"]>;
+export type Decision = Given<Schemas["Decision"]>;
+export type WorkerRow = Given<Schemas["WorkerRow"]>;
+export type Finding = Given<Schemas["Finding"]>;
+export type Problem = Partial<Schemas["Problem"]> & { status: number; code: string };
+export type TaskMove = paths["/v1/tasks/{id}/{move}"] extends { post: { parameters: { path: { move: infer M } } } } ? M : never;
 
-export interface Health {
-  status: string;
-  execution?: boolean;
-  queries?: boolean;
-  reasons: string[];
-  warnings?: string[];
-  partitions: Record<string, { epoch: number; position: number }>;
+// --- the addresses ------------------------------------------------------------------------------------------------------
+
+/** `/v1/tasks/{id}` as a template: `/tasks/${string}` */
+type Template<P extends string> = P extends `${infer A}{${string}}${infer B}` ? `${A}${string}${Template<B>}` : P;
+type Method = "get" | "post" | "put" | "patch" | "delete";
+type Address<M extends Method> = { [P in keyof paths]: P extends `/v1${infer Rest}` ? (paths[P] extends Record<M, { responses: unknown }> ? Template<Rest> : never) : never }[keyof paths];
+type Operation<M extends Method, A extends string> = {
+  [P in keyof paths]: P extends `/v1${infer Rest}` ? (Template<Rest> extends A ? (A extends Template<Rest> ? (paths[P] extends Record<M, infer O> ? O : never) : never) : never) : never;
+}[keyof paths];
+type Json<T> = T extends { content: { "application/json": infer B } } ? B : never;
+
+export type GetPath = Address<"get">;
+export type PathOf<M extends string> = Address<Lowercase<M> & Method>;
+export type AnswerOf<M extends string, A extends string> = Operation<Lowercase<M> & Method, A> extends { responses: infer R } ? Given<Json<R extends { 200: infer S } ? S : R extends { 201: infer S } ? S : never>> : never;
+export type BodyOf<M extends string, A extends string> = Operation<Lowercase<M> & Method, A> extends { requestBody?: infer B } ? Open<Json<NonNullable<B>>> : never;
+export type ParamsOf<A extends string> = Operation<"get", A> extends { parameters: { query?: infer Q } } ? Partial<Record<keyof NonNullable<Q> | `var.${string}`, string | number | boolean | null | undefined>> : Record<string, never>;
+
+/** Objects of any content are `Record<string, never>` in what the generator makes. */
+type Open<T> = { [K in keyof T]?: Extract<T[K], Record<string, never>> extends never ? T[K] : Exclude<T[K], Record<string, never>> | Record<string, unknown> };
+
+/** A page of a list whose rows are whole. */
+export interface Page<T> {
+  items: T[];
+  cursor: string | null;
+  position: string | null;
 }
+export type RowOf<A extends string> = AnswerOf<"get", A> extends { items: (infer T)[] } ? Given<T> : never;

@@ -28,8 +28,9 @@ const looks: Record<string, { color: string; icon?: IconName }> = {
 };
 
 /** A status by colour, sign and word. */
-export function Status({ of, paused }: { of: string; paused?: boolean }) {
+export function Status({ of: status, paused }: { of: string | null; paused?: boolean | null }) {
   const t = useText();
+  const of = status ?? "";
   const look = looks[of] ?? { color: "gray" };
   const word = t(`status.${of}`);
   return (

@@ -56,7 +56,7 @@ export function Failed({ error, again }: { error: unknown; again?: () => void })
           <List size="sm">
             {problem.errors.map((e, n) => (
               <List.Item key={n}>
-                {e.where && <code>{e.where}</code>} {e.message ?? e.detail}
+                {e.where && <code>{e.where}</code>} {e.message}
               </List.Item>
             ))}
           </List>

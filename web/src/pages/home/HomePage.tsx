@@ -1,10 +1,10 @@
 import { Anchor, Badge, Button, Card, Group, List, SimpleGrid, Stack, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { ApiError, get, type Page } from "~/api/client";
+import { ApiError, get } from "~/api/client";
 import { useRefreshOn } from "~/api/live";
 import { useMe } from "~/api/me";
-import type { Health, Incident, Instance, Task } from "~/api/types";
+import type { Health } from "~/api/types";
 import { useText } from "~/i18n";
 import { Icon } from "~/shared/icons";
 import { Answer, Empty, PageHead } from "~/shared/states";
@@ -73,7 +73,7 @@ function Mine() {
   const { actor } = useMe();
   const q = useQuery({
     queryKey: ["home", "mine", actor],
-    queryFn: ({ signal }) => get<Page<Task>>("/tasks", { open: true, type: "user_task", limit: 6, assignee: actor || undefined }, signal),
+    queryFn: ({ signal }) => get("/tasks", { open: true, type: "user_task", limit: 6, assignee: actor || undefined }, signal),
   });
   return (
     <Card withBorder padding="md">
@@ -103,7 +103,7 @@ function Mine() {
 
 function Stuck() {
   const t = useText();
-  const q = useQuery({ queryKey: ["home", "incidents"], queryFn: ({ signal }) => get<Page<Incident>>("/incidents", { status: "open", limit: 6 }, signal) });
+  const q = useQuery({ queryKey: ["home", "incidents"], queryFn: ({ signal }) => get("/incidents", { status: "open", limit: 6 }, signal) });
   return (
     <Card withBorder padding="md">
       <Title order={2}>{t("home.stuck")}</Title>
@@ -111,7 +111,7 @@ function Stuck() {
         {(p) => (
           <Stack gap={6} mt="xs">
             {p.items.map((i) => (
-              <div key={i.key}>
+              <div key={i.id}>
                 <Group justify="space-between" wrap="nowrap" gap="xs">
                   <Anchor renderRoot={(props) => <Link to="/instances/$id" params={{ id: i.instance }} search={{ element: i.element }} {...props} />} className="fl-cut">
                     {i.element} · {i.code}
@@ -137,7 +137,7 @@ function Stuck() {
 
 function Recent() {
   const t = useText();
-  const q = useQuery({ queryKey: ["home", "recent"], queryFn: ({ signal }) => get<Page<Instance>>("/instances", { limit: 7 }, signal) });
+  const q = useQuery({ queryKey: ["home", "recent"], queryFn: ({ signal }) => get("/instances", { limit: 7 }, signal) });
   const gone = q.error instanceof ApiError && q.error.status === 503;
   return (
     <Card withBorder padding="md">

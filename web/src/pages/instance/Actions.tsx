@@ -34,6 +34,7 @@ export function Actions({ instance, disabled }: { instance: Instance; disabled: 
   const verbs = offered(instance);
   if (!may || verbs.length === 0) return null;
   const go = async () => {
+    if (!verb) return;
     setBusy(true);
     setError(undefined);
     try {

@@ -1,7 +1,7 @@
 import { Badge, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { get, type Page } from "~/api/client";
+import { get } from "~/api/client";
 import type { HistoryEvent } from "~/api/types";
 import { useText } from "~/i18n";
 import { brief, Json } from "~/shared/Json";
@@ -19,7 +19,7 @@ export function useHistory(id: string) {
       const events = [...kept.events];
       const seen = new Set(events.map((e) => e.id));
       for (;;) {
-        const page = await get<Page<HistoryEvent>>(`/instances/${id}/events`, { after: events.at(-1)?.id, limit: 1000 }, signal);
+        const page = await get(`/instances/${id}/events`, { after: events.at(-1)?.id, limit: 1000 }, signal);
         for (const e of page.items) if (!seen.has(e.id)) events.push(e);
         if (page.items.length < 1000) break;
       }

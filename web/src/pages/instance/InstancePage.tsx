@@ -4,7 +4,7 @@ import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router"
 import { useMemo } from "react";
 import { get } from "~/api/client";
 import { useEvents } from "~/api/live";
-import type { HistoryEvent, Instance, InstanceState } from "~/api/types";
+import type { HistoryEvent, InstanceState } from "~/api/types";
 import { Diagram } from "~/diagram/Diagram";
 import { useText } from "~/i18n";
 import { useSource } from "~/pages/processes/ProcessPage";
@@ -25,16 +25,16 @@ export function InstancePage() {
   const navigate = useNavigate();
   const client = useQueryClient();
   const set = (more: Record<string, string | undefined>) => void navigate({ to: ".", search: { ...search, ...more } as Record<string, string>, replace: true });
-  const instance = useQuery({ queryKey: ["instance", id], queryFn: ({ signal }) => get<Instance>(`/instances/${id}`, {}, signal) });
+  const instance = useQuery({ queryKey: ["instance", id], queryFn: ({ signal }) => get(`/instances/${id}`, {}, signal) });
   const history = useHistory(id);
   const at = search.at;
   const state = useQuery({
     queryKey: ["instance", id, "state", at ?? "now"],
-    queryFn: ({ signal }) => get<InstanceState>(`/instances/${id}/state`, { at }, signal),
+    queryFn: async ({ signal }) => (await get(`/instances/${id}/state`, { at }, signal)) as unknown as InstanceState,
     staleTime: at ? Number.POSITIVE_INFINITY : 0,
     placeholderData: (former) => former, // the moment before stays until the next is there
   });
-  const source = useSource(state.data?.definition ?? instance.data?.definition);
+  const source = useSource(state.data?.definition ?? instance.data?.definition ?? undefined);
   useEvents({ instance: id }, () => {
     void client.invalidateQueries({ queryKey: ["instance", id], exact: true });
     void client.invalidateQueries({ queryKey: ["instance", id, "state", "now"] });
@@ -53,7 +53,7 @@ export function InstancePage() {
       badge.active = (badge.active ?? 0) + 1;
       marks[token.element] = ["fl-active"];
     }
-    for (const i of (state.data?.incidents ?? []) as { element: string }[]) {
+    for (const i of state.data?.incidents ?? []) {
       const badge = (badges[i.element] ??= {});
       badge.incidents = (badge.incidents ?? 0) + 1;
       marks[i.element] = ["fl-incident"];
@@ -122,7 +122,7 @@ export function InstancePage() {
 function Waits({ state, element }: { state: InstanceState; element?: string }) {
   const t = useText();
   const keep = <T extends { element?: unknown }>(rows: T[]) => (element ? rows.filter((r) => r.element === element) : rows);
-  const incidents = keep(state.incidents as { element: string; code: string; message: string }[]);
+  const incidents = keep(state.incidents);
   const rows: { kind: string; element: string; what: string; since?: string; due?: string; who?: string }[] = [
     ...keep(state.tasks as { element: string; job_type?: string; type: string; created?: string; status: string; assignee?: string; worker?: string }[]).map((x) => ({ kind: x.type, element: x.element, what: x.job_type || t(`status.${x.status}`), since: x.created, who: x.assignee ?? x.worker })),
     ...keep(state.timers as { element: string; due?: string; due_at?: string }[]).map((x) => ({ kind: "timer", element: x.element, what: "", due: x.due ?? x.due_at })),

@@ -3,7 +3,7 @@ import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import { useList } from "~/api/lists";
 import { useRefreshOn } from "~/api/live";
-import type { Instance } from "~/api/types";
+import type { InstanceRow } from "~/api/types";
 import { useText } from "~/i18n";
 import { Icon } from "~/shared/icons";
 import { RowList } from "~/shared/RowList";
@@ -20,7 +20,7 @@ export function InstancesPage() {
   const navigate = useNavigate();
   const set = (more: Record<string, string | undefined>) => void navigate({ to: ".", search: { ...search, ...more } as Record<string, string>, replace: true });
   useRefreshOn({ type: "workflow.*" }, [["/instances", "list"]], 2000);
-  const list = useList<Instance>("/instances", search);
+  const list = useList("/instances", search);
   const filtered = Object.keys(search).length > 0;
   const variables = Object.entries(search).filter(([k]) => k.startsWith("var."));
   return (
@@ -97,7 +97,7 @@ export function InstancesPage() {
   );
 }
 
-function Took({ of: i }: { of: Instance }) {
+function Took({ of: i }: { of: InstanceRow }) {
   const end = i.completed_at ?? i.cancelled_at;
   if (!i.started_at) return <>–</>;
   return <>{duration((end ? Date.parse(end) : Date.now()) - Date.parse(i.started_at))}</>;

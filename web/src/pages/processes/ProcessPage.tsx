@@ -3,10 +3,10 @@ import { notifications } from "@mantine/notifications";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
-import { get, getText, send, type Page } from "~/api/client";
+import { get, getText, send } from "~/api/client";
 import { useMay } from "~/api/me";
 import { useRefreshOn } from "~/api/live";
-import type { Definition, Incident, Instance, Task } from "~/api/types";
+import type { Definition } from "~/api/types";
 import { Diagram, type Badge } from "~/diagram/Diagram";
 import { useText } from "~/i18n";
 import { Icon } from "~/shared/icons";
@@ -22,7 +22,7 @@ export function ProcessPage() {
   const navigate = useNavigate();
   const may = useMay("start", id);
   const [starting, setStarting] = useState(false);
-  const versions = useQuery({ queryKey: ["/definitions", "versions", id], queryFn: ({ signal }) => get<Page<Definition>>("/definitions", { id, kind: "process", limit: 100 }, signal) });
+  const versions = useQuery({ queryKey: ["/definitions", "versions", id], queryFn: ({ signal }) => get("/definitions", { id, kind: "process", limit: 100 }, signal) });
   const definition = versions.data?.items.find((d) => String(d.version) === search.version) ?? versions.data?.items[0];
   useRefreshOn({ definition: definition?.key }, [["process", definition?.key ?? ""]], 1000, Boolean(definition));
   if (versions.error && !versions.data) return <Failed error={versions.error} again={() => void versions.refetch()} />;
@@ -101,13 +101,14 @@ function Live({ definition }: { definition: Definition }) {
   const t = useText();
   const navigate = useNavigate();
   const source = useSource(definition.key);
-  const tasks = useQuery({ queryKey: ["process", definition.key, "tasks"], queryFn: ({ signal }) => get<Page<Task>>("/tasks", { definition: definition.key, open: true, limit: 500 }, signal) });
-  const incidents = useQuery({ queryKey: ["process", definition.key, "incidents"], queryFn: ({ signal }) => get<Page<Incident>>("/incidents", { definition: definition.key, status: "open", limit: 500 }, signal) });
-  const runs = useQuery({ queryKey: ["process", definition.key, "runs"], queryFn: ({ signal }) => get<Page<Instance>>("/instances", { definition: definition.key, status: "running", limit: 1 }, signal) });
+  const tasks = useQuery({ queryKey: ["process", definition.key, "tasks"], queryFn: ({ signal }) => get("/tasks", { definition: definition.key, open: true, limit: 500 }, signal) });
+  const incidents = useQuery({ queryKey: ["process", definition.key, "incidents"], queryFn: ({ signal }) => get("/incidents", { definition: definition.key, status: "open", limit: 500 }, signal) });
+  const runs = useQuery({ queryKey: ["process", definition.key, "runs"], queryFn: ({ signal }) => get("/instances", { definition: definition.key, status: "running", limit: 1 }, signal) });
   const badges = useMemo(() => {
     const found: Record<string, Badge> = {};
-    for (const task of tasks.data?.items ?? []) (found[task.element] ??= {}).active = (found[task.element]?.active ?? 0) + 1;
-    for (const i of incidents.data?.items ?? []) (found[i.element] ??= {}).incidents = (found[i.element]?.incidents ?? 0) + 1;
+    const at = (element: string | null) => (found[element ?? ""] ??= {});
+    for (const task of tasks.data?.items ?? []) at(task.element).active = (at(task.element).active ?? 0) + 1;
+    for (const i of incidents.data?.items ?? []) at(i.element).incidents = (at(i.element).incidents ?? 0) + 1;
     return found;
   }, [tasks.data, incidents.data]);
   return (
@@ -136,15 +137,15 @@ function StartDialog({ definition, opened, close }: { definition: Definition; op
   const [busy, setBusy] = useState(false);
   const go = async () => {
     setError(undefined);
-    let parsed: unknown;
+    let parsed: Record<string, unknown>;
     try {
-      parsed = JSON.parse(variables || "{}");
+      parsed = JSON.parse(variables || "{}") as Record<string, unknown>;
     } catch {
       return; // the field says it
     }
     setBusy(true);
     try {
-      const made = await send<{ id: string }>("POST", "/instances", { definition: definition.id, version: definition.version, variables: parsed, ...(key ? { business_key: key } : {}) });
+      const made = await send("POST", "/instances", { definition: definition.id, version: definition.version, variables: parsed, ...(key ? { business_key: key } : {}) });
       await client.invalidateQueries({ queryKey: ["/instances"] });
       notifications.show({ message: t("process.started", { id: made.id }), color: "teal" });
       close();

@@ -2,7 +2,6 @@ import { Anchor, Button, Group, Text, TextInput } from "@mantine/core";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useList } from "~/api/lists";
 import { useRefreshOn } from "~/api/live";
-import type { Definition } from "~/api/types";
 import { useText } from "~/i18n";
 import { Icon } from "~/shared/icons";
 import { RowList } from "~/shared/RowList";
@@ -16,7 +15,7 @@ export function ProcessesPage() {
   const search = useSearch({ strict: false }) as Record<string, string>;
   const navigate = useNavigate();
   useRefreshOn({ type: "definition.*" }, [["/definitions"]]);
-  const list = useList<Definition>("/definitions", { kind: "process", latest: "true", name: search.name });
+  const list = useList("/definitions", { kind: "process", latest: "true", name: search.name });
   return (
     <>
       <PageHead
