@@ -108,12 +108,18 @@ class Deployment(msgspec.Struct, kw_only=True):
     #: warnings and hints of the models
     findings: list[Finding] = []
     position: str | None = None
+    #: of definitions: all partitions know of this change and all before, but for those that wait
+    epoch: int = 0
+    #: partitions that have not heard of it yet, and will when they are back
+    waiting: list[int] = []
 
 
 class Moved(Done, kw_only=True):
-    """A definition after a move."""
+    """A definition after a move. `epoch` and `waiting` are as in `Deployment`."""
 
     findings: list[Finding] = []
+    epoch: int = 0
+    waiting: list[int] = []
 
 
 class Diff(msgspec.Struct, kw_only=True):

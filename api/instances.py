@@ -134,7 +134,7 @@ async def start(request: ApiRequest, data: StartBody) -> Response[a.Started]:
     partition = partition_of_text(id, s.client.partitions) if id else None
     if data.wait_ms:
         request.scope["flowledger_long"] = True  # type: ignore[typeddict-unknown-key]
-    answer = await s.start(command, request, wait_ms=data.wait_ms, partition=partition)
+    answer = await s.call(command, request, wait_ms=data.wait_ms, partition=partition)
     s.made(answer["key"], answer.get("position", ""))
     found = answer_view(answer)
     return reply(found, 201, Location=f"/v1/instances/{found['id']}")

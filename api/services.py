@@ -17,14 +17,12 @@ from flowledger.api.edge import is_key, key_of, position_of
 from flowledger.api.problems import Problem, problem_of
 from flowledger.api.reads import Reads
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.events.commands import AnyCommand, StartInstance, partition_of_key, partition_of_text
+from flowledger.events.commands import AnyCommand, partition_of_key, partition_of_text
 from flowledger.infra.settings import Settings
 from flowledger.infra.telemetry import Telemetry
 from flowledger.processors.client import Answer, Caller, Client
 
 FRESH_KEYS_MAX = 100_000
-#: by then every partition has heard of a deployment
-SPREAD_S = 3.0
 #: how long is waited for the id of what goes on after its caller's wait is over
 ASK_AGAIN_S = 2.0
 #: how long a position may be beyond the end of the log that this node knows of (seconds)
@@ -46,8 +44,6 @@ class Services:
         self.workers: Any = None
         self.subscribers = 0
         self._fresh: OrderedDict[int, str] = OrderedDict()
-        #: definition key or id -> when it was deployed through this node
-        self._deployed: dict[int | str, float] = {}
         #: (tenant, id in the model) -> version and key of what was deployed through this node
         self.newest: OrderedDict[tuple[str, str], tuple[int, int]] = OrderedDict()
 
@@ -113,31 +109,14 @@ class Services:
         key = found.get("key") or found.get("task")
         return {**found, "id": str(key), "key": None} if key else {}
 
-    async def start(self, command: StartInstance, connection: Any, *, wait_ms: int = 0, partition: int | None = None) -> dict[str, Any]:
-        """As `call`. Partition 0 takes a deployment and tells the others: who starts a process that was deployed here just now is not
-        told that there is none, but waits the moment until the partition has heard of it. A refused start leaves no trace, so it may
-        be sent again."""
-        deadline = max(self._deployed.get(command.id, 0.0), self._deployed.get(command.definition, 0.0)) + SPREAD_S
-        while True:
-            try:
-                return await self.call(command, connection, wait_ms=wait_ms, partition=partition)
-            except Problem as p:
-                if p.code != RejectionCode.NOT_FOUND or time.monotonic() > deadline:
-                    raise
-                await asyncio.sleep(0.01)
-
     def deployed(self, answer: dict[str, Any], tenant: str = "") -> None:
         """These definitions exist from now on."""
-        now = time.monotonic()
         for d in answer.get("definitions", ()):
             self.made(d["key"], answer.get("position", ""))
-            self._deployed[d["key"]] = self._deployed[d["id"]] = now
             self.newest[(tenant, d["id"])] = (d.get("version") or 0, d["key"])
             self.newest.move_to_end((tenant, d["id"]))
             if len(self.newest) > FRESH_KEYS_MAX:
                 self.newest.popitem(last=False)
-        while len(self._deployed) > FRESH_KEYS_MAX:
-            del self._deployed[next(iter(self._deployed))]
 
     def made(self, key: int, position: str) -> None:
         """`key` exists from `position` on: a read of it waits for that."""

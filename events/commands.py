@@ -23,6 +23,8 @@ class Resource(msgspec.Struct, frozen=True):
 class Deploy(Command, frozen=True):
     """All resources or none. To partition 0, which tells the others.
 
+    Answered as `ChangeDefinition` is.
+
     Answer: `{deployment, definitions: [{key, id, kind, version, version_tag, name, hash, resource, duplicate}]}`; MODEL_INVALID carries findings in `message` (JSON).
     """
 
@@ -34,13 +36,17 @@ class Deploy(Command, frozen=True):
 
 
 class DefineElsewhere(Command, frozen=True):
-    """Partition 0 tells the others of definitions (the fields of `DefinitionCreated` without content)."""
+    """Partition 0 tells the others of definitions (the fields of `DefinitionCreated` without content), up to `epoch`."""
 
     definitions: list[dict[str, Any]]
+    epoch: int = 0
 
 
 class ChangeDefinition(Command, frozen=True):
-    """Life cycle: `move` is validate, publish, deprecate, archive, draft or delete; `content` edits a draft. Answer: `{key, status}`."""
+    """Life cycle: `move` is validate, publish, deprecate, archive, draft or delete; `content` edits a draft. Answer: `{key, status, waiting?}`.
+
+    It is answered when all partitions have heard of it; after a bounded time with those that have not (`waiting`: they hear of it when they are back).
+    """
 
     key: int
     move: str
@@ -48,6 +54,13 @@ class ChangeDefinition(Command, frozen=True):
     reason: str = ""
     #: that the caller saw; None: not compared
     row_version: int | None = None
+
+
+class InstancesCounted(Command, frozen=True):
+    """To partition 0, which is to delete `definition`: starts are closed here, and these of its instances are running (some of them)."""
+
+    definition: int
+    running: list[int]
 
 
 class StartInstance(Command, frozen=True):
@@ -491,7 +504,7 @@ AnyCommand = (
     | CompleteTask | FailTask | ThrowTaskError | ExtendLease | ReturnTasks | UpdateRetries | MoveTask | CreateTask | PublishMessage | BroadcastSignal
     | ResolveIncident | EvaluateDecision | StoreRecord | ListRecords | ModifyInstance | MigrateInstance | AdHocActivate | FireTimers | ExpireLeases
     | ReadyTasks | EvaluateConditions | ExpireMessages | Continue | Confirm | AwaitMessage | UnawaitMessage | Correlate | CatchSignal | MessageTaken | ChildEnded
-    | ReleaseInstance | ReplayDeadLetter | DiscardDeadLetter | DecideDeadLetter | DeadLetterRefused
+    | InstancesCounted | ReleaseInstance | ReplayDeadLetter | DiscardDeadLetter | DecideDeadLetter | DeadLetterRefused
     | SendRejected | AskPermits | GivePermits | ReturnPermits | ReportOutcomes | SetBreaker
 )  # fmt: skip
 
@@ -505,6 +518,7 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
         reply_to: address of the waiting API node on the `replies` topic, `""` when nobody waits.
         instance, token: for a send between partitions: who caused it, 0: nobody that could repair it.
         sender, seq: for a send between partitions: from where and its number (sender -1: a caller).
+        epoch: of definitions, that its partition must have heard of before it decides; 0: any (docs/decisions/0007).
         cause: why it is asked, where the log doesn't tell (`kernel/causes.py`).
         groups, rights: of the caller, by whoever signed it in (`kernel/access/rights.py`).
     """
@@ -524,6 +538,11 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
     groups: list[str] | None = None
     rights: list[str] | None = None
     cause: str = ""
+    epoch: int = 0
+
+
+#: commands that need definitions on any partition: they carry the epoch that their sender knows of. Partition 0 always knows all.
+BY_DEFINITION: frozenset[type[Command]] = frozenset({StartInstance, MigrateInstance, EvaluateDecision, PublishMessage})
 
 
 PARTITION_BITS = 51

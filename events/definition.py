@@ -34,7 +34,7 @@ class DefinitionCreated(Event, frozen=True):
 
 
 class DefinitionStatusChanged(Event, frozen=True):
-    """validated, published, deprecated, archived, draft: a move of the life cycle. Base of nothing; the wire name is `definition.status_changed`."""
+    """validated, published, deprecated, archived, draft, deleting: a move of the life cycle. Base of nothing; the wire name is `definition.status_changed`."""
 
     status: str
     reason: str = ""
@@ -50,6 +50,12 @@ class DefinitionUpdated(Event, frozen=True):
     graph_hash: str = ""
     outline: Json = None
     validation: Json = None
+
+
+class EpochReached(Event, frozen=True):
+    """All changes of definitions up to `epoch` are known on this partition. Partition 0, where they are changed, counts; the others hear of it."""
+
+    epoch: int
 
 
 class DefinitionDeleted(Event, frozen=True):

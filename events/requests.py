@@ -64,7 +64,7 @@ def wrong(request: Request) -> Unreadable | None:
             return Unreadable(f"{name}: expected Unicode characters, without lone surrogates")
     if request.reply_to and not _ADDRESS.fullmatch(request.reply_to):
         return Unreadable(f"reply_to: expected the address of an API node, found '{_short(request.reply_to)}'")
-    for name in ("time_us", "seq", "instance", "token"):
+    for name in ("time_us", "seq", "instance", "token", "epoch"):
         if not 0 <= getattr(request, name) < 1 << 63:
             return Unreadable(f"{name}: expected a whole number of 63 bits")
     if request.sender < -1 or request.sender >= PARTITIONS_MAX or (request.sender >= 0 and request.seq < 1):

@@ -9,8 +9,8 @@ from flowledger.events.base import Command
 OF_THE_SHELL = frozenset({c.FireTimers, c.ExpireLeases, c.ReadyTasks, c.ExpireMessages, c.Continue})
 #: what only partitions ask of each other
 BETWEEN = frozenset({
-    c.DefineElsewhere, c.Confirm, c.AwaitMessage, c.UnawaitMessage, c.Correlate, c.CatchSignal, c.MessageTaken, c.ChildEnded, c.SendRejected, c.DecideDeadLetter,
-    c.DeadLetterRefused, c.AskPermits, c.GivePermits, c.ReturnPermits, c.ReportOutcomes, c.SetBreaker,
+    c.DefineElsewhere, c.InstancesCounted, c.Confirm, c.AwaitMessage, c.UnawaitMessage, c.Correlate, c.CatchSignal, c.MessageTaken, c.ChildEnded, c.SendRejected,
+    c.DecideDeadLetter, c.DeadLetterRefused, c.AskPermits, c.GivePermits, c.ReturnPermits, c.ReportOutcomes, c.SetBreaker,
 })  # fmt: skip
 #: fields that only the engine sets, in commands that callers give too
 ENGINE_FIELDS: dict[type[Command], tuple[str, ...]] = {

@@ -228,6 +228,8 @@ class Meta(State):
     partition: int = 0
     partitions: int = 1
     epoch: int = 0
+    #: epoch of definitions that is known here
+    definitions: int = 0
     owner: str = ""
     counter: int = 0
     now_us: int = 0

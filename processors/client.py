@@ -43,10 +43,10 @@ ENGINE = Caller(rights=[ANY_TENANT])
 Answer = dict[str, Any] | Rejected
 
 
-def request_of(command: AnyCommand, caller: Caller, id: str = "", cause: str = "") -> Request:
+def request_of(command: AnyCommand, caller: Caller, id: str = "", cause: str = "", epoch: int = 0) -> Request:
     return Request(
         command=command, id=id, tenant=caller.tenant, actor=caller.actor, correlation=caller.correlation, trace=caller.trace, cause=cause,
-        groups=caller.groups, rights=caller.rights,
+        groups=caller.groups, rights=caller.rights, epoch=epoch,
     )  # fmt: skip
 
 

@@ -12,8 +12,10 @@ from flowledger.events.definition import DefinitionCreated
 from flowledger.kernel import Facts, Partition, decide, evolve, record_broken, record_unreadable
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.folds import answers
+from flowledger.kernel.handlers import removal
 from flowledger.kernel.ledger.facts import NotAtHand
 from flowledger.processors.effects import Effect, Store
+from flowledger.processors.epochs import Epochs
 from flowledger.processors.flight import Dead, Flight, Pending, Reply, Told
 from flowledger.processors.log import Group
 from flowledger.processors.ports import Observer, Pollers
@@ -40,8 +42,8 @@ class Batch:
 class Desk:
     """Of one claim. `put_by`: follow-ups for the next step; `out`: gets effects."""
 
-    def __init__(self, state: Partition, facts: Facts, sends: Sends, observer: Observer | None) -> None:
-        self.state, self.facts, self.sends, self._observer = state, facts, sends, observer
+    def __init__(self, state: Partition, facts: Facts, sends: Sends, epochs: Epochs, observer: Observer | None) -> None:
+        self.state, self.facts, self.sends, self.epochs, self._observer = state, facts, sends, epochs, observer
         self._tracing = observer is not None and observer.tracing
         self.waiting = Waiting()
         self.put_by: list[Pending] = []
@@ -113,6 +115,10 @@ class Desk:
                 self._store(made.events)
             if request.sender >= 0:
                 b.flight.inbound[request.sender] = request.seq
+                if type(command) is c.DefineElsewhere:
+                    b.flight.urgent.add(request.sender)
+                elif type(command) is c.InstancesCounted and removal.under_way(state, command.definition) is None:
+                    b.flight.removals.append((command.definition, made.finished[0][3] if made.finished else "", len(b.values) - 1))
         for later, (instance, token) in zip(made.later, made.causes, strict=True):
             self.put_by.append(Pending(c.Request(command=later, tenant=request.tenant, actor=request.actor, id=request.id and f"{request.id}/+",
                                                  correlation=made.asked.correlation, trace=made.asked.trace, instance=instance, token=token,
@@ -122,7 +128,9 @@ class Desk:
         index = len(b.values) - 1
         if made.finished and self.waiting:
             b.flight.answers += self.waiting.ended(made.finished, index)
-        if pending.reply is not None and not self.waiting.waits(state, command, made, pending.reply):
+        if pending.reply is not None and (told := self.epochs.tells(command, made, pending.reply)) is not None:
+            b.flight.told.append((told, index if made.events else -1))
+        elif pending.reply is not None and not self.waiting.waits(state, command, made, pending.reply):
             b.flight.answers.append((pending.reply, made.answer, index if made.events else -1))
 
     def _with_position(self, reply: Reply, tenant: str, id: str) -> Reply:

@@ -27,6 +27,7 @@ from flowledger.processors import activation
 from flowledger.processors.admission import Admission, class_of
 from flowledger.processors.client import ENGINE, NOBODY, Answer, Caller, request_of, within
 from flowledger.processors.clock import clocks_of
+from flowledger.processors.epochs import CHANGES
 from flowledger.processors.intake import decode_request as _decode_request
 from flowledger.processors.intake import encode_request as _encode_request
 from flowledger.processors.log import COMMANDS, DEFINITIONS, REPLIES, Group, Log, LogError, LogRecord, OutOfRange
@@ -99,6 +100,8 @@ class Engine:
         self._node = f"{self.settings.node or 'node'}-{self._token()}"
         self._replies: dict[int, asyncio.Future[Any]] = {}
         self._reply_number = 0
+        #: of definitions, of which this node's callers have heard
+        self._epoch = 0
         #: requests without an id of their own
         self._asked = 0
         self._reply_partition = 0
@@ -207,7 +210,6 @@ class Engine:
                         self.clock,
                         self.observer,
                         self.pollers,
-                        self._ensure,
                         self._replier,
                         self._token,
                     )
@@ -244,14 +246,6 @@ class Engine:
             if record.key is not None and record.value:
                 self._contents[record.key.decode()] = record.value.decode()
 
-    async def _ensure(self, command: Any) -> None:
-        """The content of definitions that another node deployed is at hand before they are decided on."""
-        if isinstance(command, c.DefineElsewhere):
-            missing = {d["hash"] for d in command.definitions} - self._contents.keys() - self.library.graphs.keys()
-            if missing:
-                for hash, text in (await self.log.load(DEFINITIONS, 0)).items():
-                    self._contents[hash.decode()] = text.decode()
-
     # --- commands
 
     def route(self, command: c.AnyCommand, id: str = "") -> int:
@@ -273,13 +267,12 @@ class Engine:
                 Rejected(RejectionCode.NOT_FOUND, f"expected a key of one of {self.partitions} partitions, found one of partition {p}")
             )
             return future
-        request = request_of(command, caller, id, f"request:{id}" if id else self._request_id())
-        if type(command) is c.StartInstance and p and partition is None:
-            self._offer(p, request, self._try_first(request, future))
-        elif type(command) is c.Deploy:
-            self._offer(p, request, self._told_all(future))
-        else:
-            self._offer(p, request, future)
+        request = request_of(
+            command, caller, id, f"request:{id}" if id else self._request_id(), self.epoch() if type(command) in c.BY_DEFINITION else 0
+        )
+        if type(command) in CHANGES:
+            future.add_done_callback(self._changed)
+        self._offer(p, request, future)
         return future
 
     def _request_id(self) -> str:
@@ -306,7 +299,9 @@ class Engine:
                 self.observer.rejected(type(command).__name__, refused.code)
             if not future.done():
                 future.set_result(refused)
-        elif getattr(command, "wait", False):  # it is answered at the end of what it begins: that is no delay
+        elif (
+            getattr(command, "wait", False) or type(command) in CHANGES
+        ):  # it waits for what it begins, or for other partitions: that is no delay
             owner.offer(request, lambda answer: None if future.done() else future.set_result(answer))
         else:
             queue.began()
@@ -318,43 +313,14 @@ class Engine:
 
             owner.offer(request, reply)
 
-    def _try_first(self, request: c.Request, answer: asyncio.Future[Answer]) -> asyncio.Future[Answer]:
-        """A start that a partition refuses because it has not heard of the process yet goes to partition 0, which hears of it first."""
+    def _changed(self, future: asyncio.Future[Answer]) -> None:
+        """A change of definitions was answered: what is asked of this node from now on is by its epoch at the least."""
+        if not future.cancelled() and isinstance(answer := future.result(), dict):
+            self._epoch = max(self._epoch, answer.get("epoch", 0))
 
-        def settle(f: asyncio.Future[Answer]) -> None:
-            if answer.done():
-                return
-            if f.cancelled():
-                answer.cancel()
-            elif type(found := f.result()) is Rejected and found.code == RejectionCode.NOT_FOUND:
-                self._offer(0, request, answer)
-            else:
-                answer.set_result(found)
-
-        first: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        first.add_done_callback(settle)
-        return first
-
-    def _told_all(self, answer: asyncio.Future[Answer]) -> asyncio.Future[Answer]:
-        """A deployment is answered when the partitions of this node know of it, so that the next start anywhere here runs the new version."""
-
-        async def wait(found: Answer) -> None:
-            keys = [d["key"] for d in found["definitions"]] if isinstance(found, dict) else []
-            for _ in range(400):
-                if all(k in o.state.definitions for o in self.owners.values() for k in keys):
-                    break
-                await asyncio.sleep(0.005)
-            if not answer.done():
-                answer.set_result(found)
-
-        def settle(f: asyncio.Future[Answer]) -> None:
-            if not f.cancelled():
-                self._background.add(task := asyncio.ensure_future(wait(f.result())))
-                task.add_done_callback(self._background.discard)
-
-        first: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        first.add_done_callback(settle)
-        return first
+    def epoch(self) -> int:
+        """Of definitions, that this node knows of: by its own callers, or by its partitions, which hear of what is on the log only."""
+        return max(self._epoch, max((o.state.meta.definitions for p, o in self.owners.items() if p), default=0))
 
     async def call(
         self, command: c.AnyCommand, caller: Caller = NOBODY, *, id: str = "", partition: int | None = None, timeout_s: float = 30.0

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from flowledger.events import commands as c
-from flowledger.events.base import Event
+from flowledger.events.base import Event, Rejected
 from flowledger.events.ledger import DeadLettered
 
+NEVER = 1 << 62
 #: gets the answer (a dict or `Rejected`) of a command, once
 Reply = Callable[[Any], None]
 
@@ -22,12 +23,26 @@ class Pending:
         self.request, self.reply, self.offset = request, reply, offset
 
 
+class Spread:
+    """An answer that waits. `needs`: partition -> the send that it must have confirmed; `removing`: a definition that is counted before it goes."""
+
+    __slots__ = ("answer", "needs", "refused", "removing", "reply", "until_us")
+
+    def __init__(self, reply: Reply, answer: dict[str, Any], needs: dict[int, int], removing: int) -> None:
+        self.reply, self.answer, self.needs, self.removing = reply, answer, needs, removing
+        self.refused: Rejected | None = None
+        self.until_us = NEVER
+
+
 class Flight:
     """A group on its way to the log, with what is to be done once it is there. Without events (`count` 0) it only waits for those before it."""
 
     __slots__ = (
         "answered",
         "answers",
+        "told",
+        "removals",
+        "urgent",
         "count",
         "end",
         "chain",
@@ -58,6 +73,12 @@ class Flight:
         self.first = self.end = -1
         #: (reply, answer, index of its last event in the group or -1)
         self.answers: list[tuple[Reply, Any, int]] = []
+        #: answers that wait for other partitions, with the index of their last event or -1 (`epochs.py`)
+        self.told: list[tuple[Spread, int]] = []
+        #: what came of deletions: (definition, why not or "", index of the last event)
+        self.removals: list[tuple[int, str, int]] = []
+        #: partitions that wait to hear that their sends were taken
+        self.urgent: set[int] = set()
         #: answers to be remembered: (tenant, id, index of the event)
         self.answered: list[tuple[str, str, int]] = []
         #: (to, seq, command)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import msgspec
 import structlog
@@ -23,13 +22,12 @@ decode_request = msgspec.json.Decoder(c.Request, float_hook=avro._exact).decode
 
 
 class Intake:
-    """Of one partition. `ensure`: what a command needs is at hand before it is decided on; `reply_to`: how its caller is answered."""
+    """Of one partition. `reply_to`: how the caller of a command is answered."""
 
     def __init__(
-        self, log: Log, partition: int, observer: Observer | None, ensure: Callable[[Any], Awaitable[None]] | None,
-        reply_to: Callable[[c.Request], Reply] | None,
+        self, log: Log, partition: int, observer: Observer | None, reply_to: Callable[[c.Request], Reply] | None
     ) -> None:  # fmt: skip
-        self._log, self._partition, self._observer, self._ensure, self._reply_to = log, partition, observer, ensure, reply_to
+        self._log, self._partition, self._observer, self._reply_to = log, partition, observer, reply_to
         #: offsets of commands that failed in the engine itself, alone in their group
         self.poison: set[int] = set()
 
@@ -56,11 +54,6 @@ class Intake:
             return await self._dead_letter(record, request.reason)
         if record.offset in self.poison:
             return await self._dead_letter(record, "it failed in the engine itself; its log tells why")
-        try:
-            if self._ensure is not None and isinstance(request.command, (c.DefineElsewhere, c.StartInstance)):
-                await self._ensure(request.command)
-        except ValueError as e:
-            return await self._dead_letter(record, str(e))
         reply = self._reply_to(request) if request.reply_to and self._reply_to is not None else None
         return Pending(request, reply, record.offset)
 

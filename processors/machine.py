@@ -24,6 +24,7 @@ from flowledger.processors.checkpoints import Checkpoints
 from flowledger.processors.clock import LogClock
 from flowledger.processors.desk import Batch, Desk, Made
 from flowledger.processors.effects import Answer, Append, DecideApart, Effect, ReadGap, StepDown, WakeAt
+from flowledger.processors.epochs import Epochs
 from flowledger.processors.flight import Flight, Pending, Reply, Told
 from flowledger.processors.heads import Heads
 from flowledger.processors.log import Group, LogRecord
@@ -66,6 +67,8 @@ class Claim(NamedTuple):
     position: int
     #: where the log stands there
     place: rules.Place
+    #: the end of `commands` then
+    commands: int = 0
 
 
 class Machine:
@@ -93,7 +96,8 @@ class Machine:
         #: after a group that failed, commands are taken one by one up to this time, to find the one that did it
         self._careful_to = now + CAREFUL_US if careful else 0
         self.sends = Sends(state)
-        self.desk = Desk(state, facts, self.sends, observer)
+        self.epochs = Epochs(state, self.source, claim.commands, now)
+        self.desk = Desk(state, facts, self.sends, self.epochs, observer)
         s = self.settings
         self.checkpoints = Checkpoints(
             claim.epoch, standing if standing is not None else images.Standing(), s.checkpoint_changes, int(s.checkpoint_s * 1e6), now
@@ -117,7 +121,7 @@ class Machine:
 
     def offer(self, request: c.Request, reply: Reply) -> None:
         """A command by direct call. Refused with a hint when too many wait."""
-        waiting = len(self.inbox)
+        waiting = self.waiting
         if waiting >= self.settings.inbox_max:
             self.refused += 1
             text = f"{waiting} commands wait on partition {self.claim.partition}: send slower"
@@ -130,6 +134,11 @@ class Machine:
         """Commands from the topic, in order."""
         self.inbox.extend(pending)
         self.hungry = True
+
+    @property
+    def waiting(self) -> int:
+        """Commands that are not decided on yet."""
+        return len(self.inbox) + self.epochs.waiting
 
     def _internal(self, command: c.AnyCommand | Told) -> None:
         self.inbox.append(Pending(c.Request(command=command)))  # type: ignore[arg-type]  # `Told` is of this process and never on the log
@@ -150,6 +159,7 @@ class Machine:
             self._put_off = True  # an acknowledgement wakes it
             return
         state, inbox = self.state, self.inbox
+        self._go_on(now)
         for command in due.collect(state, now, DUE_MAX):
             self._internal(command)
         if self._heads is not None and self._heads.at_us <= now and (told := self._heads.collect(now)):
@@ -160,13 +170,22 @@ class Machine:
                 return
             if self.checkpoints.due(state, now):
                 self.checkpoint()
-        if (at := min(due.next_at(state), self.sends.next_at(), self._heads.at_us if self._heads is not None else due.NEVER)) < due.NEVER:
+        heads_at = self._heads.at_us if self._heads is not None else due.NEVER
+        if (at := min(due.next_at(state), self.sends.next_at(), self.epochs.next_at(), heads_at)) < due.NEVER:
             self.out.append(WakeAt(at))
+
+    def _go_on(self, now: int) -> None:
+        """What has waited for an epoch of definitions, and for others to hear of one."""
+        if held := self.epochs.go_on(now):
+            self.inbox.extendleft(reversed(held))
+            self.hungry = True
+        if told := self.epochs.answers(now):
+            self.out.append(Answer(told))
 
     def _group(self, now: int) -> None:
         inbox, desk, batch = self.inbox, self.desk, Batch()
         values, flight = batch.values, batch.flight
-        source = self.source
+        source, epochs, meta = self.source, self.epochs, self.state.meta
         taken = 0
         pending: Pending | None = None
         most = 1 if now < self._careful_to else self.settings.batch_max
@@ -174,17 +193,22 @@ class Machine:
             while inbox and taken < most and len(values) < EVENTS_MAX and flight.size < BYTES_MAX:
                 pending = inbox.popleft()
                 taken += 1
-                if not desk.decide(pending, batch):
+                if (epochs.gated or pending.request.epoch > meta.definitions) and (waits := epochs.holds(pending, now)):
+                    if waits is True:
+                        continue
+                    desk.outcome(waits, pending, batch)
+                elif not desk.decide(pending, batch):
                     self._apart, self._tries = pending, 0
                     break
                 if pending.offset >= 0:
-                    source = pending.offset
+                    source = max(source, min(pending.offset, epochs.floor))
             if self._apart is None and self._pollers is not None and self.state.job_listener:
                 desk.hand_out(self._pollers, batch)
         except Exception as bug:  # noqa: BLE001 - a defect of ours: what it did to the state nobody knows
             self._defect(bug, flight, pending if taken == 1 else None)
             return
         self._close(batch, taken, source, now)
+        self._go_on(now)
         if self._apart is not None:
             self.facts.feel_soft = 0
             self.out.append(DecideApart(self._apart))
@@ -203,7 +227,7 @@ class Machine:
         self.source = source
         if batch.values:
             self._append(batch, taken, now)
-        elif flight.answers:  # refusals, and answers that say what is already decided: after all that is in flight
+        elif flight.answers or flight.told:  # refusals, and answers that say what is already decided: after all that is in flight
             self.flights.append(flight)
             self._settle()
 
@@ -233,7 +257,8 @@ class Machine:
         except Exception as bug:  # noqa: BLE001 - as in `_group`
             self._defect(bug, batch.flight, pending)
             return
-        self._close(batch, 1, max(self.source, pending.offset), self.facts.now_us)
+        self._close(batch, 1, max(self.source, min(pending.offset, self.epochs.floor)), self.facts.now_us)
+        self._go_on(self.facts.now_us)
         if self._resting and not self.flights:
             self._write_checkpoint()
         self.hungry = True
@@ -325,10 +350,17 @@ class Machine:
                 answer = {**answer, "position": f"{place}{first + index}"}
             replies.append((reply, answer))
         now = self.clock.now_us
+        for told, index in flight.told:
+            self.epochs.landed(told, f"{place}{first + index}" if index >= 0 else "", now)
+        for definition, refused, index in flight.removals:
+            self.epochs.counted(definition, refused, f"{place}{first + index}")
+        if flight.told or flight.removals:
+            replies += self.epochs.answers(now)
+            self.out.append(WakeAt(self.epochs.next_at()))
         if flight.sends:
             self.out += self.sends.landed(flight.sends, now)
         if flight.inbound:
-            self.sends.took(flight.inbound, now)
+            self.sends.took(flight.inbound, now, flight.urgent)
         if flight.sends or flight.inbound:
             self.out.append(WakeAt(self.sends.next_at()))
 
@@ -365,9 +397,10 @@ class Machine:
         text = "the owner of this partition changes" if isinstance(why, Fenced) else f"the log does not take it at the moment ({why})"
         gone = Rejected(RejectionCode.UNAVAILABLE, f"{text}: send it again, with the same id", 50)
         replies = [(reply, gone) for flight in self.flights for reply, _, _ in flight.answers]
+        replies += [(told.reply, gone) for flight in self.flights for told, _ in flight.told]
         waiting = (*self.inbox, *self.desk.put_by, *((self._apart,) if self._apart is not None else ()))
         replies += [(p.reply, gone) for p in waiting if p.reply is not None and p.offset < 0]
-        replies += [(reply, gone) for reply in self.desk.waiting.all()]
+        replies += [(reply, gone) for reply in (*self.desk.waiting.all(), *self.epochs.ended())]
         self.flights.clear()
         self.inbox.clear()
         self.desk.put_by.clear()

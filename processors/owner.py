@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -42,7 +42,7 @@ class Owner:
 
     def __init__(
         self, log: Log, partition: int, library: Library, settings: Settings | None = None, clock: Callable[[], int] | None = None,
-        observer: Observer | None = None, pollers: Pollers | None = None, ensure: Callable[[Any], Awaitable[None]] | None = None,
+        observer: Observer | None = None, pollers: Pollers | None = None,
         reply_to: Callable[[c.Request], Reply] | None = None, token: Callable[[], str] | None = None,
     ) -> None:  # fmt: skip
         """`clock`: the clocks of this node, or microseconds UTC of one that is turned by hand; `token`: makes the random id of a claim."""
@@ -55,7 +55,7 @@ class Owner:
         self.reason = "not started"
         self.epoch, self.owner_id = 0, ""
         self.machine: Machine | None = None
-        self._intake = Intake(log, partition, observer, ensure, reply_to)
+        self._intake = Intake(log, partition, observer, reply_to)
         self._standing = images.Standing()
         #: what recovery found and mended, and what was lost, for health
         self.notes: list[str] = []
@@ -121,7 +121,8 @@ class Owner:
             spread=self.settings.spread, feel_soft=FEEL_SOFT, value_max=self.log.record_bytes_max - OVERHEAD_BYTES,
             answers_us=self.settings.answers_us, javascript=self.settings.javascript, forms=library.forms(state),
         )  # fmt: skip
-        where = Claim(self.partition, self.epoch, self.owner_id, position, reader.place())
+        begin, end = await self.log.begin(COMMANDS, self.partition), await self.log.end(COMMANDS, self.partition)
+        where = Claim(self.partition, self.epoch, self.owner_id, position, reader.place(), end if begin < end else 0)
         machine = self.machine = Machine(
             where, state, facts, clock, self.settings, self._standing, self.pollers, self.observer, self._careful
         )  # fmt: skip
@@ -201,13 +202,13 @@ class Owner:
         self._cancel_timer()
         machine.step(self.clocks.wall(), self.clocks.mono())
         self._pump(machine)
-        if not self._space.is_set() and len(machine.inbox) < self.settings.inbox_max // 2:
+        if not self._space.is_set() and machine.waiting < self.settings.inbox_max // 2:
             self._space.set()
 
     async def _consumed(self, machine: Machine, pending: list[Pending]) -> None:
         machine.consumed(pending)
         self.wake()
-        while len(machine.inbox) > self.settings.inbox_max:
+        while machine.waiting > self.settings.inbox_max:
             self._space.clear()
             await self._space.wait()
 

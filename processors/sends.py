@@ -7,7 +7,7 @@ Source: `docs/log-protocol.md`, "Across partitions".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -83,11 +83,13 @@ class Sends:
 
     # --- as receiver
 
-    def took(self, inbound: dict[int, int], now: int) -> None:
-        """A group that takes these is on the log."""
+    def took(self, inbound: dict[int, int], now: int, urgent: Collection[int] = ()) -> None:
+        """A group that takes these is on the log. `urgent`: who waits for the confirmation."""
         for sender, seq in inbound.items():
             self._taken[sender] = max(seq, self._taken.get(sender, 0))
             self.asked(sender, now)
+        for sender in urgent:
+            self._confirm[sender] = now
 
     def asked(self, sender: int, now: int) -> None:
         """It sent what was taken already, or what comes too early: it is told how far we are."""

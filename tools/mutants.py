@@ -28,6 +28,7 @@ CLOCK = "tests/owner/test_clock.py"
 TAKE = "tests/owner/test_claim_races.py"
 LEASES = "tests/owner/test_leases.py"
 PORT = "tests/log/test_contract.py"
+EPOCHS = "tests/owner/test_epochs.py"
 
 
 class Mutant(NamedTuple):
@@ -53,11 +54,15 @@ MUTANTS = [
            "self._state.meta.sent.get(to, 0)\n            left", SIMULATION),
     Mutant("sends are repeated", "processors/sends.py", "if at > now:\n                continue\n            first",
            "if True:\n                continue\n            first", SIMULATION),
-    Mutant("only counted groups are confirmed", "processors/desk.py", "b.flight.inbound[request.sender] = request.seq\n        for later",
-           "self.sends.took({request.sender: request.seq}, self.facts.now_us)\n        for later", SENDS, True),
+    Mutant("only counted groups are confirmed", "processors/desk.py", "b.flight.inbound[request.sender] = request.seq\n                if type",
+           "self.sends.took({request.sender: request.seq}, self.facts.now_us)\n                if type", SENDS, True),
     Mutant("a send is confirmed by its receiver", "processors/sends.py", "return [self._send(to, some) for to, some in by_partition.items()]",
            "[self._state.outbox.pop((to, seq), None) for to, some in by_partition.items() for seq, _ in some]\n"
            "        return [self._send(to, some) for to, some in by_partition.items()]", SIMULATION),
+    Mutant("a request waits for its epoch", "processors/epochs.py", "if request.epoch > self._state.meta.definitions and sender != 0:", "if False:", EPOCHS),
+    Mutant("what waits is not consumed", "processors/machine.py", "source = max(source, min(pending.offset, epochs.floor))",
+           "source = max(source, pending.offset)", EPOCHS),
+    Mutant("running instances are counted everywhere", "kernel/handlers/removal.py", "running=running(d.state, found.key)", "running=[]", EPOCHS),
     Mutant("no send is taken behind a gap", "kernel/decide.py", "if request.seq != taken + 1:", "if request.seq <= taken:", SENDS, True),
     Mutant("no send is taken twice", "kernel/decide.py", "if request.seq != taken + 1:", "if request.seq > taken + 1:", SIMULATION),
     Mutant("the receiver says how far it is", "processors/desk.py", "self.sends.asked(request.sender, self.facts.now_us)", "pass", SIMULATION),

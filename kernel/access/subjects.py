@@ -163,6 +163,7 @@ INTERNAL: dict[type[c.AnyCommand], Rule] = {
     c.Continue: _by("key", of_instance),
     c.Confirm: lambda p, e: "",
     c.DefineElsewhere: lambda p, e: MISSING,
+    c.InstancesCounted: lambda p, e: MISSING,
     c.AwaitMessage: lambda p, e: MISSING,
     c.UnawaitMessage: _by("subscription", of_awaited),
     c.Correlate: _by("subscription", of_subscription),

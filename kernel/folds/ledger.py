@@ -56,6 +56,11 @@ def definition_deleted(p: Partition, e: de.DefinitionDeleted, v: Envelope) -> No
         p.changed.add(("definition", e.key))
 
 
+def epoch_reached(p: Partition, e: de.EpochReached, v: Envelope) -> None:
+    keep(p, p.meta)
+    p.meta.definitions = max(p.meta.definitions, e.epoch)
+
+
 def partition_claimed(p: Partition, e: le.PartitionClaimed, v: Envelope) -> None:
     keep(p, p.meta)
     p.meta.epoch, p.meta.owner = e.epoch, e.owner

@@ -21,6 +21,7 @@ from flowledger.kernel.handlers import (
     permits,
     quarantine,
     records,
+    removal,
     tasks,
     timers,
 )
@@ -32,6 +33,7 @@ HANDLERS: dict[type[c.AnyCommand], Callable[[Decision, Any], Rejected | None]] =
     c.Deploy: definitions.deploy,
     c.DefineElsewhere: definitions.define_elsewhere,
     c.ChangeDefinition: definitions.change,
+    c.InstancesCounted: removal.counted,
     c.StartInstance: instances.start,
     c.CancelInstance: control.cancel,
     c.ControlInstance: control.control,

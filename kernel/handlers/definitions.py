@@ -8,12 +8,11 @@ import msgspec
 
 from flowledger.events import commands as c
 from flowledger.events import definition as de
-from flowledger.events import waiting as wa
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.kernel import decisions, lookup, times
+from flowledger.kernel import decisions, lookup
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements import outline
-from flowledger.kernel.handlers import deployable
+from flowledger.kernel.handlers import arming, deployable, removal, spreading
 from flowledger.kernel.model import canonical
 from flowledger.kernel.state import Definition
 
@@ -29,7 +28,7 @@ def deploy(d: Decision, e: c.Deploy) -> Rejected | None:
         graph, found = deployable.read(d, resource.name, resource.content)
         for process in graph.processes.values() if graph is not None and graph.format not in ("dmn", "form") else ():
             if process.executable:
-                found += deployable.starts(d, process, start_nodes(process), resource.name)
+                found += deployable.starts(d, process, arming.start_nodes(process), resource.name)
         findings += found
         told_of[resource.name] = found
         graphs.append((resource, graph))
@@ -83,8 +82,8 @@ def deploy(d: Decision, e: c.Deploy) -> Rejected | None:
         answers.append({**fields, "duplicate": False})
         fresh.append({**fields, "metadata": e.metadata, **about(graph, kind, id)})
         if kind == "process" and e.status == "published":
-            open_starts(d, p.definitions[event.key])
-    _tell_others(d, fresh)
+            arming.open_starts(d, p.definitions[event.key])
+    spreading.tell_others(d, fresh)
     d.answer = {"deployment": deployment or answers[0]["deployment"], "definitions": answers, "findings": msgspec.to_builtins(findings)}
     return None
 
@@ -109,22 +108,13 @@ def about(graph: Any, kind: str, id: str) -> dict[str, Any]:
     return {"graph_hash": canonical.graph_hash(process), "outline": outline.outline(process)}
 
 
-def _tell_others(d: Decision, definitions: list[dict[str, Any]]) -> None:
-    meta = d.state.meta
-    if definitions:
-        for to in range(meta.partitions):
-            if to != meta.partition:
-                d.send(to, c.DefineElsewhere(definitions=definitions))
-
-
 def define_elsewhere(d: Decision, e: c.DefineElsewhere) -> Rejected | None:
     for fields in e.definitions:
         known = d.state.definitions.get(fields["key"])
         if known is None:
             d.record(de.DefinitionCreated(**fields))
         elif fields.get("deleted"):
-            close_starts(d, known.key)
-            d.record(de.DefinitionDeleted(key=known.key))
+            removal.forget(d, known, "")
             continue
         else:
             if known.hash != fields["hash"]:
@@ -135,74 +125,14 @@ def define_elsewhere(d: Decision, e: c.DefineElsewhere) -> Rejected | None:
         found = d.state.definitions[fields["key"]]
         if found.kind == "process":
             if found.status == "published":
-                open_starts(d, found)
+                arming.open_starts(d, found)
             else:
-                close_starts(d, found.key)
+                arming.close_starts(d, found.key)
+        if found.status == removal.DELETING:
+            removal.count(d, found)
+    if e.epoch > d.state.meta.definitions:
+        d.record(de.EpochReached(epoch=e.epoch))
     return None
-
-
-# --- start events -----------------------------------------------------------------------------------------------------
-
-
-def close_starts(d: Decision, definition: int) -> None:
-    p = d.state
-    for s in [s for s in p.subscriptions.values() if s.definition == definition]:
-        d.record(wa.SubscriptionClosed(subscription=s.key))
-    for t in [t for t in p.timers.values() if t.definition == definition]:
-        d.record(wa.TimerCancelled(timer=t.key, token=0, element=t.element))
-
-
-def open_starts(d: Decision, definition: Definition) -> None:
-    """Only the newest published version is started by events. Timers and signals start on partition 0 only; a message arrives anywhere."""
-    p = d.state
-    newest = lookup.latest(p, definition.tenant, "process", definition.id)
-    for key in (p.process_versions.get((definition.tenant, "process", definition.id)) or {}).values():
-        if newest is None or key != newest.key:
-            close_starts(d, key)
-    if (
-        newest is None
-        or any(s.definition == newest.key for s in p.subscriptions.values())
-        or any(t.definition == newest.key for t in p.timers.values())
-    ):
-        return
-    process = d.facts.processes[newest.key]
-    first = p.meta.partition == 0
-    for node in start_nodes(process):
-        for which, event in enumerate(node.events):
-            if event.kind == "conditional" and first and event.condition is not None:
-                d.record(
-                    wa.SubscriptionOpened(
-                        subscription=d.key(), token=0, element=node.id, kind="conditional", name="", definition=newest.key, which=which
-                    )
-                )
-            elif event.kind == "message" or (event.kind == "signal" and first):
-                name = deployable.name_of(d, event, node)
-                d.record(
-                    wa.SubscriptionOpened(
-                        subscription=d.key(), token=0, element=node.id, kind=event.kind, name=name, definition=newest.key, which=which
-                    )
-                )
-            elif event.kind == "timer" and first:
-                kind, expression = event.timer
-                due, repeat, left = times.schedule(kind, deployable.value_of(d, expression), d.facts.now_us, f"timer of {node.id}")
-                if due < 0:
-                    continue
-                d.record(
-                    wa.TimerScheduled(
-                        timer=d.key(), token=0, element=node.id, due_us=due, repeat=repeat, left=left, definition=newest.key, which=which
-                    )
-                )
-
-
-def start_nodes(process: Any) -> list[Any]:
-    """Nodes by which events start an instance: start events, instantiating receive tasks, what follows an instantiating event gateway."""
-    nodes = [n for n in process.root.starts if n.events]
-    for n in process.root.children:
-        if n.kind == "receiveTask" and isinstance(n.config, dict) and n.config.get("instantiate") and n.events:
-            nodes.append(n)
-        if n.kind == "eventBasedGateway" and n.config.get("instantiate"):
-            nodes += [f.target for f in n.outgoing]
-    return nodes
 
 
 # --- life cycle -------------------------------------------------------------------------------------------------------
@@ -228,18 +158,7 @@ def change(d: Decision, e: c.ChangeDefinition) -> Rejected | None:
     if e.content:
         return _edit(d, e, found)
     if e.move == "delete":
-        running = [str(i.key) for i in p.instances.values() if i.definition == e.key][:10]
-        if running:
-            return Rejected(RejectionCode.INVALID_STATE, f"definition {e.key} has running instances: {', '.join(running)}")
-        close_starts(d, e.key)
-        for gone in (found, *_decisions_of(d, found)):
-            d.record(de.DefinitionDeleted(key=gone.key, reason=e.reason))
-        older = lookup.latest(p, found.tenant, found.kind, found.id)
-        if older is not None and found.kind == "process":
-            open_starts(d, older)
-        _tell_others(d, [{**lookup.fields(gone), "deleted": True} for gone in (found, *_decisions_of(d, found))])
-        d.answer = {"key": e.key, "status": "deleted"}
-        return None
+        return removal.begin(d, found, e.reason)
     row = MOVES.get(e.move)
     if row is None:
         return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected one of {', '.join(MOVES)}, found '{e.move}'")
@@ -251,22 +170,12 @@ def change(d: Decision, e: c.ChangeDefinition) -> Rejected | None:
     d.record(de.DefinitionStatusChanged(key=e.key, status=status, reason=e.reason))
     if found.kind == "process":
         if status == "published":
-            open_starts(d, found)
+            arming.open_starts(d, found)
         else:
-            close_starts(d, e.key)
-    _tell_others(d, [{**lookup.fields(found), "metadata": found.metadata}])
+            arming.close_starts(d, e.key)
+    spreading.told(d, found)
     d.answer = {"key": e.key, "status": status}
     return None
-
-
-def _family(d: Decision, of: Definition, kind: str) -> list[Definition]:
-    """What came of the same file in the same deployment, of a kind."""
-    return [x for x in d.state.definitions.values() if x.deployment == of.deployment and x.resource == of.resource and x.kind == kind]
-
-
-def _decisions_of(d: Decision, found: Definition) -> list[Definition]:
-    """A requirements graph goes with its decisions."""
-    return _family(d, found, "decision") if found.kind == "drg" else []
 
 
 def _edit(d: Decision, e: c.ChangeDefinition, found: Definition) -> Rejected | None:
@@ -283,7 +192,7 @@ def _edit(d: Decision, e: c.ChangeDefinition, found: Definition) -> Rejected | N
         )
     elif graph is not None and found.kind == "process":
         process = graph.processes[found.id]
-        findings += deployable.starts(d, process, start_nodes(process), found.resource)
+        findings += deployable.starts(d, process, arming.start_nodes(process), found.resource)
     if (refused := deployable.refused(findings)) is not None:
         return refused
     more = about(graph, found.kind, found.id)
@@ -291,7 +200,7 @@ def _edit(d: Decision, e: c.ChangeDefinition, found: Definition) -> Rejected | N
     d.record(de.DefinitionUpdated(key=e.key, hash=graph.hash, name=found.name, content=e.content, validation=found_in, **more))
     if found.status == "validated":
         d.record(de.DefinitionStatusChanged(key=e.key, status="draft", reason="edited"))
-    _tell_others(d, [{**lookup.fields(found), "metadata": found.metadata, **more}])
+    spreading.told(d, found, more)
     d.answer = {"key": e.key, "status": found.status, "findings": msgspec.to_builtins(findings)}
     return None
 
@@ -302,10 +211,10 @@ def evaluate(d: Decision, e: c.EvaluateDecision) -> Rejected | None:
     if found is None or found.kind != "decision" or found.deleted:
         return Rejected(RejectionCode.NOT_FOUND, f"expected a decision {e.id or e.key}, found none")
     evaluation, output = decisions.evaluate(d.facts.decisions[found.key], found.id, e.variables or {}, d.facts)
-    graph = next(iter(_family(d, found, "drg")), None)
+    graph = next(iter(spreading.family(d, found, "drg")), None)
     d.answer = {
         **lookup.fields(found), "decision": found.id, "drg": graph.id if graph else "", "drg_key": graph.key if graph else 0,
-        "decisions": {x.id: {"key": x.key, "version": x.version} for x in _family(d, found, "decision")}, "output": output, "trace": evaluation.trace,
+        "decisions": {x.id: {"key": x.key, "version": x.version} for x in spreading.family(d, found, "decision")}, "output": output, "trace": evaluation.trace,
         "warnings": [str(getattr(w, "message", w)) for w in evaluation.warnings], "evaluation_key": (p.meta.partition << c.PARTITION_BITS) | p.meta.counter + 1,
     }  # fmt: skip
     return None

@@ -44,7 +44,7 @@ def find_definition(d: Decision, s: c.StartInstance) -> Definition | Rejected:
         found = lookup.latest(p, tenant, "process", s.id)
         if found is None:
             return not_found("a published process with id", f"'{s.id}'")
-    if found.deleted:
+    if found.deleted or (found.status == "deleting" and s.parent):
         return not_found("a process definition with key", found.key)
     if found.status != "published" and not s.parent:
         return Rejected(

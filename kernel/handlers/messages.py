@@ -15,7 +15,7 @@ from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements import conditional, events, signals
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.handlers import instances, keeping
-from flowledger.kernel.handlers.definitions import start_nodes
+from flowledger.kernel.handlers.arming import start_nodes
 from flowledger.kernel.state import Instance, Message
 
 

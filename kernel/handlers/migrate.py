@@ -32,7 +32,7 @@ def migrate(d: Decision, e: c.MigrateInstance) -> Rejected | None:
     if i is None or i.status == "pending":
         return not_found("a running instance with key", e.key)
     target = d.state.definitions.get(e.definition)
-    if target is None or target.kind != "process" or target.deleted:
+    if target is None or target.kind != "process" or target.deleted or target.status == "deleting":
         return not_found("a process definition with key", e.definition)
     source, process = d.process(i), d.facts.processes[e.definition]
     for old_id, new_id in e.elements.items():

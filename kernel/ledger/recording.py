@@ -135,6 +135,7 @@ class Recording:
         request = c.Request(
             command=command, time_us=v.time_us, tenant=v.tenant, actor=v.actor, correlation=v.correlation, trace=v.trace,
             sender=self.state.meta.partition, seq=seq, instance=self.cause[0], token=self.cause[1],
+            epoch=self.state.meta.definitions if type(command) in c.BY_DEFINITION else 0,
         )  # fmt: skip
         try:
             encoded = _encode_request(request)

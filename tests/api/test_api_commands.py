@@ -251,22 +251,12 @@ async def test_a_dmn_text_is_evaluated_without_deploying(http, client):
     assert r.status_code == 422 and not client.calls
 
 
-async def test_a_start_right_after_its_deployment_waits_until_the_partition_has_heard_of_it(http, client):
-    tries = []
-
-    def start(command):
-        tries.append(command)
-        return {"key": 9, "position": "1-4"} if len(tries) > 2 else rejected_start
-
+async def test_a_start_is_asked_for_once_and_a_change_says_who_has_not_heard(http, client):
     from flowledger.events.base import Rejected
 
-    rejected_start = Rejected(RejectionCode.NOT_FOUND, "no process")
-    client.answers["StartInstance"] = start
-    r = await http.post("/v1/instances", json={"definition": "fresh"})
-    assert r.status_code == 404 and len(tries) == 1, "one that nobody deployed here is refused at once"
-    tries.clear()
-    client.answers["Deploy"] = {"deployment": 3, "definitions": [{"key": 4, "id": "fresh"}], "position": "0-3"}
-    await http.post("/v1/deployments", json={"resources": [{"name": "a.bpmn", "content": "<x/>"}]})
+    client.answers["StartInstance"] = Rejected(RejectionCode.NOT_FOUND, "no process")
+    client.answers["Deploy"] = {"deployment": 3, "definitions": [{"key": 4, "id": "fresh"}], "position": "0-3", "epoch": 7, "waiting": [2]}
+    r = await http.post("/v1/deployments", json={"resources": [{"name": "a.bpmn", "content": "<x/>"}]})
+    assert r.json()["epoch"] == 7 and r.json()["waiting"] == [2]
     r = await http.post("/v1/instances", json={"definition": "fresh"}, headers={"Idempotency-Key": "k"})
-    assert r.status_code == 201 and len(tries) == 3
-    assert len({how["partition"] for _, _, how in client.calls if how["id"] == "k"}) == 1
+    assert r.status_code == 404 and len([1 for _, _, how in client.calls if how["id"] == "k"]) == 1

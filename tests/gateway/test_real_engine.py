@@ -306,6 +306,9 @@ async def test_start_at_modify_set_variables_and_migrate(world):
     assert world.instance(r.processInstanceKey).version == 2
     await world.stub.CompleteJob(pb.CompleteJobRequest(jobKey=one.key))
     assert len(await world.take("two")) == 1
+    with pytest.raises(grpc.aio.AioRpcError, match="has running instances"):
+        await world.stub.DeleteResource(pb.DeleteResourceRequest(resourceKey=target.processDefinitionKey))
+    await world.stub.CancelProcessInstance(pb.CancelProcessInstanceRequest(processInstanceKey=r.processInstanceKey))
     await world.stub.DeleteResource(pb.DeleteResourceRequest(resourceKey=target.processDefinitionKey))
     with pytest.raises(grpc.aio.AioRpcError) as e:
         await world.stub.DeleteResource(pb.DeleteResourceRequest(resourceKey=99))

@@ -112,7 +112,7 @@ class Seat:
         )
         clock = LogClock(*times.reading(state.meta, self.clocks))
         facts = Facts(clock.now_us, world.library.processes(state), world.library.decisions(state), world.library.read)
-        where = Claim(self.partition, reader.epoch, name, position, reader.place())
+        where = Claim(self.partition, reader.epoch, name, position, reader.place(), len(world.log.of(COMMANDS, self.partition)))
         self.machine = Machine(where, state, facts, clock, world.settings, self.standing)
         self.consumed = reader.source + 1
         self.blocked = False
