@@ -33,6 +33,8 @@ class Done(msgspec.Struct, kw_only=True):
     position: str | None = None
     id: str | None = None
     status: str | None = None
+    #: of an instance, after the command
+    row_version: int | None = None
 
 
 class Finding(msgspec.Struct, kw_only=True):
@@ -168,6 +170,7 @@ class InstanceRow(msgspec.Struct, kw_only=True):
     cancelled_at: str | None = None
     parent: str | None = None
     root: str | None = None
+    row_version: int | None = None
 
 
 class Instance(InstanceRow, kw_only=True):

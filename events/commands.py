@@ -92,12 +92,15 @@ class StartInstance(Command, frozen=True):
 
 
 class CancelInstance(Command, frozen=True):
-    """What is active is withdrawn and what has completed is compensated; `force`: ended at once. Answer: `{key, status}`, the status is `cancelling`
+    """`row_version`, here and in all that changes a thing: that the caller saw; None: not compared; another than it has is STALE.
+
+    What is active is withdrawn and what has completed is compensated; `force`: ended at once. Answer: `{key, status}`, the status is `cancelling`
     while compensation runs."""
 
     key: int
     reason: str = ""
     force: bool = False
+    row_version: int | None = None
 
 
 class ControlInstance(Command, frozen=True):
@@ -109,6 +112,7 @@ class ControlInstance(Command, frozen=True):
     children: bool = True
     #: its caller was moved: of a called instance
     followed: bool = False
+    row_version: int | None = None
 
 
 class ReleaseInstance(Command, frozen=True):
@@ -116,6 +120,7 @@ class ReleaseInstance(Command, frozen=True):
 
     key: int
     reason: str = ""
+    row_version: int | None = None
 
 
 class SetVariables(Command, frozen=True):
@@ -124,6 +129,7 @@ class SetVariables(Command, frozen=True):
     key: int
     variables: dict[str, Any]
     local: bool = False
+    row_version: int | None = None
 
 
 class ActivateTasks(Command, frozen=True):
@@ -172,6 +178,7 @@ class FailTask(Command, frozen=True):
     variables: dict[str, Any] | None = None
     fence: int = 0
     details: dict[str, Any] | None = None
+    row_version: int | None = None
 
 
 class ThrowTaskError(Command, frozen=True):
@@ -319,12 +326,14 @@ class ModifyInstance(Command, frozen=True):
     activate: list[dict[str, Any]] | None = None
     terminate: list[int] | None = None
     reason: str = ""
+    row_version: int | None = None
 
 
 class MigrateInstance(Command, frozen=True):
     key: int
     definition: int
     elements: dict[str, str]
+    row_version: int | None = None
 
 
 class AdHocActivate(Command, frozen=True):

@@ -6,13 +6,13 @@ from flowledger.events import commands as c
 from flowledger.events import ledger as le
 from flowledger.events.base import Broken, Envelope, Heavy, Rejected, RejectionCode
 from flowledger.kernel import causes, limits, values
-from flowledger.kernel.access import admit
+from flowledger.kernel.access import admit, versions
 from flowledger.kernel.access.subjects import INTERNAL, MISSING, of_instance
 from flowledger.kernel.decision import Decision, Facts
 from flowledger.kernel.elements import listeners
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.folds import answers
-from flowledger.kernel.handlers import HANDLERS, letters, quarantine
+from flowledger.kernel.handlers import HANDLERS, handle, letters, quarantine
 from flowledger.kernel.ledger.facts import NotAtHand
 from flowledger.kernel.state import Partition
 from flowledger.kernel.tasks import again, permits
@@ -128,7 +128,7 @@ def _decide(d: Decision, request: c.Request) -> Rejected | None:
         known = answers.find(state, d.asked.tenant, request.id, d.facts.now_us)
         if known is not None:
             return _again(d, request, known)
-    rejected = HANDLERS[type(request.command)](d, request.command)
+    rejected = handle(d, request.command)
     if rejected is not None:
         return rejected
     if request.sender >= 0:
@@ -143,6 +143,7 @@ def _decide(d: Decision, request: c.Request) -> Rejected | None:
         again.look(d)
     if state.unsettled_limits:
         permits.settle(d)
+    versions.tell(state, request.command, d.answer)
     if request.id and request.sender < 0 and d.events and type(request.command) not in INTERNAL:
         now = d.facts.now_us
         if answers.find(state, d.asked.tenant, request.id, now) is None:  # else it has its outcome already

@@ -175,6 +175,8 @@ class Instance(State):
     quarantine: int = 0
     #: commands that arrived while it was suspended, as JSON, oldest first
     kept: list[Any] | None = None
+    #: changes of what its row shows (`events/versions.py`)
+    row_version: int = 0
 
 
 class Definition(State):

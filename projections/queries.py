@@ -35,7 +35,7 @@ Filters = Mapping[str, str]
 
 INSTANCE_SUMMARY = (
     "i.tenant_id, i.id, i.definition_id, i.process_id, i.version, i.name, i.business_key, i.status, i.paused, i.incidents, i.priority, "
-    "i.priority_value, i.initiator, i.created_at, i.started_at, i.completed_at, i.cancelled_at, i.parent_id, i.root_id"
+    "i.priority_value, i.initiator, i.created_at, i.started_at, i.completed_at, i.cancelled_at, i.parent_id, i.root_id, i.row_version"
 )
 TASK_SUMMARY = (
     "tenant_id, id, workflow_instance_id, workflow_definition_id, process_id, definition_key, name, type, job_type, category, status, "

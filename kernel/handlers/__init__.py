@@ -7,6 +7,7 @@ from typing import Any
 
 from flowledger.events import commands as c
 from flowledger.events.base import Rejected
+from flowledger.kernel.access.versions import stale
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.handlers import (
     control,
@@ -83,4 +84,10 @@ HANDLERS: dict[type[c.AnyCommand], Callable[[Decision, Any], Rejected | None]] =
     c.SetBreaker: permits.set_breaker,
 }
 
-HOOKS.handle = lambda d, command: HANDLERS[type(command)](d, command)
+
+def handle(d: Decision, command: c.AnyCommand) -> Rejected | None:
+    """By its handler, when its caller has seen the thing as it is."""
+    return stale(d.state, command) or HANDLERS[type(command)](d, command)
+
+
+HOOKS.handle = handle
