@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import logging
 import socket
 import ssl
 from collections.abc import Callable
 from typing import Any
 
-log = logging.getLogger(__name__)
+from flowledger.logs import log
+
+log_ = log("http")
 
 #: connections that one turn of the loop takes
 TURN_MAX = 100
@@ -47,7 +48,7 @@ class Acceptor:
             except OSError as e:
                 if e.errno not in _SPENT:  # that one has gone already
                     continue
-                log.error("no connection can be taken for %s s: %s", PAUSE_S, e)
+                log_.error("no connection can be taken", again_s=PAUSE_S, why=str(e))
                 self._loop.remove_reader(self._listener)
                 self._pausing = self._loop.call_later(PAUSE_S, self._open)
                 return
@@ -60,7 +61,7 @@ class Acceptor:
         try:
             await self._loop.connect_accepted_socket(self._protocol, found, ssl=self._tls)
         except (OSError, ssl.SSLError) as e:  # it has gone, or speaks no TLS
-            log.debug("a connection did not come about: %s", e)
+            log_.debug("a connection did not come about", why=str(e))
             found.close()
 
     def close(self) -> None:

@@ -105,7 +105,7 @@ class Guard:
                 if status in (204, 405):  # whoever may GET may HEAD
                     fields = message["headers"] = [(n, v + b", HEAD" if n.lower() == b"allow" and b"GET" in v else v) for n, v in fields]
                 present = {name.lower() for name, _ in fields}
-                more = HEADERS + [(b"x-correlation-id", correlation.encode("latin-1"))]
+                more = [*HEADERS, (b"x-correlation-id", correlation.encode("latin-1"))]
                 if scope.get("flowledger_trace") and telemetry.tracer.on:
                     more.append((b"traceparent", scope["flowledger_trace"].encode()))
                 if b"cache-control" not in present:  # pages and files of the console say their own
@@ -131,6 +131,10 @@ class Guard:
             span.named(f"{method} {route}")  # the template, known only after routing: names must be few
             span.set(**{"http.route": route, "http.response.status_code": status})
         telemetry.metrics.http.labels(method, route, str(status)).inc()
+        client, path = scope.get("client"), scope["path"]
+        telemetry.access.done(
+            status >= 500, began, method=method, path=path[:200], status=status, correlation=correlation, client=client[0] if client else ""
+        )
         if not scope.get("flowledger_long"):  # long polls and subscriptions take as long as they take
             telemetry.metrics.http_seconds.labels(method, route).observe(time.perf_counter() - began)
 

@@ -8,7 +8,6 @@ completions is one message, one decoding and one turn of the event loop, and the
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -22,10 +21,11 @@ from flowledger.api.leases import close_source, give_back
 from flowledger.api.workers import Held, Workers
 from flowledger.events import commands as c
 from flowledger.events.base import Rejected
+from flowledger.logs import log
 from flowledger.processors.client import NOBODY, Caller, Client
 from flowledger.sdk import frames as f
 
-log = logging.getLogger(__name__)
+log_ = log("jobs")
 
 FRAME_BYTES_MAX = 16 * 1024 * 1024
 #: jobs in one frame; more go in several, so that the first are begun while the others are under way
@@ -92,7 +92,7 @@ class JobSession:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (e := task.exception()) is not None:
-            log.error("the job stream of %s failed", self.address, exc_info=e)
+            log_.error("a job stream failed", client=self.address, exc_info=e)
 
     # --- in -----------------------------------------------------------------------------------------------------------------
 
@@ -334,7 +334,7 @@ async def serve(client: Client, workers: Workers, host: str = "127.0.0.1", port:
         except ValueError as e:
             await socket.close(BAD_FRAME, str(e)[:120])
         except ConnectionClosed as e:
-            log.info("the worker at %s has left: %s", session.address, e)
+            log_.info("a worker has left", client=session.address, why=str(e))
         finally:
             await session.close()
 

@@ -130,7 +130,7 @@ def _word(value: Any) -> str:
 
 
 def bug_handler(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    from flowledger.infra.telemetry import log
+    from flowledger.logs import log
 
     reference = request.scope.get("flowledger_correlation", "")
     log("api").error("request failed", path=request.url.path, method=request.method, correlation=reference, exc_info=error)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import multiprocessing
 import os
 import resource
@@ -33,7 +34,7 @@ def model(id: str, tasks: int, type: str) -> str:
             f'<bpmn:serviceTask id="t{n}"><bpmn:extensionElements><zeebe:taskDefinition type="{type}"/></bpmn:extensionElements>'
             "</bpmn:serviceTask>"
         )
-    for n, (a, b) in enumerate(zip(nodes, nodes[1:], strict=False)):
+    for n, (a, b) in enumerate(itertools.pairwise(nodes)):
         body += f'<bpmn:sequenceFlow id="f{n}" sourceRef="{a}" targetRef="{b}"/>'
     return BPMN.format(id=id, body=body)
 

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from flowledger import logs
 from flowledger.bench import log as bare
 from flowledger.events import commands as c
 from flowledger.infra.kafka_broker import Broker, BrokerUnavailable
@@ -277,9 +278,7 @@ async def main() -> list[dict[str, Any]]:
 
 def run() -> list[dict[str, Any]]:
     """All figures; takes about two minutes."""
-    import structlog
-
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
+    logs.configure("error")
     try:
         import uvloop
 

@@ -7,6 +7,7 @@ is part of it. One JSON line per figure.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
@@ -17,6 +18,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from flowledger import logs
 from flowledger.bench.heart import deployed, throughput
 from flowledger.infra import postgres_server
 from flowledger.infra.kafka_broker import Broker
@@ -58,22 +60,20 @@ async def measure(address: str, dsn: str) -> dict[str, Any]:
 
 
 async def _until(db: Any, offset: int, seconds: float) -> None:
+    import psycopg
+
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        try:
+        with contextlib.suppress(psycopg.Error):  # no table yet
             row = await (await db.execute("select min(next_offset) from flowledger.positions")).fetchone()
             if row and row[0] is not None and row[0] >= offset:
                 return
-        except Exception:
-            pass
         await asyncio.sleep(0.02)
     raise TimeoutError(f"the projections did not reach {offset}")
 
 
 def run() -> list[dict[str, Any]]:
-    import structlog
-
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
+    logs.configure("error")
     with tempfile.TemporaryDirectory() as folder:
         dsn = os.environ.get("POSTGRES_URL") or postgres_server.start(Path(folder) / "postgres")
         broker = None if os.environ.get("KAFKA_BOOTSTRAP") else Broker(Path(folder) / "kafka")

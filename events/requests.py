@@ -24,7 +24,7 @@ TEXT_MAX = 1_024
 #: digits of a number's exponent that can be computed with
 EXPONENT_MAX = 6_144
 
-_decode = msgspec.json.Decoder(Request, float_hook=lambda text: _number(text)).decode
+_decode = msgspec.json.Decoder(Request, float_hook=lambda text: _number(text)).decode  # noqa: PLW0108 - it stands below
 #: node, partition of `replies`, number of the call
 _ADDRESS = re.compile(r"[!-{}~]{1,255}\|\d{1,6}\|\d{1,18}")
 

@@ -18,11 +18,11 @@ from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
-import structlog
 
 from flowledger.events.heads import Head
+from flowledger.logs import log
 
-log_ = structlog.get_logger("flowledger.anchors")
+log_ = log("anchors")
 
 #: heads that wait for one place; when it is full the oldest goes, since a later head covers all before it
 WAITING_MAX = 1_000

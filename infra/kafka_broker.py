@@ -120,7 +120,7 @@ def java() -> str:
         candidates.append(on_path)
     for candidate in candidates:
         try:
-            said = subprocess.run([candidate, "-version"], capture_output=True, text=True, timeout=30).stderr
+            said = subprocess.run([candidate, "-version"], check=False, capture_output=True, text=True, timeout=30).stderr
         except (OSError, subprocess.SubprocessError):
             continue
         if (version := re.search(r'version "(\d+)', said)) and int(version[1]) >= JAVA_MIN:
@@ -228,7 +228,7 @@ class Broker:
         cluster = base64.urlsafe_b64encode(b"\x00" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
         tool = [*command, "kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster, "-c", str(self._properties)]
         tool += [argument for user in users for argument in ("--add-scram", user)]
-        said = subprocess.run(tool, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        said = subprocess.run(tool, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         if said.returncode:
             raise BrokerUnavailable(f"Kafka's storage in {self.folder} can't be formatted:\n{(said.stderr or said.stdout)[-2000:]}")
 
@@ -290,7 +290,7 @@ def _command_line(pid: int) -> str:
     try:
         if Path("/proc/self/cmdline").exists():
             return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        return subprocess.run(["ps", "-o", "command=", "-ww", "-p", str(pid)], capture_output=True, text=True).stdout
+        return subprocess.run(["ps", "-o", "command=", "-ww", "-p", str(pid)], check=False, capture_output=True, text=True).stdout
     except OSError:
         return ""
 

@@ -328,7 +328,7 @@ class KafkaLog:
                 acknowledged.add_done_callback(lambda future, p=pieces, o=overdue: self._acknowledge(writer, p, o, future))
         except TopicsMissing as missing:
             self._fail(writer, missing)
-        except Exception as error:  # whatever it is, those who wait must be told
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must be told
             if writer.task is asyncio.current_task():  # else the lane was retired meanwhile
                 self._retire(writer.lane, repr(error))
         finally:

@@ -160,8 +160,7 @@ class MemoryLog:
         self._closed = True
 
     async def create_topics(self, partitions: int) -> None:
-        if partitions > self.store.partitions:
-            self.store.partitions = partitions
+        self.store.partitions = max(self.store.partitions, partitions)
         self.store.create()
 
     async def check_topics(self) -> list[str]:

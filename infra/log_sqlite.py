@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-import structlog
 
 from flowledger.infra.lease_sqlite import LEASE_S, SqliteOwnership
+from flowledger.logs import log
 from flowledger.processors.log import (
     RECORD_BYTES_MAX,
     TOPICS,
@@ -41,7 +41,7 @@ from flowledger.processors.log import (
     partitions_of,
 )
 
-log_ = structlog.get_logger("flowledger.log")
+log_ = log("log")
 
 #: A row's id is `stream << OFFSET_BITS | first offset`, so that a range of one stream is a range of the table.
 OFFSET_BITS = 48
@@ -253,7 +253,7 @@ class SqliteLog:
         try:
             self._write_all()
             return
-        except Exception as e:  # noqa: BLE001 - whatever it is
+        except Exception as e:
             doubt = Doubt(f"{self.path}: the writer has failed: {e!r}")
             log_.error("the writer of the log has failed", path=str(self.path), exc_info=e)
         while (item := self._queue.get()) is not None:
@@ -319,7 +319,7 @@ class SqliteLog:
             for key, end in ends.items():
                 db.execute("UPDATE streams SET end = ? WHERE stream = ?", (end, self._streams[key]))
             db.execute("COMMIT")
-        except Exception as error:  # noqa: BLE001 - a full disk, a damaged file, memory: whoever waits is told, and the thread goes on
+        except Exception as error:
             if not isinstance(error, sqlite3.Error):
                 log_.error("a commit has failed", path=str(self.path), exc_info=error)
             with contextlib.suppress(sqlite3.Error):

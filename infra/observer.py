@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import structlog
-
 from flowledger.events.base import Broken
 from flowledger.infra.telemetry import Metrics, Tracer
+from flowledger.logs import log
 
-log_ = structlog.get_logger("flowledger.owner")
+log_ = log("owner")
 
 
 class Observer:

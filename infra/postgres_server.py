@@ -7,7 +7,6 @@ needs to get at the data: every parent folder of the data and of the package is 
 from __future__ import annotations
 
 import json
-import logging
 import os
 import signal
 import stat
@@ -16,6 +15,8 @@ import tempfile
 import time
 import warnings
 from pathlib import Path
+
+from flowledger.logs import log
 
 STOP_S = 30.0
 START_TRIES = 3
@@ -37,7 +38,9 @@ def start(data_dir: str | os.PathLike[str], *, long_lived: bool = False, databas
     if os.geteuid() == 0:
         private = [p for p in folder.parents if not p.stat().st_mode & stat.S_IXOTH]
         if private:
-            logging.getLogger(__name__).warning("root: %s is opened to other users (r-x) for PostgreSQL's own user", private[-1])
+            log("postgres").warning(
+                "run by root: a folder is opened to other users (r-x) for PostgreSQL's own user", folder=str(private[-1])
+            )
     if not Path(os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.geteuid()}")).is_dir():
         runtime = Path(tempfile.gettempdir()) / f"flowledger-runtime-{os.geteuid()}"
         runtime.mkdir(mode=0o700, exist_ok=True)

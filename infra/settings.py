@@ -5,21 +5,29 @@ A wrong or unknown setting is refused at the start with its name, what was expec
 
 from __future__ import annotations
 
-import difflib
 import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    JsonConfigSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+    YamlConfigSettingsSource,
+)
 
-PREFIX = "FLOWLEDGER_"
+from flowledger.infra.variables import OTHERS, PREFIX, given, near
+
 ROLES = ("api", "owner", "projector", "grpc")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MIB = 1024 * 1024
-#: variables with our prefix that are no settings of a server: those of the command line and of the tests
-ELSEWHERE = ("CONFIG", "SERVER", "TOKEN", "ACTOR", "TENANT", "DEBUG")
 
 
 class SettingsError(ValueError):
@@ -94,9 +102,19 @@ class Settings(BaseSettings):
 
     # --- seen from outside
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe record that is written")
+    access_log: Literal["none", "errors", "all"] = Field(
+        "errors", description="Requests that are logged: none, those that failed here, all"
+    )
     log_format: Literal["auto", "console", "json"] = Field("auto", description="auto: console on a terminal, else JSON")
     otlp_endpoint: str = Field("", description="OpenTelemetry collector (OTLP over HTTP); empty: no traces")
     trace_sample: float = Field(1.0, ge=0, le=1, description="Share of traces that begin here and are kept")
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Nothing but what is given: `load` asks the sources, so that each value's origin is known."""
+        return (init_settings,)
 
     @field_validator("roles", "hosts", "origins", "anchors", mode="before")
     @classmethod
@@ -117,58 +135,65 @@ class Settings(BaseSettings):
         return self.host in LOOPBACK
 
 
-def load(path: str | Path | None = None, environment: dict[str, str] | None = None, **overrides: Any) -> Settings:
-    """Settings of the file, the environment and `overrides` (not None), the later ones winning.
+class _Environment(EnvSettingsSource):
+    """The variables of a given environment."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._given = environment
+        super().__init__(Settings)
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return {k.lower(): v for k, v in self._given.items()}
+
+
+_FILES = {".yaml": YamlConfigSettingsSource, ".yml": YamlConfigSettingsSource, ".json": JsonConfigSettingsSource}
+
+
+def load(path: str | Path | None = None, environment: Mapping[str, str] | None = None, **options: Any) -> Settings:
+    """Settings of the file, the environment and `options` (not None), the later ones winning.
 
     Raises:
         SettingsError: a file that can't be read, an unknown name, a wrong value.
     """
+    return traced(path, environment, **options)[0]
+
+
+def traced(path: str | Path | None = None, environment: Mapping[str, str] | None = None, **options: Any) -> tuple[Settings, dict[str, str]]:
+    """As `load`, and where each of them comes from: `default`, `file PATH`, the name of a variable, `option`."""
     env = os.environ if environment is None else environment
     path = path or env.get(PREFIX + "CONFIG") or None
-    values = _from_file(Path(path)) if path else {}
-    _known(values, str(path), Settings.model_fields)
-    ours = {k.upper().removeprefix(PREFIX): v for k, v in env.items() if k.upper().startswith(PREFIX)}
-    from_env = {k.lower(): v for k, v in ours.items() if k not in ELSEWHERE and not k.startswith(("TEST_", "BENCH_"))}
-    _known(from_env, "the environment", Settings.model_fields, PREFIX)
-    values |= from_env | {k: v for k, v in overrides.items() if v is not None}
+    names = list(Settings.model_fields)
+    known = [n.upper() for n in names] + list(OTHERS)
+    strange = [k for k in given(env) if k.upper().removeprefix(PREFIX) not in known]
+    unknown = [_unknown(k, "the environment", PREFIX + near(k.upper().removeprefix(PREFIX), known)) for k in strange]
+    file = _from_file(Path(path)) if path else {}
+    unknown += [_unknown(k, str(path), near(k, names)) for k in file if k not in names]
+    if unknown:
+        raise SettingsError("\n".join(unknown))
+    from_env = _Environment(env)()
+    from_options = {k: v for k, v in options.items() if v is not None}
+    where = dict.fromkeys(names, "default") | dict.fromkeys(file, f"file {path}")
+    where |= {k: PREFIX + k.upper() for k in from_env} | dict.fromkeys(from_options, "option")
     try:
-        return Settings.model_validate(values)
+        return Settings(**{**file, **from_env, **from_options}), where
     except ValidationError as wrong:
-        lines = [f"setting {'.'.join(map(str, e['loc'])) or '?'}: {e['msg']}; found {e['input']!r}" for e in wrong.errors()]
+        lines = []
+        for e in wrong.errors():
+            name = ".".join(map(str, e["loc"])) or "?"
+            lines.append(f"setting {name} ({where.get(str(e['loc'][0]), '?') if e['loc'] else '?'}): {e['msg']}; found {e['input']!r}")
         raise SettingsError("\n".join(lines)) from None
 
 
-def _known(values: dict[str, Any], where: str, names: Any, prefix: str = "") -> None:
-    unknown = [k for k in values if k not in names]
-    if unknown:
-        lines = []
-        for k in unknown:
-            near = difflib.get_close_matches(k, names, 1)
-            shown = f"{prefix}{k.upper()}" if prefix else k
-            hint = f"; did you mean {prefix + near[0].upper() if prefix else near[0]}?" if near else ""
-            lines.append(f"unknown setting {shown} in {where}{hint}")
-        raise SettingsError("\n".join(lines))
+def _unknown(found: str, where: str, meant: str) -> str:
+    return f"unknown setting {found} in {where}" + (f"; did you mean {meant}?" if meant.removeprefix(PREFIX) else "")
 
 
 def _from_file(path: Path) -> dict[str, Any]:
+    if not path.is_file():  # the library's sources take a file that lacks for an empty one
+        raise SettingsError(f"settings file {path}: {'a file was expected' if path.exists() else 'No such file or directory'}")
     try:
-        data = path.read_bytes()
-        if path.suffix in (".yaml", ".yml"):
-            import yaml
-
-            found = yaml.safe_load(data) or {}
-        elif path.suffix == ".json":
-            import json
-
-            found = json.loads(data)
-        else:
-            import tomllib
-
-            found = tomllib.loads(data.decode())
+        return dict(_FILES.get(path.suffix, TomlConfigSettingsSource)(Settings, path)())
     except OSError as e:
         raise SettingsError(f"settings file {path}: {e.strerror}") from None
     except Exception as e:  # noqa: BLE001 - three parsers, three kinds of errors
-        raise SettingsError(f"settings file {path}: {e}") from None
-    if not isinstance(found, dict):
-        raise SettingsError(f"settings file {path}: a table of names and values was expected, found {type(found).__name__}")
-    return found
+        raise SettingsError(f"settings file {path}: a table of names and values was expected: {e}") from None

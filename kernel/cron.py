@@ -38,7 +38,7 @@ class Cron:
         self.zone: tzinfo = UTC
         quartz = False
         if fields and fields[0].startswith("CRON_TZ="):
-            self.zone = _zone(fields.pop(0)[8:])
+            self.zone = zone(fields.pop(0)[8:])
         if fields and fields[0] == "QUARTZ":
             quartz = bool(fields.pop(0))
         if len(fields) == 1:
@@ -116,10 +116,11 @@ def _workday(day: int, last: int, weekday: Callable[[int], int]) -> int:
     return day
 
 
-def _zone(name: str) -> tzinfo:
+def zone(name: str) -> tzinfo:
+    """A time zone by its name. Raises: ValueError."""
     try:
         return ZoneInfo(name)
-    except Exception:
+    except (ValueError, KeyError, OSError):  # no name, none of this name, no file of a zone
         raise ValueError(f"'{name}' is no time zone") from None
 
 

@@ -133,8 +133,7 @@ TRANSITIONS |= {cls: _counted(TRANSITIONS[cls]) for cls in versions.CHANGES}
 
 def evolve(p: Partition, event: Event, envelope: Envelope) -> None:
     """Fold one event. Time never goes back; the instance is marked as changed for the next checkpoint."""
-    if envelope.time_us > p.meta.now_us:
-        p.meta.now_us = envelope.time_us
+    p.meta.now_us = max(p.meta.now_us, envelope.time_us)
     TRANSITIONS[type(event)](p, event, envelope)
     if event.key:
         p.changed.add(("instance", event.key))

@@ -15,7 +15,6 @@ import re
 from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 from flowledger.kernel import cron
 from flowledger.kernel.expressions import Failure
@@ -103,10 +102,7 @@ def zone_of(name: str) -> tzinfo:
     """A zone by name, or an offset. Raises: ValueError."""
     if re.fullmatch(r"[+-]\d\d:?\d\d", name):
         return _offset(name)
-    try:
-        return ZoneInfo(name)
-    except Exception:
-        raise ValueError(f"'{name}' is no time zone") from None
+    return cron.zone(name)
 
 
 def _offset(text: str) -> tzinfo:

@@ -26,7 +26,7 @@ def _pool() -> ThreadPoolExecutor:
 
 async def run(work: Callable[[], T]) -> T:
     """`work` in a thread. It goes on also when this is cancelled."""
-    global _running
+    global _running  # noqa: PLW0603 - threads are the process's
     _running += 1
     sys.setswitchinterval(SWITCH_S)
     future = asyncio.get_running_loop().run_in_executor(_pool(), work)
@@ -35,7 +35,7 @@ async def run(work: Callable[[], T]) -> T:
 
 
 def _ended(future: asyncio.Future[T]) -> None:
-    global _running
+    global _running  # noqa: PLW0603 - threads are the process's
     _running -= 1
     if not _running:
         sys.setswitchinterval(_usual_s)

@@ -15,7 +15,6 @@ from itertools import islice
 from typing import Any
 
 import msgspec
-import structlog
 
 from flowledger.events import commands as c
 from flowledger.events import routes
@@ -23,6 +22,7 @@ from flowledger.events.avro import decode_json
 from flowledger.events.base import Recorded, Rejected, RejectionCode
 from flowledger.kernel import lookup
 from flowledger.kernel.library import Library
+from flowledger.logs import log
 from flowledger.processors import activation
 from flowledger.processors.admission import Admission, class_of
 from flowledger.processors.client import ENGINE, NOBODY, Answer, Caller, request_of, within
@@ -35,7 +35,7 @@ from flowledger.processors.owner import Owner, Settings
 from flowledger.processors.pollers import Jobs, Poller, Pollers, Stream, once
 from flowledger.processors.tail import Tail
 
-log_ = structlog.get_logger("flowledger.engine")
+log_ = log("engine")
 _encode_answer = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -231,7 +231,7 @@ class Engine:
             await owner.run()
         except asyncio.CancelledError:
             raise
-        except BaseException as e:  # noqa: BLE001 - a defect of ours: the partition stands still and says so
+        except BaseException as e:
             owner.reason = f"stopped: {e!r}"
             owner.ready.clear()
             log_.error("owner stopped", partition=p, exc_info=e)
@@ -282,7 +282,7 @@ class Engine:
 
     def _offer(self, p: int, request: c.Request, future: asyncio.Future[Answer]) -> None:
         owner = self.owners.get(p)
-        if owner is not None and (owner.ready.is_set() or self.owns and not self._closing and len(self.owners) == self.partitions):
+        if owner is not None and (owner.ready.is_set() or (self.owns and not self._closing and len(self.owners) == self.partitions)):
             self._admit(p, owner, request, future)
         else:
             self._send_remote(p, request, future)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import msgspec
-import structlog
 
 from flowledger.events import avro, requests
 from flowledger.events import commands as c
 from flowledger.events import ledger as le
+from flowledger.logs import log
 from flowledger.processors.flight import Dead, Pending, Reply
 from flowledger.processors.log import COMMANDS, DEAD_LETTER, Group, Log, LogRecord
 from flowledger.processors.ports import Observer
 from flowledger.processors.sends import FROM, INSTANCE, SEQ, TOKEN
 
-log_ = structlog.get_logger("flowledger.owner")
+log_ = log("owner")
 
 encode_request = msgspec.json.Encoder(decimal_format="number").encode
 decode_request = msgspec.json.Decoder(c.Request, float_hook=avro._exact).decode

@@ -204,7 +204,7 @@ class Machine:
                     source = max(source, min(pending.offset, epochs.floor))
             if self._apart is None and self._pollers is not None and self.state.job_listener:
                 desk.hand_out(self._pollers, batch)
-        except Exception as bug:  # noqa: BLE001 - a defect of ours: what it did to the state nobody knows
+        except Exception as bug:  # noqa: BLE001 - as in `_group`
             self._defect(bug, flight, pending if taken == 1 else None)
             return
         self._close(batch, taken, source, now)

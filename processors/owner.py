@@ -13,13 +13,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import structlog
-
 from flowledger.events import commands as c
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import Facts, Partition
 from flowledger.kernel import checkpoint as images
 from flowledger.kernel.library import Library
+from flowledger.logs import log
 from flowledger.processors import beside
 from flowledger.processors import clock as times
 from flowledger.processors import effects as do
@@ -32,7 +31,7 @@ from flowledger.processors.ports import Observer, Pollers
 from flowledger.processors.recovery import Unservable, counted, load, quiet, take_over
 from flowledger.processors.settings import BACK_OFF_S, FEEL_SOFT, FENCED_S, Settings
 
-log_ = structlog.get_logger("flowledger.owner")
+log_ = log("owner")
 #: records of a checkpoint that are written as one group
 CHECKPOINT_PART = 2_000
 
@@ -92,7 +91,7 @@ class Owner:
                 await asyncio.sleep(FENCED_S)
             except Unservable:
                 raise
-            except Exception as doubt:  # noqa: BLE001 - whatever a client of the log raises: the log says what happened, from there it goes on
+            except Exception as doubt:
                 known = isinstance(doubt, LogError)
                 log_.warning("stepped down", partition=self.partition, why=str(doubt), exc_info=None if known else doubt)
                 if isinstance(doubt, Defect):
@@ -249,7 +248,7 @@ class Owner:
         for reply, answer in e.replies:
             try:
                 reply(answer)
-            except Exception as bug:  # noqa: BLE001 - a defect in whoever is answered harms nobody else
+            except Exception as bug:
                 log_.error("an answer could not be given", partition=self.partition, exc_info=bug)
 
     def _send(self, machine: Machine, e: do.Send) -> None:

@@ -13,8 +13,6 @@ import gc
 from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple
 
-import structlog
-
 from flowledger.events import avro
 from flowledger.events import group as rules
 from flowledger.events import ledger as le
@@ -24,10 +22,11 @@ from flowledger.kernel import Partition, evolve
 from flowledger.kernel import checkpoint as images
 from flowledger.kernel.folds import answers
 from flowledger.kernel.state import decode_state
+from flowledger.logs import log
 from flowledger.processors import clock as times
 from flowledger.processors.log import EVENTS, STATE, Conflict, Damaged, Group, Log, LogError, LogRecord
 
-log_ = structlog.get_logger("flowledger.recovery")
+log_ = log("recovery")
 
 #: key of the record of a claim
 CLAIM_KEY = b"\x00" * 8

@@ -12,13 +12,12 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator
 
-import structlog
-
 from flowledger.events.base import Recorded
+from flowledger.logs import log
 from flowledger.processors.log import EVENTS, Log, LogError
 from flowledger.processors.recovery import counted
 
-log_ = structlog.get_logger("flowledger.tail")
+log_ = log("tail")
 
 #: events of a partition that are kept for those who come a little late
 RECENT_EVENTS = 4_096
@@ -42,7 +41,7 @@ class Seat:
         self.cut = False
 
     def put(self, batch: list[Recorded]) -> None:
-        if self.cut or self._count and self._count + len(batch) > WAITING_EVENTS:
+        if self.cut or (self._count and self._count + len(batch) > WAITING_EVENTS):
             self.cut = True
         else:
             self._batches.append(batch)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import psycopg
 
 from flowledger.events.base import Recorded
+from flowledger.logs import log
 from flowledger.projections import schema as sc
 from flowledger.projections.changes import Changes
 from flowledger.projections.context import Context, Instance
@@ -18,7 +18,7 @@ from flowledger.projections.load import Missing, load
 from flowledger.projections.store import Connection, Copy, Move, Statement, Writer, month_needs
 from flowledger.projections.tracker import Folder
 
-log = logging.getLogger("flowledger.projections")
+log_ = log("projections")
 
 #: Counted events of a partition from an offset, in batches, with the offset after each batch. It waits at the end of the log.
 Source = Callable[[int, int], AsyncIterator[tuple[Sequence[Recorded], int]]]
@@ -76,7 +76,7 @@ class Projector:
         try:
             await self.writer.write(self.conn, folded.statements, changes.deleted_scopes, moves)
         except psycopg.DataError as error:
-            log.warning("a value doesn't fit, the batch is written carefully: %s", error)
+            log_.warning("a value doesn't fit, the batch is written carefully", why=str(error))
             statements = self.writer.render(changes, carefully=True)
             await self.writer.write(self.conn, statements, changes.deleted_scopes, moves)
         self.context.forget(folded.ended)

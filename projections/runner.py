@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -17,6 +16,7 @@ from typing import Any
 
 import psycopg
 
+from flowledger.logs import log
 from flowledger.projections import schema as sc
 from flowledger.projections.context import Context
 from flowledger.projections.fold import View
@@ -27,7 +27,7 @@ from flowledger.projections.store import Connection, Move, Overtaken
 from flowledger.projections.tables import stamp
 from flowledger.projections.views import VIEWS
 
-log = logging.getLogger("flowledger.projections")
+log_ = log("projections")
 
 #: The end of a partition's log, for the lag.
 End = Callable[[int], Awaitable[int]]
@@ -97,13 +97,13 @@ class Runner:
                 raise
             except Overtaken as error:
                 self.error = str(error)
-                log.warning("projector was overtaken, starts again from the database's positions: %s", error)
+                log_.warning("projector was overtaken, starts again from the database's positions", why=str(error))
             except (psycopg.Error, OSError) as error:
                 self.error = f"{type(error).__name__}: {error}"
-                log.warning("projections wait for the database: %s", self.error)
+                log_.warning("projections wait for the database", why=self.error)
             except Exception as error:
                 self.error = f"{type(error).__name__}: {error}"
-                log.exception("projections failed, and are tried again")
+                log_.exception("projections failed, and are tried again")
             finally:
                 self.connected = False
             if self.writes > before or time.monotonic() - began > BACKOFF_S[1]:

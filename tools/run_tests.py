@@ -10,9 +10,9 @@ def main() -> int:
     common = [sys.executable, "-m", "pytest", "-q", *extra]
     workers = os.environ.get("TEST_WORKERS", "2")
     print("== tests that share the machine", flush=True)
-    first = subprocess.run([*common, "-n", workers, "--dist", "loadfile", "-m", "not alone"]).returncode
+    first = subprocess.run([*common, "-n", workers, "--dist", "loadfile", "-m", "not alone"], check=False).returncode
     print("== tests that need it for themselves", flush=True)
-    second = subprocess.run([*common, "-m", "alone"]).returncode
+    second = subprocess.run([*common, "-m", "alone"], check=False).returncode
     return 0 if first == 0 and second in (0, 5) else 1
 
 

@@ -105,7 +105,7 @@ def tables() -> str:
 
 def page(text: str) -> str:
     """The page with new tables: what stands before the mark is written by hand."""
-    return text.split(MARK)[0] + MARK + "\n\n" + tables()
+    return text.split(MARK, maxsplit=1)[0] + MARK + "\n\n" + tables()
 
 
 if __name__ == "__main__":

@@ -171,11 +171,11 @@ def main(arguments):
                 speaks, there = max(speaks, said), there + bool(groups)
                 held = f"signed up to {p}-{best['end']} by {best['signer']}" if best else "not signed"
                 print(f"partition {p}: {groups} groups, consistent from the first to the last; {held}")
-            except Exception as e:  # a bundle that can't be read is a bundle that is wrong
+            except Exception as e:  # noqa: BLE001 - a bundle that can't be read is a bundle that is wrong
                 wrong.append(f"partition {p}: {e if isinstance(e, Wrong) else repr(e)}")
-        if speaks > manifest["partitions"] or 0 < there < manifest["partitions"] and not wrong:
+        if speaks > manifest["partitions"] or (0 < there < manifest["partitions"] and not wrong):
             wrong.append(f"claims speak of {speaks} partitions, {there} of {manifest['partitions']} have records")
-    except Exception as e:
+    except Exception as e:  # noqa: BLE001
         wrong.append(f"the bundle can't be read: {e!r}")
     print(
         *wrong or ["the keys are those of " + (str(given) if given else "the bundle itself: give --key FILE to prove whose they are")],

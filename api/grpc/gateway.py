@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from flowledger.api.grpc.status import INTERNAL, PERMISSION_DENIED, UNAUTHENTICATED, Refused
+from flowledger.api.grpc.status import CANCELLED, INTERNAL, OK, PERMISSION_DENIED, UNAUTHENTICATED, UNAVAILABLE, UNKNOWN, Refused
 from flowledger.api.grpc.tenants import for_tenant
 from flowledger.api.queue import LoopQueue
 from flowledger.api.workers import Workers
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.events.commands import AnyCommand
+from flowledger.logs import Access, log
 from flowledger.processors.client import TRACEPARENT, Answer, Caller, Client
 from flowledger.sdk.zeebe_stubs import load
 
 pb = load()
-log = logging.getLogger(__name__)
+log_ = log("grpc")
 
 PORT = 26500
+#: statuses that say that something is wrong here, not with the call
+OURS = frozenset((UNKNOWN, INTERNAL, UNAVAILABLE))
 #: a request or an answer may not be larger (Zeebe's own default)
 MESSAGE_BYTES_MAX = 4 * 1024 * 1024
 #: calls that begin something new: refused first under overload
@@ -103,9 +107,11 @@ class Gateway:
         port: int = PORT,
         tracer: Any = None,
         queue: LoopQueue | None = None,
+        access: Access | None = None,
     ) -> None:
-        """`tracer`: makes a span of each unary call, below the `traceparent` of its metadata. `queue`: of the loop, that other doors share."""
-        self.client, self.authenticate, self.tracer = client, authenticate, tracer
+        """`tracer`: makes a span of each unary call, below the `traceparent` of its metadata. `queue`: of the loop, that other doors share.
+        `access`: told of each call."""
+        self.client, self.authenticate, self.tracer, self.access = client, authenticate, tracer, access or Access()
         self.queue = queue or LoopQueue()
         self.workers = workers if workers is not None else Workers()
         #: where clients reach it, as `Topology` says
@@ -168,26 +174,38 @@ class Gateway:
 
     async def _unary(self, method: Method, request: Any, metadata: Mapping[str, str], connection: Connection) -> Any:
         assert method.unary is not None
-        try:
+        with self._told(method, metadata, connection):
             return await method.unary(self, request, Call(await self.caller(metadata, connection), connection))
-        except Refused:
-            raise
-        except Exception:
-            log.exception("the call %s failed", method.name)
-            raise Refused(INTERNAL, "Unexpected error occurred between gateway and broker") from None
 
     async def stream(
         self, method: Method, request: Any, metadata: Mapping[str, str], connection: Connection, send: Callable[[Any], Awaitable[None]]
     ) -> None:
         """Sends until done. Raises: Refused."""
         assert method.stream is not None
-        try:
+        with self._told(method, metadata, connection):
             await method.stream(self, request, Call(await self.caller(metadata, connection), connection), send)
-        except (Refused, ConnectionError):
+
+    @contextmanager
+    def _told(self, method: Method, metadata: Mapping[str, str], connection: Connection) -> Iterator[None]:
+        """One line for each call, as the settings say; a defect is in the log, and the client learns no more than that there was one."""
+        status, began = CANCELLED, time.perf_counter()
+        try:
+            yield
+            status = OK
+        except Refused as e:
+            status = e.status
+            raise
+        except ConnectionError:
             raise
         except Exception:
-            log.exception("the call %s failed", method.name)
+            status = INTERNAL
+            log_.exception("a call failed", method=method.name)
             raise Refused(INTERNAL, "Unexpected error occurred between gateway and broker") from None
+        finally:
+            self.access.done(
+                status in OURS, began, method=method.name, status=status,
+                correlation=metadata.get("x-correlation-id", ""), client=connection.address,
+            )  # fmt: skip
 
     def healthy(self) -> bool:
         return bool(self.client.health().get("ready"))

@@ -25,12 +25,12 @@ class HealthCheckRequest:
     def __init__(self, service: str = "") -> None:
         self.service = service
 
-    def SerializeToString(self) -> bytes:  # noqa: N802 - protobuf's name
+    def SerializeToString(self) -> bytes:
         raw = self.service.encode()
         return b"\x0a" + bytes((len(raw),)) + raw if raw else b""
 
     @classmethod
-    def FromString(cls, data: bytes) -> HealthCheckRequest:  # noqa: N802 - protobuf's name
+    def FromString(cls, data: bytes) -> HealthCheckRequest:
         """Raises: Refused(INVALID_ARGUMENT)."""
         if not data:
             return cls()
@@ -45,11 +45,11 @@ class HealthCheckResponse:
     def __init__(self, status: int = 0) -> None:
         self.status = status
 
-    def SerializeToString(self) -> bytes:  # noqa: N802 - protobuf's name
+    def SerializeToString(self) -> bytes:
         return bytes((0x08, self.status))
 
     @classmethod
-    def FromString(cls, data: bytes) -> HealthCheckResponse:  # noqa: N802 - protobuf's name
+    def FromString(cls, data: bytes) -> HealthCheckResponse:
         return cls(data[1] if len(data) == 2 else 0)
 
 

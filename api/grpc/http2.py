@@ -8,7 +8,6 @@ loop has to say goes out in one write.
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 import ssl
 from collections.abc import Sequence
@@ -28,9 +27,10 @@ from flowledger.api.grpc.gateway import MESSAGE_BYTES_MAX, NEW_CALLS, PORT, Conn
 from flowledger.api.grpc.messages import MESSAGE_HEAD, REPLY_HEAD, Head, message, trailers
 from flowledger.api.grpc.status import DEADLINE_EXCEEDED, INTERNAL, RESOURCE_EXHAUSTED, UNAVAILABLE, Refused
 from flowledger.api.queue import retry_ms, told, unimportant
+from flowledger.logs import log
 from flowledger.processors.admission import LOW, NEW, RUNNING
 
-log = logging.getLogger(__name__)
+log_ = log("grpc")
 
 #: what a client may send on one call before we take it: one message and its frame
 STREAM_WINDOW = MESSAGE_BYTES_MAX + 65_536
@@ -177,7 +177,7 @@ class H2(asyncio.Protocol):
         except DenialOfServiceError as e:
             self._goaway(ErrorCodes.ENHANCE_YOUR_CALM, str(e))
         except ProtocolError as e:  # the library has said GOAWAY with its code
-            log.info("closing the connection of %s: %s", self.connection.address, e)
+            log_.info("closing a connection", client=self.connection.address, why=str(e))
             self.closing = True
             self._close()
         else:
@@ -186,7 +186,7 @@ class H2(asyncio.Protocol):
             self._write()
 
     def _goaway(self, code: ErrorCodes, why: str) -> None:
-        log.info("closing the connection of %s: %s", self.connection.address, why)
+        log_.info("closing a connection", client=self.connection.address, why=why)
         self.closing = True
         self.h2.close_connection(code, why.encode()[:200])
         self._close()
@@ -374,7 +374,7 @@ class H2(asyncio.Protocol):
             if not stream.ended:  # the client needn't send the rest
                 self.h2.reset_stream(stream.id, ErrorCodes.NO_ERROR)
         except (H2Error, FlowControlError) as e:  # the connection ended meanwhile: nobody hears it
-            log.debug("the call of %s has nobody to answer: %s", self.connection.address, e)
+            log_.debug("a call has nobody to answer", client=self.connection.address, why=str(e))
         self._write()
         self._done(stream)
 

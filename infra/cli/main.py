@@ -87,6 +87,23 @@ def serve(
     serve(config, roles=roles, port=port, host=host, kafka=kafka, postgres=postgres, data=data)
 
 
+@app.command(rich_help_panel=CARE)
+def settings(
+    roles: Annotated[str | None, typer.Option(help="api, owner, projector, grpc; separated by commas")] = None,
+    port: Port = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on")] = None,
+    kafka: Kafka = None,
+    postgres: Postgres = None,
+    data: Data = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """The settings that a server would have here, and where each of them comes from."""
+    from flowledger.infra.cli.ops import settings
+
+    settings(config, json, roles=roles, port=port, host=host, kafka=kafka, postgres=postgres, data=data)
+
+
 @app.command(rich_help_panel=RUN)
 def demo(
     server: Annotated[str, typer.Option("--server", metavar="URL", help="A server that runs already; none: start one here")] = "",

@@ -12,8 +12,24 @@ from flowledger.infra.cli.output import NO, UNREACHABLE, as_json, busy, console,
 def settings_of(config: Path | None, **given: Any) -> Any:
     from flowledger.infra.settings import load
 
-    values: dict[str, Any] = {k: str(v) if isinstance(v, Path) else v for k, v in given.items()}
-    return load(config, **values)
+    return load(config, **_texts(given))
+
+
+def _texts(given: dict[str, Any]) -> dict[str, Any]:
+    return {k: str(v) if isinstance(v, Path) else v for k, v in given.items()}
+
+
+def settings(config: Path | None, json: bool, **given: Any) -> None:
+    from flowledger.infra.secret_text import hidden
+    from flowledger.infra.settings import traced
+
+    found, where = traced(config, **_texts(given))
+
+    def shown(value: Any) -> str:
+        return hidden(",".join(value) if isinstance(value, tuple) else str(value))
+
+    rows = [{"setting": name, "value": shown(getattr(found, name)), "source": source} for name, source in where.items()]
+    as_json(rows) if json else table(rows, ["setting", "value", "source"])
 
 
 def kafka_up(data: Path | None, port: int, json: bool) -> None:

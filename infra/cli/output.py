@@ -15,7 +15,7 @@ _for_programs = False
 
 def for_programs(yes: bool | None = None) -> bool:
     """Whether `--json` was given: then stdout has JSON and nothing else, also when something is wrong."""
-    global _for_programs
+    global _for_programs  # noqa: PLW0603 - of the process, as its arguments are
     if yes is not None:
         _for_programs = yes
     return _for_programs

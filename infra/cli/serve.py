@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from flowledger.infra.cli.ops import settings_of
 from flowledger.infra.cli.output import NO, USAGE, busy, command, console, fail, say
 from flowledger.infra.secret_text import hidden
 
@@ -30,9 +31,7 @@ def dev(config: Path | None, watch: Path | None = None, **given: Any) -> None:
 
 def start(config: Path | None, then: Callable[[Any], Awaitable[None]], **given: Any) -> None:
     """One process with all roles of a development machine; `then(system)` runs beside it once it is ready."""
-    from flowledger.infra.settings import load
-
-    settings = load(config, roles="api,owner,projector,grpc", **_texts(given))
+    settings = settings_of(config, roles="api,owner,projector,grpc", **given)
     if sys.stderr.isatty() and settings.log_level == "info":
         settings = settings.model_copy(update={"log_level": "warning"})
     if not settings.loopback:
@@ -41,13 +40,7 @@ def start(config: Path | None, then: Callable[[Any], Awaitable[None]], **given: 
 
 
 def serve(config: Path | None, **given: Any) -> None:
-    from flowledger.infra.settings import load
-
-    _run(load(config, **_texts(given)), None)
-
-
-def _texts(given: dict[str, Any]) -> dict[str, Any]:
-    return {k: str(v) if isinstance(v, Path) else v for k, v in given.items()}
+    _run(settings_of(config, **given), None)
 
 
 def _run(settings: Any, then: Callable[[Any], Awaitable[None]] | None) -> None:

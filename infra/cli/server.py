@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,6 +13,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import msgspec
 
 from flowledger.infra.cli.output import NO, UNREACHABLE, USAGE, Failed, command, fail, for_programs
+from flowledger.infra.variables import misspelt
 
 DEFAULT = "http://127.0.0.1:8080"
 TIMEOUT_S = 70.0
@@ -21,6 +23,8 @@ class Server:
     """`actor` and `tenant` go along as headers; a token from FLOWLEDGER_TOKEN as well."""
 
     def __init__(self, url: str = "") -> None:
+        for found, meant in misspelt(os.environ):
+            sys.stderr.write(f"{found} is unknown; did you mean {meant}?\n")
         self.url = (url or os.environ.get("FLOWLEDGER_SERVER") or DEFAULT).rstrip("/")
         parts = urlsplit(self.url if "//" in self.url else "http://" + self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:

@@ -15,7 +15,7 @@ CALLS_MAX = 250
 TRACE_ITEMS_MAX = 2_000
 
 
-class Warning(msgspec.Struct, frozen=True):  # noqa: A001 - the word of the domain
+class Warning(msgspec.Struct, frozen=True):
     """Why something became null. `element` is the id of the model's element; `position` counts characters of its text, -1 unknown."""
 
     message: str

@@ -36,10 +36,8 @@ def complete(d: Any, i: Any, token: Any, node: Node) -> None:
 def read(node: Node, element: Any, r: Any) -> None:
     node.config = jobs.read_work("user_task", node, element, r)
     if node.config is None:
-        native = (
-            x.ext(element, "userTask") is not None
-            or x.ext(element, "formDefinition") is None
-            and x.ext(element, "assignmentDefinition") is None
+        native = x.ext(element, "userTask") is not None or (
+            x.ext(element, "formDefinition") is None and x.ext(element, "assignmentDefinition") is None
         )
         native = native or not _is_zeebe(r)
         node.config = Work("user_task", None if native else literal(ZEEBE_JOB))

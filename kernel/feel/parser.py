@@ -36,7 +36,7 @@ _BINARY = {
 }
 _TEST_OPERATORS = frozenset(("<", "<=", ">", ">=", "=", "!="))
 #: What may stand between the tokens of a name (rule 30).
-_NAME_SYMBOLS = frozenset((".", "/", "-", "'", "+", "*", "’"))
+_NAME_SYMBOLS = frozenset((".", "/", "-", "'", "+", "*", "’"))  # noqa: RUF001 - the grammar has this one too
 _TYPE_NAMES = ("days and time duration", "day time duration", "years and months duration", "year month duration", "date and time")
 #: Properties of values whose names have several words.
 MEMBERS = ("time offset", "start included", "end included")

@@ -166,7 +166,7 @@ def read_tree(root: Any, name: str, data: bytes) -> tuple[Graph | None, list[Fin
                 file=name,
                 standard=True,
                 chapter="BPMN20.xsd",
-            )  # fmt: skip
+            )
         ]
     r = Reader(name)
     r.definitions = root

@@ -139,7 +139,7 @@ def _kind(n: Needs, p: Partition, tenant: str, name: str, r: dict[str, Any], now
 
 
 def _member(n: Needs, p: Partition, tenant: str, name: str, r: dict[str, Any], now: int) -> str:
-    if not n.groups and not n.users or name in n.users or groups_of(r) & set(n.groups):
+    if (not n.groups and not n.users) or name in n.users or groups_of(r) & set(n.groups):
         return ""
     return "is in none of " + ", ".join([*n.groups, *n.users])
 
@@ -359,7 +359,7 @@ def pool_of(task: Task, needs: Needs) -> str:
 
 def candidate(n: Needs, name: str, record: dict[str, Any]) -> bool:
     """Asked for at all: strangers to the groups are not listed as excluded."""
-    return bool(not n.groups and not n.users or name in n.users or groups_of(record) & set(n.groups))
+    return bool((not n.groups and not n.users) or name in n.users or groups_of(record) & set(n.groups))
 
 
 def without_membership(n: Needs) -> Needs:

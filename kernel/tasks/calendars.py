@@ -6,11 +6,14 @@ Hours are wall clock in the zone: a day on which the clocks change is as long as
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from flowledger.kernel import cron
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -31,7 +34,7 @@ def spans(text: Any) -> list[tuple[int, int]]:
             raise ValueError(f"'{part}' does not end after it begins")
         out.append((start, end))
     out.sort()
-    if any(a[1] > b[0] for a, b in zip(out, out[1:], strict=False)):
+    if any(a[1] > b[0] for a, b in itertools.pairwise(out)):
         raise ValueError(f"spans overlap: {text}")
     return out
 
@@ -54,9 +57,9 @@ def problems(calendar: dict[str, Any]) -> list[str]:
         except ValueError:
             out.append(f"holidays: '{day}' is no date (such as 2026-12-25)")
     try:
-        ZoneInfo(str(calendar.get("zone") or "UTC"))
-    except Exception:
-        out.append(f"zone: '{calendar.get('zone')}' is no time zone")
+        cron.zone(str(calendar.get("zone") or "UTC"))
+    except ValueError as e:
+        out.append(f"zone: {e}")
     return out
 
 

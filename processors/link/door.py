@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import structlog
 
 from flowledger.events import commands as c
 from flowledger.events.base import Rejected, RejectionCode
+from flowledger.logs import log
 from flowledger.processors.client import Answer
 from flowledger.processors.link import wire as w
 from flowledger.processors.pollers import Jobs
 
-log_ = structlog.get_logger("flowledger.link")
+log_ = log("link")
 
 BACK_OFF_S = (0.01, 0.5)
 #: the owners say every quarter of a second how they are; after this silence they count as stuck (seconds)

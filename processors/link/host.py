@@ -16,17 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import structlog
 
 from flowledger.events import commands as c
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import lookup
+from flowledger.logs import log
 from flowledger.processors.client import Caller
 from flowledger.processors.engine import Engine
 from flowledger.processors.link import wire as w
 from flowledger.processors.pollers import Jobs, Poller
 
-log_ = structlog.get_logger("flowledger.link")
+log_ = log("link")
 
 #: how often a door hears how the owners are (seconds)
 TELL_S = 0.25

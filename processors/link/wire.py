@@ -18,13 +18,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
-import structlog
 
 from flowledger.events import avro
 from flowledger.events.commands import Request
+from flowledger.logs import log
 from flowledger.processors.client import Caller
 
-log_ = structlog.get_logger("flowledger.link")
+log_ = log("link")
 
 VERSION = 1
 HEADER = struct.Struct("<IBiQ")

@@ -55,7 +55,7 @@ def moved(f: Fold, task: Task, e: ta.TaskChanged) -> None:
         if task.hop:
             ended(f, task, "ended_at")
         return
-    if assignee and str(assignee) != task.assignee or (assignee and not task.hop):
+    if (assignee and str(assignee) != task.assignee) or (assignee and not task.hop):
         passed = None
         if cls in PASSED_ON:
             passed = {"move": PASSED_ON[cls], "from": task.assignee, "to": str(assignee), "by": f.env.actor, "reason": e.reason}

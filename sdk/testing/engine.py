@@ -317,7 +317,7 @@ class Engine:
         try:
             tried: set[tuple[int, str, int]] = set()
             for _ in range(ROUNDS_MAX):
-                if not (self._tell() or self._fire(tried) or self.auto and self._run_job(set(self.mocks))):
+                if not (self._tell() or self._fire(tried) or (self.auto and self._run_job(set(self.mocks)))):
                     return
             raise Endless(f"more than {ROUNDS_MAX} jobs and timers ran without the clock being moved; instances: {self._running()}")
         finally:

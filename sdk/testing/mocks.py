@@ -87,7 +87,7 @@ class JobMock:
             raise
         except BadVariables as e:  # what a worker says: another attempt won't change that
             return c.FailTask(task=job.key, fence=job.fence, retries=0, message=str(e), code="BAD_VARIABLES")
-        except Exception as e:
+        except Exception as e:  # noqa: BLE001 - a worker that breaks is what the mock plays
             return self._outcome(job, e)
         finally:
             current.reset(before)

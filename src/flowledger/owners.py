@@ -39,7 +39,8 @@ async def serve(order: Order, stop: asyncio.Event) -> None:
     from flowledger.infra.heads import signing_of
     from flowledger.infra.observer import Observer, gauges
     from flowledger.infra.settings import Settings
-    from flowledger.infra.telemetry import Telemetry, log
+    from flowledger.infra.telemetry import Telemetry
+    from flowledger.logs import log
     from flowledger.processors import owner
     from flowledger.processors.engine import Engine
     from flowledger.processors.link.host import Host
@@ -81,7 +82,7 @@ async def serve(order: Order, stop: asyncio.Event) -> None:
             except (LogError, OSError) as e:
                 starting[:] = [f"the log can't be had: {e}. It is tried again every few seconds"]
                 log("owners").warning("the log can't be had", why=str(e), again_s=delay)
-            except Exception as e:
+            except Exception as e:  # noqa: BLE001 - it is told by health and tried again
                 starting[:] = [f"the owners can't start: {type(e).__name__}: {e}"]
                 log("owners").error("the owners can't start", exc_info=e)
             await engine.kill()

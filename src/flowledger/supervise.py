@@ -14,11 +14,10 @@ import time
 import zlib
 from pathlib import Path
 
-
 import msgspec
 
 from flowledger.infra.settings import Settings, SettingsError
-from flowledger.infra.telemetry import log
+from flowledger.logs import log
 
 #: back-off between two starts of a process that dies (seconds); one that lived for the longer begins anew
 BACK_OFF_S = (0.1, 5.0)
@@ -90,9 +89,7 @@ class OwnerProcess:
     def __init__(self, settings: Settings, folder: Path, index: int) -> None:
         self.name = f"owner-{index}"
         self.socket = folder / f"{self.name}.sock"
-        self._order = msgspec.json.encode(
-            {"settings": settings.model_dump(mode="json"), "socket": str(self.socket), "name": self.name}
-        )
+        self._order = msgspec.json.encode({"settings": settings.model_dump(mode="json"), "socket": str(self.socket), "name": self.name})
         self.process: subprocess.Popen[bytes] | None = None
         #: what is wrong with it, for health
         self.trouble = ""
@@ -106,7 +103,9 @@ class OwnerProcess:
 
     def _spawn(self) -> None:
         self._began = time.monotonic()
-        process = self.process = subprocess.Popen([sys.executable, "-m", "flowledger.owners"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        process = self.process = subprocess.Popen(
+            [sys.executable, "-m", "flowledger.owners"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+        )
         assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(self._order + b"\n")
@@ -164,7 +163,6 @@ async def _ended(process: subprocess.Popen[bytes]) -> int:
             await asyncio.sleep(0.05)
         return process.returncode
 
-
     def over() -> None:
         if not done.done():
             done.set_result(None)
@@ -176,5 +174,3 @@ async def _ended(process: subprocess.Popen[bytes]) -> int:
         loop.remove_reader(handle)
         os.close(handle)
     return process.wait()
-
-

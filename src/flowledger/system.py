@@ -15,7 +15,8 @@ from typing import Any
 from flowledger.api.queue import LoopQueue
 from flowledger.events.base import Recorded
 from flowledger.infra.settings import Settings, SettingsError
-from flowledger.infra.telemetry import Telemetry, log
+from flowledger.infra.telemetry import Telemetry
+from flowledger.logs import log
 from flowledger.processors.link.lag import LoopLag
 from flowledger.processors.log import EVENTS, Log, LogError
 from flowledger.supervise import FolderLock, OwnerProcess, link_folder, owner_count, private
@@ -115,7 +116,9 @@ class System:
         self.owners: list[OwnerProcess] = []
         #: what can't be had at the moment and is waited for, for health
         self.waiting: dict[str, str] = {}
-        self.lag = LoopLag(self.telemetry.metrics.loop_lag.labels("+".join(r for r in settings.roles if r != "owner") or "watch", "main").observe)
+        self.lag = LoopLag(
+            self.telemetry.metrics.loop_lag.labels("+".join(r for r in settings.roles if r != "owner") or "watch", "main").observe
+        )
         self._queue = LoopQueue()
         self._opened = asyncio.Event()
         self._projector: asyncio.Task[None] | None = None
@@ -469,9 +472,8 @@ class System:
         from flowledger.api.grpc.http2 import listen
 
         tracer = self.telemetry.tracer
-        gateway = Gateway(
-            self.engine, self.services.workers if self.services is not None else None, tracer=tracer if tracer.on else None, queue=self._queue
-        )  # fmt: skip
+        workers = self.services.workers if self.services is not None else None
+        gateway = Gateway(self.engine, workers, tracer=tracer if tracer.on else None, queue=self._queue, access=self.telemetry.access)
         server = await listen(gateway, self.settings.host, self.settings.grpc_port, sock=listener)
         self._stack.push_async_callback(server.close)
         self.grpc_address = f"{self.settings.host}:{server.port}"

@@ -12,7 +12,7 @@ from flowledger.events.base import Rejected
 from flowledger.kernel.access.rights import OPERATOR
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tasks"))
-from workbench import Bench  # noqa: E402
+from workbench import Bench
 
 DETAILS = {"assignee": "eve", "candidate_groups": ["sales"]}
 HELD = {

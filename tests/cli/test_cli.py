@@ -218,7 +218,7 @@ def test_audit_beside_the_running_server_and_after_a_forgery(at_server, server, 
     source.backup(target)
     source.close()
     streams = "SELECT stream FROM streams WHERE topic = 'events'"
-    query = f"SELECT id, data FROM chunks WHERE instr(data, CAST('document-approval' AS BLOB)) > 0 AND id >> 48 IN ({streams})"  # noqa: S608
+    query = f"SELECT id, data FROM chunks WHERE instr(data, CAST('document-approval' AS BLOB)) > 0 AND id >> 48 IN ({streams})"
     id, data = target.execute(query).fetchone()
     target.execute("UPDATE chunks SET data = ? WHERE id = ?", (data.replace(b"document-approval", b"document-appr0val", 1), id))
     target.commit()

@@ -42,11 +42,11 @@ def test_the_example_of_the_workers_page_runs(server, monkeypatch):
     code = block(ROOT / "docs" / "workers.md", "python", "@handles").replace("http://127.0.0.1:8080", server.url)
     before, _, after = code.partition("with SyncClient")
     space: dict[str, object] = {"__name__": "example"}
-    exec(compile(before, "workers.md", "exec", dont_inherit=True), space)  # noqa: S102 - our own page
+    exec(compile(before, "workers.md", "exec", dont_inherit=True), space)
     worker = space["worker"]
     working = threading.Thread(target=lambda: _run(worker), daemon=True)
     working.start()
-    exec(compile("with SyncClient" + after, "workers.md", "exec", dont_inherit=True), space)  # noqa: S102
+    exec(compile("with SyncClient" + after, "workers.md", "exec", dont_inherit=True), space)
     assert str(space["done"]).startswith("Receipt(receipt='R-1.10'") and str(space["done"].total) == "2.20"  # type: ignore[attr-defined]
 
 

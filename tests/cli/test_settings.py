@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from flowledger.infra.settings import SettingsError, load
+from flowledger.infra.cli.main import run
+from flowledger.infra.settings import Settings, SettingsError, load, traced
 
 
 @pytest.mark.req("WOS-CFG-004")
@@ -36,6 +38,9 @@ def test_lists_are_separated_by_commas():
         ({"FLOWLEDGER_ROLES": "boss"}, ["boss", "projector"]),
         ({"FLOWLEDGER_ROLES": ""}, ["at least one role"]),
         ({"FLOWLEDGER_PARTITONS": "3"}, ["FLOWLEDGER_PARTITONS", "FLOWLEDGER_PARTITIONS"]),
+        ({"FLOWLEDGER_PROT": "3", "FLOWLEDGER_CACHE": "x"}, ["FLOWLEDGER_PROT", "mean FLOWLEDGER_PORT?"]),
+        ({"FLOWLEDGER_SERVR": "http://x"}, ["FLOWLEDGER_SERVR", "mean FLOWLEDGER_SERVER?"]),
+        ({"FLOWLEDGER_XYZZY": "1", "FLOWLEDGER_PLUGH": "1"}, ["FLOWLEDGER_XYZZY", "FLOWLEDGER_PLUGH"]),
         ({"FLOWLEDGER_DURABILITY": "none"}, ["durability", "'full'"]),
         ({"FLOWLEDGER_CONFIG": "/nowhere.toml"}, ["/nowhere.toml", "No such file"]),
     ],
@@ -44,6 +49,57 @@ def test_a_wrong_setting_says_what_was_expected_and_found(environment: dict[str,
     with pytest.raises(SettingsError) as e:
         load(None, environment)
     assert all(part in str(e.value) for part in said), str(e.value)
+
+
+def test_nothing_but_the_given_environment_is_read(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("FLOWLEDGER_PORT", "99")
+    assert load(None, {}).port == 8080 and load().port == 99
+    assert Settings.model_validate(load(None, {"FLOWLEDGER_PORT": "7"}).model_dump(mode="json")).port == 7
+
+
+def test_where_each_of_them_comes_from(tmp_path: Path):
+    file = tmp_path / "s.yaml"
+    file.write_text("port: 1\nprefix: x\nkafka: a:1\n")
+    s, where = traced(file, {"FLOWLEDGER_PORT": "2", "flowledger_kafka": "b:2"}, port=3, host=None)
+    assert (s.port, s.kafka, s.prefix, s.host) == (3, "b:2", "x", "127.0.0.1")
+    assert (where["port"], where["kafka"], where["prefix"], where["host"]) == ("option", "FLOWLEDGER_KAFKA", f"file {file}", "default")
+    assert set(where) == set(Settings.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("a.toml", "[port"), ("a.toml", "nonsense = 1"), ("a.yaml", "- 1\n"), ("a.yaml", "a: ["), ("a.json", "[1]"), ("a.json", "{")],
+)
+def test_a_file_that_is_no_table_of_settings_is_refused(tmp_path: Path, name: str, text: str):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(SettingsError, match=name):
+        load(tmp_path / name, {})
+    with pytest.raises(SettingsError, match="a file was expected"):
+        load(tmp_path, {})
+
+
+def test_the_command_shows_values_and_sources_and_no_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("FLOWLEDGER_POSTGRES", "postgresql://u:secret@db/x")
+    with pytest.raises(SystemExit) as e:
+        run(["settings", "--port", "7", "--json"])
+    rows = {row["setting"]: row for row in json.loads(capsys.readouterr().out)}
+    assert not e.value.code and rows["port"] == {"setting": "port", "value": "7", "source": "option"}
+    assert rows["postgres"] == {"setting": "postgres", "value": "postgresql://u:***@db/x", "source": "FLOWLEDGER_POSTGRES"}
+    monkeypatch.setenv("FLOWLEDGER_PROT", "7")
+    with pytest.raises(SystemExit) as e:
+        run(["settings"])
+    assert e.value.code == 2 and "did you mean FLOWLEDGER_PORT?" in capsys.readouterr().err
+
+
+def test_a_client_is_told_of_a_misspelt_variable(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setenv("FLOWLEDGER_SERVR", "http://127.0.0.1:1")
+    monkeypatch.setenv("FLOWLEDGER_DATA", "/elsewhere")
+    with pytest.raises(SystemExit):
+        run(["instances", "--server", "http://127.0.0.1:1"])
+    said = capsys.readouterr().err
+    assert "FLOWLEDGER_SERVR is unknown; did you mean FLOWLEDGER_SERVER?" in said and "FLOWLEDGER_DATA" not in said
 
 
 def test_the_default_is_this_machine_only():

@@ -1,6 +1,7 @@
 """The real pyzeebe client and worker against the real engine on the log in memory, over a socket."""
 
 import asyncio
+import itertools
 import json
 import time
 
@@ -40,7 +41,7 @@ def job(id: str, type: str, retries: str = "") -> str:
 
 
 def flow(*nodes: str) -> str:
-    return "".join(f'<bpmn:sequenceFlow id="f_{a}_{b}" sourceRef="{a}" targetRef="{b}"/>' for a, b in zip(nodes, nodes[1:], strict=False))
+    return "".join(f'<bpmn:sequenceFlow id="f_{a}_{b}" sourceRef="{a}" targetRef="{b}"/>' for a, b in itertools.pairwise(nodes))
 
 
 def process(id: str, body: str, outside: str = "") -> str:

@@ -261,7 +261,7 @@ async def test_it_is_found(case, tmp_path, name):
     assert code in found, found
     if not outside:
         assert code in await findings(case, keys=False), "the log alone shows it"
-    if "trimmed" in name or "gap" in name or code == "END_MISSING" and not outside:
+    if "trimmed" in name or "gap" in name or (code == "END_MISSING" and not outside):
         return  # it can't be exported whole, or only the checkpoint, which is not in a bundle, shows it
     status, said = await verdict(case, tmp_path / "bundle", keys=True)
     assert status == 1, said

@@ -156,7 +156,7 @@ async def test_by_the_command_line(tmp_path, capsys, monkeypatch):
     code, out = await asyncio.to_thread(cli, "audit", "verify", "--data", tmp_path / "new")
     assert code == 0, out
     code, out = await asyncio.to_thread(cli, "audit", "verify", "--data", tmp_path / "new", "--expect", tmp_path / "data" / "heads.jsonl")
-    assert code == 1 and "END_MISSING" in out or code == 0, "later heads of the origin are not in an earlier copy"
+    assert (code == 1 and "END_MISSING" in out) or code == 0, "later heads of the origin are not in an earlier copy"
     code, out = await asyncio.to_thread(cli, "restore", tmp_path / "b", "--data", tmp_path / "new")
     assert code == 1 and "is there already" in out
     code, out = await asyncio.to_thread(cli, "audit", "rotate", "--data", tmp_path / "data")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 
 import pytest
@@ -74,7 +75,7 @@ async def test_pipelined_groups_keep_their_order(log: Log):
         future.add_done_callback(lambda _, i=i: done.append(i))
     answers = await asyncio.gather(*futures)
     assert done == list(range(200))
-    assert all(b.first == a.end for a, b in zip(answers, answers[1:], strict=False)) and answers[-1].end == end
+    assert all(b.first == a.end for a, b in itertools.pairwise(answers)) and answers[-1].end == end
     assert [r.value for r in await all_of(log)] == [b"%d.%d" % (i, j) for i in range(200) for j in range(i % 5 + 1)]
 
 

@@ -208,9 +208,9 @@ async def test_a_token_is_read_again_for_each_connection(tmp_path):
 )
 def test_no_password_is_shown(text, capsys):
     assert PASSWORD not in hidden(text) and "***" in hidden(text)
-    from flowledger.infra.telemetry import configure_logs, log
+    from flowledger.logs import configure, log
 
-    configure_logs("info", "json", "n")
+    configure("info", "json", "n")
     log("test").warning("no database", why=text, error=ValueError(text))
     try:
         raise ValueError(text)

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from virtual import run  # noqa: E402
+from virtual import run
 
-from flowledger.events import commands as c  # noqa: E402
-from flowledger.events.base import Rejected  # noqa: E402
-from flowledger.infra.log_memory import MemoryLog, MemoryStore  # noqa: E402
-from flowledger.processors import admission as a  # noqa: E402
-from flowledger.processors.engine import Engine  # noqa: E402
-from flowledger.processors.settings import Settings  # noqa: E402
+from flowledger.events import commands as c
+from flowledger.events.base import Rejected
+from flowledger.infra.log_memory import MemoryLog, MemoryStore
+from flowledger.processors import admission as a
+from flowledger.processors.engine import Engine
+from flowledger.processors.settings import Settings
 
 
 class Clock:

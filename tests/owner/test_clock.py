@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from virtual import run  # noqa: E402
+from virtual import run
 
-from flowledger.events import commands as c  # noqa: E402
-from flowledger.infra.log_memory import MemoryLog, MemoryStore  # noqa: E402
-from flowledger.processors.clock import SLEW_PPM, Clocks, LogClock, Reading, begin, system  # noqa: E402
-from flowledger.processors.engine import Engine  # noqa: E402
+from flowledger.events import commands as c
+from flowledger.infra.log_memory import MemoryLog, MemoryStore
+from flowledger.processors.clock import SLEW_PPM, Clocks, LogClock, Reading, begin, system
+from flowledger.processors.engine import Engine
 
 S = 1_000_000
 STEPS = [sign * s for s in (1, 60, 600, 86_400) for sign in (-1, 1)]

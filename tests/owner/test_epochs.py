@@ -230,7 +230,7 @@ async def test_what_waits_and_came_by_the_topic_is_read_again_by_the_next_owner(
 async def test_right_after_a_deprecation_no_partition_starts_it():
     engine = await running()
     for _ in range(3):
-        [made] = (await deploy(engine, model(version=random.random())))["definitions"]  # noqa: S311
+        [made] = (await deploy(engine, model(version=random.random())))["definitions"]
         assert (await engine.call(c.ChangeDefinition(key=made["key"], move="deprecate")))["status"] == "deprecated"
         for p in range(P):
             refused = await engine.call(c.StartInstance(definition=made["key"]), partition=p)

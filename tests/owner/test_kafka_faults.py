@@ -19,16 +19,16 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from kafka_chaos import Chaos  # noqa: E402
-from kafka_load import MODEL, Owners, insist, look, start_many, work  # noqa: E402
+from kafka_chaos import Chaos
+from kafka_load import MODEL, Owners, insist, look, start_many, work
 
-from flowledger.events import commands as c  # noqa: E402
-from flowledger.infra.log_kafka import KafkaLog  # noqa: E402
-from flowledger.processors.engine import Engine  # noqa: E402
-from flowledger.processors.log import COMMANDS, EVENTS, REPLIES, LogError  # noqa: E402
-from flowledger.processors.recovery import load  # noqa: E402
-from flowledger.projections.runner import Runner  # noqa: E402
-from flowledger.system import source_of  # noqa: E402
+from flowledger.events import commands as c
+from flowledger.infra.log_kafka import KafkaLog
+from flowledger.processors.engine import Engine
+from flowledger.processors.log import COMMANDS, EVENTS, REPLIES, LogError
+from flowledger.processors.recovery import load
+from flowledger.projections.runner import Runner
+from flowledger.system import source_of
 
 FAULTS = int(os.environ.get("FAULTS", "20"))
 #: so long it may take until they have all happened (seconds)

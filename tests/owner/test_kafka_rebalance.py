@@ -13,11 +13,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from kafka_load import MODEL, Owners, insist, look, start_many, work  # noqa: E402
+from kafka_load import MODEL, Owners, insist, look, start_many, work
 
-from flowledger.events import commands as c  # noqa: E402
-from flowledger.infra.log_kafka import KafkaLog  # noqa: E402
-from flowledger.processors.engine import Engine  # noqa: E402
+from flowledger.events import commands as c
+from flowledger.infra.log_kafka import KafkaLog
+from flowledger.processors.engine import Engine
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(120)]
 

@@ -14,20 +14,20 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from machine_world import AGAIN, World, at_once  # noqa: E402
+from machine_world import AGAIN, World, at_once
 
-from flowledger.events import avro  # noqa: E402
-from flowledger.events import commands as c  # noqa: E402
-from flowledger.events import group as rules  # noqa: E402
-from flowledger.events import ledger as le  # noqa: E402
-from flowledger.events import task as ta  # noqa: E402
-from flowledger.events import workflow as wf  # noqa: E402
-from flowledger.events.base import Rejected  # noqa: E402
-from flowledger.kernel import Partition, evolve  # noqa: E402
-from flowledger.kernel.checkpoint import fingerprint  # noqa: E402
-from flowledger.processors import intake  # noqa: E402
-from flowledger.processors.log import COMMANDS, EVENTS, Group  # noqa: E402
-from flowledger.processors.recovery import load  # noqa: E402
+from flowledger.events import avro
+from flowledger.events import commands as c
+from flowledger.events import group as rules
+from flowledger.events import ledger as le
+from flowledger.events import task as ta
+from flowledger.events import workflow as wf
+from flowledger.events.base import Rejected
+from flowledger.kernel import Partition, evolve
+from flowledger.kernel.checkpoint import fingerprint
+from flowledger.processors import intake
+from flowledger.processors.log import COMMANDS, EVENTS, Group
+from flowledger.processors.recovery import load
 
 BASE = int(os.environ.get("MACHINE_SEED", "1"))
 RUNS = int(os.environ.get("MACHINE_RUNS", "40"))

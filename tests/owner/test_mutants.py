@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
-import mutants  # noqa: E402
+import mutants
 
 WHICH = os.environ.get("MUTANTS", "")
 

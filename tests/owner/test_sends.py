@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import msgspec
 import pytest
 
@@ -114,7 +116,7 @@ def test_a_sender_sends_what_is_on_the_log_again_until_it_is_confirmed():
     for _ in range(400):
         if sends(one.step(S // 10)):
             times.append(one.now)
-    waits = [b - a for a, b in zip(times, times[1:], strict=False)]
+    waits = [b - a for a, b in itertools.pairwise(times)]
     assert waits[0] >= RESEND_US and waits == sorted(waits) and waits[-1] >= 4 * S, "with longer and longer waits"
     one.receive(c.Request(command=c.Confirm(to=1, seq=1)))
     one.acknowledge(one.step())

@@ -14,19 +14,19 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from virtual import run  # noqa: E402
+from virtual import run
 
-from flowledger.events import avro  # noqa: E402
-from flowledger.events import commands as c  # noqa: E402
-from flowledger.events import group as rules  # noqa: E402
-from flowledger.events.base import Rejected  # noqa: E402
-from flowledger.events.workflow import WorkflowCompleted, WorkflowStarted  # noqa: E402
-from flowledger.infra.log_memory import MemoryLog, MemoryStore  # noqa: E402
-from flowledger.kernel import Partition, evolve  # noqa: E402
-from flowledger.kernel.checkpoint import fingerprint  # noqa: E402
-from flowledger.processors.engine import Engine  # noqa: E402
-from flowledger.processors.log import EVENTS  # noqa: E402
-from flowledger.processors.owner import Settings, load  # noqa: E402
+from flowledger.events import avro
+from flowledger.events import commands as c
+from flowledger.events import group as rules
+from flowledger.events.base import Rejected
+from flowledger.events.workflow import WorkflowCompleted, WorkflowStarted
+from flowledger.infra.log_memory import MemoryLog, MemoryStore
+from flowledger.kernel import Partition, evolve
+from flowledger.kernel.checkpoint import fingerprint
+from flowledger.processors.engine import Engine
+from flowledger.processors.log import EVENTS
+from flowledger.processors.owner import Settings, load
 
 BASE = int(os.environ.get("SIM_SEED", "1"))
 RUNS = int(os.environ.get("SIM_RUNS", "60"))

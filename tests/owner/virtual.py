@@ -11,7 +11,7 @@ from typing import Any
 class _Selector(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
     def select(self, timeout: float | None = None) -> Any:
         found = super().select(0)
-        if not found and timeout is None or timeout and timeout > 0:
+        if (not found and timeout is None) or (timeout and timeout > 0):
             self.loop.now += timeout or 0.001
         return found
 

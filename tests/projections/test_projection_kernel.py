@@ -20,7 +20,7 @@ from flowledger.projections.tracker import Folder
 from flowledger.projections.views import VIEWS
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "kernel"))  # for `scenario`
-from scenario import Refused, Scenario  # noqa: E402
+from scenario import Refused, Scenario
 
 MODEL = """
 startEvent s

@@ -214,7 +214,7 @@ async def test_months_are_made_when_needed_and_leave_when_done(db, dsn, schema):
     async with Reader(dsn, schema) as reader:
         listed = await q.list_tasks(reader, "", {})
         assert [i["created_at"][:7] for i in listed["items"]] == ["2024-02", "2023-12"]
-        archived = await reader.rows("SELECT id FROM " + schema + "_archive.tasks_m202311")  # noqa: S608
+        archived = await reader.rows("SELECT id FROM " + schema + "_archive.tasks_m202311")
         found = await q.get_task(reader, "", archived[0]["id"])
         assert found and found["archived"] and found["status"] == "completed"
         open_ = await q.get_task(reader, "", task)
@@ -245,7 +245,7 @@ async def test_tenants_are_kept_apart_by_the_database_too(db, dsn, schema):
             await db.execute(f"SET LOCAL ROLE {role}")  # type: ignore[arg-type]
             await db.execute("SET LOCAL flowledger.tenant = 'acme'")
             for table in ("workflow_instances", "workflow_definitions", "workflow_events"):
-                cursor = await db.execute(f"SELECT DISTINCT tenant_id FROM {table}")  # type: ignore[arg-type]  # noqa: S608
+                cursor = await db.execute(f"SELECT DISTINCT tenant_id FROM {table}")  # type: ignore[arg-type]
                 assert await cursor.fetchall() == [("acme",)], table
             assert await (await db.execute("SELECT count(*) FROM workflow_instances_m202410")).fetchone() == (0,)
     finally:

@@ -65,7 +65,7 @@ def range_(r: Runtime, from_: str) -> Range:
         raise ValueError(f"{from_!r} is no range")
     low, high = _split(text[1:-1])
     start_included, end_included = text[0] == "[", text[-1] == "]"
-    if not low and not high or (not low and start_included) or (not high and end_included):
+    if (not low and not high) or (not low and start_included) or (not high and end_included):
         raise ValueError(f"{from_!r} has no ends")
     if not low:
         return Range.unary("<=" if end_included else "<", _endpoint(high))

@@ -109,7 +109,7 @@ class Signature:
         out += [None] * (len(self.names) - len(out))
         if self.rest is not None:
             others = [self.rest(v) for v in arguments[len(self.names) :]]
-            if not others and not self.names or _BAD in map(_bad_or_none, others):
+            if (not others and not self.names) or _BAD in map(_bad_or_none, others):
                 return None
             out.append(others)
         return out

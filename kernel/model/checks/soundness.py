@@ -55,7 +55,7 @@ def check(r: Any, process: Process) -> None:
 def _splits(node: Node) -> str:
     if node.kind in _GATEWAYS:
         return _GATEWAYS[node.kind]
-    if any(not b.interrupting for b in node.attached) or node.extra is not None and node.extra.completion_quantity > 1:
+    if any(not b.interrupting for b in node.attached) or (node.extra is not None and node.extra.completion_quantity > 1):
         return _UNKNOWN
     if len(node.outgoing) > 1:
         return _ALL if all(f.condition is None for f in node.outgoing) else _SOME

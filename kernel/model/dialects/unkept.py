@@ -68,7 +68,7 @@ def check(node: Node, element: Any, r: Any) -> None:
                 continue
             attribute = name.rpartition("}")[2]
             if attribute in ATTRIBUTES and (attribute, x.local(at)) not in _MEANT_ELSEWHERE:
-                said.add(ATTRIBUTES[attribute][:1] + (attribute,))
+                said.add((*ATTRIBUTES[attribute][:1], attribute))
             elif attribute == "type" and at.get(name) in _OWN_KINDS:
                 r.finding("CLASSIC_TASK_KIND", f"'{node.id}' is a task of kind '{at.get(name)}', which the engine doesn't do itself", node,
                           severity="warning", hint=_JOB.format(id=at.get(name)))  # fmt: skip

@@ -69,7 +69,7 @@ def schedules(m: bm.Mapper, scope: build.Scope, process: Any, starts: list[Any])
     for schedule in kids(m.root, "schedule"):
         if schedule.get("process") is None or schedule.get("process").rsplit(":", 1)[-1] != process.get("name"):
             continue
-        plain = next((s for s in starts if not len(list(s.iter("{*}messageEventDefinition", "{*}signalEventDefinition")))), None)
+        plain = next((s for s in starts if not list(s.iter("{*}messageEventDefinition", "{*}signalEventDefinition"))), None)
         start = (
             plain
             if plain is not None and not list(plain.iter("{*}timerEventDefinition"))

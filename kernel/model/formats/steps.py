@@ -401,14 +401,11 @@ def topological(steps: dict[str, Step]) -> list[Step]:
 def _cycle(steps: dict[str, Step]) -> list[str]:
     """One circle of dependencies, its first step repeated at the end; empty when there is none."""
     done: set[str] = set()
-    for root in steps:
-        path: list[str] = []
-        on_path: dict[str, int] = {}
-        stack = [(root, iter(steps[root].dependencies))]
+    for root, first in steps.items():
         if root in done:
             continue
-        path.append(root)
-        on_path[root] = 0
+        path, on_path = [root], {root: 0}
+        stack = [(root, iter(first.dependencies))]
         while stack:
             id, rest = stack[-1]
             for d in rest:

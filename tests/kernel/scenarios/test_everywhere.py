@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - models are lines
 """Each element valid, nested in a sub-process, in a loop, in multi-instance; interrupted and cancelled after every move. Nothing may be left behind."""
 
 import pytest

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - models are lines
 """Tokens moved by hand: what may go where, whose scope is meant, and that no token is left behind at a join."""
 
 from __future__ import annotations
