@@ -20,6 +20,7 @@ from flowledger.kernel import checkpoint as images
 from flowledger.kernel.library import Library
 from flowledger.processors import clock as times
 from flowledger.processors import effects as do
+from flowledger.processors import intake
 from flowledger.processors.clock import LogClock
 from flowledger.processors.flight import Dead, Flight, Pending
 from flowledger.processors.heads import Signing
