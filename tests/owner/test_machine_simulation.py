@@ -166,7 +166,9 @@ class Clients:
                 for i in seat.machine.state.instances.values():
                     if i.status == "quarantined":
                         self.quarantined.add(i.key)
-                        self.wish(f"free-{i.quarantine}", c.ReleaseInstance(key=i.key, reason="mended"), seat.partition)
+                        name = f"free-{i.key}-"  # a zombie may show what never counts, under keys that come again
+                        if not any(w.answer is None for id, w in self.wishes.items() if id.startswith(name)):
+                            self.wish(f"{name}{len(self.wishes)}", c.ReleaseInstance(key=i.key, reason="mended"), seat.partition)
 
     def poison(self) -> None:
         world, chance, origin = self.world, self.world.dice.random(), -1
