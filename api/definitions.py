@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from flowledger.api import answers as a
 from flowledger.api.edge import ApiRequest, Body, Name, NamePath, Words, reply
-from flowledger.api.lists import Cursor, Limit, WaitFor, listing
+from flowledger.api.lists import DefinitionCursor, Limit, Version, WaitFor, listing
 from flowledger.api.locking import etag, expected
 from flowledger.api.problems import Problem
 from flowledger.api.services import Services, definition_key, services_of
@@ -26,7 +26,8 @@ Status = Literal["draft", "validated", "published", "deprecated", "archived"]
 Move = Literal["validate", "publish", "deprecate", "archive", "draft"]
 
 
-Content = Annotated[str, Meta(min_length=1)]
+#: something that isn't a blank
+Content = Annotated[str, Meta(min_length=1, pattern=r"\S")]
 DefinitionPath = Annotated[NamePath, Parameter(description="Its key, or its id in the model (then the newest version is meant)")]
 
 
@@ -69,7 +70,7 @@ async def list_definitions(
     definition_id: Annotated[str | None, Parameter(description="Id in the model, of a process, decision or form")] = None,
     process: Annotated[str | None, Parameter(description="Id of a process")] = None,
     kind: Kind | None = None,
-    version: Annotated[int | None, Parameter(ge=0, le=(1 << 31) - 1)] = None,
+    version: Version = None,
     status: Annotated[list[Status] | None, Parameter(description="One or more")] = None,
     name: Annotated[str | None, Parameter(description="Part of the name, or the id")] = None,
     tag: str | None = None,
@@ -77,7 +78,7 @@ async def list_definitions(
     creator: str | None = None,
     latest: Annotated[bool | None, Parameter(description="Of each id the newest version only")] = None,
     limit: Limit = 50,
-    cursor: Cursor = "",
+    cursor: DefinitionCursor = None,
     wait_for: WaitFor = None,
 ) -> Response[a.Page[a.DefinitionDetail]]:
     """By id in the model, newest version first. `id` and `key` are a definition's key, `definition_id` is what it is called in the model."""

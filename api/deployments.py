@@ -9,10 +9,12 @@ from litestar import Response, post
 from msgspec import Meta
 
 from flowledger.api import answers as a
+from flowledger.api.definitions import Content
 from flowledger.api.edge import ApiRequest, Body, Name, reply
-from flowledger.api.problems import malformed
+from flowledger.api.problems import Problem, malformed
 from flowledger.api.services import services_of
 from flowledger.api.view import deployment_view
+from flowledger.events.base import RejectionCode
 from flowledger.events.commands import Deploy, Resource
 from flowledger.kernel.model.encodings import decode
 
@@ -23,7 +25,7 @@ class ResourceBody(Body):
     """`content` is the text of a BPMN, DMN, JSON, YAML, BPML or form file; `name` its file name."""
 
     name: Name
-    content: Annotated[str, Meta(min_length=1)]
+    content: Content
 
 
 class DeploymentBody(Body):
@@ -53,7 +55,7 @@ async def from_form(request: ApiRequest) -> DeploymentBody:
         try:
             metadata = msgspec.json.decode(str(fields["metadata"]), type=dict[str, Any])
         except msgspec.MsgspecError as e:
-            raise malformed(f"a JSON object was expected: {e}", "field metadata") from None
+            raise Problem(RejectionCode.INVALID_ARGUMENT, f"a JSON object was expected: {e}", where="field metadata") from None
     if not 1 <= len(resources) <= RESOURCES_MAX:
         raise malformed(f"1 to {RESOURCES_MAX} files were expected, found {len(resources)}", "body")
     if (status := str(fields.get("status", "published"))) not in ("published", "draft"):

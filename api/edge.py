@@ -37,6 +37,8 @@ Millis = Annotated[int, Meta(ge=0, le=315_360_000_000)]
 CountOrPolicy = Annotated[int, Meta(ge=-1, le=(1 << 31) - 1)]
 MillisOrPolicy = Annotated[int, Meta(ge=-1, le=315_360_000_000)]
 Fence = Annotated[int, Meta(ge=0, le=KEY_MAX)]
+#: RFC 3339
+Moment = Annotated[datetime, Meta(tz=True)]
 Variables = dict[Annotated[str, Meta(max_length=TEXT_MAX)], Any]
 KeyRef = Annotated[str, Meta(pattern=KEY_PATTERN)] | Annotated[int, Meta(ge=1, le=KEY_MAX)]
 #: a definition's key, or its id in the model
@@ -80,6 +82,8 @@ class ApiRequest(Request[Any, Any, Any]):
     async def _decode(self) -> Any:
         field = self.route_handler.parsed_data_field
         target = field.annotation if field is not None else Any
+        if type(None) in get_args(target):  # there may be no body, which isn't the body `null`
+            target = next(t for t in get_args(target) if t is not type(None))
         kind, options = self.content_type
         kind = kind.lower()
         reader = self.route_handler.opt.get("forms")

@@ -20,6 +20,7 @@ from litestar.response import Stream
 from flowledger.api.edge import ApiRequest, encode, key_of, position_of, position_text
 from flowledger.api.instance_of import Definitions
 from flowledger.api.instance_views import Types, types_of
+from flowledger.api.lists import KeyFilter
 from flowledger.api.problems import Problem
 from flowledger.api.services import Services, services_of
 from flowledger.api.view import event_view
@@ -30,7 +31,6 @@ HEARTBEAT_S = 15.0
 #: before the owner of a partition is asked again (seconds)
 OWNER_S = 0.5
 
-KeyOrNone = Annotated[str, Parameter(schema_extra={"pattern": "^([1-9][0-9]{0,17})?$"})]
 PositionParam = Annotated[str, Parameter(description="After this position; `start`: from the beginning; none: from now on")]
 
 
@@ -45,7 +45,7 @@ class Filter(msgspec.Struct):
     types: frozenset[str] = frozenset()
 
 
-def filter_of(tenant: str, definition: str, instance: str, task: str, type: str) -> Filter:
+def filter_of(tenant: str, definition: str, instance: str | None, task: str | None, type: str | None) -> Filter:
     by_key = definition.isdigit()
     return Filter(
         tenant=tenant,
@@ -170,9 +170,9 @@ async def stream(
     request: ApiRequest,
     position: PositionParam = "",
     definition: Annotated[str, Parameter(description="Process id or a definition's key")] = "",
-    instance: KeyOrNone = "",
-    task: KeyOrNone = "",
-    type: Types = "",
+    instance: KeyFilter = None,
+    task: KeyFilter = None,
+    type: Types = None,
 ) -> Response[str]:
     """Server-sent events (the header `Last-Event-ID` goes before `position`): `event` is the type, `id` the cursor,
     `data` the event as JSON. A comment every 15 s keeps the line open."""
@@ -202,7 +202,7 @@ async def socket(
     s = services_of(socket)
     await socket.accept()
     try:
-        wanted = filter_of(s.identify(socket).tenant, definition, instance, task, type)
+        wanted = filter_of(s.identify(socket).tenant, definition, instance, task, type or None)
         subscription = Subscription(s, wanted, position)
         seat = Seat(s, "websocket")
     except Problem as p:

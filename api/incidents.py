@@ -23,7 +23,7 @@ async def list_incidents(
     code: str | None = None,
     element: str | None = None,
     limit: Limit = 50,
-    cursor: Cursor = "",
+    cursor: Cursor = None,
     wait_for: WaitFor = None,
 ) -> Response[a.Page[a.Incident]]:
     """Newest first."""

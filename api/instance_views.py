@@ -28,16 +28,23 @@ REPLAY_MAX = 200_000
 PAGE = 1_000
 
 After = Annotated[
-    str, Parameter(schema_extra={"pattern": POSITION_PATTERN}, description="Position of the last event seen; the same as `cursor`")
+    str | None, Parameter(schema_extra={"pattern": POSITION_PATTERN}, description="Position of the last event seen; the same as `cursor`")
 ]
-EventCursor = Annotated[str, Parameter(schema_extra={"pattern": POSITION_PATTERN}, description="`cursor` of the page before")]
+EventCursor = Annotated[str | None, Parameter(schema_extra={"pattern": POSITION_PATTERN}, description="`cursor` of the page before")]
 _KINDS = sorted({n.partition(".")[0] for n in wire.CURRENT})
 _TYPE = "|".join([*(re.escape(n) for n in wire.CURRENT), *(rf"{k}\.\*" for k in _KINDS)])
 Types = Annotated[
-    str,
+    str | None,
     Parameter(
-        schema_extra={"pattern": f"^(({_TYPE})(,({_TYPE}))*)?$"},
+        schema_extra={"pattern": f"^({_TYPE})(,({_TYPE}))*$"},
         description="Event types, separated by commas; `task.*` is all of a kind; old words are known",
+    ),
+]
+Moment = Annotated[
+    str | None,
+    Parameter(
+        schema_extra={"anyOf": [{"format": "date-time", "minLength": 20}, {"pattern": POSITION_PATTERN}, {"pattern": "^[0-9]{1,15}$"}]},
+        description="A time (RFC 3339), a position, or an offset in the instance's partition; none: now",
     ),
 ]
 Element = Annotated[str | None, Parameter(description="Where it happened")]
@@ -45,10 +52,10 @@ Since = Annotated[datetime | None, Parameter(description="At or after this time"
 Until = Annotated[datetime | None, Parameter(description="Before this time")]
 
 
-def types_of(text: str) -> list[str]:
-    """Names of the catalogue. Raises: Problem: an unknown one."""
-    found = []
-    for part in filter(None, (p.strip() for p in text.split(","))):
+def types_of(text: str | None) -> list[str]:
+    """Names of the catalogue; None: []. Raises: Problem: an unknown one."""
+    found: list[str] = []
+    for part in [] if text is None else (p.strip() for p in text.split(",")):
         name = wire.canonical(part)
         if name.endswith(".*") and any(n.startswith(name[:-1]) for n in wire.CURRENT):
             found += [n for n in wire.CURRENT if n.startswith(name[:-1])]
@@ -63,9 +70,9 @@ def types_of(text: str) -> list[str]:
 async def events(
     request: ApiRequest,
     id: KeyPath,
-    after: After = "",
-    cursor: EventCursor = "",
-    type: Types = "",
+    after: After = None,
+    cursor: EventCursor = None,
+    type: Types = None,
     element: Element = None,
     since: Since = None,
     until: Until = None,
@@ -74,21 +81,21 @@ async def events(
 ) -> Response[a.Page[a.Event]]:
     """In order, oldest first; `after` and `cursor` say from where."""
     row = await find(services_of(request), request, id, wait_for)
-    return await event_page(request, "instances", int(row["id"]), cursor or after, limit, type, element, since, until)
+    return await event_page(request, "instances", int(row["id"]), after if cursor is None else cursor, limit, type, element, since, until)
 
 
 async def event_page(
-    request: ApiRequest, noun: str, key: int, after: str, limit: int, type: str, element: str | None, begin: datetime | None,
+    request: ApiRequest, noun: str, key: int, after: str | None, limit: int, type: str | None, element: str | None, begin: datetime | None,
     end: datetime | None,
 ) -> Response[a.Page[a.Event]]:  # fmt: skip
     s = services_of(request)
     if limit > s.settings.page_max:
         raise malformed(f"at most {s.settings.page_max}, found {limit}", "query limit")
-    if after:
+    if after is not None:
         position_of(after, "query after")
     filters = {"type": types_of(type) or None, "element": element, "from": begin, "to": end}
     wanted = {k: text_of(v) for k, v in filters.items() if v is not None}
-    page = await s.reads.events(noun, key, wanted, after, limit, s.identify(request).tenant)
+    page = await s.reads.events(noun, key, wanted, after or "", limit, s.identify(request).tenant)
     return reply({**page, "items": [row_event_view(r) for r in page["items"]]})
 
 
@@ -108,7 +115,8 @@ async def replay(s: Services, found: R, tenant: str, at: str = "") -> R:
             positions = position_of(at, "query at")
             until = positions.get(partition_of_key(instance))
             if until is None:
-                raise malformed(f"a position in partition {partition_of_key(instance)} was expected, found {at}", "query at")
+                wanted = f"a position in partition {partition_of_key(instance)}, where the instance is, was expected, found {at}"
+                raise Problem(RejectionCode.INVALID_ARGUMENT, wanted, where="query at")
     while True:
         page = await s.reads.events("instances", instance, {}, after, PAGE, tenant)
         for row in page["items"]:
@@ -128,20 +136,20 @@ async def replay(s: Services, found: R, tenant: str, at: str = "") -> R:
 async def state(
     request: ApiRequest,
     id: KeyPath,
-    at: Annotated[str, Parameter(description="A time (RFC 3339) or a position; none: now")] = "",
+    at: Moment = None,
     wait_for: WaitFor = None,
 ) -> Response[a.State]:
     """Folded from the events: tokens, variables, tasks, timers, subscriptions and incidents as they were then."""
     s = services_of(request)
     row = await find(s, request, id, wait_for)
-    return reply((await replay(s, Replay(int(row["id"])), s.identify(request).tenant, at)).state())
+    return reply((await replay(s, Replay(int(row["id"])), s.identify(request).tenant, at or "")).state())
 
 
 @get("/instances/{id:str}/context", summary="The execution context")
 async def context(
     request: ApiRequest,
     id: KeyPath,
-    at: Annotated[str, Parameter(description="A time (RFC 3339) or a position; none: now")] = "",
+    at: Moment = None,
     limit: Limit = 100,
     wait_for: WaitFor = None,
 ) -> Response[a.Context]:
@@ -150,7 +158,7 @@ async def context(
     s = services_of(request)
     row = await find(s, request, id, wait_for)
     key, tenant = int(row["id"]), s.identify(request).tenant
-    story = await replay(s, Story(key, limit), tenant, at)
+    story = await replay(s, Story(key, limit), tenant, at or "")
     outline = await s.reads.report("outline", key, tenant)
     return reply(story.context(outline or {}, await s.reads.report("metrics", key, tenant) or {}))
 

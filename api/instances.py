@@ -26,7 +26,7 @@ from flowledger.api.edge import (
     key_of,
     reply,
 )
-from flowledger.api.lists import Cursor, Definition, KeyFilter, Limit, Priority, WaitFor, listing, variable_filters
+from flowledger.api.lists import Cursor, Definition, KeyFilter, Limit, Priority, Version, WaitFor, listing, variable_filters
 from flowledger.api.locking import etag, expected
 from flowledger.api.problems import malformed
 from flowledger.api.services import Services, definition_key, services_of
@@ -39,9 +39,6 @@ Status = Literal["pending", "running", "suspended", "quarantined", "completed", 
 ACTIVE = ("created", "assigned", "started", "in_progress", "suspended")
 PriorityValue = Annotated[int, Meta(ge=0, le=100)] | Literal["low", "normal", "medium", "high", "critical", "urgent"]
 PRIORITIES = {"low": 20, "normal": 40, "medium": 40, "high": 60, "critical": 80, "urgent": 100}
-
-
-Version = Annotated[int | None, Parameter(ge=0, le=(1 << 31) - 1, schema_extra={"minimum": 0, "maximum": (1 << 31) - 1})]
 
 
 class StartBody(Body):
@@ -157,7 +154,7 @@ async def list_instances(
     started_to: datetime | None = None,
     parent: KeyFilter = None,
     limit: Limit = 50,
-    cursor: Cursor = "",
+    cursor: Cursor = None,
     wait_for: WaitFor = None,
 ) -> Response[a.Page[a.InstanceRow]]:
     """Newest first. `var.NAME[op]=VALUE` filters by variables; `op`: eq, ne, lt, lte, gt, gte; without `[op]` it is eq."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from litestar.datastructures.headers import Accept
 from litestar.params import Parameter
@@ -15,9 +15,12 @@ from flowledger.api.reads import Row
 from flowledger.api.services import services_of
 
 #: as JSON Schema
-POSITION_PATTERN = r"^([0-9]{1,3}-[0-9]{1,15}(,[0-9]{1,3}-[0-9]{1,15})*)?$"
+POSITION_PATTERN = r"^[0-9]{1,3}-[0-9]{1,15}(,[0-9]{1,3}-[0-9]{1,15})*$"
+#: a cursor: time (microseconds since 1970) and key of the last row of the page before
+ROW_PATTERN = "^[0-9]{1,17}-([1-9][0-9]{0,17}|[1-8][0-9]{18})$"
 Limit = Annotated[int, Parameter(ge=1, schema_extra={"maximum": 1000}, description="Rows of a page at most")]
-Cursor = Annotated[str, Parameter(max_length=1000, schema_extra={"pattern": "^[A-Za-z0-9_-]*$"}, description="`cursor` of the page before")]
+Cursor = Annotated[str | None, Parameter(schema_extra={"pattern": ROW_PATTERN}, description="`cursor` of the page before")]
+DefinitionCursor = Annotated[str | None, Parameter(pattern=KEY_PATTERN, description="`cursor` of the page before")]
 WaitFor = Annotated[
     str | None,
     Parameter(
@@ -26,19 +29,23 @@ WaitFor = Annotated[
     ),
 ]
 Definition = Annotated[str | None, Parameter(description="A definition's key, or a process id")]
+#: the framework leaves a bound of 0 out of the document
+Version = Annotated[int | None, Parameter(ge=0, le=(1 << 31) - 1, schema_extra={"minimum": 0, "maximum": (1 << 31) - 1})]
 KeyFilter = Annotated[str | None, Parameter(pattern=KEY_PATTERN)]
 PRIORITY = r"^(low|normal|medium|high|critical|urgent|[0-9]|[1-9][0-9]|100)$"
 Priority = Annotated[str | None, Parameter(pattern=PRIORITY, description="A word, or a number from 0 to 100: that or more urgent")]
 
 
-async def listing(request: ApiRequest, noun: str, filters: dict[str, Any], limit: int, cursor: str, wait_for: str | None) -> Row:
+async def listing(request: ApiRequest, noun: str, filters: dict[str, Any], limit: int, cursor: str | None, wait_for: str | None) -> Row:
     """A page; `None` filters are left out, and all others become texts, as the queries take them."""
     s = services_of(request)
     if limit > s.settings.page_max:
         raise malformed(f"at most {s.settings.page_max}, found {limit}", "query limit")
     await s.wait_for(wait_for)
     wanted = {k: text_of(v) for k, v in filters.items() if v is not None and v != []}
-    return await s.reads.list(noun, wanted, limit, cursor, s.identify(request).tenant)
+    if cursor == "":
+        raise malformed("a cursor of an earlier answer was expected, found none (the first page has no cursor)", "query cursor")
+    return await s.reads.list(noun, wanted, limit, cursor or "", s.identify(request).tenant)
 
 
 def text_of(value: Any) -> str:
@@ -76,19 +83,25 @@ def refuse_unknown_parameters(request: ApiRequest) -> None:
     handler = request.route_handler
     if handler.opt.get("any_query"):  # a page's own state
         return
-    known = _KNOWN.get(id(handler))
-    if known is None:
+    found = _KNOWN.get(id(handler))
+    if found is None:
         path = {p.partition(":")[0] for route in handler.paths for part in route.split("{")[1:] if (p := part.partition("}")[0])}
         names: dict[str, bool] = {}
+        times: set[str] = set()
         for name, field in handler.parsed_fn_signature.parameters.items():
             if name in ("request", "data", "socket") or name in path:
                 continue
             alias = getattr(field.kwarg_definition, "query", None)
             names[alias or name] = field.is_non_string_sequence or any(a.is_non_string_sequence for a in field.inner_types)
-        known = _KNOWN[id(handler)] = names
+            if field.annotation is datetime or datetime in get_args(field.annotation):
+                times.add(alias or name)
+        found = _KNOWN[id(handler)] = names, times
+    known, times = found
     prefix = handler.opt.get("query_prefix", "\0")
     seen = set()
-    for name, _ in request.query_params.multi_items():
+    for name, text in request.query_params.multi_items():
+        if name in times and not _TIME.match(text):  # the framework takes numbers, too, as seconds
+            raise malformed(f"a time like 2026-11-21T13:00:00Z was expected, found {text[:40]!r}", f"query {name}")
         if name not in known and not name.startswith(prefix):
             listed = ", ".join([*known, *([prefix + "NAME[op]"] if prefix != "\0" else [])]) or "none"
             raise malformed(f"unknown parameter; known are: {listed}", f"query {name}")
@@ -108,4 +121,6 @@ def refuse_what_cannot_be_given(request: ApiRequest, accepted: str) -> None:
 #: what a handler gives unless its option `gives` says more
 JSON = ("application/json", "application/problem+json")
 _NEVER = re.compile(r";\s*q=0(\.0*)?\s*$")
-_KNOWN: dict[int, dict[str, bool]] = {}
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
+#: of a handler: names of its parameters and whether they may recur, and which of them are times
+_KNOWN: dict[int, tuple[dict[str, bool], set[str]]] = {}

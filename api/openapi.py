@@ -32,7 +32,7 @@ IDEMPOTENCY = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "schema": {"type": "string"},
+    "schema": {"type": "string", "maxLength": 200},
     "description": "A repeated request with this key gets the first answer; one for each wish, up to 200 characters",
 }
 IF_MATCH = {
@@ -204,11 +204,12 @@ def _texts(paths: dict[str, Any]) -> None:
                 "resources": {
                     "type": "array",
                     "minItems": 1,
-                    "items": {"type": "string", "contentMediaType": "application/octet-stream"},
-                    "description": "The files; the field may have any other name, too",
+                    "items": {"type": "string", "contentMediaType": "application/octet-stream", "minLength": 1, "pattern": r"\S"},
+                    "description": "The files (a file's field may have any other name, too)",
                 },
                 "status": {"enum": ["published", "draft"]},
                 "metadata": {"type": "string", "contentMediaType": "application/json"},
             },
+            "additionalProperties": False,
         }
     }

@@ -18,13 +18,13 @@ from time import perf_counter
 from flowledger.processors.admission import LOW, NEW, RETRY_MS, RUNNING, USUAL_RATE
 
 #: the longest delay at which each class is let in (seconds)
-LIMITS_S = {RUNNING: 1.0, NEW: 0.1, LOW: 0.03}
+LIMITS_S = {RUNNING: 1.0, NEW: 0.2, LOW: 0.07}
 #: so long every turn of the loop must have been too long before one is refused for that (seconds)
 INTERVAL_S = 0.1
 #: and so long after one was refused the next is refused at once (seconds)
 MEMORY_S = 2.0
-#: waiting up to so many are always let in
-FEW = 16
+#: waiting up to so many are always let in: a burst is no overload
+FEW = 32
 #: a figure of what a request costs is taken over so long a time at work (seconds) and so many requests; the least of the last ones counts
 WORK_S, BEGUN_MIN, FIGURES = 0.1, 8, 8
 

@@ -147,8 +147,6 @@ async def _told() -> Any:
     try:
         yield
     except BadQuery as e:
-        if str(e).startswith("cursor:"):
-            raise Problem(RejectionCode.NOT_FOUND, f"there is no page {str(e).removeprefix('cursor: ')}", where="query cursor") from None
         where = str(e).partition(":")[0]
         raise malformed(str(e), f"query {where}" if where.replace("_", "").replace(".", "").isalnum() else "query") from None
     except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, PoolClosed, OSError) as e:

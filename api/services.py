@@ -127,7 +127,7 @@ class Services:
 
     async def wait_for(self, position: str | None) -> None:
         """Until the projections have reached `position` (`wait_for=`). Raises: Problem (503) when they don't in time."""
-        if not position:
+        if position is None:
             return
         wanted = position_of(position, "query wait_for")
         if any(p >= self.client.partitions for p in wanted):

@@ -19,6 +19,7 @@ from flowledger.api.edge import (
     KeyPath,
     Millis,
     MillisOrPolicy,
+    Moment,
     Name,
     Text,
     Variables,
@@ -43,8 +44,8 @@ TaskType = Literal[
     "call_activity", "sub_process",
 ]  # fmt: skip
 Result = Literal["success", "partial_success"]
-OPEN = ("created", "assigned", "started", "in_progress", "suspended", "failed", "timed_out")
-DONE = ("completed", "cancelled", "skipped")
+OPEN: tuple[Status, ...] = ("created", "assigned", "started", "in_progress", "suspended", "failed", "timed_out")
+DONE: tuple[Status, ...] = ("completed", "cancelled", "skipped")
 Move = Literal[
     "assign", "claim", "release", "start", "progress", "suspend", "resume", "cancel", "skip", "retry", "escalate", "delegate", "transfer",
     "recall", "comment", "update", "attach", "draft", "refuse",
@@ -68,8 +69,8 @@ class MoveBody(Body):
     percent: Annotated[float, Meta(ge=0, le=100)] | None = None
     #: update
     priority: PriorityValue | None = None
-    due: datetime | None = None
-    follow_up: datetime | None = None
+    due: Moment | None = None
+    follow_up: Moment | None = None
     #: transfer, update: to the candidates of these
     candidate_groups: list[Name] | None = None
     candidate_users: list[Name] | None = None
@@ -158,15 +159,16 @@ async def list_tasks(
     due_after: datetime | None = None,
     overdue: bool | None = None,
     limit: Limit = 50,
-    cursor: Cursor = "",
+    cursor: Cursor = None,
     wait_for: WaitFor = None,
 ) -> Response[a.Page[a.TaskRow]]:
     """Newest first. Work of people and machines; activities that the engine does itself (calls, sub-processes, scripts ...) by `type` or
     `activities`."""
-    if open is not None and status:
-        raise malformed("either `open` or `status` was expected, found both", "query open")
+    if open is not None:
+        group = OPEN if open else DONE
+        of_both = tuple(s for s in group if s in status) if status else group
     filters = {
-        "status": (OPEN if open else DONE) if open is not None else status, "assignee": assignee, "candidate_group": candidate_group,
+        "status": status if open is None else of_both, "assignee": assignee, "candidate_group": candidate_group,
         "candidate_user": candidate_user, "type": type, "job_type": job_type, "category": category, "priority": priority,
         "instance": instance, "definition": definition, "element": element, "due_before": due_before, "due_after": due_after,
         "overdue": overdue, "parent": parent, "result_status": result_status, "activities": activities,
@@ -209,9 +211,9 @@ async def get_task(request: ApiRequest, id: KeyPath, wait_for: WaitFor = None) -
 async def events(
     request: ApiRequest,
     id: KeyPath,
-    after: After = "",
-    cursor: EventCursor = "",
-    type: Types = "",
+    after: After = None,
+    cursor: EventCursor = None,
+    type: Types = None,
     element: Element = None,
     since: Since = None,
     until: Until = None,
@@ -222,7 +224,7 @@ async def events(
     s = services_of(request)
     key = key_of(id, "task")
     await s.find("tasks", key, s.identify(request).tenant, wait_for)
-    return await event_page(request, "tasks", key, cursor or after, limit, type, element, since, until)
+    return await event_page(request, "tasks", key, after if cursor is None else cursor, limit, type, element, since, until)
 
 
 async def worked_on(request: ApiRequest, id: str) -> int:

@@ -441,20 +441,26 @@ class ChildEnded(Command, frozen=True):
 
 
 class AskPermits(Command, frozen=True):
-    """To the home of limit `target`: tasks wait for `wanted` permits; no lease under them ends later than `until_us`."""
+    """To the home of limit `target`: tasks wait for `wanted` permits; no lease under them ends later than `until_us`.
+
+    `priority`: of the most urgent of them. `taken`: so many were taken unasked, for what somebody was given by hand.
+    """
 
     target: str
     wanted: int
     until_us: int
+    priority: int = 0
+    taken: int = 0
 
 
 class GivePermits(Command, frozen=True):
-    """The home's answer, when there are some. Those of an older `period` are void by now."""
+    """The home's answer, when there are some. Those of an older `period` are void by now. `full`: a person has no room now, and is told later."""
 
     target: str
     number: int
     until_us: int
     period: int
+    full: bool = False
 
 
 class ReturnPermits(Command, frozen=True):

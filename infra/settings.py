@@ -80,6 +80,10 @@ class Settings(BaseSettings):
     fresh_ms: int = Field(2_000, ge=0, description="How long a read of an unknown key waits for a projection that is behind, milliseconds")
     subscribers_max: int = Field(1_000, ge=1, description="Open event subscriptions (SSE and WebSocket)")
     grpc_port: int = Field(26500, ge=0, le=65535, description="Port of the Zeebe gateway protocol")
+    grpc_cert_file: str = Field("", description="Certificate chain (PEM) of the gateway; empty: plain text")
+    grpc_key_file: str = Field("", description="Its private key (PEM); empty: it stands in the certificate's file")
+    grpc_key_password: str = Field("", description="Password of that key: `file:PATH` or `env:NAME`")
+    grpc_client_ca_file: str = Field("", description="Certificates (PEM) that a client's must be signed by; empty: clients need none")
 
     # --- durability and limits of the owner
     durability: Literal["full", "normal"] = Field("full", description="Embedded log: full syncs each group commit to the disk")

@@ -139,6 +139,8 @@ def _decide(d: Decision, request: c.Request) -> Rejected | None:
         d.run()
     if d.later:
         _follow_up(d)
+    if state.unsettled_limits:  # what is free goes home before anybody here takes it, so that all have their turn
+        permits.settle(d)
     if state.unassigned:
         again.look(d)
     if state.unsettled_limits:

@@ -19,7 +19,7 @@ class Checkpoints:
         self.writing = False
 
     def due(self, state: Partition, now: int) -> bool:
-        return not self.writing and (len(state.changed) >= self._changes_max or now - self._at > self._every_us)
+        return len(state.changed) >= self._changes_max or now - self._at > self._every_us
 
     def make(self, state: Partition, now: int, at: Place) -> Checkpoint:
         """All that changed since the last one. The caller sees to it that nothing is in flight: the state is what the log says up to `at`."""

@@ -163,7 +163,7 @@ class Desk:
         b.values += made
         b.flight.size += sum(map(len, made))
         for event in events:
-            b.keys.append(event.key.to_bytes(8, "big"))
+            b.keys.append(event.key.to_bytes(8, "big", signed=True))  # whatever a command says
             if type(event) is le.Outbound:
                 b.flight.sends.append((event.to, event.seq, event.command))
             elif type(event) is le.Answered:

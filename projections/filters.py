@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -18,10 +16,11 @@ from flowledger.kernel import times
 from flowledger.projections.context import ACTIVITY
 from flowledger.projections.reader import BadQuery
 from flowledger.projections.tables import micros, stamp
-from flowledger.projections.words import INT_MAX, PRIORITIES, SEARCH_CHARS, priority_word, search_text
+from flowledger.projections.words import INT_MAX, PRIORITIES, SEARCH_CHARS, pieces_of, priority_word, search_text
 
 LIMIT, LIMIT_MAX = 50, 1_000
 _KEY_MAX = 2**63 - 1
+_CURSOR = re.compile(r"([0-9]{1,17})-([1-9][0-9]{0,18})")
 _VARIABLE = re.compile(r"var\.(?P<name>[^\[\]]+)(?:\[(?P<op>\w+)\])?")
 PRIORITY_MAX = 100
 #: digits of a number that is compared; what is beyond is in no row as a number
@@ -95,17 +94,16 @@ def limit_of(text: str | int | None) -> int:
     return int(text)
 
 
-def cursor_of(*parts: Any) -> str:
-    return base64.urlsafe_b64encode(encode_json(parts)).decode().rstrip("=")
+def cursor_of(us: int, id: int) -> str:
+    return f"{us}-{id}"
 
 
-def parse_cursor(text: str, *kinds: type) -> list[Any]:
-    """The parts of a cursor that an earlier answer gave. Raises: BadQuery."""
-    try:
-        parts = msgspec.convert(decode_json(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))), tuple[*kinds])  # type: ignore[valid-type]
-    except (ValueError, binascii.Error, msgspec.MsgspecError):
-        raise BadQuery(f"cursor: expected one from an earlier answer, found {text[:40]!r}") from None
-    return list(parts)
+def parse_cursor(text: str) -> tuple[int, int]:
+    """Time (microseconds since 1970) and key of the last row of the page before. Raises: BadQuery."""
+    found = _CURSOR.fullmatch(text)
+    if not found or not 0 < int(found[2]) <= _KEY_MAX:
+        raise BadQuery(f"cursor: expected one from an earlier answer, like 1793000000000000-17, found {text[:40]!r}")
+    return int(found[1]), int(found[2])
 
 
 # --- kinds of filters ---------------------------------------------------------------------------------------------------
@@ -270,6 +268,12 @@ def started_to(w: Where, v: str) -> None:
     w.add("started_at < %s AND i.created_at < %s", moment_, moment_)
 
 
+def part_of_name(w: Where, v: str) -> None:
+    """A part of the name, in small or capital letters, or the id. The pieces of the name are in an index; the name itself decides."""
+    like = "%" + re.sub(r"([%_#])", r"#\1", v) + "%"
+    w.add("((name_parts @> %s AND name ILIKE %s ESCAPE '#') OR definition_id = %s)", pieces_of(v), like, v)
+
+
 INSTANCES: dict[str, Apply] = {
     "definition": instance_definition,
     "version": whole("version", "version"),
@@ -346,7 +350,7 @@ DEFINITIONS: dict[str, Apply] = {
     "kind": equal("kind"),
     "status": one_of("status", spread=False),
     "version": whole("version", "version"),
-    "name": lambda w, v: w.add("(name ILIKE %s ESCAPE '#' OR definition_id = %s)", "%" + re.sub(r"([%_#])", r"#\1", v) + "%", v),
+    "name": part_of_name,
     "tag": lambda w, v: w.add("metadata -> 'tags' @> %s::jsonb", encode_json([v]).decode()),
     "category": lambda w, v: w.add("metadata ->> 'category' = %s", v),
     "creator": equal("created_by"),
@@ -370,9 +374,7 @@ def where(tenant: str, given: Mapping[str, str], known: Mapping[str, Apply], *, 
 def after(w: Where, cursor: str | None, prefix: str = "", column: str = "created_at", id: str = "id") -> None:
     """Newest first: rows before (time, id) of the cursor."""
     if cursor:
-        us, id_ = parse_cursor(cursor, int, int)
-        if not 0 <= id_ <= _KEY_MAX:
-            raise BadQuery(f"cursor: expected one from an earlier answer, found {cursor[:40]!r}")
+        us, id_ = parse_cursor(cursor)
         w.add(f"({prefix}{column}, {prefix}{id}) < (%s, %s)", stamp(us), id_)
 
 

@@ -228,14 +228,16 @@ async def list_definitions(
             "AND n.definition_id = d.definition_id AND n.version > d.version AND n.deleted_at IS NULL)"
         )
     if cursor:
-        name, version, id_ = fi.parse_cursor(cursor, str, int, int)
-        w.add("(definition_id, -version, id) > (%s, %s, %s)", name, -version, id_)
+        w.add(
+            "(definition_id, -version, id) > (SELECT definition_id, -version, id FROM workflow_definitions WHERE tenant_id = %s AND id = %s)",
+            tenant, fi.key("cursor", cursor),
+        )  # fmt: skip
     query = sql.SQL("SELECT {} FROM workflow_definitions d WHERE {} ORDER BY definition_id, version DESC, id LIMIT %s")
     position = await r.position()
     rows = await r.rows(query.format(sql.SQL(DEFINITION_SUMMARY), w.sql), [*w.values, count + 1])
     more = len(rows) > count
     del rows[count:]
-    following = fi.cursor_of(rows[-1]["definition_id"], rows[-1]["version"], rows[-1]["id"]) if more else None
+    following = str(rows[-1]["id"]) if more else None
     return {"items": [_definition(row) for row in rows], "cursor": following, "position": position}
 
 

@@ -73,3 +73,19 @@ def search_text(value: Any) -> str | None:
         text = format(value, "f")
         return ((text.rstrip("0").rstrip(".") if "." in text else text) or "0")[:SEARCH_CHARS]
     return None
+
+
+#: letters of the longest piece of a name
+PIECE = 3
+
+
+def parts_of(name: str) -> list[str]:
+    """Every piece of one to three letters of a name, in small letters: what it is found by when only a part of it is known."""
+    small = name.lower()
+    return sorted({small[at : at + n] for n in range(1, PIECE + 1) for at in range(len(small) - n + 1)})
+
+
+def pieces_of(part: str) -> list[str]:
+    """The pieces that a name with this part in it has: those of three letters, or the part itself when it is shorter."""
+    small = part.lower()
+    return sorted({small[at : at + PIECE] for at in range(max(1, len(small) - PIECE + 1))}) if small else []

@@ -118,15 +118,29 @@ def postgres_url() -> str:
     return given or _shared("postgres", lambda folder: {"url": start_postgres(folder, long_lived=True)})["url"]
 
 
+@pytest.fixture(scope="session")
+def empty_database(postgres_url: str) -> Callable[[], contextlib.AbstractContextManager[str]]:
+    """`with empty_database() as url`: a database of one's own, empty, for as long as it lasts."""
+
+    @contextlib.contextmanager
+    def make() -> Iterator[str]:
+        name = f"flowledger_test_{uuid.uuid4().hex[:12]}"
+        with psycopg.connect(postgres_url, autocommit=True) as conn:
+            conn.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+        try:
+            yield psycopg.conninfo.make_conninfo(postgres_url, dbname=name)
+        finally:
+            with psycopg.connect(postgres_url, autocommit=True) as conn:
+                conn.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")  # type: ignore[arg-type]
+
+    return make
+
+
 @pytest.fixture
-def database(postgres_url: str) -> Iterator[str]:
-    """A database of our own, empty."""
-    name = f"flowledger_test_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(postgres_url, autocommit=True) as conn:
-        conn.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
-    yield psycopg.conninfo.make_conninfo(postgres_url, dbname=name)
-    with psycopg.connect(postgres_url, autocommit=True) as conn:
-        conn.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")  # type: ignore[arg-type]
+def database(empty_database: Callable[[], contextlib.AbstractContextManager[str]]) -> Iterator[str]:
+    """A database for one test, empty."""
+    with empty_database() as url:
+        yield url
 
 
 @pytest.fixture

@@ -138,7 +138,7 @@ def projections_rebuild(name: str, check: bool, config: Path | None, json: bool,
     async def work(log: Any) -> Any:
         from flowledger.projections import rebuild as r
         from flowledger.projections.views import VIEWS
-        from flowledger.system import closed_source_of
+        from flowledger.system import source_of
 
         if name and name not in VIEWS:
             fail(f"there is no view {name}; there are {', '.join(VIEWS)}", 2)
@@ -146,8 +146,8 @@ def projections_rebuild(name: str, check: bool, config: Path | None, json: bool,
         try:
             with busy("comparing with the log" if check else "folding the log anew"):
                 if check:
-                    return await r.verify(dsn, closed_source_of(log), range(log.partitions), names)
-                return await r.rebuild(dsn, closed_source_of(log), range(log.partitions), names)
+                    return await r.verify(dsn, source_of(log, follow=False), range(log.partitions), names)
+                return await r.rebuild(dsn, source_of(log, follow=False), range(log.partitions), names)
         except r.Busy as e:
             fail(str(e) or "another rebuild is going on", NO)
 

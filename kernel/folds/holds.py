@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from flowledger.kernel.state import Instance, Partition, Subscription, Task
-from flowledger.kernel.tasks import guards, index
+from flowledger.kernel.tasks import guards, index, people
 from flowledger.kernel.undo import drop, drop_queued, nest, put
 
 
@@ -57,6 +57,7 @@ def remove_task(p: Partition, task: Task) -> None:
         guards.unleased(p, task)
     if task.details is not None:
         index.unheld(p, task)
+        people.changed(p, task.tenant, index.assignee_of(task))
 
 
 def index_subscription(p: Partition, s: Subscription, tenant: str) -> None:

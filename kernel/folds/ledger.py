@@ -9,7 +9,7 @@ from flowledger.kernel.folds import answers
 from flowledger.kernel.folds.holds import offer
 from flowledger.kernel.folds.tokens import seen_key
 from flowledger.kernel.state import Definition, Letter, Partition
-from flowledger.kernel.tasks import guards, index, permits
+from flowledger.kernel.tasks import guards, index, people, stock
 from flowledger.kernel.undo import drop, keep, nest, put
 
 
@@ -111,5 +111,6 @@ def record_stored(p: Partition, e: le.RecordStored, v: Envelope) -> None:
     if e.registry in index.REGISTRIES:
         index.stored(p, e.registry, e.name)
         guards.stored(p, e.registry, e.name, offer)
-    elif e.registry == permits.HERE:
+        people.stored(p, e.registry, e.name)
+    elif e.registry == stock.HERE and not e.name.startswith(people.PREFIX):
         guards.listen(p, e.name)

@@ -10,7 +10,7 @@ from flowledger.events.base import Envelope
 from flowledger.kernel.folds.holds import MACHINES, offer, remove_task, withhold
 from flowledger.kernel.folds.tokens import seen_key, unhold
 from flowledger.kernel.state import READY, WAITING, Partition, Task
-from flowledger.kernel.tasks import guards, index
+from flowledger.kernel.tasks import guards, index, people
 from flowledger.kernel.undo import keep, put, update
 
 
@@ -38,6 +38,7 @@ def task_created(p: Partition, e: ta.TaskCreated, v: Envelope) -> None:
         if not e.job_type and e.details.get("assignee"):
             task.status = "assigned"
         index.held(p, task)
+        people.changed(p, task.tenant, index.assignee_of(task))
     offer(p, task)
 
 
@@ -209,6 +210,7 @@ def task_changed(p: Partition, e: ta.TaskChanged, v: Envelope) -> None:
             task.worker, task.deadline_us = "", 0  # in other hands: what the worker still sends is refused
             task.fence += 1
         index.unheld(p, task)
+        people.changed(p, task.tenant, index.assignee_of(task))
         details = {**(task.details or {}), **e.details}
         task.details = {k: x for k, x in details.items() if x is not None} or None
         if "priority" in e.details and isinstance(e.details["priority"], int):
@@ -216,6 +218,7 @@ def task_changed(p: Partition, e: ta.TaskChanged, v: Envelope) -> None:
         if isinstance(e.details.get("job_type"), str):
             task.job_type = e.details["job_type"]
         index.held(p, task)
+        people.changed(p, task.tenant, index.assignee_of(task))
         if isinstance(how := e.details.get("assignment"), dict) and how.get("pool") and how.get("assignee"):
             name = ("round_robin", how["pool"])
             put(p, p.records, name, {"last": how["assignee"]})

@@ -7,7 +7,8 @@ from flowledger.events import ledger as le
 from flowledger.events import task as ta
 from flowledger.events.base import Rejected
 from flowledger.kernel.decision import Decision
-from flowledger.kernel.tasks import guards, permits
+from flowledger.kernel.tasks import guards, people, permits
+from flowledger.kernel.tasks.people import Person
 
 
 def _sender(d: Decision) -> int:
@@ -18,20 +19,25 @@ def _sender(d: Decision) -> int:
 
 def ask(d: Decision, e: c.AskPermits) -> Rejected | None:
     """A home that has not heard of the limit yet keeps it until it has."""
-    permits.asked(d, e.target, d.state.guards.get(e.target), _sender(d), e)
+    permits.asked(d, _sender(d), e)
     return None
 
 
 def give(d: Decision, e: c.GivePermits) -> Rejected | None:
     permits.given(d, e)
+    if e.target.startswith(people.PREFIX):  # the choice that waited for it is made anew
+        d.state.freed.add(people.name_of(e.target))
     return None
 
 
 def take_back(d: Decision, e: c.ReturnPermits) -> Rejected | None:
     permits.returned(d, e.target, _sender(d), e)
-    if (guard := d.state.guards.get(e.target)) is not None:
-        permits.serve(d, guard)
-        guards.listen(d.state, e.target)
+    if (limit := permits.limit_of(d.state, e.target)) is not None:
+        permits.serve(d, limit)
+        if isinstance(limit, Person):
+            d.state.freed.add(people.name_of(e.target))
+        else:
+            guards.listen(d.state, e.target)
     return None
 
 

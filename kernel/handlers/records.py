@@ -68,6 +68,9 @@ def _instances(d: Decision, keys: str) -> list[dict[str, object]]:
 
 
 def confirm(d: Decision, e: c.Confirm) -> Rejected | None:
+    sent = d.state.meta.sent.get(e.to, 0)
+    if e.seq > sent:
+        return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected the number of a send to partition {e.to}, {sent} at most, found {e.seq}")
     if e.seq > d.state.meta.confirmed.get(e.to, 0):
         d.record(le.OutboundConfirmed(to=e.to, seq=e.seq))
     return None

@@ -20,7 +20,7 @@ from flowledger.kernel.expressions import Failure
 from flowledger.kernel.handlers import keeping
 from flowledger.kernel.handlers.instances import asked, not_found
 from flowledger.kernel.state import Instance, Partition, Task
-from flowledger.kernel.tasks import assignment, clock, guards, index, permits, registry, rules
+from flowledger.kernel.tasks import assignment, clock, guards, index, permits, registry, rules, stock
 
 #: statuses from which a result is taken
 OPEN = frozenset({"created", "assigned", "started", "in_progress"})
@@ -70,7 +70,7 @@ def activate(d: Decision, e: c.ActivateTasks) -> Rejected | None:
         timeout_ms = min(timeout_ms, definition.get("timeout_ms") or timeout_ms)
     deadline = d.facts.now_us + timeout_ms * 1000
     if p.guards and p.meta.partitions > 1:  # no lease outlives the permits that it needs
-        ends = [x for k in keys for t in guards.targets(p.tasks[k]) if (x := permits.until(p, t))]
+        ends = [x for k in keys for t in guards.targets(p.tasks[k]) if (x := stock.until(p, t))]
         deadline = min([deadline, *ends])
     d.record(ta.TaskLeased(worker=e.worker, tasks=keys, deadline_us=deadline))
     d.answer = {"jobs": [job(d, p, p.tasks[k], e.fetch) for k in keys]}
@@ -114,10 +114,10 @@ def _ask(d: Decision, e: c.ActivateTasks, lanes: dict[int, dict[int, None]], key
         guard = d.state.guards.get(target)
         if guard is None:
             continue
-        if not permits.away(d.state, target):
-            permits.own(d, guard)
+        if not stock.away(d.state, target):
+            permits.own(d, guard, max(lanes))
         elif guard.needs(d.state) and not guard.open(d.state):
-            permits.ask(d, guard, number, e.timeout_ms * 1000)
+            permits.ask(d, guard, number, d.facts.now_us + e.timeout_ms * 1000, max(lanes))
 
 
 def _together(p: Partition, tenants: Sequence[str], job_type: str) -> dict[int, dict[int, None]]:
@@ -411,7 +411,7 @@ def extend(d: Decision, e: c.ExtendLease) -> Rejected | None:
 def _within_permits(d: Decision, task: Task, deadline: int, timeout_ms: int) -> int:
     """A lease under a permit is extended as far as that holds, and the permit is asked to hold for longer."""
     for target in guards.targets(task):
-        end = permits.until(d.state, target)
+        end = stock.until(d.state, target)
         if end and (guard := d.state.guards.get(target)) is not None:
             if deadline + timeout_ms * 500 > end:
                 permits.renew(d, guard, deadline + timeout_ms * 1000)

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from flowledger.events import commands as c
 from flowledger.events import ledger as le
 from flowledger.events import task as ta
 from flowledger.kernel.state import Task
-from flowledger.kernel.tasks import assignment, clock
+from flowledger.kernel.tasks import assignment, clock, people
 
 #: waiting tasks that one decision looks at: for one who was freed, and for a change that may help anybody
 FOR_ONE, FOR_ALL = 1_000, 100
@@ -17,27 +18,29 @@ FOR_ONE, FOR_ALL = 1_000, 100
 
 def look(d: Any) -> None:
     """At the end of a decision."""
-    names, anybody = set(d.state.freed), False
+    names, anybody, answered = set(d.state.freed), False, ""
     d.state.freed.clear()
+    if d.request is not None and type(command := d.request.command) is c.GivePermits and command.full:
+        answered = people.name_of(command.target)  # who was to be chosen has no room: somebody else, then
     for event in d.events:
         if type(event) is le.RecordStored and event.registry == "directory":
             kind, _, name = event.name.rpartition("/")[2].partition(":")
-            anybody = anybody or kind not in assignment.PEOPLE
+            anybody = anybody or kind not in people.PEOPLE
             names.add(name if kind == "user" else f"{kind}:{name}")
         elif type(event) is ta.BreakerChanged and event.target.startswith("assignee:"):
             names.add(event.target[9:])
     if names or anybody:
-        offer(d, None if anybody else names)
+        offer(d, None if anybody else names, answered)
 
 
-def offer(d: Any, names: set[str] | None) -> None:
-    """To these, or to whoever is eligible (None); the most urgent first, then the oldest."""
+def offer(d: Any, names: set[str] | None, answered: str = "") -> None:
+    """To these (of those who wait for `answered` to whoever is eligible), or to whoever is eligible (None); the most urgent first, then the oldest."""
     tasks = [d.state.tasks[k] for k in d.state.unassigned]
     for task in sorted(tasks, key=lambda t: (-t.priority, t.key))[: FOR_ALL if names is None else FOR_ONE]:
         settings = assignment.settings_of(task)
         if settings is None or not _waits(d, task):
             continue
-        if names is not None and not _helps(d, task, settings, names):
+        if names is not None and not _helps(d, task, settings, names, answered):
             continue
         once(d, task, settings)
 
@@ -46,10 +49,12 @@ def once(d: Any, task: Task, settings: dict[str, Any]) -> bool:
     """Choose anew; nothing is recorded when still nobody is eligible."""
     record = (task.details or {}).get("assignment") or {}
     lanes, passed = assignment.texts(record.get("lanes")), assignment.texts(record.get("passed"))
-    choice = assignment.choose(d.state, task, settings, lanes, d.facts.now_us, "", passed)
+    wish = str(record["wish"]["assignee"]) if record.get("asks") and record.get("wish") else ""
+    choice = assignment.choose(d.state, task, settings, lanes, d.facts.now_us, wish, passed)
     if not choice["assignee"]:
+        assignment.wait_for(d, task, choice)
         return False
-    assignment.assign(d, task, settings, lanes, f"offered again: {choice['why']}", "", passed)
+    assignment.assign(d, task, settings, lanes, f"offered again: {choice['why']}", wish, passed)
     clock.assigned(d, task)
     return True
 
@@ -59,12 +64,14 @@ def _waits(d: Any, task: Task) -> bool:
     return task.status == "created" and not task.worker and (i is None or (i.status == "running" and not i.paused))
 
 
-def _helps(d: Any, task: Task, settings: dict[str, Any], names: set[str]) -> bool:
+def _helps(d: Any, task: Task, settings: dict[str, Any], names: set[str], answered: str) -> bool:
     record = (task.details or {}).get("assignment") or {}
     needs = assignment.Needs(task, settings, assignment.texts(record.get("lanes")))
     for name in names:
         found = assignment.entry(d.state, task.tenant, name)
         if found is not None and (assignment.candidate(needs, name, found) or name in assignment.named(d.state, task, settings)):
-            if not assignment.why_not(assignment.without_membership(needs), d.state, task.tenant, name, found, d.facts.now_us):
+            if name == answered or not assignment.why_not(
+                assignment.without_membership(needs), d.state, task.tenant, name, found, d.facts.now_us
+            ):
                 return True
     return False

@@ -10,7 +10,8 @@ are indexes of the partition. Settings come from `details.settings.assignment` (
     fallback: users or agents in order, tried before the strategy chooses anew
     timeout: how long the chosen one has to start (ISO 8601), then the next is asked
 
-Load is counted per partition: with tasks spread over partitions a limit of `max_concurrent` holds in each of them.
+A maximum (`max_concurrent`) holds over all partitions (`people.py`): a choice that falls on somebody who may have room elsewhere only waits until their
+home has answered (`asks`). The load that strategies compare is what this partition knows of.
 """
 
 from __future__ import annotations
@@ -21,15 +22,13 @@ from typing import Any
 
 from flowledger.events import task as ta
 from flowledger.kernel.state import Partition, Task
-from flowledger.kernel.tasks import calendars, index
+from flowledger.kernel.tasks import calendars, index, people, permits, stock
 
 KINDS = ("human", "ai_agent", "service", "tool", "external_api", "hybrid")
 #: kinds whose work is handed out as a job
 MACHINES = frozenset({"ai_agent", "service", "tool", "external_api", "hybrid"})
 #: names told in the reasons; more are counted
 REASONS_MAX = 20
-#: prefixes of registry `directory`
-PEOPLE = ("user", "agent", "service", "tool", "api")
 _KIND_OF = {"user": "human", "agent": "ai_agent", "service": "service", "tool": "tool", "api": "external_api"}
 
 
@@ -53,12 +52,8 @@ def settings_of(task: Task) -> dict[str, Any] | None:
 
 def entry(p: Partition, tenant: str, name: str) -> dict[str, Any] | None:
     """The directory's record of somebody. A bare name is a user, an agent, a service ... in this order."""
-    if ":" in name:
-        return index.record(p, "directory", tenant, name)  # type: ignore[no-any-return]
-    for prefix in PEOPLE:
-        if (found := index.record(p, "directory", tenant, f"{prefix}:{name}")) is not None:
-            return found  # type: ignore[no-any-return]
-    return None
+    found = people.find(p, tenant, name)
+    return found[1] if found is not None else None
 
 
 def kind_of(name: str, record: dict[str, Any] | None) -> str:
@@ -85,7 +80,7 @@ def _named(p: Partition, tenant: str) -> Iterable[tuple[str, dict[str, Any]]]:
         if not owner and tenant and f"{tenant}/{full}" in table:
             continue
         prefix, _, bare = name.partition(":")
-        if prefix in PEOPLE:
+        if prefix in people.PEOPLE:
             yield (bare if prefix == "user" else name), table[full]
 
 
@@ -171,9 +166,15 @@ def _present(n: Needs, p: Partition, tenant: str, name: str, r: dict[str, Any], 
 
 
 def _has_room(n: Needs, p: Partition, tenant: str, name: str, r: dict[str, Any], now: int) -> str:
-    most = balance(r, "max_concurrent")
-    held = len(p.by_assignee.get(name) or ())
-    return f"has {held} tasks, at most {most} at once" if isinstance(most, int) and held >= most else ""
+    person = people.limit(p, tenant, name)
+    if person is None or person.room(p, now, 1)[0] or person.unasked(p):
+        return ""
+    if stock.away(p, person.target):
+        return f"has no room for more, at most {person.most} {AT_ONCE}"
+    return f"has {person.total(p)} tasks, at most {person.most} {AT_ONCE}"
+
+
+AT_ONCE = "at once"
 
 
 def _equipped(n: Needs, p: Partition, tenant: str, name: str, r: dict[str, Any], now: int) -> str:
@@ -204,16 +205,10 @@ def why_not(n: Needs, p: Partition, tenant: str, name: str, record: dict[str, An
 # --- strategies: the eligible, and the best of them -------------------------------------------------------------------
 
 
-def balance(record: dict[str, Any], name: str) -> Any:
-    """`weight` or `max_concurrent` of a record, by itself or in its `load_balancing`."""
-    own = record.get("load_balancing")
-    return record[name] if record.get(name) is not None else own.get(name) if isinstance(own, dict) else None
-
-
 def _load(p: Partition, name: str, r: dict[str, Any]) -> Decimal:
     """Share of capacity in use; without a limit the number of tasks, behind all shares."""
     held = len(p.by_assignee.get(name) or ())
-    most = balance(r, "max_concurrent")
+    most = people.balance(r, "max_concurrent")
     return Decimal(held) / most if isinstance(most, int) and most > 0 else Decimal(held)
 
 
@@ -249,7 +244,7 @@ def _weighted(p: Partition, n: Needs, pool: str, eligible: dict[str, dict[str, A
 
     def score(name: str) -> Decimal:
         history = p.records.get(("history", name)) or {"done": 0, "failed": 0, "ms": 0}
-        weight = balance(eligible[name], "weight")
+        weight = people.balance(eligible[name], "weight")
         good: Decimal = Decimal(history["done"] + 1) / (history["done"] + history["failed"] + 2)
         speed = Decimal(3_600_000) / (3_600_000 + history["ms"]) if history["done"] else Decimal(1) / 2
         base = Decimal(str(weight)) if _is_number(weight) else Decimal(1)
@@ -279,8 +274,20 @@ def choose(
 ) -> dict[str, Any]:
     """The record of a choice: `{assignee, kind, strategy, why, excluded: {name: reason}, considered}`; `assignee` is "" when nobody is eligible.
 
-    `wish`: taken when eligible, else ignored with the reason (C-48). `but`: who had it and is passed over.
+    `wish`: taken when eligible, else ignored with the reason (C-48). `but`: who had it and is passed over. Where it falls on somebody whose home is to be
+    asked first, `assignee` is "" and `asks` names them.
     """
+    found = _choose(p, task, settings, lanes, now_us, wish, but)
+    person = people.limit(p, task.tenant, found["assignee"]) if found["assignee"] else None
+    if person is None or person.room(p, now_us, 1)[0]:
+        return found
+    why = f"waits to hear whether {found['assignee']} has room for more"
+    return {**found, "assignee": "", "asks": found["assignee"], "why": why}
+
+
+def _choose(
+    p: Partition, task: Task, settings: dict[str, Any], lanes: list[str], now_us: int, wish: str, but: Iterable[str]
+) -> dict[str, Any]:
     needs = Needs(task, settings, lanes)
     preferred_record = entry(p, task.tenant, str(settings["assignee"])) if settings.get("assignee") else None
     strategy = str(settings.get("strategy") or ((preferred_record or {}).get("load_balancing") or {}).get("strategy") or "least_loaded")
@@ -376,6 +383,8 @@ def assign(
     """Choose and record. False when nobody is eligible; that, too, is recorded with its reasons."""
     choice = choose(d.state, task, settings, lanes, d.facts.now_us, wish, but)
     name = choice["assignee"]
+    if not name:
+        wait_for(d, task, choice)
     passed = list(but)
     details: dict[str, Any] = {
         "assignment": {**choice, "type": choice.get("kind", "human"), "lanes": lanes, **({"passed": passed} if passed else {})}
@@ -402,6 +411,18 @@ def assign(
     return True
 
 
+def wait_for(d: Any, task: Task, choice: dict[str, Any]) -> None:
+    """A choice that found nobody: homes are asked for room, or here their turn is noted."""
+    for name in [choice["asks"]] if "asks" in choice else [n for n, reason in choice["excluded"].items() if reason.endswith(AT_ONCE)]:
+        person = people.limit(d.state, task.tenant, name)
+        if person is None:
+            continue
+        if stock.away(d.state, person.target):
+            permits.ask(d, person, 1, people.NEVER, task.priority)
+        else:
+            permits.own(d, person, task.priority)
+
+
 def from_machine(task: Task) -> dict[str, Any]:
     """What changes when a task that a machine had becomes a person's, or nobody's: people's work is no job any more."""
     if (task.details or {}).get("kind") not in MACHINES:
@@ -422,7 +443,8 @@ def move_on(d: Any, task: Task, what: str, reason: str = "") -> bool:
     record: dict[str, Any] = details["assignment"] if isinstance(details.get("assignment"), dict) else {}
     had = [*texts(record.get("passed")), *texts([details["assignee"]] if details.get("assignee") else [])]
     lanes = texts(record.get("lanes"))
-    if not choose(d.state, task, settings, lanes, d.facts.now_us, "", had)["assignee"]:
+    choice = choose(d.state, task, settings, lanes, d.facts.now_us, "", had)
+    if not choice["assignee"] and "asks" not in choice:
         return False
     if task.retries <= 0:
         attempts = settings.get("attempts")

@@ -26,7 +26,7 @@ from flowledger.events import waiting as wa
 from flowledger.kernel import undo
 from flowledger.kernel.retries import matches
 from flowledger.kernel.state import Partition, Task
-from flowledger.kernel.tasks import permits
+from flowledger.kernel.tasks import permits, stock
 from flowledger.kernel.undo import drop, drop_queued, keep, nest, put
 
 BREAKER_DEFAULTS: dict[str, Any] = {
@@ -92,9 +92,9 @@ class Guard:
     def room(self, p: Partition, now_us: int, wanted: int) -> tuple[int, int]:
         """(how many may go now, when it is worth to look again; 0: something else will wake us)."""
         n, wake_us = wanted, 0
-        if permits.away(p, self.target):
-            return (0 if self.open(p) else min(n, permits.idle(p, self, now_us)) if self.needs(p) else n), 0
-        elsewhere = permits.out(p, self.target) if self.counts else 0
+        if stock.away(p, self.target):
+            return (0 if self.open(p) else min(n, stock.idle(p, self, now_us)) if self.needs(p) else n), 0
+        elsewhere = stock.out(p, self.target) if self.counts else 0
         if self.breaker is not None:
             state = self.state(p)
             if state["state"] == "open":
@@ -195,7 +195,7 @@ def leased(p: Partition, task: Task, now_us: int) -> None:
     for guard in _of(p, task):
         keep(p, guard)
         guard.leased += 1
-        if permits.away(p, guard.target):
+        if stock.away(p, guard.target):
             permits.leased(p, guard)
         elif guard.burst:
             name = ("rate", guard.target)
@@ -219,7 +219,7 @@ def counted(p: Partition, task: Task, ok: bool, code: str = "") -> None:
     for guard in _of(p, task):
         if guard.breaker is None or (not ok and matches(code, guard.breaker["ignore"])):
             continue
-        if permits.away(p, guard.target):
+        if stock.away(p, guard.target):
             permits.outcome(p, guard.target, ok)
             continue
         name = ("breaker", guard.target)
@@ -362,7 +362,7 @@ def after(d: Any, tasks: list[str]) -> None:
     for target in dict.fromkeys(tasks):
         guard = p.guards.get(target)
         state = p.records.get(("breaker", target))
-        if guard is None or guard.breaker is None or state is None or permits.away(p, target):
+        if guard is None or guard.breaker is None or state is None or stock.away(p, target):
             continue
         b, calls, errors = guard.breaker, state.get("calls", 0), state.get("errors", 0)
         if state["state"] == "closed":

@@ -13,6 +13,8 @@ from flowledger.kernel.undo import drop, nest, put
 
 #: registries that decisions read
 REGISTRIES = frozenset({"directory", "task_definition", "limit"})
+#: of registry `directory`: the records that are a tenant's own
+OWNED = "directory/"
 #: weight of the newest completion in the mean, in parts of 8
 _NEWEST = 2
 
@@ -62,6 +64,12 @@ def learned(p: Partition, task: Task, now_us: int, ok: bool) -> None:
 def stored(p: Partition, registry: str, name: str) -> None:
     """A record of `registry` was put or removed."""
     value = p.records.get((registry, name))
+    _file(p, registry, name, value)
+    if registry == "directory" and "/" in name:
+        _file(p, OWNED, name, value)
+
+
+def _file(p: Partition, registry: str, name: str, value: Any) -> None:
     table = nest(p, p.registry, registry)
     if value is None:
         drop(p, table, name)

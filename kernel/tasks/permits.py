@@ -23,6 +23,9 @@ from flowledger.events import waiting as wa
 from flowledger.events.base import Event
 from flowledger.kernel import undo
 from flowledger.kernel.state import Partition
+from flowledger.kernel.tasks import people, stock
+from flowledger.kernel.tasks.people import Person
+from flowledger.kernel.tasks.stock import HERE, HOME, Limit, away, home
 
 
 class Clock(Protocol):
@@ -41,57 +44,17 @@ class Recording(Protocol):
     def send(self, to: int, command: Any) -> None: ...
 
 
-class Guard(Protocol):
-    """What holds for one target (`guards.py`), as far as it is needed here."""
-
-    target: str
-    burst: int
-    interval_us: int
-
-    @property
-    def counts(self) -> bool: ...
-    def room(self, p: Partition, now_us: int, n: int) -> tuple[int, int]: ...
-
-
 #: permits that are not used go back, tokens of a rate are lost, after this time
 IDLE_US = 2_000_000
 #: clocks of nodes may differ by so much
 SKEW_US = 10_000_000
 #: permits that one asks for at once
 BATCH_MAX = 1_000
-HERE, HOME = "permits", "permits_home"
 
 
-def home(p: Partition, target: str) -> int:
-    return c.partition_of_text(target, p.meta.partitions)
-
-
-def away(p: Partition, target: str) -> bool:
-    """Whether another partition decides on this target."""
-    return p.meta.partitions > 1 and home(p, target) != p.meta.partition
-
-
-def out(p: Partition, target: str) -> int:
-    """At the home: permits that others have."""
-    record = p.records.get((HOME, target))
-    return sum(x["n"] for x in record["out"].values()) if record is not None else 0
-
-
-def idle(p: Partition, guard: Guard, now_us: int) -> int:
-    """Elsewhere: how many tasks may go now by the permits that are here."""
-    record = p.records.get((HERE, guard.target))
-    if record is None or record["until_us"] <= now_us:
-        return 0
-    n: int = record["n"] - record["used"]
-    if guard.burst:
-        n = min(n, record["tokens"] if record["fresh_us"] > now_us else 0)
-    return max(0, n)
-
-
-def until(p: Partition, target: str) -> int:
-    """No lease under a permit ends later (0: none is needed here)."""
-    record = p.records.get((HERE, target))
-    return int(record["until_us"]) if record is not None else 0
+def limit_of(p: Partition, target: str) -> Limit | None:
+    """What holds for a target, None when nothing does."""
+    return people.of_target(p, target) if target.startswith(people.PREFIX) else p.guards.get(target)
 
 
 def _store(d: Recording, registry: str, target: str, value: dict[str, Any] | None) -> None:
@@ -101,39 +64,37 @@ def _store(d: Recording, registry: str, target: str, value: dict[str, Any] | Non
 # --- elsewhere ----------------------------------------------------------------------------------------------------------------
 
 
-def ask(d: Recording, guard: Guard, wanted: int, timeout_us: int) -> None:
-    """A worker wants `wanted` tasks that may not go without permits. Asked once, until the home has answered in full."""
+def ask(d: Recording, limit: Limit, wanted: int, until_us: int, priority: int = 0) -> None:
+    """`wanted` tasks may not go without permits that hold until then; the most urgent has this priority. Asked once, until the home has answered in full,
+    or something more urgent comes."""
     p, now = d.state, d.facts.now_us
-    record = p.records.get((HERE, guard.target)) or _nothing()
+    record = p.records.get((HERE, limit.target)) or stock.nothing()
     wanted = min(wanted, BATCH_MAX)
-    if record["asked"] >= wanted and record["asked_us"] + SKEW_US > now:
+    if record["asked"] >= wanted and record["asked_us"] + SKEW_US > now and record.get("priority", 0) >= priority:
         return
-    _store(d, HERE, guard.target, {**record, "asked": wanted, "asked_us": now})
-    d.send(home(p, guard.target), c.AskPermits(target=guard.target, wanted=wanted, until_us=now + timeout_us + SKEW_US))
+    asked = {"asked": wanted, "asked_us": now, "priority": priority}
+    _store(d, HERE, limit.target, {**record, **asked})
+    d.send(home(p, limit.target), c.AskPermits(target=limit.target, wanted=wanted, until_us=until_us + SKEW_US, priority=priority))
 
 
-def renew(d: Recording, guard: Guard, until_us: int) -> None:
+def renew(d: Recording, guard: Limit, until_us: int) -> None:
     """What is here is to hold until then."""
     d.send(home(d.state, guard.target), c.AskPermits(target=guard.target, wanted=0, until_us=until_us + SKEW_US))
-
-
-def _nothing() -> dict[str, Any]:
-    return {"n": 0, "used": 0, "tokens": 0, "fresh_us": 0, "until_us": 0, "period": 0, "freed": 0, "asked": 0, "asked_us": 0}
 
 
 def given(d: Recording, e: c.GivePermits) -> None:
     """At the asker. Permits of an older period are no more."""
     p, now = d.state, d.facts.now_us
-    record = p.records.get((HERE, e.target)) or _nothing()
+    record = p.records.get((HERE, e.target)) or stock.nothing()
     if e.period != record["period"]:
-        record = {**_nothing(), "period": e.period, "asked": record["asked"], "asked_us": record["asked_us"]}
+        record = {**stock.nothing(), "period": e.period, "asked": record["asked"], "asked_us": record["asked_us"]}
     if not e.number:
-        _store(d, HERE, e.target, {**record, "until_us": max(record["until_us"], e.until_us)})
+        _store(d, HERE, e.target, {**record, "until_us": max(record["until_us"], e.until_us), **({"full": True} if e.full else {})})
         return
     fresh = record["fresh_us"] > now
     record = {
         **record, "n": record["n"] + e.number, "until_us": max(record["until_us"], e.until_us), "asked": max(0, record["asked"] - e.number),
-        "tokens": (record["tokens"] if fresh else 0) + e.number, "fresh_us": now + IDLE_US,
+        "tokens": (record["tokens"] if fresh else 0) + e.number, "fresh_us": now + IDLE_US, "full": False,
     }  # fmt: skip
     _store(d, HERE, e.target, record)
     d.record(wa.TimerScheduled(timer=d.key(), token=0, element=f"permit:{e.target}", due_us=now + IDLE_US))
@@ -152,7 +113,7 @@ def give_back(d: Recording, target: str, all_idle: bool) -> None:
     d.send(home(p, target), c.ReturnPermits(target=target, number=spare, period=record["period"]))
 
 
-def leased(p: Partition, guard: Guard) -> None:
+def leased(p: Partition, guard: Limit) -> None:
     """The fold: a lease began, by a permit if one is here."""
     record = p.records.get((HERE, guard.target))
     if record is not None and record["n"] > record["used"]:
@@ -160,7 +121,7 @@ def leased(p: Partition, guard: Guard) -> None:
         _keep(p, guard.target, {**record, **count, "tokens": max(0, record["tokens"] - 1)})
 
 
-def unleased(p: Partition, guard: Guard) -> None:
+def unleased(p: Partition, guard: Limit) -> None:
     """The fold: one ended; its permit goes back at the end of the decision."""
     undo.add(p, p.unsettled_limits, guard.target)
     record = p.records.get((HERE, guard.target))
@@ -182,18 +143,54 @@ def _keep(p: Partition, target: str, record: dict[str, Any]) -> None:
     p.changed.add(("record", (HERE, target)))
 
 
+def reconcile(d: Recording, target: str) -> None:
+    """What somebody holds here against the permits that are here: for what was given by hand some are taken; what is left goes back, but for fresh ones,
+    which are to be used yet."""
+    p = d.state
+    person, record = people.of_target(p, target), p.records.get((HERE, target))
+    held = person.held(p) if person is not None else 0
+    if record is None:
+        if not held:
+            return
+        record = stock.nothing()
+    fresh = record["tokens"] if person is not None and record["fresh_us"] > d.facts.now_us else 0
+    fresh, n = max(0, fresh - max(0, held - record["used"])), record["n"]
+    if held > n:
+        d.send(home(p, target), c.AskPermits(target=target, wanted=0, until_us=0, taken=held - n))
+    elif held + fresh < n:
+        d.send(home(p, target), c.ReturnPermits(target=target, number=n - held - fresh, period=record["period"]))
+    after = {**record, "n": max(held, min(n, held + fresh)), "used": held, "tokens": fresh}
+    if after != record:
+        _store(d, HERE, target, after)
+
+
 # --- at the home --------------------------------------------------------------------------------------------------------------
 
 
-def asked(d: Recording, target: str, guard: Guard | None, sender: int, e: c.AskPermits) -> None:
-    record = _home(d.state, target)
+def asked(d: Recording, sender: int, e: c.AskPermits) -> None:
+    p, target = d.state, e.target
+    record, name = _home(p, target), str(sender)
+    if e.taken:  # by hand: that can't be refused
+        has = record["out"].get(name) or _out()
+        _store(d, HOME, target, {**record, "out": {**record["out"], name: {**has, "n": has["n"] + e.taken}}})
+        return
     if not e.wanted:
         _renew(d, target, record, sender, e.until_us)
         return
-    waits = {**record["wait"], str(sender): [e.wanted, e.until_us]}
+    since = (record["wait"].get(name) or [0, 0, 0, d.facts.now_us])[3:] or [d.facts.now_us]
+    waits = {**record["wait"], name: [e.wanted, e.until_us, e.priority, *since]}
     _store(d, HOME, target, {**record, "wait": waits})
-    if guard is not None:
-        serve(d, guard)
+    limit = limit_of(p, target)
+    if limit is not None:
+        serve(d, limit)
+    elif target.startswith(people.PREFIX):  # there is no maximum any more
+        _store(d, HOME, target, {**_home(p, target), "wait": record["wait"]})
+    if isinstance(limit, Person) and name in _home(p, target)["wait"]:
+        d.send(sender, c.GivePermits(target=target, number=0, until_us=0, period=(record["out"].get(name) or _out())["period"], full=True))
+
+
+def _out() -> dict[str, Any]:
+    return {"n": 0, "until_us": 0, "period": 1}
 
 
 def _renew(d: Recording, target: str, record: dict[str, Any], sender: int, until_us: int) -> None:
@@ -218,51 +215,63 @@ def _home(p: Partition, target: str) -> dict[str, Any]:
     return p.records.get((HOME, target)) or {"out": {}, "wait": {}, "own": False, "wake_us": 0}
 
 
-def own(d: Recording, guard: Guard) -> None:
-    """The home's own workers found no room: they have their turn among those who wait."""
-    record = d.state.records.get((HOME, guard.target))
-    if record is not None and record["wait"] and not record["own"]:
-        _store(d, HOME, guard.target, {**record, "own": True})
+def own(d: Recording, limit: Limit, priority: int = 0) -> None:
+    """The home's own tasks found no room: they have their turn among those who wait."""
+    record = d.state.records.get((HOME, limit.target))
+    if record is not None and record["wait"] and (not record["own"] or record.get("priority", 0) < priority):
+        since = record.get("since_us", 0) if record["own"] else d.facts.now_us
+        _store(d, HOME, limit.target, {**record, "own": True, "priority": priority, "since_us": since})
 
 
-def serve(d: Recording, guard: Guard) -> None:
-    """Those who wait get what is left, in the order in which they asked; where the home itself waits too, one is left to it each time."""
-    p, now = d.state, d.facts.now_us
-    record = p.records.get((HOME, guard.target))
+def _urgency(limit: Limit, priority: int, since_us: int, now: int) -> int:
+    return priority + max(0, now - since_us) // limit.ageing_us
+
+
+def serve(d: Recording, limit: Limit) -> None:
+    """Those who wait get what is left: the most urgent first, where waiting counts too, then in the order in which they asked. Where the home itself waits,
+    and is as urgent, one is left to it each second time."""
+    p, now, target = d.state, d.facts.now_us, limit.target
+    record = p.records.get((HOME, target))
     if record is None or not record["wait"]:
         return
-    _reclaim(d, guard.target, now)
-    record = _home(p, guard.target)
-    kept = 1 if record["own"] else 0
+    if not isinstance(limit, Person):  # what somebody holds has no end
+        _reclaim(d, target, now)
+        record = _home(p, target)
     others, waits = dict(record["out"]), dict(record["wait"])
     gifts: list[tuple[int, c.GivePermits]] = []
-    for name, (wanted, until_us) in record["wait"].items():
-        room, _ = guard.room(p, now, wanted + kept)
+    urgency = {name: _urgency(limit, those[2], those[3], now) if len(those) == 4 else 0 for name, those in waits.items()}
+    mine = _urgency(limit, record.get("priority", 0), record.get("since_us", now), now)
+    kept = 0
+    for name in sorted(waits, key=lambda name: -urgency[name]):
+        wanted, until_us, *rest = waits[name]
+        room, _ = limit.room(p, now, wanted + 1)
+        if record["own"] and mine >= urgency[name]:
+            kept = min(1, room)
         number = min(wanted, room - kept)
         if number <= 0:
             break
-        has = others.get(name) or {"n": 0, "until_us": 0, "period": 1}
-        if guard.counts:
+        has = others.get(name) or _out()
+        if limit.counts:
             others[name] = {**has, "n": has["n"] + number, "until_us": max(has["until_us"], until_us)}
         if number == wanted:
             del waits[name]
         else:
-            waits[name] = [wanted - number, until_us]
-        gifts.append((int(name), c.GivePermits(target=guard.target, number=number, until_us=until_us - SKEW_US, period=has["period"])))
-        _store(d, HOME, guard.target, {**record, "out": others, "wait": waits, "own": False})
-        record = _home(p, guard.target)
-        if guard.burst:
-            _empty(d, guard, number, now)
+            waits[name] = [wanted - number, until_us, *rest]
+        gifts.append((int(name), c.GivePermits(target=target, number=number, until_us=until_us - SKEW_US, period=has["period"])))
+        _store(d, HOME, target, {**record, "out": others, "wait": waits, "own": record["own"] and not kept})
+        record = _home(p, target)
+        if limit.burst:
+            _empty(d, limit, number, now)
     if kept and record["own"]:
-        _store(d, HOME, guard.target, {**record, "own": False})
-        record = _home(p, guard.target)
+        _store(d, HOME, target, {**record, "own": False})
+        record = _home(p, target)
     for to, gift in gifts:
         d.send(to, gift)
-    if record["wait"]:
-        _look_again(d, guard, record, now)
+    if record["wait"] and (kept or not isinstance(limit, Person)):
+        _look_again(d, limit, record, now)
 
 
-def _empty(d: Recording, guard: Guard, number: int, now: int) -> None:
+def _empty(d: Recording, guard: Limit, number: int, now: int) -> None:
     tat = max((d.state.records.get(("rate", guard.target)) or {"tat_us": 0})["tat_us"], now)
     _store(d, "rate", guard.target, {"tat_us": tat + number * guard.interval_us})
 
@@ -275,7 +284,7 @@ def _reclaim(d: Recording, target: str, now: int) -> None:
         _store(d, HOME, target, {**record, "out": {**record["out"], **gone}})
 
 
-def _look_again(d: Recording, guard: Guard, record: dict[str, Any], now: int) -> None:
+def _look_again(d: Recording, guard: Limit, record: dict[str, Any], now: int) -> None:
     """When a token comes, when a permit's time is over, or a moment later where the home left its turn unused."""
     _, token_us = guard.room(d.state, now, 1)
     ends = [x["until_us"] for x in record["out"].values() if x["n"]]
@@ -293,7 +302,10 @@ def settle(d: Recording) -> None:
     p = d.state
     for target in sorted(p.unsettled_limits):
         undo.discard(p, p.unsettled_limits, target)
-        guard = p.guards.get(target)
+        if target.startswith(people.PREFIX) and away(p, target):
+            reconcile(d, target)
+            continue
+        guard = limit_of(p, target)
         if guard is None:
             continue
         if not away(p, target):
@@ -309,9 +321,11 @@ def settle(d: Recording) -> None:
 def fired(d: Recording, timer: Any) -> None:
     """Timer `permit:TARGET`."""
     target = timer.element[7:]
-    guard = d.state.guards.get(target)
+    guard = limit_of(d.state, target)
     d.record(wa.TimerTriggered(timer=timer.key, token=0, element=timer.element))
-    if away(d.state, target):
+    if target.startswith(people.PREFIX) and away(d.state, target):
+        reconcile(d, target)
+    elif away(d.state, target):
         record = d.state.records.get((HERE, target))
         if record is not None and record["fresh_us"] <= d.facts.now_us:
             give_back(d, target, all_idle=True)

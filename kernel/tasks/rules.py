@@ -12,7 +12,7 @@ from flowledger.events import task as ta
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.state import Instance, Partition, Task
-from flowledger.kernel.tasks import assignment, clock, forms, index, schemas
+from flowledger.kernel.tasks import assignment, clock, forms, index, people, schemas
 
 #: of a definition: taken over into the task's details as they are
 _COPIED = ("description", "category", "kind", "form", "resources", "execution", "required_capabilities")
@@ -144,6 +144,12 @@ def _wish(d: Any, task: Task, settings: dict[str, Any] | None, lanes: list[str],
         reason = f"the model names {details['assignee']}"
     elif record is not None:
         reason = assignment.why_not(needs, d.state, task.tenant, wish, record, d.facts.now_us)
+        if (
+            not reason
+            and (person := people.limit(d.state, task.tenant, wish)) is not None
+            and not person.room(d.state, d.facts.now_us, 1)[0]
+        ):
+            reason = "it is not known here whether they have room for more"
     else:
         reason = "" if wish in needs.users or not (needs.users or needs.groups) else "is no candidate"
     told = {"wish": {"assignee": wish, "used": not reason, **({"reason": reason} if reason else {})}}

@@ -4,6 +4,7 @@ CREATE TABLE workflow_definitions (
     definition_id     varchar(255) NOT NULL,
     kind              varchar(30) NOT NULL DEFAULT 'process',
     name              varchar(255) NOT NULL DEFAULT '',
+    name_parts        text[] NOT NULL DEFAULT '{}',
     description       text NOT NULL DEFAULT '',
     version           integer NOT NULL DEFAULT 0,
     version_tag       varchar(50) NOT NULL DEFAULT '',
@@ -34,3 +35,5 @@ CREATE INDEX workflow_definitions_by_creator ON workflow_definitions (tenant_id,
 CREATE INDEX workflow_definitions_by_category ON workflow_definitions (tenant_id, (metadata ->> 'category'), definition_id);
 CREATE INDEX workflow_definitions_by_hash ON workflow_definitions (tenant_id, content_hash) WHERE content <> '';
 CREATE INDEX workflow_definitions_by_tags ON workflow_definitions USING gin ((metadata -> 'tags'));
+-- each piece of up to three letters of a name, so that a part of it is found by an index
+CREATE INDEX workflow_definitions_by_part ON workflow_definitions USING gin (name_parts);

@@ -9,14 +9,14 @@ from __future__ import annotations
 from flowledger.events import definition as de
 from flowledger.projections.fold import Fold, View
 from flowledger.projections.tables import Table
-from flowledger.projections.words import DEFINITION_STATUSES, int4
+from flowledger.projections.words import DEFINITION_STATUSES, int4, parts_of
 
-VERSION = 3
+VERSION = 4
 TABLE = Table(
     "workflow_definitions",
     {
         "tenant_id": "varchar(255)", "id": "bigint", "definition_id": "varchar(255)", "kind": "varchar(30)", "name": "varchar(255)",
-        "description": "text", "version": "integer", "version_tag": "varchar(50)", "content": "text", "content_hash": "varchar(64)",
+        "name_parts": "text[]", "description": "text", "version": "integer", "version_tag": "varchar(50)", "content": "text", "content_hash": "varchar(64)",
         "resource": "varchar(1024)", "format": "varchar(10)", "notation": "varchar(20)", "status": "varchar(20)", "reason": "text",
         "deployment_id": "bigint", "created_at": "timestamptz", "updated_at": "timestamptz", "created_by": "varchar(255)",
         "deleted_at": "timestamptz", "validation_result": "jsonb", "graph_hash": "varchar(64)", "outline": "jsonb", "metadata": "jsonb", "row_version": "integer",
@@ -28,7 +28,7 @@ JSON_NOTATIONS = frozenset({"json", "yaml", "form", "steps"})
 def created(f: Fold, e: de.DefinitionCreated) -> None:
     metadata = e.metadata if isinstance(e.metadata, dict) else {}
     row = {
-        "tenant_id": f.tenant, "id": e.key, "definition_id": e.id, "kind": e.kind, "name": e.name or e.id,
+        "tenant_id": f.tenant, "id": e.key, "definition_id": e.id, "kind": e.kind, "name": e.name or e.id, "name_parts": parts_of(e.name or e.id),
         "description": str(metadata.get("description") or ""), "version": int4(e.version), "version_tag": e.version_tag,
         "content": e.content, "content_hash": e.hash, "resource": e.resource, "format": "json" if e.format in JSON_NOTATIONS else "xml",
         "notation": e.format, "status": e.status if e.status in DEFINITION_STATUSES else "draft", "reason": "",
@@ -57,7 +57,7 @@ def status_changed(f: Fold, e: de.DefinitionStatusChanged) -> None:
 def updated(f: Fold, e: de.DefinitionUpdated) -> None:
     columns: dict[str, object] = {"content_hash": e.hash}
     if e.name:
-        columns["name"] = e.name
+        columns["name"], columns["name_parts"] = e.name, parts_of(e.name)
     if e.content:
         columns["content"] = e.content
     if e.metadata is not None:

@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import signal
 import socket
+import ssl
 import subprocess
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
+from flowledger import doors
 from flowledger.api.queue import LoopQueue
 from flowledger.events.base import Recorded
 from flowledger.infra.settings import Settings, SettingsError
@@ -29,7 +31,6 @@ OPEN_S, READY_S = 3.0, 60.0
 #: seconds until a process of owners that does not end by itself is killed
 OWNER_STOP_S = 15.0
 POSTGRES_LOOK_S = 1.0
-BACKLOG = 2048
 Progress = Callable[[str], None]
 
 
@@ -68,23 +69,12 @@ def start_postgres(settings: Settings) -> str:
     return start(postgres_folder(settings))
 
 
-def source_of(log_: Log) -> Callable[[int, int], AsyncIterator[tuple[Sequence[Recorded], int]]]:
-    """Counted events of a partition for the projector, live."""
+def source_of(log_: Log, follow: bool = True) -> Callable[[int, int], AsyncIterator[tuple[Sequence[Recorded], int]]]:
+    """Counted events of a partition for the projector: live, or up to the end of the log only (rebuild)."""
     from flowledger.processors.owner import counted
 
     async def source(partition: int, offset: int) -> AsyncIterator[tuple[Sequence[Recorded], int]]:
-        async for batch in counted(log_, partition, offset, follow=True):
-            yield batch, batch[-1].offset + 1
-
-    return source
-
-
-def closed_source_of(log_: Log) -> Callable[[int, int], AsyncIterator[tuple[Sequence[Recorded], int]]]:
-    """As `source_of`, up to the end of the log only (rebuild)."""
-    from flowledger.processors.owner import counted
-
-    async def source(partition: int, offset: int) -> AsyncIterator[tuple[Sequence[Recorded], int]]:
-        async for batch in counted(log_, partition, offset):
+        async for batch in counted(log_, partition, offset, follow=follow):
             yield batch, batch[-1].offset + 1
 
     return source
@@ -151,6 +141,7 @@ class System:
         """Ports and the folder first: who can't have them touches nothing. Then health is open, whatever the rest needs."""
         s = self.settings
         listener = self._listen()
+        tls = self._gateway_tls()
         grpc = self._bind(s.grpc_port, "set FLOWLEDGER_GRPC_PORT") if self.has("grpc") else None
         if self.has("owner") and not s.kafka:
             lock = FolderLock(Path(s.data))
@@ -166,6 +157,7 @@ class System:
             if database is not None:
                 await asyncio.wait([database])
             raise
+        doors.read(s.roles)
         dsn = await self._database(database) if database is not None else ""
         if self.has("api"):
             await self._start_api(listener, dsn)
@@ -175,7 +167,7 @@ class System:
         if self.has("projector"):
             self._background(self._start_projector(dsn), "projector")
         if grpc is not None:
-            await self._start_grpc(grpc)
+            await self._start_grpc(grpc, tls)
         await self._until_ready()
         if self.has("projector"):
             await self._projecting()
@@ -395,15 +387,7 @@ class System:
 
     def _bind(self, port: int, hint: str) -> socket.socket:
         """Raises: SettingsError."""
-        host = self.settings.host
-        found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            found.bind((host, port))
-            found.listen(BACKLOG)
-        except OSError as e:
-            found.close()
-            raise SettingsError(f"port {port} on {host} can't be had ({e.strerror}): {hint}") from None
+        found = doors.bind(self.settings.host, port, hint)
         self._stack.callback(found.close)
         return found
 
@@ -444,19 +428,8 @@ class System:
         return found
 
     async def _start_http(self, listener: socket.socket, app: Any, http: Any = "auto") -> None:
-        import uvicorn
-
-        from flowledger.api.entrance import HttpServer
-
-        config = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=3, ws="websockets-sansio",
-            http=http,
-        )  # fmt: skip
-        server = HttpServer(config)
-        serving = asyncio.create_task(_serve(server, listener), name="http")
+        server, serving = await doors.http(listener, app, http)
         serving.add_done_callback(self._ended)
-        while not server.started and not serving.done():
-            await asyncio.sleep(0.005)
 
         async def stop() -> None:
             if self.services is not None:
@@ -467,14 +440,20 @@ class System:
 
         self._stack.push_async_callback(stop)
 
-    async def _start_grpc(self, listener: socket.socket) -> None:
+    def _gateway_tls(self) -> ssl.SSLContext | None:
+        """Raises: SettingsError."""
+        from flowledger.infra.grpc_tls import server_tls
+
+        return server_tls(self.settings) if self.has("grpc") else None
+
+    async def _start_grpc(self, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
         from flowledger.api.grpc.gateway import Gateway
         from flowledger.api.grpc.http2 import listen
 
         tracer = self.telemetry.tracer
         workers = self.services.workers if self.services is not None else None
         gateway = Gateway(self.engine, workers, tracer=tracer if tracer.on else None, queue=self._queue, access=self.telemetry.access)
-        server = await listen(gateway, self.settings.host, self.settings.grpc_port, sock=listener)
+        server = await listen(gateway, self.settings.host, self.settings.grpc_port, tls=tls, sock=listener)
         self._stack.push_async_callback(server.close)
         self.grpc_address = f"{self.settings.host}:{server.port}"
 
@@ -514,12 +493,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
     if process.stdin is not None:
         process.stdin.close()
-
-
-async def _serve(server: Any, listener: socket.socket) -> None:
-    """uvicorn without its signal handlers: this process has its own."""
-    with contextlib.suppress(SystemExit):
-        await server._serve([listener])
 
 
 def run(main: Any) -> None:

@@ -41,16 +41,16 @@ def let_in(queue):
     ("waiting", "kinds"),
     [
         (q.FEW - 1, {RUNNING, NEW, LOW}),
-        (30, {RUNNING, NEW, LOW}),
-        (31, {RUNNING, NEW}),
-        (100, {RUNNING, NEW}),
-        (101, {RUNNING}),
+        (70, {RUNNING, NEW, LOW}),
+        (71, {RUNNING, NEW}),
+        (200, {RUNNING, NEW}),
+        (201, {RUNNING}),
         (1000, {RUNNING}),
         (1001, set()),
     ],
 )
 def test_the_unimportant_goes_first_and_work_on_what_runs_last(waiting, kinds):
-    """A request costs 1 ms, so 100 in front are a wait of 0.1 s."""
+    """A request costs 1 ms, so 200 in front are a wait of 0.2 s."""
     queue = Turns()
     for _ in range(q.FIGURES):
         queue.turn(0.2, begun=200)
@@ -78,7 +78,7 @@ def test_one_slow_moment_is_no_overload():
     assert let_in(queue) == {RUNNING, NEW, LOW}, "and it is forgotten"
 
 
-@pytest.mark.parametrize(("turn_s", "kinds"), [(0.029, {RUNNING, NEW, LOW}), (0.031, {RUNNING, NEW}), (0.101, {RUNNING}), (1.01, set())])
+@pytest.mark.parametrize(("turn_s", "kinds"), [(0.069, {RUNNING, NEW, LOW}), (0.071, {RUNNING, NEW}), (0.201, {RUNNING}), (1.01, set())])
 def test_turns_that_stay_too_long_are_overload(turn_s, kinds):
     """Nothing waits here: something else fills the loop."""
     queue = Turns()
@@ -90,15 +90,15 @@ def test_turns_that_stay_too_long_are_overload(turn_s, kinds):
 def test_who_was_refused_of_late_is_refused_at_once_when_it_comes_again():
     queue = Turns()
     for _ in range(4):
-        queue.turn(0.2)
-    assert queue.refusal(NEW) == pytest.approx(0.2)
+        queue.turn(0.3)
+    assert queue.refusal(NEW) == pytest.approx(0.3)
     queue.turn(0.01)
     assert not queue.refusal(NEW)
-    queue.turn(0.2)
+    queue.turn(0.3)
     assert queue.refusal(NEW), "no interval is waited for"
     queue.turn(0.01)
     queue.clock.now += q.MEMORY_S + 0.1
-    queue.turn(0.2)
+    queue.turn(0.3)
     assert not queue.refusal(NEW), "it is long ago"
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import psycopg
 import pytest
 
 from flowledger.infra.settings import Settings
@@ -24,30 +22,17 @@ class Running(NamedTuple):
     system: Any
 
 
-@contextmanager
-def empty_database(postgres_url: str, name: str) -> Iterator[str]:
-    with psycopg.connect(postgres_url, autocommit=True) as conn:
-        conn.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")  # type: ignore[arg-type]
-        conn.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
-    yield psycopg.conninfo.make_conninfo(postgres_url, dbname=name)
-    with psycopg.connect(postgres_url, autocommit=True) as conn:
-        conn.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")  # type: ignore[arg-type]
-
-
 @pytest.fixture(scope="session")
-def database(postgres_url: str) -> Iterator[str]:
+def database(empty_database: Any) -> Iterator[str]:
     """A database of our own, empty; each worker of a parallel run has its own."""
-    with empty_database(postgres_url, f"flowledger_cli_{os.getpid()}") as url:
+    with empty_database() as url:
         yield url
 
 
 @pytest.fixture
-def server_of_short_waits(postgres_url: str, tmp_path: Path) -> Iterator[Running]:
+def server_of_short_waits(empty_database: Any, tmp_path: Path) -> Iterator[Running]:
     """One of its own, in which nobody waits for long."""
-    with (
-        empty_database(postgres_url, f"flowledger_short_{os.getpid()}") as url,
-        running(settings_for(tmp_path, url, wait_ms_max=200)) as found,
-    ):
+    with empty_database() as url, running(settings_for(tmp_path, url, wait_ms_max=200)) as found:
         yield found
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import subprocess
 import sys
@@ -274,21 +273,12 @@ def test_help_is_quick_and_needs_no_server_packages():
     assert done.stderr.strip() == "[]" and "Daily work" in done.stdout
 
 
-def test_rows_of_another_log_are_noticed_at_the_start(cli, server, tmp_path, monkeypatch):
+def test_rows_of_another_log_are_noticed_at_the_start(cli, empty_database, tmp_path, monkeypatch):
     """The same database with a new, shorter log: nobody would see what is new."""
-    import psycopg
-
     monkeypatch.setenv("FLOWLEDGER_GRPC_PORT", "0")
-    name = f"flowledger_cli_stale_{os.getpid()}"
-    with psycopg.connect(server.postgres, autocommit=True) as conn:
-        conn.execute(f"DROP DATABASE IF EXISTS {name}")  # type: ignore[arg-type]
-        conn.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
-        try:
-            url = psycopg.conninfo.make_conninfo(server.postgres, dbname=name)
-            where = ("--port", "0", "--postgres", url, "--leave", "--json", "--instances", "1")
-            code, out, err = cli("demo", "--data", tmp_path / "one", *where)
-            assert code == 0 and json.loads(out)["instances"], err
-            code, _, err = cli("demo", "--data", tmp_path / "two", *where)
-            assert code == 2 and "its rows are of another log" in err
-        finally:
-            conn.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")  # type: ignore[arg-type]
+    with empty_database() as url:
+        where = ("--port", "0", "--postgres", url, "--leave", "--json", "--instances", "1")
+        code, out, err = cli("demo", "--data", tmp_path / "one", *where)
+        assert code == 0 and json.loads(out)["instances"], err
+        code, _, err = cli("demo", "--data", tmp_path / "two", *where)
+        assert code == 2 and "its rows are of another log" in err

@@ -1,7 +1,6 @@
-"""Schemathesis against the real server, with all its checks but two: examples, coverage of each schema, and made-up requests. Its settings
-stand in `schemathesis.toml`. The two ask that a schema says all: of 64 operations a dozen still refuse what their schema lets pass (a date that
-is an empty text, two filters that exclude each other), with a clear 400, or take what it doesn't (a number where a time is expected).
-More requests: SCHEMATHESIS_EXAMPLES=100 (a minute or two for each 20)."""
+"""Schemathesis against the real server with all its checks: examples, coverage of each schema (what it lets pass and what it doesn't), and
+made-up requests. What may be answered besides success stands in `schemathesis.toml`. More requests: SCHEMATHESIS_EXAMPLES=100 (a minute or
+two for each 20)."""
 
 from __future__ import annotations
 
@@ -13,21 +12,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LEFT_OUT = "positive_data_acceptance,negative_data_rejection"
-EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "4")
+EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "2")
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.req("D-API-037", "D-API-038", "APG-API-002", "APG-API-003", "WOS-API-001")
 def test_whatever_is_asked_is_answered_as_the_document_says(server_of_short_waits):
     url = f"{server_of_short_waits.url}/v1/openapi.json"
     command = [
-        sys.executable, "-m", "schemathesis.cli", "--config-file", str(ROOT / "schemathesis.toml"), "run", url, "--checks", "all", "--exclude-checks", LEFT_OUT,
-
+        sys.executable, "-m", "schemathesis.cli", "--config-file", str(ROOT / "schemathesis.toml"), "run", url, "--checks", "all",
         "--phases", "examples,coverage,fuzzing", "--max-examples", EXAMPLES, "--exclude-path", "/v1/events", "--request-timeout", "30",
         "--workers", "2", "--no-color", "--generation-deterministic", "--warnings", "off",
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280, cwd=server_of_short_waits.data)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=580, cwd=server_of_short_waits.data)
     if full := os.environ.get("SCHEMATHESIS_OUTPUT"):
         Path(full).write_text(done.stdout)
     assert done.returncode == 0, done.stdout[-12_000:] + done.stderr[-2_000:]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import os
 import struct
 
 import grpc
@@ -278,30 +277,6 @@ async def test_closing_ends_streams_as_unavailable_and_lets_calls_finish(engine)
         with pytest.raises(grpc.aio.AioRpcError) as e:
             await reading
         assert e.value.code() is grpc.StatusCode.UNAVAILABLE
-
-
-async def test_tls(engine, tmp_path):
-    import ssl
-    import subprocess
-
-    key, cert = tmp_path / "k.pem", tmp_path / "c.pem"
-    try:
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2",
-             "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"],
-            check=True, capture_output=True,
-        )  # fmt: skip
-    except FileNotFoundError:
-        assert os.environ.get("CI") != "true", "openssl is missing"
-        pytest.skip("no openssl here to make a certificate with")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(cert, key)
-    gateway = Gateway(engine)
-    server = await listen(gateway, "localhost", 0, tls=context)
-    credentials = grpc.ssl_channel_credentials(cert.read_bytes())
-    async with grpc.aio.secure_channel(f"localhost:{gateway.port}", credentials) as channel:
-        assert (await GatewayStub(channel).Topology(pb.TopologyRequest())).partitionsCount == 3
-    await server.close(0.1)
 
 
 async def test_half_sent_messages_hold_one_window_and_no_more(gateway):

@@ -9,9 +9,10 @@ from scenario import Scenario
 from test_random_models import Model, drive
 
 from flowledger.events import commands as c
-from flowledger.events.base import Broken, Rejected
+from flowledger.events.base import Broken, Rejected, RejectionCode
 from flowledger.kernel import Decision, Partition, decide, record_broken
 from flowledger.kernel.checkpoint import fingerprint
+from flowledger.kernel.handlers import HANDLERS
 from flowledger.kernel.ledger import recording
 
 RUNS = int(os.environ.get("TRANSACTION_RUNS", "25"))
@@ -159,3 +160,18 @@ def test_a_called_process_that_only_a_message_starts_is_an_incident_of_the_calle
     s.start("p")
     (incident,) = s.p.incidents.values()
     assert incident.element == "c" and incident.instance == s.key and "m" in incident.message
+
+
+def test_what_a_rejected_command_has_recorded_is_taken_back(monkeypatch):
+    s = Scenario(JOB)
+    s.start("p")
+    before, journal = whole(s.p), len(s.log)
+    complete = HANDLERS[c.CompleteTask]
+
+    def refuses_late(d, e):
+        assert complete(d, e) is None and d.events
+        return Rejected(RejectionCode.INVALID_STATE, "too late")
+
+    monkeypatch.setitem(HANDLERS, c.CompleteTask, refuses_late)
+    made = decide(s.p, c.Request(command=c.CompleteTask(task=next(iter(s.p.tasks))), id="x"), s.facts(s.p))
+    assert isinstance(made, Rejected) and (whole(s.p), len(s.log)) == (before, journal)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from flowledger.infra.audit import verify_partition
 from flowledger.infra.log_memory import MemoryLog, MemoryStore
 from flowledger.kernel import checkpoint as images
 from flowledger.processors.engine import Engine
-from flowledger.processors.log import EVENTS, STATE, LogRecord
+from flowledger.processors.log import EVENTS, STATE, Appended, Group, LogRecord
 from flowledger.processors.recovery import RecordsMissing, counted, load
 
 pytestmark = pytest.mark.req("D-HA-001", "APG-CMP-001")
@@ -228,3 +229,134 @@ async def test_a_log_of_before_is_verified_served_and_goes_on_under_the_new_chai
         records[i] = kept
     records[3] = flip(records[3], 20)
     assert [f.code for f in (await verify_partition(MemoryLog(store), 0)).findings] == ["CHAIN_BROKEN"]
+
+
+class Uncompacted(MemoryLog):
+    """What was ever written to `state` stands there, as on Kafka until its cleaner comes."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        super().__init__(store)
+        self.written: list[LogRecord] = []
+
+    async def append(self, topic: str, partition: int, group: Group, *, expected_end: int | None = None) -> Appended:
+        done = await super().append(topic, partition, group, expected_end=expected_end)
+        if topic == STATE:
+            self.written += [
+                LogRecord(done.first + i, k, v or b"", group.headers_of(i), 0)
+                for i, (k, v) in enumerate(zip(group.keys, group.values, strict=True))
+            ]
+        return done
+
+    async def begin(self, topic: str, partition: int) -> int:
+        return 0 if topic == STATE else await super().begin(topic, partition)
+
+    async def read(self, topic: str, partition: int, start: int, stop: int | None = None, **how: Any) -> AsyncIterator[list[LogRecord]]:
+        if topic == STATE:
+            yield self.written
+        else:
+            async for batch in super().read(topic, partition, start, stop, **how):
+                yield batch
+
+
+async def uncompacted(store: MemoryStore, *names: str) -> Uncompacted:
+    """A checkpoint behind the tasks of each name, by one owner each."""
+    log = Uncompacted(store)
+    for name in names:
+        engine = Engine(log, partitions=1)
+        await asyncio.wait_for(engine.start(), 10)
+        await tasks(engine, f"{name}1", 2)
+        await engine.owners[0].checkpoint()
+        await tasks(engine, f"{name}2", 2)
+        await engine.owners[0].checkpoint()
+        await engine.kill()
+        log._closed = False
+    return log
+
+
+async def test_of_the_checkpoints_of_one_owner_the_last_counts_also_before_the_cleaner_came():
+    log = await uncompacted(MemoryStore(1), "a")
+    notes: list[str] = []
+    state, _, position = await load(log, 0, None, notes.append)
+    assert len(state.tasks) == 4 and position == await log.end(EVENTS, 0) and notes == []
+
+
+async def test_what_a_fenced_owner_writes_late_is_passed_over():
+    log = await uncompacted(MemoryStore(1), "a", "b")
+    marks = [i for i, r in enumerate(log.written) if r.key == images.MARK]
+    assert len(marks) == 4
+    log.written += [msgspec.structs.replace(r, offset=r.offset + 1_000) for r in log.written[: marks[1] + 1]]
+    notes: list[str] = []
+    state, reader, position = await load(log, 0, standing := images.Standing(), notes.append)
+    assert (len(state.tasks), reader.epoch, position) == (8, 2, await log.end(EVENTS, 0)) and notes == [] and not standing.stale
+
+
+@pytest.mark.parametrize("records", [1, 3])
+async def test_a_checkpoint_that_was_cut_short_is_passed_over(records):
+    log = await uncompacted(MemoryStore(1), "a")
+    [first, second] = [i for i, r in enumerate(log.written) if r.key == images.MARK]
+    end = images.decode_state(log.written[first].value, images.Mark).end
+    del log.written[first + 1 + records :]
+    notes: list[str] = []
+    state, _, position = await load(log, 0, standing := images.Standing(), notes.append)
+    assert (len(state.tasks), position, notes) == (2, end, []) and second
+    assert len(standing.digests) > len(state.tasks), "what was cut short stands there too: the next checkpoint sees to it"
+
+
+async def test_a_checkpoint_of_a_release_before_counts_its_records():
+    """Such a mark has no digest: on a log that is trimmed the number of records is all there is."""
+    store = v1()
+    end = images.decode_state(latest(store)[images.MARK].value, images.Mark).end
+    await MemoryLog(store).trim(EVENTS, 0, end)
+    assert (await load(MemoryLog(store), 0))[2] == end
+    latest(store).pop(next(k for k in latest(store) if k.startswith(b"task")))
+    with pytest.raises(RecordsMissing, match="records stand, its mark says"):
+        await load(MemoryLog(store), 0)
+
+
+@pytest.mark.parametrize("byte", [6, 20, -1])
+async def test_a_flipped_byte_of_the_log_is_not_served(store, byte):
+    stream = store.stream(EVENTS, 0)
+    stream.records[-1] = flip(stream.records[-1], byte)
+    why = await refused(store)
+    assert "audit verify" in why, why
+
+
+def without_tail(store: MemoryStore) -> None:
+    """The log ends where its checkpoint stands."""
+    stream = store.stream(EVENTS, 0)
+    stream.end = images.decode_state(latest(store)[images.MARK].value, images.Mark).end
+    del stream.records[stream.end :]
+
+
+def forge(record: LogRecord, value: bytes) -> LogRecord:
+    """Another value with the digest that goes with it."""
+    assert record.key is not None
+    digest = images.digest_of(record.key, value)
+    return msgspec.structs.replace(record, value=value, headers=tuple((n, digest if n == images.DIGEST else v) for n, v in record.headers))
+
+
+async def test_a_mark_of_another_chain_is_found_also_when_nothing_stands_behind_it(store):
+    """Else the next claim would go on from a chain value that the log has not got."""
+    without_tail(store)
+    mark = images.decode_state(latest(store)[images.MARK].value, images.Mark)
+    latest(store)[images.MARK] = forge(latest(store)[images.MARK], images.encode_state(msgspec.structs.replace(mark, chain=b"\x01" * 32)))
+    engine = await running(store)
+    assert any("does not go with the log" in w for w in engine.health()["warnings"])
+    await engine.stop()
+    assert (await verify_partition(MemoryLog(store), 0)).findings == []
+
+
+async def test_a_record_that_is_whole_in_itself_but_not_the_one_of_the_checkpoint_is_found(store):
+    """As an older one of the same key, which a late writer put in the place of the newest."""
+    key = next(k for k in latest(store) if k.startswith(b"task"))
+    latest(store)[key] = forge(latest(store)[key], latest(store)[key].value.replace(b"100", b"999"))
+    notes: list[str] = []
+    state, _, position = await load(MemoryLog(store), 0, None, notes.append)
+    assert position == 0 and not state.tasks and "its digest is another" in notes[0]
+
+
+async def test_what_lies_between_the_checkpoint_and_the_oldest_record_is_missed(store):
+    end = images.decode_state(latest(store)[images.MARK].value, images.Mark).end
+    await MemoryLog(store).trim(EVENTS, 0, end + 2)
+    with pytest.raises(RecordsMissing, match=f"it stands at {end}, but the log begins at {end + 2}"):
+        await load(MemoryLog(store), 0)

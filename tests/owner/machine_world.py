@@ -12,6 +12,9 @@ from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 from flowledger.events import commands as c
+from flowledger.events import requests
+from flowledger.events.heads import key_id
+from flowledger.events.ledger import KeyIntroduced
 from flowledger.kernel import Facts
 from flowledger.kernel import checkpoint as images
 from flowledger.kernel.library import Library
@@ -20,11 +23,15 @@ from flowledger.processors import effects as do
 from flowledger.processors import intake
 from flowledger.processors.clock import LogClock
 from flowledger.processors.flight import Dead, Flight, Pending
+from flowledger.processors.heads import Signing
 from flowledger.processors.log import COMMANDS, EVENTS, STATE, Appended, Conflict, Group, LogError, LogRecord
 from flowledger.processors.machine import Claim, Fenced, Machine
 from flowledger.processors.recovery import take_over
+from flowledger.processors.sends import FROM
 from flowledger.processors.settings import Settings
 
+#: steps of expressions that a decision may take before it is made apart, and bytes of one event
+HEAVY_STEPS, VALUE_MAX = 500, 20_000
 AGAIN = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED")
 
 
@@ -79,6 +86,19 @@ class Streams:
         return Appended(first, first + len(group), len(group))
 
 
+class Signer:
+    """Signs as the key file does, for what looks at the order of things only."""
+
+    public = b"\x07" * 32
+    id = key_id(public)
+
+    def sign(self, message: bytes) -> bytes:
+        return b"signed " + message
+
+    def introductions(self, known: str) -> list[KeyIntroduced]:
+        return [] if known == self.id else [KeyIntroduced(id=self.id, public=self.public)]
+
+
 class Cargo:
     """A group between a producer and the log."""
 
@@ -98,6 +118,7 @@ class Seat:
         self.acks: deque[tuple[Flight, int, int]] = deque()
         self.gaps: deque[do.ReadGap] = deque()
         self.images: deque[tuple[do.Checkpoint, int]] = deque()
+        self.apart: deque[Pending] = deque()
         self.standing = images.Standing()
         self.frozen = self.blocked = False
         self.consumed = 0
@@ -111,7 +132,14 @@ class Seat:
             take_over(world.log, self.partition, self.standing, name, f"n{self.node}", self.clocks, notes.append)  # type: ignore[arg-type]
         )
         clock = LogClock(*times.reading(state.meta, self.clocks))
-        facts = Facts(clock.now_us, world.library.processes(state), world.library.decisions(state), world.library.read)
+        facts = Facts(
+            clock.now_us,
+            world.library.processes(state),
+            world.library.decisions(state),
+            world.library.read,
+            feel_soft=HEAVY_STEPS,
+            value_max=VALUE_MAX,
+        )
         where = Claim(self.partition, reader.epoch, name, position, reader.place(), len(world.log.of(COMMANDS, self.partition)))
         self.machine = Machine(where, state, facts, clock, world.settings, self.standing)
         self.consumed = reader.source + 1
@@ -123,7 +151,7 @@ class Seat:
         if self.wire:
             self.world.zombies.append(self.wire)
         self.machine = None
-        self.wire, self.acks, self.gaps, self.images = deque(), deque(), deque(), deque()
+        self.wire, self.acks, self.gaps, self.images, self.apart = deque(), deque(), deque(), deque(), deque()
         self.frozen = False
 
     # --- what a shell does
@@ -139,12 +167,12 @@ class Seat:
     def consume(self, machine: Machine) -> None:
         records = self.world.log.of(COMMANDS, self.partition)[self.consumed : self.consumed + self.world.dice.randint(0, 20)]
         for record in records:
-            try:
-                request = intake.decode_request(record.value)
-                pending = Pending(request, self.world.replier(request), record.offset)
-            except ValueError as e:
-                letter = intake.letter_of(record, str(e))
+            request = requests.read(record.value, intake.number_of(record, FROM))
+            if isinstance(request, requests.Unreadable):
+                letter = intake.letter_of(record, request.reason)
                 pending = Pending(c.Request(command=Dead(letter)), None, record.offset)  # type: ignore[arg-type]
+            else:
+                pending = Pending(request, self.world.replier(request), record.offset)
             machine.consumed([pending])
         self.consumed += len(records)
 
@@ -174,6 +202,8 @@ class Seat:
                 self.gaps.append(effect)
             case do.Checkpoint():
                 self.images.append((effect, 0))
+            case do.DecideApart(pending):
+                self.apart.append(pending)
             case do.StepDown(why):
                 self.world.counts["fenced" if isinstance(why, Fenced) else "doubts"] += 1
                 self.world.counts[type(why).__name__] = self.world.counts.get(type(why).__name__, 0) + 1
@@ -191,6 +221,10 @@ class Seat:
             machine.gap_read(self.world.log.of(EVENTS, self.partition)[gap.start : gap.stop])
         elif self.acks:
             machine.acknowledged(*self.acks.popleft())
+        elif self.apart and self.world.dice.random() < 0.5:
+            self.world.counts["apart"] += 1
+            pending = self.apart.popleft()
+            machine.decided_apart(pending, machine.apart(pending))
         elif self.images:
             self.write_image(machine)
         self.pump()
@@ -275,12 +309,15 @@ class World:
         self.contents: dict[str, str] = {}
         self.library = Library(self.contents.get)
         self.settings = Settings(
-            batch_max=dice.choice([1, 4, 64]), checkpoint_changes=dice.choice([5, 50, 1000]), checkpoint_s=dice.choice([0.5, 5.0])
+            batch_max=dice.choice([1, 4, 64]),
+            checkpoint_changes=dice.choice([5, 50, 1000]),
+            checkpoint_s=dice.choice([0.5, 5.0]),
+            signing=dice.choice([None, Signing(Signer(), groups_max=dice.choice([2, 10]), seconds_max=2.0)]),
         )
         self.seats = [Seat(self, n, p) for n in range(nodes) for p in range(self.partitions)]
         self.zombies: list[deque[Cargo]] = []
         self.late: list[tuple[int, Group]] = []
-        self.counts = {"claims": 0, "fenced": 0, "doubts": 0, "checkpoints": 0, "zombies": 0, "frozen": 0}
+        self.counts = {"claims": 0, "fenced": 0, "doubts": 0, "checkpoints": 0, "zombies": 0, "frozen": 0, "apart": 0}
         #: replies of commands that came through the topic, by id
         self.replies: dict[str, Any] = {}
 

@@ -21,8 +21,8 @@ class Log:
     def write(self, value: bytes, headers: rules.Headers) -> None:
         self.records.append(LogRecord(len(self.records), b"k", value, headers, 1_000_000))
 
-    def claim(self, reader: rules.GroupReader, epoch: int, owner: str) -> None:
-        value = avro.encode([le.PartitionClaimed(epoch=epoch, owner=owner, partition=0, partitions=1, chain=VERSION)], Envelope(1))[0]
+    def claim(self, reader: rules.GroupReader, epoch: int, owner: str, chain: int = VERSION) -> None:
+        value = avro.encode([le.PartitionClaimed(epoch=epoch, owner=owner, partition=0, partitions=1, chain=chain)], Envelope(1))[0]
         shared, last = rules.claim_headers(reader.place(), value, b"k", epoch, owner, reader.end, 1000)
         self.write(value, (*shared, *last))
 
@@ -81,3 +81,11 @@ def test_a_claim_voids_what_its_former_owner_has_not_finished(log):
     assert (reader.source, reader.void, reader.epoch) == (3, 2, 2)
     log.group(reader.place(), 6)
     assert log.read().source == 6
+
+
+def test_a_claim_of_an_older_chain_breaks_it(log):
+    """It would take keys, headers and times out from under the hash."""
+    log.claim(log.read(), 2, "second", chain=VERSION - 1)
+    reader = rules.GroupReader()
+    *_, last = [found for record in log.records if (found := reader.feed(record)) is not None]
+    assert not last.whole

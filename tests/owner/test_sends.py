@@ -10,6 +10,7 @@ import pytest
 from flowledger.events import commands as c
 from flowledger.events import group as rules
 from flowledger.kernel import Facts, Partition
+from flowledger.kernel.handlers import HANDLERS
 from flowledger.processors import effects as do
 from flowledger.processors import intake
 from flowledger.processors.clock import LogClock
@@ -148,3 +149,44 @@ def test_nobody_is_told_twice_when_an_owner_steps_down():
             for reply, answer in e.replies:
                 reply(answer)
     assert len(told) == 5
+
+
+@pytest.mark.parametrize("seq", [2, 1_000, 1 << 62])
+def test_what_was_not_sent_can_not_be_confirmed(seq):
+    """Whoever may write to the topic: a number that is made up neither loses a send nor keeps the partition busy for ever."""
+    one = One(0)
+    one.machine.offer(c.Request(command=c.BroadcastSignal(name="go")), lambda answer: None)
+    one.acknowledge(one.step())
+    one.receive(c.Request(command=c.Confirm(to=1, seq=seq)))
+    assert not any(isinstance(e, do.Append) for e in one.step())
+    assert len(sends(one.step(RESEND_US))) == 1 and one.machine.state.outbox
+
+
+def test_a_new_owner_begins_with_what_is_not_confirmed():
+    one = One(0)
+    one.machine.offer(c.Request(command=c.BroadcastSignal(name="go")), lambda answer: None)
+    first = sends(one.acknowledge(one.step()))
+    before = one.machine
+    one.machine = Machine(Claim(0, 2, "next", 9, rules.Place(2, "next", end=9)), before.state, Facts(), LogClock(one.now, one.now))
+    assert sends(one.step()) == first
+
+
+def test_a_send_that_is_refused_is_consumed_and_its_sender_hears_why():
+    one = One(1)
+    one.receive(c.Request(command=c.ResolveIncident(key=99), sender=0, seq=1, instance=5, token=6), sent(2))
+    effects = one.acknowledge(one.step())
+    assert one.machine.state.meta.taken[0] == 2, "what comes behind it is taken"
+    [told] = [r.command for r in sends(effects) if isinstance(r.command, c.SendRejected)]
+    assert (told.instance, told.token, told.command, told.code) == (5, 6, "ResolveIncident", "NOT_FOUND")
+
+
+def test_a_send_that_breaks_the_engine_is_consumed(monkeypatch):
+    def breaks(d, e):
+        raise RuntimeError("a defect")
+
+    monkeypatch.setitem(HANDLERS, c.ResolveIncident, breaks)
+    one = One(1)
+    one.receive(c.Request(command=c.ResolveIncident(key=99), sender=0, seq=1), sent(2))
+    one.acknowledge(one.step())
+    assert one.machine.state.meta.taken[0] == 2 and confirms(one.step(S)) == [2]
+    assert [i.code for i in one.machine.state.incidents.values()] == ["ENGINE_DEFECT"]

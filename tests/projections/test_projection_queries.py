@@ -323,6 +323,7 @@ DEFINITION_FILTERS = [
     ("workflow_definitions_by_creator", {"creator": "ann"}),
     ("workflow_definitions_by_category", {"category": "none"}),
     ("workflow_definitions_by_tags", {"tag": "none"}),
+    ("workflow_definitions_by_part", {"name": "none"}),
 ]
 
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import get_args
 
 import psycopg
 import pytest
 from projection_story import Log, rich
 
+from flowledger.api import definitions as api_definitions
+from flowledger.api import instances as api_instances
+from flowledger.api import tasks as api_tasks
+from flowledger.events import task as ta
+from flowledger.events import workflow as wf
 from flowledger.projections.context import Context
 from flowledger.projections.load import load_pending
 from flowledger.projections.projector import Projector
@@ -177,6 +183,39 @@ async def test_checks_refuse_other_words(db, table, columns, values):
     with pytest.raises(psycopg.errors.CheckViolation):
         async with db.transaction():
             await db.execute(f"INSERT INTO {table} ({columns}) VALUES ({values})")  # type: ignore[arg-type]
+
+
+@pytest.mark.req("D-WFI-001", "D-TSK-001")
+async def test_every_status_that_the_api_names_is_one_that_rows_may_have(db):
+    """A word that a row's check refuses would stop the projector for good."""
+    for table, words in (
+        ("workflow_instances", api_instances.Status),
+        ("tasks", api_tasks.Status),
+        ("workflow_definitions", api_definitions.Status),
+    ):
+        query = "SELECT pg_get_constraintdef(oid) AS d FROM pg_constraint WHERE conrelid = %s::regclass AND contype = 'c'"
+        checks = [r["d"] for r in await rows(db, query, table) if "status" in r["d"]]
+        assert len(checks) == 1 and not [w for w in get_args(words) if f"'{w}'" not in checks[0]], (table, checks)
+
+
+async def test_what_is_in_quarantine_and_what_ran_out_of_time_stand_in_rows(db):
+    log = Log()
+    d = log.definition()
+    instance, token = log.start(d)
+    task = log.task(instance, token)
+    log.lease(task)
+    log.add(ta.TaskTimedOut(tasks=[task], retries=[0]))
+    log.add(wf.WorkflowQuarantined(key=instance, incident=log.key(), defect="KeyError", message="x"))
+    await project(db, log)
+    assert await rows(db, "SELECT status, reason FROM workflow_instances") == [{"status": "quarantined", "reason": "KeyError: x"}]
+    assert await rows(db, "SELECT status, retries, worker FROM tasks") == [{"status": "timed_out", "retries": 0, "worker": None}]
+    context = Context()
+    await load_pending(db, context)
+    done = len(log.records[0])
+    log.add(wf.WorkflowReleased(key=instance, status="running"))
+    log.complete(instance, token, task, {"a": 1})
+    await Projector(db, VIEWS.values(), context).apply([(0, log.records[0][done:], 0)], ())
+    assert (await rows(db, "SELECT status FROM workflow_instances"))[0]["status"] == "completed"
 
 
 @pytest.mark.req("D-DAT-003", "D-DAT-005")

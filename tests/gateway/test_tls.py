@@ -1,0 +1,164 @@
+"""TLS by settings: one-sided and mutual, with grpcio and pyzeebe as clients; files that change; settings that can't be meant."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+from pathlib import Path
+
+import grpc
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from pyzeebe import ZeebeClient, create_secure_channel
+
+from flowledger.api.grpc.gateway import Gateway
+from flowledger.api.grpc.http2 import listen
+from flowledger.api.openapi import MODEL
+from flowledger.infra import grpc_tls
+from flowledger.infra.settings import Settings, SettingsError
+from flowledger.system import System
+
+PEM = serialization.Encoding.PEM
+PASSWORD = "s3cr&t"
+
+
+class Authority:
+    """Signs certificates, as files of a folder."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder, self.name, self.key = folder, name, ec.generate_private_key(ec.SECP256R1())
+        self.certificate = self._signed(self.key.public_key(), name, ca=True)
+        self.file = folder / f"{name}.pem"
+        self.file.write_bytes(self.certificate.public_bytes(PEM))
+
+    def _signed(self, public, name, ca=False):
+        now = datetime.datetime.now(datetime.UTC)
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        issuer = subject if ca else self.certificate.subject
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(issuer)
+            .public_key(public)
+            .serial_number(x509.random_serial_number())
+        )
+        builder = builder.not_valid_before(now - datetime.timedelta(minutes=5)).not_valid_after(now + datetime.timedelta(days=2))
+        builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        return builder.add_extension(x509.SubjectAlternativeName(names), critical=False).sign(self.key, hashes.SHA256())
+
+    def issue(self, name: str, password: str = "") -> tuple[Path, Path]:
+        """Files of a certificate and its key."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        cert_file, key_file = self.folder / f"{name}.crt", self.folder / f"{name}.key"
+        hidden = serialization.BestAvailableEncryption(password.encode()) if password else serialization.NoEncryption()
+        key_file.write_bytes(key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, hidden))
+        cert_file.write_bytes(self._signed(key.public_key(), name).public_bytes(PEM))
+        return cert_file, key_file
+
+
+@pytest.fixture
+def authority(tmp_path):
+    return Authority(tmp_path, "house")
+
+
+async def serving(engine, **settings):
+    gateway = Gateway(engine)
+    return gateway, await listen(gateway, "localhost", 0, tls=grpc_tls.server_tls(Settings(roles=("grpc",), **settings)))
+
+
+async def partitions(port: int, ca: Path, own: tuple[Path, Path] | None = None) -> int:
+    cert, key = (p.read_bytes() for p in own) if own else (None, None)
+    channel = create_secure_channel(f"localhost:{port}", channel_credentials=grpc.ssl_channel_credentials(ca.read_bytes(), key, cert))
+    try:
+        return (await ZeebeClient(channel).topology()).partitions_count
+    finally:
+        await channel.close()
+
+
+@pytest.mark.req("D-SEC-006")
+async def test_a_certificate_by_file_and_its_password_by_reference(engine, authority, tmp_path):
+    cert, key = authority.issue("gateway", PASSWORD)
+    (tmp_path / "password").write_text(PASSWORD + "\n")
+    gateway, server = await serving(
+        engine, grpc_cert_file=str(cert), grpc_key_file=str(key), grpc_key_password=f"file:{tmp_path / 'password'}"
+    )
+    assert await partitions(gateway.port, authority.file) == 3
+    async with grpc.aio.insecure_channel(f"localhost:{gateway.port}") as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as e:
+            await channel.unary_unary("/gateway_protocol.Gateway/Topology")(b"", timeout=5)
+        assert e.value.code() is grpc.StatusCode.UNAVAILABLE
+    await server.close(0.1)
+
+
+@pytest.mark.req("D-SEC-003", "D-SEC-006")
+async def test_mutual_tls_lets_in_whom_the_authority_signed_and_nobody_else(engine, authority, tmp_path):
+    cert, key = authority.issue("gateway")
+    other = Authority(tmp_path, "street")
+    gateway, server = await serving(engine, grpc_cert_file=str(cert), grpc_key_file=str(key), grpc_client_ca_file=str(authority.file))
+    assert await partitions(gateway.port, authority.file, authority.issue("worker")) == 3
+    for stranger in (None, other.issue("stranger")):
+        credentials = [authority.file.read_bytes(), *(reversed([p.read_bytes() for p in stranger]) if stranger else ())]
+        async with grpc.aio.secure_channel(f"localhost:{gateway.port}", grpc.ssl_channel_credentials(*credentials)) as channel:
+            with pytest.raises(grpc.aio.AioRpcError) as e:
+                await channel.unary_unary("/gateway_protocol.Gateway/Topology")(b"", timeout=5)
+            assert e.value.code() is grpc.StatusCode.UNAVAILABLE
+    await server.close(0.1)
+
+
+async def test_files_that_change_are_read_at_the_next_connection(engine, authority, tmp_path, monkeypatch):
+    monkeypatch.setattr(grpc_tls, "LOOK_S", 0.0)
+    cert, key = authority.issue("gateway")
+    gateway, server = await serving(engine, grpc_cert_file=str(cert), grpc_key_file=str(key))
+    assert await partitions(gateway.port, authority.file) == 3
+    newer = Authority(tmp_path, "newer")
+    newer.issue("gateway")
+    assert await partitions(gateway.port, newer.file) == 3
+    key.write_text("not a key")  # half written: the old ones stay
+    assert await partitions(gateway.port, newer.file) == 3
+    await server.close(0.1)
+
+
+@pytest.mark.req("D-SEC-003", "D-SEC-006")
+async def test_a_server_of_these_settings_deploys_for_a_client_with_a_certificate(authority, tmp_path):
+    cert, key = authority.issue("gateway")
+    settings = Settings(
+        data=tmp_path / "data", roles=("owner", "grpc"), port=0, grpc_port=0, partitions=1, durability="normal", node="tls",
+        grpc_cert_file=str(cert), grpc_key_file=str(key), grpc_client_ca_file=str(authority.file),
+    )  # fmt: skip
+    (tmp_path / "hello.bpmn").write_text(MODEL)
+    own = tuple(p.read_bytes() for p in reversed(authority.issue("worker")))
+    async with System(settings) as system:
+        credentials = grpc.ssl_channel_credentials(authority.file.read_bytes(), *own)
+        channel = create_secure_channel(system.grpc_address, channel_credentials=credentials)
+        client = ZeebeClient(channel)
+        await client.deploy_resource(tmp_path / "hello.bpmn")
+        assert (await client.run_process("hello")).process_instance_key
+        await channel.close()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"grpc_key_file": "k.key"}, "grpc_key_file is set without grpc_cert_file"),
+        ({"grpc_client_ca_file": "house.pem"}, "grpc_client_ca_file is set without grpc_cert_file"),
+        ({"grpc_cert_file": "nowhere.crt"}, "No such file"),
+        ({"grpc_cert_file": "k.crt"}, "grpc_cert_file, grpc_key_file"),
+        ({"grpc_cert_file": "k.crt", "grpc_key_file": "other.key"}, "KEY_VALUES_MISMATCH|key values mismatch"),
+        ({"grpc_cert_file": "k.crt", "grpc_key_file": "locked.key", "grpc_key_password": PASSWORD}, "expected file:PATH or env:NAME"),
+        ({"grpc_cert_file": "locked.crt", "grpc_key_file": "locked.key", "grpc_key_password": "env:TLS_TEST_WRONG"}, "grpc_key_password"),
+        ({"grpc_cert_file": "k.crt", "grpc_key_file": "k.key", "grpc_client_ca_file": "k.key"}, "grpc_client_ca_file"),
+    ],
+)
+def test_what_cannot_be_meant_stops_the_start(authority, tmp_path, monkeypatch, wrong, said):
+    monkeypatch.setenv("TLS_TEST_WRONG", "another")
+    authority.issue("k")
+    authority.issue("other")
+    authority.issue("locked", PASSWORD)
+    given = {n: v if n == "grpc_key_password" else str(tmp_path / v) for n, v in wrong.items()}
+    with pytest.raises(SettingsError, match=said) as e:
+        grpc_tls.server_tls(Settings(roles=("grpc",), **given))
+    assert PASSWORD not in str(e.value)
