@@ -44,6 +44,6 @@ def stale(p: Partition, command: c.AnyCommand) -> Rejected | None:
 
 
 def tell(p: Partition, command: c.AnyCommand, answer: dict[str, Any]) -> None:
-    """Which version a command on an instance has made."""
-    if type(command) in ON_INSTANCES and (i := _instance(p, command)) is not None:
+    """Which version a command on an instance (`ON_INSTANCES`) has made."""
+    if (i := _instance(p, command)) is not None:
         answer["row_version"] = i.row_version
