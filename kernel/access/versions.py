@@ -20,7 +20,7 @@ def _instance(p: Partition, e: Any) -> Instance | None:
     return found if found is not None else next((i for i in p.instances.values() if e.key in i.tokens), None)
 
 
-ON_INSTANCES = frozenset({
+ON_INSTANCES: frozenset[type[c.AnyCommand]] = frozenset({
     c.CancelInstance, c.ControlInstance, c.ReleaseInstance, c.SetVariables, c.ModifyInstance, c.MigrateInstance,
 })  # fmt: skip
 _THINGS: dict[type[c.AnyCommand], tuple[str, Callable[[Partition, Any], Versioned | None]]] = {
