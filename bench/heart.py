@@ -23,6 +23,7 @@ from typing import Any
 from flowledger import logs
 from flowledger.bench import log as bare
 from flowledger.events import commands as c
+from flowledger.events.base import Rejected
 from flowledger.infra.kafka_broker import Broker, BrokerUnavailable
 from flowledger.infra.log_kafka import KafkaLog
 from flowledger.infra.log_sqlite import SqliteLog
@@ -51,6 +52,22 @@ async def deployed(log: Log, settings: Settings | None = None) -> Engine:
     return engine
 
 
+async def accepted(engine: Engine, commands: list[c.AnyCommand]) -> None:
+    """All of them are answered; what is refused because there is too much comes again when it was told to."""
+    while commands:
+        answers = [(command, engine.submit(command)) for command in commands]
+        refused, after = [], 0
+        for command, future in answers:
+            answer = await future
+            if isinstance(answer, Rejected) and answer.code == "RESOURCE_EXHAUSTED":
+                refused.append(command)
+                after = max(after, answer.retry_after_ms)
+            else:
+                assert isinstance(answer, dict), answer
+        if commands := refused:
+            await asyncio.sleep(after / 1000)
+
+
 async def throughput(engine: Engine, instances: int) -> float:
     """W1 instances a second, started and worked on in this process."""
     stream = engine.stream("w1", "bench", 60_000, credit=2_000)
@@ -60,8 +77,7 @@ async def throughput(engine: Engine, instances: int) -> float:
     async def work() -> None:
         nonlocal done
         async for jobs in stream:
-            for future in [engine.submit(c.CompleteTask(task=j["key"], fence=j["fence"])) for j in jobs]:
-                assert isinstance(await future, dict)
+            await accepted(engine, [c.CompleteTask(task=j["key"], fence=j["fence"]) for j in jobs])
             done += len(jobs)
             stream.credit(len(jobs))
             if done >= instances:
@@ -71,10 +87,9 @@ async def throughput(engine: Engine, instances: int) -> float:
     start = time.perf_counter()
     started = 0
     while started < instances:
-        futures = [engine.submit(c.StartInstance(id="w1")) for _ in range(min(500, instances - started))]
-        started += len(futures)
-        for future in futures:
-            assert isinstance(await future, dict)
+        some = min(500, instances - started)
+        started += some
+        await accepted(engine, [c.StartInstance(id="w1") for _ in range(some)])
         while started - done > 4_000:
             await asyncio.sleep(0.001)
     await finished.wait()
@@ -119,8 +134,7 @@ async def parked(make: Callable[[], Log], count: int) -> tuple[float, float, flo
     gc.collect()
     before = _rss()
     for _ in range(0, count, 1000):
-        for future in [engine.submit(c.StartInstance(id="w1")) for _ in range(1000)]:
-            assert isinstance(await future, dict)
+        await accepted(engine, [c.StartInstance(id="w1") for _ in range(1000)])
     gc.collect()
     each = (_rss() - before) / count
     while engine.owners[0].acked < 1_000_000:  # history beside the parked ones
@@ -135,8 +149,7 @@ async def parked(make: Callable[[], Log], count: int) -> tuple[float, float, flo
     left = engine.owners[0].state.open
     while left:
         jobs = await engine.activate("w1", "bench", 2_000, 60_000, 1_000)
-        for future in [engine.submit(c.CompleteTask(task=j["key"])) for j in jobs]:
-            assert isinstance(await future, dict)
+        await accepted(engine, [c.CompleteTask(task=j["key"]) for j in jobs])
         left -= len(jobs)
     assert engine.owners[0].state.open == 0
     completed = time.perf_counter() - start
@@ -148,8 +161,7 @@ async def throughput_of_done(engine: Engine, count: int) -> None:
     """Instances that come and go: variables set and set again make events that leave nothing behind."""
     answer = await engine.call(c.StartInstance(id="w1"))
     assert isinstance(answer, dict)
-    for future in [engine.submit(c.SetVariables(key=answer["key"], variables={"n": n})) for n in range(count)]:
-        await future
+    await accepted(engine, [c.SetVariables(key=answer["key"], variables={"n": n}) for n in range(count)])
     await engine.call(c.CancelInstance(key=answer["key"]))
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import typing
 from collections.abc import Callable, Iterable
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -45,6 +45,9 @@ ENVELOPE_FIELDS = (
     ("correlation_id", "string"),
     ("traceparent", "string"),
 )
+
+
+K = TypeVar("K")
 
 
 class UnknownEvent(Exception):
@@ -95,42 +98,65 @@ def schema_of(cls: type[Event]) -> dict[str, Any]:
 
 # --- encoding ---------------------------------------------------------------------------------------------------------
 
-_LONGS: dict[int, bytes] = {}
-_TEXTS: dict[str, bytes] = {}
 _CACHE_MAX = 50_000
+#: microseconds UTC: the calendar's ends
+TIME_US_MIN, TIME_US_MAX = -62_135_596_800_000_000, 253_402_300_799_999_999
+
+
+#: codes that were made lately. Plain dicts, read by `get`: a subclass that makes what is missing is slower to read
+_LONGS: dict[int, bytes] = {}
+_MOMENTS: dict[int, bytes] = {}
+_TEXTS: dict[str, bytes] = {}
+#: the first two bytes of every code that is longer, and the last ones of the codes of keys, which differ in the first
+_FIRST = [bytes((low | 0x80, high | 0x80)) for high in range(0x80) for low in range(0x80)]
+_LAST: dict[int, bytes] = {}
 
 
 def long(n: int) -> bytes:
     """Zigzag variable-length code of a 64-bit integer. Keys recur within a group, so the last ones are kept."""
-    found = _LONGS.get(n)
-    if found is not None:
+    if (found := _LONGS.get(n)) is not None:
         return found
     if not -0x8000000000000000 <= n <= 0x7FFFFFFFFFFFFFFF:
         raise OverflowError(f"expected a 64-bit integer, found {n}")
     z = (n << 1) ^ (n >> 63)
+    if z > 0x3FFF:
+        rest = z >> 14
+        code = _FIRST[z & 0x3FFF] + (_LAST.get(rest) or _kept(_LAST, rest, _bytes_of(rest)))
+    else:
+        code = _bytes_of(z)
+    return _kept(_LONGS, n, code)
+
+
+def _bytes_of(z: int) -> bytes:
     out = bytearray()
     while z > 0x7F:
         out.append((z & 0x7F) | 0x80)
         z >>= 7
     out.append(z)
-    if len(_LONGS) >= _CACHE_MAX:
-        _LONGS.clear()
-    code = _LONGS[n] = bytes(out)
+    return bytes(out)
+
+
+def _kept(table: dict[K, bytes], value: K, code: bytes) -> bytes:
+    if len(table) >= _CACHE_MAX:
+        table.clear()
+    table[value] = code
     return code
+
+
+def moment(n: int) -> bytes:
+    """Microseconds UTC in an event: they lie within the calendar, the years 1 to 9999."""
+    if n and not TIME_US_MIN <= n <= TIME_US_MAX:
+        raise OverflowError("lies outside of the years 1 to 9999")
+    return _kept(_MOMENTS, n, long(n))
 
 
 def text(s: str) -> bytes:
     """Length and UTF-8. Element ids, job types and tenants recur, so short ones are kept."""
-    found = _TEXTS.get(s)
-    if found is not None:
+    if (found := _TEXTS.get(s)) is not None:
         return found
     raw = s.encode()
     code = long(len(raw)) + raw
-    if len(s) <= 40:
-        if len(_TEXTS) >= _CACHE_MAX:
-            _TEXTS.clear()
-        _TEXTS[s] = code
-    return code
+    return _kept(_TEXTS, s, code) if len(s) <= 40 else code
 
 
 def _json(value: Any) -> bytes:
@@ -159,6 +185,7 @@ def _bool(value: bool) -> bytes:
 
 CODES: dict[str, Callable[[Any], bytes]] = {
     "long": long,
+    "moment": moment,
     "string": text,
     "boolean": _bool,
     "bytes": _bytes,
@@ -168,12 +195,28 @@ CODES: dict[str, Callable[[Any], bytes]] = {
 }
 
 
+#: source of one field: the usual values stand inline (a code at hand, `None`, an empty list), the rest calls the coder. No code is empty
+_CODED = {
+    "long": "kept_long(e.{n}) or long(e.{n})",
+    "moment": "kept_moment(e.{n}) or moment(e.{n})",
+    "string": "kept_text(e.{n}) or string(e.{n})",
+    "boolean": "b'\\x01' if e.{n} else b'\\x00'",
+    "json": "json(e.{n}) if e.{n} is not None else b'\\x00'",
+}
+
+
+def coded(cls: type[Event]) -> tuple[tuple[str, str], ...]:
+    """(name, key in `CODES`) of each field in wire order: a moment is a long that is checked."""
+    return tuple((name, "moment" if kind == "long" and name.endswith("_us") else kind) for name, kind in fields_of(cls))
+
+
 def _encoder(cls: type[Event]) -> Callable[[Any, bytes], bytes]:
     """A function made for `cls`; its source is built from field names of ours only, never from input."""
     head = b"\x00" + SCHEMA_IDS[cls].to_bytes(4, "big")
-    parts = "".join(f"{kind}(e.{name}), " for name, kind in fields_of(cls))
+    parts = "".join(_CODED.get(kind, f"{kind}(e.{{n}})").format(n=name) + ", " for name, kind in coded(cls))
     source = f"def encode(e, prefix):\n    return join((head, prefix, {parts}))\n"
     space: dict[str, Any] = {**CODES, "head": head, "join": b"".join}
+    space |= {"kept_long": _LONGS.get, "kept_moment": _MOMENTS.get, "kept_text": _TEXTS.get}
     exec(compile(source, f"<encoder of {cls.__name__}>", "exec"), space)  # noqa: S102 - source is made of our own field names
     made: Callable[[Any, bytes], bytes] = space["encode"]
     return made
@@ -184,17 +227,10 @@ ENCODERS: dict[type[Event], Callable[[Any, bytes], bytes]] = {cls: _encoder(cls)
 
 
 def encode_envelope(envelope: Envelope) -> bytes:
-    """The bytes that all events of one command share."""
-    return b"".join(
-        (
-            long(envelope.time_us),
-            text(envelope.tenant),
-            text(envelope.actor),
-            text(envelope.cause),
-            text(envelope.correlation),
-            text(envelope.trace),
-        )
-    )
+    """The bytes that all events of one command share. Most causes occur once."""
+    v, cause = envelope, envelope.cause.encode()
+    about = b"\x00\x00" if not v.correlation and not v.trace else text(v.correlation) + text(v.trace)
+    return b"".join((_LONGS.get(v.time_us) or long(v.time_us), text(v.tenant), text(v.actor), long(len(cause)), cause, about))
 
 
 def encode(events: Iterable[Event], envelope: Envelope) -> list[bytes]:

@@ -29,41 +29,46 @@ _WORK = frozenset({c.CompleteTask, c.FailTask, c.ThrowTaskError, c.ExtendLease})
 _TRACE = 35
 
 
-def cause_of(state: Partition, request: c.Request) -> str:
-    """Of all events of one decision, as far as a handler doesn't know it better."""
+#: commands with a cause of their own beside those
+_KNOWN = frozenset({c.ResolveIncident, c.Confirm, c.Continue})
+
+
+def envelope_of(state: Partition, request: c.Request, now_us: int, tenant: str) -> Envelope:
+    """Of all events of one decision, as far as a handler doesn't know it better. What a worker did in its own name has the worker's."""
     command: Any = request.command
-    if type(command) in _TASK and command.task in state.tasks:
-        return f"task:{command.task}"
+    kind, actor = type(command), request.actor
+    if kind in _TASK and (task := state.tasks.get(command.task)) is not None:
+        if not actor and kind in _WORK:
+            actor = task.worker
+        cause = f"task:{command.task}"
+    elif request.sender < 0 and kind not in _KNOWN:
+        cause = request.cause or (f"request:{request.id}" if request.id else "")
+    else:
+        cause = _cause_of(state, request, command)
+    return Envelope(now_us, tenant, actor, cause, request.correlation, request.trace)
+
+
+def _cause_of(state: Partition, request: c.Request, command: Any) -> str:
+    kind = type(command)
     if request.sender >= 0:
         return f"send:{request.sender}-{state.meta.partition}-{request.seq}"
-    if type(command) is c.ResolveIncident and command.key in state.incidents:
+    if kind is c.ResolveIncident and command.key in state.incidents:
         return f"incident:{command.key}"
-    if type(command) is c.Confirm:
+    if kind is c.Confirm:
         return f"send:{state.meta.partition}-{command.to}-{command.seq}"
     if request.cause:
         return request.cause
     if request.id:
         return f"request:{request.id}"
-    return f"instance:{command.key}" if type(command) is c.Continue else ""
-
-
-def actor_of(state: Partition, request: c.Request) -> str:
-    """Who did it; what a worker did in its own name has the worker's."""
-    command: Any = request.command
-    if not request.actor and type(command) in _WORK and (task := state.tasks.get(command.task)) is not None:
-        return task.worker
-    return request.actor
-
-
-def envelope_of(state: Partition, request: c.Request, now_us: int, tenant: str) -> Envelope:
-    return Envelope(now_us, tenant, actor_of(state, request), cause_of(state, request), request.correlation, request.trace)
+    return f"instance:{command.key}" if kind is c.Continue else ""
 
 
 def about(i: Instance, v: Envelope) -> Envelope:
     """The envelope of what happens to this instance: its tenant, and the correlation and the trace that it began with, whoever moves it on.
     A caller's own span stays where it is one of that trace."""
-    correlation = i.correlation or v.correlation
-    trace = v.trace if not i.trace or v.trace[:_TRACE] == i.trace[:_TRACE] else i.trace
-    if (i.tenant, correlation, trace) == (v.tenant, v.correlation, v.trace):
-        return v
+    correlation, trace = i.correlation or v.correlation, i.trace
+    if not trace or trace == v.trace or v.trace[:_TRACE] == trace[:_TRACE]:
+        trace = v.trace
+        if correlation == v.correlation and i.tenant == v.tenant:
+            return v
     return Envelope(v.time_us, i.tenant, v.actor, v.cause, correlation, trace)

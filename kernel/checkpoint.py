@@ -222,7 +222,6 @@ def _index(p: Partition) -> None:
             p.process_versions.setdefault((d.tenant, d.kind, d.id), {})[d.version] = d.key
     for key in sorted(k for k, i in p.instances.items() if i.status == "pending"):
         p.pending[key] = None
-    p.open = len(p.instances) - len(p.pending)
     index.rebuild(p)
     guards.rebuild(p)
     for key in sorted(p.tasks):

@@ -14,6 +14,7 @@ from flowledger.kernel.expressions import Failure
 from flowledger.kernel.folds import answers
 from flowledger.kernel.handlers import HANDLERS, handle, letters, quarantine
 from flowledger.kernel.ledger.facts import NotAtHand
+from flowledger.kernel.ledger.recording import Mark
 from flowledger.kernel.state import Partition
 from flowledger.kernel.tasks import again, permits
 
@@ -41,19 +42,18 @@ def decide(state: Partition, request: c.Request, facts: Facts) -> Decision | Rej
         reference = f"{state.meta.partition}-{facts.now_us:x}-{state.meta.counter:x}"
         return Broken(quarantine.subject(state, request.command), type(defect).__name__, values.clean(str(defect)), reference)
     state.undo = []
-    facts.begin()
+    facts.feel_left = facts.feel_soft or limits.FEEL_STEPS_MAX
+    mark: Mark = (0, 0, state.meta.counter, 0)
     try:
         d = Decision(state, facts, envelope, request)
-        mark = d.mark()
     except Exception as unfit:  # a text of the envelope that can't be written
         state.undo = None
         return Rejected(RejectionCode.INVALID_ARGUMENT, values.clean(f"the request's own fields: {unfit}"))
     try:
         rejected = _decide(d, request)
-        if rejected is not None:
-            d.back(mark)
         if rejected is None:
             return d
+        _undone(d, mark)
         if request.sender < 0 and request.instance and type(request.command) not in _EXPECTED:  # a follow-up that was put off
             HANDLERS[c.SendRejected](d, _told(request.instance, request.token, request.command, rejected))
             return d
@@ -62,20 +62,26 @@ def decide(state: Partition, request: c.Request, facts: Facts) -> Decision | Rej
         _consume(d, request, rejected)
         return d
     except (Heavy, NotAtHand):
-        d.back(mark)
+        _undone(d, mark)
         raise
     except Failure as failure:
-        d.back(mark)
+        _undone(d, mark)
         if request.sender >= 0:
             _consume(d, request, Rejected(RejectionCode.INVALID_ARGUMENT, failure.message))
             return d
         return Rejected(RejectionCode.INVALID_ARGUMENT, values.clean(failure.message))
     except Exception as defect:
         at = d.at
-        d.back(mark)
+        _undone(d, mark)
         return Broken(at or quarantine.subject(state, request.command), type(defect).__name__, values.clean(str(defect)), d.reference())
     finally:
         state.undo = None
+
+
+def _undone(d: Decision, mark: Mark) -> None:
+    """The whole decision is taken back."""
+    d.back(mark)
+    d.later, d.causes, d.finished, d.answer = [], [], [], {}
 
 
 def record_broken(state: Partition, request: c.Request, facts: Facts, broken: Broken) -> Decision:
@@ -117,23 +123,27 @@ def record_unreadable(state: Partition, facts: Facts, letter: le.DeadLettered, t
 
 
 def _decide(d: Decision, request: c.Request) -> Rejected | None:
-    state = d.state
+    state, command, sent, id = d.state, request.command, request.sender >= 0, request.id
+    kind = type(command)
     if state.freed:
         state.freed.clear()
-    if request.sender >= 0:
+    if sent:
         taken = state.meta.taken.get(request.sender, 0)
         if request.seq != taken + 1:  # behind a gap it comes again, with what is missing before it
             return Rejected(_NOT_NEXT, f"expected send {taken + 1} of partition {request.sender}, found {request.seq}")
-    elif request.id and type(request.command) not in INTERNAL:
-        known = answers.find(state, d.asked.tenant, request.id, d.facts.now_us)
+        id = ""
+    elif id and kind in INTERNAL:
+        id = ""
+    if id:
+        known = answers.find(state, d.asked.tenant, id, d.facts.now_us)
         if known is not None:
             return _again(d, request, known)
-    rejected = handle(d, request.command)
+    rejected = handle(d, command)
     if rejected is not None:
         return rejected
-    if request.sender >= 0:
+    if sent:
         d.record(le.Inbound(sender=request.sender, seq=request.seq))
-    if d.request is not None and type(moved := d.request.command) is c.MoveTask:
+    if d.request is not None and type(moved := d.request.command) is c.MoveTask:  # a dead letter's may be one
         _tell_listeners(d, moved)
     if d.work or d.touched:
         d.run()
@@ -145,12 +155,13 @@ def _decide(d: Decision, request: c.Request) -> Rejected | None:
         again.look(d)
     if state.unsettled_limits:
         permits.settle(d)
-    versions.tell(state, request.command, d.answer)
-    if request.id and request.sender < 0 and d.events and type(request.command) not in INTERNAL:
+    if kind in versions.ON_INSTANCES:
+        versions.tell(state, command, d.answer)
+    if id and d.events:
         now = d.facts.now_us
-        if answers.find(state, d.asked.tenant, request.id, now) is None:  # else it has its outcome already
+        if not d.finished or answers.find(state, d.asked.tenant, id, now) is None:  # else it has its outcome already
             d.for_request()
-            d.record(le.Answered(id=request.id, answer=d.answer, digest=answers.digest(request), until_us=now + d.facts.answers_us))
+            d.record(le.Answered(id=id, answer=d.answer, digest=answers.digest(request), until_us=now + d.facts.answers_us))
     return None
 
 

@@ -6,7 +6,6 @@ Element modules get a `Decision` and use its verbs: `record`, `leave`, `take`, `
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from flowledger.events import commands as c
 from flowledger.events import waiting as wa
@@ -16,13 +15,20 @@ from flowledger.kernel import business, checkpoint, limits, values
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.hooks import HOOKS
 from flowledger.kernel.ledger.facts import Facts, NotAtHand
-from flowledger.kernel.model.graph import Process
+from flowledger.kernel.ledger.recording import Mark
+from flowledger.kernel.model.graph import Node, Process
 from flowledger.kernel.moves.activity import apply_mappings, close_activity, go_on, look, open_activity
 from flowledger.kernel.moves.verbs import Verbs
 from flowledger.kernel.state import ARRIVED, WAITING, Instance, Token, encode_state
 from flowledger.kernel.undo import put
 
 __all__ = ["Decision", "Facts", "apply_mappings", "close_activity", "go_on", "look", "open_activity"]
+
+
+#: instances that stand still
+_STILL = frozenset({"suspended", "quarantined"})
+#: an instance is weighed again after a step of so many bytes of events
+_HEAVY_STEP = limits.WEIGH_BYTES // 8
 
 
 class Decision(Verbs):
@@ -35,42 +41,44 @@ class Decision(Verbs):
 
         A step that fails is taken back, and its token has an incident. Any other exception is a defect of ours, in instance `at`.
         """
-        work, instances = self.work, self.state.instances
+        p, work, events, processes = self.state, self.work, self.events, self.facts.processes
+        instances, meta, undo = p.instances, p.meta, p.undo
+        assert undo is not None, "a decision that nobody can take back"
         while True:
             if not work and not (self.touched and HOOKS.joins.look_again(self)):
                 return
-            i_key, t_key = work.popleft()
+            at = i_key, t_key = work.popleft()
             i = instances.get(i_key)
-            if i is None or i.status == "suspended" or i.status == "quarantined":
+            if i is None or (i.status != "running" and i.status in _STILL):
                 continue
-            if self.spent():
+            before, size = len(events), self.bytes
+            if self.steps_left <= 0 or before >= limits.EVENTS_MAX or size >= limits.BYTES_MAX:
                 self._put_off(i_key)
                 return
             token = i.tokens.get(t_key)
-            if token is None or token.incident or token.phase == WAITING:
+            if token is None or token.phase == WAITING or token.incident:
                 continue
-            self.at, self.cause = i_key, (i_key, t_key)
-            process = self.facts.processes[i.definition]
-            scope, before = token.scope, len(self.events)
-            ahead, mark, size = len(work), self.mark(), self.bytes
+            self.at, self.cause = i_key, at
+            process = processes[i.definition]
+            scope, ahead, steps, counter = token.scope, len(work), len(undo), meta.counter
             try:
-                self._step(i, token, process)
-                if self.bytes - size > limits.WEIGH_BYTES // 8:
+                node = process.nodes[token.element]
+                if token.phase != ARRIVED:
+                    look(self, i, token, node)
+                else:
+                    self._arrived(i, token, node, process)
+                if self.bytes - size > _HEAVY_STEP:
                     self.weigh(i, self.bytes - size)
             except Failure as failure:
-                self._failed(i, t_key, failure, mark, ahead)
-            if len(self.events) > before:  # a look at a join that still waits is no step
+                self._failed(i, t_key, failure, (steps, before, counter, size), ahead)
+            if len(events) > before:  # a look at a join that still waits is no step
                 self.steps_left -= 1
                 if process.joins or (i.stores is not None and "modified" in i.stores):
                     self.touched[i_key, scope] = None
             if process.conditional:
                 HOOKS.conditional.watch(self)
 
-    def _step(self, i: Instance, token: Token, process: Process) -> None:
-        node = process.nodes[token.element]
-        if token.phase != ARRIVED:
-            look(self, i, token, node)
-            return
+    def _arrived(self, i: Instance, token: Token, node: Node, process: Process) -> None:
         if process.states is not None:
             business.arrived(self, i, token, node, process.states)
         if node.behaviour.activity:
@@ -80,7 +88,7 @@ class Decision(Verbs):
         else:
             node.behaviour.enter(self, i, token, node)
 
-    def _failed(self, i: Instance, token: int, failure: Failure, mark: Any, ahead: int) -> None:
+    def _failed(self, i: Instance, token: int, failure: Failure, mark: Mark, ahead: int) -> None:
         """Taken back, but for what waited before the step; the token has an incident."""
         before, touched = list(self.work)[:ahead], dict(self.touched)
         self.back(mark)
@@ -99,7 +107,7 @@ class Decision(Verbs):
 
     def alone(self, key: int, work: Callable[[], None]) -> bool:
         """One of several things that a command does: what breaks in it is taken back and held against instance `key`; the others go on."""
-        mark, at, cause = self.mark(), self.at, self.cause
+        mark, at, cause, answer = self.mark(), self.at, self.cause, self.answer
         self.at, self.cause = key, (key, 0)
         try:
             work()
@@ -111,6 +119,7 @@ class Decision(Verbs):
         except Exception as defect:
             at_fault = self.at or key
             self.back(mark)
+            self.answer = answer
             self.quarantine(at_fault, defect)
             return False
         finally:

@@ -12,6 +12,9 @@ def latest(p: Partition, tenant: str, kind: str, id: str) -> Definition | None:
     versions = p.process_versions.get((tenant, kind, id))
     if not versions:
         return None
+    d = p.definitions[versions[max(versions)]]
+    if d.status == "published" and not d.deleted:
+        return d
     for version in sorted(versions, reverse=True):
         d = p.definitions[versions[version]]
         if d.status == "published" and not d.deleted:

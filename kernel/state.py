@@ -317,7 +317,6 @@ class Partition:
         "letters",
         "messages",
         "meta",
-        "open",
         "outbox",
         "parked",
         "pending",
@@ -395,11 +394,14 @@ class Partition:
         self.undo: list[Step] | None = None
         #: instance -> bytes of events since its state was last weighed; no part of a checkpoint
         self.weights: dict[int, int] = {}
-        #: running instances
-        self.open = 0
         #: instances with tokens that are to be looked at (the step limit stopped them)
         #: True; or None when only further runs of a multi-instance body are to be made
         self.unsettled: dict[int, bool | None] = {}
+
+    @property
+    def open(self) -> int:
+        """How many instances run."""
+        return len(self.instances) - len(self.pending)
 
     def next_key(self) -> int:
         """The key after the last one. A key exists once an event carries it; the fold moves the counter."""

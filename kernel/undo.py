@@ -34,6 +34,13 @@ def put(p: Journaled, table: dict[K, V], key: K, value: V) -> None:
     table[key] = value
 
 
+def new(p: Journaled, table: dict[K, V], key: K, value: V) -> None:
+    """`put` where nothing stands yet."""
+    if p.undo is not None:
+        p.undo.append((_unset, table, key, None))
+    table[key] = value
+
+
 def update(p: Journaled, table: dict[K, V], values: dict[K, V]) -> None:
     if p.undo is None:
         table.update(values)

@@ -7,7 +7,6 @@ caller who sent it. So nothing that can't be written, or read again, is ever in 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -17,48 +16,52 @@ from flowledger.events.wire import CURRENT, NAMES
 from flowledger.kernel import limits
 from flowledger.kernel.expressions import Failure
 
-#: microseconds UTC: the calendar's ends
-TIME_US_MIN, TIME_US_MAX = -62_135_596_800_000_000, 253_402_300_799_999_999
 #: an incident's or rejection's text shows so much of a value
 SHOWN_MAX = 200
 #: characters of the message of an incident
 MESSAGE_MAX = 4_000
 
 
-def encode(event: Event, prefix: bytes) -> bytes:
-    """The value of an event on the log. `prefix`: its envelope, encoded. Raises: Failure VALUE_INVALID, VALUE_TOO_LARGE, VALUE_TOO_DEEP."""
-    encoder, moments, nested, most = _PLANS[type(event)]
-    for name in moments:
-        at = getattr(event, name)
-        if at and not TIME_US_MIN <= at <= TIME_US_MAX:
-            raise Failure("VALUE_INVALID", f"{_name(event)}: {name[:-3]} lies outside of the years 1 to 9999")
-    try:
-        value = encoder(event, prefix)
-    except Exception as e:
-        raise _unfit(event, e) from None
-    if len(value) > most:
-        raise Failure("VALUE_TOO_LARGE", f"{_name(event)}: expected at most {most} bytes, found {len(value)}")
+def unfit(event: Event, e: Exception) -> Failure:
+    """Why the event could not be encoded: the field that doesn't fit, and what it was given."""
+    for name, kind in avro.coded(type(event)):
+        try:
+            avro.CODES[kind](getattr(event, name))
+        except Exception as own:
+            code = "VALUE_TOO_DEEP" if isinstance(own, RecursionError) else "VALUE_INVALID"
+            what, colon = (name[:-3], "") if kind == "moment" else (name, ":")
+            return Failure(code, f"{_name(event)}: {what}{colon} {_why(own)}, found {shown(getattr(event, name))}")
+    return Failure("VALUE_INVALID", f"{_name(event)}: {_why(e)}")
+
+
+def bounded(event: Event, value: bytes, value_max: int) -> None:
+    """The encoded event keeps the bounds of size, also of what the log takes (`value_max`, bytes), and depth.
+
+    Raises: Failure VALUE_INVALID, VALUE_TOO_LARGE, VALUE_TOO_DEEP.
+    """
+    kind, size = type(event), len(value)
+    nested, most = _BOUNDS[kind]
+    if size > most:
+        raise Failure("VALUE_TOO_LARGE", f"{_name(event)}: expected at most {most} bytes, found {size}")
+    if size > value_max:
+        raise Failure("VALUE_INVALID", f"{kind.__name__}: an event of {size} bytes is too large; at most {value_max} are taken")
     # a value nested deeper than the bound has more brackets than that
-    if nested and len(value) > limits.DEPTH_MAX and value.count(b"[") + value.count(b"{") > limits.DEPTH_MAX:
+    if nested and value.count(b"[") + value.count(b"{") > limits.DEPTH_MAX:
         for name in nested:
             check_depth(getattr(event, name), _name(event))
-    return value
 
 
 #: events that carry resources or what is sent on, whose parts have bounds of their own
 _LARGE = {CURRENT[name][0] for name in ("definition.created", "partition.outbound", "partition.answered")}
 
 
-#: per event: its encoder, fields that are moments, fields of JSON, and the bytes that it may have
-_PLANS: dict[type[Event], tuple[Callable[[Any, bytes], bytes], tuple[str, ...], tuple[str, ...], int]] = {
-    cls: (
-        encoder,
-        tuple(n for n in cls.__struct_fields__ if n.endswith("_us")),
-        tuple(n for n, kind in avro.fields_of(cls) if kind == "json"),
-        1 << 62 if cls in _LARGE else limits.PAYLOAD_BYTES_MAX,
-    )
-    for cls, encoder in avro.ENCODERS.items()
+#: per event: its fields of JSON, and the bytes that it may have
+_BOUNDS: dict[type[Event], tuple[tuple[str, ...], int]] = {
+    cls: (tuple(n for n, kind in avro.fields_of(cls) if kind == "json"), 1 << 62 if cls in _LARGE else limits.PAYLOAD_BYTES_MAX)
+    for cls in avro.ENCODERS
 }
+#: a value of no more bytes keeps every bound: it has no room for so many levels
+SMALL = limits.DEPTH_MAX
 
 
 def check_depth(value: Any, what: str) -> None:
@@ -134,16 +137,6 @@ def _name(event: Event) -> str:
     name = NAMES[type(event)]
     element = getattr(event, "element", "")
     return f"{name} of {clean(element, SHOWN_MAX)}" if element else name
-
-
-def _unfit(event: Event, e: Exception) -> Failure:
-    for name, kind in avro.fields_of(type(event)):
-        try:
-            avro.CODES[kind](getattr(event, name))
-        except Exception as own:
-            code = "VALUE_TOO_DEEP" if isinstance(own, RecursionError) else "VALUE_INVALID"
-            return Failure(code, f"{_name(event)}: {name}: {_why(own)}, found {shown(getattr(event, name))}")
-    return Failure("VALUE_INVALID", f"{_name(event)}: {_why(e)}")
 
 
 def _why(e: Exception) -> str:

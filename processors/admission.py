@@ -1,8 +1,9 @@
 """Who is let in when more comes than can be done: by the time that a command would wait, not by how many wait.
 
 As CoDel looks at the time in a queue rather than its length (RFC 8289), so does this: the age of the oldest in hand is the delay that is
-measured, and those in hand over the rate at which they were answered while many waited is the delay that the next one meets. Both must be
-too long. A burst that comes to an idle queue has no age yet; it is bounded by what a usual rate would do in the time. What begins something
+measured, and those in hand over the rate is the delay that the next one meets. Both must be too long. The rate is what the answered met: how
+many were before each, over how long it took; answers come by whole groups, so counting them in slices of time would measure the slicing.
+A burst that comes to an idle queue has no age yet; it is bounded by what a usual rate would do in the time. What begins something
 new is refused first, the unimportant before the rest; what goes on with running work (completions, leases, resolutions) goes last.
 """
 
@@ -22,8 +23,8 @@ LIMITS_S = (2.0, 0.4, 0.1)
 FEW = 64
 #: answers in a second that are thought possible until more is known
 USUAL_RATE = 2_500.0
-#: answers are counted in slices of so long, over so many of them
-SLICE_S, SLICES = 0.1, 10
+#: the rate is over the last answers, old ones weigh half once those before them were so many
+MEMORY = 100_000
 RETRY_MS = (50, 5_000)
 #: priorities below this are unimportant (`kernel/business.py`: normal is 40)
 NORMAL_PRIORITY = 40
@@ -46,51 +47,47 @@ class Admission:
         """`clock`: seconds, monotonic."""
         self._clock = clock
         self.refused = 0
-        #: when those in hand came, the oldest first; answers come nearly in that order
-        self._in: deque[float] = deque()
-        self._slices: deque[tuple[float, int]] = deque(maxlen=SLICES)
-        self._since = clock()
-        self._count = 0
+        #: when each in hand came and how many were before it, the oldest first; answers come nearly in that order
+        self._in: deque[tuple[float, int]] = deque()
+        #: of answered commands that came to many: the sum of those before them, themselves included, and of the seconds that they took
+        self._served, self._seconds = 0, 0.0
 
     @property
     def in_hand(self) -> int:
         return len(self._in)
 
+    @property
+    def known(self) -> bool:
+        """Enough was answered while many waited to tell the rate."""
+        return self._served > 0
+
     def began(self) -> None:
-        now = self._clock()
-        self._in.append(now)
-        if len(self._in) == FEW:
-            self._since, self._count = now, 0
+        self._in.append((self._clock(), len(self._in)))
 
     def ended(self) -> None:
-        if self._in:
-            self._in.popleft()
-        now = self._clock()
-        if len(self._in) < FEW:  # only a queue that is never short shows what can be done
-            self._since, self._count = now, 0
+        if not self._in:
             return
-        self._count += 1
-        if (passed := now - self._since) >= SLICE_S:
-            self._slices.append((passed, self._count))
-            self._since, self._count = now, 0
+        came, before = self._in.popleft()
+        if before < FEW:  # only a queue that is never short shows what can be done
+            return
+        self._served += before + 1
+        self._seconds += self._clock() - came
+        if self._served > MEMORY:
+            self._served, self._seconds = self._served // 2, self._seconds / 2
 
     def rate(self) -> float:
         """Answers in a second while many wait."""
-        waiting = self._clock() - self._since if len(self._in) >= FEW else 0.0
-        if waiting <= SLICE_S:
-            waiting = 0.0
-        seconds = sum(s for s, _ in self._slices) + waiting
-        return (sum(n for _, n in self._slices) + (self._count if waiting else 0)) / seconds if seconds else USUAL_RATE
+        return max(self._served / self._seconds, 1.0) if self._seconds > 0 else USUAL_RATE
 
     def refusal(self, kind: int, what: str) -> Rejected | None:
         """None: it may come in."""
         many = len(self._in)
         if many < FEW:
             return None
-        limit, rate = LIMITS_S[kind], max(self.rate(), 1.0)
-        wait = many / rate
-        late = wait > limit and self._clock() - self._in[0] > limit / 4
-        burst = kind != RUNNING and many > (1.25 * rate if self._slices else USUAL_RATE) * limit
+        limit, rate, age = LIMITS_S[kind], self.rate(), self._clock() - self._in[0][0]
+        wait = max(many / rate, age)
+        late = wait > limit and age > limit / 4
+        burst = kind != RUNNING and many > (1.25 * rate if self.known else USUAL_RATE) * limit
         if not late and not burst:
             return None
         self.refused += 1

@@ -28,8 +28,8 @@ def admit(p: Partition, request: c.Request) -> str | Rejected:
     command = request.command
     kind = type(command)
     tenant = request.tenant
-    rule = SUBJECTS.get(kind, _UNKNOWN)
-    if rule is _UNKNOWN:
+    way = _WAYS.get(kind)
+    if way is None:
         internal = INTERNAL.get(kind)
         if internal is None:
             return Rejected(RejectionCode.FORBIDDEN, f"nobody may {kind.__name__}: the gate has no rule for it")
@@ -37,11 +37,12 @@ def admit(p: Partition, request: c.Request) -> str | Rejected:
         return tenant if found is MISSING else found
     if request.sender >= 0:  # another partition speaks for the tenant that it names
         return tenant
+    rule, uses, several = way
     if rule is not None:
         found = rule(p, command)
-        if kind in BATCHES and not may(request, ANY_TENANT):
-            several, of_one = BATCHES[kind]
-            foreign = [t for key in getattr(command, several) if (t := of_one(p, key)) is not MISSING and t != tenant]
+        if several is not None and not may(request, ANY_TENANT):
+            field, of_one = several
+            foreign = [t for key in getattr(command, field) if (t := of_one(p, key)) is not MISSING and t != tenant]
             found = foreign[0] if foreign else found
         if found is MISSING:
             return tenant
@@ -51,7 +52,7 @@ def admit(p: Partition, request: c.Request) -> str | Rejected:
             if not may(request, ANY_TENANT):
                 return _stranger(command, tenant, found)
             tenant = found
-    if (field := USES.get(kind)) is not None and (key := getattr(command, field)):
+    if uses and (key := getattr(command, uses)):
         used = of_definition(p, key)
         if used and used is not MISSING and used != tenant:
             if not may(request, ANY_TENANT) or rule is not None:
@@ -63,6 +64,10 @@ def admit(p: Partition, request: c.Request) -> str | Rejected:
     return tenant
 
 
+#: command -> its rule, the field of a definition that it uses beside, and of several subjects
+_WAYS = {kind: (rule, USES.get(kind, ""), BATCHES.get(kind)) for kind, rule in SUBJECTS.items()}
+
+
 def tenants_of(request: c.Request, wanted: Sequence[str] | None) -> Sequence[str]:
     """Whose jobs a caller gets: its own tenant's; with the right to more, those that it names."""
     if wanted is None:
@@ -71,12 +76,6 @@ def tenants_of(request: c.Request, wanted: Sequence[str] | None) -> Sequence[str
         return tuple(dict.fromkeys(wanted))
     return tuple(dict.fromkeys(t for t in wanted if t == request.tenant))
 
-
-def _unknown(p: Partition, e: object) -> str:
-    return MISSING
-
-
-_UNKNOWN = _unknown
 
 #: how handlers name what isn't there, so that a stranger's thing can't be told from none
 _WORDS: dict[type, tuple[str, str]] = {

@@ -20,7 +20,7 @@ def _instance(p: Partition, e: Any) -> Instance | None:
     return found if found is not None else next((i for i in p.instances.values() if e.key in i.tokens), None)
 
 
-ON_INSTANCES = frozenset({
+ON_INSTANCES: frozenset[type[c.AnyCommand]] = frozenset({
     c.CancelInstance, c.ControlInstance, c.ReleaseInstance, c.SetVariables, c.ModifyInstance, c.MigrateInstance,
 })  # fmt: skip
 _THINGS: dict[type[c.AnyCommand], tuple[str, Callable[[Partition, Any], Versioned | None]]] = {
@@ -44,6 +44,6 @@ def stale(p: Partition, command: c.AnyCommand) -> Rejected | None:
 
 
 def tell(p: Partition, command: c.AnyCommand, answer: dict[str, Any]) -> None:
-    """Which version a command on an instance has made."""
-    if type(command) in ON_INSTANCES and (i := _instance(p, command)) is not None:
+    """Which version a command on an instance (`ON_INSTANCES`) has made."""
+    if (i := _instance(p, command)) is not None:
         answer["row_version"] = i.row_version

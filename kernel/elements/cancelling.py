@@ -56,7 +56,7 @@ def end(d: Any, i: Any, reason: str, force: bool) -> None:
     d.close_holds(i, i)
     d.record(wf.WorkflowTerminated(key=i.key, reason=reason) if force else wf.WorkflowCancelled(key=i.key, reason=reason))
     if by_caller(reason):
-        d.finished.append((i.key, "terminated" if force else "cancelled", i.vars, reason))
+        d.finish(i.key, "terminated" if force else "cancelled", i.vars, reason)
     else:
         d.ended(i, "terminated" if force else "cancelled", message=reason)
 

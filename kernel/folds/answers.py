@@ -17,7 +17,7 @@ from flowledger.events import ledger as le
 from flowledger.events.base import Envelope, Rejected, RejectionCode
 from flowledger.events.commands import Request
 from flowledger.kernel import limits
-from flowledger.kernel.undo import drop_queued, keep, put
+from flowledger.kernel.undo import drop_queued, put
 
 if TYPE_CHECKING:
     from flowledger.kernel.state import Partition
@@ -90,16 +90,22 @@ def again(request: Request, known: Remembered) -> dict[str, Any] | Rejected:
 
 def remember(p: Partition, e: le.Answered, v: Envelope) -> None:
     """The fold. What is over goes; each answer is looked at once when it goes, so it costs nothing more than to keep it."""
-    name = name_of(v.tenant, e.id)
+    name, meta = name_of(v.tenant, e.id), p.meta
+    if p.undo is not None:
+        p.undo.append((_count, meta, meta.answered, meta.answers_bytes))
     was = p.answers.get(name)
-    drop_queued(p, p.answers, name)
-    keep(p, p.meta)
-    p.meta.answered += 1
-    kept = Remembered(p.meta.answered, v.time_us, e.until_us or v.time_us + DAY_US, e.digest, -1, msgspec.Raw(_encode(e.answer)))
+    if was is not None:
+        drop_queued(p, p.answers, name)
+    meta.answered += 1
+    kept = Remembered(meta.answered, v.time_us, e.until_us or v.time_us + DAY_US, e.digest, -1, msgspec.Raw(_encode(e.answer)))
     put(p, p.answers, name, kept)
-    held = p.meta.answers_bytes + size(name, kept) - (size(name, was) if was is not None else 0)
+    held = meta.answers_bytes + size(name, kept) - (size(name, was) if was is not None else 0)
     p.changed.add(("answer", name))
-    p.meta.answers_bytes = _forget(p, v.time_us, held)
+    meta.answers_bytes = _forget(p, v.time_us, held)
+
+
+def _count(meta: Any, answered: int, held: int) -> None:
+    meta.answered, meta.answers_bytes = answered, held
 
 
 def _forget(p: Partition, now_us: int, held: int) -> int:

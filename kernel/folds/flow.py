@@ -43,10 +43,17 @@ def flow_taken(p: Partition, e: fl.FlowTaken, v: Envelope) -> None:
         seen_key(p, e.spawned)
         add_token(p, i, Token(key=e.spawned, scope=token.scope, element=e.target, flow=e.flow))
         return
-    keep(p, token)
+    if p.undo is not None:
+        p.undo.append((_untaken, token, token.element, (token.flow, token.phase, token.handler_of)))
     if token.holds is not None or token.vars is not None or token.data is not None or token.results is not None or token.incident:
+        keep(p, token)
         clear_stay(p, i, token)
     token.element, token.flow, token.phase, token.handler_of = e.target, e.flow, 0, 0
+
+
+def _untaken(token: Token, element: str, others: tuple[str, int, int]) -> None:
+    token.element = element
+    token.flow, token.phase, token.handler_of = others
 
 
 def gateway_reached(p: Partition, e: fl.GatewayReached, v: Envelope) -> None:

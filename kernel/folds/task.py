@@ -8,10 +8,10 @@ from typing import Any
 from flowledger.events import task as ta
 from flowledger.events.base import Envelope
 from flowledger.kernel.folds.holds import MACHINES, offer, remove_task, withhold
-from flowledger.kernel.folds.tokens import seen_key, unhold
+from flowledger.kernel.folds.tokens import keep_stay, seen_key, unhold
 from flowledger.kernel.state import READY, WAITING, Partition, Task
 from flowledger.kernel.tasks import guards, index, people
-from flowledger.kernel.undo import keep, put, update
+from flowledger.kernel.undo import keep, new, put, update
 
 
 def task_created(p: Partition, e: ta.TaskCreated, v: Envelope) -> None:
@@ -22,14 +22,15 @@ def task_created(p: Partition, e: ta.TaskCreated, v: Envelope) -> None:
         priority=e.priority, headers=e.headers, details=e.details, listener=e.listener, created_us=v.time_us,
         tenant=i.tenant if i is not None else v.tenant, trace=v.trace,
     )  # fmt: skip
-    put(p, p.tasks, e.task, task)
+    new(p, p.tasks, e.task, task)
     if i is not None:
         token = i.tokens[e.token]
-        keep(p, token)
+        keep_stay(p, token)
         token.holds = [*(token.holds or ()), e.task]
         if e.listener not in _TELLING:
             token.phase = WAITING
         if e.variables:
+            keep(p, token)
             token.vars = {**(token.vars or {}), **e.variables}
     else:
         task.vars = e.variables
@@ -89,6 +90,7 @@ def task_returned(p: Partition, e: ta.TaskReturned, v: Envelope) -> None:
         if task is not None:
             if p.guards and task.worker:
                 guards.unleased(p, task)
+            keep(p, task)
             task.worker, task.deadline_us = "", 0
             offer(p, task)
             p.changed.add(("instance", task.instance) if task.instance else ("task", key))
@@ -119,11 +121,12 @@ def task_completed(p: Partition, e: ta.TaskCompleted, v: Envelope) -> None:
     if token is not None:
         if task is not None and task.listener in _TELLING:
             return
-        keep(p, token)
         token.phase = READY
         if e.result is not None and task is not None and task.type == "ad_hoc_sub_process":
+            keep(p, token)
             token.data = {**(token.data or {}), "result": e.result}
         if task is not None and task.listener:
+            keep(p, token)
             token.data = {**(token.data or {}), "listened": (token.data or {}).get("listened", 0) + 1}
 
 

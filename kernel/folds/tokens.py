@@ -18,8 +18,9 @@ _KIDS_LIST_MAX = 8
 
 def seen_key(p: Partition, key: int) -> None:
     """The counter never gives a key twice."""
-    if key >> PARTITION_BITS == p.meta.partition and (n := key & _COUNTER_MASK) > p.meta.counter:
-        p.meta.counter = n
+    meta = p.meta
+    if (n := key & _COUNTER_MASK) > meta.counter and key >> PARTITION_BITS == meta.partition:
+        meta.counter = n
 
 
 def kid_added(p: Partition, holder: Any, key: int) -> None:
@@ -126,10 +127,27 @@ def hold(p: Partition, i: Instance, token_key: int, key: int, element: str) -> N
 
 
 def unhold(p: Partition, i: Instance | None, token_key: int, key: int) -> Any:
+    """The holder; what it holds and its phase are kept, and may be given other values."""
     if i is None:
         return None
     holder = holder_of(i, token_key)
-    if holder is not None and holder.holds and key in holder.holds:
-        keep(p, holder)
-        holder.holds = [k for k in holder.holds if k != key] or None
+    if holder is not None:
+        holds = holder.holds
+        keep_stay(p, holder)
+        if holds and key in holds:
+            holder.holds = None if len(holds) == 1 else [k for k in holds if k != key]
     return holder
+
+
+def keep_stay(p: Partition, holder: Any) -> None:
+    """What a token or an instance holds, and a token's phase, are about to be given other values."""
+    if p.undo is not None:
+        p.undo.append((_restay, holder, holder.holds, holder.phase) if type(holder) is Token else (_rehold, holder, holder.holds, None))
+
+
+def _restay(token: Token, holds: Any, phase: int) -> None:
+    token.holds, token.phase = holds, phase
+
+
+def _rehold(i: Instance, holds: Any, _: None) -> None:
+    i.holds = holds

@@ -8,7 +8,7 @@ from typing import Any
 from flowledger.events import workflow as wf
 from flowledger.events.base import Envelope
 from flowledger.kernel.folds.holds import offer, tasks_of, withhold
-from flowledger.kernel.folds.tokens import drop_held, remove_token, seen_key
+from flowledger.kernel.folds.tokens import drop_held, seen_key
 from flowledger.kernel.state import Instance, Partition, Token
 from flowledger.kernel.undo import drop, drop_queued, keep, put, update
 
@@ -26,7 +26,8 @@ def workflow_created(p: Partition, e: wf.WorkflowCreated, v: Envelope) -> None:
 
 def workflow_started(p: Partition, e: wf.WorkflowStarted, v: Envelope) -> None:
     seen_key(p, e.key)
-    drop_queued(p, p.pending, e.key)
+    if p.pending:
+        drop_queued(p, p.pending, e.key)
     variables, before = e.variables, p.instances.get(e.key)
     i = Instance(
         key=e.key, process=e.process, definition=e.definition, version=e.version, business_key=e.business_key, priority=e.priority,
@@ -35,7 +36,6 @@ def workflow_started(p: Partition, e: wf.WorkflowStarted, v: Envelope) -> None:
         row_version=0 if before is None else before.row_version + 1,
     )  # fmt: skip
     put(p, p.instances, e.key, i)
-    p.open += 1
     if e.token:
         seen_key(p, e.token)
         i.tokens[e.token] = Token(key=e.token, scope=e.key, element=e.element)
@@ -46,16 +46,24 @@ def workflow_ended(p: Partition, e: Any, v: Envelope) -> None:
     i = drop(p, p.instances, e.key)
     if i is None:
         return
-    for kid in list(i.kids or ()):
-        remove_token(p, i, kid)
+    tokens = i.tokens
+    if p.undo is not None:
+        p.undo.append((_unended, i, tokens, i.kids))
+    i.tokens, i.kids = {}, None
+    for token in tokens.values():
+        for held in token.holds or ():
+            drop_held(p, i, held)
     for held in i.holds or ():
         drop_held(p, i, held)
-    drop(p, p.unsettled, e.key)
+    if p.unsettled:
+        drop(p, p.unsettled, e.key)
     p.weights.pop(e.key, None)
     if i.status == "pending":
         drop_queued(p, p.pending, e.key)
-    else:
-        p.open -= 1
+
+
+def _unended(i: Instance, tokens: dict[int, Token], kids: Any) -> None:
+    i.tokens, i.kids = tokens, kids
 
 
 def workflow_paused(p: Partition, e: Any, v: Envelope) -> None:

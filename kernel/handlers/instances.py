@@ -83,8 +83,12 @@ def start(d: Decision, s: c.StartInstance) -> Rejected | None:
             )
         if not at:
             return Rejected(RejectionCode.INVALID_STATE, f"process '{process.id}' has nothing to start with")
-    if not s.start_element and not s.parent and (refused := _form_refused(d, s, found, at)) is not None:
-        return refused
+    if not s.start_element and not s.parent:
+        for node in at:
+            if start_event.FORM in node.properties:
+                if (refused := _form_refused(d, s, found, at)) is not None:
+                    return refused
+                break
     key = d.key()
     answer = {"key": key, "definition": found.key, "process": found.id, "version": found.version, "status": "running"}
     if d.facts.instances_max and d.state.open >= d.facts.instances_max and not s.parent:
@@ -105,9 +109,7 @@ def start(d: Decision, s: c.StartInstance) -> Rejected | None:
 
 def _form_refused(d: Decision, s: c.StartInstance, found: Definition, at: list[Node]) -> Rejected | None:
     """The form of the start event, when somebody starts the process by hand."""
-    said = next((form for n in at if (form := n.properties.get(start_event.FORM)) is not None), None)
-    if said is None:
-        return None
+    said = next(form for n in at if (form := n.properties.get(start_event.FORM)) is not None)
     nothing = Instance(key=0, process=found.id, definition=found.key, version=found.version, tenant=found.tenant)
     return forms.refused(d, nothing, said, s.variables or {}, {}, f"the start form of '{found.id}'")
 

@@ -189,16 +189,18 @@ def find(d: Decision, key: int, fence: int) -> Task | Rejected:
             RejectionCode.STALE, f"task {key} was handed to another worker since: expected fencing number {task.fence}, found {fence}"
         )
     i = d.state.instances.get(task.instance)
-    if i is not None and i.status in keeping.STILL and not task.worker:  # what a worker has in hand is kept
-        return Rejected(RejectionCode.INVALID_STATE, f"instance {i.key} of task {key} is {i.status}")
-    return keeping.full(i) or task
+    if i is not None and i.status in keeping.STILL:
+        if not task.worker:  # what a worker has in hand is kept
+            return Rejected(RejectionCode.INVALID_STATE, f"instance {i.key} of task {key} is {i.status}")
+        return keeping.full(i) or task
+    return task
 
 
 def complete(d: Decision, e: c.CompleteTask) -> Rejected | None:
     task = find(d, e.task, e.fence)
     if isinstance(task, Rejected):
         return task
-    if (refused := holders.refuse(d, task, "complete", e.fence)) is not None:
+    if not (e.fence and task.worker) and (refused := holders.refuse(d, task, "complete")) is not None:  # else it shows its lease
         return refused
     if e.variables is not None and not isinstance(e.variables, dict):
         return Rejected(RejectionCode.INVALID_ARGUMENT, "expected variables to be an object")
@@ -206,16 +208,16 @@ def complete(d: Decision, e: c.CompleteTask) -> Rejected | None:
         return Rejected(
             RejectionCode.INVALID_STATE, f"can't complete task {e.task}: it is {task.status}, expected {' or '.join(sorted(OPEN))}"
         )
-    status = _status(e)
+    status = e.status if e.result is None and e.status in RESULTS else _status(e)
     if isinstance(status, Rejected):
         return status
     if task.details is not None:
         if (refused := rules.check_output(d, task, e.variables)) is not None:
             return refused
     i = d.state.instances.get(task.instance)
-    if e.variables and i is not None and (refused := _state_refused(d, i, e.variables)) is not None:
+    if e.variables and business.VARIABLE in e.variables and i is not None and (refused := _state_refused(d, i, e.variables)) is not None:
         return refused
-    if keeping.keep(d, i, e):
+    if i is not None and i.status in keeping.STILL and keeping.keep(d, i, e):
         d.answer = {"kept": True}
         return None
     if task.details is not None and task.details.get("kind") == "hybrid" and task.worker:
@@ -311,7 +313,7 @@ def _drafted(d: Decision, task: Task, e: c.CompleteTask) -> None:
 
 def ended(d: Decision, task: Task, status: str, variables: dict[str, Any], message: str = "") -> None:
     """Of a task without workflow: whoever waits for it is answered."""
-    d.finished.append((task.key, status, variables, message))
+    d.finish(task.key, status, variables, message)
     if task.details and (by := task.details.get("request")):
         d.outcome(by, {"task": task.key}, status, variables, message)
 

@@ -80,9 +80,5 @@ class Facts:
         self.spread = spread
         self.feel_soft = feel_soft
         self.value_max = value_max
-        #: steps that the expressions of this decision may still take
+        #: steps that the expressions of this decision may still take; each decision begins with all of them
         self.feel_left = limits.FEEL_STEPS_MAX
-
-    def begin(self) -> None:
-        """A decision begins."""
-        self.feel_left = self.feel_soft or limits.FEEL_STEPS_MAX

@@ -20,20 +20,20 @@ from flowledger.kernel.fold import TRANSITIONS
 from flowledger.kernel.ledger.facts import Facts
 from flowledger.kernel.state import Partition
 
+ENCODERS, SMALL = avro.ENCODERS, values.SMALL
 _encode_request = msgspec.json.Encoder(decimal_format="number").encode
 
 
-#: where a decision was at a moment: lengths of undo, events, later and finished; seen, counter, open, bytes; the answer. `back` returns to it.
-#: A plain tuple: each step of each token takes one
-Mark = tuple[int, int, int, int, int, int, int, int, dict[str, Any]]
+#: where a decision was at a moment: lengths of undo and events, counter, bytes. `back` returns to it. A plain tuple: each step of each token takes one
+Mark = tuple[int, int, int, int]
 
 
 class Recording:
     """`answer` is what the caller gets; `later` are commands for this partition in a follow-up step."""
 
     __slots__ = (
-        "about", "answer", "asked", "at", "bytes", "cause", "causes", "envelope", "envelopes", "events", "facts", "finished",
-        "later", "prefix", "repeats", "request", "seen", "state", "steps_left", "touched", "values", "work",
+        "about", "answer", "asked", "asked_prefix", "at", "bytes", "cause", "causes", "envelope", "events", "facts", "finished",
+        "later", "prefix", "repeats", "request", "said", "seen", "state", "steps_left", "touched", "values", "work",
     )  # fmt: skip
 
     def __init__(self, state: Partition, facts: Facts, envelope: Envelope, request: c.Request | None = None) -> None:
@@ -43,8 +43,9 @@ class Recording:
         self.events: list[Event] = []
         #: the events as they go to the log
         self.values: list[bytes] = []
-        self.envelopes: list[Envelope] = []
-        self.prefix = avro.encode_envelope(envelope)
+        #: (number of an event, envelope from it on)
+        self.said: list[tuple[int, Envelope]] = [(0, envelope)]
+        self.prefix = self.asked_prefix = avro.encode_envelope(envelope)
         self.bytes = 0
         self.work: deque[tuple[int, int]] = deque()
         self.answer: dict[str, Any] = {}
@@ -66,51 +67,67 @@ class Recording:
 
     def record(self, event: Event) -> None:
         """Raises: Failure for a value that the log can't hold; nothing is recorded then."""
-        if event.key != self.about and event.key:
-            self._speak_of(event.key)
-        value = values.encode(event, self.prefix)
-        if len(value) > self.facts.value_max:
-            what = f"{type(event).__name__}: an event of {len(value)} bytes is too large; at most {self.facts.value_max} are taken"
-            raise Failure("VALUE_INVALID", what)
-        TRANSITIONS[type(event)](self.state, event, self.envelope)
-        if event.key:
-            self.state.changed.add(("instance", event.key))
+        key = event.key
+        if key != self.about and key:
+            self._speak_of(key)
+        kind = type(event)
+        try:
+            value = ENCODERS[kind](event, self.prefix)
+        except Exception as e:
+            raise values.unfit(event, e) from None
+        if (size := len(value)) > SMALL:
+            values.bounded(event, value, self.facts.value_max)
+        TRANSITIONS[kind](self.state, event, self.envelope)
         self.events.append(event)
         self.values.append(value)
-        self.envelopes.append(self.envelope)
-        self.bytes += len(value)
+        self.bytes += size
 
     def _speak_of(self, key: int) -> None:
-        """What happens to another instance from here on is under its own tenant, correlation and trace."""
+        """What happens to another instance from here on is under its own tenant, correlation and trace; its image is out of date."""
         self.about = key
-        i = self.state.instances.get(key)
-        envelope = self.asked if i is None else causes.about(i, self.asked)
+        p, asked = self.state, self.asked
+        p.changed.add(("instance", key))
+        i = p.instances.get(key)
+        envelope = asked if i is None or (i.tenant == asked.tenant and not i.trace and not i.correlation) else causes.about(i, asked)
         if envelope is not self.envelope:
-            self.envelope, self.prefix = envelope, avro.encode_envelope(envelope)
+            self._speak(envelope, self.asked_prefix if envelope is asked else avro.encode_envelope(envelope))
 
     def for_request(self) -> None:
         """What follows is about the request, not about an instance."""
-        self.envelope, self.prefix, self.about = self.asked, avro.encode_envelope(self.asked), 0
+        self.about = 0
+        if self.envelope is not self.asked:
+            self._speak(self.asked, self.asked_prefix)
+
+    def _speak(self, envelope: Envelope, prefix: bytes) -> None:
+        self.envelope, self.prefix = envelope, prefix
+        self.said.append((len(self.events), envelope))
+
+    @property
+    def envelopes(self) -> list[Envelope]:
+        """Of each event."""
+        ends = [n for n, _ in self.said[1:]] + [len(self.events)]
+        return [envelope for (start, envelope), end in zip(self.said, ends, strict=True) for _ in range(start, end)]
 
     def because(self, cause: str) -> None:
         """Why what follows happens, where one decision has several reasons."""
         self.asked = msgspec.structs.replace(self.asked, cause=cause)
+        self.asked_prefix = avro.encode_envelope(self.asked)
         self.for_request()
 
     def mark(self) -> Mark:
         p = self.state
         assert p.undo is not None, "a decision that nobody can take back"
-        return (
-            len(p.undo), len(self.events), len(self.later), len(self.finished), self.seen, p.meta.counter, p.open, self.bytes, self.answer,
-        )  # fmt: skip
+        return len(p.undo), len(self.events), p.meta.counter, self.bytes
 
     def back(self, to: Mark) -> None:
-        """All that was recorded and asked for since `to` never was."""
+        """All that was recorded and asked for since `to` never was; the answer is whoever asks' to set anew."""
         p = self.state
-        steps, events, later, finished, self.seen, p.meta.counter, p.open, self.bytes, self.answer = to
+        steps, events, p.meta.counter, self.bytes = to
         undo.roll_back(p, steps)
-        del self.events[events:], self.values[events:], self.envelopes[events:]
-        del self.later[later:], self.causes[later:], self.finished[finished:]
+        del self.events[events:], self.values[events:]
+        self.seen, self.about = min(self.seen, events), -1
+        self.said = [(n, envelope) for n, envelope in self.said if n < events]
+        self._speak(self.envelope, self.prefix)
         self.work.clear()
         self.touched.clear()
 
@@ -122,8 +139,12 @@ class Recording:
 
     def follow(self, command: c.AnyCommand) -> None:
         """To be decided on this partition in a follow-up step of the same group (`Continue`: of a later one)."""
-        self.later.append(command)
-        self.causes.append(self.cause)
+        undo.append(self.state, self.later, command)
+        undo.append(self.state, self.causes, self.cause)
+
+    def finish(self, key: int, status: str, variables: dict[str, Any], message: str) -> None:
+        """An instance, or a task without one, has ended: whoever waits for it is told once that is on the log."""
+        undo.append(self.state, self.finished, (key, status, variables, message))
 
     def send(self, to: int, command: c.AnyCommand) -> None:
         """To the owner of partition `to`, exactly once. To this partition: in a follow-up step. Raises: Failure."""

@@ -129,7 +129,7 @@ class Verbs(Looking):
 
     def ended(self, i: Instance, status: str, error: str = "", message: str = "") -> None:
         """Tell the call activity that waits for the instance; let a pending one in."""
-        self.finished.append((i.key, status, i.vars, message))
+        self.finish(i.key, status, i.vars, message)
         if i.metadata and "$request" in i.metadata:
             answer = {"key": i.key, "definition": i.definition, "process": i.process, "version": i.version}
             self.outcome(i.metadata["$request"], answer, status, i.vars, message)

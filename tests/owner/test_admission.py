@@ -76,6 +76,21 @@ def test_idle_time_is_no_slow_time():
     assert queue.refusal(a.LOW, "it") is None
 
 
+@pytest.mark.parametrize("group", [65, 100, 500])
+def test_answers_that_come_by_whole_groups_are_no_slow_ones(group):
+    """All that was sent at once is answered at once, 0.15 s later: the next such burst is let in."""
+    clock = Clock()
+    queue = a.Admission(clock)
+    for _ in range(5):
+        for _ in range(group):
+            assert queue.refusal(a.NEW, "it") is None
+            queue.began()
+        clock.now += 0.15
+        for _ in range(group):
+            queue.ended()
+        clock.now += 1e-4
+
+
 def test_a_burst_to_an_idle_queue_is_bounded_by_what_is_usual():
     """It has no age yet, and nothing is known of the rate: answers one by one, 5 ms each, say nothing of what a group can do."""
     clock = Clock()
@@ -154,7 +169,7 @@ async def far_more():
                 waits.append(loop.time() - began)
 
     callers = [asyncio.create_task(caller()) for _ in range(150)] + [asyncio.create_task(caller(storm)) for _ in range(800)]
-    while 0 not in engine.admission or len(engine.admission[0][1]._slices) < 5:
+    while 0 not in engine.admission or not engine.admission[0][1].known:
         await asyncio.sleep(0.05)
     storm.set()
     await asyncio.sleep(1.5)
