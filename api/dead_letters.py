@@ -39,7 +39,7 @@ async def list_dead_letters(
     created_from: datetime | None = None,
     created_to: datetime | None = None,
     limit: Limit = 50,
-    cursor: Cursor = "",
+    cursor: Cursor = None,
     wait_for: WaitFor = None,
 ) -> Response[a.Page[a.DeadLetter]]:
     """Newest first. Those of `status` incident are told to their sender by an incident of `instance`, which is where they are repaired."""

@@ -70,10 +70,11 @@ async def test_dead_letters_are_seen_mended_replayed_and_discarded(on, request, 
         for row, (value, why) in zip(reversed(rows), BAD, strict=True):
             assert why in row["message"] and row["message"] and row["size"] == row["kept"] == len(value)
             assert row["encoding"] == "base64" or row["command"].encode() == value
-        seen, cursor = [], ""
-        while cursor is not None:
-            page = (await ask("GET", "dead-letters", limit=4, cursor=cursor))[1]
-            seen, cursor = seen + [r["id"] for r in page["items"]], page["cursor"]
+        page = (await ask("GET", "dead-letters", limit=4))[1]
+        seen = [r["id"] for r in page["items"]]
+        while page["cursor"] is not None:
+            page = (await ask("GET", "dead-letters", limit=4, cursor=page["cursor"]))[1]
+            seen += [r["id"] for r in page["items"]]
         assert seen == [r["id"] for r in rows] and not await letters(status="replayed") and not await letters(partition=1)
         wrong, binary, *rest = (r["id"] for r in reversed(rows))
 
