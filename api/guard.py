@@ -102,8 +102,8 @@ class Guard:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 fields = message["headers"] = list(message.get("headers", ()))
-                if status in (204, 405):  # whoever may GET may HEAD
-                    fields = message["headers"] = [(n, v + b", HEAD" if n.lower() == b"allow" and b"GET" in v else v) for n, v in fields]
+                if status in (204, 405):
+                    fields = message["headers"] = [(n, _methods(v) if n.lower() == b"allow" else v) for n, v in fields]
                 present = {name.lower() for name, _ in fields}
                 more = [*HEADERS, (b"x-correlation-id", correlation.encode("latin-1"))]
                 if scope.get("flowledger_trace") and telemetry.tracer.on:
@@ -139,10 +139,23 @@ class Guard:
             telemetry.metrics.http_seconds.labels(method, route).observe(time.perf_counter() - began)
 
 
+def _methods(allow: bytes) -> bytes:
+    """Whoever may GET may HEAD; a socket is no method."""
+    found = [m for m in allow.split(b", ") if m.isupper()]
+    return b", ".join(found + [b"HEAD"] * (b"GET" in found))
+
+
+async def _as(method: str, app: ASGIApp, scope: Any, receive: Receive, send: Send) -> None:
+    """With another method. The server keeps the scope as it came: by it, it knows that no body follows a HEAD."""
+    inner: Any = {**scope, "method": method}
+    try:
+        await app(inner, receive, send)
+    finally:
+        scope.update({name: value for name, value in inner.items() if name != "method"})
+
+
 async def _options(app: ASGIApp, scope: Any, receive: Receive, send: Send) -> None:
     """What may be done here, from the router: it says so to whoever comes with a method that nobody has."""
-    scope["method"] = "ANY"
-
     answered = False
 
     async def allowed(message: Message) -> None:
@@ -155,12 +168,11 @@ async def _options(app: ASGIApp, scope: Any, receive: Receive, send: Send) -> No
         elif not answered:
             await send(message)
 
-    await app(scope, receive, allowed)
+    await _as("ANY", app, scope, receive, allowed)
 
 
 async def _head(app: ASGIApp, scope: Any, receive: Receive, send: Send) -> None:
     """What GET would say, without its body (RFC 9110, 9.3.2). A stream isn't run: its head is all that was asked for."""
-    scope["method"] = "GET"
     said = asyncio.Event()
 
     async def start_only(message: Message) -> None:
@@ -169,7 +181,7 @@ async def _head(app: ASGIApp, scope: Any, receive: Receive, send: Send) -> None:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             said.set()
 
-    work, answered = asyncio.ensure_future(app(scope, receive, start_only)), asyncio.ensure_future(said.wait())
+    work, answered = asyncio.ensure_future(_as("GET", app, scope, receive, start_only)), asyncio.ensure_future(said.wait())
     try:
         await asyncio.wait({work, answered}, return_when=asyncio.FIRST_COMPLETED)
         if work.done():

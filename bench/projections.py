@@ -2,7 +2,8 @@
 
 Prints the client's CPU per event (decoding, folding, rendering, psycopg), PostgreSQL's CPU per event, and rows and events a second when
 nothing else limits it. Run: `python -m flowledger.bench.projections [--instances 20000] [--spread 1]`; `--spread n`: an instance's
-events come in n batches (start, lease, completion), as they do when workers take longer than a batch.
+events come in n batches (start, lease, completion), as they do when workers take longer than a batch; `--without-indexes` says what those
+of the lists' filters cost.
 """
 
 from __future__ import annotations
@@ -90,12 +91,20 @@ def server_cpu_s(pids: Sequence[int]) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-async def measure(dsn: str, instances: int, spread: int, batch: int) -> dict[str, object]:
+#: those that no key needs
+_INDEXES = """SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+    WHERE c.relnamespace = %s::regnamespace AND NOT i.indisunique AND NOT c.relispartition"""
+
+
+async def measure(dsn: str, instances: int, spread: int, batch: int, without: bool = False) -> dict[str, object]:
     phases = values(instances, spread, batch)
     schema = f"bench_{os.getpid()}"
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as conn:
         await sc.migrate(conn, schema)
         await sc.use_schema(conn, schema)
+        indexes = await (await conn.execute(_INDEXES, (schema,))).fetchall()
+        for (name,) in indexes if without else ():
+            await conn.execute(f"DROP INDEX {name}")
         for view in VIEWS:
             await conn.execute("INSERT INTO positions (view, partition, version) VALUES (%s, 0, %s)", (view, VIEWS[view].version))
         projector = Projector(conn, VIEWS.values(), Context())
@@ -123,6 +132,7 @@ async def measure(dsn: str, instances: int, spread: int, batch: int) -> dict[str
         await conn.execute(f"DROP SCHEMA {schema} CASCADE")
     return {
         "bench": "projections", "instances": instances, "spread": spread, "batch": batch, "events": events,
+        "indexes": 0 if without else len(indexes),
         "instances_per_s": round(instances / wall), "events_per_s": round(events / wall),
         "client_us_per_event": round(cpu / events * 1e6, 2),
         "decoding_us_per_event": round(decoding / events * 1e6, 2), "postgres_us_per_event": round(server / events * 1e6, 2),
@@ -136,15 +146,16 @@ def main() -> None:
     parser.add_argument("--spread", type=int, default=1, choices=(1, 2, 3))
     parser.add_argument("--batch", type=int, default=1_750)
     parser.add_argument("--postgres", default=os.environ.get("POSTGRES_URL", ""))
+    parser.add_argument("--without-indexes", action="store_true")
     args = parser.parse_args()
     if args.postgres:
-        print(json.dumps(asyncio.run(measure(args.postgres, args.instances, args.spread, args.batch))))
+        print(json.dumps(asyncio.run(measure(args.postgres, args.instances, args.spread, args.batch, args.without_indexes))))
         return
     folder = Path(tempfile.mkdtemp(prefix="flowledger-bench-"))
     folder.chmod(0o755)
     try:
         dsn = postgres_server.start(folder / "data")
-        print(json.dumps(asyncio.run(measure(dsn, args.instances, args.spread, args.batch))))
+        print(json.dumps(asyncio.run(measure(dsn, args.instances, args.spread, args.batch, args.without_indexes))))
     finally:
         postgres_server.stop(folder / "data")
         shutil.rmtree(folder, ignore_errors=True)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from flowledger.events.base import Broken
@@ -75,8 +79,71 @@ class Observer:
                    reference=broken.reference)  # fmt: skip
 
 
-def gauges(engine: Any, projector: Callable[[], Any] = lambda: None) -> Callable[[Metrics], None]:
-    """What is read only when somebody asks: sizes of owned partitions and the lag of the projections."""
+#: processes and elements with figures of their own; what comes later is counted as `other`
+SERIES_MAX = 2_000
+
+
+class Endings:
+    """What the projector wrote of ends (process, element, outcome, seconds), as figures."""
+
+    def __init__(self, metrics: Metrics, most: int = SERIES_MAX) -> None:
+        self._metrics, self._most = metrics, most
+        self._known: dict[tuple[str, str], tuple[Any, _Counts]] = {}
+
+    def __call__(self, ended: Sequence[tuple[str, str, str, float | None]]) -> None:
+        for process, element, outcome, seconds in ended:
+            timing, counts = self._bound(process, element)
+            if seconds is not None:
+                timing.observe(max(0.0, seconds))
+            counts[outcome].inc()
+
+    def _bound(self, process: str, element: str) -> tuple[Any, _Counts]:
+        if (process, element) not in self._known and len(self._known) >= self._most:
+            process, element = "other", "other" if element else ""
+        found = self._known.get((process, element))
+        if found is None:
+            m = self._metrics
+            timing = m.element_seconds.labels(process, element) if element else m.instance_seconds.labels(process)
+            count = m.element_outcomes if element else m.instance_outcomes
+            place = (process, element) if element else (process,)
+            found = self._known[process, element] = timing, _Counts(count, place)
+        return found
+
+
+class _Counts(dict[str, Any]):
+    """Counters of a place by outcome, made when they are first needed."""
+
+    def __init__(self, counter: Any, place: tuple[str, ...]) -> None:
+        self._counter, self._place = counter, place
+
+    def __missing__(self, outcome: str) -> Any:
+        found = self[outcome] = self._counter.labels(*self._place, outcome)
+        return found
+
+
+def _process(m: Metrics, name: str) -> None:
+    m.cpu.labels(name).set(time.process_time())
+    with contextlib.suppress(OSError):  # other systems than Linux
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        m.memory.labels(name).set(pages * os.sysconf("SC_PAGE_SIZE"))
+        m.files.labels(name).set(len(os.listdir("/proc/self/fd")))
+
+
+def _pool(m: Metrics, pool: Any) -> None:
+    if pool is None:
+        return
+    found = pool.get_stats()
+    size, idle = found.get("pool_size", 0), found.get("pool_available", 0)
+    m.connections.labels("idle").set(idle)
+    m.connections.labels("used").set(max(0, size - idle))
+    m.connections_max.set(pool.max_size)
+    m.connection_waits.set(found.get("requests_waiting", 0))
+
+
+def gauges(
+    engine: Any, projector: Callable[[], Any] = lambda: None, pool: Callable[[], Any] = lambda: None, process: str = "main"
+) -> Callable[[Metrics], None]:
+    """What is read only when somebody asks: sizes of owned partitions, the lag of the projections, the pool of connections, the process itself."""
     seen = {"events": 0, "writes": 0}
 
     def read(m: Metrics) -> None:
@@ -90,11 +157,14 @@ def gauges(engine: Any, projector: Callable[[], Any] = lambda: None) -> Callable
             m.timers.labels(label).set(figures["timers"])
             m.incidents.labels(label).set(figures["incidents"])
             m.inbox.labels(label).set(figures["inbox"])
+            m.pending.labels(label).set(figures["pending"])
             for job_type, lanes in owner.state.ready.items():
                 waiting[job_type] = waiting.get(job_type, 0) + sum(map(len, lanes.values()))
         m.ready_jobs.clear()
         for job_type, count in waiting.items():
             m.ready_jobs.labels(job_type).set(count)
+        _process(m, process)
+        _pool(m, pool())
         runner = projector()
         if runner is not None:
             for p, lag in runner.lag().items():

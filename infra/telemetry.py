@@ -23,6 +23,8 @@ from flowledger.infra.settings import Settings
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 #: links of a span of a batch; OpenTelemetry's own default limit is 128
 LINKS_MAX = 32
+#: of what people and other systems take part in
+LONG = (0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 1800, 7200, 43_200, 86_400, 604_800)
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384)
 
 
@@ -57,6 +59,23 @@ class Metrics:
         self.projection_lag_s = Gauge("flowledger_projection_lag_seconds", "Age of the oldest event left", ["partition"], registry=r)
         self.projected = Counter("flowledger_projected_events", "Events projected", ["projection"], registry=r)
         self.projection_writes = Counter("flowledger_projection_writes", "Transactions of the projector", registry=r)
+        self.instance_seconds = Histogram(
+            "flowledger_instance_seconds", "Start to end of an instance", ["process"], buckets=LONG, registry=r
+        )
+        self.element_seconds = Histogram(
+            "flowledger_element_seconds", "Work of an element, by attempt", ["process", "element"], buckets=LONG, registry=r
+        )
+        self.instance_outcomes = Counter("flowledger_instance_outcomes", "Instances that ended", ["process", "outcome"], registry=r)
+        self.element_outcomes = Counter(
+            "flowledger_element_outcomes", "Work that ended, failed or met an incident", ["process", "element", "outcome"], registry=r
+        )
+        self.pending = Gauge("flowledger_pending_instances", "Instances that wait to be started", ["partition"], registry=r)
+        self.connections = Gauge("flowledger_database_connections", "Connections of the pool", ["state"], registry=r)
+        self.connection_waits = Gauge("flowledger_database_waiting", "Reads that wait for a connection", registry=r)
+        self.connections_max = Gauge("flowledger_database_connections_max", "Most connections of the pool", registry=r)
+        self.cpu = Gauge("flowledger_process_cpu_seconds", "CPU time used", ["process"], registry=r)
+        self.memory = Gauge("flowledger_process_resident_bytes", "Memory in use", ["process"], registry=r)
+        self.files = Gauge("flowledger_process_open_files", "Open file descriptors", ["process"], registry=r)
         self.inbox = Gauge("flowledger_inbox_commands", "Commands that wait for the owner", ["partition"], registry=r)
         self.http = Counter("flowledger_http_requests", "HTTP requests", ["method", "route", "status"], registry=r)
         self.http_seconds = Histogram("flowledger_http_seconds", "Time of HTTP requests", ["method", "route"], buckets=SECONDS, registry=r)

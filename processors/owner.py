@@ -367,7 +367,7 @@ class Owner:
         """For metrics and health."""
         s, m = self.state, self.machine
         return {
-            "epoch": self.epoch, "position": self.acked, "instances": s.open, "tasks": len(s.tasks), "timers": len(s.timers),
+            "epoch": self.epoch, "position": self.acked, "instances": s.open, "pending": len(s.pending), "tasks": len(s.tasks), "timers": len(s.timers),
             "leases": sum(1 for t in list(s.tasks.values()) if t.worker) if len(s.tasks) < 10_000 else len(s.leases), "incidents": len(s.incidents),
             "inbox": len(m.inbox) if m else 0, "in_flight": len(m.flights) if m else 0, "refused": m.refused if m else 0,
         }  # fmt: skip

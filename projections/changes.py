@@ -5,7 +5,7 @@ Nothing here knows of a database. `store.py` writes them.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 #: What a pending update does to a column: set it (plain name), merge a JSON object into it (`name||`), or add to it (`name+`).
 MERGE, ADD = "||", "+"
@@ -16,13 +16,23 @@ Key = Any
 Ident = tuple[Any, ...]
 
 
+class Ended(NamedTuple):
+    """An instance (`element` is empty) or the work of an element that came to its end, or an attempt of it that failed: for figures, not for rows."""
+
+    process: str
+    element: str
+    outcome: str
+    #: None: it never began
+    seconds: float | None
+
+
 class Changes:
     """For each table: rows to insert, rows to upsert, rows to insert unless they exist, updates by key, finished COPY lines.
 
     Methods take `key` (unique in the table) and `ident`, the values of the key columns as in `Table.key`.
     """
 
-    __slots__ = ("deleted_scopes", "ensured", "inserts", "lines", "months", "updates", "upserts")
+    __slots__ = ("deleted_scopes", "ended", "ensured", "inserts", "lines", "months", "updates", "upserts")
 
     def __init__(self) -> None:
         self.inserts: dict[str, dict[Key, Row]] = {}
@@ -34,6 +44,7 @@ class Changes:
         self.months: set[str] = set()
         #: instances whose scope rows go
         self.deleted_scopes: list[int] = []
+        self.ended: list[Ended] = []
 
     def __bool__(self) -> bool:
         return bool(self.inserts or self.upserts or self.ensured or self.updates or self.lines or self.deleted_scopes)

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ import psycopg
 
 from flowledger.logs import log
 from flowledger.projections import schema as sc
+from flowledger.projections.changes import Ended
 from flowledger.projections.context import Context
 from flowledger.projections.fold import View
 from flowledger.projections.load import load_pending
@@ -57,9 +58,11 @@ class Runner:
 
     def __init__(
         self, source: Source, dsn: str, partitions: Iterable[int] = (0,), *, schema: str = sc.SCHEMA, views: Mapping[str, View] = VIEWS,
-        end: End | None = None, interval_s: float = INTERVAL_S, tracer: Any = None,
+        end: End | None = None, interval_s: float = INTERVAL_S, tracer: Any = None, ended: Callable[[Sequence[Ended]], None] | None = None,
     ) -> None:  # fmt: skip
-        """`tracer`: gets a span for each transaction, by `done(name, seconds, traces, **attributes)`, while its `on` is true."""
+        """`tracer`: gets a span for each transaction, by `done(name, seconds, traces, **attributes)`, while its `on` is true.
+        `ended`: is told what came to its end, once it is written."""
+        self._ended = ended
         self.tracer = tracer if tracer is not None and tracer.on else None
         self.source, self.dsn, self.partitions = source, dsn, tuple(partitions)
         self.schema, self.views, self.end, self.interval_s = schema, views, end, interval_s
@@ -274,6 +277,8 @@ class Runner:
             self.position[partition] = next_offset
             if us is not None:
                 self._event_us[partition] = us
+        if self._ended is not None and folded.changes.ended:
+            self._ended(folded.changes.ended)
         self.events += folded.events
         self.writes += 1
         async with self.moved:

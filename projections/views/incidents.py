@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flowledger.events import waiting as wa
+from flowledger.projections.changes import Ended
 from flowledger.projections.context import Incident
 from flowledger.projections.fold import Fold, View
 from flowledger.projections.tables import Table
@@ -29,6 +30,7 @@ def raised(f: Fold, e: wa.IncidentRaised) -> None:
     if (ref := f.ref) is not None:
         row["workflow_instance_id"], row["definition_id"], row["process_id"] = ref.key, ref.definition, ref.process
     f.changes.insert(TABLE.name, e.incident, row)
+    f.changes.ended.append(Ended(ref.process if ref is not None else "", e.element, "incident", None))
 
 
 def resolved(f: Fold, e: wa.IncidentResolved) -> None:

@@ -10,6 +10,7 @@ from flowledger.events import versions
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
 from flowledger.events.base import Event
+from flowledger.projections.changes import Ended
 from flowledger.projections.context import Incident
 from flowledger.projections.fold import Fold, View
 from flowledger.projections.tables import Table
@@ -90,20 +91,26 @@ def _set(f: Fold, columns: dict[str, Any]) -> None:
         f.changes.update(NAME, f.ref.key, f.ref.ident, columns)
 
 
+def _over(f: Fold, status: str, columns: dict[str, Any]) -> None:
+    _set(f, {"status": status, "incidents": 0, **columns})
+    if f.ref is not None:
+        f.changes.ended.append(Ended(f.ref.process, "", status, (f.us - f.ref.started_us) / 1e6))
+
+
 def completed(f: Fold, e: wf.WorkflowCompleted) -> None:
-    _set(f, {"status": "completed", "completed_at": f.now, "incidents": 0})
+    _over(f, "completed", {"completed_at": f.now})
 
 
 def failed(f: Fold, e: wf.WorkflowFailed) -> None:
-    _set(f, {"status": "failed", "completed_at": f.now, "incidents": 0, "error_code": e.code, "error_message": e.message})
+    _over(f, "failed", {"completed_at": f.now, "error_code": e.code, "error_message": e.message})
 
 
 def cancelled(f: Fold, e: wf.WorkflowCancelled) -> None:
-    _set(f, {"status": "cancelled", "cancelled_at": f.now, "incidents": 0, "reason": e.reason})
+    _over(f, "cancelled", {"cancelled_at": f.now, "reason": e.reason})
 
 
 def terminated(f: Fold, e: wf.WorkflowTerminated) -> None:
-    _set(f, {"status": "terminated", "cancelled_at": f.now, "incidents": 0, "reason": e.reason})
+    _over(f, "terminated", {"cancelled_at": f.now, "reason": e.reason})
 
 
 def paused(f: Fold, e: wf.WorkflowPaused) -> None:

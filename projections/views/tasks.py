@@ -12,6 +12,7 @@ from flowledger.events import task as ta
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
 from flowledger.events.base import Event
+from flowledger.projections.changes import Ended
 from flowledger.projections.context import Instance, Task
 from flowledger.projections.fold import Fold, View
 from flowledger.projections.tables import Table, stamp
@@ -218,10 +219,15 @@ def _result(f: Fold, task: Task, status: str, output: Any = None, **more: Any) -
     return duration
 
 
+def _over(f: Fold, task: Task, outcome: str, ms: int | None) -> None:
+    process = task.instance.process if task.instance is not None else ""
+    f.changes.ended.append(Ended(process, task.element, outcome, ms / 1000 if ms is not None else None))
+
+
 def timed_out(f: Fold, e: ta.TaskTimedOut) -> None:
     left = dict(zip(e.tasks, e.retries, strict=False))
     for task in f.each:
-        _result(f, task, "timeout", errors={"code": "TIMEOUT", "message": "the lease ran out"})
+        _over(f, task, "timed_out", _result(f, task, "timeout", errors={"code": "TIMEOUT", "message": "the lease ran out"}))
         task.worker = ""
         columns: dict[str, Any] = {"worker": None, "lease_until": None}
         if (retries := left.get(task.key)) is not None:
@@ -249,9 +255,12 @@ def completed(f: Fold, e: ta.TaskCompleted) -> None:
         more = {name: result.get(name) for name in ("metrics", "errors", "logs", "artifacts")}
     status = e.status if e.status in RESULT_STATUSES else "success"
     duration = _result(f, task, status, e.variables, **more)
+    if duration is None:
+        duration = (f.us - begun) // 1000
+    _over(f, task, "completed", duration)
     columns = {
         "status": "completed", "result_status": status, "completed_at": f.now, "output": e.variables, "lease_until": None,
-        "duration_ms": duration if duration is not None else (f.us - begun) // 1000,
+        "duration_ms": duration,
     }  # fmt: skip
     if isinstance(result, dict) and (summary := {k: v for k, v in result.items() if k not in ("metrics", "errors", "logs", "artifacts")}):
         f.changes.merge(NAME, task.key, task.ident, "metadata", {"result": summary})
@@ -265,7 +274,7 @@ def failed(f: Fold, e: ta.TaskFailed) -> None:
     if task is None:
         return
     errors = {"code": e.code, "message": e.message, **({"details": e.details} if e.details is not None else {})}
-    _result(f, task, "failure", e.variables, errors=errors)
+    _over(f, task, "failed", _result(f, task, "failure", e.variables, errors=errors))
     task.worker = ""
     columns = {
         "status": "failed" if e.retries <= 0 else task.status, "retries": int4(e.retries), "worker": None, "lease_until": None,
@@ -285,8 +294,7 @@ def retried(f: Fold, e: ta.TaskRetried) -> None:
 
 
 def _ended(f: Fold, task: Task, status: str, reason: str = "") -> None:
-    if task.attempt_us:
-        _result(f, task, "cancelled")
+    _over(f, task, status, _result(f, task, "cancelled") if task.attempt_us else None)
     columns: dict[str, Any] = {"status": status, "cancelled_at": f.now, "lease_until": None}
     if status == "skipped":
         columns["completed_at"] = columns.pop("cancelled_at")
@@ -314,7 +322,9 @@ def gone(f: Fold, task: Task) -> None:
         _ended(f, task, "cancelled")
         return
     at = "cancelled_at" if task.ending == "cancelled" else "completed_at"
-    _set(f, task, {"status": task.ending, at: f.now, "duration_ms": (f.us - task.created_us) // 1000, "incident_id": None})
+    duration = (f.us - task.created_us) // 1000
+    _over(f, task, task.ending, duration)
+    _set(f, task, {"status": task.ending, at: f.now, "duration_ms": duration, "incident_id": None})
 
 
 def changed(f: Fold, e: ta.TaskChanged) -> None:

@@ -57,7 +57,7 @@ async def serve(order: Order, stop: asyncio.Event) -> None:
         javascript=javascript.run,
     )  # fmt: skip
     engine = Engine(make_log(settings), partitions=settings.partitions, settings=told, observer=observer)
-    telemetry.metrics.on_scrape(gauges(engine))
+    telemetry.metrics.on_scrape(gauges(engine, process=order.name))
     lag = LoopLag(telemetry.metrics.loop_lag.labels("owner", order.name).observe)
     lag.start()
     starting = ["the owners are starting"]

@@ -103,6 +103,7 @@ class System:
         self.engine: Any = None
         self.services: Any = None
         self.runner: Any = None
+        self._pool: Any = None
         self.owners: list[OwnerProcess] = []
         #: what can't be had at the moment and is waited for, for health
         self.waiting: dict[str, str] = {}
@@ -173,7 +174,7 @@ class System:
             await self._projecting()
         from flowledger.infra.observer import gauges
 
-        self.telemetry.metrics.on_scrape(gauges(self.engine, lambda: self.runner))
+        self.telemetry.metrics.on_scrape(gauges(self.engine, lambda: self.runner, lambda: self._pool))
         log("system").info("ready", url=self.url, roles=",".join(s.roles), partitions=self.engine.partitions)
 
     # --- owners and the log -----------------------------------------------------------------------------------------------
@@ -327,6 +328,7 @@ class System:
                 delay = min(delay * 2, 10.0)
 
     async def _start_projector(self, dsn: str) -> None:
+        from flowledger.infra.observer import Endings
         from flowledger.projections.runner import Runner
 
         await self._opened.wait()
@@ -335,7 +337,14 @@ class System:
         async def end(partition: int) -> int:
             return await log_.end(EVENTS, partition)
 
-        self.runner = Runner(source_of(log_), dsn, range(self.engine.partitions), end=end, tracer=self.telemetry.tracer)
+        self.runner = Runner(
+            source_of(log_),
+            dsn,
+            range(self.engine.partitions),
+            end=end,
+            tracer=self.telemetry.tracer,
+            ended=Endings(self.telemetry.metrics),
+        )
         task = self._projector = asyncio.create_task(self.runner.run(self._stop_projector), name="projector")
         task.add_done_callback(self._ended)
 
@@ -402,6 +411,7 @@ class System:
 
         self.progress("API")
         reader = Reader(dsn)
+        self._pool = reader.pool
         await reader.open()
         self._stack.push_async_callback(reader.close)
         self.services = Services(self.engine, SqlReads(reader), self.settings, self.telemetry)

@@ -30,9 +30,9 @@ def database(empty_database: Any) -> Iterator[str]:
 
 
 @pytest.fixture
-def server_of_short_waits(empty_database: Any, tmp_path: Path) -> Iterator[Running]:
-    """One of its own, in which nobody waits for long."""
-    with empty_database() as url, running(settings_for(tmp_path, url, wait_ms_max=200)) as found:
+def own_server(request: pytest.FixtureRequest, empty_database: Any, tmp_path: Path) -> Iterator[Running]:
+    """One of a test's own, with the settings of its parameter."""
+    with empty_database() as url, running(settings_for(tmp_path, url, **getattr(request, "param", {}))) as found:
         yield found
 
 

@@ -360,3 +360,14 @@ async def test_what_lies_between_the_checkpoint_and_the_oldest_record_is_missed(
     await MemoryLog(store).trim(EVENTS, 0, end + 2)
     with pytest.raises(RecordsMissing, match=f"it stands at {end}, but the log begins at {end + 2}"):
         await load(MemoryLog(store), 0)
+
+
+async def test_a_reader_that_was_further_than_the_log_is_told(store):
+    """The checkpoint stands where the log ends no more: who would start from there has to hear of it."""
+    end = images.decode_state(latest(store)[images.MARK].value, images.Mark).end
+    stream = store.stream(EVENTS, 0)
+    del stream.records[end - 3 :]
+    stream.end = end - 3
+    with pytest.raises(RecordsMissing, match=f"was read up to {end}, but ends at {end - 3}"):
+        async for _ in counted(MemoryLog(store), 0, end):
+            pass

@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 FAKETIME = next(iter(glob.glob("/usr/lib/*/faketime/libfaketime.so.1")), "")
 NS = 'xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" targetNamespace="faults"'
 MODEL = f"""<definitions {NS}><process id="w1" isExecutable="true"><startEvent id="s"/><sequenceFlow id="f1" sourceRef="s" targetRef="t"/>
-<serviceTask id="t"><extensionElements><zeebe:taskDefinition type="w1"/></extensionElements></serviceTask>
+<serviceTask id="t"><extensionElements><zeebe:taskDefinition type="w1" retries="1000"/></extensionElements></serviceTask>
 <sequenceFlow id="f2" sourceRef="t" targetRef="e"/><endEvent id="e"/></process></definitions>"""
 
 

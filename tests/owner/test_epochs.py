@@ -209,6 +209,7 @@ async def test_what_waits_and_came_by_the_topic_is_read_again_by_the_next_owner(
     await asyncio.sleep(0.2)
     direct = await engine.call(c.StartInstance(id="p", business_key="direct"), partition=Q)
     assert not isinstance(direct, Rejected)
+    await deploy(engine, model("other"))  # what tells of it stands behind them on the topic, and is taken before them
     names = [i.business_key for i in engine.owners[Q].state.instances.values()]
     assert names == ["0", "direct"]
     await engine.owners[Q].checkpoint()

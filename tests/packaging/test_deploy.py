@@ -1,0 +1,124 @@
+"""The chart and the compose file: `helm lint`, each rendered object against Kubernetes' own JSON schemas, the compose file against that of the
+Compose specification, and what the image and the pods need to start.
+
+`helm` is a Go program: `go install helm.sh/helm/v3/cmd/helm@v3.19.0` (`.ci/run` does it where Go is)."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import jsonschema_rs
+import pytest
+import yaml
+from kubernetes_validate import ValidationError, validate
+
+from flowledger.infra.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "infra" / "deploy"
+CHART = DEPLOY / "helm" / "flowledger"
+#: the oldest and the newest Kubernetes whose schemas the library carries that are looked at
+KUBERNETES = ("1.29", "1.37")
+VALUES = {
+    "plain": (),
+    "tls": ("grpc.tls.secret=gateway",),
+    "mutual": ("grpc.tls.secret=gateway", "grpc.tls.mutual=true", "service.type=LoadBalancer"),
+    "large": ("owner.replicas=12", "api.hosts={a.example.org,b.example.org}", "partitions=96"),
+}
+
+
+@pytest.fixture(scope="module")
+def helm() -> str:
+    found = shutil.which("helm") or shutil.which(str(Path.home() / "go" / "bin" / "helm"))
+    if found is None:
+        pytest.skip("no helm: go install helm.sh/helm/v3/cmd/helm@v3.19.0")
+    return found
+
+
+def run(helm: str, *words: str, fails: bool = False) -> str:
+    done = subprocess.run([helm, *words], capture_output=True, text=True, timeout=60)
+    assert (done.returncode != 0) is fails, done.stdout + done.stderr
+    return done.stdout + done.stderr if fails else done.stdout
+
+
+def given(values: tuple[str, ...]) -> list[str]:
+    return [word for value in values for word in ("--set", value)]
+
+
+@pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
+def test_the_chart_is_clean_and_each_object_is_what_kubernetes_takes(helm, values):
+    said = run(helm, "lint", "--strict", str(CHART), *given(values))
+    assert "1 chart(s) linted, 0 chart(s) failed" in said and "[WARNING]" not in said
+    objects = [o for o in yaml.safe_load_all(run(helm, "template", "flows", str(CHART), *given(values))) if o]
+    assert sorted(o["kind"] for o in objects) == ["Deployment"] * 3 + ["Service"]
+    for one in objects:
+        for version in KUBERNETES:
+            validate(one, version, strict=True)
+        if one["kind"] == "Deployment":
+            starts(one)
+    with pytest.raises(ValidationError):  # the check can fail
+        validate({**objects[0], "specs": {}}, KUBERNETES[-1], strict=True)
+
+
+def starts(deployment: dict) -> None:
+    """The container may write where the process has its sockets, and each file that a setting names is mounted."""
+    pod = deployment["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    writable = [m["mountPath"] for m in container["volumeMounts"] if not m.get("readOnly")]
+    mounted = [m["mountPath"] for m in container["volumeMounts"]]
+    env = {e["name"].removeprefix("FLOWLEDGER_").lower(): e.get("value", "") for e in container["env"]}
+    assert not env.keys() - Settings.model_fields.keys()
+    assert container["securityContext"]["readOnlyRootFilesystem"] and any(env["data"].startswith(f"{w}/") for w in writable)
+    for name, value in env.items():
+        if name.endswith("_file"):
+            assert any(value.startswith(f"{m}/") for m in mounted), f"{name} is {value}, mounted are {mounted}"
+    assert {m["name"] for m in container["volumeMounts"]} == {v["name"] for v in pod["volumes"]}
+    ports = {p["name"] for p in container["ports"]}
+    assert container["livenessProbe"]["httpGet"] == {"path": "/health/live", "port": "http"}
+    assert container["readinessProbe"]["httpGet"] == {"path": "/health/ready", "port": "http"}
+    assert ports == ({"http", "grpc"} if "grpc" in env["roles"] else {"http"})
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("partitions=many", "partitions"),
+        ("kafka=", "kafka"),
+        ("owner.replica=2", "owner"),
+        ("service.type=Loadbalancer", "service"),
+        ("grpc.tls.mutual=perhaps", "mutual"),
+    ],
+)
+def test_a_wrong_value_is_told_before_anything_is_installed(helm, value, said):
+    assert said in run(helm, "template", "flows", str(CHART), "--set", value, fails=True)
+
+
+def test_the_values_of_the_chart_pass_its_own_schema_without_helm():
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    jsonschema_rs.validator_for(schema).validate(yaml.safe_load((CHART / "values.yaml").read_text()))
+
+
+def test_the_compose_file_is_what_the_specification_takes():
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    check = jsonschema_rs.Draft201909Validator(json.loads((Path(__file__).parent / "compose-spec.json").read_text()))
+    check.validate(compose)
+    assert not check.is_valid({**compose, "services": {"x": {"imagee": "y"}}})
+    for name, service in compose["services"].items():
+        assert set(service.get("depends_on", ())) <= compose["services"].keys()
+        assert service["healthcheck"]["test"], f"{name} says when it is ready"
+        for volume in service.get("volumes", ()):
+            assert volume.split(":")[0] in compose["volumes"]
+    ours = {k.removeprefix("FLOWLEDGER_").lower() for k in compose["services"]["flowledger"]["environment"]}
+    assert not ours - Settings.model_fields.keys()
+    assert all(p.startswith("127.0.0.1:") for s in compose["services"].values() for p in s.get("ports", ())), "open to this machine only"
+
+
+def test_the_image_runs_as_a_user_who_may_write_its_data():
+    image = (DEPLOY / "Dockerfile").read_text()
+    user, data = re.search(r"^USER (\d+)", image, re.M), re.search(r"FLOWLEDGER_DATA=(\S+)", image)
+    assert user and data and f"--uid {user[1]} --create-home" in image and data[1].startswith("/home/flowledger/")
+    assert not {n.lower() for n in re.findall(r"FLOWLEDGER_(\w+)=", image)} - Settings.model_fields.keys()
