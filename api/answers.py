@@ -573,6 +573,16 @@ class Health(msgspec.Struct, kw_only=True):
     partitions: dict[str, Any]
 
 
+class Setting(msgspec.Struct, kw_only=True):
+    """`variable`: its name in the environment."""
+
+    name: str
+    value: str
+    changed: bool
+    description: str
+    variable: str
+
+
 class Problem(msgspec.Struct, kw_only=True):
     """RFC 9457. `code` is for programs, `detail` for people; `errors` say where; `findings` are those of a model."""
 

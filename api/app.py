@@ -27,6 +27,7 @@ from flowledger.api import (
     jobs,
     messages,
     metrics,
+    settings,
     signals,
     tasks,
 )
@@ -51,6 +52,7 @@ NOUNS: dict[str, list[Any]] = {
     "dead-letters": dead_letters.HANDLERS,
     "decisions": decisions.HANDLERS,
     "events": events.HANDLERS,
+    "settings": settings.HANDLERS,
 }
 DESCRIPTION = """Keys are texts. Errors are problem details (RFC 9457) with a `code`. Every answer to a command has the `position` of its
 last event; give it as `wait_for` to a query to read your own write. `Idempotency-Key` makes a repeated command get the first answer."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from litestar import Response, post
+from litestar import Response, get, post
+from litestar.params import Parameter
 
 from flowledger.api import answers as a
 from flowledger.api.edge import ApiRequest, Body, DefinitionRef, is_key, key_of, reply
+from flowledger.api.lists import Cursor, KeyFilter, Limit, Version, WaitFor, listing
 from flowledger.api.problems import Problem
 from flowledger.api.services import services_of
-from flowledger.api.view import answer_view
+from flowledger.api.view import answer_view, row_event_view
 from flowledger.events.base import RejectionCode
 from flowledger.events.commands import EvaluateDecision
 
@@ -39,6 +41,21 @@ async def evaluate(request: ApiRequest, data: EvaluateBody) -> Response[a.Decisi
     return reply(answer_view(await services_of(request).call(command, request)))
 
 
+@get("/decisions/{id:str}/evaluations", summary="History of a decision")
+async def evaluations(
+    request: ApiRequest,
+    id: Annotated[str, Parameter(description="The decision's id in the model", max_length=255)],
+    version: Version = None,
+    instance: KeyFilter = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    wait_for: WaitFor = None,
+) -> Response[a.Page[a.Event]]:
+    """Evaluations that instances asked for, the newest first: `data` has `result` and `trace` (the rules that fired, with their inputs)."""
+    page = await listing(request, "evaluations", {"decision": id, "version": version, "instance": instance}, limit, cursor, wait_for)
+    return reply({**page, "items": [row_event_view(r) for r in page["items"]]})
+
+
 def once(data: EvaluateBody) -> Any:
     from flowledger.kernel import Facts, dmn
     from flowledger.kernel.dmn.errors import DmnError
@@ -51,4 +68,4 @@ def once(data: EvaluateBody) -> Any:
         raise Problem(RejectionCode.INVALID_ARGUMENT, str(e), where="body dmn") from None
 
 
-HANDLERS: list[Any] = [evaluate]
+HANDLERS: list[Any] = [evaluate, evaluations]

@@ -142,6 +142,7 @@ async def list_tasks(
     open: Annotated[bool | None, Parameter(description="true: those that are not done yet")] = None,
     assignee: str | None = None,
     candidate_group: str | None = None,
+    any_group: Annotated[list[str] | None, Parameter(description="Candidates of at least one of these groups")] = None,
     candidate_user: str | None = None,
     type: Annotated[list[TaskType] | None, Parameter(description="One or more")] = None,
     job_type: str | None = None,
@@ -158,17 +159,21 @@ async def list_tasks(
     due_before: datetime | None = None,
     due_after: datetime | None = None,
     overdue: bool | None = None,
+    sort: Annotated[
+        Literal["created", "due", "priority"], Parameter(description="The newest, the soonest due, or the most urgent first")
+    ] = "created",
     limit: Limit = 50,
     cursor: Cursor = None,
     wait_for: WaitFor = None,
 ) -> Response[a.Page[a.TaskRow]]:
-    """Newest first. Work of people and machines; activities that the engine does itself (calls, sub-processes, scripts ...) by `type` or
-    `activities`."""
+    """Newest first, or by `sort`; tasks that are due at no time stand after those that are. Work of people and machines; activities that the
+    engine does itself (calls, sub-processes, scripts ...) by `type` or `activities`."""
     if open is not None:
         group = OPEN if open else DONE
         of_both = tuple(s for s in group if s in status) if status else group
     filters = {
         "status": status if open is None else of_both, "assignee": assignee, "candidate_group": candidate_group,
+        "any_group": any_group, "sort": None if sort == "created" else sort,
         "candidate_user": candidate_user, "type": type, "job_type": job_type, "category": category, "priority": priority,
         "instance": instance, "definition": definition, "element": element, "due_before": due_before, "due_after": due_after,
         "overdue": overdue, "parent": parent, "result_status": result_status, "activities": activities,

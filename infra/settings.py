@@ -79,6 +79,10 @@ class Settings(BaseSettings):
     command_timeout_ms: int = Field(30_000, ge=1, description="How long a command's answer is waited for, milliseconds")
     fresh_ms: int = Field(2_000, ge=0, description="How long a read of an unknown key waits for a projection that is behind, milliseconds")
     subscribers_max: int = Field(1_000, ge=1, description="Open event subscriptions (SSE and WebSocket)")
+    tasks_topic: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Job types whose jobs go to the Kafka topic `PREFIX.tasks`, `TYPE` or `TENANT/TYPE` each; by processes with the role api",
+    )
     grpc_port: int = Field(26500, ge=0, le=65535, description="Port of the Zeebe gateway protocol")
     grpc_cert_file: str = Field("", description="Certificate chain (PEM) of the gateway; empty: plain text")
     grpc_key_file: str = Field("", description="Its private key (PEM); empty: it stands in the certificate's file")
@@ -120,7 +124,7 @@ class Settings(BaseSettings):
         """Nothing but what is given: `load` asks the sources, so that each value's origin is known."""
         return (init_settings,)
 
-    @field_validator("roles", "hosts", "origins", "anchors", mode="before")
+    @field_validator("roles", "hosts", "origins", "anchors", "tasks_topic", mode="before")
     @classmethod
     def _texts(cls, value: Any) -> Any:
         return tuple(x.strip() for x in value.split(",") if x.strip()) if isinstance(value, str) else value

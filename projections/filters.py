@@ -291,6 +291,7 @@ INSTANCES: dict[str, Apply] = {
 TASKS: dict[str, Apply] = {
     "assignee": equal("assignee"),
     "candidate_group": lambda w, v: w.add("candidate_groups @> %s", v.split(",")),
+    "any_group": lambda w, v: w.add("candidate_groups && %s::text[]", v.split(",")),
     "candidate_user": lambda w, v: w.add("candidate_users @> %s", v.split(",")),
     "status": one_of("status"),
     "due_before": time_at("due_at", "<", "due_before"),
@@ -343,6 +344,11 @@ EVENTS: dict[str, Apply] = {
     "element": equal("source"),
     "from": time_at("occurred_at", ">=", "from"),
     "to": time_at("occurred_at", "<", "to"),
+}
+EVALUATIONS: dict[str, Apply] = {
+    "decision": lambda w, v: w.add("data ->> 'decision' = %s", v),
+    "version": lambda w, v: w.add("data ->> 'version' = %s", v),
+    "instance": key_equal("workflow_instance_id", "instance"),
 }
 DEFINITIONS: dict[str, Apply] = {
     "id": lambda w, v: w.add("id = %s", key("id", v)) if v.isascii() and v.isdigit() else equal("definition_id")(w, v),

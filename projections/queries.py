@@ -6,12 +6,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from psycopg import sql
 
-from flowledger.projections import about
+from flowledger.projections import about, task_order
 from flowledger.projections import filters as fi
 from flowledger.projections.reader import Reader, Row, number_of, plain, plain_event
 from flowledger.projections.reports import (
@@ -27,7 +27,7 @@ from flowledger.projections.reports import (
 __all__ = [
     "counts", "execution_metrics", "get_dead_letter", "get_definition", "get_definition_source", "get_incident", "get_instance", "get_message", "get_task",
     "get_timer", "instance_events", "instance_metrics", "instance_status", "instance_tasks", "instance_tree", "instance_variables",
-    "list_dead_letters", "list_definitions", "list_incidents", "list_instances", "list_messages", "list_tasks", "list_timers", "orphans", "task_events",
+    "list_dead_letters", "list_definitions", "list_evaluations", "list_incidents", "list_instances", "list_messages", "list_tasks", "list_timers", "orphans", "task_events",
     "task_metrics",
 ]  # fmt: skip
 
@@ -69,8 +69,9 @@ async def _list(
     cursor: str | None,
     time: str = "created_at",
     prefix: str = "",
+    plainly: Callable[[Row], Row] | None = None,
 ) -> Row:
-    """Newest first, by time and key."""
+    """Newest first, by time and key. `plainly`: a row as JSON."""
     count = fi.limit_of(limit)
     order = f"{prefix}{time} DESC, {prefix}id DESC"
     values: list[Any] = []
@@ -98,7 +99,7 @@ async def _list(
     position = await r.position()
     rows = await r.rows(composed, values)
     following = fi.next_cursor(rows, count, time)
-    return {"items": [_named(row) for row in rows], "cursor": following, "position": position}
+    return {"items": [(plainly or _named)(row) for row in rows], "cursor": following, "position": position}
 
 
 def _named(row: Row) -> Row:
@@ -182,14 +183,26 @@ async def instance_events(
     return await _events(r, "workflow_events", "workflow_instance_id", tenant, key, given or {}, after, limit)
 
 
+async def list_evaluations(r: Reader, tenant: str, given: Filters, limit: str | int | None = None, cursor: str | None = None) -> Row:
+    """Events of evaluations that instances asked for, the newest first. Filters: `filters.EVALUATIONS`."""
+    w = fi.where(tenant, given, fi.EVALUATIONS)
+    w.add("event_type = 'decision.evaluated'")
+    return await _list(r, "*", "workflow_events", w, limit, cursor, "occurred_at", plainly=plain_event)
+
+
 # --- tasks --------------------------------------------------------------------------------------------------------------
 
 
 async def list_tasks(r: Reader, tenant: str, given: Filters, limit: str | int | None = None, cursor: str | None = None) -> Row:
-    """Filters: `filters.TASKS`. One table is read. Activities that the engine does itself are in it when `activities` or `type` asks for them."""
+    """Filters: `filters.TASKS`. One table is read. Activities that the engine does itself are in it when `activities` or `type` asks for them.
+    `sort`: another order (`task_order.ORDERS`)."""
+    given = dict(given)
+    order = given.pop("sort", "created")
     w = fi.where(tenant, given, fi.TASKS)
     if "activities" not in given and "type" not in given:
         fi.activities(w, "false")
+    if order != "created":
+        return await task_order.listed(r, tenant, TASK_SUMMARY, w, order, limit, cursor)
     return await _list(r, TASK_SUMMARY, "tasks", w, limit, cursor)
 
 

@@ -107,8 +107,8 @@ async def instance_metrics(r: Reader, tenant: str, key: int) -> Row | None:
         "count(*) FILTER (WHERE status = 'failed')::int AS failed, "
         "avg(extract(epoch FROM started_at - created_at) * 1000)::float8 AS wait_ms, "
         "avg(extract(epoch FROM completed_at - coalesce(started_at, created_at)) * 1000)::float8 AS work_ms "
-        "FROM tasks WHERE tenant_id = %s AND workflow_instance_id = %s GROUP BY definition_key, (id >= %s) ORDER BY min(created_at), 1",
-        (ACTIVITY, tenant, key, ACTIVITY),
+        "FROM tasks WHERE tenant_id = %s AND workflow_instance_id = %s GROUP BY 1, 2 ORDER BY min(created_at), 1",
+        (ACTIVITY, tenant, key),
     )
     items = [{**row, "wait_ms": _ms(row["wait_ms"]), "work_ms": _ms(row["work_ms"])} for row in rows]
     duration = found[0]["s"]

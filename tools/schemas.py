@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from flowledger.events import avro
+from flowledger.events import avro, wire
 from flowledger.events.base import Envelope
 from flowledger.events.commands import Request
 from flowledger.events.wire import WIRE
@@ -128,6 +128,9 @@ def main() -> int:
     commands.write_text(json.dumps(msgspec.json.schema(Request), indent=1) + "\n")
     (ROOT / "schemas" / "openapi.json").write_text(openapi())
     (ROOT / "schemas" / "asyncapi.json").write_text(json.dumps(asyncapi(), indent=1) + "\n")
+    # the browser listens to each type by its name (server-sent events)
+    types = [*sorted(wire.CURRENT), "subscribed"]
+    (ROOT / "web" / "src" / "api" / "event-types.json").write_text(json.dumps(types, indent=1) + "\n")
     (AVRO / "ids.json").write_text(json.dumps(ids, indent=1) + "\n")
     if wrong:
         print("changed after release (raise the version and add an upcaster):", *wrong, sep="\n  ")

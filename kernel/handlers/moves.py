@@ -1,6 +1,6 @@
 """Moves of a task as one table: what may be done to it in which status, by which event, and what its status is then.
 
-Source: requirements D-STA-004, D-EVT-007, APG-HUM-001 to 008. `complete` and `fail` are commands of their own (`handlers/tasks.py`); their rows stand
+Source: requirements D-STA-004, D-EVT-007, APG-HUM-001 to 008. `complete` and `fail` are commands of their own (`handlers/results.py`); their rows stand
 here so that the table is whole. A refused move leaves no event, and its answer says why. Who may move what is the API's to check, but what belongs
 to the life cycle itself is checked here: whose claim it is, who may recall.
 """
@@ -293,6 +293,8 @@ def _refuse(d: Decision, task: Task, e: c.MoveTask, details: dict[str, Any]) -> 
         return None
     record = dict((task.details or {}).get("assignment") or {})
     record["passed"] = [*assignment.texts(record.get("passed")), holder]
+    if assignment.settings_of(task) is not None:
+        record |= {"assignee": "", "why": f"{holder} refused, nobody else is eligible"}  # it waits for whoever comes
     details |= {"assignee": None, "assignment": record, **assignment.from_machine(task)}
     d.record(ta.TaskReleased(key=task.instance, task=task.key, status="created", reason=e.reason or f"{holder} refused", details=details))
     return None

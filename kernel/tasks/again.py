@@ -9,6 +9,7 @@ from typing import Any
 from flowledger.events import commands as c
 from flowledger.events import ledger as le
 from flowledger.events import task as ta
+from flowledger.events import workflow as wf
 from flowledger.kernel.state import Task
 from flowledger.kernel.tasks import assignment, clock, people
 
@@ -19,6 +20,7 @@ FOR_ONE, FOR_ALL = 1_000, 100
 def look(d: Any) -> None:
     """At the end of a decision."""
     names, anybody, answered = set(d.state.freed), False, ""
+    moving: set[int] = set()  # tasks that stood still, and instances whose tasks did
     d.state.freed.clear()
     if d.request is not None and type(command := d.request.command) is c.GivePermits and command.full:
         answered = people.name_of(command.target)  # who was to be chosen has no room: somebody else, then
@@ -29,13 +31,24 @@ def look(d: Any) -> None:
             names.add(name if kind == "user" else f"{kind}:{name}")
         elif type(event) is ta.BreakerChanged and event.target.startswith("assignee:"):
             names.add(event.target[9:])
+        elif type(event) in _GO_ON:
+            moving.add(event.key)
+        elif type(event) is ta.TaskResumed:
+            moving.add(event.task)
     if names or anybody:
         offer(d, None if anybody else names, answered)
+    if moving:
+        offer(d, None, among=moving)
 
 
-def offer(d: Any, names: set[str] | None, answered: str = "") -> None:
-    """To these (of those who wait for `answered` to whoever is eligible), or to whoever is eligible (None); the most urgent first, then the oldest."""
-    tasks = [d.state.tasks[k] for k in d.state.unassigned]
+#: what was offered to nobody while it stood still
+_GO_ON = (wf.WorkflowResumed, wf.WorkflowUnpaused)
+
+
+def offer(d: Any, names: set[str] | None, answered: str = "", among: set[int] | None = None) -> None:
+    """To these (of those who wait for `answered` to whoever is eligible), or to whoever is eligible (None); the most urgent first, then the oldest.
+    `among`: only these tasks, and those of these instances."""
+    tasks = [t for k in d.state.unassigned if (t := d.state.tasks[k]) and (among is None or k in among or t.instance in among)]
     for task in sorted(tasks, key=lambda t: (-t.priority, t.key))[: FOR_ALL if names is None else FOR_ONE]:
         settings = assignment.settings_of(task)
         if settings is None or not _waits(d, task):
@@ -67,9 +80,13 @@ def _waits(d: Any, task: Task) -> bool:
 def _helps(d: Any, task: Task, settings: dict[str, Any], names: set[str], answered: str) -> bool:
     record = (task.details or {}).get("assignment") or {}
     needs = assignment.Needs(task, settings, assignment.texts(record.get("lanes")))
-    for name in names:
+    passed = assignment.texts(record.get("passed"))
+    asked = assignment.named(d.state, task, settings, passed)
+    # a record may also name others: those who stand in for whoever it is of
+    leads = [n for n in names if n in passed or n == settings.get("assignee")]
+    for name in (*names, *(asked if leads else ())):
         found = assignment.entry(d.state, task.tenant, name)
-        if found is not None and (assignment.candidate(needs, name, found) or name in assignment.named(d.state, task, settings)):
+        if found is not None and (assignment.candidate(needs, name, found) or name in asked):
             if name == answered or not assignment.why_not(
                 assignment.without_membership(needs), d.state, task.tenant, name, found, d.facts.now_us
             ):

@@ -265,13 +265,15 @@ def _timeout(d: Any, task: Task, level: int) -> None:
     before = (task.details or {}).get("assignee")
     record = {**((task.details or {}).get("assignment") or {})}
     record["passed"] = [*assignment.texts(record.get("passed")), *([before] if before else [])]
+    why = f"{before} did not start in time, nobody else is eligible"
+    record |= {"assignee": "", "why": why}  # it found nobody, and waits for whoever comes
     details = {"assignee": None, "assignment": record, "fired": _mark(task, "timeout", level), **assignment.from_machine(task)}
     d.record(
         ta.TaskReleased(
             key=task.instance,
             task=task.key,
             status="created",
-            reason=f"{before} did not start in time, nobody else is eligible",
+            reason=why,
             details=details,
         )
     )

@@ -141,6 +141,10 @@ class System:
     async def _start(self) -> None:
         """Ports and the folder first: who can't have them touches nothing. Then health is open, whatever the rest needs."""
         s = self.settings
+        if s.tasks_topic and not s.kafka:
+            raise SettingsError(
+                f"setting tasks_topic names {', '.join(s.tasks_topic)}, but there is no Kafka: expected the setting kafka as well"
+            )
         listener = self._listen()
         tls = self._gateway_tls()
         grpc = self._bind(s.grpc_port, "set FLOWLEDGER_GRPC_PORT") if self.has("grpc") else None
@@ -170,6 +174,8 @@ class System:
         if grpc is not None:
             await self._start_grpc(grpc, tls)
         await self._until_ready()
+        if self.settings.tasks_topic and self.has("api"):
+            self._background(self._publish_tasks(), "tasks topic")
         if self.has("projector"):
             await self._projecting()
         from flowledger.infra.observer import gauges
@@ -295,6 +301,16 @@ class System:
 
         self._stack.push_async_callback(stop)
         return task
+
+    async def _publish_tasks(self) -> None:
+        """Jobs of the types that the settings name, for consumers of Kafka."""
+        from flowledger.api.tasks_topic import publish_to_kafka
+        from flowledger.infra.kafka_security import security_of
+        from flowledger.processors.log import RECORD_BYTES_MAX
+
+        s = self.settings
+        await self._opened.wait()
+        await publish_to_kafka(self.engine, s.kafka, s.tasks_topic, s.prefix, record_bytes_max=RECORD_BYTES_MAX, **security_of(s))
 
     # --- the database and the projector -----------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,16 +43,62 @@ class Served:
     def __init__(self, url: str) -> None:
         self.url = url
 
-    def call(self, method: str, path: str, body: Any = None) -> Any:
+    def call(self, method: str, path: str, body: Any = None, actor: str = "") -> Any:
         request = urllib.request.Request(f"{self.url}{path}", method=method, data=None if body is None else json.dumps(body).encode())
         request.add_header("Content-Type", "application/json")
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            text = answer.read()
-        return json.loads(text) if text else None
+        if actor:
+            request.add_header("X-Actor", actor)
+        for left in range(20, -1, -1):
+            try:
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    text = answer.read()
+                return json.loads(text) if text else None
+            except urllib.error.HTTPError as e:
+                if e.code != 429 or not left:
+                    raise AssertionError(f"{method} {path}: {e.code} {e.read()[:500]!r}") from e
+                time.sleep(float(e.headers.get("Retry-After") or 0.5))  # the machine is busy: as a client should
 
     def deploy(self, *files: Path) -> Any:
         resources = [{"name": f.name, "content": f.read_text()} for f in files]
         return self.call("POST", "/v1/deployments", {"resources": resources})
+
+    def task_of(self, instance: str) -> str:
+        """The open task of an instance, as soon as it is listed."""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            if found := self.call("GET", f"/v1/tasks?instance={instance}&open=true")["items"]:
+                return str(found[0]["id"])
+            time.sleep(0.1)
+        raise AssertionError(f"instance {instance} has no open task")
+
+    def work(self, type: str, variables: dict[str, Any] | None = None, error: str = "", instance: str = "") -> str:
+        """A worker's part in the job of this type (of that instance): done with `variables`, or failed for good."""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            body = {"type": type, "worker": "robot", "max": 50, "timeout_ms": 20_000, "wait_ms": 500}
+            for job in self.call("POST", "/v1/jobs/activate", body)["jobs"]:
+                if instance and job["instance"] != instance:
+                    continue
+                if error:
+                    self.call("POST", f"/v1/jobs/{job['key']}/fail", {"message": error, "retries": 0, "fence": job["fence"]})
+                else:
+                    self.call("POST", f"/v1/jobs/{job['key']}/complete", {"variables": variables or {}, "fence": job["fence"]})
+                return str(job["instance"])
+        raise AssertionError(f"no job {type} of {instance or 'anybody'} came")
+
+    def stuck(self) -> str:
+        """An instance whose job failed for good."""
+        key = self.start("order", "STUCK", order={"id": "STUCK", "items": [], "amount": 5})
+        return self.work("order.check", error="the stock is closed", instance=key)
+
+    def decided(self) -> str:
+        """An instance that a decision gave to a director."""
+        key = self.start("purchase-order-approval", "BIG", po_number="BIG", vendor="ACME", amount=20000, requester="ann")
+        self.work("ai_orchestration.predict", {"prediction": {"risk": "low"}}, instance=key)
+        self.work("vendor.validate", {"valid": True}, instance=key)
+        self.work("audit_compliance.check", {"compliant": True}, instance=key)
+        self.task_of(key)
+        return key
 
     def start(self, definition: str, key: str = "", **variables: Any) -> str:
         body = {"definition": definition, "variables": variables, **({"business_key": key} if key else {})}
@@ -80,11 +127,15 @@ def server(built: Path) -> Iterator[Served]:
             try:
                 served.call("GET", "/health/ready")
                 break
-            except OSError:
+            except (OSError, AssertionError):
                 if time.monotonic() > deadline or process.poll() is not None:
                     raise AssertionError(f"the server did not start:\n{(data / 'server.log').read_text()[-3000:]}") from None
                 time.sleep(0.2)
-        served.deploy(ROOT / "examples" / "order.bpmn", ROOT / "examples" / "document-approval.bpmn")
+        models = [
+            ROOT / "examples" / name
+            for name in ("order.bpmn", "document-approval.bpmn", "approval-level.dmn", "purchase-order-approval.bpmn")
+        ]
+        served.deploy(*models, *sorted((ROOT / "examples" / "forms").glob("*.form")))
         yield served
     finally:
         process.terminate()
@@ -124,7 +175,7 @@ def open_page(browser: Any, server: Served) -> Iterator[Callable[..., Any]]:
             locale=language,
             timezone_id="Europe/Berlin",
         )
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(45_000)
         if actor:
             context.add_init_script(f"localStorage.setItem('flowledger.actor', {json.dumps(actor)})")
         contexts.append(context)

@@ -32,7 +32,7 @@ def test_a_process_is_started_from_its_page(server: Served, open_page: Callable[
     dialog.get_by_label("Business key").fill("D-7")
     dialog.get_by_label("Variables (JSON)").fill('{"document": "plan", "author": "ann"')
     dialog.get_by_role("button", name="Start", exact=True).click()
-    dialog.get_by_text("This is not valid JSON").wait_for()  # what isn't JSON is told before it is sent
+    dialog.get_by_text("Expected a JSON object").wait_for()  # what isn't JSON is told before it is sent
     dialog.get_by_label("Variables (JSON)").fill('{"document": "plan", "author": "ann"}')
     dialog.get_by_role("button", name="Start", exact=True).click()
     page.wait_for_url(re.compile(r"/instances/\d+"))
@@ -85,7 +85,9 @@ def test_an_instance_is_cancelled_with_a_reason(server: Served, open_page: Calla
     assert any("ordered twice" in json.dumps(e) and e["actor"] == "olga" for e in events)
 
 
-@pytest.mark.parametrize("path", ["/", "/processes", "/processes/order", "/instances"])
+@pytest.mark.parametrize(
+    "path", ["/", "/tasks", "/processes", "/processes/order", "/instances", "/decisions/approval-level", "/operations", "/api"]
+)
 def test_nothing_is_wider_than_a_phone(open_page: Callable[..., Any], path: str) -> None:
     page = open_page(path, width=390)
     page.wait_for_load_state("networkidle")

@@ -184,6 +184,38 @@ async def test_tasks_are_found_by_each_filter(db, reader):
     assert metrics and {m["metric_name"] for m in metrics["metrics"]} == {"cpu", "big"}
 
 
+async def test_tasks_in_other_orders_page_by_page(db, reader):
+    """Each order by pages of every size is the whole list, sorted; what is due at no time stands last."""
+    log = Log()
+    definition = log.definition("order")
+    rows: list[tuple[int, int | None, int]] = []
+    for n in range(9):
+        instance, token = log.start(definition, {})
+        due = None if n % 3 == 0 else log.now_us + (n * 7 % 5) * 1_000_000
+        details = {"candidate_groups": [f"g{n % 3}"], **({"due_us": due} if due else {})}
+        task = log.task(instance, token, type="user_task", details=details, priority=(40, 80)[n % 2])
+        rows.append((task, due, (40, 80)[n % 2]))
+        log.now_us += 1_000
+    await project(db, log)
+    by_due = [*sorted((r for r in rows if r[1]), key=lambda r: (r[1], r[0])), *[r for r in reversed(rows) if not r[1]]]
+    by_priority = sorted(reversed(rows), key=lambda r: -r[2])
+    for order, expected in (("due", by_due), ("priority", by_priority)):
+        for size in (1, 2, 4, 9, 10):
+            found: list[str] = []
+            cursor = None
+            while True:
+                page = await q.list_tasks(reader, "", {"sort": order, "status": "created,assigned"}, size, cursor)
+                found += [t["id"] for t in page["items"]]
+                if (cursor := page["cursor"]) is None:
+                    break
+            assert found == [str(r[0]) for r in expected], (order, size)
+    assert len((await q.list_tasks(reader, "", {"any_group": "g0,g1"}))["items"]) == 6
+    with pytest.raises(BadQuery, match="sort: expected one of created, due, priority, found 'name'"):
+        await q.list_tasks(reader, "", {"sort": "name"})
+    with pytest.raises(BadQuery, match="cursor"):
+        await q.list_tasks(reader, "", {"sort": "due"}, 1, "bm8")
+
+
 async def test_definitions(db, reader):
     log = Log(2)
     one, two, other = log.definition("order", 1), log.definition("order", 2), log.definition("claim", 1)
@@ -304,6 +336,9 @@ TASK_FILTERS = [
     ("tasks_by_priority", {"priority": "high"}),
     ("tasks_by_priority", {"priority": "80"}),
     ("tasks_by_user", {"candidate_user": "ann"}),
+    ("tasks_by_group", {"any_group": "g4,g5"}),
+    ("tasks_by_priority", {"sort": "priority"}),
+    ("tasks_by_due", {"sort": "due"}),
     ("tasks_by_due", {"due_after": "2100-01-01T00:00:00Z"}),
     ("tasks_overdue", {"overdue": "true"}),
     ("tasks_by_time", {"overdue": "false"}),

@@ -186,6 +186,27 @@ async def test_another_version_is_rebuilt_at_the_start_and_a_newer_one_refused(d
         await run(log.source, dsn, asyncio.Event(), schema=schema)
 
 
+@pytest.mark.req("D-DAT-017")
+async def test_the_database_of_an_older_release_is_brought_up_at_the_start(db, dsn, schema):
+    """Tables without the columns of this release, of definitions whose events told nothing of their graph."""
+    log, _ = rich()
+    async with running(log, dsn, schema) as runner:
+        await caught_up(runner, log)
+    before = await checksums(db, TABLES, schema)
+    old = {"tasks": ("parent_id", "sequence_number", "result_status"), "workflow_definitions": ("graph_hash", "outline")}
+    for table, columns in old.items():
+        for column in columns:
+            await db.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+    await db.execute("UPDATE views SET version = version - 1 WHERE name IN ('tasks', 'definitions', 'instances')")
+    async with running(log, dsn, schema) as runner:
+        log.definition("z")
+        await caught_up(runner, log)
+    assert dict(await (await db.execute("SELECT name, version FROM views")).fetchall()) == {n: v.version for n, v in VIEWS.items()}
+    after = await checksums(db, TABLES, schema)
+    assert {t for t in TABLES if after[t] != before[t]} == {"workflow_definitions"}
+    await equal_to_the_fold(dsn, schema, log)
+
+
 async def test_rebuilds_exclude_each_other(db, dsn, schema):
     log, _ = rich()
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as other:

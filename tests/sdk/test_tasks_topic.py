@@ -51,6 +51,84 @@ async def test_no_more_than_the_credit_is_on_the_topic_and_answers_free_it(engin
     await asyncio.gather(running, return_exceptions=True)
 
 
+@pytest.fixture
+async def topic(engine, monkeypatch):
+    """A topic of credit 2 for the jobs `pay`, and what is published: (job, fence)."""
+    monkeypatch.setattr(tasks_topic, "LOOK_S", 0.02)
+    monkeypatch.setattr(tasks_topic, "AGAIN_S", 0.02)
+    records: list[tuple[int, int]] = []
+    wrong: list[Exception] = []
+
+    async def publish(key, value):
+        if wrong:
+            raise wrong.pop()
+        job = decode(value)
+        records.append((job.key, job.fence))
+
+    topic = tasks_topic.TasksTopic(engine, publish, ["pay", "acme/pay"], credit=2)
+    running = asyncio.create_task(topic.run())
+    yield topic, records, wrong
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+ENDS = [
+    lambda k: ta.TaskCompleted(key=7, task=k, token=9, element="e1"),
+    lambda k: ta.TaskFailed(key=7, task=k, token=9, element="e1", retries=0),
+    lambda k: ta.TaskCancelled(key=7, task=k, token=9, element="e1"),
+    lambda k: ta.TaskSkipped(key=7, task=k, token=9, element="e1"),
+    lambda k: ta.TaskTimedOut(tasks=[k], retries=[1]),
+    lambda k: ta.TaskReturned(tasks=[k]),
+]
+
+
+@pytest.mark.parametrize("end", ENDS)
+async def test_whatever_ends_a_lease_frees_its_place(topic, engine, end):
+    _, records, _ = topic
+    keys = engine.add(3)
+    await asyncio.sleep(0.05)
+    assert [k for k, _ in records] == keys[:2]
+    engine.log.put_nowait([Recorded(end(keys[0]), None)])
+    await asyncio.sleep(0.05)
+    assert [k for k, _ in records] == keys
+
+
+async def test_a_job_that_went_with_its_element_frees_its_place_with_its_lease(topic, engine):
+    """No event names it: its token was withdrawn."""
+    found, records, _ = topic
+    keys = engine.add(3)
+    await asyncio.sleep(0.05)
+    found.out = {k: (name, 0.0) for k, (name, _) in found.out.items()}
+    await asyncio.sleep(0.08)
+    assert [k for k, _ in records] == keys
+
+
+async def test_a_record_that_can_t_be_published_is_an_incident_and_the_rest_goes_on(topic, engine):
+    _, records, wrong = topic
+    wrong.append(tasks_topic.Unpublishable("17000000 bytes"))
+    first, second = engine.add(2)
+    await asyncio.sleep(0.05)
+    (failed,) = engine.asked(c.FailTask)
+    assert (failed.retries, failed.code) == (0, "UNPUBLISHABLE") and "17000000 bytes" in failed.message
+    assert [k for k, _ in records] == [k for k in (first, second) if k != failed.task]
+
+
+async def test_kafka_away_the_job_goes_back_and_comes_again(topic, engine):
+    _, records, wrong = topic
+    wrong.append(TimeoutError("no broker"))
+    (key,) = engine.add(1)
+    await asyncio.sleep(0.2)
+    assert [k for k, _ in records] == [key] and len(engine.asked(c.ReturnTasks)) == 1
+
+
+def test_the_topic_is_kafka_s(tmp_path):
+    from flowledger.infra.settings import Settings, SettingsError
+    from flowledger.system import System
+
+    with pytest.raises(SettingsError, match="tasks_topic names pay, but there is no Kafka"):
+        asyncio.run(System(Settings(data=tmp_path, tasks_topic="pay")).__aenter__())
+
+
 @pytest.mark.req("WOS-EVT-001")
 @pytest.mark.kafka
 async def test_the_whole_way_over_kafka(engine, kafka_bootstrap):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from workbench import HOUR, Bench
+from workbench import HOUR, MINUTE, SECOND, Bench, one, user
 
 from flowledger.events import commands as c
 from flowledger.events import task as ta
@@ -96,6 +96,135 @@ def test_somebody_comes_on_duty():
     b.until(7 * HOUR)
     assert who(b, key) is None
     b.until(2 * HOUR)
+    assert who(b, key) == "ann"
+
+
+CLERKS = {"groups": ["clerks"]}
+OF_A_MODEL = user('<flowledger:task strategy="first" groups="clerks"/>')
+
+
+def of_instance() -> tuple[Bench, int, int]:
+    """Ann holds as many tasks as she may; the task of an instance waits."""
+    b = Bench(one(OF_A_MODEL))
+    b.store("directory", "user:ann", **BUSY)
+    held = b.create(name="x", details={"settings": {"assignment": CLERKS}})
+    b.start()
+    key = max(b.p.tasks)
+    assert who(b, held) == "ann" and b.p.unassigned == {key: None}
+    return b, held, key
+
+
+@pytest.mark.parametrize(
+    ("stop", "go"),
+    [
+        (
+            lambda b, key: b.do(c.ControlInstance(key=b.key, move="suspend")),
+            lambda b, key: b.do(c.ControlInstance(key=b.key, move="resume")),
+        ),
+        (
+            lambda b, key: b.do(c.ControlInstance(key=b.key, move="pause")),
+            lambda b, key: b.do(c.ControlInstance(key=b.key, move="unpause")),
+        ),
+        (lambda b, key: b.move(key, "suspend"), lambda b, key: b.move(key, "resume")),
+    ],
+    ids=["instance suspended", "instance paused", "task suspended"],
+)
+def test_what_came_while_it_stood_still(stop, go):
+    b, held, key = of_instance()
+    stop(b, key)
+    b.do(c.CompleteTask(task=held))
+    assert who(b, key) is None
+    go(b, key)
+    assert who(b, key) == "ann"
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        lambda b, first: b.do(c.CancelInstance(key=first.instance)),
+        lambda b, first: b.do(c.ModifyInstance(key=first.instance, terminate=[first.token])),
+        lambda b, first: b.until(HOUR - 30 * SECOND),
+        lambda b, first: b.move(first.key, "refuse", actor="ann"),
+    ],
+    ids=["instance cancelled", "token terminated", "interrupted by a timer", "refused"],
+)
+def test_a_task_goes_with_its_token(ends):
+    late = '<boundaryEvent id="hour" attachedToRef="t"><timerEventDefinition><timeDuration>PT1H</timeDuration></timerEventDefinition></boundaryEvent>'
+    b = Bench(one(OF_A_MODEL, late))
+    b.store("directory", "user:ann", **BUSY)
+    b.start()
+    first = b.task(max(b.p.tasks))
+    b.until(MINUTE)
+    b.start()
+    key = max(b.p.tasks)
+    assert who(b, first.key) == "ann" and who(b, key) is None
+    ends(b, first)
+    assert who(b, key) == "ann"
+
+
+@pytest.mark.parametrize("asked", [{}, {"timeout": "PT5M"}], ids=["refused", "not begun in time"])
+def test_nobody_else_was_there(asked):
+    """Not again to who had it; to who comes."""
+    b = Bench()
+    b.store("directory", "user:ann", **CLERKS)
+    key = b.create(name="x", details={"settings": {"assignment": {**CLERKS, **asked}}})
+    if asked:
+        b.until(6 * MINUTE)
+    else:
+        b.move(key, "refuse", actor="ann")
+    b.store("directory", "user:ann", **CLERKS, capabilities=["x"])
+    assert who(b, key) is None and "nobody else is eligible" in b.details(key)["assignment"]["why"]
+    b.store("directory", "user:bob", **CLERKS)
+    assert who(b, key) == "bob"
+
+
+@pytest.mark.parametrize(
+    ("needs", "record"),
+    [
+        ({"required_permissions": ["sign"]}, {"permissions": ["sign"]}),
+        ({"place": "rome"}, {"place": "rome"}),
+        ({"resources": {"cpu": 4}}, {"resources": {"cpu": 8}}),
+        ({"required_capabilities": ["sql:3"]}, {"capabilities": {"sql": 3}}),
+        ({"kind": "ai_agent"}, {"kind": "ai_agent"}),
+    ],
+)
+@pytest.mark.parametrize("relayed", [False, True], ids=["here", "stored on another partition"])
+def test_each_constraint_may_be_met_later(needs, record, relayed):
+    b = Bench()
+    b.store("directory", "user:ann", **CLERKS)
+    key = waiting(b, **CLERKS, **needs)
+    b.do(c.StoreRecord(registry="directory", name="user:ann", value={**CLERKS, **record}, relayed=relayed))
+    assert who(b, key) == "ann"
+
+
+def test_the_record_of_the_preferred_one_names_another():
+    b = Bench()
+    b.store("directory", "user:bob")
+    b.store("directory", "user:ann", active=False)
+    key = waiting(b, assignee="ann", users=["ann"])
+    b.store("directory", "user:ann", active=False, fallback=["bob"])
+    assert who(b, key) == "bob"
+
+
+@pytest.mark.parametrize(
+    "change", [{"days": {d: ["00:00-23:59"] for d in ("mon", "tue", "wed", "thu", "fri")}}, None], ids=["opens", "gone"]
+)
+def test_a_calendar_changes(change):
+    b = Bench()
+    b.store("directory", "calendar:office", zone="UTC", days={"sun": ["00:00-01:00"]})
+    b.store("directory", "user:ann", **CLERKS, calendar="office")
+    key = waiting(b)
+    b.do(c.StoreRecord(registry="directory", name="calendar:office", value=change and {"zone": "UTC", **change}))
+    assert who(b, key) == "ann"
+
+
+def test_a_tenant_s_own_record_goes():
+    b = Bench()
+    b.store("directory", "user:ann", **CLERKS)
+    b.store("directory", "acme/user:ann", **CLERKS, active=False)
+    key = b.do(c.CreateTask(name="x", details={"settings": {"assignment": CLERKS}}), tenant="acme")["task"]
+    assert who(b, key) is None
+    b.do(c.StoreRecord(registry="directory", name="acme/user:ann", value=None))
     assert who(b, key) == "ann"
 
 

@@ -11,11 +11,14 @@ export class ApiError extends Error {
   }
 }
 
-type Params = Record<string, string | number | boolean | undefined | null>;
+type Param = string | number | boolean | undefined | null;
+export type Params = Record<string, Param | string[]>;
 
 export function query(params: Params = {}): string {
   const q = new URLSearchParams();
-  for (const [k, v] of Object.entries(params)) if (v !== undefined && v !== null && v !== "") q.set(k, String(v));
+  for (const [k, v] of Object.entries(params))
+    if (Array.isArray(v)) for (const one of v) q.append(k, one);
+    else if (v !== undefined && v !== null && v !== "") q.set(k, String(v));
   const text = q.toString();
   return text ? `?${text}` : "";
 }
@@ -100,7 +103,7 @@ export async function send<M extends "POST" | "PUT" | "PATCH" | "DELETE", A exte
   for (let attempt = 0; ; attempt++) {
     try {
       const response = await fetch(`/v1${path}${query(params)}`, init);
-      if (response.status === 503 && attempt < 4) {
+      if ((response.status === 503 || response.status === 429) && attempt < 4) {
         await pause(Number(response.headers.get("Retry-After") ?? 0) * 1000 || 200 * 2 ** attempt);
         continue;
       }

@@ -7,7 +7,7 @@ import type { GetPath, Page, ParamsOf, RowOf } from "./types";
 export type ListPath = { [A in GetPath]: [RowOf<A>] extends [never] ? never : A }[GetPath];
 
 /** All pages of a list, one after the other as they are scrolled to. */
-export function useList<A extends ListPath>(path: A, params: Record<string, string | undefined>, refetchInterval?: number) {
+export function useList<A extends ListPath>(path: A, params: Record<string, string | string[] | undefined>, refetchInterval?: number) {
   const q = useInfiniteQuery({
     queryKey: [path, "list", params],
     initialPageParam: "",

@@ -121,5 +121,5 @@ export function useRefreshOn(filter: Filter, keys: QueryKey[], every_ms = 1000, 
   );
 }
 
-/** Names of all events (made from the catalogue by tools/web_events.py; a test holds it current): SSE needs a listener for each. */
+/** Names of all events (made from the catalogue by tools/schemas.py; tests/console/test_console_catalogue.py holds it current): SSE needs a listener for each. */
 import EVENT_TYPES from "./event-types.json";

@@ -52,7 +52,7 @@ export type GetPath = Address<"get">;
 export type PathOf<M extends string> = Address<Lowercase<M> & Method>;
 export type AnswerOf<M extends string, A extends string> = Operation<Lowercase<M> & Method, A> extends { responses: infer R } ? Given<Json<R extends { 200: infer S } ? S : R extends { 201: infer S } ? S : never>> : never;
 export type BodyOf<M extends string, A extends string> = Operation<Lowercase<M> & Method, A> extends { requestBody?: infer B } ? Open<Json<NonNullable<B>>> : never;
-export type ParamsOf<A extends string> = Operation<"get", A> extends { parameters: { query?: infer Q } } ? Partial<Record<keyof NonNullable<Q> | `var.${string}`, string | number | boolean | null | undefined>> : Record<string, never>;
+export type ParamsOf<A extends string> = Operation<"get", A> extends { parameters: { query?: infer Q } } ? Partial<Record<keyof NonNullable<Q> | `var.${string}`, string | string[] | number | boolean | null | undefined>> : Record<string, never>;
 
 /** Objects of any content are `Record<string, never>` in what the generator makes. */
 type Open<T> = { [K in keyof T]?: Extract<T[K], Record<string, never>> extends never ? T[K] : Exclude<T[K], Record<string, never>> | Record<string, unknown> };
@@ -63,4 +63,4 @@ export interface Page<T> {
   cursor: string | null;
   position: string | null;
 }
-export type RowOf<A extends string> = AnswerOf<"get", A> extends { items: (infer T)[] } ? Given<T> : never;
+export type RowOf<A extends string> = AnswerOf<"get", A> extends { items: (infer T)[]; cursor: unknown } ? Given<T> : never;

@@ -18,13 +18,13 @@ const theme = createTheme({
   autoContrast: true,
 });
 
-/** What a server refuses will be refused again; what it can't do now is tried three times. */
+/** What a server refuses will be refused again; what it can't do now (too much at once, a part away) is tried three times. */
 const queries = new QueryClient({
   defaultOptions: {
     queries: {
       staleTime: 1_000,
       refetchOnWindowFocus: true,
-      retry: (count, error) => count < 3 && !(error instanceof ApiError && error.status < 500),
+      retry: (count, error) => count < 3 && !(error instanceof ApiError && error.status < 500 && error.status !== 429),
     },
   },
 });

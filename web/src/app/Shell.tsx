@@ -1,16 +1,21 @@
-import { ActionIcon, AppShell, Burger, Group, Menu, NavLink, ScrollArea, Text, Tooltip, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
+import { ActionIcon, AppShell, Burger, Button, Group, Menu, NavLink, ScrollArea, Text, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import { useEffect, useRef } from "react";
 import { useMe } from "~/api/me";
 import { languages, useLanguage, useText } from "~/i18n";
 import { Icon, type IconName } from "~/shared/icons";
+import { NameForm } from "~/shared/NameForm";
 import { Freshness } from "~/shared/Freshness";
 
 const pages: { to: string; icon: IconName; text: `nav.${string}` }[] = [
   { to: "/", icon: "home", text: "nav.home" },
+  { to: "/tasks", icon: "tasks", text: "nav.tasks" },
   { to: "/processes", icon: "process", text: "nav.processes" },
   { to: "/instances", icon: "instances", text: "nav.instances" },
+  { to: "/decisions", icon: "decisions", text: "nav.decisions" },
+  { to: "/operations", icon: "operations", text: "nav.operations" },
+  { to: "/api", icon: "api", text: "nav.api" },
 ];
 
 export function Shell() {
@@ -63,34 +68,20 @@ export function Shell() {
 }
 
 function Person() {
-  const { actor, setActor } = useMe();
+  const { actor } = useMe();
   const t = useText();
   return (
-    <Menu position="bottom-end" withinPortal>
-      <Menu.Target>
-        <Tooltip label={t("shell.person.hint")}>
-          <ActionIcon variant="subtle" color="gray" size="lg" aria-label={t("shell.person", { name: actor || t("shell.nobody") })} w="auto" px={6}>
-            <Group gap={4} wrap="nowrap">
-              <Icon name="person" />
-              <Text size="sm" visibleFrom="xs">
-                {actor || t("shell.nobody")}
-              </Text>
-            </Group>
-          </ActionIcon>
-        </Tooltip>
-      </Menu.Target>
-      <Menu.Dropdown>
-        <Menu.Label>{t("shell.person.label")}</Menu.Label>
-        <Menu.Item
-          onClick={() => {
-            const name = window.prompt(t("shell.person.ask"), actor);
-            if (name !== null) setActor(name.trim());
-          }}
-        >
-          {t("shell.person.change")}
-        </Menu.Item>
-      </Menu.Dropdown>
-    </Menu>
+    <NameForm
+      position="bottom-end"
+      button={(toggle) => (
+        <Button variant="subtle" color="gray" size="compact-md" fw={400} px={6} onClick={toggle} aria-label={t("shell.person", { name: actor || t("shell.nobody") })}>
+          <Icon name="person" />
+          <Text size="sm" visibleFrom="xs" maw={140} ml={4} className="fl-cut">
+            {actor || t("shell.nobody")}
+          </Text>
+        </Button>
+      )}
+    />
   );
 }
 

@@ -25,10 +25,16 @@ const page = <const P extends string>(path: P, load: () => Promise<Record<string
 
 const routes = [
   page("/", () => import("~/pages/home/HomePage"), "HomePage"),
+  page("/tasks", () => import("~/pages/tasks/TasksPage"), "TasksPage"),
+  page("/tasks/$id", () => import("~/pages/tasks/TaskPage"), "TaskPage"),
   page("/processes", () => import("~/pages/processes/ProcessesPage"), "ProcessesPage"),
   page("/processes/$id", () => import("~/pages/processes/ProcessPage"), "ProcessPage"),
   page("/instances", () => import("~/pages/instances/InstancesPage"), "InstancesPage"),
   page("/instances/$id", () => import("~/pages/instance/InstancePage"), "InstancePage"),
+  page("/decisions", () => import("~/pages/decisions/DecisionsPage"), "DecisionsPage"),
+  page("/decisions/$id", () => import("~/pages/decisions/DecisionPage"), "DecisionPage"),
+  page("/operations", () => import("~/pages/operations/OperationsPage"), "OperationsPage"),
+  page("/api", () => import("~/pages/api/ApiPage"), "ApiPage"),
 ];
 
 export const router = createRouter({

@@ -8,6 +8,7 @@ import { useEffect, useRef, useState } from "react";
 import { createPortal } from "react-dom";
 import { useText } from "~/i18n";
 import { Icon } from "~/shared/icons";
+import { save } from "~/shared/save";
 
 export interface Badge {
   active?: number;
@@ -136,11 +137,7 @@ export function Diagram({ xml, badges = {}, marks = {}, selected, onSelect, heig
           icon="download"
           onClick={async () => {
             const { svg } = await viewer.current!.saveSVG();
-            const a = document.createElement("a");
-            a.href = URL.createObjectURL(new Blob([svg], { type: "image/svg+xml" }));
-            a.download = "diagram.svg";
-            a.click();
-            URL.revokeObjectURL(a.href);
+            save("diagram.svg", "image/svg+xml", svg);
           }}
         />
       </Group>

@@ -1,11 +1,15 @@
 import { createContext, useContext, useEffect, useMemo, useState, type ReactNode } from "react";
 import { de } from "./de";
-import { en } from "./en";
+import { events as deEvents } from "./de-events";
+import { en as english } from "./en";
+import { events as enEvents } from "./en-events";
+
+const en = { ...english, ...enEvents };
 
 /** One file per language; English is the measure of what must be there (tests/i18n.test.ts). */
 export const languages: Record<string, { name: string; texts: Record<string, string> }> = {
   en: { name: "English", texts: en },
-  de: { name: "Deutsch", texts: de },
+  de: { name: "Deutsch", texts: { ...de, ...deEvents } },
 };
 
 export type Values = Record<string, string | number>;

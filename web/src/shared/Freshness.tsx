@@ -9,6 +9,7 @@ export function Freshness() {
   const t = useText();
   const position = useSyncExternalStore(freshness.subscribe, freshness.position);
   const connection = useConnection();
+  if (connection === "connecting") return null; // nothing here is told as it happens
   const color = connection === "lost" ? "red" : connection === "live" ? "teal" : "gray";
   return (
     <Tooltip label={position ? t("fresh.position", { position }) : t("fresh.none")} multiline maw={320}>

@@ -24,6 +24,10 @@ const looks: Record<string, { color: string; icon?: IconName }> = {
   deprecated: { color: "yellow" },
   archived: { color: "gray" },
   open: { color: "red", icon: "warn" },
+  success: { color: "teal", icon: "check" },
+  partial_success: { color: "yellow", icon: "check" },
+  failure: { color: "red", icon: "warn" },
+  timeout: { color: "red", icon: "clock" },
   resolved: { color: "teal", icon: "check" },
 };
 
@@ -44,5 +48,18 @@ export function Status({ of: status, paused }: { of: string | null; paused?: boo
         </Badge>
       )}
     </Group>
+  );
+}
+
+const urgent: Record<string, string> = { critical: "red", urgent: "red", high: "orange", low: "gray" };
+
+/** How urgent; what is normal needs no word. */
+export function Priority({ of }: { of: string | null }) {
+  const t = useText();
+  if (!of || of === "normal" || of === "medium") return null;
+  return (
+    <Badge color={urgent[of] ?? "gray"} variant="light" size="sm" tt="none">
+      {t(`priority.${of}`)}
+    </Badge>
   );
 }

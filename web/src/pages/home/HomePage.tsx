@@ -2,9 +2,9 @@ import { Anchor, Badge, Button, Card, Group, List, SimpleGrid, Stack, Text, Titl
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { ApiError, get } from "~/api/client";
+import { health, lookOf } from "~/api/health";
 import { useRefreshOn } from "~/api/live";
 import { useMe } from "~/api/me";
-import type { Health } from "~/api/types";
 import { useText } from "~/i18n";
 import { Icon } from "~/shared/icons";
 import { Answer, Empty, PageHead } from "~/shared/states";
@@ -28,12 +28,6 @@ export function HomePage() {
   );
 }
 
-/** The health answer is told in its body, also when the server is not ready (503). */
-async function health(signal: AbortSignal): Promise<Health> {
-  const response = await fetch("/health/ready", { signal });
-  return (await response.json()) as Health;
-}
-
 function Well() {
   const t = useText();
   const q = useQuery({ queryKey: ["home", "health"], queryFn: ({ signal }) => health(signal), refetchInterval: 5000 });
@@ -44,8 +38,8 @@ function Well() {
         {(h) => (
           <Stack gap="xs" mt="xs">
             <Group gap="xs">
-              <Badge color={h.status === "ready" ? "teal" : "red"} size="lg" variant="light" tt="none" leftSection={<Icon name={h.status === "ready" ? "check" : "warn"} size={14} />}>
-                {t(h.status === "ready" ? "home.ready" : "home.unready")}
+              <Badge color={lookOf(h.status).color} size="lg" variant="light" tt="none" leftSection={<Icon name={lookOf(h.status).icon} size={14} />}>
+                {t(`health.${h.status}`)}
               </Badge>
               <Text size="sm" c="dimmed">
                 {t("home.partitions", { count: Object.keys(h.partitions ?? {}).length })}

@@ -30,11 +30,16 @@ export function useHistory(id: string) {
   return { events: q.data ?? [], error: q.error, refetch: q.refetch };
 }
 
-export function History({ events, element, at, onAt, error }: { events: HistoryEvent[]; element?: string; at?: string; onAt: (position: string) => void; error: unknown }) {
+/** What the engine does by itself: no act of anybody, though it carries the name of whom it came of. */
+const INNER = new Set(["flow.taken", "element.activated", "element.completed", "element.gateway_reached", "element.noted", "timer.scheduled", "timer.cancelled", "subscription.opened", "subscription.closed", "task.created", "task.leased", "loop.started", "loop.item_completed", "decision.evaluated", "compensation.recorded", "message.awaited", "message.unawaited"]);
+
+/** All events; `audit`: who did what, with the reasons given. */
+export function History({ events, element, at, onAt, error, audit = false }: { audit?: boolean; events: HistoryEvent[]; element?: string; at?: string; onAt: (position: string) => void; error: unknown }) {
   const t = useText();
   const [open, setOpen] = useState<HistoryEvent>();
   if (error && events.length === 0) return <Failed error={error} />;
-  const rows = element ? events.filter((e) => [e.data.element, e.data.source, e.data.target].includes(element)) : events;
+  const of = audit ? events.filter((e) => !INNER.has(e.type) && (e.data.reason || e.actor)) : events;
+  const rows = element ? of.filter((e) => [e.data.element, e.data.source, e.data.target].includes(element)) : of;
   if (rows.length === 0) return <Empty title={t("instance.history.none")} />;
   return (
     <>
@@ -57,11 +62,11 @@ export function History({ events, element, at, onAt, error }: { events: HistoryE
             width: "12rem",
             cell: (e) => (
               <Badge variant="light" size="sm" tt="none" color={e.type.includes("incident") || e.type.includes("failed") ? "red" : e.type.startsWith("task") ? "blue" : "gray"}>
-                {e.type}
+                <span title={e.type}>{t(`event.${e.type}`)}</span>
               </Badge>
             ),
           },
-          { key: "what", head: t("col.what"), width: "minmax(12rem, 1fr)", cell: (e) => <Text size="sm" className="fl-cut">{[e.data.element, e.data.flow].filter(Boolean).join(" ") || brief(e.data, 90)}</Text> },
+          { key: "what", head: t("col.what"), width: "minmax(12rem, 1fr)", cell: (e) => <Text size="sm" className="fl-cut">{(audit && e.data.reason ? String(e.data.reason) : [e.data.element, e.data.flow].filter(Boolean).join(" ")) || brief(e.data, 90)}</Text> },
           { key: "who", head: t("col.who"), width: "7rem", cell: (e) => e.actor || "–" },
         ]}
       />

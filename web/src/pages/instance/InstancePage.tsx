@@ -1,21 +1,31 @@
-import { Alert, Anchor, Badge, Button, Grid, Group, Table, Tabs, Text } from "@mantine/core";
+import { Alert, Anchor, Badge, Button, Group, Tabs, Text } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useMemo } from "react";
 import { get } from "~/api/client";
 import { useEvents } from "~/api/live";
-import type { HistoryEvent, InstanceState } from "~/api/types";
+import type { InstanceState } from "~/api/types";
 import { Diagram } from "~/diagram/Diagram";
 import { useText } from "~/i18n";
-import { useSource } from "~/pages/processes/ProcessPage";
-import { Answer, Empty, Failed, PageHead, Waiting } from "~/shared/states";
-import { brief, Json } from "~/shared/Json";
+import { useSource } from "~/api/source";
+import { Answer, Failed, PageHead, Waiting } from "~/shared/states";
+import { Icon } from "~/shared/icons";
 import { Status } from "~/shared/Status";
 import { duration, When } from "~/shared/time";
 import { Actions } from "./Actions";
+import { Calls } from "./Calls";
+import { Decisions } from "./Decisions";
+import { Export } from "./Export";
 import { History, useHistory } from "./History";
+import { Incidents } from "./Incidents";
 import { pathOf } from "./path";
 import { TimeSlider } from "./TimeSlider";
+import { Variables } from "./Variables";
+import { Waits } from "./Waits";
+import { Why } from "./Why";
+import { Work } from "./Work";
+
+const TABS = ["now", "incidents", "variables", "work", "decisions", "calls", "why", "audit", "history"];
 
 /** One run: where its tokens are, what it waits for, what it knows, and all of that at any moment of its life. */
 export function InstancePage() {
@@ -67,7 +77,12 @@ export function InstancePage() {
   const status = past && state.data ? state.data.status : i.status;
   return (
     <>
-      <PageHead title={`${i.name || i.process}${i.business_key ? ` · ${i.business_key}` : ""}`} actions={<Actions instance={i} disabled={past} />}>
+      <PageHead title={`${i.name || i.process}${i.business_key ? ` · ${i.business_key}` : ""}`} actions={
+          <>
+            <Export instance={i} state={state.data} events={events} />
+            <Actions instance={i} disabled={past} />
+          </>
+        }>
         <Group gap="xs">
           <Status of={!past && i.has_incident && i.status === "running" ? "incident" : status} paused={i.paused} />
           <span className="fl-mono">{i.id}</span>
@@ -100,134 +115,44 @@ export function InstancePage() {
       <TimeSlider events={events} at={at} onAt={(position) => set({ at: position })} />
       <Tabs mt="sm" keepMounted={false} value={search.tab ?? "now"} onChange={(tab) => set({ tab: tab ?? undefined })}>
         <Tabs.List>
-          <Tabs.Tab value="now">{t("instance.waits")}</Tabs.Tab>
-          <Tabs.Tab value="variables">{t("instance.variables")}</Tabs.Tab>
-          <Tabs.Tab value="history">{t("instance.history")}</Tabs.Tab>
+          {TABS.map((name) => (
+            <Tabs.Tab key={name} value={name} rightSection={name === "incidents" && !!i.incidents ? <Badge size="xs" color="red" circle>{i.incidents}</Badge> : undefined}>
+              {t(`instance.tab.${name}`)}
+            </Tabs.Tab>
+          ))}
         </Tabs.List>
+        {search.element && (
+          <Button mt="xs" size="compact-xs" variant="light" rightSection={<Icon name="close" size={11} />} onClick={() => set({ element: undefined })}>
+            {t("instance.only", { element: search.element })}
+          </Button>
+        )}
         <Tabs.Panel value="now" pt="sm">
           {state.data ? <Waits state={state.data} element={search.element} /> : <Waiting />}
+        </Tabs.Panel>
+        <Tabs.Panel value="incidents" pt="sm">
+          <Incidents instance={id} element={search.element} disabled={past} />
         </Tabs.Panel>
         <Tabs.Panel value="variables" pt="sm">
           {state.data ? <Variables state={state.data} events={events} at={at} /> : <Waiting />}
         </Tabs.Panel>
-        <Tabs.Panel value="history" pt="sm">
-          <History events={events} element={search.element} at={at} onAt={(position) => set({ at: position })} error={history.error} />
+        <Tabs.Panel value="work" pt="sm">
+          <Work instance={id} element={search.element} />
         </Tabs.Panel>
+        <Tabs.Panel value="decisions" pt="sm">
+          <Decisions events={events} element={search.element} at={at} />
+        </Tabs.Panel>
+        <Tabs.Panel value="calls" pt="sm">
+          <Calls instance={i} />
+        </Tabs.Panel>
+        <Tabs.Panel value="why" pt="sm">
+          <Answer of={source}>{(xml) => <Why instance={id} xml={xml} events={events} element={search.element} at={at} onAt={(position) => set({ at: position })} />}</Answer>
+        </Tabs.Panel>
+        {(["audit", "history"] as const).map((name) => (
+          <Tabs.Panel key={name} value={name} pt="sm">
+            <History events={events} element={search.element} at={at} onAt={(position) => set({ at: position })} error={history.error} audit={name === "audit"} />
+          </Tabs.Panel>
+        ))}
       </Tabs>
     </>
-  );
-}
-
-/** First of all: what is it waiting for? */
-function Waits({ state, element }: { state: InstanceState; element?: string }) {
-  const t = useText();
-  const keep = <T extends { element?: unknown }>(rows: T[]) => (element ? rows.filter((r) => r.element === element) : rows);
-  const incidents = keep(state.incidents);
-  const rows: { kind: string; element: string; what: string; since?: string; due?: string; who?: string }[] = [
-    ...keep(state.tasks as { element: string; job_type?: string; type: string; created?: string; status: string; assignee?: string; worker?: string }[]).map((x) => ({ kind: x.type, element: x.element, what: x.job_type || t(`status.${x.status}`), since: x.created, who: x.assignee ?? x.worker })),
-    ...keep(state.timers as { element: string; due?: string; due_at?: string }[]).map((x) => ({ kind: "timer", element: x.element, what: "", due: x.due ?? x.due_at })),
-    ...keep(state.subscriptions as { element: string; kind: string; name: string; correlation?: string }[]).map((x) => ({ kind: x.kind, element: x.element, what: [x.name, x.correlation].filter(Boolean).join(" = ") })),
-  ];
-  return (
-    <>
-      {incidents.map((i, n) => (
-        <Alert key={n} color="red" mb="xs" title={`${i.element}: ${i.code}`}>
-          {i.message}
-        </Alert>
-      ))}
-      {rows.length === 0 && incidents.length === 0 ? (
-        <Empty title={t(element ? "instance.waits.element" : "instance.waits.none")} />
-      ) : (
-        rows.length > 0 && (
-          <Table verticalSpacing={4}>
-            <Table.Thead>
-              <Table.Tr>
-                <Table.Th>{t("col.element")}</Table.Th>
-                <Table.Th>{t("col.waitsfor")}</Table.Th>
-                <Table.Th>{t("col.who")}</Table.Th>
-                <Table.Th>{t("col.since")}</Table.Th>
-              </Table.Tr>
-            </Table.Thead>
-            <Table.Tbody>
-              {rows.map((r, n) => (
-                <Table.Tr key={n}>
-                  <Table.Td>{r.element}</Table.Td>
-                  <Table.Td>
-                    <Badge size="sm" variant="light" tt="none" mr={6}>
-                      {t(`kind.${r.kind}`)}
-                    </Badge>
-                    {r.what}
-                  </Table.Td>
-                  <Table.Td>{r.who ?? "–"}</Table.Td>
-                  <Table.Td>
-                    <When at={r.due ?? r.since} />
-                  </Table.Td>
-                </Table.Tr>
-              ))}
-            </Table.Tbody>
-          </Table>
-        )
-      )}
-    </>
-  );
-}
-
-function Variables({ state, events, at }: { state: InstanceState; events: HistoryEvent[]; at?: string }) {
-  const t = useText();
-  const writers = useMemo(() => {
-    const found = new Map<string, HistoryEvent>();
-    for (const e of events) {
-      const set = e.data.variables;
-      if (set && typeof set === "object") for (const name of Object.keys(set)) found.set(`${e.type === "variable.set" ? String(e.data.scope) : state.instance}.${name}`, e);
-      if (e.id === at) break;
-    }
-    return found;
-  }, [events, at, state.instance]);
-  const scopes: { scope: string; name: string; values: Record<string, unknown> }[] = [
-    { scope: state.instance, name: t("instance.scope.root"), values: state.variables },
-    ...state.tokens.filter((k) => k.variables && Object.keys(k.variables).length > 0).map((k) => ({ scope: k.token, name: k.element, values: k.variables! })),
-  ];
-  if (scopes.every((s) => Object.keys(s.values).length === 0)) return <Empty title={t("instance.variables.none")} />;
-  return (
-    <Grid>
-      {scopes.map((s) => (
-        <Grid.Col key={s.scope} span={12}>
-          <Text fw={600} size="sm" mb={4}>
-            {s.name}
-          </Text>
-          <Table verticalSpacing={4} layout="fixed">
-            <Table.Tbody>
-              {Object.entries(s.values).map(([name, value]) => {
-                const writer = writers.get(`${s.scope}.${name}`);
-                return (
-                  <Table.Tr key={name}>
-                    <Table.Td w="22%" className="fl-cut">
-                      {name}
-                    </Table.Td>
-                    <Table.Td>
-                      {typeof value === "object" && value !== null ? (
-                        <details>
-                          <summary className="fl-mono fl-cut">{brief(value)}</summary>
-                          <Json value={value} />
-                        </details>
-                      ) : (
-                        <span className="fl-mono">{brief(value)}</span>
-                      )}
-                    </Table.Td>
-                    <Table.Td w="24%">
-                      {writer && (
-                        <Text size="xs" c="dimmed">
-                          <When at={writer.time} /> {writer.actor}
-                        </Text>
-                      )}
-                    </Table.Td>
-                  </Table.Tr>
-                );
-              })}
-            </Table.Tbody>
-          </Table>
-        </Grid.Col>
-      ))}
-    </Grid>
   );
 }

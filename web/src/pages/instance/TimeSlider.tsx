@@ -52,9 +52,9 @@ export function TimeSlider({ events, at, onAt }: { events: HistoryEvent[]; at?: 
       </Tooltip>
       {button(t("slider.next"), "forward", index + 1, index >= last)}
       {button(t("slider.last"), "last", last, index >= last)}
-      <Slider flex={1} min={0} max={last} step={1} value={index} onChange={(n) => go.current(n)} label={(n) => events[n]?.type ?? ""} size="sm" thumbLabel={t("slider.label")} aria-label={t("slider.label")} />
+      <Slider flex={1} min={0} max={last} step={1} value={index} onChange={(n) => go.current(n)} label={(n) => (events[n] ? t(`event.${events[n].type}`) : "")} size="sm" thumbLabel={t("slider.label")} aria-label={t("slider.label")} />
       <Text size="xs" w={190} className="fl-cut" visibleFrom="sm">
-        {index + 1}/{last + 1} · {now?.type} · <When at={now?.time} />
+        {index + 1}/{last + 1} · {now && t(`event.${now.type}`)} · <When at={now?.time} />
       </Text>
       <SegmentedControl size="xs" value={speed} onChange={setSpeed} data={["1", "2", "5", "20"].map((s) => ({ value: s, label: `${s}×` }))} visibleFrom="md" aria-label={t("slider.speed")} />
     </Group>

@@ -1,9 +1,9 @@
-import { Alert, Button, Group, JsonInput, Modal, Select, Stack, Tabs, Text, TextInput } from "@mantine/core";
-import { notifications } from "@mantine/notifications";
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { Button, Group, Select, Stack, Tabs, Text } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
-import { get, getText, send } from "~/api/client";
+import { get } from "~/api/client";
+import { useSource } from "~/api/source";
 import { useMay } from "~/api/me";
 import { useRefreshOn } from "~/api/live";
 import type { Definition } from "~/api/types";
@@ -13,6 +13,8 @@ import { Icon } from "~/shared/icons";
 import { Answer, Empty, Failed, PageHead, Waiting } from "~/shared/states";
 import { Status } from "~/shared/Status";
 import { When } from "~/shared/time";
+import { Compare } from "./Compare";
+import { StartDialog } from "./StartDialog";
 
 /** One process: its diagram with what runs and what is stuck on it, its versions, its runs. */
 export function ProcessPage() {
@@ -22,7 +24,7 @@ export function ProcessPage() {
   const navigate = useNavigate();
   const may = useMay("start", id);
   const [starting, setStarting] = useState(false);
-  const versions = useQuery({ queryKey: ["/definitions", "versions", id], queryFn: ({ signal }) => get("/definitions", { id, kind: "process", limit: 100 }, signal) });
+  const versions = useQuery({ queryKey: ["/definitions", "versions", id], queryFn: ({ signal }) => get("/definitions", { definition_id: id, kind: "process", limit: 100 }, signal) });
   const definition = versions.data?.items.find((d) => String(d.version) === search.version) ?? versions.data?.items[0];
   useRefreshOn({ definition: definition?.key }, [["process", definition?.key ?? ""]], 1000, Boolean(definition));
   if (versions.error && !versions.data) return <Failed error={versions.error} again={() => void versions.refetch()} />;
@@ -31,7 +33,7 @@ export function ProcessPage() {
   return (
     <>
       <PageHead
-        title={definition.name || definition.id}
+        title={definition.name || definition.definition_id}
         actions={
           <>
             <Select
@@ -50,13 +52,14 @@ export function ProcessPage() {
         }
       >
         <Group gap="xs">
-          <span className="fl-mono">{definition.id}</span> <Status of={definition.status} /> <When at={definition.created_at} /> {definition.created_by}
+          <span className="fl-mono">{definition.definition_id}</span> <Status of={definition.status} /> <When at={definition.created_at} /> {definition.created_by}
         </Group>
       </PageHead>
-      <Live definition={definition} />
+      {search.tab !== "compare" && <Live definition={definition} />}
       <Tabs mt="md" keepMounted={false} value={search.tab ?? "versions"} onChange={(tab) => void navigate({ to: ".", search: { ...search, tab: tab ?? "" }, replace: true })}>
         <Tabs.List>
           <Tabs.Tab value="versions">{t("process.versions")}</Tabs.Tab>
+          <Tabs.Tab value="compare">{t("process.compare")}</Tabs.Tab>
           <Tabs.Tab value="source">{t("process.source")}</Tabs.Tab>
         </Tabs.List>
         <Tabs.Panel value="versions" pt="sm">
@@ -78,6 +81,9 @@ export function ProcessPage() {
             ))}
           </Stack>
         </Tabs.Panel>
+        <Tabs.Panel value="compare" pt="sm">
+          <Compare versions={versions.data.items} shown={definition} />
+        </Tabs.Panel>
         <Tabs.Panel value="source" pt="sm">
           <Source of={definition} />
         </Tabs.Panel>
@@ -85,10 +91,6 @@ export function ProcessPage() {
       <StartDialog definition={definition} opened={starting} close={() => setStarting(false)} />
     </>
   );
-}
-
-export function useSource(key: string | undefined) {
-  return useQuery({ queryKey: ["source", key], enabled: Boolean(key), staleTime: Number.POSITIVE_INFINITY, queryFn: ({ signal }) => getText(`/definitions/${key}/source`, signal) });
 }
 
 function Source({ of }: { of: Definition }) {
@@ -115,7 +117,7 @@ function Live({ definition }: { definition: Definition }) {
     <>
       <Answer of={source}>
         {(xml) => (
-          <Diagram xml={xml} badges={badges} label={t("process.diagram", { name: definition.name || definition.id })} onSelect={(element) => element && badges[element]?.incidents && void navigate({ to: "/instances", search: { definition: definition.id, has_incident: "true" } })} />
+          <Diagram xml={xml} badges={badges} label={t("process.diagram", { name: definition.name || definition.definition_id })} onSelect={(element) => element && badges[element]?.incidents && void navigate({ to: "/instances", search: { definition: definition.definition_id, has_incident: "true" } })} />
         )}
       </Answer>
       {runs.data?.items.length === 0 && (
@@ -124,54 +126,5 @@ function Live({ definition }: { definition: Definition }) {
         </Text>
       )}
     </>
-  );
-}
-
-function StartDialog({ definition, opened, close }: { definition: Definition; opened: boolean; close: () => void }) {
-  const t = useText();
-  const navigate = useNavigate();
-  const client = useQueryClient();
-  const [variables, setVariables] = useState("{\n}");
-  const [key, setKey] = useState("");
-  const [error, setError] = useState<unknown>();
-  const [busy, setBusy] = useState(false);
-  const go = async () => {
-    setError(undefined);
-    let parsed: Record<string, unknown>;
-    try {
-      parsed = JSON.parse(variables || "{}") as Record<string, unknown>;
-    } catch {
-      return; // the field says it
-    }
-    setBusy(true);
-    try {
-      const made = await send("POST", "/instances", { definition: definition.id, version: definition.version, variables: parsed, ...(key ? { business_key: key } : {}) });
-      await client.invalidateQueries({ queryKey: ["/instances"] });
-      notifications.show({ message: t("process.started", { id: made.id }), color: "teal" });
-      close();
-      void navigate({ to: "/instances/$id", params: { id: made.id } });
-    } catch (e) {
-      setError(e);
-    } finally {
-      setBusy(false);
-    }
-  };
-  return (
-    <Modal opened={opened} onClose={close} title={t("process.start.title", { name: definition.name || definition.id })} size="lg">
-      <Stack>
-        <TextInput label={t("col.key")} value={key} onChange={(e) => setKey(e.currentTarget.value)} maxLength={255} />
-        <JsonInput label={t("process.start.variables")} value={variables} onChange={setVariables} autosize minRows={6} maxRows={18} validationError={t("process.start.invalid")} formatOnBlur data-autofocus />
-        {error !== undefined && <Failed error={error} />}
-        {definition.status !== "published" && <Alert color="yellow">{t("process.start.unpublished")}</Alert>}
-        <Group justify="flex-end">
-          <Button variant="default" onClick={close}>
-            {t("cancel")}
-          </Button>
-          <Button onClick={() => void go()} loading={busy}>
-            {t("process.start")}
-          </Button>
-        </Group>
-      </Stack>
-    </Modal>
   );
 }

@@ -20,11 +20,6 @@ export function ProcessesPage() {
     <>
       <PageHead
         title={t("processes.title")}
-        actions={
-          <Button component={Link} to="/designer" size="sm" leftSection={<Icon name="designer" size={15} />}>
-            {t("processes.draw")}
-          </Button>
-        }
       >
         {t("processes.what")}
       </PageHead>
@@ -60,7 +55,7 @@ export function ProcessesPage() {
           label={t("processes.title")}
           rows={list.rows}
           rowKey={(d) => d.key}
-          onOpen={(d) => void navigate({ to: "/processes/$id", params: { id: d.id } })}
+          onOpen={(d) => void navigate({ to: "/processes/$id", params: { id: d.definition_id } })}
           more={list.more}
           hasMore={list.hasNextPage}
           columns={[
@@ -69,12 +64,12 @@ export function ProcessesPage() {
               head: t("col.process"),
               width: "minmax(10rem, 3fr)",
               cell: (d) => (
-                <Anchor renderRoot={(props) => <Link to="/processes/$id" params={{ id: d.id }} {...props} />}>
-                  {d.name || d.id}
+                <Anchor renderRoot={(props) => <Link to="/processes/$id" params={{ id: d.definition_id }} {...props} />}>
+                  {d.name || d.definition_id}
                 </Anchor>
               ),
             },
-            { key: "id", head: t("col.id"), width: "minmax(8rem, 2fr)", cell: (d) => <Text size="sm">{d.id}</Text> },
+            { key: "id", head: t("col.id"), width: "minmax(8rem, 2fr)", cell: (d) => <Text size="sm">{d.definition_id}</Text> },
             { key: "version", head: t("col.version"), width: "5rem", cell: (d) => `v${d.version}${d.version_tag ? ` (${d.version_tag})` : ""}` },
             { key: "status", head: t("col.status"), width: "8rem", cell: (d) => <Status of={d.status} /> },
             { key: "at", head: t("col.deployed"), width: "9rem", cell: (d) => <When at={d.created_at} /> },

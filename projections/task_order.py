@@ -1,0 +1,71 @@
+"""Tasks in another order than the newest first: by urgency, or by when they are due (those without a time come last, the newest first)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from psycopg import sql
+
+from flowledger.projections import filters as fi
+from flowledger.projections.reader import BadQuery, Reader, Row, plain
+from flowledger.projections.tables import micros, stamp
+
+ORDERS = ("created", "due", "priority")
+_BY_PRIORITY = "priority_value DESC, created_at DESC, id DESC"
+_BY_DUE = "due_at, id"
+_BY_TIME = "created_at DESC, id DESC"
+
+
+async def listed(r: Reader, tenant: str, columns: str, w: fi.Where, order: str, limit: str | int | None, cursor: str | None) -> Row:
+    """`{items, cursor, position}` by `order`: due or priority. Raises: BadQuery.
+
+    The number before the key in a cursor is, by priority, the urgency that the row had (the time is read from it: it never changes); by due
+    time twice the microseconds, and one more where it is due at no time.
+    """
+    if order not in ORDERS[1:]:
+        raise BadQuery(f"sort: expected one of {', '.join(ORDERS)}, found {order[:40]!r}")
+    if w.spread is not None:  # these orders have indexes of their own: one walk, not one for each value
+        column, kind, values = w.spread
+        w.add(sql.SQL("{} = ANY(%s::{}[])").format(sql.Identifier(column), sql.SQL(kind)), values)
+    count = fi.limit_of(limit)
+    position = await r.position()
+    rows, following = await (_due(r, columns, w, count, cursor) if order == "due" else _urgent(r, tenant, columns, w, count, cursor))
+    return {"items": [plain(row) for row in rows], "cursor": following, "position": position}
+
+
+async def _read(r: Reader, columns: str, w: fi.Where, order: str, limit: int, condition: str = "", *values: Any) -> list[Row]:
+    wanted = sql.SQL(" AND ").join([w.sql, sql.SQL(condition)]) if condition else w.sql
+    query = sql.SQL("SELECT {} FROM tasks WHERE {} ORDER BY {} LIMIT %s").format(sql.SQL(columns), wanted, sql.SQL(order))
+    return await r.rows(query, [*w.values, *values, limit])
+
+
+async def _urgent(r: Reader, tenant: str, columns: str, w: fi.Where, count: int, cursor: str | None) -> tuple[list[Row], str | None]:
+    if cursor:
+        level, id = fi.parse_cursor(cursor)
+        last = await r.rows("SELECT created_at FROM tasks WHERE tenant_id = %s AND id = %s", (tenant, id))
+        if not last or level > fi.PRIORITY_MAX:
+            raise BadQuery(f"cursor: expected one from an earlier answer, found {cursor[:40]!r}; begin with the first page")
+        w.add("(priority_value, created_at, id) < (%s, %s, %s)", level, last[0]["created_at"], id)
+    rows = await _read(r, columns, w, _BY_PRIORITY, count + 1)
+    if len(rows) <= count:
+        return rows, None
+    del rows[count:]
+    return rows, fi.cursor_of(rows[-1]["priority_value"], rows[-1]["id"])
+
+
+async def _due(r: Reader, columns: str, w: fi.Where, count: int, cursor: str | None) -> tuple[list[Row], str | None]:
+    """Two walks, one after the other: over those that are due at a time, then over the others."""
+    place, id = fi.parse_cursor(cursor) if cursor else (0, 0)
+    us, timed = place // 2, place % 2 == 0
+    rows: list[Row] = []
+    if timed:
+        after = ("(due_at, id) > (%s, %s)", stamp(us), id) if cursor else ("due_at IS NOT NULL",)
+        rows = await _read(r, columns, w, _BY_DUE, count + 1, *after)
+    if len(rows) <= count:
+        after = ("due_at IS NULL AND (created_at, id) < (%s, %s)", stamp(us), id) if not timed else ("due_at IS NULL",)
+        rows += await _read(r, columns, w, _BY_TIME, count + 1 - len(rows), *after)
+    if len(rows) <= count:
+        return rows, None
+    del rows[count:]
+    last = rows[-1]
+    return rows, fi.cursor_of(2 * micros(last["due_at"] or last["created_at"]) + (last["due_at"] is None), last["id"])

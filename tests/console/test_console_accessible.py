@@ -1,0 +1,74 @@
+"""axe on every page and tab, light and dark, wide and on a phone: no finding of WCAG 2.1 A and AA. Nothing is wider than a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import Served, missing
+
+pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.req("APG-UI-010", "APG-UI-008")]
+
+AXE = Path(__file__).resolve().parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
+#: what draws itself and can't be told otherwise: Swagger UI's page, and the sheet of dmn-js
+FOREIGN = [[".fl-api"], [".fl-dmn"]]
+PAGES = {
+    "home": "/",
+    "tasks": "/tasks?view=all",
+    "tasks empty": "/tasks?view=mine",
+    "task": "/tasks/{task}",
+    "task history": "/tasks/{task}?tab=history",
+    "processes": "/processes",
+    "process": "/processes/order",
+    "compare": "/processes/document-approval?tab=compare",
+    "instances": "/instances",
+    "instances empty": "/instances?business_key=none",
+    **{
+        f"instance {tab}": f"/instances/{{stuck}}?tab={tab}"
+        for tab in ("now", "incidents", "variables", "work", "calls", "why", "audit", "history")
+    },
+    "instance decisions": "/instances/{decided}?tab=decisions",
+    "decisions": "/decisions",
+    "decision": "/decisions/approval-level",
+    "decision history": "/decisions/approval-level?tab=history",
+    **{f"operations {tab}": f"/operations?tab={tab}" for tab in ("incidents", "workers", "partitions", "limits", "settings")},
+    "api": "/api",
+    "not found": "/instances/99",
+}
+
+
+@pytest.fixture(scope="module")
+def places(server: Served) -> dict[str, str]:
+    task = server.task_of(server.start("document-approval", document="plan", author="ann"))
+    server.call("POST", f"/v1/tasks/{task}/comment", {"text": "hm"}, actor="rita")
+    return {"task": task, "stuck": server.stuck(), "decided": server.decided()}
+
+
+def looked_at(page: Any) -> list[str]:
+    """What axe finds, in a line each. The script is given by the debugger, since the page's own policy lets no other script in."""
+    page.get_by_role("main").locator(".mantine-Loader-root").first.wait_for(state="detached")
+    page.wait_for_timeout(400)
+    session = page.context.new_cdp_session(page)
+    session.send("Runtime.evaluate", {"expression": AXE.read_text() + ";0"})
+    found = page.evaluate("([tags, foreign]) => axe.run({exclude: foreign}, {runOnly: {type: 'tag', values: tags}})", [TAGS, FOREIGN])[
+        "violations"
+    ]
+    return [f"{v['id']}: {v['help']}: {n['html'][:160]} {n.get('failureSummary', '')[:200]}" for v in found for n in v["nodes"]]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing(open_page: Callable[..., Any], places: dict[str, str], name: str) -> None:
+    if not AXE.exists():
+        missing("axe is not installed: make web-check")
+    page = open_page(PAGES[name].format(**places), actor="rita")
+    found = looked_at(page)
+    page.emulate_media(color_scheme="dark")
+    found += [f"dark: {x}" for x in looked_at(page)]
+    page.set_viewport_size({"width": 390, "height": 844})
+    found += [f"390: {x}" for x in looked_at(page)]
+    assert not found, "\n".join(found)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "wider than a phone"

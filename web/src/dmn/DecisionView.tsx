@@ -1,0 +1,83 @@
+import "dmn-js/dist/assets/diagram-js.css";
+import "dmn-js/dist/assets/dmn-js-shared.css";
+import "dmn-js/dist/assets/dmn-js-drd.css";
+import "dmn-js/dist/assets/dmn-js-decision-table.css";
+import "dmn-js/dist/assets/dmn-js-literal-expression.css";
+import "dmn-js/dist/assets/dmn-js-boxed-expression.css";
+import "dmn-js/dist/assets/dmn-font/css/dmn.css";
+import "./dmn.css";
+import NavigatedViewer from "dmn-js/lib/NavigatedViewer";
+import { SegmentedControl } from "@mantine/core";
+import { useEffect, useRef, useState } from "react";
+import { useText } from "~/i18n";
+
+interface View {
+  type: string;
+  id: string;
+  name?: string;
+  element: { id: string; name?: string };
+}
+
+/** dmn-js reads DMN 1.3; the elements of 1.2 to 1.6 that it draws are the same under another namespace. */
+const OLDER = "https://www.omg.org/spec/DMN/20191111/";
+export const readable = (xml: string) => xml.replace(/https?:\/\/www\.omg\.org\/spec\/DMN\/(20180521|20211108|20230324|20240513)\/(?=MODEL\/|DMNDI\/)/g, OLDER);
+
+/* eslint-disable @typescript-eslint/no-explicit-any */
+/** The only place that knows dmn-js: tables, expressions and, where the model has one, the graph. `fired`: ids of rules to mark. */
+export default function DecisionView({ xml, decision, fired = [], label }: { xml: string; decision: string; fired?: string[]; label: string }) {
+  const t = useText();
+  const box = useRef<HTMLDivElement>(null);
+  const viewer = useRef<any>(undefined);
+  const [views, setViews] = useState<View[]>([]);
+  const [shown, setShown] = useState("");
+  const [failed, setFailed] = useState<string>();
+
+  useEffect(() => {
+    const v = new (NavigatedViewer as any)({ container: box.current! });
+    viewer.current = v;
+    let over = false;
+    v.importXML(readable(xml), { open: false })
+      .then(async () => {
+        if (over) return;
+        const all = v.getViews() as View[];
+        const first = all.find((x) => x.element.id === decision) ?? all[0];
+        setViews(all);
+        setFailed(undefined);
+        if (first) {
+          await v.open(first);
+          setShown(first.id);
+        }
+      })
+      .catch((e: Error) => !over && setFailed(e.message));
+    return () => {
+      over = true;
+      v.destroy();
+    };
+  }, [xml, decision]);
+
+  const marks = fired.join(" ");
+  useEffect(() => {
+    const cells = box.current?.querySelectorAll<HTMLElement>("tr") ?? [];
+    for (const row of cells) row.classList.toggle("fl-fired", marks !== "" && [...row.querySelectorAll<HTMLElement>("[data-row-id]")].some((c) => marks.split(" ").includes(c.dataset.rowId ?? "")));
+  }, [marks, shown]);
+
+  return (
+    <>
+      {views.length > 1 && (
+        <SegmentedControl
+          mb="xs"
+          size="xs"
+          value={shown}
+          aria-label={t("decision.views")}
+          onChange={(id) => {
+            const view = views.find((x) => x.id === id);
+            if (view) void viewer.current.open(view).then(() => setShown(id));
+          }}
+          data={views.map((x) => ({ value: x.id, label: `${x.element.name ?? x.element.id}${x.type === "drd" ? ` (${t("decision.graph")})` : ""}` }))}
+        />
+      )}
+      {failed && <div role="alert">{t("diagram.failed", { why: failed })}</div>}
+      <div ref={box} className="fl-dmn" data-shown={shown || undefined} data-view={views.find((x) => x.id === shown)?.type} role="group" aria-label={label} tabIndex={0} />
+    </>
+  );
+}

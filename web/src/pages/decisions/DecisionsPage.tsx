@@ -1,0 +1,55 @@
+import { Anchor, TextInput } from "@mantine/core";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import { useList } from "~/api/lists";
+import { useRefreshOn } from "~/api/live";
+import { useText } from "~/i18n";
+import { Icon } from "~/shared/icons";
+import { RowList } from "~/shared/RowList";
+import { Empty, Failed, PageHead, Waiting } from "~/shared/states";
+import { Status } from "~/shared/Status";
+import { When } from "~/shared/time";
+
+/** Deployed decisions, the newest version of each. */
+export function DecisionsPage() {
+  const t = useText();
+  const search = useSearch({ strict: false }) as Record<string, string>;
+  const navigate = useNavigate();
+  useRefreshOn({ type: "definition.*" }, [["/definitions"]]);
+  const list = useList("/definitions", { kind: "decision", latest: "true", name: search.name });
+  return (
+    <>
+      <PageHead title={t("decisions.title")}>{t("decisions.what")}</PageHead>
+      <TextInput aria-label={t("processes.search")} placeholder={t("processes.search")} leftSection={<Icon name="search" size={15} />} value={search.name ?? ""} onChange={(e) => void navigate({ to: ".", search: { name: e.currentTarget.value }, replace: true })} w={280} mb="sm" />
+      {list.error && !list.data ? (
+        <Failed error={list.error} again={() => void list.refetch()} />
+      ) : !list.data ? (
+        <Waiting />
+      ) : list.rows.length === 0 ? (
+        <Empty title={t(search.name ? "list.nothing" : "decisions.none")}>{!search.name && <code>flowledger deploy table.dmn</code>}</Empty>
+      ) : (
+        <RowList
+          label={t("decisions.title")}
+          rows={list.rows}
+          rowKey={(d) => d.key}
+          onOpen={(d) => void navigate({ to: "/decisions/$id", params: { id: d.definition_id } })}
+          more={list.more}
+          hasMore={list.hasNextPage}
+          columns={[
+            {
+              key: "name",
+              head: t("col.decision"),
+              width: "minmax(10rem, 3fr)",
+              cell: (d) => (
+                <Anchor renderRoot={(props) => <Link to="/decisions/$id" params={{ id: d.definition_id }} {...props} />}>{d.name || d.definition_id}</Anchor>
+              ),
+            },
+            { key: "id", head: t("col.id"), width: "minmax(8rem, 2fr)", cell: (d) => d.definition_id },
+            { key: "version", head: t("col.version"), width: "5rem", cell: (d) => `v${d.version}` },
+            { key: "status", head: t("col.status"), width: "8rem", cell: (d) => <Status of={d.status} /> },
+            { key: "at", head: t("col.deployed"), width: "9rem", cell: (d) => <When at={d.created_at} /> },
+          ]}
+        />
+      )}
+    </>
+  );
+}

@@ -1,0 +1,68 @@
+import { Grid, Table, Text } from "@mantine/core";
+import { useMemo } from "react";
+import type { HistoryEvent, InstanceState } from "~/api/types";
+import { useText } from "~/i18n";
+import { brief, Json } from "~/shared/Json";
+import { Empty } from "~/shared/states";
+import { When } from "~/shared/time";
+
+/** What it knows, by scope, and who wrote it when. */
+export function Variables({ state, events, at }: { state: InstanceState; events: HistoryEvent[]; at?: string }) {
+  const t = useText();
+  const writers = useMemo(() => {
+    const found = new Map<string, HistoryEvent>();
+    for (const e of events) {
+      const set = e.data.variables;
+      if (set && typeof set === "object") for (const name of Object.keys(set)) found.set(`${e.type === "variable.set" ? String(e.data.scope) : state.instance}.${name}`, e);
+      if (e.id === at) break;
+    }
+    return found;
+  }, [events, at, state.instance]);
+  const scopes: { scope: string; name: string; values: Record<string, unknown> }[] = [
+    { scope: state.instance, name: t("instance.scope.root"), values: state.variables },
+    ...state.tokens.filter((k) => k.variables && Object.keys(k.variables).length > 0).map((k) => ({ scope: k.token, name: k.element, values: k.variables! })),
+  ];
+  if (scopes.every((s) => Object.keys(s.values).length === 0)) return <Empty title={t("instance.variables.none")} />;
+  return (
+    <Grid>
+      {scopes.map((s) => (
+        <Grid.Col key={s.scope} span={12}>
+          <Text fw={600} size="sm" mb={4}>
+            {s.name}
+          </Text>
+          <Table verticalSpacing={4} layout="fixed">
+            <Table.Tbody>
+              {Object.entries(s.values).map(([name, value]) => {
+                const writer = writers.get(`${s.scope}.${name}`);
+                return (
+                  <Table.Tr key={name}>
+                    <Table.Td w="22%" className="fl-cut">
+                      {name}
+                    </Table.Td>
+                    <Table.Td>
+                      {typeof value === "object" && value !== null ? (
+                        <details>
+                          <summary className="fl-mono fl-cut">{brief(value)}</summary>
+                          <Json value={value} />
+                        </details>
+                      ) : (
+                        <span className="fl-mono">{brief(value)}</span>
+                      )}
+                    </Table.Td>
+                    <Table.Td w="24%">
+                      {writer && (
+                        <Text size="xs" c="dimmed">
+                          <When at={writer.time} /> {writer.actor}
+                        </Text>
+                      )}
+                    </Table.Td>
+                  </Table.Tr>
+                );
+              })}
+            </Table.Tbody>
+          </Table>
+        </Grid.Col>
+      ))}
+    </Grid>
+  );
+}

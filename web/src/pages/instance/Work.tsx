@@ -1,0 +1,119 @@
+import { Anchor, Code, Table, Text } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { Fragment, useState } from "react";
+import { get } from "~/api/client";
+import type { TaskRow } from "~/api/types";
+import { useText } from "~/i18n";
+import { Json } from "~/shared/Json";
+import { Answer, Empty } from "~/shared/states";
+import { Status } from "~/shared/Status";
+import { duration, When } from "~/shared/time";
+
+/** One attempt, as the rows of `results` have it. */
+interface Attempt {
+  id: string;
+  status: string;
+  worker: string | null;
+  started_at: string | null;
+  ended_at: string | null;
+  duration_ms: number | null;
+  output: unknown;
+  errors: unknown;
+  logs: unknown;
+  artifacts: unknown;
+}
+
+const PEOPLE = new Set(["user_task", "human_task", "manual_task"]);
+
+/** Jobs and tasks of the instance, each with its attempts, errors and logs. */
+export function Work({ instance, element }: { instance: string; element?: string }) {
+  const t = useText();
+  const [open, setOpen] = useState<string>();
+  const q = useQuery({ queryKey: ["instance", instance, "tasks"], queryFn: ({ signal }) => get("/tasks", { instance, limit: 500 }, signal), refetchInterval: 3000 });
+  return (
+    <Answer of={q} empty={(p) => p.items.length === 0 && <Empty title={t("work.none")} />}>
+      {(p) => (
+        <Table.ScrollContainer minWidth={640}>
+          <Table verticalSpacing={4}>
+            <Table.Thead>
+              <Table.Tr>
+                {["col.element", "col.waitsfor", "col.status", "work.attempts", "col.who", "col.took", "col.created"].map((k) => (
+                  <Table.Th key={k}>{t(k)}</Table.Th>
+                ))}
+              </Table.Tr>
+            </Table.Thead>
+            <Table.Tbody>
+              {p.items
+                .filter((x) => !element || x.element === element)
+                .map((x) => (
+                  <Fragment key={x.id}>
+                    <Table.Tr>
+                      <Table.Td>
+                        {PEOPLE.has(x.type ?? "") ? (
+                          <Anchor renderRoot={(props) => <Link to="/tasks/$id" params={{ id: x.id }} {...props} />} size="sm">
+                            {x.element ?? x.name}
+                          </Anchor>
+                        ) : (
+                          <Anchor component="button" type="button" size="sm" aria-expanded={open === x.id} onClick={() => setOpen(open === x.id ? undefined : x.id)}>
+                            {open === x.id ? "▾" : "▸"} {x.element ?? x.name}
+                          </Anchor>
+                        )}
+                      </Table.Td>
+                      <Table.Td>{x.job_type || t(`kind.${x.type}`)}</Table.Td>
+                      <Table.Td>
+                        <Status of={x.incident ? "incident" : x.status} />
+                      </Table.Td>
+                      <Table.Td>
+                        {x.attempts ?? 0} <Text span size="xs" c="dimmed">({t("work.left", { count: x.retries ?? 0 })})</Text>
+                      </Table.Td>
+                      <Table.Td>{x.assignee ?? x.worker ?? "–"}</Table.Td>
+                      <Table.Td>{took(x)}</Table.Td>
+                      <Table.Td>
+                        <When at={x.created_at} />
+                      </Table.Td>
+                    </Table.Tr>
+                    {open === x.id && (
+                      <Table.Tr>
+                        <Table.Td colSpan={7}>
+                          <Attempts task={x.id} />
+                        </Table.Td>
+                      </Table.Tr>
+                    )}
+                  </Fragment>
+                ))}
+            </Table.Tbody>
+          </Table>
+        </Table.ScrollContainer>
+      )}
+    </Answer>
+  );
+}
+
+const took = (x: TaskRow) => (x.completed_at && x.created_at ? duration(Date.parse(x.completed_at) - Date.parse(x.created_at)) : "–");
+
+function Attempts({ task }: { task: string }) {
+  const t = useText();
+  const q = useQuery({ queryKey: ["task", task], queryFn: ({ signal }) => get(`/tasks/${task}`, {}, signal) });
+  return (
+    <Answer of={q}>
+      {(x) => {
+        const attempts = x.results as unknown as Attempt[];
+        if (attempts.length === 0) return <Text c="dimmed" size="sm">{t("work.noattempt")}</Text>;
+        return attempts.map((a, n) => (
+          <div key={a.id} style={{ marginBottom: 8 }}>
+            <Text size="sm" component="div">
+              {n + 1}. <Status of={a.status} /> {a.worker} · <When at={a.ended_at ?? a.started_at} exact /> {a.duration_ms !== null && `· ${duration(a.duration_ms)}`}
+            </Text>
+            {!!a.errors && <Code block>{text(a.errors)}</Code>}
+            {!!a.logs && <Code block>{text(a.logs)}</Code>}
+            {!!a.artifacts && <Json value={a.artifacts} height={140} />}
+            {!!a.output && Object.keys(a.output as object).length > 0 && <Json value={a.output} height={180} />}
+          </div>
+        ));
+      }}
+    </Answer>
+  );
+}
+
+const text = (v: unknown) => (typeof v === "string" ? v : JSON.stringify(v, null, 1));

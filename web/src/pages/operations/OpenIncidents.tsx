@@ -1,0 +1,58 @@
+import { Button, Group, SegmentedControl, TextInput } from "@mantine/core";
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { useList } from "~/api/lists";
+import { useRefreshOn } from "~/api/live";
+import { useText } from "~/i18n";
+import { IncidentCard } from "~/shared/IncidentCard";
+import { Empty, Failed, Waiting } from "~/shared/states";
+
+/** Incidents of all instances, each with its way out. */
+export function OpenIncidents() {
+  const t = useText();
+  const search = useSearch({ strict: false }) as Record<string, string>;
+  const navigate = useNavigate();
+  const set = (more: Record<string, string | undefined>) => void navigate({ to: ".", search: { ...search, ...more } as Record<string, string>, replace: true });
+  const status = search.status ?? "open";
+  const list = useList("/incidents", { status, definition: search.definition, code: search.code });
+  useRefreshOn({ type: "incident.*" }, [["/incidents", "list"]], 1000);
+  const filtered = Boolean(search.definition || search.code);
+  const field = (name: string, label: string) => (
+    <TextInput label={label} size="xs" w={190} defaultValue={search[name] ?? ""} key={`${name}${search[name]}`} onKeyDown={(e) => e.key === "Enter" && set({ [name]: e.currentTarget.value })} onBlur={(e) => e.currentTarget.value !== (search[name] ?? "") && set({ [name]: e.currentTarget.value })} />
+  );
+  return (
+    <>
+      <Group mb="sm" align="end" gap="xs">
+        <SegmentedControl size="xs" aria-label={t("col.status")} value={status} onChange={(v) => set({ status: v })} data={["open", "resolved"].map((s) => ({ value: s, label: t(`status.${s}`) }))} />
+        {field("definition", t("col.process"))}
+        {field("code", t("operations.code"))}
+      </Group>
+      {list.error && !list.data ? (
+        <Failed error={list.error} again={() => void list.refetch()} />
+      ) : !list.data ? (
+        <Waiting />
+      ) : list.rows.length === 0 ? (
+        <Empty
+          title={t(filtered ? "list.nothing" : "home.stuck.none")}
+          action={
+            filtered ? (
+              <Button size="xs" variant="light" onClick={() => set({ definition: undefined, code: undefined })}>
+                {t("list.clear")}
+              </Button>
+            ) : undefined
+          }
+        />
+      ) : (
+        <>
+          {list.rows.map((i) => (
+            <IncidentCard key={i.id} of={i} linked />
+          ))}
+          {list.hasNextPage && (
+            <Button variant="default" size="xs" loading={list.isFetchingNextPage} onClick={list.more}>
+              {t("operations.more")}
+            </Button>
+          )}
+        </>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,54 @@
+import { Badge, Group, Switch, Table, Text } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { get } from "~/api/client";
+import { useText } from "~/i18n";
+import { Answer, Empty } from "~/shared/states";
+
+/** How this process is set; what is secret is not shown. */
+export function SettingsShown() {
+  const t = useText();
+  const [changed, setChanged] = useState(false);
+  const q = useQuery({ queryKey: ["operations", "settings"], queryFn: ({ signal }) => get("/settings", {}, signal) });
+  return (
+    <>
+      <Group mb="xs">
+        <Switch label={t("settings.changed")} checked={changed} onChange={(e) => setChanged(e.currentTarget.checked)} />
+      </Group>
+      <Answer of={q} empty={(p) => !p.items.some((s) => !changed || s.changed) && <Empty title={t("settings.none")} />}>
+        {(p) => (
+          <Table.ScrollContainer minWidth={560}>
+            <Table verticalSpacing={4}>
+              <Table.Tbody>
+                {p.items
+                  .filter((s) => !changed || s.changed)
+                  .map((s) => (
+                    <Table.Tr key={s.name}>
+                      <Table.Td w="26%">
+                        <span className="fl-mono" title={s.variable}>
+                          {s.name}
+                        </span>
+                      </Table.Td>
+                      <Table.Td w="30%" style={{ overflowWrap: "anywhere" }}>
+                        <span className="fl-mono">{s.value || "–"}</span>{" "}
+                        {s.changed && (
+                          <Badge size="xs" variant="light" tt="none">
+                            {t("settings.set")}
+                          </Badge>
+                        )}
+                      </Table.Td>
+                      <Table.Td>
+                        <Text size="sm" c="dimmed" lang="en">
+                          {s.description}
+                        </Text>
+                      </Table.Td>
+                    </Table.Tr>
+                  ))}
+              </Table.Tbody>
+            </Table>
+          </Table.ScrollContainer>
+        )}
+      </Answer>
+    </>
+  );
+}
