@@ -27,7 +27,8 @@ from flowledger.projections.reports import (
 __all__ = [
     "counts", "execution_metrics", "get_dead_letter", "get_definition", "get_definition_source", "get_incident", "get_instance", "get_message", "get_task",
     "get_timer", "instance_events", "instance_metrics", "instance_status", "instance_tasks", "instance_tree", "instance_variables",
-    "list_dead_letters", "list_definitions", "list_evaluations", "list_incidents", "list_instances", "list_messages", "list_tasks", "list_timers", "orphans", "task_events",
+    "list_dead_letters", "list_definitions", "list_evaluations", "list_incidents", "list_instances", "list_messages", "list_tasks", "list_timers", "orphans",
+    "task_events",
     "task_metrics",
 ]  # fmt: skip
 
