@@ -33,6 +33,8 @@ class Done(msgspec.Struct, kw_only=True):
     position: str | None = None
     id: str | None = None
     status: str | None = None
+    #: of an instance, after the command
+    row_version: int | None = None
 
 
 class Finding(msgspec.Struct, kw_only=True):
@@ -168,6 +170,7 @@ class InstanceRow(msgspec.Struct, kw_only=True):
     cancelled_at: str | None = None
     parent: str | None = None
     root: str | None = None
+    row_version: int | None = None
 
 
 class Instance(InstanceRow, kw_only=True):
@@ -464,6 +467,35 @@ class Incident(msgspec.Struct, kw_only=True):
     resolved_at: str | None = None
     resolved_by: str | None = None
     position: str | None = None
+
+
+class DeadLetter(msgspec.Struct, kw_only=True):
+    """A record of `commands` that nobody could decide, `message` says why. `source`: `partition-offset` in `commands`. `command`: its first
+    `kept` bytes of `size` (null: not known), by `encoding` as a text or in base64. `sender`: the partition whose send it was."""
+
+    id: Key
+    status: str
+    message: str
+    source: str
+    partition: int
+    command: str
+    encoding: str
+    size: int | None = None
+    kept: int = 0
+    sender: int | None = None
+    instance: str | None = None
+    token: str | None = None
+    created_at: str | None = None
+    closed_at: str | None = None
+    closed_by: str | None = None
+    reason: str | None = None
+    replayed_as: str | None = None
+    replayed_to: int | None = None
+    position: str | None = None
+
+
+class Replayed(Done, kw_only=True):
+    answer: Json | None = None
 
 
 class Conditions(msgspec.Struct, kw_only=True):

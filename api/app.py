@@ -14,6 +14,7 @@ from litestar.openapi.spec import License
 
 from flowledger import __version__
 from flowledger.api import (
+    dead_letters,
     decisions,
     definitions,
     deployments,
@@ -48,6 +49,7 @@ NOUNS: dict[str, list[Any]] = {
     "messages": messages.HANDLERS,
     "signals": signals.HANDLERS,
     "incidents": incidents.HANDLERS,
+    "dead-letters": dead_letters.HANDLERS,
     "decisions": decisions.HANDLERS,
     "events": events.HANDLERS,
     "settings": settings.HANDLERS,

@@ -27,6 +27,7 @@ from flowledger.api.edge import (
     reply,
 )
 from flowledger.api.lists import Cursor, Definition, KeyFilter, Limit, Priority, Version, WaitFor, listing, variable_filters
+from flowledger.api.locking import etag, expected
 from flowledger.api.problems import malformed
 from flowledger.api.services import Services, definition_key, services_of
 from flowledger.api.view import answer_view, row_event_view
@@ -200,7 +201,7 @@ async def get_instance(
     if include and "events" in include:
         page = await s.reads.events("instances", key, {}, "", limit, tenant)
         row["events"]["items"] = [row_event_view(r) for r in page["items"]]
-    return reply(row)
+    return reply(row, 200, **etag(row))
 
 
 @get("/instances/{id:str}/variables", summary="Variables of all scopes")
@@ -208,31 +209,40 @@ async def variables(request: ApiRequest, id: KeyPath, wait_for: WaitFor = None) 
     """`variables` are those of the instance; `items` those of all scopes (sub-processes, tasks), with `scope_key`, type and times."""
     s = services_of(request)
     row = await find(s, request, id, wait_for)
-    return reply({"instance": row["id"], **(await s.reads.variables(int(row["id"]), s.identify(request).tenant) or {})})
+    found = await s.reads.variables(int(row["id"]), s.identify(request).tenant) or {}
+    return reply({"instance": row["id"], **found}, 200, **etag(row))
 
 
-@patch("/instances/{id:str}/variables", summary="Set variables")
+async def _changed(request: ApiRequest, command: c.AnyCommand) -> Response[a.Done]:
+    """With the tag of what it is now."""
+    found = answer_view(await services_of(request).call(command, request))
+    return reply(found, 200, **etag(found))
+
+
+@patch("/instances/{id:str}/variables", summary="Set variables", locks=True)
 async def set_variables(request: ApiRequest, id: KeyPath, data: VariablesBody) -> Response[a.Done]:
     scope = key_of(data.scope, "body scope") if data.scope is not None else key_of(id, "instance")
-    command = c.SetVariables(key=scope, variables=data.variables, local=data.local)
-    return reply(answer_view(await services_of(request).call(command, request)))
+    command = c.SetVariables(key=scope, variables=data.variables, local=data.local, row_version=expected(request))
+    return await _changed(request, command)
 
 
-@post("/instances/{id:str}/cancel", status_code=200, summary="Cancel an instance")
+@post("/instances/{id:str}/cancel", status_code=200, locks=True, summary="Cancel an instance")
 async def cancel(request: ApiRequest, id: KeyPath, data: CancelBody | None = None) -> Response[a.Done]:
     data = data or CancelBody()
-    command = c.CancelInstance(key=key_of(id, "instance"), reason=data.reason, force=data.force)
-    return reply(answer_view(await services_of(request).call(command, request)))
+    command = c.CancelInstance(key=key_of(id, "instance"), reason=data.reason, force=data.force, row_version=expected(request))
+    return await _changed(request, command)
 
 
 def _control(move: str, text: str) -> Any:
     async def handler(request: ApiRequest, id: KeyPath, data: ReasonBody | None = None) -> Response[a.Done]:
-        command = c.ControlInstance(key=key_of(id, "instance"), move=move, reason=data.reason if data else "")
-        return reply(answer_view(await services_of(request).call(command, request)))
+        command = c.ControlInstance(
+            key=key_of(id, "instance"), move=move, reason=data.reason if data else "", row_version=expected(request)
+        )
+        return await _changed(request, command)
 
     handler.__name__ = f"{move}_instance"
     handler.__doc__ = text
-    return post(f"/instances/{{id:str}}/{move}", status_code=200, summary=f"{move.capitalize()} an instance")(handler)
+    return post(f"/instances/{{id:str}}/{move}", status_code=200, locks=True, summary=f"{move.capitalize()} an instance")(handler)
 
 
 suspend = _control("suspend", "Everything stands still; what arrives meanwhile is kept and applied at resume.")
@@ -241,14 +251,14 @@ pause = _control("pause", "No new work is handed out; work in hand may finish.")
 unpause = _control("unpause", "Queued work is handed out again.")
 
 
-@post("/instances/{id:str}/release", status_code=200, summary="Release a quarantined instance")
+@post("/instances/{id:str}/release", status_code=200, locks=True, summary="Release a quarantined instance")
 async def release(request: ApiRequest, id: KeyPath, data: ReasonBody | None = None) -> Response[a.Done]:
     """It goes on from where a defect stopped it; what came meanwhile is applied. Should the defect be there still, it is quarantined again."""
-    command = c.ReleaseInstance(key=key_of(id, "instance"), reason=data.reason if data else "")
-    return reply(answer_view(await services_of(request).call(command, request)))
+    command = c.ReleaseInstance(key=key_of(id, "instance"), reason=data.reason if data else "", row_version=expected(request))
+    return await _changed(request, command)
 
 
-@post("/instances/{id:str}/modify", status_code=200, summary="Move tokens by hand")
+@post("/instances/{id:str}/modify", status_code=200, locks=True, summary="Move tokens by hand")
 async def modify(request: ApiRequest, id: KeyPath, data: ModifyBody) -> Response[a.Done]:
     if not data.activate and not data.terminate:
         raise malformed("activate or terminate was expected, both are empty", "body")
@@ -261,15 +271,17 @@ async def modify(request: ApiRequest, id: KeyPath, data: ModifyBody) -> Response
             wish["ancestor"] = key_of(each.scope, "body activate scope")
         activate.append(wish)
     terminate = [key_of(t, "body terminate") for t in data.terminate]
-    command = c.ModifyInstance(key=key_of(id, "instance"), activate=activate, terminate=terminate, reason=data.reason)
-    return reply(answer_view(await services_of(request).call(command, request)))
+    command = c.ModifyInstance(
+        key=key_of(id, "instance"), activate=activate, terminate=terminate, reason=data.reason, row_version=expected(request)
+    )
+    return await _changed(request, command)
 
 
-@post("/instances/{id:str}/migrate", status_code=200, summary="Go on under another version")
+@post("/instances/{id:str}/migrate", status_code=200, locks=True, summary="Go on under another version")
 async def migrate(request: ApiRequest, id: KeyPath, data: MigrateBody) -> Response[a.Done]:
     definition = await definition_key(services_of(request), request, data.definition, "body definition")
-    command = c.MigrateInstance(key=key_of(id, "instance"), definition=definition, elements=data.elements)
-    return reply(answer_view(await services_of(request).call(command, request)))
+    command = c.MigrateInstance(key=key_of(id, "instance"), definition=definition, elements=data.elements, row_version=expected(request))
+    return await _changed(request, command)
 
 
 HANDLERS: list[Any] = [

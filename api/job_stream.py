@@ -16,8 +16,9 @@ import msgspec
 from litestar import Response, get
 
 from flowledger.api import answers as a
-from flowledger.api.edge import reply
+from flowledger.api.edge import ApiRequest, reply
 from flowledger.api.leases import close_source, give_back
+from flowledger.api.services import services_of
 from flowledger.api.workers import Held, Workers
 from flowledger.events import commands as c
 from flowledger.events.base import Rejected
@@ -307,9 +308,10 @@ def handlers(client: Client, workers: Workers, identify: Callable[[Any], Caller]
     stream = asgi_route("/jobs/stream", copy_scope=True)(asgi(client, workers, identify))
 
     @get("/workers", summary="Live list of workers", tags=["workers"])
-    async def list_workers() -> Response[a.Page[a.WorkerRow]]:
-        """Workers that are connected to this node or asked it for jobs lately, with the jobs that each holds."""
-        return reply({"items": workers.listing(), "cursor": None})
+    async def list_workers(request: ApiRequest) -> Response[a.Page[a.WorkerRow]]:
+        """Workers that are connected to this node or asked it for jobs lately, with the jobs that each holds. A tenant sees its own."""
+        tenant = services_of(request).identify(request).tenant
+        return reply({"items": [w for w in workers.listing() if not tenant or w["tenant"] == tenant], "cursor": None})
 
     return [stream, list_workers]
 

@@ -71,6 +71,8 @@ async def before(request: ApiRequest) -> None:
     """What every request is held against before its handler: parameters and what it accepts."""
     if request.scope.get("query_string"):
         refuse_unknown_parameters(request)
+    if request.headers.get("if-match", "*").strip() != "*" and not request.route_handler.opt.get("locks") and request.method != "GET":
+        raise malformed("nothing that has a version is changed here: expected none, or *", "header If-Match")
     accepted = request.headers.get("accept", "") or "*/*"
     if accepted != "*/*":
         refuse_what_cannot_be_given(request, accepted)

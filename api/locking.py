@@ -7,7 +7,7 @@ from typing import Any
 
 from flowledger.api.problems import malformed
 
-_TAG = re.compile(r'(?:W/)?"(\d{1,18})"')
+_TAG = re.compile(r'(?:W/)?"([0-9]{1,18})"')
 
 
 def etag(row: dict[str, Any]) -> dict[str, str]:

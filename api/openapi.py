@@ -24,7 +24,7 @@ ERRORS = {
 }
 ERRORS["put"] = ERRORS["patch"] = ERRORS["post"]
 TEXTS = {
-    "400": "Can't be understood", "404": "Not found", "406": "Not in this form", "409": "Not in this state", "413": "Too large",
+    "400": "Can't be understood", "404": "Not found", "406": "Not in this form", "409": "Not in this state", "412": "Changed since it was read", "413": "Too large",
     "415": "Not JSON", "422": "Refused", "429": "Too much at once", "503": "Not available now", "504": "No answer in time",
     "default": "Refused",
 }  # fmt: skip
@@ -34,6 +34,13 @@ IDEMPOTENCY = {
     "required": False,
     "schema": {"type": "string", "maxLength": 200},
     "description": "A repeated request with this key gets the first answer; one for each wish, up to 200 characters",
+}
+IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "pattern": r'^(\*|(W/)?"[0-9]{1,18}")$'},
+    "description": "The `ETag` of what was read: 412 when it has changed since",
 }
 #: paths whose answer isn't remembered: nothing happens twice there
 WITHOUT_KEY = ("/v1/jobs/activate", "/v1/decisions/evaluate")
@@ -61,6 +68,7 @@ _NOUN = {
     "jobs": "job",
     "definitions": "definition",
     "incidents": "incident",
+    "dead-letters": "dead_letter",
     "directory": "entry",
 }
 _RENAMED = {
@@ -94,6 +102,7 @@ def document(app: Litestar) -> dict[str, Any]:
     """The whole document of an application."""
     schema = completed(app.openapi_schema.to_schema())
     _bodies(schema, app, app.state["services"].settings)
+    _locks(schema, app)
     return schema
 
 
@@ -127,6 +136,16 @@ def completed(schema: dict[str, Any]) -> dict[str, Any]:
     _texts(schema["paths"])
     named: dict[str, Any] = msgspec.json.decode(_PAGE.sub(rb"\1Page", msgspec.json.encode(schema)))
     return named
+
+
+def _locks(schema: dict[str, Any], app: Litestar) -> None:
+    """Who changes what has a version may say which one was seen."""
+    for route in app.routes:
+        for method, (handler, _) in getattr(route, "route_handler_map", {}).items():
+            if handler.opt.get("locks"):
+                operation = schema["paths"][route.path_format][method.lower()]
+                operation.setdefault("parameters", []).append(IF_MATCH)
+                operation["responses"]["412"] = {"description": TEXTS["412"], "content": operation["responses"]["409"]["content"]}
 
 
 def _plain(schema: dict[str, Any]) -> None:

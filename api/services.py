@@ -172,7 +172,7 @@ class Services:
             if end and (await self.reads.positions()).get(p, -1) < end - 1 and await self.reads.wait_for({p: end - 1}, timeout_s):
                 row = await self.reads.get(noun, str(key), tenant)
         if row is None:
-            raise Problem(RejectionCode.NOT_FOUND, f"no {noun.removesuffix('s')} {key}")
+            raise Problem(RejectionCode.NOT_FOUND, f"no {noun.removesuffix('s').replace('_', ' ')} {key}")
         return row
 
 

@@ -107,6 +107,7 @@ class FailBody(Body):
     details: dict[str, Any] | None = None
     retry_recommended: bool | None = None
     escalation_required: bool | None = None
+    row_version: Count | None = None
 
 
 class TaskBody(Body):
@@ -250,7 +251,13 @@ async def metrics(request: ApiRequest, id: KeyPath, wait_for: WaitFor = None) ->
     return reply(await s.reads.report("task_metrics", key, tenant))
 
 
-@post("/tasks/{id:str}/complete", status_code=200, summary="Complete a task")
+async def _moved(request: ApiRequest, command: c.AnyCommand) -> Response[a.TaskMoved]:
+    """With the tag of what it is now."""
+    found = answer_view(await services_of(request).call(command, request))
+    return reply(found, 200, **etag(found))
+
+
+@post("/tasks/{id:str}/complete", status_code=200, locks=True, summary="Complete a task")
 async def complete(request: ApiRequest, id: KeyPath, data: CompleteBody | None = None) -> Response[a.TaskMoved]:
     data = data or CompleteBody()
     command = c.CompleteTask(
@@ -260,22 +267,22 @@ async def complete(request: ApiRequest, id: KeyPath, data: CompleteBody | None =
         result=data.result,
         row_version=expected(request, data.row_version),
     )
-    return reply(answer_view(await services_of(request).call(command, request)))
+    return await _moved(request, command)
 
 
-@post("/tasks/{id:str}/fail", status_code=200, summary="Fail a task")
+@post("/tasks/{id:str}/fail", status_code=200, locks=True, summary="Fail a task")
 async def fail(request: ApiRequest, id: KeyPath, data: FailBody | None = None) -> Response[a.TaskMoved]:
     data = data or FailBody()
     details = dict(data.details or {})
     details |= {k: v for k in ("retry_recommended", "escalation_required") if (v := getattr(data, k)) is not None}
     command = c.FailTask(
         task=await worked_on(request, id), message=data.message, code=data.code, retries=data.retries, backoff_ms=data.backoff_ms,
-        variables=data.variables, details=details or None,
+        variables=data.variables, details=details or None, row_version=expected(request, data.row_version),
     )  # fmt: skip
-    return reply(answer_view(await services_of(request).call(command, request)))
+    return await _moved(request, command)
 
 
-@post("/tasks/{id:str}/{move:str}", status_code=200, summary="Move a task on")
+@post("/tasks/{id:str}/{move:str}", status_code=200, locks=True, summary="Move a task on")
 async def change(request: ApiRequest, id: KeyPath, move: Move, data: MoveBody | None = None) -> Response[a.TaskMoved]:
     """`move`: assign, claim, refuse, release, start, progress, draft, suspend, resume, cancel, skip, retry, escalate, delegate, transfer, recall,
     comment, attach or update. 409 when it isn't possible in the task's status, or when `row_version` isn't the task's any more."""
@@ -298,7 +305,7 @@ async def change(request: ApiRequest, id: KeyPath, move: Move, data: MoveBody | 
         details=details or None,
         row_version=expected(request, data.row_version),
     )
-    return reply(answer_view(await services_of(request).call(command, request)))
+    return await _moved(request, command)
 
 
 _AS_THEY_ARE = ("candidate_groups", "candidate_users", "draft", "name", "uri", "media_type", "size", "remove", "retry", "retries")

@@ -92,12 +92,15 @@ class StartInstance(Command, frozen=True):
 
 
 class CancelInstance(Command, frozen=True):
-    """What is active is withdrawn and what has completed is compensated; `force`: ended at once. Answer: `{key, status}`, the status is `cancelling`
+    """`row_version`, here and in all that changes a thing: that the caller saw; None: not compared; another than it has is STALE.
+
+    What is active is withdrawn and what has completed is compensated; `force`: ended at once. Answer: `{key, status}`, the status is `cancelling`
     while compensation runs."""
 
     key: int
     reason: str = ""
     force: bool = False
+    row_version: int | None = None
 
 
 class ControlInstance(Command, frozen=True):
@@ -109,6 +112,7 @@ class ControlInstance(Command, frozen=True):
     children: bool = True
     #: its caller was moved: of a called instance
     followed: bool = False
+    row_version: int | None = None
 
 
 class ReleaseInstance(Command, frozen=True):
@@ -116,6 +120,7 @@ class ReleaseInstance(Command, frozen=True):
 
     key: int
     reason: str = ""
+    row_version: int | None = None
 
 
 class SetVariables(Command, frozen=True):
@@ -124,6 +129,7 @@ class SetVariables(Command, frozen=True):
     key: int
     variables: dict[str, Any]
     local: bool = False
+    row_version: int | None = None
 
 
 class ActivateTasks(Command, frozen=True):
@@ -172,6 +178,7 @@ class FailTask(Command, frozen=True):
     variables: dict[str, Any] | None = None
     fence: int = 0
     details: dict[str, Any] | None = None
+    row_version: int | None = None
 
 
 class ThrowTaskError(Command, frozen=True):
@@ -268,6 +275,22 @@ class ResolveIncident(Command, frozen=True):
     key: int
 
 
+class ReplayDeadLetter(Command, frozen=True):
+    """Decide a dead letter anew, as it was kept or as `command` (JSON text of a record of `commands`). It acts for whoever asks, not for
+    whom the record names. Answer: `{key, status, answer}`; `answer` is null where another partition decides, and refused there it is open again."""
+
+    letter: int
+    command: str = ""
+    reason: str = ""
+
+
+class DiscardDeadLetter(Command, frozen=True):
+    """Answer: `{key, status}`."""
+
+    letter: int
+    reason: str = ""
+
+
 class EvaluateDecision(Command, frozen=True):
     """Answer: `{decision, version, output, trace}`."""
 
@@ -303,12 +326,14 @@ class ModifyInstance(Command, frozen=True):
     activate: list[dict[str, Any]] | None = None
     terminate: list[int] | None = None
     reason: str = ""
+    row_version: int | None = None
 
 
 class MigrateInstance(Command, frozen=True):
     key: int
     definition: int
     elements: dict[str, str]
+    row_version: int | None = None
 
 
 class AdHocActivate(Command, frozen=True):
@@ -463,6 +488,23 @@ class SetBreaker(Command, frozen=True):
     details: dict[str, Any] | None = None
 
 
+class DecideDeadLetter(Command, frozen=True):
+    """The dead letter `letter` of the sender, replayed as `command`, belongs to this partition. `rights`: of who replays it."""
+
+    letter: int
+    command: str
+    rights: list[str] | None = None
+
+
+class DeadLetterRefused(Command, frozen=True):
+    """To the home of dead letter `letter`: what it was replayed as was refused."""
+
+    letter: int
+    command: str
+    code: str
+    message: str
+
+
 class SendRejected(Command, frozen=True):
     """What `token` of `instance` sent (`command`) was refused by its receiver, for good."""
 
@@ -479,7 +521,8 @@ AnyCommand = (
     | CompleteTask | FailTask | ThrowTaskError | ExtendLease | ReturnTasks | UpdateRetries | MoveTask | CreateTask | PublishMessage | BroadcastSignal
     | ResolveIncident | EvaluateDecision | StoreRecord | ListRecords | ModifyInstance | MigrateInstance | AdHocActivate | FireTimers | ExpireLeases
     | ReadyTasks | EvaluateConditions | ExpireMessages | Continue | Confirm | AwaitMessage | UnawaitMessage | Correlate | CatchSignal | MessageTaken | ChildEnded
-    | InstancesCounted | ReleaseInstance | SendRejected | AskPermits | GivePermits | ReturnPermits | ReportOutcomes | SetBreaker
+    | InstancesCounted | ReleaseInstance | ReplayDeadLetter | DiscardDeadLetter | DecideDeadLetter | DeadLetterRefused
+    | SendRejected | AskPermits | GivePermits | ReturnPermits | ReportOutcomes | SetBreaker
 )  # fmt: skip
 
 
@@ -525,6 +568,15 @@ PARTITION_BITS = 51
 def partition_of_key(key: int) -> int:
     """The partition whose owner made this key."""
     return key >> PARTITION_BITS
+
+
+def key_of_letter(partition: int, source: int) -> int:
+    """The key of the dead letter whose record stood at offset `source` of a partition of `commands`; 0 is no key."""
+    return partition << PARTITION_BITS | source + 1
+
+
+def source_of_letter(key: int) -> int:
+    return (key & ((1 << PARTITION_BITS) - 1)) - 1
 
 
 def partition_of_text(correlation_key: str, partitions: int) -> int:

@@ -80,10 +80,37 @@ class Answered(Event, frozen=True):
 
 
 class DeadLettered(Event, frozen=True):
-    """A command could not be read or failed for ever: it stands on `dead-letter`, with the reason."""
+    """The record `source` of `commands` could not be read, or failed for ever. With `instance` its sender has it as an incident of `token`; all
+    others are open until they are replayed or discarded. Said again of one that was replayed: it was refused, and is open again.
+
+    `command`: the record, its first bytes where it is larger than what is kept; `size`: how many bytes it has (-1: not known).
+    `sender`, `seq`: which send of which partition it was; -1: none.
+    """
 
     source: int
     reason: str
+    command: bytes = b""
+    size: int = -1
+    sender: int = -1
+    seq: int = 0
+    instance: int = 0
+    token: int = 0
+
+
+class DeadLetterReplayed(Event, frozen=True):
+    """The dead letter `source` was decided anew as `command` (empty: as it was kept), on partition `to`."""
+
+    source: int
+    to: int
+    command: bytes = b""
+    reason: str = ""
+
+
+class DeadLetterDiscarded(Event, frozen=True):
+    """Nobody will replay the dead letter `source`."""
+
+    source: int
+    reason: str = ""
 
 
 class TriggerFired(Event, frozen=True):

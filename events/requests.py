@@ -10,12 +10,15 @@ from decimal import Decimal
 
 import msgspec
 
-from flowledger.events.commands import Request
+from flowledger.events.commands import Confirm, Request
+from flowledger.events.routes import BETWEEN, ENGINE_FIELDS, OF_THE_SHELL
 
 #: bytes of a record: a deployment of several models is the largest
 REQUEST_BYTES_MAX = 32 * 1024 * 1024
 #: levels of nesting of the record: those of a value and of what is around it
 DEPTH_MAX = 110
+#: partitions that a sender may be one of
+PARTITIONS_MAX = 1 << 12
 #: characters of ids, tenants and other short texts
 TEXT_MAX = 1_024
 #: digits of a number's exponent that can be computed with
@@ -32,8 +35,8 @@ class Unreadable(msgspec.Struct, frozen=True):
     reason: str
 
 
-def read(value: bytes) -> Request | Unreadable:
-    """One record of `commands`."""
+def read(value: bytes, origin: int = -1) -> Request | Unreadable:
+    """One record of `commands`. `origin`: the partition whose owner wrote it, by its header `from`; -1: a caller did."""
     if len(value) > REQUEST_BYTES_MAX:
         return Unreadable(f"expected at most {REQUEST_BYTES_MAX} bytes, found {len(value)}")
     if too_deep(value, DEPTH_MAX):
@@ -44,7 +47,7 @@ def read(value: bytes) -> Request | Unreadable:
         return Unreadable(f"expected at most {DEPTH_MAX} levels of nesting")
     except (msgspec.DecodeError, ValueError, ArithmeticError, TypeError) as e:
         return Unreadable(_short(str(e)))
-    if (unreadable := wrong(request)) is not None:
+    if (unreadable := wrong(request) or _not_a_callers(request, origin)) is not None:
         return unreadable
     if request.sender < 0 and (request.instance or request.token):  # only another partition can say for whom it asks
         return msgspec.structs.replace(request, instance=0, token=0)
@@ -64,9 +67,44 @@ def wrong(request: Request) -> Unreadable | None:
     for name in ("time_us", "seq", "instance", "token", "epoch"):
         if not 0 <= getattr(request, name) < 1 << 63:
             return Unreadable(f"{name}: expected a whole number of 63 bits")
-    if request.sender < -1 or request.sender >= 1 << 12 or (request.sender >= 0 and request.seq < 1):
+    if request.sender < -1 or request.sender >= PARTITIONS_MAX or (request.sender >= 0 and request.seq < 1):
         return Unreadable("expected the number of a sending partition and of its send")
     return None
+
+
+def _not_a_callers(request: Request, origin: int) -> Unreadable | None:
+    """What the engine says to itself is taken from the engine only."""
+    command, kind = request.command, type(request.command)
+    if kind in OF_THE_SHELL:
+        return Unreadable(f"{kind.__name__}: expected a command of a caller, found one of the owner itself")
+    if origin >= 0 and origin != (command.to if isinstance(command, Confirm) and request.sender < 0 else request.sender):
+        return Unreadable(f"expected a send of partition {origin}, as its header says, found one of {request.sender}")
+    if origin >= 0:
+        return None
+    if request.sender >= 0:
+        return Unreadable(f"expected a command of a caller, found a send of partition {request.sender} without the header of its owner")
+    if kind in BETWEEN:
+        return Unreadable(f"{kind.__name__}: expected a command of a caller, found one between partitions, without its sender")
+    for name in ENGINE_FIELDS.get(kind, ()):
+        if getattr(command, name):
+            return Unreadable(f"{kind.__name__}: {name}: expected nothing, which is the engine's to say")
+    return None
+
+
+class _Whose(msgspec.Struct):
+    tenant: str = ""
+
+
+_whose = msgspec.json.Decoder(_Whose).decode
+
+
+def tenant_of(value: bytes) -> str:
+    """Whose a record is that can't be read, as far as that much can be read of it; else the operator's, who has no tenant."""
+    try:
+        tenant = _whose(value).tenant
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return ""
+    return tenant if len(tenant) <= TEXT_MAX and _writable(tenant) else ""
 
 
 def too_deep(value: bytes, most: int) -> bool:

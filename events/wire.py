@@ -21,11 +21,13 @@ WIRE: dict[type[Event], tuple[int, str, int]] = {
     ledger.OutboundConfirmed: (3, "partition.outbound_confirmed", 1),
     ledger.Inbound: (4, "partition.inbound", 2),
     ledger.Answered: (5, "partition.answered", 2),
-    ledger.DeadLettered: (6, "partition.dead_lettered", 1),
+    ledger.DeadLettered: (6, "partition.dead_lettered", 2),
     ledger.TriggerFired: (7, "trigger.fired", 1),
     ledger.RecordStored: (8, "record.stored", 1),
     ledger.HeadSigned: (9, "ledger.head_signed", 1),
     ledger.KeyIntroduced: (14, "ledger.key_introduced", 1),
+    ledger.DeadLetterReplayed: (16, "partition.dead_letter_replayed", 1),
+    ledger.DeadLetterDiscarded: (17, "partition.dead_letter_discarded", 1),
     definition.DefinitionCreated: (10, "definition.created", 2),
     definition.DefinitionStatusChanged: (11, "definition.status_changed", 1),
     definition.DefinitionUpdated: (12, "definition.updated", 2),
@@ -118,6 +120,7 @@ UPCASTERS: dict[tuple[str, int], Callable[[Payload], Payload]] = {
     ("task.failed", 1): lambda p: p,
     ("partition.inbound", 1): lambda p: p,  # what was refused had no reason: the default
     ("task.timed_out", 1): lambda p: p,  # no attempt was used
+    ("partition.dead_lettered", 1): lambda p: p,  # the record was on `dead-letter` only
     ("partition.answered", 1): lambda p: p,  # `digest` and `until_us` have defaults that say "not known"
 }
 
@@ -170,6 +173,7 @@ PAST_SHAPES: dict[tuple[str, int], tuple[tuple[str, str], ...]] = {
     ),
     ("partition.inbound", 1): (("sender", "long"), ("seq", "long"), ("key", "long")),
     ("task.timed_out", 1): (("tasks", "longs"), ("key", "long")),
+    ("partition.dead_lettered", 1): (("source", "long"), ("reason", "string"), ("key", "long")),
     ("partition.answered", 1): (("id", "string"), ("answer", "json"), ("key", "long")),
 }
 

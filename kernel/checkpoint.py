@@ -24,6 +24,7 @@ from flowledger.kernel.state import (
     Incident,
     Instance,
     InstanceImage,
+    Letter,
     Message,
     Meta,
     Partition,
@@ -67,7 +68,10 @@ _TABLES: dict[str, tuple[str, type[State]]] = {
     "message": ("messages", Message),
     "awaited": ("awaited", Awaited),
     "definition": ("definitions", Definition),
+    "letter": ("letters", Letter),
 }
+#: types whose key is another field
+_NAMED: dict[type[State], str] = {Awaited: "subscription", Letter: "source"}
 _to_json = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -190,7 +194,7 @@ def restore(p: Partition, live: dict[bytes, bytes], at: Mark) -> None:
         else:
             attribute, cls = _TABLES[table]
             thing = decode_state(value, cls)
-            getattr(p, attribute)[thing.subscription if cls is Awaited else thing.key] = thing
+            getattr(p, attribute)[getattr(thing, _NAMED.get(cls, "key"))] = thing
     answers.restore(p, kept)
     for to, seq, command in at.outbox:
         p.outbox[(to, seq)] = command
@@ -262,7 +266,7 @@ def fingerprint(p: Partition, placed: bool = False) -> dict[bytes, bytes | None]
     everything += [("timer", k) for k, t in p.timers.items() if not t.instance]
     everything += [("subscription", k) for k, s in p.subscriptions.items() if not s.instance]
     everything += [("incident", k) for k, x in p.incidents.items() if not x.instance]
-    for table in ("message", "awaited", "definition"):
+    for table in ("message", "awaited", "definition", "letter"):
         everything += [(table, k) for k in getattr(p, _TABLES[table][0])]
     everything += [("record", k) for k in p.records] + [("answer", k) for k in p.answers]
     return dict(records(p, everything, placed))

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from flowledger.events import commands as c
 from flowledger.events import ledger as le
-from flowledger.events.base import Broken, Heavy, Rejected, RejectionCode
+from flowledger.events.base import Broken, Envelope, Heavy, Rejected, RejectionCode
 from flowledger.kernel import causes, limits, values
-from flowledger.kernel.access import admit
+from flowledger.kernel.access import admit, versions
 from flowledger.kernel.access.subjects import INTERNAL, MISSING, of_instance
 from flowledger.kernel.decision import Decision, Defect, Facts, kind_of
 from flowledger.kernel.elements import listeners
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.folds import answers
-from flowledger.kernel.handlers import HANDLERS, quarantine
+from flowledger.kernel.handlers import HANDLERS, handle, letters, quarantine
 from flowledger.kernel.ledger.facts import NotAtHand
 from flowledger.kernel.ledger.recording import Mark
 from flowledger.kernel.state import Partition
@@ -94,6 +94,29 @@ def record_broken(state: Partition, request: c.Request, facts: Facts, broken: Br
         d.quarantine(broken.key, Defect(broken.defect, broken.message), broken.reference)
         if request.sender >= 0:
             d.record(le.Inbound(sender=request.sender, seq=request.seq))
+            if type(request.command) is c.DecideDeadLetter:
+                _tell_sender(d, request, Rejected(RejectionCode.INTERNAL, f"a defect of the engine, reference {broken.reference}"))
+        return d
+    finally:
+        state.undo = None
+
+
+def record_unreadable(state: Partition, facts: Facts, letter: le.DeadLettered, tenant: str) -> Decision | None:
+    """What the log says of a record that nobody can read: it is kept. A send is consumed, and whoever caused it hears of it there; None: it was
+    taken before, or comes too early."""
+    if letter.sender >= 0 and letter.seq != state.meta.taken.get(letter.sender, 0) + 1:
+        return None
+    state.undo = []
+    try:
+        d = Decision(state, facts, Envelope(facts.now_us, tenant, cause=f"command:{state.meta.partition}-{letter.source}"))
+        letters.keep(d, letter)
+        if letter.sender >= 0:
+            d.record(le.Inbound(sender=letter.sender, seq=letter.seq, reason=values.clean(letter.reason)))
+            if letter.instance and letter.sender != state.meta.partition and letter.sender < state.meta.partitions:
+                told = c.SendRejected(
+                    instance=letter.instance, token=letter.token, command="A send", code="UNREADABLE", message=values.clean(letter.reason)
+                )
+                d.send(letter.sender, told)
         return d
     finally:
         state.undo = None
@@ -115,15 +138,15 @@ def _decide(d: Decision, request: c.Request) -> Rejected | None:
         known = answers.find(state, d.asked.tenant, id, d.facts.now_us)
         if known is not None:
             return _again(d, request, known)
-    rejected = HANDLERS[kind](d, command)
+    rejected = handle(d, command)
     if rejected is not None:
         return rejected
     if d.subject:
         d.weigh_changed(refuse=not (sent or request.instance or kind in INTERNAL))
     if sent:
         d.record(le.Inbound(sender=request.sender, seq=request.seq))
-    if isinstance(command, c.MoveTask):
-        _tell_listeners(d, command)
+    if d.request is not None and type(moved := d.request.command) is c.MoveTask:  # a dead letter's may be one
+        _tell_listeners(d, moved)
     if d.work or d.touched:
         d.run()
     if d.later:
@@ -136,6 +159,8 @@ def _decide(d: Decision, request: c.Request) -> Rejected | None:
         again.look(d)
     if state.unsettled_limits:
         permits.settle(d)
+    if kind in versions.ON_INSTANCES:
+        versions.tell(state, command, d.answer)
     if id and d.events:
         now = d.facts.now_us
         if not d.finished or answers.find(state, d.asked.tenant, id, now) is None:  # else it has its outcome already
@@ -146,10 +171,10 @@ def _decide(d: Decision, request: c.Request) -> Rejected | None:
 
 def _again(d: Decision, request: c.Request, known: answers.Remembered) -> Rejected | None:
     """A known id: the same command gets the same answer, another is refused."""
-    if known.digest and known.digest != answers.digest(request):
-        text = f"the id '{request.id}' was used for another command: expected the same command again, or another id"
-        return Rejected(RejectionCode.ID_REUSED, text)
-    d.answer, d.repeats = known.value(), request.id
+    found = answers.again(request, known)
+    if isinstance(found, Rejected):
+        return found
+    d.answer, d.repeats = found, request.id
     if known.offset >= 0:
         d.answer["position"] = f"{d.state.meta.partition}-{known.offset}"
     return None
@@ -158,8 +183,18 @@ def _again(d: Decision, request: c.Request, known: answers.Remembered) -> Reject
 def _consume(d: Decision, request: c.Request, rejected: Rejected) -> None:
     """What another partition sent is consumed all the same, and whoever caused it hears of it there."""
     d.record(le.Inbound(sender=request.sender, seq=request.seq, reason=values.clean(f"{rejected.code}: {rejected.message}")))
-    if request.instance and type(request.command) not in _EXPECTED:
-        d.send(request.sender, _told(request.instance, request.token, request.command, rejected))
+    _tell_sender(d, request, rejected)
+
+
+def _tell_sender(d: Decision, request: c.Request, rejected: Rejected) -> None:
+    command = request.command
+    if type(command) is c.DecideDeadLetter:
+        said = c.DeadLetterRefused(
+            letter=command.letter, command=command.command, code=rejected.code, message=values.clean(rejected.message)
+        )
+        d.send(request.sender, said)
+    elif request.instance and type(command) not in _EXPECTED:
+        d.send(request.sender, _told(request.instance, request.token, command, rejected))
 
 
 #: what may find nobody any more: the other side is gone, and there is nothing to repair

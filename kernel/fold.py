@@ -13,12 +13,14 @@ from flowledger.events import definition as de
 from flowledger.events import flow as fl
 from flowledger.events import ledger as le
 from flowledger.events import task as ta
+from flowledger.events import versions
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
 from flowledger.events.base import Envelope, Event
 from flowledger.kernel.folds import flow, ledger, task, waiting, workflow
 from flowledger.kernel.folds.tokens import holder_of
 from flowledger.kernel.state import Partition
+from flowledger.kernel.undo import keep
 
 __all__ = ["TRANSITIONS", "evolve", "holder_of"]
 
@@ -28,7 +30,9 @@ TRANSITIONS: dict[type[Event], Callable[[Partition, Any, Envelope], None]] = {
     le.OutboundConfirmed: ledger.outbound_confirmed,
     le.Inbound: ledger.inbound,
     le.Answered: ledger.answered,
-    le.DeadLettered: ledger.nothing,
+    le.DeadLettered: ledger.dead_lettered,
+    le.DeadLetterReplayed: ledger.dead_letter_closed,
+    le.DeadLetterDiscarded: ledger.dead_letter_closed,
     le.HeadSigned: ledger.nothing,
     le.KeyIntroduced: ledger.key_introduced,
     le.TriggerFired: ledger.nothing,
@@ -110,6 +114,21 @@ TRANSITIONS: dict[type[Event], Callable[[Partition, Any, Envelope], None]] = {
     wa.IncidentRaised: waiting.incident_raised,
     wa.IncidentResolved: waiting.incident_resolved,
 }
+
+
+def _counted(fold: Callable[[Partition, Any, Envelope], None]) -> Callable[[Partition, Any, Envelope], None]:
+    """The instance's version, too."""
+
+    def and_version(p: Partition, e: Any, v: Envelope) -> None:
+        fold(p, e, v)
+        if versions.changes(e) and (i := p.instances.get(e.key)) is not None:
+            keep(p, i)
+            i.row_version += 1
+
+    return and_version
+
+
+TRANSITIONS |= {cls: _counted(TRANSITIONS[cls]) for cls in versions.CHANGES}
 
 
 def evolve(p: Partition, event: Event, envelope: Envelope) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from flowledger.events.base import Rejected
     from flowledger.kernel.model.graph import Node
 
 
@@ -74,6 +75,8 @@ class Hooks:
     start_by_event: Callable[..., int]
     #: (decision, instance that has ended): what waits for its end to start
     next_start: Callable[..., None]
+    #: (decision, command): its handler
+    handle: Callable[..., Rejected | None]
 
 
 HOOKS = Hooks()

@@ -8,6 +8,9 @@ SPAWN_MAX = 200
 MODEL_BYTES_MAX = 16 * 1024 * 1024
 #: bytes of the variables of one command, as JSON
 PAYLOAD_BYTES_MAX = 4 * 1024 * 1024
+#: bytes of a dead letter that are kept, and dead letters that are open on a partition
+LETTER_BYTES_MAX = 64 * 1024
+LETTERS_MAX = 1_000
 #: bytes of the answers that a partition remembers by callers' ids; above it the oldest are forgotten before their time
 ANSWERS_BYTES_MAX = 64 * 1024 * 1024
 #: bytes of the state of one instance, as its checkpoint has it

@@ -117,6 +117,16 @@ class Incident(State):
     created_us: int = 0
 
 
+class Letter(State):
+    """A dead letter that is open. `source`: its offset in `commands`; `command`: its first bytes, of `size` (-1: not kept)."""
+
+    source: int
+    tenant: str
+    command: bytes
+    size: int
+    sender: int = -1
+
+
 class Compensable(State):
     """A completed activity that can be compensated, with its local variables of that moment. What it kept inside stands under its `record`."""
 
@@ -164,6 +174,8 @@ class Instance(State):
     quarantine: int = 0
     #: commands that arrived while it was suspended, as JSON, oldest first
     kept: list[Any] | None = None
+    #: changes of what its row shows (`events/versions.py`)
+    row_version: int = 0
 
 
 class Definition(State):
@@ -301,6 +313,7 @@ class Partition:
         "instances",
         "job_listener",
         "leases",
+        "letters",
         "messages",
         "meta",
         "outbox",
@@ -332,6 +345,8 @@ class Partition:
         self.messages: dict[int, Message] = {}
         self.awaited: dict[int, Awaited] = {}
         self.records: dict[tuple[str, str], Any] = {}
+        #: offset in `commands` -> dead letter that is open
+        self.letters: dict[int, Letter] = {}
         #: caller's id -> answer, oldest first (`kernel/folds/answers.py`)
         self.answers: OrderedDict[str, Any] = OrderedDict()
         #: (to, seq) -> encoded command that is not confirmed yet

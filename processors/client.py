@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
 
-from flowledger.events.base import Recorded, Rejected
-from flowledger.events.commands import AnyCommand
+from flowledger.events.base import Recorded, Rejected, RejectionCode
+from flowledger.events.commands import AnyCommand, Request
 from flowledger.kernel.access.rights import ANY_TENANT
 
 #: what `Caller.trace` may be, beside empty (W3C Trace Context, 3.2)
@@ -40,6 +41,21 @@ ENGINE = Caller(rights=[ANY_TENANT])
 #: What a command is answered with: the answer's keys (see the command's docstring) plus `position` (`{partition: end offset}` text
 #: `"p-offset"` of the last event that it caused, `""` when none), or why not.
 Answer = dict[str, Any] | Rejected
+
+
+def request_of(command: AnyCommand, caller: Caller, id: str = "", cause: str = "", epoch: int = 0) -> Request:
+    return Request(
+        command=command, id=id, tenant=caller.tenant, actor=caller.actor, correlation=caller.correlation, trace=caller.trace, cause=cause,
+        groups=caller.groups, rights=caller.rights, epoch=epoch,
+    )  # fmt: skip
+
+
+async def within(answer: asyncio.Future[Answer], timeout_s: float) -> Answer:
+    try:
+        return await asyncio.wait_for(answer, timeout_s)
+    except TimeoutError:
+        text = f"no answer within {timeout_s} s; whether it happened is open: ask, or send it again with the same id"
+        return Rejected(RejectionCode.DEADLINE_EXCEEDED, text)
 
 
 class Client(Protocol):

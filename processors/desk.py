@@ -9,7 +9,7 @@ from flowledger.events import commands as c
 from flowledger.events import ledger as le
 from flowledger.events.base import Broken, Envelope, Event, Heavy, Rejected, RejectionCode
 from flowledger.events.definition import DefinitionCreated
-from flowledger.kernel import Facts, Partition, decide, evolve, record_broken
+from flowledger.kernel import Facts, Partition, decide, evolve, record_broken, record_unreadable
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.folds import answers
 from flowledger.kernel.handlers import removal
@@ -23,6 +23,8 @@ from flowledger.processors.sends import Sends
 from flowledger.processors.settings import RESOURCES_SOFT
 from flowledger.processors.waiting import WAITED, Waiting
 
+#: what may bring definitions
+_DEPLOYS = frozenset({c.Deploy, c.ReplayDeadLetter, c.DecideDeadLetter})
 Made = Decision | Rejected | Broken
 #: events of which something follows once they are on the log
 _FOLLOWED = frozenset({le.Outbound, le.Answered})
@@ -57,9 +59,7 @@ class Desk:
         command: Any = request.command
         kind = type(command)
         if kind is Dead:
-            dead: list[Event] = [le.DeadLettered(source=command.source, reason=command.reason)]
-            cause = f"command:{state.meta.partition}-{command.source}"
-            self.record(dead, avro.encode(dead, Envelope(self.facts.now_us, cause=cause)), "", b)
+            self._dead(command, b)
             return True
         if kind is Told:
             envelope = Envelope(self.facts.now_us, cause=f"owner:{state.meta.owner}")
@@ -78,6 +78,16 @@ class Desk:
         b.feel += self.facts.feel_taken
         self.outcome(made, pending, b, confirmed)
         return True
+
+    def _dead(self, dead: Dead, b: Batch) -> None:
+        letter = dead.letter
+        made = record_unreadable(self.state, self.facts, letter, dead.tenant)
+        if made is None:
+            self.sends.asked(letter.sender, self.facts.now_us)
+            return
+        self.record(made.events, made.values, dead.tenant, b)
+        if letter.sender >= 0:
+            b.flight.inbound[letter.sender] = letter.seq
 
     def apart(self, pending: Pending) -> Made | Exception:
         """A heavy decision, on any thread; nobody else may touch the state meanwhile."""
@@ -101,7 +111,7 @@ class Desk:
         if events:
             self.record(events, made.values, made.asked.tenant, b)
             index = len(b.values) - 1
-            if kind is c.Deploy:
+            if kind in _DEPLOYS:
                 self._store(events)
             if request.sender >= 0:
                 flight.inbound[request.sender] = request.seq

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from flowledger.events import commands as c
+from flowledger.events import routes
 from flowledger.events.avro import decode_json
 from flowledger.events.base import Recorded, Rejected, RejectionCode
 from flowledger.kernel import lookup
@@ -24,7 +25,7 @@ from flowledger.kernel.library import Library
 from flowledger.logs import log
 from flowledger.processors import activation
 from flowledger.processors.admission import FEW, Admission, class_of
-from flowledger.processors.client import ENGINE, NOBODY, Answer, Caller
+from flowledger.processors.client import ENGINE, NOBODY, Answer, Caller, request_of, within
 from flowledger.processors.clock import clocks_of
 from flowledger.processors.epochs import CHANGES
 from flowledger.processors.intake import decode_request as _decode_request
@@ -249,20 +250,10 @@ class Engine:
 
     def route(self, command: c.AnyCommand, id: str = "") -> int:
         """The partition that a command belongs to. One without a key goes by its id, so that the same id always meets the same partition."""
-        kind = type(command)
-        if (field := _BY_KEY.get(kind)) is not None:
-            key: int = getattr(command, field)
-            return key >> c.PARTITION_BITS
-        if isinstance(command, c.PublishMessage):
-            return c.partition_of_text(command.correlation_key, self.partitions)
-        if kind in _FIRST:
-            return 0
-        if isinstance(command, c.ReturnTasks) and command.tasks:
-            return c.partition_of_key(command.tasks[0])
-        if id:
-            return c.partition_of_text(id, self.partitions)
+        if (home := routes.home_of(command, id, self.partitions)) >= 0:
+            return home
         self._next = (self._next + 1) % self.partitions
-        if kind is c.StartInstance and self.owners and self._next not in self.owners:
+        if type(command) is c.StartInstance and self.owners and self._next not in self.owners:
             local = sorted(self.owners)
             return local[self._next % len(local)]
         return self._next
@@ -276,17 +267,8 @@ class Engine:
                 Rejected(RejectionCode.NOT_FOUND, f"expected a key of one of {self.partitions} partitions, found one of partition {p}")
             )
             return future
-        request = c.Request(
-            command=command,
-            id=id,
-            tenant=caller.tenant,
-            actor=caller.actor,
-            correlation=caller.correlation,
-            trace=caller.trace,
-            cause=f"request:{id or self._request_id()}",
-            groups=caller.groups,
-            rights=caller.rights,
-            epoch=self.epoch() if type(command) in c.BY_DEFINITION else 0,
+        request = request_of(
+            command, caller, id, f"request:{id or self._request_id()}", self.epoch() if type(command) in c.BY_DEFINITION else 0
         )
         if type(command) in CHANGES:
             future.add_done_callback(self._changed)
@@ -348,14 +330,7 @@ class Engine:
     async def call(
         self, command: c.AnyCommand, caller: Caller = NOBODY, *, id: str = "", partition: int | None = None, timeout_s: float = 30.0
     ) -> Answer:
-        future = self.submit(command, caller, id, partition)
-        try:
-            return await asyncio.wait_for(future, timeout_s)
-        except TimeoutError:
-            return Rejected(
-                RejectionCode.DEADLINE_EXCEEDED,
-                f"no answer within {timeout_s} s; whether it happened is open: ask, or send it again with the same id",
-            )
+        return await within(self.submit(command, caller, id, partition), timeout_s)
 
     def _send_remote(self, p: int, request: c.Request, future: asyncio.Future[Any]) -> None:
         self._reply_number += 1
@@ -530,17 +505,9 @@ class Engine:
         }
 
 
-_BY_KEY: dict[type[c.AnyCommand], str] = {
-    c.CancelInstance: "key", c.ControlInstance: "key", c.SetVariables: "key", c.ModifyInstance: "key", c.MigrateInstance: "key",
-    c.AdHocActivate: "token", c.CompleteTask: "task", c.FailTask: "task", c.ThrowTaskError: "task", c.ExtendLease: "task",
-    c.UpdateRetries: "task", c.MoveTask: "task", c.ResolveIncident: "key", c.Continue: "key", c.ReleaseInstance: "key",
-}  # fmt: skip
-
-
 def _urgency(job: dict[str, Any]) -> tuple[int, int]:
     return -job.get("priority", 0), job["key"]
 
 
 _AGAIN = {RejectionCode.UNAVAILABLE, RejectionCode.DEADLINE_EXCEEDED, RejectionCode.RESOURCE_EXHAUSTED}
-_FIRST = {c.Deploy, c.EvaluateConditions, c.ChangeDefinition, c.StoreRecord, c.BroadcastSignal}
 __all__ = ["Engine", "Poller", "Pollers", "Stream", "_decode_request"]

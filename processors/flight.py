@@ -7,6 +7,7 @@ from typing import Any
 
 from flowledger.events import commands as c
 from flowledger.events.base import Event, Rejected
+from flowledger.events.ledger import DeadLettered
 
 NEVER = 1 << 62
 #: gets the answer (a dict or `Rejected`) of a command, once
@@ -102,9 +103,9 @@ class Told:
 
 
 class Dead:
-    """Stands for a command that could not be read, so that its place in `commands` is consumed in order."""
+    """Stands for a command that could not be read, so that its place in `commands` is consumed in order. `tenant`: whose it is."""
 
-    __slots__ = ("reason", "source")
+    __slots__ = ("letter", "tenant")
 
-    def __init__(self, source: int, reason: str) -> None:
-        self.source, self.reason = source, reason
+    def __init__(self, letter: DeadLettered, tenant: str = "") -> None:
+        self.letter, self.tenant = letter, tenant

@@ -8,10 +8,12 @@ import msgspec
 
 from flowledger.events import avro, requests
 from flowledger.events import commands as c
+from flowledger.events import ledger as le
 from flowledger.logs import log
 from flowledger.processors.flight import Dead, Pending, Reply
 from flowledger.processors.log import COMMANDS, DEAD_LETTER, Group, Log, LogRecord
 from flowledger.processors.ports import Observer
+from flowledger.processors.sends import FROM, INSTANCE, SEQ, TOKEN
 
 log_ = log("owner")
 
@@ -44,7 +46,10 @@ class Intake:
             await take([await self._read(record) for record in batch])
 
     async def _read(self, record: LogRecord) -> Pending:
-        request = requests.read(record.value)
+        origin = number_of(record, FROM)
+        if origin < 0 and record.header(FROM) is not None:
+            return await self._dead_letter(record, f"header {FROM}: expected the number of a partition")
+        request = requests.read(record.value, origin)
         if isinstance(request, requests.Unreadable):
             return await self._dead_letter(record, request.reason)
         if record.offset in self.poison:
@@ -57,6 +62,24 @@ class Intake:
         log_.error("dead letter", partition=self._partition, offset=record.offset, reason=reason)
         if self._observer is not None:
             self._observer.dead_letter(reason)
-        headers = (("reason", reason.encode()[:1000]), ("source", b"%d" % record.offset), *record.headers)
+        headers = (("reason", reason.encode("utf-8", "backslashreplace")[:1000]), ("source", b"%d" % record.offset), *record.headers)
         await self._log.append(DEAD_LETTER, self._partition, Group([record.key], [record.value], headers))
-        return Pending(c.Request(command=Dead(record.offset, reason)), None, record.offset)  # type: ignore[arg-type]
+        dead = Dead(letter_of(record, reason), requests.tenant_of(record.value))
+        return Pending(c.Request(command=dead), None, record.offset)  # type: ignore[arg-type]
+
+
+def number_of(record: LogRecord, header: str) -> int:
+    """-1: it has none that could be."""
+    text = record.header(header) or b""
+    return int(text) if text.isdigit() and len(text) < 19 else -1
+
+
+def letter_of(record: LogRecord, reason: str) -> le.DeadLettered:
+    """What stands of it on the ledger."""
+    sender, seq = number_of(record, FROM), number_of(record, SEQ)
+    if not 0 <= sender < requests.PARTITIONS_MAX or seq < 1:  # of a caller, or a confirmation, which comes again
+        return le.DeadLettered(source=record.offset, reason=reason, command=record.value, size=len(record.value))
+    return le.DeadLettered(
+        source=record.offset, reason=reason, command=record.value, size=len(record.value), sender=sender, seq=seq,
+        instance=max(0, number_of(record, INSTANCE)), token=max(0, number_of(record, TOKEN)),
+    )  # fmt: skip

@@ -24,6 +24,16 @@ RESEND_US, RESEND_MOST_US = 500_000, 8_000_000
 RESEND_MAX = 500
 NEVER = 1 << 62
 
+#: headers of a send: the partition that it is from, its number, and whose it is
+FROM, SEQ, INSTANCE, TOKEN = "from", "seq", "instance", "token"
+
+
+class _Asks(msgspec.Struct):
+    instance: int = 0
+    token: int = 0
+
+
+_decode = msgspec.json.Decoder(_Asks).decode
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -95,7 +105,7 @@ class Sends:
                 del self._confirm[to]
                 self._told[to] = now
                 confirm = c.Request(command=c.Confirm(to=self._me, seq=self._taken.get(to, 0)))
-                out.append(Send(to, Group([None], [_encode(confirm)], (("from", b"%d" % self._me),))))
+                out.append(Send(to, Group([None], [_encode(confirm)], ((FROM, b"%d" % self._me),))))
         for to, (at, wait) in list(self._again.items()):
             if at > now:
                 continue
@@ -118,5 +128,11 @@ class Sends:
         return min(min(self._confirm.values(), default=NEVER), min((at for at, _ in self._again.values()), default=NEVER))
 
     def _send(self, to: int, some: Sequence[tuple[int, bytes]]) -> Send:
-        me: Header = ("from", b"%d" % self._me)
-        return Send(to, Group([None] * len(some), [s for _, s in some], each=[(me, ("seq", b"%d" % seq)) for seq, _ in some]))
+        me: Header = (FROM, b"%d" % self._me)
+        return Send(to, Group([None] * len(some), [s for _, s in some], each=[(me, (SEQ, b"%d" % seq), *_for_whom(s)) for seq, s in some]))
+
+
+def _for_whom(sent: bytes) -> tuple[Header, ...]:
+    """So that a receiver who can't read it knows whom to tell."""
+    asks = _decode(sent)
+    return ((INSTANCE, b"%d" % asks.instance), (TOKEN, b"%d" % asks.token)) if asks.instance else ()

@@ -66,6 +66,10 @@ class Changes:
         ensured = self.ensured.get(table)
         if ensured:
             ensured.pop(key, None)
+        if (updated := self.updates.get(table, {}).get(key)) is not None:  # of before: it is written after the upserts
+            for name in row:
+                for pending_name in (name, name + MERGE, name + ADD):
+                    updated[1].pop(pending_name, None)
         self.upserts.setdefault(table, {})[key] = row
 
     def ensure(self, table: str, key: Key, row: Row) -> None:

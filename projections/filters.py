@@ -316,6 +316,13 @@ INCIDENTS: dict[str, Apply] = {
     "code": equal("code"),
     "element": equal("element"),
 }
+DEAD_LETTERS: dict[str, Apply] = {
+    "status": one_of("status"),
+    "partition": whole("partition", "partition"),
+    "instance": key_equal("workflow_instance_id", "instance"),
+    "created_from": time_at("created_at", ">=", "created_from"),
+    "created_to": time_at("created_at", "<", "created_to"),
+}
 MESSAGES: dict[str, Apply] = {
     "name": equal("name"),
     "correlation_key": equal("correlation_key"),

@@ -25,9 +25,10 @@ from flowledger.projections.reports import (
 )
 
 __all__ = [
-    "counts", "execution_metrics", "get_definition", "get_definition_source", "get_incident", "get_instance", "get_message", "get_task",
+    "counts", "execution_metrics", "get_dead_letter", "get_definition", "get_definition_source", "get_incident", "get_instance", "get_message", "get_task",
     "get_timer", "instance_events", "instance_metrics", "instance_status", "instance_tasks", "instance_tree", "instance_variables",
-    "list_definitions", "list_evaluations", "list_incidents", "list_instances", "list_messages", "list_tasks", "list_timers", "orphans", "task_events",
+    "list_dead_letters", "list_definitions", "list_evaluations", "list_incidents", "list_instances", "list_messages", "list_tasks", "list_timers", "orphans",
+    "task_events",
     "task_metrics",
 ]  # fmt: skip
 
@@ -35,7 +36,7 @@ Filters = Mapping[str, str]
 
 INSTANCE_SUMMARY = (
     "i.tenant_id, i.id, i.definition_id, i.process_id, i.version, i.name, i.business_key, i.status, i.paused, i.incidents, i.priority, "
-    "i.priority_value, i.initiator, i.created_at, i.started_at, i.completed_at, i.cancelled_at, i.parent_id, i.root_id"
+    "i.priority_value, i.initiator, i.created_at, i.started_at, i.completed_at, i.cancelled_at, i.parent_id, i.root_id, i.row_version"
 )
 TASK_SUMMARY = (
     "tenant_id, id, workflow_instance_id, workflow_definition_id, process_id, definition_key, name, type, job_type, category, status, "
@@ -305,7 +306,7 @@ async def get_definition_source(r: Reader, tenant: str, ref: str, version: int |
     return {"name": row["resource"], "format": row["format"], "notation": row["notation"], "hash": row["content_hash"], "content": content}
 
 
-# --- incidents, messages, timers ----------------------------------------------------------------------------------------
+# --- incidents, dead letters, messages, timers ----------------------------------------------------------------------------------------
 
 
 async def list_incidents(r: Reader, tenant: str, given: Filters, limit: str | int | None = None, cursor: str | None = None) -> Row:
@@ -314,6 +315,14 @@ async def list_incidents(r: Reader, tenant: str, given: Filters, limit: str | in
 
 async def get_incident(r: Reader, tenant: str, key: int) -> Row | None:
     return await _one(r, "*", "incidents", tenant, key)
+
+
+async def list_dead_letters(r: Reader, tenant: str, given: Filters, limit: str | int | None = None, cursor: str | None = None) -> Row:
+    return await _list(r, "*", "dead_letters", fi.where(tenant, given, fi.DEAD_LETTERS), limit, cursor)
+
+
+async def get_dead_letter(r: Reader, tenant: str, key: int) -> Row | None:
+    return await _one(r, "*", "dead_letters", tenant, key)
 
 
 async def list_messages(r: Reader, tenant: str, given: Filters, limit: str | int | None = None, cursor: str | None = None) -> Row:

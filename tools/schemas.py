@@ -30,7 +30,7 @@ ENVELOPE = Envelope(1_763_728_000_000_000, "acme", "ada", "0-41", "order-7", "00
 TOPICS = {
     "commands": (
         "requests: from APIs, triggers, workers, timers and other partitions",
-        "any key; headers `from` and `seq` on sends between partitions",
+        "any key; headers `from`, `seq`, `instance` and `token` on sends between partitions",
         "application/json",
         ["./json/commands.json"],
     ),

@@ -82,6 +82,11 @@ def of_awaited(p: Partition, key: int) -> str:
     return a.tenant if a is not None else MISSING
 
 
+def of_letter(p: Partition, key: int) -> str:
+    letter = p.letters.get(c.source_of_letter(key))
+    return letter.tenant if letter is not None else MISSING
+
+
 def of_record(p: Partition, e: c.StoreRecord) -> str:
     """Records of one tenant stand under its name and a slash; all others are everybody's, and the operator's to change."""
     tenant, slash, _ = e.name.partition("/")
@@ -117,6 +122,8 @@ SUBJECTS: dict[type[c.AnyCommand], Rule | None] = {
     c.ResolveIncident: _by("key", of_incident),
     c.ChangeDefinition: _by("key", of_definition),
     c.StoreRecord: of_record,
+    c.ReplayDeadLetter: _by("letter", of_letter),
+    c.DiscardDeadLetter: _by("letter", of_letter),
     # what they make or ask for is the caller's own
     c.Deploy: None,
     c.StartInstance: None,
@@ -160,9 +167,11 @@ INTERNAL: dict[type[c.AnyCommand], Rule] = {
     c.UnawaitMessage: _by("subscription", of_awaited),
     c.Correlate: _by("subscription", of_subscription),
     c.CatchSignal: _by("subscription", of_subscription),
-    c.CatchSignal: _by("subscription", of_subscription),
     c.MessageTaken: _by("subscription", of_awaited),
     c.ChildEnded: _by("parent", of_instance),
     c.SendRejected: _by("instance", of_instance),
-    **dict.fromkeys((c.AskPermits, c.GivePermits, c.ReturnPermits, c.ReportOutcomes, c.SetBreaker), lambda p, e: MISSING),
+    **dict.fromkeys(
+        (c.DecideDeadLetter, c.DeadLetterRefused, c.AskPermits, c.GivePermits, c.ReturnPermits, c.ReportOutcomes, c.SetBreaker),
+        lambda p, e: MISSING,
+    ),
 }

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from flowledger.events import ledger as le
-from flowledger.events.base import Envelope
+from flowledger.events.base import Envelope, Rejected, RejectionCode
 from flowledger.events.commands import Request
 from flowledger.kernel import limits
 from flowledger.kernel.undo import drop_queued, put
@@ -78,6 +78,14 @@ def find(p: Partition, tenant: str, id: str, now_us: int) -> Remembered | None:
     """What is remembered at `now_us`; one whose time is over is forgotten, though it may still stand there."""
     kept = p.answers.get(name_of(tenant, id))
     return kept if kept is not None and kept.until_us > now_us else None
+
+
+def again(request: Request, known: Remembered) -> dict[str, Any] | Rejected:
+    """The answer to a known id: the same command gets the same one, another command is refused."""
+    if known.digest and known.digest != digest(request):
+        text = f"the id '{request.id}' was used for another command: expected the same command again, or another id"
+        return Rejected(RejectionCode.ID_REUSED, text)
+    return known.value()
 
 
 def remember(p: Partition, e: le.Answered, v: Envelope) -> None:

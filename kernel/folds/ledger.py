@@ -8,7 +8,7 @@ from flowledger.events.base import Envelope, Event
 from flowledger.kernel.folds import answers
 from flowledger.kernel.folds.holds import offer
 from flowledger.kernel.folds.tokens import seen_key
-from flowledger.kernel.state import Definition, Partition
+from flowledger.kernel.state import Definition, Letter, Partition
 from flowledger.kernel.tasks import guards, index, people, stock
 from flowledger.kernel.undo import drop, keep, nest, put
 
@@ -88,6 +88,17 @@ def inbound(p: Partition, e: le.Inbound, v: Envelope) -> None:
 
 def answered(p: Partition, e: le.Answered, v: Envelope) -> None:
     answers.remember(p, e, v)
+
+
+def dead_lettered(p: Partition, e: le.DeadLettered, v: Envelope) -> None:
+    if not e.instance:
+        put(p, p.letters, e.source, Letter(source=e.source, tenant=v.tenant, command=e.command, size=e.size, sender=e.sender))
+        p.changed.add(("letter", e.source))
+
+
+def dead_letter_closed(p: Partition, e: le.DeadLetterReplayed | le.DeadLetterDiscarded, v: Envelope) -> None:
+    drop(p, p.letters, e.source)
+    p.changed.add(("letter", e.source))
 
 
 def record_stored(p: Partition, e: le.RecordStored, v: Envelope) -> None:

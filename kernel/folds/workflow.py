@@ -28,11 +28,12 @@ def workflow_started(p: Partition, e: wf.WorkflowStarted, v: Envelope) -> None:
     seen_key(p, e.key)
     if p.pending:
         drop_queued(p, p.pending, e.key)
-    variables = e.variables
+    variables, before = e.variables, p.instances.get(e.key)
     i = Instance(
         key=e.key, process=e.process, definition=e.definition, version=e.version, business_key=e.business_key, priority=e.priority,
         parent=e.parent, parent_token=e.parent_token, root=e.root or e.key, tenant=v.tenant, correlation=v.correlation, trace=v.trace,
         started_us=v.time_us, vars=dict(variables) if variables else {}, tokens={}, metadata=e.metadata,
+        row_version=0 if before is None else before.row_version + 1,
     )  # fmt: skip
     put(p, p.instances, e.key, i)
     if e.token:

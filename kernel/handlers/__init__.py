@@ -7,6 +7,7 @@ from typing import Any
 
 from flowledger.events import commands as c
 from flowledger.events.base import Rejected
+from flowledger.kernel.access.versions import stale
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.handlers import (
     control,
@@ -15,6 +16,7 @@ from flowledger.kernel.handlers import (
     incidents,
     instances,
     leases,
+    letters,
     messages,
     migrate,
     modify,
@@ -74,9 +76,21 @@ HANDLERS: dict[type[c.AnyCommand], Callable[[Decision, Any], Rejected | None]] =
     c.Confirm: records.confirm,
     c.ReleaseInstance: quarantine.release,
     c.SendRejected: quarantine.send_rejected,
+    c.ReplayDeadLetter: letters.replay,
+    c.DiscardDeadLetter: letters.discard,
+    c.DecideDeadLetter: letters.decide_here,
+    c.DeadLetterRefused: letters.refused,
     c.AskPermits: permits.ask,
     c.GivePermits: permits.give,
     c.ReturnPermits: permits.take_back,
     c.ReportOutcomes: permits.report,
     c.SetBreaker: permits.set_breaker,
 }
+
+
+def handle(d: Decision, command: c.AnyCommand) -> Rejected | None:
+    """By its handler, when its caller has seen the thing as it is."""
+    return stale(d.state, command) or HANDLERS[type(command)](d, command)
+
+
+HOOKS.handle = handle

@@ -152,9 +152,6 @@ def change(d: Decision, e: c.ChangeDefinition) -> Rejected | None:
     found = p.definitions.get(e.key)
     if found is None or found.deleted:
         return Rejected(RejectionCode.NOT_FOUND, f"expected a definition with key {e.key}, found none")
-    if e.row_version is not None and e.row_version != found.row_version:
-        text = f"definition {e.key} has changed: expected row_version {found.row_version}, found {e.row_version}"
-        return Rejected(RejectionCode.STALE, text)
     if e.content:
         return _edit(d, e, found)
     if e.move == "delete":

@@ -7,8 +7,9 @@ from flowledger.events import task as ta
 from flowledger.events import waiting as wa
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel.decision import Decision
+from flowledger.kernel.elements import call_activity
 from flowledger.kernel.expressions import Failure
-from flowledger.kernel.state import Instance, Token
+from flowledger.kernel.state import WAITING, Instance, Token
 
 
 def resolve(d: Decision, e: c.ResolveIncident) -> Rejected | None:
@@ -25,14 +26,32 @@ def resolve(d: Decision, e: c.ResolveIncident) -> Rejected | None:
     d.answer = {"key": e.key}
     i = p.instances.get(incident.instance)
     if i is not None and incident.code == "TASK_CANCELLED" and incident.token in i.tokens:
-        _task_anew(d, i, i.tokens[incident.token])
+        _anew(d, i, i.tokens[incident.token])
+    elif i is not None and incident.code == "SEND_REJECTED":
+        _send_again(d, i, i.tokens.get(incident.token))
     elif i is not None and incident.token in i.tokens:
         d.push(i, incident.token)
     return None
 
 
-def _task_anew(d: Decision, i: Instance, token: Token) -> None:
-    """A task that was cancelled is made again."""
+def _send_again(d: Decision, i: Instance, token: Token | None) -> None:
+    """What was refused is sent anew where somebody still waits for what follows from it. A receiver who has it already takes it once."""
+    for s in [s for s in d.state.subscriptions.values() if s.instance == i.key and s.kind == "message"]:
+        d.send(
+            s.partition,
+            c.AwaitMessage(subscription=s.key, key=i.key, name=s.name, correlation=s.correlation, process=i.process, once=s.interrupting),
+        )
+    if token is None:
+        return
+    calls = d.process(i).nodes[token.element].behaviour is call_activity.BEHAVIOUR
+    if calls and token.phase == WAITING and not {"child", "ready"} & set(token.data or ()):
+        _anew(d, i, token)
+    else:
+        d.push(i, token.key)
+
+
+def _anew(d: Decision, i: Instance, token: Token) -> None:
+    """It is entered again: a task that was cancelled, a call that came to nothing."""
     node = d.process(i).nodes[token.element]
     try:
         node.behaviour.enter(d, i, token, node)

@@ -106,6 +106,8 @@ def _assign(d: Decision, m: Message, subscription: int) -> bool:
 
 def wait_for(d: Decision, e: c.AwaitMessage) -> Rejected | None:
     tenant = d.envelope.tenant
+    if e.subscription in d.state.awaited:  # asked again, since the sender did not know that this had arrived
+        return None
     d.record(
         wa.MessageAwaited(
             key=e.key, subscription=e.subscription, name=e.name, correlation=e.correlation, home=c.partition_of_key(e.key), process=e.process,

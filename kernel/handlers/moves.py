@@ -68,8 +68,6 @@ def move(d: Decision, e: c.MoveTask) -> Rejected | None:
     row = MOVES.get(e.move)
     if row is None or e.move in ("complete", "fail"):
         return _invalid(f"expected one of {', '.join(m for m in MOVES if m not in ('complete', 'fail'))}, found '{e.move}'")
-    if e.row_version is not None and e.row_version != task.row_version:
-        return Rejected(RejectionCode.STALE, f"task {e.task} has changed: expected row_version {task.row_version}, found {e.row_version}")
     if (refused := holders.refuse(d, task, e.move)) is not None:
         return refused
     event, allowed, status = row

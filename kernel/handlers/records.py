@@ -5,6 +5,7 @@ from __future__ import annotations
 from flowledger.events import commands as c
 from flowledger.events import ledger as le
 from flowledger.events.base import Rejected, RejectionCode
+from flowledger.kernel.access.rights import ANY_TENANT, may
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.tasks import index, registry
 
@@ -45,13 +46,19 @@ def listing(d: Decision, e: c.ListRecords) -> Rejected | None:
     own, table = f"{d.envelope.tenant}/", d.state.registry.get(e.registry)
     if table is None:
         table = {name: value for (registry, name), value in d.state.records.items() if registry == e.registry}
+    all_tenants = not d.envelope.tenant or (d.request is not None and may(d.request, ANY_TENANT))
     found: dict[str, object] = {}
     for name in table if e.registry in index.REGISTRIES else ():
-        if "/" not in name or e.registry == "limit":
+        if e.registry == "limit":
+            if all_tenants or not name.startswith("tenant:") or name == f"tenant:{d.envelope.tenant}":
+                found[name] = table[name]
+        elif "/" not in name:
             found[name] = table[name]
         elif d.envelope.tenant and name.startswith(own):
             found[name[len(own) :]] = table[name]
-    if e.registry not in index.REGISTRIES:
+    if (
+        e.registry not in index.REGISTRIES and all_tenants
+    ):  # what the engine keeps of people and targets of all tenants is the operator's to see
         found = dict(table)
     names = sorted(n for n in found if n.startswith(e.prefix) and n > e.after)
     d.answer = {"records": [{"name": n, "value": found[n]} for n in names[: e.limit]], "more": len(names) > e.limit}

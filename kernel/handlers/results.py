@@ -28,8 +28,6 @@ def complete(d: Decision, e: c.CompleteTask) -> Rejected | None:
         return refused
     if e.variables is not None and not isinstance(e.variables, dict):
         return Rejected(RejectionCode.INVALID_ARGUMENT, "expected variables to be an object")
-    if e.row_version is not None and e.row_version != task.row_version:
-        return Rejected(RejectionCode.STALE, f"task {e.task} has changed: expected row_version {task.row_version}, found {e.row_version}")
     if task.status not in tasks.OPEN:
         return Rejected(
             RejectionCode.INVALID_STATE, f"can't complete task {e.task}: it is {task.status}, expected {' or '.join(sorted(tasks.OPEN))}"

@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 
 from flowledger.events import commands as c
+from flowledger.events import routes
 from flowledger.events.base import Recorded, Rejected, RejectionCode
-from flowledger.processors.client import ENGINE, NOBODY, Answer, Caller
-from flowledger.processors.engine import _BY_KEY
+from flowledger.processors.client import ENGINE, NOBODY, Answer, Caller, request_of, within
 from flowledger.processors.link import door as d
 from flowledger.processors.link import wire as w
 from flowledger.processors.log import Log
@@ -74,33 +74,15 @@ class LinkClient:
     def submit(self, command: c.AnyCommand, caller: Caller = NOBODY, id: str = "", partition: int | None = None) -> asyncio.Future[Answer]:
         """As `call`, without waiting."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        request = c.Request(
-            command=command,
-            id=id,
-            tenant=caller.tenant,
-            actor=caller.actor,
-            correlation=caller.correlation,
-            trace=caller.trace,
-            groups=caller.groups,
-            rights=caller.rights,
-        )
-        home = partition
-        if home is None and (field := _BY_KEY.get(type(command))) is not None:
-            home = c.partition_of_key(getattr(command, field))
-        self._door(home).call(request, partition, future)
+        request = request_of(command, caller, id)
+        home = routes.home_of(command, id, self.partitions) if partition is None else partition
+        self._door(home if home >= 0 else None).call(request, partition, future)
         return future
 
     async def call(
         self, command: c.AnyCommand, caller: Caller = NOBODY, *, id: str = "", partition: int | None = None, timeout_s: float = 30.0
     ) -> Answer:
-        future = self.submit(command, caller, id, partition)
-        try:
-            return await asyncio.wait_for(future, timeout_s)
-        except TimeoutError:
-            return Rejected(
-                RejectionCode.DEADLINE_EXCEEDED,
-                f"no answer within {timeout_s} s; whether it happened is open: ask, or send it again with the same id",
-            )
+        return await within(self.submit(command, caller, id, partition), timeout_s)
 
     # --- jobs -----------------------------------------------------------------------------------------------------------------
 

@@ -32,6 +32,7 @@ CREATE TABLE workflow_instances (
     error_message     text,
     reason            text,
     correlation_id    varchar(255) NOT NULL DEFAULT '',
+    row_version       integer NOT NULL DEFAULT 0,
     PRIMARY KEY (tenant_id, id, created_at)
 ) PARTITION BY RANGE (created_at);
 CREATE INDEX workflow_instances_by_time ON workflow_instances (tenant_id, created_at, id);

@@ -2,9 +2,20 @@
 
 from flowledger.projections.fold import View
 from flowledger.projections.tables import Table
-from flowledger.projections.views import definitions, events, incidents, instances, messages, metrics, tasks, timers, variables
+from flowledger.projections.views import (
+    dead_letters,
+    definitions,
+    events,
+    incidents,
+    instances,
+    messages,
+    metrics,
+    tasks,
+    timers,
+    variables,
+)
 
 VIEWS: dict[str, View] = {
-    m.VIEW.name: m.VIEW for m in (definitions, instances, variables, tasks, incidents, events, timers, messages, metrics)
+    m.VIEW.name: m.VIEW for m in (definitions, instances, variables, tasks, incidents, events, timers, messages, metrics, dead_letters)
 }
 TABLES: dict[str, Table] = {t.name: t for v in VIEWS.values() for t in v.tables}

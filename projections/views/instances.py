@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from flowledger.events import task as ta
+from flowledger.events import versions
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
 from flowledger.events.base import Event
@@ -14,7 +16,7 @@ from flowledger.projections.fold import Fold, View
 from flowledger.projections.tables import Table
 from flowledger.projections.words import int4, priority_word
 
-VERSION = 3
+VERSION = 4
 TABLE = Table(
     "workflow_instances",
     {
@@ -24,7 +26,7 @@ TABLE = Table(
         "created_at": "timestamptz", "started_at": "timestamptz", "completed_at": "timestamptz", "cancelled_at": "timestamptz",
         "parent_id": "bigint", "parent_token": "bigint", "root_id": "bigint", "input": "jsonb", "variables": "jsonb",
         "execution_context": "jsonb", "metadata": "jsonb", "error_code": "varchar(255)", "error_message": "text", "reason": "text",
-        "correlation_id": "varchar(255)",
+        "correlation_id": "varchar(255)", "row_version": "integer",
     },
     ("tenant_id", "id", "created_at"),
     "created_at",
@@ -45,7 +47,7 @@ def _row(f: Fold, e: wf.WorkflowCreated | wf.WorkflowStarted, status: str, metad
         "name": str(about.get("name") or e.process), "description": str(description or ""), "business_key": e.business_key,
         "status": status, "paused": False, "incidents": 0, "priority": priority_word(e.priority), "priority_value": int4(e.priority),
         "initiator": f.env.actor, "created_at": f.now, "input": e.variables, "variables": e.variables or {},
-        "execution_context": about.get("options"), "metadata": metadata, "correlation_id": f.env.correlation, "root_id": e.key,
+        "execution_context": about.get("options"), "metadata": metadata, "correlation_id": f.env.correlation, "root_id": e.key, "row_version": 0,
     }  # fmt: skip
 
 
@@ -65,7 +67,23 @@ def started(f: Fold, e: wf.WorkflowStarted) -> None:
     if ref.fresh:
         f.changes.insert(NAME, e.key, row)
     else:  # it was pending before
-        f.changes.update(NAME, e.key, ref.ident, {k: v for k, v in row.items() if k not in TABLE.key})
+        f.changes.update(NAME, e.key, ref.ident, {k: v for k, v in row.items() if k not in (*TABLE.key, "row_version")})
+        _changed(f)
+
+
+def _changed(f: Fold) -> None:
+    if f.ref is not None:
+        f.changes.add(NAME, f.ref.key, f.ref.ident, "row_version", 1)
+
+
+def _counted(handler: Callable[[Fold, Any], None] | None) -> Callable[[Fold, Any], None]:
+    def and_version(f: Fold, e: Event) -> None:
+        if handler is not None:
+            handler(f, e)
+        if versions.changes(e):
+            _changed(f)
+
+    return and_version
 
 
 def _set(f: Fold, columns: dict[str, Any]) -> None:
@@ -174,4 +192,5 @@ ROWS: dict[type[Event], Any] = {
     wa.IncidentRaised: incident_raised,
     wa.IncidentResolved: incident_resolved,
 }
+ROWS |= {cls: _counted(ROWS.get(cls)) for cls in versions.CHANGES}
 VIEW = View("instances", VERSION, "020_instances.sql", (TABLE, SCOPES), ROWS, {"incident": incident_gone})

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from flowledger.events import commands as c
+from flowledger.events import ledger as le
+from flowledger.events import requests
 from flowledger.events.base import Rejected
 from flowledger.kernel import checkpoint
 from flowledger.kernel.access import ANY_TENANT
 from flowledger.kernel.access.subjects import INTERNAL, SUBJECTS
-from flowledger.kernel.decide import decide
+from flowledger.kernel.decide import decide, record_unreadable
 from flowledger.kernel.decision import Decision, Facts
 from flowledger.kernel.handlers import HANDLERS
 from flowledger.kernel.library import Library
@@ -47,6 +49,11 @@ class World:
         self.token = next(t.key for t in self.p.instances[self.instance].tokens.values() if t.element == "adhoc")
         self.incident = next(iter(self.p.incidents))
         self.timer = next(iter(self.p.timers))
+        raw = b'{"tenant":"b","command":{"$":"CreateTask","name":7}}'
+        assert record_unreadable(
+            self.p, Facts(self.now), le.DeadLettered(source=5, reason="x", command=raw, size=len(raw)), requests.tenant_of(raw)
+        )
+        self.letter = c.key_of_letter(0, 5)
         self.do(c.StoreRecord(registry="directory", name="b/user:ann", value={"groups": ["g"]}), "b")
 
     def ask(self, command: Any, tenant: str, rights: list[str] | None = None) -> Decision | Rejected:
@@ -81,6 +88,8 @@ def commands(w: World) -> dict[type, Any]:
         c.ResolveIncident: c.ResolveIncident(key=w.incident),
         c.ChangeDefinition: c.ChangeDefinition(key=w.definition, move="deprecate"),
         c.StoreRecord: c.StoreRecord(registry="directory", name="b/user:ann", value={"groups": ["h"]}),
+        c.ReplayDeadLetter: c.ReplayDeadLetter(letter=w.letter, command='{"command":{"$":"CreateTask","name":"x"}}'),
+        c.DiscardDeadLetter: c.DiscardDeadLetter(letter=w.letter),
         c.StartInstance: c.StartInstance(definition=w.definition),
         c.EvaluateConditions: c.EvaluateConditions(variables={}, definition=w.definition),
         c.EvaluateDecision: c.EvaluateDecision(key=w.decision),
@@ -127,7 +136,7 @@ def _elsewhere(command: Any) -> Any:
     import msgspec
 
     changes: dict[str, Any] = {}
-    for field in ("key", "task", "token", "definition"):
+    for field in ("key", "letter", "task", "token", "definition"):
         if isinstance(getattr(command, field, None), int) and getattr(command, field):
             changes[field] = 77_777
             break

@@ -64,8 +64,16 @@ def running(settings: Settings) -> Iterator[Running]:
     assert not thread.is_alive(), "the system goes down when it is told to"
 
 
-def settings_for(data: Path, postgres: str, **more: Any) -> Settings:
-    roles = ("api", "owner", "projector")
+@pytest.fixture(scope="module")
+def server_with_grpc(empty_database: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One of its own, with all doors."""
+    with empty_database() as url:
+        settings = settings_for(tmp_path_factory.mktemp("doors"), url, roles=("api", "owner", "projector", "grpc"))
+        with running(settings) as found:
+            yield found
+
+
+def settings_for(data: Path, postgres: str, roles: tuple[str, ...] = ("api", "owner", "projector"), **more: Any) -> Settings:
     return Settings(data=data, postgres=postgres, port=0, grpc_port=0, partitions=2, durability="normal", roles=roles, **more)
 
 

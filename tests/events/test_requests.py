@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from flowledger.events import commands as c
-from flowledger.events import requests
+from flowledger.events import requests, routes
 from flowledger.events.requests import DEPTH_MAX, REQUEST_BYTES_MAX, Unreadable, read, too_deep
 
 GOOD = msgspec.json.encode(c.Request(command=c.StartInstance(id="p", variables={"a": [1, {"b": "c"}]}), id="1"))
@@ -99,3 +99,37 @@ def test_nothing_makes_it_raise():
                 break
         assert isinstance(read(bytes(value)), (c.Request, Unreadable)), n
     assert requests.TEXT_MAX
+
+
+def _made(kind: type, **given: object) -> bytes:
+    """A request of this kind, its required fields filled."""
+    fields = {f.name: _value(f.type) for f in msgspec.structs.fields(kind) if f.required} | given
+    return msgspec.json.encode(c.Request(command=kind(**fields)))
+
+
+def _value(kind: object) -> object:
+    return {int: 1, str: "x", bool: False}.get(kind, {} if str(kind).startswith("dict") else [])  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("kind", sorted(routes.BETWEEN | routes.OF_THE_SHELL, key=lambda k: k.__name__), ids=lambda k: k.__name__)
+def test_what_the_engine_says_to_itself_is_refused_from_anybody_else(kind):
+    found = read(_made(kind))
+    assert isinstance(found, Unreadable) and kind.__name__ in found.reason
+    forged = msgspec.json.encode(c.Request(command=msgspec.json.decode(_made(kind), type=c.Request).command, sender=1, seq=1))
+    assert isinstance(read(forged), Unreadable), "a send has the header of the owner who sent it"
+    assert isinstance(read(forged, 2), Unreadable), "and it is its own"
+    assert isinstance(read(forged, 1), Unreadable) is (kind in routes.OF_THE_SHELL)
+
+
+@pytest.mark.parametrize(("kind", "field"), [(k, f) for k, fields in routes.ENGINE_FIELDS.items() for f in fields])
+def test_fields_that_only_the_engine_sets_are_refused_from_anybody_else(kind, field):
+    type_ = next(f for f in msgspec.structs.fields(kind) if f.name == field).type
+    value = {int: 7, str: "x", bool: True}.get(type_, {"x": 1})
+    found = read(_made(kind, **{field: value}))
+    assert isinstance(found, Unreadable) and field in found.reason
+
+
+def test_every_command_is_either_a_callers_or_the_engines():
+    from flowledger.kernel.access.subjects import INTERNAL
+
+    assert set(INTERNAL) == routes.BETWEEN | routes.OF_THE_SHELL

@@ -20,12 +20,14 @@ from flowledger.kernel import checkpoint as images
 from flowledger.kernel.library import Library
 from flowledger.processors import clock as times
 from flowledger.processors import effects as do
+from flowledger.processors import intake
 from flowledger.processors.clock import LogClock
 from flowledger.processors.flight import Dead, Flight, Pending
 from flowledger.processors.heads import Signing
 from flowledger.processors.log import COMMANDS, EVENTS, STATE, Appended, Conflict, Group, LogError, LogRecord
 from flowledger.processors.machine import Claim, Fenced, Machine
 from flowledger.processors.recovery import take_over
+from flowledger.processors.sends import FROM
 from flowledger.processors.settings import Settings
 
 #: steps of expressions that a decision may take before it is made apart, and bytes of one event
@@ -165,9 +167,10 @@ class Seat:
     def consume(self, machine: Machine) -> None:
         records = self.world.log.of(COMMANDS, self.partition)[self.consumed : self.consumed + self.world.dice.randint(0, 20)]
         for record in records:
-            request = requests.read(record.value)
+            request = requests.read(record.value, intake.number_of(record, FROM))
             if isinstance(request, requests.Unreadable):
-                pending = Pending(c.Request(command=Dead(record.offset, request.reason)), None, record.offset)  # type: ignore[arg-type]
+                letter = intake.letter_of(record, request.reason)
+                pending = Pending(c.Request(command=Dead(letter)), None, record.offset)  # type: ignore[arg-type]
             else:
                 pending = Pending(request, self.world.replier(request), record.offset)
             machine.consumed([pending])

@@ -202,3 +202,10 @@ def test_the_same_events_give_the_same_rows():
     log, _ = rich()
     one, two = fold(log), fold(log)
     assert one.lines == two.lines and one.inserts == two.inserts and one.updates == two.updates
+
+
+def test_a_row_written_anew_forgets_what_was_to_be_changed_in_it():
+    c = Changes()
+    c.update("dead_letters", 5, (5,), {"status": "replayed", "reason": "mended"})
+    c.upsert("dead_letters", 5, {"id": 5, "status": "open"})
+    assert c.updates["dead_letters"][5][1] == {"reason": "mended"} and c.upserts["dead_letters"][5]["status"] == "open"

@@ -1,0 +1,44 @@
+"""Who may say a command, and which partition it belongs to."""
+
+from __future__ import annotations
+
+from flowledger.events import commands as c
+from flowledger.events.base import Command
+
+#: what the owner's shell asks of its own partition: it never stands on `commands`
+OF_THE_SHELL = frozenset({c.FireTimers, c.ExpireLeases, c.ReadyTasks, c.ExpireMessages, c.Continue})
+#: what only partitions ask of each other
+BETWEEN = frozenset({
+    c.DefineElsewhere, c.InstancesCounted, c.Confirm, c.AwaitMessage, c.UnawaitMessage, c.Correlate, c.CatchSignal, c.MessageTaken, c.ChildEnded, c.SendRejected,
+    c.DecideDeadLetter, c.DeadLetterRefused, c.AskPermits, c.GivePermits, c.ReturnPermits, c.ReportOutcomes, c.SetBreaker,
+})  # fmt: skip
+#: fields that only the engine sets, in commands that callers give too
+ENGINE_FIELDS: dict[type[Command], tuple[str, ...]] = {
+    c.StartInstance: ("parent", "parent_token", "root", "start_element", "start_payload"),
+    c.ControlInstance: ("followed",),
+    c.BroadcastSignal: ("relayed",),
+    c.StoreRecord: ("relayed",),
+}
+#: field with a key, whose partition the command belongs to
+BY_KEY: dict[type[Command], str] = {
+    c.CancelInstance: "key", c.ControlInstance: "key", c.SetVariables: "key", c.ModifyInstance: "key", c.MigrateInstance: "key",
+    c.AdHocActivate: "token", c.CompleteTask: "task", c.FailTask: "task", c.ThrowTaskError: "task", c.ExtendLease: "task",
+    c.UpdateRetries: "task", c.MoveTask: "task", c.ResolveIncident: "key", c.Continue: "key", c.ReleaseInstance: "key",
+    c.ReplayDeadLetter: "letter", c.DiscardDeadLetter: "letter",
+}  # fmt: skip
+_TO_THE_FIRST = frozenset({c.Deploy, c.EvaluateConditions, c.ChangeDefinition, c.StoreRecord, c.BroadcastSignal})
+
+
+def home_of(command: Command, id: str, partitions: int) -> int:
+    """The partition that a command belongs to; -1: any. One without a key goes by its caller's id, so that the same id always meets the same
+    partition."""
+    kind = type(command)
+    if kind in BY_KEY:
+        return c.partition_of_key(getattr(command, BY_KEY[kind]))
+    if isinstance(command, c.PublishMessage):
+        return c.partition_of_text(command.correlation_key, partitions)
+    if kind in _TO_THE_FIRST:
+        return 0
+    if isinstance(command, c.ReturnTasks) and command.tasks:
+        return c.partition_of_key(command.tasks[0])
+    return c.partition_of_text(id, partitions) if id else -1

@@ -1,0 +1,49 @@
+"""Optimistic locking: a command that says which version its caller has seen is refused when that isn't the version any more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from flowledger.events import commands as c
+from flowledger.events.base import Rejected, RejectionCode
+from flowledger.kernel.state import Instance, Partition
+
+
+class Versioned(Protocol):
+    row_version: int
+
+
+def _instance(p: Partition, e: Any) -> Instance | None:
+    """By its key, or by that of one of its tokens."""
+    found = p.instances.get(e.key)
+    return found if found is not None else next((i for i in p.instances.values() if e.key in i.tokens), None)
+
+
+ON_INSTANCES: frozenset[type[c.AnyCommand]] = frozenset({
+    c.CancelInstance, c.ControlInstance, c.ReleaseInstance, c.SetVariables, c.ModifyInstance, c.MigrateInstance,
+})  # fmt: skip
+_THINGS: dict[type[c.AnyCommand], tuple[str, Callable[[Partition, Any], Versioned | None]]] = {
+    **dict.fromkeys(ON_INSTANCES, ("instance", _instance)),
+    **dict.fromkeys((c.CompleteTask, c.FailTask, c.MoveTask), ("task", lambda p, e: p.tasks.get(e.task))),
+    c.ChangeDefinition: ("definition", lambda p, e: p.definitions.get(e.key)),
+}
+
+
+def stale(p: Partition, command: c.AnyCommand) -> Rejected | None:
+    """What isn't there is its handler's to say."""
+    known = _THINGS.get(type(command))
+    if known is None or (seen := getattr(command, "row_version")) is None:  # noqa: B009 - all of the table have it
+        return None
+    what, find = known
+    thing = find(p, command)
+    if thing is None or thing.row_version == seen:
+        return None
+    key = command.task if isinstance(command, (c.CompleteTask, c.FailTask, c.MoveTask)) else getattr(command, "key", 0)
+    return Rejected(RejectionCode.STALE, f"{what} {key} has changed: expected row_version {thing.row_version}, found {seen}")
+
+
+def tell(p: Partition, command: c.AnyCommand, answer: dict[str, Any]) -> None:
+    """Which version a command on an instance (`ON_INSTANCES`) has made."""
+    if (i := _instance(p, command)) is not None:
+        answer["row_version"] = i.row_version
