@@ -35,6 +35,8 @@ export const events: Record<string, string> = {
   "event.partition.answered": "Anderer Partition geantwortet",
   "event.partition.claimed": "Partition übernommen",
   "event.partition.dead_lettered": "Als unzustellbar abgelegt",
+  "event.partition.dead_letter_discarded": "Unzustellbares verworfen",
+  "event.partition.dead_letter_replayed": "Unzustellbares erneut gesendet",
   "event.partition.inbound": "Von anderer Partition gekommen",
   "event.partition.outbound": "An andere Partition gesandt",
   "event.partition.outbound_confirmed": "Zustellung bestätigt",

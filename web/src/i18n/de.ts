@@ -174,6 +174,8 @@ export const de: Record<string, string> = {
   "status.paused": "pausiert",
   "status.incident": "Störung",
   "status.quarantined": "in Quarantäne",
+  "status.replayed": "erneut gesendet",
+  "status.discarded": "verworfen",
   "status.created": "angelegt",
   "status.assigned": "zugewiesen",
   "status.started": "begonnen",

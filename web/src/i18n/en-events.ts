@@ -35,6 +35,8 @@ export const events: Record<string, string> = {
   "event.partition.answered": "Answered another partition",
   "event.partition.claimed": "Partition claimed by an owner",
   "event.partition.dead_lettered": "Set aside as a dead letter",
+  "event.partition.dead_letter_discarded": "Dead letter discarded",
+  "event.partition.dead_letter_replayed": "Dead letter sent again",
   "event.partition.inbound": "Came from another partition",
   "event.partition.outbound": "Sent to another partition",
   "event.partition.outbound_confirmed": "Delivery confirmed",

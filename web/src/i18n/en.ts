@@ -174,6 +174,8 @@ export const en: Record<string, string> = {
   "status.paused": "paused",
   "status.incident": "incident",
   "status.quarantined": "quarantined",
+  "status.replayed": "replayed",
+  "status.discarded": "discarded",
   "status.created": "created",
   "status.assigned": "assigned",
   "status.started": "started",

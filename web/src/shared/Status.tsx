@@ -29,6 +29,8 @@ const looks: Record<string, { color: string; icon?: IconName }> = {
   failure: { color: "red", icon: "warn" },
   timeout: { color: "red", icon: "clock" },
   resolved: { color: "teal", icon: "check" },
+  replayed: { color: "teal", icon: "check" },
+  discarded: { color: "gray", icon: "close" },
 };
 
 /** A status by colour, sign and word. */
