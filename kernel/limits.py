@@ -4,6 +4,8 @@
 STEPS_MAX = 300
 #: runs of a multi-instance body that are spawned at once
 SPAWN_MAX = 200
+#: runs of one parallel multi-instance body at the same time; the others follow as these end
+RUNS_MAX = 20_000
 #: bytes of a model
 MODEL_BYTES_MAX = 16 * 1024 * 1024
 #: bytes of the variables of one command, as JSON

@@ -7,6 +7,7 @@ come back as one of these where a type is named (`result=`).
 from __future__ import annotations
 
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -49,7 +50,7 @@ def ended(answer: dict[str, Any]) -> Any:
     return answer.get("variables") or {}
 
 
-class Surface:
+class Surface(ABC):
     """Base of the clients.
 
     Args:
@@ -67,12 +68,12 @@ class Surface:
                 self._headers[name] = value
         self._server, self._timeout_s = server.rstrip("/"), timeout_s
 
+    @abstractmethod
     def request(
         self, method: str, path: str, body: Any = None, *, query: Mapping[str, Any] | None = None, id: str = "", wait_s: float = 0.0,
         then: Then | None = None,
     ) -> Any:  # fmt: skip
         """Any call below `/v1`. `id`: idempotency key. Raises: ApiError, httpx2.TransportError (after `ATTEMPTS_MAX` attempts)."""
-        raise NotImplementedError
 
     def _sent(
         self, method: str, path: str, body: Any, query: Mapping[str, Any] | None, id: str, wait_s: float

@@ -132,7 +132,7 @@ def _spawn(d: Any, i: Any, body: Any, node: Node, count: int) -> None:
     assert loop is not None
     data = body.data
     first = data["spawned"] + 1
-    last = min(data["total"], data["spawned"] + count)
+    last = min(data["total"], data["spawned"] + min(count, _room(body)))
     items = data["items"]
     own = _own_result(loop)
     for index in range(first, last + 1):
@@ -147,11 +147,21 @@ def _spawn(d: Any, i: Any, body: Any, node: Node, count: int) -> None:
     if loop.sequential:
         return
     if last < data["total"]:
-        if i.key not in d.state.unsettled:
-            put(d.state, d.state.unsettled, i.key, None)
-            d.follow(c.Continue(key=i.key))
+        if _room(body):
+            _go_on(d, i)
     else:
         d.record(fl.TokenNoted(key=i.key, token=body.key, data={"spawned_all": True}))
+
+
+def _room(body: Any) -> int:
+    """How many runs of a parallel body may begin."""
+    return max(0, limits.RUNS_MAX - len(body.kids or ()))
+
+
+def _go_on(d: Any, i: Any) -> None:
+    if i.key not in d.state.unsettled:
+        put(d.state, d.state.unsettled, i.key, None)
+        d.follow(c.Continue(key=i.key))
 
 
 def _own_result(loop: Loop) -> str:
@@ -192,6 +202,8 @@ def item_done(d: Any, i: Any, token: Any, node: Node) -> None:
             return
     if loop.sequential or body.phase == READY:
         d.push(i, body.key)
+    elif body.data["spawned"] < body.data["total"] and _room(body) >= min(limits.SPAWN_MAX, limits.RUNS_MAX):
+        _go_on(d, i)
 
 
 def _told(d: Any, i: Any, body: Any, node: Node, loop: Loop) -> bool:
@@ -241,6 +253,8 @@ def advance(d: Any, i: Any, body: Any, node: Node) -> None:
         _finish(d, i, body, node)
     elif loop.sequential:
         _spawn(d, i, body, node, 1)
+    else:
+        _go_on(d, i)
 
 
 def counters(body: Any) -> dict[str, Any]:

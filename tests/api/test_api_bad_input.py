@@ -27,7 +27,7 @@ import pytest
         ("/v1/jobs/7/extend", {"timeout_ms": -1}, "body timeout_ms", "-1"),
         ("/v1/messages", {"name": ""}, "body name", "length >= 1"),
         ("/v1/deployments", {"resources": []}, "body resources", "length >= 1, found []"),
-        ("/v1/deployments", {"resources": [{"name": "a", "content": " "}]}, "body resources[0]", "none"),
+        ("/v1/deployments", {"resources": [{"name": "a", "content": " "}]}, "body resources[0].content", 'found " "'),
         ("/v1/deployments", {"resources": [{"name": "a", "content": 1}]}, "body resources[0].content", "Expected `str`, got `int`"),
     ],
 )

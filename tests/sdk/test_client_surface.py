@@ -31,7 +31,7 @@ from flowledger.sdk import (
 from flowledger.sdk.handlers import BadVariables
 from flowledger.sdk.resources import resource_of, text_of
 from flowledger.sdk.surface import Surface
-from tests.sdk.test_sdk_real_server import MODEL
+from tests.sdk.test_sdk_real_server import MODEL, world  # noqa: F401 a fixture
 
 pytestmark = pytest.mark.req("APG-API-001", "WSM-API-011")
 BROKEN = MODEL.replace('targetRef="price"', 'targetRef="nowhere"')
@@ -106,7 +106,7 @@ def test_both_clients_have_the_same_calls():
     assert calls(Client) == calls(SyncClient) and "deploy" in calls(Surface)
 
 
-async def test_a_day_with_each_client(world):
+async def test_a_day_with_each_client(world):  # noqa: F811
     worker = Worker(world.url)
     worker.add(price)
     working = asyncio.create_task(worker.run())

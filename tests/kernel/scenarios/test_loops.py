@@ -7,6 +7,7 @@ import pytest
 from scenario import Scenario, play
 
 from flowledger.events import commands as c
+from flowledger.kernel import limits
 
 FLOW = "startEvent s\nserviceTask a\n{0}\nendEvent e\ns > a > e\n{1}"
 MI = '.<multiInstanceLoopCharacteristics isSequential="{0}">{1}</multiInstanceLoopCharacteristics>\n<zeebe:loopCharacteristics inputCollection="= items" inputElement="item" outputCollection="results" outputElement="= r"/>'
@@ -168,3 +169,32 @@ def test_many_items_in_bounded_steps(sequential):
     )
     result = next(e for e, _ in reversed(s.log) if getattr(e, "variables", None) and "results" in e.variables).variables["results"]
     assert len(result) == 20_000 and result[-1] == 39_998
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 7])
+@pytest.mark.parametrize("crash", [False, True])
+def test_so_many_runs_at_the_same_time_and_no_more(chunk, crash, monkeypatch):
+    """The others follow as these end, in order; whoever ends them."""
+    monkeypatch.setattr(limits, "RUNS_MAX", 4)
+    monkeypatch.setattr(limits, "SPAWN_MAX", chunk)
+    s = Scenario(multi(False), crash=crash)
+    s.start(items=list(range(11)))
+    most = 0
+    for n in range(11):
+        at_work = [t for t in s.p.tasks.values() if t.element == "a"]
+        most = max(most, len(at_work))
+        assert at_work, f"after {n} of 11"
+        s.do(c.CompleteTask(task=max(at_work, key=lambda t: t.key).key, variables={"r": n}))
+    assert most == 4 and s.empty
+    results = next(e.variables["results"] for e, _ in reversed(s.log) if "results" in (getattr(e, "variables", None) or {}))
+    assert sorted(results) == list(range(11))
+
+
+def test_withdrawn_runs_make_room_too(monkeypatch):
+    monkeypatch.setattr(limits, "RUNS_MAX", 3)
+    s = Scenario(multi(False)).start(items=list(range(5)))
+    tokens = [t.token for t in s.p.tasks.values()]
+    s.do(c.ModifyInstance(key=s.key, terminate=tokens))
+    assert len([t for t in s.p.tasks.values() if t.element == "a"]) == 2
+    s.moves("complete a r=1", "complete a r=2")
+    assert s.empty
