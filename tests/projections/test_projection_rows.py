@@ -185,7 +185,7 @@ async def test_checks_refuse_other_words(db, table, columns, values):
             await db.execute(f"INSERT INTO {table} ({columns}) VALUES ({values})")  # type: ignore[arg-type]
 
 
-@pytest.mark.req("D-WFI-001", "D-TSK-001")
+@pytest.mark.req("D-DAT-005", "D-TSK-001")
 async def test_every_status_that_the_api_names_is_one_that_rows_may_have(db):
     """A word that a row's check refuses would stop the projector for good."""
     for table, words in (
