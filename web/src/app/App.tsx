@@ -1,4 +1,4 @@
-import { MantineProvider, createTheme } from "@mantine/core";
+import { MantineProvider } from "@mantine/core";
 import { Notifications } from "@mantine/notifications";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
@@ -6,17 +6,7 @@ import { setNonce } from "get-nonce";
 import { ApiError } from "~/api/client";
 import { LanguageProvider } from "~/i18n";
 import { router } from "./router";
-
-const theme = createTheme({
-  primaryColor: "cyan",
-  primaryShade: { light: 8, dark: 5 },
-  defaultRadius: "sm",
-  fontFamily: "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif",
-  headings: { fontWeight: "600", sizes: { h1: { fontSize: "1.35rem" }, h2: { fontSize: "1.1rem" }, h3: { fontSize: "1rem" } } },
-  cursorType: "pointer",
-  fontSizes: { xs: "0.75rem", sm: "0.85rem", md: "0.9rem", lg: "1rem", xl: "1.15rem" },
-  autoContrast: true,
-});
+import { readable, theme } from "./theme";
 
 /** What a server refuses will be refused again; what it can't do now (too much at once, a part away) is tried three times. */
 const queries = new QueryClient({
@@ -34,7 +24,7 @@ if (nonce) setNonce(nonce); // for the style element of dialogs that lock scroll
 
 export function App() {
   return (
-    <MantineProvider theme={theme} defaultColorScheme="auto" getStyleNonce={() => nonce ?? ""}>
+    <MantineProvider theme={theme} cssVariablesResolver={readable} defaultColorScheme="auto" getStyleNonce={() => nonce ?? ""}>
       <LanguageProvider>
         <QueryClientProvider client={queries}>
           <Notifications position="bottom-right" />

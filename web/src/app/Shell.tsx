@@ -91,7 +91,7 @@ function LanguageMenu() {
   return (
     <Menu position="bottom-end" withinPortal>
       <Menu.Target>
-        <ActionIcon variant="subtle" color="gray" size="lg" aria-label={t("shell.language")}>
+        <ActionIcon variant="subtle" color="gray" size="lg" aria-label={`${t("shell.language")}: ${language}`}>
           <Text size="xs" fw={600} tt="uppercase">
             {language}
           </Text>

@@ -18,7 +18,7 @@ export function Decisions({ events, element, at }: { events: HistoryEvent[]; ele
         <div key={e.id} style={{ marginBottom: 12 }}>
           <Text size="sm" mb={4} component="div">
             <When at={e.time} exact /> · {String(e.data.element)} ·{" "}
-            <Anchor renderRoot={(props) => <Link to="/decisions/$id" params={{ id: String(e.data.decision) }} search={e.data.version ? { version: String(e.data.version) } : {}} {...props} />} size="sm">
+            <Anchor underline="always" renderRoot={(props) => <Link to="/decisions/$id" params={{ id: String(e.data.decision) }} search={e.data.version ? { version: String(e.data.version) } : {}} {...props} />} size="sm">
               {String(e.data.decision)} v{String(e.data.version)}
             </Anchor>
           </Text>
