@@ -235,7 +235,7 @@ class Operations(Resolving):
         return instance_of
 
 
-_BINARY = {
+_BINARY: dict[str, Callable[[Operations, t.Binary, Scope | None], Code]] = {
     **dict.fromkeys(operators.TABLES, Operations.arithmetic),
     **dict.fromkeys(_ORDER, Operations.comparison),
     "=": Operations.equality,
