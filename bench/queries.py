@@ -244,20 +244,30 @@ async def _definitions(r: Reader, tenant: str, given: Mapping[str, str], limit: 
     return await q.list_definitions(r, tenant, rest, limit, cursor, latest="latest" in given)
 
 
-async def fill(conn: psycopg.AsyncConnection[Any], rows: int) -> None:
-    """The tables of the projections with `rows` rows of each kind over `DAYS` days up to now."""
-    await conn.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
-    await sc.migrate(conn, SCHEMA)
-    await sc.use_schema(conn, SCHEMA)
+async def fill(conn: psycopg.AsyncConnection[Any], tenants: Mapping[str, int], schema: str = SCHEMA) -> None:
+    """The tables of the projections with so many rows of each kind for each tenant, over `DAYS` days up to now."""
+    await conn.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+    await sc.migrate(conn, schema)
+    await sc.use_schema(conn, schema)
     today = datetime.now(UTC).date()
     tables = {t.name: t for v in VIEWS.values() for t in v.tables}
     months = {f"{day:%Y-%m}" for day in (today - timedelta(days=n) for n in range(DAYS + 1))}
     await sc.make_partitions(conn, tables, [(name, month) for name in FILL if tables[name].month for month in months])
     for view in VIEWS.values():
         await conn.execute("INSERT INTO positions (view, partition, version, next_offset) VALUES (%s, 0, %s, 1)", (view.name, view.version))
-    indexes = await (await conn.execute(_INDEXES, (SCHEMA,))).fetchall()
+    indexes = await (await conn.execute(_INDEXES, (schema,))).fetchall()
     for name, _ in indexes:
         await conn.execute(f"DROP INDEX {name}")
+    for tenant, rows in tenants.items():
+        for name in (*FILL, "workflow_definitions"):
+            await conn.execute(f"ALTER TABLE {name} ALTER COLUMN tenant_id SET DEFAULT '{tenant}'")
+        await _fill(conn, rows)
+    for _, statement in indexes:
+        await conn.execute(statement.replace(" ON ONLY ", " ON "))
+    await conn.execute("VACUUM ANALYZE")
+
+
+async def _fill(conn: psycopg.AsyncConnection[Any], rows: int) -> None:
     begun = datetime.now(UTC)  # one for all statements: the rows of a variable and of its instance meet by it
     at = f"timestamptz '{begun.isoformat()}' - ({rows} - n) * interval '{DAYS * 86_400 / rows} seconds'"
     salted = {f"h{n}": _HASH.format(n) for n in range(1, 10)}
@@ -271,14 +281,11 @@ async def fill(conn: psycopg.AsyncConnection[Any], rows: int) -> None:
             "COPY workflow_definitions (id, definition_id, name, name_parts, version, status, created_by, metadata) FROM STDIN"
         ) as copy,
     ):
-        for n in range(1, DEFINITIONS + 1):
+        for n in range(1, min(DEFINITIONS, rows) + 1):
             name = f"{chance.choice(_LETTERS)} {chance.choice(_LETTERS)} {n}"
             status = chance.choices(("published", "archived", "draft"), (90, 5, 5))[0]
             more = json.dumps({"tags": [f"tag-{chance.randint(0, 40)}"], "category": f"category-{n % 20}"})
             await copy.write_row((n, f"process-{n // 3}", name, parts_of(name), 1 + n % 3, status, f"user-{n % 100}", more))
-    for _, statement in indexes:
-        await conn.execute(statement.replace(" ON ONLY ", " ON "))
-    await conn.execute("VACUUM ANALYZE")
 
 
 async def measure(dsn: str, rows: int, rounds: int, only: str = "") -> list[dict[str, Any]]:
@@ -318,7 +325,7 @@ async def measure(dsn: str, rows: int, rounds: int, only: str = "") -> list[dict
 async def all_of(dsn: str, rows: int, rounds: int, only: str = "", fresh: bool = True) -> list[dict[str, Any]]:
     if fresh:
         async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as conn:
-            await fill(conn, rows)
+            await fill(conn, {"": rows})
     return await measure(dsn, rows, rounds, only)
 
 

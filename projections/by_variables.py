@@ -13,17 +13,26 @@ from flowledger.projections.pages import newest
 from flowledger.projections.reader import Reader, Row
 from flowledger.projections.words import INSTANCE_STATUSES
 
-_ROOT = "v.tenant_id = %s AND v.scope = 'workflow' AND "
+_ROOT = "v.tenant_id = %s AND v.scope = 'workflow' AND v.name = %s"
 _OF_INSTANCE = (
     "EXISTS (SELECT 1 FROM variables v WHERE v.tenant_id = i.tenant_id AND v.workflow_instance_id = i.id AND v.scope_id = i.id "
-    "AND v.instance_created_at = i.created_at AND {} OFFSET 0)"
+    "AND v.instance_created_at = i.created_at AND v.name = %s AND {} OFFSET 0)"
 )
 _LED = (
-    "SELECT {columns} FROM (SELECT v.instance_created_at, v.workflow_instance_id FROM variables v WHERE {variable} "
-    "ORDER BY v.instance_created_at DESC, v.workflow_instance_id DESC{first}) v CROSS JOIN LATERAL (SELECT i.* FROM workflow_instances i "
+    "SELECT {columns} FROM ({keys}) v CROSS JOIN LATERAL (SELECT i.* FROM workflow_instances i "
     "WHERE i.id = v.workflow_instance_id AND i.created_at = v.instance_created_at AND {where} OFFSET 0) i "
     "ORDER BY v.instance_created_at DESC, v.workflow_instance_id DESC LIMIT %s"
 )
+_KEYS = "SELECT v.instance_created_at, v.workflow_instance_id FROM {} ORDER BY v.instance_created_at DESC, v.workflow_instance_id DESC"
+#: keys of the instances whose variable passes: in the order of the list; among the newest that have one of that name; by the order of the values
+_BY_TIME = _KEYS.format("variables v WHERE {root} AND {condition}")
+_AMONG_NEWEST = _KEYS.format(
+    "(SELECT * FROM variables v WHERE {root} ORDER BY v.instance_created_at DESC, v.workflow_instance_id DESC LIMIT %s) v WHERE {condition}"
+)
+_BY_VALUE = _KEYS.format("(SELECT * FROM variables v WHERE {root} AND {condition} ORDER BY v.{ranged} OFFSET 0) v")
+#: how many of the newest those are. When few rows pass, a page isn't among them, and the index of the values has it soon; no index has both
+#: orders, and the planner, who knows the values of all variables together, can't tell how many rows it will be.
+LOOK = 4_000
 _WAIT = timedelta(minutes=1)
 
 
@@ -46,40 +55,49 @@ async def listed(r: Reader, columns: str, w: fi.Where, count: int, cursor: str |
     """`{items, cursor, position}`, the newest first."""
     position = await r.position()
     leader = await _leader(r, w)
-    others = [v for n, v in enumerate(w.variables) if n != leader]
-    for condition, values in others:
-        w.add(sql.SQL(_OF_INSTANCE).format(condition), *values)
+    for other in w.variables:
+        if other is not leader:
+            w.add(sql.SQL(_OF_INSTANCE).format(other.condition), other.name, *other.values)
     if leader is None:
         fi.after(w, cursor, "i.")
-        text, values = newest(columns, "workflow_instances i", w, count + 1, prefix="i.", statuses=INSTANCE_STATUSES)
+        rows = await r.rows(*newest(columns, "workflow_instances i", w, count + 1, prefix="i.", statuses=INSTANCE_STATUSES))
     else:
-        text, values = _led(columns, w, leader, count + 1, cursor, alone=len(w.conditions) == 1 and not w.sets)
-    rows = await r.rows(text, values)
+        rows = []
+        for keys in (_AMONG_NEWEST, _BY_VALUE) if leader.ranged else (_BY_TIME,):
+            if len(rows) <= count:
+                rows = await r.rows(*_led(columns, w, leader, keys, count + 1, cursor))
     following = fi.next_cursor(rows, count)
     return {"items": [plainly(row) for row in rows], "cursor": following, "position": position}
 
 
-async def _leader(r: Reader, w: fi.Where) -> int | None:
-    """Which of the variables; None: the instances themselves. By what the planner expects, which costs no reading."""
-    others = len(w.conditions) > 1 or bool(w.sets)
-    if len(w.variables) == 1 and not others:
-        return 0
-    expected: list[tuple[float, int | None]] = []
-    for n, (condition, values) in enumerate(w.variables):
-        text = sql.SQL("SELECT 1 FROM variables v WHERE ") + sql.SQL(_ROOT) + condition
-        expected.append((await r.estimate(text, [w.tenant, *values]), n))
-    if others:
+async def _leader(r: Reader, w: fi.Where) -> fi.Variable | None:
+    """None: the instances themselves. By what the planner expects, which costs no reading."""
+    if len(w.variables) == 1 and _alone(w):
+        return w.variables[0]
+    expected: list[tuple[float, fi.Variable | None]] = []
+    for variable in w.variables:
+        text = sql.SQL("SELECT 1 FROM variables v WHERE {} AND {}").format(sql.SQL(_ROOT), variable.condition)
+        expected.append((await r.estimate(text, [w.tenant, variable.name, *variable.values]), variable))
+    if not _alone(w):
         where, values = w.joined(w.sets)
         expected.append((await r.estimate(sql.SQL("SELECT 1 FROM workflow_instances i WHERE {}").format(where), values), None))
     return min(expected, key=lambda e: e[0])[1]
 
 
-def _led(columns: str, w: fi.Where, leader: int, limit: int, cursor: str | None, *, alone: bool) -> tuple[sql.Composed, list[Any]]:
-    condition, asked = w.variables[leader]
-    v = fi.Where(_ROOT.removesuffix(" AND "), tenant=w.tenant)
-    v.add(condition, *asked)
+def _alone(w: fi.Where) -> bool:
+    """Nothing but the tenant is asked of the instance."""
+    return len(w.conditions) == 1 and not w.sets
+
+
+def _led(columns: str, w: fi.Where, leader: fi.Variable, keys: str, limit: int, cursor: str | None) -> tuple[sql.Composed, list[Any]]:
+    v = fi.Where(_ROOT, tenant=w.tenant)
+    v.values.append(leader.name)
     fi.after(v, cursor, "v.", "instance_created_at", "workflow_instance_id")
-    variable, first = v.joined()
-    where, values = w.joined(w.sets)
-    text = sql.SQL(_LED).format(columns=sql.SQL(columns), variable=variable, first=sql.SQL(" LIMIT %s" if alone else ""), where=where)
-    return text, [*first, *([limit] if alone else []), *values, limit]
+    (root, asked), (where, values) = v.joined(), w.joined(w.sets)
+    more = [LOOK] if keys is _AMONG_NEWEST else []
+    enough = [limit] if _alone(w) else []
+    found = sql.SQL(keys + (" LIMIT %s" if enough else "")).format(
+        root=root, condition=leader.condition, ranged=sql.Identifier(leader.ranged or "name")
+    )
+    text = sql.SQL(_LED).format(columns=sql.SQL(columns), keys=found, where=where)
+    return text, [*asked, *more, *leader.values, *enough, *values, limit]

@@ -47,10 +47,11 @@ class Where:
 
     Attributes:
         sets: `branches` says how each is asked.
+        status, open: a status is asked for; of open work only.
         leads: one value is wanted of a column whose index goes on with the status and then in the order of the list.
         gathered: an index finds the rows in no order, so they are sorted.
         dated: asked for by the time at which something is due.
-        variables: conditions, each on the row of one variable (alias `v`).
+        variables: conditions on variables of the instance.
         started_from: as asked for; the list is in the order of creation, which comes before.
     """
 
@@ -61,8 +62,8 @@ class Where:
         self.values: list[Any] = [tenant]
         self.sets: list[Several] = []
         self.leads = self.gathered = self.dated = False
-        self.status = False
-        self.variables: list[tuple[sql.Composed, list[Any]]] = []
+        self.status = self.open = False
+        self.variables: list[Variable] = []
         self.started_from: datetime | None = None
 
     def among(self, column: str, kind: str, values: list[Any], *, leads: bool = False) -> None:
@@ -83,11 +84,11 @@ class Where:
         sets = list(self.sets)
         if self.leads and statuses and not (self.status or self.gathered):
             sets.append(Several("status", "text", list(statuses)))
-        ranked = any(each.column == "priority_value" for each in sets)
+        ranked = any(each.column == "priority_value" for each in sets) and (self.open or not self.status)
         apart: list[Several] = []
         ways = 1
         for each in sets:
-            ordered = each.column == "status" if self.leads else each.column == "priority_value" or not ranked
+            ordered = each.column == "status" if self.leads else (each.column == "priority_value") == ranked
             if ordered and not self.gathered and ways * len(each.values) <= BRANCHES_MAX:
                 apart.append(each)
                 ways *= len(each.values)
@@ -233,7 +234,11 @@ def definition(column: str) -> Apply:
 
 
 def has_incident(w: Where, v: str) -> None:
-    w.add("incidents > 0" if truth("has_incident", v) else "incidents = 0")
+    if truth("has_incident", v):
+        w.leads = True
+        w.add("incidents > 0")
+    else:
+        w.add("incidents = 0")
 
 
 def overdue(w: Where, v: str) -> None:
@@ -255,7 +260,14 @@ def due(operator: str, name: str) -> Apply:
 def task_status(w: Where, v: str) -> None:
     one_of("status")(w, v)
     if DONE.isdisjoint(v.split(",")):
+        w.open = True
         w.add(OPEN)
+
+
+def result_status(w: Where, v: str) -> None:
+    one_of("result_status")(w, v)
+    if "success" not in v.split(","):  # the usual one isn't indexed
+        w.add("result_status <> 'success'")
 
 
 def candidate(column: str, *, several: bool = False) -> Apply:
@@ -284,23 +296,33 @@ def activities(w: Where, v: str) -> None:
         w.add("id < %s", ACTIVITY)
 
 
-def variable(name: str, operator: str, value: Any) -> tuple[sql.Composed, list[Any]]:
-    """A root variable (alias `v`) compared with a JSON value; only values of the same type compare, texts by code points."""
+class Variable(NamedTuple):
+    """A condition on the row of a variable (alias `v`), beside its name. `ranged`: the column by whose order an index finds what passes."""
+
+    name: str
+    condition: sql.Composed
+    values: list[Any]
+    ranged: str = ""
+
+
+def variable(name: str, operator: str, value: Any) -> Variable:
+    """A root variable compared with a JSON value; only values of the same type compare, texts by code points."""
     text = encode_json(value).decode()
     search, op = search_text(value), _OPERATORS[operator]
     values: list[Any]
+    ranged = ""
     if operator == "eq" and search is not None:
         condition, values = "v.search = %s AND v.value = %s::jsonb", [search, text]
     elif operator in ("eq", "ne"):
         condition, values = f"v.value {op} %s::jsonb", [text]
     elif isinstance(value, int | float | Decimal) and not isinstance(value, bool):
-        condition, values = f"v.number {op} %s", [value if isinstance(value, int) else Decimal(str(value))]
+        condition, values, ranged = f"v.number {op} %s", [value if isinstance(value, int) else Decimal(str(value))], "number"
     elif isinstance(value, str):
         condition = f"v.type = 'string' AND v.search {op[0]}= %s AND (v.value #>> '{{{{}}}}') COLLATE \"C\" {op} %s"
-        values = [value[:SEARCH_CHARS], value]
+        values, ranged = [value[:SEARCH_CHARS], value], "search"
     else:
         condition, values = f"jsonb_typeof(v.value) = jsonb_typeof(%s::jsonb) AND v.value {op} %s::jsonb", [text, text]
-    return sql.SQL("v.name = %s AND " + condition).format(), [name, *values]
+    return Variable(name, sql.SQL(condition).format(), values, ranged)
 
 
 def variable_filter(w: Where, name: str, text: str) -> bool:
@@ -317,7 +339,13 @@ def variable_filter(w: Where, name: str, text: str) -> bool:
         value = text
     if len(found["name"]) > WIDTH or "\0" in text or not _can_be_held(value):
         raise BadQuery(f"{name[:60]}: expected a value that a row can hold, found {text[:40]!r}")
-    w.variables.append(variable(found["name"], operator, value))
+    asked = variable(found["name"], operator, value)
+    for n, other in enumerate(w.variables):
+        if other.name == asked.name:  # of the same row: both ends of a range
+            both = sql.SQL("{} AND {}").format(other.condition, asked.condition)
+            w.variables[n] = Variable(asked.name, both, [*other.values, *asked.values], other.ranged and asked.ranged)
+            return True
+    w.variables.append(asked)
     return True
 
 
@@ -383,7 +411,7 @@ TASKS: dict[str, Apply] = {
     "definition": definition("workflow_definition_id"),
     "element": equal("definition_key", sparse=True, leads=True),
     "parent": key_equal("parent_id", "parent"),
-    "result_status": one_of("result_status"),
+    "result_status": result_status,
     "activities": activities,
 }
 INCIDENTS: dict[str, Apply] = {

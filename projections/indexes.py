@@ -31,6 +31,8 @@ NEW = "_new"
 _SHAPE = "_shape"
 #: To change places, nobody may read or write for a moment. Who reads on for longer than this (seconds) is waited for without the others.
 LOCK_S, LOCK_TRIES = 2, 60
+#: from USING on; and a statement of a file: name, table, and the same as it was written
+_STATEMENT = re.compile(r"^CREATE INDEX (\w+) ON \w+ ([^;]*);", re.M)
 _TEXT = re.compile(r"CREATE INDEX \S+ ON (?:ONLY )?\S+ (USING .*)", re.S)
 _FOUND = """
 SELECT c.relname, t.relname, pg_get_indexdef(c.oid), i.indisvalid, t.relkind = 'p'
@@ -89,10 +91,11 @@ async def bring(dsn: str, schema: str = sc.SCHEMA, views: Mapping[str, View] = V
         ).fetchone()
         if not row or not row[0] or await fit(conn, views):
             return []
+        written = {m[1]: m[2] for view in views.values() for m in _STATEMENT.finditer(sc.sql_file(view.sql))}
         wanted, has = await expected(conn, schema, views), await found(conn, schema)
         changed = [name for name, index in wanted.items() if has.get(name) != index]
         for name in changed:
-            await _build(conn, schema, name, wanted[name], has)
+            await _build(conn, schema, name, wanted[name], written[name], has)
         for name in RETIRED:
             if name in has and name not in wanted:
                 await _in_its_place(conn, name)
@@ -102,19 +105,21 @@ async def bring(dsn: str, schema: str = sc.SCHEMA, views: Mapping[str, View] = V
         return changed
 
 
-async def _build(conn: Connection, schema: str, name: str, index: Index, has: Mapping[str, Index]) -> None:
-    """First `<name>_new`, then both change places at once."""
+async def _build(conn: Connection, schema: str, name: str, index: Index, written: str, has: Mapping[str, Index]) -> None:
+    """First `<name>_new`, then both change places at once. `written`: as the file has it; PostgreSQL's own text of it would make another one."""
     log_.info("an index is made anew", schema=schema, index=name)
+    if name in has and has[name].text == index.text:  # it was never whole
+        await _in_its_place(conn, name)
     new = name + NEW
     begun, table = has.get(new), sql.Identifier(index.table)
     if index.partitioned:
         if begun is None or begun.text != index.text:
             await conn.execute(sql.SQL("DROP INDEX IF EXISTS {}").format(sql.Identifier(new)))
-            await conn.execute(sql.SQL("CREATE INDEX {} ON ONLY {} ").format(sql.Identifier(new), table) + sql.SQL(index.text))
-        await _build_parts(conn, schema, name, new, index)
+            await conn.execute(sql.SQL("CREATE INDEX {} ON ONLY {} ").format(sql.Identifier(new), table) + sql.SQL(written))
+        await _build_parts(conn, schema, name, index, written)
     elif begun != index:
         await conn.execute(sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS {}").format(sql.Identifier(new)))
-        await conn.execute(sql.SQL("CREATE INDEX CONCURRENTLY {} ON {} ").format(sql.Identifier(new), table) + sql.SQL(index.text))
+        await conn.execute(sql.SQL("CREATE INDEX CONCURRENTLY {} ON {} ").format(sql.Identifier(new), table) + sql.SQL(written))
     await _in_its_place(conn, name, new)
 
 
@@ -123,7 +128,7 @@ async def _in_its_place(conn: Connection, name: str, new: str = "") -> None:
     for left in reversed(range(LOCK_TRIES)):
         try:
             async with conn.transaction():
-                await conn.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(f"{LOCK_S}s")))
+                await conn.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(f"{LOCK_S * 1000:.0f}ms")))
                 await conn.execute(sql.SQL("DROP INDEX IF EXISTS {}").format(sql.Identifier(name)))
                 if new:
                     await conn.execute(sql.SQL("ALTER INDEX {} RENAME TO {}").format(sql.Identifier(new), sql.Identifier(name)))
@@ -134,18 +139,19 @@ async def _in_its_place(conn: Connection, name: str, new: str = "") -> None:
             await asyncio.sleep(LOCK_S)
 
 
-async def _build_parts(conn: Connection, schema: str, name: str, new: str, index: Index) -> None:
+async def _build_parts(conn: Connection, schema: str, name: str, index: Index, written: str) -> None:
     """One partition after the other, the newest first. The index of the table is whole as soon as that of each partition hangs below it."""
+    new = name + NEW
     asked = {"index": f"{schema}.{new}", "table": f"{schema}.{index.table}"}
     for partition, done in await (await conn.execute(_PARTS, asked)).fetchall():
         if done:
             continue
-        part = sql.Identifier(f"{name}_{_short(index)}{partition[len(index.table) :]}")
+        part = sql.Identifier(f"{name}_{short(index)}{partition[len(index.table) :]}")
         await conn.execute(sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS {}").format(part))
-        await conn.execute(sql.SQL("CREATE INDEX CONCURRENTLY {} ON {} ").format(part, sql.Identifier(partition)) + sql.SQL(index.text))
+        await conn.execute(sql.SQL("CREATE INDEX CONCURRENTLY {} ON {} ").format(part, sql.Identifier(partition)) + sql.SQL(written))
         await conn.execute(sql.SQL("ALTER INDEX {} ATTACH PARTITION {}").format(sql.Identifier(new), part))
 
 
-def _short(index: Index) -> str:
+def short(index: Index) -> str:
     """Keeps the index of a partition apart from that of an earlier shape under the same name."""
     return hashlib.sha256(index.text.encode()).hexdigest()[:4]

@@ -11,6 +11,8 @@ from flowledger.projections.tables import micros, stamp
 from flowledger.projections.words import TASK_STATUSES
 
 ORDERS = ("created", "due", "priority")
+#: so many rows are found by what is asked of them, and sorted; where there are more, the index of the order is walked
+FEW = 2_000
 _BY_PRIORITY = "priority_value DESC, created_at DESC, id DESC"
 _BY_DUE = "due_at, id"
 
@@ -31,7 +33,10 @@ async def listed(r: Reader, tenant: str, columns: str, w: fi.Where, order: str, 
 
 async def _read(r: Reader, columns: str, w: fi.Where, order: str, limit: int) -> list[Row]:
     where, values = w.joined(w.sets)  # these orders have indexes of their own: one walk, not one for each value
-    query = sql.SQL("SELECT {} FROM tasks WHERE {} ORDER BY {} LIMIT %s").format(sql.SQL(columns), where, sql.SQL(order))
+    rows = sql.SQL("tasks WHERE {}").format(where)
+    if (w.leads or w.gathered) and await r.estimate(sql.SQL("SELECT 1 FROM tasks WHERE {}").format(where), values) <= FEW:
+        rows = sql.SQL("(SELECT * FROM tasks WHERE {} OFFSET 0) tasks").format(where)
+    query = sql.SQL("SELECT {} FROM {} ORDER BY {} LIMIT %s").format(sql.SQL(columns), rows, sql.SQL(order))
     return await r.rows(query, [*values, limit])
 
 

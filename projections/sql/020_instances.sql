@@ -38,7 +38,7 @@ CREATE TABLE workflow_instances (
     PRIMARY KEY (tenant_id, id, created_at)
 ) PARTITION BY RANGE (created_at);
 CREATE INDEX workflow_instances_by_time ON workflow_instances (tenant_id, created_at, id);
-CREATE INDEX workflow_instances_by_status ON workflow_instances (tenant_id, status, created_at, id);
+CREATE INDEX workflow_instances_by_status ON workflow_instances (tenant_id, status, created_at, id, priority_value);
 CREATE INDEX workflow_instances_by_process ON workflow_instances (tenant_id, process_id, status, created_at, id, version);
 CREATE INDEX workflow_instances_by_definition ON workflow_instances (tenant_id, definition_id, status, created_at, id);
 CREATE INDEX workflow_instances_by_version ON workflow_instances (tenant_id, version, created_at, id);
@@ -48,7 +48,7 @@ CREATE INDEX workflow_instances_by_initiator ON workflow_instances (tenant_id, i
 CREATE INDEX workflow_instances_by_correlation ON workflow_instances (tenant_id, correlation_id, created_at, id) WHERE correlation_id <> '';
 CREATE INDEX workflow_instances_by_parent ON workflow_instances (tenant_id, parent_id, created_at, id) WHERE parent_id IS NOT NULL;
 CREATE INDEX workflow_instances_by_pause ON workflow_instances (tenant_id, created_at, id) WHERE paused;
-CREATE INDEX workflow_instances_by_incident ON workflow_instances (tenant_id, created_at, id) WHERE incidents > 0;
+CREATE INDEX workflow_instances_by_incident ON workflow_instances (tenant_id, status, created_at, id) WHERE incidents > 0;
 CREATE INDEX workflow_instances_stuck_by_process ON workflow_instances (tenant_id, process_id, created_at, id) WHERE incidents > 0;
 CREATE INDEX workflow_instances_stuck_by_definition ON workflow_instances (tenant_id, definition_id, created_at, id) WHERE incidents > 0;
 -- the longest time between creation and start: who asks by start is answered in the order of creation, from so much earlier on

@@ -57,7 +57,7 @@ CREATE TABLE tasks (
 ) PARTITION BY RANGE (created_at);
 -- As with the instances. Open work is little beside what is done, and is asked for most: it has indexes of its own.
 CREATE INDEX tasks_by_time ON tasks (tenant_id, created_at, id);
-CREATE INDEX tasks_by_status ON tasks (tenant_id, status, created_at, id);
+CREATE INDEX tasks_by_status ON tasks (tenant_id, status, created_at, id, priority_value);
 CREATE INDEX tasks_by_instance ON tasks (tenant_id, workflow_instance_id, status, created_at, id);
 CREATE INDEX tasks_by_definition ON tasks (tenant_id, workflow_definition_id, status, created_at, id);
 CREATE INDEX tasks_by_process ON tasks (tenant_id, process_id, status, created_at, id);
@@ -72,7 +72,7 @@ CREATE INDEX tasks_by_result ON tasks (tenant_id, result_status, created_at, id)
 CREATE INDEX tasks_by_priority ON tasks (tenant_id, priority_value, created_at, id);
 CREATE INDEX tasks_open_by_priority ON tasks (tenant_id, priority_value, created_at, id)
     WHERE status NOT IN ('completed', 'cancelled', 'skipped');
-CREATE INDEX tasks_by_due ON tasks (tenant_id, due_at, id) WHERE due_at IS NOT NULL;
+CREATE INDEX tasks_by_due ON tasks (tenant_id, due_at, id, process_id) WHERE due_at IS NOT NULL;
 CREATE INDEX tasks_overdue ON tasks (tenant_id, due_at, id)
     WHERE due_at IS NOT NULL AND status NOT IN ('completed', 'cancelled', 'skipped');
 -- Names of people and groups recur in all tenants, so each row's tenant is among them.
