@@ -312,7 +312,7 @@ TASKS: dict[str, Apply] = {
 INCIDENTS: dict[str, Apply] = {
     "status": equal("status"),
     "instance": key_equal("workflow_instance_id", "instance"),
-    "definition": lambda w, v: w.add("definition_id = %s", key("definition", v)) if v.isdigit() else w.add("process_id = %s", v),
+    "definition": lambda w, v: w.add("definition_id = %s", key("definition", v)) if v.isascii() and v.isdigit() else w.add("process_id = %s", v),
     "code": equal("code"),
     "element": equal("element"),
 }
@@ -334,7 +334,7 @@ MESSAGES: dict[str, Apply] = {
 }  # fmt: skip
 TIMERS: dict[str, Apply] = {
     "instance": key_equal("workflow_instance_id", "instance"),
-    "definition": lambda w, v: w.add("definition_id = %s", key("definition", v)) if v.isdigit() else w.add("process_id = %s", v),
+    "definition": lambda w, v: w.add("definition_id = %s", key("definition", v)) if v.isascii() and v.isdigit() else w.add("process_id = %s", v),
     "status": equal("status"),
     "due_before": time_at("due_at", "<", "due_before"),
     "element": equal("element"),
