@@ -36,7 +36,8 @@ OWNER_S = 0.5
 PositionParam = Annotated[
     str | None,
     Parameter(
-        pattern=rf"^(start|{POSITION_PATTERN[1:-1]})$", description="After this position; `start`: from the beginning; none: from now on"
+        schema_extra={"pattern": rf"^(start|{POSITION_PATTERN[1:-1]})$"},
+        description="After this position; `start`: from the beginning; none: from now on",
     ),
 ]
 
@@ -188,6 +189,8 @@ async def stream(
     and whoever comes back with `Last-Event-ID`, as browsers do, misses nothing."""
     s = services_of(request)
     wanted = filter_of(s.identify(request).tenant, definition, instance, task, type)
+    if position == "":
+        position_of(position, "query position")
     subscription = Subscription(s, wanted, request.headers.get("last-event-id") or position or "")
     seat = Seat(s, "sse")
     request.scope["flowledger_long"] = True  # type: ignore[typeddict-unknown-key]
