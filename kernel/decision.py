@@ -56,8 +56,9 @@ class Decision(Verbs):
         A step that fails is taken back, and its token has an incident. Any other exception is a defect of ours, in instance `at`.
         """
         p, work, events, processes = self.state, self.work, self.events, self.facts.processes
-        instances, meta, undo, weights = p.instances, p.meta, p.undo, p.weights
+        instances, undo, weights = p.instances, p.undo, p.weights
         assert undo is not None, "a decision that nobody can take back"
+        events_max, bytes_max = limits.EVENTS_MAX, limits.BYTES_MAX
         last, heavy = 0, False
         while True:
             if not work and not (self.touched and HOOKS.joins.look_again(self)):
@@ -69,7 +70,7 @@ class Decision(Verbs):
             if i is None or (i.status != "running" and i.status in _STILL):
                 continue
             before, size = len(events), self.bytes
-            if self.steps_left <= 0 or before >= limits.EVENTS_MAX or size >= limits.BYTES_MAX:
+            if self.steps_left <= 0 or before >= events_max or size >= bytes_max:
                 if last:
                     self._grown(last)
                 self._put_off(i_key)
@@ -80,14 +81,16 @@ class Decision(Verbs):
             if i_key != last:
                 if last:
                     self._grown(last)
-                last, heavy = i_key, weights.get(i_key, 0) >= limits.WEIGH_BYTES
+                last, heavy = i_key, i_key in weights and weights[i_key] >= limits.WEIGH_BYTES
             self.at, self.cause = i_key, at
             process = processes[i.definition]
-            scope, ahead, steps, counter = token.scope, len(work), len(undo), meta.counter
+            scope, ahead, steps, counter = token.scope, len(work), len(undo), p.meta.counter
             try:
                 node = process.nodes[token.element]
                 if token.phase != ARRIVED:
                     look(self, i, token, node)
+                elif process.states is None and not node.listeners and not node.behaviour.activity:
+                    node.behaviour.enter(self, i, token, node)
                 else:
                     self._arrived(i, token, node, process)
                 if heavy or self.bytes - size > _HEAVY_STEP:

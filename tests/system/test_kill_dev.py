@@ -107,7 +107,7 @@ async def dev(tmp_path, database):
     dev = Dev(tmp_path, database)
     dev.start()
     try:
-        async with httpx2.AsyncClient(base_url=dev.url, timeout=10) as http:
+        async with httpx2.AsyncClient(base_url=dev.url, timeout=60) as http:
             await dev.ready(http)
             r = await insist(http, "/v1/deployments", "deploy", files=[("f", ("a.bpmn", MODEL))])
             assert r.status_code == 201, r.text
