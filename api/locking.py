@@ -7,7 +7,8 @@ from typing import Any
 
 from flowledger.api.problems import malformed
 
-_TAG = re.compile(r'(?:W/)?"([0-9]{1,18})"')
+#: the tag, or the number in it
+_TAG = re.compile(r'(?:W/)?"([0-9]{1,18})"|([0-9]{1,18})')
 
 
 def etag(row: dict[str, Any]) -> dict[str, str]:
@@ -27,7 +28,7 @@ def expected(connection: Any, body: int | None = None) -> int | None:
     match = _TAG.fullmatch(given)
     if match is None:
         raise malformed(f'expected one tag as an ETag gives it, like "3", or *, found {given[:100]!r}', "header If-Match")
-    version = int(match[1])
+    version = int(match[1] or match[2])
     if body is not None and body != version:
         raise malformed(f"If-Match says {version}, row_version {body}: expected the same", "header If-Match")
     return version

@@ -39,7 +39,7 @@ IF_MATCH = {
     "name": "If-Match",
     "in": "header",
     "required": False,
-    "schema": {"type": "string", "pattern": r'^(\*|(W/)?"[0-9]{1,18}")$'},
+    "schema": {"type": "string", "pattern": r'^(\*|(W/)?"[0-9]{1,18}"|[0-9]{1,18})$'},
     "description": "The `ETag` of what was read: 412 when it has changed since",
 }
 #: paths whose answer isn't remembered: nothing happens twice there

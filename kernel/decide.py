@@ -160,7 +160,7 @@ def _decide(d: Decision, request: c.Request) -> Rejected | None:
     if state.unsettled_limits:
         permits.settle(d)
     if kind in versions.ON_INSTANCES:
-        versions.tell(state, command, d.answer)
+        versions.tell(state, getattr(command, "key"), d.subject, d.answer)  # noqa: B009 - all of these have one
     if id and d.events:
         now = d.facts.now_us
         if not d.finished or answers.find(state, d.asked.tenant, id, now) is None:  # else it has its outcome already

@@ -118,7 +118,10 @@ class Decision(Verbs):
         self.back(mark)
         self.work.extend(before)
         self.touched.update(touched)
-        self.incident(i, i.tokens[token], failure)
+        if failure.code == "INSTANCE_TOO_LARGE":  # no token of it goes on
+            self.quarantine(i.key, failure)
+        else:
+            self.incident(i, i.tokens[token], failure)
 
     def _put_off(self, first: int) -> None:
         unsettled = self.state.unsettled

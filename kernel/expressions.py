@@ -66,14 +66,14 @@ class Expression:
         if self.compiled is None:
             return self.static
         warnings: list[Any] | None = [] if self.asserts else None
-        value = within(facts, self.text, lambda r: self._told(variables, facts, warnings, r))
+        try:
+            value = within(facts, self.text, lambda r: to_json(self._told(variables, facts, warnings, r), r))
+        except ValueError as e:
+            raise Failure("EXPRESSION_LIMIT", f"'{shortened(self.text)}': {e}") from None
         for w in warnings or ():
             if getattr(w, "code", "") == "ASSERTION_FAILED":
                 raise Failure("ASSERTION_FAILED", f"'{shortened(self.text)}': {w.message}")
-        try:
-            return to_json(value)
-        except ValueError as e:
-            raise Failure("EXPRESSION_LIMIT", f"'{shortened(self.text)}': {e}") from None
+        return value
 
     def _told(self, variables: dict[str, Any], facts: Any, warnings: list[Any] | None, r: Runtime) -> Any:
         r.warnings = warnings

@@ -7,6 +7,12 @@ from typing import Any
 from flowledger.kernel.state import Definition, Instance, Partition
 
 
+def holder(p: Partition, key: int) -> Instance | None:
+    """An instance by its own key, or by that of one of its tokens; the latter looks through all of them."""
+    found = p.instances.get(key)
+    return found if found is not None else next((i for i in p.instances.values() if key in i.tokens), None)
+
+
 def latest(p: Partition, tenant: str, kind: str, id: str) -> Definition | None:
     """The newest published version."""
     versions = p.process_versions.get((tenant, kind, id))

@@ -229,8 +229,6 @@ class Meta(State):
     partition: int = 0
     partitions: int = 1
     epoch: int = 0
-    #: epoch of definitions that is known here
-    definitions: int = 0
     owner: str = ""
     counter: int = 0
     now_us: int = 0
@@ -248,6 +246,8 @@ class Meta(State):
     #: how many answers were remembered so far, and the bytes of those that still are
     answered: int = 0
     answers_bytes: int = 0
+    #: epoch of definitions that is known here
+    definitions: int = 0
 
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode

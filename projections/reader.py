@@ -51,6 +51,10 @@ class BadQuery(ValueError):
     """A filter, cursor or position that can't be read. The message says what was expected and what was found."""
 
 
+class GoneCursor(BadQuery):
+    """A cursor of the right form whose row is not there, or is not there any more."""
+
+
 class NotProjected(TimeoutError):
     """The projection didn't reach the position in time. `position` is where it is."""
 

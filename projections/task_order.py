@@ -7,7 +7,7 @@ from typing import Any
 from psycopg import sql
 
 from flowledger.projections import filters as fi
-from flowledger.projections.reader import BadQuery, Reader, Row, plain
+from flowledger.projections.reader import BadQuery, GoneCursor, Reader, Row, plain
 from flowledger.projections.tables import micros, stamp
 
 ORDERS = ("created", "due", "priority")
@@ -44,7 +44,7 @@ async def _urgent(r: Reader, tenant: str, columns: str, w: fi.Where, count: int,
         level, id = fi.parse_cursor(cursor)
         last = await r.rows("SELECT created_at FROM tasks WHERE tenant_id = %s AND id = %s", (tenant, id))
         if not last or level > fi.PRIORITY_MAX:
-            raise BadQuery(f"cursor: expected one from an earlier answer, found {cursor[:40]!r}; begin with the first page")
+            raise GoneCursor(f"cursor: expected one from an earlier answer, found {cursor[:40]!r}; begin with the first page")
         w.add("(priority_value, created_at, id) < (%s, %s, %s)", level, last[0]["created_at"], id)
     rows = await _read(r, columns, w, _BY_PRIORITY, count + 1)
     if len(rows) <= count:

@@ -31,6 +31,8 @@ ServerUrl = Annotated[
 Data = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Folder of the embedded log and database [default: .flowledger]")]
 Kafka = Annotated[str | None, typer.Option("--kafka", metavar="ADDR", help="Kafka bootstrap servers instead of the embedded log")]
 Postgres = Annotated[str | None, typer.Option("--postgres", metavar="URL", help="PostgreSQL instead of the embedded one")]
+Roles = Annotated[str | None, typer.Option(help="api, owner, projector, grpc; separated by commas")]
+Host = Annotated[str | None, typer.Option(help="Address to listen on; anything but loopback opens it to the network")]
 Port = Annotated[int | None, typer.Option("--port", help="HTTP port [default: 8080]")]
 Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings file (TOML, YAML or JSON)")]
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="BPMN, DMN, JSON, YAML or BPML")]
@@ -54,7 +56,7 @@ def dev(
     data: Data = None,
     kafka: Kafka = None,
     postgres: Postgres = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on; anything but loopback opens it to the network")] = None,
+    host: Host = None,
     config: Config = None,
     watch: Annotated[Path | None, typer.Option("--watch", metavar="DIR", help="Deploy the models in this folder as they are saved")] = None,
     examples: Annotated[bool, typer.Option("--examples", help="Deploy the examples and drive some instances through")] = False,
@@ -73,9 +75,9 @@ def dev(
 
 @app.command(rich_help_panel=RUN)
 def serve(
-    roles: Annotated[str | None, typer.Option(help="api, owner, projector, grpc; separated by commas")] = None,
+    roles: Roles = None,
     port: Port = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on")] = None,
+    host: Host = None,
     kafka: Kafka = None,
     postgres: Postgres = None,
     data: Data = None,
@@ -89,9 +91,9 @@ def serve(
 
 @app.command(rich_help_panel=CARE)
 def settings(
-    roles: Annotated[str | None, typer.Option(help="api, owner, projector, grpc; separated by commas")] = None,
+    roles: Roles = None,
     port: Port = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on")] = None,
+    host: Host = None,
     kafka: Kafka = None,
     postgres: Postgres = None,
     data: Data = None,

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from flowledger.events import commands as c
-from flowledger.kernel.state import Instance, Partition
+from flowledger.kernel.lookup import holder
+from flowledger.kernel.state import Partition
 
 #: no such thing, in words for the refusal
 MISSING: Final = "\0"
@@ -30,12 +31,8 @@ def of_task(p: Partition, key: int) -> str:
 
 def of_scope(p: Partition, key: int) -> str:
     """An instance, or a token in one."""
-    i = p.instances.get(key) or holder(p, key)
+    i = holder(p, key)
     return i.tenant if i is not None else MISSING
-
-
-def holder(p: Partition, token: int) -> Instance | None:
-    return next((i for i in p.instances.values() if token in i.tokens), None)
 
 
 def of_definition(p: Partition, key: int) -> str:

@@ -7,24 +7,19 @@ from typing import Any, Protocol
 
 from flowledger.events import commands as c
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.kernel.state import Instance, Partition
+from flowledger.kernel.lookup import holder
+from flowledger.kernel.state import Partition
 
 
 class Versioned(Protocol):
     row_version: int
 
 
-def _instance(p: Partition, e: Any) -> Instance | None:
-    """By its key, or by that of one of its tokens."""
-    found = p.instances.get(e.key)
-    return found if found is not None else next((i for i in p.instances.values() if e.key in i.tokens), None)
-
-
 ON_INSTANCES: frozenset[type[c.AnyCommand]] = frozenset({
     c.CancelInstance, c.ControlInstance, c.ReleaseInstance, c.SetVariables, c.ModifyInstance, c.MigrateInstance,
 })  # fmt: skip
 _THINGS: dict[type[c.AnyCommand], tuple[str, Callable[[Partition, Any], Versioned | None]]] = {
-    **dict.fromkeys(ON_INSTANCES, ("instance", _instance)),
+    **dict.fromkeys(ON_INSTANCES, ("instance", lambda p, e: holder(p, e.key))),
     **dict.fromkeys((c.CompleteTask, c.FailTask, c.MoveTask), ("task", lambda p, e: p.tasks.get(e.task))),
     c.ChangeDefinition: ("definition", lambda p, e: p.definitions.get(e.key)),
 }
@@ -43,7 +38,10 @@ def stale(p: Partition, command: c.AnyCommand) -> Rejected | None:
     return Rejected(RejectionCode.STALE, f"{what} {key} has changed: expected row_version {thing.row_version}, found {seen}")
 
 
-def tell(p: Partition, command: c.AnyCommand, answer: dict[str, Any]) -> None:
-    """Which version a command on an instance (`ON_INSTANCES`) has made."""
-    if (i := _instance(p, command)) is not None:
+def tell(p: Partition, key: int, subject: int, answer: dict[str, Any]) -> None:
+    """Which version a command on an instance (`ON_INSTANCES`) has made: that with its key, or, where that is a token's, the one that it changed."""
+    i = p.instances.get(key)
+    if i is None and (changed := p.instances.get(subject)) is not None and key in changed.tokens:
+        i = changed
+    if i is not None:
         answer["row_version"] = i.row_version

@@ -121,33 +121,20 @@ class Operations(Resolving):
             return equals_text
         return equality
 
-    def conjunction(self, node: t.Binary, scope: Scope | None) -> Code:
-        left, right = self.compile(node.left, scope), self.compile(node.right, scope)
+    def junction(self, node: t.Binary, scope: Scope | None, decides: bool) -> Code:
+        """`and` (false decides) and `or` (true decides), three-valued (10.3.2.6)."""
+        left, right, other = self.compile(node.left, scope), self.compile(node.right, scope), not decides
 
-        def conjunction(c: Any, l: Any, r: Runtime) -> Any:
+        def junction(c: Any, l: Any, r: Runtime) -> Any:
             a = left(c, l, r)
-            if a is False:
-                return False
+            if a is decides:
+                return decides
             b = right(c, l, r)
-            if b is False:
-                return False
-            return True if a is True and b is True else None
+            if b is decides:
+                return decides
+            return other if a is other and b is other else None
 
-        return conjunction
-
-    def disjunction(self, node: t.Binary, scope: Scope | None) -> Code:
-        left, right = self.compile(node.left, scope), self.compile(node.right, scope)
-
-        def disjunction(c: Any, l: Any, r: Runtime) -> Any:
-            a = left(c, l, r)
-            if a is True:
-                return True
-            b = right(c, l, r)
-            if b is True:
-                return True
-            return False if a is False and b is False else None
-
-        return disjunction
+        return junction
 
     def between(self, node: t.Between, scope: Scope | None) -> Code:
         value, low, high, pos = self.compile(node.value, scope), self.compile(node.low, scope), self.compile(node.high, scope), node.pos
@@ -248,11 +235,11 @@ class Operations(Resolving):
         return instance_of
 
 
-_BINARY = {
+_BINARY: dict[str, Callable[[Operations, t.Binary, Scope | None], Code]] = {
     **dict.fromkeys(operators.TABLES, Operations.arithmetic),
     **dict.fromkeys(_ORDER, Operations.comparison),
     "=": Operations.equality,
     "!=": Operations.equality,
-    "and": Operations.conjunction,
-    "or": Operations.disjunction,
+    "and": lambda o, node, scope: o.junction(node, scope, False),
+    "or": lambda o, node, scope: o.junction(node, scope, True),
 }

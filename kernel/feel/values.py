@@ -412,11 +412,13 @@ def _text(value: Any, out: list[str], budget: Budget, depth: int) -> None:
 _INT_MAX = 2**63 - 1
 
 
-def to_json(value: Any) -> Any:
+def to_json(value: Any, budget: Budget | None = None) -> Any:
     """A value for JSON: whole numbers are int, others Decimal (write them as numbers), temporal values and ranges texts, functions null.
 
-    Raises ValueError for a value that is too large or too deep.
+    Raises ValueError for a value that is too large or too deep; with the steps that are left (`budget`) LimitReached.
     """
+    if budget is not None:
+        return _to_json(value, budget, 0)
     try:
         return _to_json(value, Budget(), 0)
     except LimitReached as limit:
@@ -436,10 +438,10 @@ def _to_json(value: Any, budget: Budget, depth: int) -> Any:
                 return whole
         return value
     if kind_ is list:
-        budget.take(len(value) + 1, depth)
+        budget.take(len(value) + 4, depth)
         return [_to_json(v, budget, depth + 1) for v in value]
     if kind_ is dict:
-        budget.take(len(value) + 1, depth)
+        budget.take(len(value) + 4, depth)
         return {str(k): _to_json(v, budget, depth + 1) for k, v in value.items()}
     if kind_ is FeelFunction:
         return None

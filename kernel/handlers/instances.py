@@ -276,10 +276,7 @@ def go_on(d: Decision, e: c.Continue) -> Rejected | None:
 
 
 def set_variables(d: Decision, e: c.SetVariables) -> Rejected | None:
-    i = d.state.instances.get(e.key)
-    scope = e.key
-    if i is None:
-        i = next((x for x in d.state.instances.values() if e.key in x.tokens), None)
+    i, scope = lookup.holder(d.state, e.key), e.key
     if i is None:
         return not_found("a running instance or token with key", e.key)
     try:
@@ -294,8 +291,8 @@ def set_variables(d: Decision, e: c.SetVariables) -> Rejected | None:
 
 
 def activate_ad_hoc(d: Decision, e: c.AdHocActivate) -> Rejected | None:
-    i = next((x for x in d.state.instances.values() if e.token in x.tokens), None)
-    if i is None:
+    i = lookup.holder(d.state, e.token)
+    if i is None or e.token not in i.tokens:
         return not_found("an ad-hoc sub-process with key", e.token)
     from flowledger.kernel.elements import ad_hoc_sub_process
 

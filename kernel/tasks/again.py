@@ -21,6 +21,7 @@ FOR_ONE, FOR_ALL = 1_000, 100
 def look(d: Any) -> None:
     """At the end of a decision."""
     names, anybody, answered = set(d.state.freed), False, ""
+    told: set[str] = set()  # names whose record changed: it may lead to others
     moving: set[int] = set()  # tasks that stood still, and instances whose tasks did
     d.state.freed.clear()
     if d.request is not None and type(command := d.request.command) is c.GivePermits and command.full:
@@ -29,15 +30,15 @@ def look(d: Any) -> None:
         if type(event) is le.RecordStored and event.registry == "directory":
             kind, _, name = event.name.rpartition("/")[2].partition(":")
             anybody = anybody or kind not in people.PEOPLE
-            names.add(name if kind == "user" else f"{kind}:{name}")
+            told.add(name if kind == "user" else f"{kind}:{name}")
         elif type(event) is ta.BreakerChanged and event.target.startswith("assignee:"):
             names.add(event.target[9:])
         elif type(event) in _GO_ON:
             moving.add(event.key)
         elif type(event) is ta.TaskResumed:
             moving.add(event.task)
-    if names or anybody:
-        offer(d, None if anybody else names, answered)
+    if names or told or anybody:
+        offer(d, None if anybody else names | told, answered, told=told)
     if moving:
         offer(d, None, among=moving)
 
@@ -46,16 +47,18 @@ def look(d: Any) -> None:
 _GO_ON = (wf.WorkflowResumed, wf.WorkflowUnpaused)
 
 
-def offer(d: Any, names: set[str] | None, answered: str = "", among: set[int] | None = None) -> None:
+def offer(
+    d: Any, names: set[str] | None, answered: str = "", among: set[int] | None = None, told: set[str] | frozenset[str] = frozenset()
+) -> None:
     """To these (of those who wait for `answered` to whoever is eligible), or to whoever is eligible (None); the most urgent first, then the oldest.
-    `among`: only these tasks, and those of these instances."""
+    `among`: only these tasks, and those of these instances. `told`: names that may lead to others, so that it doesn't matter whether they are full."""
     tasks = [t for k in d.state.unassigned if (t := d.state.tasks[k]) and (among is None or k in among or t.instance in among)]
     for task in sorted(tasks, key=lambda t: (-t.priority, t.key))[: FOR_ALL if names is None else FOR_ONE]:
         settings = assignment.settings_of(task)
         if settings is None or not _waits(d, task):
             continue
         if names is not None:
-            names = names - _spent(d, task.tenant, names, answered)
+            names = names - _spent(d, task.tenant, names - told, answered)
             if not names:
                 break
             if not _helps(d, task, settings, names, answered):

@@ -56,8 +56,10 @@ def _sandbox() -> Any:
     """The server's own, where it is installed (`pip install 'flowledger[server]'`)."""
     if importlib.util.find_spec("quickjs") is None:
         return None
-    from flowledger.infra import javascript
-
+    try:
+        from flowledger.infra import javascript
+    except ImportError:
+        return None
     return javascript.run
 
 

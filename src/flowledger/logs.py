@@ -33,6 +33,10 @@ _QUIET = {
 }
 
 
+if not structlog.is_configured():  # until `configure`: what a program writes for others stays alone on stdout
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+
+
 def log(component: str) -> Any:
     """A structlog logger whose records name the part that speaks."""
     return structlog.get_logger(component=component)

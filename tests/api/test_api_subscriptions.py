@@ -82,7 +82,7 @@ async def test_what_was_begun_before_is_known_from_the_owner(engine, by_key):
     if by_key:
         wanted = str(next(d.key for d in engine.owners[0].state.definitions.values() if d.id == "one"))
     services = Services(engine, Away(), Settings())  # type: ignore[arg-type]
-    subscription = Subscription(services, filter_of("", wanted, "", "", ""), "")
+    subscription = Subscription(services, filter_of("", wanted, "", "", None), "")
     reading = asyncio.ensure_future(seen(subscription, 2))
     await asyncio.sleep(0.05)
     await complete(engine, "two", 1)
@@ -99,9 +99,9 @@ async def test_from_an_old_place_what_has_ended_since_is_known_from_the_log(engi
     await complete(engine, "two", 1)
     await complete(engine, "one", 2)
     services = Services(engine, Away(), Settings())  # type: ignore[arg-type]
-    found = await seen(Subscription(services, filter_of("", "one", "", "", ""), place), 2)
+    found = await seen(Subscription(services, filter_of("", "one", "", "", None), place), 2)
     assert {e["instance"] for e in found if e["instance"]} == keys
-    everything = await seen(Subscription(services, filter_of("", "one", "", "", ""), "start"), 2)
+    everything = await seen(Subscription(services, filter_of("", "one", "", "", None), "start"), 2)
     assert {e["instance"] for e in everything if e["instance"]} == keys and len(everything) > len(found)
 
 

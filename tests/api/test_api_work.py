@@ -57,7 +57,11 @@ async def test_the_directory_feeds_an_assignment(web):
     await asyncio.sleep(0.1)  # the other partition hears of it
     body = {"name": "check", "assignment": {"strategy": "role", "groups": ["clerks"]}, "sla": "PT8H"}
     task = (await web.post("/v1/tasks", json=body)).json()["task"]
-    r = await web.post(f"/v1/tasks/{task}/refuse", json={"reason": "no time"}, headers=ANN)
+    for _ in range(50):  # her home is asked whether she may have one more
+        r = await web.post(f"/v1/tasks/{task}/refuse", json={"reason": "no time"}, headers=ANN)
+        if r.status_code != 409:
+            break
+        await asyncio.sleep(0.1)
     assert r.status_code == 200 and r.json()["assignee"] == "bob"
     assert (await web.delete("/v1/directory/users/ann")).status_code == 200
     assert (await web.get("/v1/directory/users/ann")).status_code == 404

@@ -1,6 +1,7 @@
-"""Ten times more starts than a real server can do, over HTTP and over gRPC: the short form of `flowledger bench overload`."""
+"""Ten times more starts than a real server can do, over HTTP and over gRPC: the short form of `flowledger bench overload`.
 
-import os
+How soon what is admitted is answered is the bench's figure; that it stays below a second is held in virtual time (`tests/owner/test_admission.py`).
+"""
 
 import pytest
 
@@ -11,7 +12,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.postgres, pytest.
 
 @pytest.mark.req("WOS-RES-010", "WOS-PER-002")
 def test_what_is_too_much_is_refused_with_the_time_and_the_unimportant_first(postgres_url, monkeypatch, empty_database):
-    busy = os.getloadavg()[0] > os.cpu_count() * 1.5
     with empty_database() as dsn:
         monkeypatch.setenv("POSTGRES_URL", dsn)
         found = {each["name"]: each for each in overload.run(seconds=3.0, callers=800)}
@@ -22,6 +22,3 @@ def test_what_is_too_much_is_refused_with_the_time_and_the_unimportant_first(pos
         assert refused["with_retry_after"] == refused["value"], "each refusal says when to come again"
         assert admitted["admitted_of"]["low"] < admitted["admitted_of"]["usual"], "the unimportant is shed first"
         assert found[f"{door}.memory"]["value"] < 100, "MiB: memory stays bounded"
-    if busy:
-        pytest.skip("other programs take this machine's time: how soon it answers says nothing of the server")
-    assert found["overload.admitted"]["p99_ms"] < 1000

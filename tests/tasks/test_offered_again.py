@@ -247,6 +247,17 @@ def test_the_fallbacks_of_the_preferred_one_s_record():
     assert who(b, key) == "cy"
 
 
+def test_a_record_that_names_a_stand_in_while_its_own_person_is_full():
+    b = Bench()
+    b.store("directory", "user:ann", max_concurrent=1)
+    b.store("directory", "user:bob")
+    settings = {"settings": {"assignment": {"assignee": "ann", "users": ["ann"]}}}
+    first, second = (b.create(name="x", details=settings) for _ in range(2))
+    assert who(b, first) == "ann" and not who(b, second)
+    b.store("directory", "user:ann", max_concurrent=1, fallback=["bob"])
+    assert who(b, second) == "bob"
+
+
 def test_the_fallbacks_of_who_refuses():
     b = Bench()
     b.store("directory", "user:ann", fallback=["bob"])

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from scenario import Refused, Scenario
 
@@ -272,3 +273,19 @@ def test_a_compensation_handler_sees_the_locals_of_its_scopes():
         seen.append(s.i.tokens[task.token].vars["item"])
         s.do(c.CompleteTask(task=task.key, fence=job["fence"] if job else 0))
     assert seen == ["y", "x"] and s.empty
+
+
+@pytest.mark.parametrize(
+    "command", [c.SetVariables(key=0, variables={"x": 1}), c.ControlInstance(key=0, move="suspend"), c.CancelInstance(key=0)]
+)
+def test_a_command_on_an_instance_looks_through_no_others(command):
+    """Among 100,000 instances it would cost each of them; also when its own has ended thereby."""
+
+    class Many(dict):
+        def values(self):
+            raise AssertionError("all instances were looked through")
+
+    s = Scenario("startEvent s\nserviceTask a\nendEvent e\ns > a > e").start()
+    s.check = False
+    s.p.instances = Many(s.p.instances)
+    s.do(msgspec.structs.replace(command, key=s.key, row_version=s.i.row_version))
