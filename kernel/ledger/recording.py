@@ -36,7 +36,6 @@ class Recording:
     #: of the instance that events speak of at the moment; `asked` is that of the request
     envelope: Envelope
     about = 0
-    bytes = 0
     #: bytes of these that are counted for an instance
     counted = 0
     #: the instance that was spoken of last
@@ -53,6 +52,7 @@ class Recording:
         self.state, self.facts, self.request = state, facts, request
         self.envelope = self.asked = envelope
         self.prefix = self.asked_prefix = avro.encode_envelope(envelope)
+        self.bytes = 0
         self.events: list[Event] = []
         #: the events as they go to the log
         self.values: list[bytes] = []
