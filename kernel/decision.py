@@ -221,7 +221,10 @@ class Decision(Verbs):
             raise Defect(failure.code, failure.message) from None
 
     def settle(self, i: Instance) -> None:
-        """Look at every token that waits for nobody (after a take-over, a resume, the step limit)."""
+        """Look at every token that waits for nobody (after a take-over, a resume, the step limit), and at the joins."""
+        joins = self.process(i).joins
         for token in i.tokens.values():
+            if joins:
+                self.touched[i.key, token.scope] = None
             if token.phase != WAITING and not token.incident:
                 self.push(i, token.key)

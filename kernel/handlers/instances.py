@@ -280,7 +280,7 @@ def set_variables(d: Decision, e: c.SetVariables) -> Rejected | None:
     if i is None:
         return not_found("a running instance or token with key", e.key)
     try:
-        d.set_variables(i, scope, e.variables, local=e.local or scope == i.key)
+        d.set_variables(i, scope, e.variables, local=e.local or scope == i.key, reason=e.reason)
     except Failure as failure:
         return Rejected(RejectionCode.INVALID_STATE, failure.message)
     d.answer = {"key": scope}
