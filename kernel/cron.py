@@ -64,9 +64,9 @@ class Cron:
         A time that the zone skips comes as much later; one that it has twice comes once, but twice where each hour fits.
         """
         local = moment.astimezone(self.zone).replace(tzinfo=None)
-        around = [(moment + timedelta(hours=h)).astimezone(self.zone).utcoffset() for h in (-4, 4)] if self.zone is not UTC else [0, 0]
-        low = local if around[0] == around[1] else local - timedelta(hours=3)
-        folds = (0, 1) if around[0] > around[1] and len(self.hours) == _HOURS else (0,)
+        before, after = (self._offset(moment + timedelta(hours=h)) for h in (-4, 4))
+        low = local if before == after else local - timedelta(hours=3)
+        folds = (0, 1) if before > after and len(self.hours) == _HOURS else (0,)
         for day in self._dates(low):
             for hour, fold in product(self.hours, folds):
                 if day + timedelta(hours=hour + 1) <= low:
@@ -79,6 +79,9 @@ class Cron:
                         if at > moment:
                             return at
         return None
+
+    def _offset(self, moment: datetime) -> timedelta:
+        return (moment.astimezone(self.zone).utcoffset() if self.zone is not UTC else None) or timedelta()
 
     def _dates(self, start: datetime) -> Iterator[datetime]:
         year, month = start.year, start.month
