@@ -43,7 +43,7 @@ async def server(app) -> AsyncIterator[str]:
 
 async def sse(server: str, query: str, count: int, headers: dict[str, str] | None = None) -> list[dict[str, str]]:
     found, event = [], {}
-    async with httpx2.AsyncClient() as http, http.stream("GET", f"http://{server}/v1/events?{query}", headers=headers, timeout=5) as r:
+    async with httpx2.AsyncClient() as http, http.stream("GET", f"http://{server}/v1/events?{query}", headers=headers, timeout=30) as r:
         assert r.status_code == 200 and r.headers["content-type"].startswith("text/event-stream")
         async for line in r.aiter_lines():
             name, _, value = line.partition(": ")
