@@ -71,6 +71,14 @@ def key(name: str, text: str) -> int:
     return int(text)
 
 
+def by_definition(w: Where, text: str) -> None:
+    """A definition's key, or a process id."""
+    if text.isascii() and text.isdigit():
+        w.add("definition_id = %s", key("definition", text))
+    else:
+        w.add("process_id = %s", text)
+
+
 def moment(name: str, text: str) -> datetime:
     """ISO 8601; without offset it is UTC. Raises: BadQuery."""
     try:
@@ -312,7 +320,7 @@ TASKS: dict[str, Apply] = {
 INCIDENTS: dict[str, Apply] = {
     "status": equal("status"),
     "instance": key_equal("workflow_instance_id", "instance"),
-    "definition": lambda w, v: w.add("definition_id = %s", key("definition", v)) if v.isascii() and v.isdigit() else w.add("process_id = %s", v),
+    "definition": by_definition,
     "code": equal("code"),
     "element": equal("element"),
 }
@@ -334,7 +342,7 @@ MESSAGES: dict[str, Apply] = {
 }  # fmt: skip
 TIMERS: dict[str, Apply] = {
     "instance": key_equal("workflow_instance_id", "instance"),
-    "definition": lambda w, v: w.add("definition_id = %s", key("definition", v)) if v.isascii() and v.isdigit() else w.add("process_id = %s", v),
+    "definition": by_definition,
     "status": equal("status"),
     "due_before": time_at("due_at", "<", "due_before"),
     "element": equal("element"),
