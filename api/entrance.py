@@ -78,6 +78,8 @@ def entrance(queue: LoopQueue, telemetry: Any) -> type[HttpToolsProtocol]:
             if self.pipeline or (self.cycle is not None and not self.cycle.response_complete):
                 return False
             method = self.parser.get_method()
+            if method == b"OPTIONS":  # what may be asked is told at once
+                return False
             kind = class_of(method, path, self.headers)
             waited = queue.refusal(kind)
             if not waited:

@@ -222,7 +222,7 @@ async def _changed(request: ApiRequest, command: c.AnyCommand) -> Response[a.Don
 @patch("/instances/{id:str}/variables", summary="Set variables", locks=True)
 async def set_variables(request: ApiRequest, id: KeyPath, data: VariablesBody) -> Response[a.Done]:
     scope = key_of(data.scope, "body scope") if data.scope is not None else key_of(id, "instance")
-    command = c.SetVariables(key=scope, variables=data.variables, local=data.local, row_version=expected(request))
+    command = c.SetVariables(key=scope, variables=data.variables, local=data.local, reason=data.reason, row_version=expected(request))
     return await _changed(request, command)
 
 
@@ -280,7 +280,14 @@ async def modify(request: ApiRequest, id: KeyPath, data: ModifyBody) -> Response
 @post("/instances/{id:str}/migrate", status_code=200, locks=True, summary="Go on under another version")
 async def migrate(request: ApiRequest, id: KeyPath, data: MigrateBody) -> Response[a.Done]:
     definition = await definition_key(services_of(request), request, data.definition, "body definition")
-    command = c.MigrateInstance(key=key_of(id, "instance"), definition=definition, elements=data.elements, row_version=expected(request))
+    command = c.MigrateInstance(
+        key=key_of(id, "instance"),
+        definition=definition,
+        elements=data.elements,
+        reason=data.reason,
+        same_ids=True,
+        row_version=expected(request),
+    )
     return await _changed(request, command)
 
 

@@ -3,9 +3,10 @@
 Under overload the doors' queue is in the loop itself: requests are read as they come, and handled one after the other. The next one will
 wait for as many as are in front of it, times what one costs: the time that the loop was at work, over the requests that it began. Of the
 last such figures the least counts, so that one slow moment is no overload (CoDel looks at the minimum over an interval for the same reason,
-RFC 8289). Where something else fills the loop, the length of its turns tells: such a delay must stand for a whole interval before the first
-is refused, and for a while after that none is waited for (RFC 8289, 4.2 and 5.4). What begins something new goes first, before that the
-unimportant; work on what runs goes last.
+RFC 8289). Where something else fills the loop, the length of its turns tells: such a delay must stand for a whole interval, over several
+turns, before the first is refused, and for a while after that none is waited for (RFC 8289, 4.2 and 5.4). Where nobody came for a while
+there is no queue, and what was before says nothing. What begins something new goes first, before that the unimportant; work on what runs
+goes last.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ from flowledger.processors.admission import LOW, NEW, RETRY_MS, RUNNING, USUAL_R
 LIMITS_S = {RUNNING: 1.0, NEW: 0.2, LOW: 0.07}
 #: so long every turn of the loop must have been too long before one is refused for that (seconds)
 INTERVAL_S = 0.1
+#: and at least so many of them one after the other
+TURNS = 3
+#: nobody came for so long: the queue was empty (seconds)
+IDLE_S = 1.0
 #: and so long after one was refused the next is refused at once (seconds)
 MEMORY_S = 2.0
 #: waiting up to so many are always let in: a burst is no overload
@@ -44,20 +49,24 @@ class LoopQueue:
         self._begun, self._worked = 0, 0.0
         self._began = 0.0
         self._turning = False
-        #: class -> since when each turn was too long (0: the last one wasn't), and up to when that needs not stand again
+        #: class -> since when each turn was too long (0: the last one wasn't), how many that were, and up to when that needs not stand again
         self._since, self._until = dict.fromkeys(LIMITS_S, 0.0), dict.fromkeys(LIMITS_S, 0.0)
+        self._long = dict.fromkeys(LIMITS_S, 0)
+        self._ended = 0.0
 
     def read(self) -> None:
         """A request was read."""
         if not self._turning:
             self._turning = True
             self._began = self._clock()
+            if self._began - self._ended > IDLE_S:
+                self._forget()
             loop = asyncio.get_running_loop()
             loop.call_soon(loop.call_soon, self.turned)  # behind what this turn reads, and behind what that begins
 
     def turned(self) -> None:
         """A turn of the loop is over."""
-        now = self._clock()
+        now = self._ended = self._clock()
         self._turning = False
         self.turn_s = now - self._began
         self._worked += self.turn_s
@@ -67,9 +76,15 @@ class LoopQueue:
             self._begun, self._worked = 0, 0.0
         for kind, limit in LIMITS_S.items():
             if self.turn_s <= limit:
-                self._since[kind] = 0.0
-            elif not self._since[kind]:
-                self._since[kind] = now
+                self._since[kind], self._long[kind] = 0.0, 0
+                continue
+            self._long[kind] += 1
+            self._since[kind] = self._since[kind] or now
+
+    def _forget(self) -> None:
+        self.turn_s = 0.0
+        for kind in LIMITS_S:
+            self._since[kind], self._long[kind], self._until[kind] = 0.0, 0, 0.0
 
     def waits(self) -> None:
         self.waiting += 1
@@ -93,7 +108,7 @@ class LoopQueue:
         if not self._since[kind]:
             return 0.0
         now = self._clock()
-        if now >= self._until[kind] and now - self._since[kind] < INTERVAL_S:
+        if now >= self._until[kind] and (now - self._since[kind] < INTERVAL_S or self._long[kind] < TURNS):
             return 0.0
         self._until[kind] = now + MEMORY_S
         return self.turn_s

@@ -130,6 +130,7 @@ class SetVariables(Command, frozen=True):
     variables: dict[str, Any]
     local: bool = False
     row_version: int | None = None
+    reason: str = ""
 
 
 class ActivateTasks(Command, frozen=True):
@@ -330,10 +331,14 @@ class ModifyInstance(Command, frozen=True):
 
 
 class MigrateInstance(Command, frozen=True):
+    """`elements`: id in the instance's version -> id in the other. `same_ids`: elements that stand in both need not be named."""
+
     key: int
     definition: int
     elements: dict[str, str]
     row_version: int | None = None
+    reason: str = ""
+    same_ids: bool = False
 
 
 class AdHocActivate(Command, frozen=True):

@@ -41,7 +41,7 @@ class DefinitionStatusChanged(Event, frozen=True):
 
 
 class DefinitionUpdated(Event, frozen=True):
-    """A draft was edited. The last three are those of `DefinitionCreated`, of the new content."""
+    """A draft was edited. `graph_hash`, `outline` and `validation` are those of `DefinitionCreated`, of the new content."""
 
     hash: str
     name: str = ""
@@ -50,6 +50,7 @@ class DefinitionUpdated(Event, frozen=True):
     graph_hash: str = ""
     outline: Json = None
     validation: Json = None
+    reason: str = ""
 
 
 class EpochReached(Event, frozen=True):

@@ -38,7 +38,7 @@ class FlowTaken(Event, frozen=True):
 
 
 class GatewayReached(Event, frozen=True):
-    """A join fired: `token` goes on, `consumed` have ended in it."""
+    """`token` has reached a gateway and goes on. Of a join that fired, `consumed` are those that have ended in it."""
 
     token: int
     element: str

@@ -21,6 +21,8 @@ DEPTH_MAX = 110
 PARTITIONS_MAX = 1 << 12
 #: characters of ids, tenants and other short texts
 TEXT_MAX = 1_024
+#: groups and rights of a caller, each
+NAMES_MAX = 1_000
 #: digits of a number's exponent that can be computed with
 EXPONENT_MAX = 6_144
 
@@ -56,12 +58,16 @@ def read(value: bytes, origin: int = -1) -> Request | Unreadable:
 
 def wrong(request: Request) -> Unreadable | None:
     """What can't be so in a request of any origin."""
-    for name in ("id", "tenant", "actor", "correlation", "trace"):
+    for name in ("id", "tenant", "actor", "correlation", "trace", "cause"):
         text = getattr(request, name)
         if len(text) > TEXT_MAX:
             return Unreadable(f"{name}: expected at most {TEXT_MAX} characters, found {len(text)}")
         if not _writable(text):
             return Unreadable(f"{name}: expected Unicode characters, without lone surrogates")
+    for name in ("groups", "rights"):
+        names = getattr(request, name)
+        if names and (len(names) > NAMES_MAX or max(map(len, names)) > TEXT_MAX):
+            return Unreadable(f"{name}: expected at most {NAMES_MAX} names of at most {TEXT_MAX} characters")
     if request.reply_to and not _ADDRESS.fullmatch(request.reply_to):
         return Unreadable(f"reply_to: expected the address of an API node, found '{_short(request.reply_to)}'")
     for name in ("time_us", "seq", "instance", "token", "epoch"):

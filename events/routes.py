@@ -33,12 +33,13 @@ def home_of(command: Command, id: str, partitions: int) -> int:
     """The partition that a command belongs to; -1: any. One without a key goes by its caller's id, so that the same id always meets the same
     partition."""
     kind = type(command)
-    if kind in BY_KEY:
-        return c.partition_of_key(getattr(command, BY_KEY[kind]))
-    if isinstance(command, c.PublishMessage):
-        return c.partition_of_text(command.correlation_key, partitions)
-    if kind in _TO_THE_FIRST:
-        return 0
-    if isinstance(command, c.ReturnTasks) and command.tasks:
-        return c.partition_of_key(command.tasks[0])
+    if (field := BY_KEY.get(kind)) is not None:
+        return c.partition_of_key(getattr(command, field))
+    if kind is not c.StartInstance:
+        if isinstance(command, c.PublishMessage):
+            return c.partition_of_text(command.correlation_key, partitions)
+        if kind in _TO_THE_FIRST:
+            return 0
+        if isinstance(command, c.ReturnTasks) and command.tasks:
+            return c.partition_of_key(command.tasks[0])
     return c.partition_of_text(id, partitions) if id else -1

@@ -3,6 +3,9 @@ whoever has read a row can say which one it was (`If-Match`). A token that moves
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from flowledger.events import task as ta
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
@@ -16,6 +19,11 @@ CHANGES: frozenset[type[Event]] = frozenset({
 })  # fmt: skip
 
 
+#: of these only some do
+SOMETIMES: dict[type[Event], Callable[[Any], object]] = {ta.TaskCompleted: lambda e: e.merged and e.variables}
+
+
 def changes(event: Event) -> bool:
     """Of one of `CHANGES`."""
-    return not isinstance(event, ta.TaskCompleted) or bool(event.merged and event.variables)
+    sometimes = SOMETIMES.get(type(event))
+    return sometimes is None or bool(sometimes(event))

@@ -30,7 +30,7 @@ WIRE: dict[type[Event], tuple[int, str, int]] = {
     ledger.DeadLetterDiscarded: (17, "partition.dead_letter_discarded", 1),
     definition.DefinitionCreated: (10, "definition.created", 2),
     definition.DefinitionStatusChanged: (11, "definition.status_changed", 1),
-    definition.DefinitionUpdated: (12, "definition.updated", 2),
+    definition.DefinitionUpdated: (12, "definition.updated", 3),
     definition.DefinitionDeleted: (13, "definition.deleted", 1),
     definition.EpochReached: (15, "definition.epoch_reached", 1),
     workflow.WorkflowCreated: (20, "workflow.created", 1),
@@ -44,9 +44,9 @@ WIRE: dict[type[Event], tuple[int, str, int]] = {
     workflow.WorkflowSuspended: (28, "workflow.suspended", 1),
     workflow.WorkflowResumed: (29, "workflow.resumed", 1),
     workflow.WorkflowKept: (105, "workflow.kept", 1),
-    workflow.WorkflowMigrated: (30, "workflow.migrated", 1),
+    workflow.WorkflowMigrated: (30, "workflow.migrated", 2),
     workflow.WorkflowModified: (31, "workflow.modified", 1),
-    workflow.VariableSet: (32, "variable.set", 1),
+    workflow.VariableSet: (32, "variable.set", 2),
     workflow.WorkflowQuarantined: (33, "workflow.quarantined", 1),
     workflow.WorkflowReleased: (34, "workflow.released", 1),
     flow.ElementActivated: (40, "element.activated", 1),
@@ -116,6 +116,9 @@ UPCASTERS: dict[tuple[str, int], Callable[[Payload], Payload]] = {
     ("partition.claimed", 1): lambda p: p,  # it did not say which partition, and its chain was version 1: the defaults
     ("definition.created", 1): lambda p: p,  # it did not tell of its graph
     ("definition.updated", 1): lambda p: p,
+    ("definition.updated", 2): lambda p: p,  # the reason was dropped
+    ("workflow.migrated", 1): lambda p: p,
+    ("variable.set", 1): lambda p: p,
     ("task.completed", 1): lambda p: p,  # the worker was not named
     ("task.failed", 1): lambda p: p,
     ("partition.inbound", 1): lambda p: p,  # what was refused had no reason: the default
@@ -171,6 +174,18 @@ PAST_SHAPES: dict[tuple[str, int], tuple[tuple[str, str], ...]] = {
         ("variables", "json"),
         ("key", "long"),
     ),
+    ("definition.updated", 2): (
+        ("hash", "string"),
+        ("name", "string"),
+        ("content", "string"),
+        ("metadata", "json"),
+        ("graph_hash", "string"),
+        ("outline", "json"),
+        ("validation", "json"),
+        ("key", "long"),
+    ),
+    ("workflow.migrated", 1): (("definition", "long"), ("process", "string"), ("version", "long"), ("elements", "json"), ("key", "long")),
+    ("variable.set", 1): (("scope", "long"), ("variables", "json"), ("key", "long")),
     ("partition.inbound", 1): (("sender", "long"), ("seq", "long"), ("key", "long")),
     ("task.timed_out", 1): (("tasks", "longs"), ("key", "long")),
     ("partition.dead_lettered", 1): (("source", "long"), ("reason", "string"), ("key", "long")),

@@ -122,6 +122,7 @@ class WorkflowMigrated(Event, frozen=True):
     process: str
     version: int
     elements: Json = None
+    reason: str = ""
 
 
 class WorkflowModified(Event, frozen=True):
@@ -132,7 +133,8 @@ class WorkflowModified(Event, frozen=True):
 
 
 class VariableSet(Event, frozen=True):
-    """`variables` are now set in the scope of `scope` (a token key, or the instance key for the root scope)."""
+    """`variables` are now set in the scope of `scope` (a token key, or the instance key for the root scope). `reason`: of whom set them by hand."""
 
     scope: int
     variables: Json
+    reason: str = ""

@@ -14,7 +14,6 @@ from flowledger.kernel.expressions import Failure
 from flowledger.kernel.folds import answers
 from flowledger.kernel.handlers import HANDLERS, handle, letters, quarantine
 from flowledger.kernel.ledger.facts import NotAtHand
-from flowledger.kernel.ledger.recording import Mark
 from flowledger.kernel.state import Partition
 from flowledger.kernel.tasks import again, permits
 
@@ -43,7 +42,7 @@ def decide(state: Partition, request: c.Request, facts: Facts) -> Decision | Rej
         return Broken(quarantine.subject(state, request.command), type(defect).__name__, values.clean(str(defect)), reference)
     state.undo = []
     facts.feel_left = facts.feel_soft or limits.FEEL_STEPS_MAX
-    mark: Mark = (0, 0, state.meta.counter, 0)
+    counter = state.meta.counter
     try:
         d = Decision(state, facts, envelope, request)
     except Exception as unfit:  # a text of the envelope that can't be written
@@ -53,7 +52,7 @@ def decide(state: Partition, request: c.Request, facts: Facts) -> Decision | Rej
         rejected = _decide(d, request)
         if rejected is None:
             return d
-        _undone(d, mark)
+        _undone(d, counter)
         if request.sender < 0 and request.instance and type(request.command) not in _EXPECTED:  # a follow-up that was put off
             HANDLERS[c.SendRejected](d, _told(request.instance, request.token, request.command, rejected))
             return d
@@ -62,25 +61,25 @@ def decide(state: Partition, request: c.Request, facts: Facts) -> Decision | Rej
         _consume(d, request, rejected)
         return d
     except (Heavy, NotAtHand):
-        _undone(d, mark)
+        _undone(d, counter)
         raise
     except Failure as failure:
-        _undone(d, mark)
+        _undone(d, counter)
         if request.sender >= 0:
             _consume(d, request, Rejected(RejectionCode.INVALID_ARGUMENT, failure.message))
             return d
         return Rejected(RejectionCode.INVALID_ARGUMENT, values.clean(failure.message))
     except Exception as defect:
         at = d.at
-        _undone(d, mark)
+        _undone(d, counter)
         return Broken(at or quarantine.subject(state, request.command), kind_of(defect), values.clean(str(defect)), d.reference())
     finally:
         state.undo = None
 
 
-def _undone(d: Decision, mark: Mark) -> None:
-    """The whole decision is taken back."""
-    d.back(mark)
+def _undone(d: Decision, counter: int) -> None:
+    """The whole decision is taken back. `counter`: of keys, as it was."""
+    d.back((0, 0, counter, 0))
     d.later, d.causes, d.finished, d.answer = [], [], [], {}
 
 
@@ -141,24 +140,20 @@ def _decide(d: Decision, request: c.Request) -> Rejected | None:
     rejected = handle(d, command)
     if rejected is not None:
         return rejected
-    if d.subject:
+    if d.subject and d.heavy():
         d.weigh_changed(refuse=not (sent or request.instance or kind in INTERNAL))
     if sent:
         d.record(le.Inbound(sender=request.sender, seq=request.seq))
-    if d.request is not None and type(moved := d.request.command) is c.MoveTask:  # a dead letter's may be one
+    if kind in _MOVING and d.request is not None and type(moved := d.request.command) is c.MoveTask:
         _tell_listeners(d, moved)
     if d.work or d.touched:
         d.run()
+    elif d.subject:
+        d.grown(d.subject)
     if d.later:
         _follow_up(d)
-    if state.unsettled_limits:  # what is free goes home before anybody here takes it, so that all have their turn
-        if state.unassigned:
-            again.turns(d, sorted(state.unsettled_limits))
-        permits.settle(d)
-    if state.unassigned:
-        again.look(d)
-    if state.unsettled_limits:
-        permits.settle(d)
+    if state.unsettled_limits or state.unassigned:
+        _hand_round(d)
     if kind in versions.ON_INSTANCES:
         versions.tell(state, getattr(command, "key"), d.subject, d.answer)  # noqa: B009 - all of these have one
     if id and d.events:
@@ -167,6 +162,23 @@ def _decide(d: Decision, request: c.Request) -> Rejected | None:
             d.for_request()
             d.record(le.Answered(id=id, answer=d.answer, digest=answers.digest(request), until_us=now + d.facts.answers_us))
     return None
+
+
+#: what may be the move of a task: a dead letter's command may be one
+_MOVING = frozenset({c.MoveTask, c.ReplayDeadLetter, c.DecideDeadLetter})
+
+
+def _hand_round(d: Decision) -> None:
+    """What is free goes home before anybody here takes it, so that all have their turn."""
+    state = d.state
+    if state.unsettled_limits:
+        if state.unassigned:
+            again.turns(d, sorted(state.unsettled_limits))
+        permits.settle(d)
+    if state.unassigned:
+        again.look(d)
+    if state.unsettled_limits:
+        permits.settle(d)
 
 
 def _again(d: Decision, request: c.Request, known: answers.Remembered) -> Rejected | None:
@@ -253,8 +265,10 @@ def _follow(d: Decision, command: c.AnyCommand, cause: tuple[int, int]) -> None:
     except Failure as failure:
         rejected = Rejected(RejectionCode.INVALID_ARGUMENT, failure.message)
     if rejected is None:
-        if d.subject:
+        if d.subject and d.heavy():
             d.weigh_changed(refuse=False)
+        elif d.subject:
+            d.grown(d.subject)
     else:
         d.back(mark)
         if cause[0] and type(command) not in _EXPECTED:

@@ -56,38 +56,41 @@ class Decision(Verbs):
         A step that fails is taken back, and its token has an incident. Any other exception is a defect of ours, in instance `at`.
         """
         p, work, events, processes = self.state, self.work, self.events, self.facts.processes
-        instances, meta, undo, weights = p.instances, p.meta, p.undo, p.weights
+        instances, undo, weights = p.instances, p.undo, p.weights
         assert undo is not None, "a decision that nobody can take back"
+        events_max, bytes_max = limits.EVENTS_MAX, limits.BYTES_MAX
         last, heavy = 0, False
         while True:
             if not work and not (self.touched and HOOKS.joins.look_again(self)):
                 if last:
-                    self._grown(last)
+                    self.grown(last)
                 return
             at = i_key, t_key = work.popleft()
             i = instances.get(i_key)
             if i is None or (i.status != "running" and i.status in _STILL):
                 continue
             before, size = len(events), self.bytes
-            if self.steps_left <= 0 or before >= limits.EVENTS_MAX or size >= limits.BYTES_MAX:
+            if self.steps_left <= 0 or before >= events_max or size >= bytes_max:
                 if last:
-                    self._grown(last)
+                    self.grown(last)
                 self._put_off(i_key)
                 return
             token = i.tokens.get(t_key)
             if token is None or token.phase == WAITING or token.incident:
                 continue
             if i_key != last:
-                if last:
-                    self._grown(last)
-                last, heavy = i_key, weights.get(i_key, 0) >= limits.WEIGH_BYTES
+                if last or (self.subject and self.subject != i_key):  # what the command itself did was to another
+                    self.grown(last or self.subject)
+                last, heavy = i_key, i_key in weights and weights[i_key] >= limits.WEIGH_BYTES
             self.at, self.cause = i_key, at
             process = processes[i.definition]
-            scope, ahead, steps, counter = token.scope, len(work), len(undo), meta.counter
+            scope, ahead, steps, counter = token.scope, len(work), len(undo), p.meta.counter
             try:
                 node = process.nodes[token.element]
                 if token.phase != ARRIVED:
                     look(self, i, token, node)
+                elif process.states is None and not node.listeners and not node.behaviour.activity:
+                    node.behaviour.enter(self, i, token, node)
                 else:
                     self._arrived(i, token, node, process)
                 if heavy or self.bytes - size > _HEAVY_STEP:
@@ -178,12 +181,16 @@ class Decision(Verbs):
         """What a caller is told and an operator searches for."""
         return f"{self.state.meta.partition}-{self.facts.now_us:x}-{self.state.meta.counter:x}"
 
-    def _grown(self, key: int) -> None:
+    def grown(self, key: int) -> None:
         """What was recorded since the last time counts for instance `key`, until it is weighed. Not taken back: it is only about when."""
+        added, self.counted = self.bytes - self.counted, self.bytes
         if key in self.state.instances:
             weights = self.state.weights
-            weights[key] = weights.get(key, 0) + self.bytes - self.counted
-        self.counted = self.bytes
+            weights[key] = weights[key] + added if key in weights else added
+
+    def heavy(self) -> bool:
+        """The instance that the command is about may have grown too large."""
+        return self.bytes - self.counted + self.state.weights.get(self.subject, 0) >= limits.WEIGH_BYTES
 
     def weigh(self, i: Instance, most: int = 0) -> None:
         """The state of an instance is bounded, so that it can be kept. Raises: Failure INSTANCE_TOO_LARGE."""
@@ -201,7 +208,7 @@ class Decision(Verbs):
         Raises: Failure, Defect.
         """
         key, added = self.subject, self.bytes - self.counted
-        self._grown(key)
+        self.grown(key)
         i = self.state.instances.get(key)
         if i is None or self.state.weights[key] < limits.WEIGH_BYTES:
             return
@@ -214,7 +221,10 @@ class Decision(Verbs):
             raise Defect(failure.code, failure.message) from None
 
     def settle(self, i: Instance) -> None:
-        """Look at every token that waits for nobody (after a take-over, a resume, the step limit)."""
+        """Look at every token that waits for nobody (after a take-over, a resume, the step limit), and at the joins."""
+        joins = self.process(i).joins
         for token in i.tokens.values():
+            if joins:
+                self.touched[i.key, token.scope] = None
             if token.phase != WAITING and not token.incident:
                 self.push(i, token.key)

@@ -116,19 +116,20 @@ TRANSITIONS: dict[type[Event], Callable[[Partition, Any, Envelope], None]] = {
 }
 
 
-def _counted(fold: Callable[[Partition, Any, Envelope], None]) -> Callable[[Partition, Any, Envelope], None]:
+def _counted(cls: type[Event]) -> Callable[[Partition, Any, Envelope], None]:
     """The instance's version, too."""
+    fold, changes = TRANSITIONS[cls], versions.SOMETIMES.get(cls)
 
     def and_version(p: Partition, e: Any, v: Envelope) -> None:
         fold(p, e, v)
-        if versions.changes(e) and (i := p.instances.get(e.key)) is not None:
+        if (changes is None or changes(e)) and (i := p.instances.get(e.key)) is not None:
             keep(p, i)
             i.row_version += 1
 
     return and_version
 
 
-TRANSITIONS |= {cls: _counted(TRANSITIONS[cls]) for cls in versions.CHANGES}
+TRANSITIONS |= {cls: _counted(cls) for cls in versions.CHANGES}
 
 
 def evolve(p: Partition, event: Event, envelope: Envelope) -> None:

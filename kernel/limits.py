@@ -30,6 +30,10 @@ BYTES_MAX = 8 * 1024 * 1024
 BATCH_STEPS_MAX = 3_000
 #: characters of a name that the model or a caller gives: job type, message name, correlation key, error code ...
 NAME_MAX = 4_096
+#: characters of a text for people that a caller gives: a reason, the message of an error
+PROSE_MAX = 65_536
+#: items of a list in a command: keys of tasks, ids of elements
+LIST_MAX = 10_000
 #: attempts of a task
 RETRIES_MAX = 1_000_000
 #: depth of called instances

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+from struct import Struct
 from typing import Any
 
 from flowledger.events import avro
@@ -28,6 +30,8 @@ _DEPLOYS = frozenset({c.Deploy, c.ReplayDeadLetter, c.DecideDeadLetter})
 Made = Decision | Rejected | Broken
 #: events of which something follows once they are on the log
 _FOLLOWED = frozenset({le.Outbound, le.Answered})
+#: the key of a record, by the event
+_key_of, _KEY = attrgetter("key"), Struct(">q").pack
 
 
 class Batch:
@@ -181,7 +185,7 @@ class Desk:
         first = len(b.values)
         b.values += made
         b.flight.size += sum(map(len, made))
-        b.keys += [event.key.to_bytes(8, "big", signed=True) for event in events]  # whatever a command says
+        b.keys += map(_KEY, map(_key_of, events))  # signed: whatever a command says
         if not _FOLLOWED.isdisjoint(map(type, events)):
             for n, event in enumerate(events, first):
                 if type(event) is le.Outbound:

@@ -165,7 +165,19 @@ class Instance:
 class Context:
     """All that is open, by key. `bounded` false: nothing is forgotten, for a rebuild that must not look at rows."""
 
-    __slots__ = ("bounded", "descriptions", "ended", "incidents", "instances", "messages", "outlines", "tasks", "timers", "unknown")
+    __slots__ = (
+        "bounded",
+        "contents",
+        "descriptions",
+        "ended",
+        "incidents",
+        "instances",
+        "messages",
+        "outlines",
+        "tasks",
+        "timers",
+        "unknown",
+    )
 
     def __init__(self, *, bounded: bool = True) -> None:
         self.instances: dict[int, Instance] = {}
@@ -176,6 +188,8 @@ class Context:
         self.outlines: dict[int, Activities | None] = {}
         #: definition -> what it says of itself, of those that do
         self.descriptions: dict[int, str] = {}
+        #: resources of the last deployment whose events did not tell of their graphs: (deployment, hash) -> text
+        self.contents: dict[tuple[int, str], str] = {}
         #: message -> tenant
         self.messages: dict[int, str] = {}
         #: keys that were looked for and aren't instances or tasks of the projection

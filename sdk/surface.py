@@ -169,8 +169,9 @@ class Surface(ABC):
         """`move`: suspend, resume, pause, unpause."""
         return self.request("POST", f"/instances/{key}/{move}", {"reason": reason})
 
-    def set_variables(self, key: str | int, variables: Any, *, local: bool = False) -> Any:
-        return self.request("PATCH", f"/instances/{key}/variables", {"variables": object_of(variables), "local": local})
+    def set_variables(self, key: str | int, variables: Any, *, local: bool = False, reason: str = "") -> Any:
+        body = {"variables": object_of(variables), "local": local, "reason": reason}
+        return self.request("PATCH", f"/instances/{key}/variables", body)
 
     # --- messages, signals, decisions, incidents -----------------------------------------------------------------------------
 

@@ -106,9 +106,9 @@ MUTANTS = [
     Mutant("what broke the engine is put aside", "processors/intake.py", "if record.offset in self.poison:", "if False:", DEAD),
     Mutant("a partition rests while a decision is made apart", "processors/machine.py", "if self._resting or self._apart is not None:", "if self._resting:",
            HEAVY),
-    Mutant("a rejected decision is taken back", "kernel/decide.py", "            return d\n        _undone(d, mark)", "            return d", WHOLE),
-    Mutant("a broken decision is taken back", "kernel/decide.py", "at = d.at\n        _undone(d, mark)", "at = d.at", WHOLE),
-    Mutant("a heavy decision is taken back", "kernel/decide.py", "except (Heavy, NotAtHand):\n        _undone(d, mark)", "except (Heavy, NotAtHand):\n        pass",
+    Mutant("a rejected decision is taken back", "kernel/decide.py", "            return d\n        _undone(d, counter)", "            return d", WHOLE),
+    Mutant("a broken decision is taken back", "kernel/decide.py", "at = d.at\n        _undone(d, counter)", "at = d.at", WHOLE),
+    Mutant("a heavy decision is taken back", "kernel/decide.py", "except (Heavy, NotAtHand):\n        _undone(d, counter)", "except (Heavy, NotAtHand):\n        pass",
            SIMULATION),
     # across partitions
     Mutant("only counted groups are confirmed", "processors/desk.py", "flight.inbound[request.sender] = request.seq\n                if kind",
@@ -191,6 +191,8 @@ MUTANTS = [
     Mutant("SQLite compares", "infra/log_sqlite.py", "if item.expected_end is not None and item.expected_end != first:", "if False:", PORT),
     Mutant("SQLite writes nothing behind a conflict", "infra/log_sqlite.py", "if item.expected_end is not None and key in blocked:", "if False:", PORT),
     Mutant("SQLite writes nothing behind a doubt", "infra/log_sqlite.py", "found[item.key] = doubt", "pass", FAULTS),
+    Mutant("texts of a caller have a width", "kernel/access/gate.py", "if (wide := too_wide(command)) is not None:", "if wide := None:",
+           "tests/access/test_widths.py"),
     Mutant("Kafka writes nothing behind a doubt", "infra/log_kafka.py", "self._blocked[writer.key] = error", "pass", FAULTS, kafka=True),
 ]  # fmt: skip
 

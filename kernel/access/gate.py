@@ -13,6 +13,7 @@ from flowledger.events import commands as c
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel.access.rights import ANY_TENANT, may
 from flowledger.kernel.access.subjects import BATCHES, INTERNAL, MISSING, SUBJECTS, USES, of_definition, of_record
+from flowledger.kernel.access.widths import too_wide
 from flowledger.kernel.state import Partition
 
 #: (state, request, tenant) -> why not, or None: asked in order once the tenant is right
@@ -37,6 +38,8 @@ def admit(p: Partition, request: c.Request) -> str | Rejected:
         return tenant if found is MISSING else found
     if request.sender >= 0:  # another partition speaks for the tenant that it names
         return tenant
+    if (wide := too_wide(command)) is not None:
+        return wide
     rule, uses, several = way
     if rule is not None:
         found = rule(p, command)

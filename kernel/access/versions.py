@@ -25,12 +25,14 @@ _THINGS: dict[type[c.AnyCommand], tuple[str, Callable[[Partition, Any], Versione
 }
 
 
-def stale(p: Partition, command: c.AnyCommand) -> Rejected | None:
-    """What isn't there is its handler's to say."""
-    known = _THINGS.get(type(command))
-    if known is None or (seen := getattr(command, "row_version")) is None:  # noqa: B009 - all of the table have it
-        return None
-    what, find = known
+#: commands with a `row_version`
+LOCKING = frozenset(_THINGS)
+
+
+def stale(p: Partition, command: Any) -> Rejected | None:
+    """Of one of `LOCKING` that says what its caller saw. What isn't there is its handler's to say."""
+    seen = command.row_version
+    what, find = _THINGS[type(command)]
     thing = find(p, command)
     if thing is None or thing.row_version == seen:
         return None

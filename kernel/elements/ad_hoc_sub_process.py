@@ -5,8 +5,8 @@ Who chooses: the collection when the sub-process begins; a job, when it has a jo
 result: `activateElements`, `isCompletionConditionFulfilled`, `isCancelRemainingInstances`, as in Zeebe); a caller, by `AdHocActivate`, at any time.
 Each choice runs in a scope of its own, with the variables that came with it, until its last token has ended; it can be a chain of elements.
 Choices: without a condition it completes when nothing runs any more and something has run (or the collection was empty and nobody else chooses);
-with `ordering` Sequential what is chosen queues up, one runs at a time. With a true completion condition and `cancelRemainingInstances` (the
-default) what still runs is withdrawn, else waited for, and nothing more is begun.
+with `ordering` Sequential what is chosen queues up, one runs at a time (a token that waits at a join does not run). With a true completion condition
+and `cancelRemainingInstances` (the default) what still runs is withdrawn, else waited for, and nothing more is begun.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from flowledger.events import flow as fl
 from flowledger.events import workflow as wf
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.kernel.elements import compensation, jobs
+from flowledger.kernel.elements import compensation, jobs, joins
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.graph import Behaviour, Node, Work, implicit_starts
@@ -76,7 +76,7 @@ def _unknown(node: Node, elements: list[str]) -> list[str]:
 def _choose(d: Any, i: Any, token: Any, node: Node, wanted: list[tuple[str, dict[str, Any] | None]]) -> None:
     if node.config.sequential:
         queue = [*((token.data or {}).get("queue") or ()), *([e, v] for e, v in wanted)]
-        first = [] if token.kids or not queue else [queue.pop(0)]
+        first = [] if not queue or _runs(d, i, token) else [queue.pop(0)]
         d.record(fl.TokenNoted(key=i.key, token=token.key, data={"queue": queue}))
         wanted = [(e, v) for e, v in first]
     for element, variables in wanted:
@@ -84,6 +84,25 @@ def _choose(d: Any, i: Any, token: Any, node: Node, wanted: list[tuple[str, dict
         kid = d.key()
         d.record(fl.ElementActivated(key=i.key, token=kid, scope=inner, element=element))
         d.push(i, kid)
+
+
+def _runs(d: Any, i: Any, token: Any) -> bool:
+    """Anything of what was chosen does, and does not only wait at a join for what comes later."""
+    nodes = d.process(i).nodes
+    for choice in (i.tokens[k] for k in token.kids or ()):
+        kids = [i.tokens[k] for k in choice.kids or ()]
+        if not kids or not all(nodes[kid.element].kind in joins.SYNCHRONISE and joins.at_join(kid, nodes[kid.element]) for kid in kids):
+            return True
+    return False
+
+
+def rested(d: Any, i: Any, scope: int, node: Node) -> None:
+    """The tokens of a choice have come to rest: if all wait at joins the next in the queue begins."""
+    choice = i.tokens[scope]
+    outer = i.tokens[choice.scope] if is_inner(choice) else None
+    if outer is not None and (outer.data or {}).get("queue") and not _runs(d, i, outer):
+        d.record(fl.TokenNoted(key=i.key, token=outer.key, data={"ready": True}))
+        d.push(i, outer.key)
 
 
 def open_choice(d: Any, i: Any, token: Any, node: Node, variables: dict[str, Any] | None) -> int:
@@ -216,6 +235,8 @@ def read(node: Node, element: Any, r: Any) -> None:
 
 
 def check(node: Node, r: Any) -> None:
+    if node.config.sequential and any(n.kind in joins.SYNCHRONISE and len(n.incoming) > 1 for n in node.children):
+        node.process.joins = True
     if not any(n.behaviour.activity and not n.triggered_by_event for n in node.children):
         r.finding("AD_HOC_EMPTY", f"ad-hoc sub-process '{node.id}' has no activity", node)
     for kid in node.children:
@@ -224,4 +245,5 @@ def check(node: Node, r: Any) -> None:
                       hint="remove it; the elements without incoming flow are those that can be chosen")  # fmt: skip
 
 
+joins.RESTED["adHocSubProcess"] = rested
 BEHAVIOUR = Behaviour(enter, complete, read, check, activity=True)

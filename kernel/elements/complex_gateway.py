@@ -24,10 +24,8 @@ from flowledger.kernel.state import ARRIVED
 
 def enter(d: Any, i: Any, token: Any, node: Node) -> None:
     """Raises: Failure CONDITION_NOT_BOOLEAN, NO_FLOW_CHOSEN."""
-    if len(node.incoming) < 2:
-        _leave(d, i, token, node, {})
-        return
-    if not token.flow:  # put here by hand
+    if len(node.incoming) < 2 or not token.flow:  # nothing to join, or put here by hand
+        joins.passed(d, i, token, node)
         complete(d, i, token, node)
         return
     arrived = joins.arrived(i, token.scope, node)

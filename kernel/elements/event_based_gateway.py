@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from flowledger.events import flow as fl
-from flowledger.kernel.elements import triggers
+from flowledger.kernel.elements import joins, triggers
 from flowledger.kernel.model.graph import Behaviour, Node
 
 
 def enter(d: Any, i: Any, token: Any, node: Node) -> None:
     """The subscriptions are held by the gateway's token, in the name of the events that follow it."""
+    joins.passed(d, i, token, node)
     d.record(fl.ElementActivated(key=i.key, token=token.key, scope=token.scope, element=node.id))
     for flow in node.outgoing:
         for which, event in enumerate(flow.target.events):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from flowledger.kernel.elements import joins
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.model.graph import Behaviour, Node
 
@@ -16,6 +17,7 @@ def enter(d: Any, i: Any, token: Any, node: Node) -> None:
 
     Raises: Failure CONDITION_NOT_BOOLEAN, NO_FLOW_CHOSEN.
     """
+    joins.passed(d, i, token, node)
     for flow in node.outgoing:
         if flow is node.default:
             continue

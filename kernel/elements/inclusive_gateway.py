@@ -21,6 +21,8 @@ def enter(d: Any, i: Any, token: Any, node: Node) -> None:
         token = joins.fire(d, i, own, node, [*found.values(), *rest])
         if node.listeners and listeners.next_one(d, i, token, node, "start"):
             return
+    else:
+        joins.passed(d, i, token, node)
     complete(d, i, token, node)
 
 

@@ -3,8 +3,9 @@
 Source: BPMN 2.0.2, 13.4.3: a token that can come to an empty incoming flow delays the join, unless it can also come to a flow that has a
 token; both on paths that don't visit the gateway. Paths go along sequence flows, from an activity to its boundary events, and from a link
 to its target. Sets of nodes are bits of an integer by `Node.order`, made once per gateway.
-Choice: the join is looked at when a token arrives, and again when the tokens of its scope have come to rest. In an instance whose tokens were moved by
-hand (`modified`) parallel joins wait so as well.
+Choices: an activity whose boundary event does not interrupt can come both ways, so that way excuses nothing; what is queued in a sequential ad-hoc
+sub-process is still to come. The join is looked at when a token arrives, and again when the tokens of its scope have come to rest. In an instance whose
+tokens were moved by hand (`modified`) parallel joins wait so as well.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from flowledger.kernel.state import ARRIVED
 
 KINDS = frozenset({"inclusiveGateway", "complexGateway"})
 SYNCHRONISE = KINDS | {"parallelGateway"}
-#: kind of gateway -> what it does when the tokens of its scope have come to rest: (decision, instance, scope, gateway)
+#: kind of gateway, or of scope -> what it does when the tokens of its scope have come to rest: (decision, instance, scope, node)
 RESTED: dict[str, Callable[[Any, Any, int, Node], None]] = {}
 
 
@@ -51,6 +52,19 @@ def kids_of(i: Any, scope: int) -> Iterable[int]:
     return [kid for choice in choices for kid in choice.kids or () if choice.data is not None and "inner" in choice.data]
 
 
+def _queued(i: Any, scope: int) -> list[str]:
+    """What is chosen in a sequential ad-hoc sub-process and has not begun."""
+    holder = holder_of(i, scope)
+    if holder is i or holder.data is None or "inner" not in holder.data:
+        return []
+    return [element for element, _ in (i.tokens[holder.scope].data or {}).get("queue") or ()]
+
+
+def passed(d: Any, i: Any, token: Any, node: Node) -> None:
+    """Token `token` comes through a gateway where nothing is joined."""
+    d.record(fl.GatewayReached(key=i.key, token=token.key, element=node.id, consumed=[]))
+
+
 def fire(d: Any, i: Any, own: int, node: Node, consumed: list[int], state: dict[str, Any] | None = None) -> Any:
     """Token `own` goes on, the others end in the gateway; choices of an ad-hoc sub-process that are left empty thereby end as well."""
     token = i.tokens[own]
@@ -61,9 +75,9 @@ def fire(d: Any, i: Any, own: int, node: Node, consumed: list[int], state: dict[
     return token
 
 
-def reach(node: Node) -> dict[str, int]:
-    """For each incoming flow: the nodes from which it is reached without visiting the gateway."""
-    found = node.process.notes.get(("reach", node.id))
+def reach(node: Node, instead: bool = False) -> dict[str, int]:
+    """For each incoming flow: the nodes from which it is reached without visiting the gateway; `instead` of another way, not beside it."""
+    found = node.process.notes.get(("reach", node.id, instead))
     if found is None:
         found = {}
         scope = node.scope or node.process.root
@@ -81,11 +95,11 @@ def reach(node: Node) -> dict[str, int]:
                     continue
                 seen |= 1 << at.order
                 todo += [f.source for f in at.incoming]
-                if at.host is not None:
+                if at.host is not None and (at.interrupting or not instead):
                     todo.append(at.host)
                 todo += throws.get(at.order, ())
             found[flow.id] = seen
-        node.process.notes[("reach", node.id)] = found
+        node.process.notes[("reach", node.id, instead)] = found
     return found
 
 
@@ -95,13 +109,16 @@ def could_arrive(i: Any, scope: int, node: Node, flows: list[str], arrived: dict
     mask = 0
     for flow in flows:
         mask |= ways[flow]
+    instead = reach(node, instead=True)
     for flow in arrived:
-        mask &= ~ways[flow]
+        mask &= ~instead[flow]
     if not mask:
         return False
     nodes = node.process.nodes
     tokens = i.tokens
     own = node.id
+    if any(mask >> nodes[element].order & 1 for element in _queued(i, scope)):
+        return True
     for key in kids_of(i, scope):
         token = tokens[key]
         if token.element != own and mask >> nodes[token.element].order & 1 and not token.handler_of:
@@ -147,6 +164,8 @@ def look_again(d: Any) -> bool:
             continue
         process = d.facts.processes[i.definition]
         node = process.root if holder is i else process.nodes[holder.element]
+        if holder is not i and (rested := RESTED.get(node.kind)) is not None:
+            rested(d, i, scope, node)
         found = _waiting(i, node)
         if not found or (holder is not i and node.loop is not None and not holder.index):
             continue

@@ -22,10 +22,9 @@ def enter(d: Any, i: Any, token: Any, node: Node) -> None:
         token = joins.fire(d, i, own, node, [*found.values(), *rest])
         if node.listeners and listeners.next_one(d, i, token, node, "start"):
             return
-    if node.outgoing:
-        d.take(i, token, node.outgoing)
     else:
-        d.end(i, token, node)
+        joins.passed(d, i, token, node)
+    complete(d, i, token, node)
 
 
 def complete(d: Any, i: Any, token: Any, node: Node) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from flowledger.events import commands as c
 from flowledger.events.base import Rejected
-from flowledger.kernel.access.versions import stale
+from flowledger.kernel.access.versions import LOCKING, stale
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.handlers import (
     control,
@@ -88,9 +88,12 @@ HANDLERS: dict[type[c.AnyCommand], Callable[[Decision, Any], Rejected | None]] =
 }
 
 
-def handle(d: Decision, command: c.AnyCommand) -> Rejected | None:
+def handle(d: Decision, command: Any) -> Rejected | None:
     """By its handler, when its caller has seen the thing as it is."""
-    return stale(d.state, command) or HANDLERS[type(command)](d, command)
+    kind = type(command)
+    if kind in LOCKING and command.row_version is not None and (refused := stale(d.state, command)) is not None:
+        return refused
+    return HANDLERS[kind](d, command)
 
 
 HOOKS.handle = handle

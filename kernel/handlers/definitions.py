@@ -194,7 +194,9 @@ def _edit(d: Decision, e: c.ChangeDefinition, found: Definition) -> Rejected | N
         return refused
     more = about(graph, found.kind, found.id)
     found_in = deployable.validation(findings)
-    d.record(de.DefinitionUpdated(key=e.key, hash=graph.hash, name=found.name, content=e.content, validation=found_in, **more))
+    d.record(
+        de.DefinitionUpdated(key=e.key, hash=graph.hash, name=found.name, content=e.content, validation=found_in, reason=e.reason, **more)
+    )
     if found.status == "validated":
         d.record(de.DefinitionStatusChanged(key=e.key, status="draft", reason="edited"))
     spreading.told(d, found, more)

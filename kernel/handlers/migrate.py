@@ -41,13 +41,20 @@ def migrate(d: Decision, e: c.MigrateInstance) -> Rejected | None:
                 return Rejected(
                     RejectionCode.INVALID_ARGUMENT, f"expected an element of '{where.id}' version {_version(d, i, where)}, found '{id}'"
                 )
+    elements = e.elements
+    if e.same_ids:
+        elements = {**{t.element: t.element for t in i.tokens.values() if t.element in process.nodes}, **elements}
     for token in i.tokens.values():
-        if wrong := _problem(token, source, process, e.elements):
+        if wrong := _problem(token, source, process, elements):
             return Rejected(RejectionCode.INVALID_STATE, wrong)
-    mapping = _Mapping(source, process, e.elements)
+    mapping = _Mapping(source, process, elements)
     for holder in _holders(i):
         _disarm(d, i, holder, mapping)
-    d.record(wf.WorkflowMigrated(key=i.key, definition=target.key, process=target.id, version=target.version, elements=mapping.names()))
+    d.record(
+        wf.WorkflowMigrated(
+            key=i.key, definition=target.key, process=target.id, version=target.version, elements=mapping.names(), reason=e.reason
+        )
+    )
     for holder in _holders(i):
         _arm(d, i, holder, mapping)
     if process.conditional:

@@ -20,7 +20,9 @@ from flowledger.kernel.fold import TRANSITIONS
 from flowledger.kernel.ledger.facts import Facts
 from flowledger.kernel.state import Partition
 
-ENCODERS, SMALL = avro.ENCODERS, values.SMALL
+SMALL = values.SMALL
+#: event type -> its encoder and its fold
+_WAYS = {cls: (avro.ENCODERS[cls], fold) for cls, fold in TRANSITIONS.items()}
 _encode_request = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -31,26 +33,31 @@ Mark = tuple[int, int, int, int]
 class Recording:
     """`answer` is what the caller gets; `later` are commands for this partition in a follow-up step."""
 
-    __slots__ = (
-        "about", "answer", "asked", "asked_prefix", "at", "bytes", "cause", "causes", "counted", "envelope", "events", "facts", "finished",
-        "later", "prefix", "repeats", "request", "said", "seen", "state", "steps_left", "subject", "touched", "values", "work",
-    )  # fmt: skip
+    #: of the instance that events speak of at the moment; `asked` is that of the request
+    envelope: Envelope
+    about = 0
+    #: bytes of these that are counted for an instance
+    counted = 0
+    #: the instance that was spoken of last
+    subject = 0
+    #: the caller's id, when this repeats an answer
+    repeats = ""
+    #: events that conditional events have looked at
+    seen = 0
+    #: the instance that is being moved, and its token: who suffers from what breaks here
+    at = 0
+    cause = (0, 0)
 
     def __init__(self, state: Partition, facts: Facts, envelope: Envelope, request: c.Request | None = None) -> None:
-        self.state, self.facts, self.envelope, self.request = state, facts, envelope, request
-        #: the envelope of the request; `envelope` is the one of the instance that events speak of at the moment, `about`
-        self.asked, self.about = envelope, 0
+        self.state, self.facts, self.request = state, facts, request
+        self.envelope = self.asked = envelope
+        self.prefix = self.asked_prefix = avro.encode_envelope(envelope)
+        self.bytes = 0
         self.events: list[Event] = []
         #: the events as they go to the log
         self.values: list[bytes] = []
         #: (number of an event, envelope from it on)
         self.said: list[tuple[int, Envelope]] = [(0, envelope)]
-        self.prefix = self.asked_prefix = avro.encode_envelope(envelope)
-        self.bytes = 0
-        #: bytes of these that are counted for an instance
-        self.counted = 0
-        #: the instance that was spoken of last
-        self.subject = 0
         self.work: deque[tuple[int, int]] = deque()
         self.answer: dict[str, Any] = {}
         self.later: list[c.AnyCommand] = []
@@ -58,15 +65,8 @@ class Recording:
         self.causes: list[tuple[int, int]] = []
         #: (instance, scope) in which tokens moved: joins that wait there are looked at again
         self.touched: dict[tuple[int, int], None] = {}
-        #: the caller's id, when this repeats an answer
-        self.repeats = ""
-        #: events that conditional events have looked at
-        self.seen = 0
         #: instances that ended: (key, status, variables, message)
         self.finished: list[tuple[int, str, dict[str, Any], str]] = []
-        #: the instance that is being moved, and its token: who suffers from what breaks here
-        self.at = 0
-        self.cause = (0, 0)
         self.steps_left = facts.steps_max
 
     def record(self, event: Event) -> None:
@@ -74,14 +74,14 @@ class Recording:
         key = event.key
         if key != self.about and key:
             self._speak_of(key)
-        kind = type(event)
+        encode, fold = _WAYS[type(event)]
         try:
-            value = ENCODERS[kind](event, self.prefix)
+            value = encode(event, self.prefix)
         except Exception as e:
             raise values.unfit(event, e) from None
         if (size := len(value)) > SMALL:
             values.bounded(event, value, self.facts.value_max)
-        TRANSITIONS[kind](self.state, event, self.envelope)
+        fold(self.state, event, self.envelope)
         self.events.append(event)
         self.values.append(value)
         self.bytes += size
@@ -94,7 +94,12 @@ class Recording:
         i = p.instances.get(key)
         if i is not None:
             self.subject = key
-        envelope = asked if i is None or (i.tenant == asked.tenant and not i.trace and not i.correlation) else causes.about(i, asked)
+        if i is None or (i.tenant == asked.tenant and not i.trace and not i.correlation):
+            if self.envelope is asked:
+                return
+            envelope = asked
+        else:
+            envelope = causes.about(i, asked)
         if envelope is not self.envelope:
             self._speak(envelope, self.asked_prefix if envelope is asked else avro.encode_envelope(envelope))
 

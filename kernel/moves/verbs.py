@@ -41,20 +41,20 @@ class Verbs(Looking):
             )
         )
 
-    def set_variables(self, i: Instance, scope: int, variables: dict[str, Any], local: bool = False) -> None:
+    def set_variables(self, i: Instance, scope: int, variables: dict[str, Any], local: bool = False, reason: str = "") -> None:
         """Each goes to the innermost scope that has it, else to the root (Zeebe's propagation); `local`: all stay in `scope`."""
         if not variables:
             return
         if business.VARIABLE in variables and not (local and scope != i.key):
             business.check(self.process(i), i, variables)
         if local or scope == i.key:
-            self.record(wf.VariableSet(key=i.key, scope=scope, variables=variables))
+            self.record(wf.VariableSet(key=i.key, scope=scope, variables=variables, reason=reason))
             return
         by_scope: dict[int, dict[str, Any]] = {}
         for name, value in variables.items():
             by_scope.setdefault(self.home_of(i, scope, name), {})[name] = value
         for home, some in by_scope.items():
-            self.record(wf.VariableSet(key=i.key, scope=home, variables=some))
+            self.record(wf.VariableSet(key=i.key, scope=home, variables=some, reason=reason))
 
     def take(self, i: Instance, token: Token, flows: list[Flow]) -> None:
         """The token goes on through each of `flows`, in this order."""

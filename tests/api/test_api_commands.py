@@ -82,8 +82,8 @@ async def test_tenants_do_not_share_idempotency_keys(http, client):
         (
             "PATCH",
             f"/v1/instances/{KEY}/variables",
-            {"variables": {"a": 1}, "scope": "77", "local": True},
-            c.SetVariables(key=77, variables={"a": 1}, local=True),
+            {"variables": {"a": 1}, "scope": "77", "local": True, "reason": "r"},
+            c.SetVariables(key=77, variables={"a": 1}, local=True, reason="r"),
         ),
         (
             "POST",
@@ -94,8 +94,8 @@ async def test_tenants_do_not_share_idempotency_keys(http, client):
         (
             "POST",
             f"/v1/instances/{KEY}/migrate",
-            {"definition": "5", "elements": {"a": "b"}},
-            c.MigrateInstance(key=KEY, definition=5, elements={"a": "b"}),
+            {"definition": "5", "elements": {"a": "b"}, "reason": "r"},
+            c.MigrateInstance(key=KEY, definition=5, elements={"a": "b"}, reason="r", same_ids=True),
         ),
         ("POST", "/v1/tasks/7/complete", {"variables": {"ok": True}}, c.CompleteTask(task=7, variables={"ok": True})),
         ("POST", "/v1/tasks/7/complete", None, c.CompleteTask(task=7, variables={})),

@@ -186,7 +186,7 @@ async def test_one_word_for_a_definition_in_every_path(http, client, reads):
         assert (await http.put(f"/v1/definitions/{name}", json={"content": "<x/>"})).status_code == 200
         assert (await http.delete(f"/v1/definitions/{name}")).status_code == 200 and client.last.key == 5
         assert (await http.post(f"/v1/instances/{KEY}/migrate", json={"definition": name})).status_code == 200
-        assert client.last == c.MigrateInstance(key=KEY, definition=5, elements={})
+        assert client.last == c.MigrateInstance(key=KEY, definition=5, elements={}, same_ids=True)
         assert (await http.get(f"/v1/definitions/{name}")).json()["id"] == "5"
         assert (await http.post("/v1/conditions/evaluate", json={"definition": name})).status_code == 200 and client.last.definition == 5
     listed = (await http.get("/v1/definitions")).json()["items"]

@@ -43,7 +43,7 @@ async def server(app) -> AsyncIterator[str]:
 
 async def sse(server: str, query: str, count: int, headers: dict[str, str] | None = None) -> list[dict[str, str]]:
     found, event = [], {}
-    async with httpx2.AsyncClient() as http, http.stream("GET", f"http://{server}/v1/events?{query}", headers=headers, timeout=5) as r:
+    async with httpx2.AsyncClient() as http, http.stream("GET", f"http://{server}/v1/events?{query}", headers=headers, timeout=30) as r:
         assert r.status_code == 200 and r.headers["content-type"].startswith("text/event-stream")
         async for line in r.aiter_lines():
             name, _, value = line.partition(": ")
@@ -100,6 +100,20 @@ async def test_subscriptions_are_bounded_and_their_seats_given_back(server, serv
         if services.subscribers == 0:
             break
     assert services.subscribers == 0
+
+
+async def test_a_subscription_ends_when_its_time_is_over_and_nothing_is_missed(server, client, services):
+    services.settings = services.settings.model_copy(update={"subscription_s_max": 0.2})
+    await client.happen(at(0, STARTED), at(1, TAKEN))
+    first = await sse(server, "position=start&type=workflow.*", 10)
+    assert [e["event"] for e in first] == ["subscribed", "workflow.started"], "then it was over"
+    again = await sse(server, "", 10, {"Last-Event-ID": first[-1]["id"]})
+    assert [e["event"] for e in again] == ["subscribed", "flow.taken"]
+    async with websockets.connect(f"ws://{server}/v1/events") as ws:
+        await ws.recv()
+        with pytest.raises(websockets.ConnectionClosed) as closed:
+            await ws.recv()
+        assert closed.value.rcvd.code == 1001 and "last cursor" in closed.value.rcvd.reason
 
 
 async def test_a_long_poll_ends_when_the_caller_hangs_up(server, client):

@@ -82,9 +82,36 @@ def test_one_slow_moment_is_no_overload():
 def test_turns_that_stay_too_long_are_overload(turn_s, kinds):
     """Nothing waits here: something else fills the loop."""
     queue = Turns()
-    for _ in range(1 + int(q.INTERVAL_S / turn_s) + 1):
+    for _ in range(max(q.TURNS, 1 + int(q.INTERVAL_S / turn_s) + 1)):
         queue.turn(turn_s)
     assert let_in(queue) == kinds
+
+
+def test_a_slow_answer_to_one_who_comes_alone_is_no_overload():
+    """Nobody comes while the loop has nothing to do: that isn't a delay that stands."""
+    queue = Turns()
+    for _ in range(q.TURNS - 1):
+        queue.turn(0.5)
+        queue.clock.now += q.INTERVAL_S
+        assert let_in(queue) == {RUNNING, NEW, LOW}
+    queue.turn(0.5)
+    assert let_in(queue) == {RUNNING}
+
+
+async def test_where_nobody_came_for_a_while_there_is_no_queue():
+    queue = Turns()
+    for _ in range(q.TURNS + 1):
+        queue.turn(0.5)
+    queue.clock.now += q.IDLE_S - 0.01
+    queue.read()
+    assert let_in(queue) == {RUNNING}
+    queue.turned()
+    for _ in range(q.TURNS):
+        queue.turn(0.5)
+    assert let_in(queue) == {RUNNING}
+    queue.clock.now += q.IDLE_S + 0.01
+    queue.read()
+    assert let_in(queue) == {RUNNING, NEW, LOW} and not queue.tight
 
 
 def test_who_was_refused_of_late_is_refused_at_once_when_it_comes_again():

@@ -92,9 +92,9 @@ def test_a_job_without_attempts_is_tried_again(deployed, server):
     (task,) = eventually(lambda: json.loads(cli("tasks", "--instance", id, "--json")[1]))
     cli("complete", task["id"])
     long = "the bank said: " + "no money " * 40
-    with httpx2.Client(base_url=server.url) as http:
+    with httpx2.Client(base_url=server.url, timeout=60) as http:
         body = {"type": "repairs.fix", "worker": "w", "wait_ms": 5000}
-        jobs = [j for j in http.post("/v1/jobs/activate", json=body, timeout=20).json()["jobs"] if j["instance"] == id]
+        jobs = [j for j in http.post("/v1/jobs/activate", json=body, timeout=60).json()["jobs"] if j["instance"] == id]
         http.post(f"/v1/jobs/{jobs[0]['key']}/fail", json={"message": long, "retries": 0, "fence": jobs[0]["fence"]})
     eventually(lambda: json.loads(cli("incidents", "--instance", id, "--json")[1]))
     out = cli("incidents", "--instance", id)[1]

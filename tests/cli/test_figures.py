@@ -26,7 +26,7 @@ def figures(http: httpx.Client) -> dict[tuple, float]:
 @pytest.mark.req("WOS-MON-001", "WOS-MON-002", "WOS-MON-003", "WOS-MON-004", "WOS-MON-005")
 @pytest.mark.parametrize("own_server", [{"instances_max": 1}], indirect=True, ids=["one at a time"])
 def test_times_outcomes_and_queues_by_process_and_element(own_server):
-    with httpx.Client(base_url=own_server.url, timeout=30) as http:
+    with httpx.Client(base_url=own_server.url, timeout=90) as http:
         assert http.post("/v1/deployments", json={"resources": [{"name": "m.bpmn", "content": MODEL}]}).status_code == 201
         for _ in range(6):  # two partitions, one running in each: the rest waits
             assert http.post("/v1/instances", json={"definition": "measured"}).status_code == 201

@@ -16,7 +16,7 @@ TASK = {"type": "human_task", "name": "look"}
 
 @pytest.fixture(scope="module")
 def http(server):
-    with httpx2.Client(base_url=server.url, timeout=30, headers={"X-Actor": "ann"}) as client:
+    with httpx2.Client(base_url=server.url, timeout=90, headers={"X-Actor": "ann"}) as client:
         for name in ("Locked", "Locked anew"):
             model = Flow(PROCESS, name=name).start().service("work", job="locked.work").end().xml().decode()
             made = client.post("/v1/deployments", json={"resources": [{"name": "locked.bpmn", "content": model}]})

@@ -12,7 +12,7 @@ METHODS = ("get", "post", "put", "patch", "delete")
 
 @pytest.mark.req("D-API-037", "WOS-API-001")
 def test_every_route_answers_every_method_and_keeps_the_connection(server):
-    with httpx2.Client(base_url=server.url, timeout=30) as http:
+    with httpx2.Client(base_url=server.url, timeout=90) as http:
         http.post("/v1/deployments", json={"resources": [{"name": "hello.bpmn", "content": MODEL}]}).raise_for_status()
         key = http.post("/v1/instances", json={"definition": "hello"}).raise_for_status().json()["id"]
         wrong = []

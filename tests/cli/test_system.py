@@ -26,7 +26,7 @@ WAITING = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xm
 
 @pytest.fixture(scope="module")
 def http(server):
-    with httpx2.Client(base_url=server.url, timeout=30) as client:
+    with httpx2.Client(base_url=server.url, timeout=90) as client:
         files = [("f", ("one.bpmn", ONE_TASK)), ("f", ("waits.bpmn", WAITING))]
         r = client.post("/v1/deployments", files=files)
         assert r.status_code == 201, r.text

@@ -89,7 +89,7 @@ async def test_a_certificate_by_file_and_its_password_by_reference(engine, autho
     assert await partitions(gateway.port, authority.file) == 3
     async with grpc.aio.insecure_channel(f"localhost:{gateway.port}") as channel:
         with pytest.raises(grpc.aio.AioRpcError) as e:
-            await channel.unary_unary("/gateway_protocol.Gateway/Topology")(b"", timeout=5)
+            await channel.unary_unary("/gateway_protocol.Gateway/Topology")(b"", timeout=30)
         assert e.value.code() is grpc.StatusCode.UNAVAILABLE
     await server.close(0.1)
 
@@ -104,7 +104,7 @@ async def test_mutual_tls_lets_in_whom_the_authority_signed_and_nobody_else(engi
         credentials = [authority.file.read_bytes(), *(reversed([p.read_bytes() for p in stranger]) if stranger else ())]
         async with grpc.aio.secure_channel(f"localhost:{gateway.port}", grpc.ssl_channel_credentials(*credentials)) as channel:
             with pytest.raises(grpc.aio.AioRpcError) as e:
-                await channel.unary_unary("/gateway_protocol.Gateway/Topology")(b"", timeout=5)
+                await channel.unary_unary("/gateway_protocol.Gateway/Topology")(b"", timeout=30)
             assert e.value.code() is grpc.StatusCode.UNAVAILABLE
     await server.close(0.1)
 

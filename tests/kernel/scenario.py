@@ -45,7 +45,7 @@ WORDS: dict[type[Event], Any] = {
     wf.WorkflowCancelled: lambda e: "cancelled",
     wf.WorkflowTerminated: lambda e: "terminated",
     fl.FlowTaken: _taken,
-    fl.GatewayReached: lambda e: f"join {e.element}",
+    fl.GatewayReached: lambda e: f"join {e.element}" if e.consumed else "",
     fl.ElementCompleted: lambda e: f"-{e.element}",
     fl.ElementTerminated: lambda e: f"~{e.element}",
     fl.LoopStarted: lambda e: f"loop {e.element} {e.total}",

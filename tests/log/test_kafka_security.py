@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -103,10 +104,23 @@ def secured(tmp_path_factory) -> Iterator[dict[str, Any]]:
     except BrokerUnavailable as e:
         pytest.skip(str(e))
     (folder / "password").write_text(f"{PASSWORD}\n")
+    for one in (sasl, mutual):  # it opens one listener after the other, and answers on the first before the last is there
+        listening(one)
     try:
         yield {"folder": folder, "sasl": f"127.0.0.1:{sasl}", "mutual": f"127.0.0.1:{mutual}"}
     finally:
         broker.kill()
+
+
+def listening(port: int, seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1.0).close()
+            return
+        except OSError:
+            assert time.monotonic() < deadline, f"nobody listens on {port}"
+            time.sleep(0.1)
 
 
 def settings(**given: Any) -> Settings:

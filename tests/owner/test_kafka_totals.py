@@ -105,7 +105,7 @@ async def test_totals_epochs_and_polls_over_two_nodes_one_of_which_is_killed(kaf
                 await asyncio.sleep(0.1)
         # the next version is there everywhere when it is answered, also for a node that knows no epoch
         for version in (2, 3):
-            text = MODEL.replace('type="w1"', f'type="w1" retries="{version}"')
+            text = MODEL.replace('retries="1000"', f'retries="{version}000"')
             answer = await good(node, c.Deploy(resources=[c.Resource("w1.bpmn", text)]), f"deploy-{version}", 0)
             assert answer["epoch"] == version and "waiting" not in answer
             for p in range(P):

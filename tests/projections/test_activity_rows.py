@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from flowledger.events import commands as c
+from flowledger.events import definition as de
 from flowledger.events.base import Recorded
 from flowledger.projections.context import ACTIVITY, Context
 from flowledger.projections.fold import Fold
@@ -140,18 +142,31 @@ def test_a_definition_is_told_with_its_graph_and_its_findings() -> None:
         )
 
 
+def _older(s: Scenario, **more: str) -> Scenario:
+    """The log as the release wrote it whose events of definitions did not tell of their graph."""
+    gone = {"outline": None, "graph_hash": "", "validation": None, **more}
+    s.log = [(msgspec.structs.replace(e, **gone) if isinstance(e, de.DefinitionCreated) else e, v) for e, v in s.log]
+    return s
+
+
 def test_the_events_of_an_older_release_make_rows_of_work_alone() -> None:
     """A definition that was deployed before its graph was told: nothing is guessed, and what is deployed anew has all rows."""
-    import msgspec
+    assert told(_older(Scenario(CASES["a sub-process"][0]).start().moves("complete w"))) == "w:service_task:completed"
 
-    from flowledger.events import definition as de
 
-    s = Scenario(CASES["a sub-process"][0]).start().moves("complete w")
-    s.log = [
-        (msgspec.structs.replace(e, outline=None, graph_hash="", validation=None) if isinstance(e, de.DefinitionCreated) else e, v)
-        for e, v in s.log
-    ]
-    assert told(s) == "w:service_task:completed"
+@pytest.mark.req("D-MOD-001")
+@pytest.mark.parametrize("name", ["a call", "a sub-process"])
+def test_a_definition_of_an_older_release_has_its_hash_and_its_findings(name: str) -> None:
+    def told_of(s: Scenario) -> list[tuple[str, str]]:
+        f, folder = Fold(Context()), Folder(VIEWS.values())
+        folder.fold([Recorded(e, v, 0, n) for n, (e, v) in enumerate(s.log)], f)
+        found = [r for kind in (f.changes.inserts, f.changes.upserts) for r in kind.get("workflow_definitions", {}).values()]
+        return [(r["graph_hash"], r["validation_result"]) for r in found]
+
+    new, old = Scenario(CASES[name][0]), _older(Scenario(CASES[name][0]))
+    assert told_of(old) == told_of(new) and all(hash and found["valid"] for hash, found in told_of(old))
+    (hash, found), *_ = told_of(_older(new, content="no model at all"))
+    assert hash == "" and found["valid"] is False
 
 
 def test_keys_of_activities_are_no_keys_of_tasks() -> None:

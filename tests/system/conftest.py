@@ -30,7 +30,7 @@ class Place:
         system = System(Settings(**told))
         if telemetry is not None:
             system.telemetry = telemetry
-        async with system, httpx2.AsyncClient(base_url=system.url, timeout=30) as http:
+        async with system, httpx2.AsyncClient(base_url=system.url, timeout=90) as http:
             yield system, http
 
     @staticmethod

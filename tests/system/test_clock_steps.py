@@ -78,7 +78,7 @@ async def test_timers_and_leases_are_right_within_a_second_of_any_step(tmp_path,
             env=env, cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
         )  # fmt: skip
     try:
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as http:
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
             deadline = time.monotonic() + 90
             while True:
                 try:

@@ -152,7 +152,7 @@ async def test_two_nodes_share_the_work_and_one_takes_over(place, kafka_bootstra
         with (tmp_path / "two.log").open("wb") as said:
             two = await asyncio.create_subprocess_exec(sys.executable, *arguments, env=os.environ | told, stdout=said, stderr=said)
         try:
-            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as other:
+            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=90) as other:
 
                 async def shared():
                     assert two.returncode is None, (tmp_path / "two.log").read_text()

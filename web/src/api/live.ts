@@ -39,7 +39,7 @@ export interface Filter {
 
 /**
  * Events as they happen. The browser comes back with the last id by itself (`Last-Event-ID`); a tab that is hidden hangs up,
- * and is told once when it is seen again. Events come in batches, one per animation frame.
+ * and is told once when it is seen again. Events come in batches, one per animation frame; an empty batch says that they come from here on.
  */
 export function useEvents(filter: Filter, take: (events: LiveEvent[]) => void, enabled = true) {
   const latest = useRef(take);
@@ -56,7 +56,6 @@ export function useEvents(filter: Filter, take: (events: LiveEvent[]) => void, e
       frame = 0;
       const batch = waiting;
       waiting = [];
-      if (!batch.length) return;
       for (const event of batch) expect(event.id);
       latest.current(batch);
     };
@@ -74,6 +73,7 @@ export function useEvents(filter: Filter, take: (events: LiveEvent[]) => void, e
       const on = (message: MessageEvent<string>) => {
         told("live");
         if (message.lastEventId) cursor = message.lastEventId;
+        if (message.type === "subscribed") expect(cursor); // what came after the page's first look and before here is told to nobody: look again
         try {
           const event = JSON.parse(message.data) as LiveEvent;
           if (event.cursor) cursor = event.cursor;
