@@ -169,8 +169,9 @@ async def list_tasks(
     cursor: Cursor = None,
     wait_for: WaitFor = None,
 ) -> Response[a.Page[a.TaskRow]]:
-    """Newest first, the soonest due first with `due_before`, `due_after` or `overdue=true`, or by `sort`; tasks that are due at no time stand after those that are. Work of people and machines; activities that the
-    engine does itself (calls, sub-processes, scripts ...) by `type` or `activities`."""
+    """Newest first, the soonest due first with `due_before`, `due_after` or `overdue=true`, or by `sort`; tasks that are due at no time stand
+    after those that are. Work of people and machines; activities that the engine does itself (calls, sub-processes, scripts ...) by `type` or
+    `activities`."""
     if open is not None:
         group = OPEN if open else DONE
         of_both = tuple(s for s in group if s in status) if status else group
