@@ -76,7 +76,7 @@ FILL = {
 #: made anew after the rows: so it takes minutes and not hours
 _INDEXES = """SELECT i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
     WHERE c.relnamespace = %s::regnamespace AND NOT i.indisunique AND NOT c.relispartition"""
-_OPEN = "created,assigned,started,in_progress,suspended,failed,timed_out"
+OPEN = "created,assigned,started,in_progress,suspended,failed,timed_out"
 _PEOPLE = "human_task,user_task,manual_task"
 _LETTERS = "order invoice claim payment onboarding audit shipment return approval contract".split()
 
@@ -151,7 +151,7 @@ def cases(rows: int) -> list[Case]:
     tasks: dict[str, Given] = {
         "": lambda r: {},
         "status": lambda r: {"status": r.choice(["created", "assigned", "completed", "failed", "suspended"])},
-        "open": lambda r: {"status": _OPEN},
+        "open": lambda r: {"status": OPEN},
         "assignee": lambda r: {"assignee": f"user-{r.randint(0, 1000)}"},
         "candidate_group": lambda r: {"candidate_group": f"group-{r.randint(0, 50)}"},
         "candidate_user": lambda r: {"candidate_user": f"user-{r.randint(0, 1000)}"},
@@ -174,32 +174,32 @@ def cases(rows: int) -> list[Case]:
         "any_group": lambda r: {"any_group": f"group-{r.randint(0, 49)},group-{r.randint(0, 49)}"},
         "parent": lambda r: {"parent": str(r.randint(1, rows))},
         "result_status": lambda r: {"result_status": r.choice(["failure", "partial_success", "failure,timeout"])},
-        "open any_group": lambda r: {"status": _OPEN, "any_group": f"group-{r.randint(0, 49)},group-{r.randint(0, 49)}"},
-        "open type": lambda r: {"status": _OPEN, "type": _PEOPLE},
-        "open category": lambda r: {"status": _OPEN, "category": r.choice(["human", "automated"])},
-        "open priority": lambda r: {"status": _OPEN, "priority": r.choice(["normal", "high", "urgent", "70"])},
-        "open definition": lambda r: {"status": _OPEN, **process(r)},
-        "open element": lambda r: {"status": _OPEN, "element": f"element-{r.randint(0, 299)}"},
-        "open due_before": lambda r: {"status": _OPEN, "due_before": moment(r, -7, DAYS)},
-        "open due_after": lambda r: {"status": _OPEN, "due_after": moment(r, -7, DAYS)},
-        "open assignee overdue": lambda r: {"status": _OPEN, "assignee": f"user-{r.randint(0, 999)}", "overdue": "true"},
+        "open any_group": lambda r: {"status": OPEN, "any_group": f"group-{r.randint(0, 49)},group-{r.randint(0, 49)}"},
+        "open type": lambda r: {"status": OPEN, "type": _PEOPLE},
+        "open category": lambda r: {"status": OPEN, "category": r.choice(["human", "automated"])},
+        "open priority": lambda r: {"status": OPEN, "priority": r.choice(["normal", "high", "urgent", "70"])},
+        "open definition": lambda r: {"status": OPEN, **process(r)},
+        "open element": lambda r: {"status": OPEN, "element": f"element-{r.randint(0, 299)}"},
+        "open due_before": lambda r: {"status": OPEN, "due_before": moment(r, -7, DAYS)},
+        "open due_after": lambda r: {"status": OPEN, "due_after": moment(r, -7, DAYS)},
+        "open assignee overdue": lambda r: {"status": OPEN, "assignee": f"user-{r.randint(0, 999)}", "overdue": "true"},
         "assignee due_before": lambda r: {"assignee": f"user-{r.randint(0, 999)}", "due_before": moment(r, -7, DAYS)},
         "due_after due_before": lambda r: {"due_after": moment(r, 20, DAYS), "due_before": moment(r, -7, 20)},
         "sort=due": lambda r: {"sort": "due"},
         "sort=due definition": lambda r: {"sort": "due", **process(r)},
-        "sort=due open": lambda r: {"sort": "due", "status": _OPEN},
-        "sort=due open type": lambda r: {"sort": "due", "status": _OPEN, "type": _PEOPLE},
-        "sort=due open type assignee": lambda r: {"sort": "due", "status": _OPEN, "type": _PEOPLE, "assignee": f"user-{r.randint(0, 999)}"},
+        "sort=due open": lambda r: {"sort": "due", "status": OPEN},
+        "sort=due open type": lambda r: {"sort": "due", "status": OPEN, "type": _PEOPLE},
+        "sort=due open type assignee": lambda r: {"sort": "due", "status": OPEN, "type": _PEOPLE, "assignee": f"user-{r.randint(0, 999)}"},
         "sort=due open type any_group": lambda r: {
             "sort": "due",
-            "status": _OPEN,
+            "status": OPEN,
             "type": _PEOPLE,
             "any_group": f"group-{r.randint(0, 49)}",
         },
         "sort=priority": lambda r: {"sort": "priority"},
-        "sort=priority open": lambda r: {"sort": "priority", "status": _OPEN},
-        "sort=priority open definition": lambda r: {"sort": "priority", "status": _OPEN, **process(r)},
-        "sort=priority open any_group": lambda r: {"sort": "priority", "status": _OPEN, "any_group": f"group-{r.randint(0, 49)}"},
+        "sort=priority open": lambda r: {"sort": "priority", "status": OPEN},
+        "sort=priority open definition": lambda r: {"sort": "priority", "status": OPEN, **process(r)},
+        "sort=priority open any_group": lambda r: {"sort": "priority", "status": OPEN, "any_group": f"group-{r.randint(0, 49)}"},
         "definition element": lambda r: {**process(r), "element": f"element-{r.randint(0, 299)}"},
         "status job_type": lambda r: {"status": "created", "job_type": f"job-{r.randint(0, 99)}"},
     }
