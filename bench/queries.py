@@ -288,8 +288,9 @@ async def _fill(conn: psycopg.AsyncConnection[Any], rows: int) -> None:
             await copy.write_row((n, f"process-{n // 3}", name, parts_of(name), 1 + n % 3, status, f"user-{n % 100}", more))
 
 
-async def measure(dsn: str, rows: int, rounds: int, only: str = "") -> list[dict[str, Any]]:
-    """One figure for each filter: milliseconds of the first page and of one in the middle."""
+async def measure(dsn: str, rows: int, rounds: int, only: str = "", best_of: int = 1) -> list[dict[str, Any]]:
+    """One figure for each filter: milliseconds of the first page and of one in the middle. `best_of`: each page is asked for so often and the
+    fastest counts, on a machine that does other work."""
     chance = random.Random(7)
     found: list[dict[str, Any]] = []
     async with Reader(dsn, SCHEMA) as reader:
@@ -301,9 +302,12 @@ async def measure(dsn: str, rows: int, rounds: int, only: str = "") -> list[dict
             for _ in range(rounds):
                 given, cursor = case.given(chance), None
                 for _page in range(2):
-                    began = time.perf_counter()
-                    page = await case.ask(reader, "", given, 50, cursor)
-                    spent.append((time.perf_counter() - began) * 1000)
+                    tries: list[float] = []
+                    for _try in range(best_of):
+                        began = time.perf_counter()
+                        page = await case.ask(reader, "", given, 50, cursor)
+                        tries.append((time.perf_counter() - began) * 1000)
+                    spent.append(min(tries))
                     shown = max(shown, len(page["items"]))
                     if (cursor := page["cursor"]) is None:
                         break
@@ -318,15 +322,24 @@ async def measure(dsn: str, rows: int, rounds: int, only: str = "") -> list[dict
     if found:
         worst = max(found, key=lambda f: f["value"])
         over = sum(f["value"] > BOUND_MS for f in found)
-        found.append({"name": "queries.worst", "value": worst["value"], "unit": "ms p95", "which": worst["name"], "over_10_ms": over})
+        found.append(
+            {
+                "name": "queries.worst",
+                "value": worst["value"],
+                "unit": "ms p95",
+                "which": worst["name"],
+                "over_10_ms": over,
+                "cpu_over_10_ms": busy_over,
+            }
+        )
     return found
 
 
-async def all_of(dsn: str, rows: int, rounds: int, only: str = "", fresh: bool = True) -> list[dict[str, Any]]:
+async def all_of(dsn: str, rows: int, rounds: int, only: str = "", fresh: bool = True, best_of: int = 1) -> list[dict[str, Any]]:
     if fresh:
         async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as conn:
             await fill(conn, {"": rows})
-    return await measure(dsn, rows, rounds, only)
+    return await measure(dsn, rows, rounds, only, best_of)
 
 
 def run() -> list[dict[str, Any]]:
@@ -349,9 +362,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--postgres", default=os.environ.get("POSTGRES_URL", ""), required=not os.environ.get("POSTGRES_URL"))
     parser.add_argument("--only", default="", help="cases whose name has this in it")
+    parser.add_argument("--best-of", type=int, default=1, help="each page is asked for so often, and the fastest counts")
     parser.add_argument("--filled", action="store_true", help="the rows are there from a run before")
     args = parser.parse_args()
-    for each in asyncio.run(all_of(args.postgres, args.rows, args.rounds, args.only, not args.filled)):
+    for each in asyncio.run(all_of(args.postgres, args.rows, args.rounds, args.only, not args.filled, args.best_of)):
         print(json.dumps(each))
 
 
