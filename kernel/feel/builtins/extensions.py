@@ -163,7 +163,7 @@ def in_zone(r: Runtime, date: FeelDateTime, timezone: str) -> FeelDateTime:
     return FeelDateTime.in_zone(date.epoch_nanos, timezone)
 
 
-@extension("cycle", "repetitions|null: number, interval: duration")
+@extension("cycle", "repetitions: number|null, interval: duration")
 def cycle(r: Runtime, repetitions: Decimal | None, interval: Any) -> Any:
     """The text of a timer's cycle (ISO 8601): every `interval`, so many times; for ever without a number."""
     if repetitions is not None and repetitions != to_int(repetitions):
