@@ -37,6 +37,6 @@ KNOWN: dict[str, tuple[frozenset[str] | None, frozenset[str]]] = {
     "taskListener": _says("eventType type retries", "taskHeaders"),
     "versionTag": _says("value"),
     "adHoc": _says("activeElementsCollection outputCollection outputElement"),
-    "conditionalFilter": _says("variableNames variableEvents"),
+    "conditionalFilter": _says("variableNames"),
     "retryPolicy": (None, frozenset()),
 }
