@@ -77,7 +77,7 @@ async def before(request: ApiRequest) -> None:
         refuse_unknown_parameters(request)
     if locking.demanded(request) and not request.route_handler.opt.get("locks") and request.method != "GET":
         raise malformed("nothing that has a version is changed here: expected none, or *", "header If-Match")
-    accepted = request.headers.get("accept", "") or "*/*"
+    accepted = ",".join(request.headers.getall("accept", [])) or "*/*"
     if accepted != "*/*":
         refuse_what_cannot_be_given(request, accepted)
 

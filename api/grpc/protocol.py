@@ -39,6 +39,8 @@ from hyperframe.frame import (
 
 #: what our encoder keeps at most, whatever a client allows
 TABLE_BYTES_MAX = 4_096
+#: ended streams that are kept until all are counted
+STREAMS_KEPT = 32
 HEAD = 9
 HEADERS, PRIORITY, SETTINGS, WINDOW_UPDATE, CONTINUATION = 0x1, 0x2, 0x4, 0x8, 0x9
 ACK, PADDED, WITH_PRIORITY = 0x1, 0x8, 0x20
@@ -114,7 +116,17 @@ class Http2(H2Connection):
         self.local_settings = Settings(client=False, initial_values=settings)
         self.decoder.max_header_list_size = headers_max
         self.incoming_buffer = Frames(headers_max)
+        self._count_at = min(STREAMS_KEPT, self.local_settings.max_concurrent_streams)
         self._frame_dispatch_table[Broken] = self._receive_broken  # type: ignore[index]
+
+    def _full(self) -> bool:
+        """No room for one more stream. They are counted, and ended ones put away, only now and then: it goes through all."""
+        if len(self.streams) < self._count_at:
+            return False
+        most = self.local_settings.max_concurrent_streams
+        found = self.open_inbound_streams
+        self._count_at = min(found + STREAMS_KEPT, most)
+        return found >= most
 
     def _reset_for(self, id_: int, code: int) -> Outcome:
         """An error of a stream (RFC 9113, 5.4.2)."""
@@ -143,7 +155,7 @@ class Http2(H2Connection):
         except (HPACKError, IndexError) as e:
             raise CompressionError(f"the headers can't be read: {e}") from e
         self.state_machine.process_input(ConnectionInputs.RECV_HEADERS)
-        full = id_ not in self.streams and self.open_inbound_streams >= self.local_settings.max_concurrent_streams
+        full = id_ not in self.streams and self._full()
         stream = self._get_or_create_stream(id_, AllowedStreamIDs.ODD)
         if full:
             return self._reset_for(id_, ErrorCodes.REFUSED_STREAM)

@@ -50,7 +50,7 @@ async def test_the_same_header_bytes_mean_something_else_after_the_table_moved(g
     raw = await Raw.open(gateway)
     for stream, path in ((1, "CompleteJob"), (3, "CompleteJob"), (5, "ResolveIncident"), (7, "CompleteJob"), (9, "ResolveIncident")):
         raw.headers(stream, f"/gateway_protocol.Gateway/{path}")
-        raw.message(COMPLETE, stream)
+        raw.message(COMPLETE if path == "CompleteJob" else pb.ResolveIncidentRequest(incidentKey=1).SerializeToString(), stream)
         assert (await raw.trailers(stream))["grpc-status"] == "0"
     assert [type(command).__name__ for command, _ in engine.calls] == [
         "CompleteTask", "CompleteTask", "ResolveIncident", "CompleteTask", "ResolveIncident",

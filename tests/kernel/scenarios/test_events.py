@@ -344,3 +344,29 @@ def test_what_starts_an_instance_is_seen_by_its_event_sub_processes(begins, mapp
     assert not s.p.incidents
     s.move({"message": "message N 7", "timer": "tick", "conditional": "set y=1", "signal": "signal N"}[kind])
     assert s.at == "h w x"
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "fires"),
+    [
+        ("Cycle", 'cycle(2, duration("PT1H"))', 2),
+        ("Cycle", 'cycle(duration("PT1H"))', 3),
+        ("Cycle", '"R2/" + string(date and time("2026-03-28T10:00:00@Europe/Berlin")) + "/P1D"', 2),
+        ("Cycle", '"R2/" + string(duration("P1M"))', 2),
+        ("Date", 'date and time("2026-03-28T10:00:00@Europe/Berlin")', 1),
+        ("Date", 'date("2026-03-28")', 1),
+        ("Date", 'now() + duration("P1Y")', 1),
+        ("Duration", 'date("2026-03-28") - date("2026-03-27")', 1),
+        ("Duration", 'duration("P1M")', 1),
+    ],
+)
+def test_a_timer_takes_the_values_of_feel(kind, value, fires):
+    s = Scenario(
+        f"startEvent s\nserviceTask w\nboundaryEvent b on=w cancel=false\n.<timerEventDefinition><time{kind}>= {value}</time{kind}></timerEventDefinition>\n"
+        "s > w\nserviceTask h\nb > h"
+    ).start()
+    fired = 0
+    while s.p.timers and fired < 3:
+        s.move("tick")
+        fired += 1
+    assert fired == fires and not s.p.incidents and s.at.split().count("h") == fires
