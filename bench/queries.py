@@ -329,7 +329,6 @@ async def measure(dsn: str, rows: int, rounds: int, only: str = "", best_of: int
                 "unit": "ms p95",
                 "which": worst["name"],
                 "over_10_ms": over,
-                "cpu_over_10_ms": busy_over,
             }
         )
     return found
