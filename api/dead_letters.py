@@ -34,7 +34,7 @@ class Discard(Body):
 async def list_dead_letters(
     request: ApiRequest,
     status: Annotated[list[Literal["open", "incident", "replayed", "discarded"]] | None, Parameter(description="One or several")] = None,
-    partition: Annotated[int | None, Parameter(ge=0, le=4095)] = None,
+    partition: Annotated[int | None, Parameter(ge=0, le=4095, schema_extra={"minimum": 0, "maximum": 4095})] = None,
     instance: KeyFilter = None,
     created_from: datetime | None = None,
     created_to: datetime | None = None,

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Response, post
+from litestar.exceptions import ClientException
 from msgspec import Meta
 
 from flowledger.api import answers as a
@@ -39,7 +40,13 @@ class DeploymentBody(Body):
 async def from_form(request: ApiRequest) -> DeploymentBody:
     """Each file of a multipart form is a resource; the fields `status` and `metadata` (JSON) may stand beside."""
     resources, fields = [], {}
-    for name, value in (await request.form()).multi_items():
+    try:
+        form = await request.form()
+    except ClientException as e:
+        if "Too Large" in e.detail:  # its limit of parts, with a status of former times
+            raise Problem("BODY_TOO_LARGE", f"a form of at most {RESOURCES_MAX} parts was expected, found more", status=413) from None
+        raise
+    for name, value in form.multi_items():
         if hasattr(value, "filename"):
             data = await value.read()
             try:

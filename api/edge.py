@@ -5,7 +5,10 @@ Inside, a key is an integer of 64 bits; in JSON it is a text, since JavaScript's
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import UnionType
@@ -22,6 +25,8 @@ from flowledger.api.problems import Problem, malformed
 from flowledger.kernel import times
 
 KEY_MAX = (1 << 63) - 1
+#: a body must come whole within this time
+BODY_S = 120.0
 #: as JSON Schema; the highest key of the highest partition is far below
 KEY_PATTERN = "^([1-9][0-9]{0,17}|[1-8][0-9]{18})$"
 #: what a name, an id or a key of callers may be: rows are found by it, exactly, so what a row can't hold is refused
@@ -90,7 +95,8 @@ class ApiRequest(Request[Any, Any, Any]):
         if coding := self.headers.get("content-encoding", ""):
             raise Problem("UNSUPPORTED_MEDIA_TYPE", f"a body without Content-Encoding was expected, found {coding!r}", status=415)
         if kind == "multipart/form-data" and reader is not None:
-            return await reader(self)
+            async with self._in_time():
+                return await reader(self)
         body = await self.body()
         if body and kind != "application/json" and not kind.endswith("+json"):
             wanted = "application/json" + (" or multipart/form-data" if reader else "")
@@ -100,11 +106,20 @@ class ApiRequest(Request[Any, Any, Any]):
         return decode(body or b"{}", target)
 
     async def body(self) -> bytes:
-        """Raises: Problem (503): the server goes down before the whole body has come."""
+        """Raises: Problem (503): the server goes down before the whole body has come; (408): it doesn't come."""
         if self._body is not Empty:
             return self._body
-        with self.app.state["services"].closing.interrupts():
-            return await super().body()
+        async with self._in_time():
+            with self.app.state["services"].closing.interrupts():
+                return await super().body()
+
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(BODY_S):
+                yield
+        except TimeoutError:
+            raise Problem("TIMEOUT", f"the body was expected within {BODY_S:g} s, found a part of it", status=408) from None
 
 
 def decode(body: bytes, target: Any = Any) -> Any:
@@ -130,6 +145,8 @@ def decode(body: bytes, target: Any = Any) -> Any:
             text += f"; known are {', '.join(sorted(target.__struct_encode_fields__))}"
         raise malformed(text, f"body {where}".strip()) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as e:
+        if body.startswith(_MARKS):
+            raise malformed("JSON in UTF-8 without a byte order mark was expected (RFC 8259, 8.1), found one", "body") from None
         if e.args == ("Input data was truncated",) and _LONELY.search(body):
             e = "a surrogate comes in pairs (RFC 8259, 7)"  # type: ignore[assignment]
         raise malformed(f"the body must be JSON: {e}", "body") from None
@@ -137,6 +154,7 @@ def decode(body: bytes, target: Any = Any) -> Any:
         raise malformed(f"expected at most {strict.DEPTH_MAX} levels of nesting, found more", "body") from None
 
 
+_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")
 _LONELY = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u)")
 
 

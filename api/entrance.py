@@ -1,14 +1,19 @@
 """The first look at each HTTP request, when its head was read and nothing was done for it yet: under overload it is refused there and then.
 
 A refusal costs a twentieth of a request, so that what is let in has the loop to itself. Health and figures are always answered.
-What says that it is unimportant: `Priority: u=4` to `u=7` (RFC 9218).
+What says that it is unimportant: `Priority: u=4` to `u=7` (RFC 9218). A head that is no request, is too large or doesn't come whole is answered
+here too, with a problem as all else, and its connection is closed.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 import socket
+import sys
 from functools import lru_cache
+from http import HTTPStatus
 from math import ceil
 from typing import Any
 
@@ -16,11 +21,19 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from flowledger.api.acceptor import Acceptor
+from flowledger.api.problems import MEDIA_TYPE, Problem, encode_problem, malformed
 from flowledger.api.queue import LoopQueue, retry_ms, told, unimportant
 from flowledger.processors.admission import LOW, NEW, RUNNING
 
 NEW_PATHS = frozenset({b"/v1/instances", b"/v1/messages", b"/v1/signals", b"/v1/tasks", b"/v1/deployments", b"/v1/decisions/evaluate"})
 ARRIVED = "flowledger_arrived"
+#: of a request's line and headers
+HEAD_BYTES_MAX = 65_536
+HEADERS_MAX = 200
+#: they must come whole within this time
+HEAD_S = 60.0
+#: whoever is refused may read so long why, unheard: closing at once takes it from who is still sending
+FAREWELL_S = 1.0
 
 
 def class_of(method: bytes, path: bytes, headers: list[tuple[bytes, bytes]]) -> int:
@@ -48,27 +61,122 @@ def refusal(waited: float, kind: int, close: bool) -> bytes:
     )
 
 
+_TOO_LARGE = Problem(
+    "HEAD_TOO_LARGE",
+    f"at most {HEADERS_MAX} headers, and {HEAD_BYTES_MAX} bytes with the request's line, were expected, found more",
+    status=431,
+)
+_HOST = re.compile(rb"(\[[0-9a-f:.%]+\]|[a-z0-9._~%!$&'()*+,;=-]*)(:[0-9]{0,5})?")
+#: of a target in absolute form (RFC 9112, 3.2.2)
+_AUTHORITY = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
+
+
+def _why() -> str:
+    """Of the parser's error under way."""
+    return str(sys.exc_info()[1] or "")[:200] or "malformed"
+
+
 def entrance(queue: LoopQueue, telemetry: Any) -> type[HttpToolsProtocol]:
     """uvicorn's protocol with the look in front. `Entered` is to wrap the application."""
-    refusals: dict[bytes, Any] = {}
+    refusals: dict[tuple[bytes, str], Any] = {}
 
-    def counted(method: bytes) -> None:
-        if (found := refusals.get(method)) is None:
-            found = refusals[method] = telemetry.metrics.http.labels(method.decode("latin-1"), "refused", "429")
+    def counted(method: bytes, status: str = "429") -> None:
+        if (found := refusals.get((method, status))) is None:
+            found = refusals[method, status] = telemetry.metrics.http.labels(method.decode("latin-1"), "refused", status)
         found.inc()
 
     class Arrivals(HttpToolsProtocol):
         _refused = False
+        #: bytes since a head began; -1: none is under way
+        _head = -1
+        _late: asyncio.TimerHandle | None = None
+        _deaf = False
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            self._late = self.loop.call_later(HEAD_S, self._too_late)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._in_time()
+            super().connection_lost(exc)
+
+        def data_received(self, data: bytes) -> None:
+            if self._deaf:
+                return
+            super().data_received(data)
+            if self._head >= 0:
+                self._head += len(data)
+                if self._head > HEAD_BYTES_MAX + len(data):
+                    self._answer(_TOO_LARGE)
+
+        def _in_time(self) -> None:
+            if self._late is not None:
+                self._late.cancel()
+                self._late = None
+
+        def _too_late(self) -> None:
+            """Nobody waits for what never comes; to who has said nothing there is nothing to say."""
+            if self._head > 0:
+                self._answer(Problem("TIMEOUT", f"the head of a request was expected within {HEAD_S:g} s, found a part of it", status=408))
+            else:
+                self.transport.close()
+
+        def send_400_response(self, msg: str) -> None:
+            self._answer(malformed(f"a request of HTTP/1.1 was expected, found what can't be read as one ({_why()})", "head"))
+
+        def _answer(self, problem: Problem) -> None:
+            """The last on this connection. What is still being answered goes first: then there is nothing that one can say between."""
+            if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+                body = encode_problem(problem, "")
+                self.transport.write(
+                    b"HTTP/1.1 %d %s\r\ncontent-type: %s\r\ncontent-length: %d\r\ncache-control: no-store\r\nconnection: close\r\n\r\n%s"
+                    % (problem.status, HTTPStatus(problem.status).phrase.encode(), MEDIA_TYPE.encode(), len(body), body)
+                )
+            counted(b"other", str(problem.status))
+            self._deaf = True
+            self._in_time()
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
+            self.loop.call_later(FAREWELL_S, self.transport.close)
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
             self._refused = False
+            self._head = 0
+            if self._late is None:
+                self._late = self.loop.call_later(HEAD_S, self._too_late)
             queue.read()
 
         def on_headers_complete(self) -> None:
+            self._head = -1
+            self._in_time()
+            if (problem := self._wrong()) is not None:
+                self._refused = self._last = True
+                self._answer(problem)
+                return
             if queue.tight and self._look():
                 return
             super().on_headers_complete()
+
+        def _wrong(self) -> Problem | None:
+            """What RFC 9112 forbids and the parser lets pass."""
+            size, hosts = len(self.url), []
+            for name, value in self.headers:
+                size += len(name) + len(value) + 4
+                if name == b"host":
+                    hosts.append(value.lower())
+            if size > HEAD_BYTES_MAX or len(self.headers) > HEADERS_MAX:
+                return _TOO_LARGE
+            version = self.parser.get_http_version()
+            if version not in ("1.1", "1.0"):
+                return malformed(f"HTTP/1.1 was expected, found HTTP/{version}", "head")
+            if len(hosts) != 1 and (hosts or version == "1.1"):
+                return malformed(f"one Host was expected, found {len(hosts)}", "header Host")
+            if hosts and not _HOST.fullmatch(hosts[0]):
+                return malformed(f"a name and maybe a port were expected, found {hosts[0].decode('latin-1')[:80]!r}", "header Host")
+            if not self.url.startswith((b"/", b"*")) and hosts and (found := _AUTHORITY.match(self.url)) and found[1].lower() != hosts[0]:
+                return malformed(f"the Host of the target was expected, found {hosts[0].decode('latin-1')[:80]!r}", "header Host")
+            return None
 
         def _look(self) -> bool:
             """Refused. One that came behind another on this connection (pipelining) waits for that one's answer: it is let in."""

@@ -7,6 +7,8 @@ by itself, in `Last-Event-ID`) misses nothing. Delivery is at least once; an eve
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Annotated, Any
@@ -20,7 +22,7 @@ from litestar.response import Stream
 from flowledger.api.edge import ApiRequest, encode, key_of, position_of, position_text
 from flowledger.api.instance_of import Definitions
 from flowledger.api.instance_views import Types, types_of
-from flowledger.api.lists import KeyFilter
+from flowledger.api.lists import POSITION_PATTERN, Definition, KeyFilter
 from flowledger.api.problems import Problem
 from flowledger.api.services import Services, services_of
 from flowledger.api.view import event_view
@@ -31,7 +33,13 @@ HEARTBEAT_S = 15.0
 #: before the owner of a partition is asked again (seconds)
 OWNER_S = 0.5
 
-PositionParam = Annotated[str, Parameter(description="After this position; `start`: from the beginning; none: from now on")]
+PositionParam = Annotated[
+    str | None,
+    Parameter(
+        schema_extra={"pattern": rf"^(start|{POSITION_PATTERN[1:-1]})$"},
+        description="After this position; `start`: from the beginning; none: from now on",
+    ),
+]
 
 
 class Filter(msgspec.Struct):
@@ -45,8 +53,9 @@ class Filter(msgspec.Struct):
     types: frozenset[str] = frozenset()
 
 
-def filter_of(tenant: str, definition: str, instance: str | None, task: str | None, type: str | None) -> Filter:
-    by_key = definition.isdigit()
+def filter_of(tenant: str, definition: str | None, instance: str | None, task: str | None, type: str | None) -> Filter:
+    definition = definition or ""
+    by_key = definition.isascii() and definition.isdigit()
     return Filter(
         tenant=tenant,
         instance=key_of(instance, "query instance") if instance else 0,
@@ -72,11 +81,12 @@ class Subscription:
         elif position:
             for partition, offset in position_of(position, "query position").items():
                 if partition not in self.next:
-                    raise Problem(
-                        "MALFORMED", f"there are partitions 0 to {s.client.partitions - 1}, found {partition}", where="query position"
-                    )
+                    known_to = f"there are partitions 0 to {s.client.partitions - 1}, found {partition}"
+                    raise Problem(RejectionCode.INVALID_ARGUMENT, known_to, where="query position")
                 self.next[partition] = offset + 1
         by_definition = wanted.definition or wanted.process
+        most = s.settings.subscription_s_max
+        self.end = time.monotonic() + most if most else math.inf
         self.definitions = Definitions(s.client, wanted.tenant, self.next) if by_definition else None
 
     @property
@@ -100,10 +110,10 @@ class Subscription:
         closing = asyncio.ensure_future(self.s.closing.wait())
         coming: asyncio.Future[Any] | None = None
         try:
-            while not closing.done():
+            while not closing.done() and (left := self.end - time.monotonic()) > 0:
                 if coming is None:
                     coming = asyncio.ensure_future(anext(stream))
-                await asyncio.wait({coming, closing}, timeout=HEARTBEAT_S, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({coming, closing}, timeout=min(HEARTBEAT_S, left), return_when=asyncio.FIRST_COMPLETED)
                 if closing.done():
                     return
                 if not coming.done():
@@ -168,17 +178,20 @@ class Seat:
 )
 async def stream(
     request: ApiRequest,
-    position: PositionParam = "",
-    definition: Annotated[str, Parameter(description="Process id or a definition's key")] = "",
+    position: PositionParam = None,
+    definition: Definition = None,
     instance: KeyFilter = None,
     task: KeyFilter = None,
     type: Types = None,
 ) -> Response[str]:
     """Server-sent events (the header `Last-Event-ID` goes before `position`): `event` is the type, `id` the cursor,
-    `data` the event as JSON. A comment every 15 s keeps the line open."""
+    `data` the event as JSON. A comment every 15 s keeps the line open. Where the operator bounds how long (`subscription_s_max`) it ends,
+    and whoever comes back with `Last-Event-ID`, as browsers do, misses nothing."""
     s = services_of(request)
     wanted = filter_of(s.identify(request).tenant, definition, instance, task, type)
-    subscription = Subscription(s, wanted, request.headers.get("last-event-id") or position)
+    if position == "":
+        position_of(position, "query position")
+    subscription = Subscription(s, wanted, request.headers.get("last-event-id") or position or "")
     seat = Seat(s, "sse")
     request.scope["flowledger_long"] = True  # type: ignore[typeddict-unknown-key]
 
@@ -218,8 +231,9 @@ async def socket(
             with suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
                 await each
         if sending in done:
+            why = "the server is going down" if s.closing.is_set() else "its time is over: come back with the last cursor"
             with suppress(WebSocketDisconnect, RuntimeError):
-                await socket.close(code=1001, reason="the server is going down")
+                await socket.close(code=1001, reason=why)
 
 
 async def _send(socket: WebSocket[Any, Any, Any], subscription: Subscription) -> None:

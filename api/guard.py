@@ -34,12 +34,20 @@ CORRELATION = re.compile(r"[\x21-\x7e]{1,200}")
 ANY_HOST = ("/health/", "/metrics")
 #: methods that a span and a figure may be named by; whoever makes up others makes up no figures
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+#: of which RFC 9110 knows one value
+SINGLE = frozenset((b"host", b"content-type", b"content-length", b"authorization", b"idempotency-key", b"origin", b"last-event-id"))
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def _bare(host: str) -> str:
     """Without port and brackets."""
     return host.rsplit("]", 1)[0].lstrip("[") if host.startswith("[") else host.rsplit(":", 1)[0]
+
+
+def _twice(fields: list[tuple[bytes, bytes]]) -> str:
+    """The name of a header that has one value and stands twice: which counts, nobody can tell. Empty: none."""
+    names = [name for name, _ in fields if name in SINGLE]
+    return next((name.decode() for name in names if names.count(name) > 1), "")
 
 
 def unreadable(scope: Any) -> Problem | None:
@@ -66,6 +74,8 @@ class Guard:
         self.origins = frozenset(settings.origins)
 
     def refused(self, scope: Any, headers: dict[bytes, bytes]) -> Problem | None:
+        if len(headers) != len(scope["headers"]) and (twice := _twice(scope["headers"])):
+            return malformed("given twice", f"header {twice}")
         host = headers.get(b"host", b"").decode("latin-1").lower()
         if self.hosts is not None and host and _bare(host) not in self.hosts and not scope["path"].startswith(ANY_HOST):
             return Problem("WRONG_HOST", f"this server answers to {', '.join(sorted(self.hosts))}, not to {_bare(host)}", status=421)
@@ -94,7 +104,8 @@ class Guard:
         await self._http(scope, receive, send, problem, correlation, traceparent)
 
     async def _http(self, scope: Any, receive: Receive, send: Send, problem: Problem | None, correlation: str, traceparent: str) -> None:
-        telemetry, status, began = self.services.telemetry, 500, time.perf_counter()
+        # 499: the caller left before there was an answer
+        telemetry, status, began = self.services.telemetry, 499, time.perf_counter()
         scope["flowledger_correlation"] = correlation
 
         async def sent(message: Message) -> None:

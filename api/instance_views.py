@@ -13,7 +13,7 @@ from litestar.params import Parameter
 from flowledger.api import answers as a
 from flowledger.api.edge import ApiRequest, KeyPath, position_of, reply, time_of
 from flowledger.api.instances import find
-from flowledger.api.lists import POSITION_PATTERN, Limit, WaitFor, text_of
+from flowledger.api.lists import ONE_POSITION_PATTERN, POSITION_PATTERN, Limit, WaitFor, text_of
 from flowledger.api.problems import Problem, malformed
 from flowledger.api.replay import Replay, micros
 from flowledger.api.services import Services, services_of
@@ -28,9 +28,10 @@ REPLAY_MAX = 200_000
 PAGE = 1_000
 
 After = Annotated[
-    str | None, Parameter(schema_extra={"pattern": POSITION_PATTERN}, description="Position of the last event seen; the same as `cursor`")
+    str | None,
+    Parameter(schema_extra={"pattern": ONE_POSITION_PATTERN}, description="Position of the last event seen; the same as `cursor`"),
 ]
-EventCursor = Annotated[str | None, Parameter(schema_extra={"pattern": POSITION_PATTERN}, description="`cursor` of the page before")]
+EventCursor = Annotated[str | None, Parameter(schema_extra={"pattern": ONE_POSITION_PATTERN}, description="`cursor` of the page before")]
 _KINDS = sorted({n.partition(".")[0] for n in wire.CURRENT})
 _TYPE = "|".join([*(re.escape(n) for n in wire.CURRENT), *(rf"{k}\.\*" for k in _KINDS)])
 Types = Annotated[
@@ -92,7 +93,8 @@ async def event_page(
     if limit > s.settings.page_max:
         raise malformed(f"at most {s.settings.page_max}, found {limit}", "query limit")
     if after is not None:
-        position_of(after, "query after")
+        if len(position_of(after, "query after")) != 1:
+            raise malformed(f"one position like 0-123 was expected, found {after[:80]!r}", "query after")
     filters = {"type": types_of(type) or None, "element": element, "from": begin, "to": end}
     wanted = {k: text_of(v) for k, v in filters.items() if v is not None}
     page = await s.reads.events(noun, key, wanted, after or "", limit, s.identify(request).tenant)
@@ -109,7 +111,7 @@ async def replay(s: Services, found: R, tenant: str, at: str = "") -> R:
     if at:
         if at.isdigit():
             until = int(at)
-        elif ":" in at or len(at.split("-")) > 2:
+        elif re.fullmatch(POSITION_PATTERN, at) is None:
             until_us = micros(time_of(at, "query at").astimezone(UTC).isoformat())
         else:
             positions = position_of(at, "query at")

@@ -9,6 +9,7 @@ from typing import Annotated, Any, get_args
 from litestar.datastructures.headers import Accept
 from litestar.params import Parameter
 
+from flowledger.api import locking
 from flowledger.api.edge import KEY_PATTERN, ApiRequest
 from flowledger.api.problems import Problem, malformed
 from flowledger.api.reads import Row
@@ -16,6 +17,9 @@ from flowledger.api.services import services_of
 
 #: as JSON Schema
 POSITION_PATTERN = r"^[0-9]{1,3}-[0-9]{1,15}(,[0-9]{1,3}-[0-9]{1,15})*$"
+ONE_POSITION_PATTERN = r"^[0-9]{1,3}-[0-9]{1,15}$"
+#: a definition's key, or a process id: no digits alone
+DEFINITION_PATTERN = rf"^({KEY_PATTERN[2:-2]}|[^\x00-\x1f\x7f]*[^\x00-\x1f\x7f0-9][^\x00-\x1f\x7f]*)?$"
 #: a cursor: time (microseconds since 1970) and key of the last row of the page before
 ROW_PATTERN = "^[0-9]{1,17}-([1-9][0-9]{0,17}|[1-8][0-9]{18})$"
 Limit = Annotated[int, Parameter(ge=1, schema_extra={"maximum": 1000}, description="Rows of a page at most")]
@@ -28,7 +32,7 @@ WaitFor = Annotated[
         description="Answer when the projections have reached this position, e.g. a command's",
     ),
 ]
-Definition = Annotated[str | None, Parameter(description="A definition's key, or a process id")]
+Definition = Annotated[str | None, Parameter(pattern=DEFINITION_PATTERN, description="A definition's key, or a process id")]
 #: the framework leaves a bound of 0 out of the document
 Version = Annotated[int | None, Parameter(ge=0, le=(1 << 31) - 1, schema_extra={"minimum": 0, "maximum": (1 << 31) - 1})]
 KeyFilter = Annotated[str | None, Parameter(pattern=KEY_PATTERN)]
@@ -71,9 +75,9 @@ async def before(request: ApiRequest) -> None:
     """What every request is held against before its handler: parameters and what it accepts."""
     if request.scope.get("query_string"):
         refuse_unknown_parameters(request)
-    if request.headers.get("if-match", "*").strip() != "*" and not request.route_handler.opt.get("locks") and request.method != "GET":
+    if locking.demanded(request) and not request.route_handler.opt.get("locks") and request.method != "GET":
         raise malformed("nothing that has a version is changed here: expected none, or *", "header If-Match")
-    accepted = request.headers.get("accept", "") or "*/*"
+    accepted = ",".join(request.headers.getall("accept", [])) or "*/*"
     if accepted != "*/*":
         refuse_what_cannot_be_given(request, accepted)
 

@@ -194,6 +194,9 @@ def _bounded(schema: Any) -> Any:
 def _texts(paths: dict[str, Any]) -> None:
     """Answers and bodies that aren't JSON alone."""
     text = {"schema": {"type": "string"}}
+    fields = {"event": {"type": "string"}, "id": {"type": "string"}, "data": {"type": "string"}, "retry": {"type": "integer"}}
+    one = {"description": "One of the stream's events", "type": "object", "properties": fields}
+    paths["/v1/events"]["get"]["responses"]["200"]["content"] = {"text/event-stream": {"schema": one}}
     paths["/v1/definitions/{id}/source"]["get"]["responses"]["200"]["content"] = {"application/xml": {}, "text/plain": text}
     paths["/metrics"]["get"]["responses"]["200"]["content"] = {"text/plain": text, "application/openmetrics-text": text}
     paths["/v1/deployments"]["post"]["requestBody"]["content"]["multipart/form-data"] = {

@@ -37,11 +37,12 @@ STATUS: dict[str, tuple[int, str]] = {
 #: codes of errors that the framework finds
 BY_STATUS = {
     400: MALFORMED, 401: "UNAUTHENTICATED", 403: "FORBIDDEN", 404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 406: "NOT_ACCEPTABLE",
-    413: "BODY_TOO_LARGE",
+    408: "TIMEOUT", 413: "BODY_TOO_LARGE", 431: "HEAD_TOO_LARGE",
     415: "UNSUPPORTED_MEDIA_TYPE", 421: "WRONG_HOST", 429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE",
 }  # fmt: skip
 TITLES = {
-    401: "Who are you?", 405: "Method not allowed", 406: "Not in this form", 413: "The body is too large", 415: "Wrong media type", 421: "Not a name of this server",
+    401: "Who are you?", 405: "Method not allowed", 406: "Not in this form", 408: "It did not come in time", 413: "The body is too large",
+    431: "The headers are too large", 415: "Wrong media type", 421: "Not a name of this server",
 }  # fmt: skip
 #: seconds for `Retry-After` when the rejection names none
 RETRY_AFTER_S = 1
@@ -104,10 +105,14 @@ def problem_handler(request: Request[Any, Any, Any], error: Problem) -> Response
 
 def http_handler(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """What the framework refuses: unknown path, wrong method, wrong parameter."""
+    if error.detail == "client disconnected prematurely":
+        return Problem("GONE", "the caller left before the body had come", status=499).response(request.url.path)  # nobody reads it
     code = BY_STATUS.get(error.status_code, INTERNAL if error.status_code >= 500 else MALFORMED)
     problem = Problem(code, error.detail if error.status_code < 500 else "", status=error.status_code)
     if isinstance(error, ValidationException):
         found = [e for e in error.extra or () if isinstance(e, dict)]
+        if [e.get("message") for e in found] == ["'data'"]:  # its word for it
+            return malformed("a JSON object was expected, found no body", "body").response(request.url.path)
         problem.extra["errors"] = [
             {"where": f"{_word(e.get('source'))} {e.get('key', '')}".strip(), "message": e.get("message", "")} for e in found
         ]

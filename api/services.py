@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from litestar.connection import ASGIConnection
 
+from flowledger.api import locking
 from flowledger.api.closing import Closing
 from flowledger.api.edge import is_key, key_of, position_of
 from flowledger.api.problems import Problem, problem_of
@@ -64,7 +65,7 @@ class Services:
         self.telemetry.metrics.http_commands.labels(type(command).__name__, outcome).inc()
         if isinstance(answer, Rejected):
             problem = problem_of(answer)
-            if answer.code == RejectionCode.STALE and connection.headers.get("if-match"):
+            if answer.code == RejectionCode.STALE and locking.demanded(connection):
                 problem.status, problem.title = 412, "Changed since it was read"
             raise problem
         return answer

@@ -160,20 +160,24 @@ async def list_tasks(
     due_after: datetime | None = None,
     overdue: bool | None = None,
     sort: Annotated[
-        Literal["created", "due", "priority"], Parameter(description="The newest, the soonest due, or the most urgent first")
-    ] = "created",
+        Literal["created", "due", "priority"] | None,
+        Parameter(
+            description="The newest, the soonest due, or the most urgent first; none: the newest, or the soonest due where that is asked for"
+        ),
+    ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     wait_for: WaitFor = None,
 ) -> Response[a.Page[a.TaskRow]]:
-    """Newest first, or by `sort`; tasks that are due at no time stand after those that are. Work of people and machines; activities that the
-    engine does itself (calls, sub-processes, scripts ...) by `type` or `activities`."""
+    """Newest first, the soonest due first with `due_before`, `due_after` or `overdue=true`, or by `sort`; tasks that are due at no time stand
+    after those that are. Work of people and machines; activities that the engine does itself (calls, sub-processes, scripts ...) by `type` or
+    `activities`."""
     if open is not None:
         group = OPEN if open else DONE
         of_both = tuple(s for s in group if s in status) if status else group
     filters = {
         "status": status if open is None else of_both, "assignee": assignee, "candidate_group": candidate_group,
-        "any_group": any_group, "sort": None if sort == "created" else sort,
+        "any_group": any_group, "sort": sort,
         "candidate_user": candidate_user, "type": type, "job_type": job_type, "category": category, "priority": priority,
         "instance": instance, "definition": definition, "element": element, "due_before": due_before, "due_after": due_after,
         "overdue": overdue, "parent": parent, "result_status": result_status, "activities": activities,

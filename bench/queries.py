@@ -73,6 +73,11 @@ FILL = {
             CASE WHEN {h6} < 5000 THEN 'open' ELSE 'resolved' END, at
         FROM (SELECT n, {at} AS at, 1 + {h1} % 200 AS d FROM generate_series({a}, {b}) n) s""",
 }
+#: made anew after the rows: so it takes minutes and not hours
+_INDEXES = """SELECT i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+    WHERE c.relnamespace = %s::regnamespace AND NOT i.indisunique AND NOT c.relispartition"""
+_OPEN = "created,assigned,started,in_progress,suspended,failed,timed_out"
+_PEOPLE = "human_task,user_task,manual_task"
 _LETTERS = "order invoice claim payment onboarding audit shipment return approval contract".split()
 
 Given = Callable[[random.Random], Mapping[str, str]]
@@ -132,13 +137,21 @@ def cases(rows: int) -> list[Case]:
         "var.x[lt] (text)": lambda r: {"var.customer[lt]": f"c{r.randint(0, 9_999)}"},
         "var.x[gt] var.x[lt]": lambda r: {"var.amount[gt]": str(low := r.uniform(0, 9_900)), "var.amount[lt]": str(low + 100)},
         "var.x var.y[gt]": lambda r: {"var.customer": f"c{r.randint(0, 9_999)}", "var.amount[gt]": "5000"},
+        "definition (key) status": lambda r: {"definition": str(r.randint(1, 200)), "status": r.choice(["running", "failed", "completed"])},
+        "definition status (several)": lambda r: {**process(r), "status": "failed,suspended,running"},
+        "definition version": lambda r: {**process(r), "version": str(r.randint(1, 6))},
+        "definition priority": lambda r: {**process(r), "priority": "high"},
+        "status started_from": lambda r: {"status": r.choice(["running", "failed"]), "started_from": moment(r)},
+        "status has_incident": lambda r: {"status": r.choice(["running", "failed"]), "has_incident": "true"},
+        "status priority": lambda r: {"status": r.choice(["running", "failed"]), "priority": r.choice(["high", "urgent"])},
+        "status initiator": lambda r: {"status": r.choice(["running", "failed"]), "initiator": f"user-{r.randint(0, 999)}"},
         "definition var.x": lambda r: {**process(r), "var.customer": f"c{r.randint(0, 9_999)}"},
         "status var.x[gt]": lambda r: {"status": "running", "var.amount[gt]": str(r.uniform(0, 10_000))},
     }
     tasks: dict[str, Given] = {
         "": lambda r: {},
         "status": lambda r: {"status": r.choice(["created", "assigned", "completed", "failed", "suspended"])},
-        "open": lambda r: {"status": "created,assigned,started,in_progress,suspended,failed,timed_out"},
+        "open": lambda r: {"status": _OPEN},
         "assignee": lambda r: {"assignee": f"user-{r.randint(0, 1000)}"},
         "candidate_group": lambda r: {"candidate_group": f"group-{r.randint(0, 50)}"},
         "candidate_user": lambda r: {"candidate_user": f"user-{r.randint(0, 1000)}"},
@@ -158,6 +171,35 @@ def cases(rows: int) -> list[Case]:
         "open assignee": lambda r: {"status": "created,assigned,started", "assignee": f"user-{r.randint(0, 999)}"},
         "open candidate_group": lambda r: {"status": "created,assigned,started", "candidate_group": f"group-{r.randint(0, 49)}"},
         "open candidate_user": lambda r: {"status": "created,assigned,started", "candidate_user": f"user-{r.randint(0, 999)}"},
+        "any_group": lambda r: {"any_group": f"group-{r.randint(0, 49)},group-{r.randint(0, 49)}"},
+        "parent": lambda r: {"parent": str(r.randint(1, rows))},
+        "result_status": lambda r: {"result_status": r.choice(["failure", "partial_success", "failure,timeout"])},
+        "open any_group": lambda r: {"status": _OPEN, "any_group": f"group-{r.randint(0, 49)},group-{r.randint(0, 49)}"},
+        "open type": lambda r: {"status": _OPEN, "type": _PEOPLE},
+        "open category": lambda r: {"status": _OPEN, "category": r.choice(["human", "automated"])},
+        "open priority": lambda r: {"status": _OPEN, "priority": r.choice(["normal", "high", "urgent", "70"])},
+        "open definition": lambda r: {"status": _OPEN, **process(r)},
+        "open element": lambda r: {"status": _OPEN, "element": f"element-{r.randint(0, 299)}"},
+        "open due_before": lambda r: {"status": _OPEN, "due_before": moment(r, -7, DAYS)},
+        "open due_after": lambda r: {"status": _OPEN, "due_after": moment(r, -7, DAYS)},
+        "open assignee overdue": lambda r: {"status": _OPEN, "assignee": f"user-{r.randint(0, 999)}", "overdue": "true"},
+        "assignee due_before": lambda r: {"assignee": f"user-{r.randint(0, 999)}", "due_before": moment(r, -7, DAYS)},
+        "due_after due_before": lambda r: {"due_after": moment(r, 20, DAYS), "due_before": moment(r, -7, 20)},
+        "sort=due": lambda r: {"sort": "due"},
+        "sort=due definition": lambda r: {"sort": "due", **process(r)},
+        "sort=due open": lambda r: {"sort": "due", "status": _OPEN},
+        "sort=due open type": lambda r: {"sort": "due", "status": _OPEN, "type": _PEOPLE},
+        "sort=due open type assignee": lambda r: {"sort": "due", "status": _OPEN, "type": _PEOPLE, "assignee": f"user-{r.randint(0, 999)}"},
+        "sort=due open type any_group": lambda r: {
+            "sort": "due",
+            "status": _OPEN,
+            "type": _PEOPLE,
+            "any_group": f"group-{r.randint(0, 49)}",
+        },
+        "sort=priority": lambda r: {"sort": "priority"},
+        "sort=priority open": lambda r: {"sort": "priority", "status": _OPEN},
+        "sort=priority open definition": lambda r: {"sort": "priority", "status": _OPEN, **process(r)},
+        "sort=priority open any_group": lambda r: {"sort": "priority", "status": _OPEN, "any_group": f"group-{r.randint(0, 49)}"},
         "definition element": lambda r: {**process(r), "element": f"element-{r.randint(0, 299)}"},
         "status job_type": lambda r: {"status": "created", "job_type": f"job-{r.randint(0, 99)}"},
     }
@@ -202,17 +244,30 @@ async def _definitions(r: Reader, tenant: str, given: Mapping[str, str], limit: 
     return await q.list_definitions(r, tenant, rest, limit, cursor, latest="latest" in given)
 
 
-async def fill(conn: psycopg.AsyncConnection[Any], rows: int) -> None:
-    """The tables of the projections with `rows` rows of each kind over `DAYS` days up to now."""
-    await conn.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
-    await sc.migrate(conn, SCHEMA)
-    await sc.use_schema(conn, SCHEMA)
+async def fill(conn: psycopg.AsyncConnection[Any], tenants: Mapping[str, int], schema: str = SCHEMA) -> None:
+    """The tables of the projections with so many rows of each kind for each tenant, over `DAYS` days up to now."""
+    await conn.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+    await sc.migrate(conn, schema)
+    await sc.use_schema(conn, schema)
     today = datetime.now(UTC).date()
     tables = {t.name: t for v in VIEWS.values() for t in v.tables}
     months = {f"{day:%Y-%m}" for day in (today - timedelta(days=n) for n in range(DAYS + 1))}
     await sc.make_partitions(conn, tables, [(name, month) for name in FILL if tables[name].month for month in months])
     for view in VIEWS.values():
         await conn.execute("INSERT INTO positions (view, partition, version, next_offset) VALUES (%s, 0, %s, 1)", (view.name, view.version))
+    indexes = await (await conn.execute(_INDEXES, (schema,))).fetchall()
+    for name, _ in indexes:
+        await conn.execute(f"DROP INDEX {name}")
+    for tenant, rows in tenants.items():
+        for name in (*FILL, "workflow_definitions"):
+            await conn.execute(f"ALTER TABLE {name} ALTER COLUMN tenant_id SET DEFAULT '{tenant}'")
+        await _fill(conn, rows)
+    for _, statement in indexes:
+        await conn.execute(statement.replace(" ON ONLY ", " ON "))
+    await conn.execute("VACUUM ANALYZE")
+
+
+async def _fill(conn: psycopg.AsyncConnection[Any], rows: int) -> None:
     begun = datetime.now(UTC)  # one for all statements: the rows of a variable and of its instance meet by it
     at = f"timestamptz '{begun.isoformat()}' - ({rows} - n) * interval '{DAYS * 86_400 / rows} seconds'"
     salted = {f"h{n}": _HASH.format(n) for n in range(1, 10)}
@@ -226,12 +281,11 @@ async def fill(conn: psycopg.AsyncConnection[Any], rows: int) -> None:
             "COPY workflow_definitions (id, definition_id, name, name_parts, version, status, created_by, metadata) FROM STDIN"
         ) as copy,
     ):
-        for n in range(1, DEFINITIONS + 1):
+        for n in range(1, min(DEFINITIONS, rows) + 1):
             name = f"{chance.choice(_LETTERS)} {chance.choice(_LETTERS)} {n}"
             status = chance.choices(("published", "archived", "draft"), (90, 5, 5))[0]
             more = json.dumps({"tags": [f"tag-{chance.randint(0, 40)}"], "category": f"category-{n % 20}"})
             await copy.write_row((n, f"process-{n // 3}", name, parts_of(name), 1 + n % 3, status, f"user-{n % 100}", more))
-    await conn.execute("VACUUM ANALYZE")
 
 
 async def measure(dsn: str, rows: int, rounds: int, only: str = "") -> list[dict[str, Any]]:
@@ -271,7 +325,7 @@ async def measure(dsn: str, rows: int, rounds: int, only: str = "") -> list[dict
 async def all_of(dsn: str, rows: int, rounds: int, only: str = "", fresh: bool = True) -> list[dict[str, Any]]:
     if fresh:
         async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as conn:
-            await fill(conn, rows)
+            await fill(conn, {"": rows})
     return await measure(dsn, rows, rounds, only)
 
 

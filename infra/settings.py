@@ -79,6 +79,11 @@ class Settings(BaseSettings):
     command_timeout_ms: int = Field(30_000, ge=1, description="How long a command's answer is waited for, milliseconds")
     fresh_ms: int = Field(2_000, ge=0, description="How long a read of an unknown key waits for a projection that is behind, milliseconds")
     subscribers_max: int = Field(1_000, ge=1, description="Open event subscriptions (SSE and WebSocket)")
+    subscription_s_max: float = Field(
+        0,
+        ge=0,
+        description="Longest life of one, seconds; its client comes back with its last cursor and misses nothing. 0: as long as it likes",
+    )
     tasks_topic: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="Job types whose jobs go to the Kafka topic `PREFIX.tasks`, `TYPE` or `TENANT/TYPE` each; by processes with the role api",

@@ -14,11 +14,13 @@ from calendar import monthrange
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
+from itertools import product
 from zoneinfo import ZoneInfo
 
 #: days and weekdays that fit at all do so within the calendar's cycle of 28 years, or 40 across a century without a leap day
 YEARS_MAX = 40
 TEXT_MAX = 500
+_HOURS = 24
 WORDS = {"@yearly": "0 0 1 1 *", "@annually": "0 0 1 1 *", "@monthly": "0 0 1 * *", "@weekly": "0 0 * * 0", "@daily": "0 0 * * *",
          "@midnight": "0 0 * * *", "@hourly": "0 * * * *"}  # fmt: skip
 _DAYS = "SUN MON TUE WED THU FRI SAT".split()
@@ -57,22 +59,29 @@ class Cron:
         self.years = None if fields[6] in ("*", "?") else _plain(fields[6], "year")
 
     def after(self, moment: datetime) -> datetime | None:
-        """The first time after `moment` (aware); None when there is none. A time that the zone skips comes as much later; one it has twice comes once."""
+        """The first time after `moment` (aware); None when there is none.
+
+        A time that the zone skips comes as much later; one that it has twice comes once, but twice where each hour fits.
+        """
         local = moment.astimezone(self.zone).replace(tzinfo=None)
-        around = [(moment + timedelta(hours=h)).astimezone(self.zone).utcoffset() for h in (-4, 4)] if self.zone is not UTC else [0, 0]
-        low = local if around[0] == around[1] else local - timedelta(hours=3)
+        before, after = (self._offset(moment + timedelta(hours=h)) for h in (-4, 4))
+        low = local if before == after else local - timedelta(hours=3)
+        folds = (0, 1) if before > after and len(self.hours) == _HOURS else (0,)
         for day in self._dates(low):
-            for hour in self.hours:
+            for hour, fold in product(self.hours, folds):
                 if day + timedelta(hours=hour + 1) <= low:
                     continue
                 for minute in self.minutes:
                     if day + timedelta(hours=hour, minutes=minute + 1) <= low:
                         continue
                     for second in self.seconds:
-                        at = day.replace(hour=hour, minute=minute, second=second, tzinfo=self.zone).astimezone(UTC)
+                        at = day.replace(hour=hour, minute=minute, second=second, tzinfo=self.zone, fold=fold).astimezone(UTC)
                         if at > moment:
                             return at
         return None
+
+    def _offset(self, moment: datetime) -> timedelta:
+        return (moment.astimezone(self.zone).utcoffset() if self.zone is not UTC else None) or timedelta()
 
     def _dates(self, start: datetime) -> Iterator[datetime]:
         year, month = start.year, start.month

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from psycopg import sql
@@ -25,40 +26,87 @@ _VARIABLE = re.compile(r"var\.(?P<name>[^\[\]]+)(?:\[(?P<op>\w+)\])?")
 PRIORITY_MAX = 100
 #: digits of a number that is compared; what is beyond is in no row as a number
 DIGITS_MAX = 1_000
+#: ranges of an index that one page reads at most, each to its own limit
+BRANCHES_MAX = 101
+#: of a task that somebody has to do something about yet; indexes of open work have this very condition
+OPEN = "status NOT IN ('completed', 'cancelled', 'skipped')"
+DONE = frozenset(("completed", "cancelled", "skipped"))
 _OPERATORS = {"eq": "=", "ne": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+
+
+class Several(NamedTuple):
+    """One of several values; `kind` is the SQL type."""
+
+    column: str
+    kind: str
+    values: list[Any]
 
 
 class Where:
     """Conditions joined by AND, with their parameters in order.
 
     Attributes:
-        spread: (column, SQL type, values): one of several values. Each is read from the index in the order of the list, and the heads are
-            merged, so that a page costs as much as it shows however many rows there are.
-        variable: conditions on the row of a variable (alias `v`) that leads the query: its index has the order of the list, too.
+        sets: `branches` says how each is asked.
+        status, open: a status is asked for; of open work only.
+        leads: one value is wanted of a column whose index goes on with the status and then in the order of the list.
+        gathered: an index finds the rows in no order, so they are sorted.
+        dated: asked for by the time at which something is due.
+        variables: conditions on variables of the instance.
+        started_from: as asked for; the list is in the order of creation, which comes before.
     """
 
-    def __init__(self, *conditions: str, values: tuple[Any, ...] = ()) -> None:
+    def __init__(self, *conditions: str, tenant: str) -> None:
+        """The first of `conditions` compares the tenant."""
         self.conditions: list[sql.Composable] = [sql.SQL(c) for c in conditions]
-        self.values: list[Any] = list(values)
-        self.spread: tuple[str, str, list[Any]] | None = None
-        self.variable: tuple[sql.Composable, list[Any]] | None = None
+        self.tenant = tenant
+        self.values: list[Any] = [tenant]
+        self.sets: list[Several] = []
+        self.leads = self.gathered = self.dated = False
+        self.status = self.open = False
+        self.variables: list[Variable] = []
+        self.started_from: datetime | None = None
 
-    def among(self, column: str, kind: str, values: list[Any]) -> None:
-        """One of `values`."""
+    def among(self, column: str, kind: str, values: list[Any], *, leads: bool = False) -> None:
+        """One of `values`. `leads`: as above, when it is one only."""
+        self.status |= column == "status"
         if len(values) == 1:
+            self.leads |= leads
             self.add(sql.SQL("{} = %s").format(sql.Identifier(column)), values[0])
-        elif self.spread is None:
-            self.spread = (column, kind, values)
         else:
-            self.add(sql.SQL("{} = ANY(%s)").format(sql.Identifier(column)), values)
+            self.sets.append(Several(column, kind, values))
+
+    def branches(self, statuses: Sequence[str] = ()) -> tuple[list[Several], list[Several]]:
+        """Of the sets those whose values are each read from an index in the order of the list, so that the heads are merged and a page costs
+        as much as it shows however many rows there are; and those that are conditions.
+
+        `statuses`: all that there are. An index that goes on with the status is in order within each of them.
+        """
+        sets = list(self.sets)
+        if self.leads and statuses and not (self.status or self.gathered):
+            sets.append(Several("status", "text", list(statuses)))
+        ranked = any(each.column == "priority_value" for each in sets) and (self.open or not self.status)
+        apart: list[Several] = []
+        ways = 1
+        for each in sets:
+            ordered = each.column == "status" if self.leads else (each.column == "priority_value") == ranked
+            if ordered and not self.gathered and ways * len(each.values) <= BRANCHES_MAX:
+                apart.append(each)
+                ways *= len(each.values)
+        return apart, [each for each in sets if each not in apart]
+
+    def copy(self) -> Where:
+        twin = copy(self)
+        twin.conditions, twin.values, twin.sets = [*self.conditions], [*self.values], [*self.sets]
+        return twin
+
+    def joined(self, sets: Iterable[Several] = ()) -> tuple[sql.Composed, list[Any]]:
+        """All conditions and that of each of `sets`, with their values."""
+        more = [sql.SQL("{} = ANY(%s::{}[])").format(sql.Identifier(each.column), sql.SQL(each.kind)) for each in sets]
+        return sql.SQL(" AND ").join([*self.conditions, *more]), [*self.values, *[each.values for each in sets]]
 
     def add(self, condition: sql.Composable | str, *values: Any) -> None:
         self.conditions.append(sql.SQL(condition) if isinstance(condition, str) else condition)
         self.values += values
-
-    @property
-    def sql(self) -> sql.Composed:
-        return sql.SQL(" AND ").join(self.conditions)
 
 
 Apply = Callable[[Where, str], None]
@@ -113,11 +161,12 @@ def parse_cursor(text: str) -> tuple[int, int]:
 WIDTH = 255
 
 
-def equal(column: str, *, sparse: bool = False) -> Apply:
-    """`sparse`: only rows that have something there are indexed."""
+def equal(column: str, *, sparse: bool = False, leads: bool = False) -> Apply:
+    """`sparse`: only rows that have something there are indexed. `leads`: see `Where`."""
     condition = "{} = %s AND {} <> ''" if sparse else "{} = %s"
 
     def apply(w: Where, v: str) -> None:
+        w.leads |= leads
         if len(v) > WIDTH or "\0" in v:
             w.add("FALSE")
         else:
@@ -126,17 +175,21 @@ def equal(column: str, *, sparse: bool = False) -> Apply:
     return apply
 
 
-def key_equal(column: str, name: str) -> Apply:
-    return lambda w, v: w.add(sql.SQL("{} = %s").format(sql.Identifier(column)), key(name, v))
+def key_equal(column: str, name: str, *, leads: bool = False) -> Apply:
+    def apply(w: Where, v: str) -> None:
+        w.leads |= leads
+        w.add(sql.SQL("{} = %s").format(sql.Identifier(column)), key(name, v))
+
+    return apply
 
 
-def one_of(column: str, *, spread: bool = True) -> Apply:
+def one_of(column: str, *, spread: bool = True, leads: bool = False) -> Apply:
     """One value, or several with commas. `spread`: the list is in the order of its time, as `queries._list` reads it."""
 
     def apply(w: Where, v: str) -> None:
         values = list(dict.fromkeys(v.split(",")))
         if spread:
-            w.among(column, "text", values)
+            w.among(column, "text", values, leads=leads)
         else:
             w.add(sql.SQL("{} = ANY(%s)").format(sql.Identifier(column)), values)
 
@@ -167,32 +220,74 @@ def priority(w: Where, v: str) -> None:
         raise BadQuery(f"priority: expected {', '.join(PRIORITIES)} or a number, found {v[:40]!r}")
 
 
-def instance_definition(w: Where, v: str) -> None:
-    """A definition key, or a process id."""
-    if v.isascii() and v.isdigit():
-        w.add("definition_id = %s", key("definition", v))
-    else:
-        w.add("process_id = %s", v)
+def definition(column: str) -> Apply:
+    """A definition's key, which stands in `column`, or a process id."""
 
+    def apply(w: Where, v: str) -> None:
+        w.leads = True
+        if v.isascii() and v.isdigit():
+            w.add(sql.SQL("{} = %s").format(sql.Identifier(column)), key("definition", v))
+        else:
+            equal("process_id")(w, v)
 
-def task_definition(w: Where, v: str) -> None:
-    if v.isascii() and v.isdigit():
-        w.add("workflow_definition_id = %s", key("definition", v))
-    else:
-        w.add("process_id = %s", v)
+    return apply
 
 
 def has_incident(w: Where, v: str) -> None:
-    w.add("incidents > 0" if truth("has_incident", v) else "incidents = 0")
+    if truth("has_incident", v):
+        w.leads = True
+        w.add("incidents > 0")
+    else:
+        w.add("incidents = 0")
 
 
 def overdue(w: Where, v: str) -> None:
-    open_ = "status NOT IN ('completed', 'cancelled', 'skipped')"
-    w.add(
-        f"(due_at < now() AND due_at IS NOT NULL AND {open_})"
-        if truth("overdue", v)
-        else f"(due_at IS NULL OR due_at >= now() OR NOT {open_})"
-    )
+    if truth("overdue", v):
+        w.dated = True
+        w.add(f"due_at < now() AND due_at IS NOT NULL AND {OPEN}")
+    else:
+        w.add(f"(due_at IS NULL OR due_at >= now() OR NOT ({OPEN}))")
+
+
+def due(operator: str, name: str) -> Apply:
+    def apply(w: Where, v: str) -> None:
+        w.dated = True
+        time_at("due_at", operator, name)(w, v)
+
+    return apply
+
+
+def task_status(w: Where, v: str) -> None:
+    one_of("status")(w, v)
+    if DONE.isdisjoint(v.split(",")):
+        w.open = True
+        w.add(OPEN)
+
+
+def result_status(w: Where, v: str) -> None:
+    one_of("result_status")(w, v)
+    if "success" not in v.split(","):  # the usual one isn't indexed
+        w.add("result_status <> 'success'")
+
+
+def candidate(column: str, *, several: bool = False) -> Apply:
+    """A candidate of each of the names with commas; `several`: of at least one. Each row is indexed by its names and by its tenant (as a name
+    with `@`), since names recur in all tenants. A name that is
+    the same decides by itself."""
+    names = f"array_append({column}, '@' || tenant_id)"
+
+    def apply(w: Where, v: str) -> None:
+        wanted, own = v.split(","), "@" + w.tenant
+        w.gathered = True
+        w.add(f"{column} IS NOT NULL")
+        if several:
+            w.add(f"{names} && %s::text[] AND {names} @> %s::text[]", wanted, [own])
+        else:
+            w.add(f"{names} @> %s::text[]", [*wanted, own])
+        if own in wanted:
+            w.add(f"{column} {'&&' if several else '@>'} %s::text[]", wanted)
+
+    return apply
 
 
 def activities(w: Where, v: str) -> None:
@@ -201,30 +296,33 @@ def activities(w: Where, v: str) -> None:
         w.add("id < %s", ACTIVITY)
 
 
-def variable(name: str, operator: str, value: Any) -> tuple[sql.Composed, list[Any]]:
-    """A root variable (alias `v`) compared with a JSON value; only values of the same type compare, texts by code points."""
+class Variable(NamedTuple):
+    """A condition on the row of a variable (alias `v`), beside its name. `ranged`: the column by whose order an index finds what passes."""
+
+    name: str
+    condition: sql.Composed
+    values: list[Any]
+    ranged: str = ""
+
+
+def variable(name: str, operator: str, value: Any) -> Variable:
+    """A root variable compared with a JSON value; only values of the same type compare, texts by code points."""
     text = encode_json(value).decode()
     search, op = search_text(value), _OPERATORS[operator]
     values: list[Any]
+    ranged = ""
     if operator == "eq" and search is not None:
         condition, values = "v.search = %s AND v.value = %s::jsonb", [search, text]
     elif operator in ("eq", "ne"):
         condition, values = f"v.value {op} %s::jsonb", [text]
     elif isinstance(value, int | float | Decimal) and not isinstance(value, bool):
-        condition, values = f"v.number {op} %s", [value if isinstance(value, int) else Decimal(str(value))]
+        condition, values, ranged = f"v.number {op} %s", [value if isinstance(value, int) else Decimal(str(value))], "number"
     elif isinstance(value, str):
         condition = f"v.type = 'string' AND v.search {op[0]}= %s AND (v.value #>> '{{{{}}}}') COLLATE \"C\" {op} %s"
-        values = [value[:SEARCH_CHARS], value]
+        values, ranged = [value[:SEARCH_CHARS], value], "search"
     else:
         condition, values = f"jsonb_typeof(v.value) = jsonb_typeof(%s::jsonb) AND v.value {op} %s::jsonb", [text, text]
-    return sql.SQL("v.name = %s AND " + condition).format(), [name, *values]
-
-
-#: the row of another variable of the same instance
-_ALSO = (
-    "EXISTS (SELECT 1 FROM variables v WHERE v.tenant_id = i.tenant_id AND v.workflow_instance_id = i.id AND v.scope_id = i.id "
-    "AND v.instance_created_at = i.created_at AND "
-)
+    return Variable(name, sql.SQL(condition).format(), values, ranged)
 
 
 def variable_filter(w: Where, name: str, text: str) -> bool:
@@ -241,11 +339,13 @@ def variable_filter(w: Where, name: str, text: str) -> bool:
         value = text
     if len(found["name"]) > WIDTH or "\0" in text or not _can_be_held(value):
         raise BadQuery(f"{name[:60]}: expected a value that a row can hold, found {text[:40]!r}")
-    condition, values = variable(found["name"], operator, value)
-    if w.variable is None:
-        w.variable = condition, values
-    else:
-        w.add(sql.SQL(_ALSO) + condition + sql.SQL(")"), *values)
+    asked = variable(found["name"], operator, value)
+    for n, other in enumerate(w.variables):
+        if other.name == asked.name:  # of the same row: both ends of a range
+            both = sql.SQL("{} AND {}").format(other.condition, asked.condition)
+            w.variables[n] = Variable(asked.name, both, [*other.values, *asked.values], other.ranged and asked.ranged)
+            return True
+    w.variables.append(asked)
     return True
 
 
@@ -262,6 +362,11 @@ def _can_be_held(value: Any) -> bool:
     return all(_can_be_held(v) for v in value) if isinstance(value, list | tuple) else True
 
 
+def started_from(w: Where, v: str) -> None:
+    w.started_from = moment("started_from", v)
+    w.add("started_at >= %s", w.started_from)
+
+
 def started_to(w: Where, v: str) -> None:
     """Before this time; so it was created before it as well, and the index by time begins there."""
     moment_ = moment("started_to", v)
@@ -275,46 +380,46 @@ def part_of_name(w: Where, v: str) -> None:
 
 
 INSTANCES: dict[str, Apply] = {
-    "definition": instance_definition,
+    "definition": definition("definition_id"),
     "version": whole("version", "version"),
     "status": one_of("status"),
     "business_key": equal("business_key", sparse=True),
     "has_incident": has_incident,
-    "started_from": time_at("started_at", ">=", "started_from"),
+    "started_from": started_from,
     "started_to": started_to,
     "parent": key_equal("parent_id", "parent"),
-    "initiator": equal("initiator", sparse=True),
+    "initiator": equal("initiator", sparse=True, leads=True),
     "correlation_id": equal("correlation_id", sparse=True),
     "paused": lambda w, v: w.add("paused" if truth("paused", v) else "NOT paused"),
     "priority": priority,
 }
 TASKS: dict[str, Apply] = {
-    "assignee": equal("assignee"),
-    "candidate_group": lambda w, v: w.add("candidate_groups @> %s", v.split(",")),
-    "any_group": lambda w, v: w.add("candidate_groups && %s::text[]", v.split(",")),
-    "candidate_user": lambda w, v: w.add("candidate_users @> %s", v.split(",")),
-    "status": one_of("status"),
-    "due_before": time_at("due_at", "<", "due_before"),
-    "due_after": time_at("due_at", ">=", "due_after"),
-    "due": time_at("due_at", "<=", "due"),
+    "assignee": equal("assignee", leads=True),
+    "candidate_group": candidate("candidate_groups"),
+    "any_group": candidate("candidate_groups", several=True),
+    "candidate_user": candidate("candidate_users"),
+    "status": task_status,
+    "due_before": due("<", "due_before"),
+    "due_after": due(">=", "due_after"),
+    "due": due("<=", "due"),
     "overdue": overdue,
     "priority": priority,
-    "type": one_of("type"),
-    "job_type": equal("job_type", sparse=True),
-    "category": equal("category"),
-    "instance": key_equal("workflow_instance_id", "instance"),
-    "definition": task_definition,
-    "element": equal("definition_key", sparse=True),
+    "type": one_of("type", leads=True),
+    "job_type": equal("job_type", sparse=True, leads=True),
+    "category": equal("category", leads=True),
+    "instance": key_equal("workflow_instance_id", "instance", leads=True),
+    "definition": definition("workflow_definition_id"),
+    "element": equal("definition_key", sparse=True, leads=True),
     "parent": key_equal("parent_id", "parent"),
-    "result_status": one_of("result_status", spread=False),
+    "result_status": result_status,
     "activities": activities,
 }
 INCIDENTS: dict[str, Apply] = {
-    "status": equal("status"),
+    "status": one_of("status"),
     "instance": key_equal("workflow_instance_id", "instance"),
-    "definition": lambda w, v: w.add("definition_id = %s", key("definition", v)) if v.isdigit() else w.add("process_id = %s", v),
-    "code": equal("code"),
-    "element": equal("element"),
+    "definition": definition("definition_id"),
+    "code": equal("code", leads=True),
+    "element": equal("element", leads=True),
 }
 DEAD_LETTERS: dict[str, Apply] = {
     "status": one_of("status"),
@@ -334,7 +439,7 @@ MESSAGES: dict[str, Apply] = {
 }  # fmt: skip
 TIMERS: dict[str, Apply] = {
     "instance": key_equal("workflow_instance_id", "instance"),
-    "definition": lambda w, v: w.add("definition_id = %s", key("definition", v)) if v.isdigit() else w.add("process_id = %s", v),
+    "definition": definition("definition_id"),
     "status": equal("status"),
     "due_before": time_at("due_at", "<", "due_before"),
     "element": equal("element"),
@@ -366,7 +471,7 @@ DEFINITIONS: dict[str, Apply] = {
 
 def where(tenant: str, given: Mapping[str, str], known: Mapping[str, Apply], *, variables: bool = False) -> Where:
     """Raises: BadQuery for a filter that isn't known or can't be read."""
-    w = Where("tenant_id = %s" if not variables else "i.tenant_id = %s", values=(tenant,))
+    w = Where("tenant_id = %s" if not variables else "i.tenant_id = %s", tenant=tenant)
     for name, value in given.items():
         apply = known.get(name)
         if apply is not None:

@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from psycopg import sql
 
-from flowledger.projections import about, task_order
+from flowledger.projections import about, by_variables, task_order
 from flowledger.projections import filters as fi
+from flowledger.projections.pages import newest
 from flowledger.projections.reader import Reader, Row, number_of, plain, plain_event
 from flowledger.projections.reports import (
     counts,
@@ -23,6 +24,7 @@ from flowledger.projections.reports import (
     orphans,
     task_metrics,
 )
+from flowledger.projections.words import INCIDENT_STATUSES, INSTANCE_STATUSES, TASK_STATUSES
 
 __all__ = [
     "counts", "execution_metrics", "get_dead_letter", "get_definition", "get_definition_source", "get_incident", "get_instance", "get_message", "get_task",
@@ -55,12 +57,6 @@ DEFINITION_SUMMARY = (
 )
 
 
-_BY_VARIABLE = (
-    "variables v JOIN workflow_instances i ON i.tenant_id = v.tenant_id AND i.id = v.workflow_instance_id "
-    "AND i.created_at = v.instance_created_at AND v.scope_id = v.workflow_instance_id AND v.tenant_id = i.tenant_id"
-)
-
-
 async def _list(
     r: Reader,
     columns: str,
@@ -71,32 +67,12 @@ async def _list(
     time: str = "created_at",
     prefix: str = "",
     plainly: Callable[[Row], Row] | None = None,
+    statuses: Sequence[str] = (),
 ) -> Row:
-    """Newest first, by time and key. `plainly`: a row as JSON."""
+    """Newest first, by time and key. `plainly`: a row as JSON. `statuses`: all that there are, where indexes go on with them."""
     count = fi.limit_of(limit)
-    order = f"{prefix}{time} DESC, {prefix}id DESC"
-    values: list[Any] = []
-    if w.variable is not None:  # the variable's index leads; its rows have the instance's time and key
-        table, order = _BY_VARIABLE, "v.instance_created_at DESC, v.workflow_instance_id DESC"
-        w.add(*[w.variable[0], *w.variable[1]])
-        fi.after(w, cursor, "v.", "instance_created_at", "workflow_instance_id")
-    else:
-        fi.after(w, cursor, prefix, time)
-    if w.spread is None:
-        query = "SELECT {columns} FROM {table} WHERE {where} ORDER BY {order} LIMIT %s"
-        values = [*w.values, count + 1]
-    else:
-        query = (
-            "SELECT {columns} FROM unnest(%s::{kind}[]) AS wanted(value) CROSS JOIN LATERAL (SELECT {whole}.* FROM {table} "
-            "WHERE {column} = wanted.value AND {where} ORDER BY {order} LIMIT %s) {whole} ORDER BY {outer} LIMIT %s"
-        )
-        values = [w.spread[2], *w.values, count + 1, count + 1]
-    alias = prefix.rstrip(".") or table.split()[0]
-    column, kind = (w.spread[0], w.spread[1]) if w.spread is not None else ("id", "text")
-    composed = sql.SQL(query).format(
-        columns=sql.SQL(columns), table=sql.SQL(table), where=w.sql, order=sql.SQL(order), kind=sql.SQL(kind),
-        column=sql.Identifier(alias, column), whole=sql.Identifier(alias), outer=sql.SQL(f"{prefix}{time} DESC, {prefix}id DESC"),
-    )  # fmt: skip
+    fi.after(w, cursor, prefix, time)
+    composed, values = newest(columns, table, w, count + 1, time, prefix, statuses)
     position = await r.position()
     rows = await r.rows(composed, values)
     following = fi.next_cursor(rows, count, time)
@@ -137,7 +113,10 @@ async def _archived(r: Reader, table: str, tenant: str, key: int) -> Row | None:
 async def list_instances(r: Reader, tenant: str, given: Filters, limit: str | int | None = None, cursor: str | None = None) -> Row:
     """Filters: `filters.INSTANCES` and `var.NAME[op]`."""
     w = fi.where(tenant, given, fi.INSTANCES, variables=True)
-    return await _list(r, INSTANCE_SUMMARY, "workflow_instances i", w, limit, cursor, prefix="i.")
+    await by_variables.bound_start(r, w)
+    if w.variables:
+        return await by_variables.listed(r, INSTANCE_SUMMARY, w, fi.limit_of(limit), cursor, _named)
+    return await _list(r, INSTANCE_SUMMARY, "workflow_instances i", w, limit, cursor, prefix="i.", statuses=INSTANCE_STATUSES)
 
 
 async def get_instance(r: Reader, tenant: str, key: int) -> Row | None:
@@ -169,9 +148,10 @@ async def _events(r: Reader, table: str, column: str, tenant: str, key: int, giv
     w.add(sql.SQL("{} = %s").format(sql.Identifier(column)), key)
     if after:
         w.add("id > %s", number_of(after))
-    query = sql.SQL("SELECT * FROM {} WHERE {} ORDER BY {}, id LIMIT %s").format(sql.Identifier(table), w.sql, sql.Identifier(column))
+    where, values = w.joined()
+    query = sql.SQL("SELECT * FROM {} WHERE {} ORDER BY {}, id LIMIT %s").format(sql.Identifier(table), where, sql.Identifier(column))
     position = await r.position()
-    rows = await r.rows(query, [*w.values, count + 1])
+    rows = await r.rows(query, [*values, count + 1])
     more = len(rows) > count
     items = [plain_event(row) for row in rows[:count]]
     return {"items": items, "cursor": items[-1]["position"] if more else None, "position": position}
@@ -198,13 +178,14 @@ async def list_tasks(r: Reader, tenant: str, given: Filters, limit: str | int | 
     """Filters: `filters.TASKS`. One table is read. Activities that the engine does itself are in it when `activities` or `type` asks for them.
     `sort`: another order (`task_order.ORDERS`)."""
     given = dict(given)
-    order = given.pop("sort", "created")
+    order = given.pop("sort", "")
     w = fi.where(tenant, given, fi.TASKS)
+    order = order or ("due" if w.dated else "created")
     if "activities" not in given and "type" not in given:
         fi.activities(w, "false")
     if order != "created":
         return await task_order.listed(r, tenant, TASK_SUMMARY, w, order, limit, cursor)
-    return await _list(r, TASK_SUMMARY, "tasks", w, limit, cursor)
+    return await _list(r, TASK_SUMMARY, "tasks", w, limit, cursor, statuses=sorted(TASK_STATUSES))
 
 
 async def get_task(r: Reader, tenant: str, key: int) -> Row | None:
@@ -247,8 +228,9 @@ async def list_definitions(
             tenant, fi.key("cursor", cursor),
         )  # fmt: skip
     query = sql.SQL("SELECT {} FROM workflow_definitions d WHERE {} ORDER BY definition_id, version DESC, id LIMIT %s")
+    where, values = w.joined()
     position = await r.position()
-    rows = await r.rows(query.format(sql.SQL(DEFINITION_SUMMARY), w.sql), [*w.values, count + 1])
+    rows = await r.rows(query.format(sql.SQL(DEFINITION_SUMMARY), where), [*values, count + 1])
     more = len(rows) > count
     del rows[count:]
     following = str(rows[-1]["id"]) if more else None
@@ -264,7 +246,7 @@ def _definition(row: Row) -> Row:
 
 
 async def _definition_row(r: Reader, columns: str, tenant: str, ref: str, version: int | None) -> Row | None:
-    w = fi.Where("tenant_id = %s", values=(tenant,))
+    w = fi.Where("tenant_id = %s", tenant=tenant)
     if ref.isascii() and ref.isdigit():
         w.add("id = %s", fi.key("definition", ref))
     else:
@@ -272,7 +254,8 @@ async def _definition_row(r: Reader, columns: str, tenant: str, ref: str, versio
         if version:
             w.add("version = %s", version)
     query = sql.SQL("SELECT {} FROM workflow_definitions WHERE {} ORDER BY version DESC LIMIT 1")
-    rows = await r.rows(query.format(sql.SQL(columns), w.sql), w.values)
+    where, values = w.joined()
+    rows = await r.rows(query.format(sql.SQL(columns), where), values)
     return rows[0] if rows else None
 
 
@@ -310,7 +293,7 @@ async def get_definition_source(r: Reader, tenant: str, ref: str, version: int |
 
 
 async def list_incidents(r: Reader, tenant: str, given: Filters, limit: str | int | None = None, cursor: str | None = None) -> Row:
-    return await _list(r, "*", "incidents", fi.where(tenant, given, fi.INCIDENTS), limit, cursor)
+    return await _list(r, "*", "incidents", fi.where(tenant, given, fi.INCIDENTS), limit, cursor, statuses=INCIDENT_STATUSES)
 
 
 async def get_incident(r: Reader, tenant: str, key: int) -> Row | None:

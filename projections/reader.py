@@ -29,6 +29,9 @@ _POSITION = re.compile(r"(\d{1,9})-(\d{1,18})")
 _OFFSET_MASK = (1 << PARTITION_BITS) - 1
 #: between two looks at the positions while waiting
 _POLL_S = (0.005, 0.05)
+_SETTINGS = {
+    "plan_cache_mode": "force_custom_plan", "jit": "off", "enable_seqscan": "off", "max_parallel_workers_per_gather": "0",
+}  # fmt: skip
 #: how long a query waits for a connection before its caller hears that the database is away (seconds)
 CONNECTION_S = 4.0
 
@@ -136,6 +139,10 @@ class Reader:
         await conn.execute(sql.SQL("SET search_path = {}").format(sql.Identifier(self.schema)))
         await conn.execute("SET timezone = 'UTC'")
         await conn.execute("SET default_transaction_read_only = on")
+        # A page is a few rows of many: which index finds them depends on the values (partial indexes even more), so each query is planned with
+        # them; tables are never read as a whole, nor by several processes, nor is a plan worth a compiler. Most blocks are in memory.
+        for setting, value in _SETTINGS.items():
+            await conn.execute(sql.SQL("SET {} = {}").format(sql.Identifier(setting), sql.Literal(value)))
         set_json_loads(decode_json, conn)
 
     async def __aenter__(self) -> Reader:
@@ -155,6 +162,13 @@ class Reader:
         """Raises: psycopg.OperationalError, psycopg_pool.PoolTimeout when the database is away."""
         async with self.pool.connection() as conn:
             return await (await conn.execute(query, values)).fetchall()
+
+    async def estimate(self, query: Query, values: Any = ()) -> float:
+        """How many rows the planner expects; nothing is read for it."""
+        text = sql.SQL(query) if isinstance(query, str) else query
+        async with self.pool.connection() as conn:
+            row = await (await conn.execute(sql.SQL("EXPLAIN (FORMAT JSON) {}").format(text), values)).fetchone()
+        return float(row["QUERY PLAN"][0]["Plan"]["Plan Rows"]) if row else 0.0
 
     async def positions(self) -> dict[int, int]:
         """{partition: offset after the last event that all views have}."""

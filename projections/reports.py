@@ -144,13 +144,15 @@ async def task_metrics(r: Reader, tenant: str, key: int) -> Row | None:
 
 async def execution_metrics(r: Reader, tenant: str, entity_type: str, key: int, name: str | None = None, limit: Any = None) -> list[Row]:
     """Newest first."""
-    w = fi.Where("tenant_id = %s", "entity_type = %s", "entity_id = %s", values=(tenant, entity_type, key))
+    w = fi.Where("tenant_id = %s", tenant=tenant)
+    w.add("entity_type = %s AND entity_id = %s", entity_type, key)
     if name:
         w.add("metric_name = %s", name)
     query = sql.SQL(
         "SELECT metric_name, value, occurred_at, labels FROM execution_metrics WHERE {} ORDER BY occurred_at DESC, id DESC LIMIT %s"
     )
-    return [plain(row) for row in await r.rows(query.format(w.sql), [*w.values, fi.limit_of(limit)])]
+    where, values = w.joined()
+    return [plain(row) for row in await r.rows(query.format(where), [*values, fi.limit_of(limit)])]
 
 
 async def instance_tree(r: Reader, tenant: str, key: int) -> Row | None:

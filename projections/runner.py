@@ -17,6 +17,7 @@ from typing import Any
 import psycopg
 
 from flowledger.logs import log
+from flowledger.projections import indexes
 from flowledger.projections import schema as sc
 from flowledger.projections.changes import Ended
 from flowledger.projections.context import Context
@@ -41,6 +42,8 @@ LOAD_EVENTS = 400
 AHEAD_EVENTS = 40_000
 BACKOFF_S = (0.1, 10.0)
 PARTITIONS_CHECK_S = 3600.0
+#: until indexes are tried again
+INDEXES_S = 30.0
 
 
 class AnotherLog(Exception):
@@ -119,6 +122,7 @@ class Runner:
         name = f"projector of {self.schema}"
         conn = await psycopg.AsyncConnection.connect(self.dsn, autocommit=True, connect_timeout=5, application_name=name)
         tasks: list[asyncio.Task[None]] = []
+        indexing: list[asyncio.Task[None]] = []
         try:
             if not await self._alone(conn, stop):
                 return
@@ -135,14 +139,26 @@ class Runner:
             tasks = [asyncio.create_task(self._read(p, self.position[p])) for p in self.partitions]
             if self.end is not None:
                 tasks.append(asyncio.create_task(self._watch_ends(self.end)))
+            if not await indexes.fit(conn, self.views):
+                indexing.append(asyncio.create_task(self._indexes()))
             self.sessions += 1
             self.connected, self.error = True, ""
             await self._write(projector, tasks, stop)
         finally:
-            for task in tasks:
+            for task in (*tasks, *indexing):
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*tasks, *indexing, return_exceptions=True)
             await conn.close()
+
+    async def _indexes(self) -> None:
+        """Of an earlier release: brought to this one's beside the projector's work."""
+        while True:
+            try:
+                await indexes.bring(self.dsn, self.schema, self.views)
+                return
+            except (psycopg.Error, OSError) as error:
+                log_.warning("indexes are not all made yet, and are tried again", why=f"{type(error).__name__}: {error}")
+                await asyncio.sleep(INDEXES_S)
 
     async def _alone(self, conn: Connection, stop: asyncio.Event) -> bool:
         """Wait until no other projector works on these partitions. The lock goes with the connection."""

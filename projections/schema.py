@@ -6,6 +6,7 @@ Each SQL file is applied once, in the order of its number. A view's file says th
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
@@ -34,6 +35,12 @@ class NewerSchema(Exception):
 
 def sql_file(name: str) -> str:
     return resources.files("flowledger.projections").joinpath("sql", name).read_text("utf-8")
+
+
+def mark(views: Mapping[str, View] = VIEWS) -> str:
+    """The name under which `migrations` knows that the indexes are those of these views' files."""
+    texts = "\0".join(sql_file(v.sql) for v in views.values())
+    return "indexes " + hashlib.sha256(texts.encode()).hexdigest()[:16]
 
 
 async def use_schema(conn: Connection, schema: str, *more: str) -> None:
@@ -65,6 +72,7 @@ async def migrate(conn: Connection, schema: str = SCHEMA, views: Mapping[str, Vi
         if "001_base.sql" not in done:
             await conn.execute(sql_file("001_base.sql"))
             await conn.execute("INSERT INTO migrations (name) VALUES ('001_base.sql')")
+            await conn.execute("INSERT INTO migrations (name) VALUES (%s)", (mark(views),))
         live: dict[str, int] = dict(await (await conn.execute("SELECT name, version FROM views")).fetchall())
         for view in views.values():
             if view.name not in live:

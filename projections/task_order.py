@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from psycopg import sql
 
 from flowledger.projections import filters as fi
+from flowledger.projections.pages import newest
 from flowledger.projections.reader import BadQuery, GoneCursor, Reader, Row, plain
 from flowledger.projections.tables import micros, stamp
+from flowledger.projections.words import TASK_STATUSES
 
 ORDERS = ("created", "due", "priority")
+#: so many rows are found by what is asked of them, and sorted; where there are more, the index of the order is walked
+FEW = 2_000
 _BY_PRIORITY = "priority_value DESC, created_at DESC, id DESC"
 _BY_DUE = "due_at, id"
-_BY_TIME = "created_at DESC, id DESC"
 
 
 async def listed(r: Reader, tenant: str, columns: str, w: fi.Where, order: str, limit: str | int | None, cursor: str | None) -> Row:
@@ -24,19 +25,19 @@ async def listed(r: Reader, tenant: str, columns: str, w: fi.Where, order: str, 
     """
     if order not in ORDERS[1:]:
         raise BadQuery(f"sort: expected one of {', '.join(ORDERS)}, found {order[:40]!r}")
-    if w.spread is not None:  # these orders have indexes of their own: one walk, not one for each value
-        column, kind, values = w.spread
-        w.add(sql.SQL("{} = ANY(%s::{}[])").format(sql.Identifier(column), sql.SQL(kind)), values)
     count = fi.limit_of(limit)
     position = await r.position()
     rows, following = await (_due(r, columns, w, count, cursor) if order == "due" else _urgent(r, tenant, columns, w, count, cursor))
     return {"items": [plain(row) for row in rows], "cursor": following, "position": position}
 
 
-async def _read(r: Reader, columns: str, w: fi.Where, order: str, limit: int, condition: str = "", *values: Any) -> list[Row]:
-    wanted = sql.SQL(" AND ").join([w.sql, sql.SQL(condition)]) if condition else w.sql
-    query = sql.SQL("SELECT {} FROM tasks WHERE {} ORDER BY {} LIMIT %s").format(sql.SQL(columns), wanted, sql.SQL(order))
-    return await r.rows(query, [*w.values, *values, limit])
+async def _read(r: Reader, columns: str, w: fi.Where, order: str, limit: int) -> list[Row]:
+    where, values = w.joined(w.sets)  # these orders have indexes of their own: one walk, not one for each value
+    rows = sql.SQL("tasks WHERE {}").format(where)
+    if (w.leads or w.gathered) and await r.estimate(sql.SQL("SELECT 1 FROM tasks WHERE {}").format(where), values) <= FEW:
+        rows = sql.SQL("(SELECT * FROM tasks WHERE {} OFFSET 0) tasks").format(where)
+    query = sql.SQL("SELECT {} FROM {} ORDER BY {} LIMIT %s").format(sql.SQL(columns), rows, sql.SQL(order))
+    return await r.rows(query, [*values, limit])
 
 
 async def _urgent(r: Reader, tenant: str, columns: str, w: fi.Where, count: int, cursor: str | None) -> tuple[list[Row], str | None]:
@@ -59,11 +60,16 @@ async def _due(r: Reader, columns: str, w: fi.Where, count: int, cursor: str | N
     us, timed = place // 2, place % 2 == 0
     rows: list[Row] = []
     if timed:
-        after = ("(due_at, id) > (%s, %s)", stamp(us), id) if cursor else ("due_at IS NOT NULL",)
-        rows = await _read(r, columns, w, _BY_DUE, count + 1, *after)
-    if len(rows) <= count:
-        after = ("due_at IS NULL AND (created_at, id) < (%s, %s)", stamp(us), id) if not timed else ("due_at IS NULL",)
-        rows += await _read(r, columns, w, _BY_TIME, count + 1 - len(rows), *after)
+        due = w.copy()
+        due.add("due_at IS NOT NULL")
+        if cursor:
+            due.add("(due_at, id) > (%s, %s)", stamp(us), id)
+        rows = await _read(r, columns, due, _BY_DUE, count + 1)
+    if len(rows) <= count and not w.dated:
+        w.add("due_at IS NULL")
+        if not timed:
+            w.add("(created_at, id) < (%s, %s)", stamp(us), id)
+        rows += await r.rows(*newest(columns, "tasks", w, count + 1 - len(rows), statuses=sorted(TASK_STATUSES)))
     if len(rows) <= count:
         return rows, None
     del rows[count:]

@@ -9,6 +9,8 @@ TASK_TYPES = frozenset(
     "human_task user_task service_task script_task send_task receive_task manual_task business_rule_task call_activity sub_process".split()
 )
 TASK_STATUSES = frozenset("created assigned started in_progress suspended completed failed timed_out cancelled skipped".split())
+INSTANCE_STATUSES = ("pending", "running", "suspended", "quarantined", "completed", "failed", "cancelled", "terminated")
+INCIDENT_STATUSES = ("open", "resolved")
 RESULT_STATUSES = frozenset("success partial_success failure timeout cancelled".split())
 ASSIGNMENT_TYPES = frozenset("human ai_agent service tool external_api hybrid".split())
 DEFINITION_STATUSES = frozenset("draft validated published deprecated archived".split())

@@ -239,7 +239,15 @@ async def modify_process_instance(g: Gateway, r: Any, call: Call) -> Any:
 
 async def migrate_process_instance(g: Gateway, r: Any, call: Call) -> Any:
     plan = r.migrationPlan
-    elements = {m.sourceElementId: m.targetElementId for m in plan.mappingInstructions}
+    elements: dict[str, str] = {}
+    for m in plan.mappingInstructions:
+        if m.sourceElementId in elements:
+            raise invalid(
+                "MIGRATE",
+                f"Expected to migrate process instance '{r.processInstanceKey}' but mapping instructions contain duplicate source element ids "
+                f"'{m.sourceElementId}'",
+            )
+        elements[m.sourceElementId] = m.targetElementId
     command = c.MigrateInstance(key=r.processInstanceKey, definition=plan.targetProcessDefinitionKey, elements=elements)
     answer = await g.ask(command, call.caller)
     if isinstance(answer, Rejected):
@@ -368,6 +376,9 @@ async def deploy_resource(g: Gateway, r: Any, call: Call) -> Any:
 
 
 async def delete_resource(g: Gateway, r: Any, call: Call) -> Any:
+    """A decision is no resource: it goes with its requirements graph."""
+    if (g.client.definition(r.resourceKey) or {}).get("kind") == "decision":
+        raise refusal(Rejected(RejectionCode.NOT_FOUND, ""), DELETE, r.resourceKey)
     await ask(g, c.ChangeDefinition(key=r.resourceKey, move="delete"), call.caller, DELETE, r.resourceKey)
     return pb.DeleteResourceResponse()
 

@@ -37,7 +37,7 @@ def evaluated(entry: dict[str, Any], version: int, key: int, tenant: str) -> Any
         decisionId=entry["id"] or "",
         decisionName=entry["name"] or "",
         decisionVersion=version,
-        decisionType="DECISION_TABLE" if tables else "LITERAL_EXPRESSION",
+        decisionType="CONTEXT" if entry.get("entries") else "DECISION_TABLE" if tables else "LITERAL_EXPRESSION",
         decisionOutput=encode_json(entry["value"]),
         matchedRules=[matched_rule(hit) for table in tables for hit in table["matched"]],
         evaluatedInputs=inputs,

@@ -10,6 +10,7 @@ from typing import Any
 
 from flowledger.api.grpc.status import CANCELLED, INTERNAL, OK, PERMISSION_DENIED, UNAUTHENTICATED, UNAVAILABLE, UNKNOWN, Refused
 from flowledger.api.grpc.tenants import for_tenant
+from flowledger.api.grpc.unknown import refuse_unknown
 from flowledger.api.queue import LoopQueue
 from flowledger.api.workers import Workers
 from flowledger.events.base import Rejected, RejectionCode
@@ -175,6 +176,7 @@ class Gateway:
     async def _unary(self, method: Method, request: Any, metadata: Mapping[str, str], connection: Connection) -> Any:
         assert method.unary is not None
         with self._told(method, metadata, connection):
+            refuse_unknown(method.name, request)
             return await method.unary(self, request, Call(await self.caller(metadata, connection), connection))
 
     async def stream(

@@ -1,4 +1,4 @@
-"""A client's connection: gRPC calls on the library `h2`, which knows HTTP/2 (RFC 9113) and HPACK (RFC 7541).
+"""A client's connection: gRPC calls on HTTP/2 (`protocol`, on the library `h2`).
 
 Ours is what a call is: one request message, one or many replies, trailers; deadlines; and the limits against misuse. What a client sends is
 given back to its window only when the message is taken, so that half-sent ones hold no more than one window. All that one turn of the event
@@ -15,16 +15,15 @@ from typing import Any, cast
 
 from google.protobuf.message import DecodeError
 from h2 import events as ev
-from h2.config import H2Configuration
-from h2.connection import H2Connection
 from h2.errors import ErrorCodes
-from h2.exceptions import DenialOfServiceError, FlowControlError, H2Error, ProtocolError
-from h2.settings import SettingCodes, Settings
+from h2.exceptions import H2Error, ProtocolError
+from h2.settings import SettingCodes
 from hyperframe.frame import GoAwayFrame
 
 from flowledger.api.acceptor import Acceptor
 from flowledger.api.grpc.gateway import MESSAGE_BYTES_MAX, NEW_CALLS, PORT, Connection, Gateway, Method, Server
 from flowledger.api.grpc.messages import MESSAGE_HEAD, REPLY_HEAD, Head, message, trailers
+from flowledger.api.grpc.protocol import Http2
 from flowledger.api.grpc.status import DEADLINE_EXCEEDED, INTERNAL, RESOURCE_EXHAUSTED, UNAVAILABLE, Refused
 from flowledger.api.queue import retry_ms, told, unimportant
 from flowledger.logs import log
@@ -39,9 +38,14 @@ CONNECTION_WINDOW = 16 * 1024 * 1024
 CONCURRENT_CALLS_MAX = 1_000
 FRAME_BYTES_MAX = 16_384
 CONNECTIONS_MAX = 2_000
+#: of a call's headers, as HTTP/2 counts them; twice that ends the connection
 HEADER_BYTES_MAX = 65_536
 #: control frames, resets and empty frames that a connection may send within `FLOOD_S` seconds
 FLOOD_MAX, FLOOD_S = 10_000, 10.0
+#: SETTINGS are so many: each goes through all calls
+SETTINGS_WEIGHT = 10
+#: a client that broke the protocol may read so long why, unheard
+FAREWELL_S = 1.0
 #: a silent connection is asked after so many seconds, and closed after twice as many
 SILENCE_S = 30.0
 #: a message must come whole within this time
@@ -52,6 +56,10 @@ def class_of(head: Head) -> int:
     if head.method is None or head.method.name not in NEW_CALLS:
         return RUNNING
     return LOW if unimportant(head.metadata.get("priority", "")) else NEW
+
+
+class Flood(Exception):
+    """More of what costs us than a client needs."""
 
 
 class Stream:
@@ -80,9 +88,10 @@ class H2(asyncio.Protocol):
         self.loop = asyncio.get_running_loop()
         self.streams: dict[int, Stream] = {}
         self.connection = Connection("")
-        self.h2 = H2Connection(
-            H2Configuration(client_side=False, header_encoding=None, normalize_outbound_headers=False, validate_outbound_headers=False)
-        )
+        self.h2 = Http2({
+            SettingCodes.MAX_CONCURRENT_STREAMS: CONCURRENT_CALLS_MAX, SettingCodes.INITIAL_WINDOW_SIZE: STREAM_WINDOW,
+            SettingCodes.MAX_HEADER_LIST_SIZE: HEADER_BYTES_MAX,
+        }, 2 * HEADER_BYTES_MAX)  # fmt: skip
         self._flushing = False
         self._waiters: list[asyncio.Future[None]] = []
         self._paused = False
@@ -91,6 +100,8 @@ class H2(asyncio.Protocol):
         self._alive: asyncio.TimerHandle | None = None
         self._flood, self._flood_since = 0, self.loop.time()
         self.closing = False
+        #: it broke the protocol: nothing more is heard
+        self._deaf = False
 
     # --- transport ----------------------------------------------------------------------------------------------------------
 
@@ -103,10 +114,6 @@ class H2(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         self.connection.address = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else str(peer or "")
         self._open.add(self)
-        self.h2.local_settings = Settings(client=False, initial_values={
-            SettingCodes.MAX_CONCURRENT_STREAMS: CONCURRENT_CALLS_MAX, SettingCodes.INITIAL_WINDOW_SIZE: STREAM_WINDOW,
-            SettingCodes.MAX_HEADER_LIST_SIZE: HEADER_BYTES_MAX,
-        })  # fmt: skip
         self.h2.initiate_connection()
         self.h2.increment_flow_control_window(CONNECTION_WINDOW - 65_535)
         self._write()
@@ -125,10 +132,13 @@ class H2(asyncio.Protocol):
         return False
 
     def pause_writing(self) -> None:
+        """Who doesn't read our answers isn't heard either: what we owe it stays bounded."""
         self._paused = True
+        self.transport.pause_reading()
 
     def resume_writing(self) -> None:
         self._paused = False
+        self.transport.resume_reading()
         self._wake()
 
     def _still_there(self) -> None:
@@ -168,36 +178,38 @@ class H2(asyncio.Protocol):
     # --- reading ------------------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
         self._heard = True
         try:
             for event in self.h2.receive_data(data):
                 on = self._ON.get(type(event))
                 if on is not None:
                     on(self, event)
-        except DenialOfServiceError as e:
-            self._goaway(ErrorCodes.ENHANCE_YOUR_CALM, str(e))
+        except Flood as e:
+            self.h2.close_connection(ErrorCodes.ENHANCE_YOUR_CALM, str(e).encode())
+            self._farewell(str(e))
         except ProtocolError as e:  # the library has said GOAWAY with its code
-            log_.info("closing a connection", client=self.connection.address, why=str(e))
-            self.closing = True
-            self._close()
+            self._farewell(str(e))
         else:
-            if len(self.h2.incoming_buffer._data) > FRAME_BYTES_MAX + 9:  # the library looks at a frame's length only when it is whole
-                self._goaway(ErrorCodes.FRAME_SIZE_ERROR, f"expected frames up to {FRAME_BYTES_MAX} bytes")
             self._write()
 
-    def _goaway(self, code: ErrorCodes, why: str) -> None:
+    def _farewell(self, why: str) -> None:
+        """GOAWAY is said. Closing at once would take it from a client that is still sending: the system answers unread bytes with a reset."""
         log_.info("closing a connection", client=self.connection.address, why=why)
-        self.closing = True
-        self.h2.close_connection(code, why.encode()[:200])
-        self._close()
+        self.closing = self._deaf = True
+        for stream in list(self.streams.values()):
+            self._drop(stream)
+        self._flush()
+        self.loop.call_later(FAREWELL_S, self.transport.close)
 
-    def _count(self, event: Any = None) -> None:
+    def _count(self, event: Any = None, weight: int = 1) -> None:
         """Frames that cost us work and the client nothing."""
-        self._flood += 1
+        self._flood += weight
         if self._flood > FLOOD_MAX:
             now = self.loop.time()
             if now - self._flood_since < FLOOD_S:
-                raise DenialOfServiceError("too many control frames")
+                raise Flood(f"more than {FLOOD_MAX} control frames in {FLOOD_S:g} s")
             self._flood, self._flood_since = 0, now
 
     def _on_request(self, event: ev.RequestReceived) -> None:
@@ -213,6 +225,9 @@ class H2(asyncio.Protocol):
                 self.h2.reset_stream(id_, ErrorCodes.NO_ERROR)
             return
         stream = self.streams[id_] = Stream(id_, head)
+        if head.size > HEADER_BYTES_MAX:
+            self._refuse(stream, RESOURCE_EXHAUSTED, f"expected headers up to {HEADER_BYTES_MAX} bytes, found {head.size}")
+            return
         if (refused := head.refusal()) is not None:
             self._refuse(stream, refused.status, refused.message, refused.retry_ms)
             return
@@ -274,8 +289,7 @@ class H2(asyncio.Protocol):
             self._drop(stream)
 
     def _on_window(self, event: ev.WindowUpdated | ev.RemoteSettingsChanged) -> None:
-        if isinstance(event, ev.RemoteSettingsChanged):
-            self._count()
+        self._count(event, SETTINGS_WEIGHT if isinstance(event, ev.RemoteSettingsChanged) else 1)
         if self._waiters:
             self._wake()
 
@@ -291,7 +305,9 @@ class H2(asyncio.Protocol):
         ev.StreamReset: _on_reset,
         ev.WindowUpdated: _on_window,
         ev.RemoteSettingsChanged: _on_window,
+        ev.SettingsAcknowledged: _count,
         ev.PingReceived: _count,
+        ev.PingAckReceived: _count,
         ev.PriorityUpdated: _count,
         ev.UnknownFrameReceived: _count,
         ev.ConnectionTerminated: _on_goaway,
@@ -357,6 +373,7 @@ class H2(asyncio.Protocol):
                 await waiter
                 continue
             self.h2.send_data(stream.id, data[pos : pos + n])
+            self._flood = max(0, self._flood - 2)  # it may give back both windows
             self._write()
             pos += n
 
@@ -373,7 +390,7 @@ class H2(asyncio.Protocol):
             self.h2.send_headers(stream.id, block if stream.head_sent else REPLY_HEAD + block, end_stream=True)
             if not stream.ended:  # the client needn't send the rest
                 self.h2.reset_stream(stream.id, ErrorCodes.NO_ERROR)
-        except (H2Error, FlowControlError) as e:  # the connection ended meanwhile: nobody hears it
+        except H2Error as e:  # the connection ended meanwhile: nobody hears it
             log_.debug("a call has nobody to answer", client=self.connection.address, why=str(e))
         self._write()
         self._done(stream)
@@ -388,7 +405,7 @@ class H2(asyncio.Protocol):
             # the stream is closed: what it held goes back to the connection's window alone
             self._give_back(stream.id, stream.held)
             stream.held = 0
-        if self.closing and not self.streams:
+        if self.closing and not self.streams and not self._deaf:
             self._close()
 
     def _drop(self, stream: Stream) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from flowledger.api.grpc.gateway import MESSAGE_BYTES_MAX, Method
@@ -39,13 +39,15 @@ class Head:
 
     Attributes:
         http_status: 200, or why it is no gRPC call.
+        size: of all names and values, and 32 for each (RFC 9113, 6.5.2).
         timeout_s: what the client waits; -1: for ever.
         wrong: why the call is refused before its message came; empty: it isn't.
     """
 
-    __slots__ = ("encoding", "http_status", "metadata", "method", "path", "timeout_s", "wrong")
+    __slots__ = ("encoding", "http_status", "metadata", "method", "path", "size", "timeout_s", "wrong")
 
-    def __init__(self, fields: Iterable[tuple[bytes, bytes]]) -> None:
+    def __init__(self, fields: Sequence[tuple[bytes, bytes]]) -> None:
+        self.size = sum(len(k) + len(v) + 32 for k, v in fields)
         plain: dict[str, str] = {k.decode("latin-1"): v.decode("latin-1") for k, v in fields}
         self.metadata = {k: v for k, v in plain.items() if not k.startswith(":") and not k.endswith("-bin")}
         self.path = plain.get(":path", "")

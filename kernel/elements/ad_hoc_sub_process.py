@@ -192,7 +192,7 @@ def _done(d: Any, i: Any, token: Any, node: Node) -> None:
     d.terminate_scope(i, token.key)
     if config.output and config.output_element is not None:
         home = d.home_of(i, token.scope, config.output)
-        d.record(wf.VariableSet(key=i.key, scope=home, variables={config.output: (token.vars or {}).get(config.output) or []}))
+        d.set_variables(i, home, {config.output: (token.vars or {}).get(config.output) or []}, local=True)
     close_activity(d, i, token, node)
 
 

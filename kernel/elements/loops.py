@@ -14,7 +14,6 @@ from typing import Any
 
 from flowledger.events import commands as c
 from flowledger.events import flow as fl
-from flowledger.events import workflow as wf
 from flowledger.kernel import business, limits, values
 from flowledger.kernel.elements import compensation, events, triggers
 from flowledger.kernel.expressions import Failure
@@ -277,7 +276,7 @@ def _finish(d: Any, i: Any, body: Any, node: Node) -> None:
         results = body.results or {}
         home = d.home_of(i, body.scope, loop.output)
         collected = [results.get(n) for n in range(1, body.data["total"] + 1)]
-        d.record(wf.VariableSet(key=i.key, scope=home, variables={loop.output: collected}))
+        d.set_variables(i, home, {loop.output: collected}, local=True)
     leave_body(d, i, body, node)
 
 

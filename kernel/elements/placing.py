@@ -8,6 +8,7 @@ waits for what can still come, as an inclusive one does, and takes all that came
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from flowledger.events import flow as fl
@@ -35,6 +36,13 @@ def problem(process: Process, element: str) -> str:
     if node.for_compensation:
         return f"a token can't be put before '{element}': it runs as compensation only"
     return ""
+
+
+def unknown_scope(node: Node, variables: Iterable[str]) -> str:
+    """Why variables can't be set in one of these scopes (`""`: the instance) with a token before `node`; `""`: they can."""
+    known = ["", node.id, *(outer.id for outer in _around(node))]
+    wrong = next((name for name in variables if name not in known), None)
+    return "" if wrong is None else f"expected variables for '{node.id}' or a scope around it, found the scope '{wrong}'"
 
 
 def _around(node: Node) -> list[Node]:
@@ -103,6 +111,12 @@ def place(d: Any, i: Instance, node: Node, variables: dict[str, dict[str, Any]],
     found = scope_of(i, node, ancestor)
     assert not isinstance(found, str), found
     scope = found
+    running, left = found, dict(variables)
+    while running != i.key:  # scopes that run already
+        token = i.tokens[running]
+        if given := left.pop(token.element, None):
+            d.set_variables(i, running, given, local=True)
+        running = token.scope
     around = _around(node)
     names = [outer.id for outer in around]
     begin = names.index(i.tokens[scope].element) if scope != i.key else len(around)

@@ -17,6 +17,7 @@ from flowledger.kernel.expressions import Failure
 from flowledger.kernel.folds import answers
 from flowledger.kernel.handlers import keeping
 from flowledger.kernel.model.graph import Node, Process, implicit_starts
+from flowledger.kernel.moves.activity import apply_mappings
 from flowledger.kernel.state import Definition, Instance
 from flowledger.kernel.tasks import forms
 from flowledger.kernel.undo import drop
@@ -177,6 +178,9 @@ def begin(d: Decision, key: int, found: Definition, process: Process, s: c.Start
             d.push(i, kid)
     if process.root.event_subs:
         try:
+            if token and s.start_payload:  # what starts the instance is there when its event sub-processes begin to wait
+                told = apply_mappings(d, i, token, at[0].outputs, key) if at[0].outputs else s.start_payload
+                d.set_variables(i, key, told, local=True)
             events.open_event_subs(d, i, key, process.root)
         except Failure as failure:
             first = next(iter(i.tokens.values()), None)

@@ -16,7 +16,7 @@ from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel.decision import Decision
-from flowledger.kernel.elements import conditional, events, triggers
+from flowledger.kernel.elements import ad_hoc_sub_process, conditional, events, triggers
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.handlers.instances import not_found
 from flowledger.kernel.model.graph import Node, Process
@@ -154,6 +154,8 @@ def _outside(holder: Any, process: Process, element: str) -> list[Node]:
     if isinstance(holder, Instance):
         return [s for sub in process.root.event_subs for s in sub.starts]
     node = process.nodes[element]
+    if ad_hoc_sub_process.is_inner(holder):
+        return []  # one choice of it: the whole waits
     if node.kind == "eventBasedGateway":
         return [f.target for f in node.outgoing]
     subs = [s for sub in node.event_subs for s in sub.starts]

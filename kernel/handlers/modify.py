@@ -21,6 +21,8 @@ def modify(d: Decision, e: c.ModifyInstance) -> Rejected | None:
         element, ancestor = instruction.get("element", ""), int(instruction.get("ancestor") or 0)
         if wrong := placing.problem(process, element):
             return Rejected(RejectionCode.INVALID_ARGUMENT, wrong)
+        if wrong := placing.unknown_scope(process.nodes[element], instruction.get("variables") or {}):
+            return Rejected(RejectionCode.INVALID_ARGUMENT, wrong)
         scope = placing.scope_of(i, process.nodes[element], ancestor, opened)
         if isinstance(scope, str):
             return Rejected(RejectionCode.INVALID_ARGUMENT, scope)

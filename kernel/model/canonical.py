@@ -17,8 +17,8 @@ from typing import Any
 from flowledger.kernel.expressions import Expression
 from flowledger.kernel.model.graph import Node, Process
 
-#: attributes that only name, place or repeat, or that the edges say
-_LEFT_OUT = frozenset({"id", "line", "column", "xml", "compiled", "reads", "asserts", "process", "scope", "documentation", "named"})
+#: attributes of what was read that only name, place or repeat, or that the edges say
+_LEFT_OUT = frozenset({"id", "line", "column", "xml", "compiled", "asserts", "process", "scope", "documentation", "named"})
 _TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|\s*([<>=(),\[\]{}:])\s*|\s+')
 
 
@@ -95,16 +95,16 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (float, Decimal)):
         return str(value)
     if isinstance(value, dict):
-        found = {str(k): _plain(v) for k, v in value.items() if k not in _LEFT_OUT}
+        found = {str(k): _plain(v) for k, v in value.items()}
         return {k: v for k, v in found.items() if v not in (None, [], {}, False, "")}
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return _plain(value._asdict())
+        return _plain({k: v for k, v in value._asdict().items() if k not in _LEFT_OUT})
     if isinstance(value, (list, tuple)):
         return [_plain(v) for v in value]
     if isinstance(value, (set, frozenset)):
         return sorted(str(_plain(v)) for v in value)
     names = [s for c in type(value).__mro__ for s in getattr(c, "__slots__", ())] or list(getattr(value, "__dict__", {}))
-    return _plain({s: getattr(value, s, None) for s in names}) if names else type(value).__name__
+    return _plain({s: getattr(value, s, None) for s in names if s not in _LEFT_OUT}) if names else type(value).__name__
 
 
 def _digest(value: Any) -> str:

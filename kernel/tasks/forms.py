@@ -1,14 +1,16 @@
 """Forms are checked by the server as well: what a form's fields ask for, by field, when a task is completed and when a process is started.
 
 Source: form-js (the schema of Camunda forms): `components` of `type` with `key`, `validate` (required, minLength, maxLength, min, max, pattern,
-validationType), options (`values`, `valuesKey`, `valuesExpression`), `conditional.hide`, groups and dynamic lists with a `path`. Choices: a field that
-is hidden, disabled or read-only is not checked; an empty text or list is as good as none; a value may be a variable of the scope when the
-form did not send it, except for a required one, which the form must send. A condition that has no answer hides nothing.
+validationType), options (`values`, `valuesKey`, `valuesExpression`), `subtype` and `disallowPassedDates` of a datetime, `conditional.hide`, groups and
+dynamic lists with a `path`, whose rows see `this`, `parent` and `i`. Choices: a field that is hidden, disabled or read-only is not checked; an empty
+text or list is as good as none; a value may be a variable of the scope when the form did not send it, except for a required one, which the form
+must send. A condition that has no answer hides nothing.
 """
 
 from __future__ import annotations
 
 import operator
+import re
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -24,6 +26,15 @@ _TEXTS = frozenset({"textfield", "textarea"})
 _CHOICES = frozenset({"radio", "select"})
 _LISTS = frozenset({"checklist", "taglist"})
 _MATCHES = feel_expression("matches(value, pattern)")
+#: subtype of a datetime field -> what it is written like
+_SHAPES = {
+    "date": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"),
+    "time": re.compile(r"[0-9]{2}:[0-9]{2}(?::[0-9.]+)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?"),
+    "datetime": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:.+"),
+}
+#: the last zone in which it still is the day before
+_WEST_US = 12 * 3_600_000_000
+_DAY_US = 86_400_000_000
 _EMBEDDED = "camunda-forms:bpmn:"
 
 
@@ -56,12 +67,17 @@ def _off(field: dict[str, Any], seen: dict[str, Any], facts: Any) -> bool:
 def _inside(field: dict[str, Any], sent: Any, seen: dict[str, Any], at: str, facts: Any, wrong: list[str]) -> None:
     path = field.get("path") or ""
     value = _at(sent, path) if path else sent
-    if field["type"] == "group":
-        _check(field.get("components"), value if isinstance(value, dict) else {}, seen, f"{at}{path}." if path else at, facts, wrong)
-        return
-    for n, row in enumerate(value if isinstance(value, list) else ()):
-        row = row if isinstance(row, dict) else {}
-        _check(field.get("components"), row, {**seen, **row, "this": row, "i": n + 1}, f"{at}{path}[{n}].", facts, wrong)
+    group = field["type"] == "group"
+    if value is not None and not isinstance(value, dict if group else list):
+        wrong.append(f"{at}{path}: expected {'an object' if group else 'a list'}, found {value!r}")
+    elif group:
+        _check(field.get("components"), value or {}, seen, f"{at}{path}." if path else at, facts, wrong)
+    for n, row in enumerate(value if isinstance(value, list) and not group else ()):
+        if isinstance(row, dict):
+            around = {**seen, **row, "this": row, "parent": seen.get("this", seen), "i": n + 1}
+            _check(field.get("components"), row, around, f"{at}{path}[{n}].", facts, wrong)
+        elif len(wrong) < ERRORS_MAX:
+            wrong.append(f"{at}{path}[{n}]: expected an object, found {row!r}")
 
 
 def _at(value: Any, path: str) -> Any:
@@ -110,7 +126,7 @@ def _of_field(kind: str, field: dict[str, Any], value: Any, seen: dict[str, Any]
         extra = [v for v in value if options is not None and v not in options]
         return [f"expected some of {', '.join(map(str, (options or [])[:20]))}, found {extra[0]!r}"] if extra else []
     if kind == "datetime":
-        return _time(value, field)
+        return _time(value, field, facts)
     return []
 
 
@@ -172,13 +188,22 @@ def _options(field: dict[str, Any], seen: dict[str, Any], facts: Any) -> list[An
     return [row.get("value", row.get("label")) if isinstance(row, dict) else row for row in rows]
 
 
-def _time(value: Any, field: dict[str, Any]) -> list[str]:
-    kind = field.get("subtype", "date")
+def _time(value: Any, field: dict[str, Any], facts: Any) -> list[str]:
+    """Of a day that lies behind, the whole world's: the server doesn't know the day of the one who sends it."""
+    kind = field.get("subtype") or "date"
     text = value if isinstance(value, str) else ""
     try:
-        times.instant(f"2000-01-01T{text}" if kind == "time" else text)
+        if not _SHAPES.get(kind, _SHAPES["datetime"]).fullmatch(text):
+            raise ValueError(text)
+        moment = times.instant(f"2000-01-01T{text}" if kind == "time" else text)
     except ValueError:
         return [f"expected a {kind}, found {value!r}"]
+    if (
+        kind != "time"
+        and field.get("disallowPassedDates") is True
+        and moment < facts.now_us - _WEST_US - (_DAY_US if kind == "date" else 0)
+    ):
+        return [f"expected a {kind} that has not passed, found {value}"]
     return []
 
 

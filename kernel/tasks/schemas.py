@@ -1,19 +1,20 @@
 """Checks a JSON value against a JSON Schema (draft 2020-12), in pure Python, so that a decision is the same on any machine and in any release.
 
 Keywords: all of the core, applicator and validation vocabularies but `$dynamicRef`, `unevaluated*` and references to other documents. `format` is
-checked for date, date-time, time, email, uri, uuid, ipv4. What a schema may be is checked once, when it is stored (`problems`).
+checked (`formats.py`). What a schema may be is checked once, when it is stored (`problems`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from datetime import date, datetime, time
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
 import re2
+
+from flowledger.kernel.tasks.formats import FORMATS
 
 #: errors told of one value
 ERRORS_MAX = 20
@@ -34,30 +35,6 @@ TYPES: dict[str, Callable[[Any], bool]] = {
     "null": lambda v: v is None,
     "number": _number,
     "integer": lambda v: _number(v) and v == int(v),
-}
-
-
-def _iso(parse: Callable[[str], Any]) -> Callable[[str], bool]:
-    def check(text: str) -> bool:
-        try:
-            parse(text)
-        except ValueError:
-            return False
-        return True
-
-    return check
-
-
-FORMATS: dict[str, Callable[[str], bool]] = {
-    "date": _iso(date.fromisoformat),
-    "date-time": lambda t: "T" in t.upper() and bool(re.search(r"(Z|[+-]\d\d:\d\d)$", t, re.I)) and _iso(datetime.fromisoformat)(t),
-    "time": _iso(time.fromisoformat),
-    "email": lambda t: re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", t) is not None,
-    "uri": lambda t: re.match(r"[A-Za-z][A-Za-z0-9+.-]*:\S+$", t) is not None,
-    "uuid": lambda t: re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", t) is not None,
-    "ipv4": lambda t: (
-        (m := re.fullmatch(r"(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})", t)) is not None and all(int(g) < 256 for g in m.groups())
-    ),
 }
 
 
@@ -142,6 +119,11 @@ def _resolve(root: Any, ref: str) -> Any:
     here = root
     if not ref.startswith("#"):
         raise ValueError(f"'{ref}' leads out of the schema")
+    if ref[1:2] not in ("", "/"):
+        found = next(_anchored(root, ref[1:]), None)
+        if found is None:
+            raise ValueError(f"'{ref}' leads nowhere")
+        return found
     for part in ref[1:].split("/")[1:]:
         part = part.replace("~1", "/").replace("~0", "~")
         try:
@@ -149,6 +131,16 @@ def _resolve(root: Any, ref: str) -> Any:
         except (KeyError, IndexError, ValueError, TypeError):
             raise ValueError(f"'{ref}' leads nowhere") from None
     return here
+
+
+def _anchored(here: Any, name: str, depth: int = 0) -> Iterator[Any]:
+    """The schemas below `here` whose `$anchor` is `name`."""
+    if depth > DEPTH_MAX:
+        return
+    if isinstance(here, dict) and here.get("$anchor") == name:
+        yield here
+    for inner in here.values() if isinstance(here, dict) else here if isinstance(here, list) else ():
+        yield from _anchored(inner, name, depth + 1)
 
 
 def _type(k: _Check, s: Any, names: Any, v: Any, at: str, n: int) -> None:

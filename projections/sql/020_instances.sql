@@ -1,4 +1,6 @@
--- Partitioned by month of creation. Indexes: one for each way of listing (newest first), partial where few rows have the property.
+-- Partitioned by month of creation. Indexes: one for each way of listing (newest first), partial where few rows have the property. One that
+-- goes on with the status before the time answers with a status and, status by status, without. A column after the key of the order only
+-- lets rows go without a look into the table.
 CREATE TABLE workflow_instances (
     tenant_id         varchar(255) NOT NULL DEFAULT '',
     id                bigint NOT NULL,
@@ -36,18 +38,22 @@ CREATE TABLE workflow_instances (
     PRIMARY KEY (tenant_id, id, created_at)
 ) PARTITION BY RANGE (created_at);
 CREATE INDEX workflow_instances_by_time ON workflow_instances (tenant_id, created_at, id);
-CREATE INDEX workflow_instances_by_status ON workflow_instances (tenant_id, status, created_at, id);
-CREATE INDEX workflow_instances_by_process ON workflow_instances (tenant_id, process_id, created_at, id);
-CREATE INDEX workflow_instances_by_definition ON workflow_instances (tenant_id, definition_id, created_at, id);
+CREATE INDEX workflow_instances_by_status ON workflow_instances (tenant_id, status, created_at, id, priority_value);
+CREATE INDEX workflow_instances_by_process ON workflow_instances (tenant_id, process_id, status, created_at, id, version);
+CREATE INDEX workflow_instances_by_definition ON workflow_instances (tenant_id, definition_id, status, created_at, id);
 CREATE INDEX workflow_instances_by_version ON workflow_instances (tenant_id, version, created_at, id);
 CREATE INDEX workflow_instances_by_priority ON workflow_instances (tenant_id, priority_value, created_at, id);
 CREATE INDEX workflow_instances_by_business_key ON workflow_instances (tenant_id, business_key, created_at, id) WHERE business_key <> '';
-CREATE INDEX workflow_instances_by_initiator ON workflow_instances (tenant_id, initiator, created_at, id) WHERE initiator <> '';
+CREATE INDEX workflow_instances_by_initiator ON workflow_instances (tenant_id, initiator, status, created_at, id) WHERE initiator <> '';
 CREATE INDEX workflow_instances_by_correlation ON workflow_instances (tenant_id, correlation_id, created_at, id) WHERE correlation_id <> '';
 CREATE INDEX workflow_instances_by_parent ON workflow_instances (tenant_id, parent_id, created_at, id) WHERE parent_id IS NOT NULL;
 CREATE INDEX workflow_instances_by_pause ON workflow_instances (tenant_id, created_at, id) WHERE paused;
-CREATE INDEX workflow_instances_by_incident ON workflow_instances (tenant_id, created_at, id) WHERE incidents > 0;
-CREATE INDEX workflow_instances_by_start ON workflow_instances (tenant_id, started_at);
+CREATE INDEX workflow_instances_by_incident ON workflow_instances (tenant_id, status, created_at, id) WHERE incidents > 0;
+CREATE INDEX workflow_instances_stuck_by_process ON workflow_instances (tenant_id, process_id, created_at, id) WHERE incidents > 0;
+CREATE INDEX workflow_instances_stuck_by_definition ON workflow_instances (tenant_id, definition_id, created_at, id) WHERE incidents > 0;
+-- the longest time between creation and start: who asks by start is answered in the order of creation, from so much earlier on
+CREATE INDEX workflow_instances_by_wait ON workflow_instances (tenant_id, (started_at - created_at))
+    WHERE started_at - created_at > interval '1 minute';
 
 -- Which token stands inside of which (sub-processes, multi-instance bodies): what a restarted projector needs to know which
 -- work ends with a scope. Tokens of the root scope have no row; rows go when the instance ends.

@@ -18,8 +18,7 @@ CREATE TABLE variables (
 -- Lists are filtered by variables of the instance itself. The first two have the order of those lists; a range takes the one that its
 -- width makes the better: by number or text when few values lie in it, by name when many do.
 CREATE INDEX variables_by_value ON variables (tenant_id, name, search, instance_created_at, workflow_instance_id)
-    WHERE scope_id = workflow_instance_id AND search IS NOT NULL;
-CREATE INDEX variables_by_name ON variables (tenant_id, name, instance_created_at, workflow_instance_id)
-    WHERE scope_id = workflow_instance_id;
-CREATE INDEX variables_by_number ON variables (tenant_id, name, number)
-    WHERE scope_id = workflow_instance_id AND number IS NOT NULL;
+    WHERE scope = 'workflow' AND search IS NOT NULL;
+CREATE INDEX variables_by_name ON variables (tenant_id, name, instance_created_at, workflow_instance_id) WHERE scope = 'workflow';
+CREATE INDEX variables_by_number ON variables (tenant_id, name, number, instance_created_at, workflow_instance_id)
+    WHERE scope = 'workflow' AND number IS NOT NULL;

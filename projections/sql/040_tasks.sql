@@ -55,22 +55,33 @@ CREATE TABLE tasks (
     row_version            integer NOT NULL DEFAULT 0,
     PRIMARY KEY (tenant_id, id, created_at)
 ) PARTITION BY RANGE (created_at);
-CREATE INDEX tasks_by_status ON tasks (tenant_id, status, created_at, id);
-CREATE INDEX tasks_by_instance ON tasks (tenant_id, workflow_instance_id, status);
-CREATE INDEX tasks_by_definition ON tasks (tenant_id, workflow_definition_id, created_at, id);
-CREATE INDEX tasks_by_process ON tasks (tenant_id, process_id, created_at, id);
+-- As with the instances. Open work is little beside what is done, and is asked for most: it has indexes of its own.
 CREATE INDEX tasks_by_time ON tasks (tenant_id, created_at, id);
-CREATE INDEX tasks_by_type ON tasks (tenant_id, type, created_at, id);
-CREATE INDEX tasks_by_job_type ON tasks (tenant_id, job_type, created_at, id) WHERE job_type <> '';
-CREATE INDEX tasks_by_category ON tasks (tenant_id, category, created_at, id);
-CREATE INDEX tasks_by_element ON tasks (tenant_id, definition_key, created_at, id) WHERE definition_key <> '';
+CREATE INDEX tasks_by_status ON tasks (tenant_id, status, created_at, id, priority_value);
+CREATE INDEX tasks_by_instance ON tasks (tenant_id, workflow_instance_id, status, created_at, id);
+CREATE INDEX tasks_by_definition ON tasks (tenant_id, workflow_definition_id, status, created_at, id);
+CREATE INDEX tasks_by_process ON tasks (tenant_id, process_id, status, created_at, id);
+CREATE INDEX tasks_by_type ON tasks (tenant_id, type, status, created_at, id);
+CREATE INDEX tasks_by_job_type ON tasks (tenant_id, job_type, status, created_at, id) WHERE job_type <> '';
+CREATE INDEX tasks_by_category ON tasks (tenant_id, category, status, created_at, id);
+CREATE INDEX tasks_by_element ON tasks (tenant_id, definition_key, status, created_at, id, process_id, workflow_definition_id)
+    WHERE definition_key <> '';
+CREATE INDEX tasks_by_assignee ON tasks (tenant_id, assignee, status, created_at, id) WHERE assignee IS NOT NULL;
+CREATE INDEX tasks_by_parent ON tasks (tenant_id, parent_id, created_at, id) WHERE parent_id IS NOT NULL;
+CREATE INDEX tasks_by_result ON tasks (tenant_id, result_status, created_at, id) WHERE result_status <> 'success';
 CREATE INDEX tasks_by_priority ON tasks (tenant_id, priority_value, created_at, id);
-CREATE INDEX tasks_by_assignee ON tasks (tenant_id, assignee, created_at, id) WHERE assignee IS NOT NULL;
-CREATE INDEX tasks_by_user ON tasks USING gin (candidate_users) WHERE candidate_users IS NOT NULL;
-CREATE INDEX tasks_by_group ON tasks USING gin (candidate_groups) WHERE candidate_groups IS NOT NULL;
-CREATE INDEX tasks_by_due ON tasks (tenant_id, due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX tasks_overdue ON tasks (tenant_id, due_at)
+CREATE INDEX tasks_open_by_priority ON tasks (tenant_id, priority_value, created_at, id)
+    WHERE status NOT IN ('completed', 'cancelled', 'skipped');
+CREATE INDEX tasks_by_due ON tasks (tenant_id, due_at, id, process_id) WHERE due_at IS NOT NULL;
+CREATE INDEX tasks_overdue ON tasks (tenant_id, due_at, id)
     WHERE due_at IS NOT NULL AND status NOT IN ('completed', 'cancelled', 'skipped');
+-- Names of people and groups recur in all tenants, so each row's tenant is among them.
+CREATE INDEX tasks_by_user ON tasks USING gin (array_append(candidate_users, '@' || tenant_id)) WHERE candidate_users IS NOT NULL;
+CREATE INDEX tasks_by_group ON tasks USING gin (array_append(candidate_groups, '@' || tenant_id)) WHERE candidate_groups IS NOT NULL;
+CREATE INDEX tasks_open_by_user ON tasks USING gin (array_append(candidate_users, '@' || tenant_id))
+    WHERE candidate_users IS NOT NULL AND status NOT IN ('completed', 'cancelled', 'skipped');
+CREATE INDEX tasks_open_by_group ON tasks USING gin (array_append(candidate_groups, '@' || tenant_id))
+    WHERE candidate_groups IS NOT NULL AND status NOT IN ('completed', 'cancelled', 'skipped');
 
 -- One row for each hop: who had a person's (or agent's) task, since when, until when, and why.
 CREATE TABLE task_assignments (

@@ -18,7 +18,7 @@ CREATE TABLE incidents (
 CREATE INDEX incidents_by_status ON incidents (tenant_id, status, created_at, id);
 CREATE INDEX incidents_by_time ON incidents (tenant_id, created_at, id);
 CREATE INDEX incidents_by_instance ON incidents (tenant_id, workflow_instance_id, created_at, id);
-CREATE INDEX incidents_by_definition ON incidents (tenant_id, definition_id, created_at, id);
-CREATE INDEX incidents_by_process ON incidents (tenant_id, process_id, created_at, id);
-CREATE INDEX incidents_by_code ON incidents (tenant_id, code, created_at, id);
-CREATE INDEX incidents_by_element ON incidents (tenant_id, element, created_at, id);
+CREATE INDEX incidents_by_definition ON incidents (tenant_id, definition_id, status, created_at, id);
+CREATE INDEX incidents_by_process ON incidents (tenant_id, process_id, status, created_at, id);
+CREATE INDEX incidents_by_code ON incidents (tenant_id, code, status, created_at, id);
+CREATE INDEX incidents_by_element ON incidents (tenant_id, element, status, created_at, id);

@@ -13,6 +13,10 @@ CREATE TABLE workflow_events (
 ) PARTITION BY RANGE (occurred_at);
 CREATE INDEX workflow_events_by_instance ON workflow_events (tenant_id, workflow_instance_id, id);
 CREATE INDEX workflow_events_by_type ON workflow_events (tenant_id, event_type, occurred_at);
+CREATE INDEX workflow_events_by_decision ON workflow_events (tenant_id, (data ->> 'decision'), occurred_at, id)
+    WHERE event_type = 'decision.evaluated';
+CREATE INDEX workflow_events_by_decision_version ON workflow_events (tenant_id, (data ->> 'decision'), (data ->> 'version'), occurred_at, id)
+    WHERE event_type = 'decision.evaluated';
 CREATE INDEX workflow_events_by_time ON workflow_events USING brin (occurred_at) WITH (pages_per_range = 16);
 
 CREATE TABLE task_events (

@@ -102,6 +102,20 @@ async def test_subscriptions_are_bounded_and_their_seats_given_back(server, serv
     assert services.subscribers == 0
 
 
+async def test_a_subscription_ends_when_its_time_is_over_and_nothing_is_missed(server, client, services):
+    services.settings = services.settings.model_copy(update={"subscription_s_max": 0.2})
+    await client.happen(at(0, STARTED), at(1, TAKEN))
+    first = await sse(server, "position=start&type=workflow.*", 10)
+    assert [e["event"] for e in first] == ["subscribed", "workflow.started"], "then it was over"
+    again = await sse(server, "", 10, {"Last-Event-ID": first[-1]["id"]})
+    assert [e["event"] for e in again] == ["subscribed", "flow.taken"]
+    async with websockets.connect(f"ws://{server}/v1/events") as ws:
+        await ws.recv()
+        with pytest.raises(websockets.ConnectionClosed) as closed:
+            await ws.recv()
+        assert closed.value.rcvd.code == 1001 and "last cursor" in closed.value.rcvd.reason
+
+
 async def test_a_long_poll_ends_when_the_caller_hangs_up(server, client):
     async with httpx2.AsyncClient() as http:
         with pytest.raises(httpx2.ReadTimeout):

@@ -1,15 +1,21 @@
+# ruff: noqa: E501 - models are lines
 """The hash of a graph: equal over the notations and over what only names, places or orders; another for what is done otherwise (D-MOD-002)."""
 
 from __future__ import annotations
 
 import json
 import re
+import sys
+from pathlib import Path
 
 import pytest
 from converted import xml
 
 from flowledger.kernel import model
 from flowledger.kernel.model.canonical import graph_hash
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "kernel"))
+from notation import bpmn
 
 pytestmark = pytest.mark.req("D-MOD-002", "APG-MOD-004")
 
@@ -108,3 +114,46 @@ def test_what_only_names_places_or_orders(change):
 @pytest.mark.parametrize("change", OTHER.values(), ids=OTHER)
 def test_what_is_done_otherwise(change):
     assert change(XML) != XML and of(change(XML), "a.bpmn") != of(XML, "a.bpmn")
+
+
+#: what an element says: (element t, or the whole model; two values that do otherwise)
+SAYS = {
+    "called process": ('callActivity t\n<zeebe:calledElement processId="{}"/>', "a", "b"),
+    "binding of a call": ('callActivity t\n<zeebe:calledElement processId="a" bindingType="{}"/>', "latest", "deployment"),
+    "variables of a call": ('callActivity t\n<zeebe:calledElement processId="a" propagateAllChildVariables="{}"/>', "true", "false"),
+    "collection of a loop": ('serviceTask t\n.<multiInstanceLoopCharacteristics><extensionElements><zeebe:loopCharacteristics inputCollection="= {}"/></extensionElements></multiInstanceLoopCharacteristics>', "a", "b"),
+    "turn of a loop": ('serviceTask t\n.<multiInstanceLoopCharacteristics isSequential="{}"><loopCardinality>2</loopCardinality></multiInstanceLoopCharacteristics>', "true", "false"),
+    "end of a loop": ('serviceTask t\n.<multiInstanceLoopCharacteristics><loopCardinality>2</loopCardinality><completionCondition>= {}</completionCondition></multiInstanceLoopCharacteristics>', "a", "b"),
+    "standard loop": ('serviceTask t\n.<standardLoopCharacteristics testBefore="{}"><loopCondition>= x</loopCondition></standardLoopCharacteristics>', "true", "false"),
+    "input": ("serviceTask t\n<zeebe:ioMapping><zeebe:input source='= {}' target='x'/></zeebe:ioMapping>", "1", "2"),
+    "output": ("serviceTask t\n<zeebe:ioMapping><zeebe:output source='= 1' target='{}'/></zeebe:ioMapping>", "a", "b"),
+    "script": ("scriptTask t\n<zeebe:script expression='= {}' resultVariable='x'/>", "1", "2"),
+    "decision": ("businessRuleTask t\n<zeebe:calledDecision decisionId='{}' resultVariable='x'/>", "a", "b"),
+    "form": ("userTask t\n<zeebe:userTask/>\n<zeebe:formDefinition formId='{}'/>", "a", "b"),
+    "candidates": ("userTask t\n<zeebe:userTask/>\n<zeebe:assignmentDefinition candidateGroups='{}'/>", "a", "b"),
+    "due date": ("userTask t\n<zeebe:userTask/>\n<zeebe:taskSchedule dueDate='{}'/>", "P1D", "P2D"),
+    "header": ("serviceTask t\n<zeebe:taskHeaders><zeebe:header key='{}' value='1'/></zeebe:taskHeaders>\n<zeebe:taskDefinition type='x'/>", "id", "line"),
+    "value of a header that is called id": ("serviceTask t\n<zeebe:taskHeaders><zeebe:header key='id' value='{}'/></zeebe:taskHeaders>\n<zeebe:taskDefinition type='x'/>", "1", "2"),
+    "property that is called process": ("serviceTask t\n<zeebe:properties><zeebe:property name='process' value='{}'/></zeebe:properties>", "1", "2"),
+    "listener": ("serviceTask t\n<zeebe:executionListeners><zeebe:executionListener eventType='{}' type='l'/></zeebe:executionListeners>", "start", "end"),
+    "our settings": ("userTask t\n<zeebe:userTask/>\n<flowledger:task sla='{}'/>", "PT1H", "PT2H"),
+    "error code": ("serviceTask t\nboundaryEvent b on=t : error {}", "A", "B"),
+    "escalation code": ("serviceTask t\nboundaryEvent b on=t : escalation {}", "A", "B"),
+    "signal": ("serviceTask t\nboundaryEvent b on=t : signal {}", "A", "B"),
+    "condition of an event": ("serviceTask t\nboundaryEvent b on=t : conditional x > {}", "1", "2"),
+    "variables of a conditional event": ('serviceTask t\nboundaryEvent b on=t\n.<conditionalEventDefinition><extensionElements><zeebe:conditionalFilter variableNames="{}"/></extensionElements><condition>= x > 1</condition></conditionalEventDefinition>', "x", "y"),
+    "all of several events": ("serviceTask t\nboundaryEvent b on=t parallel={} : signal A + signal B", "true", "false"),
+    "event sub-process": ("task t\nsubProcess x event=true (\nstartEvent xs interrupting={} : signal A\ntask y\nxs > y\n)", "true", "false"),
+    "ad-hoc sub-process": ("adHocSubProcess t ordering={} (\ntask a\n)", "Parallel", "Sequential"),
+    "transaction": ("{} t (\ntask a\n)", "transaction", "subProcess"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SAYS)
+def test_what_an_element_says(name):
+    element, one, other = SAYS[name]
+    hashes = {
+        of(bpmn(f"startEvent s\n{element.format(said)}\nendEvent e\ns > t > e".replace("(\n", "{\n").replace("\n)", "\n}")), "a.bpmn")
+        for said in (one, other)
+    }
+    assert len(hashes) == 2

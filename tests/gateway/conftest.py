@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections import defaultdict, deque
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import uvloop
 
+from flowledger.api.grpc.gateway import Gateway
+from flowledger.api.grpc.http2 import listen
 from flowledger.events import commands as c
 from flowledger.events.base import Rejected
 from flowledger.processors.client import NOBODY
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 class FakeClient:
@@ -206,3 +213,11 @@ def pytest_asyncio_loop_factories() -> dict[str, Any]:
 @pytest.fixture
 async def engine() -> FakeClient:
     return FakeClient()
+
+
+@pytest.fixture
+async def gateway(engine: FakeClient) -> AsyncIterator[Gateway]:
+    g = Gateway(engine)
+    server = await listen(g, port=0)
+    yield g
+    await server.close(0.1)

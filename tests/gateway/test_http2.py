@@ -11,7 +11,7 @@ import pytest
 from grpclib.client import Channel, UnaryStreamMethod, UnaryUnaryMethod
 from grpclib.config import Configuration
 from grpclib.exceptions import GRPCError
-from hpack import Decoder, Encoder
+from http2_frames import COMPLETE, Raw, h
 from pyzeebe.proto import gateway_pb2 as pb
 from pyzeebe.proto.gateway_pb2_grpc import GatewayStub
 
@@ -20,94 +20,6 @@ from flowledger.api.grpc.gateway import MESSAGE_BYTES_MAX, Gateway
 from flowledger.api.grpc.http2 import listen
 from flowledger.events import commands as c
 from flowledger.events.base import Rejected, RejectionCode
-
-
-class h:
-    """Frames by hand (RFC 9113, chapter 6 and 7)."""
-
-    PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-    DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
-    END_STREAM = ACK = 0x1
-    END_HEADERS, PADDED, WITH_PRIORITY = 0x4, 0x8, 0x20
-    NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, FLOW_CONTROL_ERROR, SETTINGS_TIMEOUT, STREAM_CLOSED, FRAME_SIZE_ERROR, REFUSED_STREAM = range(
-        8
-    )
-    CANCEL, COMPRESSION_ERROR, _, ENHANCE_YOUR_CALM = range(8, 12)
-    SETTING_TABLE, SETTING_PUSH, SETTING_STREAMS, SETTING_WINDOW, SETTING_FRAME, SETTING_HEADERS = range(1, 7)
-    FLOOD_MAX = wire.FLOOD_MAX
-
-    @staticmethod
-    def frame(kind, flags, stream, payload=b""):
-        n = len(payload)
-        return struct.pack(">HBBBL", n >> 8, n & 0xFF, kind, flags, stream) + payload
-
-
-@pytest.fixture
-async def gateway(engine):
-    g = Gateway(engine)
-    server = await listen(g, port=0)
-    yield g
-    await server.close(0.1)
-
-
-class Raw:
-    """A client that speaks frames."""
-
-    patience_s = 0.5
-
-    def __init__(self, reader, writer):
-        self.reader, self.writer = reader, writer
-        self.encoder, self.decoder = Encoder(), Decoder()
-
-    @classmethod
-    async def open(cls, gateway, settings=()):
-        raw = cls(*await asyncio.open_connection("127.0.0.1", gateway.port))
-        raw.writer.write(h.PREFACE + h.frame(h.SETTINGS, 0, 0, b"".join(struct.pack(">HL", *s) for s in settings)))
-        return raw
-
-    def headers(self, stream=1, path="/gateway_protocol.Gateway/CompleteJob", flags=h.END_HEADERS, **more):
-        fields = {
-            ":method": "POST",
-            ":scheme": "http",
-            ":path": path,
-            ":authority": "localhost",
-            "te": "trailers",
-            "content-type": "application/grpc",
-            **more,
-        }
-        self.writer.write(h.frame(h.HEADERS, flags, stream, self.encoder.encode(list(fields.items()))))
-
-    def message(self, body, stream=1, flags=h.END_STREAM, compressed=0):
-        self.writer.write(h.frame(h.DATA, flags, stream, struct.pack(">BL", compressed, len(body)) + body))
-
-    async def frames(self):
-        """(type, flags, stream, payload) until the server closes or falls silent."""
-        while True:
-            try:
-                head = await asyncio.wait_for(self.reader.readexactly(9), self.patience_s)
-            except (TimeoutError, asyncio.IncompleteReadError):
-                return
-            high, low, kind, flags, stream = struct.unpack(">HBBBL", head)
-            yield kind, flags, stream, await self.reader.readexactly(high << 8 | low)
-
-    async def trailers(self, stream=1):
-        found = {}
-        async for kind, flags, id, payload in self.frames():
-            if kind == h.HEADERS and id == stream:
-                found.update(self.decoder.decode(payload))
-                if flags & h.END_STREAM:
-                    return found
-        return found
-
-    async def goaway(self):
-        self.patience_s = 10
-        async for kind, _, _, payload in self.frames():
-            if kind == h.GOAWAY:
-                return struct.unpack(">LL", payload[:8])[1]
-        return None
-
-
-COMPLETE = pb.CompleteJobRequest(jobKey=1, variables="{}").SerializeToString()
 
 
 async def test_a_call_by_hand_with_padding_priority_pieces_and_gzip(gateway, engine):
@@ -138,7 +50,7 @@ async def test_the_same_header_bytes_mean_something_else_after_the_table_moved(g
     raw = await Raw.open(gateway)
     for stream, path in ((1, "CompleteJob"), (3, "CompleteJob"), (5, "ResolveIncident"), (7, "CompleteJob"), (9, "ResolveIncident")):
         raw.headers(stream, f"/gateway_protocol.Gateway/{path}")
-        raw.message(COMPLETE, stream)
+        raw.message(COMPLETE if path == "CompleteJob" else pb.ResolveIncidentRequest(incidentKey=1).SerializeToString(), stream)
         assert (await raw.trailers(stream))["grpc-status"] == "0"
     assert [type(command).__name__ for command, _ in engine.calls] == [
         "CompleteTask", "CompleteTask", "ResolveIncident", "CompleteTask", "ResolveIncident",
@@ -154,10 +66,10 @@ async def test_the_same_header_bytes_mean_something_else_after_the_table_moved(g
         (lambda r: r.writer.write(b"\xff\xff\xff\x00\x00\x00\x00\x00\x01" + b"x" * 20_000), h.FRAME_SIZE_ERROR),
         (lambda r: r.headers(2), h.PROTOCOL_ERROR),
         (lambda r: (r.headers(5), r.headers(3)), h.PROTOCOL_ERROR),
-        (lambda r: r.writer.write(h.frame(h.HEADERS, h.END_HEADERS, 1, b"\xff\xff\xff\xff\xff\x0f")), h.PROTOCOL_ERROR),
+        (lambda r: r.writer.write(h.frame(h.HEADERS, h.END_HEADERS, 1, b"\xff\xff\xff\xff\xff\x0f")), h.COMPRESSION_ERROR),
         (lambda r: r.writer.write(h.frame(h.HEADERS, 0, 1, b"") + h.frame(h.PING, 0, 0, b"12345678")), h.PROTOCOL_ERROR),
         (lambda r: r.writer.write(h.frame(h.HEADERS, 0, 1) + h.frame(h.CONTINUATION, 0, 1, b"\0" * 100) * 70), h.PROTOCOL_ERROR),
-        (lambda r: r.writer.write(h.frame(h.PING, 0, 0, b"12345678") * (h.FLOOD_MAX + 10)), h.ENHANCE_YOUR_CALM),
+        (lambda r: r.writer.write(h.frame(h.PING, 0, 0, b"12345678") * (wire.FLOOD_MAX + 10)), h.ENHANCE_YOUR_CALM),
         (lambda r: r.writer.write(h.frame(h.PUSH_PROMISE, h.END_HEADERS, 1, b"\0\0\0\2")), h.PROTOCOL_ERROR),
         (lambda r: r.writer.write(h.frame(h.WINDOW_UPDATE, 0, 0, b"\x7f\xff\xff\xff")), h.FLOW_CONTROL_ERROR),
         (lambda r: r.writer.write(h.frame(h.SETTINGS, 0, 0, b"123")), h.FRAME_SIZE_ERROR),
@@ -282,27 +194,18 @@ async def test_closing_ends_streams_as_unavailable_and_lets_calls_finish(engine)
 async def test_half_sent_messages_hold_one_window_and_no_more(gateway):
     """What a client sends counts until its message is taken: sixty half messages of four megabytes don't fill our memory."""
     raw = await Raw.open(gateway)
-    assert raw.patience_s
     for n in range(60):
         raw.headers(1 + 2 * n)
-    given = 0
-    chunk = struct.pack(">BL", 0, 4_000_000) + b"x" * 16_379
-    for n in range(60):  # within the windows that we were given: 16 MiB for all
-        for _ in range(18):
-            if given + len(chunk) > wire.CONNECTION_WINDOW:
-                break
-            raw.writer.write(h.frame(h.DATA, 0, 1 + 2 * n, chunk))
-            given += len(chunk)
+    left = wire.CONNECTION_WINDOW
+    while left:  # within the windows that we were given: 16 MiB for all
+        size = min(left, 16_384)
+        raw.put(h.DATA, 0, 1 + 2 * (left // 16_384 % 60), (struct.pack(">BL", 0, 4_000_000) + b"x" * 16_379)[:size])
+        left -= size
     await raw.writer.drain()
-    more = 0
-    async for kind, _, stream, payload in raw.frames():
-        if kind == h.WINDOW_UPDATE and stream == 0:
-            more += int.from_bytes(payload, "big")
-    assert given > wire.CONNECTION_WINDOW - 20_000 and more <= wire.CONNECTION_WINDOW - 65_535, (
-        "nothing is given back for what is not taken"
-    )
-    raw.writer.write(h.frame(h.DATA, 0, 1, b"x"))
-    assert await raw.goaway() == h.FLOW_CONTROL_ERROR or given + 1 <= wire.CONNECTION_WINDOW
+    more = sum(int.from_bytes(payload, "big") for kind, _, id, payload in await raw.until_heard() if kind == h.WINDOW_UPDATE and id == 0)
+    assert more == wire.CONNECTION_WINDOW - 65_535, "nothing is given back for what is not taken"
+    raw.put(h.DATA, 0, 1, b"x")
+    assert await raw.goaway() == h.FLOW_CONTROL_ERROR
     raw.writer.close()
 
 
@@ -315,11 +218,22 @@ async def test_a_message_that_never_comes_whole_is_given_up(gateway, monkeypatch
     raw.writer.close()
 
 
-async def test_no_more_calls_at_once_than_told(gateway):
+async def test_no_more_calls_at_once_than_told(gateway, engine):
+    """The one too many is refused, and may be tried again; the others go on, and make room as they end."""
+    engine.answers[c.CompleteTask] = {"position": ""}
     raw = await Raw.open(gateway)
-    for n in range(wire.CONCURRENT_CALLS_MAX + 1):
+    most = wire.CONCURRENT_CALLS_MAX
+    for n in range(most + 1):
         raw.headers(1 + 2 * n)
-    assert await raw.goaway() is not None
+    found = await raw.until_heard()
+    assert [(stream, payload) for kind, _, stream, payload in found if kind == h.RST_STREAM] == [
+        (1 + 2 * most, struct.pack(">L", h.REFUSED_STREAM))
+    ]
+    raw.message(COMPLETE, 7)
+    assert (await raw.trailers(7))["grpc-status"] == "0"
+    raw.headers(3 + 2 * most)
+    raw.message(COMPLETE, 3 + 2 * most)
+    assert (await raw.trailers(3 + 2 * most))["grpc-status"] == "0"
     raw.writer.close()
 
 

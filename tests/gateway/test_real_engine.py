@@ -273,6 +273,86 @@ async def test_decisions(world):
     assert e.value.code() is grpc.StatusCode.NOT_FOUND
 
 
+TOP = (
+    '<decision id="top" name="Top"><variable name="Top"/><informationRequirement id="r9"><requiredDecision href="#rate"/></informationRequirement>'
+    '<context><contextEntry><variable name="a"/><literalExpression><text>Rate * 2</text></literalExpression></contextEntry></context></decision>'
+)
+FORM = '{"id":"f1","type":"default","schemaVersion":16,"components":[]}'
+
+
+async def refused(call):
+    with pytest.raises(grpc.aio.AioRpcError) as e:
+        await call
+    return e.value.code().name, e.value.details()
+
+
+async def test_what_a_deployment_answers_stands_in_zeebes_order_and_each_decision_has_its_key(world):
+    named = {"f.form": FORM, "d.dmn": DMN.replace('<decision id="rate"', TOP + '<decision id="rate"'), "o.bpmn": ORDER}
+    for _ in range(2):  # the second time nothing is new, and all is told again
+        resources = [pb.Resource(name=name, content=text.encode()) for name, text in named.items()]
+        deployed = (await world.stub.DeployResource(pb.DeployResourceRequest(resources=resources))).deployments
+        assert [d.WhichOneof("Metadata") for d in deployed] == ["process", "decision", "decision", "decisionRequirements", "form"]
+        drg = deployed[3].decisionRequirements
+        assert {d.decision.decisionRequirementsKey for d in deployed[1:3]} == {drg.decisionRequirementsKey} and drg.version == 1
+    keys = {d.decision.dmnDecisionId: d.decision.decisionKey for d in deployed[1:3]}
+    raw = await world.stub.EvaluateDecision(pb.EvaluateDecisionRequest(decisionId="top", variables='{"total": 200}'))
+    assert [(d.decisionId, d.decisionKey, d.decisionType) for d in raw.evaluatedDecisions] == [
+        ("rate", keys["rate"], "DECISION_TABLE"), ("top", keys["top"], "CONTEXT"),
+    ]  # fmt: skip
+    assert (raw.decisionKey, raw.decisionRequirementsId, raw.decisionRequirementsKey) == (keys["top"], "drg", drg.decisionRequirementsKey)
+    code, text = await refused(world.stub.DeleteResource(pb.DeleteResourceRequest(resourceKey=keys["rate"])))
+    assert code == "NOT_FOUND" and f"no resource found with key `{keys['rate']}`" in text, "a decision is no resource"
+    await world.stub.DeleteResource(pb.DeleteResourceRequest(resourceKey=drg.decisionRequirementsKey))
+    for ask in ({"decisionId": "rate"}, {"decisionId": "top"}, {"decisionKey": keys["rate"]}):
+        assert (await refused(world.stub.EvaluateDecision(pb.EvaluateDecisionRequest(**ask))))[0] == "NOT_FOUND"
+    await world.stub.DeleteResource(pb.DeleteResourceRequest(resourceKey=deployed[4].form.formKey))
+
+
+async def test_what_is_missing_is_named(world):
+    process = (await world.deploy(TWO)).deployments[0].process
+    key = (await world.client.run_process("pair")).process_instance_key
+    request = pb.MigrateProcessInstanceRequest
+    plan = request.MigrationPlan(targetProcessDefinitionKey=424242)
+    assert (
+        "no process definition found with key '424242'"
+        in (await refused(world.stub.MigrateProcessInstance(request(processInstanceKey=key, migrationPlan=plan))))[1]
+    )
+    plan = request.MigrationPlan(targetProcessDefinitionKey=process.processDefinitionKey)
+    assert (
+        "no process instance found with key '424242'"
+        in (await refused(world.stub.MigrateProcessInstance(request(processInstanceKey=424242, migrationPlan=plan))))[1]
+    )
+    for target in ("one", "two"):
+        plan.mappingInstructions.append(request.MappingInstruction(sourceElementId="one", targetElementId=target))
+    code, text = await refused(world.stub.MigrateProcessInstance(request(processInstanceKey=key, migrationPlan=plan)))
+    assert code == "INVALID_ARGUMENT" and "duplicate source element ids 'one'" in text
+    change = pb.ModifyProcessInstanceRequest
+    put = change.ActivateInstruction(elementId="two", variableInstructions=[change.VariableInstruction(variables="{}", scopeId="zz")])
+    code, text = await refused(world.stub.ModifyProcessInstance(change(processInstanceKey=key, activateInstructions=[put])))
+    assert code == "INVALID_ARGUMENT" and "found the scope 'zz'" in text
+    code, text = await refused(world.deploy(TWO.replace('targetRef="two"', 'targetRef="zz"')))
+    assert code == "INVALID_ARGUMENT" and "- Element: f_one_two" in text and "None" not in text
+    assert "None" not in (await refused(world.deploy("<a/>")))[1]
+
+
+async def test_what_a_later_protocol_says_is_refused_by_name_and_not_dropped(world):
+    await world.deploy(EMPTY)
+    start = pb.CreateProcessInstanceRequest(bpmnProcessId="empty", version=-1)
+    tagged = pb.CreateProcessInstanceRequest.FromString(start.SerializeToString() + b"\x4a\x01x")
+    assert await refused(world.stub.CreateProcessInstance(tagged)) == (
+        "INVALID_ARGUMENT",
+        "Command 'CreateProcessInstance' rejected with code 'INVALID_ARGUMENT': Expected no fields but those of the protocol of Zeebe 8.6, "
+        "but the field 'tags' was given",
+    )
+    waiting = pb.CreateProcessInstanceWithResultRequest(request=tagged)
+    assert "'tags'" in (await refused(world.stub.CreateProcessInstanceWithResult(waiting)))[1]
+    denied = pb.CompleteJobRequest.FromString(pb.CompleteJobRequest(jobKey=5).SerializeToString() + b"\x1a\x02\x08\x01")
+    assert "'result'" in (await refused(world.stub.CompleteJob(denied)))[1]
+    odd = pb.CancelProcessInstanceRequest.FromString(b"\x98\x06\x01")
+    assert "'number 99'" in (await refused(world.stub.CancelProcessInstance(odd)))[1]
+    await world.stub.Topology(pb.TopologyRequest.FromString(b"\x98\x06\x01"))
+
+
 @pytest.mark.req("D-MOD-005")
 async def test_start_at_modify_set_variables_and_migrate(world):
     await world.deploy(TWO)

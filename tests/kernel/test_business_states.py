@@ -111,6 +111,21 @@ def test_no_way_from_outside_leads_past_the_table(state, taken, way):
     assert s.i.vars["businessState"] == (state if taken else "OPEN")
 
 
+COLLECTED = {
+    "loop": '<task id="a"><multiInstanceLoopCharacteristics><extensionElements><zeebe:loopCharacteristics inputCollection="= [1]" outputCollection="businessState" outputElement="= 1"/></extensionElements></multiInstanceLoopCharacteristics></task>',
+    "ad-hoc sub-process": '<adHocSubProcess id="a"><extensionElements><zeebe:adHoc activeElementsCollection="= [&quot;x&quot;]" outputCollection="businessState" outputElement="= 1"/></extensionElements><task id="x"/></adHocSubProcess>',
+    "script": '<scriptTask id="a"><extensionElements><zeebe:script expression="= 1" resultVariable="businessState"/></extensionElements></scriptTask>',
+    "nested output": '<task id="a"><extensionElements><zeebe:ioMapping><zeebe:output source="= 1" target="businessState.x"/></zeebe:ioMapping></extensionElements></task>',
+}
+
+
+@pytest.mark.req("WSM-STA-003")
+@pytest.mark.parametrize("name", COLLECTED)
+def test_no_way_from_inside_leads_past_the_table_either(name):
+    s = Scenario(model(COLLECTED[name], flow("s", "a"), flow("a", "e"))).start("p")
+    assert s.i.vars["businessState"] == "OPEN" and len(illegal(s)) == 1 and "expected OPEN or WORKING, found" in illegal(s)[0]
+
+
 def refused(s, move, taken):
     if taken:
         s.move(move)

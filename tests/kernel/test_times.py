@@ -206,11 +206,26 @@ def test_a_long_stop_fires_once():
         # in a zone, over the change of the clock
         ("CRON_TZ=Europe/Berlin 0 10 28-30 3 *", "26-03-28T09:00 26-03-29T08:00 26-03-30T08:00 27-03-28T08:00 27-03-29T08:00"),
         ("CRON_TZ=Europe/Berlin 30 2 29 3 *", "26-03-29T01:30 27-03-29T00:30 28-03-29T00:30 29-03-29T00:30 30-03-29T01:30"),
+        ("CRON_TZ=Europe/Berlin */30 * 25 10 *", "26-10-24T22:00 26-10-24T22:30 26-10-24T23:00 26-10-24T23:30 26-10-25T00:00"),
         ("CRON_TZ=Europe/Berlin 30 2 25 10 *", "26-10-25T00:30 27-10-25T00:30 28-10-25T00:30 29-10-25T00:30 30-10-25T00:30"),
     ],
 )  # fmt: skip
 def test_cron(cron, meant):
     assert firings(cron, NOW) == meant
+
+
+@pytest.mark.parametrize(
+    ("cron", "now", "meant"),
+    [
+        ("0 * * * *", "2026-10-24T23:10:00Z", "00:00 01:00 02:00 03:00 04:00"),  # each hour that passes, also the one that comes twice
+        ("*/30 * * * *", "2026-10-24T23:40:00Z", "00:00 00:30 01:00 01:30 02:00"),
+        ("*/30 2 * * *", "2026-10-24T23:40:00Z", "26-10-25T00:00 26-10-25T00:30 26-10-26T01:00 26-10-26T01:30 26-10-27T01:00"),
+        ("0 * * * *", "2026-03-29T00:10:00Z", "01:00 02:00 03:00 04:00 05:00"),  # and none twice in its place
+        ("*/30 1-3 * * *", "2026-03-29T00:10:00Z", "00:30 01:00 01:30 23:00 23:30"),
+    ],
+)
+def test_cron_over_the_change_of_the_clock(cron, now, meant):
+    assert firings(f"CRON_TZ=Europe/Berlin {cron}", now) == meant
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,11 @@ RECEIVE = (
     + one("receiveTask t messageRef=m")
 )
 
+UNDO = (
+    "process p {{\nstartEvent s\nserviceTask t\nboundaryEvent ct on=t : compensate\n{0}\n"
+    '~<association id="as" sourceRef="ct" targetRef="u"/>\nendEvent e : compensate\ns > t > e\n}}'
+)
+
 CASES = {
     "a task": (one("task t"), [], "t:manual_task:completed"),
     "a manual task": (one("manualTask t"), [], "t:manual_task:completed"),
@@ -93,6 +98,29 @@ CASES = {
         one("subProcess t {\nstartEvent ts\ntask w\nendEvent te\nts > w > te\n}\n" + IN_TURN), [],
         "t:sub_process:completed " + "t:sub_process:completed w:manual_task:completed " * 2,
     ),
+    "a business rule for a worker": (one('businessRuleTask t\n<zeebe:taskDefinition type="t"/>'), ["complete t"], "t:business_rule_task:completed"),
+    "a transaction that is cancelled": (
+        one("transaction t {\nstartEvent ts\nserviceTask w\nendEvent te : cancel\nts > w > te\n}", "boundaryEvent b on=t : cancel\nendEvent be\nb > be"),
+        ["complete w"], "t:sub_process:cancelled w:service_task:completed",
+    ),
+    "a compensation handler": (UNDO.format("task u comp=true"), ["complete t"], "t:service_task:completed u:manual_task:completed"),
+    "a compensation handler that is a sub-process": (
+        UNDO.format("subProcess u comp=true {\nstartEvent us\ntask ut\nus > ut\n}"), ["complete t"],
+        "t:service_task:completed u:sub_process:completed ut:manual_task:completed",
+    ),
+    "a standard loop": (one('task t\n.<standardLoopCharacteristics loopMaximum="2"/>'), [], "t:sub_process:completed" + 2 * " t:manual_task:completed"),
+    "a loop of calls": (
+        one('callActivity t\n<zeebe:calledElement processId="q"/>\n' + PARALLEL) + CALLED, ["complete w", "complete w"],
+        "t:sub_process:completed" + 2 * " t:call_activity:completed" + 2 * " w:service_task:completed",
+    ),
+    "a call that an error ends": (
+        one('callActivity t\n<zeebe:calledElement processId="q"/>', "boundaryEvent b on=t : error E\nendEvent be\nb > be") + CALLED, ["error w E"],
+        "t:call_activity:failed w:service_task:cancelled",
+    ),
+    "a loop of receive tasks": (
+        RECEIVE.replace("messageRef=m", "messageRef=m\n" + IN_TURN), ["message m k", "message m k"], "t:sub_process:completed" + 2 * " t:receive_task:completed"
+    ),
+    "a thrown message for a worker": (one('intermediateThrowEvent t : message M\n<zeebe:taskDefinition type="t"/>'), ["complete t"], "t:send_task:completed"),
 }  # fmt: skip
 
 

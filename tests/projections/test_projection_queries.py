@@ -319,7 +319,7 @@ INSTANCE_FILTERS = [
     ("workflow_instances_by_time", {"paused": "false"}),
     ("workflow_instances_by_incident", {"has_incident": "true"}),
     ("workflow_instances_by_time", {"has_incident": "false"}),
-    ("workflow_instances_by_start", {"started_from": "2100-01-01T00:00:00Z"}),
+    ("workflow_instances_by_time", {"started_from": "2000-01-01T00:00:00Z"}),
     ("workflow_instances_by_time", {"started_to": "2100-01-01T00:00:00Z"}),
     ("variables_by_value", {"var.n": "55"}),
     ("variables_by_number", {"var.n[gt]": "1590"}),

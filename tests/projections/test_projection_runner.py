@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from projection_story import Log, rich
 
 from flowledger.events import task as ta
+from flowledger.projections import indexes
 from flowledger.projections import queries as q
 from flowledger.projections import schema as sc
 from flowledger.projections.reader import NotProjected, Reader
@@ -204,6 +205,26 @@ async def test_the_database_of_an_older_release_is_brought_up_at_the_start(db, d
     assert dict(await (await db.execute("SELECT name, version FROM views")).fetchall()) == {n: v.version for n, v in VIEWS.items()}
     after = await checksums(db, TABLES, schema)
     assert {t for t in TABLES if after[t] != before[t]} == {"workflow_definitions"}
+    await equal_to_the_fold(dsn, schema, log)
+
+
+@pytest.mark.req("D-DAT-011")
+async def test_indexes_of_this_release_come_beside_the_projectors_work(db, dsn, schema):
+    log, _ = rich()
+    async with running(log, dsn, schema) as runner:
+        await caught_up(runner, log)
+    await db.execute("DROP INDEX incidents_by_code, tasks_by_parent")
+    await db.execute("DELETE FROM migrations WHERE name LIKE 'indexes %'")
+    async with running(log, dsn, schema) as runner:
+        log.definition("z")
+        await caught_up(runner, log)
+        async with asyncio.timeout(60):
+            while not await indexes.fit(db):
+                await asyncio.sleep(0.02)
+        log.definition("y")
+        await caught_up(runner, log)
+        assert runner.sessions == 1
+    assert {"incidents_by_code", "tasks_by_parent"} <= {n for n, i in (await indexes.found(db, schema)).items() if i.valid}
     await equal_to_the_fold(dsn, schema, log)
 
 

@@ -12,6 +12,8 @@ from flowledger.events.base import Rejected
 from flowledger.kernel.ledger.facts import Facts
 from flowledger.kernel.tasks import forms
 
+NEW_YEAR_US = 1_767_225_600_000_000  # 2026-01-01T00:00Z
+
 
 def field(kind: str, key: str = "f", **more) -> dict:
     return {"type": kind, "key": key, **more}
@@ -74,10 +76,86 @@ def field(kind: str, key: str = "f", **more) -> dict:
             {"l": [{"f": 1}, {}, {"f": "x"}]},
             ["l[1].f: is required", "l[2].f: expected a number, found 'x'"],
         ),
+        ([{"type": "dynamiclist", "path": "l", "components": [field("number")]}], {"l": {"f": 1}}, ["l: expected a list, found {'f': 1}"]),
+        ([{"type": "dynamiclist", "path": "l", "components": [field("number")]}], {"l": [5]}, ["l[0]: expected an object, found 5"]),
+        ([{"type": "dynamiclist", "path": "l", "components": [field("number")]}], {}, []),
+        ([{"type": "group", "path": "g", "components": [field("number")]}], {"g": 5}, ["g: expected an object, found 5"]),
+        (
+            [{"type": "group", "path": "g.h", "components": [field("number", "n.m", validate={"min": 1})]}],
+            {"g": {"h": {"n": {"m": 0}}}},
+            ["g.h.n.m: expected at least 1, found 0"],
+        ),
+        (
+            [
+                {
+                    "type": "dynamiclist",
+                    "path": "l",
+                    "components": [
+                        field("number"),
+                        field("textfield", "why", validate={"required": True}, conditional={"hide": "=this.f < 10"}),
+                    ],
+                }
+            ],
+            {"l": [{"f": 1}, {"f": 10}]},
+            ["l[1].why: is required"],
+        ),
+        (
+            [{"type": "dynamiclist", "path": "l", "components": [field("number", validate={"required": "=parent.strict and i = 2"})]}],
+            {"strict": True, "l": [{}, {}, {}]},
+            ["l[1].f: is required"],
+        ),
+        (
+            [
+                {
+                    "type": "dynamiclist",
+                    "path": "l",
+                    "components": [{"type": "dynamiclist", "path": "k", "components": [field("number", validate={"max": "=parent.most"})]}],
+                }
+            ],
+            {"l": [{"most": 3, "k": [{"f": 4}, {"f": 3}]}]},
+            ["l[0].k[0].f: expected at most 3, found 4"],
+        ),
+        (
+            [{"type": "group", "components": [{"type": "group", "components": [field("checkbox", validate={"required": True})]}]}],
+            {},
+            ["f: is required"],
+        ),
+        # each kind of time is written in its own way
+        ([field("datetime", subtype="date")], {"f": "2026-02-01T10:00Z"}, ["f: expected a date, found '2026-02-01T10:00Z'"]),
+        ([field("datetime", subtype="date")], {"f": "2026-02-30"}, ["f: expected a date, found '2026-02-30'"]),
+        ([field("datetime", subtype="time")], {"f": "2026-02-01"}, ["f: expected a time, found '2026-02-01'"]),
+        ([field("datetime", subtype="time")], {"f": "25:00"}, ["f: expected a time, found '25:00'"]),
+        ([field("datetime", subtype="time")], {"f": "10:30:15+01:00"}, []),
+        ([field("datetime", subtype="datetime")], {"f": "2026-02-01"}, ["f: expected a datetime, found '2026-02-01'"]),
+        ([field("datetime", subtype="datetime")], {"f": "2026-02-01T10:30+01:00"}, []),
+        ([field("datetime", subtype="datetime")], {"f": 5}, ["f: expected a datetime, found 5"]),
+        ([field("datetime", disallowPassedDates=True)], {"f": "2025-12-30"}, ["f: expected a date that has not passed, found 2025-12-30"]),
+        ([field("datetime", disallowPassedDates=True)], {"f": "2025-12-31"}, []),  # it still is that day somewhere
+        ([field("datetime", disallowPassedDates=True)], {"f": "2026-01-01"}, []),
+        (
+            [field("datetime", subtype="datetime", disallowPassedDates=True)],
+            {"f": "2025-12-30T10:00Z"},
+            ["f: expected a datetime that has not passed, found 2025-12-30T10:00Z"],
+        ),
+        # computed limits and options
+        ([field("number", validate={"min": "=low"})], {"f": 1, "low": 2}, ["f: expected at least 2, found 1"]),
+        ([field("textfield", validate={"maxLength": "=most"})], {"f": "abc", "most": 2}, ["f: expected at most 2 characters, found 3"]),
+        ([field("select", values=[{"value": "a"}], validate={"required": True})], {"f": ""}, ["f: is required"]),
+        ([field("taglist", valuesExpression="=tags")], {"f": ["x", "q"], "tags": ["x"]}, ["f: expected some of x, found 'q'"]),
+        ([field("filepicker", validate={"required": True})], {}, ["f: is required"]),
+        ([field("filepicker", validate={"required": True})], {"f": "files::1"}, []),
+        (
+            [
+                {"type": t}
+                for t in ("text", "html", "image", "table", "iframe", "separator", "spacer", "button", "documentPreview", "expression")
+            ],
+            {},
+            [],
+        ),
     ],
 )
 def test_fields(fields, sent, wrong):
-    assert forms.check({"components": fields}, sent, {}, Facts()) == wrong
+    assert forms.check({"components": fields}, sent, {}, Facts(now_us=NEW_YEAR_US)) == wrong
 
 
 FORM = {"id": "approval", "components": [field("checkbox", "ok", validate={"required": True}), field("number", "sum", validate={"min": 1})]}

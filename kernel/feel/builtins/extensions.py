@@ -161,3 +161,16 @@ def in_zone(r: Runtime, date: FeelDateTime, timezone: str) -> FeelDateTime:
     if date.utc_offset is None:
         return FeelDateTime(date.date, date.nanos, None, timezone)
     return FeelDateTime.in_zone(date.epoch_nanos, timezone)
+
+
+@extension("cycle", "repetitions: number|null, interval: duration")
+def cycle(r: Runtime, repetitions: Decimal | None, interval: Any) -> Any:
+    """The text of a timer's cycle (ISO 8601): every `interval`, so many times; for ever without a number."""
+    if repetitions is not None and repetitions != to_int(repetitions):
+        raise ValueError(f"expected a whole number of repetitions, found {repetitions}")
+    return f"R{'' if repetitions is None else to_int(repetitions)}/{text(interval)}"
+
+
+@extension("cycle", "interval: duration")
+def cycle_without_end(r: Runtime, interval: Any) -> Any:
+    return cycle(r, None, interval)

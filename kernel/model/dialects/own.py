@@ -1,13 +1,16 @@
-"""Our own extension elements (`flowledger:`): what they may say. What nothing reads is told, so that no setting is lost in silence.
+"""Our own extension elements (`flowledger:`) and Zeebe's: what they may say. What nothing reads is told, so that no setting is lost in silence.
 
 Source: `docs/tasks.md`, `docs/workers.md`, `docs/formats.md`. Attributes of `flowledger:retry` are told by `kernel/retries.py`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any
 
 from flowledger.kernel.model import xml as x
+from flowledger.kernel.model.dialects import zeebe
 
 _ASSIGNMENT = frozenset(
     "strategy groups roles users kind requiredCapabilities required_capabilities skills requiredPermissions required_permissions place resources "
@@ -38,34 +41,52 @@ KNOWN: dict[str, tuple[frozenset[str] | None, frozenset[str]]] = {
 }
 
 
+#: `<zeebe:property name="flowledger:...">` that are read
+PROPERTIES = frozenset("flowledger:" + name for name in "confirm estimatedDuration fails result spread uncaughtError".split())
+_SPOKEN = ((x.OWN, "flowledger", "OWN", KNOWN), (x.Z, "zeebe", "ZEEBE", zeebe.KNOWN))
+
+
 def check(r: Any) -> None:
-    """A finding for each element, attribute and child that nothing reads."""
-    for element in r.definitions.iter(f"{x.OWN}*"):
-        name = x.local(element)
-        if name not in KNOWN:
-            parent = element.getparent()
-            if parent is None or not str(parent.tag).startswith(x.OWN):  # else its parent says so
-                known = ", ".join(sorted(KNOWN))
-                r.finding(
-                    "OWN_ELEMENT_UNKNOWN",
-                    f"nothing reads flowledger:{name}; known are {known}",
-                    element,
-                    severity="warning",
-                    hint="see docs/tasks.md",
-                )
-            continue
-        attributes, children = KNOWN[name]
-        for attribute in element.attrib if attributes is not None else ():
-            if attribute not in (attributes or ()) and not attribute.startswith("{"):
-                known = ", ".join(sorted(attributes or ())) or "none"
-                r.finding("OWN_ATTRIBUTE_UNKNOWN", f"nothing reads {attribute}=\"{element.get(attribute)}\" of flowledger:{name}; known are {known}", element,
-                          severity="warning", hint="see docs/tasks.md")  # fmt: skip
-        for kid in element:
-            if isinstance(kid.tag, str) and x.local(kid) not in children:
-                r.finding(
-                    "OWN_ELEMENT_UNKNOWN",
-                    f"nothing reads {x.local(kid)} in flowledger:{name}",
-                    element,
-                    severity="warning",
-                    hint="see docs/tasks.md",
-                )
+    """A finding for each element, attribute, child and property that nothing reads."""
+    for space, prefix, code, known in _SPOKEN:
+        for element in r.definitions.iter(f"{space}*"):
+            name = x.local(element)
+            if name in known:
+                _inside(r, element, space, f"{prefix}:{name}", code, known[name])
+            elif not str(getattr(element.getparent(), "tag", "")).startswith(space):  # else its parent says so
+                _tell(r, f"{code}_ELEMENT", f"{prefix}:{name}", known, name, element)
+    for element in r.definitions.iter():
+        for attribute in element.attrib:
+            if attribute.startswith(x.OWN):
+                told = f"flowledger:{attribute.removeprefix(x.OWN)}={element.get(attribute)!r}"
+                _tell(r, "OWN_ATTRIBUTE", f"{told} outside of an element of its own", (), "", element)
+    for element in r.definitions.iter(f"{x.Z}property"):
+        if (name := element.get("name", "")).startswith("flowledger:") and name not in PROPERTIES:
+            _tell(r, "OWN_ATTRIBUTE", f"the property {name}", PROPERTIES, name, element)
+
+
+def _inside(r: Any, element: Any, space: str, name: str, code: str, says: tuple[frozenset[str] | None, frozenset[str]]) -> None:
+    attributes, children = says
+    for attribute in element.attrib if attributes is not None else ():
+        if attribute not in (attributes or ()) and not attribute.startswith("{"):
+            _tell(r, f"{code}_ATTRIBUTE", f'{attribute}="{element.get(attribute)}" of {name}', attributes or (), attribute, element)
+    for kid in element:
+        if isinstance(kid.tag, str) and (
+            x.local(kid) not in children if space == x.OWN else kid.tag.startswith(space) and x.local(kid) not in children
+        ):
+            _tell(r, f"{code}_ELEMENT", f"{x.local(kid)} in {name}", children, x.local(kid), element)
+
+
+def _tell(r: Any, code: str, what: str, known: Iterable[str], name: str, element: Any) -> None:
+    """With the word that was meant, if one is near; else those that are known."""
+    words = sorted(known)
+    near = get_close_matches(name, words, 1)
+    more = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(words)}" if words else ""
+    if code == "OWN_ELEMENT":
+        r.finding("OWN_ELEMENT_UNKNOWN", f"nothing reads {what}{more}", element, severity="warning", hint="see docs/tasks.md")
+    elif code == "OWN_ATTRIBUTE":
+        r.finding("OWN_ATTRIBUTE_UNKNOWN", f"nothing reads {what}{more}", element, severity="warning", hint="see docs/tasks.md")
+    elif code == "ZEEBE_ELEMENT":
+        r.finding("ZEEBE_ELEMENT_UNKNOWN", f"nothing reads {what}{more}", element, severity="warning", hint="see docs/zeebe.md")
+    else:
+        r.finding("ZEEBE_ATTRIBUTE_UNKNOWN", f"nothing reads {what}{more}", element, severity="warning", hint="see docs/zeebe.md")

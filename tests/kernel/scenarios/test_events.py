@@ -1,6 +1,7 @@
 # ruff: noqa: E501 - models are lines
 """Each event in each position that the standard allows (BPMN table 10.93), nested, in loops, in multi-instance, cancelled."""
 
+import msgspec
 import pytest
 from scenario import Refused, Scenario, play
 
@@ -315,3 +316,57 @@ def test_a_receive_task_that_starts_instances():
     model = '^<message id="mm" name="M"/>\nreceiveTask r instantiate=true messageRef=mm\nserviceTask a\nendEvent e\nr > a > e'
     s = Scenario(model).moves("message M 1 x=1", "message M 2", "complete a", "complete a")
     assert s.tasks == "a a" and s.empty
+
+
+@pytest.mark.parametrize("begins", ["message M", "signal M"])
+@pytest.mark.parametrize("mapped", [False, True])
+@pytest.mark.parametrize("waits", ["message N = order", "timer = pause", "conditional order > 3", "signal = called"])
+@pytest.mark.parametrize("crash", [False, True])
+def test_what_starts_an_instance_is_seen_by_its_event_sub_processes(begins, mapped, waits, crash):
+    """Their keys, times and names may come from the payload, as it is or as the start event maps it."""
+    own = {"order": 7, "pause": "PT1H", "called": "N"}
+    mapping = "".join(f'<zeebe:output source="= p_{name}" target="{name}"/>' for name in own) if mapped else ""
+    kind, _, rest = waits.partition(" ")
+    event = f": {waits}" if kind in ("message", "conditional") else ""
+    raw = {
+        "timer": ".<timerEventDefinition><timeDuration>= pause</timeDuration></timerEventDefinition>",
+        "signal": '.<signalEventDefinition signalRef="by_name"/>\n^<signal id="by_name" name="= called"/>',
+    }.get(kind, "")
+    model = (
+        f"startEvent s : {begins}\n"
+        + (f"<zeebe:ioMapping>{mapping}</zeebe:ioMapping>\n" if mapped else "")
+        + f"serviceTask w\ns > w\nsubProcess x event=true {{\nstartEvent b interrupting=false {event}\n{raw}\nserviceTask h\nb > h\n}}"
+    )
+    s = Scenario(model, crash=crash)
+    payload = " ".join(f"{'p_' if mapped else ''}{k}={msgspec.json.encode(v).decode()}" for k, v in own.items())
+    s.move(begins.replace("message M", "message M k") + " " + payload)
+    s.key = next(iter(s.p.instances))
+    assert not s.p.incidents
+    s.move({"message": "message N 7", "timer": "tick", "conditional": "set y=1", "signal": "signal N"}[kind])
+    assert s.at == "h w x"
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "fires"),
+    [
+        ("Cycle", 'cycle(2, duration("PT1H"))', 2),
+        ("Cycle", 'cycle(duration("PT1H"))', 3),
+        ("Cycle", '"R2/" + string(date and time("2026-03-28T10:00:00@Europe/Berlin")) + "/P1D"', 2),
+        ("Cycle", '"R2/" + string(duration("P1M"))', 2),
+        ("Date", 'date and time("2026-03-28T10:00:00@Europe/Berlin")', 1),
+        ("Date", 'date("2026-03-28")', 1),
+        ("Date", 'now() + duration("P1Y")', 1),
+        ("Duration", 'date("2026-03-28") - date("2026-03-27")', 1),
+        ("Duration", 'duration("P1M")', 1),
+    ],
+)
+def test_a_timer_takes_the_values_of_feel(kind, value, fires):
+    s = Scenario(
+        f"startEvent s\nserviceTask w\nboundaryEvent b on=w cancel=false\n.<timerEventDefinition><time{kind}>= {value}</time{kind}></timerEventDefinition>\n"
+        "s > w\nserviceTask h\nb > h"
+    ).start()
+    fired = 0
+    while s.p.timers and fired < 3:
+        s.move("tick")
+        fired += 1
+    assert fired == fires and not s.p.incidents and s.at.split().count("h") == fires

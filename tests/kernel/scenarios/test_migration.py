@@ -206,3 +206,37 @@ def test_a_token_that_waits_at_a_join_follows_its_flow():
 def test_a_boundary_that_can_not_be_armed_is_an_incident():
     s = move(begun(PLAIN), place("boundary", "message M = missing"))
     assert [x.element for x in s.p.incidents.values()] == ["w"]
+
+
+BOUNDARY = "\n+boundaryEvent b on={0} cancel=false : signal S\n+serviceTask h\n+b > h"
+INSIDE = "+subProcess x event=true {\n+startEvent b interrupting=false : signal S\n+serviceTask h\n+b > h\n+}"
+RECEIVES = '^<message id="R" name="R"><extensionElements><zeebe:subscription correlationKey="= k"/></extensionElements></message>'
+CHOICES = '<zeebe:adHoc activeElementsCollection="= [&quot;w&quot;, &quot;w&quot;]"/>'
+#: place -> (model, in which what stands behind `+` is new; how often the new event occurs)
+EVERYWHERE = {
+    "a scope": ("startEvent s\nsubProcess o {\nserviceTask w\n}\ns > o" + BOUNDARY.format("o"), 1),
+    "a receive task": (f"{RECEIVES}\nstartEvent s\nreceiveTask w messageRef=R\ns > w" + BOUNDARY.format("w"), 1),
+    "a loop, once for all its runs": (f"startEvent s\nsubProcess o {{\nserviceTask w\n}}\n{MULTI}\ns > o" + BOUNDARY.format("o"), 1),
+    "each run of a loop": (f"startEvent s\nsubProcess o {{\nserviceTask w\n{INSIDE}\n}}\n{MULTI}\ns > o", 2),
+    "an ad-hoc sub-process, not its choices": (
+        f"startEvent s\nadHocSubProcess o {{\nserviceTask w\n}}\n{CHOICES}\ns > o" + BOUNDARY.format("o"),
+        1,
+    ),
+    "inside of an event sub-process that runs": (
+        "startEvent s\nserviceTask go\ns > go\nsubProcess y event=true {\nstartEvent ys interrupting=false : conditional x = 0\nserviceTask w\nys > w"
+        + BOUNDARY.format("w")
+        + "\n}",
+        1,
+    ),
+}
+
+
+@pytest.mark.parametrize("crash", [False, True])
+@pytest.mark.parametrize("name", EVERYWHERE)
+def test_what_is_new_is_armed_wherever_it_stands(name, crash):
+    model, times = EVERYWHERE[name]
+    s = begun("\n".join(line for line in model.splitlines() if line[0] != "+"), crash)
+    definitions = s.do(c.Deploy(resources=[c.Resource("m0.bpmn", bpmn(model.replace("+", "")))]))["definitions"]
+    s.do(c.MigrateInstance(key=s.key, definition=definitions[0]["key"], elements={}, same_ids=True))
+    s.move("signal S")
+    assert s.at.split().count("h") == times

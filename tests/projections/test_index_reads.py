@@ -1,0 +1,130 @@
+"""What a page of a list reads, counted by PostgreSQL itself: a few rows, found by an index, whatever is asked for and however much there is."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from flowledger.bench import queries as bench
+from flowledger.bench.plans import Explainer, Read
+from flowledger.projections import by_variables, indexes
+from flowledger.projections import schema as sc
+from flowledger.projections.views import TABLES
+
+pytestmark = pytest.mark.postgres
+
+PAGE = 20
+#: rows of each kind: two tenants with as many, and one with few beside them
+ROWS, FEW = 12_000, 40
+TENANTS = {"one": ROWS, "other": ROWS, "small": FEW}
+#: rows that a page may read: its own from each of some ranges of an index, some times over for what a second condition lets go
+ROWS_MAX = 40 * PAGE
+#: partitions of five months and the ranges of a list of statuses take some blocks each, though they hold nothing
+BLOCKS_MAX = 1_600
+#: No index has these orders: see `docs/projections.md`. Ranges look through the newest first; definitions are few beside instances.
+DEARER = {
+    "var.x[": (by_variables.LOOK + ROWS // 2, 2 * BLOCKS_MAX),
+    "definitions tag": (bench.DEFINITIONS, BLOCKS_MAX),
+    "definitions latest name": (bench.DEFINITIONS, 4 * BLOCKS_MAX),
+}
+
+
+@pytest.fixture
+async def filled(dsn: str, schema: str) -> AsyncIterator[str]:
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as conn:
+        await bench.fill(conn, TENANTS, schema)
+        yield schema
+        await conn.execute(f"DROP SCHEMA {schema} CASCADE")  # type: ignore[arg-type]
+
+
+@pytest.mark.req("APG-PER-016", "D-API-005", "D-API-011", "D-API-018", "TES-DAT-002", "TES-DAT-003", "TES-DAT-004")
+async def test_each_filter_and_the_usual_pairs_read_a_few_rows_by_an_index(dsn: str, filled: str) -> None:
+    chance = random.Random(3)
+    wrong: list[str] = []
+    async with Explainer(dsn, filled) as reader:
+        for case in bench.cases(ROWS):
+            most = next((n for name, n in DEARER.items() if name in case.name), (ROWS_MAX, BLOCKS_MAX))
+            for tenant, rows_max, blocks_max in (("other", *most), ("small", 12 * FEW, BLOCKS_MAX)):
+                given: Any = case.given(chance)
+                cursor = None
+                for page in (1, 2):
+                    reader.read = read = Read()
+                    cursor = (await case.ask(reader, tenant, given, PAGE, cursor))["cursor"]
+                    if read.scans or read.rows > rows_max or read.blocks > blocks_max:
+                        wrong.append(f"{case.name} {given} of {tenant}, page {page}: {read.rows} rows, {read.blocks} blocks, {read.scans}")
+                    if cursor is None:
+                        break
+    assert not wrong, "\n".join(wrong)
+
+
+OLD = """
+DROP INDEX workflow_instances_by_process;
+CREATE INDEX workflow_instances_by_process ON workflow_instances (tenant_id, process_id, created_at, id);
+DROP INDEX tasks_open_by_group;
+DROP INDEX incidents_by_element;
+CREATE INDEX incidents_by_element ON incidents (tenant_id, element, created_at, id);
+CREATE INDEX workflow_instances_by_start ON workflow_instances (tenant_id, started_at);
+CREATE INDEX of_somebody_else ON tasks (tenant_id, worker);
+DELETE FROM migrations WHERE name LIKE 'indexes %'
+"""
+
+
+async def _texts(db: psycopg.AsyncConnection[Any], schema: str) -> dict[str, tuple[str, bool]]:
+    return {name: (index.text, index.valid) for name, index in (await indexes.found(db, schema)).items()}
+
+
+@pytest.mark.req("D-DAT-011")
+async def test_the_indexes_of_an_older_release_are_brought_to_this_ones(db: Any, dsn: str, schema: str) -> None:
+    """Different, missing, not needed any more, and of somebody else; a new month comes in between."""
+    new = await _texts(db, schema)
+    for statement in OLD.split(";"):
+        await db.execute(statement)
+    assert not await indexes.fit(db)
+    both = await asyncio.gather(indexes.bring(dsn, schema), indexes.bring(dsn, schema))
+    assert sorted(both, key=len) == [[], ["incidents_by_element", "tasks_open_by_group", "workflow_instances_by_process"]]
+    await sc.make_partitions(db, TABLES, [("tasks", "2031-05"), ("workflow_instances", "2031-05")])
+    there = await _texts(db, schema)
+    assert there.pop("of_somebody_else")[1]
+    assert there == new and all(valid for _, valid in there.values())
+    assert await indexes.fit(db) and await indexes.bring(dsn, schema) == []
+
+
+@pytest.mark.req("D-DAT-011")
+async def test_what_was_cut_off_is_begun_anew(db: Any, dsn: str, schema: str) -> None:
+    """An index that hangs over some months only, one of a month that is there and not below it, and one that never became whole."""
+    new = await _texts(db, schema)
+    await db.execute("DROP INDEX tasks_by_parent, tasks_by_result, tasks_by_job_type")
+    await db.execute("CREATE INDEX tasks_by_parent_new ON ONLY tasks (tenant_id, parent_id, created_at, id) WHERE parent_id IS NOT NULL")
+    await db.execute("CREATE INDEX tasks_by_result_new ON ONLY tasks (tenant_id, result_status)")
+    text, _ = new["tasks_by_job_type"]
+    await db.execute("CREATE INDEX tasks_by_job_type ON ONLY tasks " + text)
+    (partition, _), *_ = await sc.partitions_of(db, schema, "tasks")
+    text, _ = new["tasks_by_parent"]
+    short = indexes.short(indexes.Index("tasks", text, True, True))
+    await db.execute(f"CREATE INDEX tasks_by_parent_{short}{partition.removeprefix('tasks')} ON {partition} (tenant_id)")
+    await db.execute("DELETE FROM migrations WHERE name LIKE 'indexes %'")
+    assert set(await indexes.bring(dsn, schema)) == {"tasks_by_parent", "tasks_by_result", "tasks_by_job_type"}
+    assert await _texts(db, schema) == new
+
+
+async def test_a_reader_who_takes_long_is_waited_for(db: Any, dsn: str, schema: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old index is in use: others read on meanwhile, and it changes as soon as it can."""
+    monkeypatch.setattr(indexes, "LOCK_S", 0.2)
+    await db.execute("DROP INDEX incidents_by_code")
+    await db.execute("CREATE INDEX incidents_by_code ON incidents (tenant_id, code)")
+    await db.execute("DELETE FROM migrations WHERE name LIKE 'indexes %'")
+    async with db.transaction():
+        await db.execute("SELECT 1 FROM incidents")
+        bringing = asyncio.create_task(indexes.bring(dsn, schema))
+        async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as other:
+            await sc.use_schema(other, schema)
+            for _ in range(5):
+                await asyncio.sleep(0.2)
+                await other.execute("SELECT 1 FROM incidents")
+        assert not bringing.done()
+    assert await bringing == ["incidents_by_code"]
