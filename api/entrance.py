@@ -125,8 +125,12 @@ def entrance(queue: LoopQueue, telemetry: Any) -> type[HttpToolsProtocol]:
             self._answer(malformed(f"a request of HTTP/1.1 was expected, found what can't be read as one ({_why()})", "head"))
 
         def _answer(self, problem: Problem) -> None:
-            """The last on this connection. What is still being answered goes first: then there is nothing that one can say between."""
-            if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            """The last on this connection. Behind an answer that has begun nothing can be said."""
+            cycle = self.cycle
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True  # whoever is at work on it hears that nobody listens
+                cycle.message_event.set()
+            if cycle is None or cycle.response_complete or not cycle.response_started:
                 body = encode_problem(problem, "")
                 self.transport.write(
                     b"HTTP/1.1 %d %s\r\ncontent-type: %s\r\ncontent-length: %d\r\ncache-control: no-store\r\nconnection: close\r\n\r\n%s"

@@ -336,12 +336,14 @@ async def latency(port: int, created: Callable[[], dict[int, int]], rate: float,
     }
 
 
-async def measure(kind: str, bootstrap: str, scale: float) -> list[dict[str, Any]]:
+async def measure(kind: str, bootstrap: str, scale: float, only: str = "") -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     async with server(kind, bootstrap) as (gateway_port, stream_port, ask):
         ports = (gateway_port, stream_port)
 
         async def one(name: str, n: int, unit: str, target: float, tasks: int, work: Callable[[], Coroutine[Any, Any, float]]) -> None:
+            if not name.startswith(only):
+                return
             before, mine = await asyncio.to_thread(ask, "cpu"), cpu_s()
             seconds = await work()
             mine = cpu_s() - mine
@@ -367,6 +369,8 @@ async def measure(kind: str, bootstrap: str, scale: float) -> list[dict[str, Any
         await one("W2, pyzeebe", b * 10, "tasks/s", 2500, b * 10, lambda: with_pyzeebe(ask, gateway_port, "w2", b, 10, 64))
         await one("W1, SDK stream", d, "instances/s", 1000, d, lambda: with_sdk(ask, ports, "s1", d, 1, 64))
         await one("W2, SDK stream", e * 10, "tasks/s", 10_000, e * 10, lambda: backlog_with_sdk(ask, ports, "s2", e, 10))
+        if only:
+            return rows
         times = await latency(gateway_port, lambda: ask("created"), 200, max(1.0, 5 * scale))
         for since in ("event", "request"):
             for name, share, target in (("p50", 0.5, 5), ("p99", 0.99, 25)):
@@ -384,16 +388,17 @@ async def measure(kind: str, bootstrap: str, scale: float) -> list[dict[str, Any
     return rows
 
 
-def run(log: str = "sqlite", bootstrap: str = "", scale: float = 1.0) -> list[dict[str, Any]]:
+def run(log: str = "sqlite", bootstrap: str = "", scale: float = 1.0, only: str = "") -> list[dict[str, Any]]:
     """One row per figure.
 
     Args:
         log: memory, sqlite or kafka (then `bootstrap` is the broker's address).
         scale: share of the full number of instances.
+        only: the figures whose names begin so.
     """
     import uvloop
 
-    return uvloop.run(measure(log, bootstrap, scale))
+    return uvloop.run(measure(log, bootstrap, scale, only))
 
 
 if __name__ == "__main__":
@@ -401,5 +406,5 @@ if __name__ == "__main__":
     import sys
 
     given = [*sys.argv[1:3], "", ""]
-    for row in run(given[0] or "sqlite", given[1], scale=float(os.environ.get("BENCH_SCALE", "1"))):
+    for row in run(given[0] or "sqlite", given[1], scale=float(os.environ.get("BENCH_SCALE", "1")), only=os.environ.get("BENCH_ONLY", "")):
         print(json.dumps(row))

@@ -103,7 +103,7 @@ async def test_subscriptions_are_bounded_and_their_seats_given_back(server, serv
 
 
 async def test_a_subscription_ends_when_its_time_is_over_and_nothing_is_missed(server, client, services):
-    services.settings = services.settings.model_copy(update={"subscription_s_max": 0.2})
+    services.settings = services.settings.model_copy(update={"subscription_s_max": 1.5})
     await client.happen(at(0, STARTED), at(1, TAKEN))
     first = await sse(server, "position=start&type=workflow.*", 10)
     assert [e["event"] for e in first] == ["subscribed", "workflow.started"], "then it was over"

@@ -286,12 +286,11 @@ def test_who_says_nothing_is_hung_up_on(server, monkeypatch):
         assert line.recv(1) == b""
 
 
-def test_requests_behind_one_another_are_answered_in_turn_and_the_broken_one_last(server):
+def test_what_breaks_behind_a_request_under_way_ends_both_with_one_answer(server):
+    """The first waits for its work; what comes behind it is no request: one answer, and nothing of ours is logged as an error."""
     with socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1])), timeout=60) as line:
-        line.sendall(get(b"/health/live"))
-        assert line.recv(65_536).startswith(b"HTTP/1.1 200")
-        line.sendall(get(b"/health/live") + b"\0\r\n\r\n")
+        line.sendall(post(b'{"type":"t","worker":"w","wait_ms":30000}', target=b"/v1/jobs/activate") + b"\0\r\n\r\n")
         data = b""
         while more := line.recv(65_536):
             data += more
-    assert b"HTTP/1.1 500" not in data and data.count(b"HTTP/1.1 ") >= 1
+    assert data.startswith(b"HTTP/1.1 400") and len(re.findall(rb"HTTP/1\.1 \d", data)) == 1 and b"application/problem+json" in data
