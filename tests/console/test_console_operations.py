@@ -42,7 +42,9 @@ def test_a_dead_letter_is_edited_and_replayed_and_another_is_discarded(server: S
     bad.get_by_role("button", name="Replay").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="Replay").click()
-    dialog.get_by_text(re.compile("Expected `str`|expected", re.IGNORECASE)).first.wait_for()  # as it is it can't be read: it stays, with the server's words
+    dialog.get_by_text(
+        re.compile("Expected `str`|expected", re.IGNORECASE)
+    ).first.wait_for()  # as it is it can't be read: it stays, with the server's words
     dialog.get_by_label("Command (JSON)").fill('{"command": {"$": "CreateTask", "name": "looked after"}}')
     dialog.get_by_label("Reason").fill("the name was a number")
     dialog.get_by_role("button", name="Replay").click()
