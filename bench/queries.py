@@ -76,7 +76,7 @@ FILL = {
 #: made anew after the rows: so it takes minutes and not hours
 _INDEXES = """SELECT i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
     WHERE c.relnamespace = %s::regnamespace AND NOT i.indisunique AND NOT c.relispartition"""
-_OPEN = "created,assigned,started,in_progress,suspended,failed,timed_out"
+OPEN = "created,assigned,started,in_progress,suspended,failed,timed_out"
 _PEOPLE = "human_task,user_task,manual_task"
 _LETTERS = "order invoice claim payment onboarding audit shipment return approval contract".split()
 
@@ -151,7 +151,7 @@ def cases(rows: int) -> list[Case]:
     tasks: dict[str, Given] = {
         "": lambda r: {},
         "status": lambda r: {"status": r.choice(["created", "assigned", "completed", "failed", "suspended"])},
-        "open": lambda r: {"status": _OPEN},
+        "open": lambda r: {"status": OPEN},
         "assignee": lambda r: {"assignee": f"user-{r.randint(0, 1000)}"},
         "candidate_group": lambda r: {"candidate_group": f"group-{r.randint(0, 50)}"},
         "candidate_user": lambda r: {"candidate_user": f"user-{r.randint(0, 1000)}"},
@@ -174,32 +174,32 @@ def cases(rows: int) -> list[Case]:
         "any_group": lambda r: {"any_group": f"group-{r.randint(0, 49)},group-{r.randint(0, 49)}"},
         "parent": lambda r: {"parent": str(r.randint(1, rows))},
         "result_status": lambda r: {"result_status": r.choice(["failure", "partial_success", "failure,timeout"])},
-        "open any_group": lambda r: {"status": _OPEN, "any_group": f"group-{r.randint(0, 49)},group-{r.randint(0, 49)}"},
-        "open type": lambda r: {"status": _OPEN, "type": _PEOPLE},
-        "open category": lambda r: {"status": _OPEN, "category": r.choice(["human", "automated"])},
-        "open priority": lambda r: {"status": _OPEN, "priority": r.choice(["normal", "high", "urgent", "70"])},
-        "open definition": lambda r: {"status": _OPEN, **process(r)},
-        "open element": lambda r: {"status": _OPEN, "element": f"element-{r.randint(0, 299)}"},
-        "open due_before": lambda r: {"status": _OPEN, "due_before": moment(r, -7, DAYS)},
-        "open due_after": lambda r: {"status": _OPEN, "due_after": moment(r, -7, DAYS)},
-        "open assignee overdue": lambda r: {"status": _OPEN, "assignee": f"user-{r.randint(0, 999)}", "overdue": "true"},
+        "open any_group": lambda r: {"status": OPEN, "any_group": f"group-{r.randint(0, 49)},group-{r.randint(0, 49)}"},
+        "open type": lambda r: {"status": OPEN, "type": _PEOPLE},
+        "open category": lambda r: {"status": OPEN, "category": r.choice(["human", "automated"])},
+        "open priority": lambda r: {"status": OPEN, "priority": r.choice(["normal", "high", "urgent", "70"])},
+        "open definition": lambda r: {"status": OPEN, **process(r)},
+        "open element": lambda r: {"status": OPEN, "element": f"element-{r.randint(0, 299)}"},
+        "open due_before": lambda r: {"status": OPEN, "due_before": moment(r, -7, DAYS)},
+        "open due_after": lambda r: {"status": OPEN, "due_after": moment(r, -7, DAYS)},
+        "open assignee overdue": lambda r: {"status": OPEN, "assignee": f"user-{r.randint(0, 999)}", "overdue": "true"},
         "assignee due_before": lambda r: {"assignee": f"user-{r.randint(0, 999)}", "due_before": moment(r, -7, DAYS)},
         "due_after due_before": lambda r: {"due_after": moment(r, 20, DAYS), "due_before": moment(r, -7, 20)},
         "sort=due": lambda r: {"sort": "due"},
         "sort=due definition": lambda r: {"sort": "due", **process(r)},
-        "sort=due open": lambda r: {"sort": "due", "status": _OPEN},
-        "sort=due open type": lambda r: {"sort": "due", "status": _OPEN, "type": _PEOPLE},
-        "sort=due open type assignee": lambda r: {"sort": "due", "status": _OPEN, "type": _PEOPLE, "assignee": f"user-{r.randint(0, 999)}"},
+        "sort=due open": lambda r: {"sort": "due", "status": OPEN},
+        "sort=due open type": lambda r: {"sort": "due", "status": OPEN, "type": _PEOPLE},
+        "sort=due open type assignee": lambda r: {"sort": "due", "status": OPEN, "type": _PEOPLE, "assignee": f"user-{r.randint(0, 999)}"},
         "sort=due open type any_group": lambda r: {
             "sort": "due",
-            "status": _OPEN,
+            "status": OPEN,
             "type": _PEOPLE,
             "any_group": f"group-{r.randint(0, 49)}",
         },
         "sort=priority": lambda r: {"sort": "priority"},
-        "sort=priority open": lambda r: {"sort": "priority", "status": _OPEN},
-        "sort=priority open definition": lambda r: {"sort": "priority", "status": _OPEN, **process(r)},
-        "sort=priority open any_group": lambda r: {"sort": "priority", "status": _OPEN, "any_group": f"group-{r.randint(0, 49)}"},
+        "sort=priority open": lambda r: {"sort": "priority", "status": OPEN},
+        "sort=priority open definition": lambda r: {"sort": "priority", "status": OPEN, **process(r)},
+        "sort=priority open any_group": lambda r: {"sort": "priority", "status": OPEN, "any_group": f"group-{r.randint(0, 49)}"},
         "definition element": lambda r: {**process(r), "element": f"element-{r.randint(0, 299)}"},
         "status job_type": lambda r: {"status": "created", "job_type": f"job-{r.randint(0, 99)}"},
     }
@@ -288,8 +288,9 @@ async def _fill(conn: psycopg.AsyncConnection[Any], rows: int) -> None:
             await copy.write_row((n, f"process-{n // 3}", name, parts_of(name), 1 + n % 3, status, f"user-{n % 100}", more))
 
 
-async def measure(dsn: str, rows: int, rounds: int, only: str = "") -> list[dict[str, Any]]:
-    """One figure for each filter: milliseconds of the first page and of one in the middle."""
+async def measure(dsn: str, rows: int, rounds: int, only: str = "", best_of: int = 1) -> list[dict[str, Any]]:
+    """One figure for each filter: milliseconds of the first page and of one in the middle. `best_of`: each page is asked for so often and the
+    fastest counts, on a machine that does other work."""
     chance = random.Random(7)
     found: list[dict[str, Any]] = []
     async with Reader(dsn, SCHEMA) as reader:
@@ -301,9 +302,12 @@ async def measure(dsn: str, rows: int, rounds: int, only: str = "") -> list[dict
             for _ in range(rounds):
                 given, cursor = case.given(chance), None
                 for _page in range(2):
-                    began = time.perf_counter()
-                    page = await case.ask(reader, "", given, 50, cursor)
-                    spent.append((time.perf_counter() - began) * 1000)
+                    tries: list[float] = []
+                    for _try in range(best_of):
+                        began = time.perf_counter()
+                        page = await case.ask(reader, "", given, 50, cursor)
+                        tries.append((time.perf_counter() - began) * 1000)
+                    spent.append(min(tries))
                     shown = max(shown, len(page["items"]))
                     if (cursor := page["cursor"]) is None:
                         break
@@ -318,15 +322,23 @@ async def measure(dsn: str, rows: int, rounds: int, only: str = "") -> list[dict
     if found:
         worst = max(found, key=lambda f: f["value"])
         over = sum(f["value"] > BOUND_MS for f in found)
-        found.append({"name": "queries.worst", "value": worst["value"], "unit": "ms p95", "which": worst["name"], "over_10_ms": over})
+        found.append(
+            {
+                "name": "queries.worst",
+                "value": worst["value"],
+                "unit": "ms p95",
+                "which": worst["name"],
+                "over_10_ms": over,
+            }
+        )
     return found
 
 
-async def all_of(dsn: str, rows: int, rounds: int, only: str = "", fresh: bool = True) -> list[dict[str, Any]]:
+async def all_of(dsn: str, rows: int, rounds: int, only: str = "", fresh: bool = True, best_of: int = 1) -> list[dict[str, Any]]:
     if fresh:
         async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as conn:
             await fill(conn, {"": rows})
-    return await measure(dsn, rows, rounds, only)
+    return await measure(dsn, rows, rounds, only, best_of)
 
 
 def run() -> list[dict[str, Any]]:
@@ -349,9 +361,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--postgres", default=os.environ.get("POSTGRES_URL", ""), required=not os.environ.get("POSTGRES_URL"))
     parser.add_argument("--only", default="", help="cases whose name has this in it")
+    parser.add_argument("--best-of", type=int, default=1, help="each page is asked for so often, and the fastest counts")
     parser.add_argument("--filled", action="store_true", help="the rows are there from a run before")
     args = parser.parse_args()
-    for each in asyncio.run(all_of(args.postgres, args.rows, args.rounds, args.only, not args.filled)):
+    for each in asyncio.run(all_of(args.postgres, args.rows, args.rounds, args.only, not args.filled, args.best_of)):
         print(json.dumps(each))
 
 

@@ -49,8 +49,10 @@ class Where:
         sets: `branches` says how each is asked.
         status, open: a status is asked for; of open work only.
         leads: one value is wanted of a column whose index goes on with the status and then in the order of the list.
+        few: small indexes, in the order of the list, have all that is wanted.
         gathered: an index finds the rows in no order, so they are sorted.
         dated: asked for by the time at which something is due.
+        candidates: conditions on names; `find_candidates` makes them ordinary ones.
         variables: conditions on variables of the instance.
         started_from: as asked for; the list is in the order of creation, which comes before.
     """
@@ -61,9 +63,10 @@ class Where:
         self.tenant = tenant
         self.values: list[Any] = [tenant]
         self.sets: list[Several] = []
-        self.leads = self.gathered = self.dated = False
+        self.leads = self.few = self.gathered = self.dated = False
         self.status = self.open = False
         self.variables: list[Variable] = []
+        self.candidates: list[Candidate] = []
         self.started_from: datetime | None = None
 
     def among(self, column: str, kind: str, values: list[Any], *, leads: bool = False) -> None:
@@ -82,7 +85,8 @@ class Where:
         `statuses`: all that there are. An index that goes on with the status is in order within each of them.
         """
         sets = list(self.sets)
-        if self.leads and statuses and not (self.status or self.gathered):
+        led = self.leads or any(each.column == "type" for each in sets)
+        if led and statuses and not (self.status or self.gathered or self.few):
             sets.append(Several("status", "text", list(statuses)))
         ranked = any(each.column == "priority_value" for each in sets) and (self.open or not self.status)
         apart: list[Several] = []
@@ -234,11 +238,8 @@ def definition(column: str) -> Apply:
 
 
 def has_incident(w: Where, v: str) -> None:
-    if truth("has_incident", v):
-        w.leads = True
-        w.add("incidents > 0")
-    else:
-        w.add("incidents = 0")
+    w.few = truth("has_incident", v)
+    w.add("incidents > 0" if w.few else "incidents = 0")
 
 
 def overdue(w: Where, v: str) -> None:
@@ -259,9 +260,7 @@ def due(operator: str, name: str) -> Apply:
 
 def task_status(w: Where, v: str) -> None:
     one_of("status")(w, v)
-    if DONE.isdisjoint(v.split(",")):
-        w.open = True
-        w.add(OPEN)
+    w.open = DONE.isdisjoint(v.split(","))
 
 
 def result_status(w: Where, v: str) -> None:
@@ -270,24 +269,39 @@ def result_status(w: Where, v: str) -> None:
         w.add("result_status <> 'success'")
 
 
+class Candidate(NamedTuple):
+    """A condition on names of people or groups, as each row has it, and as an index has it that finds the rows in no order."""
+
+    plain: str
+    indexed: str
+    names: list[str]
+
+
 def candidate(column: str, *, several: bool = False) -> Apply:
-    """A candidate of each of the names with commas; `several`: of at least one. Each row is indexed by its names and by its tenant (as a name
-    with `@`), since names recur in all tenants. A name that is
-    the same decides by itself."""
-    names = f"array_append({column}, '@' || tenant_id)"
+    """A candidate of each of the names with commas; `several`: of at least one. Names recur in all tenants, so the index of the names has each
+    row's tenant among them, with `@` before it."""
+    operator = "&&" if several else "@>"
 
     def apply(w: Where, v: str) -> None:
-        wanted, own = v.split(","), "@" + w.tenant
-        w.gathered = True
-        w.add(f"{column} IS NOT NULL")
-        if several:
-            w.add(f"{names} && %s::text[] AND {names} @> %s::text[]", wanted, [own])
-        else:
-            w.add(f"{names} @> %s::text[]", [*wanted, own])
-        if own in wanted:
-            w.add(f"{column} {'&&' if several else '@>'} %s::text[]", wanted)
+        w.candidates.append(
+            Candidate(f"{column} {operator} %s::text[]", f"{column} IS NOT NULL AND array_append({column}, '@' || tenant_id)", v.split(","))
+        )
 
     return apply
+
+
+def find_candidates(w: Where, *, gathered: bool) -> None:
+    """`gathered`: by the index of the names; else in the order of the list."""
+    own = "@" + w.tenant
+    for plain, indexed, names in w.candidates:
+        if not gathered or own in names:
+            w.add(plain, names)
+        if gathered:
+            w.add(f"{indexed} @> %s::text[]", [own] if "&&" in plain else [*names, own])
+            if "&&" in plain:
+                w.add(f"{indexed} && %s::text[]", names)
+    w.gathered = gathered and bool(w.candidates)
+    w.candidates = []
 
 
 def activities(w: Where, v: str) -> None:

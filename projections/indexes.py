@@ -63,15 +63,18 @@ async def found(conn: Connection, schema: str) -> dict[str, Index]:
     }
 
 
-async def expected(conn: Connection, schema: str, views: Mapping[str, View] = VIEWS) -> dict[str, Index]:
-    """What the files of the views make."""
+async def expected(
+    conn: Connection, schema: str, views: Mapping[str, View] = VIEWS
+) -> tuple[dict[str, Index], dict[str, dict[str, list[str]]]]:
+    """What the files of the views make: indexes, and what the planner is told of the columns of each table."""
     beside = schema + _SHAPE
     async with conn.transaction(force_rollback=True):
         await conn.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(beside)))
         await conn.execute(sql.SQL("SET LOCAL search_path = {}").format(sql.Identifier(beside)))
         for view in views.values():
             await conn.execute(sc.sql_file(view.sql))
-        return await found(conn, beside)
+        names = [table.name for view in views.values() for table in view.tables]
+        return await found(conn, beside), {name: told for name in names if (told := await sc.options_of(conn, name))}
 
 
 async def fit(conn: Connection, views: Mapping[str, View] = VIEWS) -> bool:
@@ -92,17 +95,27 @@ async def bring(dsn: str, schema: str = sc.SCHEMA, views: Mapping[str, View] = V
         if not row or not row[0] or await fit(conn, views):
             return []
         written = {m[1]: m[2] for view in views.values() for m in _STATEMENT.finditer(sc.sql_file(view.sql))}
-        wanted, has = await expected(conn, schema, views), await found(conn, schema)
+        (wanted, options), has = await expected(conn, schema, views), await found(conn, schema)
         changed = [name for name, index in wanted.items() if has.get(name) != index]
         for name in changed:
             await _build(conn, schema, name, wanted[name], written[name], has)
         for name in RETIRED:
             if name in has and name not in wanted:
                 await _in_its_place(conn, name)
-        for table in {wanted[name].table for name in changed}:  # the planner knows of an expression what was seen in its index
+        told = [table for table, columns in options.items() if await _tell(conn, schema, table, columns)]
+        for table in {*told, *(wanted[name].table for name in changed)}:  # the planner knows of an expression what was seen in its index
             await conn.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(table)))
         await conn.execute("INSERT INTO migrations (name) VALUES (%s) ON CONFLICT DO NOTHING", (sc.mark(views),))
         return changed
+
+
+async def _tell(conn: Connection, schema: str, table: str, columns: Mapping[str, list[str]]) -> bool:
+    """The table and its months. False: there was nothing new."""
+    if await sc.options_of(conn, f"{schema}.{table}") == columns:
+        return False
+    for name in (table, *[partition for partition, _ in await sc.partitions_of(conn, schema, table)]):
+        await sc.set_options(conn, sql.Identifier(name), columns)
+    return True
 
 
 async def _build(conn: Connection, schema: str, name: str, index: Index, written: str, has: Mapping[str, Index]) -> None:

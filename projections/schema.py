@@ -118,11 +118,24 @@ async def make_partition(conn: Connection, table: Table, month: str, schema: str
     like = sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED)")
     await conn.execute(like.format(child, parent))
     await conn.execute(sql.SQL("ALTER TABLE {} ENABLE ROW LEVEL SECURITY").format(child))
+    await set_options(conn, child, await options_of(conn, f"{schema}.{table.name}" if schema else table.name))
     await conn.execute(
         sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})").format(
             parent, child, sql.Literal(f"{month}-01 00:00:00+00"), sql.Literal(after)
         )
     )
+
+
+async def options_of(conn: Connection, table: str) -> dict[str, list[str]]:
+    """What the planner is told of a table's columns, as `name=value`."""
+    query = "SELECT attname, attoptions FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attoptions IS NOT NULL AND NOT attisdropped"
+    return dict(await (await conn.execute(query, (table,))).fetchall())
+
+
+async def set_options(conn: Connection, table: sql.Identifier, options: Mapping[str, list[str]]) -> None:
+    for column, pairs in options.items():
+        what = sql.SQL(", ").join(sql.SQL("{} = {}").format(sql.SQL(n), sql.SQL(v)) for n, _, v in (p.partition("=") for p in pairs))
+        await conn.execute(sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET ({})").format(table, sql.Identifier(column), what))
 
 
 async def make_partitions(conn: Connection, tables: Mapping[str, Table], needs: Iterable[tuple[str, str]]) -> None:

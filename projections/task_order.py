@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from psycopg import sql
 
 from flowledger.projections import filters as fi
@@ -12,7 +14,7 @@ from flowledger.projections.words import TASK_STATUSES
 
 ORDERS = ("created", "due", "priority")
 #: so many rows are found by what is asked of them, and sorted; where there are more, the index of the order is walked
-FEW = 2_000
+FEW = 1_000
 _BY_PRIORITY = "priority_value DESC, created_at DESC, id DESC"
 _BY_DUE = "due_at, id"
 
@@ -31,23 +33,25 @@ async def listed(r: Reader, tenant: str, columns: str, w: fi.Where, order: str, 
     return {"items": [plain(row) for row in rows], "cursor": following, "position": position}
 
 
-async def _read(r: Reader, columns: str, w: fi.Where, order: str, limit: int) -> list[Row]:
+async def _read(r: Reader, columns: str, w: fi.Where, order: str, limit: int, after: str, *place: Any) -> list[Row]:
+    """`after`: a condition, where the page begins; `place`: its values."""
     where, values = w.joined(w.sets)  # these orders have indexes of their own: one walk, not one for each value
-    rows = sql.SQL("tasks WHERE {}").format(where)
+    text = "SELECT {} FROM tasks WHERE {} AND {} ORDER BY {} LIMIT %s"
     if (w.leads or w.gathered) and await r.estimate(sql.SQL("SELECT 1 FROM tasks WHERE {}").format(where), values) <= FEW:
-        rows = sql.SQL("(SELECT * FROM tasks WHERE {} OFFSET 0) tasks").format(where)
-    query = sql.SQL("SELECT {} FROM {} ORDER BY {} LIMIT %s").format(sql.SQL(columns), rows, sql.SQL(order))
-    return await r.rows(query, [*values, limit])
+        text = "SELECT {} FROM (SELECT * FROM tasks WHERE {} OFFSET 0) tasks WHERE {} ORDER BY {} LIMIT %s"
+    query = sql.SQL(text).format(sql.SQL(columns), where, sql.SQL(after), sql.SQL(order))
+    return await r.rows(query, [*values, *place, limit])
 
 
 async def _urgent(r: Reader, tenant: str, columns: str, w: fi.Where, count: int, cursor: str | None) -> tuple[list[Row], str | None]:
+    after: tuple[Any, ...] = ("TRUE",)
     if cursor:
         level, id = fi.parse_cursor(cursor)
         last = await r.rows("SELECT created_at FROM tasks WHERE tenant_id = %s AND id = %s", (tenant, id))
         if not last or level > fi.PRIORITY_MAX:
             raise GoneCursor(f"cursor: expected one from an earlier answer, found {cursor[:40]!r}; begin with the first page")
-        w.add("(priority_value, created_at, id) < (%s, %s, %s)", level, last[0]["created_at"], id)
-    rows = await _read(r, columns, w, _BY_PRIORITY, count + 1)
+        after = ("(priority_value, created_at, id) < (%s, %s, %s)", level, last[0]["created_at"], id)
+    rows = await _read(r, columns, w, _BY_PRIORITY, count + 1, *after)
     if len(rows) <= count:
         return rows, None
     del rows[count:]
@@ -62,9 +66,7 @@ async def _due(r: Reader, columns: str, w: fi.Where, count: int, cursor: str | N
     if timed:
         due = w.copy()
         due.add("due_at IS NOT NULL")
-        if cursor:
-            due.add("(due_at, id) > (%s, %s)", stamp(us), id)
-        rows = await _read(r, columns, due, _BY_DUE, count + 1)
+        rows = await _read(r, columns, due, _BY_DUE, count + 1, *(("(due_at, id) > (%s, %s)", stamp(us), id) if cursor else ("TRUE",)))
     if len(rows) <= count and not w.dated:
         w.add("due_at IS NULL")
         if not timed:

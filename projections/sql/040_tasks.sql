@@ -55,6 +55,11 @@ CREATE TABLE tasks (
     row_version            integer NOT NULL DEFAULT 0,
     PRIMARY KEY (tenant_id, id, created_at)
 ) PARTITION BY RANGE (created_at);
+-- See 020.
+ALTER TABLE tasks ALTER COLUMN status SET (n_distinct = 100, n_distinct_inherited = 100);
+ALTER TABLE tasks ALTER COLUMN type SET (n_distinct = 100, n_distinct_inherited = 100);
+ALTER TABLE tasks ALTER COLUMN priority_value SET (n_distinct = 100, n_distinct_inherited = 100);
+ALTER TABLE tasks ALTER COLUMN result_status SET (n_distinct = 100, n_distinct_inherited = 100);
 -- As with the instances. Open work is little beside what is done, and is asked for most: it has indexes of its own.
 CREATE INDEX tasks_by_time ON tasks (tenant_id, created_at, id);
 CREATE INDEX tasks_by_status ON tasks (tenant_id, status, created_at, id, priority_value);

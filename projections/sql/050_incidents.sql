@@ -15,6 +15,8 @@ CREATE TABLE incidents (
     resolved_by          varchar(255) NOT NULL DEFAULT '',
     PRIMARY KEY (tenant_id, id)
 );
+-- See 020.
+ALTER TABLE incidents ALTER COLUMN status SET (n_distinct = 100, n_distinct_inherited = 100);
 CREATE INDEX incidents_by_status ON incidents (tenant_id, status, created_at, id);
 CREATE INDEX incidents_by_time ON incidents (tenant_id, created_at, id);
 CREATE INDEX incidents_by_instance ON incidents (tenant_id, workflow_instance_id, created_at, id);

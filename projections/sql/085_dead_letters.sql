@@ -19,6 +19,8 @@ CREATE TABLE dead_letters (
     replayed_as          text,
     replayed_to          integer
 );
+-- See 020.
+ALTER TABLE dead_letters ALTER COLUMN status SET (n_distinct = 100, n_distinct_inherited = 100);
 CREATE INDEX dead_letters_by_time ON dead_letters (tenant_id, created_at, id);
 CREATE INDEX dead_letters_by_status ON dead_letters (tenant_id, status, created_at, id);
 CREATE INDEX dead_letters_by_partition ON dead_letters (tenant_id, partition, created_at, id);

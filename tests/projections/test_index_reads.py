@@ -13,6 +13,7 @@ import pytest
 from flowledger.bench import queries as bench
 from flowledger.bench.plans import Explainer, Read
 from flowledger.projections import by_variables, indexes
+from flowledger.projections import queries as q
 from flowledger.projections import schema as sc
 from flowledger.projections.views import TABLES
 
@@ -59,6 +60,56 @@ async def test_each_filter_and_the_usual_pairs_read_a_few_rows_by_an_index(dsn: 
                         wrong.append(f"{case.name} {given} of {tenant}, page {page}: {read.rows} rows, {read.blocks} blocks, {read.scans}")
                     if cursor is None:
                         break
+    assert not wrong, "\n".join(wrong)
+
+
+#: nearly all rows of the tenant are of one process, one element, one person and one kind; statuses that nothing has are asked for, too
+ALIKE = {
+    "workflow_instances": "process_id = 'order', definition_id = 7, initiator = 'ann', version = 1",
+    "tasks": "process_id = 'order', workflow_definition_id = 7, definition_key = 'ship', assignee = 'ann', type = 'user_task', category = 'human', "
+    "job_type = 'ship', candidate_groups = '{clerks}'",
+    "incidents": "process_id = 'order', definition_id = 7, element = 'ship', code = 'OUT'",
+}
+OF_ALL: dict[str, list[dict[str, str]]] = {
+    "instances": [
+        {"definition": "order"}, {"definition": "7"}, {"initiator": "ann"}, {"version": "1"}, {"definition": "order", "version": "2"},
+        {"definition": "order", "has_incident": "true"}, {"initiator": "ann", "status": "suspended"},
+    ],
+    "tasks": [
+        {"definition": "order"}, {"definition": "7"}, {"element": "ship"}, {"assignee": "ann"}, {"type": "user_task"}, {"type": "user_task,send_task"},
+        {"category": "human"}, {"job_type": "ship"}, {"candidate_group": "clerks"}, {"definition": "order", "element": "ship"},
+        {"assignee": "ann", "sort": "due"}, {"candidate_group": "clerks", "sort": "priority"}, {"result_status": "failure,timeout"},
+    ],
+    "incidents": [{"definition": "order"}, {"definition": "7"}, {"element": "ship"}, {"code": "OUT"}],
+}  # fmt: skip
+STATUSES = {
+    "instances": ("", "running", "suspended", "quarantined", "failed,suspended,terminated"),
+    "tasks": ("", "created", "suspended", "skipped", bench.OPEN),
+    "incidents": ("", "open", "resolved"),
+}
+
+
+@pytest.mark.req("APG-PER-016", "D-API-011", "D-API-018")
+async def test_what_nearly_all_rows_have_is_read_as_little(dsn: str, filled: str) -> None:
+    asks = {"instances": q.list_instances, "tasks": q.list_tasks, "incidents": q.list_incidents}
+    wrong: list[str] = []
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as conn:
+        for table, sets in ALIKE.items():
+            await conn.execute(f"UPDATE {filled}.{table} SET {sets} WHERE tenant_id = 'one' AND id % 500 > 0")  # type: ignore[arg-type]
+            await conn.execute(f"VACUUM ANALYZE {filled}.{table}")  # type: ignore[arg-type]
+    async with Explainer(dsn, filled) as reader:
+        for noun, all_given in OF_ALL.items():
+            for given in all_given:
+                for status in STATUSES[noun]:
+                    asked, cursor = {**given, "status": given.get("status", status)}, None
+                    for page in (1, 2):
+                        reader.read = read = Read()
+                        wanted = {k: v for k, v in asked.items() if v}
+                        cursor = (await asks[noun](reader, "one", wanted, PAGE, cursor))["cursor"]
+                        if read.scans or read.rows > ROWS_MAX or read.blocks > BLOCKS_MAX:
+                            wrong.append(f"{noun} {wanted}, page {page}: {read.rows} rows, {read.blocks} blocks, {read.scans}")
+                        if cursor is None:
+                            break
     assert not wrong, "\n".join(wrong)
 
 
