@@ -379,8 +379,8 @@ class Partition:
         self.registry: dict[str, dict[str, Any]] = {}
         #: assignee -> its open tasks
         self.by_assignee: dict[str, dict[int, None]] = {}
-        #: tasks whose settings found nobody
-        self.unassigned: dict[int, None] = {}
+        #: priority -> keys of tasks whose settings found nobody, the oldest first
+        self.unassigned: dict[int, list[int]] = {}
         #: who has lost a task in this decision, at the least; no part of the state
         self.freed: set[str] = set()
         #: target -> limits and breaker that hold for it (`kernel/tasks/guards.py`); empty unless configured

@@ -7,13 +7,14 @@ no part of it, since what looks at them passes over entries that are not true (a
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
 #: (function, three arguments): one step back
-Step = tuple[Callable[[Any, Any, Any], None], Any, Any, Any]
+Step = tuple[Callable[[Any, Any, Any], object], Any, Any, Any]
 
 
 class Journaled(Protocol):
@@ -102,6 +103,22 @@ def add(p: Journaled, to: set[V], value: V) -> None:
             p.undo.append((_discard, to, value, None))
 
 
+def insort(p: Journaled, to: list[int], value: int) -> None:
+    """Into a list that is sorted."""
+    bisect.insort(to, value)
+    if p.undo is not None:
+        p.undo.append((_unsort, to, value, None))
+
+
+def drop_sorted(p: Journaled, out_of: list[int], value: int) -> bool:
+    """Out of a list that is sorted. True when it was there."""
+    if not _unsort(out_of, value, None):
+        return False
+    if p.undo is not None:
+        p.undo.append((_insort, out_of, value, None))
+    return True
+
+
 def discard(p: Journaled, out_of: set[V], value: V) -> None:
     if value in out_of:
         out_of.remove(value)
@@ -150,6 +167,18 @@ def _replace(table: dict[Any, Any], items: Iterable[tuple[Any, Any]]) -> None:
 
 def _pop(to: list[Any], _: None, __: None) -> None:
     to.pop()
+
+
+def _insort(to: list[int], value: int, _: None) -> None:
+    bisect.insort(to, value)
+
+
+def _unsort(out_of: list[int], value: int, _: None) -> bool:
+    at = bisect.bisect_left(out_of, value)
+    found = at < len(out_of) and out_of[at] == value
+    if found:
+        del out_of[at]
+    return found
 
 
 def _discard(to: set[Any], value: Any, _: None) -> None:

@@ -5,6 +5,7 @@ delegation, or the directory changes. Cheap where nothing waits: one look at an 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from flowledger.events import commands as c
@@ -52,8 +53,8 @@ def offer(
 ) -> None:
     """To these (of those who wait for `answered` to whoever is eligible), or to whoever is eligible (None); the most urgent first, then the oldest.
     `among`: only these tasks, and those of these instances. `told`: names that may lead to others, so that it doesn't matter whether they are full."""
-    tasks = [t for k in d.state.unassigned if (t := d.state.tasks[k]) and (among is None or k in among or t.instance in among)]
-    for task in sorted(tasks, key=lambda t: (-t.priority, t.key))[: FOR_ALL if names is None else FOR_ONE]:
+    tasks = (t for t in index.unassigned(d.state) if among is None or t.key in among or t.instance in among)
+    for task in list(islice(tasks, FOR_ALL if names is None else FOR_ONE)):
         settings = assignment.settings_of(task)
         if settings is None or not _waits(d, task):
             continue
@@ -81,8 +82,7 @@ def turns(d: Any, targets: Iterable[str]) -> None:
         if person is None:
             continue
         name = people.name_of(target)
-        waiting = [d.state.tasks[k] for k in d.state.unassigned]
-        for task in sorted(waiting, key=lambda t: (-t.priority, t.key))[:FOR_ONE]:
+        for task in islice(index.unassigned(d.state), FOR_ONE):
             settings = assignment.settings_of(task)
             if settings is not None and _waits(d, task) and _asked_for(d, task, settings, name):
                 permits.own(d, person, task.priority)

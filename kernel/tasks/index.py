@@ -6,10 +6,11 @@ the tasks' own events, so that a choice weighted by history needs no query.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from flowledger.kernel.state import Partition, Task
-from flowledger.kernel.undo import drop, nest, put
+from flowledger.kernel.undo import drop, drop_sorted, insort, nest, put
 
 #: registries that decisions read
 REGISTRIES = frozenset({"directory", "task_definition", "limit"})
@@ -29,12 +30,13 @@ def held(p: Partition, task: Task) -> None:
     if name := assignee_of(task):
         put(p, nest(p, p.by_assignee, name), task.key, None)
     elif isinstance(choice := (task.details or {}).get("assignment"), dict) and choice.get("assignee") == "":
-        put(p, p.unassigned, task.key, None)
+        insort(p, nest(p, p.unassigned, task.priority, list), task.key)
 
 
 def unheld(p: Partition, task: Task) -> None:
-    if task.key in p.unassigned:
-        drop(p, p.unassigned, task.key)
+    waiting = p.unassigned.get(task.priority)
+    if waiting is not None and drop_sorted(p, waiting, task.key) and not waiting:
+        drop(p, p.unassigned, task.priority)
     name = assignee_of(task)
     if name:
         p.freed.add(name)
@@ -43,6 +45,11 @@ def unheld(p: Partition, task: Task) -> None:
         drop(p, tasks, task.key)
         if not tasks:
             drop(p, p.by_assignee, name)
+
+
+def unassigned(p: Partition) -> Iterator[Task]:
+    """Tasks that found nobody, the most urgent first, then the oldest."""
+    return (p.tasks[key] for priority in sorted(p.unassigned, reverse=True) for key in p.unassigned[priority])
 
 
 def learned(p: Partition, task: Task, now_us: int, ok: bool) -> None:

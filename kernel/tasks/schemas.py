@@ -18,6 +18,8 @@ from flowledger.kernel.tasks.formats import FORMATS
 
 #: errors told of one value
 ERRORS_MAX = 20
+#: alternatives, and characters of a value, that an error shows
+WORDS_MAX, SHOWN_MAX = 20, 100
 DEPTH_MAX = 64
 #: looks at a part of the value that one check may take
 LOOKS_MAX = 200_000
@@ -61,6 +63,12 @@ def _kind(v: Any) -> str:
     return next(
         (name for name in ("null", "boolean", "integer", "number", "string", "array", "object") if TYPES[name](v)), type(v).__name__
     )
+
+
+def _shown(v: Any) -> str:
+    """A value in an error: its beginning, when it is long."""
+    text = repr(v)
+    return text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}... ({len(text)} characters)"
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -151,12 +159,13 @@ def _type(k: _Check, s: Any, names: Any, v: Any, at: str, n: int) -> None:
 
 def _enum(k: _Check, s: Any, values: Any, v: Any, at: str, n: int) -> None:
     if not any(_same(v, x) for x in values):
-        k.say(at, f"expected one of {', '.join(map(repr, values))}, found {v!r}")
+        more = f" and {len(values) - WORDS_MAX} more" if len(values) > WORDS_MAX else ""
+        k.say(at, f"expected one of {', '.join(map(_shown, values[:WORDS_MAX]))}{more}, found {_shown(v)}")
 
 
 def _const(k: _Check, s: Any, value: Any, v: Any, at: str, n: int) -> None:
     if not _same(v, value):
-        k.say(at, f"expected {value!r}, found {v!r}")
+        k.say(at, f"expected {_shown(value)}, found {_shown(v)}")
 
 
 def _all_of(k: _Check, s: Any, schemas: Any, v: Any, at: str, n: int) -> None:

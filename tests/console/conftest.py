@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -13,12 +14,15 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flowledger.api import console
+from flowledger.infra.log_sqlite import SqliteLog
+from flowledger.processors.log import COMMANDS, Group
 
 ROOT = Path(__file__).resolve().parents[2]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
@@ -40,8 +44,8 @@ def built() -> Path:
 class Served:
     """A server process and a plain way to its API."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, url: str, data: Path) -> None:
+        self.url, self.data = url, data
 
     def call(self, method: str, path: str, body: Any = None, actor: str = "") -> Any:
         request = urllib.request.Request(f"{self.url}{path}", method=method, data=None if body is None else json.dumps(body).encode())
@@ -57,6 +61,18 @@ class Served:
                 if e.code != 429 or not left:
                     raise AssertionError(f"{method} {path}: {e.code} {e.read()[:500]!r}") from e
                 time.sleep(float(e.headers.get("Retry-After") or 0.5))  # the machine is busy: as a client should
+
+    def dead_letter(self, text: str) -> None:
+        """A record on `commands` that is no command."""
+
+        async def write() -> None:
+            log = SqliteLog(self.data / "log.sqlite3")
+            await log.open()
+            await log.append(COMMANDS, 0, Group([None], [text.encode()]))
+            await log.close()
+
+        with ThreadPoolExecutor(1) as own:  # the browser's driver has a loop in this thread
+            own.submit(asyncio.run, write()).result()
 
     def deploy(self, *files: Path) -> Any:
         resources = [{"name": f.name, "content": f.read_text()} for f in files]
@@ -120,7 +136,7 @@ def server(built: Path) -> Iterator[Served]:
     command = [sys.executable, "-m", "flowledger", "dev", "--port", str(port), "--data", str(data)]
     with (data / "server.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=env, cwd=data)
-    served = Served(f"http://127.0.0.1:{port}")
+    served = Served(f"http://127.0.0.1:{port}", data)
     try:
         deadline = time.monotonic() + 90
         while True:

@@ -35,7 +35,7 @@ PAGES = {
     "decisions": "/decisions",
     "decision": "/decisions/approval-level",
     "decision history": "/decisions/approval-level?tab=history",
-    **{f"operations {tab}": f"/operations?tab={tab}" for tab in ("incidents", "workers", "partitions", "limits", "settings")},
+    **{f"operations {tab}": f"/operations?tab={tab}" for tab in ("incidents", "letters", "workers", "partitions", "limits", "settings")},
     "api": "/api",
     "not found": "/instances/99",
 }

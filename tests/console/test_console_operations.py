@@ -32,6 +32,33 @@ def test_an_incident_is_repaired_where_it_stands(server: Served, open_page: Call
     assert server.call("GET", f"/v1/instances/{stuck}/variables")["variables"]["note"] == "called them"
 
 
+@pytest.mark.req("WOS-ENG-004")
+def test_a_dead_letter_is_edited_and_replayed_and_another_is_discarded(server: Served, open_page: Callable[..., Any]) -> None:
+    server.dead_letter('{"command": {"$": "CreateTask", "name": 7}}')
+    server.dead_letter("nonsense")
+    page = open_page("/operations?tab=letters", actor="olga")
+    bad = page.get_by_role("alert").filter(has_text="CreateTask")
+    bad.wait_for()
+    bad.get_by_role("button", name="Replay").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Replay").click()
+    dialog.get_by_text(
+        re.compile("Expected `str`|expected", re.IGNORECASE)
+    ).first.wait_for()  # as it is it can't be read: it stays, with the server's words
+    dialog.get_by_label("Command (JSON)").fill('{"command": {"$": "CreateTask", "name": "looked after"}}')
+    dialog.get_by_label("Reason").fill("the name was a number")
+    dialog.get_by_role("button", name="Replay").click()
+    page.get_by_role("dialog").wait_for(state="detached")
+    bad.wait_for(state="detached")
+    other = page.get_by_role("alert").filter(has_text="nonsense")
+    other.get_by_role("button", name="Discard").click()
+    page.get_by_role("dialog").get_by_role("button", name="Discard").click()
+    other.wait_for(state="detached")
+    page.get_by_text("replayed", exact=True).click()
+    page.get_by_role("alert").filter(has_text="the name was a number").get_by_text("olga").wait_for()
+    assert [t["name"] for t in server.call("GET", "/v1/tasks?open=true&limit=500")["items"]].count("looked after") == 1
+
+
 def test_why_it_went_this_way(server: Served, open_page: Callable[..., Any]) -> None:
     page = open_page(f"/instances/{server.decided()}?tab=why")
     page.get_by_text("= vendor_valid and compliant").first.wait_for()

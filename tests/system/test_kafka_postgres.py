@@ -177,6 +177,19 @@ async def test_two_nodes_share_the_work_and_one_takes_over(place, kafka_bootstra
                 theirs = next(m for m in made if int(m["id"]) >> 51 not in mine)
                 r = await http.post(f"/v1/instances/{theirs['id']}/suspend")
                 assert r.status_code == 200 and (await other.post(f"/v1/instances/{theirs['id']}/resume")).status_code == 200, r.text
+                # each door hands out the work of all partitions
+                single = []
+                for n in range(12):
+                    r = await (http, other)[n % 2].post("/v1/tasks", json={"job_type": "both", "name": "x"})
+                    assert r.status_code == 201, r.text
+                    single.append(r.json()["task"])
+                assert {int(key) >> 51 in mine for key in single} == {True, False}
+                asked = {"type": "both", "worker": "w", "max": 6, "timeout_ms": 60_000, "wait_ms": 9_000}
+                found = [(await door.post("/v1/jobs/activate", json=asked)).json()["jobs"] for door in (other, http)]
+                assert [len(jobs) for jobs in found] == [6, 6] and sorted(j["key"] for jobs in found for j in jobs) == sorted(single)
+                for n, job in enumerate(found[0] + found[1]):
+                    r = await (http, other)[n % 2].post(f"/v1/jobs/{job['key']}/complete", json={"fence": job["fence"]})
+                    assert r.status_code == 200, r.text
                 two.kill()
                 await two.wait()
 

@@ -7,14 +7,24 @@ from workbench import HOUR, MINUTE, SECOND, Bench, one, user
 
 from flowledger.events import commands as c
 from flowledger.events import task as ta
+from flowledger.kernel import Partition
+from flowledger.kernel.checkpoint import Mark, fingerprint, restore
+from flowledger.kernel.tasks import again as again_
+from flowledger.kernel.tasks import index
+from flowledger.kernel.undo import roll_back
 
 pytestmark = pytest.mark.req("APG-ASG-001", "D-ASG-003")
+
+
+def keys(b: Bench) -> list[int]:
+    """Of the tasks that wait for somebody, in the order in which they are offered."""
+    return [t.key for t in index.unassigned(b.p)]
 
 
 def waiting(b: Bench, **assignment: object) -> int:
     """A task that finds nobody."""
     key = b.create(name="x", details={"settings": {"assignment": assignment or {"groups": ["clerks"]}}})
-    assert b.details(key).get("assignee") is None and b.p.unassigned == {key: None}
+    assert b.details(key).get("assignee") is None and keys(b) == [key]
     return key
 
 
@@ -59,7 +69,7 @@ def test_what_does_not_help_changes_nothing():
     other = b.create(name="other", details={"assignee": "zoe"})
     b.do(c.CompleteTask(task=other))
     b.store("directory", "user:dan", groups=["drivers"])
-    assert who(b, key) is None and b.p.unassigned == {key: None}
+    assert who(b, key) is None and keys(b) == [key]
 
 
 def test_the_most_urgent_first():
@@ -110,7 +120,7 @@ def of_instance() -> tuple[Bench, int, int]:
     held = b.create(name="x", details={"settings": {"assignment": CLERKS}})
     b.start()
     key = max(b.p.tasks)
-    assert who(b, held) == "ann" and b.p.unassigned == {key: None}
+    assert who(b, held) == "ann" and keys(b) == [key]
     return b, held, key
 
 
@@ -226,6 +236,36 @@ def test_a_tenant_s_own_record_goes():
     assert who(b, key) is None
     b.do(c.StoreRecord(registry="directory", name="acme/user:ann", value=None))
     assert who(b, key) == "ann"
+
+
+def test_they_wait_by_urgency_then_age_also_after_another_priority_a_refusal_and_a_checkpoint():
+    b = Bench()
+    made = [b.create(name="x", priority=p, details={"settings": {"assignment": CLERKS}}) for p in (40, 80, 40, 5)]
+    assert keys(b) == [made[1], made[0], made[2], made[3]]
+    b.move(made[3], "update", priority=80)
+    assert keys(b) == [made[1], made[3], made[0], made[2]]
+    b.move(made[1], "update", priority=40)
+    assert keys(b) == [made[3], *made[:3]]
+    b.p.undo = []
+    index.unheld(b.p, b.p.tasks[made[3]])
+    index.unheld(b.p, b.p.tasks[made[1]])
+    assert keys(b) == [made[0], made[2]]
+    roll_back(b.p)
+    b.p.undo = None
+    assert keys(b) == [made[3], *made[:3]]
+    again = Partition(0, 1)
+    restore(again, {k: v for k, v in fingerprint(b.p).items() if v is not None}, Mark(end=0, chain=b"", source=0, live=0, meta=b.p.meta))
+    assert [t.key for t in index.unassigned(again)] == keys(b)
+
+
+def test_one_who_is_freed_costs_a_look_at_the_first_tasks_however_many_wait(monkeypatch):
+    b, looked = Bench(), []
+    held = b.create(name="y", details={"assignee": "bob"})
+    made = [b.create(name="x", details={"settings": {"assignment": {"users": ["zoe"]}}}) for _ in range(30)]
+    monkeypatch.setattr(again_, "FOR_ONE", 10)
+    monkeypatch.setattr(again_, "_helps", lambda d, task, *_: looked.append(task.key))
+    b.do(c.CompleteTask(task=held))
+    assert looked == made[:10]
 
 
 def test_a_task_that_ends_waits_no_more():

@@ -219,3 +219,13 @@ def test_a_schema_that_goes_round_ends():
 def test_every_pair_of_values_is_equal_as_json_says():
     for a, b in itertools.combinations([0, False, 1, True, 1.0, "1", None, [], {}], 2):
         assert (check({"const": a}, b) == []) is jsonschema_rs.validator_for({"const": a}).is_valid(b), (a, b)
+
+
+def test_what_an_error_shows_has_a_bound():
+    words = [f"word-{n}" for n in range(50)]
+    (text,) = check({"enum": words}, "x" * 1_000_000)
+    assert "'word-19' and 30 more, found 'xxx" in text and "(1000002 characters)" in text and len(text) < 700
+    (text,) = check({"enum": words[:20]}, "x")
+    assert text.endswith("'word-19', found 'x'")
+    (text,) = check({"const": ["y" * 5_000]}, "x")
+    assert len(text) < 200

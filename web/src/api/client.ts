@@ -34,7 +34,7 @@ export function expect(positions: string) {
   }
 }
 
-const rows = /^\/(instances|tasks|incidents|definitions)(\/|$)/;
+const rows = /^\/(instances|tasks|incidents|definitions|dead-letters)(\/|$)/;
 /** What the newest answer of the server was true up to. */
 let seen: string | undefined;
 const watchers = new Set<() => void>();
