@@ -50,6 +50,8 @@ TIMEOUT_S = 30.0
 CLOSE_S = 10.0
 ABANDON_S = 2.0
 FETCH_BYTES = 4 * 1024 * 1024
+#: after so long a silence a reader looks whether there is something that it should have got (seconds)
+STALL_S = 15.0
 DAY_MS = 86_400_000
 #: What a batch costs beyond its records, and room for what the size estimate can't know.
 BATCH_OVERHEAD_BYTES = 1024
@@ -470,6 +472,7 @@ class KafkaLog:
             await consumer.start()
             consumer.assign([tp])
             consumer.seek(tp, start)
+            quiet_since = time.monotonic()
             while not self._closed and (last is None or start < last):
                 found = await consumer.getmany(tp, timeout_ms=500)
                 records = [
@@ -481,6 +484,10 @@ class KafkaLog:
                     self._in_order(topic, partition, start, records, compacted, end)
                     start = records[-1].offset + 1
                     yield records
+                    quiet_since = time.monotonic()
+                elif time.monotonic() - quiet_since > STALL_S:
+                    await self._not_stalled(topic, partition, start)
+                    quiet_since = time.monotonic()
                 # Compaction leaves holes, at the end too: the position knows.
                 start = max(start, await consumer.position(tp)) if compacted else start
         except OffsetOutOfRangeError as error:
@@ -490,6 +497,12 @@ class KafkaLog:
             raise LogError(f"{tp.topic}[{partition}]: {error!r}") from error
         finally:
             await consumer.stop()
+
+    async def _not_stalled(self, topic: str, partition: int, start: int) -> None:
+        """A consumer that lost its broker may go on asking nobody, and be silent for ever. Raises: LogError, when there is something to read."""
+        end = await self.end(topic, partition)
+        if end > start:
+            raise LogError(f"{self._name(topic)}[{partition}]: nothing came for {STALL_S} s from {start} on, though it ends at {end}")
 
     def _in_order(self, topic: str, partition: int, start: int, records: list[LogRecord], compacted: bool, end: int) -> None:
         """Offsets grow, and without compaction by one: Kafka numbers what an idempotent producer writes without holes.
