@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from flowledger.events.base import Heavy
 from flowledger.kernel import limits
 from flowledger.kernel.folds.answers import DAY_US
 from flowledger.kernel.model.graph import Process
 from flowledger.kernel.scripts import Sandbox
 from flowledger.kernel.tasks import schemas
+
+#: a look at a part of a value by a schema counts as so many steps of an expression, which are about a microsecond each
+LOOK_STEPS = 10
 
 
 class NotAtHand(LookupError):
@@ -48,7 +52,6 @@ class Facts:
         "rng_salt",
         "spread",
         "steps_max",
-        "validate",
         "value_max",
     )
 
@@ -63,13 +66,11 @@ class Facts:
         spread: bool = False,
         feel_soft: int = 0,
         value_max: int = limits.EVENT_BYTES_MAX,
-        validate: Callable[[Any, Any], list[str]] = schemas.check,
         forms: Mapping[int, Any] | None = None,
         answers_us: int = DAY_US,
         javascript: Sandbox | None = None,
     ) -> None:
         self.answers_us, self.javascript = answers_us, javascript
-        self.validate = validate
         self.now_us = now_us
         self.processes: Mapping[int, Process] = processes if processes is not None else {}
         self.decisions: Mapping[int, Any] = decisions if decisions is not None else {}
@@ -82,6 +83,15 @@ class Facts:
         self.value_max = value_max
         #: steps that the expressions of this decision may still take; each decision begins with all of them
         self.feel_left = limits.FEEL_STEPS_MAX
+
+    def validate(self, schema: Any, value: Any) -> list[str]:
+        """What is wrong with a value, by a JSON Schema; each look at a part of it counts among the steps. Raises: Heavy."""
+        left = [self.feel_left // LOOK_STEPS]
+        wrong = schemas.check(schema, value, left)
+        self.feel_left = max(0, left[0]) * LOOK_STEPS
+        if left[0] < 0 and self.feel_soft:
+            raise Heavy("a schema")
+        return wrong
 
     @property
     def feel_taken(self) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from functools import lru_cache
 from typing import Any
 
@@ -22,7 +22,12 @@ ERRORS_MAX = 20
 WORDS_MAX, SHOWN_MAX = 20, 100
 DEPTH_MAX = 64
 #: looks at a part of the value that one check may take
-LOOKS_MAX = 200_000
+LOOKS_MAX = 100_000
+#: so many plain comparisons, and characters that a pattern is tried on, count as a look
+CHEAP, CHARACTERS = 10, 1_000
+#: digits of a quotient: of the largest number by the smallest
+_DIGITS = 13_000
+_UNFINISHED = "value: not checked to the end, it takes too many steps"
 
 
 def _number(v: Any) -> bool:
@@ -94,6 +99,10 @@ class _Check:
         inner.look(schema, value, "", depth)
         return not inner.errors
 
+    def spend(self, looks: int) -> None:
+        """On what is done in one look, but takes longer the more there is."""
+        self.left[0] -= looks
+
     def say(self, at: str, text: str) -> None:
         if len(self.errors) < ERRORS_MAX:
             self.errors.append(f"{at or 'value'}: {text}")
@@ -103,7 +112,7 @@ class _Check:
             return
         self.left[0] -= 1
         if self.left[0] < 0:
-            self.say(at, f"not checked to the end: more than {LOOKS_MAX} steps")
+            self.say("", "not checked to the end, it takes too many steps")
             return
         if schema is False:
             self.say(at, "nothing is allowed here")
@@ -158,6 +167,7 @@ def _type(k: _Check, s: Any, names: Any, v: Any, at: str, n: int) -> None:
 
 
 def _enum(k: _Check, s: Any, values: Any, v: Any, at: str, n: int) -> None:
+    k.spend(len(values) // CHEAP)
     if not any(_same(v, x) for x in values):
         more = f" and {len(values) - WORDS_MAX} more" if len(values) > WORDS_MAX else ""
         k.say(at, f"expected one of {', '.join(map(_shown, values[:WORDS_MAX]))}{more}, found {_shown(v)}")
@@ -204,11 +214,16 @@ def _limit(holds: Callable[[Any, Any], bool], text: str, size: Callable[[Any], A
 
 
 def _multiple(k: _Check, s: Any, step: Any, v: Any, at: str, n: int) -> None:
-    if Decimal(str(v)) % Decimal(str(step)):
+    number, by = Decimal(str(v)), Decimal(str(step))
+    k.spend(max(0, number.adjusted() - by.adjusted()) // CHARACTERS)
+    with localcontext(prec=_DIGITS):  # the whole quotient is wanted, however long
+        rest = number % by
+    if rest:
         k.say(at, f"expected a multiple of {step}, found {v}")
 
 
 def _matches(k: _Check, s: Any, pattern: Any, v: Any, at: str, n: int) -> None:
+    k.spend(len(v) // CHARACTERS)
     if not _pattern(pattern).search(v):
         k.say(at, f"expected to match {pattern}, found {v[:80]!r}")
 
@@ -231,15 +246,17 @@ def _required(k: _Check, s: Any, names: Any, v: Any, at: str, n: int) -> None:
 
 
 def _pattern_properties(k: _Check, s: Any, schemas: Any, v: Any, at: str, n: int) -> None:
+    k.spend(len(schemas) * len(v))
     for pattern, one in schemas.items():
-        for name in v:
+        for name in v if k.left[0] >= 0 else ():
             if _pattern(pattern).search(name):
                 k.look(one, v[name], f"{at}.{name}" if at else name, n + 1)
 
 
 def _additional(k: _Check, s: Any, schema: Any, v: Any, at: str, n: int) -> None:
     patterns = [_pattern(p) for p in s.get("patternProperties", {})]
-    for name in v:
+    k.spend(len(patterns) * len(v) + len(v) // CHEAP)
+    for name in v if k.left[0] >= 0 else ():
         if name not in s.get("properties", {}) and not any(p.search(name) for p in patterns):
             if schema is False:
                 k.say(at, f"'{name}' is not known")
@@ -282,8 +299,27 @@ def _contains(k: _Check, s: Any, schema: Any, v: Any, at: str, n: int) -> None:
 
 
 def _unique(k: _Check, s: Any, wanted: Any, v: Any, at: str, n: int) -> None:
-    if wanted and any(_same(a, b) for i, a in enumerate(v) for b in v[:i]):
-        k.say(at, "items repeat")
+    if not wanted:
+        return
+    seen: set[Any] = set()
+    for item in v:
+        found = _comparable(k, item)
+        if k.left[0] < 0:
+            return
+        if found in seen:
+            k.say(at, "items repeat")
+            return
+        seen.add(found)
+
+
+def _comparable(k: _Check, v: Any) -> Any:
+    """What is equal for values that are the same, and can be looked up: 1 and 1.0 are, true and 1 are not."""
+    k.spend(1)
+    if isinstance(v, dict):
+        return "object", frozenset((name, _comparable(k, x)) for name, x in v.items())
+    if isinstance(v, list):
+        return "array", tuple(_comparable(k, x) for x in v)
+    return ("boolean", v) if isinstance(v, bool) else v
 
 
 ANY: dict[str, Callable[..., None]] = {
@@ -318,10 +354,13 @@ _NUMBERS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multi
 _REFUSED = {"$dynamicRef", "$recursiveRef", "unevaluatedProperties", "unevaluatedItems"}
 
 
-def check(schema: Any, value: Any) -> list[str]:
-    """What is wrong with `value`, at most `ERRORS_MAX`; empty when it fits. `schema` has passed `problems`."""
-    k = _Check(schema)
+def check(schema: Any, value: Any, left: list[int] | None = None) -> list[str]:
+    """What is wrong with `value`, at most `ERRORS_MAX`; empty when it fits. `schema` has passed `problems`. `left`: looks that it may take, and
+    afterwards those that are left; below 0 it was not checked to the end."""
+    k = _Check(schema, left)
     k.look(schema, value, "")
+    if k.left[0] < 0 and _UNFINISHED not in k.errors:  # an alternative that was not tried to its end says nothing
+        k.errors.append(_UNFINISHED)
     return k.errors
 
 

@@ -1,10 +1,13 @@
 """The JSON Schema subset against jsonschema-rs, on the same schemas and values."""
 
 import itertools
+from decimal import Decimal
 
 import jsonschema_rs
 import pytest
 
+from flowledger.events.base import Heavy
+from flowledger.kernel import Facts
 from flowledger.kernel.tasks.formats import FORMATS
 from flowledger.kernel.tasks.schemas import check, problems
 
@@ -229,3 +232,55 @@ def test_what_an_error_shows_has_a_bound():
     assert text.endswith("'word-19', found 'x'")
     (text,) = check({"const": ["y" * 5_000]}, "x")
     assert len(text) < 200
+
+
+def costly(kind):
+    """(schema, value) that look harmless: what they take grows by the product of both."""
+    many = list(range(30_000))
+    return {
+        "items that repeat, looked up": ({"uniqueItems": True}, many),
+        "nested items that repeat": ({"uniqueItems": True}, [{"a": [n, {"b": n}]} for n in range(20_000)]),
+        "one of many, of each item": ({"items": {"enum": [str(n) for n in range(5_000)]}}, [str(n % 5_000) for n in range(5_000)]),
+        "patterns of names": ({"patternProperties": {f"^{n}$": {} for n in range(1_000)}}, {str(n): 1 for n in range(2_000)}),
+        "no other names than patterns": (
+            {"patternProperties": {f"^{n}$": {} for n in range(1_000)}, "additionalProperties": False}, {str(n): 1 for n in range(2_000)},
+        ),
+        "long text, many patterns": ({"anyOf": [{"pattern": f"x{n}y$"} for n in range(400)]}, "x" * 1_000_000),
+        "alternatives within": ({"not": {"items": {"anyOf": [{"const": n} for n in range(50)]}}}, many),
+        "huge quotients": ({"items": {"multipleOf": Decimal("1E-6000")}}, [Decimal("1E+6000")] * 20_000),
+    }[kind]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "ends"),
+    [
+        ("items that repeat, looked up", True), ("nested items that repeat", False), ("one of many, of each item", False), ("patterns of names", False),
+        ("no other names than patterns", False), ("long text, many patterns", False), ("alternatives within", False), ("huge quotients", False),
+    ],
+)  # fmt: skip
+def test_what_a_check_takes_is_bounded(kind, ends):
+    schema, value = costly(kind)
+    left = [40_000]
+    wrong = check(schema, value, left)
+    assert (wrong == []) is ends and (left[0] >= 0) is ends
+    assert ends or "not checked to the end" in wrong[-1]
+
+
+def test_a_check_counts_among_the_steps_of_its_decision():
+    facts = Facts(feel_soft=1_000)
+    facts.feel_left = 1_000
+    assert facts.validate({"items": {"type": "integer"}}, [1] * 50) == []
+    assert 0 < facts.feel_left < 1_000 - 500
+    with pytest.raises(Heavy):
+        facts.validate({"items": {"type": "integer"}}, [1] * 100)
+    facts = Facts()
+    assert "not checked to the end" in facts.validate({"items": {"type": "integer"}}, [1] * 200_000)[-1]
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "repeat"),
+    [(1, Decimal("1.0"), True), (True, 1, False), (False, 0, False), ("1", 1, False), ({"a": 1, "b": 2}, {"b": 2, "a": 1}, True), ([1, 2], [2, 1], False),
+     ([True], [1], False), ({"a": 1}, [["a", 1]], False), (None, False, False), ([], {}, False), ("", None, False)],
+)  # fmt: skip
+def test_items_repeat_when_they_are_the_same_json(a, b, repeat):
+    assert bool(check({"uniqueItems": True}, [a, b])) is repeat
