@@ -177,7 +177,7 @@ class KafkaLog:
         for lane in list(self._lanes.values()):
             self._retire(lane, "the log was closed")
         if self._background:
-            await asyncio.wait(self._background)
+            await asyncio.wait(self._background, timeout=CLOSE_S)
         if self._offsets is not None:
             await self._offsets.stop()
 
@@ -496,7 +496,14 @@ class KafkaLog:
         except KafkaError as error:
             raise LogError(f"{tp.topic}[{partition}]: {error!r}") from error
         finally:
-            await consumer.stop()
+            await self._stopped(consumer)
+
+    async def _stopped(self, consumer: AIOKafkaConsumer) -> None:
+        """Whoever reads waits for its end for so long only: what is left of it ends when its broker is back."""
+        ending = self._loop.create_task(consumer.stop())
+        self._background.add(ending)
+        ending.add_done_callback(self._background.discard)
+        await asyncio.wait((ending,), timeout=ABANDON_S)
 
     async def _not_stalled(self, topic: str, partition: int, start: int) -> None:
         """A consumer that lost its broker may go on asking nobody, and be silent for ever. Raises: LogError, when there is something to read."""

@@ -42,6 +42,8 @@ LOAD_EVENTS = 400
 AHEAD_EVENTS = 40_000
 BACKOFF_S = (0.1, 10.0)
 PARTITIONS_CHECK_S = 3600.0
+#: so long a session waits for its readers to end
+ENDING_S = 15.0
 #: until indexes are tried again
 INDEXES_S = 30.0
 
@@ -134,8 +136,7 @@ class Runner:
             context = Context()
             await load_pending(conn, context)
             projector = Projector(conn, self.views.values(), context)
-            self._queue.clear()
-            self._queued = 0
+            self._queue, self._queued = deque(), 0
             tasks = [asyncio.create_task(self._read(p, self.position[p])) for p in self.partitions]
             if self.end is not None:
                 tasks.append(asyncio.create_task(self._watch_ends(self.end)))
@@ -145,10 +146,8 @@ class Runner:
             self.connected, self.error = True, ""
             await self._write(projector, tasks, stop)
         finally:
-            for task in (*tasks, *indexing):
-                task.cancel()
-            await asyncio.gather(*tasks, *indexing, return_exceptions=True)
             await conn.close()
+            await _ended([*tasks, *indexing])
 
     async def _indexes(self) -> None:
         """Of an earlier release: brought to this one's beside the projector's work."""
@@ -197,13 +196,16 @@ class Runner:
         self.position = {p: n for p, n in rows if p in self.partitions}
 
     async def _read(self, partition: int, offset: int) -> None:
+        queue = self._queue
         while True:
             async for records, next_offset in self.source(partition, offset):
                 while self._queued >= AHEAD_EVENTS:
                     self._room.clear()
                     await self._room.wait()
+                if queue is not self._queue:  # another session goes on since, and has its own readers
+                    return
                 offset = next_offset
-                self._queue.append((partition, records, next_offset))
+                queue.append((partition, records, next_offset))
                 self._queued += len(records)
                 self._ends[partition] = max(self._ends.get(partition, 0), next_offset)
                 self._arrived.set()
@@ -304,6 +306,20 @@ class Runner:
         months = sc.months_from(datetime.now(UTC).date(), sc.MONTHS_AHEAD)
         needs = {(t.name, m) for t in projector.tables.values() if t.month for m in months}
         await sc.make_partitions(projector.conn, projector.tables, needs)
+
+
+async def _ended(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """They are asked to end. One that doesn't is left behind and said: the next session has its own, and must not wait for it."""
+    for task in tasks:
+        task.cancel()
+    if not tasks:
+        return
+    done, still = await asyncio.wait(tasks, timeout=ENDING_S)
+    for task in done:
+        if not task.cancelled():
+            task.exception()  # it was looked at, or what ended the session is the reason
+    if still:
+        log_.warning("readers of the log do not end, and are left behind", readers=len(still))
 
 
 async def run(source: Source, dsn: str, stop: asyncio.Event, partitions: Iterable[int] = (0,), **settings: Any) -> None:

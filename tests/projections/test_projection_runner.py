@@ -102,6 +102,47 @@ async def test_a_lost_connection_loses_and_repeats_nothing(db, dsn, schema):
     assert await cursor.fetchone() == (0,)
 
 
+async def test_a_reader_that_does_not_end_holds_nobody_up(db, dsn, schema, monkeypatch):
+    """As a consumer whose broker is away: asked to end, it goes on for a while, and reads once more."""
+    monkeypatch.setattr("flowledger.projections.runner.ENDING_S", 0.2)
+    log = Log()
+    log.batch = 10
+    d = log.definition()
+    log.one_task_instance(d, 0)
+    freed = asyncio.Event()
+    late: list[int] = []
+    source = log.source
+
+    async def stubborn(partition, offset):
+        try:
+            async for found in source(partition, offset):
+                yield found
+            await asyncio.sleep(3600 if offset == 0 else 0)
+        except asyncio.CancelledError:
+            if offset:
+                raise
+            await freed.wait()
+            async for found in source(partition, 0):
+                late.append(found[1])
+                yield found
+
+    log.source = stubborn
+    async with running(log, dsn, schema) as runner:
+        await until(lambda: runner.sessions == 1 and runner.position.get(0) == len(log.records[0]))
+        await db.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s", (f"projector of {schema}",))
+        log.one_task_instance(d, 1)
+        await asyncio.sleep(0.1)
+        runner._arrived.set()  # what the silent reader would have told: the session writes, and hears that its connection is gone
+        runner._queue.append((0, [], runner.position[0]))
+        await until(lambda: runner.sessions > 1)
+        await caught_up(runner, log)
+        freed.set()
+        await until(lambda: late)
+        log.one_task_instance(d, 2)
+        await caught_up(runner, log)
+    await equal_to_the_fold(dsn, schema, log)
+
+
 async def test_the_database_away_at_first(schema):
     log, _ = rich()
     stop = asyncio.Event()
