@@ -111,7 +111,8 @@ def test_two_versions_are_compared(server: Served, open_page: Callable[..., Any]
         .replace('bpmnElement="document-approval"', 'bpmnElement="two-versions"')
     )
     for text in (model, model.replace('name="Review document"', 'name="Read it"')):
-        server.call("POST", "/v1/deployments", {"resources": [{"name": "two.bpmn", "content": text}]})
+        made = server.call("POST", "/v1/deployments", {"resources": [{"name": "two.bpmn", "content": text}]})
+    server.call("GET", f"/v1/definitions?definition_id=two-versions&wait_for={made['position']}")
     page = open_page("/processes/two-versions")
     page.get_by_role("tab", name="Compare").click()
     page.locator(".fl-changed").nth(1).wait_for()  # on both diagrams
