@@ -101,3 +101,13 @@ def test_frequent_refusals_have_a_title_of_their_own(language: str) -> None:
     """Others are shown with the server's title; none of the known titles is of a code that does not exist."""
     known = {k.removeprefix("problem.") for k in LANGUAGES[language] if k.startswith("problem.")} - {"NETWORK", "MODEL_INVALID"}
     assert known <= {str(code) for code in STATUS}
+
+
+def test_only_what_can_wait_for_a_place_of_the_log_is_asked_to():
+    found = re.search(r"^const rows = /(.+)/;$", (WEB / "api" / "client.ts").read_text(), re.MULTILINE)
+    assert found is not None
+    rows = re.compile(found[1].replace("\\/", "/"))
+    for path, operations in OPENAPI["paths"].items():
+        if "get" in operations and path.startswith("/v1/"):
+            can = any(p.get("name") == "wait_for" for p in operations["get"].get("parameters", ()))
+            assert bool(rows.match(path.removeprefix("/v1"))) is can, path
