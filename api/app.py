@@ -14,6 +14,7 @@ from litestar.openapi.spec import License
 
 from flowledger import __version__
 from flowledger.api import (
+    accounts,
     dead_letters,
     decisions,
     definitions,
@@ -31,6 +32,7 @@ from flowledger.api import (
     signals,
     tasks,
 )
+from flowledger.api.access.door import uncovered
 from flowledger.api.edge import ApiRequest, encode
 from flowledger.api.guard import Guard
 from flowledger.api.lists import before
@@ -53,6 +55,7 @@ NOUNS: dict[str, list[Any]] = {
     "decisions": decisions.HANDLERS,
     "events": events.HANDLERS,
     "settings": settings.HANDLERS,
+    "accounts": accounts.HANDLERS,
 }
 DESCRIPTION = """Keys are texts. Errors are problem details (RFC 9457) with a `code`. Every answer to a command has the `position` of its
 last event; give it as `wait_for` to a query to read your own write. `Idempotency-Key` makes a repeated command get the first answer."""
@@ -70,6 +73,8 @@ def create_app(services: Services, more: Sequence[Any] = (), at_root: Sequence[A
         # parameters told by their annotations: the style of all 2.x; what replaces it in 3.0 doesn't exist in the oldest release we allow
         warnings.simplefilter("ignore", LitestarDeprecationWarning)
         app = _app(services, v1, at_root)
+    if services.door is not None and (open_ := uncovered(app)):
+        raise RuntimeError(f"operations that no right guards (api/access/operations.py): {', '.join(open_)}")
     app.asgi_handler = Guard(app.asgi_handler, services)  # around the router too: what has no route gets its headers and figures as well
     return app
 
@@ -89,6 +94,7 @@ def _app(services: Services, v1: Router, at_root: Sequence[Any]) -> Litestar:
         request_class=ApiRequest,
         exception_handlers=HANDLERS,
         before_request=before,  # type: ignore[arg-type]
+        guards=[services.door.guard] if services.door is not None else None,
         request_max_body_size=services.settings.body_bytes_max,
         cors_config=_cors(services),
         openapi_config=OpenAPIConfig(
