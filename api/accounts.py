@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import msgspec
 from litestar import Response, delete, get, patch, post, put
 from litestar.datastructures import Cookie
 from litestar.params import Parameter
@@ -50,7 +51,7 @@ class NewPassword(Body):
 class UserBody(Body):
     name: Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._@+-]*$")]
     roles: Roles = []
-    tenants: Tenants = [""]
+    tenants: Tenants = msgspec.field(default_factory=lambda: [""])
 
 
 class UserChange(Body):

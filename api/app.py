@@ -94,7 +94,7 @@ def _app(services: Services, v1: Router, at_root: Sequence[Any]) -> Litestar:
         request_class=ApiRequest,
         exception_handlers=HANDLERS,
         before_request=before,  # type: ignore[arg-type]
-        guards=[services.door.guard] if services.door is not None else None,
+        guards=[_look] if services.door is not None else None,
         request_max_body_size=services.settings.body_bytes_max,
         cors_config=_cors(services),
         openapi_config=OpenAPIConfig(
@@ -111,6 +111,11 @@ def _app(services: Services, v1: Router, at_root: Sequence[Any]) -> Litestar:
         pdb_on_exception=False,
         logging_config=None,
     )
+
+
+async def _look(connection: Any, handler: Any) -> None:
+    """Who is it, and may they?"""
+    await connection.app.state["services"].door.guard(connection, handler)
 
 
 def _state(services: Services) -> Any:
