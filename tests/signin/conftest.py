@@ -43,7 +43,9 @@ class Ledger(ScriptedClient):
     """Remembers what it was told of accounts."""
 
     def told(self) -> list[tuple[str, str, dict[str, Any]]]:
-        return [(caller.actor, c.name, c.value) for c, caller, _ in self.calls if type(c).__name__ == "StoreRecord" and c.registry == "identity"]
+        return [
+            (caller.actor, c.name, c.value) for c, caller, _ in self.calls if type(c).__name__ == "StoreRecord" and c.registry == "identity"
+        ]
 
     def away(self) -> None:
         self.answers["StoreRecord"] = Rejected("UNAVAILABLE", "no owner")
@@ -61,7 +63,9 @@ class World(NamedTuple):
     def client(self, key: str = "", **headers: str) -> httpx2.AsyncClient:
         """A browser or a program of its own: with its own cookies."""
         more = {"authorization": f"Bearer {key}"} if key else {}
-        return httpx2.AsyncClient(transport=httpx2.ASGITransport(self.app, raise_app_exceptions=False), base_url=HOST, headers=more | headers)
+        return httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(self.app, raise_app_exceptions=False), base_url=HOST, headers=more | headers
+        )
 
     async def user(self, name: str, *roles: str, tenants: tuple[str, ...] = ("",)) -> httpx2.AsyncClient:
         """Somebody who has chosen a password and has signed in; what is sent carries their token."""

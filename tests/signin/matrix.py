@@ -19,7 +19,9 @@ def _operations() -> list[tuple[str, str]]:
 def matrix() -> str:
     short = list(ROLES)
     lines = [f"| right | lets one | {' | '.join(short)} |", f"|---|---|{'---|' * len(short)}"]
-    lines += [f"| `{right}` | {text} | {' | '.join('yes' if right in ROLES[r][1] else '' for r in short)} |" for right, text in RIGHTS.items()]
+    lines += [
+        f"| `{right}` | {text} | {' | '.join('yes' if right in ROLES[r][1] else '' for r in short)} |" for right, text in RIGHTS.items()
+    ]
     lines += ["", "| needs | operations |", "|---|---|"]
     names = {PUBLIC: "nothing", SIGNED_IN: "to be signed in"}
     for right in (PUBLIC, SIGNED_IN, *RIGHTS):

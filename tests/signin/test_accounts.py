@@ -136,13 +136,17 @@ async def test_hashing_is_bounded_and_beside_the_loop(world):
 async def test_the_hash_is_argon2id_as_the_rfc_has_it():
     kept = await Passwords().hash(PASSWORD)
     assert re.match(r"\$argon2id\$v=19\$m=65536,t=3,p=4\$", kept)
-    assert await Passwords().fits(kept, PASSWORD) and not await Passwords().fits(kept, PASSWORD + " ") and not await Passwords().fits("x", "x")
+    assert (
+        await Passwords().fits(kept, PASSWORD) and not await Passwords().fits(kept, PASSWORD + " ") and not await Passwords().fits("x", "x")
+    )
 
 
 # --- sessions -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("host", "only_tls"), [("127.0.0.1:8080", False), ("localhost", False), ("[::1]:8080", False), ("flows.example.org", True)])
+@pytest.mark.parametrize(
+    ("host", "only_tls"), [("127.0.0.1:8080", False), ("localhost", False), ("[::1]:8080", False), ("flows.example.org", True)]
+)
 async def test_the_cookie_s_flags(world, host, only_tls):
     await world.user("ann", "viewer")
     world.app.asgi_handler.hosts = None
@@ -235,7 +239,9 @@ async def test_a_suspended_user_is_out_with_all_keys_and_fewer_roles_are_fewer_r
     assert [(await h.get("/v1/limits")).status_code for h in (ann, by_key)] == [403, 403]
     assert [(await h.get("/v1/tasks")).status_code for h in (ann, by_key)] == [200, 200]
     await admin.patch("/v1/users/ann", json={"active": False})
-    assert [(await h.get("/v1/tasks")).status_code for h in (ann, by_key)] == [401, 401] and (await sign_in(world, "ann", PASSWORD)).status_code == 401
+    assert [(await h.get("/v1/tasks")).status_code for h in (ann, by_key)] == [401, 401] and (
+        await sign_in(world, "ann", PASSWORD)
+    ).status_code == 401
     await admin.patch("/v1/users/ann", json={"active": True})
     assert [(await h.get("/v1/tasks")).status_code for h in (ann, by_key)] == [401, 200], "sessions have ended"
     await admin.delete("/v1/users/ann")
@@ -271,7 +277,9 @@ async def test_a_key_is_told_once_and_never_does_more_than_who_made_it(world):
     more = await ann.post("/v1/api-keys", json={"name": "k", "roles": ["operator"]})
     assert more.status_code == 403 and "lacks" in more.json()["detail"]
     assert (await ann.post("/v1/api-keys", json={"name": "k", "roles": ["author"], "actor": "robot"})).status_code == 403
-    assert (await admin.post("/v1/api-keys", json={"name": "k", "roles": ["author"], "actor": "ann"})).status_code == 403, "nobody acts as ann"
+    assert (await admin.post("/v1/api-keys", json={"name": "k", "roles": ["author"], "actor": "ann"})).status_code == 403, (
+        "nobody acts as ann"
+    )
     assert (await ann.post("/v1/api-keys", json={"name": "k", "roles": []})).status_code == 422
     assert (await ann.post("/v1/api-keys", json={"name": "k", "roles": ["author"], "days": 367})).status_code == 422
     assert (await ann.delete(f"/v1/api-keys/{made['id']}")).status_code == 200
@@ -340,7 +348,11 @@ async def test_what_the_ledger_does_not_take_has_not_happened(world):
     assert (await admin.post("/v1/api-keys", json={"name": "k2", "roles": ["viewer"]})).status_code == 503
     assert (await admin.delete(f"/v1/api-keys/{made['id']}")).status_code == 503
     await world.known.refresh()
-    assert set(world.known.users) == {"admin"} and len(world.known.keys) == 1 and (await world.client(made["key"]).get("/v1/me")).status_code == 200
+    assert (
+        set(world.known.users) == {"admin"}
+        and len(world.known.keys) == 1
+        and (await world.client(made["key"]).get("/v1/me")).status_code == 200
+    )
 
 
 async def test_the_ledger_says_who_did_what_and_holds_no_secret(world):
@@ -389,7 +401,14 @@ async def test_odd_headers_are_refused_plainly(world, header):
     await world.admin()
     said = await world.client().get("/v1/me", headers={"authorization": header.encode("latin-1")})  # type: ignore[dict-item]
     assert said.status_code == 401 and said.json()["code"] == "UNAUTHENTICATED"
-    for cookie in (header, f"flowledger_session={header}", "flowledger_session", 'flowledger_session="', "; flowledger_session=;;", "$Version=1"):
+    for cookie in (
+        header,
+        f"flowledger_session={header}",
+        "flowledger_session",
+        'flowledger_session="',
+        "; flowledger_session=;;",
+        "$Version=1",
+    ):
         said = await world.client().get("/v1/me", headers={"cookie": cookie.encode("latin-1")})  # type: ignore[dict-item]
         assert said.status_code == 401, cookie
     twice = world.client(headers=None) if False else world.client()

@@ -44,10 +44,18 @@ def test_the_table_has_each_route_and_each_call(world):
     assert {m.name for m in METHODS.values()} == set(GRPC)
     routes = {f"{m} {r.path_format}" for r in world.app.routes for m in getattr(r, "route_handler_map", {})}
     assert set(HTTP) <= routes, "the table has nothing that isn't there"
-    assert {right for right in (*HTTP.values(), *SOCKETS.values(), *GRPC.values())} - {PUBLIC, SIGNED_IN} | {"tasks:manage", "users:write"} <= set(RIGHTS)
+    assert {right for right in (*HTTP.values(), *SOCKETS.values(), *GRPC.values())} - {PUBLIC, SIGNED_IN} | {
+        "tasks:manage",
+        "users:write",
+    } <= set(RIGHTS)
     used = {*HTTP.values(), *SOCKETS.values(), *GRPC.values(), *(r for m in BY_MOVE.values() for r in m.values())}
     assert set(RIGHTS) <= used, "each right is needed by something"
-    assert [o for o, right in HTTP.items() if right == PUBLIC] == ["GET /health/live", "GET /health/ready", "POST /v1/session", "POST /v1/session/link"]
+    assert [o for o, right in HTTP.items() if right == PUBLIC] == [
+        "GET /health/live",
+        "GET /health/ready",
+        "POST /v1/session",
+        "POST /v1/session/link",
+    ]
 
 
 async def test_an_application_with_a_route_that_no_right_guards_does_not_start(world):
@@ -133,13 +141,19 @@ async def test_a_tenant_is_one_of_the_callers_or_it_is_refused(world):
     await admin.patch("/v1/users/admin", json={"tenants": ["", "acme"]})
     made = (await admin.post("/v1/api-keys", json={"name": "k", "actor": "robot", "roles": ["machine", "viewer"], "tenant": "acme"})).json()
     http = world.client(made["key"])
-    assert (await http.get("/v1/instances")).status_code == 200 and world.reads.asked[-1][-1] == "acme", "the key's, though nothing was said"
+    assert (await http.get("/v1/instances")).status_code == 200 and world.reads.asked[-1][-1] == "acme", (
+        "the key's, though nothing was said"
+    )
     for operation, method, path, right in everything():
         if right in ("public", "users:write", "users:read"):
             continue
         said = await http.request(method, path, headers={"x-tenant": "other"}, json=None if method in ("GET", "DELETE") else {})
         assert said.status_code == 403, f"{operation}: {said.status_code}"
-    assert (await http.get("/v1/instances", headers={"x-tenant": "other"})).json()["detail"].startswith("the tenant 'other' is not one of robot's")
+    assert (
+        (await http.get("/v1/instances", headers={"x-tenant": "other"}))
+        .json()["detail"]
+        .startswith("the tenant 'other' is not one of robot's")
+    )
     assert (await admin.get("/v1/instances", headers={"x-tenant": "acme"})).status_code == 200 and world.reads.asked[-1][-1] == "acme"
     assert (await admin.get("/v1/instances")).status_code == 200 and world.reads.asked[-1][-1] == ""
     nowhere = await world.user("nora", "viewer", tenants=())
