@@ -269,7 +269,11 @@ async def list_roles(request: ApiRequest) -> Response[answers.Page[a.RoleRow]]:
     return reply({"items": items, "cursor": None})
 
 
-HANDLERS: list[Any] = [
-    me, sign_in, by_link, sign_out, change_password, list_users, get_user, make_user, change_user, remove_user, reset_user, list_keys, make_key,
-    revoke_key, list_roles,
-]  # fmt: skip
+#: by noun
+HANDLERS: dict[str, list[Any]] = {
+    "me": [me, change_password],
+    "session": [sign_in, by_link, sign_out],
+    "users": [list_users, get_user, make_user, change_user, remove_user, reset_user],
+    "api-keys": [list_keys, make_key, revoke_key],
+    "roles": [list_roles],
+}

@@ -21,6 +21,7 @@ from flowledger.api.access.operations import GRPC, HTTP, PUBLIC, SIGNED_IN, SOCK
 from flowledger.api.access.rights import roles_with
 from flowledger.api.problems import Problem
 from flowledger.infra.settings import LOOPBACK, Settings
+from flowledger.logs import log
 from flowledger.processors.client import Caller, Unauthenticated
 
 COOKIE = "flowledger_session"
@@ -73,6 +74,7 @@ class Door:
     @staticmethod
     def _may(identity: Identity, right: str) -> None:
         if right != SIGNED_IN and right not in identity.rights:
+            log("access").warning("refused", actor=identity.actor, key=identity.id, right=right, roles=",".join(identity.roles))
             raise forbidden(right, identity)
 
     @staticmethod

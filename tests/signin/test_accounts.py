@@ -15,7 +15,7 @@ from flowledger.infra.accounts.secrets import PASSWORD_MAX, PASSWORD_MIN, Busy, 
 from flowledger.infra.accounts.store import Store
 from tests.signin.conftest import PASSWORD
 
-pytestmark = [pytest.mark.postgres, pytest.mark.req("D-SEC-001", "APG-SEC-009")]
+pytestmark = [pytest.mark.postgres, pytest.mark.req("APG-SEC-009")]
 
 
 async def sign_in(world, name: str, password: str):

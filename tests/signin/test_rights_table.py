@@ -17,7 +17,7 @@ from flowledger.api.grpc.methods import METHODS
 from flowledger.api.grpc.status import PERMISSION_DENIED, UNAUTHENTICATED, Refused
 from flowledger.processors.client import Caller
 
-pytestmark = [pytest.mark.postgres, pytest.mark.req("D-SEC-002", "APG-SEC-002", "APG-SEC-009", "WOS-SEC-001", "WOS-SEC-002")]
+pytestmark = [pytest.mark.postgres, pytest.mark.req("D-SEC-002", "APG-SEC-002", "APG-SEC-009", "WOS-SEC-001")]
 ROOT = Path(__file__).parents[2]
 PLACES = {"id": str(2 << 51 | 7), "key": str(2 << 51 | 7), "name": "ann", "kind": "users", "move": "claim"}
 

@@ -28,7 +28,7 @@ from flowledger.sdk import Client, Flow, Worker
 from flowledger.system import System
 from tests.cli.conftest import running, settings_for
 
-pytestmark = [pytest.mark.postgres, pytest.mark.timeout(240), pytest.mark.req("D-SEC-001", "APG-SEC-009", "WOS-SEC-001")]
+pytestmark = [pytest.mark.postgres, pytest.mark.timeout(240), pytest.mark.req("APG-SEC-009", "WOS-SEC-001")]
 PASSWORD = "correct horse battery"
 FLOW = Flow("signed").start().service("do", job="signed-job").end()
 

@@ -69,9 +69,9 @@ function SignIn({ link, done }: { link: string; done: () => void }) {
           <Title order={1} size="h3">
             {t(link ? "signin.choose" : "signin.title")}
           </Title>
-          {!link && <TextInput label={t("signin.name")} autoComplete="username" value={name} maxLength={100} onChange={(e) => setName(e.currentTarget.value)} required autoFocus />}
-          <PasswordInput label={t("signin.password")} description={link ? t("signin.rule") : undefined} autoComplete={link ? "new-password" : "current-password"} value={password} maxLength={256} minLength={link ? 12 : undefined} onChange={(e) => setPassword(e.currentTarget.value)} required />
-          {link && <PasswordInput label={t("signin.again")} autoComplete="new-password" value={again} maxLength={256} onChange={(e) => setAgain(e.currentTarget.value)} required />}
+          {!link && <TextInput label={t("signin.name")} autoComplete="username" value={name} maxLength={100} onChange={(e) => setName(e.currentTarget.value)} required withAsterisk={false} autoFocus />}
+          <PasswordInput label={t("signin.password")} description={link ? t("signin.rule") : undefined} autoComplete={link ? "new-password" : "current-password"} value={password} maxLength={256} minLength={link ? 12 : undefined} onChange={(e) => setPassword(e.currentTarget.value)} required withAsterisk={false} />
+          {link && <PasswordInput label={t("signin.again")} autoComplete="new-password" value={again} maxLength={256} onChange={(e) => setAgain(e.currentTarget.value)} required withAsterisk={false} />}
           {failed && (
             <Alert color="red" variant="light" role="alert">
               <Text size="sm">{failed}</Text>

@@ -30,6 +30,7 @@ export function HomePage() {
 
 function Well() {
   const t = useText();
+  const operates = useMay("workers");
   const q = useQuery({ queryKey: ["home", "health"], queryFn: ({ signal }) => health(signal), refetchInterval: 5000 });
   return (
     <Card withBorder padding="md">
@@ -52,9 +53,11 @@ function Well() {
                 ))}
               </List>
             )}
-            <Anchor component={Link} to="/operations" size="sm">
-              {t("home.operations")}
-            </Anchor>
+            {operates && (
+              <Anchor component={Link} to="/operations" size="sm">
+                {t("home.operations")}
+              </Anchor>
+            )}
           </Stack>
         )}
       </Answer>
