@@ -97,6 +97,8 @@ class Guard:
         traceparent = headers.get(b"traceparent", b"").decode("latin-1").strip()
         traceparent = traceparent if TRACEPARENT.fullmatch(traceparent) else ""
         problem = self.refused(scope, headers)
+        if self.services.door is not None:
+            scope["flowledger_headers"] = headers  # type: ignore[typeddict-unknown-key]
         if scope["type"] == ScopeType.WEBSOCKET:
             scope["flowledger_correlation"], scope["flowledger_trace"] = correlation, traceparent  # type: ignore[typeddict-unknown-key]
             if problem is None and self.services.door is not None:

@@ -14,10 +14,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from litestar.connection import ASGIConnection
-from litestar.handlers.base import BaseRouteHandler
 
 from flowledger.api.access.known import WHO, Identity, Known, unknown
-from flowledger.api.access.operations import GRPC, HTTP, PUBLIC, SIGNED_IN, SOCKETS, lacking, needed
+from flowledger.api.access.operations import BY_MOVE, GRPC, HTTP, PUBLIC, SIGNED_IN, SOCKETS, lacking, needed
 from flowledger.api.access.rights import roles_with
 from flowledger.api.problems import Problem
 from flowledger.infra.settings import LOOPBACK, Settings
@@ -25,7 +24,8 @@ from flowledger.logs import log
 from flowledger.processors.client import Caller, Unauthenticated
 
 COOKIE = "flowledger_session"
-IDENTITY, CALLER = "flowledger_identity", "flowledger_caller"
+#: in the scope of a request: who it is, as whom it acts, and its headers (set by the outermost layer)
+IDENTITY, CALLER, HEADERS = "flowledger_identity", "flowledger_caller", "flowledger_headers"
 #: the framework's own pages about the API
 DOCUMENTS = "/v1/docs"
 #: methods that change nothing
@@ -47,29 +47,34 @@ class Door:
 
     # --- HTTP ----------------------------------------------------------------------------------------------------------------
 
-    async def guard(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    async def look(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
         """Before each handler. Raises: Problem (401, 403, 503)."""
         scope: Any = connection.scope
-        if scope["type"] != "http":  # the outermost layer has looked at those (`socket`)
-            return
-        right = self.right_of(scope["method"], scope["path_template"], connection.path_params, handler)
+        right = self.right_of(scope, connection)
         if right == PUBLIC:
             return
-        headers = dict(scope["headers"])
-        identity = await self.identity(headers)
+        headers = scope[HEADERS]
+        given = headers.get(b"authorization")
+        identity = self.known.of_key(bearer(given.decode("latin-1"))) if given is not None else await self.identity(headers)
         if identity.csrf and scope["method"] not in SAFE:
             self._from_our_page(identity, headers)
         self._may(identity, right)
         scope[IDENTITY] = identity
         scope[CALLER] = self.caller(identity, _text(headers, b"x-tenant"), scope)
 
-    def right_of(self, method: str, template: str, params: Mapping[str, Any], handler: BaseRouteHandler) -> str:
-        if handler.opt.get("public") or method == "OPTIONS":  # the console's files; what may be asked
-            return PUBLIC
-        if template.startswith(DOCUMENTS):
-            return SIGNED_IN
-        operation = f"{method} {template}"
-        return self._http[operation] if operation == "GET /metrics" else needed(operation, dict(params))
+    def right_of(self, scope: Any, connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+        """Raises: KeyError: the table doesn't have it, and nobody may."""
+        template = scope["path_template"]
+        operation = f"{scope['method']} {template}"
+        right = self._http.get(operation)
+        if right is None:
+            if connection.route_handler.opt.get("public") or scope["method"] == "OPTIONS":  # the console's files; what may be asked
+                return PUBLIC
+            if template.startswith(DOCUMENTS):
+                return SIGNED_IN
+        elif operation not in BY_MOVE:
+            return right
+        return needed(operation, connection.path_params)
 
     @staticmethod
     def _may(identity: Identity, right: str) -> None:
@@ -192,9 +197,9 @@ def secure(host: str) -> bool:
     return name.lower() not in LOOPBACK
 
 
-def uncovered(app: Any) -> list[str]:
-    """Operations of an application that the table doesn't have: there must be none."""
-    routes = []
+def uncovered(app: Any, look: Any) -> list[str]:
+    """Operations of an application that the table doesn't have, or before which nobody looks (`look`): there must be none."""
+    routes, unseen = [], []
     for route in app.routes:
         handlers = getattr(route, "route_handler_map", None)
         if route.path_format.startswith(DOCUMENTS):
@@ -202,5 +207,7 @@ def uncovered(app: Any) -> list[str]:
         if handlers is None:
             routes.append(("WS", route.path_format))
         else:
-            routes += [(m, route.path_format) for m, (h, _) in handlers.items() if m != "OPTIONS" and not h.opt.get("public")]
-    return lacking(routes)
+            guarded = {m: h for m, (h, _) in handlers.items() if m != "OPTIONS" and not h.opt.get("public")}
+            routes += [(m, route.path_format) for m in guarded]
+            unseen += [f"{m} {route.path_format}" for m, h in guarded.items() if h.resolve_before_request() is not look]
+    return lacking(routes) + unseen

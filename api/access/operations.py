@@ -6,6 +6,7 @@ An operation is `METHOD /path`, as routes are written, or `WS /path`, or the nam
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 PUBLIC: Final = "public"
@@ -135,7 +136,7 @@ BY_MOVE: dict[str, dict[str, str]] = {
 ALL = {**HTTP, **SOCKETS, **GRPC}
 
 
-def needed(operation: str, path_params: dict[str, str]) -> str:
+def needed(operation: str, path_params: Mapping[str, str]) -> str:
     """The right that an operation needs. Raises: KeyError: the table doesn't have it."""
     moves = BY_MOVE.get(operation)
     if moves is not None and (right := moves.get(str(path_params.get("move", "")))) is not None:

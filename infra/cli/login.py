@@ -4,52 +4,19 @@ from __future__ import annotations
 
 import getpass
 import http.client
-import os
 import socket
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import typer
 
-from flowledger.infra.cli.output import NO, USAGE, Failed, as_json, fail, for_programs, say
+from flowledger.infra.cli.keys import keep, keys
+from flowledger.infra.cli.output import USAGE, Failed, as_json, fail, for_programs, say
 from flowledger.infra.cli.verbs import Json, ServerUrl
 
 DAYS = 30
 RUN = "Sign-in"
-
-
-def kept() -> Path:
-    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    return Path(base) / "flowledger" / "keys.json"
-
-
-def keys() -> dict[str, str]:
-    """Server -> API key. Raises: Failed: the file can't be read."""
-    try:
-        return msgspec.json.decode(kept().read_bytes(), type=dict[str, str])
-    except FileNotFoundError:
-        return {}
-    except (OSError, msgspec.DecodeError) as e:
-        fail(f"{kept()} can't be read: {e}", NO, "remove it, and sign in again")
-
-
-def _keep(url: str, key: str) -> None:
-    """None left: the file goes."""
-    path, found = kept(), keys()
-    found.pop(url, None)
-    if key:
-        found[url] = key
-    if not found:
-        path.unlink(missing_ok=True)
-        return
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    beside = path.with_suffix(".new")
-    beside.unlink(missing_ok=True)
-    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(msgspec.json.encode(found))
-    beside.replace(path)
 
 
 def _asked(what: str, from_stdin: bool) -> str:
@@ -77,7 +44,7 @@ def login(
             fail(f"{found.url} doesn't take this key: {_detail(who)}")
     else:
         who, text = _by_password(found, name or _name(password_stdin), _asked("Password", password_stdin))
-    _keep(found.url, text)
+    keep(found.url, text)
     if for_programs(json):
         as_json({"server": found.url, "name": who["name"], "roles": who["roles"]})
     else:
@@ -142,7 +109,7 @@ def logout(server: ServerUrl = "", json: Json = False) -> None:
         left = "" if status in (200, 401, 404) else f"it could not be revoked there: {_detail(answer)}"
     except Failed as e:
         left = f"it could not be revoked there: {e}"
-    _keep(found.url, "")
+    keep(found.url, "")
     if for_programs(json):
         as_json({"server": found.url, "revoked": not left})
     else:

@@ -87,7 +87,7 @@ class Server:
         fail(f"no server answers at {self.url} ({why})", UNREACHABLE, f"start one with `{command()} dev`, or name it with --server URL")
 
     def _key(self) -> str:
-        from flowledger.infra.cli.login import keys
+        from flowledger.infra.cli.keys import keys
 
         return os.environ.get("FLOWLEDGER_API_KEY") or os.environ.get("FLOWLEDGER_TOKEN") or keys().get(self.url, "")
 

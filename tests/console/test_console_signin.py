@@ -86,7 +86,9 @@ def test_sign_in_work_on_a_task_and_sign_out(signed: tuple[str, str], browser: A
     files = [ROOT / "examples" / "document-approval.bpmn", *sorted((ROOT / "examples" / "forms").glob("*.form"))]
     done(ours.post("/v1/deployments", json={"resources": [{"name": f.name, "content": f.read_text()} for f in files]}))
     done(ours.put("/v1/directory/users/rita", json={"groups": ["reviewers"]}))
-    started = done(ours.post("/v1/instances", json={"definition": "document-approval", "variables": {"document": "the plan", "author": "ann"}}))
+    started = done(
+        ours.post("/v1/instances", json={"definition": "document-approval", "variables": {"document": "the plan", "author": "ann"}})
+    )
     theirs = done(ours.post("/v1/users", json={"name": "rita", "roles": ["task-worker"]}))["link"]
     items: list[Any] = []
     deadline = time.monotonic() + 60
@@ -117,7 +119,7 @@ def test_sign_in_work_on_a_task_and_sign_out(signed: tuple[str, str], browser: A
     rita.get_by_label("Name").fill("rita")
     rita.get_by_label("Password", exact=True).fill("not her password")
     rita.get_by_role("button", name="Sign in").click()
-    rita.get_by_role("alert").wait_for()
+    rita.get_by_text("Name and password don't fit").wait_for()
     rita.get_by_label("Password", exact=True).fill(PASSWORD)
     rita.get_by_role("button", name="Sign in").click()
     rita.get_by_role("button", name="You are rita").wait_for()

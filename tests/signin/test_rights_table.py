@@ -12,6 +12,7 @@ from flowledger.api.access.door import forbidden, uncovered
 from flowledger.api.access.known import Identity
 from flowledger.api.access.operations import BY_MOVE, GRPC, HTTP, PUBLIC, SIGNED_IN, SOCKETS
 from flowledger.api.access.rights import RIGHTS, ROLES, rights_of
+from flowledger.api.app import NOUNS, create_app, look_before
 from flowledger.api.grpc.gateway import Connection, Gateway
 from flowledger.api.grpc.methods import METHODS
 from flowledger.api.grpc.status import PERMISSION_DENIED, UNAUTHENTICATED, Refused
@@ -40,7 +41,7 @@ async def asked(http: Any, method: str, path: str) -> Any:
 
 
 def test_the_table_has_each_route_and_each_call(world):
-    assert uncovered(world.app) == []
+    assert uncovered(world.app, look_before) == []
     assert {m.name for m in METHODS.values()} == set(GRPC)
     routes = {f"{m} {r.path_format}" for r in world.app.routes for m in getattr(r, "route_handler_map", {})}
     assert set(HTTP) <= routes, "the table has nothing that isn't there"
@@ -61,14 +62,25 @@ def test_the_table_has_each_route_and_each_call(world):
 async def test_an_application_with_a_route_that_no_right_guards_does_not_start(world):
     from litestar import get
 
-    from flowledger.api.app import create_app
-
     @get("/forgotten")
     async def forgotten() -> str:
         return "open"
 
     with pytest.raises(RuntimeError, match=r"GET /v1/forgotten"):
         create_app(world.app.state["services"], [forgotten])
+
+    async def elsewhere(request: Any) -> None: ...
+
+    @get("/roles", before_request=elsewhere)
+    async def unseen() -> str:
+        return "open"
+
+    kept = NOUNS.pop("roles")
+    try:
+        with pytest.raises(RuntimeError, match=r"GET /v1/roles"):  # in the table, and nobody looks
+            create_app(world.app.state["services"], [unseen])
+    finally:
+        NOUNS["roles"] = kept
 
 
 async def test_who_is_not_known_gets_in_nowhere(world):
