@@ -218,7 +218,9 @@ def history(server: str, id: str, at: str, limit: int, json: bool) -> None:
     if json:
         as_json({"events": events, "state": state})
         return
-    rows = [{"position": e["id"], "time": e["time"], "event": e["type"], "by": e["actor"], "what": _what(e["type"], e["data"])} for e in events]
+    rows = [
+        {"position": e["id"], "time": e["time"], "event": e["type"], "by": e["actor"], "what": _what(e["type"], e["data"])} for e in events
+    ]
     table(rows, ["position", "time", "event", "what", "by"], empty="no events")
     if not events:
         fail(f"nothing had happened by {at}" if at else "", NO)
