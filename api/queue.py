@@ -39,6 +39,8 @@ class LoopQueue:
 
     def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
         self._clock = clock
+        #: what the next one would wait behind this loop, by class, when that is too long (seconds)
+        self.behind: Callable[[int], float] = lambda kind: 0.0
         #: let in, and not begun yet
         self.waiting = 0
         #: how long the last turn of the loop took, from the first request that it read (seconds)
@@ -86,18 +88,25 @@ class LoopQueue:
         for kind in LIMITS_S:
             self._since[kind], self._long[kind], self._until[kind] = 0.0, 0, 0.0
 
-    def waits(self) -> None:
+    def waits(self) -> float:
+        """Since when, for `entered`."""
         self.waiting += 1
+        return self._clock()
 
-    def entered(self) -> None:
-        """What waited has begun."""
+    def entered(self, since: float) -> float:
+        """What waited has begun. How long it did, when that was too long for something and it stands in a crowd; else 0."""
+        crowd = self.waiting >= FEW
         self.waiting -= 1
         self._begun += 1
+        if not crowd:
+            return 0.0
+        waited = self._clock() - since
+        return waited if waited > LIMITS_S[LOW] else 0.0
 
     @property
     def tight(self) -> bool:
         """Somebody may have to be refused: nothing needs to be looked at before."""
-        return self.turn_s > LIMITS_S[LOW] or self.waiting >= FEW
+        return self.turn_s > LIMITS_S[LOW] or self.waiting >= FEW or self.behind(LOW) > 0
 
     def refusal(self, kind: int) -> float:
         """The delay for which one of this class is refused now (seconds); 0: it may come in."""
@@ -105,6 +114,8 @@ class LoopQueue:
         ahead = self.waiting * self.cost_s if self.waiting >= FEW else 0.0
         if ahead > limit:
             return ahead
+        if behind := self.behind(kind):
+            return behind
         if not self._since[kind]:
             return 0.0
         now = self._clock()
