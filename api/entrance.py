@@ -103,6 +103,7 @@ def entrance(queue: LoopQueue, telemetry: Any) -> type[HttpToolsProtocol]:
         _head = -1
         _late: asyncio.TimerHandle | None = None
         _deaf = False
+        running = False
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
@@ -113,7 +114,18 @@ def entrance(queue: LoopQueue, telemetry: Any) -> type[HttpToolsProtocol]:
             super().connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:
-            if self._deaf:
+            if not queue.defer(self, data):
+                self.take(data)
+
+        def pause(self) -> None:
+            self.transport.pause_reading()
+
+        def resume(self) -> None:
+            if not self.flow.read_paused:
+                self.transport.resume_reading()
+
+        def take(self, data: bytes) -> None:
+            if self._deaf or self.transport.is_closing():
                 return
             super().data_received(data)
             if self._head >= 0:
@@ -205,6 +217,7 @@ def entrance(queue: LoopQueue, telemetry: Any) -> type[HttpToolsProtocol]:
             if method == b"OPTIONS":  # what may be asked is told at once
                 return False
             kind = class_of(method, path, self.headers)
+            self.running = kind == RUNNING
             waited = queue.refusal(kind)
             if not waited:
                 return False

@@ -103,6 +103,7 @@ class H2(asyncio.Protocol):
         self.closing = False
         #: it broke the protocol: nothing more is heard
         self._deaf = False
+        self.running = False
 
     # --- transport ----------------------------------------------------------------------------------------------------------
 
@@ -179,7 +180,18 @@ class H2(asyncio.Protocol):
     # --- reading ------------------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        if self._deaf:
+        if not self.gateway.queue.defer(self, data):
+            self.take(data)
+
+    def pause(self) -> None:
+        self.transport.pause_reading()
+
+    def resume(self) -> None:
+        if not self._paused:
+            self.transport.resume_reading()
+
+    def take(self, data: bytes) -> None:
+        if self._deaf or self.transport.is_closing():
             return
         self._heard = True
         try:
@@ -234,9 +246,12 @@ class H2(asyncio.Protocol):
             return
         queue = self.gateway.queue
         queue.read()
-        if queue.tight and (waited := queue.refusal(kind := class_of(head))):
-            self._refuse(stream, RESOURCE_EXHAUSTED, told(waited, kind), retry_ms(waited))
-            return
+        if queue.tight:
+            kind = class_of(head)
+            self.running = kind == RUNNING
+            if waited := queue.refusal(kind):
+                self._refuse(stream, RESOURCE_EXHAUSTED, told(waited, kind), retry_ms(waited))
+                return
         stream.late = self.loop.call_later(REQUEST_S, self._stalled, stream)
         if head.timeout_s >= 0:
             stream.deadline = self.loop.call_later(head.timeout_s, self._too_late, stream)

@@ -34,7 +34,7 @@ class Door:
         listener = socket.create_server(("127.0.0.1", 0), backlog=200)
         self.port = listener.getsockname()[1]
         config = uvicorn.Config(
-            Entered(self.app, self.queue), log_config=None, lifespan="off", http=entrance(self.queue, self.telemetry), timeout_graceful_shutdown=1
+            Entered(self.app, self.queue, self.telemetry), log_config=None, lifespan="off", http=entrance(self.queue, self.telemetry), timeout_graceful_shutdown=1
         )  # fmt: skip
         self.server = HttpServer(config)
         self.task = asyncio.create_task(self.server.serve([listener]))
