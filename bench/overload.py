@@ -135,7 +135,7 @@ def figures(
             "offered_per_s": round(offered), "times": round(offered / can, 1), "p99_ms": p_ms(refused, 0.99), "other": other,
         },
         {
-            "name": f"{name}.running", "value": round(len(running) / seconds), "unit": "calls/s", "refused": len(kept_out),
+            "name": f"{name}.running", "value": round(len(running) / seconds), "unit": "calls/s", "share": round(len(running) / max(1, len(running) + len(kept_out)), 3),
             "p50_ms": p_ms(running, 0.5), "p99_ms": p_ms(running, 0.99),
         },
         {"name": f"{name}.memory", "value": round(mib[1] - mib[0]), "unit": "MiB more", "before": round(mib[0]), "after": round(mib[1])},
