@@ -42,7 +42,7 @@ def test_a_process_with_its_elements_and_flows():
     assert by_id["t"]["inputs"] == {"in": "y"} and by_id["t"]["outputs"] == {"z": "out"}
     flows = {f["id"]: f for f in process["flows"]}
     assert flows["g-sp"]["condition"] == "x > 1" and flows["g-sp"]["target"] == "sp" and "condition" not in flows["g-t"]
-    assert set(shown.elements_of(graph)) == {f"p/{id}" for id in (*by_id, *flows)}
+    assert set(shown.elements_of(bpmn(MODEL).encode(), "m.bpmn")) == {f"p/{id}" for id in (*by_id, *flows)}
 
 
 def test_decisions_by_what_decides_them():
