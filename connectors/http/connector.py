@@ -88,7 +88,7 @@ class HttpConnector:
         if config.idempotency_header and config.method not in _SAFE:
             headers[config.idempotency_header] = call.key
         for name, value in config.headers.items():
-            headers[name] = value.encode("utf-8").decode("latin-1") if not value.isascii() else value
+            headers[name] = value
         headers["accept-encoding"] = "gzip, deflate"  # what `body.read` unpacks
         return headers
 
