@@ -14,6 +14,7 @@ from flowledger.connectors.frame import Call, Connector, Failed
 from flowledger.connectors.inputs import take
 from flowledger.connectors.outcomes import failed
 from flowledger.infra.egress import Gate
+from flowledger.infra.egress_transport import client_of
 from flowledger.infra.secrets import Secrets
 from flowledger.infra.secrets.mask import Mask
 from flowledger.infra.settings import Settings
@@ -33,7 +34,7 @@ class Runner:
 
     def __init__(self, settings: Settings, gate: Gate, secrets: Secrets, telemetry: Telemetry) -> None:
         self.settings, self.gate, self.secrets, self.telemetry = settings, gate, secrets, telemetry
-        self.client: httpx2.AsyncClient = gate.client()
+        self.client: httpx2.AsyncClient = client_of(gate)
         self._targets: set[str] = set()
 
     async def close(self) -> None:

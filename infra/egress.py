@@ -14,7 +14,6 @@ import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpx2
@@ -207,15 +206,6 @@ class Gate:
                 raise Refused(f"the name {name} has an address of an odd form") from None
             self._check(scheme, name, port, found)
         return texts
-
-    def client(self, tls: ssl.SSLContext | None = None) -> httpx2.AsyncClient:
-        """A client whose connections pass the gate; it follows no redirect, keeps no cookie, and reads no settings of the environment."""
-        from flowledger.infra.egress_transport import Transport
-
-        return httpx2.AsyncClient(
-            transport=Transport(self, tls or self.tls), follow_redirects=False, trust_env=False,
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        )  # fmt: skip
 
 
 def _literal(host: str) -> Address | None:

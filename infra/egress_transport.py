@@ -6,15 +6,13 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any
 
 import httpcore2
 import httpx2
 
-from flowledger.infra.egress import SCHEMES, Unresolved
-
-if TYPE_CHECKING:
-    from flowledger.infra.egress import Gate
+from flowledger.infra.egress import SCHEMES, Gate, Unresolved
 
 #: connections of one process, in all and idle, and how long an idle one is kept (seconds)
 CONNECTIONS_MAX, IDLE_MAX, IDLE_S = 1_000, 200, 30.0
@@ -22,11 +20,18 @@ CONNECTIONS_MAX, IDLE_MAX, IDLE_S = 1_000, 200, 30.0
 AHEAD = 256 * 1024
 
 
-class Transport(httpx2.AsyncBaseTransport):
+def client_of(gate: Gate) -> httpx2.AsyncClient:
+    """A client whose connections pass the gate; it follows no redirect, keeps no cookie, and reads no settings of the environment."""
+    nowhere = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+    return httpx2.AsyncClient(transport=_Transport(gate), follow_redirects=False, trust_env=False, cookies=nowhere)
+
+
+class _Transport(httpx2.AsyncBaseTransport):
     """A pool of connections for each scheme, since what is allowed depends on it; or those of the proxy."""
 
-    def __init__(self, gate: Gate, tls: ssl.SSLContext) -> None:
+    def __init__(self, gate: Gate) -> None:
         self._gate = gate
+        tls = gate.tls
         limits = httpx2.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=IDLE_MAX, keepalive_expiry=IDLE_S)
         proxy = str(gate.proxy) if gate.proxy is not None else None
         self._pools: dict[str, httpx2.AsyncHTTPTransport] = {}
@@ -73,7 +78,10 @@ class _Backend(httpcore2.AsyncNetworkBackend):
                 reader = _Reader(limit=AHEAD, loop=loop)
                 protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
                 try:
-                    transport, _ = await loop.create_connection(lambda made=protocol: made, address, port)  # type: ignore[misc]
+                    local = (local_address, 0) if local_address else None
+                    transport, _ = await loop.create_connection(lambda made=protocol: made, address, port, local_addr=local)
+                    for option in socket_options or ():
+                        transport.get_extra_info("socket").setsockopt(*option)
                 except OSError as e:
                     last = e
                     continue

@@ -344,12 +344,13 @@ def deploy(files: Files, server: ServerUrl = "", draft: Annotated[bool, typer.Op
 
 
 def _register() -> None:
-    from flowledger.infra.cli import repair, secrets, verbs
+    from flowledger.infra.cli import connectors, repair, secrets, verbs
 
     verbs.register(app)
     repair.register(app)
     app.add_typer(kafka_app, name="kafka", rich_help_panel=RUN)
     app.add_typer(topics_app, name="topics", rich_help_panel=CARE)
+    app.add_typer(connectors.app, name="connectors", rich_help_panel=MODELS)
     app.add_typer(secrets.app, name="secrets", rich_help_panel=CARE)
     app.add_typer(audit_app, name="audit", rich_help_panel=CARE)
     app.add_typer(projections_app, name="projections", rich_help_panel=CARE)

@@ -9,6 +9,7 @@ import httpx2
 import pytest
 
 from flowledger.infra.egress import ADDRESSES_MAX, URL_CHARS_MAX, Gate, Refused, Unresolved, kind_of
+from flowledger.infra.egress_transport import client_of
 from flowledger.infra.settings import Settings, SettingsError
 
 PUBLIC = "93.184.216.34"
@@ -172,11 +173,11 @@ async def test_the_address_that_was_checked_is_the_one_that_is_connected_to():
             return answers[min(len(asked), 2) - 1]
 
         gate = Gate((), ("127.0.0.0/8",), resolve=resolve)
-        async with gate.client() as client:
+        async with client_of(gate) as client:
             assert (await client.get(f"http://rebind.test:{server.port}/")).text == "ok"
             assert asked == ["rebind.test"]
             assert "host: rebind.test" in server.seen[0][2].lower()
-        async with gate.client() as client:  # a new connection looks again
+        async with client_of(gate) as client:  # a new connection looks again
             with pytest.raises(Refused, match="rebind.test"):
                 await client.get(f"http://rebind.test:{server.port}/")
         assert server.connections == 1
@@ -184,7 +185,7 @@ async def test_the_address_that_was_checked_is_the_one_that_is_connected_to():
 
 async def test_a_refused_call_does_not_reach_the_server():
     async with Server() as server:
-        async with Gate(resolve=names(local_test=["127.0.0.1"])).client() as client:
+        async with client_of(Gate(resolve=names(local_test=["127.0.0.1"]))) as client:
             for host in ("127.0.0.1", "local.test", "[::ffff:127.0.0.1]"):
                 with pytest.raises(Refused):
                     await client.get(f"http://{host}:{server.port}/")
@@ -194,19 +195,19 @@ async def test_a_refused_call_does_not_reach_the_server():
 async def test_the_next_address_is_tried():
     async with Server() as server:
         gate = Gate((), ("127.0.0.0/8", "[::1]"), resolve=names(two_test=["::1", "127.0.0.1"]))
-        async with gate.client() as client:
+        async with client_of(gate) as client:
             assert (await client.get(f"http://two.test:{server.port}/")).text == "ok"
 
 
 async def test_a_name_that_is_not_there_is_no_refusal():
-    async with Gate(resolve=names()).client() as client:
+    async with client_of(Gate(resolve=names())) as client:
         with pytest.raises(Unresolved, match=r"gone\.test"):
             await client.get("http://gone.test/")
 
 
 async def test_no_redirect_is_followed_by_itself():
     async with Server(lambda path: (302, {"location": "http://169.254.169.254/"}, b"")) as server:
-        async with Gate((), ("127.0.0.1",)).client() as client:
+        async with client_of(Gate((), ("127.0.0.1",))) as client:
             assert (await client.get(f"http://127.0.0.1:{server.port}/")).status_code == 302
 
 
@@ -214,14 +215,14 @@ async def test_settings_of_the_environment_are_not_read(monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
     async with Server() as server:
-        async with Gate((), ("127.0.0.1",)).client() as client:
+        async with client_of(Gate((), ("127.0.0.1",))) as client:
             assert (await client.get(f"http://127.0.0.1:{server.port}/")).text == "ok"
 
 
 async def test_a_proxy_gets_the_call_and_private_places_stay_shut():
     async with Server() as proxy:
         gate = Gate(proxy=f"http://127.0.0.1:{proxy.port}", resolve=names(inner_test=["10.0.0.1"]))
-        async with gate.client() as client:
+        async with client_of(gate) as client:
             assert (await client.get("http://far.test/x")).text == "ok"  # a name that this machine can't resolve
             with pytest.raises(httpx2.ProxyError):
                 await client.get("https://far.test/x")
