@@ -216,6 +216,7 @@ class System:
             from flowledger.processors.link.client import LinkClient
 
             client = self.engine = LinkClient(paths, self.log, s.partitions, self._trouble)
+            self._queue.behind = client.late
             self._stack.push_async_callback(client.stop)
             client.start()
             self._background(self._open_log(client), "log")
@@ -456,7 +457,7 @@ class System:
         watching = asyncio.create_task(workers.watch(self.engine), name="workers")
         self._stack.callback(watching.cancel)
         app = create_app(self.services, job_stream.handlers(self.engine, workers, caller_of_scope), console.handlers())
-        await self._start_http(listener, Entered(app, self._queue), entrance(self._queue, self.telemetry))
+        await self._start_http(listener, Entered(app, self._queue, self.telemetry), entrance(self._queue, self.telemetry))
 
     async def _start_probes(self, listener: socket.socket) -> None:
         """Health and figures of a process without API."""
