@@ -19,6 +19,7 @@ import pytest
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(280)]
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "connectors"
 TOKEN, PASSWORD = "tok-9f86d081884c7d659a2f", "p&ss w\u00f6rd/+"
 HEAD = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" id="d"
  targetNamespace="t">{errors}<process id="{id}" isExecutable="true"><startEvent id="s"/><sequenceFlow id="f1" sourceRef="s" targetRef="call"/>
@@ -140,6 +141,27 @@ BOUNDARY = """<boundaryEvent id="b" attachedToRef="call"><errorEventDefinition e
  <sequenceFlow id="f3" sourceRef="b" targetRef="e2"/><endEvent id="e2"/>"""
 
 
+async def the_example(dev: Dev) -> None:
+    (dev.secrets / "CARRIER_TOKEN").write_text("carrier-7c4a8d09ca37")
+    carrier = subprocess.Popen(
+        [sys.executable, str(EXAMPLE / "carrier.py")],
+        env={**os.environ, "CARRIER_TOKEN": "carrier-7c4a8d09ca37"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert carrier.stdout is not None
+        url = carrier.stdout.readline().strip()
+        assert (await dev.deploy((EXAMPLE / "book-transport.bpmn").read_text())).status_code == 201
+        booked = await dev.ended(await dev.start("book-transport", carrier=url, from_town="A", to_town="B", weight=2))
+        assert (booked["price"], booked["tracking"]) == (14.5, "T1")
+        refused = await dev.ended(await dev.start("book-transport", carrier=url, from_town="A", to_town="Xanadu", weight=2))
+        assert "tracking" not in refused
+    finally:
+        carrier.kill()
+        carrier.wait()
+
+
 @pytest.mark.req("APG-RES-009", "APG-RES-006", "D-RES-003", "WSM-RES-006", "WOS-RES-006")
 async def test_connectors_in_dev(dev, target, tmp_path, database):
     held = asyncio.Event()
@@ -209,6 +231,9 @@ async def test_connectors_in_dev(dev, target, tmp_path, database):
     both = [s.headers["idempotency-key"] for s in target.seen if s.path == "/held"]
     assert len(both) == 2 and len(set(both)) == 1 and dev.connectors() not in (0, first)
     held.set()
+
+    # the example, against its own API
+    await the_example(dev)
 
     # what is wrong is said at deployment, and figures come with those of the node
     r = await dev.deploy(model("bad", {"url": "http://x", "method": "YELL"}))
