@@ -77,6 +77,7 @@ class OAuth(Config):
     """Client credentials (RFC 6749, 4.4). Tokens are kept until shortly before they end."""
 
     type: Literal["oauth-client-credentials-flow"]
+    grant_type: Literal["client_credentials"] = "client_credentials"
     oauth_token_endpoint: Annotated[str, Field(min_length=1, max_length=8192)]
     client_id: Annotated[str, Field(min_length=1, max_length=1024)]
     client_secret: Secret

@@ -2,7 +2,7 @@
 
 A secret is a reference: `{{secrets.NAME}}` in a text, `secrets.NAME` in FEEL. Both may stand in the inputs and headers of a task that a connector
 serves, and nowhere else. The engine resolves neither: in FEEL the reference becomes the text `{{secrets.NAME}}`, and a header of the job says which
-inputs the model itself puts which names into, so that a text which only arrives as data is never taken for a reference.
+inputs the model itself puts which names into, so that a text which arrives as data is taken for a reference in none of the others.
 """
 
 from __future__ import annotations

@@ -20,7 +20,13 @@ MODEL = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmln
 @pytest.mark.slow
 @pytest.mark.parametrize("partitions", [1])
 async def test_jobs_come_through_the_log(kafka_bootstrap, target, tmp_path, partitions: int):
-    told = {"kafka": kafka_bootstrap, "prefix": f"t{uuid.uuid4().hex[:8]}", "partitions": partitions, "port": 0, "egress_private": ("127.0.0.1",)}
+    told = {
+        "kafka": kafka_bootstrap,
+        "prefix": f"t{uuid.uuid4().hex[:8]}",
+        "partitions": partitions,
+        "port": 0,
+        "egress_private": ("127.0.0.1",),
+    }
     owners = Settings(**told, data=tmp_path / "a", roles=("owner",))
     elsewhere = Settings(**told, data=tmp_path / "b", roles=("connectors",))
     async with System(owners) as system, System(elsewhere) as other:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import ipaddress
+import ssl
+from pathlib import Path
 
 import httpx2
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
+from flowledger.connectors.outcomes import failed
 from flowledger.infra.egress import ADDRESSES_MAX, URL_CHARS_MAX, Gate, Refused, Unresolved, kind_of
 from flowledger.infra.egress_transport import client_of
 from flowledger.infra.settings import Settings, SettingsError
@@ -29,11 +37,11 @@ def names(**known: list[str]):
 class Server:
     """Counts connections; answers each request with what `answer` makes of its path."""
 
-    def __init__(self, answer=lambda path: (200, {}, b"ok")) -> None:
-        self.answer, self.seen, self.connections = answer, [], 0
+    def __init__(self, answer=lambda path: (200, {}, b"ok"), tls: ssl.SSLContext | None = None) -> None:
+        self.answer, self.seen, self.connections, self.tls = answer, [], 0, tls
 
     async def __aenter__(self) -> Server:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -246,3 +254,42 @@ def test_a_wrong_rule_is_refused_at_the_start(rule: str):
 def test_a_wrong_file_of_certificates_is_refused_at_the_start(tmp_path):
     with pytest.raises(SettingsError, match="egress"):
         Gate.of(Settings(egress_ca_file=str(tmp_path / "none.pem")))
+
+
+# --- TLS --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory) -> Path:
+    """Key and certificate of `api.test`, signed by itself, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "api.test")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(7)
+        .not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("api.test")]), False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), True).sign(key, hashes.SHA256())
+    )  # fmt: skip
+    path = tmp_path_factory.mktemp("tls") / "api.pem"
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path.write_bytes(pem + made.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+async def test_tls_is_checked_by_name_though_the_connection_goes_to_an_address(certificate):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    async with Server(tls=context) as server:
+        resolve = names(api_test=["127.0.0.1"], other_test=["127.0.0.1"])
+        async with client_of(Gate((), ("127.0.0.1",), resolve=resolve, ca_file=str(certificate))) as client:
+            assert (await client.get(f"https://api.test:{server.port}/")).text == "ok"
+            for url in (f"https://other.test:{server.port}/", f"https://127.0.0.1:{server.port}/"):
+                with pytest.raises(httpx2.ConnectError) as e:
+                    await client.get(url)
+                found = failed(e.value)
+                assert found is not None and (found.code, found.again) == ("TLS", False)
+        async with client_of(Gate((), ("127.0.0.1",), resolve=resolve)) as client:
+            with pytest.raises(httpx2.ConnectError) as e:
+                await client.get(f"https://api.test:{server.port}/")
+            assert failed(e.value).code == "TLS"
