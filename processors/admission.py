@@ -40,6 +40,11 @@ def class_of(command: object) -> int:
     return LOW if isinstance(priority, int) and 0 <= priority < NORMAL_PRIORITY else NEW
 
 
+def counts(command: object) -> bool:
+    """Whether its answer tells how long the queue is. A change of definitions waits for other partitions, and some wait for what they begin."""
+    return type(command) not in c.CHANGES and not getattr(command, "wait", False)
+
+
 class Admission:
     """Of one queue. `began` and `ended` frame each command in hand; `refusal` says whether the next one may come."""
 

@@ -13,9 +13,8 @@ import msgspec
 from flowledger.events import commands as c
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.logs import log
-from flowledger.processors.admission import Admission, class_of
+from flowledger.processors.admission import Admission, class_of, counts
 from flowledger.processors.client import Answer
-from flowledger.processors.epochs import CHANGES
 from flowledger.processors.link import wire as w
 from flowledger.processors.pollers import Jobs
 
@@ -215,8 +214,8 @@ class Door:
             future.set_result(Rejected(RejectionCode.UNAVAILABLE, AGAIN, 200))
             return
         command = request.command
-        counts = type(command) not in CHANGES and not getattr(command, "wait", False)  # else it waits for more than its turn
-        if counts and (refused := self.admission.refusal(class_of(command), "the server")) is not None:
+        counted = counts(command)
+        if counted and (refused := self.admission.refusal(class_of(command), "the server")) is not None:
             future.set_result(refused)
             return
         if len(self._calls) >= w.IN_FLIGHT_MAX:
@@ -233,8 +232,8 @@ class Door:
             )
             return
         number = self._next()
-        self._calls[number] = future, counts
-        if counts:
+        self._calls[number] = future, counted
+        if counted:
             self.admission.began()
         self._wire.send(w.CALL, -1 if partition is None else partition, number, body)
 

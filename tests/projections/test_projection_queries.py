@@ -77,6 +77,11 @@ async def test_instances_are_found_by_each_filter(db, reader):
         ({"var.n[gt]": '"a"'}, set()),
         ({"var.name": "order 7"}, {done}),
         ({"var.name": "x' OR '1'='1"}, set()),
+        ({"var.name[gt]": "order 6" + "x" * 70}, {done}),
+        ({"var.name[gt]": "order 7" + "x" * 70}, set()),
+        ({"var.name[lte]": "order 7"}, {done}),
+        ({"var.name[lt]": "order 7"}, set()),
+        ({"var.name[lt]": "order 7" + "x" * 70}, {done}),
         ({"business_key": ""}, set()),
     ]
     for given, expected in cases:
