@@ -398,7 +398,7 @@ class Engine:
     async def _all_over(self, wanted: c.ActivateTasks, caller: Caller) -> Jobs:
         """One round over all partitions, until the number is reached. All are asked first what waits there, so that the most urgent come from
         wherever they are; those of the same priority by turns, each round beginning at another partition."""
-        if self.partitions == 1:
+        if self.partitions == len(self.owners) == 1:
             return await self._local(wanted.job_type, wanted.worker, wanted.max, wanted.timeout_ms, 0, wanted.fetch, caller)
         self._round += 1
         turn = [(p + self._round) % self.partitions for p in range(self.partitions)]
