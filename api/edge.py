@@ -53,7 +53,7 @@ KeyPath = Annotated[str, Parameter(schema_extra={"pattern": KEY_PATTERN})]
 NamePath = Annotated[str, Parameter(schema_extra={"minLength": 1, "maxLength": TEXT_MAX})]
 #: fields whose integers are keys
 KEY_FIELDS = frozenset(
-    "key id instance definition deployment parent parent_token root token task message subscription incident timer scope spawned item "
+    "key id instance definition deployment parent parent_token root token task message signal subscription incident timer scope spawned item "
     "handler_of merged process_instance definition_key instance_key task_key activities consumed tasks home_token "
     "parent_instance root_instance element_instance".split()
 )

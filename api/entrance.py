@@ -22,7 +22,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from flowledger.api.acceptor import Acceptor
 from flowledger.api.problems import MEDIA_TYPE, Problem, encode_problem, malformed
-from flowledger.api.queue import LoopQueue, retry_ms, told, unimportant
+from flowledger.api.queue import LIMITS_S, LoopQueue, retry_ms, told, unimportant
 from flowledger.processors.admission import LOW, NEW, RUNNING
 
 NEW_PATHS = frozenset({b"/v1/instances", b"/v1/messages", b"/v1/signals", b"/v1/tasks", b"/v1/deployments", b"/v1/decisions/evaluate"})
@@ -46,8 +46,8 @@ def class_of(method: bytes, path: bytes, headers: list[tuple[bytes, bytes]]) -> 
 
 
 @lru_cache(maxsize=256)
-def refusal(waited: float, kind: int, close: bool) -> bytes:
-    """The whole answer; many are alike, when the delay is told in tenths of a second."""
+def refusal(waited: float, kind: int) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """Headers and body; many are alike, when the delay is told in tenths of a second."""
     after_ms = retry_ms(waited)
     body = json.dumps(
         {
@@ -55,10 +55,22 @@ def refusal(waited: float, kind: int, close: bool) -> bytes:
             "detail": told(waited, kind), "retry_after_ms": after_ms,
         }
     ).encode()  # fmt: skip
-    return (
-        b"HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/problem+json\r\ncontent-length: %d\r\ncache-control: no-store\r\n"
-        b"retry-after: %d\r\n%s\r\n%s" % (len(body), -(-after_ms // 1000), b"connection: close\r\n" if close else b"", body)
-    )
+    return [
+        (b"content-type", MEDIA_TYPE.encode()), (b"content-length", b"%d" % len(body)), (b"cache-control", b"no-store"),
+        (b"retry-after", b"%d" % -(-after_ms // 1000)),
+    ], body  # fmt: skip
+
+
+@lru_cache(maxsize=256)
+def refused(waited: float, kind: int, close: bool) -> bytes:
+    """The whole answer, as it goes on the wire."""
+    headers, body = refusal(waited, kind)
+    lines = [b"%s: %s\r\n" % header for header in (*headers, *([(b"connection", b"close")] if close else ()))]
+    return b"".join((b"HTTP/1.1 429 Too Many Requests\r\n", *lines, b"\r\n", body))
+
+
+def tenths(seconds: float) -> float:
+    return ceil(seconds * 10) / 10
 
 
 _TOO_LARGE = Problem(
@@ -91,6 +103,7 @@ def entrance(queue: LoopQueue, telemetry: Any) -> type[HttpToolsProtocol]:
         _head = -1
         _late: asyncio.TimerHandle | None = None
         _deaf = False
+        running = False
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
@@ -101,7 +114,18 @@ def entrance(queue: LoopQueue, telemetry: Any) -> type[HttpToolsProtocol]:
             super().connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:
-            if self._deaf:
+            if not queue.defer(self, data):
+                self.take(data)
+
+        def pause(self) -> None:
+            self.transport.pause_reading()
+
+        def resume(self) -> None:
+            if not self.flow.read_paused:
+                self.transport.resume_reading()
+
+        def take(self, data: bytes) -> None:
+            if self._deaf or self.transport.is_closing():
                 return
             super().data_received(data)
             if self._head >= 0:
@@ -193,13 +217,14 @@ def entrance(queue: LoopQueue, telemetry: Any) -> type[HttpToolsProtocol]:
             if method == b"OPTIONS":  # what may be asked is told at once
                 return False
             kind = class_of(method, path, self.headers)
+            self.running = kind == RUNNING
             waited = queue.refusal(kind)
             if not waited:
                 return False
             # who waits for "100 Continue" may now send the body or not: what comes next on this connection nobody can tell
             self._last = self.expect_100_continue or self.parser.get_http_version() == "1.0" or not self.parser.should_keep_alive()
             self._refused = True
-            self.transport.write(refusal(ceil(waited * 10) / 10, kind, self._last))
+            self.transport.write(refused(tenths(waited), kind, self._last))
             counted(method)
             if self._last:
                 self.transport.close()
@@ -216,22 +241,29 @@ def entrance(queue: LoopQueue, telemetry: Any) -> type[HttpToolsProtocol]:
                 self.on_response_complete()
 
         def _start_asgi_task(self, cycle: Any, app: Any) -> None:
-            cycle.scope[ARRIVED] = True
-            queue.waits()
+            cycle.scope[ARRIVED] = queue.waits()
             super()._start_asgi_task(cycle, app)
 
     return Arrivals
 
 
 class Entered:
-    """Wraps the application: a request's turn has come."""
+    """Wraps the application: a request's turn has come. One that begins something new and waited too long in a crowd is refused now: those
+    behind it waited too, and whoever sent it may have given up."""
 
-    def __init__(self, app: Any, queue: LoopQueue) -> None:
+    def __init__(self, app: Any, queue: LoopQueue, telemetry: Any) -> None:
         self.app, self._queue = app, queue
+        self._counted = telemetry.metrics.http.labels("POST", "refused", "429")
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope.get(ARRIVED):
-            self._queue.entered()
+        if (since := scope.get(ARRIVED)) is not None and (waited := self._queue.entered(since)):
+            kind = class_of(scope["method"].encode(), scope["raw_path"], scope["headers"])
+            if kind != RUNNING and waited > LIMITS_S[kind]:
+                headers, body = refusal(tenths(waited), kind)
+                await send({"type": "http.response.start", "status": 429, "headers": headers})
+                await send({"type": "http.response.body", "body": body})
+                self._counted.inc()
+                return
         await self.app(scope, receive, send)
 
 

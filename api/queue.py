@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from time import perf_counter
 
+from flowledger.api.slices import FEW, Peer, Slices
 from flowledger.processors.admission import LOW, NEW, RETRY_MS, RUNNING, USUAL_RATE
 
 #: the longest delay at which each class is let in (seconds)
@@ -28,8 +29,6 @@ TURNS = 3
 IDLE_S = 1.0
 #: and so long after one was refused the next is refused at once (seconds)
 MEMORY_S = 2.0
-#: waiting up to so many are always let in: a burst is no overload
-FEW = 32
 #: a figure of what a request costs is taken over so long a time at work (seconds) and so many requests; the least of the last ones counts
 WORK_S, BEGUN_MIN, FIGURES = 0.1, 8, 8
 
@@ -39,6 +38,8 @@ class LoopQueue:
 
     def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
         self._clock = clock
+        #: what the next one would wait behind this loop, by class, when that is too long (seconds)
+        self.behind: Callable[[int], float] = lambda kind: 0.0
         #: let in, and not begun yet
         self.waiting = 0
         #: how long the last turn of the loop took, from the first request that it read (seconds)
@@ -49,10 +50,15 @@ class LoopQueue:
         self._begun, self._worked = 0, 0.0
         self._began = 0.0
         self._turning = False
+        self.slices = Slices(clock)
         #: class -> since when each turn was too long (0: the last one wasn't), how many that were, and up to when that needs not stand again
         self._since, self._until = dict.fromkeys(LIMITS_S, 0.0), dict.fromkeys(LIMITS_S, 0.0)
         self._long = dict.fromkeys(LIMITS_S, 0)
         self._ended = 0.0
+
+    def defer(self, peer: Peer, data: bytes) -> bool:
+        """Whether what a connection got is taken later (`Slices`)."""
+        return self.slices.defer(peer, data, self._clock() - self._began if self._turning else 0.0)
 
     def read(self) -> None:
         """A request was read."""
@@ -86,25 +92,36 @@ class LoopQueue:
         for kind in LIMITS_S:
             self._since[kind], self._long[kind], self._until[kind] = 0.0, 0, 0.0
 
-    def waits(self) -> None:
+    def waits(self) -> float:
+        """Since when, for `entered`."""
         self.waiting += 1
+        return self._clock()
 
-    def entered(self) -> None:
-        """What waited has begun."""
+    def entered(self, since: float) -> float:
+        """What waited has begun. How long it did, when that was too long for something and it stands in a crowd; else 0."""
+        crowd = self.waiting >= FEW
         self.waiting -= 1
         self._begun += 1
+        if not crowd:
+            return 0.0
+        waited = self._clock() - since
+        return waited if waited > LIMITS_S[LOW] else 0.0
 
     @property
     def tight(self) -> bool:
         """Somebody may have to be refused: nothing needs to be looked at before."""
-        return self.turn_s > LIMITS_S[LOW] or self.waiting >= FEW
+        return self.slices.crowd or self.turn_s > LIMITS_S[LOW] or self.waiting >= FEW or self.behind(LOW) > 0
 
     def refusal(self, kind: int) -> float:
         """The delay for which one of this class is refused now (seconds); 0: it may come in."""
         limit = LIMITS_S[kind]
-        ahead = self.waiting * self.cost_s if self.waiting >= FEW else 0.0
+        ahead, slices = 0.0, self.slices
+        if slices.crowd or self.waiting >= FEW:  # the unimportant overtakes nobody
+            ahead = (slices.oldest_s() if kind == LOW else slices.lag_s) + self.waiting * self.cost_s
         if ahead > limit:
             return ahead
+        if behind := self.behind(kind):
+            return behind
         if not self._since[kind]:
             return 0.0
         now = self._clock()

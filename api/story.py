@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Any
 
-from flowledger.api.edge import time_text
+from flowledger.api.edge import keyed, time_text
 from flowledger.api.replay import Replay, task_view, token_view
 from flowledger.events.avro import encode_json
 
@@ -44,7 +44,7 @@ class Story(Replay):
             self._step(at, data["element"], data["token"], **({"run": data["index"]} if data.get("index") else {}))
         elif (fields := TROUBLES.get(kind)) is not None:
             self.counts["errors"] += 1
-            self.troubles.append({**at, "type": kind, **{f: data[f] for f in fields if data.get(f) not in (None, "")}})
+            self.troubles.append({**at, "type": kind, **keyed({f: data[f] for f in fields if data.get(f) not in (None, "")})})
         elif kind == "escalation.triggered":
             self.escalations.append({**at, **{f: data.get(f) for f in ("element", "code", "caught_by")}})
         task = int(data.get("task") or 0)

@@ -55,7 +55,7 @@ def row_event_view(row: dict[str, Any]) -> dict[str, Any]:
         "cause": row.get("causation_id") or "",
         "correlation": row.get("correlation_id") or "",
         "trace": about.get("trace", ""),
-        "data": {k: v for k, v in (row.get("data") or {}).items() if k != "key"},
+        "data": keyed({k: v for k, v in (row.get("data") or {}).items() if k != "key"}),
     }
 
 

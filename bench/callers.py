@@ -1,4 +1,4 @@
-"""Callers for the bench of overload, over HTTP or gRPC: each keeps a connection and has one start at a time on it.
+"""Callers for the bench of overload, over HTTP or gRPC: each keeps a connection and has one call at a time on it, most of them starts.
 
 One thread, `epoll`, requests encoded once: on two cores the load must not take what it measures. Source of the frames: RFC 9113, RFC 7541.
 """
@@ -12,29 +12,34 @@ import time
 from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
-#: every so-manieth caller says that it is unimportant
-LOW_EVERY = 5
+#: what a caller does: work on what runs (asking for jobs; over gRPC, for the topology), a start, an unimportant start
+RUNNING, USUAL, LOW = "running", "usual", "low"
+#: of so many callers one is unimportant; of so many others one does work on what runs
+LOW_EVERY, RUNNING_EVERY = 5, 16
 #: so long after the end answers are waited for (seconds)
 GIVE_UP_S = 30.0
 OK, REFUSED = 201, 429
 
-_HEAD = "POST /v1/instances HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
-#: by whether it is unimportant
-REQUESTS = [
-    f"{_HEAD}{more}content-length: {len(body)}\r\n\r\n{body}".encode()
-    for more, body in (("", '{"definition": "much"}'), ("priority: u=6\r\n", '{"definition": "much", "priority": "low"}'))
-]
+_REQUESTS = {
+    kind: f"POST /v1/{path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n{more}content-length: {len(body)}\r\n\r\n{body}".encode()
+    for kind, path, more, body in (
+        (RUNNING, "jobs/activate", "", '{"type": "none", "worker": "w", "max": 1}'),
+        (USUAL, "instances", "", '{"definition": "much"}'),
+        (LOW, "instances", "priority: u=6\r\n", '{"definition": "much", "priority": "low"}'),
+    )
+}
 
 
 class Counts:
-    """What callers heard: (unimportant, status) -> latencies in seconds. `hints`: how often they were told when to come again."""
+    """What callers heard: (what it does, status) -> latencies in seconds. `hints`: how often they
+    were told when to come again, by what they do."""
 
     def __init__(self) -> None:
-        self.by: dict[tuple[bool, int], list[float]] = {}
-        self.hints = 0
+        self.by: dict[tuple[str, int], list[float]] = {}
+        self.hints = dict.fromkeys((RUNNING, USUAL, LOW), 0)
 
-    def of(self, status: int, low: bool | None = None) -> list[float]:
-        return sorted(t for (l, s), found in self.by.items() if s == status and low in (None, l) for t in found)
+    def of(self, status: int, *kinds: str) -> list[float]:
+        return sorted(t for (kind, s), found in self.by.items() if s == status and kind in kinds for t in found)
 
 
 class Answer(NamedTuple):
@@ -58,22 +63,33 @@ class Callers:
             self.begin(one)
             one.setblocking(False)
             self._poll.register(one, select.EPOLLIN)
-        self._low = {fd for n, fd in enumerate(self._sockets) if n % LOW_EVERY == LOW_EVERY - 1}
+        #: file descriptor -> what its caller does
+        self._does = {fd: LOW if n % LOW_EVERY == LOW_EVERY - 1 else USUAL for n, fd in enumerate(self._sockets)}
 
     def begin(self, one: socket.socket) -> None:
         pass
 
-    def request(self, fd: int, low: bool) -> bytes:
-        return REQUESTS[low]
+    def some_run(self) -> None:
+        """From now on some of them do work on what runs."""
+        for n, fd in enumerate(self._does):
+            if n % RUNNING_EVERY == RUNNING_EVERY - 1:
+                self._does[fd] = RUNNING
+
+    def request(self, fd: int, kind: str) -> bytes:
+        return _REQUESTS[kind]
 
     def answer(self, fd: int, data: bytes) -> Answer | bytes:
         """The answer, or what there is of it yet."""
         head = data.find(b"\r\n\r\n")
         size = int(data[data.index(b"content-length: ") + 16 : head].split(b"\r", 1)[0]) if head > 0 else 0
-        return data if head < 0 or len(data) < head + 4 + size else Answer(int(data[9:12]), b"retry-after" in data)
+        return (
+            data
+            if head < 0 or len(data) < head + 4 + size
+            else Answer(OK if data[9:10] == b"2" else int(data[9:12]), b"retry-after" in data)
+        )
 
     def run(self, seconds: float, pace: float) -> Counts:
-        """A start of each every `pace` seconds, or when the one before is answered."""
+        """A call of each every `pace` seconds, or when the one before is answered."""
         counts, clock = Counts(), time.perf_counter
         begin = clock()
         end = begin + seconds
@@ -85,9 +101,9 @@ class Callers:
             while next_at and next_at[0][0] <= now < end:
                 fd = heappop(next_at)[1]
                 sent[fd] = clock()
-                self._sockets[fd].send(self.request(fd, fd in self._low))
+                self._sockets[fd].send(self.request(fd, self._does[fd]))
             if now > end + GIVE_UP_S:
-                counts.by.setdefault((False, 0), []).extend(now - t for t in sent.values())
+                counts.by.setdefault((USUAL, 0), []).extend(now - t for t in sent.values())
                 break
             for fd, _ in self._poll.poll(max(0.0, min(0.05, next_at[0][0] - clock() if next_at else 0.05))):
                 got = self._sockets[fd].recv(65_536)
@@ -103,8 +119,8 @@ class Callers:
                 if found.rest:
                     parts[fd] = found.rest
                 took = clock() - sent.pop(fd)
-                counts.by.setdefault((fd in self._low, found.status), []).append(took)
-                counts.hints += found.hint
+                counts.by.setdefault((self._does[fd], found.status), []).append(took)
+                counts.hints[self._does[fd]] += found.hint
                 heappush(next_at, (clock() + max(0.0, pace - took), fd))
         return counts
 
@@ -125,11 +141,12 @@ def _literal(*fields: tuple[str, str]) -> bytes:
 
 _DATA, _HEADERS, _SETTINGS = 0, 1, 4
 _END, _END_HEADERS, _ACK = 1, 4, 1
-_BLOCKS = [
-    _literal((":method", "POST"), (":scheme", "http"), (":path", "/gateway_protocol.Gateway/CreateProcessInstance"), (":authority", "x"),
-             ("content-type", "application/grpc"), ("te", "trailers"), *more)
-    for more in ((), (("priority", "u=6"),))
-]  # fmt: skip
+_BLOCKS = {
+    kind: _literal((":method", "POST"), (":scheme", "http"), (":path", f"/gateway_protocol.Gateway/{call}"), (":authority", "x"),
+                   ("content-type", "application/grpc"), ("te", "trailers"), *more)
+    for kind, call, more in (
+        (RUNNING, "Topology", ()), (USUAL, "CreateProcessInstance", ()), (LOW, "CreateProcessInstance", (("priority", "u=6"),)))
+}  # fmt: skip
 #: CreateProcessInstanceRequest: bpmnProcessId (2) "much", version (3) -1
 _START = b"\x12\x04much\x18" + b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"
 #: gRPC's codes as the statuses of HTTP
@@ -152,12 +169,14 @@ class GrpcCallers(Callers):
         one.sendall(
             b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _frame(_SETTINGS, 0, 0, b"") + _frame(8, 0, 0, window) + _frame(_SETTINGS, _ACK, 0, b"")
         )
+        one.recv(65_536)  # its settings: the connection stands before the first call, as pools of clients keep theirs
         self._decoders[one.fileno()], self._streams[one.fileno()] = self._decoder(), -1
 
-    def request(self, fd: int, low: bool) -> bytes:
+    def request(self, fd: int, kind: str) -> bytes:
         stream = self._streams[fd] = self._streams[fd] + 2
-        body = b"\0" + struct.pack(">L", len(_START)) + _START
-        return _frame(_HEADERS, _END_HEADERS, stream, _BLOCKS[low]) + _frame(_DATA, _END, stream, body)
+        message = b"" if kind == RUNNING else _START
+        body = b"\0" + struct.pack(">L", len(message)) + message
+        return _frame(_HEADERS, _END_HEADERS, stream, _BLOCKS[kind]) + _frame(_DATA, _END, stream, body)
 
     def answer(self, fd: int, data: bytes) -> Answer | bytes:
         found: tuple[int, bool] | None = None

@@ -1,4 +1,5 @@
-"""Ten times more starts than it can do: what is let in is answered within a second, the rest hears when to come again, memory stays bounded.
+"""Ten times more starts than it can do: what is let in is answered within a second, the rest hears when to come again, work on what runs
+goes on, memory stays bounded.
 
 Over HTTP, then over gRPC. A server of its own process on the embedded log, callers in another. First few of them that send again as soon as they are answered, to see
 what it can do; then many that together offer ten times of it, and come again whatever they are told. One JSON line per figure.
@@ -16,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from flowledger.bench.callers import OK, REFUSED, Callers, Counts, GrpcCallers
+from flowledger.bench.callers import LOW, OK, REFUSED, RUNNING, USUAL, Callers, Counts, GrpcCallers
 
 #: callers of the calm run, and times that the storm offers more than it did
 FEW, TIMES = 16, 10
@@ -97,9 +98,10 @@ def storm(name: str, kind: type[Callers], port: int, pid: int, seconds: float, c
     few.run(1.0, 0.0)
     calm = few.run(seconds / 2, 0.0)
     few.close()
-    can = len(calm.of(OK)) / (seconds / 2)
+    can = len(calm.of(OK, USUAL, LOW)) / (seconds / 2)
     before = rss_mib(pid)
     many = kind(port, callers)
+    many.some_run()
     found = many.run(seconds, callers / (TIMES * can))
     after = rss_mib(pid)
     many.close()
@@ -116,22 +118,25 @@ def _free() -> int:
 def figures(
     name: str, calm: Counts, storm: Counts, can: float, seconds: float, callers: int, mib: tuple[float, float]
 ) -> list[dict[str, Any]]:
-    admitted, refused = storm.of(OK), storm.of(REFUSED)
+    starts = (USUAL, LOW)
+    admitted, refused = storm.of(OK, *starts), storm.of(REFUSED, *starts)
+    running, kept_out = storm.of(OK, RUNNING), storm.of(REFUSED, RUNNING)
     offered = sum(map(len, storm.by.values())) / seconds
-    shares = {
-        which: round(len(storm.of(OK, low)) / max(1, len(storm.of(OK, low)) + len(storm.of(REFUSED, low))), 3)
-        for which, low in (("usual", False), ("low", True))
-    }
-    other = {status: len(storm.of(status)) for _, status in storm.by if status not in (OK, REFUSED)}
+    shares = {kind: round(len(storm.of(OK, kind)) / max(1, len(storm.of(OK, kind)) + len(storm.of(REFUSED, kind))), 3) for kind in starts}
+    other = {status: len(found) for (_, status), found in storm.by.items() if status not in (OK, REFUSED)}
     return [
-        {"name": f"{name}.can", "value": round(can), "unit": "starts/s", "callers": FEW, "p99_ms": p_ms(calm.of(OK), 0.99)},
+        {"name": f"{name}.can", "value": round(can), "unit": "starts/s", "callers": FEW, "p99_ms": p_ms(calm.of(OK, *starts), 0.99)},
         {
             "name": f"{name}.admitted", "value": round(len(admitted) / seconds), "unit": "starts/s", "callers": callers,
             "p50_ms": p_ms(admitted, 0.5), "p99_ms": p_ms(admitted, 0.99), "admitted_of": shares,
         },
         {
-            "name": f"{name}.refused", "value": len(refused), "unit": "requests", "with_retry_after": storm.hints,
+            "name": f"{name}.refused", "value": len(refused), "unit": "requests", "with_retry_after": sum(storm.hints[kind] for kind in starts),
             "offered_per_s": round(offered), "times": round(offered / can, 1), "p99_ms": p_ms(refused, 0.99), "other": other,
+        },
+        {
+            "name": f"{name}.running", "value": round(len(running) / seconds), "unit": "calls/s", "share": round(len(running) / max(1, len(running) + len(kept_out)), 3),
+            "p50_ms": p_ms(running, 0.5), "p99_ms": p_ms(running, 0.99),
         },
         {"name": f"{name}.memory", "value": round(mib[1] - mib[0]), "unit": "MiB more", "before": round(mib[0]), "after": round(mib[1])},
     ]  # fmt: skip

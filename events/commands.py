@@ -565,6 +565,8 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 #: commands that need definitions on any partition: they carry the epoch that their sender knows of. Partition 0 always knows all.
 BY_DEFINITION: frozenset[type[Command]] = frozenset({StartInstance, MigrateInstance, EvaluateDecision, PublishMessage})
+#: commands that change definitions: they are answered when all partitions have heard of it
+CHANGES: frozenset[type[Command]] = frozenset({Deploy, ChangeDefinition})
 
 
 PARTITION_BITS = 51

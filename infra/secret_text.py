@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections import OrderedDict
+from collections.abc import Iterable
 from pathlib import Path
 
 SECRET_BYTES_MAX = 64 * 1024
@@ -14,8 +16,26 @@ _PAIR = re.compile(
 )
 
 
+#: values of secrets that this process has used, the latest last; so many of them are remembered
+_used: OrderedDict[str, None] = OrderedDict()
+USED_MAX = 2_000
+
+
+def remember(values: Iterable[str]) -> None:
+    """Values that no line of this process may show from now on, whoever writes it."""
+    for value in values:
+        if value in _used:
+            continue
+        _used[value] = None
+        if len(_used) > USED_MAX:
+            _used.popitem(last=False)
+
+
 def hidden(text: str) -> str:
-    """A text that may be shown: `***` stands for each password in it."""
+    """A text that may be shown: `***` stands for each password and each secret in it."""
+    for value in tuple(_used):
+        if value in text:
+            text = text.replace(value, "***")
     return _PAIR.sub(r"\g<before>***", _URL.sub(r"\g<before>***", text))
 
 

@@ -26,7 +26,7 @@ from pydantic_settings import (
 
 from flowledger.infra.variables import OTHERS, PREFIX, given, near
 
-ROLES = ("api", "owner", "projector", "grpc")
+ROLES = ("api", "owner", "projector", "grpc", "connectors")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MIB = 1024 * 1024
 
@@ -108,6 +108,30 @@ class Settings(BaseSettings):
     grpc_key_password: str = Field("", description="Password of that key: `file:PATH` or `env:NAME`")
     grpc_client_ca_file: str = Field("", description="Certificates (PEM) that a client's must be signed by; empty: clients need none")
 
+    # --- connectors, and whatever else calls out (docs/connectors.md)
+    secrets: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("env",), description="Who is asked for secrets, in this order: env, folder:PATH, file:PATH (encrypted), vault:URL/MOUNT/PATH"
+    )
+    secrets_key: str = Field("", description="Key of the encrypted file of secrets: `file:PATH` or `env:NAME`")
+    secrets_vault_token: str = Field("", description="Token of Vault or OpenBao: `file:PATH` (read again for each request) or `env:NAME`")
+    egress_allow: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Where calls may go: `[scheme://]host[:port]`, host a name, *.name, an address or a network; empty: any public address",
+    )
+    egress_private: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Places, written alike, that may have private or loopback addresses; link-local and metadata ones by address only"
+    )
+    egress_proxy: str = Field("", description="HTTP proxy that all calls go through: http://host:port")
+    egress_ca_file: str = Field("", description="Certificates (PEM) that servers are checked against; empty: those of the system")
+    connector_calls: int = Field(64, ge=1, le=10_000, description="Calls of one connector at a time, in one process")
+    connector_answer_bytes_max: int = Field(MIB, ge=1024, le=4 * MIB, description="Largest answer that a connector takes, bytes")
+    connector_timeout_s: float = Field(
+        300, gt=0, le=3600, description="Longest time that a call may take, whatever the model says, seconds"
+    )
+    connector_tenants: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Tenants whose jobs the connectors take as well as those of none"
+    )
+
     # --- durability and limits of the owner
     durability: Literal["full", "normal"] = Field("full", description="Embedded log: full syncs each group commit to the disk")
     batch_max: int = Field(512, ge=1, description="Commands decided in one group at most")
@@ -143,7 +167,18 @@ class Settings(BaseSettings):
         """Nothing but what is given: `load` asks the sources, so that each value's origin is known."""
         return (init_settings,)
 
-    @field_validator("roles", "hosts", "origins", "anchors", "tasks_topic", mode="before")
+    @field_validator(
+        "roles",
+        "hosts",
+        "origins",
+        "anchors",
+        "tasks_topic",
+        "secrets",
+        "egress_allow",
+        "egress_private",
+        "connector_tenants",
+        mode="before",
+    )
     @classmethod
     def _texts(cls, value: Any) -> Any:
         return tuple(x.strip() for x in value.split(",") if x.strip()) if isinstance(value, str) else value

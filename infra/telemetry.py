@@ -84,6 +84,14 @@ class Metrics:
         self.loop_lag = Histogram(
             "flowledger_loop_lag_seconds", "How late the event loop is", ["role", "process"], buckets=SECONDS, registry=r
         )
+        self.connector_calls = Counter("flowledger_connector_calls", "Calls of connectors", ["connector", "target", "outcome"], registry=r)
+        self.connector_seconds = Histogram(
+            "flowledger_connector_seconds",
+            "A job of a connector from its inputs to its outcome",
+            ["connector"],
+            buckets=SECONDS,
+            registry=r,
+        )
         self._on_scrape: list[Callable[[Metrics], None]] = []
         #: figures of other processes of this node (`shipped`), shown with its own
         self.others: list[list[Any]] = []

@@ -11,9 +11,9 @@ OTHERS = ("CONFIG", "SERVER", "TOKEN", "API_KEY", "ACTOR", "TENANT", "DEBUG", "C
 
 
 def given(environment: Mapping[str, str]) -> list[str]:
-    """Variables that should be settings: with our prefix, none of the others, none of tests and measurements."""
+    """Variables that should be settings: with our prefix, none of the others, no secret, none of tests and measurements."""
     ours = [k for k in environment if k.upper().startswith(PREFIX)]
-    return [k for k in ours if (n := k.upper().removeprefix(PREFIX)) not in OTHERS and not n.startswith(("TEST_", "BENCH_"))]
+    return [k for k in ours if (n := k.upper().removeprefix(PREFIX)) not in OTHERS and not n.startswith(("TEST_", "BENCH_", "SECRET_"))]
 
 
 def near(name: str, names: Iterable[str]) -> str:

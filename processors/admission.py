@@ -40,6 +40,11 @@ def class_of(command: object) -> int:
     return LOW if isinstance(priority, int) and 0 <= priority < NORMAL_PRIORITY else NEW
 
 
+def counts(command: object) -> bool:
+    """Whether its answer tells how long the queue is. A change of definitions waits for other partitions, and some wait for what they begin."""
+    return type(command) not in c.CHANGES and not getattr(command, "wait", False)
+
+
 class Admission:
     """Of one queue. `began` and `ended` frame each command in hand; `refusal` says whether the next one may come."""
 
@@ -79,16 +84,21 @@ class Admission:
         """Answers in a second while many wait."""
         return max(self._served / self._took_us * 1e6, 1.0) if self._took_us else USUAL_RATE
 
-    def refusal(self, kind: int, what: str) -> Rejected | None:
-        """None: it may come in."""
+    def late(self, kind: int) -> float:
+        """What the next one of this class would wait, in seconds, when that is too long; 0: it may come in."""
         many = len(self._in)
         if many < FEW:
-            return None
+            return 0.0
         limit, rate, age = LIMITS_S[kind], self.rate(), (self._clock() - self._in[0][0]) / 1e6
         wait = max(many / rate, age)
         late = wait > limit and age > limit / 4
         burst = kind != RUNNING and many > (1.25 * rate if self.known else USUAL_RATE) * limit
-        if not late and not burst:
+        return wait if late or burst else 0.0
+
+    def refusal(self, kind: int, what: str) -> Rejected | None:
+        """None: it may come in."""
+        wait, limit = self.late(kind), LIMITS_S[kind]
+        if not wait:
             return None
         self.refused += 1
         low, high = RETRY_MS

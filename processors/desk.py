@@ -17,7 +17,7 @@ from flowledger.kernel.folds import answers
 from flowledger.kernel.handlers import removal
 from flowledger.kernel.ledger.facts import NotAtHand
 from flowledger.processors.effects import Effect, Store
-from flowledger.processors.epochs import CHANGES, Epochs
+from flowledger.processors.epochs import Epochs
 from flowledger.processors.flight import Dead, Flight, Pending, Reply, Told
 from flowledger.processors.log import Group
 from flowledger.processors.ports import Observer, Pollers
@@ -131,7 +131,7 @@ class Desk:
             return
         if made.repeats and "position" not in made.answer:
             reply = self._with_position(reply, made.asked.tenant, made.repeats)
-        if kind in CHANGES and (told := self.epochs.tells(command, made, reply)) is not None:
+        if kind in c.CHANGES and (told := self.epochs.tells(command, made, reply)) is not None:
             flight.told.append((told, index))
         elif kind not in WAITED or not self.waiting.waits(self.state, command, made, reply):
             flight.answers.append((reply, made.answer, index))

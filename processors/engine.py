@@ -24,10 +24,9 @@ from flowledger.kernel import lookup
 from flowledger.kernel.library import Library
 from flowledger.logs import log
 from flowledger.processors import activation
-from flowledger.processors.admission import FEW, Admission, class_of
+from flowledger.processors.admission import FEW, Admission, class_of, counts
 from flowledger.processors.client import ENGINE, NOBODY, Answer, Caller, request_of, within
 from flowledger.processors.clock import clocks_of
-from flowledger.processors.epochs import CHANGES
 from flowledger.processors.intake import decode_request as _decode_request
 from flowledger.processors.intake import encode_request as _encode_request
 from flowledger.processors.log import COMMANDS, DEFINITIONS, REPLIES, Group, Log, LogError, LogRecord, OutOfRange
@@ -270,7 +269,7 @@ class Engine:
         request = request_of(
             command, caller, id, f"request:{id or self._request_id()}", self.epoch() if type(command) in c.BY_DEFINITION else 0
         )
-        if type(command) in CHANGES:
+        if type(command) in c.CHANGES:
             future.add_done_callback(self._changed)
         self._offer(p, request, future)
         return future
@@ -299,9 +298,7 @@ class Engine:
                 self.observer.rejected(type(command).__name__, refused.code)
             if not future.done():
                 future.set_result(refused)
-        elif type(command) in CHANGES or getattr(
-            command, "wait", False
-        ):  # it waits for other partitions, or for what it begins: that is no delay
+        elif not counts(command):
             owner.offer(request, lambda answer: None if future.done() else future.set_result(answer))
         else:
             queue.began()
@@ -401,7 +398,7 @@ class Engine:
     async def _all_over(self, wanted: c.ActivateTasks, caller: Caller) -> Jobs:
         """One round over all partitions, until the number is reached. All are asked first what waits there, so that the most urgent come from
         wherever they are; those of the same priority by turns, each round beginning at another partition."""
-        if self.partitions == 1:
+        if self.partitions == len(self.owners) == 1:
             return await self._local(wanted.job_type, wanted.worker, wanted.max, wanted.timeout_ms, 0, wanted.fetch, caller)
         self._round += 1
         turn = [(p + self._round) % self.partitions for p in range(self.partitions)]

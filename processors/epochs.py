@@ -21,8 +21,6 @@ from flowledger.processors.flight import NEVER, Pending, Reply, Spread
 WAIT_US = 5_000_000
 #: epochs that are waited for at once
 EPOCHS_MAX = 64
-#: what is answered when all partitions have heard of it
-CHANGES = (c.Deploy, c.ChangeDefinition)
 
 
 class Epochs:
@@ -120,7 +118,7 @@ class Epochs:
 
     def tells(self, command: Any, made: Decision, reply: Reply) -> Spread | None:
         """The answer of a change, which waits until all have heard of it; None: nobody else is there."""
-        if self._alone or type(command) not in CHANGES:
+        if self._alone or type(command) not in c.CHANGES:
             return None
         removing = command.key if type(command) is c.ChangeDefinition and made.answer.get("status") == removal.DELETING else 0
         told = Spread(reply, {**made.answer, "epoch": self._state.meta.definitions}, dict(self._state.meta.sent), removing)

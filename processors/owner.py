@@ -116,7 +116,7 @@ class Owner:
         clock = LogClock(*times.reading(state.meta, self.clocks))
         library = self.library
         facts = Facts(
-            clock.now_us, library.processes(state), library.decisions(state), quiet(library.read), self.settings.instances_max,
+            clock.now_us, library.processes(state), library.decisions(state), quiet(library.read, self.settings.look), self.settings.instances_max,
             spread=self.settings.spread, feel_soft=FEEL_SOFT, value_max=self.log.record_bytes_max - OVERHEAD_BYTES,
             answers_us=self.settings.answers_us, javascript=self.settings.javascript, forms=library.forms(state),
         )  # fmt: skip

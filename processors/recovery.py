@@ -326,14 +326,15 @@ async def _midway(log: Log, partition: int, start: int, mark: images.Mark) -> ru
     return rules.START
 
 
-def quiet(read: Callable[[str, str], Any]) -> Callable[[str, str], Any]:
-    """Reading a model makes many objects that stay: the garbage collector would look at all of them again and again."""
+def quiet(read: Callable[[str, str], Any], look: Callable[[Any, str], list[Any]] | None = None) -> Callable[[str, str], Any]:
+    """Reading a model makes many objects that stay: the garbage collector would look at all of them again and again. What `look` finds is added."""
 
     def read_quietly(name: str, content: str) -> Any:
         was = gc.isenabled()
         gc.disable()
         try:
-            return read(name, content)
+            graph, findings = read(name, content)
+            return graph, findings + look(graph, name) if look is not None else findings
         finally:
             if was:
                 gc.enable()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+from flowledger.kernel.findings import Finding
 from flowledger.kernel.folds.answers import DAY_US
 from flowledger.kernel.scripts import Sandbox
 from flowledger.processors.heads import Signing
@@ -40,7 +44,7 @@ class Settings:
     """All have defaults that suit."""
 
     __slots__ = (
-        "answers_us", "batch_max", "checkpoint_changes", "checkpoint_s", "inbox_max", "instances_max", "javascript", "node", "signing", "spread",
+        "answers_us", "batch_max", "checkpoint_changes", "checkpoint_s", "inbox_max", "instances_max", "javascript", "look", "node", "signing", "spread",
     )  # fmt: skip
 
     def __init__(
@@ -55,7 +59,10 @@ class Settings:
         signing: Signing | None = None,
         answers_us: int = DAY_US,
         javascript: Sandbox | None = None,
+        look: Callable[[Any, str], list[Finding]] | None = None,
     ) -> None:
+        #: (graph, file) -> what others than the kernel have to say of a model that is deployed
+        self.look = look
         #: runs script tasks in JavaScript; None: they are incidents
         self.javascript = javascript
         self.answers_us = answers_us

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg import sql
@@ -20,19 +20,26 @@ _OF_INSTANCE = (
 )
 _LED = (
     "SELECT {columns} FROM ({keys}) v CROSS JOIN LATERAL (SELECT i.* FROM workflow_instances i "
-    "WHERE i.id = v.workflow_instance_id AND i.created_at = v.instance_created_at AND {where} OFFSET 0) i "
-    "ORDER BY v.instance_created_at DESC, v.workflow_instance_id DESC LIMIT %s"
+    "WHERE i.id = v.workflow_instance_id AND i.created_at = v.instance_created_at AND {where} OFFSET 0) i {order} LIMIT %s"
 )
-_KEYS = "SELECT v.instance_created_at, v.workflow_instance_id FROM {} ORDER BY v.instance_created_at DESC, v.workflow_instance_id DESC"
-#: keys of the instances whose variable passes: in the order of the list; among the newest that have one of that name; by the order of the values
-_BY_TIME = _KEYS.format("variables v WHERE {root} AND {condition}")
-_AMONG_NEWEST = _KEYS.format(
-    "(SELECT * FROM variables v WHERE {root} ORDER BY v.instance_created_at DESC, v.workflow_instance_id DESC LIMIT %s) v WHERE {condition}"
+_ORDER = sql.SQL("ORDER BY v.instance_created_at DESC, v.workflow_instance_id DESC")
+#: keys of the instances whose variable passes: in the order of the list; among the newest that have one of that name
+_BY_TIME = "SELECT v.instance_created_at, v.workflow_instance_id FROM variables v WHERE {root} AND {condition} {order}"
+_AMONG_NEWEST = (
+    "SELECT v.instance_created_at, v.workflow_instance_id FROM (SELECT * FROM variables v WHERE {root} {order} LIMIT %s) v "
+    "WHERE {condition} {order}"
 )
-_BY_VALUE = _KEYS.format("(SELECT * FROM variables v WHERE {root} AND {condition} ORDER BY v.{ranged} OFFSET 0) v")
-#: how many of the newest those are. When few rows pass, a page isn't among them, and the index of the values has it soon; no index has both
-#: orders, and the planner, who knows the values of all variables together, can't tell how many rows it will be.
-LOOK = 4_000
+#: By the order of the values, within a month, and there within one slice of time after the other, the newest first, until there are enough. Each
+#: slice needs the one before (LATERAL), so they are read in this order, which the planner doesn't know: it isn't asked for again.
+_BY_VALUE = (
+    "SELECT v.instance_created_at, v.workflow_instance_id FROM generate_series(date_bin('3 days', {end}, '2000-01-01 00:00:00+00'), "
+    "date_bin('3 days', {begin}, '2000-01-01 00:00:00+00'), interval '-3 days') AS slice CROSS JOIN LATERAL (SELECT v.* FROM variables v "
+    "WHERE {root} AND {condition} AND date_bin('3 days', v.instance_created_at, '2000-01-01 00:00:00+00') = slice "
+    "AND v.instance_created_at >= {begin} AND v.instance_created_at < {end} {order} OFFSET 0) v"
+)
+#: How many of the newest those are. When few rows pass, a page isn't among them, and then few pass in each slice, too. The planner, who knows the
+#: values of all variables together, can't tell how many rows it will be.
+LOOK = 1_500
 _WAIT = timedelta(minutes=1)
 
 
@@ -62,10 +69,13 @@ async def listed(r: Reader, columns: str, w: fi.Where, count: int, cursor: str |
         fi.after(w, cursor, "i.")
         rows = await r.rows(*newest(columns, "workflow_instances i", w, count + 1, prefix="i.", statuses=INSTANCE_STATUSES))
     else:
-        rows = []
-        for keys in (_AMONG_NEWEST, _BY_VALUE) if leader.ranged else (_BY_TIME,):
-            if len(rows) <= count:
-                rows = await r.rows(*_led(columns, w, leader, keys, count + 1, cursor))
+        rows = await r.rows(*_led(columns, w, leader, _AMONG_NEWEST if leader.ranged else _BY_TIME, count + 1, cursor))
+        if leader.ranged and len(rows) <= count:
+            rows = []
+            for month in await _months(r, w, leader, cursor):
+                rows += await r.rows(*_led(columns, w, leader, _BY_VALUE, count + 1 - len(rows), cursor, month))
+                if len(rows) > count:
+                    break
     following = fi.next_cursor(rows, count)
     return {"items": [plainly(row) for row in rows], "cursor": following, "position": position}
 
@@ -89,15 +99,35 @@ def _alone(w: fi.Where) -> bool:
     return len(w.conditions) == 1 and not w.sets
 
 
-def _led(columns: str, w: fi.Where, leader: fi.Variable, keys: str, limit: int, cursor: str | None) -> tuple[sql.Composed, list[Any]]:
+def _root(w: fi.Where, leader: fi.Variable, cursor: str | None) -> fi.Where:
     v = fi.Where(_ROOT, tenant=w.tenant)
     v.values.append(leader.name)
     fi.after(v, cursor, "v.", "instance_created_at", "workflow_instance_id")
-    (root, asked), (where, values) = v.joined(), w.joined(w.sets)
-    more = [LOOK] if keys is _AMONG_NEWEST else []
-    enough = [limit] if _alone(w) else []
-    found = sql.SQL(keys + (" LIMIT %s" if enough else "")).format(
-        root=root, condition=leader.condition, ranged=sql.Identifier(leader.ranged or "name")
+    return v
+
+
+async def _months(r: Reader, w: fi.Where, leader: fi.Variable, cursor: str | None) -> list[datetime]:
+    """The beginnings of those in which an instance has the variable, of the first to the last, the newest first. They are partitions."""
+    root, values = _root(w, leader, cursor).joined()
+    text = sql.SQL(
+        "SELECT month FROM (SELECT min(instance_created_at) AS first, max(instance_created_at) AS last FROM variables v WHERE {}) a, "
+        "generate_series(date_trunc('month', a.last), date_trunc('month', a.first), interval '-1 month') AS month"
     )
-    text = sql.SQL(_LED).format(columns=sql.SQL(columns), keys=found, where=where)
-    return text, [*asked, *more, *leader.values, *enough, *values, limit]
+    return [row["month"] for row in await r.rows(text.format(root), values)]
+
+
+def _led(
+    columns: str, w: fi.Where, leader: fi.Variable, keys: str, limit: int, cursor: str | None, month: datetime | None = None
+) -> tuple[sql.Composed, list[Any]]:
+    (root, asked), (where, values) = _root(w, leader, cursor).joined(), w.joined(w.sets)
+    bounds = {}
+    if month is not None:
+        following = month.replace(year=month.year + month.month // 12, month=month.month % 12 + 1)
+        bounds = {"begin": sql.Literal(month), "end": sql.Literal(following)}
+    elif keys is _AMONG_NEWEST:
+        asked = [*asked, LOOK]
+    enough = [limit] if _alone(w) else []
+    found = sql.SQL(keys + (" LIMIT %s" if enough else "")).format(root=root, condition=leader.condition, order=_ORDER, **bounds)
+    order = sql.SQL("") if bounds else _ORDER
+    text = sql.SQL(_LED).format(columns=sql.SQL(columns), keys=found, where=where, order=order)
+    return text, [*asked, *leader.values, *enough, *values, limit]

@@ -272,6 +272,7 @@ def result_status(w: Where, v: str) -> None:
 class Candidate(NamedTuple):
     """A condition on names of people or groups, as each row has it, and as an index has it that finds the rows in no order."""
 
+    column: str
     plain: str
     indexed: str
     names: list[str]
@@ -284,7 +285,12 @@ def candidate(column: str, *, several: bool = False) -> Apply:
 
     def apply(w: Where, v: str) -> None:
         w.candidates.append(
-            Candidate(f"{column} {operator} %s::text[]", f"{column} IS NOT NULL AND array_append({column}, '@' || tenant_id)", v.split(","))
+            Candidate(
+                column,
+                f"{column} {operator} %s::text[]",
+                f"{column} IS NOT NULL AND array_append({column}, '@' || tenant_id)",
+                v.split(","),
+            )
         )
 
     return apply
@@ -293,7 +299,7 @@ def candidate(column: str, *, several: bool = False) -> Apply:
 def find_candidates(w: Where, *, gathered: bool) -> None:
     """`gathered`: by the index of the names; else in the order of the list."""
     own = "@" + w.tenant
-    for plain, indexed, names in w.candidates:
+    for _, plain, indexed, names in w.candidates:
         if not gathered or own in names:
             w.add(plain, names)
         if gathered:
@@ -311,12 +317,12 @@ def activities(w: Where, v: str) -> None:
 
 
 class Variable(NamedTuple):
-    """A condition on the row of a variable (alias `v`), beside its name. `ranged`: the column by whose order an index finds what passes."""
+    """A condition on the row of a variable (alias `v`), beside its name. `ranged`: an index finds what passes by the order of the values."""
 
     name: str
     condition: sql.Composed
     values: list[Any]
-    ranged: str = ""
+    ranged: bool = False
 
 
 def variable(name: str, operator: str, value: Any) -> Variable:
@@ -324,16 +330,18 @@ def variable(name: str, operator: str, value: Any) -> Variable:
     text = encode_json(value).decode()
     search, op = search_text(value), _OPERATORS[operator]
     values: list[Any]
-    ranged = ""
+    ranged = False
     if operator == "eq" and search is not None:
         condition, values = "v.search = %s AND v.value = %s::jsonb", [search, text]
     elif operator in ("eq", "ne"):
         condition, values = f"v.value {op} %s::jsonb", [text]
     elif isinstance(value, int | float | Decimal) and not isinstance(value, bool):
-        condition, values, ranged = f"v.number {op} %s", [value if isinstance(value, int) else Decimal(str(value))], "number"
+        condition, values, ranged = f"v.number {op} %s", [value if isinstance(value, int) else Decimal(str(value))], True
     elif isinstance(value, str):
-        condition = f"v.type = 'string' AND v.search {op[0]}= %s AND (v.value #>> '{{{{}}}}') COLLATE \"C\" {op} %s"
-        values, ranged = [value[:SEARCH_CHARS], value], "search"
+        condition, values, ranged = f"v.type = 'string' AND v.search {op} %s", [value], True
+        if len(value) >= SEARCH_CHARS:  # `search` has the beginning only
+            condition = f"v.type = 'string' AND v.search {op[0]}= %s AND (v.value #>> '{{{{}}}}') COLLATE \"C\" {op} %s"
+            values = [value[:SEARCH_CHARS], value]
     else:
         condition, values = f"jsonb_typeof(v.value) = jsonb_typeof(%s::jsonb) AND v.value {op} %s::jsonb", [text, text]
     return Variable(name, sql.SQL(condition).format(), values, ranged)

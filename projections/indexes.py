@@ -38,6 +38,7 @@ _FOUND = """
 SELECT c.relname, t.relname, pg_get_indexdef(c.oid), i.indisvalid, t.relkind = 'p'
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid
 WHERE c.relnamespace = to_regnamespace(%s) AND NOT t.relispartition AND NOT i.indisunique
+ORDER BY c.relname
 """
 #: partitions of a table and their index below an index of the table, if it is whole
 _PARTS = """

@@ -56,6 +56,20 @@ DEFINITION_SUMMARY = (
     "deployment_id, created_at, updated_at, created_by, validation_result, graph_hash, metadata, row_version"
 )
 
+_DEFINITIONS = "SELECT {} FROM workflow_definitions d WHERE {} ORDER BY definition_id, version DESC, id LIMIT %s"
+_LATEST = (
+    "SELECT {} FROM workflow_definitions d WHERE {} AND NOT EXISTS (SELECT 1 FROM workflow_definitions n WHERE n.tenant_id = d.tenant_id "
+    "AND n.kind = d.kind AND n.definition_id = d.definition_id AND n.version > d.version AND n.deleted_at IS NULL) "
+    "ORDER BY definition_id, version DESC, id LIMIT %s"
+)
+#: brought into order first: so only those of the page are asked whether they are the latest
+_LATEST_GATHERED = _LATEST.replace(
+    "workflow_definitions d WHERE {} AND",
+    "(SELECT * FROM workflow_definitions WHERE {} ORDER BY definition_id, version DESC, id OFFSET 0) d WHERE",
+)
+#: what an index finds in no order
+_GATHERED = frozenset(("name", "tag"))
+
 
 async def _list(
     r: Reader,
@@ -189,6 +203,10 @@ async def list_tasks(r: Reader, tenant: str, given: Filters, limit: str | int | 
     return await _list(r, TASK_SUMMARY, "tasks", w, limit, cursor, statuses=sorted(TASK_STATUSES))
 
 
+#: Rows that are found by names lie apart; on a walk over those that have candidates so many are met in a block.
+APART = 4
+
+
 async def _find_candidates(r: Reader, w: fi.Where, count: int) -> None:
     """Found by their names and sorted where they are few, else met on a walk in the order of the list: whichever reads less by what the planner
     expects, since no index has both."""
@@ -196,11 +214,14 @@ async def _find_candidates(r: Reader, w: fi.Where, count: int) -> None:
         return
     theirs = w.copy()
     fi.find_candidates(theirs, gathered=False)
+    walked = w.copy()
+    for asked in w.candidates:
+        walked.add(f"{asked.column} IS NOT NULL")
     expected = []
-    for each in (w, theirs):
+    for each in (walked, theirs):
         where, values = each.joined(each.sets)
         expected.append(await r.estimate(sql.SQL("SELECT 1 FROM tasks WHERE {}").format(where), values))
-    fi.find_candidates(w, gathered=expected[1] ** 2 <= count * expected[0])
+    fi.find_candidates(w, gathered=(1 if w.status else APART) * expected[1] ** 2 <= count * expected[0])
 
 
 async def get_task(r: Reader, tenant: str, key: int) -> Row | None:
@@ -232,17 +253,12 @@ async def list_definitions(
     count = fi.limit_of(limit)
     w = fi.where(tenant, given, fi.DEFINITIONS)
     w.add("deleted_at IS NULL")
-    if latest:
-        w.add(
-            "NOT EXISTS (SELECT 1 FROM workflow_definitions n WHERE n.tenant_id = d.tenant_id AND n.kind = d.kind "
-            "AND n.definition_id = d.definition_id AND n.version > d.version AND n.deleted_at IS NULL)"
-        )
     if cursor:
         w.add(
             "(definition_id, -version, id) > (SELECT definition_id, -version, id FROM workflow_definitions WHERE tenant_id = %s AND id = %s)",
             tenant, fi.key("cursor", cursor),
         )  # fmt: skip
-    query = sql.SQL("SELECT {} FROM workflow_definitions d WHERE {} ORDER BY definition_id, version DESC, id LIMIT %s")
+    query = sql.SQL(_DEFINITIONS if not latest else _LATEST if _GATHERED.isdisjoint(given) else _LATEST_GATHERED)
     where, values = w.joined()
     position = await r.position()
     rows = await r.rows(query.format(sql.SQL(DEFINITION_SUMMARY), where), [*values, count + 1])

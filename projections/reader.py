@@ -37,11 +37,6 @@ CONNECTION_S = 4.0
 
 #: columns that hold keys, which JSON carries as texts
 KEYS = frozenset(c for t in TABLES.values() for c, kind in t.columns.items() if kind == "bigint") - {"duration_ms", "repeats_left"}
-#: fields of events that hold keys
-EVENT_KEYS = frozenset(
-    "key task token scope definition parent parent_token root message subscription timer incident handler_of spawned deployment item "
-    "consumed tasks activities merged".split()
-)
 #: column -> its name in answers
 NAMES = {
     "workflow_instance_id": "instance", "workflow_definition_id": "definition", "definition_key": "element", "scope_id": "scope_key",
@@ -111,18 +106,12 @@ def plain(row: Mapping[str, Any]) -> Row:
 
 
 def plain_event(row: Mapping[str, Any]) -> Row:
-    """An event: position, and the keys in its data as texts."""
+    """An event with its position; `data` has its fields as the log has them."""
     out = plain(row)
     out["id"] = out["position"] = position_of(row["id"])
     out["metadata"] = {**(row.get("metadata") or {}), "tenant": row["tenant_id"], "position": out["position"]}
-    out["data"] = {k: _key_text(v) if k in EVENT_KEYS else v for k, v in (row["data"] or {}).items()}
+    out["data"] = row["data"] or {}
     return out
-
-
-def _key_text(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_key_text(v) for v in value]
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 class Reader:

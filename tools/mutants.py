@@ -193,7 +193,7 @@ MUTANTS = [
     Mutant("SQLite writes nothing behind a doubt", "infra/log_sqlite.py", "found[item.key] = doubt", "pass", FAULTS),
     Mutant("texts of a caller have a width", "kernel/access/gate.py", "if (wide := too_wide(command)) is not None:", "if wide := None:",
            "tests/access/test_widths.py"),
-    Mutant("Kafka writes nothing behind a doubt", "infra/log_kafka.py", "self._blocked[writer.key] = error", "pass", FAULTS, kafka=True),
+    Mutant("Kafka writes nothing behind a doubt", "infra/kafka_writing.py", "self._blocked[writer.key] = error", "pass", FAULTS, kafka=True),
 ]  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from flowledger.api.grpc.gateway import MESSAGE_BYTES_MAX, NEW_CALLS, PORT, Conn
 from flowledger.api.grpc.messages import MESSAGE_HEAD, REPLY_HEAD, Head, message, trailers
 from flowledger.api.grpc.protocol import Http2
 from flowledger.api.grpc.status import DEADLINE_EXCEEDED, INTERNAL, RESOURCE_EXHAUSTED, UNAVAILABLE, Refused
-from flowledger.api.queue import retry_ms, told, unimportant
+from flowledger.api.queue import LIMITS_S, retry_ms, told, unimportant
 from flowledger.logs import log
 from flowledger.processors.admission import LOW, NEW, RUNNING
 
@@ -65,7 +65,7 @@ class Flood(Exception):
 class Stream:
     """A call under way. `held`: bytes of its message that are not given back to the client's window yet."""
 
-    __slots__ = ("data", "deadline", "ended", "ending", "head", "head_sent", "held", "id", "late", "task", "waiting")
+    __slots__ = ("data", "deadline", "ended", "ending", "head", "head_sent", "held", "id", "late", "since", "task", "waiting")
 
     def __init__(self, id: int, head: Head) -> None:
         self.id, self.head = id, head
@@ -74,7 +74,8 @@ class Stream:
         self.task: asyncio.Task[None] | None = None
         self.deadline: asyncio.TimerHandle | None = None
         self.late: asyncio.TimerHandle | None = None
-        #: `waiting`: its task has not begun yet
+        #: `waiting`: its task has not begun yet, `since` then
+        self.since = 0.0
         self.ended = self.head_sent = self.waiting = False
         #: why we cancelled it, if we did
         self.ending: tuple[int, str] | None = None
@@ -102,6 +103,7 @@ class H2(asyncio.Protocol):
         self.closing = False
         #: it broke the protocol: nothing more is heard
         self._deaf = False
+        self.running = False
 
     # --- transport ----------------------------------------------------------------------------------------------------------
 
@@ -178,7 +180,18 @@ class H2(asyncio.Protocol):
     # --- reading ------------------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        if self._deaf:
+        if not self.gateway.queue.defer(self, data):
+            self.take(data)
+
+    def pause(self) -> None:
+        self.transport.pause_reading()
+
+    def resume(self) -> None:
+        if not self._paused:
+            self.transport.resume_reading()
+
+    def take(self, data: bytes) -> None:
+        if self._deaf or self.transport.is_closing():
             return
         self._heard = True
         try:
@@ -233,9 +246,12 @@ class H2(asyncio.Protocol):
             return
         queue = self.gateway.queue
         queue.read()
-        if queue.tight and (waited := queue.refusal(kind := class_of(head))):
-            self._refuse(stream, RESOURCE_EXHAUSTED, told(waited, kind), retry_ms(waited))
-            return
+        if queue.tight:
+            kind = class_of(head)
+            self.running = kind == RUNNING
+            if waited := queue.refusal(kind):
+                self._refuse(stream, RESOURCE_EXHAUSTED, told(waited, kind), retry_ms(waited))
+                return
         stream.late = self.loop.call_later(REQUEST_S, self._stalled, stream)
         if head.timeout_s >= 0:
             stream.deadline = self.loop.call_later(head.timeout_s, self._too_late, stream)
@@ -278,7 +294,7 @@ class H2(asyncio.Protocol):
             return
         stream.data = bytearray()
         stream.waiting = True
-        self.gateway.queue.waits()
+        stream.since = self.gateway.queue.waits()
         run = self._unary(stream, method, request) if method.unary is not None else self._stream(stream, method, request)
         stream.task = self.loop.create_task(run)
 
@@ -315,13 +331,17 @@ class H2(asyncio.Protocol):
 
     # --- calls --------------------------------------------------------------------------------------------------------------
 
-    def _entered(self, stream: Stream) -> None:
-        if stream.waiting:
-            stream.waiting = False
-            self.gateway.queue.entered()
+    def _entered(self, stream: Stream) -> float:
+        """How long it waited, when that was too long for something; else 0."""
+        if not stream.waiting:
+            return 0.0
+        stream.waiting = False
+        return self.gateway.queue.entered(stream.since)
 
     async def _unary(self, stream: Stream, method: Method, request: Any) -> None:
-        self._entered(stream)
+        if (waited := self._entered(stream)) and (kind := class_of(stream.head)) != RUNNING and waited > LIMITS_S[kind]:
+            self._refuse(stream, RESOURCE_EXHAUSTED, told(waited, kind), retry_ms(waited))
+            return
         try:
             reply = await self.gateway.unary(method, request, stream.head.metadata, self.connection)
             await self._send(stream, [reply])

@@ -218,7 +218,9 @@ def history(server: str, id: str, at: str, limit: int, json: bool) -> None:
     if json:
         as_json({"events": events, "state": state})
         return
-    rows = [{"position": e["id"], "time": e["time"], "event": e["type"], "by": e["actor"], "what": _what(e["data"])} for e in events]
+    rows = [
+        {"position": e["id"], "time": e["time"], "event": e["type"], "by": e["actor"], "what": _what(e["type"], e["data"])} for e in events
+    ]
     table(rows, ["position", "time", "event", "what", "by"], empty="no events")
     if not events:
         fail(f"nothing had happened by {at}" if at else "", NO)
@@ -235,13 +237,14 @@ def _behind(position: str, last: str) -> bool:
     return not last or int(position.split("-")[1]) > int(last.split("-")[1])
 
 
-def _what(data: dict[str, Any]) -> str:
-    """The telling fields of an event in a few words."""
+def _what(type: str, data: dict[str, Any]) -> str:
+    """The telling fields of an event in a few words. What is called `message` is a text where something failed, and a message's key elsewhere."""
     source, target = data.get("source"), data.get("target")
     parts = [f"{source} → {target}"] if source and target else [data["element"]] if data.get("element") else []
     for name in ("process", "job_type", "worker", "code", "message", "name", "reason", "status", "decision"):
-        if data.get(name):
-            parts.append(str(data[name]))
+        if value := data.get(name):
+            keyed = name == "message" and type.startswith(("message.", "workflow.started"))
+            parts.append(f"message {value}" if keyed else str(value))
     if data.get("variables"):
         parts.append(", ".join(f"{k}={msgspec.json.encode(v, enc_hook=str).decode()}" for k, v in data["variables"].items()))
     return " · ".join(dict.fromkeys(parts))

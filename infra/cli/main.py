@@ -31,7 +31,7 @@ ServerUrl = Annotated[
 Data = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Folder of the embedded log and database [default: .flowledger]")]
 Kafka = Annotated[str | None, typer.Option("--kafka", metavar="ADDR", help="Kafka bootstrap servers instead of the embedded log")]
 Postgres = Annotated[str | None, typer.Option("--postgres", metavar="URL", help="PostgreSQL instead of the embedded one")]
-Roles = Annotated[str | None, typer.Option(help="api, owner, projector, grpc; separated by commas")]
+Roles = Annotated[str | None, typer.Option(help="api, owner, projector, grpc, connectors; separated by commas")]
 Host = Annotated[str | None, typer.Option(help="Address to listen on; anything but loopback opens it to the network")]
 Port = Annotated[int | None, typer.Option("--port", help="HTTP port [default: 8080]")]
 Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings file (TOML, YAML or JSON)")]
@@ -344,13 +344,15 @@ def deploy(files: Files, server: ServerUrl = "", draft: Annotated[bool, typer.Op
 
 
 def _register() -> None:
-    from flowledger.infra.cli import login, repair, verbs
+    from flowledger.infra.cli import connectors, login, repair, secrets, verbs
 
     verbs.register(app)
     repair.register(app)
     login.register(app)
     app.add_typer(kafka_app, name="kafka", rich_help_panel=RUN)
     app.add_typer(topics_app, name="topics", rich_help_panel=CARE)
+    app.add_typer(connectors.app, name="connectors", rich_help_panel=MODELS)
+    app.add_typer(secrets.app, name="secrets", rich_help_panel=CARE)
     app.add_typer(audit_app, name="audit", rich_help_panel=CARE)
     app.add_typer(projections_app, name="projections", rich_help_panel=CARE)
 

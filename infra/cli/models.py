@@ -9,13 +9,15 @@ from flowledger.infra.cli.output import NO, USAGE, as_json, console, fail, table
 
 
 def _read(file: Path) -> tuple[Any, list[Any]]:
+    from flowledger.connectors.check import findings
     from flowledger.kernel.model import read
 
     try:
         data = file.read_bytes()
     except OSError as e:
         fail(f"{file}: {e.strerror}", USAGE)
-    return read(data, file.name)
+    graph, found = read(data, file.name)
+    return graph, found + findings(graph, file.name)
 
 
 def finding_view(finding: Any, file: str) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def dev(config: Path | None, watch: Path | None = None, **given: Any) -> None:
 
 def start(config: Path | None, then: Callable[[Any], Awaitable[None]], **given: Any) -> None:
     """One process with all roles of a development machine; `then(system)` runs beside it once it is ready."""
-    settings = settings_of(config, roles="api,owner,projector,grpc", **given)
+    settings = settings_of(config, roles="api,owner,projector,grpc,connectors", **given)
     if sys.stderr.isatty() and settings.log_level == "info":
         settings = settings.model_copy(update={"log_level": "warning"})
     if not settings.loopback:

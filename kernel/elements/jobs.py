@@ -10,6 +10,7 @@ from typing import Any
 from flowledger.events import task as ta
 from flowledger.kernel import limits, times, values
 from flowledger.kernel.expressions import Failure, literal
+from flowledger.kernel.model import connectors
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.dialects import unkept
 from flowledger.kernel.model.graph import Node, Work
@@ -42,6 +43,10 @@ def read_work(type: str, node: Node, element: Any, r: Any) -> Work | None:
         r.finding("JOB_TYPE_EMPTY", f"'{node.id}' has an empty job type", node, hint='<zeebe:taskDefinition type="..."/>')
     headers = {h.get("key", ""): h.get("value", "") for h in x.ext_all(element, "taskHeaders", "header")}
     work.headers = headers or fields_of(element) or None
+    if connectors.type_of(element):
+        work.details = {"retry": dict(connectors.RETRY)}
+        if told := connectors.header(element):
+            work.headers = {**headers, connectors.SECRETS_HEADER: told}
     policy = x.ext(element, "retryPolicy")
     own = element.find(f"{x.B}extensionElements/{x.OWN}retry")
     if own is None:

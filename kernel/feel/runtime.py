@@ -79,7 +79,10 @@ class Runtime(Budget):
                 self.warn("NOT_A_FUNCTION", "what is called is not a function", position)
                 return None
             return builtin(self, arguments, position)
-        if len(arguments) != len(function.parameters):
+        missing = len(function.parameters) - len(arguments)
+        if 0 < missing <= len(function.parameters) - function.least:
+            arguments = [*arguments, *[None] * missing]
+        elif missing:
             self.warn(
                 "FUNCTION_ARGUMENTS",
                 f"{len(arguments)} arguments for {function.name or 'the function'}, which takes {len(function.parameters)}",

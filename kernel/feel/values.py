@@ -89,7 +89,7 @@ class FeelFunction:
     `parameters`: names; `types`: what the arguments are converted to (None: anything), an object with `coerce(value)` as `types.Type`.
     """
 
-    __slots__ = ("name", "parameters", "types", "call", "result", "node", "inner")
+    __slots__ = ("name", "parameters", "types", "call", "result", "node", "inner", "least")
 
     def __init__(
         self,
@@ -99,9 +99,12 @@ class FeelFunction:
         name: str = "",
         result: Any = None,
         node: Any = None,
+        least: int = -1,
     ) -> None:
         self.name = name
         self.parameters = tuple(parameters)
+        #: arguments that must be given; the others are null when they aren't
+        self.least = len(self.parameters) if least < 0 else least
         self.types = tuple(types) or (None,) * len(self.parameters)
         self.call = call
         self.result = result

@@ -14,7 +14,7 @@ import msgspec
 from flowledger.kernel import feel
 from flowledger.kernel.expressions import Expression, expression, feel_expression, literal
 from flowledger.kernel.findings import Finding
-from flowledger.kernel.model import behaviours, ids
+from flowledger.kernel.model import behaviours, connectors, ids
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.dialects import classic, own, plain, unkept
 from flowledger.kernel.model.graph import Flow, Graph, Mapping, Node, Process
@@ -127,18 +127,19 @@ class Reader:
 
     def mappings(self, node: Node, element: Any) -> None:
         """`zeebe:ioMapping` and `camunda:inputOutput`."""
+        placed = connectors.placed if connectors.type_of(element) else str
         for m in x.ext_all(element, "ioMapping", "input"):
-            self._mapping(node.inputs, m, node)
+            self._mapping(node.inputs, m, node, placed(m.get("source", "")))
         for m in x.ext_all(element, "ioMapping", "output"):
-            self._mapping(node.outputs, m, node)
+            self._mapping(node.outputs, m, node, m.get("source", ""))
         classic.mappings(self, node, element)
 
-    def _mapping(self, into: list[Mapping], m: Any, node: Node) -> None:
+    def _mapping(self, into: list[Mapping], m: Any, node: Node, source: str) -> None:
         target = m.get("target", "")
         if not target or any(not part or not (part[0].isalpha() or part[0] == "_") for part in target.split(".")):
             self.finding("MAPPING_TARGET", f"expected a variable name or dotted path as target of a mapping, found '{target}'", node)
             return
-        into.append(Mapping(self.expression(m.get("source", ""), node, f"mapping to {target}"), target))
+        into.append(Mapping(self.expression(source, node, f"mapping to {target}"), target))
 
 
 def read(data: bytes, name: str = "") -> tuple[Graph | None, list[Finding]]:
@@ -188,6 +189,7 @@ def read_tree(root: Any, name: str, data: bytes) -> tuple[Graph | None, list[Fin
     correlation.read(r)
     checks.run(r)
     own.check(r)
+    connectors.check(r)
     _relax(r)
     checks.mark(r)
     return r.graph, r.findings

@@ -12,7 +12,7 @@ from typing import Any
 
 from flowledger.kernel import retries
 from flowledger.kernel.state import Partition
-from flowledger.kernel.tasks import assignment, calendars, clock, guards, schemas
+from flowledger.kernel.tasks import assignment, calendars, clock, guards, schema_rules
 
 MODES = ("synchronous", "asynchronous", "batch", "streaming")
 TYPES = frozenset(
@@ -139,7 +139,7 @@ def _definition(name: str, value: dict[str, Any]) -> list[str]:
         out.append(f"type: expected one of {', '.join(sorted(TYPES))}, found {value['type']!r}")
     for word in ("input_schema", "output_schema"):
         if value.get(word) is not None:
-            out += schemas.problems(value[word], at=word)
+            out += schema_rules.problems(value[word], at=word)
     if value.get("retry") is not None:
         out += [f"retry: {p}" for p in retries.normalise(value["retry"])[1]]
     if value.get("retries") is not None:

@@ -1,13 +1,13 @@
 """Checks a JSON value against a JSON Schema (draft 2020-12), in pure Python, so that a decision is the same on any machine and in any release.
 
-Keywords: all of the core, applicator and validation vocabularies but `$dynamicRef`, `unevaluated*` and references to other documents. `format` is
-checked (`formats.py`). What a schema may be is checked once, when it is stored (`problems`).
+Keywords: all of the core, applicator, unevaluated and validation vocabularies but references to other documents (`references.py`). `format` is
+checked (`formats.py`). What a schema may be is checked once, when it is stored (`schema_rules.py`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection
 from decimal import Decimal, localcontext
 from functools import lru_cache
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import re2
 
 from flowledger.kernel.tasks.formats import FORMATS
+from flowledger.kernel.tasks.references import References, Scope
 
 #: errors told of one value
 ERRORS_MAX = 20
@@ -30,7 +31,7 @@ _DIGITS = 13_000
 _UNFINISHED = "value: not checked to the end, it takes too many steps"
 
 
-def _number(v: Any) -> bool:
+def is_number(v: Any) -> bool:
     return isinstance(v, (int, float, Decimal)) and not isinstance(v, bool)
 
 
@@ -40,8 +41,8 @@ TYPES: dict[str, Callable[[Any], bool]] = {
     "string": lambda v: isinstance(v, str),
     "boolean": lambda v: isinstance(v, bool),
     "null": lambda v: v is None,
-    "number": _number,
-    "integer": lambda v: _number(v) and v == int(v),
+    "number": is_number,
+    "integer": lambda v: is_number(v) and v == int(v),
 }
 
 
@@ -53,8 +54,8 @@ _QUIET.log_errors = False
 
 
 @lru_cache(256)
-def _pattern(text: str) -> Any:
-    """In time linear in the text, so without look-around and back references (RE2's syntax). Raises: ValueError."""
+def pattern_of(text: str) -> Any:
+    """To search by, in time linear in the text, so without look-around and back references (RE2's syntax). Raises: ValueError."""
     if len(text) > PATTERN_MAX:
         raise ValueError(f"longer than {PATTERN_MAX} characters")
     try:
@@ -64,13 +65,13 @@ def _pattern(text: str) -> Any:
         raise ValueError(why.decode("utf-8", "replace") if isinstance(why, bytes) else str(why)) from None
 
 
-def _kind(v: Any) -> str:
+def kind_of(v: Any) -> str:
     return next(
         (name for name in ("null", "boolean", "integer", "number", "string", "array", "object") if TYPES[name](v)), type(v).__name__
     )
 
 
-def _shown(v: Any) -> str:
+def shown(v: Any) -> str:
     """A value in an error: its beginning, when it is long."""
     text = repr(v)
     return text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}... ({len(text)} characters)"
@@ -88,16 +89,27 @@ def _same(a: Any, b: Any) -> bool:
 
 
 class _Check:
-    def __init__(self, root: Any, left: list[int] | None = None) -> None:
-        self.root = root
+    def __init__(self, references: References, scope: Scope, left: list[int]) -> None:
+        self.references, self.scope = references, scope
         self.errors: list[str] = []
         #: looks that may still be taken, shared with the checks inside
-        self.left = [LOOKS_MAX] if left is None else left
+        self.left = left
+        #: names and places of the value's parts that its schemas have looked at so far; None: nobody asks
+        self.seen: set[str | int] | None = None
 
-    def holds(self, schema: Any, value: Any, depth: int) -> bool:
-        inner = _Check(self.root, self.left)
-        inner.look(schema, value, "", depth)
+    def holds(self, schema: Any, value: Any, depth: int, *, apart: bool = False) -> bool:
+        """`apart`: what it looks at are not parts of the value, or say nothing of it."""
+        inner = _Check(self.references, self.scope, self.left)
+        inner.seen = None if apart or self.seen is None else set()
+        inner._look(schema, value, "", depth)
+        if inner.seen and not inner.errors:
+            self.note(inner.seen)
         return not inner.errors
+
+    def note(self, parts: Collection[str | int]) -> None:
+        if self.seen is not None:
+            self.seen.update(parts)
+            self.spend(len(parts) // CHEAP)
 
     def spend(self, looks: int) -> None:
         """On what is done in one look, but takes longer the more there is."""
@@ -107,7 +119,22 @@ class _Check:
         if len(self.errors) < ERRORS_MAX:
             self.errors.append(f"{at or 'value'}: {text}")
 
-    def look(self, schema: Any, value: Any, at: str, depth: int = 0) -> None:
+    def look(self, schema: Any, value: Any, at: str, depth: int) -> None:
+        """At a part of the value: its own parts are nobody's matter here."""
+        seen, self.seen = self.seen, None
+        self._look(schema, value, at, depth)
+        self.seen = seen
+
+    def within(self, schema: Any, value: Any, at: str, depth: int) -> None:
+        """At the same value by another schema: what that looks at is looked at, but it doesn't see what others have looked at. (If it doesn't
+        fit, neither does the schema around it, so nobody asks.)"""
+        seen = self.seen
+        self.seen = None if seen is None else set()
+        self._look(schema, value, at, depth)
+        seen, self.seen = self.seen, seen
+        self.note(seen or ())
+
+    def _look(self, schema: Any, value: Any, at: str, depth: int) -> None:
         if schema is True or schema == {}:
             return
         self.left[0] -= 1
@@ -120,8 +147,14 @@ class _Check:
         if depth > DEPTH_MAX:
             self.say(at, f"nested more than {DEPTH_MAX} deep")
             return
-        if "$ref" in schema:
-            self.look(_resolve(self.root, schema["$ref"]), value, at, depth + 1)
+        outer, asked = self.scope, self.seen
+        if "$id" in schema and self.references.names(schema):
+            self.scope = (schema, outer)
+        if asked is None and ("unevaluatedProperties" in schema or "unevaluatedItems" in schema):
+            self.seen = set()
+        for word, lead in REFERENCES.items():
+            if word in schema:
+                self._follow(lead, schema[word], value, at, depth)
         for word, check in ANY.items():
             if word in schema:
                 check(self, schema, schema[word], value, at, depth)
@@ -130,61 +163,53 @@ class _Check:
                 for word, check in words.items():
                     if word in schema:
                         check(self, schema, schema[word], value, at, depth)
+        self.scope = outer
+        if asked is None:
+            self.seen = None
 
-
-def _resolve(root: Any, ref: str) -> Any:
-    here = root
-    if not ref.startswith("#"):
-        raise ValueError(f"'{ref}' leads out of the schema")
-    if ref[1:2] not in ("", "/"):
-        found = next(_anchored(root, ref[1:]), None)
-        if found is None:
-            raise ValueError(f"'{ref}' leads nowhere")
-        return found
-    for part in ref[1:].split("/")[1:]:
-        part = part.replace("~1", "/").replace("~0", "~")
+    def _follow(self, lead: Callable[[References, Scope, Any], tuple[Any, Any]], ref: Any, value: Any, at: str, depth: int) -> None:
+        outer = self.scope
         try:
-            here = here[int(part)] if isinstance(here, list) else here[part]
-        except (KeyError, IndexError, ValueError, TypeError):
-            raise ValueError(f"'{ref}' leads nowhere") from None
-    return here
+            home, schema = lead(self.references, outer, ref)
+        except ValueError as e:  # stored by a release that read it otherwise
+            self.say(at, f"the schema's {e}")
+            return
+        self.scope = (home, outer)
+        self.within(schema, value, at, depth + 1)
+        self.scope = outer
 
 
-def _anchored(here: Any, name: str, depth: int = 0) -> Iterator[Any]:
-    """The schemas below `here` whose `$anchor` is `name`."""
-    if depth > DEPTH_MAX:
-        return
-    if isinstance(here, dict) and here.get("$anchor") == name:
-        yield here
-    for inner in here.values() if isinstance(here, dict) else here if isinstance(here, list) else ():
-        yield from _anchored(inner, name, depth + 1)
+REFERENCES: dict[str, Callable[[References, Scope, Any], tuple[Any, Any]]] = {
+    "$ref": lambda r, scope, ref: r.resolve(scope[0], ref), "$dynamicRef": lambda r, scope, ref: r.dynamic(scope, ref),
+}  # fmt: skip
 
 
 def _type(k: _Check, s: Any, names: Any, v: Any, at: str, n: int) -> None:
     names = [names] if isinstance(names, str) else names
     if not any(TYPES[name](v) for name in names):
-        k.say(at, f"expected {' or '.join(names)}, found {_kind(v)}")
+        k.say(at, f"expected {' or '.join(names)}, found {kind_of(v)}")
 
 
 def _enum(k: _Check, s: Any, values: Any, v: Any, at: str, n: int) -> None:
     k.spend(len(values) // CHEAP)
     if not any(_same(v, x) for x in values):
         more = f" and {len(values) - WORDS_MAX} more" if len(values) > WORDS_MAX else ""
-        k.say(at, f"expected one of {', '.join(map(_shown, values[:WORDS_MAX]))}{more}, found {_shown(v)}")
+        k.say(at, f"expected one of {', '.join(map(shown, values[:WORDS_MAX]))}{more}, found {shown(v)}")
 
 
 def _const(k: _Check, s: Any, value: Any, v: Any, at: str, n: int) -> None:
     if not _same(v, value):
-        k.say(at, f"expected {_shown(value)}, found {_shown(v)}")
+        k.say(at, f"expected {shown(value)}, found {shown(v)}")
 
 
 def _all_of(k: _Check, s: Any, schemas: Any, v: Any, at: str, n: int) -> None:
     for one in schemas:
-        k.look(one, v, at, n + 1)
+        k.within(one, v, at, n + 1)
 
 
 def _any_of(k: _Check, s: Any, schemas: Any, v: Any, at: str, n: int) -> None:
-    if not any(k.holds(one, v, n + 1) for one in schemas):
+    fits = (k.holds(one, v, n + 1) for one in schemas)
+    if not (any(fits) if k.seen is None else sum(fits)):  # who asks what was looked at needs all of them
         k.say(at, f"fits none of {len(schemas)} alternatives")
 
 
@@ -195,14 +220,14 @@ def _one_of(k: _Check, s: Any, schemas: Any, v: Any, at: str, n: int) -> None:
 
 
 def _not(k: _Check, s: Any, schema: Any, v: Any, at: str, n: int) -> None:
-    if k.holds(schema, v, n + 1):
+    if k.holds(schema, v, n + 1, apart=True):
         k.say(at, "is what it must not be")
 
 
 def _if(k: _Check, s: Any, schema: Any, v: Any, at: str, n: int) -> None:
     branch = "then" if k.holds(schema, v, n + 1) else "else"
     if branch in s:
-        k.look(s[branch], v, at, n + 1)
+        k.within(s[branch], v, at, n + 1)
 
 
 def _limit(holds: Callable[[Any, Any], bool], text: str, size: Callable[[Any], Any] = lambda v: v) -> Callable[..., None]:
@@ -224,7 +249,7 @@ def _multiple(k: _Check, s: Any, step: Any, v: Any, at: str, n: int) -> None:
 
 def _matches(k: _Check, s: Any, pattern: Any, v: Any, at: str, n: int) -> None:
     k.spend(len(v) // CHARACTERS)
-    if not _pattern(pattern).search(v):
+    if not pattern_of(pattern).search(v):
         k.say(at, f"expected to match {pattern}, found {v[:80]!r}")
 
 
@@ -237,6 +262,8 @@ def _properties(k: _Check, s: Any, schemas: Any, v: Any, at: str, n: int) -> Non
     for name, one in schemas.items():
         if name in v:
             k.look(one, v[name], f"{at}.{name}" if at else name, n + 1)
+    if k.seen is not None:
+        k.note([name for name in schemas if name in v])
 
 
 def _required(k: _Check, s: Any, names: Any, v: Any, at: str, n: int) -> None:
@@ -247,21 +274,37 @@ def _required(k: _Check, s: Any, names: Any, v: Any, at: str, n: int) -> None:
 
 def _pattern_properties(k: _Check, s: Any, schemas: Any, v: Any, at: str, n: int) -> None:
     k.spend(len(schemas) * len(v))
+    found: list[str] = []
     for pattern, one in schemas.items():
         for name in v if k.left[0] >= 0 else ():
-            if _pattern(pattern).search(name):
+            if pattern_of(pattern).search(name):
                 k.look(one, v[name], f"{at}.{name}" if at else name, n + 1)
+                found.append(name)
+    k.note(found)
 
 
 def _additional(k: _Check, s: Any, schema: Any, v: Any, at: str, n: int) -> None:
-    patterns = [_pattern(p) for p in s.get("patternProperties", {})]
+    patterns = [pattern_of(p) for p in s.get("patternProperties", {})]
     k.spend(len(patterns) * len(v) + len(v) // CHEAP)
-    for name in v if k.left[0] >= 0 else ():
-        if name not in s.get("properties", {}) and not any(p.search(name) for p in patterns):
-            if schema is False:
-                k.say(at, f"'{name}' is not known")
-            else:
-                k.look(schema, v[name], f"{at}.{name}" if at else name, n + 1)
+    if k.left[0] >= 0:
+        known = s.get("properties", {})
+        _others(k, schema, [name for name in v if name not in known and not any(p.search(name) for p in patterns)], v, at, n)
+
+
+def _unevaluated_properties(k: _Check, s: Any, schema: Any, v: Any, at: str, n: int) -> None:
+    k.spend(len(v) // CHEAP)
+    seen = k.seen or ()
+    _others(k, schema, [name for name in v if name not in seen], v, at, n)
+
+
+def _others(k: _Check, schema: Any, names: list[str], v: Any, at: str, n: int) -> None:
+    """The properties that no other word speaks of."""
+    for name in names if k.left[0] >= 0 else ():
+        if schema is False:
+            k.say(at, f"'{name}' is not known")
+        else:
+            k.look(schema, v[name], f"{at}.{name}" if at else name, n + 1)
+    k.note(names)
 
 
 def _property_names(k: _Check, s: Any, schema: Any, v: Any, at: str, n: int) -> None:
@@ -279,23 +322,36 @@ def _dependent(k: _Check, s: Any, needs: Any, v: Any, at: str, n: int) -> None:
 def _dependent_schemas(k: _Check, s: Any, schemas: Any, v: Any, at: str, n: int) -> None:
     for name, one in schemas.items():
         if name in v:
-            k.look(one, v, at, n + 1)
+            k.within(one, v, at, n + 1)
 
 
 def _prefix(k: _Check, s: Any, schemas: Any, v: Any, at: str, n: int) -> None:
     for index, (one, item) in enumerate(zip(schemas, v, strict=False)):
         k.look(one, item, f"{at}[{index}]", n + 1)
+    k.note(range(min(len(schemas), len(v))))
 
 
 def _items(k: _Check, s: Any, schema: Any, v: Any, at: str, n: int) -> None:
-    for index in range(len(s.get("prefixItems", ())), len(v)):
+    _rest(k, schema, range(len(s.get("prefixItems", ())), len(v)), v, at, n)
+
+
+def _unevaluated_items(k: _Check, s: Any, schema: Any, v: Any, at: str, n: int) -> None:
+    k.spend(len(v) // CHEAP)
+    seen = k.seen or ()
+    _rest(k, schema, [index for index in range(len(v)) if index not in seen], v, at, n)
+
+
+def _rest(k: _Check, schema: Any, places: Collection[int], v: Any, at: str, n: int) -> None:
+    for index in places:
         k.look(schema, v[index], f"{at}[{index}]", n + 1)
+    k.note(places)
 
 
 def _contains(k: _Check, s: Any, schema: Any, v: Any, at: str, n: int) -> None:
-    fits = sum(k.holds(schema, item, n + 1) for item in v)
-    if not s.get("minContains", 1) <= fits <= s.get("maxContains", len(v)):
-        k.say(at, f"{fits} items fit what it must contain")
+    fits = [index for index, item in enumerate(v) if k.holds(schema, item, n + 1, apart=True)]
+    if not s.get("minContains", 1) <= len(fits) <= s.get("maxContains", len(v)):
+        k.say(at, f"{len(fits)} items fit what it must contain")
+    k.note(fits)
 
 
 def _unique(k: _Check, s: Any, wanted: Any, v: Any, at: str, n: int) -> None:
@@ -326,7 +382,7 @@ ANY: dict[str, Callable[..., None]] = {
     "type": _type, "enum": _enum, "const": _const, "allOf": _all_of, "anyOf": _any_of, "oneOf": _one_of, "not": _not, "if": _if,
 }  # fmt: skip
 BY_TYPE: list[tuple[Callable[[Any], bool], dict[str, Callable[..., None]]]] = [
-    (_number, {
+    (is_number, {
         "minimum": _limit(lambda v, b: v >= b, "at least"), "maximum": _limit(lambda v, b: v <= b, "at most"),
         "exclusiveMinimum": _limit(lambda v, b: v > b, "more than"), "exclusiveMaximum": _limit(lambda v, b: v < b, "less than"),
         "multipleOf": _multiple,
@@ -340,87 +396,21 @@ BY_TYPE: list[tuple[Callable[[Any], bool], dict[str, Callable[..., None]]]] = [
         "propertyNames": _property_names, "dependentRequired": _dependent, "dependentSchemas": _dependent_schemas,
         "minProperties": _limit(lambda v, b: v >= b, "at least so many properties:", len),
         "maxProperties": _limit(lambda v, b: v <= b, "at most so many properties:", len),
+        "unevaluatedProperties": _unevaluated_properties,  # after all others, that have looked then
     }),
     (TYPES["array"], {
         "prefixItems": _prefix, "items": _items, "contains": _contains, "uniqueItems": _unique,
         "minItems": _limit(lambda v, b: v >= b, "at least so many items:", len), "maxItems": _limit(lambda v, b: v <= b, "at most so many items:", len),
+        "unevaluatedItems": _unevaluated_items,
     }),
 ]  # fmt: skip
-_SCHEMAS = {"not", "if", "then", "else", "additionalProperties", "propertyNames", "items", "contains"}
-_LISTS = {"allOf", "anyOf", "oneOf", "prefixItems"}
-_MAPS = {"properties", "patternProperties", "dependentSchemas", "$defs", "definitions"}
-_COUNTS = {"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "minContains", "maxContains"}
-_NUMBERS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
-_REFUSED = {"$dynamicRef", "$recursiveRef", "unevaluatedProperties", "unevaluatedItems"}
 
 
 def check(schema: Any, value: Any, left: list[int] | None = None) -> list[str]:
-    """What is wrong with `value`, at most `ERRORS_MAX`; empty when it fits. `schema` has passed `problems`. `left`: looks that it may take, and
+    """What is wrong with `value`, at most `ERRORS_MAX`; empty when it fits. `schema` has passed `schema_rules.problems`. `left`: looks that it may take, and
     afterwards those that are left; below 0 it was not checked to the end."""
-    k = _Check(schema, left)
-    k.look(schema, value, "")
+    k = _Check(References(schema), (schema, None), [LOOKS_MAX] if left is None else left)
+    k.look(schema, value, "", 0)
     if k.left[0] < 0 and _UNFINISHED not in k.errors:  # an alternative that was not tried to its end says nothing
         k.errors.append(_UNFINISHED)
     return k.errors
-
-
-def problems(schema: Any, root: Any = None, at: str = "schema", depth: int = 0) -> list[str]:
-    """What is wrong with a schema; empty when `check` can use it."""
-    root = schema if root is None else root
-    if isinstance(schema, bool):
-        return []
-    if not isinstance(schema, dict):
-        return [f"{at}: expected an object or a boolean, found {_kind(schema)}"]
-    if depth > DEPTH_MAX:
-        return [f"{at}: nested more than {DEPTH_MAX} deep"]
-    out: list[str] = []
-    for word, value in schema.items():
-        here = f"{at}.{word}"
-        if word in _REFUSED:
-            out.append(f"{here}: not supported")
-        elif word in _SCHEMAS:
-            out += problems(value, root, here, depth + 1)
-        elif word in _LISTS:
-            if isinstance(value, list) and value:
-                out += [p for n, one in enumerate(value) for p in problems(one, root, f"{here}[{n}]", depth + 1)]
-            else:
-                out.append(f"{here}: expected a list of schemas")
-        elif word in _MAPS:
-            if isinstance(value, dict):
-                out += [p for name, one in value.items() for p in problems(one, root, f"{here}.{name}", depth + 1)]
-            else:
-                out.append(f"{here}: expected an object of schemas")
-        elif word == "type":
-            names = [value] if isinstance(value, str) else value
-            if not isinstance(names, list) or not names or any(n not in TYPES for n in names):
-                out.append(f"{here}: expected {', '.join(TYPES)}, found {value!r}")
-        elif word == "enum" and not isinstance(value, list):
-            out.append(f"{here}: expected a list")
-        elif word == "required" and not (isinstance(value, list) and all(isinstance(v, str) for v in value)):
-            out.append(f"{here}: expected a list of names")
-        elif word == "dependentRequired" and not (isinstance(value, dict) and all(isinstance(v, list) for v in value.values())):
-            out.append(f"{here}: expected lists of names")
-        elif word in _COUNTS and not (TYPES["integer"](value) and value >= 0):
-            out.append(f"{here}: expected a whole number of 0 or more")
-        elif word in _NUMBERS and not (_number(value) and (word != "multipleOf" or value > 0)):
-            out.append(f"{here}: expected a number")
-        elif word in ("pattern", "format") and not isinstance(value, str):
-            out.append(f"{here}: expected a text")
-        elif word == "$ref":
-            try:
-                _resolve(root, value if isinstance(value, str) else "")
-            except ValueError as e:
-                out.append(f"{here}: {e}")
-        patterns = (
-            [value]
-            if word == "pattern" and isinstance(value, str)
-            else list(value)
-            if word == "patternProperties" and isinstance(value, dict)
-            else []
-        )
-        for pattern in patterns:
-            try:
-                _pattern(pattern)
-            except ValueError as e:
-                out.append(f"{here}: {pattern!r} is no regular expression: {e}")
-    return out

@@ -69,6 +69,10 @@ class LinkClient:
         self._turn += 1
         return up[self._turn % len(up)]
 
+    def late(self, kind: int) -> float:
+        """What the next command of this class would wait at whichever owners are the quickest, when that is too long (seconds)."""
+        return min(door.admission.late(kind) for door in self.doors)
+
     # --- commands -------------------------------------------------------------------------------------------------------------
 
     def submit(self, command: c.AnyCommand, caller: Caller = NOBODY, id: str = "", partition: int | None = None) -> asyncio.Future[Answer]:

@@ -13,6 +13,7 @@ import msgspec
 from flowledger.events import commands as c
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.logs import log
+from flowledger.processors.admission import Admission, class_of, counts
 from flowledger.processors.client import Answer
 from flowledger.processors.link import wire as w
 from flowledger.processors.pollers import Jobs
@@ -24,6 +25,10 @@ BACK_OFF_S = (0.01, 0.5)
 SILENT_S = 3.0
 AGAIN = "the process of the owners is away for the moment: send it again, with the same id"
 _decode_rejected = msgspec.json.Decoder(Rejected).decode
+
+
+def _mono_us() -> int:
+    return time.monotonic_ns() // 1000
 
 
 class Source:
@@ -56,7 +61,10 @@ class Door:
         self._unwanted, self._known = unwanted, known
         self._wire: w.Wire | None = None
         self._number = 0
-        self._calls: dict[int, asyncio.Future[Answer]] = {}
+        #: number -> who waits, and whether it counts for `admission`
+        self._calls: dict[int, tuple[asyncio.Future[Answer], bool]] = {}
+        #: of the whole way to the owners and back, as this process meets it
+        self.admission = Admission(_mono_us)
         self._polls: dict[int, asyncio.Future[Jobs | Rejected | None]] = {}
         self._part: dict[int, Jobs] = {}
         self._sources: dict[int, Source] = {}
@@ -104,8 +112,9 @@ class Door:
         self._wire = None
         self._part.clear()
         calls, self._calls = self._calls, {}
+        self.admission = Admission(_mono_us)
         gone = Rejected(RejectionCode.UNAVAILABLE, AGAIN, 200)
-        for future in calls.values():
+        for future, _ in calls.values():
             if not future.done():
                 future.set_result(gone)
         polls, self._polls = self._polls, {}
@@ -125,7 +134,7 @@ class Door:
 
     def _take(self, kind: int, partition: int, number: int, body: bytes) -> None:
         if kind == w.ANSWER:
-            if (future := self._calls.pop(number, None)) is not None and not future.done():
+            if (future := self._answered(number)) is not None and not future.done():
                 future.set_result(w.decode(body))
         elif kind == w.REFUSED:
             self._refused(number, _decode_rejected(body))
@@ -162,7 +171,7 @@ class Door:
             self.positions[p] = max(v["position"], self.positions.get(p, 0))
 
     def _refused(self, number: int, why: Rejected) -> None:
-        if (future := self._calls.pop(number, None)) is not None:
+        if (future := self._answered(number)) is not None:
             if not future.done():
                 future.set_result(why)
         elif (poll := self._polls.pop(number, None)) is not None:
@@ -170,6 +179,12 @@ class Door:
                 poll.set_result(why)
         elif not number:
             log_.error("the owners refuse this door", why=why.message)
+
+    def _answered(self, number: int) -> asyncio.Future[Answer] | None:
+        future, counts = self._calls.pop(number, (None, False))
+        if counts:
+            self.admission.ended()
+        return future
 
     def _jobs(self, number: int, more: int, jobs: Jobs) -> None:
         assert self._wire is not None
@@ -198,6 +213,11 @@ class Door:
         if self._wire is None or not self.up.is_set():
             future.set_result(Rejected(RejectionCode.UNAVAILABLE, AGAIN, 200))
             return
+        command = request.command
+        counted = counts(command)
+        if counted and (refused := self.admission.refusal(class_of(command), "the server")) is not None:
+            future.set_result(refused)
+            return
         if len(self._calls) >= w.IN_FLIGHT_MAX:
             future.set_result(Rejected(RejectionCode.RESOURCE_EXHAUSTED, f"{len(self._calls)} calls are in flight: send slower", 500))
             return
@@ -212,7 +232,9 @@ class Door:
             )
             return
         number = self._next()
-        self._calls[number] = future
+        self._calls[number] = future, counted
+        if counted:
+            self.admission.began()
         self._wire.send(w.CALL, -1 if partition is None else partition, number, body)
 
     async def poll(self, poll: w.Poll, patience_s: float) -> Jobs | Rejected | None:

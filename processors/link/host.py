@@ -30,7 +30,6 @@ log_ = log("link")
 
 #: how often a door hears how the owners are (seconds)
 TELL_S = 0.25
-_CHANGES = (c.Deploy, c.ChangeDefinition)
 
 
 class Host:
@@ -201,7 +200,7 @@ class Session:
         caller = Caller(request.actor, request.tenant, request.correlation, request.trace, request.groups, request.rights)
         self._in_flight += 1
         future = self.engine.submit(request.command, caller, request.id, None if partition < 0 else partition)
-        changes = type(request.command) in _CHANGES
+        changes = type(request.command) in c.CHANGES
 
         def settle(f: asyncio.Future[Any]) -> None:
             self._in_flight -= 1

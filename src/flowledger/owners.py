@@ -1,7 +1,6 @@
 """A process that holds owners of partitions and nothing else: no HTTP, no projector, nothing that could starve a heartbeat.
 
-Started by `flowledger.supervise` as `python -m flowledger.owners`; its first line on stdin says what it is to do. It ends in order when
-stdin ends, so it outlives nobody who started it, and at once when it doesn't manage to within `STOP_S`.
+Started by `flowledger.supervise` as `python -m flowledger.owners` (`flowledger.child`).
 """
 
 from __future__ import annotations
@@ -9,31 +8,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
-import sys
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-#: seconds for an orderly end: a checkpoint of each partition, then out of the group
-STOP_S = 10.0
+from flowledger import child
+from flowledger.child import Order
+
 #: seconds between attempts to reach a log that is away
 AGAIN_S = (0.2, 3.0)
 
 
-class Order(msgspec.Struct):
-    """What stdin says. `settings` are fields of `Settings`, `socket` is where to listen, `name` is this process in metrics."""
-
-    settings: dict[str, Any]
-    socket: str
-    name: str
-
-
 async def serve(order: Order, stop: asyncio.Event) -> None:
     """Until `stop` is set."""
+    from flowledger.connectors import check
     from flowledger.events.wire import NAMES
     from flowledger.infra import javascript
     from flowledger.infra.heads import signing_of
@@ -54,7 +43,7 @@ async def serve(order: Order, stop: asyncio.Event) -> None:
     told = owner.Settings(
         batch_max=settings.batch_max, instances_max=settings.instances_max, node=settings.node,
         signing=signing_of(settings, telemetry.metrics.anchored), answers_us=int(settings.ids_hours * 3_600_000_000),
-        javascript=javascript.run,
+        javascript=javascript.run, look=check.findings,
     )  # fmt: skip
     engine = Engine(make_log(settings), partitions=settings.partitions, settings=told, observer=observer)
     telemetry.metrics.on_scrape(gauges(engine, process=order.name))
@@ -101,35 +90,5 @@ async def serve(order: Order, stop: asyncio.Event) -> None:
     telemetry.close()
 
 
-def _watch(stop: Any) -> None:
-    """The end of stdin is the end of whoever started us, in order or not."""
-    with contextlib.suppress(OSError, ValueError):
-        while os.read(0, 4096):
-            pass
-    stop()
-    time.sleep(STOP_S)
-    os._exit(70)
-
-
-def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C goes to all of the terminal's processes: who started us says when
-    raw = b""
-    while not raw.endswith(b"\n"):
-        if not (part := os.read(0, 65536)):
-            sys.exit(0)
-        raw += part
-    order = msgspec.json.decode(raw, type=Order)
-
-    async def body() -> None:
-        loop, stop = asyncio.get_running_loop(), asyncio.Event()
-        loop.add_signal_handler(signal.SIGTERM, stop.set)
-        threading.Thread(target=_watch, args=(lambda: loop.call_soon_threadsafe(stop.set),), daemon=True, name="stdin").start()
-        await serve(order, stop)
-
-    from flowledger.system import run
-
-    run(body())
-
-
 if __name__ == "__main__":
-    main()
+    child.main(serve)

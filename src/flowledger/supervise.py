@@ -1,4 +1,4 @@
-"""The processes that this one starts and watches: those of the owners, and the lock on the folder of an embedded log."""
+"""The processes that this one starts and watches: those of the owners and of the connectors, and the lock on the folder of an embedded log."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import tempfile
 import time
 import zlib
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -83,11 +84,11 @@ class FolderLock:
             self._file = None
 
 
-class OwnerProcess:
-    """One process of owners: started, watched, started again when it dies."""
+class ChildProcess:
+    """A process of ours (`flowledger.child`): started, watched, started again when it dies. `what` it is, for people."""
 
-    def __init__(self, settings: Settings, folder: Path, index: int) -> None:
-        self.name = f"owner-{index}"
+    def __init__(self, settings: Settings, folder: Path, name: str, module: str, what: str) -> None:
+        self.name, self._module, self._what = name, module, what
         self.socket = folder / f"{self.name}.sock"
         self._order = msgspec.json.encode({"settings": settings.model_dump(mode="json"), "socket": str(self.socket), "name": self.name})
         self.process: subprocess.Popen[bytes] | None = None
@@ -103,9 +104,7 @@ class OwnerProcess:
 
     def _spawn(self) -> None:
         self._began = time.monotonic()
-        process = self.process = subprocess.Popen(
-            [sys.executable, "-m", "flowledger.owners"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
-        )
+        process = self.process = subprocess.Popen([sys.executable, "-m", self._module], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
         assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(self._order + b"\n")
@@ -122,15 +121,15 @@ class OwnerProcess:
                 delay = BACK_OFF_S[0]
             self.restarts += 1
             how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-            self.trouble = f"the process of the owners ended ({how}); it is started again"
-            log("system").error("the process of the owners ended", process=self.name, how=how, again_s=delay)
+            self.trouble = f"the process of the {self._what} ended ({how}); it is started again"
+            log("system").error(f"the process of the {self._what} ended", process=self.name, how=how, again_s=delay)
             await asyncio.sleep(delay)
             delay = min(delay * 2, BACK_OFF_S[1])
             try:
                 self._spawn()
                 self.trouble = ""
             except OSError as e:
-                self.trouble = f"the process of the owners can't be started: {e}"
+                self.trouble = f"the process of the {self._what} can't be started: {e}"
                 await asyncio.sleep(delay)
                 self._spawn()
 
@@ -146,10 +145,37 @@ class OwnerProcess:
         if self._watching is not None:
             done, _ = await asyncio.wait([self._watching], timeout=seconds)
             if not done:
-                log("system").error("the process of the owners does not end; it is killed", process=self.name)
+                log("system").error(f"the process of the {self._what} does not end; it is killed", process=self.name)
                 process.kill()
                 await asyncio.wait([self._watching], timeout=5)
             self._watching.cancel()
+
+
+class OwnerProcess(ChildProcess):
+    """One process of owners."""
+
+    def __init__(self, settings: Settings, folder: Path, index: int) -> None:
+        super().__init__(settings, folder, f"owner-{index}", "flowledger.owners", "owners")
+
+
+class ConnectorProcess(ChildProcess):
+    """The process of the connectors: calls to the outside delay neither owners nor doors."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        super().__init__(settings, folder, f"connectors-{os.getpid()}", "flowledger.calls", "connectors")
+
+    async def figures(self, timeout_s: float = 1.0) -> list[Any]:
+        """Its metrics as it ships them; nothing when it doesn't answer in time."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                reader, writer = await asyncio.open_unix_connection(str(self.socket))
+                try:
+                    found: list[Any] = msgspec.json.decode(await reader.read())
+                    return found
+                finally:
+                    writer.close()
+        except (OSError, TimeoutError, msgspec.DecodeError):
+            return []
 
 
 async def _ended(process: subprocess.Popen[bytes]) -> int:

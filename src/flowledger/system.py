@@ -21,14 +21,14 @@ from flowledger.infra.telemetry import Telemetry
 from flowledger.logs import log
 from flowledger.processors.link.lag import LoopLag
 from flowledger.processors.log import EVENTS, Log, LogError
-from flowledger.supervise import FolderLock, OwnerProcess, link_folder, owner_count, private
+from flowledger.supervise import ConnectorProcess, FolderLock, OwnerProcess, link_folder, owner_count, private
 
 STOP_S = 10.0
 #: how long the start waits for the projector
 PROJECTOR_S = 10.0
 #: how long the start waits for a log that is away, and for owners that take commands; health says what is missing (seconds)
 OPEN_S, READY_S = 3.0, 60.0
-#: seconds until a process of owners that does not end by itself is killed
+#: seconds until a process of owners, or of connectors, that does not end by itself is killed
 OWNER_STOP_S = 15.0
 POSTGRES_LOOK_S = 1.0
 Progress = Callable[[str], None]
@@ -95,6 +95,7 @@ class System:
         self.settings = settings
         self.progress: Progress = progress or (lambda text: None)
         self.telemetry = Telemetry.of(settings)
+        self.telemetry.others = self._figures
         self.closed = asyncio.Event()
         self.url = self.grpc_address = ""
         #: how long the start took, in seconds
@@ -108,6 +109,7 @@ class System:
         self.accounts: Any = None
         self._pool: Any = None
         self.owners: list[OwnerProcess] = []
+        self.connectors: ConnectorProcess | None = None
         #: what can't be had at the moment and is waited for, for health
         self.waiting: dict[str, str] = {}
         self.lag = LoopLag(
@@ -149,6 +151,8 @@ class System:
                 f"setting tasks_topic names {', '.join(s.tasks_topic)}, but there is no Kafka: expected the setting kafka as well"
             )
         signin.check(s)
+        if self.has("connectors"):
+            self._look_at_connectors()
         listener = self._listen()
         tls = self._gateway_tls()
         grpc = self._bind(s.grpc_port, "set FLOWLEDGER_GRPC_PORT") if self.has("grpc") else None
@@ -175,6 +179,8 @@ class System:
         else:
             await self._start_probes(listener)
         await self._until_open()
+        if self.has("connectors"):
+            self._start_connectors()
         if self.has("projector"):
             self._background(self._start_projector(dsn), "projector")
         if grpc is not None:
@@ -218,9 +224,9 @@ class System:
             from flowledger.processors.link.client import LinkClient
 
             client = self.engine = LinkClient(paths, self.log, s.partitions, self._trouble)
+            self._queue.behind = client.late
             self._stack.push_async_callback(client.stop)
             client.start()
-            self.telemetry.others = self._figures
             self._background(self._open_log(client), "log")
         else:
             from flowledger.processors.engine import Engine
@@ -233,9 +239,25 @@ class System:
         """What health says beyond the owners' own words."""
         return [p.trouble for p in self.owners if p.trouble] + list(self.waiting.values())
 
+    def _look_at_connectors(self) -> None:
+        """Raises: SettingsError: what is wrong with their settings is said before anything runs."""
+        from flowledger.infra.egress import Gate
+        from flowledger.infra.secrets import secrets_of
+
+        Gate.of(self.settings)
+        secrets_of(self.settings)
+
+    def _start_connectors(self) -> None:
+        process = self.connectors = ConnectorProcess(self.settings, private(link_folder(self.settings)))
+        self._stack.push_async_callback(process.stop, OWNER_STOP_S)
+        process.start()
+
     async def _figures(self) -> None:
-        """Those of the processes of owners, for the next scrape."""
-        self.telemetry.metrics.others = await self.engine.figures()
+        """Those of the processes of owners and of connectors, for the next scrape."""
+        found = await self.engine.figures() if hasattr(self.engine, "figures") else []
+        if self.connectors is not None and (more := await self.connectors.figures()):
+            found.append(more)
+        self.telemetry.metrics.others = found
 
     async def _close_log(self) -> None:
         with contextlib.suppress(LogError):
@@ -445,7 +467,7 @@ class System:
         watching = asyncio.create_task(workers.watch(self.engine), name="workers")
         self._stack.callback(watching.cancel)
         app = create_app(self.services, job_stream.handlers(self.engine, workers, self.services.identify), console.handlers())
-        await self._start_http(listener, Entered(app, self._queue), entrance(self._queue, self.telemetry))
+        await self._start_http(listener, Entered(app, self._queue, self.telemetry), entrance(self._queue, self.telemetry))
 
     async def _start_probes(self, listener: socket.socket) -> None:
         """Health and figures of a process without API."""
@@ -458,6 +480,8 @@ class System:
     def _parts(self) -> dict[str, str]:
         """What doesn't work of this process besides the owners: name -> why."""
         found = {}
+        if self.connectors is not None and self.connectors.trouble:
+            found["connectors"] = self.connectors.trouble
         if self.has("projector"):
             if self.runner is None:
                 found["projections"] = "the projector waits for the log"

@@ -123,14 +123,14 @@ def history():
             "data": {**data, "key": str(KEY)}, "metadata": {"actor": "ann", "tenant": ""}, "correlation_id": "c", "causation_id": "",
         }  # fmt: skip
 
-    token, task = str(KEY + 1), str(KEY + 2)
-    start = {"process": "order", "definition": "5", "version": 1, "variables": {"n": 1}, "token": token, "element": "s"}
+    token, task = KEY + 1, KEY + 2
+    start = {"process": "order", "definition": 5, "version": 1, "message": 0, "variables": {"n": 1}, "token": token, "element": "s"}
     return [
         row(10, "workflow.started", 0, **start),
         row(11, "flow.taken", 0, token=token, flow="f1", source="s", target="a"),
         row(12, "task.created", 0, task=task, token=token, element="a", type="service_task", job_type="pay"),
         row(20, "task.failed", 5, task=task, token=token, element="a", retries=2),
-        row(30, "task.completed", 9, task=task, token=token, element="a", variables={"paid": True}, merged=str(KEY)),
+        row(30, "task.completed", 9, task=task, token=token, element="a", variables={"paid": True}, merged=KEY),
         row(31, "flow.taken", 9, token=token, flow="f2", source="a", target="e"),
         row(32, "workflow.completed", 9, token=token, element="e"),
     ]
@@ -142,6 +142,7 @@ async def test_events_of_an_instance(http, reads):
     page = (await http.get(f"/v1/instances/{KEY}/events?limit=3")).json()
     assert [e["id"] for e in page["items"]] == ["2-10", "2-11", "2-12"] and page["cursor"] == "2-12"
     assert page["items"][2]["data"]["task"] == str(KEY + 2) and page["items"][0]["data"]["variables"] == {"n": 1}
+    assert page["items"][0]["data"]["message"] is None, "no key is null, as subscribers see it"
     assert page["items"][0]["actor"] == "ann" and page["items"][0]["correlation"] == "c" and "key" not in page["items"][0]["data"]
     r = await http.get(f"/v1/instances/{KEY}/events?type=task.*,workflow_completed&after=2-12")
     assert [e["type"] for e in r.json()["items"]] == ["task.failed", "task.completed", "workflow.completed"]

@@ -34,7 +34,7 @@ class Door:
         listener = socket.create_server(("127.0.0.1", 0), backlog=200)
         self.port = listener.getsockname()[1]
         config = uvicorn.Config(
-            Entered(self.app, self.queue), log_config=None, lifespan="off", http=entrance(self.queue, self.telemetry), timeout_graceful_shutdown=1
+            Entered(self.app, self.queue, self.telemetry), log_config=None, lifespan="off", http=entrance(self.queue, self.telemetry), timeout_graceful_shutdown=1
         )  # fmt: skip
         self.server = HttpServer(config)
         self.task = asyncio.create_task(self.server.serve([listener]))
@@ -109,6 +109,34 @@ async def test_new_work_is_shed_first_and_health_never(what, wait_s, status):
             assert 1 <= int(headers["retry-after"]) <= 5 and told["retry_after_ms"] >= 1000
             assert "busy" in told["detail"] and f"wait {ceil(wait_s * 10) / 10:.2f} s" in told["detail"]
             assert door.telemetry.metrics.http.labels(what.get("method", "POST"), "refused", "429")._value.get() == 1
+
+
+async def test_what_is_taken_later_is_taken_whole_and_in_its_order(monkeypatch):
+    monkeypatch.setattr("flowledger.api.slices.SLICE_S", -1.0)  # all is
+    async with Door() as door:
+        client = await door.connect()
+        big = b"x" * 3_000_000
+        found = await client.ask(body=big)
+        assert found[0] == 201 and found[2] == big
+        client.writer.write(b"".join(b"POST /v1/instances HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n%02d" % n for n in range(20)))
+        assert [(await client.hear())[2] for _ in range(20)] == [b"%02d" % n for n in range(20)]
+        client.writer.write(b"POST /v1/instances HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n")
+        client.writer.close()  # nobody listens any more
+        assert (await (await door.connect()).ask(body=b"on"))[0] == 201
+
+
+async def test_who_waited_too_long_for_its_turn_in_a_crowd_is_refused_then(monkeypatch):
+    async with Door() as door:
+        client = await door.connect()
+        monkeypatch.setattr(door.queue, "entered", lambda since: 0.3)
+        for what, status in ((dict(), 429), (dict(path="/v1/jobs/7/complete"), 201), (dict(headers="priority: u=5\r\n"), 429)):
+            found, headers, body = await client.ask(**what)
+            assert found == status
+            if status == 429:
+                assert "0.30 s" in json.loads(body)["detail"] and int(headers["retry-after"]) >= 1
+        monkeypatch.setattr(door.queue, "entered", lambda since: 0.1)
+        assert (await client.ask())[0] == 201
+        assert (await client.ask(headers="priority: u=5\r\n"))[0] == 429
 
 
 async def test_a_connection_goes_on_after_a_refusal_also_when_the_body_comes_late():

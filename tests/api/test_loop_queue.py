@@ -25,8 +25,7 @@ class Turns(q.LoopQueue):
     def turn(self, seconds, begun=0, waiting=0):
         self._turning, self._began = True, self.clock.now
         for _ in range(begun):
-            self.waits()
-            self.entered()
+            self.entered(self.waits())
         self.clock.now += seconds
         self.waiting = waiting
         self.turned()
@@ -143,11 +142,42 @@ def test_of_the_figures_of_what_a_request_costs_the_least_counts():
 async def test_a_turn_lasts_until_what_it_began_has_run():
     queue = q.LoopQueue()
     queue.read()
-    queue.waits()
-    asyncio.get_running_loop().call_soon(lambda: (queue.entered(), __import__("time").sleep(0.05)))
+    since = queue.waits()
+    asyncio.get_running_loop().call_soon(lambda: (queue.entered(since), __import__("time").sleep(0.05)))
     queue.read()
     await asyncio.sleep(0.1)
     assert 0.05 <= queue.turn_s < 0.1 and queue.waiting == 0
+
+
+@pytest.mark.parametrize(("lag_s", "kinds"), [(0.07, {RUNNING, NEW, LOW}), (0.071, {RUNNING, NEW}), (0.201, {RUNNING}), (1.01, set())])
+def test_who_waited_to_be_taken_in_a_crowd_has_waited(lag_s, kinds):
+    queue = Turns()
+    queue.slices.lag_s = lag_s
+    assert not queue.tight and let_in(queue) == {RUNNING, NEW, LOW}, "few came: somebody else was slow"
+    queue.slices.crowd = True
+    assert queue.tight and let_in(queue) == kinds
+
+
+def test_the_unimportant_overtakes_nobody(monkeypatch):
+    queue = Turns()
+    queue.slices.crowd = True
+    monkeypatch.setattr(queue.slices, "oldest_s", lambda: 0.1)
+    assert let_in(queue) == {RUNNING, NEW}, "this one came at once, others wait"
+
+
+def test_the_wait_behind_the_door_counts():
+    queue = Turns()
+    queue.behind = lambda kind: {RUNNING: 0.0, NEW: 0.0, LOW: 0.3}[kind]
+    assert queue.tight and queue.refusal(LOW) == 0.3 and let_in(queue) == {RUNNING, NEW}
+
+
+@pytest.mark.parametrize(("waiting", "waited_s", "told"), [(q.FEW, 0.3, 0.3), (q.FEW, 0.069, 0.0), (q.FEW - 1, 9.0, 0.0)])
+def test_who_is_let_in_hears_how_long_it_waited_in_a_crowd(waiting, waited_s, told):
+    queue = Turns()
+    since = queue.waits()
+    queue.clock.now += waited_s
+    queue.waiting = waiting
+    assert queue.entered(since) == pytest.approx(told) and queue.waiting == waiting - 1
 
 
 @pytest.mark.parametrize(

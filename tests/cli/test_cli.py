@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from flowledger.infra.cli import daily
 from flowledger.infra.cli.main import run
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -150,6 +151,21 @@ def test_a_day_with_documents(at_server, server):
     assert "decision" not in then["state"]["variables"] and then["events"][-1]["id"] == created["id"]
     code, out, _ = at_server("history", id, "--at", created["id"])
     assert code == 0 and "submitted → review" in out and "state then" in out
+
+
+@pytest.mark.parametrize(
+    ("type", "data", "said"),
+    [
+        ("workflow.started", {"process": "order", "message": None, "element": "s"}, "s · order"),
+        ("workflow.started", {"process": "order", "message": "4503", "element": "s"}, "s · order · message 4503"),
+        ("message.received", {"message": "4503", "name": "paid"}, "message 4503 · paid"),
+        ("task.failed", {"element": "pay", "message": "404"}, "pay · 404"),
+        ("incident.raised", {"element": "pay", "code": "NO_RETRIES", "message": "0"}, "pay · NO_RETRIES · 0"),
+    ],
+)
+def test_an_event_in_a_few_words(type, data, said):
+    """`message` is a text where something failed, and the key of a message elsewhere."""
+    assert daily._what(type, data) == said
 
 
 def test_cancel_and_unknown_things(at_server):

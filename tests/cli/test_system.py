@@ -269,6 +269,8 @@ def test_websockets_of_the_system(http, server):
         made = start(http, "waits", variables={"order": "w"})
         got = json.loads(ws.recv(5))
         assert got["instance"] == made["id"] and got["data"]["process"] == "waits"
+    (listed, *_) = wait_for(lambda: http.get(f"/v1/instances/{made['id']}/events?type=workflow.started").json().get("items"))
+    assert listed["data"] == got["data"] and got["data"]["message"] is None
     http.post(f"/v1/instances/{made['id']}/cancel")
     with connect(f"{address}/v1/jobs/stream") as ws:
         ws.send("no frame")

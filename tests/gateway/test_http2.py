@@ -292,6 +292,28 @@ async def test_under_overload_new_calls_are_refused_at_once_with_the_reason_and_
         await GatewayStub(channel).CompleteJob(requests["CompleteJob"])
 
 
+async def test_calls_that_are_taken_later_are_taken_whole(gateway, engine, monkeypatch):
+    monkeypatch.setattr("flowledger.api.slices.SLICE_S", -1.0)  # all are
+    engine.answers[c.CompleteTask] = {"position": ""}
+    variables = '{"a": "' + "x" * 1_000_000 + '"}'
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{gateway.port}") as channel:
+        stub = GatewayStub(channel)
+        await asyncio.gather(*(stub.CompleteJob(pb.CompleteJobRequest(jobKey=n, variables=variables)) for n in range(1, 11)))
+    assert sorted(command.task for command, _ in engine.calls) == list(range(1, 11))
+    assert all(len(command.variables["a"]) == 1_000_000 for command, _ in engine.calls)
+
+
+async def test_a_call_that_waited_too_long_for_its_turn_in_a_crowd_is_refused_then(gateway, engine, monkeypatch):
+    engine.answers[c.CompleteTask] = engine.answers[c.BroadcastSignal] = {"position": "", "key": 1}
+    monkeypatch.setattr(gateway.queue, "entered", lambda since: 0.3)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{gateway.port}") as channel:
+        stub = GatewayStub(channel)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.BroadcastSignal(pb.BroadcastSignalRequest(signalName="s"))
+        assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and "0.30 s" in refused.value.details() and not engine.calls
+        await stub.CompleteJob(pb.CompleteJobRequest(jobKey=1, variables="{}"))
+
+
 async def test_what_a_partition_refuses_says_when_to_come_again(gateway, engine):
     engine.answers[c.CompleteTask] = Rejected(RejectionCode.RESOURCE_EXHAUSTED, "partition 1 is busy", 700)
     async with grpc.aio.insecure_channel(f"127.0.0.1:{gateway.port}") as channel:

@@ -4,6 +4,7 @@ import pytest
 from notation import NAMESPACES, bpmn
 from wrong_data import ROWS as DATA_ROWS
 from wrong_flows import ROWS as FLOW_ROWS
+from wrong_read import ROWS as READ_ROWS
 from wrong_standard import ROWS as STANDARD_ROWS
 
 from flowledger.kernel import model
@@ -37,3 +38,15 @@ def test_each_code_is_found_and_not_found(code, text, old, new):
 
 def test_each_code_has_a_row():
     assert sorted({r[0] for r in ROWS}) == sorted(checks.CODES)
+
+
+@pytest.mark.parametrize(("code", "text", "old", "new"), READ_ROWS, ids=[r[0] for r in READ_ROWS])
+def test_what_reading_finds_is_found_and_not_found(code, text, old, new):
+    assert old in text
+    bad = [f for f in findings(text) if f.code == code]
+    assert bad, f"not found: {[f.code for f in findings(text)]}"
+    for finding in bad:
+        assert finding.line and finding.message and (finding.element or code == "NOT_BPMN"), finding
+        assert not finding.standard or finding.chapter
+    good = findings(text.replace(old, new))
+    assert code not in [f.code for f in good], [f.message for f in good]

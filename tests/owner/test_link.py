@@ -12,6 +12,7 @@ import pytest
 from flowledger.events import commands as c
 from flowledger.events.base import Rejected
 from flowledger.infra.log_memory import MemoryLog, MemoryStore
+from flowledger.processors.admission import FEW, LOW, NEW, RUNNING, Admission
 from flowledger.processors.engine import Engine
 from flowledger.processors.link import wire as w
 from flowledger.processors.link.client import LinkClient
@@ -143,6 +144,56 @@ async def test_calls_in_flight_are_bounded(pair, monkeypatch):
     refused = [a for a in answers if isinstance(a, Rejected)]
     assert len(refused) == 20 and all(a.code == "RESOURCE_EXHAUSTED" and a.retry_after_ms for a in refused)
     assert "key" in await client.call(c.StartInstance(id="p"))
+
+
+@pytest.mark.req("WOS-RES-010", "WOS-PER-002")
+async def test_who_would_wait_too_long_for_the_owners_is_refused_at_the_door(pair):
+    client = await pair.door()
+    await deployed(client)
+    await client.call(c.StartInstance(id="p"))
+    [job] = await client.activate("job", "w", 1, 600_000, wait_ms=3000)
+    door = client.doors[0]
+    now = [0]
+    door.admission = admission = Admission(lambda: now[0])
+    waiting = client.submit(c.StartInstance(id="p"), id="slow")  # on its way
+    for _ in range(FEW):
+        admission.began()
+    assert admission.in_hand == FEW + 1 and client.late(NEW) == 0.0
+    now[0] = 500_000
+    assert client.late(LOW) >= 0.5 and client.late(NEW) >= 0.5 and client.late(RUNNING) == 0.0
+    refused = await client.call(c.StartInstance(id="p"))
+    assert (
+        isinstance(refused, Rejected)
+        and refused.code == "RESOURCE_EXHAUSTED"
+        and "the server is busy" in refused.message
+        and refused.retry_after_ms
+    )
+    assert "position" in await client.call(c.CompleteTask(task=job["key"], fence=job["fence"])), "work on what runs goes on"
+    assert "key" in await waiting
+    door._wire.abort("lost")
+    await until(lambda: door.admission is not admission)
+    assert door.admission.in_hand == 0, "what waited there is gone"
+
+
+@pytest.mark.parametrize(
+    ("command", "counts"),
+    [
+        (c.StartInstance(id="p"), True),
+        (c.StartInstance(id="p", wait=True), False),
+        (c.Deploy(resources=[c.Resource("q.bpmn", MODEL)]), False),
+    ],
+    ids=["start", "start that waits for its end", "deployment"],
+)
+async def test_what_waits_for_more_than_its_turn_says_nothing_about_the_queue(pair, command, counts):
+    client = await pair.door()
+    await deployed(client)
+    admission = client.doors[0].admission
+    call = client.submit(command)
+    assert admission.in_hand == counts
+    if not getattr(command, "wait", False):
+        await call
+    assert admission.in_hand == 0
+    call.cancel()
 
 
 async def test_a_dead_door_gives_up_its_polls_streams_and_what_is_on_the_way_to_it(pair):

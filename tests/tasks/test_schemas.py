@@ -1,7 +1,13 @@
-"""The JSON Schema subset against jsonschema-rs, on the same schemas and values."""
+"""JSON Schema checks: the official suite's cases for draft 2020-12, and jsonschema-rs on the same schemas and values.
+
+`samples/json-schema-2020-12` is json-schema-org/JSON-Schema-Test-Suite (MIT), a line for each group of cases. Not in it: `refRemote` (nothing is
+fetched), `format` (an annotation there, checked here) and `vocabulary` (metaschemas of one's own).
+"""
 
 import itertools
+import json
 from decimal import Decimal
+from pathlib import Path
 
 import jsonschema_rs
 import pytest
@@ -9,7 +15,8 @@ import pytest
 from flowledger.events.base import Heavy
 from flowledger.kernel import Facts
 from flowledger.kernel.tasks.formats import FORMATS
-from flowledger.kernel.tasks.schemas import check, problems
+from flowledger.kernel.tasks.schema_rules import problems
+from flowledger.kernel.tasks.schemas import check
 
 SCHEMAS = [
     {"type": "integer", "minimum": 1, "exclusiveMaximum": 5},
@@ -47,6 +54,54 @@ def test_the_same_answer_as_a_full_implementation(schema):
     full = jsonschema_rs.validator_for(schema)
     for value in VALUES:
         assert (check(schema, value) == []) is full.is_valid(value), value
+
+
+SUITE = Path(__file__).parent / "samples/json-schema-2020-12"
+#: groups whose schemas are refused, since they lead to another document
+ELSEWHERE = {
+    "remote ref, containing refs itself", "validate definition against metaschema", "strict-tree schema, guards against misspelled properties",
+    "tests for implementation dynamic anchor and reference link", "$ref and $dynamicAnchor are independent of order - $defs first",
+    "$ref and $dynamicAnchor are independent of order - $ref first", "$ref to $dynamicRef finds detached $dynamicAnchor",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("file", sorted(f.stem for f in SUITE.glob("*.json")))
+def test_the_cases_of_the_official_suite(file):
+    for group in json.loads((SUITE / f"{file}.json").read_text(), parse_float=Decimal):
+        wrong = problems(group["schema"])
+        if group["description"] in ELSEWHERE:
+            assert "leads out" in wrong[0], group["description"]
+            continue
+        assert wrong == [], group["description"]
+        for case in group["tests"]:
+            assert (check(group["schema"], case["data"]) == []) is case["valid"], (group["description"], case["description"])
+
+
+def test_what_nobody_looked_at_is_told_with_its_place():
+    address = {"properties": {"city": {"type": "string"}}, "required": ["city"]}
+    schema = {
+        "properties": {
+            "to": {"allOf": [{"$ref": "#/$defs/address"}], "properties": {"name": {}}, "unevaluatedProperties": False},
+            "lines": {"prefixItems": [True], "contains": {"type": "string"}, "unevaluatedItems": {"type": "integer"}},
+        },
+        "$defs": {"address": address},
+    }  # fmt: skip
+    assert problems(schema) == []
+    assert check(schema, {"to": {"city": "x", "name": 1}, "lines": [None, "a", 2]}) == []
+    assert check(schema, {"to": {"city": "x", "zip": 1}, "lines": [None, "a", False]}) == [
+        "to: 'zip' is not known", "lines[2]: expected integer, found boolean",
+    ]  # fmt: skip
+
+
+def test_a_list_of_anything_is_made_one_of_something():
+    """How `$dynamicRef` serves: a generic schema leaves a place open, and who uses it fills it."""
+    generic = {
+        "$id": "list", "type": "array", "items": {"$dynamicRef": "#item"}, "$defs": {"any": {"$dynamicAnchor": "item"}},
+    }  # fmt: skip
+    numbers = {"$id": "numbers", "$ref": "list", "$defs": {"list": generic, "number": {"$dynamicAnchor": "item", "type": "number"}}}
+    assert problems(generic) == problems(numbers) == []
+    assert check(generic, ["x"]) == [] and check(numbers, [1]) == []
+    assert check(numbers, [1, "x"]) == ["[1]: expected number, found string"]
 
 
 #: format -> texts; which of them fit is told by another implementation
@@ -207,7 +262,11 @@ def test_at_most_twenty_errors():
     [
         ({"type": "text"}, "schema.type"), ({"properties": {"a": 5}}, "schema.properties.a"), ({"pattern": "("}, "no regular expression"),
         ({"$ref": "https://x/y"}, "leads out"), ({"$ref": "#/nowhere"}, "leads nowhere"), ({"minLength": -1}, "0 or more"), ({"required": "a"}, "names"),
-        ({"unevaluatedProperties": False}, "not supported"), ({"anyOf": []}, "list of schemas"), ({"enum": 5}, "a list"), ([], "an object or a boolean"),
+        ({"$recursiveRef": "#"}, "older draft"), ({"unevaluatedProperties": 5}, "an object or a boolean"),
+        ({"$dynamicRef": "#x"}, "leads nowhere"), ({"$id": "a#b"}, "without a fragment"), ({"$id": "http://[x"}, "a URI"), ({"$anchor": "a b"}, "a name of"),
+        ({"$ref": "#/properties/a/type", "properties": {"a": {"type": "string"}}}, "no schema"), ({"$ref": 5}, "expected a text"),
+        ({"$ref": "#/more/a", "more": {"a": {"minLength": "x"}}}, "schema.$ref (#/more/a).minLength"), ({"pattern": 5}, "a text"), ({"type": []}, "one or several"),
+        ({"$ref": "item", "$defs": {"i": {"$id": "other"}}}, "leads out"), ({"anyOf": []}, "list of schemas"), ({"enum": 5}, "a list"), ([], "an object or a boolean"),
         ({"minimum": "1"}, "a number"), ({"patternProperties": {"(": {}}}, "no regular expression"), ({"dependentRequired": {"a": "b"}}, "lists of names"),
     ],
 )  # fmt: skip
@@ -246,6 +305,9 @@ def costly(kind):
             {"patternProperties": {f"^{n}$": {} for n in range(1_000)}, "additionalProperties": False}, {str(n): 1 for n in range(2_000)},
         ),
         "long text, many patterns": ({"anyOf": [{"pattern": f"x{n}y$"} for n in range(400)]}, "x" * 1_000_000),
+        "alternatives, each of which is asked what it looked at": (
+            {"anyOf": [{"properties": {str(n): True for n in range(200)}}] * 1_500, "unevaluatedProperties": False}, {str(n): 1 for n in range(200)},
+        ),
         "alternatives within": ({"not": {"items": {"anyOf": [{"const": n} for n in range(50)]}}}, many),
         "huge quotients": ({"items": {"multipleOf": Decimal("1E-6000")}}, [Decimal("1E+6000")] * 20_000),
     }[kind]  # fmt: skip
@@ -255,7 +317,8 @@ def costly(kind):
     ("kind", "ends"),
     [
         ("items that repeat, looked up", True), ("nested items that repeat", False), ("one of many, of each item", False), ("patterns of names", False),
-        ("no other names than patterns", False), ("long text, many patterns", False), ("alternatives within", False), ("huge quotients", False),
+        ("no other names than patterns", False), ("long text, many patterns", False), ("alternatives within", False),
+        ("alternatives, each of which is asked what it looked at", False), ("huge quotients", False),
     ],
 )  # fmt: skip
 def test_what_a_check_takes_is_bounded(kind, ends):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("events", "kernel", "processors", "projections", "api", "infra", "sdk", "schemas", "bench", "examples")
+FOLDERS = ("events", "kernel", "processors", "projections", "api", "connectors", "infra", "sdk", "schemas", "bench", "examples")
 
 
 def tracked() -> list[Path]:

@@ -19,7 +19,7 @@ PAGES = [
 #: made by a tool, or what others wrote
 LEFT_OUT = {"requirements.md", "traceability.md"}
 PAGES = [p for p in PAGES if p.name not in LEFT_OUT]
-TOP = "events|kernel|processors|projections|api|infra|sdk|schemas|bench|examples|docs|tests|tools|web|src"
+TOP = "events|kernel|processors|projections|api|connectors|infra|sdk|schemas|bench|examples|docs|tests|tools|web|src"
 PATH = re.compile(rf"`((?:(?:{TOP})/|\.ci/)[\w./*-]*)(?:::\w+)?`")
 CODE = re.compile(r"`([^`\n]+)`|^```\w*\n(.*?)^```", re.M | re.S)
 ids = pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))

@@ -1,4 +1,4 @@
-import { Alert, Anchor, Button, Group, JsonInput, NumberInput, Text } from "@mantine/core";
+import { Anchor, Button, Group, JsonInput, NumberInput } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
@@ -8,9 +8,7 @@ import { useMay } from "~/api/me";
 import type { Incident } from "~/api/types";
 import { useText } from "~/i18n";
 import { Ask } from "./Ask";
-import { Icon } from "./icons";
-import { Status } from "./Status";
-import { When } from "./time";
+import { TroubleCard } from "./Cards";
 
 type Way = "retry" | "resolve" | "repair" | "release";
 
@@ -43,27 +41,22 @@ export function IncidentCard({ of: i, linked = false, disabled = false }: { of: 
     for (const key of ["incidents", "instance", "/incidents"]) void client.invalidateQueries({ queryKey: [key] });
   };
   return (
-    <Alert color={open ? "red" : "gray"} variant="light" mb="xs" icon={<Icon name={open ? "warn" : "check"} />} title={`${i.element ?? "–"} · ${i.code}`}>
-      <Group gap="xs" mb={4}>
-        <Status of={i.status} />
-        <Text size="xs">
-          <When at={i.created_at} />
-          {i.resolved_at && (
-            <>
-              {" → "}
-              <When at={i.resolved_at} /> {i.resolved_by}
-            </>
-          )}
-        </Text>
-        {linked && i.instance && (
+    <TroubleCard
+      title={`${i.element ?? "–"} · ${i.code}`}
+      status={i.status}
+      since={i.created_at}
+      ended={i.resolved_at}
+      by={i.resolved_by}
+      message={i.message}
+      about={
+        linked &&
+        i.instance && (
           <Anchor renderRoot={(props) => <Link to="/instances/$id" params={{ id: i.instance! }} search={{ tab: "incidents", element: i.element ?? "" }} {...props} />} size="sm">
             {i.process} · {i.instance}
           </Anchor>
-        )}
-      </Group>
-      <Text size="sm" style={{ overflowWrap: "anywhere" }}>
-        {i.message}
-      </Text>
+        )
+      }
+    >
       {open && may && (
         <Group gap="xs" mt="xs">
           {ways.map((w) => (
@@ -79,6 +72,6 @@ export function IncidentCard({ of: i, linked = false, disabled = false }: { of: 
           {way !== "release" && i.task && <NumberInput label={t("incident.attempts")} value={retries} onChange={setRetries} min={1} max={100} clampBehavior="strict" allowDecimal={false} />}
         </Ask>
       )}
-    </Alert>
+    </TroubleCard>
   );
 }

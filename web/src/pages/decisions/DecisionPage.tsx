@@ -8,6 +8,7 @@ import { useRefreshOn } from "~/api/live";
 import { useSource } from "~/api/source";
 import type { Decision, Definition } from "~/api/types";
 import { useText } from "~/i18n";
+import { Cards } from "~/shared/Cards";
 import { DecisionTrace, type Traced } from "~/shared/DecisionTrace";
 import { brief } from "~/shared/Json";
 import { Answer, Empty, Failed, PageHead, Waiting } from "~/shared/states";
@@ -131,13 +132,10 @@ function Evaluations({ id, version }: { id: string; version?: string }) {
   const t = useText();
   const list = useList(`/decisions/${id}/evaluations`, { version });
   useRefreshOn({ type: "decision.evaluated" }, [[`/decisions/${id}/evaluations`, "list"]], 1500);
-  if (list.error && !list.data) return <Failed error={list.error} again={() => void list.refetch()} />;
-  if (!list.data) return <Waiting />;
-  if (list.rows.length === 0) return <Empty title={t("decision.history.none")}>{t("decision.history.hint")}</Empty>;
   return (
-    <>
-      {list.rows.map((e) => (
-        <details key={e.id} style={{ marginBottom: 6 }}>
+    <Cards of={list} empty={<Empty title={t("decision.history.none")}>{t("decision.history.hint")}</Empty>}>
+      {(e) => (
+        <details style={{ marginBottom: 6 }}>
           <summary>
             <When at={e.time} exact />{" "}
             <Badge variant="light" size="sm" tt="none" color="gray">
@@ -152,12 +150,7 @@ function Evaluations({ id, version }: { id: string; version?: string }) {
           )}
           <DecisionTrace trace={(e.data.trace as Traced[] | null) ?? []} />
         </details>
-      ))}
-      {list.hasNextPage && (
-        <Button variant="default" size="xs" loading={list.isFetchingNextPage} onClick={list.more}>
-          {t("operations.more")}
-        </Button>
       )}
-    </>
+    </Cards>
   );
 }

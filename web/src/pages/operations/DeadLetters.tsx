@@ -1,4 +1,4 @@
-import { Alert, Anchor, Button, Code, Group, JsonInput, SegmentedControl, Text } from "@mantine/core";
+import { Anchor, Button, Code, Group, JsonInput, SegmentedControl, Text } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
@@ -10,10 +10,8 @@ import { useMay } from "~/api/me";
 import type { RowOf } from "~/api/types";
 import { useText } from "~/i18n";
 import { Ask } from "~/shared/Ask";
-import { Icon } from "~/shared/icons";
-import { Status } from "~/shared/Status";
-import { Empty, Failed, Waiting } from "~/shared/states";
-import { When } from "~/shared/time";
+import { Cards, TroubleCard } from "~/shared/Cards";
+import { Empty } from "~/shared/states";
 
 type Letter = RowOf<"/dead-letters">;
 const SHOWN = ["open", "incident", "replayed", "discarded"];
@@ -29,24 +27,9 @@ export function DeadLetters() {
   return (
     <>
       <SegmentedControl size="xs" mb="sm" aria-label={t("col.status")} value={status} onChange={(v) => void navigate({ to: ".", search: { ...search, status: v } as Record<string, string>, replace: true })} data={SHOWN.map((s) => ({ value: s, label: t(`status.${s}`) }))} />
-      {list.error && !list.data ? (
-        <Failed error={list.error} again={() => void list.refetch()} />
-      ) : !list.data ? (
-        <Waiting />
-      ) : list.rows.length === 0 ? (
-        <Empty title={t("letters.none")}>{t("letters.none.hint")}</Empty>
-      ) : (
-        <>
-          {list.rows.map((letter) => (
-            <LetterCard key={letter.id} of={letter} />
-          ))}
-          {list.hasNextPage && (
-            <Button variant="default" size="xs" loading={list.isFetchingNextPage} onClick={list.more}>
-              {t("operations.more")}
-            </Button>
-          )}
-        </>
-      )}
+      <Cards of={list} empty={<Empty title={t("letters.none")}>{t("letters.none.hint")}</Empty>}>
+        {(letter) => <LetterCard of={letter} />}
+      </Cards>
     </>
   );
 }
@@ -72,28 +55,24 @@ function LetterCard({ of: letter }: { of: Letter }) {
     await client.invalidateQueries({ queryKey: ["/dead-letters"] });
   };
   return (
-    <Alert color={letter.status === "open" ? "red" : "gray"} variant="light" mb="xs" icon={<Icon name={letter.status === "open" ? "warn" : "check"} />} title={t("letters.at", { source: letter.source })}>
-      <Group gap="xs" mb={4}>
-        <Status of={letter.status} />
-        <Text size="xs">
-          <When at={letter.created_at} />
-          {letter.closed_at && (
-            <>
-              {" → "}
-              <When at={letter.closed_at} /> {letter.closed_by}
-            </>
-          )}
-        </Text>
+    <TroubleCard
+      title={t("letters.at", { source: letter.source })}
+      status={letter.status}
+      since={letter.created_at}
+      ended={letter.closed_at}
+      by={letter.closed_by}
+      message={letter.message}
+      about={
+        <>
         {letter.sender !== null && letter.sender !== undefined && <Text size="xs">{t("letters.sender", { n: letter.sender })}</Text>}
         {letter.instance && (
           <Anchor renderRoot={(props) => <Link to="/instances/$id" params={{ id: letter.instance! }} {...props} />} size="sm">
             {letter.instance}
           </Anchor>
         )}
-      </Group>
-      <Text size="sm" style={{ overflowWrap: "anywhere" }}>
-        {letter.message}
-      </Text>
+        </>
+      }
+    >
       {letter.reason && <Text size="sm">{t("letters.reason", { reason: letter.reason })}</Text>}
       <Code block mt={4} tabIndex={0} style={{ maxHeight: 160, overflow: "auto", whiteSpace: "pre-wrap", overflowWrap: "anywhere" }}>
         {letter.command}
@@ -114,6 +93,6 @@ function LetterCard({ of: letter }: { of: Letter }) {
           {way === "replay" && <JsonInput label={t("letters.command")} value={command} onChange={setCommand} autosize minRows={6} maxRows={18} validationError={t("process.start.invalid")} data-autofocus />}
         </Ask>
       )}
-    </Alert>
+    </TroubleCard>
   );
 }

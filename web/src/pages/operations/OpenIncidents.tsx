@@ -3,8 +3,9 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useList } from "~/api/lists";
 import { useRefreshOn } from "~/api/live";
 import { useText } from "~/i18n";
+import { Cards } from "~/shared/Cards";
 import { IncidentCard } from "~/shared/IncidentCard";
-import { Empty, Failed, Waiting } from "~/shared/states";
+import { Empty } from "~/shared/states";
 
 /** Incidents of all instances, each with its way out. */
 export function OpenIncidents() {
@@ -26,33 +27,23 @@ export function OpenIncidents() {
         {field("definition", t("col.process"))}
         {field("code", t("operations.code"))}
       </Group>
-      {list.error && !list.data ? (
-        <Failed error={list.error} again={() => void list.refetch()} />
-      ) : !list.data ? (
-        <Waiting />
-      ) : list.rows.length === 0 ? (
-        <Empty
-          title={t(filtered ? "list.nothing" : "home.stuck.none")}
-          action={
-            filtered ? (
-              <Button size="xs" variant="light" onClick={() => set({ definition: undefined, code: undefined })}>
-                {t("list.clear")}
-              </Button>
-            ) : undefined
-          }
-        />
-      ) : (
-        <>
-          {list.rows.map((i) => (
-            <IncidentCard key={i.id} of={i} linked />
-          ))}
-          {list.hasNextPage && (
-            <Button variant="default" size="xs" loading={list.isFetchingNextPage} onClick={list.more}>
-              {t("operations.more")}
-            </Button>
-          )}
-        </>
-      )}
+      <Cards
+        of={list}
+        empty={
+          <Empty
+            title={t(filtered ? "list.nothing" : "home.stuck.none")}
+            action={
+              filtered ? (
+                <Button size="xs" variant="light" onClick={() => set({ definition: undefined, code: undefined })}>
+                  {t("list.clear")}
+                </Button>
+              ) : undefined
+            }
+          />
+        }
+      >
+        {(i) => <IncidentCard of={i} linked />}
+      </Cards>
     </>
   );
 }

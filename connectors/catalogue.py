@@ -1,0 +1,23 @@
+"""Which connectors there are."""
+
+from __future__ import annotations
+
+from flowledger.connectors.frame import Config, Connector
+from flowledger.connectors.http.config import HttpConfig
+from flowledger.kernel.model.connectors import ALIASES, PREFIX
+
+#: name -> configuration: what models are checked by, and templates made of; a job type is `flowledger:NAME`
+CONFIGS: dict[str, type[Config]] = {"http": HttpConfig}
+
+
+def name_of(job_type: str) -> str:
+    """The connector that serves a job type; empty: none of ours."""
+    name = ALIASES.get(job_type, job_type).removeprefix(PREFIX)
+    return name if name in CONFIGS else ""
+
+
+def connectors() -> tuple[Connector, ...]:
+    """Those that work; what they need is loaded here."""
+    from flowledger.connectors.http.connector import HttpConnector
+
+    return (HttpConnector(),)

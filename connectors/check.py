@@ -1,0 +1,97 @@
+"""What can be said of a connector's task at deployment: its configuration as far as it is literal, and its headers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from flowledger.connectors import results
+from flowledger.connectors.catalogue import CONFIGS, name_of
+from flowledger.connectors.frame import Config, Failed
+from flowledger.connectors.inputs import FRAME, fields_of
+from flowledger.kernel.findings import Finding
+from flowledger.kernel.model.connectors import served
+
+#: stands for a value that only an instance has
+_UNKNOWN = "unknown"
+_HINT = "docs/connectors.md names the fields of each connector"
+
+
+def findings(graph: Any, file: str) -> list[Finding]:
+    """Of all tasks of a model that connectors serve."""
+    found: list[Finding] = []
+    for process in graph.processes.values() if graph is not None else ():
+        for node in process.nodes.values():
+            job_type = getattr(getattr(node.config, "job_type", None), "static", None)
+            if isinstance(job_type, str) and served(job_type):
+                found += [_finding(code, message, node, file) for code, message in _of(node, job_type)]
+    return found
+
+
+def _finding(code: str, message: str, node: Any, file: str) -> Finding:
+    severity = "warning" if code == "CONNECTOR_UNKNOWN" else "error"
+    return Finding(code, message, severity, node.id, node.line, node.column, _HINT, file)
+
+
+def _of(node: Any, job_type: str) -> list[tuple[str, str]]:
+    name = name_of(job_type)
+    if not name:
+        return [("CONNECTOR_UNKNOWN", f"no connector serves the job type '{job_type}'; there are {', '.join(CONFIGS)}")]
+    found: list[tuple[str, str]] = []
+    headers = node.config.headers or {}
+    checks = (
+        ("resultExpression", lambda text: results.compiled(text, "resultExpression")),
+        ("errorExpression", lambda text: results.compiled(text, "errorExpression")),
+        ("retryBackoff", lambda text: results.seconds(text, "retryBackoff")),
+        ("resultVariable", lambda text: results.variables_of({"resultVariable": text}, None)),
+    )
+    for key, check in checks:
+        try:
+            if headers.get(key):
+                check(headers[key])
+        except Failed as e:
+            found.append(("CONNECTOR_HEADER", f"'{node.id}': {e.message}"))
+    return found + [("CONNECTOR_CONFIGURATION", f"'{node.id}': {text}") for text in _configuration(node, CONFIGS[name], headers)]
+
+
+def _configuration(node: Any, config: type[Config], headers: dict[str, str]) -> list[str]:
+    raw: dict[str, Any] = {}
+    dynamic: set[tuple[str, ...]] = set()
+    fields = fields_of(config)
+    rows = [(key, value, True) for key, value in headers.items() if key not in FRAME and key.split(".")[0] in fields]
+    rows += [(m.target, m.source.static, m.source.compiled is None) for m in node.inputs if m.target.split(".")[0] in fields]
+    for target, value, literal in rows:
+        path = tuple(target.split("."))
+        _put(raw, path, value if literal else _UNKNOWN)
+        if not literal:
+            dynamic.add(path)
+    whole = {path[0] for path in dynamic if len(path) == 1}
+    for field in whole:
+        raw.pop(field, None)
+    try:
+        config.model_validate(raw)
+    except ValidationError as e:
+        told = []
+        for row in e.errors(include_input=False):
+            place = tuple(str(part) for part in row["loc"])
+            if (
+                (place[:1] and place[0] in whole)
+                or (not place and dynamic)
+                or any(p[0] == place[0] and p[-1] in place for p in dynamic if place)
+            ):
+                continue
+            if "discriminator" in row.get("ctx", {}) and any(p[:1] == place[:1] for p in dynamic):
+                continue
+            told.append(f"{'.'.join(place)}: {row['msg']}" if place else str(row["msg"]))
+        return told
+    return []
+
+
+def _put(raw: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    for part in path[:-1]:
+        inner = raw.setdefault(part, {})
+        if not isinstance(inner, dict):
+            return
+        raw = inner
+    raw[path[-1]] = value

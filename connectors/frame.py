@@ -1,0 +1,75 @@
+"""What all connectors have in common: the shape of one, what a call gets, and how it says that it failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from flowledger.infra.egress import Gate
+    from flowledger.infra.secrets.mask import Mask
+
+
+class Config(BaseModel):
+    """Base of configurations. Names are those of `zeebe:input` targets (camel case); a field that nobody knows is refused."""
+
+    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True, hide_input_in_errors=True)
+
+
+class Failed(Exception):
+    """A call that did not do what it should.
+
+    Attributes:
+        code: stable, for policies and `errorExpression`: HTTP's status as text, or a word in capitals.
+        again: another attempt may help.
+        after_s: not before so many seconds, as the other side said; None: it said nothing.
+        response: what came back, if anything: `{status, headers, body}`.
+    """
+
+    def __init__(
+        self, code: str, message: str, *, again: bool = False, after_s: float | None = None, response: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code, self.message, self.again, self.after_s, self.response = code, message, again, after_s, response
+
+
+@dataclass(slots=True)
+class Call:
+    """What one call knows beside its configuration.
+
+    Attributes:
+        key: idempotency key: the same for each delivery and each attempt of the work.
+        trace: W3C `traceparent` to pass on; empty: none.
+        mask: takes every value that must not be shown, tokens that were fetched included.
+        target: set by the connector: where the call goes, without path and query.
+        status: set by the connector: what the other side said.
+    """
+
+    key: str
+    trace: str
+    gate: Gate
+    client: httpx2.AsyncClient
+    mask: Mask
+    answer_bytes_max: int
+    seconds_max: float
+    user_agent: str
+    target: str = ""
+    status: str = ""
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+class Connector(Protocol):
+    """One kind of call. `job_type` is what its jobs are called, `aliases` others that mean the same; title and description of `config` are the connector's."""
+
+    name: str
+    job_type: str
+    aliases: tuple[str, ...]
+    config: type[Config]
+
+    async def call(self, config: Any, call: Call) -> Any:
+        """The answer as a JSON value. Raises: Failed, and what httpx2 and the gate raise (`outcomes` tells them apart)."""

@@ -1,0 +1,130 @@
+"""One job of a connector from its inputs to its outcome, recorded as log line, span and figures; nothing of it shows a secret."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import httpx2
+
+from flowledger import __version__
+from flowledger.connectors import results
+from flowledger.connectors.frame import Call, Connector, Failed
+from flowledger.connectors.inputs import take
+from flowledger.connectors.outcomes import failed
+from flowledger.infra.egress import Gate
+from flowledger.infra.egress_transport import client_of
+from flowledger.infra.secrets import Secrets
+from flowledger.infra.secrets.mask import Mask
+from flowledger.infra.settings import Settings
+from flowledger.infra.telemetry import Telemetry
+from flowledger.kernel.values import clean
+from flowledger.logs import log
+from flowledger.sdk.job import BpmnError, Job, JobFailed
+
+#: targets that have figures of their own; the others share one
+TARGETS_MAX = 200
+MESSAGE_MAX = 2_000
+AGENT = f"flowledger/{__version__}"
+
+
+class Runner:
+    """Works on the jobs of connectors, in one process."""
+
+    def __init__(self, settings: Settings, gate: Gate, secrets: Secrets, telemetry: Telemetry) -> None:
+        self.settings, self.gate, self.secrets, self.telemetry = settings, gate, secrets, telemetry
+        self.client: httpx2.AsyncClient = client_of(gate)
+        self._targets: set[str] = set()
+
+    async def close(self) -> None:
+        await self.client.aclose()
+
+    async def run(self, connector: Connector, job: Job) -> dict[str, Any]:
+        """The variables that the call leaves. Raises: BpmnError, JobFailed."""
+        began = time.perf_counter()
+        mask, headers = Mask(), job.headers
+        s = self.settings
+        with self.telemetry.tracer.span(f"connector {connector.name}", job.trace) as span:
+            call = Call(
+                key=job.idempotency_key, trace=span.traceparent, gate=self.gate, client=self.client, mask=mask,
+                answer_bytes_max=s.connector_answer_bytes_max, seconds_max=s.connector_timeout_s, user_agent=AGENT,
+            )  # fmt: skip
+            answer, failure = None, None
+            outcome = "done"
+            try:
+                try:
+                    config = await take(job.variables, headers, connector.config, self.secrets, mask)
+                    async with asyncio.timeout(s.connector_timeout_s):
+                        answer = mask.value(await connector.call(config, call))
+                except (asyncio.CancelledError, BpmnError, JobFailed):
+                    outcome = "cancelled"
+                    raise
+                except Exception as e:  # noqa: BLE001 - whatever a call ends with is its outcome
+                    failure = self._masked(failed(e) or self._defect(connector, e), mask)
+                try:
+                    ignored = results.judged(headers, answer, failure, job.retries)
+                    if ignored is not None:
+                        outcome = "ignored"
+                        return ignored
+                    if failure is None:
+                        return results.variables_of(headers, answer)
+                except Failed as wrong:  # of the model's own expressions
+                    failure = self._masked(wrong, mask)
+                except BpmnError:
+                    outcome = "error"
+                    raise
+                except JobFailed:
+                    outcome = "failed"
+                    raise
+                outcome = "retried" if failure.again and job.retries > 1 else "incident"
+                raise self._job_failed(failure, headers, mask)
+            finally:
+                code = failure.code if failure is not None else ""
+                self._record(connector, job, call, outcome, code, time.perf_counter() - began, span)
+
+    @staticmethod
+    def _defect(connector: Connector, e: Exception) -> Failed:
+        log("connectors").error("a connector failed", connector=connector.name, exc_info=e)
+        return Failed("DEFECT", f"the connector failed: {type(e).__name__}", again=True)
+
+    @staticmethod
+    def _masked(failure: Failed, mask: Mask) -> Failed:
+        return Failed(
+            failure.code, mask.text(clean(failure.message, MESSAGE_MAX)), again=failure.again, after_s=failure.after_s,
+            response=mask.value(failure.response),
+        )  # fmt: skip
+
+    @staticmethod
+    def _job_failed(failure: Failed, headers: dict[str, Any], mask: Mask) -> JobFailed:
+        """What can't be mended by another attempt is an incident at once."""
+        try:
+            own = results.seconds(headers.get("retryBackoff"), "the header retryBackoff")
+        except Failed as wrong:
+            failure, own = wrong, None
+        waits = [w for w in (own, failure.after_s) if w is not None]
+        text = f"{mask.text(failure.message)} ({failure.code})"
+        return JobFailed(
+            text, code=failure.code, retries=None if failure.again else 0, backoff_s=max(waits) if waits and failure.again else None
+        )
+
+    def _record(self, connector: Connector, job: Job, call: Call, outcome: str, code: str, seconds: float, span: Any) -> None:
+        target = call.mask.text(call.target)
+        log("connectors").info(
+            "call", connector=connector.name, target=target, status=call.status, outcome=outcome, ms=round(seconds * 1000, 1), job=job.key,
+            instance=job.instance, element=job.element, attempt=job.attempt, each=True, **({"code": code} if code else {}), **call.notes,
+        )  # fmt: skip
+        if target not in self._targets:
+            if len(self._targets) < TARGETS_MAX:
+                self._targets.add(target)
+            else:
+                target = "others"
+        m = self.telemetry.metrics
+        m.connector_calls.labels(connector.name, target, outcome).inc()
+        m.connector_seconds.labels(connector.name).observe(seconds)
+        span.set(
+            **{
+                "flowledger.connector": connector.name, "server.address": target, "flowledger.outcome": outcome, "flowledger.status": call.status,
+                "flowledger.instance": job.instance, "flowledger.element": job.element, "flowledger.job.key": job.key,
+            }
+        )  # fmt: skip

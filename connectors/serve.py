@@ -1,0 +1,65 @@
+"""The connectors of one process: a worker for each tenant, over the client port."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from flowledger.api.workers import Workers
+from flowledger.connectors.catalogue import connectors
+from flowledger.connectors.direct import DirectTransport
+from flowledger.connectors.frame import Connector
+from flowledger.connectors.inputs import fields_of
+from flowledger.connectors.runner import Runner
+from flowledger.infra.egress import Gate
+from flowledger.infra.secrets import secrets_of
+from flowledger.infra.settings import Settings
+from flowledger.infra.telemetry import Telemetry
+from flowledger.processors.client import Client
+from flowledger.sdk import Job, Worker
+
+#: of a job; heartbeats extend it, and after it the jobs of a process that died go to another
+LEASE_S = 15.0
+#: calls under way have so long to end when the process stops
+GRACE_S = 5.0
+
+
+class Connectors:
+    """`run` until cancelled. Raises: SettingsError."""
+
+    def __init__(self, client: Client, settings: Settings, telemetry: Telemetry, gate: Gate | None = None) -> None:
+        self.runner = Runner(settings, gate or Gate.of(settings), secrets_of(settings), telemetry)
+        self.settings = settings
+        self._connectors = connectors()
+        registry = Workers()
+        self.workers = [self._worker(client, registry, tenant) for tenant in dict.fromkeys(("", *settings.connector_tenants))]
+
+    def _worker(self, client: Client, registry: Workers, tenant: str) -> Worker:
+        worker = Worker(
+            DirectTransport(client, registry), name=f"connectors-{self.settings.node}", max_jobs=self.settings.connector_calls,
+            lease_s=LEASE_S, tenant=tenant, threads=1,
+        )  # fmt: skip
+        for connector in self._connectors:
+            for job_type in (connector.job_type, *connector.aliases):
+                worker.job(job_type, fetch=fields_of(connector.config))(_handler(self.runner, connector))
+        return worker
+
+    async def run(self) -> None:
+        running = [asyncio.create_task(worker.run()) for worker in self.workers]
+        try:
+            await asyncio.gather(*running)
+        except asyncio.CancelledError:
+            await asyncio.gather(*(worker.stop(GRACE_S) for worker in self.workers))
+            raise
+        finally:
+            for task in running:
+                task.cancel()
+            await self.runner.close()
+
+
+def _handler(runner: Runner, connector: Connector) -> Callable[[Job], Any]:
+    async def handle(job: Job) -> dict[str, Any]:
+        return await runner.run(connector, job)
+
+    return handle

@@ -1,0 +1,124 @@
+"""A target of the test's own over real sockets, and a runner of connectors without a process around it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from flowledger.connectors.catalogue import connectors
+from flowledger.connectors.runner import Runner
+from flowledger.infra.egress import Gate
+from flowledger.infra.secrets import secrets_of
+from flowledger.infra.settings import Settings
+from flowledger.infra.telemetry import Telemetry
+from flowledger.sdk.frames import Job as Data
+from flowledger.sdk.job import Job
+
+
+class Request:
+    def __init__(self, method: str, path: str, headers: dict[str, str], body: bytes) -> None:
+        self.method, self.path, self.headers, self.body = method, path, headers, body
+
+
+class Target:
+    """Answers `routes[path without query]`: (status, headers, body), or a function of the request; a coroutine function gets the writer too."""
+
+    def __init__(self) -> None:
+        self.routes: dict[str, Any] = {}
+        self.seen: list[Request] = []
+
+    async def start(self) -> Target:
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        return self
+
+    async def close(self) -> None:
+        self._server.close()
+        for writer in self._writers:
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+                method, path, _ = head[0].split(" ")
+                headers = {k.lower(): v for k, v in (line.split(": ", 1) for line in head[1:] if line)}
+                if "chunked" in headers.get("transfer-encoding", ""):
+                    body = b""
+                    while size := int(await reader.readline(), 16):
+                        body += (await reader.readexactly(size + 2))[:-2]
+                    await reader.readline()
+                else:
+                    body = await reader.readexactly(int(headers.get("content-length", "0")))
+                request = Request(method, path, headers, body)
+                self.seen.append(request)
+                route = self.routes.get(path.split("?")[0], (404, {}, b"no such path"))
+                if asyncio.iscoroutinefunction(route):
+                    await route(request, writer)
+                    continue
+                status, more, content = route(request) if callable(route) else route
+                if not isinstance(content, bytes):
+                    more, content = {"content-type": "application/json", **more}, json.dumps(content).encode()
+                lines = "".join(f"{k}: {v}\r\n" for k, v in more.items())
+                writer.write(f"HTTP/1.1 {status} Word\r\n{lines}content-length: {len(content)}\r\n\r\n".encode() + content)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.close()
+
+
+def echo(request: Request) -> tuple[int, dict[str, str], Any]:
+    return 200, {}, {"method": request.method, "path": request.path, "headers": request.headers, "body": request.body.decode("latin-1")}
+
+
+@pytest.fixture
+async def target() -> AsyncIterator[Target]:
+    found = await Target().start()
+    found.routes["/echo"] = echo
+    yield found
+    await found.close()
+
+
+Run = Callable[..., Awaitable[dict[str, Any]]]
+
+
+class Bench:
+    """Runs one job of a connector. `telemetry` has what was recorded."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings = Settings(**{"egress_private": ("127.0.0.1",), **settings})
+        self.telemetry = Telemetry()
+        self.runner = Runner(self.settings, Gate.of(self.settings), secrets_of(self.settings), self.telemetry)
+        self.connector = connectors()[0]
+
+    async def __call__(
+        self, variables: dict[str, Any], headers: dict[str, Any] | None = None, secrets: dict[str, list[str]] | None = None, key: str = "77",
+        retries: int = 3, trace: str = "",
+    ) -> dict[str, Any]:  # fmt: skip
+        told = {**(headers or {}), **({"flowledger:secrets": json.dumps(secrets)} if secrets else {})}
+        data = Data(
+            key=int(key), type="flowledger:http", variables=variables, headers=told, idempotency_key=key, retries=retries, trace=trace,
+            element="call", instance=5,
+        )  # fmt: skip
+        return await self.runner.run(self.connector, Job(data, None))
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Callable[..., Bench]]:
+    made: list[Bench] = []
+
+    def make(**settings: Any) -> Bench:
+        made.append(Bench(**settings))
+        return made[-1]
+
+    yield make
+    for each in made:
+        await each.runner.close()
