@@ -215,7 +215,7 @@ class System:
         if paths:
             from flowledger.processors.link.client import LinkClient
 
-            client = self.engine = LinkClient(paths, self.log, s.partitions, self._trouble)
+            client = self.engine = LinkClient(paths, self.log, s.partitions, self._trouble, self._warned)
             self._queue.behind = client.late
             self._stack.push_async_callback(client.stop)
             client.start()
@@ -230,6 +230,10 @@ class System:
     def _trouble(self) -> list[str]:
         """What health says beyond the owners' own words."""
         return [p.trouble for p in self.owners if p.trouble] + list(self.waiting.values())
+
+    def _warned(self) -> list[str]:
+        """What is no reason to send nothing here."""
+        return [self.connectors.trouble] if self.connectors is not None and self.connectors.trouble else []
 
     def _look_at_connectors(self) -> None:
         """Raises: SettingsError: what is wrong with their settings is said before anything runs."""
