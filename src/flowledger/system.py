@@ -449,6 +449,7 @@ class System:
         from flowledger.api.reads import SqlReads
         from flowledger.api.services import Services, caller_of_scope
         from flowledger.api.workers import Workers
+        from flowledger.connectors import api as connectors
         from flowledger.projections.reader import Reader
 
         self.progress("API")
@@ -460,7 +461,8 @@ class System:
         workers = self.services.workers = Workers()
         watching = asyncio.create_task(workers.watch(self.engine), name="workers")
         self._stack.callback(watching.cancel)
-        app = create_app(self.services, job_stream.handlers(self.engine, workers, caller_of_scope), console.handlers())
+        more = [*job_stream.handlers(self.engine, workers, caller_of_scope), *connectors.HANDLERS]
+        app = create_app(self.services, more, console.handlers())
         await self._start_http(listener, Entered(app, self._queue, self.telemetry), entrance(self._queue, self.telemetry))
 
     async def _start_probes(self, listener: socket.socket) -> None:

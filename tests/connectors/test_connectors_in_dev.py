@@ -17,6 +17,8 @@ import httpx2
 import psycopg
 import pytest
 
+from flowledger.connectors.templates import template
+
 pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(280)]
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "connectors"
@@ -239,6 +241,9 @@ async def test_connectors_in_dev(dev, target, tmp_path, database):
     r = await dev.deploy(model("bad", {"url": "http://x", "method": "YELL"}))
     assert r.status_code == 422 and "CONNECTOR_CONFIGURATION" in r.text
     assert 'flowledger_connector_calls_total{connector="http"' in (await dev.http.get("/metrics")).text
+    made = await dev.http.get("/v1/connectors/http/template")
+    assert made.json() == template("http") and (await dev.http.get("/v1/connectors/none")).status_code == 404
+    assert [row["job_type"] for row in (await dev.http.get("/v1/connectors")).json()["items"]] == ["flowledger:http"]
     seen_by_people = ""
     for path in (
         "/v1/instances?limit=100",
