@@ -23,11 +23,16 @@ from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from flowledger.infra.kafka_broker import Broker, BrokerUnavailable, locked
 from flowledger.infra.postgres_server import PostgresUnavailable
 from flowledger.infra.postgres_server import start as start_postgres
 from flowledger.infra.postgres_server import stop as stop_postgres
+
+#: How long an example takes says something of the machine, not of the code.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 #: Names the folder of this session's servers to the workers, which inherit the environment.
 SERVERS = "FLOWLEDGER_TEST_SERVERS"

@@ -159,6 +159,8 @@ class InputData(Element, kw_only=True):
 
 class Decision(Element, kw_only=True):
     question: str = ""
+    #: of `zeebe:versionTag`, or of Camunda 7's attribute
+    version_tag: str = ""
     requires: list[Ref] = []
     knowledge: list[Ref] = []
     expression: Expression | None = None

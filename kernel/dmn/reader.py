@@ -1,7 +1,7 @@
 """From DMN XML (1.1 to 1.5) to the structs of `model`.
 
 The reader takes any of the versions' namespaces and doesn't ask which child belongs to which version: the versions only
-added elements, none changed its meaning. What it doesn't know (diagrams, extension elements) it leaves out.
+added elements, none changed its meaning. What it doesn't know (diagrams, extension elements but version tags) it leaves out.
 Source: DMN 1.5, chapter 12 and the XSDs of 1.1 to 1.5.
 """
 
@@ -206,9 +206,20 @@ def _requirements(e: etree._Element, kind: str, *names: str) -> list[m.Ref]:
     return [_ref(r) for requirement in _children(e, kind) for r in _children(requirement, *names)]
 
 
+_ZEEBE_TAG = "{http://camunda.org/schema/zeebe/1.0}versionTag"
+_CAMUNDA_TAG = "{http://camunda.org/schema/1.0/dmn}versionTag"
+
+
+def _version_tag(e: etree._Element) -> str:
+    extensions = _child(e, "extensionElements")
+    tag = extensions.find(_ZEEBE_TAG) if extensions is not None else None
+    return str((tag.get("value") if tag is not None else e.get(_CAMUNDA_TAG)) or "")
+
+
 def _decision(e: etree._Element) -> tuple[str, m.Decision]:
     return "decisions", m.Decision(
         question=_content(_child(e, "question")),
+        version_tag=_version_tag(e),
         requires=_requirements(e, "informationRequirement", "requiredInput", "requiredDecision"),
         knowledge=_requirements(e, "knowledgeRequirement", "requiredKnowledge"),
         expression=_first_expression(e),

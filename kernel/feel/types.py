@@ -21,7 +21,7 @@ from flowledger.kernel.feel.temporal import (
     parse_duration,
     parse_time,
 )
-from flowledger.kernel.feel.values import FeelFunction, Range, kind
+from flowledger.kernel.feel.values import FeelFunction, Range
 
 #: What `coerce` gives for a value that doesn't conform; null itself conforms to every type.
 BAD: Any = type("Bad", (), {"__repr__": lambda self: "BAD", "__bool__": lambda self: False})()
@@ -274,19 +274,3 @@ def conforms(value: Any, type_: Any) -> bool:
 def coerce(value: Any, type_: Any) -> Any:
     """The value converted to a type, or BAD."""
     return type_.coerce(value)
-
-
-def type_of(value: Any) -> Type:
-    """The narrowest type of a value."""
-    k = kind(value)
-    if k == "list":
-        items = [type_of(v) for v in value]
-        first = items[0] if items else NULL
-        return ListType(first if all(_below(i, first) and _below(first, i) for i in items) else ANY)
-    if k == "context":
-        return ContextType({str(key): type_of(v) for key, v in value.items()})
-    if k == "range":
-        return RangeType(type_of(value.end if value.start is None else value.start))
-    if k == "function":
-        return FunctionType([x or ANY for x in value.types], value.result) if isinstance(value, FeelFunction) else FunctionType()
-    return NULL if value is None else NAMED.get(k, ANY)

@@ -94,9 +94,10 @@ def contents(graph: Any) -> list[tuple[str, str, str, str]]:
         return []
     if graph.format == "dmn":
         drg = graph.decisions.definitions
-        return [("drg", drg.id or drg.name, drg.name, "")] + [("decision", x.id or x.name, x.name, "") for x in drg.decisions]
+        return [("drg", drg.id or drg.name, drg.name, "")] + [("decision", x.id or x.name, x.name, x.version_tag) for x in drg.decisions]
     if graph.format == "form":
-        return [("form", graph.name, graph.name, "")]
+        tag = graph.form.get("versionTag")
+        return [("form", graph.name, graph.name, tag if isinstance(tag, str) else "")]
     return [("process", x.id, x.name, x.version_tag) for x in graph.processes.values() if x.executable]
 
 

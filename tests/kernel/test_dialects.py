@@ -159,3 +159,30 @@ def test_a_name_in_place_of_a_reference(kind, ns, wanted):
     assert wanted in [(f.code, f.severity) for f in findings]
     if wanted[1] == "warning":
         assert graph.processes["p"].nodes["e"].event.name.static == "OUT"
+
+
+def test_camunda_7_lists_and_maps_as_parameters():
+    s = Scenario(
+        FRAME.format(
+            "scriptTask a scriptFormat=feel\n.<script>= 1</script>\n"
+            '<camunda:inputOutput><camunda:outputParameter name="l"><camunda:list><camunda:value>${x}</camunda:value>'
+            "<camunda:value>b</camunda:value></camunda:list></camunda:outputParameter>"
+            '<camunda:outputParameter name="m"><camunda:map><camunda:entry key="k">${x + 1}</camunda:entry><camunda:entry key="w">c</camunda:entry></camunda:map>'
+            "</camunda:outputParameter></camunda:inputOutput>"
+        )
+    ).start("p", x=1)
+    assert s.vars["l"] == [1, "b"] and s.vars["m"] == {"k": 2, "w": "c"}
+
+
+@pytest.mark.parametrize(
+    ("inside", "code"),
+    [
+        ('<camunda:script scriptFormat="groovy">1</camunda:script>', "CLASSIC_PARAMETER"),
+        ("${x +}", "CLASSIC_EXPRESSION"),
+        ("${x:y(}", "CLASSIC_EXPRESSION"),
+    ],
+)
+def test_parameters_that_cannot_be_kept(inside, code):
+    parameter = f'<camunda:inputOutput><camunda:inputParameter name="x">{inside}</camunda:inputParameter></camunda:inputOutput>'
+    _, findings = read(FRAME.format(f"serviceTask a camunda:topic=t camunda:type=external\n{parameter}"))
+    assert [f.code for f in findings] == [code] and findings[0].element == "a" and findings[0].hint
