@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from flowledger.connectors import serve
 from flowledger.connectors.serve import Connectors
 from flowledger.events import commands as c
 from flowledger.infra.log_memory import MemoryLog, MemoryStore
@@ -79,7 +80,8 @@ async def test_jobs_of_tenants_are_taken_for_those_that_are_named(engine, target
         assert (await waiting)["variables"]["status"] == 200
 
 
-async def test_who_is_told_to_end_finishes_its_calls(engine, target):
+async def test_who_is_told_to_end_finishes_its_calls(engine, target, monkeypatch):
+    monkeypatch.setattr(serve, "GRACE_S", 60.0)
     held, let_go = asyncio.Event(), asyncio.Event()
 
     async def hold(request, writer) -> None:
