@@ -10,6 +10,9 @@ from litestar import Response, post
 from msgspec import Meta
 
 from flowledger.api import answers as a
+from flowledger.api.access.door import IDENTITY
+from flowledger.api.access.known import Identity, unknown
+from flowledger.api.closing import first
 from flowledger.api.edge import (
     ApiRequest,
     Body,
@@ -117,7 +120,11 @@ async def settle(request: ApiRequest, command: c.AnyCommand, key: int, completed
 async def unless_gone(s: Services, request: ApiRequest, work: Any) -> Any:
     """The long poll's result; given up when the caller hangs up (no job is leased to nobody) and when the server goes down."""
     task = asyncio.ensure_future(work)
-    gone, closing = asyncio.ensure_future(_hung_up(request)), asyncio.ensure_future(s.closing.wait())
+    identity: Identity | None = request.scope.get(IDENTITY)  # type: ignore[assignment]
+    if identity is not None and s.door is not None:
+        s.door.known.hold(identity)
+    gone = asyncio.ensure_future(_hung_up(request))
+    closing = asyncio.ensure_future(s.closing.wait() if identity is None else first(s.closing, identity.ended))
     try:
         await asyncio.wait({task, gone, closing}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
@@ -126,6 +133,8 @@ async def unless_gone(s: Services, request: ApiRequest, work: Any) -> Any:
                 return []
             return task.result()
         if closing.done():
+            if not s.closing.is_set():
+                raise unknown("who you were is not known any more")
             raise Problem(RejectionCode.UNAVAILABLE, "the server is going down", retry_after_ms=1000)
         return []
     finally:
