@@ -14,6 +14,7 @@ from litestar.openapi.spec import License
 
 from flowledger import __version__
 from flowledger.api import (
+    accounts,
     dead_letters,
     decisions,
     definitions,
@@ -31,6 +32,7 @@ from flowledger.api import (
     signals,
     tasks,
 )
+from flowledger.api.access.door import uncovered
 from flowledger.api.edge import ApiRequest, encode
 from flowledger.api.guard import Guard
 from flowledger.api.lists import before
@@ -53,6 +55,7 @@ NOUNS: dict[str, list[Any]] = {
     "decisions": decisions.HANDLERS,
     "events": events.HANDLERS,
     "settings": settings.HANDLERS,
+    **accounts.HANDLERS,
 }
 DESCRIPTION = """Keys are texts. Errors are problem details (RFC 9457) with a `code`. Every answer to a command has the `position` of its
 last event; give it as `wait_for` to a query to read your own write. `Idempotency-Key` makes a repeated command get the first answer."""
@@ -70,6 +73,8 @@ def create_app(services: Services, more: Sequence[Any] = (), at_root: Sequence[A
         # parameters told by their annotations: the style of all 2.x; what replaces it in 3.0 doesn't exist in the oldest release we allow
         warnings.simplefilter("ignore", LitestarDeprecationWarning)
         app = _app(services, v1, at_root)
+    if services.door is not None and (open_ := uncovered(app, look_before)):
+        raise RuntimeError(f"operations that no right guards (api/access/operations.py): {', '.join(open_)}")
     app.asgi_handler = Guard(app.asgi_handler, services)  # around the router too: what has no route gets its headers and figures as well
     return app
 
@@ -88,7 +93,7 @@ def _app(services: Services, v1: Router, at_root: Sequence[Any]) -> Litestar:
         route_handlers=[v1, *health.HANDLERS, *metrics.HANDLERS, *at_root],
         request_class=ApiRequest,
         exception_handlers=HANDLERS,
-        before_request=before,  # type: ignore[arg-type]
+        before_request=before if services.door is None else look_before,  # type: ignore[arg-type]
         request_max_body_size=services.settings.body_bytes_max,
         cors_config=_cors(services),
         openapi_config=OpenAPIConfig(
@@ -105,6 +110,12 @@ def _app(services: Services, v1: Router, at_root: Sequence[Any]) -> Litestar:
         pdb_on_exception=False,
         logging_config=None,
     )
+
+
+async def look_before(request: ApiRequest) -> None:
+    """Who is it, and may they? Then what holds for each request. (The framework's own guards copy the handler for each request: 60 us.)"""
+    await request.app.state["services"].door.look(request)
+    await before(request)
 
 
 def _state(services: Services) -> Any:

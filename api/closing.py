@@ -15,6 +15,16 @@ def going_down(**extra: Any) -> Problem:
     return Problem(RejectionCode.UNAVAILABLE, "the server is going down; send it again", retry_after_ms=1000, **extra)
 
 
+async def first(*events: asyncio.Event) -> None:
+    """Until one of them is set."""
+    waiting = [asyncio.ensure_future(e.wait()) for e in events]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waiting:
+            each.cancel()
+
+
 class Closing(asyncio.Event):
     """Set once, at the end."""
 

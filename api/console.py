@@ -17,7 +17,7 @@ from litestar import Request, Response, get
 from litestar.exceptions import NotFoundException
 
 #: addresses that the console's own router knows
-PAGES = ("processes", "instances", "tasks", "designer", "decisions", "operations", "insight", "api")
+PAGES = ("sign-in", "processes", "instances", "tasks", "designer", "decisions", "operations", "insight", "api")
 POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; style-src-attr 'unsafe-inline'; img-src 'self' data: blob:; "
     "font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
@@ -79,6 +79,6 @@ def handlers() -> list[Any]:
 
     paths = ["/", *(f"/{p}" for p in PAGES), *(f"/{p}/{{rest:path}}" for p in PAGES)]
     return [
-        get(paths, include_in_schema=False, name="console", opt={"any_query": True})(page),
-        get("/console/{path:path}", include_in_schema=False, name="console files")(file),
+        get(paths, include_in_schema=False, name="console", opt={"any_query": True, "public": True})(page),
+        get("/console/{path:path}", include_in_schema=False, name="console files", opt={"public": True})(file),
     ]

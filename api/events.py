@@ -19,6 +19,10 @@ from litestar.exceptions import WebSocketDisconnect
 from litestar.params import Parameter
 from litestar.response import Stream
 
+from flowledger.api.access.changes import REGISTRY
+from flowledger.api.access.door import IDENTITY
+from flowledger.api.access.known import Identity
+from flowledger.api.closing import first
 from flowledger.api.edge import ApiRequest, encode, key_of, position_of, position_text
 from flowledger.api.instance_of import Definitions
 from flowledger.api.instance_views import Types, types_of
@@ -69,8 +73,13 @@ def filter_of(tenant: str, definition: str | None, instance: str | None, task: s
 class Subscription:
     """Batches of matching events, in order per partition; an empty batch is a sign of life."""
 
-    def __init__(self, s: Services, wanted: Filter, position: str) -> None:
-        self.s, self.wanted = s, wanted
+    def __init__(self, s: Services, wanted: Filter, position: str, identity: Identity | None = None) -> None:
+        """`identity`: behind which it stands; when that ends, so does this."""
+        self.s, self.wanted, self.identity = s, wanted, identity
+        #: who came in by which key is for those who may see users
+        self.accounts = identity is None or "users:read" in identity.rights
+        if identity is not None and s.door is not None:
+            s.door.known.hold(identity)
         known = {int(p): v.get("position") or 0 for p, v in (s.client.health().get("partitions") or {}).items()}
         #: partition -> next offset
         self.next = {p: known.get(p, 0) for p in range(s.client.partitions)}
@@ -98,6 +107,8 @@ class Subscription:
         definition, process = self.definitions.of(r) if self.definitions is not None else (0, "")
         if r.envelope.tenant != w.tenant or (w.types and wire.NAMES[type(e)] not in w.types):
             return False
+        if not self.accounts and getattr(e, "registry", "") == REGISTRY:
+            return False
         if w.instance and e.key != w.instance:
             return False
         if w.task and getattr(e, "task", 0) != w.task and w.task not in (getattr(e, "tasks", None) or ()):
@@ -107,7 +118,7 @@ class Subscription:
     async def batches(self) -> AsyncIterator[list[dict[str, Any]]]:
         source = self.s.client.events(dict(self.next) if self.given or self.exact else None)
         stream = source.__aiter__()
-        closing = asyncio.ensure_future(self.s.closing.wait())
+        closing = asyncio.ensure_future(first(self.s.closing, self.identity.ended) if self.identity is not None else self.s.closing.wait())
         coming: asyncio.Future[Any] | None = None
         try:
             while not closing.done() and (left := self.end - time.monotonic()) > 0:
@@ -191,7 +202,7 @@ async def stream(
     wanted = filter_of(s.identify(request).tenant, definition, instance, task, type)
     if position == "":
         position_of(position, "query position")
-    subscription = Subscription(s, wanted, request.headers.get("last-event-id") or position or "")
+    subscription = Subscription(s, wanted, request.headers.get("last-event-id") or position or "", request.scope.get(IDENTITY))  # type: ignore[arg-type]
     seat = Seat(s, "sse")
     request.scope["flowledger_long"] = True  # type: ignore[typeddict-unknown-key]
 
@@ -216,7 +227,7 @@ async def socket(
     await socket.accept()
     try:
         wanted = filter_of(s.identify(socket).tenant, definition, instance, task, type or None)
-        subscription = Subscription(s, wanted, position)
+        subscription = Subscription(s, wanted, position, socket.scope.get(IDENTITY))  # type: ignore[arg-type]
         seat = Seat(s, "websocket")
     except Problem as p:
         await socket.send_text(encode({"type": "problem", **p.body("/v1/events")}).decode())

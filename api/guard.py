@@ -17,6 +17,8 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from flowledger.api.access.door import IDENTITY
+from flowledger.api.access.known import Identity
 from flowledger.api.problems import MEDIA_TYPE, Problem, encode_problem, malformed
 from flowledger.infra.settings import LOOPBACK
 from flowledger.processors.client import TRACEPARENT
@@ -36,6 +38,7 @@ ANY_HOST = ("/health/", "/metrics")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 #: of which RFC 9110 knows one value
 SINGLE = frozenset((b"host", b"content-type", b"content-length", b"authorization", b"idempotency-key", b"origin", b"last-event-id"))
+ENDED = "who you were is not known any more: sign in again"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -70,7 +73,7 @@ class Guard:
     def __init__(self, app: ASGIApp, services: Any) -> None:
         self.app, self.services = app, services
         settings = services.settings
-        self.hosts = frozenset(settings.hosts) or (frozenset(LOOPBACK) if settings.loopback else None)
+        self.hosts = frozenset(settings.hosts) or (frozenset((*LOOPBACK, settings.host)) if settings.loopback else None)
         self.origins = frozenset(settings.origins)
 
     def refused(self, scope: Any, headers: dict[bytes, bytes]) -> Problem | None:
@@ -94,12 +97,20 @@ class Guard:
         traceparent = headers.get(b"traceparent", b"").decode("latin-1").strip()
         traceparent = traceparent if TRACEPARENT.fullmatch(traceparent) else ""
         problem = self.refused(scope, headers)
+        if self.services.door is not None:
+            scope["flowledger_headers"] = headers  # type: ignore[typeddict-unknown-key]
         if scope["type"] == ScopeType.WEBSOCKET:
-            if problem is not None:
-                await send({"type": "websocket.close", "code": 4403, "reason": problem.detail[:120]})
-                return
             scope["flowledger_correlation"], scope["flowledger_trace"] = correlation, traceparent  # type: ignore[typeddict-unknown-key]
-            await self.app(scope, receive, send)
+            if problem is None and self.services.door is not None:
+                problem = await self.services.door.socket(scope, headers)
+            if problem is not None:
+                await _refuse(scope, send, problem)
+                return
+            identity: Identity | None = scope.get(IDENTITY)  # type: ignore[assignment]
+            if identity is None:
+                await self.app(scope, receive, send)
+            else:
+                await _while_known(self.app, scope, receive, send, identity)
             return
         await self._http(scope, receive, send, problem, correlation, traceparent)
 
@@ -148,6 +159,46 @@ class Guard:
         )
         if not scope.get("flowledger_long"):  # long polls and subscriptions take as long as they take
             telemetry.metrics.http_seconds.labels(method, route).observe(time.perf_counter() - began)
+
+
+async def _refuse(scope: Any, send: Send, problem: Problem) -> None:
+    """A WebSocket that is not opened: as an answer of HTTP where the server can, else by its close code."""
+    if "websocket.http.response" in (scope.get("extensions") or {}):
+        fields = [
+            (b"content-type", MEDIA_TYPE.encode()),
+            *HEADERS,
+            *((k.lower().encode(), v.encode()) for k, v in problem.headers().items()),
+        ]
+        await send({"type": "websocket.http.response.start", "status": problem.status, "headers": fields})
+        await send({"type": "websocket.http.response.body", "body": encode_problem(problem, scope["path"]), "more_body": False})
+    else:
+        await send({"type": "websocket.close", "code": 4000 + problem.status, "reason": problem.detail[:120]})
+
+
+async def _while_known(app: ASGIApp, scope: Any, receive: Receive, send: Send, identity: Identity) -> None:
+    """A socket, until the identity behind it ends: for the application it is then as if the client had left."""
+    ended = asyncio.ensure_future(identity.ended.wait())
+    coming: asyncio.Future[Any] | None = None
+
+    async def received() -> Any:
+        nonlocal coming
+        if coming is None:
+            coming = asyncio.ensure_future(receive())
+        await asyncio.wait({coming, ended}, return_when=asyncio.FIRST_COMPLETED)
+        if ended.done():
+            return {"type": "websocket.disconnect", "code": 4401, "reason": ENDED}
+        found, coming = coming, None
+        return found.result()
+
+    try:
+        await app(scope, received, send)
+        if ended.done():
+            with suppress(Exception):  # it may be closed already
+                await send({"type": "websocket.close", "code": 4401, "reason": ENDED})
+    finally:
+        for each in (ended, coming):
+            if each is not None:
+                each.cancel()
 
 
 def _methods(allow: bytes) -> bytes:

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 from litestar import Response, get
+from litestar.connection import ASGIConnection
 
 from flowledger.api import answers as a
 from flowledger.api.edge import ApiRequest, reply
@@ -22,6 +23,7 @@ from flowledger.api.services import services_of
 from flowledger.api.workers import Held, Workers
 from flowledger.events import commands as c
 from flowledger.events.base import Rejected
+from flowledger.kernel.access import OPERATOR
 from flowledger.logs import log
 from flowledger.processors.client import NOBODY, Caller, Client
 from flowledger.sdk import frames as f
@@ -267,7 +269,7 @@ def _merged(frames: list[Any]) -> list[Any]:
 
 
 def asgi(client: Client, workers: Workers, identify: Callable[[Any], Caller] | None = None) -> Callable[..., Awaitable[None]]:
-    """The stream as an ASGI application for one path. `identify` tells from the scope who calls; it raises PermissionError."""
+    """The stream as an ASGI application for one path. `identify` tells who calls."""
 
     async def app(scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
         if scope["type"] != "websocket":
@@ -275,11 +277,7 @@ def asgi(client: Client, workers: Workers, identify: Callable[[Any], Caller] | N
             await send({"type": "http.response.body", "body": b""})
             return
         await receive()  # websocket.connect
-        try:
-            caller = identify(scope) if identify is not None else NOBODY
-        except PermissionError as e:
-            await send({"type": "websocket.close", "code": 4403, "reason": str(e)[:120]})
-            return
+        caller = identify(ASGIConnection(scope)) if identify is not None else NOBODY
         await send({"type": "websocket.accept"})
 
         async def say(data: bytes) -> None:
@@ -310,8 +308,9 @@ def handlers(client: Client, workers: Workers, identify: Callable[[Any], Caller]
     @get("/workers", summary="Live list of workers", tags=["workers"])
     async def list_workers(request: ApiRequest) -> Response[a.Page[a.WorkerRow]]:
         """Workers that are connected to this node or asked it for jobs lately, with the jobs that each holds. A tenant sees its own."""
-        tenant = services_of(request).identify(request).tenant
-        return reply({"items": [w for w in workers.listing() if not tenant or w["tenant"] == tenant], "cursor": None})
+        caller = services_of(request).identify(request)
+        all_of_them = not caller.tenant and (caller.tenants is None or OPERATOR in (caller.rights or ()))
+        return reply({"items": [w for w in workers.listing() if all_of_them or w["tenant"] == caller.tenant], "cursor": None})
 
     return [stream, list_workers]
 

@@ -10,6 +10,9 @@ from litestar import Response, post
 from msgspec import Meta
 
 from flowledger.api import answers as a
+from flowledger.api.access.door import IDENTITY
+from flowledger.api.access.known import Identity, unknown
+from flowledger.api.closing import first
 from flowledger.api.edge import (
     ApiRequest,
     Body,
@@ -19,6 +22,7 @@ from flowledger.api.edge import (
     Millis,
     MillisOrPolicy,
     Name,
+    Result,
     Text,
     Variables,
     Words,
@@ -49,10 +53,12 @@ class ActivateBody(Body):
 
 
 class CompleteBody(Body):
-    """`fence` is the job's; with it an answer is refused once somebody else holds the job."""
+    """`fence` is the job's; with it an answer is refused once somebody else holds the job. `result`: summary, artifacts, logs, metrics, next_assignee."""
 
     variables: Variables = {}
     fence: Fence = 0
+    status: Result = "success"
+    result: dict[str, Any] | None = None
 
 
 class FailBody(Body):
@@ -114,7 +120,11 @@ async def settle(request: ApiRequest, command: c.AnyCommand, key: int, completed
 async def unless_gone(s: Services, request: ApiRequest, work: Any) -> Any:
     """The long poll's result; given up when the caller hangs up (no job is leased to nobody) and when the server goes down."""
     task = asyncio.ensure_future(work)
-    gone, closing = asyncio.ensure_future(_hung_up(request)), asyncio.ensure_future(s.closing.wait())
+    identity: Identity | None = request.scope.get(IDENTITY)  # type: ignore[assignment]
+    if identity is not None and s.door is not None:
+        s.door.known.hold(identity)
+    gone = asyncio.ensure_future(_hung_up(request))
+    closing = asyncio.ensure_future(s.closing.wait() if identity is None else first(s.closing, identity.ended))
     try:
         await asyncio.wait({task, gone, closing}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
@@ -123,6 +133,8 @@ async def unless_gone(s: Services, request: ApiRequest, work: Any) -> Any:
                 return []
             return task.result()
         if closing.done():
+            if not s.closing.is_set():
+                raise unknown("who you were is not known any more")
             raise Problem(RejectionCode.UNAVAILABLE, "the server is going down", retry_after_ms=1000)
         return []
     finally:
@@ -142,7 +154,8 @@ async def _hung_up(request: ApiRequest) -> None:
 async def complete(request: ApiRequest, key: KeyPath, data: CompleteBody | None = None) -> Response[a.Done]:
     data = data or CompleteBody()
     task = key_of(key, "job")
-    return await settle(request, c.CompleteTask(task=task, variables=data.variables, fence=data.fence), task, True)
+    command = c.CompleteTask(task=task, variables=data.variables, fence=data.fence, status=data.status, result=data.result)
+    return await settle(request, command, task, True)
 
 
 @post("/jobs/{key:str}/fail", status_code=200, summary="Fail a job")

@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 INT_MAX = (1 << 53) - 1
 #: what can be refused, by method; `default` is all the rest
 ERRORS = {
-    "get": ("400", "404", "406", "503"),
-    "delete": ("400", "404", "409", "503"),
-    "post": ("400", "404", "409", "413", "415", "422", "429", "503", "504"),
+    "get": ("400", "401", "403", "404", "406", "503"),
+    "delete": ("400", "401", "403", "404", "409", "503"),
+    "post": ("400", "401", "403", "404", "409", "413", "415", "422", "429", "503", "504"),
 }
 ERRORS["put"] = ERRORS["patch"] = ERRORS["post"]
 TEXTS = {
-    "400": "Can't be understood", "404": "Not found", "406": "Not in this form", "409": "Not in this state", "412": "Changed since it was read", "413": "Too large",
+    "400": "Can't be understood", "401": "Who asks is not known", "403": "Not allowed",
+    "404": "Not found", "406": "Not in this form", "409": "Not in this state", "412": "Changed since it was read", "413": "Too large",
     "415": "Not JSON", "422": "Refused", "429": "Too much at once", "503": "Not available now", "504": "No answer in time",
     "default": "Refused",
 }  # fmt: skip
@@ -44,6 +45,8 @@ IF_MATCH = {
 }
 #: paths whose answer isn't remembered: nothing happens twice there
 WITHOUT_KEY = ("/v1/jobs/activate", "/v1/decisions/evaluate")
+#: what changes accounts is no command
+ACCOUNTS = ("/v1/session", "/v1/me", "/v1/users", "/v1/api-keys")
 #: the framework's name of a page's schema
 _PAGE = re.compile(rb"Page_flowledger\.api\.answers\.(\w+)_")
 MODEL = (
@@ -126,7 +129,7 @@ def completed(schema: dict[str, Any]) -> dict[str, Any]:
                 responses[status] = {"description": TEXTS[status], "content": problem}
             if path == "/health/ready":
                 responses["503"] = {"description": "Not ready", "content": dict(responses["200"]["content"])}
-            if method in ("post", "put", "patch", "delete") and path not in WITHOUT_KEY:
+            if method in ("post", "put", "patch", "delete") and path not in WITHOUT_KEY and not path.startswith(ACCOUNTS):
                 operation.setdefault("parameters", []).append(IDEMPOTENCY)
             if (example := EXAMPLES.get(operation["operationId"])) is not None:
                 operation["requestBody"]["content"]["application/json"]["example"] = example

@@ -15,10 +15,13 @@ class Probes:
     client: of the owners; None: this process doesn't talk to them.
     parts: what doesn't work of the rest of this process, name -> why.
     executes: ready means that commands are taken; else that all parts work.
+    figures: /metrics is answered. With sign-in it is only where the settings open it: nobody can sign in here.
     """
 
-    def __init__(self, client: Any, telemetry: Telemetry, parts: Callable[[], dict[str, str]], executes: bool) -> None:
-        self.client, self.telemetry, self.parts, self.executes = client, telemetry, parts, executes
+    def __init__(
+        self, client: Any, telemetry: Telemetry, parts: Callable[[], dict[str, str]], executes: bool, figures: bool = True
+    ) -> None:
+        self.client, self.telemetry, self.parts, self.executes, self.figures = client, telemetry, parts, executes, figures
 
     def ready(self) -> tuple[int, dict[str, Any]]:
         owner = self.client.health()
@@ -50,6 +53,11 @@ class Probes:
         elif path == "/health/ready":
             status, found = self.ready()
             body = json.dumps(found).encode()
+        elif path == "/metrics" and not self.figures:
+            status, body = (
+                403,
+                b'{"status":403,"title":"figures of a process without API are shown with FLOWLEDGER_METRICS_OPEN=true only"}',
+            )
         elif path == "/metrics":
             accept = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")
             body, kind = await self.telemetry.figures(accept)

@@ -41,7 +41,7 @@ BY_STATUS = {
     415: "UNSUPPORTED_MEDIA_TYPE", 421: "WRONG_HOST", 429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE",
 }  # fmt: skip
 TITLES = {
-    401: "Who are you?", 405: "Method not allowed", 406: "Not in this form", 408: "It did not come in time", 413: "The body is too large",
+    401: "Who are you?", 403: "Not allowed", 405: "Method not allowed", 406: "Not in this form", 408: "It did not come in time", 413: "The body is too large",
     431: "The headers are too large", 415: "Wrong media type", 421: "Not a name of this server",
 }  # fmt: skip
 #: seconds for `Retry-After` when the rejection names none
@@ -66,6 +66,8 @@ class Problem(Exception):
         return {k: v for k, v in found.items() if v not in ("", None)}
 
     def headers(self) -> dict[str, str]:
+        if self.status == 401:
+            return {"WWW-Authenticate": 'Bearer realm="flowledger"'}
         if self.status in (429, 503):
             return {"Retry-After": str(max(1, -(-self.retry_after_ms // 1000)) if self.retry_after_ms else RETRY_AFTER_S)}
         return {}

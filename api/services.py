@@ -13,6 +13,8 @@ import msgspec
 from litestar.connection import ASGIConnection
 
 from flowledger.api import locking
+from flowledger.api.access.changes import Accounts
+from flowledger.api.access.door import Door
 from flowledger.api.closing import Closing
 from flowledger.api.edge import is_key, key_of, position_of
 from flowledger.api.problems import Problem, problem_of
@@ -39,6 +41,9 @@ class Services:
         self.telemetry = telemetry or Telemetry()
         #: who a request is from; an authenticator takes its place
         self.identify: Callable[[ASGIConnection[Any, Any, Any, Any]], Caller] = caller_from_headers
+        #: with sign-in: the look at each request, and the accounts
+        self.door: Door | None = None
+        self.accounts: Accounts | None = None
         #: set when the server is going down: long polls and subscriptions end
         self.closing = Closing()
         #: who works on what, on this node (`api/workers.py`); None: nobody asks
@@ -47,6 +52,16 @@ class Services:
         self._fresh: OrderedDict[int, str] = OrderedDict()
         #: (tenant, id in the model) -> version and key of what was deployed through this node
         self.newest: OrderedDict[tuple[str, str], tuple[int, int]] = OrderedDict()
+
+    def sign_in_with(self, door: Door, accounts: Accounts) -> None:
+        """From now on callers are who they have shown to be."""
+        self.door, self.accounts = door, accounts
+        self.identify = caller_of_the_door
+
+    @staticmethod
+    def nobody(connection: Any) -> Caller:
+        """Somebody who has not signed in (yet)."""
+        return Caller("", "", connection.scope.get("flowledger_correlation", ""), connection.scope.get("flowledger_trace", ""))
 
     async def call(self, command: AnyCommand, connection: Any, *, wait_ms: int = 0, partition: int | None = None) -> dict[str, Any]:
         """The answer, or `Problem`. `Idempotency-Key` makes a repeated request get the first answer."""
@@ -211,6 +226,7 @@ def caller_from_headers(connection: ASGIConnection[Any, Any, Any, Any]) -> Calle
     )
 
 
-def caller_of_scope(scope: Any) -> Caller:
-    """The same for a bare ASGI scope (the job stream)."""
-    return caller_from_headers(ASGIConnection(scope))
+def caller_of_the_door(connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
+    """With sign-in: whom the door has found (`api/access/door.py`)."""
+    caller: Caller = connection.scope["flowledger_caller"]  # type: ignore[typeddict-item]
+    return caller

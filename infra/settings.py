@@ -5,6 +5,7 @@ A wrong or unknown setting is refused at the start with its name, what was expec
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
 from collections.abc import Mapping
@@ -68,8 +69,21 @@ class Settings(BaseSettings):
     owner_processes: int = Field(0, ge=0, le=64, description="Processes for the owners of partitions; 0: as the cores allow, at least one")
     link: str = Field("", description="Folder of the sockets between doors and owners on this machine; empty: `run` in `data`")
 
+    # --- who may come in (docs/security.md)
+    auth: Literal["none", "local"] = Field(
+        "none", description="Sign-in. none: callers name themselves, on loopback only; local: users with passwords, and API keys"
+    )
+    session_hours: float = Field(12, gt=0, le=24 * 31, description="How long a sign-in to the console lasts at most, hours")
+    session_idle_minutes: float = Field(60, gt=0, le=60 * 24 * 31, description="A session that nobody uses for so long is over, minutes")
+    key_days_max: float = Field(366, gt=0, le=3_660, description="Longest life of an API key, days")
+    metrics_open: bool = Field(
+        False, description="With sign-in: /metrics is answered to whoever asks. Otherwise it needs the right metrics:read"
+    )
+
     # --- HTTP
-    host: str = Field("127.0.0.1", description="Address to listen on. Anything but loopback opens the server to the network")
+    host: str = Field(
+        "127.0.0.1", description="Address to listen on. Anything but loopback opens the server to the network, and needs sign-in"
+    )
     port: int = Field(8080, ge=0, le=65535, description="HTTP port; 0: any free one")
     hosts: Annotated[tuple[str, ...], NoDecode] = Field((), description="Names that requests may use (empty on loopback: its names)")
     origins: Annotated[tuple[str, ...], NoDecode] = Field((), description="Other web origins that may call it from a browser")
@@ -180,7 +194,11 @@ class Settings(BaseSettings):
 
     @property
     def loopback(self) -> bool:
-        return self.host in LOOPBACK
+        """Only this machine can reach it."""
+        try:
+            return self.host in LOOPBACK or ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
 
 
 class _Environment(EnvSettingsSource):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 PREFIX = "FLOWLEDGER_"
 #: of the command line, of downloads, of the build
-OTHERS = ("CONFIG", "SERVER", "TOKEN", "ACTOR", "TENANT", "DEBUG", "CACHE", "CONSOLE_DIST")
+OTHERS = ("CONFIG", "SERVER", "TOKEN", "API_KEY", "ACTOR", "TENANT", "DEBUG", "CACHE", "CONSOLE_DIST")
 
 
 def given(environment: Mapping[str, str]) -> list[str]:

@@ -15,11 +15,15 @@ from flowledger.kernel.access.rights import ANY_TENANT
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
+class Unauthenticated(PermissionError):
+    """Who asks is not known; a plain PermissionError: they are, and may not."""
+
+
 class Caller:
     """Who asks. `tenant`, `actor`, `correlation` and `trace` go to the envelope of each event that follows; `groups` and `rights`
-    (`kernel/access/rights.py`) are looked at by the gate."""
+    (`kernel/access/rights.py`) are looked at by the gate. `tenants`: those that it may act for; None: nobody has signed in, and nobody knows."""
 
-    __slots__ = ("actor", "correlation", "groups", "rights", "tenant", "trace")
+    __slots__ = ("actor", "correlation", "groups", "rights", "tenant", "tenants", "trace")
 
     def __init__(
         self,
@@ -29,9 +33,10 @@ class Caller:
         trace: str = "",
         groups: list[str] | None = None,
         rights: list[str] | None = None,
+        tenants: list[str] | None = None,
     ) -> None:
         self.actor, self.tenant, self.correlation, self.trace = actor, tenant, correlation, trace
-        self.groups, self.rights = groups, rights
+        self.groups, self.rights, self.tenants = groups, rights, tenants
 
 
 NOBODY = Caller()

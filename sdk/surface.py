@@ -55,15 +55,26 @@ class Surface(ABC):
 
     Args:
         server: base URL.
-        token: bearer token; `tenant` for those who may act for several; `actor` where the server has no sign-in.
+        api_key: where the server has sign-in; `token` is another word for it. `tenant` for those who may act for several; `actor` where the server has no sign-in.
         timeout_s: for one request; waiting for an instance's end comes on top.
     """
 
     def __init__(
-        self, server: str = "http://127.0.0.1:8080", *, token: str = "", tenant: str = "", actor: str = "", timeout_s: float = 30.0
+        self,
+        server: str = "http://127.0.0.1:8080",
+        *,
+        api_key: str = "",
+        token: str = "",
+        tenant: str = "",
+        actor: str = "",
+        timeout_s: float = 30.0,
     ) -> None:
         self._headers = {"accept": "application/json"}
-        for name, value in (("authorization", f"Bearer {token}" if token else ""), ("x-tenant", tenant), ("x-actor", actor)):
+        for name, value in (
+            ("authorization", f"Bearer {api_key or token}" if api_key or token else ""),
+            ("x-tenant", tenant),
+            ("x-actor", actor),
+        ):
             if value:
                 self._headers[name] = value
         self._server, self._timeout_s = server.rstrip("/"), timeout_s

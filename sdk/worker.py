@@ -66,6 +66,7 @@ class Worker:
         server: URL; its scheme chooses the transport (see `flowledger.sdk.transports`).
         name: shown in the list of workers.
         max_jobs, lease_s: defaults of `job`: jobs of a type at a time; seconds until a job goes to another worker unless a heartbeat comes.
+        api_key: where the server has sign-in (`token` is another word for it); `tenant`: where the key is good for several.
         threads: for sync handlers.
         traces: make an OpenTelemetry span for each job (needs `opentelemetry-api`; about 30 microseconds a job). The trace context is
             carried through either way.
@@ -78,13 +79,14 @@ class Worker:
         name: str = "",
         max_jobs: int = 32,
         lease_s: float = 60.0,
+        api_key: str = "",
         token: str = "",
         tenant: str = "",
         threads: int = 16,
         traces: bool = False,
     ) -> None:
         self.name = name or f"{socket.gethostname()}-{os.getpid()}"
-        self.token, self.tenant = token, tenant
+        self.token, self.tenant = api_key or token, tenant
         self._server = server
         self._defaults = (max_jobs, lease_s)
         self._threads = threads

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from flowledger.api.grpc.status import CANCELLED, INTERNAL, OK, PERMISSION_DENIED, UNAUTHENTICATED, UNAVAILABLE, UNKNOWN, Refused
 from flowledger.api.grpc.tenants import for_tenant
@@ -16,7 +16,7 @@ from flowledger.api.workers import Workers
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.events.commands import AnyCommand
 from flowledger.logs import Access, log
-from flowledger.processors.client import TRACEPARENT, Answer, Caller, Client
+from flowledger.processors.client import TRACEPARENT, Answer, Caller, Client, Unauthenticated
 from flowledger.sdk.zeebe_stubs import load
 
 pb = load()
@@ -35,6 +35,22 @@ FENCES_MAX = 50_000
 
 #: Who calls: metadata (lower-case names) and address to `Caller`. Raises: PermissionError.
 Authenticate = Callable[[Mapping[str, str], str], "Caller | Awaitable[Caller]"]
+
+
+class Watched(Protocol):
+    """Behind a call: it is set when whoever calls is not known any more."""
+
+    ended: asyncio.Event
+
+
+class AtTheDoor(Protocol):
+    """Sign-in that all doors share (`flowledger.api.access.door`): who calls, and whether they may make this call."""
+
+    def call(self, metadata: Mapping[str, str], method: str) -> tuple[Caller, Watched | None]:
+        """Raises: Unauthenticated, PermissionError, ConnectionError (it can't be looked up now)."""
+
+    def hold(self, identity: Any) -> None:
+        """A long answer begins."""
 
 
 class Method:
@@ -109,10 +125,13 @@ class Gateway:
         tracer: Any = None,
         queue: LoopQueue | None = None,
         access: Access | None = None,
+        door: AtTheDoor | None = None,
     ) -> None:
-        """`tracer`: makes a span of each unary call, below the `traceparent` of its metadata. `queue`: of the loop, that other doors share.
+        """`authenticate`: who calls; or `door`: that, and whether they may.
+        `tracer`: makes a span of each unary call, below the `traceparent` of its metadata. `queue`: of the loop, that other doors share.
         `access`: told of each call."""
         self.client, self.authenticate, self.tracer, self.access = client, authenticate, tracer, access or Access()
+        self.door = door
         self.queue = queue or LoopQueue()
         self.workers = workers if workers is not None else Workers()
         #: where clients reach it, as `Topology` says
@@ -165,6 +184,20 @@ class Gateway:
             caller.rights,
         )
 
+    @staticmethod
+    def _known(door: AtTheDoor, method: Method, metadata: Mapping[str, str]) -> tuple[Caller, Watched | None]:
+        """Raises: Refused."""
+        try:
+            caller, identity = door.call(metadata, method.name)
+        except ConnectionError as e:
+            raise Refused(UNAVAILABLE, str(e), 1000) from None
+        except PermissionError as e:
+            raise Refused(UNAUTHENTICATED if isinstance(e, Unauthenticated) else PERMISSION_DENIED, str(e)) from None
+        trace = metadata.get("traceparent", "")
+        caller.correlation = metadata.get("x-correlation-id", "")
+        caller.trace = trace if TRACEPARENT.fullmatch(trace) else ""
+        return caller, identity
+
     async def unary(self, method: Method, request: Any, metadata: Mapping[str, str], connection: Connection) -> Any:
         """The reply message. Raises: Refused."""
         assert method.unary is not None
@@ -177,7 +210,10 @@ class Gateway:
         assert method.unary is not None
         with self._told(method, metadata, connection):
             refuse_unknown(method.name, request)
-            return await method.unary(self, request, Call(await self.caller(metadata, connection), connection))
+            if self.door is None:
+                return await method.unary(self, request, Call(await self.caller(metadata, connection), connection))
+            caller, _ = self._known(self.door, method, metadata)
+            return await method.unary(self, request, Call(caller, connection))
 
     async def stream(
         self, method: Method, request: Any, metadata: Mapping[str, str], connection: Connection, send: Callable[[Any], Awaitable[None]]
@@ -185,7 +221,16 @@ class Gateway:
         """Sends until done. Raises: Refused."""
         assert method.stream is not None
         with self._told(method, metadata, connection):
-            await method.stream(self, request, Call(await self.caller(metadata, connection), connection), send)
+            if self.door is None:
+                await method.stream(self, request, Call(await self.caller(metadata, connection), connection), send)
+                return
+            caller, identity = self._known(self.door, method, metadata)
+            working = method.stream(self, request, Call(caller, connection), send)
+            if identity is None:
+                await working
+            else:
+                self.door.hold(identity)
+                await _while_known(working, identity.ended)
 
     @contextmanager
     def _told(self, method: Method, metadata: Mapping[str, str], connection: Connection) -> Iterator[None]:
@@ -211,6 +256,21 @@ class Gateway:
 
     def healthy(self) -> bool:
         return bool(self.client.health().get("ready"))
+
+
+async def _while_known(working: Coroutine[Any, Any, None], ended: asyncio.Event) -> None:
+    """A stream, until whoever asked for it is not known any more. Raises: Refused."""
+    work, over = asyncio.ensure_future(working), asyncio.ensure_future(ended.wait())
+    try:
+        await asyncio.wait({work, over}, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            raise Refused(UNAUTHENTICATED, "who you were is not known any more")
+        await work
+    finally:
+        for each in (work, over):
+            if not each.done():
+                each.cancel()
+        await asyncio.wait({work})
 
 
 def _late(future: asyncio.Future[Answer], timeout_s: float) -> None:

@@ -19,13 +19,18 @@ def tenant_name(tenant: str) -> str:
 
 
 def for_tenant(caller: Caller, tenant: str) -> Caller:
-    """The caller acting for the tenant that the request names. Whoever has a tenant of its own may name no other.
+    """The caller acting for the tenant that the request names. Whoever has a tenant of its own may name no other, and whoever has signed in
+    only one of theirs.
 
     Raises: Refused (PERMISSION_DENIED)
     """
     tenant = tenant_of(tenant)
     if not tenant or tenant == caller.tenant:
         return caller
-    if caller.tenant and ANY_TENANT not in (caller.rights or ()):
+    if caller.tenants is not None:
+        allowed = tenant in caller.tenants
+    else:
+        allowed = not caller.tenant or ANY_TENANT in (caller.rights or ())
+    if not allowed:
         raise Refused(PERMISSION_DENIED, f"Expected to handle gRPC request with tenant identifier '{tenant}', but tenant is not authorized")
-    return Caller(caller.actor, tenant, caller.correlation, caller.trace, caller.groups, caller.rights)
+    return Caller(caller.actor, tenant, caller.correlation, caller.trace, caller.groups, caller.rights, caller.tenants)

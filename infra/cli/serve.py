@@ -35,7 +35,7 @@ def start(config: Path | None, then: Callable[[Any], Awaitable[None]], **given: 
     if sys.stderr.isatty() and settings.log_level == "info":
         settings = settings.model_copy(update={"log_level": "warning"})
     if not settings.loopback:
-        say("[yellow]open to the network, without sign-in[/]: put it behind a proxy that knows who may do what")
+        say("[yellow]open to the network, in plain text[/]: put a proxy with TLS before it, or passwords and keys can be read on the way")
     _run(settings, then)
 
 

@@ -7,7 +7,7 @@ import os
 import sys
 import uuid
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
@@ -20,7 +20,7 @@ TIMEOUT_S = 70.0
 
 
 class Server:
-    """`actor` and `tenant` go along as headers; a token from FLOWLEDGER_TOKEN as well."""
+    """`actor` and `tenant` go along as headers, and an API key: that of FLOWLEDGER_API_KEY (or FLOWLEDGER_TOKEN), else what `login` has kept."""
 
     def __init__(self, url: str = "") -> None:
         for found, meant in misspelt(os.environ):
@@ -30,7 +30,7 @@ class Server:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             fail(f"--server must be like {DEFAULT}, found {url!r}", USAGE)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self._open: Callable[[], http.client.HTTPConnection] = lambda: kind(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
+        self.open: Callable[[], http.client.HTTPConnection] = lambda: kind(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
         self._base = parts.path
         self._connection: http.client.HTTPConnection | None = None
 
@@ -56,7 +56,7 @@ class Server:
         sent = {"Accept": "application/json, */*;q=0.5", "X-Actor": os.environ.get("FLOWLEDGER_ACTOR") or _user()}
         if tenant := os.environ.get("FLOWLEDGER_TENANT"):
             sent["X-Tenant"] = tenant
-        if token := os.environ.get("FLOWLEDGER_TOKEN"):
+        if token := self._key():
             sent["Authorization"] = f"Bearer {token}"
         sent |= {k.replace("_", "-"): v for k, v in (headers or {}).items()}
         data = None
@@ -69,19 +69,27 @@ class Server:
 
     def _send(self, method: str, target: str, data: bytes | None, headers: dict[str, str]) -> tuple[int, Any]:
         try:
-            connection = self._connection or self._open()
+            connection = self._connection or self.open()
             self._connection = connection
             connection.request(method, target, data, headers)
             response = connection.getresponse()
             raw = response.read()
         except (OSError, http.client.HTTPException) as e:
             self._connection = None
-            why = getattr(e, "strerror", None) or type(e).__name__
-            fail(f"no server answers at {self.url} ({why})", UNREACHABLE, f"start one with `{command()} dev`, or name it with --server URL")
+            self.unreachable(e)
         try:
             return response.status, msgspec.json.decode(raw) if raw else {}
         except msgspec.DecodeError:
             return response.status, raw.decode("utf-8", "replace")
+
+    def unreachable(self, e: Exception) -> NoReturn:
+        why = getattr(e, "strerror", None) or type(e).__name__
+        fail(f"no server answers at {self.url} ({why})", UNREACHABLE, f"start one with `{command()} dev`, or name it with --server URL")
+
+    def _key(self) -> str:
+        from flowledger.infra.cli.keys import keys
+
+        return os.environ.get("FLOWLEDGER_API_KEY") or os.environ.get("FLOWLEDGER_TOKEN") or keys().get(self.url, "")
 
     def pages(self, path: str, limit: int, **query: Any) -> Iterator[dict[str, Any]]:
         """Items of a list, page by page, `limit` of them at most (0: all)."""
@@ -119,4 +127,5 @@ def problem(status: int, answer: Any) -> None:
     text = answer.get("detail") or answer.get("title") or f"status {status}"
     where = ", ".join(e["where"] for e in answer.get("errors", ()) if e.get("where"))
     message = f"{text}{f' (at {where})' if where else ''} [{answer.get('code', status)}]"
-    raise Failed(message, UNREACHABLE if status in (502, 503) else NO, problem=answer)
+    hint = f"sign in with `{command()} login`, or set FLOWLEDGER_API_KEY" if status == 401 else ""
+    raise Failed(message, UNREACHABLE if status in (502, 503) else NO, hint, problem=answer)

@@ -8,6 +8,8 @@ from flowledger.events.commands import Request
 ANY_TENANT = "tenants"
 #: may move tasks that others hold
 OPERATOR = "operator"
+#: has shown who it is: nothing is let pass because nobody knows who asks
+SIGNED_IN = "signed-in"
 
 
 def may(request: Request, right: str) -> bool:

@@ -21,12 +21,14 @@ def store(d: Decision, e: c.StoreRecord) -> Rejected | None:
         d.answer["version"] = rows[0][1]["version"]
     for name, value in rows:
         d.record(le.RecordStored(registry=e.registry, name=name, value=value))
-        for to in range(0 if e.relayed else d.state.meta.partitions):
+        for to in range(0 if e.relayed or e.registry in HERE else d.state.meta.partitions):
             if to != d.state.meta.partition:
                 d.send(to, c.StoreRecord(registry=e.registry, name=name, value=value, relayed=True))
     return None
 
 
+#: registries that no decision looks at: they are told to nobody else
+HERE = frozenset({"identity"})
 #: registries that may be read from outside
 READABLE = frozenset({"directory", "task_definition", "limit", "breaker", "history", "round_robin"})
 LIST_MAX = 1_000

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Seque
 from pathlib import Path
 from typing import Any
 
-from flowledger import doors
+from flowledger import doors, signin
 from flowledger.api.queue import LoopQueue
 from flowledger.events.base import Recorded
 from flowledger.infra.settings import Settings, SettingsError
@@ -104,6 +104,9 @@ class System:
         self.engine: Any = None
         self.services: Any = None
         self.runner: Any = None
+        #: with sign-in: the look at each request, and the accounts
+        self.door: Any = None
+        self.accounts: Any = None
         self._pool: Any = None
         self.owners: list[OwnerProcess] = []
         self.connectors: ConnectorProcess | None = None
@@ -147,6 +150,7 @@ class System:
             raise SettingsError(
                 f"setting tasks_topic names {', '.join(s.tasks_topic)}, but there is no Kafka: expected the setting kafka as well"
             )
+        signin.check(s)
         if self.has("connectors"):
             self._look_at_connectors()
         listener = self._listen()
@@ -158,7 +162,7 @@ class System:
             self._stack.callback(lock.release)
         self.lag.start()
         self._stack.callback(self.lag.stop)
-        needs_rows = self.has("api") or self.has("projector")
+        needs_rows = self.has("api") or self.has("projector") or (self.has("grpc") and s.auth != "none")
         database = asyncio.create_task(asyncio.to_thread(start_postgres, s)) if needs_rows else None
         try:
             self._start_owners()
@@ -168,6 +172,8 @@ class System:
             raise
         doors.read(s.roles)
         dsn = await self._database(database) if database is not None else ""
+        if s.auth != "none" and (self.has("api") or self.has("grpc")):
+            self._background(await signin.start(self, dsn, self._stack), "accounts")
         if self.has("api"):
             await self._start_api(listener, dsn)
         else:
@@ -180,6 +186,8 @@ class System:
         if grpc is not None:
             await self._start_grpc(grpc, tls)
         await self._until_ready()
+        if self.accounts is not None and self.has("api"):
+            self._background(signin.first_administrator(self), "first administrator")
         if self.settings.tasks_topic and self.has("api"):
             self._background(self._publish_tasks(), "tasks topic")
         if self.has("projector"):
@@ -447,7 +455,7 @@ class System:
         from flowledger.api.app import create_app
         from flowledger.api.entrance import Entered, entrance
         from flowledger.api.reads import SqlReads
-        from flowledger.api.services import Services, caller_of_scope
+        from flowledger.api.services import Services
         from flowledger.api.workers import Workers
         from flowledger.connectors import api as connectors
         from flowledger.projections.reader import Reader
@@ -458,10 +466,12 @@ class System:
         await reader.open()
         self._stack.push_async_callback(reader.close)
         self.services = Services(self.engine, SqlReads(reader), self.settings, self.telemetry)
+        if self.door is not None and self.accounts is not None:
+            self.services.sign_in_with(self.door, self.accounts)
         workers = self.services.workers = Workers()
         watching = asyncio.create_task(workers.watch(self.engine), name="workers")
         self._stack.callback(watching.cancel)
-        more = [*job_stream.handlers(self.engine, workers, caller_of_scope), *connectors.HANDLERS]
+        more = [*job_stream.handlers(self.engine, workers, self.services.identify), *connectors.HANDLERS]
         app = create_app(self.services, more, console.handlers())
         await self._start_http(listener, Entered(app, self._queue, self.telemetry), entrance(self._queue, self.telemetry))
 
@@ -469,7 +479,9 @@ class System:
         """Health and figures of a process without API."""
         from flowledger.api.probes import Probes
 
-        await self._start_http(listener, Probes(self.engine, self.telemetry, self._parts, self.has("owner") or self.has("grpc")))
+        executes = self.has("owner") or self.has("grpc")
+        figures = self.settings.auth == "none" or self.settings.metrics_open
+        await self._start_http(listener, Probes(self.engine, self.telemetry, self._parts, executes, figures))
 
     def _parts(self) -> dict[str, str]:
         """What doesn't work of this process besides the owners: name -> why."""
@@ -508,7 +520,9 @@ class System:
 
         tracer = self.telemetry.tracer
         workers = self.services.workers if self.services is not None else None
-        gateway = Gateway(self.engine, workers, tracer=tracer if tracer.on else None, queue=self._queue, access=self.telemetry.access)
+        gateway = Gateway(
+            self.engine, workers, tracer=tracer if tracer.on else None, queue=self._queue, access=self.telemetry.access, door=self.door
+        )
         server = await listen(gateway, self.settings.host, self.settings.grpc_port, tls=tls, sock=listener)
         self._stack.push_async_callback(server.close)
         self.grpc_address = f"{self.settings.host}:{server.port}"

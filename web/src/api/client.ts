@@ -1,5 +1,5 @@
 /** The only way to the server: JSON over our public API, errors as problem details (RFC 9457). */
-import { actor } from "./me";
+import { proof, unknown } from "./me";
 import type { AnswerOf, BodyOf, GetPath, Page, ParamsOf, PathOf, Problem, RowOf } from "./types";
 
 export class ApiError extends Error {
@@ -58,6 +58,7 @@ async function answer(response: Response): Promise<unknown> {
   }
   if (!response.ok) {
     const problem = (body ?? {}) as Partial<Problem>;
+    if (response.status === 401) unknown();
     throw new ApiError(response.status, { ...problem, status: response.status, code: problem.code ?? String(response.status) });
   }
   if (body && typeof body === "object" && "position" in body && typeof body.position === "string") {
@@ -68,8 +69,7 @@ async function answer(response: Response): Promise<unknown> {
 }
 
 function headers(more?: Record<string, string>): Record<string, string> {
-  const who = actor();
-  return { Accept: "application/json", ...(who ? { "X-Actor": encodeURIComponent(who) === who ? who : who.normalize("NFKD").replace(/[^\x21-\x7e]/g, "") } : {}), ...more };
+  return { Accept: "application/json", ...proof(), ...more };
 }
 
 /** What a list gives: its rows, whole. */

@@ -1,28 +1,62 @@
 import { useSyncExternalStore } from "react";
 
-/** Who acts. Without sign-in it is a name that the person gives; with it, what the server says (one place to ask). */
+/**
+ * Who acts. Without sign-in it is a name that the person gives; with it, what the server says (`GET /v1/me`). One place to ask.
+ * `undefined`: not asked yet; `null`: nobody has signed in, and the server wants that.
+ */
+export interface Me {
+  auth: string;
+  name: string;
+  roles: string[];
+  rights: string[];
+  csrf: string | null;
+}
 const KEY = "flowledger.actor";
 const watchers = new Set<() => void>();
+let me: Me | null | undefined;
 
-export const actor = () => localStorage.getItem(KEY) ?? "";
+export const signedIn = () => (me && me.auth !== "none" ? me : undefined);
+export const actor = () => signedIn()?.name ?? localStorage.getItem(KEY) ?? "";
+
+/** What each request says of who acts: without sign-in the name, with it the token that only pages of the server know. */
+export function proof(): Record<string, string> {
+  const person = signedIn();
+  if (person) return person.csrf ? { "X-CSRF-Token": person.csrf } : {};
+  const who = actor();
+  return who ? { "X-Actor": encodeURIComponent(who) === who ? who : who.normalize("NFKD").replace(/[^\x21-\x7e]/g, "") } : {};
+}
+
+export function told(found: Me | null) {
+  me = found;
+  watchers.forEach((f) => f());
+}
+
+/** The server doesn't know us (any more). */
+export function unknown() {
+  if (signedIn()) told(null);
+}
 
 export function setActor(name: string) {
   localStorage.setItem(KEY, name);
   watchers.forEach((f) => f());
 }
 
+const subscribe = (f: () => void) => {
+  watchers.add(f);
+  return () => watchers.delete(f);
+};
+
+export const useSignIn = () => useSyncExternalStore(subscribe, () => me);
+
 export function useMe() {
-  const name = useSyncExternalStore(
-    (f) => {
-      watchers.add(f);
-      return () => watchers.delete(f);
-    },
-    actor,
-  );
+  const name = useSyncExternalStore(subscribe, actor);
   return { actor: name, setActor };
 }
 
-/** May this person do that? Rights come with sign-in; until then everybody may. Every page asks here and nowhere else. */
-export function useMay(_operation: string, _subject?: unknown): boolean {
-  return true;
+const NEEDS = { repair: "incidents:resolve", task: "tasks:work", manage: "tasks:manage", start: "instances:start", control: "instances:control", letters: "letters:control", limits: "limits:write", incidents: "incidents:read", decisions: "decisions:read", workers: "workers:read" } as const;
+
+/** May this person do that? Without sign-in everybody may. Every page asks here and nowhere else; the server has the last word. */
+export function useMay(operation: keyof typeof NEEDS, _subject?: unknown): boolean {
+  const person = useSignIn();
+  return !person || person.auth === "none" || person.rights.includes(NEEDS[operation]);
 }

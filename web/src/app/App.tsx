@@ -6,6 +6,7 @@ import { setNonce } from "get-nonce";
 import { ApiError } from "~/api/client";
 import { LanguageProvider } from "~/i18n";
 import { router } from "./router";
+import { Door } from "./SignIn";
 import { readable, theme } from "./theme";
 
 /** What a server refuses will be refused again; what it can't do now (too much at once, a part away) is tried three times. */
@@ -28,7 +29,9 @@ export function App() {
       <LanguageProvider>
         <QueryClientProvider client={queries}>
           <Notifications position="bottom-right" />
-          <RouterProvider router={router} />
+          <Door>
+            <RouterProvider router={router} />
+          </Door>
         </QueryClientProvider>
       </LanguageProvider>
     </MantineProvider>

@@ -2,7 +2,8 @@ import { ActionIcon, AppShell, Burger, Button, Group, Menu, NavLink, ScrollArea,
 import { useDisclosure } from "@mantine/hooks";
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import { useEffect, useRef } from "react";
-import { useMe } from "~/api/me";
+import { signedIn, useMay, useMe } from "~/api/me";
+import { signOut } from "~/api/session";
 import { languages, useLanguage, useText } from "~/i18n";
 import { Icon, type IconName } from "~/shared/icons";
 import { NameForm } from "~/shared/NameForm";
@@ -23,10 +24,12 @@ export function Shell() {
   const [open, { toggle, close }] = useDisclosure(false);
   const path = useRouterState({ select: (s) => s.location.pathname });
   const main = useRef<HTMLElement>(null);
-  const shown = useRef(path);
+  const before = useRef(path);
+  const hidden = { "/decisions": !useMay("decisions"), "/operations": !useMay("workers") } as Record<string, boolean>;
+  const shown = pages.filter((p) => !hidden[p.to]);
   useEffect(() => {
-    if (shown.current === path) return;
-    shown.current = path;
+    if (before.current === path) return;
+    before.current = path;
     close();
     main.current?.focus({ preventScroll: true }); // a new page is read from its start
   }, [path, close]);
@@ -52,7 +55,7 @@ export function Shell() {
       </AppShell.Header>
       <AppShell.Navbar p="xs" aria-label={t("shell.pages")}>
         <ScrollArea>
-          {pages.map((p) => {
+          {shown.map((p) => {
             const active = p.to === "/" ? path === "/" : path === p.to || path.startsWith(`${p.to}/`);
             return (
               <NavLink key={p.to} component={Link} to={p.to} label={t(p.text)} leftSection={<Icon name={p.icon} />} active={active} variant="light" aria-current={active ? "page" : undefined} />
@@ -70,6 +73,25 @@ export function Shell() {
 function Person() {
   const { actor } = useMe();
   const t = useText();
+  const person = signedIn();
+  if (person)
+    return (
+      <Menu position="bottom-end" withinPortal>
+        <Menu.Target>
+          <Button variant="subtle" color="gray" size="compact-md" fw={400} px={6} aria-label={t("shell.person", { name: actor })}>
+            <Icon name="person" />
+            <Text size="sm" visibleFrom="xs" maw={140} ml={4} className="fl-cut">
+              {actor}
+            </Text>
+          </Button>
+        </Menu.Target>
+        <Menu.Dropdown>
+          <Menu.Label>{person.roles.join(", ") || t("shell.noroles")}</Menu.Label>
+          <Menu.Item onClick={() => void signOut(false)}>{t("shell.signout")}</Menu.Item>
+          <Menu.Item onClick={() => void signOut(true)}>{t("shell.signout.everywhere")}</Menu.Item>
+        </Menu.Dropdown>
+      </Menu>
+    );
   return (
     <NameForm
       position="bottom-end"

@@ -6,7 +6,7 @@ import { useEffect, useRef } from "react";
 // @ts-expect-error the package has no types
 import SwaggerUI from "swagger-ui-dist/swagger-ui-es-bundle.js";
 import { getText } from "~/api/client";
-import { actor } from "~/api/me";
+import { proof } from "~/api/me";
 import { useText } from "~/i18n";
 import { Answer, PageHead } from "~/shared/states";
 
@@ -40,8 +40,7 @@ function Shown({ spec }: { spec: object }) {
       tryItOutEnabled: true,
       defaultModelsExpandDepth: -1,
       requestInterceptor: (request: { headers: Record<string, string> }) => {
-        const who = actor();
-        if (who) request.headers["X-Actor"] = who;
+        Object.assign(request.headers, proof());
         return request;
       },
     });

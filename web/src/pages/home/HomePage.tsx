@@ -4,7 +4,7 @@ import { Link } from "@tanstack/react-router";
 import { ApiError, get } from "~/api/client";
 import { health, lookOf } from "~/api/health";
 import { useRefreshOn } from "~/api/live";
-import { useMe } from "~/api/me";
+import { useMay, useMe } from "~/api/me";
 import { useText } from "~/i18n";
 import { Icon } from "~/shared/icons";
 import { Answer, Empty, PageHead } from "~/shared/states";
@@ -30,6 +30,7 @@ export function HomePage() {
 
 function Well() {
   const t = useText();
+  const operates = useMay("workers");
   const q = useQuery({ queryKey: ["home", "health"], queryFn: ({ signal }) => health(signal), refetchInterval: 5000 });
   return (
     <Card withBorder padding="md">
@@ -52,9 +53,11 @@ function Well() {
                 ))}
               </List>
             )}
-            <Anchor component={Link} to="/operations" size="sm">
-              {t("home.operations")}
-            </Anchor>
+            {operates && (
+              <Anchor component={Link} to="/operations" size="sm">
+                {t("home.operations")}
+              </Anchor>
+            )}
           </Stack>
         )}
       </Answer>
@@ -97,7 +100,9 @@ function Mine() {
 
 function Stuck() {
   const t = useText();
-  const q = useQuery({ queryKey: ["home", "incidents"], queryFn: ({ signal }) => get("/incidents", { status: "open", limit: 6 }, signal) });
+  const may = useMay("incidents");
+  const q = useQuery({ queryKey: ["home", "incidents"], enabled: may, queryFn: ({ signal }) => get("/incidents", { status: "open", limit: 6 }, signal) });
+  if (!may) return null;
   return (
     <Card withBorder padding="md">
       <Title order={2}>{t("home.stuck")}</Title>

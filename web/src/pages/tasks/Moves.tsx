@@ -27,18 +27,22 @@ const MOVES: { move: TaskMove; from: string[]; to?: "person"; danger?: boolean }
   { move: "cancel", from: ALL, danger: true },
 ];
 
+/** moves that need the right tasks:manage (api/access/operations.py) */
+const MANAGED: ReadonlySet<TaskMove> = new Set<TaskMove>(["assign", "cancel", "skip"]);
+
 /** What can be done with the task in its status, and by whom; the server has the last word. */
 export function Moves({ task }: { task: Task }) {
   const t = useText();
   const { actor } = useMe();
   const may = useMay("task", task);
+  const manages = useMay("manage", task);
   const client = useQueryClient();
   const [asked, setAsked] = useState<(typeof MOVES)[number]>();
   const [who, setWho] = useState("");
   const [priority, setPriority] = useState<string | null>(null);
   const [failed, setFailed] = useState<unknown>();
   const delegated = ((task.assignments ?? []) as { assignee?: string }[]).some((a) => a.assignee === actor) && task.assignee !== actor;
-  const offered = MOVES.filter((m) => m.from.includes(task.status) && (m.move !== "recall" || delegated));
+  const offered = MOVES.filter((m) => m.from.includes(task.status) && (m.move !== "recall" || delegated) && (manages || !MANAGED.has(m.move)));
   if (!may || !ALL.includes(task.status)) return null;
   const move = async (name: string, body: Record<string, unknown>) => {
     await send("POST", `/tasks/${task.id}/${name}`, { ...body, row_version: task.row_version });

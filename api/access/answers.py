@@ -1,0 +1,79 @@
+"""Answers of the routes about accounts, as the document of the API shows them."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Me(msgspec.Struct, kw_only=True):
+    """`auth`: none or local. `kind`: user, key, or nobody (without sign-in everybody may do everything). `csrf`: of a session: what changes something
+    by it shows this as `X-CSRF-Token`."""
+
+    auth: str
+    kind: str
+    name: str
+    roles: list[str]
+    rights: list[str]
+    tenant: str
+    tenants: list[str]
+    csrf: str | None = None
+    expires_at: str | None = None
+
+
+class AccountRow(msgspec.Struct, kw_only=True):
+    """`password`: one has been chosen. `locked`: too many wrong ones lately."""
+
+    name: str
+    roles: list[str]
+    tenants: list[str]
+    active: bool
+    password: bool
+    locked: bool
+    created_at: str | None = None
+    created_by: str | None = None
+    signed_in_at: str | None = None
+
+
+class AccountMade(AccountRow, kw_only=True):
+    """`link`: an address of this server by which a password can be chosen, once. It is told here only."""
+
+    link: str
+    link_expires_at: str | None = None
+
+
+class Link(msgspec.Struct, kw_only=True):
+    name: str
+    link: str
+    link_expires_at: str | None = None
+
+
+class KeyRow(msgspec.Struct, kw_only=True):
+    """`actor`: whose name stands on what is done with it."""
+
+    id: str
+    name: str
+    actor: str
+    roles: list[str]
+    tenant: str
+    created_at: str | None = None
+    created_by: str | None = None
+    expires_at: str | None = None
+    revoked_at: str | None = None
+    revoked_by: str | None = None
+    used_at: str | None = None
+
+
+class KeyMade(KeyRow, kw_only=True):
+    """`key`: what goes behind `Authorization: Bearer`. It is told here only."""
+
+    key: str
+
+
+class RoleRow(msgspec.Struct, kw_only=True):
+    name: str
+    description: str
+    rights: list[str]
+
+
+class Gone(msgspec.Struct, kw_only=True):
+    name: str

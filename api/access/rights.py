@@ -1,0 +1,88 @@
+"""Rights, and the roles that give them. A right is `what:how`; a role is a set of rights; whoever has several roles has the rights of all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+#: right -> what it lets one do
+RIGHTS: dict[str, str] = {
+    "definitions:read": "see definitions, their models and what changed",
+    "definitions:write": "deploy, edit, publish, deprecate, archive and delete definitions; task definitions",
+    "instances:read": "see instances, their variables, events and state",
+    "instances:start": "start instances",
+    "instances:control": "suspend, cancel, modify, migrate instances; set their variables",
+    "tasks:read": "see tasks",
+    "tasks:work": "claim, work on and complete tasks",
+    "tasks:manage": "create tasks; assign, cancel, skip and retry them; move those that others hold",
+    "jobs:work": "take jobs and answer them",
+    "jobs:retry": "set how often a job is tried again",
+    "messages:publish": "publish messages, broadcast signals, evaluate conditions",
+    "decisions:read": "see what was decided",
+    "decisions:evaluate": "evaluate decisions",
+    "incidents:read": "see incidents",
+    "incidents:resolve": "resolve incidents",
+    "letters:read": "see dead letters",
+    "letters:control": "replay and discard dead letters",
+    "events:read": "subscribe to events",
+    "directory:read": "see who may work, and when",
+    "directory:write": "change who may work, and when",
+    "limits:read": "see limits, breakers and the workload",
+    "limits:write": "change limits and breakers",
+    "workers:read": "see who works on what",
+    "settings:read": "see the settings of the process",
+    "metrics:read": "read the figures",
+    "users:read": "see users and everybody's API keys",
+    "users:write": "make, change, reset and remove users; make and revoke anybody's API keys",
+    "keys:own": "make and revoke API keys of one's own",
+}
+_SEE = (
+    "definitions:read", "instances:read", "tasks:read", "decisions:read", "incidents:read", "events:read", "directory:read", "workers:read",
+)  # fmt: skip
+
+#: role -> (what it is for, its rights)
+ROLES: dict[str, tuple[str, frozenset[str]]] = {
+    "viewer": ("looks, and changes nothing", frozenset((*_SEE, "keys:own"))),
+    "task-worker": (
+        "works on tasks",
+        frozenset(
+            ("definitions:read", "instances:read", "tasks:read", "tasks:work", "events:read", "directory:read", "keys:own"),
+        ),
+    ),
+    "author": (
+        "writes and deploys models, and tries them",
+        frozenset((*_SEE, "definitions:write", "instances:start", "decisions:evaluate", "keys:own")),
+    ),
+    "operator": (
+        "keeps things going: instances, tasks, incidents, limits",
+        frozenset(
+            (
+                *_SEE, "instances:start", "instances:control", "tasks:work", "tasks:manage", "jobs:retry", "messages:publish", "decisions:evaluate",
+                "incidents:resolve", "letters:read", "letters:control", "directory:write", "limits:read", "limits:write", "settings:read",
+                "metrics:read", "keys:own",
+            ),
+        ),
+    ),
+    "auditor": (
+        "sees all, also who may come in, and changes nothing",
+        frozenset((*_SEE, "letters:read", "limits:read", "settings:read", "metrics:read", "users:read", "keys:own")),
+    ),
+    "administrator": ("may do everything, and says who else may do what", frozenset(RIGHTS)),
+    "machine": (
+        "workers and programs that start things",
+        frozenset(
+            (
+                "jobs:work", "jobs:retry", "instances:start", "instances:read", "messages:publish", "decisions:evaluate", "definitions:read",
+            ),
+        ),
+    ),
+}  # fmt: skip
+ADMINISTRATOR = "administrator"
+
+
+def rights_of(roles: Iterable[str]) -> frozenset[str]:
+    """An unknown role gives none."""
+    return frozenset(right for role in roles if role in ROLES for right in ROLES[role][1])
+
+
+def roles_with(right: str) -> list[str]:
+    return [role for role, (_, rights) in ROLES.items() if right in rights]

@@ -1,0 +1,191 @@
+"""Accounts in PostgreSQL, in a schema of their own: no view of the log, so a rebuild of the views leaves them alone.
+
+All API nodes share it. `version` counts the changes of users and keys: whoever keeps them in memory looks at it to know whether to read
+again. A change happens in one transaction that holds the counter's row, so changes come one after the other. Times are microseconds UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, LiteralString
+
+import msgspec
+import psycopg
+from psycopg.rows import dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+#: how long is waited for a connection (seconds)
+CONNECTION_S = 4.0
+#: what is raised when the database is away
+AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
+_TABLES = (
+    "CREATE SCHEMA IF NOT EXISTS flowledger_accounts",
+    "CREATE TABLE IF NOT EXISTS state (one boolean PRIMARY KEY DEFAULT true CHECK (one), version bigint NOT NULL)",
+    "INSERT INTO state VALUES (true, 1) ON CONFLICT DO NOTHING",
+    "CREATE TABLE IF NOT EXISTS users ("
+    " name text PRIMARY KEY, roles text[] NOT NULL, tenants text[] NOT NULL, active boolean NOT NULL, password text NOT NULL DEFAULT '',"
+    " failures integer NOT NULL DEFAULT 0, locked_us bigint NOT NULL DEFAULT 0, link bytea UNIQUE, link_us bigint NOT NULL DEFAULT 0,"
+    " created_us bigint NOT NULL, created_by text NOT NULL, signed_in_us bigint NOT NULL DEFAULT 0)",
+    "CREATE TABLE IF NOT EXISTS api_keys ("
+    " id text PRIMARY KEY, verifier bytea UNIQUE NOT NULL, name text NOT NULL, actor text NOT NULL, roles text[] NOT NULL,"
+    " tenant text NOT NULL, created_us bigint NOT NULL, created_by text NOT NULL, expires_us bigint NOT NULL,"
+    " revoked_us bigint NOT NULL DEFAULT 0, revoked_by text NOT NULL DEFAULT '', used_us bigint NOT NULL DEFAULT 0)",
+    "CREATE INDEX IF NOT EXISTS api_keys_of ON api_keys (actor)",
+    "CREATE TABLE IF NOT EXISTS sessions ("
+    " verifier bytea PRIMARY KEY, name text NOT NULL REFERENCES users ON DELETE CASCADE, csrf text NOT NULL,"
+    " began_us bigint NOT NULL, seen_us bigint NOT NULL, expires_us bigint NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS sessions_of ON sessions (name, began_us)",
+)
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True):
+    """`password`: its Argon2id hash; empty: none is set. `link_us`: until when the one-time link is good."""
+
+    name: str
+    roles: list[str]
+    tenants: list[str]
+    active: bool
+    password: str
+    locked_us: int
+    link: bytes | None
+    link_us: int
+    created_us: int
+    created_by: str
+    signed_in_us: int
+
+
+class Key(msgspec.Struct, frozen=True, kw_only=True):
+    """`actor`: whose name stands on what is done with it."""
+
+    id: str
+    verifier: bytes
+    name: str
+    actor: str
+    roles: list[str]
+    tenant: str
+    created_us: int
+    created_by: str
+    expires_us: int
+    revoked_us: int
+    revoked_by: str
+    used_us: int
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    verifier: bytes
+    name: str
+    csrf: str
+    began_us: int
+    seen_us: int
+    expires_us: int
+
+
+class Change:
+    """What is done within one change, all or nothing."""
+
+    def __init__(self, conn: psycopg.AsyncConnection[dict[str, Any]]) -> None:
+        self._conn = conn
+
+    async def rows(self, query: LiteralString, *values: Any) -> list[dict[str, Any]]:
+        found = await self._conn.execute(query, values)
+        return await found.fetchall() if found.description else []
+
+
+class Store:
+    """Raises in all: one of `AWAY`."""
+
+    def __init__(self, dsn: str) -> None:
+        self._pool = AsyncConnectionPool(
+            dsn, min_size=1, max_size=4, open=False, timeout=CONNECTION_S, kwargs={"autocommit": True, "row_factory": dict_row},
+            configure=self._configure,
+        )  # fmt: skip
+
+    @staticmethod
+    async def _configure(conn: psycopg.AsyncConnection[Any]) -> None:
+        await conn.execute("SET search_path = flowledger_accounts")
+
+    async def open(self) -> None:
+        await self._pool.open()
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    async def prepare(self) -> None:
+        """The tables, when they aren't there."""
+        async with self._pool.connection() as conn, conn.transaction():
+            await conn.execute("SELECT pg_advisory_xact_lock(hashtext('flowledger_accounts'))")  # several nodes may start at once
+            for statement in _TABLES:
+                await conn.execute(statement)
+
+    async def rows(self, query: LiteralString, *values: Any) -> list[dict[str, Any]]:
+        async with self._pool.connection() as conn:
+            found = await conn.execute(query, values)
+            return await found.fetchall() if found.description else []
+
+    @asynccontextmanager
+    async def change(self) -> AsyncIterator[Change]:
+        """Of users or keys. When its block raises, nothing has happened."""
+        async with self._pool.connection() as conn, conn.transaction():
+            await conn.execute("UPDATE state SET version = version + 1")
+            yield Change(conn)
+
+    async def version(self) -> int:
+        return int((await self.rows("SELECT version FROM state"))[0]["version"])
+
+    async def load(self) -> tuple[int, list[User], list[Key]]:
+        async with self._pool.connection() as conn, conn.transaction():
+            await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            at = await (await conn.execute("SELECT version FROM state")).fetchall()
+            users = await (await conn.execute("SELECT * FROM users")).fetchall()
+            keys = await (await conn.execute("SELECT * FROM api_keys")).fetchall()
+        return int(at[0]["version"]), msgspec.convert(users, list[User]), msgspec.convert(keys, list[Key])
+
+    # --- sign-in -----------------------------------------------------------------------------------------------------------
+
+    async def attempt(self, name: str, now_us: int, attempts_max: int, locked_until_us: int) -> str | None:
+        """The kept password of somebody who may try one now, and the attempt is counted, before it is looked at: many at once are counted
+        too. The last that is free locks. None: nobody of that name, or not now."""
+        found = await self.rows(
+            "UPDATE users SET failures = failures + 1, locked_us = CASE WHEN failures + 1 >= %s THEN %s ELSE 0 END "
+            "WHERE name = %s AND active AND locked_us <= %s RETURNING password",
+            attempts_max, locked_until_us, name, now_us,
+        )  # fmt: skip
+        return str(found[0]["password"]) if found else None
+
+    async def succeeded(self, name: str, now_us: int) -> None:
+        await self.rows("UPDATE users SET failures = 0, locked_us = 0, signed_in_us = %s WHERE name = %s", now_us, name)
+
+    async def begin(self, session: Session, most: int) -> None:
+        """Of the sessions of one person the newest `most` stay; those that are over go."""
+        async with self._pool.connection() as conn, conn.transaction():
+            await conn.execute("DELETE FROM sessions WHERE expires_us <= %s", (session.began_us,))
+            await conn.execute(
+                "INSERT INTO sessions (verifier, name, csrf, began_us, seen_us, expires_us) VALUES (%s, %s, %s, %s, %s, %s)",
+                msgspec.structs.astuple(session),
+            )
+            await conn.execute(
+                "DELETE FROM sessions WHERE name = %s AND verifier NOT IN "
+                "(SELECT verifier FROM sessions WHERE name = %s ORDER BY began_us DESC, verifier LIMIT %s)",
+                (session.name, session.name, most),
+            )
+
+    async def session(self, verifier: bytes) -> Session | None:
+        found = await self.rows("SELECT * FROM sessions WHERE verifier = %s", verifier)
+        return msgspec.convert(found[0], Session) if found else None
+
+    async def end(self, name: str, verifier: bytes | None = None) -> None:
+        """One session, or all of a person; other nodes hear of it as of a change."""
+        async with self.change() as c:
+            await c.rows("DELETE FROM sessions WHERE name = %s AND (%s::bytea IS NULL OR verifier = %s)", name, verifier, verifier)
+
+    async def seen(self, sessions: Sequence[tuple[bytes, int]], keys: Sequence[tuple[str, int]]) -> None:
+        """When each was last used."""
+        async with self._pool.connection() as conn, conn.transaction():
+            cursor = conn.cursor()
+            if sessions:
+                await cursor.executemany(
+                    "UPDATE sessions SET seen_us = greatest(seen_us, %s) WHERE verifier = %s", [(t, v) for v, t in sessions]
+                )
+            if keys:
+                await cursor.executemany("UPDATE api_keys SET used_us = greatest(used_us, %s) WHERE id = %s", [(t, k) for k, t in keys])

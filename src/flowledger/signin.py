@@ -1,0 +1,72 @@
+"""Sign-in of a process: whether it may start without, what it is made of, and the first administrator."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Coroutine
+from typing import Any, Protocol
+
+from flowledger.infra.settings import LOOPBACK, Settings, SettingsError
+from flowledger.logs import log
+
+#: how long the start waits for the accounts (seconds)
+ACCOUNTS_S = 10.0
+AGAIN_S = 3.0
+
+
+class Starting(Protocol):
+    """The process, as far as it is needed here."""
+
+    settings: Settings
+    engine: Any
+    url: str
+    #: the look at each request, and the accounts; None: there is no sign-in
+    door: Any
+    accounts: Any
+
+
+def check(s: Settings) -> None:
+    """Raises: SettingsError: doors that believe everybody would be open to the network."""
+    if s.auth == "none" and not s.loopback and {"api", "grpc"} & set(s.roles):
+        raise SettingsError(
+            f"setting host is {s.host!r} and auth is none: without sign-in the server listens on loopback only ({', '.join(LOOPBACK)}). "
+            "Set FLOWLEDGER_AUTH=local (docs/security.md), or listen on loopback"
+        )
+
+
+async def start(system: Starting, dsn: str, stack: contextlib.AsyncExitStack) -> Coroutine[Any, Any, None]:
+    """`system.door` and `system.accounts`, and what is to run beside. With the database away nobody comes in until it is there."""
+    from flowledger.api.access.changes import Accounts
+    from flowledger.api.access.door import Door
+    from flowledger.api.access.known import Known
+    from flowledger.infra.accounts.store import AWAY, Store
+
+    store = Store(dsn)
+    await store.open()
+    stack.push_async_callback(store.close)
+    known = Known(store, system.settings)
+    system.door, system.accounts = Door(known, system.settings), Accounts(known, system.engine, system.settings)
+    with contextlib.suppress(TimeoutError, *AWAY):
+        await asyncio.wait_for(known.refresh(), ACCOUNTS_S)
+    return known.run()
+
+
+async def first_administrator(system: Starting) -> None:
+    """Where nobody can sign in as an administrator, whoever reads this process's output can become one. It is no line of the log."""
+    from flowledger.api.problems import Problem
+
+    while True:
+        try:
+            made = await system.accounts.first()
+            break
+        except Problem as p:
+            log("system").warning("the first administrator can't be made yet", why=p.detail)
+            await asyncio.sleep(AGAIN_S)
+    if made is not None:
+        name, link = made
+        url = system.url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+        told = f"Nobody can sign in as administrator yet. Become '{name}' by this link (once, within 24 hours):\n  {url}/sign-in#{link}"
+        sys.stderr.write(f"\n{told}\n\n")
+        sys.stderr.flush()

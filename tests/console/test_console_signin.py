@@ -1,0 +1,131 @@
+"""The console with sign-in, in a real browser: the first administrator's link, somebody who signs in, works on a task and signs out."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from .conftest import ROOT, _free
+
+pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.req("APG-SEC-009")]
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(scope="module")
+def signed(built: Path) -> Iterator[tuple[str, str]]:
+    """(address, one-time link) of a server of our own with sign-in."""
+    port, data = _free(), Path(tempfile.mkdtemp(prefix="flowledger-signin-"))
+    data.chmod(0o755)
+    env = {**os.environ, "FLOWLEDGER_AUTH": "local"}
+    with (data / "server.log").open("wb") as log:
+        command = [sys.executable, "-m", "flowledger", "serve", "--port", str(port), "--data", str(data / "data")]
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=env, cwd=data)
+    try:
+        deadline = time.monotonic() + 120
+        while not (found := re.search(r"(http://\S+)(/sign-in#\S+)", (data / "server.log").read_text())):
+            assert time.monotonic() < deadline and process.poll() is None, (data / "server.log").read_text()[-3000:]
+            time.sleep(0.2)
+        yield found[1], found[2]
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        shutil.rmtree(data, ignore_errors=True)
+
+
+def person(browser: Any, said: list[str]) -> Any:
+    """A page of a browser profile of its own; what it says of errors (the policy of scripts among them) is kept."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en")
+    context.set_default_timeout(45_000)
+    page = context.new_page()
+    page.on("console", lambda m: said.append(m.text) if m.type == "error" and "Failed to load resource" not in m.text else None)
+    page.on("pageerror", lambda e: said.append(str(e)))
+    return page
+
+
+def choose_password(page: Any) -> None:
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_label("Password once more").fill(PASSWORD)
+    page.get_by_role("button", name="Set it and sign in").click()
+
+
+def test_sign_in_work_on_a_task_and_sign_out(signed: tuple[str, str], browser: Any) -> None:
+    url, link = signed
+    said: list[str] = []
+    page = person(browser, said)
+    page.goto(f"{url}/tasks")
+    page.get_by_role("heading", name="Sign in").wait_for()  # whatever the address is
+    page.goto(url + link)
+    page.reload()  # the part behind # alone loads no page
+    page.get_by_role("heading", name="Choose a password").wait_for()
+    choose_password(page)
+    page.get_by_role("button", name="You are admin").wait_for()
+    cookie = page.context.cookies()[0]
+    assert cookie["httpOnly"] and cookie["sameSite"] == "Strict" and cookie["name"] == "flowledger_session"
+    assert page.evaluate("document.cookie") == "", "scripts don't see it"
+    ours = httpx2.Client(base_url=url, timeout=60, cookies={cookie["name"]: cookie["value"]})
+    ours.headers["x-csrf-token"] = ours.get("/v1/me").json()["csrf"]
+
+    def done(answer: Any) -> Any:
+        assert answer.status_code < 300, answer.text
+        return answer.json()
+
+    files = [ROOT / "examples" / "document-approval.bpmn", *sorted((ROOT / "examples" / "forms").glob("*.form"))]
+    done(ours.post("/v1/deployments", json={"resources": [{"name": f.name, "content": f.read_text()} for f in files]}))
+    done(ours.put("/v1/directory/users/rita", json={"groups": ["reviewers"]}))
+    started = done(
+        ours.post("/v1/instances", json={"definition": "document-approval", "variables": {"document": "the plan", "author": "ann"}})
+    )
+    theirs = done(ours.post("/v1/users", json={"name": "rita", "roles": ["task-worker"]}))["link"]
+    items: list[Any] = []
+    deadline = time.monotonic() + 60
+    while not items:
+        assert time.monotonic() < deadline
+        items = done(ours.get("/v1/tasks", params={"instance": started["id"], "open": "true", "type": "user_task"}))["items"]
+
+    rita = person(browser, said)
+    rita.goto(url + theirs)
+    choose_password(rita)
+    rita.get_by_role("button", name="You are rita").wait_for()
+    assert rita.get_by_role("link", name="Operations").count() == 0, "what she may not see isn't offered"
+    rita.goto(f"{url}/tasks/{items[0]['id']}")
+    rita.get_by_role("button", name="Claim").click()
+    rita.get_by_role("button", name="Release").wait_for()
+    rita.get_by_label("reject").check()
+    rita.get_by_label("Comment", exact=True).fill("too short")
+    rita.get_by_role("button", name="Complete").click()
+    rita.wait_for_url(re.compile(r"/tasks(\?|$)"))
+    task = done(ours.get(f"/v1/tasks/{items[0]['id']}"))
+    assert (task["status"], task["output"]["comment"]) == ("completed", "too short")
+    assert {a["assignee"] for a in task["assignments"]} == {"rita"}
+
+    rita.get_by_role("button", name="You are rita").click()
+    rita.get_by_role("menuitem", name="Sign out", exact=True).click()
+    rita.get_by_role("heading", name="Sign in").wait_for()
+    assert rita.context.cookies() == []
+    rita.get_by_label("Name").fill("rita")
+    rita.get_by_label("Password", exact=True).fill("not her password")
+    rita.get_by_role("button", name="Sign in").click()
+    rita.get_by_text("Name and password don't fit").wait_for()
+    rita.get_by_label("Password", exact=True).fill(PASSWORD)
+    rita.get_by_role("button", name="Sign in").click()
+    rita.get_by_role("button", name="You are rita").wait_for()
+    done(ours.patch("/v1/users/rita", json={"active": False}))
+    rita.get_by_role("link", name="Instances").click()
+    rita.get_by_role("heading", name="Sign in").wait_for()  # who is out is shown the door, whatever was open
+    for each in (page, rita):
+        each.context.close()
+    assert not said, f"the pages say: {said}"

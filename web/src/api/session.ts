@@ -1,0 +1,30 @@
+import { ApiError, get, send } from "./client";
+import { told, type Me } from "./me";
+
+/** Ask the server who we are. A server that can't say it now is asked again by the pages themselves. */
+export async function whoAmI(): Promise<void> {
+  try {
+    told(await get("/me"));
+  } catch (e) {
+    if (e instanceof ApiError && e.status === 401) told(null);
+    else throw e;
+  }
+}
+
+/** Sign in, and look whether the browser has kept the session: over plain HTTP to another machine it doesn't. */
+async function begun(asked: Promise<Me>): Promise<void> {
+  await asked;
+  try {
+    told(await get("/me"));
+  } catch (e) {
+    throw e instanceof ApiError && e.status === 401 ? new ApiError(401, { status: 401, code: "NO_COOKIE" }) : e;
+  }
+}
+
+export const signIn = (name: string, password: string) => begun(send("POST", "/session", { name, password }));
+export const byLink = (link: string, password: string) => begun(send("POST", "/session/link", { link, password }));
+
+export async function signOut(everywhere: boolean): Promise<void> {
+  await send("DELETE", "/session", undefined, { everywhere });
+  told(null);
+}

@@ -1,0 +1,87 @@
+import { Alert, Button, Center, Loader, Paper, PasswordInput, Stack, Text, TextInput, Title } from "@mantine/core";
+import { useQueryClient } from "@tanstack/react-query";
+import { useEffect, useState, type FormEvent, type ReactNode } from "react";
+import { ApiError } from "~/api/client";
+import { useSignIn } from "~/api/me";
+import { byLink, signIn, whoAmI } from "~/api/session";
+import { useText } from "~/i18n";
+
+/** The pages, for whoever is known to the server; for all others the door. */
+export function Door({ children }: { children: ReactNode }) {
+  const me = useSignIn();
+  const [away, setAway] = useState(false);
+  const [link, setLink] = useState(linkOf);
+  useEffect(() => {
+    let left = false;
+    const ask = () =>
+      whoAmI().catch(() => {
+        if (left) return;
+        setAway(true); // the pages say themselves that the server doesn't answer
+        setTimeout(ask, 2000);
+      });
+    void ask();
+    return () => {
+      left = true;
+    };
+  }, []);
+  if (me === undefined && !away)
+    return (
+      <Center mih="60vh" role="status">
+        <Loader size="sm" />
+      </Center>
+    );
+  if (me === null || (link && me?.auth === "local")) return <SignIn link={link} done={() => setLink("")} />;
+  return children;
+}
+
+/** What stands behind the # of a one-time link: it never goes to the server by itself. */
+const linkOf = () => (location.pathname === "/sign-in" ? location.hash.slice(1) : "");
+
+function SignIn({ link, done }: { link: string; done: () => void }) {
+  const t = useText();
+  const client = useQueryClient();
+  const [name, setName] = useState("");
+  const [password, setPassword] = useState("");
+  const [again, setAgain] = useState("");
+  const [busy, setBusy] = useState(false);
+  const [failed, setFailed] = useState("");
+  const submit = async (event: FormEvent) => {
+    event.preventDefault();
+    if (link && password !== again) return setFailed(t("signin.differ"));
+    setBusy(true);
+    setFailed("");
+    try {
+      client.clear();
+      await (link ? byLink(link, password) : signIn(name.trim(), password));
+      if (location.pathname === "/sign-in") location.replace("/");
+      done();
+    } catch (e) {
+      const code = e instanceof ApiError ? e.problem.code : "";
+      setFailed(code === "NO_COOKIE" ? t("signin.nocookie") : code === "UNAUTHENTICATED" && !link ? t("signin.wrong") : e instanceof Error ? e.message : String(e));
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <Center component="main" mih="80vh" p="md">
+      <Paper withBorder p="lg" w={380} component="form" onSubmit={(e) => void submit(e)} aria-label={t("signin.title")}>
+        <Stack>
+          <Title order={1} size="h3">
+            {t(link ? "signin.choose" : "signin.title")}
+          </Title>
+          {!link && <TextInput label={t("signin.name")} autoComplete="username" value={name} maxLength={100} onChange={(e) => setName(e.currentTarget.value)} required withAsterisk={false} autoFocus />}
+          <PasswordInput label={t("signin.password")} description={link ? t("signin.rule") : undefined} autoComplete={link ? "new-password" : "current-password"} value={password} maxLength={256} minLength={link ? 12 : undefined} onChange={(e) => setPassword(e.currentTarget.value)} required withAsterisk={false} />
+          {link && <PasswordInput label={t("signin.again")} autoComplete="new-password" value={again} maxLength={256} onChange={(e) => setAgain(e.currentTarget.value)} required withAsterisk={false} />}
+          {failed && (
+            <Alert color="red" variant="light" role="alert">
+              <Text size="sm">{failed}</Text>
+            </Alert>
+          )}
+          <Button type="submit" loading={busy}>
+            {t(link ? "signin.set" : "signin.go")}
+          </Button>
+        </Stack>
+      </Paper>
+    </Center>
+  );
+}
