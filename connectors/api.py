@@ -11,6 +11,7 @@ from litestar.params import Parameter
 from flowledger.api import answers as a
 from flowledger.api.edge import ApiRequest, reply
 from flowledger.api.problems import Problem
+from flowledger.api.services import services_of
 from flowledger.connectors.catalogue import CONFIGS
 from flowledger.connectors.templates import template
 from flowledger.events.base import RejectionCode
@@ -56,17 +57,20 @@ def _row(name: str) -> dict[str, Any]:
 @get("/connectors", summary="List connectors", tags=["connectors"])
 async def list_connectors(request: ApiRequest) -> Response[a.Page[ConnectorRow]]:
     """Those that this version has, whether or not a process works on them."""
+    services_of(request).identify(request)
     return reply({"items": [_row(name) for name in CONFIGS], "cursor": None})
 
 
 @get("/connectors/{name:str}", summary="Get a connector", tags=["connectors"])
 async def get_connector(request: ApiRequest, name: NamePath) -> Response[ConnectorRow]:
+    services_of(request).identify(request)
     return reply(_row(name))
 
 
 @get("/connectors/{name:str}/template", summary="Element template of a connector", tags=["connectors"])
 async def get_template(request: ApiRequest, name: NamePath) -> Response[ElementTemplate]:
     """For Camunda's modelers, made of the connector's configuration."""
+    services_of(request).identify(request)
     _row(name)
     return reply(template(name))
 
