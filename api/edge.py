@@ -46,6 +46,8 @@ Fence = Annotated[int, Meta(ge=0, le=KEY_MAX)]
 Moment = Annotated[datetime, Meta(tz=True)]
 Variables = dict[Annotated[str, Meta(max_length=TEXT_MAX)], Any]
 KeyRef = Annotated[str, Meta(pattern=KEY_PATTERN)] | Annotated[int, Meta(ge=1, le=KEY_MAX)]
+#: how the last attempt of a task ended
+Result = Literal["success", "partial_success"]
 #: a definition's key, or its id in the model
 DefinitionRef = Name | Annotated[int, Meta(ge=1, le=KEY_MAX)]
 #: in a path

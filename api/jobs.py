@@ -22,6 +22,7 @@ from flowledger.api.edge import (
     Millis,
     MillisOrPolicy,
     Name,
+    Result,
     Text,
     Variables,
     Words,
@@ -52,10 +53,12 @@ class ActivateBody(Body):
 
 
 class CompleteBody(Body):
-    """`fence` is the job's; with it an answer is refused once somebody else holds the job."""
+    """`fence` is the job's; with it an answer is refused once somebody else holds the job. `result`: summary, artifacts, logs, metrics, next_assignee."""
 
     variables: Variables = {}
     fence: Fence = 0
+    status: Result = "success"
+    result: dict[str, Any] | None = None
 
 
 class FailBody(Body):
@@ -151,7 +154,8 @@ async def _hung_up(request: ApiRequest) -> None:
 async def complete(request: ApiRequest, key: KeyPath, data: CompleteBody | None = None) -> Response[a.Done]:
     data = data or CompleteBody()
     task = key_of(key, "job")
-    return await settle(request, c.CompleteTask(task=task, variables=data.variables, fence=data.fence), task, True)
+    command = c.CompleteTask(task=task, variables=data.variables, fence=data.fence, status=data.status, result=data.result)
+    return await settle(request, command, task, True)
 
 
 @post("/jobs/{key:str}/fail", status_code=200, summary="Fail a job")

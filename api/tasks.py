@@ -21,6 +21,7 @@ from flowledger.api.edge import (
     MillisOrPolicy,
     Moment,
     Name,
+    Result,
     Text,
     Variables,
     Words,
@@ -43,7 +44,6 @@ TaskType = Literal[
     "human_task", "user_task", "service_task", "script_task", "send_task", "receive_task", "manual_task", "business_rule_task",
     "call_activity", "sub_process",
 ]  # fmt: skip
-Result = Literal["success", "partial_success"]
 OPEN: tuple[Status, ...] = ("created", "assigned", "started", "in_progress", "suspended", "failed", "timed_out")
 DONE: tuple[Status, ...] = ("completed", "cancelled", "skipped")
 Move = Literal[

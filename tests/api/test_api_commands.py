@@ -118,6 +118,12 @@ async def test_tenants_do_not_share_idempotency_keys(http, client):
         ("POST", "/v1/jobs/7/complete", {"variables": {"x": 1}, "fence": 2}, c.CompleteTask(task=7, variables={"x": 1}, fence=2)),
         (
             "POST",
+            "/v1/jobs/7/complete",
+            {"status": "partial_success", "result": {"summary": "half"}},
+            c.CompleteTask(task=7, variables={}, status="partial_success", result={"summary": "half"}),
+        ),
+        (
+            "POST",
             "/v1/jobs/7/fail",
             {"message": "m", "retries": 0, "backoff_ms": 5},
             c.FailTask(task=7, message="m", retries=0, backoff_ms=5),

@@ -73,6 +73,7 @@ def test_a_hundred_levels_are_taken_and_repeated_names_of_neighbours():
     [
         ("/v1/tasks", {"name": "n", "type": "odd"}, "body type", "human_task"),
         ("/v1/tasks/7/complete", {"status": "half"}, "body status", "partial_success"),
+        ("/v1/jobs/7/complete", {"status": "half"}, "body status", "partial_success"),
         ("/v1/deployments", {"resources": [{"name": "a", "content": "x"}], "status": "live"}, "body status", "draft"),
         ("/v1/decisions/evaluate", {"decision": "d", "kind": "odd"}, "body kind", "bkm"),
     ],

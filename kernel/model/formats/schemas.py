@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowledger.kernel.model.formats import blocks, nodes, process, steps, work
+from flowledger.kernel.model.formats import blocks, nodes, process, step_cells, step_chain, steps, work
 
 _BASE = "urn:flowledger:schema:"
 _TEXT: dict[str, Any] = {"type": "string"}
@@ -67,7 +67,7 @@ def _task_keys() -> set[str]:
 def steps_schema() -> dict[str, Any]:
     way = {"anyOf": [_TEXT, {"$ref": "#/$defs/way"}]}
     step = _closed(
-        _task_keys() | steps._STEP, (), next={"anyOf": [{"type": "null"}, way, {"type": "array", "items": way}]},
+        _task_keys() | step_cells.STEP, (), next={"anyOf": [{"type": "null"}, way, {"type": "array", "items": way}]},
         fallback={"anyOf": [_TEXT, {"$ref": "#/$defs/step"}]}, states=_OBJECT, for_each=_TEXT, parallel=_FLAG,
     )  # fmt: skip
     items = {"anyOf": [{"type": "array", "items": {"$ref": "#/$defs/step"}},
@@ -80,7 +80,7 @@ def steps_schema() -> dict[str, Any]:
         version=_ANY,
         defaults=_closed(steps._DEFAULTS),
     )
-    return {**_head("steps", "Steps with next or dependencies"), **top, "$defs": {"step": step, "way": _closed(steps._NEXT)}}
+    return {**_head("steps", "Steps with next or dependencies"), **top, "$defs": {"step": step, "way": _closed(step_chain.NEXT)}}
 
 
 def _block() -> dict[str, Any]:
