@@ -110,7 +110,8 @@ class Door:
 
     async def socket(self, scope: Any, headers: dict[bytes, bytes]) -> Problem | None:
         """Why a WebSocket is not opened; None: it is, and `scope` has who it is. What isn't there needs no right: it is not found."""
-        right = SOCKETS.get(f"WS {scope['path']}")
+        path = "/".join(part for part in scope["path"].split("/") if part)  # as the router reads it
+        right = SOCKETS.get(f"WS /{path}")
         if right is None:
             return None
         try:

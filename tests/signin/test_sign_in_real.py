@@ -125,7 +125,7 @@ async def test_a_worker_and_a_client_by_key_and_what_they_did_stands_under_its_n
 async def test_sockets_and_streams_end_with_the_key(server, admin):
     key = key_of(admin, "machine", "viewer")
     base = server.url.replace("http", "ws")
-    for path in ("/v1/events", "/v1/jobs/stream"):
+    for path in ("/v1/events", "/v1/jobs/stream", "/v1/events/", "/v1//events", "/v1/jobs/stream/"):
         for headers in ({}, {"authorization": "Bearer garbage"}):
             with pytest.raises(InvalidStatus) as e:
                 async with connect(base + path, additional_headers=headers):
