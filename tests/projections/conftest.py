@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -29,7 +30,8 @@ def dsn() -> Iterator[str]:
     try:
         yield postgres_server.start(folder / "data")
     finally:
-        postgres_server.stop(folder / "data")
+        with contextlib.suppress(postgres_server.PostgresUnavailable):  # it ends when the disk has time for it
+            postgres_server.stop(folder / "data")
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -1,4 +1,4 @@
-import { Alert, Button, Center, Loader, Paper, PasswordInput, Stack, Text, TextInput, Title } from "@mantine/core";
+import { Alert, Button, Center, Group, Loader, Paper, PasswordInput, Stack, Text, TextInput, Title } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState, type FormEvent, type ReactNode } from "react";
 import { ApiError } from "~/api/client";
@@ -66,6 +66,10 @@ function SignIn({ link, done }: { link: string; done: () => void }) {
     <Center component="main" mih="80vh" p="md">
       <Paper withBorder p="lg" w={380} component="form" onSubmit={(e) => void submit(e)} aria-label={t("signin.title")}>
         <Stack>
+          <Group gap="xs">
+            <img src="/console/icon.svg" width={24} height={24} alt="" />
+            <Text fw={650}>Flowledger</Text>
+          </Group>
           <Title order={1} size="h3">
             {t(link ? "signin.choose" : "signin.title")}
           </Title>
