@@ -26,7 +26,7 @@ GRACE_S = 5.0
 
 
 class Connectors:
-    """`run` until cancelled. Raises: SettingsError."""
+    """`run` until cancelled; calls under way are then finished for `GRACE_S`. Raises: SettingsError."""
 
     def __init__(self, client: Client, settings: Settings, telemetry: Telemetry, gate: Gate | None = None) -> None:
         self.runner = Runner(settings, gate or Gate.of(settings), secrets_of(settings), telemetry)
@@ -48,13 +48,16 @@ class Connectors:
     async def run(self) -> None:
         running = [asyncio.create_task(worker.run()) for worker in self.workers]
         try:
-            await asyncio.gather(*running)
+            ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()
         except asyncio.CancelledError:
             await asyncio.gather(*(worker.stop(GRACE_S) for worker in self.workers))
             raise
         finally:
             for task in running:
                 task.cancel()
+            await asyncio.wait(running)
             await self.runner.close()
 
 

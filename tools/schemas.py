@@ -93,9 +93,10 @@ def openapi() -> str:
     from flowledger.api.openapi import document
     from flowledger.api.services import Services
     from flowledger.api.workers import Workers
+    from flowledger.connectors import api as connectors
     from flowledger.infra.settings import Settings
 
-    app = create_app(Services(None, None, Settings()), job_stream.handlers(None, Workers()))
+    app = create_app(Services(None, None, Settings()), [*job_stream.handlers(None, Workers()), *connectors.HANDLERS])
     return json.dumps(document(app), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 

@@ -29,10 +29,17 @@ class LinkClient:
 
     Args:
         partitions: until the owners have said how many there are.
-        trouble: what whoever runs the processes knows to be wrong, for health.
+        trouble, warned: what whoever runs the processes knows to be wrong, and what is no reason to stay away, for health.
     """
 
-    def __init__(self, paths: Sequence[Path], log: Log, partitions: int, trouble: Callable[[], list[str]] = list) -> None:
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        log: Log,
+        partitions: int,
+        trouble: Callable[[], list[str]] = list,
+        warned: Callable[[], list[str]] = list,
+    ) -> None:
         self.log, self.partitions = log, partitions
         self.tail = Tail(log)
         #: the owners have told how many partitions there are: the log is there
@@ -40,7 +47,7 @@ class LinkClient:
         #: `log` is open in this process
         self.opened = asyncio.Event()
         self.doors = [d.Door(path, self._unwanted, self._counted) for path in paths]
-        self._trouble = trouble
+        self._trouble, self._warned = trouble, warned
         self._turn = 0
         self._background: set[asyncio.Task[Any]] = set()
 
@@ -147,7 +154,7 @@ class LinkClient:
         """What the owners said last, and what is wrong with them or the way to them."""
         reasons = list(self._trouble())
         partitions: dict[int, dict[str, Any]] = {}
-        warnings: list[str] = []
+        warnings = self._warned()
         for door in self.doors:
             if not door.up.is_set():
                 if not reasons:

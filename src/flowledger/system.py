@@ -223,7 +223,7 @@ class System:
         if paths:
             from flowledger.processors.link.client import LinkClient
 
-            client = self.engine = LinkClient(paths, self.log, s.partitions, self._trouble)
+            client = self.engine = LinkClient(paths, self.log, s.partitions, self._trouble, self._warned)
             self._queue.behind = client.late
             self._stack.push_async_callback(client.stop)
             client.start()
@@ -238,6 +238,10 @@ class System:
     def _trouble(self) -> list[str]:
         """What health says beyond the owners' own words."""
         return [p.trouble for p in self.owners if p.trouble] + list(self.waiting.values())
+
+    def _warned(self) -> list[str]:
+        """What is no reason to send nothing here."""
+        return [self.connectors.trouble] if self.connectors is not None and self.connectors.trouble else []
 
     def _look_at_connectors(self) -> None:
         """Raises: SettingsError: what is wrong with their settings is said before anything runs."""
@@ -453,6 +457,7 @@ class System:
         from flowledger.api.reads import SqlReads
         from flowledger.api.services import Services
         from flowledger.api.workers import Workers
+        from flowledger.connectors import api as connectors
         from flowledger.projections.reader import Reader
 
         self.progress("API")
@@ -466,7 +471,8 @@ class System:
         workers = self.services.workers = Workers()
         watching = asyncio.create_task(workers.watch(self.engine), name="workers")
         self._stack.callback(watching.cancel)
-        app = create_app(self.services, job_stream.handlers(self.engine, workers, self.services.identify), console.handlers())
+        more = [*job_stream.handlers(self.engine, workers, self.services.identify), *connectors.HANDLERS]
+        app = create_app(self.services, more, console.handlers())
         await self._start_http(listener, Entered(app, self._queue, self.telemetry), entrance(self._queue, self.telemetry))
 
     async def _start_probes(self, listener: socket.socket) -> None:

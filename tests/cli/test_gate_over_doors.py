@@ -68,7 +68,7 @@ class World:
         self.incident = self.until(lambda: self.b("GET", "/v1/incidents")["items"])[0]["id"]
         self.of = {
             "instances": self.instance, "definitions": self.draft, "tasks": self.task, "jobs": self.job, "incidents": self.incident,
-            "dead-letters": self.letter, "task-definitions": MARK, "users": MARK,
+            "dead-letters": self.letter, "task-definitions": MARK, "users": MARK, "connectors": "http",
         }  # fmt: skip
 
     def b(self, method, path, body=None):
@@ -137,7 +137,7 @@ OWN = frozenset({"put_entry", "delete_entry", "put_task_definition", "delete_tas
 #: what any tenant may ask, for itself or of the server
 OPEN = frozenset({
     "get_live", "get_ready", "get_metrics", "create_definition", "deploy", "activate_jobs", "publish_message", "broadcast_signal", "create_task",
-    "list_workers", "workload", "list_entries",
+    "list_workers", "workload", "list_entries", "get_connector", "get_template",
 })  # fmt: skip
 #: without sign-in there are none; with it: tests/signin
 ACCOUNTS = frozenset({"me", "session", "users", "api-keys"})

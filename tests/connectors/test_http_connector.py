@@ -13,8 +13,11 @@ from email.utils import formatdate
 from urllib.parse import parse_qs
 
 import pytest
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from flowledger.connectors.outcomes import AFTER_S_MAX, after_s
+from flowledger.infra.telemetry import Tracer
 from flowledger.sdk.job import BpmnError, JobFailed
 
 OUT = {"resultVariable": "out"}
@@ -525,6 +528,21 @@ async def test_each_call_is_counted(target, bench):
     for outcome in ("done", "retried", "incident", "error", "ignored"):
         assert f'flowledger_connector_calls_total{{connector="http",outcome="{outcome}",target="{target.url}"}} 1.0' in text
     assert 'flowledger_connector_seconds_count{connector="http"} 5.0' in text
+
+
+async def test_each_call_is_a_span_of_the_trace_of_its_work(target, bench, monkeypatch):
+    monkeypatch.setenv("FLOWLEDGER_SECRET_T", "hush-hush-token")
+    spans, trace = InMemorySpanExporter(), "0af7651916cd43dd8448eb211c80319c"
+    run = bench()
+    run.telemetry.tracer = Tracer(processor=SimpleSpanProcessor(spans))
+    auth = {"type": "bearer", "token": "{{secrets.T}}"}
+    told = {"authentication.token": ["T"]}
+    await run({"url": f"{target.url}/echo", "authentication": auth}, {}, told, trace=f"00-{trace}-b7ad6b7169203331-01")
+    (span,) = spans.get_finished_spans()
+    assert f"{span.context.trace_id:032x}" == trace and f"{span.parent.span_id:016x}" == "b7ad6b7169203331"
+    assert target.seen[0].headers["traceparent"] == f"00-{trace}-{span.context.span_id:016x}-01"
+    assert span.attributes["server.address"] == target.url and span.attributes["flowledger.outcome"] == "done"
+    assert "hush-hush" not in span.to_json()
 
 
 async def test_calls_at_once_do_not_wait_for_each_other(target, bench):

@@ -16,6 +16,7 @@ from flowledger.api.access.known import Known
 from flowledger.api.app import create_app
 from flowledger.api.services import Services
 from flowledger.api.workers import Workers
+from flowledger.connectors import api as connectors
 from flowledger.events.base import Rejected
 from flowledger.infra.accounts.secrets import Passwords
 from flowledger.infra.accounts.store import Store
@@ -94,7 +95,8 @@ def _app(services: Services) -> Any:
     """One application for all tests, since its routes take a while to be made; each test has services of its own."""
     global _APP
     if _APP is None:
-        _APP = create_app(services, job_stream.handlers(services.client, services.workers, services.identify))
+        more = [*job_stream.handlers(services.client, services.workers, services.identify), *connectors.HANDLERS]
+        _APP = create_app(services, more)
     guard = _APP.asgi_handler
     guard.__init__(guard.app, services)
     _APP.state["services"] = services
