@@ -17,7 +17,8 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from flowledger.api.access.door import IDENTITY
+from flowledger.api.access.door import HEADERS as READ
+from flowledger.api.access.door import IDENTITY, Door
 from flowledger.api.access.known import Identity
 from flowledger.api.problems import MEDIA_TYPE, Problem, encode_problem, malformed
 from flowledger.infra.settings import LOOPBACK
@@ -72,6 +73,8 @@ class Guard:
 
     def __init__(self, app: ASGIApp, services: Any) -> None:
         self.app, self.services = app, services
+        #: with sign-in: who comes in
+        self.door: Door | None = getattr(services, "door", None)
         settings = services.settings
         self.hosts = frozenset(settings.hosts) or (frozenset((*LOOPBACK, settings.host)) if settings.loopback else None)
         self.origins = frozenset(settings.origins)
@@ -97,12 +100,12 @@ class Guard:
         traceparent = headers.get(b"traceparent", b"").decode("latin-1").strip()
         traceparent = traceparent if TRACEPARENT.fullmatch(traceparent) else ""
         problem = self.refused(scope, headers)
-        if self.services.door is not None:
-            scope["flowledger_headers"] = headers  # type: ignore[typeddict-unknown-key]
+        if self.door is not None:
+            scope[READ] = headers  # type: ignore[literal-required]
         if scope["type"] == ScopeType.WEBSOCKET:
             scope["flowledger_correlation"], scope["flowledger_trace"] = correlation, traceparent  # type: ignore[typeddict-unknown-key]
-            if problem is None and self.services.door is not None:
-                problem = await self.services.door.socket(scope, headers)
+            if problem is None and self.door is not None:
+                problem = await self.door.socket(scope, headers)
             if problem is not None:
                 await _refuse(scope, send, problem)
                 return

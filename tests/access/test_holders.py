@@ -9,7 +9,7 @@ import pytest
 
 from flowledger.events import commands as c
 from flowledger.events.base import Rejected
-from flowledger.kernel.access.rights import OPERATOR
+from flowledger.kernel.access.rights import OPERATOR, SIGNED_IN
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tasks"))
 from workbench import Bench
@@ -103,3 +103,48 @@ def test_definitions_are_locked_too():
     b.do(c.ChangeDefinition(key=key, move="deprecate", row_version=0))
     assert b.refused(c.ChangeDefinition(key=key, move="publish", row_version=0)).code == "STALE"
     b.do(c.ChangeDefinition(key=key, move="publish", row_version=1))
+
+
+# --- with sign-in: everybody has a name -----------------------------------------------------------------------------------
+
+
+def may(b: Bench, command: c.AnyCommand, who: str, *more: str) -> bool:
+    return not isinstance(b.ask(command, actor=who, rights=[SIGNED_IN, *more]), Rejected)
+
+
+@pytest.mark.parametrize("move", ["claim", "start"])
+def test_who_has_signed_in_claims_for_oneself(move):
+    for who, name, rights, good in (
+        ("bob", None, (), True), ("bob", "bob", (), True), ("bob", "eve", (), False), ("stranger", "bob", (), False), ("ops", "bob", (OPERATOR,), True),
+    ):  # fmt: skip
+        b = bench(candidate_groups=["sales"])
+        command = c.MoveTask(task=b.task_key, move=move, details=None if name is None else {"assignee": name})
+        assert may(b, command, who, *rights) is good, (who, name)
+        b = bench(candidate_groups=["sales"])
+        assert not isinstance(b.ask(command, actor="bob"), Rejected), "without sign-in as before"
+
+
+@pytest.mark.parametrize("what", ["claim", "start", "complete", "fail", "progress", "draft"])
+def test_who_is_in_no_directory_is_a_candidate_only_where_the_task_names_them(what):
+    for who, details, good in (
+        ("stranger", {"candidate_groups": ["sales"]}, False), ("mallory", {"candidate_groups": ["sales"]}, False), ("bob", {"candidate_groups": ["sales"]}, True),
+        ("stranger", {"candidate_users": ["stranger"]}, True), ("stranger", {"candidate_users": ["bob"]}, False), ("stranger", {"note": "anybody's"}, True),
+    ):  # fmt: skip
+        b = bench(**details)
+        command = commands(b.task_key).get(what) or c.MoveTask(task=b.task_key, move=what)
+        assert may(b, command, who) is good, (who, details)
+
+
+def test_nobody_allots_work_because_they_are_unknown():
+    for move in ("assign", "escalate"):
+        command = commands(bench().task_key)[move]
+        b = bench()
+        assert not may(b, command, "stranger") and may(b, command, "ops", OPERATOR)
+        assert not isinstance(bench().ask(command, actor="stranger"), Rejected), "without sign-in as before"
+
+
+def test_a_worker_by_key_answers_the_job_that_it_has():
+    b = Bench(check=False)
+    key = b.create(name="x", job_type="work", details={"assignee": "eve"})
+    [job] = b.lease()
+    assert not may(b, c.CompleteTask(task=key), "robot") and may(b, c.CompleteTask(task=key, fence=job["fence"]), "robot")

@@ -240,7 +240,7 @@ async def test_subscribers_see_changes_of_accounts_only_with_the_right_and_never
             while f"mark-{role}" not in (text := await asyncio.wait_for(socket.recv(), 60)):
                 seen[role].append(text)
     accounts = [t for t in seen["auditor"] if '"registry":"identity"' in t.replace(" ", "")]
-    assert any("api-key:" in t and "robot" in t for t in accounts) and any("user:admin" in t for t in accounts)
+    assert any("api-key:" in t and "look-auditor" in t for t in accounts) and any("user:admin" in t for t in accounts)
     assert not any("identity" in t for t in seen["viewer"])
 
 
