@@ -61,6 +61,24 @@ def test_a_pattern_refers_to_its_groups(text, pattern, flags, fits):
 
 
 @pytest.mark.parametrize(
+    ("text", "pattern", "flags", "fits"),
+    [
+        ("ab" * 31, r"^(ab|a|b)*(\\w*)\\1$", "", True), ("x" * 300 + "yx", r"^(x*)*y\\1$", "", True),
+        ("abc" * 40, r"^((abc)*)*\\2$", "", True), ("aA" * 50, r"^(a|A)*\\1$", "", False), ("aA" * 50, r"^(a|A)*\\1$", "i", True),
+        ("x" * 100 + "\n" + "x" * 100, r"^((x+)+)$\\s^\\1$", "m", True), ("ab" * 30, r"^(a|b)*c\\1$", "", False),
+    ],
+)  # fmt: skip
+def test_references_to_groups_where_backtracking_could_take_ages(text, pattern, flags, fits):
+    assert value(f'matches(t, "{pattern}"' + (f', "{flags}")' if flags else ")"), t=text) is fits
+
+
+def test_a_pattern_that_takes_too_long_ends_with_a_warning():
+    warnings: list[object] = []
+    assert feel.evaluate(r'matches(t, "^(a+)(a+)(a+)(a+)b\\1$")', {"t": "a" * 40 + "b"}, warnings=warnings) is None
+    assert "more than" in str(warnings[0])
+
+
+@pytest.mark.parametrize(
     ("text", "wanted"),
     [
         ('@"PT1H" * 1.5', '@"PT1H30M"'), ('1.5 * @"PT1H"', '@"PT1H30M"'), ('@"PT1H" / 4', '@"PT15M"'), ('@"PT1H" / @"PT15M"', "4"), ('@"P1Y" * 1.5', '@"P18M"'),

@@ -92,6 +92,79 @@ def test_activities_run(body, context, moves, tasks):
     assert s.line.endswith("done") and s.empty
 
 
+CALLED = (
+    '<process name="Q"><parameter name="a" type="xsd:int" direction="input"/><parameter name="b" type="xsd:int" direction="output"/>'
+    '<assign property="t:b" xpath="$a + 1"/></process>'
+)
+WITH = '<output parameter="a" xpath="41"/><input parameter="b" property="t:n"/>'
+
+
+@pytest.mark.parametrize(
+    ("body", "context", "more", "moves", "found"),
+    [
+        ('<assign property="t:n" xpath="1"/><assign property="t:n" xpath="$n + 1"/>', SIGNAL, "", [], {"n": 2}),
+        ('<assign property="t:l" xpath="1" append="true"/><assign property="t:l" xpath="2" append="true"/>', '<property name="l" type="xsd:anyType"/>', "", [],
+         {"l": [1, 2]}),
+        (f'<call process="t:Q">{WITH}</call>', SIGNAL, CALLED, [], {"n": 42}),
+        (f'<call process="t:Q">{WITH}</call>', SIGNAL + CALLED, "", [], {"n": 42}),
+        ('<raise signal="t:go" xpath="7"/><synch signal="t:go" property="t:n"/>', SIGNAL, "", [], {"n": 7}),
+        ('<raise signal="t:go"/><raise signal="t:go"/><synch signal="t:go"/><assign property="t:n" xpath="9"/>', SIGNAL, "", [], {"n": 9}),
+        (f'<choice><event><synch signal="t:go"/><assign property="t:n" xpath="1"/></event><event><delay duration="PT1H"/>{act("b")}</event></choice>',
+         SIGNAL, "", ["tick", "complete b"], {"n": 0}),
+        (f'<all><context><property name="v" type="xsd:int"><value>3</value></property></context>{act("a")}<assign property="t:n" xpath="$v"/></all>', SIGNAL, "",
+         ["complete a"], {"n": 3}),
+        (f'<all>{act("a")}</all><assign property="t:n" xpath="4"/>', SIGNAL, "", ["complete a"], {"n": 4}),
+        ('<switch><case><condition>$n &gt; 0</condition><assign property="t:n" xpath="1"/></case></switch><assign property="t:n" xpath="$n + 5"/>', SIGNAL, "",
+         [], {"n": 5}),
+        ('<compensate process="t:N"/><assign property="t:n" xpath="6"/>', SIGNAL + NESTED, "", [], {"n": 6}),
+        ('<delay instant="2027-01-01T00:00:00Z"/><assign property="t:n" xpath="1"/>', SIGNAL, "", ["tick"], {"n": 1}),
+    ],
+)  # fmt: skip
+def test_values_of_activities(body, context, more, moves, found):
+    s = play(body, *moves, context=context, more=more)
+    assert {k: s.vars.get(k) for k in found} == found
+    assert s.line.endswith("done") and s.empty
+
+
+def started(body: str, event: str, more: str = "", context: str = SIGNAL) -> Scenario:
+    text = f'{HEAD}{more}<process name="P">{event}<context>{context}</context>\n{body}</process></package>'
+    return Scenario(xml(text))
+
+
+RECEIVE = '<action name="r" portType="t:S" operation="r"><input part="n" property="t:n"/></action>'
+
+
+@pytest.mark.parametrize(
+    ("body", "event", "more", "moves", "tasks"),
+    [
+        (RECEIVE + act("a"), '<event activity="r"/>', "", ["message S.r n=3", "complete a"], "a"),
+        (f'<sequence>{RECEIVE}{act("a")}</sequence>', '<event activity="r"/>', "", ["message S.r n=3", "complete a"], "a"),
+        (f'<synch name="y" signal="t:go"/>{act("a")}', '<event activity="y"/>', "", ["signal go", "complete a"], "a"),
+        (f'<choice><event>{RECEIVE}{act("a")}</event><event><synch name="y" signal="t:go"/>{act("b")}</event></choice>', '<event activity="r y"/>', "",
+         ["signal go", "complete b"], "b"),
+        (f'<choice><event>{RECEIVE}{act("a")}</event><event><synch name="y" signal="t:go"/>{act("b")}</event></choice>', '<event activity="r y"/>', "",
+         ["message S.r n=3", "complete a"], "a"),
+        (act("a"), "", '<schedule name="daily" duration="PT1H" repeat="2" process="t:P"/>', ["tick", "complete a"], "a"),
+        (act("a"), "", '<schedule name="once" instant="2027-01-01T00:00:00Z" process="t:P"/>', ["tick", "complete a"], "a"),
+    ],
+)  # fmt: skip
+def test_what_starts_a_process(body, event, more, moves, tasks):
+    s = started(body, event, more)
+    for move in moves:
+        s.move(move)
+    assert s.tasks == tasks and s.line.endswith("done")
+
+
+def test_a_request_is_answered_when_its_set_is_done():
+    body = (
+        '<action name="r" portType="t:S" operation="ask"><input part="n" property="t:n"/><assign property="t:n" xpath="$n + 1"/>'
+        '<output part="m" property="t:n"/></action>'
+    )
+    s = started(body, '<event activity="r"/>')
+    s.move("message S.ask n=3")
+    assert s.task("r_reply").job_type == "S.ask" and s.move("complete r_reply").line.endswith("done")
+
+
 def test_a_performer_makes_it_a_persons_task():
     body = '<action name="a" portType="t:S" operation="o" x:performer="clerks"><output part="p" xpath="1 + 1"/><input part="q" property="t:n"/></action>'
     s = play(body, context=SIGNAL)
@@ -136,6 +209,8 @@ def test_a_performer_makes_it_a_persons_task():
         (package('<action portType="t:S" operation="o"><input property="t:n"/></action>', SIGNAL), ["BPML046 3"]),
         (package('<fault code="t:x"/>\n<empty/>'), ["BPML047 4"]),
         (package('<synch signal="t:go"/>', SIGNAL), ["BPML047 3"]),
+        (f'{HEAD}<process name="P"><event activity="r b"/>{act("r")}<empty name="b"/></process></package>', ["BPML040 2", "BPML040 2"]),
+        (package('<compensate process="t:N"/>', NESTED), ["BPML047 2"]),
         (f'{HEAD}<feature name="urn:f"/><process name="P"><empty/></process></package>', ["BPML050 2"]),
         (package('<empty xmlns:o="urn:o" o:a="1"/><o:b xmlns:o="urn:o"/>'), ["BPML050 3", "BPML050 3"]),
         (package('<call process="t:N"/>', '<process name="N"><call process="t:N"/></process>'), ["BPML060 2"]),
