@@ -176,6 +176,8 @@ class _Auditor:
         self._mark: Place | None = None
         self._next = 0
         self._first_void = -1
+        #: where the group ends whose chain value is taken as given: heads before it can't be judged
+        self._given = 0
 
     async def read(self, begin: int | None, end: int | None, progress: Callable[[int, int, int], Any] | None) -> None:
         log, p, r = self.log, self.partition, self.report
@@ -187,6 +189,7 @@ class _Auditor:
             r.add("BEGINNING_MISSING", oldest, f"the beginning is missing: records {p}-{begin or 0} to {p}-{oldest - 1} are gone")
         await self._read_mark(newest)
         self._reader = GroupReader() if first == 0 else None
+        self._given = 0 if first == 0 else newest
         whole = end is None
         try:
             whole &= await self._records(first, last, progress)
@@ -261,6 +264,8 @@ class _Auditor:
             Place(int(h[0][1]), h[1][1].decode(), h[4][1], record.offset + 1, int(h[2][1]), number, 2 if number else 1)
         )
         r.groups, r.events, r.unfinished, r.chain, r.number = 1, 1, 0, h[4][1].hex(), number
+        self._given = record.offset + 1
+        self._expected_at(self._given, record.offset)
         return True
 
     def _count(self, group: Counted) -> bool:
@@ -278,18 +283,19 @@ class _Auditor:
             except Exception as e:  # noqa: BLE001 - of whatever kind: it is said with its place
                 r.add("UNREADABLE", offset, f"the event can't be read: {type(e).__name__}: {e}")
                 return False
-        for head in self._by_end.pop(group.end, ()):
-            if head.chain != r.chain:
-                r.add(
-                    "HEAD_DIFFERS",
-                    group.offsets[0],
-                    f"{_named(head)} says {head.chain[:16]}, the log gives {r.chain[:16]}: it was altered before",
-                )
-            else:
-                self._met.append((head, group.number))
+        self._expected_at(group.end, group.offsets[0])
         if self._mark is not None and self._mark.end == group.end and self._mark.chain != group.chain:
             r.add("HEAD_DIFFERS", group.offsets[0], "the checkpoint was made of another log: its chain value here is another")
         return True
+
+    def _expected_at(self, end: int, at: int) -> None:
+        """Heads that somebody kept, at the end of a group."""
+        r = self.report
+        for head in self._by_end.pop(end, ()):
+            if head.chain != r.chain:
+                r.add("HEAD_DIFFERS", at, f"{_named(head)} says {head.chain[:16]}, the log gives {r.chain[:16]}: it was altered before")
+            else:
+                self._met.append((head, r.number))
 
     def _look(self, offset: int, value: bytes) -> None:
         schema = int.from_bytes(value[1:5], "big")
@@ -377,7 +383,7 @@ class _Auditor:
             for head in heads:
                 if head.end > newest:
                     r.add("END_MISSING", newest, f"the end is missing: {_named(head)} stands at {head.end}, the log ends at {newest}")
-                elif head.end > r.first:
+                elif head.end > self._given:
                     r.add("HEAD_DIFFERS", head.end, f"{_named(head)} stands where no group ends")
         if self._mark is not None and self._mark.end > newest:
             r.add("END_MISSING", newest, f"the end is missing: the checkpoint stands at {self._mark.end}, the log ends at {newest}")

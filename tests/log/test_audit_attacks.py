@@ -252,6 +252,26 @@ async def test_the_true_log_is_consistent_complete_and_signed(case, tmp_path):
     assert code == 0 and f"signed up to 0-{reports[0].signed_to} by {case.key.id}" in said, said
 
 
+async def test_it_may_be_read_from_any_place_on(case):
+    """Also from inside of a group at whose end a head was kept."""
+    wanted = audit.Wanted(case.key.known, case.heads)
+    inside = 0
+    for p in range(PARTITIONS):
+        ends = {h.end for h in case.heads if h.partition == p}
+        for begin in range(1, await MemoryLog(case.store).end(EVENTS, p) + 1):
+            (r,) = await audit.verify(MemoryLog(case.store), {p: begin}, wanted=wanted)
+            assert not r.findings and not r.anchored, (p, begin, r.findings)
+            inside += r.unfinished == 0 and begin + 1 in ends
+    assert inside > 2
+
+
+async def test_a_kept_head_is_held_against_the_group_that_is_begun_with(case):
+    head = next(h for h in case.heads if h.partition == 0)
+    other = msgspec.structs.replace(head, chain="00" * 32, signature="")
+    (r,) = await audit.verify(MemoryLog(case.store), {0: head.end - 1}, wanted=audit.Wanted(case.key.known, [other]))
+    assert [f.code for f in r.findings] == ["HEAD_DIFFERS"]
+
+
 @pytest.mark.req("APG-CMP-001")
 @pytest.mark.parametrize("name", ATTACKS)
 async def test_it_is_found(case, tmp_path, name):

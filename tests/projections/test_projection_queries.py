@@ -453,9 +453,13 @@ async def test_the_listed_queries_use_the_indexes_made_for_them(db, dsn, schema)
     wrong: list[str] = []
     async with Explainer(dsn, schema) as reader:
         for index, function, args in cases:
-            reader.used, reader.partitions = set(), set()
-            await function(reader, "", *args)
-            if index not in reader.used:
+            for _ in range(3):
+                reader.used, reader.partitions = set(), set()
+                await function(reader, "", *args)
+                if index in reader.used:
+                    break
+                await db.execute("ANALYZE")
+            else:
                 wrong.append(f"{function.__name__}{args}: expected {index}, the plan has {sorted(reader.used)}")
         assert not wrong, "\n".join(wrong)
         for index, query, values in [
@@ -470,8 +474,12 @@ async def test_the_listed_queries_use_the_indexes_made_for_them(db, dsn, schema)
             ),
             ("execution_metrics_by_name", "SELECT 1 FROM execution_metrics WHERE tenant_id = '' AND metric_name = 'm7'", ()),
         ]:
-            reader.used, reader.partitions = set(), set()
-            await reader.rows(query, values)
+            for _ in range(3):  # what ANALYZE finds is a sample
+                reader.used, reader.partitions = set(), set()
+                await reader.rows(query, values)
+                if index in reader.used:
+                    break
+                await db.execute("ANALYZE")
             assert index in reader.used, f"{query}: expected {index}, the plan has {sorted(reader.used)}"
         reader.partitions = set()
         await reader.rows("SELECT count(*) FROM tasks WHERE created_at >= '2024-10-01Z' AND created_at < '2024-11-01Z'")
