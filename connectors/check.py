@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from flowledger.connectors import results
 from flowledger.connectors.catalogue import CONFIGS, name_of
 from flowledger.connectors.frame import Config, Failed
-from flowledger.connectors.inputs import FRAME, fields_of
+from flowledger.connectors.inputs import FRAME, fields_of, put
 from flowledger.kernel.findings import Finding
 from flowledger.kernel.model.connectors import served
 
@@ -63,7 +63,7 @@ def _configuration(node: Any, config: type[Config], headers: dict[str, str]) -> 
     rows += [(m.target, m.source.static, m.source.compiled is None) for m in node.inputs if m.target.split(".")[0] in fields]
     for target, value, literal in rows:
         path = tuple(target.split("."))
-        _put(raw, path, value if literal else _UNKNOWN)
+        put(raw, path, value if literal else _UNKNOWN)
         if not literal:
             dynamic.add(path)
     whole = {path[0] for path in dynamic if len(path) == 1}
@@ -86,12 +86,3 @@ def _configuration(node: Any, config: type[Config], headers: dict[str, str]) -> 
             told.append(f"{'.'.join(place)}: {row['msg']}" if place else str(row["msg"]))
         return told
     return []
-
-
-def _put(raw: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
-    for part in path[:-1]:
-        inner = raw.setdefault(part, {})
-        if not isinstance(inner, dict):
-            return
-        raw = inner
-    raw[path[-1]] = value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -29,7 +30,7 @@ async def take(variables: dict[str, Any], headers: dict[str, Any], config: type[
     given: dict[str, Any] = {}
     for key, value in headers.items():
         if key.split(".")[0] in names:
-            _put(given, key.split("."), value)
+            put(given, key.split("."), value)
     own = {name: variables[name] for name in names if variables.get(name) is not None}
     told = _told(headers.get(SECRETS_HEADER))
     wanted = {name for each in told.values() for name in each}
@@ -95,7 +96,8 @@ def _within(given: dict[str, Any], path: list[str], values: dict[str, str]) -> N
         at[path[-1]] = _resolved(at[path[-1]], values)
 
 
-def _put(given: dict[str, Any], path: list[str], value: Any) -> None:
+def put(given: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    """At its place in a configuration, whose parts are made when they aren't there. Where a part is no context nothing is put."""
     for part in path[:-1]:
         inner = given.setdefault(part, {})
         if not isinstance(inner, dict):

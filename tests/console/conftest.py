@@ -32,6 +32,16 @@ def missing(what: str) -> None:
     pytest.skip(what)
 
 
+def ended(process: subprocess.Popen[bytes], data: Path) -> None:
+    """A server, and what it wrote."""
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    shutil.rmtree(data, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
 def built() -> Path:
     found = console.folder()
@@ -154,12 +164,7 @@ def server(built: Path) -> Iterator[Served]:
         served.deploy(*models, *sorted((ROOT / "examples" / "forms").glob("*.form")))
         yield served
     finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        shutil.rmtree(data, ignore_errors=True)
+        ended(process, data)
 
 
 @pytest.fixture(scope="module")

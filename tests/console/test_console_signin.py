@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from .conftest import ROOT, _free
+from .conftest import ROOT, _free, ended
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.req("APG-SEC-009")]
 PASSWORD = "correct horse battery"
@@ -38,12 +37,7 @@ def signed(built: Path) -> Iterator[tuple[str, str]]:
             time.sleep(0.2)
         yield found[1], found[2]
     finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        shutil.rmtree(data, ignore_errors=True)
+        ended(process, data)
 
 
 def person(browser: Any, said: list[str]) -> Any:
