@@ -13,7 +13,7 @@ import msgspec
 from flowledger.events import commands as c
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.logs import log
-from flowledger.processors.admission import Admission, class_of, counts
+from flowledger.processors.admission import FEW, Admission, class_of, counts
 from flowledger.processors.client import Answer
 from flowledger.processors.link import wire as w
 from flowledger.processors.pollers import Jobs
@@ -181,8 +181,8 @@ class Door:
             log_.error("the owners refuse this door", why=why.message)
 
     def _answered(self, number: int) -> asyncio.Future[Answer] | None:
-        future, counts = self._calls.pop(number, (None, False))
-        if counts:
+        future, counted = self._calls.pop(number, (None, False))
+        if counted:
             self.admission.ended()
         return future
 
@@ -215,7 +215,7 @@ class Door:
             return
         command = request.command
         counted = counts(command)
-        if counted and (refused := self.admission.refusal(class_of(command), "the server")) is not None:
+        if counted and self.admission.in_hand >= FEW and (refused := self.admission.refusal(class_of(command), "the server")) is not None:
             future.set_result(refused)
             return
         if len(self._calls) >= w.IN_FLIGHT_MAX:
