@@ -531,6 +531,10 @@ AnyCommand = (
 )  # fmt: skip
 
 
+#: in the place of a plan
+DRY_RUN = "?"
+
+
 class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A command on its way: what stands in a record of `commands`.
 
@@ -543,6 +547,8 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
         epoch: of definitions, that its partition must have heard of before it decides; 0: any (docs/decisions/0007).
         cause: why it is asked, where the log doesn't tell (`kernel/causes.py`).
         groups, rights: of the caller, by whoever signed it in (`kernel/access/rights.py`).
+        plan: `DRY_RUN`: only a question, the answer is a plan of what the command would do, and nothing happens; else the hash of a plan: STALE
+            when the command would do something else by now.
     """
 
     command: AnyCommand
@@ -561,6 +567,11 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
     rights: list[str] | None = None
     cause: str = ""
     epoch: int = 0
+    plan: str = ""
+
+    @property
+    def dry_run(self) -> bool:
+        return self.plan == DRY_RUN
 
 
 #: commands that need definitions on any partition: they carry the epoch that their sender knows of. Partition 0 always knows all.
