@@ -11,6 +11,8 @@ from typing import Any
 import msgspec
 
 from flowledger.events.base import Command
+from flowledger.events.control import MigrateInstance as MigrateInstance
+from flowledger.events.control import ModifyInstance as ModifyInstance
 
 
 class Resource(msgspec.Struct, frozen=True):
@@ -318,27 +320,6 @@ class ListRecords(Command, frozen=True):
     prefix: str = ""
     after: str = ""
     limit: int = 100
-
-
-class ModifyInstance(Command, frozen=True):
-    """Zeebe's ModifyProcessInstance: activate elements (with variables), terminate tokens."""
-
-    key: int
-    activate: list[dict[str, Any]] | None = None
-    terminate: list[int] | None = None
-    reason: str = ""
-    row_version: int | None = None
-
-
-class MigrateInstance(Command, frozen=True):
-    """`elements`: id in the instance's version -> id in the other. `same_ids`: elements that stand in both need not be named."""
-
-    key: int
-    definition: int
-    elements: dict[str, str]
-    row_version: int | None = None
-    reason: str = ""
-    same_ids: bool = False
 
 
 class AdHocActivate(Command, frozen=True):
