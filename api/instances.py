@@ -242,7 +242,9 @@ def _control(move: str, text: str) -> Any:
 
     handler.__name__ = f"{move}_instance"
     handler.__doc__ = text
-    return post(f"/instances/{{id:str}}/{move}", status_code=200, locks=True, previews=True, summary=f"{move.capitalize()} an instance")(handler)
+    return post(f"/instances/{{id:str}}/{move}", status_code=200, locks=True, previews=True, summary=f"{move.capitalize()} an instance")(
+        handler
+    )
 
 
 suspend = _control("suspend", "Everything stands still; what arrives meanwhile is kept and applied at resume.")

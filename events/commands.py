@@ -10,9 +10,8 @@ from typing import Any
 
 import msgspec
 
+from flowledger.events import control
 from flowledger.events.base import Command
-from flowledger.events.control import MigrateInstance as MigrateInstance
-from flowledger.events.control import ModifyInstance as ModifyInstance
 
 
 class Resource(msgspec.Struct, frozen=True):
@@ -320,6 +319,11 @@ class ListRecords(Command, frozen=True):
     prefix: str = ""
     after: str = ""
     limit: int = 100
+
+
+# commands of control are called by their names here, as all others are
+ModifyInstance = control.ModifyInstance
+MigrateInstance = control.MigrateInstance
 
 
 class AdHocActivate(Command, frozen=True):

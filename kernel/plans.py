@@ -53,7 +53,9 @@ def ended(d: Decision, request: c.Request, counter: int) -> Rejected | None:
     if request.dry_run:
         d.answer = {**_made(d, counter), "plan": hash}
     elif request.plan != hash:
-        return Rejected(RejectionCode.STALE, f"expected what the plan {request.plan} says, found that {hash} would happen by now: look again")
+        return Rejected(
+            RejectionCode.STALE, f"expected what the plan {request.plan} says, found that {hash} would happen by now: look again"
+        )
     return None
 
 
