@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from flowledger.events import control
 from flowledger.events.base import Command
 
 
@@ -528,6 +529,7 @@ AnyCommand = (
     | ReadyTasks | EvaluateConditions | ExpireMessages | Continue | Confirm | AwaitMessage | UnawaitMessage | Correlate | CatchSignal | MessageTaken | ChildEnded
     | InstancesCounted | ReleaseInstance | ReplayDeadLetter | DiscardDeadLetter | DecideDeadLetter | DeadLetterRefused
     | SendRejected | AskPermits | GivePermits | ReturnPermits | ReportOutcomes | SetBreaker
+    | control.AnyControl
 )  # fmt: skip
 
 
