@@ -79,7 +79,7 @@ def _send(d: Decision, b: Batch, own_max: int) -> list[int]:
     paid_us = since - (-count * 1_000_000 // b.rate) if b.rate else 0
     due_us, timer = 0, 0
     if b.next + count < b.total and count < room:  # no result may be needed to go on
-        due_us = now if count < len(keys) else paid_us + max(1_000_000 // b.rate, _BURST_US // 2)
+        due_us = now if count < len(keys) else paid_us + max(_each_us(b), _BURST_US // 2)
         timer = _timer(d, b, due_us)
     if count or timer:
         d.record(ba.BatchItemsSent(batch=b.key, first=b.next, count=count, paid_us=paid_us, timer=timer))
@@ -90,11 +90,16 @@ def _send(d: Decision, b: Batch, own_max: int) -> list[int]:
     return mine
 
 
+def _each_us(b: Batch) -> int:
+    """How long one item uses up the rate, rounded up."""
+    return -(-1_000_000 // b.rate)
+
+
 def _allowed(b: Batch, now: int) -> tuple[int, int]:
     """How many items the rate allows now, and the time up to which it is used up (microseconds). Source: GCRA, as in `kernel/tasks/guards.py`."""
     if not b.rate:
         return b.total, 0
-    since = max(b.paid_us, now - max(_BURST_US, 1_000_000 // b.rate))
+    since = max(b.paid_us, now - max(_BURST_US, _each_us(b)))
     return max(0, now - since) * b.rate // 1_000_000, since
 
 

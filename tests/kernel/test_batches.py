@@ -429,7 +429,7 @@ def test_pause_resume_and_abort():
     w.check_empty()
 
 
-@pytest.mark.parametrize("rate", [1, 7, 100, 3_000])
+@pytest.mark.parametrize("rate", [1, 3, 7, 9, 11, 100, 3_000])
 @ONE_AND_SEVERAL
 def test_a_rate_is_kept_by_the_time_of_the_log(n, rate):
     w = World(n)
