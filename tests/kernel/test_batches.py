@@ -385,7 +385,8 @@ def test_who_asked_goes_with_each_item(n):
     w.settle()
     said = [(e.reason, v.actor, v.cause) for log in w.log for e, v in log if isinstance(e, wf.WorkflowSuspended)]
     assert said == [("stop", "ada", f"batch:{mine['key']}")] * len(keys)
-    assert {v.tenant for log in w.log for e, v in log if isinstance(e, ba.BatchCreated | ba.BatchItemsDone | ba.BatchEnded) and e.batch == made["key"]} == {"other"}  # fmt: skip
+    said = (ba.BatchCreated, ba.BatchItemsDone, ba.BatchEnded)
+    assert {v.tenant for log in w.log for e, v in log if isinstance(e, said) and e.batch == made["key"]} == {"other"}
 
 
 def test_rights_of_who_asked_go_with_the_batch():
