@@ -15,7 +15,7 @@ from msgspec import Meta
 from flowledger.api import answers as a
 from flowledger.api.edge import ApiRequest, Body, Name, Text, Words, reply
 from flowledger.api.lists import Limit
-from flowledger.api.locking import demanded, expected
+from flowledger.api.locking import demanded, etag, expected
 from flowledger.api.problems import Problem, malformed
 from flowledger.api.services import Services, services_of
 from flowledger.events.base import RejectionCode
@@ -56,12 +56,13 @@ class CommentBody(Body):
 
 
 class DraftRow(msgspec.Struct, kw_only=True):
-    """`version` counts the saves."""
+    """`version` counts the texts that were saved, `row_version` all changes (a new name is one)."""
 
     id: str
     name: str
     kind: Kind
     version: int
+    row_version: int
     created_at: a.Time
     created_by: str
     updated_at: a.Time
@@ -127,9 +128,10 @@ def _missing(id: str) -> Problem:
 def _changed(request: ApiRequest, e: Changed) -> Problem:
     """With who was faster, so that both can be kept."""
     row = e.row
-    detail = f"version {row['version']} was saved by {row['updated_by'] or 'somebody'} since yours was read: both are kept if yours is saved on it"
+    detail = f"it was changed by {row['updated_by'] or 'somebody'} since it was read: saved on top of version {row['version']} both are kept"
     status = 412 if demanded(request) else 0
-    problem = Problem(RejectionCode.STALE, detail, status=status, version=row["version"], by=row["updated_by"], at=_time(row["updated_us"]))
+    told = {"version": row["version"], "row_version": row["row_version"], "by": row["updated_by"], "at": _time(row["updated_us"])}
+    problem = Problem(RejectionCode.STALE, detail, status=status, **told)
     problem.title = "Changed since it was read"
     return problem
 
@@ -141,10 +143,6 @@ def _time(us: int) -> str:
 def _view(row: dict[str, Any]) -> dict[str, Any]:
     """Times as texts."""
     return {(f"{k[:-3]}_at" if k != "at_us" else "at") if k.endswith("_us") else k: _time(v) if k.endswith("_us") else v for k, v in row.items()}
-
-
-def _tag(row: dict[str, Any]) -> dict[str, str]:
-    return {"ETag": f'"{row["newest"]}"'}
 
 
 def _check(content: str | None, name: str) -> None:
@@ -189,7 +187,7 @@ async def create_draft(request: ApiRequest, data: DraftBody) -> Response[Draft]:
     async with _desk(s) as drafts:
         kind = data.kind or kind_of(data.content, data.name)
         row = await drafts.make(who.tenant, who.actor, data.name, kind, data.content, data.comment)
-    return reply(_view(row), 201, Location=f"/v1/drafts/{row['id']}", **_tag(row))
+    return reply(_view(row), 201, Location=f"/v1/drafts/{row['id']}", **etag(row))
 
 
 @get("/drafts/{id:str}", summary="Get a draft")
@@ -200,13 +198,13 @@ async def get_draft(request: ApiRequest, id: DraftPath, version: DraftVersion = 
         row = await drafts.get(s.identify(request).tenant, id, version)
     if row is None:
         raise Problem(RejectionCode.NOT_FOUND, f"no draft {id[:100]}" + (f" with a version {version}" if version else ""))
-    return reply(_view(row), 200, **_tag(row))
+    return reply(_view(row), 200, **etag(row))
 
 
 @put("/drafts/{id:str}", locks=True, summary="Save a draft")
 async def save_draft(request: ApiRequest, id: DraftPath, data: DraftChange) -> Response[Draft]:
-    """Every save is a version. With `If-Match` (the `ETag` that was read) 412 when somebody has saved since: then `version`, `by` and `at` tell who, and
-    to save on top of theirs keeps both."""
+    """Every save is a version. With `If-Match` (the `ETag` that was read) 412 when somebody has changed it since: then `version`, `row_version`, `by` and `at` tell who, and to
+    save on top of theirs keeps both."""
     s = services_of(request)
     if data.content is None and data.name is None:
         raise malformed("a content or a name was expected, found neither", "body")
@@ -219,7 +217,7 @@ async def save_draft(request: ApiRequest, id: DraftPath, data: DraftChange) -> R
             raise _changed(request, e) from None
     if row is None:
         raise _missing(id)
-    return reply(_view(row), 200, **_tag(row))
+    return reply(_view(row), 200, **etag(row))
 
 
 @delete("/drafts/{id:str}", status_code=200, locks=True, summary="Delete a draft")

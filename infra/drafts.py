@@ -23,7 +23,7 @@ DRAFTS_MAX, VERSIONS_MAX, COMMENTS_MAX = 10_000, 500, 1_000
 _TABLES = (
     "CREATE SCHEMA IF NOT EXISTS flowledger_drafts",
     "CREATE TABLE IF NOT EXISTS drafts ("
-    " id text PRIMARY KEY, tenant text NOT NULL, name text NOT NULL, kind text NOT NULL, version integer NOT NULL,"
+    " id text PRIMARY KEY, tenant text NOT NULL, name text NOT NULL, kind text NOT NULL, version integer NOT NULL, row_version integer NOT NULL,"
     " created_us bigint NOT NULL, created_by text NOT NULL, updated_us bigint NOT NULL, updated_by text NOT NULL)",
     "CREATE INDEX IF NOT EXISTS drafts_of ON drafts (tenant, updated_us DESC, id DESC)",
     "CREATE TABLE IF NOT EXISTS versions ("
@@ -34,7 +34,7 @@ _TABLES = (
     " body text NOT NULL, at_us bigint NOT NULL, author text NOT NULL)",
     "CREATE INDEX IF NOT EXISTS comments_of ON comments (draft, id)",
 )
-_ROW = "id, name, kind, version, created_us, created_by, updated_us, updated_by"
+_ROW = "id, name, kind, version, row_version, created_us, created_by, updated_us, updated_by"
 Row = dict[str, Any]
 
 
@@ -95,10 +95,10 @@ class Drafts:
             if count is not None and count["n"] >= DRAFTS_MAX:
                 raise Full(f"there are {DRAFTS_MAX} drafts, more aren't allowed: delete some")
             await conn.execute(
-                "INSERT INTO drafts VALUES (%s, %s, %s, %s, 1, %s, %s, %s, %s)", (id, tenant, name, kind, now, actor, now, actor)
+                "INSERT INTO drafts VALUES (%s, %s, %s, %s, 1, 0, %s, %s, %s, %s)", (id, tenant, name, kind, now, actor, now, actor)
             )
             await conn.execute("INSERT INTO versions VALUES (%s, 1, %s, %s, %s, %s)", (id, content, comment, now, actor))
-        found = await self.get(tenant, id)
+            found = await self._get(conn, tenant, id, None)
         assert found is not None
         return found
 
@@ -114,13 +114,18 @@ class Drafts:
 
     async def get(self, tenant: str, id: str, version: int | None = None) -> Row | None:
         """With the content of its newest version, or of that one."""
-        found = await self._rows(
-            "SELECT d.id, d.name, d.kind, d.version AS newest, v.version, v.content, v.comment, v.saved_us, v.saved_by, d.created_us, d.created_by,"
-            " d.updated_us, d.updated_by FROM drafts d JOIN versions v ON v.draft = d.id AND v.version = coalesce(%s, d.version)"
+        pool = await self._prepared()
+        async with pool.connection() as conn:
+            return await self._get(conn, tenant, id, version)
+
+    async def _get(self, conn: psycopg.AsyncConnection[Row], tenant: str, id: str, version: int | None) -> Row | None:
+        found = await conn.execute(
+            "SELECT d.id, d.name, d.kind, d.version AS newest, d.row_version, v.version, v.content, v.comment, v.saved_us, v.saved_by, d.created_us,"
+            " d.created_by, d.updated_us, d.updated_by FROM drafts d JOIN versions v ON v.draft = d.id AND v.version = coalesce(%s, d.version)"
             " WHERE d.tenant = %s AND d.id = %s",
-            version, tenant, id,
-        )  # fmt: skip
-        return found[0] if found else None
+            (version, tenant, id),
+        )
+        return await found.fetchone()
 
     async def versions(self, tenant: str, id: str) -> list[Row]:
         """Newest first, without their contents."""
@@ -133,7 +138,7 @@ class Drafts:
     async def save(self, tenant: str, actor: str, id: str, content: str | None, name: str | None, comment: str, seen: int | None) -> Row | None:
         """A new version when there is a content that differs; a name is changed in place. None: no such draft.
 
-        Raises: Changed: `seen` (the version that the caller has read) is not the newest.
+        Raises: Changed: `seen` (the `row_version` that the caller has read) is not the newest.
         """
         pool, now = await self._prepared(), self.now_us()
         async with pool.connection() as conn, conn.transaction():
@@ -142,21 +147,23 @@ class Drafts:
             ).fetchone()
             if row is None:
                 return None
-            if seen is not None and seen != row["version"]:
+            if seen is not None and seen != row["row_version"]:
                 raise Changed(row)
-            if name is not None:
-                await conn.execute("UPDATE drafts SET name = %s, updated_us = %s, updated_by = %s WHERE id = %s", (name, now, actor, id))
-            same = await (
-                await conn.execute("SELECT content = %s AS same FROM versions WHERE draft = %s AND version = %s", (content, id, row["version"]))
+            old = await (
+                await conn.execute("SELECT content FROM versions WHERE draft = %s AND version = %s", (id, row["version"]))
             ).fetchone()
-            if content is not None and not (same and same["same"]):
-                version = row["version"] + 1
+            new = content is not None and (old is None or old["content"] != content)
+            if not new and name in (None, row["name"]):
+                return await self._get(conn, tenant, id, None)
+            version = row["version"] + new
+            await conn.execute(
+                "UPDATE drafts SET name = %s, version = %s, row_version = row_version + 1, updated_us = %s, updated_by = %s WHERE id = %s",
+                (name or row["name"], version, now, actor, id),
+            )
+            if new:
                 await conn.execute("INSERT INTO versions VALUES (%s, %s, %s, %s, %s, %s)", (id, version, content, comment, now, actor))
-                await conn.execute(
-                    "UPDATE drafts SET version = %s, updated_us = %s, updated_by = %s WHERE id = %s", (version, now, actor, id)
-                )
                 await conn.execute("DELETE FROM versions WHERE draft = %s AND version <= %s", (id, version - VERSIONS_MAX))
-        return await self.get(tenant, id)
+            return await self._get(conn, tenant, id, None)
 
     async def remove(self, tenant: str, id: str, seen: int | None) -> bool:
         """With its versions and comments. Raises: Changed."""
@@ -167,7 +174,7 @@ class Drafts:
             ).fetchone()
             if row is None:
                 return False
-            if seen is not None and seen != row["version"]:
+            if seen is not None and seen != row["row_version"]:
                 raise Changed(row)
             await conn.execute("DELETE FROM drafts WHERE id = %s", (id,))
         return True

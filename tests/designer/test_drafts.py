@@ -47,12 +47,13 @@ async def test_any_text_is_kept_as_it_is(desk, content, kind):
 async def test_each_save_is_a_version_and_the_old_ones_stay(desk):
     made = await make(desk)
     path = f"/v1/drafts/{made['id']}"
-    saved = await desk.put(path, json={"content": "two", "comment": "a gateway more"}, headers={"if-match": '"1"'})
-    assert (saved.status_code, saved.json()["version"], saved.headers["etag"]) == (200, 2, '"2"')
-    same = await desk.put(path, json={"content": "two"}, headers={"if-match": '"2"'})
-    assert same.json()["version"] == 2, "what is the same is no new version"
+    saved = await desk.put(path, json={"content": "two", "comment": "a gateway more"}, headers={"if-match": '"0"'})
+    assert (saved.status_code, saved.json()["version"], saved.headers["etag"]) == (200, 2, '"1"')
+    same = await desk.put(path, json={"content": "two", "name": "Leave"}, headers={"if-match": '"1"'})
+    assert (same.json()["version"], same.headers["etag"]) == (2, '"1"'), "what is the same is no change"
     renamed = await desk.put(path, json={"name": "Holidays"})
     assert (renamed.json()["name"], renamed.json()["version"], renamed.json()["content"]) == ("Holidays", 2, "two")
+    assert renamed.headers["etag"] == '"2"'
     versions = (await desk.get(f"{path}/versions")).json()["items"]
     assert [(v["version"], v["comment"], v["saved_by"]) for v in versions] == [(2, "a gateway more", "ann"), (1, "", "ann")]
     old = (await desk.get(f"{path}?version=1")).json()
@@ -64,23 +65,23 @@ async def test_each_save_is_a_version_and_the_old_ones_stay(desk):
 async def test_who_saves_on_an_old_version_is_told_who_was_faster_and_both_are_kept(desk):
     made = await make(desk)
     path = f"/v1/drafts/{made['id']}"
-    bob = await desk.put(path, json={"content": "bob's"}, headers={"if-match": '"1"', "x-actor": "bob"})
+    bob = await desk.put(path, json={"content": "bob's"}, headers={"if-match": '"0"', "x-actor": "bob"})
     assert bob.status_code == 200
-    late = await desk.put(path, json={"content": "ann's"}, headers={"if-match": '"1"'})
+    late = await desk.put(path, json={"content": "ann's"}, headers={"if-match": '"0"'})
     said = late.json()
     assert (late.status_code, said["code"], said["version"], said["by"]) == (412, "STALE", 2, "bob"), said
     assert "bob" in said["detail"]
-    kept = await desk.put(path, json={"content": "ann's"}, headers={"if-match": '"2"'})
+    kept = await desk.put(path, json={"content": "ann's"}, headers={"if-match": f'"{said["row_version"]}"'})
     assert kept.json()["version"] == 3
     assert (await desk.get(f"{path}?version=2")).json()["content"] == "bob's"
-    gone = await desk.delete(path, headers={"if-match": '"2"'})
+    gone = await desk.delete(path, headers={"if-match": '"1"'})
     assert gone.status_code == 412 and (await desk.get(path)).status_code == 200
 
 
 async def test_of_many_saves_at_once_on_one_version_one_is_taken(desk):
     made = await make(desk)
     path = f"/v1/drafts/{made['id']}"
-    answers = await asyncio.gather(*(desk.put(path, json={"content": str(n)}, headers={"if-match": '"1"'}) for n in range(6)))
+    answers = await asyncio.gather(*(desk.put(path, json={"content": str(n)}, headers={"if-match": '"0"'}) for n in range(6)))
     assert sorted(a.status_code for a in answers) == [200, 412, 412, 412, 412, 412]
     assert (await desk.get(path)).json()["version"] == 2
 
