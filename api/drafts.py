@@ -128,7 +128,9 @@ def _missing(id: str) -> Problem:
 def _changed(request: ApiRequest, e: Changed) -> Problem:
     """With who was faster, so that both can be kept."""
     row = e.row
-    detail = f"it was changed by {row['updated_by'] or 'somebody'} since it was read: saved on top of version {row['version']} both are kept"
+    detail = (
+        f"it was changed by {row['updated_by'] or 'somebody'} since it was read: saved on top of version {row['version']} both are kept"
+    )
     status = 412 if demanded(request) else 0
     told = {"version": row["version"], "row_version": row["row_version"], "by": row["updated_by"], "at": _time(row["updated_us"])}
     problem = Problem(RejectionCode.STALE, detail, status=status, **told)
@@ -142,7 +144,9 @@ def _time(us: int) -> str:
 
 def _view(row: dict[str, Any]) -> dict[str, Any]:
     """Times as texts."""
-    return {(f"{k[:-3]}_at" if k != "at_us" else "at") if k.endswith("_us") else k: _time(v) if k.endswith("_us") else v for k, v in row.items()}
+    return {
+        (f"{k[:-3]}_at" if k != "at_us" else "at") if k.endswith("_us") else k: _time(v) if k.endswith("_us") else v for k, v in row.items()
+    }
 
 
 def _check(content: str | None, name: str) -> None:

@@ -190,7 +190,9 @@ async def try_models(request: ApiRequest, data: TryBody) -> Response[Tried]:
         raise malformed(str(e), "body") from None
     except ModelInvalid as e:
         errors = sum(1 for f in e.findings if f.get("severity", "error") == "error")
-        raise Problem(RejectionCode.MODEL_INVALID, f"{errors} error{'s' if errors != 1 else ''}: see findings", findings=e.findings) from None
+        raise Problem(
+            RejectionCode.MODEL_INVALID, f"{errors} error{'s' if errors != 1 else ''}: see findings", findings=e.findings
+        ) from None
     except (trial.TooMuch, Refused, ValueError, TypeError, AssertionError) as e:
         raise Problem(RejectionCode.INVALID_ARGUMENT, str(e)) from None
     return reply(found)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg.rows import dict_row
@@ -34,7 +34,7 @@ _TABLES = (
     " body text NOT NULL, at_us bigint NOT NULL, author text NOT NULL)",
     "CREATE INDEX IF NOT EXISTS comments_of ON comments (draft, id)",
 )
-_ROW = "id, name, kind, version, row_version, created_us, created_by, updated_us, updated_by"
+_LOCKED: LiteralString = "SELECT id, name, kind, version, row_version, created_us, created_by, updated_us, updated_by FROM drafts WHERE tenant = %s AND id = %s FOR UPDATE"
 Row = dict[str, Any]
 
 
@@ -81,10 +81,10 @@ class Drafts:
             self._ready = True
         return self._pool
 
-    async def _rows(self, query: str, *values: Any) -> list[Row]:
+    async def _rows(self, query: LiteralString, *values: Any) -> list[Row]:
         pool = await self._prepared()
         async with pool.connection() as conn:
-            return await (await conn.execute(query.encode(), values)).fetchall()
+            return await (await conn.execute(query, values)).fetchall()
 
     async def make(self, tenant: str, actor: str, name: str, kind: str, content: str, comment: str) -> Row:
         """Raises: Full."""
@@ -107,7 +107,7 @@ class Drafts:
         pattern = "%" + name.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
         us, id = before or (1 << 62, "")
         return await self._rows(
-            f"SELECT {_ROW} FROM drafts WHERE tenant = %s AND name ILIKE %s AND (%s = '' OR kind = %s) AND (updated_us, id) < (%s, %s)"
+            "SELECT id, name, kind, version, row_version, created_us, created_by, updated_us, updated_by FROM drafts WHERE tenant = %s AND name ILIKE %s AND (%s = '' OR kind = %s) AND (updated_us, id) < (%s, %s)"
             " ORDER BY updated_us DESC, id DESC LIMIT %s",
             tenant, pattern, kind, kind, us, id, limit,
         )  # fmt: skip
@@ -135,16 +135,16 @@ class Drafts:
             tenant, id,
         )  # fmt: skip
 
-    async def save(self, tenant: str, actor: str, id: str, content: str | None, name: str | None, comment: str, seen: int | None) -> Row | None:
+    async def save(
+        self, tenant: str, actor: str, id: str, content: str | None, name: str | None, comment: str, seen: int | None
+    ) -> Row | None:
         """A new version when there is a content that differs; a name is changed in place. None: no such draft.
 
         Raises: Changed: `seen` (the `row_version` that the caller has read) is not the newest.
         """
         pool, now = await self._prepared(), self.now_us()
         async with pool.connection() as conn, conn.transaction():
-            row = await (
-                await conn.execute(f"SELECT {_ROW} FROM drafts WHERE tenant = %s AND id = %s FOR UPDATE".encode(), (tenant, id))
-            ).fetchone()
+            row = await (await conn.execute(_LOCKED, (tenant, id))).fetchone()
             if row is None:
                 return None
             if seen is not None and seen != row["row_version"]:
@@ -169,9 +169,7 @@ class Drafts:
         """With its versions and comments. Raises: Changed."""
         pool = await self._prepared()
         async with pool.connection() as conn, conn.transaction():
-            row = await (
-                await conn.execute(f"SELECT {_ROW} FROM drafts WHERE tenant = %s AND id = %s FOR UPDATE".encode(), (tenant, id))
-            ).fetchone()
+            row = await (await conn.execute(_LOCKED, (tenant, id))).fetchone()
             if row is None:
                 return False
             if seen is not None and seen != row["row_version"]:

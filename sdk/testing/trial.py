@@ -60,14 +60,21 @@ class _Bounded(Engine):
     def _decide(self, command: Any, actor: str = "") -> dict[str, Any]:
         self._left -= 1
         if self._left < 0 or len(self.journal) > EVENTS_MAX:
-            raise TooMuch(f"a run makes at most {DECISIONS_MAX} decisions and {EVENTS_MAX} events; does the process go round without waiting?")
+            raise TooMuch(
+                f"a run makes at most {DECISIONS_MAX} decisions and {EVENTS_MAX} events; does the process go round without waiting?"
+            )
         if self._clock() > self._end:
             raise TooMuch(f"a run takes at most {SECONDS_MAX:g} s")
         return super()._decide(command, actor)
 
 
 def run_trial(
-    models: Mapping[str, str], steps: list[Any], *, now: str = "", mocks: dict[str, Any] | None = None, clock: Callable[[], float] = time.monotonic
+    models: Mapping[str, str],
+    steps: list[Any],
+    *,
+    now: str = "",
+    mocks: dict[str, Any] | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> dict[str, Any]:
     """What is there after the last step, or after the first that failed (`failed` says which and why).
 
@@ -150,8 +157,16 @@ def _waiting(engine: Engine) -> list[dict[str, Any]]:
             job = bool(t.job_type)
             who = details.get("assignee") or ", ".join([*details.get("candidate_users", ()), *details.get("candidate_groups", ())])
             token = p.instances[t.instance].tokens.get(t.token) if t.instance in p.instances else None
-            more = {"status": t.status, "retries": t.retries, "who": who, "form": details.get("form"), "variables": dict((token.vars if token is not None else None) or {})}
-            rows.append({**_row("job" if job else "task", names[t.instance], t.element, t.job_type or details.get("name") or t.element), **more})
+            more = {
+                "status": t.status,
+                "retries": t.retries,
+                "who": who,
+                "form": details.get("form"),
+                "variables": dict((token.vars if token is not None else None) or {}),
+            }
+            rows.append(
+                {**_row("job" if job else "task", names[t.instance], t.element, t.job_type or details.get("name") or t.element), **more}
+            )
     for s in p.subscriptions.values():
         if s.instance in names and s.kind in ("message", "signal"):
             rows.append({**_row(s.kind, names[s.instance], s.element, s.name), "key": s.correlation})
