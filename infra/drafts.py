@@ -107,7 +107,8 @@ class Drafts:
         pattern = "%" + name.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
         us, id = before or (1 << 62, "")
         return await self._rows(
-            "SELECT id, name, kind, version, row_version, created_us, created_by, updated_us, updated_by FROM drafts WHERE tenant = %s AND name ILIKE %s AND (%s = '' OR kind = %s) AND (updated_us, id) < (%s, %s)"
+            "SELECT id, name, kind, version, row_version, created_us, created_by, updated_us, updated_by"
+            " FROM drafts WHERE tenant = %s AND name ILIKE %s AND (%s = '' OR kind = %s) AND (updated_us, id) < (%s, %s)"
             " ORDER BY updated_us DESC, id DESC LIMIT %s",
             tenant, pattern, kind, kind, us, id, limit,
         )  # fmt: skip
