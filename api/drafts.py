@@ -207,8 +207,8 @@ async def get_draft(request: ApiRequest, id: DraftPath, version: DraftVersion = 
 
 @put("/drafts/{id:str}", locks=True, summary="Save a draft")
 async def save_draft(request: ApiRequest, id: DraftPath, data: DraftChange) -> Response[Draft]:
-    """Every save is a version. With `If-Match` (the `ETag` that was read) 412 when somebody has changed it since: then `version`, `row_version`, `by` and `at` tell who, and
-    to save on top of theirs keeps both."""
+    """Every save is a version. With `If-Match` (the `ETag` that was read) 412 when somebody has changed it since: then `version`, `row_version`,
+    `by` and `at` tell who, and to save on top of theirs keeps both."""
     s = services_of(request)
     if data.content is None and data.name is None:
         raise malformed("a content or a name was expected, found neither", "body")

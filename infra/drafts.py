@@ -34,7 +34,7 @@ _TABLES = (
     " body text NOT NULL, at_us bigint NOT NULL, author text NOT NULL)",
     "CREATE INDEX IF NOT EXISTS comments_of ON comments (draft, id)",
 )
-_LOCKED: LiteralString = "SELECT id, name, kind, version, row_version, created_us, created_by, updated_us, updated_by FROM drafts WHERE tenant = %s AND id = %s FOR UPDATE"
+_LOCKED: LiteralString = "SELECT * FROM drafts WHERE tenant = %s AND id = %s FOR UPDATE"
 Row = dict[str, Any]
 
 
