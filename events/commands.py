@@ -321,25 +321,9 @@ class ListRecords(Command, frozen=True):
     limit: int = 100
 
 
-class ModifyInstance(Command, frozen=True):
-    """Zeebe's ModifyProcessInstance: activate elements (with variables), terminate tokens."""
-
-    key: int
-    activate: list[dict[str, Any]] | None = None
-    terminate: list[int] | None = None
-    reason: str = ""
-    row_version: int | None = None
-
-
-class MigrateInstance(Command, frozen=True):
-    """`elements`: id in the instance's version -> id in the other. `same_ids`: elements that stand in both need not be named."""
-
-    key: int
-    definition: int
-    elements: dict[str, str]
-    row_version: int | None = None
-    reason: str = ""
-    same_ids: bool = False
+# commands of control are called by their names here, as all others are
+ModifyInstance = control.ModifyInstance
+MigrateInstance = control.MigrateInstance
 
 
 class AdHocActivate(Command, frozen=True):
@@ -533,6 +517,10 @@ AnyCommand = (
 )  # fmt: skip
 
 
+#: in the place of a plan
+DRY_RUN = "?"
+
+
 class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A command on its way: what stands in a record of `commands`.
 
@@ -545,6 +533,8 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
         epoch: of definitions, that its partition must have heard of before it decides; 0: any (docs/decisions/0007).
         cause: why it is asked, where the log doesn't tell (`kernel/causes.py`).
         groups, rights: of the caller, by whoever signed it in (`kernel/access/rights.py`).
+        plan: `DRY_RUN`: only a question, the answer is a plan of what the command would do, and nothing happens; else the hash of a plan: STALE
+            when the command would do something else by now.
     """
 
     command: AnyCommand
@@ -563,6 +553,11 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
     rights: list[str] | None = None
     cause: str = ""
     epoch: int = 0
+    plan: str = ""
+
+    @property
+    def dry_run(self) -> bool:
+        return self.plan == DRY_RUN
 
 
 #: commands that need definitions on any partition: they carry the epoch that their sender knows of. Partition 0 always knows all.
