@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from flowledger.events.base import Command
+from flowledger.events.control import HoldDone, PlaceHold, ReleaseHold, SetHold
 
 
 class Resource(msgspec.Struct, frozen=True):
@@ -110,8 +111,9 @@ class ControlInstance(Command, frozen=True):
     move: str
     reason: str = ""
     children: bool = True
-    #: its caller was moved: of a called instance
+    #: its caller was moved: of a called instance; `hold`: by which hold
     followed: bool = False
+    hold: int = 0
     row_version: int | None = None
 
 
@@ -528,6 +530,7 @@ AnyCommand = (
     | ReadyTasks | EvaluateConditions | ExpireMessages | Continue | Confirm | AwaitMessage | UnawaitMessage | Correlate | CatchSignal | MessageTaken | ChildEnded
     | InstancesCounted | ReleaseInstance | ReplayDeadLetter | DiscardDeadLetter | DecideDeadLetter | DeadLetterRefused
     | SendRejected | AskPermits | GivePermits | ReturnPermits | ReportOutcomes | SetBreaker
+    | PlaceHold | ReleaseHold | SetHold | HoldDone
 )  # fmt: skip
 
 

@@ -88,6 +88,7 @@ _WORDS: dict[type, tuple[str, str]] = {
     c.SetVariables: ("a running instance or token with key", "key"), c.AdHocActivate: ("an ad-hoc sub-process with key", "token"),
     c.ResolveIncident: ("an open incident with key", "key"), c.ChangeDefinition: ("a definition with key", "key"),
     c.ReplayDeadLetter: ("an open dead letter with key", "letter"), c.DiscardDeadLetter: ("an open dead letter with key", "letter"),
+    c.PlaceHold: ("something to hold, by this name:", "subject"), c.ReleaseHold: ("a hold with key", "key"),
 }  # fmt: skip
 
 

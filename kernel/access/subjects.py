@@ -94,6 +94,15 @@ def of_record(p: Partition, e: c.StoreRecord) -> str:
 TENANTED = frozenset({"directory", "task_definition"})
 
 
+def _held(p: Partition, e: c.PlaceHold) -> str:
+    """What a hold is to stand over: names are the caller's own."""
+    if e.scope == "tenant":
+        return "" if e.subject == "*" else e.subject
+    if e.scope in ("instance", "version") and e.subject.isdecimal():
+        return (of_instance if e.scope == "instance" else of_definition)(p, int(e.subject))
+    return MISSING
+
+
 def _by(field: str, rule: Callable[[Partition, int], str]) -> Rule:
     return lambda p, e: rule(p, getattr(e, field))
 
@@ -121,6 +130,8 @@ SUBJECTS: dict[type[c.AnyCommand], Rule | None] = {
     c.StoreRecord: of_record,
     c.ReplayDeadLetter: _by("letter", of_letter),
     c.DiscardDeadLetter: _by("letter", of_letter),
+    c.PlaceHold: lambda p, e: _held(p, e),
+    c.ReleaseHold: lambda p, e: p.holds[e.key].tenant if e.key in p.holds else MISSING,
     # what they make or ask for is the caller's own
     c.Deploy: None,
     c.StartInstance: None,
@@ -168,7 +179,7 @@ INTERNAL: dict[type[c.AnyCommand], Rule] = {
     c.ChildEnded: _by("parent", of_instance),
     c.SendRejected: _by("instance", of_instance),
     **dict.fromkeys(
-        (c.DecideDeadLetter, c.DeadLetterRefused, c.AskPermits, c.GivePermits, c.ReturnPermits, c.ReportOutcomes, c.SetBreaker),
+        (c.DecideDeadLetter, c.DeadLetterRefused, c.AskPermits, c.GivePermits, c.ReturnPermits, c.ReportOutcomes, c.SetBreaker, c.SetHold, c.HoldDone),
         lambda p, e: MISSING,
     ),
 }

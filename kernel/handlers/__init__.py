@@ -13,8 +13,10 @@ from flowledger.kernel.handlers import (
     control,
     definitions,
     handout,
+    holds,
     incidents,
     instances,
+    keeping,
     leases,
     letters,
     messages,
@@ -85,6 +87,10 @@ HANDLERS: dict[type[c.AnyCommand], Callable[[Decision, Any], Rejected | None]] =
     c.ReturnPermits: permits.take_back,
     c.ReportOutcomes: permits.report,
     c.SetBreaker: permits.set_breaker,
+    c.PlaceHold: holds.place,
+    c.ReleaseHold: holds.release,
+    c.SetHold: holds.told,
+    c.HoldDone: holds.done,
 }
 
 
@@ -96,4 +102,4 @@ def handle(d: Decision, command: Any) -> Rejected | None:
     return HANDLERS[kind](d, command)
 
 
-HOOKS.handle = handle
+HOOKS.handle, HOOKS.keep = handle, keeping.keep

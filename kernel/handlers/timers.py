@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,7 @@ from flowledger.kernel import times
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements import events
 from flowledger.kernel.expressions import Failure
-from flowledger.kernel.handlers import instances
+from flowledger.kernel.handlers import holds, instances, keeping
 from flowledger.kernel.state import Timer
 from flowledger.kernel.tasks import clock, guards, permits
 
@@ -26,7 +27,7 @@ def fire(d: Decision, e: c.FireTimers) -> Rejected | None:
         if t is None or t.due_us > d.facts.now_us:
             continue
         i = d.state.instances.get(t.instance)
-        if i is not None and i.status in ("quarantined", "suspended"):
+        if d.state.holding and i is not None and keeping.keep_timer(d, i, t):
             continue  # it is due, and fires when the instance goes on
         if (
             not d.alone(t.instance, partial(_fire, d, t)) and i is None and key in d.state.timers
@@ -58,9 +59,16 @@ def _start(d: Decision, t: Any, next_us: int) -> None:
     instances.start_by_event(d, t, None)
 
 
+#: timers of the engine's own: of a task's clock, a limit, a breaker, a hold
+_FIRED: tuple[tuple[str, Callable[[Any, Any], object]], ...] = (
+    ("task:", clock.fired), ("permit:", permits.fired), ("hold:", holds.fired), ("wake:", guards.timer_fired), ("breaker:", guards.timer_fired),
+)  # fmt: skip
+_OURS = tuple(prefix for prefix, _ in _FIRED)
+
+
 def _occur(d: Decision, t: Any, next_us: int) -> None:
-    if t.element.startswith(("task:", "wake:", "breaker:", "permit:")):  # no element's id has a colon: a task's clock, a limit, a breaker
-        fired = clock.fired if t.element.startswith("task:") else permits.fired if t.element.startswith("permit:") else guards.timer_fired
+    if t.element.startswith(_OURS):  # no element's id has a colon
+        fired = next(fired for prefix, fired in _FIRED if t.element.startswith(prefix))
         fired(d, t)
         return
     i = d.state.instances.get(t.instance)

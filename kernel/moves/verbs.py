@@ -11,7 +11,7 @@ from flowledger.events import ledger as le
 from flowledger.events import task as ta
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
-from flowledger.kernel import business, values
+from flowledger.kernel import business, holding, values
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.fold import holder_of
 from flowledger.kernel.folds import answers
@@ -143,7 +143,8 @@ class Verbs(Looking):
         if i.business_key and ("message_start", f"{i.tenant}/{i.process}/{i.business_key}") in self.state.records:
             HOOKS.next_start(self, i)
         if self.state.pending and self.facts.instances_max and self.state.open < self.facts.instances_max:
-            self.follow(c.Continue(key=next(iter(self.state.pending))))
+            if after := holding.next_pending(self.state):
+                self.follow(c.Continue(key=after))
 
     def outcome(self, asked: Any, answer: dict[str, Any], status: str, variables: dict[str, Any], message: str = "") -> None:
         """Whoever waits for the end and lost its connection asks again with the same id: from now on the answer says how it ended."""
