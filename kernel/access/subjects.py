@@ -130,7 +130,7 @@ SUBJECTS: dict[type[c.AnyCommand], Rule | None] = {
     c.StoreRecord: of_record,
     c.ReplayDeadLetter: _by("letter", of_letter),
     c.DiscardDeadLetter: _by("letter", of_letter),
-    c.PlaceHold: lambda p, e: _held(p, e),
+    c.PlaceHold: _held,
     c.ReleaseHold: lambda p, e: p.holds[e.key].tenant if e.key in p.holds else MISSING,
     # what they make or ask for is the caller's own
     c.Deploy: None,

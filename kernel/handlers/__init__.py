@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flowledger.events import commands as c
-from flowledger.events.base import Rejected
+from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel.access.versions import LOCKING, stale
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.handlers import (
@@ -31,6 +31,7 @@ from flowledger.kernel.handlers import (
     tasks,
     timers,
 )
+from flowledger.kernel.handlers.while_held import WHILE_HELD
 from flowledger.kernel.hooks import HOOKS
 
 HOOKS.start_by_event, HOOKS.next_start = instances.start_by_event, messages.next_start
@@ -99,6 +100,8 @@ def handle(d: Decision, command: Any) -> Rejected | None:
     kind = type(command)
     if kind in LOCKING and command.row_version is not None and (refused := stale(d.state, command)) is not None:
         return refused
+    if d.state.holding and kind not in WHILE_HELD:
+        return Rejected(RejectionCode.INVALID_STATE, f"something is held, and nothing says what becomes of {kind.__name__} then")
     return HANDLERS[kind](d, command)
 
 

@@ -55,6 +55,7 @@ class World:
         )
         self.letter = c.key_of_letter(0, 5)
         self.do(c.StoreRecord(registry="directory", name="b/user:ann", value={"groups": ["g"]}), "b")
+        self.hold = self.do(c.PlaceHold(scope="job_type", subject="none", mode="pause"), "b")["key"]
 
     def ask(self, command: Any, tenant: str, rights: list[str] | None = None) -> Decision | Rejected:
         facts = Facts(self.now, self.library.processes(self.p), self.library.decisions(self.p), self.library.read)
@@ -93,6 +94,8 @@ def commands(w: World) -> dict[type, Any]:
         c.StartInstance: c.StartInstance(definition=w.definition),
         c.EvaluateConditions: c.EvaluateConditions(variables={}, definition=w.definition),
         c.EvaluateDecision: c.EvaluateDecision(key=w.decision),
+        c.PlaceHold: c.PlaceHold(scope="instance", subject=str(w.instance)),
+        c.ReleaseHold: c.ReleaseHold(key=w.hold),
     }
 
 
