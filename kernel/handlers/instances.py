@@ -90,11 +90,11 @@ def start(d: Decision, s: c.StartInstance) -> Rejected | None:
                 if (refused := _form_refused(d, s, found, at)) is not None:
                     return refused
                 break
-    key = d.key()
-    answer = {"key": key, "definition": found.key, "process": found.id, "version": found.version, "status": "running"}
     held = holding.of_start(d.state, d.envelope.tenant, found) if d.state.holding else None
     if held is not None and held.starts == "refuse" and not s.parent:
         return Rejected(RejectionCode.INVALID_STATE, f"new instances of '{found.id}' are refused: {holding.why(held)}")
+    key = d.key()
+    answer = {"key": key, "definition": found.key, "process": found.id, "version": found.version, "status": "running"}
     if held is not None or (d.facts.instances_max and d.state.open >= d.facts.instances_max and not s.parent):
         import msgspec
 
