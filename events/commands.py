@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
+from flowledger.events import control
 from flowledger.events.base import Command
-from flowledger.events.control import HoldDone, PlaceHold, ReleaseHold, SetHold
 
 
 class Resource(msgspec.Struct, frozen=True):
@@ -322,25 +322,10 @@ class ListRecords(Command, frozen=True):
     limit: int = 100
 
 
-class ModifyInstance(Command, frozen=True):
-    """Zeebe's ModifyProcessInstance: activate elements (with variables), terminate tokens."""
-
-    key: int
-    activate: list[dict[str, Any]] | None = None
-    terminate: list[int] | None = None
-    reason: str = ""
-    row_version: int | None = None
-
-
-class MigrateInstance(Command, frozen=True):
-    """`elements`: id in the instance's version -> id in the other. `same_ids`: elements that stand in both need not be named."""
-
-    key: int
-    definition: int
-    elements: dict[str, str]
-    row_version: int | None = None
-    reason: str = ""
-    same_ids: bool = False
+# commands of control are called by their names here, as all others are
+ModifyInstance = control.ModifyInstance
+MigrateInstance = control.MigrateInstance
+PlaceHold, ReleaseHold, SetHold, HoldDone = control.PlaceHold, control.ReleaseHold, control.SetHold, control.HoldDone
 
 
 class AdHocActivate(Command, frozen=True):
@@ -534,6 +519,10 @@ AnyCommand = (
 )  # fmt: skip
 
 
+#: in the place of a plan
+DRY_RUN = "?"
+
+
 class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A command on its way: what stands in a record of `commands`.
 
@@ -546,6 +535,8 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
         epoch: of definitions, that its partition must have heard of before it decides; 0: any (docs/decisions/0007).
         cause: why it is asked, where the log doesn't tell (`kernel/causes.py`).
         groups, rights: of the caller, by whoever signed it in (`kernel/access/rights.py`).
+        plan: `DRY_RUN`: only a question, the answer is a plan of what the command would do, and nothing happens; else the hash of a plan: STALE
+            when the command would do something else by now.
     """
 
     command: AnyCommand
@@ -564,6 +555,11 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
     rights: list[str] | None = None
     cause: str = ""
     epoch: int = 0
+    plan: str = ""
+
+    @property
+    def dry_run(self) -> bool:
+        return self.plan == DRY_RUN
 
 
 #: commands that need definitions on any partition: they carry the epoch that their sender knows of. Partition 0 always knows all.

@@ -1,8 +1,34 @@
-"""Commands of control: what operators ask of many things at once, and what partitions tell each other of it (docs/decisions/0009)."""
+"""Commands of control: what operators ask of instances that run. They are part of `events/commands.py`, whose words they share."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from flowledger.events.base import Command
+
+
+class ModifyInstance(Command, frozen=True):
+    """Zeebe's ModifyProcessInstance: activate elements (with variables), terminate tokens."""
+
+    key: int
+    activate: list[dict[str, Any]] | None = None
+    terminate: list[int] | None = None
+    reason: str = ""
+    row_version: int | None = None
+
+
+class MigrateInstance(Command, frozen=True):
+    """`elements`: id in the instance's version -> id in the other. `same_ids`: elements that stand in both need not be named."""
+
+    key: int
+    definition: int
+    elements: dict[str, str]
+    row_version: int | None = None
+    reason: str = ""
+    same_ids: bool = False
+
+
+# --- holds (docs/decisions/0009) --------------------------------------------------------------------------------
 
 
 class PlaceHold(Command, frozen=True):

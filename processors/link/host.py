@@ -199,7 +199,7 @@ class Session:
             return
         caller = Caller(request.actor, request.tenant, request.correlation, request.trace, request.groups, request.rights)
         self._in_flight += 1
-        future = self.engine.submit(request.command, caller, request.id, None if partition < 0 else partition)
+        future = self.engine.submit(request.command, caller, request.id, None if partition < 0 else partition, request.plan)
         changes = type(request.command) in c.CHANGES
 
         def settle(f: asyncio.Future[Any]) -> None:
