@@ -325,7 +325,10 @@ class ListRecords(Command, frozen=True):
 # commands of control are called by their names here, as all others are
 ModifyInstance = control.ModifyInstance
 MigrateInstance = control.MigrateInstance
-PlaceHold, ReleaseHold, SetHold, HoldDone = control.PlaceHold, control.ReleaseHold, control.SetHold, control.HoldDone
+PlaceHold = control.PlaceHold
+ReleaseHold = control.ReleaseHold
+SetHold = control.SetHold
+HoldDone = control.HoldDone
 
 
 class AdHocActivate(Command, frozen=True):

@@ -175,7 +175,9 @@ def words(p: Partition, i: Instance | None, task: Task) -> str:
 def covered(p: Partition, h: Hold) -> list[int]:
     """What a hold over many is about: keys of instances, and of tasks without one, in order. Looks at all of them: once, when it is released."""
     if h.scope in _OF_TOKENS and h.scope != "element":
-        tasks = [t for t in p.tasks.values() if _about(h, t.tenant) and h.subject in ((t.job_type,) if h.scope == "job_type" else targets(t))]
+        tasks = [
+            t for t in p.tasks.values() if _about(h, t.tenant) and h.subject in ((t.job_type,) if h.scope == "job_type" else targets(t))
+        ]
         return sorted({t.instance or t.key for t in tasks})
     found = [k for k, i in p.instances.items() if _about(h, i.tenant) and _covers(p, h, i)]
     if h.scope == "tenant":
@@ -196,7 +198,7 @@ def _covers(p: Partition, h: Hold, i: Instance) -> bool:
     if h.scope == "definition":
         return h.subject == i.process or any((d := p.definitions.get(k)) is not None and d.id == h.subject for k, _ in by_callers)
     place, _, element = h.subject.partition("/")
-    if place in (i.process, str(i.definition)) and any(_within(p, holder, element) for holder in (i, *i.tokens.values())):
+    if place in (i.process, str(i.definition)) and (_within(p, i, element) or any(_within(p, t, element) for t in i.tokens.values())):
         return True
     return any(e == element and (place == str(k) or ((d := p.definitions.get(k)) is not None and d.id == place)) for k, e in by_callers)
 

@@ -179,7 +179,17 @@ INTERNAL: dict[type[c.AnyCommand], Rule] = {
     c.ChildEnded: _by("parent", of_instance),
     c.SendRejected: _by("instance", of_instance),
     **dict.fromkeys(
-        (c.DecideDeadLetter, c.DeadLetterRefused, c.AskPermits, c.GivePermits, c.ReturnPermits, c.ReportOutcomes, c.SetBreaker, c.SetHold, c.HoldDone),
+        (
+            c.DecideDeadLetter,
+            c.DeadLetterRefused,
+            c.AskPermits,
+            c.GivePermits,
+            c.ReturnPermits,
+            c.ReportOutcomes,
+            c.SetBreaker,
+            c.SetHold,
+            c.HoldDone,
+        ),
         lambda p, e: MISSING,
     ),
 }

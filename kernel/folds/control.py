@@ -74,7 +74,8 @@ def forget(p: Partition, h: Hold) -> None:
 
 def offer_again(p: Partition, key: int) -> None:
     """Work of an instance (or the task itself) that a hold kept back."""
-    for task in drop(p, p.kept_back, key) or () if p.kept_back else ():
+    tasks = drop(p, p.kept_back, key)
+    for task in tasks or ():
         offer(p, p.tasks[task])
 
 

@@ -1,8 +1,9 @@
 """Pause, suspend and their ends; cancel. Called instances follow.
 
 Source: requirements C-14, C-15, D-API-008 to 010, D-API-019, D-STA-002. Choices: pausing and suspending are holds on the one instance (`holds.py`), so a
-called instance that was paused or suspended by itself stays so when its caller goes on. Cancel withdraws what is active, then compensates what has completed in any scope, newest first, as the model's handlers say;
-the instance runs on while they do, and is cancelled when the last has ended. Without handlers, or with `force`, it ends at once.
+called instance that was paused or suspended by itself stays so when its caller goes on. Cancel withdraws what is active, then compensates what has
+completed in any scope, newest first, as the model's handlers say; the instance runs on while they do, held by nothing, and is cancelled when the last has
+ended. Without handlers, or with `force`, it ends at once.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ from typing import Any
 from flowledger.events import commands as c
 from flowledger.events import task as ta
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.kernel.access.gate import tenants_of
 from flowledger.kernel import holding
+from flowledger.kernel.access.gate import tenants_of
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.folds.holds import offer, withhold
 from flowledger.kernel.state import Partition, Task
@@ -110,7 +110,8 @@ def _set_aside(p: Partition, tenants: Sequence[str], job_type: str, wanted: int)
     left = ASIDE_MAX
     for tenant in tenants:
         for lane in list(p.ready.get((tenant, job_type), {}).values()):
-            held, free = [], 0
+            held: list[Task] = []
+            free = 0
             for key in lane:
                 task = p.tasks[key]
                 if not holding.of_task(p, p.instances.get(task.instance), task):

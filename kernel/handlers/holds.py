@@ -100,7 +100,9 @@ def _unknown(d: Decision, e: c.PlaceHold) -> Rejected | None:
     found = list(_versions(d, place if e.scope == "element" else e.subject))
     if e.scope == "definition" and not found:
         return Rejected(RejectionCode.NOT_FOUND, f"expected a process with id '{e.subject}', found none")
-    if (e.scope == "version" and (of := p.definitions.get(int(e.subject))) is None) or (e.scope == "version" and of is not None and of.kind != "process"):
+    if (e.scope == "version" and (of := p.definitions.get(int(e.subject))) is None) or (
+        e.scope == "version" and of is not None and of.kind != "process"
+    ):
         return Rejected(RejectionCode.NOT_FOUND, f"expected a version of a process with key {e.subject}, found none")
     if e.scope == "element":
         if not slash or not element:
@@ -233,9 +235,7 @@ def release_on(d: Decision, i: Instance, holds: list[Hold], reason: str, go_on: 
 def _begin(d: Decision, h: Hold, rate: int, reason: str, others: list[int]) -> None:
     """Here; a second time it is only for another rate."""
     again, meta = h.upto > 0, d.state.meta
-    d.record(
-        ho.HoldReleasing(hold=h.id, upto=meta.partition << c.PARTITION_BITS | meta.counter, rate=rate, reason=reason, others=others)
-    )
+    d.record(ho.HoldReleasing(hold=h.id, upto=meta.partition << c.PARTITION_BITS | meta.counter, rate=rate, reason=reason, others=others))
     if not again:
         _advance(d, h)
 

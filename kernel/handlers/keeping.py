@@ -32,7 +32,7 @@ def keep(d: Decision, i: Instance | None, command: c.AnyCommand, token: int = 0,
     if i is None or d.applying == i.key or not (holding.frozen(d.state, i, token, element) or _draining(d.state, i)):
         return False
     if getattr(command, "row_version", None) is not None:  # it was compared
-        command = msgspec.structs.replace(command, row_version=None)  # type: ignore[call-arg]
+        command = msgspec.structs.replace(command, row_version=None)
     d.record(wf.WorkflowKept(key=i.key, command=msgspec.to_builtins(command)))
     return True
 

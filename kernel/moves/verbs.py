@@ -7,6 +7,7 @@ from typing import Any
 
 from flowledger.events import commands as c
 from flowledger.events import flow as fl
+from flowledger.events import holds as ho
 from flowledger.events import ledger as le
 from flowledger.events import task as ta
 from flowledger.events import waiting as wa
@@ -165,6 +166,9 @@ class Verbs(Looking):
     def close_holds(self, i: Instance, holder: Any, keep: Iterable[int] = ()) -> None:
         """Tasks, timers and subscriptions of a token (or of the root scope) are withdrawn."""
         p = self.state
+        if p.holding and holder is i:  # what is held alone ends with it
+            for h in list((p.holding.get("instance") or {}).get(str(i.key), {}).values()):
+                self.record(ho.HoldReleased(key=i.key, hold=h.id, reason="its instance has ended"))
         for key in list(holder.holds or ()):
             if key in keep:
                 continue

@@ -6,6 +6,7 @@ from flowledger.projections.views import (
     dead_letters,
     definitions,
     events,
+    holds,
     incidents,
     instances,
     messages,
@@ -16,6 +17,7 @@ from flowledger.projections.views import (
 )
 
 VIEWS: dict[str, View] = {
-    m.VIEW.name: m.VIEW for m in (definitions, instances, variables, tasks, incidents, events, timers, messages, metrics, dead_letters)
+    m.VIEW.name: m.VIEW
+    for m in (definitions, instances, variables, tasks, incidents, events, timers, messages, metrics, dead_letters, holds)
 }
 TABLES: dict[str, Table] = {t.name: t for v in VIEWS.values() for t in v.tables}

@@ -34,7 +34,9 @@ class Held(Cluster):
 
 @SEEDS
 @pytest.mark.parametrize("mode", ["pause", "suspend"])
-@pytest.mark.parametrize(("scope", "subject"), [("definition", "p"), ("element", "p/w"), ("job_type", "w"), ("target", "job:w"), ("tenant", "*")])
+@pytest.mark.parametrize(
+    ("scope", "subject"), [("definition", "p"), ("element", "p/w"), ("job_type", "w"), ("target", "job:w"), ("tenant", "*")]
+)
 def test_one_record_on_each_partition_and_one_release(scope, subject, mode, seed):
     x = Held(3, seed, MODEL)
     for k in range(3):
