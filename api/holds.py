@@ -53,7 +53,7 @@ class ReleaseBody(Body):
 async def list_holds(
     request: ApiRequest,
     status: Annotated[list[Literal["held", "resuming", "released"]] | None, Parameter(description="One or several")] = None,
-    scope: Annotated[list[Scope] | None, Parameter(description="One or several")] = None,
+    scopes: Annotated[list[Scope] | None, Parameter(query="scope", description="One or several")] = None,
     mode: Mode | None = None,
     key: Annotated[str | None, Parameter(max_length=SUBJECT_MAX)] = None,
     instance: KeyFilter = None,
@@ -62,21 +62,23 @@ async def list_holds(
     wait_for: WaitFor = None,
 ) -> Response[a.Page[a.Hold]]:
     """Newest first."""
-    filters = {"status": status, "scope": scope, "mode": mode, "key": key, "instance": instance}
+    filters = {"status": status, "scope": scopes, "mode": mode, "key": key, "instance": instance}
     return reply(await listing(request, "holds", filters, limit, cursor, wait_for))
 
 
 @get("/holds/preview", summary="How many a hold would be over")
-async def preview(request: ApiRequest, scope: Scope, key: SubjectQuery, wait_for: WaitFor = None) -> Response[a.Held]:
+async def preview(
+    request: ApiRequest, over: Annotated[Scope, Parameter(query="scope")], key: SubjectQuery, wait_for: WaitFor = None
+) -> Response[a.Held]:
     """Open instances, and open tasks of theirs; of scopes element, job_type and target those where a token stands. Nothing is held by this."""
     s = services_of(request)
-    if scope in ("instance", "version"):
+    if over in ("instance", "version"):
         key_of(key, "query key")
-    if scope == "element" and not key.partition("/")[2]:
+    if over == "element" and not key.partition("/")[2]:
         raise malformed(f"PROCESS/ELEMENT was expected, found {key!r}", "query key")
     await s.wait_for(wait_for)
-    found = await s.reads.held(scope, key, s.identify(request).tenant)
-    return reply({"scope": scope, "key": key, **found})
+    found = await s.reads.held(over, key, s.identify(request).tenant)
+    return reply({"scope": over, "key": key, **found})
 
 
 @get("/holds/{id:str}", summary="Get a hold")

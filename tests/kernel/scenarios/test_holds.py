@@ -69,7 +69,7 @@ ARRIVALS: dict[str, tuple[typing.Callable[[Scenario, dict], object], str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.req("D-API-008", "D-API-009", "WSM-ENG-002")
+@pytest.mark.req("D-API-008", "D-API-009")
 @CRASH
 @SCOPES
 @pytest.mark.parametrize("arrival", list(ARRIVALS))
