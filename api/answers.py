@@ -554,8 +554,6 @@ class Hold(msgspec.Struct, kw_only=True):
 class Held(msgspec.Struct, kw_only=True):
     """How many open instances and tasks a hold would be over now; called instances, which follow, not counted."""
 
-    scope: str
-    key: str
     instances: int
     tasks: int
     position: str | None = None

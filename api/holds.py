@@ -77,8 +77,7 @@ async def preview(
     if over == "element" and not key.partition("/")[2]:
         raise malformed(f"PROCESS/ELEMENT was expected, found {key!r}", "query key")
     await s.wait_for(wait_for)
-    found = await s.reads.held(over, key, s.identify(request).tenant)
-    return reply({"scope": over, "key": key, **found})
+    return reply(await s.reads.held(over, key, s.identify(request).tenant))
 
 
 @get("/holds/{id:str}", summary="Get a hold")
