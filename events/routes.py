@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flowledger.events import commands as c
+from flowledger.events import control as co
 from flowledger.events.base import Command
 
 #: what the owner's shell asks of its own partition: it never stands on `commands`
@@ -12,6 +13,7 @@ BETWEEN = frozenset({
     c.DefineElsewhere, c.InstancesCounted, c.Confirm, c.AwaitMessage, c.UnawaitMessage, c.Correlate, c.CatchSignal, c.MessageTaken, c.ChildEnded, c.SendRejected,
     c.DecideDeadLetter, c.DeadLetterRefused, c.AskPermits, c.GivePermits, c.ReturnPermits, c.ReportOutcomes, c.SetBreaker,
     c.SetHold, c.HoldDone,
+    co.DoBatchItems, co.TellBatchItems,
 })  # fmt: skip
 #: fields that only the engine sets, in commands that callers give too
 ENGINE_FIELDS: dict[type[Command], tuple[str, ...]] = {
@@ -26,6 +28,7 @@ BY_KEY: dict[type[Command], str] = {
     c.AdHocActivate: "token", c.CompleteTask: "task", c.FailTask: "task", c.ThrowTaskError: "task", c.ExtendLease: "task",
     c.UpdateRetries: "task", c.MoveTask: "task", c.ResolveIncident: "key", c.Continue: "key", c.ReleaseInstance: "key",
     c.ReplayDeadLetter: "letter", c.DiscardDeadLetter: "letter", c.ReleaseHold: "key",
+    c.ReplayDeadLetter: "letter", c.DiscardDeadLetter: "letter", co.AddBatchItems: "batch", co.ControlBatch: "batch",
 }  # fmt: skip
 _TO_THE_FIRST = frozenset({c.Deploy, c.EvaluateConditions, c.ChangeDefinition, c.StoreRecord, c.BroadcastSignal})
 

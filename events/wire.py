@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flowledger.events import definition, flow, holds, ledger, task, waiting, workflow
+from flowledger.events import batch, definition, flow, holds, ledger, task, waiting, workflow
 from flowledger.events.base import Event
 
 Payload = dict[str, Any]
@@ -109,6 +109,14 @@ WIRE: dict[type[Event], tuple[int, str, int]] = {
     holds.HoldAdvanced: (142, "hold.advanced", 1),
     holds.HoldReleased: (143, "hold.released", 1),
     holds.WorkflowApplied: (144, "workflow.applied", 1),
+    batch.BatchCreated: (120, "batch.created", 1),
+    batch.BatchItemsAdded: (121, "batch.items_added", 1),
+    batch.BatchItemsSent: (122, "batch.items_sent", 1),
+    batch.BatchItemsDone: (123, "batch.items_done", 1),
+    batch.BatchPaused: (124, "batch.paused", 1),
+    batch.BatchResumed: (125, "batch.resumed", 1),
+    batch.BatchAborted: (126, "batch.aborted", 1),
+    batch.BatchEnded: (127, "batch.ended", 1),
 }
 
 NAMES: dict[type[Event], str] = {cls: name for cls, (_, name, _) in WIRE.items()}

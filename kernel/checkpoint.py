@@ -20,6 +20,8 @@ from flowledger.events.group import Place
 from flowledger.kernel.folds import answers, control, holds
 from flowledger.kernel.state import (
     Awaited,
+    Batch,
+    BatchItems,
     Definition,
     Hold,
     Incident,
@@ -71,6 +73,8 @@ _TABLES: dict[str, tuple[str, type[State]]] = {
     "definition": ("definitions", Definition),
     "letter": ("letters", Letter),
     "hold": ("holds", Hold),
+    "batch": ("batches", Batch),
+    "batch_items": ("batch_items", BatchItems),
 }
 #: types whose key is another field
 _NAMED: dict[type[State], str] = {Awaited: "subscription", Letter: "source", Hold: "id"}
@@ -269,7 +273,7 @@ def fingerprint(p: Partition, placed: bool = False) -> dict[bytes, bytes | None]
     everything += [("timer", k) for k, t in p.timers.items() if not t.instance]
     everything += [("subscription", k) for k, s in p.subscriptions.items() if not s.instance]
     everything += [("incident", k) for k, x in p.incidents.items() if not x.instance]
-    for table in ("message", "awaited", "definition", "letter", "hold"):
+    for table in ("message", "awaited", "definition", "letter", "hold", "batch", "batch_items"):
         everything += [(table, k) for k in getattr(p, _TABLES[table][0])]
     everything += [("record", k) for k in p.records] + [("answer", k) for k in p.answers]
     return dict(records(p, everything, placed))

@@ -457,6 +457,12 @@ HOLDS: dict[str, Apply] = {
     "key": equal("subject"),
     "instance": key_equal("workflow_instance_id", "instance"),
 }
+BATCHES: dict[str, Apply] = {
+    "status": one_of("status"),
+    "action": equal("action"),
+    "created_from": time_at("created_at", ">=", "created_from"),
+    "created_to": time_at("created_at", "<", "created_to"),
+}
 MESSAGES: dict[str, Apply] = {
     "name": equal("name"),
     "correlation_key": equal("correlation_key"),

@@ -25,6 +25,8 @@ RIGHTS: dict[str, str] = {
     "holds:control": "keep instances, definitions, elements, job types, targets or tenants from going on, and release them",
     "letters:read": "see dead letters",
     "letters:control": "replay and discard dead letters",
+    "batches:read": "see batches and what came of each item",
+    "batches:write": "begin, pause, resume and abort batches of what one may do to one",
     "events:read": "subscribe to events",
     "directory:read": "see who may work, and when",
     "directory:write": "change who may work, and when",
@@ -40,6 +42,7 @@ RIGHTS: dict[str, str] = {
 _SEE = (
     "definitions:read", "instances:read", "tasks:read", "decisions:read", "incidents:read", "events:read", "directory:read", "workers:read",
     "holds:read",
+    "batches:read",
 )  # fmt: skip
 
 #: role -> (what it is for, its rights)
@@ -60,7 +63,8 @@ ROLES: dict[str, tuple[str, frozenset[str]]] = {
         frozenset(
             (
                 *_SEE, "instances:start", "instances:control", "tasks:work", "tasks:manage", "jobs:retry", "messages:publish", "decisions:evaluate",
-                "incidents:resolve", "holds:control", "letters:read", "letters:control", "directory:write", "limits:read", "limits:write", "settings:read",
+                "incidents:resolve", "holds:control", "batches:write", "letters:read", "letters:control", "directory:write", "limits:read",
+                "limits:write", "settings:read",
                 "metrics:read", "keys:own",
             ),
         ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -11,6 +10,7 @@ from flowledger.events import ledger as le
 from flowledger.events import waiting as wa
 from flowledger.events.base import Rejected
 from flowledger.kernel import times
+from flowledger.kernel.batches import home as batches
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements import events
 from flowledger.kernel.expressions import Failure
@@ -59,16 +59,15 @@ def _start(d: Decision, t: Any, next_us: int) -> None:
     instances.start_by_event(d, t, None)
 
 
-#: timers of the engine's own: of a task's clock, a limit, a breaker, a hold
-_FIRED: tuple[tuple[str, Callable[[Any, Any], object]], ...] = (
-    ("task:", clock.fired), ("permit:", permits.fired), ("hold:", holds.fired), ("wake:", guards.timer_fired), ("breaker:", guards.timer_fired),
-)  # fmt: skip
-_OURS = tuple(prefix for prefix, _ in _FIRED)
+#: timers of no element (no element's id has a colon): a task's clock, a limit, a breaker, a batch, a hold
+_FIRED = {
+    "task": clock.fired, "wake": guards.timer_fired, "breaker": guards.timer_fired, "permit": permits.fired, "batch": batches.fired, "hold": holds.fired,
+}  # fmt: skip
 
 
 def _occur(d: Decision, t: Any, next_us: int) -> None:
-    if t.element.startswith(_OURS):  # no element's id has a colon
-        fired = next(fired for prefix, fired in _FIRED if t.element.startswith(prefix))
+    fired = _FIRED.get(t.element.partition(":")[0]) if ":" in t.element else None
+    if fired is not None:
         fired(d, t)
         return
     i = d.state.instances.get(t.instance)

@@ -4,6 +4,7 @@ is held, and a test names it (docs/decisions/0009)."""
 from __future__ import annotations
 
 from flowledger.events import commands as c
+from flowledger.events import control as co
 
 #: it is decided at once: it moves no token that is held (or ends all of them), or is about something else
 RUN = "run"
@@ -23,6 +24,8 @@ WHILE_HELD: dict[type[c.AnyCommand], str] = {
     # an operator's own words: tokens that they put or free stand still until the release
     c.CancelInstance: RUN, c.ControlInstance: RUN, c.ReleaseInstance: RUN, c.SetVariables: RUN, c.ModifyInstance: RUN, c.MigrateInstance: RUN,
     c.AdHocActivate: RUN, c.ResolveIncident: RUN, c.UpdateRetries: RUN, c.PlaceHold: RUN, c.ReleaseHold: RUN, c.SetHold: RUN, c.HoldDone: RUN,
+    # each of its items is a command of its own
+    co.CreateBatch: RUN, co.AddBatchItems: RUN, co.ControlBatch: RUN, co.DoBatchItems: RUN, co.TellBatchItems: RUN,
     # a token that would go on in it stands still
     c.Continue: RUN,
     # hand-outs pass over what is held; leases end, and cost no attempt

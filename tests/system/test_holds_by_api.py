@@ -56,7 +56,9 @@ async def test_holds_are_placed_seen_and_released(on, request, place, database, 
         assert found["instances"] == 4 and found["tasks"] >= 0
         assert (await ask("GET", "holds/preview", scope="job_type", key="work"))["tasks"] == 4
         assert (await ask("GET", "holds/preview", scope="element", key="p/w"))["instances"] >= 0
-        hold = await ask("POST", "holds", {"scope": "definition", "key": "p", "reason": "the bank is down", "until": "2999-01-01T00:00:00Z"}, 201)
+        hold = await ask(
+            "POST", "holds", {"scope": "definition", "key": "p", "reason": "the bank is down", "until": "2999-01-01T00:00:00Z"}, 201
+        )
         assert hold["status"] == "held" and hold["key"] == "p"
         pause = await ask("POST", "holds", {"scope": "job_type", "key": "work", "mode": "pause", "reason": "slowly"}, 201)
         both = f"{hold['position']},{pause['position']}"

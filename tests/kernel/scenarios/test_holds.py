@@ -144,7 +144,7 @@ def test_all_that_arrives_keeps_its_order(crash):
 
 @CRASH
 def test_much_that_was_kept_is_applied_in_slices_and_what_arrives_meanwhile_goes_behind(crash):
-    model = "startEvent s\nserviceTask w\nboundaryEvent b on=w cancel=false : signal S\nscriptTask r\n<zeebe:script expression=\"=append(l, n)\" resultVariable=\"l\"/>\ns > w\nb > r"
+    model = 'startEvent s\nserviceTask w\nboundaryEvent b on=w cancel=false : signal S\nscriptTask r\n<zeebe:script expression="=append(l, n)" resultVariable="l"/>\ns > w\nb > r'
     s = Scenario(model, crash=crash, steps_max=3).start("p", l=[], n=0)
     h = hold(s, "definition")
     for n in range(20):
@@ -187,7 +187,10 @@ def test_a_pause_inside_of_a_suspension_is_a_pause_afterwards():
 
 @CRASH
 def test_a_token_that_comes_to_a_suspended_element_waits_before_it(crash):
-    s = Scenario("startEvent s\nserviceTask a\nserviceTask b\nserviceTask c\nparallelGateway f\nparallelGateway j\ns > f > a > j > c\nf > b > j", crash=crash).start("p")
+    s = Scenario(
+        "startEvent s\nserviceTask a\nserviceTask b\nserviceTask c\nparallelGateway f\nparallelGateway j\ns > f > a > j > c\nf > b > j",
+        crash=crash,
+    ).start("p")
     key = hold(s, "element", "p/j")
     s.moves("complete a", "complete b")
     assert sorted(s.tasks.split()) == ["a", "b"] and s.at == "j j"
@@ -203,7 +206,10 @@ def test_a_token_that_comes_to_a_suspended_element_waits_before_it(crash):
 
 @CRASH
 def test_a_suspended_sub_process_holds_what_is_inside(crash):
-    s = Scenario("startEvent s\nsubProcess sp {\nstartEvent i\nserviceTask a\nintermediateCatchEvent m : message M = k\nserviceTask b\ni > a > m > b\n}\nserviceTask o\nparallelGateway f\ns > f > sp\nf > o", crash=crash).start("p", k=1)
+    s = Scenario(
+        "startEvent s\nsubProcess sp {\nstartEvent i\nserviceTask a\nintermediateCatchEvent m : message M = k\nserviceTask b\ni > a > m > b\n}\nserviceTask o\nparallelGateway f\ns > f > sp\nf > o",
+        crash=crash,
+    ).start("p", k=1)
     s.move("complete a")
     key = hold(s, "element", "p/sp")
     s.moves("message M 1", "complete o")
@@ -216,7 +222,9 @@ def test_a_suspended_sub_process_holds_what_is_inside(crash):
 @pytest.mark.parametrize("mode", holds.MODES)
 @pytest.mark.parametrize("scope", sorted(holding.OF_STARTS))
 def test_new_instances_are_pending_until_the_release_or_refused(scope, mode, crash):
-    models = ["startEvent s\nserviceTask w\ns > w\nstartEvent sm : message N\nsm > w\nstartEvent ss : signal G\nss > w\nstartEvent st : timer R2/PT1H\nst > w"]
+    models = [
+        "startEvent s\nserviceTask w\ns > w\nstartEvent sm : message N\nsm > w\nstartEvent ss : signal G\nss > w\nstartEvent st : timer R2/PT1H\nst > w"
+    ]
     s = Scenario(*models, crash=crash).start("p")
     h = hold(s, scope, mode=mode)
     assert s.do(c.StartInstance(id="p"))["status"] == "pending"
@@ -460,7 +468,7 @@ def test_work_without_workflow_is_held_by_what_it_is():
 
 
 def test_thousands_that_are_held_do_not_stand_in_the_way_of_others():
-    s = Scenario(MODEL, "process o {\nstartEvent os\nserviceTask w2\n<zeebe:taskDefinition type=\"w\"/>\nos > w2\n}")
+    s = Scenario(MODEL, 'process o {\nstartEvent os\nserviceTask w2\n<zeebe:taskDefinition type="w"/>\nos > w2\n}')
     s.check = False
     for _ in range(300):
         s.do(c.StartInstance(id="p", variables={"k": 7, "x": 0}))
@@ -534,7 +542,12 @@ def test_every_command_says_what_becomes_of_it_while_something_is_held(monkeypat
 
 def test_what_is_to_be_kept_is_kept_and_nothing_else():
     """Each kind that the table says is kept, for an instance that is suspended."""
-    s = Scenario(MODEL, PARENT.replace("process", "").replace("startEvent s", "startEvent s2").replace("s > ca", "s2 > ca") and "process c2 {\nstartEvent cs\ncallActivity cc\n" + CALL + "\ncs > cc\n}", CHILD).start("p", k=7, x=0)
+    s = Scenario(
+        MODEL,
+        PARENT.replace("process", "").replace("startEvent s", "startEvent s2").replace("s > ca", "s2 > ca")
+        and "process c2 {\nstartEvent cs\ncallActivity cc\n" + CALL + "\ncs > cc\n}",
+        CHILD,
+    ).start("p", k=7, x=0)
     caller = s.do(c.StartInstance(id="c2"))["key"]
     jobs = [lease(s) for _ in range(1)]
     s.do(c.StartInstance(id="p", variables={"k": 8, "x": 0}))
