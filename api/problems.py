@@ -41,7 +41,8 @@ BY_STATUS = {
     415: "UNSUPPORTED_MEDIA_TYPE", 421: "WRONG_HOST", 429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE",
 }  # fmt: skip
 TITLES = {
-    401: "Who are you?", 403: "Not allowed", 405: "Method not allowed", 406: "Not in this form", 408: "It did not come in time", 413: "The body is too large",
+    401: "Who are you?", 410: "No longer there", 403: "Not allowed", 405: "Method not allowed", 406: "Not in this form",
+    408: "It did not come in time", 413: "The body is too large",
     431: "The headers are too large", 415: "Wrong media type", 421: "Not a name of this server",
 }  # fmt: skip
 #: seconds for `Retry-After` when the rejection names none

@@ -122,10 +122,12 @@ class World:
 
 @asynccontextmanager
 async def world(tmp_path: Any, wait: str, connectors: bool = True, job_type: str = "flowledger:http") -> AsyncIterator[World]:
-    settings = Settings(data=tmp_path, egress_private=("127.0.0.1",), callback_url="http://flow.test", connector_tenants=())
+    settings = Settings(
+        access_log="all", data=tmp_path, egress_private=("127.0.0.1",), callback_url="http://flow.test", connector_tenants=()
+    )
     engine = Engine(MemoryLog(MemoryStore(1)))
     await engine.start()
-    services = Services(engine, None, settings)  # type: ignore[arg-type]
+    services = Services(engine, None, settings, Telemetry.of(settings))  # type: ignore[arg-type]
     services.callbacks = callbacks_of(settings)
     work = asyncio.create_task(Connectors(engine, settings, Telemetry()).run()) if connectors else None
     try:
@@ -154,7 +156,7 @@ async def called(target):
     return target
 
 
-async def test_the_answer_to_the_address_is_the_result_of_the_task_once(tmp_path, called):
+async def test_the_answer_to_the_address_is_the_result_of_the_task_once(tmp_path, called, capfd):
     async with world(tmp_path, "PT1H") as w:
         waiting = await w.start(called, said="{{callback.url}}")
         (url,) = await asked(called)
@@ -175,6 +177,8 @@ async def test_the_answer_to_the_address_is_the_result_of_the_task_once(tmp_path
             if any(b"callback" in r.value for r in batch):
                 break
         assert len(called.seen) == 1
+    told = capfd.readouterr().err
+    assert "/callbacks/…" in told and secret.decode() not in told
 
 
 async def test_the_other_side_says_a_bpmn_error(tmp_path, called):
