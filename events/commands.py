@@ -11,6 +11,8 @@ from typing import Any
 import msgspec
 
 from flowledger.events.base import Command
+from flowledger.events.control import NoteRefusal as NoteRefusal
+from flowledger.events.control import Origin as Origin
 
 
 class Resource(msgspec.Struct, frozen=True):
@@ -528,6 +530,7 @@ AnyCommand = (
     | ReadyTasks | EvaluateConditions | ExpireMessages | Continue | Confirm | AwaitMessage | UnawaitMessage | Correlate | CatchSignal | MessageTaken | ChildEnded
     | InstancesCounted | ReleaseInstance | ReplayDeadLetter | DiscardDeadLetter | DecideDeadLetter | DeadLetterRefused
     | SendRejected | AskPermits | GivePermits | ReturnPermits | ReportOutcomes | SetBreaker
+    | NoteRefusal
 )  # fmt: skip
 
 
@@ -543,6 +546,8 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
         epoch: of definitions, that its partition must have heard of before it decides; 0: any (docs/decisions/0007).
         cause: why it is asked, where the log doesn't tell (`kernel/causes.py`).
         groups, rights: of the caller, by whoever signed it in (`kernel/access/rights.py`).
+        origin: of an operation: from where it is asked. With it, what is asked stands in the log of operations whatever it is
+            (`kernel/operations.py`).
     """
 
     command: AnyCommand
@@ -561,6 +566,7 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
     rights: list[str] | None = None
     cause: str = ""
     epoch: int = 0
+    origin: Origin | None = None
 
 
 #: commands that need definitions on any partition: they carry the epoch that their sender knows of. Partition 0 always knows all.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flowledger.events import definition, flow, ledger, task, waiting, workflow
+from flowledger.events import definition, flow, ledger, operations, task, waiting, workflow
 from flowledger.events.base import Event
 
 Payload = dict[str, Any]
@@ -104,6 +104,8 @@ WIRE: dict[type[Event], tuple[int, str, int]] = {
     waiting.ConditionTriggered: (102, "condition.triggered", 1),
     waiting.IncidentRaised: (103, "incident.raised", 1),
     waiting.IncidentResolved: (104, "incident.resolved", 1),
+    operations.OperationAsked: (120, "operation.asked", 1),
+    operations.OperationRefused: (121, "operation.refused", 1),
 }
 
 NAMES: dict[type[Event], str] = {cls: name for cls, (_, name, _) in WIRE.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flowledger.events import commands as c
 from flowledger.events import ledger as le
 from flowledger.events.base import Broken, Envelope, Heavy, Rejected, RejectionCode
-from flowledger.kernel import causes, limits, values
+from flowledger.kernel import causes, limits, operations, values
 from flowledger.kernel.access import admit, versions
 from flowledger.kernel.access.subjects import INTERNAL, MISSING, of_instance
 from flowledger.kernel.decision import Decision, Defect, Facts, kind_of
@@ -154,8 +154,10 @@ def _decide(d: Decision, request: c.Request) -> Rejected | None:
         _follow_up(d)
     if state.unsettled_limits or state.unassigned:
         _hand_round(d)
-    if kind in versions.ON_INSTANCES:
-        versions.tell(state, getattr(command, "key"), d.subject, d.answer)  # noqa: B009 - all of these have one
+    if request.origin is not None or kind in operations.OPERATIONS:
+        if kind in versions.ON_INSTANCES:
+            versions.tell(state, getattr(command, "key"), d.subject, d.answer)  # noqa: B009 - all of these have one
+        operations.asked(d, request)
     if id and d.events:
         now = d.facts.now_us
         if not d.finished or answers.find(state, d.asked.tenant, id, now) is None:  # else it has its outcome already

@@ -132,6 +132,7 @@ SUBJECTS: dict[type[c.AnyCommand], Rule | None] = {
     c.EvaluateConditions: None,
     c.EvaluateDecision: None,
     c.ListRecords: None,
+    c.NoteRefusal: None,
 }
 
 #: command -> field with several things, each of which must be the caller's own

@@ -7,6 +7,7 @@ from typing import Any
 
 from flowledger.events import commands as c
 from flowledger.events.base import Rejected
+from flowledger.kernel import operations
 from flowledger.kernel.access.versions import LOCKING, stale
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.handlers import (
@@ -85,6 +86,7 @@ HANDLERS: dict[type[c.AnyCommand], Callable[[Decision, Any], Rejected | None]] =
     c.ReturnPermits: permits.take_back,
     c.ReportOutcomes: permits.report,
     c.SetBreaker: permits.set_breaker,
+    c.NoteRefusal: operations.note,
 }
 
 
