@@ -11,8 +11,7 @@ from typing import Any
 import msgspec
 
 from flowledger.events.base import Command
-from flowledger.events.control import NoteRefusal as NoteRefusal
-from flowledger.events.control import Origin as Origin
+from flowledger.events.control import NoteRefusal, Origin
 
 
 class Resource(msgspec.Struct, frozen=True):

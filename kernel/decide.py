@@ -14,6 +14,7 @@ from flowledger.kernel.expressions import Failure
 from flowledger.kernel.folds import answers
 from flowledger.kernel.handlers import HANDLERS, handle, letters, quarantine
 from flowledger.kernel.ledger.facts import NotAtHand
+from flowledger.kernel.operations import OPERATIONS
 from flowledger.kernel.state import Partition
 from flowledger.kernel.tasks import again, permits
 
@@ -154,7 +155,7 @@ def _decide(d: Decision, request: c.Request) -> Rejected | None:
         _follow_up(d)
     if state.unsettled_limits or state.unassigned:
         _hand_round(d)
-    if request.origin is not None or kind in operations.OPERATIONS:
+    if request.origin is not None or kind in OPERATIONS:
         if kind in versions.ON_INSTANCES:
             versions.tell(state, getattr(command, "key"), d.subject, d.answer)  # noqa: B009 - all of these have one
         operations.asked(d, request)

@@ -29,10 +29,12 @@ from flowledger.kernel.state import Partition
 READS = frozenset({c.PeekTasks, c.ListRecords, c.EvaluateDecision})
 #: what workers and services ask for all day
 SERVICES = frozenset({
-    c.StartInstance, c.ActivateTasks, c.CompleteTask, c.FailTask, c.ThrowTaskError, c.ExtendLease, c.ReturnTasks, c.PublishMessage, c.CreateTask,
+    c.StartInstance, c.ActivateTasks, c.CompleteTask, c.FailTask, c.ExtendLease, c.ReturnTasks, c.PublishMessage,
 })  # fmt: skip
+#: tells of an operation, and is none
+_TELLS = READS | {c.NoteRefusal, c.ActivateTasks, c.ReturnTasks}
 #: all others that callers give, whoever they are
-OPERATIONS: frozenset[type[c.AnyCommand]] = frozenset(SUBJECTS) - READS - SERVICES - {c.NoteRefusal}
+OPERATIONS: frozenset[type[c.AnyCommand]] = frozenset(SUBJECTS) - _TELLS - SERVICES
 #: what is no refusal of what was asked: it may be asked again as it is
 PASSING = frozenset({RejectionCode.UNAVAILABLE, RejectionCode.DEADLINE_EXCEEDED, RejectionCode.RESOURCE_EXHAUSTED})
 #: bytes of `details`, as JSON
@@ -100,7 +102,7 @@ def _details(command: Any) -> dict[str, Any] | None:
         return None
     try:
         size = len(encode_json(found))
-    except Exception:  # what can't be written isn't told
+    except Exception:  # noqa: BLE001 - what can't be written isn't told
         size = DETAILS_BYTES_MAX + 1
     return found if size <= DETAILS_BYTES_MAX else {"cut": sorted(found)}
 
@@ -131,8 +133,11 @@ def _common(request: c.Request, answer: dict[str, Any]) -> dict[str, Any]:
 def asked(d: Recording, request: c.Request) -> None:
     """The last event of what was granted, before the answer to a caller's id. What another partition asks, or follows from what is
     under way, was told where it was asked."""
-    if request.sender >= 0 or request.instance:
+    kind = type(request.command)
+    if request.sender >= 0 or request.instance or kind in _TELLS:
         return
+    if kind is c.MoveTask and request.command.move == "progress" and request.origin is None:  # type: ignore[union-attr]
+        return  # a worker says how far it is
     common = _common(request, d.answer)
     instance = next((e.key for e in d.events if e.key and _of_instance(e)), 0)
     d.for_request()
@@ -146,7 +151,7 @@ def _of_instance(e: Event) -> bool:
 def worth_telling(request: c.Request, rejected: Rejected) -> bool:
     """Whether a refusal stands in the log: of operations; of what services ask only where it wasn't allowed."""
     kind = type(request.command)
-    if request.sender >= 0 or request.instance or rejected.code in PASSING or kind in READS or kind not in SUBJECTS:
+    if request.sender >= 0 or request.instance or rejected.code in PASSING or kind in _TELLS or kind not in SUBJECTS:
         return False
     return request.origin is not None or kind in OPERATIONS or rejected.code == RejectionCode.FORBIDDEN
 

@@ -160,7 +160,10 @@ class Desk:
 
     def _tell(self, request: c.Request, rejected: Rejected, b: Batch) -> None:
         """The log of operations has what was refused as well, as far as one caller may write."""
-        if operations.worth_telling(request, rejected) and (skipped := self._told.take((request.tenant, request.actor), self.facts.now_us)) >= 0:
+        if (
+            operations.worth_telling(request, rejected)
+            and (skipped := self._told.take((request.tenant, request.actor), self.facts.now_us)) >= 0
+        ):
             made = operations.refused(self.state, request, self.facts, rejected, skipped)
             if made is not None:
                 self.record(made.events, made.values, made.asked.tenant, b)

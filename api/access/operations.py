@@ -100,6 +100,7 @@ HTTP: dict[str, str] = {
     "GET /v1/dead-letters/{id}": "letters:read",
     "POST /v1/dead-letters/{id}/replay": "letters:control",
     "POST /v1/dead-letters/{id}/discard": "letters:control",
+    "GET /v1/operations": "operations:read",
     "POST /v1/decisions/evaluate": "decisions:evaluate",
     "GET /v1/decisions/{id}/evaluations": "decisions:read",
     "GET /v1/events": "events:read",

@@ -23,6 +23,7 @@ RIGHTS: dict[str, str] = {
     "incidents:resolve": "resolve incidents",
     "letters:read": "see dead letters",
     "letters:control": "replay and discard dead letters",
+    "operations:read": "see who asked for what, and from where",
     "events:read": "subscribe to events",
     "directory:read": "see who may work, and when",
     "directory:write": "change who may work, and when",
@@ -57,14 +58,14 @@ ROLES: dict[str, tuple[str, frozenset[str]]] = {
         frozenset(
             (
                 *_SEE, "instances:start", "instances:control", "tasks:work", "tasks:manage", "jobs:retry", "messages:publish", "decisions:evaluate",
-                "incidents:resolve", "letters:read", "letters:control", "directory:write", "limits:read", "limits:write", "settings:read",
+                "incidents:resolve", "letters:read", "letters:control", "operations:read", "directory:write", "limits:read", "limits:write", "settings:read",
                 "metrics:read", "keys:own",
             ),
         ),
     ),
     "auditor": (
         "sees all, also who may come in, and changes nothing",
-        frozenset((*_SEE, "letters:read", "limits:read", "settings:read", "metrics:read", "users:read", "keys:own")),
+        frozenset((*_SEE, "letters:read", "operations:read", "limits:read", "settings:read", "metrics:read", "users:read", "keys:own")),
     ),
     "administrator": ("may do everything, and says who else may do what", frozenset(RIGHTS)),
     "machine": (

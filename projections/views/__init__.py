@@ -10,12 +10,14 @@ from flowledger.projections.views import (
     instances,
     messages,
     metrics,
+    operations,
     tasks,
     timers,
     variables,
 )
 
 VIEWS: dict[str, View] = {
-    m.VIEW.name: m.VIEW for m in (definitions, instances, variables, tasks, incidents, events, timers, messages, metrics, dead_letters)
+    m.VIEW.name: m.VIEW
+    for m in (definitions, instances, variables, tasks, incidents, events, timers, messages, metrics, dead_letters, operations)
 }
 TABLES: dict[str, Table] = {t.name: t for v in VIEWS.values() for t in v.tables}
