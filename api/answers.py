@@ -37,6 +37,33 @@ class Done(msgspec.Struct, kw_only=True):
     row_version: int | None = None
 
 
+class Plan(msgspec.Struct, kw_only=True):
+    """What a command would do (`?dry_run=true`); nothing of it has happened. `plan` is its hash: sent as `?plan=` with the command it makes that one
+    refused (STALE) where it would do something else by now.
+
+    `cancelled`: what is withdrawn; `ended`: what has done its work; `created`, `armed` (timers, subscriptions): what is made; `moved`: tokens that go to
+    another element; `changed`: all else, `[before, after]`; `told`: what other partitions are asked; `left`: where each token stands afterwards and what it
+    waits for. New things have the keys `+1`, `+2` ... `counts` are of the whole lists, of which 1,000 entries each are told. `events`: how many of which
+    type. `outcome`: what the command itself would answer. `continues`: more follows in later steps, which a dry run doesn't show.
+    """
+
+    dry_run: bool
+    plan: str
+    cancelled: list[Json] = []
+    ended: list[Json] = []
+    created: list[Json] = []
+    armed: list[Json] = []
+    moved: list[Json] = []
+    changed: list[Json] = []
+    told: list[Json] = []
+    left: list[Json] = []
+    counts: dict[str, int] = {}
+    events: dict[str, int] = {}
+    warnings: list[str] = []
+    outcome: Json = {}
+    continues: bool = False
+
+
 class Finding(msgspec.Struct, kw_only=True):
     """What is wrong with a model, or odd."""
 

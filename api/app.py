@@ -38,6 +38,7 @@ from flowledger.api.edge import ApiRequest, encode
 from flowledger.api.guard import Guard
 from flowledger.api.lists import before
 from flowledger.api.openapi import document, operation_id
+from flowledger.api.previews import Previewed, preview_handler
 from flowledger.api.problems import HANDLERS
 from flowledger.api.services import Services
 
@@ -94,7 +95,7 @@ def _app(services: Services, v1: Router, at_root: Sequence[Any]) -> Litestar:
     return Litestar(
         route_handlers=[v1, *health.HANDLERS, *metrics.HANDLERS, *at_root],
         request_class=ApiRequest,
-        exception_handlers=HANDLERS,
+        exception_handlers={**HANDLERS, Previewed: preview_handler},
         before_request=before if services.door is None else look_before,  # type: ignore[arg-type]
         request_max_body_size=services.settings.body_bytes_max,
         cors_config=_cors(services),

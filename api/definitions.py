@@ -152,7 +152,7 @@ def compare(old: str, old_name: str, new: str, new_name: str) -> dict[str, Any]:
     }
 
 
-@put("/definitions/{id:str}", locks=True, summary="Edit a draft")
+@put("/definitions/{id:str}", locks=True, previews=True, summary="Edit a draft")
 async def edit(request: ApiRequest, id: DefinitionPath, data: ContentBody) -> Response[a.Moved]:
     """Drafts only: a published version is frozen; deploy the next one instead."""
     s = services_of(request)
@@ -161,7 +161,7 @@ async def edit(request: ApiRequest, id: DefinitionPath, data: ContentBody) -> Re
     return reply(answer_view(await s.call(command, request)))
 
 
-@delete("/definitions/{id:str}", status_code=200, locks=True, summary="Hide a definition")
+@delete("/definitions/{id:str}", status_code=200, locks=True, previews=True, summary="Hide a definition")
 async def remove(request: ApiRequest, id: DefinitionPath, reason: str = "") -> Response[a.Moved]:
     """It can't be started any more and is not listed; its events stay. Refused while instances run."""
     s = services_of(request)
@@ -170,7 +170,7 @@ async def remove(request: ApiRequest, id: DefinitionPath, reason: str = "") -> R
     return reply(answer_view(await s.call(command, request)))
 
 
-@post("/definitions/{id:str}/{move:str}", status_code=200, locks=True, summary="Move a definition on")
+@post("/definitions/{id:str}/{move:str}", status_code=200, locks=True, previews=True, summary="Move a definition on")
 async def change(request: ApiRequest, id: DefinitionPath, move: Move, data: ReasonBody | None = None) -> Response[a.Moved]:
     """`move`: validate, publish, deprecate, archive or draft."""
     s = services_of(request)

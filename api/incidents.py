@@ -37,7 +37,7 @@ async def get_incident(request: ApiRequest, key: KeyPath, wait_for: WaitFor = No
     return reply(await s.find("incidents", key_of(key, "incident"), s.identify(request).tenant, wait_for))
 
 
-@post("/incidents/{key:str}/resolve", status_code=200, summary="Resolve an incident")
+@post("/incidents/{key:str}/resolve", status_code=200, previews=True, summary="Resolve an incident")
 async def resolve(request: ApiRequest, key: KeyPath) -> Response[a.Done]:
     """The element is tried again; when the cause is still there, a new incident follows."""
     return reply(answer_view(await services_of(request).call(ResolveIncident(key=key_of(key, "incident")), request)))

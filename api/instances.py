@@ -107,7 +107,7 @@ def priority_of(value: int | str) -> int:
     return PRIORITIES[value] if isinstance(value, str) else value
 
 
-@post("/instances", summary="Start an instance")
+@post("/instances", previews=True, summary="Start an instance")
 async def start(request: ApiRequest, data: StartBody) -> Response[a.Started]:
     """The instance is on the log when the answer comes. With `Idempotency-Key` a repeated request gets the first answer."""
     s = services_of(request)
@@ -219,14 +219,14 @@ async def _changed(request: ApiRequest, command: c.AnyCommand) -> Response[a.Don
     return reply(found, 200, **etag(found))
 
 
-@patch("/instances/{id:str}/variables", summary="Set variables", locks=True)
+@patch("/instances/{id:str}/variables", summary="Set variables", locks=True, previews=True)
 async def set_variables(request: ApiRequest, id: KeyPath, data: VariablesBody) -> Response[a.Done]:
     scope = key_of(data.scope, "body scope") if data.scope is not None else key_of(id, "instance")
     command = c.SetVariables(key=scope, variables=data.variables, local=data.local, reason=data.reason, row_version=expected(request))
     return await _changed(request, command)
 
 
-@post("/instances/{id:str}/cancel", status_code=200, locks=True, summary="Cancel an instance")
+@post("/instances/{id:str}/cancel", status_code=200, locks=True, previews=True, summary="Cancel an instance")
 async def cancel(request: ApiRequest, id: KeyPath, data: CancelBody | None = None) -> Response[a.Done]:
     data = data or CancelBody()
     command = c.CancelInstance(key=key_of(id, "instance"), reason=data.reason, force=data.force, row_version=expected(request))
@@ -242,7 +242,9 @@ def _control(move: str, text: str) -> Any:
 
     handler.__name__ = f"{move}_instance"
     handler.__doc__ = text
-    return post(f"/instances/{{id:str}}/{move}", status_code=200, locks=True, summary=f"{move.capitalize()} an instance")(handler)
+    return post(f"/instances/{{id:str}}/{move}", status_code=200, locks=True, previews=True, summary=f"{move.capitalize()} an instance")(
+        handler
+    )
 
 
 suspend = _control("suspend", "Everything stands still; what arrives meanwhile is kept and applied at resume.")
@@ -251,14 +253,14 @@ pause = _control("pause", "No new work is handed out; work in hand may finish.")
 unpause = _control("unpause", "Queued work is handed out again.")
 
 
-@post("/instances/{id:str}/release", status_code=200, locks=True, summary="Release a quarantined instance")
+@post("/instances/{id:str}/release", status_code=200, locks=True, previews=True, summary="Release a quarantined instance")
 async def release(request: ApiRequest, id: KeyPath, data: ReasonBody | None = None) -> Response[a.Done]:
     """It goes on from where a defect stopped it; what came meanwhile is applied. Should the defect be there still, it is quarantined again."""
     command = c.ReleaseInstance(key=key_of(id, "instance"), reason=data.reason if data else "", row_version=expected(request))
     return await _changed(request, command)
 
 
-@post("/instances/{id:str}/modify", status_code=200, locks=True, summary="Move tokens by hand")
+@post("/instances/{id:str}/modify", status_code=200, locks=True, previews=True, summary="Move tokens by hand")
 async def modify(request: ApiRequest, id: KeyPath, data: ModifyBody) -> Response[a.Done]:
     if not data.activate and not data.terminate:
         raise malformed("activate or terminate was expected, both are empty", "body")
@@ -277,7 +279,7 @@ async def modify(request: ApiRequest, id: KeyPath, data: ModifyBody) -> Response
     return await _changed(request, command)
 
 
-@post("/instances/{id:str}/migrate", status_code=200, locks=True, summary="Go on under another version")
+@post("/instances/{id:str}/migrate", status_code=200, locks=True, previews=True, summary="Go on under another version")
 async def migrate(request: ApiRequest, id: KeyPath, data: MigrateBody) -> Response[a.Done]:
     definition = await definition_key(services_of(request), request, data.definition, "body definition")
     command = c.MigrateInstance(

@@ -11,6 +11,7 @@ from litestar.params import Parameter
 
 from flowledger.api import locking
 from flowledger.api.edge import KEY_PATTERN, ApiRequest
+from flowledger.api.previews import PARAMETERS
 from flowledger.api.problems import Problem, malformed
 from flowledger.api.reads import Row
 from flowledger.api.services import services_of
@@ -99,6 +100,8 @@ def refuse_unknown_parameters(request: ApiRequest) -> None:
             names[alias or name] = field.is_non_string_sequence or any(a.is_non_string_sequence for a in field.inner_types)
             if field.annotation is datetime or datetime in get_args(field.annotation):
                 times.add(alias or name)
+        if handler.opt.get("previews"):
+            names |= dict.fromkeys(PARAMETERS, False)
         found = _KNOWN[id(handler)] = names, times
     known, times = found
     prefix = handler.opt.get("query_prefix", "\0")

@@ -23,7 +23,7 @@ class MessageBody(Body):
     message_id: Text = ""
 
 
-@post("/messages", summary="Publish a message")
+@post("/messages", previews=True, summary="Publish a message")
 async def publish(request: ApiRequest, data: MessageBody) -> Response[a.Done]:
     command = PublishMessage(
         name=data.name, correlation_key=data.correlation_key, variables=data.variables, ttl_ms=data.ttl_ms, message_id=data.message_id

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import msgspec
 
 from flowledger.api import answers
+from flowledger.api.previews import PLAN_PATTERN
 from flowledger.api.problems import MEDIA_TYPE
 from flowledger.infra.settings import Settings
 
@@ -42,6 +43,20 @@ IF_MATCH = {
     "required": False,
     "schema": {"type": "string", "pattern": r'^(\*|(W/)?"[0-9]{1,18}"|[0-9]{1,18})$'},
     "description": "The `ETag` of what was read: 412 when it has changed since",
+}
+DRY_RUN = {
+    "name": "dry_run",
+    "in": "query",
+    "required": False,
+    "schema": {"type": "boolean"},
+    "description": "Nothing happens: the answer is the `Plan` of what would",
+}
+SEEN_PLAN = {
+    "name": "plan",
+    "in": "query",
+    "required": False,
+    "schema": {"type": "string", "pattern": PLAN_PATTERN},
+    "description": "The `plan` that a dry run answered: 409 (STALE) when something else would happen by now",
 }
 #: paths whose answer isn't remembered: nothing happens twice there
 WITHOUT_KEY = ("/v1/jobs/activate", "/v1/decisions/evaluate")
@@ -106,13 +121,14 @@ def document(app: Litestar) -> dict[str, Any]:
     schema = completed(app.openapi_schema.to_schema())
     _bodies(schema, app, app.state["services"].settings)
     _locks(schema, app)
+    _previews(schema, app)
     return schema
 
 
 def completed(schema: dict[str, Any]) -> dict[str, Any]:
     """With all that handlers share."""
     schemas = schema.setdefault("components", {}).setdefault("schemas", {})
-    _, more = msgspec.json.schema_components([answers.Problem], ref_template="#/components/schemas/{name}")
+    _, more = msgspec.json.schema_components([answers.Problem, answers.Plan], ref_template="#/components/schemas/{name}")
     schemas |= {name: {k: v for k, v in s.items()} for name, s in more.items()}
     problem = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     for path, methods in schema["paths"].items():
@@ -149,6 +165,18 @@ def _locks(schema: dict[str, Any], app: Litestar) -> None:
                 operation = schema["paths"][route.path_format][method.lower()]
                 operation.setdefault("parameters", []).append(IF_MATCH)
                 operation["responses"]["412"] = {"description": TEXTS["412"], "content": operation["responses"]["409"]["content"]}
+
+
+def _previews(schema: dict[str, Any], app: Litestar) -> None:
+    """A change that can be asked about before it is made."""
+    plan = {"application/json": {"schema": {"$ref": "#/components/schemas/Plan"}}}
+    for route in app.routes:
+        for method, (handler, _) in getattr(route, "route_handler_map", {}).items():
+            if handler.opt.get("previews"):
+                operation = schema["paths"][route.path_format][method.lower()]
+                operation.setdefault("parameters", []).extend((DRY_RUN, SEEN_PLAN))
+                if "200" not in operation["responses"]:
+                    operation["responses"]["200"] = {"description": "What would happen (dry_run)", "content": plan}
 
 
 def _plain(schema: dict[str, Any]) -> None:

@@ -82,6 +82,8 @@ class Refusals:
         """What was refused over HTTP, when no partition has had its say."""
         if status not in SAID_NO or scope.get(DECIDED) or "route_handler" not in scope or scope.get("path_template") is None:
             return
+        if b"dry_run=true" in scope.get("query_string", b""):  # who only looks asks for no change
+            return
         connection: ASGIConnection[Any, Any, Any, Any] = ASGIConnection(scope)
         identity: Identity | None = scope.get(IDENTITY)
         if (caller := scope.get(CALLER)) is None:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from litestar.connection import ASGIConnection
 
-from flowledger.api import locking
+from flowledger.api import locking, previews
 from flowledger.api.access.changes import Accounts
 from flowledger.api.access.door import Door
 from flowledger.api.closing import Closing
@@ -22,7 +22,7 @@ from flowledger.api.reads import Reads
 from flowledger.api.refusals import DECIDED, Refusals, by_a_person, origin_of
 from flowledger.events import routes
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.events.commands import AnyCommand, partition_of_key, partition_of_text
+from flowledger.events.commands import DRY_RUN, AnyCommand, partition_of_key, partition_of_text
 from flowledger.infra.settings import Settings
 from flowledger.infra.telemetry import Telemetry
 from flowledger.kernel.operations import SERVICES
@@ -74,8 +74,13 @@ class Services:
         caller.origin = origin_of(connection)
         return caller
 
-    async def call(self, command: AnyCommand, connection: Any, *, wait_ms: int = 0, partition: int | None = None) -> dict[str, Any]:
-        """The answer, or `Problem`. `Idempotency-Key` makes a repeated request get the first answer."""
+    async def call(
+        self, command: AnyCommand, connection: Any, *, wait_ms: int = 0, partition: int | None = None, plan: str = ""
+    ) -> dict[str, Any]:
+        """The answer, or `Problem`. `Idempotency-Key` makes a repeated request get the first answer.
+
+        Raises: Previewed for a dry run, which ends the route's handler. `plan`: of its body (`Request.plan`), where that has one.
+        """
         caller = self.identify(connection)
         if type(command) not in SERVICES or by_a_person(connection):
             caller.origin = origin_of(connection)
@@ -85,10 +90,13 @@ class Services:
         if id and caller.tenant:
             id = f"{caller.tenant}/{id}"
         timeout_s = (wait_ms or self.settings.command_timeout_ms) / 1000
-        if wait_ms and getattr(command, "wait", False):
+        if connection.scope.get("query_string"):
+            plan = previews.asked(connection) or plan
+        asks = {"plan": plan} if plan else {}
+        if wait_ms and getattr(command, "wait", False) and not asks:
             answer = await self._attached(command, caller, id, partition, timeout_s)
         else:
-            answer = await self.client.call(command, caller, id=id, partition=partition, timeout_s=timeout_s)
+            answer = await self.client.call(command, caller, id=id, partition=partition, timeout_s=timeout_s, **asks)
         outcome = answer.code if isinstance(answer, Rejected) else "ok"
         self.telemetry.metrics.http_commands.labels(type(command).__name__, outcome).inc()
         connection.scope[DECIDED] = (
@@ -99,6 +107,8 @@ class Services:
             if answer.code == RejectionCode.STALE and locking.demanded(connection):
                 problem.status, problem.title = 412, "Changed since it was read"
             raise problem
+        if plan == DRY_RUN:
+            raise previews.Previewed(answer)
         return answer
 
     async def _attached(self, command: AnyCommand, caller: Caller, id: str, partition: int | None, timeout_s: float) -> Answer:

@@ -18,7 +18,7 @@ class SignalBody(Body):
     variables: Variables = {}
 
 
-@post("/signals", summary="Broadcast a signal")
+@post("/signals", previews=True, summary="Broadcast a signal")
 async def broadcast(request: ApiRequest, data: SignalBody) -> Response[a.Done]:
     command = BroadcastSignal(name=data.name, variables=data.variables)
     return reply(answer_view(await services_of(request).call(command, request)), 201)

@@ -261,7 +261,7 @@ async def _moved(request: ApiRequest, command: c.AnyCommand) -> Response[a.TaskM
     return reply(found, 200, **etag(found))
 
 
-@post("/tasks/{id:str}/complete", status_code=200, locks=True, summary="Complete a task")
+@post("/tasks/{id:str}/complete", status_code=200, locks=True, previews=True, summary="Complete a task")
 async def complete(request: ApiRequest, id: KeyPath, data: CompleteBody | None = None) -> Response[a.TaskMoved]:
     data = data or CompleteBody()
     command = c.CompleteTask(
@@ -274,7 +274,7 @@ async def complete(request: ApiRequest, id: KeyPath, data: CompleteBody | None =
     return await _moved(request, command)
 
 
-@post("/tasks/{id:str}/fail", status_code=200, locks=True, summary="Fail a task")
+@post("/tasks/{id:str}/fail", status_code=200, locks=True, previews=True, summary="Fail a task")
 async def fail(request: ApiRequest, id: KeyPath, data: FailBody | None = None) -> Response[a.TaskMoved]:
     data = data or FailBody()
     details = dict(data.details or {})
@@ -286,7 +286,7 @@ async def fail(request: ApiRequest, id: KeyPath, data: FailBody | None = None) -
     return await _moved(request, command)
 
 
-@post("/tasks/{id:str}/{move:str}", status_code=200, locks=True, summary="Move a task on")
+@post("/tasks/{id:str}/{move:str}", status_code=200, locks=True, previews=True, summary="Move a task on")
 async def change(request: ApiRequest, id: KeyPath, move: Move, data: MoveBody | None = None) -> Response[a.TaskMoved]:
     """`move`: assign, claim, refuse, release, start, progress, draft, suspend, resume, cancel, skip, retry, escalate, delegate, transfer, recall,
     comment, attach or update. 409 when it isn't possible in the task's status, or when `row_version` isn't the task's any more."""

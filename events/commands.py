@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
+from flowledger.events import control
 from flowledger.events.base import Command
-from flowledger.events.control import NoteRefusal, Origin
 
 
 class Resource(msgspec.Struct, frozen=True):
@@ -321,25 +321,11 @@ class ListRecords(Command, frozen=True):
     limit: int = 100
 
 
-class ModifyInstance(Command, frozen=True):
-    """Zeebe's ModifyProcessInstance: activate elements (with variables), terminate tokens."""
-
-    key: int
-    activate: list[dict[str, Any]] | None = None
-    terminate: list[int] | None = None
-    reason: str = ""
-    row_version: int | None = None
-
-
-class MigrateInstance(Command, frozen=True):
-    """`elements`: id in the instance's version -> id in the other. `same_ids`: elements that stand in both need not be named."""
-
-    key: int
-    definition: int
-    elements: dict[str, str]
-    row_version: int | None = None
-    reason: str = ""
-    same_ids: bool = False
+# commands of control are called by their names here, as all others are
+ModifyInstance = control.ModifyInstance
+MigrateInstance = control.MigrateInstance
+NoteRefusal = control.NoteRefusal
+Origin = control.Origin
 
 
 class AdHocActivate(Command, frozen=True):
@@ -533,6 +519,10 @@ AnyCommand = (
 )  # fmt: skip
 
 
+#: in the place of a plan
+DRY_RUN = "?"
+
+
 class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A command on its way: what stands in a record of `commands`.
 
@@ -547,6 +537,8 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
         groups, rights: of the caller, by whoever signed it in (`kernel/access/rights.py`).
         origin: of an operation: from where it is asked. With it, what is asked stands in the log of operations whatever it is
             (`kernel/operations.py`).
+        plan: `DRY_RUN`: only a question, the answer is a plan of what the command would do, and nothing happens; else the hash of a plan: STALE
+            when the command would do something else by now.
     """
 
     command: AnyCommand
@@ -566,6 +558,11 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
     cause: str = ""
     epoch: int = 0
     origin: Origin | None = None
+    plan: str = ""
+
+    @property
+    def dry_run(self) -> bool:
+        return self.plan == DRY_RUN
 
 
 #: commands that need definitions on any partition: they carry the epoch that their sender knows of. Partition 0 always knows all.

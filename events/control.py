@@ -1,4 +1,4 @@
-"""Commands of control: what an operator asks of everything that runs. Part of the catalogue in `events/commands.py`, and as those."""
+"""Commands of control: what operators ask of instances that run. They are part of `events/commands.py`, whose words they share."""
 
 from __future__ import annotations
 
@@ -31,3 +31,24 @@ class NoteRefusal(Command, frozen=True):
     message: str = ""
     details: dict[str, Any] | None = None
     skipped: int = 0
+
+
+class ModifyInstance(Command, frozen=True):
+    """Zeebe's ModifyProcessInstance: activate elements (with variables), terminate tokens."""
+
+    key: int
+    activate: list[dict[str, Any]] | None = None
+    terminate: list[int] | None = None
+    reason: str = ""
+    row_version: int | None = None
+
+
+class MigrateInstance(Command, frozen=True):
+    """`elements`: id in the instance's version -> id in the other. `same_ids`: elements that stand in both need not be named."""
+
+    key: int
+    definition: int
+    elements: dict[str, str]
+    row_version: int | None = None
+    reason: str = ""
+    same_ids: bool = False

@@ -58,7 +58,7 @@ def read(value: bytes, origin: int = -1) -> Request | Unreadable:
 
 def wrong(request: Request) -> Unreadable | None:
     """What can't be so in a request of any origin."""
-    for name in ("id", "tenant", "actor", "correlation", "trace", "cause"):
+    for name in ("id", "tenant", "actor", "correlation", "trace", "cause", "plan"):
         text = getattr(request, name)
         if len(text) > TEXT_MAX:
             return Unreadable(f"{name}: expected at most {TEXT_MAX} characters, found {len(text)}")

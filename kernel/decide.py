@@ -5,7 +5,7 @@ from __future__ import annotations
 from flowledger.events import commands as c
 from flowledger.events import ledger as le
 from flowledger.events.base import Broken, Envelope, Heavy, Rejected, RejectionCode
-from flowledger.kernel import causes, limits, operations, values
+from flowledger.kernel import causes, limits, operations, plans, values
 from flowledger.kernel.access import admit, versions
 from flowledger.kernel.access.subjects import INTERNAL, MISSING, of_instance
 from flowledger.kernel.decision import Decision, Defect, Facts, kind_of
@@ -30,7 +30,8 @@ def decide(state: Partition, request: c.Request, facts: Facts) -> Decision | Rej
     """Answer one request.
 
     `Decision.values` are to be appended; `Decision.answer` goes to the caller once they are. `Decision.later` (`Continue`s, and what the budget
-    put off) is to be decided in a later step, each with its pair of `Decision.causes` as the request's `instance` and `token`.
+    put off) is to be decided in a later step, each with its pair of `Decision.causes` as the request's `instance` and `token`. Of a dry run there is
+    only the answer, which is its plan (`kernel/plans.py`).
     Raises: Heavy when `facts.feel_soft` is spent (decide again with `facts.feel_soft` 0), NotAtHand.
     """
     try:
@@ -39,6 +40,8 @@ def decide(state: Partition, request: c.Request, facts: Facts) -> Decision | Rej
             return tenant
         envelope = causes.envelope_of(state, request, facts.now_us, tenant)
     except Exception as defect:  # of the gate: nothing was recorded
+        if request.dry_run:
+            return _would_break(defect)
         reference = f"{state.meta.partition}-{facts.now_us:x}-{state.meta.counter:x}"
         return Broken(quarantine.subject(state, request.command), type(defect).__name__, values.clean(str(defect)), reference)
     state.undo = []
@@ -52,7 +55,11 @@ def decide(state: Partition, request: c.Request, facts: Facts) -> Decision | Rej
     try:
         rejected = _decide(d, request)
         if rejected is None:
-            return d
+            if not request.plan:
+                return d
+            rejected = plans.ended(d, request, counter)
+            if rejected is None:
+                return d
         _undone(d, counter)
         if request.sender < 0 and request.instance and type(request.command) not in _EXPECTED:  # a follow-up that was put off
             HANDLERS[c.SendRejected](d, _told(request.instance, request.token, request.command, rejected))
@@ -73,9 +80,15 @@ def decide(state: Partition, request: c.Request, facts: Facts) -> Decision | Rej
     except Exception as defect:
         at = d.at
         _undone(d, counter)
+        if request.dry_run:  # nothing is held for a question
+            return _would_break(defect)
         return Broken(at or quarantine.subject(state, request.command), kind_of(defect), values.clean(str(defect)), d.reference())
     finally:
         state.undo = None
+
+
+def _would_break(defect: Exception) -> Rejected:
+    return Rejected(RejectionCode.INTERNAL, f"a defect of the engine would stop this command: {kind_of(defect)}")
 
 
 def _undone(d: Decision, counter: int) -> None:
@@ -133,6 +146,8 @@ def _decide(d: Decision, request: c.Request) -> Rejected | None:
             return Rejected(_NOT_NEXT, f"expected send {taken + 1} of partition {request.sender}, found {request.seq}")
         id = ""
     elif id and kind in INTERNAL:
+        id = ""
+    if id and request.dry_run:  # a question is no answer to be remembered
         id = ""
     if id:
         known = answers.find(state, d.asked.tenant, id, d.facts.now_us)

@@ -76,14 +76,15 @@ def _subject(command: Any, answer: dict[str, Any]) -> str:
     if (field := routes.BY_KEY.get(type(command))) is not None:
         return str(getattr(command, field))
     made = answer.get("key") or answer.get("task")
-    if made is None and type(command) is c.Deploy and len(found := answer.get("definitions") or ()) == 1:
-        made = found[0]["key"]
+    deployed: list[dict[str, Any]] = answer.get("definitions") or []
+    if made is None and type(command) is c.Deploy and len(deployed) == 1:
+        made = deployed[0]["key"]
     return str(made) if made else str(getattr(command, "name", "") or getattr(command, "id", ""))
 
 
 def _names(command: Any) -> list[str]:
     if resources := getattr(command, "resources", None):
-        return [r.name[:TEXT_MAX] for r in resources[:NAMES_MAX]]
+        return [str(r.name)[:TEXT_MAX] for r in list(resources)[:NAMES_MAX]]
     given = getattr(command, "variables", None)
     return [str(name)[:TEXT_MAX] for name in list(given)[:NAMES_MAX]] if isinstance(given, dict) else []
 
@@ -134,7 +135,7 @@ def asked(d: Recording, request: c.Request) -> None:
     """The last event of what was granted, before the answer to a caller's id. What another partition asks, or follows from what is
     under way, was told where it was asked."""
     kind = type(request.command)
-    if request.sender >= 0 or request.instance or kind in _TELLS:
+    if request.sender >= 0 or request.instance or kind in _TELLS or request.dry_run:
         return
     if kind is c.MoveTask and request.command.move == "progress" and request.origin is None:  # type: ignore[union-attr]
         return  # a worker says how far it is
@@ -151,7 +152,7 @@ def _of_instance(e: Event) -> bool:
 def worth_telling(request: c.Request, rejected: Rejected) -> bool:
     """Whether a refusal stands in the log: of operations; of what services ask only where it wasn't allowed."""
     kind = type(request.command)
-    if request.sender >= 0 or request.instance or rejected.code in PASSING or kind in _TELLS or kind not in SUBJECTS:
+    if request.sender >= 0 or request.instance or request.dry_run or rejected.code in PASSING or kind in _TELLS or kind not in SUBJECTS:
         return False
     return request.origin is not None or kind in OPERATIONS or rejected.code == RejectionCode.FORBIDDEN
 

@@ -50,10 +50,10 @@ ENGINE = Caller(rights=[ANY_TENANT])
 Answer = dict[str, Any] | Rejected
 
 
-def request_of(command: AnyCommand, caller: Caller, id: str = "", cause: str = "", epoch: int = 0) -> Request:
+def request_of(command: AnyCommand, caller: Caller, id: str = "", cause: str = "", epoch: int = 0, plan: str = "") -> Request:
     return Request(
         command=command, id=id, tenant=caller.tenant, actor=caller.actor, correlation=caller.correlation, trace=caller.trace, cause=cause,
-        groups=caller.groups, rights=caller.rights, epoch=epoch, origin=caller.origin,
+        groups=caller.groups, rights=caller.rights, epoch=epoch, plan=plan, origin=caller.origin,
     )  # fmt: skip
 
 
@@ -70,17 +70,21 @@ class Client(Protocol):
 
     partitions: int
 
+    # fmt: off
     async def call(
-        self, command: AnyCommand, caller: Caller = NOBODY, *, id: str = "", partition: int | None = None, timeout_s: float = 30.0
+        self, command: AnyCommand, caller: Caller = NOBODY, *, id: str = "", partition: int | None = None, timeout_s: float = 30.0,
+        plan: str = "",
     ) -> Answer:
         """Route by key, correlation key, or evenly (starts), and wait for the answer.
 
         Args:
             id: idempotency key: a repeated one gets the first answer.
             partition: only to override routing.
+            plan: see `Request`.
         A time-out is `Rejected(DEADLINE_EXCEEDED)`: whether it happened is open; the same `id` may be sent again.
         """
 
+    # fmt: on
     async def activate(
         self,
         job_type: str,

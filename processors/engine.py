@@ -257,7 +257,9 @@ class Engine:
             return local[self._next % len(local)]
         return self._next
 
-    def submit(self, command: c.AnyCommand, caller: Caller = NOBODY, id: str = "", partition: int | None = None) -> asyncio.Future[Answer]:
+    def submit(
+        self, command: c.AnyCommand, caller: Caller = NOBODY, id: str = "", partition: int | None = None, plan: str = ""
+    ) -> asyncio.Future[Answer]:
         """As `call`, without waiting."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         p = self.route(command, id) if partition is None else partition
@@ -267,7 +269,7 @@ class Engine:
             )
             return future
         request = request_of(
-            command, caller, id, f"request:{id or self._request_id()}", self.epoch() if type(command) in c.BY_DEFINITION else 0
+            command, caller, id, f"request:{id or self._request_id()}", self.epoch() if type(command) in c.BY_DEFINITION else 0, plan
         )
         if type(command) in c.CHANGES:
             future.add_done_callback(self._changed)
@@ -325,9 +327,10 @@ class Engine:
         return epoch
 
     async def call(
-        self, command: c.AnyCommand, caller: Caller = NOBODY, *, id: str = "", partition: int | None = None, timeout_s: float = 30.0
-    ) -> Answer:
-        return await within(self.submit(command, caller, id, partition), timeout_s)
+        self, command: c.AnyCommand, caller: Caller = NOBODY, *, id: str = "", partition: int | None = None, timeout_s: float = 30.0,
+        plan: str = "",
+    ) -> Answer:  # fmt: skip
+        return await within(self.submit(command, caller, id, partition, plan), timeout_s)
 
     def _send_remote(self, p: int, request: c.Request, future: asyncio.Future[Any]) -> None:
         self._reply_number += 1

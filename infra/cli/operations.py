@@ -38,7 +38,7 @@ def operations(
     if json:
         as_json(rows)
         return
-    columns = ["time", "actor", "operation", "subject", "outcome", "why", ("from_", "from"), "before", "after"]
+    columns: list[str | tuple[str, str]] = ["time", "actor", "operation", "subject", "outcome", "why", ("from_", "from"), "before", "after"]
     table([_shown(r) for r in rows], columns, empty="no operations")
 
 

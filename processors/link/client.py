@@ -82,18 +82,21 @@ class LinkClient:
 
     # --- commands -------------------------------------------------------------------------------------------------------------
 
-    def submit(self, command: c.AnyCommand, caller: Caller = NOBODY, id: str = "", partition: int | None = None) -> asyncio.Future[Answer]:
+    def submit(
+        self, command: c.AnyCommand, caller: Caller = NOBODY, id: str = "", partition: int | None = None, plan: str = ""
+    ) -> asyncio.Future[Answer]:
         """As `call`, without waiting."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        request = request_of(command, caller, id)
+        request = request_of(command, caller, id, plan=plan)
         home = routes.home_of(command, id, self.partitions) if partition is None else partition
         self._door(home if home >= 0 else None).call(request, partition, future)
         return future
 
     async def call(
-        self, command: c.AnyCommand, caller: Caller = NOBODY, *, id: str = "", partition: int | None = None, timeout_s: float = 30.0
-    ) -> Answer:
-        return await within(self.submit(command, caller, id, partition), timeout_s)
+        self, command: c.AnyCommand, caller: Caller = NOBODY, *, id: str = "", partition: int | None = None, timeout_s: float = 30.0,
+        plan: str = "",
+    ) -> Answer:  # fmt: skip
+        return await within(self.submit(command, caller, id, partition, plan), timeout_s)
 
     # --- jobs -----------------------------------------------------------------------------------------------------------------
 

@@ -201,7 +201,7 @@ class Session:
             request.actor, request.tenant, request.correlation, request.trace, request.groups, request.rights, origin=request.origin
         )
         self._in_flight += 1
-        future = self.engine.submit(request.command, caller, request.id, None if partition < 0 else partition)
+        future = self.engine.submit(request.command, caller, request.id, None if partition < 0 else partition, request.plan)
         changes = type(request.command) in c.CHANGES
 
         def settle(f: asyncio.Future[Any]) -> None:

@@ -1,9 +1,11 @@
-"""Optimistic locking: each route that changes a thing with a version is held against `If-Match`, from the first change on (RFC 9110, 13.1.1)."""
+"""Each route that changes a thing is held against `If-Match` where the thing has a version, from the first change on (RFC 9110, 13.1.1); and against a
+dry run, where it offers one: a plan, nothing written, and STALE for another plan."""
 
 from __future__ import annotations
 
 import time
 import uuid
+from typing import Any
 
 import httpx2
 import pytest
@@ -139,3 +141,62 @@ def test_where_nothing_has_a_version_a_tag_is_refused_not_passed_over(http):
     for path, body in (("/v1/instances", {"definition": PROCESS}), ("/v1/signals", {"name": "x"}), ("/v1/tasks", TASK)):
         assert http.post(path, json=body, headers={"If-Match": '"0"'}).status_code == 400
         assert http.post(path, json=body, headers={"If-Match": "*"}).status_code in (200, 201)
+
+
+# --- dry runs
+
+#: routes of no thing, with a body
+OTHERS: dict[str, dict[str, Any]] = {
+    "/v1/instances": {"definition": PROCESS}, "/v1/messages": {"name": "m", "correlation_key": "1", "ttl_ms": 1000}, "/v1/signals": {"name": "s"},
+}  # fmt: skip
+
+
+def offered(server) -> list[tuple[str, str]]:
+    paths = httpx2.get(f"{server.url}/v1/openapi.json").json()["paths"]
+    return [
+        (method.upper(), path)
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+        if any(p["name"] == "dry_run" for p in operation.get("parameters", ()))
+    ]
+
+
+def test_each_route_that_offers_a_dry_run_answers_with_a_plan_and_changes_nothing(server, http) -> None:
+    planned = 0
+    for method, path in offered(server):
+        base = next((b for b in THINGS if path.startswith(b)), "")
+        if base:
+            place = (thing := THINGS[base][0](http)) + (rest := path.removeprefix(base).replace("{move}", MOVES.get(path, "")))
+            body = BODIES.get(rest, {})
+            before = tag(http, thing)
+        elif path in OTHERS:
+            thing, place, body, before = "", path, OTHERS[path], ""
+        else:
+            assert path == "/v1/incidents/{key}/resolve"
+            assert http.post(path.replace("{key}", "7"), params={"dry_run": "true"}).status_code == 404
+            continue
+        wish = {"json": body} if method != "DELETE" else {}
+        asked = http.request(method, place, params={"dry_run": "true"}, headers={"Idempotency-Key": f"{method}{path}"}, **wish)
+        assert asked.status_code in (200, 409, 422), (method, path, asked.text)
+        if asked.status_code == 200:
+            plan = asked.json()
+            assert plan["dry_run"] is True and set(plan["counts"]) <= plan.keys(), (method, path)
+            planned += 1
+            late = http.request(method, place, params={"plan": "0" * 24}, **wish)
+            assert late.status_code == 409 and late.json()["code"] == "STALE", (method, path, late.text)
+            if thing:
+                assert tag(http, thing) == before
+            same = http.request(method, place, params={"plan": plan["plan"]}, headers={"Idempotency-Key": f"{method}{path}"}, **wish)
+            assert same.status_code in (200, 201), (method, path, same.text)
+    assert planned >= 10
+
+
+@pytest.mark.parametrize(
+    ("query", "status"), [("dry_run=yes", 400), ("plan=x", 400), ("dry_run=false", 200), ("dry_run=true&dry_run=true", 400)]
+)
+def test_odd_queries(http, query: str, status: int) -> None:
+    assert http.post(f"{instance(http)}/cancel?{query}", json={}).status_code == status
+
+
+def test_where_it_is_not_offered_it_is_refused(http) -> None:
+    assert http.post("/v1/jobs/activate?dry_run=true", json={"type": "x", "worker": "w"}).status_code == 400
