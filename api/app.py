@@ -20,6 +20,7 @@ from flowledger.api import (
     definitions,
     deployments,
     directory,
+    drafts,
     events,
     health,
     incidents,
@@ -28,7 +29,11 @@ from flowledger.api import (
     jobs,
     messages,
     metrics,
+<<<<<<< HEAD
     operations,
+=======
+    models,
+>>>>>>> main
     settings,
     signals,
     tasks,
@@ -44,6 +49,8 @@ from flowledger.api.services import Services
 
 #: noun -> its handlers below /v1
 NOUNS: dict[str, list[Any]] = {
+    "drafts": drafts.HANDLERS,
+    "models": models.HANDLERS,
     "deployments": deployments.HANDLERS,
     "definitions": definitions.HANDLERS,
     "instances": instances.HANDLERS + instance_views.HANDLERS,

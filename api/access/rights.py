@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 #: right -> what it lets one do
 RIGHTS: dict[str, str] = {
-    "definitions:read": "see definitions, their models and what changed",
-    "definitions:write": "deploy, edit, publish, deprecate, archive and delete definitions; task definitions",
+    "definitions:read": "see definitions, their models and what changed; drafts; check models",
+    "definitions:write": "draw and try models; deploy, edit, publish, deprecate, archive and delete definitions; task definitions",
     "instances:read": "see instances, their variables, events and state",
     "instances:start": "start instances",
     "instances:control": "suspend, cancel, modify, migrate instances; set their variables",
