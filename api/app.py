@@ -29,11 +29,8 @@ from flowledger.api import (
     jobs,
     messages,
     metrics,
-<<<<<<< HEAD
-    operations,
-=======
     models,
->>>>>>> main
+    operations,
     settings,
     signals,
     tasks,

@@ -19,22 +19,16 @@ from flowledger.api.closing import Closing
 from flowledger.api.edge import is_key, key_of, position_of
 from flowledger.api.problems import Problem, problem_of
 from flowledger.api.reads import Reads
-<<<<<<< HEAD
 from flowledger.api.refusals import DECIDED, Refusals, by_a_person, origin_of
-from flowledger.events import routes
-=======
 from flowledger.api.room import Room
->>>>>>> main
+from flowledger.events import routes
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.events.commands import DRY_RUN, AnyCommand, partition_of_key, partition_of_text
 from flowledger.infra.drafts import Drafts
 from flowledger.infra.settings import Settings
 from flowledger.infra.telemetry import Telemetry
-<<<<<<< HEAD
-from flowledger.kernel.operations import SERVICES
-=======
 from flowledger.kernel.findings import Finding
->>>>>>> main
+from flowledger.kernel.operations import SERVICES
 from flowledger.processors.client import Answer, Caller, Client
 
 FRESH_KEYS_MAX = 100_000
