@@ -29,7 +29,7 @@ from flowledger.kernel.state import Partition
 READS = frozenset({c.PeekTasks, c.ListRecords, c.EvaluateDecision})
 #: what workers and services ask for all day
 SERVICES = frozenset({
-    c.StartInstance, c.ActivateTasks, c.CompleteTask, c.FailTask, c.ExtendLease, c.ReturnTasks, c.PublishMessage,
+    c.StartInstance, c.ActivateTasks, c.CompleteTask, c.FailTask, c.ExtendLease, c.ReturnTasks, c.PublishMessage, c.CreateTask,
 })  # fmt: skip
 #: tells of an operation, and is none
 _TELLS = READS | {c.NoteRefusal, c.ActivateTasks, c.ReturnTasks}
