@@ -15,6 +15,7 @@ from litestar.openapi.spec import License
 from flowledger import __version__
 from flowledger.api import (
     accounts,
+    batches,
     dead_letters,
     decisions,
     definitions,
@@ -59,6 +60,7 @@ NOUNS: dict[str, list[Any]] = {
     "incidents": incidents.HANDLERS,
     "dead-letters": dead_letters.HANDLERS,
     "operations": operations.HANDLERS,
+    "batches": batches.HANDLERS,
     "decisions": decisions.HANDLERS,
     "events": events.HANDLERS,
     "settings": settings.HANDLERS,

@@ -87,6 +87,7 @@ _NOUN = {
     "definitions": "definition",
     "incidents": "incident",
     "dead-letters": "dead_letter",
+    "batches": "batch",
     "directory": "entry",
 }
 _RENAMED = {

@@ -516,6 +516,7 @@ AnyCommand = (
     | InstancesCounted | ReleaseInstance | ReplayDeadLetter | DiscardDeadLetter | DecideDeadLetter | DeadLetterRefused
     | SendRejected | AskPermits | GivePermits | ReturnPermits | ReportOutcomes | SetBreaker
     | NoteRefusal
+    | control.AnyControl
 )  # fmt: skip
 
 

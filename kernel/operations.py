@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from flowledger.events import commands as c
+from flowledger.events import control as co
 from flowledger.events import operations as op
 from flowledger.events import routes
 from flowledger.events.avro import encode_json
@@ -31,8 +32,8 @@ READS = frozenset({c.PeekTasks, c.ListRecords, c.EvaluateDecision})
 SERVICES = frozenset({
     c.StartInstance, c.ActivateTasks, c.CompleteTask, c.FailTask, c.ExtendLease, c.ReturnTasks, c.PublishMessage, c.CreateTask,
 })  # fmt: skip
-#: tells of an operation, and is none
-_TELLS = READS | {c.NoteRefusal, c.ActivateTasks, c.ReturnTasks}
+#: is part of an operation, or tells of one, and is none
+_TELLS = READS | {c.NoteRefusal, c.ActivateTasks, c.ReturnTasks, co.AddBatchItems}
 #: all others that callers give, whoever they are
 OPERATIONS: frozenset[type[c.AnyCommand]] = frozenset(SUBJECTS) - _TELLS - SERVICES
 #: what is no refusal of what was asked: it may be asked again as it is

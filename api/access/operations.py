@@ -113,6 +113,13 @@ HTTP: dict[str, str] = {
     "POST /v1/dead-letters/{id}/replay": "letters:control",
     "POST /v1/dead-letters/{id}/discard": "letters:control",
     "GET /v1/operations": "operations:read",
+    "POST /v1/batches": "batches:write",
+    "GET /v1/batches": "batches:read",
+    "GET /v1/batches/{id}": "batches:read",
+    "GET /v1/batches/{id}/items": "batches:read",
+    "POST /v1/batches/{id}/pause": "batches:write",
+    "POST /v1/batches/{id}/resume": "batches:write",
+    "POST /v1/batches/{id}/abort": "batches:write",
     "POST /v1/decisions/evaluate": "decisions:evaluate",
     "GET /v1/decisions/{id}/evaluations": "decisions:read",
     "GET /v1/events": "events:read",
@@ -148,6 +155,14 @@ GRPC: dict[str, str] = {
 #: operation -> what is done -> the right, where it isn't the operation's own
 BY_MOVE: dict[str, dict[str, str]] = {
     "POST /v1/tasks/{id}/{move}": dict.fromkeys(("assign", "cancel", "skip", "retry"), "tasks:manage"),
+}
+#: action of a batch -> the right that it needs beside: that of doing it to one
+BY_ACTION: dict[str, str] = {
+    **dict.fromkeys(("cancel", "terminate", "suspend", "resume", "set_variables", "modify", "migrate"), "instances:control"),
+    **dict.fromkeys(("retry", "resolve"), "incidents:resolve"),
+    "assign": "tasks:manage",
+    "escalate": "tasks:work",
+    "redeliver": "letters:control",
 }
 ALL = {**HTTP, **SOCKETS, **GRPC}
 

@@ -24,6 +24,8 @@ RIGHTS: dict[str, str] = {
     "letters:read": "see dead letters",
     "letters:control": "replay and discard dead letters",
     "operations:read": "see who asked for what, and from where",
+    "batches:read": "see batches and what came of each item",
+    "batches:write": "begin, pause, resume and abort batches of what one may do to one",
     "events:read": "subscribe to events",
     "directory:read": "see who may work, and when",
     "directory:write": "change who may work, and when",
@@ -38,6 +40,7 @@ RIGHTS: dict[str, str] = {
 }
 _SEE = (
     "definitions:read", "instances:read", "tasks:read", "decisions:read", "incidents:read", "events:read", "directory:read", "workers:read",
+    "batches:read",
 )  # fmt: skip
 
 #: role -> (what it is for, its rights)
@@ -58,7 +61,7 @@ ROLES: dict[str, tuple[str, frozenset[str]]] = {
         frozenset(
             (
                 *_SEE, "instances:start", "instances:control", "tasks:work", "tasks:manage", "jobs:retry", "messages:publish", "decisions:evaluate",
-                "incidents:resolve", "letters:read", "letters:control", "operations:read", "directory:write", "limits:read", "limits:write", "settings:read",
+                "incidents:resolve", "batches:write", "letters:read", "letters:control", "operations:read", "directory:write", "limits:read", "limits:write", "settings:read",
                 "metrics:read", "keys:own",
             ),
         ),

@@ -3,6 +3,7 @@
 from flowledger.projections.fold import View
 from flowledger.projections.tables import Table
 from flowledger.projections.views import (
+    batches,
     dead_letters,
     definitions,
     events,
@@ -18,6 +19,6 @@ from flowledger.projections.views import (
 
 VIEWS: dict[str, View] = {
     m.VIEW.name: m.VIEW
-    for m in (definitions, instances, variables, tasks, incidents, events, timers, messages, metrics, dead_letters, operations)
+    for m in (definitions, instances, variables, tasks, incidents, events, timers, messages, metrics, dead_letters, batches, operations)
 }
 TABLES: dict[str, Table] = {t.name: t for v in VIEWS.values() for t in v.tables}

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from flowledger.events import commands as c
+from flowledger.events import control as co
 from flowledger.events import operations as op
 from flowledger.events.base import Recorded, Rejected, RejectionCode
 from flowledger.infra.log_memory import MemoryLog, MemoryStore
@@ -38,7 +39,7 @@ async def told(engine: Engine, *kinds: type) -> list[Any]:
 
 
 def test_every_command_of_callers_is_an_operation_or_is_known_not_to_be():
-    aside = {c.NoteRefusal}
+    aside = {c.NoteRefusal, co.AddBatchItems}
     assert OPERATIONS | SERVICES | READS | aside == set(SUBJECTS) and not OPERATIONS & (SERVICES | READS | aside)
     assert {c.CancelInstance, c.ControlInstance, c.SetVariables, c.MoveTask, c.Deploy, c.StoreRecord, c.ResolveIncident} <= OPERATIONS
 
