@@ -61,8 +61,8 @@ ROLES: dict[str, tuple[str, frozenset[str]]] = {
         frozenset(
             (
                 *_SEE, "instances:start", "instances:control", "tasks:work", "tasks:manage", "jobs:retry", "messages:publish", "decisions:evaluate",
-                "incidents:resolve", "batches:write", "letters:read", "letters:control", "operations:read", "directory:write", "limits:read", "limits:write", "settings:read",
-                "metrics:read", "keys:own",
+                "incidents:resolve", "batches:write", "letters:read", "letters:control", "operations:read", "directory:write", "limits:read", "limits:write",
+                "settings:read", "metrics:read", "keys:own",
             ),
         ),
     ),
