@@ -111,8 +111,9 @@ class ControlInstance(Command, frozen=True):
     move: str
     reason: str = ""
     children: bool = True
-    #: its caller was moved: of a called instance
+    #: its caller was moved: of a called instance; `hold`: by which hold
     followed: bool = False
+    hold: int = 0
     row_version: int | None = None
 
 
@@ -326,6 +327,10 @@ ModifyInstance = control.ModifyInstance
 MigrateInstance = control.MigrateInstance
 NoteRefusal = control.NoteRefusal
 Origin = control.Origin
+PlaceHold = control.PlaceHold
+ReleaseHold = control.ReleaseHold
+SetHold = control.SetHold
+HoldDone = control.HoldDone
 
 
 class AdHocActivate(Command, frozen=True):
