@@ -117,8 +117,8 @@ WIRE: dict[type[Event], tuple[int, str, int]] = {
     batch.BatchResumed: (125, "batch.resumed", 1),
     batch.BatchAborted: (126, "batch.aborted", 1),
     batch.BatchEnded: (127, "batch.ended", 1),
-    operations.OperationAsked: (140, "operation.asked", 1),
-    operations.OperationRefused: (141, "operation.refused", 1),
+    operations.OperationAsked: (160, "operation.asked", 1),
+    operations.OperationRefused: (161, "operation.refused", 1),
 }
 
 NAMES: dict[type[Event], str] = {cls: name for cls, (_, name, _) in WIRE.items()}
