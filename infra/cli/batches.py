@@ -1,0 +1,274 @@
+"""Batches: see what would be done, begin, watch, pause, resume, abort."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flowledger.infra.cli.output import NO, USAGE, Failed, as_json, command, console, facts, fail, say, table
+from flowledger.infra.cli.verbs import Json, Limit, Reason, ServerUrl
+
+app = typer.Typer(help="One action for many things: preview, begin, watch, pause, resume, abort.", no_args_is_help=True)
+Batch = Annotated[str, typer.Argument(metavar="BATCH")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing")]
+Detach = Annotated[bool, typer.Option("--detach", help="Don't wait for its end")]
+Rate = Annotated[int, typer.Option("--rate", min=0, help="Items a second; 0: as fast as it goes")]
+#: seconds between two looks at a batch that runs
+_LOOK_S = 0.3
+_COLUMNS = [
+    "id",
+    "action",
+    "list",
+    "status",
+    "total",
+    "succeeded",
+    "failed",
+    "skipped",
+    "rate",
+    "created_by",
+    "created_at",
+    "ended_at",
+    "reason",
+]
+
+
+@app.command()
+def start(
+    action: Annotated[
+        str,
+        typer.Argument(metavar="ACTION", help="cancel, terminate, suspend, resume, set_variables, modify, migrate, retry, resolve, ..."),
+    ],
+    filter: Annotated[
+        list[str] | None, typer.Option("--filter", metavar="NAME=VALUE", help="As the list takes it; may be repeated")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="All that the action can be done to, without a filter")] = False,
+    id: Annotated[list[str] | None, typer.Option("--id", metavar="KEY", help="One item; may be repeated")] = None,
+    ids: Annotated[str, typer.Option("--ids", metavar="FILE", help="Keys, one a line; - for stdin")] = "",
+    of: Annotated[str, typer.Option("--of", metavar="LIST", help="instances, jobs, tasks, incidents, dead_letters")] = "",
+    param: Annotated[list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="JSON, or a text; may be repeated")] = None,
+    rate: Rate = 0,
+    reason: Reason = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    detach: Detach = False,
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """Do an action to all that a filter finds, or to a list of keys."""
+    body: dict[str, Any] = {"action": action, "params": {n: _value(v) for n, v in _pairs(param, "--param")}, "rate": rate, "reason": reason}
+    if of:
+        body["of"] = of
+    keys = [*(id or ()), *_read(ids)]
+    if bool(keys or ids) == bool(filter or every):
+        fail("expected --filter (or --all), or --id (or --ids): one of them", USAGE)
+    if keys or ids:
+        body["ids"] = keys
+    else:
+        found: dict[str, Any] = {}
+        for name, value in _pairs(filter, "--filter"):
+            found[name] = f"{found[name]},{value}" if name in found else value
+        body["filter"] = found
+    carry_out(server, "/v1/batches", body, dry_run, yes, detach, json)
+
+
+def carry_out(server: str, path: str, body: dict[str, Any], dry_run: bool, yes: bool, detach: bool, json: bool) -> None:
+    """The preview, the question, the batch, its end."""
+    from flowledger.infra.cli.server import Server
+
+    s = Server(server)
+    seen = s.post(path, {**body, "dry_run": True})
+    if not json and not (yes and detach and not dry_run):  # then its id alone is the answer
+        show_preview(seen)
+    if dry_run:
+        if json:
+            as_json(seen)
+        return
+    if not yes:
+        _ask(seen, json)
+    if "ids" not in body:
+        body["confirm"] = seen["confirm"]
+    begun = s.post(path, body, **s.new_id())
+    if detach:
+        if json:
+            as_json(begun)
+        else:
+            print(begun["id"])
+        return
+    _finish(follow(s, begun["id"], quiet=json), json)
+
+
+def show_preview(seen: dict[str, Any]) -> None:
+    columns = [
+        "id",
+        "process",
+        "version",
+        "business_key",
+        "name",
+        "status",
+        "element",
+        "code",
+        "message",
+        "instance",
+        "assignee",
+        "created_at",
+    ]
+    title = f"{seen['action']}: {seen['count']} of {seen['of'].replace('_', ' ')}"
+    if seen.get("filter"):
+        title += ", " + ", ".join(f"{k}={v}" for k, v in seen["filter"].items())
+    table(seen["examples"] or (), columns, title=title, empty=f"{title}: nothing")
+    if seen["count"] > len(seen["examples"] or ()):
+        say(f"[dim]and {seen['count'] - len(seen['examples'] or ())} more[/]")
+
+
+def _ask(seen: dict[str, Any], json: bool) -> None:
+    if json or not sys.stdin.isatty():
+        fail("expected --yes (or --dry-run) where nobody can be asked", USAGE)
+    if not typer.confirm(f"{seen['action']} {seen['count']}?", err=True):
+        raise Failed("nothing was done", NO)
+
+
+def _pairs(given: list[str] | None, option: str) -> list[tuple[str, str]]:
+    found = []
+    for each in given or ():
+        name, equals, value = each.partition("=")
+        if not equals or not name:
+            fail(f"{option} must be NAME=VALUE, found {each!r}", USAGE)
+        found.append((name, value))
+    return found
+
+
+def _value(text: str) -> Any:
+    """JSON, or a text where it is none."""
+    import msgspec
+
+    from flowledger.infra.cli.daily import _exact
+
+    try:
+        return msgspec.json.Decoder(float_hook=_exact).decode(text)
+    except msgspec.DecodeError:
+        return text
+
+
+def _read(ids: str) -> list[str]:
+    if not ids:
+        return []
+    try:
+        text = sys.stdin.read() if ids == "-" else Path(ids).read_text()
+    except (OSError, UnicodeDecodeError) as e:
+        fail(f"--ids {ids}: {e}", USAGE)
+    return text.split()
+
+
+def follow(s: Any, batch: str, quiet: bool) -> dict[str, Any]:
+    """Until its end, with a bar where somebody looks."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    shown = not quiet and sys.stderr.isatty()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[more]}"),
+    )
+    with Progress(*columns, console=console(stderr=True), disable=not shown) as bar:
+        task = bar.add_task("", total=None, more="")
+        while True:
+            row: dict[str, Any] = s.get(f"/v1/batches/{batch}")
+            done = row["succeeded"] + row["failed"] + row["skipped"]
+            more = ", ".join(f"{row[word]} {word}" for word in ("failed", "skipped") if row[word])
+            bar.update(task, description=f"{row['action']} {row['status']}", total=row["total"], completed=done, more=more)
+            if row.get("ended_at"):
+                return row
+            if row["status"] == "paused":
+                say(f"[yellow]batch {batch} is paused[/] [dim](go on with `{command()} batch resume {batch}`)[/]")
+                return row
+            time.sleep(_LOOK_S)
+
+
+def _finish(row: dict[str, Any], json: bool) -> None:
+    if json:
+        as_json(row)
+        raise typer.Exit(NO if row["failed"] else 0)
+    facts({k: row.get(k) for k in ("id", "status", "total", "succeeded", "failed", "skipped")})
+    if row["failed"]:
+        text = f"{row['failed']} of {row['total']} failed"
+        raise Failed(text, NO, f"see why with `{command()} batch items {row['id']} --status failed`", row)
+
+
+@app.command("list")
+def list_batches(
+    status: Annotated[list[str] | None, typer.Option("--status", help="running, paused, partial ...; may be repeated")] = None,
+    action: Annotated[str, typer.Option("--action")] = "",
+    limit: Limit = 50,
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """List batches, newest first."""
+    from flowledger.infra.cli.server import Server
+
+    rows = list(Server(server).pages("/v1/batches", limit, status=status, action=action))
+    if json:
+        as_json(rows)
+    else:
+        table(rows, _COLUMNS, empty="no batches")
+
+
+@app.command()
+def show(
+    batch: Batch,
+    watch: Annotated[bool, typer.Option("--watch", help="Until its end, with a bar")] = False,
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """A batch: how far it is, what was asked, by whom."""
+    from flowledger.infra.cli.server import Server
+
+    s = Server(server)
+    if watch:
+        _finish(follow(s, batch, quiet=json), json)
+        return
+    row = s.get(f"/v1/batches/{batch}")
+    if json:
+        as_json(row)
+    else:
+        facts({k: v for k, v in row.items() if k != "position" and v not in (None, "", 0)})
+
+
+@app.command()
+def items(
+    batch: Batch,
+    status: Annotated[
+        list[str] | None, typer.Option("--status", help="pending, succeeded, failed, skipped, aborted; may be repeated")
+    ] = None,
+    limit: Limit = 50,
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """What came of each item, and why."""
+    from flowledger.infra.cli.server import Server
+
+    rows = list(Server(server).pages(f"/v1/batches/{batch}/items", limit, status=status))
+    if json:
+        as_json(rows)
+    else:
+        table(rows, ["number", "id", "status", "code", "message", "done_at"], empty="no items")
+
+
+def _control(move: str, done: str, help: str) -> None:
+    def control(batch: Batch, reason: Reason = "", server: ServerUrl = "", json: Json = False) -> None:
+        from flowledger.infra.cli.daily import verb
+
+        verb(server, f"batches/{batch}/{move}", {"reason": reason}, f"batch {batch} {done}", json)
+
+    app.command(move, help=help)(control)
+
+
+_control("pause", "is paused", "Finish what is in hand, and begin nothing else.")
+_control("resume", "goes on", "Let a paused batch go on.")
+_control("abort", "is aborted", "Finish what is in hand, and leave the rest undone.")
