@@ -28,7 +28,7 @@ class Reads(Protocol):
 
     async def list(self, noun: str, filters: dict[str, str], limit: int, cursor: str, tenant: str) -> Row:
         """`{items, cursor, position}`; `cursor` null: the last page. `noun`: definitions, instances, tasks, incidents,
-        messages, timers, dead_letters, evaluations, batches, batch_items."""
+        messages, timers, dead_letters, evaluations, batches, batch_items, incident_groups."""
 
     async def get(self, noun: str, key: str, tenant: str) -> Row | None: ...
 
@@ -52,7 +52,7 @@ class SqlReads:
     """The port on a `projections.reader.Reader`."""
 
     def __init__(self, reader: Any) -> None:
-        from flowledger.projections import about, batches
+        from flowledger.projections import about, batches, groups
         from flowledger.projections import queries as q
 
         self.reader = reader
@@ -60,6 +60,7 @@ class SqlReads:
             "definitions": q.list_definitions, "instances": q.list_instances, "tasks": q.list_tasks, "incidents": q.list_incidents,
             "messages": q.list_messages, "timers": q.list_timers, "evaluations": q.list_evaluations,
             "dead_letters": q.list_dead_letters, "batches": batches.list_batches, "batch_items": batches.list_items,
+            "incident_groups": groups.list_groups,
         }  # fmt: skip
         self._gets: dict[str, Callable[..., Awaitable[Row | None]]] = {
             "definitions": q.get_definition, "instances": q.get_instance, "tasks": q.get_task, "incidents": q.get_incident,
@@ -70,6 +71,7 @@ class SqlReads:
         self._reports: dict[str, Callable[..., Awaitable[Row | None]]] = {
             "status": q.instance_status, "metrics": q.instance_metrics, "tree": q.instance_tree, "task_metrics": q.task_metrics,
             "about": about.of_instance, "outline": about.outline_of,
+            "incident_chain": groups.incident_chain,
         }  # fmt: skip
         self._counts, self._variables, self._source = q.counts, q.instance_variables, q.get_definition_source
 
