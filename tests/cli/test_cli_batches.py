@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import time
 
+import httpx2
 import pytest
 
 from flowledger.infra.cli.main import run
@@ -106,3 +108,33 @@ def test_it_is_paused_and_resumed_and_aborted(cli, keys):
 def test_what_makes_no_sense_is_one_sentence(cli, arguments, words):
     code, out, err = cli("batch", "start", *arguments)
     assert code in (1, 2) and not out and words in err
+
+
+def test_incidents_by_cause_and_a_group_resolved(cli, keys):
+    name, found = keys
+    with httpx2.Client(base_url=os.environ["FLOWLEDGER_SERVER"]) as http:
+        jobs = http.post("/v1/jobs/activate", json={"type": f"{name}.work", "worker": "w", "max": 9}).json()["jobs"]
+        for n, job in enumerate(jobs):
+            http.post(f"/v1/jobs/{job['key']}/fail", json={"message": f"order {n} is unknown", "retries": 0})
+    deadline = time.monotonic() + 20
+
+    def mine() -> list:
+        return [g for g in json.loads(cli("incidents", "--groups", "--json", "--limit", 0)[1]) if g["process"] == name]
+
+    while not (groups := mine()) or groups[0]["count"] < 5:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    [group] = groups
+    assert "order # is unknown" in cli("incidents", "--groups", "--limit", 0)[1]
+    [first, *_] = json.loads(cli("incidents", "--group", group["id"], "--json")[1])
+    code, out, err = cli("incidents", "--chain", first["id"])
+    assert code == 0 and name in out and "work" in out and "is unknown" in err
+    assert cli("resolve", first["id"], "--yes")[0] == cli("resolve")[0] == cli("resolve", first["id"], "--group", group["id"])[0] == 2
+    code, out, _ = cli("resolve", "--group", group["id"], "--dry-run")
+    assert code == 0 and "resolve: 5 of incidents" in out
+    code, out, _ = cli("resolve", "--group", group["id"], "--vars", '{"x": 1}', "--retries", 3, "--yes", "--json")
+    assert code == 0 and json.loads(out)["succeeded"] == 5
+    while mine():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert len(found) == 5
