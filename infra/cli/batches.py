@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from flowledger.infra.cli.output import NO, USAGE, Failed, as_json, command, console, facts, fail, say, table
+from flowledger.infra.cli.carry import carry_out, finish, follow
+from flowledger.infra.cli.output import USAGE, as_json, facts, fail, table
 from flowledger.infra.cli.verbs import Json, Limit, Reason, ServerUrl
 
 app = typer.Typer(help="One action for many things: preview, begin, watch, pause, resume, abort.", no_args_is_help=True)
@@ -18,8 +18,6 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing")]
 Detach = Annotated[bool, typer.Option("--detach", help="Don't wait for its end")]
 Rate = Annotated[int, typer.Option("--rate", min=0, help="Items a second; 0: as fast as it goes")]
-#: seconds between two looks at a batch that runs
-_LOOK_S = 0.3
 _COLUMNS = [
     "id",
     "action",
@@ -76,62 +74,6 @@ def start(
     carry_out(server, "/v1/batches", body, dry_run, yes, detach, json)
 
 
-def carry_out(server: str, path: str, body: dict[str, Any], dry_run: bool, yes: bool, detach: bool, json: bool) -> None:
-    """The preview, the question, the batch, its end."""
-    from flowledger.infra.cli.server import Server
-
-    s = Server(server)
-    seen = s.post(path, {**body, "dry_run": True})
-    if not json and not (yes and detach and not dry_run):  # then its id alone is the answer
-        show_preview(seen)
-    if dry_run:
-        if json:
-            as_json(seen)
-        return
-    if not yes:
-        _ask(seen, json)
-    if "ids" not in body:
-        body["confirm"] = seen["confirm"]
-    begun = s.post(path, body, **s.new_id())
-    if detach:
-        if json:
-            as_json(begun)
-        else:
-            print(begun["id"])
-        return
-    _finish(follow(s, begun["id"], quiet=json), json)
-
-
-def show_preview(seen: dict[str, Any]) -> None:
-    columns = [
-        "id",
-        "process",
-        "version",
-        "business_key",
-        "name",
-        "status",
-        "element",
-        "code",
-        "message",
-        "instance",
-        "assignee",
-        "created_at",
-    ]
-    title = f"{seen['action']}: {seen['count']} of {seen['of'].replace('_', ' ')}"
-    if seen.get("filter"):
-        title += ", " + ", ".join(f"{k}={v}" for k, v in seen["filter"].items())
-    table(seen["examples"] or (), columns, title=title, empty=f"{title}: nothing")
-    if seen["count"] > len(seen["examples"] or ()):
-        say(f"[dim]and {seen['count'] - len(seen['examples'] or ())} more[/]")
-
-
-def _ask(seen: dict[str, Any], json: bool) -> None:
-    if json or not sys.stdin.isatty():
-        fail("expected --yes (or --dry-run) where nobody can be asked", USAGE)
-    if not typer.confirm(f"{seen['action']} {seen['count']}?", err=True):
-        raise Failed("nothing was done", NO)
-
-
 def _pairs(given: list[str] | None, option: str) -> list[tuple[str, str]]:
     found = []
     for each in given or ():
@@ -164,43 +106,6 @@ def _read(ids: str) -> list[str]:
     return text.split()
 
 
-def follow(s: Any, batch: str, quiet: bool) -> dict[str, Any]:
-    """Until its end, with a bar where somebody looks."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    shown = not quiet and sys.stderr.isatty()
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[more]}"),
-    )
-    with Progress(*columns, console=console(stderr=True), disable=not shown) as bar:
-        task = bar.add_task("", total=None, more="")
-        while True:
-            row: dict[str, Any] = s.get(f"/v1/batches/{batch}")
-            done = row["succeeded"] + row["failed"] + row["skipped"]
-            more = ", ".join(f"{row[word]} {word}" for word in ("failed", "skipped") if row[word])
-            bar.update(task, description=f"{row['action']} {row['status']}", total=row["total"], completed=done, more=more)
-            if row.get("ended_at"):
-                return row
-            if row["status"] == "paused":
-                say(f"[yellow]batch {batch} is paused[/] [dim](go on with `{command()} batch resume {batch}`)[/]")
-                return row
-            time.sleep(_LOOK_S)
-
-
-def _finish(row: dict[str, Any], json: bool) -> None:
-    if json:
-        as_json(row)
-        raise typer.Exit(NO if row["failed"] else 0)
-    facts({k: row.get(k) for k in ("id", "status", "total", "succeeded", "failed", "skipped")})
-    if row["failed"]:
-        text = f"{row['failed']} of {row['total']} failed"
-        raise Failed(text, NO, f"see why with `{command()} batch items {row['id']} --status failed`", row)
-
-
 @app.command("list")
 def list_batches(
     status: Annotated[list[str] | None, typer.Option("--status", help="running, paused, partial ...; may be repeated")] = None,
@@ -231,7 +136,7 @@ def show(
 
     s = Server(server)
     if watch:
-        _finish(follow(s, batch, quiet=json), json)
+        finish(follow(s, batch, quiet=json), json)
         return
     row = s.get(f"/v1/batches/{batch}")
     if json:

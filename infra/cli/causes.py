@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowledger.infra.cli.batches import carry_out
+from flowledger.infra.cli.carry import carry_out
 from flowledger.infra.cli.daily import variables
 from flowledger.infra.cli.output import USAGE, as_json, fail, say, table
 from flowledger.infra.cli.server import Server
