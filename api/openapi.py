@@ -81,12 +81,14 @@ EXAMPLES: dict[str, Any] = {
 }
 #: handlers whose own name says too little beside those of other nouns
 _NOUN = {
+    "holds": "hold",
     "instances": "instance",
     "tasks": "task",
     "jobs": "job",
     "definitions": "definition",
     "incidents": "incident",
     "dead-letters": "dead_letter",
+    "batches": "batch",
     "directory": "entry",
 }
 _RENAMED = {

@@ -18,6 +18,8 @@ HTTP: dict[str, str] = {
     "GET /metrics": "metrics:read",
     "POST /v1/session": PUBLIC,
     "POST /v1/session/link": PUBLIC,
+    "POST /callbacks/{token}": PUBLIC,
+    "POST /callbacks/{token}/error": PUBLIC,
     "DELETE /v1/session": SIGNED_IN,
     "GET /v1/me": SIGNED_IN,
     "PUT /v1/me/password": SIGNED_IN,
@@ -101,6 +103,7 @@ HTTP: dict[str, str] = {
     "POST /v1/jobs/{key}/fail": "jobs:work",
     "POST /v1/jobs/{key}/error": "jobs:work",
     "POST /v1/jobs/{key}/extend": "jobs:work",
+    "POST /v1/jobs/{key}/callback": "jobs:work",
     "POST /v1/jobs/{key}/retries": "jobs:retry",
     "POST /v1/messages": "messages:publish",
     "POST /v1/signals": "messages:publish",
@@ -108,10 +111,23 @@ HTTP: dict[str, str] = {
     "GET /v1/incidents": "incidents:read",
     "GET /v1/incidents/{key}": "incidents:read",
     "POST /v1/incidents/{key}/resolve": "incidents:resolve",
+    "GET /v1/holds": "holds:read",
+    "GET /v1/holds/preview": "holds:read",
+    "GET /v1/holds/{id}": "holds:read",
+    "POST /v1/holds": "holds:control",
+    "POST /v1/holds/{id}/release": "holds:control",
     "GET /v1/dead-letters": "letters:read",
     "GET /v1/dead-letters/{id}": "letters:read",
     "POST /v1/dead-letters/{id}/replay": "letters:control",
     "POST /v1/dead-letters/{id}/discard": "letters:control",
+    "GET /v1/operations": "operations:read",
+    "POST /v1/batches": "batches:write",
+    "GET /v1/batches": "batches:read",
+    "GET /v1/batches/{id}": "batches:read",
+    "GET /v1/batches/{id}/items": "batches:read",
+    "POST /v1/batches/{id}/pause": "batches:write",
+    "POST /v1/batches/{id}/resume": "batches:write",
+    "POST /v1/batches/{id}/abort": "batches:write",
     "POST /v1/decisions/evaluate": "decisions:evaluate",
     "GET /v1/decisions/{id}/evaluations": "decisions:read",
     "GET /v1/events": "events:read",
@@ -147,6 +163,14 @@ GRPC: dict[str, str] = {
 #: operation -> what is done -> the right, where it isn't the operation's own
 BY_MOVE: dict[str, dict[str, str]] = {
     "POST /v1/tasks/{id}/{move}": dict.fromkeys(("assign", "cancel", "skip", "retry"), "tasks:manage"),
+}
+#: action of a batch -> the right that it needs beside: that of doing it to one
+BY_ACTION: dict[str, str] = {
+    **dict.fromkeys(("cancel", "terminate", "suspend", "resume", "set_variables", "modify", "migrate"), "instances:control"),
+    **dict.fromkeys(("retry", "resolve"), "incidents:resolve"),
+    "assign": "tasks:manage",
+    "escalate": "tasks:work",
+    "redeliver": "letters:control",
 }
 ALL = {**HTTP, **SOCKETS, **GRPC}
 
