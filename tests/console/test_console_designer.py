@@ -195,7 +195,9 @@ def test_files_become_drafts_and_what_is_none_is_told(open_page: Opened, server:
     page.locator(".djs-palette.open").wait_for()
     page.get_by_role("heading", name="pipeline").wait_for()
     # a draft that can't be drawn is mended as text
-    made = server.call("POST", "/v1/drafts", {"name": "Broken", "content": (ROOT / "examples" / "order.bpmn").read_text().replace("</bpmn:process>", "")})
+    made = server.call(
+        "POST", "/v1/drafts", {"name": "Broken", "content": (ROOT / "examples" / "order.bpmn").read_text().replace("</bpmn:process>", "")}
+    )
     page.goto(f"{server.url}/designer/{made['id']}")
     page.get_by_text("This can't be drawn").wait_for()
     box = page.get_by_label("Text of Broken")
