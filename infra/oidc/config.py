@@ -53,12 +53,14 @@ class Issuer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     issuer: Url
     audiences: Annotated[list[Short], Meta(min_length=1, max_length=20)]
     title: Annotated[str, Meta(max_length=100)] = ""
-    algorithms: Annotated[list[Algorithm], Meta(min_length=1)] = ["RS256"]
-    types: Annotated[list[Annotated[str, Meta(max_length=100)]], Meta(min_length=1, max_length=10)] = ["at+jwt", "JWT"]
+    algorithms: Annotated[list[Algorithm], Meta(min_length=1)] = msgspec.field(default_factory=lambda: ["RS256"])
+    types: Annotated[list[Annotated[str, Meta(max_length=100)]], Meta(min_length=1, max_length=10)] = msgspec.field(
+        default_factory=lambda: ["at+jwt", "JWT"]
+    )
     client_id: Annotated[str, Meta(max_length=200)] = ""
     client_secret: Annotated[str, Meta(max_length=2_000)] = ""
     device_client_id: Annotated[str, Meta(max_length=200)] = ""
-    scopes: Annotated[list[Short], Meta(max_length=50)] = ["openid", "profile"]
+    scopes: Annotated[list[Short], Meta(max_length=50)] = msgspec.field(default_factory=lambda: ["openid", "profile"])
     actor: Expression = "preferred_username"
     roles: Expression = "roles"
     groups: Expression = "groups"

@@ -93,6 +93,8 @@ class Verifier:
             raise Refused("an API key or a signed token was expected, found something else") from None
         if not isinstance(claims, dict) or not isinstance(header, dict):
             raise Refused("an API key or a signed token was expected, found something else")
+        if "crit" in header:  # RFC 7515, 4.1.11
+            raise Refused("this token has an extension that must be understood, and isn't here")
         iss = claims.get("iss")
         keys = self.issuers.get(iss) if isinstance(iss, str) else None
         if keys is None:
