@@ -198,6 +198,9 @@ class InstanceRow(msgspec.Struct, kw_only=True):
     parent: str | None = None
     root: str | None = None
     row_version: int | None = None
+    #: pause or suspend, while something holds all of it, and all that holds it or its work
+    held: str | None = None
+    holds: list[Json] = []
 
 
 class Instance(InstanceRow, kw_only=True):
@@ -409,6 +412,9 @@ class TaskRow(msgspec.Struct, kw_only=True):
     #: how the last attempt ended: success or partial_success
     result_status: str | None = None
     duration_ms: int | None = None
+    #: pause or suspend, while something holds it, and what does
+    held: str | None = None
+    holds: list[Json] = []
 
 
 class Task(TaskRow, kw_only=True):
@@ -521,8 +527,94 @@ class DeadLetter(msgspec.Struct, kw_only=True):
     position: str | None = None
 
 
+class Hold(msgspec.Struct, kw_only=True):
+    """What keeps others from going on. `key`: what it is over, in `scope`; `status`: held, resuming (it releases what it held) or released. `follows`: of a
+    called instance, the hold of its caller. `released_why`: the reason of the release."""
+
+    id: Key
+    scope: str
+    key: str
+    mode: str
+    status: str
+    starts: str | None = None
+    children: bool | None = None
+    follows: str | None = None
+    reason: str | None = None
+    rate: int | None = None
+    instance: str | None = None
+    created_at: str | None = None
+    created_by: str | None = None
+    until: str | None = None
+    released_at: str | None = None
+    released_by: str | None = None
+    released_why: str | None = None
+    position: str | None = None
+
+
+class Held(msgspec.Struct, kw_only=True):
+    """How many open instances and tasks a hold would be over now; called instances, which follow, not counted."""
+
+    instances: int
+    tasks: int
+    position: str | None = None
+
+
 class Replayed(Done, kw_only=True):
     answer: Json | None = None
+
+
+class Batch(msgspec.Struct, kw_only=True):
+    """One action for `total` items of the list `list`, by `filter` (null: by their keys). Of `total` items `sent` are begun; `succeeded`, `failed`
+    and `skipped` have a result. `status` at its end: completed, partial (some failed), failed (some failed, none succeeded), aborted."""
+
+    id: Key
+    action: str
+    status: str
+    total: int
+    list: str
+    collected: int = 0
+    sent: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    skipped: int = 0
+    params: Json | None = None
+    filter: Json | None = None
+    rate: int = 0
+    reason: str = ""
+    created_by: str | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+    ended_at: str | None = None
+    #: who has paused, resumed or aborted it last, and why
+    controlled_by: str | None = None
+    note: str | None = None
+    position: str | None = None
+
+
+class BatchItem(msgspec.Struct, kw_only=True):
+    """`status`: pending, succeeded, failed, skipped (so already, or not there), aborted. `code`, `message`: why it was not done."""
+
+    number: int
+    id: Key
+    status: str
+    code: str = ""
+    message: str = ""
+    done_at: str | None = None
+
+
+class BatchBegun(msgspec.Struct, kw_only=True):
+    """What has begun (`id`, `status`), or of a dry run: `count` items, some as `examples`, and what is to be given back as `confirm`."""
+
+    action: str
+    of: str
+    count: int
+    id: Key | None = None
+    status: str | None = None
+    dry_run: bool = False
+    confirm: int | None = None
+    examples: list[Json] | None = None
+    filter: Json | None = None
+    position: str | None = None
 
 
 class Conditions(msgspec.Struct, kw_only=True):

@@ -15,19 +15,23 @@ from litestar.openapi.spec import License
 from flowledger import __version__
 from flowledger.api import (
     accounts,
+    batches,
     dead_letters,
     decisions,
     definitions,
     deployments,
     directory,
+    drafts,
     events,
     health,
+    holds,
     incidents,
     instance_views,
     instances,
     jobs,
     messages,
     metrics,
+    models,
     settings,
     signals,
     tasks,
@@ -43,6 +47,8 @@ from flowledger.api.services import Services
 
 #: noun -> its handlers below /v1
 NOUNS: dict[str, list[Any]] = {
+    "drafts": drafts.HANDLERS,
+    "models": models.HANDLERS,
     "deployments": deployments.HANDLERS,
     "definitions": definitions.HANDLERS,
     "instances": instances.HANDLERS + instance_views.HANDLERS,
@@ -53,6 +59,8 @@ NOUNS: dict[str, list[Any]] = {
     "signals": signals.HANDLERS,
     "incidents": incidents.HANDLERS,
     "dead-letters": dead_letters.HANDLERS,
+    "holds": holds.HANDLERS,
+    "batches": batches.HANDLERS,
     "decisions": decisions.HANDLERS,
     "events": events.HANDLERS,
     "settings": settings.HANDLERS,

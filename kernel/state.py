@@ -127,6 +127,47 @@ class Letter(State):
     sender: int = -1
 
 
+class Batch(State):
+    """One action for many items, at its home. Items up to number `next` were sent; those `in_hand` (number -> key) have no result yet.
+
+    `status`: collecting, running, paused, aborting. `paid_us`: up to when its rate is used up; `last`: the last item that came.
+    """
+
+    key: int
+    action: str
+    total: int
+    params: dict[str, Any] | None = None
+    rate: int = 0
+    reason: str = ""
+    tenant: str = ""
+    actor: str = ""
+    correlation: str = ""
+    rights: list[str] | None = None
+    groups: list[str] | None = None
+    status: str = "collecting"
+    added: int = 0
+    last: int = 0
+    next: int = 0
+    in_hand: dict[int, int] = {}
+    #: keys of what holds its items that were not sent yet
+    chunks: list[int] = []
+    succeeded: int = 0
+    failed: int = 0
+    skipped: int = 0
+    paid_us: int = 0
+    timer: int = 0
+    created_us: int = 0
+
+
+class BatchItems(State):
+    """Items of a batch, from number `at` on, so that none of its records is large."""
+
+    key: int
+    batch: int
+    at: int
+    items: list[int]
+
+
 class Compensable(State):
     """A completed activity that can be compensated, with its local variables of that moment. What it kept inside stands under its `record`."""
 
@@ -223,6 +264,29 @@ class Awaited(State):
     tenant: str = ""
 
 
+class Hold(State):
+    """What keeps others from going on, see `HoldPlaced`. `tenant`: over whose things it stands (`""`: anybody's); `by`, `since_us`: who placed it, when."""
+
+    id: int
+    scope: str
+    subject: str
+    mode: str
+    tenant: str = ""
+    starts: str = "hold"
+    children: bool = True
+    since_us: int = 0
+    until_us: int = 0
+    reason: str = ""
+    by: str = ""
+    of: int = 0
+    #: while it releases what it held: up to which key, as far as it has come, so many a second
+    upto: int = 0
+    cursor: int = 0
+    rate: int = 0
+    #: at its home: partitions that still release theirs
+    others: list[int] = []
+
+
 class Meta(State):
     """What the partition remembers beside its instances and registries."""
 
@@ -296,6 +360,8 @@ class Partition:
     __slots__ = (
         "answers",
         "awaited",
+        "batch_items",
+        "batches",
         "by_assignee",
         "by_awaited",
         "by_condition",
@@ -309,9 +375,12 @@ class Partition:
         "due",
         "freed",
         "guards",
+        "holding",
+        "holds",
         "incidents",
         "instances",
         "job_listener",
+        "kept_back",
         "leases",
         "letters",
         "messages",
@@ -322,6 +391,7 @@ class Partition:
         "process_versions",
         "ready",
         "records",
+        "releasing",
         "registry",
         "retrying",
         "subscriptions",
@@ -347,6 +417,10 @@ class Partition:
         self.records: dict[tuple[str, str], Any] = {}
         #: offset in `commands` -> dead letter that is open
         self.letters: dict[int, Letter] = {}
+        #: by their ids
+        self.holds: dict[int, Hold] = {}
+        self.batches: dict[int, Batch] = {}
+        self.batch_items: dict[int, BatchItems] = {}
         #: caller's id -> answer, oldest first (`kernel/folds/answers.py`)
         self.answers: OrderedDict[str, Any] = OrderedDict()
         #: (to, seq) -> encoded command that is not confirmed yet
@@ -387,6 +461,12 @@ class Partition:
         self.guards: dict[str, Any] = {}
         #: target whose breaker is open -> tasks that wait for it to close
         self.parked: dict[str, dict[int, None]] = {}
+        #: what is held, by scope and subject (`kernel/holding.py`); empty unless something is
+        self.holding: dict[str, dict[Any, Any]] = {}
+        #: instance (task without one) -> tasks that a hold keeps from being handed out
+        self.kept_back: dict[int, dict[int, None]] = {}
+        #: hold that releases what it held -> what it still holds, in order of keys
+        self.releasing: dict[int, dict[int, None]] = {}
         #: limited targets whose permits or outcomes are to be looked at when the decision ends (`kernel/tasks/permits.py`)
         self.unsettled_limits: set[str] = set()
         #: while a decision runs: how each change is taken back (`kernel/undo.py`)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from flowledger.events import commands as c
+from flowledger.events import control as co
 from flowledger.kernel.lookup import holder
 from flowledger.kernel.state import Partition
 
@@ -59,6 +60,8 @@ def of_timer(p: Partition, key: int) -> str:
         return of_definition(p, t.definition)
     if t.element.startswith("task:"):
         return of_task(p, int(t.element.rpartition(":")[2]))
+    if t.element.startswith("batch:"):
+        return of_batch(p, int(t.element[6:]))
     return ""
 
 
@@ -84,6 +87,11 @@ def of_letter(p: Partition, key: int) -> str:
     return letter.tenant if letter is not None else MISSING
 
 
+def of_batch(p: Partition, key: int) -> str:
+    b = p.batches.get(key)
+    return b.tenant if b is not None else MISSING
+
+
 def of_record(p: Partition, e: c.StoreRecord) -> str:
     """Records of one tenant stand under its name and a slash; all others are everybody's, and the operator's to change."""
     tenant, slash, _ = e.name.partition("/")
@@ -92,6 +100,15 @@ def of_record(p: Partition, e: c.StoreRecord) -> str:
 
 #: registries whose records may be one tenant's
 TENANTED = frozenset({"directory", "task_definition"})
+
+
+def _held(p: Partition, e: c.PlaceHold) -> str:
+    """What a hold is to stand over: names are the caller's own."""
+    if e.scope == "tenant":
+        return "" if e.subject == "*" else e.subject
+    if e.scope in ("instance", "version") and e.subject.isdecimal():
+        return (of_instance if e.scope == "instance" else of_definition)(p, int(e.subject))
+    return MISSING
 
 
 def _by(field: str, rule: Callable[[Partition, int], str]) -> Rule:
@@ -121,6 +138,10 @@ SUBJECTS: dict[type[c.AnyCommand], Rule | None] = {
     c.StoreRecord: of_record,
     c.ReplayDeadLetter: _by("letter", of_letter),
     c.DiscardDeadLetter: _by("letter", of_letter),
+    c.PlaceHold: _held,
+    c.ReleaseHold: lambda p, e: p.holds[e.key].tenant if e.key in p.holds else MISSING,
+    co.AddBatchItems: _by("batch", of_batch),
+    co.ControlBatch: _by("batch", of_batch),
     # what they make or ask for is the caller's own
     c.Deploy: None,
     c.StartInstance: None,
@@ -132,6 +153,7 @@ SUBJECTS: dict[type[c.AnyCommand], Rule | None] = {
     c.EvaluateConditions: None,
     c.EvaluateDecision: None,
     c.ListRecords: None,
+    co.CreateBatch: None,
 }
 
 #: command -> field with several things, each of which must be the caller's own
@@ -168,7 +190,19 @@ INTERNAL: dict[type[c.AnyCommand], Rule] = {
     c.ChildEnded: _by("parent", of_instance),
     c.SendRejected: _by("instance", of_instance),
     **dict.fromkeys(
-        (c.DecideDeadLetter, c.DeadLetterRefused, c.AskPermits, c.GivePermits, c.ReturnPermits, c.ReportOutcomes, c.SetBreaker),
+        (
+            c.DecideDeadLetter,
+            c.DeadLetterRefused,
+            c.AskPermits,
+            c.GivePermits,
+            c.ReturnPermits,
+            c.ReportOutcomes,
+            c.SetBreaker,
+            c.SetHold,
+            c.HoldDone,
+            co.DoBatchItems,
+            co.TellBatchItems,
+        ),
         lambda p, e: MISSING,
     ),
 }

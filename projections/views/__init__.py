@@ -3,9 +3,11 @@
 from flowledger.projections.fold import View
 from flowledger.projections.tables import Table
 from flowledger.projections.views import (
+    batches,
     dead_letters,
     definitions,
     events,
+    holds,
     incidents,
     instances,
     messages,
@@ -16,6 +18,7 @@ from flowledger.projections.views import (
 )
 
 VIEWS: dict[str, View] = {
-    m.VIEW.name: m.VIEW for m in (definitions, instances, variables, tasks, incidents, events, timers, messages, metrics, dead_letters)
+    m.VIEW.name: m.VIEW
+    for m in (definitions, instances, variables, tasks, incidents, events, timers, messages, metrics, dead_letters, batches, holds)
 }
 TABLES: dict[str, Table] = {t.name: t for v in VIEWS.values() for t in v.tables}

@@ -52,6 +52,7 @@ class World:
                 made[d["definition_id"]] = d["id"]
         self.definition, self.decision = made[f"{MARK}-work"], made[f"{MARK}-dec"]
         self.draft = self.b("POST", "/v1/definitions", {"name": f"{MARK}.bpmn", "content": DRAFT})["definitions"][0]["id"]
+        self.drawing = self.b("POST", "/v1/drafts", {"name": MARK, "content": DRAFT})["id"]
         values = {"secret": MARK, "k": f"{MARK}-k"}
         started = [
             self.b("POST", "/v1/instances", {"definition": f"{MARK}-{p}", "variables": values}) for p in ("work", "waits", "bad", "work")
@@ -69,6 +70,8 @@ class World:
         self.of = {
             "instances": self.instance, "definitions": self.draft, "tasks": self.task, "jobs": self.job, "incidents": self.incident,
             "dead-letters": self.letter, "task-definitions": MARK, "users": MARK, "connectors": "http",
+            "drafts": self.drawing,
+            "holds": self.b("POST", "/v1/holds", {"scope": "job_type", "key": f"{MARK}-none", "reason": MARK})["id"],
         }  # fmt: skip
 
     def b(self, method, path, body=None):
@@ -121,6 +124,10 @@ def bodies(w: World) -> dict[str, dict]:
     return {
         "evaluate_conditions": {"variables": {"x": 1}, "definition": w.definition}, "discard_dead_letter": {"reason": "x"},
         "replay_dead_letter": {"command": {"command": {"$": "CreateTask", "name": "x"}}}, "evaluate_decision": {"decision": f"{MARK}-dec", "inputs": {}},
+        "place_hold": {"scope": "instance", "key": w.instance, "reason": "x"},
+        "create_draft": {"name": "a", "content": "a"}, "save_draft": {"content": "stolen"}, "comment_draft": {"text": "a"},
+        **{k: {"name": "a.bpmn", "content": DRAFT.replace(MARK, "aa")} for k in ("check_model", "convert_model", "compare_model")},
+        "try_models": {"models": [{"name": "a.bpmn", "content": WORK.replace(MARK, "aa")}]},
         "create_definition": {"name": "a.bpmn", "content": DRAFT.replace(MARK, "aa")}, "edit_definition": {"content": DRAFT},
         "deploy": {"resources": [{"name": "a.bpmn", "content": WORK.replace(MARK, "aa")}]}, "put_entry": {"groups": ["x"]},
         "start_instance": {"definition": w.definition}, "migrate_instance": {"definition": w.definition, "elements": {"do": "do"}},
@@ -138,6 +145,7 @@ OWN = frozenset({"put_entry", "delete_entry", "put_task_definition", "delete_tas
 OPEN = frozenset({
     "get_live", "get_ready", "get_metrics", "create_definition", "deploy", "activate_jobs", "publish_message", "broadcast_signal", "create_task",
     "list_workers", "workload", "list_entries", "get_connector", "get_template",
+    "create_draft", "check_model", "convert_model", "compare_model", "try_models",
 })  # fmt: skip
 #: without sign-in there are none; with it: tests/signin
 ACCOUNTS = frozenset({"me", "session", "users", "api-keys"})
@@ -163,6 +171,8 @@ def test_no_route_shows_or_moves_what_is_another_tenants(world):
             if path == "/v1/limits" and method != "GET"
             else {"to": world.draft}
             if path.endswith("/diff")
+            else {"scope": "definition", "key": f"{MARK}-work"}
+            if path == "/v1/holds/preview"
             else {}
         )
         found = world.http.request(
