@@ -66,7 +66,7 @@ class Oidc(NamedTuple):
         """The status; 0: it was let in."""
         found = next(m for m in METHODS.values() if m.name == method)
         try:
-            self.gateway._known(self.gateway.door, found, {"authorization": f"Bearer {token}"})
+            self.gateway._known(self.gateway.door, found, found.request_type(), {"authorization": f"Bearer {token}"}, Connection(""))
         except Refused as e:
             return e.status
         return 0
