@@ -8,13 +8,17 @@ from flowledger.events.base import Command
 
 
 class ModifyInstance(Command, frozen=True):
-    """Zeebe's ModifyProcessInstance: activate elements (with variables), terminate tokens."""
+    """Tokens moved by hand, all or none. `instructions`, each one of: `{activate: element, scope?, variables?, scopes?}`, `{cancel: token or element}`,
+    `{move: {from: token or element, to: element}, scope?, variables?, scopes?}`; `activate` and `terminate` are Zeebe's form. `force`: though it leaves
+    what never goes on. Answer: `{key, warnings}`."""
 
     key: int
     activate: list[dict[str, Any]] | None = None
     terminate: list[int] | None = None
     reason: str = ""
     row_version: int | None = None
+    instructions: list[dict[str, Any]] | None = None
+    force: bool = False
 
 
 class MigrateInstance(Command, frozen=True):
