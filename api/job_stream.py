@@ -42,6 +42,7 @@ BAD_FRAME, GOING_AWAY = 1007, 1001
 
 COMMANDS: dict[type, Callable[[Any], c.AnyCommand]] = {
     f.Complete: lambda o: c.CompleteTask(task=o.key, variables=o.variables, fence=o.fence),
+    f.Done: lambda o: c.CompleteTask(task=o.key, variables=o.variables, fence=o.fence, status=o.status, result=o.result),
     f.Fail: lambda o: c.FailTask(
         task=o.key, retries=o.retries, backoff_ms=o.backoff_ms, message=o.message, code=o.code, variables=o.variables, fence=o.fence
     ),
@@ -160,7 +161,7 @@ class JobSession:
                 done.append(o.key)
             if ended and (job := held.get(o.key)) is not None:
                 freed[job.type] += 1
-                self.workers.settled(o.key, type(o) is f.Complete)
+                self.workers.settled(o.key, type(o) in (f.Complete, f.Done))
         if done:
             self._say(f.Ok(done))
         if refused:

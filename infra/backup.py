@@ -23,8 +23,9 @@ from typing import Any
 
 from flowledger.infra import audit
 from flowledger.infra.heads import heads_path, key_path
-from flowledger.infra.log_sqlite import SqliteLog, connect
+from flowledger.infra.log_sqlite import SqliteLog
 from flowledger.infra.settings import Settings
+from flowledger.infra.sqlite_writing import connect
 from flowledger.processors.log import (
     COMMANDS,
     DEAD_LETTER,

@@ -1,19 +1,13 @@
 """The log in one SQLite file in WAL mode: durable, one machine, several processes; another process may read beside it.
 
-A group is one row (packed by msgpack), so a group of 500 records costs one insert. One writer thread takes all groups that are queued
-into one transaction: the fsync of `synchronous=FULL` is shared by all that are in flight. The offset check is a real
-compare-and-append inside that transaction.
+A group is one row (packed by msgpack), so a group of 500 records costs one insert. What writes is in `sqlite_writing.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import queue
 import sqlite3
-import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,12 +16,12 @@ from typing import Any, TypeVar
 import msgspec
 
 from flowledger.infra.lease_sqlite import LEASE_S, SqliteOwnership
+from flowledger.infra.sqlite_writing import BUSY_TIMEOUT_S, OFFSET_BITS, Key, Pending, Reopen, Writer, connect
 from flowledger.logs import log
 from flowledger.processors.log import (
     RECORD_BYTES_MAX,
     TOPICS,
     Appended,
-    Conflict,
     Damaged,
     Doubt,
     Group,
@@ -43,15 +37,11 @@ from flowledger.processors.log import (
 
 log_ = log("log")
 
-#: A row's id is `stream << OFFSET_BITS | first offset`, so that a range of one stream is a range of the table.
-OFFSET_BITS = 48
 OFFSET_MASK = (1 << OFFSET_BITS) - 1
-#: Bytes that one transaction or one batch of a reader takes at most (the last group may exceed it).
-COMMIT_BYTES_MAX = 8 * 1024 * 1024
+#: Bytes that one batch of a reader takes at most (the last group may exceed it).
 READ_BYTES_MAX = 1024 * 1024
 #: How often a follower looks for commits of other processes.
 POLL_S = 0.02
-BUSY_TIMEOUT_S = 15.0
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -67,8 +57,6 @@ CREATE TABLE IF NOT EXISTS leases(partition INTEGER PRIMARY KEY, member TEXT NOT
 """
 FORMAT = 1
 
-Key = tuple[str, int]
-
 T = TypeVar("T")
 
 
@@ -80,38 +68,8 @@ class _Chunk(msgspec.Struct, array_like=True, gc=False):
     each: list[Headers] | None
 
 
-_pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(_Chunk).decode
 _unpack_headers = msgspec.msgpack.Decoder(Headers).decode
-
-
-class _Pending:
-    __slots__ = ("expected_end", "future", "group", "key", "result")
-
-    def __init__(self, key: Key, group: Group, expected_end: int | None, future: asyncio.Future[Appended]) -> None:
-        self.key, self.group, self.expected_end, self.future = key, group, expected_end, future
-        self.result: Appended | LogError | None = None
-
-
-class _Reopen:
-    __slots__ = ("future", "key")
-
-    def __init__(self, key: Key, future: asyncio.Future[None]) -> None:
-        self.key, self.future = key, future
-
-
-def connect(path: Path, synchronous: str = "FULL", *, readonly: bool = False, busy_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
-    # Reading a WAL needs its shared-memory file, so `mode=ro` is only for files that can't be opened for writing.
-    mode = "rwc" if not readonly else "rw" if os.access(path, os.W_OK) else "ro"
-    uri = f"{path.absolute().as_uri()}?mode={mode}"
-    db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=busy_s)
-    if readonly:
-        db.execute("PRAGMA query_only=ON")
-    else:
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute(f"PRAGMA synchronous={synchronous}")
-        db.execute("PRAGMA wal_autocheckpoint=4000")
-    return db
 
 
 class SqliteLog:
@@ -158,11 +116,9 @@ class SqliteLog:
             raise LogError(f"{self.path}: {error}") from error
         self._watch_db = connect(self.path, readonly=True)
         self._poller: asyncio.Task[None] | None = None
-        self._queue: queue.SimpleQueue[_Pending | _Reopen | None] = queue.SimpleQueue()
-        self._writer: threading.Thread | None = None
+        self._writer: Writer | None = None
         if not self._readonly:
-            self._writer = threading.Thread(target=self._write_loop, name="flowledger-log-write", daemon=True)
-            self._writer.start()
+            self._writer = Writer(self.path, self._synchronous, self._busy_s, lambda: self._streams, self._loop, self._answer)
         self._open = True
 
     def _prepare(self) -> sqlite3.Connection:
@@ -189,8 +145,7 @@ class SqliteLog:
         if self._poller is not None:
             self._poller.cancel()
         if self._writer is not None:
-            self._queue.put(None)
-            await asyncio.to_thread(self._writer.join, 30.0)
+            await asyncio.to_thread(self._writer.close, 30.0)
         for signal in self._signals.values():
             if not signal.done():
                 signal.set_result(None)
@@ -234,7 +189,7 @@ class SqliteLog:
         if expected_end is not None and (why := self._blocked.get(key)) is not None:
             raise why
         future: asyncio.Future[Appended] = self._loop.create_future()
-        self._queue.put(_Pending(key, group, expected_end, future))
+        self._writer.queue.put(Pending(key, group, expected_end, future))
         return future
 
     async def append(self, topic: str, partition: int, group: Group, *, expected_end: int | None = None) -> Appended:
@@ -244,126 +199,11 @@ class SqliteLog:
         if not self._open or self._writer is None:
             raise LogClosed(f"{self.path} is closed")
         done: asyncio.Future[None] = self._loop.create_future()
-        self._queue.put(_Reopen((topic, partition), done))
+        self._writer.queue.put(Reopen((topic, partition), done))
         await done
         self._blocked.pop((topic, partition), None)
 
-    def _write_loop(self) -> None:
-        """The writer thread. Should it fail in a way that nobody foresaw, it says so to everybody who still comes: nothing waits for ever."""
-        try:
-            self._write_all()
-            return
-        except Exception as e:
-            doubt = Doubt(f"{self.path}: the writer has failed: {e!r}")
-            log_.error("the writer of the log has failed", path=str(self.path), exc_info=e)
-        while (item := self._queue.get()) is not None:
-            if isinstance(item, _Pending):
-                item.result = doubt
-                self._call(self._answer, [item], [], {item.key: doubt} if item.expected_end is not None else {})
-            else:
-                self._call(item.future.set_exception, doubt)
-
-    def _write_all(self) -> None:
-        """Everything queued goes into one transaction; answers go back to the loop in one call."""
-        db = connect(self.path, self._synchronous, busy_s=self._busy_s)
-        blocked: dict[Key, LogError] = {}
-        running = True
-        while running:
-            item = self._queue.get()
-            pending: list[_Pending] = []
-            size = 0
-            while True:
-                if item is None:
-                    running = False
-                elif isinstance(item, _Reopen):
-                    if pending:  # what stands before it in the queue is finished first
-                        self._commit(db, pending, blocked)
-                        pending = []
-                    blocked.pop(item.key, None)
-                    self._call(item.future.set_result, None)
-                else:
-                    pending.append(item)
-                    size += sum(map(len, filter(None, item.group.values)))
-                if not running or size >= COMMIT_BYTES_MAX:
-                    break
-                try:
-                    item = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-            if pending:
-                self._commit(db, pending, blocked)
-        while True:  # submitted in the moment of closing
-            try:
-                item = self._queue.get_nowait()
-            except queue.Empty:
-                break
-            if isinstance(item, _Pending):
-                self._call(item.future.set_exception, LogClosed(f"{self.path} was closed"))
-        db.close()
-
-    def _call(self, function: Callable[..., Any], *args: Any) -> None:
-        try:
-            self._loop.call_soon_threadsafe(function, *args)
-        except RuntimeError:  # the loop is gone: nobody is left to be told
-            pass
-
-    def _commit(self, db: sqlite3.Connection, pending: list[_Pending], blocked: dict[Key, LogError]) -> None:
-        ends: dict[Key, int] = {}
-        found: dict[Key, LogError] = {}
-        try:
-            db.execute("BEGIN IMMEDIATE")
-            for item in pending:
-                item.result = self._write(db, item, ends, found if item.key in found else blocked)
-                if isinstance(item.result, Conflict) and item.key not in blocked:
-                    found.setdefault(item.key, item.result)
-            for key, end in ends.items():
-                db.execute("UPDATE streams SET end = ? WHERE stream = ?", (end, self._streams[key]))
-            db.execute("COMMIT")
-        except Exception as error:
-            if not isinstance(error, sqlite3.Error):
-                log_.error("a commit has failed", path=str(self.path), exc_info=error)
-            with contextlib.suppress(sqlite3.Error):
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-            for item in pending:
-                doubt = Doubt(f"{self.path}: {error if isinstance(error, sqlite3.Error) else repr(error)}")
-                item.result = doubt
-                if item.expected_end is not None:
-                    found[item.key] = doubt
-        blocked.update(found)
-        self._call(self._answer, pending, list(ends), found)
-
-    def _write(self, db: sqlite3.Connection, item: _Pending, ends: dict[Key, int], blocked: dict[Key, LogError]) -> Appended | LogError:
-        key, group = item.key, item.group
-        stream = self._streams.get(key)
-        if stream is None:
-            return TopicsMissing(f"no {key[0]}[{key[1]}] in {self.path}")
-        if item.expected_end is not None and key in blocked:
-            return blocked[key]
-        first = ends.get(key)
-        if first is None:
-            first = db.execute("SELECT end FROM streams WHERE stream = ?", (stream,)).fetchone()[0]
-        if item.expected_end is not None and item.expected_end != first:
-            return Conflict(*key, item.expected_end, first)
-        stamp_ms = group.timestamp_ms or time.time_ns() // 1_000_000
-        base = stream << OFFSET_BITS
-        if TOPICS[key[0]].compacted:
-            self._put(db, stream, base | first, group, stamp_ms)
-        else:
-            data = _pack((group.keys, group.values, group.headers, group.last_headers, group.each))
-            db.execute("INSERT INTO chunks VALUES (?, ?, ?, ?)", (base | first, len(group), stamp_ms, data))
-        ends[key] = end = first + len(group)
-        return Appended(first, end, len(group))
-
-    def _put(self, db: sqlite3.Connection, stream: int, row: int, group: Group, stamp_ms: int) -> None:
-        for i, (key, value) in enumerate(zip(group.keys, group.values, strict=True)):
-            if value is None:
-                db.execute("DELETE FROM latest WHERE stream = ? AND key = ?", (stream, key))
-            else:
-                headers = _pack(group.headers_of(i))
-                db.execute("INSERT OR REPLACE INTO latest VALUES (?, ?, ?, ?, ?, ?)", (row + i, stream, key, stamp_ms, value, headers))
-
-    def _answer(self, pending: list[_Pending], written: Iterable[Key], blocked: dict[Key, LogError]) -> None:
+    def _answer(self, pending: list[Pending], written: Iterable[Key], blocked: dict[Key, LogError]) -> None:
         """On the loop: resolve the futures in order and wake followers."""
         self._blocked.update(blocked)
         for item in pending:

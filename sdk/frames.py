@@ -16,7 +16,8 @@ The first item names the frame. Jobs travel as objects, so that fields may be ad
 | server | `["lost", [key, ...]]` | cancelled, timed out or taken away: stop working on them |
 | server | `["drained"]` | no job will follow |
 
-Outcomes: `["c", key, fence, variables]` completed, `["f", key, fence, message, code, retries, backoff_ms, variables]` failed,
+Outcomes: `["c", key, fence, variables]` completed, `["d", key, fence, variables, status, result]` completed with more than variables,
+`["f", key, fence, message, code, retries, backoff_ms, variables]` failed,
 `["e", key, fence, code, message, variables]` a BPMN error, `["p", key, fence, details]` progress (the job goes on).
 The server replenishes the credit of a type whenever a job of it leaves the worker's hands.
 """
@@ -24,7 +25,7 @@ The server replenishes the credit of a type whenever a job of it leaves the work
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -37,6 +38,16 @@ class Complete(Frame, tag="c"):
     key: int
     fence: int
     variables: dict[str, Any] | None = None
+
+
+class Done(Frame, tag="d"):
+    """Completed: `status` is success or partial_success, `result` has summary, artifacts, logs, metrics, next_assignee."""
+
+    key: int
+    fence: int
+    variables: dict[str, Any] | None
+    status: Literal["success", "partial_success"]
+    result: dict[str, Any] | None
 
 
 class Fail(Frame, tag="f"):
@@ -67,7 +78,7 @@ class Progress(Frame, tag="p"):
     details: dict[str, Any]
 
 
-Outcome = Complete | Fail | Error | Progress
+Outcome = Complete | Done | Fail | Error | Progress
 
 
 class Subscription(Frame):

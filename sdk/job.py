@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from flowledger.sdk.frames import Job as JobData
 
@@ -73,6 +73,32 @@ class JobFailed(Exception):
     ) -> None:
         super().__init__(message)
         self.message, self.code, self.retries, self.backoff_s, self.variables = message, code, retries, backoff_s, variables
+
+
+class Result:
+    """Answered by a handler that has more to say than variables: that it did its work in part, and what the task's record keeps.
+
+    `variables`: as a handler answers them by itself. `artifacts`: references, `logs`: lines, `metrics`: numbers by name, `next_assignee`: a wish
+    for the next task of people.
+    """
+
+    __slots__ = ("details", "status", "variables")
+
+    def __init__(
+        self,
+        variables: Any = None,
+        *,
+        partial: bool = False,
+        summary: str = "",
+        artifacts: list[Any] | None = None,
+        logs: list[str] | None = None,
+        metrics: dict[str, Any] | None = None,
+        next_assignee: str = "",
+    ) -> None:
+        self.variables = variables
+        self.status: Literal["success", "partial_success"] = "partial_success" if partial else "success"
+        said = {"summary": summary, "artifacts": artifacts, "logs": logs, "metrics": metrics, "next_assignee": next_assignee}
+        self.details: dict[str, Any] = {name: value for name, value in said.items() if value}
 
 
 class Cancelled(Exception):

@@ -31,7 +31,7 @@ from typing import Any
 from flowledger.sdk import frames as f
 from flowledger.sdk import tracing
 from flowledger.sdk.handlers import BadVariables, plan, result_of
-from flowledger.sdk.job import MARK, BpmnError, Cancelled, Job, JobFailed, current, handles, job_type_of
+from flowledger.sdk.job import MARK, BpmnError, Cancelled, Job, JobFailed, Result, current, handles, job_type_of
 from flowledger.sdk.metrics import Metrics
 from flowledger.sdk.transports import make
 from flowledger.sdk.transports.port import Transport
@@ -332,7 +332,7 @@ class Worker:
         elif self._draining:
             self._look_idle()
 
-    async def _call(self, handler: Handler, job: Job) -> f.Complete:
+    async def _call(self, handler: Handler, job: Job) -> f.Complete | f.Done:
         args, kwargs = handler.arguments(job)
         if handler.is_async:
             value = await handler.function(*args, **kwargs)
@@ -341,6 +341,9 @@ class Worker:
         else:
             context = contextvars.copy_context()
             value = await self._loop.run_in_executor(self._executor, partial(context.run, handler.function, *args, **kwargs))
+        if isinstance(value, Result):
+            variables = result_of(value.variables, handler.result)
+            return f.Done(job.key, job.fence, variables, value.status, value.details or None)
         return f.Complete(job.key, job.fence, result_of(value, handler.result))
 
     def _answer(self, outcome: f.Outcome) -> None:

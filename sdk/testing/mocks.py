@@ -11,7 +11,7 @@ import msgspec
 from flowledger.events import commands as c
 from flowledger.sdk import frames
 from flowledger.sdk.handlers import BadVariables, plan, result_of
-from flowledger.sdk.job import BpmnError, Job, JobFailed, current
+from flowledger.sdk.job import BpmnError, Job, JobFailed, Result, current
 
 
 class _NoAnswer:
@@ -106,14 +106,17 @@ class JobMock:
             )  # fmt: skip
         if isinstance(answer, Exception):
             return c.FailTask(task=job.key, fence=job.fence, message=str(answer) or type(answer).__name__, code=type(answer).__name__)
+        if isinstance(answer, Result):
+            variables = as_json(result_of(answer.variables, self.result))
+            return c.CompleteTask(task=job.key, fence=job.fence, variables=variables, status=answer.status, result=answer.details or None)
         return c.CompleteTask(task=job.key, fence=job.fence, variables=as_json(result_of(answer, self.result)))
 
 
 def _prepared(answer: Any) -> Any:
     """Functions become `job -> answer`; the rest stays."""
     if not callable(answer):
-        if answer is not None and not isinstance(answer, (dict, BpmnError, JobFailed, _NoAnswer)):
-            raise TypeError(f"expected variables, BpmnError, JobFailed, NO_ANSWER or a function, found {answer!r}")
+        if answer is not None and not isinstance(answer, (dict, BpmnError, JobFailed, Result, _NoAnswer)):
+            raise TypeError(f"expected variables, BpmnError, JobFailed, Result, NO_ANSWER or a function, found {answer!r}")
         return answer
     if isinstance(answer, type) and issubclass(answer, Exception):
         raise TypeError(f"expected an error such as {answer.__name__}('...'), found its class")

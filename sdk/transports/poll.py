@@ -21,6 +21,7 @@ AGAIN_S = 0.5
 #: outcome -> path below /v1/jobs/{key} and body
 REQUESTS: dict[type, Any] = {
     f.Complete: lambda o: ("complete", {"variables": o.variables or {}, "fence": o.fence}),
+    f.Done: lambda o: ("complete", {"variables": o.variables or {}, "fence": o.fence, "status": o.status, "result": o.result}),
     f.Fail: lambda o: (
         "fail",
         {

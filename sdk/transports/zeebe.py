@@ -158,6 +158,10 @@ class ZeebeTransport:
     def _complete(self, o: f.Complete) -> tuple[str, Any]:
         return "CompleteJob", self.pb.CompleteJobRequest(jobKey=o.key, variables=f.encode(o.variables or {}))
 
+    def _done(self, o: f.Done) -> tuple[str, Any]:
+        why = "Zeebe's protocol carries variables only, found a Result: answer a dict, or let the worker connect by http://"
+        return "FailJob", self.pb.FailJobRequest(jobKey=o.key, retries=0, errorMessage=why)
+
     def _fail(self, o: f.Fail) -> tuple[str, Any]:
         retries = o.retries if o.retries >= 0 else max(self._retries.get(o.key, 1) - 1, 0)
         variables = f.encode(o.variables) if o.variables else ""
@@ -192,4 +196,6 @@ class ZeebeTransport:
 
 
 _UNARY = ("CompleteJob", "FailJob", "ThrowError", "UpdateJobTimeout")
-_OUTCOMES: dict[type, Any] = {f.Complete: ZeebeTransport._complete, f.Fail: ZeebeTransport._fail, f.Error: ZeebeTransport._error}
+_OUTCOMES: dict[type, Any] = {
+    f.Complete: ZeebeTransport._complete, f.Done: ZeebeTransport._done, f.Fail: ZeebeTransport._fail, f.Error: ZeebeTransport._error,
+}  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 
 from flowledger.events import commands as c
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.infra import log_sqlite
+from flowledger.infra import sqlite_writing
 from flowledger.infra.log_sqlite import SqliteLog
 from flowledger.processors.engine import Engine
 from flowledger.processors.log import EVENTS, Doubt, Group
@@ -19,7 +19,7 @@ from flowledger.processors.log import EVENTS, Doubt, Group
 def bounds(monkeypatch):
     """`bounds(pages)`: how large the file may become for each connection that writes."""
     made: list[sqlite3.Connection] = []
-    real = log_sqlite.connect
+    real = sqlite_writing.connect
 
     def connect(path, *args, **more):
         db = real(path, *args, **more)
@@ -31,7 +31,7 @@ def bounds(monkeypatch):
         for db in made:
             db.execute(f"PRAGMA max_page_count={pages}")
 
-    monkeypatch.setattr(log_sqlite, "connect", connect)
+    monkeypatch.setattr(sqlite_writing, "connect", connect)
     return bound
 
 

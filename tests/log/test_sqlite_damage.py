@@ -15,7 +15,7 @@ import pytest
 
 from flowledger.events import commands as c
 from flowledger.events.heads import parse_head
-from flowledger.infra import audit, log_sqlite, signing
+from flowledger.infra import audit, signing, sqlite_writing
 from flowledger.infra.anchors import Anchors, places
 from flowledger.infra.log_sqlite import SqliteLog
 from flowledger.processors.engine import Engine
@@ -110,14 +110,14 @@ async def test_a_commit_that_fails_for_any_reason_is_a_doubt_and_the_writer_goes
     log = SqliteLog(tmp_path / "log.db")
     await log.open()
     await log.create_topics(1)
-    real, armed = SqliteLog._write, [True]
+    real, armed = sqlite_writing.Writer._write, [True]
 
     def write(self: SqliteLog, *args: Any) -> Any:
         if armed.pop() if armed else False:
             raise error
         return real(self, *args)
 
-    monkeypatch.setattr(SqliteLog, "_write", write)
+    monkeypatch.setattr(sqlite_writing.Writer, "_write", write)
     with pytest.raises(Doubt):
         await asyncio.wait_for(log.append(EVENTS, 0, Group([b"k"], [b"a"]), expected_end=0), 5)
     await log.reopen(EVENTS, 0)
@@ -127,7 +127,7 @@ async def test_a_commit_that_fails_for_any_reason_is_a_doubt_and_the_writer_goes
 
 async def test_a_writer_that_cannot_even_begin_tells_everybody(tmp_path, monkeypatch):
     log = SqliteLog(tmp_path / "log.db")
-    real = log_sqlite.connect
+    real = sqlite_writing.connect
 
     def connect(path: Path, *args: Any, **more: Any) -> sqlite3.Connection:
         import threading
@@ -136,7 +136,7 @@ async def test_a_writer_that_cannot_even_begin_tells_everybody(tmp_path, monkeyp
             raise RuntimeError("no connection")
         return real(path, *args, **more)
 
-    monkeypatch.setattr(log_sqlite, "connect", connect)
+    monkeypatch.setattr(sqlite_writing, "connect", connect)
     await log.open()
     await log.create_topics(1)
     for _ in range(3):
