@@ -15,6 +15,7 @@ from litestar.openapi.spec import License
 from flowledger import __version__
 from flowledger.api import (
     accounts,
+    control,
     dead_letters,
     decisions,
     definitions,
@@ -45,7 +46,7 @@ from flowledger.api.services import Services
 NOUNS: dict[str, list[Any]] = {
     "deployments": deployments.HANDLERS,
     "definitions": definitions.HANDLERS,
-    "instances": instances.HANDLERS + instance_views.HANDLERS,
+    "instances": instances.HANDLERS + instance_views.HANDLERS + control.HANDLERS,
     "tasks": tasks.HANDLERS,
     "directory": directory.HANDLERS,
     "jobs": jobs.HANDLERS,

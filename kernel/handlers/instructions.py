@@ -105,15 +105,19 @@ class _Resolver:
         i = self.i
         if isinstance(named, str) and not (named.isascii() and named.isdigit()):
             if named not in self.process.nodes:
-                raise Wrong(f"expected an element of '{self.process.id}' or a token's key, found '{named}'")
+                raise Wrong(f"expected an element of '{self.process.id}' or a token's key, found '{named}'; {self._stands()}")
             at = {t.key: t for t in i.tokens.values() if t.element == named}
             if not at:
-                raise Wrong(f"no token stands at '{named}'")
+                raise Wrong(f"no token stands at '{named}'; {self._stands()}")
             return [t for t in at.values() if not any(s in at for s in placing.scopes_of(i, t.key))]
         token = i.tokens.get(self.key(named))
         if token is None:
             raise Wrong(f"expected a token of instance {i.key}, found {named}")
         return [token]
+
+    def _stands(self) -> str:
+        places = sorted({t.element for t in self.i.tokens.values()})
+        return f"it stands at {', '.join(places[: placing.CHOICES_MAX])}{' ...' if len(places) > placing.CHOICES_MAX else ''}"
 
     def node(self, element: str) -> Node:
         if wrong := placing.problem(self.process, element):
