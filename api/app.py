@@ -47,6 +47,7 @@ NOUNS: dict[str, list[Any]] = {
     "deployments": deployments.HANDLERS,
     "definitions": definitions.HANDLERS,
     "instances": instances.HANDLERS + instance_views.HANDLERS + control.HANDLERS,
+    "migrations": control.MIGRATIONS,
     "tasks": tasks.HANDLERS,
     "directory": directory.HANDLERS,
     "jobs": jobs.HANDLERS,

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import asyncio
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Response, post
 from msgspec import Meta
 
 from flowledger.api import answers as a
-from flowledger.api.edge import ApiRequest, Body, DefinitionRef, KeyPath, KeyRef, Name, Variables, Words, key_of
+from flowledger.api.definitions import source_of
+from flowledger.api.edge import ApiRequest, Body, DefinitionRef, KeyPath, KeyRef, Name, Text, Variables, Words, key_of, reply
 from flowledger.api.instances import changed
 from flowledger.api.locking import expected
 from flowledger.api.previews import PLAN_PATTERN
-from flowledger.api.problems import malformed
+from flowledger.api.problems import Problem, malformed
 from flowledger.api.services import definition_key, services_of
 from flowledger.events import commands as c
+from flowledger.events.base import RejectionCode
 
 Plan = Annotated[str, Meta(pattern=PLAN_PATTERN)]
 #: an element, or a key of a token
@@ -74,11 +77,25 @@ class ModifyBody(OperationBody):
     force: bool = False
 
 
-class MigrateBody(OperationBody, kw_only=True):
-    """`elements` maps ids of elements at which tokens stand to ids in the new definition; equal ids may be left out."""
+class MigrateBody(OperationBody):
+    """`to`: the other version, a key or an id (`definition` is its old name). `mapping` (`elements`): ids of elements at which tokens stand -> ids there;
+    equal ids may be left out, null or an empty text withdraws what stands there. `timers`: keep their moments, or restart by the other version.
+    `tasks`: keep, or renew by the other version; then tasks and waiting events may become another kind. `force`: though it leaves what would never go on."""
 
-    definition: DefinitionRef
-    elements: dict[str, str] = {}
+    to: DefinitionRef | None = None
+    mapping: dict[Name, Text | None] = {}
+    definition: DefinitionRef | None = None
+    elements: dict[str, str | None] = {}
+    timers: Literal["keep", "restart"] = "keep"
+    tasks: Literal["keep", "renew"] = "keep"
+    force: bool = False
+
+
+class PlanBody(Body):
+    """Two versions: keys, or ids in the model (the newest version)."""
+
+    from_: DefinitionRef = msgspec.field(name="from")
+    to: DefinitionRef
 
 
 @post("/instances/{id:str}/modify", status_code=200, locks=True, previews=True, summary="Move tokens by hand")
@@ -111,16 +128,55 @@ def _instruction(body: InstructionBody) -> dict[str, Any]:
 
 @post("/instances/{id:str}/migrate", status_code=200, locks=True, previews=True, summary="Go on under another version")
 async def migrate(request: ApiRequest, id: KeyPath, data: MigrateBody) -> Response[a.Done]:
-    definition = await definition_key(services_of(request), request, data.definition, "body definition")
+    """Tokens keep their keys; jobs in hand are completed as before. Refused as a whole where a token has no place there."""
+    other = data.to if data.to is not None else data.definition
+    if other is None:
+        raise malformed("`to` was expected: the key or the id of a definition", "body to")
+    definition = await definition_key(services_of(request), request, other, "body to")
     command = c.MigrateInstance(
         key=key_of(id, "instance"),
         definition=definition,
-        elements=data.elements,
+        elements={old: new or "" for old, new in {**data.elements, **data.mapping}.items()},
         reason=data.reason,
         same_ids=True,
         row_version=expected(request),
+        timers=data.timers,
+        tasks=data.tasks,
+        force=data.force,
     )
     return await changed(request, command, data.asked)
 
 
+@post("/migrations/plan", status_code=200, summary="Propose a mapping between two versions")
+async def plan_migration(request: ApiRequest, data: PlanBody) -> Response[a.MigrationPlan]:
+    """By id, kind, name and place; to be edited, and given as `mapping`. What really runs is checked by a dry run of the migration itself."""
+    s = services_of(request)
+    old, new = [await definition_key(s, request, each, f"body {name}") for each, name in ((data.from_, "from"), (data.to, "to"))]
+    sources = [
+        (
+            await source_of(s, request, str(key)),
+            str((await s.reads.get("definitions", str(key), s.identify(request).tenant) or {}).get("definition_id") or ""),
+        )
+        for key in (old, new)
+    ]
+    rows = await asyncio.to_thread(_proposed, sources)
+    return reply({"from": str(old), "to": str(new), "mapping": {r["from"]: r["to"] for r in rows if r["to"]}, "rows": rows})
+
+
+def _proposed(sources: list[tuple[tuple[str, str], str]]) -> list[dict[str, Any]]:
+    from flowledger.kernel.model import read
+    from flowledger.kernel.model.encodings import utf8
+    from flowledger.kernel.model.mapping import propose
+
+    found = []
+    for (text, name), id in sources:
+        graph = read(utf8(text), name)[0]
+        process = graph.processes.get(id) if graph is not None else None
+        if process is None:
+            raise Problem(RejectionCode.NOT_FOUND, f"'{id or name}' is no process that can be run", where="body")
+        found.append(process)
+    return propose(found[0], found[1])
+
+
 HANDLERS: list[Any] = [modify, migrate]
+MIGRATIONS: list[Any] = [plan_migration]

@@ -22,7 +22,9 @@ class ModifyInstance(Command, frozen=True):
 
 
 class MigrateInstance(Command, frozen=True):
-    """`elements`: id in the instance's version -> id in the other. `same_ids`: elements that stand in both need not be named."""
+    """`elements`: id in the instance's version -> id in the other, `""`: what stands there is withdrawn. `same_ids`: elements that stand in both need not be
+    named. `timers`: keep (their moments), restart (by the other version, from now). `tasks`: keep, renew (made anew by the other version; then elements may
+    change their kind). `force`: though it leaves what never goes on. Answer: `{key, warnings}`."""
 
     key: int
     definition: int
@@ -30,3 +32,6 @@ class MigrateInstance(Command, frozen=True):
     row_version: int | None = None
     reason: str = ""
     same_ids: bool = False
+    timers: str = "keep"
+    tasks: str = "keep"
+    force: bool = False

@@ -243,7 +243,7 @@ def _left(named: _Named, d: Decision, key: int) -> list[dict[str, Any]]:
         waits = [kind for held in token.holds or () for kind, table in tables if held in table]
         if token.data and token.data.get("child"):
             waits.append("child")
-        row = {"instance": named(key), "token": named(token.key), "element": token.element, "scope": named(token.scope)}
+        row: dict[str, Any] = {"instance": named(key), "token": named(token.key), "element": token.element, "scope": named(token.scope)}
         row["waits"] = list(dict.fromkeys(waits)) or (["tokens"] if token.kids else ["join"])
         if token.phase == ARRIVED and token.flow and (node := nodes[token.element]).kind in joins.SYNCHRONISE:
             row["flows"] = soundness.awaited(i, token, node)

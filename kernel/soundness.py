@@ -49,7 +49,9 @@ def _waits(d: Any, i: Instance, token: Token, node: Node) -> bool:
         return True
     p = d.state
     own = {node.id, *(f.target.id for f in node.outgoing)} if node.kind == "eventBasedGateway" else {node.id}
-    return any((held := p.tasks.get(k) or p.timers.get(k) or p.subscriptions.get(k)) is not None and held.element in own for k in token.holds or ())
+    return any(
+        (held := p.tasks.get(k) or p.timers.get(k) or p.subscriptions.get(k)) is not None and held.element in own for k in token.holds or ()
+    )
 
 
 def _stuck(i: Instance, token: Token, node: Node) -> str:

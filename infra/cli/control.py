@@ -20,7 +20,10 @@ TABLES: dict[str, tuple[str, list[str | tuple[str, str]]]] = {
     "moved": ("Would move", ["kind", "key", ("element", "from, to"), "scope"]),
     "created": ("Would be created", ["kind", "key", "element", "type", "job_type", "scope", "code", "message"]),
     "armed": ("Would be armed", ["kind", "key", "element", "type", "name", "correlation", "due"]),
-    "changed": ("Would change", ["kind", "key", "element", "scope", "names", "status", "paused", "definition", "version", "due", "name", "job_type"]),
+    "changed": (
+        "Would change",
+        ["kind", "key", "element", "scope", "names", "status", "paused", "definition", "version", "due", "name", "job_type"],
+    ),
     "told": ("Other partitions would be asked", ["partition", "command", "key"]),
     "left": ("Stands then", ["instance", "token", "element", "waits", "flows"]),
 }
@@ -119,8 +122,16 @@ def migrate(
     id: Id,
     to: Annotated[str, typer.Option("--to", metavar="KEY", help="Definition's key, or process id: its newest version")],
     mapping: Annotated[
-        list[str] | None, typer.Option("--map", metavar="OLD=NEW", help="Ids of elements that have another name there; may be repeated")
+        list[str] | None,
+        typer.Option(
+            "--map", metavar="OLD=NEW", help="Elements that have another id there; `OLD=` withdraws what stands there; may be repeated"
+        ),
     ] = None,
+    plan: Annotated[str, typer.Option("--mapping", metavar="JSON", help="A whole mapping as a JSON object, @FILE, or - for stdin")] = "",
+    propose: Annotated[bool, typer.Option("--propose", help="Only show which element becomes which, to be edited")] = False,
+    timers: Annotated[str, typer.Option("--timers", help="keep their moments, or restart them by the other version")] = "keep",
+    tasks: Annotated[str, typer.Option("--tasks", help="keep, or renew them by the other version")] = "keep",
+    force: Annotated[bool, typer.Option("--force", help="Though it leaves what would never go on")] = False,
     reason: Reason = "",
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -128,14 +139,32 @@ def migrate(
     json: Json = False,
 ) -> None:
     """Let an instance go on under another version."""
-    elements = {}
+    from flowledger.infra.cli.daily import variables
+
+    if propose:
+        _propose(server, id, to, json)
+        return
+    elements: dict[str, Any] = {}
+    if plan and (not isinstance(elements := variables(plan), dict) or not all(isinstance(v, str) or v is None for v in elements.values())):
+        fail("--mapping must be a JSON object of element ids", USAGE)
     for each in mapping or ():
         old, equals, new = each.partition("=")
-        if not (old and equals and new):
+        if not (old and equals):
             fail(f"--map must be OLD=NEW, found {each!r}", USAGE)
         elements[old] = new
-    body = {"definition": to, "elements": elements, "reason": reason}
+    body = {"to": to, "mapping": elements, "timers": timers, "tasks": tasks, "reason": reason, "force": force}
     operate(server, f"/v1/instances/{id}/migrate", body, f"instance {id} goes on under {to}", dry_run=dry_run, yes=yes, json=json)
+
+
+def _propose(server: str, id: str, to: str, json: bool) -> None:
+    from flowledger.infra.cli.server import Server
+
+    s = Server(server)
+    found = s.post("/v1/migrations/plan", {"from": s.get(f"/v1/instances/{id}")["definition"], "to": to})
+    if json:
+        as_json(found["mapping"])
+    else:
+        table(found["rows"], ["from", "to", "kind", "name", "by", "note"])
 
 
 VERBS: tuple[Any, ...] = (modify, migrate)

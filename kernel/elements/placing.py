@@ -41,12 +41,12 @@ def problem(process: Process, element: str) -> str:
 
 def unknown_scope(node: Node, variables: Iterable[str]) -> str:
     """Why variables can't be set in one of these scopes (`""`: the instance) with a token before `node`; `""`: they can."""
-    known = ["", node.id, *(outer.id for outer in _around(node))]
+    known = ["", node.id, *(outer.id for outer in subs_around(node))]
     wrong = next((name for name in variables if name not in known), None)
     return "" if wrong is None else f"expected variables for '{node.id}' or a scope around it, found the scope '{wrong}'"
 
 
-def _around(node: Node) -> list[Node]:
+def subs_around(node: Node) -> list[Node]:
     """The sub-processes around a node, the innermost first."""
     found = []
     at = node.scope
@@ -77,12 +77,18 @@ def scopes_of(i: Instance, key: int) -> Iterator[int]:
 def is_run_around(i: Instance, key: int, node: Node) -> bool:
     """Elements like `node` run in the scope of this token."""
     token = i.tokens[key]
-    return any(outer.id == token.element and token in _runs(i, outer) for outer in _around(node))
+    return any(outer.id == token.element and token in _runs(i, outer) for outer in subs_around(node))
 
 
 def is_body(token: Token, node: Node) -> bool:
     """The token is the body of the multi-instance activity `node`."""
-    return token.element == node.id and not token.index and node.loop is not None and node.loop.kind == "multi" and not ad_hoc_sub_process.is_inner(token)
+    return (
+        token.element == node.id
+        and not token.index
+        and node.loop is not None
+        and node.loop.kind == "multi"
+        and not ad_hoc_sub_process.is_inner(token)
+    )
 
 
 def no_further_run(i: Instance, body: Token, node: Node, variables: dict[str, Any]) -> str:
@@ -100,14 +106,12 @@ def no_further_run(i: Instance, body: Token, node: Node, variables: dict[str, An
     return ""
 
 
-def scope_of(
-    i: Instance, node: Node, ancestor: int, opened: frozenset[str] | set[str] = frozenset(), within: int = 0
-) -> int | str:
+def scope_of(i: Instance, node: Node, ancestor: int, opened: frozenset[str] | set[str] = frozenset(), within: int = 0) -> int | str:
     """The scope (a token's key, or the instance's) from which on scopes are to be opened for `node`; a text says why there is none.
 
     `opened`: sub-processes that an earlier instruction opens. `within`: what is found is this scope, or one in it.
     """
-    around = _around(node)
+    around = subs_around(node)
     if ancestor == i.key:
         to_make, found = around, i.key
     elif ancestor:
@@ -136,7 +140,7 @@ def scope_of(
 
 def unheard(process: Process, i: Instance, node: Node, scope: int) -> list[str]:
     """Sub-processes that are opened for `node` under `scope` without their input mappings."""
-    around = _around(node)
+    around = subs_around(node)
     names = [outer.id for outer in around]
     begin = names.index(i.tokens[scope].element) if scope != i.key else len(around)
     return [outer.id for outer in around[:begin] if outer.inputs]
@@ -145,7 +149,7 @@ def unheard(process: Process, i: Instance, node: Node, scope: int) -> list[str]:
 def to_open(i: Instance, node: Node) -> set[str]:
     """Sub-processes around a node that do not run yet."""
     found = set()
-    for outer in _around(node):
+    for outer in subs_around(node):
         if _runs(i, outer):
             break
         found.add(outer.id)
@@ -168,7 +172,7 @@ def place(
         if given := left.pop(token.element, None):
             d.set_variables(i, running, given, local=True)
         running = token.scope
-    around = _around(node)
+    around = subs_around(node)
     names = [outer.id for outer in around]
     begin = names.index(i.tokens[scope].element) if scope != i.key else len(around)
     for outer in reversed(around[:begin]):

@@ -179,7 +179,10 @@ def _variables(instruction: dict[str, Any], name: str) -> dict[str, Any]:
 def said(resolved: Resolved, e: ModifyInstance, skipped: Iterable[str]) -> dict[str, Any]:
     """What stands in the event: as it was asked for, and as it was understood."""
     found: dict[str, Any] = {
-        "activate": [{"element": p.element, "ancestor": p.scope or p.within, "variables": p.variables, **({"run": True} if p.body else {})} for p in resolved.activate],
+        "activate": [
+            {"element": p.element, "ancestor": p.scope or p.within, "variables": p.variables, **({"run": True} if p.body else {})}
+            for p in resolved.activate
+        ],
         "terminate": resolved.terminate,
     }
     if e.instructions:

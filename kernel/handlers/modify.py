@@ -68,7 +68,9 @@ def settled(d: Decision, key: int, force: bool, warnings: list[str]) -> Rejected
     if i is not None and (found := soundness.problems(d, i)):
         told = [*found[:TOLD_MAX], *([f"and {len(found) - TOLD_MAX} more"] if len(found) > TOLD_MAX else [])]
         if not force:
-            return Rejected(RejectionCode.INVALID_STATE, f"this would leave what never goes on (force does it all the same): {'; '.join(told)}")
+            return Rejected(
+                RejectionCode.INVALID_STATE, f"this would leave what never goes on (force does it all the same): {'; '.join(told)}"
+            )
         warnings = [*warnings, *told]
     if warnings:
         d.answer["warnings"] = warnings
@@ -105,5 +107,3 @@ def _emptied(d: Decision, i: Instance, e: c.ModifyInstance) -> Rejected | None:
     d.record(wf.WorkflowTerminated(key=i.key, reason=e.reason or "its last token was withdrawn"))
     d.ended(i, "terminated", message=e.reason)
     return None
-
-

@@ -192,7 +192,7 @@ def test_each_route_that_offers_a_dry_run_answers_with_a_plan_and_changes_nothin
 
 
 @pytest.mark.parametrize(
-    ("query", "status"), [("dry_run=yes", 400), ("plan=x", 400), ("dry_run=false", 200), ("dry_run=true&dry_run=true", 400)]
+    ("query", "status"), [("dry_run=yes", 400), ("plan=x", 400), ("plan=", 400), ("dry_run=false", 200), ("dry_run=true&dry_run=true", 400)]
 )
 def test_odd_queries(http, query: str, status: int) -> None:
     assert http.post(f"{instance(http)}/cancel?{query}", json={}).status_code == status

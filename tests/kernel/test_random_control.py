@@ -11,6 +11,7 @@ import random
 from typing import Any
 
 import pytest
+from notation import bpmn
 from scenario import Refused, Scenario, image
 from test_random_models import Model
 
@@ -28,8 +29,8 @@ VALUES = ("v0", "v1", "v2", "flag")
 class Operator:
     """Changes an instance by hand. `done`, `refused`: how often each operation was."""
 
-    def __init__(self, s: Scenario, rng: random.Random) -> None:
-        self.s, self.rng = s, rng
+    def __init__(self, s: Scenario, rng: random.Random, versions: dict[str, int]) -> None:
+        self.s, self.rng, self.versions = s, rng, versions
         self.done: dict[str, int] = {}
         self.refused: dict[str, int] = {}
 
@@ -74,18 +75,42 @@ class Operator:
             instructions.append(wish)
         self.operate("modify", c.ModifyInstance(key=self.s.key, instructions=instructions))
 
+    def migrate(self) -> None:
+        """To a version with another element, or with all of it in a sub-process, and back."""
+        rng, versions = self.rng, self.versions
+        now = next(name for name, key in versions.items() if key == self.s.i.definition)
+        to = rng.choice([name for name in versions if name != now])
+        elements = {"wrap": ""} if now == "wrapped" else {}
+        if rng.random() < 0.2:
+            elements[rng.choice([t.element for t in self.s.i.tokens.values()])] = ""
+        self.operate(
+            "migrate",
+            c.MigrateInstance(
+                key=self.s.key, definition=versions[to], elements=elements, same_ids=True, timers=rng.choice(["keep", "restart"]),
+                tasks=rng.choice(["keep", "keep", "renew"]),
+            ),
+        )  # fmt: skip
+
 
 def values(rng: random.Random, late: bool) -> dict[str, int]:
     return {name: 0 if late else rng.randint(0, 9) for name in VALUES}
 
 
-def begun(seed: int) -> tuple[Scenario, random.Random]:
+def begun(seed: int) -> tuple[Scenario, random.Random, dict[str, int]]:
     rng = random.Random(seed)
     model = Model(rng)
     model.scope(rng.choice((2, 2, 3, 3)))
     crash = rng.random() < 0.3
     s = Scenario("\n".join(model.lines), crash=crash, steps_max=1 if crash else rng.choice([7, 1_000]))
-    return s.start("p", **values(rng, False)), rng
+    s.start("p", **values(rng, False))
+    versions = {"first": s.i.definition} if s.key in s.p.instances else {}
+    wrapped = ["subProcess wrap {", *model.lines, "}"]
+    for name, lines in (
+        ("more", [*model.lines, "serviceTask unreached"]),
+        ("wrapped", ["startEvent wrap_s", *wrapped, "endEvent wrap_e", "wrap_s > wrap > wrap_e"]),
+    ):
+        versions[name] = s.do(c.Deploy(resources=[c.Resource("m0.bpmn", bpmn("\n".join(lines)))], force=True))["definitions"][0]["key"]
+    return s, rng, versions
 
 
 def work(s: Scenario, rng: random.Random, late: bool) -> None:
@@ -108,8 +133,8 @@ def work(s: Scenario, rng: random.Random, late: bool) -> None:
 
 
 def drive(seed: int, operations: int = 6) -> Operator:
-    s, rng = begun(seed)
-    operator = Operator(s, rng)
+    s, rng, versions = begun(seed)
+    operator = Operator(s, rng, versions)
     for n in range(600):
         if s.key not in s.p.instances:
             break
@@ -123,7 +148,7 @@ def drive(seed: int, operations: int = 6) -> Operator:
     return operator
 
 
-OPERATIONS = ["modify"]
+OPERATIONS = ["modify", "migrate"]
 
 
 @pytest.mark.req("WSM-RES-005", "WSM-DAG-006")
