@@ -545,6 +545,60 @@ class Replayed(Done, kw_only=True):
     answer: Json | None = None
 
 
+class Batch(msgspec.Struct, kw_only=True):
+    """One action for `total` items of the list `list`, by `filter` (null: by their keys). Of `total` items `sent` are begun; `succeeded`, `failed`
+    and `skipped` have a result. `status` at its end: completed, partial (some failed), failed (some failed, none succeeded), aborted."""
+
+    id: Key
+    action: str
+    status: str
+    total: int
+    list: str
+    collected: int = 0
+    sent: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    skipped: int = 0
+    params: Json | None = None
+    filter: Json | None = None
+    rate: int = 0
+    reason: str = ""
+    created_by: str | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+    ended_at: str | None = None
+    #: who has paused, resumed or aborted it last, and why
+    controlled_by: str | None = None
+    note: str | None = None
+    position: str | None = None
+
+
+class BatchItem(msgspec.Struct, kw_only=True):
+    """`status`: pending, succeeded, failed, skipped (so already, or not there), aborted. `code`, `message`: why it was not done."""
+
+    number: int
+    id: Key
+    status: str
+    code: str = ""
+    message: str = ""
+    done_at: str | None = None
+
+
+class BatchBegun(msgspec.Struct, kw_only=True):
+    """What has begun (`id`, `status`), or of a dry run: `count` items, some as `examples`, and what is to be given back as `confirm`."""
+
+    action: str
+    of: str
+    count: int
+    id: Key | None = None
+    status: str | None = None
+    dry_run: bool = False
+    confirm: int | None = None
+    examples: list[Json] | None = None
+    filter: Json | None = None
+    position: str | None = None
+
+
 class Conditions(msgspec.Struct, kw_only=True):
     """`instances`: keys of those that were started."""
 

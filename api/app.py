@@ -15,12 +15,14 @@ from litestar.openapi.spec import License
 from flowledger import __version__
 from flowledger.api import (
     accounts,
+    batches,
     control,
     dead_letters,
     decisions,
     definitions,
     deployments,
     directory,
+    drafts,
     events,
     health,
     incidents,
@@ -29,6 +31,7 @@ from flowledger.api import (
     jobs,
     messages,
     metrics,
+    models,
     settings,
     signals,
     tasks,
@@ -44,6 +47,8 @@ from flowledger.api.services import Services
 
 #: noun -> its handlers below /v1
 NOUNS: dict[str, list[Any]] = {
+    "drafts": drafts.HANDLERS,
+    "models": models.HANDLERS,
     "deployments": deployments.HANDLERS,
     "definitions": definitions.HANDLERS,
     "instances": instances.HANDLERS + instance_views.HANDLERS + control.HANDLERS,
@@ -55,6 +60,7 @@ NOUNS: dict[str, list[Any]] = {
     "signals": signals.HANDLERS,
     "incidents": incidents.HANDLERS,
     "dead-letters": dead_letters.HANDLERS,
+    "batches": batches.HANDLERS,
     "decisions": decisions.HANDLERS,
     "events": events.HANDLERS,
     "settings": settings.HANDLERS,

@@ -29,7 +29,7 @@ from flowledger.api.edge import (
 from flowledger.api.lists import Cursor, Definition, KeyFilter, Limit, Priority, Version, WaitFor, listing, variable_filters
 from flowledger.api.locking import etag, expected
 from flowledger.api.problems import malformed
-from flowledger.api.services import Services, definition_key, services_of
+from flowledger.api.services import Services, services_of
 from flowledger.api.view import answer_view, row_event_view
 from flowledger.events import commands as c
 from flowledger.events.commands import partition_of_text

@@ -60,8 +60,8 @@ SEEN_PLAN = {
 }
 #: paths whose answer isn't remembered: nothing happens twice there
 WITHOUT_KEY = ("/v1/jobs/activate", "/v1/decisions/evaluate")
-#: what changes accounts is no command
-ACCOUNTS = ("/v1/session", "/v1/me", "/v1/users", "/v1/api-keys")
+#: what changes accounts or drafts, or only looks at models, is no command
+ACCOUNTS = ("/v1/session", "/v1/me", "/v1/users", "/v1/api-keys", "/v1/drafts", "/v1/models")
 #: the framework's name of a page's schema
 _PAGE = re.compile(rb"Page_flowledger\.api\.answers\.(\w+)_")
 MODEL = (
@@ -87,6 +87,7 @@ _NOUN = {
     "definitions": "definition",
     "incidents": "incident",
     "dead-letters": "dead_letter",
+    "batches": "batch",
     "directory": "entry",
 }
 _RENAMED = {

@@ -28,7 +28,7 @@ class Reads(Protocol):
 
     async def list(self, noun: str, filters: dict[str, str], limit: int, cursor: str, tenant: str) -> Row:
         """`{items, cursor, position}`; `cursor` null: the last page. `noun`: definitions, instances, tasks, incidents,
-        messages, timers, dead_letters, evaluations."""
+        messages, timers, dead_letters, evaluations, batches, batch_items."""
 
     async def get(self, noun: str, key: str, tenant: str) -> Row | None: ...
 
@@ -52,18 +52,19 @@ class SqlReads:
     """The port on a `projections.reader.Reader`."""
 
     def __init__(self, reader: Any) -> None:
-        from flowledger.projections import about
+        from flowledger.projections import about, batches
         from flowledger.projections import queries as q
 
         self.reader = reader
         self._lists: dict[str, Callable[..., Awaitable[Row]]] = {
             "definitions": q.list_definitions, "instances": q.list_instances, "tasks": q.list_tasks, "incidents": q.list_incidents,
             "messages": q.list_messages, "timers": q.list_timers, "evaluations": q.list_evaluations,
-            "dead_letters": q.list_dead_letters,
+            "dead_letters": q.list_dead_letters, "batches": batches.list_batches, "batch_items": batches.list_items,
         }  # fmt: skip
         self._gets: dict[str, Callable[..., Awaitable[Row | None]]] = {
             "definitions": q.get_definition, "instances": q.get_instance, "tasks": q.get_task, "incidents": q.get_incident,
             "messages": q.get_message, "timers": q.get_timer, "dead_letters": q.get_dead_letter,
+            "batches": batches.get_batch,
         }  # fmt: skip
         self._events: dict[str, Callable[..., Awaitable[Row]]] = {"instances": q.instance_events, "tasks": q.task_events}
         self._reports: dict[str, Callable[..., Awaitable[Row | None]]] = {

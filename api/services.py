@@ -19,10 +19,13 @@ from flowledger.api.closing import Closing
 from flowledger.api.edge import is_key, key_of, position_of
 from flowledger.api.problems import Problem, problem_of
 from flowledger.api.reads import Reads
+from flowledger.api.room import Room
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.events.commands import DRY_RUN, AnyCommand, partition_of_key, partition_of_text
+from flowledger.infra.drafts import Drafts
 from flowledger.infra.settings import Settings
 from flowledger.infra.telemetry import Telemetry
+from flowledger.kernel.findings import Finding
 from flowledger.processors.client import Answer, Caller, Client
 
 FRESH_KEYS_MAX = 100_000
@@ -48,6 +51,11 @@ class Services:
         self.closing = Closing()
         #: who works on what, on this node (`api/workers.py`); None: nobody asks
         self.workers: Any = None
+        #: drafts of models (`api/drafts.py`); None: this process keeps none
+        self.drafts: Drafts | None = None
+        #: where models are checked and tried (`api/models.py`), and what connectors find in one
+        self.room = Room()
+        self.findings_of: Callable[[Any, str], list[Finding]] = lambda graph, name: []
         self.subscribers = 0
         self._fresh: OrderedDict[int, str] = OrderedDict()
         #: (tenant, id in the model) -> version and key of what was deployed through this node

@@ -513,6 +513,7 @@ AnyCommand = (
     | ReadyTasks | EvaluateConditions | ExpireMessages | Continue | Confirm | AwaitMessage | UnawaitMessage | Correlate | CatchSignal | MessageTaken | ChildEnded
     | InstancesCounted | ReleaseInstance | ReplayDeadLetter | DiscardDeadLetter | DecideDeadLetter | DeadLetterRefused
     | SendRejected | AskPermits | GivePermits | ReturnPermits | ReportOutcomes | SetBreaker
+    | control.AnyControl
 )  # fmt: skip
 
 

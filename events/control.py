@@ -1,4 +1,5 @@
-"""Commands of control: what operators ask of instances that run. They are part of `events/commands.py`, whose words they share."""
+"""Commands of control: what operators ask of instances that run, and of many things at once; and what partitions tell each other of that
+(docs/decisions/0009). They are part of `events/commands.py`, whose words they share."""
 
 from __future__ import annotations
 
@@ -35,3 +36,65 @@ class MigrateInstance(Command, frozen=True):
     timers: str = "keep"
     tasks: str = "keep"
     force: bool = False
+
+
+class CreateBatch(Command, frozen=True):
+    """`action` (a row of `kernel/batches/actions.py`) is to be done to `total` items, which come by `AddBatchItems`; with none it is complete at once.
+
+    `rate`: items a second, 0: as fast as it goes. `of`, `filter`: which list they are from, and by what, as people read it.
+    Answer: `{key, status, total}`.
+    """
+
+    action: str
+    total: int
+    params: dict[str, Any] | None = None
+    rate: int = 0
+    of: str = ""
+    filter: dict[str, Any] | None = None
+    reason: str = ""
+
+
+class AddBatchItems(Command, frozen=True):
+    """Keys of items, of which `at` came before; it begins when all have come. What is there already is passed over, so it may be sent again.
+
+    They are ordered by the number in the key, then by its partition, so that none comes twice, and all partitions have something to do.
+    Answer: `{key, status, items}`.
+    """
+
+    batch: int
+    at: int
+    items: list[int]
+
+
+class ControlBatch(Command, frozen=True):
+    """`move`: pause, resume, abort (what is done stays done). Answer: `{key, status}`."""
+
+    batch: int
+    move: str
+    reason: str = ""
+
+
+class DoBatchItems(Command, frozen=True):
+    """To the partition of these items, from the `home` of their batch, which numbers them. `rights`, `groups`: of who asked for it."""
+
+    batch: int
+    home: int
+    action: str
+    numbers: list[int]
+    items: list[int]
+    params: dict[str, Any] | None = None
+    reason: str = ""
+    rights: list[str] | None = None
+    groups: list[str] | None = None
+
+
+class TellBatchItems(Command, frozen=True):
+    """The answer: `[number, outcome, code, message]` of each that was tried, and numbers of those to be sent anew, for which there was no room."""
+
+    batch: int
+    done: list[list[Any]]
+    again: list[int]
+
+
+#: one of them; the union of all commands has these beside its own
+AnyControl = CreateBatch | AddBatchItems | ControlBatch | DoBatchItems | TellBatchItems

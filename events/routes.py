@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flowledger.events import commands as c
+from flowledger.events import control as co
 from flowledger.events.base import Command
 
 #: what the owner's shell asks of its own partition: it never stands on `commands`
@@ -11,6 +12,7 @@ OF_THE_SHELL = frozenset({c.FireTimers, c.ExpireLeases, c.ReadyTasks, c.ExpireMe
 BETWEEN = frozenset({
     c.DefineElsewhere, c.InstancesCounted, c.Confirm, c.AwaitMessage, c.UnawaitMessage, c.Correlate, c.CatchSignal, c.MessageTaken, c.ChildEnded, c.SendRejected,
     c.DecideDeadLetter, c.DeadLetterRefused, c.AskPermits, c.GivePermits, c.ReturnPermits, c.ReportOutcomes, c.SetBreaker,
+    co.DoBatchItems, co.TellBatchItems,
 })  # fmt: skip
 #: fields that only the engine sets, in commands that callers give too
 ENGINE_FIELDS: dict[type[Command], tuple[str, ...]] = {
@@ -24,7 +26,7 @@ BY_KEY: dict[type[Command], str] = {
     c.CancelInstance: "key", c.ControlInstance: "key", c.SetVariables: "key", c.ModifyInstance: "key", c.MigrateInstance: "key",
     c.AdHocActivate: "token", c.CompleteTask: "task", c.FailTask: "task", c.ThrowTaskError: "task", c.ExtendLease: "task",
     c.UpdateRetries: "task", c.MoveTask: "task", c.ResolveIncident: "key", c.Continue: "key", c.ReleaseInstance: "key",
-    c.ReplayDeadLetter: "letter", c.DiscardDeadLetter: "letter",
+    c.ReplayDeadLetter: "letter", c.DiscardDeadLetter: "letter", co.AddBatchItems: "batch", co.ControlBatch: "batch",
 }  # fmt: skip
 _TO_THE_FIRST = frozenset({c.Deploy, c.EvaluateConditions, c.ChangeDefinition, c.StoreRecord, c.BroadcastSignal})
 

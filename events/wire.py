@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flowledger.events import definition, flow, ledger, task, waiting, workflow
+from flowledger.events import batch, definition, flow, ledger, task, waiting, workflow
 from flowledger.events.base import Event
 
 Payload = dict[str, Any]
@@ -104,6 +104,14 @@ WIRE: dict[type[Event], tuple[int, str, int]] = {
     waiting.ConditionTriggered: (102, "condition.triggered", 1),
     waiting.IncidentRaised: (103, "incident.raised", 1),
     waiting.IncidentResolved: (104, "incident.resolved", 1),
+    batch.BatchCreated: (120, "batch.created", 1),
+    batch.BatchItemsAdded: (121, "batch.items_added", 1),
+    batch.BatchItemsSent: (122, "batch.items_sent", 1),
+    batch.BatchItemsDone: (123, "batch.items_done", 1),
+    batch.BatchPaused: (124, "batch.paused", 1),
+    batch.BatchResumed: (125, "batch.resumed", 1),
+    batch.BatchAborted: (126, "batch.aborted", 1),
+    batch.BatchEnded: (127, "batch.ended", 1),
 }
 
 NAMES: dict[type[Event], str] = {cls: name for cls, (_, name, _) in WIRE.items()}

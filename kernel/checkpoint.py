@@ -20,6 +20,8 @@ from flowledger.events.group import Place
 from flowledger.kernel.folds import answers, holds
 from flowledger.kernel.state import (
     Awaited,
+    Batch,
+    BatchItems,
     Definition,
     Incident,
     Instance,
@@ -69,6 +71,8 @@ _TABLES: dict[str, tuple[str, type[State]]] = {
     "awaited": ("awaited", Awaited),
     "definition": ("definitions", Definition),
     "letter": ("letters", Letter),
+    "batch": ("batches", Batch),
+    "batch_items": ("batch_items", BatchItems),
 }
 #: types whose key is another field
 _NAMED: dict[type[State], str] = {Awaited: "subscription", Letter: "source"}
@@ -266,7 +270,7 @@ def fingerprint(p: Partition, placed: bool = False) -> dict[bytes, bytes | None]
     everything += [("timer", k) for k, t in p.timers.items() if not t.instance]
     everything += [("subscription", k) for k, s in p.subscriptions.items() if not s.instance]
     everything += [("incident", k) for k, x in p.incidents.items() if not x.instance]
-    for table in ("message", "awaited", "definition", "letter"):
+    for table in ("message", "awaited", "definition", "letter", "batch", "batch_items"):
         everything += [(table, k) for k in getattr(p, _TABLES[table][0])]
     everything += [("record", k) for k in p.records] + [("answer", k) for k in p.answers]
     return dict(records(p, everything, placed))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from flowledger.events import commands as c
+from flowledger.events import control as co
 from flowledger.events import ledger as le
 from flowledger.events.base import Broken, Envelope, Heavy, Rejected, RejectionCode
 from flowledger.kernel import causes, limits, plans, values
 from flowledger.kernel.access import admit, versions
 from flowledger.kernel.access.subjects import INTERNAL, MISSING, of_instance
 from flowledger.kernel.decision import Decision, Defect, Facts, kind_of
-from flowledger.kernel.elements import listeners
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.folds import answers
-from flowledger.kernel.handlers import HANDLERS, handle, letters, quarantine
+from flowledger.kernel.handlers import HANDLERS, batches, handle, hearing, letters, quarantine
 from flowledger.kernel.ledger.facts import NotAtHand
 from flowledger.kernel.state import Partition
 from flowledger.kernel.tasks import again, permits
@@ -106,7 +106,7 @@ def record_broken(state: Partition, request: c.Request, facts: Facts, broken: Br
         d.quarantine(broken.key, Defect(broken.defect, broken.message), broken.reference)
         if request.sender >= 0:
             d.record(le.Inbound(sender=request.sender, seq=request.seq))
-            if type(request.command) is c.DecideDeadLetter:
+            if type(request.command) in _ANSWERED:
                 _tell_sender(d, request, Rejected(RejectionCode.INTERNAL, f"a defect of the engine, reference {broken.reference}"))
         return d
     finally:
@@ -159,8 +159,8 @@ def _decide(d: Decision, request: c.Request) -> Rejected | None:
         d.weigh_changed(refuse=not (sent or request.instance or kind in INTERNAL))
     if sent:
         d.record(le.Inbound(sender=request.sender, seq=request.seq))
-    if kind in _MOVING and d.request is not None and type(moved := d.request.command) is c.MoveTask:
-        _tell_listeners(d, moved)
+    if kind in _MOVING and d.request is not None:
+        hearing.told(d, d.request.command)
     if d.work or d.touched:
         d.run()
     elif d.subject:
@@ -220,10 +220,14 @@ def _tell_sender(d: Decision, request: c.Request, rejected: Rejected) -> None:
             letter=command.letter, command=command.command, code=rejected.code, message=values.clean(rejected.message)
         )
         d.send(request.sender, said)
+    elif type(command) is co.DoBatchItems:
+        d.send(request.sender, batches.not_done(command, rejected))
     elif request.instance and type(command) not in _EXPECTED:
         d.send(request.sender, _told(request.instance, request.token, command, rejected))
 
 
+#: sends that nobody's instance waits for, whose sender hears all the same
+_ANSWERED = frozenset({c.DecideDeadLetter, co.DoBatchItems})
 #: what may find nobody any more: the other side is gone, and there is nothing to repair
 _EXPECTED = frozenset({
     c.UnawaitMessage, c.CancelInstance, c.ChildEnded, c.MessageTaken, c.Correlate, c.Continue, c.SendRejected, c.ControlInstance,
@@ -236,21 +240,6 @@ def _told(instance: int, token: int, command: c.AnyCommand, rejected: Rejected) 
     return c.SendRejected(
         instance=instance, token=token, command=type(command).__name__, code=rejected.code, message=values.clean(rejected.message)
     )
-
-
-#: moves of a person's task -> the listeners that hear of them
-_TOLD = {"assign": "assigning", "claim": "assigning", "release": "assigning", "delegate": "assigning", "transfer": "assigning", "recall": "assigning",
-         "update": "updating"}  # fmt: skip
-
-
-def _tell_listeners(d: Decision, e: c.MoveTask) -> None:
-    task = d.state.tasks.get(e.task)
-    event = _TOLD.get(e.move)
-    i = d.state.instances.get(task.instance) if task is not None else None
-    if event is not None and task is not None and i is not None:
-        node = d.process(i).nodes[task.element]
-        if node.listeners:
-            listeners.tell(d, i, i.tokens[task.token], node, event)
 
 
 def _follow_up(d: Decision) -> None:

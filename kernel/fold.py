@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from flowledger.events import batch as ba
 from flowledger.events import definition as de
 from flowledger.events import flow as fl
 from flowledger.events import ledger as le
@@ -17,7 +18,7 @@ from flowledger.events import versions
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
 from flowledger.events.base import Envelope, Event
-from flowledger.kernel.folds import flow, ledger, task, waiting, workflow
+from flowledger.kernel.folds import batches, flow, ledger, task, waiting, workflow
 from flowledger.kernel.folds.tokens import holder_of
 from flowledger.kernel.state import Partition
 from flowledger.kernel.undo import keep
@@ -113,6 +114,14 @@ TRANSITIONS: dict[type[Event], Callable[[Partition, Any, Envelope], None]] = {
     wa.ConditionTriggered: waiting.condition_triggered,
     wa.IncidentRaised: waiting.incident_raised,
     wa.IncidentResolved: waiting.incident_resolved,
+    ba.BatchCreated: batches.created,
+    ba.BatchItemsAdded: batches.items_added,
+    ba.BatchItemsSent: batches.items_sent,
+    ba.BatchItemsDone: batches.items_done,
+    ba.BatchPaused: batches.paused,
+    ba.BatchResumed: batches.resumed,
+    ba.BatchAborted: batches.aborted,
+    ba.BatchEnded: batches.ended,
 }
 
 

@@ -46,3 +46,13 @@ TTL_MS_MAX = 315_360_000_000
 EXPRESSION_STEPS_MAX = 1_000_000
 #: steps of all expressions of one decision
 FEEL_STEPS_MAX = 1_000_000
+#: items of a batch, and batches that have not ended, on a partition
+BATCH_ITEMS_MAX = 1_000_000
+BATCHES_MAX = 1_000
+#: items of a batch that are under way at once, of which one record carries so many; and those of its own partition that its home does in one decision
+BATCH_IN_HAND_MAX = 1_000
+BATCH_SEND_MAX = 25
+#: items a second that may be asked for
+BATCH_RATE_MAX = 100_000
+#: bytes of the parameters of a batch, and of its filter, as JSON
+BATCH_PARAMS_BYTES_MAX = 256 * 1024

@@ -127,6 +127,47 @@ class Letter(State):
     sender: int = -1
 
 
+class Batch(State):
+    """One action for many items, at its home. Items up to number `next` were sent; those `in_hand` (number -> key) have no result yet.
+
+    `status`: collecting, running, paused, aborting. `paid_us`: up to when its rate is used up; `last`: the last item that came.
+    """
+
+    key: int
+    action: str
+    total: int
+    params: dict[str, Any] | None = None
+    rate: int = 0
+    reason: str = ""
+    tenant: str = ""
+    actor: str = ""
+    correlation: str = ""
+    rights: list[str] | None = None
+    groups: list[str] | None = None
+    status: str = "collecting"
+    added: int = 0
+    last: int = 0
+    next: int = 0
+    in_hand: dict[int, int] = {}
+    #: keys of what holds its items that were not sent yet
+    chunks: list[int] = []
+    succeeded: int = 0
+    failed: int = 0
+    skipped: int = 0
+    paid_us: int = 0
+    timer: int = 0
+    created_us: int = 0
+
+
+class BatchItems(State):
+    """Items of a batch, from number `at` on, so that none of its records is large."""
+
+    key: int
+    batch: int
+    at: int
+    items: list[int]
+
+
 class Compensable(State):
     """A completed activity that can be compensated, with its local variables of that moment. What it kept inside stands under its `record`."""
 
@@ -296,6 +337,8 @@ class Partition:
     __slots__ = (
         "answers",
         "awaited",
+        "batch_items",
+        "batches",
         "by_assignee",
         "by_awaited",
         "by_condition",
@@ -347,6 +390,8 @@ class Partition:
         self.records: dict[tuple[str, str], Any] = {}
         #: offset in `commands` -> dead letter that is open
         self.letters: dict[int, Letter] = {}
+        self.batches: dict[int, Batch] = {}
+        self.batch_items: dict[int, BatchItems] = {}
         #: caller's id -> answer, oldest first (`kernel/folds/answers.py`)
         self.answers: OrderedDict[str, Any] = OrderedDict()
         #: (to, seq) -> encoded command that is not confirmed yet

@@ -450,6 +450,12 @@ DEAD_LETTERS: dict[str, Apply] = {
     "created_from": time_at("created_at", ">=", "created_from"),
     "created_to": time_at("created_at", "<", "created_to"),
 }
+BATCHES: dict[str, Apply] = {
+    "status": one_of("status"),
+    "action": equal("action"),
+    "created_from": time_at("created_at", ">=", "created_from"),
+    "created_to": time_at("created_at", "<", "created_to"),
+}
 MESSAGES: dict[str, Apply] = {
     "name": equal("name"),
     "correlation_key": equal("correlation_key"),

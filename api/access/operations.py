@@ -41,6 +41,18 @@ HTTP: dict[str, str] = {
     "GET /v1/definitions/{id}/source": "definitions:read",
     "GET /v1/definitions/{id}/diff": "definitions:read",
     "POST /v1/definitions/{id}/{move}": "definitions:write",
+    "GET /v1/drafts": "definitions:read",
+    "POST /v1/drafts": "definitions:write",
+    "GET /v1/drafts/{id}": "definitions:read",
+    "PUT /v1/drafts/{id}": "definitions:write",
+    "DELETE /v1/drafts/{id}": "definitions:write",
+    "GET /v1/drafts/{id}/versions": "definitions:read",
+    "GET /v1/drafts/{id}/comments": "definitions:read",
+    "POST /v1/drafts/{id}/comments": "definitions:write",
+    "POST /v1/models/check": "definitions:read",
+    "POST /v1/models/convert": "definitions:read",
+    "POST /v1/models/compare": "definitions:read",
+    "POST /v1/models/try": "definitions:write",
     "GET /v1/connectors": "definitions:read",
     "GET /v1/connectors/{name}": "definitions:read",
     "GET /v1/connectors/{name}/template": "definitions:read",
@@ -101,6 +113,13 @@ HTTP: dict[str, str] = {
     "GET /v1/dead-letters/{id}": "letters:read",
     "POST /v1/dead-letters/{id}/replay": "letters:control",
     "POST /v1/dead-letters/{id}/discard": "letters:control",
+    "POST /v1/batches": "batches:write",
+    "GET /v1/batches": "batches:read",
+    "GET /v1/batches/{id}": "batches:read",
+    "GET /v1/batches/{id}/items": "batches:read",
+    "POST /v1/batches/{id}/pause": "batches:write",
+    "POST /v1/batches/{id}/resume": "batches:write",
+    "POST /v1/batches/{id}/abort": "batches:write",
     "POST /v1/decisions/evaluate": "decisions:evaluate",
     "GET /v1/decisions/{id}/evaluations": "decisions:read",
     "GET /v1/events": "events:read",
@@ -136,6 +155,14 @@ GRPC: dict[str, str] = {
 #: operation -> what is done -> the right, where it isn't the operation's own
 BY_MOVE: dict[str, dict[str, str]] = {
     "POST /v1/tasks/{id}/{move}": dict.fromkeys(("assign", "cancel", "skip", "retry"), "tasks:manage"),
+}
+#: action of a batch -> the right that it needs beside: that of doing it to one
+BY_ACTION: dict[str, str] = {
+    **dict.fromkeys(("cancel", "terminate", "suspend", "resume", "set_variables", "modify", "migrate"), "instances:control"),
+    **dict.fromkeys(("retry", "resolve"), "incidents:resolve"),
+    "assign": "tasks:manage",
+    "escalate": "tasks:work",
+    "redeliver": "letters:control",
 }
 ALL = {**HTTP, **SOCKETS, **GRPC}
 

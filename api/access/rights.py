@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 #: right -> what it lets one do
 RIGHTS: dict[str, str] = {
-    "definitions:read": "see definitions, their models and what changed",
-    "definitions:write": "deploy, edit, publish, deprecate, archive and delete definitions; task definitions",
+    "definitions:read": "see definitions, their models and what changed; drafts; check models",
+    "definitions:write": "draw and try models; deploy, edit, publish, deprecate, archive and delete definitions; task definitions",
     "instances:read": "see instances, their variables, events and state",
     "instances:start": "start instances",
     "instances:control": "suspend, cancel, modify, migrate instances; set their variables",
@@ -23,6 +23,8 @@ RIGHTS: dict[str, str] = {
     "incidents:resolve": "resolve incidents",
     "letters:read": "see dead letters",
     "letters:control": "replay and discard dead letters",
+    "batches:read": "see batches and what came of each item",
+    "batches:write": "begin, pause, resume and abort batches of what one may do to one",
     "events:read": "subscribe to events",
     "directory:read": "see who may work, and when",
     "directory:write": "change who may work, and when",
@@ -37,6 +39,7 @@ RIGHTS: dict[str, str] = {
 }
 _SEE = (
     "definitions:read", "instances:read", "tasks:read", "decisions:read", "incidents:read", "events:read", "directory:read", "workers:read",
+    "batches:read",
 )  # fmt: skip
 
 #: role -> (what it is for, its rights)
@@ -57,7 +60,7 @@ ROLES: dict[str, tuple[str, frozenset[str]]] = {
         frozenset(
             (
                 *_SEE, "instances:start", "instances:control", "tasks:work", "tasks:manage", "jobs:retry", "messages:publish", "decisions:evaluate",
-                "incidents:resolve", "letters:read", "letters:control", "directory:write", "limits:read", "limits:write", "settings:read",
+                "incidents:resolve", "batches:write", "letters:read", "letters:control", "directory:write", "limits:read", "limits:write", "settings:read",
                 "metrics:read", "keys:own",
             ),
         ),

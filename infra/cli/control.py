@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flowledger.infra.cli.output import NO, OK, USAGE, as_json, console, facts, fail, table
+from flowledger.infra.cli.output import OK, USAGE, as_json, console, facts, fail, table
 from flowledger.infra.cli.verbs import Id, Json, Reason, ServerUrl, Vars
 
 CONTROL = "Control"

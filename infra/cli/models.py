@@ -115,34 +115,17 @@ def _more(element: dict[str, Any]) -> str:
 
 def convert(file: Path, output: Path | None) -> None:
     """BPMN in the Zeebe dialect with a diagram, from any format."""
-    from lxml import etree
+    from flowledger.kernel.model.drawn import as_bpmn
 
-    from flowledger.kernel.model import formats, layout, read
-    from flowledger.kernel.model import xml as x
-    from flowledger.kernel.model.dialects import to_zeebe
-
-    graph, findings = _read(file)
-    data = file.read_bytes()
-    format = formats.detect(data, file.name)
-    tree = None
-    changed = False
-    if format == "bpmn" and graph is not None:
-        tree = x.parse(data)
-        if changed := to_zeebe.is_classic(tree):
-            tree = to_zeebe.convert(tree)
-            left = {(f.code, f.element) for f in read(etree.tostring(tree), file.name)[1]}
-            for f in findings:  # those of the file itself: its lines are what the reader looks at
-                if f.code.startswith("CLASSIC") and (f.code, f.element) in left:
-                    console(stderr=True).print(f"{file}:{f.line} {f.code} {f.message}: {f.hint}", markup=False, highlight=False)
-    elif format in formats.READERS:
-        tree = formats.convert(format, data, file.name).tree
-    if tree is None:
+    try:
+        source, findings = as_bpmn(file.read_bytes(), file.name)
+    except OSError as e:
+        fail(f"{file}: {e.strerror}", USAGE)
+    if source is None:
         show_findings([finding_view(f, str(file)) for f in findings])
-        fail(f"{file} can't be converted to BPMN" + (f": it is {graph.format}" if graph is not None else ""), NO)
-    if format == "bpmn" and not changed and tree.find(f".//{{{formats.build.DI_NS['bpmndi']}}}BPMNPlane") is not None:
-        source = data  # our dialect, and drawn: kept to the byte
-    else:
-        source = etree.tostring(layout.add(tree), xml_declaration=True, encoding="UTF-8", pretty_print=True)
+        fail(f"{file} can't be converted to BPMN", NO)
+    for f in findings:  # those of the file itself: its lines are what the reader looks at
+        console(stderr=True).print(f"{file}:{f.line} {f.code} {f.message}: {f.hint}", markup=False, highlight=False)
     if output is None:
         import sys
 

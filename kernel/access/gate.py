@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from flowledger.events import commands as c
+from flowledger.events import control as co
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel.access.rights import ANY_TENANT, may
 from flowledger.kernel.access.subjects import BATCHES, INTERNAL, MISSING, SUBJECTS, USES, of_definition, of_record
@@ -88,6 +89,7 @@ _WORDS: dict[type, tuple[str, str]] = {
     c.SetVariables: ("a running instance or token with key", "key"), c.AdHocActivate: ("an ad-hoc sub-process with key", "token"),
     c.ResolveIncident: ("an open incident with key", "key"), c.ChangeDefinition: ("a definition with key", "key"),
     c.ReplayDeadLetter: ("an open dead letter with key", "letter"), c.DiscardDeadLetter: ("an open dead letter with key", "letter"),
+    co.AddBatchItems: ("a batch that has not ended with key", "batch"), co.ControlBatch: ("a batch that has not ended with key", "batch"),
 }  # fmt: skip
 
 

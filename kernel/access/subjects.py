@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from flowledger.events import commands as c
+from flowledger.events import control as co
 from flowledger.kernel.lookup import holder
 from flowledger.kernel.state import Partition
 
@@ -59,6 +60,8 @@ def of_timer(p: Partition, key: int) -> str:
         return of_definition(p, t.definition)
     if t.element.startswith("task:"):
         return of_task(p, int(t.element.rpartition(":")[2]))
+    if t.element.startswith("batch:"):
+        return of_batch(p, int(t.element[6:]))
     return ""
 
 
@@ -82,6 +85,11 @@ def of_awaited(p: Partition, key: int) -> str:
 def of_letter(p: Partition, key: int) -> str:
     letter = p.letters.get(c.source_of_letter(key))
     return letter.tenant if letter is not None else MISSING
+
+
+def of_batch(p: Partition, key: int) -> str:
+    b = p.batches.get(key)
+    return b.tenant if b is not None else MISSING
 
 
 def of_record(p: Partition, e: c.StoreRecord) -> str:
@@ -121,6 +129,8 @@ SUBJECTS: dict[type[c.AnyCommand], Rule | None] = {
     c.StoreRecord: of_record,
     c.ReplayDeadLetter: _by("letter", of_letter),
     c.DiscardDeadLetter: _by("letter", of_letter),
+    co.AddBatchItems: _by("batch", of_batch),
+    co.ControlBatch: _by("batch", of_batch),
     # what they make or ask for is the caller's own
     c.Deploy: None,
     c.StartInstance: None,
@@ -132,6 +142,7 @@ SUBJECTS: dict[type[c.AnyCommand], Rule | None] = {
     c.EvaluateConditions: None,
     c.EvaluateDecision: None,
     c.ListRecords: None,
+    co.CreateBatch: None,
 }
 
 #: command -> field with several things, each of which must be the caller's own
@@ -168,7 +179,17 @@ INTERNAL: dict[type[c.AnyCommand], Rule] = {
     c.ChildEnded: _by("parent", of_instance),
     c.SendRejected: _by("instance", of_instance),
     **dict.fromkeys(
-        (c.DecideDeadLetter, c.DeadLetterRefused, c.AskPermits, c.GivePermits, c.ReturnPermits, c.ReportOutcomes, c.SetBreaker),
+        (
+            c.DecideDeadLetter,
+            c.DeadLetterRefused,
+            c.AskPermits,
+            c.GivePermits,
+            c.ReturnPermits,
+            c.ReportOutcomes,
+            c.SetBreaker,
+            co.DoBatchItems,
+            co.TellBatchItems,
+        ),
         lambda p, e: MISSING,
     ),
 }

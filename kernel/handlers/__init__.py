@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from flowledger.events import commands as c
+from flowledger.events import control as co
 from flowledger.events.base import Rejected
 from flowledger.kernel.access.versions import LOCKING, stale
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.handlers import (
+    batches,
     control,
     definitions,
     handout,
@@ -85,6 +87,11 @@ HANDLERS: dict[type[c.AnyCommand], Callable[[Decision, Any], Rejected | None]] =
     c.ReturnPermits: permits.take_back,
     c.ReportOutcomes: permits.report,
     c.SetBreaker: permits.set_breaker,
+    co.CreateBatch: batches.create,
+    co.AddBatchItems: batches.add,
+    co.ControlBatch: batches.control,
+    co.DoBatchItems: batches.do_items,
+    co.TellBatchItems: batches.told,
 }
 
 

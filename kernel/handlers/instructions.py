@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from flowledger.events.control import ModifyInstance
 from flowledger.events.base import Rejected, RejectionCode
+from flowledger.events.control import ModifyInstance
 from flowledger.kernel.elements import placing
 from flowledger.kernel.model.graph import Node, Process
 from flowledger.kernel.state import Instance, Token
@@ -46,7 +46,8 @@ def resolve(i: Instance, process: Process, e: ModifyInstance) -> Resolved | Reje
     try:
         if (number := len(e.instructions or ())) > INSTRUCTIONS_MAX:
             raise Wrong(f"expected at most {INSTRUCTIONS_MAX} instructions, found {number}")
-        for at, instruction in enumerate(e.instructions or (), 1):
+        for instruction in e.instructions or ():
+            at += 1
             made.take(instruction)
         at = 0
         for wish in e.activate or ():

@@ -10,6 +10,7 @@ from flowledger.events import ledger as le
 from flowledger.events import waiting as wa
 from flowledger.events.base import Rejected
 from flowledger.kernel import times
+from flowledger.kernel.batches import home as batches
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements import events
 from flowledger.kernel.expressions import Failure
@@ -58,9 +59,13 @@ def _start(d: Decision, t: Any, next_us: int) -> None:
     instances.start_by_event(d, t, None)
 
 
+#: timers of no element (no element's id has a colon): a task's clock, a limit, a breaker, a batch
+_FIRED = {"task": clock.fired, "wake": guards.timer_fired, "breaker": guards.timer_fired, "permit": permits.fired, "batch": batches.fired}
+
+
 def _occur(d: Decision, t: Any, next_us: int) -> None:
-    if t.element.startswith(("task:", "wake:", "breaker:", "permit:")):  # no element's id has a colon: a task's clock, a limit, a breaker
-        fired = clock.fired if t.element.startswith("task:") else permits.fired if t.element.startswith("permit:") else guards.timer_fired
+    fired = _FIRED.get(t.element.partition(":")[0]) if ":" in t.element else None
+    if fired is not None:
         fired(d, t)
         return
     i = d.state.instances.get(t.instance)

@@ -3,6 +3,7 @@
 from flowledger.projections.fold import View
 from flowledger.projections.tables import Table
 from flowledger.projections.views import (
+    batches,
     dead_letters,
     definitions,
     events,
@@ -16,6 +17,7 @@ from flowledger.projections.views import (
 )
 
 VIEWS: dict[str, View] = {
-    m.VIEW.name: m.VIEW for m in (definitions, instances, variables, tasks, incidents, events, timers, messages, metrics, dead_letters)
+    m.VIEW.name: m.VIEW
+    for m in (definitions, instances, variables, tasks, incidents, events, timers, messages, metrics, dead_letters, batches)
 }
 TABLES: dict[str, Table] = {t.name: t for v in VIEWS.values() for t in v.tables}

@@ -143,14 +143,17 @@ class _Run:
             raise AssertionError(f"expected to be refused{'' if code is True else f' with {code}'}, it was granted")
 
     def instance(self, step: dict[str, Any]) -> Instance:
-        """Named by the step, else the one started last."""
+        """Named by the step, or `process#2` (its second instance); else the one started last."""
         name = step.get("instance")
         if name is None:
             if self.current is not None:
                 return self.current
             assert self.engine.instances, "no instance was started"
             return self.engine.instances[-1]
+        process, _, number = str(name).rpartition("#")
         found = self.named.get(name) or next((i for i in reversed(self.engine.instances) if i.process == name), None)
+        if found is None and number.isascii() and number.isdigit() and len(number) < 6:
+            found = next(iter([i for i in self.engine.instances if i.process == process][int(number) - 1 : int(number)]), None)
         assert found is not None, f"no instance is named '{name}' and none of a process '{name}' was started"
         return found
 

@@ -76,7 +76,7 @@ class Engine:
         self, *, now: str | datetime = START, tenant: str = "", auto: bool = True, coverage: Coverage | None = None, folder: str | File = ""
     ) -> None:
         self.state = Partition(0, 1)
-        self.library = _Library()
+        self.library = self._new_library()
         self.tenant, self.auto = tenant, auto
         self.folder = File(folder)
         self.coverage = coverage if coverage is not None else Coverage()
@@ -95,6 +95,9 @@ class Engine:
         self._settling = False
 
     # --- models
+
+    def _new_library(self) -> Library:
+        return _Library()
 
     def deploy(self, *sources: Source) -> dict[str, int]:
         """Deploy files (paths, relative to `folder`), flows of `sdk.flows`, or `{name: text or bytes}`, all together.

@@ -8,6 +8,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import time
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
@@ -458,6 +459,8 @@ class System:
         from flowledger.api.services import Services
         from flowledger.api.workers import Workers
         from flowledger.connectors import api as connectors
+        from flowledger.connectors import check
+        from flowledger.infra.drafts import Drafts
         from flowledger.projections.reader import Reader
 
         self.progress("API")
@@ -468,6 +471,10 @@ class System:
         self.services = Services(self.engine, SqlReads(reader), self.settings, self.telemetry)
         if self.door is not None and self.accounts is not None:
             self.services.sign_in_with(self.door, self.accounts)
+        self.services.drafts = Drafts(dsn, now_us=lambda: time.time_ns() // 1000)
+        await self.services.drafts.open()
+        self._stack.push_async_callback(self.services.drafts.close)
+        self.services.findings_of = check.findings
         workers = self.services.workers = Workers()
         watching = asyncio.create_task(workers.watch(self.engine), name="workers")
         self._stack.callback(watching.cancel)

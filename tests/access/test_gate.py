@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from flowledger.events import commands as c
+from flowledger.events import control as co
 from flowledger.events import ledger as le
 from flowledger.events import requests
 from flowledger.events.base import Rejected
@@ -54,6 +55,7 @@ class World:
             self.p, Facts(self.now), le.DeadLettered(source=5, reason="x", command=raw, size=len(raw)), requests.tenant_of(raw)
         )
         self.letter = c.key_of_letter(0, 5)
+        self.batch = self.do(co.CreateBatch(action="cancel", total=2), "b")["key"]
         self.do(c.StoreRecord(registry="directory", name="b/user:ann", value={"groups": ["g"]}), "b")
 
     def ask(self, command: Any, tenant: str, rights: list[str] | None = None) -> Decision | Rejected:
@@ -93,11 +95,13 @@ def commands(w: World) -> dict[type, Any]:
         c.StartInstance: c.StartInstance(definition=w.definition),
         c.EvaluateConditions: c.EvaluateConditions(variables={}, definition=w.definition),
         c.EvaluateDecision: c.EvaluateDecision(key=w.decision),
+        co.AddBatchItems: co.AddBatchItems(batch=w.batch, at=0, items=[w.instance]),
+        co.ControlBatch: co.ControlBatch(batch=w.batch, move="abort"),
     }
 
 
 #: commands that name no thing: what they make or find is the caller's own (tested below)
-OWN = {c.Deploy, c.ActivateTasks, c.PeekTasks, c.CreateTask, c.PublishMessage, c.BroadcastSignal, c.ListRecords}
+OWN = {c.Deploy, c.ActivateTasks, c.PeekTasks, c.CreateTask, c.PublishMessage, c.BroadcastSignal, c.ListRecords, co.CreateBatch}
 CATALOGUE = sorted(typing.get_args(c.AnyCommand), key=lambda k: k.__name__)
 
 
@@ -136,7 +140,7 @@ def _elsewhere(command: Any) -> Any:
     import msgspec
 
     changes: dict[str, Any] = {}
-    for field in ("key", "letter", "task", "token", "definition"):
+    for field in ("key", "letter", "batch", "task", "token", "definition"):
         if isinstance(getattr(command, field, None), int) and getattr(command, field):
             changes[field] = 77_777
             break

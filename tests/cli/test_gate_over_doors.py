@@ -52,6 +52,7 @@ class World:
                 made[d["definition_id"]] = d["id"]
         self.definition, self.decision = made[f"{MARK}-work"], made[f"{MARK}-dec"]
         self.draft = self.b("POST", "/v1/definitions", {"name": f"{MARK}.bpmn", "content": DRAFT})["definitions"][0]["id"]
+        self.drawing = self.b("POST", "/v1/drafts", {"name": MARK, "content": DRAFT})["id"]
         values = {"secret": MARK, "k": f"{MARK}-k"}
         started = [
             self.b("POST", "/v1/instances", {"definition": f"{MARK}-{p}", "variables": values}) for p in ("work", "waits", "bad", "work")
@@ -69,6 +70,7 @@ class World:
         self.of = {
             "instances": self.instance, "definitions": self.draft, "tasks": self.task, "jobs": self.job, "incidents": self.incident,
             "dead-letters": self.letter, "task-definitions": MARK, "users": MARK, "connectors": "http",
+            "drafts": self.drawing,
         }  # fmt: skip
 
     def b(self, method, path, body=None):
@@ -121,6 +123,9 @@ def bodies(w: World) -> dict[str, dict]:
     return {
         "evaluate_conditions": {"variables": {"x": 1}, "definition": w.definition}, "discard_dead_letter": {"reason": "x"},
         "replay_dead_letter": {"command": {"command": {"$": "CreateTask", "name": "x"}}}, "evaluate_decision": {"decision": f"{MARK}-dec", "inputs": {}},
+        "create_draft": {"name": "a", "content": "a"}, "save_draft": {"content": "stolen"}, "comment_draft": {"text": "a"},
+        **{k: {"name": "a.bpmn", "content": DRAFT.replace(MARK, "aa")} for k in ("check_model", "convert_model", "compare_model")},
+        "try_models": {"models": [{"name": "a.bpmn", "content": WORK.replace(MARK, "aa")}]},
         "create_definition": {"name": "a.bpmn", "content": DRAFT.replace(MARK, "aa")}, "edit_definition": {"content": DRAFT},
         "deploy": {"resources": [{"name": "a.bpmn", "content": WORK.replace(MARK, "aa")}]}, "put_entry": {"groups": ["x"]},
         "start_instance": {"definition": w.definition}, "migrate_instance": {"definition": w.definition, "elements": {"do": "do"}},
@@ -138,6 +143,7 @@ OWN = frozenset({"put_entry", "delete_entry", "put_task_definition", "delete_tas
 OPEN = frozenset({
     "get_live", "get_ready", "get_metrics", "create_definition", "deploy", "activate_jobs", "publish_message", "broadcast_signal", "create_task",
     "list_workers", "workload", "list_entries", "get_connector", "get_template",
+    "create_draft", "check_model", "convert_model", "compare_model", "try_models",
 })  # fmt: skip
 #: without sign-in there are none; with it: tests/signin
 ACCOUNTS = frozenset({"me", "session", "users", "api-keys"})

@@ -1,5 +1,13 @@
 /** What each event of the catalogue means, in a few words (tests/console/test_console_catalogue.py holds it whole). */
 export const events: Record<string, string> = {
+  "event.batch.aborted": "Stapel abgebrochen",
+  "event.batch.created": "Stapel angelegt",
+  "event.batch.ended": "Stapel beendet",
+  "event.batch.items_added": "Einträge eines Stapels benannt",
+  "event.batch.items_done": "Einträge eines Stapels erledigt",
+  "event.batch.items_sent": "Einträge eines Stapels begonnen",
+  "event.batch.paused": "Stapel angehalten",
+  "event.batch.resumed": "Stapel fortgesetzt",
   "event.breaker.changed": "Sicherung geändert",
   "event.compensation.completed": "Kompensation fertig",
   "event.compensation.recorded": "Kompensation vermerkt",

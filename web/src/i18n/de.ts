@@ -448,4 +448,9 @@ export const de: Record<string, string> = {
   "compare.textonly": "Nichts, was läuft, hat sich geändert; nur der Text oder die Zeichnung.",
   "compare.diagram": "Diagramm von Version {version}",
   "status.cancelling": "wird abgebrochen",
+  "status.collecting": "wird gesammelt",
+  "status.aborting": "wird abgebrochen",
+  "status.aborted": "abgebrochen",
+  "status.partial": "teilweise fehlgeschlagen",
+  "status.succeeded": "gelungen",
 };

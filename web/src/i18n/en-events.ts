@@ -1,5 +1,13 @@
 /** What each event of the catalogue means, in a few words (tests/console/test_console_catalogue.py holds it whole). */
 export const events: Record<string, string> = {
+  "event.batch.aborted": "Batch aborted",
+  "event.batch.created": "Batch begun",
+  "event.batch.ended": "Batch ended",
+  "event.batch.items_added": "Items of a batch named",
+  "event.batch.items_done": "Items of a batch done",
+  "event.batch.items_sent": "Items of a batch begun",
+  "event.batch.paused": "Batch paused",
+  "event.batch.resumed": "Batch goes on",
   "event.breaker.changed": "Circuit breaker changed",
   "event.compensation.completed": "Compensation completed",
   "event.compensation.recorded": "Compensation recorded",

@@ -448,4 +448,9 @@ export const en: Record<string, string> = {
   "compare.textonly": "Nothing that runs has changed; only the text or the drawing.",
   "compare.diagram": "Diagram of version {version}",
   "status.cancelling": "being cancelled",
+  "status.collecting": "collecting",
+  "status.aborting": "being aborted",
+  "status.aborted": "aborted",
+  "status.partial": "partly failed",
+  "status.succeeded": "succeeded",
 };

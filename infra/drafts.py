@@ -1,0 +1,203 @@
+"""Drafts of the designer in PostgreSQL, in a schema of their own: no view of the log, so a rebuild of the views leaves them alone.
+
+All API nodes share it. Every save is a version that stays; who saves says which version they have seen, so nothing is overwritten unseen. Times are
+microseconds UTC. Why drafts live here: docs/decisions/0010-the-designer.md.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg.rows import dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+#: how long is waited for a connection (seconds)
+CONNECTION_S = 4.0
+#: what is raised when the database is away
+AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
+#: drafts of a tenant; versions of a draft that are kept (the oldest go); comments of a draft
+DRAFTS_MAX, VERSIONS_MAX, COMMENTS_MAX = 10_000, 500, 1_000
+_TABLES = (
+    "CREATE SCHEMA IF NOT EXISTS flowledger_drafts",
+    "CREATE TABLE IF NOT EXISTS drafts ("
+    " id text PRIMARY KEY, tenant text NOT NULL, name text NOT NULL, kind text NOT NULL, version integer NOT NULL, row_version integer NOT NULL,"
+    " created_us bigint NOT NULL, created_by text NOT NULL, updated_us bigint NOT NULL, updated_by text NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS drafts_of ON drafts (tenant, updated_us DESC, id DESC)",
+    "CREATE TABLE IF NOT EXISTS versions ("
+    " draft text NOT NULL REFERENCES drafts ON DELETE CASCADE, version integer NOT NULL, content text NOT NULL, comment text NOT NULL,"
+    " saved_us bigint NOT NULL, saved_by text NOT NULL, PRIMARY KEY (draft, version))",
+    "CREATE TABLE IF NOT EXISTS comments ("
+    " id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, draft text NOT NULL REFERENCES drafts ON DELETE CASCADE, element text NOT NULL,"
+    " body text NOT NULL, at_us bigint NOT NULL, author text NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS comments_of ON comments (draft, id)",
+)
+_LOCKED: LiteralString = "SELECT * FROM drafts WHERE tenant = %s AND id = %s FOR UPDATE"
+Row = dict[str, Any]
+
+
+class Full(Exception):
+    """There are as many as there may be."""
+
+
+class Changed(Exception):
+    """Somebody has saved since: `row` is what is there now."""
+
+    def __init__(self, row: Row) -> None:
+        super().__init__(f"version {row['version']} is there")
+        self.row = row
+
+
+class Drafts:
+    """Raises in all: one of `AWAY`. What a tenant asks for and is another's is not there."""
+
+    def __init__(self, dsn: str, now_us: Callable[[], int]) -> None:
+        self.now_us = now_us
+        self._ready = False
+        self._pool = AsyncConnectionPool(
+            dsn, min_size=0, max_size=4, open=False, timeout=CONNECTION_S, kwargs={"autocommit": True, "row_factory": dict_row},
+            configure=self._configure,
+        )  # fmt: skip
+
+    @staticmethod
+    async def _configure(conn: psycopg.AsyncConnection[Any]) -> None:
+        await conn.execute("SET search_path = flowledger_drafts")
+
+    async def open(self) -> None:
+        await self._pool.open()
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    async def _prepared(self) -> AsyncConnectionPool[psycopg.AsyncConnection[Row]]:
+        """The tables, when they aren't there yet: made by who needs them first, since the database may come late."""
+        if not self._ready:
+            async with self._pool.connection() as conn, conn.transaction():
+                await conn.execute("SELECT pg_advisory_xact_lock(hashtext('flowledger_drafts'))")  # several nodes may start at once
+                for statement in _TABLES:
+                    await conn.execute(statement)
+            self._ready = True
+        return self._pool
+
+    async def _rows(self, query: LiteralString, *values: Any) -> list[Row]:
+        pool = await self._prepared()
+        async with pool.connection() as conn:
+            return await (await conn.execute(query, values)).fetchall()
+
+    async def make(self, tenant: str, actor: str, name: str, kind: str, content: str, comment: str) -> Row:
+        """Raises: Full."""
+        pool, id, now = await self._prepared(), secrets.token_hex(8), self.now_us()
+        async with pool.connection() as conn, conn.transaction():
+            await conn.execute("SELECT pg_advisory_xact_lock(hashtext('flowledger_drafts'), hashtext(%s))", (tenant,))
+            count = await (await conn.execute("SELECT count(*) AS n FROM drafts WHERE tenant = %s", (tenant,))).fetchone()
+            if count is not None and count["n"] >= DRAFTS_MAX:
+                raise Full(f"there are {DRAFTS_MAX} drafts, more aren't allowed: delete some")
+            await conn.execute(
+                "INSERT INTO drafts VALUES (%s, %s, %s, %s, 1, 0, %s, %s, %s, %s)", (id, tenant, name, kind, now, actor, now, actor)
+            )
+            await conn.execute("INSERT INTO versions VALUES (%s, 1, %s, %s, %s, %s)", (id, content, comment, now, actor))
+            found = await self._get(conn, tenant, id, None)
+        assert found is not None
+        return found
+
+    async def page(self, tenant: str, name: str, kind: str, limit: int, before: tuple[int, str] | None) -> list[Row]:
+        """Last saved first. `name`: a part of it, in any case."""
+        pattern = "%" + name.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        us, id = before or (1 << 62, "")
+        return await self._rows(
+            "SELECT id, name, kind, version, row_version, created_us, created_by, updated_us, updated_by"
+            " FROM drafts WHERE tenant = %s AND name ILIKE %s AND (%s = '' OR kind = %s) AND (updated_us, id) < (%s, %s)"
+            " ORDER BY updated_us DESC, id DESC LIMIT %s",
+            tenant, pattern, kind, kind, us, id, limit,
+        )  # fmt: skip
+
+    async def get(self, tenant: str, id: str, version: int | None = None) -> Row | None:
+        """With the content of its newest version, or of that one."""
+        pool = await self._prepared()
+        async with pool.connection() as conn:
+            return await self._get(conn, tenant, id, version)
+
+    async def _get(self, conn: psycopg.AsyncConnection[Row], tenant: str, id: str, version: int | None) -> Row | None:
+        found = await conn.execute(
+            "SELECT d.id, d.name, d.kind, d.version AS newest, d.row_version, v.version, v.content, v.comment, v.saved_us, v.saved_by, d.created_us,"
+            " d.created_by, d.updated_us, d.updated_by FROM drafts d JOIN versions v ON v.draft = d.id AND v.version = coalesce(%s, d.version)"
+            " WHERE d.tenant = %s AND d.id = %s",
+            (version, tenant, id),
+        )
+        return await found.fetchone()
+
+    async def versions(self, tenant: str, id: str) -> list[Row]:
+        """Newest first, without their contents."""
+        return await self._rows(
+            "SELECT v.version, v.comment, v.saved_us, v.saved_by, octet_length(v.content) AS bytes FROM versions v"
+            " JOIN drafts d ON d.id = v.draft WHERE d.tenant = %s AND d.id = %s ORDER BY v.version DESC",
+            tenant, id,
+        )  # fmt: skip
+
+    async def save(
+        self, tenant: str, actor: str, id: str, content: str | None, name: str | None, comment: str, seen: int | None
+    ) -> Row | None:
+        """A new version when there is a content that differs; a name is changed in place. None: no such draft.
+
+        Raises: Changed: `seen` (the `row_version` that the caller has read) is not the newest.
+        """
+        pool, now = await self._prepared(), self.now_us()
+        async with pool.connection() as conn, conn.transaction():
+            row = await (await conn.execute(_LOCKED, (tenant, id))).fetchone()
+            if row is None:
+                return None
+            if seen is not None and seen != row["row_version"]:
+                raise Changed(row)
+            old = await (
+                await conn.execute("SELECT content FROM versions WHERE draft = %s AND version = %s", (id, row["version"]))
+            ).fetchone()
+            new = content is not None and (old is None or old["content"] != content)
+            if not new and name in (None, row["name"]):
+                return await self._get(conn, tenant, id, None)
+            version = row["version"] + new
+            await conn.execute(
+                "UPDATE drafts SET name = %s, version = %s, row_version = row_version + 1, updated_us = %s, updated_by = %s WHERE id = %s",
+                (name or row["name"], version, now, actor, id),
+            )
+            if new:
+                await conn.execute("INSERT INTO versions VALUES (%s, %s, %s, %s, %s, %s)", (id, version, content, comment, now, actor))
+                await conn.execute("DELETE FROM versions WHERE draft = %s AND version <= %s", (id, version - VERSIONS_MAX))
+            return await self._get(conn, tenant, id, None)
+
+    async def remove(self, tenant: str, id: str, seen: int | None) -> bool:
+        """With its versions and comments. Raises: Changed."""
+        pool = await self._prepared()
+        async with pool.connection() as conn, conn.transaction():
+            row = await (await conn.execute(_LOCKED, (tenant, id))).fetchone()
+            if row is None:
+                return False
+            if seen is not None and seen != row["row_version"]:
+                raise Changed(row)
+            await conn.execute("DELETE FROM drafts WHERE id = %s", (id,))
+        return True
+
+    async def comments(self, tenant: str, id: str) -> list[Row]:
+        """Oldest first."""
+        return await self._rows(
+            "SELECT c.id, c.element, c.body, c.at_us, c.author FROM comments c JOIN drafts d ON d.id = c.draft"
+            " WHERE d.tenant = %s AND d.id = %s ORDER BY c.id",
+            tenant, id,
+        )  # fmt: skip
+
+    async def comment(self, tenant: str, actor: str, id: str, body: str, element: str) -> bool:
+        """Raises: Full."""
+        pool = await self._prepared()
+        async with pool.connection() as conn, conn.transaction():
+            row = await (await conn.execute("SELECT id FROM drafts WHERE tenant = %s AND id = %s FOR UPDATE", (tenant, id))).fetchone()
+            if row is None:
+                return False
+            count = await (await conn.execute("SELECT count(*) AS n FROM comments WHERE draft = %s", (id,))).fetchone()
+            if count is not None and count["n"] >= COMMENTS_MAX:
+                raise Full(f"there are {COMMENTS_MAX} comments, more aren't allowed")
+            await conn.execute(
+                "INSERT INTO comments (draft, element, body, at_us, author) VALUES (%s, %s, %s, %s, %s)",
+                (id, element, body, self.now_us(), actor),
+            )
+        return True

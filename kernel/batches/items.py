@@ -1,0 +1,121 @@
+"""Items are done: each as a command of whoever asked for the batch, alone, all of it or nothing. Where they live, whatever partition that is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from flowledger.events import avro
+from flowledger.events import commands as c
+from flowledger.events.base import Envelope, Rejected, RejectionCode
+from flowledger.kernel import limits, values
+from flowledger.kernel.access import admit
+from flowledger.kernel.batches.actions import ACTIONS
+from flowledger.kernel.decision import Decision
+from flowledger.kernel.expressions import Failure
+from flowledger.kernel.handlers import hearing
+from flowledger.kernel.hooks import HOOKS
+
+SUCCEEDED, FAILED, SKIPPED = "succeeded", "failed", "skipped"
+#: refusals that say that there is nothing to do
+_NOTHING = frozenset({RejectionCode.NOT_FOUND, RejectionCode.ALREADY_EXISTS})
+#: characters of a reason that an item keeps
+_WHY_MAX = 500
+#: of what one decision may record, so much is for items; the rest is for what follows from them on this partition
+_SHARE = 4
+
+
+class Asked(NamedTuple):
+    """What is to be done, and for whom."""
+
+    batch: int
+    action: str
+    params: dict[str, Any]
+    reason: str
+    tenant: str
+    actor: str
+    correlation: str
+    rights: list[str] | None
+    groups: list[str] | None
+
+
+def do(d: Decision, asked: Asked, numbers: Sequence[int], keys: Sequence[int]) -> tuple[list[list[Any]], list[int]]:
+    """`[number, outcome, code, message]` of each, and the numbers for which this decision has no room; the first is always done.
+
+    Raises: Heavy, NotAtHand.
+    """
+    done: list[list[Any]] = []
+    before = (d.request, d.asked, d.asked_prefix, d.answer)
+    d.batch(len(keys))
+    envelope = Envelope(d.facts.now_us, asked.tenant, asked.actor, f"batch:{asked.batch}", asked.correlation, before[1].trace)
+    prefix = avro.encode_envelope(envelope)
+    try:
+        for number, key in zip(numbers, keys, strict=True):
+            if done and _full(d):
+                break
+            d.asked, d.asked_prefix = envelope, prefix
+            d.for_request()
+            done.append([number, *_one(d, asked, key)])
+    finally:
+        d.request, d.asked, d.asked_prefix, d.answer = before
+        d.for_request()
+    return done, list(numbers[len(done) :])
+
+
+def _full(d: Decision) -> bool:
+    return (
+        d.steps_left <= 0
+        or len(d.events) >= limits.EVENTS_MAX // _SHARE
+        or d.bytes >= limits.BYTES_MAX // _SHARE
+        or len(d.later) >= limits.EVENTS_MAX // _SHARE
+    )
+
+
+def _one(d: Decision, asked: Asked, key: int) -> tuple[str, str, str]:
+    refused: list[Rejected] = []
+
+    def work() -> None:
+        mark = d.mark()
+        try:
+            rejected = _decide(d, asked, key)
+        except Failure as failure:
+            rejected = Rejected(RejectionCode.INVALID_ARGUMENT, failure.message)
+        if rejected is not None:
+            d.back(mark)
+            refused.append(rejected)
+
+    if not d.alone(key, work):
+        return FAILED, RejectionCode.INTERNAL, "a defect of the engine stopped it: the incident has the reference"
+    if not refused:
+        return SUCCEEDED, "", ""
+    return SKIPPED if refused[0].code in _NOTHING else FAILED, refused[0].code, values.clean(refused[0].message, _WHY_MAX)
+
+
+def _decide(d: Decision, asked: Asked, key: int) -> Rejected | None:
+    """As if whoever asked for the batch had asked for this, too."""
+    made = ACTIONS[asked.action].make(d.state, key, asked.params, asked.reason)
+    if isinstance(made, Rejected):
+        return made
+    for command in made:
+        request = c.Request(
+            command=command, tenant=asked.tenant, actor=asked.actor, correlation=asked.correlation, rights=asked.rights, groups=asked.groups
+        )
+        tenant = admit(d.state, request)
+        if isinstance(tenant, Rejected):
+            return tenant
+        d.request = request
+        if tenant != d.asked.tenant:
+            d.asked = msgspec.structs.replace(d.asked, tenant=tenant)
+            d.asked_prefix = avro.encode_envelope(d.asked)
+            d.for_request()
+        rejected = HOOKS.handle(d, command)
+        if rejected is not None:
+            return rejected
+        hearing.told(d, command)
+        if d.subject and d.heavy():
+            d.weigh_changed(refuse=True)
+        elif d.subject:
+            d.grown(d.subject)
+    return None
