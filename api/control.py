@@ -17,6 +17,7 @@ from flowledger.api.locking import expected
 from flowledger.api.previews import PLAN_PATTERN
 from flowledger.api.problems import Problem, malformed
 from flowledger.api.services import definition_key, services_of
+from flowledger.api.view import definition_view
 from flowledger.events import commands as c
 from flowledger.events.base import RejectionCode
 
@@ -152,13 +153,10 @@ async def plan_migration(request: ApiRequest, data: PlanBody) -> Response[a.Migr
     """By id, kind, name and place; to be edited, and given as `mapping`. What really runs is checked by a dry run of the migration itself."""
     s = services_of(request)
     old, new = [await definition_key(s, request, each, f"body {name}") for each, name in ((data.from_, "from"), (data.to, "to"))]
-    sources = [
-        (
-            await source_of(s, request, str(key)),
-            str((await s.reads.get("definitions", str(key), s.identify(request).tenant) or {}).get("definition_id") or ""),
-        )
-        for key in (old, new)
-    ]
+    sources = []
+    for key in (old, new):
+        row = await s.find("definitions", key, s.identify(request).tenant)
+        sources.append((await source_of(s, request, str(key)), str(definition_view(row)["definition_id"])))
     rows = await asyncio.to_thread(_proposed, sources)
     return reply({"from": str(old), "to": str(new), "mapping": {r["from"]: r["to"] for r in rows if r["to"]}, "rows": rows})
 
