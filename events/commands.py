@@ -111,8 +111,9 @@ class ControlInstance(Command, frozen=True):
     move: str
     reason: str = ""
     children: bool = True
-    #: its caller was moved: of a called instance
+    #: its caller was moved: of a called instance; `hold`: by which hold
     followed: bool = False
+    hold: int = 0
     row_version: int | None = None
 
 
@@ -324,6 +325,10 @@ class ListRecords(Command, frozen=True):
 # commands of control are called by their names here, as all others are
 ModifyInstance = control.ModifyInstance
 MigrateInstance = control.MigrateInstance
+PlaceHold = control.PlaceHold
+ReleaseHold = control.ReleaseHold
+SetHold = control.SetHold
+HoldDone = control.HoldDone
 
 
 class AdHocActivate(Command, frozen=True):

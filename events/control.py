@@ -38,6 +38,52 @@ class MigrateInstance(Command, frozen=True):
     force: bool = False
 
 
+class PlaceHold(Command, frozen=True):
+    """Keep from going on: `subject` is a key of an instance or a version, the id of a process, `PROCESS/ELEMENT` (process id or version key), a job
+    type, the target of a limit (`job:`, `tenant:`, `endpoint:`, `assignee:`), or a tenant (`*`: all).
+
+    `mode`: pause (no new work is handed out) or suspend (nothing moves, what arrives is kept). `starts`: new instances are held as pending (hold), or
+    refused; of scopes tenant, definition and version. Answer: `{key, scope, subject, mode, state}`.
+    """
+
+    scope: str
+    subject: str
+    mode: str = "suspend"
+    starts: str = "hold"
+    children: bool = True
+    until_us: int = 0
+    reason: str = ""
+
+
+class ReleaseHold(Command, frozen=True):
+    """What it held goes on, `rate` instances a second over all partitions (0: as fast as it goes). Answer: `{key, state}`: resuming, or released."""
+
+    key: int
+    rate: int = 0
+    reason: str = ""
+
+
+class SetHold(Command, frozen=True):
+    """The home of hold `hold` tells all others: of a new one by its fields, of a release by `rate` (-1: none)."""
+
+    hold: int
+    scope: str = ""
+    subject: str = ""
+    mode: str = ""
+    starts: str = "hold"
+    children: bool = True
+    until_us: int = 0
+    reason: str = ""
+    rate: int = -1
+
+
+class HoldDone(Command, frozen=True):
+    """To the home of `hold`: this partition has released all of its own."""
+
+    hold: int
+    partition: int
+
+
 class CreateBatch(Command, frozen=True):
     """`action` (a row of `kernel/batches/actions.py`) is to be done to `total` items, which come by `AddBatchItems`; with none it is complete at once.
 
@@ -97,4 +143,4 @@ class TellBatchItems(Command, frozen=True):
 
 
 #: one of them; the union of all commands has these beside its own
-AnyControl = CreateBatch | AddBatchItems | ControlBatch | DoBatchItems | TellBatchItems
+AnyControl = CreateBatch | AddBatchItems | ControlBatch | DoBatchItems | TellBatchItems | PlaceHold | ReleaseHold | SetHold | HoldDone

@@ -21,6 +21,8 @@ RIGHTS: dict[str, str] = {
     "decisions:evaluate": "evaluate decisions",
     "incidents:read": "see incidents",
     "incidents:resolve": "resolve incidents",
+    "holds:read": "see what is held, by whom and why",
+    "holds:control": "keep instances, definitions, elements, job types, targets or tenants from going on, and release them",
     "letters:read": "see dead letters",
     "letters:control": "replay and discard dead letters",
     "batches:read": "see batches and what came of each item",
@@ -39,6 +41,7 @@ RIGHTS: dict[str, str] = {
 }
 _SEE = (
     "definitions:read", "instances:read", "tasks:read", "decisions:read", "incidents:read", "events:read", "directory:read", "workers:read",
+    "holds:read",
     "batches:read",
 )  # fmt: skip
 
@@ -60,7 +63,8 @@ ROLES: dict[str, tuple[str, frozenset[str]]] = {
         frozenset(
             (
                 *_SEE, "instances:start", "instances:control", "tasks:work", "tasks:manage", "jobs:retry", "messages:publish", "decisions:evaluate",
-                "incidents:resolve", "batches:write", "letters:read", "letters:control", "directory:write", "limits:read", "limits:write", "settings:read",
+                "incidents:resolve", "holds:control", "batches:write", "letters:read", "letters:control", "directory:write", "limits:read",
+                "limits:write", "settings:read",
                 "metrics:read", "keys:own",
             ),
         ),

@@ -7,6 +7,7 @@ from flowledger.projections.views import (
     dead_letters,
     definitions,
     events,
+    holds,
     incidents,
     instances,
     messages,
@@ -18,6 +19,6 @@ from flowledger.projections.views import (
 
 VIEWS: dict[str, View] = {
     m.VIEW.name: m.VIEW
-    for m in (definitions, instances, variables, tasks, incidents, events, timers, messages, metrics, dead_letters, batches)
+    for m in (definitions, instances, variables, tasks, incidents, events, timers, messages, metrics, dead_letters, batches, holds)
 }
 TABLES: dict[str, Table] = {t.name: t for v in VIEWS.values() for t in v.tables}

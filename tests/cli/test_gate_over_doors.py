@@ -71,6 +71,7 @@ class World:
             "instances": self.instance, "definitions": self.draft, "tasks": self.task, "jobs": self.job, "incidents": self.incident,
             "dead-letters": self.letter, "task-definitions": MARK, "users": MARK, "connectors": "http",
             "drafts": self.drawing,
+            "holds": self.b("POST", "/v1/holds", {"scope": "job_type", "key": f"{MARK}-none", "reason": MARK})["id"],
         }  # fmt: skip
 
     def b(self, method, path, body=None):
@@ -123,6 +124,7 @@ def bodies(w: World) -> dict[str, dict]:
     return {
         "evaluate_conditions": {"variables": {"x": 1}, "definition": w.definition}, "discard_dead_letter": {"reason": "x"},
         "replay_dead_letter": {"command": {"command": {"$": "CreateTask", "name": "x"}}}, "evaluate_decision": {"decision": f"{MARK}-dec", "inputs": {}},
+        "place_hold": {"scope": "instance", "key": w.instance, "reason": "x"},
         "create_draft": {"name": "a", "content": "a"}, "save_draft": {"content": "stolen"}, "comment_draft": {"text": "a"},
         **{k: {"name": "a.bpmn", "content": DRAFT.replace(MARK, "aa")} for k in ("check_model", "convert_model", "compare_model")},
         "try_models": {"models": [{"name": "a.bpmn", "content": WORK.replace(MARK, "aa")}]},
@@ -170,6 +172,8 @@ def test_no_route_shows_or_moves_what_is_another_tenants(world):
             if path == "/v1/limits" and method != "GET"
             else {"to": world.draft}
             if path.endswith("/diff")
+            else {"scope": "definition", "key": f"{MARK}-work"}
+            if path == "/v1/holds/preview"
             else {}
         )
         found = world.http.request(
