@@ -547,6 +547,40 @@ class DeadLetter(msgspec.Struct, kw_only=True):
     position: str | None = None
 
 
+class Operation(msgspec.Struct, kw_only=True):
+    """Somebody asked for a change. `outcome`: granted, or refused with `code` and `message`. `kind` and `subject`: what it was about; `names`: the
+    variables that it set, the files that it deployed; `details`: how it was asked. `door`, `address`, `agent`: from where; `roles`, `credential`
+    (`session`, `key:ID`): as whom. `before`, `after`: positions, null where it was refused. `skipped`: refusals of before that were too many to be
+    written down. `recorded`: `operation`, or `history` where it was read from an event of the instance, which doesn't say from where."""
+
+    id: str
+    position: str
+    time: str
+    actor: str
+    operation: str
+    kind: str
+    subject: str
+    instance: str | None = None
+    outcome: str
+    code: str = ""
+    message: str = ""
+    reason: str = ""
+    names: list[str] | None = None
+    details: Json | None = None
+    door: str = ""
+    address: str = ""
+    agent: str = ""
+    roles: list[str] | None = None
+    credential: str = ""
+    before: str | None = None
+    after: str | None = None
+    skipped: int = 0
+    correlation_id: str = ""
+    causation_id: str = ""
+    trace: str = ""
+    recorded: str = "operation"
+
+
 class Hold(msgspec.Struct, kw_only=True):
     """What keeps others from going on. `key`: what it is over, in `scope`; `status`: held, resuming (it releases what it held) or released. `follows`: of a
     called instance, the hold of its caller. `released_why`: the reason of the release."""

@@ -32,7 +32,7 @@ class Reads(Protocol):
 
     async def list(self, noun: str, filters: dict[str, str], limit: int, cursor: str, tenant: str) -> Row:
         """`{items, cursor, position}`; `cursor` null: the last page. `noun`: definitions, instances, tasks, incidents,
-        messages, timers, dead_letters, holds, evaluations, batches, batch_items. Instances and tasks say what holds them (`held`, `holds`)."""
+        messages, timers, dead_letters, holds, evaluations, operations, batches, batch_items. Instances and tasks say what holds them (`held`, `holds`)."""
 
     async def get(self, noun: str, key: str, tenant: str) -> Row | None: ...
 
@@ -59,7 +59,7 @@ class SqlReads:
     """The port on a `projections.reader.Reader`."""
 
     def __init__(self, reader: Any) -> None:
-        from flowledger.projections import about, batches, held
+        from flowledger.projections import about, asked, batches, held
         from flowledger.projections import queries as q
 
         self.reader = reader
@@ -67,6 +67,7 @@ class SqlReads:
             "definitions": q.list_definitions, "instances": q.list_instances, "tasks": q.list_tasks, "incidents": q.list_incidents,
             "messages": q.list_messages, "timers": q.list_timers, "evaluations": q.list_evaluations,
             "dead_letters": q.list_dead_letters, "holds": q.list_holds, "batches": batches.list_batches, "batch_items": batches.list_items,
+            "operations": asked.list_operations,
         }  # fmt: skip
         self._gets: dict[str, Callable[..., Awaitable[Row | None]]] = {
             "definitions": q.get_definition, "instances": q.get_instance, "tasks": q.get_task, "incidents": q.get_incident,

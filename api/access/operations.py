@@ -121,6 +121,7 @@ HTTP: dict[str, str] = {
     "GET /v1/dead-letters/{id}": "letters:read",
     "POST /v1/dead-letters/{id}/replay": "letters:control",
     "POST /v1/dead-letters/{id}/discard": "letters:control",
+    "GET /v1/operations": "operations:read",
     "POST /v1/batches": "batches:write",
     "GET /v1/batches": "batches:read",
     "GET /v1/batches/{id}": "batches:read",
