@@ -3,13 +3,14 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useText } from "~/i18n";
 import { PageHead } from "~/shared/states";
 import { DeadLetters } from "./DeadLetters";
+import { Holds } from "./Holds";
 import { Limits } from "./Limits";
 import { OpenIncidents } from "./OpenIncidents";
 import { Partitions } from "./Partitions";
 import { SettingsShown } from "./SettingsShown";
 import { Workers } from "./Workers";
 
-const TABS = { incidents: OpenIncidents, letters: DeadLetters, workers: Workers, partitions: Partitions, limits: Limits, settings: SettingsShown };
+const TABS = { incidents: OpenIncidents, letters: DeadLetters, holds: Holds, workers: Workers, partitions: Partitions, limits: Limits, settings: SettingsShown };
 
 /** For those who run it: what is stuck, who works, how far each part is, what is limited, how it is set. */
 export function OperationsPage() {
