@@ -16,6 +16,7 @@ from flowledger import __version__
 from flowledger.api import (
     accounts,
     batches,
+    callbacks,
     dead_letters,
     decisions,
     definitions,
@@ -54,7 +55,7 @@ NOUNS: dict[str, list[Any]] = {
     "instances": instances.HANDLERS + instance_views.HANDLERS,
     "tasks": tasks.HANDLERS,
     "directory": directory.HANDLERS,
-    "jobs": jobs.HANDLERS,
+    "jobs": jobs.HANDLERS + callbacks.HANDLERS,
     "messages": messages.HANDLERS,
     "signals": signals.HANDLERS,
     "incidents": incidents.HANDLERS,
@@ -99,7 +100,7 @@ def _cors(services: Services) -> CORSConfig | None:
 
 def _app(services: Services, v1: Router, at_root: Sequence[Any]) -> Litestar:
     return Litestar(
-        route_handlers=[v1, *health.HANDLERS, *metrics.HANDLERS, *at_root],
+        route_handlers=[v1, *health.HANDLERS, *metrics.HANDLERS, *callbacks.AT_ROOT, *at_root],
         request_class=ApiRequest,
         exception_handlers={**HANDLERS, Previewed: preview_handler},
         before_request=before if services.door is None else look_before,  # type: ignore[arg-type]

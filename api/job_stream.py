@@ -47,6 +47,7 @@ COMMANDS: dict[type, Callable[[Any], c.AnyCommand]] = {
         task=o.key, retries=o.retries, backoff_ms=o.backoff_ms, message=o.message, code=o.code, variables=o.variables, fence=o.fence
     ),
     f.Error: lambda o: c.ThrowTaskError(task=o.key, code=o.code, message=o.message, variables=o.variables, fence=o.fence),
+    f.Waits: lambda o: c.ExtendLease(task=o.key, timeout_ms=o.timeout_ms, fence=o.fence),
     f.Progress: lambda o: c.MoveTask(task=o.key, move="progress", details=o.details),
 }
 
@@ -161,7 +162,10 @@ class JobSession:
                 done.append(o.key)
             if ended and (job := held.get(o.key)) is not None:
                 freed[job.type] += 1
-                self.workers.settled(o.key, type(o) in (f.Complete, f.Done))
+                if type(o) is f.Waits:
+                    self.workers.rests(o.key)
+                else:
+                    self.workers.settled(o.key, type(o) in (f.Complete, f.Done))
         if done:
             self._say(f.Ok(done))
         if refused:

@@ -22,6 +22,7 @@ from flowledger.api.reads import Reads
 from flowledger.api.room import Room
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.events.commands import DRY_RUN, AnyCommand, partition_of_key, partition_of_text
+from flowledger.infra.callbacks import Callbacks
 from flowledger.infra.drafts import Drafts
 from flowledger.infra.settings import Settings
 from flowledger.infra.telemetry import Telemetry
@@ -47,6 +48,8 @@ class Services:
         #: with sign-in: the look at each request, and the accounts
         self.door: Door | None = None
         self.accounts: Accounts | None = None
+        #: makes and reads one-time addresses (`api/callbacks.py`); None: this process has no key for them
+        self.callbacks: Callbacks | None = None
         #: set when the server is going down: long polls and subscriptions end
         self.closing = Closing()
         #: who works on what, on this node (`api/workers.py`); None: nobody asks
