@@ -501,4 +501,5 @@ export const de: Record<string, string> = {
   "holds.is.suspend": "Ausgesetzt",
   "holds.is.pause": "Angehalten: neue Arbeit wird nicht ausgegeben",
   "holds.is.part": "Ein Teil ist gesperrt",
+  "dialog.close": "Schließen",
 };
