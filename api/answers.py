@@ -502,6 +502,32 @@ class Incident(msgspec.Struct, kw_only=True):
     position: str | None = None
 
 
+class IncidentGroup(msgspec.Struct, kw_only=True):
+    """Incidents of one cause: the same process (of any version), element, code, and text but for its numbers, ids and what is quoted. `count` of them
+    in `instances` instances, `open` of them not resolved. `examples`: the newest."""
+
+    id: str
+    code: str
+    cause: str
+    count: int
+    open: int
+    instances: int
+    process: str = ""
+    element: str = ""
+    definitions: list[Key] = []
+    first_at: str | None = None
+    last_at: str | None = None
+    examples: list[Json] = []
+
+
+class Chain(msgspec.Struct, kw_only=True):
+    """From the root instance down to the one with the incident: `element` is where each waits for the next, of the last the incident's own."""
+
+    incident: Json
+    items: list[Json]
+    position: str | None = None
+
+
 class DeadLetter(msgspec.Struct, kw_only=True):
     """A record of `commands` that nobody could decide, `message` says why. `source`: `partition-offset` in `commands`. `command`: its first
     `kept` bytes of `size` (null: not known), by `encoding` as a text or in base64. `sender`: the partition whose send it was."""
@@ -525,6 +551,40 @@ class DeadLetter(msgspec.Struct, kw_only=True):
     replayed_as: str | None = None
     replayed_to: int | None = None
     position: str | None = None
+
+
+class Operation(msgspec.Struct, kw_only=True):
+    """Somebody asked for a change. `outcome`: granted, or refused with `code` and `message`. `kind` and `subject`: what it was about; `names`: the
+    variables that it set, the files that it deployed; `details`: how it was asked. `door`, `address`, `agent`: from where; `roles`, `credential`
+    (`session`, `key:ID`): as whom. `before`, `after`: positions, null where it was refused. `skipped`: refusals of before that were too many to be
+    written down. `recorded`: `operation`, or `history` where it was read from an event of the instance, which doesn't say from where."""
+
+    id: str
+    position: str
+    time: str
+    actor: str
+    operation: str
+    kind: str
+    subject: str
+    instance: str | None = None
+    outcome: str
+    code: str = ""
+    message: str = ""
+    reason: str = ""
+    names: list[str] | None = None
+    details: Json | None = None
+    door: str = ""
+    address: str = ""
+    agent: str = ""
+    roles: list[str] | None = None
+    credential: str = ""
+    before: str | None = None
+    after: str | None = None
+    skipped: int = 0
+    correlation_id: str = ""
+    causation_id: str = ""
+    trace: str = ""
+    recorded: str = "operation"
 
 
 class Hold(msgspec.Struct, kw_only=True):

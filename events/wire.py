@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flowledger.events import batch, definition, flow, holds, ledger, task, waiting, workflow
+from flowledger.events import batch, definition, flow, holds, ledger, operations, task, waiting, workflow
 from flowledger.events.base import Event
 
 Payload = dict[str, Any]
@@ -117,6 +117,8 @@ WIRE: dict[type[Event], tuple[int, str, int]] = {
     batch.BatchResumed: (125, "batch.resumed", 1),
     batch.BatchAborted: (126, "batch.aborted", 1),
     batch.BatchEnded: (127, "batch.ended", 1),
+    operations.OperationAsked: (160, "operation.asked", 1),
+    operations.OperationRefused: (161, "operation.refused", 1),
 }
 
 NAMES: dict[type[Event], str] = {cls: name for cls, (_, name, _) in WIRE.items()}

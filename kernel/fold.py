@@ -14,6 +14,7 @@ from flowledger.events import definition as de
 from flowledger.events import flow as fl
 from flowledger.events import holds as ho
 from flowledger.events import ledger as le
+from flowledger.events import operations as op
 from flowledger.events import task as ta
 from flowledger.events import versions
 from flowledger.events import waiting as wa
@@ -115,6 +116,8 @@ TRANSITIONS: dict[type[Event], Callable[[Partition, Any, Envelope], None]] = {
     wa.ConditionTriggered: waiting.condition_triggered,
     wa.IncidentRaised: waiting.incident_raised,
     wa.IncidentResolved: waiting.incident_resolved,
+    op.OperationAsked: ledger.nothing,
+    op.OperationRefused: ledger.nothing,
     ho.HoldPlaced: control.hold_placed,
     ho.HoldReleasing: control.hold_releasing,
     ho.HoldAdvanced: control.hold_advanced,

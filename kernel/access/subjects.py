@@ -153,6 +153,7 @@ SUBJECTS: dict[type[c.AnyCommand], Rule | None] = {
     c.EvaluateConditions: None,
     c.EvaluateDecision: None,
     c.ListRecords: None,
+    c.NoteRefusal: None,
     co.CreateBatch: None,
 }
 

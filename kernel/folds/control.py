@@ -14,6 +14,7 @@ from flowledger.kernel.folds.tokens import seen_key
 from flowledger.kernel.state import Hold, Instance, Partition
 from flowledger.kernel.undo import drop, drop_queued, keep, nest, put
 
+
 def hold_placed(p: Partition, e: ho.HoldPlaced, v: Envelope) -> None:
     if e.hold != c.START_HOLD:
         seen_key(p, e.hold)

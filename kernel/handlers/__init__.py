@@ -8,6 +8,7 @@ from typing import Any
 from flowledger.events import commands as c
 from flowledger.events import control as co
 from flowledger.events.base import Rejected, RejectionCode
+from flowledger.kernel import operations
 from flowledger.kernel.access.versions import LOCKING, stale
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.handlers import (
@@ -90,6 +91,7 @@ HANDLERS: dict[type[c.AnyCommand], Callable[[Decision, Any], Rejected | None]] =
     c.ReturnPermits: permits.take_back,
     c.ReportOutcomes: permits.report,
     c.SetBreaker: permits.set_breaker,
+    c.NoteRefusal: operations.note,
     c.PlaceHold: holds.place,
     c.ReleaseHold: holds.release,
     c.SetHold: holds.told,

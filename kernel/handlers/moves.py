@@ -1,7 +1,7 @@
 """Moves of a task as one table: what may be done to it in which status, by which event, and what its status is then.
 
 Source: requirements D-STA-004, D-EVT-007, APG-HUM-001 to 008. `complete` and `fail` are commands of their own (`handlers/results.py`); their rows stand
-here so that the table is whole. A refused move leaves no event, and its answer says why. Who may move what is the API's to check, but what belongs
+here so that the table is whole. A refused move changes nothing, and its answer says why. Who may move what is the API's to check, but what belongs
 to the life cycle itself is checked here: whose claim it is, who may recall.
 """
 

@@ -531,7 +531,13 @@ class System:
         tracer = self.telemetry.tracer
         workers = self.services.workers if self.services is not None else None
         gateway = Gateway(
-            self.engine, workers, tracer=tracer if tracer.on else None, queue=self._queue, access=self.telemetry.access, door=self.door
+            self.engine,
+            workers,
+            tracer=tracer if tracer.on else None,
+            queue=self._queue,
+            access=self.telemetry.access,
+            door=self.door,
+            refusals=self.services.refusals if self.services is not None else None,
         )
         server = await listen(gateway, self.settings.host, self.settings.grpc_port, tls=tls, sock=listener)
         self._stack.push_async_callback(server.close)

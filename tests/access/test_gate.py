@@ -104,7 +104,17 @@ def commands(w: World) -> dict[type, Any]:
 
 
 #: commands that name no thing: what they make or find is the caller's own (tested below)
-OWN = {c.Deploy, c.ActivateTasks, c.PeekTasks, c.CreateTask, c.PublishMessage, c.BroadcastSignal, c.ListRecords, co.CreateBatch}
+OWN = {
+    c.Deploy,
+    c.ActivateTasks,
+    c.PeekTasks,
+    c.CreateTask,
+    c.PublishMessage,
+    c.BroadcastSignal,
+    c.ListRecords,
+    co.CreateBatch,
+    c.NoteRefusal,
+}
 CATALOGUE = sorted(typing.get_args(c.AnyCommand), key=lambda k: k.__name__)
 
 

@@ -180,7 +180,10 @@ def test_no_route_shows_or_moves_what_is_another_tenants(world):
         )
         about = (method, filled, operation, found.status_code, found.text[:300])
         # figures name processes and job types: they are the operator's, at the root, for a scraper (docs/operations.md)
-        shown = found.text if found.status_code < 300 and operation not in OWN | {"get_metrics"} else ""
+        # the log of operations says again what the stranger asked for in its own words, and nothing that others did
+        shown = found.text if found.status_code < 300 and operation not in OWN | {"get_metrics", "list_operations"} else ""
+        if operation == "list_operations":
+            assert {o["actor"] for o in found.json()["items"]} <= {A["X-Actor"]}, about
         if noun in ACCOUNTS and operation != "me":
             right = found.status_code in (400, 404, 405)
         elif "{" in path and operation not in OWN | OPEN:

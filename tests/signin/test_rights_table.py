@@ -133,11 +133,17 @@ async def test_each_role_on_grpc(world):
         for method in METHODS.values():
             right = GRPC[method.name]
             if right in (PUBLIC, SIGNED_IN) or right in rights_of([role]):
-                caller, _ = gateway._known(gateway.door, method, {"authorization": f"Bearer {made['key']}", "x-actor": "eve"})
+                caller, _ = gateway._known(
+                    gateway.door,
+                    method,
+                    method.request_type(),
+                    {"authorization": f"Bearer {made['key']}", "x-actor": "eve"},
+                    Connection(""),
+                )
                 assert caller.actor in ("", f"the-{role}")
                 continue
             with pytest.raises(Refused) as e:
-                gateway._known(gateway.door, method, {"authorization": f"Bearer {made['key']}"})
+                gateway._known(gateway.door, method, method.request_type(), {"authorization": f"Bearer {made['key']}"}, Connection(""))
             assert e.value.status == PERMISSION_DENIED and right in e.value.message
     for metadata in ({}, {"authorization": "Bearer x"}, {"authorization": "Basic x"}, {"x-actor": "admin"}):
         for method in METHODS.values():
