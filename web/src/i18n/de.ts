@@ -520,4 +520,5 @@ export const de: Record<string, string> = {
   "holds.is.pause": "Angehalten: neue Arbeit wird nicht ausgegeben",
   "holds.is.part": "Ein Teil ist gesperrt",
   "dialog.close": "Schließen",
+  "status.any": "alle",
 };

@@ -520,4 +520,5 @@ export const en: Record<string, string> = {
   "holds.is.pause": "Paused: no new work is handed out",
   "holds.is.part": "Part of it is held",
   "dialog.close": "Close",
+  "status.any": "any",
 };
