@@ -73,7 +73,7 @@ class KeyBody(Body):
 def _accounts(request: ApiRequest) -> Accounts:
     found = services_of(request).accounts
     if found is None:
-        raise Problem("NOT_FOUND", "there are no accounts here: they are with FLOWLEDGER_AUTH=local")
+        raise Problem("NOT_FOUND", "there are no accounts here: they are with FLOWLEDGER_AUTH=local or oidc")
     return found
 
 
@@ -93,12 +93,12 @@ async def me(request: ApiRequest) -> Response[a.Me]:
     if s.accounts is None:
         return reply({"auth": "none", "kind": "nobody", "name": caller.actor, "roles": list(ROLES), "rights": list(RIGHTS), "tenant": caller.tenant,
                       "tenants": [caller.tenant], "csrf": None, "expires_at": None})  # fmt: skip
-    return reply(_me(_identity(request), caller.tenant))
+    return reply(_me(s.settings.auth, _identity(request), caller.tenant))
 
 
-def _me(i: Identity, tenant: str) -> dict[str, Any]:
+def _me(auth: str, i: Identity, tenant: str) -> dict[str, Any]:
     return {
-        "auth": "local", "kind": i.kind, "name": i.actor, "roles": i.roles, "rights": [r for r in RIGHTS if r in i.rights], "tenant": tenant,
+        "auth": auth, "kind": i.kind, "name": i.actor, "roles": i.roles, "rights": [r for r in RIGHTS if r in i.rights], "tenant": tenant,
         "tenants": i.tenants, "csrf": i.csrf or None, "expires_at": time_text(i.expires_us),
     }  # fmt: skip
 
@@ -108,7 +108,7 @@ async def _begun(request: ApiRequest, begun: tuple[str, Session]) -> Response[An
     accounts = _accounts(request)
     await accounts.known.refresh()  # a password that was just chosen
     identity = await accounts.known.of_session(text)
-    answer = reply(_me(identity, identity.tenants[0] if identity.tenants else ""))
+    answer = reply(_me(accounts.settings.auth, identity, identity.tenants[0] if identity.tenants else ""))
     most = int((session.expires_us - session.began_us) / 1e6)
     answer.cookies.append(_cookie(request, text, most))
     return answer

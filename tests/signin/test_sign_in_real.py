@@ -23,10 +23,12 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import flowledger.signin
+from flowledger.infra.oidc import keys
 from flowledger.infra.settings import Settings, SettingsError
 from flowledger.sdk import Client, Flow, Worker
 from flowledger.system import System
 from tests.cli.conftest import running, settings_for
+from tests.signin.issuer import StubIssuer
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(240), pytest.mark.req("APG-SEC-009", "WOS-SEC-001")]
 PASSWORD = "correct horse battery"
@@ -39,7 +41,16 @@ def said() -> io.StringIO:
 
 
 @pytest.fixture(scope="module")
-def server(empty_database: Any, tmp_path_factory: pytest.TempPathFactory, said: io.StringIO):
+def issuer():
+    found = StubIssuer()
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module")
+def server(empty_database: Any, tmp_path_factory: pytest.TempPathFactory, said: io.StringIO, issuer: StubIssuer):
+    """With an issuer beside the accounts of its own: what holds of those holds with it, too."""
+
     class Errors:
         """Where the process says its one-time link."""
 
@@ -48,7 +59,10 @@ def server(empty_database: Any, tmp_path_factory: pytest.TempPathFactory, said: 
     kept, flowledger.signin.sys = flowledger.signin.sys, Errors  # type: ignore[assignment, attr-defined]
     try:
         with empty_database() as url:
-            settings = settings_for(tmp_path_factory.mktemp("signin"), url, roles=("api", "owner", "projector", "grpc"), auth="local")
+            file = tmp_path_factory.mktemp("issuers") / "issuers.toml"
+            file.write_text(f'[[issuers]]\nname = "company"\nissuer = "{issuer.url}"\naudiences = ["flowledger"]\n')
+            roles = ("api", "owner", "projector", "grpc")
+            settings = settings_for(tmp_path_factory.mktemp("signin"), url, roles=roles, auth="oidc", oidc_file=str(file))
             with running(settings) as found:
                 yield found
     finally:
@@ -172,6 +186,57 @@ async def test_sockets_and_streams_end_with_the_key(server, admin):
             assert closed.value.rcvd is not None and closed.value.rcvd.code == 4401
 
 
+@pytest.mark.req("D-SEC-001", "APG-SEC-001")
+async def test_tokens_of_an_issuer_on_all_doors_until_its_key_is_taken_back(server, issuer, monkeypatch):
+    monkeypatch.setattr(keys, "AGAIN_S", 0.0)
+    token = issuer.token(roles=["machine", "viewer"])
+    given = {"authorization": f"Bearer {token}"}
+    base = server.url.replace("http", "ws")
+    async with contextlib.AsyncExitStack() as stack:
+        http = await stack.enter_async_context(httpx2.AsyncClient(base_url=server.url, headers=given, timeout=120))
+        said = (await http.get("/v1/me")).json()
+        assert (said["auth"], said["kind"], said["name"]) == ("oidc", "token", "olga")
+        wrong = {"authorization": f"Bearer {issuer.token(aud='billing')}"}
+        for path in ("/v1/events", "/v1/jobs/stream"):
+            with pytest.raises(InvalidStatus) as e:
+                async with connect(base + path, additional_headers=wrong):
+                    pass
+            assert e.value.response.status_code == 401
+        events = await stack.enter_async_context(connect(f"{base}/v1/events", additional_headers=given))
+        jobs = await stack.enter_async_context(connect(f"{base}/v1/jobs/stream", additional_headers=given))
+        assert json.loads(await events.recv())["type"] == "subscribed"
+        sse = await stack.enter_async_context(http.stream("GET", "/v1/events"))
+        lines = sse.aiter_lines()
+        assert (await anext(lines)).startswith("retry")
+        channel = await stack.enter_async_context(grpc.aio.insecure_channel(server.system.grpc_address))
+        stub, metadata = GatewayStub(channel), [("authorization", f"Bearer {token}")]
+        assert (await stub.Topology(pb.TopologyRequest(), metadata=metadata)).partitionsCount == 2
+        call = stub.StreamActivatedJobs(pb.StreamActivatedJobsRequest(type="never", worker="w", timeout=1000), metadata=metadata)
+        streaming = asyncio.ensure_future(call.read())
+        await asyncio.sleep(0.5)
+        assert not streaming.done()
+        issuer.rotate()
+        new = {"authorization": f"Bearer {issuer.token(roles=['viewer'])}"}
+        assert (await http.get("/v1/instances", headers=new)).status_code == 200, "the new key is asked for"
+        async for _ in lines:
+            pass
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await streaming
+        assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
+        for socket in (events, jobs):
+            with pytest.raises(ConnectionClosed) as closed:
+                while True:
+                    await socket.recv()
+            assert closed.value.rcvd is not None and closed.value.rcvd.code == 4401
+        assert (await http.get("/v1/instances")).status_code == 401
+
+
+def test_the_command_line_takes_a_token(server, issuer, tmp_path):
+    token = issuer.token(roles=["viewer"], preferred_username="clive")
+    said = flowledger_cli(server, tmp_path, "whoami", "--json", FLOWLEDGER_TOKEN=token)
+    assert said.returncode == 0 and json.loads(said.stdout)["name"] == "clive"
+
+
 async def test_zeebe_s_clients_bring_a_bearer_token(server, admin):
     key = key_of(admin, "machine", actor="zeebe-worker")
     async with grpc.aio.insecure_channel(server.system.grpc_address) as channel:
@@ -227,7 +292,7 @@ def test_probes_are_open_and_figures_are_not(server, admin):
         and http.get("/metrics", headers=bearer(key_of(admin, "machine", actor="m3"))).status_code == 403
     )
     shown = {s["name"]: s["value"] for s in admin.get("/v1/settings").json()["items"]}
-    assert shown["auth"] == "local"
+    assert shown["auth"] == "oidc"
 
 
 async def test_subscribers_see_changes_of_accounts_only_with_the_right_and_never_a_verifier(server, admin):
