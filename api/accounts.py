@@ -134,6 +134,15 @@ async def by_link(request: ApiRequest, data: ByLink) -> Response[a.Me]:
     return await _begun(request, await _accounts(request).by_link(caller, data.link, data.password))
 
 
+@get("/session/issuers", summary="List issuers that sign in")
+async def list_issuers(request: ApiRequest) -> Response[answers.Page[a.IssuerRow]]:
+    """Of OpenID Connect: whose tokens are taken here, and how a command line gets one (RFC 8628). Who isn't signed in yet may ask."""
+    door = services_of(request).door
+    known = [k.issuer for k in door.tokens.issuers] if door is not None and door.tokens is not None else []
+    items = [{n: getattr(i, n) for n in a.IssuerRow.__struct_fields__} for i in known]
+    return reply({"items": items, "cursor": None})
+
+
 @delete("/session", status_code=200, summary="Sign out")
 async def sign_out(request: ApiRequest, everywhere: bool = False) -> Response[a.Gone]:
     """`everywhere`: all sessions of this person end. An API key has no session: it is revoked."""
@@ -272,7 +281,7 @@ async def list_roles(request: ApiRequest) -> Response[answers.Page[a.RoleRow]]:
 #: by noun
 HANDLERS: dict[str, list[Any]] = {
     "me": [me, change_password],
-    "session": [sign_in, by_link, sign_out],
+    "session": [sign_in, by_link, list_issuers, sign_out],
     "users": [list_users, get_user, make_user, change_user, remove_user, reset_user],
     "api-keys": [list_keys, make_key, revoke_key],
     "roles": [list_roles],

@@ -69,6 +69,16 @@ class KeyMade(KeyRow, kw_only=True):
     key: str
 
 
+class IssuerRow(msgspec.Struct, kw_only=True):
+    """An issuer whose tokens are taken. `device_client_id`: the client of its device flow; empty: it has none for us."""
+
+    name: str
+    title: str
+    issuer: str
+    device_client_id: str
+    scopes: list[str]
+
+
 class RoleRow(msgspec.Struct, kw_only=True):
     name: str
     description: str

@@ -122,6 +122,7 @@ class StubIssuer:
         return 200, {
             "issuer": self.url, "jwks_uri": f"{self.url}/jwks", "authorization_endpoint": f"{self.url}/authorize",
             "token_endpoint": f"{self.url}/token", "device_authorization_endpoint": f"{self.url}/device", "end_session_endpoint": f"{self.url}/logout",
+            "revocation_endpoint": f"{self.url}/revoke",
             "id_token_signing_alg_values_supported": ["RS256"], "response_types_supported": ["code"],
         }, {}  # fmt: skip
 

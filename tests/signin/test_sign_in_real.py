@@ -60,7 +60,9 @@ def server(empty_database: Any, tmp_path_factory: pytest.TempPathFactory, said: 
     try:
         with empty_database() as url:
             file = tmp_path_factory.mktemp("issuers") / "issuers.toml"
-            file.write_text(f'[[issuers]]\nname = "company"\nissuer = "{issuer.url}"\naudiences = ["flowledger"]\n')
+            file.write_text(
+                f'[[issuers]]\nname = "company"\nissuer = "{issuer.url}"\naudiences = ["flowledger"]\ndevice_client_id = "cli"\n'
+            )
             roles = ("api", "owner", "projector", "grpc")
             settings = settings_for(tmp_path_factory.mktemp("signin"), url, roles=roles, auth="oidc", oidc_file=str(file))
             with running(settings) as found:
@@ -235,6 +237,48 @@ def test_the_command_line_takes_a_token(server, issuer, tmp_path):
     token = issuer.token(roles=["viewer"], preferred_username="clive")
     said = flowledger_cli(server, tmp_path, "whoami", "--json", FLOWLEDGER_TOKEN=token)
     assert said.returncode == 0 and json.loads(said.stdout)["name"] == "clive"
+
+
+@pytest.mark.req("APG-SEC-001")
+def test_the_command_line_signs_in_by_the_issuer_s_device_flow(server, issuer, tmp_path):
+    file = tmp_path / "flowledger" / "tokens.json"
+
+    def waiting(*words: str) -> subprocess.Popen[str]:
+        env = {**os.environ, "FLOWLEDGER_SERVER": server.url, "XDG_CONFIG_HOME": str(tmp_path)}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen([sys.executable, "-m", "flowledger", "login", "--oidc", *words], env=env, text=True, **pipes)  # type: ignore[call-overload,no-any-return]
+
+    refused = flowledger_cli(server, tmp_path, "login", "--oidc", "--issuer", "nobody")
+    assert refused.returncode == 1 and "company" in refused.stderr
+    issuer.person = {"sub": "2", "preferred_username": "dora", "roles": ["viewer"]}
+    issuer.lifetime, issuer.approved = 300, False
+    process = waiting("--json")
+    deadline = time.monotonic() + 100
+    while issuer.asked.count("/token") < 2:  # it asks, is told to wait, and asks again
+        assert time.monotonic() < deadline and process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    issuer.approved = True
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == 0 and json.loads(out)["name"] == "dora" and "ABCD-EFGH" in err and f"{issuer.url}/activate" in err
+    assert file.stat().st_mode & 0o077 == 0
+    who = flowledger_cli(server, tmp_path, "whoami", "--json")
+    assert json.loads(who.stdout)["kind"] == "token", who
+
+    kept = json.loads(file.read_text())
+    first = kept[server.url]["access"]
+    kept[server.url]["expires"] = 0
+    file.write_text(json.dumps(kept))
+    assert flowledger_cli(server, tmp_path, "instances").returncode == 0
+    now = json.loads(file.read_text())[server.url]
+    assert now["access"] != first and now["refresh"] != kept[server.url]["refresh"] and file.stat().st_mode & 0o077 == 0, "refreshed"
+
+    file.write_text(json.dumps(kept))  # as if somebody had taken the old one, which is good once
+    over = flowledger_cli(server, tmp_path, "instances")
+    assert over.returncode == 1 and "login --oidc" in over.stderr and "Traceback" not in over.stderr
+    file.write_text(json.dumps({server.url: now}))
+    assert flowledger_cli(server, tmp_path, "logout").returncode == 0 and not file.exists()
+    assert now["refresh"] not in issuer._refresh, "taken back, not only forgotten"
+    assert flowledger_cli(server, tmp_path, "whoami").returncode == 1
 
 
 async def test_zeebe_s_clients_bring_a_bearer_token(server, admin):
