@@ -163,6 +163,26 @@ class Diff(msgspec.Struct, kw_only=True):
     text: str
 
 
+class MappingRow(msgspec.Struct, kw_only=True):
+    """`by`: id, name or place (empty: nothing was found). `note`: what doesn't fit."""
+
+    from_: str = msgspec.field(name="from")
+    to: str
+    kind: str
+    name: str = ""
+    by: str = ""
+    note: str = ""
+
+
+class MigrationPlan(msgspec.Struct, kw_only=True):
+    """`mapping`: what a migration takes. `rows`: each element, and each flow into a join, with how it was found."""
+
+    from_: Key = msgspec.field(name="from")
+    to: Key
+    mapping: dict[str, str]
+    rows: list[MappingRow] = []
+
+
 class Started(msgspec.Struct, kw_only=True):
     """With `wait_ms`: how it ended, and its variables."""
 
@@ -499,6 +519,32 @@ class Incident(msgspec.Struct, kw_only=True):
     created_at: str | None = None
     resolved_at: str | None = None
     resolved_by: str | None = None
+    position: str | None = None
+
+
+class IncidentGroup(msgspec.Struct, kw_only=True):
+    """Incidents of one cause: the same process (of any version), element, code, and text but for its numbers, ids and what is quoted. `count` of them
+    in `instances` instances, `open` of them not resolved. `examples`: the newest."""
+
+    id: str
+    code: str
+    cause: str
+    count: int
+    open: int
+    instances: int
+    process: str = ""
+    element: str = ""
+    definitions: list[Key] = []
+    first_at: str | None = None
+    last_at: str | None = None
+    examples: list[Json] = []
+
+
+class Chain(msgspec.Struct, kw_only=True):
+    """From the root instance down to the one with the incident: `element` is where each waits for the next, of the last the incident's own."""
+
+    incident: Json
+    items: list[Json]
     position: str | None = None
 
 

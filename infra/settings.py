@@ -70,9 +70,11 @@ class Settings(BaseSettings):
     link: str = Field("", description="Folder of the sockets between doors and owners on this machine; empty: `run` in `data`")
 
     # --- who may come in (docs/security.md)
-    auth: Literal["none", "local"] = Field(
-        "none", description="Sign-in. none: callers name themselves, on loopback only; local: users with passwords, and API keys"
+    auth: Literal["none", "local", "oidc"] = Field(
+        "none",
+        description="Sign-in. none: callers name themselves, on loopback only; local: users with passwords, and API keys; oidc: these, and issuers of OpenID Connect",
     )
+    oidc_file: str = Field("", description="With auth oidc: file of the issuers (TOML, YAML or JSON)")
     session_hours: float = Field(12, gt=0, le=24 * 31, description="How long a sign-in to the console lasts at most, hours")
     session_idle_minutes: float = Field(60, gt=0, le=60 * 24 * 31, description="A session that nobody uses for so long is over, minutes")
     key_days_max: float = Field(366, gt=0, le=3_660, description="Longest life of an API key, days")
@@ -144,6 +146,7 @@ class Settings(BaseSettings):
     durability: Literal["full", "normal"] = Field("full", description="Embedded log: full syncs each group commit to the disk")
     batch_max: int = Field(512, ge=1, description="Commands decided in one group at most")
     ids_hours: float = Field(24, gt=0, le=24 * 366, description="How long an Idempotency-Key is remembered, in hours")
+    hold: bool = Field(False, description="Start in hold: everything is suspended until `flowledger release`")
     instances_max: int = Field(0, ge=0, description="Running instances per partition (0: no limit); more of them wait as pending")
 
     # --- the ledger's proof (docs/audit.md)

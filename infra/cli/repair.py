@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flowledger.infra.cli import letters
+from flowledger.infra.cli import batches, letters
 from flowledger.infra.cli.output import NO, USAGE, as_json, console, facts, fail, table
 from flowledger.infra.cli.verbs import Id, Json, Limit, Reason, ServerUrl, Vars
 
@@ -94,25 +94,38 @@ def assign(task: Task, user: Annotated[str, typer.Argument(metavar="USER")], rea
 
 
 def release(
-    id: Annotated[str, typer.Argument(metavar="TASK|INSTANCE", help="A task that somebody holds, or an instance in quarantine")],
+    id: Annotated[
+        str,
+        typer.Argument(metavar="HOLD|TASK|INSTANCE", help="A hold, a task that somebody holds, or an instance in quarantine"),
+    ],
     reason: Reason = "",
+    rate: Annotated[int, typer.Option("--rate", min=0, help="Of a hold: so many instances a second; 0: as fast as it goes")] = 0,
+    wait: Annotated[bool, typer.Option("--wait", help="Of a hold: until everything goes on")] = False,
     server: ServerUrl = "",
     json: Json = False,
 ) -> None:
-    """Give a task back to its candidates, or let an instance out of quarantine."""
+    """Let what a hold held go on, give a task back to its candidates, or let an instance out of quarantine."""
+    from flowledger.infra.cli import holds
     from flowledger.infra.cli.server import Server, problem
 
-    s = Server(server)
-    status, answer = s.ask("POST", f"/v1/tasks/{id}/release", {"reason": reason}, headers=s.new_id())
-    if status == 404:
-        other, found = s.ask("POST", f"/v1/instances/{id}/release", {"reason": reason}, headers=s.new_id())
-        if other < 400:
-            status, answer = other, found
-        elif other != 404:
-            problem(other, found)
-    if status >= 400:
-        problem(status, answer)
-    _said(answer, f"{id} is released", json)
+    s, first = Server(server), None
+    for noun in ("holds",) if rate or wait else ("tasks", "instances", "holds"):
+        body = {"reason": reason, **({"rate": rate} if noun == "holds" else {})}
+        status, answer = s.ask("POST", f"/v1/{noun}/{id}/release", body, headers=s.new_id())
+        if status < 400:
+            break
+        if status != 404:
+            problem(status, answer)
+        first = first or (status, answer)
+    else:
+        problem(*(first or (status, answer)))
+    if noun != "holds":
+        _said(answer, f"{id} is released", json)
+        return
+    if wait:
+        answer["status"] = holds.until_released(s, id, answer.get("position") or "")
+    done = "is released" if answer["status"] == "released" else f"is being released{f', {rate} instances a second' if rate else ''}"
+    _said(answer, f"hold {id} {done}", json)
 
 
 def retry(
@@ -139,67 +152,6 @@ def retry(
         if status >= 400 and status != 404:  # 404: the retry has resolved it
             problem(status, found)
     _said(answer, f"task {task} is tried again", json)
-
-
-# --- tokens and versions --------------------------------------------------------------------------------------------------
-
-
-def modify(
-    id: Id,
-    activate: Annotated[
-        list[str] | None, typer.Option("--activate", metavar="ELEMENT", help="A token begins here; may be repeated")
-    ] = None,
-    terminate: Annotated[
-        list[str] | None,
-        typer.Option("--terminate", metavar="TOKEN|ELEMENT", help="Withdraw a token, or all at an element; may be repeated"),
-    ] = None,
-    vars: Vars = "",
-    reason: Reason = "",
-    server: ServerUrl = "",
-    json: Json = False,
-) -> None:
-    """Move the tokens of an instance by hand, in one step. `--vars` go to the activated elements."""
-    from flowledger.infra.cli.daily import variables
-    from flowledger.infra.cli.server import Server
-
-    if not activate and not terminate:
-        fail("--activate or --terminate was expected, found neither", USAGE)
-    s = Server(server)
-    tokens: list[str] = []
-    state = s.get(f"/v1/instances/{id}/state") if any(not t.isdigit() for t in terminate or ()) else {}
-    for each in terminate or ():
-        here = [each] if each.isdigit() else [t["token"] for t in state["tokens"] if t["element"] == each]
-        if not here:
-            places = ", ".join(sorted({t["element"] for t in state["tokens"]})) or "nowhere"
-            fail(f"instance {id} has no token at {each}; it stands at {places}", NO)
-        tokens += here
-    values = variables(vars) or None
-    body = {"activate": [{"element": e, "variables": values} for e in activate or ()], "terminate": tokens, "reason": reason}
-    _said(s.post(f"/v1/instances/{id}/modify", body, **s.new_id()), f"instance {id} is modified", json)
-
-
-def migrate(
-    id: Id,
-    to: Annotated[str, typer.Option("--to", metavar="KEY", help="Definition's key, or process id: its newest version")],
-    mapping: Annotated[
-        list[str] | None, typer.Option("--map", metavar="OLD=NEW", help="Ids of elements that have another name there; may be repeated")
-    ] = None,
-    reason: Reason = "",
-    server: ServerUrl = "",
-    json: Json = False,
-) -> None:
-    """Let an instance go on under another version."""
-    from flowledger.infra.cli.server import Server
-
-    elements = {}
-    for each in mapping or ():
-        old, equals, new = each.partition("=")
-        if not (old and equals and new):
-            fail(f"--map must be OLD=NEW, found {each!r}", USAGE)
-        elements[old] = new
-    s = Server(server)
-    answer = s.post(f"/v1/instances/{id}/migrate", {"definition": to, "elements": elements, "reason": reason}, **s.new_id())
-    _said(answer, f"instance {id} goes on under {to}", json)
 
 
 # --- definitions ----------------------------------------------------------------------------------------------------------
@@ -286,9 +238,10 @@ def delete_definition(id: DefinitionId, reason: Reason = "", server: ServerUrl =
 
 
 def register(app: typer.Typer) -> None:
-    commands: tuple[Callable[..., None], ...] = (claim, assign, release, retry, modify, migrate)
+    commands: tuple[Callable[..., None], ...] = (claim, assign, release, retry)
     for command in commands:
         app.command(rich_help_panel=REPAIR)(command)
     app.add_typer(variables_app, name="variables", rich_help_panel=REPAIR)
     app.add_typer(definitions_app, name="definitions", rich_help_panel=REPAIR)
     app.add_typer(letters.app, name="dead-letters", rich_help_panel=REPAIR)
+    app.add_typer(batches.app, name="batch", rich_help_panel=REPAIR)

@@ -35,7 +35,7 @@ export function expect(positions: string) {
 }
 
 /** Addresses that can wait for a place of the log (`wait_for`); tests/console/test_console_catalogue.py holds it to the API's document. */
-const rows = /^\/(instances|tasks|incidents|dead-letters|batches|definitions(?!\/[^/]+\/(diff|source)$)|decisions\/[^/]+\/evaluations)(\/|$)/;
+const rows = /^\/(instances|tasks|incidents|dead-letters|batches|holds|operations|definitions(?!\/[^/]+\/(diff|source)$)|decisions\/[^/]+\/evaluations)(\/|$)/;
 /** What the newest answer of the server was true up to. */
 let seen: string | undefined;
 const watchers = new Set<() => void>();
@@ -94,11 +94,11 @@ export async function getText(path: string, signal?: AbortSignal): Promise<strin
 }
 
 /** A change. It carries an id of its own, so that a repeat after a broken connection does nothing twice. */
-export async function send<M extends "POST" | "PUT" | "PATCH" | "DELETE", A extends PathOf<M>>(method: M, path: A, body?: BodyOf<M, A>, params?: Params): Promise<AnswerOf<M, A>> {
+export async function send<M extends "POST" | "PUT" | "PATCH" | "DELETE", A extends PathOf<M>>(method: M, path: A, body?: BodyOf<M, A>, params?: Params, more?: Record<string, string>): Promise<AnswerOf<M, A>> {
   const id = crypto.randomUUID();
   const init: RequestInit = {
     method,
-    headers: headers({ "Idempotency-Key": id, ...(body === undefined ? {} : { "Content-Type": "application/json" }) }),
+    headers: headers({ "Idempotency-Key": id, ...(body === undefined ? {} : { "Content-Type": "application/json" }), ...more }),
     body: body === undefined ? undefined : JSON.stringify(body),
   };
   for (let attempt = 0; ; attempt++) {
