@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from flowledger.kernel import holding
 from flowledger.kernel.elements import ad_hoc_sub_process, joins
 from flowledger.kernel.model.graph import Node
 from flowledger.kernel.state import ARRIVED, WAITING, Instance, Token
 
 
 def problems(d: Any, i: Instance) -> list[str]:
-    """What would never go on. Tokens that have still to be looked at (the step limit, a suspended instance) are passed over."""
+    """What would never go on. Tokens that have still to be looked at (the step limit, whatever is held) are passed over."""
     nodes, found = d.process(i).nodes, []
-    rests = i.status == "running" and i.key not in d.state.unsettled
+    p = d.state
+    settled = i.status == "running" and i.key not in p.unsettled
     for token in i.tokens.values():
         if token.incident:
             continue
+        rests = settled and not (p.holding and holding.frozen(p, i, token.key))
         node = nodes[token.element]
         if token.phase == WAITING:
             if not _waits(d, i, token, node):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from itertools import takewhile
 from typing import Any
 
@@ -34,7 +35,7 @@ def hold_releasing(p: Partition, e: ho.HoldReleasing, v: Envelope) -> None:
     h.rate, h.reason = e.rate, e.reason or h.reason
     if not h.upto:  # else only the rate is another
         h.upto, h.others = e.upto, e.others
-        put(p, p.releasing, h.id, dict.fromkeys(holding.covered(p, h)))
+        put(p, p.releasing, h.id, OrderedDict.fromkeys(holding.covered(p, h)))
     p.changed.add(("hold", h.id))
 
 
@@ -124,4 +125,4 @@ def rebuild(p: Partition) -> None:
         still(p, i)
     for h in p.holds.values():
         if h.upto:
-            p.releasing[h.id] = dict.fromkeys(k for k in holding.covered(p, h) if h.cursor < k <= h.upto)
+            p.releasing[h.id] = OrderedDict.fromkeys(k for k in holding.covered(p, h) if h.cursor < k <= h.upto)
