@@ -150,7 +150,7 @@ async def sign_out(request: ApiRequest, everywhere: bool = False) -> Response[a.
 async def change_password(request: ApiRequest, data: NewPassword) -> Response[a.Gone]:
     """All other sessions end. By a session only: who has a key alone can't take the account over."""
     identity = _identity_of_a_person(request)
-    await _accounts(request).change_password(services_of(request).identify(request), identity, data.old, data.new)
+    await _accounts(request).change_password(services_of(request).asking(request), identity, data.old, data.new)
     return reply({"name": identity.actor})
 
 
@@ -201,7 +201,7 @@ async def get_user(request: ApiRequest, name: UserName) -> Response[a.AccountRow
 async def make_user(request: ApiRequest, data: UserBody) -> Response[a.AccountMade]:
     """They choose a password by the `link` of the answer, within 24 hours."""
     accounts = _accounts(request)
-    user, link = await accounts.make_user(services_of(request).identify(request), data.name, data.roles, data.tenants)
+    user, link = await accounts.make_user(services_of(request).asking(request), data.name, data.roles, data.tenants)
     return reply({**_user(accounts, user), **_linked(accounts, link)}, 201)
 
 
@@ -209,14 +209,14 @@ async def make_user(request: ApiRequest, data: UserBody) -> Response[a.AccountMa
 async def change_user(request: ApiRequest, name: UserName, data: UserChange) -> Response[a.AccountRow]:
     """`active` false: their sessions end and their keys are refused. The last administrator stays one (409)."""
     accounts = _accounts(request)
-    by = services_of(request).identify(request)
+    by = services_of(request).asking(request)
     return reply(_user(accounts, await accounts.change_user(by, name, data.roles, data.tenants, data.active)))
 
 
 @delete("/users/{name:str}", status_code=200, summary="Remove a user")
 async def remove_user(request: ApiRequest, name: UserName) -> Response[a.Gone]:
     """Sessions end, keys that act as them are revoked. What they did keeps their name."""
-    await _accounts(request).remove_user(services_of(request).identify(request), name)
+    await _accounts(request).remove_user(services_of(request).asking(request), name)
     return reply({"name": name})
 
 
@@ -224,7 +224,7 @@ async def remove_user(request: ApiRequest, name: UserName) -> Response[a.Gone]:
 async def reset_user(request: ApiRequest, name: UserName) -> Response[a.Link]:
     """The old one is no longer good, all sessions end, and a lock is lifted. A new one is chosen by the `link` of the answer, within 24 hours."""
     accounts = _accounts(request)
-    until_us, link = await accounts.reset(services_of(request).identify(request), name)
+    until_us, link = await accounts.reset(services_of(request).asking(request), name)
     return reply({"name": name, **_linked(accounts, link, until_us)})
 
 
@@ -251,7 +251,7 @@ async def list_keys(request: ApiRequest, cursor: After = "", limit: Limit = 100)
 @post("/api-keys", summary="Make an API key")
 async def make_key(request: ApiRequest, data: KeyBody) -> Response[a.KeyMade]:
     """It can do what its roles say, and never more than who makes it. Its text is in this answer only."""
-    accounts, by = _accounts(request), services_of(request).identify(request)
+    accounts, by = _accounts(request), services_of(request).asking(request)
     key, text = await accounts.make_key(by, _identity(request), data.name, data.actor, data.roles, data.tenant, data.days)
     return reply({**_key(key), "key": text}, 201)
 
@@ -259,7 +259,7 @@ async def make_key(request: ApiRequest, data: KeyBody) -> Response[a.KeyMade]:
 @delete("/api-keys/{id:str}", status_code=200, summary="Revoke an API key")
 async def revoke_key(request: ApiRequest, id: KeyId) -> Response[a.Gone]:
     """It is refused from now on: on this node at once, on others within two seconds. It stays listed."""
-    await _accounts(request).revoke_key(services_of(request).identify(request), _identity(request), id)
+    await _accounts(request).revoke_key(services_of(request).asking(request), _identity(request), id)
     return reply({"name": id})
 
 

@@ -218,6 +218,9 @@ class InstanceRow(msgspec.Struct, kw_only=True):
     parent: str | None = None
     root: str | None = None
     row_version: int | None = None
+    #: pause or suspend, while something holds all of it, and all that holds it or its work
+    held: str | None = None
+    holds: list[Json] = []
 
 
 class Instance(InstanceRow, kw_only=True):
@@ -429,6 +432,9 @@ class TaskRow(msgspec.Struct, kw_only=True):
     #: how the last attempt ended: success or partial_success
     result_status: str | None = None
     duration_ms: int | None = None
+    #: pause or suspend, while something holds it, and what does
+    held: str | None = None
+    holds: list[Json] = []
 
 
 class Task(TaskRow, kw_only=True):
@@ -538,6 +544,72 @@ class DeadLetter(msgspec.Struct, kw_only=True):
     reason: str | None = None
     replayed_as: str | None = None
     replayed_to: int | None = None
+    position: str | None = None
+
+
+class Operation(msgspec.Struct, kw_only=True):
+    """Somebody asked for a change. `outcome`: granted, or refused with `code` and `message`. `kind` and `subject`: what it was about; `names`: the
+    variables that it set, the files that it deployed; `details`: how it was asked. `door`, `address`, `agent`: from where; `roles`, `credential`
+    (`session`, `key:ID`): as whom. `before`, `after`: positions, null where it was refused. `skipped`: refusals of before that were too many to be
+    written down. `recorded`: `operation`, or `history` where it was read from an event of the instance, which doesn't say from where."""
+
+    id: str
+    position: str
+    time: str
+    actor: str
+    operation: str
+    kind: str
+    subject: str
+    instance: str | None = None
+    outcome: str
+    code: str = ""
+    message: str = ""
+    reason: str = ""
+    names: list[str] | None = None
+    details: Json | None = None
+    door: str = ""
+    address: str = ""
+    agent: str = ""
+    roles: list[str] | None = None
+    credential: str = ""
+    before: str | None = None
+    after: str | None = None
+    skipped: int = 0
+    correlation_id: str = ""
+    causation_id: str = ""
+    trace: str = ""
+    recorded: str = "operation"
+
+
+class Hold(msgspec.Struct, kw_only=True):
+    """What keeps others from going on. `key`: what it is over, in `scope`; `status`: held, resuming (it releases what it held) or released. `follows`: of a
+    called instance, the hold of its caller. `released_why`: the reason of the release."""
+
+    id: Key
+    scope: str
+    key: str
+    mode: str
+    status: str
+    starts: str | None = None
+    children: bool | None = None
+    follows: str | None = None
+    reason: str | None = None
+    rate: int | None = None
+    instance: str | None = None
+    created_at: str | None = None
+    created_by: str | None = None
+    until: str | None = None
+    released_at: str | None = None
+    released_by: str | None = None
+    released_why: str | None = None
+    position: str | None = None
+
+
+class Held(msgspec.Struct, kw_only=True):
+    """How many open instances and tasks a hold would be over now; called instances, which follow, not counted."""
+
+    instances: int
+    tasks: int
     position: str | None = None
 
 

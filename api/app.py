@@ -16,6 +16,7 @@ from flowledger import __version__
 from flowledger.api import (
     accounts,
     batches,
+    callbacks,
     control,
     dead_letters,
     decisions,
@@ -25,6 +26,7 @@ from flowledger.api import (
     drafts,
     events,
     health,
+    holds,
     incidents,
     instance_views,
     instances,
@@ -32,6 +34,7 @@ from flowledger.api import (
     messages,
     metrics,
     models,
+    operations,
     settings,
     signals,
     tasks,
@@ -55,11 +58,13 @@ NOUNS: dict[str, list[Any]] = {
     "migrations": control.MIGRATIONS,
     "tasks": tasks.HANDLERS,
     "directory": directory.HANDLERS,
-    "jobs": jobs.HANDLERS,
+    "jobs": jobs.HANDLERS + callbacks.HANDLERS,
     "messages": messages.HANDLERS,
     "signals": signals.HANDLERS,
     "incidents": incidents.HANDLERS,
     "dead-letters": dead_letters.HANDLERS,
+    "operations": operations.HANDLERS,
+    "holds": holds.HANDLERS,
     "batches": batches.HANDLERS,
     "decisions": decisions.HANDLERS,
     "events": events.HANDLERS,
@@ -99,7 +104,7 @@ def _cors(services: Services) -> CORSConfig | None:
 
 def _app(services: Services, v1: Router, at_root: Sequence[Any]) -> Litestar:
     return Litestar(
-        route_handlers=[v1, *health.HANDLERS, *metrics.HANDLERS, *at_root],
+        route_handlers=[v1, *health.HANDLERS, *metrics.HANDLERS, *callbacks.AT_ROOT, *at_root],
         request_class=ApiRequest,
         exception_handlers={**HANDLERS, Previewed: preview_handler},
         before_request=before if services.door is None else look_before,  # type: ignore[arg-type]

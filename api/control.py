@@ -106,7 +106,7 @@ class PlanBody(Body):
 async def modify(request: ApiRequest, id: KeyPath, data: ModifyBody) -> Response[a.Done]:
     """Refused as a whole where an instruction can't be followed, or where what is left would never go on."""
     if not data.activate and not data.terminate and not data.instructions:
-        raise malformed("instructions (or activate, terminate) were expected, found none", "body")
+        raise malformed("instructions, or activate or terminate, were expected, found none", "body")
     activate = []
     for each in data.activate:
         wish: dict[str, Any] = {"element": each.element}

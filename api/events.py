@@ -32,6 +32,7 @@ from flowledger.api.services import Services, services_of
 from flowledger.api.view import event_view
 from flowledger.events import wire
 from flowledger.events.base import Recorded, RejectionCode
+from flowledger.events.operations import Operation
 
 HEARTBEAT_S = 15.0
 #: before the owner of a partition is asked again (seconds)
@@ -78,6 +79,8 @@ class Subscription:
         self.s, self.wanted, self.identity = s, wanted, identity
         #: who came in by which key is for those who may see users
         self.accounts = identity is None or "users:read" in identity.rights
+        #: who asked for what from where is for those who may see operations
+        self.operations = identity is None or "operations:read" in identity.rights
         if identity is not None and s.door is not None:
             s.door.known.hold(identity)
         known = {int(p): v.get("position") or 0 for p, v in (s.client.health().get("partitions") or {}).items()}
@@ -107,7 +110,9 @@ class Subscription:
         definition, process = self.definitions.of(r) if self.definitions is not None else (0, "")
         if r.envelope.tenant != w.tenant or (w.types and wire.NAMES[type(e)] not in w.types):
             return False
-        if not self.accounts and getattr(e, "registry", "") == REGISTRY:
+        if not self.accounts and (getattr(e, "registry", "") == REGISTRY or (isinstance(e, Operation) and e.kind == "account")):
+            return False
+        if not self.operations and isinstance(e, Operation):
             return False
         if w.instance and e.key != w.instance:
             return False

@@ -18,7 +18,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from flowledger.api.access.door import HEADERS as READ
-from flowledger.api.access.door import IDENTITY, Door
+from flowledger.api.access.door import IDENTITY, SAFE, Door
 from flowledger.api.access.known import Identity
 from flowledger.api.problems import MEDIA_TYPE, Problem, encode_problem, malformed
 from flowledger.infra.settings import LOOPBACK
@@ -155,6 +155,8 @@ class Guard:
             route = scope.get("path_template") or "other"
             span.named(f"{method} {route}")  # the template, known only after routing: names must be few
             span.set(**{"http.route": route, "http.response.status_code": status})
+        if status >= 403 and problem is None and method not in SAFE:
+            self.services.refusals.http(scope, status, self.services.identify)
         telemetry.metrics.http.labels(method, route, str(status)).inc()
         client, path = scope.get("client"), scope["path"]
         telemetry.access.done(

@@ -19,10 +19,12 @@ from litestar.connection import ASGIConnection
 from flowledger.api import answers as a
 from flowledger.api.edge import ApiRequest, reply
 from flowledger.api.leases import close_source, give_back
+from flowledger.api.refusals import origin_of
 from flowledger.api.services import services_of
 from flowledger.api.workers import Held, Workers
 from flowledger.events import commands as c
 from flowledger.events.base import Rejected
+from flowledger.events.commands import Origin
 from flowledger.kernel.access import OPERATOR
 from flowledger.logs import log
 from flowledger.processors.client import NOBODY, Caller, Client
@@ -47,6 +49,7 @@ COMMANDS: dict[type, Callable[[Any], c.AnyCommand]] = {
         task=o.key, retries=o.retries, backoff_ms=o.backoff_ms, message=o.message, code=o.code, variables=o.variables, fence=o.fence
     ),
     f.Error: lambda o: c.ThrowTaskError(task=o.key, code=o.code, message=o.message, variables=o.variables, fence=o.fence),
+    f.Waits: lambda o: c.ExtendLease(task=o.key, timeout_ms=o.timeout_ms, fence=o.fence),
     f.Progress: lambda o: c.MoveTask(task=o.key, move="progress", details=o.details),
 }
 
@@ -55,9 +58,19 @@ class JobSession:
     """One worker's stream. `send` writes one message; whoever owns the socket feeds `receive` and calls `close` at its end."""
 
     def __init__(
-        self, client: Client, workers: Workers, send: Callable[[bytes], Awaitable[None]], caller: Caller = NOBODY, address: str = ""
+        self,
+        client: Client,
+        workers: Workers,
+        send: Callable[[bytes], Awaitable[None]],
+        caller: Caller = NOBODY,
+        address: str = "",
+        origin: Origin | None = None,
     ) -> None:
         self.client, self.workers, self.caller, self.address = client, workers, caller, address
+        #: of what is an operation: errors that a worker throws
+        self.asking = Caller(
+            caller.actor, caller.tenant, caller.correlation, caller.trace, caller.groups, caller.rights, caller.tenants, origin
+        )
         self._send = send
         self._session: Any = None
         self._sources: dict[str, Any] = {}
@@ -161,7 +174,10 @@ class JobSession:
                 done.append(o.key)
             if ended and (job := held.get(o.key)) is not None:
                 freed[job.type] += 1
-                self.workers.settled(o.key, type(o) in (f.Complete, f.Done))
+                if type(o) is f.Waits:
+                    self.workers.rests(o.key)
+                else:
+                    self.workers.settled(o.key, type(o) in (f.Complete, f.Done))
         if done:
             self._say(f.Ok(done))
         if refused:
@@ -170,12 +186,15 @@ class JobSession:
 
     async def _ask(self, commands: list[c.AnyCommand]) -> list[Any]:
         if self._submit is None:
-            return await asyncio.gather(*(self.client.call(command, self.caller) for command in commands))
-        futures = [self._submit(command, self.caller) for command in commands]
+            return await asyncio.gather(*(self.client.call(command, self._who(command)) for command in commands))
+        futures = [self._submit(command, self._who(command)) for command in commands]
         _, late = await asyncio.wait(futures, timeout=ANSWER_S)
         for future in late:
             future.set_result(Rejected("DEADLINE_EXCEEDED", f"no answer within {ANSWER_S} s"))
         return [future.result() for future in futures]
+
+    def _who(self, command: c.AnyCommand) -> Caller:
+        return self.asking if type(command) is c.ThrowTaskError else self.caller
 
     def _free(self, freed: Counter[str]) -> None:
         for type_, n in freed.items():
@@ -278,7 +297,8 @@ def asgi(client: Client, workers: Workers, identify: Callable[[Any], Caller] | N
             await send({"type": "http.response.body", "body": b""})
             return
         await receive()  # websocket.connect
-        caller = identify(ASGIConnection(scope)) if identify is not None else NOBODY
+        connection: ASGIConnection[Any, Any, Any, Any] = ASGIConnection(scope)
+        caller = identify(connection) if identify is not None else NOBODY
         await send({"type": "websocket.accept"})
 
         async def say(data: bytes) -> None:
@@ -288,7 +308,7 @@ def asgi(client: Client, workers: Workers, identify: Callable[[Any], Caller] | N
                 raise ConnectionResetError(str(e)) from None
 
         peer = scope.get("client")
-        session = JobSession(client, workers, say, caller, f"{peer[0]}:{peer[1]}" if peer else "")
+        session = JobSession(client, workers, say, caller, f"{peer[0]}:{peer[1]}" if peer else "", origin_of(connection, "stream"))
         try:
             while (event := await receive())["type"] == "websocket.receive":
                 session.receive(event.get("bytes") or event.get("text") or "")

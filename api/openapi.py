@@ -81,6 +81,7 @@ EXAMPLES: dict[str, Any] = {
 }
 #: handlers whose own name says too little beside those of other nouns
 _NOUN = {
+    "holds": "hold",
     "instances": "instance",
     "tasks": "task",
     "jobs": "job",

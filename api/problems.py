@@ -102,6 +102,7 @@ def problem_of(rejected: Rejected) -> Problem:
 
 
 def problem_handler(request: Request[Any, Any, Any], error: Problem) -> Response[bytes]:
+    request.scope["flowledger_refused"] = (error.code, error.detail)  # type: ignore[typeddict-unknown-key]  # `api/refusals.py`
     return error.response(request.url.path)
 
 

@@ -17,6 +17,10 @@ Row = dict[str, Any]
 NAMES = {"definition_id": "definition", "process_id": "process"}
 
 
+#: nouns of what can be held
+HELD = frozenset({"instances", "tasks"})
+
+
 class Reads(Protocol):
     """Each tenant sees its own rows only. Raises in all: Problem (400 for what can't be read, 503 when the database is away)."""
 
@@ -28,7 +32,7 @@ class Reads(Protocol):
 
     async def list(self, noun: str, filters: dict[str, str], limit: int, cursor: str, tenant: str) -> Row:
         """`{items, cursor, position}`; `cursor` null: the last page. `noun`: definitions, instances, tasks, incidents,
-        messages, timers, dead_letters, evaluations, batches, batch_items."""
+        messages, timers, dead_letters, holds, evaluations, operations, batches, batch_items. Instances and tasks say what holds them (`held`, `holds`)."""
 
     async def get(self, noun: str, key: str, tenant: str) -> Row | None: ...
 
@@ -41,6 +45,9 @@ class Reads(Protocol):
     async def report(self, name: str, key: int, tenant: str) -> Row | None:
         """`name`: status, metrics, tree, about, outline (of an instance), task_metrics, counts (of the tenant; `key` is 0)."""
 
+    async def held(self, scope: str, key: str, tenant: str) -> Row:
+        """How many a hold would be over: `{instances, tasks, position}`."""
+
     async def source(self, definition: str, tenant: str) -> Row | None:
         """`{name, format, notation, hash, content}`."""
 
@@ -52,18 +59,20 @@ class SqlReads:
     """The port on a `projections.reader.Reader`."""
 
     def __init__(self, reader: Any) -> None:
-        from flowledger.projections import about, batches
+        from flowledger.projections import about, asked, batches, held
         from flowledger.projections import queries as q
 
         self.reader = reader
         self._lists: dict[str, Callable[..., Awaitable[Row]]] = {
             "definitions": q.list_definitions, "instances": q.list_instances, "tasks": q.list_tasks, "incidents": q.list_incidents,
             "messages": q.list_messages, "timers": q.list_timers, "evaluations": q.list_evaluations,
-            "dead_letters": q.list_dead_letters, "batches": batches.list_batches, "batch_items": batches.list_items,
+            "dead_letters": q.list_dead_letters, "holds": q.list_holds, "batches": batches.list_batches, "batch_items": batches.list_items,
+            "operations": asked.list_operations,
         }  # fmt: skip
         self._gets: dict[str, Callable[..., Awaitable[Row | None]]] = {
             "definitions": q.get_definition, "instances": q.get_instance, "tasks": q.get_task, "incidents": q.get_incident,
             "messages": q.get_message, "timers": q.get_timer, "dead_letters": q.get_dead_letter,
+            "holds": q.get_hold,
             "batches": batches.get_batch,
         }  # fmt: skip
         self._events: dict[str, Callable[..., Awaitable[Row]]] = {"instances": q.instance_events, "tasks": q.task_events}
@@ -71,6 +80,7 @@ class SqlReads:
             "status": q.instance_status, "metrics": q.instance_metrics, "tree": q.instance_tree, "task_metrics": q.task_metrics,
             "about": about.of_instance, "outline": about.outline_of,
         }  # fmt: skip
+        self._mark, self._count = held.mark, held.count
         self._counts, self._variables, self._source = q.counts, q.instance_variables, q.get_definition_source
 
     async def wait_for(self, positions: dict[int, int], timeout_s: float) -> bool:
@@ -92,12 +102,24 @@ class SqlReads:
         more = {"latest": given.pop("latest") == "true"} if "latest" in given else {}
         async with _told():
             page = await self._lists[noun](self.reader, tenant, given, limit, cursor or None, **more)
-        return {**page, "items": [named(noun, row) for row in page["items"]]}
+            items = [named(noun, row) for row in page["items"]]
+            if noun in HELD:
+                await self._mark(self.reader, tenant, noun, items)
+        return {**page, "items": items}
 
     async def get(self, noun: str, key: str, tenant: str) -> Row | None:
         async with _told():
             row = await self._gets[noun](self.reader, tenant, key if noun == "definitions" else int(key))
-        return named(noun, row) if row is not None else None
+            if row is None:
+                return None
+            found = named(noun, row)
+            if noun in HELD:
+                await self._mark(self.reader, tenant, noun, [found])
+        return found
+
+    async def held(self, scope: str, key: str, tenant: str) -> Row:
+        async with _told():
+            return await self._count(self.reader, tenant, scope, key)
 
     async def events(self, noun: str, key: int, filters: dict[str, str], after: str, limit: int, tenant: str) -> Row:
         async with _told():

@@ -19,13 +19,17 @@ from flowledger.api.closing import Closing
 from flowledger.api.edge import is_key, key_of, position_of
 from flowledger.api.problems import Problem, problem_of
 from flowledger.api.reads import Reads
+from flowledger.api.refusals import DECIDED, Refusals, by_a_person, origin_of
 from flowledger.api.room import Room
+from flowledger.events import routes
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.events.commands import DRY_RUN, AnyCommand, partition_of_key, partition_of_text
+from flowledger.infra.callbacks import Callbacks
 from flowledger.infra.drafts import Drafts
 from flowledger.infra.settings import Settings
 from flowledger.infra.telemetry import Telemetry
 from flowledger.kernel.findings import Finding
+from flowledger.kernel.operations import SERVICES
 from flowledger.processors.client import Answer, Caller, Client
 
 FRESH_KEYS_MAX = 100_000
@@ -47,6 +51,10 @@ class Services:
         #: with sign-in: the look at each request, and the accounts
         self.door: Door | None = None
         self.accounts: Accounts | None = None
+        #: what doors refuse, for the log of operations
+        self.refusals = Refusals(client)
+        #: makes and reads one-time addresses (`api/callbacks.py`); None: this process has no key for them
+        self.callbacks: Callbacks | None = None
         #: set when the server is going down: long polls and subscriptions end
         self.closing = Closing()
         #: who works on what, on this node (`api/workers.py`); None: nobody asks
@@ -71,6 +79,12 @@ class Services:
         """Somebody who has not signed in (yet)."""
         return Caller("", "", connection.scope.get("flowledger_correlation", ""), connection.scope.get("flowledger_trace", ""))
 
+    def asking(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
+        """Who asks for an operation, and from where."""
+        caller = self.identify(connection)
+        caller.origin = origin_of(connection)
+        return caller
+
     async def call(
         self, command: AnyCommand, connection: Any, *, wait_ms: int = 0, partition: int | None = None, plan: str = ""
     ) -> dict[str, Any]:
@@ -79,6 +93,8 @@ class Services:
         Raises: Previewed for a dry run, which ends the route's handler. `plan`: of its body (`Request.plan`), where that has one.
         """
         caller = self.identify(connection)
+        if type(command) not in SERVICES or by_a_person(connection):
+            caller.origin = origin_of(connection)
         id = connection.headers.get("idempotency-key", "")
         if len(id) > 200:
             raise Problem("MALFORMED", f"at most 200 characters, found {len(id)}", where="header Idempotency-Key")
@@ -94,6 +110,9 @@ class Services:
             answer = await self.client.call(command, caller, id=id, partition=partition, timeout_s=timeout_s, **asks)
         outcome = answer.code if isinstance(answer, Rejected) else "ok"
         self.telemetry.metrics.http_commands.labels(type(command).__name__, outcome).inc()
+        connection.scope[DECIDED] = (
+            not isinstance(answer, Rejected) or routes.home_of(command, "", self.client.partitions) < self.client.partitions
+        )
         if isinstance(answer, Rejected):
             problem = problem_of(answer)
             if answer.code == RejectionCode.STALE and locking.demanded(connection):

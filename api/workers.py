@@ -129,6 +129,12 @@ class Workers:
             del held[key]
             by_job.pop(key, None)
 
+    def rests(self, key: int) -> None:
+        """Nobody works on the job, though its lease goes on: somebody else ends it."""
+        session = self._by_job.pop(key, None)
+        if session is not None:
+            session.held.pop(key, None)
+
     def settled(self, key: int, completed: bool = True) -> None:
         """The job is completed, failed, or known to be gone."""
         session = self._by_job.pop(key, None)

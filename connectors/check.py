@@ -11,7 +11,7 @@ from flowledger.connectors.catalogue import CONFIGS, name_of
 from flowledger.connectors.frame import Config, Failed
 from flowledger.connectors.inputs import FRAME, fields_of, put
 from flowledger.kernel.findings import Finding
-from flowledger.kernel.model.connectors import served
+from flowledger.kernel.model.connectors import CALLBACK, served
 
 #: stands for a value that only an instance has
 _UNKNOWN = "unknown"
@@ -44,6 +44,7 @@ def _of(node: Any, job_type: str) -> list[tuple[str, str]]:
         ("resultExpression", lambda text: results.compiled(text, "resultExpression")),
         ("errorExpression", lambda text: results.compiled(text, "errorExpression")),
         ("retryBackoff", lambda text: results.seconds(text, "retryBackoff")),
+        ("callbackTimeout", lambda text: results.seconds(text, "callbackTimeout")),
         ("resultVariable", lambda text: results.variables_of({"resultVariable": text}, None)),
     )
     for key, check in checks:
@@ -52,6 +53,13 @@ def _of(node: Any, job_type: str) -> list[tuple[str, str]]:
                 check(headers[key])
         except Failed as e:
             found.append(("CONNECTOR_HEADER", f"'{node.id}': {e.message}"))
+    texts = [v for k, v in headers.items() if k not in FRAME] + [str(m.source.static or m.source.text) for m in node.inputs]
+    if any(CALLBACK.search(text) for text in texts):
+        lost = [key for key in ("resultVariable", "resultExpression") if headers.get(key)]
+        found += [
+            ("CONNECTOR_HEADER", f"'{node.id}': {key} has no answer to look at: what comes to the callback is the task's result")
+            for key in lost
+        ]
     return found + [("CONNECTOR_CONFIGURATION", f"'{node.id}': {text}") for text in _configuration(node, CONFIGS[name], headers)]
 
 

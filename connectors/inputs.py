@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,10 +11,10 @@ from pydantic import ValidationError
 from flowledger.connectors.frame import Config, Failed
 from flowledger.infra.secrets import SecretError, Secrets
 from flowledger.infra.secrets.mask import Mask
-from flowledger.kernel.model.connectors import REFERENCE, SECRETS_HEADER
+from flowledger.kernel.model.connectors import CALLBACK, CALLBACK_NAME, REFERENCE, SECRETS_HEADER
 
 #: headers that are for the frame, not for the connector
-FRAME = frozenset({"resultVariable", "resultExpression", "errorExpression", "retryBackoff", SECRETS_HEADER})
+FRAME = frozenset({"resultVariable", "resultExpression", "errorExpression", "retryBackoff", "callbackTimeout", SECRETS_HEADER})
 #: findings of a configuration that are told
 ERRORS_MAX = 5
 
@@ -24,8 +24,10 @@ def fields_of(config: type[Config]) -> list[str]:
     return [f.alias or name for name, f in config.model_fields.items()]
 
 
-async def take(variables: dict[str, Any], headers: dict[str, Any], config: type[Config], secrets: Secrets, mask: Mask) -> Any:
-    """The configuration of one job. Values of secrets go to `mask` first. Raises: Failed."""
+async def take(
+    variables: dict[str, Any], headers: dict[str, Any], config: type[Config], secrets: Secrets, mask: Mask, callback: Callable[[], str]
+) -> Any:
+    """The configuration of one job. Values of secrets go to `mask` first; `callback` makes the job's one-time address. Raises: Failed."""
     names = fields_of(config)
     given: dict[str, Any] = {}
     for key, value in headers.items():
@@ -35,11 +37,15 @@ async def take(variables: dict[str, Any], headers: dict[str, Any], config: type[
     told = _told(headers.get(SECRETS_HEADER))
     wanted = {name for each in told.values() for name in each}
     wanted |= {name for text in _texts(given) for name in REFERENCE.findall(text)}
-    if wanted:
+    waits = CALLBACK_NAME in wanted or any(CALLBACK.search(text) for text in _texts(given))
+    wanted.discard(CALLBACK_NAME)
+    if wanted or waits:
         try:
-            values = await secrets.resolve(sorted(wanted))
+            values = await secrets.resolve(sorted(wanted)) if wanted else {}
         except SecretError as e:
             raise Failed(e.code, e.message, again=e.again) from None
+        if waits:
+            values[CALLBACK_NAME] = callback()
         mask.add(*values.values())
         given = _resolved(given, values)
         for target, each in told.items():
@@ -77,7 +83,10 @@ def _texts(value: Any) -> list[str]:
 def _resolved(value: Any, values: dict[str, str]) -> Any:
     """References to these names as their values, in all texts of a value."""
     if isinstance(value, str):
-        return REFERENCE.sub(lambda m: values.get(m[1], m[0]), value) if "{{" in value else value
+        if "{{" not in value:
+            return value
+        found = REFERENCE.sub(lambda m: values.get(m[1], m[0]), value)
+        return CALLBACK.sub(lambda _: values[CALLBACK_NAME], found) if CALLBACK_NAME in values else found
     if isinstance(value, dict):
         return {k: _resolved(v, values) for k, v in value.items()}
     if isinstance(value, list):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -13,19 +14,22 @@ from flowledger.connectors import results
 from flowledger.connectors.frame import Call, Connector, Failed
 from flowledger.connectors.inputs import take
 from flowledger.connectors.outcomes import failed
+from flowledger.infra.callbacks import DAYS_MAX, Target, callbacks_of
 from flowledger.infra.egress import Gate
 from flowledger.infra.egress_transport import client_of
 from flowledger.infra.secrets import Secrets
 from flowledger.infra.secrets.mask import Mask
-from flowledger.infra.settings import Settings
+from flowledger.infra.settings import Settings, SettingsError
 from flowledger.infra.telemetry import Telemetry
 from flowledger.kernel.values import clean
 from flowledger.logs import log
-from flowledger.sdk.job import BpmnError, Job, JobFailed
+from flowledger.sdk.job import BpmnError, Job, JobFailed, Waits
 
 #: targets that have figures of their own; the others share one
 TARGETS_MAX = 200
 MESSAGE_MAX = 2_000
+#: for who was called to answer by the job's one-time address, where the task doesn't say (seconds)
+WAIT_S = 3_600.0
 AGENT = f"flowledger/{__version__}"
 
 
@@ -40,10 +44,11 @@ class Runner:
     async def close(self) -> None:
         await self.client.aclose()
 
-    async def run(self, connector: Connector, job: Job) -> dict[str, Any]:
-        """The variables that the call leaves. Raises: BpmnError, JobFailed."""
+    async def run(self, connector: Connector, job: Job, tenant: str = "") -> dict[str, Any] | Waits:
+        """The variables that the call leaves; or the job waits for who was called. Raises: BpmnError, JobFailed."""
         began = time.perf_counter()
         mask, headers = Mask(), job.headers
+        waits: list[Waits] = []
         s = self.settings
         with self.telemetry.tracer.span(f"connector {connector.name}", job.trace) as span:
             call = Call(
@@ -54,7 +59,9 @@ class Runner:
             outcome = "done"
             try:
                 try:
-                    config = await take(job.variables, headers, connector.config, self.secrets, mask)
+                    config = await take(
+                        job.variables, headers, connector.config, self.secrets, mask, partial(self._address, job, tenant, waits)
+                    )
                     async with asyncio.timeout(s.connector_timeout_s):
                         answer = mask.value(await connector.call(config, call))
                 except (asyncio.CancelledError, BpmnError, JobFailed):
@@ -67,6 +74,9 @@ class Runner:
                     if ignored is not None:
                         outcome = "ignored"
                         return ignored
+                    if failure is None and waits:
+                        outcome = "waits"
+                        return waits[0]
                     if failure is None:
                         return results.variables_of(headers, answer)
                 except Failed as wrong:  # of the model's own expressions
@@ -82,6 +92,19 @@ class Runner:
             finally:
                 code = failure.code if failure is not None else ""
                 self._record(connector, job, call, outcome, code, time.perf_counter() - began, span)
+
+    def _address(self, job: Job, tenant: str, waits: list[Waits]) -> str:
+        """The job's one-time address; `waits` gets for how long. Raises: Failed."""
+        wait_s = results.seconds(job.headers.get("callbackTimeout"), "the header callbackTimeout")
+        wait_s = WAIT_S if wait_s is None else wait_s
+        if not 1 <= wait_s <= DAYS_MAX * 86_400:
+            raise Failed("CONFIGURATION", f"expected 1 second to {DAYS_MAX} days as the header callbackTimeout")
+        try:
+            callbacks = callbacks_of(self.settings)
+        except SettingsError as e:
+            raise Failed("CONFIGURATION", str(e)) from None
+        waits.append(Waits(wait_s))
+        return callbacks.url(Target(job.key, tenant, int(time.time() + wait_s) + 1))
 
     @staticmethod
     def _defect(connector: Connector, e: Exception) -> Failed:

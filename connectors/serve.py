@@ -17,7 +17,7 @@ from flowledger.infra.secrets import secrets_of
 from flowledger.infra.settings import Settings
 from flowledger.infra.telemetry import Telemetry
 from flowledger.processors.client import Client
-from flowledger.sdk import Job, Worker
+from flowledger.sdk import Job, Waits, Worker
 
 #: of a job; heartbeats extend it, and after it the jobs of a process that died go to another
 LEASE_S = 15.0
@@ -42,7 +42,7 @@ class Connectors:
         )  # fmt: skip
         for connector in self._connectors:
             for job_type in (connector.job_type, *connector.aliases):
-                worker.job(job_type, fetch=fields_of(connector.config))(_handler(self.runner, connector))
+                worker.job(job_type, fetch=fields_of(connector.config))(_handler(self.runner, connector, tenant))
         return worker
 
     async def run(self) -> None:
@@ -61,8 +61,8 @@ class Connectors:
             await self.runner.close()
 
 
-def _handler(runner: Runner, connector: Connector) -> Callable[[Job], Any]:
-    async def handle(job: Job) -> dict[str, Any]:
-        return await runner.run(connector, job)
+def _handler(runner: Runner, connector: Connector, tenant: str) -> Callable[[Job], Any]:
+    async def handle(job: Job) -> dict[str, Any] | Waits:
+        return await runner.run(connector, job, tenant)
 
     return handle

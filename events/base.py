@@ -66,7 +66,7 @@ class Recorded(msgspec.Struct, frozen=True, gc=False):
 
 
 class Rejected(msgspec.Struct, frozen=True):
-    """The answer to a wish that can't be granted. It leaves no event.
+    """The answer to a wish that can't be granted. It changes nothing (`kernel/operations.py`: that it was asked may be told).
 
     Attributes:
         code: one of `RejectionCode`; clients may switch on it.
@@ -80,7 +80,7 @@ class Rejected(msgspec.Struct, frozen=True):
 
 
 class Broken(msgspec.Struct, frozen=True):
-    """A command that the engine could not decide, by a defect of its own. It leaves no event and no trace in the state.
+    """A command that the engine could not decide, by a defect of its own. It leaves no trace in the state.
 
     Attributes:
         key: the instance that was being moved; 0 when none was.

@@ -111,8 +111,9 @@ class ControlInstance(Command, frozen=True):
     move: str
     reason: str = ""
     children: bool = True
-    #: its caller was moved: of a called instance
+    #: its caller was moved: of a called instance; `hold`: by which hold
     followed: bool = False
+    hold: int = 0
     row_version: int | None = None
 
 
@@ -326,6 +327,12 @@ ModifyInstance = control.ModifyInstance
 MigrateInstance = control.MigrateInstance
 RollBackInstance = control.RollBackInstance
 RerunElement = control.RerunElement
+NoteRefusal = control.NoteRefusal
+Origin = control.Origin
+PlaceHold = control.PlaceHold
+ReleaseHold = control.ReleaseHold
+SetHold = control.SetHold
+HoldDone = control.HoldDone
 
 
 class AdHocActivate(Command, frozen=True):
@@ -516,6 +523,7 @@ AnyCommand = (
     | ReadyTasks | EvaluateConditions | ExpireMessages | Continue | Confirm | AwaitMessage | UnawaitMessage | Correlate | CatchSignal | MessageTaken | ChildEnded
     | InstancesCounted | ReleaseInstance | ReplayDeadLetter | DiscardDeadLetter | DecideDeadLetter | DeadLetterRefused
     | SendRejected | AskPermits | GivePermits | ReturnPermits | ReportOutcomes | SetBreaker
+    | NoteRefusal
     | control.AnyControl
 )  # fmt: skip
 
@@ -536,6 +544,8 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
         epoch: of definitions, that its partition must have heard of before it decides; 0: any (docs/decisions/0007).
         cause: why it is asked, where the log doesn't tell (`kernel/causes.py`).
         groups, rights: of the caller, by whoever signed it in (`kernel/access/rights.py`).
+        origin: of an operation: from where it is asked. With it, what is asked stands in the log of operations whatever it is
+            (`kernel/operations.py`).
         plan: `DRY_RUN`: only a question, the answer is a plan of what the command would do, and nothing happens; else the hash of a plan: STALE
             when the command would do something else by now.
     """
@@ -556,6 +566,7 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
     rights: list[str] | None = None
     cause: str = ""
     epoch: int = 0
+    origin: Origin | None = None
     plan: str = ""
 
     @property

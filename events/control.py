@@ -5,7 +5,33 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from flowledger.events.base import Command
+
+
+class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
+    """From where, and as whom, something is asked: see `events/operations.py`. Doors set it for what is an operation."""
+
+    door: str = ""
+    address: str = ""
+    agent: str = ""
+    roles: list[str] = []
+    credential: str = ""
+
+
+class NoteRefusal(Command, frozen=True):
+    """A door has refused an operation before it became a command (no right to it, or nothing that it could be about). Answer: `{}`.
+
+    `subject` is a text from the request; `skipped` are refusals since the last one noted that were too many."""
+
+    operation: str
+    kind: str = ""
+    subject: str = ""
+    code: str = ""
+    message: str = ""
+    details: dict[str, Any] | None = None
+    skipped: int = 0
 
 
 class ModifyInstance(Command, frozen=True):
@@ -67,6 +93,52 @@ class RerunElement(Command, frozen=True):
     row_version: int | None = None
 
 
+class PlaceHold(Command, frozen=True):
+    """Keep from going on: `subject` is a key of an instance or a version, the id of a process, `PROCESS/ELEMENT` (process id or version key), a job
+    type, the target of a limit (`job:`, `tenant:`, `endpoint:`, `assignee:`), or a tenant (`*`: all).
+
+    `mode`: pause (no new work is handed out) or suspend (nothing moves, what arrives is kept). `starts`: new instances are held as pending (hold), or
+    refused; of scopes tenant, definition and version. Answer: `{key, scope, subject, mode, state}`.
+    """
+
+    scope: str
+    subject: str
+    mode: str = "suspend"
+    starts: str = "hold"
+    children: bool = True
+    until_us: int = 0
+    reason: str = ""
+
+
+class ReleaseHold(Command, frozen=True):
+    """What it held goes on, `rate` instances a second over all partitions (0: as fast as it goes). Answer: `{key, state}`: resuming, or released."""
+
+    key: int
+    rate: int = 0
+    reason: str = ""
+
+
+class SetHold(Command, frozen=True):
+    """The home of hold `hold` tells all others: of a new one by its fields, of a release by `rate` (-1: none)."""
+
+    hold: int
+    scope: str = ""
+    subject: str = ""
+    mode: str = ""
+    starts: str = "hold"
+    children: bool = True
+    until_us: int = 0
+    reason: str = ""
+    rate: int = -1
+
+
+class HoldDone(Command, frozen=True):
+    """To the home of `hold`: this partition has released all of its own."""
+
+    hold: int
+    partition: int
+
+
 class CreateBatch(Command, frozen=True):
     """`action` (a row of `kernel/batches/actions.py`) is to be done to `total` items, which come by `AddBatchItems`; with none it is complete at once.
 
@@ -126,4 +198,4 @@ class TellBatchItems(Command, frozen=True):
 
 
 #: one of them; the union of all commands has these beside its own
-AnyControl = CreateBatch | AddBatchItems | ControlBatch | DoBatchItems | TellBatchItems
+AnyControl = CreateBatch | AddBatchItems | ControlBatch | DoBatchItems | TellBatchItems | PlaceHold | ReleaseHold | SetHold | HoldDone

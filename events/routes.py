@@ -12,12 +12,13 @@ OF_THE_SHELL = frozenset({c.FireTimers, c.ExpireLeases, c.ReadyTasks, c.ExpireMe
 BETWEEN = frozenset({
     c.DefineElsewhere, c.InstancesCounted, c.Confirm, c.AwaitMessage, c.UnawaitMessage, c.Correlate, c.CatchSignal, c.MessageTaken, c.ChildEnded, c.SendRejected,
     c.DecideDeadLetter, c.DeadLetterRefused, c.AskPermits, c.GivePermits, c.ReturnPermits, c.ReportOutcomes, c.SetBreaker,
+    c.SetHold, c.HoldDone,
     co.DoBatchItems, co.TellBatchItems,
 })  # fmt: skip
 #: fields that only the engine sets, in commands that callers give too
 ENGINE_FIELDS: dict[type[Command], tuple[str, ...]] = {
     c.StartInstance: ("parent", "parent_token", "root", "start_element", "start_payload"),
-    c.ControlInstance: ("followed",),
+    c.ControlInstance: ("followed", "hold"),
     c.BroadcastSignal: ("relayed",),
     c.StoreRecord: ("relayed",),
 }
@@ -27,6 +28,7 @@ BY_KEY: dict[type[Command], str] = {
     c.RollBackInstance: "key", c.RerunElement: "key",
     c.AdHocActivate: "token", c.CompleteTask: "task", c.FailTask: "task", c.ThrowTaskError: "task", c.ExtendLease: "task",
     c.UpdateRetries: "task", c.MoveTask: "task", c.ResolveIncident: "key", c.Continue: "key", c.ReleaseInstance: "key",
+    c.ReplayDeadLetter: "letter", c.DiscardDeadLetter: "letter", c.ReleaseHold: "key",
     c.ReplayDeadLetter: "letter", c.DiscardDeadLetter: "letter", co.AddBatchItems: "batch", co.ControlBatch: "batch",
 }  # fmt: skip
 _TO_THE_FIRST = frozenset({c.Deploy, c.EvaluateConditions, c.ChangeDefinition, c.StoreRecord, c.BroadcastSignal})
@@ -39,6 +41,8 @@ def home_of(command: Command, id: str, partitions: int) -> int:
     if (field := BY_KEY.get(kind)) is not None:
         return c.partition_of_key(getattr(command, field))
     if kind is not c.StartInstance:
+        if isinstance(command, c.PlaceHold):  # over one instance: at home with it
+            return c.partition_of_key(int(command.subject)) if command.scope == "instance" and command.subject.isdecimal() else 0
         if isinstance(command, c.PublishMessage):
             return c.partition_of_text(command.correlation_key, partitions)
         if kind in _TO_THE_FIRST:

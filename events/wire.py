@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flowledger.events import batch, definition, flow, ledger, task, waiting, workflow
+from flowledger.events import batch, definition, flow, holds, ledger, operations, task, waiting, workflow
 from flowledger.events.base import Event
 
 Payload = dict[str, Any]
@@ -42,14 +42,14 @@ WIRE: dict[type[Event], tuple[int, str, int]] = {
     workflow.WorkflowPaused: (26, "workflow.paused", 1),
     workflow.WorkflowUnpaused: (27, "workflow.unpaused", 1),
     workflow.WorkflowSuspended: (28, "workflow.suspended", 1),
-    workflow.WorkflowResumed: (29, "workflow.resumed", 1),
+    workflow.WorkflowResumed: (29, "workflow.resumed", 2),
     workflow.WorkflowKept: (105, "workflow.kept", 1),
     workflow.WorkflowMigrated: (30, "workflow.migrated", 3),
     workflow.WorkflowModified: (31, "workflow.modified", 1),
     workflow.WorkflowRolledBack: (38, "workflow.rolled_back", 1),
     workflow.VariableSet: (32, "variable.set", 2),
     workflow.WorkflowQuarantined: (33, "workflow.quarantined", 1),
-    workflow.WorkflowReleased: (34, "workflow.released", 1),
+    workflow.WorkflowReleased: (34, "workflow.released", 2),
     flow.ElementActivated: (40, "element.activated", 1),
     flow.FlowTaken: (41, "flow.taken", 1),
     flow.GatewayReached: (42, "element.gateway_reached", 1),
@@ -105,6 +105,11 @@ WIRE: dict[type[Event], tuple[int, str, int]] = {
     waiting.ConditionTriggered: (102, "condition.triggered", 1),
     waiting.IncidentRaised: (103, "incident.raised", 1),
     waiting.IncidentResolved: (104, "incident.resolved", 1),
+    holds.HoldPlaced: (140, "hold.placed", 1),
+    holds.HoldReleasing: (141, "hold.releasing", 1),
+    holds.HoldAdvanced: (142, "hold.advanced", 1),
+    holds.HoldReleased: (143, "hold.released", 1),
+    holds.WorkflowApplied: (144, "workflow.applied", 1),
     batch.BatchCreated: (120, "batch.created", 1),
     batch.BatchItemsAdded: (121, "batch.items_added", 1),
     batch.BatchItemsSent: (122, "batch.items_sent", 1),
@@ -113,6 +118,8 @@ WIRE: dict[type[Event], tuple[int, str, int]] = {
     batch.BatchResumed: (125, "batch.resumed", 1),
     batch.BatchAborted: (126, "batch.aborted", 1),
     batch.BatchEnded: (127, "batch.ended", 1),
+    operations.OperationAsked: (160, "operation.asked", 1),
+    operations.OperationRefused: (161, "operation.refused", 1),
 }
 
 NAMES: dict[type[Event], str] = {cls: name for cls, (_, name, _) in WIRE.items()}
@@ -134,6 +141,8 @@ UPCASTERS: dict[tuple[str, int], Callable[[Payload], Payload]] = {
     ("partition.inbound", 1): lambda p: p,  # what was refused had no reason: the default
     ("task.timed_out", 1): lambda p: p,  # no attempt was used
     ("partition.dead_lettered", 1): lambda p: p,  # the record was on `dead-letter` only
+    ("workflow.resumed", 1): lambda p: p,  # what was kept was gone with it: the default of `drains`
+    ("workflow.released", 1): lambda p: p,
     ("partition.answered", 1): lambda p: p,  # `digest` and `until_us` have defaults that say "not known"
 }
 
@@ -203,6 +212,8 @@ PAST_SHAPES: dict[tuple[str, int], tuple[tuple[str, str], ...]] = {
         ("reason", "string"),
         ("key", "long"),
     ),
+    ("workflow.resumed", 1): (("reason", "string"), ("key", "long")),
+    ("workflow.released", 1): (("status", "string"), ("reason", "string"), ("key", "long")),
     ("variable.set", 1): (("scope", "long"), ("variables", "json"), ("key", "long")),
     ("partition.inbound", 1): (("sender", "long"), ("seq", "long"), ("key", "long")),
     ("task.timed_out", 1): (("tasks", "longs"), ("key", "long")),

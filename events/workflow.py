@@ -91,7 +91,10 @@ class WorkflowKept(Event, frozen=True):
 
 
 class WorkflowResumed(Event, frozen=True):
+    """`drains`: what was kept is applied one by one from here on (`workflow.applied`); else it went with this."""
+
     reason: str = ""
+    drains: bool = False
 
 
 class WorkflowQuarantined(Event, frozen=True):
@@ -113,6 +116,8 @@ class WorkflowReleased(Event, frozen=True):
 
     status: str = "running"
     reason: str = ""
+    #: as of `WorkflowResumed`
+    drains: bool = False
 
 
 class WorkflowMigrated(Event, frozen=True):

@@ -132,6 +132,14 @@ class Settings(BaseSettings):
         (), description="Tenants whose jobs the connectors take as well as those of none"
     )
 
+    callback_key: str = Field(
+        "",
+        description="File of the keys that sign one-time addresses, readable by its owner alone; empty: `data`/keys/callback.keys, made at first",
+    )
+    callback_url: str = Field(
+        "", description="Address of this server as those outside reach it, for one-time addresses; empty: http://HOST:PORT of this process"
+    )
+
     # --- durability and limits of the owner
     durability: Literal["full", "normal"] = Field("full", description="Embedded log: full syncs each group commit to the disk")
     batch_max: int = Field(512, ge=1, description="Commands decided in one group at most")

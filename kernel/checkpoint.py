@@ -17,12 +17,13 @@ from typing import Any
 import msgspec
 
 from flowledger.events.group import Place
-from flowledger.kernel.folds import answers, holds
+from flowledger.kernel.folds import answers, control, holds
 from flowledger.kernel.state import (
     Awaited,
     Batch,
     BatchItems,
     Definition,
+    Hold,
     Incident,
     Instance,
     InstanceImage,
@@ -71,11 +72,12 @@ _TABLES: dict[str, tuple[str, type[State]]] = {
     "awaited": ("awaited", Awaited),
     "definition": ("definitions", Definition),
     "letter": ("letters", Letter),
+    "hold": ("holds", Hold),
     "batch": ("batches", Batch),
     "batch_items": ("batch_items", BatchItems),
 }
 #: types whose key is another field
-_NAMED: dict[type[State], str] = {Awaited: "subscription", Letter: "source"}
+_NAMED: dict[type[State], str] = {Awaited: "subscription", Letter: "source", Hold: "id"}
 _to_json = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -228,6 +230,7 @@ def _index(p: Partition) -> None:
         p.pending[key] = None
     index.rebuild(p)
     guards.rebuild(p)
+    control.rebuild(p)
     for key in sorted(p.tasks):
         task = p.tasks[key]
         if task.worker:
@@ -259,7 +262,7 @@ def unsettled(p: Partition) -> list[int]:
     return [
         k
         for k, i in p.instances.items()
-        if i.status == "running" and (i.spawning or any(t.phase != 1 and not t.incident for t in i.tokens.values()))
+        if i.status == "running" and (i.spawning or i.kept or any(t.phase != 1 and not t.incident for t in i.tokens.values()))
     ]
 
 
@@ -270,7 +273,7 @@ def fingerprint(p: Partition, placed: bool = False) -> dict[bytes, bytes | None]
     everything += [("timer", k) for k, t in p.timers.items() if not t.instance]
     everything += [("subscription", k) for k, s in p.subscriptions.items() if not s.instance]
     everything += [("incident", k) for k, x in p.incidents.items() if not x.instance]
-    for table in ("message", "awaited", "definition", "letter", "batch", "batch_items"):
+    for table in ("message", "awaited", "definition", "letter", "hold", "batch", "batch_items"):
         everything += [(table, k) for k in getattr(p, _TABLES[table][0])]
     everything += [("record", k) for k in p.records] + [("answer", k) for k in p.answers]
     return dict(records(p, everything, placed))

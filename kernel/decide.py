@@ -6,7 +6,7 @@ from flowledger.events import commands as c
 from flowledger.events import control as co
 from flowledger.events import ledger as le
 from flowledger.events.base import Broken, Envelope, Heavy, Rejected, RejectionCode
-from flowledger.kernel import causes, limits, plans, values
+from flowledger.kernel import causes, limits, operations, plans, values
 from flowledger.kernel.access import admit, versions
 from flowledger.kernel.access.subjects import INTERNAL, MISSING, of_instance
 from flowledger.kernel.decision import Decision, Defect, Facts, kind_of
@@ -14,6 +14,7 @@ from flowledger.kernel.expressions import Failure
 from flowledger.kernel.folds import answers
 from flowledger.kernel.handlers import HANDLERS, batches, handle, hearing, letters, quarantine
 from flowledger.kernel.ledger.facts import NotAtHand
+from flowledger.kernel.operations import OPERATIONS
 from flowledger.kernel.state import Partition
 from flowledger.kernel.tasks import again, permits
 
@@ -169,8 +170,10 @@ def _decide(d: Decision, request: c.Request) -> Rejected | None:
         _follow_up(d)
     if state.unsettled_limits or state.unassigned:
         _hand_round(d)
-    if kind in versions.ON_INSTANCES:
-        versions.tell(state, getattr(command, "key"), d.subject, d.answer)  # noqa: B009 - all of these have one
+    if request.origin is not None or kind in OPERATIONS:
+        if kind in versions.ON_INSTANCES:
+            versions.tell(state, getattr(command, "key"), d.subject, d.answer)  # noqa: B009 - all of these have one
+        operations.asked(d, request)
     if id and d.events:
         now = d.facts.now_us
         if not d.finished or answers.find(state, d.asked.tenant, id, now) is None:  # else it has its outcome already

@@ -11,7 +11,7 @@ from flowledger.events import commands as c
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
 from flowledger.events.base import Heavy
-from flowledger.kernel import business, checkpoint, limits, values
+from flowledger.kernel import business, checkpoint, holding, limits, values
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.hooks import HOOKS
 from flowledger.kernel.ledger.facts import Facts, NotAtHand
@@ -25,8 +25,6 @@ from flowledger.kernel.undo import put
 __all__ = ["Decision", "Facts", "apply_mappings", "close_activity", "go_on", "look", "open_activity"]
 
 
-#: instances that stand still
-_STILL = frozenset({"suspended", "quarantined"})
 #: an instance is weighed after a step of so many bytes of events, and after `WEIGH_BYTES` in any number of steps
 _HEAVY_STEP = limits.WEIGH_BYTES // 8
 #: bytes of the events of a small command
@@ -56,7 +54,7 @@ class Decision(Verbs):
         A step that fails is taken back, and its token has an incident. Any other exception is a defect of ours, in instance `at`.
         """
         p, work, events, processes = self.state, self.work, self.events, self.facts.processes
-        instances, undo, weights = p.instances, p.undo, p.weights
+        instances, undo, weights, held = p.instances, p.undo, p.weights, p.holding
         assert undo is not None, "a decision that nobody can take back"
         events_max, bytes_max = limits.EVENTS_MAX, limits.BYTES_MAX
         last, heavy = 0, False
@@ -67,7 +65,7 @@ class Decision(Verbs):
                 return
             at = i_key, t_key = work.popleft()
             i = instances.get(i_key)
-            if i is None or (i.status != "running" and i.status in _STILL):
+            if i is None or (held and holding.frozen(p, i, t_key)):
                 continue
             before, size = len(events), self.bytes
             if self.steps_left <= 0 or before >= events_max or size >= bytes_max:

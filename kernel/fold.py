@@ -12,13 +12,15 @@ from typing import Any
 from flowledger.events import batch as ba
 from flowledger.events import definition as de
 from flowledger.events import flow as fl
+from flowledger.events import holds as ho
 from flowledger.events import ledger as le
+from flowledger.events import operations as op
 from flowledger.events import task as ta
 from flowledger.events import versions
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
 from flowledger.events.base import Envelope, Event
-from flowledger.kernel.folds import batches, flow, ledger, task, waiting, workflow
+from flowledger.kernel.folds import batches, control, flow, ledger, task, waiting, workflow
 from flowledger.kernel.folds.tokens import holder_of
 from flowledger.kernel.state import Partition
 from flowledger.kernel.undo import keep
@@ -115,6 +117,13 @@ TRANSITIONS: dict[type[Event], Callable[[Partition, Any, Envelope], None]] = {
     wa.ConditionTriggered: waiting.condition_triggered,
     wa.IncidentRaised: waiting.incident_raised,
     wa.IncidentResolved: waiting.incident_resolved,
+    op.OperationAsked: ledger.nothing,
+    op.OperationRefused: ledger.nothing,
+    ho.HoldPlaced: control.hold_placed,
+    ho.HoldReleasing: control.hold_releasing,
+    ho.HoldAdvanced: control.hold_advanced,
+    ho.HoldReleased: control.hold_released,
+    ho.WorkflowApplied: control.workflow_applied,
     ba.BatchCreated: batches.created,
     ba.BatchItemsAdded: batches.items_added,
     ba.BatchItemsSent: batches.items_sent,

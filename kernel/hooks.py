@@ -79,6 +79,8 @@ class Hooks:
     compensated: Callable[..., None]
     #: (decision, command): its handler
     handle: Callable[..., Rejected | None]
+    #: (decision, instance, command, token, element): whether it is kept, since they are held
+    keep: Callable[..., bool]
 
 
 HOOKS = Hooks()

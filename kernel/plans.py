@@ -17,6 +17,7 @@ import msgspec
 
 from flowledger.events import commands as c
 from flowledger.events import ledger as le
+from flowledger.events import operations as op
 from flowledger.events import wire
 from flowledger.events import workflow as wf
 from flowledger.events.base import Event, Rejected, RejectionCode
@@ -40,7 +41,7 @@ _CANCELLING = frozenset(
     {"element.terminated", "task.cancelled", "timer.cancelled", "subscription.closed", "workflow.cancelled", "workflow.terminated"}
 )
 #: about the request, not about what it does
-_ASIDE = (le.Answered, le.Inbound)
+_ASIDE = (le.Answered, le.Inbound, op.OperationAsked)
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 

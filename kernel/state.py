@@ -264,6 +264,29 @@ class Awaited(State):
     tenant: str = ""
 
 
+class Hold(State):
+    """What keeps others from going on, see `HoldPlaced`. `tenant`: over whose things it stands (`""`: anybody's); `by`, `since_us`: who placed it, when."""
+
+    id: int
+    scope: str
+    subject: str
+    mode: str
+    tenant: str = ""
+    starts: str = "hold"
+    children: bool = True
+    since_us: int = 0
+    until_us: int = 0
+    reason: str = ""
+    by: str = ""
+    of: int = 0
+    #: while it releases what it held: up to which key, as far as it has come, so many a second
+    upto: int = 0
+    cursor: int = 0
+    rate: int = 0
+    #: at its home: partitions that still release theirs
+    others: list[int] = []
+
+
 class Meta(State):
     """What the partition remembers beside its instances and registries."""
 
@@ -352,9 +375,12 @@ class Partition:
         "due",
         "freed",
         "guards",
+        "holding",
+        "holds",
         "incidents",
         "instances",
         "job_listener",
+        "kept_back",
         "leases",
         "letters",
         "messages",
@@ -365,6 +391,7 @@ class Partition:
         "process_versions",
         "ready",
         "records",
+        "releasing",
         "registry",
         "retrying",
         "subscriptions",
@@ -390,6 +417,8 @@ class Partition:
         self.records: dict[tuple[str, str], Any] = {}
         #: offset in `commands` -> dead letter that is open
         self.letters: dict[int, Letter] = {}
+        #: by their ids
+        self.holds: dict[int, Hold] = {}
         self.batches: dict[int, Batch] = {}
         self.batch_items: dict[int, BatchItems] = {}
         #: caller's id -> answer, oldest first (`kernel/folds/answers.py`)
@@ -432,6 +461,12 @@ class Partition:
         self.guards: dict[str, Any] = {}
         #: target whose breaker is open -> tasks that wait for it to close
         self.parked: dict[str, dict[int, None]] = {}
+        #: what is held, by scope and subject (`kernel/holding.py`); empty unless something is
+        self.holding: dict[str, dict[Any, Any]] = {}
+        #: instance (task without one) -> tasks that a hold keeps from being handed out
+        self.kept_back: dict[int, dict[int, None]] = {}
+        #: hold that releases what it held -> what it still holds, in order of keys
+        self.releasing: dict[int, dict[int, None]] = {}
         #: limited targets whose permits or outcomes are to be looked at when the decision ends (`kernel/tasks/permits.py`)
         self.unsettled_limits: set[str] = set()
         #: while a decision runs: how each change is taken back (`kernel/undo.py`)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
 
 from flowledger.events.base import Recorded, Rejected, RejectionCode
-from flowledger.events.commands import AnyCommand, Request
+from flowledger.events.commands import AnyCommand, Origin, Request
 from flowledger.kernel.access.rights import ANY_TENANT
 
 #: what `Caller.trace` may be, beside empty (W3C Trace Context, 3.2)
@@ -21,9 +21,10 @@ class Unauthenticated(PermissionError):
 
 class Caller:
     """Who asks. `tenant`, `actor`, `correlation` and `trace` go to the envelope of each event that follows; `groups` and `rights`
-    (`kernel/access/rights.py`) are looked at by the gate. `tenants`: those that it may act for; None: nobody has signed in, and nobody knows."""
+    (`kernel/access/rights.py`) are looked at by the gate. `tenants`: those that it may act for; None: nobody has signed in, and nobody knows.
+    `origin`: from where, of what is an operation (`kernel/operations.py`)."""
 
-    __slots__ = ("actor", "correlation", "groups", "rights", "tenant", "tenants", "trace")
+    __slots__ = ("actor", "correlation", "groups", "origin", "rights", "tenant", "tenants", "trace")
 
     def __init__(
         self,
@@ -34,9 +35,10 @@ class Caller:
         groups: list[str] | None = None,
         rights: list[str] | None = None,
         tenants: list[str] | None = None,
+        origin: Origin | None = None,
     ) -> None:
         self.actor, self.tenant, self.correlation, self.trace = actor, tenant, correlation, trace
-        self.groups, self.rights, self.tenants = groups, rights, tenants
+        self.groups, self.rights, self.tenants, self.origin = groups, rights, tenants, origin
 
 
 NOBODY = Caller()
@@ -51,7 +53,7 @@ Answer = dict[str, Any] | Rejected
 def request_of(command: AnyCommand, caller: Caller, id: str = "", cause: str = "", epoch: int = 0, plan: str = "") -> Request:
     return Request(
         command=command, id=id, tenant=caller.tenant, actor=caller.actor, correlation=caller.correlation, trace=caller.trace, cause=cause,
-        groups=caller.groups, rights=caller.rights, epoch=epoch, plan=plan,
+        groups=caller.groups, rights=caller.rights, epoch=epoch, plan=plan, origin=caller.origin,
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from flowledger.events import commands as c
 from flowledger.events import ledger as le
 from flowledger.events.base import Broken, Envelope, Event, Heavy, Rejected, RejectionCode
 from flowledger.events.definition import DefinitionCreated
-from flowledger.kernel import Facts, Partition, decide, evolve, record_broken, record_unreadable
+from flowledger.kernel import Facts, Partition, decide, evolve, operations, record_broken, record_unreadable
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.folds import answers
 from flowledger.kernel.handlers import removal
@@ -23,6 +23,7 @@ from flowledger.processors.log import Group
 from flowledger.processors.ports import Observer, Pollers
 from flowledger.processors.sends import Sends
 from flowledger.processors.settings import RESOURCES_SOFT
+from flowledger.processors.sparing import Sparing
 from flowledger.processors.waiting import WAITED, Waiting
 
 #: what may bring definitions
@@ -54,6 +55,7 @@ class Desk:
         self.state, self.facts, self.sends, self.epochs, self._observer = state, facts, sends, epochs, observer
         self._tracing = observer is not None and observer.tracing
         self.waiting = Waiting()
+        self._told = Sparing()
         self.put_by: list[Pending] = []
         self.out: list[Effect] = []
 
@@ -150,10 +152,21 @@ class Desk:
             return
         if request.sender >= 0:
             self.sends.asked(request.sender, self.facts.now_us)
+        self._tell(request, made, b)
         if pending.reply is not None:
             b.flight.answers.append((pending.reply, made, -1))
         if self._observer is not None:
             self._observer.rejected(type(request.command).__name__, made.code)
+
+    def _tell(self, request: c.Request, rejected: Rejected, b: Batch) -> None:
+        """The log of operations has what was refused as well, as far as one caller may write."""
+        if (
+            operations.worth_telling(request, rejected)
+            and (skipped := self._told.take((request.tenant, request.actor), self.facts.now_us)) >= 0
+        ):
+            made = operations.refused(self.state, request, self.facts, rejected, skipped)
+            if made is not None:
+                self.record(made.events, made.values, made.asked.tenant, b)
 
     def _with_position(self, reply: Reply, tenant: str, id: str) -> Reply:
         """The first answer is not on the log yet; by the time of this one it is."""
@@ -175,6 +188,7 @@ class Desk:
             b.flight.inbound[request.sender] = request.seq
         if self._observer is not None:
             self._observer.broken(type(request.command).__name__, broken)
+        self._tell(request, Rejected(RejectionCode.INTERNAL, f"a defect of the engine, reference {broken.reference}"), b)
         if pending.reply is not None:
             text = f"a defect of the engine stopped this command, and to send it again does not help: tell operators the reference {broken.reference}"
             b.flight.answers.append((pending.reply, Rejected(RejectionCode.INTERNAL, text), len(b.values) - 1))

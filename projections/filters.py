@@ -450,6 +450,13 @@ DEAD_LETTERS: dict[str, Apply] = {
     "created_from": time_at("created_at", ">=", "created_from"),
     "created_to": time_at("created_at", "<", "created_to"),
 }
+HOLDS: dict[str, Apply] = {
+    "status": one_of("status"),
+    "scope": one_of("scope"),
+    "mode": equal("mode"),
+    "key": equal("subject"),
+    "instance": key_equal("workflow_instance_id", "instance"),
+}
 BATCHES: dict[str, Apply] = {
     "status": one_of("status"),
     "action": equal("action"),

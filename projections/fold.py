@@ -62,4 +62,4 @@ class Fold:
 
 
 #: About the partition or a definition, never about an instance: their keys need not be looked for.
-NOT_ABOUT_INSTANCES = ("partition.", "record.", "definition.", "breaker.")
+NOT_ABOUT_INSTANCES = ("partition.", "record.", "definition.", "breaker.", "operation.")

@@ -11,7 +11,7 @@ from typing import Any
 
 from psycopg import sql
 
-from flowledger.projections import about, by_variables, task_order
+from flowledger.projections import about, by_variables, held, task_order
 from flowledger.projections import filters as fi
 from flowledger.projections.pages import newest
 from flowledger.projections.reader import Reader, Row, number_of, plain, plain_event
@@ -27,9 +27,10 @@ from flowledger.projections.reports import (
 from flowledger.projections.words import INCIDENT_STATUSES, INSTANCE_STATUSES, TASK_STATUSES
 
 __all__ = [
-    "counts", "execution_metrics", "get_dead_letter", "get_definition", "get_definition_source", "get_incident", "get_instance", "get_message", "get_task",
-    "get_timer", "instance_events", "instance_metrics", "instance_status", "instance_tasks", "instance_tree", "instance_variables",
-    "list_dead_letters", "list_definitions", "list_evaluations", "list_incidents", "list_instances", "list_messages", "list_tasks", "list_timers", "orphans",
+    "counts", "execution_metrics", "get_dead_letter", "get_definition", "get_definition_source", "get_hold", "get_incident", "get_instance", "get_message",
+    "get_task", "get_timer", "instance_events", "instance_metrics", "instance_status", "instance_tasks", "instance_tree", "instance_variables",
+    "list_dead_letters", "list_definitions", "list_evaluations", "list_holds", "list_incidents", "list_instances", "list_messages", "list_tasks",
+    "list_timers", "orphans",
     "task_events",
     "task_metrics",
 ]  # fmt: skip
@@ -337,6 +338,23 @@ async def list_dead_letters(r: Reader, tenant: str, given: Filters, limit: str |
 
 async def get_dead_letter(r: Reader, tenant: str, key: int) -> Row | None:
     return await _one(r, "*", "dead_letters", tenant, key)
+
+
+async def list_holds(r: Reader, tenant: str, given: Filters, limit: str | int | None = None, cursor: str | None = None) -> Row:
+    """Filters: `filters.HOLDS`. One over an instance that has ended is over, too."""
+    w = fi.where(tenant, given, fi.HOLDS)
+    if "released" not in given.get("status", "released"):
+        w.add(
+            "NOT EXISTS (SELECT 1 FROM workflow_instances i WHERE i.tenant_id = holds.tenant_id AND i.id = holds.workflow_instance_id "
+            "AND i.status IN ('completed', 'failed', 'cancelled', 'terminated'))"
+        )
+    return await _list(r, "*", "holds", w, limit, cursor, plainly=held.view)
+
+
+async def get_hold(r: Reader, tenant: str, key: int) -> Row | None:
+    position = await r.position()
+    rows = await r.rows("SELECT * FROM holds WHERE tenant_id = %s AND id = %s", (tenant, key))
+    return {**held.view(rows[0]), "position": position} if rows else None
 
 
 async def list_messages(r: Reader, tenant: str, given: Filters, limit: str | int | None = None, cursor: str | None = None) -> Row:

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
         Unavailable,
     )
     from flowledger.sdk.flows import Flow
-    from flowledger.sdk.job import BpmnError, Cancelled, Job, JobFailed, Result, handles
+    from flowledger.sdk.job import BpmnError, Cancelled, Job, JobFailed, Result, Waits, handles
     from flowledger.sdk.worker import Worker
 
 __all__ = [
     "AlreadyExists", "ApiError", "BpmnError", "Cancelled", "Client", "Exhausted", "Flow", "Forbidden", "InvalidArgument", "InvalidState", "Job",
-    "JobFailed", "Malformed", "ModelInvalid", "NotCompleted", "NotFound", "Result", "Stale", "SyncClient", "TimedOut", "Unavailable", "Worker",
+    "JobFailed", "Malformed", "ModelInvalid", "NotCompleted", "NotFound", "Result", "Stale", "SyncClient", "TimedOut", "Unavailable", "Waits", "Worker",
     "handles",
 ]  # fmt: skip
 
@@ -39,7 +39,7 @@ _BY_HOME = {
     "errors": "AlreadyExists ApiError Exhausted Forbidden InvalidArgument InvalidState Malformed ModelInvalid NotCompleted NotFound Stale "
     "TimedOut Unavailable",
     "flows": "Flow",
-    "job": "BpmnError Cancelled Job JobFailed Result handles",
+    "job": "BpmnError Cancelled Job JobFailed Result Waits handles",
     "worker": "Worker",
 }
 _HOMES = {name: home for home, names in _BY_HOME.items() for name in names.split()}

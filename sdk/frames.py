@@ -18,7 +18,8 @@ The first item names the frame. Jobs travel as objects, so that fields may be ad
 
 Outcomes: `["c", key, fence, variables]` completed, `["d", key, fence, variables, status, result]` completed with more than variables,
 `["f", key, fence, message, code, retries, backoff_ms, variables]` failed,
-`["e", key, fence, code, message, variables]` a BPMN error, `["p", key, fence, details]` progress (the job goes on).
+`["e", key, fence, code, message, variables]` a BPMN error, `["p", key, fence, details]` progress (the job goes on), `["w", key, fence, timeout_ms]`
+waits: the lease lasts so long, and somebody else ends the job.
 The server replenishes the credit of a type whenever a job of it leaves the worker's hands.
 """
 
@@ -70,6 +71,14 @@ class Error(Frame, tag="e"):
     variables: dict[str, Any] | None = None
 
 
+class Waits(Frame, tag="w"):
+    """The job rests under its lease for `timeout_ms`: whoever has its one-time address ends it. It leaves the worker's hands."""
+
+    key: int
+    fence: int
+    timeout_ms: int
+
+
 class Progress(Frame, tag="p"):
     """Said once and not answered: what is answered is how the job ended."""
 
@@ -78,7 +87,7 @@ class Progress(Frame, tag="p"):
     details: dict[str, Any]
 
 
-Outcome = Complete | Done | Fail | Error | Progress
+Outcome = Complete | Done | Fail | Error | Progress | Waits
 
 
 class Subscription(Frame):

@@ -101,6 +101,20 @@ class Result:
         self.details: dict[str, Any] = {name: value for name, value in said.items() if value}
 
 
+class Waits:
+    """Answered by a handler whose job somebody else ends, by the one-time address that it was given (`POST /v1/jobs/{key}/callback`).
+
+    The job rests for `seconds`; then it goes to a worker again, and has one attempt less.
+    """
+
+    __slots__ = ("seconds",)
+
+    def __init__(self, seconds: float) -> None:
+        if not seconds > 0:
+            raise ValueError(f"expected more than no time to wait, found {seconds} s")
+        self.seconds = seconds
+
+
 class Cancelled(Exception):
     """The job is no longer ours: cancelled, timed out, or with another worker. What the handler answers is dropped."""
 

@@ -31,7 +31,7 @@ from typing import Any
 from flowledger.sdk import frames as f
 from flowledger.sdk import tracing
 from flowledger.sdk.handlers import BadVariables, plan, result_of
-from flowledger.sdk.job import MARK, BpmnError, Cancelled, Job, JobFailed, Result, current, handles, job_type_of
+from flowledger.sdk.job import MARK, BpmnError, Cancelled, Job, JobFailed, Result, Waits, current, handles, job_type_of
 from flowledger.sdk.metrics import Metrics
 from flowledger.sdk.transports import make
 from flowledger.sdk.transports.port import Transport
@@ -266,7 +266,7 @@ class Worker:
             self._loop.call_later(random.uniform(0.1, 0.5), self._say_again, key, outcome)
             return
         del self._pending[key]
-        if type(outcome) is not f.Progress:
+        if type(outcome) not in (f.Progress, f.Waits):  # of one that waits nothing is lost: it was ended already
             log.warning("worker %s: the answer to job %d does not count: %s: %s", self.name, key, code, message)
         self.metrics.refused += 1
         self._look_idle()
@@ -332,7 +332,7 @@ class Worker:
         elif self._draining:
             self._look_idle()
 
-    async def _call(self, handler: Handler, job: Job) -> f.Complete | f.Done:
+    async def _call(self, handler: Handler, job: Job) -> f.Complete | f.Done | f.Waits:
         args, kwargs = handler.arguments(job)
         if handler.is_async:
             value = await handler.function(*args, **kwargs)
@@ -341,6 +341,8 @@ class Worker:
         else:
             context = contextvars.copy_context()
             value = await self._loop.run_in_executor(self._executor, partial(context.run, handler.function, *args, **kwargs))
+        if isinstance(value, Waits):
+            return f.Waits(job.key, job.fence, int(value.seconds * 1000))
         if isinstance(value, Result):
             variables = result_of(value.variables, handler.result)
             return f.Done(job.key, job.fence, variables, value.status, value.details or None)

@@ -65,7 +65,7 @@ class Accounts:
     async def _tell(self, by: Caller, account: str, change: str, **facts: Any) -> None:
         """On the ledger. Raises: Problem: it isn't there."""
         answer = await self.client.call(
-            c.StoreRecord(REGISTRY, account, {"change": change, **facts}), Caller(by.actor, "", by.correlation, by.trace)
+            c.StoreRecord(REGISTRY, account, {"change": change, **facts}), Caller(by.actor, "", by.correlation, by.trace, origin=by.origin)
         )
         if isinstance(answer, Rejected):
             raise problem_of(answer)
@@ -187,7 +187,7 @@ class Accounts:
             if not taken:
                 raise unknown("this link has been used")
             await change.rows("DELETE FROM sessions WHERE name = %s", name)
-            await self._tell(Caller(name, "", by.correlation, by.trace), f"user:{name}", "password chosen")
+            await self._tell(Caller(name, "", by.correlation, by.trace, origin=by.origin), f"user:{name}", "password chosen")
         try:
             return await self._begin(name)
         except AWAY as e:

@@ -38,6 +38,14 @@ def forbidden(right: str, identity: Identity) -> Problem:
     return Problem("FORBIDDEN", text, right=right)
 
 
+class Lacking(PermissionError):
+    """Who asks is known, and may not: `caller` and `identity` are who."""
+
+    def __init__(self, detail: str, caller: Caller, identity: Identity) -> None:
+        super().__init__(detail)
+        self.caller, self.identity = caller, identity
+
+
 class Door:
     def __init__(self, known: Known, settings: Settings) -> None:
         self.known, self.settings = known, settings
@@ -56,10 +64,10 @@ class Door:
         headers = scope[HEADERS]
         given = headers.get(b"authorization")
         identity = self.known.of_key(bearer(given.decode("latin-1"))) if given is not None else await self.identity(headers)
+        scope[IDENTITY] = identity
         if identity.csrf and scope["method"] not in SAFE:
             self._from_our_page(identity, headers)
         self._may(identity, right)
-        scope[IDENTITY] = identity
         scope[CALLER] = self.caller(identity, _text(headers, b"x-tenant"), scope)
 
     def right_of(self, scope: Any, connection: ASGIConnection[Any, Any, Any, Any]) -> str:
@@ -142,14 +150,17 @@ class Door:
             if given is None:
                 raise unknown("expected the metadata `authorization: Bearer KEY`, found none")
             identity = self.known.of_key(bearer(given))
-            self._may(identity, right)
-            tenant = _tenant(identity, metadata.get("x-tenant"))
         except Problem as p:
             if p.status == 401:
                 raise Unauthenticated(p.detail) from None
             if p.status == 503:
                 raise ConnectionError(p.detail) from None
             raise PermissionError(p.detail) from None
+        try:
+            self._may(identity, right)
+            tenant = _tenant(identity, metadata.get("x-tenant"))
+        except Problem as p:
+            raise Lacking(p.detail, Caller(identity.actor, next(iter(identity.tenants), "")), identity) from None
         return Caller(identity.actor, tenant, "", "", None, identity.kernel, identity.tenants), identity
 
 

@@ -21,8 +21,11 @@ RIGHTS: dict[str, str] = {
     "decisions:evaluate": "evaluate decisions",
     "incidents:read": "see incidents",
     "incidents:resolve": "resolve incidents",
+    "holds:read": "see what is held, by whom and why",
+    "holds:control": "keep instances, definitions, elements, job types, targets or tenants from going on, and release them",
     "letters:read": "see dead letters",
     "letters:control": "replay and discard dead letters",
+    "operations:read": "see who asked for what, and from where",
     "batches:read": "see batches and what came of each item",
     "batches:write": "begin, pause, resume and abort batches of what one may do to one",
     "events:read": "subscribe to events",
@@ -39,6 +42,7 @@ RIGHTS: dict[str, str] = {
 }
 _SEE = (
     "definitions:read", "instances:read", "tasks:read", "decisions:read", "incidents:read", "events:read", "directory:read", "workers:read",
+    "holds:read",
     "batches:read",
 )  # fmt: skip
 
@@ -60,14 +64,14 @@ ROLES: dict[str, tuple[str, frozenset[str]]] = {
         frozenset(
             (
                 *_SEE, "instances:start", "instances:control", "tasks:work", "tasks:manage", "jobs:retry", "messages:publish", "decisions:evaluate",
-                "incidents:resolve", "batches:write", "letters:read", "letters:control", "directory:write", "limits:read", "limits:write", "settings:read",
-                "metrics:read", "keys:own",
+                "incidents:resolve", "holds:control", "batches:write", "letters:read", "letters:control", "operations:read", "directory:write",
+                "limits:read", "limits:write", "settings:read", "metrics:read", "keys:own",
             ),
         ),
     ),
     "auditor": (
         "sees all, also who may come in, and changes nothing",
-        frozenset((*_SEE, "letters:read", "limits:read", "settings:read", "metrics:read", "users:read", "keys:own")),
+        frozenset((*_SEE, "letters:read", "operations:read", "limits:read", "settings:read", "metrics:read", "users:read", "keys:own")),
     ),
     "administrator": ("may do everything, and says who else may do what", frozenset(RIGHTS)),
     "machine": (

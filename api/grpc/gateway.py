@@ -8,10 +8,12 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, 
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from flowledger.api.grpc.operations import FROM_WHERE, NAMES, origin_of, subject_of
 from flowledger.api.grpc.status import CANCELLED, INTERNAL, OK, PERMISSION_DENIED, UNAUTHENTICATED, UNAVAILABLE, UNKNOWN, Refused
-from flowledger.api.grpc.tenants import for_tenant
+from flowledger.api.grpc.tenants import Foreign, for_tenant
 from flowledger.api.grpc.unknown import refuse_unknown
 from flowledger.api.queue import LoopQueue
+from flowledger.api.refusals import Refusals
 from flowledger.api.workers import Workers
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.events.commands import AnyCommand
@@ -54,14 +56,14 @@ class AtTheDoor(Protocol):
 
 
 class Method:
-    """A call of the service. Either `unary` or `stream` is set."""
+    """A call of the service. Either `unary` or `stream` is set. `from_where`: its commands say from where they come."""
 
-    __slots__ = ("name", "path", "reply_type", "request_type", "stream", "unary")
+    __slots__ = ("from_where", "name", "path", "reply_type", "request_type", "stream", "unary")
 
     def __init__(self, service: str, name: str, request_type: Any, reply_type: Any, unary: Any, stream: Any) -> None:
         self.name, self.request_type, self.reply_type = name, request_type, reply_type
         self.path = f"/{service}/{name}"
-        self.unary, self.stream = unary, stream
+        self.unary, self.stream, self.from_where = unary, stream, name in FROM_WHERE
 
 
 class Connection:
@@ -126,12 +128,13 @@ class Gateway:
         queue: LoopQueue | None = None,
         access: Access | None = None,
         door: AtTheDoor | None = None,
+        refusals: Refusals | None = None,
     ) -> None:
         """`authenticate`: who calls; or `door`: that, and whether they may.
         `tracer`: makes a span of each unary call, below the `traceparent` of its metadata. `queue`: of the loop, that other doors share.
-        `access`: told of each call."""
+        `access`: told of each call. `refusals`: told of those that were not allowed."""
         self.client, self.authenticate, self.tracer, self.access = client, authenticate, tracer, access or Access()
-        self.door = door
+        self.door, self.refusals = door, refusals or Refusals(client)
         self.queue = queue or LoopQueue()
         self.workers = workers if workers is not None else Workers()
         #: where clients reach it, as `Topology` says
@@ -184,19 +187,34 @@ class Gateway:
             caller.rights,
         )
 
-    @staticmethod
-    def _known(door: AtTheDoor, method: Method, metadata: Mapping[str, str]) -> tuple[Caller, Watched | None]:
+    def _known(
+        self, door: AtTheDoor, method: Method, request: Any, metadata: Mapping[str, str], connection: Connection
+    ) -> tuple[Caller, Watched | None]:
         """Raises: Refused."""
         try:
             caller, identity = door.call(metadata, method.name)
         except ConnectionError as e:
             raise Refused(UNAVAILABLE, str(e), 1000) from None
         except PermissionError as e:
+            if (who := getattr(e, "caller", None)) is not None:
+                self._note(method, request, who, e, metadata, connection)
             raise Refused(UNAUTHENTICATED if isinstance(e, Unauthenticated) else PERMISSION_DENIED, str(e)) from None
         trace = metadata.get("traceparent", "")
         caller.correlation = metadata.get("x-correlation-id", "")
         caller.trace = trace if TRACEPARENT.fullmatch(trace) else ""
+        if method.from_where:
+            caller.origin = origin_of(connection.address, metadata, identity)
         return caller, identity
+
+    def _note(
+        self, method: Method, request: Any, caller: Caller, why: Exception, metadata: Mapping[str, str], connection: Connection
+    ) -> None:
+        """In the log of operations: it was not allowed."""
+        if (named := NAMES.get(method.name)) is not None:
+            operation, kind, _ = named
+            who = Caller(caller.actor, caller.tenant, metadata.get("x-correlation-id", ""))
+            who.origin = caller.origin or origin_of(connection.address, metadata, getattr(why, "identity", None))
+            self.refusals.note(operation, kind, subject_of(method.name, request), "FORBIDDEN", str(why), who, call=method.name)
 
     async def unary(self, method: Method, request: Any, metadata: Mapping[str, str], connection: Connection) -> Any:
         """The reply message. Raises: Refused."""
@@ -211,9 +229,17 @@ class Gateway:
         with self._told(method, metadata, connection):
             refuse_unknown(method.name, request)
             if self.door is None:
-                return await method.unary(self, request, Call(await self.caller(metadata, connection), connection))
-            caller, _ = self._known(self.door, method, metadata)
-            return await method.unary(self, request, Call(caller, connection))
+                caller = await self.caller(metadata, connection)
+                if method.from_where:
+                    caller = Caller(caller.actor, caller.tenant, caller.correlation, caller.trace, caller.groups, caller.rights)
+                    caller.origin = origin_of(connection.address, metadata)
+            else:
+                caller, _ = self._known(self.door, method, request, metadata, connection)
+            try:
+                return await method.unary(self, request, Call(caller, connection))
+            except Foreign as e:
+                self._note(method, request, caller, e, metadata, connection)
+                raise
 
     async def stream(
         self, method: Method, request: Any, metadata: Mapping[str, str], connection: Connection, send: Callable[[Any], Awaitable[None]]
@@ -224,7 +250,7 @@ class Gateway:
             if self.door is None:
                 await method.stream(self, request, Call(await self.caller(metadata, connection), connection), send)
                 return
-            caller, identity = self._known(self.door, method, metadata)
+            caller, identity = self._known(self.door, method, request, metadata, connection)
             working = method.stream(self, request, Call(caller, connection), send)
             if identity is None:
                 await working

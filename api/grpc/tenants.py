@@ -18,6 +18,10 @@ def tenant_name(tenant: str) -> str:
     return tenant or DEFAULT_TENANT
 
 
+class Foreign(Refused):
+    """The request names a tenant that isn't the caller's."""
+
+
 def for_tenant(caller: Caller, tenant: str) -> Caller:
     """The caller acting for the tenant that the request names. Whoever has a tenant of its own may name no other, and whoever has signed in
     only one of theirs.
@@ -32,5 +36,5 @@ def for_tenant(caller: Caller, tenant: str) -> Caller:
     else:
         allowed = not caller.tenant or ANY_TENANT in (caller.rights or ())
     if not allowed:
-        raise Refused(PERMISSION_DENIED, f"Expected to handle gRPC request with tenant identifier '{tenant}', but tenant is not authorized")
-    return Caller(caller.actor, tenant, caller.correlation, caller.trace, caller.groups, caller.rights, caller.tenants)
+        raise Foreign(PERMISSION_DENIED, f"Expected to handle gRPC request with tenant identifier '{tenant}', but tenant is not authorized")
+    return Caller(caller.actor, tenant, caller.correlation, caller.trace, caller.groups, caller.rights, caller.tenants, caller.origin)

@@ -344,11 +344,12 @@ def deploy(files: Files, server: ServerUrl = "", draft: Annotated[bool, typer.Op
 
 
 def _register() -> None:
-    from flowledger.infra.cli import connectors, control, login, repair, secrets, verbs
+    from flowledger.infra.cli import connectors, control, login, operations, repair, secrets, verbs
 
     verbs.register(app)
     repair.register(app)
     control.register(app)
+    operations.register(app)
     login.register(app)
     app.add_typer(kafka_app, name="kafka", rich_help_panel=RUN)
     app.add_typer(topics_app, name="topics", rich_help_panel=CARE)

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
+from flowledger import __version__
 from flowledger.infra.cli.output import NO, UNREACHABLE, USAGE, Failed, command, fail, for_programs
 from flowledger.infra.variables import misspelt
 
@@ -54,6 +55,7 @@ class Server:
     ) -> tuple[int, Any]:
         """Status and JSON of the answer, whatever it is."""
         sent = {"Accept": "application/json, */*;q=0.5", "X-Actor": os.environ.get("FLOWLEDGER_ACTOR") or _user()}
+        sent["User-Agent"] = f"flowledger-cli/{__version__}"
         if tenant := os.environ.get("FLOWLEDGER_TENANT"):
             sent["X-Tenant"] = tenant
         if token := self._key():

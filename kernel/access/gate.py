@@ -90,6 +90,7 @@ _WORDS: dict[type, tuple[str, str]] = {
     c.SetVariables: ("a running instance or token with key", "key"), c.AdHocActivate: ("an ad-hoc sub-process with key", "token"),
     c.ResolveIncident: ("an open incident with key", "key"), c.ChangeDefinition: ("a definition with key", "key"),
     c.ReplayDeadLetter: ("an open dead letter with key", "letter"), c.DiscardDeadLetter: ("an open dead letter with key", "letter"),
+    c.ReleaseHold: ("a hold with key", "key"),
     co.AddBatchItems: ("a batch that has not ended with key", "batch"), co.ControlBatch: ("a batch that has not ended with key", "batch"),
 }  # fmt: skip
 
@@ -101,6 +102,9 @@ def _stranger(command: c.AnyCommand, tenant: str, found: str) -> Rejected:
                 RejectionCode.FORBIDDEN, f"{command.registry} '{command.name}' is for all tenants: it is the operator's to change"
             )
         return _not_found(f"a record of {command.registry} named", f"'{command.name}'")
+    if isinstance(command, c.PlaceHold):
+        what = {"instance": "a running instance with key", "version": "a version of a process with key"}.get(command.scope, "a tenant")
+        return _not_found(what, command.subject)
     what, field = _WORDS.get(type(command), ("an open task with key", "task"))
     if field_of_many := BATCHES.get(type(command)):
         return _not_found("open tasks with keys", ", ".join(map(str, getattr(command, field_of_many[0]))))

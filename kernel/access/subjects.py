@@ -102,6 +102,15 @@ def of_record(p: Partition, e: c.StoreRecord) -> str:
 TENANTED = frozenset({"directory", "task_definition"})
 
 
+def _held(p: Partition, e: c.PlaceHold) -> str:
+    """What a hold is to stand over: names are the caller's own."""
+    if e.scope == "tenant":
+        return "" if e.subject == "*" else e.subject
+    if e.scope in ("instance", "version") and e.subject.isdecimal():
+        return (of_instance if e.scope == "instance" else of_definition)(p, int(e.subject))
+    return MISSING
+
+
 def _by(field: str, rule: Callable[[Partition, int], str]) -> Rule:
     return lambda p, e: rule(p, getattr(e, field))
 
@@ -131,6 +140,8 @@ SUBJECTS: dict[type[c.AnyCommand], Rule | None] = {
     c.StoreRecord: of_record,
     c.ReplayDeadLetter: _by("letter", of_letter),
     c.DiscardDeadLetter: _by("letter", of_letter),
+    c.PlaceHold: _held,
+    c.ReleaseHold: lambda p, e: p.holds[e.key].tenant if e.key in p.holds else MISSING,
     co.AddBatchItems: _by("batch", of_batch),
     co.ControlBatch: _by("batch", of_batch),
     # what they make or ask for is the caller's own
@@ -144,6 +155,7 @@ SUBJECTS: dict[type[c.AnyCommand], Rule | None] = {
     c.EvaluateConditions: None,
     c.EvaluateDecision: None,
     c.ListRecords: None,
+    c.NoteRefusal: None,
     co.CreateBatch: None,
 }
 
@@ -189,6 +201,8 @@ INTERNAL: dict[type[c.AnyCommand], Rule] = {
             c.ReturnPermits,
             c.ReportOutcomes,
             c.SetBreaker,
+            c.SetHold,
+            c.HoldDone,
             co.DoBatchItems,
             co.TellBatchItems,
         ),

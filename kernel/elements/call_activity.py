@@ -9,7 +9,7 @@ from typing import Any
 
 from flowledger.events import commands as c
 from flowledger.events import flow as fl
-from flowledger.kernel import limits, lookup
+from flowledger.kernel import holding, limits, lookup
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.graph import Behaviour, Node
@@ -37,7 +37,7 @@ def enter(d: Any, i: Any, token: Any, node: Node) -> None:
         to,
         c.StartInstance(
             definition=found.key, variables=variables, business_key=business_key, priority=i.priority, parent=i.key, parent_token=token.key,
-            root=i.root, metadata={"$depth": depth},
+            root=i.root, metadata={"$depth": depth, holding.CALLERS: [*holding.callers(i), [i.definition, node.id]]},
         ),
     )  # fmt: skip
 

@@ -14,6 +14,7 @@ from flowledger.events import ledger as le
 from flowledger.events import task as ta
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
+from flowledger.kernel import holding
 from flowledger.kernel.elements import events
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.hooks import HOOKS
@@ -49,7 +50,7 @@ def look_at_all(d: Any, i: Any) -> None:
 def _look(d: Any, subscription: int, changed: set[str], fresh: bool) -> None:
     s = d.state.subscriptions.get(subscription)
     i = d.state.instances.get(s.instance) if s is not None else None
-    if s is None or i is None or i.status != "running":
+    if s is None or i is None or (d.state.holding and holding.frozen(d.state, i, s.token, s.element)):
         return
     event = d.process(i).nodes[s.element].events[s.which]
     if event.condition is None or not (fresh or event.reads & changed):

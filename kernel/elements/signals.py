@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from flowledger.events import commands as c
 from flowledger.events import ledger as le
 from flowledger.events import waiting as wa
-from flowledger.events import workflow as wf
 from flowledger.kernel.elements import events
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.hooks import HOOKS
@@ -53,8 +50,7 @@ def catch(d: Any, subscription: int, name: str, variables: dict[str, Any] | None
     i = d.state.instances.get(s.instance) if s is not None else None
     if s is None or i is None:
         return
-    if i.status == "suspended":
-        d.record(wf.WorkflowKept(key=i.key, command=msgspec.to_builtins(c.CatchSignal(subscription=s.key, name=name, variables=variables))))
+    if d.state.holding and HOOKS.keep(d, i, c.CatchSignal(subscription=s.key, name=name, variables=variables), s.token, s.element):
         return
 
     def fact(token: int, element: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from flowledger.kernel import holding
 from flowledger.kernel.state import Instance, Partition, Subscription, Task
 from flowledger.kernel.tasks import guards, index, people
 from flowledger.kernel.undo import drop, drop_ordered, drop_queued, nest, put
@@ -22,6 +23,9 @@ def offer(p: Partition, task: Task) -> None:
     i = p.instances.get(task.instance)
     if i is not None and (i.paused or i.status != "running"):
         return
+    if p.holding and holding.of_task(p, i, task):
+        put(p, nest(p, p.kept_back, task.instance or task.key), task.key, None)
+        return
     if p.guards and (target := guards.parks(p, task)):
         put(p, nest(p, p.parked, target), task.key, None)
         return
@@ -38,6 +42,10 @@ MACHINES = frozenset({"ai_agent", "service", "tool", "external_api", "hybrid"})
 def withhold(p: Partition, task: Task) -> None:
     if p.guards:
         guards.withdrawn(p, task)
+    if p.kept_back and (mine := p.kept_back.get(task.instance or task.key)) is not None and drop_queued(p, mine, task.key):
+        if not mine:
+            drop(p, p.kept_back, task.instance or task.key)
+        return
     name = (task.tenant, task.job_type)
     lanes = p.ready.get(name)
     if lanes is None:

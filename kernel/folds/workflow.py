@@ -9,6 +9,7 @@ import msgspec
 
 from flowledger.events import workflow as wf
 from flowledger.events.base import Envelope
+from flowledger.kernel.folds import control
 from flowledger.kernel.folds.holds import offer, tasks_of, withhold
 from flowledger.kernel.folds.tokens import add_token, drop_held, holder_of, kid_added, move_token, seen_key
 from flowledger.kernel.state import Compensable, Instance, Partition, Token
@@ -59,6 +60,8 @@ def workflow_ended(p: Partition, e: Any, v: Envelope) -> None:
         drop_held(p, i, held)
     if p.unsettled:
         drop(p, p.unsettled, e.key)
+    if p.holding:
+        control.ended(p, i)
     p.weights.pop(e.key, None)
     if i.status == "pending":
         drop_queued(p, p.pending, e.key)
@@ -87,22 +90,29 @@ def workflow_unpaused(p: Partition, e: Any, v: Envelope) -> None:
 def workflow_suspended(p: Partition, e: Any, v: Envelope) -> None:
     i = p.instances[e.key]
     keep(p, i)
-    i.status = "suspended"
+    if i.status == "quarantined":
+        i.before = "suspended"
+    else:
+        i.status = "suspended"
+    control.still(p, i)
     for task in tasks_of(p, i):
         withhold(p, task)
 
 
 def workflow_kept(p: Partition, e: wf.WorkflowKept, v: Envelope) -> None:
-    i = p.instances[e.key]
-    keep(p, i)
-    i.kept = [*(i.kept or ()), e.command]
+    control.kept(p, p.instances[e.key], e.command)
 
 
-def workflow_resumed(p: Partition, e: Any, v: Envelope) -> None:
+def workflow_resumed(p: Partition, e: wf.WorkflowResumed, v: Envelope) -> None:
     i = p.instances[e.key]
     keep(p, i)
-    i.status = "running"
-    i.kept = None
+    if i.status == "quarantined":
+        i.before = "running"
+    else:
+        i.status = "running"
+    if not e.drains:
+        i.kept = None
+    control.still(p, i)
     for task in tasks_of(p, i):
         offer(p, task)
 
@@ -113,6 +123,7 @@ def workflow_quarantined(p: Partition, e: wf.WorkflowQuarantined, v: Envelope) -
         withhold(p, task)
     keep(p, i)
     i.before, i.status, i.quarantine = i.status, "quarantined", e.incident
+    control.still(p, i)
 
 
 def workflow_released(p: Partition, e: wf.WorkflowReleased, v: Envelope) -> None:
@@ -120,8 +131,9 @@ def workflow_released(p: Partition, e: wf.WorkflowReleased, v: Envelope) -> None
     i = p.instances[e.key]
     keep(p, i)
     i.status, i.before, i.quarantine = e.status, "", 0
-    if e.status == "running":
+    if e.status == "running" and not e.drains:
         i.kept = None
+    control.still(p, i)
     for task in tasks_of(p, i):
         offer(p, task)
     holders: list[Instance | Token] = [i, *i.tokens.values()]

@@ -7,7 +7,8 @@ from typing import Any
 
 from flowledger.events import commands as c
 from flowledger.events import control as co
-from flowledger.events.base import Rejected
+from flowledger.events.base import Rejected, RejectionCode
+from flowledger.kernel import operations
 from flowledger.kernel.access.versions import LOCKING, stale
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.handlers import (
@@ -15,8 +16,10 @@ from flowledger.kernel.handlers import (
     control,
     definitions,
     handout,
+    holds,
     incidents,
     instances,
+    keeping,
     leases,
     letters,
     messages,
@@ -33,6 +36,7 @@ from flowledger.kernel.handlers import (
     tasks,
     timers,
 )
+from flowledger.kernel.handlers.while_held import WHILE_HELD
 from flowledger.kernel.hooks import HOOKS
 
 HOOKS.start_by_event, HOOKS.next_start = instances.start_by_event, messages.next_start
@@ -91,6 +95,11 @@ HANDLERS: dict[type[c.AnyCommand], Callable[[Decision, Any], Rejected | None]] =
     c.ReturnPermits: permits.take_back,
     c.ReportOutcomes: permits.report,
     c.SetBreaker: permits.set_breaker,
+    c.NoteRefusal: operations.note,
+    c.PlaceHold: holds.place,
+    c.ReleaseHold: holds.release,
+    c.SetHold: holds.told,
+    c.HoldDone: holds.done,
     co.CreateBatch: batches.create,
     co.AddBatchItems: batches.add,
     co.ControlBatch: batches.control,
@@ -104,8 +113,11 @@ def handle(d: Decision, command: Any) -> Rejected | None:
     kind = type(command)
     if kind in LOCKING and command.row_version is not None and (refused := stale(d.state, command)) is not None:
         return refused
+    if d.state.holding and kind not in WHILE_HELD:
+        return Rejected(RejectionCode.INVALID_STATE, f"something is held, and nothing says what becomes of {kind.__name__} then")
     return HANDLERS[kind](d, command)
 
 
 HOOKS.handle = handle
 HOOKS.compensated = rollback.compensated
+HOOKS.handle, HOOKS.keep = handle, keeping.keep

@@ -1,82 +1,56 @@
 """Pause, suspend and their ends; cancel. Called instances follow.
 
-Source: requirements C-14, C-15, D-API-008 to 010, D-API-019, D-STA-002. Choices: a called instance that was paused or suspended by itself stays so when
-its caller goes on. Cancel withdraws what is active, then compensates what has completed in any scope, newest first, as the model's handlers say;
-the instance runs on while they do, and is cancelled when the last has ended. Without handlers, or with `force`, it ends at once.
+Source: requirements C-14, C-15, D-API-008 to 010, D-API-019, D-STA-002. Choices: pausing and suspending are holds on the one instance (`holds.py`), so a
+called instance that was paused or suspended by itself stays so when its caller goes on. Cancel withdraws what is active, then compensates what has
+completed in any scope, newest first, as the model's handlers say; the instance runs on while they do, held by nothing, and is cancelled when the last has
+ended. Without handlers, or with `force`, it ends at once.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 from flowledger.events import commands as c
-from flowledger.events import flow as fl
-from flowledger.events import workflow as wf
+from flowledger.events import holds as ho
 from flowledger.events.base import Heavy, Rejected, RejectionCode
+from flowledger.kernel import holding
 from flowledger.kernel.decision import Decision
-from flowledger.kernel.elements import cancelling, conditional, loops
-from flowledger.kernel.handlers import keeping, quarantine
+from flowledger.kernel.elements import cancelling
+from flowledger.kernel.handlers import holds, keeping, quarantine
 from flowledger.kernel.handlers.instances import not_found
 from flowledger.kernel.ledger.facts import NotAtHand
 from flowledger.kernel.state import Instance
 
-_CONTROL: dict[str, tuple[Any, Any]] = {
-    "pause": (wf.WorkflowPaused, lambda i: not i.paused and i.status == "running"),
-    "unpause": (wf.WorkflowUnpaused, lambda i: i.paused),
-    "suspend": (wf.WorkflowSuspended, lambda i: i.status == "running"),
-    "resume": (wf.WorkflowResumed, lambda i: i.status == "suspended"),
+#: move -> (mode of the hold, whether it is placed, when it can be)
+_MOVES: dict[str, tuple[str, bool, Callable[[Instance], bool]]] = {
+    "pause": (holding.PAUSE, True, lambda i: not i.paused and i.status == "running"),
+    "unpause": (holding.PAUSE, False, lambda i: i.paused),
+    "suspend": (holding.SUSPEND, True, lambda i: i.status == "running"),
+    "resume": (holding.SUSPEND, False, lambda i: i.status == "suspended"),
 }
-#: what a caller's move asks of its called instances first: (note, set or asked for)
-_NOTES = {
-    "pause": ("paused_with", True),
-    "unpause": ("paused_with", False),
-    "suspend": ("suspended_with", True),
-    "resume": ("suspended_with", False),
-}
+#: what releases before this one noted of a called instance that followed its caller
+_NOTES = {"unpause": "paused_with", "resume": "suspended_with"}
 
 
 def control(d: Decision, e: c.ControlInstance) -> Rejected | None:
+    """A hold on one instance by a word of its own: its end is the end of all such holds on it, but for a caller's word only of that which it follows."""
     i = d.state.instances.get(e.key)
     if i is None:  # a called instance may end before its caller's word comes
         return not_found("a running instance with key", e.key) if not e.followed else None
-    row = _CONTROL.get(e.move)
+    row = _MOVES.get(e.move)
     if row is None:
-        return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected one of {', '.join(_CONTROL)}, found '{e.move}'")
-    event, allowed = row
-    note, sets = _NOTES[e.move]
-    noted = bool((i.stores or {}).get(note))
-    if e.followed and (not allowed(i) or not (sets or noted)):
-        return None  # it is so by itself
-    if not allowed(i):
+        return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected one of {', '.join(_MOVES)}, found '{e.move}'")
+    mode, placed, allowed = row
+    if not e.followed and not allowed(i):
         return Rejected(RejectionCode.INVALID_STATE, f"can't {e.move} instance {e.key}: it is {i.status}{', paused' if i.paused else ''}")
-    kept, due = (keeping.commands(i), keeping.due(d, i)) if e.move == "resume" else ([], [])
-    d.record(event(key=i.key, reason=e.reason))
-    if (e.followed and sets) or noted:
-        d.record(fl.TokenNoted(key=i.key, token=i.key, data={note: True if sets else None}))
-    if e.move == "resume":
-        d.settle(i)
-        loops.spawn_more(d, i)
-        conditional.look_at_all(d, i)
-        for command in (*kept, *([c.FireTimers(timers=due)] if due else ())):
-            d.follow(command)
-    if e.children:
-        for child in called(d, i):
-            tell(d, child, e.move, i, e.reason)
+    if placed:
+        holds.place_on(d, i, mode, e.reason, e.children, of=e.hold)
+    else:
+        over = [h for h in holds.on(d, i) if h.mode == mode and (not e.followed or h.of == e.hold)]
+        if over or not e.followed or (i.stores or {}).get(_NOTES[e.move]):
+            holds.release_on(d, i, over, e.reason)
     d.answer = {"key": e.key, "status": i.status, "paused": i.paused}
     return None
-
-
-def called(d: Decision, i: Instance) -> list[int]:
-    """Instances that call activities of `i` wait for."""
-    nodes = d.process(i).nodes
-    return [t.data["child"] for t in i.tokens.values() if t.data and t.data.get("child") and nodes[t.element].kind == "callActivity"]
-
-
-def tell(d: Decision, child: int, move: str, caller: Instance, reason: str) -> None:
-    d.send(
-        c.partition_of_key(child),
-        c.ControlInstance(key=child, move=move, reason=reason or f"its caller {caller.key}: {move}", followed=True),
-    )
 
 
 def cancel(d: Decision, e: c.CancelInstance) -> Rejected | None:
@@ -89,9 +63,8 @@ def cancel(d: Decision, e: c.CancelInstance) -> Rejected | None:
             RejectionCode.INVALID_STATE,
             f"instance {e.key} was called by instance {i.parent}: cancel its root instance {i.root} instead (or force)",
         )
-    for kept in keeping.commands(i):  # a message that it has not taken looks for another receiver
-        if isinstance(kept, c.Correlate):
-            d.send(kept.home, c.MessageTaken(message=kept.message, subscription=kept.subscription, taken=False))
+    if i.kept:
+        keeping.give_up(d, i)
     if i.status == "quarantined" or e.force:  # no compensation runs; and should its end break as well, it is taken away
         mark = d.mark()
         try:
@@ -108,8 +81,10 @@ def cancel(d: Decision, e: c.CancelInstance) -> Rejected | None:
             return Rejected(
                 RejectionCode.INVALID_STATE, f"instance {e.key} is being cancelled: its compensation runs (force ends it at once)"
             )
-        if i.status == "suspended":
-            d.record(wf.WorkflowResumed(key=i.key, reason="it is cancelled"))
+        if d.state.holding:
+            holds.release_on(d, i, holds.on(d, i), "it is cancelled", go_on=False)
+            if i.kept:
+                d.record(ho.WorkflowApplied(key=i.key, at=-1, refused="it is cancelled"))
         if cancelling.begin(d, i, e.reason):
             d.answer = {"key": e.key, "status": "cancelling"}
             return None

@@ -9,8 +9,10 @@ from typing import Any
 from flowledger.events import commands as c
 from flowledger.events import task as ta
 from flowledger.events.base import Rejected, RejectionCode
+from flowledger.kernel import holding
 from flowledger.kernel.access.gate import tenants_of
 from flowledger.kernel.decision import Decision
+from flowledger.kernel.folds.holds import offer, withhold
 from flowledger.kernel.state import Partition, Task
 from flowledger.kernel.tasks import guards, index, permits, stock
 
@@ -23,6 +25,8 @@ def activate(d: Decision, e: c.ActivateTasks) -> Rejected | None:
     p = d.state
     assert d.request is not None
     tenants = tenants_of(d.request, e.tenants)
+    if p.holding:
+        _set_aside(p, tenants, e.job_type, e.max)
     lanes = p.ready.get((tenants[0], e.job_type)) if len(tenants) == 1 else _together(p, tenants, e.job_type)
     if not lanes:
         d.answer = {"jobs": []}
@@ -35,7 +39,9 @@ def activate(d: Decision, e: c.ActivateTasks) -> Rejected | None:
     if wanted > 0:
         scanned = 0
         for key in next(iter(lanes.values())) if len(lanes) == 1 else _by_priority(p, lanes, e.job_type, d.facts.now_us):
-            if picker is not None and not picker.takes(p.tasks[key]):
+            if (p.holding and holding.of_task(p, p.instances.get(p.tasks[key].instance), p.tasks[key])) or (
+                picker is not None and not picker.takes(p.tasks[key])
+            ):
                 scanned += 1
                 if scanned >= guards.SCAN_MAX:
                     break
@@ -69,6 +75,8 @@ def peek(d: Decision, e: c.PeekTasks) -> Rejected | None:
     assert d.request is not None
     p, now = d.state, d.facts.now_us
     tenants = tenants_of(d.request, e.tenants)
+    if p.holding:
+        _set_aside(p, tenants, e.job_type, min(e.max, PEEK_MAX))
     lanes = p.ready.get((tenants[0], e.job_type)) if len(tenants) == 1 else _together(p, tenants, e.job_type)
     waiting: list[list[int]] = []
     left = min(e.max, PEEK_MAX)
@@ -90,6 +98,35 @@ def peek(d: Decision, e: c.PeekTasks) -> Rejected | None:
 
 #: tasks looked at for one `PeekTasks`
 PEEK_MAX = 1_000
+
+
+#: tasks that one hand-out puts aside
+ASIDE_MAX = 10_000
+
+
+def _set_aside(p: Partition, tenants: Sequence[str], job_type: str, wanted: int) -> None:
+    """What a hold keeps back is put where its release finds it, until so many at the front of each lane are free: nobody passes over it again.
+    No event says so: it follows from the holds."""
+    left = ASIDE_MAX
+    for tenant in tenants:
+        for lane in list(p.ready.get((tenant, job_type), {}).values()):
+            held: list[Task] = []
+            free = 0
+            for key in lane:
+                task = p.tasks[key]
+                if not holding.of_task(p, p.instances.get(task.instance), task):
+                    free += 1
+                    if free >= wanted:
+                        break
+                elif len(held) >= left:
+                    p.job_listener.add((tenant, job_type))  # whoever waits asks again
+                    break
+                else:
+                    held.append(task)
+            for task in held:
+                withhold(p, task)
+                offer(p, task)
+            left -= len(held)
 
 
 def _ask(d: Decision, e: c.ActivateTasks, lanes: dict[int, dict[int, None]], keys: list[int], picker: guards.Picker | None) -> None:

@@ -9,13 +9,13 @@ from flowledger.events import flow as fl
 from flowledger.events import ledger as le
 from flowledger.events import workflow as wf
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.kernel import business, lookup
+from flowledger.kernel import business, holding, lookup
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements import conditional, events, loops, placing, start_event
 from flowledger.kernel.elements.triggers import error, escalation
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.folds import answers
-from flowledger.kernel.handlers import keeping
+from flowledger.kernel.handlers import holds, keeping
 from flowledger.kernel.model.graph import Node, Process, implicit_starts
 from flowledger.kernel.moves.activity import apply_mappings
 from flowledger.kernel.state import Definition, Instance
@@ -90,9 +90,12 @@ def start(d: Decision, s: c.StartInstance) -> Rejected | None:
                 if (refused := _form_refused(d, s, found, at)) is not None:
                     return refused
                 break
+    held = holding.of_start(d.state, d.envelope.tenant, found) if d.state.holding else None
+    if held is not None and held.starts == "refuse" and not s.parent:
+        return Rejected(RejectionCode.INVALID_STATE, f"new instances of '{found.id}' are refused: {holding.why(held)}")
     key = d.key()
     answer = {"key": key, "definition": found.key, "process": found.id, "version": found.version, "status": "running"}
-    if d.facts.instances_max and d.state.open >= d.facts.instances_max and not s.parent:
+    if held is not None or (d.facts.instances_max and d.state.open >= d.facts.instances_max and not s.parent):
         import msgspec
 
         d.record(
@@ -221,13 +224,9 @@ def child_ended(d: Decision, e: c.ChildEnded) -> Rejected | None:
     node = d.process(i).nodes[token.element]
     if e.status == "started":
         d.record(fl.TokenNoted(key=i.key, token=token.key, data={"child": e.child}))
-        for move, stands in (("pause", i.paused), ("suspend", i.status == "suspended")):
-            if stands:  # it was on its way when its caller was stopped
-                d.send(
-                    c.partition_of_key(e.child),
-                    c.ControlInstance(key=e.child, move=move, reason=f"its caller {i.key}: {move}", followed=True),
-                )
-    elif keeping.keep(d, i, e):
+        if d.state.holding:  # it was on its way when its caller was stopped
+            holds.tell_called(d, i, e.child)
+    elif d.state.holding and keeping.keep(d, i, e, token.key):
         return None
     elif e.status == "escalated":
         escalation.throw_code(d, i, token, token.element, e.error, e.variables)
@@ -260,6 +259,8 @@ def go_on(d: Decision, e: c.Continue) -> Rejected | None:
     if i.status == "pending":
         if d.facts.instances_max and d.state.open >= d.facts.instances_max:
             return Rejected(RejectionCode.RESOURCE_EXHAUSTED, "no place is free")
+        if d.state.holding and holding.of_start(d.state, i.tenant, d.state.definitions[i.definition]) is not None:
+            return None
         import msgspec
 
         s = msgspec.convert(i.request or {}, c.StartInstance)
@@ -267,15 +268,18 @@ def go_on(d: Decision, e: c.Continue) -> Rejected | None:
         process = d.facts.processes[found.key]
         at = [n for n in process.root.starts if not n.events] or implicit_starts(process.root)
         begin(d, e.key, found, process, s, [process.nodes[s.start_element]] if s.start_element else [] if s.start_at else at)
-        if d.state.pending and d.state.open < d.facts.instances_max:
-            d.follow(c.Continue(key=next(iter(d.state.pending))))
+        if d.state.pending and d.state.open < d.facts.instances_max and (after := holding.next_pending(d.state)):
+            d.follow(c.Continue(key=after))
         return None
     stopped = d.state.unsettled.get(i.key, True)
     drop(d.state, d.state.unsettled, i.key)
-    if i.status == "running":
+    if i.status == "running" and not (d.state.holding and holding.frozen(d.state, i)):
         loops.spawn_more(d, i)
         if stopped:
             d.settle(i)
+        if i.kept:
+            d.run()
+            keeping.drain(d, i)
     return None
 
 

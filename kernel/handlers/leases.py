@@ -5,6 +5,7 @@ from __future__ import annotations
 from flowledger.events import commands as c
 from flowledger.events import task as ta
 from flowledger.events.base import Rejected, RejectionCode
+from flowledger.kernel import holding
 from flowledger.kernel import retries as policy
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.handlers import tasks
@@ -96,7 +97,7 @@ TIMEOUT = "TIMEOUT"
 
 def _stands_still(p: Partition, task: Task) -> bool:
     i = p.instances.get(task.instance)
-    return i is not None and i.status == "suspended"
+    return i is not None and i.status != "quarantined" and holding.frozen(p, i, task.token)
 
 
 def ready(d: Decision, e: c.ReadyTasks) -> Rejected | None:

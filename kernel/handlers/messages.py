@@ -139,8 +139,11 @@ def correlate(d: Decision, e: c.Correlate) -> Rejected | None:
         d.send(e.home, c.MessageTaken(message=e.message, subscription=e.subscription, taken=False))
         return None
 
-    if keeping.keep(d, i, e):
+    if p.holding and keeping.keep(d, i, e, s.token, s.element):
+        if not s.interrupting:  # it is safe here, and its subscription waits for more
+            d.send(e.home, c.MessageTaken(message=e.message, subscription=e.subscription, taken=True))
         return None
+    told = d.applying == i.key and not s.interrupting
 
     def fact(token: int, element: str) -> None:
         d.record(
@@ -157,7 +160,8 @@ def correlate(d: Decision, e: c.Correlate) -> Rejected | None:
         token = i.tokens.get(s.token)
         if token is not None:
             d.incident(i, token, failure)
-    d.send(e.home, c.MessageTaken(message=e.message, subscription=e.subscription, taken=True))
+    if not told:
+        d.send(e.home, c.MessageTaken(message=e.message, subscription=e.subscription, taken=True))
     return None
 
 

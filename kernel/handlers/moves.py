@@ -1,7 +1,7 @@
 """Moves of a task as one table: what may be done to it in which status, by which event, and what its status is then.
 
 Source: requirements D-STA-004, D-EVT-007, APG-HUM-001 to 008. `complete` and `fail` are commands of their own (`handlers/results.py`); their rows stand
-here so that the table is whole. A refused move leaves no event, and its answer says why. Who may move what is the API's to check, but what belongs
+here so that the table is whole. A refused move changes nothing, and its answer says why. Who may move what is the API's to check, but what belongs
 to the life cycle itself is checked here: whose claim it is, who may recall.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 from flowledger.events import commands as c
 from flowledger.events import task as ta
 from flowledger.events.base import Event, Rejected, RejectionCode
-from flowledger.kernel import retries
+from flowledger.kernel import holding, retries
 from flowledger.kernel.access import holders
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements.triggers import error
@@ -61,6 +61,10 @@ RESERVED = frozenset(
 )
 
 
+#: what may be done to a task that is held
+_ASIDE = frozenset({"comment", "attach", "update"})
+
+
 def move(d: Decision, e: c.MoveTask) -> Rejected | None:
     task = d.state.tasks.get(e.task)
     if task is None:
@@ -76,8 +80,12 @@ def move(d: Decision, e: c.MoveTask) -> Rejected | None:
             RejectionCode.INVALID_STATE, f"can't {e.move} task {e.task}: it is {task.status}, expected {' or '.join(sorted(allowed))}"
         )
     i = d.state.instances.get(task.instance)
-    if i is not None and i.status == "suspended" and e.move not in ("comment", "attach", "update"):
-        return Rejected(RejectionCode.INVALID_STATE, f"can't {e.move} task {e.task}: its instance {i.key} is suspended")
+    if d.state.holding and e.move not in _ASIDE and (how := holding.of_task(d.state, i, task)):
+        if i is not None and i.status == "quarantined":
+            how = ""
+        if how == holding.SUSPEND or (how and e.move in holders.OWN):
+            what = f"its instance {i.key}" if i is not None else "it"
+            return Rejected(RejectionCode.INVALID_STATE, f"can't {e.move} task {e.task}: {what} is {holding.words(d.state, i, task)}")
     details = dict(e.details or {})
     if found := RESERVED & details.keys():
         return _invalid(f"expected details without {', '.join(sorted(found))}: the engine writes them")

@@ -8,7 +8,6 @@ from flowledger.events import workflow as wf
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import values
 from flowledger.kernel.decision import Decision
-from flowledger.kernel.elements import conditional, loops
 from flowledger.kernel.handlers import keeping
 from flowledger.kernel.state import Instance, Partition
 
@@ -31,16 +30,11 @@ def release(d: Decision, e: c.ReleaseInstance) -> Rejected | None:
         return Rejected(RejectionCode.NOT_FOUND, f"expected a running instance with key {e.key}, found none")
     if i.status != "quarantined":
         return Rejected(RejectionCode.INVALID_STATE, f"expected a quarantined instance, found {e.key} {i.status}")
-    kept = keeping.commands(i)
     d.record(wa.IncidentResolved(key=i.key, incident=i.quarantine, token=0))
-    d.record(wf.WorkflowReleased(key=i.key, status=i.before or "running", reason=e.reason))
+    d.record(wf.WorkflowReleased(key=i.key, status=i.before or "running", reason=e.reason, drains=True))
     d.answer = {"key": i.key, "status": i.status}
     if i.status == "running":
-        d.settle(i)
-        loops.spawn_more(d, i)
-        conditional.look_at_all(d, i)
-        for command in kept:
-            d.follow(command)
+        keeping.go_on(d, i)
     return None
 
 

@@ -41,7 +41,7 @@ def complete(d: Decision, e: c.CompleteTask) -> Rejected | None:
     i = d.state.instances.get(task.instance)
     if e.variables and business.VARIABLE in e.variables and i is not None and (refused := _state_refused(d, i, e.variables)) is not None:
         return refused
-    if i is not None and i.status in keeping.STILL and keeping.keep(d, i, e):
+    if d.state.holding and keeping.keep(d, i, e, task.token):
         d.answer = {"kept": True}
         return None
     if task.details is not None and task.details.get("kind") == "hybrid" and task.worker:
@@ -143,7 +143,7 @@ def fail(d: Decision, e: c.FailTask) -> Rejected | None:
         return refused
     if task.status in ("suspended", "failed", "timed_out"):
         return Rejected(RejectionCode.INVALID_STATE, f"can't fail task {e.task}: it is {task.status}")
-    if keeping.keep(d, d.state.instances.get(task.instance), e):
+    if d.state.holding and keeping.keep(d, d.state.instances.get(task.instance), e, task.token):
         d.answer = {"kept": True}
         return None
     counts = guards.names_of(d.state, task) if d.state.guards else None
@@ -187,7 +187,7 @@ def throw_error(d: Decision, e: c.ThrowTaskError) -> Rejected | None:
     i = d.state.instances.get(task.instance)
     if i is None:
         return Rejected(RejectionCode.INVALID_STATE, f"task {e.task} belongs to no workflow: nothing could catch the error")
-    if keeping.keep(d, i, e):
+    if d.state.holding and keeping.keep(d, i, e, task.token):
         d.answer = {"kept": True}
         return None
     token = i.tokens[task.token]

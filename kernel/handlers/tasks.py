@@ -8,6 +8,7 @@ from flowledger.events import commands as c
 from flowledger.events import task as ta
 from flowledger.events import waiting as wa
 from flowledger.events.base import Rejected, RejectionCode
+from flowledger.kernel import holding
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.handlers import keeping
 from flowledger.kernel.handlers.instances import asked, not_found
@@ -67,11 +68,10 @@ def find(d: Decision, key: int, fence: int) -> Task | Rejected:
         return Rejected(
             RejectionCode.STALE, f"task {key} was handed to another worker since: expected fencing number {task.fence}, found {fence}"
         )
-    i = d.state.instances.get(task.instance)
-    if i is not None and i.status in keeping.STILL:
-        if not task.worker:  # what a worker has in hand is kept
-            return Rejected(RejectionCode.INVALID_STATE, f"instance {i.key} of task {key} is {i.status}")
-        return keeping.full(i) or task
+    if d.state.holding and (i := d.state.instances.get(task.instance)) is not None and d.applying != i.key:
+        if not task.worker and not fence and holding.frozen(d.state, i, task.token):  # what a worker has in hand is kept
+            return Rejected(RejectionCode.INVALID_STATE, f"instance {i.key} of task {key} is {holding.words(d.state, i, task)}")
+        return keeping.full(d.state, i, task.token) or task
     return task
 
 

@@ -14,7 +14,7 @@ from flowledger.kernel.batches import home as batches
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements import events
 from flowledger.kernel.expressions import Failure
-from flowledger.kernel.handlers import instances
+from flowledger.kernel.handlers import holds, instances, keeping
 from flowledger.kernel.state import Timer
 from flowledger.kernel.tasks import clock, guards, permits
 
@@ -27,7 +27,7 @@ def fire(d: Decision, e: c.FireTimers) -> Rejected | None:
         if t is None or t.due_us > d.facts.now_us:
             continue
         i = d.state.instances.get(t.instance)
-        if i is not None and i.status in ("quarantined", "suspended"):
+        if d.state.holding and i is not None and keeping.keep_timer(d, i, t):
             continue  # it is due, and fires when the instance goes on
         if (
             not d.alone(t.instance, partial(_fire, d, t)) and i is None and key in d.state.timers
@@ -59,8 +59,10 @@ def _start(d: Decision, t: Any, next_us: int) -> None:
     instances.start_by_event(d, t, None)
 
 
-#: timers of no element (no element's id has a colon): a task's clock, a limit, a breaker, a batch
-_FIRED = {"task": clock.fired, "wake": guards.timer_fired, "breaker": guards.timer_fired, "permit": permits.fired, "batch": batches.fired}
+#: timers of no element (no element's id has a colon): a task's clock, a limit, a breaker, a batch, a hold
+_FIRED = {
+    "task": clock.fired, "wake": guards.timer_fired, "breaker": guards.timer_fired, "permit": permits.fired, "batch": batches.fired, "hold": holds.fired,
+}  # fmt: skip
 
 
 def _occur(d: Decision, t: Any, next_us: int) -> None:

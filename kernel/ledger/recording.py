@@ -47,6 +47,8 @@ class Recording:
     #: the instance that is being moved, and its token: who suffers from what breaks here
     at = 0
     cause = (0, 0)
+    #: the instance of which something kept is being applied
+    applying = 0
 
     def __init__(self, state: Partition, facts: Facts, envelope: Envelope, request: c.Request | None = None) -> None:
         self.state, self.facts, self.request = state, facts, request

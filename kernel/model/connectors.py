@@ -31,6 +31,9 @@ RETRY = {"strategy": "exponential", "initialMs": "1000", "maxMs": "60000", "jitt
 REFERENCES_MAX = 50
 REFERENCE = re.compile(r"\{\{\s*secrets\.([A-Za-z_][A-Za-z0-9_-]{0,127})\s*\}\}")
 
+#: where the address stands that the other side answers to; it goes with the names of secrets, of which none has a dot
+CALLBACK, CALLBACK_NAME = re.compile(r"\{\{\s*callback\.url\s*\}\}"), "callback.url"
+
 _HINT = "a secret stands in an input (zeebe:input) or a header of a task that a connector serves (docs/connectors.md)"
 #: elements whose text is no expression and no value
 _PROSE = frozenset({"documentation", "text"})
@@ -82,7 +85,8 @@ def header(element: Any) -> str:
     """What the job of a connector is told of its secrets; empty: its inputs name none."""
     found: dict[str, list[str]] = {}
     for m in x.ext_all(element, "ioMapping", "input"):
-        if names := REFERENCE.findall(placed(m.get("source", ""))):
+        source = placed(m.get("source", ""))
+        if names := REFERENCE.findall(source) + [CALLBACK_NAME] * bool(CALLBACK.search(source)):
             found.setdefault(m.get("target", ""), []).extend(n for n in dict.fromkeys(names) if n not in found.get(m.get("target", ""), ()))
     return msgspec.json.encode(found).decode() if found else ""
 

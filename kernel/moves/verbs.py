@@ -7,11 +7,12 @@ from typing import Any
 
 from flowledger.events import commands as c
 from flowledger.events import flow as fl
+from flowledger.events import holds as ho
 from flowledger.events import ledger as le
 from flowledger.events import task as ta
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
-from flowledger.kernel import business, values
+from flowledger.kernel import business, holding, values
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.fold import holder_of
 from flowledger.kernel.folds import answers
@@ -143,7 +144,8 @@ class Verbs(Looking):
         if i.business_key and ("message_start", f"{i.tenant}/{i.process}/{i.business_key}") in self.state.records:
             HOOKS.next_start(self, i)
         if self.state.pending and self.facts.instances_max and self.state.open < self.facts.instances_max:
-            self.follow(c.Continue(key=next(iter(self.state.pending))))
+            if after := holding.next_pending(self.state):
+                self.follow(c.Continue(key=after))
 
     def outcome(self, asked: Any, answer: dict[str, Any], status: str, variables: dict[str, Any], message: str = "") -> None:
         """Whoever waits for the end and lost its connection asks again with the same id: from now on the answer says how it ended."""
@@ -164,6 +166,9 @@ class Verbs(Looking):
     def close_holds(self, i: Instance, holder: Any, keep: Iterable[int] = ()) -> None:
         """Tasks, timers and subscriptions of a token (or of the root scope) are withdrawn."""
         p = self.state
+        if p.holding and holder is i:  # what is held alone ends with it
+            for h in list((p.holding.get("instance") or {}).get(str(i.key), {}).values()):
+                self.record(ho.HoldReleased(key=i.key, hold=h.id, reason="its instance has ended"))
         for key in list(holder.holds or ()):
             if key in keep:
                 continue

@@ -197,7 +197,9 @@ class Session:
             return
         if self._full(number):
             return
-        caller = Caller(request.actor, request.tenant, request.correlation, request.trace, request.groups, request.rights)
+        caller = Caller(
+            request.actor, request.tenant, request.correlation, request.trace, request.groups, request.rights, origin=request.origin
+        )
         self._in_flight += 1
         future = self.engine.submit(request.command, caller, request.id, None if partition < 0 else partition, request.plan)
         changes = type(request.command) in c.CHANGES

@@ -7,10 +7,12 @@ from flowledger.projections.views import (
     dead_letters,
     definitions,
     events,
+    holds,
     incidents,
     instances,
     messages,
     metrics,
+    operations,
     tasks,
     timers,
     variables,
@@ -18,6 +20,20 @@ from flowledger.projections.views import (
 
 VIEWS: dict[str, View] = {
     m.VIEW.name: m.VIEW
-    for m in (definitions, instances, variables, tasks, incidents, events, timers, messages, metrics, dead_letters, batches)
+    for m in (
+        definitions,
+        instances,
+        variables,
+        tasks,
+        incidents,
+        events,
+        timers,
+        messages,
+        metrics,
+        dead_letters,
+        batches,
+        holds,
+        operations,
+    )
 }
 TABLES: dict[str, Table] = {t.name: t for v in VIEWS.values() for t in v.tables}

@@ -33,6 +33,7 @@ REQUESTS: dict[type, Any] = {
             "fence": o.fence,
         },
     ),
+    f.Waits: lambda o: ("extend", {"timeout_ms": o.timeout_ms, "fence": o.fence}),
     f.Error: lambda o: ("error", {"code": o.code, "message": o.message, "variables": o.variables, "fence": o.fence}),
 }
 

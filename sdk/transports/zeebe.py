@@ -162,6 +162,9 @@ class ZeebeTransport:
         why = "Zeebe's protocol carries variables only, found a Result: answer a dict, or let the worker connect by http://"
         return "FailJob", self.pb.FailJobRequest(jobKey=o.key, retries=0, errorMessage=why)
 
+    def _waits(self, o: f.Waits) -> tuple[str, Any]:
+        return "UpdateJobTimeout", self.pb.UpdateJobTimeoutRequest(jobKey=o.key, timeout=o.timeout_ms)
+
     def _fail(self, o: f.Fail) -> tuple[str, Any]:
         retries = o.retries if o.retries >= 0 else max(self._retries.get(o.key, 1) - 1, 0)
         variables = f.encode(o.variables) if o.variables else ""
@@ -198,4 +201,5 @@ class ZeebeTransport:
 _UNARY = ("CompleteJob", "FailJob", "ThrowError", "UpdateJobTimeout")
 _OUTCOMES: dict[type, Any] = {
     f.Complete: ZeebeTransport._complete, f.Done: ZeebeTransport._done, f.Fail: ZeebeTransport._fail, f.Error: ZeebeTransport._error,
+    f.Waits: ZeebeTransport._waits,
 }  # fmt: skip

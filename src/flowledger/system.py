@@ -253,7 +253,8 @@ class System:
         secrets_of(self.settings)
 
     def _start_connectors(self) -> None:
-        process = self.connectors = ConnectorProcess(self.settings, private(link_folder(self.settings)))
+        known = self.settings if self.settings.callback_url or not self.url else self.settings.model_copy(update={"callback_url": self.url})
+        process = self.connectors = ConnectorProcess(known, private(link_folder(self.settings)))
         self._stack.push_async_callback(process.stop, OWNER_STOP_S)
         process.start()
 
@@ -460,6 +461,7 @@ class System:
         from flowledger.api.workers import Workers
         from flowledger.connectors import api as connectors
         from flowledger.connectors import check
+        from flowledger.infra.callbacks import callbacks_of
         from flowledger.infra.drafts import Drafts
         from flowledger.projections.reader import Reader
 
@@ -469,6 +471,7 @@ class System:
         await reader.open()
         self._stack.push_async_callback(reader.close)
         self.services = Services(self.engine, SqlReads(reader), self.settings, self.telemetry)
+        self.services.callbacks = callbacks_of(self.settings.model_copy(update={"callback_url": self.settings.callback_url or self.url}))
         if self.door is not None and self.accounts is not None:
             self.services.sign_in_with(self.door, self.accounts)
         self.services.drafts = Drafts(dsn, now_us=lambda: time.time_ns() // 1000)
@@ -528,7 +531,13 @@ class System:
         tracer = self.telemetry.tracer
         workers = self.services.workers if self.services is not None else None
         gateway = Gateway(
-            self.engine, workers, tracer=tracer if tracer.on else None, queue=self._queue, access=self.telemetry.access, door=self.door
+            self.engine,
+            workers,
+            tracer=tracer if tracer.on else None,
+            queue=self._queue,
+            access=self.telemetry.access,
+            door=self.door,
+            refusals=self.services.refusals if self.services is not None else None,
         )
         server = await listen(gateway, self.settings.host, self.settings.grpc_port, tls=tls, sock=listener)
         self._stack.push_async_callback(server.close)

@@ -57,6 +57,7 @@ class World:
         self.letter = c.key_of_letter(0, 5)
         self.batch = self.do(co.CreateBatch(action="cancel", total=2), "b")["key"]
         self.do(c.StoreRecord(registry="directory", name="b/user:ann", value={"groups": ["g"]}), "b")
+        self.hold = self.do(c.PlaceHold(scope="job_type", subject="none", mode="pause"), "b")["key"]
 
     def ask(self, command: Any, tenant: str, rights: list[str] | None = None) -> Decision | Rejected:
         facts = Facts(self.now, self.library.processes(self.p), self.library.decisions(self.p), self.library.read)
@@ -95,13 +96,25 @@ def commands(w: World) -> dict[type, Any]:
         c.StartInstance: c.StartInstance(definition=w.definition),
         c.EvaluateConditions: c.EvaluateConditions(variables={}, definition=w.definition),
         c.EvaluateDecision: c.EvaluateDecision(key=w.decision),
+        c.PlaceHold: c.PlaceHold(scope="instance", subject=str(w.instance)),
+        c.ReleaseHold: c.ReleaseHold(key=w.hold),
         co.AddBatchItems: co.AddBatchItems(batch=w.batch, at=0, items=[w.instance]),
         co.ControlBatch: co.ControlBatch(batch=w.batch, move="abort"),
     }
 
 
 #: commands that name no thing: what they make or find is the caller's own (tested below)
-OWN = {c.Deploy, c.ActivateTasks, c.PeekTasks, c.CreateTask, c.PublishMessage, c.BroadcastSignal, c.ListRecords, co.CreateBatch}
+OWN = {
+    c.Deploy,
+    c.ActivateTasks,
+    c.PeekTasks,
+    c.CreateTask,
+    c.PublishMessage,
+    c.BroadcastSignal,
+    c.ListRecords,
+    co.CreateBatch,
+    c.NoteRefusal,
+}
 CATALOGUE = sorted(typing.get_args(c.AnyCommand), key=lambda k: k.__name__)
 
 

@@ -74,7 +74,7 @@ MOVES = {"/v1/tasks/{id}/{move}": "update", "/v1/definitions/{id}/{move}": "vali
 
 
 def locked(server) -> list[tuple[str, str]]:
-    paths = httpx2.get(f"{server.url}/v1/openapi.json").json()["paths"]
+    paths = httpx2.get(f"{server.url}/v1/openapi.json", timeout=90).json()["paths"]
     return [
         (method.upper(), path)
         for path, methods in paths.items()
@@ -157,7 +157,7 @@ OTHERS: dict[str, dict[str, Any]] = {
 
 
 def offered(server) -> list[tuple[str, str]]:
-    paths = httpx2.get(f"{server.url}/v1/openapi.json").json()["paths"]
+    paths = httpx2.get(f"{server.url}/v1/openapi.json", timeout=90).json()["paths"]
     return [
         (method.upper(), path)
         for path, methods in paths.items()

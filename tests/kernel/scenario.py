@@ -278,11 +278,13 @@ class Scenario:
 
 def image(p: Partition) -> dict[str, Any]:
     """All of a partition's values as bytes, comparable."""
-    tables = ("instances", "tasks", "timers", "subscriptions", "incidents", "messages", "awaited", "definitions")
+    tables = ("instances", "tasks", "timers", "subscriptions", "incidents", "messages", "awaited", "definitions", "holds")
     found: dict[str, Any] = {name: {k: _bytes(v) for k, v in getattr(p, name).items()} for name in tables}
     found["records"] = {k: msgspec.json.encode(v) for k, v in p.records.items()}
     found["meta"] = (p.meta.counter, dict(p.meta.sent))
     found["indexes"] = ({k: list(v) for k, v in p.by_signal.items() if v}, {k: list(v) for k, v in p.by_start.items() if v}, p.open)
+    found["held"] = ({scope: {k: list(v) if isinstance(v, dict) else v for k, v in x.items()} for scope, x in p.holding.items()},
+                     {k: list(v) for k, v in p.releasing.items()})  # fmt: skip
     return found
 
 

@@ -9,6 +9,7 @@ from flowledger.events.base import Rejected
 from flowledger.infra.log_memory import MemoryLog, MemoryStore
 from flowledger.processors.engine import Engine
 from flowledger.processors.owner import Settings
+from flowledger.processors.recovery import counted
 
 NS = 'xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" targetNamespace="t"'
 
@@ -123,7 +124,7 @@ async def test_a_restart_goes_on_from_the_checkpoint():
     await engine.stop()
 
 
-async def test_a_bad_model_is_refused_with_all_its_findings_and_leaves_nothing():
+async def test_a_bad_model_is_refused_with_all_its_findings_and_leaves_only_word_of_it():
     engine = await running(1)
     end = engine.owners[0].acked
     for name, content in (
@@ -133,7 +134,9 @@ async def test_a_bad_model_is_refused_with_all_its_findings_and_leaves_nothing()
     ):
         answer = await engine.call(c.Deploy(resources=[c.Resource("p.bpmn", model("job")), c.Resource(name, content)]))
         assert isinstance(answer, Rejected), name
-    assert engine.owners[0].acked == end
+    told = [r.event async for batch in counted(engine.log, 0) for r in batch][-3:]
+    assert engine.owners[0].acked == end + 3 and {type(e).__name__ for e in told} == {"OperationRefused"}
+    assert [(e.operation, e.code, e.names[1]) for e in told] == [("deploy", "MODEL_INVALID", n) for n in ("bad.bpmn", "x.bpmn", "n.bin")]
     await engine.stop()
 
 

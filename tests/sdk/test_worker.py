@@ -19,7 +19,7 @@ from flowledger.api.workers import Workers
 from flowledger.events import commands as c
 from flowledger.events import task as ta
 from flowledger.events import workflow as wf
-from flowledger.sdk import BpmnError, Job, JobFailed, Result, Worker
+from flowledger.sdk import BpmnError, Job, JobFailed, Result, Waits, Worker
 from flowledger.sdk import job as job_module
 from flowledger.sdk import worker as worker_module
 
@@ -130,6 +130,24 @@ async def test_a_handler_says_more_than_variables(place, engine):
     assert (done[one].variables, done[one].status, done[one].fence) == ({"a": 1}, "partial_success", 1)
     assert done[one].result == {"summary": "half of it", "metrics": {"pages": 3}}
     assert (done[two].variables, done[two].status, done[two].result) == ({"sum": 7}, "success", None)
+
+
+async def test_a_job_that_somebody_else_ends_leaves_the_hands(place, engine):
+    worker, begun = Worker(place.url, name="w", max_jobs=1), []
+
+    @worker.job("ask")
+    async def ask(job: Job):
+        begun.append(job.key)
+        return Waits(3600)
+
+    keys = engine.add(2, "ask")
+    async with running(worker):
+        await until(lambda: len(begun) == 2 and len(engine.asked(c.ExtendLease)) == 2)
+    assert sorted(begun) == sorted(keys), "the second is taken though the first goes on"
+    assert all(e.timeout_ms == 3_600_000 for e in engine.asked(c.ExtendLease))
+    assert not engine.asked(c.CompleteTask) and not engine.asked(c.FailTask)
+    with pytest.raises(ValueError, match="more than no time"):
+        Waits(0)
 
 
 async def test_no_more_jobs_than_hands(place, engine):

@@ -20,7 +20,7 @@ from flowledger.processors.client import Caller
 
 pytestmark = [pytest.mark.postgres, pytest.mark.req("D-SEC-002", "APG-SEC-002", "APG-SEC-009", "WOS-SEC-001")]
 ROOT = Path(__file__).parents[2]
-PLACES = {"id": str(2 << 51 | 7), "key": str(2 << 51 | 7), "name": "ann", "kind": "users", "move": "claim"}
+PLACES = {"id": str(2 << 51 | 7), "key": str(2 << 51 | 7), "name": "ann", "kind": "users", "move": "claim", "token": "abc"}
 
 
 def address(operation: str, **more: str) -> tuple[str, str]:
@@ -56,6 +56,8 @@ def test_the_table_has_each_route_and_each_call(world):
         "GET /health/ready",
         "POST /v1/session",
         "POST /v1/session/link",
+        "POST /callbacks/{token}",
+        "POST /callbacks/{token}/error",
     ]
 
 
@@ -131,11 +133,17 @@ async def test_each_role_on_grpc(world):
         for method in METHODS.values():
             right = GRPC[method.name]
             if right in (PUBLIC, SIGNED_IN) or right in rights_of([role]):
-                caller, _ = gateway._known(gateway.door, method, {"authorization": f"Bearer {made['key']}", "x-actor": "eve"})
+                caller, _ = gateway._known(
+                    gateway.door,
+                    method,
+                    method.request_type(),
+                    {"authorization": f"Bearer {made['key']}", "x-actor": "eve"},
+                    Connection(""),
+                )
                 assert caller.actor in ("", f"the-{role}")
                 continue
             with pytest.raises(Refused) as e:
-                gateway._known(gateway.door, method, {"authorization": f"Bearer {made['key']}"})
+                gateway._known(gateway.door, method, method.request_type(), {"authorization": f"Bearer {made['key']}"}, Connection(""))
             assert e.value.status == PERMISSION_DENIED and right in e.value.message
     for metadata in ({}, {"authorization": "Bearer x"}, {"authorization": "Basic x"}, {"x-actor": "admin"}):
         for method in METHODS.values():

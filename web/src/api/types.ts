@@ -50,7 +50,7 @@ type Json<T> = T extends { content: { "application/json": infer B } } ? B : neve
 
 export type GetPath = Address<"get">;
 export type PathOf<M extends string> = Address<Lowercase<M> & Method>;
-export type AnswerOf<M extends string, A extends string> = Operation<Lowercase<M> & Method, A> extends { responses: infer R } ? Given<Json<R extends { 200: infer S } ? S : R extends { 201: infer S } ? S : never>> : never;
+export type AnswerOf<M extends string, A extends string> = Operation<Lowercase<M> & Method, A> extends { responses: infer R } ? Given<Json<R extends { 201: infer S } ? S : R extends { 200: infer S } ? S : never>> : never;
 export type BodyOf<M extends string, A extends string> = Operation<Lowercase<M> & Method, A> extends { requestBody?: infer B } ? Open<Json<NonNullable<B>>> : never;
 export type ParamsOf<A extends string> = Operation<"get", A> extends { parameters: { query?: infer Q } } ? Partial<Record<keyof NonNullable<Q> | `var.${string}`, string | string[] | number | boolean | null | undefined>> : Record<string, never>;
 

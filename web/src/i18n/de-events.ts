@@ -30,6 +30,8 @@ export const events: Record<string, string> = {
   "event.flow.taken": "Fluss genommen",
   "event.incident.raised": "Störung gemeldet",
   "event.incident.resolved": "Störung behoben",
+  "event.operation.asked": "Vorgang gewährt",
+  "event.operation.refused": "Vorgang abgelehnt",
   "event.ledger.head_signed": "Kopf des Protokolls unterschrieben",
   "event.ledger.key_introduced": "Schlüssel eingeführt",
   "event.loop.item_completed": "Eines von vielen fertig",

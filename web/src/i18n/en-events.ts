@@ -30,6 +30,8 @@ export const events: Record<string, string> = {
   "event.flow.taken": "Flow taken",
   "event.incident.raised": "Incident raised",
   "event.incident.resolved": "Incident resolved",
+  "event.operation.asked": "Operation granted",
+  "event.operation.refused": "Operation refused",
   "event.ledger.head_signed": "Head of the log signed",
   "event.ledger.key_introduced": "Signing key introduced",
   "event.loop.item_completed": "One of many completed",

@@ -1,15 +1,17 @@
-import { Alert, Anchor, Badge, Button, Group, Tabs, Text } from "@mantine/core";
+import { Alert, Anchor, Badge, Button, Group, Tabs, Text, Title } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useMemo } from "react";
 import { get } from "~/api/client";
 import { useEvents } from "~/api/live";
+import { useMay } from "~/api/me";
 import type { InstanceState } from "~/api/types";
 import { Diagram } from "~/diagram/Diagram";
 import { useText } from "~/i18n";
 import { useSource } from "~/api/source";
 import { Answer, Failed, PageHead, Waiting } from "~/shared/states";
 import { Icon } from "~/shared/icons";
+import { OperationLog } from "~/shared/OperationLog";
 import { Status } from "~/shared/Status";
 import { duration, When } from "~/shared/time";
 import { Actions } from "./Actions";
@@ -33,6 +35,7 @@ export function InstancePage() {
   const { id } = useParams({ strict: false }) as { id: string };
   const search = useSearch({ strict: false }) as Record<string, string>;
   const navigate = useNavigate();
+  const mayLog = useMay("log");
   const client = useQueryClient();
   const set = (more: Record<string, string | undefined>) => void navigate({ to: ".", search: { ...search, ...more } as Record<string, string>, replace: true });
   const instance = useQuery({ queryKey: ["instance", id], queryFn: ({ signal }) => get(`/instances/${id}`, {}, signal) });
@@ -150,6 +153,14 @@ export function InstancePage() {
         {(["audit", "history"] as const).map((name) => (
           <Tabs.Panel key={name} value={name} pt="sm">
             <History events={events} element={search.element} at={at} onAt={(position) => set({ at: position })} error={history.error} audit={name === "audit"} />
+            {name === "audit" && mayLog && (
+              <>
+                <Title order={2} mt="md" mb="xs">
+                  {t("log.asked")}
+                </Title>
+                <OperationLog filters={{ instance: id }} onAt={(position) => set({ at: position })} height="30dvh" />
+              </>
+            )}
           </Tabs.Panel>
         ))}
       </Tabs>

@@ -1,33 +1,37 @@
 import { Tabs } from "@mantine/core";
 import { useNavigate, useSearch } from "@tanstack/react-router";
+import { useMay } from "~/api/me";
 import { useText } from "~/i18n";
 import { PageHead } from "~/shared/states";
 import { DeadLetters } from "./DeadLetters";
 import { Limits } from "./Limits";
+import { Log } from "./Log";
 import { OpenIncidents } from "./OpenIncidents";
 import { Partitions } from "./Partitions";
 import { SettingsShown } from "./SettingsShown";
 import { Workers } from "./Workers";
 
-const TABS = { incidents: OpenIncidents, letters: DeadLetters, workers: Workers, partitions: Partitions, limits: Limits, settings: SettingsShown };
+const TABS = { incidents: OpenIncidents, letters: DeadLetters, log: Log, workers: Workers, partitions: Partitions, limits: Limits, settings: SettingsShown };
 
 /** For those who run it: what is stuck, who works, how far each part is, what is limited, how it is set. */
 export function OperationsPage() {
   const t = useText();
   const search = useSearch({ strict: false }) as Record<string, string>;
   const navigate = useNavigate();
+  const mayLog = useMay("log");
+  const tabs = Object.entries(TABS).filter(([name]) => name !== "log" || mayLog);
   return (
     <>
       <PageHead title={t("operations.title")}>{t("operations.what")}</PageHead>
       <Tabs keepMounted={false} value={search.tab ?? "incidents"} onChange={(tab) => void navigate({ to: ".", search: tab ? { tab } : {}, replace: true })}>
         <Tabs.List>
-          {Object.keys(TABS).map((name) => (
+          {tabs.map(([name]) => (
             <Tabs.Tab key={name} value={name}>
               {t(`operations.${name}`)}
             </Tabs.Tab>
           ))}
         </Tabs.List>
-        {Object.entries(TABS).map(([name, Part]) => (
+        {tabs.map(([name, Part]) => (
           <Tabs.Panel key={name} value={name} pt="sm">
             <Part />
           </Tabs.Panel>

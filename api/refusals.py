@@ -1,0 +1,106 @@
+"""From where something is asked, and what doors refuse before it is a command: both for the log of operations.
+
+A door that refuses (no right, nothing that it could be about) has somebody tell it on the ledger, as far as one caller may write there
+(`processors/sparing.py`). Nobody waits for that, and it fails alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from litestar.connection import ASGIConnection
+
+from flowledger.api.access.door import CALLER, IDENTITY
+from flowledger.api.access.known import Identity
+from flowledger.api.openapi import operation_id
+from flowledger.events.base import Rejected
+from flowledger.events.commands import NoteRefusal, Origin
+from flowledger.logs import log
+from flowledger.processors.client import Caller, Client
+from flowledger.processors.sparing import Sparing
+
+log_ = log("access")
+#: of a request that changes something: statuses by which a door says no to what was understood
+SAID_NO = frozenset((403, 404, 409, 412, 422))
+#: in the scope of a request: a partition has decided, and has told it itself; why it was refused
+DECIDED, REFUSED = "flowledger_decided", "flowledger_refused"
+#: refusals on their way to the ledger; all further ones are left out
+UNDER_WAY_MAX = 100
+NOTE_S = 10.0
+
+
+def credential_of(identity: Any) -> str:
+    return f"key:{identity.id}" if identity.kind == "key" else "session"
+
+
+def origin_of(connection: Any, door: str = "http") -> Origin:
+    """Of a request or a socket."""
+    scope = connection.scope
+    identity: Identity | None = scope.get(IDENTITY)
+    client = scope.get("client")
+    return Origin(
+        door, client[0] if client else "", connection.headers.get("user-agent", "")[:200], list(identity.roles) if identity else [],
+        credential_of(identity) if identity else "",
+    )  # fmt: skip
+
+
+def by_a_person(connection: Any) -> bool:
+    """Somebody has signed in with a password, or works on tasks."""
+    identity: Identity | None = connection.scope.get(IDENTITY)
+    return (identity is not None and identity.kind == "user") or str(connection.scope.get("path_template", "")).startswith("/v1/tasks")
+
+
+class Refusals:
+    """Of one process."""
+
+    def __init__(self, client: Client) -> None:
+        self._client, self._sparing = client, Sparing()
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    def note(self, operation: str, kind: str, subject: str, code: str, message: str, caller: Caller, **details: Any) -> None:
+        if len(self._under_way) >= UNDER_WAY_MAX:
+            return
+        skipped = self._sparing.take((caller.tenant, caller.actor), time.time_ns() // 1000)
+        if skipped < 0:
+            return
+        command = NoteRefusal(
+            operation=operation[:255], kind=kind[:255], subject=subject[:255], code=code[:255], message=message[:2000], skipped=skipped,
+            details=details or None,
+        )  # fmt: skip
+        task = asyncio.get_running_loop().create_task(self._tell(command, caller))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def _tell(self, command: NoteRefusal, caller: Caller) -> None:
+        answer = await self._client.call(command, caller, timeout_s=NOTE_S)
+        if isinstance(answer, Rejected):
+            log_.warning("a refusal is not on the ledger", operation=command.operation, actor=caller.actor, why=answer.message)
+
+    def http(self, scope: Any, status: int, identify: Any) -> None:
+        """What was refused over HTTP, when no partition has had its say."""
+        if status not in SAID_NO or scope.get(DECIDED) or "route_handler" not in scope or scope.get("path_template") is None:
+            return
+        if b"dry_run=true" in scope.get("query_string", b""):  # who only looks asks for no change
+            return
+        connection: ASGIConnection[Any, Any, Any, Any] = ASGIConnection(scope)
+        identity: Identity | None = scope.get(IDENTITY)
+        if (caller := scope.get(CALLER)) is None:
+            caller = identify(connection) if identity is None else _as_oneself(identity, scope)
+        caller.origin = origin_of(connection)
+        handler, params = scope["route_handler"], scope.get("path_params") or {}
+        operation = operation_id(handler, scope["method"], [])
+        kind = operation.partition("_")[2]
+        if move := params.get("move"):
+            operation = f"{move}_{kind}"
+        code, message = scope.get(REFUSED, ("", ""))
+        subject = str(params.get("id") or params.get("key") or params.get("name") or "")
+        self.note(operation, kind, subject, code, message, caller, method=scope["method"], path=scope["path"][:500])
+
+
+def _as_oneself(identity: Identity, scope: Any) -> Caller:
+    """Of one who was refused before it was said for which tenant: the one asked for, when it is theirs."""
+    wanted = dict(scope["headers"]).get(b"x-tenant", b"").decode("latin-1")
+    tenant = wanted if wanted in identity.tenants else next(iter(identity.tenants), "")
+    return Caller(identity.actor, tenant, scope.get("flowledger_correlation", ""), scope.get("flowledger_trace", ""))

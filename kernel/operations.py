@@ -1,0 +1,200 @@
+"""What stands in the log of operations: which commands are operations, what they are about, and the events that tell of them.
+
+An operation is whatever somebody asks for that changes something. What services ask for all day (`SERVICES`) has events of its own that name
+the caller: it is told here only when its request says from where it came (`Request.origin`), which doors set for what people do.
+Source: docs/decisions/0009. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from flowledger.events import commands as c
+from flowledger.events import control as co
+from flowledger.events import operations as op
+from flowledger.events import routes
+from flowledger.events.avro import encode_json
+from flowledger.events.base import Event, Rejected, RejectionCode
+from flowledger.events.wire import NAMES
+from flowledger.kernel import causes, values
+from flowledger.kernel.access.subjects import SUBJECTS
+from flowledger.kernel.ledger.facts import Facts
+from flowledger.kernel.ledger.recording import Recording
+from flowledger.kernel.lookup import holder
+from flowledger.kernel.state import Partition
+
+#: what changes nothing
+READS = frozenset({c.PeekTasks, c.ListRecords, c.EvaluateDecision})
+#: what workers and services ask for all day
+SERVICES = frozenset({
+    c.StartInstance, c.ActivateTasks, c.CompleteTask, c.FailTask, c.ExtendLease, c.ReturnTasks, c.PublishMessage, c.CreateTask,
+})  # fmt: skip
+#: is part of an operation, or tells of one, and is none
+_TELLS = READS | {c.NoteRefusal, c.ActivateTasks, c.ReturnTasks, co.AddBatchItems}
+#: all others that callers give, whoever they are
+OPERATIONS: frozenset[type[c.AnyCommand]] = frozenset(SUBJECTS) - _TELLS - SERVICES
+#: what is no refusal of what was asked: it may be asked again as it is
+PASSING = frozenset({RejectionCode.UNAVAILABLE, RejectionCode.DEADLINE_EXCEEDED, RejectionCode.RESOURCE_EXHAUSTED})
+#: bytes of `details`, as JSON
+DETAILS_BYTES_MAX = 4_096
+#: names, and characters of a name and of a text for people
+NAMES_MAX, TEXT_MAX, REASON_MAX = 200, 255, 2_000
+
+#: command -> what it is about, where its name doesn't say it
+_KINDS: dict[type[c.AnyCommand], str] = {
+    c.SetVariables: "instance", c.AdHocActivate: "instance", c.Deploy: "definition", c.ThrowTaskError: "task", c.ExtendLease: "task",
+    c.UpdateRetries: "task", c.ReplayDeadLetter: "dead_letter", c.DiscardDeadLetter: "dead_letter", c.EvaluateConditions: "condition",
+}  # fmt: skip
+#: registry -> what a record of it is
+_RECORDS = {"identity": "account", "directory": "directory", "task_definition": "task_definition", "limit": "limit"}
+#: fields that aren't details: the subject, what has a field of its own, and contents
+_ELSEWHERE = frozenset(("reason", "row_version", "variables", "resources", "content", "command", "relayed", "value"))
+_WORD = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+def _plain(kind: type) -> str:
+    return _WORD.sub("_", kind.__name__).lower()
+
+
+def name_of(command: Any) -> tuple[str, str]:
+    """(`operation`, `kind`), as the API names them: a command with a `move` is named by that."""
+    cls = type(command)
+    name = _plain(cls)
+    if cls is c.StoreRecord:
+        kind = _RECORDS.get(command.registry, command.registry)
+        return f"{'store' if command.value is not None else 'remove'}_{kind}", kind
+    kind = _KINDS.get(cls) or name.rpartition("_")[2]
+    move = getattr(command, "move", "")
+    return f"{move}_{kind}" if move else name, kind
+
+
+def _subject(command: Any, answer: dict[str, Any]) -> str:
+    if type(command) is c.StoreRecord:
+        return str(command.name)
+    if (field := routes.BY_KEY.get(type(command))) is not None:
+        return str(getattr(command, field))
+    made = answer.get("key") or answer.get("task")
+    deployed: list[dict[str, Any]] = answer.get("definitions") or []
+    if made is None and type(command) is c.Deploy and len(deployed) == 1:
+        made = deployed[0]["key"]
+    return str(made) if made else str(getattr(command, "name", "") or getattr(command, "id", ""))
+
+
+def _names(command: Any) -> list[str]:
+    if resources := getattr(command, "resources", None):
+        return [str(r.name)[:TEXT_MAX] for r in list(resources)[:NAMES_MAX]]
+    given = getattr(command, "variables", None)
+    return [str(name)[:TEXT_MAX] for name in list(given)[:NAMES_MAX]] if isinstance(given, dict) else []
+
+
+def _details(command: Any) -> dict[str, Any] | None:
+    subject = routes.BY_KEY.get(type(command))
+    found: dict[str, Any] = {}
+    for field in msgspec.structs.fields(type(command)):
+        value = getattr(command, field.name)
+        if field.name == subject or field.name in _ELSEWHERE or value is None or value == field.default or value in ("", [], {}):
+            continue
+        found[field.name] = msgspec.to_builtins(value)
+    if type(command) is c.StoreRecord and isinstance(command.value, dict) and command.registry == "identity":
+        found |= command.value  # an account's facts are few, and hold no secret
+    if not found:
+        return None
+    try:
+        size = len(encode_json(found))
+    except Exception:  # noqa: BLE001 - what can't be written isn't told
+        size = DETAILS_BYTES_MAX + 1
+    return found if size <= DETAILS_BYTES_MAX else {"cut": sorted(found)}
+
+
+def _from(request: c.Request | None) -> dict[str, Any]:
+    """From where, and as whom."""
+    origin = (request.origin if request is not None else None) or c.Origin()
+    return {
+        "door": _text(origin.door), "address": _text(origin.address), "agent": _text(origin.agent), "credential": _text(origin.credential),
+        "roles": [_text(r) for r in origin.roles[:NAMES_MAX]],
+    }  # fmt: skip
+
+
+def _text(given: str, most: int = TEXT_MAX) -> str:
+    return values.clean(given[:most])
+
+
+def _common(request: c.Request, answer: dict[str, Any]) -> dict[str, Any]:
+    command: Any = request.command
+    operation, kind = name_of(command)
+    return {
+        "operation": _text(operation), "kind": _text(kind), "subject": _text(_subject(command, answer)),
+        "names": [_text(n) for n in _names(command)], "details": _details(command),
+        "reason": _text(str(getattr(command, "reason", "") or ""), REASON_MAX), **_from(request),
+    }  # fmt: skip
+
+
+def asked(d: Recording, request: c.Request) -> None:
+    """The last event of what was granted, before the answer to a caller's id. What another partition asks, or follows from what is
+    under way, was told where it was asked."""
+    kind = type(request.command)
+    if request.sender >= 0 or request.instance or kind in _TELLS or request.dry_run:
+        return
+    if kind is c.MoveTask and request.command.move == "progress" and request.origin is None:  # type: ignore[union-attr]
+        return  # a worker says how far it is
+    common = _common(request, d.answer)
+    instance = next((e.key for e in d.events if e.key and _of_instance(e)), 0)
+    d.for_request()
+    d.record(op.OperationAsked(**common, instance=instance, events=len(d.events)))
+
+
+def _of_instance(e: Event) -> bool:
+    return not NAMES[type(e)].startswith("definition.")
+
+
+def worth_telling(request: c.Request, rejected: Rejected) -> bool:
+    """Whether a refusal stands in the log: of operations; of what services ask only where it wasn't allowed."""
+    kind = type(request.command)
+    if request.sender >= 0 or request.instance or request.dry_run or rejected.code in PASSING or kind in _TELLS or kind not in SUBJECTS:
+        return False
+    return request.origin is not None or kind in OPERATIONS or rejected.code == RejectionCode.FORBIDDEN
+
+
+def refused(state: Partition, request: c.Request, facts: Facts, rejected: Rejected, skipped: int = 0) -> Recording | None:
+    """A group of its own that tells of a refusal. None: the request has texts that can't be written down."""
+    state.undo = []
+    try:
+        d = Recording(state, facts, causes.envelope_of(state, request, facts.now_us, request.tenant), request)
+        common = _common(request, {})
+        common["instance"] = _concerned(state, request, common["kind"])
+        d.record(op.OperationRefused(**common, code=rejected.code, message=_text(rejected.message, REASON_MAX), skipped=skipped))
+        return d
+    except Exception:  # noqa: BLE001 - what a stranger wrote into it; that it was refused is answered all the same
+        return None
+    finally:
+        state.undo = None
+
+
+def _concerned(state: Partition, request: c.Request, about: str) -> int:
+    """The instance: as it was named, else that of a thing of the caller's own tenant."""
+    command: Any = request.command
+    kind = type(command)
+    field, rule = routes.BY_KEY.get(kind), SUBJECTS[kind]
+    if field is None:
+        return 0
+    key: int = getattr(command, field)
+    if rule is not None and rule(state, command) == request.tenant:
+        thing = state.tasks.get(key) or state.incidents.get(key)
+        if thing is not None:
+            return thing.instance
+        if about == "instance" and key not in state.instances and (i := holder(state, key)) is not None:
+            return i.key
+    return key if about == "instance" else 0
+
+
+def note(d: Recording, e: c.NoteRefusal) -> None:
+    """A door's own refusal."""
+    d.for_request()
+    instance = int(e.subject) if e.kind == "instance" and e.subject.isdecimal() and len(e.subject) < 19 else 0
+    d.record(op.OperationRefused(
+        operation=_text(e.operation), kind=_text(e.kind), subject=_text(e.subject), instance=instance, details=e.details, code=_text(e.code),
+        message=_text(e.message, REASON_MAX), skipped=e.skipped, **_from(d.request),
+    ))  # fmt: skip
