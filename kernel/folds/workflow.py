@@ -5,14 +5,12 @@ from __future__ import annotations
 from heapq import heappush
 from typing import Any
 
-import msgspec
-
 from flowledger.events import workflow as wf
 from flowledger.events.base import Envelope
 from flowledger.kernel.folds import control
 from flowledger.kernel.folds.holds import offer, tasks_of, withhold
 from flowledger.kernel.folds.tokens import add_token, drop_held, holder_of, kid_added, move_token, seen_key
-from flowledger.kernel.state import Compensable, Instance, Partition, Token
+from flowledger.kernel.state import Compensable, Instance, Partition, Token, from_json
 from flowledger.kernel.undo import drop, drop_queued, keep, put, update
 
 
@@ -177,9 +175,9 @@ def workflow_rolled_back(p: Partition, e: wf.WorkflowRolledBack, v: Envelope) ->
     before, i.tokens, i.kids = i.tokens, {}, None
     i.definition, i.process, i.version = e.definition, e.process, e.version
     i.vars, i.stores = dict(e.variables or {}), e.stores
-    i.compensable = {int(k): msgspec.convert(kept, list[Compensable]) for k, kept in (e.compensable or {}).items()} or None
+    i.compensable = {int(k): from_json(kept, list[Compensable]) for k, kept in (e.compensable or {}).items()} or None
     i.spawning = list(e.spawning) or None
-    for token in sorted(msgspec.convert(e.tokens, list[Token]), key=lambda t: t.key):
+    for token in sorted(from_json(e.tokens, list[Token]), key=lambda t: t.key):
         seen_key(p, token.key)
         if (stays := before.get(token.key)) is not None:
             token.holds = stays.holds

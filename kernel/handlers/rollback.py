@@ -22,7 +22,7 @@ from flowledger.kernel.elements import cancelling, conditional
 from flowledger.kernel.handlers import modify
 from flowledger.kernel.handlers.instances import not_found
 from flowledger.kernel.model.graph import Process
-from flowledger.kernel.state import ARRIVED, WAITING, Instance, InstanceImage, Subscription, Task, Timer, Token
+from flowledger.kernel.state import ARRIVED, WAITING, Instance, InstanceImage, Subscription, Task, Timer, Token, from_json
 from flowledger.kernel.tasks import clock
 
 OUTSIDE_MAX = 1_000
@@ -34,7 +34,7 @@ def roll_back(d: Decision, e: c.RollBackInstance) -> Rejected | None:
     if i is None or i.status == "pending":
         return not_found("a running instance with key", e.key)
     try:
-        then = msgspec.convert(e.image, InstanceImage)
+        then = from_json(e.image, InstanceImage)
     except msgspec.ValidationError as wrong:
         return _invalid(f"expected the state of an instance: {wrong}")
     if (refused := _unfit(d, i, then)) is not None:
@@ -92,7 +92,7 @@ def _compensates(d: Decision, i: Instance, then: InstanceImage, e: c.RollBackIns
 
 def compensated(d: Decision, i: Instance, reason: str, note: dict[str, Any]) -> None:
     """The last handler has ended."""
-    restore(d, i, msgspec.convert(note["image"], InstanceImage), note["position"], reason, note["outside"] or [])
+    restore(d, i, from_json(note["image"], InstanceImage), note["position"], reason, note["outside"] or [])
 
 
 def restore(d: Decision, i: Instance, then: InstanceImage, position: str, reason: str, outside: list[str]) -> None:
@@ -186,7 +186,7 @@ def _calls(process: Process, token: Token) -> bool:
 
 def _token(old: Token, names: dict[int, int], instance: int) -> Token:
     """As it was, under its name of today; what it holds comes after it. One with an incident tries again."""
-    made = msgspec.convert(msgspec.to_builtins(old), Token)
+    made: Token = from_json(old, Token)
     made.key, made.scope = names[old.key], names.get(old.scope, instance)
     made.handler_of = names.get(old.handler_of, old.handler_of)
     made.holds, made.kids = None, None

@@ -19,7 +19,7 @@ from flowledger.kernel.decision import Decision
 from flowledger.kernel.fold import evolve
 from flowledger.kernel.handlers.rollback import seen
 from flowledger.kernel.soundness import problems
-from flowledger.kernel.state import Partition
+from flowledger.kernel.state import Partition, encode_state
 
 pytestmark = pytest.mark.req("WSM-DAG-006", "WSM-RES-005")
 CHAIN = "startEvent s\nserviceTask a\nserviceTask b\nserviceTask z\nendEvent e\ns > a > b > z > e"
@@ -36,7 +36,7 @@ def moment(s: Scenario, at: int) -> Any:
     for e, v in s.log[:at]:
         if e.key == s.key:
             evolve(p, e, v)
-    return msgspec.to_builtins(checkpoint.image(p, p.instances[s.key]))
+    return msgspec.json.decode(encode_state(checkpoint.image(p, p.instances[s.key])))
 
 
 def back(s: Scenario, at: int, **more: Any) -> dict[str, Any]:
