@@ -522,6 +522,32 @@ class Incident(msgspec.Struct, kw_only=True):
     position: str | None = None
 
 
+class IncidentGroup(msgspec.Struct, kw_only=True):
+    """Incidents of one cause: the same process (of any version), element, code, and text but for its numbers, ids and what is quoted. `count` of them
+    in `instances` instances, `open` of them not resolved. `examples`: the newest."""
+
+    id: str
+    code: str
+    cause: str
+    count: int
+    open: int
+    instances: int
+    process: str = ""
+    element: str = ""
+    definitions: list[Key] = []
+    first_at: str | None = None
+    last_at: str | None = None
+    examples: list[Json] = []
+
+
+class Chain(msgspec.Struct, kw_only=True):
+    """From the root instance down to the one with the incident: `element` is where each waits for the next, of the last the incident's own."""
+
+    incident: Json
+    items: list[Json]
+    position: str | None = None
+
+
 class DeadLetter(msgspec.Struct, kw_only=True):
     """A record of `commands` that nobody could decide, `message` says why. `source`: `partition-offset` in `commands`. `command`: its first
     `kept` bytes of `size` (null: not known), by `encoding` as a text or in base64. `sender`: the partition whose send it was."""

@@ -99,6 +99,10 @@ def may(request: ApiRequest, action: str) -> None:
 async def create_batch(request: ApiRequest, data: BatchBody, wait_for: WaitFor = None) -> Response[a.BatchBegun]:
     """Each item is done once, whatever happens to nodes meanwhile, with the rights of whoever asked. What is so already, or isn't there (any more), is
     skipped; one that fails keeps its reason, and the others go on."""
+    return await begin_batch(request, data, wait_for)
+
+
+async def begin_batch(request: ApiRequest, data: BatchBody, wait_for: str | None) -> Response[Any]:
     may(request, data.action)
     s = services_of(request)
     if (data.filter is None) == (data.ids is None):

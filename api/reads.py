@@ -32,7 +32,8 @@ class Reads(Protocol):
 
     async def list(self, noun: str, filters: dict[str, str], limit: int, cursor: str, tenant: str) -> Row:
         """`{items, cursor, position}`; `cursor` null: the last page. `noun`: definitions, instances, tasks, incidents,
-        messages, timers, dead_letters, holds, evaluations, operations, batches, batch_items. Instances and tasks say what holds them (`held`, `holds`)."""
+        messages, timers, dead_letters, holds, evaluations, operations, batches, batch_items, incident_groups. Instances and tasks say what
+        holds them (`held`, `holds`)."""
 
     async def get(self, noun: str, key: str, tenant: str) -> Row | None: ...
 
@@ -59,7 +60,7 @@ class SqlReads:
     """The port on a `projections.reader.Reader`."""
 
     def __init__(self, reader: Any) -> None:
-        from flowledger.projections import about, asked, batches, held
+        from flowledger.projections import about, asked, batches, groups, held
         from flowledger.projections import queries as q
 
         self.reader = reader
@@ -67,7 +68,7 @@ class SqlReads:
             "definitions": q.list_definitions, "instances": q.list_instances, "tasks": q.list_tasks, "incidents": q.list_incidents,
             "messages": q.list_messages, "timers": q.list_timers, "evaluations": q.list_evaluations,
             "dead_letters": q.list_dead_letters, "holds": q.list_holds, "batches": batches.list_batches, "batch_items": batches.list_items,
-            "operations": asked.list_operations,
+            "operations": asked.list_operations, "incident_groups": groups.list_groups,
         }  # fmt: skip
         self._gets: dict[str, Callable[..., Awaitable[Row | None]]] = {
             "definitions": q.get_definition, "instances": q.get_instance, "tasks": q.get_task, "incidents": q.get_incident,
@@ -79,6 +80,7 @@ class SqlReads:
         self._reports: dict[str, Callable[..., Awaitable[Row | None]]] = {
             "status": q.instance_status, "metrics": q.instance_metrics, "tree": q.instance_tree, "task_metrics": q.task_metrics,
             "about": about.of_instance, "outline": about.outline_of,
+            "incident_chain": groups.incident_chain,
         }  # fmt: skip
         self._mark, self._count = held.mark, held.count
         self._counts, self._variables, self._source = q.counts, q.instance_variables, q.get_definition_source

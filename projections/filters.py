@@ -442,6 +442,7 @@ INCIDENTS: dict[str, Apply] = {
     "definition": definition("definition_id"),
     "code": equal("code", leads=True),
     "element": equal("element", leads=True),
+    "group": equal("group_id", leads=True),
 }
 DEAD_LETTERS: dict[str, Apply] = {
     "status": one_of("status"),

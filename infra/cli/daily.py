@@ -198,8 +198,8 @@ def tasks(server: str, assignee: str, group: str, instance: str, status: list[st
     table(rows, columns, empty="no tasks")
 
 
-def incidents(server: str, every: bool, instance: str, limit: int, json: bool) -> None:
-    query = {"status": "" if every else "open", "instance": instance}
+def incidents(server: str, every: bool, instance: str, group: str, limit: int, json: bool) -> None:
+    query = {"status": "" if every else "open", "instance": instance, "group": group}
     rows = list(Server(server).pages("/v1/incidents", limit, **query))
     if json:
         as_json(rows)

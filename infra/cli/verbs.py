@@ -133,21 +133,45 @@ def signal(name: Annotated[str, typer.Argument()], vars: Vars = "", server: Serv
 def incidents(
     every: Annotated[bool, typer.Option("--all", help="Resolved ones too")] = False,
     instance: Annotated[str, typer.Option("--instance")] = "",
+    groups: Annotated[bool, typer.Option("--groups", help="By their cause: how many, since when")] = False,
+    group: Annotated[str, typer.Option("--group", metavar="GROUP", help="Those of one cause")] = "",
+    chain: Annotated[str, typer.Option("--chain", metavar="INCIDENT", help="The way from an incident up to its root instance")] = "",
     limit: Limit = 50,
     server: ServerUrl = "",
     json: Json = False,
 ) -> None:
     """List incidents."""
-    from flowledger.infra.cli import daily
+    from flowledger.infra.cli import causes, daily
 
-    daily.incidents(server, every, instance, limit, json)
+    if chain:
+        causes.chain(server, chain, json)
+    elif groups:
+        causes.groups(server, every, limit, json)
+    else:
+        daily.incidents(server, every, instance, group, limit, json)
 
 
-def resolve(key: Annotated[str, typer.Argument(metavar="INCIDENT")], server: ServerUrl = "", json: Json = False) -> None:
-    """Resolve an incident: the element is tried again."""
-    from flowledger.infra.cli import daily
+def resolve(
+    key: Annotated[str, typer.Argument(metavar="INCIDENT")] = "",
+    group: Annotated[str, typer.Option("--group", metavar="GROUP", help="All open ones of one cause, as a batch")] = "",
+    vars: Vars = "",
+    retries: Annotated[int, typer.Option("--retries", min=0, help="With --group: attempts that their jobs get; 0: one")] = 0,
+    rate: Annotated[int, typer.Option("--rate", min=0, help="With --group: so many a second; 0: as fast as it goes")] = 0,
+    reason: Reason = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="With --group: show what would be done")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --group: don't ask")] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="With --group: don't wait for its end")] = False,
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """Resolve an incident, or all of one cause: the element is tried again. With --group, --vars are set where each is, before."""
+    from flowledger.infra.cli import causes, daily
 
-    daily.verb(server, f"incidents/{key}/resolve", None, f"incident {key} is resolved", json)
+    if group:
+        causes.resolve(server, key, group, vars, retries, rate, reason, dry_run, yes, detach, json)
+    else:
+        causes.one(key, vars, retries, rate, reason, dry_run, yes, detach)
+        daily.verb(server, f"incidents/{key}/resolve", None, f"incident {key} is resolved", json)
 
 
 def history(

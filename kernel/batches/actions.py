@@ -59,14 +59,14 @@ def _move(move: str, is_so: Callable[[Instance], bool], words: str) -> Make:
 
 
 def _resolve(p: Partition, key: int, params: Mapping[str, Any], reason: str) -> list[c.AnyCommand] | Rejected:
-    """With `variables`: they are set in the scope of the incident's token first."""
+    """With `variables`: they are set in the scope of the incident's token first. `retries`: its job gets so many attempts."""
     incident = p.incidents.get(key)
     if incident is None:
         return _missing("an open incident", key)
     before: list[c.AnyCommand] = []
     if params.get("variables") and incident.instance:
         before = [c.SetVariables(key=incident.token or incident.instance, variables=params["variables"], reason=reason)]
-    return [*before, c.ResolveIncident(key=key)]
+    return [*before, *_retried(p, [key], params["retries"])] if "retries" in params else [*before, c.ResolveIncident(key=key)]
 
 
 def _retry(p: Partition, key: int, params: Mapping[str, Any], reason: str) -> list[c.AnyCommand] | Rejected:
@@ -144,7 +144,7 @@ ACTIONS: dict[str, Action] = {
     "modify": Action(_OF_INSTANCES, _modify, {"activate": "a list of elements to activate", "terminate": "a list of texts"}),
     "migrate": Action(_OF_INSTANCES, _migrate, {"definition": "a key", "elements": "an object of texts"}, frozenset({"definition"})),
     "retry": Action(("instances", "jobs", "incidents"), _retry, {"retries": "a whole number from 1 on"}),
-    "resolve": Action(("incidents",), _resolve, {"variables": "an object"}),
+    "resolve": Action(("incidents",), _resolve, {"variables": "an object", "retries": "a whole number from 1 on"}),
     "assign": Action(("tasks",), _assign, {"assignee": "a text that isn't empty"}, frozenset({"assignee"})),
     "escalate": Action(("tasks",), _escalate, {"assignee": "a text that isn't empty"}),
     "redeliver": Action(("dead_letters",), _redeliver),

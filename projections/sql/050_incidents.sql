@@ -13,6 +13,8 @@ CREATE TABLE incidents (
     created_at           timestamptz NOT NULL DEFAULT now(),
     resolved_at          timestamptz,
     resolved_by          varchar(255) NOT NULL DEFAULT '',
+    cause                text NOT NULL DEFAULT '',
+    group_id             varchar(24) NOT NULL DEFAULT '',
     PRIMARY KEY (tenant_id, id)
 );
 -- See 020.
@@ -24,3 +26,4 @@ CREATE INDEX incidents_by_definition ON incidents (tenant_id, definition_id, sta
 CREATE INDEX incidents_by_process ON incidents (tenant_id, process_id, status, created_at, id);
 CREATE INDEX incidents_by_code ON incidents (tenant_id, code, status, created_at, id);
 CREATE INDEX incidents_by_element ON incidents (tenant_id, element, status, created_at, id);
+CREATE INDEX incidents_by_group ON incidents (tenant_id, group_id, status, created_at, id);

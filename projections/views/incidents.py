@@ -8,9 +8,10 @@ from flowledger.events import waiting as wa
 from flowledger.projections.changes import Ended
 from flowledger.projections.context import Incident
 from flowledger.projections.fold import Fold, View
+from flowledger.projections.grouping import cause_of, group_of
 from flowledger.projections.tables import Table
 
-VERSION = 2
+VERSION = 3
 TABLE = Table(
     "incidents",
     {
@@ -18,6 +19,7 @@ TABLE = Table(
         "process_id": "varchar(255)", "task_id": "bigint", "token_id": "bigint", "element": "varchar(255)", "code": "varchar(255)",
         "message": "text", "status": "varchar(20)", "created_at": "timestamptz",
         "resolved_at": "timestamptz", "resolved_by": "varchar(255)",
+        "cause": "text", "group_id": "varchar(24)",
     },
 )  # fmt: skip
 
@@ -29,6 +31,8 @@ def raised(f: Fold, e: wa.IncidentRaised) -> None:
     }  # fmt: skip
     if (ref := f.ref) is not None:
         row["workflow_instance_id"], row["definition_id"], row["process_id"] = ref.key, ref.definition, ref.process
+    row["cause"] = cause = cause_of(e.message)
+    row["group_id"] = group_of(row["process_id"], e.element, e.code, cause)
     f.changes.insert(TABLE.name, e.incident, row)
     f.changes.ended.append(Ended(ref.process if ref is not None else "", e.element, "incident", None))
 

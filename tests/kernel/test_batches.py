@@ -224,6 +224,7 @@ ACTIONS = {
         "p", _incidents, {"variables": {"mended": True}},
         lambda w, keys, items: _all_wait(w, keys, 1) and all(i.vars["mended"] for i in _instances(w, keys)),
     ),
+    "resolve with retries": ("p", _incidents, {"retries": 5}, lambda w, keys, items: _all_wait(w, keys, 5)),
     "assign": (
         "human", _tasks, {"assignee": "ada"},
         lambda w, keys, items: {t.details["assignee"] for p in w.parts for t in p.tasks.values()} == {"ada"},

@@ -105,7 +105,7 @@ ALIKE = {
     "workflow_instances": "process_id = 'order', definition_id = 7, initiator = 'ann', version = 1",
     "tasks": "process_id = 'order', workflow_definition_id = 7, definition_key = 'ship', assignee = 'ann', type = 'user_task', category = 'human', "
     "job_type = 'ship', candidate_groups = '{clerks}'",
-    "incidents": "process_id = 'order', definition_id = 7, element = 'ship', code = 'OUT'",
+    "incidents": "process_id = 'order', definition_id = 7, element = 'ship', code = 'OUT', group_id = 'aa'",
 }
 OF_ALL: dict[str, list[dict[str, str]]] = {
     "instances": [
@@ -117,7 +117,7 @@ OF_ALL: dict[str, list[dict[str, str]]] = {
         {"category": "human"}, {"job_type": "ship"}, {"candidate_group": "clerks"}, {"definition": "order", "element": "ship"},
         {"assignee": "ann", "sort": "due"}, {"candidate_group": "clerks", "sort": "priority"}, {"result_status": "failure,timeout"},
     ],
-    "incidents": [{"definition": "order"}, {"definition": "7"}, {"element": "ship"}, {"code": "OUT"}],
+    "incidents": [{"definition": "order"}, {"definition": "7"}, {"element": "ship"}, {"code": "OUT"}, {"group": "aa"}],
 }  # fmt: skip
 STATUSES = {
     "instances": ("", "running", "suspended", "quarantined", "failed,suspended,terminated"),
