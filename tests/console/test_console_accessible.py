@@ -42,7 +42,10 @@ PAGES = {
     "decisions": "/decisions",
     "decision": "/decisions/approval-level",
     "decision history": "/decisions/approval-level?tab=history",
-    **{f"operations {tab}": f"/operations?tab={tab}" for tab in ("incidents", "letters", "workers", "partitions", "limits", "settings")},
+    **{
+        f"operations {tab}": f"/operations?tab={tab}"
+        for tab in ("incidents", "letters", "holds", "workers", "partitions", "limits", "settings")
+    },
     "api": "/api",
     "not found": "/instances/99",
 }

@@ -99,4 +99,9 @@ export const events: Record<string, string> = {
   "event.workflow.suspended": "Instanz ausgesetzt",
   "event.workflow.terminated": "Instanz sofort beendet",
   "event.workflow.unpaused": "Pause beendet",
+  "event.hold.placed": "Sperre gesetzt",
+  "event.hold.releasing": "Freigabe einer Sperre begonnen",
+  "event.hold.advanced": "Eine Sperre gab einiges frei",
+  "event.hold.released": "Sperre freigegeben",
+  "event.workflow.applied": "Aufgehobenes angewandt",
 };

@@ -99,4 +99,9 @@ export const events: Record<string, string> = {
   "event.workflow.suspended": "Instance suspended",
   "event.workflow.terminated": "Instance terminated",
   "event.workflow.unpaused": "Pause ended",
+  "event.hold.placed": "Hold placed",
+  "event.hold.releasing": "Release of a hold began",
+  "event.hold.advanced": "A hold released some",
+  "event.hold.released": "Hold released",
+  "event.workflow.applied": "What was kept was applied",
 };

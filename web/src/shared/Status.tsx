@@ -37,6 +37,10 @@ const looks: Record<string, { color: string; icon?: IconName }> = {
   aborted: { color: "gray", icon: "stop" },
   partial: { color: "orange", icon: "warn" },
   succeeded: { color: "teal", icon: "check" },
+  any: { color: "gray" },
+  held: { color: "yellow", icon: "pause" },
+  resuming: { color: "blue", icon: "play" },
+  released: { color: "teal", icon: "check" },
 };
 
 /** A status by colour, sign and word. */

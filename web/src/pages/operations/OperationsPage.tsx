@@ -4,6 +4,7 @@ import { useMay } from "~/api/me";
 import { useText } from "~/i18n";
 import { PageHead } from "~/shared/states";
 import { DeadLetters } from "./DeadLetters";
+import { Holds } from "./Holds";
 import { Limits } from "./Limits";
 import { Log } from "./Log";
 import { OpenIncidents } from "./OpenIncidents";
@@ -11,7 +12,7 @@ import { Partitions } from "./Partitions";
 import { SettingsShown } from "./SettingsShown";
 import { Workers } from "./Workers";
 
-const TABS = { incidents: OpenIncidents, letters: DeadLetters, log: Log, workers: Workers, partitions: Partitions, limits: Limits, settings: SettingsShown };
+const TABS = { incidents: OpenIncidents, letters: DeadLetters, holds: Holds, log: Log, workers: Workers, partitions: Partitions, limits: Limits, settings: SettingsShown };
 
 /** For those who run it: what is stuck, who works, how far each part is, what is limited, how it is set. */
 export function OperationsPage() {
