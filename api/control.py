@@ -10,9 +10,11 @@ from litestar import Response, post
 from msgspec import Meta
 
 from flowledger.api import answers as a
+from flowledger.api import history
 from flowledger.api.definitions import source_of
 from flowledger.api.edge import ApiRequest, Body, DefinitionRef, KeyPath, KeyRef, Name, Text, Variables, Words, key_of, reply
-from flowledger.api.instances import changed
+from flowledger.api.instances import changed, find
+from flowledger.api.lists import WaitFor
 from flowledger.api.locking import expected
 from flowledger.api.previews import PLAN_PATTERN
 from flowledger.api.problems import Problem, malformed
@@ -20,6 +22,7 @@ from flowledger.api.services import definition_key, services_of
 from flowledger.api.view import definition_view
 from flowledger.events import commands as c
 from flowledger.events.base import RejectionCode
+from flowledger.events.commands import partition_of_key
 
 Plan = Annotated[str, Meta(pattern=PLAN_PATTERN)]
 #: an element, or a key of a token
@@ -176,5 +179,55 @@ def _proposed(sources: list[tuple[tuple[str, str], str]]) -> list[dict[str, Any]
     return propose(found[0], found[1])
 
 
-HANDLERS: list[Any] = [modify, migrate]
+class RollbackBody(OperationBody):
+    """One of `steps` (so many decisions in which tokens went on), `to` (an element that was left, or a position of the history), `undo` (of the last change by
+    hand, while nothing has moved since). `compensate`: the handlers of what has completed since run first."""
+
+    steps: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    to: Name | None = None
+    undo: bool = False
+    compensate: bool = False
+    force: bool = False
+
+
+@post("/instances/{id:str}/rollback", status_code=200, locks=True, previews=True, summary="Roll an instance back")
+async def roll_back(request: ApiRequest, id: KeyPath, data: RollbackBody, wait_for: WaitFor = None) -> Response[a.Done]:
+    """As it was at a moment of its history: tokens, variables, tasks, timers, subscriptions. The history stays; what was done outside since is told."""
+    if (data.steps is not None) + (data.to is not None) + data.undo != 1:
+        raise malformed("one of steps, to and undo was expected", "body")
+    s = services_of(request)
+    row = await find(s, request, id, wait_for)
+    key = int(row["id"])
+    end = (s.client.health().get("partitions") or {}).get(partition_of_key(key), {}).get("position")
+    if end:  # the history is to be whole
+        await s.wait_for(f"{partition_of_key(key)}-{end - 1}")
+    rows = await history.rows_of(s, key, s.identify(request).tenant)
+    then = await asyncio.to_thread(history.find, key, rows, data.steps or 0, data.to or "", data.undo)
+    command = c.RollBackInstance(
+        key=key, image=then.image, position=then.position, reason=data.reason, compensate=data.compensate, outside=then.outside or None,
+        seen=then.seen if data.undo else "", force=data.force, row_version=expected(request),
+    )  # fmt: skip
+    return await changed(request, command, data.asked)
+
+
+class RerunBody(OperationBody, kw_only=True):
+    """`scope`: token of the scope in which `element` is to run again, where several are open."""
+
+    element: Name
+    scope: KeyRef | None = None
+    variables: Variables | None = None
+    force: bool = False
+
+
+@post("/instances/{id:str}/rerun", status_code=200, locks=True, previews=True, summary="Run a step again")
+async def rerun(request: ApiRequest, id: KeyPath, data: RerunBody) -> Response[a.Done]:
+    """With what depends on it: tokens behind it are withdrawn; what its siblings have brought to joins stays."""
+    command = c.RerunElement(
+        key=key_of(id, "instance"), element=data.element, scope=key_of(data.scope, "body scope") if data.scope is not None else 0,
+        variables=data.variables, reason=data.reason, force=data.force, row_version=expected(request),
+    )  # fmt: skip
+    return await changed(request, command, data.asked)
+
+
+HANDLERS: list[Any] = [modify, migrate, roll_back, rerun]
 MIGRATIONS: list[Any] = [plan_migration]

@@ -18,6 +18,7 @@ from flowledger.events.workflow import (
     WorkflowCreated,
     WorkflowFailed,
     WorkflowMigrated,
+    WorkflowRolledBack,
     WorkflowStarted,
     WorkflowTerminated,
 )
@@ -27,7 +28,7 @@ from flowledger.processors.client import Caller, Client
 Runs = tuple[int, str]
 KNOWN_MAX = 200_000
 ASK_MAX = 500
-SAYS = (WorkflowStarted, WorkflowCreated, WorkflowMigrated)
+SAYS = (WorkflowStarted, WorkflowCreated, WorkflowMigrated, WorkflowRolledBack)
 ENDS = (WorkflowCompleted, WorkflowFailed, WorkflowCancelled, WorkflowTerminated)
 ASK_S = 5.0
 

@@ -325,6 +325,8 @@ class ListRecords(Command, frozen=True):
 # commands of control are called by their names here, as all others are
 ModifyInstance = control.ModifyInstance
 MigrateInstance = control.MigrateInstance
+RollBackInstance = control.RollBackInstance
+RerunElement = control.RerunElement
 NoteRefusal = control.NoteRefusal
 Origin = control.Origin
 PlaceHold = control.PlaceHold
@@ -516,7 +518,8 @@ class SendRejected(Command, frozen=True):
 AnyCommand = (
     Deploy | DefineElsewhere | ChangeDefinition | StartInstance | CancelInstance | ControlInstance | SetVariables | ActivateTasks | PeekTasks
     | CompleteTask | FailTask | ThrowTaskError | ExtendLease | ReturnTasks | UpdateRetries | MoveTask | CreateTask | PublishMessage | BroadcastSignal
-    | ResolveIncident | EvaluateDecision | StoreRecord | ListRecords | ModifyInstance | MigrateInstance | AdHocActivate | FireTimers | ExpireLeases
+    | ResolveIncident | EvaluateDecision | StoreRecord | ListRecords | ModifyInstance | MigrateInstance | RollBackInstance | RerunElement
+    | AdHocActivate | FireTimers | ExpireLeases
     | ReadyTasks | EvaluateConditions | ExpireMessages | Continue | Confirm | AwaitMessage | UnawaitMessage | Correlate | CatchSignal | MessageTaken | ChildEnded
     | InstancesCounted | ReleaseInstance | ReplayDeadLetter | DiscardDeadLetter | DecideDeadLetter | DeadLetterRefused
     | SendRejected | AskPermits | GivePermits | ReturnPermits | ReportOutcomes | SetBreaker

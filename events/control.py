@@ -64,6 +64,35 @@ class MigrateInstance(Command, frozen=True):
     force: bool = False
 
 
+class RollBackInstance(Command, frozen=True):
+    """To `image`, the state at `position` of its history (an `InstanceImage` as JSON), that the caller has folded. `outside`: what was done since and can't be
+    taken back, as texts. `compensate`: handlers of what has completed since run first. `seen` (empty: whatever): where its tokens stand, `STALE` when
+    elsewhere. `force`: though it leaves what never goes on. Answer: `{key, warnings}`, with `compensate` `{key, status}`."""
+
+    key: int
+    image: Any
+    position: str = ""
+    reason: str = ""
+    compensate: bool = False
+    outside: list[str] | None = None
+    seen: str = ""
+    force: bool = False
+    row_version: int | None = None
+
+
+class RerunElement(Command, frozen=True):
+    """A step runs again: tokens behind it are withdrawn, and it begins anew in its scope (`scope`, where several run), with `variables` as its own.
+    Answer: `{key, warnings}`."""
+
+    key: int
+    element: str
+    scope: int = 0
+    variables: dict[str, Any] | None = None
+    reason: str = ""
+    force: bool = False
+    row_version: int | None = None
+
+
 class PlaceHold(Command, frozen=True):
     """Keep from going on: `subject` is a key of an instance or a version, the id of a process, `PROCESS/ELEMENT` (process id or version key), a job
     type, the target of a limit (`job:`, `tenant:`, `endpoint:`, `assignee:`), or a tenant (`*`: all).

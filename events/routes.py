@@ -25,6 +25,7 @@ ENGINE_FIELDS: dict[type[Command], tuple[str, ...]] = {
 #: field with a key, whose partition the command belongs to
 BY_KEY: dict[type[Command], str] = {
     c.CancelInstance: "key", c.ControlInstance: "key", c.SetVariables: "key", c.ModifyInstance: "key", c.MigrateInstance: "key",
+    c.RollBackInstance: "key", c.RerunElement: "key",
     c.AdHocActivate: "token", c.CompleteTask: "task", c.FailTask: "task", c.ThrowTaskError: "task", c.ExtendLease: "task",
     c.UpdateRetries: "task", c.MoveTask: "task", c.ResolveIncident: "key", c.Continue: "key", c.ReleaseInstance: "key",
     c.ReplayDeadLetter: "letter", c.DiscardDeadLetter: "letter", c.ReleaseHold: "key",

@@ -14,7 +14,7 @@ from flowledger.events.base import Event
 #: a start is version 0, of one that was pending it is the next
 CHANGES: frozenset[type[Event]] = frozenset({
     wf.WorkflowPaused, wf.WorkflowUnpaused, wf.WorkflowSuspended, wf.WorkflowResumed, wf.WorkflowQuarantined, wf.WorkflowReleased, wf.WorkflowMigrated,
-    wf.WorkflowModified, wf.WorkflowCompleted, wf.WorkflowFailed, wf.WorkflowCancelled, wf.WorkflowTerminated, wf.VariableSet, ta.TaskCompleted,
+    wf.WorkflowModified, wf.WorkflowRolledBack, wf.WorkflowCompleted, wf.WorkflowFailed, wf.WorkflowCancelled, wf.WorkflowTerminated, wf.VariableSet, ta.TaskCompleted,
     wa.IncidentRaised, wa.IncidentResolved,
 })  # fmt: skip
 

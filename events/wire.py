@@ -46,6 +46,7 @@ WIRE: dict[type[Event], tuple[int, str, int]] = {
     workflow.WorkflowKept: (105, "workflow.kept", 1),
     workflow.WorkflowMigrated: (30, "workflow.migrated", 3),
     workflow.WorkflowModified: (31, "workflow.modified", 1),
+    workflow.WorkflowRolledBack: (38, "workflow.rolled_back", 1),
     workflow.VariableSet: (32, "variable.set", 2),
     workflow.WorkflowQuarantined: (33, "workflow.quarantined", 1),
     workflow.WorkflowReleased: (34, "workflow.released", 2),

@@ -137,6 +137,23 @@ class WorkflowMigrated(Event, frozen=True):
     moved: Json = None
 
 
+class WorkflowRolledBack(Event, frozen=True):
+    """It is as it was at `position` of its history. `tokens` are its tokens (as `kernel/state.py` has them), with what of them is still held; what else they
+    wait for follows as events. `outside`: what was done since and could not be taken back, as texts."""
+
+    definition: int
+    process: str
+    version: int
+    variables: Json = None
+    tokens: Json = None
+    stores: Json = None
+    compensable: Json = None
+    spawning: list[int] = []
+    position: str = ""
+    reason: str = ""
+    outside: Json = None
+
+
 class WorkflowModified(Event, frozen=True):
     """An operator's change of tokens follows in the same group."""
 

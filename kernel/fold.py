@@ -60,6 +60,7 @@ TRANSITIONS: dict[type[Event], Callable[[Partition, Any, Envelope], None]] = {
     wf.WorkflowReleased: workflow.workflow_released,
     wf.WorkflowMigrated: workflow.workflow_migrated,
     wf.WorkflowModified: workflow.workflow_modified,
+    wf.WorkflowRolledBack: workflow.workflow_rolled_back,
     wf.VariableSet: workflow.variable_set,
     fl.ElementActivated: flow.element_activated,
     fl.FlowTaken: flow.flow_taken,

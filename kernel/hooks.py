@@ -75,6 +75,8 @@ class Hooks:
     start_by_event: Callable[..., int]
     #: (decision, instance that has ended): what waits for its end to start
     next_start: Callable[..., None]
+    #: (decision, instance, reason, note): the handlers before a roll-back have ended
+    compensated: Callable[..., None]
     #: (decision, command): its handler
     handle: Callable[..., Rejected | None]
     #: (decision, instance, command, token, element): whether it is kept, since they are held

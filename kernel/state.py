@@ -327,14 +327,19 @@ def encode_state(value: State) -> bytes:
     return _encode(value)
 
 
-_DECODERS: dict[type, Any] = {}
+_DECODERS: dict[Any, Any] = {}
 
 
-def decode_state(data: bytes, cls: type) -> Any:
+def decode_state(data: bytes, cls: Any) -> Any:
     decoder = _DECODERS.get(cls)
     if decoder is None:
         decoder = _DECODERS[cls] = msgspec.json.Decoder(cls, float_hook=_exact)
     return decoder.decode(data)
+
+
+def from_json(value: Any, cls: Any) -> Any:
+    """Of a value that came as JSON or is about to go so: keys of tables are texts there. Raises: msgspec.ValidationError."""
+    return decode_state(_encode(value), cls)
 
 
 class InstanceImage(State):

@@ -48,10 +48,20 @@ def workflow_ended(f: Fold, e: Event) -> None:
         f.context.ended.append(ref)
 
 
-def workflow_migrated(f: Fold, e: wf.WorkflowMigrated) -> None:
+def workflow_migrated(f: Fold, e: wf.WorkflowMigrated | wf.WorkflowRolledBack) -> None:
     if f.ref is not None:
         f.ref.definition, f.ref.process, f.ref.version = e.definition, e.process, e.version
         f.ref.own = f.context.outlines.get(e.definition)
+
+
+def workflow_rolled_back(f: Fold, e: wf.WorkflowRolledBack) -> None:
+    ref = f.ref
+    if ref is None:
+        return
+    workflow_migrated(f, e)
+    for token, scope in ((t[0], t[1]) for t in e.tokens or ()):
+        if scope != e.key and (ref.scopes is None or token not in ref.scopes):
+            _enclose(f, ref, token, scope)
 
 
 def _gone(f: Fold, items: list[Held]) -> None:
@@ -187,6 +197,7 @@ TRACK: dict[type[Event], Callable[[Fold, Any], None]] = {
     wf.WorkflowCancelled: workflow_ended,
     wf.WorkflowTerminated: workflow_ended,
     wf.WorkflowMigrated: workflow_migrated,
+    wf.WorkflowRolledBack: workflow_rolled_back,
     fl.ElementActivated: element_activated,
     fl.FlowTaken: flow_taken,
     fl.GatewayReached: gateway_reached,

@@ -167,7 +167,50 @@ def _propose(server: str, id: str, to: str, json: bool) -> None:
         table(found["rows"], ["from", "to", "kind", "name", "by", "note"])
 
 
-VERBS: tuple[Any, ...] = (modify, migrate)
+def rollback(
+    id: Id,
+    steps: Annotated[int, typer.Option("--steps", min=0, help="So many steps back")] = 0,
+    to: Annotated[
+        str, typer.Option("--to", metavar="ELEMENT|POSITION", help="To where a token waited there last, or to a position of the history")
+    ] = "",
+    undo: Annotated[bool, typer.Option("--undo", help="Undo the last change by hand, while nothing has moved since")] = False,
+    compensate: Annotated[
+        bool, typer.Option("--compensate", help="Run the compensation handlers of what has completed since first")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Though it leaves what would never go on")] = False,
+    reason: Reason = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """Let an instance be as it was. What was done outside since is told."""
+    if bool(steps) + bool(to) + undo != 1:
+        fail("one of --steps, --to and --undo was expected", USAGE)
+    body = {"steps": steps or None, "to": to or None, "undo": undo, "compensate": compensate, "force": force, "reason": reason}
+    operate(server, f"/v1/instances/{id}/rollback", body, f"instance {id} is rolled back", dry_run=dry_run, yes=yes, json=json)
+
+
+def rerun(
+    id: Id,
+    element: Annotated[str, typer.Argument(metavar="ELEMENT")],
+    scope: Annotated[str, typer.Option("--scope", metavar="TOKEN", help="In the scope of this token")] = "",
+    vars: Vars = "",
+    force: Annotated[bool, typer.Option("--force", help="Though it leaves what would never go on")] = False,
+    reason: Reason = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """Run a step of an instance again, with what depends on it."""
+    from flowledger.infra.cli.daily import variables
+
+    body = {"element": element, "scope": scope or None, "variables": variables(vars) or None, "force": force, "reason": reason}
+    operate(server, f"/v1/instances/{id}/rerun", body, f"'{element}' of instance {id} runs again", dry_run=dry_run, yes=yes, json=json)
+
+
+VERBS: tuple[Any, ...] = (modify, migrate, rollback, rerun)
 
 
 def register(app: typer.Typer) -> None:

@@ -86,6 +86,7 @@ _WORDS: dict[type, tuple[str, str]] = {
     c.CancelInstance: ("a running instance with key", "key"), c.ControlInstance: ("a running instance with key", "key"),
     c.ReleaseInstance: ("a running instance with key", "key"),
     c.ModifyInstance: ("a running instance with key", "key"), c.MigrateInstance: ("a running instance with key", "key"),
+    c.RollBackInstance: ("a running instance with key", "key"), c.RerunElement: ("a running instance with key", "key"),
     c.SetVariables: ("a running instance or token with key", "key"), c.AdHocActivate: ("an ad-hoc sub-process with key", "token"),
     c.ResolveIncident: ("an open incident with key", "key"), c.ChangeDefinition: ("a definition with key", "key"),
     c.ReplayDeadLetter: ("an open dead letter with key", "letter"), c.DiscardDeadLetter: ("an open dead letter with key", "letter"),

@@ -122,6 +122,8 @@ SUBJECTS: dict[type[c.AnyCommand], Rule | None] = {
     c.ReleaseInstance: _by("key", of_instance),
     c.ModifyInstance: _by("key", of_instance),
     c.MigrateInstance: _by("key", of_instance),
+    c.RollBackInstance: _by("key", of_instance),
+    c.RerunElement: _by("key", of_instance),
     c.SetVariables: _by("key", of_scope),
     c.AdHocActivate: _by("token", of_scope),
     c.CompleteTask: lambda p, e: (

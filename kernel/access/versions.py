@@ -16,7 +16,7 @@ class Versioned(Protocol):
 
 
 ON_INSTANCES: frozenset[type[c.AnyCommand]] = frozenset({
-    c.CancelInstance, c.ControlInstance, c.ReleaseInstance, c.SetVariables, c.ModifyInstance, c.MigrateInstance,
+    c.CancelInstance, c.ControlInstance, c.ReleaseInstance, c.SetVariables, c.ModifyInstance, c.MigrateInstance, c.RollBackInstance, c.RerunElement,
 })  # fmt: skip
 _THINGS: dict[type[c.AnyCommand], tuple[str, Callable[[Partition, Any], Versioned | None]]] = {
     **dict.fromkeys(ON_INSTANCES, ("instance", lambda p, e: holder(p, e.key))),

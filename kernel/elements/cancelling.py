@@ -12,6 +12,7 @@ from flowledger.events import commands as c
 from flowledger.events import flow as fl
 from flowledger.events import workflow as wf
 from flowledger.kernel.elements import compensation
+from flowledger.kernel.hooks import HOOKS
 
 _BY_CALLER = "its caller"
 
@@ -25,28 +26,36 @@ def is_one(i: Any) -> bool:
     return any(t.data is not None and "cancelling" in t.data for t in i.tokens.values())
 
 
-def begin(d: Any, i: Any, reason: str) -> bool:
-    """False when there is nothing to compensate."""
-    records = _all_records(i)
-    if not any(c.handler for kept in (i.compensable or {}).values() for c in kept):
+def begin(d: Any, i: Any, reason: str, but: frozenset[int] | set[int] = frozenset(), rollback: dict[str, Any] | None = None) -> bool:
+    """False when there is nothing to compensate. `but`: records that stay. `rollback`: what is to be restored then, instead of the end."""
+    records = [r for r in _all_records(i) if r not in but]
+    if not any(c.handler and c.record not in but for kept in (i.compensable or {}).values() for c in kept):
         return False
     carrier = d.key()
     children = d.process(i).root.children
     first = next((n.id for n in children if not n.behaviour.activity), children[0].id)
     d.record(fl.ElementActivated(key=i.key, token=carrier, scope=i.key, element=first, handler_of=carrier))
-    d.record(fl.TokenNoted(key=i.key, token=carrier, data={"cancelling": reason, "waiting": True}))
+    d.record(
+        fl.TokenNoted(
+            key=i.key, token=carrier, data={"cancelling": reason, "waiting": True, **({"rollback": rollback} if rollback else {})}
+        )
+    )
     token = i.tokens[carrier]
     d.record(fl.CompensationStarted(key=i.key, token=carrier, element=first, activities=records))
     _withdraw(d, i, but=carrier)
     if compensation.next_handler(d, i, token):
         return True
-    d.terminate(i, token)
+    if rollback is None:
+        d.terminate(i, token)
     return False
 
 
 def look(d: Any, i: Any, token: Any) -> None:
     """A handler has ended: the next one, or the end."""
     if token.kids or compensation.next_handler(d, i, token):
+        return
+    if (rollback := token.data.get("rollback")) is not None:
+        HOOKS.compensated(d, i, token.data["cancelling"], rollback)
         return
     end(d, i, token.data["cancelling"], force=False)
 

@@ -9,8 +9,8 @@ from flowledger.events import workflow as wf
 from flowledger.events.base import Envelope
 from flowledger.kernel.folds import control
 from flowledger.kernel.folds.holds import offer, tasks_of, withhold
-from flowledger.kernel.folds.tokens import add_token, drop_held, move_token, seen_key
-from flowledger.kernel.state import Instance, Partition, Token
+from flowledger.kernel.folds.tokens import add_token, drop_held, holder_of, kid_added, move_token, seen_key
+from flowledger.kernel.state import Compensable, Instance, Partition, Token, from_json
 from flowledger.kernel.undo import drop, drop_queued, keep, put, update
 
 
@@ -166,6 +166,24 @@ def workflow_migrated(p: Partition, e: wf.WorkflowMigrated, v: Envelope) -> None
         add_token(p, i, Token(key=key, scope=scope, element=element))
     for text, scope in (e.moved or {}).items():
         move_token(p, i, int(text), scope)
+
+
+def workflow_rolled_back(p: Partition, e: wf.WorkflowRolledBack, v: Envelope) -> None:
+    """Tokens that stay keep what they hold; those that don't were withdrawn before."""
+    i = p.instances[e.key]
+    keep(p, i)
+    before, i.tokens, i.kids = i.tokens, {}, None
+    i.definition, i.process, i.version = e.definition, e.process, e.version
+    i.vars, i.stores = dict(e.variables or {}), e.stores
+    i.compensable = {int(k): from_json(kept, list[Compensable]) for k, kept in (e.compensable or {}).items()} or None
+    i.spawning = list(e.spawning) or None
+    for token in sorted(from_json(e.tokens, list[Token]), key=lambda t: t.key):
+        seen_key(p, token.key)
+        if (stays := before.get(token.key)) is not None:
+            token.holds = stays.holds
+        i.tokens[token.key] = token
+    for token in i.tokens.values():
+        kid_added(p, holder_of(i, token.scope), token.key)
 
 
 def workflow_modified(p: Partition, e: wf.WorkflowModified, v: Envelope) -> None:

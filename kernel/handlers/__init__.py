@@ -30,7 +30,9 @@ from flowledger.kernel.handlers import (
     quarantine,
     records,
     removal,
+    rerun,
     results,
+    rollback,
     tasks,
     timers,
 )
@@ -50,6 +52,8 @@ HANDLERS: dict[type[c.AnyCommand], Callable[[Decision, Any], Rejected | None]] =
     c.SetVariables: instances.set_variables,
     c.ModifyInstance: modify.modify,
     c.MigrateInstance: migrate.migrate,
+    c.RollBackInstance: rollback.roll_back,
+    c.RerunElement: rerun.rerun,
     c.AdHocActivate: instances.activate_ad_hoc,
     c.Continue: instances.go_on,
     c.ChildEnded: instances.child_ended,
@@ -114,4 +118,6 @@ def handle(d: Decision, command: Any) -> Rejected | None:
     return HANDLERS[kind](d, command)
 
 
+HOOKS.handle = handle
+HOOKS.compensated = rollback.compensated
 HOOKS.handle, HOOKS.keep = handle, keeping.keep

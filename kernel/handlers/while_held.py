@@ -23,6 +23,7 @@ WHILE_HELD: dict[type[c.AnyCommand], str] = {
     c.MoveTask: REFUSE,
     # an operator's own words: tokens that they put or free stand still until the release
     c.CancelInstance: RUN, c.ControlInstance: RUN, c.ReleaseInstance: RUN, c.SetVariables: RUN, c.ModifyInstance: RUN, c.MigrateInstance: RUN,
+    c.RollBackInstance: RUN, c.RerunElement: RUN,
     c.AdHocActivate: RUN, c.ResolveIncident: RUN, c.UpdateRetries: RUN, c.PlaceHold: RUN, c.ReleaseHold: RUN, c.SetHold: RUN, c.HoldDone: RUN,
     # each of its items is a command of its own
     co.CreateBatch: RUN, co.AddBatchItems: RUN, co.ControlBatch: RUN, co.DoBatchItems: RUN, co.TellBatchItems: RUN,

@@ -141,6 +141,10 @@ def migrated(f: Fold, e: wf.WorkflowMigrated) -> None:
     _set(f, {"definition_id": e.definition, "process_id": e.process, "version": int4(e.version)})
 
 
+def rolled_back(f: Fold, e: wf.WorkflowRolledBack) -> None:
+    _set(f, {"definition_id": e.definition, "process_id": e.process, "version": int4(e.version), "variables": e.variables or {}})
+
+
 def merged(f: Fold, scope: int, variables: Any) -> None:
     """Variables of the root scope are part of the instance's row."""
     ref = f.ref
@@ -187,6 +191,7 @@ ROWS: dict[type[Event], Any] = {
     wf.WorkflowQuarantined: quarantined,
     wf.WorkflowReleased: released,
     wf.WorkflowMigrated: migrated,
+    wf.WorkflowRolledBack: rolled_back,
     wf.VariableSet: variable_set,
     ta.TaskCompleted: task_completed,
     wa.IncidentRaised: incident_raised,

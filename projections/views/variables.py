@@ -62,6 +62,16 @@ def variable_set(f: Fold, e: wf.VariableSet) -> None:
         put(f, f.ref, e.scope, e.variables)
 
 
+def rolled_back(f: Fold, e: wf.WorkflowRolledBack) -> None:
+    """As they were; what was not there then is null."""
+    if f.ref is not None:
+        if e.variables:
+            put(f, f.ref, e.key, e.variables)
+        for token in e.tokens or ():
+            if len(token) > 6 and token[6]:
+                put(f, f.ref, token[0], token[6])
+
+
 def element_activated(f: Fold, e: fl.ElementActivated) -> None:
     if e.variables and f.ref is not None:
         put(f, f.ref, e.token, e.variables)
@@ -90,6 +100,7 @@ VIEW = View(
     {
         wf.WorkflowStarted: started,
         wf.VariableSet: variable_set,
+        wf.WorkflowRolledBack: rolled_back,
         fl.ElementActivated: element_activated,
         ta.TaskCreated: task_created,
         ta.TaskCompleted: task_completed,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing
 from typing import Any
 
+import msgspec
 import pytest
 
 from flowledger.events import commands as c
@@ -19,7 +20,7 @@ from flowledger.kernel.decide import decide, record_unreadable
 from flowledger.kernel.decision import Decision, Facts
 from flowledger.kernel.handlers import HANDLERS
 from flowledger.kernel.library import Library
-from flowledger.kernel.state import Partition
+from flowledger.kernel.state import Partition, encode_state
 
 NOW = 1_790_000_000_000_000
 MODEL = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0"
@@ -77,6 +78,10 @@ def commands(w: World) -> dict[type, Any]:
         c.ReleaseInstance: c.ReleaseInstance(key=w.instance),
         c.SetVariables: c.SetVariables(key=w.instance, variables={"x": 1}),
         c.ModifyInstance: c.ModifyInstance(key=w.instance, activate=[{"element": "job"}]),
+        c.RollBackInstance: c.RollBackInstance(
+            key=w.instance, image=msgspec.json.decode(encode_state(checkpoint.image(w.p, w.p.instances[w.instance])))
+        ),
+        c.RerunElement: c.RerunElement(key=w.instance, element="job"),
         c.MigrateInstance: c.MigrateInstance(
             key=w.instance, definition=w.definition, elements={e: e for e in ("job", "bad", "wait", "adhoc", "inner")}
         ),

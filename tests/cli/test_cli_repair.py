@@ -98,6 +98,39 @@ def test_a_migration_is_proposed_and_shown_before_it_is_made(deployed):
     assert cli("migrate", id, "--to", "repairs", "--yes")[0] == 0
 
 
+def test_an_instance_is_rolled_back_and_a_step_runs_again(deployed):
+    cli = deployed
+    id = cli("start", "repairs", "--vars", '{"amount": 1}')[1].strip()
+
+    def stands() -> str:
+        return json.loads(cli("show", id, "--json")[1])["state"]["tokens"][0]["element"]
+
+    (task,) = eventually(lambda: json.loads(cli("tasks", "--instance", id, "--json")[1]))
+    assert cli("rollback", id, "--to", "look")[0] == 1, "a token waits there now"
+    assert cli("complete", task["id"], "--vars", '{"amount": 2}')[0] == 0
+    eventually(lambda: stands() == "fix")
+    assert cli("rollback", id)[0] == 2 and cli("rollback", id, "--steps", "1", "--undo")[0] == 2
+    assert cli("rollback", id, "--steps", "99")[0] == 1 and cli("rollback", id, "--to", "nowhere")[0] == 1
+    assert cli("rollback", id, "--undo")[0] == 1, "nobody has changed it by hand"
+    code, out, err = cli("rollback", id, "--to", "look", "--dry-run")
+    assert code == 0 and "was completed by" in out and "Would be created" in out, err
+    code, out, err = cli("rollback", id, "--steps", "1", "--reason", "too early")
+    assert code == 0, err
+    eventually(lambda: stands() == "look")
+    assert eventually(lambda: (v := json.loads(cli("variables", "get", id, "--json")[1])) == {"amount": 1} and v)
+    (again,) = eventually(lambda: json.loads(cli("tasks", "--instance", id, "--status", "created", "--json")[1]))
+    assert again["id"] != task["id"]
+    assert cli("modify", id, "--move", "look:fix")[0] == 0
+    eventually(lambda: stands() == "fix")
+    assert cli("rollback", id, "--undo")[0] == 0
+    eventually(lambda: stands() == "look")
+    (last,) = eventually(lambda: json.loads(cli("tasks", "--instance", id, "--status", "created", "--json")[1]))
+    assert cli("complete", last["id"])[0] == 0
+    eventually(lambda: stands() == "fix")
+    assert cli("rerun", id, "look", "--yes", "--json")[0] == 0
+    eventually(lambda: stands() == "look")
+
+
 def test_a_change_of_tokens_is_shown_before_it_is_made(deployed):
     cli = deployed
     id = cli("start", "repairs")[1].strip()

@@ -89,6 +89,7 @@ export const events: Record<string, string> = {
   "event.workflow.failed": "Instanz fehlgeschlagen",
   "event.workflow.kept": "Bis zur Fortsetzung aufgehoben",
   "event.workflow.migrated": "Instanz auf andere Version gebracht",
+  "event.workflow.rolled_back": "Instanz zurückgesetzt",
   "event.workflow.modified": "Instanz von Hand geändert",
   "event.workflow.paused": "Instanz pausiert",
   "event.workflow.quarantined": "Instanz in Quarantäne",
