@@ -35,7 +35,20 @@ PAGES = {
     "decisions": "/decisions",
     "decision": "/decisions/approval-level",
     "decision history": "/decisions/approval-level?tab=history",
-    **{f"operations {tab}": f"/operations?tab={tab}" for tab in ("incidents", "letters", "workers", "partitions", "limits", "settings")},
+    **{
+        f"operations {tab}": f"/operations?tab={tab}"
+        for tab in (
+            "incidents",
+            "incidents&by=each",
+            "batches",
+            "batches&batch={batch}",
+            "letters",
+            "workers",
+            "partitions",
+            "limits",
+            "settings",
+        )
+    },
     "api": "/api",
     "not found": "/instances/99",
 }
@@ -45,7 +58,11 @@ PAGES = {
 def places(server: Served) -> dict[str, str]:
     task = server.task_of(server.start("document-approval", document="plan", author="ann"))
     server.call("POST", f"/v1/tasks/{task}/comment", {"text": "hm"}, actor="rita")
-    return {"task": task, "stuck": server.stuck(), "decided": server.decided()}
+    stuck = server.stuck()
+    batch = server.call("POST", "/v1/batches", {"action": "set_variables", "params": {"variables": {"seen": True}}, "ids": [stuck, "77"]})[
+        "id"
+    ]
+    return {"task": task, "stuck": stuck, "decided": server.decided(), "batch": batch}
 
 
 def looked_at(page: Any) -> list[str]:
