@@ -1,4 +1,4 @@
-import { Alert, Anchor, Button, Group, Progress, SegmentedControl, Text } from "@mantine/core";
+import { Anchor, Button, Group, Paper, Progress, SegmentedControl, Text } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
@@ -47,7 +47,8 @@ function BatchCard({ of: batch }: { of: Batch }) {
   };
   const filter = Object.entries((batch.filter ?? {}) as Record<string, unknown>);
   return (
-    <Alert color="gray" variant="light" role="group" aria-label={t("batches.name", { action: t(`batch.${batch.action}`), id: batch.id })} title={t(`batch.${batch.action}`)}>
+    <Paper withBorder p="sm" mb="xs" role="group" aria-label={t("batches.name", { action: t(`batch.${batch.action}`), id: batch.id })}>
+      <Text fw={600}>{t(`batch.${batch.action}`)}</Text>
       <Group gap="xs">
         <Status of={batch.status} />
         <Text size="sm">{t("batches.done", { done, total: batch.total })}</Text>
@@ -80,7 +81,7 @@ function BatchCard({ of: batch }: { of: Batch }) {
       </Group>
       {open && <Items of={batch} />}
       {move && <Ask title={t(`batches.${move}`)} what={t(`batches.${move}.what`)} danger={move === "abort"} close={() => setMove(undefined)} go={go} />}
-    </Alert>
+    </Paper>
   );
 }
 
