@@ -73,7 +73,7 @@ class KeyBody(Body):
 def _accounts(request: ApiRequest) -> Accounts:
     found = services_of(request).accounts
     if found is None:
-        raise Problem("NOT_FOUND", "there are no accounts here: they are with FLOWLEDGER_AUTH=local")
+        raise Problem("NOT_FOUND", "there are no accounts here: they are with FLOWLEDGER_AUTH=local or oidc")
     return found
 
 
@@ -93,12 +93,12 @@ async def me(request: ApiRequest) -> Response[a.Me]:
     if s.accounts is None:
         return reply({"auth": "none", "kind": "nobody", "name": caller.actor, "roles": list(ROLES), "rights": list(RIGHTS), "tenant": caller.tenant,
                       "tenants": [caller.tenant], "csrf": None, "expires_at": None})  # fmt: skip
-    return reply(_me(_identity(request), caller.tenant))
+    return reply(_me(s.settings.auth, _identity(request), caller.tenant))
 
 
-def _me(i: Identity, tenant: str) -> dict[str, Any]:
+def _me(auth: str, i: Identity, tenant: str) -> dict[str, Any]:
     return {
-        "auth": "local", "kind": i.kind, "name": i.actor, "roles": i.roles, "rights": [r for r in RIGHTS if r in i.rights], "tenant": tenant,
+        "auth": auth, "kind": i.kind, "name": i.actor, "roles": i.roles, "rights": [r for r in RIGHTS if r in i.rights], "tenant": tenant,
         "tenants": i.tenants, "csrf": i.csrf or None, "expires_at": time_text(i.expires_us),
     }  # fmt: skip
 
@@ -108,7 +108,7 @@ async def _begun(request: ApiRequest, begun: tuple[str, Session]) -> Response[An
     accounts = _accounts(request)
     await accounts.known.refresh()  # a password that was just chosen
     identity = await accounts.known.of_session(text)
-    answer = reply(_me(identity, identity.tenants[0] if identity.tenants else ""))
+    answer = reply(_me(accounts.settings.auth, identity, identity.tenants[0] if identity.tenants else ""))
     most = int((session.expires_us - session.began_us) / 1e6)
     answer.cookies.append(_cookie(request, text, most))
     return answer
@@ -132,6 +132,15 @@ async def by_link(request: ApiRequest, data: ByLink) -> Response[a.Me]:
     """The password has 12 to 256 characters."""
     caller = services_of(request).nobody(request)
     return await _begun(request, await _accounts(request).by_link(caller, data.link, data.password))
+
+
+@get("/session/issuers", summary="List issuers that sign in")
+async def list_issuers(request: ApiRequest) -> Response[answers.Page[a.IssuerRow]]:
+    """Of OpenID Connect: whose tokens are taken here, and how a command line gets one (RFC 8628). Who isn't signed in yet may ask."""
+    door = services_of(request).door
+    known = [k.issuer for k in door.tokens.issuers] if door is not None and door.tokens is not None else []
+    items = [{n: getattr(i, n) for n in a.IssuerRow.__struct_fields__} for i in known]
+    return reply({"items": items, "cursor": None})
 
 
 @delete("/session", status_code=200, summary="Sign out")
@@ -272,7 +281,7 @@ async def list_roles(request: ApiRequest) -> Response[answers.Page[a.RoleRow]]:
 #: by noun
 HANDLERS: dict[str, list[Any]] = {
     "me": [me, change_password],
-    "session": [sign_in, by_link, sign_out],
+    "session": [sign_in, by_link, list_issuers, sign_out],
     "users": [list_users, get_user, make_user, change_user, remove_user, reset_user],
     "api-keys": [list_keys, make_key, revoke_key],
     "roles": [list_roles],

@@ -80,5 +80,5 @@ def handlers() -> list[Any]:
     paths = ["/", *(f"/{p}" for p in PAGES), *(f"/{p}/{{rest:path}}" for p in PAGES)]
     return [
         get(paths, include_in_schema=False, name="console", opt={"any_query": True, "public": True})(page),
-        get("/console/{path:path}", include_in_schema=False, name="console files", opt={"public": True})(file),
+        get("/console/{path:path}", include_in_schema=False, name="console files", opt={"any_query": True, "public": True})(file),
     ]

@@ -32,7 +32,7 @@ NOTE_S = 10.0
 
 
 def credential_of(identity: Any) -> str:
-    return f"key:{identity.id}" if identity.kind == "key" else "session"
+    return f"{identity.kind}:{identity.id}" if identity.kind in ("key", "token") else "session"
 
 
 def origin_of(connection: Any, door: str = "http") -> Origin:

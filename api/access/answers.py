@@ -6,8 +6,8 @@ import msgspec
 
 
 class Me(msgspec.Struct, kw_only=True):
-    """`auth`: none or local. `kind`: user, key, or nobody (without sign-in everybody may do everything). `csrf`: of a session: what changes something
-    by it shows this as `X-CSRF-Token`."""
+    """`auth`: none, local or oidc. `kind`: user, guest (a session that an issuer has vouched for), key, token (of an issuer), or nobody (without
+    sign-in everybody may do everything). `csrf`: of a session: what changes something by it shows this as `X-CSRF-Token`."""
 
     auth: str
     kind: str
@@ -67,6 +67,16 @@ class KeyMade(KeyRow, kw_only=True):
     """`key`: what goes behind `Authorization: Bearer`. It is told here only."""
 
     key: str
+
+
+class IssuerRow(msgspec.Struct, kw_only=True):
+    """An issuer whose tokens are taken. `device_client_id`: the client of its device flow; empty: it has none for us."""
+
+    name: str
+    title: str
+    issuer: str
+    device_client_id: str
+    scopes: list[str]
 
 
 class RoleRow(msgspec.Struct, kw_only=True):

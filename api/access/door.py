@@ -1,12 +1,13 @@
 """The look at each request: who is it, and may they? The same for HTTP, event streams, WebSockets and gRPC.
 
-An API key comes as `Authorization: Bearer KEY`, a session as a cookie. A request that changes something by a session must show that it
+An API key comes as `Authorization: Bearer KEY`, as does a token of an issuer; a session as a cookie. A request that changes something by a session must show that it
 comes from a page of ours: the session's own token as `X-CSRF-Token`, which no other site can read. `X-Actor` is not looked at; `X-Tenant` chooses
 among the tenants that are the caller's.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
@@ -18,7 +19,9 @@ from litestar.connection import ASGIConnection
 from flowledger.api.access.known import WHO, Identity, Known, unknown
 from flowledger.api.access.operations import BY_MOVE, GRPC, HTTP, PUBLIC, SIGNED_IN, SOCKETS, lacking, needed
 from flowledger.api.access.rights import roles_with
+from flowledger.api.access.tokens import KeysAsked, Tokens
 from flowledger.api.problems import Problem
+from flowledger.infra.accounts.secrets import KEY_PREFIX
 from flowledger.infra.settings import LOOPBACK, Settings
 from flowledger.logs import log
 from flowledger.processors.client import Caller, Unauthenticated
@@ -47,8 +50,8 @@ class Lacking(PermissionError):
 
 
 class Door:
-    def __init__(self, known: Known, settings: Settings) -> None:
-        self.known, self.settings = known, settings
+    def __init__(self, known: Known, settings: Settings, tokens: Tokens | None = None) -> None:
+        self.known, self.settings, self.tokens = known, settings, tokens
         self._http = dict(HTTP)
         if settings.metrics_open:
             self._http["GET /metrics"] = PUBLIC
@@ -62,8 +65,7 @@ class Door:
         if right == PUBLIC:
             return
         headers = scope[HEADERS]
-        given = headers.get(b"authorization")
-        identity = self.known.of_key(bearer(given.decode("latin-1"))) if given is not None else await self.identity(headers)
+        identity = await self.identity(headers)
         scope[IDENTITY] = identity
         if identity.csrf and scope["method"] not in SAFE:
             self._from_our_page(identity, headers)
@@ -101,17 +103,28 @@ class Door:
         """Raises: Problem (401, 503)."""
         given = headers.get(b"authorization")
         if given is not None:
-            return self.known.of_key(bearer(given.decode("latin-1")))
+            text = bearer(given.decode("latin-1"))
+            try:
+                return self.of_bearer(text)
+            except KeysAsked as e:
+                await asyncio.shield(e.asked)
+                return self.of_bearer(text)
         if (session := session_of(headers)) is None:
             raise unknown(f"{WHO}, found none")
         return await self.known.of_session(session)
+
+    def of_bearer(self, text: str) -> Identity:
+        """Raises: Problem (401, 403, 503; KeysAsked)."""
+        if self.tokens is None or text.startswith(KEY_PREFIX):
+            return self.known.of_key(text)
+        return self.tokens.of_token(text)
 
     @staticmethod
     def caller(identity: Identity, tenant: str | None, scope: Any) -> Caller:
         """Raises: Problem (403): a tenant that isn't the caller's."""
         return Caller(
             identity.actor, _tenant(identity, tenant), scope.get("flowledger_correlation", ""), scope.get("flowledger_trace", ""),
-            None, identity.kernel, identity.tenants,
+            identity.groups, identity.kernel, identity.tenants,
         )  # fmt: skip
 
     # --- sockets -------------------------------------------------------------------------------------------------------------
@@ -149,7 +162,7 @@ class Door:
             given = metadata.get("authorization")
             if given is None:
                 raise unknown("expected the metadata `authorization: Bearer KEY`, found none")
-            identity = self.known.of_key(bearer(given))
+            identity = self.of_bearer(bearer(given))
         except Problem as p:
             if p.status == 401:
                 raise Unauthenticated(p.detail) from None
@@ -161,7 +174,7 @@ class Door:
             tenant = _tenant(identity, metadata.get("x-tenant"))
         except Problem as p:
             raise Lacking(p.detail, Caller(identity.actor, next(iter(identity.tenants), "")), identity) from None
-        return Caller(identity.actor, tenant, "", "", None, identity.kernel, identity.tenants), identity
+        return Caller(identity.actor, tenant, "", "", identity.groups, identity.kernel, identity.tenants), identity
 
 
 def _tenant(identity: Identity, given: str | None) -> str:

@@ -45,10 +45,11 @@ class Identity:
     """Who asks, as long as what it was shown by is good. `ended` is set when it isn't any more.
 
     Attributes:
-        kind: user (by a session) or key.
+        kind: user (by a session), guest (by a session that an issuer has vouched for), key or token (of an issuer).
         actor: the name that stands on what is done.
-        id: of the key; empty for a session.
+        id: of the key, or the name of the issuer; empty for a session.
         kernel: the rights that the gate in the kernel looks at.
+        groups: that the issuer says; None: only the directory knows.
     """
 
     __slots__ = (
@@ -57,6 +58,7 @@ class Identity:
         "csrf",
         "ended",
         "expires_us",
+        "groups",
         "id",
         "kernel",
         "kind",
@@ -69,15 +71,20 @@ class Identity:
 
     def __init__(
         self, kind: str, actor: str, roles: list[str], rights: frozenset[str], tenants: list[str], verifier: bytes, expires_us: int, *,
-        csrf: str = "", id: str = "", seen_us: int = 0,
+        csrf: str = "", id: str = "", seen_us: int = 0, groups: list[str] | None = None,
     ) -> None:  # fmt: skip
+        self.groups = groups
         self.kind, self.actor, self.roles, self.rights, self.tenants = kind, actor, roles, rights, tenants
         self.verifier, self.expires_us, self.csrf, self.id, self.seen_us = verifier, expires_us, csrf, id, seen_us
         self.kernel = [SIGNED_IN, OPERATOR] if "tasks:manage" in rights else [SIGNED_IN]
         self.ended = asyncio.Event()
 
     def same(self, other: Identity) -> bool:
-        return (self.actor, self.rights, self.tenants) == (other.actor, other.rights, other.tenants)
+        mine, others = ((i.actor, i.rights, i.tenants, i.groups) for i in (self, other))
+        return mine == others
+
+    def check(self, now_us: int) -> None:
+        """Of who comes by a token: whether it is good still. Raises: Problem."""
 
 
 class Known:
@@ -90,6 +97,8 @@ class Known:
         self.users: dict[str, User] = {}
         self.keys: dict[str, Key] = {}
         self._by_verifier: dict[bytes, Key] = {}
+        #: names that users have, or that keys act as: no issuer can give them
+        self._names: frozenset[str] = frozenset()
         self._sessions: OrderedDict[bytes, Session] = OrderedDict()
         self._identities: OrderedDict[bytes, Identity] = OrderedDict()
         #: identities behind which a long answer stands
@@ -111,6 +120,8 @@ class Known:
             version, users, keys = await self.store.load()
             self.users, self.keys = {u.name: u for u in users}, {k.id: k for k in keys}
             self._by_verifier = {k.verifier: k for k in keys}
+            now_us = self.now_us()
+            self._names = frozenset((*self.users, *(k.actor for k in keys if not k.revoked_us and k.expires_us > now_us)))
             self._version = version
             self._identities.clear()
             self._sessions.clear()
@@ -128,6 +139,7 @@ class Known:
                     written = time.monotonic()
                 told = False
             except AWAY as e:
+                await self._end_those_that_are_over()
                 if not told:
                     log_.warning("accounts can't be read; what is known is believed for a while", why=str(e), seconds=STALE_S)
                 told = True
@@ -142,12 +154,16 @@ class Known:
     async def _end_those_that_are_over(self) -> None:
         for held in list(self._held):
             try:
+                if held.kind == "token":
+                    held.check(self.now_us())
+                    self.stranger(held.actor)
+                    continue
                 if held.same(
                     await (self.by_key_verifier(held.verifier) if held.kind == "key" else self.by_session_verifier(held.verifier))
                 ):
                     continue
             except Problem as p:
-                if p.status != 401:
+                if p.status == 503:
                     continue
             self._held.discard(held)
             held.ended.set()
@@ -159,6 +175,12 @@ class Known:
     def _believable(self) -> None:
         if time.monotonic() - self._checked > STALE_S:
             raise away()
+
+    def stranger(self, actor: str) -> None:
+        """Raises: Problem (403: somebody here has that name; 503: nobody knows)."""
+        self._believable()
+        if actor in self._names:
+            raise Problem("FORBIDDEN", f"the name {actor} that the issuer gives is that of a user or of an API key here")
 
     # --- who is it -----------------------------------------------------------------------------------------------------------
 

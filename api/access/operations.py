@@ -18,6 +18,7 @@ HTTP: dict[str, str] = {
     "GET /metrics": "metrics:read",
     "POST /v1/session": PUBLIC,
     "POST /v1/session/link": PUBLIC,
+    "GET /v1/session/issuers": PUBLIC,
     "POST /callbacks/{token}": PUBLIC,
     "POST /callbacks/{token}/error": PUBLIC,
     "DELETE /v1/session": SIGNED_IN,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -31,6 +32,11 @@ def keep(url: str, key: str) -> None:
     found.pop(url, None)
     if key:
         found[url] = key
+    write(path, found)
+
+
+def write(path: Path, found: Any) -> None:
+    """None left: the file goes."""
     if not found:
         path.unlink(missing_ok=True)
         return

@@ -30,13 +30,18 @@ def login(
     name: Annotated[str, typer.Option("--name", help="Who you are; asked for when it lacks")] = "",
     password_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read the password (or the key) from stdin")] = False,
     key: Annotated[bool, typer.Option("--key", help="Keep an API key that you have, instead of asking for a password")] = False,
+    oidc: Annotated[bool, typer.Option("--oidc", help="By the server's issuer of OpenID Connect, in a browser here or elsewhere")] = False,
+    issuer: Annotated[str, typer.Option("--issuer", help="With --oidc: which issuer, when there are several")] = "",
     server: ServerUrl = "",
     json: Json = False,
 ) -> None:
-    """Sign in: an API key for this machine, good for 30 days, is made and kept in your configuration folder."""
+    """Sign in: an API key for this machine, good for 30 days, is made and kept in your configuration folder; with --oidc an issuer's token."""
     from flowledger.infra.cli.server import Server
 
     found = Server(server)
+    if oidc:
+        _tell(found.url, _by_device(found, issuer), json)
+        return
     if key:
         text = _asked("API key", password_stdin)
         status, who = found.ask("GET", "/v1/me", headers={"Authorization": f"Bearer {text}"})
@@ -45,10 +50,30 @@ def login(
     else:
         who, text = _by_password(found, name or _name(password_stdin), _asked("Password", password_stdin))
     keep(found.url, text)
+    _tell(found.url, who, json)
+
+
+def _tell(url: str, who: dict[str, Any], json: bool) -> None:
     if for_programs(json):
-        as_json({"server": found.url, "name": who["name"], "roles": who["roles"]})
+        as_json({"server": url, "name": who["name"], "roles": who["roles"]})
     else:
-        say(f"{who['name']} at {found.url} ({', '.join(who['roles']) or 'no role'})")
+        say(f"{who['name']} at {url} ({', '.join(who['roles']) or 'no role'})")
+
+
+def _by_device(server: Any, issuer: str) -> dict[str, Any]:
+    """Who it is; the token is kept, and a key that was kept before is not any more."""
+    from flowledger.infra.cli import device
+
+    status, offered = server.ask("GET", "/v1/session/issuers", headers={"Authorization": "Bearer none"})
+    if status != 200:
+        fail(f"{server.url} says: {_detail(offered)}")
+    token = device.sign_in(server.url, offered["items"], issuer)
+    status, who = server.ask("GET", "/v1/me", headers={"Authorization": f"Bearer {token.access}"})
+    if status != 200:
+        fail(f"{server.url} doesn't take this token: {_detail(who)}")
+    keep(server.url, "")
+    device.keep(server.url, token)
+    return dict(who)
 
 
 def _name(from_stdin: bool) -> str:
@@ -94,11 +119,15 @@ def _send(connection: Any, method: str, path: str, body: Any, headers: dict[str,
 
 
 def logout(server: ServerUrl = "", json: Json = False) -> None:
-    """Revoke the key that `login` has kept, and forget it."""
+    """Revoke the key (or token) that `login` has kept, and forget it."""
+    from flowledger.infra.cli import device
     from flowledger.infra.cli.server import Server
 
     found = Server(server)
     key = keys().get(found.url)
+    if key is None and (token := device.tokens().get(found.url)) is not None:
+        _signed_out(found.url, device.sign_out(found.url, token), json)
+        return
     if key is None:
         fail(f"nobody is signed in at {found.url} from here")
     parts = key.split("_")
@@ -110,10 +139,14 @@ def logout(server: ServerUrl = "", json: Json = False) -> None:
     except Failed as e:
         left = f"it could not be revoked there: {e}"
     keep(found.url, "")
+    _signed_out(found.url, left, json)
+
+
+def _signed_out(url: str, left: str, json: bool) -> None:
     if for_programs(json):
-        as_json({"server": found.url, "revoked": not left})
+        as_json({"server": url, "revoked": not left})
     else:
-        say(f"signed out of {found.url}" + (f"; {left}" if left else ""))
+        say(f"signed out of {url}" + (f"; {left}" if left else ""))
 
 
 def whoami(server: ServerUrl = "", json: Json = False) -> None:

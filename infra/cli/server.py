@@ -58,7 +58,7 @@ class Server:
         sent["User-Agent"] = f"flowledger-cli/{__version__}"
         if tenant := os.environ.get("FLOWLEDGER_TENANT"):
             sent["X-Tenant"] = tenant
-        if token := self._key():
+        if "Authorization" not in (headers or {}) and (token := self._key()):
             sent["Authorization"] = f"Bearer {token}"
         sent |= {k.replace("_", "-"): v for k, v in (headers or {}).items()}
         data = None
@@ -89,9 +89,11 @@ class Server:
         fail(f"no server answers at {self.url} ({why})", UNREACHABLE, f"start one with `{command()} dev`, or name it with --server URL")
 
     def _key(self) -> str:
+        from flowledger.infra.cli.device import token_for
         from flowledger.infra.cli.keys import keys
 
-        return os.environ.get("FLOWLEDGER_API_KEY") or os.environ.get("FLOWLEDGER_TOKEN") or keys().get(self.url, "")
+        given = os.environ.get("FLOWLEDGER_API_KEY") or os.environ.get("FLOWLEDGER_TOKEN")
+        return given or keys().get(self.url) or token_for(self.url)
 
     def pages(self, path: str, limit: int, **query: Any) -> Iterator[dict[str, Any]]:
         """Items of a list, page by page, `limit` of them at most (0: all)."""

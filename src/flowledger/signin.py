@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 import sys
 from collections.abc import Coroutine
 from typing import Any, Protocol
@@ -34,10 +35,18 @@ def check(s: Settings) -> None:
             f"setting host is {s.host!r} and auth is none: without sign-in the server listens on loopback only ({', '.join(LOOPBACK)}). "
             "Set FLOWLEDGER_AUTH=local (docs/security.md), or listen on loopback"
         )
+    if s.auth == "oidc" and not s.oidc_file:
+        raise SettingsError("setting auth is oidc and oidc_file is empty: expected a file of issuers (docs/security.md)")
+    if s.oidc_file and s.auth != "oidc":
+        raise SettingsError(f"setting oidc_file is {s.oidc_file!r} and auth is {s.auth}: issuers are asked with FLOWLEDGER_AUTH=oidc only")
+    if s.auth == "oidc":
+        from flowledger.infra.oidc import config
+
+        config.load(s.oidc_file)
 
 
-async def start(system: Starting, dsn: str, stack: contextlib.AsyncExitStack) -> Coroutine[Any, Any, None]:
-    """`system.door` and `system.accounts`, and what is to run beside. With the database away nobody comes in until it is there."""
+async def start(system: Starting, dsn: str, stack: contextlib.AsyncExitStack) -> list[tuple[str, Coroutine[Any, Any, None]]]:
+    """`system.door` and `system.accounts`, and what is to run beside, by name. With the database away nobody comes in until it is there."""
     from flowledger.api.access.changes import Accounts
     from flowledger.api.access.door import Door
     from flowledger.api.access.known import Known
@@ -47,10 +56,29 @@ async def start(system: Starting, dsn: str, stack: contextlib.AsyncExitStack) ->
     await store.open()
     stack.push_async_callback(store.close)
     known = Known(store, system.settings)
-    system.door, system.accounts = Door(known, system.settings), Accounts(known, system.engine, system.settings)
+    tokens, running = None, [("accounts", known.run())]
+    if system.settings.auth == "oidc":
+        tokens, keeping = await _issuers(system.settings, known, stack)
+        running.append(("issuers", keeping))
+    system.door, system.accounts = Door(known, system.settings, tokens), Accounts(known, system.engine, system.settings)
     with contextlib.suppress(TimeoutError, *AWAY):
         await asyncio.wait_for(known.refresh(), ACCOUNTS_S)
-    return known.run()
+    return running
+
+
+async def _issuers(settings: Settings, known: Any, stack: contextlib.AsyncExitStack) -> tuple[Any, Coroutine[Any, Any, None]]:
+    """Who looks at tokens, and what reads the issuers' keys beside. The process starts with issuers away, too."""
+    import httpx2
+
+    from flowledger.api.access.tokens import Tokens
+    from flowledger.infra.oidc import config
+    from flowledger.infra.oidc.keys import ANSWER_S, Keys, keep_fresh
+
+    tls = ssl.create_default_context(cafile=settings.egress_ca_file or None)
+    client = httpx2.AsyncClient(verify=tls, timeout=ANSWER_S, follow_redirects=False, trust_env=False)
+    stack.push_async_callback(client.aclose)
+    issuers = [Keys(i, client) for i in config.load(settings.oidc_file)]
+    return Tokens(issuers, known), keep_fresh(issuers)
 
 
 async def first_administrator(system: Starting) -> None:

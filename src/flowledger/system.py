@@ -174,7 +174,8 @@ class System:
         doors.read(s.roles)
         dsn = await self._database(database) if database is not None else ""
         if s.auth != "none" and (self.has("api") or self.has("grpc")):
-            self._background(await signin.start(self, dsn, self._stack), "accounts")
+            for name, running in await signin.start(self, dsn, self._stack):
+                self._background(running, name)
         if self.has("api"):
             await self._start_api(listener, dsn)
         else:

@@ -13,6 +13,7 @@ from .conftest import Served, missing
 pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.req("APG-UI-010", "APG-UI-008")]
 
 AXE = Path(__file__).resolve().parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 #: what draws itself and can't be told otherwise: Swagger UI's page, and the sheet of dmn-js
 FOREIGN = [[".fl-api"], [".fl-dmn"]]
@@ -32,6 +33,12 @@ PAGES = {
         for tab in ("now", "incidents", "variables", "work", "calls", "why", "audit", "history")
     },
     "instance decisions": "/instances/{decided}?tab=decisions",
+    "designer": "/designer",
+    "designer empty": "/designer?name=nobody-drew-this",
+    **{f"draft {tab}": f"/designer/{{draft}}?tab={tab}" for tab in ("properties", "findings", "try", "blocks", "versions", "comments")},
+    "draft decision": "/designer/{drawn_decision}",
+    "draft form": "/designer/{drawn_form}",
+    "draft text": "/designer/{text}",
     "decisions": "/decisions",
     "decision": "/decisions/approval-level",
     "decision history": "/decisions/approval-level?tab=history",
@@ -58,11 +65,18 @@ PAGES = {
 def places(server: Served) -> dict[str, str]:
     task = server.task_of(server.start("document-approval", document="plan", author="ann"))
     server.call("POST", f"/v1/tasks/{task}/comment", {"text": "hm"}, actor="rita")
+    drawn = {
+        name: server.call("POST", "/v1/drafts", {"name": name, "kind": kind, "content": content}, actor="rita")["id"]
+        for name, kind, content in (
+            ("draft", "process", (EXAMPLES / "order.bpmn").read_text()), ("drawn_decision", "decision", (EXAMPLES / "approval-level.dmn").read_text()),
+            ("drawn_form", "form", next((EXAMPLES / "forms").glob("*.form")).read_text()), ("text", "process", "not a model"),
+        )
+    }  # fmt: skip
     stuck = server.stuck()
     batch = server.call("POST", "/v1/batches", {"action": "set_variables", "params": {"variables": {"seen": True}}, "ids": [stuck, "77"]})[
         "id"
     ]
-    return {"task": task, "stuck": stuck, "decided": server.decided(), "batch": batch}
+    return {**drawn, "task": task, "stuck": stuck, "decided": server.decided(), "batch": batch}
 
 
 def looked_at(page: Any) -> list[str]:

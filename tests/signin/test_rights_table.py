@@ -56,6 +56,7 @@ def test_the_table_has_each_route_and_each_call(world):
         "GET /health/ready",
         "POST /v1/session",
         "POST /v1/session/link",
+        "GET /v1/session/issuers",
         "POST /callbacks/{token}",
         "POST /callbacks/{token}/error",
     ]

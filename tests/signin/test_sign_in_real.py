@@ -23,10 +23,12 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import flowledger.signin
+from flowledger.infra.oidc import keys
 from flowledger.infra.settings import Settings, SettingsError
 from flowledger.sdk import Client, Flow, Worker
 from flowledger.system import System
 from tests.cli.conftest import running, settings_for
+from tests.signin.issuer import StubIssuer
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(240), pytest.mark.req("APG-SEC-009", "WOS-SEC-001")]
 PASSWORD = "correct horse battery"
@@ -39,7 +41,16 @@ def said() -> io.StringIO:
 
 
 @pytest.fixture(scope="module")
-def server(empty_database: Any, tmp_path_factory: pytest.TempPathFactory, said: io.StringIO):
+def issuer():
+    found = StubIssuer()
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module")
+def server(empty_database: Any, tmp_path_factory: pytest.TempPathFactory, said: io.StringIO, issuer: StubIssuer):
+    """With an issuer beside the accounts of its own: what holds of those holds with it, too."""
+
     class Errors:
         """Where the process says its one-time link."""
 
@@ -48,7 +59,12 @@ def server(empty_database: Any, tmp_path_factory: pytest.TempPathFactory, said: 
     kept, flowledger.signin.sys = flowledger.signin.sys, Errors  # type: ignore[assignment, attr-defined]
     try:
         with empty_database() as url:
-            settings = settings_for(tmp_path_factory.mktemp("signin"), url, roles=("api", "owner", "projector", "grpc"), auth="local")
+            file = tmp_path_factory.mktemp("issuers") / "issuers.toml"
+            file.write_text(
+                f'[[issuers]]\nname = "company"\nissuer = "{issuer.url}"\naudiences = ["flowledger"]\ndevice_client_id = "cli"\n'
+            )
+            roles = ("api", "owner", "projector", "grpc")
+            settings = settings_for(tmp_path_factory.mktemp("signin"), url, roles=roles, auth="oidc", oidc_file=str(file))
             with running(settings) as found:
                 yield found
     finally:
@@ -172,6 +188,99 @@ async def test_sockets_and_streams_end_with_the_key(server, admin):
             assert closed.value.rcvd is not None and closed.value.rcvd.code == 4401
 
 
+@pytest.mark.req("D-SEC-001", "APG-SEC-001")
+async def test_tokens_of_an_issuer_on_all_doors_until_its_key_is_taken_back(server, issuer, monkeypatch):
+    monkeypatch.setattr(keys, "AGAIN_S", 0.0)
+    token = issuer.token(roles=["machine", "viewer"])
+    given = {"authorization": f"Bearer {token}"}
+    base = server.url.replace("http", "ws")
+    async with contextlib.AsyncExitStack() as stack:
+        http = await stack.enter_async_context(httpx2.AsyncClient(base_url=server.url, headers=given, timeout=120))
+        said = (await http.get("/v1/me")).json()
+        assert (said["auth"], said["kind"], said["name"]) == ("oidc", "token", "olga")
+        wrong = {"authorization": f"Bearer {issuer.token(aud='billing')}"}
+        for path in ("/v1/events", "/v1/jobs/stream"):
+            with pytest.raises(InvalidStatus) as e:
+                async with connect(base + path, additional_headers=wrong):
+                    pass
+            assert e.value.response.status_code == 401
+        events = await stack.enter_async_context(connect(f"{base}/v1/events", additional_headers=given))
+        jobs = await stack.enter_async_context(connect(f"{base}/v1/jobs/stream", additional_headers=given))
+        assert json.loads(await events.recv())["type"] == "subscribed"
+        sse = await stack.enter_async_context(http.stream("GET", "/v1/events"))
+        lines = sse.aiter_lines()
+        assert (await anext(lines)).startswith("retry")
+        channel = await stack.enter_async_context(grpc.aio.insecure_channel(server.system.grpc_address))
+        stub, metadata = GatewayStub(channel), [("authorization", f"Bearer {token}")]
+        assert (await stub.Topology(pb.TopologyRequest(), metadata=metadata)).partitionsCount == 2
+        call = stub.StreamActivatedJobs(pb.StreamActivatedJobsRequest(type="never", worker="w", timeout=1000), metadata=metadata)
+        streaming = asyncio.ensure_future(call.read())
+        await asyncio.sleep(0.5)
+        assert not streaming.done()
+        issuer.rotate()
+        new = {"authorization": f"Bearer {issuer.token(roles=['viewer'])}"}
+        assert (await http.get("/v1/instances", headers=new)).status_code == 200, "the new key is asked for"
+        async for _ in lines:
+            pass
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await streaming
+        assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
+        for socket in (events, jobs):
+            with pytest.raises(ConnectionClosed) as closed:
+                while True:
+                    await socket.recv()
+            assert closed.value.rcvd is not None and closed.value.rcvd.code == 4401
+        assert (await http.get("/v1/instances")).status_code == 401
+
+
+def test_the_command_line_takes_a_token(server, issuer, tmp_path):
+    token = issuer.token(roles=["viewer"], preferred_username="clive")
+    said = flowledger_cli(server, tmp_path, "whoami", "--json", FLOWLEDGER_TOKEN=token)
+    assert said.returncode == 0 and json.loads(said.stdout)["name"] == "clive"
+
+
+@pytest.mark.req("APG-SEC-001")
+def test_the_command_line_signs_in_by_the_issuer_s_device_flow(server, issuer, tmp_path):
+    file = tmp_path / "flowledger" / "tokens.json"
+
+    def waiting(*words: str) -> subprocess.Popen[str]:
+        env = {**os.environ, "FLOWLEDGER_SERVER": server.url, "XDG_CONFIG_HOME": str(tmp_path)}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen([sys.executable, "-m", "flowledger", "login", "--oidc", *words], env=env, text=True, **pipes)  # type: ignore[call-overload,no-any-return]
+
+    refused = flowledger_cli(server, tmp_path, "login", "--oidc", "--issuer", "nobody")
+    assert refused.returncode == 1 and "company" in refused.stderr
+    issuer.person = {"sub": "2", "preferred_username": "dora", "roles": ["viewer"]}
+    issuer.lifetime, issuer.approved = 300, False
+    process = waiting("--json")
+    deadline = time.monotonic() + 100
+    while issuer.asked.count("/token") < 2:  # it asks, is told to wait, and asks again
+        assert time.monotonic() < deadline and process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    issuer.approved = True
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == 0 and json.loads(out)["name"] == "dora" and "ABCD-EFGH" in err and f"{issuer.url}/activate" in err
+    assert file.stat().st_mode & 0o077 == 0
+    who = flowledger_cli(server, tmp_path, "whoami", "--json")
+    assert json.loads(who.stdout)["kind"] == "token", who
+
+    kept = json.loads(file.read_text())
+    first = kept[server.url]["access"]
+    kept[server.url]["expires"] = 0
+    file.write_text(json.dumps(kept))
+    assert flowledger_cli(server, tmp_path, "instances").returncode == 0
+    now = json.loads(file.read_text())[server.url]
+    assert now["access"] != first and now["refresh"] != kept[server.url]["refresh"] and file.stat().st_mode & 0o077 == 0, "refreshed"
+
+    file.write_text(json.dumps(kept))  # as if somebody had taken the old one, which is good once
+    over = flowledger_cli(server, tmp_path, "instances")
+    assert over.returncode == 1 and "login --oidc" in over.stderr and "Traceback" not in over.stderr
+    file.write_text(json.dumps({server.url: now}))
+    assert flowledger_cli(server, tmp_path, "logout").returncode == 0 and not file.exists()
+    assert now["refresh"] not in issuer._refresh, "taken back, not only forgotten"
+    assert flowledger_cli(server, tmp_path, "whoami").returncode == 1
+
+
 async def test_zeebe_s_clients_bring_a_bearer_token(server, admin):
     key = key_of(admin, "machine", actor="zeebe-worker")
     async with grpc.aio.insecure_channel(server.system.grpc_address) as channel:
@@ -227,7 +336,7 @@ def test_probes_are_open_and_figures_are_not(server, admin):
         and http.get("/metrics", headers=bearer(key_of(admin, "machine", actor="m3"))).status_code == 403
     )
     shown = {s["name"]: s["value"] for s in admin.get("/v1/settings").json()["items"]}
-    assert shown["auth"] == "local"
+    assert shown["auth"] == "oidc"
 
 
 async def test_subscribers_see_changes_of_accounts_only_with_the_right_and_never_a_verifier(server, admin):

@@ -94,11 +94,11 @@ export async function getText(path: string, signal?: AbortSignal): Promise<strin
 }
 
 /** A change. It carries an id of its own, so that a repeat after a broken connection does nothing twice. */
-export async function send<M extends "POST" | "PUT" | "PATCH" | "DELETE", A extends PathOf<M>>(method: M, path: A, body?: BodyOf<M, A>, params?: Params): Promise<AnswerOf<M, A>> {
+export async function send<M extends "POST" | "PUT" | "PATCH" | "DELETE", A extends PathOf<M>>(method: M, path: A, body?: BodyOf<M, A>, params?: Params, more?: Record<string, string>): Promise<AnswerOf<M, A>> {
   const id = crypto.randomUUID();
   const init: RequestInit = {
     method,
-    headers: headers({ "Idempotency-Key": id, ...(body === undefined ? {} : { "Content-Type": "application/json" }) }),
+    headers: headers({ "Idempotency-Key": id, ...(body === undefined ? {} : { "Content-Type": "application/json" }), ...more }),
     body: body === undefined ? undefined : JSON.stringify(body),
   };
   for (let attempt = 0; ; attempt++) {

@@ -36,6 +36,57 @@ export type Health = Given<Schemas["Health"]>;
 export type Decision = Given<Schemas["Decision"]>;
 export type WorkerRow = Given<Schemas["WorkerRow"]>;
 export type Finding = Given<Schemas["Finding"]>;
+export type DraftRow = Given<Schemas["DraftRow"]>;
+export type Draft = Given<Schemas["Draft"]>;
+/** Rows inside of a trial, which the document leaves open. */
+export interface TrialWait {
+  kind: "task" | "job" | "message" | "signal" | "timer" | "incident";
+  instance: string;
+  element: string;
+  name: string;
+  key?: string;
+  due?: string;
+  who?: string;
+  message?: string;
+  variables?: Record<string, unknown>;
+}
+export interface TrialInstance {
+  name: string;
+  process: string;
+  status: string;
+  parent: string | null;
+  variables: Record<string, unknown>;
+  active: string[];
+  path: string;
+  incidents: { code: string; element: string; message: string }[];
+}
+export interface TrialCoverage {
+  process: string;
+  percent: number;
+  covered: number;
+  total: number;
+  entered: Record<string, number>;
+  taken: Record<string, number>;
+  missing: string[];
+}
+export interface Trial {
+  now: string;
+  done: number;
+  failed: { step: number; what: string; code: string; message: string } | null;
+  instances: TrialInstance[];
+  waiting: TrialWait[];
+  coverage: TrialCoverage[];
+  test: Record<string, unknown>;
+}
+/** A row of a difference. */
+export interface Change {
+  change: "added" | "removed" | "moved" | "changed";
+  id: string;
+  type: string;
+  name: string;
+  line: number;
+  fields?: { field: string; from: unknown; to: unknown }[];
+}
 export type Problem = Partial<Schemas["Problem"]> & { status: number; code: string };
 export type TaskMove = paths["/v1/tasks/{id}/{move}"] extends { post: { parameters: { path: { move: infer M } } } } ? M : never;
 
@@ -52,6 +103,7 @@ type Json<T> = T extends { content: { "application/json": infer B } } ? B : neve
 
 export type GetPath = Address<"get">;
 export type PathOf<M extends string> = Address<Lowercase<M> & Method>;
+/** Where 201 says what was made, 200 is only the plan of a dry run. */
 export type AnswerOf<M extends string, A extends string> = Operation<Lowercase<M> & Method, A> extends { responses: infer R } ? Given<Json<R extends { 201: infer S } ? S : R extends { 200: infer S } ? S : never>> : never;
 export type BodyOf<M extends string, A extends string> = Operation<Lowercase<M> & Method, A> extends { requestBody?: infer B } ? Open<Json<NonNullable<B>>> : never;
 export type ParamsOf<A extends string> = Operation<"get", A> extends { parameters: { query?: infer Q } } ? Partial<Record<keyof NonNullable<Q> | `var.${string}`, string | string[] | number | boolean | null | undefined>> : Record<string, never>;

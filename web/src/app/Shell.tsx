@@ -14,6 +14,7 @@ const pages: { to: string; icon: IconName; text: `nav.${string}` }[] = [
   { to: "/tasks", icon: "tasks", text: "nav.tasks" },
   { to: "/processes", icon: "process", text: "nav.processes" },
   { to: "/instances", icon: "instances", text: "nav.instances" },
+  { to: "/designer", icon: "designer", text: "nav.designer" },
   { to: "/decisions", icon: "decisions", text: "nav.decisions" },
   { to: "/operations", icon: "operations", text: "nav.operations" },
   { to: "/api", icon: "api", text: "nav.api" },
@@ -25,7 +26,7 @@ export function Shell() {
   const path = useRouterState({ select: (s) => s.location.pathname });
   const main = useRef<HTMLElement>(null);
   const before = useRef(path);
-  const hidden = { "/decisions": !useMay("decisions"), "/operations": !useMay("workers") } as Record<string, boolean>;
+  const hidden = { "/designer": !useMay("author"), "/decisions": !useMay("decisions"), "/operations": !useMay("workers") } as Record<string, boolean>;
   const shown = pages.filter((p) => !hidden[p.to]);
   useEffect(() => {
     if (before.current === path) return;

@@ -10,6 +10,7 @@ import NavigatedViewer from "dmn-js/lib/NavigatedViewer";
 import { SegmentedControl } from "@mantine/core";
 import { useEffect, useRef, useState } from "react";
 import { useText } from "~/i18n";
+import { readable } from "./readable";
 
 interface View {
   type: string;
@@ -17,10 +18,6 @@ interface View {
   name?: string;
   element: { id: string; name?: string };
 }
-
-/** dmn-js reads DMN 1.3; the elements of 1.2 to 1.6 that it draws are the same under another namespace. */
-const OLDER = "https://www.omg.org/spec/DMN/20191111/";
-export const readable = (xml: string) => xml.replace(/https?:\/\/www\.omg\.org\/spec\/DMN\/(20180521|20211108|20230324|20240513)\/(?=MODEL\/|DMNDI\/)/g, OLDER);
 
 /* eslint-disable @typescript-eslint/no-explicit-any */
 /** The only place that knows dmn-js: tables, expressions and, where the model has one, the graph. `fired`: ids of rules to mark. */

@@ -1,15 +1,17 @@
 import { createContext, useContext, useEffect, useMemo, useState, type ReactNode } from "react";
 import { de } from "./de";
+import { designer as deDesigner } from "./de-designer";
 import { events as deEvents } from "./de-events";
 import { en as english } from "./en";
+import { designer as enDesigner } from "./en-designer";
 import { events as enEvents } from "./en-events";
 
-const en = { ...english, ...enEvents };
+const en = { ...english, ...enDesigner, ...enEvents };
 
 /** One file per language; English is the measure of what must be there (tests/i18n.test.ts). */
 export const languages: Record<string, { name: string; texts: Record<string, string> }> = {
   en: { name: "English", texts: en },
-  de: { name: "Deutsch", texts: { ...de, ...deEvents } },
+  de: { name: "Deutsch", texts: { ...de, ...deDesigner, ...deEvents } },
 };
 
 export type Values = Record<string, string | number>;

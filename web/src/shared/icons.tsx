@@ -19,6 +19,8 @@ const paths = {
   stop: "M6 6h12v12H6z",
   back: "M15 5l-7 7 7 7",
   forward: "M9 5l7 7-7 7",
+  undo: "M9 7H15a5 5 0 0 1 0 10H8M9 7l4-4M9 7l4 4",
+  redo: "M15 7H9a5 5 0 0 0 0 10h7M15 7l-4-4M15 7l-4 4",
   first: "M18 5l-7 7 7 7M7 5v14",
   last: "M6 5l7 7-7 7M17 5v14",
   plus: "M12 5v14M5 12h14",

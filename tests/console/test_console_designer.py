@@ -1,0 +1,261 @@
+"""The designer in a real browser: draw, check, save, try, deploy, run; two people in one draft; files that are none; nothing lost."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import ROOT, Served
+
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
+Opened = Callable[..., Any]
+
+
+def begin(page: Any, name: str, kind: str = "") -> str:
+    """A new draft, as somebody begins one; its id."""
+    page.get_by_role("button", name="New draft").first.click()
+    dialog = page.get_by_role("dialog")
+    if kind:
+        dialog.get_by_text(kind, exact=True).click()
+    dialog.get_by_label("Name").fill(name)
+    dialog.get_by_role("button", name="Begin").click()
+    page.wait_for_url(re.compile(r"/designer/[0-9a-f]{16}"))
+    return str(page.url.rpartition("/")[2].partition("?")[0])
+
+
+def drawn(page: Any) -> None:
+    page.locator(".djs-palette.open").wait_for()
+    page.locator("[data-element-id=start]").first.wait_for()
+
+
+def append(page: Any, what: str, name: str = "") -> None:
+    """By the keyboard: `a`, the kind, its name."""
+    page.keyboard.press("a")
+    page.locator(".djs-popup-search input").wait_for()
+    page.keyboard.type(what)
+    page.locator(".djs-popup-results .entry.selected", has_text=re.compile(f"^{what}$", re.I)).wait_for()
+    page.keyboard.press("Enter")
+    page.locator(".djs-popup-search input").wait_for(state="detached")
+    if name:
+        page.locator(".djs-direct-editing-content").wait_for()
+        page.keyboard.type(name)
+        page.keyboard.press("Enter")
+        page.locator(".djs-direct-editing-content").wait_for(state="detached")
+        page.locator(".djs-element", has_text=name).first.wait_for()
+
+
+def tab(page: Any, name: str) -> None:
+    page.get_by_role("tab", name=re.compile(f"^{name}")).click()
+
+
+def saved(page: Any, version: int) -> None:
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_text(f"v{version} · saved").wait_for()
+
+
+@pytest.mark.req("APG-UI-001", "APG-UI-003", "APG-UI-006", "APG-UI-005")
+def test_a_first_time_user_draws_saves_tries_deploys_and_runs(open_page: Opened, server: Served) -> None:
+    page = open_page("/", actor="ann")
+    page.get_by_role("link", name="Designer").click()
+    name = f"Leave {uuid.uuid4().hex[:6]}"
+    draft = begin(page, name)
+    drawn(page)
+    page.locator("[data-element-id=start] .djs-hit").first.click()
+    append(page, "User task", "Ask")
+    append(page, "User task", "Approve")
+    append(page, "End event")
+    page.get_by_text("v1 · not saved").wait_for()
+    saved(page, 2)
+    kept = server.call("GET", f"/v1/drafts/{draft}")
+    assert kept["content"].count("<bpmn:userTask") == 2 and kept["content"].count("<bpmndi:BPMNEdge") == 3
+
+    tab(page, "Try")
+    page.get_by_role("button", name="Start", exact=True).click()
+    for task in ("Ask", "Approve"):
+        card = page.locator("[data-waits]", has_text=task)
+        card.wait_for()
+        page.locator(".djs-element.fl-active", has_text=task).first.wait_for()
+        card.get_by_role("button", name="Complete").click()
+    page.get_by_text("100 %").wait_for()
+    page.locator(".djs-element.fl-done", has_text="Approve").first.wait_for()
+    with page.expect_download() as got:
+        page.get_by_role("button", name="Save as a test").click()
+    test = json.loads(Path(got.value.path()).read_text())
+    assert [next(iter(s)) for s in test["tests"][0]["steps"]] == ["start", "complete", "complete", "expect"]
+
+    page.get_by_role("button", name="Deploy", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("new: not deployed yet").wait_for()
+    dialog.get_by_role("button", name="Deploy").click()
+    dialog.get_by_text("is there as version 1.").wait_for()
+    dialog.get_by_role("button", name="Start").click()
+    page.wait_for_url(re.compile(r"/instances/\d+"))
+    instance = page.url.rpartition("/")[2].partition("?")[0]
+    assert server.call("GET", f"/v1/tasks/{server.task_of(instance)}")["name"] == "Ask"
+
+
+@pytest.mark.req("APG-MOD-006")
+def test_findings_stand_on_the_element_as_one_draws_and_go_when_it_is_mended(open_page: Opened, server: Served) -> None:
+    page = open_page("/designer")
+    begin(page, "Findings")
+    drawn(page)
+    page.locator("[data-element-id=start] .djs-hit").first.click()
+    append(page, "Service task", "Charge")
+    page.locator(".fl-finding-warning").first.wait_for()
+    page.locator(".fl-modeler svg").first.click(position={"x": 400, "y": 20})
+    tab(page, "Findings")
+    page.get_by_role("listitem").filter(has_text="SERVICE_WITHOUT_TYPE").get_by_role("button").click()
+    page.locator(".djs-element.selected", has_text="Charge").first.wait_for()
+    tab(page, "Properties")
+    page.locator(".bio-properties-panel-group-header-title", has_text="Task definition").click()
+    page.locator("#bio-properties-panel-taskDefinitionType").click()
+    page.keyboard.type("charge-card")
+    page.locator(".fl-finding-warning").first.wait_for(state="detached")
+
+    page.locator(".fl-modeler").click(position={"x": 500, "y": 600})
+    page.locator(".djs-element.djs-shape", has_text="Charge").locator(".djs-hit").first.click()
+    page.locator(".djs-element.selected", has_text="Charge").first.wait_for()
+    append(page, "Call activity")
+    page.locator(".fl-finding-error").first.wait_for()
+    page.get_by_role("button", name="Deploy", exact=True).click()
+    page.get_by_role("dialog").get_by_text("must be mended first").wait_for()
+    assert page.get_by_role("dialog").get_by_role("button", name="Deploy").is_disabled()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Undo").click()
+    page.locator(".fl-finding-error").first.wait_for(state="detached")
+    page.get_by_role("button", name="Redo").click()
+    page.locator(".fl-finding-error").first.wait_for()
+
+
+@pytest.mark.req("APG-UI-007")
+def test_two_people_in_one_draft_and_no_edit_is_lost(open_page: Opened, server: Served) -> None:
+    page = open_page("/designer", actor="ann")
+    path = f"/v1/drafts/{begin(page, 'Ours')}"
+    drawn(page)
+    page.locator("[data-element-id=start] .djs-hit").first.click()
+    append(page, "User task", "Mine")
+    page.get_by_text("v1 · not saved").wait_for()
+    theirs = server.call("GET", path)["content"].replace('id="start"', 'id="start" name="Theirs"', 1)
+    server.call("PUT", path, {"content": theirs}, actor="bob")
+    page.get_by_role("button", name="Save", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("bob has saved version 2").wait_for()
+    dialog.get_by_role("button", name="Save mine as the newest").click()
+    page.get_by_text("v3 · saved").wait_for()
+    assert server.call("GET", f"{path}?version=2")["content"] == theirs
+    assert "Mine" in server.call("GET", path)["content"]
+    tab(page, "Versions")
+    page.get_by_text("saved on top of version 2 by bob").wait_for()
+
+
+def test_a_reload_keeps_what_was_not_saved(open_page: Opened, server: Served) -> None:
+    page = open_page("/designer")
+    draft = begin(page, "Kept")
+    drawn(page)
+    page.locator("[data-element-id=start] .djs-hit").first.click()
+    append(page, "User task", "Still here")
+    page.wait_for_function("id => localStorage.getItem('flowledger.design.' + id)?.includes('Still here')", arg=draft)
+    page.reload()
+    page.locator(".djs-element", has_text="Still here").first.wait_for()
+    page.get_by_text("was restored").wait_for()
+    assert server.call("GET", f"/v1/drafts/{draft}")["version"] == 1
+    saved(page, 2)
+    assert "Still here" in server.call("GET", f"/v1/drafts/{draft}")["content"]
+
+
+def test_a_save_that_does_not_reach_the_server_is_told_and_made_good(open_page: Opened, server: Served) -> None:
+    page = open_page("/designer")
+    draft = begin(page, "Offline")
+    drawn(page)
+    page.locator("[data-element-id=start] .djs-hit").first.click()
+    append(page, "User task", "Alone")
+    page.context.set_offline(True)
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_text("is kept in this browser").wait_for()
+    page.context.set_offline(False)
+    page.get_by_role("button", name="Try again").first.click()
+    page.get_by_text("v2 · saved").wait_for()
+    assert "Alone" in server.call("GET", f"/v1/drafts/{draft}")["content"]
+
+
+def test_files_become_drafts_and_what_is_none_is_told(open_page: Opened, server: Served, tmp_path: Path) -> None:
+    page = open_page("/designer")
+    bad = tmp_path / "poem.bpmn"
+    bad.write_text("<roses are='red'")
+    page.locator("input[type=file]").set_input_files(str(bad))
+    page.get_by_role("alert").get_by_text("poem.bpmn can't be drawn").wait_for()
+    page.locator("input[type=file]").set_input_files(str(ROOT / "examples" / "pipeline.yaml"))
+    page.wait_for_url(re.compile(r"/designer/[0-9a-f]{16}"))
+    page.locator(".djs-palette.open").wait_for()
+    page.get_by_role("heading", name="pipeline").wait_for()
+    # a draft that can't be drawn is mended as text
+    made = server.call(
+        "POST", "/v1/drafts", {"name": "Broken", "content": (ROOT / "examples" / "order.bpmn").read_text().replace("</bpmn:process>", "")}
+    )
+    page.goto(f"{server.url}/designer/{made['id']}")
+    page.get_by_text("This can't be drawn").wait_for()
+    box = page.get_by_label("Text of Broken")
+    box.fill((ROOT / "examples" / "order.bpmn").read_text())
+    saved(page, 2)
+    page.reload()
+    page.locator(".djs-palette.open").wait_for()
+
+
+@pytest.mark.req("APG-UI-004")
+def test_a_block_of_a_connector_becomes_a_task(open_page: Opened, server: Served) -> None:
+    page = open_page("/designer")
+    begin(page, "Blocks")
+    drawn(page)
+    tab(page, "Blocks")
+    page.get_by_role("button", name="Use HTTP/REST").click()
+    tab(page, "Properties")
+    page.get_by_text("Authentication").first.wait_for()
+    saved_text = page.locator(".djs-element[data-element-id^=Activity]")
+    assert saved_text.count() == 1
+
+
+@pytest.mark.parametrize(("kind", "ready"), [("Decision", ".dmn-decision-table-container"), ("Form", ".fjs-palette-container")])
+def test_decisions_and_forms_are_drawn_with_the_same_drafts(open_page: Opened, server: Served, kind: str, ready: str) -> None:
+    page = open_page("/designer")
+    draft = begin(page, f"My {kind}", kind)
+    page.locator(ready).first.wait_for()
+    if kind == "Decision":
+        page.locator(".add-rule-add").first.click()
+        page.locator("tbody tr[data-row-id], tbody td[data-row-id]").first.wait_for()
+    else:
+        page.locator(".fjs-palette-field[data-field-type=textfield]").first.focus()
+        page.keyboard.press("Enter")
+        page.locator(".fjs-form-field-textfield").first.wait_for()
+    page.get_by_text("v1 · not saved").wait_for()
+    saved(page, 2)
+    content = server.call("GET", f"/v1/drafts/{draft}")["content"]
+    assert ("<rule" if kind == "Decision" else '"textfield"') in content
+
+
+def test_comments_names_and_the_end_of_a_draft(open_page: Opened, server: Served) -> None:
+    name = f"Talk {uuid.uuid4().hex[:6]}"
+    page = open_page("/designer", actor="ann")
+    begin(page, name)
+    drawn(page)
+    tab(page, "Comments")
+    page.locator("[data-element-id=start] .djs-hit").first.click()
+    page.get_by_label("Comment", exact=True).fill("Why here?")
+    page.get_by_role("button", name="Comment", exact=True).click()
+    page.get_by_text("Why here?").first.wait_for()
+    page.get_by_role("button", name="start", exact=True).wait_for()
+    page.get_by_role("link", name="Designer").first.click()
+    page.get_by_role("button", name=f"More for {name}").click()
+    page.get_by_role("menuitem", name="Rename").click()
+    page.get_by_role("dialog").get_by_label("Name").fill(f"{name} anew")
+    page.get_by_role("dialog").get_by_role("button", name="Rename").click()
+    page.get_by_role("link", name=f"{name} anew").wait_for()
+    page.get_by_role("button", name=f"More for {name} anew").click()
+    page.get_by_role("menuitem", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    page.get_by_role("link", name=f"{name} anew").wait_for(state="detached")

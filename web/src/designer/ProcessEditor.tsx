@@ -1,0 +1,166 @@
+import "bpmn-js/dist/assets/diagram-js.css";
+import "bpmn-js/dist/assets/bpmn-js.css";
+import "bpmn-js/dist/assets/bpmn-font/css/bpmn.css";
+import "@bpmn-io/properties-panel/dist/assets/properties-panel.css";
+import "bpmn-js-element-templates/dist/assets/element-templates.css";
+import "diagram-js-minimap/assets/diagram-js-minimap.css";
+import "../diagram/diagram.css";
+import "./designer.css";
+import { ZeebeVariableResolverModule } from "@bpmn-io/variable-resolver";
+import { useComputedColorScheme } from "@mantine/core";
+import { CreateAppendAnythingModule, CreateAppendElementTemplatesModule } from "bpmn-js-create-append-anything";
+import { CloudElementTemplatesPropertiesProviderModule } from "bpmn-js-element-templates";
+import { BpmnPropertiesPanelModule, BpmnPropertiesProviderModule, ZeebePropertiesProviderModule } from "bpmn-js-properties-panel";
+import Modeler from "bpmn-js/lib/Modeler";
+import { is } from "bpmn-js/lib/util/ModelUtil";
+import ZeebeBehaviors from "camunda-bpmn-js-behaviors/lib/camunda-cloud";
+import Minimap from "diagram-js-minimap";
+import { useEffect, useRef } from "react";
+import zeebe from "zeebe-bpmn-moddle/resources/zeebe.json";
+import { useLanguage, useText } from "~/i18n";
+import type { Editor, EditorProps, Mark, Shown } from "./editor";
+import { ownProperties } from "./extensions";
+import flowledger from "./flowledger.json";
+import { styleElementsGetTheNonce } from "./nonce";
+import { templates } from "./templates";
+import { translation } from "./translation";
+
+/* eslint-disable @typescript-eslint/no-explicit-any */
+type Service = any;
+const SEVERITY = ["error", "warning", "info"];
+
+/** The only place that knows the modeler. It is made once for a text; all else is told to it. */
+export default function ProcessEditor({ text, label, properties, onChange, onReady, onFailed, onSelect }: EditorProps) {
+  const t = useText();
+  const { language } = useLanguage();
+  const dark = useComputedColorScheme("light") === "dark";
+  const box = useRef<HTMLDivElement>(null);
+  const tell = useRef({ onChange, onReady, onFailed, onSelect });
+  tell.current = { onChange, onReady, onFailed, onSelect };
+  const current = useRef(text);
+  const say = useRef(t);
+  say.current = t;
+
+  useEffect(() => {
+    if (!properties) return;
+    styleElementsGetTheNonce();
+    let over = false;
+    const colours = dark ? { defaultFillColor: "#25262b", defaultStrokeColor: "#c1c2c5", defaultLabelColor: "#d5d7da" } : {};
+    const m: Service = new Modeler({
+      container: box.current!,
+      bpmnRenderer: colours,
+      propertiesPanel: { parent: properties },
+      moddleExtensions: { zeebe, flowledger },
+      additionalModules: [
+        BpmnPropertiesPanelModule, BpmnPropertiesProviderModule, ZeebePropertiesProviderModule, CloudElementTemplatesPropertiesProviderModule, ZeebeBehaviors,
+        CreateAppendAnythingModule, CreateAppendElementTemplatesModule, ZeebeVariableResolverModule, Minimap, ownProperties((key) => say.current(key)),
+        { translate: ["value", translation(language)] },
+      ],
+    } as any);
+    const get = (name: string): Service => m.get(name);
+    let marked: Mark[] = [];
+    let shown: Shown | null = null;
+    let later: ReturnType<typeof setTimeout>;
+    const changed = () => {
+      const stack = get("commandStack");
+      tell.current.onChange({ undo: stack.canUndo(), redo: stack.canRedo() });
+      clearTimeout(later);
+      later = setTimeout(() => (mark(m, marked), show(m, shown)), 50); // an element that comes back by undo has lost its signs
+    };
+    m.on("commandStack.changed", changed);
+    m.on("selection.changed", (e: any) => tell.current.onSelect?.(e.newSelection.length === 1 ? e.newSelection[0].id : undefined));
+    const seen = new ResizeObserver(() => get("canvas").resized());
+    seen.observe(box.current!);
+    const editor: Editor = {
+      text: async () => (current.current = (await m.saveXML({ format: true })).xml ?? ""),
+      select: (id) => {
+        const element = get("elementRegistry").get(id);
+        if (!element) return;
+        get("selection").select(element);
+        get("canvas").scrollToElement(element);
+        get("canvas").focus?.();
+      },
+      undo: () => get("commandStack").canUndo() && get("commandStack").undo(),
+      redo: () => get("commandStack").canRedo() && get("commandStack").redo(),
+      fit: () => get("canvas").zoom("fit-viewport", "auto"),
+      marks: (all) => mark(m, (marked = all)),
+      show: (now) => show(m, (shown = now)),
+      svg: async () => (await m.saveSVG()).svg,
+      templates: (all) => get("elementTemplatesLoader").setTemplates(all),
+      apply: (id, version, at) => apply(m, id, version, at),
+    };
+    m.importXML(current.current)
+      .then(async () => {
+        if (over) return;
+        get("canvas").zoom("fit-viewport", "auto");
+        tell.current.onReady(editor);
+        get("elementTemplatesLoader").setTemplates(await templates());
+      })
+      .catch((e: Error) => !over && tell.current.onFailed(e.message));
+    return () => {
+      over = true;
+      clearTimeout(later);
+      seen.disconnect();
+      m.destroy();
+    };
+  }, [dark, language, properties]);
+  return <div ref={box} className="fl-diagram fl-modeler" role="group" aria-label={label} />;
+}
+
+/** Onto the element where it may be; else a new one, right of all that is there. */
+function apply(m: Service, id: string, version: number | undefined, at: string | undefined) {
+  const templates = m.get("elementTemplates");
+  const template = templates.get(id, version);
+  if (!template) return;
+  const element = at && m.get("elementRegistry").get(at);
+  if (element && template.appliesTo.some((type: string) => is(element, type))) {
+    templates.applyTemplate(element, template);
+    return;
+  }
+  const root = m.get("canvas").getRootElement();
+  const shapes = root.children.filter((c: Service) => !c.waypoints && c.type !== "label");
+  const right = Math.max(100, ...shapes.map((s: Service) => s.x + s.width));
+  const y = shapes[0] ? shapes[0].y + shapes[0].height / 2 : 200;
+  const made = m.get("modeling").createShape(templates.createElement(template), { x: right + 120, y }, root);
+  m.get("selection").select(made);
+  m.get("canvas").scrollToElement(made);
+}
+
+/** Findings on their elements: a sign each, with the texts; the worst decides the colour. */
+function mark(m: Service, marks: Mark[]) {
+  const overlays = m.get("overlays") as Service;
+  const registry = m.get("elementRegistry") as Service;
+  overlays.remove({ type: "fl-finding" });
+  const by = new Map<string, Mark[]>();
+  for (const one of marks) by.set(one.element, [...(by.get(one.element) ?? []), one]);
+  for (const [id, all] of by) {
+    const element = registry.get(id);
+    if (!element || element.parent == null) continue;
+    const worst = SEVERITY.find((s) => all.some((f) => f.severity === s)) ?? "info";
+    const html = document.createElement("div");
+    html.className = `fl-finding fl-finding-${worst}`;
+    html.title = all.map((f) => f.message).join("\n");
+    html.textContent = worst === "info" ? "i" : "!";
+    overlays.add(id, "fl-finding", { position: element.waypoints ? { top: -8, left: -8 } : { top: -10, right: 10 }, html, show: { minZoom: 0.3 } });
+  }
+}
+
+/** Tokens, incidents and what was reached, of a trial. */
+function show(m: Service, shown: Shown | null) {
+  const canvas = m.get("canvas") as Service;
+  const overlays = m.get("overlays") as Service;
+  const registry = m.get("elementRegistry") as Service;
+  overlays.remove({ type: "fl-token" });
+  for (const element of registry.getAll())
+    for (const c of ["fl-active", "fl-incident", "fl-done", "fl-taken"]) if (canvas.hasMarker(element, c)) canvas.removeMarker(element, c);
+  if (!shown) return;
+  for (const [id, n] of Object.entries(shown.covered ?? {})) if (n > 0 && registry.get(id)) canvas.addMarker(id, registry.get(id).waypoints ? "fl-taken" : "fl-done");
+  for (const [id, n] of Object.entries(shown.active)) {
+    if (!registry.get(id)) continue;
+    canvas.addMarker(id, shown.incidents.has(id) ? "fl-incident" : "fl-active");
+    const html = document.createElement("div");
+    html.className = `fl-badge ${shown.incidents.has(id) ? "fl-badge-bad" : "fl-badge-active"}`;
+    html.textContent = String(n);
+    if (!registry.get(id).waypoints) overlays.add(id, "fl-token", { position: { bottom: 10, left: -8 }, html });
+  }
+}

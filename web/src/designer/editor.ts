@@ -1,0 +1,48 @@
+import type { Template } from "./templates";
+
+/** What a page asks of an editor, whatever it draws. */
+export interface Mark {
+  element: string;
+  severity: string;
+  message: string;
+}
+
+/** What a trial shows on a process. */
+export interface Shown {
+  /** tokens by element */
+  active: Record<string, number>;
+  incidents: Set<string>;
+  /** elements and flows that were reached, and how often; undefined: no trial is on */
+  covered?: Record<string, number>;
+}
+
+export interface Editor {
+  /** The whole text as it is now. */
+  text: () => Promise<string>;
+  /** Make it the one that is looked at. */
+  select: (element: string) => void;
+  undo: () => void;
+  redo: () => void;
+  fit: () => void;
+  marks: (marks: Mark[]) => void;
+  show: (shown: Shown | null) => void;
+  svg?: () => Promise<string>;
+  /** New element templates are there. */
+  templates?: (all: Template[]) => void;
+  /** Puts a template onto an element, or makes an element of it. */
+  apply?: (template: string, version: number | undefined, element: string | undefined) => void;
+}
+
+export interface EditorProps {
+  /** opened once; a new `key` opens another */
+  text: string;
+  label: string;
+  /** where the properties are shown */
+  properties: HTMLElement | null;
+  /** something was changed, undone or redone */
+  onChange: (can: { undo: boolean; redo: boolean }) => void;
+  onReady: (editor: Editor) => void;
+  /** it can't be opened */
+  onFailed: (why: string) => void;
+  onSelect?: (element: string | undefined) => void;
+}

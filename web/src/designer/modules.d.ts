@@ -1,0 +1,10 @@
+declare module "@bpmn-io/properties-panel";
+declare module "@bpmn-io/variable-resolver";
+declare module "bpmn-js-create-append-anything";
+declare module "bpmn-js-element-templates";
+declare module "bpmn-js-i18n/translations/de.js";
+declare module "bpmn-js-properties-panel";
+declare module "camunda-bpmn-js-behaviors/lib/camunda-cloud";
+declare module "diagram-js-minimap";
+declare module "dmn-js/lib/Modeler";
+declare module "@bpmn-io/form-js-editor";
