@@ -98,4 +98,9 @@ export const events: Record<string, string> = {
   "event.workflow.suspended": "Instanz ausgesetzt",
   "event.workflow.terminated": "Instanz sofort beendet",
   "event.workflow.unpaused": "Pause beendet",
+  "event.hold.placed": "Halt gesetzt",
+  "event.hold.released": "Halt aufgehoben",
+  "event.hold.releasing": "Halt wird aufgehoben",
+  "event.hold.advanced": "Aufhebung geht weiter",
+  "event.workflow.applied": "Aufgehobenes wird angewandt",
 };

@@ -98,4 +98,9 @@ export const events: Record<string, string> = {
   "event.workflow.suspended": "Instance suspended",
   "event.workflow.terminated": "Instance terminated",
   "event.workflow.unpaused": "Pause ended",
+  "event.hold.placed": "Hold placed",
+  "event.hold.released": "Hold released",
+  "event.hold.releasing": "Hold being released",
+  "event.hold.advanced": "Release goes on",
+  "event.workflow.applied": "What was kept is applied",
 };
