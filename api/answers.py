@@ -163,6 +163,26 @@ class Diff(msgspec.Struct, kw_only=True):
     text: str
 
 
+class MappingRow(msgspec.Struct, kw_only=True):
+    """`by`: id, name or place (empty: nothing was found). `note`: what doesn't fit."""
+
+    from_: str = msgspec.field(name="from")
+    to: str
+    kind: str
+    name: str = ""
+    by: str = ""
+    note: str = ""
+
+
+class MigrationPlan(msgspec.Struct, kw_only=True):
+    """`mapping`: what a migration takes. `rows`: each element, and each flow into a join, with how it was found."""
+
+    from_: Key = msgspec.field(name="from")
+    to: Key
+    mapping: dict[str, str]
+    rows: list[MappingRow] = []
+
+
 class Started(msgspec.Struct, kw_only=True):
     """With `wait_ms`: how it ended, and its variables."""
 

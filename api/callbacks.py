@@ -70,13 +70,13 @@ def _callbacks(s: Services) -> Any:
     return s.callbacks
 
 
-@post("/callbacks/{token:str}", status_code=200, summary="Answer by a one-time address")
+@post("/callbacks/{token:str}", status_code=200, tags=["callbacks"], summary="Answer by a one-time address")
 async def answer(request: ApiRequest, token: Token, data: Variables | None = None) -> Response[a.Done]:
     """The body's fields are the variables of the task's result. Said again with the same body it gets the first answer."""
     return await _ended(request, token, lambda job: c.CompleteTask(task=job, variables=data or {}))
 
 
-@post("/callbacks/{token:str}/error", status_code=200, summary="Answer by a one-time address with a BPMN error")
+@post("/callbacks/{token:str}/error", status_code=200, tags=["callbacks"], summary="Answer by a one-time address with a BPMN error")
 async def error(request: ApiRequest, token: Token, data: ErrorBody) -> Response[a.Done]:
     return await _ended(
         request, token, lambda job: c.ThrowTaskError(task=job, code=data.code, message=data.message, variables=data.variables)

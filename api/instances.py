@@ -29,7 +29,7 @@ from flowledger.api.edge import (
 from flowledger.api.lists import Cursor, Definition, KeyFilter, Limit, Priority, Version, WaitFor, listing, variable_filters
 from flowledger.api.locking import etag, expected
 from flowledger.api.problems import malformed
-from flowledger.api.services import Services, definition_key, services_of
+from flowledger.api.services import Services, services_of
 from flowledger.api.view import answer_view, row_event_view
 from flowledger.events import commands as c
 from flowledger.events.commands import partition_of_text
@@ -77,29 +77,6 @@ class VariablesBody(Body):
     variables: Variables
     scope: KeyRef | None = None
     local: bool = False
-    reason: Words = ""
-
-
-class ActivateBody(Body):
-    element: Name
-    variables: Variables | None = None
-    #: token of the scope to activate in, where several are open
-    scope: KeyRef | None = None
-
-
-class ModifyBody(Body):
-    """Activate elements, withdraw tokens: all in one step."""
-
-    activate: list[ActivateBody] = []
-    terminate: list[KeyRef] = []
-    reason: Words = ""
-
-
-class MigrateBody(Body):
-    """`elements` maps ids of elements at which tokens stand to ids in the new definition; equal ids may be left out."""
-
-    definition: DefinitionRef
-    elements: dict[str, str] = {}
     reason: Words = ""
 
 
@@ -213,9 +190,9 @@ async def variables(request: ApiRequest, id: KeyPath, wait_for: WaitFor = None) 
     return reply({"instance": row["id"], **found}, 200, **etag(row))
 
 
-async def _changed(request: ApiRequest, command: c.AnyCommand) -> Response[a.Done]:
+async def changed(request: ApiRequest, command: c.AnyCommand, plan: str = "") -> Response[a.Done]:
     """With the tag of what it is now."""
-    found = answer_view(await services_of(request).call(command, request))
+    found = answer_view(await services_of(request).call(command, request, plan=plan))
     return reply(found, 200, **etag(found))
 
 
@@ -223,14 +200,14 @@ async def _changed(request: ApiRequest, command: c.AnyCommand) -> Response[a.Don
 async def set_variables(request: ApiRequest, id: KeyPath, data: VariablesBody) -> Response[a.Done]:
     scope = key_of(data.scope, "body scope") if data.scope is not None else key_of(id, "instance")
     command = c.SetVariables(key=scope, variables=data.variables, local=data.local, reason=data.reason, row_version=expected(request))
-    return await _changed(request, command)
+    return await changed(request, command)
 
 
 @post("/instances/{id:str}/cancel", status_code=200, locks=True, previews=True, summary="Cancel an instance")
 async def cancel(request: ApiRequest, id: KeyPath, data: CancelBody | None = None) -> Response[a.Done]:
     data = data or CancelBody()
     command = c.CancelInstance(key=key_of(id, "instance"), reason=data.reason, force=data.force, row_version=expected(request))
-    return await _changed(request, command)
+    return await changed(request, command)
 
 
 def _control(move: str, text: str) -> Any:
@@ -238,7 +215,7 @@ def _control(move: str, text: str) -> Any:
         command = c.ControlInstance(
             key=key_of(id, "instance"), move=move, reason=data.reason if data else "", row_version=expected(request)
         )
-        return await _changed(request, command)
+        return await changed(request, command)
 
     handler.__name__ = f"{move}_instance"
     handler.__doc__ = text
@@ -257,42 +234,9 @@ unpause = _control("unpause", "Queued work is handed out again.")
 async def release(request: ApiRequest, id: KeyPath, data: ReasonBody | None = None) -> Response[a.Done]:
     """It goes on from where a defect stopped it; what came meanwhile is applied. Should the defect be there still, it is quarantined again."""
     command = c.ReleaseInstance(key=key_of(id, "instance"), reason=data.reason if data else "", row_version=expected(request))
-    return await _changed(request, command)
-
-
-@post("/instances/{id:str}/modify", status_code=200, locks=True, previews=True, summary="Move tokens by hand")
-async def modify(request: ApiRequest, id: KeyPath, data: ModifyBody) -> Response[a.Done]:
-    if not data.activate and not data.terminate:
-        raise malformed("activate or terminate was expected, both are empty", "body")
-    activate = []
-    for each in data.activate:
-        wish: dict[str, Any] = {"element": each.element}
-        if each.variables:
-            wish["variables"] = {each.element: each.variables}
-        if each.scope is not None:
-            wish["ancestor"] = key_of(each.scope, "body activate scope")
-        activate.append(wish)
-    terminate = [key_of(t, "body terminate") for t in data.terminate]
-    command = c.ModifyInstance(
-        key=key_of(id, "instance"), activate=activate, terminate=terminate, reason=data.reason, row_version=expected(request)
-    )
-    return await _changed(request, command)
-
-
-@post("/instances/{id:str}/migrate", status_code=200, locks=True, previews=True, summary="Go on under another version")
-async def migrate(request: ApiRequest, id: KeyPath, data: MigrateBody) -> Response[a.Done]:
-    definition = await definition_key(services_of(request), request, data.definition, "body definition")
-    command = c.MigrateInstance(
-        key=key_of(id, "instance"),
-        definition=definition,
-        elements=data.elements,
-        reason=data.reason,
-        same_ids=True,
-        row_version=expected(request),
-    )
-    return await _changed(request, command)
+    return await changed(request, command)
 
 
 HANDLERS: list[Any] = [
-    start, list_instances, get_instance, variables, set_variables, cancel, suspend, resume, pause, unpause, release, modify, migrate,
+    start, list_instances, get_instance, variables, set_variables, cancel, suspend, resume, pause, unpause, release,
 ]  # fmt: skip

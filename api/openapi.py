@@ -213,8 +213,8 @@ def _bodies(schema: dict[str, Any], app: Litestar, settings: Settings) -> None:
             properties = schemas[f"{noun}_{types[0].__name__}"]["properties"]
             if "wait_ms" in properties:
                 properties["wait_ms"]["maximum"] = settings.wait_ms_max
-    some = [{"required": [field], "properties": {field: {"minItems": 1}}} for field in ("activate", "terminate")]
-    schemas["instances_ModifyBody"]["anyOf"] = some
+    some = [{"required": [field], "properties": {field: {"minItems": 1}}} for field in ("instructions", "activate", "terminate")]
+    schemas["control_ModifyBody"]["anyOf"] = some
 
 
 def _bounded(schema: Any) -> Any:

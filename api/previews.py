@@ -28,12 +28,12 @@ class Previewed(Exception):
 def asked(connection: Any) -> str:
     """`Request.plan` as the query says. Raises: Problem (400)."""
     query = connection.query_params
-    dry_run, plan = query.get("dry_run", "false"), query.get("plan", "")
+    dry_run, plan = query.get("dry_run", "false"), query.get("plan")
     if dry_run not in ("true", "false"):
         raise malformed(f"true or false was expected, found {dry_run[:20]!r}", "query dry_run")
-    if plan and not _PLAN.fullmatch(plan):
+    if plan is not None and not _PLAN.fullmatch(plan):
         raise malformed(f"the `plan` that a dry run answered was expected, found {plan[:40]!r}", "query plan")
-    return DRY_RUN if dry_run == "true" else plan
+    return DRY_RUN if dry_run == "true" else plan or ""
 
 
 def plan_view(plan: dict[str, Any]) -> dict[str, Any]:

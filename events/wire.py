@@ -44,7 +44,7 @@ WIRE: dict[type[Event], tuple[int, str, int]] = {
     workflow.WorkflowSuspended: (28, "workflow.suspended", 1),
     workflow.WorkflowResumed: (29, "workflow.resumed", 2),
     workflow.WorkflowKept: (105, "workflow.kept", 1),
-    workflow.WorkflowMigrated: (30, "workflow.migrated", 2),
+    workflow.WorkflowMigrated: (30, "workflow.migrated", 3),
     workflow.WorkflowModified: (31, "workflow.modified", 1),
     workflow.VariableSet: (32, "variable.set", 2),
     workflow.WorkflowQuarantined: (33, "workflow.quarantined", 1),
@@ -133,6 +133,7 @@ UPCASTERS: dict[tuple[str, int], Callable[[Payload], Payload]] = {
     ("definition.updated", 1): lambda p: p,
     ("definition.updated", 2): lambda p: p,  # the reason was dropped
     ("workflow.migrated", 1): lambda p: p,
+    ("workflow.migrated", 2): lambda p: p,  # where it came from was not told, and no scope was opened
     ("variable.set", 1): lambda p: p,
     ("task.completed", 1): lambda p: p,  # the worker was not named
     ("task.failed", 1): lambda p: p,
@@ -202,6 +203,14 @@ PAST_SHAPES: dict[tuple[str, int], tuple[tuple[str, str], ...]] = {
         ("key", "long"),
     ),
     ("workflow.migrated", 1): (("definition", "long"), ("process", "string"), ("version", "long"), ("elements", "json"), ("key", "long")),
+    ("workflow.migrated", 2): (
+        ("definition", "long"),
+        ("process", "string"),
+        ("version", "long"),
+        ("elements", "json"),
+        ("reason", "string"),
+        ("key", "long"),
+    ),
     ("workflow.resumed", 1): (("reason", "string"), ("key", "long")),
     ("workflow.released", 1): (("status", "string"), ("reason", "string"), ("key", "long")),
     ("variable.set", 1): (("scope", "long"), ("variables", "json"), ("key", "long")),

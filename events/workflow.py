@@ -121,13 +121,20 @@ class WorkflowReleased(Event, frozen=True):
 
 
 class WorkflowMigrated(Event, frozen=True):
-    """Goes on under another version. `elements` maps old element ids to new ones."""
+    """Goes on under another version. `elements` maps old element ids to new ones.
+
+    `before`: {definition, process, version} until now. `opened`: new scopes [token, scope, element], outer ones first; `moved`: token -> the scope in
+    which it goes on.
+    """
 
     definition: int
     process: str
     version: int
     elements: Json = None
     reason: str = ""
+    before: Json = None
+    opened: Json = None
+    moved: Json = None
 
 
 class WorkflowModified(Event, frozen=True):

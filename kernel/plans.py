@@ -21,8 +21,10 @@ from flowledger.events import operations as op
 from flowledger.events import wire
 from flowledger.events import workflow as wf
 from flowledger.events.base import Event, Rejected, RejectionCode
+from flowledger.kernel import soundness
 from flowledger.kernel.decision import Decision
-from flowledger.kernel.state import Incident, Instance, Subscription, Task, Timer, Token
+from flowledger.kernel.elements import joins
+from flowledger.kernel.state import ARRIVED, Incident, Instance, Subscription, Task, Timer, Token
 
 #: entries of each list that are told; all are counted
 LISTED_MAX = 1_000
@@ -233,14 +235,18 @@ def _variables(named: _Named, events: list[Event]) -> Iterator[dict[str, Any]]:
 
 
 def _left(named: _Named, d: Decision, key: int) -> list[dict[str, Any]]:
-    """Where the tokens of an instance stand afterwards, and what each waits for."""
+    """Where the tokens of an instance stand afterwards, and what each waits for; at a join: the `flows` on which another can still come."""
     p, rows = d.state, []
     tables = (("task", p.tasks), ("timer", p.timers), ("subscription", p.subscriptions), ("incident", p.incidents))
     i = d.state.instances[key]
+    nodes = d.process(i).nodes if i.tokens else {}
     for token in i.tokens.values():
         waits = [kind for held in token.holds or () for kind, table in tables if held in table]
         if token.data and token.data.get("child"):
             waits.append("child")
-        row = {"instance": named(key), "token": named(token.key), "element": token.element, "scope": named(token.scope)}
-        rows.append({**row, "waits": list(dict.fromkeys(waits)) or (["tokens"] if token.kids else ["join"])})
+        row: dict[str, Any] = {"instance": named(key), "token": named(token.key), "element": token.element, "scope": named(token.scope)}
+        row["waits"] = list(dict.fromkeys(waits)) or (["tokens"] if token.kids else ["join"])
+        if token.phase == ARRIVED and token.flow and (node := nodes[token.element]).kind in joins.SYNCHRONISE:
+            row["flows"] = soundness.awaited(i, token, node)
+        rows.append(row)
     return rows

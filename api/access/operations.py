@@ -71,6 +71,7 @@ HTTP: dict[str, str] = {
     "POST /v1/instances/{id}/unpause": "instances:control",
     "POST /v1/instances/{id}/release": "instances:control",
     "POST /v1/instances/{id}/modify": "instances:control",
+    "POST /v1/migrations/plan": "definitions:read",
     "POST /v1/instances/{id}/migrate": "instances:control",
     "GET /v1/instances/{id}/events": "instances:read",
     "GET /v1/instances/{id}/state": "instances:read",

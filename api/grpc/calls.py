@@ -231,7 +231,10 @@ async def modify_process_instance(g: Gateway, r: Any, call: Call) -> Any:
         for i in r.activateInstructions
     ]
     command = c.ModifyInstance(
-        key=r.processInstanceKey, activate=activate, terminate=[i.elementInstanceKey for i in r.terminateInstructions]
+        key=r.processInstanceKey,
+        activate=activate,
+        terminate=[i.elementInstanceKey for i in r.terminateInstructions],
+        force=True,
     )
     await ask(g, command, call.caller, MODIFY, r.processInstanceKey)
     return pb.ModifyProcessInstanceResponse()

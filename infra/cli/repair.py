@@ -141,67 +141,6 @@ def retry(
     _said(answer, f"task {task} is tried again", json)
 
 
-# --- tokens and versions --------------------------------------------------------------------------------------------------
-
-
-def modify(
-    id: Id,
-    activate: Annotated[
-        list[str] | None, typer.Option("--activate", metavar="ELEMENT", help="A token begins here; may be repeated")
-    ] = None,
-    terminate: Annotated[
-        list[str] | None,
-        typer.Option("--terminate", metavar="TOKEN|ELEMENT", help="Withdraw a token, or all at an element; may be repeated"),
-    ] = None,
-    vars: Vars = "",
-    reason: Reason = "",
-    server: ServerUrl = "",
-    json: Json = False,
-) -> None:
-    """Move the tokens of an instance by hand, in one step. `--vars` go to the activated elements."""
-    from flowledger.infra.cli.daily import variables
-    from flowledger.infra.cli.server import Server
-
-    if not activate and not terminate:
-        fail("--activate or --terminate was expected, found neither", USAGE)
-    s = Server(server)
-    tokens: list[str] = []
-    state = s.get(f"/v1/instances/{id}/state") if any(not t.isdigit() for t in terminate or ()) else {}
-    for each in terminate or ():
-        here = [each] if each.isdigit() else [t["token"] for t in state["tokens"] if t["element"] == each]
-        if not here:
-            places = ", ".join(sorted({t["element"] for t in state["tokens"]})) or "nowhere"
-            fail(f"instance {id} has no token at {each}; it stands at {places}", NO)
-        tokens += here
-    values = variables(vars) or None
-    body = {"activate": [{"element": e, "variables": values} for e in activate or ()], "terminate": tokens, "reason": reason}
-    _said(s.post(f"/v1/instances/{id}/modify", body, **s.new_id()), f"instance {id} is modified", json)
-
-
-def migrate(
-    id: Id,
-    to: Annotated[str, typer.Option("--to", metavar="KEY", help="Definition's key, or process id: its newest version")],
-    mapping: Annotated[
-        list[str] | None, typer.Option("--map", metavar="OLD=NEW", help="Ids of elements that have another name there; may be repeated")
-    ] = None,
-    reason: Reason = "",
-    server: ServerUrl = "",
-    json: Json = False,
-) -> None:
-    """Let an instance go on under another version."""
-    from flowledger.infra.cli.server import Server
-
-    elements = {}
-    for each in mapping or ():
-        old, equals, new = each.partition("=")
-        if not (old and equals and new):
-            fail(f"--map must be OLD=NEW, found {each!r}", USAGE)
-        elements[old] = new
-    s = Server(server)
-    answer = s.post(f"/v1/instances/{id}/migrate", {"definition": to, "elements": elements, "reason": reason}, **s.new_id())
-    _said(answer, f"instance {id} goes on under {to}", json)
-
-
 # --- definitions ----------------------------------------------------------------------------------------------------------
 
 DefinitionId = Annotated[str, typer.Argument(metavar="KEY", help="Its key, or its id in the model: the newest version")]
@@ -286,7 +225,7 @@ def delete_definition(id: DefinitionId, reason: Reason = "", server: ServerUrl =
 
 
 def register(app: typer.Typer) -> None:
-    commands: tuple[Callable[..., None], ...] = (claim, assign, release, retry, modify, migrate)
+    commands: tuple[Callable[..., None], ...] = (claim, assign, release, retry)
     for command in commands:
         app.command(rich_help_panel=REPAIR)(command)
     app.add_typer(variables_app, name="variables", rich_help_panel=REPAIR)

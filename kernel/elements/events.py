@@ -24,14 +24,14 @@ THROWN = frozenset({"error", "escalation", "compensate", "cancel"})
 def open_boundary(d: Any, i: Any, holder: int, node: Node) -> None:
     """Arm the boundary events of an activity. Raises: Failure."""
     for boundary in node.attached:
-        _arm_all(d, i, holder, boundary)
+        arm_all(d, i, holder, boundary)
 
 
 def open_event_subs(d: Any, i: Any, holder: int, scope: Node) -> None:
     """Arm the start events of the event sub-processes in a scope (`holder`: its token, or the instance). Raises: Failure."""
     for sub in scope.event_subs:
         for start in sub.starts:
-            _arm_all(d, i, holder, start)
+            arm_all(d, i, holder, start)
 
 
 def open_attached(d: Any, i: Any, token: Any, node: Node) -> None:
@@ -39,7 +39,7 @@ def open_attached(d: Any, i: Any, token: Any, node: Node) -> None:
     open_event_subs(d, i, token.key, node)
 
 
-def _arm_all(d: Any, i: Any, holder: int, node: Node) -> None:
+def arm_all(d: Any, i: Any, holder: int, node: Node) -> None:
     for which, event in enumerate(node.events):
         if event.kind not in THROWN:
             triggers.arm(d, i, holder, node, event, node.interrupting, which)

@@ -131,7 +131,7 @@ def _spawn(d: Any, i: Any, body: Any, node: Node, count: int) -> None:
     assert loop is not None
     data = body.data
     first = data["spawned"] + 1
-    last = min(data["total"], data["spawned"] + min(count, _room(body)))
+    last = min(data["total"], data["spawned"] + min(count, room(body)))
     items = data["items"]
     own = _own_result(loop)
     for index in range(first, last + 1):
@@ -146,13 +146,13 @@ def _spawn(d: Any, i: Any, body: Any, node: Node, count: int) -> None:
     if loop.sequential:
         return
     if last < data["total"]:
-        if _room(body):
+        if room(body):
             _go_on(d, i)
     else:
         d.record(fl.TokenNoted(key=i.key, token=body.key, data={"spawned_all": True}))
 
 
-def _room(body: Any) -> int:
+def room(body: Any) -> int:
     """How many runs of a parallel body may begin."""
     return max(0, limits.RUNS_MAX - len(body.kids or ()))
 
@@ -181,6 +181,31 @@ def spawn_more(d: Any, i: Any) -> None:
             _spawn(d, i, body, process.nodes[body.element], limits.SPAWN_MAX)
 
 
+def runs_later(i: Any, body: Any, node: Node) -> bool:
+    """A further run of the body waits for its turn."""
+    assert node.loop is not None
+    return bool(node.loop.sequential or body.key in (i.spawning or ()))
+
+
+def add_run(d: Any, i: Any, body: Any, node: Node, variables: dict[str, Any]) -> None:
+    """One run more than the collection or the cardinality said: now, or in its turn (`runs_later`). The collection is not read again."""
+    loop, data = node.loop, body.data
+    assert loop is not None
+    later = runs_later(i, body, node)
+    index = data["total"] + 1
+    note: dict[str, Any] = {"total": index, "waiting": True}
+    if later and data.get("items") is not None:
+        note["items"] = [*data["items"], variables.get(loop.element)]
+    d.record(fl.TokenNoted(key=i.key, token=body.key, data=note))
+    if later:
+        return
+    own = _own_result(loop)
+    local = {**({own: None} if own else {}), **variables, "loopCounter": index}
+    kid = d.key()
+    d.record(fl.ElementActivated(key=i.key, token=kid, scope=body.key, element=node.id, variables=local, index=index))
+    d.push(i, kid)
+
+
 def item_done(d: Any, i: Any, token: Any, node: Node) -> None:
     """A run is done: its result goes to its place; the body goes on when it was the last, when its condition is met, or in turn."""
     body = i.tokens[token.scope]
@@ -201,7 +226,7 @@ def item_done(d: Any, i: Any, token: Any, node: Node) -> None:
             return
     if loop.sequential or body.phase == READY:
         d.push(i, body.key)
-    elif body.data["spawned"] < body.data["total"] and _room(body) >= min(limits.SPAWN_MAX, limits.RUNS_MAX):
+    elif body.data["spawned"] < body.data["total"] and room(body) >= min(limits.SPAWN_MAX, limits.RUNS_MAX):
         _go_on(d, i)
 
 

@@ -8,11 +8,12 @@ waits for what can still come, as an inclusive one does, and takes all that came
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from flowledger.events import flow as fl
-from flowledger.kernel.elements import ad_hoc_sub_process, events, joins
+from flowledger.kernel import limits
+from flowledger.kernel.elements import ad_hoc_sub_process, events, joins, loops
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.fold import holder_of
 from flowledger.kernel.model.graph import Node, Process
@@ -40,12 +41,12 @@ def problem(process: Process, element: str) -> str:
 
 def unknown_scope(node: Node, variables: Iterable[str]) -> str:
     """Why variables can't be set in one of these scopes (`""`: the instance) with a token before `node`; `""`: they can."""
-    known = ["", node.id, *(outer.id for outer in _around(node))]
+    known = ["", node.id, *(outer.id for outer in subs_around(node))]
     wrong = next((name for name in variables if name not in known), None)
     return "" if wrong is None else f"expected variables for '{node.id}' or a scope around it, found the scope '{wrong}'"
 
 
-def _around(node: Node) -> list[Node]:
+def subs_around(node: Node) -> list[Node]:
     """The sub-processes around a node, the innermost first."""
     found = []
     at = node.scope
@@ -65,50 +66,104 @@ def _runs(i: Instance, outer: Node) -> list[Token]:
     ]  # fmt: skip
 
 
-def scope_of(i: Instance, node: Node, ancestor: int, opened: frozenset[str] | set[str] = frozenset()) -> int | str:
+def scopes_of(i: Instance, key: int) -> Iterator[int]:
+    """The tokens around a token, the innermost first."""
+    token = i.tokens.get(key)
+    while token is not None and token.scope in i.tokens:
+        yield token.scope
+        token = i.tokens[token.scope]
+
+
+def is_run_around(i: Instance, key: int, node: Node) -> bool:
+    """Elements like `node` run in the scope of this token."""
+    token = i.tokens[key]
+    return any(outer.id == token.element and token in _runs(i, outer) for outer in subs_around(node))
+
+
+def is_body(token: Token, node: Node) -> bool:
+    """The token is the body of the multi-instance activity `node`."""
+    return (
+        token.element == node.id
+        and not token.index
+        and node.loop is not None
+        and node.loop.kind == "multi"
+        and not ad_hoc_sub_process.is_inner(token)
+    )
+
+
+def no_further_run(i: Instance, body: Token, node: Node, variables: dict[str, Any]) -> str:
+    """Why a multi-instance body can't get one run more with these variables, `""` when it can."""
+    loop, data = node.loop, body.data or {}
+    assert loop is not None
+    if "total" not in data:
+        return f"the body {body.key} of '{node.id}' has not begun"
+    if data["total"] >= limits.ITEMS_MAX or not (loops.runs_later(i, body, node) or loops.room(body)):
+        return f"the body {body.key} of '{node.id}' has as many runs as one may have"
+    if loop.element and loop.collection is not None and loop.element not in variables:
+        return f"'{node.id}' runs over a collection: expected the variable '{loop.element}' for the further run, found none"
+    if loops.runs_later(i, body, node) and (others := sorted(variables.keys() - {loop.element})):
+        return f"the further run of '{node.id}' comes in its turn, with '{loop.element or 'no variable'}' alone: found {', '.join(others)}"
+    return ""
+
+
+def scope_of(i: Instance, node: Node, ancestor: int, opened: frozenset[str] | set[str] = frozenset(), within: int = 0) -> int | str:
     """The scope (a token's key, or the instance's) from which on scopes are to be opened for `node`; a text says why there is none.
 
-    `opened`: sub-processes that an earlier instruction opens.
+    `opened`: sub-processes that an earlier instruction opens. `within`: what is found is this scope, or one in it.
     """
-    around = _around(node)
+    around = subs_around(node)
     if ancestor == i.key:
-        within, found = around, i.key
+        to_make, found = around, i.key
     elif ancestor:
         token = i.tokens.get(ancestor)
         level = next((n for n, outer in enumerate(around) if token is not None and outer.id == token.element), None)
         if token is None or level is None or token not in _runs(i, around[level]):
             return f"expected the key of a running scope around '{node.id}', found {ancestor}"
-        within, found = around[:level], ancestor
+        to_make, found = around[:level], ancestor
     else:
-        within, found = around, i.key
+        to_make, found = around, i.key
         for level, outer in enumerate(around):
             if outer.id in opened:
-                within = around[:level]
+                to_make = around[:level]
                 break
-            if len(runs := _runs(i, outer)) > 1:
+            runs = [t for t in _runs(i, outer) if not within or within in (t.key, *scopes_of(i, t.key))]
+            if len(runs) > 1:
                 keys = ", ".join(str(t.key) for t in runs[:CHOICES_MAX])
                 return f"'{outer.id}' runs {len(runs)} times: expected one of its scopes to be named, found none; choices: {keys}"
             if runs:
-                within, found = around[:level], runs[0].key
+                to_make, found = around[:level], runs[0].key
                 break
-    if looped := next((outer for outer in within if outer.loop is not None), None):
+    if looped := next((outer for outer in to_make if outer.loop is not None), None):
         return f"'{node.id}' stands in the loop '{looped.id}', of which nothing runs: activate '{looped.id}' itself"
     return found
+
+
+def unheard(process: Process, i: Instance, node: Node, scope: int) -> list[str]:
+    """Sub-processes that are opened for `node` under `scope` without their input mappings."""
+    around = subs_around(node)
+    names = [outer.id for outer in around]
+    begin = names.index(i.tokens[scope].element) if scope != i.key else len(around)
+    return [outer.id for outer in around[:begin] if outer.inputs]
 
 
 def to_open(i: Instance, node: Node) -> set[str]:
     """Sub-processes around a node that do not run yet."""
     found = set()
-    for outer in _around(node):
+    for outer in subs_around(node):
         if _runs(i, outer):
             break
         found.add(outer.id)
     return found
 
 
-def place(d: Any, i: Instance, node: Node, variables: dict[str, dict[str, Any]], ancestor: int = 0) -> int:
-    """A new token before `node`; scopes around it that don't run yet are opened. Returns the token."""
-    found = scope_of(i, node, ancestor)
+def place(
+    d: Any, i: Instance, node: Node, variables: dict[str, dict[str, Any]], ancestor: int = 0, strict: bool = False, within: int = 0
+) -> int:
+    """A new token before `node`; scopes around it that don't run yet are opened. Returns the token.
+
+    `strict`: a scope that can't arm its events is no incident of its own. Raises: Failure then.
+    """
+    found = scope_of(i, node, ancestor, within=within)
     assert not isinstance(found, str), found
     scope = found
     running, left = found, dict(variables)
@@ -117,7 +172,7 @@ def place(d: Any, i: Instance, node: Node, variables: dict[str, dict[str, Any]],
         if given := left.pop(token.element, None):
             d.set_variables(i, running, given, local=True)
         running = token.scope
-    around = _around(node)
+    around = subs_around(node)
     names = [outer.id for outer in around]
     begin = names.index(i.tokens[scope].element) if scope != i.key else len(around)
     for outer in reversed(around[:begin]):
@@ -128,6 +183,8 @@ def place(d: Any, i: Instance, node: Node, variables: dict[str, dict[str, Any]],
         try:
             events.open_attached(d, i, i.tokens[kid], outer)
         except Failure as failure:
+            if strict:
+                raise Failure(failure.code, f"'{outer.id}' can't be opened: {failure.message}") from None
             d.incident(i, i.tokens[kid], failure)
         scope = kid
     scope = _inside(d, i, scope, node.scope, node.id)

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from flowledger.kernel import holding
 from flowledger.kernel.state import Instance, Partition, Subscription, Task
 from flowledger.kernel.tasks import guards, index, people
-from flowledger.kernel.undo import drop, drop_queued, nest, put
+from flowledger.kernel.undo import drop, drop_ordered, drop_queued, nest, put
 
 
 def tasks_of(p: Partition, i: Instance) -> list[Task]:
@@ -97,4 +97,4 @@ def remove_subscription(p: Partition, s: Subscription) -> None:
     else:
         return
     if found is not None:
-        drop(p, found, s.key)
+        drop_ordered(p, found, s.key)

@@ -55,6 +55,16 @@ def add_token(p: Partition, i: Instance, token: Token) -> None:
         kid_added(p, holder, token.key)
 
 
+def move_token(p: Partition, i: Instance, key: int, scope: int) -> None:
+    """The token goes on in another scope, with all below it."""
+    token = i.tokens[key]
+    if (holder := holder_of(i, token.scope)) is not None:
+        kid_removed(p, holder, key)
+    keep(p, token)
+    token.scope = scope
+    kid_added(p, holder_of(i, scope), key)
+
+
 def remove_token(p: Partition, i: Instance, key: int) -> None:
     """The token, all below it and all that they hold are gone. A scope whose last token ended is to be looked at."""
     token = drop_ordered(p, i.tokens, key)

@@ -9,7 +9,7 @@ from flowledger.events import workflow as wf
 from flowledger.events.base import Envelope
 from flowledger.kernel.folds import control
 from flowledger.kernel.folds.holds import offer, tasks_of, withhold
-from flowledger.kernel.folds.tokens import drop_held, seen_key
+from flowledger.kernel.folds.tokens import add_token, drop_held, move_token, seen_key
 from flowledger.kernel.state import Instance, Partition, Token
 from flowledger.kernel.undo import drop, drop_queued, keep, put, update
 
@@ -161,6 +161,11 @@ def workflow_migrated(p: Partition, e: wf.WorkflowMigrated, v: Envelope) -> None
         for c in kept:
             keep(p, c)
             c.element, c.handler = renamed.get(c.element, c.element), renamed.get(c.handler, c.handler)
+    for key, scope, element in e.opened or ():
+        seen_key(p, key)
+        add_token(p, i, Token(key=key, scope=scope, element=element))
+    for text, scope in (e.moved or {}).items():
+        move_token(p, i, int(text), scope)
 
 
 def workflow_modified(p: Partition, e: wf.WorkflowModified, v: Envelope) -> None:

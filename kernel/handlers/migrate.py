@@ -9,15 +9,18 @@ and is the same in the target stays fired.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from flowledger.events import commands as c
+from flowledger.events import ledger as le
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel.decision import Decision
-from flowledger.kernel.elements import ad_hoc_sub_process, conditional, events, triggers
+from flowledger.kernel.elements import ad_hoc_sub_process, conditional, events, placing, triggers
 from flowledger.kernel.expressions import Failure
+from flowledger.kernel.handlers import carrying, modify, notices
 from flowledger.kernel.handlers.instances import not_found
 from flowledger.kernel.model.graph import Node, Process
 from flowledger.kernel.state import ARRIVED, Instance, Token
@@ -27,43 +30,113 @@ _CATCHING = frozenset({"intermediateCatchEvent", "receiveTask"})
 _ATTACHED = frozenset({"boundaryEvent", "startEvent"})
 
 
+TIMERS, TASKS = ("keep", "restart"), ("keep", "renew")
+
+
 def migrate(d: Decision, e: c.MigrateInstance) -> Rejected | None:
+    """All tokens or none. Raises: Failure: an element that is entered anew, or a scope that is opened, can't be."""
     i = d.state.instances.get(e.key)
     if i is None or i.status == "pending":
         return not_found("a running instance with key", e.key)
     target = d.state.definitions.get(e.definition)
     if target is None or target.kind != "process" or target.deleted or target.status == "deleting":
         return not_found("a process definition with key", e.definition)
+    for word, known, found in (("timers", TIMERS, e.timers), ("tasks", TASKS, e.tasks)):
+        if found not in known:
+            return Rejected(RejectionCode.INVALID_ARGUMENT, f"{word}: expected {' or '.join(known)}, found '{found}'")
     source, process = d.process(i), d.facts.processes[e.definition]
     for old_id, new_id in e.elements.items():
         for id, where in ((old_id, source), (new_id, process)):
-            if id not in where.nodes and id not in where.flows:
+            if id not in where.nodes and id not in where.flows and not (where is process and not id):
                 return Rejected(
                     RejectionCode.INVALID_ARGUMENT, f"expected an element of '{where.id}' version {_version(d, i, where)}, found '{id}'"
                 )
     elements = e.elements
     if e.same_ids:
         elements = {**{t.element: t.element for t in i.tokens.values() if t.element in process.nodes}, **elements}
+    dissolved = _withdraw(d, i, source, elements)
+    if not i.tokens:
+        return Rejected(RejectionCode.INVALID_STATE, f"nothing of instance {i.key} would be left: cancel it instead")
     for token in i.tokens.values():
-        if wrong := _problem(token, source, process, elements):
+        if token.key not in dissolved and (wrong := _problem(token, source, process, elements)):
             return Rejected(RejectionCode.INVALID_STATE, wrong)
-    mapping = _Mapping(source, process, elements)
+    carried = carrying.look(d, i, source, process, elements, dissolved, e.tasks == "renew")
+    if carried.problem:
+        return Rejected(RejectionCode.INVALID_STATE, carried.problem)
+    before: dict[str, Any] = {"definition": i.definition, "process": i.process, "version": i.version}
+    mapping = _Mapping(source, process, elements, e.timers == "restart")
     for holder in _holders(i):
         _disarm(d, i, holder, mapping)
+    carrying.keep_variables(d, i, carried)
+    kept = {k for holder in _holders(i) for k in holder.holds or ()}
     d.record(
         wf.WorkflowMigrated(
-            key=i.key, definition=target.key, process=target.id, version=target.version, elements=mapping.names(), reason=e.reason
+            key=i.key, definition=target.key, process=target.id, version=target.version, elements=mapping.names(), reason=e.reason, before=before,
+            opened=[list(row) for row in carried.opened] or None, moved={str(k): v for k, v in carried.moved.items()} or None,
         )
-    )
+    )  # fmt: skip
+    warnings = carrying.open_scopes(d, i, process, carried)
+    opened = {key for key, _, _ in carried.opened}
     for holder in _holders(i):
-        _arm(d, i, holder, mapping)
+        if holder.key not in opened:
+            _arm(d, i, holder, mapping)
+    if mapping.restart:
+        _restart_own(d, i, process)
+    carrying.renew(d, i, process, carried)
     if process.conditional:
         conditional.look_at_all(d, i)
         conditional.watch(d)
     for scope in {t.scope for t in i.tokens.values()}:
         d.touched[i.key, scope] = None
-    d.answer = {"key": e.key}
-    return None
+    warnings += [*_other_lock(d, i, before["process"]), *notices.of(d, i, source, process, mapping.names(), kept)]
+    return modify.settled(d, e.key, e.force, list(dict.fromkeys(warnings)))
+
+
+def _withdraw(d: Decision, i: Instance, source: Process, elements: dict[str, str]) -> list[int]:
+    """What the plan drops goes. Returns scopes that go without their inside, outer ones first."""
+    dissolved: list[int] = []
+    for token in list(i.tokens.values()):
+        if token.key not in i.tokens or elements.get(token.element, "?"):
+            continue
+        node = source.nodes[token.element]
+        plain = node.kind == "subProcess" and node.loop is None and not node.triggered_by_event
+        if plain and any(elements.get(inner.element) for inner in _below(i, token)):
+            dissolved.append(token.key)
+        else:
+            placing.withdraw(d, i, token)
+    return [k for k in dissolved if k in i.tokens]
+
+
+def _below(i: Instance, token: Token) -> Iterator[Token]:
+    for key in token.kids or ():
+        yield i.tokens[key]
+        yield from _below(i, i.tokens[key])
+
+
+def _restart_own(d: Decision, i: Instance, process: Process) -> None:
+    """Timers for which tokens themselves wait, from now on. Raises: Failure."""
+    for token in list(i.tokens.values()):
+        node = process.nodes[token.element]
+        for timer in [
+            t for k in token.holds or () if (t := d.state.timers.get(k)) is not None and t.element == node.id and node.kind in _CATCHING
+        ]:
+            d.record(wa.TimerCancelled(key=i.key, timer=timer.key, token=timer.token, element=timer.element))
+            triggers.arm(d, i, token.key, node, node.events[timer.which], True, timer.which)
+
+
+def _other_lock(d: Decision, i: Instance, before: str) -> list[str]:
+    """One instance per correlation key that a message started: the lock goes with it to another process."""
+    if i.process == before or not i.business_key:
+        return []
+    old, new = (("message_start", f"{i.tenant}/{name}/{i.business_key}") for name in (before, i.process))
+    records = d.state.records
+    if (held := records.get(old)) is None or held["instance"] != i.key:
+        return []
+    d.record(le.RecordStored(registry=old[0], name=old[1], value=None))
+    if (other := records.get(new)) is not None and other["instance"] in d.state.instances:
+        return [f"instance {other['instance']} of '{i.process}' was started for '{i.business_key}', too"]
+    d.record(le.RecordStored(registry=new[0], name=new[1], value={"instance": i.key}))
+    return []
 
 
 def _version(d: Decision, i: Instance, process: Process) -> int:
@@ -76,15 +149,8 @@ def _problem(token: Token, source: Process, process: Process, elements: dict[str
     if token.element not in elements:
         return f"expected a mapping for the active element '{token.element}', found none"
     new = process.nodes[elements[token.element]]
-    if new.kind != old.kind or new.triggered_by_event != old.triggered_by_event:
-        return f"'{old.id}' is a {old.kind}, '{new.id}' a {new.kind}: a token can't change its kind"
-    old_scope, new_scope = (old.scope.id if old.scope else ""), (new.scope.id if new.scope else "")
-    if elements.get(old_scope, old_scope) != new_scope:
-        return f"'{new.id}' stands in another scope than '{old.id}'"
     if _loop(old) != _loop(new):
         return f"'{old.id}' is {_loop(old)}, '{new.id}' {_loop(new)}: its runs have no place there"
-    if old.kind in _CATCHING and [e.kind for e in old.events] != [e.kind for e in new.events]:
-        return f"'{old.id}' waits for {_kinds(old)}, '{new.id}' for {_kinds(new)}"
     if (
         token.phase == ARRIVED
         and len(new.incoming) > 1
@@ -101,10 +167,6 @@ def _loop(node: Node) -> str:
     return f"a {'sequential' if node.loop.sequential else 'parallel'} loop" if node.loop.kind == "multi" else "a standard loop"
 
 
-def _kinds(node: Node) -> str:
-    return " and ".join(e.kind for e in node.events) or "nothing"
-
-
 def _holders(i: Instance) -> list[Any]:
     return [i, *i.tokens.values()]
 
@@ -112,13 +174,15 @@ def _holders(i: Instance) -> list[Any]:
 class _Mapping:
     """What becomes of each element that waits outside of the flow."""
 
-    def __init__(self, source: Process, process: Process, elements: dict[str, str]) -> None:
-        self.source, self.process, self.elements = source, process, elements
+    def __init__(self, source: Process, process: Process, elements: dict[str, str], restart: bool) -> None:
+        self.source, self.process, self.elements, self.restart = source, process, elements, restart
+        #: (holder, catching event of the target) whose timer runs, and begins anew
+        self.again: set[tuple[int, str]] = set()
         #: catching events of the target that have their source's subscriptions, or had them
         self.followed: dict[str, str] = {}
 
     def names(self) -> dict[str, str]:
-        return {**self.elements, **self.followed}
+        return {**{old: new for old, new in self.elements.items() if new}, **self.followed}
 
     def new(self, element: str) -> str:
         return self.elements.get(element, element)
@@ -171,7 +235,13 @@ def _disarm(d: Decision, i: Instance, holder: Any, mapping: _Mapping) -> None:
         if (new := mapping.same(old)) is not None:
             mapping.followed[old.id] = new.id
     for key in list(holder.holds or ()):
-        if (timer := p.timers.get(key)) is not None and timer.element in outside and timer.element not in mapping.followed:
+        if (
+            (timer := p.timers.get(key)) is not None
+            and timer.element in outside
+            and (mapping.restart or timer.element not in mapping.followed)
+        ):
+            if timer.element in mapping.followed:
+                mapping.again.add((holder.key, mapping.followed[timer.element]))
             d.record(wa.TimerCancelled(key=i.key, timer=key, token=timer.token, element=timer.element))
         elif (s := p.subscriptions.get(key)) is not None and s.element in outside and s.element not in mapping.followed:
             d.close_subscription(i, s)
@@ -189,11 +259,11 @@ def _arm(d: Decision, i: Instance, holder: Any, mapping: _Mapping) -> None:
         return
     taken = _interrupted(i, holder, process)
     for node in _outside(holder, process, getattr(holder, "element", "")):
-        if node.id in had or (taken and node.kind == "startEvent"):
+        if (node.id in had and (holder.key, node.id) not in mapping.again) or (taken and node.kind == "startEvent"):
             continue
         try:
             for which, event in enumerate(node.events):
-                if event.kind not in events.THROWN:
+                if event.kind not in events.THROWN and (node.id not in had or event.kind == "timer"):
                     triggers.arm(d, i, holder.key, node, event, node.interrupting if node.kind in _ATTACHED else True, which)
         except Failure as failure:
             if token is not None and not token.incident:

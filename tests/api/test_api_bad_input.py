@@ -20,7 +20,7 @@ import pytest
         ("/v1/instances/abc/cancel", {}, "instance", "'abc'"),
         ("/v1/instances/0/cancel", {}, "instance", "'0'"),
         ("/v1/instances/99999999999999999999/cancel", {}, "instance", "positive integer"),
-        ("/v1/instances/7/modify", {}, "body", "both are empty"),
+        ("/v1/instances/7/modify", {}, "body", "found none"),
         ("/v1/tasks/7/progress", {"percent": 101}, "body percent", "101"),
         ("/v1/jobs/activate", {"type": "t", "worker": "w", "max": 0}, "body max", ">= 1, found 0"),
         ("/v1/jobs/activate", {"type": "", "worker": "w"}, "body type", "length >= 1"),

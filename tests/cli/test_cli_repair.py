@@ -84,6 +84,35 @@ def test_an_instance_is_repaired_by_hand(deployed):
     assert cli("release", "987654321")[0] == 1
 
 
+def test_a_migration_is_proposed_and_shown_before_it_is_made(deployed):
+    cli = deployed
+    id = cli("start", "repairs", "--version", "1")[1].strip()
+    rows = eventually(lambda: (r := cli("migrate", id, "--to", "repairs", "--propose"))[0] == 0 and r[1])
+    assert any(line.split()[:2] == ["look", "look"] for line in rows.splitlines())
+    mapping = json.loads(cli("migrate", id, "--to", "repairs", "--propose", "--json")[1])
+    assert mapping["look"] == "look"
+    code, out, err = cli("migrate", id, "--to", "repairs", "--mapping", json.dumps(mapping), "--timers", "restart", "--dry-run")
+    assert code == 0 and "Would change" in out and "Stands then: 1" in out, err
+    assert cli("migrate", id, "--to", "repairs", "--timers", "odd")[0] == 1
+    assert cli("migrate", id, "--to", "repairs", "--map", "look=")[0] == 1, "nothing would be left"
+    assert cli("migrate", id, "--to", "repairs", "--yes")[0] == 0
+
+
+def test_a_change_of_tokens_is_shown_before_it_is_made(deployed):
+    cli = deployed
+    id = cli("start", "repairs")[1].strip()
+    code, out, err = cli("modify", id, "--move", "look:fix", "--dry-run")
+    assert code == 0, err
+    assert "Would be withdrawn: " in out and "Stands then: 1" in out and "fix" in out
+    plan = json.loads(cli("modify", id, "--move", "look:fix", "--dry-run", "--json")[1])
+    assert plan["dry_run"] and plan["plan"] in out and {r["element"] for r in plan["left"]} == {"fix"}
+    assert json.loads(cli("show", id, "--json")[1])["state"]["tokens"][0]["element"] == "look"
+    token = json.loads(cli("show", id, "--json")[1])["state"]["tokens"][0]["token"]
+    assert cli("modify", id, "--move", "look")[0] == 2
+    code, out, err = cli("modify", id, "--activate", f"fix@{id}", "--cancel", token, "--vars", '{"a": 1}', "--yes", "--json")
+    assert code == 0 and json.loads(out)["id"] == id, err
+
+
 def test_a_job_without_attempts_is_tried_again(deployed, server):
     import httpx2
 

@@ -131,6 +131,7 @@ def bodies(w: World) -> dict[str, dict]:
         "create_definition": {"name": "a.bpmn", "content": DRAFT.replace(MARK, "aa")}, "edit_definition": {"content": DRAFT},
         "deploy": {"resources": [{"name": "a.bpmn", "content": WORK.replace(MARK, "aa")}]}, "put_entry": {"groups": ["x"]},
         "start_instance": {"definition": w.definition}, "migrate_instance": {"definition": w.definition, "elements": {"do": "do"}},
+        "plan_migration": {"from": w.definition, "to": w.definition},
         "modify_instance": {"activate": [{"element": "do"}]}, "set_variables": {"variables": {"secret": "stolen"}},
         "activate_jobs": {"type": f"{MARK}-job", "worker": "mallory", "max": 10, "timeout_ms": 60_000}, "error_job": {"code": "X"},
         "extend_job": {"timeout_ms": 1_000}, "retries_job": {"retries": 2}, "put_limit": {"concurrency": 1},

@@ -292,6 +292,8 @@ def _bytes(value: Any) -> bytes:
     if isinstance(value, Instance):
         value = copy.copy(value)
         value.tokens = {k: copy.copy(t) for k, t in value.tokens.items()}
+        if value.compensable:  # by scope: its order means nothing
+            value.compensable = dict(sorted(value.compensable.items()))
         for holder in (value, *value.tokens.values()):
             if isinstance(holder.kids, set):
                 holder.kids = sorted(holder.kids)

@@ -1,0 +1,175 @@
+"""The verbs that steer instances: each is asked first (a dry run), shown as tables, and applied as it was shown, once somebody says yes."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from flowledger.infra.cli.output import OK, USAGE, as_json, console, facts, fail, table
+from flowledger.infra.cli.verbs import Id, Json, Reason, ServerUrl, Vars
+
+CONTROL = "Control"
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would happen")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask; without a terminal nobody is asked anyway")]
+#: list of a plan -> its heading, and columns in their order
+TABLES: dict[str, tuple[str, list[str | tuple[str, str]]]] = {
+    "cancelled": ("Would be withdrawn", ["kind", "key", "element", "type", "job_type", "name", "due", "by"]),
+    "ended": ("Would have done its work", ["kind", "key", "element", "by"]),
+    "moved": ("Would move", ["kind", "key", ("element", "from, to"), "scope"]),
+    "created": ("Would be created", ["kind", "key", "element", "type", "job_type", "scope", "code", "message"]),
+    "armed": ("Would be armed", ["kind", "key", "element", "type", "name", "correlation", "due"]),
+    "changed": (
+        "Would change",
+        ["kind", "key", "element", "scope", "names", "status", "paused", "definition", "version", "due", "name", "job_type"],
+    ),
+    "told": ("Other partitions would be asked", ["partition", "command", "key"]),
+    "left": ("Stands then", ["instance", "token", "element", "waits", "flows"]),
+}
+
+
+def show_plan(plan: dict[str, Any]) -> None:
+    """Tables of what would happen."""
+    out = console()
+    for name, (heading, columns) in TABLES.items():
+        if rows := plan.get(name):
+            more = plan["counts"][name] - len(rows)
+            table(rows, columns, title=f"{heading}: {plan['counts'][name]}" + (f" (the first {len(rows)})" if more else ""))
+    for warning in plan.get("warnings") or ():
+        out.print(f"[yellow]![/] {warning}")
+    if plan.get("continues"):
+        out.print("[yellow]![/] more follows in later steps, which can't be shown")
+
+
+def operate(server: str, path: str, body: dict[str, Any], done: str, *, dry_run: bool, yes: bool, json: bool) -> None:
+    """Ask, show, let somebody say yes, apply what was shown."""
+    from flowledger.infra.cli.server import Server
+
+    s = Server(server)
+    if dry_run or not yes:
+        plan = s.post(path, {**body, "dry_run": True})
+        if dry_run and json:
+            as_json(plan)
+            return
+        if dry_run or not json:
+            show_plan(plan)
+        if dry_run:
+            facts({"plan": plan["plan"]})
+            return
+        if sys.stdin.isatty() and sys.stdout.isatty() and not json and not typer.confirm("Do it?"):
+            raise SystemExit(OK)
+        body = {**body, "plan": plan["plan"]}
+    answer = s.post(path, body, **s.new_id())
+    if json:
+        as_json(answer)
+        return
+    for warning in answer.get("warnings") or ():
+        console().print(f"[yellow]![/] {warning}")
+    console().print(f"[green]✓[/] {done}")
+
+
+# --- modify -------------------------------------------------------------------------------------------------------------
+
+
+def modify(
+    id: Id,
+    activate: Annotated[
+        list[str] | None,
+        typer.Option("--activate", metavar="ELEMENT[@SCOPE]", help="A token begins here, in the scope of that token; may be repeated"),
+    ] = None,
+    cancel: Annotated[
+        list[str] | None,
+        typer.Option("--cancel", "--terminate", metavar="TOKEN|ELEMENT", help="Withdraw a token, or all at an element; may be repeated"),
+    ] = None,
+    move: Annotated[
+        list[str] | None,
+        typer.Option("--move", metavar="TOKEN|ELEMENT:ELEMENT", help="Move a token, or all at an element; may be repeated"),
+    ] = None,
+    vars: Vars = "",
+    force: Annotated[bool, typer.Option("--force", help="Though it leaves what would never go on")] = False,
+    reason: Reason = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """Move the tokens of an instance by hand, in one step. `--vars` go to the activated elements."""
+    from flowledger.infra.cli.daily import variables
+
+    values = variables(vars) or None
+    given: dict[str, Any] = {} if values is None else {"variables": values}
+    instructions: list[dict[str, Any]] = []
+    for each in activate or ():
+        element, _, scope = each.partition("@")
+        instructions.append({"activate": element, **({"scope": scope} if scope else {}), **given})
+    for each in move or ():
+        source, colon, target = each.rpartition(":")
+        if not (source and colon and target):
+            fail(f"--move must be FROM:TO, found {each!r}", USAGE)
+        instructions.append({"move": {"from": source, "to": target}, **given})
+    instructions += [{"cancel": each} for each in cancel or ()]
+    if not instructions:
+        fail("--activate, --move or --cancel was expected, found none", USAGE)
+    body = {"instructions": instructions, "reason": reason, "force": force}
+    operate(server, f"/v1/instances/{id}/modify", body, f"instance {id} is modified", dry_run=dry_run, yes=yes, json=json)
+
+
+# --- migrate ------------------------------------------------------------------------------------------------------------
+
+
+def migrate(
+    id: Id,
+    to: Annotated[str, typer.Option("--to", metavar="KEY", help="Definition's key, or process id: its newest version")],
+    mapping: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map", metavar="OLD=NEW", help="Elements that have another id there; `OLD=` withdraws what stands there; may be repeated"
+        ),
+    ] = None,
+    plan: Annotated[str, typer.Option("--mapping", metavar="JSON", help="A whole mapping as a JSON object, @FILE, or - for stdin")] = "",
+    propose: Annotated[bool, typer.Option("--propose", help="Only show which element becomes which, to be edited")] = False,
+    timers: Annotated[str, typer.Option("--timers", help="keep their moments, or restart them by the other version")] = "keep",
+    tasks: Annotated[str, typer.Option("--tasks", help="keep, or renew them by the other version")] = "keep",
+    force: Annotated[bool, typer.Option("--force", help="Though it leaves what would never go on")] = False,
+    reason: Reason = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """Let an instance go on under another version."""
+    from flowledger.infra.cli.daily import variables
+
+    if propose:
+        _propose(server, id, to, json)
+        return
+    elements: dict[str, Any] = {}
+    if plan and (not isinstance(elements := variables(plan), dict) or not all(isinstance(v, str) or v is None for v in elements.values())):
+        fail("--mapping must be a JSON object of element ids", USAGE)
+    for each in mapping or ():
+        old, equals, new = each.partition("=")
+        if not (old and equals):
+            fail(f"--map must be OLD=NEW, found {each!r}", USAGE)
+        elements[old] = new
+    body = {"to": to, "mapping": elements, "timers": timers, "tasks": tasks, "reason": reason, "force": force}
+    operate(server, f"/v1/instances/{id}/migrate", body, f"instance {id} goes on under {to}", dry_run=dry_run, yes=yes, json=json)
+
+
+def _propose(server: str, id: str, to: str, json: bool) -> None:
+    from flowledger.infra.cli.server import Server
+
+    s = Server(server)
+    found = s.post("/v1/migrations/plan", {"from": s.get(f"/v1/instances/{id}")["definition"], "to": to})
+    if json:
+        as_json(found["mapping"])
+    else:
+        table(found["rows"], ["from", "to", "kind", "name", "by", "note"])
+
+
+VERBS: tuple[Any, ...] = (modify, migrate)
+
+
+def register(app: typer.Typer) -> None:
+    for verb in VERBS:
+        app.command(rich_help_panel=CONTROL)(verb)
