@@ -585,6 +585,10 @@ def partition_of_key(key: int) -> int:
     return key >> PARTITION_BITS
 
 
+#: the hold of a server that starts in hold: the same on all partitions, at home on the first; no key that is given is as high
+START_HOLD = (1 << PARTITION_BITS) - 1
+
+
 def key_of_letter(partition: int, source: int) -> int:
     """The key of the dead letter whose record stood at offset `source` of a partition of `commands`; 0 is no key."""
     return partition << PARTITION_BITS | source + 1

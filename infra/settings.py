@@ -146,6 +146,7 @@ class Settings(BaseSettings):
     durability: Literal["full", "normal"] = Field("full", description="Embedded log: full syncs each group commit to the disk")
     batch_max: int = Field(512, ge=1, description="Commands decided in one group at most")
     ids_hours: float = Field(24, gt=0, le=24 * 366, description="How long an Idempotency-Key is remembered, in hours")
+    hold: bool = Field(False, description="Start in hold: everything is suspended until `flowledger release`")
     instances_max: int = Field(0, ge=0, description="Running instances per partition (0: no limit); more of them wait as pending")
 
     # --- the ledger's proof (docs/audit.md)

@@ -133,6 +133,7 @@ class Engine:
             self._keep("the group of owners can't be joined", self._membership)
             await self._joined.wait()
             await asyncio.gather(*(self._serving(p) for p in list(self.owners)))
+            self.settings.hold = False  # what comes later is no start
 
     async def _serving(self, p: int) -> None:
         """Until the owner is ready, or has stopped for good (health says why)."""

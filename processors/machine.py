@@ -72,6 +72,10 @@ class Claim(NamedTuple):
     commands: int = 0
 
 
+#: of a server that starts in hold: the first thing that is decided on each partition
+START_HELD = c.SetHold(hold=c.START_HOLD, scope="tenant", subject="*", mode="suspend", reason="the server was started in hold")
+
+
 class Machine:
     """`out` gets the effects; the shell takes them away after each call. `hungry`: it has work for another `step` at once."""
 
@@ -115,6 +119,8 @@ class Machine:
         self._shift = 0
         #: a step was due while too much was in flight
         self._put_off = False
+        if self.settings.hold:
+            self._internal(START_HELD)
         for key in images.unsettled(state):
             self._internal(c.Continue(key=key))
 

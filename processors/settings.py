@@ -44,7 +44,7 @@ class Settings:
     """All have defaults that suit."""
 
     __slots__ = (
-        "answers_us", "batch_max", "checkpoint_changes", "checkpoint_s", "inbox_max", "instances_max", "javascript", "look", "node", "signing", "spread",
+        "answers_us", "batch_max", "checkpoint_changes", "checkpoint_s", "hold", "inbox_max", "instances_max", "javascript", "look", "node", "signing", "spread",
     )  # fmt: skip
 
     def __init__(
@@ -56,6 +56,7 @@ class Settings:
         checkpoint_s: float = CHECKPOINT_S,
         node: str = "",
         spread: bool = False,
+        hold: bool = False,
         signing: Signing | None = None,
         answers_us: int = DAY_US,
         javascript: Sandbox | None = None,
@@ -63,6 +64,8 @@ class Settings:
     ) -> None:
         #: (graph, file) -> what others than the kernel have to say of a model that is deployed
         self.look = look
+        #: what it takes over at its start is suspended, from before anything moves; a later claim is no start (`Engine.start`)
+        self.hold = hold
         #: runs script tasks in JavaScript; None: they are incidents
         self.javascript = javascript
         self.answers_us = answers_us

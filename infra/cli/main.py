@@ -33,6 +33,7 @@ Kafka = Annotated[str | None, typer.Option("--kafka", metavar="ADDR", help="Kafk
 Postgres = Annotated[str | None, typer.Option("--postgres", metavar="URL", help="PostgreSQL instead of the embedded one")]
 Roles = Annotated[str | None, typer.Option(help="api, owner, projector, grpc, connectors; separated by commas")]
 Host = Annotated[str | None, typer.Option(help="Address to listen on; anything but loopback opens it to the network")]
+Hold = Annotated[bool | None, typer.Option("--hold", help="Start in hold: everything is suspended until it is released")]
 Port = Annotated[int | None, typer.Option("--port", help="HTTP port [default: 8080]")]
 Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings file (TOML, YAML or JSON)")]
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="BPMN, DMN, JSON, YAML or BPML")]
@@ -60,9 +61,10 @@ def dev(
     config: Config = None,
     watch: Annotated[Path | None, typer.Option("--watch", metavar="DIR", help="Deploy the models in this folder as they are saved")] = None,
     examples: Annotated[bool, typer.Option("--examples", help="Deploy the examples and drive some instances through")] = False,
+    hold: Hold = None,
 ) -> None:
     """Everything on one machine: API, console and projector here, owners in a process beside."""
-    given = {"port": port, "data": data, "kafka": kafka, "postgres": postgres, "host": host}
+    given = {"port": port, "data": data, "kafka": kafka, "postgres": postgres, "host": host, "hold": hold}
     if examples:
         from flowledger.infra.cli.demo import demo
 
@@ -81,12 +83,13 @@ def serve(
     kafka: Kafka = None,
     postgres: Postgres = None,
     data: Data = None,
+    hold: Hold = None,
     config: Config = None,
 ) -> None:
     """Chosen roles, on Kafka and PostgreSQL; settings by FLOWLEDGER_* or a file."""
     from flowledger.infra.cli.serve import serve
 
-    serve(config, roles=roles, port=port, host=host, kafka=kafka, postgres=postgres, data=data)
+    serve(config, roles=roles, port=port, host=host, kafka=kafka, postgres=postgres, data=data, hold=hold)
 
 
 @app.command(rich_help_panel=CARE)
@@ -344,11 +347,12 @@ def deploy(files: Files, server: ServerUrl = "", draft: Annotated[bool, typer.Op
 
 
 def _register() -> None:
-    from flowledger.infra.cli import connectors, control, login, operations, repair, secrets, verbs
+    from flowledger.infra.cli import connectors, control, holds, login, operations, repair, secrets, verbs
 
     verbs.register(app)
     repair.register(app)
     control.register(app)
+    holds.register(app)
     operations.register(app)
     login.register(app)
     app.add_typer(kafka_app, name="kafka", rich_help_panel=RUN)

@@ -94,25 +94,38 @@ def assign(task: Task, user: Annotated[str, typer.Argument(metavar="USER")], rea
 
 
 def release(
-    id: Annotated[str, typer.Argument(metavar="TASK|INSTANCE", help="A task that somebody holds, or an instance in quarantine")],
+    id: Annotated[
+        str,
+        typer.Argument(metavar="HOLD|TASK|INSTANCE", help="A hold, a task that somebody holds, or an instance in quarantine"),
+    ],
     reason: Reason = "",
+    rate: Annotated[int, typer.Option("--rate", min=0, help="Of a hold: so many instances a second; 0: as fast as it goes")] = 0,
+    wait: Annotated[bool, typer.Option("--wait", help="Of a hold: until everything goes on")] = False,
     server: ServerUrl = "",
     json: Json = False,
 ) -> None:
-    """Give a task back to its candidates, or let an instance out of quarantine."""
+    """Let what a hold held go on, give a task back to its candidates, or let an instance out of quarantine."""
+    from flowledger.infra.cli import holds
     from flowledger.infra.cli.server import Server, problem
 
-    s = Server(server)
-    status, answer = s.ask("POST", f"/v1/tasks/{id}/release", {"reason": reason}, headers=s.new_id())
-    if status == 404:
-        other, found = s.ask("POST", f"/v1/instances/{id}/release", {"reason": reason}, headers=s.new_id())
-        if other < 400:
-            status, answer = other, found
-        elif other != 404:
-            problem(other, found)
-    if status >= 400:
-        problem(status, answer)
-    _said(answer, f"{id} is released", json)
+    s, first = Server(server), None
+    for noun in ("holds",) if rate or wait else ("tasks", "instances", "holds"):
+        body = {"reason": reason, **({"rate": rate} if noun == "holds" else {})}
+        status, answer = s.ask("POST", f"/v1/{noun}/{id}/release", body, headers=s.new_id())
+        if status < 400:
+            break
+        if status != 404:
+            problem(status, answer)
+        first = first or (status, answer)
+    else:
+        problem(*(first or (status, answer)))
+    if noun != "holds":
+        _said(answer, f"{id} is released", json)
+        return
+    if wait:
+        answer["status"] = holds.until_released(s, id, answer.get("position") or "")
+    done = "is released" if answer["status"] == "released" else f"is being released{f', {rate} instances a second' if rate else ''}"
+    _said(answer, f"hold {id} {done}", json)
 
 
 def retry(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import Any
 
+from flowledger.events import commands as c
 from flowledger.events import holds as ho
 from flowledger.events.base import Envelope
 from flowledger.kernel import holding
@@ -13,18 +14,16 @@ from flowledger.kernel.folds.tokens import seen_key
 from flowledger.kernel.state import Hold, Instance, Partition
 from flowledger.kernel.undo import drop, drop_queued, keep, nest, put
 
-#: the hold of a server that starts in hold (`--hold`): it is the same on all partitions, and its home is the first
-START = (1 << 51) - 1
-
 
 def hold_placed(p: Partition, e: ho.HoldPlaced, v: Envelope) -> None:
-    if e.hold != START:
+    if e.hold != c.START_HOLD:
         seen_key(p, e.hold)
     h = Hold(
         id=e.hold, scope=e.scope, subject=e.subject, mode=e.mode, tenant=v.tenant, starts=e.starts, children=e.children,
         since_us=v.time_us, until_us=e.until_us, reason=e.reason, by=v.actor, of=e.of,
     )  # fmt: skip
     put(p, p.holds, h.id, h)
+    drop(p, p.releasing, h.id)
     put(p, nest(p, nest(p, p.holding, h.scope), h.subject), h.id, h)
     p.changed.add(("hold", h.id))
 

@@ -186,7 +186,7 @@ def told(d: Decision, e: c.SetHold) -> Rejected | None:
     if e.rate >= 0:
         if h is not None:
             _begin(d, h, e.rate, e.reason, [])
-    elif h is None:
+    elif h is None or (h.upto and e.hold == c.START_HOLD):  # a server starts in hold once more
         fields: dict[str, Any] = {f: getattr(e, f) for f in ("scope", "subject", "mode", "starts", "children", "until_us", "reason")}
         d.record(ho.HoldPlaced(hold=e.hold, **fields))
     return None

@@ -50,6 +50,7 @@ PAGES = {
             "batches",
             "batches&batch={batch}",
             "letters",
+            "holds",
             "workers",
             "partitions",
             "limits",

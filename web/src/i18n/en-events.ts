@@ -99,8 +99,8 @@ export const events: Record<string, string> = {
   "event.workflow.terminated": "Instance terminated",
   "event.workflow.unpaused": "Pause ended",
   "event.hold.placed": "Hold placed",
+  "event.hold.releasing": "Release of a hold began",
+  "event.hold.advanced": "A hold released some",
   "event.hold.released": "Hold released",
-  "event.hold.releasing": "Hold being released",
-  "event.hold.advanced": "Release goes on",
-  "event.workflow.applied": "What was kept is applied",
+  "event.workflow.applied": "What was kept was applied",
 };

@@ -10,6 +10,7 @@ import { Diagram } from "~/diagram/Diagram";
 import { useText } from "~/i18n";
 import { useSource } from "~/api/source";
 import { Answer, Failed, PageHead, Waiting } from "~/shared/states";
+import { HeldBy } from "~/shared/HeldBy";
 import { Icon } from "~/shared/icons";
 import { OperationLog } from "~/shared/OperationLog";
 import { Status } from "~/shared/Status";
@@ -110,6 +111,7 @@ export function InstancePage() {
           </Button>
         </Alert>
       )}
+      {!past && <HeldBy held={i.held} holds={i.holds} />}
       <Answer of={source}>
         {(xml) => (
           <Diagram xml={xml} badges={view.badges} marks={view.marks} selected={search.element} onSelect={(element) => set({ element })} label={t("instance.diagram")} height="min(46dvh, 460px)" />

@@ -11,6 +11,7 @@ import type { HistoryEvent, Task } from "~/api/types";
 import { useText } from "~/i18n";
 import { formRef } from "~/shared/form/schema";
 import { Values, type ValuesHandle } from "~/shared/form/Values";
+import { HeldBy } from "~/shared/HeldBy";
 import { Icon } from "~/shared/icons";
 import { brief, Json } from "~/shared/Json";
 import { Answer, Empty, Failed, PageHead, Waiting } from "~/shared/states";
@@ -58,6 +59,7 @@ export function TaskPage() {
           )}
         </Group>
       </PageHead>
+      <HeldBy held={of.held} holds={of.holds} />
       <Grid>
         <Grid.Col span={{ base: 12, md: 8 }}>
           <Work key={of.id} task={of} list={list} />

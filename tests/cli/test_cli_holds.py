@@ -1,0 +1,65 @@
+"""Holds on the command line: seen before they are placed, placed, listed, released."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from flowledger.infra.cli.main import run
+from flowledger.sdk import Flow
+
+pytestmark = pytest.mark.req("D-API-008", "WOS-API-001")
+
+
+@pytest.fixture
+def cli(capsys, server, monkeypatch):
+    monkeypatch.setenv("FLOWLEDGER_SERVER", server.url)
+
+    def call(*arguments: object, expect: int = 0) -> str:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            run([str(a) for a in arguments])
+        out, err = capsys.readouterr()
+        assert int(ended.value.code or 0) == expect, (out, err)
+        return out if not expect else out + err
+
+    return call
+
+
+def until(look):
+    deadline = time.monotonic() + 60
+    while not (found := look()):
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.1)
+    return found
+
+
+def test_a_definition_is_held_and_released(cli, tmp_path):
+    (tmp_path / "held.bpmn").write_bytes(Flow("held").start().service("t", job="held.work").end().xml())
+    cli("deploy", tmp_path / "held.bpmn")
+    ids = [cli("start", "held").strip() for _ in range(3)]
+    until(lambda: json.loads(cli("hold", "definition", "held", "--dry-run", "--json"))["instances"] == 3)
+    seen = cli("hold", "definition", "held", "--dry-run")
+    assert "open instances" in seen and "held" in seen and "3" in seen
+    assert "expected --reason" in cli("hold", "definition", "held", "--yes", expect=2)
+    assert "expected --yes" in cli("hold", "definition", "held", "--reason", "x", expect=2), "nobody can be asked here"
+    assert "none" in cli("hold", "definition", "nobody", "--reason", "x", "--yes", expect=1)
+    made = json.loads(cli("hold", "definition", "held", "--reason", "the bank is down", "--starts", "refuse", "--yes", "--json"))
+    assert made["status"] == "held"
+    assert "the bank is down" in cli("start", "held", expect=1)
+    rows = until(lambda: json.loads(cli("holds", "--json")))
+    assert [(r["id"], r["scope"], r["key"], r["reason"], r["starts"]) for r in rows] == [
+        (made["id"], "definition", "held", "the bank is down", "refuse")
+    ]
+    assert "the bank is down" in cli("holds", "--scope", "definition") and "nothing is held" in cli("holds", "--scope", "job_type")
+    one = json.loads(
+        cli("hold", "instance", ids[0], "--mode", "pause", "--reason", "y", "--until", "2999-01-01T00:00:00Z", "--yes", "--json")
+    )
+    until(lambda: len(json.loads(cli("holds", "--instance", ids[0], "--json"))) == 1)
+    assert "is released" in cli("release", one["id"])
+    assert json.loads(cli("release", made["id"], "--rate", "100", "--reason", "back", "--wait", "--json"))["status"] == "released"
+    assert cli("holds").strip() == "nothing is held" and len(json.loads(cli("holds", "--all", "--json"))) == 2
+    assert cli("start", "held").strip()
+    assert "expected" in cli("release", made["id"], expect=1)
