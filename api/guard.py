@@ -156,7 +156,7 @@ class Guard:
             span.named(f"{method} {route}")  # the template, known only after routing: names must be few
             span.set(**{"http.route": route, "http.response.status_code": status})
         if status >= 403 and problem is None and method not in SAFE:
-            self.services.refusals.http(scope, status, self.services.identify)
+            self.services.refusals.http(scope, status, self.services.identify if self.door is None else self.services.nobody)
         telemetry.metrics.http.labels(method, route, str(status)).inc()
         client, path = scope.get("client"), scope["path"]
         telemetry.access.done(

@@ -28,7 +28,7 @@ async def list_operations(
     variable: Annotated[str | None, Parameter(description="Operations that set this variable; with `instance` all that changed it")] = None,
     outcome: Literal["granted", "refused"] | None = None,
     code: Annotated[str | None, Parameter(description="Why it was refused, like FORBIDDEN")] = None,
-    door: Literal["http", "grpc", "stream"] | None = None,
+    door: Literal["http", "grpc", "stream", "batch"] | None = None,
     since: Since = None,
     until: Until = None,
     services: Annotated[

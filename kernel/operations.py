@@ -8,6 +8,7 @@ Source: docs/decisions/0009. Pure.
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -132,18 +133,20 @@ def _common(request: c.Request, answer: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def asked(d: Recording, request: c.Request) -> None:
-    """The last event of what was granted, before the answer to a caller's id. What another partition asks, or follows from what is
-    under way, was told where it was asked."""
+def asked(d: Recording, request: c.Request, began: int = 0) -> None:
+    """The last event of what was granted (its events are those from number `began` on), before the answer to a caller's id.
+
+    What another partition asks, or follows from what is under way, was told where it was asked.
+    """
     kind = type(request.command)
     if request.sender >= 0 or request.instance or kind in _TELLS or request.dry_run:
         return
     if kind is c.MoveTask and request.command.move == "progress" and request.origin is None:  # type: ignore[union-attr]
         return  # a worker says how far it is
     common = _common(request, d.answer)
-    instance = next((e.key for e in d.events if e.key and _of_instance(e)), 0)
+    instance = next((e.key for e in islice(d.events, began, None) if e.key and _of_instance(e)), 0)
     d.for_request()
-    d.record(op.OperationAsked(**common, instance=instance, events=len(d.events)))
+    d.record(op.OperationAsked(**common, instance=instance, events=len(d.events) - began))
 
 
 def _of_instance(e: Event) -> bool:

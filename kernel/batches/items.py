@@ -10,7 +10,7 @@ import msgspec
 from flowledger.events import avro
 from flowledger.events import commands as c
 from flowledger.events.base import Envelope, Rejected, RejectionCode
-from flowledger.kernel import limits, values
+from flowledger.kernel import limits, operations, values
 from flowledger.kernel.access import admit
 from flowledger.kernel.batches.actions import ACTIONS
 from flowledger.kernel.decision import Decision
@@ -18,6 +18,8 @@ from flowledger.kernel.expressions import Failure
 from flowledger.kernel.handlers import hearing
 from flowledger.kernel.hooks import HOOKS
 
+#: from where an item is asked, for the log of operations; its cause names the batch
+FROM = c.Origin("batch")
 SUCCEEDED, FAILED, SKIPPED = "succeeded", "failed", "skipped"
 #: refusals that say that there is nothing to do
 _NOTHING = frozenset({RejectionCode.NOT_FOUND, RejectionCode.ALREADY_EXISTS})
@@ -100,7 +102,13 @@ def _decide(d: Decision, asked: Asked, key: int) -> Rejected | None:
         return made
     for command in made:
         request = c.Request(
-            command=command, tenant=asked.tenant, actor=asked.actor, correlation=asked.correlation, rights=asked.rights, groups=asked.groups
+            command=command,
+            tenant=asked.tenant,
+            actor=asked.actor,
+            correlation=asked.correlation,
+            rights=asked.rights,
+            groups=asked.groups,
+            origin=FROM,
         )
         tenant = admit(d.state, request)
         if isinstance(tenant, Rejected):
@@ -110,9 +118,11 @@ def _decide(d: Decision, asked: Asked, key: int) -> Rejected | None:
             d.asked = msgspec.structs.replace(d.asked, tenant=tenant)
             d.asked_prefix = avro.encode_envelope(d.asked)
             d.for_request()
+        began = len(d.events)
         rejected = HOOKS.handle(d, command)
         if rejected is not None:
             return rejected
+        operations.asked(d, request, began)
         hearing.told(d, command)
         if d.subject and d.heavy():
             d.weigh_changed(refuse=True)

@@ -110,6 +110,27 @@ async def test_what_a_partition_asks_of_another_was_told_where_it_was_asked():
     await engine.stop()
 
 
+async def test_each_item_of_a_batch_says_who_asked_for_it_and_by_which_batch():
+    engine = await running(2)
+    keys = [(await engine.call(c.StartInstance(id="p")))["key"] for _ in range(4)]
+    bits = (1 << c.PARTITION_BITS) - 1
+    keys.sort(key=lambda key: (key & bits, key >> c.PARTITION_BITS))
+    made = await engine.call(co.CreateBatch(action="cancel", total=4, reason="over"), ANN)
+    assert not isinstance(made, Rejected), made
+    assert not isinstance(await engine.call(co.AddBatchItems(batch=made["key"], at=0, items=keys), ANN), Rejected)
+    async with asyncio.timeout(60):
+        while any(o.state.open for o in engine.owners.values()):
+            await asyncio.sleep(0.01)
+    rows = [r for p in range(2) for r in await log_of(engine, p) if isinstance(r.event, op.OperationAsked)]
+    items = [r for r in rows if r.event.door == "batch"]
+    assert sorted(r.event.instance for r in items) == sorted(keys)
+    assert {(r.event.operation, r.event.reason, r.envelope.actor, r.envelope.cause) for r in items} == {
+        ("cancel_instance", "over", "ann", f"batch:{made['key']}")
+    }
+    assert [r.event.operation for r in rows if r not in items] == ["deploy", "create_batch"]
+    await engine.stop()
+
+
 REFUSED: list[tuple[Any, str]] = [
     (lambda i: c.CancelInstance(key=404, reason="r"), "NOT_FOUND"),
     (lambda i: c.ControlInstance(key=i, move="resume", reason="r"), "INVALID_STATE"),

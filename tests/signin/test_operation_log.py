@@ -266,6 +266,17 @@ def test_a_tenant_sees_its_own_and_who_lacks_the_right_sees_none(server, admin, 
     assert found(admin, 1, kind="account") and found(http_of(server, keys["operator"]), 0, kind="account") == []
 
 
+def test_what_nobody_asked_for_is_refused_as_ever(server, admin, keys):
+    """Doors that are open to all: a password that is too short, by a link that is not good."""
+    http = httpx2.Client(base_url=server.url, timeout=60)
+    for path, body in (
+        ("/v1/session/link", {"link": "x", "password": "short"}),
+        ("/callbacks/none", {}),
+        ("/v1/session", {"name": "x", "password": "y"}),
+    ):
+        assert 400 <= http.post(path, json=body).status_code < 500, path
+
+
 def test_nobody_can_flood_the_log(server, admin, keys):
     made = admin.post("/v1/api-keys", json={"name": "t", "actor": "the-flood", "roles": ["operator"]}).json()
     flood, auditor = http_of(server, made), http_of(server, keys["auditor"])

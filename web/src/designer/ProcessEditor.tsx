@@ -27,6 +27,8 @@ import { translation } from "./translation";
 
 /* eslint-disable @typescript-eslint/no-explicit-any */
 type Service = any;
+/** what the palette takes of the width, in pixels */
+const LEFT = 125;
 const SEVERITY = ["error", "warning", "info"];
 
 /** The only place that knows the modeler. It is made once for a text; all else is told to it. */
@@ -82,7 +84,7 @@ export default function ProcessEditor({ text, label, properties, onChange, onRea
       },
       undo: () => get("commandStack").canUndo() && get("commandStack").undo(),
       redo: () => get("commandStack").canRedo() && get("commandStack").redo(),
-      fit: () => get("canvas").zoom("fit-viewport", "auto"),
+      fit: () => fit(m),
       marks: (all) => mark(m, (marked = all)),
       show: (now) => show(m, (shown = now)),
       svg: async () => (await m.saveSVG()).svg,
@@ -92,7 +94,7 @@ export default function ProcessEditor({ text, label, properties, onChange, onRea
     m.importXML(current.current)
       .then(async () => {
         if (over) return;
-        get("canvas").zoom("fit-viewport", "auto");
+        fit(m);
         tell.current.onReady(editor);
         get("elementTemplatesLoader").setTemplates(await templates());
       })
@@ -105,6 +107,17 @@ export default function ProcessEditor({ text, label, properties, onChange, onRea
     };
   }, [dark, language, properties]);
   return <div ref={box} className="fl-diagram fl-modeler" role="group" aria-label={label} />;
+}
+
+/** All of it in sight, right of the palette. */
+function fit(m: Service) {
+  const canvas = m.get("canvas");
+  canvas.zoom("fit-viewport", "auto");
+  const { inner, outer } = canvas.viewbox();
+  if (inner.width <= 0 || outer.width <= LEFT * 2) return;
+  const scale = Math.min((outer.width - LEFT - 20) / inner.width, (outer.height - 40) / inner.height, 1);
+  const [width, height] = [outer.width / scale, outer.height / scale];
+  canvas.viewbox({ x: inner.x - LEFT / scale, y: inner.y - (height - inner.height) / 2, width, height });
 }
 
 /** Onto the element where it may be; else a new one, right of all that is there. */
