@@ -44,7 +44,18 @@ PAGES = {
     "decision history": "/decisions/approval-level?tab=history",
     **{
         f"operations {tab}": f"/operations?tab={tab}"
-        for tab in ("incidents", "letters", "holds", "workers", "partitions", "limits", "settings")
+        for tab in (
+            "incidents",
+            "incidents&by=each",
+            "batches",
+            "batches&batch={batch}",
+            "letters",
+            "holds",
+            "workers",
+            "partitions",
+            "limits",
+            "settings",
+        )
     },
     "api": "/api",
     "not found": "/instances/99",
@@ -62,7 +73,11 @@ def places(server: Served) -> dict[str, str]:
             ("drawn_form", "form", next((EXAMPLES / "forms").glob("*.form")).read_text()), ("text", "process", "not a model"),
         )
     }  # fmt: skip
-    return {**drawn, "task": task, "stuck": server.stuck(), "decided": server.decided()}
+    stuck = server.stuck()
+    batch = server.call("POST", "/v1/batches", {"action": "set_variables", "params": {"variables": {"seen": True}}, "ids": [stuck, "77"]})[
+        "id"
+    ]
+    return {**drawn, "task": task, "stuck": stuck, "decided": server.decided(), "batch": batch}
 
 
 def looked_at(page: Any) -> list[str]:

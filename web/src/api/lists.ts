@@ -7,11 +7,14 @@ import type { GetPath, Page, ParamsOf, RowOf } from "./types";
 export type ListPath = { [A in GetPath]: [RowOf<A>] extends [never] ? never : A }[GetPath];
 
 /** All pages of a list, one after the other as they are scrolled to. */
-export function useList<A extends ListPath>(path: A, params: Record<string, string | string[] | undefined>, refetchInterval?: number) {
+export const useList = <A extends ListPath>(path: A, params: Record<string, string | string[] | undefined>, refetchInterval?: number) => useRows<RowOf<A>>(path, params, refetchInterval);
+
+/** The same where the address looks like that of one row (`/incidents/groups`, `/batches/7/items`), so that it can't tell of what kind its rows are. */
+export function useRows<T>(path: string, params: Record<string, string | string[] | undefined>, refetchInterval?: number) {
   const q = useInfiniteQuery({
     queryKey: [path, "list", params],
     initialPageParam: "",
-    queryFn: async ({ pageParam, signal }) => (await get(path, { limit: 100, ...params, cursor: pageParam || undefined } as unknown as ParamsOf<A>, signal)) as unknown as Page<RowOf<A>>,
+    queryFn: async ({ pageParam, signal }) => (await get(path as GetPath, { limit: 100, ...params, cursor: pageParam || undefined } as unknown as ParamsOf<GetPath>, signal)) as unknown as Page<T>,
     getNextPageParam: (last) => last.cursor ?? undefined,
     refetchInterval,
   });

@@ -14,6 +14,8 @@ export type Diff = Given<Schemas["Diff"]>;
 export type TaskRow = Given<Schemas["TaskRow"]>;
 export type Task = Given<Schemas["Task"]>;
 export type Incident = Given<Schemas["Incident"]>;
+export type IncidentGroup = Given<Schemas["IncidentGroup"]>;
+export type BatchItem = Given<Schemas["BatchItem"]>;
 export type HistoryEvent = Given<Schemas["Event"]>;
 /** Rows inside a state, which the document leaves open. */
 export interface StateToken {

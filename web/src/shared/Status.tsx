@@ -31,16 +31,16 @@ const looks: Record<string, { color: string; icon?: IconName }> = {
   resolved: { color: "teal", icon: "check" },
   replayed: { color: "teal", icon: "check" },
   discarded: { color: "gray", icon: "close" },
+  any: { color: "gray" },
+  held: { color: "yellow", icon: "pause" },
+  released: { color: "teal", icon: "check" },
+  resuming: { color: "blue", icon: "play" },
   collecting: { color: "gray", icon: "clock" },
   paused: { color: "yellow", icon: "pause" },
   aborting: { color: "yellow", icon: "stop" },
   aborted: { color: "gray", icon: "stop" },
   partial: { color: "orange", icon: "warn" },
   succeeded: { color: "teal", icon: "check" },
-  any: { color: "gray" },
-  held: { color: "yellow", icon: "pause" },
-  resuming: { color: "blue", icon: "play" },
-  released: { color: "teal", icon: "check" },
 };
 
 /** A status by colour, sign and word. */

@@ -1,4 +1,4 @@
-import { Anchor, Button, Group, Select, Switch, TextInput } from "@mantine/core";
+import { Anchor, Button, Checkbox, Group, Select, Switch, TextInput } from "@mantine/core";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import { useList } from "~/api/lists";
@@ -10,6 +10,7 @@ import { RowList } from "~/shared/RowList";
 import { Empty, Failed, PageHead, Waiting } from "~/shared/states";
 import { Status } from "~/shared/Status";
 import { duration, When } from "~/shared/time";
+import { Selected } from "./Selected";
 
 const STATUSES = ["pending", "running", "suspended", "completed", "failed", "cancelled", "terminated"];
 
@@ -22,6 +23,8 @@ export function InstancesPage() {
   useRefreshOn({ type: "workflow.*" }, [["/instances", "list"]], 2000);
   const list = useList("/instances", search);
   const filtered = Object.keys(search).length > 0;
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const choose = (id: string) => setChosen((was) => new Set(was.has(id) ? [...was].filter((k) => k !== id) : [...was, id]));
   const variables = Object.entries(search).filter(([k]) => k.startsWith("var."));
   return (
     <>
@@ -67,6 +70,8 @@ export function InstancesPage() {
           }
         />
       ) : (
+        <>
+        <Selected ids={[...chosen]} filter={search} clear={() => setChosen(new Set())} />
         <RowList
           label={t("instances.title")}
           rows={list.rows}
@@ -75,6 +80,7 @@ export function InstancesPage() {
           more={list.more}
           hasMore={list.hasNextPage}
           columns={[
+            { key: "choose", head: <Checkbox size="xs" aria-label={t("bulk.choose.all")} checked={list.rows.length > 0 && list.rows.every((i) => chosen.has(i.id))} onChange={(e) => setChosen(new Set(e.currentTarget.checked ? list.rows.map((i) => i.id) : []))} />, width: "1.5rem", cell: (i) => <Checkbox size="xs" aria-label={t("bulk.choose", { id: i.id })} checked={chosen.has(i.id)} onChange={() => choose(i.id)} /> },
             {
               key: "name",
               head: t("col.process"),
@@ -92,6 +98,7 @@ export function InstancesPage() {
             { key: "id", head: t("col.id"), width: "minmax(8rem, 1fr)", cell: (i) => <span className="fl-mono">{i.id}</span> },
           ]}
         />
+        </>
       )}
     </>
   );

@@ -6,6 +6,7 @@ import { useText } from "~/i18n";
 import { Cards } from "~/shared/Cards";
 import { IncidentCard } from "~/shared/IncidentCard";
 import { Empty } from "~/shared/states";
+import { Causes } from "./Causes";
 
 /** Incidents of all instances, each with its way out. */
 export function OpenIncidents() {
@@ -14,19 +15,24 @@ export function OpenIncidents() {
   const navigate = useNavigate();
   const set = (more: Record<string, string | undefined>) => void navigate({ to: ".", search: { ...search, ...more } as Record<string, string>, replace: true });
   const status = search.status ?? "open";
-  const list = useList("/incidents", { status, definition: search.definition, code: search.code });
+  const byCause = search.by !== "each";
+  const list = useList("/incidents", { status, definition: search.definition, code: search.code, group: search.group });
   useRefreshOn({ type: "incident.*" }, [["/incidents", "list"]], 1000);
-  const filtered = Boolean(search.definition || search.code);
+  const filtered = Boolean(search.definition || search.code || search.group);
   const field = (name: string, label: string) => (
     <TextInput label={label} size="xs" w={190} defaultValue={search[name] ?? ""} key={`${name}${search[name]}`} onKeyDown={(e) => e.key === "Enter" && set({ [name]: e.currentTarget.value })} onBlur={(e) => e.currentTarget.value !== (search[name] ?? "") && set({ [name]: e.currentTarget.value })} />
   );
   return (
     <>
       <Group mb="sm" align="end" gap="xs">
+        <SegmentedControl size="xs" aria-label={t("causes.by")} value={byCause ? "cause" : "each"} onChange={(v) => set({ by: v, group: undefined })} data={["cause", "each"].map((v) => ({ value: v, label: t(`causes.by.${v}`) }))} />
         <SegmentedControl size="xs" aria-label={t("col.status")} value={status} onChange={(v) => set({ status: v })} data={["open", "resolved"].map((s) => ({ value: s, label: t(`status.${s}`) }))} />
         {field("definition", t("col.process"))}
         {field("code", t("operations.code"))}
       </Group>
+      {byCause ? (
+        <Causes definition={search.definition} code={search.code} status={status} />
+      ) : (
       <Cards
         of={list}
         empty={
@@ -34,7 +40,7 @@ export function OpenIncidents() {
             title={t(filtered ? "list.nothing" : "home.stuck.none")}
             action={
               filtered ? (
-                <Button size="xs" variant="light" onClick={() => set({ definition: undefined, code: undefined })}>
+                <Button size="xs" variant="light" onClick={() => set({ definition: undefined, code: undefined, group: undefined })}>
                   {t("list.clear")}
                 </Button>
               ) : undefined
@@ -44,6 +50,7 @@ export function OpenIncidents() {
       >
         {(i) => <IncidentCard of={i} linked />}
       </Cards>
+      )}
     </>
   );
 }

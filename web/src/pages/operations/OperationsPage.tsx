@@ -3,6 +3,7 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useMay } from "~/api/me";
 import { useText } from "~/i18n";
 import { PageHead } from "~/shared/states";
+import { Batches } from "./Batches";
 import { DeadLetters } from "./DeadLetters";
 import { Holds } from "./Holds";
 import { Limits } from "./Limits";
@@ -12,7 +13,7 @@ import { Partitions } from "./Partitions";
 import { SettingsShown } from "./SettingsShown";
 import { Workers } from "./Workers";
 
-const TABS = { incidents: OpenIncidents, letters: DeadLetters, holds: Holds, log: Log, workers: Workers, partitions: Partitions, limits: Limits, settings: SettingsShown };
+const TABS = { incidents: OpenIncidents, batches: Batches, letters: DeadLetters, holds: Holds, log: Log, workers: Workers, partitions: Partitions, limits: Limits, settings: SettingsShown };
 
 /** For those who run it: what is stuck, who works, how far each part is, what is limited, how it is set. */
 export function OperationsPage() {
