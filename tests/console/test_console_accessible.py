@@ -44,11 +44,7 @@ PAGES = {
     "decision history": "/decisions/approval-level?tab=history",
     **{
         f"operations {tab}": f"/operations?tab={tab}"
-<<<<<<< Updated upstream
-        for tab in ("incidents", "letters", "holds", "workers", "partitions", "limits", "settings")
-=======
-        for tab in ("incidents", "letters", "log", "workers", "partitions", "limits", "settings")
->>>>>>> Stashed changes
+        for tab in ("incidents", "letters", "log", "holds", "workers", "partitions", "limits", "settings")
     },
     "api": "/api",
     "not found": "/instances/99",
