@@ -44,6 +44,7 @@ PAGES = {
     "decision history": "/decisions/approval-level?tab=history",
     **{
         f"operations {tab}": f"/operations?tab={tab}"
+<<<<<<< HEAD
         for tab in (
             "incidents",
             "incidents&by=each",
@@ -56,6 +57,9 @@ PAGES = {
             "limits",
             "settings",
         )
+=======
+        for tab in ("incidents", "letters", "log", "holds", "workers", "partitions", "limits", "settings")
+>>>>>>> oplog
     },
     "api": "/api",
     "not found": "/instances/99",

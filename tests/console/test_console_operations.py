@@ -59,6 +59,28 @@ def test_a_dead_letter_is_edited_and_replayed_and_another_is_discarded(server: S
     assert [t["name"] for t in server.call("GET", "/v1/tasks?open=true&limit=500")["items"]].count("looked after") == 1
 
 
+@pytest.mark.req("APG-DAT-006")
+def test_who_asked_for_what_and_how_it_was_before(server: Served, open_page: Callable[..., Any]) -> None:
+    key = server.start("document-approval", document="plan", author="ann")
+    server.call("POST", f"/v1/instances/{key}/suspend", {"reason": "a question is open"}, actor="olga")
+    page = open_page("/operations?tab=log", actor="rita")
+    page.get_by_label("Who").fill("olga")
+    page.get_by_label("Instance").fill(key)
+    row = page.get_by_role("row").filter(has_text="suspend_instance")
+    row.wait_for()
+    assert "olga" in row.inner_text() and "granted" in row.inner_text() and "a question is open" in row.inner_text()
+    assert f"instance={key}" in page.url, "the filters stand in the address"
+    row.click()
+    page.get_by_role("link", name="How it was before").click()
+    page.wait_for_url(re.compile(rf"/instances/{key}\?.*at="))
+    page.get_by_text("You look at a past moment").wait_for()
+    page.get_by_role("tab", name="Who did what").click()
+    table = page.get_by_role("table", name="Operation log")
+    table.get_by_text("suspend_instance").click()
+    page.get_by_role("button", name="How it was after").click()
+    page.get_by_text("suspended", exact=True).first.wait_for()
+
+
 def test_why_it_went_this_way(server: Served, open_page: Callable[..., Any]) -> None:
     page = open_page(f"/instances/{server.decided()}?tab=why")
     page.get_by_text("= vendor_valid and compliant").first.wait_for()
