@@ -44,22 +44,19 @@ PAGES = {
     "decision history": "/decisions/approval-level?tab=history",
     **{
         f"operations {tab}": f"/operations?tab={tab}"
-<<<<<<< HEAD
         for tab in (
             "incidents",
             "incidents&by=each",
             "batches",
             "batches&batch={batch}",
             "letters",
+            "log",
             "holds",
             "workers",
             "partitions",
             "limits",
             "settings",
         )
-=======
-        for tab in ("incidents", "letters", "log", "holds", "workers", "partitions", "limits", "settings")
->>>>>>> oplog
     },
     "api": "/api",
     "not found": "/instances/99",

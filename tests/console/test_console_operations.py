@@ -69,7 +69,7 @@ def test_who_asked_for_what_and_how_it_was_before(server: Served, open_page: Cal
     row = page.get_by_role("row").filter(has_text="suspend_instance")
     row.wait_for()
     assert "olga" in row.inner_text() and "granted" in row.inner_text() and "a question is open" in row.inner_text()
-    assert f"instance={key}" in page.url, "the filters stand in the address"
+    page.wait_for_url(re.compile(rf"instance={key}"))  # the filters stand in the address
     row.click()
     page.get_by_role("link", name="How it was before").click()
     page.wait_for_url(re.compile(rf"/instances/{key}\?.*at="))
