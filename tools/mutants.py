@@ -131,8 +131,8 @@ MUTANTS = [
     Mutant("a refused send is consumed and told", "kernel/decide.py", "        _consume(d, request, rejected)\n        return d\n    except (Heavy",
            "        return rejected\n    except (Heavy", SENDS),
     Mutant("a send that breaks is consumed", "kernel/decide.py",
-           "            d.record(le.Inbound(sender=request.sender, seq=request.seq))\n            if type(request.command) is",
-           "            if type(request.command) is", SENDS),
+           "            d.record(le.Inbound(sender=request.sender, seq=request.seq))\n            if type(request.command) in",
+           "            if type(request.command) in", SENDS),
     # requests and leases
     Mutant("an id is bound to its command", "kernel/folds/answers.py", "if known.digest and known.digest != digest(request):", "if False:", IDS),
     Mutant("ids are forgotten in time", "kernel/folds/answers.py", "return kept if kept is not None and kept.until_us > now_us else None", "return kept", IDS),

@@ -84,7 +84,7 @@ async def test_unknown_paths_and_methods_are_problems_too(http):
     assert r.status_code == 404 and r.json()["code"] == "NOT_FOUND"
     r = await http.delete("/v1/instances")
     assert r.status_code == 405 and r.json()["code"] == "METHOD_NOT_ALLOWED" and "GET" in r.headers["allow"]
-    r = await http.post("/v1/instances/7/rollback")
+    r = await http.post("/v1/instances/7/forward")
     assert r.status_code == 404
 
 

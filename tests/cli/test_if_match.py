@@ -87,7 +87,7 @@ def locked(server) -> list[tuple[str, str]]:
 @pytest.mark.req("TES-DAT-001", "D-API-004")
 def test_a_stale_tag_is_412_and_changes_nothing_on_every_route_that_locks(server, http):
     routes = locked(server)
-    assert len(routes) == 17 and {p.rsplit("}", 1)[0].partition("}")[0] + "}" for _, p in routes} == set(THINGS)
+    assert len(routes) == 19 and {p.rsplit("}", 1)[0].partition("}")[0] + "}" for _, p in routes} == set(THINGS)
     for method, path in routes:
         base = next(b for b in THINGS if path.startswith(b))
         make, (by, where, body) = THINGS[base]
@@ -154,6 +154,7 @@ def test_where_nothing_has_a_version_a_tag_is_refused_not_passed_over(http):
 #: routes of no thing, with a body
 OTHERS: dict[str, dict[str, Any]] = {
     "/v1/instances": {"definition": PROCESS}, "/v1/messages": {"name": "m", "correlation_key": "1", "ttl_ms": 1000}, "/v1/signals": {"name": "s"},
+    "/v1/holds": {"scope": "job_type", "key": "of-nobody", "reason": "x"},
 }  # fmt: skip
 
 

@@ -212,6 +212,7 @@ async def test_the_other_calls_become_our_commands(stub, engine):
                 key=KEY,
                 activate=[{"element": "b", "ancestor": 0, "variables": {"s": {"a": 1}}}],
                 terminate=[8],
+                force=True,  # as Zeebe does, nobody looks whether it can go on
             ),
         ),
         (
