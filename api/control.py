@@ -201,11 +201,16 @@ async def roll_back(request: ApiRequest, id: KeyPath, data: RollbackBody, wait_f
     end = (s.client.health().get("partitions") or {}).get(partition_of_key(key), {}).get("position")
     if end:  # the history is to be whole
         await s.wait_for(f"{partition_of_key(key)}-{end - 1}")
+        row = await find(s, request, id)
+    if (seen := expected(request)) is not None and seen != row[
+        "row_version"
+    ]:  # before anything is said of a history that the caller doesn't know
+        raise Problem(RejectionCode.STALE, f"it has changed since: expected row_version {row['row_version']}, found {seen}", status=412)
     rows = await history.rows_of(s, key, s.identify(request).tenant)
     then = await asyncio.to_thread(history.find, key, rows, data.steps or 0, data.to or "", data.undo)
     command = c.RollBackInstance(
         key=key, image=then.image, position=then.position, reason=data.reason, compensate=data.compensate, outside=then.outside or None,
-        seen=then.seen if data.undo else "", force=data.force, row_version=expected(request),
+        seen=then.seen if data.undo else "", force=data.force, row_version=seen,
     )  # fmt: skip
     return await changed(request, command, data.asked)
 
