@@ -238,6 +238,9 @@ async def test_kafka_stalls_dies_and_comes_back(own_broker):
             seen.extend(r.value for r in batch)
 
     follower = asyncio.create_task(follow())
+    async with asyncio.timeout(60):
+        while not seen:  # it is connected before the broker dies
+            await asyncio.sleep(0.01)
     for i in range(60):
         if i == 20:
             own_broker.kill()
