@@ -21,6 +21,7 @@ from flowledger.api.access.door import HEADERS as READ
 from flowledger.api.access.door import IDENTITY, SAFE, Door
 from flowledger.api.access.known import Identity
 from flowledger.api.problems import MEDIA_TYPE, Problem, encode_problem, malformed
+from flowledger.api.refusals import shown_path
 from flowledger.infra.settings import LOOPBACK
 from flowledger.processors.client import TRACEPARENT
 
@@ -33,8 +34,6 @@ HEADERS = [
 #: for answers of the API itself; pages of the console bring their own
 API_POLICY = [(b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"), (b"cache-control", b"no-store")]
 CORRELATION = re.compile(r"[\x21-\x7e]{1,200}")
-#: whoever knows such a path may do what it is for: it is not logged whole
-KEPT_PATH = "/callbacks/"
 #: probes come to the address of a pod, under a name that no setting knows
 ANY_HOST = ("/health/", "/metrics")
 #: methods that a span and a figure may be named by; whoever makes up others makes up no figures
@@ -160,9 +159,7 @@ class Guard:
         if status >= 403 and problem is None and method not in SAFE:
             self.services.refusals.http(scope, status, self.services.identify if self.door is None else self.services.nobody)
         telemetry.metrics.http.labels(method, route, str(status)).inc()
-        client, path = scope.get("client"), scope["path"]
-        if path.startswith(KEPT_PATH):  # what follows lets in whoever reads it
-            path = f"{KEPT_PATH}…"
+        client, path = scope.get("client"), shown_path(scope["path"])
         telemetry.access.done(
             status >= 500, began, method=method, path=path[:200], status=status, correlation=correlation, client=client[0] if client else ""
         )

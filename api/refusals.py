@@ -26,9 +26,16 @@ log_ = log("access")
 SAID_NO = frozenset((403, 404, 409, 412, 422))
 #: in the scope of a request: a partition has decided, and has told it itself; why it was refused
 DECIDED, REFUSED = "flowledger_decided", "flowledger_refused"
+#: one-time addresses (`api/callbacks.py`) begin so
+ONE_TIME = "/callbacks/"
 #: refusals on their way to the ledger; all further ones are left out
 UNDER_WAY_MAX = 100
 NOTE_S = 10.0
+
+
+def shown_path(path: str) -> str:
+    """As logs and the ledger may have it: whoever knows the whole of a one-time address may do what it is for."""
+    return f"{ONE_TIME}…" if path.startswith(ONE_TIME) else path
 
 
 def credential_of(identity: Any) -> str:
@@ -96,7 +103,7 @@ class Refusals:
             operation = f"{move}_{kind}"
         code, message = scope.get(REFUSED, ("", ""))
         subject = str(params.get("id") or params.get("key") or params.get("name") or "")
-        self.note(operation, kind, subject, code, message, caller, method=scope["method"], path=scope["path"][:500])
+        self.note(operation, kind, subject, code, message, caller, method=scope["method"], path=shown_path(scope["path"])[:500])
 
 
 def _as_oneself(identity: Identity, scope: Any) -> Caller:

@@ -35,14 +35,10 @@ class Away(Exception):
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
-    """OpenID Connect Discovery 1.0, 3."""
+    """OpenID Connect Discovery 1.0, 3: as much of it as is needed here."""
 
     issuer: str
     jwks_uri: str
-    authorization_endpoint: str = ""
-    token_endpoint: str = ""
-    device_authorization_endpoint: str = ""
-    end_session_endpoint: str = ""
 
 
 class Keys:
@@ -50,7 +46,6 @@ class Keys:
 
     def __init__(self, issuer: Issuer, client: httpx2.AsyncClient, clock: Callable[[], float] = time.monotonic) -> None:
         self.issuer, self._client, self._clock = issuer, client, clock
-        self.document: Document | None = None
         #: by key id, or by thumbprint where the issuer gives none
         self.keys: dict[str, PublicKey] = {}
         #: when they were read, and when they were asked for the last time
@@ -79,8 +74,7 @@ class Keys:
 
     async def _fetch(self) -> None:
         try:
-            document = await self._discovered()
-            keys = self._taken(await self._answer(document.jwks_uri))
+            keys = self._taken(await self._answer(await self._where()))
         except Away as e:
             if not self.failed:
                 log_.warning(
@@ -90,9 +84,10 @@ class Keys:
             return
         if gone := self.keys.keys() - keys.keys():
             log_.info("an issuer has taken keys back", issuer=self.issuer.name, keys=", ".join(sorted(gone))[:500])
-        self.document, self.keys, self._read, self.failed = document, keys, self._clock(), ""
+        self.keys, self._read, self.failed = keys, self._clock(), ""
 
-    async def _discovered(self) -> Document:
+    async def _where(self) -> str:
+        """The address of its keys. Raises: Away."""
         found = await self._answer(self.issuer.issuer.rstrip("/") + "/.well-known/openid-configuration")
         try:
             document = msgspec.convert(found, Document)
@@ -100,10 +95,9 @@ class Keys:
             raise Away(f"its configuration: {e}") from None
         if document.issuer != self.issuer.issuer:
             raise Away(f"its configuration is of another issuer: {document.issuer[:200]!r} instead of {self.issuer.issuer!r}")
-        for name in Document.__struct_fields__[1:]:
-            if (url := getattr(document, name)) and (why := reachable(url)):
-                raise Away(f"{name} of its configuration: {why}")
-        return document
+        if why := reachable(document.jwks_uri):
+            raise Away(f"jwks_uri of its configuration: {why}")
+        return document.jwks_uri
 
     async def _answer(self, url: str) -> Any:
         try:

@@ -64,21 +64,7 @@ class Verifier:
             raise Refused("an access token was expected, found a token about a sign-in, or to refresh one")
         if "cnf" in found.claims:  # RFC 7800: good only together with a proof, which we don't ask for
             raise Refused("this token is bound to a key of its holder, which isn't taken here")
-        _claims(found, issuer.audiences, now)
-        return found
-
-    def sign_in(self, text: str, keys: Keys, nonce: str, now: int) -> Verified:
-        """Of an ID token that was asked for with this nonce. Raises: Refused, KeyUnknown."""
-        _, found = self._verified(text)
-        issuer = found.keys.issuer
-        if found.keys is not keys:
-            raise Refused("the token about the sign-in is of another issuer than was asked")
-        if found.claims.get("nonce") != nonce:
-            raise Refused("the token about the sign-in is not of this sign-in")
-        _claims(found, [issuer.client_id], now)
-        audiences = found.claims["aud"]
-        if found.claims.get("azp", issuer.client_id if not isinstance(audiences, list) or len(audiences) == 1 else "") != issuer.client_id:
-            raise Refused("the token about the sign-in is for another client")
+        _claims(found, now)
         return found
 
     def _verified(self, text: str) -> tuple[dict[str, Any], Verified]:
@@ -137,10 +123,10 @@ def _no_number(text: str) -> Any:
     raise ValueError(text)  # NaN and Infinity are no JSON
 
 
-def _claims(found: Verified, audiences: list[str], now: int) -> None:
+def _claims(found: Verified, now: int) -> None:
     issuer = found.keys.issuer
     wanted: dict[str, Any] = {name: {"essential": True} for name in ESSENTIAL}
-    wanted["iss"]["value"], wanted["aud"]["values"] = issuer.issuer, audiences
+    wanted["iss"]["value"], wanted["aud"]["values"] = issuer.issuer, issuer.audiences
     # whole seconds: of the skew none is lost
     registry = JWTClaimsRegistry(now=now, leeway=int(issuer.skew_s), **wanted)
     try:

@@ -181,6 +181,23 @@ async def test_the_answer_to_the_address_is_the_result_of_the_task_once(tmp_path
     assert "/callbacks/…" in told and secret.decode() not in told
 
 
+async def test_what_is_refused_by_a_live_address_leaves_none_of_it_on_the_ledger(tmp_path, called):
+    """The log of operations is told of refusals, with the path; this one still lets in whoever reads it."""
+    async with world(tmp_path, "PT1H") as w:
+        waiting = await w.start(called)
+        (url,) = await asked(called)
+        large = await w.post(url, {"offer": "x" * (w.engine.log.record_bytes_max - 500)})  # of the body there is room, on the log not
+        assert large.status_code == 422, large.text
+        secret, told = url.rsplit("/", 1)[1].encode(), False
+        async with asyncio.timeout(60):
+            async for batch in w.engine.log.read("events", 0, 0, follow=True):
+                assert not any(secret in r.value for r in batch)
+                if told := told or any(b"/callbacks/\xe2\x80\xa6" in r.value for r in batch):
+                    break
+        assert (await w.post(url, {"offer": {"price": 7}})).status_code == 200, "it is good for another answer"
+        await waiting
+
+
 async def test_the_other_side_says_a_bpmn_error(tmp_path, called):
     async with world(tmp_path, "PT1H") as w:
         waiting = await w.start(called)

@@ -6,14 +6,13 @@ Configuration, keys, authorisation codes with PKCE, client credentials, refreshi
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import secrets
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlencode, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from joserfc import jwt
 from joserfc.jwk import Key, KeySet, RSAKey
@@ -43,8 +42,6 @@ class StubIssuer:
         self.asked: list[str] = []
         self.lifetime = 300
         self.approved = False
-        self.signed_out: list[dict[str, str]] = []
-        self._codes: dict[str, dict[str, Any]] = {}
         self._refresh: dict[str, str] = {}
         issuer = self
 
@@ -120,28 +117,14 @@ class StubIssuer:
 
     def _well_known_openid_configuration(self, *_: Any) -> Any:
         return 200, {
-            "issuer": self.url, "jwks_uri": f"{self.url}/jwks", "authorization_endpoint": f"{self.url}/authorize",
-            "token_endpoint": f"{self.url}/token", "device_authorization_endpoint": f"{self.url}/device", "end_session_endpoint": f"{self.url}/logout",
+            "issuer": self.url, "jwks_uri": f"{self.url}/jwks",
+            "token_endpoint": f"{self.url}/token", "device_authorization_endpoint": f"{self.url}/device",
             "revocation_endpoint": f"{self.url}/revoke",
-            "id_token_signing_alg_values_supported": ["RS256"], "response_types_supported": ["code"],
+            "id_token_signing_alg_values_supported": ["RS256"]
         }, {}  # fmt: skip
 
     def _jwks(self, *_: Any) -> Any:
         return 200, KeySet(self.keys).as_dict(private=False), {}
-
-    def _authorize(self, query: dict[str, str], form: dict[str, str], http: Any) -> Any:
-        """A page with one button, by which this person signs in."""
-        if query.get("client_id") not in self.clients or query.get("code_challenge_method") != "S256" or not query.get("state"):
-            return 400, {"error": "invalid_request"}, {}
-        code = secrets.token_urlsafe(16)
-        self._codes[code] = {**query, "claims": dict(self.person)}
-        back = query["redirect_uri"] + "?" + urlencode({"code": code, "state": query["state"], "iss": self.url})
-        page = f'<!doctype html><html lang="en"><title>Issuer</title><main><h1>Issuer</h1><a href="{back.replace("&", "&amp;")}">Continue</a></main></html>'
-        return 200, page.encode(), {"Content-Type": "text/html"}
-
-    def _logout(self, query: dict[str, str], form: dict[str, str], http: Any) -> Any:
-        self.signed_out.append(query)
-        return 302, b"", {"Location": query["post_logout_redirect_uri"]}
 
     def _client(self, form: dict[str, str], http: Any) -> str:
         given = http.headers.get("authorization", "")
@@ -167,17 +150,6 @@ class StubIssuer:
                 },
                 {},
             )
-        if kind == "authorization_code":
-            asked = self._codes.pop(form.get("code", ""), None)
-            challenge = base64.urlsafe_b64encode(hashlib.sha256(form.get("code_verifier", "").encode()).digest()).decode().rstrip("=")
-            if (
-                asked is None
-                or asked["client_id"] != client
-                or asked["redirect_uri"] != form.get("redirect_uri")
-                or asked["code_challenge"] != challenge
-            ):
-                raise OAuthError("invalid_grant")
-            return 200, self._tokens(client, asked["claims"], asked.get("nonce")), {}
         if kind == "refresh_token" and self._refresh.pop(form.get("refresh_token", ""), None) == client:
             return 200, self._tokens(client, self.person, None), {}
         if kind == DEVICE and form.get("device_code") == "device-1":
