@@ -35,10 +35,14 @@ class Away(Exception):
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
-    """OpenID Connect Discovery 1.0, 3: as much of it as is needed here."""
+    """OpenID Connect Discovery 1.0, 3. What else it names is looked at too: an address that nobody should be sent to makes all of it doubtful."""
 
     issuer: str
     jwks_uri: str
+    authorization_endpoint: str = ""
+    token_endpoint: str = ""
+    device_authorization_endpoint: str = ""
+    end_session_endpoint: str = ""
 
 
 class Keys:
@@ -74,7 +78,7 @@ class Keys:
 
     async def _fetch(self) -> None:
         try:
-            keys = self._taken(await self._answer(await self._where()))
+            keys = self._taken(await self._answer((await self._discovered()).jwks_uri))
         except Away as e:
             if not self.failed:
                 log_.warning(
@@ -86,8 +90,7 @@ class Keys:
             log_.info("an issuer has taken keys back", issuer=self.issuer.name, keys=", ".join(sorted(gone))[:500])
         self.keys, self._read, self.failed = keys, self._clock(), ""
 
-    async def _where(self) -> str:
-        """The address of its keys. Raises: Away."""
+    async def _discovered(self) -> Document:
         found = await self._answer(self.issuer.issuer.rstrip("/") + "/.well-known/openid-configuration")
         try:
             document = msgspec.convert(found, Document)
@@ -95,9 +98,10 @@ class Keys:
             raise Away(f"its configuration: {e}") from None
         if document.issuer != self.issuer.issuer:
             raise Away(f"its configuration is of another issuer: {document.issuer[:200]!r} instead of {self.issuer.issuer!r}")
-        if why := reachable(document.jwks_uri):
-            raise Away(f"jwks_uri of its configuration: {why}")
-        return document.jwks_uri
+        for name in Document.__struct_fields__[1:]:
+            if (url := getattr(document, name)) and (why := reachable(url)):
+                raise Away(f"{name} of its configuration: {why}")
+        return document
 
     async def _answer(self, url: str) -> Any:
         try:
