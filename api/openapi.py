@@ -63,7 +63,7 @@ WITHOUT_KEY = ("/v1/jobs/activate", "/v1/decisions/evaluate")
 #: what changes accounts or drafts, or only looks at models, is no command
 ACCOUNTS = ("/v1/session", "/v1/me", "/v1/users", "/v1/api-keys", "/v1/drafts", "/v1/models")
 #: the framework's name of a page's schema
-_PAGE = re.compile(rb"Page_flowledger\.api\.answers\.(\w+)_")
+_PAGE = re.compile(rb"Page_flowledger\.api\.answers\.\w+\.(\w+)_")
 MODEL = (
     '<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" id="d" targetNamespace="t"><process id="hello" isExecutable="true">'
     '<startEvent id="s"/><sequenceFlow id="f" sourceRef="s" targetRef="e"/><endEvent id="e"/></process></definitions>'

@@ -1,0 +1,61 @@
+"""What the API answers with, as types: the OpenAPI document is made of them, and a client can decode into them.
+
+Rows may have more fields than these (a later release adds some); what stands here keeps its name and its kind. A key is a text; a time is
+RFC 3339 in UTC; null: there is none.
+"""
+
+from flowledger.api.answers.common import Done, Finding, Json, Key, Page, Place, Plan, Problem, T, Time, Where
+from flowledger.api.answers.control import (
+    Batch,
+    BatchBegun,
+    BatchItem,
+    Chain,
+    DeadLetter,
+    Held,
+    Hold,
+    Incident,
+    IncidentGroup,
+    Operation,
+    Replayed,
+)  # fmt: skip
+from flowledger.api.answers.definitions import (
+    Conditions,
+    Decision,
+    Definition,
+    DefinitionDetail,
+    Deployed,
+    Deployment,
+    Diff,
+    MappingRow,
+    MigrationPlan,
+    Moved,
+    Version,
+)  # fmt: skip
+from flowledger.api.answers.instances import (
+    Context,
+    ElementTimes,
+    Errors,
+    Event,
+    Instance,
+    InstanceMetrics,
+    InstanceRow,
+    Progress,
+    Runtime,
+    Started,
+    State,
+    TaskState,
+    Tree,
+    Variable,
+    Variables,
+    WorkflowState,
+)  # fmt: skip
+from flowledger.api.answers.server import Breaker, Entry, Health, Live, Load, Setting, Stored, WorkerRow
+from flowledger.api.answers.tasks import Job, Jobs, Task, TaskMetrics, TaskMoved, TaskRow
+
+__all__ = [
+    "Batch", "BatchBegun", "BatchItem", "Breaker", "Chain", "Conditions", "Context", "DeadLetter", "Decision", "Definition", "DefinitionDetail",
+    "Deployed", "Deployment", "Diff", "Done", "ElementTimes", "Entry", "Errors", "Event", "Finding", "Health", "Held", "Hold", "Incident",
+    "IncidentGroup", "Instance", "InstanceMetrics", "InstanceRow", "Job", "Jobs", "Json", "Key", "Live", "Load", "MappingRow", "MigrationPlan",
+    "Moved", "Operation", "Page", "Place", "Plan", "Problem", "Progress", "Replayed", "Runtime", "Setting", "Started", "State", "Stored", "T", "Task",
+    "TaskMetrics", "TaskMoved", "TaskRow", "TaskState", "Time", "Tree", "Variable", "Variables", "Version", "Where", "WorkerRow", "WorkflowState",
+]  # fmt: skip

@@ -1,0 +1,128 @@
+"""Answers: definitions, deployments, decisions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from flowledger.api.answers.common import Done, Finding, Json, Key
+
+
+class Definition(msgspec.Struct, kw_only=True):
+    """A version of a process, a decision, a requirements graph or a form. `id` (the same as `key`) is what `/definitions/{id}` takes;
+    `definition_id` is its id in the model, which all versions share; `process` is the same where it is a process."""
+
+    id: Key
+    key: Key
+    definition_id: str
+    kind: str
+    version: int
+    process: str | None = None
+    name: str | None = None
+    status: str | None = None
+    version_tag: str | None = None
+    resource: str | None = None
+    format: str | None = None
+    deployment: str | None = None
+
+
+class Version(msgspec.Struct, kw_only=True):
+    id: Key
+    key: Key
+    version: int
+    status: str
+    version_tag: str | None = None
+    created_at: str | None = None
+
+
+class DefinitionDetail(Definition, kw_only=True):
+    """With all its versions, the newest first."""
+
+    description: str | None = None
+    content_hash: str | None = None
+    #: of what the process does, whatever it is written in; null: no process, or deployed by a release that did not make it
+    graph_hash: str | None = None
+    notation: str | None = None
+    created_at: str | None = None
+    updated_at: str | None = None
+    created_by: str | None = None
+    deleted_at: str | None = None
+    validation_result: Any = None
+    metadata: Any = None
+    versions: list[Version] = []
+    position: str | None = None
+
+
+class Deployed(Definition, kw_only=True):
+    """`duplicate`: the same content was there already, nothing is new."""
+
+    duplicate: bool = False
+
+
+class Deployment(msgspec.Struct, kw_only=True):
+    deployment: str | None = None
+    definitions: list[Deployed] = []
+    #: warnings and hints of the models
+    findings: list[Finding] = []
+    position: str | None = None
+    #: of definitions: all partitions know of this change and all before, but for those that wait
+    epoch: int = 0
+    #: partitions that have not heard of it yet, and will when they are back
+    waiting: list[int] = []
+
+
+class Moved(Done, kw_only=True):
+    """A definition after a move. `epoch` and `waiting` are as in `Deployment`."""
+
+    findings: list[Finding] = []
+    epoch: int = 0
+    waiting: list[int] = []
+
+
+class Diff(msgspec.Struct, kw_only=True):
+    """`from` and `to` are keys; `text` is a unified difference."""
+
+    from_: str = msgspec.field(name="from")
+    to: str
+    added: list[Json]
+    removed: list[Json]
+    changed: list[Json]
+    changes: list[Any]
+    text: str
+
+
+class MappingRow(msgspec.Struct, kw_only=True):
+    """`by`: id, name or place (empty: nothing was found). `note`: what doesn't fit."""
+
+    from_: str = msgspec.field(name="from")
+    to: str
+    kind: str
+    name: str = ""
+    by: str = ""
+    note: str = ""
+
+
+class MigrationPlan(msgspec.Struct, kw_only=True):
+    """`mapping`: what a migration takes. `rows`: each element, and each flow into a join, with how it was found."""
+
+    from_: Key = msgspec.field(name="from")
+    to: Key
+    mapping: dict[str, str]
+    rows: list[MappingRow] = []
+
+
+class Decision(msgspec.Struct, kw_only=True):
+    """`trace`: which rules fired (of deployed decisions)."""
+
+    output: Any = None
+    decision: str | None = None
+    trace: Any = None
+    position: str | None = None
+
+
+class Conditions(msgspec.Struct, kw_only=True):
+    """`instances`: keys of those that were started."""
+
+    instances: list[Key]
+    position: str | None = None

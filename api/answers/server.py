@@ -1,0 +1,78 @@
+"""Answers: registries, workers, and the server itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from flowledger.api.answers.common import Json
+
+
+class Entry(msgspec.Struct, kw_only=True):
+    """An entry of a registry: its name, and all that was stored under it."""
+
+    name: str
+
+
+class Stored(msgspec.Struct, kw_only=True):
+    registry: str
+    name: str
+    position: str | None = None
+    version: int | None = None
+
+
+class Breaker(msgspec.Struct, kw_only=True):
+    partition: int
+    target: str
+
+
+class Load(msgspec.Struct, kw_only=True):
+    partition: int
+    assignee: str
+
+
+class WorkerRow(msgspec.Struct, kw_only=True):
+    """`holds`: up to a hundred of its jobs."""
+
+    id: str
+    worker: str
+    transport: str
+    address: str | None = None
+    tenant: str | None = None
+    types: list[str] = []
+    since_us: int | None = None
+    last_seen_us: int | None = None
+    connected: bool | None = None
+    completed: int | None = None
+    failed: int | None = None
+    holds_count: int | None = None
+    holds: list[Json] = []
+
+
+class Live(msgspec.Struct, kw_only=True):
+    status: str
+    uptime_s: float
+
+
+class Health(msgspec.Struct, kw_only=True):
+    """`status`: ready, degraded (commands are taken, something else is away) or not ready. `parts`: `owners` and `projections`, each with `ok`
+    and `why`. `reasons`: all that is wrong; `warnings`: what should be looked at. `partitions`: epoch and position of those owned here."""
+
+    status: str
+    execution: bool
+    queries: bool
+    parts: dict[str, dict[str, Any]]
+    reasons: list[str]
+    warnings: list[str]
+    partitions: dict[str, Any]
+
+
+class Setting(msgspec.Struct, kw_only=True):
+    """`variable`: its name in the environment."""
+
+    name: str
+    value: str
+    changed: bool
+    description: str
+    variable: str
