@@ -41,26 +41,14 @@ def carry_out(server: str, path: str, body: dict[str, Any], dry_run: bool, yes: 
 
 
 def show_preview(seen: dict[str, Any]) -> None:
-    columns = [
-        "id",
-        "process",
-        "version",
-        "business_key",
-        "name",
-        "status",
-        "element",
-        "code",
-        "message",
-        "instance",
-        "assignee",
-        "created_at",
-    ]
     title = f"{seen['action']}: {seen['count']} of {seen['of'].replace('_', ' ')}"
     if seen.get("filter"):
         title += ", " + ", ".join(f"{k}={v}" for k, v in seen["filter"].items())
-    table(seen["examples"] or (), columns, title=title, empty=f"{title}: nothing")
-    if seen["count"] > len(seen["examples"] or ()):
-        say(f"[dim]and {seen['count'] - len(seen['examples'] or ())} more[/]")
+    examples = seen["examples"] or ()
+    columns = list(dict.fromkeys(["id", *(name for row in examples for name in row)]))
+    table(examples, columns, title=title, empty=f"{title}: nothing")
+    if seen["count"] > len(examples):
+        say(f"[dim]and {seen['count'] - len(examples)} more[/]")
 
 
 def _ask(seen: dict[str, Any], json: bool) -> None:

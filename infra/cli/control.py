@@ -13,6 +13,7 @@ from flowledger.infra.cli.verbs import Id, Json, Reason, ServerUrl, Vars
 CONTROL = "Control"
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would happen")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask; without a terminal nobody is asked anyway")]
+Force = Annotated[bool, typer.Option("--force", help="Though it leaves what would never go on")]
 #: list of a plan -> its heading, and columns in their order
 TABLES: dict[str, tuple[str, list[str | tuple[str, str]]]] = {
     "cancelled": ("Would be withdrawn", ["kind", "key", "element", "type", "job_type", "name", "due", "by"]),
@@ -87,7 +88,7 @@ def modify(
         typer.Option("--move", metavar="TOKEN|ELEMENT:ELEMENT", help="Move a token, or all at an element; may be repeated"),
     ] = None,
     vars: Vars = "",
-    force: Annotated[bool, typer.Option("--force", help="Though it leaves what would never go on")] = False,
+    force: Force = False,
     reason: Reason = "",
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -131,7 +132,7 @@ def migrate(
     propose: Annotated[bool, typer.Option("--propose", help="Only show which element becomes which, to be edited")] = False,
     timers: Annotated[str, typer.Option("--timers", help="keep their moments, or restart them by the other version")] = "keep",
     tasks: Annotated[str, typer.Option("--tasks", help="keep, or renew them by the other version")] = "keep",
-    force: Annotated[bool, typer.Option("--force", help="Though it leaves what would never go on")] = False,
+    force: Force = False,
     reason: Reason = "",
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -177,7 +178,7 @@ def rollback(
     compensate: Annotated[
         bool, typer.Option("--compensate", help="Run the compensation handlers of what has completed since first")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Though it leaves what would never go on")] = False,
+    force: Force = False,
     reason: Reason = "",
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -196,7 +197,7 @@ def rerun(
     element: Annotated[str, typer.Argument(metavar="ELEMENT")],
     scope: Annotated[str, typer.Option("--scope", metavar="TOKEN", help="In the scope of this token")] = "",
     vars: Vars = "",
-    force: Annotated[bool, typer.Option("--force", help="Though it leaves what would never go on")] = False,
+    force: Force = False,
     reason: Reason = "",
     dry_run: DryRun = False,
     yes: Yes = False,

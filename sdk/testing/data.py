@@ -60,7 +60,7 @@ class Case(msgspec.Struct):
 def load(file: str | Path) -> list[Case]:
     """Raises: BadTest, OSError."""
     file = Path(file)
-    top = _mapping(_parse(file), file.name)
+    top = as_mapping(_parse(file), file.name)
     _words(top, _TOP, file.name)
     tests = top.get("tests")
     if not isinstance(tests, list) or not tests:
@@ -88,18 +88,18 @@ def _parse(file: Path) -> Any:
 def _cases(file: Path, top: dict[str, Any], tests: list[Any]) -> Iterator[Case]:
     for n, test in enumerate(tests):
         place = f"{file.name}: tests[{n}]"
-        test = _mapping(test, place)
+        test = as_mapping(test, place)
         _words(test, _TEST, place)
         steps = test.get("steps")
         if not isinstance(steps, list) or not steps:
             raise BadTest(f"{place}: expected a list 'steps' with at least one step")
         for m, step in enumerate(steps):
-            _check_step(_mapping(step, f"{place}.steps[{m}]"), f"{place}.steps[{m}]")
+            check_step(as_mapping(step, f"{place}.steps[{m}]"), f"{place}.steps[{m}]")
         mocks = [m for m in (top.get("mocks"), test.get("mocks")) if m]
         for m in mocks:
-            _check_mocks(m, f"{place}.mocks")
+            check_mocks(m, f"{place}.mocks")
         yield Case(
-            str(test.get("name") or f"test {n + 1}"), file, steps, [*_listed(top.get("deploy")), *_listed(test.get("deploy"))],
+            str(test.get("name") or f"test {n + 1}"), file, steps, [*listed(top.get("deploy")), *listed(test.get("deploy"))],
             test.get("now") or top.get("now") or START, mocks,
         )  # fmt: skip
 
@@ -107,7 +107,7 @@ def _cases(file: Path, top: dict[str, Any], tests: list[Any]) -> Iterator[Case]:
 def run(case: Case, coverage: Coverage | None = None) -> Engine:
     """Raises: StepFailed with the step and what happened instead."""
     engine = Engine(now=case.now, folder=case.file.parent, coverage=coverage)
-    r = _Run(engine)
+    r = Run(engine)
     n, what = 0, "deploy"
     try:
         for mocks in case.mocks:
@@ -115,14 +115,14 @@ def run(case: Case, coverage: Coverage | None = None) -> Engine:
         if case.deploy:
             engine.deploy(*case.deploy)
         for at, step in enumerate(case.steps, 1):
-            n, what = at, _verb(step)
+            n, what = at, verb_of(step)
             r.step(what, step)
     except (AssertionError, Refused, ValueError, OSError) as e:
         raise StepFailed(case, n, what, str(e) or type(e).__name__) from None
     return engine
 
 
-class _Run:
+class Run:
     """One case on its way. A verb is a method: (its value, all of the step)."""
 
     def __init__(self, engine: Engine) -> None:
@@ -165,7 +165,7 @@ class _Run:
             s.get("variables"),
             business_key=str(s.get("business_key", "")),
             version=s.get("version", 0),
-            start_at=_listed(s.get("start_at")),
+            start_at=listed(s.get("start_at")),
         )
         if "as" in s:
             self.named[s["as"]] = self.current
@@ -216,7 +216,7 @@ class _Run:
         self.instance(s).resolve(1 if retries is True else int(retries))
 
     def deploy(self, files: Any, s: dict[str, Any]) -> None:
-        self.engine.deploy(*_listed(files))
+        self.engine.deploy(*listed(files))
 
     def evaluate(self, decision: str, s: dict[str, Any]) -> None:
         found = self.engine.evaluate(decision, s.get("variables"))
@@ -245,25 +245,25 @@ _TOP = {"deploy", "now", "mocks", "tests", "name", "description", "$schema"}
 _TEST = {"name", "description", "deploy", "now", "mocks", "steps"}
 _WORK = {"instance", "by"}
 #: verb -> (what it does, its options)
-_VERBS: dict[str, tuple[Callable[[_Run, Any, dict[str, Any]], None], set[str]]] = {
-    "start": (_Run.start, {"variables", "business_key", "version", "start_at", "as"}),
-    "complete": (_Run.complete, {"variables", *_WORK}),
-    "fail": (_Run.fail, {"message", "code", "retries", "backoff", *_WORK}),
-    "throw": (_Run.throw, {"code", "message", "variables", *_WORK}),
-    "claim": (_Run.claim, _WORK),
-    "move": (_Run.move, {"to", "reason", "details", *_WORK}),
-    "advance": (_Run.advance, set()),
-    "advance_to": (_Run.advance_to, set()),
-    "publish": (_Run.publish, {"key", "variables", "ttl", "id"}),
-    "receive": (_Run.receive, {"variables", "instance"}),
-    "signal": (_Run.signal, {"variables"}),
-    "set": (_Run.set, {"at", "instance"}),
-    "cancel": (_Run.cancel, {"instance"}),
-    "resolve": (_Run.resolve, {"instance"}),
-    "deploy": (_Run.deploy, set()),
-    "evaluate": (_Run.evaluate, {"variables", "output"}),
-    "mock": (_Run.mock, set()),
-    "expect": (_Run.expect, {"instance"}),
+_VERBS: dict[str, tuple[Callable[[Run, Any, dict[str, Any]], None], set[str]]] = {
+    "start": (Run.start, {"variables", "business_key", "version", "start_at", "as"}),
+    "complete": (Run.complete, {"variables", *_WORK}),
+    "fail": (Run.fail, {"message", "code", "retries", "backoff", *_WORK}),
+    "throw": (Run.throw, {"code", "message", "variables", *_WORK}),
+    "claim": (Run.claim, _WORK),
+    "move": (Run.move, {"to", "reason", "details", *_WORK}),
+    "advance": (Run.advance, set()),
+    "advance_to": (Run.advance_to, set()),
+    "publish": (Run.publish, {"key", "variables", "ttl", "id"}),
+    "receive": (Run.receive, {"variables", "instance"}),
+    "signal": (Run.signal, {"variables"}),
+    "set": (Run.set, {"at", "instance"}),
+    "cancel": (Run.cancel, {"instance"}),
+    "resolve": (Run.resolve, {"instance"}),
+    "deploy": (Run.deploy, set()),
+    "evaluate": (Run.evaluate, {"variables", "output"}),
+    "mock": (Run.mock, set()),
+    "expect": (Run.expect, {"instance"}),
 }
 _ANY_STEP = {"refused", "comment"}
 
@@ -278,7 +278,7 @@ def _incident(a: Any, value: Any) -> None:
 
 
 def _each(method: str) -> Callable[[Any, Any], None]:
-    return lambda a, value: getattr(a, method)(*_listed(value))
+    return lambda a, value: getattr(a, method)(*listed(value))
 
 
 def _is(status: str) -> Callable[[Any, Any], None]:
@@ -316,34 +316,34 @@ _EXPECT: dict[str, Callable[[Any, Any], Any]] = {
     "terminated": _is("terminated"),
     "failed": _is("failed"),
     "incident": _incident,
-    "called": lambda a, v: [a.has_called(p, n) for p, n in (v if isinstance(v, dict) else dict.fromkeys(_listed(v), 1)).items()],
+    "called": lambda a, v: [a.has_called(p, n) for p, n in (v if isinstance(v, dict) else dict.fromkeys(listed(v), 1)).items()],
 }
 
 
-def _jobs(r: _Run, value: dict[str, int]) -> None:
+def _jobs(r: Run, value: dict[str, int]) -> None:
     for type, times in value.items():
         mock = r.engine.mocks.get(type)
         assert mock is not None, f"job '{type}' is not mocked: its calls are not counted"
         assert_that(mock).was_called(times)
 
 
-def _count(r: _Run, value: dict[str, int]) -> None:
+def _count(r: Run, value: dict[str, int]) -> None:
     for process, n in value.items():
         found = sum(1 for i in r.engine.instances if i.process == process)
         assert found == n, f"expected {n} instances of '{process}', found {found}"
 
 
-def _published(kind: str) -> Callable[[_Run, Any], None]:
-    def check(r: _Run, value: Any) -> None:
+def _published(kind: str) -> Callable[[Run, Any], None]:
+    def check(r: Run, value: Any) -> None:
         found = [t.name for t in getattr(r.engine, kind)]
-        missing = [name for name in _listed(value) if name not in found]
+        missing = [name for name in listed(value) if name not in found]
         assert not missing, f"expected {kind} {', '.join(missing)} to be published, found {', '.join(found) or 'none'}"
 
     return check
 
 
 #: of the engine
-_EXPECT_ENGINE: dict[str, Callable[[_Run, Any], None]] = {
+_EXPECT_ENGINE: dict[str, Callable[[Run, Any], None]] = {
     "jobs": _jobs,
     "instances": _count,
     "published": _published("messages"),
@@ -355,38 +355,38 @@ _ANSWERS = {"complete": set(), "error": {"message", "variables"}, "fail": {"code
 # --- reading
 
 
-def _verb(step: dict[str, Any]) -> str:
+def verb_of(step: dict[str, Any]) -> str:
     """`deploy` and others may stand beside nothing else that is a verb, except for options of the same name."""
     found = [w for w in step if w in _VERBS]
     main = [v for v in found if all(w == v or w in _VERBS[v][1] for w in found)]
     return main[0] if main else ""
 
 
-def _check_step(step: dict[str, Any], place: str) -> None:
-    verb = _verb(step)
+def check_step(step: dict[str, Any], place: str) -> None:
+    verb = verb_of(step)
     if not verb:
         found = next(iter(step), "")
         raise BadTest(f"{place}: expected one of {', '.join(_VERBS)}, found {', '.join(map(str, step)) or 'nothing'}{_near(found, _VERBS)}")
     _words(step, {verb, *_VERBS[verb][1], *_ANY_STEP}, place)
     if verb == "expect":
-        _words(_mapping(step[verb], f"{place}.expect"), {*_EXPECT, *_EXPECT_ENGINE}, f"{place}.expect")
+        _words(as_mapping(step[verb], f"{place}.expect"), {*_EXPECT, *_EXPECT_ENGINE}, f"{place}.expect")
     if verb == "mock":
-        _check_mocks(step[verb], f"{place}.mock")
+        check_mocks(step[verb], f"{place}.mock")
 
 
-def _check_mocks(mocks: Any, place: str) -> None:
-    _words(_mapping(mocks, place), {"jobs", "decisions", "processes"}, place)
+def check_mocks(mocks: Any, place: str) -> None:
+    _words(as_mapping(mocks, place), {"jobs", "decisions", "processes"}, place)
     for group in ("jobs", "processes"):
-        for type, answers in _mapping(mocks.get(group) or {}, f"{place}.{group}").items():
+        for type, answers in as_mapping(mocks.get(group) or {}, f"{place}.{group}").items():
             for answer in answers if isinstance(answers, list) else [answers]:
                 at = f"{place}.{group}.{type}"
-                kind = next((k for k in _ANSWERS if k in _mapping(answer, at)), None)
+                kind = next((k for k in _ANSWERS if k in as_mapping(answer, at)), None)
                 if kind is None:
                     raise BadTest(f"{at}: expected one of {', '.join(_ANSWERS)}, found {', '.join(map(str, answer)) or 'nothing'}")
                 _words(answer, {kind, *_ANSWERS[kind]}, at)
 
 
-def _mapping(value: Any, place: str) -> dict[str, Any]:
+def as_mapping(value: Any, place: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadTest(f"{place}: expected an object, found {type(value).__name__}")
     return value
@@ -403,7 +403,7 @@ def _near(word: Any, known: Any) -> str:
     return f", did you mean '{near[0]}'?" if near else ""
 
 
-def _listed(value: Any) -> list[Any]:
+def listed(value: Any) -> list[Any]:
     return [] if value is None else list(value) if isinstance(value, (list, tuple)) else [value]
 
 

@@ -82,14 +82,14 @@ def run_trial(
     """
     _look_at(steps, mocks)
     engine = _Bounded(now or START, clock)
-    run = data._Run(engine)
+    run = data.Run(engine)
     if mocks:
         run.mock(mocks, {})
     engine.deploy(dict(models))
     failed: dict[str, Any] | None = None
     done = 0
     for step in steps:
-        verb = data._verb(step)
+        verb = data.verb_of(step)
         try:
             run.step(verb, step)
         except (AssertionError, Refused, ValueError, TypeError, RuntimeError) as e:
@@ -116,15 +116,15 @@ def _look_at(steps: list[Any], mocks: dict[str, Any] | None) -> None:
     if len(steps) > STEPS_MAX:
         raise data.BadTest(f"steps: at most {STEPS_MAX} were expected, found {len(steps)}")
     for n, step in enumerate(steps):
-        data._check_step(data._mapping(step, f"steps[{n}]"), f"steps[{n}]")
-        if data._verb(step) in _NOT_HERE:
+        data.check_step(data.as_mapping(step, f"steps[{n}]"), f"steps[{n}]")
+        if data.verb_of(step) in _NOT_HERE:
             raise data.BadTest(f"steps[{n}]: a trial has its models given whole, it reads no files")
         for word, value in step.items():
             kinds, wanted = _TYPES.get(word, ((object,), ""))
-            if not isinstance(value, kinds) or (word == "start_at" and not all(isinstance(v, str) for v in data._listed(value))):
+            if not isinstance(value, kinds) or (word == "start_at" and not all(isinstance(v, str) for v in data.listed(value))):
                 raise data.BadTest(f"steps[{n}].{word}: expected {wanted}, found {type(value).__name__}")
     if mocks:
-        data._check_mocks(mocks, "mocks")
+        data.check_mocks(mocks, "mocks")
 
 
 def _name(engine: Engine, instance: Instance) -> str:

@@ -161,8 +161,7 @@ def services(client: ScriptedClient, reads: RowsInMemory, settings: Settings) ->
 _APP: Any = None
 
 
-@pytest.fixture
-def app(services: Services) -> Any:
+def app_of(services: Services) -> Any:
     """One application for all tests, since its routes take a while to be made; each test has services of its own."""
     global _APP
     if _APP is None:
@@ -171,6 +170,11 @@ def app(services: Services) -> Any:
     guard.__init__(guard.app, services)
     _APP.state["services"] = services
     return _APP
+
+
+@pytest.fixture
+def app(services: Services) -> Any:
+    return app_of(services)
 
 
 @pytest.fixture

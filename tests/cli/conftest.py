@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from flowledger.infra.cli.main import run
 from flowledger.infra.settings import Settings
 from flowledger.system import System
 
@@ -81,3 +82,26 @@ def settings_for(data: Path, postgres: str, roles: tuple[str, ...] = ("api", "ow
 def server(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running(settings_for(tmp_path_factory.mktemp("system"), database)) as found:
         yield found
+
+
+@pytest.fixture
+def command_line(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """`command_line("start", "x")` -> (exit code, stdout, stderr)."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            run([str(a) for a in arguments])
+        out, err = capsys.readouterr()
+        return int(ended.value.code or 0), out, err
+
+    return call
+
+
+@pytest.fixture
+def at_server(
+    command_line: Callable[..., tuple[int, str, str]], server: Running, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[int, str, str]]:
+    """The same, at the server of these tests."""
+    monkeypatch.setenv("FLOWLEDGER_SERVER", server.url)
+    return command_line

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from flowledger.infra.cli import daily
-from flowledger.infra.cli.main import run
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 GOOD = EXAMPLES / "document-approval.bpmn"
@@ -24,23 +23,8 @@ BAD = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" id="d"
 
 
 @pytest.fixture
-def cli(capsys, monkeypatch):
-    """`cli("start", "x")` -> (exit code, stdout, stderr)."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            run([str(a) for a in arguments])
-        out, err = capsys.readouterr()
-        return int(ended.value.code or 0), out, err
-
-    return call
-
-
-@pytest.fixture
-def at_server(cli, server, monkeypatch):
-    monkeypatch.setenv("FLOWLEDGER_SERVER", server.url)
-    return cli
+def cli(command_line):
+    return command_line
 
 
 def wait_for(look, timeout_s=10.0):

@@ -10,24 +10,14 @@ import time
 import httpx2
 import pytest
 
-from flowledger.infra.cli.main import run
 from flowledger.sdk import Flow
 
 pytestmark = pytest.mark.req("D-API-004", "WOS-API-001")
 
 
 @pytest.fixture
-def cli(capsys, server, monkeypatch):
-    monkeypatch.setenv("FLOWLEDGER_SERVER", server.url)
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            run([str(a) for a in arguments])
-        out, err = capsys.readouterr()
-        return int(ended.value.code or 0), out, err
-
-    return call
+def cli(at_server):
+    return at_server
 
 
 @pytest.fixture

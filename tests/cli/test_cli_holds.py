@@ -7,22 +7,16 @@ import time
 
 import pytest
 
-from flowledger.infra.cli.main import run
 from flowledger.sdk import Flow
 
 pytestmark = pytest.mark.req("D-API-008", "WOS-API-001")
 
 
 @pytest.fixture
-def cli(capsys, server, monkeypatch):
-    monkeypatch.setenv("FLOWLEDGER_SERVER", server.url)
-
+def cli(at_server):
     def call(*arguments: object, expect: int = 0) -> str:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            run([str(a) for a in arguments])
-        out, err = capsys.readouterr()
-        assert int(ended.value.code or 0) == expect, (out, err)
+        code, out, err = at_server(*arguments)
+        assert code == expect, (out, err)
         return out if not expect else out + err
 
     return call

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from flowledger.infra.cli import output
-from flowledger.infra.cli.main import run
 from flowledger.infra.cli.watch import Deployer, is_model, models_in
 from flowledger.sdk import Flow
 
@@ -20,17 +19,8 @@ pytestmark = pytest.mark.req("D-API-004", "D-API-013", "D-API-021", "WOS-API-001
 
 
 @pytest.fixture
-def cli(capsys, server, monkeypatch):
-    monkeypatch.setenv("FLOWLEDGER_SERVER", server.url)
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            run([str(a) for a in arguments])
-        out, err = capsys.readouterr()
-        return int(ended.value.code or 0), out, err
-
-    return call
+def cli(at_server):
+    return at_server
 
 
 def eventually(look, timeout_s=15.0):

@@ -8,12 +8,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from flowledger.api.app import create_app
 from flowledger.api.services import Services
 from flowledger.connectors import check
 from flowledger.infra.drafts import Drafts
 from flowledger.infra.settings import Settings
-from tests.api.conftest import RowsInMemory, ScriptedClient
+from tests.api.conftest import RowsInMemory, ScriptedClient, app_of
 
 BPMN = "http://www.omg.org/spec/BPMN/20100524/MODEL"
 
@@ -33,18 +32,6 @@ THREE = model(
     '<userTask id="task" name="Approve"><extensionElements><zeebe:userTask/></extensionElements></userTask>'
     '<sequenceFlow id="f3" sourceRef="task" targetRef="e"/><endEvent id="e"/>'
 )
-_APP: Any = None
-
-
-def app_of(services: Services) -> Any:
-    """One application for all tests, since its routes take a while to be made; each test has services of its own."""
-    global _APP
-    if _APP is None:
-        _APP = create_app(services)
-    guard = _APP.asgi_handler
-    guard.__init__(guard.app, services)
-    _APP.state["services"] = services
-    return _APP
 
 
 def client_of(services: Services) -> httpx2.AsyncClient:

@@ -29,6 +29,7 @@ from flowledger.kernel.fold import evolve
 from flowledger.kernel.library import Library
 from flowledger.kernel.model import bpmn as bpmn_reader
 from flowledger.kernel.model import dmn_resource, form_resource
+from flowledger.kernel.soundness import problems
 from flowledger.kernel.state import Instance, Partition, encode_state
 
 START_US = 1_767_225_600_000_000  # 2026-01-01T00:00:00Z
@@ -314,3 +315,16 @@ def play(model: str | list[str], moves: str, id: str = "p", /, **variables: Any)
     live, crashed = runs
     assert crashed.at == live.at and sorted(crashed.words) == sorted(live.words), f"a crash changed it:\n  {live.line}\n  {crashed.line}"
     return live
+
+
+def asked_first(s: Scenario, command: Any, may_end: bool = False) -> dict[str, Any]:
+    """A dry run changes nothing; then the command itself leaves nothing that can't go on. Returns the plan. Raises: Refused."""
+    before = image(s.p)
+    plan = decide(s.p, c.Request(command=command, plan=c.DRY_RUN), s.facts(s.p))
+    assert image(s.p) == before
+    if isinstance(plan, Rejected):
+        raise Refused(plan)
+    assert isinstance(plan, Decision), plan
+    s.do(command)
+    assert (may_end and s.key not in s.p.instances) or not problems(Decision(s.p, s.facts(s.p), Envelope(), None), s.i)
+    return dict(plan.answer)

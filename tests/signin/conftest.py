@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import re
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -25,6 +28,19 @@ from tests.api.conftest import RowsInMemory, ScriptedClient
 
 PASSWORD = "correct horse battery"
 HOST = "http://127.0.0.1:8080"
+
+
+def first_admin(url: str, said: io.StringIO) -> httpx2.Client:
+    """Whoever follows the link that the first start of a server says is signed in."""
+    deadline = time.monotonic() + 60
+    while not (link := re.search(r"/sign-in#(\S+)", said.getvalue())):
+        assert time.monotonic() < deadline, "the first start says a link"
+        time.sleep(0.05)
+    http = httpx2.Client(base_url=url, timeout=60)
+    answer = http.post("/v1/session/link", json={"link": link[1], "password": PASSWORD})
+    assert answer.status_code == 200, answer.text
+    http.headers["x-csrf-token"] = answer.json()["csrf"]
+    return http
 
 
 class Clock:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -21,9 +20,9 @@ import flowledger.signin
 from flowledger.processors.sparing import EACH_MAX
 from flowledger.sdk import Flow
 from tests.cli.conftest import running, settings_for
+from tests.signin.conftest import PASSWORD, first_admin
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(240)]
-PASSWORD = "correct horse battery"
 WAITS = Flow("waits").start().user("wait").end()
 WORKS = Flow("works").start().service("do", job="op-job").end()
 
@@ -50,14 +49,7 @@ def server(empty_database: Any, tmp_path_factory: pytest.TempPathFactory):
 
 @pytest.fixture(scope="module")
 def admin(server):
-    deadline = time.monotonic() + 60
-    while not (link := re.search(r"/sign-in#(\S+)", server.system.said.getvalue())):
-        assert time.monotonic() < deadline, "the first start says a link"
-        time.sleep(0.05)
-    http = httpx2.Client(base_url=server.url, timeout=60)
-    answer = http.post("/v1/session/link", json={"link": link[1], "password": PASSWORD})
-    assert answer.status_code == 200, answer.text
-    http.headers["x-csrf-token"] = answer.json()["csrf"]
+    http = first_admin(server.url, server.system.said)
     files = [{"name": f"{f.id}.bpmn", "content": f.xml().decode()} for f in (WAITS, WORKS)]
     made = http.post("/v1/deployments", json={"resources": files})
     assert made.status_code == 201, made.text

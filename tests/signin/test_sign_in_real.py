@@ -7,7 +7,6 @@ import contextlib
 import io
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -28,10 +27,10 @@ from flowledger.infra.settings import Settings, SettingsError
 from flowledger.sdk import Client, Flow, Worker
 from flowledger.system import System
 from tests.cli.conftest import running, settings_for
+from tests.signin.conftest import PASSWORD, first_admin
 from tests.signin.issuer import StubIssuer
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(240), pytest.mark.req("APG-SEC-009", "WOS-SEC-001")]
-PASSWORD = "correct horse battery"
 FLOW = Flow("signed").start().service("do", job="signed-job").end()
 
 
@@ -73,15 +72,21 @@ def server(empty_database: Any, tmp_path_factory: pytest.TempPathFactory, said: 
 
 @pytest.fixture(scope="module")
 def admin(server, said):
-    deadline = time.monotonic() + 60
-    while not (link := re.search(r"/sign-in#(\S+)", said.getvalue())):
-        assert time.monotonic() < deadline, "the first start says a link"
-        time.sleep(0.05)
-    http = httpx2.Client(base_url=server.url, timeout=60)
-    answer = http.post("/v1/session/link", json={"link": link[1], "password": PASSWORD})
-    assert answer.status_code == 200, answer.text
-    http.headers["x-csrf-token"] = answer.json()["csrf"]
-    return http
+    return first_admin(server.url, said)
+
+
+async def all_end(lines, streaming, *sockets) -> None:
+    """Who they were is not known any more: a subscription, a stream of jobs, WebSockets."""
+    async for _ in lines:
+        pass
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await streaming
+    assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
+    for socket in sockets:
+        with pytest.raises(ConnectionClosed) as closed:
+            while True:
+                await socket.recv()
+        assert closed.value.rcvd is not None and closed.value.rcvd.code == 4401
 
 
 def key_of(admin: httpx2.Client, *roles: str, actor: str = "robot") -> dict[str, Any]:
@@ -175,17 +180,8 @@ async def test_sockets_and_streams_end_with_the_key(server, admin):
         await asyncio.sleep(0.5)
         assert not polling.done() and not streaming.done()
         assert (await asyncio.to_thread(admin.delete, f"/v1/api-keys/{key['id']}")).status_code == 200
-        async for _ in lines:
-            pass
+        await all_end(lines, streaming, events, jobs)
         assert (await polling).status_code == 401
-        with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await streaming
-        assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
-        for socket in (events, jobs):
-            with pytest.raises(ConnectionClosed) as closed:
-                while True:
-                    await socket.recv()
-            assert closed.value.rcvd is not None and closed.value.rcvd.code == 4401
 
 
 @pytest.mark.req("D-SEC-001", "APG-SEC-001")
@@ -220,16 +216,7 @@ async def test_tokens_of_an_issuer_on_all_doors_until_its_key_is_taken_back(serv
         issuer.rotate()
         new = {"authorization": f"Bearer {issuer.token(roles=['viewer'])}"}
         assert (await http.get("/v1/instances", headers=new)).status_code == 200, "the new key is asked for"
-        async for _ in lines:
-            pass
-        with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await streaming
-        assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
-        for socket in (events, jobs):
-            with pytest.raises(ConnectionClosed) as closed:
-                while True:
-                    await socket.recv()
-            assert closed.value.rcvd is not None and closed.value.rcvd.code == 4401
+        await all_end(lines, streaming, events, jobs)
         assert (await http.get("/v1/instances")).status_code == 401
 
 

@@ -7,14 +7,10 @@ from typing import Any
 
 import pytest
 from notation import bpmn
-from scenario import Refused, Scenario, image
+from scenario import Refused, Scenario, asked_first
 
 from flowledger.events import commands as c
 from flowledger.events import workflow as wf
-from flowledger.events.base import Envelope, Rejected
-from flowledger.kernel.decide import decide
-from flowledger.kernel.decision import Decision
-from flowledger.kernel.soundness import problems
 
 pytestmark = pytest.mark.req("D-MOD-005", "APG-ENG-004")
 PLAIN = "startEvent s\nserviceTask w\nserviceTask z\nendEvent e\ns > w > z > e"
@@ -33,14 +29,7 @@ def target(s: Scenario, model: str, process: str = "p") -> int:
 def move(s: Scenario, model: str, process: str = "p", elements: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
     """Asked first. Returns the plan."""
     command = c.MigrateInstance(key=s.key, definition=target(s, model, process), elements=elements or {}, same_ids=True, **more)
-    before = image(s.p)
-    plan = decide(s.p, c.Request(command=command, plan=c.DRY_RUN), s.facts(s.p))
-    assert image(s.p) == before
-    if isinstance(plan, Rejected):
-        raise Refused(plan)
-    s.do(command)
-    assert not problems(Decision(s.p, s.facts(s.p), Envelope(), None), s.i)
-    return dict(plan.answer)
+    return asked_first(s, command)
 
 
 def finish(s: Scenario) -> None:

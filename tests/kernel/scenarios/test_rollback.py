@@ -8,13 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 from notation import bpmn
-from scenario import Refused, Scenario, image
+from scenario import Refused, Scenario, asked_first
 
 from flowledger.events import commands as c
 from flowledger.events import workflow as wf
-from flowledger.events.base import Envelope, Rejected
+from flowledger.events.base import Envelope
 from flowledger.kernel import checkpoint
-from flowledger.kernel.decide import decide
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.fold import evolve
 from flowledger.kernel.handlers.rollback import seen
@@ -42,14 +41,7 @@ def moment(s: Scenario, at: int) -> Any:
 def back(s: Scenario, at: int, **more: Any) -> dict[str, Any]:
     """Asked first. Returns the plan."""
     command = c.RollBackInstance(key=s.key, image=moment(s, at), position=f"0-{at}", **more)
-    before = image(s.p)
-    plan = decide(s.p, c.Request(command=command, plan=c.DRY_RUN), s.facts(s.p))
-    assert image(s.p) == before
-    if isinstance(plan, Rejected):
-        raise Refused(plan)
-    s.do(command)
-    assert s.key not in s.p.instances or not problems(Decision(s.p, s.facts(s.p), Envelope(), None), s.i)
-    return dict(plan.answer)
+    return asked_first(s, command, may_end=True)
 
 
 def state(s: Scenario) -> Any:

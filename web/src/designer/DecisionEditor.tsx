@@ -9,24 +9,16 @@ import "dmn-js/dist/assets/dmn-js-boxed-expression-controls.css";
 import "dmn-js/dist/assets/dmn-font/css/dmn-embedded.css";
 import "../dmn/dmn.css";
 import "./designer.css";
-import { SegmentedControl } from "@mantine/core";
 import Modeler from "dmn-js/lib/Modeler";
 import { useEffect, useRef, useState } from "react";
 import { readable } from "~/dmn/readable";
-import { useText } from "~/i18n";
+import { type View, Views } from "~/dmn/Views";
 import type { EditorProps } from "./editor";
 import { styleElementsGetTheNonce } from "./nonce";
 
 /* eslint-disable @typescript-eslint/no-explicit-any */
-interface View {
-  id: string;
-  type: string;
-  element: { id: string; name?: string };
-}
-
 /** Tables, expressions and the graph of decisions. What dmn-js reads is DMN 1.3; that is also what it writes. */
 export default function DecisionEditor({ text, label, onChange, onReady, onFailed }: EditorProps) {
-  const t = useText();
   const box = useRef<HTMLDivElement>(null);
   const modeler = useRef<any>(undefined);
   const [views, setViews] = useState<View[]>([]);
@@ -80,19 +72,7 @@ export default function DecisionEditor({ text, label, onChange, onReady, onFaile
   }, []);
   return (
     <div style={{ height: "100%", display: "flex", flexDirection: "column" }}>
-      {views.length > 1 && (
-        <SegmentedControl
-          mb="xs"
-          size="xs"
-          value={shown}
-          aria-label={t("decision.views")}
-          onChange={(id) => {
-            const view = views.find((v) => v.id === id);
-            if (view) void modeler.current.open(view);
-          }}
-          data={views.map((v) => ({ value: v.id, label: `${v.element.name ?? v.element.id}${v.type === "drd" ? ` (${t("decision.graph")})` : ""}` }))}
-        />
-      )}
+      <Views views={views} shown={shown} open={(view) => void modeler.current.open(view)} />
       <div ref={box} className="fl-dmn fl-dmn-editor" role="group" aria-label={label} data-shown={shown || undefined} />
     </div>
   );

@@ -7,17 +7,10 @@ import "dmn-js/dist/assets/dmn-js-boxed-expression.css";
 import "dmn-js/dist/assets/dmn-font/css/dmn.css";
 import "./dmn.css";
 import NavigatedViewer from "dmn-js/lib/NavigatedViewer";
-import { SegmentedControl } from "@mantine/core";
 import { useEffect, useRef, useState } from "react";
 import { useText } from "~/i18n";
 import { readable } from "./readable";
-
-interface View {
-  type: string;
-  id: string;
-  name?: string;
-  element: { id: string; name?: string };
-}
+import { type View, Views } from "./Views";
 
 /* eslint-disable @typescript-eslint/no-explicit-any */
 /** The only place that knows dmn-js: tables, expressions and, where the model has one, the graph. `fired`: ids of rules to mark. */
@@ -60,19 +53,7 @@ export default function DecisionView({ xml, decision, fired = [], label }: { xml
 
   return (
     <>
-      {views.length > 1 && (
-        <SegmentedControl
-          mb="xs"
-          size="xs"
-          value={shown}
-          aria-label={t("decision.views")}
-          onChange={(id) => {
-            const view = views.find((x) => x.id === id);
-            if (view) void viewer.current.open(view).then(() => setShown(id));
-          }}
-          data={views.map((x) => ({ value: x.id, label: `${x.element.name ?? x.element.id}${x.type === "drd" ? ` (${t("decision.graph")})` : ""}` }))}
-        />
-      )}
+      <Views views={views} shown={shown} open={(view) => void viewer.current.open(view).then(() => setShown(view.id))} />
       {failed && <div role="alert">{t("diagram.failed", { why: failed })}</div>}
       <div ref={box} className="fl-dmn" data-shown={shown || undefined} data-view={views.find((x) => x.id === shown)?.type} role="group" aria-label={label} tabIndex={0} />
     </>

@@ -9,6 +9,7 @@ import type { Incident } from "~/api/types";
 import { useText } from "~/i18n";
 import { Ask } from "./Ask";
 import { TroubleCard } from "./Cards";
+import { objectOf } from "./Json";
 
 type Way = "retry" | "resolve" | "repair" | "release";
 
@@ -22,18 +23,10 @@ export function IncidentCard({ of: i, linked = false, disabled = false }: { of: 
   const [variables, setVariables] = useState("{\n}");
   const open = i.status === "open";
   const ways: Way[] = i.code === "QUARANTINED" ? ["release"] : i.task ? ["retry", "repair"] : ["resolve", "repair"];
-  const values = (): Record<string, unknown> | null => {
-    try {
-      const found: unknown = JSON.parse(variables);
-      return found && typeof found === "object" && !Array.isArray(found) ? (found as Record<string, unknown>) : null;
-    } catch {
-      return null;
-    }
-  };
   const go = async (reason: string) => {
     if (way === "release") await send("POST", `/instances/${i.instance}/release`, reason ? { reason } : {});
     else {
-      if (way === "repair") await send("PATCH", `/instances/${i.instance}/variables`, { variables: values()! });
+      if (way === "repair") await send("PATCH", `/instances/${i.instance}/variables`, { variables: objectOf(variables)! });
       if (i.task) await send("POST", `/jobs/${i.task}/retries`, { retries: Number(retries) });
       await send("POST", `/incidents/${i.id}/resolve`);
     }
@@ -67,7 +60,7 @@ export function IncidentCard({ of: i, linked = false, disabled = false }: { of: 
         </Group>
       )}
       {way && (
-        <Ask title={t(`incident.${way}`)} what={t(`incident.${way}.what`)} reason={way === "release"} ready={way !== "repair" || values() !== null} close={() => setWay(undefined)} go={go}>
+        <Ask title={t(`incident.${way}`)} what={t(`incident.${way}.what`)} reason={way === "release"} ready={way !== "repair" || objectOf(variables) !== null} close={() => setWay(undefined)} go={go}>
           {way === "repair" && <JsonInput label={t("process.start.variables")} value={variables} onChange={setVariables} autosize minRows={4} maxRows={14} validationError={t("process.start.invalid")} data-autofocus />}
           {way !== "release" && i.task && <NumberInput label={t("incident.attempts")} value={retries} onChange={setRetries} min={1} max={100} clampBehavior="strict" allowDecimal={false} />}
         </Ask>

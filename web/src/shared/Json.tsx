@@ -8,6 +8,16 @@ export const brief = (value: unknown, most = 120): string => {
   return text.length > most ? `${text.slice(0, most)}…` : text;
 };
 
+/** The object that a text says; null: it says none. */
+export const objectOf = (text: string): Record<string, unknown> | null => {
+  try {
+    const found: unknown = JSON.parse(text);
+    return found && typeof found === "object" && !Array.isArray(found) ? (found as Record<string, unknown>) : null;
+  } catch {
+    return null;
+  }
+};
+
 const SHOWN = 200_000;
 
 /** A value as text that can be copied; what is longer than 200,000 characters is cut, the copy is whole. */

@@ -9,6 +9,7 @@ import type { IncidentGroup } from "~/api/types";
 import { useText } from "~/i18n";
 import { Bulk } from "~/shared/Bulk";
 import { Cards, TroubleCard } from "~/shared/Cards";
+import { objectOf } from "~/shared/Json";
 import { Empty } from "~/shared/states";
 
 /** Incidents by what they have in common; all of one cause are resolved at once. */
@@ -31,14 +32,6 @@ function CauseCard({ of: group }: { of: IncidentGroup }) {
   const [asked, setAsked] = useState(false);
   const [variables, setVariables] = useState("{\n}");
   const [retries, setRetries] = useState<number | string>(1);
-  const values = (): Record<string, unknown> | null => {
-    try {
-      const found: unknown = JSON.parse(variables);
-      return found && typeof found === "object" && !Array.isArray(found) ? (found as Record<string, unknown>) : null;
-    } catch {
-      return null;
-    }
-  };
   return (
     <TroubleCard
       title={`${group.process} · ${group.element} · ${group.code}`}
@@ -63,9 +56,9 @@ function CauseCard({ of: group }: { of: IncidentGroup }) {
         <Bulk
           title={t("causes.resolve")}
           what={t("causes.resolve.what")}
-          ready={values() !== null}
+          ready={objectOf(variables) !== null}
           close={() => setAsked(false)}
-          ask={(more) => send("POST", `/incidents/groups/${group.id}/resolve`, { ...more, variables: values() ?? {}, retries: Number(retries) || 1 })}
+          ask={(more) => send("POST", `/incidents/groups/${group.id}/resolve`, { ...more, variables: objectOf(variables) ?? {}, retries: Number(retries) || 1 })}
         >
           <JsonInput label={t("process.start.variables")} value={variables} onChange={setVariables} autosize minRows={3} maxRows={10} validationError={t("process.start.invalid")} />
           <NumberInput label={t("incident.attempts")} value={retries} onChange={setRetries} min={1} max={100} clampBehavior="strict" allowDecimal={false} />

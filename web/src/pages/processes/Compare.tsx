@@ -4,21 +4,11 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
 import { get } from "~/api/client";
 import { useSource } from "~/api/source";
-import type { Definition } from "~/api/types";
+import type { Change, Definition } from "~/api/types";
 import { Diagram } from "~/diagram/Diagram";
 import { useText } from "~/i18n";
 import { brief } from "~/shared/Json";
 import { Answer, Empty } from "~/shared/states";
-
-/** A row of the difference, as the server gives it. */
-interface Change {
-  change: "added" | "removed" | "moved" | "changed";
-  id: string;
-  type: string;
-  name: string;
-  line: number;
-  fields?: { field: string; from: unknown; to: unknown }[];
-}
 
 const COLORS = { added: "teal", removed: "red", moved: "blue", changed: "yellow" } as const;
 const MARKS = { added: "fl-added", removed: "fl-gone", moved: "fl-changed", changed: "fl-changed" } as const;
