@@ -198,7 +198,8 @@ class TellBatchItems(Command, frozen=True):
 
 
 class ListFindings(Command, frozen=True):
-    """What the watchdog of a partition has found. Nothing is changed. Answer: `{findings, partition, round_s, rounds, looked_at, position}`."""
+    """What the watchdog of a partition has found. Nothing is changed. Answer: `{findings, counts, partition, rounds, round_s, looked_at,
+    end}`."""
 
 
 class AskPeers(Command, frozen=True):

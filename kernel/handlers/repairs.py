@@ -13,7 +13,6 @@ import msgspec
 
 from flowledger.events import commands as c
 from flowledger.events import control as co
-from flowledger.events import flow as fl
 from flowledger.events import ledger as le
 from flowledger.events import task as ta
 from flowledger.events import waiting as wa
@@ -21,10 +20,10 @@ from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import soundness
 from flowledger.kernel.access.rights import ANY_TENANT, may
 from flowledger.kernel.decision import Decision
-from flowledger.kernel.elements import call_activity, cancelling, events, placing, triggers
+from flowledger.kernel.elements import cancelling, events, placing, triggers
 from flowledger.kernel.expressions import Failure
-from flowledger.kernel.handlers import leases, messages, timers
-from flowledger.kernel.state import WAITING, Instance, Token
+from flowledger.kernel.handlers import incidents, leases, messages, timers
+from flowledger.kernel.state import Instance, Token
 from flowledger.kernel.watchdog import looking, peers
 from flowledger.kernel.watchdog.kinds import KINDS, OF_PARTITION, REPAIRS, Found, no_finding, parts_of
 
@@ -33,11 +32,9 @@ REGISTRY = "watchdog"
 
 
 def listing(d: Decision, e: co.ListFindings) -> Rejected | None:
-    watch = d.facts.watch
-    rows, told = watch.report() if watch is not None else ([], {})
-    tenant = d.envelope.tenant
+    watch, tenant = d.facts.watch, d.envelope.tenant
     everybody = not tenant and d.request is not None and may(d.request, ANY_TENANT)
-    d.answer = {"findings": [r for r in rows if everybody or r["tenant"] == tenant], **told}
+    d.answer = watch.report(None if everybody else tenant) if watch is not None else {"findings": [], "partition": d.state.meta.partition}
     return None
 
 
@@ -97,31 +94,23 @@ def _stuck(d: Decision, f: Found, how: str, why: str) -> None:
     i, token = _token(d, f)
     if how == "withdraw":
         placing.withdraw(d, i, token)
+        _emptied(d, i, why)
     elif how == "incident":
         d.incident(i, token, Failure("WATCHDOG", f.says))
     elif how == "let_go":
         placing.changed(d, i)
-    elif how == "look":
-        if token.phase == WAITING:
-            d.record(fl.TokenNoted(key=i.key, token=token.key, data={"ready": True}))
-        d.push(i, token.key)
-    else:
+    else:  # enter, look: as its phase says
         _enter(d, i, token)
 
 
 def _enter(d: Decision, i: Instance, token: Token) -> None:
-    """Its own work is made again; its boundary events are armed already."""
-    node = d.process(i).nodes[token.element]
-    if node.behaviour is call_activity.BEHAVIOUR and (token.data or {}).get("child"):
-        d.record(fl.TokenNoted(key=i.key, token=token.key, data={"child": None}))
-    before = set(token.holds or ())
-    node.behaviour.enter(d, i, token, node)
+    """Its own work is made again; its boundary events are armed already. Raises: Failure when it waits for nothing again."""
+    incidents.try_again(d, i, token)
     still = i.tokens.get(token.key)
-    if still is not None and still.phase == WAITING and still.element == node.id and set(still.holds or ()) == before and not still.kids:
-        if node.kind != "callActivity" and i.key in d.state.instances and _unsound(d, i, still):
-            raise Failure(
-                "NOTHING_AWAITED", f"'{node.id}' was entered again and waits for nothing: withdraw its token, or raise an incident"
-            )
+    if still is not None and not d.work and i.key in d.state.instances and _unsound(d, i, still):
+        raise Failure(
+            "NOTHING_AWAITED", f"'{token.element}' was entered again and waits for nothing: withdraw its token, or raise an incident"
+        )
 
 
 def _unsound(d: Decision, i: Instance, token: Token) -> bool:
@@ -161,7 +150,13 @@ def _lost(d: Decision, f: Found, how: str, why: str) -> Rejected | None:
 def _outside(d: Decision, f: Found, how: str, why: str) -> None:
     i, token = _token(d, f)
     d.terminate(i, token)
-    d.scope_ended(i, i.key)
+    _emptied(d, i, why)
+
+
+def _emptied(d: Decision, i: Instance, why: str) -> None:
+    """Nothing is left: it ends, as after a modification."""
+    if not i.tokens:
+        cancelling.end(d, i, why, True)
 
 
 def _end(d: Decision, f: Found, how: str, why: str) -> None:

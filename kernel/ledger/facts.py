@@ -19,8 +19,8 @@ LOOK_STEPS = 10
 class Watch(Protocol):
     """What the watchdog of the partition has found (`processors/watchdog.py`)."""
 
-    def report(self) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        """Findings as they are told, and how far it is."""
+    def report(self, tenant: str | None) -> dict[str, Any]:
+        """Findings of a tenant as they are told (None: of all), how many there are by kind, and how far it is."""
 
     def known(self, kind: str, subject: int) -> Any:
         """A finding (`kernel/watchdog/kinds.Found`); None: it isn't one."""

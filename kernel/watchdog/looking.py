@@ -206,9 +206,11 @@ def of_timer(look: Look, t: Timer) -> Iterator[Found]:
         says = f"the timer {t.key} of '{t.element}' belongs to the token {t.token} of instance {t.instance}, which does not know of it"
         yield found("timer_without_token", t.key, says, i, t.element, instance=t.instance)
         return
-    if not look.late(t.due_us) or look.timed(t.due_us, t.key):
+    if not look.late(t.due_us):
         return
     if i is not None and (i.status == "quarantined" or i.kept or (p.holding and holding.frozen(p, i, t.token, t.element))):
+        return
+    if look.timed(t.due_us, t.key):
         return
     yield found("timer_overdue", t.key, f"the timer {t.key} of '{t.element}' was due", i, t.element, t.token)
 
