@@ -13,7 +13,7 @@ A rollout (`RolloutChanged`) pins a default, gives a share of new root starts by
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from flowledger.events import commands as c
@@ -35,13 +35,19 @@ def is_open(p: Partition, r: Rollout, key: int) -> bool:
 
 def in_force(p: Partition, r: Rollout, versions: Mapping[int, int], but: int = 0) -> Definition | None:
     """`versions`: version -> key of all that there are. `but`: a key that doesn't count."""
-    found = sorted((v for v, key in versions.items() if key != but and is_open(p, r, key)), reverse=True)
     pinned = p.definitions.get(r.default)
-    if pinned is not None:
-        allowed = [v for v in found if v <= pinned.version]
-        if allowed or not pinned.deleted:
-            found = allowed
-    return p.definitions[versions[found[0]]] if found else None
+    found = newest_allowed(
+        {v for v, key in versions.items() if key != but and is_open(p, r, key)},
+        pinned.version if pinned is not None else None, gone=pinned is not None and pinned.deleted,
+    )  # fmt: skip
+    return p.definitions[versions[found]] if found is not None else None
+
+
+def newest_allowed(opened: Set[int], pinned: int | None, gone: bool) -> int | None:
+    """Of open versions, by number. `gone`: the pinned one is deleted."""
+    if pinned is not None and ((allowed := [v for v in opened if v <= pinned]) or not gone):
+        return max(allowed, default=None)
+    return max(opened, default=None)
 
 
 def bucket(id: str, version: int, who: str) -> int:

@@ -237,7 +237,9 @@ def test_start_events_are_those_of_the_version_in_force(kind, crash):
 @CRASH
 def test_call_activities_mean_the_version_in_force(crash):
     def caller(binding: str) -> str:
-        return bpmn(f"process {binding or 'latest'}_ {{\nstartEvent a\ncallActivity b\n{CALLED.format(f' bindingType={chr(34)}{binding}{chr(34)}' if binding else '')}\na > b\n}}")
+        return bpmn(
+            f"process {binding or 'latest'}_ {{\nstartEvent a\ncallActivity b\n{CALLED.format(f' bindingType={chr(34)}{binding}{chr(34)}' if binding else '')}\na > b\n}}"
+        )
 
     s = versions(1, crash)
     both = s.do(c.Deploy(resources=[c.Resource("m0.bpmn", text(2)), c.Resource("d.bpmn", caller("deployment"))]))
@@ -415,7 +417,9 @@ def test_random_rollouts_survive_take_over_and_say_what_they_do(seed):
             except Refused:
                 found = None
             on_ramp = ramp and ramp["version"] not in answer["stopped"] and s.p.definitions[key(s, ramp["version"])].status == "published"
-            assert found == (ramp["version"] if on_ramp and bucket(ramp["version"], who) < round(ramp["share"] * 100) else answer["default"])
+            assert found == (
+                ramp["version"] if on_ramp and bucket(ramp["version"], who) < round(ramp["share"] * 100) else answer["default"]
+            )
         live = {x.definition for x in (*s.p.subscriptions.values(), *s.p.timers.values()) if x.definition}
         assert live <= ({key(s, answer["default"])} if answer["default"] else set())
         fresh = Partition(0, 1)
