@@ -64,7 +64,8 @@ ROLES: dict[str, tuple[str, frozenset[str]]] = {
         "keeps things going: instances, tasks, incidents, limits",
         frozenset(
             (
-                *_SEE, "definitions:rollout", "instances:start", "instances:control", "tasks:work", "tasks:manage", "jobs:retry", "messages:publish", "decisions:evaluate",
+                *_SEE, "definitions:rollout",
+                "instances:start", "instances:control", "tasks:work", "tasks:manage", "jobs:retry", "messages:publish", "decisions:evaluate",
                 "incidents:resolve", "holds:control", "batches:write", "letters:read", "letters:control", "operations:read", "directory:write",
                 "limits:read", "limits:write", "settings:read", "metrics:read", "keys:own",
             ),

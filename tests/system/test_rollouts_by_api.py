@@ -124,4 +124,6 @@ async def test_a_version_is_ramped_rolled_back_and_runs_dry(on, request, place, 
             return rows[1] if rows[1]["drain"]["status"] == "drained" else None
 
         dry = await place.until(drained, 90)
-        assert dry["drain"] == {"status": "drained", "open": 0, "oldest": None, "waiting": []} and dry["instances"]["cancelled"] == len(cancelled)
+        assert dry["drain"] == {"status": "drained", "open": 0, "oldest": None, "waiting": []} and dry["instances"]["cancelled"] == len(
+            cancelled
+        )
