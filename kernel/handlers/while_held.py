@@ -29,6 +29,7 @@ WHILE_HELD: dict[type[c.AnyCommand], str] = {
     co.CreateBatch: RUN, co.AddBatchItems: RUN, co.ControlBatch: RUN, co.DoBatchItems: RUN, co.TellBatchItems: RUN,
     # a repair is an operator's own word
     co.ListFindings: RUN, co.AskPeers: RUN, co.RepairFinding: RUN,
+    co.ChangeRollout: RUN,
     # a token that would go on in it stands still
     c.Continue: RUN,
     # hand-outs pass over what is held; leases end, and cost no attempt
