@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
 
+from flowledger.events import commands as c
 from flowledger.events import control as co
 from flowledger.kernel.watchdog import peers
 from flowledger.logs import log
-from flowledger.processors.log import COMMANDS, LogError
-
-if TYPE_CHECKING:
-    from flowledger.processors.machine import Machine
-    from flowledger.processors.owner import Owner
+from flowledger.processors.clock import Clocks
+from flowledger.processors.log import COMMANDS, Log, LogError
+from flowledger.processors.machine import Machine
 
 log_ = log("watchdog")
 
 #: between looks at what other partitions are to be asked, and at the end of the topic of commands (seconds)
 ASK_S, TOPIC_S = 1.0, 10.0
+
+
+class Owner(Protocol):
+    """As far as it is needed here (`processors/owner.py`)."""
+
+    log: Log
+    partition: int
+    clocks: Clocks
+    ask: Callable[[int, c.AnyCommand], Awaitable[Any]] | None
+
+    def doubt(self, why: BaseException) -> None: ...
 
 
 async def watch(owner: Owner, machine: Machine) -> None:
@@ -55,7 +66,7 @@ async def _around(owner: Owner, machine: Machine) -> None:
 async def _ask(owner: Owner, machine: Machine) -> None:
     if owner.ask is None:
         return
-    meta = owner.state.meta
+    meta = machine.state.meta
     for to, some in machine.watchdog.questions().items():
         for at in range(0, len(some), peers.ASKED_MAX):
             part = some[at : at + peers.ASKED_MAX]

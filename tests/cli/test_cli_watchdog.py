@@ -12,7 +12,8 @@ pytestmark = pytest.mark.req("APG-RES-001", "WOS-API-001")
 STUCK = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0"
  xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" targetNamespace="t"><process id="stuck" isExecutable="true"><startEvent id="s"/>
 <exclusiveGateway id="g" default="f2"/><parallelGateway id="j"/><endEvent id="e"/><sequenceFlow id="f1" sourceRef="s" targetRef="g"/>
-<sequenceFlow id="f2" sourceRef="g" targetRef="j"/><sequenceFlow id="f3" sourceRef="g" targetRef="j"><conditionExpression xsi:type="tFormalExpression">=x = 1</conditionExpression></sequenceFlow>
+<sequenceFlow id="f2" sourceRef="g" targetRef="j"/><sequenceFlow id="f3" sourceRef="g" targetRef="j">
+<conditionExpression xsi:type="tFormalExpression">=x = 1</conditionExpression></sequenceFlow>
 <sequenceFlow id="f4" sourceRef="j" targetRef="e"/></process></definitions>"""
 
 
