@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Any
 
 import msgspec
@@ -114,33 +114,54 @@ def _ways(then: Story, now: Story, nodes: Any, record: Record) -> tuple[Outcome 
     different: list[tuple[int, Outcome]] = []
     lost: list[tuple[int, Outcome]] = []
     more: list[tuple[int, Outcome]] = []
-    both = set(nodes) & (record.elements(then) or set(then.visited))
+    old_nodes = record.nodes(then)
+    both = set(nodes) & set(old_nodes or then.visited)
     for ways in (True, False):
         a, b = _by_element(then, both, ways), _by_element(now, both, ways)
         for key in {**a, **b}:
             old, new = a.get(key, []), b.get(key, [])
             for x, y in zip(old, new, strict=False):
-                if ways and not _alike(x, y):
+                if ways and (_chooses(nodes, key[0]) or _chooses(old_nodes, key[0])) and not _alike(x, y, old_nodes, nodes, both):
                     values = {n: [_short(v), _short((y.values or {}).get(n))] for n, v in list((x.values or {}).items())[:NAMES_MAX]}
                     values |= {n: [None, _short(v)] for n, v in list((y.values or {}).items())[:NAMES_MAX] if n not in values}
                     different.append((x.order, Outcome(OTHER_WAY, now.process, key[0], "", _flows(x), _flows(y), values)))
                     break
             if len(old) > len(new):
                 x = old[len(new)]
-                lost.append((x.order, Outcome(OTHER_WAY, now.process, key[0], "it was passed, and isn't any more", _flows(x) or [key[0]], [])))
+                lost.append(
+                    (x.order, Outcome(OTHER_WAY, now.process, key[0], "it was passed, and isn't any more", _flows(x) or [key[0]], []))
+                )
             elif len(new) > len(old):
                 y = new[len(old)]
                 more.append((y.order, Outcome(OTHER_WAY, now.process, key[0], "it was not passed, and is", [], _flows(y) or [key[0]])))
-    return _first(different), _first(lost), _first(more)
+    gone = _first(lost)
+    if gone is not None:  # what it came to instead, where the model of then had nothing of the kind
+        gone.now = [x.element for x in now.entries if not x.ways and x.element not in both][:1]
+    return _first(different), gone, _first(more)
 
 
 def _first(found: list[tuple[int, Outcome]]) -> Outcome | None:
     return min(found, key=lambda x: x[0])[1] if found else None
 
 
-def _alike(x: Entry, y: Entry) -> bool:
-    """The same flows, or other flows to the same elements."""
-    return sorted(f for f, _ in x.ways) == sorted(f for f, _ in y.ways) or sorted(t for _, t in x.ways) == sorted(t for _, t in y.ways)
+def _chooses(nodes: Any, element: str) -> bool:
+    """Where flows go apart. Elsewhere another target is another model, and no decision."""
+    return element in nodes and len(nodes[element].outgoing) > 1
+
+
+def _alike(x: Entry, y: Entry, old: Any, new: Any, both: set[str]) -> bool:
+    """The same flows, or others that lead to the same elements, past those that only one of the models has."""
+    if sorted(f for f, _ in x.ways) == sorted(f for f, _ in y.ways):
+        return True
+    return sorted(_landing(t, old, both) for _, t in x.ways) == sorted(_landing(t, new, both) for _, t in y.ways)
+
+
+def _landing(element: str, nodes: Any, both: set[str]) -> str:
+    seen = set()
+    while element not in both and element not in seen and element in nodes and len(nodes[element].outgoing) == 1:
+        seen.add(element)
+        element = nodes[element].outgoing[0].target.id
+    return element
 
 
 def _flows(x: Entry) -> list[str]:
@@ -153,10 +174,12 @@ def _stuck(recorded: dict[Place, Story], desk: Desk) -> Outcome | None:
         if story.ended:
             continue
         then = recorded.get(story.place)
-        more = story.waiting() - (then.waiting() if then is not None else {})  # type: ignore[operator]
+        more = story.waiting() - (then.waiting() if then is not None else Counter())
         for (element, _), _n in more.items():
             what = _waits_for(story, element, desk)
-            if what.startswith("called") and any(x.place[: len(story.place)] == story.place and x is not story and not x.ended for x in desk.family):
+            if what.startswith("called") and any(
+                x.place[: len(story.place)] == story.place and x is not story and not x.ended for x in desk.family
+            ):
                 continue  # the called one is told
             return Outcome(WAITS, process=story.process, element=element, message=what)
     return None

@@ -29,7 +29,9 @@ class TooMuch(Exception):
 class Desk:
     """Attributes: state, now_us; `done`: what came from outside, by its key; `thrown`: messages that the family published; `broken`: a defect."""
 
-    def __init__(self, library: Library, resources: list[c.Resource], tenant: str, end: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, library: Library, resources: list[c.Resource], tenant: str, end: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """`end`: of the time that it may take, by `clock`. Raises: ModelInvalid."""
         self.state, self.tenant, self.end, self.clock = Partition(0, 1), tenant, end, clock
         self.facts = Facts(
@@ -111,8 +113,21 @@ class Desk:
         name = stimulus.name
         if story is None or name is None:
             return 0
-        held = self.held(story, stimulus.kind)
+        held = {k: x for k, x in self.held(story, stimulus.kind).items() if _fits(stimulus, x)}
         key = story.keys.get(name, 0)
         if key:
             return key if key in held else 0
-        return next((k for k, x in held.items() if x.element == name[1] and getattr(x, "listener", "") in ("", name[3]) and not named(story, k)), 0)
+        nodes = self.facts.processes[story.definition].nodes
+        job = stimulus.data.get("job_type") if name[1] not in nodes else None  # an element that was renamed, by its job
+        for k, x in held.items():
+            alike = x.element == name[1] or (job and x.job_type == job)
+            if alike and getattr(x, "listener", "") in ("", name[3]) and not named(story, k):
+                return k
+        return 0
+
+
+def _fits(stimulus: Stimulus, held: Any) -> bool:
+    """A message or a signal reaches who waits for it."""
+    if stimulus.kind == "message":
+        return bool((held.name, held.correlation) == (stimulus.data["name"], stimulus.data["key"]))
+    return stimulus.kind != "signal" or held.name == stimulus.data["name"]

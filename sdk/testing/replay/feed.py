@@ -119,7 +119,9 @@ class Feed:
             for m in desk.thrown:
                 if (m.name, m.correlation) == (s.name, s.correlation):
                     desk.thrown.remove(m)
-                    correlate = c.Correlate(message=m.message, subscription=s.key, name=m.name, correlation=m.correlation, variables=m.variables)
+                    correlate = c.Correlate(
+                        message=m.message, subscription=s.key, name=m.name, correlation=m.correlation, variables=m.variables
+                    )
                     desk.do(correlate)
                     return True
         return False
@@ -146,6 +148,7 @@ class Feed:
 
     def _give(self, s: Stimulus) -> bool:
         """False: what it is about isn't there."""
+        made: c.AnyCommand | None
         make = _GIVE[s.kind]
         if s.kind == "start":
             made = _start(self, s)
@@ -183,7 +186,7 @@ def _start(f: Feed, s: Stimulus) -> c.AnyCommand:
     node = nodes.get(e.element) if e.element else None
     by_event = node is not None and node.kind == "startEvent" and bool(node.events)
     began = [x for x in f.record.began if x in nodes and nodes[x].kind != "startEvent"]
-    around = {nodes[x].scope.id for x in began if nodes[x].scope is not None}
+    around = {scope.id for x in began if (scope := nodes[x].scope) is not None}
     plain = any(n.kind == "startEvent" and not n.events for n in f.desk.facts.processes[definition].root.starts)
     first = next((n.id for n in f.desk.facts.processes[definition].root.starts), "")
     element = e.element if by_event or (node is not None and f.record.payload) else "" if plain or not first else first
@@ -208,7 +211,13 @@ def _fail(f: Feed, s: Stimulus, key: int) -> c.AnyCommand:
     d = s.data
     backoff = max(0, (d["retry_at_us"] - s.time_us) // 1000) if d["retry_at_us"] else 0
     return c.FailTask(
-        task=key, retries=d["retries"], backoff_ms=backoff, message=d["message"], code=d["code"], variables=d["variables"], details=d["details"]
+        task=key,
+        retries=d["retries"],
+        backoff_ms=backoff,
+        message=d["message"],
+        code=d["code"],
+        variables=d["variables"],
+        details=d["details"],
     )
 
 

@@ -88,12 +88,25 @@ class Hearer:
 Found = tuple[str, Name | None, dict[str, Any]] | None
 
 
+def _type(s: Story, task: int) -> str:
+    held = s.tasks.get(task)
+    return held.name if held is not None else ""
+
+
 def _complete(s: Story, e: ta.TaskCompleted, before: list[type], cause: str) -> Found:
-    return "complete", s.names.get(e.task), {"variables": e.variables, "status": e.status, "result": e.result}
+    return "complete", s.names.get(e.task), {"variables": e.variables, "status": e.status, "result": e.result, "job_type": _type(s, e.task)}
 
 
 def _fail(s: Story, e: ta.TaskFailed, before: list[type], cause: str) -> Found:
-    data = {"retries": e.retries, "retry_at_us": e.retry_at_us, "code": e.code, "message": e.message, "variables": e.variables, "details": e.details}
+    data = {
+        "retries": e.retries,
+        "retry_at_us": e.retry_at_us,
+        "code": e.code,
+        "message": e.message,
+        "variables": e.variables,
+        "details": e.details,
+        "job_type": _type(s, e.task),
+    }
     return "fail", s.names.get(e.task), data  # fmt: skip
 
 
@@ -102,7 +115,7 @@ def _throw(s: Story, e: fl.ErrorOccurred, before: list[type], cause: str) -> Fou
     task = next((key for key, held in s.tasks.items() if held.token == e.token), 0)
     if not task or any(kind is not wf.VariableSet for kind in before):
         return None
-    return "throw", s.names.get(task), {"code": e.code, "message": e.message, "variables": e.variables}
+    return "throw", s.names.get(task), {"code": e.code, "message": e.message, "variables": e.variables, "job_type": _type(s, task)}
 
 
 _UNHANDLED = re.compile(r"expected a handler for error '(.*)' thrown at [^,]*, found none(?:: (.*))?", re.DOTALL)
@@ -125,7 +138,9 @@ def _timer(s: Story, e: wa.TimerTriggered, before: list[type], cause: str) -> Fo
 
 
 def _message(s: Story, e: wa.MessageCorrelated, before: list[type], cause: str) -> Found:
-    return "message", s.names.get(e.subscription), {"name": e.name, "variables": e.variables}
+    held = s.subscriptions.get(e.subscription)
+    key = held.correlation if held is not None else s.keys_of.get(e.subscription, "")
+    return "message", s.names.get(e.subscription), {"name": e.name, "key": key, "variables": e.variables}
 
 
 def _signal(s: Story, e: wa.SignalReceived, before: list[type], cause: str) -> Found:
@@ -150,7 +165,9 @@ def _modify(s: Story, e: wf.WorkflowModified, before: list[type], cause: str) ->
         return [s.at(token), s.runs(token)]
 
     said = e.instructions or {}
-    activate = [{**a, "scope": place(a["ancestor"]) if a.get("ancestor") and a["ancestor"] != s.key else None} for a in said.get("activate") or ()]
+    activate = [
+        {**a, "scope": place(a["ancestor"]) if a.get("ancestor") and a["ancestor"] != s.key else None} for a in said.get("activate") or ()
+    ]
     return "modify", None, {"activate": activate, "terminate": [place(t) for t in said.get("terminate") or ()]}
 
 
@@ -160,7 +177,7 @@ def _noted(s: Story, e: fl.TokenNoted, before: list[type], cause: str) -> Found:
         raise Unfit("it was rolled back")
     if "cancelling" in data and (not s.place or cause.startswith("request:")):
         return "cancel", None, {"reason": data["cancelling"]}
-    if "queue" in data and not before:
+    if "queue" in data and not before and any(t[0] == e.token for t in s.tokens.values()):  # else the first of them begins at once
         known = s.queues.get(e.token) or []
         if len(queue := data["queue"] or []) > len(known) and queue[: len(known)] == known:
             return "choose", None, {"at": s.at(e.token), "runs": s.runs(e.token), "elements": queue[len(known) :]}
@@ -170,7 +187,12 @@ def _noted(s: Story, e: fl.TokenNoted, before: list[type], cause: str) -> Found:
 def _choose(s: Story, e: fl.ElementActivated, before: list[type], cause: str) -> Found:
     """Somebody has chosen an activity of an ad-hoc sub-process: it begins in a scope of its own."""
     inner = s.tokens.get(e.scope)
-    if inner is None or inner[1] == e.element or s.at(inner[0]) != inner[1] or any(k not in (fl.ElementActivated, fl.TokenNoted) for k in before):
+    if (
+        inner is None
+        or inner[1] == e.element
+        or s.at(inner[0]) != inner[1]
+        or any(k not in (fl.ElementActivated, fl.TokenNoted) for k in before)
+    ):
         return None
     if e.token in s.tokens or not before or inner[2]:
         return None
@@ -268,10 +290,10 @@ class Record:
         if not self.stimuli or self.stimuli[0].kind != "start":
             raise Unfit("its history doesn't begin with its start")
 
-    def elements(self, story: Story) -> set[str]:
-        """Of the model that it ran by; empty: it isn't known."""
+    def nodes(self, story: Story) -> Any:
+        """Of the model that it ran by; `{}`: it isn't known."""
         process = self._models.get(story.definition)
-        return set(process.nodes) if process is not None else set()
+        return process.nodes if process is not None else {}
 
     def _begun(self, story: Story, e: Event) -> None:
         """What came with the start: of an event that started it its values, else the elements that it began at."""

@@ -52,25 +52,34 @@ class Replayer:
     """Runs histories against `model`, beside deployed `sources` (called processes, decisions, forms; for comparison the versions that they ran by)."""
 
     def __init__(
-        self, model: list[Source], sources: Iterable[Source], process: str = "", tenant: str = "", clock: Callable[[], float] = time.monotonic
+        self,
+        model: list[Source],
+        sources: Iterable[Source],
+        process: str = "",
+        tenant: str = "",
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`process`: which of the model's, where it has several. Raises: ModelInvalid."""
         self.library, self.model, self.tenant, self.clock = Library(), model, tenant, clock
-        self.sources = {s.key: s for s in sources}
+        self.sources: dict[int, Source] = {}
         self.models: dict[int, Any] = {}
         #: what was deployed for the last run
         self.resources: list[c.Resource] = []
-        for s in self.sources.values():
-            graph, _ = self.library.read(s.name, s.content)
-            if graph is not None and s.id in graph.processes:
-                self.models[s.key] = graph.processes[s.id]
+        self.add(sources)
         desk = self._desk([], clock() + 60)
-        mine = self.defined = self._defined(model)
+        mine = self._defined(model)
         found = [id for id in desk.processes() if ("process", id) in mine]
         if process not in found and len(found) != 1:
             text = f"expected a model with the process '{process}'" + (f", found {', '.join(found)}" if found else ", found no process")
             raise ModelInvalid([{"severity": "error", "code": "PROCESS_NOT_FOUND", "message": text}])
         self.process = process if process in found else found[0]
+
+    def add(self, sources: Iterable[Source]) -> None:
+        for s in sources:
+            self.sources[s.key] = s
+            graph, _ = self.library.read(s.name, s.content)
+            if graph is not None and s.id in graph.processes:
+                self.models[s.key] = graph.processes[s.id]
 
     def _defined(self, sources: Iterable[Source]) -> set[tuple[str, str]]:
         found: set[tuple[str, str]] = set()
@@ -104,7 +113,9 @@ class Replayer:
         self.resources = resources
         return Desk(self.library, resources, self.tenant, end, self.clock)
 
-    def run(self, root: int, histories: dict[int, list[Moment]], used: Iterable[int] = (), seconds: float = 10.0) -> tuple[compare.Outcome, Feed | None]:
+    def run(
+        self, root: int, histories: dict[int, list[Moment]], used: Iterable[int] = (), seconds: float = 10.0
+    ) -> tuple[compare.Outcome, Feed | None]:
         """`used`: versions of decisions and forms that it ran by."""
         try:
             record = Record(root, histories, self.models)

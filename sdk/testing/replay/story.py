@@ -38,13 +38,14 @@ class Entry(msgspec.Struct):
 
 
 class Held(msgspec.Struct):
-    """What a token has while it stays `at` an element: a task, a timer; of a subscription also its kind, element and name."""
+    """What a token has while it stays `at` an element: a task (`name`: its job type), a timer, a subscription (with its name and correlation key)."""
 
     token: int
     at: str
     kind: str = ""
     element: str = ""
     name: str = ""
+    correlation: str = ""
 
 
 class Open(Held):
@@ -76,6 +77,8 @@ class Story:
         self.timers: dict[int, Held] = {}
         self.dues: dict[Name, set[int]] = {}
         self.subscriptions: dict[int, Held] = {}
+        #: correlation keys of those that were closed
+        self.keys_of: dict[int, str] = {}
         self.incidents: dict[int, Open] = {}
         self.entries: list[Entry] = []
         self.ended, self.cancelling = "", False
@@ -145,9 +148,10 @@ class Story:
     def _moved(self, token: int) -> None:
         """What belonged to a stay at an element ends with it."""
         at = self.at(token)
-        for table in (self.tasks, self.timers, self.subscriptions, self.incidents):
+        tables: tuple[dict[int, Any], ...] = (self.tasks, self.timers, self.subscriptions, self.incidents)
+        for table in tables:
             for key in [k for k, held in table.items() if held.token == token and held.at != at]:
-                del table[key]  # type: ignore[attr-defined]
+                del table[key]
 
     def _started(self, e: wf.WorkflowStarted) -> None:
         self.process, self.definition, self.business_key = e.process, e.definition, e.business_key
@@ -197,7 +201,7 @@ class Story:
             self.vars.setdefault(scope, {}).update(variables)
 
     def _task(self, e: ta.TaskCreated) -> None:
-        self.tasks[e.task] = Held(e.token, self.at(e.token))
+        self.tasks[e.task] = Held(e.token, self.at(e.token), name=e.job_type)
         self.name(e.task, "task", e.element, e.token, e.listener)
 
     def _task_done(self, e: ta.TaskCompleted) -> None:
@@ -217,11 +221,12 @@ class Story:
             self.dues[name].add(e.next_us)
 
     def _subscribed(self, e: wa.SubscriptionOpened) -> None:
-        self.subscriptions[e.subscription] = Held(e.token, self.at(e.token), e.kind, e.element, e.name)
+        self.subscriptions[e.subscription] = Held(e.token, self.at(e.token), e.kind, e.element, e.name, e.correlation)
         self.name(e.subscription, e.kind, e.element, e.token, str(e.which))
 
     def _unsubscribed(self, e: wa.SubscriptionClosed) -> None:
-        self.subscriptions.pop(e.subscription, None)
+        if held := self.subscriptions.pop(e.subscription, None):
+            self.keys_of[e.subscription] = held.correlation
         self.closed = e.subscription
 
     def caught(self, e: wa.SignalReceived) -> Name | None:
@@ -248,11 +253,12 @@ class Story:
 
     def _end(self, status: str) -> None:
         self.ended = status
-        for table in (self.tokens, self.tasks, self.timers, self.subscriptions, self.incidents):
-            table.clear()  # type: ignore[attr-defined]
+        tables: tuple[dict[int, Any], ...] = (self.tokens, self.tasks, self.timers, self.subscriptions, self.incidents)
+        for table in tables:
+            table.clear()
 
 
-_HEARD: dict[type[Event], Callable[[Story, Any], None]] = {
+_HEARD: dict[type[Event], Callable[[Story, Any], Any]] = {
     wf.WorkflowStarted: Story._started,
     wf.WorkflowCompleted: lambda s, e: s._end("completed"),
     wf.WorkflowFailed: lambda s, e: s._end("failed"),

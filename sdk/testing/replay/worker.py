@@ -1,13 +1,14 @@
 """A process of its own that runs histories: it reads and writes lines of JSON, knows no log, no database and no setting, and has a bound on its time.
 
     first line   {process, tenant, seconds, save, model: [Source], sources: [Source]}    answered by {process} or {findings}
-    each other   {id, histories: {key: [rows of events]}, used: [keys]}                  answered by {id, outcome, ...}
+    each other   {id, histories: {key: [rows of events]}, used: [keys], sources: [Source]}    answered by {id, outcome, ...}
 
 It ends with its input.
 """
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 import time
@@ -40,6 +41,8 @@ class Wish(msgspec.Struct):
     id: int
     histories: dict[int, list[dict[str, Any]]]
     used: list[int] = []
+    #: models that were not given before
+    sources: list[run.Source] = []
 
 
 _order = msgspec.json.Decoder(Order, float_hook=Decimal)
@@ -58,6 +61,7 @@ class Work:
 
     def do(self, line: bytes) -> dict[str, Any]:
         wish = _wish.decode(line)
+        self.replayer.add(wish.sources)
         histories = {key: run.moments(rows) for key, rows in wish.histories.items()}
         outcome, feed = self.replayer.run(wish.id, histories, wish.used, min(EACH_S, max(0.0, self.end - time.monotonic())))
         found = {"id": str(wish.id), **msgspec.to_builtins(outcome, builtin_types=(Decimal,))}
@@ -94,5 +98,6 @@ def main(given: BinaryIO, out: BinaryIO) -> None:
 
 
 if __name__ == "__main__":
+    os.nice(10)  # those who do the work come first
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MAX, MEMORY_MAX))
     main(sys.stdin.buffer, sys.stdout.buffer)
