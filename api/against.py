@@ -30,7 +30,8 @@ from flowledger.kernel.limits import MODEL_BYTES_MAX
 
 #: instances of one replay, seconds, examples of each outcome, tests
 INSTANCES_MAX, SECONDS_MAX, EXAMPLES_MAX, TESTS_MAX, OVERRIDES_MAX = 1_000, 45, 100, 200, 20
-#: elements that are told
+#: outcomes that are somewhere; elements that are told
+_AT = ("other_way", "waits", "failed", "other_values")
 _ELEMENTS_MAX = 1_000
 #: beyond the time that was asked for, until the process is ended; and for its start
 _SPARE_S, _START_S = 15.0, 60.0
@@ -86,7 +87,7 @@ async def replay_definition(request: ApiRequest, id: Name, data: ReplayBody, wai
     rows, more = await _rows(s, tenant, data, id)
     caller = s.identify(request)
     async with s.replays.place((caller.tenant, caller.actor)):
-        found = await _run(s, tenant, str(row["definition_id"]), models, rows, data)
+        found = await _run(s, tenant, str(row.get("definition_id") or row["id"]), models, rows, data)
     if more:
         found["complete"], found["why"] = False, found["why"] or f"more instances fit the filter: the newest {len(rows)} were run"
     return reply(found)
@@ -246,7 +247,7 @@ class _Tally:
             self.unsaved.append({"id": row["id"], "why": why})
 
     def elements(self) -> list[dict[str, Any]]:
-        found = [{"process": process, "element": element, **counts} for (process, element), counts in self.at.items()]
+        found = [{"process": process, "element": element, **{o: counts[o] for o in _AT}} for (process, element), counts in self.at.items()]
         return sorted(found, key=lambda x: -sum(v for v in x.values() if isinstance(v, int)))[:_ELEMENTS_MAX]
 
 

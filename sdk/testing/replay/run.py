@@ -12,6 +12,7 @@ import msgspec
 from flowledger.events import commands as c
 from flowledger.events import wire
 from flowledger.events import workflow as wf
+from flowledger.events.commands import partition_of_key
 from flowledger.kernel.library import Library
 from flowledger.sdk.testing.errors import ModelInvalid
 from flowledger.sdk.testing.replay import compare
@@ -44,6 +45,8 @@ def moments(rows: Iterable[Mapping[str, Any]]) -> list[Moment]:
         e = msgspec.convert({**(row.get("data") or {}), "key": row.get("instance") or 0}, known[0], strict=False)
         at = (datetime.fromisoformat(row["time"]) - _EPOCH) // timedelta(microseconds=1)
         partition, _, offset = str(row["position"]).partition("-")
+        if int(partition) != partition_of_key(e.key):
+            continue  # what the partition of a message's key says of the instance
         found.append(Moment(e, at, int(partition), int(offset), row.get("causation_id") or ""))
     return found
 
