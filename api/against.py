@@ -23,7 +23,7 @@ from flowledger.api.drafts import draft_text
 from flowledger.api.edge import ApiRequest, Body, KeyRef, Name, Text, encode, key_of, reply
 from flowledger.api.histories import Histories, Models, TooLong, needs
 from flowledger.api.lists import WaitFor, text_of
-from flowledger.api.problems import Problem, malformed
+from flowledger.api.problems import Problem, senseless
 from flowledger.api.services import Services, definition_key, services_of
 from flowledger.events.base import RejectionCode
 from flowledger.kernel.limits import MODEL_BYTES_MAX
@@ -73,14 +73,14 @@ async def replay_definition(request: ApiRequest, id: Name, data: ReplayBody, wai
     if identity is not None and "instances:read" not in identity.rights:
         raise forbidden("instances:read", identity)
     if data.filter is not None and data.ids is not None:
-        raise malformed("filter or ids was expected, found both", "body")
+        raise senseless("filter or ids was expected, found both", "body")
     await s.wait_for(wait_for)
     tenant = s.identify(request).tenant
     row = await s.find("definitions", await definition_key(s, request, id, "definition"), tenant)
     if row.get("kind", "process") != "process":
         raise Problem(RejectionCode.INVALID_ARGUMENT, f"a process was expected, found a {row['kind']}")
     if data.model is None and not data.decision_overrides:
-        raise malformed("model or decision_overrides was expected, found neither", "body")
+        raise senseless("model or decision_overrides was expected, found neither", "body")
     given = data.model or ModelGiven(version=str(row["key"]))
     models = [await _text(s, tenant, given, "body model")]
     models += [await _text(s, tenant, m, f"body decision_overrides[{n}]") for n, m in enumerate(data.decision_overrides)]
@@ -96,7 +96,7 @@ async def replay_definition(request: ApiRequest, id: Name, data: ReplayBody, wai
 async def _text(s: Services, tenant: str, given: ModelGiven, where: str) -> dict[str, Any]:
     """Raises: Problem."""
     if sum(x is not None for x in (given.content, given.draft, given.version)) != 1:
-        raise malformed("content, draft or version was expected, one of them", where)
+        raise senseless("content, draft or version was expected, one of them", where)
     if given.content is not None:
         return {"name": given.name, "content": given.content}
     if given.draft is not None:

@@ -167,10 +167,10 @@ async def test_what_can_not_be_replayed_is_said(place, database, tmp_path, monke
         await x.all("instances", 1, definition="p")
         good = {"content": Flow("p").start().service("t", job="w").end().xml().decode()}
         for body, status, words in [
-            ({}, 400, "model or decision_overrides was expected"),
-            ({"model": {}}, 400, "content, draft or version was expected"),
-            ({"model": {**good, "draft": "x"}}, 400, "content, draft or version was expected"),
-            ({"model": good, "filter": {}, "ids": [made["id"]]}, 400, "filter or ids was expected"),
+            ({}, 422, "model or decision_overrides was expected"),
+            ({"model": {}}, 422, "content, draft or version was expected"),
+            ({"model": {**good, "draft": "x"}}, 422, "content, draft or version was expected"),
+            ({"model": good, "filter": {}, "ids": [made["id"]]}, 422, "filter or ids was expected"),
             ({"model": good, "filter": {"nonsense": 1}}, 400, "nonsense"),
             ({"model": {"content": "<definitions"}}, 422, ""),
             ({"model": {"content": order(1)}}, 200, ""),
