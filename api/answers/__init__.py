@@ -53,6 +53,7 @@ from flowledger.api.answers.instances import (
     Variables,
     WorkflowState,
 )  # fmt: skip
+from flowledger.api.answers.replays import ReplayOutcomes
 from flowledger.api.answers.server import Breaker, Entry, Health, Live, Load, Setting, Stored, WorkerRow
 from flowledger.api.answers.tasks import Job, Jobs, Task, TaskMetrics, TaskMoved, TaskRow
 
@@ -60,6 +61,7 @@ __all__ = [
     "Batch", "BatchBegun", "BatchItem", "Breaker", "Chain", "Conditions", "Context", "DeadLetter", "Decision", "Definition", "DefinitionDetail",
     "Deployed", "Deployment", "Diff", "Done", "ElementTimes", "Entry", "Errors", "Event", "Finding", "Findings", "Health", "Held", "Hold", "Incident",
     "IncidentGroup", "Instance", "InstanceMetrics", "InstanceRow", "Job", "Jobs", "Json", "Key", "Live", "Load", "MappingRow", "MigrationPlan",
-    "Moved", "Operation", "Page", "Place", "Plan", "Problem", "Progress", "Repaired", "Replayed", "RolledOut", "Runtime", "Setting", "Started", "State", "Stored", "T",
-    "Task", "TaskMetrics", "TaskMoved", "TaskRow", "TaskState", "Time", "Tree", "Variable", "Variables", "Version", "Versions", "Where", "WorkerRow", "WorkflowState",
+    "Moved", "Operation", "Page", "Place", "Plan", "Problem", "Progress", "Repaired", "ReplayOutcomes", "Replayed", "RolledOut", "Runtime",
+    "Setting", "Started", "State", "Stored", "T", "Task", "TaskMetrics", "TaskMoved", "TaskRow", "TaskState", "Time", "Tree", "Variable",
+    "Variables", "Version", "Versions", "Where", "WorkerRow", "WorkflowState",
 ]  # fmt: skip
