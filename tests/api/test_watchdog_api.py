@@ -25,7 +25,7 @@ from flowledger.processors.owner import Settings as OwnerSettings
 from flowledger.sdk import Flow
 from tests.api.conftest import RowsInMemory
 
-pytestmark = [pytest.mark.req("APG-RES-001", "WSM-ENG-003"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.req("D-MON-005", "WSM-ENG-003"), pytest.mark.timeout(120)]
 CALLS = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" targetNamespace="t">
 <process id="calls" isExecutable="true"><startEvent id="s"/><sequenceFlow id="f" sourceRef="s" targetRef="ca"/>
 <callActivity id="ca"><extensionElements><zeebe:calledElement processId="one"/></extensionElements></callActivity></process></definitions>"""

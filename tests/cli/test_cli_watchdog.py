@@ -8,7 +8,7 @@ import time
 import httpx2
 import pytest
 
-pytestmark = pytest.mark.req("APG-RES-001", "WOS-API-001")
+pytestmark = pytest.mark.req("D-MON-005", "WSM-ENG-003")
 STUCK = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0"
  xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" targetNamespace="t"><process id="stuck" isExecutable="true"><startEvent id="s"/>
 <exclusiveGateway id="g" default="f2"/><parallelGateway id="j"/><endEvent id="e"/><sequenceFlow id="f1" sourceRef="s" targetRef="g"/>

@@ -329,7 +329,7 @@ def _asked(s: Scenario, command: co.RepairFinding) -> dict[str, Any]:
     return dict(plan.answer)
 
 
-@pytest.mark.req("ENG-TRU-001")
+@pytest.mark.req("APG-ENG-002", "WSM-ENG-003")
 @pytest.mark.parametrize(("models", "moves", "cut", "kinds", "end"), [row[1:] for row in PLANTED], ids=[row[0] for row in PLANTED])
 def test_what_is_planted_is_found_repaired_and_ends(models: Any, moves: str, cut: Surgery, kinds: set[str], end: str) -> None:
     s = Scenario(*([models] if isinstance(models, str) else models))
