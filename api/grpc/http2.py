@@ -23,7 +23,7 @@ from hyperframe.frame import GoAwayFrame
 from flowledger.api.acceptor import Acceptor
 from flowledger.api.grpc.gateway import MESSAGE_BYTES_MAX, NEW_CALLS, PORT, Connection, Gateway, Method, Server
 from flowledger.api.grpc.messages import MESSAGE_HEAD, REPLY_HEAD, Head, message, trailers
-from flowledger.api.grpc.protocol import Http2
+from flowledger.api.grpc.protocol import Http2, literals
 from flowledger.api.grpc.status import DEADLINE_EXCEEDED, INTERNAL, RESOURCE_EXHAUSTED, UNAVAILABLE, Refused
 from flowledger.api.queue import LIMITS_S, retry_ms, told, unimportant
 from flowledger.logs import log
@@ -31,6 +31,8 @@ from flowledger.processors.admission import LOW, NEW, RUNNING
 
 log_ = log("grpc")
 
+#: how an answer begins and ends when all is well
+REPLY_BLOCK, WELL_BLOCK = literals(*REPLY_HEAD), literals(*trailers(0, ""))
 #: what a client may send on one call before we take it: one message and its frame
 STREAM_WINDOW = MESSAGE_BYTES_MAX + 65_536
 #: on all calls of a connection together: what half-sent messages can hold of our memory
@@ -344,6 +346,8 @@ class H2(asyncio.Protocol):
             return
         try:
             reply = await self.gateway.unary(method, request, stream.head.metadata, self.connection)
+            if self._answer(stream, reply):
+                return
             await self._send(stream, [reply])
         except Refused as e:
             self._refuse(stream, e.status, e.message, e.retry_ms)
@@ -370,6 +374,19 @@ class H2(asyncio.Protocol):
             self._refuse(stream, *stream.ending)
         else:
             self._refuse(stream, 0, "")
+
+    def _answer(self, stream: Stream, reply: Any) -> bool:
+        """The whole answer in one go, where the client's windows have room and nothing was said before. False: nothing is said."""
+        if self._paused or not stream.ended or stream.head_sent or self.streams.get(stream.id) is not stream or self.transport.is_closing():
+            return False
+        raw = reply.SerializeToString()
+        if not self.h2.answer(stream.id, REPLY_BLOCK, MESSAGE_HEAD.pack(0, len(raw)) + raw, WELL_BLOCK):
+            return False
+        stream.head_sent = True
+        self._flood = max(0, self._flood - 2)  # it may give back both windows
+        self._write()
+        self._done(stream)
+        return True
 
     async def _send(self, stream: Stream, messages: Sequence[Any]) -> None:
         """Within the client's windows. Raises: ConnectionError, when the call is gone."""

@@ -22,6 +22,7 @@ from flowledger.infra.telemetry import Telemetry
 from flowledger.logs import log
 from flowledger.processors.link.lag import LoopLag
 from flowledger.processors.log import EVENTS, Log, LogError
+from flowledger.processors.tail import Tail
 from flowledger.supervise import ConnectorProcess, FolderLock, OwnerProcess, link_folder, owner_count, private
 
 STOP_S = 10.0
@@ -77,6 +78,17 @@ def source_of(log_: Log, follow: bool = True) -> Callable[[int, int], AsyncItera
     async def source(partition: int, offset: int) -> AsyncIterator[tuple[Sequence[Recorded], int]]:
         async for batch in counted(log_, partition, offset, follow=follow):
             yield batch, batch[-1].offset + 1
+
+    return source
+
+
+def shared_source(tail: Tail) -> Callable[[int, int], AsyncIterator[tuple[Sequence[Recorded], int]]]:
+    """The same, live, from what this process reads for all its subscribers: what is new is fetched, checked and decoded once."""
+
+    async def source(partition: int, offset: int) -> AsyncIterator[tuple[Sequence[Recorded], int]]:
+        async with contextlib.aclosing(tail.partition(partition, offset)) as batches:
+            async for batch in batches:
+                yield batch, batch[-1].offset + 1
 
     return source
 
@@ -391,7 +403,7 @@ class System:
             return await log_.end(EVENTS, partition)
 
         self.runner = Runner(
-            source_of(log_),
+            shared_source(self.engine.tail),
             dsn,
             range(self.engine.partitions),
             end=end,
