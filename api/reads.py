@@ -60,7 +60,7 @@ class SqlReads:
     """The port on a `projections.reader.Reader`."""
 
     def __init__(self, reader: Any) -> None:
-        from flowledger.projections import about, asked, batches, groups, held
+        from flowledger.projections import about, asked, batches, groups, held, versions
         from flowledger.projections import queries as q
 
         self.reader = reader
@@ -73,7 +73,7 @@ class SqlReads:
         self._gets: dict[str, Callable[..., Awaitable[Row | None]]] = {
             "definitions": q.get_definition, "instances": q.get_instance, "tasks": q.get_task, "incidents": q.get_incident,
             "messages": q.get_message, "timers": q.get_timer, "dead_letters": q.get_dead_letter,
-            "holds": q.get_hold,
+            "holds": q.get_hold, "versions": versions.get_versions,
             "batches": batches.get_batch,
         }  # fmt: skip
         self._events: dict[str, Callable[..., Awaitable[Row]]] = {"instances": q.instance_events, "tasks": q.task_events}
@@ -154,7 +154,7 @@ class SqlReads:
 
 def named(noun: str, row: Row) -> Row:
     """Under the names of JSON."""
-    if noun == "definitions":
+    if noun in ("definitions", "versions"):
         return row
     found = {NAMES.get(k, k): v for k, v in row.items()}
     if noun == "instances" and "incidents" in found:

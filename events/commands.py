@@ -37,10 +37,11 @@ class Deploy(Command, frozen=True):
 
 
 class DefineElsewhere(Command, frozen=True):
-    """Partition 0 tells the others of definitions (the fields of `DefinitionCreated` without content), up to `epoch`."""
+    """Partition 0 tells the others of definitions (the fields of `DefinitionCreated` without content) and rollouts (of `RolloutChanged`), up to `epoch`."""
 
     definitions: list[dict[str, Any]]
     epoch: int = 0
+    rollouts: list[dict[str, Any]] = []
 
 
 class ChangeDefinition(Command, frozen=True):
@@ -577,7 +578,7 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
 #: commands that need definitions on any partition: they carry the epoch that their sender knows of. Partition 0 always knows all.
 BY_DEFINITION: frozenset[type[Command]] = frozenset({StartInstance, MigrateInstance, EvaluateDecision, PublishMessage})
 #: commands that change definitions: they are answered when all partitions have heard of it
-CHANGES: frozenset[type[Command]] = frozenset({Deploy, ChangeDefinition})
+CHANGES: frozenset[type[Command]] = frozenset({Deploy, ChangeDefinition, control.ChangeRollout})
 
 
 PARTITION_BITS = 51

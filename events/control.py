@@ -139,6 +139,21 @@ class HoldDone(Command, frozen=True):
     partition: int
 
 
+class ChangeRollout(Command, frozen=True):
+    """Which version new work is for. `key`: any version of the process, decision or form; `version`: which one is meant (-1: that of `key`, 0: all).
+
+    `share` (-1: as it is): hundredths of a percent of new root starts by id that go to it; `default`: true: it is the default, alone; false: none is
+    pinned, the newest is meant; `stop_starts`: of this version, or of all. Answer: `{key, id, kind, changed, default, pinned, ramp, stopped, before, warnings}`.
+    """
+
+    key: int
+    version: int = 0
+    share: int = -1
+    default: bool | None = None
+    stop_starts: bool | None = None
+    reason: str = ""
+
+
 class CreateBatch(Command, frozen=True):
     """`action` (a row of `kernel/batches/actions.py`) is to be done to `total` items, which come by `AddBatchItems`; with none it is complete at once.
 
@@ -198,4 +213,15 @@ class TellBatchItems(Command, frozen=True):
 
 
 #: one of them; the union of all commands has these beside its own
-AnyControl = CreateBatch | AddBatchItems | ControlBatch | DoBatchItems | TellBatchItems | PlaceHold | ReleaseHold | SetHold | HoldDone
+AnyControl = (
+    CreateBatch
+    | AddBatchItems
+    | ControlBatch
+    | DoBatchItems
+    | TellBatchItems
+    | PlaceHold
+    | ReleaseHold
+    | SetHold
+    | HoldDone
+    | ChangeRollout
+)

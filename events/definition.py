@@ -53,6 +53,22 @@ class DefinitionUpdated(Event, frozen=True):
     reason: str = ""
 
 
+class RolloutChanged(Event, frozen=True):
+    """Which version of `id` new work is for, from now: the whole of it, versions by their keys.
+
+    `default_key`: pinned as the default (0: the newest is meant); `ramp_key`: gets `share` hundredths of a percent of new root starts by id;
+    `stopped_keys`: versions whose new starts are stopped. `key`: the version that it was about. Partition 0 decides, the others hear of it.
+    """
+
+    kind: str
+    id: str
+    default_key: int = 0
+    ramp_key: int = 0
+    share: int = 0
+    stopped_keys: list[int] = []
+    reason: str = ""
+
+
 class EpochReached(Event, frozen=True):
     """All changes of definitions up to `epoch` are known on this partition. Partition 0, where they are changed, counts; the others hear of it."""
 

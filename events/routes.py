@@ -29,7 +29,7 @@ BY_KEY: dict[type[Command], str] = {
     c.AdHocActivate: "token", c.CompleteTask: "task", c.FailTask: "task", c.ThrowTaskError: "task", c.ExtendLease: "task",
     c.UpdateRetries: "task", c.MoveTask: "task", c.ResolveIncident: "key", c.Continue: "key", c.ReleaseInstance: "key",
     c.ReplayDeadLetter: "letter", c.DiscardDeadLetter: "letter", c.ReleaseHold: "key",
-    c.ReplayDeadLetter: "letter", c.DiscardDeadLetter: "letter", co.AddBatchItems: "batch", co.ControlBatch: "batch",
+    c.ReplayDeadLetter: "letter", c.DiscardDeadLetter: "letter", co.AddBatchItems: "batch", co.ControlBatch: "batch", co.ChangeRollout: "key",
 }  # fmt: skip
 _TO_THE_FIRST = frozenset({c.Deploy, c.EvaluateConditions, c.ChangeDefinition, c.StoreRecord, c.BroadcastSignal})
 

@@ -32,6 +32,7 @@ WIRE: dict[type[Event], tuple[int, str, int]] = {
     definition.DefinitionStatusChanged: (11, "definition.status_changed", 1),
     definition.DefinitionUpdated: (12, "definition.updated", 3),
     definition.DefinitionDeleted: (13, "definition.deleted", 1),
+    definition.RolloutChanged: (18, "definition.rollout_changed", 1),
     definition.EpochReached: (15, "definition.epoch_reached", 1),
     workflow.WorkflowCreated: (20, "workflow.created", 1),
     workflow.WorkflowStarted: (21, "workflow.started", 1),

@@ -31,6 +31,7 @@ from flowledger.kernel.state import (
     Message,
     Meta,
     Partition,
+    Rollout,
     State,
     Subscription,
     Task,
@@ -71,13 +72,14 @@ _TABLES: dict[str, tuple[str, type[State]]] = {
     "message": ("messages", Message),
     "awaited": ("awaited", Awaited),
     "definition": ("definitions", Definition),
+    "rollout": ("rollouts", Rollout),
     "letter": ("letters", Letter),
     "hold": ("holds", Hold),
     "batch": ("batches", Batch),
     "batch_items": ("batch_items", BatchItems),
 }
 #: types whose key is another field
-_NAMED: dict[type[State], str] = {Awaited: "subscription", Letter: "source", Hold: "id"}
+_NAMED: dict[type[State], str] = {Awaited: "subscription", Letter: "source", Hold: "id", Rollout: "name"}
 _to_json = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -273,7 +275,7 @@ def fingerprint(p: Partition, placed: bool = False) -> dict[bytes, bytes | None]
     everything += [("timer", k) for k, t in p.timers.items() if not t.instance]
     everything += [("subscription", k) for k, s in p.subscriptions.items() if not s.instance]
     everything += [("incident", k) for k, x in p.incidents.items() if not x.instance]
-    for table in ("message", "awaited", "definition", "letter", "hold", "batch", "batch_items"):
+    for table in ("message", "awaited", "definition", "rollout", "letter", "hold", "batch", "batch_items"):
         everything += [(table, k) for k in getattr(p, _TABLES[table][0])]
     everything += [("record", k) for k in p.records] + [("answer", k) for k in p.answers]
     return dict(records(p, everything, placed))

@@ -44,6 +44,7 @@ TRANSITIONS: dict[type[Event], Callable[[Partition, Any, Envelope], None]] = {
     de.DefinitionStatusChanged: ledger.definition_status_changed,
     de.DefinitionUpdated: ledger.definition_updated,
     de.DefinitionDeleted: ledger.definition_deleted,
+    de.RolloutChanged: ledger.rollout_changed,
     de.EpochReached: ledger.epoch_reached,
     wf.WorkflowCreated: workflow.workflow_created,
     wf.WorkflowStarted: workflow.workflow_started,

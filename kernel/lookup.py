@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from flowledger.kernel import rollouts
 from flowledger.kernel.state import Definition, Instance, Partition
 
 
@@ -14,6 +15,13 @@ def holder(p: Partition, key: int) -> Instance | None:
 
 
 def latest(p: Partition, tenant: str, kind: str, id: str) -> Definition | None:
+    """The version that is in force: the newest published one, unless a rollout says otherwise."""
+    if p.rollouts and (r := rollouts.of(p, tenant, kind, id)) is not None:
+        return rollouts.in_force(p, r, p.process_versions.get(r.name) or {})
+    return newest(p, tenant, kind, id)
+
+
+def newest(p: Partition, tenant: str, kind: str, id: str) -> Definition | None:
     """The newest published version."""
     versions = p.process_versions.get((tenant, kind, id))
     if not versions:

@@ -33,9 +33,10 @@ HASH_BYTES = 12
 LISTS = ("cancelled", "ended", "created", "armed", "moved", "changed", "told", "left")
 #: fields of events whose integers are keys; and those that say of what kind it is
 _KEYS = frozenset(
-    "key token scope task timer subscription incident record spawned item message handler_of definition deployment consumed activities merged".split()
+    "key token scope task timer subscription incident record spawned item message handler_of definition deployment consumed activities merged "
+    "default_key ramp_key stopped_keys".split()
 )
-_WORDS = frozenset("element flow source target handler kind which interrupting status to process version job_type listener".split())
+_WORDS = frozenset("element flow source target handler kind which interrupting status to process version job_type listener share".split())
 #: what an ended thing was: event -> the word
 _CANCELLING = frozenset(
     {"element.terminated", "task.cancelled", "timer.cancelled", "subscription.closed", "workflow.cancelled", "workflow.terminated"}

@@ -237,6 +237,22 @@ class Definition(State):
     row_version: int = 0
 
 
+class Rollout(State):
+    """Which version new work is for, see `RolloutChanged`; versions by their keys, `share` in hundredths of a percent. Replaced, never changed."""
+
+    tenant: str
+    kind: str
+    id: str
+    default: int = 0
+    ramp: int = 0
+    share: int = 0
+    stopped: list[int] = []
+
+    @property
+    def name(self) -> tuple[str, str, str]:
+        return self.tenant, self.kind, self.id
+
+
 class Message(State):
     """A buffered message. `taken_by` are process ids that have taken it (a process takes a message once)."""
 
@@ -399,6 +415,7 @@ class Partition:
         "releasing",
         "registry",
         "retrying",
+        "rollouts",
         "subscriptions",
         "tasks",
         "timers",
@@ -417,6 +434,8 @@ class Partition:
         self.subscriptions: dict[int, Subscription] = {}
         self.incidents: dict[int, Incident] = {}
         self.definitions: dict[int, Definition] = {}
+        #: (tenant, kind, id) -> rollout of those that have one
+        self.rollouts: dict[tuple[str, str, str], Rollout] = {}
         self.messages: dict[int, Message] = {}
         self.awaited: dict[int, Awaited] = {}
         self.records: dict[tuple[str, str], Any] = {}

@@ -44,6 +44,8 @@ HTTP: dict[str, str] = {
     "GET /v1/definitions/{id}/source": "definitions:read",
     "GET /v1/definitions/{id}/diff": "definitions:read",
     "POST /v1/definitions/{id}/{move}": "definitions:write",
+    "GET /v1/definitions/{id}/versions": "definitions:read",
+    "POST /v1/definitions/{id}/rollout": "definitions:rollout",
     "GET /v1/drafts": "definitions:read",
     "POST /v1/drafts": "definitions:write",
     "GET /v1/drafts/{id}": "definitions:read",

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 RIGHTS: dict[str, str] = {
     "definitions:read": "see definitions, their models and what changed; drafts; check models",
     "definitions:write": "draw and try models; deploy, edit, publish, deprecate, archive and delete definitions; task definitions",
+    "definitions:rollout": "say which version new work is for: a share, the default, no new starts",
     "instances:read": "see instances, their variables, events and state",
     "instances:start": "start instances",
     "instances:control": "suspend, cancel, modify, migrate instances; set their variables",
@@ -57,13 +58,14 @@ ROLES: dict[str, tuple[str, frozenset[str]]] = {
     ),
     "author": (
         "writes and deploys models, and tries them",
-        frozenset((*_SEE, "definitions:write", "instances:start", "decisions:evaluate", "keys:own")),
+        frozenset((*_SEE, "definitions:write", "definitions:rollout", "instances:start", "decisions:evaluate", "keys:own")),
     ),
     "operator": (
         "keeps things going: instances, tasks, incidents, limits",
         frozenset(
             (
-                *_SEE, "instances:start", "instances:control", "tasks:work", "tasks:manage", "jobs:retry", "messages:publish", "decisions:evaluate",
+                *_SEE, "definitions:rollout",
+                "instances:start", "instances:control", "tasks:work", "tasks:manage", "jobs:retry", "messages:publish", "decisions:evaluate",
                 "incidents:resolve", "holds:control", "batches:write", "letters:read", "letters:control", "operations:read", "directory:write",
                 "limits:read", "limits:write", "settings:read", "metrics:read", "keys:own",
             ),

@@ -29,7 +29,9 @@ from flowledger.api.answers.definitions import (
     MappingRow,
     MigrationPlan,
     Moved,
+    RolledOut,
     Version,
+    Versions,
 )  # fmt: skip
 from flowledger.api.answers.instances import (
     Context,
@@ -56,6 +58,6 @@ __all__ = [
     "Batch", "BatchBegun", "BatchItem", "Breaker", "Chain", "Conditions", "Context", "DeadLetter", "Decision", "Definition", "DefinitionDetail",
     "Deployed", "Deployment", "Diff", "Done", "ElementTimes", "Entry", "Errors", "Event", "Finding", "Health", "Held", "Hold", "Incident",
     "IncidentGroup", "Instance", "InstanceMetrics", "InstanceRow", "Job", "Jobs", "Json", "Key", "Live", "Load", "MappingRow", "MigrationPlan",
-    "Moved", "Operation", "Page", "Place", "Plan", "Problem", "Progress", "Replayed", "Runtime", "Setting", "Started", "State", "Stored", "T", "Task",
-    "TaskMetrics", "TaskMoved", "TaskRow", "TaskState", "Time", "Tree", "Variable", "Variables", "Version", "Where", "WorkerRow", "WorkflowState",
+    "Moved", "Operation", "Page", "Place", "Plan", "Problem", "Progress", "Replayed", "RolledOut", "Runtime", "Setting", "Started", "State", "Stored", "T", "Task",
+    "TaskMetrics", "TaskMoved", "TaskRow", "TaskState", "Time", "Tree", "Variable", "Variables", "Version", "Versions", "Where", "WorkerRow", "WorkflowState",
 ]  # fmt: skip

@@ -54,6 +54,75 @@ class DefinitionDetail(Definition, kw_only=True):
     position: str | None = None
 
 
+class Waiting(msgspec.Struct, kw_only=True):
+    """`element` null: they wait for a message, a signal or a condition, or are about to go on."""
+
+    element: str | None
+    instances: int
+
+
+class Drain(msgspec.Struct, kw_only=True):
+    """`status`: in_service (it gets new starts by id), draining (none of them, and `open` instances still run), drained. `oldest`: when the oldest of those
+    began; `waiting`: where the oldest 1,000 wait."""
+
+    status: str
+    open: int
+    oldest: str | None = None
+    waiting: list[Waiting] = []
+
+
+class Share(msgspec.Struct, kw_only=True):
+    """`share`: percent."""
+
+    version: int
+    share: float
+
+
+class InService(Version, kw_only=True):
+    """A version: `share` percent of new root starts by id go to it; `stopped`: it gets no new starts at all. `instances`: how many in each status."""
+
+    content_hash: str
+    resource: str
+    default: bool
+    share: float
+    stopped: bool
+    instances: dict[str, int] = {}
+    incidents: int = 0
+    drain: Drain
+
+
+class Versions(msgspec.Struct, kw_only=True):
+    """`default`: the version that is meant where none is named, null: none is open. `pinned`: the one that was chosen as the default, null: the newest open
+    one is. `ramp`: who gets a share. The rollout's last change stands beside."""
+
+    definition_id: str
+    kind: str
+    default: int | None = None
+    pinned: int | None = None
+    ramp: Share | None = None
+    changed_at: str | None = None
+    changed_by: str | None = None
+    reason: str | None = None
+    items: list[InService] = []
+    position: str | None = None
+
+
+class RolledOut(Done, kw_only=True):
+    """How it is now, and was `before`. `changed`: false where it was so already. `epoch` and `waiting` are as in `Deployment`."""
+
+    definition_id: str
+    kind: str
+    changed: bool
+    default: int | None = None
+    pinned: int | None = None
+    ramp: Share | None = None
+    stopped: list[int] = []
+    before: Json
+    warnings: list[str] = []
+    epoch: int = 0
+    waiting: list[int] = []
+
+
 class Deployed(Definition, kw_only=True):
     """`duplicate`: the same content was there already, nothing is new."""
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Annotated, Any, Literal
 
 import typer
 
-from flowledger.infra.cli.output import NO, USAGE, as_json, console, fail, for_programs, table
+from flowledger.infra.cli.output import USAGE, agree, as_json, console, fail, table
 from flowledger.infra.cli.verbs import Json, Limit, ServerUrl
 
 Scope = Literal["instance", "definition", "version", "element", "job_type", "target", "tenant"]
@@ -52,7 +51,7 @@ def hold(
     if not yes:
         if not json:
             _preview(scope, key, mode, found)
-        _ask(f"{'Pause' if mode == 'pause' else 'Suspend'} it?")
+        agree(f"{'Pause' if mode == 'pause' else 'Suspend'} it?", "nothing was held")
     body: dict[str, Any] = {"scope": scope, "key": key, "reason": reason, "mode": mode, "starts": starts, "children": children}
     if until:
         body["until"] = until
@@ -72,13 +71,6 @@ def _preview(scope: str, key: str, mode: str, found: dict[str, Any]) -> None:
         "open tasks": found["tasks"],
     }
     table([row], list(row))
-
-
-def _ask(question: str) -> None:
-    if for_programs() or not sys.stdin.isatty():
-        fail("expected --yes (or --dry-run) where nobody can be asked", USAGE)
-    if not typer.confirm(question, err=True):
-        fail("nothing was held", NO)
 
 
 def until_released(s: Any, hold: str, position: str) -> str:

@@ -187,6 +187,16 @@ def moment(value: Any) -> Any:
     return value
 
 
+def agree(question: str, nothing: str) -> None:
+    """Somebody says yes; else it ends: with 2 where nobody can be asked, with 1 and `nothing` where they say no."""
+    import typer
+
+    if for_programs() or not sys.stdin.isatty():
+        fail("expected --yes (or --dry-run) where nobody can be asked", USAGE)
+    if not typer.confirm(question, err=True):
+        fail(nothing, NO)
+
+
 def say(text: str) -> None:
     """A note for people, on stderr, so that stdout stays what it is."""
     console(stderr=True).print(text)

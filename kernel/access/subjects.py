@@ -142,6 +142,7 @@ SUBJECTS: dict[type[c.AnyCommand], Rule | None] = {
     c.DiscardDeadLetter: _by("letter", of_letter),
     c.PlaceHold: _held,
     c.ReleaseHold: lambda p, e: p.holds[e.key].tenant if e.key in p.holds else MISSING,
+    co.ChangeRollout: _by("key", of_definition),
     co.AddBatchItems: _by("batch", of_batch),
     co.ControlBatch: _by("batch", of_batch),
     # what they make or ask for is the caller's own

@@ -9,7 +9,7 @@ from typing import Any
 
 from flowledger.events import commands as c
 from flowledger.events import flow as fl
-from flowledger.kernel import holding, limits, lookup
+from flowledger.kernel import holding, limits, lookup, rollouts
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.graph import Behaviour, Node
@@ -20,6 +20,12 @@ def enter(d: Any, i: Any, token: Any, node: Node) -> None:
     config = node.config
     id = d.text(config["process"], i, token.key, "called process")
     found = lookup.bound(d.state, i, "process", id, config["binding"], config["version_tag"])
+    if d.state.rollouts and config["binding"] != "deployment":  # of the same deployment: else what runs could not end
+        rollout = rollouts.of(d.state, i.tenant, "process", id)
+        if rollout is not None and (found is None or found.key in rollout.stopped):
+            raise Failure(
+                "CALLED_ELEMENT_STOPPED", f"new starts of process '{id}' (binding {config['binding']}) are stopped by its rollout"
+            )
     if found is None:
         raise Failure("CALLED_ELEMENT_NOT_FOUND", f"expected a deployed process '{id}' (binding {config['binding']}), found none")
     depth = 1 + (i.metadata or {}).get("$depth", 0)

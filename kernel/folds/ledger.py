@@ -8,7 +8,7 @@ from flowledger.events.base import Envelope, Event
 from flowledger.kernel.folds import answers
 from flowledger.kernel.folds.holds import offer
 from flowledger.kernel.folds.tokens import seen_key
-from flowledger.kernel.state import Definition, Letter, Partition
+from flowledger.kernel.state import Definition, Letter, Partition, Rollout
 from flowledger.kernel.tasks import guards, index, people, stock
 from flowledger.kernel.undo import drop, keep, nest, put
 
@@ -53,7 +53,18 @@ def definition_deleted(p: Partition, e: de.DefinitionDeleted, v: Envelope) -> No
         versions = p.process_versions.get((d.tenant, d.kind, d.id))
         if versions:
             drop(p, versions, d.version)
+            if not versions and drop(p, p.rollouts, (d.tenant, d.kind, d.id)) is not None:
+                p.changed.add(("rollout", (d.tenant, d.kind, d.id)))
         p.changed.add(("definition", e.key))
+
+
+def rollout_changed(p: Partition, e: de.RolloutChanged, v: Envelope) -> None:
+    r = Rollout(tenant=v.tenant, kind=e.kind, id=e.id, default=e.default_key, ramp=e.ramp_key, share=e.share, stopped=e.stopped_keys)
+    if r.default or r.ramp or r.stopped:
+        put(p, p.rollouts, r.name, r)
+    else:
+        drop(p, p.rollouts, r.name)
+    p.changed.add(("rollout", r.name))
 
 
 def epoch_reached(p: Partition, e: de.EpochReached, v: Envelope) -> None:

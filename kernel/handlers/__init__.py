@@ -33,6 +33,7 @@ from flowledger.kernel.handlers import (
     rerun,
     results,
     rollback,
+    rollouts,
     tasks,
     timers,
 )
@@ -100,6 +101,7 @@ HANDLERS: dict[type[c.AnyCommand], Callable[[Decision, Any], Rejected | None]] =
     c.ReleaseHold: holds.release,
     c.SetHold: holds.told,
     c.HoldDone: holds.done,
+    co.ChangeRollout: rollouts.change,
     co.CreateBatch: batches.create,
     co.AddBatchItems: batches.add,
     co.ControlBatch: batches.control,

@@ -12,7 +12,7 @@ from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import decisions, lookup
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements import outline
-from flowledger.kernel.handlers import arming, deployable, removal, spreading
+from flowledger.kernel.handlers import arming, deployable, removal, rollouts, spreading
 from flowledger.kernel.model import canonical
 from flowledger.kernel.state import Definition
 
@@ -131,6 +131,8 @@ def define_elsewhere(d: Decision, e: c.DefineElsewhere) -> Rejected | None:
                 arming.close_starts(d, found.key)
         if found.status == removal.DELETING:
             removal.count(d, found)
+    for fields in e.rollouts:
+        rollouts.apply(d, de.RolloutChanged(**fields))
     if e.epoch > d.state.meta.definitions:
         d.record(de.EpochReached(epoch=e.epoch))
     return None

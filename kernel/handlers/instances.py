@@ -9,7 +9,7 @@ from flowledger.events import flow as fl
 from flowledger.events import ledger as le
 from flowledger.events import workflow as wf
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.kernel import business, holding, lookup
+from flowledger.kernel import business, holding, lookup, rollouts
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements import conditional, events, loops, placing, start_event
 from flowledger.kernel.elements.triggers import error, escalation
@@ -42,7 +42,7 @@ def find_definition(d: Decision, s: c.StartInstance) -> Definition | Rejected:
         if found is None:
             return not_found("a process with id and version tag", f"'{s.id}', '{s.version_tag}'")
     else:
-        found = lookup.latest(p, tenant, "process", s.id)
+        found = lookup.newest(p, tenant, "process", s.id)
         if found is None:
             return not_found("a published process with id", f"'{s.id}'")
     if found.deleted or (found.status == "deleting" and s.parent):
@@ -51,7 +51,13 @@ def find_definition(d: Decision, s: c.StartInstance) -> Definition | Rejected:
         return Rejected(
             RejectionCode.INVALID_STATE, f"expected a published definition, found '{found.id}' version {found.version} {found.status}"
         )
-    return found
+    return found if not p.rollouts else rollouts.at_start(p, s, found, _who(d, s))
+
+
+def _who(d: Decision, s: c.StartInstance) -> str:
+    """By what a new root start is on one side of a ramp; the key is the one that it will get."""
+    meta = d.state.meta
+    return s.business_key or (d.request.id if d.request is not None else "") or str(meta.partition << c.PARTITION_BITS | meta.counter + 1)
 
 
 def start(d: Decision, s: c.StartInstance) -> Rejected | None:

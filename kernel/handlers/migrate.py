@@ -17,6 +17,7 @@ from flowledger.events import ledger as le
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
 from flowledger.events.base import Rejected, RejectionCode
+from flowledger.kernel import rollouts
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements import ad_hoc_sub_process, conditional, events, placing, triggers
 from flowledger.kernel.expressions import Failure
@@ -88,6 +89,8 @@ def migrate(d: Decision, e: c.MigrateInstance) -> Rejected | None:
         conditional.watch(d)
     for scope in {t.scope for t in i.tokens.values()}:
         d.touched[i.key, scope] = None
+    if rollouts.is_stopped(d.state, target):
+        warnings.append(f"new starts of version {target.version} are stopped by its rollout: it is to run dry, and gets one more")
     warnings += [*_other_lock(d, i, before["process"]), *notices.of(d, i, source, process, mapping.names(), kept)]
     return modify.settled(d, e.key, e.force, list(dict.fromkeys(warnings)))
 

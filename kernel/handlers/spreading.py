@@ -11,14 +11,14 @@ from flowledger.kernel.decision import Decision
 from flowledger.kernel.state import Definition
 
 
-def tell_others(d: Decision, definitions: list[dict[str, Any]]) -> None:
+def tell_others(d: Decision, definitions: list[dict[str, Any]], rollouts: list[dict[str, Any]] | None = None) -> None:
     """A new epoch begins."""
     meta = d.state.meta
-    if definitions and meta.partitions > 1:
+    if (definitions or rollouts) and meta.partitions > 1:
         d.record(de.EpochReached(epoch=meta.definitions + 1))
         for to in range(meta.partitions):
             if to != meta.partition:
-                d.send(to, c.DefineElsewhere(definitions=definitions, epoch=meta.definitions))
+                d.send(to, c.DefineElsewhere(definitions=definitions, epoch=meta.definitions, rollouts=rollouts or []))
 
 
 def told(d: Decision, found: Definition, more: dict[str, Any] | None = None) -> None:

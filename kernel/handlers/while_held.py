@@ -27,6 +27,7 @@ WHILE_HELD: dict[type[c.AnyCommand], str] = {
     c.AdHocActivate: RUN, c.ResolveIncident: RUN, c.UpdateRetries: RUN, c.PlaceHold: RUN, c.ReleaseHold: RUN, c.SetHold: RUN, c.HoldDone: RUN,
     # each of its items is a command of its own
     co.CreateBatch: RUN, co.AddBatchItems: RUN, co.ControlBatch: RUN, co.DoBatchItems: RUN, co.TellBatchItems: RUN,
+    co.ChangeRollout: RUN,
     # a token that would go on in it stands still
     c.Continue: RUN,
     # hand-outs pass over what is held; leases end, and cost no attempt

@@ -13,6 +13,7 @@ from flowledger.projections.views import (
     messages,
     metrics,
     operations,
+    rollouts,
     tasks,
     timers,
     variables,
@@ -22,6 +23,7 @@ VIEWS: dict[str, View] = {
     m.VIEW.name: m.VIEW
     for m in (
         definitions,
+        rollouts,
         instances,
         variables,
         tasks,

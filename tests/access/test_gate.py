@@ -104,6 +104,7 @@ def commands(w: World) -> dict[type, Any]:
         c.PlaceHold: c.PlaceHold(scope="instance", subject=str(w.instance)),
         c.ReleaseHold: c.ReleaseHold(key=w.hold),
         co.AddBatchItems: co.AddBatchItems(batch=w.batch, at=0, items=[w.instance]),
+        co.ChangeRollout: co.ChangeRollout(key=w.definition, version=1, default=True),
         co.ControlBatch: co.ControlBatch(batch=w.batch, move="abort"),
     }
 

@@ -17,6 +17,7 @@ export const events: Record<string, string> = {
   "event.decision.evaluated": "Entscheidung ausgewertet",
   "event.definition.created": "Definition bereitgestellt",
   "event.definition.deleted": "Definition gelöscht",
+  "event.definition.rollout_changed": "Version im Dienst geändert",
   "event.definition.epoch_reached": "Bereitstellungen bis hier bekannt",
   "event.definition.status_changed": "Status der Definition geändert",
   "event.definition.updated": "Definition geändert",

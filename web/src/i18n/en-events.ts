@@ -17,6 +17,7 @@ export const events: Record<string, string> = {
   "event.decision.evaluated": "Decision evaluated",
   "event.definition.created": "Definition deployed",
   "event.definition.deleted": "Definition deleted",
+  "event.definition.rollout_changed": "Versions in service changed",
   "event.definition.epoch_reached": "Deployments known up to here",
   "event.definition.status_changed": "Definition's status changed",
   "event.definition.updated": "Definition updated",
