@@ -68,7 +68,10 @@ class Stack:
             _ready(port, server)
             pids = {"door": server.pid, "owner": _child(server.pid), "postgres": postgres, "broker": broker}
             if split:
-                pids["projector"] = self._serve("projector", _free(), env).pid
+                port = _free()
+                projector = self._serve("projector", port, env)
+                _ready(port, projector)
+                pids["projector"] = projector.pid
             self.ready_s = time.monotonic() - began
             self.clients = subprocess.Popen(
                 [sys.executable, "-m", "flowledger.bench.doors_load"], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -137,8 +140,13 @@ class Stack:
 
 
 def _one(db: Any, query: str) -> int:
-    (value,) = db.execute(query).fetchone()
-    return int(value or 0)
+    """A number; 0 as well where there is no table yet."""
+    import psycopg
+
+    with contextlib.suppress(psycopg.errors.UndefinedTable):
+        (value,) = db.execute(query).fetchone()
+        return int(value or 0)
+    return 0
 
 
 def _child(pid: int) -> int:
@@ -181,7 +189,10 @@ def loops(found: Stack, size: Size, rounds: int) -> list[dict[str, Any]]:
     for (work, door), each in runs.items():
         per = max(1, TASKS[work])
         units = [max(1, run["ended"] * per) for run in each]
-        cpu = {name: round(statistics.median(run["cpu_s"][name] / n * 1e6 for run, n in zip(each, units, strict=True))) for name in each[0]["cpu_s"]}
+        cpu = {
+            name: round(statistics.median(run["cpu_s"][name] / n * 1e6 for run, n in zip(each, units, strict=True)))
+            for name in each[0]["cpu_s"]
+        }
         rates = [run["in_time"] * per / run["seconds"] for run in each]
         out.append(
             {
@@ -229,7 +240,10 @@ def resting(found: Stack, size: Size) -> list[dict[str, Any]]:
     found.projected(0)
     time.sleep(size.idle_s / 4)
     after, n = found.server.memory_mib(), max(1, parked["ended"])
-    grown = {"kib_memory": round((sum(after.values()) - sum(memory.values())) * 1024 / n, 2), "kib_disk": round((disk_mib(data) - disk) * 1024 / n, 2)}
+    grown = {
+        "kib_memory": round((sum(after.values()) - sum(memory.values())) * 1024 / n, 2),
+        "kib_disk": round((disk_mib(data) - disk) * 1024 / n, 2),
+    }
     return out + _idle(found, size, "parked", after, {"instances": n, **grown})
 
 
@@ -246,7 +260,9 @@ def _idle(found: Stack, size: Size, name: str, memory: dict[str, float], more: d
 def graphs(found: Stack, size: Size, output: Path) -> list[dict[str, Any]]:
     """Of a further W1 through the gateway, which no figure counts."""
     seconds = max(1, round(size.window_s))
-    recording = flames({name: found.server.pids[name] for name in ("door", "owner", "projector") if name in found.server.pids}, output, seconds)
+    recording = flames(
+        {name: found.server.pids[name] for name in ("door", "owner", "projector") if name in found.server.pids}, output, seconds
+    )
     if not recording:
         return [{"name": "doors.flames", "value": 0, "unit": "files", "skipped": "py-spy is not installed: pip install py-spy"}]
     found.order(door="gateway", work="w1", under_way=UNDER_WAY["gateway"], seconds=seconds + 1)

@@ -101,7 +101,7 @@ class Line:
                     pause = BACK_OFF_S[0]
             except LogError as e:
                 log_.warning("subscribers wait for the log", partition=self._partition, why=str(e), again_s=pause)
-            except Exception as e:  # waiting is no help: a broken chain, records that are gone or of a newer release
+            except Exception as e:  # noqa: BLE001 - waiting is no help: a broken chain, records that are gone or of a newer release
                 log_.warning("subscribers are told that the log can't be read", partition=self._partition, why=str(e), again_s=pause)
                 for seat in self.seats:
                     seat.end(e)
@@ -177,6 +177,12 @@ class Tail:
             if not line.users and self.lines.get(partition) is line:
                 del self.lines[partition]
                 line.close()
+
+    async def source(self, partition: int, start: int) -> AsyncGenerator[tuple[list[Recorded], int], None]:
+        """As `partition`, with the offset behind each batch: what the projector reads, so that what is new is fetched, checked and decoded once."""
+        async with contextlib.aclosing(self.partition(partition, start)) as batches:
+            async for batch in batches:
+                yield batch, batch[-1].offset + 1
 
     async def events(self, partitions: int, positions: dict[int, int] | None = None) -> AsyncGenerator[list[Recorded], None]:
         """As `partition`, of all of them; a batch is of one partition. Raises: LogError."""

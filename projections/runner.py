@@ -246,7 +246,7 @@ class Runner:
                     await self._months_ahead(projector)
                 interval = self.interval_s if count < LOAD_EVENTS else max(self.interval_s, INTERVAL_LOAD_S)
                 if last + interval > now and self._queued < BATCH_EVENTS:
-                    await self._pause(last, interval)
+                    await self._pause(last, interval, stopping)
                 last = time.monotonic()
                 batches = self._take()
                 count = sum(len(records) for _, records, _ in batches)
@@ -260,12 +260,14 @@ class Runner:
                 await asyncio.gather(self._writing, return_exceptions=True)
                 self._writing = None
 
-    async def _pause(self, last: float, interval: float) -> None:
+    async def _pause(self, last: float, interval: float, stopping: asyncio.Task[Any]) -> None:
         """Until so long after the write at `last`; `HURRY_S` after it once somebody waits."""
         self._hurry.clear()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._hurry.wait(), last + interval - time.monotonic())
+        hurried = asyncio.create_task(self._hurry.wait())
+        await asyncio.wait((hurried, stopping), timeout=last + interval - time.monotonic(), return_when=asyncio.FIRST_COMPLETED)
+        if hurried.done():
             await asyncio.sleep(last + min(HURRY_S, interval) - time.monotonic())
+        hurried.cancel()
 
     def _take(self) -> list[Batch]:
         batches: list[Batch] = []

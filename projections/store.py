@@ -68,7 +68,8 @@ class Writer:
         self.tables = tables
         self._lines: dict[str, Callable[[dict[str, Any]], str]] = {name: line_of(t) for name, t in tables.items()}
         self._copy = {
-            name: sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(name), _columns(t.columns)).as_bytes() for name, t in tables.items()
+            name: sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(name), _columns(t.columns)).as_bytes()
+            for name, t in tables.items()
         }
         self._sql: dict[tuple[Any, ...], bytes] = {}
 
@@ -126,9 +127,11 @@ class Writer:
     def _ensure(self, table: Table, columns: tuple[str, ...]) -> bytes:
         key = ("ensure", table.name, columns)
         if key not in self._sql:
-            self._sql[key] = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} ON CONFLICT DO NOTHING").format(
-                sql.Identifier(table.name), _columns(columns), _columns(columns), _recordset(table, columns)
-            ).as_bytes()
+            self._sql[key] = (
+                sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} ON CONFLICT DO NOTHING")
+                .format(sql.Identifier(table.name), _columns(columns), _columns(columns), _recordset(table, columns))
+                .as_bytes()
+            )
         return self._sql[key]
 
     def _updates(self, table: Table, updates: Iterable[tuple[tuple[Any, ...], dict[str, Any]]], fit: Fit | None) -> list[Statement]:
@@ -161,9 +164,11 @@ class Writer:
                     sets.append(sql.SQL("{0} = r.{0}").format(column))
             columns = [n.rstrip("|+") for n in names] + [k for k in table.key if k not in names]
             match = [sql.SQL("t.{0} = r.{0}").format(sql.Identifier(k)) for k in table.key]
-            self._sql[key] = sql.SQL("UPDATE {} AS t SET {} FROM {} WHERE {}").format(
-                sql.Identifier(table.name), sql.SQL(", ").join(sets), _recordset(table, columns), sql.SQL(" AND ").join(match)
-            ).as_bytes()
+            self._sql[key] = (
+                sql.SQL("UPDATE {} AS t SET {} FROM {} WHERE {}")
+                .format(sql.Identifier(table.name), sql.SQL(", ").join(sets), _recordset(table, columns), sql.SQL(" AND ").join(match))
+                .as_bytes()
+            )
         return self._sql[key]
 
     # --- writing

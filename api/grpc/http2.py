@@ -25,6 +25,7 @@ from flowledger.api.grpc.gateway import MESSAGE_BYTES_MAX, NEW_CALLS, PORT, Conn
 from flowledger.api.grpc.messages import MESSAGE_HEAD, REPLY_HEAD, Head, message, trailers
 from flowledger.api.grpc.protocol import Http2, literals
 from flowledger.api.grpc.status import DEADLINE_EXCEEDED, INTERNAL, RESOURCE_EXHAUSTED, UNAVAILABLE, Refused
+from flowledger.api.grpc.streams import Stream
 from flowledger.api.queue import LIMITS_S, retry_ms, told, unimportant
 from flowledger.logs import log
 from flowledger.processors.admission import LOW, NEW, RUNNING
@@ -62,25 +63,6 @@ def class_of(head: Head) -> int:
 
 class Flood(Exception):
     """More of what costs us than a client needs."""
-
-
-class Stream:
-    """A call under way. `held`: bytes of its message that are not given back to the client's window yet."""
-
-    __slots__ = ("data", "deadline", "ended", "ending", "head", "head_sent", "held", "id", "late", "since", "task", "waiting")
-
-    def __init__(self, id: int, head: Head) -> None:
-        self.id, self.head = id, head
-        self.data = bytearray()
-        self.held = 0
-        self.task: asyncio.Task[None] | None = None
-        self.deadline: asyncio.TimerHandle | None = None
-        self.late: asyncio.TimerHandle | None = None
-        #: `waiting`: its task has not begun yet, `since` then
-        self.since = 0.0
-        self.ended = self.head_sent = self.waiting = False
-        #: why we cancelled it, if we did
-        self.ending: tuple[int, str] | None = None
 
 
 class H2(asyncio.Protocol):

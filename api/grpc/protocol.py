@@ -147,12 +147,13 @@ class Http2(H2Connection):
 
     def _receive_frame(self, frame: Frame) -> list[Event]:
         """As the library does, without the text of each frame for a log that nobody keeps."""
+        events: list[Event]
         try:
             frames, events = self._frame_dispatch_table[frame.__class__](frame)
         except StreamClosedError as e:
             if not self._stream_is_closed_by_reset(e.stream_id):
                 raise
-            frames, events = [RstStreamFrame(e.stream_id, error_code=e.error_code)], e._events
+            frames, events = [RstStreamFrame(e.stream_id, error_code=e.error_code)], list(e._events)
         except StreamIDTooLowError as e:
             if self._stream_is_closed_by_end(e.stream_id):
                 raise StreamClosedError(e.stream_id) from e
@@ -177,7 +178,9 @@ class Http2(H2Connection):
         stream.state_machine.headers_sent = stream.state_machine.trailers_sent = True
         stream.state_machine.state, stream.state_machine.stream_closed_by = StreamState.CLOSED, StreamClosedBy.SEND_END_STREAM
         self._data_to_send += (
-            frame(HEADERS, END_HEADERS, stream_id, head) + frame(DATA, 0, stream_id, body) + frame(HEADERS, END_HEADERS | END_STREAM, stream_id, tail)
+            frame(HEADERS, END_HEADERS, stream_id, head)
+            + frame(DATA, 0, stream_id, body)
+            + frame(HEADERS, END_HEADERS | END_STREAM, stream_id, tail)
         )
         return True
 
@@ -221,7 +224,11 @@ class Http2(H2Connection):
         except (HPACKError, IndexError) as e:
             raise CompressionError(f"the headers can't be read: {e}") from e
         self.state_machine.process_input(ConnectionInputs.RECV_HEADERS)
-        still = known is not None or before == (table.maxsize, len(table.dynamic_entries), table.dynamic_entries[0] if table.dynamic_entries else None)
+        still = known is not None or before == (
+            table.maxsize,
+            len(table.dynamic_entries),
+            table.dynamic_entries[0] if table.dynamic_entries else None,
+        )
         if not still:
             self._blocks.clear()
         full = new and self._full()
@@ -234,7 +241,13 @@ class Http2(H2Connection):
             return [], self._known_request(stream, known, "END_STREAM" in frame.flags)
         try:
             found = stream.receive_headers(headers, "END_STREAM" in frame.flags, None)
-            if still and new and len(data) <= BLOCK_BYTES_KEPT and len(self._blocks) < BLOCKS_KEPT and not any(n == b"content-length" for n, _ in headers):
+            if (
+                still
+                and new
+                and len(data) <= BLOCK_BYTES_KEPT
+                and len(self._blocks) < BLOCKS_KEPT
+                and not any(n == b"content-length" for n, _ in headers)
+            ):
                 self._blocks[data] = headers
             return found
         except StreamClosedError:

@@ -132,7 +132,9 @@ def bench(
     name: Annotated[str, typer.Argument(help="One of them; none: all")] = "",
     rounds: Annotated[int | None, typer.Option(min=1, help="Of each measurement; figures are their medians (doors)")] = None,
     output: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where flame graphs go, with py-spy installed (doors)")] = None,
-    split: Annotated[bool | None, typer.Option("--split", help="The projector in a process of its own, to tell its CPU apart (doors)")] = None,
+    split: Annotated[
+        bool | None, typer.Option("--split", help="The projector in a process of its own, to tell its CPU apart (doors)")
+    ] = None,
 ) -> None:
     """The benchmarks: one JSON line for each figure."""
     from flowledger.infra.cli.ops import bench

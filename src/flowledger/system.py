@@ -22,7 +22,6 @@ from flowledger.infra.telemetry import Telemetry
 from flowledger.logs import log
 from flowledger.processors.link.lag import LoopLag
 from flowledger.processors.log import EVENTS, Log, LogError
-from flowledger.processors.tail import Tail
 from flowledger.supervise import ConnectorProcess, FolderLock, OwnerProcess, link_folder, owner_count, private
 
 STOP_S = 10.0
@@ -78,17 +77,6 @@ def source_of(log_: Log, follow: bool = True) -> Callable[[int, int], AsyncItera
     async def source(partition: int, offset: int) -> AsyncIterator[tuple[Sequence[Recorded], int]]:
         async for batch in counted(log_, partition, offset, follow=follow):
             yield batch, batch[-1].offset + 1
-
-    return source
-
-
-def shared_source(tail: Tail) -> Callable[[int, int], AsyncIterator[tuple[Sequence[Recorded], int]]]:
-    """The same, live, from what this process reads for all its subscribers: what is new is fetched, checked and decoded once."""
-
-    async def source(partition: int, offset: int) -> AsyncIterator[tuple[Sequence[Recorded], int]]:
-        async with contextlib.aclosing(tail.partition(partition, offset)) as batches:
-            async for batch in batches:
-                yield batch, batch[-1].offset + 1
 
     return source
 
@@ -403,7 +391,7 @@ class System:
             return await log_.end(EVENTS, partition)
 
         self.runner = Runner(
-            shared_source(self.engine.tail),
+            self.engine.tail.source,
             dsn,
             range(self.engine.partitions),
             end=end,
