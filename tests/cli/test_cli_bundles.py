@@ -54,7 +54,9 @@ def test_from_one_environment_to_another(cli, two_servers, tmp_path):
     cli("bundle", "export", "-o", again, *at_test)
     assert first.read_bytes() == again.read_bytes(), "the same definitions, the same file"
     with zipfile.ZipFile(first) as z:
-        assert z.read(next(n for n in z.namelist() if n.endswith("order.bpmn"))) == text_of(model(1)).encode(), "byte by byte as it was deployed"
+        assert z.read(next(n for n in z.namelist() if n.endswith("order.bpmn"))) == text_of(model(1)).encode(), (
+            "byte by byte as it was deployed"
+        )
     assert "nobody" in cli("bundle", "export", "nobody", "-o", again, *at_test, expect=1)
 
     # into an empty environment
