@@ -16,7 +16,7 @@ from flowledger.api.access.known import Identity
 from flowledger.api.access.operations import BY_ACTION
 from flowledger.api.edge import KEY_PATTERN, ApiRequest, Body, KeyPath, KeyRef, Words, key_of, reply
 from flowledger.api.lists import Cursor, Limit, WaitFor, listing, text_of
-from flowledger.api.problems import Problem, malformed, problem_of
+from flowledger.api.problems import Problem, problem_of, senseless
 from flowledger.api.services import Services, definition_key, services_of
 from flowledger.api.view import answer_view
 from flowledger.events import control as co
@@ -106,7 +106,7 @@ async def begin_batch(request: ApiRequest, data: BatchBody, wait_for: str | None
     may(request, data.action)
     s = services_of(request)
     if (data.filter is None) == (data.ids is None):
-        raise malformed("filter or ids was expected, one of them", "body")
+        raise senseless("filter or ids was expected, one of them", "body")
     of = data.of or ACTIONS[data.action].of[0]
     params = await _params(s, request, data)
     if wrong := problem(data.action, of, params):
@@ -122,7 +122,7 @@ async def begin_batch(request: ApiRequest, data: BatchBody, wait_for: str | None
     if data.dry_run:
         return await preview(request, wish, await found(request, of, given))
     if data.confirm is None:
-        raise malformed("the number of items that a dry run has told was expected, found none", "body confirm")
+        raise senseless("the number of items that a dry run has told was expected, found none", "body confirm")
     return await begin(request, wish, None, data.confirm)
 
 

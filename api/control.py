@@ -17,7 +17,7 @@ from flowledger.api.instances import changed, find
 from flowledger.api.lists import WaitFor
 from flowledger.api.locking import expected
 from flowledger.api.previews import PLAN_PATTERN
-from flowledger.api.problems import Problem, malformed
+from flowledger.api.problems import Problem, malformed, senseless
 from flowledger.api.services import definition_key, services_of
 from flowledger.api.view import definition_view
 from flowledger.events import commands as c
@@ -135,7 +135,7 @@ async def migrate(request: ApiRequest, id: KeyPath, data: MigrateBody) -> Respon
     """Tokens keep their keys; jobs in hand are completed as before. Refused as a whole where a token has no place there."""
     other = data.to if data.to is not None else data.definition
     if other is None:
-        raise malformed("`to` was expected: the key or the id of a definition", "body to")
+        raise senseless("`to` was expected: the key or the id of a definition", "body to")
     definition = await definition_key(services_of(request), request, other, "body to")
     command = c.MigrateInstance(
         key=key_of(id, "instance"),
@@ -194,7 +194,7 @@ class RollbackBody(OperationBody):
 async def roll_back(request: ApiRequest, id: KeyPath, data: RollbackBody, wait_for: WaitFor = None) -> Response[a.Done]:
     """As it was at a moment of its history: tokens, variables, tasks, timers, subscriptions. The history stays; what was done outside since is told."""
     if (data.steps is not None) + (data.to is not None) + data.undo != 1:
-        raise malformed("one of steps, to and undo was expected", "body")
+        raise senseless("one of steps, to and undo was expected", "body")
     s = services_of(request)
     row = await find(s, request, id, wait_for)
     key = int(row["id"])

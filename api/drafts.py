@@ -16,7 +16,7 @@ from flowledger.api import answers as a
 from flowledger.api.edge import ApiRequest, Body, Name, Text, Words, reply
 from flowledger.api.lists import Limit
 from flowledger.api.locking import demanded, etag, expected
-from flowledger.api.problems import Problem, malformed
+from flowledger.api.problems import Problem, malformed, senseless
 from flowledger.api.services import Services, services_of
 from flowledger.events.base import RejectionCode
 from flowledger.infra.drafts import AWAY, Changed, Drafts, Full
@@ -152,11 +152,11 @@ def _view(row: dict[str, Any]) -> dict[str, Any]:
 def _check(content: str | None, name: str) -> None:
     """What a row can't hold is refused; all else may be saved."""
     if content is not None and "\x00" in content:
-        raise malformed("a text without NUL was expected, found one", "body content")
+        raise senseless("a text without NUL was expected, found one", "body content")
     if content is not None and (n := len(utf8(content))) > MODEL_BYTES_MAX:
-        raise malformed(f"at most {MODEL_BYTES_MAX} bytes were expected, found {n}", "body content")
+        raise senseless(f"at most {MODEL_BYTES_MAX} bytes were expected, found {n}", "body content")
     if not name.strip():
-        raise malformed("a name was expected, found blanks", "body name")
+        raise senseless("a name was expected, found blanks", "body name")
 
 
 @get("/drafts", summary="List drafts")
@@ -211,7 +211,7 @@ async def save_draft(request: ApiRequest, id: DraftPath, data: DraftChange) -> R
     `by` and `at` tell who, and to save on top of theirs keeps both."""
     s = services_of(request)
     if data.content is None and data.name is None:
-        raise malformed("a content or a name was expected, found neither", "body")
+        raise senseless("a content or a name was expected, found neither", "body")
     _check(data.content, "x" if data.name is None else data.name)
     who = s.identify(request)
     async with _desk(s) as drafts:

@@ -9,9 +9,9 @@ from litestar.params import Parameter
 from msgspec import Meta
 
 from flowledger.api import answers as a
-from flowledger.api.edge import ApiRequest, Body, KeyPath, Moment, key_of, reply
+from flowledger.api.edge import ApiRequest, Body, KeyPath, Moment, is_key, key_of, reply
 from flowledger.api.lists import Cursor, KeyFilter, Limit, WaitFor, listing
-from flowledger.api.problems import malformed
+from flowledger.api.problems import senseless
 from flowledger.api.services import services_of
 from flowledger.api.view import answer_view
 from flowledger.events.commands import PlaceHold, ReleaseHold
@@ -73,9 +73,10 @@ async def preview(
     """Open instances, and open tasks of theirs; of scopes element, job_type and target those where a token stands. Nothing is held by this."""
     s = services_of(request)
     if over in ("instance", "version"):
-        key_of(key, "query key")
+        if not is_key(key):
+            raise senseless(f"a key (a positive integer) was expected, found {key!r}", "query key")
     if over == "element" and not key.partition("/")[2]:
-        raise malformed(f"PROCESS/ELEMENT was expected, found {key!r}", "query key")
+        raise senseless(f"PROCESS/ELEMENT was expected, found {key!r}", "query key")
     await s.wait_for(wait_for)
     return reply(await s.reads.held(over, key, s.identify(request).tenant))
 

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from flowledger.api import answers as a
 from flowledger.api.edge import ApiRequest, Body, Name, Text, reply
-from flowledger.api.problems import Problem, malformed
+from flowledger.api.problems import Problem, senseless
 from flowledger.api.services import Services, services_of
 from flowledger.events.base import RejectionCode
 from flowledger.kernel.model import formats
@@ -136,7 +136,7 @@ async def convert_model(request: ApiRequest, data: ModelBody) -> Response[Conver
     """To BPMN in our dialect with a diagram, from any format: what `flowledger convert` writes."""
     s = services_of(request)
     if not data.content.strip():
-        raise malformed("a model was expected, found nothing", "body content")
+        raise senseless("a model was expected, found nothing", "body content")
     return reply(await _work(s, request, _converted, data.name, data.content))
 
 
@@ -183,11 +183,11 @@ async def try_models(request: ApiRequest, data: TryBody) -> Response[Tried]:
     s = services_of(request)
     models = {m.name: m.content for m in data.models}
     if len(models) < len(data.models):
-        raise malformed("each model with a name of its own was expected", "body models")
+        raise senseless("each model with a name of its own was expected", "body models")
     try:
         found = await _work(s, request, lambda: trial.run_trial(models, data.steps, now=data.now, mocks=data.mocks))
     except words.BadTest as e:
-        raise malformed(str(e), "body") from None
+        raise senseless(str(e), "body") from None
     except ModelInvalid as e:
         errors = sum(1 for f in e.findings if f.get("severity", "error") == "error")
         raise Problem(

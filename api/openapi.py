@@ -200,6 +200,9 @@ def _bodies(schema: dict[str, Any], app: Litestar, settings: Settings) -> None:
             content = (operation or {}).get("requestBody", {}).get("content", {}).get("application/json")
             if field is None or content is None:
                 continue
+            if type(None) in get_args(field.annotation):  # may be left out; a body of `null` is none
+                operation["requestBody"]["required"] = False
+                content["schema"] = next((x for x in content["schema"].get("oneOf", ()) if x.get("type") != "null"), content["schema"])
             types = [t for t in (field.annotation, *get_args(field.annotation)) if isinstance(t, type) and issubclass(t, msgspec.Struct)]
             if not types:
                 continue
@@ -208,7 +211,6 @@ def _bodies(schema: dict[str, Any], app: Litestar, settings: Settings) -> None:
             for name, each in found.items():
                 schemas.pop(name, None)
                 schemas[f"{noun}_{name}"] = _bounded(each)
-            operation["requestBody"]["required"] = type(None) not in get_args(field.annotation)
             content["schema"] = {"$ref": f"#/components/schemas/{noun}_{types[0].__name__}"}
             properties = schemas[f"{noun}_{types[0].__name__}"]["properties"]
             if "wait_ms" in properties:

@@ -12,6 +12,7 @@ from flowledger.api import answers as a
 from flowledger.api.access.door import IDENTITY
 from flowledger.api.edge import ApiRequest, reply
 from flowledger.api.lists import Cursor, KeyFilter, Limit, WaitFor, listing
+from flowledger.api.problems import senseless
 
 Since = Annotated[datetime | None, Parameter(description="At or after this time")]
 Until = Annotated[datetime | None, Parameter(description="Before this time")]
@@ -40,6 +41,8 @@ async def list_operations(
     wait_for: WaitFor = None,
 ) -> Response[a.Page[a.Operation]]:
     """Newest first, granted and refused. `before` and `after` are positions: how an instance was then and became is its state at them."""
+    if services and instance is None and since is None:
+        raise senseless("an instance or a time (since) was expected with services, found neither", "query services")
     filters = {
         "actor": actor, "operation": operation, "kind": kind, "subject": subject, "instance": instance, "variable": variable,
         "outcome": outcome, "code": code, "door": door, "since": since, "until": until, "services": services,

@@ -85,6 +85,11 @@ def malformed(detail: str, where: str = "") -> Problem:
     return Problem(MALFORMED, detail, where=where)
 
 
+def senseless(detail: str, where: str = "") -> Problem:
+    """Each part is as the schema says, but they don't go together, which no schema tells."""
+    return Problem(RejectionCode.INVALID_ARGUMENT, detail, where=where)
+
+
 def problem_of(rejected: Rejected) -> Problem:
     """A refused command. Findings of a model stand as a list in `findings`."""
     extra: dict[str, Any] = {}

@@ -158,18 +158,17 @@ def services(client: ScriptedClient, reads: RowsInMemory, settings: Settings) ->
     return Services(client, reads, settings)  # type: ignore[arg-type]
 
 
-_APP: Any = None
+_APPS: dict[Any, Any] = {}
 
 
 def app_of(services: Services) -> Any:
-    """One application for all tests, since its routes take a while to be made; each test has services of its own."""
-    global _APP
-    if _APP is None:
-        _APP = create_app(services)
-    guard = _APP.asgi_handler
+    """One application for all tests with the same bounds, since its routes take a while to be made; each test has services of its own."""
+    key = (services.settings.body_bytes_max, *services.settings.origins)
+    app = _APPS.get(key) or _APPS.setdefault(key, create_app(services))
+    guard = app.asgi_handler
     guard.__init__(guard.app, services)
-    _APP.state["services"] = services
-    return _APP
+    app.state["services"] = services
+    return app
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ def test_by_keys_from_a_file_and_from_a_pipe_with_parameters(cli, keys, tmp_path
     code, out, _ = cli(*arguments, "--ids", tmp_path / "keys", "--json")
     row = json.loads(out)
     assert code == 0 and row["status"] == "completed" and row["succeeded"] == 2
-    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join([*found, "77"])))
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join([*found, "900777"])))
     code, out, _ = cli(*arguments, "--ids", "-", "--json")
     assert code == 0 and (json.loads(out)["succeeded"], json.loads(out)["skipped"]) == (5, 1)
     code, out, err = cli("batch", "start", "modify", "--param", 'activate=[{"element": "nowhere"}]', "--id", found[0], "--yes")

@@ -26,7 +26,7 @@ def test_whatever_is_asked_is_answered_as_the_document_says(own_server):
     command = [
         sys.executable, "-m", "schemathesis.cli", "--config-file", str(ROOT / "schemathesis.toml"), "run", url, "--checks", "all",
         "--phases", "examples,coverage,fuzzing", "--max-examples", EXAMPLES, "--request-timeout", "120", "--rate-limit", "auto",
-        "--workers", "2", "--no-color", "--warnings", "off",
+        "--workers", "1", "--no-color", "--warnings", "off",
         *(["--seed", SEED] if SEED else ["--generation-deterministic"]),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=1700, cwd=own_server.data)
