@@ -347,11 +347,12 @@ def deploy(files: Files, server: ServerUrl = "", draft: Annotated[bool, typer.Op
 
 
 def _register() -> None:
-    from flowledger.infra.cli import connectors, control, holds, login, operations, promote, repair, rollouts, secrets, verbs
+    from flowledger.infra.cli import connectors, control, holds, login, operations, promote, repair, replays, rollouts, secrets, verbs
 
     verbs.register(app)
     repair.register(app)
     control.register(app)
+    replays.register(app)
     holds.register(app)
     rollouts.register(app)
     promote.register(app)
