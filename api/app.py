@@ -15,6 +15,7 @@ from litestar.openapi.spec import License
 from flowledger import __version__
 from flowledger.api import (
     accounts,
+    against,
     batches,
     callbacks,
     control,
@@ -55,7 +56,7 @@ NOUNS: dict[str, list[Any]] = {
     "drafts": drafts.HANDLERS,
     "models": models.HANDLERS,
     "deployments": deployments.HANDLERS,
-    "definitions": definitions.HANDLERS + rollouts.HANDLERS,
+    "definitions": definitions.HANDLERS + rollouts.HANDLERS + against.HANDLERS,
     "instances": instances.HANDLERS + instance_views.HANDLERS + control.HANDLERS,
     "migrations": control.MIGRATIONS,
     "tasks": tasks.HANDLERS,

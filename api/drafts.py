@@ -194,6 +194,15 @@ async def create_draft(request: ApiRequest, data: DraftBody) -> Response[Draft]:
     return reply(_view(row), 201, Location=f"/v1/drafts/{row['id']}", **etag(row))
 
 
+async def draft_text(s: Services, tenant: str, id: str) -> tuple[str, str]:
+    """Its name and its newest content. Raises: Problem (404)."""
+    async with _desk(s) as drafts:
+        row = await drafts.get(tenant, id, None)
+    if row is None:
+        raise _missing(id)
+    return row["name"], row["content"]
+
+
 @get("/drafts/{id:str}", summary="Get a draft")
 async def get_draft(request: ApiRequest, id: DraftPath, version: DraftVersion = None) -> Response[Draft]:
     """With its content: the newest, or that of `version`."""

@@ -59,7 +59,7 @@ SEEN_PLAN = {
     "description": "The `plan` that a dry run answered: 409 (STALE) when something else would happen by now",
 }
 #: paths whose answer isn't remembered: nothing happens twice there
-WITHOUT_KEY = ("/v1/jobs/activate", "/v1/decisions/evaluate")
+WITHOUT_KEY = ("/v1/jobs/activate", "/v1/decisions/evaluate", "/v1/definitions/{id}/replay")
 #: what changes accounts or drafts, or only looks at models, is no command
 ACCOUNTS = ("/v1/session", "/v1/me", "/v1/users", "/v1/api-keys", "/v1/drafts", "/v1/models")
 #: the framework's name of a page's schema

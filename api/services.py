@@ -63,6 +63,8 @@ class Services:
         self.drafts: Drafts | None = None
         #: where models are checked and tried (`api/models.py`), and what connectors find in one
         self.room = Room()
+        #: where histories are run against other models (`api/against.py`)
+        self.replays = Room(1, 4, 1, "replays are run")
         self.findings_of: Callable[[Any, str], list[Finding]] = lambda graph, name: []
         self.subscribers = 0
         self._fresh: OrderedDict[int, str] = OrderedDict()

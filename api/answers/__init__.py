@@ -51,6 +51,7 @@ from flowledger.api.answers.instances import (
     Variables,
     WorkflowState,
 )  # fmt: skip
+from flowledger.api.answers.replays import ReplayOutcomes
 from flowledger.api.answers.server import Breaker, Entry, Health, Live, Load, Setting, Stored, WorkerRow
 from flowledger.api.answers.tasks import Job, Jobs, Task, TaskMetrics, TaskMoved, TaskRow
 
@@ -58,6 +59,7 @@ __all__ = [
     "Batch", "BatchBegun", "BatchItem", "Breaker", "Chain", "Conditions", "Context", "DeadLetter", "Decision", "Definition", "DefinitionDetail",
     "Deployed", "Deployment", "Diff", "Done", "ElementTimes", "Entry", "Errors", "Event", "Finding", "Health", "Held", "Hold", "Incident",
     "IncidentGroup", "Instance", "InstanceMetrics", "InstanceRow", "Job", "Jobs", "Json", "Key", "Live", "Load", "MappingRow", "MigrationPlan",
-    "Moved", "Operation", "Page", "Place", "Plan", "Problem", "Progress", "Replayed", "RolledOut", "Runtime", "Setting", "Started", "State", "Stored", "T", "Task",
+    "Moved", "Operation", "Page", "Place", "Plan", "Problem", "Progress", "ReplayOutcomes", "Replayed", "RolledOut", "Runtime", "Setting", "Started", "State",
+    "Stored", "T", "Task",
     "TaskMetrics", "TaskMoved", "TaskRow", "TaskState", "Time", "Tree", "Variable", "Variables", "Version", "Versions", "Where", "WorkerRow", "WorkflowState",
 ]  # fmt: skip

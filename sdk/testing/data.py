@@ -189,7 +189,7 @@ class Run:
         self._work(element, s).move(s.get("to", ""), by=s.get("by", ""), reason=s.get("reason", ""), **s.get("details", {}))
 
     def _work(self, element: str, s: dict[str, Any]) -> Any:
-        return self.instance(s)._work(element, "task or job", lambda t: True)
+        return self.instance(s)._work(element, "task or job", lambda t: True, int(s.get("nth", 1)))
 
     def advance(self, by: Any, s: dict[str, Any]) -> None:
         self.engine.advance(by if isinstance(by, str) else float(by))
@@ -243,7 +243,7 @@ class Run:
 
 _TOP = {"deploy", "now", "mocks", "tests", "name", "description", "$schema"}
 _TEST = {"name", "description", "deploy", "now", "mocks", "steps"}
-_WORK = {"instance", "by"}
+_WORK = {"instance", "by", "nth"}
 #: verb -> (what it does, its options)
 _VERBS: dict[str, tuple[Callable[[Run, Any, dict[str, Any]], None], set[str]]] = {
     "start": (Run.start, {"variables", "business_key", "version", "start_at", "as"}),

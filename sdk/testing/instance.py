@@ -154,15 +154,17 @@ class Instance:
         """The open job at `element`, to answer by hand what no mock answers. Raises: AssertionError."""
         return self._work(element, "job", lambda t: bool(t.job_type))
 
-    def _work(self, element: str, what: str, fits: Any) -> Work:
+    def _work(self, element: str, what: str, fits: Any, nth: int = 1) -> Work:
+        """`nth`: of those that are open there, oldest first."""
         if element:
             self.known(element)
         found = [t for t in self.engine.state.tasks.values() if t.instance == self.key and fits(t) and element in ("", t.element)]
         if not element and len({t.element for t in found}) > 1:
             raise AssertionError(f"expected one open {what}, found {len(found)}: name the element\n{self.explain()}")
-        if not found:
-            raise AssertionError(f"expected an open {what}{f' at {element!r}' if element else ''}, found none\n{self.explain()}")
-        return Work(self, found[0])
+        if len(found) < max(1, nth):
+            of = f"{nth} open of {what}" if nth > 1 else f"an open {what}"
+            raise AssertionError(f"expected {of}{f' at {element!r}' if element else ''}, found {len(found) or 'none'}\n{self.explain()}")
+        return Work(self, found[max(1, nth) - 1])
 
     def receive(self, name: str, variables: Mapping[str, Any] | None = None) -> None:
         """Publish message `name` with the correlation key that this instance waits with. Raises: AssertionError when it doesn't wait for it."""

@@ -34,7 +34,7 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     **dict.fromkeys(("variables", "details", "set", "mock", "expect"), ((dict,), "an object")),
     **dict.fromkeys(("advance", "backoff", "ttl"), ((str, int, float, Decimal), "a duration")),
     **dict.fromkeys(("business_key", "key", "id"), ((str, int, Decimal, bool, float), "a text or a number")),
-    **dict.fromkeys(("version", "retries"), ((int,), "a whole number")),
+    **dict.fromkeys(("version", "retries", "nth"), ((int,), "a whole number")),
     "start_at": ((str, list), "a text, or a list of texts"),
     "cancel": ((str, bool), "a reason, or true"),
     "resolve": ((int,), "true, or a number of attempts"),
@@ -47,7 +47,7 @@ class TooMuch(Exception):
     """A run that goes beyond its bounds."""
 
 
-class _Bounded(Engine):
+class Bounded(Engine):
     """An engine that stops after so many decisions, events or seconds, whatever the model wishes."""
 
     def __init__(self, now: str, clock: Callable[[], float]) -> None:
@@ -81,7 +81,7 @@ def run_trial(
     Raises: ModelInvalid with all findings; data.BadTest for steps that are none; TooMuch; ValueError (`now`).
     """
     _look_at(steps, mocks)
-    engine = _Bounded(now or START, clock)
+    engine = Bounded(now or START, clock)
     run = data.Run(engine)
     if mocks:
         run.mock(mocks, {})

@@ -1,0 +1,1 @@
+"""Recorded histories against another model: who would have gone another way, waited, failed. In memory; nothing outside is touched."""
