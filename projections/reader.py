@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, LiteralString
@@ -119,6 +119,8 @@ class Reader:
 
     def __init__(self, dsn: str, schema: str = sc.SCHEMA, *, size: int = 8) -> None:
         self.schema = schema
+        #: called while somebody waits for a position: whoever writes the rows, in this process, needn't be patient
+        self.hurry: Callable[[], None] = lambda: None
         self.pool = AsyncConnectionPool(
             dsn, min_size=1, max_size=size, open=False, configure=self._configure, timeout=CONNECTION_S,
             kwargs={"autocommit": True, "row_factory": dict_row},
@@ -188,6 +190,7 @@ class Reader:
                 return
             if time.monotonic() + pause_s > deadline:
                 raise NotProjected(position, ",".join(f"{p}-{n - 1}" for p, n in at.items() if n > 0))
+            self.hurry()
             await asyncio.sleep(pause_s)
             pause_s = min(_POLL_S[1], pause_s * 2)
 

@@ -382,7 +382,7 @@ class System:
 
     async def _start_projector(self, dsn: str) -> None:
         from flowledger.infra.observer import Endings
-        from flowledger.projections.runner import Runner
+        from flowledger.projections.runner import HURRY_S, INTERVAL_S, Runner
 
         await self._opened.wait()
         log_ = self.log
@@ -391,10 +391,11 @@ class System:
             return await log_.end(EVENTS, partition)
 
         self.runner = Runner(
-            source_of(log_),
+            self.engine.tail.source,
             dsn,
             range(self.engine.partitions),
             end=end,
+            interval_s=INTERVAL_S if self.has("api") else HURRY_S,
             tracer=self.telemetry.tracer,
             ended=Endings(self.telemetry.metrics),
         )
@@ -470,6 +471,7 @@ class System:
 
         self.progress("API")
         reader = Reader(dsn)
+        reader.hurry = lambda: self.runner.hurry() if self.runner is not None else None
         self._pool = reader.pool
         await reader.open()
         self._stack.push_async_callback(reader.close)
