@@ -132,7 +132,10 @@ def migrate(
     ] = None,
     plan: Annotated[str, typer.Option("--mapping", metavar="JSON", help="A whole mapping as a JSON object, @FILE, or - for stdin")] = "",
     propose: Annotated[bool, typer.Option("--propose", help="Only show which element becomes which, to be edited")] = False,
-    timers: Annotated[str, typer.Option("--timers", help="keep their moments, or restart them by the other version")] = "keep",
+    timers: Annotated[
+        str,
+        typer.Option("--timers", help="keep their moments, restart them by the other version, or recount them by it from their beginning"),
+    ] = "keep",
     tasks: Annotated[str, typer.Option("--tasks", help="keep, or renew them by the other version")] = "keep",
     force: Force = False,
     reason: Reason = "",
