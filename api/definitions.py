@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 from typing import Annotated, Any, Literal
 
 from litestar import Response, delete, get, post, put
@@ -19,6 +18,7 @@ from flowledger.api.services import Services, definition_key, services_of
 from flowledger.api.view import answer_view, definition_view, deployment_view
 from flowledger.events.base import RejectionCode
 from flowledger.events.commands import ChangeDefinition, Deploy, Resource
+from flowledger.kernel.model.diff import compare
 from flowledger.kernel.model.encodings import utf8
 
 Kind = Literal["process", "decision", "drg", "form"]
@@ -133,23 +133,6 @@ async def diff(
     (old, old_name), (new, new_name) = await source_of(s, request, id), await source_of(s, request, to)
     found = await asyncio.to_thread(compare, old, old_name, new, new_name)
     return reply({"from": id, "to": to, **found})
-
-
-def compare(old: str, old_name: str, new: str, new_name: str) -> dict[str, Any]:
-    from flowledger.kernel.model import read
-    from flowledger.kernel.model.diff import diff as changes_of
-    from flowledger.kernel.model.shown import elements_of
-
-    a, b = read(utf8(old), old_name)[0], read(utf8(new), new_name)[0]
-    before, after = elements_of(utf8(old), old_name), elements_of(utf8(new), new_name)
-    lines = difflib.unified_diff(old.splitlines(), new.splitlines(), old_name, new_name, lineterm="", n=2)
-    return {
-        "added": [after[k] for k in after if k not in before],
-        "removed": [before[k] for k in before if k not in after],
-        "changed": [{"id": k, "from": before[k], "to": after[k]} for k in after if k in before and before[k] != after[k]],
-        "changes": changes_of(a, b) if a is not None and b is not None else [],
-        "text": "\n".join(lines),
-    }
 
 
 @put("/definitions/{id:str}", locks=True, previews=True, summary="Edit a draft")

@@ -10,12 +10,12 @@ from litestar import Response, post
 from msgspec import Meta
 
 from flowledger.api import answers as a
-from flowledger.api.definitions import compare
 from flowledger.api.edge import ApiRequest, Body, Name, Text, reply
 from flowledger.api.problems import Problem, senseless
 from flowledger.api.services import Services, services_of
 from flowledger.events.base import RejectionCode
 from flowledger.kernel.model import formats
+from flowledger.kernel.model.diff import compare
 from flowledger.kernel.model.encodings import decode, utf8
 
 T = TypeVar("T")

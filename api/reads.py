@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Protocol
 
 from flowledger.api.problems import Problem, malformed
@@ -73,7 +74,7 @@ class SqlReads:
         self._gets: dict[str, Callable[..., Awaitable[Row | None]]] = {
             "definitions": q.get_definition, "instances": q.get_instance, "tasks": q.get_task, "incidents": q.get_incident,
             "messages": q.get_message, "timers": q.get_timer, "dead_letters": q.get_dead_letter,
-            "holds": q.get_hold, "versions": versions.get_versions,
+            "holds": q.get_hold, "versions": versions.get_versions, "version_list": partial(versions.get_versions, counts=False),
             "batches": batches.get_batch,
         }  # fmt: skip
         self._events: dict[str, Callable[..., Awaitable[Row]]] = {"instances": q.instance_events, "tasks": q.task_events}
@@ -154,7 +155,7 @@ class SqlReads:
 
 def named(noun: str, row: Row) -> Row:
     """Under the names of JSON."""
-    if noun in ("definitions", "versions"):
+    if noun in ("definitions", "versions", "version_list"):
         return row
     found = {NAMES.get(k, k): v for k, v in row.items()}
     if noun == "instances" and "incidents" in found:

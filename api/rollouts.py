@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from litestar import Response, get, post
+from litestar.params import Parameter
 from msgspec import Meta
 
 from flowledger.api import answers as a
@@ -34,13 +35,18 @@ class RolloutBody(OperationBody):
 
 
 @get("/definitions/{id:str}/versions", summary="Versions in service")
-async def versions(request: ApiRequest, id: DefinitionPath, wait_for: WaitFor = None) -> Response[a.Versions]:
+async def versions(
+    request: ApiRequest,
+    id: DefinitionPath,
+    counts: Annotated[bool, Parameter(description="false: nothing is told of instances")] = True,
+    wait_for: WaitFor = None,
+) -> Response[a.Versions]:
     """What runs on each version, which share of new starts it gets, and how far it is from running dry. The newest first, 1,000 at most."""
     s = services_of(request)
     tenant = s.identify(request).tenant
     key = await definition_key(s, request, id, "definition", wait_for)
     await s.find("definitions", key, tenant, wait_for)
-    found = await s.reads.get("versions", str(key), tenant)
+    found = await s.reads.get("versions" if counts else "version_list", str(key), tenant)
     if found is None:
         raise Problem(RejectionCode.NOT_FOUND, f"no definition {id}")
     return reply(found)

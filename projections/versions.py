@@ -32,8 +32,8 @@ ORDER BY 2 DESC, 1 LIMIT %(elements)s
 """
 
 
-async def get_versions(r: Reader, tenant: str, key: int) -> Row | None:
-    """Of the definition that has a version with this key. None: there is none.
+async def get_versions(r: Reader, tenant: str, key: int, counts: bool = True) -> Row | None:
+    """Of the definition that has a version with this key. None: there is none. Without `counts` nothing is told of instances.
 
     `{definition_id, kind, default, pinned, ramp, changed_at, changed_by, reason, items, position}`; the newest version first.
     """
@@ -55,16 +55,16 @@ async def get_versions(r: Reader, tenant: str, key: int) -> Row | None:
     default = newest_allowed(opened, pinned, gone=rollout.get("default_key") not in numbers)
     ramp = numbers.get(rollout.get("ramp_key"))
     share = rollout.get("share", 0) / 100 if ramp in opened else 0.0
-    counts = await _counts(r, tenant, list(numbers)) if kind == "process" else {}
+    counted = await _counts(r, tenant, list(numbers)) if kind == "process" and counts else {}
     items = []
     for v in versions:
         of_new = share if v["version"] == ramp else 100 - share if v["version"] == default else 0.0
-        mine = counts.get(v["id"], {"instances": {}, "incidents": 0, "oldest": None})
+        mine = counted.get(v["id"], {"instances": {}, "incidents": 0, "oldest": None})
         items.append({
             "id": str(v["id"]), "key": str(v["id"]), "version": v["version"], "version_tag": v["version_tag"], "status": v["status"],
             "content_hash": v["content_hash"], "resource": v["resource"], "created_at": iso(v["created_at"]), "default": v["version"] == default,
             "share": of_new, "stopped": v["id"] in stopped,
-            "instances": mine["instances"], "incidents": mine["incidents"], "drain": await _drain(r, tenant, v, mine, of_new),
+            "instances": mine["instances"], "incidents": mine["incidents"], "drain": await _drain(r, tenant, v, mine, of_new) if counts else None,
         })  # fmt: skip
     return {
         "definition_id": id, "kind": kind, "default": default, "pinned": numbers.get(rollout.get("default_key")),

@@ -88,7 +88,8 @@ class InService(Version, kw_only=True):
     stopped: bool
     instances: dict[str, int] = {}
     incidents: int = 0
-    drain: Drain
+    #: null where it was not asked for
+    drain: Drain | None = None
 
 
 class Versions(msgspec.Struct, kw_only=True):

@@ -347,7 +347,7 @@ def deploy(files: Files, server: ServerUrl = "", draft: Annotated[bool, typer.Op
 
 
 def _register() -> None:
-    from flowledger.infra.cli import connectors, control, holds, login, operations, repair, replays, rollouts, secrets, verbs
+    from flowledger.infra.cli import connectors, control, holds, login, operations, promote, repair, replays, rollouts, secrets, verbs
 
     verbs.register(app)
     repair.register(app)
@@ -355,6 +355,7 @@ def _register() -> None:
     replays.register(app)
     holds.register(app)
     rollouts.register(app)
+    promote.register(app)
     operations.register(app)
     login.register(app)
     app.add_typer(kafka_app, name="kafka", rich_help_panel=RUN)

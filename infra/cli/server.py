@@ -54,22 +54,38 @@ class Server:
         self, method: str, path: str, body: Any = None, query: dict[str, Any] | None = None, headers: dict[str, str] | None = None
     ) -> tuple[int, Any]:
         """Status and JSON of the answer, whatever it is."""
-        sent = {"Accept": "application/json, */*;q=0.5", "X-Actor": os.environ.get("FLOWLEDGER_ACTOR") or _user()}
-        sent["User-Agent"] = f"flowledger-cli/{__version__}"
-        if tenant := os.environ.get("FLOWLEDGER_TENANT"):
-            sent["X-Tenant"] = tenant
-        if "Authorization" not in (headers or {}) and (token := self._key()):
-            sent["Authorization"] = f"Bearer {token}"
-        sent |= {k.replace("_", "-"): v for k, v in (headers or {}).items()}
+        sent = self._headers(headers)
         data = None
         if body is not None:
             data = msgspec.json.Encoder(decimal_format="number").encode(body)
             sent["Content-Type"] = "application/json"
+        return self._send(method, self._target(path, query), data, sent)
+
+    def _headers(self, more: dict[str, str] | None) -> dict[str, str]:
+        sent = {"Accept": "application/json, */*;q=0.5", "X-Actor": os.environ.get("FLOWLEDGER_ACTOR") or _user()}
+        sent["User-Agent"] = f"flowledger-cli/{__version__}"
+        if tenant := os.environ.get("FLOWLEDGER_TENANT"):
+            sent["X-Tenant"] = tenant
+        if "Authorization" not in (more or {}) and (token := self._key()):
+            sent["Authorization"] = f"Bearer {token}"
+        return sent | {k.replace("_", "-"): v for k, v in (more or {}).items()}
+
+    def _target(self, path: str, query: dict[str, Any] | None = None) -> str:
         asked = {k: v for k, v in (query or {}).items() if v not in (None, "", [])}
-        target = self._base + quote(path, safe="/.") + ("?" + urlencode(asked, doseq=True) if asked else "")
-        return self._send(method, target, data, sent)
+        return self._base + quote(path, safe="/.") + ("?" + urlencode(asked, doseq=True) if asked else "")
+
+    def text(self, path: str) -> str:
+        """An answer that isn't JSON, or isn't to be read as such."""
+        status, raw = self._exchange("GET", self._target(path), None, self._headers(None))
+        if status >= 400:
+            problem(status, _decoded(raw))
+        return raw.decode("utf-8", "replace")
 
     def _send(self, method: str, target: str, data: bytes | None, headers: dict[str, str]) -> tuple[int, Any]:
+        status, raw = self._exchange(method, target, data, headers)
+        return status, _decoded(raw)
+
+    def _exchange(self, method: str, target: str, data: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
         try:
             connection = self._connection or self.open()
             self._connection = connection
@@ -79,10 +95,7 @@ class Server:
         except (OSError, http.client.HTTPException) as e:
             self._connection = None
             self.unreachable(e)
-        try:
-            return response.status, msgspec.json.decode(raw) if raw else {}
-        except msgspec.DecodeError:
-            return response.status, raw.decode("utf-8", "replace")
+        return response.status, raw
 
     def unreachable(self, e: Exception) -> NoReturn:
         why = getattr(e, "strerror", None) or type(e).__name__
@@ -110,6 +123,13 @@ class Server:
     def new_id() -> dict[str, str]:
         """Header that makes a repeated command harmless."""
         return {"Idempotency_Key": uuid.uuid4().hex}
+
+
+def _decoded(raw: bytes) -> Any:
+    try:
+        return msgspec.json.decode(raw) if raw else {}
+    except msgspec.DecodeError:
+        return raw.decode("utf-8", "replace")
 
 
 def _user() -> str:

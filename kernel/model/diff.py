@@ -7,9 +7,11 @@ extension elements as well, are its fields, named by their path: `taskDefinition
 
 from __future__ import annotations
 
+import difflib
 from typing import Any
 
 from flowledger.kernel.model import xml as x
+from flowledger.kernel.model.encodings import utf8
 from flowledger.kernel.model.graph import Graph
 
 #: elements whose children with an id are compared on their own
@@ -52,6 +54,23 @@ def diff(a: Graph, b: Graph) -> list[dict[str, Any]]:
         if fields:
             rows.append({**_row("moved" if moved and len(fields) == 1 else "changed", item), "fields": fields})
     return rows
+
+
+def compare(old: str, old_name: str, new: str, new_name: str) -> dict[str, Any]:
+    """Of two texts: what is shown of elements that were added, removed or changed, `changes` as `diff`, `text` a unified difference."""
+    from flowledger.kernel.model import read
+    from flowledger.kernel.model.shown import elements_of
+
+    a, b = read(utf8(old), old_name)[0], read(utf8(new), new_name)[0]
+    before, after = elements_of(utf8(old), old_name), elements_of(utf8(new), new_name)
+    lines = difflib.unified_diff(old.splitlines(), new.splitlines(), old_name, new_name, lineterm="", n=2)
+    return {
+        "added": [after[k] for k in after if k not in before],
+        "removed": [before[k] for k in before if k not in after],
+        "changed": [{"id": k, "from": before[k], "to": after[k]} for k in after if k in before and before[k] != after[k]],
+        "changes": diff(a, b) if a is not None and b is not None else [],
+        "text": "\n".join(lines),
+    }
 
 
 def _row(change: str, item: _Item) -> dict[str, Any]:

@@ -74,6 +74,15 @@ def server_with_grpc(empty_database: Any, tmp_path_factory: pytest.TempPathFacto
             yield found
 
 
+@pytest.fixture(scope="module")
+def two_servers(empty_database: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, Running]]:
+    """A test environment and a productive one, for one module."""
+    with empty_database() as first, empty_database() as second:
+        one, other = (settings_for(tmp_path_factory.mktemp(name), url) for name, url in (("test", first), ("productive", second)))
+        with running(one) as test, running(other) as productive:
+            yield test, productive
+
+
 def settings_for(data: Path, postgres: str, roles: tuple[str, ...] = ("api", "owner", "projector"), **more: Any) -> Settings:
     return Settings(data=data, postgres=postgres, port=0, grpc_port=0, partitions=2, durability="normal", roles=roles, **more)
 

@@ -10,6 +10,9 @@ type Given<T> = T extends object ? { [K in keyof T]-?: T[K] } : T;
 export type Instance = Given<Schemas["Instance"]>;
 export type InstanceRow = Given<Schemas["InstanceRow"]>;
 export type Definition = Given<Schemas["DefinitionDetail"]>;
+export type Plan = Given<Schemas["Plan"]>;
+/** In a list, so what may be null is optional. */
+export type VersionInService = Schemas["InService"];
 export type Diff = Given<Schemas["Diff"]>;
 export type TaskRow = Given<Schemas["TaskRow"]>;
 export type Task = Given<Schemas["Task"]>;

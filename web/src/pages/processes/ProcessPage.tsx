@@ -1,6 +1,6 @@
-import { Button, Group, Select, Stack, Tabs, Text } from "@mantine/core";
+import { Button, Group, Select, Tabs, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
 import { get } from "~/api/client";
 import { useSource } from "~/api/source";
@@ -14,6 +14,7 @@ import { Answer, Empty, Failed, PageHead, Waiting } from "~/shared/states";
 import { Status } from "~/shared/Status";
 import { When } from "~/shared/time";
 import { Compare } from "./Compare";
+import { InService } from "./InService";
 import { StartDialog } from "./StartDialog";
 
 /** One process: its diagram with what runs and what is stuck on it, its versions, its runs. */
@@ -63,23 +64,7 @@ export function ProcessPage() {
           <Tabs.Tab value="source">{t("process.source")}</Tabs.Tab>
         </Tabs.List>
         <Tabs.Panel value="versions" pt="sm">
-          <Stack gap={4}>
-            {versions.data.items.map((d) => (
-              <Group key={d.key} gap="sm">
-                <Link to="/processes/$id" params={{ id }} search={{ version: String(d.version) }}>
-                  v{d.version}
-                </Link>
-                <Status of={d.status} />
-                <When at={d.created_at} />
-                <Text size="sm" c="dimmed">
-                  {d.created_by} · {d.resource}
-                </Text>
-                <Link to="/instances" search={{ definition: id, version: String(d.version) }}>
-                  {t("process.runs")}
-                </Link>
-              </Group>
-            ))}
-          </Stack>
+          <InService id={id} definition={definition.key} />
         </Tabs.Panel>
         <Tabs.Panel value="compare" pt="sm">
           <Compare versions={versions.data.items} shown={definition} />
