@@ -6,17 +6,17 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, delete, get, patch, post, put
-from litestar.datastructures import Cookie
 from litestar.params import Parameter
 from msgspec import Meta
 
 from flowledger.api import answers
 from flowledger.api.access import answers as a
 from flowledger.api.access.changes import LINK_S, ROLES_MAX, TENANTS_MAX, Accounts
-from flowledger.api.access.door import COOKIE, IDENTITY, secure
+from flowledger.api.access.door import IDENTITY
 from flowledger.api.access.known import Identity
 from flowledger.api.access.rights import RIGHTS, ROLES
 from flowledger.api.edge import ApiRequest, Body, Name, Text, reply, time_text
+from flowledger.api.issuers import base_of, list_issuers, session_cookie
 from flowledger.api.problems import Problem
 from flowledger.api.services import services_of
 from flowledger.infra.accounts.store import Key, Session, User
@@ -110,14 +110,8 @@ async def _begun(request: ApiRequest, begun: tuple[str, Session]) -> Response[An
     identity = await accounts.known.of_session(text)
     answer = reply(_me(accounts.settings.auth, identity, identity.tenants[0] if identity.tenants else ""))
     most = int((session.expires_us - session.began_us) / 1e6)
-    answer.cookies.append(_cookie(request, text, most))
+    answer.cookies.append(session_cookie(request, text, most))
     return answer
-
-
-def _cookie(request: ApiRequest, text: str, most: int) -> Cookie:
-    return Cookie(
-        COOKIE, path="/", value=text, max_age=most, httponly=True, samesite="strict", secure=secure(request.headers.get("host", ""))
-    )
 
 
 @post("/session", status_code=200, summary="Sign in with name and password")
@@ -134,24 +128,18 @@ async def by_link(request: ApiRequest, data: ByLink) -> Response[a.Me]:
     return await _begun(request, await _accounts(request).by_link(caller, data.link, data.password))
 
 
-@get("/session/issuers", summary="List issuers that sign in")
-async def list_issuers(request: ApiRequest) -> Response[answers.Page[a.IssuerRow]]:
-    """Of OpenID Connect: whose tokens are taken here, and how a command line gets one (RFC 8628). Who isn't signed in yet may ask."""
-    door = services_of(request).door
-    known = [k.issuer for k in door.tokens.issuers] if door is not None and door.tokens is not None else []
-    items = [{n: getattr(i, n) for n in a.IssuerRow.__struct_fields__} for i in known]
-    return reply({"items": items, "cursor": None})
-
-
 @delete("/session", status_code=200, summary="Sign out")
-async def sign_out(request: ApiRequest, everywhere: bool = False) -> Response[a.Gone]:
+async def sign_out(request: ApiRequest, everywhere: bool = False) -> Response[a.SignedOut]:
     """`everywhere`: all sessions of this person end. An API key has no session: it is revoked."""
     accounts, identity = _accounts(request), _identity(request)
-    if identity.kind != "user" and not everywhere:
+    if identity.kind not in ("user", "guest") and not everywhere:
         raise Problem("INVALID_STATE", "this is an API key, not a session: it ends by DELETE /v1/api-keys/{id}")
     await accounts.sign_out(identity, everywhere)
-    answer = reply({"name": identity.actor})
-    answer.cookies.append(_cookie(request, "", 0))
+    there = None
+    if identity.kind == "guest" and accounts.guests is not None:
+        there = accounts.guests.end_address(identity.id, base_of(request, services_of(request)) + "/")
+    answer = reply({"name": identity.actor, "issuer_url": there})
+    answer.cookies.append(session_cookie(request, "", 0))
     return answer
 
 
@@ -167,7 +155,7 @@ def _identity_of_a_person(request: ApiRequest) -> Identity:
     _accounts(request)
     identity = _identity(request)
     if identity.kind != "user":
-        raise Problem("FORBIDDEN", "this is an API key: a password is changed by who has signed in with it")
+        raise Problem("FORBIDDEN", "a password is changed by who has signed in with it")
     return identity
 
 

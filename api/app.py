@@ -31,6 +31,7 @@ from flowledger.api import (
     incidents,
     instance_views,
     instances,
+    issuers,
     jobs,
     messages,
     metrics,
@@ -40,6 +41,7 @@ from flowledger.api import (
     settings,
     signals,
     tasks,
+    watchdog,
 )
 from flowledger.api.access.door import uncovered
 from flowledger.api.edge import ApiRequest, encode
@@ -67,6 +69,7 @@ NOUNS: dict[str, list[Any]] = {
     "dead-letters": dead_letters.HANDLERS,
     "operations": operations.HANDLERS,
     "holds": holds.HANDLERS,
+    "watchdog": watchdog.HANDLERS,
     "batches": batches.HANDLERS,
     "decisions": decisions.HANDLERS,
     "events": events.HANDLERS,
@@ -106,7 +109,7 @@ def _cors(services: Services) -> CORSConfig | None:
 
 def _app(services: Services, v1: Router, at_root: Sequence[Any]) -> Litestar:
     return Litestar(
-        route_handlers=[v1, *health.HANDLERS, *metrics.HANDLERS, *callbacks.AT_ROOT, *at_root],
+        route_handlers=[v1, *health.HANDLERS, *metrics.HANDLERS, *callbacks.AT_ROOT, *issuers.AT_ROOT, *at_root],
         request_class=ApiRequest,
         exception_handlers={**HANDLERS, Previewed: preview_handler},
         before_request=before if services.door is None else look_before,  # type: ignore[arg-type]

@@ -39,7 +39,7 @@ def shown_path(path: str) -> str:
 
 
 def credential_of(identity: Any) -> str:
-    return f"{identity.kind}:{identity.id}" if identity.kind in ("key", "token") else "session"
+    return f"{identity.kind}:{identity.id}" if identity.kind in ("key", "token", "guest") else "session"
 
 
 def origin_of(connection: Any, door: str = "http") -> Origin:
@@ -56,7 +56,9 @@ def origin_of(connection: Any, door: str = "http") -> Origin:
 def by_a_person(connection: Any) -> bool:
     """Somebody has signed in with a password, or works on tasks."""
     identity: Identity | None = connection.scope.get(IDENTITY)
-    return (identity is not None and identity.kind == "user") or str(connection.scope.get("path_template", "")).startswith("/v1/tasks")
+    return (identity is not None and identity.kind in ("user", "guest")) or str(connection.scope.get("path_template", "")).startswith(
+        "/v1/tasks"
+    )
 
 
 class Refusals:

@@ -212,16 +212,30 @@ class TellBatchItems(Command, frozen=True):
     again: list[int]
 
 
+class ListFindings(Command, frozen=True):
+    """What the watchdog of a partition has found. Nothing is changed. Answer: `{findings, counts, partition, rounds, round_s, looked_at,
+    end}`."""
+
+
+class AskPeers(Command, frozen=True):
+    """Partition `partition` asks another for what only that one knows: each question is `[kind, key, ...]` (`kernel/watchdog/peers.py`). Nothing is
+    changed. Answer: `{missing, taken, sent}`: the numbers of those that aren't there, and how far sends of both have come."""
+
+    partition: int
+    questions: list[list[str | int]]
+
+
+class RepairFinding(Command, frozen=True):
+    """What the watchdog has found as `id` (`PARTITION-KIND-SUBJECT`) is repaired by `repair`, a word of its kind (`""`: the usual).
+    Answer: `{id, repair, did}`."""
+
+    id: str
+    repair: str = ""
+    reason: str = ""
+
+
 #: one of them; the union of all commands has these beside its own
 AnyControl = (
-    CreateBatch
-    | AddBatchItems
-    | ControlBatch
-    | DoBatchItems
-    | TellBatchItems
-    | PlaceHold
-    | ReleaseHold
-    | SetHold
-    | HoldDone
-    | ChangeRollout
-)
+    CreateBatch | AddBatchItems | ControlBatch | DoBatchItems | TellBatchItems | PlaceHold | ReleaseHold | SetHold | HoldDone
+    | ListFindings | AskPeers | RepairFinding | ChangeRollout
+)  # fmt: skip

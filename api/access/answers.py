@@ -70,13 +70,15 @@ class KeyMade(KeyRow, kw_only=True):
 
 
 class IssuerRow(msgspec.Struct, kw_only=True):
-    """An issuer whose tokens are taken. `device_client_id`: the client of its device flow; empty: it has none for us."""
+    """An issuer whose tokens are taken. `device_client_id`: the client of its device flow; empty: it has none for us. `browser`: it signs in at
+    the console, by `GET /v1/session/issuers/{name}`."""
 
     name: str
     title: str
     issuer: str
     device_client_id: str
     scopes: list[str]
+    browser: bool
 
 
 class RoleRow(msgspec.Struct, kw_only=True):
@@ -87,3 +89,9 @@ class RoleRow(msgspec.Struct, kw_only=True):
 
 class Gone(msgspec.Struct, kw_only=True):
     name: str
+
+
+class SignedOut(Gone, kw_only=True):
+    """`issuer_url`: where the browser goes to be signed out at the issuer, too; null: nothing is to be done there."""
+
+    issuer_url: str | None = None

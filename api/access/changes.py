@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from flowledger.api.access.guests import SESSIONS_MAX, Guests
 from flowledger.api.access.known import Identity, Known, away, unknown
 from flowledger.api.access.rights import ADMINISTRATOR, ROLES, rights_of
 from flowledger.api.problems import Problem, malformed, problem_of
@@ -28,7 +29,7 @@ from flowledger.processors.client import Caller, Client
 
 log_ = log("access")
 REGISTRY = "identity"
-USERS_MAX, KEYS_MAX, SESSIONS_MAX = 10_000, 10_000, 20
+USERS_MAX, KEYS_MAX = 10_000, 10_000
 ROLES_MAX, TENANTS_MAX = len(ROLES), 100
 #: wrong passwords in a row until nobody may try for `LOCKED_S`; each further wrong one locks again
 ATTEMPTS_MAX, LOCKED_S = 10, 300
@@ -47,6 +48,8 @@ class Accounts:
     def __init__(self, known: Known, client: Client, settings: Settings, passwords: Passwords | None = None) -> None:
         self.known, self.store, self.client, self.settings = known, known.store, client, settings
         self.passwords = passwords or Passwords()
+        #: sign-in of browsers at issuers; None: there are none
+        self.guests: Guests | None = None
 
     @property
     def now_us(self) -> Callable[[], int]:

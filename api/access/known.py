@@ -18,7 +18,7 @@ from weakref import WeakSet
 from flowledger.api.access.rights import rights_of
 from flowledger.api.problems import Problem
 from flowledger.infra.accounts import secrets
-from flowledger.infra.accounts.store import AWAY, Key, Session, Store, User
+from flowledger.infra.accounts.store import AWAY, Guest, Key, Session, Store, User
 from flowledger.infra.settings import Settings
 from flowledger.kernel.access.rights import OPERATOR, SIGNED_IN
 from flowledger.logs import log
@@ -94,6 +94,8 @@ class Known:
         self.store = store
         self.now_us = now_us or (lambda: time.time_ns() // 1000)
         self.idle_us = int(settings.session_idle_minutes * 60e6)
+        #: issuers that sign in, by name: a guest of another is not known any more
+        self.issuers: frozenset[str] = frozenset()
         self.users: dict[str, User] = {}
         self.keys: dict[str, Key] = {}
         self._by_verifier: dict[bytes, Key] = {}
@@ -225,9 +227,11 @@ class Known:
         verifier = secrets.verifier(text)
         identity = self._identities.get(verifier)
         now_us = self.now_us()
-        if identity is None or identity.kind != "user" or not self._lasts(identity.expires_us, identity.seen_us, now_us):
+        if identity is None or identity.kind not in ("user", "guest") or not self._lasts(identity.expires_us, identity.seen_us, now_us):
             identity = await self.by_session_verifier(verifier)
         self._believable()
+        if identity.kind == "guest":
+            self.stranger(identity.actor)
         identity.seen_us = self._seen[verifier] = now_us
         return identity
 
@@ -244,27 +248,33 @@ class Known:
                 session = await self.store.session(verifier)  # another node may have seen it lately
             except AWAY as e:
                 raise away(type(e).__name__) from None
-        user = self.users.get(session.name) if session is not None else None
-        if session is None or user is None or not user.active or not hmac.compare_digest(session.verifier, verifier):
+        if session is None or not hmac.compare_digest(session.verifier, verifier):
             raise unknown("the session is not known: sign in")
-        seen_us = max(session.seen_us, seen_us)
+        identity = self._guest(session) if isinstance(session, Guest) else self._user(session)
+        identity.seen_us = seen_us = max(session.seen_us, seen_us)
         if not self._lasts(session.expires_us, seen_us, now_us):
             raise unknown("the session is over: sign in again")
         self._sessions[verifier] = session
         while len(self._sessions) > SESSIONS_MAX:
             self._sessions.popitem(last=False)
-        identity = Identity(
-            "user",
-            user.name,
-            user.roles,
-            rights_of(user.roles),
-            user.tenants,
-            verifier,
-            session.expires_us,
-            csrf=session.csrf,
-            seen_us=seen_us,
-        )
         return self._remember(identity)
+
+    def _user(self, session: Session) -> Identity:
+        user = self.users.get(session.name)
+        if user is None or not user.active:
+            raise unknown("the session is not known: sign in")
+        return Identity(
+            "user", user.name, user.roles, rights_of(user.roles), user.tenants, session.verifier, session.expires_us, csrf=session.csrf
+        )
+
+    def _guest(self, guest: Guest) -> Identity:
+        if guest.issuer not in self.issuers:
+            raise unknown("the session is of an issuer that isn't asked here any more: sign in")
+        self.stranger(guest.name)
+        return Identity(
+            "guest", guest.name, guest.roles, rights_of(guest.roles), guest.tenants, guest.verifier, guest.expires_us,
+            csrf=guest.csrf, id=guest.issuer, groups=guest.groups,
+        )  # fmt: skip
 
     def _remember(self, identity: Identity) -> Identity:
         found = self._identities.get(identity.verifier)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import Any
 
 from flowledger.api.access.known import Identity, Known, away, unknown
 from flowledger.api.access.rights import ROLES, rights_of
@@ -100,10 +101,14 @@ class Tokens:
     def who(self, found: Verified) -> Who:
         """Raises: Problem (401)."""
         try:
-            return self._mappings[found.keys.issuer.issuer].who(found.claims)
+            return self.who_of(found.keys, found.claims)
         except Unfit as e:
             log_.warning("of the claims of a token nobody can be made", issuer=found.keys.issuer.name, why=str(e))
             raise unknown(f"of the claims of this token nobody can be made: {e}") from None
+
+    def who_of(self, keys: Keys, claims: dict[str, Any]) -> Who:
+        """Raises: Unfit."""
+        return self._mappings[keys.issuer.issuer].who(claims)
 
     def _remember(self, identity: ByToken) -> ByToken:
         self._good[identity.verifier] = identity

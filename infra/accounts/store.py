@@ -36,6 +36,11 @@ _TABLES = (
     " verifier bytea PRIMARY KEY, name text NOT NULL REFERENCES users ON DELETE CASCADE, csrf text NOT NULL,"
     " began_us bigint NOT NULL, seen_us bigint NOT NULL, expires_us bigint NOT NULL)",
     "CREATE INDEX IF NOT EXISTS sessions_of ON sessions (name, began_us)",
+    "CREATE TABLE IF NOT EXISTS guests ("
+    " verifier bytea PRIMARY KEY, name text NOT NULL, csrf text NOT NULL, began_us bigint NOT NULL, seen_us bigint NOT NULL,"
+    " expires_us bigint NOT NULL, issuer text NOT NULL, subject text NOT NULL, sid text NOT NULL, roles text[] NOT NULL,"
+    " groups text[] NOT NULL, tenants text[] NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS guests_of ON guests (issuer, subject, began_us)",
 )
 
 
@@ -79,6 +84,17 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     began_us: int
     seen_us: int
     expires_us: int
+
+
+class Guest(Session, frozen=True, kw_only=True):
+    """A session that an issuer has vouched for: `subject` is its `sub`, `sid` that of the sign-in there (empty: it gave none)."""
+
+    issuer: str
+    subject: str
+    sid: str
+    roles: list[str]
+    groups: list[str]
+    tenants: list[str]
 
 
 class Change:
@@ -170,14 +186,40 @@ class Store:
                 (session.name, session.name, most),
             )
 
+    async def begin_guest(self, guest: Guest, most: int) -> None:
+        """As `begin`."""
+        async with self._pool.connection() as conn, conn.transaction():
+            await conn.execute("DELETE FROM guests WHERE expires_us <= %s", (guest.began_us,))
+            await conn.execute(
+                "INSERT INTO guests (verifier, name, csrf, began_us, seen_us, expires_us, issuer, subject, sid, roles, groups, tenants)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                msgspec.structs.astuple(guest),
+            )
+            await conn.execute(
+                "DELETE FROM guests WHERE issuer = %s AND subject = %s AND verifier NOT IN "
+                "(SELECT verifier FROM guests WHERE issuer = %s AND subject = %s ORDER BY began_us DESC, verifier LIMIT %s)",
+                (guest.issuer, guest.subject, guest.issuer, guest.subject, most),
+            )
+
     async def session(self, verifier: bytes) -> Session | None:
-        found = await self.rows("SELECT * FROM sessions WHERE verifier = %s", verifier)
-        return msgspec.convert(found[0], Session) if found else None
+        if found := await self.rows("SELECT * FROM sessions WHERE verifier = %s", verifier):
+            return msgspec.convert(found[0], Session)
+        found = await self.rows("SELECT * FROM guests WHERE verifier = %s", verifier)
+        return msgspec.convert(found[0], Guest) if found else None
 
     async def end(self, name: str, verifier: bytes | None = None) -> None:
         """One session, or all of a person; other nodes hear of it as of a change."""
         async with self.change() as c:
             await c.rows("DELETE FROM sessions WHERE name = %s AND (%s::bytea IS NULL OR verifier = %s)", name, verifier, verifier)
+            await c.rows("DELETE FROM guests WHERE name = %s AND (%s::bytea IS NULL OR verifier = %s)", name, verifier, verifier)
+
+    async def end_guests(self, issuer: str, subject: str, sid: str) -> None:
+        """Those of a person, or of one sign-in of theirs, as the issuer says; what is empty isn't looked at, one of them isn't."""
+        async with self.change() as c:
+            await c.rows(
+                "DELETE FROM guests WHERE issuer = %s AND (%s = '' OR subject = %s) AND (%s = '' OR sid = %s) AND (%s || %s) <> ''",
+                issuer, subject, subject, sid, sid, subject, sid,
+            )  # fmt: skip
 
     async def seen(self, sessions: Sequence[tuple[bytes, int]], keys: Sequence[tuple[str, int]]) -> None:
         """When each was last used."""
@@ -186,6 +228,9 @@ class Store:
             if sessions:
                 await cursor.executemany(
                     "UPDATE sessions SET seen_us = greatest(seen_us, %s) WHERE verifier = %s", [(t, v) for v, t in sessions]
+                )
+                await cursor.executemany(
+                    "UPDATE guests SET seen_us = greatest(seen_us, %s) WHERE verifier = %s", [(t, v) for v, t in sessions]
                 )
             if keys:
                 await cursor.executemany("UPDATE api_keys SET used_us = greatest(used_us, %s) WHERE id = %s", [(t, k) for k, t in keys])

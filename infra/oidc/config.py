@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
+from flowledger.infra.secret_text import by_reference, remember
 from flowledger.infra.settings import LOOPBACK, SettingsError
 from flowledger.kernel import feel
 from flowledger.kernel.feel.errors import LimitReached
@@ -41,6 +42,7 @@ class Issuer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         name: in addresses; `title`: on the button of the sign-in page.
         audiences: whom tokens must be for; one of them has to be there.
         types: what the header `typ` of an access token may be.
+        client_id: of the console; empty: this issuer signs nobody in there. `client_secret`: `file:PATH` or `env:NAME`.
         device_client_id: of the command line, a public client; empty: `flowledger login --oidc` isn't offered.
         actor, roles, groups, tenants: FEEL over the claims (each by its name, and all as `claims`).
         suffix: what is put behind each actor, so that two issuers never give one name to two people: each has one of its own (one may have none).
@@ -55,6 +57,8 @@ class Issuer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     types: Annotated[list[Annotated[str, Meta(max_length=100)]], Meta(min_length=1, max_length=10)] = msgspec.field(
         default_factory=lambda: ["at+jwt", "JWT"]
     )
+    client_id: Annotated[str, Meta(max_length=200)] = ""
+    client_secret: Annotated[str, Meta(max_length=2_000)] = ""
     device_client_id: Annotated[str, Meta(max_length=200)] = ""
     scopes: Annotated[list[Short], Meta(max_length=50)] = msgspec.field(default_factory=lambda: ["openid", "profile"])
     actor: Expression = "preferred_username"
@@ -178,9 +182,23 @@ def checked(issuers: list[Issuer]) -> list[Issuer]:
         if why := reachable(i.issuer):
             raise SettingsError(f"oidc_file: issuer of {i.name}: {why}")
         Mapping(i)
+        if i.client_secret:
+            secret_of(i)
+        if i.client_id and "openid" not in i.scopes:
+            raise SettingsError(f"oidc_file: scopes of {i.name}: openid was expected among them, found {', '.join(i.scopes) or 'none'}")
     for what in ("name", "issuer", "suffix"):
         if len({getattr(i, what) for i in issuers}) < len(issuers):
             raise SettingsError(
                 f"oidc_file: each issuer needs a {what} of its own{', so that no two people get one name' if what == 'suffix' else ''}"
             )
     return issuers
+
+
+def secret_of(issuer: Issuer) -> str:
+    """Raises: SettingsError."""
+    try:
+        found = by_reference(issuer.client_secret, f"oidc_file: client_secret of {issuer.name}")
+    except ValueError as e:
+        raise SettingsError(str(e)) from None
+    remember([found])
+    return found

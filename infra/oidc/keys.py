@@ -56,6 +56,8 @@ class Keys:
         self._read, self._asked = -math.inf, -math.inf
         self.failed = "it has not been asked yet"
         self._fetching: asyncio.Task[None] | None = None
+        #: where its endpoints are, as last read
+        self.document: Document | None = None
 
     @property
     def believable(self) -> bool:
@@ -78,7 +80,8 @@ class Keys:
 
     async def _fetch(self) -> None:
         try:
-            keys = self._taken(await self._answer((await self._discovered()).jwks_uri))
+            document = await self._discovered()
+            keys = self._taken(await self._answer(document.jwks_uri))
         except Away as e:
             if not self.failed:
                 log_.warning(
@@ -88,7 +91,7 @@ class Keys:
             return
         if gone := self.keys.keys() - keys.keys():
             log_.info("an issuer has taken keys back", issuer=self.issuer.name, keys=", ".join(sorted(gone))[:500])
-        self.keys, self._read, self.failed = keys, self._clock(), ""
+        self.keys, self.document, self._read, self.failed = keys, document, self._clock(), ""
 
     async def _discovered(self) -> Document:
         found = await self._answer(self.issuer.issuer.rstrip("/") + "/.well-known/openid-configuration")

@@ -25,6 +25,11 @@ OF_SIGN_IN = ("nonce", "at_hash", "c_hash", "s_hash")
 ESSENTIAL = ("iss", "aud", "exp", "sub")
 
 
+#: the event of a logout token, and for how long it is good when it doesn't say (seconds)
+LOGOUT = "http://schemas.openid.net/event/backchannel-logout"
+LOGOUT_S = 300
+
+
 class Refused(Exception):
     """This token is not good. Its text never has a part of it."""
 
@@ -64,7 +69,36 @@ class Verifier:
             raise Refused("an access token was expected, found a token about a sign-in, or to refresh one")
         if "cnf" in found.claims:  # RFC 7800: good only together with a proof, which we don't ask for
             raise Refused("this token is bound to a key of its holder, which isn't taken here")
-        _claims(found, now)
+        _claims(found, issuer.audiences, now)
+        return found
+
+    def sign_in(self, text: str, keys: Keys, nonce: str, now: int) -> Verified:
+        """Of an ID token that was asked for with this nonce. Raises: Refused, KeyUnknown."""
+        _, found = self._verified(text)
+        issuer = found.keys.issuer
+        if found.keys is not keys:
+            raise Refused("the token about the sign-in is of another issuer than was asked")
+        if found.claims.get("nonce") != nonce:
+            raise Refused("the token about the sign-in is not of this sign-in")
+        _claims(found, [issuer.client_id], now)
+        audiences = found.claims["aud"]
+        if found.claims.get("azp", issuer.client_id if not isinstance(audiences, list) or len(audiences) == 1 else "") != issuer.client_id:
+            raise Refused("the token about the sign-in is for another client")
+        return found
+
+    def sign_out(self, text: str, keys: Keys, now: int) -> Verified:
+        """Of a logout token (Back-Channel Logout 1.0, 2.4 and 2.6). Raises: Refused, KeyUnknown."""
+        header, found = self._verified(text)
+        if found.keys is not keys or _media(header.get("typ", "JWT")) not in ("logout+jwt", "jwt"):
+            raise Refused("a logout token of this issuer was expected")
+        events = found.claims.get("events")
+        if not isinstance(events, dict) or LOGOUT not in events or "nonce" in found.claims:
+            raise Refused("a logout token was expected, found another")
+        if not any(isinstance(found.claims.get(name), str) and found.claims[name] for name in ("sub", "sid")):
+            raise Refused("a logout token says who or which session (sub, sid), this one doesn't")
+        _claims(found, [found.keys.issuer.client_id], now, ("iss", "aud", "iat"))
+        if found.claims["iat"] < now - LOGOUT_S - found.keys.issuer.skew_s:
+            raise Refused("this logout token is too old")
         return found
 
     def _verified(self, text: str) -> tuple[dict[str, Any], Verified]:
@@ -123,10 +157,10 @@ def _no_number(text: str) -> Any:
     raise ValueError(text)  # NaN and Infinity are no JSON
 
 
-def _claims(found: Verified, now: int) -> None:
+def _claims(found: Verified, audiences: list[str], now: int, essential: tuple[str, ...] = ESSENTIAL) -> None:
     issuer = found.keys.issuer
-    wanted: dict[str, Any] = {name: {"essential": True} for name in ESSENTIAL}
-    wanted["iss"]["value"], wanted["aud"]["values"] = issuer.issuer, issuer.audiences
+    wanted: dict[str, Any] = {name: {"essential": True} for name in essential}
+    wanted["iss"]["value"], wanted["aud"]["values"] = issuer.issuer, audiences
     # whole seconds: of the skew none is lost
     registry = JWTClaimsRegistry(now=now, leeway=int(issuer.skew_s), **wanted)
     try:
@@ -134,7 +168,7 @@ def _claims(found: Verified, now: int) -> None:
     except ExpiredTokenError:
         raise Refused("this token has expired") from None
     except MissingClaimError as e:
-        raise Refused(f"a token with {', '.join(ESSENTIAL)} was expected: {e.description}") from None
+        raise Refused(f"a token with {', '.join(essential)} was expected: {e.description}") from None
     except InvalidClaimError as e:
         raise Refused(_WHY.get(e.claim, f"the claim {e.claim} of this token is not good")) from None
     except JoseError:

@@ -56,29 +56,33 @@ async def start(system: Starting, dsn: str, stack: contextlib.AsyncExitStack) ->
     await store.open()
     stack.push_async_callback(store.close)
     known = Known(store, system.settings)
+    accounts = Accounts(known, system.engine, system.settings)
     tokens, running = None, [("accounts", known.run())]
     if system.settings.auth == "oidc":
-        tokens, keeping = await _issuers(system.settings, known, stack)
+        tokens, accounts.guests, keeping = await _issuers(system.settings, known, stack)
         running.append(("issuers", keeping))
-    system.door, system.accounts = Door(known, system.settings, tokens), Accounts(known, system.engine, system.settings)
+    system.door, system.accounts = Door(known, system.settings, tokens), accounts
     with contextlib.suppress(TimeoutError, *AWAY):
         await asyncio.wait_for(known.refresh(), ACCOUNTS_S)
     return running
 
 
-async def _issuers(settings: Settings, known: Any, stack: contextlib.AsyncExitStack) -> tuple[Any, Coroutine[Any, Any, None]]:
-    """Who looks at tokens, and what reads the issuers' keys beside. The process starts with issuers away, too."""
+async def _issuers(settings: Settings, known: Any, stack: contextlib.AsyncExitStack) -> tuple[Any, Any, Coroutine[Any, Any, None]]:
+    """Who looks at tokens, who signs browsers in, and what reads the issuers' keys beside. The process starts with issuers away, too."""
     import httpx2
 
+    from flowledger.api.access.guests import Guests
     from flowledger.api.access.tokens import Tokens
     from flowledger.infra.oidc import config
+    from flowledger.infra.oidc.code import Codes
     from flowledger.infra.oidc.keys import ANSWER_S, Keys, keep_fresh
 
     tls = ssl.create_default_context(cafile=settings.egress_ca_file or None)
     client = httpx2.AsyncClient(verify=tls, timeout=ANSWER_S, follow_redirects=False, trust_env=False)
     stack.push_async_callback(client.aclose)
     issuers = [Keys(i, client) for i in config.load(settings.oidc_file)]
-    return Tokens(issuers, known), keep_fresh(issuers)
+    tokens = Tokens(issuers, known)
+    return tokens, Guests(tokens, Codes(tokens.verifier, tls), int(settings.session_hours * 3600e6)), keep_fresh(issuers)
 
 
 async def first_administrator(system: Starting) -> None:

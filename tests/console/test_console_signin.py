@@ -9,11 +9,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+
+from tests.signin.issuer import StubIssuer
 
 from .conftest import ROOT, _free, ended
 
@@ -21,12 +24,12 @@ pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.req("APG-SEC-0
 PASSWORD = "correct horse battery"
 
 
-@pytest.fixture(scope="module")
-def signed(built: Path) -> Iterator[tuple[str, str]]:
+@contextmanager
+def serving(**settings: str) -> Iterator[tuple[str, str]]:
     """(address, one-time link) of a server of our own with sign-in."""
     port, data = _free(), Path(tempfile.mkdtemp(prefix="flowledger-signin-"))
     data.chmod(0o755)
-    env = {**os.environ, "FLOWLEDGER_AUTH": "local"}
+    env = {**os.environ, **settings}
     with (data / "server.log").open("wb") as log:
         command = [sys.executable, "-m", "flowledger", "serve", "--port", str(port), "--data", str(data / "data")]
         process = subprocess.Popen(command, stdout=log, stderr=log, env=env, cwd=data)
@@ -38,6 +41,12 @@ def signed(built: Path) -> Iterator[tuple[str, str]]:
         yield found[1], found[2]
     finally:
         ended(process, data)
+
+
+@pytest.fixture(scope="module")
+def signed(built: Path) -> Iterator[tuple[str, str]]:
+    with serving(FLOWLEDGER_AUTH="local") as found:
+        yield found
 
 
 def person(browser: Any, said: list[str]) -> Any:
@@ -123,3 +132,34 @@ def test_sign_in_work_on_a_task_and_sign_out(signed: tuple[str, str], browser: A
     for each in (page, rita):
         each.context.close()
     assert not said, f"the pages say: {said}"
+
+
+@pytest.mark.req("D-SEC-001", "APG-SEC-001")
+def test_somebody_signs_in_at_an_issuer_and_out_again(built: Path, browser: Any, tmp_path: Path) -> None:
+    issuer = StubIssuer()
+    issuer.clients["console"] = ""
+    file = tmp_path / "issuers.toml"
+    file.write_text(
+        f'[[issuers]]\nname = "company"\ntitle = "Our company"\nissuer = "{issuer.url}"\naudiences = ["flowledger"]\nclient_id = "console"\n'
+    )
+    file.chmod(0o644)
+    try:
+        with serving(FLOWLEDGER_AUTH="oidc", FLOWLEDGER_OIDC_FILE=str(file)) as (url, _):
+            said: list[str] = []
+            page = person(browser, said)
+            page.goto(f"{url}/instances?status=running")
+            page.get_by_role("link", name="Sign in with Our company").click()
+            page.get_by_role("heading", name="Issuer").wait_for()
+            page.get_by_role("link", name="Continue").click()
+            page.get_by_role("button", name="You are olga").wait_for()
+            assert page.url == f"{url}/instances?status=running", "where one wanted to go"
+            page.get_by_role("button", name="You are olga").click()
+            page.get_by_role("menuitem", name="Sign out", exact=True).click()
+            page.get_by_role("heading", name="Sign in").wait_for()
+            assert "/logout" in issuer.asked, "there, too"
+            page.goto(f"{url}/sign-in?failed=taken")
+            page.get_by_role("alert").get_by_text("has that name already").wait_for()
+            assert not said, said
+            page.context.close()
+    finally:
+        issuer.close()

@@ -31,6 +31,7 @@ from flowledger.kernel.model import bpmn as bpmn_reader
 from flowledger.kernel.model import dmn_resource, form_resource
 from flowledger.kernel.soundness import problems
 from flowledger.kernel.state import Instance, Partition, encode_state
+from flowledger.kernel.watchdog.looking import Look, everything
 
 START_US = 1_767_225_600_000_000  # 2026-01-01T00:00:00Z
 
@@ -105,6 +106,8 @@ class Scenario:
         self.now_us = START_US
         self.steps_max = steps_max or (1 if crash else 1_000)
         self.check = True
+        #: the watchdog looks after every command, and finds nothing but these kinds
+        self.watched, self.expected = True, frozenset[str]()
         self._folded: Partition | None = None
         files = [c.Resource(f"m{n}.bpmn", m if m.lstrip().startswith("<") else bpmn(m)) for n, m in enumerate(models)]
         files += [c.Resource(name, text) for name, text in resources]
@@ -158,6 +161,9 @@ class Scenario:
         for e, v in new:
             evolve(self._folded, e, v)
         assert image(self._folded) == image(self.p), "replay must give the same state"
+        if self.watched:
+            found = [f for f in everything(Look(self.p, self.library.processes(self.p), 0)) if f.kind not in self.expected]
+            assert not found, f"a false alarm of the watchdog: {found}\n{self.line[-400:]}"
         if self.crash:
             unsettled = dict(self.p.unsettled)
             self.p, self._folded = self._folded, None

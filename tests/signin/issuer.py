@@ -6,13 +6,14 @@ Configuration, keys, authorisation codes with PKCE, client credentials, refreshi
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import secrets
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 from joserfc import jwt
 from joserfc.jwk import Key, KeySet, RSAKey
@@ -42,6 +43,8 @@ class StubIssuer:
         self.asked: list[str] = []
         self.lifetime = 300
         self.approved = False
+        self.signed_out: list[dict[str, str]] = []
+        self._codes: dict[str, dict[str, Any]] = {}
         self._refresh: dict[str, str] = {}
         issuer = self
 
@@ -86,6 +89,12 @@ class StubIssuer:
         head = {k: v for k, v in head.items() if v is not None}
         return jwt.encode(head, self.claims(**claims), key, algorithms=[head["alg"]], default_type=None)
 
+    def logout_token(self, **more: Any) -> str:
+        """What it says to a console of whom it has signed out (Back-Channel Logout 1.0)."""
+        events = {"http://schemas.openid.net/event/backchannel-logout": {}}
+        nobody = dict.fromkeys(self.person)
+        return self.token(header={"typ": "logout+jwt"}, **{**nobody, "sub": self.person["sub"], "aud": "console", "events": events, **more})
+
     def rotate(self, keep: bool = False) -> Key:
         """A new key; the old ones are taken back, unless `keep`."""
         new = rsa(int(str(self.keys[-1].kid).rpartition("-")[2]) + 1)
@@ -117,14 +126,28 @@ class StubIssuer:
 
     def _well_known_openid_configuration(self, *_: Any) -> Any:
         return 200, {
-            "issuer": self.url, "jwks_uri": f"{self.url}/jwks",
-            "token_endpoint": f"{self.url}/token", "device_authorization_endpoint": f"{self.url}/device",
+            "issuer": self.url, "jwks_uri": f"{self.url}/jwks", "authorization_endpoint": f"{self.url}/authorize",
+            "token_endpoint": f"{self.url}/token", "device_authorization_endpoint": f"{self.url}/device", "end_session_endpoint": f"{self.url}/logout",
             "revocation_endpoint": f"{self.url}/revoke",
-            "id_token_signing_alg_values_supported": ["RS256"]
+            "id_token_signing_alg_values_supported": ["RS256"], "response_types_supported": ["code"],
         }, {}  # fmt: skip
 
     def _jwks(self, *_: Any) -> Any:
         return 200, KeySet(self.keys).as_dict(private=False), {}
+
+    def _authorize(self, query: dict[str, str], form: dict[str, str], http: Any) -> Any:
+        """A page with one button, by which this person signs in."""
+        if query.get("client_id") not in self.clients or query.get("code_challenge_method") != "S256" or not query.get("state"):
+            return 400, {"error": "invalid_request"}, {}
+        code = secrets.token_urlsafe(16)
+        self._codes[code] = {**query, "claims": dict(self.person)}
+        back = query["redirect_uri"] + "?" + urlencode({"code": code, "state": query["state"], "iss": self.url})
+        page = f'<!doctype html><html lang="en"><title>Issuer</title><main><h1>Issuer</h1><a href="{back.replace("&", "&amp;")}">Continue</a></main></html>'
+        return 200, page.encode(), {"Content-Type": "text/html"}
+
+    def _logout(self, query: dict[str, str], form: dict[str, str], http: Any) -> Any:
+        self.signed_out.append(query)
+        return 302, b"", {"Location": query["post_logout_redirect_uri"]}
 
     def _client(self, form: dict[str, str], http: Any) -> str:
         given = http.headers.get("authorization", "")
@@ -150,6 +173,17 @@ class StubIssuer:
                 },
                 {},
             )
+        if kind == "authorization_code":
+            asked = self._codes.pop(form.get("code", ""), None)
+            challenge = base64.urlsafe_b64encode(hashlib.sha256(form.get("code_verifier", "").encode()).digest()).decode().rstrip("=")
+            if (
+                asked is None
+                or asked["client_id"] != client
+                or asked["redirect_uri"] != form.get("redirect_uri")
+                or asked["code_challenge"] != challenge
+            ):
+                raise OAuthError("invalid_grant")
+            return 200, self._tokens(client, asked["claims"], asked.get("nonce")), {}
         if kind == "refresh_token" and self._refresh.pop(form.get("refresh_token", ""), None) == client:
             return 200, self._tokens(client, self.person, None), {}
         if kind == DEVICE and form.get("device_code") == "device-1":

@@ -41,13 +41,14 @@ def test_yaml_and_json_are_read_too(tmp_path):
     [
         ('algorithms = ["none"]', "algorithms"), ('algorithms = ["HS256"]', "algorithms"), ("algorithms = []", "algorithms"), ('audience = "x"', "audience"),
         ('actor = "1 +"', "actor of the issuer company"), ('roles = ""', "roles"), ("skew_s = 301", "skew_s"), ("stale_s = 599", "stale_s"),
-        ("stale_s = 86401", "stale_s"), ('suffix = "x"', "suffix"), ('client_id = "c"', "client_id"), ("x = ", "oidc_file"),
+        ("stale_s = 86401", "stale_s"), ('suffix = "x"', "suffix"), ('client_secret = "in the open"', "expected file:PATH or env:NAME"),
+        ('client_secret = "env:FLOWLEDGER_TEST_NO_SUCH"', "FLOWLEDGER_TEST_NO_SUCH"), ('client_id = "c"\nscopes = ["profile"]', "openid"), ("x = ", "oidc_file"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_with_its_place(tmp_path, more, said):
     with pytest.raises(SettingsError, match="oidc_file") as e:
         config.load(file(tmp_path, GOOD + more))
-    assert said in str(e.value)
+    assert said in str(e.value) and "in the open" not in str(e.value)
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,9 @@ def test_the_table_has_each_route_and_each_call(world):
         "POST /v1/session",
         "POST /v1/session/link",
         "GET /v1/session/issuers",
+        "GET /oidc/{name}",
+        "GET /oidc/{name}/back",
+        "POST /oidc/{name}/logout",
         "POST /callbacks/{token}",
         "POST /callbacks/{token}/error",
     ]

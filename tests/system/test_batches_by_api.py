@@ -82,7 +82,7 @@ async def test_a_batch_is_seen_before_it_is_done_and_each_item_has_its_result(on
         assert {e["process"] for e in seen["examples"]} == {"p"} and "id" not in {k for k, v in seen.items() if v is not None}
         assert (await x.ok("GET", "batches"))["items"] == []
         # a filter is done when its number is given back, and is what it was
-        assert (await x.ask("POST", "batches", wish))[0] == 400
+        assert (await x.ask("POST", "batches", wish))[0] == 422
         status, told = await x.ask("POST", "batches", {**wish, "confirm": 13})
         assert status == 409 and told["code"] == "STALE" and told["count"] == 14, told
         assert (await x.ok("GET", "batches"))["items"] == []
@@ -187,12 +187,12 @@ async def test_what_makes_no_sense_is_refused_with_what_was_expected(place, data
         x = Caller(http, place)
         for body, status, words in (
             ({"action": "fly", "ids": []}, 400, "fly"),
-            ({"action": "cancel"}, 400, "filter or ids"),
-            ({"action": "cancel", "ids": ["1"], "filter": {}}, 400, "filter or ids"),
+            ({"action": "cancel"}, 422, "filter or ids"),
+            ({"action": "cancel", "ids": ["1"], "filter": {}}, 422, "filter or ids"),
             ({"action": "cancel", "ids": ["one"]}, 400, "ids"),
             ({"action": "cancel", "filter": {"colour": "red"}, "dry_run": True}, 400, "colour"),
             ({"action": "cancel", "filter": {"version": "x"}, "dry_run": True}, 400, "version"),
-            ({"action": "cancel", "filter": {}, "dry_run": False}, 400, "dry run"),
+            ({"action": "cancel", "filter": {}, "dry_run": False}, 422, "dry run"),
             ({"action": "cancel", "ids": ["1"], "rate": -1}, 400, "rate"),
             ({"action": "cancel", "ids": ["1"], "of": "tasks"}, 422, "instances"),
             ({"action": "assign", "ids": ["1"]}, 422, "assignee"),

@@ -24,7 +24,12 @@ async function begun(asked: Promise<Me>): Promise<void> {
 export const signIn = (name: string, password: string) => begun(send("POST", "/session", { name, password }));
 export const byLink = (link: string, password: string) => begun(send("POST", "/session/link", { link, password }));
 
+/** Issuers at whose page a browser signs in. */
+export const issuers = async () => (await get("/session/issuers")).items.filter((i) => i.browser);
+
+/** Whom an issuer has vouched for goes on to be signed out there, too. */
 export async function signOut(everywhere: boolean): Promise<void> {
-  await send("DELETE", "/session", undefined, { everywhere });
-  told(null);
+  const { issuer_url } = await send("DELETE", "/session", undefined, { everywhere });
+  if (issuer_url) location.assign(issuer_url);
+  else told(null);
 }

@@ -1,9 +1,9 @@
-import { Alert, Button, Center, Group, Loader, Paper, PasswordInput, Stack, Text, TextInput, Title } from "@mantine/core";
-import { useQueryClient } from "@tanstack/react-query";
+import { Alert, Button, Center, Divider, Group, Loader, Paper, PasswordInput, Stack, Text, TextInput, Title } from "@mantine/core";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState, type FormEvent, type ReactNode } from "react";
 import { ApiError } from "~/api/client";
 import { useSignIn } from "~/api/me";
-import { byLink, signIn, whoAmI } from "~/api/session";
+import { byLink, issuers, signIn, whoAmI } from "~/api/session";
 import { useText } from "~/i18n";
 
 /** The pages, for whoever is known to the server; for all others the door. */
@@ -37,6 +37,18 @@ export function Door({ children }: { children: ReactNode }) {
 /** What stands behind the # of a one-time link: it never goes to the server by itself. */
 const linkOf = () => (location.pathname === "/sign-in" ? location.hash.slice(1) : "");
 
+const FAILURES = ["again", "refused", "taken", "away"] as const;
+
+/** What became of a sign-in at an issuer, which comes back with a word when it came to nothing. */
+function failureOf(t: ReturnType<typeof useText>): string {
+  const word = location.pathname === "/sign-in" ? new URLSearchParams(location.search).get("failed") : null;
+  const known = FAILURES.find((f) => f === word);
+  return known ? t(`signin.failed.${known}`) : "";
+}
+
+/** The page that was asked for. */
+const wanted = () => (location.pathname === "/sign-in" ? "/" : location.pathname + location.search + location.hash);
+
 function SignIn({ link, done }: { link: string; done: () => void }) {
   const t = useText();
   const client = useQueryClient();
@@ -44,7 +56,8 @@ function SignIn({ link, done }: { link: string; done: () => void }) {
   const [password, setPassword] = useState("");
   const [again, setAgain] = useState("");
   const [busy, setBusy] = useState(false);
-  const [failed, setFailed] = useState("");
+  const [failed, setFailed] = useState(() => failureOf(t));
+  const others = useQuery({ queryKey: ["issuers"], queryFn: issuers, enabled: !link });
   const submit = async (event: FormEvent) => {
     event.preventDefault();
     if (link && password !== again) return setFailed(t("signin.differ"));
@@ -84,6 +97,12 @@ function SignIn({ link, done }: { link: string; done: () => void }) {
           <Button type="submit" loading={busy}>
             {t(link ? "signin.set" : "signin.go")}
           </Button>
+          {!!others.data?.length && <Divider label={t("signin.or")} />}
+          {others.data?.map((i) => (
+            <Button key={i.name} component="a" variant="default" href={`/oidc/${i.name}?${new URLSearchParams({ to: wanted() })}`}>
+              {t("signin.at", { name: i.title || i.name })}
+            </Button>
+          ))}
         </Stack>
       </Paper>
     </Center>

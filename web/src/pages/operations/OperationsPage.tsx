@@ -1,4 +1,4 @@
-import { Tabs } from "@mantine/core";
+import { Badge, Tabs } from "@mantine/core";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useMay } from "~/api/me";
 import { useText } from "~/i18n";
@@ -11,9 +11,10 @@ import { Log } from "./Log";
 import { OpenIncidents } from "./OpenIncidents";
 import { Partitions } from "./Partitions";
 import { SettingsShown } from "./SettingsShown";
+import { useFindings, Watchdog } from "./Watchdog";
 import { Workers } from "./Workers";
 
-const TABS = { incidents: OpenIncidents, batches: Batches, letters: DeadLetters, holds: Holds, log: Log, workers: Workers, partitions: Partitions, limits: Limits, settings: SettingsShown };
+const TABS = { incidents: OpenIncidents, batches: Batches, letters: DeadLetters, holds: Holds, watchdog: Watchdog, log: Log, workers: Workers, partitions: Partitions, limits: Limits, settings: SettingsShown };
 
 /** For those who run it: what is stuck, who works, how far each part is, what is limited, how it is set. */
 export function OperationsPage() {
@@ -21,14 +22,16 @@ export function OperationsPage() {
   const search = useSearch({ strict: false }) as Record<string, string>;
   const navigate = useNavigate();
   const mayLog = useMay("log");
-  const tabs = Object.entries(TABS).filter(([name]) => name !== "log" || mayLog);
+  const mayWatch = useMay("watch");
+  const found = useFindings(mayWatch).data?.found ?? 0;
+  const tabs = Object.entries(TABS).filter(([name]) => (name !== "log" || mayLog) && (name !== "watchdog" || mayWatch));
   return (
     <>
       <PageHead title={t("operations.title")}>{t("operations.what")}</PageHead>
       <Tabs keepMounted={false} value={search.tab ?? "incidents"} onChange={(tab) => void navigate({ to: ".", search: tab ? { tab } : {}, replace: true })}>
         <Tabs.List>
           {tabs.map(([name]) => (
-            <Tabs.Tab key={name} value={name}>
+            <Tabs.Tab key={name} value={name} rightSection={name === "watchdog" && found > 0 && <Badge color="red" size="sm" variant="light">{found}</Badge>}>
               {t(`operations.${name}`)}
             </Tabs.Tab>
           ))}
