@@ -50,7 +50,8 @@ class ModifyInstance(Command, frozen=True):
 
 class MigrateInstance(Command, frozen=True):
     """`elements`: id in the instance's version -> id in the other, `""`: what stands there is withdrawn. `same_ids`: elements that stand in both need not be
-    named. `timers`: keep (their moments), restart (by the other version, from now). `tasks`: keep, renew (made anew by the other version; then elements may
+    named. `timers`: keep (their moments), restart (by the other version, from now), recount (by it, from when they have
+    begun). `tasks`: keep, renew (made anew by the other version; then elements may
     change their kind). `force`: though it leaves what never goes on. Answer: `{key, warnings}`."""
 
     key: int
