@@ -31,7 +31,7 @@ BACK_OFF_S = (0.1, 3.0)
 class Seat:
     """What waits for one subscriber of one partition."""
 
-    __slots__ = ("_batches", "_count", "_wake", "cut")
+    __slots__ = ("_batches", "_count", "_wake", "cut", "why")
 
     def __init__(self) -> None:
         self._batches: deque[list[Recorded]] = deque()
@@ -39,6 +39,8 @@ class Seat:
         self._wake = asyncio.Event()
         #: too much waited: what is here is still taken, nothing is added
         self.cut = False
+        #: why nothing more comes
+        self.why: Exception | None = None
 
     def put(self, batch: list[Recorded]) -> None:
         if self.cut or (self._count and self._count + len(batch) > WAITING_EVENTS):
@@ -48,13 +50,15 @@ class Seat:
             self._count += len(batch)
         self._wake.set()
 
-    def end(self) -> None:
-        self.cut = True
+    def end(self, why: Exception | None = None) -> None:
+        self.cut, self.why = True, why
         self._wake.set()
 
     async def get(self) -> list[Recorded] | None:
-        """The next batch; None: it was cut off, and has taken all that was there."""
+        """The next batch; None: it was cut off, and has taken all that was there. Raises: LogError: the line can't be read past that."""
         while not self._batches:
+            if self.why is not None:
+                raise LogError(str(self.why)) from self.why
             if self.cut:
                 return None
             self._wake.clear()
@@ -97,6 +101,10 @@ class Line:
                     pause = BACK_OFF_S[0]
             except LogError as e:
                 log_.warning("subscribers wait for the log", partition=self._partition, why=str(e), again_s=pause)
+            except Exception as e:  # noqa: BLE001 - waiting is no help: a broken chain, records that are gone or of a newer release
+                log_.warning("subscribers are told that the log can't be read", partition=self._partition, why=str(e), again_s=pause)
+                for seat in self.seats:
+                    seat.end(e)
             await asyncio.sleep(pause)
             pause = min(pause * 2, BACK_OFF_S[1])
 
@@ -138,7 +146,7 @@ class Tail:
 
     async def partition(self, partition: int, start: int | None = None) -> AsyncGenerator[list[Recorded], None]:
         """Counted events of one partition from offset `start` (None: from now on), live, until `close`. Batches are shared: not to be changed.
-        Raises: LogError: where it reads by itself."""
+        Raises: LogError."""
         line = self.lines.get(partition)
         if line is None:
             line = self.lines[partition] = Line(self.log, partition)
@@ -169,6 +177,12 @@ class Tail:
             if not line.users and self.lines.get(partition) is line:
                 del self.lines[partition]
                 line.close()
+
+    async def source(self, partition: int, start: int) -> AsyncGenerator[tuple[list[Recorded], int], None]:
+        """As `partition`, with the offset behind each batch: what the projector reads, so that what is new is fetched, checked and decoded once."""
+        async with contextlib.aclosing(self.partition(partition, start)) as batches:
+            async for batch in batches:
+                yield batch, batch[-1].offset + 1
 
     async def events(self, partitions: int, positions: dict[int, int] | None = None) -> AsyncGenerator[list[Recorded], None]:
         """As `partition`, of all of them; a batch is of one partition. Raises: LogError."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, LiteralString
@@ -119,6 +119,8 @@ class Reader:
 
     def __init__(self, dsn: str, schema: str = sc.SCHEMA, *, size: int = 8) -> None:
         self.schema = schema
+        #: called while somebody waits for a position: whoever writes the rows, in this process, needn't be patient
+        self.hurry: Callable[[], None] = lambda: None
         self.pool = AsyncConnectionPool(
             dsn, min_size=1, max_size=size, open=False, configure=self._configure, timeout=CONNECTION_S,
             kwargs={"autocommit": True, "row_factory": dict_row},
@@ -164,6 +166,15 @@ class Reader:
         found = await self.rows("SELECT partition, min(next_offset) AS n FROM positions GROUP BY partition ORDER BY partition")
         return {r["partition"]: r["n"] for r in found}
 
+    async def end_projectors(self) -> int:
+        """Ends the sessions of projectors of this schema; they begin anew, from where the database is. Returns how many there were."""
+        found = await self.rows(
+            "SELECT pg_terminate_backend(pid) AS ended FROM pg_stat_activity WHERE application_name = %s AND datname = current_database() "
+            "AND usename = current_user",
+            (f"projector of {self.schema}",),
+        )
+        return sum(bool(r["ended"]) for r in found)
+
     async def position(self) -> str:
         """As text, as answers tell it and `wait_for` takes it: the last projected event of each partition."""
         return ",".join(f"{p}-{n - 1}" for p, n in (await self.positions()).items() if n > 0)
@@ -179,6 +190,7 @@ class Reader:
                 return
             if time.monotonic() + pause_s > deadline:
                 raise NotProjected(position, ",".join(f"{p}-{n - 1}" for p, n in at.items() if n > 0))
+            self.hurry()
             await asyncio.sleep(pause_s)
             pause_s = min(_POLL_S[1], pause_s * 2)
 

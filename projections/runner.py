@@ -34,9 +34,11 @@ log_ = log("projections")
 #: The end of a partition's log, for the lag.
 End = Callable[[int], Awaitable[int]]
 
-#: A write begins at the earliest this long after the one before, and later under load (when the one before had many events): more in each,
-#: and work that is made and done in between is one row and no update.
-INTERVAL_S, INTERVAL_LOAD_S = 0.05, 0.2
+#: A write begins at the earliest this long after the one before, and later under load (when the one before had many events): more in each, since a write
+#: costs some milliseconds however little it has; and work that is made and done in between is one row and no update.
+INTERVAL_S, INTERVAL_LOAD_S = 0.2, 0.5
+#: the same where somebody waits for what is not written yet (`Runner.hurry`), or where nobody could say so
+HURRY_S = 0.05
 LOAD_EVENTS = 400
 #: Events that are read ahead.
 AHEAD_EVENTS = 40_000
@@ -81,6 +83,7 @@ class Runner:
         self._queued = 0
         self._writing: asyncio.Task[None] | None = None
         self._arrived, self._room, self.moved = asyncio.Event(), asyncio.Event(), asyncio.Condition()
+        self._hurry = asyncio.Event()
 
     def lag(self) -> dict[int, dict[str, float]]:
         """Per partition: events behind the log's end, and how old the last projected one is, in seconds (0: nothing is behind)."""
@@ -92,6 +95,10 @@ class Runner:
             seconds = max(0.0, (now_us - self._event_us[p]) / 1e6) if behind and p in self._event_us else 0.0
             out[p] = {"position": position, "events": behind, "seconds": round(seconds, 3)}
         return out
+
+    def hurry(self) -> None:
+        """Somebody waits for what is not in the rows yet."""
+        self._hurry.set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set. Raises: NewerSchema (a newer release has taken over), AnotherLog; everything else is tried again."""
@@ -238,8 +245,8 @@ class Runner:
                     await self._written()
                     await self._months_ahead(projector)
                 interval = self.interval_s if count < LOAD_EVENTS else max(self.interval_s, INTERVAL_LOAD_S)
-                if (pause := last + interval - now) > 0 and self._queued < BATCH_EVENTS:
-                    await asyncio.sleep(pause)
+                if last + interval > now and self._queued < BATCH_EVENTS:
+                    await self._pause(last, interval, stopping)
                 last = time.monotonic()
                 batches = self._take()
                 count = sum(len(records) for _, records, _ in batches)
@@ -252,6 +259,15 @@ class Runner:
                 self._writing.cancel()
                 await asyncio.gather(self._writing, return_exceptions=True)
                 self._writing = None
+
+    async def _pause(self, last: float, interval: float, stopping: asyncio.Task[Any]) -> None:
+        """Until so long after the write at `last`; `HURRY_S` after it once somebody waits."""
+        self._hurry.clear()
+        hurried = asyncio.create_task(self._hurry.wait())
+        await asyncio.wait((hurried, stopping), timeout=last + interval - time.monotonic(), return_when=asyncio.FIRST_COMPLETED)
+        if hurried.done():
+            await asyncio.sleep(last + min(HURRY_S, interval) - time.monotonic())
+        hurried.cancel()
 
     def _take(self) -> list[Batch]:
         batches: list[Batch] = []

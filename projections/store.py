@@ -42,12 +42,12 @@ class Move(NamedTuple):
 class Statement(NamedTuple):
     """`rows` go as one JSON parameter."""
 
-    text: sql.Composed
+    text: bytes
     rows: list[dict[str, Any]]
 
 
 class Copy(NamedTuple):
-    text: sql.Composed
+    text: bytes
     data: str
 
 
@@ -68,9 +68,10 @@ class Writer:
         self.tables = tables
         self._lines: dict[str, Callable[[dict[str, Any]], str]] = {name: line_of(t) for name, t in tables.items()}
         self._copy = {
-            name: sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(name), _columns(t.columns)) for name, t in tables.items()
+            name: sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(name), _columns(t.columns)).as_bytes()
+            for name, t in tables.items()
         }
-        self._sql: dict[tuple[Any, ...], sql.Composed] = {}
+        self._sql: dict[tuple[Any, ...], bytes] = {}
 
     # --- rendering
 
@@ -110,24 +111,26 @@ class Writer:
         return out
 
     @staticmethod
-    def _split(text: sql.Composed, rows: list[dict[str, Any]]) -> list[Statement]:
+    def _split(text: bytes, rows: list[dict[str, Any]]) -> list[Statement]:
         return [Statement(text, rows[n : n + ROWS_PER_STATEMENT]) for n in range(0, len(rows), ROWS_PER_STATEMENT)]
 
-    def _upsert(self, table: Table, columns: tuple[str, ...]) -> sql.Composed:
+    def _upsert(self, table: Table, columns: tuple[str, ...]) -> bytes:
         key = ("upsert", table.name, columns)
         if key not in self._sql:
             sets = [sql.SQL("{0} = excluded.{0}").format(sql.Identifier(c)) for c in columns if c not in table.key + table.keep]
             self._sql[key] = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} ON CONFLICT ({}) DO UPDATE SET {}").format(
                 sql.Identifier(table.name), _columns(columns), _columns(columns), _recordset(table, columns), _columns(table.key),
                 sql.SQL(", ").join(sets),
-            )  # fmt: skip
+            ).as_bytes()  # fmt: skip
         return self._sql[key]
 
-    def _ensure(self, table: Table, columns: tuple[str, ...]) -> sql.Composed:
+    def _ensure(self, table: Table, columns: tuple[str, ...]) -> bytes:
         key = ("ensure", table.name, columns)
         if key not in self._sql:
-            self._sql[key] = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} ON CONFLICT DO NOTHING").format(
-                sql.Identifier(table.name), _columns(columns), _columns(columns), _recordset(table, columns)
+            self._sql[key] = (
+                sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} ON CONFLICT DO NOTHING")
+                .format(sql.Identifier(table.name), _columns(columns), _columns(columns), _recordset(table, columns))
+                .as_bytes()
             )
         return self._sql[key]
 
@@ -147,7 +150,7 @@ class Writer:
             out += self._split(self._update(table, names), rows)
         return out
 
-    def _update(self, table: Table, names: tuple[str, ...]) -> sql.Composed:
+    def _update(self, table: Table, names: tuple[str, ...]) -> bytes:
         key = ("update", table.name, names)
         if key not in self._sql:
             sets = []
@@ -161,8 +164,10 @@ class Writer:
                     sets.append(sql.SQL("{0} = r.{0}").format(column))
             columns = [n.rstrip("|+") for n in names] + [k for k in table.key if k not in names]
             match = [sql.SQL("t.{0} = r.{0}").format(sql.Identifier(k)) for k in table.key]
-            self._sql[key] = sql.SQL("UPDATE {} AS t SET {} FROM {} WHERE {}").format(
-                sql.Identifier(table.name), sql.SQL(", ").join(sets), _recordset(table, columns), sql.SQL(" AND ").join(match)
+            self._sql[key] = (
+                sql.SQL("UPDATE {} AS t SET {} FROM {} WHERE {}")
+                .format(sql.Identifier(table.name), sql.SQL(", ").join(sets), _recordset(table, columns), sql.SQL(" AND ").join(match))
+                .as_bytes()
             )
         return self._sql[key]
 

@@ -23,14 +23,17 @@ from hyperframe.frame import GoAwayFrame
 from flowledger.api.acceptor import Acceptor
 from flowledger.api.grpc.gateway import MESSAGE_BYTES_MAX, NEW_CALLS, PORT, Connection, Gateway, Method, Server
 from flowledger.api.grpc.messages import MESSAGE_HEAD, REPLY_HEAD, Head, message, trailers
-from flowledger.api.grpc.protocol import Http2
+from flowledger.api.grpc.protocol import Http2, literals
 from flowledger.api.grpc.status import DEADLINE_EXCEEDED, INTERNAL, RESOURCE_EXHAUSTED, UNAVAILABLE, Refused
+from flowledger.api.grpc.streams import Stream
 from flowledger.api.queue import LIMITS_S, retry_ms, told, unimportant
 from flowledger.logs import log
 from flowledger.processors.admission import LOW, NEW, RUNNING
 
 log_ = log("grpc")
 
+#: how an answer begins and ends when all is well
+REPLY_BLOCK, WELL_BLOCK = literals(*REPLY_HEAD), literals(*trailers(0, ""))
 #: what a client may send on one call before we take it: one message and its frame
 STREAM_WINDOW = MESSAGE_BYTES_MAX + 65_536
 #: on all calls of a connection together: what half-sent messages can hold of our memory
@@ -60,25 +63,6 @@ def class_of(head: Head) -> int:
 
 class Flood(Exception):
     """More of what costs us than a client needs."""
-
-
-class Stream:
-    """A call under way. `held`: bytes of its message that are not given back to the client's window yet."""
-
-    __slots__ = ("data", "deadline", "ended", "ending", "head", "head_sent", "held", "id", "late", "since", "task", "waiting")
-
-    def __init__(self, id: int, head: Head) -> None:
-        self.id, self.head = id, head
-        self.data = bytearray()
-        self.held = 0
-        self.task: asyncio.Task[None] | None = None
-        self.deadline: asyncio.TimerHandle | None = None
-        self.late: asyncio.TimerHandle | None = None
-        #: `waiting`: its task has not begun yet, `since` then
-        self.since = 0.0
-        self.ended = self.head_sent = self.waiting = False
-        #: why we cancelled it, if we did
-        self.ending: tuple[int, str] | None = None
 
 
 class H2(asyncio.Protocol):
@@ -344,6 +328,8 @@ class H2(asyncio.Protocol):
             return
         try:
             reply = await self.gateway.unary(method, request, stream.head.metadata, self.connection)
+            if self._answer(stream, reply):
+                return
             await self._send(stream, [reply])
         except Refused as e:
             self._refuse(stream, e.status, e.message, e.retry_ms)
@@ -370,6 +356,19 @@ class H2(asyncio.Protocol):
             self._refuse(stream, *stream.ending)
         else:
             self._refuse(stream, 0, "")
+
+    def _answer(self, stream: Stream, reply: Any) -> bool:
+        """The whole answer in one go, where the client's windows have room and nothing was said before. False: nothing is said."""
+        if self._paused or not stream.ended or stream.head_sent or self.streams.get(stream.id) is not stream or self.transport.is_closing():
+            return False
+        raw = reply.SerializeToString()
+        if not self.h2.answer(stream.id, REPLY_BLOCK, MESSAGE_HEAD.pack(0, len(raw)) + raw, WELL_BLOCK):
+            return False
+        stream.head_sent = True
+        self._flood = max(0, self._flood - 2)  # it may give back both windows
+        self._write()
+        self._done(stream)
+        return True
 
     async def _send(self, stream: Stream, messages: Sequence[Any]) -> None:
         """Within the client's windows. Raises: ConnectionError, when the call is gone."""

@@ -128,11 +128,18 @@ def demo(
 
 
 @app.command(rich_help_panel=CARE)
-def bench(name: Annotated[str, typer.Argument(help="One of them; none: all")] = "") -> None:
+def bench(
+    name: Annotated[str, typer.Argument(help="One of them; none: all")] = "",
+    rounds: Annotated[int | None, typer.Option(min=1, help="Of each measurement; figures are their medians (doors)")] = None,
+    output: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where flame graphs go, with py-spy installed (doors)")] = None,
+    split: Annotated[
+        bool | None, typer.Option("--split", help="The projector in a process of its own, to tell its CPU apart (doors)")
+    ] = None,
+) -> None:
     """The benchmarks: one JSON line for each figure."""
     from flowledger.infra.cli.ops import bench
 
-    bench(name)
+    bench(name, rounds=rounds, output=output, split=split)
 
 
 @kafka_app.command("up")
@@ -347,13 +354,27 @@ def deploy(files: Files, server: ServerUrl = "", draft: Annotated[bool, typer.Op
 
 
 def _register() -> None:
-    from flowledger.infra.cli import connectors, control, holds, login, operations, promote, repair, replays, rollouts, secrets, verbs
+    from flowledger.infra.cli import (
+        connectors,
+        control,
+        holds,
+        login,
+        operations,
+        promote,
+        repair,
+        replays,
+        rollouts,
+        secrets,
+        verbs,
+        watchdog,
+    )
 
     verbs.register(app)
     repair.register(app)
     control.register(app)
     replays.register(app)
     holds.register(app)
+    watchdog.register(app)
     rollouts.register(app)
     promote.register(app)
     operations.register(app)

@@ -163,9 +163,10 @@ def projections_rebuild(name: str, check: bool, config: Path | None, json: bool,
         fail("rows differ from the fold of the log: rebuild them", NO)
 
 
-def bench(name: str) -> None:
-    """Each module of `flowledger.bench` with `run() -> list[dict]`, one JSON line per figure."""
+def bench(name: str, **options: Any) -> None:
+    """Each module of `flowledger.bench` with `run() -> list[dict]`, one JSON line per figure. `options`: None is not given; for a named one."""
     import importlib
+    import inspect
     import pkgutil
 
     from flowledger import bench as package
@@ -173,10 +174,15 @@ def bench(name: str) -> None:
     names = sorted(m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_"))
     if name and name not in names:
         fail(f"there is no benchmark {name}; there are {', '.join(names)}", 2)
+    given = {k: v for k, v in options.items() if v is not None}
     for each in [name] if name else names:
         module = importlib.import_module(f"flowledger.bench.{each}")
         if not hasattr(module, "run"):
             continue
+        if unknown := [k for k in given if k not in inspect.signature(module.run).parameters]:
+            if name:
+                fail(f"the benchmark {name} has no --{unknown[0]}", 2)
+            continue
         with busy(f"bench {each}"):
-            figures = module.run()
+            figures = module.run(**given)
         as_json([{"bench": each, **f} for f in figures], lines=True)

@@ -44,6 +44,7 @@ def serve(config: Path | None, **given: Any) -> None:
 
 
 def _run(settings: Any, then: Callable[[Any], Awaitable[None]] | None) -> None:
+    from flowledger.collector import rest
     from flowledger.infra.postgres_server import PostgresUnavailable
     from flowledger.processors.log import LogError
     from flowledger.system import System, run
@@ -56,6 +57,7 @@ def _run(settings: Any, then: Callable[[Any], Awaitable[None]] | None) -> None:
         async def started(system: Any) -> None:
             update("")
             system.ready_s = time.perf_counter() - began
+            rest()
             if then is not None:
                 await then(system)
 

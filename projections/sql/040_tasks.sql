@@ -63,7 +63,7 @@ ALTER TABLE tasks ALTER COLUMN result_status SET (n_distinct = 100, n_distinct_i
 -- As with the instances. Open work is little beside what is done, and is asked for most: it has indexes of its own.
 CREATE INDEX tasks_by_time ON tasks (tenant_id, created_at, id);
 CREATE INDEX tasks_by_status ON tasks (tenant_id, status, created_at, id, priority_value);
-CREATE INDEX tasks_by_instance ON tasks (tenant_id, workflow_instance_id, status, created_at, id);
+CREATE INDEX tasks_by_instance ON tasks (workflow_instance_id, status, created_at, id, tenant_id);
 CREATE INDEX tasks_by_definition ON tasks (tenant_id, workflow_definition_id, status, created_at, id);
 CREATE INDEX tasks_by_process ON tasks (tenant_id, process_id, status, created_at, id);
 CREATE INDEX tasks_by_type ON tasks (tenant_id, type, status, created_at, id);

@@ -11,8 +11,12 @@ CREATE TABLE workflow_events (
     causation_id         varchar(255) NOT NULL DEFAULT '',
     metadata             jsonb
 ) PARTITION BY RANGE (occurred_at);
-CREATE INDEX workflow_events_by_instance ON workflow_events (tenant_id, workflow_instance_id, id);
-CREATE INDEX workflow_events_by_type ON workflow_events (tenant_id, event_type, occurred_at);
+-- Keys are of one tenant anyway. Before a text, numbers are found in an index without reading over the text: a row costs less.
+CREATE INDEX workflow_events_by_instance ON workflow_events (workflow_instance_id, id, tenant_id);
+-- Without the steps that every instance goes through, of which no question is asked across instances: half of all rows, and an entry costs as much
+-- as a column. They are found by instance and by time.
+CREATE INDEX workflow_events_by_type ON workflow_events (tenant_id, event_type, occurred_at) WHERE event_type NOT IN ('flow.taken',
+    'element.activated', 'element.completed', 'element.gateway_reached', 'task.created', 'task.leased', 'task.started', 'loop.item_completed');
 CREATE INDEX workflow_events_by_decision ON workflow_events (tenant_id, (data ->> 'decision'), occurred_at, id)
     WHERE event_type = 'decision.evaluated';
 CREATE INDEX workflow_events_by_decision_version ON workflow_events (tenant_id, (data ->> 'decision'), (data ->> 'version'), occurred_at, id)
@@ -29,6 +33,7 @@ CREATE TABLE task_events (
     data        jsonb,
     metadata    jsonb
 ) PARTITION BY RANGE (occurred_at);
-CREATE INDEX task_events_by_task ON task_events (tenant_id, task_id, id);
-CREATE INDEX task_events_by_type ON task_events (tenant_id, event_type, occurred_at);
+CREATE INDEX task_events_by_task ON task_events (task_id, id, tenant_id);
+CREATE INDEX task_events_by_type ON task_events (tenant_id, event_type, occurred_at)
+    WHERE event_type NOT IN ('task.created', 'task.leased', 'task.started', 'task.completed');
 CREATE INDEX task_events_by_time ON task_events USING brin (occurred_at) WITH (pages_per_range = 16);

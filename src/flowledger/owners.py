@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from flowledger import child
+from flowledger import child, collector
 from flowledger.child import Order
 
 #: seconds between attempts to reach a log that is away
@@ -67,6 +67,7 @@ async def serve(order: Order, stop: asyncio.Event) -> None:
             try:
                 await engine.start()
                 starting.clear()
+                collector.rest()
                 return
             except (LogError, OSError) as e:
                 starting[:] = [f"the log can't be had: {e}. It is tried again every few seconds"]

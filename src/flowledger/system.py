@@ -382,7 +382,7 @@ class System:
 
     async def _start_projector(self, dsn: str) -> None:
         from flowledger.infra.observer import Endings
-        from flowledger.projections.runner import Runner
+        from flowledger.projections.runner import HURRY_S, INTERVAL_S, Runner
 
         await self._opened.wait()
         log_ = self.log
@@ -391,10 +391,11 @@ class System:
             return await log_.end(EVENTS, partition)
 
         self.runner = Runner(
-            source_of(log_),
+            self.engine.tail.source,
             dsn,
             range(self.engine.partitions),
             end=end,
+            interval_s=INTERVAL_S if self.has("api") else HURRY_S,
             tracer=self.telemetry.tracer,
             ended=Endings(self.telemetry.metrics),
         )
@@ -457,6 +458,8 @@ class System:
         from flowledger.api import console, job_stream
         from flowledger.api.app import create_app
         from flowledger.api.entrance import Entered, entrance
+        from flowledger.api.lag import KIND as LAG
+        from flowledger.api.lag import Lag
         from flowledger.api.reads import SqlReads
         from flowledger.api.services import Services
         from flowledger.api.workers import Workers
@@ -468,6 +471,7 @@ class System:
 
         self.progress("API")
         reader = Reader(dsn)
+        reader.hurry = lambda: self.runner.hurry() if self.runner is not None else None
         self._pool = reader.pool
         await reader.open()
         self._stack.push_async_callback(reader.close)
@@ -479,6 +483,10 @@ class System:
         await self.services.drafts.open()
         self._stack.push_async_callback(self.services.drafts.close)
         self.services.findings_of = check.findings
+        late = self.telemetry.metrics.findings.labels(LAG)
+        lag = self.services.lag = Lag(self.engine, self.services.reads.positions, late.set)
+        looking = asyncio.create_task(lag.watch(), name="lag")
+        self._stack.callback(looking.cancel)
         workers = self.services.workers = Workers()
         watching = asyncio.create_task(workers.watch(self.engine), name="workers")
         self._stack.callback(watching.cancel)

@@ -59,6 +59,58 @@ async def test_the_same_header_bytes_mean_something_else_after_the_table_moved(g
 
 
 @pytest.mark.parametrize(
+    "settings", [(), ((h.SETTING_TABLE, 0),), ((h.SETTING_WINDOW, 3),), ((h.SETTING_TABLE, 64), (h.SETTING_WINDOW, 0))]
+)
+async def test_answers_are_the_same_whatever_a_client_has_room_for(gateway, engine, settings):
+    """A table that shrank has to be said with the next headers; a window without room lets an answer go in pieces, or wait."""
+    engine.answers[c.CompleteTask] = {"position": ""}
+    raw = await Raw.open(gateway, settings)
+    raw.decoder.max_allowed_table_size = dict(settings).get(h.SETTING_TABLE, 4_096)
+    await raw.until_heard()
+    for stream in range(1, 21, 2):
+        raw.headers(stream)
+        raw.message(COMPLETE, stream)
+        said, body = {}, b""
+        async for kind, flags, id, payload in raw.frames():
+            if kind == h.HEADERS and id == stream:
+                said.update(raw.decoder.decode(payload))
+                if flags & h.END_STREAM:
+                    break
+                if h.SETTING_WINDOW in dict(settings):
+                    raw.put(h.WINDOW_UPDATE, 0, stream, struct.pack(">L", 2))
+                    raw.put(h.WINDOW_UPDATE, 0, stream, struct.pack(">L", 100))
+            elif kind == h.DATA and id == stream:
+                body += payload
+        assert said == {":status": "200", "content-type": "application/grpc", "grpc-status": "0"} and body == struct.pack(">BL", 0, 0)
+    raw.writer.close()
+
+
+async def test_headers_that_were_in_order_once_are_looked_at_again_where_they_may_not_be(gateway, engine):
+    """The same bytes as trailers of a call, and on a stream that has ended."""
+    engine.answers[c.CompleteTask] = {"position": ""}
+    raw = await Raw.open(gateway)
+    raw.encoder.header_table_size = 0  # each block is the same bytes
+    for stream in (1, 3, 5):
+        raw.headers(stream)
+        raw.message(COMPLETE, stream)
+        assert (await raw.trailers(stream))["grpc-status"] == "0"
+    raw.headers(7)
+    raw.headers(7, flags=h.END_HEADERS | h.END_STREAM)
+    found = [f async for f in _until(raw, h.RST_STREAM)]
+    assert found[-1][2:] == (7, struct.pack(">L", h.PROTOCOL_ERROR)), "a request's headers are no trailers"
+    raw.headers(3)
+    assert await raw.goaway() == h.STREAM_CLOSED
+    raw.writer.close()
+
+
+async def _until(raw, kind):
+    async for frame in raw.frames():
+        yield frame
+        if frame[0] == kind:
+            return
+
+
+@pytest.mark.parametrize(
     ("say", "code"),
     [
         (lambda r: r.writer.write(h.frame(h.DATA, 0, 1, b"x")), h.PROTOCOL_ERROR),

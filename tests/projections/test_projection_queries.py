@@ -464,6 +464,12 @@ async def test_the_listed_queries_use_the_indexes_made_for_them(db, dsn, schema)
         assert not wrong, "\n".join(wrong)
         for index, query, values in [
             ("workflow_events_by_type", "SELECT 1 FROM workflow_events WHERE tenant_id = '' AND event_type = 'task.cancelled'", ()),
+            (
+                "workflow_events_by_type",
+                "SELECT count(*) FROM workflow_events WHERE tenant_id = '' AND event_type IN ('workflow.completed', 'workflow.started', 'task.failed') "
+                "AND occurred_at > %s",
+                (day,),
+            ),
             ("task_events_by_type", "SELECT 1 FROM task_events WHERE tenant_id = '' AND event_type = 'task.cancelled'", ()),
             ("workflow_events_by_time", "SELECT 1 FROM workflow_events WHERE occurred_at >= %s", (day,)),
             ("task_events_by_time", "SELECT 1 FROM task_events WHERE occurred_at >= %s", (day,)),

@@ -69,6 +69,24 @@ async def test_it_projects_resumes_and_equals_the_fold(db, dsn, schema):
         assert {k: v for k, v in (await q.orphans(reader)).items() if v} == {}
 
 
+async def test_a_write_waits_for_more_unless_somebody_waits_for_it(db, dsn, schema):
+    log, _ = rich(1)
+    stop = asyncio.Event()
+    runner = Runner(log.source, dsn, (0,), schema=schema, interval_s=3_600.0)
+    task = asyncio.create_task(runner.run(stop))
+    try:
+        await until(lambda: runner.position.get(0, 0) > 0)
+        log.one_task_instance(log.definition("second"), 1)
+        async with Reader(dsn, schema) as reader:
+            with pytest.raises(NotProjected):
+                await reader.wait_for(f"0-{len(log.records[0]) - 1}", 1.0)
+            reader.hurry = runner.hurry
+            await reader.wait_for(f"0-{len(log.records[0]) - 1}", 60)
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, 60)
+
+
 async def test_work_in_hand_over_a_restart_equals_the_fold(db, dsn, schema):
     log, k = rich()
     whole = log.records[0]

@@ -1,4 +1,4 @@
-import { Tabs } from "@mantine/core";
+import { Badge, Tabs } from "@mantine/core";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useMay, useSignIn } from "~/api/me";
 import { useText } from "~/i18n";
@@ -13,17 +13,20 @@ import { OpenIncidents } from "./OpenIncidents";
 import { Partitions } from "./Partitions";
 import { SettingsShown } from "./SettingsShown";
 import { Users } from "./Users";
+import { useFindings, Watchdog } from "./Watchdog";
 import { Workers } from "./Workers";
 
-const TABS = { incidents: OpenIncidents, batches: Batches, letters: DeadLetters, holds: Holds, log: Log, workers: Workers, partitions: Partitions, limits: Limits, settings: SettingsShown, users: Users, keys: Keys };
+const TABS = { incidents: OpenIncidents, batches: Batches, letters: DeadLetters, holds: Holds, watchdog: Watchdog, log: Log, workers: Workers, partitions: Partitions, limits: Limits, settings: SettingsShown, users: Users, keys: Keys };
 
 /** For those who run it: what is stuck, who works, how far each part is, what is limited, how it is set. */
 export function OperationsPage() {
   const t = useText();
   const search = useSearch({ strict: false }) as Record<string, string>;
   const navigate = useNavigate();
+  const mayWatch = useMay("watch");
+  const found = useFindings(mayWatch).data?.found ?? 0;
   const signedIn = useSignIn()?.auth !== "none";
-  const hidden: Record<string, boolean> = { log: !useMay("log"), users: !useMay("users") || !signedIn, keys: !useMay("keys") || !signedIn };
+  const hidden: Record<string, boolean> = { log: !useMay("log"), watchdog: !mayWatch, users: !useMay("users") || !signedIn, keys: !useMay("keys") || !signedIn };
   const tabs = Object.entries(TABS).filter(([name]) => !hidden[name]);
   return (
     <>
@@ -31,7 +34,7 @@ export function OperationsPage() {
       <Tabs keepMounted={false} value={search.tab ?? "incidents"} onChange={(tab) => void navigate({ to: ".", search: tab ? { tab } : {}, replace: true })}>
         <Tabs.List>
           {tabs.map(([name]) => (
-            <Tabs.Tab key={name} value={name}>
+            <Tabs.Tab key={name} value={name} rightSection={name === "watchdog" && found > 0 && <Badge color="red" size="sm" variant="light">{found}</Badge>}>
               {t(`operations.${name}`)}
             </Tabs.Tab>
           ))}
