@@ -41,6 +41,7 @@ from flowledger.api import (
     settings,
     signals,
     tasks,
+    watchdog,
 )
 from flowledger.api.access.door import uncovered
 from flowledger.api.edge import ApiRequest, encode
@@ -68,6 +69,7 @@ NOUNS: dict[str, list[Any]] = {
     "dead-letters": dead_letters.HANDLERS,
     "operations": operations.HANDLERS,
     "holds": holds.HANDLERS,
+    "watchdog": watchdog.HANDLERS,
     "batches": batches.HANDLERS,
     "decisions": decisions.HANDLERS,
     "events": events.HANDLERS,

@@ -83,14 +83,15 @@ class ModifyBody(OperationBody):
 
 class MigrateBody(OperationBody):
     """`to`: the other version, a key or an id (`definition` is its old name). `mapping` (`elements`): ids of elements at which tokens stand -> ids there;
-    equal ids may be left out, null or an empty text withdraws what stands there. `timers`: keep their moments, or restart by the other version.
+    equal ids may be left out, null or an empty text withdraws what stands there. `timers`: keep their moments, restart by the other
+    version, or recount by it from when they have begun.
     `tasks`: keep, or renew by the other version; then tasks and waiting events may become another kind. `force`: though it leaves what would never go on."""
 
     to: DefinitionRef | None = None
     mapping: dict[Name, Text | None] = {}
     definition: DefinitionRef | None = None
     elements: dict[str, str | None] = {}
-    timers: Literal["keep", "restart"] = "keep"
+    timers: Literal["keep", "restart", "recount"] = "keep"
     tasks: Literal["keep", "renew"] = "keep"
     force: bool = False
 

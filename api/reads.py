@@ -31,6 +31,9 @@ class Reads(Protocol):
     async def positions(self) -> dict[int, int]:
         """The offset of the last projected event of each partition."""
 
+    async def restart_projector(self) -> int:
+        """Sessions of projectors with the database are ended, which they begin anew. Returns how many there were."""
+
     async def list(self, noun: str, filters: dict[str, str], limit: int, cursor: str, tenant: str) -> Row:
         """`{items, cursor, position}`; `cursor` null: the last page. `noun`: definitions, instances, tasks, incidents,
         messages, timers, dead_letters, holds, evaluations, operations, batches, batch_items, incident_groups. Instances and tasks say what
@@ -99,6 +102,10 @@ class SqlReads:
     async def positions(self) -> dict[int, int]:
         async with _told():
             return {p: n - 1 for p, n in (await self.reader.positions()).items()}
+
+    async def restart_projector(self) -> int:
+        async with _told():
+            return int(await self.reader.end_projectors())
 
     async def list(self, noun: str, filters: dict[str, str], limit: int, cursor: str, tenant: str) -> Row:
         given = dict(filters)

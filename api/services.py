@@ -17,6 +17,7 @@ from flowledger.api.access.changes import Accounts
 from flowledger.api.access.door import Door
 from flowledger.api.closing import Closing
 from flowledger.api.edge import is_key, key_of, position_of
+from flowledger.api.lag import Lag
 from flowledger.api.problems import Problem, problem_of
 from flowledger.api.reads import Reads
 from flowledger.api.refusals import DECIDED, Refusals, by_a_person, origin_of
@@ -66,6 +67,8 @@ class Services:
         #: where histories are run against other models (`api/against.py`)
         self.replays = Room(1, 4, 1, "replays are run")
         self.findings_of: Callable[[Any, str], list[Finding]] = lambda graph, name: []
+        #: which projections don't catch up (`api/lag.py`); None: nobody looks
+        self.lag: Lag | None = None
         self.subscribers = 0
         self._fresh: OrderedDict[int, str] = OrderedDict()
         #: (tenant, id in the model) -> version and key of what was deployed through this node

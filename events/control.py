@@ -50,7 +50,8 @@ class ModifyInstance(Command, frozen=True):
 
 class MigrateInstance(Command, frozen=True):
     """`elements`: id in the instance's version -> id in the other, `""`: what stands there is withdrawn. `same_ids`: elements that stand in both need not be
-    named. `timers`: keep (their moments), restart (by the other version, from now). `tasks`: keep, renew (made anew by the other version; then elements may
+    named. `timers`: keep (their moments), restart (by the other version, from now), recount (by it, from when they have
+    begun). `tasks`: keep, renew (made anew by the other version; then elements may
     change their kind). `force`: though it leaves what never goes on. Answer: `{key, warnings}`."""
 
     key: int
@@ -212,16 +213,30 @@ class TellBatchItems(Command, frozen=True):
     again: list[int]
 
 
+class ListFindings(Command, frozen=True):
+    """What the watchdog of a partition has found. Nothing is changed. Answer: `{findings, counts, partition, rounds, round_s, looked_at,
+    end}`."""
+
+
+class AskPeers(Command, frozen=True):
+    """Partition `partition` asks another for what only that one knows: each question is `[kind, key, ...]` (`kernel/watchdog/peers.py`). Nothing is
+    changed. Answer: `{missing, taken, sent}`: the numbers of those that aren't there, and how far sends of both have come."""
+
+    partition: int
+    questions: list[list[str | int]]
+
+
+class RepairFinding(Command, frozen=True):
+    """What the watchdog has found as `id` (`PARTITION-KIND-SUBJECT`) is repaired by `repair`, a word of its kind (`""`: the usual).
+    Answer: `{id, repair, did}`."""
+
+    id: str
+    repair: str = ""
+    reason: str = ""
+
+
 #: one of them; the union of all commands has these beside its own
 AnyControl = (
-    CreateBatch
-    | AddBatchItems
-    | ControlBatch
-    | DoBatchItems
-    | TellBatchItems
-    | PlaceHold
-    | ReleaseHold
-    | SetHold
-    | HoldDone
-    | ChangeRollout
-)
+    CreateBatch | AddBatchItems | ControlBatch | DoBatchItems | TellBatchItems | PlaceHold | ReleaseHold | SetHold | HoldDone
+    | ListFindings | AskPeers | RepairFinding | ChangeRollout
+)  # fmt: skip

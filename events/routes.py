@@ -43,6 +43,9 @@ def home_of(command: Command, id: str, partitions: int) -> int:
     if kind is not c.StartInstance:
         if isinstance(command, c.PlaceHold):  # over one instance: at home with it
             return c.partition_of_key(int(command.subject)) if command.scope == "instance" and command.subject.isdecimal() else 0
+        if isinstance(command, co.RepairFinding):
+            text = command.id.partition("-")[0]
+            return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
         if isinstance(command, c.PublishMessage):
             return c.partition_of_text(command.correlation_key, partitions)
         if kind in _TO_THE_FIRST:

@@ -11,6 +11,7 @@ from typing import Any
 
 from flowledger.events.base import Broken
 from flowledger.infra.telemetry import Metrics, Tracer
+from flowledger.kernel.watchdog.kinds import KINDS
 from flowledger.logs import log
 
 log_ = log("owner")
@@ -148,6 +149,7 @@ def gauges(
 
     def read(m: Metrics) -> None:
         waiting: dict[str, int] = {}
+        counts: dict[str, int] = dict.fromkeys(KINDS, 0)
         for p, owner in list(getattr(engine, "owners", {}).items()):
             figures, label = owner.figures(), str(p)
             m.epoch.labels(label).set(figures["epoch"])
@@ -158,8 +160,15 @@ def gauges(
             m.incidents.labels(label).set(figures["incidents"])
             m.inbox.labels(label).set(figures["inbox"])
             m.pending.labels(label).set(figures["pending"])
+            if owner.machine is not None:
+                m.watchdog_round.labels(label).set(owner.machine.watchdog.round_s)
+                for kind, n in owner.machine.watchdog.counts().items():
+                    counts[kind] += n
             for job_type, lanes in owner.state.ready.items():
                 waiting[job_type] = waiting.get(job_type, 0) + sum(map(len, lanes.values()))
+        for kind, n in counts.items():
+            if kind != "projection_lag":  # the API looks for it
+                m.findings.labels(kind).set(n)
         m.ready_jobs.clear()
         for job_type, count in waiting.items():
             m.ready_jobs.labels(job_type).set(count)

@@ -55,6 +55,8 @@ class Metrics:
         self.timers = Gauge("flowledger_timers", "Timers scheduled", ["partition"], registry=r)
         self.ready_jobs = Gauge("flowledger_ready_jobs", "Jobs that wait for a worker", ["type"], registry=r)
         self.incidents = Gauge("flowledger_incidents", "Open incidents", ["partition"], registry=r)
+        self.findings = Gauge("flowledger_watchdog_findings", "Things that should hold and don't", ["kind"], registry=r)
+        self.watchdog_round = Gauge("flowledger_watchdog_round_seconds", "The last round of the watchdog", ["partition"], registry=r)
         self.projection_lag = Gauge("flowledger_projection_lag_events", "Events not projected yet", ["projection", "partition"], registry=r)
         self.projection_lag_s = Gauge("flowledger_projection_lag_seconds", "Age of the oldest event left", ["partition"], registry=r)
         self.projected = Counter("flowledger_projected_events", "Events projected", ["projection"], registry=r)

@@ -28,7 +28,7 @@ from flowledger.kernel.lookup import holder
 from flowledger.kernel.state import Partition
 
 #: what changes nothing
-READS = frozenset({c.PeekTasks, c.ListRecords, c.EvaluateDecision})
+READS = frozenset({c.PeekTasks, c.ListRecords, c.EvaluateDecision, co.ListFindings, co.AskPeers})
 #: what workers and services ask for all day
 SERVICES = frozenset({
     c.StartInstance, c.ActivateTasks, c.CompleteTask, c.FailTask, c.ExtendLease, c.ReturnTasks, c.PublishMessage, c.CreateTask,

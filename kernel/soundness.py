@@ -15,7 +15,13 @@ from flowledger.kernel.state import ARRIVED, WAITING, Instance, Token
 
 
 def problems(d: Any, i: Instance) -> list[str]:
-    """What would never go on. Tokens that have still to be looked at (the step limit, whatever is held) are passed over."""
+    """What would never go on, in words."""
+    return [why for _, why in unsound(d, i)]
+
+
+def unsound(d: Any, i: Instance) -> list[tuple[Token, str]]:
+    """The tokens that would never go on, and why. Those that have still to be looked at (the step limit, whatever is held) are passed over.
+    `d`: anything with `state` and `process(instance)`."""
     nodes, found = d.process(i).nodes, []
     p = d.state
     settled = i.status == "running" and i.key not in p.unsettled
@@ -27,12 +33,12 @@ def problems(d: Any, i: Instance) -> list[str]:
         if token.phase == WAITING:
             if not _waits(d, i, token, node):
                 what = "the scope" if node.is_scope and not node.triggered_by_event else "the token"
-                found.append(f"{what} {token.key} at '{node.id}' {'is empty' if what == 'the scope' else 'waits for nothing'}")
+                found.append((token, f"{what} {token.key} at '{node.id}' {'is empty' if what == 'the scope' else 'waits for nothing'}"))
         elif rests and token.phase == ARRIVED:
             if why := _stuck(i, token, node):
-                found.append(why)
+                found.append((token, why))
         elif rests:
-            found.append(f"nobody looks at the token {token.key} at '{node.id}'")
+            found.append((token, f"nobody looks at the token {token.key} at '{node.id}'"))
     return found
 
 
@@ -48,7 +54,7 @@ def _waits(d: Any, i: Instance, token: Token, node: Node) -> bool:
     if node.loop is not None and not token.index and not ad_hoc_sub_process.is_inner(token):
         data = token.data or {}
         return bool(data.get("spawned", 0) < data.get("total", 0))
-    if node.kind == "adHocSubProcess" and (node.config.chosen or node.config.work or (token.data or {}).get("queue")):
+    if node.kind == "adHocSubProcess" and not ad_hoc_sub_process.is_inner(token) and _chooses(token, node):
         return True
     p = d.state
     own = {node.id, *(f.target.id for f in node.outgoing)} if node.kind == "eventBasedGateway" else {node.id}
@@ -57,9 +63,19 @@ def _waits(d: Any, i: Instance, token: Token, node: Node) -> bool:
     )
 
 
+def _chooses(token: Token, node: Node) -> bool:
+    """More of an ad-hoc sub-process may be chosen: by a caller, a job, its queue, or because its condition isn't met yet."""
+    config = node.config
+    return bool(config.chosen or config.work or config.condition is not None or (token.data or {}).get("queue"))
+
+
 def _stuck(i: Instance, token: Token, node: Node) -> str:
     if node.kind == "complexGateway":  # by its own condition
         return ""
+    if (choice := i.tokens.get(token.scope)) is not None and ad_hoc_sub_process.is_inner(choice):
+        outer = i.tokens[choice.scope]
+        if not (outer.data or {}).get("closing") and _chooses(outer, node.process.nodes[outer.element]):
+            return ""  # what is chosen later comes to the same joins
     if node.kind in joins.SYNCHRONISE and len(node.incoming) > 1:
         if node.kind == "parallelGateway" and not joins.modified(i):
             arrived = joins.arrived(i, token.scope, node)

@@ -213,6 +213,7 @@ class Engine:
                         self._replier,
                         self._token,
                     )
+                    owner.ask, owner.near = self._ask_peer, self.owners.__contains__
                     self._running[p] = asyncio.create_task(self._own(p, owner))
                 self._joined.set()
 
@@ -332,6 +333,9 @@ class Engine:
         plan: str = "",
     ) -> Answer:  # fmt: skip
         return await within(self.submit(command, caller, id, partition, plan), timeout_s)
+
+    async def _ask_peer(self, p: int, command: c.AnyCommand) -> Answer:
+        return await self.call(command, ENGINE, partition=p, timeout_s=FOREIGN_S)
 
     def _send_remote(self, p: int, request: c.Request, future: asyncio.Future[Any]) -> None:
         self._reply_number += 1

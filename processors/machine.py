@@ -7,7 +7,7 @@ Source: `docs/log-protocol.md`, "The owner".
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from flowledger.events import avro
@@ -41,6 +41,7 @@ from flowledger.processors.settings import (
     IN_FLIGHT_MAX,
     Settings,
 )
+from flowledger.processors.watchdog import Watchdog
 
 #: what key, headers and framing of a record may take beside its value (bytes)
 OVERHEAD_BYTES = 1_024
@@ -81,8 +82,9 @@ class Machine:
 
     def __init__(
         self, claim: Claim, state: Partition, facts: Facts, clock: LogClock, settings: Settings | None = None, standing: images.Standing | None = None,
-        pollers: Pollers | None = None, observer: Observer | None = None, careful: bool = False,
+        pollers: Pollers | None = None, observer: Observer | None = None, careful: bool = False, near: Callable[[int], bool] = lambda partition: True,
     ) -> None:  # fmt: skip
+        """`near`: whether the owner of a partition is in this process."""
         self.claim, self.state, self.facts, self.clock = claim, state, facts, clock
         self.settings = settings or Settings()
         self._pollers, self._observer = pollers, observer
@@ -103,6 +105,7 @@ class Machine:
         self.sends = Sends(state)
         self.epochs = Epochs(state, self.source, claim.commands, now)
         self.desk = Desk(state, facts, self.sends, self.epochs, observer)
+        self.watchdog = Watchdog(state, facts, near)
         s = self.settings
         self.checkpoints = Checkpoints(
             claim.epoch, standing if standing is not None else images.Standing(), s.checkpoint_changes, int(s.checkpoint_s * 1e6), now
@@ -393,6 +396,18 @@ class Machine:
         at = rules.Place(claim.epoch, claim.owner, seal.chain, self.acked, self.source, seal.number, rules.VERSION)
         self.out.append(self.checkpoints.make(self.state, self.clock.now_us, at))
         self.hungry = True
+
+    # --- the watchdog ---------------------------------------------------------------------------------------------------------
+
+    def watch(self, wall_us: int, mono_us: int) -> None:
+        """A slice of its round, between two steps."""
+        if self.stopped is None and not self._resting and self._apart is None:
+            self.watchdog.end = self.acked
+            self.watchdog.look(self.clock.read(wall_us, mono_us), self._follows)
+
+    def _follows(self) -> bool:
+        """Something follows from what was decided, and waits for its turn."""
+        return bool(self.desk.put_by) or any(p.reply is None and p.offset < 0 for p in self.inbox)
 
     # --- the end --------------------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,7 @@ from flowledger.kernel import Facts, Partition
 from flowledger.kernel import checkpoint as images
 from flowledger.kernel.library import Library
 from flowledger.logs import log
-from flowledger.processors import beside
+from flowledger.processors import beside, watching
 from flowledger.processors import clock as times
 from flowledger.processors import effects as do
 from flowledger.processors.clock import Clocks, LogClock
@@ -56,6 +56,9 @@ class Owner:
         self.machine: Machine | None = None
         self._intake = Intake(log, partition, observer, reply_to)
         self._standing = images.Standing()
+        #: how other partitions are asked what only they know (None: nobody is), and whether an owner is in this process
+        self.ask: Callable[[int, c.AnyCommand], Awaitable[Any]] | None = None
+        self.near: Callable[[int], bool] = lambda partition: partition == self.partition
         #: what recovery found and mended, and what was lost, for health
         self.notes: list[str] = []
         self._careful = False
@@ -123,7 +126,7 @@ class Owner:
         begin, end = await self.log.begin(COMMANDS, self.partition), await self.log.end(COMMANDS, self.partition)
         where = Claim(self.partition, self.epoch, self.owner_id, position, reader.place(), end if begin < end else 0)
         machine = self.machine = Machine(
-            where, state, facts, clock, self.settings, self._standing, self.pollers, self.observer, self._careful
+            where, state, facts, clock, self.settings, self._standing, self.pollers, self.observer, self._careful, self.near,
         )  # fmt: skip
         self._careful = False
         log_.info("took over", partition=self.partition, epoch=self.epoch, position=position, instances=len(state.instances),
@@ -142,6 +145,7 @@ class Owner:
         self.wake()
         reading = self._spawn(self._intake.follow(machine.source, partial(self._consumed, machine), self.notes.append))
         stopped = self._spawn(self._stopped.wait())
+        self._spawn(watching.watch(self, machine))
         await asyncio.wait([reading, stopped], return_when=asyncio.FIRST_COMPLETED)
         if machine.stopped is None:
             why = reading.exception() or Fenced("the commands ended")

@@ -59,7 +59,7 @@ class Sends:
         """The group that says so is on the log: out they go."""
         by_partition: dict[int, list[tuple[int, bytes]]] = {}
         for to, seq, command in sends:
-            self._out[to] = seq
+            self._out[to] = max(seq, self._out.get(to, 0))
             by_partition.setdefault(to, []).append((seq, command))
             self._again.setdefault(to, (now + RESEND_US, RESEND_US))
         return [self._send(to, some) for to, some in by_partition.items()]

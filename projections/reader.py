@@ -166,6 +166,15 @@ class Reader:
         found = await self.rows("SELECT partition, min(next_offset) AS n FROM positions GROUP BY partition ORDER BY partition")
         return {r["partition"]: r["n"] for r in found}
 
+    async def end_projectors(self) -> int:
+        """Ends the sessions of projectors of this schema; they begin anew, from where the database is. Returns how many there were."""
+        found = await self.rows(
+            "SELECT pg_terminate_backend(pid) AS ended FROM pg_stat_activity WHERE application_name = %s AND datname = current_database() "
+            "AND usename = current_user",
+            (f"projector of {self.schema}",),
+        )
+        return sum(bool(r["ended"]) for r in found)
+
     async def position(self) -> str:
         """As text, as answers tell it and `wait_for` takes it: the last projected event of each partition."""
         return ",".join(f"{p}-{n - 1}" for p, n in (await self.positions()).items() if n > 0)

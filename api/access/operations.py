@@ -129,6 +129,8 @@ HTTP: dict[str, str] = {
     "GET /v1/holds/{id}": "holds:read",
     "POST /v1/holds": "holds:control",
     "POST /v1/holds/{id}/release": "holds:control",
+    "GET /v1/watchdog": "watchdog:read",
+    "POST /v1/watchdog/{id}/repair": "watchdog:repair",
     "GET /v1/dead-letters": "letters:read",
     "GET /v1/dead-letters/{id}": "letters:read",
     "POST /v1/dead-letters/{id}/replay": "letters:control",

@@ -24,6 +24,8 @@ RIGHTS: dict[str, str] = {
     "incidents:resolve": "resolve incidents",
     "holds:read": "see what is held, by whom and why",
     "holds:control": "keep instances, definitions, elements, job types, targets or tenants from going on, and release them",
+    "watchdog:read": "see what the watchdog has found",
+    "watchdog:repair": "repair what the watchdog has found",
     "letters:read": "see dead letters",
     "letters:control": "replay and discard dead letters",
     "operations:read": "see who asked for what, and from where",
@@ -44,7 +46,7 @@ RIGHTS: dict[str, str] = {
 _SEE = (
     "definitions:read", "instances:read", "tasks:read", "decisions:read", "incidents:read", "events:read", "directory:read", "workers:read",
     "holds:read",
-    "batches:read",
+    "batches:read", "watchdog:read",
 )  # fmt: skip
 
 #: role -> (what it is for, its rights)
@@ -66,7 +68,7 @@ ROLES: dict[str, tuple[str, frozenset[str]]] = {
             (
                 *_SEE, "definitions:rollout",
                 "instances:start", "instances:control", "tasks:work", "tasks:manage", "jobs:retry", "messages:publish", "decisions:evaluate",
-                "incidents:resolve", "holds:control", "batches:write", "letters:read", "letters:control", "operations:read", "directory:write",
+                "incidents:resolve", "holds:control", "watchdog:repair", "batches:write", "letters:read", "letters:control", "operations:read", "directory:write",
                 "limits:read", "limits:write", "settings:read", "metrics:read", "keys:own",
             ),
         ),

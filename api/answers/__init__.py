@@ -11,11 +11,13 @@ from flowledger.api.answers.control import (
     BatchItem,
     Chain,
     DeadLetter,
+    Findings,
     Held,
     Hold,
     Incident,
     IncidentGroup,
     Operation,
+    Repaired,
     Replayed,
 )  # fmt: skip
 from flowledger.api.answers.definitions import (
@@ -57,9 +59,9 @@ from flowledger.api.answers.tasks import Job, Jobs, Task, TaskMetrics, TaskMoved
 
 __all__ = [
     "Batch", "BatchBegun", "BatchItem", "Breaker", "Chain", "Conditions", "Context", "DeadLetter", "Decision", "Definition", "DefinitionDetail",
-    "Deployed", "Deployment", "Diff", "Done", "ElementTimes", "Entry", "Errors", "Event", "Finding", "Health", "Held", "Hold", "Incident",
+    "Deployed", "Deployment", "Diff", "Done", "ElementTimes", "Entry", "Errors", "Event", "Finding", "Findings", "Health", "Held", "Hold", "Incident",
     "IncidentGroup", "Instance", "InstanceMetrics", "InstanceRow", "Job", "Jobs", "Json", "Key", "Live", "Load", "MappingRow", "MigrationPlan",
-    "Moved", "Operation", "Page", "Place", "Plan", "Problem", "Progress", "ReplayOutcomes", "Replayed", "RolledOut", "Runtime", "Setting", "Started", "State",
-    "Stored", "T", "Task",
-    "TaskMetrics", "TaskMoved", "TaskRow", "TaskState", "Time", "Tree", "Variable", "Variables", "Version", "Versions", "Where", "WorkerRow", "WorkflowState",
+    "Moved", "Operation", "Page", "Place", "Plan", "Problem", "Progress", "Repaired", "ReplayOutcomes", "Replayed", "RolledOut", "Runtime",
+    "Setting", "Started", "State", "Stored", "T", "Task", "TaskMetrics", "TaskMoved", "TaskRow", "TaskState", "Time", "Tree", "Variable",
+    "Variables", "Version", "Versions", "Where", "WorkerRow", "WorkflowState",
 ]  # fmt: skip

@@ -145,6 +145,58 @@ class Held(msgspec.Struct, kw_only=True):
     position: str | None = None
 
 
+class RepairOf(msgspec.Struct, kw_only=True):
+    """A word for `repair`, and what it does."""
+
+    repair: str
+    does: str
+
+
+class WatchFinding(msgspec.Struct, kw_only=True):
+    """Something that should hold of what runs, and doesn't. `says`: of this one; `explanation`: of its kind. `subject`: the key of the token, task, timer,
+    subscription or instance, or the number of a partition. The first of `repairs` is done where none is named."""
+
+    id: str
+    kind: str
+    partition: int
+    subject: str
+    says: str
+    explanation: str
+    repairs: list[RepairOf]
+    since: str | None = None
+    instance: str | None = None
+    element: str = ""
+    process: str = ""
+    tenant: str = ""
+
+
+class Watched(msgspec.Struct, kw_only=True):
+    """How far the watchdog of a partition is: whole rounds since its owner took over, how long the last one took, things looked at."""
+
+    partition: int
+    silent: bool
+    rounds: int | None = None
+    round_s: float | None = None
+    looked_at: int | None = None
+    why: str | None = None
+
+
+class Findings(msgspec.Struct, kw_only=True):
+    """`found`: how many there are, `counts` by kind."""
+
+    items: list[WatchFinding]
+    found: int
+    counts: dict[str, int]
+    partitions: list[Watched]
+
+
+class Repaired(msgspec.Struct, kw_only=True):
+    id: str
+    repair: str
+    did: str
+    position: str | None = None
+
+
 class Batch(msgspec.Struct, kw_only=True):
     """One action for `total` items of the list `list`, by `filter` (null: by their keys). Of `total` items `sent` are begun; `succeeded`, `failed`
     and `skipped` have a result. `status` at its end: completed, partial (some failed), failed (some failed, none succeeded), aborted."""

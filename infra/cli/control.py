@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from flowledger.infra.cli.output import OK, USAGE, as_json, console, facts, fail, table
+from flowledger.infra.cli.output import NO, USAGE, Failed, as_json, console, facts, fail, table
 from flowledger.infra.cli.verbs import Id, Json, Reason, ServerUrl, Vars
 
 CONTROL = "Control"
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would happen")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask; without a terminal nobody is asked anyway")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask")]
 Force = Annotated[bool, typer.Option("--force", help="Though it leaves what would never go on")]
 #: list of a plan -> its heading, and columns in their order
 TABLES: dict[str, tuple[str, list[str | tuple[str, str]]]] = {
@@ -58,8 +58,10 @@ def operate(server: str, path: str, body: dict[str, Any], done: str, *, dry_run:
         if dry_run:
             facts({"plan": plan["plan"]})
             return
-        if sys.stdin.isatty() and sys.stdout.isatty() and not json and not typer.confirm("Do it?"):
-            raise SystemExit(OK)
+        if json or not sys.stdin.isatty():
+            fail("expected --yes (or --dry-run) where nobody can be asked", USAGE)
+        if not typer.confirm("Do it?", err=True):
+            raise Failed("nothing was done", NO)
         body = {**body, "plan": plan["plan"]}
     answer = s.post(path, body, **s.new_id())
     if json:
@@ -130,7 +132,10 @@ def migrate(
     ] = None,
     plan: Annotated[str, typer.Option("--mapping", metavar="JSON", help="A whole mapping as a JSON object, @FILE, or - for stdin")] = "",
     propose: Annotated[bool, typer.Option("--propose", help="Only show which element becomes which, to be edited")] = False,
-    timers: Annotated[str, typer.Option("--timers", help="keep their moments, or restart them by the other version")] = "keep",
+    timers: Annotated[
+        str,
+        typer.Option("--timers", help="keep their moments, restart them by the other version, or recount them by it from their beginning"),
+    ] = "keep",
     tasks: Annotated[str, typer.Option("--tasks", help="keep, or renew them by the other version")] = "keep",
     force: Force = False,
     reason: Reason = "",

@@ -354,13 +354,27 @@ def deploy(files: Files, server: ServerUrl = "", draft: Annotated[bool, typer.Op
 
 
 def _register() -> None:
-    from flowledger.infra.cli import connectors, control, holds, login, operations, promote, repair, replays, rollouts, secrets, verbs
+    from flowledger.infra.cli import (
+        connectors,
+        control,
+        holds,
+        login,
+        operations,
+        promote,
+        repair,
+        replays,
+        rollouts,
+        secrets,
+        verbs,
+        watchdog,
+    )
 
     verbs.register(app)
     repair.register(app)
     control.register(app)
     replays.register(app)
     holds.register(app)
+    watchdog.register(app)
     rollouts.register(app)
     promote.register(app)
     operations.register(app)

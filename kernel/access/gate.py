@@ -16,6 +16,7 @@ from flowledger.kernel.access.rights import ANY_TENANT, may
 from flowledger.kernel.access.subjects import BATCHES, INTERNAL, MISSING, SUBJECTS, USES, of_definition, of_record
 from flowledger.kernel.access.widths import too_wide
 from flowledger.kernel.state import Partition
+from flowledger.kernel.watchdog.kinds import no_finding
 
 #: (state, request, tenant) -> why not, or None: asked in order once the tenant is right
 Policy = Callable[[Partition, c.Request, str], Rejected | None]
@@ -103,6 +104,8 @@ def _stranger(command: c.AnyCommand, tenant: str, found: str) -> Rejected:
                 RejectionCode.FORBIDDEN, f"{command.registry} '{command.name}' is for all tenants: it is the operator's to change"
             )
         return _not_found(f"a record of {command.registry} named", f"'{command.name}'")
+    if isinstance(command, co.RepairFinding):
+        return no_finding(command.id)
     if isinstance(command, c.PlaceHold):
         what = {"instance": "a running instance with key", "version": "a version of a process with key"}.get(command.scope, "a tenant")
         return _not_found(what, command.subject)

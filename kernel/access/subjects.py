@@ -13,6 +13,7 @@ from flowledger.events import commands as c
 from flowledger.events import control as co
 from flowledger.kernel.lookup import holder
 from flowledger.kernel.state import Partition
+from flowledger.kernel.watchdog.kinds import OF_PARTITION, parts_of, tenant_of
 
 #: no such thing, in words for the refusal
 MISSING: Final = "\0"
@@ -111,6 +112,14 @@ def _held(p: Partition, e: c.PlaceHold) -> str:
     return MISSING
 
 
+def _found(p: Partition, e: co.RepairFinding) -> str:
+    """A finding is of the tenant of what it is about; those about a partition are the operator's, who has no tenant."""
+    parts = parts_of(e.id)
+    if parts is None:
+        return MISSING
+    return "" if parts[1] in OF_PARTITION else tenant_of(p, int(parts[2]), "")
+
+
 def _by(field: str, rule: Callable[[Partition, int], str]) -> Rule:
     return lambda p, e: rule(p, getattr(e, field))
 
@@ -145,6 +154,7 @@ SUBJECTS: dict[type[c.AnyCommand], Rule | None] = {
     co.ChangeRollout: _by("key", of_definition),
     co.AddBatchItems: _by("batch", of_batch),
     co.ControlBatch: _by("batch", of_batch),
+    co.RepairFinding: _found,
     # what they make or ask for is the caller's own
     c.Deploy: None,
     c.StartInstance: None,
@@ -158,6 +168,8 @@ SUBJECTS: dict[type[c.AnyCommand], Rule | None] = {
     c.ListRecords: None,
     c.NoteRefusal: None,
     co.CreateBatch: None,
+    co.ListFindings: None,
+    co.AskPeers: None,
 }
 
 #: command -> field with several things, each of which must be the caller's own

@@ -57,6 +57,16 @@ def withhold(p: Partition, task: Task) -> None:
             drop(p, p.ready, name)
 
 
+def unqueue(p: Partition, key: int) -> None:
+    """Of a job whose task is gone: out of whatever queue."""
+    for name, lanes in list(p.ready.items()):
+        for priority, lane in list(lanes.items()):
+            if drop_queued(p, lane, key) and not lane:
+                drop(p, lanes, priority)
+        if not lanes:
+            drop(p, p.ready, name)
+
+
 def remove_task(p: Partition, task: Task) -> None:
     drop(p, p.tasks, task.key)
     if not task.worker:

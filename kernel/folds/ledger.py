@@ -83,7 +83,8 @@ def key_introduced(p: Partition, e: le.KeyIntroduced, v: Envelope) -> None:
 
 
 def outbound(p: Partition, e: le.Outbound, v: Envelope) -> None:
-    put(p, p.meta.sent, e.to, e.seq)
+    if e.seq > p.meta.sent.get(e.to, 0):  # a number that was lost is filled by a repair
+        put(p, p.meta.sent, e.to, e.seq)
     put(p, p.outbox, (e.to, e.seq), e.command)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from flowledger.events import task as ta
 from flowledger.events.base import Envelope
-from flowledger.kernel.folds.holds import MACHINES, offer, remove_task, withhold
+from flowledger.kernel.folds.holds import MACHINES, offer, remove_task, unqueue, withhold
 from flowledger.kernel.folds.tokens import keep_stay, seen_key, unhold
 from flowledger.kernel.state import READY, WAITING, Partition, Task
 from flowledger.kernel.tasks import guards, index, people
@@ -94,6 +94,8 @@ def task_returned(p: Partition, e: ta.TaskReturned, v: Envelope) -> None:
             task.worker, task.deadline_us = "", 0
             offer(p, task)
             p.changed.add(("instance", task.instance) if task.instance else ("task", key))
+        else:
+            unqueue(p, key)
 
 
 def task_completed(p: Partition, e: ta.TaskCompleted, v: Envelope) -> None:

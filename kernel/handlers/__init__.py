@@ -30,6 +30,7 @@ from flowledger.kernel.handlers import (
     quarantine,
     records,
     removal,
+    repairs,
     rerun,
     results,
     rollback,
@@ -107,6 +108,9 @@ HANDLERS: dict[type[c.AnyCommand], Callable[[Decision, Any], Rejected | None]] =
     co.ControlBatch: batches.control,
     co.DoBatchItems: batches.do_items,
     co.TellBatchItems: batches.told,
+    co.ListFindings: repairs.listing,
+    co.AskPeers: repairs.asked,
+    co.RepairFinding: repairs.repair,
 }
 
 

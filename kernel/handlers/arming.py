@@ -1,4 +1,4 @@
-"""Start events of definitions: armed when a version is the newest that is published, withdrawn when it is not."""
+"""Start events of definitions: armed when a version is the one in force, withdrawn when it is not."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def close_starts(d: Decision, definition: int) -> None:
 
 
 def open_starts(d: Decision, definition: Definition) -> None:
-    """Only the newest published version is started by events. Timers and signals start on partition 0 only; a message arrives anywhere."""
+    """Only the version in force is started by events, whichever `definition` is. Timers and signals start on partition 0 only; a message arrives anywhere."""
     p = d.state
     newest = lookup.latest(p, definition.tenant, "process", definition.id)
     for key in (p.process_versions.get((definition.tenant, "process", definition.id)) or {}).values():

@@ -125,10 +125,10 @@ def define_elsewhere(d: Decision, e: c.DefineElsewhere) -> Rejected | None:
                 d.record(de.DefinitionStatusChanged(key=known.key, status=fields["status"]))
         found = d.state.definitions[fields["key"]]
         if found.kind == "process":
-            if found.status == "published":
-                arming.open_starts(d, found)
-            else:
+            if found.status == removal.DELETING:
                 arming.close_starts(d, found.key)
+            else:
+                arming.open_starts(d, found)
         if found.status == removal.DELETING:
             removal.count(d, found)
     for fields in e.rollouts:
@@ -169,10 +169,7 @@ def change(d: Decision, e: c.ChangeDefinition) -> Rejected | None:
         )
     d.record(de.DefinitionStatusChanged(key=e.key, status=status, reason=e.reason))
     if found.kind == "process":
-        if status == "published":
-            arming.open_starts(d, found)
-        else:
-            arming.close_starts(d, e.key)
+        arming.open_starts(d, found)  # of whichever version is in force now
     spreading.told(d, found)
     d.answer = {"key": e.key, "status": status}
     return None

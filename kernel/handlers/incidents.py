@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from flowledger.events import commands as c
+from flowledger.events import flow as fl
 from flowledger.events import task as ta
 from flowledger.events import waiting as wa
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel.decision import Decision
-from flowledger.kernel.elements import call_activity
+from flowledger.kernel.elements import ad_hoc_sub_process, call_activity
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.state import WAITING, Instance, Token
 
@@ -30,7 +31,11 @@ def resolve(d: Decision, e: c.ResolveIncident) -> Rejected | None:
     elif i is not None and incident.code == "SEND_REJECTED":
         _send_again(d, i, i.tokens.get(incident.token))
     elif i is not None and incident.token in i.tokens:
-        d.push(i, incident.token)
+        token = i.tokens[incident.token]
+        if incident.code == "WATCHDOG" or _uncalled(d, i, token):
+            try_again(d, i, token)
+        else:
+            d.push(i, token.key)
     return None
 
 
@@ -43,11 +48,31 @@ def _send_again(d: Decision, i: Instance, token: Token | None) -> None:
         )
     if token is None:
         return
-    calls = d.process(i).nodes[token.element].behaviour is call_activity.BEHAVIOUR
-    if calls and token.phase == WAITING and not {"child", "ready"} & set(token.data or ()):
+    if _uncalled(d, i, token):
         _anew(d, i, token)
     else:
         d.push(i, token.key)
+
+
+def _uncalled(d: Decision, i: Instance, token: Token) -> bool:
+    """A call that came to nothing: what it called has ended badly, or was never started."""
+    calls = d.process(i).nodes[token.element].behaviour is call_activity.BEHAVIOUR
+    works = any(k in d.state.tasks for k in token.holds or ())  # a listener's job
+    return calls and token.phase == WAITING and not works and not (token.data or {}).get("child")
+
+
+def try_again(d: Decision, i: Instance, token: Token) -> None:
+    """A token that waits for nothing: its element is entered anew, the body of a loop looks at its runs."""
+    node = d.process(i).nodes[token.element]
+    if token.phase != WAITING:
+        d.push(i, token.key)
+    elif node.loop is not None and not token.index and not ad_hoc_sub_process.is_inner(token):
+        d.record(fl.TokenNoted(key=i.key, token=token.key, data={"ready": True}))
+        d.push(i, token.key)
+    else:
+        if (token.data or {}).get("child"):
+            d.record(fl.TokenNoted(key=i.key, token=token.key, data={"child": None}))
+        _anew(d, i, token)
 
 
 def _anew(d: Decision, i: Instance, token: Token) -> None:

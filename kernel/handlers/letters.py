@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from flowledger.events import commands as c
+from flowledger.events import control as co
 from flowledger.events import ledger as le
 from flowledger.events import requests, routes
 from flowledger.events.base import Rejected, RejectionCode
@@ -21,7 +22,9 @@ from flowledger.kernel.hooks import HOOKS
 from flowledger.kernel.state import Letter
 
 #: what nobody would hear the answer of
-_ANSWER_IS_ALL = frozenset({c.ActivateTasks, c.PeekTasks, c.ListRecords, c.EvaluateDecision, c.ReplayDeadLetter, c.DiscardDeadLetter})
+_ANSWER_IS_ALL = frozenset({
+    c.ActivateTasks, c.PeekTasks, c.ListRecords, c.EvaluateDecision, c.ReplayDeadLetter, c.DiscardDeadLetter, co.ListFindings, co.AskPeers,
+})  # fmt: skip
 
 
 def keep(d: Decision, letter: le.DeadLettered) -> None:

@@ -20,18 +20,19 @@ from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import rollouts
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements import ad_hoc_sub_process, conditional, events, placing, triggers
+from flowledger.kernel.elements.triggers import timer
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.handlers import carrying, modify, notices
 from flowledger.kernel.handlers.instances import not_found
 from flowledger.kernel.model.graph import Node, Process
-from flowledger.kernel.state import ARRIVED, Instance, Token
+from flowledger.kernel.state import ARRIVED, Instance, Timer, Token
 
 #: the token itself waits for its event
 _CATCHING = frozenset({"intermediateCatchEvent", "receiveTask"})
 _ATTACHED = frozenset({"boundaryEvent", "startEvent"})
 
 
-TIMERS, TASKS = ("keep", "restart"), ("keep", "renew")
+TIMERS, TASKS = ("keep", "restart", "recount"), ("keep", "renew")
 
 
 def migrate(d: Decision, e: c.MigrateInstance) -> Rejected | None:
@@ -65,7 +66,7 @@ def migrate(d: Decision, e: c.MigrateInstance) -> Rejected | None:
     if carried.problem:
         return Rejected(RejectionCode.INVALID_STATE, carried.problem)
     before: dict[str, Any] = {"definition": i.definition, "process": i.process, "version": i.version}
-    mapping = _Mapping(source, process, elements, e.timers == "restart")
+    mapping = _Mapping(source, process, elements, e.timers != "keep", e.timers == "recount")
     for holder in _holders(i):
         _disarm(d, i, holder, mapping)
     carrying.keep_variables(d, i, carried)
@@ -82,13 +83,12 @@ def migrate(d: Decision, e: c.MigrateInstance) -> Rejected | None:
         if holder.key not in opened:
             _arm(d, i, holder, mapping)
     if mapping.restart:
-        _restart_own(d, i, process)
+        _restart_own(d, i, mapping)
     carrying.renew(d, i, process, carried)
     if process.conditional:
         conditional.look_at_all(d, i)
         conditional.watch(d)
-    for scope in {t.scope for t in i.tokens.values()}:
-        d.touched[i.key, scope] = None
+    placing.changed(d, i)  # a branch that was dropped, or that only the target has, would be waited for at its join for ever
     if rollouts.is_stopped(d.state, target):
         warnings.append(f"new starts of version {target.version} are stopped by its rollout: it is to run dry, and gets one more")
     warnings += [*_other_lock(d, i, before["process"]), *notices.of(d, i, source, process, mapping.names(), kept)]
@@ -116,15 +116,16 @@ def _below(i: Instance, token: Token) -> Iterator[Token]:
         yield from _below(i, i.tokens[key])
 
 
-def _restart_own(d: Decision, i: Instance, process: Process) -> None:
-    """Timers for which tokens themselves wait, from now on. Raises: Failure."""
+def _restart_own(d: Decision, i: Instance, mapping: _Mapping) -> None:
+    """Timers for which tokens themselves wait, from now on, or from their beginning. Raises: Failure."""
     for token in list(i.tokens.values()):
-        node = process.nodes[token.element]
-        for timer in [
+        node = mapping.process.nodes[token.element]
+        for held in [
             t for k in token.holds or () if (t := d.state.timers.get(k)) is not None and t.element == node.id and node.kind in _CATCHING
         ]:
-            d.record(wa.TimerCancelled(key=i.key, timer=timer.key, token=timer.token, element=timer.element))
-            triggers.arm(d, i, token.key, node, node.events[timer.which], True, timer.which)
+            since = mapping.since(d, i, token.key, mapping.old(node.id), held)
+            d.record(wa.TimerCancelled(key=i.key, timer=held.key, token=held.token, element=held.element))
+            timer.arm(d, i, token.key, node, node.events[held.which], True, held.which, since)
 
 
 def _other_lock(d: Decision, i: Instance, before: str) -> list[str]:
@@ -177,10 +178,11 @@ def _holders(i: Instance) -> list[Any]:
 class _Mapping:
     """What becomes of each element that waits outside of the flow."""
 
-    def __init__(self, source: Process, process: Process, elements: dict[str, str], restart: bool) -> None:
-        self.source, self.process, self.elements, self.restart = source, process, elements, restart
-        #: (holder, catching event of the target) whose timer runs, and begins anew
-        self.again: set[tuple[int, str]] = set()
+    def __init__(self, source: Process, process: Process, elements: dict[str, str], restart: bool, recount: bool) -> None:
+        """`recount`: timers begin anew at the moment at which they have begun."""
+        self.source, self.process, self.elements, self.restart, self.recount = source, process, elements, restart, recount
+        #: (holder, catching event of the target) whose timer runs, and begins anew -> since when (0: from now)
+        self.again: dict[tuple[int, str], int] = {}
         #: catching events of the target that have their source's subscriptions, or had them
         self.followed: dict[str, str] = {}
 
@@ -189,6 +191,13 @@ class _Mapping:
 
     def new(self, element: str) -> str:
         return self.elements.get(element, element)
+
+    def old(self, element: str) -> Node:
+        return self.source.nodes[next((old for old, new in self.elements.items() if new == element), element)]
+
+    def since(self, d: Decision, i: Instance, holder: int, old: Node, held: Timer) -> int:
+        """Raises: Failure: the model that armed it can't be asked any more."""
+        return timer.began(d, i, holder, old, old.events[held.which], held.due_us) if self.recount else 0
 
     def same(self, old: Node) -> Node | None:
         """The event of the target that goes on for `old`; None when there is none, or another."""
@@ -239,13 +248,13 @@ def _disarm(d: Decision, i: Instance, holder: Any, mapping: _Mapping) -> None:
             mapping.followed[old.id] = new.id
     for key in list(holder.holds or ()):
         if (
-            (timer := p.timers.get(key)) is not None
-            and timer.element in outside
-            and (mapping.restart or timer.element not in mapping.followed)
+            (held := p.timers.get(key)) is not None
+            and held.element in outside
+            and (mapping.restart or held.element not in mapping.followed)
         ):
-            if timer.element in mapping.followed:
-                mapping.again.add((holder.key, mapping.followed[timer.element]))
-            d.record(wa.TimerCancelled(key=i.key, timer=key, token=timer.token, element=timer.element))
+            if held.element in mapping.followed:
+                mapping.again[holder.key, mapping.followed[held.element]] = mapping.since(d, i, holder.key, outside[held.element], held)
+            d.record(wa.TimerCancelled(key=i.key, timer=key, token=held.token, element=held.element))
         elif (s := p.subscriptions.get(key)) is not None and s.element in outside and s.element not in mapping.followed:
             d.close_subscription(i, s)
 
@@ -267,7 +276,11 @@ def _arm(d: Decision, i: Instance, holder: Any, mapping: _Mapping) -> None:
         try:
             for which, event in enumerate(node.events):
                 if event.kind not in events.THROWN and (node.id not in had or event.kind == "timer"):
-                    triggers.arm(d, i, holder.key, node, event, node.interrupting if node.kind in _ATTACHED else True, which)
+                    stops = node.interrupting if node.kind in _ATTACHED else True
+                    if since := mapping.again.get((holder.key, node.id), 0):
+                        timer.arm(d, i, holder.key, node, event, stops, which, since)
+                    else:
+                        triggers.arm(d, i, holder.key, node, event, stops, which)
         except Failure as failure:
             if token is not None and not token.incident:
                 d.incident(i, token, failure)

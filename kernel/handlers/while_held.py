@@ -27,6 +27,8 @@ WHILE_HELD: dict[type[c.AnyCommand], str] = {
     c.AdHocActivate: RUN, c.ResolveIncident: RUN, c.UpdateRetries: RUN, c.PlaceHold: RUN, c.ReleaseHold: RUN, c.SetHold: RUN, c.HoldDone: RUN,
     # each of its items is a command of its own
     co.CreateBatch: RUN, co.AddBatchItems: RUN, co.ControlBatch: RUN, co.DoBatchItems: RUN, co.TellBatchItems: RUN,
+    # a repair is an operator's own word
+    co.ListFindings: RUN, co.AskPeers: RUN, co.RepairFinding: RUN,
     co.ChangeRollout: RUN,
     # a token that would go on in it stands still
     c.Continue: RUN,

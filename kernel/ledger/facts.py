@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from flowledger.events.base import Heavy
 from flowledger.kernel import limits
@@ -14,6 +14,16 @@ from flowledger.kernel.tasks import schemas
 
 #: a look at a part of a value by a schema counts as so many steps of an expression, which are about a microsecond each
 LOOK_STEPS = 10
+
+
+class Watch(Protocol):
+    """What the watchdog of the partition has found (`processors/watchdog.py`)."""
+
+    def report(self, tenant: str | None) -> dict[str, Any]:
+        """Findings of a tenant as they are told (None: of all), how many there are by kind, and how far it is."""
+
+    def known(self, kind: str, subject: int) -> Any:
+        """A finding (`kernel/watchdog/kinds.Found`); None: it isn't one."""
 
 
 class NotAtHand(LookupError):
@@ -53,6 +63,7 @@ class Facts:
         "spread",
         "steps_max",
         "value_max",
+        "watch",
     )
 
     def __init__(
@@ -72,6 +83,8 @@ class Facts:
     ) -> None:
         self.answers_us, self.javascript = answers_us, javascript
         self.now_us = now_us
+        #: None: nobody watches
+        self.watch: Watch | None = None
         self.processes: Mapping[int, Process] = processes if processes is not None else {}
         self.decisions: Mapping[int, Any] = decisions if decisions is not None else {}
         self.forms: Mapping[int, Any] = forms if forms is not None else {}

@@ -458,6 +458,8 @@ class System:
         from flowledger.api import console, job_stream
         from flowledger.api.app import create_app
         from flowledger.api.entrance import Entered, entrance
+        from flowledger.api.lag import KIND as LAG
+        from flowledger.api.lag import Lag
         from flowledger.api.reads import SqlReads
         from flowledger.api.services import Services
         from flowledger.api.workers import Workers
@@ -481,6 +483,10 @@ class System:
         await self.services.drafts.open()
         self._stack.push_async_callback(self.services.drafts.close)
         self.services.findings_of = check.findings
+        late = self.telemetry.metrics.findings.labels(LAG)
+        lag = self.services.lag = Lag(self.engine, self.services.reads.positions, late.set)
+        looking = asyncio.create_task(lag.watch(), name="lag")
+        self._stack.callback(looking.cancel)
         workers = self.services.workers = Workers()
         watching = asyncio.create_task(workers.watch(self.engine), name="workers")
         self._stack.callback(watching.cancel)

@@ -60,6 +60,12 @@ class World:
         self.do(c.StoreRecord(registry="directory", name="b/user:ann", value={"groups": ["g"]}), "b")
         self.hold = self.do(c.PlaceHold(scope="job_type", subject="none", mode="pause"), "b")["key"]
 
+        self.do(c.StartInstance(id="p"), "b")
+        lost = max(k for k, t in self.p.tasks.items() if t.element == "job")
+        for lane in self.p.ready["b", "work"].values():
+            lane.pop(lost, None)
+        self.finding = f"0-job_not_offered-{lost}"
+
     def ask(self, command: Any, tenant: str, rights: list[str] | None = None) -> Decision | Rejected:
         facts = Facts(self.now, self.library.processes(self.p), self.library.decisions(self.p), self.library.read)
         return decide(self.p, c.Request(command=command, tenant=tenant, rights=rights), facts)
@@ -106,6 +112,7 @@ def commands(w: World) -> dict[type, Any]:
         co.AddBatchItems: co.AddBatchItems(batch=w.batch, at=0, items=[w.instance]),
         co.ChangeRollout: co.ChangeRollout(key=w.definition, version=1, default=True),
         co.ControlBatch: co.ControlBatch(batch=w.batch, move="abort"),
+        co.RepairFinding: co.RepairFinding(id=w.finding),
     }
 
 
@@ -120,6 +127,8 @@ OWN = {
     c.ListRecords,
     co.CreateBatch,
     c.NoteRefusal,
+    co.ListFindings,
+    co.AskPeers,
 }
 CATALOGUE = sorted(typing.get_args(c.AnyCommand), key=lambda k: k.__name__)
 

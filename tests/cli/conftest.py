@@ -74,9 +74,9 @@ def server_with_grpc(empty_database: Any, tmp_path_factory: pytest.TempPathFacto
             yield found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def two_servers(empty_database: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, Running]]:
-    """A test environment and a productive one, for one module."""
+    """A test environment and a productive one, of a test's own."""
     with empty_database() as first, empty_database() as second:
         one, other = (settings_for(tmp_path_factory.mktemp(name), url) for name, url in (("test", first), ("productive", second)))
         with running(one) as test, running(other) as productive:

@@ -108,8 +108,8 @@ def test_from_one_environment_to_another(cli, two_servers, tmp_path):
     cli("rollout", "order", "--open", "--default", "-v", 2, "--yes", *at_productive)
 
 
-def test_a_folder_is_synced(cli, two_servers, tmp_path):
-    _, productive = two_servers
+def test_a_folder_is_synced(cli, own_server, tmp_path):
+    productive = own_server
     at = ("--server", productive.url)
     folder = tmp_path / "repo"
     (folder / "processes").mkdir(parents=True)
@@ -160,21 +160,43 @@ def test_a_folder_is_synced(cli, two_servers, tmp_path):
     assert "folder was expected" in cli("sync", folder / "none", *at, "--yes", expect=1)
 
 
-def test_whoever_is_asked_may_say_no(command_line, two_servers, tmp_path, monkeypatch):
-    _, productive = two_servers
+def test_all_formats_and_encodings_travel_byte_by_byte(cli, two_servers, tmp_path):
+    """The examples, and texts with a mark, in other encodings, with other line ends and names: whatever is deployed is found to be the same."""
+    test, productive = two_servers
+    examples = Path(__file__).parents[2] / "examples"
+    text = (examples / "order.bpmn").read_text()
+    (tmp_path / "odd").mkdir()
+    for id, data in {
+        "mark": lambda t: b"\xef\xbb\xbf" + t.encode(),
+        "utf16": lambda t: t.replace('encoding="UTF-8"', 'encoding="UTF-16"').encode("utf-16"),
+        "latin": lambda t: t.replace('encoding="UTF-8"', 'encoding="ISO-8859-1"').encode("latin-1", "xmlcharrefreplace"),
+        "crlf": lambda t: t.replace("\n", "\r\n").encode(),
+        "ümlaut x": lambda t: t.encode(),
+    }.items():
+        (tmp_path / "odd" / f"{id}.bpmn").write_bytes(data(text.replace('process id="order"', f'process id="{id.replace(" ", "-")}"')))
+    for folder in (examples, tmp_path / "odd"):
+        at_test, at_productive = ("--server", test.url), ("--server", productive.url)
+        done = cli("sync", folder, *at_test, "--yes", "--json")
+        assert done["applied"] and not cli("sync", folder, *at_test, "--yes", "--json")["applied"]
+        cli("bundle", "export", "-o", tmp_path / "all.zip", *at_test)
+        assert cli("bundle", "apply", tmp_path / "all.zip", *at_productive, "--yes", "--json")["applied"]
+        assert cli("bundle", "apply", tmp_path / "all.zip", *at_productive, "--dry-run", "--json")["empty"]
+        assert {r["change"] for r in cli("sync", folder, *at_productive, "--dry-run", "--json")["rows"]} <= {"equal", "gone"}
+
+
+def test_whoever_is_asked_may_say_no(command_line, server, tmp_path, monkeypatch):
     (tmp_path / "asked.bpmn").write_bytes(model(1, "asked"))
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     for word, exit_code in (("n\n", 1), ("y\n", 0)):
         monkeypatch.setattr("typer.confirm", lambda *_, word=word, **__: word == "y\n")
-        code, out, err = command_line("sync", tmp_path, "--server", productive.url)
+        code, out, err = command_line("sync", tmp_path, "--server", server.url)
         assert code == exit_code, (out, err)
-        assert (("process", "asked") in Environment(productive.url).definitions()) is (word == "y\n")
+        assert (("process", "asked") in Environment(server.url).definitions()) is (word == "y\n")
 
 
-def test_files_that_are_none(cli, two_servers, tmp_path):
-    test, _ = two_servers
+def test_files_that_are_none(cli, server, tmp_path):
     bad = Path(tmp_path / "bad.zip")
     bad.write_bytes(b"PK nothing")
     for command in (["bundle", "compare", bad], ["bundle", "apply", bad, "--yes"], ["bundle", "apply", tmp_path / "none.zip", "--yes"]):
-        assert "flowledger: " in cli(*command, "--server", test.url, expect=1)
-    assert json.loads(cli("bundle", "apply", bad, "--yes", "--json", "--server", test.url, expect=1))["error"]["exit"] == 1
+        assert "flowledger: " in cli(*command, "--server", server.url, expect=1)
+    assert json.loads(cli("bundle", "apply", bad, "--yes", "--json", "--server", server.url, expect=1))["error"]["exit"] == 1

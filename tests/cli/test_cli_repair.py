@@ -61,13 +61,13 @@ def test_an_instance_is_repaired_by_hand(deployed):
     assert cli("assign", task["id"], "bob")[0] == 0
     eventually(lambda: json.loads(cli("tasks", "--instance", id, "--assignee", "bob", "--json")[1]))
 
-    code, out, err = cli("migrate", id, "--to", "repairs", "--map", "look=look")
+    code, out, err = cli("migrate", id, "--to", "repairs", "--map", "look=look", "--yes")
     assert code == 0, err
     assert cli("migrate", id, "--to", "repairs", "--map", "look")[0] == 2
     code, _, err = cli("modify", id, "--terminate", "nowhere", "--activate", "fix")
     assert code == 1 and "it stands at look" in err
     assert cli("modify", id)[0] == 2
-    code, out, err = cli("modify", id, "--terminate", "look", "--activate", "fix", "--reason", "skip the people")
+    code, out, err = cli("modify", id, "--terminate", "look", "--activate", "fix", "--reason", "skip the people", "--yes")
     assert code == 0, err
     state = eventually(lambda: (s := json.loads(cli("show", id, "--json")[1])["state"])["tokens"][0]["element"] == "fix" and s)
     assert len(state["tokens"]) == 1
@@ -104,21 +104,42 @@ def test_an_instance_is_rolled_back_and_a_step_runs_again(deployed):
     assert cli("rollback", id, "--undo")[0] == 1, "nobody has changed it by hand"
     code, out, err = cli("rollback", id, "--to", "look", "--dry-run")
     assert code == 0 and "was completed by" in out and "Would be created" in out, err
-    code, out, err = cli("rollback", id, "--steps", "1", "--reason", "too early")
+    code, out, err = cli("rollback", id, "--steps", "1", "--reason", "too early", "--yes")
     assert code == 0, err
     eventually(lambda: stands() == "look")
     assert eventually(lambda: (v := json.loads(cli("variables", "get", id, "--json")[1])) == {"amount": 1} and v)
     (again,) = eventually(lambda: json.loads(cli("tasks", "--instance", id, "--status", "created", "--json")[1]))
     assert again["id"] != task["id"]
-    assert cli("modify", id, "--move", "look:fix")[0] == 0
+    assert cli("modify", id, "--move", "look:fix", "--yes")[0] == 0
     eventually(lambda: stands() == "fix")
-    assert cli("rollback", id, "--undo")[0] == 0
+    assert cli("rollback", id, "--undo", "--yes")[0] == 0
     eventually(lambda: stands() == "look")
     (last,) = eventually(lambda: json.loads(cli("tasks", "--instance", id, "--status", "created", "--json")[1]))
     assert cli("complete", last["id"])[0] == 0
     eventually(lambda: stands() == "fix")
     assert cli("rerun", id, "look", "--yes", "--json")[0] == 0
     eventually(lambda: stands() == "look")
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)], ids=["tables", "json"])
+@pytest.mark.parametrize(
+    "verb",
+    [("modify", "--move", "look:fix"), ("migrate", "--to", "repairs"), ("rollback", "--steps", "1"), ("rerun", "look")],
+    ids=lambda v: v[0],
+)
+def test_where_nobody_can_be_asked_nothing_is_done_without_yes(deployed, verb, more):
+    cli = deployed
+    id = cli("start", "repairs", "--vars", '{"amount": 1}')[1].strip()
+    (task,) = eventually(lambda: json.loads(cli("tasks", "--instance", id, "--json")[1]))
+    if verb[0] == "rollback":
+        assert cli("complete", task["id"])[0] == 0
+        eventually(lambda: json.loads(cli("show", id, "--json")[1])["state"]["tokens"][0]["element"] == "fix")
+    before = json.loads(cli("show", id, "--json")[1])["state"]
+    code, out, err = cli(verb[0], id, *verb[1:], *more)
+    assert code == 2 and "expected --yes (or --dry-run)" in out + err, (out, err)
+    assert ("Stands then" in out) == (not more), "it is shown to whoever reads"
+    assert json.loads(cli("show", id, "--json")[1])["state"]["tokens"] == before["tokens"]
+    assert cli(verb[0], id, *verb[1:], *more, "--yes")[0] == 0
 
 
 def test_a_change_of_tokens_is_shown_before_it_is_made(deployed):

@@ -23,6 +23,7 @@ from flowledger.events import task as ta
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
 from flowledger.events.base import Broken, Envelope, Event, Rejected
+from flowledger.kernel import checkpoint
 from flowledger.kernel.decide import decide
 from flowledger.kernel.decision import Decision, Facts
 from flowledger.kernel.fold import evolve
@@ -31,6 +32,7 @@ from flowledger.kernel.model import bpmn as bpmn_reader
 from flowledger.kernel.model import dmn_resource, form_resource
 from flowledger.kernel.soundness import problems
 from flowledger.kernel.state import Instance, Partition, encode_state
+from flowledger.kernel.watchdog.looking import Look, everything
 
 START_US = 1_767_225_600_000_000  # 2026-01-01T00:00:00Z
 
@@ -105,6 +107,8 @@ class Scenario:
         self.now_us = START_US
         self.steps_max = steps_max or (1 if crash else 1_000)
         self.check = True
+        #: the watchdog looks after every command, and finds nothing but these kinds
+        self.watched, self.expected = True, frozenset[str]()
         self._folded: Partition | None = None
         files = [c.Resource(f"m{n}.bpmn", m if m.lstrip().startswith("<") else bpmn(m)) for n, m in enumerate(models)]
         files += [c.Resource(name, text) for name, text in resources]
@@ -158,6 +162,9 @@ class Scenario:
         for e, v in new:
             evolve(self._folded, e, v)
         assert image(self._folded) == image(self.p), "replay must give the same state"
+        if self.watched:
+            found = [f for f in everything(Look(self.p, self.library.processes(self.p), 0)) if f.kind not in self.expected]
+            assert not found, f"a false alarm of the watchdog: {found}\n{self.line[-400:]}"
         if self.crash:
             unsettled = dict(self.p.unsettled)
             self.p, self._folded = self._folded, None
@@ -317,6 +324,15 @@ def play(model: str | list[str], moves: str, id: str = "p", /, **variables: Any)
     return live
 
 
+def moment(s: Scenario, at: int) -> Any:
+    """The instance as it was after so many events of the log, as a door folds it: from its own events alone."""
+    p = Partition(0)
+    for e, v in s.log[:at]:
+        if e.key == s.key:
+            evolve(p, e, v)
+    return msgspec.json.decode(encode_state(checkpoint.image(p, p.instances[s.key])))
+
+
 def asked_first(s: Scenario, command: Any, may_end: bool = False) -> dict[str, Any]:
     """A dry run changes nothing; then the command itself leaves nothing that can't go on. Returns the plan. Raises: Refused."""
     before = image(s.p)
@@ -328,3 +344,15 @@ def asked_first(s: Scenario, command: Any, may_end: bool = False) -> dict[str, A
     s.do(command)
     assert (may_end and s.key not in s.p.instances) or not problems(Decision(s.p, s.facts(s.p), Envelope(), None), s.i)
     return dict(plan.answer)
+
+
+def target(s: Scenario, model: str, process: str = "p") -> int:
+    """Another version's key."""
+    key: int = s.do(c.Deploy(resources=[c.Resource(f"t{len(s.log)}.bpmn", bpmn(model, process))]))["definitions"][0]["key"]
+    return key
+
+
+def migrate(s: Scenario, model: str, process: str = "p", elements: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
+    """To another model; asked first. Returns the plan."""
+    command = c.MigrateInstance(key=s.key, definition=target(s, model, process), elements=elements or {}, same_ids=True, **more)
+    return asked_first(s, command)

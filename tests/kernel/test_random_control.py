@@ -1,4 +1,4 @@
-"""Random models, random work, and random operations of operators in between, live and with a crash after every step.
+"""Random models, random work, and random operations of operators in between (modify, migrate, roll back, re-run), live and with a crash after every step.
 
 After each operation: it did what its dry run said, the dry run left nothing, replay equals live (`scenario.py`), and every token waits for something that
 can come. In the end the work that is offered is done, and nothing is left. `FLOWLEDGER_RANDOM_CONTROL` seeds (40).
@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from notation import bpmn
-from scenario import Refused, Scenario, image
+from scenario import Refused, Scenario, image, moment
 from test_random_models import Model
 
 from flowledger.events import commands as c
@@ -91,6 +91,20 @@ class Operator:
             ),
         )  # fmt: skip
 
+    def rollback(self) -> None:
+        """To any moment of its history at which a token stood; now and then with compensation."""
+        s, rng = self.s, self.rng
+        ends = [n for n in range(1, len(s.log)) if s.log[n - 1][0].key == s.key and s.log[n - 1][1].time_us != s.log[n][1].time_us]
+        if not ends:
+            return
+        at = rng.choice(ends)
+        image_then = moment(s, at)
+        self.operate("rollback", c.RollBackInstance(key=s.key, image=image_then, position=f"0-{at}", compensate=rng.random() < 0.2))
+
+    def rerun(self) -> None:
+        places = [n.id for n in self.nodes.values() if n.kind != "process"]
+        self.operate("rerun", c.RerunElement(key=self.s.key, element=self.rng.choice(places)))
+
 
 def values(rng: random.Random, late: bool) -> dict[str, int]:
     return {name: 0 if late else rng.randint(0, 9) for name in VALUES}
@@ -148,7 +162,7 @@ def drive(seed: int, operations: int = 6) -> Operator:
     return operator
 
 
-OPERATIONS = ["modify", "migrate"]
+OPERATIONS = ["modify", "migrate", "rollback", "rerun"]
 
 
 @pytest.mark.req("WSM-RES-005", "WSM-DAG-006")

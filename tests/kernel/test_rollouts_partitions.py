@@ -1,10 +1,13 @@
 """Rollouts over several partitions: decided on the first, told to all as deployments are, in whatever order sends arrive."""
 
+import random
+
 import pytest
 from test_partitions import SEEDS, Cluster
 
 from flowledger.events import commands as c
 from flowledger.events import control as co
+from flowledger.events.base import Rejected
 from flowledger.kernel import checkpoint, rollouts
 from flowledger.kernel.state import Partition
 
@@ -98,3 +101,21 @@ def test_it_stands_in_the_checkpoint_of_each(seed):
         assert fresh.rollouts == p.rollouts and len(fresh.rollouts) == 1
     x.roll(default=False)
     assert not x.told and all(("rollout", ("", "process", "p")) in p.changed for p in x.parts), "its record is taken away"
+
+
+@SEEDS
+def test_random_rollouts_are_the_same_everywhere(seed):
+    x, rng, newest = Versions(3, seed), random.Random(seed), 2
+    for n in range(30):
+        if rng.random() < 0.1 and newest < 5:
+            newest += 1
+            x.deploy(newest)
+        x.roll(
+            version=rng.randint(0, newest), share=rng.choice([-1, 0, rng.randint(0, 10_000)]), default=rng.choice([None, None, True, False]),
+            stop_starts=rng.choice([None, None, True, False]),
+        )  # fmt: skip
+        assert x.told is x.parts[0].rollouts
+        meant = [x.do(k, c.StartInstance(id="p", business_key=f"k{n}")) for k in range(3)]
+        assert len({m.message if isinstance(m, Rejected) else m["version"] for m in meant}) == 1
+        heard = {p.definitions[y.definition].version for p in x.parts for y in p.subscriptions.values() if y.definition}
+        assert len(heard) <= 1

@@ -32,11 +32,12 @@ def read(event: Any, xml: Any, node: Node, r: Any) -> None:
     event.timer = ("duration", r.expression("PT0S", node))
 
 
-def arm(d: Any, i: Any, holder: int, node: Node, event: Any, interrupting: bool, which: int = 0) -> None:
-    """A cycle whose firings are all past arms nothing; a token that would wait for it goes on. Raises: Failure EXTRACT_VALUE_ERROR."""
+def arm(d: Any, i: Any, holder: int, node: Node, event: Any, interrupting: bool, which: int = 0, since_us: int = 0) -> None:
+    """A cycle whose firings are all past arms nothing; a token that would wait for it goes on. `since_us`: counted from then (0: from now).
+    Raises: Failure EXTRACT_VALUE_ERROR."""
     kind, expression = event.timer
     value = d.evaluate(expression, i, holder)
-    due, repeat, left = times.schedule(kind, value, d.facts.now_us, f"timer of {node.id}")
+    due, repeat, left = times.schedule(kind, value, since_us or d.facts.now_us, f"timer of {node.id}")
     if due < 0:
         if node.kind in ("boundaryEvent", "startEvent"):
             return
@@ -44,3 +45,13 @@ def arm(d: Any, i: Any, holder: int, node: Node, event: Any, interrupting: bool,
     if interrupting:
         repeat, left = "", 0
     d.record(wa.TimerScheduled(key=i.key, timer=d.key(), token=holder, element=node.id, due_us=due, repeat=repeat, left=left, which=which))
+
+
+def began(d: Any, i: Any, holder: int, node: Node, event: Any, due_us: int) -> int:
+    """When a timer that is due then has begun, as the model that armed it counts; 0: nothing is counted (a date). Raises: Failure."""
+    kind, expression = event.timer
+    if kind == "date":
+        return 0
+    now = d.facts.now_us
+    due, _, _ = times.schedule(kind, d.evaluate(expression, i, holder), now, f"timer of {node.id}")
+    return due_us - (due - now) if due >= 0 else 0

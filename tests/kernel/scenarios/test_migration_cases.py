@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from notation import bpmn
-from scenario import Refused, Scenario, asked_first
+from scenario import Refused, Scenario
+from scenario import migrate as move
 
 from flowledger.events import commands as c
 from flowledger.events import workflow as wf
@@ -20,16 +21,6 @@ DEEP = "startEvent s\nsubProcess o {\nstartEvent oi\nsubProcess sp {\nstartEvent
 
 def begun(model: str, crash: bool = False, **variables: Any) -> Scenario:
     return Scenario(model, crash=crash).start("p", **{"k": 7, **variables})
-
-
-def target(s: Scenario, model: str, process: str = "p") -> int:
-    return s.do(c.Deploy(resources=[c.Resource(f"t{len(s.log)}.bpmn", bpmn(model, process))]))["definitions"][0]["key"]  # type: ignore[no-any-return]
-
-
-def move(s: Scenario, model: str, process: str = "p", elements: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
-    """Asked first. Returns the plan."""
-    command = c.MigrateInstance(key=s.key, definition=target(s, model, process), elements=elements or {}, same_ids=True, **more)
-    return asked_first(s, command)
 
 
 def finish(s: Scenario) -> None:

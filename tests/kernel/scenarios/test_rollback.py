@@ -5,20 +5,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
 from notation import bpmn
-from scenario import Refused, Scenario, asked_first
+from scenario import Refused, Scenario, asked_first, moment
 
 from flowledger.events import commands as c
 from flowledger.events import workflow as wf
 from flowledger.events.base import Envelope
-from flowledger.kernel import checkpoint
 from flowledger.kernel.decision import Decision
-from flowledger.kernel.fold import evolve
 from flowledger.kernel.handlers.rollback import seen
 from flowledger.kernel.soundness import problems
-from flowledger.kernel.state import Partition, encode_state
 
 pytestmark = pytest.mark.req("WSM-DAG-006", "WSM-RES-005")
 CHAIN = "startEvent s\nserviceTask a\nserviceTask b\nserviceTask z\nendEvent e\ns > a > b > z > e"
@@ -27,15 +23,6 @@ FORK = "startEvent s\nparallelGateway f\nserviceTask a\nserviceTask a2\nuserTask
 
 def begun(model: str, crash: bool = False, **variables: Any) -> Scenario:
     return Scenario(model, crash=crash).start("p", **variables)
-
-
-def moment(s: Scenario, at: int) -> Any:
-    """The instance as it was after so many events of the log, as a door folds it: from its own events alone."""
-    p = Partition(0)
-    for e, v in s.log[:at]:
-        if e.key == s.key:
-            evolve(p, e, v)
-    return msgspec.json.decode(encode_state(checkpoint.image(p, p.instances[s.key])))
 
 
 def back(s: Scenario, at: int, **more: Any) -> dict[str, Any]:

@@ -18,6 +18,7 @@ export type TaskRow = Given<Schemas["TaskRow"]>;
 export type Task = Given<Schemas["Task"]>;
 export type Incident = Given<Schemas["Incident"]>;
 export type IncidentGroup = Given<Schemas["IncidentGroup"]>;
+export type WatchFinding = Omit<Given<Schemas["WatchFinding"]>, "repairs"> & { repairs: { repair: string; does: string }[] };
 export type BatchItem = Given<Schemas["BatchItem"]>;
 export type HistoryEvent = Given<Schemas["Event"]>;
 /** Rows inside a state, which the document leaves open. */

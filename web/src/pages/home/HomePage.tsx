@@ -6,6 +6,7 @@ import { health, lookOf } from "~/api/health";
 import { useRefreshOn } from "~/api/live";
 import { useMay, useMe } from "~/api/me";
 import { useText } from "~/i18n";
+import { useFindings } from "~/pages/operations/Watchdog";
 import { Icon } from "~/shared/icons";
 import { Answer, Empty, PageHead } from "~/shared/states";
 import { Status } from "~/shared/Status";
@@ -31,6 +32,7 @@ export function HomePage() {
 function Well() {
   const t = useText();
   const operates = useMay("workers");
+  const found = useFindings(useMay("watch")).data?.found ?? 0;
   const q = useQuery({ queryKey: ["home", "health"], queryFn: ({ signal }) => health(signal), refetchInterval: 5000 });
   return (
     <Card withBorder padding="md">
@@ -52,6 +54,11 @@ function Well() {
                   <List.Item key={r}>{r}</List.Item>
                 ))}
               </List>
+            )}
+            {found > 0 && (
+              <Anchor renderRoot={(props) => <Link to="/operations" search={{ tab: "watchdog" }} {...props} />} size="sm" c="red">
+                {t("watchdog.found", { count: found })}
+              </Anchor>
             )}
             {operates && (
               <Anchor component={Link} to="/operations" size="sm">
