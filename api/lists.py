@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Any, get_args
 
 from litestar.datastructures.headers import Accept
@@ -121,15 +122,22 @@ def refuse_unknown_parameters(request: ApiRequest) -> None:
 
 def refuse_what_cannot_be_given(request: ApiRequest, accepted: str) -> None:
     """RFC 9110, 12.5.1: 406 when nothing that we have is among what is accepted."""
-    kinds = request.route_handler.opt.get("gives") or JSON
-    wanted = ",".join(part for part in accepted.split(",") if not _NEVER.search(part))
-    if not any(Accept(wanted).accepts(kind) for kind in kinds):
+    kinds = tuple(request.route_handler.opt.get("gives") or JSON)
+    if not (_accepts if len(accepted) <= ACCEPT_KEPT else _accepts.__wrapped__)(accepted, kinds):
         raise Problem("NOT_ACCEPTABLE", f"{' or '.join(kinds)} can be given, Accept is {accepted!r}", status=406)
 
 
+#: characters of an Accept whose meaning is remembered: clients say the same again and again
+ACCEPT_KEPT = 256
 #: what a handler gives unless its option `gives` says more
 JSON = ("application/json", "application/problem+json")
 _NEVER = re.compile(r";\s*q=0(\.0*)?\s*$")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
 #: of a handler: names of its parameters and whether they may recur, and which of them are times
 _KNOWN: dict[int, tuple[dict[str, bool], set[str]]] = {}
+
+
+@lru_cache(256)
+def _accepts(accepted: str, kinds: tuple[str, ...]) -> bool:
+    wanted = ",".join(part for part in accepted.split(",") if not _NEVER.search(part))
+    return any(Accept(wanted).accepts(kind) for kind in kinds)

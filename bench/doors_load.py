@@ -70,6 +70,7 @@ class Gateway:
         import grpc
         from pyzeebe.proto.gateway_pb2_grpc import GatewayStub
 
+        self._error = grpc.aio.AioRpcError
         self.channel = grpc.aio.insecure_channel(address)
         self.stub = GatewayStub(self.channel)
         self.reached: dict[int, float] = {}
@@ -79,16 +80,28 @@ class Gateway:
         self._streams = [asyncio.create_task(self._work(type)) for type in ("w1", "w2", "glat")]
 
     async def _work(self, type: str) -> None:
-        pb, last = self.pb, f"t{TASKS.get(type, 1) - 1}"
-        async for job in self.stub.StreamActivatedJobs(pb.StreamActivatedJobsRequest(type=type, worker="bench", timeout=60_000)):
-            if type == "glat":
-                self.reached[json.loads(job.variables)["i"]] = time.perf_counter()
-            task = asyncio.create_task(self._complete(job.key, job.processInstanceKey if job.elementId == last else 0))
-            self._completing.add(task)
-            task.add_done_callback(self._completing.discard)
+        """A stream that is refused, or breaks, is asked for again."""
+        request, last = self.pb.StreamActivatedJobsRequest(type=type, worker="bench", timeout=60_000), f"t{TASKS.get(type, 1) - 1}"
+        while True:
+            with contextlib.suppress(self._error):
+                async for job in self.stub.StreamActivatedJobs(request):
+                    if type == "glat":
+                        self.reached[json.loads(job.variables)["i"]] = time.perf_counter()
+                    task = asyncio.create_task(self._complete(job.key, job.processInstanceKey if job.elementId == last else 0))
+                    self._completing.add(task)
+                    task.add_done_callback(self._completing.discard)
+            await asyncio.sleep(REFUSED_S)
 
     async def _complete(self, job: int, instance: int) -> None:
-        await self.stub.CompleteJob(self.pb.CompleteJobRequest(jobKey=job))
+        """Until it counts; one that is gone was completed by a call before, whose answer was lost."""
+        while True:
+            try:
+                await self.stub.CompleteJob(self.pb.CompleteJobRequest(jobKey=job))
+                break
+            except self._error as e:
+                if e.code().name == "NOT_FOUND":
+                    break
+                await asyncio.sleep(REFUSED_S)
         if instance:
             end = self._ends.pop(instance, None)
             if end is None:

@@ -183,8 +183,9 @@ class Accounts:
         kept = await self._hashed(name, password)
         async with self._change() as change:
             taken = await change.rows(
-                "UPDATE users SET password = %s, failures = 0, locked_us = 0, link = NULL, link_us = 0 WHERE link = %s RETURNING name",
+                "UPDATE users SET password = %s, failures = 0, locked_us = 0, link = NULL, link_us = 0, signed_in_us = %s WHERE link = %s RETURNING name",
                 kept,
+                now_us,
                 verifier,
             )
             if not taken:

@@ -19,6 +19,7 @@ import pytest
 from tests.signin.issuer import StubIssuer
 
 from .conftest import ROOT, _free, ended
+from .test_console_accessible import AXE, looked_at
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.req("APG-SEC-009")]
 PASSWORD = "correct horse battery"
@@ -132,6 +133,63 @@ def test_sign_in_work_on_a_task_and_sign_out(signed: tuple[str, str], browser: A
     for each in (page, rita):
         each.context.close()
     assert not said, f"the pages say: {said}"
+
+
+@pytest.mark.req("D-SEC-002", "APG-SEC-002")
+def test_an_administrator_lets_people_and_programs_in(signed: tuple[str, str], browser: Any) -> None:
+    """After the test before: admin has chosen a password."""
+    url, _ = signed
+    said: list[str] = []
+    page = person(browser, said)
+    page.goto(f"{url}/operations?tab=users")
+    page.get_by_role("textbox", name="Name").fill("admin")
+    page.get_by_role("textbox", name="Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    page.get_by_role("button", name="New user").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("textbox", name="Name").fill("vera")
+    dialog.get_by_role("combobox", name="Roles").click()
+    page.get_by_role("option", name="viewer").click()
+    dialog.get_by_text("within 24 hours").click()
+    dialog.get_by_role("button", name="New user").click()
+    link = page.get_by_role("textbox", name="Link for vera").input_value()
+    page.get_by_role("button", name="I have it").click()
+    row = page.get_by_role("row", name=re.compile("vera"))
+    row.get_by_text("no password yet").wait_for()
+    if AXE.exists():
+        assert looked_at(page) == []
+
+    vera = person(browser, said)
+    vera.goto(link)
+    choose_password(vera)
+    vera.get_by_role("button", name="You are vera").wait_for()
+    vera.goto(f"{url}/operations?tab=keys")
+    vera.get_by_role("button", name="New API key").click()
+    dialog = vera.get_by_role("dialog")
+    dialog.get_by_role("textbox", name="Name").fill("nightly report")
+    dialog.get_by_role("combobox", name="Roles").click()
+    vera.get_by_role("option", name="viewer").click()
+    dialog.get_by_text("never more than you").click()
+    dialog.get_by_role("button", name="New API key").click()
+    key = vera.get_by_role("textbox", name="API key nightly report").input_value()
+    asked = {"authorization": f"Bearer {key}"}
+    assert httpx2.get(f"{url}/v1/me", headers=asked, timeout=60).json()["name"] == "vera"
+    vera.get_by_role("button", name="I have it").click()
+    vera.get_by_role("button", name="Revoke nightly report").click()
+    vera.get_by_role("dialog").get_by_role("button", name="Revoke").click()
+    vera.get_by_role("row", name=re.compile("nightly report")).get_by_text("revoked").wait_for()
+    assert httpx2.get(f"{url}/v1/me", headers=asked, timeout=60).status_code == 401
+    assert vera.get_by_role("tab", name="Users").count() == 0, "a viewer doesn't see accounts"
+
+    page.get_by_role("button", name="Change vera").click()
+    page.get_by_role("menuitem", name="Suspend").click()
+    page.get_by_role("dialog").get_by_role("button", name="Suspend").click()
+    row.get_by_text("suspended").wait_for()
+    vera.goto(f"{url}/instances")
+    vera.get_by_role("heading", name="Sign in").wait_for()
+    assert not said, said
+    page.context.close()
+    vera.context.close()
 
 
 @pytest.mark.req("D-SEC-001", "APG-SEC-001")

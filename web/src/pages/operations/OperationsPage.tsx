@@ -1,30 +1,33 @@
 import { Badge, Tabs } from "@mantine/core";
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { useMay } from "~/api/me";
+import { useMay, useSignIn } from "~/api/me";
 import { useText } from "~/i18n";
 import { PageHead } from "~/shared/states";
 import { Batches } from "./Batches";
 import { DeadLetters } from "./DeadLetters";
 import { Holds } from "./Holds";
+import { Keys } from "./Keys";
 import { Limits } from "./Limits";
 import { Log } from "./Log";
 import { OpenIncidents } from "./OpenIncidents";
 import { Partitions } from "./Partitions";
 import { SettingsShown } from "./SettingsShown";
+import { Users } from "./Users";
 import { useFindings, Watchdog } from "./Watchdog";
 import { Workers } from "./Workers";
 
-const TABS = { incidents: OpenIncidents, batches: Batches, letters: DeadLetters, holds: Holds, watchdog: Watchdog, log: Log, workers: Workers, partitions: Partitions, limits: Limits, settings: SettingsShown };
+const TABS = { incidents: OpenIncidents, batches: Batches, letters: DeadLetters, holds: Holds, watchdog: Watchdog, log: Log, workers: Workers, partitions: Partitions, limits: Limits, settings: SettingsShown, users: Users, keys: Keys };
 
 /** For those who run it: what is stuck, who works, how far each part is, what is limited, how it is set. */
 export function OperationsPage() {
   const t = useText();
   const search = useSearch({ strict: false }) as Record<string, string>;
   const navigate = useNavigate();
-  const mayLog = useMay("log");
   const mayWatch = useMay("watch");
   const found = useFindings(mayWatch).data?.found ?? 0;
-  const tabs = Object.entries(TABS).filter(([name]) => (name !== "log" || mayLog) && (name !== "watchdog" || mayWatch));
+  const signedIn = useSignIn()?.auth !== "none";
+  const hidden: Record<string, boolean> = { log: !useMay("log"), watchdog: !mayWatch, users: !useMay("users") || !signedIn, keys: !useMay("keys") || !signedIn };
+  const tabs = Object.entries(TABS).filter(([name]) => !hidden[name]);
   return (
     <>
       <PageHead title={t("operations.title")}>{t("operations.what")}</PageHead>
