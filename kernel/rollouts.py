@@ -36,6 +36,8 @@ def is_open(p: Partition, r: Rollout, key: int) -> bool:
 def in_force(p: Partition, r: Rollout, versions: Mapping[int, int], but: int = 0) -> Definition | None:
     """`versions`: version -> key of all that there are. `but`: a key that doesn't count."""
     pinned = p.definitions.get(r.default)
+    if pinned is not None and r.default != but and is_open(p, r, r.default):  # nearly always
+        return pinned
     found = newest_allowed(
         {v for v, key in versions.items() if key != but and is_open(p, r, key)},
         pinned.version if pinned is not None else None, gone=pinned is not None and pinned.deleted,

@@ -56,17 +56,12 @@ def deploy(d: Decision, e: c.Deploy) -> Rejected | None:
     answers: list[dict[str, Any]] = []
     fresh: list[dict[str, Any]] = []
     told: set[str] = set()
+    same = {(kind, id): newest for resource, graph, kind, id, *_ in wanted if (newest := _same(d, e, resource.name, graph.hash, kind, id))}
+    if any((kind, id) not in same and deployable.binds_together(resource.content) for resource, _, kind, id, *_ in wanted):
+        same = {}  # what is bound to its own deployment finds the others there only when they are of it
     for resource, graph, kind, id, name, version_tag in wanted:
-        versions = p.process_versions.get((tenant, kind, id)) or {}
-        newest = p.definitions[versions[max(versions)]] if versions else None
-        if (
-            newest is not None
-            and newest.hash == graph.hash
-            and newest.resource == resource.name
-            and not e.force
-            and newest.status == e.status
-        ):
-            answers.append({**lookup.fields(newest), "duplicate": True})
+        if (old := same.get((kind, id))) is not None:
+            answers.append({**lookup.fields(old), "duplicate": True})
             continue
         content = "" if graph.hash in told else resource.content
         told.add(graph.hash)
@@ -86,6 +81,15 @@ def deploy(d: Decision, e: c.Deploy) -> Rejected | None:
     spreading.tell_others(d, fresh)
     d.answer = {"deployment": deployment or answers[0]["deployment"], "definitions": answers, "findings": msgspec.to_builtins(findings)}
     return None
+
+
+def _same(d: Decision, e: c.Deploy, name: str, hash: str, kind: str, id: str) -> Definition | None:
+    """The newest version, when it says the same."""
+    versions = d.state.process_versions.get((d.envelope.tenant, kind, id))
+    newest = d.state.definitions[versions[max(versions)]] if versions else None
+    if newest is None or e.force or (newest.hash, newest.resource, newest.status) != (hash, name, e.status):
+        return None
+    return newest
 
 
 def contents(graph: Any) -> list[tuple[str, str, str, str]]:

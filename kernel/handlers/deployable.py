@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -28,6 +29,14 @@ def read(d: Decision, name: str, content: str) -> tuple[Any, list[Finding]]:
     except Exception as e:
         why = "it is nested too deep" if isinstance(e, RecursionError) else values.clean(f"{type(e).__name__}: {e}", values.SHOWN_MAX)
         return None, [error("RESOURCE_UNREADABLE", f"'{values.clean(name, values.SHOWN_MAX)}' can't be read: {why}", name)]
+
+
+#: a call, decision or form that is bound to the deployment of its process, in whatever notation
+_TOGETHER = re.compile(r"""[Bb]inding(?:Type)?["']?\s*[:=]\s*["']?deployment\b""")
+
+
+def binds_together(content: str) -> bool:
+    return _TOGETHER.search(content) is not None
 
 
 def refused(findings: list[Finding]) -> Rejected | None:

@@ -317,3 +317,24 @@ def test_a_file_with_several_definitions_is_deployed_once():
     both = Resource("both.bpmn", "x", (*A.definitions, content.Defined("process", "q")))
     plan = made(checked([both], (), "x"), {("process", "p"): serving("A", 1)})
     assert [(r.id, r.change) for r in plan.rows] == [("p", "changed"), ("q", "added")] and plan.deploy == [both]
+
+
+def test_what_is_bound_to_its_deployment_takes_its_partners_along():
+    def caller(binding: str, name: str) -> Resource:
+        called = f'<zeebe:calledElement xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" processId="p" {binding}/>'
+        text = (
+            f'<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" targetNamespace="t"><process id="q" name="{name}" isExecutable="true">'
+            f'<startEvent id="s"/><sequenceFlow id="f" sourceRef="s" targetRef="k"/><callActivity id="k"><extensionElements>{called}</extensionElements>'
+            "</callActivity></process></definitions>"
+        )
+        return resource("q.bpmn", text)
+
+    there = {("process", "p"): serving("A", 1), ("process", "other"): serving("C", 1)}
+    other = Resource("other.bpmn", C.content, (content.Defined("process", "other"),))
+    for binding, deployed in (('bindingType="deployment"', ["p.bpmn", "q.bpmn"]), ('bindingType="latest"', ["q.bpmn"])):
+        old, new = caller(binding, "old"), caller(binding, "new")
+        known = {**there, ("process", "q"): Serving("q", [There("k", 1, "published", old.hash, "q.bpmn")], 1)}
+        assert made(checked([A, other, old], (), "x"), known).empty
+        plan = made(checked([A, other, new], (), "x"), known)
+        assert [r.name for r in plan.deploy] == deployed and not plan.after
+        assert [r.then for r in plan.rows if r.id == "p"] == ([["deploy along"]] if len(deployed) > 1 else [[]])

@@ -100,6 +100,42 @@ def test_a_first_time_user_draws_saves_tries_deploys_and_runs(open_page: Opened,
     assert server.call("GET", f"/v1/tasks/{server.task_of(instance)}")["name"] == "Ask"
 
 
+@pytest.mark.req("APG-UI-006", "D-MOD-005")
+def test_what_would_have_become_of_past_instances_stands_on_the_diagram(open_page: Opened, server: Served) -> None:
+    process = f"past{uuid.uuid4().hex[:6]}"
+
+    def model(limit: int) -> str:
+        from flowledger.kernel.model.drawn import as_bpmn
+
+        text = f"""<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" id="d" targetNamespace="t"><process id="{process}" isExecutable="true">
+          <startEvent id="start"/><sequenceFlow id="f" sourceRef="start" targetRef="large"/><exclusiveGateway id="large" default="small"/>
+          <sequenceFlow id="big" sourceRef="large" targetRef="a"><conditionExpression>amount &gt; {limit}</conditionExpression></sequenceFlow>
+          <userTask id="a" name="Approve"/><sequenceFlow id="f2" sourceRef="a" targetRef="e"/><sequenceFlow id="small" sourceRef="large" targetRef="e"/>
+          <endEvent id="e"/></process></definitions>"""
+        found, _ = as_bpmn(text.encode(), "past.bpmn")
+        assert found is not None
+        return found.decode()
+
+    draft = server.call("POST", "/v1/drafts", {"name": process, "content": model(15)})["id"]
+    page = open_page(f"/designer/{draft}?tab=histories")
+    drawn(page)
+    page.get_by_role("button", name="Run histories").click()
+    page.get_by_text("No version of this process is deployed").wait_for()
+    server.call("POST", "/v1/deployments", {"resources": [{"name": "past.bpmn", "content": model(100)}]})
+    made = [server.call("POST", "/v1/instances", {"definition": process, "variables": {"amount": n}}) for n in (10, 20, 30)]
+    server.call("GET", f"/v1/instances?definition={process}&wait_for={','.join(m['position'] for m in made)}")
+    page.get_by_role("button", name="Run histories").click()
+    page.get_by_text("2 another way").first.wait_for()
+    page.get_by_text("1 the same way").first.wait_for()
+    page.locator("[data-element-id=large].fl-active").first.wait_for()
+    page.locator(".fl-badge-active", has_text="2").first.wait_for()
+    page.get_by_text("amount 30 · waits at a").first.wait_for()
+    page.get_by_role("button", name="Show large").click()
+    page.locator("[data-element-id=large].selected").first.wait_for()
+    page.get_by_role("link", name=made[2]["id"]).click()
+    page.wait_for_url(re.compile(rf"/instances/{made[2]['id']}"))
+
+
 @pytest.mark.req("APG-MOD-006")
 def test_findings_stand_on_the_element_as_one_draws_and_go_when_it_is_mended(open_page: Opened, server: Served) -> None:
     page = open_page("/designer")

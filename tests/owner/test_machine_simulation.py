@@ -27,6 +27,7 @@ from flowledger.events import task as ta
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
 from flowledger.events.base import Rejected
+from flowledger.events.control import ChangeRollout
 from flowledger.kernel import Partition, evolve
 from flowledger.kernel.checkpoint import fingerprint
 from flowledger.kernel.handlers import HANDLERS
@@ -125,8 +126,8 @@ class Clients:
         self.bad = self.odd = self.broken = 0
         #: instances that a command broke, and that were released again
         self.quarantined: set[int] = set()
-        #: of definitions, as the deployment was answered
-        self.epoch = 0
+        #: of definitions, and the key of one, as the deployment was answered
+        self.epoch = self.definition = 0
 
     def wish(self, id: str, command: c.AnyCommand, partition: int) -> None:
         if id not in self.wishes:
@@ -141,6 +142,7 @@ class Clients:
         for wish in done:
             if wish.id == "deploy":
                 self.epoch = wish.answer["epoch"] if world.partitions > 1 else 0
+                self.definition = next(d["key"] for d in wish.answer["definitions"] if d["id"] == "sim")
                 for n in range(INSTANCES):
                     start = c.StartInstance(id="sim", variables={"order": f"o{n}", "heavy": n % 4 == 1})
                     self.wish(f"start-{n}", start, n % world.partitions)
@@ -150,6 +152,9 @@ class Clients:
                 self.started[wish.id] = wish.answer["key"]
                 pay = c.PublishMessage(name="paid", correlation_key=f"o{n}", ttl_ms=3_600_000, message_id=f"pay{n}")
                 self.wish(f"pay-{n}", pay, c.partition_of_text(f"o{n}", world.partitions))
+                self.wish(f"set-{n}", ChangeRollout(key=self.definition, version=1, default=int(n) % 3 > 0, reason=n), 0)
+            elif wish.id.startswith("set-"):
+                assert isinstance(wish.answer, dict), f"a rollout of what was deployed is refused: {wish.answer}"
             elif wish.id.startswith("poll-") and isinstance(wish.answer, dict):
                 self.work(wish.answer["jobs"])
         if world.dice.random() < 0.2:
@@ -256,6 +261,7 @@ def check(world: World, clients: Clients) -> None:
     ended: list[int] = []
     letters = broken = 0
     plain: set[int] = set()
+    rollouts = []
     for p in range(world.partitions):
         reader, state, decoder = rules.GroupReader(), Partition(p, world.partitions), avro.Decoder()
         now = consumed = 0
@@ -299,6 +305,7 @@ def check(world: World, clients: Clients) -> None:
                     assert event.seq == state.meta.taken.get(event.sender, 0) + 1, "a send is taken twice or out of turn"
                 letters += isinstance(event, le.DeadLettered)
                 evolve(state, event, envelope)
+        rollouts.append((state.rollouts, state.meta.definitions))
         [owner] = [s.machine for s in world.seats if s.partition == p]
         assert owner is not None
         live, replayed = fingerprint(owner.state), fingerprint(state)
@@ -311,6 +318,7 @@ def check(world: World, clients: Clients) -> None:
             for value in group.values if group else ():
                 evolve(restored, *decoder.decode(value))
         assert fingerprint(restored) == replayed, "checkpoint and tail give another state than the whole log"
+    assert all(r == rollouts[0] for r in rollouts), "partitions mean different versions"
     for id, key in clients.started.items():
         assert begun.get(id) == [key], f"{id}: acknowledged as {key}, on the log {begun.get(id)}"
     assert sorted(ended) == sorted(clients.started.values()), "each instance completes once"

@@ -3,7 +3,8 @@ import { translation } from "~/designer/translation";
 import { blank, drawable, fileName, idOf } from "~/pages/designer/blank";
 import * as kept from "~/pages/designer/kept";
 import { answerTo, calledOf, objectOf, shownOf, words } from "~/pages/designer/trial";
-import type { Trial } from "~/api/types";
+import { shownOfHistories, toldOf } from "~/pages/designer/histories";
+import type { HistoryExample, HistoryRun, Trial } from "~/api/types";
 
 test.each([
   ["Leave request", "leave-request"],
@@ -75,4 +76,19 @@ test("what a model calls", () => expect(calledOf('<zeebe:calledElement processId
 test("texts of the drawing library", () => {
   expect(translation("de")("Open minimap")).toBe("Übersicht zeigen");
   expect(translation("en")("no {what}", { what: "x" })).toBe("no x");
+});
+
+describe("histories that were run against a draft", () => {
+  const run = (elements: unknown[]) => ({ process: "p", elements }) as unknown as HistoryRun;
+  test("are counted where they differ first, in the process that is drawn", () => {
+    expect(shownOfHistories(undefined)).toBeNull();
+    const shown = shownOfHistories(run([{ process: "p", element: "g", other_way: 2, waits: 1, failed: 0, other_values: 0 }, { process: "p", element: "f", other_way: 0, waits: 0, failed: 3, other_values: 0 }, { process: "child", element: "x", waits: 9 }]));
+    expect(shown).toEqual({ active: { g: 3, f: 3 }, incidents: new Set(["f"]) });
+  });
+  test.each([
+    [{ element: "g", recorded: ["a -> x"], now: ["b -> y"], values: { amount: [5, 5] }, then: "waits at y" }, "g · a -> x ⇒ b -> y · amount 5 · waits at y"],
+    [{ element: "f", message: "SCRIPT: no" }, "f · SCRIPT: no"],
+    [{ values: { level: [2, 1] } }, "level 2 → 1"],
+    [{}, ""],
+  ])("one is told in a line", (e, line) => expect(toldOf({ id: "1", outcome: "x", ...e } as unknown as HistoryExample)).toBe(line));
 });

@@ -7,12 +7,14 @@ older version, isn't deployed again: it becomes the default. Of what the bundle 
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Any
 
 import msgspec
 
 from flowledger.infra.cli.bundles.content import Bundle, Name, Resource
 from flowledger.infra.cli.bundles.environment import Serving, There
+from flowledger.kernel.handlers.deployable import binds_together
 
 ADDED, CHANGED, EQUAL, GONE = "added", "changed", "equal", "gone"
 
@@ -73,12 +75,28 @@ def made(bundle: Bundle, there: dict[Name, Serving], prune: bool = False) -> Pla
         if one.new:
             wanted[resource.name] = resource
         plan.rows.append(one.row)
+    _along(plan, bundle, wanted)
     plan.deploy = [wanted[name] for name in sorted(wanted)]
     for key, serving in there.items():
         if key not in bundle.definitions:
             plan.rows.append(_gone(plan, key, serving, prune))
     plan.rows.sort(key=lambda r: (r.kind, r.id))
     return plan
+
+
+def _along(plan: Plan, bundle: Bundle, wanted: dict[str, Resource]) -> None:
+    """What is bound to its own deployment finds what it names there only when that is deployed along, though it is the same."""
+    rows = {(r.kind, r.id): r for r in plan.rows}
+    left = [r for r in wanted.values() if binds_together(r.content)]
+    while left:
+        text = left.pop().content
+        for key, (_, resource) in bundle.definitions.items():
+            if resource.name not in wanted and re.search(rf"""["']{re.escape(key[1])}["']|:\s*{re.escape(key[1])}\s""", text):
+                wanted[resource.name] = resource
+                left += [resource] if binds_together(resource.content) else []
+        for key, (_, resource) in bundle.definitions.items():
+            if resource.name in wanted and not rows[key].then:
+                rows[key].then.append("deploy along")
 
 
 class _One:

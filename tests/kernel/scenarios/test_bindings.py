@@ -103,6 +103,20 @@ def test_what_a_binding_does_not_find_is_an_incident_and_the_latest_is_not_taken
     assert len(s.p.incidents) == 1 and not s.p.tasks and s.at == "k"
 
 
+@pytest.mark.parametrize(("binding", "versions"), [('bindingType="deployment"', [1, 2]), ("", [1])])
+def test_what_is_deployed_again_beside_what_binds_to_it_is_of_that_deployment(binding, versions):
+    """As Zeebe does it: what is the same is a version once more, where something new of the deployment is bound to it."""
+    s = Scenario()
+    both = ("child.bpmn", child("first")), ("p.bpmn", caller(binding))
+    deploy(s, *both)
+    deploy(s, *both)
+    assert len(s.p.definitions) == 2, "all of it is the same"
+    deploy(s, both[0], ("p.bpmn", caller(binding).replace("<process ", '<process name="P" ', 1)))
+    s.start()
+    assert [t.job_type for t in s.p.tasks.values()] == ["first"] and not s.p.incidents
+    assert sorted(d.version for d in s.p.definitions.values() if d.id == "child") == versions
+
+
 @pytest.mark.parametrize(
     ("start", "job"),
     [

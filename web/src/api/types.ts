@@ -41,6 +41,9 @@ export type Decision = Given<Schemas["Decision"]>;
 export type WorkerRow = Given<Schemas["WorkerRow"]>;
 export type Finding = Given<Schemas["Finding"]>;
 export type DraftRow = Given<Schemas["DraftRow"]>;
+/** Of a replay: the fields of an example that say nothing are left out. */
+export type HistoryRun = Given<Schemas["ReplayOutcomes"]>;
+export type HistoryExample = Schemas["ReplayExample"];
 export type Draft = Given<Schemas["Draft"]>;
 /** Rows inside of a trial, which the document leaves open. */
 export interface TrialWait {

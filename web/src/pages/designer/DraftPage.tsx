@@ -16,6 +16,7 @@ import { Deploy } from "./Deploy";
 import { Rename } from "./DesignerPage";
 import { Findings, useFindings } from "./Findings";
 import { Gallery } from "./Gallery";
+import { Histories } from "./Histories";
 import { Try } from "./Try";
 import { useDraft } from "./useDraft";
 import { Versions } from "./Versions";
@@ -62,7 +63,7 @@ export function DraftPage() {
   );
   useEffect(() => setEditor(undefined), [d.opened?.n, plain]);
   useEffect(() => editor?.marks(check.findings.filter((f) => f.element).map((f) => ({ element: f.element!, severity: f.severity, message: f.message }))), [editor, check.findings.map((f) => f.code + f.element).join()]); // eslint-disable-line react-hooks/exhaustive-deps
-  useEffect(() => editor?.show(tab === "try" ? shown : null), [editor, shown, tab]);
+  useEffect(() => editor?.show(tab === "try" || tab === "histories" ? shown : null), [editor, shown, tab]);
   useEffect(() => {
     if (d.conflict) setResolving(true);
   }, [d.conflict]);
@@ -85,7 +86,7 @@ export function DraftPage() {
     () => [
       ...(plain || kind === "decision" ? [] : ["properties"]),
       "findings",
-      ...(kind === "process" && may ? ["try"] : []),
+      ...(kind === "process" && may ? ["try", "histories"] : []),
       ...(kind === "process" && !plain ? ["blocks"] : []),
       "versions",
       "comments",
@@ -230,6 +231,11 @@ export function DraftPage() {
           {tab === "try" && (
             <Tabs.Panel value="try" p="xs">
               {check.asked && check.definitions.length === 0 && errors === 0 ? <Empty title={t("designer.try.nothing")} /> : <Try id={id} name={name} text={d.text} processes={check.definitions.filter((x) => x.kind === "process").map((x) => x.id)} onShow={setShown} onPick={(element) => editor?.select(element)} />}
+            </Tabs.Panel>
+          )}
+          {tab === "histories" && (
+            <Tabs.Panel value="histories" p="xs">
+              {check.asked && check.definitions.length === 0 && errors === 0 ? <Empty title={t("designer.try.nothing")} /> : <Histories name={name} text={d.text} processes={check.definitions.filter((x) => x.kind === "process").map((x) => x.id)} onShow={setShown} onPick={(element) => editor?.select(element)} />}
             </Tabs.Panel>
           )}
           {tab === "blocks" && (
