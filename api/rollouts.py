@@ -55,14 +55,13 @@ async def versions(
 @post("/definitions/{id:str}/rollout", status_code=200, previews=True, summary="Say which version new work is for")
 async def roll_out(request: ApiRequest, id: DefinitionPath, data: RolloutBody) -> Response[a.RolledOut]:
     """Answered when all partitions have heard of it. What runs already goes on as it is."""
-    share = -1 if data.share is None else round(data.share * 100)
-    if data.share is not None and abs(share - data.share * 100) > 1e-6:
+    if data.share is not None and abs(round(data.share * 100) - data.share * 100) > 1e-6:
         raise malformed(f"a share with at most two digits behind the point was expected, found {data.share}", "body share")
     s = services_of(request)
     key = await definition_key(s, request, id, "definition")
     version = data.version if data.version is not None else -1 if is_key(id) else 0
     command = ChangeRollout(
-        key=key, version=version, share=share, default=data.default, stop_starts=data.stop_starts, reason=data.reason
+        key=key, version=version, share=-1 if data.share is None else data.share, default=data.default, stop_starts=data.stop_starts, reason=data.reason
     )  # fmt: skip
     answer = dict(await s.call(command, request, plan=data.asked))
     found = answer_view({**answer, "definition_id": answer.pop("id")})

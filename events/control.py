@@ -143,13 +143,13 @@ class HoldDone(Command, frozen=True):
 class ChangeRollout(Command, frozen=True):
     """Which version new work is for. `key`: any version of the process, decision or form; `version`: which one is meant (-1: that of `key`, 0: all).
 
-    `share` (-1: as it is): hundredths of a percent of new root starts by id that go to it; `default`: true: it is the default, alone; false: none is
+    `share` (-1: as it is): percent of new root starts by id that go to it, two digits behind the point count; `default`: true: it is the default, alone; false: none is
     pinned, the newest is meant; `stop_starts`: of this version, or of all. Answer: `{key, id, kind, changed, default, pinned, ramp, stopped, before, warnings}`.
     """
 
     key: int
     version: int = 0
-    share: int = -1
+    share: float = -1
     default: bool | None = None
     stop_starts: bool | None = None
     reason: str = ""

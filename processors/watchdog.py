@@ -140,10 +140,9 @@ class Watchdog:
         seen = {(q.kind, *q.of) for some in self._questions.values() for q in some}
         self._told = {k: at for k, at in self._told.items() if k in seen}
         self._began_us = max(now, self._rests_to)
-        tables = [(name, list(getattr(p, name))) for name in looking.CHECKS]
-        tables.append(("ready", list(p.ready)))
-        self._things = ((name, key) for name, keys in tables for key in keys)
-        number = sum(len(keys) for _, keys in tables)
+        names = (*looking.CHECKS, "ready")
+        self._things = ((name, key) for name in names for key in list(getattr(p, name)))  # each as it is when its turn comes
+        number = sum(len(getattr(p, name)) for name in names)
         self._slice = min(SLICE_MAX, max(SLICE_MIN, int(number * TICK_S / ROUND_S) + 1))
 
     # --- suspicions and findings

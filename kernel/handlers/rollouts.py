@@ -35,7 +35,7 @@ def change(d: Decision, e: co.ChangeRollout) -> Rejected | None:
     if e.default is not None:
         new = _replace(new, default=about.key if about is not None and e.default else 0, ramp=0, share=0)
     elif about is not None and e.share >= 0:
-        ramped = _share(d, new, about, e.share)
+        ramped = _share(d, new, about, round(e.share * 100))
         if isinstance(ramped, Rejected):
             return ramped
         new = ramped
@@ -63,8 +63,8 @@ def _wrong(of: Definition, e: co.ChangeRollout) -> str:
         return "expected a share, a default or stop_starts, found none"
     if e.share >= 0 and e.default is not None:
         return "expected either a share or a default, found both: a default gets all"
-    if not -1 <= e.share <= rollouts.ALL:
-        return f"expected a share of 0 to 100 %, found {e.share / 100:g}"
+    if e.share != -1 and not 0 <= e.share <= 100:  # also what is no number
+        return f"expected a share of 0 to 100 %, found {e.share:g}"
     if of.kind != "process" and (e.share >= 0 or e.stop_starts is not None):
         return f"expected only a default, found more: a {of.kind} isn't started"
     if e.version < -1:

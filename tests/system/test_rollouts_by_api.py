@@ -96,8 +96,11 @@ async def test_a_version_is_ramped_rolled_back_and_runs_dry(on, request, place, 
         await ask("GET", "definitions/nobody/versions", None, 404)
         found = await ask("GET", "operations", operation="change_rollout", outcome="granted", wait_for=back["position"])
         assert [(o["actor"], o["kind"], o["reason"]) for o in found["items"]] == [
-            ("ann", "definition", "it breaks"), ("ann", "definition", "slowly"), ("ann", "definition", "it is known to work"),
-        ]  # fmt: skip
+            ("ann", "definition", "it breaks"),
+            ("ann", "definition", "slowly"),
+            ("ann", "definition", "it is known to work"),
+        ]
+        assert found["items"][1]["details"] == {"version": 2, "share": 25.5}  # fmt: skip
         await ask("POST", f"instances/{last['id']}/cancel")
 
     async with place.system(**settings) as (_, http):  # it is taken over, and all is as before

@@ -81,17 +81,17 @@ TABLE = [
     # what follows from a stopped default is older, never what nobody has chosen
     ([dict(version=2, default=True), dict(version=2, stop_starts=True)], 1),
     ([dict(version=1, default=True), dict(version=1, stop_starts=True)], None),
-    ([dict(version=1, default=True), dict(version=3, share=10_000)], 3),
+    ([dict(version=1, default=True), dict(version=3, share=100)], 3),
     ([dict(version=1, default=True), dict(version=3, share=0)], 1),
     ([dict(version=3, share=0)], 2),
     ([dict(version=1, share=0)], 3),
-    ([dict(version=3, share=10_000)], 3),
-    ([dict(version=3, share=10_000), dict(version=3, share=0)], 2),
-    ([dict(version=2, share=10_000)], 2),
-    ([dict(version=3, share=10_000), dict(version=3, stop_starts=True)], 2),
-    ([dict(version=3, share=10_000), dict(version=1, default=True)], 1),
-    ([dict(version=3, share=10_000), dict(version=3, default=True)], 3),
-    ([dict(version=3, share=10_000), dict(version=1, share=10_000)], 1),
+    ([dict(version=3, share=100)], 3),
+    ([dict(version=3, share=100), dict(version=3, share=0)], 2),
+    ([dict(version=2, share=100)], 2),
+    ([dict(version=3, share=100), dict(version=3, stop_starts=True)], 2),
+    ([dict(version=3, share=100), dict(version=1, default=True)], 1),
+    ([dict(version=3, share=100), dict(version=3, default=True)], 3),
+    ([dict(version=3, share=100), dict(version=1, share=100)], 1),
     ([dict(version=-1, default=True)], 1),
     ([dict(version=-1, stop_starts=True), dict(version=3, stop_starts=True), dict(version=2, stop_starts=True)], None),
 ]
@@ -119,7 +119,7 @@ def test_a_new_version_waits_until_it_is_rolled_out(crash):
     roll(s, version=1, default=True)
     deploy(s, text(2))
     assert started(s) == 1
-    roll(s, version=2, share=10_000)
+    roll(s, version=2, share=100)
     assert started(s) == 2
     roll(s, version=2, default=True)
     assert started(s) == 2 and s.p.rollouts["", "process", "p"].default == key(s, 2)
@@ -137,20 +137,20 @@ def test_the_share_is_met_and_only_grows():
     s.check = False
     keys = [f"order-{n}" for n in range(2_000)]
     before: set[str] = set()
-    for share in (1, 500, 2_000, 5_000, 10_000):
+    for share in (0.01, 5, 20, 50, 100):
         roll(s, version=2, share=share)
         on_new = {k for k in keys if started(s, business_key=k) == 2}
-        assert on_new == {k for k in keys if bucket(2, k) < share}, "by the hash of the business key alone"
+        assert on_new == {k for k in keys if bucket(2, k) < share * 100}, "by the hash of the business key alone"
         assert before <= on_new, "whoever was on the new version stays there"
-        assert abs(len(on_new) / len(keys) - share / 10_000) < 0.03
+        assert abs(len(on_new) / len(keys) - share / 100) < 0.03
         before = on_new
-    roll(s, version=2, share=2_000)
+    roll(s, version=2, share=20)
     assert {k for k in keys if started(s, business_key=k) == 2} == {k for k in keys if bucket(2, k) < 2_000}
 
 
 def test_by_what_one_is_on_a_side():
     s = versions(2)
-    roll(s, version=2, share=5_000)
+    roll(s, version=2, share=50)
     for n in range(40):
         request = c.Request(command=c.StartInstance(id="p"), id=f"id-{n}")
         made = decide(s.p, request, s.facts(s.p))
@@ -222,7 +222,7 @@ def test_start_events_are_those_of_the_version_in_force(kind, crash):
     assert start() == [2]
     roll(s, version=1, default=True)
     assert start() == [1] and listens() == {key(s, 1)}
-    roll(s, version=2, share=10_000)
+    roll(s, version=2, share=100)
     assert start() == [1], "a share is of starts by id"
     deploy(s, text(3, more))
     assert start() == [1] and listens() == {key(s, 1)}
@@ -272,7 +272,7 @@ def test_call_activities_mean_the_version_in_force(crash):
 
     assert (calls("latest_"), calls("deployment_")) == ([3], [2])
     roll(s, version=1, default=True)
-    roll(s, version=3, share=10_000)
+    roll(s, version=3, share=100)
     assert (calls("latest_"), calls("deployment_")) == ([1], [2]), "a share is of root starts"
     roll(s, stop_starts=True)
     assert calls("latest_") == [] and {x.code for x in s.p.incidents.values()} == {"CALLED_ELEMENT_STOPPED"}
@@ -299,7 +299,7 @@ def test_the_default_of_a_decision_is_rolled_back(crash):
 REFUSED = [
     (dict(), "INVALID_ARGUMENT", "found none"),
     (dict(version=1, share=5, default=True), "INVALID_ARGUMENT", "either"),
-    (dict(version=1, share=10_001), "INVALID_ARGUMENT", "0 to 100 %, found 100.01"),
+    (dict(version=1, share=100.01), "INVALID_ARGUMENT", "0 to 100 %, found 100.01"),
     (dict(version=1, share=-2), "INVALID_ARGUMENT", "found none"),
     (dict(share=5), "INVALID_ARGUMENT", "the version"),
     (dict(default=True), "INVALID_ARGUMENT", "the version"),
@@ -372,12 +372,12 @@ def test_a_migration_into_a_version_that_runs_dry_is_warned_of():
 
 def test_a_dry_run_is_the_act_and_a_plan_can_be_stale():
     s = versions(2)
-    command = co.ChangeRollout(key=key(s, 1), version=2, share=2_000, reason="slowly")
+    command = co.ChangeRollout(key=key(s, 1), version=2, share=20, reason="slowly")
     before = image(s.p)
     plan = decide(s.p, c.Request(command=command, plan=c.DRY_RUN), s.facts(s.p)).answer
     assert image(s.p) == before and plan["outcome"]["ramp"] == {"version": 2, "share": 20.0}
     assert any("20 %" in w for w in plan["warnings"]) and plan["events"] == {"definition.rollout_changed": 1}
-    other = msgspec.structs.replace(command, share=2_001)
+    other = msgspec.structs.replace(command, share=20.01)
     stale = decide(s.p, c.Request(command=other, plan=plan["plan"]), s.facts(s.p))
     assert isinstance(stale, Rejected) and stale.code == "STALE"
     made = decide(s.p, c.Request(command=command, plan=plan["plan"]), s.facts(s.p))
@@ -418,7 +418,7 @@ def test_random_rollouts_survive_take_over_and_say_what_they_do(seed):
             s.do(c.ChangeDefinition(key=found.key, move="deprecate" if found.status == "published" else "publish"))
             continue
         fields = {
-            "version": rng.choice([0, -1, *range(1, n + 1)]), "share": rng.choice([-1, -1, 0, rng.randint(0, 10_000)]),
+            "version": rng.choice([0, -1, *range(1, n + 1)]), "share": rng.choice([-1, -1, 0, rng.randint(0, 10_000) / 100]),
             "default": rng.choice([None, None, True, False]), "stop_starts": rng.choice([None, None, True, False]),
         }  # fmt: skip
         command = co.ChangeRollout(key=key(s, rng.randint(1, n)), **fields)
