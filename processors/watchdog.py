@@ -91,7 +91,7 @@ class Watchdog:
     def look(self, now_us: int, busy: Callable[[], bool] = lambda: False) -> None:
         """One slice. `busy`: a follow-up of a decision waits, so that nothing can be confirmed."""
         self.now_us = now_us
-        look = looking.Look(self.state, self.facts.processes, now_us)
+        look = looking.Look(self.state, self.facts.processes, now_us, self.facts.instances_max)
         if now_us >= self._rests_to:
             self._slice_of(look)
         if now_us >= self._checks_at and not busy():
@@ -217,7 +217,7 @@ class Watchdog:
 
     def answered(self, asked: list[peers.Question], sent: int, answer: dict[str, Any]) -> None:
         """`sent`: how far this partition had sent to the asked one when it asked."""
-        look = looking.Look(self.state, self.facts.processes, self.now_us)
+        look = looking.Look(self.state, self.facts.processes, self.now_us, self.facts.instances_max)
         missing, all_heard = set(answer["missing"]), answer["taken"] >= sent
         for n, q in enumerate(asked):
             if n not in missing:
@@ -321,6 +321,6 @@ class Watchdog:
         if s is None:
             return None
         if s.asked:
-            look = looking.Look(self.state, self.facts.processes, self.now_us)
+            look = looking.Look(self.state, self.facts.processes, self.now_us, self.facts.instances_max)
             return s.found if any(self._still(look, q) for q in s.asked.values()) else None
         return s.found if kind in OF_PARTITION else None

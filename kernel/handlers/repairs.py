@@ -22,7 +22,7 @@ from flowledger.kernel.access.rights import ANY_TENANT, may
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements import cancelling, events, placing, triggers
 from flowledger.kernel.expressions import Failure
-from flowledger.kernel.handlers import incidents, leases, messages, timers
+from flowledger.kernel.handlers import incidents, instances, leases, messages, timers
 from flowledger.kernel.state import Instance, Token
 from flowledger.kernel.watchdog import looking, peers
 from flowledger.kernel.watchdog.kinds import KINDS, OF_PARTITION, REPAIRS, Found, no_finding, parts_of
@@ -73,7 +73,7 @@ def repair(d: Decision, e: co.RepairFinding) -> Rejected | None:
 
 def _holds(d: Decision, kind: str, subject: int) -> Found | None:
     if kind not in OF_PARTITION:
-        own = looking.again(looking.Look(d.state, d.facts.processes, d.facts.now_us), kind, subject)
+        own = looking.again(looking.Look(d.state, d.facts.processes, d.facts.now_us, d.facts.instances_max), kind, subject)
         if own is not None:
             return own
     elif kind == "projection_lag":  # the door has seen it
@@ -163,6 +163,10 @@ def _end(d: Decision, f: Found, how: str, why: str) -> None:
     cancelling.end(d, d.state.instances[int(f.subject)], why, True)
 
 
+def _go_on(d: Decision, f: Found, how: str, why: str) -> Rejected | None:
+    return instances.go_on(d, c.Continue(key=int(f.subject)))
+
+
 def _orphan(d: Decision, f: Found, how: str, why: str) -> None:
     """Its caller, who may have called anew, hears nothing of this end."""
     i = d.state.instances[int(f.subject)]
@@ -247,7 +251,7 @@ def _nothing(d: Decision, f: Found, how: str, why: str) -> None:
 
 
 _DO: dict[str, Callable[[Decision, Found, str, str], Rejected | None]] = {
-    "token_stuck": _stuck, "wait_lost": _lost, "token_without_scope": _outside, "instance_without_token": _end, "child_without_parent": _orphan,
+    "token_stuck": _stuck, "wait_lost": _lost, "token_without_scope": _outside, "instance_without_token": _end, "child_without_parent": _orphan, "instance_idle": _go_on,
     "call_without_child": _stuck, "task_without_token": _cancel_task, "job_without_task": _offer, "job_not_offered": _offer,
     "timer_without_token": _cancel_timer, "subscription_without_token": _close, "subscription_unheard": _await, "awaited_without_subscription": _unawait,
     "incident_without_token": _resolve, "timer_overdue": _fire, "lease_overdue": _fire, "retry_overdue": _fire, "message_overdue": _fire,

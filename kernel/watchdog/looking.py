@@ -25,10 +25,12 @@ LATE_US = 10_000_000
 class Look:
     """The state, the models, and the time of a look. It stands in for a `Decision` where only these are asked for."""
 
-    __slots__ = ("_leases", "_retrying", "_timed", "now_us", "processes", "state")
+    __slots__ = ("_leases", "_retrying", "_timed", "now_us", "processes", "room", "state")
 
-    def __init__(self, state: Partition, processes: Mapping[int, Process], now_us: int) -> None:
+    def __init__(self, state: Partition, processes: Mapping[int, Process], now_us: int, instances_max: int = 0) -> None:
         self.state, self.processes, self.now_us = state, processes, now_us
+        #: one more instance may run
+        self.room = not instances_max or state.open < instances_max
         self._timed: set[tuple[int, int]] | None = None
         self._leases: set[tuple[int, int, int]] | None = None
         self._retrying: set[tuple[int, int]] | None = None
@@ -58,6 +60,8 @@ class Look:
 
 def of_instance(look: Look, i: Instance) -> Iterator[Found]:
     p = look.state
+    if (why := _idle(look, i)) and not p.holds:
+        yield found("instance_idle", i.key, f"instance {i.key} of '{i.process}' {why}", i)
     if i.status == "pending" or i.status == "quarantined":
         return
     settled = i.key not in p.unsettled and not i.spawning
@@ -88,6 +92,18 @@ def of_instance(look: Look, i: Instance) -> Iterator[Found]:
         if token.key not in lost:
             yield found("token_stuck", token.key, why, i, token.element, token.key, _repairs(token, nodes[token.element]))
     yield from _calls(look, i, nodes)
+
+
+def _idle(look: Look, i: Instance) -> str:
+    """Where nothing is held at all: what it has to do at once, `""` when nothing. A follow-up that does it is on its way, or was lost."""
+    p = look.state
+    if i.status == "pending":
+        return "waits to begin, though there is room" if look.room else ""
+    if i.status != "running":
+        return ""
+    if i.key in p.unsettled:
+        return "was to go on after the limit of steps"
+    return f"keeps {len(i.kept)} commands that nothing holds any more" if i.kept else ""
 
 
 def _repairs(token: Token, node: Node) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -110,12 +111,12 @@ def values(rng: random.Random, late: bool) -> dict[str, int]:
     return {name: 0 if late else rng.randint(0, 9) for name in VALUES}
 
 
-def begun(seed: int) -> tuple[Scenario, random.Random, dict[str, int]]:
+def begun(seed: int, whole: bool) -> tuple[Scenario, random.Random, dict[str, int]]:
     rng = random.Random(seed)
     model = Model(rng)
     model.scope(rng.choice((2, 2, 3, 3)))
-    crash = rng.random() < 0.3
-    s = Scenario("\n".join(model.lines), crash=crash, steps_max=1 if crash else rng.choice([7, 1_000]))
+    crash = rng.random() < 0.3 and not whole
+    s = Scenario("\n".join(model.lines), crash=crash, steps_max=1 if crash else 1_000 if whole else rng.choice([7, 1_000]))
     s.start("p", **values(rng, False))
     versions = {"first": s.i.definition} if s.key in s.p.instances else {}
     wrapped = ["subProcess wrap {", *model.lines, "}"]
@@ -146,14 +147,15 @@ def work(s: Scenario, rng: random.Random, late: bool) -> None:
         s.do(c.BroadcastSignal(name="S"))
 
 
-def drive(seed: int, operations: int = 6) -> Operator:
-    s, rng, versions = begun(seed)
+def drive(seed: int, operations: int = 6, of: Sequence[str] = (), whole: bool = False) -> Operator:
+    """`of`: some of the operations only. `whole`: no crash, and each decision in one step."""
+    s, rng, versions = begun(seed, whole)
     operator = Operator(s, rng, versions)
     for n in range(600):
         if s.key not in s.p.instances:
             break
         if n % 4 == 3 and n < operations * 8:
-            getattr(operator, rng.choice(OPERATIONS))()
+            getattr(operator, rng.choice(of or OPERATIONS))()
             if s.key not in s.p.instances:
                 break
         work(s, rng, late=n > operations * 6)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from notation import bpmn
 from scenario import Scenario
+from test_random_control import drive as operate
 from test_random_models import drive
 
 from flowledger.events import commands as c
@@ -38,7 +39,10 @@ def histories(s: Scenario, keep: Any = lambda e: True) -> dict[int, list[Moment]
 
 def sources(s: Scenario) -> list[Source]:
     """What was deployed, with its keys."""
-    texts = {getattr(e, "resource", ""): e.content for e, _ in s.log if getattr(e, "content", "")}
+    texts: dict[str, str] = {}
+    for e, _ in s.log:
+        if getattr(e, "content", ""):
+            texts.setdefault(getattr(e, "resource", ""), e.content)  # of the first deployment
     return [Source(d["resource"], texts[d["resource"]], d["key"], d["id"], d["kind"]) for d in s.deployed if d["resource"] in texts]
 
 
@@ -61,6 +65,15 @@ def test_a_history_against_its_own_model_is_the_same_and_becomes_a_test_that_pas
     assert feed is not None and not feed.waiting and not feed.refused
     test, why = tests.of(replayer, feed, "it")  # it was run by the kit, and ended as the history did
     assert test is not None, why
+
+
+@pytest.mark.parametrize("seed", range(BASE, BASE + RUNS // 2))
+def test_what_operators_moved_by_hand_is_moved_again(seed: int) -> None:
+    """Modifications and re-runs at random (`test_random_control.py`)."""
+    s = operate(seed, of=("modify", "rerun"), whole=True).s
+    outcome, feed, _ = against(s)
+    assert outcome == Outcome("same"), outcome
+    assert feed is not None and not feed.waiting and not feed.refused
 
 
 @pytest.mark.parametrize("seed", range(BASE, BASE + 12))

@@ -231,6 +231,45 @@ MULTI = ONE.format(what="serviceTask a\n" + LOOP.format(seq=""))
 RETRY = TASK
 JOB = "startEvent s\nserviceTask a retries=2\nendEvent e\ns > a > e"
 
+
+def pending(p: Partition, i: Instance) -> None:
+    """The hold that it waited for is gone, and nobody has let it begin."""
+    p.holds.clear()
+    p.holding.clear()
+
+
+def kept(p: Partition, i: Instance) -> None:
+    i.status = "running"
+    pending(p, i)
+
+
+def stopped(p: Partition, i: Instance) -> None:
+    loses("a")(p, i)
+    at(i, "a").phase = ARRIVED
+    p.unsettled[i.key] = True
+
+
+def _begins_later(s: Scenario) -> None:
+    s.do(c.PlaceHold(scope="definition", subject="p"))
+    s.start("p")
+    assert s.i.status == "pending"
+
+
+def _keeps(s: Scenario) -> None:
+    s.start("p")
+    [job] = s.do(c.ActivateTasks(job_type="a", worker="w", max=1, timeout_ms=1_000))["jobs"]
+    s.do(c.ControlInstance(key=s.key, move="suspend"))
+    s.do(c.CompleteTask(task=job["key"], fence=job["fence"]))
+    assert s.i.kept
+
+
+def _runs(s: Scenario) -> None:
+    s.start("p")
+
+
+IDLE: list[tuple[str, Callable[[Scenario], None], Surgery]] = [
+    ("was to begin", _begins_later, pending), ("keeps what came", _keeps, kept), ("was to go on", _runs, stopped),
+]  # fmt: skip
 DEAF = {"subscription_without_token", "token_stuck"}
 #: (what, models, moves, surgery, kinds that are found, moves to the end)
 PLANTED: list[tuple[str, str | list[str], str, Surgery, set[str], str]] = [
@@ -346,6 +385,20 @@ def test_what_is_planted_is_found_repaired_and_ends(models: Any, moves: str, cut
     assert s.key not in s.p.instances and s.empty, (s.at, s.line)
 
 
+@pytest.mark.parametrize(("before", "cut"), [row[1:] for row in IDLE], ids=[row[0] for row in IDLE])
+def test_an_instance_that_nobody_lets_go_on_is_found(before: Callable[[Scenario], None], cut: Surgery) -> None:
+    s = Scenario(TASK)
+    before(s)
+    assert not found(s, LATER)
+    operate(s, cut)
+    assert {f.kind for f in found(s)} == {"instance_idle"}
+    assert repair_all(s) == ["instance_idle"]
+    s.watched = True
+    if s.key in s.p.instances:
+        s.move("complete a")
+    assert s.empty
+
+
 DUE: list[tuple[str, str, Callable[[Scenario], None], str, str]] = [
     ("a lease", JOB, lambda s: _lease(s), "lease_overdue", "complete a"),
     ("a pause before the next attempt", JOB, lambda s: _fails(s), "retry_overdue", "complete a"),
@@ -415,7 +468,7 @@ def test_every_other_repair_leaves_what_is_sound_as_well(how: str) -> None:
                 if s.key in s.p.instances:
                     s.move("set n=2")
         assert s.key not in s.p.instances and s.empty, (models, how, s.at, s.line)
-    assert tried or how in ("fire", "resend", "take_over", "restart"), f"nothing was repaired by {how}"
+    assert tried or how in ("fire", "resend", "take_over", "restart", "go_on"), f"nothing was repaired by {how}"
 
 
 STANDS_STILL = {
@@ -490,5 +543,6 @@ def test_ids_are_stable_and_can_be_read() -> None:
         "send_unconfirmed",
         "commands_lag",
         "projection_lag",
+        "instance_idle",
     }
     assert all(r in REPAIRS for kind in KINDS.values() for r in kind.repairs) and START_US

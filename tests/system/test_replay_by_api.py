@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from flowledger.api import against
+from flowledger.events.control import ListFindings
 from flowledger.sdk import Flow
 from flowledger.sdk.testing import data as flowtests
 
@@ -99,7 +100,8 @@ async def test_histories_against_another_model(on, request, place, database, tmp
         call = system.services.client.call
 
         async def counted(command: Any, *more: Any, **named: Any) -> Any:
-            commands.append(command)
+            if type(command) is not ListFindings:  # the watchdog's metrics look by themselves
+                commands.append(command)
             return await call(command, *more, **named)
 
         monkeypatch.setattr(system.services.client, "call", counted)

@@ -251,13 +251,8 @@ def _timer(f: Feed, s: Stimulus, key: int) -> c.AnyCommand | None:
     return c.FireTimers(timers=[key])
 
 
-def _like(f: Feed, s: Stimulus, element: str, runs: Any) -> int:
-    story = f.story(s.place)
-    return next((key for key, t in story.tokens.items() if t[1] == element and story.runs(key) == tuple(runs)), 0)
-
-
 def _set(f: Feed, s: Stimulus, key: int) -> c.AnyCommand | None:
-    scope = _like(f, s, s.data["at"], s.data["runs"]) if s.data["at"] else key
+    scope = f.story(s.place).on(s.data["spot"]) if s.data["at"] else key
     return c.SetVariables(key=scope, variables=s.data["variables"], local=True) if scope else None
 
 
@@ -276,7 +271,7 @@ def _move(move: str) -> Callable[[Feed, Stimulus, int], c.AnyCommand]:
 
 
 def _choose(f: Feed, s: Stimulus, key: int) -> c.AnyCommand | None:
-    token = _like(f, s, s.data["at"], s.data["runs"])
+    token = f.story(s.place).on(s.data["spot"])
     elements = s.data["elements"]
     return c.AdHocActivate(token=token, elements=[x[0] for x in elements], variables=elements[0][1]) if token else None
 
@@ -287,15 +282,15 @@ def _modify(f: Feed, s: Stimulus, key: int) -> c.AnyCommand | None:
     for a in s.data["activate"]:
         said: dict[str, Any] = {"activate": a["element"]}
         if a["scope"]:
-            if not (scope := _like(f, s, *a["scope"])):
+            if not (scope := f.story(s.place).on(a["scope"])):
                 return None
             said["scope"] = scope
         if a.get("variables"):
             said["scopes"] = {k: v for k, v in a["variables"].items() if k != a["element"]}
             said["variables"] = a["variables"].get(a["element"])
         instructions.append({k: v for k, v in said.items() if v})
-    for at, runs in s.data["terminate"]:
-        if not (token := _like(f, s, at, runs)):
+    for spot in s.data["terminate"]:
+        if not (token := f.story(s.place).on(spot)):
             return None
         instructions.append({"cancel": token})
     return co.ModifyInstance(key=key, instructions=instructions, force=True) if instructions else None

@@ -150,7 +150,7 @@ def _signal(s: Story, e: wa.SignalReceived, before: list[type], cause: str) -> F
 def _set(s: Story, e: wf.VariableSet, before: list[type], cause: str) -> Found:
     if cause.startswith("instance:") or any(kind is not wf.VariableSet for kind in before) or set(e.variables or {}) == {VARIABLE}:
         return None
-    return "set", None, {"token": e.scope, "at": s.at(e.scope), "runs": s.runs(e.scope), "variables": e.variables or {}}
+    return "set", None, {"token": e.scope, "at": s.at(e.scope), "spot": s.spot(e.scope), "variables": e.variables or {}}
 
 
 def _resolve(s: Story, e: wa.IncidentResolved, before: list[type], cause: str) -> Found:
@@ -161,14 +161,11 @@ def _resolve(s: Story, e: wa.IncidentResolved, before: list[type], cause: str) -
 
 
 def _modify(s: Story, e: wf.WorkflowModified, before: list[type], cause: str) -> Found:
-    def place(token: int) -> list[Any]:
-        return [s.at(token), s.runs(token)]
-
     said = e.instructions or {}
     activate = [
-        {**a, "scope": place(a["ancestor"]) if a.get("ancestor") and a["ancestor"] != s.key else None} for a in said.get("activate") or ()
+        {**a, "scope": s.spot(a["ancestor"]) if a.get("ancestor") and a["ancestor"] != s.key else None} for a in said.get("activate") or ()
     ]
-    return "modify", None, {"activate": activate, "terminate": [place(t) for t in said.get("terminate") or ()]}
+    return "modify", None, {"activate": activate, "terminate": [s.spot(t) for t in said.get("terminate") or ()]}
 
 
 def _noted(s: Story, e: fl.TokenNoted, before: list[type], cause: str) -> Found:
@@ -180,7 +177,7 @@ def _noted(s: Story, e: fl.TokenNoted, before: list[type], cause: str) -> Found:
     if "queue" in data and not before and any(t[0] == e.token for t in s.tokens.values()):  # else the first of them begins at once
         known = s.queues.get(e.token) or []
         if len(queue := data["queue"] or []) > len(known) and queue[: len(known)] == known:
-            return "choose", None, {"at": s.at(e.token), "runs": s.runs(e.token), "elements": queue[len(known) :]}
+            return "choose", None, {"spot": s.spot(e.token), "elements": queue[len(known) :]}
     return None
 
 
@@ -197,7 +194,7 @@ def _choose(s: Story, e: fl.ElementActivated, before: list[type], cause: str) ->
     if e.token in s.tokens or not before or inner[2]:
         return None
     rest = s.queues.get(inner[0]) or []
-    return "choose", None, {"at": inner[1], "runs": s.runs(inner[0]), "elements": [[e.element, s.vars.get(e.scope)], *rest]}
+    return "choose", None, {"spot": s.spot(inner[0]), "elements": [[e.element, s.vars.get(e.scope)], *rest]}
 
 
 def _cancelled(s: Story, e: wf.WorkflowCancelled, before: list[type], cause: str) -> Found:
@@ -205,7 +202,7 @@ def _cancelled(s: Story, e: wf.WorkflowCancelled, before: list[type], cause: str
 
 
 def _terminated(s: Story, e: wf.WorkflowTerminated, before: list[type], cause: str) -> Found:
-    by_hand = not e.element and (not s.place or cause.startswith("request:"))
+    by_hand = not e.element and wf.WorkflowModified not in before and (not s.place or cause.startswith("request:"))
     return ("cancel", None, {"reason": e.reason, "force": True}) if by_hand else None
 
 

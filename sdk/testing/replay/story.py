@@ -104,6 +104,18 @@ class Story:
         t = self.tokens.get(token)
         return t[1] if t is not None else ""
 
+    def spot(self, token: int) -> tuple[str, Runs, int]:
+        """Where a token stands: its element, runs, and the how-manieth it is there, the oldest first."""
+        where = (self.at(token), self.runs(token))
+        alike = [k for k, t in self.tokens.items() if (t[1], self.runs(k)) == where]
+        return *where, alike.index(token) if token in alike else 0
+
+    def on(self, spot: tuple[str, Runs, int]) -> int:
+        """The token that stands there; 0: none."""
+        element, runs, nth = spot
+        alike = [k for k, t in self.tokens.items() if t[1] == element and self.runs(k) == runs]
+        return alike[min(nth, len(alike) - 1)] if alike else 0
+
     def seen(self, token: int) -> dict[str, Any]:
         """Variables that the token sees."""
         layers = []
