@@ -61,7 +61,7 @@ async def roll_out(request: ApiRequest, id: DefinitionPath, data: RolloutBody) -
     key = await definition_key(s, request, id, "definition")
     version = data.version if data.version is not None else -1 if is_key(id) else 0
     command = ChangeRollout(
-        key=key, version=version, share=-1 if data.share is None else data.share, default=data.default, stop_starts=data.stop_starts, reason=data.reason
+        key=key, version=version, share=-1.0 if data.share is None else data.share, default=data.default, stop_starts=data.stop_starts, reason=data.reason
     )  # fmt: skip
     answer = dict(await s.call(command, request, plan=data.asked))
     found = answer_view({**answer, "definition_id": answer.pop("id")})

@@ -149,7 +149,7 @@ class ChangeRollout(Command, frozen=True):
 
     key: int
     version: int = 0
-    share: float = -1
+    share: float = -1.0
     default: bool | None = None
     stop_starts: bool | None = None
     reason: str = ""

@@ -85,9 +85,8 @@ def looked_at(page: Any) -> list[str]:
     """What axe finds, in a line each. The script is given by the debugger, since the page's own policy lets no other script in."""
     page.get_by_role("main").locator(".mantine-Loader-root").first.wait_for(state="detached")
     page.wait_for_timeout(400)
-    page.wait_for_function(
-        "document.getAnimations().every((a) => a.playState !== 'running' || a.effect?.getTiming().iterations === Infinity)"
-    )
+    while page.evaluate("document.getAnimations().some((a) => a.playState === 'running' && a.effect?.getTiming().iterations !== Infinity)"):
+        page.wait_for_timeout(50)
     session = page.context.new_cdp_session(page)
     session.send("Runtime.evaluate", {"expression": AXE.read_text() + ";0"})
     found = page.evaluate("([tags, foreign]) => axe.run({exclude: foreign}, {runOnly: {type: 'tag', values: tags}})", [TAGS, FOREIGN])[

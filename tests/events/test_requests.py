@@ -1,6 +1,7 @@
 """Whatever stands on `commands` becomes a request or a reason."""
 
 import random
+from typing import get_args
 
 import msgspec
 import pytest
@@ -133,3 +134,13 @@ def test_every_command_is_either_a_callers_or_the_engines():
     from flowledger.kernel.access.subjects import INTERNAL
 
     assert set(INTERNAL) == routes.BETWEEN | routes.OF_THE_SHELL
+
+
+@pytest.mark.parametrize("kind", get_args(c.AnyCommand), ids=lambda k: k.__name__)
+def test_a_default_is_the_same_before_and_after_the_log(kind):
+    """Or else an id that comes again by another way would stand for another command (`kernel/folds/answers.digest`)."""
+    fields = msgspec.structs.fields(kind)
+    command = kind(**{f.name: None for f in fields if f.required})
+    for f in (f for f in fields if not f.required):
+        written = msgspec.json.encode(getattr(command, f.name))
+        assert msgspec.json.encode(msgspec.json.decode(written, type=f.type)) == written, f.name
