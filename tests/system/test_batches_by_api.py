@@ -125,9 +125,10 @@ async def test_a_batch_is_seen_before_it_is_done_and_each_item_has_its_result(on
 
         # paced, paused, resumed, aborted
         begun = await x.ok("POST", "batches", {"action": "resume", "ids": [*keys, *GHOSTS], "rate": 1})
-        assert (await x.ok("POST", f"batches/{begun['id']}/pause", {"reason": "wait"}))["status"] == "paused"
+        paused = await x.ok("POST", f"batches/{begun['id']}/pause", {"reason": "wait"})
+        assert paused["status"] == "paused"
         assert (await x.ask("POST", f"batches/{begun['id']}/pause", {}))[0] == 409
-        row = await x.ok("GET", f"batches/{begun['id']}")
+        row = await x.ok("GET", f"batches/{begun['id']}", wait_for=paused["position"])
         assert row["status"] == "paused" and row["sent"] < row["total"] and row["note"] == "wait" and row["controlled_by"] == "ann"
         assert (await x.ok("POST", f"batches/{begun['id']}/resume"))["status"] == "running"
         await x.ok("POST", f"batches/{begun['id']}/abort", {"reason": "enough"})
