@@ -107,6 +107,7 @@ def needs(models: list[Row]) -> tuple[set[tuple[str, str]], set[tuple[str, str]]
 
     from flowledger.kernel.model import read
     from flowledger.kernel.model.encodings import utf8
+    from flowledger.kernel.model.graph import contents
 
     called: set[tuple[str, str]] = set()
     defined: set[tuple[str, str]] = set()
@@ -114,17 +115,13 @@ def needs(models: list[Row]) -> tuple[set[tuple[str, str]], set[tuple[str, str]]
         graph, _ = read(utf8(m["content"]), m["name"])
         if graph is None:
             continue
+        defined |= {(kind, id) for kind, id, _, _ in contents(graph)}
         for process in graph.processes.values():
-            defined.add(("process", process.id))
             for node in process.nodes.values():
                 config = node.config if isinstance(node.config, dict) else {}
                 for kind, word in (("process", "process"), ("decision", "decision")):
                     text = getattr(config.get(word), "static", None)
                     if isinstance(text, str) and text:
                         called.add((kind, text))
-        for d in getattr(getattr(graph.decisions, "definitions", None), "decisions", None) or ():
-            defined.add(("decision", d.id or d.name))
-        if graph.form is not None:
-            defined.add(("form", graph.form.id))
         called |= {("form", id) for id in re.findall(r'formId="([^"]+)"', m["content"])}
     return called, defined

@@ -104,6 +104,7 @@ def _finding(f: Any) -> dict[str, Any]:
 def _checked(s: Services, name: str, content: str) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     """With (kind, id) of what can be deployed."""
     from flowledger.kernel.model import read
+    from flowledger.kernel.model.graph import contents
 
     data = utf8(content)
     format = formats.detect(data, name)
@@ -111,14 +112,7 @@ def _checked(s: Services, name: str, content: str) -> tuple[dict[str, Any], list
         return {"format": format, "definitions": [], "findings": []}, []
     graph, found = read(data, name)
     found = [*found, *s.findings_of(graph, name)]
-    defined: list[dict[str, str]] = []
-    if graph is not None:
-        defined += [{"kind": "process", "id": p.id, "name": p.name or ""} for p in graph.processes.values()]
-        model = getattr(graph.decisions, "definitions", None)
-        for d in getattr(model, "decisions", None) or ():
-            defined.append({"kind": "decision", "id": d.id or d.name, "name": d.name or ""})
-        if graph.form is not None:
-            defined.append({"kind": "form", "id": graph.form.id, "name": getattr(graph.form, "name", "") or ""})
+    defined = [{"kind": kind, "id": id, "name": called or ""} for kind, id, called, _ in contents(graph) if kind != "drg"]
     findings = [_finding(f) for f in found]
     return {"format": format, "definitions": defined, "findings": findings}, [(d["kind"], d["id"]) for d in defined]
 

@@ -27,7 +27,7 @@ def replay(
     id: Annotated[str, typer.Argument(metavar="DEFINITION", help="Process id (of all its versions), or a definition's key")],
     model: Annotated[str, typer.Option("--model", metavar="FILE", help="The other model: a file")] = "",
     draft: Annotated[str, typer.Option("--draft", metavar="ID", help="The other model: a draft")] = "",
-    version: Annotated[str, typer.Option("--version", metavar="KEY", help="The other model: a deployed definition")] = "",
+    version: Annotated[int | None, typer.Option("--version", min=1, help="The other model: this version of it")] = None,
     decision: Annotated[list[str] | None, typer.Option("--decision", metavar="FILE", help="A decision model in the place of the deployed one; may be repeated")] = None,
     filter: Annotated[list[str] | None, typer.Option("--filter", metavar="NAME=VALUE", help="As the list of instances takes it; may be repeated")] = None,
     instance: Annotated[list[str] | None, typer.Option("--id", metavar="KEY", help="One instance; may be repeated")] = None,
@@ -50,7 +50,7 @@ def replay(
     if model:
         body["model"] = _read(model)
     elif draft or version:
-        body["model"] = {"draft": draft} if draft else {"version": version}
+        body["model"] = {"draft": draft} if draft else {"version": _key(server, id, version)}
     if decision:
         body["decision_overrides"] = [_read(file) for file in decision]
     if instance:
@@ -69,6 +69,16 @@ def replay(
             f"[green]✓[/] {len(answer['tests'])} tests in {save}"
             + (f"; {len(answer['unsaved'])} could not be written" if answer["unsaved"] else "")
         )
+
+
+def _key(server: str, id: str, version: int | None) -> str:
+    from flowledger.infra.cli.server import Server
+
+    known = Server(server).get(f"/v1/definitions/{id}/versions", counts=False)["items"]
+    found = next((v["key"] for v in known if v["version"] == version), None)
+    if found is None:
+        fail(f"expected a version of {id} ({', '.join(str(v['version']) for v in known)}), found {version}")
+    return str(found)
 
 
 def _read(file: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements import outline
 from flowledger.kernel.handlers import arming, deployable, removal, rollouts, spreading
 from flowledger.kernel.model import canonical
+from flowledger.kernel.model.graph import contents
 from flowledger.kernel.state import Definition
 
 
@@ -90,19 +91,6 @@ def _same(d: Decision, e: c.Deploy, name: str, hash: str, kind: str, id: str) ->
     if newest is None or e.force or (newest.hash, newest.resource, newest.status) != (hash, name, e.status):
         return None
     return newest
-
-
-def contents(graph: Any) -> list[tuple[str, str, str, str]]:
-    """(kind, id, name, version tag) of what a resource defines."""
-    if graph is None:
-        return []
-    if graph.format == "dmn":
-        drg = graph.decisions.definitions
-        return [("drg", drg.id or drg.name, drg.name, "")] + [("decision", x.id or x.name, x.name, x.version_tag) for x in drg.decisions]
-    if graph.format == "form":
-        tag = graph.form.get("versionTag")
-        return [("form", graph.name, graph.name, tag if isinstance(tag, str) else "")]
-    return [("process", x.id, x.name, x.version_tag) for x in graph.processes.values() if x.executable]
 
 
 def about(graph: Any, kind: str, id: str) -> dict[str, Any]:

@@ -181,6 +181,19 @@ class Graph:
         self.source: bytes = b""
 
 
+def contents(graph: Graph | None) -> list[tuple[str, str, str, str]]:
+    """(kind, id, name, version tag) of what a resource defines."""
+    if graph is None:
+        return []
+    if graph.format == "dmn":
+        drg = graph.decisions.definitions
+        return [("drg", drg.id or drg.name, drg.name, "")] + [("decision", x.id or x.name, x.name, x.version_tag) for x in drg.decisions]
+    if graph.format == "form":
+        tag = graph.form.get("versionTag")
+        return [("form", graph.name, graph.name, tag if isinstance(tag, str) else "")]
+    return [("process", x.id, x.name, x.version_tag) for x in graph.processes.values() if x.executable]
+
+
 class Behaviour:
     """How one kind of element is read, checked and run. Tables of functions rather than a class tree: the kernel looks them up once per node.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -114,3 +115,24 @@ def at_server(
     """The same, at the server of these tests."""
     monkeypatch.setenv("FLOWLEDGER_SERVER", server.url)
     return command_line
+
+
+@pytest.fixture
+def done(at_server: Any) -> Callable[..., str]:
+    """A command that ends as expected, and what it says (of one that fails: on both channels)."""
+
+    def call(*arguments: object, expect: int = 0) -> str:
+        code, out, err = at_server(*arguments)
+        assert code == expect, (out, err)
+        return str(out if not expect else out + err)
+
+    return call
+
+
+def until(look: Callable[[], Any]) -> Any:
+    """What it found, in the end."""
+    deadline = time.monotonic() + 120
+    while not (found := look()):
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.1)
+    return found

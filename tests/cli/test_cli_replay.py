@@ -40,6 +40,7 @@ def test_tables_json_and_tests_that_pass(at_server, recorded: str, tmp_path: Pat
     code, out, _ = at_server("replay", recorded, "--model", tmp_path / "strict.bpmn", "--json", "--examples", 1)
     found = json.loads(out)
     assert (found["outcomes"], len(found["examples"])) == ({"same": 1, "other_way": 2}, 1) and found["complete"]
+    assert "3 instances" in at_server("replay", recorded, "--version", 1)[1]
     kept = tmp_path / "kept"
     code, out, _ = at_server("replay", recorded, "--model", tmp_path / "p.bpmn", "--save", kept)
     assert code == 0 and "3 tests in" in out, out
@@ -59,6 +60,7 @@ def test_tables_json_and_tests_that_pass(at_server, recorded: str, tmp_path: Pat
         (["--model", "p.bpmn", "--draft", "x"], 2, "expected --model, --draft or --version"),
         (["--model", "nowhere.bpmn"], 2, "nowhere.bpmn"),
         (["--model", "p.bpmn", "--filter", "x=1", "--id", "5"], 2, "expected --filter or --id"),
+        (["--version", "7"], 1, "found 7"),
         (["--model", "broken.bpmn"], 1, ""),
         (["--model", "p.bpmn", "--filter", "nonsense=1"], None, "nonsense"),
     ],

@@ -40,7 +40,8 @@ async def test_findings_of_connectors_are_told_as_well(http):
 
 @pytest.mark.parametrize(
     ("name", "format"),
-    [("order.bpmn", "bpmn"), ("approval-level.dmn", "dmn"), ("pipeline.yaml", "steps"), ("place-order.bpml", "bpml"), ("employee-onboarding.json", "process-json")],
+    [("order.bpmn", "bpmn"), ("approval-level.dmn", "dmn"), ("pipeline.yaml", "steps"), ("place-order.bpml", "bpml"), ("employee-onboarding.json", "process-json"),
+     ("forms/order-approval.form", "form")],
 )  # fmt: skip
 async def test_every_format_is_known(http, name, format):
     content = (ROOT / "examples" / name).read_text()

@@ -86,6 +86,22 @@ async def recorded(http: Any) -> dict[str, int]:
     return {r["id"]: len((await http.get(f"/v1/instances/{r['id']}/events", params={"limit": 1000})).json()["items"]) for r in rows}
 
 
+@pytest.mark.timeout(300)
+async def test_an_example_with_form_and_decision_goes_as_it_went(place, database, tmp_path):
+    files = [*ROOT.glob("examples/*.bpmn"), *ROOT.glob("examples/*.dmn"), *ROOT.glob("examples/forms/*.form")]
+    async with place.system(data=tmp_path, postgres=database) as (_, http):
+        x = Caller(http, place)
+        await x.ok("deployments", {"resources": [{"name": f.name, "content": f.read_text()} for f in files]})
+        for process in ("document-approval", "purchase-order-approval", "order"):
+            made = await x.ok(
+                "instances", {"definition": process, "variables": {"amount": 50_000, "vendor": "v", "document": "d", "author": "ann"}}
+            )
+            seen = {"wait_for": made["position"]}
+            assert (await http.get(f"/v1/instances/{made['id']}", params=seen)).status_code == 200
+            told = await x.ok(f"definitions/{process}/replay", {"model": {"version": str(made["definition"])}})
+            assert told["outcomes"] == {"same": 1}, str(told["examples"])
+
+
 @pytest.mark.parametrize("on", ["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
 @pytest.mark.timeout(300)
 async def test_histories_against_another_model(on, request, place, database, tmp_path, monkeypatch):

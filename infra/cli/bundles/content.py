@@ -107,9 +107,9 @@ def checked(resources: Iterable[Resource], settings: Iterable[Setting], where: s
 
 def defined_in(name: str, content: str) -> tuple[tuple[Defined, ...] | None, list[Any]]:
     """What a text defines, as a deployment would; None: it is none of what can be deployed. With what a check finds."""
-    from flowledger.kernel.handlers.definitions import contents
     from flowledger.kernel.model import read
     from flowledger.kernel.model.encodings import utf8
+    from flowledger.kernel.model.graph import contents
 
     graph, findings = read(utf8(content), name)
     if graph is None:

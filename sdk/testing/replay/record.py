@@ -295,7 +295,8 @@ class Record:
     def _begun(self, story: Story, e: Event) -> None:
         """What came with the start: of an event that started it its values, else the elements that it began at."""
         started: wf.WorkflowStarted = self.stimuli[0].data["event"]
-        if isinstance(e, wf.VariableSet) and e.scope == started.token and not self.payload:
+        here = story.at(started.token) == started.element  # afterwards it is a step's own
+        if isinstance(e, wf.VariableSet) and e.scope == started.token and here and not self.payload:
             self.payload = dict(e.variables or {})
         elif isinstance(e, fl.ElementActivated) and not started.token and len(story.tokens) == len(self.began) + 1:
             self.began.append(e.element)

@@ -14,6 +14,7 @@ from flowledger.events import wire
 from flowledger.events import workflow as wf
 from flowledger.events.commands import partition_of_key
 from flowledger.kernel.library import Library
+from flowledger.kernel.model.graph import contents
 from flowledger.sdk.testing.errors import ModelInvalid
 from flowledger.sdk.testing.replay import compare
 from flowledger.sdk.testing.replay.desk import Desk, TooMuch
@@ -88,13 +89,7 @@ class Replayer:
         found: set[tuple[str, str]] = set()
         for s in sources:
             graph, _ = self.library.read(s.name, s.content)
-            if graph is None:
-                continue
-            found |= {("process", id) for id in graph.processes}
-            for d in getattr(getattr(graph.decisions, "definitions", None), "decisions", None) or ():
-                found.add(("decision", d.id or d.name))
-            if graph.form is not None:
-                found.add(("form", graph.form.id))
+            found |= {(kind, id) for kind, id, _, _ in contents(graph)}
         return found
 
     def _desk(self, keys: Iterable[int], end: float) -> Desk:

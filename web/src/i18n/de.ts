@@ -563,6 +563,7 @@ export const de: Record<string, string> = {
   "rollout.drain.drained": "leer",
   "rollout.isdefault": "Standard",
   "rollout.stopped": "keine neuen Starts",
+  "rollout.oldest": "älteste",
   "rollout.changed": "Geändert von {by}",
   "rollout.default": "Zum Standard machen",
   "rollout.default.what": "Version {version} ist überall gemeint, wo keine genannt wird, und bekommt alle neuen Starts. Was läuft, läuft weiter.",

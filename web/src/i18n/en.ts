@@ -563,6 +563,7 @@ export const en: Record<string, string> = {
   "rollout.drain.drained": "drained",
   "rollout.isdefault": "default",
   "rollout.stopped": "no new starts",
+  "rollout.oldest": "oldest",
   "rollout.changed": "Changed by {by}",
   "rollout.default": "Make default",
   "rollout.default.what": "Version {version} is meant wherever none is named, and gets all new starts. What runs goes on.",

@@ -49,7 +49,8 @@ export function InService({ id, definition }: { id: string; definition: string }
           </Table.ScrollContainer>
           {told.changed_at && (
             <Text size="sm" c="dimmed" mt={4}>
-              {t("rollout.changed", { by: told.changed_by ?? "" })} <When at={told.changed_at} /> {told.reason}
+              {t("rollout.changed", { by: told.changed_by ?? "" })} <When at={told.changed_at} />
+              {told.reason && `: ${told.reason}`}
             </Text>
           )}
           {asked && <Change of={asked} definition={definition} share={told.ramp?.version === asked.version ? told.ramp.share : 5} close={() => setAsked(undefined)} />}
@@ -85,8 +86,15 @@ function Row({ of: v, id, act }: { of: Version; id: string; act?: (act: Act) => 
       <Table.Td>
         <Link to="/instances" search={{ definition: id, version: String(v.version) }} aria-label={t("rollout.instances", { n: v.drain?.open ?? 0, version: v.version })}>
           {v.drain?.open ?? 0}
-        </Link>{" "}
-        {t(`rollout.drain.${v.drain?.status ?? "drained"}`)} {v.drain?.oldest && <When at={v.drain.oldest} />}
+        </Link>
+        {" · "}
+        {t(`rollout.drain.${v.drain?.status ?? "drained"}`)}
+        {v.drain?.oldest && (
+          <>
+            {" · "}
+            {t("rollout.oldest")} <When at={v.drain.oldest} />
+          </>
+        )}
       </Table.Td>
       <Table.Td>
         {waiting
