@@ -10,12 +10,10 @@ import typer
 
 from flowledger.infra.cli.carry import carry_out, finish, follow
 from flowledger.infra.cli.output import USAGE, as_json, facts, fail, table
-from flowledger.infra.cli.verbs import Json, Limit, Reason, ServerUrl
+from flowledger.infra.cli.verbs import DryRun, Json, Limit, Reason, ServerUrl, Yes
 
 app = typer.Typer(help="One action for many things: preview, begin, watch, pause, resume, abort.", no_args_is_help=True)
 Batch = Annotated[str, typer.Argument(metavar="BATCH")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing")]
 Detach = Annotated[bool, typer.Option("--detach", help="Don't wait for its end")]
 Rate = Annotated[int, typer.Option("--rate", min=0, help="Items a second; 0: as fast as it goes")]
 _COLUMNS = [

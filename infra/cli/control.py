@@ -8,11 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from flowledger.infra.cli.output import NO, USAGE, Failed, as_json, console, facts, fail, table
-from flowledger.infra.cli.verbs import Id, Json, Reason, ServerUrl, Vars
+from flowledger.infra.cli.verbs import CONTROL, DryRun, Id, Json, Reason, ServerUrl, Vars, Yes
 
-CONTROL = "Control"
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would happen")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask")]
 Force = Annotated[bool, typer.Option("--force", help="Though it leaves what would never go on")]
 #: list of a plan -> its heading, and columns in their order
 TABLES: dict[str, tuple[str, list[str | tuple[str, str]]]] = {

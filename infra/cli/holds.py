@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from flowledger.infra.cli.output import USAGE, agree, as_json, console, fail, table
-from flowledger.infra.cli.verbs import Json, Limit, ServerUrl
+from flowledger.infra.cli.verbs import CONTROL, Json, Limit, ServerUrl, Yes
 
 Scope = Literal["instance", "definition", "version", "element", "job_type", "target", "tenant"]
 #: seconds between looks at a release that goes on
@@ -33,7 +33,7 @@ def hold(
     ] = "hold",
     children: Annotated[bool, typer.Option("--children/--no-children", help="Called instances follow")] = True,
     until: Annotated[str, typer.Option("--until", metavar="TIME", help="It ends by itself then, such as 2026-12-01T06:00:00Z")] = "",
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask")] = False,
+    yes: Yes = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what it would be over")] = False,
     server: ServerUrl = "",
     json: Json = False,
@@ -102,5 +102,5 @@ def holds(
 
 
 def register(app: typer.Typer) -> None:
-    app.command(rich_help_panel="Control")(hold)
-    app.command(rich_help_panel="Control")(holds)
+    app.command(rich_help_panel=CONTROL)(hold)
+    app.command(rich_help_panel=CONTROL)(holds)

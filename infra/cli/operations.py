@@ -7,9 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from flowledger.infra.cli.output import as_json, table
-from flowledger.infra.cli.verbs import Json, Limit, ServerUrl
-
-CONTROL = "Control"
+from flowledger.infra.cli.verbs import CONTROL, Json, Limit, ServerUrl
 
 
 def operations(

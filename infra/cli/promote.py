@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from flowledger.infra.cli.output import NO, agree, as_json, console, facts, fail, say, table
-from flowledger.infra.cli.verbs import Json, Reason, ServerUrl
+from flowledger.infra.cli.verbs import DryRun, Json, Reason, ServerUrl, Yes
 
 if TYPE_CHECKING:
     from flowledger.infra.cli.bundles.content import Bundle
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Definitions and their settings as one file: exported, compared, promoted to another server.", no_args_is_help=True)
 File = Annotated[Path, typer.Argument(metavar="FILE", help="What `flowledger bundle export` made")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show the plan")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask")]
 PlanHash = Annotated[
     str, typer.Option("--plan", metavar="HASH", help="Of the plan that was seen: refused when another one would be carried out")
 ]

@@ -7,9 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from flowledger.infra.cli.control import CONTROL
 from flowledger.infra.cli.output import USAGE, as_json, console, fail, table
-from flowledger.infra.cli.verbs import Json, ServerUrl
+from flowledger.infra.cli.verbs import CONTROL, Json, ServerUrl
 
 #: outcome -> what is said of it
 SAID = {

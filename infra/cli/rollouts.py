@@ -7,9 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from flowledger.infra.cli.output import USAGE, agree, as_json, console, facts, fail, table
-from flowledger.infra.cli.verbs import Json, Reason, ServerUrl
+from flowledger.infra.cli.verbs import CONTROL, DryRun, Json, Reason, ServerUrl, Yes
 
-CONTROL = "Control"
 Definition = Annotated[str, typer.Argument(metavar="ID", help="Process (decision, form) id, or a key of one of its versions")]
 _COLUMNS: list[str | tuple[str, str]] = [
     "version", ("version_tag", "tag"), "status", "default", ("share", "share %"), "starts", "running", "incidents", "drain", "oldest", "waiting",
@@ -51,8 +50,8 @@ def rollout(
     stop: Annotated[bool, typer.Option("--stop", help="No new starts; without --version of all versions. What runs goes on")] = False,
     open: Annotated[bool, typer.Option("--open", help="New starts again")] = False,
     reason: Reason = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would happen")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask")] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
     server: ServerUrl = "",
     json: Json = False,
 ) -> None:

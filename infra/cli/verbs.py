@@ -15,7 +15,9 @@ Vars = Annotated[str, typer.Option("--vars", metavar="JSON", help="A JSON object
 Reason = Annotated[str, typer.Option("--reason", help="Goes on the record")]
 Limit = Annotated[int, typer.Option("--limit", min=0, help="Rows at most; 0: all")]
 Id = Annotated[str, typer.Argument(metavar="ID")]
-WORK, LOOK = "Daily work", "Look"
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would happen")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask")]
+WORK, LOOK, CONTROL = "Daily work", "Look", "Control"
 
 
 def start(

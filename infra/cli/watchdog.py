@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from flowledger.infra.cli.control import DryRun, Yes, operate
+from flowledger.infra.cli.control import operate
 from flowledger.infra.cli.output import as_json, console, fail, table
-from flowledger.infra.cli.verbs import Json, Reason, ServerUrl
+from flowledger.infra.cli.verbs import CONTROL, DryRun, Json, Reason, ServerUrl, Yes
 
 app = typer.Typer(invoke_without_command=True, help="What should hold of all that runs, and doesn't: list it, repair it.")
 _COLUMNS: list[str | tuple[str, str]] = ["id", "kind", "process", "instance", "element", "since", "repairs"]
@@ -64,4 +64,4 @@ def repair(
 
 
 def register(to: typer.Typer) -> None:
-    to.add_typer(app, name="watchdog", rich_help_panel="Control")
+    to.add_typer(app, name="watchdog", rich_help_panel=CONTROL)
