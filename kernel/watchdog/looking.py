@@ -25,7 +25,7 @@ LATE_US = 10_000_000
 class Look:
     """The state, the models, and the time of a look. It stands in for a `Decision` where only these are asked for."""
 
-    __slots__ = ("_leases", "_retrying", "_timed", "now_us", "processes", "room", "state")
+    __slots__ = ("_called", "_leases", "_retrying", "_timed", "now_us", "processes", "room", "state")
 
     def __init__(self, state: Partition, processes: Mapping[int, Process], now_us: int, instances_max: int = 0) -> None:
         self.state, self.processes, self.now_us = state, processes, now_us
@@ -34,6 +34,7 @@ class Look:
         self._timed: set[tuple[int, int]] | None = None
         self._leases: set[tuple[int, int, int]] | None = None
         self._retrying: set[tuple[int, int]] | None = None
+        self._called: set[int] | None = None
 
     def process(self, i: Instance) -> Process:
         return self.processes[i.definition]
@@ -53,6 +54,14 @@ class Look:
         if self._retrying is None:
             self._retrying = set(self.state.retrying)
         return (t.retry_at_us, t.key) in self._retrying
+
+    def waits_for_place(self, token: int) -> bool:
+        """What the call `token` asked for is pending (held, or there is no room), or has not said yet that it runs."""
+        if self._called is None:
+            p = self.state
+            self._called = {(p.instances[k].request or {}).get("parent_token", 0) for k in p.pending}
+            self._called.update(i.parent_token for i in p.instances.values())
+        return token in self._called
 
     def late(self, at: int) -> bool:
         return at + LATE_US < self.now_us
@@ -134,16 +143,9 @@ def _calls(look: Look, i: Instance, nodes: Mapping[str, Node]) -> Iterator[Found
             if c.partition_of_key(child) == p.meta.partition and child not in p.instances:
                 says = f"the token {token.key} at '{token.element}' waits for instance {child}, which is gone"
                 yield found("call_without_child", token.key, says, i, token.element, token.key)
-        elif p.meta.partitions == 1 and not waits_for_place(p, token.key):
+        elif p.meta.partitions == 1 and not look.waits_for_place(token.key):
             says = f"the token {token.key} at '{token.element}' waits for an instance that was never started"
             yield found("call_without_child", token.key, says, i, token.element, token.key)
-
-
-def waits_for_place(p: Partition, token: int) -> bool:
-    """What the call `token` asked for is pending (held, or there is no room), or has not said yet that it runs."""
-    if any((p.instances[k].request or {}).get("parent_token") == token for k in p.pending):
-        return True
-    return any(i.parent_token == token for i in p.instances.values())
 
 
 def of_child(look: Look, i: Instance) -> Iterator[Found]:

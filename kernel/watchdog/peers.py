@@ -51,7 +51,7 @@ def of_instance(look: looking.Look, i: Instance) -> Iterator[Question]:
         if child and (to := c.partition_of_key(child)) != me:
             says = f"the token {token.key} at '{token.element}' waits for instance {child}, which is gone"
             yield Question(to, CHILD, (child,), found("call_without_child", token.key, says, i, token.element, token.key))
-        elif not child and p.meta.partitions > 1 and not looking.waits_for_place(p, token.key):
+        elif not child and p.meta.partitions > 1 and not look.waits_for_place(token.key):
             says = f"the token {token.key} at '{token.element}' waits for an instance that was never started"
             finding = found("call_without_child", token.key, says, i, token.element, token.key)
             for to in range(p.meta.partitions):
