@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
-from flowledger.infra.cli.output import NO, USAGE, Failed, as_json, console, facts, fail, table
+from flowledger.infra.cli.output import USAGE, agree, as_json, console, facts, fail, table
 from flowledger.infra.cli.verbs import CONTROL, DryRun, Id, Json, Reason, ServerUrl, Vars, Yes
 
 Force = Annotated[bool, typer.Option("--force", help="Though it leaves what would never go on")]
@@ -40,8 +40,20 @@ def show_plan(plan: dict[str, Any]) -> None:
         out.print("[yellow]![/] more follows in later steps, which can't be shown")
 
 
-def operate(server: str, path: str, body: dict[str, Any], done: str, *, dry_run: bool, yes: bool, json: bool) -> None:
-    """Ask, show, let somebody say yes, apply what was shown."""
+def _done(done: str) -> Callable[[dict[str, Any]], None]:
+    def tell(answer: dict[str, Any]) -> None:
+        for warning in answer.get("warnings") or ():
+            console().print(f"[yellow]![/] {warning}")
+        console().print(f"[green]✓[/] {done}")
+
+    return tell
+
+
+def operate(
+    server: str, path: str, body: dict[str, Any], done: str | Callable[[dict[str, Any]], None], *, dry_run: bool, yes: bool, json: bool,
+    show: Callable[[dict[str, Any]], None] = show_plan,
+) -> None:  # fmt: skip
+    """Ask, show, let somebody say yes, apply what was shown. `done`: what is said then, or says it."""
     from flowledger.infra.cli.server import Server
 
     s = Server(server)
@@ -51,22 +63,17 @@ def operate(server: str, path: str, body: dict[str, Any], done: str, *, dry_run:
             as_json(plan)
             return
         if dry_run or not json:
-            show_plan(plan)
+            show(plan)
         if dry_run:
             facts({"plan": plan["plan"]})
             return
-        if json or not sys.stdin.isatty():
-            fail("expected --yes (or --dry-run) where nobody can be asked", USAGE)
-        if not typer.confirm("Do it?", err=True):
-            raise Failed("nothing was done", NO)
+        agree("Do it?", "nothing was done")
         body = {**body, "plan": plan["plan"]}
     answer = s.post(path, body, **s.new_id())
     if json:
         as_json(answer)
         return
-    for warning in answer.get("warnings") or ():
-        console().print(f"[yellow]![/] {warning}")
-    console().print(f"[green]✓[/] {done}")
+    (_done(done) if isinstance(done, str) else done)(answer)
 
 
 # --- modify -------------------------------------------------------------------------------------------------------------

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from flowledger.infra.cli.output import USAGE, agree, as_json, console, facts, fail, table
+from flowledger.infra.cli.control import operate
+from flowledger.infra.cli.output import USAGE, as_json, console, facts, fail, table
 from flowledger.infra.cli.verbs import CONTROL, DryRun, Json, Reason, ServerUrl, Yes
 
 Definition = Annotated[str, typer.Argument(metavar="ID", help="Process (decision, form) id, or a key of one of its versions")]
@@ -56,8 +57,6 @@ def rollout(
     json: Json = False,
 ) -> None:
     """Say which version new work is for: a share, the default, or no new starts at all."""
-    from flowledger.infra.cli.server import Server
-
     if (share is not None) + default + newest > 1 or stop + open > 1:
         fail("one of --share, --default and --newest was expected, and one of --stop and --open", USAGE)
     if share is None and not (default or newest or stop or open):
@@ -66,26 +65,15 @@ def rollout(
     body |= {"version": version} if version is not None else {}
     body |= {"share": share} if share is not None else {"default": default} if default or newest else {}
     body |= {"stop_starts": stop} if stop or open else {}
-    s, path = Server(server), f"/v1/definitions/{id}/rollout"
-    if dry_run or not yes:
-        plan = s.post(path, {**body, "dry_run": True})
-        if dry_run and json:
-            as_json(plan)
-            return
-        if not json:
-            _show(plan["outcome"], plan["warnings"])
-        if dry_run:
-            facts({"plan": plan["plan"]})
-            return
-        agree("Do it?", "nothing was changed")
-        body["plan"] = plan["plan"]
-    answer = s.post(path, body, **s.new_id())
-    if json:
-        as_json(answer)
-        return
-    console().print(f"[green]✓[/] {answer['kind']} {answer['definition_id']}: {'changed' if answer['changed'] else 'it is so already'}")
-    if yes:
-        _show(answer, answer["warnings"])
+
+    def done(answer: dict[str, Any]) -> None:
+        what = "changed" if answer["changed"] else "it is so already"
+        console().print(f"[green]✓[/] {answer['kind']} {answer['definition_id']}: {what}")
+        if yes:
+            _show(answer, answer["warnings"])
+
+    path = f"/v1/definitions/{id}/rollout"
+    operate(server, path, body, done, dry_run=dry_run, yes=yes, json=json, show=lambda plan: _show(plan["outcome"], plan["warnings"]))
 
 
 def _show(now: dict[str, Any], words: list[str]) -> None:
