@@ -1,17 +1,19 @@
 import { createContext, useContext, useEffect, useMemo, useState, type ReactNode } from "react";
 import { de } from "./de";
+import { control as deControl } from "./de-control";
 import { designer as deDesigner } from "./de-designer";
 import { events as deEvents } from "./de-events";
 import { en as english } from "./en";
+import { control as enControl } from "./en-control";
 import { designer as enDesigner } from "./en-designer";
 import { events as enEvents } from "./en-events";
 
-const en = { ...english, ...enDesigner, ...enEvents };
+const en = { ...english, ...enControl, ...enDesigner, ...enEvents };
 
 /** One file per language; English is the measure of what must be there (tests/i18n.test.ts). */
 export const languages: Record<string, { name: string; texts: Record<string, string> }> = {
   en: { name: "English", texts: en },
-  de: { name: "Deutsch", texts: { ...de, ...deDesigner, ...deEvents } },
+  de: { name: "Deutsch", texts: { ...de, ...deControl, ...deDesigner, ...deEvents } },
 };
 
 export type Values = Record<string, string | number>;

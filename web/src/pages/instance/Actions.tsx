@@ -24,12 +24,25 @@ function offered(i: Instance): { verb: Verb; icon: IconName; danger?: boolean }[
   ];
 }
 
-export function Actions({ instance, disabled }: { instance: Instance; disabled: boolean }) {
+/** What changes what runs; each has a panel or a dialog of its own, with a look at what it would do. */
+const CHANGES = { modify: "designer", rerun: "redo", rollback: "undo", migrate: "forward" } as const satisfies Record<string, IconName>;
+export type Change = keyof typeof CHANGES;
+
+interface Props {
+  instance: Instance;
+  /** a moment of the past is shown: there one can only go back to it */
+  past: boolean;
+  element?: string;
+  onChange: (change: Change) => void;
+}
+
+export function Actions({ instance, past, element, onChange }: Props) {
   const t = useText();
   const may = useMay("control", instance);
   const client = useQueryClient();
   const [asked, setAsked] = useState<ReturnType<typeof offered>[number]>();
   const verbs = offered(instance);
+  const changes = instance.status === "running" || instance.status === "suspended" ? (Object.keys(CHANGES) as Change[]).filter((c) => (past ? c === "rollback" : c !== "rerun" || element)) : [];
   if (!may || verbs.length === 0) return null;
   const go = async (verb: Verb, reason: string) => {
     const path: string = verb === "terminate" ? "cancel" : verb;
@@ -41,12 +54,19 @@ export function Actions({ instance, disabled }: { instance: Instance; disabled: 
     <>
       <Menu position="bottom-end" withinPortal>
         <Menu.Target>
-          <Button size="xs" variant="default" disabled={disabled} rightSection={<Icon name="more" size={14} />}>
+          <Button size="xs" variant="default" disabled={past && changes.length === 0} rightSection={<Icon name="more" size={14} />}>
             {t("act.title")}
           </Button>
         </Menu.Target>
         <Menu.Dropdown>
-          {verbs.map((v) => (
+          {changes.map((c) => (
+            <Menu.Item key={c} leftSection={<Icon name={CHANGES[c]} size={14} />} onClick={() => onChange(c)}>
+              {t(`change.${c}`)}
+              {c === "rerun" ? `: ${element}` : "…"}
+            </Menu.Item>
+          ))}
+          {changes.length > 0 && !past && <Menu.Divider />}
+          {(past ? [] : verbs).map((v) => (
             <Menu.Item key={v.verb} color={v.danger ? "red" : undefined} leftSection={<Icon name={v.icon} size={14} />} onClick={() => setAsked(v)}>
               {t(`act.${v.verb}`)}
             </Menu.Item>

@@ -1,11 +1,11 @@
 import { Alert, Anchor, Badge, Button, Group, Tabs, Text, Title } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { useMemo } from "react";
+import { useMemo, useState } from "react";
 import { get } from "~/api/client";
 import { useEvents } from "~/api/live";
 import { useMay } from "~/api/me";
-import type { InstanceState } from "~/api/types";
+import type { InstanceState, Plan } from "~/api/types";
 import { Diagram } from "~/diagram/Diagram";
 import { useText } from "~/i18n";
 import { useSource } from "~/api/source";
@@ -15,8 +15,12 @@ import { Icon } from "~/shared/icons";
 import { OperationLog } from "~/shared/OperationLog";
 import { Status } from "~/shared/Status";
 import { duration, When } from "~/shared/time";
-import { Actions } from "./Actions";
+import { Actions, type Change } from "./Actions";
 import { Calls } from "./Calls";
+import { Rerun, Rollback } from "./change/Again";
+import { Migrate } from "./change/Migrate";
+import { Modify } from "./change/Modify";
+import { marksOf } from "./change/steps";
 import { Decisions } from "./Decisions";
 import { Export } from "./Export";
 import { History, useHistory } from "./History";
@@ -54,6 +58,8 @@ export function InstancePage() {
     void client.invalidateQueries({ queryKey: ["instance", id, "state", "now"] });
     void history.refetch();
   });
+  const [change, setChange] = useState<Change>();
+  const [plan, setPlan] = useState<Plan>();
   const events = history.events;
   const past = Boolean(at) && at !== events.at(-1)?.id;
   const path = useMemo(() => pathOf(events, at), [events, at]);
@@ -72,8 +78,9 @@ export function InstancePage() {
       badge.incidents = (badge.incidents ?? 0) + 1;
       marks[i.element] = ["fl-incident"];
     }
+    Object.assign(marks, marksOf(plan));
     return { marks, badges };
-  }, [path, state.data]);
+  }, [path, state.data, plan]);
 
   if (instance.error && !instance.data) return <Failed error={instance.error} again={() => void instance.refetch()} />;
   if (!instance.data) return <Waiting />;
@@ -84,7 +91,7 @@ export function InstancePage() {
       <PageHead title={`${i.name || i.process}${i.business_key ? ` · ${i.business_key}` : ""}`} actions={
           <>
             <Export instance={i} state={state.data} events={events} />
-            <Actions instance={i} disabled={past} />
+            <Actions instance={i} past={past} element={search.element} onChange={setChange} />
           </>
         }>
         <Group gap="xs">
@@ -117,6 +124,10 @@ export function InstancePage() {
           <Diagram xml={xml} badges={view.badges} marks={view.marks} selected={search.element} onSelect={(element) => set({ element })} label={t("instance.diagram")} height="min(46dvh, 460px)" />
         )}
       </Answer>
+      {change === "modify" && !past && source.data && <Modify instance={id} xml={source.data} tokens={state.data?.tokens ?? []} element={search.element} onElement={(element) => set({ element })} onPlan={setPlan} close={() => setChange(undefined)} />}
+      {change === "rerun" && search.element && <Rerun instance={id} element={search.element} close={() => setChange(undefined)} />}
+      {change === "rollback" && <Rollback instance={id} element={search.element} at={past ? at : undefined} close={() => setChange(undefined)} />}
+      {change === "migrate" && <Migrate instance={i} standing={[...new Set((state.data?.tokens ?? []).map((token) => token.element))]} close={() => setChange(undefined)} />}
       <TimeSlider events={events} at={at} onAt={(position) => set({ at: position })} />
       <Tabs mt="sm" keepMounted={false} value={search.tab ?? "now"} onChange={(tab) => set({ tab: tab ?? undefined })}>
         <Tabs.List>
