@@ -86,7 +86,8 @@ class TriggerTaken(Event, frozen=True):
 
 
 class TriggerParked(Event, frozen=True):
-    """An item that can't be used is kept as `letter`: what it was (`context`; null where it is larger than what is kept, or replayed before), and why."""
+    """An item that can't be used is kept as `letter`: what it was (`context`; null where it is larger than what is kept), and why. `again`: it was replayed
+    in vain."""
 
     trigger: int
     letter: int
@@ -96,6 +97,7 @@ class TriggerParked(Event, frozen=True):
     code: str = ""
     reason: str = ""
     context: Json = None
+    again: bool = False
 
 
 class TriggerSettled(Event, frozen=True):

@@ -111,8 +111,10 @@ def park(d: Decision, t: Trigger, item: Item, code: str, reason: str) -> Result:
     d.for_request()
     letter = item.letter or d.key()
     reason = values.clean(reason, 500)
-    event = tr.TriggerParked(trigger=t.key, letter=letter, item=item.key, part=item.part, place=item.place, code=code, reason=reason, context=_kept(item.context))
-    d.record(event)
+    d.record(tr.TriggerParked(
+        trigger=t.key, letter=letter, item=item.key, part=item.part, place=item.place, code=code, reason=reason, context=_kept(item.context),
+        again=item.letter > 0,
+    ))  # fmt: skip
     return Result("parked", letter, reason)
 
 
