@@ -67,7 +67,7 @@ class Trigger(msgspec.Struct, kw_only=True):
     filtered: int = 0
     parked: int = 0
     rate: int = 0
-    places: a.Json = None
+    places: a.Json | None = None
     next_at: str | None = None
     last_at: str | None = None
     skipped_from: str | None = None
@@ -76,7 +76,7 @@ class Trigger(msgspec.Struct, kw_only=True):
     read_until: str | None = None
     error: str = ""
     lag: int | None = None
-    sample: a.Json = None
+    sample: a.Json | None = None
     reason: str = ""
     changed_by: str = ""
     created_at: str | None = None
@@ -108,7 +108,7 @@ class Parked(msgspec.Struct, kw_only=True):
     item: str = ""
     part: str = ""
     place: str | None = None
-    context: a.Json = None
+    context: a.Json | None = None
     created_at: str | None = None
     closed_at: str | None = None
     closed_by: str = ""
@@ -124,7 +124,7 @@ class Tried(msgspec.Struct, kw_only=True):
     code: str = ""
     reason: str = ""
     action: str = ""
-    command: a.Json = None
+    command: a.Json | None = None
     coming: list[str] = []
 
 
@@ -164,9 +164,13 @@ def _model(content: str, name: str) -> Any:
     trigger = getattr(graph, "trigger", None)
     if trigger is None or any(f.severity == "error" for f in findings):
         shown = msgspec.to_builtins(findings)
-        raise Problem(RejectionCode.MODEL_INVALID, "a trigger was expected, found errors" if shown else "a trigger was expected", findings=shown)
+        raise Problem(
+            RejectionCode.MODEL_INVALID, "a trigger was expected, found errors" if shown else "a trigger was expected", findings=shown
+        )
     if trigger.name != name:
-        raise Problem(RejectionCode.INVALID_ARGUMENT, f"the name {name!r} was expected in the resource, found {trigger.name!r}", where="body content")
+        raise Problem(
+            RejectionCode.INVALID_ARGUMENT, f"the name {name!r} was expected in the resource, found {trigger.name!r}", where="body content"
+        )
     return trigger
 
 
@@ -249,7 +253,9 @@ def _moment(text: str) -> int:
 
 
 @get("/triggers/{name:str}/runs", summary="What a trigger did")
-async def list_runs(request: ApiRequest, name: NamePath, limit: Limit = 50, cursor: Cursor = None, wait_for: WaitFor = None) -> Response[a.Page[TriggerRun]]:
+async def list_runs(
+    request: ApiRequest, name: NamePath, limit: Limit = 50, cursor: Cursor = None, wait_for: WaitFor = None
+) -> Response[a.Page[TriggerRun]]:
     """Newest first."""
     row = await _find(services_of(request), request, name, wait_for)
     return reply(await listing(request, "trigger_runs", {"trigger": row["id"]}, limit, cursor, None))
@@ -288,7 +294,9 @@ def _settle(move: Literal["replay", "discard"], text: str) -> Any:
 
     handler.__name__ = f"{move}_parked"
     handler.__doc__ = text
-    return post(f"/triggers/{{name:str}}/dead-letters/{move}", status_code=200, summary=f"{move.capitalize()} what a trigger has parked")(handler)
+    return post(f"/triggers/{{name:str}}/dead-letters/{move}", status_code=200, summary=f"{move.capitalize()} what a trigger has parked")(
+        handler
+    )
 
 
 pause = _control("pause", "It takes nothing, and keeps its place.")

@@ -12,11 +12,10 @@ from flowledger.kernel.access.rights import may
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.findings import Finding
 from flowledger.kernel.handlers import deployable
+from flowledger.kernel.model.trigger_sources import SOURCES
 from flowledger.kernel.state import Trigger
 from flowledger.kernel.triggers import home, paths
 
-#: sources that nobody reads: a schedule is the home's own, what comes by a door comes by any of them
-READERLESS = frozenset({home.SCHEDULE, "webhook"})
 TTL_MS = (1_000, 600_000)
 LIST_MAX, LETTERS_MAX, TEXT_MAX = 200, 100, 500
 
@@ -30,7 +29,7 @@ def changed(d: Decision, tenant: str, name: str) -> None:
 def findings(d: Decision, model: Any, file: str, paths_here: dict[str, str]) -> list[Finding]:
     """What is wrong with a trigger among the others. `paths_here`: of this deployment."""
     p, tenant, found = d.state, d.envelope.tenant, []
-    if (path := model.config.get("path")) and model.source == "webhook" and isinstance(path, str):
+    if (path := model.config.get("path")) and isinstance(path, str):
         other = paths.taken_by(p, tenant, path) or paths_here.get(path, "")
         if other and other != model.name:
             found.append(deployable.error("TRIGGER_PATH", f"the path '{path}' is that of trigger '{other}'", file, model.name))
@@ -62,7 +61,7 @@ def claim(d: Decision, e: tr.ClaimTrigger) -> Rejected | None:
     if not (e.reader and not e.ttl_ms):  # what is given back may be in whatever state
         if (refused := _in_force(t)) is not None:
             return refused
-        if t.source in READERLESS:
+        if not SOURCES[t.source].read:
             return Rejected(RejectionCode.INVALID_STATE, f"a trigger with a {t.source} has no reader")
         if not TTL_MS[0] <= e.ttl_ms <= TTL_MS[1]:
             return _invalid(f"ttl_ms: expected {TTL_MS[0]} to {TTL_MS[1]}, found {e.ttl_ms}")
@@ -87,7 +86,7 @@ def take(d: Decision, e: tr.TakeItems) -> Rejected | None:
         return Rejected(RejectionCode.INVALID_STATE, "a schedule has no items but its times")
     if e.definition and e.definition != t.definition:
         return Rejected(RejectionCode.STALE, f"version {t.definition} of trigger '{t.name}' is in force, found {e.definition}")
-    if e.reader != (0 if t.source in READERLESS else t.reader):
+    if e.reader != ((t.reader or -1) if SOURCES[t.source].read else 0):
         return Rejected(RejectionCode.STALE, f"trigger '{t.name}' is read by number {t.reader}, found {e.reader}")
     if not 1 <= len(e.items) <= limits.TRIGGER_ITEMS_MAX:
         return _invalid(f"items: expected 1 to {limits.TRIGGER_ITEMS_MAX}, found {len(e.items)}")
@@ -148,7 +147,9 @@ def listing(d: Decision, e: tr.ListTriggers) -> Rejected | None:
     everybody = d.request is not None and may(d.request, ANY_TENANT)
     after = (e.after[0], e.after[1]) if len(e.after) == 2 else ("", "")
     wanted = frozenset(e.sources)
-    names = sorted(n for n, key in p.trigger_names.items() if n > after and p.triggers[key].source in wanted and (everybody or n[0] == d.asked.tenant))
+    names = sorted(
+        n for n, key in p.trigger_names.items() if n > after and p.triggers[key].source in wanted and (everybody or n[0] == d.asked.tenant)
+    )
     items = []
     for name in names[:LIST_MAX]:
         t = p.triggers[p.trigger_names[name]]

@@ -1,11 +1,9 @@
 """A trigger (`*.trigger.yaml`, or JSON) as a resource: which source it reads, what it lets pass, and what an item starts or sends.
 
-    format: flowledger/trigger@1
-    name: orders
-    source: {webhook: {path: orders, auth: {type: standard, secret: "{{secrets.SHOP}}"}}}
-    filter: =payload.total > 0
-    key: =payload.id
-    start: {process: order, business_key: =payload.id, variables: {order: =payload}}
+format: flowledger/trigger@1
+name: nightly
+source: {schedule: {cron: 0 2 * * *, zone: Europe/Berlin}}
+start: {process: report, variables: {day: =scheduled}}
 """
 
 from __future__ import annotations
@@ -96,7 +94,9 @@ class _Reader:
         t.source = kinds[0]
         config = value.get(t.source)
         if config is None or not isinstance(config.data, dict):
-            self.error("TRIGGER_SOURCE", f"source {t.source}: expected an object, found {config.kind() if config else 'none'}", config or value)
+            self.error(
+                "TRIGGER_SOURCE", f"source {t.source}: expected an object, found {config.kind() if config else 'none'}", config or value
+            )
             return
         t.config = config.plain()
         source = SOURCES[t.source]
@@ -178,7 +178,9 @@ def read(data: bytes, name: str = "") -> tuple[Graph | None, list[Finding]]:
     except BadText as e:
         return None, [Finding("TRIGGER_UNREADABLE", e.message, line=e.line, column=e.column, file=name)]
     if not isinstance(root.data, dict):
-        return None, [Finding("TRIGGER_UNREADABLE", f"expected an object, found {root.kind()}", line=root.line, column=root.column, file=name)]
+        return None, [
+            Finding("TRIGGER_UNREADABLE", f"expected an object, found {root.kind()}", line=root.line, column=root.column, file=name)
+        ]
     reader = _Reader(name)
     trigger = reader.trigger(root)
     graph = Graph("trigger", trigger.name)

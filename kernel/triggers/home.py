@@ -92,7 +92,7 @@ def fired(d: Decision, timer: Timer) -> None:
     first = timer.due_us
     times, skipped = schedule.due(model.config, first, now)
     d.record(wa.TimerTriggered(timer=timer.key, token=0, element=timer.element, next_us=schedule.next_after(model.config, now)))
-    counts = {"ran": 0, "filtered": 0, "parked": 0}
+    counts = dict.fromkeys(("ran", "filtered", "parked"), 0)
     for nominal in times:
         context = schedule.context(model.config, nominal, now)
         meant = meaning(model, context, d.facts)
@@ -102,7 +102,16 @@ def fired(d: Decision, timer: Timer) -> None:
         item = Item(context, meant.key or context["scheduled"], place=nominal, nominal_us=nominal)
         counts["parked" if effect(d, t, meant, item).outcome == "parked" else "ran"] += 1
     d.for_request()
-    d.record(tr.TriggerTaken(trigger=t.key, place=times[-1] if times else -1, skipped_us=skipped, **counts))
+    d.record(
+        tr.TriggerTaken(
+            trigger=t.key,
+            place=times[-1] if times else -1,
+            skipped_us=skipped,
+            ran=counts["ran"],
+            filtered=counts["filtered"],
+            parked=counts["parked"],
+        )
+    )
 
 
 def find(d: Decision, name: str) -> Trigger | Rejected:
@@ -206,7 +215,9 @@ def replay(d: Decision, t: Trigger, letter: int, reason: str) -> dict[str, Any]:
         outcome: dict[str, Any] = {"outcome": FILTERED}
     else:
         done = effect(d, t, meant, item)
-        outcome = {"outcome": done.outcome, "reason": done.reason} if done.outcome == "parked" else {"outcome": done.outcome, "key": done.made}
+        outcome = (
+            {"outcome": done.outcome, "reason": done.reason} if done.outcome == "parked" else {"outcome": done.outcome, "key": done.made}
+        )
     if outcome["outcome"] != "parked":
         d.for_request()
         d.record(tr.TriggerSettled(trigger=t.key, letter=letter, replayed=True, reason=reason))

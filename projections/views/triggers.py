@@ -7,8 +7,8 @@ from typing import Any
 from flowledger.events import triggers as tr
 from flowledger.events import waiting as wa
 from flowledger.projections.fold import Fold, View
-from flowledger.projections.tables import Table
-from flowledger.projections.words import iso_us
+from flowledger.projections.tables import Table, stamp
+from flowledger.projections.words import int4
 
 VERSION = 1
 TABLE = Table(
@@ -42,7 +42,7 @@ NAME = TABLE.name
 def opened(f: Fold, e: tr.TriggerOpened) -> None:
     f.changes.insert(NAME, e.trigger, {
         "tenant_id": f.tenant, "id": e.trigger, "name": e.name, "status": "inactive", "paused": False, "ran": 0, "seen": 0, "filtered": 0, "parked": 0,
-        "places": {}, "created_at": f.now, "changed_by": f.env.actor,
+        "places": {}, "source": "", "node": "", "reader": 0, "error": "", "reason": "", "created_at": f.now, "changed_by": f.env.actor,
     })  # fmt: skip
 
 
@@ -76,16 +76,16 @@ def resumed(f: Fold, e: tr.TriggerResumed) -> None:
 
 
 def timed(f: Fold, e: tr.TriggerTimed) -> None:
-    _update(f, e.trigger, {"next_at": iso_us(e.next_us) if e.timer else None})
+    _update(f, e.trigger, {"next_at": stamp(e.next_us) if e.timer else None})
 
 
 def fired(f: Fold, e: wa.TimerTriggered) -> None:
     if e.element.startswith("trigger:"):
-        _update(f, int(e.element[8:]), {"next_at": iso_us(e.next_us) if e.next_us else None})
+        _update(f, int(e.element[8:]), {"next_at": stamp(e.next_us) if e.next_us else None})
 
 
 def claimed(f: Fold, e: tr.TriggerClaimed) -> None:
-    _update(f, e.trigger, {"reader": e.reader, "node": e.node, "read_until": iso_us(e.until_us) if e.until_us else None})
+    _update(f, e.trigger, {"reader": e.reader, "node": e.node, "read_until": stamp(e.until_us) if e.until_us else None})
 
 
 def noted(f: Fold, e: tr.TriggerNoted) -> None:
@@ -95,7 +95,7 @@ def noted(f: Fold, e: tr.TriggerNoted) -> None:
 def taken(f: Fold, e: tr.TriggerTaken) -> None:
     columns: dict[str, Any] = {"last_at": f.now}
     if e.skipped_us:
-        columns["skipped_from"] = iso_us(e.skipped_us)
+        columns["skipped_from"] = stamp(e.skipped_us)
     if e.sample is not None:
         columns["sample"] = e.sample
     _update(f, e.trigger, columns)
@@ -124,7 +124,7 @@ def settled(f: Fold, e: tr.TriggerSettled) -> None:
 def ran(f: Fold, e: tr.TriggerRan) -> None:
     f.changes.insert(RUNS.name, f.id, {
         "tenant_id": f.tenant, "id": f.id, "trigger_id": e.trigger, "action": e.action, "subject": e.subject, "item": e.item, "part": e.part,
-        "place": e.place if e.place >= 0 else None, "workflow_instance_id": e.key or None, "nominal_at": iso_us(e.nominal_us) if e.nominal_us else None,
+        "place": e.place if e.place >= 0 else None, "workflow_instance_id": e.key or None, "nominal_at": stamp(e.nominal_us) if e.nominal_us else None,
         "letter": e.letter or None, "created_at": f.now,
     })  # fmt: skip
 

@@ -16,11 +16,15 @@ from flowledger.events.base import Rejected
 from flowledger.kernel import limits
 from flowledger.kernel.access import ANY_TENANT
 from flowledger.kernel.library import Library
+from flowledger.kernel.model.trigger_sources import SOURCES, Field, Source
 
+#: sources as others may add them: one that comes by a door, one that is read
+SOURCES["door"] = Source({"path": Field(lambda v: "", True)}, read=False)
+SOURCES["queue"] = Source({})
 WORK = "process p {\nstartEvent s\nserviceTask t\nendEvent e\ns > t > e\n}"
 HOOK = """format: flowledger/trigger@1
 name: orders
-source: {webhook: {path: orders, auth: {type: none}}}
+source: {door: {path: orders}}
 filter: =payload.total > 0
 key: =payload.id
 start: {process: p, business_key: =payload.id, variables: {order: =payload}}
@@ -58,7 +62,11 @@ class World(Batches):
         return self.ask(c.partition_of_text(command.name, len(self.parts)), command, **more)
 
     def take(self, *items, name="orders", **more):
-        return self.to(tr.TakeItems(name=name, items=[i if isinstance(i, tr.TriggerItem) else tr.TriggerItem(context={"payload": i}) for i in items], **more))
+        return self.to(
+            tr.TakeItems(
+                name=name, items=[i if isinstance(i, tr.TriggerItem) else tr.TriggerItem(context={"payload": i}) for i in items], **more
+            )
+        )
 
     def trigger(self, name="orders"):
         p = self.home(name)
@@ -107,8 +115,18 @@ def test_an_item_is_filtered_mapped_and_started_once():
 
 
 def test_messages_and_signals_go_where_they_belong():
-    text = HOOK.replace("start: {process: p, business_key: =payload.id, variables: {order: =payload}}", "message: {name: paid, correlation_key: =payload.id, ttl: PT1H, variables: =payload}")
-    w = World(3, 0, text, text.replace("message: {name: paid, correlation_key: =payload.id, ttl: PT1H, variables: =payload}", "signal: {name: rang}").replace("orders", "bell"))
+    text = HOOK.replace(
+        "start: {process: p, business_key: =payload.id, variables: {order: =payload}}",
+        "message: {name: paid, correlation_key: =payload.id, ttl: PT1H, variables: =payload}",
+    )
+    w = World(
+        3,
+        0,
+        text,
+        text.replace("message: {name: paid, correlation_key: =payload.id, ttl: PT1H, variables: =payload}", "signal: {name: rang}").replace(
+            "orders", "bell"
+        ),
+    )
     assert w.take({"id": 1, "total": 1}, {"id": 2, "total": 1}, {"id": 3, "total": 1})["outcomes"] == ["published"] * 3
     assert w.take({"id": 1, "total": 1}, name="bell")["outcomes"] == ["signalled"]
     w.settle()
@@ -249,9 +267,35 @@ def test_triggers_of_one_tenant_are_not_there_for_another():
     assert w.to(tr.TakeItems(name="orders", items=[item]), tenant="a")["outcomes"] == ["started"]
     (i,) = w.parts[0].instances.values()
     assert i.tenant == "a"
-    listed = tr.ListTriggers(sources=["webhook"])
+    listed = tr.ListTriggers(sources=["door"])
     assert not w.ask(0, listed)["items"] and not w.ask(0, listed, tenant="b")["items"]
     assert [r["config"]["path"] for r in w.ask(0, listed, rights=[ANY_TENANT])["items"]] == ["orders"]
+
+
+# --- readers ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_source_has_one_reader_and_another_takes_over_where_it_was():
+    w = World(2, 0, HOOK.replace("{door: {path: orders}}", "{queue: {}}").replace("key: =payload.id\n", ""))
+    assert w.take({"id": 0, "total": 1}, reader=0).code == "STALE", "nobody has it yet"
+    first = read_by(w)
+    assert first["reader"] == 1 and read_by(w, node="n2").code == "UNAVAILABLE"
+    items = [tr.TriggerItem(context={"payload": {"id": n, "total": 1}}, place=n) for n in range(4)]
+    assert w.take(*items[:3], reader=1, part="q/0")["place"] == 2
+    w.now_us += 31_000_000
+    second = read_by(w, node="n2")
+    assert (second["reader"], second["places"]) == (2, {"q/0": 2})
+    assert w.take(*items, reader=1, part="q/0").code == "STALE", "who slept meanwhile"
+    assert read_by(w, reader=1).code == "STALE"
+    assert w.take(*items, reader=2, part="q/0")["outcomes"] == ["seen"] * 3 + ["started"]
+    assert w.take(*items[:1], reader=2, part="q/1")["outcomes"] == ["started"], "each part has its own place"
+    read_by(w, node="n2", reader=2, error="it is away", lag=7)
+    assert [(e.error, e.lag) for e in w.events(tr.TriggerNoted)] == [("it is away", 7)]
+    read_by(w, node="n2", reader=2, ttl_ms=0)
+    assert read_by(w, node="n3")["reader"] == 3, "given back: nobody waits for its end"
+    assert read_by(w, reader=3, ttl_ms=600_001).code == "INVALID_ARGUMENT" and "reader" in read_by(w, reader=3, ttl_ms=600_000)
+    w.deploy(HOOK.replace("{door: {path: orders}}", "{queue: {}}"))
+    assert w.trigger().places == {"q/0": 3, "q/1": 0} and w.trigger().reader == 3
 
 
 # --- schedules --------------------------------------------------------------------------------------------------------------
@@ -296,7 +340,7 @@ def test_what_is_made_up_for_after_three_days(catch_up, expected):
     [
         ("30 2 * * *", "2026-03-28T12:00:00+01:00", "2026-03-30T00:00:00+02:00", ["2026-03-29T03:30:00+02:00"]),
         ("30 2 * * *", "2026-10-24T12:00:00+02:00", "2026-10-26T00:00:00+01:00", ["2026-10-25T02:30:00+02:00"]),
-        ("*/30 * * * *", "2026-10-25T01:45:00+02:00", "2026-10-25T03:10:00+01:00", ["2026-10-25T02:00:00+02:00", "2026-10-25T02:30:00+02:00", "2026-10-25T02:00:00+01:00", "2026-10-25T02:30:00+01:00", "2026-10-25T03:00:00+01:00"]),
+        ("*/30 * * * *", "2026-10-25T01:45:00+02:00", "2026-10-25T03:10:00+01:00", [f"2026-10-25T{t}" for t in ("02:00:00+02:00", "02:30:00+02:00", "02:00:00+01:00", "02:30:00+01:00", "03:00:00+01:00")]),
     ],
 )  # fmt: skip
 def test_clocks_go_forward_and_back(cron, since, until, expected):
@@ -341,7 +385,10 @@ def test_a_schedule_that_never_comes_again_rests():
 def test_an_owner_may_die_at_each_step(seed):
     """Items come again until they are answered, in commands of any size; versions, pauses and times come between. Each does what it does once."""
     rng = random.Random(seed)
-    text = HOOK.replace("start: {process: p, business_key: =payload.id, variables: {order: =payload}}", "message: {name: paid, correlation_key: =string(payload.id), ttl: PT1H, variables: =payload}")
+    text = HOOK.replace(
+        "start: {process: p, business_key: =payload.id, variables: {order: =payload}}",
+        "message: {name: paid, correlation_key: =string(payload.id), ttl: PT1H, variables: =payload}",
+    )
     w = World(3, seed, HOOK, text.replace("orders", "paid"), schedule(every="PT1M", catch_up="all"), crashes=0.4)
     waiting = {name: list(range(30)) for name in ("orders", "paid")}
     while any(waiting.values()):
