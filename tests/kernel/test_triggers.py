@@ -262,7 +262,11 @@ def test_items_of_one_command_are_bounded():
 def test_triggers_of_one_tenant_are_not_there_for_another():
     w = World(1)
     w.ask(0, c.Deploy(resources=[c.Resource("p.bpmn", bpmn(WORK)), c.Resource("t.trigger.yaml", HOOK)]), tenant="a")
-    assert isinstance(w.take({"id": 1, "total": 1}), Rejected)
+    for foreign in (
+        tr.ControlTrigger(name="orders", move="pause"), tr.ClaimTrigger(name="orders", node="n"), tr.SettleParked(name="orders", letters=[1], move="discard"),
+    ):  # fmt: skip
+        assert w.to(foreign).code == w.to(foreign, tenant="b").code == "NOT_FOUND"
+    assert w.take({"id": 1, "total": 1}).code == "NOT_FOUND"
     item = tr.TriggerItem(context={"payload": {"id": 1, "total": 1}})
     assert w.to(tr.TakeItems(name="orders", items=[item]), tenant="a")["outcomes"] == ["started"]
     (i,) = w.parts[0].instances.values()
