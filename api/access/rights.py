@@ -70,7 +70,8 @@ ROLES: dict[str, tuple[str, frozenset[str]]] = {
             (
                 *_SEE, "definitions:rollout",
                 "instances:start", "instances:control", "tasks:work", "tasks:manage", "jobs:retry", "messages:publish", "decisions:evaluate",
-                "incidents:resolve", "holds:control", "watchdog:repair", "batches:write", "triggers:control", "letters:read", "letters:control", "operations:read", "directory:write",
+                "incidents:resolve", "holds:control", "watchdog:repair", "batches:write",
+                "triggers:control", "letters:read", "letters:control", "operations:read", "directory:write",
                 "limits:read", "limits:write", "settings:read", "metrics:read", "keys:own",
             ),
         ),
