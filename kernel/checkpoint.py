@@ -282,7 +282,19 @@ def fingerprint(p: Partition, placed: bool = False) -> dict[bytes, bytes | None]
     everything += [("timer", k) for k, t in p.timers.items() if not t.instance]
     everything += [("subscription", k) for k, s in p.subscriptions.items() if not s.instance]
     everything += [("incident", k) for k, x in p.incidents.items() if not x.instance]
-    for table in ("message", "awaited", "definition", "rollout", "letter", "hold", "batch", "batch_items", "trigger", "trigger_keys", "trigger_letter"):
+    for table in (
+        "message",
+        "awaited",
+        "definition",
+        "rollout",
+        "letter",
+        "hold",
+        "batch",
+        "batch_items",
+        "trigger",
+        "trigger_keys",
+        "trigger_letter",
+    ):
         everything += [(table, k) for k in getattr(p, _TABLES[table][0])]
     everything += [("record", k) for k in p.records] + [("answer", k) for k in p.answers]
     return dict(records(p, everything, placed))
