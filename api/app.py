@@ -41,6 +41,7 @@ from flowledger.api import (
     settings,
     signals,
     tasks,
+    triggers,
     watchdog,
 )
 from flowledger.api.access.door import uncovered
@@ -71,6 +72,7 @@ NOUNS: dict[str, list[Any]] = {
     "holds": holds.HANDLERS,
     "watchdog": watchdog.HANDLERS,
     "batches": batches.HANDLERS,
+    "triggers": triggers.HANDLERS,
     "decisions": decisions.HANDLERS,
     "events": events.HANDLERS,
     "settings": settings.HANDLERS,

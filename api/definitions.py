@@ -21,7 +21,7 @@ from flowledger.events.commands import ChangeDefinition, Deploy, Resource
 from flowledger.kernel.model.diff import compare
 from flowledger.kernel.model.encodings import utf8
 
-Kind = Literal["process", "decision", "drg", "form"]
+Kind = Literal["process", "decision", "drg", "form", "trigger"]
 Status = Literal["draft", "validated", "published", "deprecated", "archived"]
 Move = Literal["validate", "publish", "deprecate", "archive", "draft"]
 

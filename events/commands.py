@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from flowledger.events import control
+from flowledger.events import control, triggers
 from flowledger.events.base import Command
 
 
@@ -526,6 +526,7 @@ AnyCommand = (
     | SendRejected | AskPermits | GivePermits | ReturnPermits | ReportOutcomes | SetBreaker
     | NoteRefusal
     | control.AnyControl
+    | triggers.AnyTrigger
 )  # fmt: skip
 
 
@@ -576,7 +577,7 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 #: commands that need definitions on any partition: they carry the epoch that their sender knows of. Partition 0 always knows all.
-BY_DEFINITION: frozenset[type[Command]] = frozenset({StartInstance, MigrateInstance, EvaluateDecision, PublishMessage})
+BY_DEFINITION: frozenset[type[Command]] = frozenset({StartInstance, MigrateInstance, EvaluateDecision, PublishMessage, triggers.TakeItems})
 #: commands that change definitions: they are answered when all partitions have heard of it
 CHANGES: frozenset[type[Command]] = frozenset({Deploy, ChangeDefinition, control.ChangeRollout})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flowledger.events import commands as c
 from flowledger.events import control as co
+from flowledger.events import triggers as tr
 from flowledger.events.base import Command
 
 #: what the owner's shell asks of its own partition: it never stands on `commands`
@@ -31,6 +32,8 @@ BY_KEY: dict[type[Command], str] = {
     c.ReplayDeadLetter: "letter", c.DiscardDeadLetter: "letter", c.ReleaseHold: "key",
     c.ReplayDeadLetter: "letter", c.DiscardDeadLetter: "letter", co.AddBatchItems: "batch", co.ControlBatch: "batch", co.ChangeRollout: "key",
 }  # fmt: skip
+#: commands about a trigger, whose home is by its name
+OF_TRIGGER = frozenset({tr.ClaimTrigger, tr.TakeItems, tr.ControlTrigger, tr.SettleParked})
 _TO_THE_FIRST = frozenset({c.Deploy, c.EvaluateConditions, c.ChangeDefinition, c.StoreRecord, c.BroadcastSignal})
 
 
@@ -48,6 +51,8 @@ def home_of(command: Command, id: str, partitions: int) -> int:
             return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
         if isinstance(command, c.PublishMessage):
             return c.partition_of_text(command.correlation_key, partitions)
+        if kind in OF_TRIGGER:
+            return c.partition_of_text(getattr(command, "name"), partitions)  # noqa: B009 - all of these have one
         if kind in _TO_THE_FIRST:
             return 0
         if isinstance(command, c.ReturnTasks) and command.tasks:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flowledger.events import batch, definition, flow, holds, ledger, operations, task, waiting, workflow
+from flowledger.events import batch, definition, flow, holds, ledger, operations, task, triggers, waiting, workflow
 from flowledger.events.base import Event
 
 Payload = dict[str, Any]
@@ -119,6 +119,18 @@ WIRE: dict[type[Event], tuple[int, str, int]] = {
     batch.BatchResumed: (125, "batch.resumed", 1),
     batch.BatchAborted: (126, "batch.aborted", 1),
     batch.BatchEnded: (127, "batch.ended", 1),
+    triggers.TriggerOpened: (180, "trigger.opened", 1),
+    triggers.TriggerChanged: (181, "trigger.changed", 1),
+    triggers.TriggerClosed: (182, "trigger.closed", 1),
+    triggers.TriggerPaused: (183, "trigger.paused", 1),
+    triggers.TriggerResumed: (184, "trigger.resumed", 1),
+    triggers.TriggerTimed: (185, "trigger.timed", 1),
+    triggers.TriggerClaimed: (186, "trigger.claimed", 1),
+    triggers.TriggerNoted: (187, "trigger.noted", 1),
+    triggers.TriggerTaken: (188, "trigger.taken", 1),
+    triggers.TriggerParked: (189, "trigger.parked", 1),
+    triggers.TriggerSettled: (190, "trigger.settled", 1),
+    triggers.TriggerRan: (191, "trigger.ran", 1),
     operations.OperationAsked: (160, "operation.asked", 1),
     operations.OperationRefused: (161, "operation.refused", 1),
 }

@@ -7,7 +7,7 @@ A cause names one thing that stands on the log, or the request of a caller:
     incident:KEY, instance:KEY     see `incident.raised`; `workflow.created`, else `workflow.started`
     message:KEY                    see `message.received`
     send:FROM-TO-SEQ               what partition FROM sent, see its `partition.outbound`
-    batch:KEY                      see `batch.created`
+    batch:KEY, trigger:KEY         see `batch.created`, `trigger.opened`
     command:PARTITION-OFFSET       a record of `commands` that nobody could read
     owner:ID                       the owner of the partition did it of itself (claims, heads, keys)
 

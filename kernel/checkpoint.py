@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from flowledger.events.group import Place
-from flowledger.kernel.folds import answers, control, holds
+from flowledger.kernel.folds import answers, control, holds, triggers
 from flowledger.kernel.state import (
     Awaited,
     Batch,
@@ -36,6 +36,9 @@ from flowledger.kernel.state import (
     Subscription,
     Task,
     Timer,
+    Trigger,
+    TriggerKeys,
+    TriggerLetter,
     decode_state,
     encode_state,
 )
@@ -77,6 +80,9 @@ _TABLES: dict[str, tuple[str, type[State]]] = {
     "hold": ("holds", Hold),
     "batch": ("batches", Batch),
     "batch_items": ("batch_items", BatchItems),
+    "trigger": ("triggers", Trigger),
+    "trigger_keys": ("trigger_keys", TriggerKeys),
+    "trigger_letter": ("trigger_letters", TriggerLetter),
 }
 #: types whose key is another field
 _NAMED: dict[type[State], str] = {Awaited: "subscription", Letter: "source", Hold: "id", Rollout: "name"}
@@ -233,6 +239,7 @@ def _index(p: Partition) -> None:
     index.rebuild(p)
     guards.rebuild(p)
     control.rebuild(p)
+    triggers.rebuild(p)
     for key in sorted(p.tasks):
         task = p.tasks[key]
         if task.worker:
@@ -275,7 +282,19 @@ def fingerprint(p: Partition, placed: bool = False) -> dict[bytes, bytes | None]
     everything += [("timer", k) for k, t in p.timers.items() if not t.instance]
     everything += [("subscription", k) for k, s in p.subscriptions.items() if not s.instance]
     everything += [("incident", k) for k, x in p.incidents.items() if not x.instance]
-    for table in ("message", "awaited", "definition", "rollout", "letter", "hold", "batch", "batch_items"):
+    for table in (
+        "message",
+        "awaited",
+        "definition",
+        "rollout",
+        "letter",
+        "hold",
+        "batch",
+        "batch_items",
+        "trigger",
+        "trigger_keys",
+        "trigger_letter",
+    ):
         everything += [(table, k) for k in getattr(p, _TABLES[table][0])]
     everything += [("record", k) for k in p.records] + [("answer", k) for k in p.answers]
     return dict(records(p, everything, placed))

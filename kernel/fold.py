@@ -16,11 +16,12 @@ from flowledger.events import holds as ho
 from flowledger.events import ledger as le
 from flowledger.events import operations as op
 from flowledger.events import task as ta
+from flowledger.events import triggers as tr
 from flowledger.events import versions
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
 from flowledger.events.base import Envelope, Event
-from flowledger.kernel.folds import batches, control, flow, ledger, task, waiting, workflow
+from flowledger.kernel.folds import batches, control, flow, ledger, task, triggers, waiting, workflow
 from flowledger.kernel.folds.tokens import holder_of
 from flowledger.kernel.state import Partition
 from flowledger.kernel.undo import keep
@@ -133,6 +134,18 @@ TRANSITIONS: dict[type[Event], Callable[[Partition, Any, Envelope], None]] = {
     ba.BatchResumed: batches.resumed,
     ba.BatchAborted: batches.aborted,
     ba.BatchEnded: batches.ended,
+    tr.TriggerOpened: triggers.opened,
+    tr.TriggerChanged: triggers.changed,
+    tr.TriggerClosed: triggers.closed,
+    tr.TriggerPaused: triggers.paused,
+    tr.TriggerResumed: triggers.resumed,
+    tr.TriggerTimed: triggers.timed,
+    tr.TriggerClaimed: triggers.claimed,
+    tr.TriggerNoted: triggers.noted,
+    tr.TriggerTaken: triggers.taken,
+    tr.TriggerParked: triggers.parked,
+    tr.TriggerSettled: triggers.settled,
+    tr.TriggerRan: ledger.nothing,
 }
 
 

@@ -53,6 +53,9 @@ class Library:
     def forms(self, state: Partition) -> Mapping[int, Any]:
         return _ByKey(state, self, lambda graph, definition: graph.form)
 
+    def triggers(self, state: Partition) -> Mapping[int, Any]:
+        return _ByKey(state, self, lambda graph, definition: graph.trigger)
+
 
 class _ByKey(dict[int, Any], Mapping[int, Any]):
     """Definition key -> compiled thing; made on the first look."""

@@ -56,3 +56,13 @@ BATCH_SEND_MAX = 25
 BATCH_RATE_MAX = 100_000
 #: bytes of the parameters of a batch, and of its filter, as JSON
 BATCH_PARAMS_BYTES_MAX = 256 * 1024
+#: of a trigger: keys that it remembers and how long (days), items of one command and bytes of one, parked items and bytes of one that is kept, places
+TRIGGER_KEYS_MAX = 100_000
+TRIGGER_KEY_DAYS_MAX = 366
+TRIGGER_ITEMS_MAX = 100
+TRIGGER_ITEM_BYTES_MAX = 1_100_000
+TRIGGER_PARKED_MAX = 1_000
+TRIGGER_PARKED_BYTES_MAX = 256 * 1024
+TRIGGER_PLACES_MAX = 10_000
+#: triggers at home on one partition
+TRIGGERS_MAX = 100_000

@@ -168,6 +168,47 @@ class BatchItems(State):
     items: list[int]
 
 
+class Trigger(State):
+    """At its home. `timer`, `next_us`: of a schedule, as `TriggerTimed`; `reader`, `node`, `until_us`: as `TriggerClaimed`. `places`: part of the
+    source -> how far it was taken. `parked`: how many items are."""
+
+    key: int
+    tenant: str
+    name: str
+    definition: int = 0
+    source: str = ""
+    paused: bool = False
+    timer: int = 0
+    next_us: int = 0
+    reader: int = 0
+    node: str = ""
+    until_us: int = 0
+    error: str = ""
+    lag: int = -1
+    places: dict[str, int] = {}
+    parked: int = 0
+
+
+class TriggerKeys(State):
+    """Keys that trigger `trigger` has seen, until `until_us`."""
+
+    key: int
+    trigger: int
+    until_us: int
+    keys: list[str]
+
+
+class TriggerLetter(State):
+    """A parked item, see `TriggerParked`."""
+
+    key: int
+    trigger: int
+    item: str
+    part: str
+    place: int
+    context: Any
+
+
 class Compensable(State):
     """A completed activity that can be compensated, with its local variables of that moment. What it kept inside stands under its `record`."""
 
@@ -419,6 +460,12 @@ class Partition:
         "subscriptions",
         "tasks",
         "timers",
+        "trigger_chunks",
+        "trigger_keys",
+        "trigger_letters",
+        "trigger_names",
+        "trigger_seen",
+        "triggers",
         "undo",
         "weights",
         "unassigned",
@@ -445,6 +492,10 @@ class Partition:
         self.holds: dict[int, Hold] = {}
         self.batches: dict[int, Batch] = {}
         self.batch_items: dict[int, BatchItems] = {}
+        #: those at home here
+        self.triggers: dict[int, Trigger] = {}
+        self.trigger_keys: dict[int, TriggerKeys] = {}
+        self.trigger_letters: dict[int, TriggerLetter] = {}
         #: caller's id -> answer, oldest first (`kernel/folds/answers.py`)
         self.answers: OrderedDict[str, Any] = OrderedDict()
         #: (to, seq) -> encoded command that is not confirmed yet
@@ -464,6 +515,10 @@ class Partition:
         self.leases: list[tuple[int, int, int]] = []
         #: heap of (retry_at_us, task key)
         self.retrying: list[tuple[int, int]] = []
+        #: (tenant, name) -> trigger; trigger -> keys that it has seen and where each is kept; trigger -> its `trigger_keys`, oldest first
+        self.trigger_names: dict[tuple[str, str], int] = {}
+        self.trigger_seen: dict[int, dict[str, int]] = {}
+        self.trigger_chunks: dict[int, dict[int, None]] = {}
         self.by_message: dict[tuple[str, str, str], dict[int, None]] = {}
         self.by_awaited: dict[tuple[str, str, str], dict[int, None]] = {}
         self.by_message_id: set[tuple[str, str, str, str]] = set()

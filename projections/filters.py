@@ -464,6 +464,9 @@ BATCHES: dict[str, Apply] = {
     "created_from": time_at("created_at", ">=", "created_from"),
     "created_to": time_at("created_at", "<", "created_to"),
 }
+TRIGGERS: dict[str, Apply] = {"name": equal("name"), "source": one_of("source"), "status": one_of("status")}
+TRIGGER_RUNS: dict[str, Apply] = {"trigger": key_equal("trigger_id", "trigger")}
+TRIGGER_LETTERS: dict[str, Apply] = {"trigger": key_equal("trigger_id", "trigger"), "status": one_of("status")}
 MESSAGES: dict[str, Apply] = {
     "name": equal("name"),
     "correlation_key": equal("correlation_key"),

@@ -31,6 +31,8 @@ RIGHTS: dict[str, str] = {
     "operations:read": "see who asked for what, and from where",
     "batches:read": "see batches and what came of each item",
     "batches:write": "begin, pause, resume and abort batches of what one may do to one",
+    "triggers:read": "see triggers, what they did and what they have parked",
+    "triggers:control": "pause and resume triggers; replay and discard what they have parked",
     "events:read": "subscribe to events",
     "directory:read": "see who may work, and when",
     "directory:write": "change who may work, and when",
@@ -46,7 +48,7 @@ RIGHTS: dict[str, str] = {
 _SEE = (
     "definitions:read", "instances:read", "tasks:read", "decisions:read", "incidents:read", "events:read", "directory:read", "workers:read",
     "holds:read",
-    "batches:read", "watchdog:read",
+    "batches:read", "watchdog:read", "triggers:read",
 )  # fmt: skip
 
 #: role -> (what it is for, its rights)
@@ -68,7 +70,8 @@ ROLES: dict[str, tuple[str, frozenset[str]]] = {
             (
                 *_SEE, "definitions:rollout",
                 "instances:start", "instances:control", "tasks:work", "tasks:manage", "jobs:retry", "messages:publish", "decisions:evaluate",
-                "incidents:resolve", "holds:control", "watchdog:repair", "batches:write", "letters:read", "letters:control", "operations:read", "directory:write",
+                "incidents:resolve", "holds:control", "watchdog:repair", "batches:write",
+                "triggers:control", "letters:read", "letters:control", "operations:read", "directory:write",
                 "limits:read", "limits:write", "settings:read", "metrics:read", "keys:own",
             ),
         ),

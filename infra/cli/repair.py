@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flowledger.infra.cli import batches, letters
+from flowledger.infra.cli import batches, letters, triggers
 from flowledger.infra.cli.output import NO, USAGE, as_json, console, facts, fail, table
 from flowledger.infra.cli.verbs import Id, Json, Limit, Reason, ServerUrl, Vars
 
@@ -173,7 +173,7 @@ COLUMNS: list[str | tuple[str, str]] = [
 def list_definitions(
     name: Annotated[str, typer.Argument(help="Part of the name, or the id")] = "",
     latest: Annotated[bool, typer.Option("--latest", help="Of each only the newest version")] = False,
-    kind: Annotated[str, typer.Option("--kind", help="process, decision, drg or form")] = "",
+    kind: Annotated[str, typer.Option("--kind", help="process, decision, drg, form or trigger")] = "",
     status: Annotated[list[str] | None, typer.Option("--status", help="draft, published ...; may be repeated")] = None,
     limit: Limit = 50,
     server: ServerUrl = "",
@@ -245,3 +245,4 @@ def register(app: typer.Typer) -> None:
     app.add_typer(definitions_app, name="definitions", rich_help_panel=REPAIR)
     app.add_typer(letters.app, name="dead-letters", rich_help_panel=REPAIR)
     app.add_typer(batches.app, name="batch", rich_help_panel=REPAIR)
+    app.add_typer(triggers.app, name="triggers", rich_help_panel=REPAIR)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from flowledger.events import commands as c
 from flowledger.events import control as co
+from flowledger.events import triggers as tr
 from flowledger.kernel.lookup import holder
 from flowledger.kernel.state import Partition
 from flowledger.kernel.watchdog.kinds import OF_PARTITION, parts_of, tenant_of
@@ -63,6 +64,9 @@ def of_timer(p: Partition, key: int) -> str:
         return of_task(p, int(t.element.rpartition(":")[2]))
     if t.element.startswith("batch:"):
         return of_batch(p, int(t.element[6:]))
+    if t.element.startswith("trigger:"):
+        trigger = p.triggers.get(int(t.element[8:]))
+        return trigger.tenant if trigger is not None else MISSING
     return ""
 
 
@@ -170,6 +174,12 @@ SUBJECTS: dict[type[c.AnyCommand], Rule | None] = {
     co.CreateBatch: None,
     co.ListFindings: None,
     co.AskPeers: None,
+    # a trigger is found by the caller's tenant and its name: another tenant's isn't there
+    tr.ClaimTrigger: None,
+    tr.TakeItems: None,
+    tr.ControlTrigger: None,
+    tr.SettleParked: None,
+    tr.ListTriggers: None,
 }
 
 #: command -> field with several things, each of which must be the caller's own

@@ -7,6 +7,7 @@ from typing import Any
 
 from flowledger.events import commands as c
 from flowledger.events import control as co
+from flowledger.events import triggers as tr
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import operations
 from flowledger.kernel.access.versions import LOCKING, stale
@@ -37,6 +38,7 @@ from flowledger.kernel.handlers import (
     rollouts,
     tasks,
     timers,
+    triggers,
 )
 from flowledger.kernel.handlers.while_held import WHILE_HELD
 from flowledger.kernel.hooks import HOOKS
@@ -111,6 +113,11 @@ HANDLERS: dict[type[c.AnyCommand], Callable[[Decision, Any], Rejected | None]] =
     co.ListFindings: repairs.listing,
     co.AskPeers: repairs.asked,
     co.RepairFinding: repairs.repair,
+    tr.ClaimTrigger: triggers.claim,
+    tr.TakeItems: triggers.take,
+    tr.ControlTrigger: triggers.control,
+    tr.SettleParked: triggers.settle,
+    tr.ListTriggers: triggers.listing,
 }
 
 

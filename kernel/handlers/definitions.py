@@ -12,7 +12,7 @@ from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import decisions, lookup
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements import outline
-from flowledger.kernel.handlers import arming, deployable, removal, rollouts, spreading
+from flowledger.kernel.handlers import arming, deployable, removal, rollouts, spreading, triggers
 from flowledger.kernel.model import canonical
 from flowledger.kernel.model.graph import contents
 from flowledger.kernel.state import Definition
@@ -25,11 +25,15 @@ def deploy(d: Decision, e: c.Deploy) -> Rejected | None:
     graphs, findings = [], []
     #: what was found in each file
     told_of: dict[str, list[Any]] = {}
+    #: path of a webhook -> whose it is, in this deployment
+    hooks: dict[str, str] = {}
     for resource in e.resources:
         graph, found = deployable.read(d, resource.name, resource.content)
-        for process in graph.processes.values() if graph is not None and graph.format not in ("dmn", "form") else ():
+        for process in graph.processes.values() if graph is not None and graph.format not in ("dmn", "form", "trigger") else ():
             if process.executable:
                 found += deployable.starts(d, process, arming.start_nodes(process), resource.name)
+        if graph is not None and graph.format == "trigger":
+            found += triggers.findings(d, graph.trigger, resource.name, hooks)
         findings += found
         told_of[resource.name] = found
         graphs.append((resource, graph))
@@ -46,7 +50,7 @@ def deploy(d: Decision, e: c.Deploy) -> Rejected | None:
     if not wanted and any(f.code == "PROCESS_NOT_RUN" for f in findings):
         return Rejected(RejectionCode.MODEL_INVALID, msgspec.json.encode(findings).decode())
     if not wanted:
-        return Rejected(RejectionCode.INVALID_ARGUMENT, "expected an executable process, a decision or a form, found none")
+        return Rejected(RejectionCode.INVALID_ARGUMENT, "expected an executable process, a decision, a form or a trigger, found none")
     p, tenant = d.state, d.envelope.tenant
     deployment = 0  # a key is made when an event carries it
     #: (kind, id) -> its highest version, deleted ones too: a number is never given twice
@@ -79,6 +83,8 @@ def deploy(d: Decision, e: c.Deploy) -> Rejected | None:
         fresh.append({**fields, "metadata": e.metadata, **about(graph, kind, id)})
         if kind == "process" and e.status == "published":
             arming.open_starts(d, p.definitions[event.key])
+        elif kind == "trigger":
+            triggers.changed(d, tenant, id)
     spreading.tell_others(d, fresh)
     d.answer = {"deployment": deployment or answers[0]["deployment"], "definitions": answers, "findings": msgspec.to_builtins(findings)}
     return None
@@ -121,6 +127,8 @@ def define_elsewhere(d: Decision, e: c.DefineElsewhere) -> Rejected | None:
                 arming.close_starts(d, found.key)
             else:
                 arming.open_starts(d, found)
+        elif found.kind == "trigger":
+            triggers.changed(d, found.tenant, found.id)
         if found.status == removal.DELETING:
             removal.count(d, found)
     for fields in e.rollouts:
@@ -162,6 +170,8 @@ def change(d: Decision, e: c.ChangeDefinition) -> Rejected | None:
     d.record(de.DefinitionStatusChanged(key=e.key, status=status, reason=e.reason))
     if found.kind == "process":
         arming.open_starts(d, found)  # of whichever version is in force now
+    elif found.kind == "trigger":
+        triggers.changed(d, found.tenant, found.id)
     spreading.told(d, found)
     d.answer = {"key": e.key, "status": status}
     return None

@@ -13,7 +13,7 @@ from flowledger.events import ledger as le
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import lookup
 from flowledger.kernel.decision import Decision
-from flowledger.kernel.handlers import arming, spreading
+from flowledger.kernel.handlers import arming, spreading, triggers
 from flowledger.kernel.state import Definition, Partition
 
 DELETING = "deleting"
@@ -107,3 +107,5 @@ def forget(d: Decision, gone: Definition, reason: str) -> None:
     older = lookup.latest(d.state, gone.tenant, gone.kind, gone.id)
     if older is not None and gone.kind == "process":
         arming.open_starts(d, older)
+    elif gone.kind == "trigger":
+        triggers.changed(d, gone.tenant, gone.id)

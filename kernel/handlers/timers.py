@@ -17,6 +17,7 @@ from flowledger.kernel.expressions import Failure
 from flowledger.kernel.handlers import holds, instances, keeping
 from flowledger.kernel.state import Timer
 from flowledger.kernel.tasks import clock, guards, permits
+from flowledger.kernel.triggers import home as triggers
 
 
 def fire(d: Decision, e: c.FireTimers) -> Rejected | None:
@@ -59,9 +60,10 @@ def _start(d: Decision, t: Any, next_us: int) -> None:
     instances.start_by_event(d, t, None)
 
 
-#: timers of no element (no element's id has a colon): a task's clock, a limit, a breaker, a batch, a hold
+#: timers of no element (no element's id has a colon): a task's clock, a limit, a breaker, a batch, a hold, a trigger
 _FIRED = {
     "task": clock.fired, "wake": guards.timer_fired, "breaker": guards.timer_fired, "permit": permits.fired, "batch": batches.fired, "hold": holds.fired,
+    "trigger": triggers.fired,
 }  # fmt: skip
 
 

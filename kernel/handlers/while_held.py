@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from flowledger.events import commands as c
 from flowledger.events import control as co
+from flowledger.events import triggers as tr
 
 #: it is decided at once: it moves no token that is held (or ends all of them), or is about something else
 RUN = "run"
@@ -30,6 +31,8 @@ WHILE_HELD: dict[type[c.AnyCommand], str] = {
     # a repair is an operator's own word
     co.ListFindings: RUN, co.AskPeers: RUN, co.RepairFinding: RUN,
     co.ChangeRollout: RUN,
+    # a trigger goes on: what it starts is held as any start is
+    tr.ClaimTrigger: RUN, tr.TakeItems: RUN, tr.ControlTrigger: RUN, tr.SettleParked: RUN, tr.ListTriggers: RUN,
     # a token that would go on in it stands still
     c.Continue: RUN,
     # hand-outs pass over what is held; leases end, and cost no attempt

@@ -38,6 +38,7 @@ class Facts:
         processes: definition key -> its compiled process (Mapping; the shell compiles on a miss).
         decisions: definition key -> compiled decision model.
         forms: definition key -> the schema of a form.
+        triggers: definition key -> a trigger (`kernel/model/trigger_resource.py`).
         resources: what a `Deploy` is made of: `read(name, content) -> (graph, findings)`, pure.
         instances_max: 0 is no limit.
         feel_soft: steps of expressions after which a decision is `Heavy`; 0: none but the hard bound holds.
@@ -62,6 +63,7 @@ class Facts:
         "rng_salt",
         "spread",
         "steps_max",
+        "triggers",
         "value_max",
         "watch",
     )
@@ -80,6 +82,7 @@ class Facts:
         forms: Mapping[int, Any] | None = None,
         answers_us: int = DAY_US,
         javascript: Sandbox | None = None,
+        triggers: Mapping[int, Any] | None = None,
     ) -> None:
         self.answers_us, self.javascript = answers_us, javascript
         self.now_us = now_us
@@ -88,6 +91,7 @@ class Facts:
         self.processes: Mapping[int, Process] = processes if processes is not None else {}
         self.decisions: Mapping[int, Any] = decisions if decisions is not None else {}
         self.forms: Mapping[int, Any] = forms if forms is not None else {}
+        self.triggers: Mapping[int, Any] = triggers if triggers is not None else {}
         self.read = read
         self.instances_max = instances_max
         self.steps_max = steps_max

@@ -29,6 +29,10 @@ def read(data: bytes, name: str = "") -> tuple[Any, list[Finding]]:
         from flowledger.kernel.model import form_resource
 
         return form_resource.read(data, name)
+    if format == "trigger":
+        from flowledger.kernel.model import trigger_resource
+
+        return trigger_resource.read(data, name)
     done = formats.convert(format, data, name)
     if done.tree is None:
         return None, done.findings

@@ -166,7 +166,7 @@ class Process:
 class Graph:
     """What one resource defines. `hash` is the SHA-256 of its bytes."""
 
-    __slots__ = ("collaboration", "decisions", "form", "format", "hash", "name", "processes", "source")
+    __slots__ = ("collaboration", "decisions", "form", "format", "hash", "name", "processes", "source", "trigger")
 
     def __init__(self, format: str = "bpmn", name: str = "") -> None:
         self.format, self.name = format, name
@@ -176,6 +176,8 @@ class Graph:
         self.decisions: Any = None
         #: a form: its schema
         self.form: Any = None
+        #: a trigger (`trigger_resource.Trigger`)
+        self.trigger: Any = None
         self.collaboration: dict[str, Any] = {}
         #: the BPMN XML that it was read from (for other formats: what they became)
         self.source: bytes = b""
@@ -191,6 +193,8 @@ def contents(graph: Graph | None) -> list[tuple[str, str, str, str]]:
     if graph.format == "form":
         tag = graph.form.get("versionTag")
         return [("form", graph.name, graph.name, tag if isinstance(tag, str) else "")]
+    if graph.format == "trigger":
+        return [("trigger", graph.name, graph.name, "")]
     return [("process", x.id, x.name, x.version_tag) for x in graph.processes.values() if x.executable]
 
 

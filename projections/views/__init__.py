@@ -16,6 +16,7 @@ from flowledger.projections.views import (
     rollouts,
     tasks,
     timers,
+    triggers,
     variables,
 )
 
@@ -36,6 +37,7 @@ VIEWS: dict[str, View] = {
         batches,
         holds,
         operations,
+        triggers,
     )
 }
 TABLES: dict[str, Table] = {t.name: t for v in VIEWS.values() for t in v.tables}

@@ -90,7 +90,7 @@ class Engine:
         self._decisions = stubs.Decisions(self.library.decisions(self.state))
         self.facts = Facts(
             _micros(now), self.library.processes(self.state), self._decisions, self.library.read, javascript=_sandbox(),
-            forms=self.library.forms(self.state),
+            forms=self.library.forms(self.state), triggers=self.library.triggers(self.state),
         )  # fmt: skip
         self._settling = False
 

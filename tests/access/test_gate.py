@@ -12,6 +12,7 @@ from flowledger.events import commands as c
 from flowledger.events import control as co
 from flowledger.events import ledger as le
 from flowledger.events import requests
+from flowledger.events import triggers as tr
 from flowledger.events.base import Rejected
 from flowledger.kernel import checkpoint
 from flowledger.kernel.access import ANY_TENANT
@@ -129,6 +130,12 @@ OWN = {
     c.NoteRefusal,
     co.ListFindings,
     co.AskPeers,
+    # by the caller's tenant and a name (tests/kernel/test_triggers.py)
+    tr.ClaimTrigger,
+    tr.TakeItems,
+    tr.ControlTrigger,
+    tr.SettleParked,
+    tr.ListTriggers,
 }
 CATALOGUE = sorted(typing.get_args(c.AnyCommand), key=lambda k: k.__name__)
 

@@ -126,6 +126,7 @@ class Scenario:
             self.library.read,
             steps_max=self.steps_max,
             forms=self.library.forms(p),
+            triggers=self.library.triggers(p),
         )
 
     def do(self, command: c.AnyCommand, settle: bool = True, cause: tuple[int, int] = (0, 0)) -> dict[str, Any]:

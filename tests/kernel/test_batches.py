@@ -43,7 +43,14 @@ class World:
         self.settle()
 
     def facts(self, p):
-        return Facts(self.now_us, self.library.processes(p), self.library.decisions(p), self.library.read, forms=self.library.forms(p))
+        return Facts(
+            self.now_us,
+            self.library.processes(p),
+            self.library.decisions(p),
+            self.library.read,
+            forms=self.library.forms(p),
+            triggers=self.library.triggers(p),
+        )
 
     def step(self, k, request):
         self.now_us += 10

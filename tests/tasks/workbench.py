@@ -61,7 +61,12 @@ class Bench:
 
     def facts(self) -> Facts:
         return Facts(
-            self.now_us, self.library.processes(self.p), self.library.decisions(self.p), self.library.read, forms=self.library.forms(self.p)
+            self.now_us,
+            self.library.processes(self.p),
+            self.library.decisions(self.p),
+            self.library.read,
+            forms=self.library.forms(self.p),
+            triggers=self.library.triggers(self.p),
         )
 
     def ask(

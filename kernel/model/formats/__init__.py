@@ -37,6 +37,7 @@ FORMATS: dict[str, str] = {
     "extended": "process with platform capabilities, JSON or YAML",
     "bpml": "BPML 1.0 XML",
     "form": "form, JSON",
+    "trigger": "trigger, JSON or YAML",
     "unknown": "none of these",
 }
 #: value of the key `format`, without its version
@@ -45,6 +46,7 @@ _DECLARED = {
     "flowledger/process": "process-json",
     "flowledger/extended": "extended",
     "flowledger/form": "form",
+    "flowledger/trigger": "trigger",
 }
 _ROOT = re.compile(rb"<(?![?!])(?:([\w.-]+):)?([\w.-]+)")
 _BPMN, _DMN, _BPML = b"http://www.omg.org/spec/BPMN/", (b"omg.org/spec/DMN/",), b"http://www.bpmi.org/"
@@ -116,6 +118,8 @@ def _detect_text(head: bytes) -> str:
         return "process-json"
     if "components" in keys:
         return "form"
+    if "source" in keys and not keys.keys().isdisjoint(("start", "message", "signal")):
+        return "trigger"
     return "unknown"
 
 

@@ -35,7 +35,8 @@ class Desk:
         """`end`: of the time that it may take, by `clock`. Raises: ModelInvalid."""
         self.state, self.tenant, self.end, self.clock = Partition(0, 1), tenant, end, clock
         self.facts = Facts(
-            0, library.processes(self.state), library.decisions(self.state), library.read, forms=library.forms(self.state), javascript=_sandbox()
+            0, library.processes(self.state), library.decisions(self.state), library.read, forms=library.forms(self.state),
+            triggers=library.triggers(self.state), javascript=_sandbox()
         )  # fmt: skip
         self.hearer = Hearer(lambda process, definition: asker(self.facts.processes.get(definition)))
         self.done: set[tuple[Any, ...]] = set()
