@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lxml import etree
+
+from flowledger.kernel.model import layout
 
 from .conftest import Served
 from .test_console_accessible import AXE, looked_at
@@ -15,7 +18,7 @@ from .test_console_accessible import AXE, looked_at
 pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.req("APG-ENG-002", "WSM-ENG-003")]
 ORDER = Path(__file__).resolve().parents[2] / "examples" / "order.bpmn"
 NEEDS_TWO = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" targetNamespace="t">
-<process id="needs-two" isExecutable="true"><startEvent id="s"/><parallelGateway id="f"/><endEvent id="e"/>{0}
+<process id="needs-two" isExecutable="true"><startEvent id="s"/><parallelGateway id="f"/><endEvent id="e"/>{}
 <sequenceFlow id="1" sourceRef="s" targetRef="f"/><sequenceFlow id="2" sourceRef="f" targetRef="a"/><sequenceFlow id="3" sourceRef="f" targetRef="b"/>
 <sequenceFlow id="4" sourceRef="a" targetRef="q"/><sequenceFlow id="5" sourceRef="b" targetRef="q"/><sequenceFlow id="6" sourceRef="q" targetRef="e"/>
 </process></definitions>""".format(
@@ -92,7 +95,8 @@ def test_tokens_are_moved_on_the_drawing_and_the_way_back(server: Served, open_p
 
 def test_what_would_be_stuck_is_refused_unless_forced(server: Served, open_page: Callable[..., Any]) -> None:
     """By the list and the keyboard alone: it has what the drawing has."""
-    server.call("POST", "/v1/deployments", {"resources": [{"name": "needs-two.bpmn", "content": NEEDS_TWO}]})
+    drawn = etree.tostring(layout.add(etree.fromstring(NEEDS_TWO)), encoding="unicode")
+    server.call("POST", "/v1/deployments", {"resources": [{"name": "needs-two.bpmn", "content": drawn}]})
     key = server.start("needs-two")
     server.work("needs-two.a", instance=key)
     page = opened(open_page, key)
