@@ -151,10 +151,12 @@ def test_where_nothing_has_a_version_a_tag_is_refused_not_passed_over(http):
 
 # --- dry runs
 
+TRIGGER = "name: looked-at\nsource: {schedule: {every: P1D}}\nsignal: {name: =\"s\"}\n"
 #: routes of no thing, with a body
 OTHERS: dict[str, dict[str, Any]] = {
     "/v1/instances": {"definition": PROCESS}, "/v1/messages": {"name": "m", "correlation_key": "1", "ttl_ms": 1000}, "/v1/signals": {"name": "s"},
     "/v1/holds": {"scope": "job_type", "key": "of-nobody", "reason": "x"},
+    "/v1/triggers/{name}": {"content": TRIGGER},
 }  # fmt: skip
 
 
@@ -181,7 +183,7 @@ def test_each_route_that_offers_a_dry_run_answers_with_a_plan_and_changes_nothin
             body = BODIES.get(rest, {})
             before = tag(http, thing)
         elif path in OTHERS:
-            thing, place, body, before = "", path, OTHERS[path], ""
+            thing, place, body, before = "", path.replace("{name}", "looked-at"), OTHERS[path], ""
         else:
             nothing = path.replace("{key}", "7").replace("{id}", NOBODY[path])
             answer = http.post(nothing, json={"reason": "x"} if "watchdog" in path else {}, params={"dry_run": "true"})
