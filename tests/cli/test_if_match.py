@@ -151,7 +151,7 @@ def test_where_nothing_has_a_version_a_tag_is_refused_not_passed_over(http):
 
 # --- dry runs
 
-TRIGGER = "name: looked-at\nsource: {schedule: {every: P1D}}\nsignal: {name: =\"s\"}\n"
+TRIGGER = 'name: looked-at\nsource: {schedule: {every: P1D}}\nsignal: {name: ="s"}\n'
 #: routes of no thing, with a body
 OTHERS: dict[str, dict[str, Any]] = {
     "/v1/instances": {"definition": PROCESS}, "/v1/messages": {"name": "m", "correlation_key": "1", "ttl_ms": 1000}, "/v1/signals": {"name": "s"},
