@@ -120,7 +120,7 @@ def test_what_would_be_stuck_is_refused_unless_forced(server: Served, open_page:
 
 
 def test_a_step_is_run_again(server: Served, open_page: Callable[..., Any]) -> None:
-    key = server.start("order", "AGAIN", order={"id": "AGAIN", "items": [], "amount": 5})
+    key = server.start("order", "AGAIN", order={"id": "AGAIN", "items": []}, amount=5)
     server.work("order.check", {"checked": True}, instance=key)
     server.task_of(key)
     page = opened(open_page, key)
