@@ -12,7 +12,7 @@ from aiomysql.cursors import SSDictCursor
 from flowledger.connectors.frame import Call, Failed
 from flowledger.connectors.outcomes import SENT
 from flowledger.connectors.sql.config import SqlConfig
-from flowledger.connectors.sql.connector import Found
+from flowledger.connectors.sql.found import Found
 from flowledger.infra.egress import SERVICES
 
 #: number of the server's error -> (code, words, may another attempt help)

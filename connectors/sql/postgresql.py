@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb, set_json_loads
 from flowledger.connectors.frame import Call, Failed
 from flowledger.connectors.outcomes import SENT
 from flowledger.connectors.sql.config import SqlConfig
-from flowledger.connectors.sql.connector import Found
+from flowledger.connectors.sql.found import Found
 from flowledger.infra.egress import SERVICES
 
 #: statements that answer rows one by one: what begins so never only changes something, or tells no number of rows if it does
