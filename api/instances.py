@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from litestar import Response, get, patch, post
+from litestar import Response, delete, get, patch, post
 from litestar.params import Parameter
 from msgspec import Meta
 
@@ -32,6 +32,7 @@ from flowledger.api.problems import malformed
 from flowledger.api.services import Services, services_of
 from flowledger.api.view import answer_view, row_event_view
 from flowledger.events import commands as c
+from flowledger.events import control as co
 from flowledger.events.commands import partition_of_text
 
 Status = Literal["pending", "running", "suspended", "quarantined", "completed", "failed", "cancelled", "terminated"]
@@ -237,6 +238,15 @@ async def release(request: ApiRequest, id: KeyPath, data: ReasonBody | None = No
     return await changed(request, command)
 
 
+@delete("/instances/{id:str}", status_code=200, previews=True, summary="Delete an ended instance from the views")
+async def delete_instance(request: ApiRequest, id: KeyPath, reason: Annotated[Words, Parameter()] = "") -> Response[a.Done]:
+    """Its rows go from all lists, for good: a rebuild of the views leaves them out as well. The ledger keeps its events. One that hasn't ended is refused;
+    instances that it called are instances of their own."""
+    s = services_of(request)
+    row = await find(s, request, id)
+    return await changed(request, co.RemoveFromViews(key=int(row["id"]), reason=reason))
+
+
 HANDLERS: list[Any] = [
-    start, list_instances, get_instance, variables, set_variables, cancel, suspend, resume, pause, unpause, release,
+    start, list_instances, get_instance, variables, set_variables, cancel, suspend, resume, pause, unpause, release, delete_instance,
 ]  # fmt: skip
