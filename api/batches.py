@@ -27,7 +27,19 @@ from flowledger.kernel.batches.actions import ACTIONS, problem
 
 BATCH = "batch"
 ACTION = Literal[
-    "cancel", "terminate", "suspend", "resume", "set_variables", "modify", "migrate", "delete", "retry", "resolve", "assign", "escalate", "redeliver"
+    "cancel",
+    "terminate",
+    "suspend",
+    "resume",
+    "set_variables",
+    "modify",
+    "migrate",
+    "delete",
+    "retry",
+    "resolve",
+    "assign",
+    "escalate",
+    "redeliver",
 ]
 LIST = Literal["instances", "jobs", "tasks", "incidents", "dead_letters"]
 #: rows that a preview shows

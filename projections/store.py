@@ -199,7 +199,7 @@ class Writer:
 
 def _gone(text: str) -> bytes:
     """A statement of a view, with the instances that it is about."""
-    return f"WITH gone AS (SELECT * FROM jsonb_to_recordset(%s::jsonb) AS g(tenant_id varchar, id bigint)) {text}".encode()
+    return b"WITH gone AS (SELECT * FROM jsonb_to_recordset(%s::jsonb) AS g(tenant_id varchar, id bigint)) " + text.encode()
 
 
 _LOCK = "SELECT pg_advisory_xact_lock{}(hashtextextended('flowledger.removals.' || current_schema(), 0))"

@@ -45,8 +45,6 @@ SOURCES: dict[type[Event], str] = {cls: "element" if "element" in cls.__struct_f
 OF_TASKS = frozenset(cls for cls in NAMES if "task" in cls.__struct_fields__ and NAMES[cls].startswith(("task.", "sla.")))
 #: on the partition of the correlation key, about an instance that may live elsewhere
 REMOTE = frozenset((wa.MessageAwaited, wa.MessageAssigned))
-#: the one row that stays of an instance that was removed: it says when, by whom and why, and by it rows are known that other partitions bring later
-STAYS = NAMES[wf.WorkflowRemovedFromViews]
 
 
 def _shared(f: Fold) -> tuple[str, str]:
@@ -111,16 +109,18 @@ def several(f: Fold, e: Any) -> None:
         changes.line("workflow_events", line)
 
 
+#: one row stays of an instance that was removed: it says when, by whom and why, and by it those are known that other partitions bring later
 REMOVED = (
     "DELETE FROM task_events t USING gone, workflow_events w WHERE w.workflow_instance_id = gone.id AND w.tenant_id = gone.tenant_id "
     "AND w.data ? 'task' AND t.task_id = (w.data ->> 'task')::bigint AND t.tenant_id = w.tenant_id",
     "DELETE FROM workflow_events t USING gone WHERE t.tenant_id = gone.tenant_id AND t.workflow_instance_id = gone.id "
-    f"AND t.event_type <> '{STAYS}'",
+    "AND t.event_type <> 'workflow.removed_from_views'",
 )
 #: of `gone` only those that were removed before
 LATE = (
     "DELETE FROM workflow_events t USING gone, workflow_events r WHERE r.tenant_id = gone.tenant_id AND r.workflow_instance_id = gone.id "
-    f"AND r.event_type = '{STAYS}' AND t.tenant_id = r.tenant_id AND t.workflow_instance_id = r.workflow_instance_id AND t.event_type <> '{STAYS}'"
+    "AND r.event_type = 'workflow.removed_from_views' AND t.tenant_id = r.tenant_id AND t.workflow_instance_id = r.workflow_instance_id "
+    "AND t.event_type <> 'workflow.removed_from_views'"
 )
 VIEW = View("events", VERSION, "060_events.sql", (WORKFLOW, TASK), {}, all=every, removed=REMOVED, late=LATE)
 assert {ta.TaskLeased, ta.TaskTimedOut, ta.TaskReturned}.isdisjoint(OF_TASKS)

@@ -82,7 +82,16 @@ async def test_no_row_of_a_removed_instance_is_left_live_and_built_anew(db, dsn,
         awaited(log, ended[0])
         await caught_up(runner, log)
         tables = set().union(*[set(await left(db, key)) for key in ended])
-        assert tables >= {"workflow_instances", "tasks", "variables", "incidents", "workflow_events", "timers", "holds", "execution_metrics"}
+        assert tables >= {
+            "workflow_instances",
+            "tasks",
+            "variables",
+            "incidents",
+            "workflow_events",
+            "timers",
+            "holds",
+            "execution_metrics",
+        }
         for key in ended[:2]:
             remove(log, key)
         remove(log, other)  # a stranger's word
@@ -91,7 +100,9 @@ async def test_no_row_of_a_removed_instance_is_left_live_and_built_anew(db, dsn,
         await caught_up(runner, log)
         for key in ended[:2]:
             assert await left(db, key) == {"workflow_events": 1}, "that it was removed, by whom and why"
-        told = await (await db.execute("SELECT event_type, metadata, data FROM workflow_events WHERE workflow_instance_id = %s", (ended[0],))).fetchall()
+        told = await (
+            await db.execute("SELECT event_type, metadata, data FROM workflow_events WHERE workflow_instance_id = %s", (ended[0],))
+        ).fetchall()
         assert told == [("workflow.removed_from_views", {"actor": "eve"}, {"reason": "the law"})]
         assert set(await left(db, ended[2])) >= {"workflow_instances", "tasks", "timers"} and await left(db, keeps), "others stay"
         # one that ends and is removed before anything of it was written
