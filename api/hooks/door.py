@@ -100,7 +100,7 @@ class Hooks:
         return _of(self._strangers, (path, address), REFUSED_MAX)
 
     def within_rate(self, path: str, rate: int) -> bool:
-        return _of(self._rates, path, rate).take(rate)  # type: ignore[arg-type]
+        return _of(self._rates, path, rate).take(rate)
 
     def sample(self, hook: Hook, context: dict[str, Any]) -> dict[str, Any] | None:
         now, of = time.monotonic(), (hook.tenant, hook.name)
