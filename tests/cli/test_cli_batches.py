@@ -27,7 +27,7 @@ def keys(cli, tmp_path, request):
     (tmp_path / "p.bpmn").write_bytes(Flow(name).start().service("work", job=f"{name}.work").end().xml())
     assert cli("deploy", tmp_path / "p.bpmn")[0] == 0
     found = [cli("start", name)[1].strip() for _ in range(5)]
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while len(json.loads(cli("instances", "--definition", name, "--json")[1])) < 5:
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -93,11 +93,11 @@ Run = Callable[..., Awaitable[dict[str, Any]]]
 class Bench:
     """Runs one job of a connector. `telemetry` has what was recorded."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, connector: str = "http", **settings: Any) -> None:
         self.settings = Settings(**{"egress_private": ("127.0.0.1",), **settings})
         self.telemetry = Telemetry()
         self.runner = Runner(self.settings, Gate.of(self.settings), secrets_of(self.settings), self.telemetry)
-        self.connector = connectors()[0]
+        self.connector = next(c for c in connectors() if c.name == connector)
 
     async def __call__(
         self, variables: dict[str, Any], headers: dict[str, Any] | None = None, secrets: dict[str, list[str]] | None = None, key: str = "77",
@@ -105,7 +105,7 @@ class Bench:
     ) -> dict[str, Any]:  # fmt: skip
         told = {**(headers or {}), **({"flowledger:secrets": json.dumps(secrets)} if secrets else {})}
         data = Data(
-            key=int(key), type="flowledger:http", variables=variables, headers=told, idempotency_key=key, retries=retries, trace=trace,
+            key=int(key), type=self.connector.job_type, variables=variables, headers=told, idempotency_key=key, retries=retries, trace=trace,
             element="call", instance=5,
         )  # fmt: skip
         return await self.runner.run(self.connector, Job(data, None))
@@ -115,8 +115,8 @@ class Bench:
 async def bench() -> AsyncIterator[Callable[..., Bench]]:
     made: list[Bench] = []
 
-    def make(**settings: Any) -> Bench:
-        made.append(Bench(**settings))
+    def make(connector: str = "http", **settings: Any) -> Bench:
+        made.append(Bench(connector, **settings))
         return made[-1]
 
     yield make
