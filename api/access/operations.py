@@ -24,6 +24,7 @@ HTTP: dict[str, str] = {
     "POST /oidc/{name}/logout": PUBLIC,
     "POST /callbacks/{token}": PUBLIC,
     "POST /callbacks/{token}/error": PUBLIC,
+    "POST /hooks/{path}": PUBLIC,
     "DELETE /v1/session": SIGNED_IN,
     "GET /v1/me": SIGNED_IN,
     "PUT /v1/me/password": SIGNED_IN,
