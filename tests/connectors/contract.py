@@ -32,15 +32,14 @@ class Rig:
     """A server, and what a good call to it looks like."""
 
     connector = ""
-    #: the server's own place
-    to: tuple[str, int]
+    #: the server's own place: an address, or a Unix socket
+    to: tuple[str, int] | str
     #: target of the input that names the secret; empty: it takes none
     secret_at = ""
     #: code of a call whose credential is wrong
     wrong_code = "AUTHENTICATION"
     #: direct TLS (from the first byte on) can be spoken
     tls = True
-    #: the connector itself speaks to a server (not so: code that runs here)
     settings: dict[str, Any] = {}
 
     def call(self, host: str, port: int, tls: bool = False) -> dict[str, Any]:
@@ -49,6 +48,11 @@ class Rig:
 
     def headers(self) -> dict[str, Any]:
         return {}
+
+    async def tls_wire(self, folder: Path) -> tuple[Wire, str]:
+        """A wire whose client speaks TLS to the name `server.example`, and the file of its authority."""
+        authority = Certificates(folder)
+        return await Wire(self.to, authority.server("server.example")).start(), str(authority.file)
 
     def checked(self, answer: Any) -> None:
         """What a good call answers."""
@@ -248,13 +252,12 @@ class Contract:
         async def resolve(name: str, port: int) -> list[str]:
             return ["127.0.0.1"]
 
-        authority = Certificates(tmp_path)
-        wire = await Wire(rig.to, authority.server("server.example")).start()
+        wire, authority = await rig.tls_wire(tmp_path)
         try:
-            for host, settings in (("server.example", {}), ("other.example", {"egress_ca_file": str(authority.file)})):
+            for host, settings in (("server.example", {}), ("other.example", {"egress_ca_file": authority})):
                 found = await self.failed(run(wire.port, host, tls=True, resolve=resolve, **settings))
                 assert (found.code, found.retries) == ("TLS", 0), (host, found.code, found.message)
-            rig.checked(await run(wire.port, "server.example", tls=True, resolve=resolve, egress_ca_file=str(authority.file)))
+            rig.checked(await run(wire.port, "server.example", tls=True, resolve=resolve, egress_ca_file=authority))
         finally:
             await wire.close()
 
