@@ -10,6 +10,7 @@ from flowledger.connectors.mail import MailConfig, MailConnector
 from flowledger.connectors.notify import NotifyConfig, NotifyConnector
 from flowledger.connectors.rabbitmq import RabbitConfig, RabbitConnector
 from flowledger.connectors.redis import RedisConfig, RedisConnector
+from flowledger.connectors.s3 import S3Config, S3Connector
 from flowledger.connectors.sql.config import SqlConfig
 from flowledger.kernel.model.connectors import ALIASES, PREFIX
 
@@ -23,6 +24,7 @@ CONFIGS: dict[str, type[Config]] = {
     "kafka": KafkaConfig,
     "rabbitmq": RabbitConfig,
     "redis": RedisConfig,
+    "s3": S3Config,
 }
 
 
@@ -47,4 +49,5 @@ def connectors() -> tuple[Connector, ...]:
         KafkaConnector(),
         RabbitConnector(),
         RedisConnector(),
+        S3Connector(),
     )

@@ -20,6 +20,8 @@ from flowledger.sdk.job import Job
 from tests.conftest import _shared
 from tests.connectors import servers
 
+pytest.register_assert_rewrite("tests.connectors.contract")
+
 
 class Request:
     def __init__(self, method: str, path: str, headers: dict[str, str], body: bytes) -> None:
