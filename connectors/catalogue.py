@@ -5,6 +5,7 @@ from __future__ import annotations
 from flowledger.connectors.frame import Config, Connector
 from flowledger.connectors.graphql import GraphQLConfig
 from flowledger.connectors.http.config import HttpConfig
+from flowledger.connectors.javascript import JavaScriptConfig, JavaScriptConnector
 from flowledger.connectors.kafka import KafkaConfig, KafkaConnector
 from flowledger.connectors.mail import MailConfig, MailConnector
 from flowledger.connectors.notify import NotifyConfig, NotifyConnector
@@ -25,6 +26,7 @@ CONFIGS: dict[str, type[Config]] = {
     "rabbitmq": RabbitConfig,
     "redis": RedisConfig,
     "s3": S3Config,
+    "javascript": JavaScriptConfig,
 }
 
 
@@ -50,4 +52,5 @@ def connectors() -> tuple[Connector, ...]:
         RabbitConnector(),
         RedisConnector(),
         S3Connector(),
+        JavaScriptConnector(),
     )

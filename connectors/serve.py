@@ -9,7 +9,7 @@ from typing import Any
 from flowledger.api.workers import Workers
 from flowledger.connectors.catalogue import connectors
 from flowledger.connectors.direct import DirectTransport
-from flowledger.connectors.frame import Connector
+from flowledger.connectors.frame import Closing, Connector
 from flowledger.connectors.inputs import fields_of, literal
 from flowledger.connectors.runner import Runner
 from flowledger.infra.egress import Gate
@@ -59,6 +59,9 @@ class Connectors:
             for task in running:
                 task.cancel()
             await asyncio.wait(running)
+            for connector in self._connectors:
+                if isinstance(connector, Closing):
+                    await connector.close()
             await self.runner.close()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from flowledger.connectors.catalogue import connectors
+from flowledger.connectors.frame import Closing
 from flowledger.connectors.runner import Runner
 from flowledger.infra.egress import Gate
 from flowledger.infra.secrets import secrets_of
@@ -143,4 +144,6 @@ async def bench() -> AsyncIterator[Callable[..., Bench]]:
 
     yield make
     for each in made:
+        if isinstance(each.connector, Closing):
+            await each.connector.close()
         await each.runner.close()
