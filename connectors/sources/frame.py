@@ -46,6 +46,19 @@ class Got(NamedTuple):
     items: list[TriggerItem]
 
 
+def begun(opening: Opening) -> bool:
+    """Its place was told before: a part without one was empty then, or not there yet, and is read from its first item on."""
+    return BEGUN.part in opening.places
+
+
+def beginning(ends: Mapping[str, int]) -> list[Got]:
+    """What a source that is read from now on tells first. `ends`: part -> place of its next item. That it has begun comes last, so that it is true."""
+    return [Got(part, [TriggerItem(context={}, place=end - 1, passed=True)]) for part, end in ends.items() if end > 0] + [BEGUN]
+
+
+BEGUN = Got("", [TriggerItem(context={}, place=0, passed=True)])
+
+
 class Source(Protocol):
     """One source, open. It remembers nothing for good: what was taken is told in `Opening.places`."""
 

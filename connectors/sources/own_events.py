@@ -13,7 +13,7 @@ from typing import Any
 
 from flowledger.api.instance_of import Definitions
 from flowledger.api.view import event_view
-from flowledger.connectors.sources.frame import Away, Got, Opening
+from flowledger.connectors.sources.frame import Away, Got, Opening, beginning, begun
 from flowledger.events import wire
 from flowledger.events.base import Recorded
 from flowledger.events.triggers import TriggerItem
@@ -53,19 +53,18 @@ class OwnEvents:
         self.client: Any = opening.client
         self.tenant = opening.tenant
         self._types, self._definitions = frozenset(config["types"]), frozenset(config["definitions"])
-        first = 0 if config.get("from") == "start" else None
+        from_now = config.get("from") != "start" and not begun(opening)
         #: partition -> next offset
-        self.next = {p: places[str(p)] + 1 if str(p) in places else end if first is None else first for p, end in ends.items()}
-        self._fresh = [p for p in ends if str(p) not in places]
+        self.next = {p: places[str(p)] + 1 if str(p) in places else end if from_now else 0 for p, end in ends.items()}
+        self._first = beginning({str(p): n for p, n in self.next.items()}) if from_now else []
         #: partition -> others' events since its place was told, and when that was
         self._passed = dict.fromkeys(ends, 0)
         self._told = dict.fromkeys(ends, time.monotonic())
         self._known = Definitions(self.client, self.tenant, self.next)
 
     async def batches(self) -> AsyncIterator[Got]:
-        for p in self._fresh:  # from where it began is remembered before anything comes
-            if self.next[p]:
-                yield Got(str(p), [TriggerItem(context={}, place=self.next[p] - 1, passed=True)])
+        for got in self._first:  # from where it is read is remembered before anything comes
+            yield got
         try:
             async with contextlib.aclosing(self.client.events(dict(self.next))) as stream:
                 async for batch in stream:
@@ -106,8 +105,7 @@ class OwnEvents:
         if r.envelope.tenant != self.tenant or process not in self._definitions or wire.NAMES[type(r.event)] not in self._types:
             return None
         event = {k: v for k, v in event_view(r).items() if k not in ("tenant", "trace")}
-        context = {"event": event, "type": event["type"], "instance": event["instance"], "process": process, "definition": str(definition)}
-        return TriggerItem(context=context, place=r.offset, key=r.id)
+        return TriggerItem(context={"event": event, "process": process, "definition": str(definition)}, place=r.offset, key=r.id)
 
     async def acknowledge(self, got: Got) -> None:
         """The log keeps what was read."""
