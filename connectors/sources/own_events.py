@@ -105,7 +105,7 @@ class OwnEvents:
         if r.envelope.tenant != self.tenant or process not in self._definitions or wire.NAMES[type(r.event)] not in self._types:
             return None
         event = {k: v for k, v in event_view(r).items() if k not in ("tenant", "trace")}
-        return TriggerItem(context={"event": event, "process": process, "definition": str(definition)}, place=r.offset, key=r.id)
+        return TriggerItem(context={"event": event, "process": process, "definition": str(definition)}, place=r.offset)
 
     async def acknowledge(self, got: Got) -> None:
         """The log keeps what was read."""

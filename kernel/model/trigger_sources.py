@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from flowledger.events import wire
 from flowledger.kernel import cron
 from flowledger.kernel.model import trigger_fields as f
+from flowledger.kernel.model import trigger_topic as topic
 from flowledger.kernel.model import trigger_webhook as webhook
 from flowledger.kernel.model.trigger_fields import Field, duration_us, problems
 
@@ -62,6 +63,7 @@ SOURCES: dict[str, Source] = {
         "types": Field(_listed(_type), True), "definitions": Field(_listed(f.text(r"[^\x00-\x1f\x7f]+", "ids of processes")), True),
         "from": Field(f.one_of("now", "start")),
     }),
+    "kafka": Source(topic.FIELDS),
 }  # fmt: skip
 
 

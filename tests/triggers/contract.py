@@ -132,6 +132,12 @@ class World:
         await asyncio.sleep(0.3)
         assert await self.numbers() == sorted(expected)
 
+    async def come_any(self, count: int) -> None:
+        async def look() -> bool:
+            return len(await self.place.started()) >= count
+
+        await self.place.until(look, 60)
+
     async def close(self) -> None:
         for node in self.nodes:
             await node.stop()
