@@ -60,6 +60,8 @@ KEY_FIELDS = frozenset(
     "handler_of merged process_instance definition_key instance_key task_key activities consumed tasks home_token "
     "parent_instance root_instance element_instance".split()
 )
+#: statuses of answers without one
+NO_BODY = (204, 304)
 #: texts of Content-Type whose meaning is remembered
 KINDS_KEPT = 64
 _KINDS: dict[str, tuple[str, dict[str, str]]] = {}
@@ -86,7 +88,15 @@ class Reply(Response[bytes]):
     def to_asgi_response(
         self, app: Any, request: Any, *, cookies: Any = None, headers: Mapping[str, str] | None = None, background: Any = None, **more: Any
     ) -> Any:
-        if self.cookies or cookies or headers or background or self.background or (self.status_code or 0) in (204, 304):
+        if (
+            self.cookies
+            or cookies
+            or headers
+            or background
+            or self.background
+            or more.get("is_head_response")
+            or self.status_code in NO_BODY
+        ):
             return super().to_asgi_response(app, request, cookies=cookies, headers=headers, background=background, **more)  # type: ignore[arg-type]
         return self.sent
 
@@ -189,7 +199,7 @@ class ApiRequest(Request[Any, Any, Any]):
     async def _read(self) -> bytes:
         """In one piece, as it mostly comes; the framework reads what comes in several, and refuses what is too large."""
         most, announced = self.route_handler.resolve_request_max_body_size(), self.headers.get("content-length", "0")
-        if not most or not announced.isdigit() or int(announced) > most:
+        if not most or not announced.isdecimal() or int(announced) > most:
             return await super().body()
         first = await self.receive()
         if first["type"] != "http.request" or first.get("more_body") or len(first.get("body", b"")) > most:
