@@ -161,7 +161,7 @@ class ApiRequest(Request[Any, Any, Any]):
         if coding := self.headers.get("content-encoding", ""):
             raise Problem("UNSUPPORTED_MEDIA_TYPE", f"a body without Content-Encoding was expected, found {coding!r}", status=415)
         if kind == "multipart/form-data" and reader is not None:
-            async with self._in_time():
+            async with self.in_time():
                 return await reader(self)
         body = await self.body()
         if body and kind != "application/json" and not kind.endswith("+json"):
@@ -192,7 +192,7 @@ class ApiRequest(Request[Any, Any, Any]):
             waits = reading.send(None)
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]
-        async with self._in_time():
+        async with self.in_time():
             with self.app.state["services"].closing.interrupts():
                 return await _go_on(reading, waits)
 
@@ -210,7 +210,7 @@ class ApiRequest(Request[Any, Any, Any]):
         return self._body
 
     @asynccontextmanager
-    async def _in_time(self) -> AsyncIterator[None]:
+    async def in_time(self) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(BODY_S):
                 yield

@@ -17,6 +17,8 @@ from flowledger.infra.settings import Settings
 from flowledger.infra.telemetry import Telemetry
 from flowledger.sdk.frames import Job as Data
 from flowledger.sdk.job import Job
+from tests.conftest import _shared
+from tests.connectors import servers
 
 
 class Request:
@@ -77,6 +79,12 @@ class Target:
 
 def echo(request: Request) -> tuple[int, dict[str, str], Any]:
     return 200, {}, {"method": request.method, "path": request.path, "headers": request.headers, "body": request.body.decode("latin-1")}
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> dict[str, str]:
+    """`socket`, `port`, `ca`: a MariaDB with TLS, shared by the session."""
+    return _shared("mariadb", servers.mariadb)
 
 
 @pytest.fixture

@@ -32,15 +32,16 @@ class Rig:
     """A server, and what a good call to it looks like."""
 
     connector = ""
-    #: the server's own place
-    to: tuple[str, int]
+    #: the server's own place: an address, or a Unix socket
+    to: tuple[str, int] | str
     #: target of the input that names the secret; empty: it takes none
     secret_at = ""
     #: code of a call whose credential is wrong
     wrong_code = "AUTHENTICATION"
+    #: seconds that a call gets whose connection is cut
+    patience_s = 5
     #: direct TLS (from the first byte on) can be spoken
     tls = True
-    #: the connector itself speaks to a server (not so: code that runs here)
     settings: dict[str, Any] = {}
 
     def call(self, host: str, port: int, tls: bool = False) -> dict[str, Any]:
@@ -49,6 +50,14 @@ class Rig:
 
     def headers(self) -> dict[str, Any]:
         return {}
+
+    def wire(self, tls: Any = None) -> Wire:
+        return Wire(self.to, tls)
+
+    async def tls_wire(self, folder: Path) -> tuple[Wire, str]:
+        """A wire whose client speaks TLS to the name `server.example`, and the file of its authority."""
+        authority = Certificates(folder)
+        return await self.wire(authority.server("server.example")).start(), str(authority.file)
 
     def checked(self, answer: Any) -> None:
         """What a good call answers."""
@@ -79,7 +88,7 @@ class Contract:
 
     @pytest.fixture
     async def wire(self, rig: Rig) -> AsyncIterator[Wire]:
-        made = await Wire(rig.to).start()
+        made = await rig.wire().start()
         yield made
         await made.close()
 
@@ -159,7 +168,7 @@ class Contract:
 
     async def test_dropped(self, rig: Rig, run, wire: Wire):
         wire.mode = "drop"
-        found = await self.failed(run(wire.port, timeout_s=5))
+        found = await self.failed(run(wire.port, timeout_s=rig.patience_s))
         assert found.code in ("CUT", "CONNECT") and found.retries is None, found.message
 
     async def test_cut_anywhere_it_is_tried_again(self, rig: Rig, run, wire: Wire):
@@ -174,7 +183,7 @@ class Contract:
                 await bench.runner.close()
             run.benches.clear()
             try:
-                await run(wire.port, timeout_s=5)
+                await run(wire.port, timeout_s=rig.patience_s)
                 seen.add("done")
             except JobFailed as e:
                 assert e.code in ("CUT", "CONNECT", "TIMEOUT", "CONNECT_TIMEOUT") and e.retries is None, (share, e.code, e.message)
@@ -248,13 +257,12 @@ class Contract:
         async def resolve(name: str, port: int) -> list[str]:
             return ["127.0.0.1"]
 
-        authority = Certificates(tmp_path)
-        wire = await Wire(rig.to, authority.server("server.example")).start()
+        wire, authority = await rig.tls_wire(tmp_path)
         try:
-            for host, settings in (("server.example", {}), ("other.example", {"egress_ca_file": str(authority.file)})):
+            for host, settings in (("server.example", {}), ("other.example", {"egress_ca_file": authority})):
                 found = await self.failed(run(wire.port, host, tls=True, resolve=resolve, **settings))
                 assert (found.code, found.retries) == ("TLS", 0), (host, found.code, found.message)
-            rig.checked(await run(wire.port, "server.example", tls=True, resolve=resolve, egress_ca_file=str(authority.file)))
+            rig.checked(await run(wire.port, "server.example", tls=True, resolve=resolve, egress_ca_file=authority))
         finally:
             await wire.close()
 

@@ -18,9 +18,9 @@ class Certificates:
         self.file = folder / "ca.pem"
         self._ca.cert_pem.write_to_path(str(self.file))
 
-    def server(self, name: str) -> ssl.SSLContext:
+    def server(self, *names: str) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._ca.issue_cert(name).configure_cert(context)
+        self._ca.issue_cert(*names).configure_cert(context)
         return context
 
 
@@ -31,14 +31,15 @@ class Wire:
     tls    the client speaks TLS to the wire, the wire plainly to the server
     """
 
-    def __init__(self, to: tuple[str, int], tls: ssl.SSLContext | None = None) -> None:
-        self.to, self.tls, self.mode, self.budget = to, tls, "pass", 0
+    def __init__(self, to: tuple[str, int] | str, tls: ssl.SSLContext | None = None, asked: bytes = b"") -> None:
+        """`to`: a place, or a Unix socket. `asked`: the client asks for TLS first, in 8 bytes, and gets this answer (PostgreSQL)."""
+        self.to, self.tls, self.asked, self.mode, self.budget = to, tls, asked, "pass", 0
         self.back = 0  # bytes of the server that passed
         self.connections = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> Wire:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=None if self.asked else self.tls)
         self.port: int = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -58,7 +59,11 @@ class Wire:
         try:
             if self.mode == "drop":
                 return
-            back, there = await asyncio.open_connection(*self.to)
+            if self.asked:
+                await reader.readexactly(8)
+                writer.write(self.asked)
+                await writer.start_tls(self.tls)
+            back, there = await (asyncio.open_unix_connection(self.to) if isinstance(self.to, str) else asyncio.open_connection(*self.to))
             ways = [asyncio.ensure_future(self._carry(reader, there)), asyncio.ensure_future(self._return(back, writer))]
             try:
                 await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -66,7 +71,7 @@ class Wire:
                 for way in ways:
                     way.cancel()
                 await asyncio.gather(*ways, return_exceptions=True)
-        except OSError:
+        except (OSError, EOFError, asyncio.CancelledError):
             pass
         finally:
             for each in (writer, there):
@@ -84,6 +89,10 @@ class Wire:
             writer.write_eof()
         await asyncio.sleep(60)  # the server ends it
 
+    def changed(self, data: bytes) -> bytes:
+        """What of the server's words is told otherwise (by heirs)."""
+        return data
+
     async def _return(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         left = self.budget
         while data := await reader.read(65_536):
@@ -93,7 +102,7 @@ class Wire:
                 data, left = data[:left], left - len(data)
             self.back += len(data)
             if data:
-                writer.write(data)
+                writer.write(self.changed(data))
                 await writer.drain()
             if self.mode == "cut" and left <= 0:
                 return
