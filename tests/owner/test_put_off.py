@@ -26,11 +26,9 @@ from flowledger.events import ledger as le
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
 from flowledger.events.base import Rejected
-from flowledger.kernel import Partition, decide, evolve, limits
+from flowledger.kernel import Partition, evolve, limits
 from flowledger.kernel.checkpoint import fingerprint
-from flowledger.processors import intake
-from flowledger.processors.flight import Flight
-from flowledger.processors.log import COMMANDS, EVENTS, Group
+from flowledger.processors.log import EVENTS
 from flowledger.processors.recovery import load
 from flowledger.processors.settings import Settings
 
@@ -207,3 +205,84 @@ def test_an_owner_that_dies_at_any_step_loses_nothing_that_was_put_off(little, h
         one = One(dies, how, checkpoint_changes=10 if dies % 2 else 1_000_000)
         run(one, 2)
         assert one.died or dies > one.steps - 5
+
+
+# --- several owners, and all that can happen to them ------------------------------------------------------------------------------
+
+
+class Client:
+    """Insists on an answer, by the same id."""
+
+    def __init__(self, world: World, id: str, command: c.AnyCommand, partition: int, epoch: int = 0) -> None:
+        self.world, self.partition, self.next_us, self.answer = world, partition, 0, None
+        self.request = c.Request(command=command, id=id, epoch=epoch)  # type: ignore[arg-type]
+
+    def ask(self) -> bool:
+        """False: it has its answer."""
+        world = self.world
+        if self.answer is None and world.now >= self.next_us:
+            self.next_us = world.now + world.dice.randint(200_000, 900_000)
+            if seats := [s for s in world.seats if s.partition == self.partition and s.machine is not None and not s.frozen]:
+                world.dice.choice(seats).machine.offer(self.request, self.hear)
+        return self.answer is None
+
+    def hear(self, answer: Any) -> None:
+        if not (isinstance(answer, Rejected) and answer.code in AGAIN):
+            self.answer = answer
+
+
+PARENTS = 3
+
+
+def simulate(seed: int) -> Counter[str]:
+    world = World(seed, nodes=2 + seed % 2)
+    if world.partitions > 1:  # one command at a time is slower than what is sent again
+        world.settings.batch_max = max(4, world.settings.batch_max)
+    deploy = Client(world, "deploy", c.Deploy(resources=FILES), 0)
+    go(world, lambda: not deploy.ask())
+    epoch = deploy.answer["epoch"] if world.partitions > 1 else 0
+    wishes = [
+        Client(world, f"start{n}", c.StartInstance(id="p", variables={"order": f"o{n}"}), n % world.partitions, epoch) for n in range(PARENTS)
+    ]
+    go(world, lambda: not any([w.ask() for w in wishes]))
+    go(world, lambda: sum(len(s.machine.state.tasks) for s in leaders(world)) == PARENTS * CHILDREN, heal=world.dice.random() < 0.3)
+    signal = Client(world, "signal", c.BroadcastSignal(name="S"), 0)
+    go(world, lambda: not signal.ask())
+    for _ in range(world.dice.choice([0, 100, 1_000])):
+        world.act()
+    world.heal()
+    go(world, lambda: settled(world), heal=True)
+    return check(world, PARENTS) + Counter(world.counts)
+
+
+def go(world: World, done: Any, heal: bool = False) -> None:
+    """Until it is so; after a while without faults."""
+    for n in range(60_000):
+        world.act()
+        if n % 20 == 0 and done():
+            return
+        if n == 3_000 or heal:
+            world.faults, heal = False, False
+    raise AssertionError(f"it hangs: {world.counts}")
+
+
+def leaders(world: World) -> list[Seat]:
+    """Of each partition the owner whose claim is the newest."""
+    found: dict[int, Seat] = {}
+    for s in world.seats:
+        if s.machine is not None and (s.partition not in found or s.machine.claim.epoch > found[s.partition].machine.claim.epoch):
+            found[s.partition] = s
+    return list(found.values())
+
+
+def settled(world: World) -> bool:
+    machines = [s.machine for s in world.seats if s.machine is not None]
+    return len(machines) == world.partitions and not any(
+        m.state.instances or m.state.outbox or m.state.awaited or m.flights for m in machines
+    )
+
+
+@pytest.mark.req("WOS-ENG-014", "APG-HA-008")
+@pytest.mark.parametrize("seed", range(BASE, BASE + RUNS))
+def test_with_several_live_owners_what_is_put_off_is_done_once(little, seed):
+    assert simulate(seed)["own"] > 30
