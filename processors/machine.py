@@ -209,6 +209,10 @@ class Machine:
         if told := self.epochs.answers(now):
             self.out.append(Answer(told))
 
+    def _own_turn(self) -> bool:
+        """Something waits that was put off, and can be taken: its number is not lost."""
+        return self._own > 0 and putoff.first(self.state) is not None
+
     def _next(self) -> Pending | None:
         """The next command where something waits that was put off: that mostly, so that all is soon in order again; others have their turns."""
         if self.inbox and self._turns >= (PUT_OFF_TURNS if self._own <= PUT_OFF_MANY else PUT_OFF_TURNS_MANY) - 1:
@@ -268,7 +272,7 @@ class Machine:
             self.inbox.extend(desk.put_by)
             desk.put_by.clear()
         self._own = putoff.waiting(self.state)
-        self.hungry = bool(self.inbox) or (self._own > 0 and putoff.first(self.state) is not None)
+        self.hungry = bool(self.inbox) or self._own_turn()
         self.out += desk.out
         desk.out.clear()
         if flight.kinds and self._observer is not None:
@@ -446,7 +450,7 @@ class Machine:
 
     def _follows(self) -> bool:
         """Something follows from what was decided, and waits for its turn."""
-        return bool(self.desk.put_by) or self._own > 0 or any(p.reply is None and p.offset < 0 for p in self.inbox)
+        return bool(self.desk.put_by) or self._own_turn() or any(p.reply is None and p.offset < 0 for p in self.inbox)
 
     # --- the end --------------------------------------------------------------------------------------------------------------
 
