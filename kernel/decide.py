@@ -258,7 +258,7 @@ def _follow_up(d: Decision) -> None:
     Each stands alone: what breaks in it is held against its own instance, and what is rejected is an incident of whoever sent it.
     """
     left: list[tuple[c.AnyCommand, Cause]] = []
-    answer, behind = d.answer, putoff.waiting(d.state) > 0
+    answer, behind = d.answer, bool(d.state.meta.sent) and putoff.waiting(d.state) > 0
     if len(d.later) > limits.FOLLOW_UPS_FREE:  # they counted as long as they waited
         d.bytes = sum(map(len, d.values))
         d.counted = min(d.counted, d.bytes)
@@ -273,14 +273,14 @@ def _follow_up(d: Decision) -> None:
             left.append((command, cause))
             continue
         d.answer = {}
-        d.alone(quarantine.subject(d.state, command) or cause[0], lambda command=command, cause=cause: _follow(d, command, cause))  # type: ignore[misc]
+        d.alone(quarantine.subject(d.state, command) or cause[0][0], lambda command=command, cause=cause: _follow(d, command, cause))  # type: ignore[misc]
     d.answer = answer
     d.later, d.causes = [command for command, _ in left], [cause for _, cause in left]
 
 
 def _follow(d: Decision, command: c.AnyCommand, cause: Cause) -> None:
-    if d.envelope.tenant != cause[2].tenant:  # a decision may be about instances of several
-        d.speak_as(cause[2])
+    if d.envelope is not cause[1] and d.envelope.tenant != cause[1].tenant:  # a decision may be about instances of several
+        d.speak_as(cause[1])
     mark = d.mark()
     try:
         rejected = HANDLERS[type(command)](d, command)
@@ -298,8 +298,8 @@ def _follow(d: Decision, command: c.AnyCommand, cause: Cause) -> None:
 
 def _refused(d: Decision, command: c.AnyCommand, cause: Cause, rejected: Rejected) -> None:
     """An incident of whoever sent it."""
-    if cause[0] and type(command) not in _EXPECTED:
-        HANDLERS[c.SendRejected](d, _told(cause[0], cause[1], command, rejected))
+    if cause[0][0] and type(command) not in _EXPECTED:
+        HANDLERS[c.SendRejected](d, _told(*cause[0], command, rejected))
 
 
 def _put_off(d: Decision) -> None:
@@ -311,8 +311,8 @@ def _put_off(d: Decision) -> None:
             d.later.append(command)
             d.causes.append(cause)
             continue
-        d.speak_as(cause[2])
+        d.speak_as(cause[1])
         try:
-            d.write(me, command, cause[0], cause[1])
+            d.write(me, command, cause[0])
         except Failure as failure:
             _refused(d, command, cause, Rejected(RejectionCode.INVALID_ARGUMENT, failure.message))

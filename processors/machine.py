@@ -10,11 +10,10 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from flowledger.events import avro
+from flowledger.events import avro, requests
 from flowledger.events import commands as c
 from flowledger.events import group as rules
 from flowledger.events import ledger as le
-from flowledger.events import requests
 from flowledger.events.base import Broken, Rejected, RejectionCode
 from flowledger.kernel import Facts, Partition, holding, putoff
 from flowledger.kernel import checkpoint as images

@@ -26,8 +26,8 @@ _WAYS = {cls: (avro.ENCODERS[cls], fold) for cls, fold in TRANSITIONS.items()}
 _encode_request = msgspec.json.Encoder(decimal_format="number").encode
 
 
-#: who sent something: instance, token, and the envelope under which it was sent
-Cause = tuple[int, int, Envelope]
+#: who sent something: (instance, token), and the envelope under which it was sent
+Cause = tuple[tuple[int, int], Envelope]
 #: where a decision was at a moment: lengths of undo and events, counter, bytes. `back` returns to it. A plain tuple: each step of each token takes one
 Mark = tuple[int, int, int, int]
 
@@ -162,7 +162,7 @@ class Recording:
         """To be decided on this partition: in this step, if it can be; a `Continue` in a later one. Many of them count by their bytes, as long as they
         wait: they go to the log if they are put off."""
         undo.append(self.state, self.later, command)
-        undo.append(self.state, self.causes, (*self.cause, self.envelope))
+        undo.append(self.state, self.causes, (self.cause, self.envelope))
         if len(self.later) > limits.FOLLOW_UPS_FREE:
             self.bytes += weight(command)
 
@@ -175,15 +175,15 @@ class Recording:
         if to == self.state.meta.partition:
             self.follow(command)
         else:
-            self.write(to, command, *self.cause)
+            self.write(to, command, self.cause)
 
-    def write(self, to: int, command: c.AnyCommand, instance: int, token: int) -> None:
+    def write(self, to: int, command: c.AnyCommand, cause: tuple[int, int]) -> None:
         """A numbered send stands on the log. Raises: Failure."""
         seq = self.state.meta.sent.get(to, 0) + 1
         v = self.envelope
         request = c.Request(
             command=command, time_us=v.time_us, tenant=v.tenant, actor=v.actor, correlation=v.correlation, trace=v.trace,
-            sender=self.state.meta.partition, seq=seq, instance=instance, token=token,
+            sender=self.state.meta.partition, seq=seq, instance=cause[0], token=cause[1],
             epoch=self.state.meta.definitions if type(command) in c.BY_DEFINITION else 0,
         )  # fmt: skip
         try:
@@ -202,5 +202,5 @@ def weight(command: c.AnyCommand) -> int:
     """Bytes of a command, as far as it can be written at all."""
     try:
         return len(_encode_request(command))
-    except Exception:  # noqa: BLE001 - that is said where it is written
+    except Exception:
         return 0

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "kernel")]
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "kernel"))
 from machine_world import AGAIN, Seat, World, at_once
 from notation import bpmn
 
@@ -37,10 +37,11 @@ RUNS = int(os.environ.get("PUT_OFF_RUNS", "25"))
 CHILDREN = 7
 
 #: a call of several children at once; each waits for work, for a signal and for a message; the signal ends it, and it throws a message that starts another
+EACH = f'<zeebe:loopCharacteristics inputCollection="= for i in 1..{CHILDREN} return i" inputElement="item"/>'
 MANY = f"""startEvent s
 callActivity a
 <zeebe:calledElement processId="q"/>
-.<multiInstanceLoopCharacteristics><extensionElements><zeebe:loopCharacteristics inputCollection="= for i in 1..{CHILDREN} return i" inputElement="item"/></extensionElements></multiInstanceLoopCharacteristics>
+.<multiInstanceLoopCharacteristics><extensionElements>{EACH}</extensionElements></multiInstanceLoopCharacteristics>
 endEvent e
 s > a > e"""
 CHILD = """process q {
@@ -243,7 +244,8 @@ def simulate(seed: int) -> Counter[str]:
     go(world, lambda: not deploy.ask())
     epoch = deploy.answer["epoch"] if world.partitions > 1 else 0
     wishes = [
-        Client(world, f"start{n}", c.StartInstance(id="p", variables={"order": f"o{n}"}), n % world.partitions, epoch) for n in range(PARENTS)
+        Client(world, f"start{n}", c.StartInstance(id="p", variables={"order": f"o{n}"}), n % world.partitions, epoch)
+        for n in range(PARENTS)
     ]
     go(world, lambda: not any([w.ask() for w in wishes]))
     go(world, lambda: sum(len(s.machine.state.tasks) for s in leaders(world)) == PARENTS * CHILDREN, heal=world.dice.random() < 0.3)

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "kernel")]
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "kernel"))
 from notation import bpmn
 from test_put_off import CHILDREN, FILES, MANY, One, Seen, little
 
