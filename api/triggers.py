@@ -26,11 +26,10 @@ from flowledger.kernel.model.encodings import utf8
 from flowledger.kernel.triggers import schedule
 from flowledger.kernel.triggers.evaluate import meaning
 from flowledger.kernel.triggers.home import SCHEDULE
+from flowledger.kernel.triggers.samples import masked
 
 #: times that a dry run of a schedule tells
 COMING = 5
-#: words in names of fields whose values are not shown
-_HIDDEN = ("password", "passwd", "secret", "token", "authorization", "api_key", "apikey", "cookie")
 
 
 class TriggerBody(Body):
@@ -133,13 +132,6 @@ class Settled(msgspec.Struct, kw_only=True):
 
     outcomes: dict[str, a.Json]
     position: str | None = None
-
-
-def masked(value: Any) -> Any:
-    """A JSON value without what is named as a secret."""
-    if isinstance(value, dict):
-        return {k: "***" if any(w in str(k).lower().replace("-", "_") for w in _HIDDEN) else masked(v) for k, v in value.items()}
-    return [masked(v) for v in value] if isinstance(value, list) else value
 
 
 def _view(row: dict[str, Any]) -> dict[str, Any]:
