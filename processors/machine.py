@@ -132,7 +132,9 @@ class Machine:
         self._poison = poison
         if self.settings.hold:
             self._internal(START_HELD)
-        for key in (*images.unsettled(state), *self._let_in()):
+        for key in images.unsettled(state):
+            self._internal(c.Continue(key=key))
+        for key in self._let_in():
             self._internal(c.Continue(key=key))
 
     def _let_in(self) -> Iterable[int]:
