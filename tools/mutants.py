@@ -145,7 +145,7 @@ MUTANTS = [
            "        if request.sender == state.meta.partition and (request.sender, request.seq) not in state.outbox:", "        if False:", PUT_OFF_RULES),
     Mutant("nobody confirms what a partition sent to itself", "kernel/handlers/records.py", "    if e.to == d.state.meta.partition:", "    if False:",
            PUT_OFF_RULES),
-    Mutant("others have their turns beside what was put off", "processors/machine.py", "        if self.inbox and self._turns >= ", "        if False and self._turns >= ",
+    Mutant("others have their turns beside what was put off", "processors/machine.py", "if self.inbox and self._turns >= ", "if False and self._turns >= ",
            PUT_OFF_RULES),
     Mutant("what was put off and fails in the owner is given up", "processors/machine.py", "if (place := -1 - seq) in self._poison:",
            "if (place := -1 - seq) in ():", PUT_OFF_RULES),

@@ -260,7 +260,8 @@ def test_nobody_else_can_send_for_it(little, seq):
 
 def test_a_decision_puts_off_no_more_bytes_than_its_budget(monkeypatch):
     """Children with large variables: the caller's tokens wait rather than that all of their sends stand on the log at once."""
-    monkeypatch.setattr(limits, "BYTES_MAX", 100_000)
+    monkeypatch.setattr(limits, "BYTES_MAX", 15_000)
+    monkeypatch.setattr(limits, "FOLLOW_UPS_FREE", 1)
     w = Pure()
     large = {"order": "o", "text": "x" * 10_000}
     sizes: list[int] = []
@@ -273,7 +274,7 @@ def test_a_decision_puts_off_no_more_bytes_than_its_budget(monkeypatch):
             sizes.append(w.do(c.Continue(key=next(iter(w.p.unsettled)))).bytes)
         else:
             break
-    assert len(w.p.awaited) == CHILDREN and max(sizes) < 2 * limits.BYTES_MAX + 2 * 10_000 * limits.FOLLOW_UPS_FREE
+    assert len(w.p.awaited) == CHILDREN and max(sizes) < CHILDREN * 10_000 * 3 // 4, sizes
 
 
 def test_what_follows_is_of_the_tenant_of_who_sent_it(monkeypatch):
