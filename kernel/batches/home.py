@@ -1,6 +1,6 @@
 """The home of a batch: it keeps the items, sends each once to the partition of its key, and counts what comes back.
 
-So many are in hand at once (`BATCH_IN_HAND_MAX`); the next go out when results come, or when a timer says that the rate allows it. Items of the home's own
+So many are in hand at once (`in_hand_max`); the next go out when results of half of them have come, or when a timer says that the rate allows it. Items of the home's own
 partition are done here, a few in each decision, so that others have their turn. All of it is events: whoever owns the partition next goes on.
 """
 
@@ -44,6 +44,11 @@ def advance(d: Decision, key: int) -> None:
         _end(d, b)
 
 
+def in_hand_max(partitions: int) -> int:
+    """A record for each partition: while it is decided, the next command of somebody else waits; behind many of them it would wait for long."""
+    return limits.BATCH_SEND_MAX * min(limits.BATCH_RECORDS_MAX, max(limits.BATCH_RECORDS_MIN, partitions))
+
+
 def _asked(b: Batch) -> items.Asked:
     return items.Asked(b.key, b.action, b.params or {}, b.reason, b.tenant, b.actor, b.correlation, b.rights, b.groups)
 
@@ -62,7 +67,10 @@ def _own(d: Decision, b: Batch) -> list[int]:
 def _send(d: Decision, b: Batch, own_max: int) -> list[int]:
     """The next items are in hand; those of other partitions are sent. Returns the numbers of the own ones."""
     now = d.facts.now_us
-    room = limits.BATCH_IN_HAND_MAX - len(b.in_hand)
+    most = in_hand_max(d.state.meta.partitions)
+    room = most - len(b.in_hand)
+    if 2 * room < most:  # results come, or own ones have their turn; and records stay full
+        return []
     allowed, since = _allowed(b, now)
     keys = upcoming(d.state, b, min(room, allowed))
     mine: list[int] = []
