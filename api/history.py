@@ -53,6 +53,12 @@ async def rows_of(s: Services, instance: int, tenant: str) -> list[Row]:
         await asyncio.sleep(0)
 
 
+async def then_of(s: Services, key: int, tenant: str, steps: int, to: str, undo: bool) -> Then:
+    """From the rows, which have to be up to date. Raises: Problem."""
+    rows = await rows_of(s, key, tenant)
+    return await asyncio.to_thread(find, key, rows, steps, to, undo)
+
+
 def find(instance: int, rows: list[Row], steps: int = 0, to: str = "", undo: bool = False) -> Then:
     """Raises: Problem: there is no such moment."""
     if undo:

@@ -53,6 +53,9 @@ BATCHES_MAX = 1_000
 #: these bounds. Others' commands stand behind no more than one of them.
 BATCH_SEND_MAX = 25
 BATCH_RECORDS_MIN, BATCH_RECORDS_MAX = 2, 40
+#: items that a door brings at once with what they need, and bytes of what one needs, as JSON
+BATCH_PREPARE_MAX = 10
+BATCH_PREPARED_BYTES_MAX = 512 * 1024
 #: items a second that may be asked for
 BATCH_RATE_MAX = 100_000
 #: bytes of the parameters of a batch, and of its filter, as JSON
