@@ -146,6 +146,8 @@ def _at_element(instance: int, rows: list[Row], element: str) -> int:
     replay, last, there = Replay(instance), -1, False
     for n, row in enumerate(rows):
         replay.add(row)
+        if n + 1 < len(rows) and _decision(rows[n + 1]) == _decision(row):
+            continue  # in the middle of a decision nothing stands still: its task may be withdrawn, and the token is not moved yet
         i = replay.partition.instances.get(instance)
         there = i is not None and any(t.element == element and t.phase == WAITING for t in i.tokens.values())
         if there:
