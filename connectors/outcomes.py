@@ -44,7 +44,7 @@ def failed(error: BaseException) -> Failed | None:
         return error
     if isinstance(error, Refused):
         return Failed("EGRESS_REFUSED", str(error))
-    if (broken := _tls(error)) is not None:
+    if (broken := tls(error)) is not None:
         return Failed("TLS", f"the server is not who it says, or speaks no TLS: {broken.reason or type(broken).__name__}")
     for kind, code, words, again in TABLE:
         if isinstance(error, kind):
@@ -52,7 +52,8 @@ def failed(error: BaseException) -> Failed | None:
     return None
 
 
-def _tls(error: BaseException | None) -> ssl.SSLError | None:
+def tls(error: BaseException | None) -> ssl.SSLError | None:
+    """What is wrong with TLS itself, among an exception and its causes."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         if isinstance(error, ssl.SSLError) and not isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):  # these: it was cut

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import datetime
 import math
+import socket
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from flowledger.connectors import outcomes
 from flowledger.connectors.frame import Call, Failed
 
 T = TypeVar("T")
@@ -39,6 +41,24 @@ async def each(places: list[str], connect: Callable[[str], Awaitable[T]]) -> T:
     if last is None:
         raise Failed("CONNECT", "no address to connect to", again=True)
     raise last
+
+
+async def socket_to(place: str, port: int) -> socket.socket:
+    """Connected. Raises: OSError."""
+    made = socket.socket(socket.AF_INET6 if ":" in place else socket.AF_INET)
+    try:
+        made.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(made, (place, port))
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
+def tls_of(error: BaseException) -> str | None:
+    """What TLS itself says of an exception; None: it was something else."""
+    broken = outcomes.tls(error)
+    return None if broken is None else broken.reason or type(broken).__name__
 
 
 @asynccontextmanager

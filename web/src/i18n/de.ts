@@ -253,6 +253,8 @@ export const de: Record<string, string> = {
   "status.draft": "Entwurf",
   "status.validated": "geprüft",
   "status.deprecated": "veraltet",
+  "status.active": "aktiv",
+  "status.inactive": "nicht in Kraft",
   "status.archived": "archiviert",
   "status.open": "offen",
   "status.resolved": "behoben",

@@ -253,6 +253,8 @@ export const en: Record<string, string> = {
   "status.draft": "draft",
   "status.validated": "validated",
   "status.deprecated": "deprecated",
+  "status.active": "active",
+  "status.inactive": "inactive",
   "status.archived": "archived",
   "status.open": "open",
   "status.resolved": "resolved",
