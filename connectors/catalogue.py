@@ -5,6 +5,7 @@ from __future__ import annotations
 from flowledger.connectors.frame import Config, Connector
 from flowledger.connectors.graphql import GraphQLConfig
 from flowledger.connectors.http.config import HttpConfig
+from flowledger.connectors.kafka import KafkaConfig, KafkaConnector
 from flowledger.connectors.mail import MailConfig, MailConnector
 from flowledger.connectors.notify import NotifyConfig, NotifyConnector
 from flowledger.connectors.sql.config import SqlConfig
@@ -17,6 +18,7 @@ CONFIGS: dict[str, type[Config]] = {
     "sql": SqlConfig,
     "email": MailConfig,
     "notify": NotifyConfig,
+    "kafka": KafkaConfig,
 }
 
 
@@ -32,4 +34,4 @@ def connectors() -> tuple[Connector, ...]:
     from flowledger.connectors.http.connector import HttpConnector
     from flowledger.connectors.sql.connector import SqlConnector
 
-    return (HttpConnector(), GraphQLConnector(), SqlConnector(), MailConnector(), NotifyConnector())
+    return (HttpConnector(), GraphQLConnector(), SqlConnector(), MailConnector(), NotifyConnector(), KafkaConnector())
