@@ -26,6 +26,10 @@ EVENT_BYTES_MAX = 16 * 1024 * 1024 - 1_024
 #: events, and bytes of them, after which a decision goes on in a follow-up command
 EVENTS_MAX = 4_000
 BYTES_MAX = 8 * 1024 * 1024
+#: sends of a decision to its own partition that are done in its step; the rest is put off (`kernel/putoff.py`)
+FOLLOW_UPS_MAX = 10_000
+#: of them, the first so many are not weighed; the bytes of all others count while they wait
+FOLLOW_UPS_FREE = 8
 #: tokens that a batch (timers that are due, a signal, ...) may move before its instances go on in follow-ups of their own
 BATCH_STEPS_MAX = 3_000
 #: characters of a name that the model or a caller gives: job type, message name, correlation key, error code ...
