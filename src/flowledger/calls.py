@@ -79,7 +79,9 @@ async def _client(settings: Any, stack: contextlib.AsyncExitStack, stop: asyncio
     else:
         paths = sorted(folder.glob("owner-*.sock")) if folder.is_dir() else []
     if paths:
-        link = LinkClient(paths, make_log(settings, readonly=not settings.kafka), settings.partitions)
+        log_ = make_log(settings, readonly=not settings.kafka)
+        stack.push_async_callback(log_.close)  # a reader of events opens it
+        link = LinkClient(paths, log_, settings.partitions)
         stack.push_async_callback(link.stop)
         link.start()
         return link
