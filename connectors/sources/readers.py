@@ -66,7 +66,10 @@ class Readers:
     async def run(self) -> None:
         try:
             while True:
-                await self._look()
+                try:
+                    await self._look()
+                except Exception as e:
+                    log_.error("triggers can't be looked for", exc_info=e)
                 await asyncio.sleep(LOOK_BY_LOG_S if isinstance(self.client, Looking) else LOOK_S)
         finally:
             await asyncio.gather(*(reader.stop() for reader in self.held.values()))
@@ -76,6 +79,8 @@ class Readers:
         for key, reader in list(self.held.items()):
             if reader.task.done():
                 del self.held[key]
+                if not reader.task.cancelled() and (why := reader.task.exception()) is not None:
+                    log_.error("a reader has ended", trigger=key[1], tenant=key[0], exc_info=why)
             elif (row := found.get(key)) is None:
                 if all_told:
                     reader.leave()
