@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from flowledger.connectors.direct import Looking
 from flowledger.connectors.sources.frame import Away, Got, Kind, Opening, Source, commands, fitting
 from flowledger.events import triggers as tr
 from flowledger.events.base import Rejected, RejectionCode
@@ -22,6 +23,8 @@ from flowledger.processors.client import ENGINE, Caller, Client
 
 #: how often is looked for triggers without a reader; how long a lease is, and how often it is renewed (seconds)
 LOOK_S = 1.0
+#: and by a node that can only ask by the log, where each look stands for a while
+LOOK_BY_LOG_S = 10.0
 LEASE_S, RENEW_S = 30.0, 10.0
 #: triggers that one node reads at once
 READERS_MAX = 500
@@ -64,7 +67,7 @@ class Readers:
         try:
             while True:
                 await self._look()
-                await asyncio.sleep(LOOK_S)
+                await asyncio.sleep(LOOK_BY_LOG_S if isinstance(self.client, Looking) else LOOK_S)
         finally:
             await asyncio.gather(*(reader.stop() for reader in self.held.values()))
 
