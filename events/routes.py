@@ -31,7 +31,7 @@ BY_KEY: dict[type[Command], str] = {
     c.UpdateRetries: "task", c.MoveTask: "task", c.ResolveIncident: "key", c.Continue: "key", c.ReleaseInstance: "key",
     c.ReplayDeadLetter: "letter", c.DiscardDeadLetter: "letter", c.ReleaseHold: "key",
     c.ReplayDeadLetter: "letter", c.DiscardDeadLetter: "letter", co.AddBatchItems: "batch", co.ControlBatch: "batch", co.ChangeRollout: "key",
-    co.RemoveFromViews: "key",
+    co.RemoveFromViews: "key", co.PrepareBatchItems: "batch",
 }  # fmt: skip
 #: commands about a trigger, whose home is by its name
 OF_TRIGGER = frozenset({tr.ClaimTrigger, tr.TakeItems, tr.ControlTrigger, tr.SettleParked})

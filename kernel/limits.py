@@ -53,9 +53,13 @@ FEEL_STEPS_MAX = 1_000_000
 #: items of a batch, and batches that have not ended, on a partition
 BATCH_ITEMS_MAX = 1_000_000
 BATCHES_MAX = 1_000
-#: items of a batch that are under way at once, of which one record carries so many; and those of its own partition that its home does in one decision
-BATCH_IN_HAND_MAX = 1_000
+#: items of a batch that one record carries, and that its home does in one decision; and how many records are under way at once: one for each partition, within
+#: these bounds. Others' commands stand behind no more than one of them.
 BATCH_SEND_MAX = 25
+BATCH_RECORDS_MIN, BATCH_RECORDS_MAX = 2, 40
+#: items that a door brings at once with what they need, and bytes of what one needs, as JSON
+BATCH_PREPARE_MAX = 10
+BATCH_PREPARED_BYTES_MAX = 512 * 1024
 #: items a second that may be asked for
 BATCH_RATE_MAX = 100_000
 #: bytes of the parameters of a batch, and of its filter, as JSON

@@ -30,21 +30,12 @@ _OURS = ("trigger.", "partition.", "ledger.", "operation.")
 async def open_events(opening: Opening) -> OwnEvents:
     client: Any = opening.client
     try:
-        await _opened(client)
+        if (open_log := getattr(client, "open", None)) is not None:  # owners in other processes are asked without it
+            await open_log()
         ends = [await client.log.end(EVENTS, p) for p in range(client.partitions)]
     except (LogError, OSError) as e:
         raise Away(f"the log can't be had: {e}") from None
     return OwnEvents(opening, dict(enumerate(ends)))
-
-
-async def _opened(client: Any) -> None:
-    """Owners in other processes are asked without it: this process may not have needed the log yet."""
-    opened = getattr(client, "opened", None)
-    if opened is None or opened.is_set():
-        return
-    await client.known.wait()
-    await client.log.open()
-    opened.set()
 
 
 class OwnEvents:
