@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from flowledger.connectors.check import findings
 from flowledger.events import commands as c
 from flowledger.infra.log_memory import MemoryLog, MemoryStore
@@ -26,7 +24,6 @@ def test_it_has_no_findings():
     assert not [f for f in found if f.severity != "info"] and findings(graph, "bill-order.bpmn") == []
 
 
-@pytest.mark.req("D-CON-010")
 async def test_an_order_is_billed(postgres_rig: PostgresRig, mailbox: Mailbox, tmp_path: Path):  # noqa: F811
     postgres_rig.do(
         "drop table if exists bills; create table bills (id text primary key, number serial, customer text, total numeric(10, 2))"

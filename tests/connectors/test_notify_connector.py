@@ -62,7 +62,6 @@ MESSAGE = {
 }
 
 
-@pytest.mark.req("APG-CON-008")
 @pytest.mark.parametrize(
     ("service", "whole"),
     [
@@ -84,7 +83,6 @@ async def test_what_services_get(target: Target, bench, service: str, whole: dic
     assert await sent(target, bench, service=service, **MESSAGE) == whole
 
 
-@pytest.mark.req("APG-CON-008")
 async def test_teams_gets_a_card(target: Target, bench):
     found = await sent(target, bench, service="teams", **MESSAGE)
     (one,) = found["attachments"]
