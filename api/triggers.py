@@ -16,7 +16,7 @@ from flowledger.api.edge import ApiRequest, Body, KeyRef, NamePath, Words, key_o
 from flowledger.api.lists import Cursor, Limit, WaitFor, listing
 from flowledger.api.problems import Problem, malformed, senseless
 from flowledger.api.services import Services, services_of
-from flowledger.api.view import answer_view, deployment_view
+from flowledger.api.view import answer_view, deployment_view, masked
 from flowledger.events import triggers as tr
 from flowledger.events.base import RejectionCode
 from flowledger.events.commands import ChangeDefinition, Deploy, Resource
@@ -29,8 +29,6 @@ from flowledger.kernel.triggers.home import SCHEDULE
 
 #: times that a dry run of a schedule tells
 COMING = 5
-#: words in names of fields whose values are not shown
-_HIDDEN = ("password", "passwd", "secret", "token", "authorization", "api_key", "apikey", "cookie")
 
 
 class TriggerBody(Body):
@@ -133,13 +131,6 @@ class Settled(msgspec.Struct, kw_only=True):
 
     outcomes: dict[str, a.Json]
     position: str | None = None
-
-
-def masked(value: Any) -> Any:
-    """A JSON value without what is named as a secret."""
-    if isinstance(value, dict):
-        return {k: "***" if any(w in str(k).lower().replace("-", "_") for w in _HIDDEN) else masked(v) for k, v in value.items()}
-    return [masked(v) for v in value] if isinstance(value, list) else value
 
 
 def _view(row: dict[str, Any]) -> dict[str, Any]:

@@ -159,6 +159,10 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     after_ms: int = 0
 
 
+#: attempts of one report
+REPORT_MAX = 200
+
+
 class ReportWebhook(Command, frozen=True):
     """What a sender did. `cursors`: as `WebhookProgressed`; they count where `rewinds` is that of now.
 

@@ -79,7 +79,8 @@ def control(d: Decision, e: wh.ControlWebhook) -> Rejected | None:
         return Rejected(RejectionCode.INVALID_STATE, f"webhook '{w.name}' is {status_of(w)}")
     if e.move == "resume" and len(w.dead) >= limits.WEBHOOK_DEAD_MAX:
         return Rejected(
-            RejectionCode.RESOURCE_EXHAUSTED, f"webhook '{w.name}' has {len(w.dead)} dead letters, and no room for more: redeliver or discard some"
+            RejectionCode.RESOURCE_EXHAUSTED,
+            f"webhook '{w.name}' has {len(w.dead)} dead letters, and no room for more: redeliver or discard some",
         )
     what = wh.WebhookPaused if e.move == "pause" else wh.WebhookResumed
     d.record(what(webhook=w.key, reason=e.reason))
@@ -133,8 +134,8 @@ def report(d: Decision, e: wh.ReportWebhook) -> Rejected | None:
         return w
     if e.sender != w.sender:
         return _stale(w, e.sender)
-    if len(e.attempts) > limits.WEBHOOK_ATTEMPTS_MAX:
-        return _invalid(f"attempts: expected at most {limits.WEBHOOK_ATTEMPTS_MAX}, found {len(e.attempts)}")
+    if len(e.attempts) > wh.REPORT_MAX:
+        return _invalid(f"attempts: expected at most {wh.REPORT_MAX}, found {len(e.attempts)}")
     for a in e.attempts:
         if a.outcome not in OUTCOMES or not (record.place_of(a.at) or a.at.startswith("test-")):
             return _invalid(f"attempts: expected an event and one of {', '.join(OUTCOMES)}, found '{a.at[:80]}' and '{a.outcome[:80]}'")
@@ -171,7 +172,9 @@ def report(d: Decision, e: wh.ReportWebhook) -> Rejected | None:
             webhook=w.key, first=w.count + 1, cursors=moved or None, attempts=rows or None, behind=behind or None, **counts,
         ))  # fmt: skip
     if stop and not w.paused:
-        reason = "the receiver answered 410 Gone" if stop == "gone" else f"there is no room for more than {limits.WEBHOOK_DEAD_MAX} dead letters"
+        reason = (
+            "the receiver answered 410 Gone" if stop == "gone" else f"there is no room for more than {limits.WEBHOOK_DEAD_MAX} dead letters"
+        )
         d.record(wh.WebhookPaused(webhook=w.key, by=stop, reason=reason))
     d.answer = {"due": {a.at: w.waiting[a.at].due_us for a in e.attempts if a.at in w.waiting}, **_room(w)}
     return None
@@ -211,7 +214,9 @@ def settle(d: Decision, e: wh.SettleDelivery) -> Rejected | None:
         return _invalid(f"ids: expected at most {limits.WEBHOOK_WAITING_MAX}, found {len(e.ids)}")
     wrong = next((at for at in e.ids if (place := record.place_of(at)) is None or str(place[0]) not in w.cursors), None)
     if wrong is not None or any(part not in w.cursors or offset < 0 for part, offset in e.cursors.items()):
-        return _invalid(f"expected ids of events such as 0-17, of partitions that there are, found '{(wrong or str(list(e.cursors)))[:80]}'")
+        return _invalid(
+            f"expected ids of events such as 0-17, of partitions that there are, found '{(wrong or str(list(e.cursors)))[:80]}'"
+        )
     wanted = list(dict.fromkeys([*e.ids, *(w.dead if e.dead else ())]))
     return _redeliver(d, w, e, wanted) if e.move == "redeliver" else _discard(d, w, e, wanted)
 
@@ -230,7 +235,9 @@ def _redeliver(d: Decision, w: Webhook, e: wh.SettleDelivery, wanted: list[str])
         items.append(msgspec.structs.asdict(again))
         outcomes[at] = "redelivered"
     if wanted and not items:
-        return Rejected(RejectionCode.RESOURCE_EXHAUSTED, f"webhook '{w.name}' has no room for more than {limits.WEBHOOK_WAITING_MAX} events that wait")
+        return Rejected(
+            RejectionCode.RESOURCE_EXHAUSTED, f"webhook '{w.name}' has no room for more than {limits.WEBHOOK_WAITING_MAX} events that wait"
+        )
     back = {part: offset for part, offset in e.cursors.items() if offset < w.cursors[part]}
     if items or back:
         d.batch(len(items))
@@ -258,7 +265,9 @@ def test(d: Decision, e: wh.TestWebhook) -> Rejected | None:
     if w.paused:
         return Rejected(RejectionCode.INVALID_STATE, f"webhook '{w.name}' is {status_of(w)}: nothing is sent")
     if len(w.waiting) >= limits.WEBHOOK_WAITING_MAX:
-        return Rejected(RejectionCode.RESOURCE_EXHAUSTED, f"webhook '{w.name}' has no room for more than {limits.WEBHOOK_WAITING_MAX} events that wait")
+        return Rejected(
+            RejectionCode.RESOURCE_EXHAUSTED, f"webhook '{w.name}' has no room for more than {limits.WEBHOOK_WAITING_MAX} events that wait"
+        )
     at = f"test-{w.revision + 1}"
     d.record(wh.WebhookAsked(webhook=w.key, items=[msgspec.structs.asdict(WebhookItem(at=at, type=record.TEST, asked=True))]))
     d.answer = {"key": w.key, "event": at}
@@ -279,5 +288,3 @@ def listing(d: Decision, e: wh.ListWebhooks) -> Rejected | None:
         })  # fmt: skip
     d.answer = {"items": items, "more": list(names[LIST_MAX - 1]) if len(names) > LIST_MAX else []}
     return None
-
-

@@ -39,7 +39,9 @@ def of_types(names: Iterable[str]) -> frozenset[str]:
         else:
             more = {wire.canonical(name)} & TYPES
         if not more:
-            raise ValueError(f"types: expected types of events that webhooks tell, such as workflow.completed or task.*, found '{name[:80]}'")
+            raise ValueError(
+                f"types: expected types of events that webhooks tell, such as workflow.completed or task.*, found '{name[:80]}'"
+            )
         found |= more
     return frozenset(found) or TYPES
 

@@ -131,7 +131,11 @@ def test_one_sends_and_another_takes_over_where_it_was():
     assert w.report(sender=1).code == "STALE", "nobody has it yet"
     first = w.claim()
     assert first["sender"] == 1 and first["secrets"] == ["HOOK"] and w.claim(node="n2").code == "UNAVAILABLE"
-    w.report({"at": "0-6", "outcome": "delivered", "attempt": 1}, {"at": "0-5", "outcome": "failed", "attempt": 1, "code": "500"}, cursors={"0": 7, "1": 9})
+    w.report(
+        {"at": "0-6", "outcome": "delivered", "attempt": 1},
+        {"at": "0-5", "outcome": "failed", "attempt": 1, "code": "500"},
+        cursors={"0": 7, "1": 9},
+    )
     assert w.claim(sender=1)["sender"] == 1, "it goes on"
     w.now_us += 31_000_000
     second = w.claim(node="n2")
@@ -245,7 +249,9 @@ def test_what_waits_for_its_instance_is_no_attempt():
     w = World(1)
     w.put(order="instance")
     w.claim()
-    w.report({"at": "0-1", "outcome": "failed", "attempt": 1, "instance": 4}, {"at": "0-2", "outcome": "behind", "instance": 4}, cursors={"0": 3})
+    w.report(
+        {"at": "0-1", "outcome": "failed", "attempt": 1, "instance": 4}, {"at": "0-2", "outcome": "behind", "instance": 4}, cursors={"0": 3}
+    )
     waiting = w.webhook().waiting
     assert (waiting["0-2"].attempt, waiting["0-2"].due_us, waiting["0-2"].instance, w.webhook().count) == (0, 0, 4, 1)
     w.report({"at": "0-2", "outcome": "behind", "instance": 4})
@@ -256,7 +262,7 @@ def test_a_report_is_bounded():
     w = World(1)
     w.put()
     w.claim()
-    many = [{"at": f"0-{n}", "outcome": "delivered", "attempt": 1} for n in range(limits.WEBHOOK_ATTEMPTS_MAX + 1)]
+    many = [{"at": f"0-{n}", "outcome": "delivered", "attempt": 1} for n in range(wh.REPORT_MAX + 1)]
     assert w.report(*many).code == "INVALID_ARGUMENT" and w.report(*many[1:])["room"] == limits.WEBHOOK_WAITING_MAX
     for wrong in ({"at": "zero", "outcome": "delivered"}, {"at": "0-1", "outcome": "lost"}):
         assert w.report(wrong).code == "INVALID_ARGUMENT"
