@@ -52,6 +52,14 @@ class Changed(Exception):
     """Its record is another one: it begins anew."""
 
 
+def go_on() -> bool:
+    """False where this task was cancelled, and something that it waited for has swallowed that (`asyncio.wait_for` of 3.11 does, below `Client.call`)."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+    return True
+
+
 class Item:
     """An event that is to be sent. `attempt`: those that were made; `body`: None: it is still to be read."""
 
@@ -158,9 +166,10 @@ class Sender:
         """The lease is kept, and its record looked at."""
         own = ("url", "types", "definitions", "filter", "secrets", "order", "rewinds")
         noted = self.error
-        while True:
+        while go_on():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.poked.wait(), KEEP_S if noted == self.error else AGAIN_S)
+                async with asyncio.timeout(KEEP_S if noted == self.error else AGAIN_S):
+                    await self.poked.wait()
             self.poked.clear()
             async with self._lock:
                 have = await self._claim()
@@ -185,9 +194,10 @@ class Sender:
 
     async def _tell(self) -> None:
         last = time.monotonic()
-        while True:
+        while go_on():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.tell.wait(), IDLE_S)
+                async with asyncio.timeout(IDLE_S):
+                    await self.tell.wait()
             self.tell.clear()
             if not self.done and not (self.passed and time.monotonic() - last >= IDLE_S):
                 continue
@@ -239,12 +249,13 @@ class Sender:
         async with contextlib.aclosing(self.client.events(dict(self.read))) as batches:  # type: ignore[type-var]
             async for batch in batches:
                 about = [r for r in batch if r.envelope.tenant == self.tenant and self._of_instance(r)]
-                while True:
+                while go_on():
                     try:
                         await self.definitions.learn(about)
                         break
                     except ConnectionError:  # the owner is on its way to another node
                         await asyncio.sleep(AGAIN_S)
+                go_on()
                 for r in batch:
                     if r.offset < self.read[r.partition]:
                         continue
@@ -314,7 +325,7 @@ class Sender:
 
     async def _retry(self) -> None:
         """What waits is sent when it is due."""
-        while True:
+        while go_on():
             await asyncio.sleep(LOOK_S)
             if not self.waiting:
                 continue
@@ -376,7 +387,7 @@ class Sender:
     async def _send(self, item: Item) -> bool:
         """Whether it was taken, or will never be."""
         assert item.body is not None
-        while True:
+        while go_on():
             async with self._turn(item.asked):
                 try:
                     result = await self.post(self.have["url"], self.have["secrets"], f"{self.key}-{item.at}", item.body)
@@ -403,7 +414,7 @@ class Sender:
             yield
             return
         async with self.slots:
-            while True:
+            while go_on():
                 left = self.not_before - time.monotonic()
                 if left <= 0 and not (self.failures >= TROUBLE and self.trying):
                     break
