@@ -48,6 +48,7 @@ from flowledger.api import (
 from flowledger.api.access.door import uncovered
 from flowledger.api.edge import ApiRequest, encode
 from flowledger.api.guard import Guard
+from flowledger.api.hooks import door as hooks
 from flowledger.api.lists import before
 from flowledger.api.openapi import document, operation_id
 from flowledger.api.previews import Previewed, preview_handler
@@ -113,7 +114,7 @@ def _cors(services: Services) -> CORSConfig | None:
 
 def _app(services: Services, v1: Router, at_root: Sequence[Any]) -> Litestar:
     return Litestar(
-        route_handlers=[v1, *health.HANDLERS, *metrics.HANDLERS, *callbacks.AT_ROOT, *issuers.AT_ROOT, *at_root],
+        route_handlers=[v1, *health.HANDLERS, *metrics.HANDLERS, *callbacks.AT_ROOT, *hooks.AT_ROOT, *issuers.AT_ROOT, *at_root],
         request_class=ApiRequest,
         exception_handlers={**HANDLERS, Previewed: preview_handler},
         before_request=before if services.door is None else look_before,  # type: ignore[arg-type]

@@ -27,15 +27,29 @@ from flowledger.kernel.batches.actions import ACTIONS, problem
 
 BATCH = "batch"
 ACTION = Literal[
-    "cancel", "terminate", "suspend", "resume", "set_variables", "modify", "migrate", "retry", "resolve", "assign", "escalate", "redeliver"
+    "cancel",
+    "terminate",
+    "suspend",
+    "resume",
+    "set_variables",
+    "modify",
+    "migrate",
+    "delete",
+    "retry",
+    "resolve",
+    "assign",
+    "escalate",
+    "redeliver",
 ]
 LIST = Literal["instances", "jobs", "tasks", "incidents", "dead_letters"]
 #: rows that a preview shows
 EXAMPLES = 5
 _ACTIVE = "pending,running,suspended,quarantined"
+_ENDED = "completed,failed,cancelled,terminated"
 #: (action, list) -> filters that hold where the caller's don't say otherwise: what can be done something to at all
 IMPLIED: dict[tuple[str, str], dict[str, str]] = {
     **{(name, "instances"): {"status": _ACTIVE} for name in ("cancel", "terminate", "set_variables", "modify", "migrate")},
+    ("delete", "instances"): {"status": _ENDED},
     ("suspend", "instances"): {"status": "running"},
     ("resume", "instances"): {"status": "suspended"},
     ("retry", "instances"): {"status": _ACTIVE, "has_incident": "true"},

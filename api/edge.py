@@ -97,7 +97,7 @@ class ApiRequest(Request[Any, Any, Any]):
         if coding := self.headers.get("content-encoding", ""):
             raise Problem("UNSUPPORTED_MEDIA_TYPE", f"a body without Content-Encoding was expected, found {coding!r}", status=415)
         if kind == "multipart/form-data" and reader is not None:
-            async with self._in_time():
+            async with self.in_time():
                 return await reader(self)
         body = await self.body()
         if body and kind != "application/json" and not kind.endswith("+json"):
@@ -111,12 +111,12 @@ class ApiRequest(Request[Any, Any, Any]):
         """Raises: Problem (503): the server goes down before the whole body has come; (408): it doesn't come."""
         if self._body is not Empty:
             return self._body
-        async with self._in_time():
+        async with self.in_time():
             with self.app.state["services"].closing.interrupts():
                 return await super().body()
 
     @asynccontextmanager
-    async def _in_time(self) -> AsyncIterator[None]:
+    async def in_time(self) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(BODY_S):
                 yield

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from litestar import Response, get, patch, post
+from litestar import Response, delete, get, patch, post
 from litestar.params import Parameter
 from msgspec import Meta
 
@@ -28,15 +28,19 @@ from flowledger.api.edge import (
 )
 from flowledger.api.lists import Cursor, Definition, KeyFilter, Limit, Priority, Version, WaitFor, listing, variable_filters
 from flowledger.api.locking import etag, expected
-from flowledger.api.problems import malformed
+from flowledger.api.problems import Problem, malformed
 from flowledger.api.services import Services, services_of
 from flowledger.api.view import answer_view, row_event_view
 from flowledger.events import commands as c
+from flowledger.events import control as co
 from flowledger.events.commands import partition_of_text
+from flowledger.events.wire import NAMES
+from flowledger.events.workflow import WorkflowRemovedFromViews
 
 Status = Literal["pending", "running", "suspended", "quarantined", "completed", "failed", "cancelled", "terminated"]
 #: statuses of tasks that somebody has to do something about, or does
 ACTIVE = ("created", "assigned", "started", "in_progress", "suspended")
+REMOVED = NAMES[WorkflowRemovedFromViews]
 PriorityValue = Annotated[int, Meta(ge=0, le=100)] | Literal["low", "normal", "medium", "high", "critical", "urgent"]
 PRIORITIES = {"low": 20, "normal": 40, "medium": 40, "high": 60, "critical": 80, "urgent": 100}
 
@@ -237,6 +241,21 @@ async def release(request: ApiRequest, id: KeyPath, data: ReasonBody | None = No
     return await changed(request, command)
 
 
+@delete("/instances/{id:str}", status_code=200, previews=True, summary="Delete an ended instance from the views")
+async def delete_instance(request: ApiRequest, id: KeyPath, reason: Annotated[Words, Parameter()] = "") -> Response[a.Done]:
+    """Its rows go from all lists, for good: a rebuild of the views leaves them out as well. The ledger keeps its events. One that hasn't ended is refused;
+    instances that it called are instances of their own."""
+    s = services_of(request)
+    key = key_of(id, "instance")
+    try:
+        await find(s, request, id)
+    except Problem:
+        again = request.headers.get("idempotency-key")  # the same request once more gets the first answer
+        if not again or not (await s.reads.events("instances", key, {"type": REMOVED}, "", 1, s.identify(request).tenant))["items"]:
+            raise
+    return await changed(request, co.RemoveFromViews(key=key, reason=reason))
+
+
 HANDLERS: list[Any] = [
-    start, list_instances, get_instance, variables, set_variables, cancel, suspend, resume, pause, unpause, release,
+    start, list_instances, get_instance, variables, set_variables, cancel, suspend, resume, pause, unpause, release, delete_instance,
 ]  # fmt: skip

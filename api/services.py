@@ -56,6 +56,8 @@ class Services:
         self.refusals = Refusals(client)
         #: makes and reads one-time addresses (`api/callbacks.py`); None: this process has no key for them
         self.callbacks: Callbacks | None = None
+        #: the doors of triggers (`api/hooks`); None: this process has none
+        self.hooks: Any = None
         #: set when the server is going down: long polls and subscriptions end
         self.closing = Closing()
         #: who works on what, on this node (`api/workers.py`); None: nobody asks

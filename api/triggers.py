@@ -26,6 +26,7 @@ from flowledger.kernel.model.encodings import utf8
 from flowledger.kernel.triggers import schedule
 from flowledger.kernel.triggers.evaluate import meaning
 from flowledger.kernel.triggers.home import SCHEDULE
+from flowledger.kernel.triggers.samples import masked
 
 #: times that a dry run of a schedule tells
 COMING = 5

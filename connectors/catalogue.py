@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from flowledger.connectors.frame import Config, Connector
+from flowledger.connectors.graphql import GraphQLConfig
 from flowledger.connectors.http.config import HttpConfig
+from flowledger.connectors.mail import MailConfig, MailConnector
+from flowledger.connectors.sql.config import SqlConfig
 from flowledger.kernel.model.connectors import ALIASES, PREFIX
 
 #: name -> configuration: what models are checked by, and templates made of; a job type is `flowledger:NAME`
-CONFIGS: dict[str, type[Config]] = {"http": HttpConfig}
+CONFIGS: dict[str, type[Config]] = {"http": HttpConfig, "graphql": GraphQLConfig, "sql": SqlConfig, "email": MailConfig}
 
 
 def name_of(job_type: str) -> str:
@@ -18,6 +21,8 @@ def name_of(job_type: str) -> str:
 
 def connectors() -> tuple[Connector, ...]:
     """Those that work; what they need is loaded here."""
+    from flowledger.connectors.graphql import GraphQLConnector
     from flowledger.connectors.http.connector import HttpConnector
+    from flowledger.connectors.sql.connector import SqlConnector
 
-    return (HttpConnector(),)
+    return (HttpConnector(), GraphQLConnector(), SqlConnector(), MailConnector())

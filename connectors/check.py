@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from flowledger.connectors import results
 from flowledger.connectors.catalogue import CONFIGS, name_of
 from flowledger.connectors.frame import Config, Failed
-from flowledger.connectors.inputs import FRAME, fields_of, put
+from flowledger.connectors.inputs import FRAME, fields_of, literal, put
 from flowledger.kernel.findings import Finding
 from flowledger.kernel.model.connectors import CALLBACK, served
 
@@ -66,13 +66,16 @@ def _of(node: Any, job_type: str) -> list[tuple[str, str]]:
 def _configuration(node: Any, config: type[Config], headers: dict[str, str]) -> list[str]:
     raw: dict[str, Any] = {}
     dynamic: set[tuple[str, ...]] = set()
-    fields = fields_of(config)
+    fields, fixed = fields_of(config), literal(config)
+    lost = [m.target for m in node.inputs if m.target.split(".")[0] in fixed]
+    if lost:
+        return [f"{lost[0]}: expected in a header of the task (zeebe:header), so that it is the model's own text; found an input"]
     rows = [(key, value, True) for key, value in headers.items() if key not in FRAME and key.split(".")[0] in fields]
     rows += [(m.target, m.source.static, m.source.compiled is None) for m in node.inputs if m.target.split(".")[0] in fields]
-    for target, value, literal in rows:
+    for target, value, known in rows:
         path = tuple(target.split("."))
-        put(raw, path, value if literal else _UNKNOWN)
-        if not literal:
+        put(raw, path, value if known else _UNKNOWN)
+        if not known:
             dynamic.add(path)
     whole = {path[0] for path in dynamic if len(path) == 1}
     for field in whole:

@@ -24,6 +24,15 @@ def fields_of(config: type[Config]) -> list[str]:
     return [f.alias or name for name, f in config.model_fields.items()]
 
 
+def literal(config: type[Config]) -> set[str]:
+    """Those of them that stand in headers of the task only: text of the model, which no variable can change."""
+    return {
+        f.alias or name
+        for name, f in config.model_fields.items()
+        if isinstance(f.json_schema_extra, dict) and f.json_schema_extra.get("literal")
+    }
+
+
 async def take(
     variables: dict[str, Any], headers: dict[str, Any], config: type[Config], secrets: Secrets, mask: Mask, callback: Callable[[], str]
 ) -> Any:
@@ -33,7 +42,8 @@ async def take(
     for key, value in headers.items():
         if key.split(".")[0] in names:
             put(given, key.split("."), value)
-    own = {name: variables[name] for name in names if variables.get(name) is not None}
+    fixed = literal(config)
+    own = {name: variables[name] for name in names if name not in fixed and variables.get(name) is not None}
     told = _told(headers.get(SECRETS_HEADER))
     wanted = {name for each in told.values() for name in each}
     wanted |= {name for text in _texts(given) for name in REFERENCE.findall(text)}

@@ -14,22 +14,27 @@ from flowledger.infra.egress import Refused, Unresolved
 AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 #: longest wait that the other side may ask for, seconds
 AFTER_S_MAX = 3600.0
-_SENT = "; whether the other side did it is not known: it is sent again with the same idempotency key"
+SENT = "; whether the other side did it is not known: it is sent again with the same idempotency key"
 
 #: first match counts: (exception, code, words, may another attempt help)
 TABLE: tuple[tuple[type[BaseException], str, str, bool], ...] = (
     (Unresolved, "UNRESOLVED", "", True),
     (httpx2.ConnectTimeout, "CONNECT_TIMEOUT", "no connection within the time", True),
     (httpx2.PoolTimeout, "BUSY", "all connections are in use", True),
-    (httpx2.TimeoutException, "TIMEOUT", f"no answer within the time{_SENT}", True),
-    (TimeoutError, "TIMEOUT", f"no answer within the time{_SENT}", True),
+    (httpx2.TimeoutException, "TIMEOUT", f"no answer within the time{SENT}", True),
+    (TimeoutError, "TIMEOUT", f"no answer within the time{SENT}", True),
     (httpx2.ProxyError, "PROXY", "the proxy refuses the call", True),
     (httpx2.ConnectError, "CONNECT", "no connection", True),
     (httpx2.LocalProtocolError, "CONFIGURATION", "the request can't be written", False),
     (httpx2.UnsupportedProtocol, "CONFIGURATION", "expected http:// or https://", False),
     (httpx2.InvalidURL, "CONFIGURATION", "expected a URL", False),
-    (httpx2.NetworkError, "CUT", f"the connection broke{_SENT}", True),
-    (httpx2.RemoteProtocolError, "CUT", f"the connection broke, or what came is no HTTP{_SENT}", True),
+    (httpx2.NetworkError, "CUT", f"the connection broke{SENT}", True),
+    (httpx2.RemoteProtocolError, "CUT", f"the connection broke, or what came is no HTTP{SENT}", True),
+    (ssl.SSLError, "CUT", f"the connection broke{SENT}", True),
+    (ConnectionRefusedError, "CONNECT", "no connection", True),
+    (ConnectionError, "CUT", f"the connection broke{SENT}", True),
+    (EOFError, "CUT", f"the connection broke{SENT}", True),
+    (OSError, "CONNECT", "no connection", True),
 )
 
 
@@ -39,7 +44,7 @@ def failed(error: BaseException) -> Failed | None:
         return error
     if isinstance(error, Refused):
         return Failed("EGRESS_REFUSED", str(error))
-    if (broken := _tls(error)) is not None:
+    if (broken := tls(error)) is not None:
         return Failed("TLS", f"the server is not who it says, or speaks no TLS: {broken.reason or type(broken).__name__}")
     for kind, code, words, again in TABLE:
         if isinstance(error, kind):
@@ -47,10 +52,11 @@ def failed(error: BaseException) -> Failed | None:
     return None
 
 
-def _tls(error: BaseException | None) -> ssl.SSLError | None:
+def tls(error: BaseException | None) -> ssl.SSLError | None:
+    """What is wrong with TLS itself, among an exception and its causes."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
-        if isinstance(error, ssl.SSLError):
+        if isinstance(error, ssl.SSLError) and not isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):  # these: it was cut
             return error
         seen.add(id(error))
         error = error.__cause__ or error.__context__

@@ -43,7 +43,7 @@ def compiled(text: str, header: str) -> Expression:
         raise Failed("CONFIGURATION", f"{header}: {e}") from None
 
 
-def _evaluate(text: str, header: str, context: dict[str, Any]) -> Any:
+def evaluated(text: str, header: str, context: dict[str, Any]) -> Any:
     try:
         return compiled(text, header).json(context, SimpleNamespace(now_us=time.time_ns() // 1000))
     except Failure as e:
@@ -58,7 +58,7 @@ def variables_of(headers: dict[str, Any], answer: Any) -> dict[str, Any]:
             raise Failed("CONFIGURATION", f"expected the name of a variable as resultVariable, found {str(name)[:50]!r}")
         found[name] = answer
     if text := headers.get("resultExpression"):
-        made = _evaluate(str(text), "resultExpression", {**(answer if isinstance(answer, dict) else {}), "response": answer})
+        made = evaluated(str(text), "resultExpression", {**(answer if isinstance(answer, dict) else {}), "response": answer})
         if made is not None and not isinstance(made, dict):
             raise Failed("RESULT", f"expected a context from resultExpression, found {type(made).__name__}: {{name: response.body}}")
         found.update(made or {})
@@ -79,7 +79,7 @@ def judged(headers: dict[str, Any], answer: Any, failure: Failed | None, retries
         context["error"] = {"code": failure.code, "message": failure.message, "variables": {"response": response}}
     elif isinstance(answer, dict):
         context = {**answer, **context}
-    made = _evaluate(str(text), "errorExpression", context)
+    made = evaluated(str(text), "errorExpression", context)
     if not isinstance(made, dict) or "errorType" not in made:
         return None
     variables = made.get("variables") if isinstance(made.get("variables"), dict) else None

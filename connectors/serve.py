@@ -10,7 +10,7 @@ from flowledger.api.workers import Workers
 from flowledger.connectors.catalogue import connectors
 from flowledger.connectors.direct import DirectTransport
 from flowledger.connectors.frame import Connector
-from flowledger.connectors.inputs import fields_of
+from flowledger.connectors.inputs import fields_of, literal
 from flowledger.connectors.runner import Runner
 from flowledger.infra.egress import Gate
 from flowledger.infra.secrets import secrets_of
@@ -41,8 +41,9 @@ class Connectors:
             lease_s=LEASE_S, tenant=tenant, threads=1,
         )  # fmt: skip
         for connector in self._connectors:
+            fetch = [name for name in fields_of(connector.config) if name not in literal(connector.config)]
             for job_type in (connector.job_type, *connector.aliases):
-                worker.job(job_type, fetch=fields_of(connector.config))(_handler(self.runner, connector, tenant))
+                worker.job(job_type, fetch=fetch)(_handler(self.runner, connector, tenant))
         return worker
 
     async def run(self) -> None:

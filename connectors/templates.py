@@ -57,6 +57,9 @@ def _fields(config: type[Config], path: str, group: str, condition: dict[str, An
     rows: list[dict[str, Any]] = []
     for name, field in config.model_fields.items():
         target = f"{path}{field.alias or name}"
+        extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+        if extra.get("template") is False:
+            continue
         kinds = _models(field.annotation)
         if kinds:
             rows += _choice(target, field, kinds)
@@ -92,7 +95,7 @@ def _row(target: str, field: FieldInfo, group: str, condition: dict[str, Any] | 
     elif kind is bool:
         row |= {"type": "Boolean", "feel": "static", "value": bool(default)}
     elif kind is int:
-        row |= {"type": "Number", "feel": "static", "value": default}
+        row |= {"type": "Number", "feel": "static", **({} if default is None else {"value": default})}
     elif kind is str:
         row |= {"type": "String", "feel": "optional", **({"value": default} if default else {})}
     elif kind is Any:
@@ -103,7 +106,14 @@ def _row(target: str, field: FieldInfo, group: str, condition: dict[str, Any] | 
         row["constraints"] = {"notEmpty": True}
     elif "value" not in row:
         row["optional"] = True
-    row |= {"group": group, "binding": {"type": "zeebe:input", "name": target}}
+    if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("literal"):
+        row = {k: v for k, v in row.items() if k != "feel"} | {
+            "type": "Text",
+            "group": group,
+            "binding": {"type": "zeebe:taskHeader", "key": target},
+        }
+    else:
+        row |= {"group": group, "binding": {"type": "zeebe:input", "name": target}}
     return {**row, "condition": condition} if condition else row
 
 

@@ -94,6 +94,13 @@ class RerunElement(Command, frozen=True):
     row_version: int | None = None
 
 
+class RemoveFromViews(Command, frozen=True):
+    """An ended instance of the caller's tenant: its rows go from all views, its events stay. Where nothing is left of it, nothing happens. Answer: `{key}`."""
+
+    key: int
+    reason: str = ""
+
+
 class PlaceHold(Command, frozen=True):
     """Keep from going on: `subject` is a key of an instance or a version, the id of a process, `PROCESS/ELEMENT` (process id or version key), a job
     type, the target of a limit (`job:`, `tenant:`, `endpoint:`, `assignee:`), or a tenant (`*`: all).
@@ -238,5 +245,5 @@ class RepairFinding(Command, frozen=True):
 #: one of them; the union of all commands has these beside its own
 AnyControl = (
     CreateBatch | AddBatchItems | ControlBatch | DoBatchItems | TellBatchItems | PlaceHold | ReleaseHold | SetHold | HoldDone
-    | ListFindings | AskPeers | RepairFinding | ChangeRollout
+    | ListFindings | AskPeers | RepairFinding | ChangeRollout | RemoveFromViews
 )  # fmt: skip

@@ -161,6 +161,12 @@ class WorkflowModified(Event, frozen=True):
     instructions: Json = None
 
 
+class WorkflowRemovedFromViews(Event, frozen=True):
+    """It has ended, and its rows are deleted from all views, now and whenever they are built anew. The ledger keeps its events, of which this is one."""
+
+    reason: str = ""
+
+
 class VariableSet(Event, frozen=True):
     """`variables` are now set in the scope of `scope` (a token key, or the instance key for the root scope). `reason`: of whom set them by hand."""
 

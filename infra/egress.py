@@ -25,6 +25,8 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 SCHEMES = {"http": 80, "https": 443}
+#: what else is spoken to the outside, by words that rules may name
+SERVICES = {"postgresql": 5432, "mysql": 3306, "smtp": 587, "kafka": 9092, "amqp": 5672, "redis": 6379}
 URL_CHARS_MAX = 8_192
 #: addresses of one name that are looked at and tried
 ADDRESSES_MAX = 16
@@ -58,8 +60,8 @@ class Rule:
             raise ValueError(f"expected [scheme://]host[:port], found {text!r}")
         self._scheme, self.host = m["scheme"] or "", m["host"].lower().rstrip(".")
         self._port = int(m["port"] or 0)
-        if (self._scheme and self._scheme not in SCHEMES) or self._port > 65_535:
-            raise ValueError(f"expected {' or '.join(SCHEMES)} and a port up to 65535, found {text!r}")
+        if (self._scheme and self._scheme not in SCHEMES | SERVICES) or self._port > 65_535:
+            raise ValueError(f"expected {', '.join(SCHEMES | SERVICES)} and a port up to 65535, found {text!r}")
         self._network: Any = None
         self._suffix = ""
         bare = self.host.replace("[", "").replace("]", "")
@@ -121,6 +123,7 @@ class Gate:
         self.proxy = httpx2.URL(proxy) if proxy else None
         if self.proxy is not None and (self.proxy.scheme != "http" or not self.proxy.host):
             raise ValueError("expected http://host:port as egress_proxy")
+        self.ca_file = ca_file
         self._tls = ssl.create_default_context(cafile=ca_file) if ca_file else None
 
     @property
@@ -205,6 +208,13 @@ class Gate:
             except ValueError:
                 raise Refused(f"the name {name} has an address of an odd form") from None
             self._check(scheme, name, port, found)
+        return texts
+
+    async def direct(self, service: str, host: str, port: int) -> list[str]:
+        """Where to connect to with what is no HTTP. Raises: Refused, Unresolved."""
+        texts = await self.addresses(service, host, port)
+        if self.proxy is not None and any(kind_of(ipaddress.ip_address(text)) == "public" for text in texts):
+            raise Refused(f"{service}://{host}:{port} has a public address, and the proxy (egress_proxy) carries HTTP only")
         return texts
 
 

@@ -51,7 +51,7 @@ NAMES_MAX, TEXT_MAX, REASON_MAX = 200, 255, 2_000
 _KINDS: dict[type[c.AnyCommand], str] = {
     c.SetVariables: "instance", c.AdHocActivate: "instance", c.Deploy: "definition", c.ThrowTaskError: "task", c.ExtendLease: "task",
     c.UpdateRetries: "task", c.ReplayDeadLetter: "dead_letter", c.DiscardDeadLetter: "dead_letter", c.EvaluateConditions: "condition",
-    co.ChangeRollout: "definition",
+    co.ChangeRollout: "definition", co.RemoveFromViews: "instance",
 }  # fmt: skip
 #: registry -> what a record of it is
 _RECORDS = {"identity": "account", "directory": "directory", "task_definition": "task_definition", "limit": "limit"}

@@ -394,6 +394,7 @@ class Machine:
         self._resting = False
         claim, seal = self.claim, self._seal
         at = rules.Place(claim.epoch, claim.owner, seal.chain, self.acked, self.source, seal.number, rules.VERSION)
+        self.watchdog.note()
         self.out.append(self.checkpoints.make(self.state, self.clock.now_us, at))
         self.hungry = True
 

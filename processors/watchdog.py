@@ -3,13 +3,16 @@
 What doesn't hold in one look is a *suspicion*: it is looked at again after `CONFIRM_US`, when no follow-up of a former decision waits, and is a *finding* when
 it still doesn't hold. What only another partition can tell is asked there, twice (`kernel/watchdog/peers.py`). Findings are looked at again all the time, and
 go by themselves. They are in memory only: a new owner finds them again.
-Choices: a round takes `ROUND_S` where that is possible with `SLICE_MAX` things in a slice, so 400,000 things (instances, and what they hold) are
-looked at in that time; more take longer. What is kept for nobody is a suspicion for ever, so the number of both is bounded.
+Choices: to look at an instance costs five times what a task or a timer costs, and what nobody touches seldom breaks. So there are two walks: over all tables but
+instances in `ROUND_S`, and over instances with at most `QUIET_MAX` in a slice (250 a second), which takes longer where very many are parked. What has changed is
+looked at after `FRESH_S`, and who has called or was called with each walk over the tables, since what breaks it happens elsewhere. The first walk after a
+take-over, and the first after holds changed, makes no such difference. What is kept for nobody is a suspicion for ever, so the number of both is bounded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from flowledger.kernel import Facts, Partition
@@ -22,15 +25,17 @@ from flowledger.logs import log
 log_ = log("watchdog")
 
 #: between slices (seconds), and the time that a round is meant to take; a shorter one rests until the next
-TICK_S, ROUND_S, REST_S = 0.05, 20.0, 5.0
-#: things that one slice looks at
-SLICE_MIN, SLICE_MAX = 50, 1_000
+TICK_S, ROUND_S, REST_S = 0.2, 40.0, 5.0
+#: things that one slice looks at; of instances that may be quiet; of those that have changed
+SLICE_MIN, SLICE_MAX, QUIET_MAX, FRESH_SLICE = 50, 1_000, 50, 200
+#: what has changed is looked at so much later (seconds), and so many are remembered: beyond it is the round's
+FRESH_S, FRESH_MAX = 10.0, 10_000
 #: what doesn't hold twice, so long apart, is a finding (microseconds)
 CONFIRM_US = 5_000_000
 #: a send that is the first without confirmation for so long, and a topic of which nothing is taken for so long (microseconds)
 SEND_US, COMMANDS_US = 30_000_000, 30_000_000
 #: what was told by another node is asked there again after this time (microseconds)
-ASK_AGAIN_US = 600_000_000
+ASK_AGAIN_US = 30_000_000
 #: findings, and suspicions, that are kept; the rest is counted
 KEPT_MAX = 10_000
 #: findings that one answer tells
@@ -52,6 +57,37 @@ class Suspicion:
         self.sure: set[int] = set()
 
 
+class Walk:
+    """Over `names`, again and again: `keys` gives what there is of one when its turn comes."""
+
+    def __init__(self, names: tuple[str, ...], keys: Callable[[str], Iterable[Any]]) -> None:
+        self.names, self._keys = names, keys
+        self.rounds, self.took_s = 0, 0.0
+        self.rests_to = 0
+        self._began_us = 0
+        self._slice = SLICE_MIN
+        self._things: Iterator[tuple[str, Any]] = iter(())
+
+    def slice(self, now_us: int, most: int) -> Iterator[tuple[str, Any]]:
+        """What is to be looked at now, `most` things at most. At the end of a round it rests."""
+        if now_us < self.rests_to:
+            return
+        left = min(self._slice, most)
+        for thing in self._things:
+            yield thing
+            left -= 1
+            if left <= 0:
+                return
+        if self._began_us:
+            self.rounds += 1
+            self.took_s = (now_us - self._began_us) / 1e6
+            self.rests_to = self._began_us + int(REST_S * 1e6)
+        self._began_us = max(now_us, self.rests_to)
+        number = sum(len(list(self._keys(name))) for name in self.names)
+        self._slice = min(SLICE_MAX, max(SLICE_MIN, int(number * TICK_S / ROUND_S) + 1))
+        self._things = ((name, key) for name in self.names for key in list(self._keys(name)))  # each as it is when its turn comes
+
+
 class Watchdog:
     """`near`: whether the owner of a partition is in this process, so that to ask costs next to nothing."""
 
@@ -61,17 +97,22 @@ class Watchdog:
         self.now_us = facts.now_us
         self.suspicions: dict[str, Suspicion] = {}
         self.findings: dict[str, Suspicion] = {}
-        #: since the claim; how long the last whole one took
-        self.rounds, self.round_s = 0, 0.0
         self.looked = 0
         #: of what is acknowledged of the partition's events
         self.end = 0
-        self._began_us = 0
-        self._things: Iterator[tuple[str, Any]] = iter(())
-        self._slice = SLICE_MIN
-        self._rests_to = 0
+        self._tables = Walk((*(n for n in looking.CHECKS if n != "instances"), "ready", "related"), self._keys)
+        self._instances = Walk(("instances",), self._keys)
+        #: of which holds it has heard, and the round over instances that began before
+        self._holds: frozenset[Any] = frozenset()
+        self._all_of = 0
+        #: instances that have called, or were called
+        self._related: set[int] = set()
+        #: instances that have changed, and wait to be looked at
+        self._fresh: deque[int] = deque()
+        self._noted: set[int] = set()
+        self._fresh_at = 0
         self._checks_at = 0
-        #: questions of the round that goes on, and of the last one
+        #: questions of the walk that goes on, and those that are to be asked
         self._collected: Asked = {}
         self._questions: Asked = {}
         #: (kind, keys) -> when another node said that it is there
@@ -84,33 +125,74 @@ class Watchdog:
     # --- rounds
 
     @property
+    def rounds(self) -> int:
+        """Whole ones over everything, since the claim."""
+        return min(self._tables.rounds, self._instances.rounds)
+
+    @property
+    def round_s(self) -> float:
+        """How long the last whole one took."""
+        return max(self._tables.took_s, self._instances.took_s)
+
+    @property
     def pause_s(self) -> float:
         """Until the next slice."""
-        return TICK_S if self._rests_to <= self.now_us else 0.5
+        working = self._fresh or min(self._tables.rests_to, self._instances.rests_to) <= self.now_us
+        return TICK_S if working else 0.5
 
     def look(self, now_us: int, busy: Callable[[], bool] = lambda: False) -> None:
         """One slice. `busy`: a follow-up of a decision waits, so that nothing can be confirmed."""
         self.now_us = now_us
         look = looking.Look(self.state, self.facts.processes, now_us, self.facts.instances_max)
-        if now_us >= self._rests_to:
-            self._slice_of(look)
+        walked = self._tables.rounds
+        for name, key in self._tables.slice(now_us, SLICE_MAX):
+            self._one(look, "instances" if name == "related" else name, key, self._collected)
+        if self._tables.rounds != walked:
+            self._merge(self._collected)
+            self._collected = {}
+            self._told = {k: at for k, at in self._told.items() if at + ASK_AGAIN_US > now_us}
+        walked, quiet = self._instances.rounds, self._instances.rounds > self._all_of
+        for name, key in self._instances.slice(now_us, QUIET_MAX if quiet else SLICE_MAX):
+            self._one(look, name, key)
+        self._look_at_fresh(look)
         if now_us >= self._checks_at and not busy():
             self._checks_at = now_us + 1_000_000
             self._confirm(look)
             self._sends()
 
-    def _slice_of(self, look: looking.Look) -> None:
-        left = self._slice
-        for name, key in self._things:
-            self._one(look, name, key)
-            self.looked += 1
-            left -= 1
-            if left <= 0:
-                return
-        self._end_of_round()
+    def note(self) -> None:
+        """What has changed since the last checkpoint; to be told before that is forgotten, too."""
+        self._noted.update(key for table, key in self.state.changed if table == "instance")
+        if (holds := frozenset(self.state.holds)) != self._holds:
+            self._holds, self._all_of = holds, self._instances.rounds + 1
+        if len(self._noted) > FRESH_MAX:
+            self._noted.clear()
 
-    def _one(self, look: looking.Look, name: str, key: Any) -> None:
+    def _look_at_fresh(self, look: looking.Look) -> None:
+        if self.now_us >= self._fresh_at and not self._fresh:
+            self._fresh_at = self.now_us + int(FRESH_S * 1e6)
+            self.note()
+            self._fresh.extend(self._noted)
+            self._noted.clear()
+        asked: Asked = {}
+        for _ in range(min(FRESH_SLICE, len(self._fresh))):
+            self._one(look, "instances", self._fresh.popleft(), asked)
+        for some in asked.values():
+            for q in some:
+                self._told.pop((q.kind, *q.of), None)
+        self._merge(asked)
+
+    def _merge(self, asked: Asked) -> None:
+        for to, some in asked.items():
+            self._questions.setdefault(to, []).extend(some)
+
+    def _keys(self, name: str) -> Iterable[Any]:
+        return self._related if name == "related" else getattr(self.state, name)
+
+    def _one(self, look: looking.Look, name: str, key: Any, asked: Asked | None = None) -> None:
+        """`asked`: what another partition has to be asked about it is put here."""
         p = self.state
+        self.looked += 1
         try:
             if name == "ready":
                 for f in looking.of_lane(look, key):
@@ -118,32 +200,20 @@ class Watchdog:
                 return
             x = getattr(p, name).get(key)
             if x is None:
+                self._related.discard(key)
                 return
+            if name == "instances":
+                (self._related.add if looking.related(look, x) else self._related.discard)(key)
             for check in looking.CHECKS[name]:
                 for f in check(look, x):
                     self._suspect(f)
-            if p.meta.partitions > 1 and (asks := peers.ASKS.get(name)) is not None:
+            if asked is not None and p.meta.partitions > 1 and (asks := peers.ASKS.get(name)) is not None:
                 for q in asks(look, x):  # type: ignore[operator]
-                    self._collected.setdefault(q.to, []).append(q)
+                    asked.setdefault(q.to, []).append(q)
         except NotAtHand:  # its model comes later
             return
         except Exception as bug:
             log_.error("the watchdog can't look", partition=p.meta.partition, table=name, key=key, exc_info=bug)
-
-    def _end_of_round(self) -> None:
-        p, now = self.state, self.now_us
-        if self._began_us:
-            self.rounds += 1
-            self.round_s = (now - self._began_us) / 1e6
-            self._rests_to = self._began_us + int(REST_S * 1e6)
-        self._questions, self._collected = self._collected, {}
-        seen = {(q.kind, *q.of) for some in self._questions.values() for q in some}
-        self._told = {k: at for k, at in self._told.items() if k in seen}
-        self._began_us = max(now, self._rests_to)
-        names = (*looking.CHECKS, "ready")
-        self._things = ((name, key) for name in names for key in list(getattr(p, name)))  # each as it is when its turn comes
-        number = sum(len(getattr(p, name)) for name in names)
-        self._slice = min(SLICE_MAX, max(SLICE_MIN, int(number * TICK_S / ROUND_S) + 1))
 
     # --- suspicions and findings
 

@@ -32,7 +32,7 @@ class Changes:
     Methods take `key` (unique in the table) and `ident`, the values of the key columns as in `Table.key`.
     """
 
-    __slots__ = ("deleted_scopes", "ended", "ensured", "inserts", "lines", "months", "updates", "upserts")
+    __slots__ = ("deleted_scopes", "elsewhere", "ended", "ensured", "inserts", "lines", "months", "removed", "updates", "upserts")
 
     def __init__(self) -> None:
         self.inserts: dict[str, dict[Key, Row]] = {}
@@ -44,10 +44,14 @@ class Changes:
         self.months: set[str] = set()
         #: instances whose scope rows go
         self.deleted_scopes: list[int] = []
+        #: instances whose rows go, as (tenant, key): after all other changes, since nothing comes of them any more
+        self.removed: list[tuple[str, int]] = []
+        #: instances of other partitions of which lines tell: their rows may be gone already
+        self.elsewhere: set[tuple[str, int]] = set()
         self.ended: list[Ended] = []
 
     def __bool__(self) -> bool:
-        return bool(self.inserts or self.upserts or self.ensured or self.updates or self.lines or self.deleted_scopes)
+        return bool(self.inserts or self.upserts or self.ensured or self.updates or self.lines or self.deleted_scopes or self.removed)
 
     def insert(self, table: str, key: Key, row: Row) -> Row:
         """A row that can't exist yet."""

@@ -19,6 +19,8 @@ class View(NamedTuple):
     """A question's tables. `version` is raised with any change of what is in the rows: the runner then builds them anew, beside the old.
 
     `all`: called for each event, after the handlers of its type.
+    `removed`: statements that delete the rows of instances, which they find as `gone(tenant_id, id)`; they ask this view's tables alone, since views are built
+    anew one by one. `late`: the same of rows that another partition brings when they have been removed.
     """
 
     name: str
@@ -28,6 +30,8 @@ class View(NamedTuple):
     rows: Mapping[type[Event], Callable[[Fold, Any], None]]
     gone: Mapping[str, Callable[[Fold, Any], None]] = {}
     all: Callable[[Fold, Any], None] | None = None
+    removed: tuple[str, ...] = ()
+    late: str = ""
 
 
 class Fold:

@@ -24,7 +24,7 @@ _PAIRS = 20_000
 MAKES = frozenset((wf.WorkflowCreated, wf.WorkflowStarted))
 #: events by which an instance goes on under a definition
 UNDER = frozenset((*MAKES, wf.WorkflowMigrated, wf.WorkflowRolledBack))
-ASIDE = frozenset(cls for cls, name in NAMES.items() if name.startswith(NOT_ABOUT_INSTANCES))
+ASIDE = frozenset((wf.WorkflowRemovedFromViews, *(cls for cls, name in NAMES.items() if name.startswith(NOT_ABOUT_INSTANCES))))
 TASKS_NAMED = frozenset((ta.TaskLeased, ta.TaskTimedOut, ta.TaskReturned))
 #: events by which something that may belong to no instance is named: type -> (kind, attribute)
 NAMED: dict[type[Event], tuple[str, str]] = {

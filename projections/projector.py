@@ -37,7 +37,9 @@ class Projector:
         self.conn, self.context, self.lookup = conn, context, lookup
         self.folder = Folder(views)
         self.tables = {t.name: t for v in self.folder.views for t in v.tables}
-        self.writer = Writer(self.tables)
+        self.writer = Writer(
+            self.tables, [text for v in self.folder.views for text in v.removed], [v.late for v in self.folder.views if v.late]
+        )
         self._months: set[tuple[str, str]] = set()
 
     async def apply(self, batches: Sequence[Batch], moves: Sequence[Move]) -> int:
@@ -74,11 +76,11 @@ class Projector:
             await sc.make_partitions(self.conn, self.tables, needs)
             self._months |= needs
         try:
-            await self.writer.write(self.conn, folded.statements, changes.deleted_scopes, moves)
+            await self.writer.write(self.conn, folded.statements, changes, moves)
         except psycopg.DataError as error:
             log_.warning("a value doesn't fit, the batch is written carefully", why=str(error))
             statements = self.writer.render(changes, carefully=True)
-            await self.writer.write(self.conn, statements, changes.deleted_scopes, moves)
+            await self.writer.write(self.conn, statements, changes, moves)
         self.context.forget(folded.ended)
 
 

@@ -219,7 +219,7 @@ _ORPHANS = {
     ),
     "workflow_events -> workflow_instances": (
         "SELECT c.id FROM workflow_events c LEFT JOIN workflow_instances p ON p.tenant_id = c.tenant_id AND p.id = c.workflow_instance_id "
-        "WHERE p.id IS NULL"
+        "WHERE p.id IS NULL AND c.event_type <> 'workflow.removed_from_views'"
     ),
     "variables -> workflow_instances": (
         "SELECT c.workflow_instance_id AS id FROM variables c LEFT JOIN workflow_instances p "

@@ -62,10 +62,11 @@ def _recordset(table: Table, names: Iterable[str]) -> sql.Composed:
 
 
 class Writer:
-    """Renders changes to statements and runs them. `tables`: only these are written (a rebuild writes some views)."""
+    """Renders changes to statements and runs them. `tables`: only these are written (a rebuild writes some views). `removed`, `late`: as views have them."""
 
-    def __init__(self, tables: Mapping[str, Table]) -> None:
+    def __init__(self, tables: Mapping[str, Table], removed: Sequence[str] = (), late: Sequence[str] = ()) -> None:
         self.tables = tables
+        self._removed, self._late = [_gone(text) for text in removed], [_gone(text) for text in late]
         self._lines: dict[str, Callable[[dict[str, Any]], str]] = {name: line_of(t) for name, t in tables.items()}
         self._copy = {
             name: sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(name), _columns(t.columns)).as_bytes()
@@ -173,12 +174,14 @@ class Writer:
 
     # --- writing
 
-    async def write(
-        self, conn: Connection, statements: Sequence[Copy | Statement], deleted_scopes: Sequence[int], moves: Sequence[Move]
-    ) -> None:
+    async def write(self, conn: Connection, statements: Sequence[Copy | Statement], changes: Changes, moves: Sequence[Move]) -> None:
         """All in one transaction. Raises: Overtaken, psycopg.DataError (a value that doesn't fit), psycopg.OperationalError."""
+        deleted_scopes, removed = changes.deleted_scopes, changes.removed if self._removed else []
+        elsewhere = changes.elsewhere if self._late else set()
         async with conn.transaction(), conn.cursor() as cursor:
             await move_positions(cursor, moves)
+            if removed or elsewhere:  # rows that one partition brings and another removes: one projector after the other
+                await cursor.execute(_REMOVING if removed else _BRINGING)
             for item in statements:
                 if isinstance(item, Copy):
                     async with cursor.copy(item.text) as copy:
@@ -187,6 +190,20 @@ class Writer:
                     await cursor.execute(item.text, (encode_json(item.rows).decode(),))
             if deleted_scopes and "instance_scopes" in self.tables:
                 await cursor.execute("DELETE FROM instance_scopes WHERE instance_id = ANY(%s)", (list(deleted_scopes),))
+            for texts, those in ((self._removed, removed), (self._late, elsewhere)):
+                if those:
+                    keys = encode_json([{"tenant_id": tenant, "id": key} for tenant, key in sorted(those)]).decode()
+                    for text in texts:
+                        await cursor.execute(text, (keys,))
+
+
+def _gone(text: str) -> bytes:
+    """A statement of a view, with the instances that it is about."""
+    return b"WITH gone AS (SELECT * FROM jsonb_to_recordset(%s::jsonb) AS g(tenant_id varchar, id bigint)) " + text.encode()
+
+
+_LOCK = "SELECT pg_advisory_xact_lock{}(hashtextextended('flowledger.removals.' || current_schema(), 0))"
+_REMOVING, _BRINGING = _LOCK.format("").encode(), _LOCK.format("_shared").encode()
 
 
 _MOVE = """

@@ -64,6 +64,11 @@ def workflow_rolled_back(f: Fold, e: wf.WorkflowRolledBack) -> None:
             _enclose(f, ref, token, scope)
 
 
+def workflow_removed(f: Fold, e: wf.WorkflowRemovedFromViews) -> None:
+    """The caller's own: nobody removes what another tenant has."""
+    f.changes.removed.append((f.env.tenant, e.key))
+
+
 def _gone(f: Fold, items: list[Held]) -> None:
     for item in items:
         f.context.table(item.kind).pop(item.key, None)
@@ -198,6 +203,7 @@ TRACK: dict[type[Event], Callable[[Fold, Any], None]] = {
     wf.WorkflowTerminated: workflow_ended,
     wf.WorkflowMigrated: workflow_migrated,
     wf.WorkflowRolledBack: workflow_rolled_back,
+    wf.WorkflowRemovedFromViews: workflow_removed,
     fl.ElementActivated: element_activated,
     fl.FlowTaken: flow_taken,
     fl.GatewayReached: gateway_reached,

@@ -24,6 +24,7 @@ import httpx2
 
 from flowledger.sdk.errors import ApiError
 from flowledger.sdk.surface import ATTEMPTS_MAX, PASSING, Surface, Then
+from flowledger.sdk.wire import wire
 
 __all__ = ["ApiError", "Client", "SyncClient"]
 
@@ -33,7 +34,7 @@ class Client(Surface):
 
     def __init__(self, server: str = "http://127.0.0.1:8080", **options: Any) -> None:
         super().__init__(server, **options)
-        self._http = httpx2.AsyncClient(base_url=self._server, headers=self._headers, timeout=self._timeout_s)
+        self._http = wire(self._server, self._headers, self._timeout_s)
 
     async def __aenter__(self) -> Client:
         return self

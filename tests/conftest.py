@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -64,6 +65,9 @@ def _stop(folder: Path) -> None:
         stop_postgres(folder / "postgres")
     with contextlib.suppress(OSError):
         Broker(folder / "kafka").kill()
+    for note in folder.glob("*/server.pid"):
+        with contextlib.suppress(OSError, ValueError):
+            os.killpg(int(note.read_text()), signal.SIGKILL)
     with contextlib.suppress(OSError, ValueError):
         container = json.loads((folder / "kafka.json").read_text()).get("container")
         if container:

@@ -24,6 +24,7 @@ HTTP: dict[str, str] = {
     "POST /oidc/{name}/logout": PUBLIC,
     "POST /callbacks/{token}": PUBLIC,
     "POST /callbacks/{token}/error": PUBLIC,
+    "POST /hooks/{path}": PUBLIC,
     "DELETE /v1/session": SIGNED_IN,
     "GET /v1/me": SIGNED_IN,
     "PUT /v1/me/password": SIGNED_IN,
@@ -68,6 +69,7 @@ HTTP: dict[str, str] = {
     "GET /v1/instances": "instances:read",
     "POST /v1/instances": "instances:start",
     "GET /v1/instances/{id}": "instances:read",
+    "DELETE /v1/instances/{id}": "instances:delete",
     "GET /v1/instances/{id}/variables": "instances:read",
     "PATCH /v1/instances/{id}/variables": "instances:control",
     "POST /v1/instances/{id}/cancel": "instances:control",
@@ -204,6 +206,7 @@ BY_MOVE: dict[str, dict[str, str]] = {
 #: action of a batch -> the right that it needs beside: that of doing it to one
 BY_ACTION: dict[str, str] = {
     **dict.fromkeys(("cancel", "terminate", "suspend", "resume", "set_variables", "modify", "migrate"), "instances:control"),
+    "delete": "instances:delete",
     **dict.fromkeys(("retry", "resolve"), "incidents:resolve"),
     "assign": "tasks:manage",
     "escalate": "tasks:work",

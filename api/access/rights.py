@@ -12,6 +12,7 @@ RIGHTS: dict[str, str] = {
     "instances:read": "see instances, their variables, events and state",
     "instances:start": "start instances",
     "instances:control": "suspend, cancel, modify, migrate instances; set their variables",
+    "instances:delete": "delete ended instances from the views; their events stay",
     "tasks:read": "see tasks",
     "tasks:work": "claim, work on and complete tasks",
     "tasks:manage": "create tasks; assign, cancel, skip and retry them; move those that others hold",
@@ -72,7 +73,7 @@ ROLES: dict[str, tuple[str, frozenset[str]]] = {
         frozenset(
             (
                 *_SEE, "definitions:rollout",
-                "instances:start", "instances:control", "tasks:work", "tasks:manage", "jobs:retry", "messages:publish", "decisions:evaluate",
+                "instances:start", "instances:control", "instances:delete", "tasks:work", "tasks:manage", "jobs:retry", "messages:publish", "decisions:evaluate",
                 "incidents:resolve", "holds:control", "watchdog:repair", "batches:write",
                 "triggers:control", "webhooks:control", "letters:read", "letters:control", "operations:read", "directory:write",
                 "limits:read", "limits:write", "settings:read", "metrics:read", "keys:own",

@@ -2,47 +2,26 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
+from flowledger.connectors.fields import NAME, Flag, Name, Seconds, Secret, Text, dropped
 from flowledger.connectors.frame import Config
 
 HEADERS_MAX = 100
 HEADER_CHARS_MAX = 16_384
 PARTS_MAX = 100
-SECONDS_MAX = 3600
 REDIRECTS_MAX = 10
-_NAME = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"  # RFC 9110, 5.6.2
 
 
-def _text(value: Any) -> Any:
-    """Numbers and truth values as JSON writes them: FEEL gives them where a text goes."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return format(value, "f") if isinstance(value, Decimal) else str(value) if isinstance(value, (int, float)) else value
-
-
-def _whole(value: Any) -> Any:
-    """A whole number that came as text (headers and templates give texts)."""
-    return int(value) if isinstance(value, str) and value.strip().isdigit() else value
-
-
-def _truth(value: Any) -> Any:
-    return {"true": True, "false": False}.get(value.strip().lower(), value) if isinstance(value, str) else value
-
-
-def _dropped(value: Any) -> Any:
-    """Entries that are null are left out."""
-    return {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
-
-
-Text = Annotated[str, BeforeValidator(_text)]
-Secret = Annotated[str, Field(min_length=1, max_length=65_536, json_schema_extra={"secret": True})]
-Seconds = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=SECONDS_MAX)]
-Flag = Annotated[bool, BeforeValidator(_truth)]
-Name = Annotated[str, Field(pattern=_NAME, max_length=256)]
+def _ours_left(headers: dict[str, str]) -> dict[str, str]:
+    for name, value in headers.items():
+        if len(value) > HEADER_CHARS_MAX or any(ch in value for ch in "\r\n\0"):
+            raise ValueError(f"headers.{name}: expected one line of at most {HEADER_CHARS_MAX} characters")
+        if name.lower() in ("host", "content-length", "transfer-encoding", "connection", "upgrade"):
+            raise ValueError(f"headers.{name}: this header is the connector's own")
+    return headers
 
 
 class NoAuth(Config):
@@ -89,18 +68,21 @@ class OAuth(Config):
 Authentication = Annotated[NoAuth | Basic | Bearer | ApiKey | OAuth, Field(discriminator="type")]
 
 
+Url = Annotated[str, Field(min_length=1, max_length=8192, description="Address, with http:// or https://", title="URL")]
+Headers = Annotated[dict[Name, Text], BeforeValidator(dropped), Field(max_length=HEADERS_MAX), AfterValidator(_ours_left)]
+IdempotencyHeader = Annotated[str, Field(pattern=r"^$|" + NAME, max_length=256)]
+
+
 class HttpConfig(Config):
     """Calls an HTTP API and takes its answer."""
 
     model_config = ConfigDict(title="HTTP/REST")
 
-    url: Annotated[str, Field(min_length=1, max_length=8192, description="Address, with http:// or https://", title="URL")]
+    url: Url
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"] = Field("GET", description="HTTP method", title="Method")
     authentication: Authentication = Field(NoAuth(), description="Who we are to the server", title="Authentication")
-    headers: Annotated[dict[Name, Text], BeforeValidator(_dropped), Field(max_length=HEADERS_MAX)] = Field(
-        {}, description="Headers of the request", title="Headers"
-    )
-    query_parameters: Annotated[dict[str, Text | list[Text]], BeforeValidator(_dropped), Field(max_length=HEADERS_MAX)] = Field(
+    headers: Headers = Field({}, description="Headers of the request", title="Headers")
+    query_parameters: Annotated[dict[str, Text | list[Text]], BeforeValidator(dropped), Field(max_length=HEADERS_MAX)] = Field(
         {}, description="Added to the query of the URL; a list gives the name several times", title="Query parameters"
     )
     body: Any = Field(
@@ -112,18 +94,13 @@ class HttpConfig(Config):
     read_timeout_in_seconds: Seconds = Field(20, description="Between two pieces of the answer", title="Read time limit (s)")
     timeout_in_seconds: Seconds = Field(60, description="For all of the call, redirects included", title="Time limit (s)")
     follow_redirects: Flag = Field(False, description="Follow redirects of GET and HEAD, and 303 of others", title="Follow redirects")
-    idempotency_header: Annotated[str, Field(pattern=r"^$|" + _NAME, max_length=256)] = Field(
+    idempotency_header: IdempotencyHeader = Field(
         "Idempotency-Key", description="Header that carries the key of the work; empty: none", title="Idempotency header"
     )
     store_response: Flag = Field(False, description="Documents are not kept yet: only false is taken", title="Store response")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for name, value in self.headers.items():
-            if len(value) > HEADER_CHARS_MAX or any(ch in value for ch in "\r\n\0"):
-                raise ValueError(f"headers.{name}: expected one line of at most {HEADER_CHARS_MAX} characters")
-            if name.lower() in ("host", "content-length", "transfer-encoding", "connection", "upgrade"):
-                raise ValueError(f"headers.{name}: this header is the connector's own")
         if self.method in ("GET", "HEAD", "OPTIONS") and self.body not in (None, ""):
             raise ValueError(f"body: {self.method} takes none")
         if self.store_response:

@@ -37,7 +37,9 @@ _COLUMNS = [
 def start(
     action: Annotated[
         str,
-        typer.Argument(metavar="ACTION", help="cancel, terminate, suspend, resume, set_variables, modify, migrate, retry, resolve, ..."),
+        typer.Argument(
+            metavar="ACTION", help="cancel, terminate, suspend, resume, set_variables, modify, migrate, delete, retry, resolve, ..."
+        ),
     ],
     filter: Annotated[
         list[str] | None, typer.Option("--filter", metavar="NAME=VALUE", help="As the list takes it; may be repeated")

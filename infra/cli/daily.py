@@ -47,6 +47,15 @@ def verb(server: str, path: str, body: Any, done: str, json: bool) -> None:
         console().print(f"[green]✓[/] {done}")
 
 
+def delete(server: str, id: str, reason: str, json: bool) -> None:
+    s = Server(server)
+    answer = s.call("DELETE", f"/v1/instances/{id}", query={"reason": reason}, headers=s.new_id())
+    if json:
+        as_json(answer)
+    else:
+        console().print(f"[green]✓[/] instance {id} is deleted from the views")
+
+
 def deploy(server: str, files: list[Path], draft: bool, json: bool) -> None:
     from flowledger.sdk.resources import text_of
 

@@ -109,6 +109,22 @@ def resume(id: Id, reason: Reason = "", server: ServerUrl = "", json: Json = Fal
     daily.verb(server, f"instances/{id}/resume", {"reason": reason}, f"instance {id} goes on", json)
 
 
+def delete(
+    id: Id,
+    reason: Reason = "",
+    yes: Yes = False,
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """Delete an ended instance from the views, for good. The ledger keeps its events."""
+    from flowledger.infra.cli import daily
+    from flowledger.infra.cli.output import agree
+
+    if not yes:
+        agree(f"delete instance {id} from the views, for good?", "nothing was deleted")
+    daily.delete(server, id, reason, json)
+
+
 def publish(
     name: Annotated[str, typer.Argument(help="Of the message")],
     key: Annotated[str, typer.Option("--key", help="Correlation key")] = "",
@@ -190,7 +206,7 @@ def history(
 
 
 def register(app: typer.Typer) -> None:
-    work: tuple[Callable[..., None], ...] = (start, complete, cancel, suspend, resume, publish, signal, resolve)
+    work: tuple[Callable[..., None], ...] = (start, complete, cancel, suspend, resume, delete, publish, signal, resolve)
     look: tuple[Callable[..., None], ...] = (instances, show, tasks, incidents, history)
     for panel, commands in ((WORK, work), (LOOK, look)):
         for command in commands:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from flowledger.events import commands as c
+from flowledger.events import control as co
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import limits, values
 from flowledger.kernel.elements import cancelling
@@ -119,6 +120,10 @@ def _migrate(p: Partition, key: int, params: Mapping[str, Any], reason: str) -> 
     return [c.MigrateInstance(key=key, definition=params["definition"], elements=elements, reason=reason, same_ids=True)]
 
 
+def _delete(p: Partition, key: int, params: Mapping[str, Any], reason: str) -> list[c.AnyCommand] | Rejected:
+    return [co.RemoveFromViews(key=key, reason=reason)]
+
+
 def _assign(p: Partition, key: int, params: Mapping[str, Any], reason: str) -> list[c.AnyCommand] | Rejected:
     task = p.tasks.get(key)
     if task is not None and (task.details or {}).get("assignee") == params["assignee"]:
@@ -143,6 +148,7 @@ ACTIONS: dict[str, Action] = {
     "set_variables": Action(_OF_INSTANCES, _set_variables, {"variables": "an object", "local": "true or false"}, frozenset({"variables"})),
     "modify": Action(_OF_INSTANCES, _modify, {"activate": "a list of elements to activate", "terminate": "a list of texts"}),
     "migrate": Action(_OF_INSTANCES, _migrate, {"definition": "a key", "elements": "an object of texts"}, frozenset({"definition"})),
+    "delete": Action(_OF_INSTANCES, _delete),
     "retry": Action(("instances", "jobs", "incidents"), _retry, {"retries": "a whole number from 1 on"}),
     "resolve": Action(("incidents",), _resolve, {"variables": "an object", "retries": "a whole number from 1 on"}),
     "assign": Action(("tasks",), _assign, {"assignee": "a text that isn't empty"}, frozenset({"assignee"})),

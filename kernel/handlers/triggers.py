@@ -17,6 +17,7 @@ from flowledger.kernel.state import Trigger
 from flowledger.kernel.triggers import home, paths
 
 TTL_MS = (1_000, 600_000)
+HOOK = paths.HOOK
 LIST_MAX, LETTERS_MAX, TEXT_MAX = 200, 100, 500
 
 
@@ -29,10 +30,11 @@ def changed(d: Decision, tenant: str, name: str) -> None:
 def findings(d: Decision, model: Any, file: str, paths_here: dict[str, str]) -> list[Finding]:
     """What is wrong with a trigger among the others. `paths_here`: of this deployment."""
     p, tenant, found = d.state, d.envelope.tenant, []
-    if (path := model.config.get("path")) and isinstance(path, str):
-        other = paths.taken_by(p, tenant, path) or paths_here.get(path, "")
-        if other and other != model.name:
-            found.append(deployable.error("TRIGGER_PATH", f"the path '{path}' is that of trigger '{other}'", file, model.name))
+    if model.source == HOOK and isinstance(path := model.config.get("path"), str):
+        whose = paths.taken_by(p, path) or (tenant, paths_here.get(path, model.name))
+        if whose != (tenant, model.name):  # of what others have, no more than that it is taken
+            other = f"that of trigger '{whose[1]}'" if whose[0] == tenant else "taken: paths are those of the whole server"
+            found.append(deployable.error("TRIGGER_PATH", f"the path '{path}' is {other}", file, model.name))
         paths_here.setdefault(path, model.name)
     if sum(1 for _, kind, _ in p.process_versions if kind == "trigger") >= limits.TRIGGERS_MAX:
         found.append(deployable.error("TRIGGERS_TOO_MANY", f"expected at most {limits.TRIGGERS_MAX} triggers", file, model.name))

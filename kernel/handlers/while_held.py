@@ -32,6 +32,8 @@ WHILE_HELD: dict[type[c.AnyCommand], str] = {
     # a repair is an operator's own word
     co.ListFindings: RUN, co.AskPeers: RUN, co.RepairFinding: RUN,
     co.ChangeRollout: RUN,
+    # it has ended
+    co.RemoveFromViews: RUN,
     # a trigger goes on: what it starts is held as any start is
     tr.ClaimTrigger: RUN, tr.TakeItems: RUN, tr.ControlTrigger: RUN, tr.SettleParked: RUN, tr.ListTriggers: RUN,
     # a webhook tells of what has happened

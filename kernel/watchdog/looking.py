@@ -130,6 +130,12 @@ def is_call(token: Token, node: Node) -> bool:
     return node.loop is None or bool(token.index)
 
 
+def related(look: Look, i: Instance) -> bool:
+    """It was called, or has called: what breaks that may happen elsewhere."""
+    nodes = look.process(i).nodes
+    return bool(i.parent) or any(nodes[t.element].kind == "callActivity" for t in i.tokens.values())
+
+
 def _calls(look: Look, i: Instance, nodes: Mapping[str, Node]) -> Iterator[Found]:
     """Calls of this partition whose instance is gone; of those elsewhere `peers` asks."""
     p = look.state

@@ -21,6 +21,8 @@ CREATE INDEX workflow_events_by_decision ON workflow_events (tenant_id, (data ->
     WHERE event_type = 'decision.evaluated';
 CREATE INDEX workflow_events_by_decision_version ON workflow_events (tenant_id, (data ->> 'decision'), (data ->> 'version'), occurred_at, id)
     WHERE event_type = 'decision.evaluated';
+-- Which instances were removed: asked for each that another partition tells of.
+CREATE INDEX workflow_events_of_removed ON workflow_events (workflow_instance_id, tenant_id) WHERE event_type = 'workflow.removed_from_views';
 CREATE INDEX workflow_events_by_time ON workflow_events USING brin (occurred_at) WITH (pages_per_range = 16);
 
 CREATE TABLE task_events (

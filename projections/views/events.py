@@ -11,6 +11,7 @@ from typing import Any
 from flowledger.events import flow as fl
 from flowledger.events import task as ta
 from flowledger.events import waiting as wa
+from flowledger.events import workflow as wf
 from flowledger.events.avro import encode_json
 from flowledger.events.base import Event
 from flowledger.events.commands import PARTITION_BITS
@@ -59,8 +60,10 @@ def every(f: Fold, e: Event) -> None:
     ref = f.ref
     cls = type(e)
     about_task = cls in OF_TASKS
-    if ref is None and not about_task:
-        if cls in REMOTE and e.key and e.key >> PARTITION_BITS != f.partition:
+    if cls in REMOTE and e.key and e.key >> PARTITION_BITS != f.partition:
+        f.changes.elsewhere.add((f.tenant, e.key))
+    elif ref is None and not about_task:
+        if cls is wf.WorkflowRemovedFromViews:
             pass
         elif f.each:
             several(f, e)
@@ -75,7 +78,7 @@ def every(f: Fold, e: Event) -> None:
         data = data.replace("\\", "\\\\")
     attribute = SOURCES[cls]
     source = text(getattr(e, attribute)) if attribute else ""
-    tenant, middle = text(f.tenant), f"{NAMES[cls]}\t{f.now}\t{source}\t{data}\t"
+    tenant, middle = text(f.env.tenant if cls is wf.WorkflowRemovedFromViews else f.tenant), f"{NAMES[cls]}\t{f.now}\t{source}\t{data}\t"
     changes = f.changes
     if ref is not None or not about_task:
         changes.line("workflow_events", f"{tenant}\t{f.id}\t{e.key}\t{middle}{shared}")
@@ -106,5 +109,18 @@ def several(f: Fold, e: Any) -> None:
         changes.line("workflow_events", line)
 
 
-VIEW = View("events", VERSION, "060_events.sql", (WORKFLOW, TASK), {}, all=every)
+#: one row stays of an instance that was removed: it says when, by whom and why, and by it those are known that other partitions bring later
+REMOVED = (
+    "DELETE FROM task_events t USING gone, workflow_events w WHERE w.workflow_instance_id = gone.id AND w.tenant_id = gone.tenant_id "
+    "AND w.data ? 'task' AND t.task_id = (w.data ->> 'task')::bigint AND t.tenant_id = w.tenant_id",
+    "DELETE FROM workflow_events t USING gone WHERE t.tenant_id = gone.tenant_id AND t.workflow_instance_id = gone.id "
+    "AND t.event_type <> 'workflow.removed_from_views'",
+)
+#: of `gone` only those that were removed before
+LATE = (
+    "DELETE FROM workflow_events t USING gone, workflow_events r WHERE r.tenant_id = gone.tenant_id AND r.workflow_instance_id = gone.id "
+    "AND r.event_type = 'workflow.removed_from_views' AND t.tenant_id = r.tenant_id AND t.workflow_instance_id = r.workflow_instance_id "
+    "AND t.event_type <> 'workflow.removed_from_views'"
+)
+VIEW = View("events", VERSION, "060_events.sql", (WORKFLOW, TASK), {}, all=every, removed=REMOVED, late=LATE)
 assert {ta.TaskLeased, ta.TaskTimedOut, ta.TaskReturned}.isdisjoint(OF_TASKS)

@@ -53,4 +53,7 @@ def released(f: Fold, e: ho.HoldReleased) -> None:
     _set(f, e.hold, columns)
 
 
-VIEW = View("holds", VERSION, "087_holds.sql", (TABLE,), {ho.HoldPlaced: placed, ho.HoldReleasing: releasing, ho.HoldReleased: released})
+VIEW = View(
+    "holds", VERSION, "087_holds.sql", (TABLE,), {ho.HoldPlaced: placed, ho.HoldReleasing: releasing, ho.HoldReleased: released},
+    removed=("DELETE FROM holds t USING gone WHERE t.tenant_id = gone.tenant_id AND t.workflow_instance_id = gone.id",),
+)  # fmt: skip

@@ -49,5 +49,6 @@ def gone(f: Fold, item: Incident) -> None:
 
 
 VIEW = View(
-    "incidents", VERSION, "050_incidents.sql", (TABLE,), {wa.IncidentRaised: raised, wa.IncidentResolved: resolved}, {"incident": gone}
+    "incidents", VERSION, "050_incidents.sql", (TABLE,), {wa.IncidentRaised: raised, wa.IncidentResolved: resolved}, {"incident": gone},
+    removed=("DELETE FROM incidents t USING gone WHERE t.tenant_id = gone.tenant_id AND t.workflow_instance_id = gone.id",),
 )  # fmt: skip

@@ -198,4 +198,5 @@ ROWS: dict[type[Event], Any] = {
     wa.IncidentResolved: incident_resolved,
 }
 ROWS |= {cls: _counted(ROWS.get(cls)) for cls in versions.CHANGES}
-VIEW = View("instances", VERSION, "020_instances.sql", (TABLE, SCOPES), ROWS, {"incident": incident_gone})
+REMOVED = ("DELETE FROM workflow_instances t USING gone WHERE t.tenant_id = gone.tenant_id AND t.id = gone.id",)
+VIEW = View("instances", VERSION, "020_instances.sql", (TABLE, SCOPES), ROWS, {"incident": incident_gone}, removed=REMOVED)

@@ -9,11 +9,11 @@ from flowledger.events import task as ta
 from flowledger.projections.fold import Fold, View
 from flowledger.projections.tables import Table
 
-VERSION = 1
+VERSION = 2
 TABLE = Table(
     "execution_metrics",
     {
-        "tenant_id": "varchar(255)", "id": "bigint", "entity_type": "varchar(20)", "entity_id": "bigint", "metric_name": "varchar(100)",
+        "tenant_id": "varchar(255)", "id": "bigint", "entity_type": "varchar(20)", "entity_id": "bigint", "workflow_instance_id": "bigint", "metric_name": "varchar(100)",
         "value": "numeric(15,6)", "occurred_at": "timestamptz", "labels": "jsonb",
     },
     ("tenant_id", "id", "entity_id", "metric_name"),
@@ -36,6 +36,7 @@ def _metrics(f: Fold, metrics: Any) -> None:
             "tenant_id": task.tenant, "id": f.id, "entity_type": "task", "entity_id": task.key, "metric_name": name,
             "value": Decimal(str(value)) if fits else None, "occurred_at": f.now,
             "labels": labels if fits else {**labels, "value": str(value)},
+            "workflow_instance_id": task.instance.key if task.instance is not None else None,
         }  # fmt: skip
         f.changes.insert(TABLE.name, (f.id, task.key, name), row)
 
@@ -50,4 +51,7 @@ def progress(f: Fold, e: ta.TaskProgress) -> None:
         _metrics(f, e.details.get("metrics"))
 
 
-VIEW = View("metrics", VERSION, "090_metrics.sql", (TABLE,), {ta.TaskCompleted: completed, ta.TaskProgress: progress})
+VIEW = View(
+    "metrics", VERSION, "090_metrics.sql", (TABLE,), {ta.TaskCompleted: completed, ta.TaskProgress: progress},
+    removed=("DELETE FROM execution_metrics t USING gone WHERE t.tenant_id = gone.tenant_id AND t.workflow_instance_id = gone.id",),
+)  # fmt: skip

@@ -408,4 +408,12 @@ ROWS: dict[type[Event], Any] = {
     fl.DecisionEvaluated: decided,
     fl.ErrorOccurred: error_occurred,
 }
-VIEW = View("tasks", VERSION, "040_tasks.sql", (TABLE, assignments.TABLE, RESULTS), ROWS, {"task": gone})
+_OF_TASKS = (
+    "DELETE FROM {} t USING gone, tasks k WHERE k.workflow_instance_id = gone.id AND k.tenant_id = gone.tenant_id "
+    "AND t.tenant_id = k.tenant_id AND t.task_id = k.id"
+)
+REMOVED = (
+    _OF_TASKS.format(RESULTS.name), _OF_TASKS.format(assignments.TABLE.name),
+    "DELETE FROM tasks t USING gone WHERE t.tenant_id = gone.tenant_id AND t.workflow_instance_id = gone.id",
+)  # fmt: skip
+VIEW = View("tasks", VERSION, "040_tasks.sql", (TABLE, assignments.TABLE, RESULTS), ROWS, {"task": gone}, removed=REMOVED)

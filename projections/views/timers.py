@@ -66,4 +66,5 @@ VIEW = View(
     (TABLE,),
     {wa.TimerScheduled: scheduled, wa.TimerTriggered: triggered, wa.TimerCancelled: cancelled},
     {"timer": gone},
+    removed=("DELETE FROM timers t USING gone WHERE t.tenant_id = gone.tenant_id AND t.workflow_instance_id = gone.id",),
 )

@@ -106,4 +106,5 @@ VIEW = View(
         ta.TaskCompleted: task_completed,
         ta.TaskFailed: task_failed,
     },
+    removed=("DELETE FROM variables t USING gone WHERE t.tenant_id = gone.tenant_id AND t.workflow_instance_id = gone.id",),
 )

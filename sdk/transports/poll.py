@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import aclosing
 from typing import Any
 
 import httpx2
@@ -11,6 +12,7 @@ import msgspec
 
 from flowledger.sdk import frames as f
 from flowledger.sdk.transports.port import Link, Tasks
+from flowledger.sdk.wire import wire
 
 WAIT_MS = 20_000
 #: requests with outcomes at a time
@@ -63,8 +65,7 @@ class PollTransport:
             headers["authorization"] = f"Bearer {link.token}"
         if link.tenant:
             headers["x-tenant"] = link.tenant
-        timeout = httpx2.Timeout(10.0, read=WAIT_MS / 1000 + 20)
-        async with httpx2.AsyncClient(headers=headers, timeout=timeout, limits=httpx2.Limits(max_connections=200)) as self._http:
+        async with aclosing(wire(self.url, headers, WAIT_MS / 1000 + 20)) as self._http:
             self.send(link.connected())
             try:
                 self._polls = [self._tasks.start(work) for work in self._work()]
@@ -97,7 +98,7 @@ class PollTransport:
                 "wait_ms": WAIT_MS,
                 "variables": fetch,
             }
-            response = await self._http.post(f"{self.url}/jobs/activate", content=f.encode(body))
+            response = await self._http.request("POST", "/jobs/activate", content=f.encode(body))
             if response.status_code in (401, 403):
                 raise PermissionError(f"the server refuses this worker: HTTP {response.status_code}")
             if response.status_code == 429 or response.status_code >= 500:
@@ -115,20 +116,20 @@ class PollTransport:
     async def _say(self, outcome: Any) -> None:
         self._freed.set()
         if type(outcome) is f.Progress:
-            await self._post(f"{self.url}/tasks/{outcome.key}/progress", {"details": outcome.details})
+            await self._post(f"/tasks/{outcome.key}/progress", {"details": outcome.details})
             return
         path, body = REQUESTS[type(outcome)](outcome)
-        response = await self._post(f"{self.url}/jobs/{outcome.key}/{path}", body)
+        response = await self._post(f"/jobs/{outcome.key}/{path}", body)
         if response.status_code < 300:
             self._link.settled([outcome.key])
         else:
             self._link.refused(outcome.key, *code_of(response))
 
-    async def _post(self, url: str, body: Any) -> Any:
+    async def _post(self, path: str, body: Any) -> Any:
         while True:
             try:
                 async with self._slots:
-                    return await self._http.post(url, content=f.encode(body))
+                    return await self._http.request("POST", path, content=f.encode(body))
             except httpx2.TransportError:
                 await asyncio.sleep(AGAIN_S)
 
@@ -137,7 +138,7 @@ class PollTransport:
             self._tasks.start(self._extend(key, fence, timeout_ms))
 
     async def _extend(self, key: int, fence: int, timeout_ms: int) -> None:
-        response = await self._post(f"{self.url}/jobs/{key}/extend", {"timeout_ms": timeout_ms, "fence": fence})
+        response = await self._post(f"/jobs/{key}/extend", {"timeout_ms": timeout_ms, "fence": fence})
         if response.status_code in (404, 409, 410, 412, 422):
             self._link.lost([key])
 

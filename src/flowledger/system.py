@@ -458,6 +458,7 @@ class System:
         from flowledger.api import console, job_stream
         from flowledger.api.app import create_app
         from flowledger.api.entrance import Entered, entrance
+        from flowledger.api.hooks.door import Hooks
         from flowledger.api.lag import KIND as LAG
         from flowledger.api.lag import Lag
         from flowledger.api.reads import SqlReads
@@ -467,6 +468,7 @@ class System:
         from flowledger.connectors import check
         from flowledger.infra.callbacks import callbacks_of
         from flowledger.infra.drafts import Drafts
+        from flowledger.infra.secrets import secrets_of
         from flowledger.projections.reader import Reader
 
         self.progress("API")
@@ -477,6 +479,7 @@ class System:
         self._stack.push_async_callback(reader.close)
         self.services = Services(self.engine, SqlReads(reader), self.settings, self.telemetry)
         self.services.callbacks = callbacks_of(self.settings.model_copy(update={"callback_url": self.settings.callback_url or self.url}))
+        self.services.hooks = Hooks(self.engine, secrets_of(self.settings))
         if self.door is not None and self.accounts is not None:
             self.services.sign_in_with(self.door, self.accounts)
         self.services.drafts = Drafts(dsn, now_us=lambda: time.time_ns() // 1000)

@@ -108,7 +108,7 @@ class RowsInMemory:
 
     async def list(self, noun: str, filters: dict[str, str], limit: int, cursor: str, tenant: str) -> dict[str, Any]:
         self.asked.append((noun, filters, limit, cursor, tenant))
-        rows = [r for r in self.rows[noun] if r.get("tenant", "") == tenant]
+        rows = [r for r in self.rows.get(noun, []) if r.get("tenant", "") == tenant]
         if cursor and not (cursor.isascii() and cursor.isdigit()):
             raise malformed("cursor: expected one from an earlier answer", "query cursor")
         begin = int(cursor or 0)

@@ -27,7 +27,7 @@ def keys(cli, tmp_path, request):
     (tmp_path / "p.bpmn").write_bytes(Flow(name).start().service("work", job=f"{name}.work").end().xml())
     assert cli("deploy", tmp_path / "p.bpmn")[0] == 0
     found = [cli("start", name)[1].strip() for _ in range(5)]
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while len(json.loads(cli("instances", "--definition", name, "--json")[1])) < 5:
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -128,3 +128,28 @@ def test_incidents_by_cause_and_a_group_resolved(cli, keys):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert len(found) == 5
+
+
+def test_ended_ones_are_deleted_from_the_views_one_and_many(cli, keys):
+    name, found = keys
+    one, running, *rest = found
+    code, _, err = cli("delete", running, "--yes")
+    assert code == 1 and "has not ended" in err
+    for key in (one, *rest):
+        assert cli("cancel", key)[0] == 0
+    code, _, err = cli("delete", one)
+    assert code == 2 and "--yes" in err, "nobody can be asked"
+    code, out, _ = cli("delete", one, "--yes", "--reason", "the customer asked")
+    assert code == 0 and f"instance {one} is deleted" in out
+    deadline = time.monotonic() + 20
+    while cli("show", one)[0] == 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    while (seen := json.loads(cli("batch", "start", "delete", "--filter", f"definition={name}", "--dry-run", "--json")[1]))["count"] != 3:
+        assert time.monotonic() < deadline, seen
+        time.sleep(0.05)
+    code, out, _ = cli("batch", "start", "delete", "--filter", f"definition={name}", "--yes", "--json")
+    assert code == 0 and json.loads(out)["succeeded"] == 3
+    while [r["id"] for r in json.loads(cli("instances", "--definition", name, "--json")[1])] != [running]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

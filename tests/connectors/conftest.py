@@ -23,6 +23,8 @@ from flowledger.infra.settings import Settings
 from flowledger.infra.telemetry import Telemetry
 from flowledger.sdk.frames import Job as Data
 from flowledger.sdk.job import Job
+from tests.conftest import _shared
+from tests.connectors import servers
 
 
 class Request:
@@ -85,6 +87,12 @@ def echo(request: Request) -> tuple[int, dict[str, str], Any]:
     return 200, {}, {"method": request.method, "path": request.path, "headers": request.headers, "body": request.body.decode("latin-1")}
 
 
+@pytest.fixture(scope="session")
+def mariadb_server() -> dict[str, str]:
+    """`socket`, `port`, `ca`: a MariaDB with TLS, shared by the session."""
+    return _shared("mariadb", servers.mariadb)
+
+
 @pytest.fixture
 async def target() -> AsyncIterator[Target]:
     found = await Target().start()
@@ -99,11 +107,11 @@ Run = Callable[..., Awaitable[dict[str, Any]]]
 class Bench:
     """Runs one job of a connector. `telemetry` has what was recorded."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, connector: str = "http", **settings: Any) -> None:
         self.settings = Settings(**{"egress_private": ("127.0.0.1",), **settings})
         self.telemetry = Telemetry()
         self.runner = Runner(self.settings, Gate.of(self.settings), secrets_of(self.settings), self.telemetry)
-        self.connector = connectors()[0]
+        self.connector = next(c for c in connectors() if c.name == connector)
 
     async def __call__(
         self, variables: dict[str, Any], headers: dict[str, Any] | None = None, secrets: dict[str, list[str]] | None = None, key: str = "77",
@@ -111,7 +119,7 @@ class Bench:
     ) -> dict[str, Any]:  # fmt: skip
         told = {**(headers or {}), **({"flowledger:secrets": json.dumps(secrets)} if secrets else {})}
         data = Data(
-            key=int(key), type="flowledger:http", variables=variables, headers=told, idempotency_key=key, retries=retries, trace=trace,
+            key=int(key), type=self.connector.job_type, variables=variables, headers=told, idempotency_key=key, retries=retries, trace=trace,
             element="call", instance=5,
         )  # fmt: skip
         return await self.runner.run(self.connector, Job(data, None))
@@ -121,8 +129,8 @@ class Bench:
 async def bench() -> AsyncIterator[Callable[..., Bench]]:
     made: list[Bench] = []
 
-    def make(**settings: Any) -> Bench:
-        made.append(Bench(**settings))
+    def make(connector: str = "http", **settings: Any) -> Bench:
+        made.append(Bench(connector, **settings))
         return made[-1]
 
     yield make

@@ -12,7 +12,7 @@ import pytest
 
 from flowledger.connectors.catalogue import CONFIGS, connectors, name_of
 from flowledger.connectors.check import findings
-from flowledger.connectors.inputs import fields_of
+from flowledger.connectors.inputs import fields_of, literal
 from flowledger.connectors.templates import template
 from flowledger.infra.settings import Settings, SettingsError
 from flowledger.kernel.model import read
@@ -90,7 +90,10 @@ def test_templates_hold_to_their_schema_and_name_each_field(name: str):
     made = template(name)
     jsonschema_rs.validator_for(SCHEMA).validate(made)
     targets = {p["binding"]["name"].split(".")[0] for p in made["properties"] if p["binding"]["type"] == "zeebe:input"}
-    assert targets == set(fields_of(CONFIGS[name]))
+    heads = {p["binding"]["key"] for p in made["properties"] if p["binding"]["type"] == "zeebe:taskHeader"} & set(fields_of(CONFIGS[name]))
+    left_out = {f.alias for f in CONFIGS[name].model_fields.values() if (f.json_schema_extra or {}).get("template") is False}
+    assert targets | heads | left_out == set(fields_of(CONFIGS[name]))
+    assert heads == literal(CONFIGS[name]) - left_out and not targets & literal(CONFIGS[name])
     ids = [p["id"] for p in made["properties"] if "id" in p]
     assert len(ids) == len(set(ids))
 

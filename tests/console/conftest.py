@@ -95,7 +95,7 @@ class Served:
             if found := self.call("GET", f"/v1/tasks?instance={instance}&open=true")["items"]:
                 return str(found[0]["id"])
             time.sleep(0.1)
-        raise AssertionError(f"instance {instance} has no open task")
+        raise AssertionError(f"instance {instance} has no open task: {self.call('GET', f'/v1/instances/{instance}/state')}")
 
     def work(self, type: str, variables: dict[str, Any] | None = None, error: str = "", instance: str = "") -> str:
         """A worker's part in the job of this type (of that instance): done with `variables`, or failed for good."""

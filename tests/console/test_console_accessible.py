@@ -52,6 +52,7 @@ PAGES = {
             "letters",
             "log",
             "holds",
+            "triggers",
             "workers",
             "partitions",
             "limits",

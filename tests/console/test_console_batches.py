@@ -93,3 +93,28 @@ def test_a_batch_is_paused_and_aborted(server: Served, open_page: Callable[..., 
     page.get_by_role("dialog").get_by_role("button", name="Abort").click()
     card.get_by_text("aborted", exact=True).first.wait_for()
     assert server.call("GET", f"/v1/batches/{begun['id']}")["status"] in ("aborting", "aborted")
+
+
+def test_ended_ones_are_deleted_from_the_views_one_and_many(server: Served, open_page: Callable[..., Any]) -> None:
+    made = some(server, "GONE", 3)
+    for key in made:
+        server.call("POST", f"/v1/instances/{key}/cancel", {})
+    until(lambda: {i["status"] for i in server.call("GET", "/v1/instances?business_key=GONE")["items"]} == {"cancelled"})
+    page = open_page(f"/instances/{made[0]}", actor="olga")
+    page.get_by_role("button", name="Actions").click()
+    page.get_by_role("menuitem", name="Delete from the views").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("The ledger keeps its events").wait_for()
+    dialog.get_by_label(re.compile("Reason")).fill("the customer asked")
+    dialog.get_by_role("button", name="Delete from the views").click()
+    page.wait_for_url(re.compile(r"/instances$"))
+    until(lambda: len(server.call("GET", "/v1/instances?business_key=GONE")["items"]) == 2)
+
+    page = open_page("/instances?business_key=GONE", actor="olga")
+    page.get_by_text("All that are found:").wait_for()
+    page.get_by_role("group", name="For many instances").get_by_role("button", name="Delete from the views").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("2 in all").wait_for()
+    dialog.get_by_role("button", name="Delete from the views").click()
+    page.get_by_role("group", name=re.compile("^Delete from the views, batch")).first.get_by_text("completed", exact=True).wait_for()
+    until(lambda: not server.call("GET", "/v1/instances?business_key=GONE")["items"])

@@ -116,10 +116,11 @@ def test_what_would_be_stuck_is_refused_unless_forced(server: Served, open_page:
     apply.press("Enter")
     panel.wait_for(state="detached")
     assert waits_at(server, key) == ["q"]
+    server.call("POST", f"/v1/instances/{key}/cancel", {"reason": "stuck on purpose: the watchdog would tell of it"})
 
 
 def test_a_step_is_run_again(server: Served, open_page: Callable[..., Any]) -> None:
-    key = server.start("order", "AGAIN", order={"id": "AGAIN", "items": [], "amount": 5})
+    key = server.start("order", "AGAIN", order={"id": "AGAIN", "items": []}, amount=5)
     server.work("order.check", {"checked": True}, instance=key)
     server.task_of(key)
     page = opened(open_page, key)

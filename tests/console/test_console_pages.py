@@ -55,7 +55,7 @@ def test_the_address_is_the_filter(server: Served, open_page: Callable[..., Any]
 
 @pytest.mark.req("APG-ENG-012")
 def test_time_goes_back_and_forth(server: Served, open_page: Callable[..., Any]) -> None:
-    """The slider shows tokens, variables and history of any moment; in the past nothing can be changed."""
+    """The slider shows tokens, variables and history of any moment; from the past nothing can be done but go back to it."""
     key = server.start("order", "T-1", order={"id": "T-1", "items": [], "amount": 5})
     page = open_page(f"/instances/{key}")
     page.locator(".fl-diagram[data-shown]").wait_for()
@@ -66,11 +66,16 @@ def test_time_goes_back_and_forth(server: Served, open_page: Callable[..., Any])
     page.get_by_role("button", name="To the start").click()
     page.get_by_text("You look at a past moment").wait_for()
     page.get_by_text("late").wait_for(state="detached")
-    assert page.get_by_role("button", name="Actions").is_disabled()
+    page.get_by_role("button", name="Actions").click()
+    page.get_by_role("menuitem", name="Roll back").wait_for()
+    assert page.get_by_role("menuitem").count() == 1, "in the past one can only go back to it"
+    page.keyboard.press("Escape")
+    page.get_by_role("menuitem").first.wait_for(state="detached")
     assert re.search(r"at=\d+-\d+", page.url)
     page.get_by_role("button", name="Back to now").click()
     page.get_by_text("late").wait_for()
-    assert page.get_by_role("button", name="Actions").is_enabled()
+    page.get_by_role("button", name="Actions").click()
+    page.get_by_role("menuitem", name="Cancel instance").wait_for()
 
 
 def test_an_instance_is_cancelled_with_a_reason(server: Served, open_page: Callable[..., Any]) -> None:

@@ -202,6 +202,11 @@ def _instances(w, keys):
     return [w.parts[c.partition_of_key(k)].instances.get(k) for k in keys]
 
 
+def _cancelled(w, keys):
+    for key in keys:
+        w.ask(c.partition_of_key(key), c.CancelInstance(key=key))
+
+
 def _letters(w, keys):
     found = []
     for k, p in enumerate(w.parts):
@@ -240,6 +245,7 @@ ACTIONS = {
         "human", _tasks, {"assignee": "eve"},
         lambda w, keys, items: {t.details["assignee"] for p in w.parts for t in p.tasks.values()} == {"eve"},
     ),
+    "delete": ("p", _cancelled, {}, lambda w, keys, items: {e.key for e in w.events(wf.WorkflowRemovedFromViews)} == set(keys)),
     "redeliver": ("p", _letters, {}, lambda w, keys, items: not any(p.letters for p in w.parts)),
 }  # fmt: skip
 

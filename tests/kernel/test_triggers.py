@@ -16,17 +16,16 @@ from flowledger.events.base import Rejected
 from flowledger.kernel import limits
 from flowledger.kernel.access import ANY_TENANT
 from flowledger.kernel.library import Library
-from flowledger.kernel.model.trigger_sources import SOURCES, Field, Source
+from flowledger.kernel.model.trigger_sources import SOURCES, Source
 
-#: sources as others may add them: one that comes by a door, one that is read
-SOURCES["door"] = Source({"path": Field(lambda v: "", True)}, read=False)
+#: a source as others may add it, which is read
 SOURCES["queue"] = Source({})
 #: half hours of a night in which an hour comes twice
 TWICE = [f"2026-10-25T{t}" for t in ("02:00:00+02:00", "02:30:00+02:00", "02:00:00+01:00", "02:30:00+01:00", "03:00:00+01:00")]
 WORK = "process p {\nstartEvent s\nserviceTask t\nendEvent e\ns > t > e\n}"
 HOOK = """format: flowledger/trigger@1
 name: orders
-source: {door: {path: orders}}
+source: {webhook: {path: orders, authentication: {type: none}}}
 filter: =payload.total > 0
 key: =payload.id
 start: {process: p, business_key: =payload.id, variables: {order: =payload}}
@@ -220,8 +219,13 @@ def test_the_last_version_in_force_counts_and_with_all_of_them_the_trigger_goes(
 
 def test_a_path_is_one_triggers():
     w = World(2, 0, HOOK)
-    refused = w.deploy(HOOK.replace("name: orders", "name: others"))
-    assert refused.code == "MODEL_INVALID" and "TRIGGER_PATH" in refused.message
+    others = HOOK.replace("name: orders", "name: others")
+    refused = w.deploy(others)
+    assert refused.code == "MODEL_INVALID" and "TRIGGER_PATH" in refused.message and "'orders'" in refused.message
+    foreign = w.ask(0, c.Deploy(resources=[c.Resource("x.trigger.yaml", others)]), tenant="b")
+    assert foreign.code == "MODEL_INVALID" and "trigger 'orders'" not in foreign.message, (
+        "paths are the server's; whose, is nobody's business"
+    )
     both = [c.Resource(f"{n}.trigger.yaml", HOOK.replace("name: orders", f"name: {n}").replace("path: orders", "path: new")) for n in "ab"]
     assert w.ask(0, c.Deploy(resources=both)).code == "MODEL_INVALID"
     w.deploy(HOOK.replace("path: orders", "path: elsewhere"))
@@ -273,7 +277,7 @@ def test_triggers_of_one_tenant_are_not_there_for_another():
     assert w.to(tr.TakeItems(name="orders", items=[item]), tenant="a")["outcomes"] == ["started"]
     (i,) = w.parts[0].instances.values()
     assert i.tenant == "a"
-    listed = tr.ListTriggers(sources=["door"])
+    listed = tr.ListTriggers(sources=["webhook"])
     assert not w.ask(0, listed)["items"] and not w.ask(0, listed, tenant="b")["items"]
     assert [r["config"]["path"] for r in w.ask(0, listed, rights=[ANY_TENANT])["items"]] == ["orders"]
 
@@ -282,7 +286,9 @@ def test_triggers_of_one_tenant_are_not_there_for_another():
 
 
 def test_a_source_has_one_reader_and_another_takes_over_where_it_was():
-    w = World(2, 0, HOOK.replace("{door: {path: orders}}", "{queue: {}}").replace("key: =payload.id\n", ""))
+    w = World(
+        2, 0, HOOK.replace("{webhook: {path: orders, authentication: {type: none}}}", "{queue: {}}").replace("key: =payload.id\n", "")
+    )
     assert w.take({"id": 0, "total": 1}, reader=0).code == "STALE", "nobody has it yet"
     first = read_by(w)
     assert first["reader"] == 1 and read_by(w, node="n2").code == "UNAVAILABLE"
@@ -300,7 +306,7 @@ def test_a_source_has_one_reader_and_another_takes_over_where_it_was():
     read_by(w, node="n2", reader=2, ttl_ms=0)
     assert read_by(w, node="n3")["reader"] == 3, "given back: nobody waits for its end"
     assert read_by(w, reader=3, ttl_ms=600_001).code == "INVALID_ARGUMENT" and "reader" in read_by(w, reader=3, ttl_ms=600_000)
-    w.deploy(HOOK.replace("{door: {path: orders}}", "{queue: {}}"))
+    w.deploy(HOOK.replace("{webhook: {path: orders, authentication: {type: none}}}", "{queue: {}}"))
     assert w.trigger().places == {"q/0": 3, "q/1": 0} and w.trigger().reader == 3
 
 

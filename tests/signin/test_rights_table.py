@@ -20,7 +20,15 @@ from flowledger.processors.client import Caller
 
 pytestmark = [pytest.mark.postgres, pytest.mark.req("D-SEC-002", "APG-SEC-002", "APG-SEC-009", "WOS-SEC-001")]
 ROOT = Path(__file__).parents[2]
-PLACES = {"id": str(2 << 51 | 7), "key": str(2 << 51 | 7), "name": "ann", "kind": "users", "move": "claim", "token": "abc"}
+PLACES = {
+    "id": str(2 << 51 | 7),
+    "key": str(2 << 51 | 7),
+    "name": "ann",
+    "kind": "users",
+    "move": "claim",
+    "token": "abc",
+    "path": "orders",
+}
 
 
 def address(operation: str, **more: str) -> tuple[str, str]:
@@ -62,6 +70,7 @@ def test_the_table_has_each_route_and_each_call(world):
         "POST /oidc/{name}/logout",
         "POST /callbacks/{token}",
         "POST /callbacks/{token}/error",
+        "POST /hooks/{path}",
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ from flowledger.infra.settings import Settings
 from flowledger.infra.telemetry import Telemetry
 from flowledger.system import System
 
+sys.path.insert(0, str(Path(__file__).parent))  # for `asking`
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 

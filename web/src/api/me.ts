@@ -53,7 +53,31 @@ export function useMe() {
   return { actor: name, setActor };
 }
 
-const NEEDS = { repair: "incidents:resolve", task: "tasks:work", manage: "tasks:manage", start: "instances:start", author: "definitions:write", control: "instances:control", letters: "letters:control", batches: "batches:write", hold: "holds:control", rollout: "definitions:rollout", watch: "watchdog:read", mend: "watchdog:repair", log: "operations:read", users: "users:read", accounts: "users:write", keys: "keys:own", limits: "limits:write", incidents: "incidents:read", decisions: "decisions:read", workers: "workers:read" } as const;
+const NEEDS = {
+  repair: "incidents:resolve",
+  task: "tasks:work",
+  manage: "tasks:manage",
+  start: "instances:start",
+  author: "definitions:write",
+  control: "instances:control",
+  letters: "letters:control",
+  batches: "batches:write",
+  hold: "holds:control",
+  triggers: "triggers:read",
+  trigger: "triggers:control",
+  rollout: "definitions:rollout",
+  watch: "watchdog:read",
+  mend: "watchdog:repair",
+  log: "operations:read",
+  users: "users:read",
+  accounts: "users:write",
+  keys: "keys:own",
+  limits: "limits:write",
+  incidents: "incidents:read",
+  decisions: "decisions:read",
+  workers: "workers:read",
+  remove: "instances:delete",
+} as const;
 
 /** May this person do that? Without sign-in everybody may. Every page asks here and nowhere else; the server has the last word. */
 export function useMay(operation: keyof typeof NEEDS, _subject?: unknown): boolean {

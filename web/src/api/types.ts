@@ -20,6 +20,9 @@ export type Incident = Given<Schemas["Incident"]>;
 export type IncidentGroup = Given<Schemas["IncidentGroup"]>;
 export type WatchFinding = Omit<Given<Schemas["WatchFinding"]>, "repairs"> & { repairs: { repair: string; does: string }[] };
 export type BatchItem = Given<Schemas["BatchItem"]>;
+export type TriggerRun = Given<Schemas["TriggerRun"]>;
+export type TriggerLetter = Given<Schemas["Parked"]>;
+export type TriggerTried = Given<Schemas["triggers_Tried"]>;
 export type HistoryEvent = Given<Schemas["Event"]>;
 /** Rows inside a state, which the document leaves open. */
 export interface StateToken {

@@ -2,18 +2,20 @@ import { createContext, useContext, useEffect, useMemo, useState, type ReactNode
 import { de } from "./de";
 import { control as deControl } from "./de-control";
 import { designer as deDesigner } from "./de-designer";
+import { doors as deDoors } from "./de-doors";
 import { events as deEvents } from "./de-events";
 import { en as english } from "./en";
 import { control as enControl } from "./en-control";
 import { designer as enDesigner } from "./en-designer";
+import { doors as enDoors } from "./en-doors";
 import { events as enEvents } from "./en-events";
 
-const en = { ...english, ...enControl, ...enDesigner, ...enEvents };
+const en = { ...english, ...enControl, ...enDesigner, ...enDoors, ...enEvents };
 
 /** One file per language; English is the measure of what must be there (tests/i18n.test.ts). */
 export const languages: Record<string, { name: string; texts: Record<string, string> }> = {
   en: { name: "English", texts: en },
-  de: { name: "Deutsch", texts: { ...de, ...deControl, ...deDesigner, ...deEvents } },
+  de: { name: "Deutsch", texts: { ...de, ...deControl, ...deDesigner, ...deDoors, ...deEvents } },
 };
 
 export type Values = Record<string, string | number>;

@@ -23,6 +23,8 @@ const looks: Record<string, { color: string; icon?: IconName }> = {
   validated: { color: "blue" },
   deprecated: { color: "yellow" },
   archived: { color: "gray" },
+  active: { color: "teal", icon: "play" },
+  inactive: { color: "gray" },
   open: { color: "red", icon: "warn" },
   success: { color: "teal", icon: "check" },
   partial_success: { color: "yellow", icon: "check" },

@@ -25,12 +25,8 @@ export function duration(ms: number): string {
   return sign + parts.slice(0, 2).join(" ");
 }
 
-let now = Date.now();
 const ticks = new Set<() => void>();
-setInterval(() => {
-  now = Date.now();
-  ticks.forEach((f) => f());
-}, 5000);
+setInterval(() => ticks.forEach((f) => f()), 5000);
 
 function useNow(): number {
   const [, set] = useState(0);
@@ -41,7 +37,7 @@ function useNow(): number {
       ticks.delete(f);
     };
   }, []);
-  return now;
+  return Date.now();
 }
 
 /** A moment in the reader's zone: relative when near, the exact time on hover. */

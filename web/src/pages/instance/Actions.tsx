@@ -1,6 +1,7 @@
 import { Button, Menu } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useQueryClient } from "@tanstack/react-query";
+import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { send } from "~/api/client";
 import { useMay } from "~/api/me";
@@ -9,12 +10,12 @@ import { useText } from "~/i18n";
 import { Ask } from "~/shared/Ask";
 import { Icon, type IconName } from "~/shared/icons";
 
-type Verb = "suspend" | "resume" | "pause" | "unpause" | "cancel" | "terminate" | "release";
+type Verb = "suspend" | "resume" | "pause" | "unpause" | "cancel" | "terminate" | "release" | "delete";
 const ended = new Set(["completed", "failed", "cancelled", "terminated"]);
 
 /** Only what can be done in this state is offered; each asks for a reason that stands in the record. */
 function offered(i: Instance): { verb: Verb; icon: IconName; danger?: boolean }[] {
-  if (ended.has(i.status)) return [];
+  if (ended.has(i.status)) return [{ verb: "delete", icon: "close", danger: true }];
   if (i.status === "quarantined") return [{ verb: "release", icon: "play" }, { verb: "terminate", icon: "stop", danger: true }];
   return [
     i.status === "suspended" ? { verb: "resume", icon: "play" } : { verb: "suspend", icon: "pause" },
@@ -38,13 +39,22 @@ interface Props {
 
 export function Actions({ instance, past, element, onChange }: Props) {
   const t = useText();
-  const may = useMay("control", instance);
+  const steers = useMay("control", instance);
+  const deletes = useMay("remove", instance);
+  const may = ended.has(instance.status) ? deletes : steers;
   const client = useQueryClient();
+  const navigate = useNavigate();
   const [asked, setAsked] = useState<ReturnType<typeof offered>[number]>();
   const verbs = offered(instance);
   const changes = instance.status === "running" || instance.status === "suspended" ? (Object.keys(CHANGES) as Change[]).filter((c) => (past ? c === "rollback" : c !== "rerun" || element)) : [];
   if (!may || verbs.length === 0) return null;
   const go = async (verb: Verb, reason: string) => {
+    if (verb === "delete") {
+      await send("DELETE", `/instances/${instance.id}`, undefined, reason ? { reason } : undefined);
+      notifications.show({ message: t("act.delete.done"), color: "teal" });
+      await navigate({ to: "/instances" });
+      return;
+    }
     const path: string = verb === "terminate" ? "cancel" : verb;
     await send("POST", `/instances/${instance.id}/${path}` as `/instances/${string}/cancel`, { ...(reason ? { reason } : {}), ...(verb === "terminate" ? { force: true } : {}) });
     notifications.show({ message: t(`act.${verb}.done`), color: "teal" });

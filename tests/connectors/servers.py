@@ -1,0 +1,78 @@
+"""Real servers for the tests of connectors, from Debian's packages (`.ci/run` installs what lacks): each in a folder of its own, for one session.
+
+Each writes `server.pid`, the leader of its group of processes, which ends with the session (`tests/conftest.py`)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import trustme
+
+START_S = 60.0
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port: int = s.getsockname()[1]
+        return port
+
+
+def _program(name: str, package: str) -> str:
+    """Raises: OSError."""
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/lib/rabbitmq/bin")
+    if found is None:
+        raise OSError(f"no {name} on this machine: apt-get install {package}")
+    return found
+
+
+def _up(folder: Path, command: list[str], there: Callable[[], bool], env: dict[str, str] | None = None) -> None:
+    """Raises: OSError."""
+    with (folder / "server.log").open("wb") as out:
+        process = subprocess.Popen(
+            command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True, env={**os.environ, **(env or {})}, cwd=folder
+        )
+    (folder / "server.pid").write_text(str(process.pid))
+    end = time.monotonic() + START_S
+    while not there():
+        if process.poll() is not None or time.monotonic() > end:
+            raise OSError(f"{Path(command[0]).name} does not start: {(folder / 'server.log').read_text(errors='replace')[-1000:]}")
+        time.sleep(0.05)
+
+
+def answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
+def mariadb(folder: Path) -> dict[str, str]:
+    """With TLS under the name `server.example`. Raises: OSError."""
+    server, install = _program("mariadbd", "mariadb-server"), _program("mariadb-install-db", "mariadb-server")
+    folder.mkdir()
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    certificate = authority.issue_cert("server.example")
+    certificate.private_key_pem.write_to_path(str(folder / "key.pem"))
+    certificate.cert_chain_pems[0].write_to_path(str(folder / "cert.pem"))
+    user = ["--user=root"] if os.geteuid() == 0 else []
+    made = [install, "--no-defaults", f"--datadir={folder / 'data'}", "--auth-root-authentication-method=normal", "--skip-test-db", *user]
+    done = subprocess.run(made, capture_output=True, text=True, timeout=120)
+    if done.returncode:
+        raise OSError(f"mariadb-install-db: {done.stdout[-500:]}{done.stderr[-500:]}")
+    port = free_port()
+    command = [
+        server, "--no-defaults", f"--datadir={folder / 'data'}", f"--socket={folder / 's'}", "--bind-address=127.0.0.1", f"--port={port}",
+        f"--ssl-cert={folder / 'cert.pem'}", f"--ssl-key={folder / 'key.pem'}", "--skip-name-resolve", "--innodb-buffer-pool-size=16M",
+        "--innodb-flush-log-at-trx-commit=0", "--innodb-log-file-size=8M", *user,
+    ]  # fmt: skip
+    _up(folder, command, lambda: answers(port))
+    return {"socket": str(folder / "s"), "port": str(port), "ca": str(folder / "ca.pem")}
