@@ -27,7 +27,7 @@ from flowledger.processors.client import Caller, Client
 log_ = log("webhooks")
 
 #: the lease, and how often it is extended (seconds)
-TTL_S, KEEP_S = 30.0, 10.0
+TTL_S, KEEP_S = 15.0, 5.0
 #: requests of one webhook at a time; events that were read and are not told yet
 CALLS, WINDOW = 16, 64
 #: what is told together; how long cursors that moved past nothing of interest wait (seconds)

@@ -106,10 +106,10 @@ async def test_a_webhook_from_its_record_to_its_receiver(on, request, place, dat
         assert receiver.bodies[0]["type"] == "webhook.test"
         receiver.got.clear()
         # what is under way when its sender is killed is sent again, with the same ids
-        receiver.pause_s = 0.2
+        receiver.pause_s = 1.0
         keys = await start(30)
         async with asyncio.timeout(60):
-            while len(receiver.got) < 10:
+            while len(receiver.got) < 5:
                 await asyncio.sleep(0.01)
         os.kill(system.connectors.process.pid, signal.SIGKILL)
         receiver.pause_s = 0.0
@@ -117,7 +117,7 @@ async def test_a_webhook_from_its_record_to_its_receiver(on, request, place, dat
             while {b["instance"] for b in receiver.bodies} != set(keys):
                 await asyncio.sleep(0.05)
         ids = {b["id"]: h["webhook-id"] for (h, _), b in zip(receiver.got, receiver.bodies, strict=True)}
-        assert len(set(ids.values())) == len(ids) == 30 and not {b["instance"] for b in receiver.bodies} & set(before)
+        assert len(receiver.got) > 30 == len(set(ids.values())) == len(ids) and not {b["instance"] for b in receiver.bodies} & set(before)
         assert all(Webhook(SECRET).verify(content, headers)["process"] == "report" for headers, content in receiver.got)
         assert receiver.bodies[0]["data"]["variables"] == {"api_key": "***"}
         # what isn't taken waits, as the log of deliveries says
@@ -127,7 +127,7 @@ async def test_a_webhook_from_its_record_to_its_receiver(on, request, place, dat
         async def waits() -> Any:
             return (await ask("GET", "/h/deliveries", outcome="waits", instance=failing))[1]["items"]
 
-        (attempt, *_) = await place.until(waits)
+        (attempt, *_) = await place.until(waits, 60)
         assert attempt["code"] == "500" and attempt["status"] == 500 and attempt["next_at"] > attempt["created_at"] and attempt["process"] == "report"
         receiver.status = 410
         await http.post(f"/v1/instances/{failing}/cancel", json={})
