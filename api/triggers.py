@@ -16,7 +16,7 @@ from flowledger.api.edge import ApiRequest, Body, KeyRef, NamePath, Words, key_o
 from flowledger.api.lists import Cursor, Limit, WaitFor, listing
 from flowledger.api.problems import Problem, malformed, senseless
 from flowledger.api.services import Services, services_of
-from flowledger.api.view import answer_view, deployment_view, masked
+from flowledger.api.view import answer_view, deployment_view
 from flowledger.events import triggers as tr
 from flowledger.events.base import RejectionCode
 from flowledger.events.commands import ChangeDefinition, Deploy, Resource

@@ -10,8 +10,6 @@ from flowledger.api.edge import keyed, time_text
 from flowledger.events import wire
 from flowledger.events.base import Event, Recorded
 
-#: words in names of fields whose values are not shown
-_HIDDEN = ("password", "passwd", "secret", "token", "authorization", "api_key", "apikey", "cookie")
 _FIELDS: dict[type[Event], tuple[str, ...]] = {}
 
 
@@ -42,13 +40,6 @@ def event_view(recorded: Recorded) -> dict[str, Any]:
         "trace": v.trace,
         "data": keyed(payload_of(recorded.event)),
     }
-
-
-def masked(value: Any) -> Any:
-    """A JSON value without what is named as a secret."""
-    if isinstance(value, dict):
-        return {k: "***" if any(w in str(k).lower().replace("-", "_") for w in _HIDDEN) else masked(v) for k, v in value.items()}
-    return [masked(v) for v in value] if isinstance(value, list) else value
 
 
 def row_event_view(row: dict[str, Any]) -> dict[str, Any]:

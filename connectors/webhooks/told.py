@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowledger.api.edge import encode, time_text
-from flowledger.api.view import event_view, masked
+from flowledger.api.edge import OPAQUE, encode, time_text
+from flowledger.api.view import event_view
 from flowledger.events import wire
 from flowledger.events.base import Recorded
 from flowledger.kernel.expressions import Expression, Failure, feel_expression
 from flowledger.kernel.ledger.facts import Facts
+from flowledger.kernel.triggers.samples import masked
 from flowledger.kernel.webhooks import record
 
 #: bytes of a body; a larger one goes without its data
@@ -51,11 +52,19 @@ class Wanted:
 def told_of(r: Recorded, definition: int, process: str) -> dict[str, Any]:
     """The event as receivers see it; values of fields that are named as secrets are masked. `data` is that of the event stream."""
     seen = event_view(r)
+    instance = None if seen["type"].startswith("definition.") else seen["instance"]
     return {
-        "type": seen["type"], "timestamp": seen["time"], "id": seen["id"], "tenant": seen["tenant"], "instance": None if seen["type"].startswith("definition.") else seen["instance"],
+        "type": seen["type"], "timestamp": seen["time"], "id": seen["id"], "tenant": seen["tenant"], "instance": instance,
         "definition": str(definition) if definition else None, "process": process or None, "actor": seen["actor"], "cause": seen["cause"],
-        "correlation": seen["correlation"], "data": masked(seen["data"]),
+        "correlation": seen["correlation"], "data": _data(seen["data"]),
     }  # fmt: skip
+
+
+def _data(value: Any) -> Any:
+    """Callers' own data is masked, not the engine's, whose tokens are no secrets."""
+    if isinstance(value, dict):
+        return {k: masked(v) if k in OPAQUE else _data(v) for k, v in value.items()}
+    return [_data(v) for v in value] if isinstance(value, list) else value
 
 
 def body_of(told: dict[str, Any]) -> bytes:

@@ -15,8 +15,8 @@ TABLE = Table(
     "webhooks",
     {
         "tenant_id": "varchar(255)", "id": "bigint", "name": "varchar(255)", "status": "varchar(20)", "url": "text", "types": "jsonb", "definitions": "jsonb",
-        "filter": "text", "secrets": "jsonb", "ordering": "varchar(20)", "cursors": "jsonb", "delivered_count": "bigint", "failed_count": "bigint", "dead_count": "integer",
-        "node": "varchar(500)", "sender": "integer", "sent_until": "timestamptz", "error": "text", "last_at": "timestamptz", "reason": "text",
+        "filter": "text", "secrets": "jsonb", "ordering": "varchar(20)", "cursors": "jsonb", "delivered_count": "bigint", "failed_count": "bigint",
+        "dead_count": "integer", "node": "varchar(500)", "sender": "integer", "sent_until": "timestamptz", "error": "text", "last_at": "timestamptz", "reason": "text",
         "changed_by": "varchar(255)", "created_at": "timestamptz",
     },
 )  # fmt: skip
@@ -60,7 +60,8 @@ def put(f: Fold, e: wh.WebhookPut) -> None:
         _update(f, e.webhook, own)
         return
     f.changes.insert(NAME, e.webhook, {
-        "tenant_id": f.tenant, "id": e.webhook, "name": e.name, "status": "active", "cursors": e.cursors, "delivered_count": 0, "failed_count": 0, "dead_count": 0, "node": "",
+        "tenant_id": f.tenant, "id": e.webhook, "name": e.name, "status": "active", "cursors": e.cursors, "delivered_count": 0, "failed_count": 0,
+        "dead_count": 0, "node": "",
         "sender": 0, "error": "", "reason": "", "created_at": f.now, **own,
     })  # fmt: skip
 
