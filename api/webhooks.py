@@ -154,10 +154,7 @@ def _view(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _attempt(row: dict[str, Any]) -> dict[str, Any]:
-    found = {**row, "process": row.get("process_id") or ""}
-    for name in ("process_id", "webhook_id", "slot"):
-        found.pop(name, None)
-    return found
+    return {name: value for name, value in row.items() if name not in ("webhook_id", "slot")}
 
 
 async def _find(s: Services, request: ApiRequest, name: str, wait_for: str | None = None) -> dict[str, Any]:

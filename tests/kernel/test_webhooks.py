@@ -100,7 +100,6 @@ def test_a_webhook_is_put_changed_paused_and_deleted():
     assert w.put()["key"] != made["key"], "another one"
 
 
-@pytest.mark.req("APG-TEN-002")
 def test_webhooks_of_one_tenant_are_not_there_for_another():
     w = World(1)
     w.put(tenant="a")
