@@ -207,3 +207,8 @@ AnyWebhook = (
 )  # fmt: skip
 #: what `WebhookProgressed.attempts` and its like are made of
 Row = dict[str, Any]
+
+
+def rows(told: Json) -> list[Row]:
+    """Of `WebhookProgressed` and `WebhookAsked`."""
+    return [row for row in told if isinstance(row, dict) and "at" in row] if isinstance(told, list) else []

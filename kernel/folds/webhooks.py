@@ -82,25 +82,25 @@ def progressed(p: Partition, e: wh.WebhookProgressed, v: Envelope) -> None:
     if (w := _of(p, e.webhook)) is None:
         return
     _cursors(p, w, e.cursors)
-    for row in e.behind or ():
+    for row in wh.rows(e.behind):
         put(p, w.waiting, row["at"], _item(row))
-    for row in e.attempts or ():
-        if row["outcome"] == "waits":
+    for row in wh.rows(e.attempts):
+        if row.get("outcome") == "waits":
             put(p, w.waiting, row["at"], _item(row))
             continue
         drop(p, w.waiting, row["at"])
-        if row["outcome"] == "dead":
+        if row.get("outcome") == "dead":
             put(p, w.dead, row["at"], _item(row))
-        elif row["outcome"] == "delivered":
+        elif row.get("outcome") == "delivered":
             drop(p, w.dead, row["at"])
-    w.count += len(e.attempts or ())
+    w.count += len(wh.rows(e.attempts))
 
 
 def asked(p: Partition, e: wh.WebhookAsked, v: Envelope) -> None:
     if (w := _of(p, e.webhook)) is None:
         return
     _forget(p, w.dead, e.settled)
-    for row in e.items or ():
+    for row in wh.rows(e.items):
         put(p, w.waiting, row["at"], _item(row))
     if e.cursors:
         _cursors(p, w, e.cursors)

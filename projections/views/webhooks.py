@@ -89,17 +89,17 @@ def noted(f: Fold, e: wh.WebhookNoted) -> None:
 def progressed(f: Fold, e: wh.WebhookProgressed) -> None:
     if e.cursors:
         f.changes.merge(NAME, e.webhook, (f.tenant, e.webhook), "cursors", e.cursors)
-    for n, row in enumerate(e.attempts or (), e.first):
+    for n, row in enumerate(wh.rows(e.attempts), e.first):
         slot = n % limits.WEBHOOK_LOG_MAX
         about = {
-            "type": row["type"], "workflow_instance_id": row["instance"] or None, "process_id": row["process"], "attempt": int4(row["attempt"]),
-            "code": row["code"], "created_at": f.now,
+            "type": row.get("type", ""), "workflow_instance_id": row.get("instance") or None, "process_id": row.get("process", ""),
+            "attempt": int4(row.get("attempt", 0)), "code": row.get("code", ""), "created_at": f.now,
         }  # fmt: skip
         f.changes.upsert(DELIVERIES.name, (e.webhook, slot), {
-            "tenant_id": f.tenant, "webhook_id": e.webhook, "slot": slot, "id": n, "event": row["at"], "outcome": row["outcome"],
-            "status": row["status"] or None, "ms": int4(row["ms"]), "next_at": stamp(row["due_us"]) if row["due_us"] else None, **about,
+            "tenant_id": f.tenant, "webhook_id": e.webhook, "slot": slot, "id": n, "event": row["at"], "outcome": row.get("outcome", ""),
+            "status": row.get("status") or None, "ms": int4(row.get("ms", 0)), "next_at": stamp(row["due_us"]) if row.get("due_us") else None, **about,
         })  # fmt: skip
-        if row["outcome"] == "dead":
+        if row.get("outcome", "") == "dead":
             f.changes.upsert(LETTERS.name, (e.webhook, row["at"]), {
                 "tenant_id": f.tenant, "webhook_id": e.webhook, "event": row["at"], "id": n, "status": "open", "closed_at": None, "closed_by": "",
                 "reason": "", **about,
