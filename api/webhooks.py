@@ -261,7 +261,7 @@ def _control(move: Literal["pause", "resume"], text: str) -> Any:
 
 
 @post("/webhooks/{name:str}/redeliver", status_code=200, summary="Send events again")
-async def redeliver(request: ApiRequest, name: NamePath, data: RedeliverBody) -> Response[WebhookSettled]:
+async def redeliver_webhook(request: ApiRequest, name: NamePath, data: RedeliverBody) -> Response[WebhookSettled]:
     """With the ids that they had, now; a paused webhook sends them when it goes on."""
     s = services_of(request)
     cursors = await _cursors(s, data.position) if data.position else {}
@@ -270,7 +270,7 @@ async def redeliver(request: ApiRequest, name: NamePath, data: RedeliverBody) ->
 
 
 @post("/webhooks/{name:str}/discard", status_code=200, summary="Discard what nobody took")
-async def discard(request: ApiRequest, name: NamePath, data: DiscardBody) -> Response[WebhookSettled]:
+async def discard_webhook(request: ApiRequest, name: NamePath, data: DiscardBody) -> Response[WebhookSettled]:
     """Nobody will send them."""
     command = wh.SettleDelivery(name=name, move="discard", ids=data.ids, dead=data.dead, reason=data.reason)
     return reply(answer_view(await services_of(request).call(command, request)))
@@ -286,5 +286,5 @@ pause = _control("pause", "Nothing is sent, and it keeps its place.")
 resume = _control("resume", "It goes on where it was.")
 
 HANDLERS: list[Any] = [
-    put_webhook, list_webhooks, get_webhook, delete_webhook, list_deliveries, list_letters, pause, resume, redeliver, discard, test_webhook,
+    put_webhook, list_webhooks, get_webhook, delete_webhook, list_deliveries, list_letters, pause, resume, redeliver_webhook, discard_webhook, test_webhook,
 ]  # fmt: skip
