@@ -54,6 +54,7 @@ from flowledger.api.openapi import document, operation_id
 from flowledger.api.previews import Previewed, preview_handler
 from flowledger.api.problems import HANDLERS
 from flowledger.api.services import Services
+from flowledger.api.short import Short
 
 #: noun -> its handlers below /v1
 NOUNS: dict[str, list[Any]] = {
@@ -85,12 +86,13 @@ DESCRIPTION = """Keys are texts. Errors are problem details (RFC 9457) with a `c
 last event; give it as `wait_for` to a query to read your own write. `Idempotency-Key` makes a repeated command get the first answer."""
 
 
-def create_app(services: Services, more: Sequence[Any] = (), at_root: Sequence[Any] = ()) -> Any:
+def create_app(services: Services, more: Sequence[Any] = (), at_root: Sequence[Any] = (), short: bool = True) -> Any:
     """The ASGI application.
 
     Args:
         more: further handlers below /v1 (the job stream, GraphQL, the list of workers).
         at_root: further handlers at the root (the console).
+        short: the busiest requests go their short way (`api/short.py`).
     """
     v1 = Router("/v1", route_handlers=[Router("/", route_handlers=h, tags=[noun]) for noun, h in NOUNS.items()] + [*more, openapi])
     with warnings.catch_warnings():
@@ -99,6 +101,11 @@ def create_app(services: Services, more: Sequence[Any] = (), at_root: Sequence[A
         app = _app(services, v1, at_root)
     if services.door is not None and (open_ := uncovered(app, look_before)):
         raise RuntimeError(f"operations that no right guards (api/access/operations.py): {', '.join(open_)}")
+    if short:
+        around: Any = app.asgi_handler
+        while around.app is not app.asgi_router:
+            around = around.app
+        around.app = Short(app.asgi_router, app)
     app.asgi_handler = Guard(app.asgi_handler, services)  # around the router too: what has no route gets its headers and figures as well
     return app
 

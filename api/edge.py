@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from types import UnionType
+from functools import lru_cache
+from types import UnionType, coroutine
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -59,6 +60,11 @@ KEY_FIELDS = frozenset(
     "handler_of merged process_instance definition_key instance_key task_key activities consumed tasks home_token "
     "parent_instance root_instance element_instance".split()
 )
+#: statuses of answers without one
+NO_BODY = (204, 304)
+#: texts of Content-Type whose meaning is remembered
+KINDS_KEPT = 64
+_KINDS: dict[str, tuple[str, dict[str, str]]] = {}
 _encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 
@@ -71,11 +77,71 @@ def encode(value: Any) -> bytes:
     return _encoder.encode(value)
 
 
+class Reply(Response[bytes]):
+    """JSON that is written already. What nobody has added to goes out as it is, past the framework's merging of headers and cookies."""
+
+    def __init__(self, content: bytes, status: int, headers: dict[str, str]) -> None:
+        self.content, self.status_code, self.headers = content, status, headers
+        self.media_type, self.encoding, self.background = "application/json", "utf-8", None
+        self.cookies, self.response_type_encoders = [], {}
+
+    def to_asgi_response(
+        self, app: Any, request: Any, *, cookies: Any = None, headers: Mapping[str, str] | None = None, background: Any = None, **more: Any
+    ) -> Any:
+        if (
+            self.cookies
+            or cookies
+            or headers
+            or background
+            or self.background
+            or more.get("is_head_response")
+            or self.status_code in NO_BODY
+        ):
+            return super().to_asgi_response(app, request, cookies=cookies, headers=headers, background=background, **more)  # type: ignore[arg-type]
+        return self.sent
+
+    async def sent(self, scope: Any, receive: Any, send: Any) -> None:
+        fields = [(n.lower().encode("latin-1"), v.encode("latin-1")) for n, v in self.headers.items()]
+        fields += ((b"content-type", b"application/json"), (b"content-length", b"%d" % len(self.content)))
+        await send({"type": "http.response.start", "status": self.status_code, "headers": fields})
+        await send({"type": "http.response.body", "body": self.content, "more_body": False})
+
+
 def reply(value: Any, status: int = 200, **headers: str) -> Response[Any]:
     """JSON with exact numbers. `headers` with `_` for `-`."""
-    return Response(
-        encode(value), status_code=status, media_type="application/json", headers={k.replace("_", "-"): v for k, v in headers.items()}
-    )
+    return Reply(encode(value), status, {k.replace("_", "-"): v for k, v in headers.items()} if headers else headers)
+
+
+@coroutine
+def _go_on(work: Coroutine[Any, Any, bytes], waits: Any) -> Generator[Any, Any, bytes]:
+    """`work`, which was begun by hand and waits for `waits`."""
+    try:
+        while True:
+            try:
+                got = yield waits
+            except BaseException as e:  # noqa: BLE001 - whatever is thrown in here is the work's own
+                waits = work.throw(e)
+            else:
+                waits = work.send(got)
+    except StopIteration as done:
+        found: bytes = done.value
+        return found
+
+
+def _again(first: Any, receive: Callable[[], Any]) -> Callable[[], Any]:
+    """`receive`, with what was already taken from it in front."""
+    taken = [first]
+
+    async def received() -> Any:
+        return taken.pop() if taken else await receive()
+
+    return received
+
+
+@lru_cache(1024)
+def _target(annotation: Any) -> Any:
+    """What a body is read as: where there may be none, that isn't the body `null`."""
+    return next(t for t in get_args(annotation) if t is not type(None)) if type(None) in get_args(annotation) else annotation
 
 
 class ApiRequest(Request[Any, Any, Any]):
@@ -88,10 +154,8 @@ class ApiRequest(Request[Any, Any, Any]):
 
     async def _decode(self) -> Any:
         field = self.route_handler.parsed_data_field
-        target = field.annotation if field is not None else Any
-        if type(None) in get_args(target):  # there may be no body, which isn't the body `null`
-            target = next(t for t in get_args(target) if t is not type(None))
-        kind, options = self.content_type
+        target = _target(field.annotation) if field is not None else Any
+        kind, options = self._kind()
         kind = kind.lower()
         reader = self.route_handler.opt.get("forms")
         if coding := self.headers.get("content-encoding", ""):
@@ -107,13 +171,43 @@ class ApiRequest(Request[Any, Any, Any]):
             raise Problem("UNSUPPORTED_MEDIA_TYPE", f"JSON is in UTF-8, found the charset {charset!r}", status=415)
         return decode(body or b"{}", target)
 
+    def _kind(self) -> tuple[str, dict[str, str]]:
+        """`content_type`; clients say the same again and again."""
+        text = self.headers.get("content-type", "")
+        if (found := _KINDS.get(text)) is None:
+            found = self.content_type
+            if len(_KINDS) < KINDS_KEPT and len(text) <= TEXT_MAX:
+                _KINDS[text] = found
+        return found
+
     async def body(self) -> bytes:
-        """Raises: Problem (503): the server goes down before the whole body has come; (408): it doesn't come."""
+        """What has come already is taken as it is; what is still to come is waited for.
+
+        Raises: Problem (503): the server goes down before the whole body has come; (408): it doesn't come.
+        """
         if self._body is not Empty:
             return self._body
+        reading = self._read()
+        try:
+            waits = reading.send(None)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
         async with self.in_time():
             with self.app.state["services"].closing.interrupts():
-                return await super().body()
+                return await _go_on(reading, waits)
+
+    async def _read(self) -> bytes:
+        """In one piece, as it mostly comes; the framework reads what comes in several, and refuses what is too large."""
+        most, announced = self.route_handler.resolve_request_max_body_size(), self.headers.get("content-length", "0")
+        if not most or not announced.isdecimal() or int(announced) > most:
+            return await super().body()
+        first = await self.receive()
+        if first["type"] != "http.request" or first.get("more_body") or len(first.get("body", b"")) > most:
+            self.receive = _again(first, self.receive)
+            return await super().body()
+        self.is_connected = False
+        self._body = self._connection_state.body = first.get("body", b"")
+        return self._body
 
     @asynccontextmanager
     async def in_time(self) -> AsyncIterator[None]:

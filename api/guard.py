@@ -7,9 +7,9 @@ one to a name that isn't ours (DNS rebinding). Probes and figures answer to any 
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import time
-import uuid
 from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -42,6 +42,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 SINGLE = frozenset((b"host", b"content-type", b"content-length", b"authorization", b"idempotency-key", b"origin", b"last-event-id"))
 ENDED = "who you were is not known any more: sign in again"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_PLAIN = re.compile(rb"[A-Za-z0-9/._~=&-]*")
 
 
 def _bare(host: str) -> str:
@@ -58,7 +59,7 @@ def _twice(fields: list[tuple[bytes, bytes]]) -> str:
 def unreadable(scope: Any) -> Problem | None:
     """A path or query that is no text: bytes that aren't UTF-8, or control characters, which no name or value of ours has."""
     for where, raw in (("path", scope.get("raw_path") or b""), ("query", scope.get("query_string") or b"")):
-        if b"%" not in raw and raw.isascii() and raw.isalnum():
+        if not raw or _PLAIN.fullmatch(raw):
             continue
         try:
             text = unquote_to_bytes(raw).decode("utf-8")
@@ -97,9 +98,9 @@ class Guard:
             return
         headers = dict(scope["headers"])
         given = headers.get(b"x-correlation-id", b"").decode("latin-1")
-        correlation = given if CORRELATION.fullmatch(given) else uuid.uuid4().hex
+        correlation = given if given and CORRELATION.fullmatch(given) else os.urandom(16).hex()
         traceparent = headers.get(b"traceparent", b"").decode("latin-1").strip()
-        traceparent = traceparent if TRACEPARENT.fullmatch(traceparent) else ""
+        traceparent = traceparent if traceparent and TRACEPARENT.fullmatch(traceparent) else ""
         problem = self.refused(scope, headers)
         if self.door is not None:
             scope[READ] = headers  # type: ignore[literal-required]

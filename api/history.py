@@ -63,27 +63,25 @@ def find(instance: int, rows: list[Row], steps: int = 0, to: str = "", undo: boo
         at = _at_position(instance, rows, to)
     else:
         at = _at_element(instance, rows, to)
-    replay = _fold(instance, rows[: at + 1])
+    replay = Replay(instance)
+    for row in rows[: at + 1]:
+        replay.add(row)
     i = replay.partition.instances.get(instance)
     if i is None or not i.tokens:
         raise Problem(RejectionCode.INVALID_STATE, "no token stood anywhere then: there is nothing to go back to")
     from flowledger.kernel.checkpoint import image
     from flowledger.kernel.handlers.rollback import seen
 
-    now = _fold(instance, rows).partition.instances.get(instance)
+    then = msgspec.to_builtins(image(replay.partition, i))
+    for row in rows[at + 1 :]:
+        replay.add(row)
+    now = replay.partition.instances.get(instance)
     return Then(
-        msgspec.to_builtins(image(replay.partition, i)),
+        then,
         str(rows[at]["position"]),
         _outside(rows[at + 1 :]),
         seen(now) if now is not None else "",
     )
-
-
-def _fold(instance: int, rows: list[Row]) -> Replay:
-    replay = Replay(instance)
-    for row in rows:
-        replay.add(row)
-    return replay
 
 
 def _decision(row: Row) -> tuple[Any, Any]:

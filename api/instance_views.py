@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 from litestar import Response, get
 from litestar.params import Parameter
 
 from flowledger.api import answers as a
+from flowledger.api import moments
 from flowledger.api.edge import ApiRequest, KeyPath, position_of, reply, time_of
 from flowledger.api.instances import find
 from flowledger.api.lists import ONE_POSITION_PATTERN, POSITION_PATTERN, Limit, WaitFor, text_of
@@ -105,8 +106,9 @@ R = TypeVar("R", bound=Replay)
 
 
 async def replay(s: Services, found: R, tenant: str, at: str = "") -> R:
-    """Into `found`: the fold of its instance's events up to and including `at` (a time, a position, or an offset in its partition; `""`: all)."""
+    """The fold of an instance's events up to and including `at` (a time, a position, or an offset in its partition; `""`: all), begun with `found`."""
     instance = found.instance
+    whose, size = (tenant, instance), PAGE
     after, until_us, until = "", None, None
     if at:
         if at.isdigit():
@@ -119,13 +121,16 @@ async def replay(s: Services, found: R, tenant: str, at: str = "") -> R:
             if until is None:
                 wanted = f"a position in partition {partition_of_key(instance)}, where the instance is, was expected, found {at}"
                 raise Problem(RejectionCode.INVALID_ARGUMENT, wanted, where="query at")
+    if type(found) is Replay and (known := s.moments.before(whose, until, until_us)) is not None:
+        found, after, size = cast(R, known), known.position, moments.EVERY
     while True:
-        page = await s.reads.events("instances", instance, {}, after, PAGE, tenant)
+        page = await s.reads.events("instances", instance, {}, after, size, tenant)
         for row in page["items"]:
             offset = int(row["position"].partition("-")[2])
             if (until is not None and offset > until) or (until_us is not None and micros(row["time"]) > until_us):
                 return found
             found.add(row)
+            s.moments.keep(whose, found)
         after = page["cursor"]
         if not after:
             return found

@@ -18,6 +18,7 @@ from flowledger.api.access.door import Door
 from flowledger.api.closing import Closing
 from flowledger.api.edge import is_key, key_of, position_of
 from flowledger.api.lag import Lag
+from flowledger.api.moments import Moments
 from flowledger.api.problems import Problem, problem_of
 from flowledger.api.reads import Reads
 from flowledger.api.refusals import DECIDED, Refusals, by_a_person, origin_of
@@ -69,6 +70,8 @@ class Services:
         #: where histories are run against other models (`api/against.py`)
         self.replays = Room(1, 4, 1, "replays are run")
         self.findings_of: Callable[[Any, str], list[Finding]] = lambda graph, name: []
+        #: of long histories (`api/instance_views.py`)
+        self.moments = Moments()
         #: which projections don't catch up (`api/lag.py`); None: nobody looks
         self.lag: Lag | None = None
         self.subscribers = 0

@@ -5,12 +5,25 @@ from __future__ import annotations
 from flowledger.connectors.frame import Config, Connector
 from flowledger.connectors.graphql import GraphQLConfig
 from flowledger.connectors.http.config import HttpConfig
+from flowledger.connectors.kafka import KafkaConfig, KafkaConnector
 from flowledger.connectors.mail import MailConfig, MailConnector
+from flowledger.connectors.notify import NotifyConfig, NotifyConnector
+from flowledger.connectors.rabbitmq import RabbitConfig, RabbitConnector
+from flowledger.connectors.redis import RedisConfig, RedisConnector
 from flowledger.connectors.sql.config import SqlConfig
 from flowledger.kernel.model.connectors import ALIASES, PREFIX
 
 #: name -> configuration: what models are checked by, and templates made of; a job type is `flowledger:NAME`
-CONFIGS: dict[str, type[Config]] = {"http": HttpConfig, "graphql": GraphQLConfig, "sql": SqlConfig, "email": MailConfig}
+CONFIGS: dict[str, type[Config]] = {
+    "http": HttpConfig,
+    "graphql": GraphQLConfig,
+    "sql": SqlConfig,
+    "email": MailConfig,
+    "notify": NotifyConfig,
+    "kafka": KafkaConfig,
+    "rabbitmq": RabbitConfig,
+    "redis": RedisConfig,
+}
 
 
 def name_of(job_type: str) -> str:
@@ -25,4 +38,13 @@ def connectors() -> tuple[Connector, ...]:
     from flowledger.connectors.http.connector import HttpConnector
     from flowledger.connectors.sql.connector import SqlConnector
 
-    return (HttpConnector(), GraphQLConnector(), SqlConnector(), MailConnector())
+    return (
+        HttpConnector(),
+        GraphQLConnector(),
+        SqlConnector(),
+        MailConnector(),
+        NotifyConnector(),
+        KafkaConnector(),
+        RabbitConnector(),
+        RedisConnector(),
+    )

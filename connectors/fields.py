@@ -39,6 +39,7 @@ Flag = Annotated[bool, BeforeValidator(_truth)]
 Name = Annotated[str, Field(pattern=NAME, max_length=256)]
 Host = Annotated[str, Field(min_length=1, max_length=253)]
 Port = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=65_535)]
+Index = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
 Count = Annotated[int, BeforeValidator(_whole), Field(ge=1)]
 Tls = Literal["verify", "off"]
 #: `json_schema_extra` of a field that stands in a header of the task only: text of the model, which no variable can change

@@ -48,6 +48,7 @@ class Call:
         mask: takes every value that must not be shown, tokens that were fetched included.
         target: set by the connector: where the call goes, without path and query.
         status: set by the connector: what the other side said.
+        own_topics: prefix of the ledger's own topics, which no connector writes; empty: none.
     """
 
     key: str
@@ -60,6 +61,7 @@ class Call:
     user_agent: str
     target: str = ""
     status: str = ""
+    own_topics: str = ""
     notes: dict[str, Any] = field(default_factory=dict)
 
 

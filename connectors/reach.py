@@ -7,6 +7,7 @@ import base64
 import datetime
 import math
 import socket
+import ssl
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -53,6 +54,34 @@ async def socket_to(place: str, port: int) -> socket.socket:
         made.close()
         raise
     return made
+
+
+async def streams(
+    connected: socket.socket, tls: ssl.SSLContext | None, host: str, most: int
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Of a connected socket; `most`: bytes of the other side that are taken in all, beside a little for greetings."""
+    loop = asyncio.get_running_loop()
+    reader = _Bounded(most, loop)
+    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+    transport, _ = await loop.create_connection(
+        lambda: protocol, sock=connected, ssl=tls, server_hostname=host if tls is not None else None
+    )
+    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+
+class _Bounded(asyncio.StreamReader):
+    """What is too large is refused while it comes."""
+
+    def __init__(self, most: int, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self._most, self._left = most, most + 16_384
+
+    def feed_data(self, data: Any) -> None:
+        self._left -= len(data)
+        if self._left < 0:
+            self.set_exception(too_large(self._most))
+            return
+        super().feed_data(data)
 
 
 def tls_of(error: BaseException) -> str | None:

@@ -54,6 +54,7 @@ class Runner:
             call = Call(
                 key=job.idempotency_key, trace=span.traceparent, gate=self.gate, client=self.client, mask=mask,
                 answer_bytes_max=s.connector_answer_bytes_max, seconds_max=s.connector_timeout_s, user_agent=AGENT,
+                own_topics=s.prefix,
             )  # fmt: skip
             answer, failure = None, None
             outcome = "done"

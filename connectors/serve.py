@@ -1,8 +1,9 @@
-"""The connectors of one process: a worker for each tenant, over the client port."""
+"""The connectors of one process, a worker for each tenant, and its readers of triggers, over the client port."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,8 @@ from flowledger.connectors.direct import DirectTransport
 from flowledger.connectors.frame import Connector
 from flowledger.connectors.inputs import fields_of, literal
 from flowledger.connectors.runner import Runner
+from flowledger.connectors.sources.catalogue import KINDS
+from flowledger.connectors.sources.readers import Readers
 from flowledger.infra.egress import Gate
 from flowledger.infra.secrets import secrets_of
 from flowledger.infra.settings import Settings
@@ -29,8 +32,10 @@ class Connectors:
     """`run` until cancelled; calls under way are then finished for `GRACE_S`. Raises: SettingsError."""
 
     def __init__(self, client: Client, settings: Settings, telemetry: Telemetry, gate: Gate | None = None) -> None:
-        self.runner = Runner(settings, gate or Gate.of(settings), secrets_of(settings), telemetry)
+        gate, secrets = gate or Gate.of(settings), secrets_of(settings)
+        self.runner = Runner(settings, gate, secrets, telemetry)
         self.settings = settings
+        self.readers = Readers(client, settings, gate, secrets, KINDS, f"{settings.node}-{os.getpid()}")
         self._connectors = connectors()
         registry = Workers()
         self.workers = [self._worker(client, registry, tenant) for tenant in dict.fromkeys(("", *settings.connector_tenants))]
@@ -48,6 +53,7 @@ class Connectors:
 
     async def run(self) -> None:
         running = [asyncio.create_task(worker.run()) for worker in self.workers]
+        running.append(asyncio.create_task(self.readers.run()))
         try:
             ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for task in ended:

@@ -129,12 +129,13 @@ class TriggerRan(Event, frozen=True):
 
 class TriggerItem(msgspec.Struct, frozen=True, omit_defaults=True):
     """`context`: what expressions see. `place`: its own, -1: none. `key`: by which the source tells it from others, where the trigger has no expression for that.
-    `reason`: it can't be read; `context` is then what is known of it."""
+    `reason`: it can't be read; `context` is then what is known of it. `passed`: nobody wants it, and only its place counts."""
 
     context: dict[str, Any]
     place: int = -1
     key: str = ""
     reason: str = ""
+    passed: bool = False
 
 
 class ClaimTrigger(Command, frozen=True):
@@ -153,7 +154,7 @@ class ClaimTrigger(Command, frozen=True):
 class TakeItems(Command, frozen=True):
     """Items of a source, in its order. `definition`: the version that they were read by. Those that there was no room for are to be sent again.
 
-    Answer: `{outcomes: [started, published, signalled, seen, filtered, parked], keys: [of each, what it started], place}`, as many as were taken."""
+    Answer: `{outcomes: [started, published, signalled, seen, passed, filtered, parked], keys: [of each, what it started], place}`, as many as were taken."""
 
     name: str
     items: list[TriggerItem]

@@ -40,6 +40,8 @@ LOOK_S, AGAIN_S = 0.2, 1.0
 LAST_S = 2.0
 #: instances of which it is remembered what they run
 KNOWN_MAX = 20_000
+#: what others like this one say of their progress is none: else each report would lead to the next
+_QUIET = ("webhook.", "trigger.", "partition.", "ledger.")
 #: codes of a home that is away for a moment
 _AWAY = frozenset({RejectionCode.UNAVAILABLE, RejectionCode.DEADLINE_EXCEEDED, RejectionCode.RESOURCE_EXHAUSTED})
 
@@ -261,8 +263,7 @@ class Sender:
                         continue
                     await self._look(r)
                     self.read[r.partition] = r.offset + 1
-                    # its own progress is no progress: else each report would lead to the next
-                    self.passed = self.passed or not wire.NAMES[type(r.event)].startswith("webhook.")
+                    self.passed = self.passed or not wire.NAMES[type(r.event)].startswith(_QUIET)
 
     def _of_instance(self, r: Recorded) -> bool:
         """Whether it must be known what its instance runs."""

@@ -73,6 +73,15 @@ class _Reader:
         if (lifetime := root.get("key_lifetime")) is not None:
             self._lifetime(t, lifetime)
         self._action(t, root)
+        process = t.fields.get("process")
+        if (
+            t.source == "events"
+            and process is not None
+            and process.compiled is None
+            and process.static in (t.config.get("definitions") or ())
+        ):
+            text = f"expected another process than '{process.static}', whose own events would start it again and again"
+            self.error("TRIGGER_LOOP", text, (root.get("start") or root).get("process"))
         return t
 
     def _lifetime(self, t: Trigger, value: Value) -> None:

@@ -6,8 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from flowledger.events import wire
 from flowledger.kernel import cron
 from flowledger.kernel.model import trigger_fields as f
+from flowledger.kernel.model import trigger_topic as topic
 from flowledger.kernel.model import trigger_webhook as webhook
 from flowledger.kernel.model.trigger_fields import Field, duration_us, problems
 
@@ -34,6 +36,19 @@ def _schedule(config: Mapping[str, Any]) -> str:
     return ""
 
 
+#: what happens to an instance; what is said of the server, its users and its operations is for other eyes
+_ABOUT_INSTANCES = ("workflow.", "task.", "element.", "incident.", "error.", "escalation.", "sla.", "decision.evaluated")
+TYPES = tuple(sorted(name for name in wire.NAMES.values() if name.startswith(_ABOUT_INSTANCES)))
+
+
+def _type(value: Any) -> str:
+    return "" if isinstance(value, str) and value in TYPES else "types of events of instances, such as workflow.completed"
+
+
+def _listed(check: f.Check) -> f.Check:
+    return lambda value: f.several(check)(value) if isinstance(value, list) else "a list"
+
+
 SOURCES: dict[str, Source] = {
     "schedule": Source(
         {
@@ -44,6 +59,11 @@ SOURCES: dict[str, Source] = {
         _schedule, read=False,
     ),
     "webhook": Source(webhook.FIELDS, read=False),
+    "events": Source({
+        "types": Field(_listed(_type), True), "definitions": Field(_listed(f.text(r"[^\x00-\x1f\x7f]+", "ids of processes")), True),
+        "from": Field(f.one_of("now", "start")),
+    }),
+    "kafka": Source(topic.FIELDS),
 }  # fmt: skip
 
 

@@ -128,14 +128,18 @@ def take(d: Decision, t: Trigger, e: tr.TakeItems) -> Rejected | None:
     known, fresh = p.trigger_seen.get(t.key) or {}, dict[str, None]()
     outcomes: list[str] = []
     made: list[int] = []
-    parked = before = 0
-    before = place
+    parked, before = 0, place
     for given in e.items:
         if outcomes and _full(d):
             break
         if 0 <= given.place <= place:
             outcomes.append("seen")
             made.append(0)
+            continue
+        if given.passed:
+            outcomes.append("passed")
+            made.append(0)
+            place = max(place, given.place)
             continue
         key = short(given.key)
         meant = meaning(model, given.context, d.facts)._replace(key=key) if not model.key else meaning(model, given.context, d.facts)
@@ -160,8 +164,9 @@ def take(d: Decision, t: Trigger, e: tr.TakeItems) -> Rejected | None:
         made.append(what)
         place = max(place, given.place)
     count = outcomes.count
-    ran = len(outcomes) - count("seen") - count(FILTERED) - parked
-    if place > before or len(outcomes) > count("seen"):
+    idle = count("seen") + count("passed")
+    ran = len(outcomes) - idle - count(FILTERED) - parked
+    if place > before or len(outcomes) > idle:
         chunk = d.key() if fresh else 0
         d.for_request()
         d.record(tr.TriggerTaken(

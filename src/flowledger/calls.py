@@ -85,8 +85,8 @@ async def _client(settings: Any, stack: contextlib.AsyncExitStack, stop: asyncio
         paths = sorted(folder.glob("owner-*.sock")) if folder.is_dir() else []
     if paths:
         log_ = make_log(settings, readonly=not settings.kafka)
-        link = LinkClient(paths, log_, settings.partitions)
         stack.push_async_callback(log_.close)
+        link = LinkClient(paths, log_, settings.partitions)
         stack.push_async_callback(link.stop)
         link.start()
         opening = asyncio.create_task(_open(link))

@@ -93,6 +93,18 @@ def mariadb_server() -> dict[str, str]:
     return _shared("mariadb", servers.mariadb)
 
 
+@pytest.fixture(scope="session")
+def rabbitmq_server() -> dict[str, str]:
+    """`port`, and what `servers.rabbitmq` says of its control program."""
+    return _shared("rabbitmq", servers.rabbitmq)
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> dict[str, str]:
+    """`port`."""
+    return _shared("redis", servers.redis)
+
+
 @pytest.fixture
 async def target() -> AsyncIterator[Target]:
     found = await Target().start()

@@ -38,6 +38,8 @@ class Rig:
     secret_at = ""
     #: code of a call whose credential is wrong
     wrong_code = "AUTHENTICATION"
+    #: seconds that a call gets whose connection is cut
+    patience_s = 5
     #: direct TLS (from the first byte on) can be spoken
     tls = True
     settings: dict[str, Any] = {}
@@ -49,10 +51,13 @@ class Rig:
     def headers(self) -> dict[str, Any]:
         return {}
 
+    def wire(self, tls: Any = None) -> Wire:
+        return Wire(self.to, tls)
+
     async def tls_wire(self, folder: Path) -> tuple[Wire, str]:
         """A wire whose client speaks TLS to the name `server.example`, and the file of its authority."""
         authority = Certificates(folder)
-        return await Wire(self.to, authority.server("server.example")).start(), str(authority.file)
+        return await self.wire(authority.server("server.example")).start(), str(authority.file)
 
     def checked(self, answer: Any) -> None:
         """What a good call answers."""
@@ -83,7 +88,7 @@ class Contract:
 
     @pytest.fixture
     async def wire(self, rig: Rig) -> AsyncIterator[Wire]:
-        made = await Wire(rig.to).start()
+        made = await rig.wire().start()
         yield made
         await made.close()
 
@@ -163,7 +168,7 @@ class Contract:
 
     async def test_dropped(self, rig: Rig, run, wire: Wire):
         wire.mode = "drop"
-        found = await self.failed(run(wire.port, timeout_s=5))
+        found = await self.failed(run(wire.port, timeout_s=rig.patience_s))
         assert found.code in ("CUT", "CONNECT") and found.retries is None, found.message
 
     async def test_cut_anywhere_it_is_tried_again(self, rig: Rig, run, wire: Wire):
@@ -178,7 +183,7 @@ class Contract:
                 await bench.runner.close()
             run.benches.clear()
             try:
-                await run(wire.port, timeout_s=5)
+                await run(wire.port, timeout_s=rig.patience_s)
                 seen.add("done")
             except JobFailed as e:
                 assert e.code in ("CUT", "CONNECT", "TIMEOUT", "CONNECT_TIMEOUT") and e.retries is None, (share, e.code, e.message)

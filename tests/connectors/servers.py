@@ -76,3 +76,34 @@ def mariadb(folder: Path) -> dict[str, str]:
     ]  # fmt: skip
     _up(folder, command, lambda: answers(port))
     return {"socket": str(folder / "s"), "port": str(port), "ca": str(folder / "ca.pem")}
+
+
+def redis(folder: Path) -> dict[str, str]:
+    """Raises: OSError."""
+    server = _program("redis-server", "redis-server")
+    folder.mkdir()
+    port = free_port()
+    _up(folder, [server, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)], lambda: answers(port))
+    return {"port": str(port)}
+
+
+def rabbitmq(folder: Path) -> dict[str, str]:
+    """With the settings of its own control program, in capitals. Raises: OSError."""
+    _program("erl", "rabbitmq-server")
+    home = Path("/usr/lib/rabbitmq/bin")
+    if not (home / "rabbitmq-server").exists():
+        raise OSError("no rabbitmq-server on this machine: apt-get install rabbitmq-server")
+    folder.mkdir()
+    (folder / "plugins").write_text("[].")
+    (folder / "env").write_text("")
+    port, dist, epmd = free_port(), free_port(), free_port()
+    env = {
+        "PATH": os.environ["PATH"], "HOME": str(folder), "RABBITMQ_NODENAME": f"t{os.getpid()}@localhost", "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+        "RABBITMQ_NODE_PORT": str(port), "RABBITMQ_DIST_PORT": str(dist), "ERL_EPMD_PORT": str(epmd), "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "RABBITMQ_MNESIA_BASE": str(folder / "data"), "RABBITMQ_LOG_BASE": str(folder / "log"), "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
+        "RABBITMQ_CONF_ENV_FILE": str(folder / "env"), "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2",
+    }  # fmt: skip
+    # epmd beside it in the same group: started by the node it would be a daemon that outlives the session
+    command = ["sh", "-c", f"epmd -address 127.0.0.1 -port {epmd} & exec {home / 'rabbitmq-server'}"]
+    _up(folder, command, lambda: answers(port), env)
+    return {**env, "port": str(port), "control": str(home / "rabbitmqctl")}

@@ -1,0 +1,16 @@
+"""Which sources are read, and by whom."""
+
+from __future__ import annotations
+
+from flowledger.connectors.sources.frame import Kind, Opening, Source
+from flowledger.connectors.sources.own_events import open_events
+
+
+async def _open_topic(opening: Opening) -> Source:
+    from flowledger.connectors.sources.topic import open_topic  # its library is loaded by who needs it
+
+    return await open_topic(opening)
+
+
+#: source (`kernel/model/trigger_sources.py`) -> who opens it
+KINDS: dict[str, Kind] = {"events": open_events, "kafka": _open_topic}
