@@ -34,6 +34,7 @@ ACTION = Literal[
     "set_variables",
     "modify",
     "migrate",
+    "roll_back",
     "delete",
     "retry",
     "resolve",
@@ -49,6 +50,7 @@ _ENDED = "completed,failed,cancelled,terminated"
 #: (action, list) -> filters that hold where the caller's don't say otherwise: what can be done something to at all
 IMPLIED: dict[tuple[str, str], dict[str, str]] = {
     **{(name, "instances"): {"status": _ACTIVE} for name in ("cancel", "terminate", "set_variables", "modify", "migrate")},
+    ("roll_back", "instances"): {"status": "running,suspended,quarantined"},
     ("delete", "instances"): {"status": _ENDED},
     ("suspend", "instances"): {"status": "running"},
     ("resume", "instances"): {"status": "suspended"},
@@ -231,6 +233,8 @@ async def begin(request: ApiRequest, wish: Wish, keys: list[int] | None, confirm
             state = await _add(s, request, key, at, (keys or [])[at : at + limits.LIST_MAX])
             status = state["status"] if state is not None else "ended"
             made["position"] = (state or made).get("position") or made.get("position")
+        if ACTIONS[wish.action].prepared and s.preparing is not None:
+            s.preparing.soon(key)
     return reply({"id": str(key), "status": status, "count": total, "action": wish.action, "of": wish.of, "position": made.get("position")})
 
 

@@ -207,8 +207,7 @@ async def roll_back(request: ApiRequest, id: KeyPath, data: RollbackBody, wait_f
         "row_version"
     ]:  # before anything is said of a history that the caller doesn't know
         raise Problem(RejectionCode.STALE, f"it has changed since: expected row_version {row['row_version']}, found {seen}", status=412)
-    rows = await history.rows_of(s, key, s.identify(request).tenant)
-    then = await asyncio.to_thread(history.find, key, rows, data.steps or 0, data.to or "", data.undo)
+    then = await history.then_of(s, key, s.identify(request).tenant, data.steps or 0, data.to or "", data.undo)
     command = c.RollBackInstance(
         key=key, image=then.image, position=then.position, reason=data.reason, compensate=data.compensate, outside=then.outside or None,
         seen=then.seen if data.undo else "", force=data.force, row_version=seen,

@@ -53,6 +53,12 @@ async def rows_of(s: Services, instance: int, tenant: str) -> list[Row]:
         await asyncio.sleep(0)
 
 
+async def then_of(s: Services, key: int, tenant: str, steps: int, to: str, undo: bool) -> Then:
+    """From the rows, which have to be up to date. Raises: Problem."""
+    rows = await rows_of(s, key, tenant)
+    return await asyncio.to_thread(find, key, rows, steps, to, undo)
+
+
 def find(instance: int, rows: list[Row], steps: int = 0, to: str = "", undo: bool = False) -> Then:
     """Raises: Problem: there is no such moment."""
     if undo:
@@ -138,6 +144,8 @@ def _at_element(instance: int, rows: list[Row], element: str) -> int:
     replay, last, there = Replay(instance), -1, False
     for n, row in enumerate(rows):
         replay.add(row)
+        if n + 1 < len(rows) and _decision(rows[n + 1]) == _decision(row):
+            continue  # in the middle of a decision nothing stands still: its task may be withdrawn, and the token is not moved yet
         i = replay.partition.instances.get(instance)
         there = i is not None and any(t.element == element and t.phase == WAITING for t in i.tokens.values())
         if there:

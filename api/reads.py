@@ -5,7 +5,7 @@ Rows come as JSON values: keys as texts, times as ISO 8601.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Protocol
@@ -57,6 +57,9 @@ class Reads(Protocol):
     async def source(self, definition: str, tenant: str) -> Row | None:
         """`{name, format, notation, hash, content}`."""
 
+    async def unprepared(self) -> Sequence[int]:
+        """Batches of all tenants that have not ended, and whose items a door prepares."""
+
     async def health(self) -> str:
         """Why queries can't be answered; empty: all is well."""
 
@@ -90,6 +93,7 @@ class SqlReads:
             "incident_chain": groups.incident_chain,
         }  # fmt: skip
         self._mark, self._count = held.mark, held.count
+        self._unprepared = batches.unprepared
         self._counts, self._variables, self._source = q.counts, q.instance_variables, q.get_definition_source
 
     async def wait_for(self, positions: dict[int, int], timeout_s: float) -> bool:
@@ -129,6 +133,11 @@ class SqlReads:
             if noun in HELD:
                 await self._mark(self.reader, tenant, noun, [found])
         return found
+
+    async def unprepared(self) -> Sequence[int]:
+        async with _told():
+            found: Sequence[int] = await self._unprepared(self.reader)
+            return found
 
     async def held(self, scope: str, key: str, tenant: str) -> Row:
         async with _told():

@@ -74,6 +74,8 @@ class Services:
         self.moments = Moments()
         #: which projections don't catch up (`api/lag.py`); None: nobody looks
         self.lag: Lag | None = None
+        #: brings what items of batches need (`api/preparing.py`); None: another door does
+        self.preparing: Any = None
         self.subscribers = 0
         self._fresh: OrderedDict[int, str] = OrderedDict()
         #: (tenant, id in the model) -> version and key of what was deployed through this node

@@ -30,6 +30,8 @@ from flowledger.kernel.triggers.samples import masked
 
 #: times that a dry run of a schedule tells
 COMING = 5
+#: a trigger that was put just now is heard of at its home within this time (seconds)
+HOME_S = 3.0
 
 
 class TriggerBody(Body):
@@ -143,11 +145,15 @@ def _view(row: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _find(s: Services, request: ApiRequest, name: str, wait_for: str | None = None) -> dict[str, Any]:
-    """Raises: Problem (404)."""
-    page = await listing(request, "triggers", {"name": name}, 1, None, wait_for)
-    if not page["items"] or page["items"][0]["status"] == "deleted":
-        raise Problem(RejectionCode.NOT_FOUND, f"no trigger {name}")
-    return {**page["items"][0], "position": page.get("position")}
+    """One that was put through this node is there, though its home has still to hear of it. Raises: Problem (404)."""
+    until = time.monotonic() + HOME_S
+    while True:
+        page = await listing(request, "triggers", {"name": name}, 1, None, wait_for)
+        if page["items"] and page["items"][0]["status"] != "deleted":
+            return {**page["items"][0], "position": page.get("position")}
+        if (s.identify(request).tenant, name) not in s.newest or time.monotonic() > until:
+            raise Problem(RejectionCode.NOT_FOUND, f"no trigger {name}")
+        await asyncio.sleep(0.05)
 
 
 def _model(content: str, name: str) -> Any:
@@ -199,6 +205,7 @@ async def delete_trigger(request: ApiRequest, name: NamePath, reason: str = "") 
     answer: dict[str, Any] = {}
     for row in sorted(page["items"], key=lambda r: r["version"]):  # the newest last, so that none of before comes into force
         answer = await s.call(ChangeDefinition(key=int(row["key"]), move="delete", reason=reason), request)
+    s.newest.pop((s.identify(request).tenant, name), None)
     return reply(answer_view(answer))
 
 

@@ -1,7 +1,8 @@
-"""A definition with 100,000 parked instances is held and released, on Kafka: one record each, whatever it is over.
+"""A definition with 100,000 parked instances is held and released, on Kafka: one record each, whatever it is over. Then a batch suspends some of them one by one.
 
-`held_s`: until every partition hands out nothing of it. `released_per_s`: how fast instances go on when the release asks for 1,000 a second.
-Meanwhile another definition's instances go on: the slowest one in twenty of their starts, before and while it is held and released.
+`held_s`: until every partition hands out nothing of it. `released_per_s`: how fast instances go on when the release asks for 1,000 a second. `batch_per_s`: items
+of a batch without a rate. Meanwhile another definition's instances go on: the slowest one in twenty of their starts, before and while it is held, released
+and suspended by the batch.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from flowledger.events import commands as c
 from flowledger.events import control as co
 from flowledger.infra.kafka_broker import Broker, BrokerUnavailable
 from flowledger.infra.log_kafka import KafkaLog
+from flowledger.kernel import limits
 from flowledger.processors.engine import Engine
 
-INSTANCES, RATE, PARTITIONS = 100_000, 1_000, 2
+INSTANCES, RATE, PARTITIONS, ITEMS = 100_000, 1_000, 2, 20_000
 #: when nothing happens for so long, something is wrong (seconds)
 PATIENCE_S = 600.0
 OTHER = W1.replace("w1", "other")
@@ -78,6 +80,19 @@ async def released(engine: Engine, key: int) -> float:
     return await until(lambda: not any(key in o.state.holds for o in engine.owners.values()))
 
 
+async def batched(engine: Engine) -> float:
+    """Seconds until a batch has suspended `ITEMS` of them."""
+    found = [i.key for o in engine.owners.values() for i in o.state.instances.values() if i.process == "w1"]
+    keys = sorted(found, key=lambda k: (k & ((1 << c.PARTITION_BITS) - 1), k >> c.PARTITION_BITS))[:ITEMS]
+    made = await engine.call(co.CreateBatch(action="suspend", total=len(keys), reason="bench"))
+    assert isinstance(made, dict), made
+    for at in range(0, len(keys), limits.LIST_MAX):
+        command = co.AddBatchItems(batch=made["key"], at=at, items=keys[at : at + limits.LIST_MAX])
+        assert isinstance(await engine.call(command), dict)
+    home = engine.owners[c.partition_of_key(made["key"])]
+    return await until(lambda: made["key"] not in home.state.batches)
+
+
 async def measure(bootstrap: str) -> list[dict[str, Any]]:
     log = KafkaLog(bootstrap, prefix=f"bench-{uuid.uuid4().hex[:8]}")
     engine = Engine(log, partitions=PARTITIONS)
@@ -90,17 +105,20 @@ async def measure(bootstrap: str) -> list[dict[str, Any]]:
     (key, held_s), _ = await beside(engine, placed(engine))
     _, while_held = await beside(engine, asyncio.sleep(10))
     seconds, while_released = await beside(engine, released(engine, key))
+    batch_s, while_batched = await beside(engine, batched(engine))
     left = sum(o.state.open for o in engine.owners.values())
     await engine.stop()
     return [
         {"name": "holds.held_s", "value": round(held_s, 3), "unit": "s", "instances": INSTANCES, "partitions": PARTITIONS},
         {"name": "holds.released_per_s", "value": round(INSTANCES / seconds), "unit": "1/s", "asked": RATE, "open": left},
+        {"name": "holds.batch_per_s", "value": round(min(ITEMS, INSTANCES) / batch_s), "unit": "1/s", "items": min(ITEMS, INSTANCES)},
         {
             "name": "holds.other_start_p95_ms",
             "value": round(before, 2),
             "unit": "ms",
             "held": round(while_held, 2),
             "released": round(while_released, 2),
+            "batch": round(while_batched, 2),
         },
     ]
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from flowledger.connectors.frame import Config, Connector
 from flowledger.connectors.graphql import GraphQLConfig
 from flowledger.connectors.http.config import HttpConfig
+from flowledger.connectors.javascript import JavaScriptConfig, JavaScriptConnector
 from flowledger.connectors.kafka import KafkaConfig, KafkaConnector
 from flowledger.connectors.mail import MailConfig, MailConnector
 from flowledger.connectors.notify import NotifyConfig, NotifyConnector
 from flowledger.connectors.rabbitmq import RabbitConfig, RabbitConnector
 from flowledger.connectors.redis import RedisConfig, RedisConnector
+from flowledger.connectors.s3 import S3Config, S3Connector
 from flowledger.connectors.sql.config import SqlConfig
 from flowledger.kernel.model.connectors import ALIASES, PREFIX
 
@@ -23,6 +25,8 @@ CONFIGS: dict[str, type[Config]] = {
     "kafka": KafkaConfig,
     "rabbitmq": RabbitConfig,
     "redis": RedisConfig,
+    "s3": S3Config,
+    "javascript": JavaScriptConfig,
 }
 
 
@@ -47,4 +51,6 @@ def connectors() -> tuple[Connector, ...]:
         KafkaConnector(),
         RabbitConnector(),
         RedisConnector(),
+        S3Connector(),
+        JavaScriptConnector(),
     )

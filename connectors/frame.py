@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -75,3 +75,11 @@ class Connector(Protocol):
 
     async def call(self, config: Any, call: Call) -> Any:
         """The answer as a JSON value. Raises: Failed, and what httpx2 and the gate raise (`outcomes` tells them apart)."""
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """A connector that keeps something open between calls."""
+
+    async def close(self) -> None:
+        """Nothing is called any more."""

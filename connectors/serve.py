@@ -10,7 +10,7 @@ from typing import Any
 from flowledger.api.workers import Workers
 from flowledger.connectors.catalogue import connectors
 from flowledger.connectors.direct import DirectTransport
-from flowledger.connectors.frame import Connector
+from flowledger.connectors.frame import Closing, Connector
 from flowledger.connectors.inputs import fields_of, literal
 from flowledger.connectors.runner import Runner
 from flowledger.connectors.sources.catalogue import KINDS
@@ -65,6 +65,9 @@ class Connectors:
             for task in running:
                 task.cancel()
             await asyncio.wait(running)
+            for connector in self._connectors:
+                if isinstance(connector, Closing):
+                    await connector.close()
             await self.runner.close()
 
 

@@ -198,8 +198,21 @@ class ControlBatch(Command, frozen=True):
     reason: str = ""
 
 
+class PrepareBatchItems(Command, frozen=True):
+    """A door brings what items need of which an owner knows nothing (their history), for items from number `at` on; with none it asks. Each is `[key, what it
+    needs]`, or `[key, null, code, message]`: why it can't be done. What is under way already is passed over, so it may be sent again.
+
+    The first of them go at once, as many as may be under way. Answer: `{key, status, next, items, params, tenant, wait_ms}`: the keys from number `next` on that are
+    to be prepared now, and how long nothing can go.
+    """
+
+    batch: int
+    at: int = 0
+    items: list[Any] = []
+
+
 class DoBatchItems(Command, frozen=True):
-    """To the partition of these items, from the `home` of their batch, which numbers them. `rights`, `groups`: of who asked for it."""
+    """To the partition of these items, from the `home` of their batch, which numbers them. `rights`, `groups`: of who asked for it. `prepared`: what each needs."""
 
     batch: int
     home: int
@@ -210,6 +223,7 @@ class DoBatchItems(Command, frozen=True):
     reason: str = ""
     rights: list[str] | None = None
     groups: list[str] | None = None
+    prepared: list[Any] | None = None
 
 
 class TellBatchItems(Command, frozen=True):
@@ -245,5 +259,5 @@ class RepairFinding(Command, frozen=True):
 #: one of them; the union of all commands has these beside its own
 AnyControl = (
     CreateBatch | AddBatchItems | ControlBatch | DoBatchItems | TellBatchItems | PlaceHold | ReleaseHold | SetHold | HoldDone
-    | ListFindings | AskPeers | RepairFinding | ChangeRollout | RemoveFromViews
+    | ListFindings | AskPeers | RepairFinding | ChangeRollout | RemoveFromViews | PrepareBatchItems
 )  # fmt: skip

@@ -113,6 +113,23 @@ def tenant_of(value: bytes) -> str:
     return tenant if len(tenant) <= TEXT_MAX and _writable(tenant) else ""
 
 
+class _Asks(msgspec.Struct):
+    instance: int = 0
+    token: int = 0
+
+
+_asks = msgspec.json.Decoder(_Asks).decode
+
+
+def asks_of(value: bytes) -> tuple[int, int]:
+    """For whom a send asks (instance, token), as far as that much can be read of it; 0: for nobody."""
+    try:
+        asks = _asks(value)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return 0, 0
+    return (asks.instance, asks.token) if min(asks.instance, asks.token) >= 0 else (0, 0)
+
+
 def too_deep(value: bytes, most: int) -> bool:
     """Whether JSON text is nested more than `most` levels; told without recursion, and quickly where there are few brackets."""
     if value.count(b"[") + value.count(b"{") <= most:

@@ -40,19 +40,19 @@ _PRELUDE = """
 """
 
 
-def run(source: str, variables: dict[str, Any], now_us: int, seed: int) -> tuple[Any, dict[str, Any]]:
+def run(source: str, variables: dict[str, Any], now_us: int, seed: int, cpu_s: float = CPU_S) -> tuple[Any, dict[str, Any]]:
     """The value of the script's last expression, and what it set by `execution.setVariable`. Raises: ScriptError."""
     import quickjs
 
     if len(source) > SCRIPT_MAX:
         raise ScriptError(f"expected a script of at most {SCRIPT_MAX} characters, found {len(source)}")
-    given = json.dumps(variables, default=_plain, ensure_ascii=True)
+    given = json.dumps(variables, default=plain, ensure_ascii=True)
     if len(given) > VALUE_MAX:
         raise ScriptError(f"expected variables of at most {VALUE_MAX} characters as JSON, found {len(given)}")
     context = quickjs.Context()
     context.set_memory_limit(MEMORY_BYTES)
     context.set_max_stack_size(STACK_BYTES)
-    context.set_time_limit(CPU_S)
+    context.set_time_limit(cpu_s)
     try:
         context.set("__given", given)
         context.eval(_PRELUDE % {"now": now_us // 1000, "seed": seed & 0xFFFFFFFF})
@@ -60,23 +60,23 @@ def run(source: str, variables: dict[str, Any], now_us: int, seed: int) -> tuple
         # indirect eval gives the value of the last statement; its declarations stay in it
         found = context.eval("__taken((0, eval)(__script))")
     except quickjs.JSException as e:
-        raise ScriptError(_said(str(e))) from None
+        raise ScriptError(_said(str(e), cpu_s)) from None
     if not isinstance(found, str) or len(found) > VALUE_MAX:
         raise ScriptError(f"expected a result of at most {VALUE_MAX} characters as JSON")
     made = json.loads(found, parse_float=Decimal)
     return made["value"], made["set"]
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     raise TypeError(f"{type(value).__name__} is no JSON value")
 
 
-def _said(text: str) -> str:
+def _said(text: str, cpu_s: float) -> str:
     line = text.strip().splitlines()[0] if text.strip() else "it failed"
     if "interrupted" in line:
-        return f"it took more than {CPU_S} s"
+        return f"it took more than {cpu_s} s"
     if "out of memory" in line:
         return f"it took more than {MEMORY_BYTES // (1024 * 1024)} MiB"
     return line[:500]

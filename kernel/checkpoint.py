@@ -50,7 +50,8 @@ MARK = b"!mark"
 
 class Mark(State):
     """What stands at the end of a checkpoint. `end`: the events up to there are in it; `live`: keys that stand in the topic; `digest`: of all
-    of them (empty: of before, not provable); `number`, `version`: groups that counted up to `end`, and the version of the chain there."""
+    of them (empty: of before, not provable); `number`, `version`: groups that counted up to `end`, and the version of the chain there; `outbox`:
+    sends to other partitions (those to itself are records of their own, `put_off`)."""
 
     end: int
     chain: bytes
@@ -126,6 +127,8 @@ def records(p: Partition, changed: Iterable[tuple[str, Any]], placed: bool = Tru
         elif table == "answer":
             kept = p.answers.get(key)
             value = encode_state(kept if placed else kept.unplaced()) if kept is not None else None
+        elif table == "put_off":
+            value = p.outbox.get((p.meta.partition, key))
         else:
             thing = getattr(p, _TABLES[table][0]).get(key)
             value = encode_state(thing) if thing is not None else None
@@ -187,7 +190,7 @@ class Standing:
 
 def mark(p: Partition, at: Place, standing: Standing) -> bytes:
     """`at`: where the log stands whose events are in the state, all of them."""
-    outbox = [(to, seq, command) for (to, seq), command in p.outbox.items()]
+    outbox = [(to, seq, command) for (to, seq), command in p.outbox.items() if to != p.meta.partition]
     return encode_state(
         Mark(end=at.end, chain=at.chain, source=at.source, live=len(standing.digests), meta=p.meta, outbox=outbox, number=at.number,
              version=at.version, digest=standing.digest())
@@ -207,6 +210,8 @@ def restore(p: Partition, live: dict[bytes, bytes], at: Mark) -> None:
             p.records[(registry, rest)] = decode_state(value, dict) if value.startswith(b"{") else json.loads(value)
         elif table == "answer":
             kept[name] = answers.of_checkpoint(value)
+        elif table == "put_off":
+            p.outbox[(p.meta.partition, int(name))] = value
         else:
             attribute, cls = _TABLES[table]
             thing = decode_state(value, cls)
@@ -301,4 +306,5 @@ def fingerprint(p: Partition, placed: bool = False) -> dict[bytes, bytes | None]
     ):
         everything += [(table, k) for k in getattr(p, _TABLES[table][0])]
     everything += [("record", k) for k in p.records] + [("answer", k) for k in p.answers]
+    everything += [("put_off", seq) for to, seq in p.outbox if to == p.meta.partition]
     return dict(records(p, everything, placed))

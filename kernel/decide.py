@@ -6,7 +6,7 @@ from flowledger.events import commands as c
 from flowledger.events import control as co
 from flowledger.events import ledger as le
 from flowledger.events.base import Broken, Envelope, Heavy, Rejected, RejectionCode
-from flowledger.kernel import causes, limits, operations, plans, values
+from flowledger.kernel import causes, limits, operations, plans, putoff, values
 from flowledger.kernel.access import admit, versions
 from flowledger.kernel.access.subjects import INTERNAL, MISSING, of_instance
 from flowledger.kernel.decision import Decision, Defect, Facts, kind_of
@@ -14,13 +14,10 @@ from flowledger.kernel.expressions import Failure
 from flowledger.kernel.folds import answers
 from flowledger.kernel.handlers import HANDLERS, batches, handle, hearing, letters, quarantine
 from flowledger.kernel.ledger.facts import NotAtHand
+from flowledger.kernel.ledger.recording import Cause
 from flowledger.kernel.operations import OPERATIONS
 from flowledger.kernel.state import Partition
 from flowledger.kernel.tasks import again, permits
-
-#: follow-up commands to this same partition that one request may cause in its step; the rest stay for later steps
-FOLLOW_UPS_MAX = 10_000
-
 
 #: a send that came before or long ago: it is not consumed
 _NOT_NEXT = "NOT_NEXT"
@@ -29,9 +26,9 @@ _NOT_NEXT = "NOT_NEXT"
 def decide(state: Partition, request: c.Request, facts: Facts) -> Decision | Rejected | Broken:
     """Answer one request.
 
-    `Decision.values` are to be appended; `Decision.answer` goes to the caller once they are. `Decision.later` (`Continue`s, and what the budget
-    put off) is to be decided in a later step, each with its pair of `Decision.causes` as the request's `instance` and `token`. Of a dry run there is
-    only the answer, which is its plan (`kernel/plans.py`).
+    `Decision.values` are to be appended; `Decision.answer` goes to the caller once they are. `Decision.later` (`Continue`s) is to be decided in a
+    later step; whatever else the budget put off stands among the events (`kernel/putoff.py`). Of a dry run there is only the answer, which is its
+    plan (`kernel/plans.py`).
     Raises: Heavy when `facts.feel_soft` is spent (decide again with `facts.feel_soft` 0), NotAtHand.
     """
     try:
@@ -61,9 +58,6 @@ def decide(state: Partition, request: c.Request, facts: Facts) -> Decision | Rej
             if rejected is None:
                 return d
         _undone(d, counter)
-        if request.sender < 0 and request.instance and type(request.command) not in _EXPECTED:  # a follow-up that was put off
-            HANDLERS[c.SendRejected](d, _told(request.instance, request.token, request.command, rejected))
-            return d
         if request.sender < 0 or rejected.code == _NOT_NEXT:
             return rejected
         _consume(d, request, rejected)
@@ -109,6 +103,7 @@ def record_broken(state: Partition, request: c.Request, facts: Facts, broken: Br
             d.record(le.Inbound(sender=request.sender, seq=request.seq))
             if type(request.command) in _ANSWERED:
                 _tell_sender(d, request, Rejected(RejectionCode.INTERNAL, f"a defect of the engine, reference {broken.reference}"))
+                _put_off(d)
         return d
     finally:
         state.undo = None
@@ -116,19 +111,25 @@ def record_broken(state: Partition, request: c.Request, facts: Facts, broken: Br
 
 def record_unreadable(state: Partition, facts: Facts, letter: le.DeadLettered, tenant: str) -> Decision | None:
     """What the log says of a record that nobody can read: it is kept. A send is consumed, and whoever caused it hears of it there; None: it was
-    taken before, or comes too early."""
+    taken before, or comes too early. One of the partition to itself stands on the log already, and is no dead letter."""
     if letter.sender >= 0 and letter.seq != state.meta.taken.get(letter.sender, 0) + 1:
+        return None
+    if letter.sender == state.meta.partition and (letter.sender, letter.seq) not in state.outbox:
         return None
     state.undo = []
     try:
         d = Decision(state, facts, Envelope(facts.now_us, tenant, cause=f"command:{state.meta.partition}-{letter.source}"))
+        told = c.SendRejected(
+            instance=letter.instance, token=letter.token, command="A send", code="UNREADABLE", message=values.clean(letter.reason)
+        )
+        if letter.sender == state.meta.partition:
+            d.record(le.Inbound(sender=letter.sender, seq=letter.seq, reason=values.clean(letter.reason)))
+            HANDLERS[c.SendRejected](d, told)
+            return d
         letters.keep(d, letter)
         if letter.sender >= 0:
             d.record(le.Inbound(sender=letter.sender, seq=letter.seq, reason=values.clean(letter.reason)))
-            if letter.instance and letter.sender != state.meta.partition and letter.sender < state.meta.partitions:
-                told = c.SendRejected(
-                    instance=letter.instance, token=letter.token, command="A send", code="UNREADABLE", message=values.clean(letter.reason)
-                )
+            if letter.instance and letter.sender < state.meta.partitions:
                 d.send(letter.sender, told)
         return d
     finally:
@@ -144,6 +145,8 @@ def _decide(d: Decision, request: c.Request) -> Rejected | None:
         taken = state.meta.taken.get(request.sender, 0)
         if request.seq != taken + 1:  # behind a gap it comes again, with what is missing before it
             return Rejected(_NOT_NEXT, f"expected send {taken + 1} of partition {request.sender}, found {request.seq}")
+        if request.sender == state.meta.partition and (request.sender, request.seq) not in state.outbox:
+            return Rejected(_NOT_NEXT, f"expected a send of this partition to itself, found {request.seq}, which it did not send")
         id = ""
     elif id and kind in INTERNAL:
         id = ""
@@ -170,6 +173,8 @@ def _decide(d: Decision, request: c.Request) -> Rejected | None:
         _follow_up(d)
     if state.unsettled_limits or state.unassigned:
         _hand_round(d)
+    if d.later:
+        _put_off(d)
     if request.origin is not None or kind in OPERATIONS:
         if kind in versions.ON_INSTANCES:
             versions.tell(state, getattr(command, "key"), d.subject, d.answer)  # noqa: B009 - all of these have one
@@ -214,6 +219,7 @@ def _consume(d: Decision, request: c.Request, rejected: Rejected) -> None:
     """What another partition sent is consumed all the same, and whoever caused it hears of it there."""
     d.record(le.Inbound(sender=request.sender, seq=request.seq, reason=values.clean(f"{rejected.code}: {rejected.message}")))
     _tell_sender(d, request, rejected)
+    _put_off(d)  # the sender may be this partition itself
 
 
 def _tell_sender(d: Decision, request: c.Request, rejected: Rejected) -> None:
@@ -246,26 +252,35 @@ def _told(instance: int, token: int, command: c.AnyCommand, rejected: Rejected) 
 
 
 def _follow_up(d: Decision) -> None:
-    """What the decision sent to its own partition is decided in the same step, in order; `Continue`s wait, so that others get their turn.
+    """What the decision sent to its own partition is decided in the same step, in order, as far as its budget goes; `Continue`s wait, so that others
+    get their turn. While something waits that was put off before, all of it waits behind that.
 
     Each stands alone: what breaks in it is held against its own instance, and what is rejected is an incident of whoever sent it.
     """
-    put_off: list[tuple[c.AnyCommand, tuple[int, int]]] = []
-    answer = d.answer
+    left: list[tuple[c.AnyCommand, Cause]] = []
+    answer, behind = d.answer, bool(d.state.meta.sent) and putoff.waiting(d.state) > 0
+    if len(d.later) > limits.FOLLOW_UPS_FREE:  # they counted as long as they waited
+        d.bytes = sum(map(len, d.values))
+        d.counted = min(d.counted, d.bytes)
     n = 0
     while n < len(d.later):
         command, cause = d.later[n], d.causes[n]
         n += 1
-        if isinstance(command, c.Continue) or n > FOLLOW_UPS_MAX or len(d.events) > limits.EVENTS_MAX or d.bytes > limits.BYTES_MAX:
-            put_off.append((command, cause))
+        if (
+            behind or isinstance(command, c.Continue) or n > limits.FOLLOW_UPS_MAX or len(d.events) > limits.EVENTS_MAX
+            or d.bytes > limits.BYTES_MAX
+        ):  # fmt: skip
+            left.append((command, cause))
             continue
         d.answer = {}
-        d.alone(quarantine.subject(d.state, command) or cause[0], lambda command=command, cause=cause: _follow(d, command, cause))  # type: ignore[misc]
+        d.alone(quarantine.subject(d.state, command) or cause[0][0], lambda command=command, cause=cause: _follow(d, command, cause))  # type: ignore[misc]
     d.answer = answer
-    d.later, d.causes = [command for command, _ in put_off], [cause for _, cause in put_off]
+    d.later, d.causes = [command for command, _ in left], [cause for _, cause in left]
 
 
-def _follow(d: Decision, command: c.AnyCommand, cause: tuple[int, int]) -> None:
+def _follow(d: Decision, command: c.AnyCommand, cause: Cause) -> None:
+    if d.envelope is not cause[1] and d.envelope.tenant != cause[1].tenant:  # a decision may be about instances of several
+        d.speak_as(cause[1])
     mark = d.mark()
     try:
         rejected = HANDLERS[type(command)](d, command)
@@ -278,5 +293,26 @@ def _follow(d: Decision, command: c.AnyCommand, cause: tuple[int, int]) -> None:
             d.grown(d.subject)
     else:
         d.back(mark)
-        if cause[0] and type(command) not in _EXPECTED:
-            HANDLERS[c.SendRejected](d, _told(*cause, command, rejected))
+        _refused(d, command, cause, rejected)
+
+
+def _refused(d: Decision, command: c.AnyCommand, cause: Cause, rejected: Rejected) -> None:
+    """An incident of whoever sent it."""
+    if cause[0][0] and type(command) not in _EXPECTED:
+        HANDLERS[c.SendRejected](d, _told(*cause[0], command, rejected))
+
+
+def _put_off(d: Decision) -> None:
+    """What is left stands on the log, so that nobody's death loses it. `Continue`s follow from the state of their instances."""
+    later, causes, me = d.later, d.causes, d.state.meta.partition
+    d.later, d.causes = [], []
+    for command, cause in zip(later, causes, strict=True):
+        if isinstance(command, c.Continue):
+            d.later.append(command)
+            d.causes.append(cause)
+            continue
+        d.speak_as(cause[1])
+        try:
+            d.write(me, command, cause[0])
+        except Failure as failure:
+            _refused(d, command, cause, Rejected(RejectionCode.INVALID_ARGUMENT, failure.message))

@@ -152,11 +152,13 @@ def of_start(p: Partition, tenant: str, found: Definition) -> Hold | None:
 
 def next_pending(p: Partition) -> int:
     """The first instance that waits for a place and is not held; 0: none."""
-    for key in p.pending:
-        i = p.instances[key]
-        if not p.holding or of_start(p, i.tenant, p.definitions[i.definition]) is None:
-            return key
-    return 0
+    return next((key for key in p.pending if may_begin(p, key)), 0)
+
+
+def may_begin(p: Partition, key: int) -> bool:
+    """Nothing holds an instance that waits for a place."""
+    i = p.instances[key]
+    return not p.holding or of_start(p, i.tenant, p.definitions[i.definition]) is None
 
 
 def why(h: Hold) -> str:

@@ -26,6 +26,10 @@ EVENT_BYTES_MAX = 16 * 1024 * 1024 - 1_024
 #: events, and bytes of them, after which a decision goes on in a follow-up command
 EVENTS_MAX = 4_000
 BYTES_MAX = 8 * 1024 * 1024
+#: sends of a decision to its own partition that are done in its step; the rest is put off (`kernel/putoff.py`)
+FOLLOW_UPS_MAX = 10_000
+#: of them, the first so many are not weighed; the bytes of all others count while they wait
+FOLLOW_UPS_FREE = 8
 #: tokens that a batch (timers that are due, a signal, ...) may move before its instances go on in follow-ups of their own
 BATCH_STEPS_MAX = 3_000
 #: characters of a name that the model or a caller gives: job type, message name, correlation key, error code ...
@@ -49,9 +53,13 @@ FEEL_STEPS_MAX = 1_000_000
 #: items of a batch, and batches that have not ended, on a partition
 BATCH_ITEMS_MAX = 1_000_000
 BATCHES_MAX = 1_000
-#: items of a batch that are under way at once, of which one record carries so many; and those of its own partition that its home does in one decision
-BATCH_IN_HAND_MAX = 1_000
+#: items of a batch that one record carries, and that its home does in one decision; and how many records are under way at once: one for each partition, within
+#: these bounds. Others' commands stand behind no more than one of them.
 BATCH_SEND_MAX = 25
+BATCH_RECORDS_MIN, BATCH_RECORDS_MAX = 2, 40
+#: items that a door brings at once with what they need, and bytes of what one needs, as JSON
+BATCH_PREPARE_MAX = 10
+BATCH_PREPARED_BYTES_MAX = 512 * 1024
 #: items a second that may be asked for
 BATCH_RATE_MAX = 100_000
 #: bytes of the parameters of a batch, and of its filter, as JSON

@@ -37,7 +37,7 @@ SERVICES = frozenset({
     tr.TakeItems, wh.ClaimWebhook, wh.ReportWebhook,
 })  # fmt: skip
 #: is part of an operation, or tells of one, and is none
-_TELLS = READS | {c.NoteRefusal, c.ActivateTasks, c.ReturnTasks, co.AddBatchItems}
+_TELLS = READS | {c.NoteRefusal, c.ActivateTasks, c.ReturnTasks, co.AddBatchItems, co.PrepareBatchItems}
 #: all others that callers give, whoever they are
 OPERATIONS: frozenset[type[c.AnyCommand]] = frozenset(SUBJECTS) - _TELLS - SERVICES
 #: what is no refusal of what was asked: it may be asked again as it is

@@ -109,7 +109,8 @@ def _made(d: Decision, counter: int) -> dict[str, Any]:
     named, events = _Named(d, counter), list(d.events)
     keys = list(dict.fromkeys(e.key for e in events if e.key))
     after = {key: _things(d, key) for key in keys}
-    answer, continues = d.answer, bool(d.later)
+    me = d.state.meta.partition
+    answer, continues = d.answer, bool(d.later) or any(type(e) is le.Outbound and e.to == me for e in d.events)
     left = [_left(named, d, key) for key in keys if key in d.state.instances]
     d.back((0, 0, counter, 0))
     d.later, d.causes, d.finished = [], [], []
@@ -121,7 +122,7 @@ def _made(d: Decision, counter: int) -> dict[str, Any]:
     lists["told"] = [
         {"partition": e.to, "command": type(sent := _sent(e)).__name__, "key": named(getattr(sent, "key", 0)) or None}
         for e in events
-        if type(e) is le.Outbound
+        if type(e) is le.Outbound and e.to != me
     ]
     lists["left"] = [row for rows in left for row in rows]
     plan: dict[str, Any] = {"dry_run": True, "plan": ""}

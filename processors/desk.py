@@ -49,7 +49,7 @@ class Batch:
 
 
 class Desk:
-    """Of one claim. `put_by`: follow-ups for the next step; `out`: gets effects."""
+    """Of one claim. `put_by`: what goes on in the next step; `out`: gets effects."""
 
     def __init__(self, state: Partition, facts: Facts, sends: Sends, epochs: Epochs, observer: Observer | None) -> None:
         self.state, self.facts, self.sends, self.epochs, self._observer = state, facts, sends, epochs, observer
@@ -139,11 +139,10 @@ class Desk:
             flight.answers.append((reply, made.answer, index))
 
     def _put_by(self, made: Decision, request: c.Request) -> None:
-        """Follow-ups for the next step."""
-        for later, (instance, token) in zip(made.later, made.causes, strict=True):
+        """`Continue`s for the next step."""
+        for later in made.later:
             self.put_by.append(Pending(c.Request(command=later, tenant=request.tenant, actor=request.actor, id=request.id and f"{request.id}/+",
-                                                 correlation=made.asked.correlation, trace=made.asked.trace, instance=instance, token=token,
-                                                 cause=made.asked.cause)))  # fmt: skip
+                                                 correlation=made.asked.correlation, trace=made.asked.trace, cause=made.asked.cause)))  # fmt: skip
 
     def _refused(self, made: Rejected | Broken, pending: Pending, b: Batch) -> None:
         request = pending.request

@@ -64,6 +64,8 @@ class Epochs:
         request, offset = pending.request, pending.offset
         self._read = max(self._read, offset)
         sender = request.sender
+        if sender == self._state.meta.partition:  # it knew of that epoch when it sent it
+            return False
         if self._held and offset >= 0 and type(request.command) is not c.Confirm:
             if sender < 0 and self._callers:
                 return self._hold(pending)
@@ -169,7 +171,8 @@ class Epochs:
             noted = removal.under_way(self._state, told.removing)
             return list(noted["uncounted"]) if noted is not None else [self._state.meta.partition]
         confirmed = self._state.meta.confirmed
-        return [q for q, seq in sorted(told.needs.items()) if confirmed.get(q, 0) < seq]
+        me = self._state.meta.partition  # what it sent to itself is no news
+        return [q for q, seq in sorted(told.needs.items()) if confirmed.get(q, 0) < seq and q != me]
 
     # --- both
 

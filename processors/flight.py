@@ -15,7 +15,8 @@ Reply = Callable[[Any], None]
 
 
 class Pending:
-    """A command that waits for its answer. `reply(answer)` is called once its group is on the log. `offset`: its place in `commands`, -1: direct."""
+    """A command that waits for its answer. `reply(answer)` is called once its group is on the log. `offset`: its place in `commands`, -1: direct,
+    -1 less its number: what was put off."""
 
     __slots__ = ("offset", "reply", "request")
 

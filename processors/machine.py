@@ -7,15 +7,15 @@ Source: `docs/log-protocol.md`, "The owner".
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from flowledger.events import avro
+from flowledger.events import avro, requests
 from flowledger.events import commands as c
 from flowledger.events import group as rules
 from flowledger.events import ledger as le
 from flowledger.events.base import Broken, Rejected, RejectionCode
-from flowledger.kernel import Facts, Partition
+from flowledger.kernel import Facts, Partition, holding, putoff
 from flowledger.kernel import checkpoint as images
 from flowledger.kernel.folds import answers
 from flowledger.kernel.ledger.facts import NotAtHand
@@ -25,7 +25,7 @@ from flowledger.processors.clock import LogClock
 from flowledger.processors.desk import Batch, Desk, Made
 from flowledger.processors.effects import Answer, Append, DecideApart, Effect, ReadGap, StepDown, WakeAt
 from flowledger.processors.epochs import Epochs
-from flowledger.processors.flight import Flight, Pending, Reply, Told
+from flowledger.processors.flight import Dead, Flight, Pending, Reply, Told
 from flowledger.processors.heads import Heads
 from flowledger.processors.log import Group, LogRecord
 from flowledger.processors.ports import Observer, Pollers
@@ -39,6 +39,9 @@ from flowledger.processors.settings import (
     EVENTS_MAX,
     FEEL_MAX,
     IN_FLIGHT_MAX,
+    PUT_OFF_MANY,
+    PUT_OFF_TURNS,
+    PUT_OFF_TURNS_MANY,
     Settings,
 )
 from flowledger.processors.watchdog import Watchdog
@@ -52,7 +55,8 @@ class Fenced(Exception):
 
 
 class Defect(Exception):
-    """A decision failed in a way that leaves the state in doubt. `offset`: of the command, when it was alone in its group; else -1."""
+    """A decision failed in a way that leaves the state in doubt. `offset`: of the command, when it was alone in its group (-1 less the number of what was
+    put off); else -1."""
 
     def __init__(self, why: Exception, offset: int = -1) -> None:
         super().__init__(f"a decision failed: {why!r}")
@@ -83,8 +87,9 @@ class Machine:
     def __init__(
         self, claim: Claim, state: Partition, facts: Facts, clock: LogClock, settings: Settings | None = None, standing: images.Standing | None = None,
         pollers: Pollers | None = None, observer: Observer | None = None, careful: bool = False, near: Callable[[int], bool] = lambda partition: True,
+        poison: Collection[int] = (),
     ) -> None:  # fmt: skip
-        """`near`: whether the owner of a partition is in this process."""
+        """`near`: whether the owner of a partition is in this process; `poison`: as the offset of a `Defect`, what failed alone in its group before."""
         self.claim, self.state, self.facts, self.clock = claim, state, facts, clock
         self.settings = settings or Settings()
         self._pollers, self._observer = pollers, observer
@@ -121,11 +126,24 @@ class Machine:
         #: records that others wrote since the claim
         self._shift = 0
         #: a step was due while too much was in flight
-        self._put_off = False
+        self._missed = False
+        #: how many wait that were put off, and how many of them were taken since another command had its turn
+        self._own, self._turns = putoff.waiting(state), 0
+        self._poison = poison
         if self.settings.hold:
             self._internal(START_HELD)
         for key in images.unsettled(state):
             self._internal(c.Continue(key=key))
+        for key in self._let_in():
+            self._internal(c.Continue(key=key))
+
+    def _let_in(self) -> Iterable[int]:
+        """Instances whose turn it was when the owner before ended: they wait for a place, and one is free. With a limit each lets the next one in."""
+        state, most = self.state, self.facts.instances_max
+        if most:
+            first = holding.next_pending(state) if state.open < most else 0
+            return (first,) if first else ()
+        return [k for k in state.pending if holding.may_begin(state, k)]
 
     # --- commands in ----------------------------------------------------------------------------------------------------------
 
@@ -148,7 +166,7 @@ class Machine:
     @property
     def waiting(self) -> int:
         """Commands that are not decided on yet."""
-        return len(self.inbox) + self.epochs.waiting
+        return len(self.inbox) + self.epochs.waiting + self._own
 
     def _internal(self, command: c.AnyCommand | Told) -> None:
         self.inbox.append(Pending(c.Request(command=command)))  # type: ignore[arg-type]  # `Told` is of this process and never on the log
@@ -166,7 +184,7 @@ class Machine:
             return
         self.facts.now_us = now
         if len(self.flights) >= IN_FLIGHT_MAX:
-            self._put_off = True  # an acknowledgement wakes it
+            self._missed = True  # an acknowledgement wakes it
             return
         state, inbox = self.state, self.inbox
         self._go_on(now)
@@ -174,7 +192,7 @@ class Machine:
             self._internal(command)
         if self._heads is not None and self._heads.at_us <= now and (told := self._heads.collect(now)):
             self._internal(Told(told))
-        if inbox or (state.job_listener and self._pollers is not None):
+        if inbox or self._own or (state.job_listener and self._pollers is not None):
             self._group(now)
             if self.stopped is not None or self._apart is not None:
                 return
@@ -192,16 +210,41 @@ class Machine:
         if told := self.epochs.answers(now):
             self.out.append(Answer(told))
 
+    def _own_turn(self) -> bool:
+        """Something waits that was put off, and can be taken: its number is not lost."""
+        return self._own > 0 and putoff.first(self.state) is not None
+
+    def _next(self) -> Pending | None:
+        """The next command where something waits that was put off: that mostly, so that all is soon in order again; others have their turns."""
+        if self.inbox and self._turns >= (PUT_OFF_TURNS if self._own <= PUT_OFF_MANY else PUT_OFF_TURNS_MANY) - 1:
+            self._turns = 0
+            return self.inbox.popleft()
+        if (found := putoff.first(self.state)) is None:
+            return self.inbox.popleft() if self.inbox else None
+        self._turns += 1
+        seq, encoded = found
+        request = putoff.read(self.state, encoded)
+        if (place := -1 - seq) in self._poison:
+            request = requests.Unreadable("it failed in the engine itself; its log tells why")
+        if isinstance(request, requests.Unreadable):
+            instance, token = requests.asks_of(encoded)
+            letter = le.DeadLettered(source=-1, reason=request.reason, sender=self.claim.partition, seq=seq, instance=instance, token=token)
+            request = c.Request(command=Dead(letter, requests.tenant_of(encoded)))  # type: ignore[arg-type]
+        return Pending(request, None, place)
+
     def _group(self, now: int) -> None:
         inbox, desk, batch = self.inbox, self.desk, Batch()
         values, flight = batch.values, batch.flight
         source, epochs, meta = self.source, self.epochs, self.state.meta
-        taken = 0
+        taken, own = 0, self._own
         pending: Pending | None = None
         most = 1 if now < self._careful_to else self.settings.batch_max
         try:
-            while inbox and taken < most and len(values) < EVENTS_MAX and flight.size < BYTES_MAX and batch.feel < FEEL_MAX:
-                pending = inbox.popleft()
+            while (inbox or own) and taken < most and len(values) < EVENTS_MAX and flight.size < BYTES_MAX and batch.feel < FEEL_MAX:
+                if not own:
+                    pending = inbox.popleft()
+                elif (pending := self._next()) is None:
+                    break
                 taken += 1
                 if (epochs.gated or pending.request.epoch > meta.definitions) and (waits := epochs.holds(pending, now)):
                     if waits is True:
@@ -229,7 +272,8 @@ class Machine:
         if desk.put_by:  # what goes on lets everybody else have a turn first
             self.inbox.extend(desk.put_by)
             desk.put_by.clear()
-        self.hungry = bool(self.inbox)
+        self._own = putoff.waiting(self.state)
+        self.hungry = bool(self.inbox) or self._own_turn()
         self.out += desk.out
         desk.out.clear()
         if flight.kinds and self._observer is not None:
@@ -320,8 +364,8 @@ class Machine:
             self.out.append(Answer(replies))
         if self._resting and not flights and self._apart is None:
             self._write_checkpoint()
-        if self.inbox or self._put_off:
-            self._put_off, self.hungry = False, True
+        if self.inbox or self._missed:
+            self._missed, self.hungry = False, True
 
     def gap_read(self, records: Sequence[LogRecord]) -> None:
         """What stands where only the first flight should: a claim behind ours means fenced, void records mean carry on."""
@@ -408,7 +452,7 @@ class Machine:
 
     def _follows(self) -> bool:
         """Something follows from what was decided, and waits for its turn."""
-        return bool(self.desk.put_by) or any(p.reply is None and p.offset < 0 for p in self.inbox)
+        return bool(self.desk.put_by) or self._own_turn() or any(p.reply is None and p.offset < 0 for p in self.inbox)
 
     # --- the end --------------------------------------------------------------------------------------------------------------
 

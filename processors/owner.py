@@ -126,7 +126,7 @@ class Owner:
         begin, end = await self.log.begin(COMMANDS, self.partition), await self.log.end(COMMANDS, self.partition)
         where = Claim(self.partition, self.epoch, self.owner_id, position, reader.place(), end if begin < end else 0)
         machine = self.machine = Machine(
-            where, state, facts, clock, self.settings, self._standing, self.pollers, self.observer, self._careful, self.near,
+            where, state, facts, clock, self.settings, self._standing, self.pollers, self.observer, self._careful, self.near, self._intake.poison,
         )  # fmt: skip
         self._careful = False
         log_.info("took over", partition=self.partition, epoch=self.epoch, position=position, instances=len(state.instances),

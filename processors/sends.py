@@ -1,6 +1,7 @@
 """What a partition sends to others, and takes from them. Pure: `now` comes from the caller.
 
-A send goes out once its group is on the log, and again until its receiver has confirmed it. The receiver takes the next number only, drops all
+What a partition sends to itself goes nowhere: it is taken from its own state (`kernel/putoff.py`).
+A send to another goes out once its group is on the log, and again until its receiver has confirmed it. The receiver takes the next number only, drops all
 else, and confirms the highest number that its counted groups took: by a `Confirm` that has no number of its own, so that it may get lost.
 Source: `docs/log-protocol.md`, "Across partitions".
 """
@@ -12,6 +13,7 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from flowledger.events import commands as c
+from flowledger.events import requests
 from flowledger.kernel import Partition
 from flowledger.processors.effects import Send
 from flowledger.processors.log import Group, Header
@@ -28,12 +30,6 @@ NEVER = 1 << 62
 FROM, SEQ, INSTANCE, TOKEN = "from", "seq", "instance", "token"
 
 
-class _Asks(msgspec.Struct):
-    instance: int = 0
-    token: int = 0
-
-
-_decode = msgspec.json.Decoder(_Asks).decode
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -46,6 +42,7 @@ class Sends:
         self._out: dict[int, int] = dict(state.meta.sent)
         #: partition -> (when what is unconfirmed goes again, how long to wait after that)
         self._again: dict[int, tuple[int, int]] = dict.fromkeys((to for to, _ in state.outbox), (0, RESEND_US))
+        self._again.pop(self._me, None)
         #: highest send from each partition that a group on the log took
         self._taken: dict[int, int] = dict(state.meta.taken)
         #: partition -> when it is told how far its sends were taken
@@ -59,6 +56,8 @@ class Sends:
         """The group that says so is on the log: out they go."""
         by_partition: dict[int, list[tuple[int, bytes]]] = {}
         for to, seq, command in sends:
+            if to == self._me:
+                continue
             self._out[to] = max(seq, self._out.get(to, 0))
             by_partition.setdefault(to, []).append((seq, command))
             self._again.setdefault(to, (now + RESEND_US, RESEND_US))
@@ -66,6 +65,8 @@ class Sends:
 
     def confirmed(self, e: c.Confirm, before: int, now: int) -> list[Send]:
         """The receiver took all up to `e.seq`; before it had confirmed up to `before`. What it should have and doesn't is filled in."""
+        if e.to == self._me:
+            return []
         if e.seq > before:
             if self._out.get(e.to, 0) > e.seq:
                 self._again[e.to] = (now + RESEND_US, RESEND_US)
@@ -89,11 +90,12 @@ class Sends:
             self._taken[sender] = max(seq, self._taken.get(sender, 0))
             self.asked(sender, now)
         for sender in urgent:
-            self._confirm[sender] = now
+            if sender != self._me:
+                self._confirm[sender] = now
 
     def asked(self, sender: int, now: int) -> None:
         """It sent what was taken already, or what comes too early: it is told how far we are."""
-        if sender not in self._confirm:
+        if sender not in self._confirm and sender != self._me:
             self._confirm[sender] = max(now, self._told.get(sender, 0) + CONFIRM_US)
 
     # --- in time
@@ -134,5 +136,5 @@ class Sends:
 
 def _for_whom(sent: bytes) -> tuple[Header, ...]:
     """So that a receiver who can't read it knows whom to tell."""
-    asks = _decode(sent)
-    return ((INSTANCE, b"%d" % asks.instance), (TOKEN, b"%d" % asks.token)) if asks.instance else ()
+    instance, token = requests.asks_of(sent)
+    return ((INSTANCE, b"%d" % instance), (TOKEN, b"%d" % token)) if instance else ()

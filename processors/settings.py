@@ -29,6 +29,8 @@ BRING_TRIES, BRING_S = 150, 0.2
 INBOX_MAX = 20_000
 #: due timers, leases and retries that one step takes
 DUE_MAX = 500
+#: while something waits that was put off, one command in so many is another's; and when more than so many wait, one in so many
+PUT_OFF_TURNS, PUT_OFF_MANY, PUT_OFF_TURNS_MANY = 8, 1_000, 512
 #: a checkpoint is written when this many things changed, or after this time (seconds)
 CHECKPOINT_CHANGES = 20_000
 CHECKPOINT_S = 30.0

@@ -32,6 +32,12 @@ async def get_batch(r: Reader, tenant: str, key: int) -> Row | None:
     return {**plain(rows[0]), "position": position} if rows else None
 
 
+async def unprepared(r: Reader) -> list[int]:
+    """Of all tenants, those whose items a door prepares, and that have not ended; some of them."""
+    rows = await r.rows("SELECT id FROM batches WHERE ended_at IS NULL AND action = 'roll_back' ORDER BY id LIMIT 100")
+    return [row["id"] for row in rows]
+
+
 async def list_items(r: Reader, tenant: str, given: Mapping[str, str], limit: str | int | None = None, cursor: str | None = None) -> Row:
     """Of the batch `batch`, by their number; `status`: those that are so. What an aborted batch has not done is `aborted`."""
     count = fi.limit_of(limit)

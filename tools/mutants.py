@@ -38,6 +38,8 @@ ATTACKS = "tests/log/test_audit_attacks.py"
 IDS = "tests/access/test_ids.py"
 WHOLE = "tests/kernel/test_transaction.py"
 EPOCHS = "tests/owner/test_epochs.py"
+PUT_OFF = "tests/owner/test_put_off.py::test_an_owner_that_dies_at_any_step_loses_nothing_that_was_put_off"
+PUT_OFF_RULES = "tests/owner/test_put_off_rules.py"
 
 
 class Mutant(NamedTuple):
@@ -133,6 +135,25 @@ MUTANTS = [
     Mutant("a send that breaks is consumed", "kernel/decide.py",
            "            d.record(le.Inbound(sender=request.sender, seq=request.seq))\n            if type(request.command) in",
            "            if type(request.command) in", SENDS),
+    # what is put off
+    Mutant("what is put off stands on the log", "kernel/decide.py", "            d.write(me, command, cause[0])", "            pass", PUT_OFF, True),
+    Mutant("what is put off is taken out when it is done", "kernel/folds/ledger.py", "    if e.sender == p.meta.partition:", "    if False:", PUT_OFF),
+    Mutant("what is put off is part of a checkpoint", "kernel/checkpoint.py", "            p.outbox[(p.meta.partition, int(name))] = value", "            pass", PUT_OFF),
+    Mutant("what is sent later waits behind what was put off", "kernel/decide.py", "            behind or isinstance(command, c.Continue)",
+           "            isinstance(command, c.Continue)", PUT_OFF_RULES),
+    Mutant("nobody sends in the name of a partition to itself", "kernel/decide.py",
+           "        if request.sender == state.meta.partition and (request.sender, request.seq) not in state.outbox:", "        if False:", PUT_OFF_RULES),
+    Mutant("nobody confirms what a partition sent to itself", "kernel/handlers/records.py", "    if e.to == d.state.meta.partition:", "    if False:",
+           PUT_OFF_RULES),
+    Mutant("others have their turns beside what was put off", "processors/machine.py", "if self.inbox and self._turns >= ", "if False and self._turns >= ",
+           PUT_OFF_RULES),
+    Mutant("what was put off and fails in the owner is given up", "processors/machine.py", "if (place := -1 - seq) in self._poison:",
+           "if (place := -1 - seq) in ():", PUT_OFF_RULES),
+    Mutant("what waits to be put off has so many bytes", "kernel/ledger/recording.py", "            self.bytes += weight(command)", "            pass", PUT_OFF_RULES),
+    Mutant("what follows is of its sender's tenant", "kernel/decide.py", "if d.envelope is not cause[1] and d.envelope.tenant != cause[1].tenant:",
+           "if False:", PUT_OFF_RULES),
+    Mutant("whose turn it was begins under the next owner", "processors/machine.py", "for key in self._let_in():", "for key in ():",
+           PUT_OFF_RULES),
     # requests and leases
     Mutant("an id is bound to its command", "kernel/folds/answers.py", "if known.digest and known.digest != digest(request):", "if False:", IDS),
     Mutant("ids are forgotten in time", "kernel/folds/answers.py", "return kept if kept is not None and kept.until_us > now_us else None", "return kept", IDS),

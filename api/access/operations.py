@@ -205,7 +205,7 @@ BY_MOVE: dict[str, dict[str, str]] = {
 }
 #: action of a batch -> the right that it needs beside: that of doing it to one
 BY_ACTION: dict[str, str] = {
-    **dict.fromkeys(("cancel", "terminate", "suspend", "resume", "set_variables", "modify", "migrate"), "instances:control"),
+    **dict.fromkeys(("cancel", "terminate", "suspend", "resume", "set_variables", "modify", "migrate", "roll_back"), "instances:control"),
     "delete": "instances:delete",
     **dict.fromkeys(("retry", "resolve"), "incidents:resolve"),
     "assign": "tasks:manage",

@@ -38,7 +38,8 @@ def start(
     action: Annotated[
         str,
         typer.Argument(
-            metavar="ACTION", help="cancel, terminate, suspend, resume, set_variables, modify, migrate, delete, retry, resolve, ..."
+            metavar="ACTION",
+            help="cancel, terminate, suspend, resume, set_variables, modify, migrate, roll_back, delete, retry, resolve, ...",
         ),
     ],
     filter: Annotated[

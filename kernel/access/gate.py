@@ -94,6 +94,7 @@ _WORDS: dict[type, tuple[str, str]] = {
     c.ReleaseHold: ("a hold with key", "key"),
     co.ChangeRollout: ("a definition with key", "key"), co.RemoveFromViews: ("an ended instance with key", "key"),
     co.AddBatchItems: ("a batch that has not ended with key", "batch"), co.ControlBatch: ("a batch that has not ended with key", "batch"),
+    co.PrepareBatchItems: ("a batch that has not ended with key", "batch"),
 }  # fmt: skip
 
 

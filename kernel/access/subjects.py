@@ -162,6 +162,7 @@ SUBJECTS: dict[type[c.AnyCommand], Rule | None] = {
     ),  # of one that has ended nothing is known here: it is removed from the views of the caller's own tenant
     co.AddBatchItems: _by("batch", of_batch),
     co.ControlBatch: _by("batch", of_batch),
+    co.PrepareBatchItems: _by("batch", of_batch),
     co.RepairFinding: _found,
     # what they make or ask for is the caller's own
     c.Deploy: None,

@@ -26,12 +26,18 @@ KINDS: dict[str, tuple[type[Any], ...]] = {
 
 
 class Action(NamedTuple):
-    """`of`: lists whose keys it takes, the usual first. `params`: name -> kind; those of `needs` must be there."""
+    """`of`: lists whose keys it takes, the usual first. `params`: name -> kind; those of `needs` must be there. `prepared`: each item needs what only a door can
+    find out; it stands in the parameters under `PREPARED`."""
 
     of: tuple[str, ...]
     make: Make
     params: Mapping[str, str] = {}
     needs: frozenset[str] = frozenset()
+    prepared: bool = False
+
+
+#: no parameter that a caller gives is named so
+PREPARED = "$prepared"
 
 
 def _missing(what: str, key: int) -> Rejected:
@@ -124,6 +130,17 @@ def _delete(p: Partition, key: int, params: Mapping[str, Any], reason: str) -> l
     return [co.RemoveFromViews(key=key, reason=reason)]
 
 
+def _roll_back(p: Partition, key: int, params: Mapping[str, Any], reason: str) -> list[c.AnyCommand] | Rejected:
+    """To the state that a door has folded from its history: see `api/preparing.py`."""
+    then = params.get(PREPARED)
+    if not isinstance(then, dict) or "image" not in then:
+        return Rejected(RejectionCode.INVALID_ARGUMENT, "nobody has said how it was then")
+    return [c.RollBackInstance(
+        key=key, image=then["image"], position=str(then.get("position") or ""), reason=reason, compensate=params.get("compensate", False),
+        outside=then.get("outside") or None, seen=str(then.get("seen") or ""), force=params.get("force", False),
+    )]  # fmt: skip
+
+
 def _assign(p: Partition, key: int, params: Mapping[str, Any], reason: str) -> list[c.AnyCommand] | Rejected:
     task = p.tasks.get(key)
     if task is not None and (task.details or {}).get("assignee") == params["assignee"]:
@@ -148,6 +165,11 @@ ACTIONS: dict[str, Action] = {
     "set_variables": Action(_OF_INSTANCES, _set_variables, {"variables": "an object", "local": "true or false"}, frozenset({"variables"})),
     "modify": Action(_OF_INSTANCES, _modify, {"activate": "a list of elements to activate", "terminate": "a list of texts"}),
     "migrate": Action(_OF_INSTANCES, _migrate, {"definition": "a key", "elements": "an object of texts"}, frozenset({"definition"})),
+    "roll_back": Action(
+        _OF_INSTANCES, _roll_back,
+        {"steps": "a whole number from 1 on", "to": "a text that isn't empty", "undo": "true or false", "compensate": "true or false", "force": "true or false"},
+        prepared=True,
+    ),
     "delete": Action(_OF_INSTANCES, _delete),
     "retry": Action(("instances", "jobs", "incidents"), _retry, {"retries": "a whole number from 1 on"}),
     "resolve": Action(("incidents",), _resolve, {"variables": "an object", "retries": "a whole number from 1 on"}),
@@ -174,6 +196,8 @@ def problem(name: str, of: str, params: Mapping[str, Any]) -> str:
         return f"params: {name} needs {', '.join(missing)}"
     if name == "modify" and not (params.get("activate") or params.get("terminate")):
         return "params: modify needs activate or terminate"
+    if name == "roll_back" and ("steps" in params) + ("to" in params) + bool(params.get("undo")) != 1:
+        return "params: roll_back needs one of steps, to and undo"
     return ""
 
 

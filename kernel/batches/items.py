@@ -12,7 +12,7 @@ from flowledger.events import commands as c
 from flowledger.events.base import Envelope, Rejected, RejectionCode
 from flowledger.kernel import limits, operations, values
 from flowledger.kernel.access import admit
-from flowledger.kernel.batches.actions import ACTIONS
+from flowledger.kernel.batches.actions import ACTIONS, PREPARED
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.handlers import hearing
@@ -24,7 +24,7 @@ SUCCEEDED, FAILED, SKIPPED = "succeeded", "failed", "skipped"
 #: refusals that say that there is nothing to do
 _NOTHING = frozenset({RejectionCode.NOT_FOUND, RejectionCode.ALREADY_EXISTS})
 #: characters of a reason that an item keeps
-_WHY_MAX = 500
+WHY_MAX = 500
 #: of what one decision may record, so much is for items; the rest is for what follows from them on this partition
 _SHARE = 4
 
@@ -43,8 +43,11 @@ class Asked(NamedTuple):
     groups: list[str] | None
 
 
-def do(d: Decision, asked: Asked, numbers: Sequence[int], keys: Sequence[int]) -> tuple[list[list[Any]], list[int]]:
+def do(
+    d: Decision, asked: Asked, numbers: Sequence[int], keys: Sequence[int], prepared: Sequence[Any] | None = None
+) -> tuple[list[list[Any]], list[int]]:
     """`[number, outcome, code, message]` of each, and the numbers for which this decision has no room; the first is always done.
+    `prepared`: what each needs.
 
     Raises: Heavy, NotAtHand.
     """
@@ -54,19 +57,22 @@ def do(d: Decision, asked: Asked, numbers: Sequence[int], keys: Sequence[int]) -
     envelope = Envelope(d.facts.now_us, asked.tenant, asked.actor, f"batch:{asked.batch}", asked.correlation, before[1].trace)
     prefix = avro.encode_envelope(envelope)
     try:
-        for number, key in zip(numbers, keys, strict=True):
-            if done and _full(d):
+        for n, (number, key) in enumerate(zip(numbers, keys, strict=True)):
+            if done and full(d):
                 break
             d.asked, d.asked_prefix = envelope, prefix
             d.for_request()
-            done.append([number, *_one(d, asked, key)])
+            one = (
+                asked if prepared is None else asked._replace(params={**asked.params, PREPARED: prepared[n] if n < len(prepared) else None})
+            )
+            done.append([number, *_one(d, one, key)])
     finally:
         d.request, d.asked, d.asked_prefix, d.answer = before
         d.for_request()
     return done, list(numbers[len(done) :])
 
 
-def _full(d: Decision) -> bool:
+def full(d: Decision) -> bool:
     return (
         d.steps_left <= 0
         or len(d.events) >= limits.EVENTS_MAX // _SHARE
@@ -92,7 +98,12 @@ def _one(d: Decision, asked: Asked, key: int) -> tuple[str, str, str]:
         return FAILED, RejectionCode.INTERNAL, "a defect of the engine stopped it: the incident has the reference"
     if not refused:
         return SUCCEEDED, "", ""
-    return SKIPPED if refused[0].code in _NOTHING else FAILED, refused[0].code, values.clean(refused[0].message, _WHY_MAX)
+    return outcome_of(refused[0].code), refused[0].code, values.clean(refused[0].message, WHY_MAX)
+
+
+def outcome_of(code: str) -> str:
+    """Of an item that was refused."""
+    return SKIPPED if code in _NOTHING else FAILED
 
 
 def _decide(d: Decision, asked: Asked, key: int) -> Rejected | None:

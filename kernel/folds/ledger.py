@@ -86,6 +86,8 @@ def outbound(p: Partition, e: le.Outbound, v: Envelope) -> None:
     if e.seq > p.meta.sent.get(e.to, 0):  # a number that was lost is filled by a repair
         put(p, p.meta.sent, e.to, e.seq)
     put(p, p.outbox, (e.to, e.seq), e.command)
+    if e.to == p.meta.partition:
+        p.changed.add(("put_off", e.seq))
 
 
 def outbound_confirmed(p: Partition, e: le.OutboundConfirmed, v: Envelope) -> None:
@@ -96,6 +98,10 @@ def outbound_confirmed(p: Partition, e: le.OutboundConfirmed, v: Envelope) -> No
 
 def inbound(p: Partition, e: le.Inbound, v: Envelope) -> None:
     put(p, p.meta.taken, e.sender, max(e.seq, p.meta.taken.get(e.sender, 0)))
+    if e.sender == p.meta.partition:  # what it sent to itself: to take it is to confirm it
+        drop(p, p.outbox, (e.sender, e.seq))
+        put(p, p.meta.confirmed, e.sender, max(e.seq, p.meta.confirmed.get(e.sender, 0)))
+        p.changed.add(("put_off", e.seq))
 
 
 def answered(p: Partition, e: le.Answered, v: Envelope) -> None:

@@ -112,6 +112,7 @@ HANDLERS: dict[type[c.AnyCommand], Callable[[Decision, Any], Rejected | None]] =
     co.CreateBatch: batches.create,
     co.AddBatchItems: batches.add,
     co.ControlBatch: batches.control,
+    co.PrepareBatchItems: batches.prepare,
     co.DoBatchItems: batches.do_items,
     co.TellBatchItems: batches.told,
     co.ListFindings: repairs.listing,

@@ -12,6 +12,7 @@ from flowledger.kernel import limits
 from flowledger.kernel.batches import home, items
 from flowledger.kernel.batches.actions import ACTIONS, problem
 from flowledger.kernel.decision import Decision
+from flowledger.kernel.folds.batches import upcoming
 from flowledger.kernel.state import Batch
 
 
@@ -110,12 +111,41 @@ _MOVES: dict[str, tuple[type[ba.BatchPaused] | type[ba.BatchResumed] | type[ba.B
 }
 
 
+def prepare(d: Decision, e: co.PrepareBatchItems) -> Rejected | None:
+    b = _find(d, e.batch)
+    if isinstance(b, Rejected):
+        return b
+    if not ACTIONS[b.action].prepared:
+        return Rejected(RejectionCode.INVALID_STATE, f"items of {b.action} need nothing")
+    if len(e.items) > limits.BATCH_PREPARE_MAX:
+        return _invalid(f"items: expected at most {limits.BATCH_PREPARE_MAX}, found {len(e.items)}")
+    for item in e.items:
+        if not isinstance(item, list) or len(item) not in (2, 4) or not isinstance(item[0], int):
+            return _invalid("items: expected [key, what it needs], or [key, null, code, message] each")
+        if (size := len(avro.encode_json(item[1]))) > limits.BATCH_PREPARED_BYTES_MAX:
+            return _invalid(f"items: expected at most {limits.BATCH_PREPARED_BYTES_MAX} bytes each, found {size}")
+    if e.items and e.at > b.next:
+        return Rejected(RejectionCode.INVALID_STATE, f"at: expected the items from number {b.next} on, found {e.at}")
+    if fresh := e.items[b.next - e.at :]:
+        if wrong := home.prepared(d, b, fresh):
+            return _invalid(f"items: {wrong}")
+    now = d.state.batches.get(b.key)
+    if now is None:
+        d.answer = {"key": e.batch, "status": "ended", "next": b.next, "items": [], "wait_ms": 0}
+        return None
+    ready = upcoming(d.state, now, min(limits.BATCH_PREPARE_MAX, home.room(d, now)))
+    d.answer = {
+        "key": now.key, "status": now.status, "next": now.next, "items": ready, "params": now.params or {}, "tenant": now.tenant, "wait_ms": home.wait_ms(d, now),
+    }  # fmt: skip
+    return None
+
+
 def do_items(d: Decision, e: co.DoBatchItems) -> Rejected | None:
     """For a batch of another partition."""
     asked = items.Asked(e.batch, e.action, e.params or {}, e.reason, d.asked.tenant, d.asked.actor, d.asked.correlation, e.rights, e.groups)
     if e.action not in ACTIONS:
         return _invalid(f"action: expected one of {', '.join(ACTIONS)}, found '{e.action[:80]}'")
-    done, again = items.do(d, asked, e.numbers, e.items)
+    done, again = items.do(d, asked, e.numbers, e.items, e.prepared)
     d.send(e.home, co.TellBatchItems(batch=e.batch, done=done, again=again))
     return None
 

@@ -77,6 +77,8 @@ def _instances(d: Decision, keys: str) -> list[dict[str, object]]:
 
 
 def confirm(d: Decision, e: c.Confirm) -> Rejected | None:
+    if e.to == d.state.meta.partition:  # what it sends to itself is confirmed by being taken
+        return None
     sent = d.state.meta.sent.get(e.to, 0)
     if e.seq > sent:
         return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected the number of a send to partition {e.to}, {sent} at most, found {e.seq}")

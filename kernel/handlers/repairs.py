@@ -17,7 +17,7 @@ from flowledger.events import ledger as le
 from flowledger.events import task as ta
 from flowledger.events import waiting as wa
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.kernel import soundness
+from flowledger.kernel import putoff, soundness
 from flowledger.kernel.access.rights import ANY_TENANT, may
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements import cancelling, events, placing, triggers
@@ -42,8 +42,8 @@ def asked(d: Decision, e: co.AskPeers) -> Rejected | None:
     if len(e.questions) > peers.ASKED_MAX:
         return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected at most {peers.ASKED_MAX} questions, found {len(e.questions)}")
     meta = d.state.meta
-    d.answer = {
-        "missing": peers.missing(d.state, e.questions), "taken": meta.taken.get(e.partition, 0), "sent": meta.sent.get(e.partition, 0),
+    d.answer = {  # while something waits that was put off, nothing is known for certain
+        "missing": [] if putoff.waiting(d.state) else peers.missing(d.state, e.questions), "taken": meta.taken.get(e.partition, 0), "sent": meta.sent.get(e.partition, 0),
     }  # fmt: skip
     return None
 

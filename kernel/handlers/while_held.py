@@ -28,7 +28,7 @@ WHILE_HELD: dict[type[c.AnyCommand], str] = {
     c.RollBackInstance: RUN, c.RerunElement: RUN,
     c.AdHocActivate: RUN, c.ResolveIncident: RUN, c.UpdateRetries: RUN, c.PlaceHold: RUN, c.ReleaseHold: RUN, c.SetHold: RUN, c.HoldDone: RUN,
     # each of its items is a command of its own
-    co.CreateBatch: RUN, co.AddBatchItems: RUN, co.ControlBatch: RUN, co.DoBatchItems: RUN, co.TellBatchItems: RUN,
+    co.CreateBatch: RUN, co.AddBatchItems: RUN, co.ControlBatch: RUN, co.PrepareBatchItems: RUN, co.DoBatchItems: RUN, co.TellBatchItems: RUN,
     # a repair is an operator's own word
     co.ListFindings: RUN, co.AskPeers: RUN, co.RepairFinding: RUN,
     co.ChangeRollout: RUN,

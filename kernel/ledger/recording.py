@@ -26,12 +26,14 @@ _WAYS = {cls: (avro.ENCODERS[cls], fold) for cls, fold in TRANSITIONS.items()}
 _encode_request = msgspec.json.Encoder(decimal_format="number").encode
 
 
+#: who sent something: (instance, token), and the envelope under which it was sent
+Cause = tuple[tuple[int, int], Envelope]
 #: where a decision was at a moment: lengths of undo and events, counter, bytes. `back` returns to it. A plain tuple: each step of each token takes one
 Mark = tuple[int, int, int, int]
 
 
 class Recording:
-    """`answer` is what the caller gets; `later` are commands for this partition in a follow-up step."""
+    """`answer` is what the caller gets; `later` are commands for this partition: in the same step, or put off (`kernel/putoff.py`)."""
 
     #: of the instance that events speak of at the moment; `asked` is that of the request
     envelope: Envelope
@@ -63,8 +65,8 @@ class Recording:
         self.work: deque[tuple[int, int]] = deque()
         self.answer: dict[str, Any] = {}
         self.later: list[c.AnyCommand] = []
-        #: (instance, token) whose step sent the command of the same place in `later`
-        self.causes: list[tuple[int, int]] = []
+        #: of the command of the same place in `later`: (instance, token) whose step sent it, and what was spoken of then
+        self.causes: list[Cause] = []
         #: (instance, scope) in which tokens moved: joins that wait there are looked at again
         self.touched: dict[tuple[int, int], None] = {}
         #: instances that ended: (key, status, variables, message)
@@ -115,6 +117,12 @@ class Recording:
         self.envelope, self.prefix = envelope, prefix
         self.said.append((len(self.events), envelope))
 
+    def speak_as(self, envelope: Envelope) -> None:
+        """What follows is said under this one, until an instance is spoken of."""
+        self.about = -1
+        if envelope is not self.envelope:
+            self._speak(envelope, self.asked_prefix if envelope is self.asked else avro.encode_envelope(envelope))
+
     @property
     def envelopes(self) -> list[Envelope]:
         """Of each event."""
@@ -151,24 +159,31 @@ class Recording:
         return (meta.partition << c.PARTITION_BITS) | meta.counter
 
     def follow(self, command: c.AnyCommand) -> None:
-        """To be decided on this partition in a follow-up step of the same group (`Continue`: of a later one)."""
+        """To be decided on this partition: in this step, if it can be; a `Continue` in a later one. Many of them count by their bytes, as long as they
+        wait: they go to the log if they are put off."""
         undo.append(self.state, self.later, command)
-        undo.append(self.state, self.causes, self.cause)
+        undo.append(self.state, self.causes, (self.cause, self.envelope))
+        if len(self.later) > limits.FOLLOW_UPS_FREE:
+            self.bytes += weight(command)
 
     def finish(self, key: int, status: str, variables: dict[str, Any], message: str) -> None:
         """An instance, or a task without one, has ended: whoever waits for it is told once that is on the log."""
         undo.append(self.state, self.finished, (key, status, variables, message))
 
     def send(self, to: int, command: c.AnyCommand) -> None:
-        """To the owner of partition `to`, exactly once. To this partition: in a follow-up step. Raises: Failure."""
+        """To the owner of partition `to`, exactly once. To this partition: see `follow`. Raises: Failure."""
         if to == self.state.meta.partition:
             self.follow(command)
-            return
+        else:
+            self.write(to, command, self.cause)
+
+    def write(self, to: int, command: c.AnyCommand, cause: tuple[int, int]) -> None:
+        """A numbered send stands on the log. Raises: Failure."""
         seq = self.state.meta.sent.get(to, 0) + 1
         v = self.envelope
         request = c.Request(
             command=command, time_us=v.time_us, tenant=v.tenant, actor=v.actor, correlation=v.correlation, trace=v.trace,
-            sender=self.state.meta.partition, seq=seq, instance=self.cause[0], token=self.cause[1],
+            sender=self.state.meta.partition, seq=seq, instance=cause[0], token=cause[1],
             epoch=self.state.meta.definitions if type(command) in c.BY_DEFINITION else 0,
         )  # fmt: skip
         try:
@@ -181,3 +196,11 @@ class Recording:
     def spent(self) -> bool:
         """The decision has done enough: what is left goes on in follow-ups."""
         return self.steps_left <= 0 or len(self.events) >= limits.EVENTS_MAX or self.bytes >= limits.BYTES_MAX
+
+
+def weight(command: c.AnyCommand) -> int:
+    """Bytes of a command, as far as it can be written at all."""
+    try:
+        return len(_encode_request(command))
+    except Exception:
+        return 0

@@ -28,6 +28,7 @@ ALTER TABLE batches ALTER COLUMN status SET (n_distinct = 100, n_distinct_inheri
 CREATE INDEX batches_by_time ON batches (tenant_id, created_at, id);
 CREATE INDEX batches_by_status ON batches (tenant_id, status, created_at, id);
 CREATE INDEX batches_by_action ON batches (tenant_id, action, status, created_at, id);
+CREATE INDEX batches_prepared ON batches (id) WHERE ended_at IS NULL AND action = 'roll_back';
 
 CREATE TABLE batch_items (
     tenant_id varchar(255) NOT NULL DEFAULT '',

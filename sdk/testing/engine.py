@@ -25,7 +25,7 @@ from flowledger.events import commands as c
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
 from flowledger.events.base import Broken, Envelope, Event, Rejected
-from flowledger.kernel import Facts, Partition, decide, model, times
+from flowledger.kernel import Facts, Partition, decide, model, putoff, times
 from flowledger.kernel.library import Library
 from flowledger.kernel.model.encodings import decode, utf8
 from flowledger.sdk.flows import Flow
@@ -279,7 +279,10 @@ class Engine:
     # --- inside
 
     def _decide(self, command: Any, actor: str = "") -> dict[str, Any]:
-        d = decide(self.state, c.Request(command=command, time_us=self.facts.now_us, tenant=self.tenant, actor=actor), self.facts)
+        return self._made(c.Request(command=command, time_us=self.facts.now_us, tenant=self.tenant, actor=actor))
+
+    def _made(self, request: c.Request) -> dict[str, Any]:
+        d = decide(self.state, request, self.facts)
         if isinstance(d, Rejected):
             if d.code == "MODEL_INVALID":
                 raise ModelInvalid(msgspec.json.decode(d.message))
@@ -293,6 +296,8 @@ class Engine:
                 self._instances[key]._ended(status, variables)
         for later in d.later:
             self._decide(later)
+        while (put_off := putoff.request(self.state)) is not None:
+            self._made(put_off)
         return d.answer
 
     def _heard(self, e: Event, envelope: Envelope) -> None:

@@ -461,6 +461,7 @@ class System:
         from flowledger.api.hooks.door import Hooks
         from flowledger.api.lag import KIND as LAG
         from flowledger.api.lag import Lag
+        from flowledger.api.preparing import Preparing
         from flowledger.api.reads import SqlReads
         from flowledger.api.services import Services
         from flowledger.api.workers import Workers
@@ -493,6 +494,9 @@ class System:
         workers = self.services.workers = Workers()
         watching = asyncio.create_task(workers.watch(self.engine), name="workers")
         self._stack.callback(watching.cancel)
+        preparing = self.services.preparing = Preparing(self.services)
+        bringing = asyncio.create_task(preparing.run(), name="preparing")
+        self._stack.callback(bringing.cancel)
         more = [*job_stream.handlers(self.engine, workers, self.services.identify), *connectors.HANDLERS]
         app = create_app(self.services, more, console.handlers())
         await self._start_http(listener, Entered(app, self._queue, self.telemetry), entrance(self._queue, self.telemetry))

@@ -196,13 +196,13 @@ class Keys:
 class Both:
     """The same application twice, each with services of its own."""
 
-    def __init__(self, signed_in: bool) -> None:
+    def __init__(self, signed_in: bool, settings: Settings = SETTINGS) -> None:
         self.apps = []
         for taken in (True, False):
             client, telemetry = Asked(), Telemetry()
-            services = Services(client, RowsInMemory(), SETTINGS, telemetry)  # type: ignore[arg-type]
+            services = Services(client, RowsInMemory(), settings, telemetry)  # type: ignore[arg-type]
             if signed_in:
-                services.sign_in_with(Door(Keys(), SETTINGS), None)  # type: ignore[arg-type]
+                services.sign_in_with(Door(Keys(), settings), None)  # type: ignore[arg-type]
             self.apps.append((create_app(services, short=taken), client, telemetry))
 
 
@@ -373,6 +373,23 @@ async def test_a_cookie_needs_its_token(behind_the_door: Both) -> None:
         more = {"cookie": "flowledger_session=s", **({"x-csrf-token": token} if token else {})}
         said = await compare(behind_the_door, sent(START, {"definition": "order"}), **more)
         assert said[0]["status"] == expected
+
+
+async def test_hosts_that_the_framework_refuses() -> None:
+    """Where any name is answered to; else the outermost layer has refused them before."""
+    to_all = Both(False, Settings(body_bytes_max=3_000, host="10.0.0.1"))
+    for host, expected in (
+        ("a.test:80", 201),
+        ("[::1]:80", 201),
+        ("a_b~c", 201),
+        ("", 201),
+        ("a/b", 400),
+        ("a?b", 400),
+        ("a b", 400),
+        ("a#b", 400),
+    ):
+        said = await compare(to_all, sent(START, {"definition": "order"}, host=host))
+        assert said[0]["status"] == expected, host
 
 
 async def test_headers_that_come_several_times(both: Both) -> None:

@@ -153,3 +153,16 @@ def test_ended_ones_are_deleted_from_the_views_one_and_many(cli, keys):
     while [r["id"] for r in json.loads(cli("instances", "--definition", name, "--json")[1])] != [running]:
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_many_are_rolled_back_with_a_reason_for_each_that_is_not(cli, keys):
+    name, found = keys
+    code, out, _ = cli("batch", "start", "roll_back", "--filter", f"definition={name}", "--param", "steps=1", "--dry-run")
+    assert code == 0 and "roll_back: 5 of instances" in out
+    code, out, _ = cli("batch", "start", "roll_back", "--id", found[0], "--param", "to=work", "--yes", "--json")
+    row = json.loads(out)
+    assert code == 1 and row["status"] == "failed"
+    [item] = json.loads(cli("batch", "items", row["id"], "--json")[1])
+    assert "a token waits at 'work' now" in item["message"]
+    code, _, err = cli("batch", "start", "roll_back", "--id", found[0], "--yes")
+    assert code == 1 and "one of steps" in err

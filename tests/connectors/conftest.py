@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from flowledger.connectors.catalogue import connectors
+from flowledger.connectors.frame import Closing
 from flowledger.connectors.runner import Runner
 from flowledger.infra.egress import Gate
 from flowledger.infra.secrets import secrets_of
@@ -25,6 +26,8 @@ from flowledger.sdk.frames import Job as Data
 from flowledger.sdk.job import Job
 from tests.conftest import _shared
 from tests.connectors import servers
+
+pytest.register_assert_rewrite("tests.connectors.contract")
 
 
 class Request:
@@ -147,6 +150,8 @@ async def bench() -> AsyncIterator[Callable[..., Bench]]:
 
     yield make
     for each in made:
+        if isinstance(each.connector, Closing):
+            await each.connector.close()
         await each.runner.close()
 
 

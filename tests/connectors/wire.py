@@ -106,6 +106,8 @@ class Wire:
                 await writer.drain()
             if self.mode == "cut" and left <= 0:
                 return
+        if self.mode == "hold":  # though the server has hung up
+            await asyncio.sleep(60)
 
 
 async def nobody() -> int:

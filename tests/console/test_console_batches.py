@@ -118,3 +118,36 @@ def test_ended_ones_are_deleted_from_the_views_one_and_many(server: Served, open
     dialog.get_by_role("button", name="Delete from the views").click()
     page.get_by_role("group", name=re.compile("^Delete from the views, batch")).first.get_by_text("completed", exact=True).wait_for()
     until(lambda: not server.call("GET", "/v1/instances?business_key=GONE")["items"])
+
+
+def test_chosen_ones_are_rolled_back_by_steps(server: Served, open_page: Callable[..., Any]) -> None:
+    made = [server.start("order", "BACK", customer="ann", amount=2000, items=[]) for _ in range(2)]
+    left = {*made}
+
+    def checked() -> bool:
+        for job in server.call("POST", "/v1/jobs/activate", {"type": "order.check", "worker": "robot", "max": 50, "timeout_ms": 2_000})[
+            "jobs"
+        ]:
+            if job["instance"] in left:
+                server.call("POST", f"/v1/jobs/{job['key']}/complete", {"fence": job["fence"]})
+                left.discard(job["instance"])
+        return not left
+
+    until(checked)
+    until(lambda: all(_stands(server, key) == {"approve"} for key in made))
+    page = open_page("/instances?business_key=BACK", actor="olga")
+    for key in made:
+        page.get_by_label(f"Choose {key}").check()
+    page.get_by_role("group", name="For many instances").get_by_role("button", name="Roll back").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("2 in all").wait_for()
+    dialog.get_by_label(re.compile("Steps back")).fill("1")
+    dialog.get_by_role("button", name="Roll back").click()
+    card = page.get_by_role("group", name=re.compile("^Roll back, batch")).first
+    card.get_by_text("2 of 2").wait_for()
+    card.get_by_text("completed", exact=True).wait_for()
+    until(lambda: all(_stands(server, key) == {"check"} for key in made))
+
+
+def _stands(server: Served, key: str) -> set[str]:
+    return {t["element"] for t in server.call("GET", f"/v1/tasks?instance={key}&status=created")["items"]}

@@ -23,7 +23,7 @@ from flowledger.events import task as ta
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
 from flowledger.events.base import Broken, Envelope, Event, Rejected
-from flowledger.kernel import checkpoint
+from flowledger.kernel import checkpoint, putoff
 from flowledger.kernel.decide import decide
 from flowledger.kernel.decision import Decision, Facts
 from flowledger.kernel.fold import evolve
@@ -129,11 +129,13 @@ class Scenario:
             triggers=self.library.triggers(p),
         )
 
-    def do(self, command: c.AnyCommand, settle: bool = True, cause: tuple[int, int] = (0, 0)) -> dict[str, Any]:
+    def do(self, command: c.AnyCommand, settle: bool = True) -> dict[str, Any]:
         """Raises: Refused."""
+        return self._made(c.Request(command=command), settle)
+
+    def _made(self, request: c.Request, settle: bool) -> dict[str, Any]:
         self.now_us += 1_000
         twin = copy.deepcopy(self.p) if self.check else None
-        request = c.Request(command=command, instance=cause[0], token=cause[1])  # type: ignore[arg-type]
         answer = decide(self.p, request, self.facts(self.p))
         assert not isinstance(answer, Broken), f"a defect: {answer.defect}: {answer.message}"
         if isinstance(answer, Rejected):
@@ -143,9 +145,9 @@ class Scenario:
             again = decide(twin, request, self.facts(twin))
             assert isinstance(again, Decision) and again.events == answer.events, "a decision must be repeatable"
         self._take(answer)
-        for later, (instance, token) in zip(answer.later, answer.causes, strict=True):
-            if not isinstance(later, c.Continue):
-                self.do(later, settle=False, cause=(instance, token))
+        assert all(isinstance(later, c.Continue) for later in answer.later), "what is put off stands on the log"
+        while (put_off := putoff.request(self.p)) is not None:
+            self._made(put_off, settle=False)
         while settle and self.p.unsettled:
             self.do(c.Continue(key=next(iter(self.p.unsettled))), settle=False)
         return answer.answer

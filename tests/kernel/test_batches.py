@@ -16,7 +16,7 @@ from flowledger.events import workflow as wf
 from flowledger.events.base import Broken, Rejected
 from flowledger.events.group import Place
 from flowledger.kernel import checkpoint, limits
-from flowledger.kernel.batches import actions
+from flowledger.kernel.batches import actions, home
 from flowledger.kernel.decide import decide, record_broken
 from flowledger.kernel.decision import Facts
 from flowledger.kernel.fold import evolve
@@ -460,15 +460,17 @@ def test_a_rate_is_kept_by_the_time_of_the_log(n, rate):
         assert took_s <= 40 / rate + 1.5, "and it isn't slower than that"
 
 
-def test_so_many_are_in_hand_and_not_more():
-    w = World(2)
-    keys = [k for k in w.start(60) if k >> c.PARTITION_BITS]
-    far = [(1 << c.PARTITION_BITS) + 1_000_000 + k for k in range(limits.BATCH_IN_HAND_MAX + 500)]
+@pytest.mark.parametrize(("n", "most"), [(2, 50), (5, 125), (60, 1_000)])
+def test_so_many_are_in_hand_and_not_more(n, most):
+    """A record for each partition: others' commands wait behind few of them."""
+    w = World(n)
+    keys = [k for k in w.start(30 * n) if k >> c.PARTITION_BITS]
+    far = [(1 + k % (n - 1) << c.PARTITION_BITS) + 1_000_000 + k for k in range(2 * most)]
     batch = w.batch("suspend", [*keys, *far], chunk=500)
     b = w.parts[0].batches[batch]
-    assert len(b.in_hand) == limits.BATCH_IN_HAND_MAX
+    assert len(b.in_hand) == home.in_hand_max(n) == most
     sizes = [len(_request.decode(e.command).command.items) for e in w.events(le.Outbound) if b"DoBatchItems" in e.command]
-    assert max(sizes) == limits.BATCH_SEND_MAX
+    assert max(sizes) == min(limits.BATCH_SEND_MAX, -(-most // (n - 1)))
     w.settle()
     assert w.ended(batch).succeeded == len(keys) and w.ended(batch).skipped == len(far)
     w.check_empty()

@@ -47,9 +47,8 @@ def size(s: Scenario) -> int:
 class Held(Scenario):
     """As an owner: what breaks is recorded, and what is held is not gone on with."""
 
-    def do(self, command, settle=True, cause=(0, 0)):
+    def _made(self, request, settle):
         self.now_us += 1_000
-        request = c.Request(command=command, instance=cause[0], token=cause[1])
         answer = decide(self.p, request, self.facts(self.p))
         if isinstance(answer, Broken):
             answer = record_broken(self.p, request, self.facts(self.p), answer)

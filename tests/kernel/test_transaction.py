@@ -54,14 +54,14 @@ class Sabotage(Exception):
 class Breaking(Scenario):
     """Before each command, on a twin: the same command breaks at its n-th event, for each n in turn (or some of them)."""
 
-    def do(self, command, settle=True, cause=(0, 0)):
+    def _made(self, request, settle):
         if self.check and self.log:
-            count = self._breaks_at(command, 10**9, None)
+            count = self._breaks_at(request, 10**9, None)
             for n in range(count) if count < 6 else sorted(random.Random(count).sample(range(count), 6)):
-                self._breaks_at(command, n, count)
-        return super().do(command, settle, cause)
+                self._breaks_at(request, n, count)
+        return super()._made(request, settle)
 
-    def _breaks_at(self, command, n, count):
+    def _breaks_at(self, request, n, count):
         twin = copy.deepcopy(self.p)
         before, image = whole(twin), fingerprint(twin)
         real, seen = recording.TRANSITIONS, [0]
@@ -75,7 +75,7 @@ class Breaking(Scenario):
 
         recording.TRANSITIONS = Table()
         try:
-            made = decide(twin, c.Request(command=command), self.facts(twin))
+            made = decide(twin, request, self.facts(twin))
         finally:
             recording.TRANSITIONS = real
         if count is None:
@@ -87,7 +87,7 @@ class Breaking(Scenario):
         assert isinstance(made, Broken | Rejected), made
         assert whole(twin) == before and fingerprint(twin) == image
         if isinstance(made, Broken):
-            held = record_broken(twin, c.Request(command=command), self.facts(twin), made)
+            held = record_broken(twin, request, self.facts(twin), made)
             assert [type(e).__name__ for e in held.events] in (["WorkflowQuarantined", "IncidentRaised"], ["IncidentRaised"])
             if made.key in twin.instances:
                 assert twin.instances[made.key].status == "quarantined"

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 
@@ -11,6 +12,7 @@ from flowledger.infra.log_kafka import KafkaLog
 from flowledger.processors.engine import Engine
 from flowledger.processors.log import LogError
 from flowledger.processors.owner import Settings
+from flowledger.processors.settings import BATCH_MAX
 
 
 async def main() -> None:
@@ -18,7 +20,8 @@ async def main() -> None:
     levels = structlog.make_filtering_bound_logger(logging.INFO)
     structlog.configure(wrapper_class=levels, logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     log = KafkaLog(bootstrap, prefix=prefix, timeout_s=5.0, session_s=2.0)
-    engine = Engine(log, partitions=3, settings=Settings(node=name, checkpoint_changes=300, checkpoint_s=2.0))
+    batch_max = int(os.environ.get("OWNER_BATCH_MAX", BATCH_MAX))
+    engine = Engine(log, partitions=3, settings=Settings(node=name, checkpoint_changes=300, checkpoint_s=2.0, batch_max=batch_max))
     while True:
         try:
             await engine.start()

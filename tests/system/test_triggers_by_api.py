@@ -65,6 +65,7 @@ async def test_a_schedule_from_its_file_to_its_instances(on, request, place, dat
         # what can't be started is parked
         status, put = await ask("PUT", "/tick", {"content": TICK.replace("PROCESS", "gone")})
         assert status == 200, put
+        assert (await ask("GET", "/tick"))[1]["status"] == "active", "who has put it finds it"
         parked = await place.until(lambda: rows("/tick/dead-letters"))
         assert "gone" in parked[0]["message"] and parked[0]["context"]["scheduled"]
         assert (await http.post("/v1/deployments", json={"resources": [{"name": "r.bpmn", "content": REPORT}]})).status_code == 201

@@ -11,7 +11,7 @@ import msgspec
 from flowledger.events import commands as c
 from flowledger.events import waiting as wa
 from flowledger.events.base import Broken, Event, Rejected
-from flowledger.kernel import Facts, Partition, decide
+from flowledger.kernel import Facts, Partition, decide, putoff
 from flowledger.kernel.library import Library
 from flowledger.sdk.testing.engine import _sandbox
 from flowledger.sdk.testing.errors import ModelInvalid
@@ -66,7 +66,10 @@ class Desk:
             raise TooMuch(f"it makes more than {DECISIONS_MAX} decisions or {EVENTS_MAX} events; does it go round without waiting?")
         if self.clock() > self.end:
             raise TooMuch("its time is up")
-        d = decide(self.state, c.Request(command=command, time_us=self.facts.now_us, tenant=self.tenant), self.facts)
+        return self._made(c.Request(command=command, time_us=self.facts.now_us, tenant=self.tenant))
+
+    def _made(self, request: c.Request) -> dict[str, Any] | Rejected:
+        d = decide(self.state, request, self.facts)
         if isinstance(d, Rejected):
             return d
         if isinstance(d, Broken):
@@ -78,6 +81,8 @@ class Desk:
         self._cut_off()
         for later in d.later:
             self.do(later)
+        while (put_off := putoff.request(self.state)) is not None:
+            self._made(put_off)
         return d.answer
 
     def _heard(self, e: Event) -> None:
@@ -90,8 +95,10 @@ class Desk:
     def _cut_off(self) -> None:
         """Messages come by the history only, so nobody is told of what they wait for, and what was published goes nowhere."""
         p = self.state
-        for table in (p.awaited, p.by_awaited, p.messages, p.by_message, p.by_message_id, p.outbox):
+        for table in (p.awaited, p.by_awaited, p.messages, p.by_message, p.by_message_id):
             table.clear()
+        for sent in [sent for sent in p.outbox if sent[0] != p.meta.partition]:
+            del p.outbox[sent]
 
     # --- looking
 

@@ -1,11 +1,11 @@
-import { Button, Group, Text } from "@mantine/core";
+import { Button, Group, NumberInput, Text } from "@mantine/core";
 import { useState } from "react";
 import { send } from "~/api/client";
 import { useMay } from "~/api/me";
 import { useText } from "~/i18n";
 import { Bulk } from "~/shared/Bulk";
 
-const ACTIONS = ["suspend", "resume", "retry", "cancel", "delete"] as const;
+const ACTIONS = ["suspend", "resume", "retry", "roll_back", "cancel", "delete"] as const;
 type Action = (typeof ACTIONS)[number];
 const DANGER: readonly Action[] = ["cancel", "delete"];
 
@@ -16,6 +16,8 @@ export function Selected({ ids, filter, clear }: { ids: string[]; filter: Record
   const control = useMay("control");
   const remove = useMay("remove");
   const [action, setAction] = useState<Action>();
+  const [steps, setSteps] = useState<number | string>(1);
+  const params = action === "roll_back" ? { params: { steps: Number(steps) || 1 } } : {};
   const mine = ACTIONS.filter((a) => (a === "delete" ? remove : control));
   if (!may || mine.length === 0) return null;
   return (
@@ -38,8 +40,10 @@ export function Selected({ ids, filter, clear }: { ids: string[]; filter: Record
           danger={DANGER.includes(action)}
           listed={ids.length > 0}
           close={() => setAction(undefined)}
-          ask={(more) => send("POST", "/batches", { action, ...(ids.length ? { ids } : { filter }), ...more })}
-        />
+          ask={(more) => send("POST", "/batches", { action, ...params, ...(ids.length ? { ids } : { filter }), ...more })}
+        >
+          {action === "roll_back" && <NumberInput label={t("bulk.steps")} value={steps} onChange={setSteps} min={1} max={1000} clampBehavior="strict" allowDecimal={false} />}
+        </Bulk>
       )}
     </Group>
   );
