@@ -32,10 +32,12 @@ from flowledger.processors.client import Caller, Client
 
 #: bodies that are read or decided at once
 UNDER_WAY_MAX = 256
-#: requests of one address to one webhook that are refused in a second before the next are refused unseen, and addresses that are remembered
+#: requests of one address to one webhook that may be refused in a second, and addresses that are remembered. Above it passwords and tokens are not looked
+#: at, as they could be guessed; a signature is, for all who come through one proxy have one address
 REFUSED_MAX, ADDRESSES_MAX = 20, 10_000
 #: a payload is shown as the last one not more often than this (seconds)
 SAMPLE_S = 10.0
+GUESSABLE = frozenset(("basic", "bearer"))
 #: who it was, on the log, in what isn't said of the trigger itself
 ACTOR = "webhook"
 #: headers that nobody needs in a mapping, and that show who may do what
@@ -193,15 +195,15 @@ async def _sender(hooks: Hooks, request: ApiRequest, path: str, hook: Hook, head
     address = request.client.host if request.client else ""
     stranger = hooks.stranger(path, address)
     stranger.fill(REFUSED_MAX)
-    if stranger.left < 1:
+    guessing = stranger.left < 1
+    if guessing and hook.config["authentication"]["type"] in GUESSABLE:
         raise Problem(RejectionCode.RESOURCE_EXHAUSTED, "too many requests from here were refused", retry_after_ms=1_000)
     try:
         return await known(hook.config["authentication"], headers, body, hooks.secrets, time.time())
     except Refused as e:
-        stranger.left -= 1
-        log_.warning(
-            "a request to a webhook was refused", path=path, trigger=hook.name, tenant=hook.tenant, client=address, why=str(e), each=True
-        )
+        stranger.left = max(0.0, stranger.left - 1)
+        about = {"path": path, "trigger": hook.name, "tenant": hook.tenant, "client": address, "why": str(e)}
+        log_.warning("a request to a webhook was refused", each=not guessing, **about)
         raise Problem("UNAUTHENTICATED", "expected the sender that this webhook knows", status=401) from None
     except Unusable as e:
         log_.error("a webhook can't know its sender", path=path, trigger=hook.name, tenant=hook.tenant, why=str(e))

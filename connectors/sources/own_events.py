@@ -30,18 +30,12 @@ _OURS = ("trigger.", "webhook.", "partition.", "ledger.", "operation.")
 async def open_events(opening: Opening) -> OwnEvents:
     client: Any = opening.client
     try:
-        await _opened(client)
+        if (open_log := getattr(client, "open", None)) is not None:  # owners in other processes are asked without it
+            await open_log()
         ends = [await client.log.end(EVENTS, p) for p in range(client.partitions)]
     except (LogError, OSError) as e:
         raise Away(f"the log can't be had: {e}") from None
     return OwnEvents(opening, dict(enumerate(ends)))
-
-
-async def _opened(client: Any) -> None:
-    """Owners in other processes are asked without it, so it may not be open yet (`flowledger.calls` opens it)."""
-    opened = getattr(client, "opened", None)
-    if opened is not None:
-        await opened.wait()
 
 
 class OwnEvents:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from flowledger.connectors.direct import Looking
 from flowledger.connectors.sources.frame import Away, Got, Kind, Opening, Source, commands, fitting
 from flowledger.events import triggers as tr
 from flowledger.events.base import Rejected, RejectionCode
@@ -22,6 +23,8 @@ from flowledger.processors.client import ENGINE, Caller, Client
 
 #: how often is looked for triggers without a reader; how long a lease is, and how often it is renewed (seconds)
 LOOK_S = 1.0
+#: and by a node that can only ask by the log, where each look stands for a while
+LOOK_BY_LOG_S = 10.0
 LEASE_S, RENEW_S = 30.0, 10.0
 #: triggers that one node reads at once
 READERS_MAX = 500
@@ -63,8 +66,11 @@ class Readers:
     async def run(self) -> None:
         try:
             while True:
-                await self._look()
-                await asyncio.sleep(LOOK_S)
+                try:
+                    await self._look()
+                except Exception as e:
+                    log_.error("triggers can't be looked for", exc_info=e)
+                await asyncio.sleep(LOOK_BY_LOG_S if isinstance(self.client, Looking) else LOOK_S)
         finally:
             await asyncio.gather(*(reader.stop() for reader in self.held.values()))
 
@@ -73,6 +79,8 @@ class Readers:
         for key, reader in list(self.held.items()):
             if reader.task.done():
                 del self.held[key]
+                if not reader.task.cancelled() and (why := reader.task.exception()) is not None:
+                    log_.error("a reader has ended", trigger=key[1], tenant=key[0], exc_info=why)
             elif (row := found.get(key)) is None:
                 if all_told:
                     reader.leave()

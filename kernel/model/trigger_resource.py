@@ -14,6 +14,7 @@ from typing import Any
 from flowledger.kernel import feel, limits
 from flowledger.kernel.expressions import Expression, expression, feel_expression
 from flowledger.kernel.findings import Finding
+from flowledger.kernel.model import trigger_webhook as webhook
 from flowledger.kernel.model.formats.source import BadText, Value, parse
 from flowledger.kernel.model.graph import Graph
 from flowledger.kernel.model.trigger_sources import SOURCES, duration_us, problems
@@ -73,16 +74,20 @@ class _Reader:
         if (lifetime := root.get("key_lifetime")) is not None:
             self._lifetime(t, lifetime)
         self._action(t, root)
+        self._together(t, root)
+        return t
+
+    def _together(self, t: Trigger, root: Value) -> None:
+        """What is wrong with its parts as a whole."""
+        if t.source == "webhook" and not self.found and t.lifetime_us < (needed := webhook.replay_us(t.config)):
+            text = f"key_lifetime: expected at least PT{needed // 1_000_000}S, for so long the same signature is good; found a shorter one"
+            self.error("TRIGGER_FIELD", text, root.get("key_lifetime"))
         process = t.fields.get("process")
-        if (
-            t.source == "events"
-            and process is not None
-            and process.compiled is None
-            and process.static in (t.config.get("definitions") or ())
-        ):
+        if t.source != "events" or process is None or process.compiled is not None:
+            return
+        if process.static in (t.config.get("definitions") or ()):
             text = f"expected another process than '{process.static}', whose own events would start it again and again"
             self.error("TRIGGER_LOOP", text, (root.get("start") or root).get("process"))
-        return t
 
     def _lifetime(self, t: Trigger, value: Value) -> None:
         try:

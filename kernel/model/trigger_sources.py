@@ -58,7 +58,7 @@ SOURCES: dict[str, Source] = {
         },
         _schedule, read=False,
     ),
-    "webhook": Source(webhook.FIELDS, read=False),
+    "webhook": Source(webhook.FIELDS, webhook.whole, read=False),
     "events": Source({
         "types": Field(_listed(_type), True), "definitions": Field(_listed(f.text(r"[^\x00-\x1f\x7f]+", "ids of processes")), True),
         "from": Field(f.one_of("now", "start")),

@@ -106,6 +106,20 @@ def _hmac(s: Signing) -> str:
     return ""
 
 
+def whole(config: Mapping[str, Any]) -> str:
+    """What is wrong with all fields together."""
+    a = config["authentication"]
+    if "id" in config and ((a["type"] == "hmac" and signing(a).timestamp) or a.get("once")):
+        return "id: expected none, as what is signed tells requests apart; a header that isn't signed would let the same come again"
+    return ""
+
+
+def replay_us(config: Mapping[str, Any]) -> int:
+    """For how long what was signed once is good: so long its key has to be remembered (0: for ever, or it isn't signed with a time)."""
+    a = config["authentication"]
+    return 2 * f.duration_us(signing(a).tolerance) if a["type"] == "hmac" and signing(a).timestamp else 0
+
+
 FIELDS: dict[str, Field] = {
     "path": Field(_PATH, True), "authentication": Field(_authentication, True), "id": Field(_HEADER),
     "body": Field(f.one_of("auto", "json", "form", "text")), "bytes": Field(f.whole(1, BYTES_MAX)), "rate": Field(f.whole(1, RATE_MAX)),

@@ -49,11 +49,20 @@ class LinkClient:
         self.doors = [d.Door(path, self._unwanted, self._counted) for path in paths]
         self._trouble, self._warned = trouble, warned
         self._turn = 0
+        self._opening = asyncio.Lock()
         self._background: set[asyncio.Task[Any]] = set()
 
     def start(self) -> None:
         for door in self.doors:
             door.start()
+
+    async def open(self) -> None:
+        """`log` in this process, where nobody has opened it yet: for who reads events. Raises: LogError."""
+        async with self._opening:
+            if not self.opened.is_set():
+                await self.known.wait()
+                await self.log.open()
+                self.opened.set()
 
     async def stop(self) -> None:
         await self.tail.close()

@@ -107,15 +107,13 @@ async def _client(settings: Any, stack: contextlib.AsyncExitStack, stop: asyncio
 
 
 async def _open(link: Any) -> None:
-    """This process's own view of the log, once the owners have it."""
+    """This process's own view of the log, for who reads events."""
     from flowledger.logs import log
     from flowledger.processors.log import LogError
 
-    await link.known.wait()
     while True:
         try:
-            await link.log.open()
-            link.opened.set()
+            await link.open()
             return
         except (LogError, OSError) as e:
             log("connectors").warning("the log can't be had; it is waited for", why=str(e))

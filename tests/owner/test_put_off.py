@@ -248,7 +248,7 @@ def simulate(seed: int) -> Counter[str]:
         for n in range(PARENTS)
     ]
     go(world, lambda: not any([w.ask() for w in wishes]))
-    go(world, lambda: sum(len(s.machine.state.tasks) for s in leaders(world)) == PARENTS * CHILDREN, heal=world.dice.random() < 0.3)
+    go(world, lambda: waiting(world) == PARENTS * CHILDREN, heal=world.dice.random() < 0.3)
     signal = Client(world, "signal", c.BroadcastSignal(name="S"), 0)
     go(world, lambda: not signal.ask())
     for _ in range(world.dice.choice([0, 100, 1_000])):
@@ -274,6 +274,12 @@ def go(world: World, done: Any, heal: bool = False) -> None:
         if n == 6_000:  # they may go on to fence each other for ever
             world.heal()
     raise AssertionError(f"it hangs: {world.counts}")
+
+
+def waiting(world: World) -> int:
+    """Children that wait for the signal, as far as that is on the log."""
+    found = leaders(world)
+    return 0 if any(s.machine.flights for s in found) else sum(len(s.machine.state.tasks) for s in found)
 
 
 def leaders(world: World) -> list[Seat]:

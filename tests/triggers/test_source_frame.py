@@ -122,6 +122,21 @@ class TestQueue(Contract):
         world.queue.more.set()
         await world.come(1, 2)
 
+    async def test_an_engine_that_cannot_be_asked_for_a_while_stops_no_reader_for_good(self, world, monkeypatch):
+        await world.deploy()
+        node = await world.node()
+        await world.reading()
+
+        async def broken(*_: Any, **__: Any) -> Any:
+            raise ConnectionError("the log is away")
+
+        monkeypatch.setattr(node.client, "_client", type("Broken", (), {"call": staticmethod(broken), "partitions": 2})())
+        await world.put(1)
+        await asyncio.sleep(1.0)
+        assert not node.task.done() and await world.numbers() == []
+        monkeypatch.setattr(node.client, "_client", world.place.engine)
+        await world.come(1)
+
     async def test_a_trigger_that_is_deleted_is_read_no_more(self, world):
         from flowledger.events import commands as c
 

@@ -233,6 +233,8 @@ HEAD = "path: orders, authentication: "
         (HEAD + "{type: none, secret: x}", "one of type"), (HEAD + "{type: none}, bytes: 1048577", "1 to 1048576"),
         (HEAD + "{type: none}, rate: 0", "a whole number"), (HEAD + "{type: none}, body: xml", "auto, json, form, text"),
         (HEAD + "{type: none}, id: 'a b'", "the name of a header"), (HEAD + "{type: none}, colour: red", "one of path"),
+        (HEAD + "{type: hmac, scheme: stripe, secret: '{{secrets.A}}'}, id: X-Delivery", "would let the same come again"),
+        (HEAD + "{type: jwt, key: '{{secrets.A}}', algorithms: ES256, issuer: i, audience: a, once: true}, id: X", "would let the same come again"),
     ],
 )  # fmt: skip
 def test_a_wrong_configuration_is_a_finding(config, words):
@@ -244,7 +246,16 @@ def test_a_wrong_configuration_is_a_finding(config, words):
 def test_right_ones_have_none():
     for each in (
         "{type: hmac, scheme: standard, secret: ['{{secrets.A}}', '{{ secrets.B }}']}", "{type: none}, bytes: 1048576, rate: 100000",
+        "{type: hmac, scheme: github, secret: '{{secrets.A}}'}, id: X-GitHub-Delivery",
         "{type: hmac, scheme: stripe, secret: '{{secrets.A}}', tolerance: PT10M}", "{type: bearer, token: '{{secrets.A}}', header: X-Api-Key}",
     ):  # fmt: skip
         _, found = read(TRIGGER.replace("CONFIG", HEAD + each).encode(), "n.trigger.yaml")
         assert not found, found
+
+
+def test_a_key_is_remembered_for_as_long_as_its_signature_is_good():
+    text = TRIGGER.replace("CONFIG", HEAD + "{type: hmac, scheme: slack, secret: '{{secrets.A}}'}")
+    for lifetime, wrong in (("PT599S", True), ("PT600S", False)):
+        _, found = read(f"{text}key_lifetime: {lifetime}\n".encode(), "n.trigger.yaml")
+        assert [f.code for f in found] == ["TRIGGER_FIELD"] * wrong, found
+        assert not wrong or ("PT600S" in found[0].message and found[0].line == 6)

@@ -153,12 +153,20 @@ async def test_more_than_its_rate_is_refused_for_a_moment(place):
     assert (await posted(place, "shop/orders", {"id": 9, "total": 1}))[0] == 200
 
 
-async def test_who_is_refused_again_and_again_is_not_looked_at_any_more(place):
+async def test_who_guesses_again_and_again_is_not_looked_at_any_more(place):
     place.secret("SHOP", "shared-secret")
-    await place.deploy(SIGNED)
-    found = [(await posted(place, "signed", **sent(b"{}", "wrong")))[0] for _ in range(30)]
+    await place.deploy(OPEN.replace("{type: none}", "{type: bearer, token: '{{secrets.SHOP}}'}"))
+    found = [(await posted(place, "shop/orders", {}, headers={"authorization": f"Bearer guess{n}"}))[0] for n in range(30)]
     assert found[:20] == [401] * 20 and found[-1] == 429
     await asyncio.sleep(0.2)
+    assert (await posted(place, "shop/orders", {"id": 1, "total": 1}, headers={"authorization": "Bearer shared-secret"}))[0] == 200
+
+
+async def test_a_forger_does_not_shut_out_who_signs_through_the_same_proxy(place):
+    place.secret("SHOP", "shared-secret")
+    await place.deploy(SIGNED)
+    for _ in range(30):
+        assert (await posted(place, "signed", **sent(b"{}", "wrong")))[0] == 401
     assert (await posted(place, "signed", **sent(b"{}")))[0] == 200
 
 
