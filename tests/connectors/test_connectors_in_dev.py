@@ -17,6 +17,7 @@ import httpx2
 import psycopg
 import pytest
 
+from flowledger.connectors.catalogue import CONFIGS
 from flowledger.connectors.templates import template
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(280)]
@@ -243,7 +244,7 @@ async def test_connectors_in_dev(dev, target, tmp_path, database):
     assert 'flowledger_connector_calls_total{connector="http"' in (await dev.http.get("/metrics")).text
     made = await dev.http.get("/v1/connectors/http/template")
     assert made.json() == template("http") and (await dev.http.get("/v1/connectors/none")).status_code == 404
-    assert [row["job_type"] for row in (await dev.http.get("/v1/connectors")).json()["items"]] == ["flowledger:http"]
+    assert [row["job_type"] for row in (await dev.http.get("/v1/connectors")).json()["items"]] == [f"flowledger:{name}" for name in CONFIGS]
     seen_by_people = ""
     for path in (
         "/v1/instances?limit=100",
