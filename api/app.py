@@ -43,6 +43,7 @@ from flowledger.api import (
     tasks,
     triggers,
     watchdog,
+    webhooks,
 )
 from flowledger.api.access.door import uncovered
 from flowledger.api.edge import ApiRequest, encode
@@ -75,6 +76,7 @@ NOUNS: dict[str, list[Any]] = {
     "watchdog": watchdog.HANDLERS,
     "batches": batches.HANDLERS,
     "triggers": triggers.HANDLERS,
+    "webhooks": webhooks.HANDLERS,
     "decisions": decisions.HANDLERS,
     "events": events.HANDLERS,
     "settings": settings.HANDLERS,

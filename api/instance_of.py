@@ -36,8 +36,9 @@ ASK_S = 5.0
 class Definitions:
     """Of one subscriber. `begin`: partition -> offset from which it reads; what happened before is behind it."""
 
-    def __init__(self, client: Client, tenant: str, begin: dict[int, int]) -> None:
-        self.client, self.tenant = client, tenant
+    def __init__(self, client: Client, tenant: str, begin: dict[int, int], most: int = KNOWN_MAX, back: bool = True) -> None:
+        """`most`: of how many it is remembered; `back`: the log is looked through for what has ended."""
+        self.client, self.tenant, self.most, self.back = client, tenant, most, back
         self.begin = dict(begin)
         self._known: OrderedDict[int, Runs] = OrderedDict()
         self._read: set[int] = set()
@@ -58,7 +59,7 @@ class Definitions:
         for partition, keys in by_partition.items():
             for n in range(0, len(keys), ASK_MAX):
                 await self._ask(partition, keys[n : n + ASK_MAX])
-            if (missing := [k for k in keys if k not in self._known]) and partition not in self._read:
+            if (missing := [k for k in keys if k not in self._known]) and partition not in self._read and self.back:
                 await self._look_back(partition)
             for key in missing:
                 self._known.setdefault(key, (0, ""))
@@ -76,7 +77,7 @@ class Definitions:
 
     def _remember(self, key: int, runs: Runs) -> None:
         self._known[key] = runs
-        while len(self._known) > KNOWN_MAX:
+        while len(self._known) > self.most:
             self._known.popitem(last=False)
 
     async def _ask(self, partition: int, keys: list[int]) -> None:

@@ -37,7 +37,7 @@ class Reads(Protocol):
     async def list(self, noun: str, filters: dict[str, str], limit: int, cursor: str, tenant: str) -> Row:
         """`{items, cursor, position}`; `cursor` null: the last page. `noun`: definitions, instances, tasks, incidents,
         messages, timers, dead_letters, holds, evaluations, operations, batches, batch_items, incident_groups, triggers,
-        trigger_runs, trigger_letters. Instances and tasks say what
+        trigger_runs, trigger_letters, webhooks, webhook_deliveries, webhook_letters. Instances and tasks say what
         holds them (`held`, `holds`)."""
 
     async def get(self, noun: str, key: str, tenant: str) -> Row | None: ...
@@ -68,7 +68,7 @@ class SqlReads:
     """The port on a `projections.reader.Reader`."""
 
     def __init__(self, reader: Any) -> None:
-        from flowledger.projections import about, asked, batches, groups, held, triggers, versions
+        from flowledger.projections import about, asked, batches, groups, held, triggers, versions, webhooks
         from flowledger.projections import queries as q
 
         self.reader = reader
@@ -77,6 +77,7 @@ class SqlReads:
             "messages": q.list_messages, "timers": q.list_timers, "evaluations": q.list_evaluations,
             "dead_letters": q.list_dead_letters, "holds": q.list_holds, "batches": batches.list_batches, "batch_items": batches.list_items,
             "triggers": triggers.list_triggers, "trigger_runs": triggers.list_runs, "trigger_letters": triggers.list_letters,
+            "webhooks": webhooks.list_webhooks, "webhook_deliveries": webhooks.list_deliveries, "webhook_letters": webhooks.list_letters,
             "operations": asked.list_operations, "incident_groups": groups.list_groups,
         }  # fmt: skip
         self._gets: dict[str, Callable[..., Awaitable[Row | None]]] = {

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from flowledger.events import control, triggers
+from flowledger.events import control, triggers, webhooks
 from flowledger.events.base import Command
 
 
@@ -527,6 +527,7 @@ AnyCommand = (
     | NoteRefusal
     | control.AnyControl
     | triggers.AnyTrigger
+    | webhooks.AnyWebhook
 )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flowledger.events import commands as c
 from flowledger.events import control as co
 from flowledger.events import triggers as tr
+from flowledger.events import webhooks as wh
 from flowledger.events.base import Command
 
 #: what the owner's shell asks of its own partition: it never stands on `commands`
@@ -33,8 +34,11 @@ BY_KEY: dict[type[Command], str] = {
     c.ReplayDeadLetter: "letter", c.DiscardDeadLetter: "letter", co.AddBatchItems: "batch", co.ControlBatch: "batch", co.ChangeRollout: "key",
     co.RemoveFromViews: "key", co.PrepareBatchItems: "batch",
 }  # fmt: skip
-#: commands about a trigger, whose home is by its name
-OF_TRIGGER = frozenset({tr.ClaimTrigger, tr.TakeItems, tr.ControlTrigger, tr.SettleParked})
+#: commands about a trigger or a webhook, whose home is by its name
+BY_NAME = frozenset({
+    tr.ClaimTrigger, tr.TakeItems, tr.ControlTrigger, tr.SettleParked, wh.PutWebhook, wh.DeleteWebhook, wh.ControlWebhook, wh.ClaimWebhook, wh.ReportWebhook,
+    wh.SettleDelivery, wh.TestWebhook,
+})  # fmt: skip
 _TO_THE_FIRST = frozenset({c.Deploy, c.EvaluateConditions, c.ChangeDefinition, c.StoreRecord, c.BroadcastSignal})
 
 
@@ -52,7 +56,7 @@ def home_of(command: Command, id: str, partitions: int) -> int:
             return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
         if isinstance(command, c.PublishMessage):
             return c.partition_of_text(command.correlation_key, partitions)
-        if kind in OF_TRIGGER:
+        if kind in BY_NAME:
             return c.partition_of_text(getattr(command, "name"), partitions)  # noqa: B009 - all of these have one
         if kind in _TO_THE_FIRST:
             return 0

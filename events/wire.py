@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flowledger.events import batch, definition, flow, holds, ledger, operations, task, triggers, waiting, workflow
+from flowledger.events import batch, definition, flow, holds, ledger, operations, task, triggers, waiting, webhooks, workflow
 from flowledger.events.base import Event
 
 Payload = dict[str, Any]
@@ -132,6 +132,15 @@ WIRE: dict[type[Event], tuple[int, str, int]] = {
     triggers.TriggerParked: (189, "trigger.parked", 1),
     triggers.TriggerSettled: (190, "trigger.settled", 1),
     triggers.TriggerRan: (191, "trigger.ran", 1),
+    webhooks.WebhookPut: (210, "webhook.put", 1),
+    webhooks.WebhookDeleted: (211, "webhook.deleted", 1),
+    webhooks.WebhookPaused: (212, "webhook.paused", 1),
+    webhooks.WebhookResumed: (213, "webhook.resumed", 1),
+    webhooks.WebhookClaimed: (214, "webhook.claimed", 1),
+    webhooks.WebhookNoted: (215, "webhook.noted", 1),
+    webhooks.WebhookProgressed: (216, "webhook.progressed", 1),
+    webhooks.WebhookAsked: (217, "webhook.asked", 1),
+    webhooks.WebhookSettled: (218, "webhook.settled", 1),
     operations.OperationAsked: (160, "operation.asked", 1),
     operations.OperationRefused: (161, "operation.refused", 1),
 }

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from flowledger.events.group import Place
-from flowledger.kernel.folds import answers, control, holds, triggers
+from flowledger.kernel.folds import answers, control, holds, triggers, webhooks
 from flowledger.kernel.state import (
     Awaited,
     Batch,
@@ -39,6 +39,7 @@ from flowledger.kernel.state import (
     Trigger,
     TriggerKeys,
     TriggerLetter,
+    Webhook,
     decode_state,
     encode_state,
 )
@@ -84,6 +85,7 @@ _TABLES: dict[str, tuple[str, type[State]]] = {
     "trigger": ("triggers", Trigger),
     "trigger_keys": ("trigger_keys", TriggerKeys),
     "trigger_letter": ("trigger_letters", TriggerLetter),
+    "webhook": ("webhooks", Webhook),
 }
 #: types whose key is another field
 _NAMED: dict[type[State], str] = {Awaited: "subscription", Letter: "source", Hold: "id", Rollout: "name"}
@@ -245,6 +247,7 @@ def _index(p: Partition) -> None:
     guards.rebuild(p)
     control.rebuild(p)
     triggers.rebuild(p)
+    webhooks.rebuild(p)
     for key in sorted(p.tasks):
         task = p.tasks[key]
         if task.worker:
@@ -299,6 +302,7 @@ def fingerprint(p: Partition, placed: bool = False) -> dict[bytes, bytes | None]
         "trigger",
         "trigger_keys",
         "trigger_letter",
+        "webhook",
     ):
         everything += [(table, k) for k in getattr(p, _TABLES[table][0])]
     everything += [("record", k) for k in p.records] + [("answer", k) for k in p.answers]

@@ -19,9 +19,10 @@ from flowledger.events import task as ta
 from flowledger.events import triggers as tr
 from flowledger.events import versions
 from flowledger.events import waiting as wa
+from flowledger.events import webhooks as wh
 from flowledger.events import workflow as wf
 from flowledger.events.base import Envelope, Event
-from flowledger.kernel.folds import batches, control, flow, ledger, task, triggers, waiting, workflow
+from flowledger.kernel.folds import batches, control, flow, ledger, task, triggers, waiting, webhooks, workflow
 from flowledger.kernel.folds.tokens import holder_of
 from flowledger.kernel.state import Partition
 from flowledger.kernel.undo import keep
@@ -147,6 +148,15 @@ TRANSITIONS: dict[type[Event], Callable[[Partition, Any, Envelope], None]] = {
     tr.TriggerParked: triggers.parked,
     tr.TriggerSettled: triggers.settled,
     tr.TriggerRan: ledger.nothing,
+    wh.WebhookPut: webhooks.put_,
+    wh.WebhookDeleted: webhooks.deleted,
+    wh.WebhookPaused: webhooks.paused,
+    wh.WebhookResumed: webhooks.resumed,
+    wh.WebhookClaimed: webhooks.claimed,
+    wh.WebhookNoted: webhooks.noted,
+    wh.WebhookProgressed: webhooks.progressed,
+    wh.WebhookAsked: webhooks.asked,
+    wh.WebhookSettled: webhooks.settled,
 }
 
 

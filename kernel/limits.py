@@ -74,3 +74,12 @@ TRIGGER_PARKED_BYTES_MAX = 256 * 1024
 TRIGGER_PLACES_MAX = 10_000
 #: triggers at home on one partition
 TRIGGERS_MAX = 100_000
+#: of a webhook: events that wait to be sent again, dead letters, and rows of its log; webhooks at home on one partition
+WEBHOOK_WAITING_MAX = 1_000
+WEBHOOK_DEAD_MAX = 1_000
+WEBHOOK_LOG_MAX = 5_000
+WEBHOOKS_MAX = 500
+#: of its record: secrets, types and definitions, characters of its address and filter
+WEBHOOK_SECRETS_MAX = 5
+WEBHOOK_LIST_MAX = 100
+WEBHOOK_TEXT_MAX = 2_048

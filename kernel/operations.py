@@ -18,6 +18,7 @@ from flowledger.events import control as co
 from flowledger.events import operations as op
 from flowledger.events import routes
 from flowledger.events import triggers as tr
+from flowledger.events import webhooks as wh
 from flowledger.events.avro import encode_json
 from flowledger.events.base import Event, Rejected, RejectionCode
 from flowledger.events.wire import NAMES
@@ -29,11 +30,11 @@ from flowledger.kernel.lookup import holder
 from flowledger.kernel.state import Partition
 
 #: what changes nothing
-READS = frozenset({c.PeekTasks, c.ListRecords, c.EvaluateDecision, co.ListFindings, co.AskPeers, tr.ListTriggers})
+READS = frozenset({c.PeekTasks, c.ListRecords, c.EvaluateDecision, co.ListFindings, co.AskPeers, tr.ListTriggers, wh.ListWebhooks})
 #: what workers and services ask for all day
 SERVICES = frozenset({
     c.StartInstance, c.ActivateTasks, c.CompleteTask, c.FailTask, c.ExtendLease, c.ReturnTasks, c.PublishMessage, c.CreateTask, tr.ClaimTrigger,
-    tr.TakeItems,
+    tr.TakeItems, wh.ClaimWebhook, wh.ReportWebhook,
 })  # fmt: skip
 #: is part of an operation, or tells of one, and is none
 _TELLS = READS | {c.NoteRefusal, c.ActivateTasks, c.ReturnTasks, co.AddBatchItems, co.PrepareBatchItems}

@@ -209,6 +209,46 @@ class TriggerLetter(State):
     context: Any
 
 
+class WebhookItem(State):
+    """An event that waits to be sent (again), until `due_us`, or is a dead letter: in the words of `WebhookProgressed`. `asked`: somebody wants it now."""
+
+    at: str
+    type: str = ""
+    instance: int = 0
+    definition: int = 0
+    process: str = ""
+    attempt: int = 0
+    code: str = ""
+    due_us: int = 0
+    asked: bool = False
+
+
+class Webhook(State):
+    """At its home, see `WebhookPut`. `paused`: empty, or by what (`asked`, `gone`, `full`); `rewinds`: how often its cursors were set back; `count`: attempts
+    that were made; `revision` grows with whatever others than its sender change."""
+
+    key: int
+    tenant: str
+    name: str
+    url: str = ""
+    types: list[str] = []
+    definitions: list[str] = []
+    filter: str = ""
+    secrets: list[str] = []
+    order: str = ""
+    paused: str = ""
+    sender: int = 0
+    node: str = ""
+    until_us: int = 0
+    error: str = ""
+    cursors: dict[str, int] = {}
+    rewinds: int = 0
+    waiting: dict[str, WebhookItem] = {}
+    dead: dict[str, WebhookItem] = {}
+    count: int = 0
+    revision: int = 0
+
+
 class Compensable(State):
     """A completed activity that can be compensated, with its local variables of that moment. What it kept inside stands under its `record`."""
 
@@ -467,6 +507,8 @@ class Partition:
         "trigger_seen",
         "triggers",
         "undo",
+        "webhook_names",
+        "webhooks",
         "weights",
         "unassigned",
         "unsettled",
@@ -496,6 +538,7 @@ class Partition:
         self.triggers: dict[int, Trigger] = {}
         self.trigger_keys: dict[int, TriggerKeys] = {}
         self.trigger_letters: dict[int, TriggerLetter] = {}
+        self.webhooks: dict[int, Webhook] = {}
         #: caller's id -> answer, oldest first (`kernel/folds/answers.py`)
         self.answers: OrderedDict[str, Any] = OrderedDict()
         #: (to, seq) -> encoded command that is not confirmed yet
@@ -519,6 +562,8 @@ class Partition:
         self.trigger_names: dict[tuple[str, str], int] = {}
         self.trigger_seen: dict[int, dict[str, int]] = {}
         self.trigger_chunks: dict[int, dict[int, None]] = {}
+        #: (tenant, name) -> webhook
+        self.webhook_names: dict[tuple[str, str], int] = {}
         self.by_message: dict[tuple[str, str, str], dict[int, None]] = {}
         self.by_awaited: dict[tuple[str, str, str], dict[int, None]] = {}
         self.by_message_id: set[tuple[str, str, str, str]] = set()

@@ -105,6 +105,12 @@ class Client(Protocol):
     def events(self, positions: dict[int, int] | None = None) -> AsyncIterator[list[Recorded]]:
         """Counted events of all partitions from `positions` (`{partition: next offset}`; None: from now on), then live; one partition per batch."""
 
+    async def ends(self) -> dict[int, int]:
+        """partition -> the offset of its next event. Raises: LogError."""
+
+    async def event(self, partition: int, offset: int) -> Recorded | None:
+        """The event there, of whom it is known that it counts; None: it is on the log no more. Raises: LogError."""
+
     def definition(self, key: int) -> dict[str, Any] | None:
         """What a definition is (fields of `DefinitionCreated` plus `key` and `status`), from the fold. None: not known here."""
 

@@ -479,6 +479,12 @@ class Engine:
         """Counted events of all partitions, live."""
         return self.tail.events(self.partitions, positions)
 
+    async def ends(self) -> dict[int, int]:
+        return await self.tail.ends(self.partitions)
+
+    async def event(self, partition: int, offset: int) -> Recorded | None:
+        return await self.tail.one(partition, offset)
+
     def definition(self, key: int) -> dict[str, Any] | None:
         for owner in self.owners.values():
             found = owner.state.definitions.get(key)

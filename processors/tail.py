@@ -12,9 +12,10 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator
 
+from flowledger.events import avro
 from flowledger.events.base import Recorded
 from flowledger.logs import log
-from flowledger.processors.log import EVENTS, Log, LogError
+from flowledger.processors.log import EVENTS, Log, LogError, OutOfRange
 from flowledger.processors.recovery import counted
 
 log_ = log("tail")
@@ -210,6 +211,21 @@ class Tail:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def ends(self, partitions: int) -> dict[int, int]:
+        """partition -> the offset of its next event. Raises: LogError."""
+        return {p: await self.log.end(EVENTS, p) for p in range(partitions)}
+
+    async def one(self, partition: int, offset: int) -> Recorded | None:
+        """The event there, of whom it is known that it counts; None: it is on the log no more. Raises: LogError."""
+        try:
+            async for batch in self.log.read(EVENTS, partition, offset, offset + 1):
+                for record in batch:
+                    if record.offset == offset:
+                        return avro.Decoder().recorded(record.value, partition, offset)
+        except OutOfRange:
+            return None
+        return None
 
     async def close(self) -> None:
         lines, self.lines = list(self.lines.values()), {}

@@ -464,6 +464,12 @@ BATCHES: dict[str, Apply] = {
     "created_from": time_at("created_at", ">=", "created_from"),
     "created_to": time_at("created_at", "<", "created_to"),
 }
+WEBHOOKS: dict[str, Apply] = {"name": equal("name"), "status": one_of("status")}
+WEBHOOK_DELIVERIES: dict[str, Apply] = {
+    "webhook": key_equal("webhook_id", "webhook"), "event": equal("event"), "outcome": one_of("outcome", spread=False),
+    "instance": key_equal("workflow_instance_id", "instance"),
+}  # fmt: skip
+WEBHOOK_LETTERS: dict[str, Apply] = {"webhook": key_equal("webhook_id", "webhook"), "status": one_of("status")}
 TRIGGERS: dict[str, Apply] = {"name": equal("name"), "source": one_of("source"), "status": one_of("status")}
 TRIGGER_RUNS: dict[str, Apply] = {"trigger": key_equal("trigger_id", "trigger")}
 TRIGGER_LETTERS: dict[str, Apply] = {"trigger": key_equal("trigger_id", "trigger"), "status": one_of("status")}

@@ -9,7 +9,7 @@ from flowledger.projections.pages import newest
 from flowledger.projections.reader import Reader, Row, plain
 
 
-async def _page(r: Reader, table: str, w: fi.Where, limit: str | int | None, cursor: str | None) -> Row:
+async def page_of(r: Reader, table: str, w: fi.Where, limit: str | int | None, cursor: str | None) -> Row:
     count = fi.limit_of(limit)
     fi.after(w, cursor)
     text, values = newest("*", table, w, count + 1)
@@ -24,7 +24,7 @@ async def list_triggers(r: Reader, tenant: str, given: Mapping[str, str], limit:
     w = fi.where(tenant, given, fi.TRIGGERS)
     if "name" not in given:
         w.add("status <> 'deleted'")
-    page = await _page(r, "triggers", w, limit, cursor)
+    page = await page_of(r, "triggers", w, limit, cursor)
     keys = [int(row["id"]) for row in page["items"]]
     counted = await r.rows(
         "SELECT trigger_id, count(*) AS n FROM trigger_runs WHERE tenant_id = %s AND trigger_id = ANY(%s) AND created_at > now() - interval '1 minute' "
@@ -38,8 +38,8 @@ async def list_triggers(r: Reader, tenant: str, given: Mapping[str, str], limit:
 
 
 async def list_runs(r: Reader, tenant: str, given: Mapping[str, str], limit: str | int | None = None, cursor: str | None = None) -> Row:
-    return await _page(r, "trigger_runs", fi.where(tenant, given, fi.TRIGGER_RUNS), limit, cursor)
+    return await page_of(r, "trigger_runs", fi.where(tenant, given, fi.TRIGGER_RUNS), limit, cursor)
 
 
 async def list_letters(r: Reader, tenant: str, given: Mapping[str, str], limit: str | int | None = None, cursor: str | None = None) -> Row:
-    return await _page(r, "trigger_letters", fi.where(tenant, given, fi.TRIGGER_LETTERS), limit, cursor)
+    return await page_of(r, "trigger_letters", fi.where(tenant, given, fi.TRIGGER_LETTERS), limit, cursor)

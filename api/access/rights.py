@@ -34,6 +34,9 @@ RIGHTS: dict[str, str] = {
     "batches:write": "begin, pause, resume and abort batches of what one may do to one",
     "triggers:read": "see triggers, what they did and what they have parked",
     "triggers:control": "pause and resume triggers; replay and discard what they have parked",
+    "webhooks:read": "see webhooks, what they have sent and what nobody took",
+    "webhooks:write": "say where events are sent: make, change and delete webhooks",
+    "webhooks:control": "pause, resume and try webhooks; send events again; discard what nobody took",
     "events:read": "subscribe to events",
     "directory:read": "see who may work, and when",
     "directory:write": "change who may work, and when",
@@ -49,7 +52,7 @@ RIGHTS: dict[str, str] = {
 _SEE = (
     "definitions:read", "instances:read", "tasks:read", "decisions:read", "incidents:read", "events:read", "directory:read", "workers:read",
     "holds:read",
-    "batches:read", "watchdog:read", "triggers:read",
+    "batches:read", "watchdog:read", "triggers:read", "webhooks:read",
 )  # fmt: skip
 
 #: role -> (what it is for, its rights)
@@ -72,7 +75,7 @@ ROLES: dict[str, tuple[str, frozenset[str]]] = {
                 *_SEE, "definitions:rollout",
                 "instances:start", "instances:control", "instances:delete", "tasks:work", "tasks:manage", "jobs:retry", "messages:publish", "decisions:evaluate",
                 "incidents:resolve", "holds:control", "watchdog:repair", "batches:write",
-                "triggers:control", "letters:read", "letters:control", "operations:read", "directory:write",
+                "triggers:control", "webhooks:control", "letters:read", "letters:control", "operations:read", "directory:write",
                 "limits:read", "limits:write", "settings:read", "metrics:read", "keys:own",
             ),
         ),

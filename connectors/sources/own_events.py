@@ -24,7 +24,7 @@ PASS_EVENTS, PASS_S = 5_000, 60.0
 #: before the owner of a partition is asked again (seconds)
 OWNER_S = 0.5
 #: what follows from this itself, or from nobody's doing
-_OURS = ("trigger.", "partition.", "ledger.", "operation.")
+_OURS = ("trigger.", "webhook.", "partition.", "ledger.", "operation.")
 
 
 async def open_events(opening: Opening) -> OwnEvents:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from flowledger.events import commands as c
 from flowledger.events import control as co
 from flowledger.events import triggers as tr
+from flowledger.events import webhooks as wh
 from flowledger.kernel.lookup import holder
 from flowledger.kernel.state import Partition
 from flowledger.kernel.watchdog.kinds import OF_PARTITION, parts_of, tenant_of
@@ -184,6 +185,15 @@ SUBJECTS: dict[type[c.AnyCommand], Rule | None] = {
     tr.ControlTrigger: None,
     tr.SettleParked: None,
     tr.ListTriggers: None,
+    # and so is a webhook
+    wh.PutWebhook: None,
+    wh.DeleteWebhook: None,
+    wh.ControlWebhook: None,
+    wh.ClaimWebhook: None,
+    wh.ReportWebhook: None,
+    wh.SettleDelivery: None,
+    wh.TestWebhook: None,
+    wh.ListWebhooks: None,
 }
 
 #: command -> field with several things, each of which must be the caller's own

@@ -8,6 +8,7 @@ from typing import Any
 from flowledger.events import commands as c
 from flowledger.events import control as co
 from flowledger.events import triggers as tr
+from flowledger.events import webhooks as wh
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import operations
 from flowledger.kernel.access.versions import LOCKING, stale
@@ -40,6 +41,7 @@ from flowledger.kernel.handlers import (
     tasks,
     timers,
     triggers,
+    webhooks,
 )
 from flowledger.kernel.handlers.while_held import WHILE_HELD
 from flowledger.kernel.hooks import HOOKS
@@ -121,6 +123,14 @@ HANDLERS: dict[type[c.AnyCommand], Callable[[Decision, Any], Rejected | None]] =
     tr.ControlTrigger: triggers.control,
     tr.SettleParked: triggers.settle,
     tr.ListTriggers: triggers.listing,
+    wh.PutWebhook: webhooks.put,
+    wh.DeleteWebhook: webhooks.delete,
+    wh.ControlWebhook: webhooks.control,
+    wh.ClaimWebhook: webhooks.claim,
+    wh.ReportWebhook: webhooks.report,
+    wh.SettleDelivery: webhooks.settle,
+    wh.TestWebhook: webhooks.test,
+    wh.ListWebhooks: webhooks.listing,
 }
 
 

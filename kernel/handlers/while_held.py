@@ -6,6 +6,7 @@ from __future__ import annotations
 from flowledger.events import commands as c
 from flowledger.events import control as co
 from flowledger.events import triggers as tr
+from flowledger.events import webhooks as wh
 
 #: it is decided at once: it moves no token that is held (or ends all of them), or is about something else
 RUN = "run"
@@ -35,6 +36,9 @@ WHILE_HELD: dict[type[c.AnyCommand], str] = {
     co.RemoveFromViews: RUN,
     # a trigger goes on: what it starts is held as any start is
     tr.ClaimTrigger: RUN, tr.TakeItems: RUN, tr.ControlTrigger: RUN, tr.SettleParked: RUN, tr.ListTriggers: RUN,
+    # a webhook tells of what has happened
+    wh.PutWebhook: RUN, wh.DeleteWebhook: RUN, wh.ControlWebhook: RUN, wh.ClaimWebhook: RUN, wh.ReportWebhook: RUN, wh.SettleDelivery: RUN,
+    wh.TestWebhook: RUN, wh.ListWebhooks: RUN,
     # a token that would go on in it stands still
     c.Continue: RUN,
     # hand-outs pass over what is held; leases end, and cost no attempt

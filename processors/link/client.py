@@ -156,6 +156,14 @@ class LinkClient:
             async for batch in batches:
                 yield batch
 
+    async def ends(self) -> dict[int, int]:
+        await self.opened.wait()
+        return await self.tail.ends(self.partitions)
+
+    async def event(self, partition: int, offset: int) -> Recorded | None:
+        await self.opened.wait()
+        return await self.tail.one(partition, offset)
+
     def definition(self, key: int) -> dict[str, Any] | None:
         for door in self.doors:
             if (found := door.definitions.get(key)) is not None:

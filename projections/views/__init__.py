@@ -18,6 +18,7 @@ from flowledger.projections.views import (
     timers,
     triggers,
     variables,
+    webhooks,
 )
 
 VIEWS: dict[str, View] = {
@@ -38,6 +39,7 @@ VIEWS: dict[str, View] = {
         holds,
         operations,
         triggers,
+        webhooks,
     )
 }
 TABLES: dict[str, Table] = {t.name: t for v in VIEWS.values() for t in v.tables}

@@ -23,6 +23,7 @@ AGAIN_S = 1.0
 async def serve(order: Order, stop: asyncio.Event) -> None:
     """Until `stop` is set."""
     from flowledger.connectors.serve import Connectors
+    from flowledger.connectors.webhooks.serve import Webhooks
     from flowledger.infra.settings import Settings
     from flowledger.infra.telemetry import Telemetry
     from flowledger.logs import log
@@ -44,15 +45,19 @@ async def serve(order: Order, stop: asyncio.Event) -> None:
     server = await asyncio.start_unix_server(figures, path)
     async with contextlib.AsyncExitStack() as stack:
         client = await _client(settings, stack, stop)
-        work = asyncio.create_task(Connectors(client, settings, telemetry).run(), name="connectors")
+        work = {
+            asyncio.create_task(Connectors(client, settings, telemetry).run(), name="connectors"),
+            asyncio.create_task(Webhooks(client, settings).run(), name="webhooks"),
+        }
         stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if work.done() and not stop.is_set():
-            log("connectors").error("the connectors have ended", exc_info=work.exception())
-            work.result()
-        work.cancel()
-        stopping.cancel()
-        await asyncio.wait({work, stopping})
+        ended, _ = await asyncio.wait({*work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended & work:
+            if not stop.is_set():
+                log("connectors").error(f"the {task.get_name()} have ended", exc_info=task.exception())
+                task.result()
+        for task in {*work, stopping}:
+            task.cancel()
+        await asyncio.wait({*work, stopping})
     server.close()
     await asyncio.to_thread(path.unlink, missing_ok=True)
     lag.stop()
@@ -80,10 +85,12 @@ async def _client(settings: Any, stack: contextlib.AsyncExitStack, stop: asyncio
         paths = sorted(folder.glob("owner-*.sock")) if folder.is_dir() else []
     if paths:
         log_ = make_log(settings, readonly=not settings.kafka)
-        stack.push_async_callback(log_.close)  # a reader of events opens it
+        stack.push_async_callback(log_.close)
         link = LinkClient(paths, log_, settings.partitions)
         stack.push_async_callback(link.stop)
         link.start()
+        opening = asyncio.create_task(_open(link))
+        stack.callback(opening.cancel)
         return link
     while True:
         engine = Engine(make_log(settings), partitions=settings.partitions, owns=False)
@@ -97,6 +104,20 @@ async def _client(settings: Any, stack: contextlib.AsyncExitStack, stop: asyncio
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), AGAIN_S)
             return Looking(engine)
+
+
+async def _open(link: Any) -> None:
+    """This process's own view of the log, for who reads events."""
+    from flowledger.logs import log
+    from flowledger.processors.log import LogError
+
+    while True:
+        try:
+            await link.open()
+            return
+        except (LogError, OSError) as e:
+            log("connectors").warning("the log can't be had; it is waited for", why=str(e))
+        await asyncio.sleep(AGAIN_S)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from flowledger.events import control as co
 from flowledger.events import ledger as le
 from flowledger.events import requests
 from flowledger.events import triggers as tr
+from flowledger.events import webhooks as wh
 from flowledger.events.base import Rejected
 from flowledger.kernel import checkpoint
 from flowledger.kernel.access import ANY_TENANT
@@ -138,6 +139,15 @@ OWN = {
     tr.ControlTrigger,
     tr.SettleParked,
     tr.ListTriggers,
+    # likewise (tests/kernel/test_webhooks.py)
+    wh.PutWebhook,
+    wh.DeleteWebhook,
+    wh.ControlWebhook,
+    wh.ClaimWebhook,
+    wh.ReportWebhook,
+    wh.SettleDelivery,
+    wh.TestWebhook,
+    wh.ListWebhooks,
 }
 CATALOGUE = sorted(typing.get_args(c.AnyCommand), key=lambda k: k.__name__)
 

@@ -37,6 +37,7 @@ DRAFT = Flow(f"{MARK}-draft").start().end().xml().decode()
 TRIGGER = json.dumps({
     "format": "flowledger/trigger@1", "name": MARK, "source": {"schedule": {"cron": "0 7 1 1 *"}}, "start": {"process": f"{MARK}-work"},
 })  # fmt: skip
+WEBHOOK = {"url": f"https://{MARK}.example/", "secrets": ["{{secrets.HOOK}}"], "types": ["workflow.completed"]}
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +71,10 @@ class World:
         asyncio.run(self.write(COMMANDS, json.dumps({"tenant": "b", "command": {"$": "CreateTask", "name": 7, "x": MARK}}).encode()))
         self.letter = self.until(lambda: self.b("GET", "/v1/dead-letters")["items"])[0]["id"]
         self.incident = self.until(lambda: self.b("GET", "/v1/incidents")["items"])[0]["id"]
+        self.b("PUT", f"/v1/webhooks/{MARK}", WEBHOOK)
         self.of = {
             "instances": self.instance, "definitions": self.draft, "tasks": self.task, "jobs": self.job, "incidents": self.incident,
-            "dead-letters": self.letter, "task-definitions": MARK, "users": MARK, "connectors": "http", "triggers": MARK,
+            "dead-letters": self.letter, "task-definitions": MARK, "users": MARK, "connectors": "http", "triggers": MARK, "webhooks": MARK,
             "drafts": self.drawing,
             "batches": self.b("POST", "/v1/batches", {"action": "cancel", "ids": [started[3]["id"]], "reason": MARK})["id"],
             "holds": self.b("POST", "/v1/holds", {"scope": "job_type", "key": f"{MARK}-none", "reason": MARK})["id"],
@@ -140,6 +142,7 @@ def bodies(w: World) -> dict[str, dict]:
         "activate_jobs": {"type": f"{MARK}-job", "worker": "mallory", "max": 10, "timeout_ms": 60_000}, "error_job": {"code": "X"},
         "extend_job": {"timeout_ms": 1_000}, "retries_job": {"retries": 2}, "put_limit": {"concurrency": 1},
         "put_trigger": {"content": TRIGGER.replace(MARK, "aa")}, "test_trigger": {"context": {}},
+        "put_webhook": WEBHOOK, "redeliver_webhook": {"dead": True}, "discard_webhook": {"dead": True},
         "replay_parked": {"ids": ["1"]}, "discard_parked": {"ids": ["1"]},
         "publish_message": {"name": f"{MARK}-paid", "correlation_key": f"{MARK}-k"}, "broadcast_signal": {"name": f"{MARK}-go"},
         "put_task_definition": {"type": "human_task", "name": "x"}, "create_task": {"name": "x"},
@@ -148,7 +151,7 @@ def bodies(w: World) -> dict[str, dict]:
 
 
 #: operations on what has a name: the same name is another thing with another tenant
-OWN = frozenset({"put_entry", "delete_entry", "put_task_definition", "delete_task_definition", "put_trigger"})
+OWN = frozenset({"put_entry", "delete_entry", "put_task_definition", "delete_task_definition", "put_trigger", "put_webhook"})
 #: what any tenant may ask, for itself or of the server
 OPEN = frozenset({
     "get_live", "get_ready", "get_metrics", "create_definition", "deploy", "activate_jobs", "publish_message", "broadcast_signal", "create_task",
@@ -172,7 +175,7 @@ def test_no_route_shows_or_moves_what_is_another_tenants(world):
         noun = path.split("/")[2] if path.startswith("/v1/") else ""
         filled = path.replace("{kind}", "users").replace("{move}", MOVES.get(noun, ""))
         thing = world.of["users" if noun == "directory" else noun] if noun in world.of or noun == "directory" else ""
-        if operation == "put_trigger":
+        if operation in ("put_trigger", "put_webhook"):
             thing = "aa"  # as its body says: b's could not be put by its name alone
         for name in ("id", "key", "name"):
             filled = filled.replace(f"{{{name}}}", str(thing))

@@ -243,6 +243,7 @@ export const de: Record<string, string> = {
   "status.quarantined": "in Quarantäne",
   "status.replayed": "erneut gesendet",
   "status.discarded": "verworfen",
+  "status.redelivered": "erneut gesendet",
   "status.created": "angelegt",
   "status.assigned": "zugewiesen",
   "status.started": "begonnen",

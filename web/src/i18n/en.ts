@@ -243,6 +243,7 @@ export const en: Record<string, string> = {
   "status.quarantined": "quarantined",
   "status.replayed": "replayed",
   "status.discarded": "discarded",
+  "status.redelivered": "redelivered",
   "status.created": "created",
   "status.assigned": "assigned",
   "status.started": "started",

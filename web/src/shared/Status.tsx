@@ -32,6 +32,7 @@ const looks: Record<string, { color: string; icon?: IconName }> = {
   timeout: { color: "red", icon: "clock" },
   resolved: { color: "teal", icon: "check" },
   replayed: { color: "teal", icon: "check" },
+  redelivered: { color: "teal", icon: "check" },
   discarded: { color: "gray", icon: "close" },
   any: { color: "gray" },
   held: { color: "yellow", icon: "pause" },
