@@ -12,7 +12,7 @@ from flowledger.api import answers as a
 from flowledger.api.definitions import ReasonBody
 from flowledger.api.edge import ApiRequest, Body, NamePath, Words, position_of, reply
 from flowledger.api.lists import POSITION_PATTERN, Cursor, KeyFilter, Limit, WaitFor, listing
-from flowledger.api.problems import Problem, malformed, senseless
+from flowledger.api.problems import Problem, senseless
 from flowledger.api.services import Services, services_of
 from flowledger.api.view import answer_view
 from flowledger.events import webhooks as wh
@@ -173,7 +173,7 @@ async def _cursors(s: Services, position: str | None) -> dict[str, int]:
     found = {str(p): n for p, n in (await s.client.ends()).items()} if position is None else {}
     for partition, offset in position_of(position, "body position").items() if position else ():
         if partition >= s.client.partitions:
-            raise malformed(f"there are partitions 0 to {s.client.partitions - 1}, found {partition}", "body position")
+            raise senseless(f"there are partitions 0 to {s.client.partitions - 1}, found {partition}", "body position")
         found[str(partition)] = offset + 1
     return found
 

@@ -142,7 +142,7 @@ def bodies(w: World) -> dict[str, dict]:
         "activate_jobs": {"type": f"{MARK}-job", "worker": "mallory", "max": 10, "timeout_ms": 60_000}, "error_job": {"code": "X"},
         "extend_job": {"timeout_ms": 1_000}, "retries_job": {"retries": 2}, "put_limit": {"concurrency": 1},
         "put_trigger": {"content": TRIGGER.replace(MARK, "aa")}, "test_trigger": {"context": {}},
-        "put_webhook": WEBHOOK, "redeliver_webhook": {"dead": True}, "discard_webhook": {"dead": True},
+        "put_webhook": {**WEBHOOK, "url": "https://aa.example/"}, "redeliver_webhook": {"dead": True}, "discard_webhook": {"dead": True},
         "replay_parked": {"ids": ["1"]}, "discard_parked": {"ids": ["1"]},
         "publish_message": {"name": f"{MARK}-paid", "correlation_key": f"{MARK}-k"}, "broadcast_signal": {"name": f"{MARK}-go"},
         "put_task_definition": {"type": "human_task", "name": "x"}, "create_task": {"name": "x"},
