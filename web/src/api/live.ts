@@ -1,4 +1,4 @@
-import { useQueryClient, type QueryKey } from "@tanstack/react-query";
+import { useQueryClient, type QueryClient, type QueryKey } from "@tanstack/react-query";
 import { useEffect, useRef, useSyncExternalStore } from "react";
 import { expect, query } from "./client";
 
@@ -104,6 +104,16 @@ export function useEvents(filter: Filter, take: (events: LiveEvent[]) => void, e
   }, [key, enabled]);
 }
 
+/**
+ * Ask these again. What is asked for the first time just now is waited for, and then asked again: its answer may be of before the news, and an invalidation
+ * alone leaves a first question as it is.
+ */
+export async function askAgain(client: QueryClient, queryKey: QueryKey, exact = false) {
+  const first = client.getQueryCache().findAll({ queryKey, exact, fetchStatus: "fetching" }).some((q) => q.state.data === undefined);
+  await client.invalidateQueries({ queryKey, exact });
+  if (first) await client.invalidateQueries({ queryKey, exact });
+}
+
 /** Ask these queries again when events of the filter come, at most once in `every_ms`. */
 export function useRefreshOn(filter: Filter, keys: QueryKey[], every_ms = 1000, enabled = true) {
   const client = useQueryClient();
@@ -114,7 +124,7 @@ export function useRefreshOn(filter: Filter, keys: QueryKey[], every_ms = 1000, 
     () => {
       due.current ??= setTimeout(() => {
         due.current = undefined;
-        for (const key of keys) void client.invalidateQueries({ queryKey: key });
+        for (const key of keys) void askAgain(client, key);
       }, every_ms);
     },
     enabled,

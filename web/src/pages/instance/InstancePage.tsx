@@ -3,7 +3,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
 import { get } from "~/api/client";
-import { useEvents } from "~/api/live";
+import { askAgain, useEvents } from "~/api/live";
 import { useMay } from "~/api/me";
 import type { InstanceState, Plan } from "~/api/types";
 import { Diagram } from "~/diagram/Diagram";
@@ -54,8 +54,8 @@ export function InstancePage() {
   });
   const source = useSource(state.data?.definition ?? instance.data?.definition ?? undefined);
   useEvents({ instance: id }, () => {
-    void client.invalidateQueries({ queryKey: ["instance", id], exact: true });
-    void client.invalidateQueries({ queryKey: ["instance", id, "state", "now"] });
+    void askAgain(client, ["instance", id], true);
+    void askAgain(client, ["instance", id, "state", "now"]);
     void history.refetch();
   });
   const [change, setChange] = useState<Change>();

@@ -4,7 +4,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
 import { get, send } from "~/api/client";
-import { useEvents } from "~/api/live";
+import { askAgain, useEvents } from "~/api/live";
 import { useMe } from "~/api/me";
 import { useSource } from "~/api/source";
 import type { HistoryEvent, Task } from "~/api/types";
@@ -33,7 +33,7 @@ export function TaskPage() {
   const client = useQueryClient();
   const task = useQuery({ queryKey: ["task", id], queryFn: ({ signal }) => get(`/tasks/${id}`, {}, signal) });
   const events = useQuery({ queryKey: ["task", id, "events"], queryFn: async ({ signal }) => (await get(`/tasks/${id}/events`, { limit: 1000 }, signal)).items });
-  useEvents({ task: id }, () => void client.invalidateQueries({ queryKey: ["task", id] }));
+  useEvents({ task: id }, () => void askAgain(client, ["task", id]));
   if (task.error && !task.data) return <Failed error={task.error} again={() => void task.refetch()} />;
   if (!task.data) return <Waiting />;
   const of = task.data;
