@@ -7,9 +7,8 @@ door dies, another goes on from where the batch is; what two bring at once is ta
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
-
-import msgspec
 
 from flowledger.api import history
 from flowledger.api.problems import Problem
@@ -39,6 +38,8 @@ _RUNS = frozenset({"running", "suspended", "quarantined"})
 
 #: as `PrepareBatchItems` has them
 Item = list[Any]
+#: with its bytes
+Ready = tuple[Item, int]
 
 
 class Away(Exception):
@@ -71,10 +72,9 @@ class Preparing:
                 except Exception as why:  # noqa: BLE001 - rows or owners are away, which others tell; it is looked at again
                     log_.debug("batches that wait can't be looked at", why=str(why))
                 self._begun.clear()
-                try:
-                    await asyncio.wait_for(self._begun.wait(), LOOK_S)
-                except TimeoutError:
-                    continue
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_S):
+                        await self._begun.wait()
         finally:
             for task in self._work.values():
                 task.cancel()
@@ -114,7 +114,7 @@ class Preparing:
     async def _bring(self, batch: int) -> None:
         """Until nothing of it is to be prepared (any more), or something is away for long: the next look finds it again."""
         at, tries = 0, 0
-        ready: dict[int, Item] = {}
+        ready: dict[int, Ready] = {}
         while tries < TRIES:
             try:
                 answer = await self._ask(batch, at, _some(ready, at))
@@ -134,7 +134,7 @@ class Preparing:
                 log_.exception("a batch can't be prepared", batch=batch)
                 return
 
-    async def _prepare(self, ready: dict[int, Item], wanted: dict[int, int], params: dict[str, Any], tenant: str) -> None:
+    async def _prepare(self, ready: dict[int, Ready], wanted: dict[int, int], params: dict[str, Any], tenant: str) -> None:
         """Raises: Away."""
         if not wanted:
             return
@@ -148,7 +148,7 @@ class Preparing:
         except Problem as p:
             raise Away(p.detail) from None
 
-    async def _one(self, key: int, params: dict[str, Any], tenant: str) -> Item:
+    async def _one(self, key: int, params: dict[str, Any], tenant: str) -> Ready:
         """Raises: Problem: rows are away."""
         row = await self.s.reads.get("instances", str(key), tenant)
         if row is None or row["status"] not in _RUNS:
@@ -172,23 +172,24 @@ class Preparing:
         if size > limits.BATCH_PREPARED_BYTES_MAX:
             text = f"its state then has {size} bytes, at most {limits.BATCH_PREPARED_BYTES_MAX} go with a batch: roll it back by itself"
             return _refused(key, RejectionCode.INVALID_ARGUMENT, text)
-        return [key, needs]
+        return [key, needs], size
 
 
 #: texts of what was done outside that go with an item
 OUTSIDE_MAX = 100
 
 
-def _refused(key: int, code: str, message: str) -> Item:
-    return [key, None, code, message[:500]]
+def _refused(key: int, code: str, message: str) -> Ready:
+    return [key, None, code, message[:500]], 0
 
 
-def _some(ready: dict[int, Item], at: int) -> list[Item]:
+def _some(ready: dict[int, Ready], at: int) -> list[Item]:
     """The next ones without a gap, as many as one command takes."""
     found: list[Item] = []
     size = 0
-    while (item := ready.get(at + len(found))) is not None and len(found) < limits.BATCH_PREPARE_MAX:
-        size += len(msgspec.json.encode(msgspec.to_builtins(item), enc_hook=str)) if len(item) == 2 else 0
+    while (next_ := ready.get(at + len(found))) is not None and len(found) < limits.BATCH_PREPARE_MAX:
+        item, more = next_
+        size += more
         if found and size > BYTES_MAX:
             break
         found.append(item)

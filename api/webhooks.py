@@ -167,7 +167,7 @@ async def _find(s: Services, request: ApiRequest, name: str, wait_for: str | Non
 
 
 async def _cursors(s: Services, position: str | None) -> dict[str, int]:
-    """partition -> offset to begin at. Raises: Problem (400)."""
+    """partition -> offset to begin at. Raises: Problem (400, 422)."""
     if position == "start":
         return {str(p): 0 for p in range(s.client.partitions)}
     found = {str(p): n for p, n in (await s.client.ends()).items()} if position is None else {}

@@ -59,7 +59,8 @@ def request_of(command: AnyCommand, caller: Caller, id: str = "", cause: str = "
 
 async def within(answer: asyncio.Future[Answer], timeout_s: float) -> Answer:
     try:
-        return await asyncio.wait_for(answer, timeout_s)
+        async with asyncio.timeout(timeout_s):  # `wait_for` of Python 3.11 swallows a cancellation that comes with the answer
+            return await answer
     except TimeoutError:
         text = f"no answer within {timeout_s} s; whether it happened is open: ask, or send it again with the same id"
         return Rejected(RejectionCode.DEADLINE_EXCEEDED, text)

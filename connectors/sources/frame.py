@@ -80,26 +80,25 @@ class Kind(Protocol):
         """Opens it at its places. Raises: Away."""
 
 
-def fitting(item: TriggerItem) -> TriggerItem:
-    """As it is; one that is too large for the log, or can't be written, as one that can't be read, with what it is known by."""
+def fitting(item: TriggerItem) -> tuple[TriggerItem, int]:
+    """As it is, with its bytes; one that is too large for the log, or can't be written, as one that can't be read, with what it is known by."""
     try:
         size = len(avro.encode_json(item.context))
         if size <= limits.TRIGGER_ITEM_BYTES_MAX:
-            return item
+            return item, size
         why = f"it has {size} bytes, more than the {limits.TRIGGER_ITEM_BYTES_MAX} that are taken"
     except (ValueError, TypeError, RecursionError) as e:
         why = f"it can't be written as JSON: {type(e).__name__}"
     known: dict[str, Any] = {k: v[:KNOWN_CHARS] for k, v in item.context.items() if isinstance(v, str)}
     known |= {k: v for k, v in item.context.items() if isinstance(v, int)}
-    return msgspec.structs.replace(item, context=known, reason=item.reason or why)
+    return msgspec.structs.replace(item, context=known, reason=item.reason or why), len(avro.encode_json(known))
 
 
 def commands(items: list[TriggerItem]) -> list[list[TriggerItem]]:
-    """As many at once as a command has room for."""
+    """Each as it fits; as many at once as a command has room for."""
     out: list[list[TriggerItem]] = [[]]
     size = 0
-    for item in items:
-        more = len(avro.encode_json(item.context))
+    for item, more in map(fitting, items):
         if out[-1] and (len(out[-1]) >= limits.TRIGGER_ITEMS_MAX or size + more > COMMAND_BYTES):
             out.append([])
             size = 0

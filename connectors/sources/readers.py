@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from flowledger.connectors.direct import Looking
-from flowledger.connectors.sources.frame import Away, Got, Kind, Opening, Source, commands, fitting
+from flowledger.connectors.sources.frame import Away, Got, Kind, Opening, Source, commands
 from flowledger.events import triggers as tr
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.infra.egress import Gate
@@ -168,7 +168,8 @@ class Reader:
         await self._claim()  # tells the error
         while (left := end - time.monotonic()) > 0 and not self._leave.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._leave.wait(), min(left, RENEW_S))
+                async with asyncio.timeout(min(left, RENEW_S)):
+                    await self._leave.wait()
             await self._claim()
 
     async def _claim(self) -> dict[str, int]:
@@ -214,7 +215,7 @@ class Reader:
 
     async def _read(self, source: Source) -> None:
         async for got in source.batches():
-            for items in commands([fitting(i) for i in got.items]):
+            for items in commands(got.items):
                 await self._take(got.part, items)
             await source.acknowledge(got)
             self.error = ""

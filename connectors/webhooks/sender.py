@@ -54,14 +54,6 @@ class Changed(Exception):
     """Its record is another one: it begins anew."""
 
 
-def go_on() -> bool:
-    """False where this task was cancelled, and something that it waited for has swallowed that (`asyncio.wait_for` of 3.11 does, below `Client.call`)."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
-    return True
-
-
 class Item:
     """An event that is to be sent. `attempt`: those that were made; `body`: None: it is still to be read."""
 
@@ -168,7 +160,7 @@ class Sender:
         """The lease is kept, and its record looked at."""
         own = ("url", "types", "definitions", "filter", "secrets", "order", "rewinds")
         noted = self.error
-        while go_on():
+        while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(KEEP_S if noted == self.error else AGAIN_S):
                     await self.poked.wait()
@@ -196,7 +188,7 @@ class Sender:
 
     async def _tell(self) -> None:
         last = time.monotonic()
-        while go_on():
+        while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(IDLE_S):
                     await self.tell.wait()
@@ -251,13 +243,12 @@ class Sender:
         async with contextlib.aclosing(self.client.events(dict(self.read))) as batches:  # type: ignore[type-var]
             async for batch in batches:
                 about = [r for r in batch if r.envelope.tenant == self.tenant and self._of_instance(r)]
-                while go_on():
+                while True:
                     try:
                         await self.definitions.learn(about)
                         break
                     except ConnectionError:  # the owner is on its way to another node
                         await asyncio.sleep(AGAIN_S)
-                go_on()
                 for r in batch:
                     if r.offset < self.read[r.partition]:
                         continue
@@ -326,7 +317,7 @@ class Sender:
 
     async def _retry(self) -> None:
         """What waits is sent when it is due."""
-        while go_on():
+        while True:
             await asyncio.sleep(LOOK_S)
             if not self.waiting:
                 continue
@@ -388,7 +379,7 @@ class Sender:
     async def _send(self, item: Item) -> bool:
         """Whether it was taken, or will never be."""
         assert item.body is not None
-        while go_on():
+        while True:
             async with self._turn(item.asked):
                 try:
                     result = await self.post(self.have["url"], self.have["secrets"], f"{self.key}-{item.at}", item.body)
@@ -415,7 +406,7 @@ class Sender:
             yield
             return
         async with self.slots:
-            while go_on():
+            while True:
                 left = self.not_before - time.monotonic()
                 if left <= 0 and not (self.failures >= TROUBLE and self.trying):
                     break

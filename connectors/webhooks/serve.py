@@ -7,7 +7,7 @@ import os
 import time
 
 from flowledger.connectors.webhooks.post import Post
-from flowledger.connectors.webhooks.sender import Sender, go_on
+from flowledger.connectors.webhooks.sender import Sender
 from flowledger.events import webhooks as wh
 from flowledger.events.base import Rejected
 from flowledger.infra.egress import Gate
@@ -40,7 +40,7 @@ class Webhooks:
 
     async def run(self) -> None:
         try:
-            while go_on():
+            while True:
                 for partition in range(self.client.partitions):
                     await self._look(partition)
                 await asyncio.sleep(LOOK_S)

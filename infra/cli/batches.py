@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from flowledger.infra.cli.carry import carry_out, finish, follow
-from flowledger.infra.cli.output import USAGE, as_json, facts, fail, table
+from flowledger.infra.cli.lists import listed, move
+from flowledger.infra.cli.output import USAGE, as_json, facts, fail
 from flowledger.infra.cli.verbs import DryRun, Json, Limit, Reason, ServerUrl, Yes
 
 app = typer.Typer(help="One action for many things: preview, begin, watch, pause, resume, abort.", no_args_is_help=True)
@@ -116,13 +117,7 @@ def list_batches(
     json: Json = False,
 ) -> None:
     """List batches, newest first."""
-    from flowledger.infra.cli.server import Server
-
-    rows = list(Server(server).pages("/v1/batches", limit, status=status, action=action))
-    if json:
-        as_json(rows)
-    else:
-        table(rows, _COLUMNS, empty="no batches")
+    listed(server, "/v1/batches", limit, json, _COLUMNS, "no batches", status=status, action=action)
 
 
 @app.command()
@@ -157,24 +152,10 @@ def items(
     json: Json = False,
 ) -> None:
     """What came of each item, and why."""
-    from flowledger.infra.cli.server import Server
-
-    rows = list(Server(server).pages(f"/v1/batches/{batch}/items", limit, status=status))
-    if json:
-        as_json(rows)
-    else:
-        table(rows, ["number", "id", "status", "code", "message", "done_at"], empty="no items")
+    columns = ["number", "id", "status", "code", "message", "done_at"]
+    listed(server, f"/v1/batches/{batch}/items", limit, json, columns, "no items", status=status)
 
 
-def _control(move: str, done: str, help: str) -> None:
-    def control(batch: Batch, reason: Reason = "", server: ServerUrl = "", json: Json = False) -> None:
-        from flowledger.infra.cli.daily import verb
-
-        verb(server, f"batches/{batch}/{move}", {"reason": reason}, f"batch {batch} {done}", json)
-
-    app.command(move, help=help)(control)
-
-
-_control("pause", "is paused", "Finish what is in hand, and begin nothing else.")
-_control("resume", "goes on", "Let a paused batch go on.")
-_control("abort", "is aborted", "Finish what is in hand, and leave the rest undone.")
+move(app, "batches/{}", Batch, "pause", "batch {} is paused", "Finish what is in hand, and begin nothing else.")
+move(app, "batches/{}", Batch, "resume", "batch {} goes on", "Let a paused batch go on.")
+move(app, "batches/{}", Batch, "abort", "batch {} is aborted", "Finish what is in hand, and leave the rest undone.")

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from flowledger.infra.cli.lists import listed
 from flowledger.infra.cli.output import USAGE, agree, as_json, console, fail, table
 from flowledger.infra.cli.verbs import CONTROL, Json, Limit, ServerUrl, Yes
 
@@ -91,14 +92,8 @@ def holds(
     json: Json = False,
 ) -> None:
     """List what is held, newest first."""
-    from flowledger.infra.cli.server import Server
-
     query = {"status": [] if every else ["held", "resuming"], "scope": scope or [], "instance": instance}
-    rows = list(Server(server).pages("/v1/holds", limit, **query))
-    if json:
-        as_json(rows)
-        return
-    table(rows, _COLUMNS, empty="nothing is held")
+    listed(server, "/v1/holds", limit, json, _COLUMNS, "nothing is held", **query)
 
 
 def register(app: typer.Typer) -> None:

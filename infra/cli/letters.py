@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from flowledger.infra.cli.output import USAGE, as_json, fail, table
+from flowledger.infra.cli.lists import listed
+from flowledger.infra.cli.output import USAGE, as_json, fail
 from flowledger.infra.cli.verbs import Json, Limit, Reason, ServerUrl
 
 app = typer.Typer(help="Commands that nobody could decide: list, show, replay, discard.", no_args_is_help=True)
@@ -24,14 +25,9 @@ def list_letters(
     json: Json = False,
 ) -> None:
     """List dead letters, newest first."""
-    from flowledger.infra.cli.server import Server
-
     query = {"status": "" if every else "open", "partition": "" if partition < 0 else str(partition)}
-    rows = list(Server(server).pages("/v1/dead-letters", limit, **query))
-    if json:
-        as_json(rows)
-        return
-    table(rows, ["id", "source", "status", "message", "size", "instance", "created_at"], empty="no dead letters")
+    columns = ["id", "source", "status", "message", "size", "instance", "created_at"]
+    listed(server, "/v1/dead-letters", limit, json, columns, "no dead letters", **query)
 
 
 @app.command()

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from flowledger.infra.cli import batches, letters, triggers, webhooks
+from flowledger.infra.cli.lists import move
 from flowledger.infra.cli.output import NO, USAGE, as_json, console, facts, fail, table
 from flowledger.infra.cli.verbs import Id, Json, Limit, Reason, ServerUrl, Vars
 
@@ -213,18 +214,9 @@ def show_definition(
     table(found["versions"], ["version", "key", "status", "version_tag", "created_at"], title="\nversions")
 
 
-def _move(move: str, done: str, text: str) -> None:
-    def command(id: DefinitionId, reason: Reason = "", server: ServerUrl = "", json: Json = False) -> None:
-        from flowledger.infra.cli.daily import verb
-
-        verb(server, f"definitions/{id}/{move}", {"reason": reason}, f"{id} is {done}", json)
-
-    definitions_app.command(move, help=text)(command)
-
-
-_move("publish", "published", "Let a draft be started.")
-_move("deprecate", "deprecated", "No new instances; running ones go on.")
-_move("archive", "archived", "Put a deprecated one away.")
+move(definitions_app, "definitions/{}", DefinitionId, "publish", "{} is published", "Let a draft be started.")
+move(definitions_app, "definitions/{}", DefinitionId, "deprecate", "{} is deprecated", "No new instances; running ones go on.")
+move(definitions_app, "definitions/{}", DefinitionId, "archive", "{} is archived", "Put a deprecated one away.")
 
 
 @definitions_app.command("delete")

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from flowledger.infra.cli.lists import listed, move
 from flowledger.infra.cli.output import as_json, facts, table
 from flowledger.infra.cli.verbs import Json, Limit, Reason, ServerUrl
 
@@ -18,7 +19,7 @@ Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Of parked items
 @app.command("list")
 def list_triggers(limit: Limit = 50, server: ServerUrl = "", json: Json = False) -> None:
     """List triggers, newest first."""
-    _rows(
+    listed(
         server,
         "/v1/triggers",
         limit,
@@ -26,16 +27,6 @@ def list_triggers(limit: Limit = 50, server: ServerUrl = "", json: Json = False)
         ["name", "source", "status", "ran", "parked", "rate", "next_at", "last_at", "error"],
         "no triggers",
     )
-
-
-def _rows(server: str, path: str, limit: int, json: bool, columns: list[str], empty: str, **query: Any) -> None:
-    from flowledger.infra.cli.server import Server
-
-    rows = list(Server(server).pages(path, limit, **query))
-    if json:
-        as_json(rows)
-    else:
-        table(rows, columns, empty=empty)
 
 
 @app.command()
@@ -53,7 +44,7 @@ def show(name: Name, server: ServerUrl = "", json: Json = False) -> None:
 @app.command()
 def runs(name: Name, limit: Limit = 50, server: ServerUrl = "", json: Json = False) -> None:
     """What a trigger did, newest first."""
-    _rows(server, f"/v1/triggers/{name}/runs", limit, json, ["created_at", "action", "subject", "instance", "item"], "it did nothing yet")
+    listed(server, f"/v1/triggers/{name}/runs", limit, json, ["created_at", "action", "subject", "instance", "item"], "it did nothing yet")
 
 
 @app.command()
@@ -66,7 +57,7 @@ def parked(
 ) -> None:
     """What a trigger could not use, newest first."""
     columns = ["id", "status", "item", "code", "message", "created_at"]
-    _rows(server, f"/v1/triggers/{name}/dead-letters", limit, json, columns, "nothing is parked", status="" if every else "open")
+    listed(server, f"/v1/triggers/{name}/dead-letters", limit, json, columns, "nothing is parked", status="" if every else "open")
 
 
 @app.command()
@@ -108,15 +99,6 @@ def delete(name: Name, reason: Reason = "", server: ServerUrl = "", json: Json =
         console().print(f"[green]✓[/] trigger {name} is deleted")
 
 
-def _control(move: str, done: str, help: str) -> None:
-    def control(name: Name, reason: Reason = "", server: ServerUrl = "", json: Json = False) -> None:
-        from flowledger.infra.cli.daily import verb
-
-        verb(server, f"triggers/{name}/{move}", {"reason": reason}, f"trigger {name} {done}", json)
-
-    app.command(move, help=help)(control)
-
-
 def _settle(move: str, done: str, help: str) -> None:
     def settle(name: Name, ids: Ids, reason: Reason = "", server: ServerUrl = "", json: Json = False) -> None:
         from flowledger.infra.cli.server import Server
@@ -131,7 +113,7 @@ def _settle(move: str, done: str, help: str) -> None:
     app.command(move, help=help)(settle)
 
 
-_control("pause", "is paused", "Take nothing, and keep its place.")
-_control("resume", "goes on", "Go on where it was.")
+move(app, "triggers/{}", Name, "pause", "trigger {} is paused", "Take nothing, and keep its place.")
+move(app, "triggers/{}", Name, "resume", "trigger {} goes on", "Go on where it was.")
 _settle("replay", "nothing", "Decide parked items anew, by the version in force.")
 _settle("discard", "nothing", "Forget parked items.")

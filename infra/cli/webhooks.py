@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from flowledger.infra.cli.lists import listed, move
 from flowledger.infra.cli.output import as_json, console, facts, table
 from flowledger.infra.cli.verbs import Json, Limit, Reason, ServerUrl
 
@@ -49,20 +50,10 @@ def put(
         console().print(f"[green]✓[/] webhook {name} is {'made' if answer['created'] else 'changed' if answer['changed'] else 'as it was'}")
 
 
-def _rows(server: str, path: str, limit: int, json: bool, columns: list[str], empty: str, **query: Any) -> None:
-    from flowledger.infra.cli.server import Server
-
-    rows = list(Server(server).pages(path, limit, **query))
-    if json:
-        as_json(rows)
-    else:
-        table(rows, columns, empty=empty)
-
-
 @app.command("list")
 def list_webhooks(limit: Limit = 50, server: ServerUrl = "", json: Json = False) -> None:
     """List webhooks, newest first."""
-    _rows(server, "/v1/webhooks", limit, json, ["name", "status", "url", "delivered", "failed", "dead", "last_at", "error"], "no webhooks")
+    listed(server, "/v1/webhooks", limit, json, ["name", "status", "url", "delivered", "failed", "dead", "last_at", "error"], "no webhooks")
 
 
 @app.command()
@@ -88,7 +79,7 @@ def deliveries(
 ) -> None:
     """Its last attempts, newest first."""
     columns = ["created_at", "event", "type", "instance", "attempt", "outcome", "code", "ms", "next_at"]
-    _rows(server, f"/v1/webhooks/{name}/deliveries", limit, json, columns, "nothing was sent yet", outcome=outcome, event=event)
+    listed(server, f"/v1/webhooks/{name}/deliveries", limit, json, columns, "nothing was sent yet", outcome=outcome, event=event)
 
 
 @app.command("dead-letters")
@@ -101,7 +92,7 @@ def dead_letters(
 ) -> None:
     """What nobody took, newest first."""
     columns = ["event", "status", "type", "instance", "attempt", "code", "created_at"]
-    _rows(server, f"/v1/webhooks/{name}/dead-letters", limit, json, columns, "no dead letters", status="" if every else "open")
+    listed(server, f"/v1/webhooks/{name}/dead-letters", limit, json, columns, "no dead letters", status="" if every else "open")
 
 
 def _settled(server: str, path: str, body: dict[str, Any], json: bool, empty: str) -> None:
@@ -179,14 +170,5 @@ def delete(name: Name, reason: Reason = "", server: ServerUrl = "", json: Json =
         console().print(f"[green]✓[/] webhook {name} is deleted")
 
 
-def _control(move: str, done: str, help: str) -> None:
-    def control(name: Name, reason: Reason = "", server: ServerUrl = "", json: Json = False) -> None:
-        from flowledger.infra.cli.daily import verb
-
-        verb(server, f"webhooks/{name}/{move}", {"reason": reason}, f"webhook {name} {done}", json)
-
-    app.command(move, help=help)(control)
-
-
-_control("pause", "is paused", "Send nothing, and keep its place.")
-_control("resume", "goes on", "Go on where it was.")
+move(app, "webhooks/{}", Name, "pause", "webhook {} is paused", "Send nothing, and keep its place.")
+move(app, "webhooks/{}", Name, "resume", "webhook {} goes on", "Go on where it was.")

@@ -6,7 +6,7 @@ from typing import Any
 
 from flowledger.events import triggers as tr
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.kernel import limits
+from flowledger.kernel import limits, values
 from flowledger.kernel.access import ANY_TENANT
 from flowledger.kernel.access.rights import may
 from flowledger.kernel.decision import Decision
@@ -70,9 +70,9 @@ def claim(d: Decision, e: tr.ClaimTrigger) -> Rejected | None:
     if not e.reader and t.until_us > now:
         return Rejected(RejectionCode.UNAVAILABLE, f"trigger '{t.name}' is read by {t.node}", max(1, (t.until_us - now) // 1000))
     d.record(tr.TriggerClaimed(
-        trigger=t.key, reader=e.reader or t.reader + 1, node=e.node[:TEXT_MAX], until_us=now + e.ttl_ms * 1000 if e.ttl_ms else 0,
+        trigger=t.key, reader=e.reader or t.reader + 1, node=values.clean(e.node, TEXT_MAX), until_us=now + e.ttl_ms * 1000 if e.ttl_ms else 0,
     ))  # fmt: skip
-    if (error := e.error[:TEXT_MAX]) != t.error or e.lag != t.lag:
+    if (error := values.clean(e.error, TEXT_MAX)) != t.error or e.lag != t.lag:
         d.record(tr.TriggerNoted(trigger=t.key, error=error, lag=e.lag))
     d.answer = {"trigger": t.key, "reader": t.reader, "until_us": t.until_us, "definition": t.definition, "places": dict(t.places)}
     return None

@@ -102,7 +102,8 @@ async def _client(settings: Any, stack: contextlib.AsyncExitStack, stop: asyncio
             log("connectors").warning("the log can't be had; it is waited for", why=str(e))
             await engine.kill()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), AGAIN_S)
+            async with asyncio.timeout(AGAIN_S):
+                await stop.wait()
             return Looking(engine)
 
 

@@ -313,7 +313,8 @@ class System:
             if trouble and loop.time() - trouble > OPEN_S:
                 return
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._opened.wait(), 0.05)
+                async with asyncio.timeout(0.05):
+                    await self._opened.wait()
 
     async def _until_ready(self) -> None:
         """Until commands are taken; not for ever: health says what is missing."""

@@ -174,8 +174,8 @@ async def test_a_paused_one_is_left_alone_and_one_that_is_refused_is_tried_at_th
 
 def test_one_command_takes_so_many_bytes(monkeypatch):
     monkeypatch.setattr(preparing, "BYTES_MAX", 100)
-    ready = {n: [n, {"image": "x" * 60}] for n in range(5, 9)} | {10: [10, None, "A", "b"]}
+    ready = {n: ([n, {"image": "x" * 60}], 80) for n in range(5, 9)} | {10: ([10, None, "A", "b"], 0)}
     assert [i[0] for i in preparing._some(ready, 5)] == [5]
-    assert preparing._some(ready, 10) == [ready[10]] and preparing._some(ready, 9) == []
+    assert preparing._some(ready, 10) == [ready[10][0]] and preparing._some(ready, 9) == []
     monkeypatch.setattr(preparing, "BYTES_MAX", 10_000)
     assert [i[0] for i in preparing._some(ready, 5)] == [5, 6, 7, 8]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ OUT = {"resultVariable": "out"}
 SECRET = "hush-hush-first-1"
 
 
-class Rig:
+class Rig(ABC):
     """A server, and what a good call to it looks like."""
 
     connector = ""
@@ -44,9 +45,9 @@ class Rig:
     tls = True
     settings: dict[str, Any] = {}
 
+    @abstractmethod
     def call(self, host: str, port: int, tls: bool = False) -> dict[str, Any]:
         """Inputs of a good call by way of that place."""
-        raise NotImplementedError
 
     def headers(self) -> dict[str, Any]:
         return {}
@@ -59,21 +60,22 @@ class Rig:
         authority = Certificates(folder)
         return await self.wire(authority.server("server.example")).start(), str(authority.file)
 
+    @abstractmethod
     def checked(self, answer: Any) -> None:
         """What a good call answers."""
 
+    @abstractmethod
     async def rotate(self, value: str) -> None:
         """From now on the server takes this credential and no other."""
-        raise NotImplementedError
 
     def big(self, host: str, port: int) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """Inputs and headers of a call whose answer has more than 2 KiB; None: its answers are always short."""
         return None
 
+    @abstractmethod
     async def effects(self) -> list[str]:
         """What the server has of calls: for each effect the key by which a second one can be told to be the same (or the effect itself, where the
         server took only one)."""
-        raise NotImplementedError
 
 
 class Contract:

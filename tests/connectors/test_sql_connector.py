@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import uuid
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -51,11 +52,9 @@ class SqlRig(Rig):
     async def effects(self) -> list[str]:
         return [str(row[0]) for row in self.do("select id from bookings", rows=True)]
 
-    async def rotate(self, value: str) -> None:
-        raise NotImplementedError
-
+    @abstractmethod
     def do(self, statement: str, rows: bool = False) -> Any:
-        raise NotImplementedError
+        """By the rig's own connection, beside the connector. `rows`: all that came."""
 
 
 class PostgresRig(SqlRig):

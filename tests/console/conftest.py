@@ -32,6 +32,14 @@ def missing(what: str) -> None:
     pytest.skip(what)
 
 
+def until(look: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + 60
+    while not (found := look()):
+        assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(0.1)
+    return found
+
+
 def ended(process: subprocess.Popen[bytes], data: Path) -> None:
     """A server, and what it wrote."""
     process.terminate()

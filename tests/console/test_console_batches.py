@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from .conftest import Served
+from .conftest import Served, until
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
-
-
-def until(look: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 60
-    while not (found := look()):
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.1)
-    return found
 
 
 def some(server: Served, key: str, count: int) -> list[str]:

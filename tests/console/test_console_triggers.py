@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 
 from flowledger.sdk import Flow
 
-from .conftest import Served
+from .conftest import Served, until
 from .test_console_accessible import AXE, looked_at
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.req("D-TRG-001")]
@@ -21,14 +20,6 @@ NAME, PROCESS = "every-second", "begun-by-time"
 def resource(**more: Any) -> str:
     every = {"format": "flowledger/trigger@1", "name": NAME, "source": {"schedule": {"every": "PT1S", "catch_up": "none"}}}
     return json.dumps({**every, "start": {"process": PROCESS, "variables": {"at": "=scheduled"}}, **more})
-
-
-def until(look: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 60
-    while not (found := look()):
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.1)
-    return found
 
 
 def sound(page: Any) -> None:

@@ -156,5 +156,5 @@ def test_items_are_sent_as_far_as_one_command_has_room():
     items = [TriggerItem(context={"x": "y" * 500_000}) for _ in range(9)]
     assert [len(c) for c in commands(items)] == [4, 4, 1]
     assert [len(c) for c in commands([TriggerItem(context={})] * 250)] == [100, 100, 50]
-    assert fitting(items[0]) is items[0]
-    assert "1100014 bytes" in fitting(TriggerItem(context={"x": "y" * 1_100_006})).reason
+    assert fitting(items[0])[0] is items[0]
+    assert "1100014 bytes" in fitting(TriggerItem(context={"x": "y" * 1_100_006}))[0].reason
