@@ -181,7 +181,7 @@ def _plain(value: Any) -> Any:
         return {str(_plain(k)): _plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(v) for v in value]
-    if isinstance(value, (set, frozenset)):
+    if isinstance(value, (set, frozenset)):  # as one of the library's parsers has them; the other gives a list in the server's order
         return sorted((_plain(v) for v in value), key=str)
     return reach.plain(value)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import json
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,8 @@ def rabbitmq_server() -> dict[str, str]:
 @pytest.fixture(scope="session")
 def redis_server() -> dict[str, str]:
     """`port`."""
-    return _shared("redis", servers.redis)
+    # one for each worker: its tests begin with an empty one
+    return _shared(f"redis-{os.environ.get('PYTEST_XDIST_WORKER', '')}", servers.redis)
 
 
 @pytest.fixture

@@ -64,18 +64,18 @@ class Rig(ABC):
     def checked(self, answer: Any) -> None:
         """What a good call answers."""
 
-    @abstractmethod
     async def rotate(self, value: str) -> None:
-        """From now on the server takes this credential and no other."""
+        """From now on the server takes this credential and no other. For rigs with `secret_at`."""
+        pytest.fail(f"{type(self).__name__} takes a credential, and doesn't say how another one is set")
 
     def big(self, host: str, port: int) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """Inputs and headers of a call whose answer has more than 2 KiB; None: its answers are always short."""
         return None
 
-    @abstractmethod
     async def effects(self) -> list[str]:
         """What the server has of calls: for each effect the key by which a second one can be told to be the same (or the effect itself, where the
         server took only one)."""
+        pytest.fail(f"{type(self).__name__} doesn't say what its server has of calls")
 
 
 class Contract:

@@ -77,7 +77,7 @@ async def test_values_and_answers(redis_rig: RedisRig, do):
     await do("HSET", "h", "n", Decimal("1.50"), "b", True, "j", {"a": [1]})
     assert await do("HGETALL", "h") == {"result": {"n": "1.50", "b": "true", "j": '{"a":[1]}'}}
     await do("SADD", "s", "b", "a")
-    assert await do("SMEMBERS", "s") == {"result": ["a", "b"]}
+    assert sorted((await do("SMEMBERS", "s"))["result"]) == ["a", "b"], "the server's order of a set is its own"
     await do("ZADD", "z", 1.5, "m")
     assert await do("ZSCORE", "z", "m") == {"result": Decimal("1.5")}
     redis_rig.admin.set("raw", b"\xff\x00")
