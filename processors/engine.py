@@ -144,9 +144,8 @@ class Engine:
     async def stop(self) -> None:
         """Orderly: a checkpoint, so that the next owner folds little; then leave the group."""
         self._closing = True
-        for owner in self.owners.values():
-            with contextlib.suppress(Exception):
-                await owner.checkpoint()
+        # of what it holds now: the group goes on giving and taking meanwhile
+        await asyncio.gather(*(self._last_checkpoint(owner) for owner in self.owners.values()))
         await self._shut()
         with contextlib.suppress(LogError):
             await self.log.close()
@@ -221,11 +220,16 @@ class Engine:
         """Another node gets this partition: a checkpoint, so that it folds little, then no more."""
         task, owner = self._running.pop(p), self.owners.get(p)
         if owner is not None:
-            with contextlib.suppress(Exception):
-                await asyncio.wait_for(owner.checkpoint(), GIVE_UP_S)
+            await self._last_checkpoint(owner)
         task.cancel()
         await asyncio.wait([task])
         self.owners.pop(p, None)
+
+    async def _last_checkpoint(self, owner: Owner) -> None:
+        """Sparing the next owner the fold, if it can be had in time."""
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(GIVE_UP_S):
+                await owner.checkpoint()
 
     async def _own(self, p: int, owner: Owner) -> None:
         try:

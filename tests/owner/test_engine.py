@@ -172,3 +172,32 @@ async def test_a_long_loop_lets_others_have_their_turn():
     assert (await long)["variables"]["out"] == [n * 2 for n in range(5_000)]
     assert between >= 4  # one after the other; before, all waited for the whole loop
     await engine.stop()
+
+
+async def test_an_engine_that_stops_while_partitions_are_given_and_taken_writes_its_checkpoints(monkeypatch):
+    """Another node comes or goes meanwhile: it failed with "dictionary changed size during iteration" now and then."""
+    engine, written = await running(3), []
+    late = engine.owners.pop(2)
+
+    def checkpoint(p, meanwhile):
+        before = engine.owners[p].checkpoint
+
+        async def write():
+            meanwhile()
+            await before()
+            written.append(p)
+
+        return write
+
+    monkeypatch.setattr(engine.owners[0], "checkpoint", checkpoint(0, lambda: engine.owners.update({2: late})))
+    monkeypatch.setattr(engine.owners[1], "checkpoint", checkpoint(1, lambda: engine.owners.pop(0, None)))
+    await engine.stop()
+    assert sorted(written) == [0, 1]
+
+
+async def test_a_checkpoint_that_does_not_end_keeps_nobody_from_stopping(monkeypatch):
+    monkeypatch.setattr("flowledger.processors.engine.GIVE_UP_S", 0.05)
+    engine = await running(1)
+    monkeypatch.setattr(engine.owners[0], "checkpoint", asyncio.Event().wait)
+    async with asyncio.timeout(5):
+        await engine.stop()

@@ -22,5 +22,6 @@ def test_what_is_too_much_is_refused_with_the_time_and_the_unimportant_first(pos
         assert refused["with_retry_after"] == refused["value"], "each refusal says when to come again"
         assert admitted["admitted_of"]["low"] < admitted["admitted_of"]["usual"], "the unimportant is shed first"
         running = found[f"{door}.running"]
-        assert running["share"] > admitted["admitted_of"]["usual"], "work on what runs is shed last"
+        # of a server that only had to shed the unimportant both are whole
+        assert running["share"] == 1.0 or running["share"] > admitted["admitted_of"]["usual"], "work on what runs is shed last"
         assert found[f"{door}.memory"]["value"] < 100, "MiB: memory stays bounded"
