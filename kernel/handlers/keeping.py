@@ -10,7 +10,6 @@ from functools import partial
 
 import msgspec
 
-from flowledger.events import avro
 from flowledger.events import commands as c
 from flowledger.events import holds as ho
 from flowledger.events import workflow as wf
@@ -112,13 +111,12 @@ def drain(d: Decision, i: Instance) -> None:
                 d.follow(c.Continue(key=key))
             return
         d.applying = key
-        refused, before = [""], (d.asked, d.asked_prefix)
+        refused, asked = [""], d.asked
         _speak_for(d, i, found[0])
         try:
             ok = d.alone(key, partial(_apply, d, found[1], refused))
         finally:
-            d.asked, d.asked_prefix = before
-            d.for_request()
+            d.ask_as(asked)
         d.applying = 0
         if not ok and (key not in p.instances or i.status == "quarantined"):
             return  # a defect: it is kept for when the instance is released
@@ -132,9 +130,7 @@ def _speak_for(d: Decision, i: Instance, at: int) -> None:
     """What comes of it is said in the name of whoever asked for it, and for that reason: the one who releases only lets it go on."""
     by = i.kept_for[at] if i.kept_for is not None else None
     if by is not None and (by.actor or by.cause):
-        d.asked = msgspec.structs.replace(d.asked, actor=by.actor, cause=by.cause, correlation=by.correlation, trace=by.trace)
-        d.asked_prefix = avro.encode_envelope(d.asked)
-        d.for_request()
+        d.ask_as(msgspec.structs.replace(d.asked, actor=by.actor, cause=by.cause, correlation=by.correlation, trace=by.trace))
 
 
 def _apply(d: Decision, command: c.AnyCommand, refused: list[str]) -> None:
