@@ -113,7 +113,7 @@ WIRE: dict[type[Event], tuple[int, str, int]] = {
     holds.HoldReleased: (143, "hold.released", 1),
     holds.WorkflowApplied: (144, "workflow.applied", 1),
     batch.BatchCreated: (120, "batch.created", 1),
-    batch.BatchItemsAdded: (121, "batch.items_added", 1),
+    batch.BatchItemsAdded: (121, "batch.items_added", 2),
     batch.BatchItemsSent: (122, "batch.items_sent", 1),
     batch.BatchItemsDone: (123, "batch.items_done", 1),
     batch.BatchPaused: (124, "batch.paused", 1),
@@ -167,6 +167,7 @@ UPCASTERS: dict[tuple[str, int], Callable[[Payload], Payload]] = {
     ("workflow.resumed", 1): lambda p: p,  # what was kept was gone with it: the default of `drains`
     ("workflow.released", 1): lambda p: p,
     ("partition.answered", 1): lambda p: p,  # `digest` and `until_us` have defaults that say "not known"
+    ("batch.items_added", 1): lambda p: p,  # what isn't there was not told
 }
 
 #: (name, old version) -> its fields (name, kind) in wire order, as `avro.fields_of` gives them for the current ones
@@ -242,6 +243,7 @@ PAST_SHAPES: dict[tuple[str, int], tuple[tuple[str, str], ...]] = {
     ("task.timed_out", 1): (("tasks", "longs"), ("key", "long")),
     ("partition.dead_lettered", 1): (("source", "long"), ("reason", "string"), ("key", "long")),
     ("partition.answered", 1): (("id", "string"), ("answer", "json"), ("key", "long")),
+    ("batch.items_added", 1): (("batch", "long"), ("chunk", "long"), ("at", "long"), ("items", "longs"), ("key", "long")),
 }
 
 #: Words of the source documents (seeds 000 and 003) -> canonical names (requirements, section 2).

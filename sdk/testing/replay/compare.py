@@ -126,13 +126,11 @@ def _ways(then: Story, now: Story, nodes: Any, record: Record) -> tuple[Outcome 
                     values |= {n: [None, _short(v)] for n, v in list((y.values or {}).items())[:NAMES_MAX] if n not in values}
                     different.append((x.order, Outcome(OTHER_WAY, now.process, key[0], "", _flows(x), _flows(y), values)))
                     break
-            if len(old) > len(new):
-                x = old[len(new)]
+            if len(old) > len(new) and (x := next((x for x in old[len(new) :] if not x.cut), None)) is not None:
                 lost.append(
                     (x.order, Outcome(OTHER_WAY, now.process, key[0], "it was passed, and isn't any more", _flows(x) or [key[0]], []))
                 )
-            elif len(new) > len(old):
-                y = new[len(old)]
+            if len(new) > len(old) and (y := next((y for y in new[len(old) :] if not y.cut), None)) is not None:
                 more.append((y.order, Outcome(OTHER_WAY, now.process, key[0], "it was not passed, and is", [], _flows(y) or [key[0]])))
     gone = _first(lost)
     if gone is not None:  # what it came to instead, where the model of then had nothing of the kind
