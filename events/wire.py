@@ -45,7 +45,7 @@ WIRE: dict[type[Event], tuple[int, str, int]] = {
     workflow.WorkflowSuspended: (28, "workflow.suspended", 1),
     workflow.WorkflowResumed: (29, "workflow.resumed", 2),
     workflow.WorkflowKept: (105, "workflow.kept", 1),
-    workflow.WorkflowMigrated: (30, "workflow.migrated", 3),
+    workflow.WorkflowMigrated: (30, "workflow.migrated", 4),
     workflow.WorkflowModified: (31, "workflow.modified", 1),
     workflow.WorkflowRolledBack: (38, "workflow.rolled_back", 1),
     workflow.WorkflowRemovedFromViews: (39, "workflow.removed_from_views", 1),
@@ -164,6 +164,7 @@ UPCASTERS: dict[tuple[str, int], Callable[[Payload], Payload]] = {
     ("partition.inbound", 1): lambda p: p,  # what was refused had no reason: the default
     ("task.timed_out", 1): lambda p: p,  # no attempt was used
     ("partition.dead_lettered", 1): lambda p: p,  # the record was on `dead-letter` only
+    ("workflow.migrated", 3): lambda p: p,  # loops stayed what they were
     ("workflow.resumed", 1): lambda p: p,  # what was kept was gone with it: the default of `drains`
     ("workflow.released", 1): lambda p: p,
     ("partition.answered", 1): lambda p: p,  # `digest` and `until_us` have defaults that say "not known"
@@ -234,6 +235,17 @@ PAST_SHAPES: dict[tuple[str, int], tuple[tuple[str, str], ...]] = {
         ("version", "long"),
         ("elements", "json"),
         ("reason", "string"),
+        ("key", "long"),
+    ),
+    ("workflow.migrated", 3): (
+        ("definition", "long"),
+        ("process", "string"),
+        ("version", "long"),
+        ("elements", "json"),
+        ("reason", "string"),
+        ("before", "json"),
+        ("opened", "json"),
+        ("moved", "json"),
         ("key", "long"),
     ),
     ("workflow.resumed", 1): (("reason", "string"), ("key", "long")),
