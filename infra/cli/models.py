@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from flowledger.infra.cli.output import NO, USAGE, as_json, console, fail, table
+from flowledger.infra.cli.plugins import plugged
 
 
 def _read(file: Path) -> tuple[Any, list[Any]]:
+    plugged()
     from flowledger.connectors.check import findings
     from flowledger.kernel.model import read
 
