@@ -117,6 +117,7 @@ def _more(element: dict[str, Any]) -> str:
 
 def convert(file: Path, output: Path | None) -> None:
     """BPMN in the Zeebe dialect with a diagram, from any format."""
+    plugged()
     from flowledger.kernel.model.drawn import as_bpmn
 
     try:

@@ -23,7 +23,7 @@ from flowledger.plugins import Unfit, kit
 from flowledger.plugins.install import check, install, taken
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tasks"))
-from workbench import Bench  # noqa: E402 - of the tests of tasks
+from workbench import Bench
 
 REGISTRIES = (BUILTINS, assignment.STRATEGIES, work.OWN, secrets.MAKERS, catalogue.CONFIGS, ALIASES, SOURCES, KINDS)
 
@@ -60,7 +60,15 @@ def function(call, signature="x: any", **more):
 
 @pytest.mark.parametrize(
     ("made", "value"),
-    [(1, Decimal(1)), (1.5, Decimal("1.5")), (True, True), ("a", "a"), (None, None), ([1, {"a": 2}], [Decimal(1), {"a": Decimal(2)}]), (b"x", None)],
+    [
+        (1, Decimal(1)),
+        (1.5, Decimal("1.5")),
+        (True, True),
+        ("a", "a"),
+        (None, None),
+        ([1, {"a": 2}], [Decimal(1), {"a": Decimal(2)}]),
+        (b"x", None),
+    ],
 )
 def test_what_a_function_gives_is_a_value_of_feel(made, value):
     name = function(lambda x: made)
@@ -97,7 +105,11 @@ def test_its_work_counts_as_steps_of_the_expression():
 
 # --- strategies
 
-CREW = {"ann": {"groups": ["clerks"], "metadata": {"at": 5}}, "bob": {"groups": ["clerks"], "metadata": {"at": 1}}, "cem": {"groups": ["others"], "metadata": {"at": 0}}}
+CREW = {
+    "ann": {"groups": ["clerks"], "metadata": {"at": 5}},
+    "bob": {"groups": ["clerks"], "metadata": {"at": 1}},
+    "cem": {"groups": ["others"], "metadata": {"at": 0}},
+}
 
 
 def asked(choose):
@@ -186,7 +198,10 @@ def test_wrong_fields_are_findings(fields, told):
 
 @pytest.mark.parametrize(
     ("error", "told"),
-    [(ValueError("no such bank"), "STEPS_STEP_WRONG: the foreign step 'one': no such bank"), (KeyError("k"), "STEPS_STEP_TYPE_FAILED: the plug-in that makes foreign")],
+    [
+        (ValueError("no such bank"), "STEPS_STEP_WRONG: the foreign step 'one': no such bank"),
+        (KeyError("k"), "STEPS_STEP_TYPE_FAILED: the plug-in that makes foreign"),
+    ],
 )
 def test_a_step_that_cannot_be_made_is_a_finding(error, told):
     def make(fields):
@@ -235,7 +250,9 @@ async def test_a_provider_that_fails_is_a_secret_that_cannot_be_had(value, code,
     assert e.value.code == code and told in e.value.message and "hush" not in e.value.message
 
 
-@pytest.mark.parametrize(("error", "told"), [(ValueError("expected a path"), "expected a path"), (KeyError("x"), "the plug-in failed: KeyError")])
+@pytest.mark.parametrize(
+    ("error", "told"), [(ValueError("expected a path"), "expected a path"), (KeyError("x"), "the plug-in failed: KeyError")]
+)
 def test_a_provider_that_cannot_be_opened_is_a_wrong_setting(error, told):
     def open(where):
         raise error
@@ -289,7 +306,9 @@ def test_a_connector_is_served_found_at_deployment_and_has_a_template():
     plug(p.Connector(api=1, connector=Bank(), doc="x"))
     assert catalogue.connectors()[-1].name == "foreign" and catalogue.name_of("foreign:1") == "foreign"
     assert template("foreign")["properties"][0]["value"] == "flowledger:foreign"
-    graph, _ = model.read(json.dumps({"id": "w", "steps": [{"id": "a", "job": "flowledger:foreign", "input": {"x": 1}}]}).encode(), "w.json")
+    graph, _ = model.read(
+        json.dumps({"id": "w", "steps": [{"id": "a", "job": "flowledger:foreign", "input": {"x": 1}}]}).encode(), "w.json"
+    )
     assert told(graph, "w.json") == [], "an input that is none of its fields is a variable of the task"
 
 

@@ -48,7 +48,10 @@ def test_a_part_and_a_list_of_parts_are_found(point):
 
 
 WRONG = {
-    "import error": ("import nowhere_to_be_found\nPART = f()", "its import failed: ModuleNotFoundError: No module named 'nowhere_to_be_found'"),
+    "import error": (
+        "import nowhere_to_be_found\nPART = f()",
+        "its import failed: ModuleNotFoundError: No module named 'nowhere_to_be_found'",
+    ),
     "a defect at import": ("1 / 0", "its import failed: ZeroDivisionError: division by zero"),
     "an exit at import": ("import sys\nsys.exit(3)", "its import failed: SystemExit: 3"),
     "no such object": ("", "has no attribute 'PART'"),
@@ -89,7 +92,8 @@ def test_twice_in_one_plug_in(point):
 
 
 @pytest.mark.parametrize(
-    ("which", "expected"), [(("all",), ["twice", "three"]), (("One_Two",), ["twice"]), (("other", "one.two"), ["twice", "three"]), (("x",), [])]
+    ("which", "expected"),
+    [(("all",), ["twice", "three"]), (("One_Two",), ["twice"]), (("other", "one.two"), ["twice", "three"]), (("x",), [])],
 )
 def test_which_are_wanted_is_a_setting(which, expected, point):
     points = [point("PART = f()", dist="one-two"), point("PART = f('three')", name="y", dist="other")]
