@@ -19,8 +19,9 @@ from flowledger.kernel.model.connectors import ALIASES
 from flowledger.kernel.model.formats import work
 from flowledger.kernel.model.trigger_sources import SOURCES, problems
 from flowledger.kernel.tasks import assignment
-from flowledger.plugins import Unfit, kit
+from flowledger.plugins import kit
 from flowledger.plugins.install import check, install, taken
+from flowledger.plugins.unfit import Unfit
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tasks"))
 from workbench import Bench
@@ -340,7 +341,7 @@ BAD = {
     "a wrong step": (
         p.StepType(api=1, name="bad", fields={}, make=lambda f: p.Job(type=""), doc="x", example={"nowhere": 1}), "its example"),
     "a step that fails": (
-        p.StepType(api=1, name="bad", fields={"a": p.Field(kind="text")}, make=lambda f: p.Job(type=f["a"][:0] or "j", inputs={"x": f["a"][5]}), doc="x", example={"a": "longer"}),
+        p.StepType(api=1, name="bad", fields={"a": p.Field(kind="text")}, make=lambda f: p.Job(type=f["a"][5]), doc="x", example={"a": "longer"}),
         "failed at 'one'"),
     "gives a secret": (p.SecretProvider(api=1, name="bad", open=lambda where: Holder("boo"), doc="x"), "expected None"),
     "breaks": (p.SecretProvider(api=1, name="bad", open=lambda where: Holder(KeyError("x")), doc="x"), "raised KeyError"),

@@ -12,6 +12,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from flowledger import plugin as p
+from flowledger.plugins.unfit import TEXT_MAX, Unfit
 
 #: group -> the kind of part that belongs there
 GROUPS: dict[str, type] = {
@@ -28,11 +29,6 @@ LATER = ("flowledger.blobs",)
 IMPORT_S = 10.0
 #: parts that one entry point may give
 PARTS_MAX = 200
-TEXT_MAX = 300
-
-
-class Unfit(Exception):
-    """A plug-in that can't be taken, and why."""
 
 
 @dataclass(slots=True)

@@ -25,7 +25,7 @@ from flowledger.kernel.model.trigger_sources import SOURCES
 from flowledger.kernel.model.trigger_sources import Source as SourceKind
 from flowledger.kernel.state import Partition
 from flowledger.kernel.tasks import assignment
-from flowledger.plugins import TEXT_MAX, Unfit
+from flowledger.plugins.unfit import TEXT_MAX, Unfit
 
 NAME, FEEL_NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}"), re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 WORK_MAX = 100_000

@@ -13,8 +13,8 @@ from decimal import Decimal
 from typing import Any
 
 from flowledger import plugin as p
-from flowledger.plugins import Unfit
 from flowledger.plugins.install import check, install, taken
+from flowledger.plugins.unfit import Unfit
 
 #: values that somebody will pass some day
 HOSTILE: tuple[Any, ...] = (None, True, 0, -1, 10**30, Decimal("1E+400"), "", "=", "\ud800", "x" * 10_000, [], [[]], {}, {"": None})
