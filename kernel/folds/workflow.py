@@ -98,7 +98,7 @@ def workflow_suspended(p: Partition, e: Any, v: Envelope) -> None:
 
 
 def workflow_kept(p: Partition, e: wf.WorkflowKept, v: Envelope) -> None:
-    control.kept(p, p.instances[e.key], e.command)
+    control.kept(p, p.instances[e.key], e.command, v)
 
 
 def workflow_resumed(p: Partition, e: wf.WorkflowResumed, v: Envelope) -> None:
@@ -109,7 +109,7 @@ def workflow_resumed(p: Partition, e: wf.WorkflowResumed, v: Envelope) -> None:
     else:
         i.status = "running"
     if not e.drains:
-        i.kept = None
+        i.kept = i.kept_for = None
     control.still(p, i)
     for task in tasks_of(p, i):
         offer(p, task)
@@ -130,7 +130,7 @@ def workflow_released(p: Partition, e: wf.WorkflowReleased, v: Envelope) -> None
     keep(p, i)
     i.status, i.before, i.quarantine = e.status, "", 0
     if e.status == "running" and not e.drains:
-        i.kept = None
+        i.kept = i.kept_for = None
     control.still(p, i)
     for task in tasks_of(p, i):
         offer(p, task)
