@@ -81,7 +81,7 @@ class Subscription:
         #: who came in by which key is for those who may see users
         self.accounts = identity is None or "users:read" in identity.rights
         #: what people look for is theirs
-        self.views = identity is None or "views:manage" in identity.rights
+        self.views = identity is None or "directory:write" in identity.rights
         #: who asked for what from where is for those who may see operations
         self.operations = identity is None or "operations:read" in identity.rights
         if identity is not None and s.door is not None:

@@ -94,7 +94,7 @@ def _seen(request: ApiRequest, id: str, value: dict[str, Any], groups: set[str])
     if not mine and not (value["shared"] == "all" or (value["shared"] == "groups" and groups.intersection(value["groups"]))):
         return None
     identity = request.scope.get(IDENTITY)
-    return {"id": id, **value, "mine": mine, "change": mine or identity is None or "views:manage" in identity.rights}  # type: ignore[attr-defined]
+    return {"id": id, **value, "mine": mine, "change": mine or identity is None or "directory:write" in identity.rights}  # type: ignore[attr-defined]
 
 
 async def _view(request: ApiRequest, id: str) -> dict[str, Any]:
@@ -159,7 +159,7 @@ async def get_saved_view(request: ApiRequest, id: ViewPath) -> Response[SavedVie
 
 @put("/saved-views/{id:str}", summary="Change a view")
 async def change_saved_view(request: ApiRequest, id: ViewPath, data: ViewBody) -> Response[SavedViewMade]:
-    """One's own; those that others share with the right views:manage. The owner stays."""
+    """One's own; those that others share with the right directory:write. The owner stays."""
     seen = await _changeable(request, id)
     return reply(await _stored(request, id, data, seen["owner"]))
 

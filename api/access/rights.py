@@ -39,7 +39,7 @@ RIGHTS: dict[str, str] = {
     "webhooks:control": "pause, resume and try webhooks; send events again; discard what nobody took",
     "events:read": "subscribe to events",
     "directory:read": "see who may work, and when",
-    "directory:write": "change who may work, and when",
+    "directory:write": "change who may work, and when; change and remove the views that others share",
     "limits:read": "see limits, breakers and the workload",
     "limits:write": "change limits and breakers",
     "workers:read": "see who works on what",
@@ -49,7 +49,6 @@ RIGHTS: dict[str, str] = {
     "users:write": "make, change, reset and remove users; make and revoke anybody's API keys",
     "keys:own": "make and revoke API keys of one's own",
     "views:own": "save filters of lists as views of one's own, share them, and see those that others share",
-    "views:manage": "change and remove views that others share",
 }
 _SEE = (
     "definitions:read", "instances:read", "tasks:read", "decisions:read", "incidents:read", "events:read", "directory:read", "workers:read",
@@ -78,7 +77,7 @@ ROLES: dict[str, tuple[str, frozenset[str]]] = {
                 "instances:start", "instances:control", "instances:delete", "tasks:work", "tasks:manage", "jobs:retry", "messages:publish", "decisions:evaluate",
                 "incidents:resolve", "holds:control", "watchdog:repair", "batches:write",
                 "triggers:control", "webhooks:control", "letters:read", "letters:control", "operations:read", "directory:write",
-                "limits:read", "limits:write", "settings:read", "metrics:read", "keys:own", "views:own", "views:manage",
+                "limits:read", "limits:write", "settings:read", "metrics:read", "keys:own", "views:own",
             ),
         ),
     ),

@@ -59,6 +59,6 @@ def test_tasks_have_views_of_their_own(server: Served, open_page: Callable[..., 
     server.call("POST", "/v1/saved-views", body, actor=f"ann{mark}")
     page = open_page("/tasks", actor=f"ann{mark}", dark=True, language="de")
     page.get_by_role("button", name="Ansichten").click()
-    page.get_by_role("menuitem", name=f"Late {mark}").click()
+    page.get_by_role("menuitem", name=f"Late {mark}", exact=True).click()
     page.wait_for_url(re.compile("overdue=true"))
     assert page.get_by_role("switch", name=re.compile("über|spät", re.I)).first.is_checked()

@@ -725,7 +725,7 @@ export const de: Record<string, string> = {
   "views.remove.title": "Ansicht entfernen",
   "views.remove.what": "{name} wird entfernt. Was sie zeigt, bleibt.",
   "views.remove.shared": "{name} wird entfernt, auch für die, die sie mitbenutzen. Was sie zeigt, bleibt.",
-  "views.overwrite": "Diese Filter übernehmen in",
+  "views.overwrite": "Diese Filter in „{name}“ übernehmen",
   "views.name": "Name",
   "views.filters": "Filter",
   "views.nofilter": "Keine: sie zeigt alles.",
@@ -737,4 +737,9 @@ export const de: Record<string, string> = {
   "views.groups.hint": "Namen mit Kommas dazwischen, wie im Verzeichnis",
   "views.shared.all": "alle",
   "views.saved": "{name} ist gespeichert.",
+  "status.disabled": "abgeschaltet",
+  "status.full": "voll",
+  "status.delivered": "zugestellt",
+  "status.waits": "wird wiederholt",
+  "status.dead": "aufgegeben",
 };

@@ -725,7 +725,7 @@ export const en: Record<string, string> = {
   "views.remove.title": "Remove the view",
   "views.remove.what": "{name} is removed. What it shows stays.",
   "views.remove.shared": "{name} is removed, also for those who share it. What it shows stays.",
-  "views.overwrite": "Put these filters into",
+  "views.overwrite": "Put these filters into “{name}”",
   "views.name": "Name",
   "views.filters": "Filters",
   "views.nofilter": "None: it shows all.",
@@ -737,4 +737,9 @@ export const en: Record<string, string> = {
   "views.groups.hint": "Names with commas between, as in the directory",
   "views.shared.all": "everybody",
   "views.saved": "{name} is saved.",
+  "status.disabled": "disabled",
+  "status.full": "full",
+  "status.delivered": "delivered",
+  "status.waits": "tried again",
+  "status.dead": "given up",
 };

@@ -22,7 +22,7 @@ export function SavedViews({ page, search }: { page: SavedView["page"]; search: 
   const [saving, setSaving] = useState<SavedView | "new">();
   const [removing, setRemoving] = useState<SavedView>();
   const client = useQueryClient();
-  const q = useQuery({ queryKey: [...KEY, page], enabled: may && opened, queryFn: ({ signal }) => get("/saved-views", { page: page as "tasks" }, signal) });
+  const q = useQuery({ queryKey: [...KEY, page], enabled: may, staleTime: 30_000, queryFn: ({ signal }) => get("/saved-views", { page: page as "tasks" }, signal) });
   if (!may) return null;
   const views = q.data?.items ?? [];
   const current = views.find((v) => shows(search, v));
@@ -68,18 +68,14 @@ export function SavedViews({ page, search }: { page: SavedView["page"]; search: 
               {t("views.remove", { name: current.name })}
             </Menu.Item>
           )}
-          {!current && views.some((v) => v.change) && (
-            <>
-              <Menu.Label>{t("views.overwrite")}</Menu.Label>
-              {views
-                .filter((v) => v.change)
-                .map((v) => (
-                  <Menu.Item key={v.id} onClick={() => setSaving(v)}>
-                    {v.name}
-                  </Menu.Item>
-                ))}
-            </>
-          )}
+          {!current &&
+            views
+              .filter((v) => v.mine)
+              .map((v) => (
+                <Menu.Item key={`into ${v.id}`} onClick={() => setSaving(v)}>
+                  {t("views.overwrite", { name: v.name })}
+                </Menu.Item>
+              ))}
         </Menu.Dropdown>
       </Menu>
       {saving && <Save of={saving === "new" ? undefined : saving} page={page} search={search} close={() => setSaving(undefined)} />}
