@@ -166,6 +166,8 @@ class BatchItems(State):
     batch: int
     at: int
     items: list[int]
+    #: numbers of those that aren't there
+    missing: list[int] = []
 
 
 class Trigger(State):

@@ -9,7 +9,7 @@ from flowledger.events import workflow as wf
 from flowledger.events.base import Envelope
 from flowledger.kernel.folds import control
 from flowledger.kernel.folds.holds import offer, tasks_of, withhold
-from flowledger.kernel.folds.tokens import add_token, drop_held, holder_of, kid_added, move_token, seen_key
+from flowledger.kernel.folds.tokens import add_token, drop_held, holder_of, kid_added, move_token, seen_key, spawned
 from flowledger.kernel.state import Compensable, Instance, Partition, Token, from_json
 from flowledger.kernel.undo import drop, drop_queued, keep, put, update
 
@@ -166,6 +166,19 @@ def workflow_migrated(p: Partition, e: wf.WorkflowMigrated, v: Envelope) -> None
         add_token(p, i, Token(key=key, scope=scope, element=element))
     for text, scope in (e.moved or {}).items():
         move_token(p, i, int(text), scope)
+    for key, index, data, spawns in e.loops or ():
+        _looped(p, i, i.tokens[key], index, data, spawns)
+
+
+def _looped(p: Partition, i: Instance, token: Token, index: int, data: Any, spawns: bool) -> None:
+    keep(p, token)
+    token.index = index
+    spawned(p, i, token.key)
+    if data is not None:
+        token.data, token.results = {**(token.data or {}), **data}, token.results or {}
+    if spawns:
+        keep(p, i)
+        i.spawning = [*(i.spawning or ()), token.key]
 
 
 def workflow_rolled_back(p: Partition, e: wf.WorkflowRolledBack, v: Envelope) -> None:
