@@ -66,7 +66,7 @@ async def _all(request: ApiRequest) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     while len(found) < TENANT_MAX:
         page = await s.call(c.ListRecords(registry=REGISTRY, after=after, limit=LIST_MAX), request, partition=0)
-        records = page.get("records") or ()
+        records: list[dict[str, Any]] = list(page.get("records") or ())
         found |= {r["name"]: r["value"] for r in records}
         if not page.get("more"):
             break
