@@ -30,7 +30,7 @@ def store(d: Decision, e: c.StoreRecord) -> Rejected | None:
 #: registries that no decision looks at: they are told to nobody else
 HERE = frozenset({"identity"})
 #: registries that may be read from outside
-READABLE = frozenset({"directory", "task_definition", "limit", "breaker", "history", "round_robin"})
+READABLE = frozenset({"directory", "task_definition", "limit", "capability", "breaker", "history", "round_robin"})
 LIST_MAX = 1_000
 #: no registry: which definition the open instances of this partition run, asked by keys with commas between (`prefix`)
 INSTANCES = "instance"
@@ -55,7 +55,7 @@ def listing(d: Decision, e: c.ListRecords) -> Rejected | None:
             if all_tenants or not name.startswith("tenant:") or name == f"tenant:{d.envelope.tenant}":
                 found[name] = table[name]
         elif "/" not in name:
-            found[name] = table[name]
+            found.setdefault(name, table[name])  # a tenant's own goes before
         elif d.envelope.tenant and name.startswith(own):
             found[name[len(own) :]] = table[name]
     if (
