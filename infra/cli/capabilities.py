@@ -32,7 +32,12 @@ def show(name: Name, server: ServerUrl = "", json: Json = False) -> None:
         return
     console().print(f"[bold]{found['name']}[/] {found.get('title', '')}  {found.get('endpoint') or 'no endpoint: its work is for workers'}")
     rows = [
-        {"operation": name, "input": _fields(row.get("input")), "output": _fields(row.get("output")), "errors": ", ".join(row.get("errors") or ())}
+        {
+            "operation": name,
+            "input": _fields(row.get("input")),
+            "output": _fields(row.get("output")),
+            "errors": ", ".join(row.get("errors") or ()),
+        }
         for name, row in found["operations"].items()
     ]
     table(rows, ["operation", "input", "output", "errors"])
@@ -47,7 +52,8 @@ def _fields(schema: Any) -> str:
 
 @app.command()
 def put(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="*.capability.yaml or .json: `name` and the record")], server: ServerUrl = ""
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="*.capability.yaml or .json: `name` and the record")],
+    server: ServerUrl = "",
 ) -> None:
     """Register capabilities, or change them."""
     import yaml
@@ -97,5 +103,8 @@ def stubs(port: int, register: bool, server: str, secret: str) -> None:
         with busy("registering"):
             for name, record in found.items():
                 there.call("PUT", f"/v1/capabilities/{name}", record)
-    table([{"capability": n, "operations": ", ".join(r["operations"]), "endpoint": r["endpoint"]} for n, r in found.items()], ["capability", "operations", "endpoint"])
+    table(
+        [{"capability": n, "operations": ", ".join(r["operations"]), "endpoint": r["endpoint"]} for n, r in found.items()],
+        ["capability", "operations", "endpoint"],
+    )
     uvicorn.run(Stubs(token), host="127.0.0.1", port=port, log_level="warning", lifespan="off")

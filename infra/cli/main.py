@@ -79,7 +79,9 @@ def dev(
 def stubs(
     port: Annotated[int, typer.Option("--port", help="Where they are served, on this machine")] = 8090,
     register: Annotated[bool, typer.Option("--register", help="Register them at the server first")] = False,
-    secret: Annotated[str, typer.Option("--secret", metavar="NAME", help="Callers need this secret as bearer token: FLOWLEDGER_SECRET_NAME")] = "",
+    secret: Annotated[
+        str, typer.Option("--secret", metavar="NAME", help="Callers need this secret as bearer token: FLOWLEDGER_SECRET_NAME")
+    ] = "",
     server: ServerUrl = "",
 ) -> None:
     """Stub servers of the platform's capabilities, for models that call them."""
