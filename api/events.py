@@ -33,6 +33,7 @@ from flowledger.api.view import event_view
 from flowledger.events import wire
 from flowledger.events.base import Recorded, RejectionCode
 from flowledger.events.operations import Operation
+from flowledger.kernel.tasks.saved_views import REGISTRY as VIEWS
 
 HEARTBEAT_S = 15.0
 #: before the owner of a partition is asked again (seconds)
@@ -79,6 +80,8 @@ class Subscription:
         self.s, self.wanted, self.identity = s, wanted, identity
         #: who came in by which key is for those who may see users
         self.accounts = identity is None or "users:read" in identity.rights
+        #: what people look for is theirs
+        self.views = identity is None or "directory:write" in identity.rights
         #: who asked for what from where is for those who may see operations
         self.operations = identity is None or "operations:read" in identity.rights
         if identity is not None and s.door is not None:
@@ -113,6 +116,8 @@ class Subscription:
         if not self.accounts and (getattr(e, "registry", "") == REGISTRY or (isinstance(e, Operation) and e.kind == "account")):
             return False
         if not self.operations and isinstance(e, Operation):
+            return False
+        if not self.views and getattr(e, "registry", "") == VIEWS:
             return False
         if w.instance and e.key != w.instance:
             return False
