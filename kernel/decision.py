@@ -19,7 +19,8 @@ from flowledger.kernel.ledger.recording import Mark
 from flowledger.kernel.model.graph import Node, Process
 from flowledger.kernel.moves.activity import apply_mappings, close_activity, go_on, look, open_activity
 from flowledger.kernel.moves.verbs import Verbs
-from flowledger.kernel.state import ARRIVED, WAITING, Instance, Token, encode_state
+from flowledger.kernel.state import ARRIVED, WAITING, Instance, Token
+from flowledger.kernel.stored import encode_state
 from flowledger.kernel.undo import put
 
 __all__ = ["Decision", "Facts", "apply_mappings", "close_activity", "go_on", "look", "open_activity"]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from itertools import islice
 from typing import Any
@@ -25,11 +24,12 @@ from flowledger.kernel.library import Library
 from flowledger.logs import log
 from flowledger.processors import activation
 from flowledger.processors.admission import FEW, Admission, class_of, counts
+from flowledger.processors.background import BACK_OFF_MAX_S, BACK_OFF_MIN_S, Follower, for_ever
 from flowledger.processors.client import ENGINE, NOBODY, Answer, Caller, request_of, within
 from flowledger.processors.clock import clocks_of
 from flowledger.processors.intake import decode_request as _decode_request
 from flowledger.processors.intake import encode_request as _encode_request
-from flowledger.processors.log import COMMANDS, DEFINITIONS, REPLIES, Group, Log, LogError, LogRecord, OutOfRange
+from flowledger.processors.log import COMMANDS, DEFINITIONS, REPLIES, Group, Log, LogError, LogRecord
 from flowledger.processors.owner import Owner, Settings
 from flowledger.processors.pollers import Jobs, Poller, Pollers, Stream, once
 from flowledger.processors.tail import Tail
@@ -38,8 +38,6 @@ log_ = log("engine")
 _encode_answer = msgspec.json.Encoder(decimal_format="number").encode
 
 
-#: waits between attempts of what runs in the background (seconds)
-BACK_OFF_MIN_S, BACK_OFF_MAX_S = 0.1, 3.0
 #: how long a checkpoint may hold up giving a partition away (seconds)
 GIVE_UP_S = 5.0
 #: a group that is not acknowledged for so long makes a node unready (seconds)
@@ -48,24 +46,6 @@ STALLED_S = 5.0
 FOREIGN_S = 2.0
 #: for how long jobs that reached nobody are given back again and again (seconds)
 RETURN_S = 60.0
-
-
-class Follower:
-    """Reads one partition for ever and goes on where it was when it is called again. `take` gets each batch."""
-
-    def __init__(self, log: Log, topic: str, partition: int, start: int, take: Callable[[Sequence[LogRecord]], None]) -> None:
-        self._log, self._topic, self._partition, self._take = log, topic, partition, take
-        self.position = start
-
-    async def __call__(self) -> None:
-        """Raises: LogError."""
-        try:
-            async for batch in self._log.read(self._topic, self._partition, self.position, follow=True):
-                self._take(batch)
-                self.position = batch[-1].offset + 1
-        except OutOfRange as e:  # the log lost its tail: what comes next is new
-            self.position = e.end
-            raise
 
 
 class Engine:
@@ -168,30 +148,8 @@ class Engine:
         await self.tail.close()
 
     def _keep(self, what: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Run `work` for as long as the engine lives: what ends by itself or fails is begun again. `what` is said by health meanwhile."""
-
-        async def keep() -> None:
-            delay = BACK_OFF_MIN_S
-            while True:
-                began = time.monotonic()
-                try:
-                    await work()
-                    why = "it ended"
-                except Exception as e:  # whatever a client of the log raises
-                    why = str(e) or repr(e)
-                    if not isinstance(e, LogError):
-                        log_.error(what, exc_info=e)
-                if time.monotonic() - began > BACK_OFF_MAX_S:
-                    delay = BACK_OFF_MIN_S
-                if (hope := self._hopes.pop(what, None)) is not None:
-                    hope.cancel()
-                self._broken[what] = why
-                log_.warning(what, why=why, again_s=delay)
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, BACK_OFF_MAX_S)
-                self._hopes[what] = asyncio.get_running_loop().call_later(BACK_OFF_MAX_S, self._broken.pop, what, None)
-
-        self._tasks.append(asyncio.create_task(keep()))
+        """Run `work` for as long as the engine lives. `what` is said by health while it doesn't work."""
+        self._tasks.append(asyncio.create_task(for_ever(what, work, self._broken, self._hopes)))
 
     async def _membership(self) -> None:
         """Owners for the partitions that the group gives this node. Without the group they go on: the claims keep that safe."""
