@@ -28,6 +28,10 @@ from flowledger.processors.waiting import WAITED, Waiting
 
 #: what may bring definitions
 _DEPLOYS = frozenset({c.Deploy, c.ReplayDeadLetter, c.DecideDeadLetter})
+#: what is looked at before it is decided on
+_APART = frozenset({Dead, Told, c.Deploy, c.Confirm})
+#: commands of which more may follow than their answer, beside sends
+_TOLD = c.CHANGES | WAITED
 Made = Decision | Rejected | Broken
 #: events of which something follows once they are on the log
 _FOLLOWED = frozenset({le.Outbound, le.Answered})
@@ -64,19 +68,22 @@ class Desk:
         request, state = pending.request, self.state
         command: Any = request.command
         kind = type(command)
-        if kind is Dead:
-            self._dead(command, b)
-            return True
-        if kind is Told:
-            envelope = Envelope(self.facts.now_us, cause=f"owner:{state.meta.owner}")
-            for event in command.events:
-                evolve(state, event, envelope)
-            b.flight.own += len(command.events)
-            self.record(command.events, avro.encode(command.events, envelope), "", b)
-            return True
-        if kind is c.Deploy and sum(len(r.content) for r in command.resources) > RESOURCES_SOFT:
-            return False
-        confirmed = state.meta.confirmed.get(command.to, 0) if kind is c.Confirm else 0
+        confirmed = 0
+        if kind in _APART:
+            if kind is Dead:
+                self._dead(command, b)
+                return True
+            if kind is Told:
+                envelope = Envelope(self.facts.now_us, cause=f"owner:{state.meta.owner}")
+                for event in command.events:
+                    evolve(state, event, envelope)
+                b.flight.own += len(command.events)
+                self.record(command.events, avro.encode(command.events, envelope), "", b)
+                return True
+            if kind is c.Deploy and sum(len(r.content) for r in command.resources) > RESOURCES_SOFT:
+                return False
+            if kind is c.Confirm:
+                confirmed = state.meta.confirmed.get(command.to, 0)
         try:
             made = decide(state, request, self.facts)
         except (Heavy, NotAtHand):
@@ -109,7 +116,8 @@ class Desk:
         if not isinstance(made, Decision):
             self._refused(made, pending, b)
             return
-        if kind is c.Confirm and request.sender < 0:
+        sent = request.sender >= 0
+        if kind is c.Confirm and not sent:
             self.out += self.sends.confirmed(command, confirmed, self.facts.now_us)
         if self._observer is not None:
             self._seen(request, b)
@@ -119,7 +127,7 @@ class Desk:
             index = len(b.values) - 1
             if kind in _DEPLOYS:
                 self._store(events)
-            if request.sender >= 0:
+            if sent:
                 flight.inbound[request.sender] = request.seq
                 if kind is c.DefineElsewhere:
                     flight.urgent.add(request.sender)
@@ -127,16 +135,19 @@ class Desk:
                     flight.removals.append((command.definition, made.finished[0][3] if made.finished else "", index))
         if made.later:
             self._put_by(made, request)
-        if made.finished and self.waiting:
+        if made.finished and self.waiting.by_key:
             flight.answers += self.waiting.ended(made.finished, index)
         if reply is None:
             return
         if made.repeats and "position" not in made.answer:
             reply = self._with_position(reply, made.asked.tenant, made.repeats)
-        if kind in c.CHANGES and (told := self.epochs.tells(command, made, reply)) is not None:
-            flight.told.append((told, index))
-        elif kind not in WAITED or not self.waiting.waits(self.state, command, made, reply):
-            flight.answers.append((reply, made.answer, index))
+        if kind in _TOLD:
+            if kind in c.CHANGES and (told := self.epochs.tells(command, made, reply)) is not None:
+                flight.told.append((told, index))
+                return
+            if kind in WAITED and command.wait and self.waiting.waits(self.state, command, made, reply):
+                return
+        flight.answers.append((reply, made.answer, index))
 
     def _put_by(self, made: Decision, request: c.Request) -> None:
         """`Continue`s for the next step."""
@@ -193,6 +204,7 @@ class Desk:
             b.flight.answers.append((pending.reply, Rejected(RejectionCode.INTERNAL, text), len(b.values) - 1))
 
     def record(self, events: list[Event], made: list[bytes], tenant: str, b: Batch) -> None:
+        """To the group."""
         if not events:
             return
         first = len(b.values)
