@@ -138,8 +138,8 @@ def record_unreadable(state: Partition, facts: Facts, letter: le.DeadLettered, t
 
 
 def _decide(d: Decision, request: c.Request) -> Rejected | None:
-    state, command, sent, id = d.state, request.command, request.sender >= 0, request.id
-    kind = type(command)
+    state, command, id = d.state, request.command, request.id
+    kind, sent = type(command), request.sender >= 0
     if state.freed:
         state.freed.clear()
     if sent:

@@ -42,12 +42,12 @@ def class_of(command: object) -> int:
 
 
 #: commands whose answers may wait for something else than the queue
-_MAY_WAIT = c.CHANGES | {kind for kind in get_args(c.AnyCommand) if "wait" in kind.__struct_fields__}
+MAY_WAIT = c.CHANGES | {kind for kind in get_args(c.AnyCommand) if "wait" in kind.__struct_fields__}
 
 
 def counts(command: object) -> bool:
     """Whether its answer tells how long the queue is. A change of definitions waits for other partitions, and some wait for what they begin."""
-    return type(command) not in _MAY_WAIT or (type(command) not in c.CHANGES and not getattr(command, "wait", False))
+    return type(command) not in c.CHANGES and not getattr(command, "wait", False)
 
 
 class Admission:
@@ -81,10 +81,10 @@ class Admission:
         came, before = self._in.popleft()
         if before < FEW:  # only a queue that is never short shows what can be done
             return
-        self._served += before + 1
+        served = self._served = self._served + before + 1
         self._took_us += self.clock() - came
-        if self._served > MEMORY:
-            self._served, self._took_us = self._served // 2, self._took_us // 2
+        if served > MEMORY:
+            self._served, self._took_us = served // 2, self._took_us // 2
 
     def rate(self) -> float:
         """Answers in a second while many wait."""

@@ -110,23 +110,22 @@ class Desk:
             return why
 
     def outcome(self, made: Made, pending: Pending, b: Batch, confirmed: int = 0) -> None:
-        request, flight, reply = pending.request, b.flight, pending.reply
+        request = pending.request
         command: Any = request.command
         kind = type(command)
         if not isinstance(made, Decision):
             self._refused(made, pending, b)
             return
+        flight, reply = b.flight, pending.reply
         sent = request.sender >= 0
         if kind is c.Confirm and not sent:
             self.out += self.sends.confirmed(command, confirmed, self.facts.now_us)
         if self._observer is not None:
             self._seen(request, b)
-        events, index = made.events, -1
-        if events:
-            self.record(events, made.values, made.asked.tenant, b)
-            index = len(b.values) - 1
+        index = self.record(made.events, made.values, made.asked.tenant, b)
+        if index >= 0 and (sent or kind in _DEPLOYS):
             if kind in _DEPLOYS:
-                self._store(events)
+                self._store(made.events)
             if sent:
                 flight.inbound[request.sender] = request.seq
                 if kind is c.DefineElsewhere:
@@ -203,12 +202,13 @@ class Desk:
             text = f"a defect of the engine stopped this command, and to send it again does not help: tell operators the reference {broken.reference}"
             b.flight.answers.append((pending.reply, Rejected(RejectionCode.INTERNAL, text), len(b.values) - 1))
 
-    def record(self, events: list[Event], made: list[bytes], tenant: str, b: Batch) -> None:
-        """To the group."""
+    def record(self, events: list[Event], made: list[bytes], tenant: str, b: Batch) -> int:
+        """To the group. Returns the place of the last event there, -1 when there is none."""
         if not events:
-            return
-        first = len(b.values)
-        b.values += made
+            return -1
+        values = b.values
+        first = len(values)
+        values += made
         b.flight.size += sum(map(len, made))
         b.keys += map(_KEY, map(_key_of, events))  # signed: whatever a command says
         if not _FOLLOWED.isdisjoint(map(type, events)):
@@ -222,6 +222,7 @@ class Desk:
             for event in events:
                 name = type(event).__name__
                 names[name] = names.get(name, 0) + 1
+        return first + len(events) - 1
 
     def _seen(self, request: c.Request, b: Batch) -> None:
         """For the observer, which is told once for each group."""

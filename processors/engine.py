@@ -24,7 +24,7 @@ from flowledger.kernel import lookup
 from flowledger.kernel.library import Library
 from flowledger.logs import log
 from flowledger.processors import activation
-from flowledger.processors.admission import Admission, class_of, counts
+from flowledger.processors.admission import MAY_WAIT, Admission, class_of, counts
 from flowledger.processors.client import ENGINE, NOBODY, Answer, Caller, request_of, within
 from flowledger.processors.clock import clocks_of
 from flowledger.processors.intake import decode_request as _decode_request
@@ -314,7 +314,7 @@ class Engine:
                 self.observer.rejected(type(command).__name__, refused.code)
             if not future.done():
                 future.set_result(refused)
-        elif not counts(command):
+        elif type(command) in MAY_WAIT and not counts(command):
             owner.offer(request, lambda answer: None if future.done() else future.set_result(answer))
         else:
             queue.began(now)

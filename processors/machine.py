@@ -150,8 +150,8 @@ class Machine:
     def offer(self, request: c.Request, reply: Reply) -> None:
         """A command by direct call. Refused with a hint when too many wait."""
         inbox = self.inbox
-        if len(inbox) + len(self.epochs.held) + self._own >= self.settings.inbox_max:
-            waiting = self.waiting
+        waiting = len(inbox) + len(self.epochs.held) + self._own
+        if waiting >= self.settings.inbox_max:
             self.refused += 1
             text = f"{waiting} commands wait on partition {self.claim.partition}: send slower"
             self.out.append(Answer([(reply, Rejected(RejectionCode.RESOURCE_EXHAUSTED, text, 20 + waiting // 100))]))
