@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from operator import attrgetter
 from struct import Struct
 from typing import Any
@@ -16,6 +17,7 @@ from flowledger.kernel.decision import Decision
 from flowledger.kernel.folds import answers
 from flowledger.kernel.handlers import removal
 from flowledger.kernel.ledger.facts import NotAtHand
+from flowledger.kernel.limits import FEEL_STEPS_MAX
 from flowledger.processors.effects import Effect, Store
 from flowledger.processors.epochs import Epochs
 from flowledger.processors.flight import Dead, Flight, Pending, Reply, Told
@@ -42,14 +44,18 @@ _key_of, _KEY = attrgetter("key"), Struct(">q").pack
 class Batch:
     """The group that is being made."""
 
-    __slots__ = ("feel", "flight", "keys", "values")
+    __slots__ = ("events", "feel", "flight", "tenant", "tenants", "values")
 
     def __init__(self) -> None:
         #: steps that its decisions' expressions took
         self.feel = 0
         self.flight = Flight()
-        self.keys: list[bytes] = []
+        self.events: list[Event] = []
+        #: the events as they go to the log
         self.values: list[bytes] = []
+        #: whose the last event is; (number of an event, whose it and those behind it are)
+        self.tenant = ""
+        self.tenants: list[tuple[int, str]] = []
 
 
 class Desk:
@@ -88,7 +94,8 @@ class Desk:
             made = decide(state, request, self.facts)
         except (Heavy, NotAtHand):
             return False
-        b.feel += self.facts.feel_taken
+        facts = self.facts
+        b.feel += (facts.feel_soft or FEEL_STEPS_MAX) - facts.feel_left
         self.outcome(made, pending, b, confirmed)
         return True
 
@@ -207,22 +214,29 @@ class Desk:
         if not events:
             return -1
         values = b.values
-        first = len(values)
+        if tenant != b.tenant:
+            b.tenant = tenant
+            b.tenants.append((len(values), tenant))
+        b.events += events
         values += made
         b.flight.size += sum(map(len, made))
-        b.keys += map(_KEY, map(_key_of, events))  # signed: whatever a command says
+        return len(values) - 1
+
+    def complete(self, b: Batch) -> list[bytes]:
+        """What is looked up of all events of a group at once: what follows from them once they are on the log, and for the observer. Returns their keys."""
+        events, flight = b.events, b.flight
         if not _FOLLOWED.isdisjoint(map(type, events)):
-            for n, event in enumerate(events, first):
+            tenant, later = "", deque(b.tenants)
+            for n, event in enumerate(events):
+                while later and later[0][0] <= n:
+                    tenant = later.popleft()[1]
                 if type(event) is le.Outbound:
-                    b.flight.sends.append((event.to, event.seq, event.command))
+                    flight.sends.append((event.to, event.seq, event.command))
                 elif type(event) is le.Answered:
-                    b.flight.answered.append((tenant, event.id, n))
+                    flight.answered.append((tenant, event.id, n))
         if self._observer is not None:
-            names = b.flight.names
-            for event in events:
-                name = type(event).__name__
-                names[name] = names.get(name, 0) + 1
-        return first + len(events) - 1
+            flight.names = {kind.__name__: n for kind, n in Counter(map(type, events)).items()}
+        return [*map(_KEY, map(_key_of, events))]  # signed: whatever a command says
 
     def _seen(self, request: c.Request, b: Batch) -> None:
         """For the observer, which is told once for each group."""

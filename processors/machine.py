@@ -322,7 +322,7 @@ class Machine:
         self.hungry = True
 
     def _append(self, batch: Batch, taken: int, now: int) -> None:
-        claim, flight, keys, values = self.claim, batch.flight, batch.keys, batch.values
+        claim, flight, keys, values = self.claim, batch.flight, self.desk.complete(batch), batch.values
         self.state.meta.now_us = now  # as any reader folds it; a checkpoint keeps it
         stamp_ms = max(1, now // 1000)
         shared, last = self._seal.group(keys, values, self.source, stamp_ms)
