@@ -58,13 +58,13 @@ class Admission:
         self.clock = clock
         self.refused = 0
         #: when each in hand came and how many were before it, the oldest first; answers come nearly in that order
-        self._in: deque[tuple[int, int]] = deque()
+        self.waiting: deque[tuple[int, int]] = deque()
         #: of answered commands that came to many: the sum of those before them, themselves included, and of the microseconds that they took
         self._served = self._took_us = 0
 
     @property
     def in_hand(self) -> int:
-        return len(self._in)
+        return len(self.waiting)
 
     @property
     def known(self) -> bool:
@@ -73,12 +73,12 @@ class Admission:
 
     def began(self, now: int = 0) -> None:
         """`now`: what the clock says, where it was read already."""
-        self._in.append((now or self.clock(), len(self._in)))
+        self.waiting.append((now or self.clock(), len(self.waiting)))
 
     def ended(self) -> None:
-        if not self._in:
+        if not self.waiting:
             return
-        came, before = self._in.popleft()
+        came, before = self.waiting.popleft()
         if before < FEW:  # only a queue that is never short shows what can be done
             return
         served = self._served = self._served + before + 1
@@ -91,10 +91,8 @@ class Admission:
         return max(self._served / self._took_us * 1e6, 1.0) if self._took_us else USUAL_RATE
 
     def full(self, command: object, now: int) -> bool:
-        """Whether `refusal` is to be asked: False, at little cost, for what it would let in anyway."""
-        waiting = self._in
-        if len(waiting) < FEW:
-            return False
+        """With `FEW` or more in hand: whether `refusal` is to be asked. False, at little cost, for what it would let in anyway."""
+        waiting = self.waiting
         if type(command) not in BEGINS:
             return now - waiting[0][0] > LIMITS_S[RUNNING] * 250_000
         limit = LIMITS_S[class_of(command)]
@@ -102,10 +100,10 @@ class Admission:
 
     def late(self, kind: int) -> float:
         """What the next one of this class would wait, in seconds, when that is too long; 0: it may come in."""
-        many = len(self._in)
+        many = len(self.waiting)
         if many < FEW:
             return 0.0
-        limit, rate, age = LIMITS_S[kind], self.rate(), (self.clock() - self._in[0][0]) / 1e6
+        limit, rate, age = LIMITS_S[kind], self.rate(), (self.clock() - self.waiting[0][0]) / 1e6
         wait = max(many / rate, age)
         late = wait > limit and age > limit / 4
         burst = kind != RUNNING and many > (1.25 * rate if self.known else USUAL_RATE) * limit

@@ -24,7 +24,7 @@ from flowledger.kernel import lookup
 from flowledger.kernel.library import Library
 from flowledger.logs import log
 from flowledger.processors import activation
-from flowledger.processors.admission import MAY_WAIT, Admission, class_of, counts
+from flowledger.processors.admission import FEW, MAY_WAIT, Admission, class_of, counts
 from flowledger.processors.client import ENGINE, NOBODY, Answer, Caller, request_of, within
 from flowledger.processors.clock import clocks_of
 from flowledger.processors.intake import decode_request as _decode_request
@@ -307,9 +307,8 @@ class Engine:
         if queue is None or epoch != owner.epoch:  # what an earlier epoch had in hand was answered when it ended
             queue = Admission(self.clock.mono)
             self.admission[p] = (owner.epoch, queue)
-        command = request.command
-        now = queue.clock()
-        if queue.full(command, now) and (refused := queue.refusal(class_of(command), f"partition {p}")) is not None:
+        command, waiting, now = request.command, queue.waiting, queue.clock()
+        if len(waiting) >= FEW and queue.full(command, now) and (refused := queue.refusal(class_of(command), f"partition {p}")) is not None:
             if self.observer is not None:
                 self.observer.rejected(type(command).__name__, refused.code)
             if not future.done():
@@ -317,7 +316,7 @@ class Engine:
         elif type(command) in MAY_WAIT and not counts(command):
             owner.offer(request, lambda answer: None if future.done() else future.set_result(answer))
         else:
-            queue.began(now)
+            waiting.append((now, len(waiting)))  # it has begun
 
             def reply(answer: Answer) -> None:
                 queue.ended()
