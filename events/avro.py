@@ -208,7 +208,9 @@ _CODED = {
     "json": "json(e.{n}) if e.{n} is not None else b'\\x00'",
 }
 #: fields that come of the model: those that stand side by side are looked up at once
-_OF_THE_MODEL = frozenset({"process", "definition", "version", "flow", "source", "target", "element", "type", "job_type", "retries", "priority"})
+_OF_THE_MODEL = frozenset(
+    {"process", "definition", "version", "flow", "source", "target", "element", "type", "job_type", "retries", "priority"}
+)
 
 
 def coded(cls: type[Event]) -> tuple[tuple[str, str], ...]:

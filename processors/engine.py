@@ -275,6 +275,8 @@ class Engine:
             p = partition
         elif kind in routes.BY_KEY:  # the most frequent: without asking `route`
             p = getattr(command, routes.BY_KEY[kind]) >> c.PARTITION_BITS
+        elif partitions == 1 and kind is c.StartInstance:
+            p = 0
         else:
             p = self.route(command, id)
         if not 0 <= p < partitions:

@@ -216,7 +216,12 @@ class Door:
         command = request.command
         counted = counts(command)
         queue, now = self.admission, self.admission.clock()
-        if counted and queue.in_hand >= FEW and queue.full(command, now) and (refused := queue.refusal(class_of(command), "the server")) is not None:
+        if (
+            counted
+            and queue.in_hand >= FEW
+            and queue.full(command, now)
+            and (refused := queue.refusal(class_of(command), "the server")) is not None
+        ):
             future.set_result(refused)
             return
         if len(self._calls) >= w.IN_FLIGHT_MAX:
