@@ -42,10 +42,10 @@ def admit(p: Partition, request: c.Request) -> str | Rejected:
     if request.sender >= 0:  # another partition speaks for the tenant that it names
         return tenant
     rule, uses, several, texts, lists = way
-    if (max(map(len, texts(command))) > limits.NAME_MAX or (lists is not None and any(lists(command)))) and (
-        wide := too_wide(command)
-    ) is not None:
-        return wide
+    if max(map(len, texts(command))) > limits.NAME_MAX or (lists is not None and any(lists(command))):  # hardly ever
+        wide = too_wide(command)
+        if wide is not None:
+            return wide
     if rule is not None:
         found = rule(p, command)
         if several is not None and not may(request, ANY_TENANT):
