@@ -37,7 +37,7 @@ _ELEMENTS_MAX = 1_000
 _SPARE_S, _START_S = 15.0, 60.0
 _LINE_MAX = 64 * 1024 * 1024
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
-_MODULE = "flowledger.sdk.testing.replay.worker"
+_MODULE = "flowledger.plugins.replaying"
 
 
 class ModelGiven(Body):
@@ -166,11 +166,11 @@ class _Process:
 
 
 @contextlib.asynccontextmanager
-async def _process(seconds: float) -> AsyncIterator[_Process]:
+async def _process(seconds: float, plugins: tuple[str, ...]) -> AsyncIterator[_Process]:
     """It gets nothing of ours but where Python finds its modules: no setting, no secret."""
     env = {k: v for k, v in os.environ.items() if k in ("PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LANG", "LC_ALL")}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", _MODULE, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+        sys.executable, "-m", _MODULE, *plugins, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
         env=env, limit=_LINE_MAX,
     )  # fmt: skip
     try:
@@ -189,7 +189,7 @@ async def _run(
     await _called(models, given)
     order = {"process": id, "tenant": tenant, "seconds": data.seconds, "save": data.tests, "model": given, "sources": models.told()}
     tally = _Tally(data)
-    async with _process(_START_S + data.seconds + _SPARE_S) as process:
+    async with _process(_START_S + data.seconds + _SPARE_S, s.settings.plugins) as process:
         begun = await process.ask(order)
         if begun is None or "broken" in begun:
             raise Problem(

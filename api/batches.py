@@ -21,7 +21,7 @@ from flowledger.api.services import Services, definition_key, services_of
 from flowledger.api.view import answer_view
 from flowledger.events import control as co
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.events.commands import PARTITION_BITS, partition_of_text
+from flowledger.events.commands import PARTITION_BITS, partition_of_key, partition_of_text
 from flowledger.kernel import limits
 from flowledger.kernel.batches.actions import ACTIONS, problem
 
@@ -210,6 +210,7 @@ async def begin(request: ApiRequest, wish: Wish, keys: list[int] | None, confirm
     """Make it, bring its items. `keys` None: they are found by the filter, and are to be as many as was confirmed."""
     s = services_of(request)
     id = request.headers.get("idempotency-key", "")
+    gone = await _missing(request, wish, keys or [])
     if keys is None and not id:
         keys = await _as_confirmed(request, wish, confirm)
     total = confirm if keys is None else len(keys)
@@ -230,7 +231,8 @@ async def begin(request: ApiRequest, wish: Wish, keys: list[int] | None, confirm
                 )
                 raise
         for at in range(0, len(keys or ()), limits.LIST_MAX):
-            state = await _add(s, request, key, at, (keys or [])[at : at + limits.LIST_MAX])
+            some = (keys or [])[at : at + limits.LIST_MAX]
+            state = await _add(s, request, key, at, some, [k for k in some if k in gone])
             status = state["status"] if state is not None else "ended"
             made["position"] = (state or made).get("position") or made.get("position")
         if ACTIONS[wish.action].prepared and s.preparing is not None:
@@ -246,9 +248,34 @@ async def _as_confirmed(request: ApiRequest, wish: Wish, confirm: int) -> list[i
     return keys
 
 
-async def _add(s: Services, request: ApiRequest, key: int, at: int, items: list[int]) -> dict[str, Any] | None:
+async def _missing(request: ApiRequest, wish: Wish, keys: list[int]) -> frozenset[int]:
+    """Those of a list that aren't there, where no owner can tell: it forgets an instance with its end. Raises: Problem (503)."""
+    if not ACTIONS[wish.action].missing:
+        return frozenset()
+    s = services_of(request)
+    tenant = s.identify(request).tenant
+
+    async def unknown(those: list[int]) -> list[int]:
+        found: set[int] = set()
+        for at in range(0, len(those), limits.LIST_MAX):
+            found |= await s.reads.known(those[at : at + limits.LIST_MAX], tenant)
+        return [k for k in those if k not in found]
+
+    left = await unknown(keys)
+    known = s.client.health().get("partitions") or {}
+    ends = {p: end - 1 for k in left if (end := known.get(p := partition_of_key(k), {}).get("position"))}
+    if left and ends:  # what has ended just now may not have come yet
+        if not await s.reads.wait_for(ends, s.settings.fresh_ms / 1000):
+            raise Problem(RejectionCode.UNAVAILABLE, "the projections are behind: try again", retry_after_ms=1000)
+        left = await unknown(left)
+    return frozenset(left)
+
+
+async def _add(
+    s: Services, request: ApiRequest, key: int, at: int, items: list[int], missing: list[int] | None = None
+) -> dict[str, Any] | None:
     """None: the batch has ended. Sent again where nobody knows whether it arrived: it is taken once. Raises: Problem."""
-    command = co.AddBatchItems(batch=key, at=at, items=items)
+    command = co.AddBatchItems(batch=key, at=at, items=items, missing=missing or [])
     answer: dict[str, Any] | Rejected = {}
     for _ in range(_TRIES):
         answer = await s.client.call(command, s.identify(request), timeout_s=s.settings.command_timeout_ms / 1000)

@@ -19,6 +19,7 @@ from flowledger.api.view import answer_view, definition_view, deployment_view
 from flowledger.events.base import RejectionCode
 from flowledger.events.commands import ChangeDefinition, Deploy, Resource
 from flowledger.kernel.model.diff import compare
+from flowledger.kernel.model.drawn import to_show
 from flowledger.kernel.model.encodings import utf8
 
 Kind = Literal["process", "decision", "drg", "form", "trigger"]
@@ -114,6 +115,22 @@ async def source(request: ApiRequest, id: DefinitionPath) -> Response[str]:
     return found
 
 
+DRAWN = ("application/xml", "application/problem+json")
+
+
+@get("/definitions/{id:str}/diagram", summary="The process, drawn", media_type="application/xml", gives=DRAWN)
+async def diagram(request: ApiRequest, id: DefinitionPath) -> Response[str]:
+    """BPMN with a diagram, whatever the process was deployed as: as it is when it has its drawing, laid out when it has none, with the same ids of
+    elements. 404 for decisions and forms."""
+    s = services_of(request)
+    content, name = await source_of(s, request, id)
+    drawn = await asyncio.to_thread(to_show, utf8(content), name)
+    if drawn is None:
+        raise Problem(RejectionCode.NOT_FOUND, f"definition {id} has no process that could be drawn")
+    found: Response[Any] = Response(drawn, media_type="application/xml; charset=utf-8")
+    return found
+
+
 async def source_of(s: Services, request: ApiRequest, id: str) -> tuple[str, str]:
     """Content and file name."""
     row = await _find(s, request, id)
@@ -162,4 +179,4 @@ async def change(request: ApiRequest, id: DefinitionPath, move: Move, data: Reas
     return reply(answer_view(await s.call(command, request)))
 
 
-HANDLERS: list[Any] = [create, list_definitions, get_definition, source, diff, edit, remove, change]
+HANDLERS: list[Any] = [create, list_definitions, get_definition, source, diagram, diff, edit, remove, change]

@@ -99,7 +99,7 @@ _RENAMED = {
     ("health", "live"): "get_live", ("health", "ready"): "get_ready", ("health", "metrics"): "get_metrics",
 }  # fmt: skip
 #: handlers that only read a part of what their noun names
-_PARTS = frozenset({"events", "state", "status", "metrics", "tree", "source", "diff"})
+_PARTS = frozenset({"events", "state", "status", "metrics", "tree", "source", "diagram", "diff"})
 
 
 def operation_id(handler: Any, method: Any, path_components: Any) -> str:
@@ -233,6 +233,7 @@ def _texts(paths: dict[str, Any]) -> None:
     one = {"description": "One of the stream's events", "type": "object", "properties": fields}
     paths["/v1/events"]["get"]["responses"]["200"]["content"] = {"text/event-stream": {"schema": one}}
     paths["/v1/definitions/{id}/source"]["get"]["responses"]["200"]["content"] = {"application/xml": {}, "text/plain": text}
+    paths["/v1/definitions/{id}/diagram"]["get"]["responses"]["200"]["content"] = {"application/xml": {}}
     paths["/metrics"]["get"]["responses"]["200"]["content"] = {"text/plain": text, "application/openmetrics-text": text}
     paths["/v1/deployments"]["post"]["requestBody"]["content"]["multipart/form-data"] = {
         "schema": {

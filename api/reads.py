@@ -60,6 +60,9 @@ class Reads(Protocol):
     async def unprepared(self) -> Sequence[int]:
         """Batches of all tenants that have not ended, and whose items a door prepares."""
 
+    async def known(self, keys: Sequence[int], tenant: str) -> set[int]:
+        """Those that are instances of the tenant."""
+
     async def health(self) -> str:
         """Why queries can't be answered; empty: all is well."""
 
@@ -94,6 +97,7 @@ class SqlReads:
         }  # fmt: skip
         self._mark, self._count = held.mark, held.count
         self._unprepared = batches.unprepared
+        self._known = batches.known
         self._counts, self._variables, self._source = q.counts, q.instance_variables, q.get_definition_source
 
     async def wait_for(self, positions: dict[int, int], timeout_s: float) -> bool:
@@ -137,6 +141,11 @@ class SqlReads:
     async def unprepared(self) -> Sequence[int]:
         async with _told():
             found: Sequence[int] = await self._unprepared(self.reader)
+            return found
+
+    async def known(self, keys: Sequence[int], tenant: str) -> set[int]:
+        async with _told():
+            found: set[int] = await self._known(self.reader, tenant, list(keys))
             return found
 
     async def held(self, scope: str, key: str, tenant: str) -> Row:

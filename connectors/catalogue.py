@@ -29,6 +29,9 @@ CONFIGS: dict[str, type[Config]] = {
     "javascript": JavaScriptConfig,
 }
 
+#: those of plug-ins (`flowledger.plugins`); their configurations stand in `CONFIGS`, too
+FOREIGN: list[Connector] = []
+
 
 def name_of(job_type: str) -> str:
     """The connector that serves a job type; empty: none of ours."""
@@ -53,4 +56,5 @@ def connectors() -> tuple[Connector, ...]:
         RedisConnector(),
         S3Connector(),
         JavaScriptConnector(),
+        *FOREIGN,
     )

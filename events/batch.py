@@ -25,12 +25,14 @@ class BatchCreated(Event, frozen=True):
 
 
 class BatchItemsAdded(Event, frozen=True):
-    """Keys of items from number `at` on, kept under the key `chunk`. With the last of them the batch runs."""
+    """Keys of items from number `at` on, kept under the key `chunk`. With the last of them the batch runs. `missing`: numbers of those that aren't there,
+    as the door knew."""
 
     batch: int
     chunk: int
     at: int
     items: list[int]
+    missing: list[int] = []
 
 
 class BatchItemsSent(Event, frozen=True):

@@ -182,12 +182,13 @@ class AddBatchItems(Command, frozen=True):
     """Keys of items, of which `at` came before; it begins when all have come. What is there already is passed over, so it may be sent again.
 
     They are ordered by the number in the key, then by its partition, so that none comes twice, and all partitions have something to do.
-    Answer: `{key, status, items}`.
+    `missing`: those of `items` that the door knows not to be there, where owners can't tell. Answer: `{key, status, items}`.
     """
 
     batch: int
     at: int
     items: list[int]
+    missing: list[int] = []
 
 
 class ControlBatch(Command, frozen=True):

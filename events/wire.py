@@ -45,7 +45,7 @@ WIRE: dict[type[Event], tuple[int, str, int]] = {
     workflow.WorkflowSuspended: (28, "workflow.suspended", 1),
     workflow.WorkflowResumed: (29, "workflow.resumed", 2),
     workflow.WorkflowKept: (105, "workflow.kept", 1),
-    workflow.WorkflowMigrated: (30, "workflow.migrated", 3),
+    workflow.WorkflowMigrated: (30, "workflow.migrated", 4),
     workflow.WorkflowModified: (31, "workflow.modified", 1),
     workflow.WorkflowRolledBack: (38, "workflow.rolled_back", 1),
     workflow.WorkflowRemovedFromViews: (39, "workflow.removed_from_views", 1),
@@ -113,7 +113,7 @@ WIRE: dict[type[Event], tuple[int, str, int]] = {
     holds.HoldReleased: (143, "hold.released", 1),
     holds.WorkflowApplied: (144, "workflow.applied", 1),
     batch.BatchCreated: (120, "batch.created", 1),
-    batch.BatchItemsAdded: (121, "batch.items_added", 1),
+    batch.BatchItemsAdded: (121, "batch.items_added", 2),
     batch.BatchItemsSent: (122, "batch.items_sent", 1),
     batch.BatchItemsDone: (123, "batch.items_done", 1),
     batch.BatchPaused: (124, "batch.paused", 1),
@@ -164,9 +164,11 @@ UPCASTERS: dict[tuple[str, int], Callable[[Payload], Payload]] = {
     ("partition.inbound", 1): lambda p: p,  # what was refused had no reason: the default
     ("task.timed_out", 1): lambda p: p,  # no attempt was used
     ("partition.dead_lettered", 1): lambda p: p,  # the record was on `dead-letter` only
+    ("workflow.migrated", 3): lambda p: p,  # loops stayed what they were
     ("workflow.resumed", 1): lambda p: p,  # what was kept was gone with it: the default of `drains`
     ("workflow.released", 1): lambda p: p,
     ("partition.answered", 1): lambda p: p,  # `digest` and `until_us` have defaults that say "not known"
+    ("batch.items_added", 1): lambda p: p,  # what isn't there was not told
 }
 
 #: (name, old version) -> its fields (name, kind) in wire order, as `avro.fields_of` gives them for the current ones
@@ -235,6 +237,17 @@ PAST_SHAPES: dict[tuple[str, int], tuple[tuple[str, str], ...]] = {
         ("reason", "string"),
         ("key", "long"),
     ),
+    ("workflow.migrated", 3): (
+        ("definition", "long"),
+        ("process", "string"),
+        ("version", "long"),
+        ("elements", "json"),
+        ("reason", "string"),
+        ("before", "json"),
+        ("opened", "json"),
+        ("moved", "json"),
+        ("key", "long"),
+    ),
     ("workflow.resumed", 1): (("reason", "string"), ("key", "long")),
     ("workflow.released", 1): (("status", "string"), ("reason", "string"), ("key", "long")),
     ("variable.set", 1): (("scope", "long"), ("variables", "json"), ("key", "long")),
@@ -242,6 +255,7 @@ PAST_SHAPES: dict[tuple[str, int], tuple[tuple[str, str], ...]] = {
     ("task.timed_out", 1): (("tasks", "longs"), ("key", "long")),
     ("partition.dead_lettered", 1): (("source", "long"), ("reason", "string"), ("key", "long")),
     ("partition.answered", 1): (("id", "string"), ("answer", "json"), ("key", "long")),
+    ("batch.items_added", 1): (("batch", "long"), ("chunk", "long"), ("at", "long"), ("items", "longs"), ("key", "long")),
 }
 
 #: Words of the source documents (seeds 000 and 003) -> canonical names (requirements, section 2).

@@ -124,7 +124,8 @@ class WorkflowMigrated(Event, frozen=True):
     """Goes on under another version. `elements` maps old element ids to new ones.
 
     `before`: {definition, process, version} until now. `opened`: new scopes [token, scope, element], outer ones first; `moved`: token -> the scope in
-    which it goes on.
+    which it goes on. `loops`: of tokens whose loop is another [token, number of its run, what the body remembers (null: it is none), whether it
+    spawns].
     """
 
     definition: int
@@ -135,6 +136,7 @@ class WorkflowMigrated(Event, frozen=True):
     before: Json = None
     opened: Json = None
     moved: Json = None
+    loops: Json = None
 
 
 class WorkflowRolledBack(Event, frozen=True):

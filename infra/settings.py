@@ -133,6 +133,9 @@ class Settings(BaseSettings):
     connector_tenants: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Tenants whose jobs the connectors take as well as those of none"
     )
+    plugins: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("all",), description="Installed distributions whose plug-ins are taken (docs/plugins.md): names, all, or none"
+    )
 
     callback_key: str = Field(
         "",
@@ -188,6 +191,7 @@ class Settings(BaseSettings):
         "egress_allow",
         "egress_private",
         "connector_tenants",
+        "plugins",
         mode="before",
     )
     @classmethod

@@ -259,7 +259,7 @@ def _follow_up(d: Decision) -> None:
     Each stands alone: what breaks in it is held against its own instance, and what is rejected is an incident of whoever sent it.
     """
     left: list[tuple[c.AnyCommand, Cause]] = []
-    answer, behind = d.answer, bool(d.state.meta.sent) and putoff.waiting(d.state) > 0
+    answer, asked, behind = d.answer, d.asked, bool(d.state.meta.sent) and putoff.waiting(d.state) > 0
     if len(d.later) > limits.FOLLOW_UPS_FREE:  # they counted as long as they waited
         d.bytes = sum(map(len, d.values))
         d.counted = min(d.counted, d.bytes)
@@ -274,8 +274,12 @@ def _follow_up(d: Decision) -> None:
             left.append((command, cause))
             continue
         d.answer = {}
+        if (said := cause[1]) is not d.asked and (said.cause != d.asked.cause or said.actor != d.asked.actor):
+            d.ask_as(said)  # one decision may do several things, each for its own reason
         d.alone(quarantine.subject(d.state, command) or cause[0][0], lambda command=command, cause=cause: _follow(d, command, cause))  # type: ignore[misc]
     d.answer = answer
+    if d.asked is not asked:
+        d.ask_as(asked)
     d.later, d.causes = [command for command, _ in left], [cause for _, cause in left]
 
 

@@ -166,6 +166,8 @@ class BatchItems(State):
     batch: int
     at: int
     items: list[int]
+    #: numbers of those that aren't there
+    missing: list[int] = []
 
 
 class Trigger(State):
@@ -258,6 +260,15 @@ class Compensable(State):
     vars: dict[str, Any] | None = None
 
 
+class Asker(State):
+    """In whose name something is done, and why: as an envelope says it. All empty: nobody knows."""
+
+    actor: str = ""
+    cause: str = ""
+    correlation: str = ""
+    trace: str = ""
+
+
 class Instance(State):
     """A run of a process. `vars` is the root scope; `kids` the tokens in it."""
 
@@ -298,6 +309,8 @@ class Instance(State):
     kept: list[Any] | None = None
     #: changes of what its row shows (`events/versions.py`)
     row_version: int = 0
+    #: who asked for each of `kept`, and why; a checkpoint of a release before this one doesn't say
+    kept_for: list[Asker] | None = None
 
 
 class Definition(State):

@@ -38,6 +38,12 @@ async def unprepared(r: Reader) -> list[int]:
     return [row["id"] for row in rows]
 
 
+async def known(r: Reader, tenant: str, keys: list[int]) -> set[int]:
+    """Those of `keys` that are instances of the tenant."""
+    rows = await r.rows("SELECT id FROM workflow_instances WHERE tenant_id = %s AND id = ANY(%s)", (tenant, keys))
+    return {row["id"] for row in rows}
+
+
 async def list_items(r: Reader, tenant: str, given: Mapping[str, str], limit: str | int | None = None, cursor: str | None = None) -> Row:
     """Of the batch `batch`, by their number; `status`: those that are so. What an aborted batch has not done is `aborted`."""
     count = fi.limit_of(limit)

@@ -46,6 +46,7 @@ HTTP: dict[str, str] = {
     "PUT /v1/definitions/{id}": "definitions:write",
     "DELETE /v1/definitions/{id}": "definitions:write",
     "GET /v1/definitions/{id}/source": "definitions:read",
+    "GET /v1/definitions/{id}/diagram": "definitions:read",
     "GET /v1/definitions/{id}/diff": "definitions:read",
     "POST /v1/definitions/{id}/replay": "definitions:write",
     "POST /v1/definitions/{id}/{move}": "definitions:write",

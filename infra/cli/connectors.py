@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from flowledger.infra.cli.output import NO, as_json, console, fail, table
+from flowledger.infra.cli.plugins import plugged
 
 app = typer.Typer(help="Connectors: which there are, and their templates for modelers.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="JSON for programs")]
@@ -16,6 +17,7 @@ Json = Annotated[bool, typer.Option("--json", help="JSON for programs")]
 @app.command("list")
 def list_(json: Json = False) -> None:
     """Connectors with their job types."""
+    plugged()
     from flowledger.connectors.catalogue import CONFIGS
     from flowledger.kernel.model.connectors import ALIASES, PREFIX
 
@@ -35,6 +37,7 @@ def templates(
     """Element templates (JSON), as Camunda's modelers read them."""
     import json
 
+    plugged()
     from flowledger.connectors.catalogue import CONFIGS
     from flowledger.connectors.templates import template
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flowledger.infra.cli.output import NO, USAGE, Failed, as_json, console, fail
+from flowledger.infra.cli.plugins import plugged
 
 
 def test(files: list[Path], folder: Path | None, least: float, json: bool) -> None:
@@ -15,6 +16,7 @@ def test(files: list[Path], folder: Path | None, least: float, json: bool) -> No
     from flowledger.sdk.testing import data, report
     from flowledger.sdk.testing.coverage import Coverage
 
+    plugged()
     coverage = Coverage()
     rows: list[dict[str, Any]] = []
     out = console()

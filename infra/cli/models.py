@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from flowledger.infra.cli.output import NO, USAGE, as_json, console, fail, table
+from flowledger.infra.cli.plugins import plugged
 
 
 def _read(file: Path) -> tuple[Any, list[Any]]:
+    plugged()
     from flowledger.connectors.check import findings
     from flowledger.kernel.model import read
 
@@ -115,6 +117,7 @@ def _more(element: dict[str, Any]) -> str:
 
 def convert(file: Path, output: Path | None) -> None:
     """BPMN in the Zeebe dialect with a diagram, from any format."""
+    plugged()
     from flowledger.kernel.model.drawn import as_bpmn
 
     try:

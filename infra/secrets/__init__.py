@@ -147,6 +147,7 @@ def key_of(settings: Settings) -> Callable[[], str]:
 
 
 MAKERS: dict[str, Callable[[str, Settings], Provider]] = {"folder": _folder, "file": _file, "vault": _vault}
+_OURS = frozenset(MAKERS)
 
 
 def secrets_of(settings: Settings) -> Secrets:
@@ -160,7 +161,9 @@ def secrets_of(settings: Settings) -> Secrets:
             elif kind in MAKERS and where:
                 found.append(MAKERS[kind](where, settings))
             else:
-                raise ValueError("expected env, folder:PATH, file:PATH or vault:URL")
+                raise ValueError(
+                    f"expected env, folder:PATH, file:PATH, vault:URL{''.join(f', {k}:WHERE' for k in MAKERS if k not in _OURS)}"
+                )
         except ValueError as e:
             raise SettingsError(f"setting secrets: {e}; found '{kind}:...'" if where else f"setting secrets: {e}; found '{text}'") from None
     return Secrets(found)

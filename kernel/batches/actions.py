@@ -27,13 +27,14 @@ KINDS: dict[str, tuple[type[Any], ...]] = {
 
 class Action(NamedTuple):
     """`of`: lists whose keys it takes, the usual first. `params`: name -> kind; those of `needs` must be there. `prepared`: each item needs what only a door can
-    find out; it stands in the parameters under `PREPARED`."""
+    find out; it stands in the parameters under `PREPARED`. `missing`: what is said of a key that only a door knows not to be there."""
 
     of: tuple[str, ...]
     make: Make
     params: Mapping[str, str] = {}
     needs: frozenset[str] = frozenset()
     prepared: bool = False
+    missing: str = ""
 
 
 #: no parameter that a caller gives is named so
@@ -122,6 +123,10 @@ def _migrate(p: Partition, key: int, params: Mapping[str, Any], reason: str) -> 
     i = p.instances.get(key)
     if i is not None and i.definition == params["definition"]:
         return Rejected(RejectionCode.ALREADY_EXISTS, "it is of that definition already")
+    target = p.definitions.get(params["definition"])
+    if i is not None and (target is None or target.deleted or target.tenant not in ("", i.tenant)):  # the item is there: nothing to skip
+        text = f"expected a process definition with key {params['definition']}, found none"
+        return Rejected(RejectionCode.INVALID_ARGUMENT, text)
     elements = params.get("elements") or {}
     return [c.MigrateInstance(key=key, definition=params["definition"], elements=elements, reason=reason, same_ids=True)]
 
@@ -170,7 +175,7 @@ ACTIONS: dict[str, Action] = {
         {"steps": "a whole number from 1 on", "to": "a text that isn't empty", "undo": "true or false", "compensate": "true or false", "force": "true or false"},
         prepared=True,
     ),
-    "delete": Action(_OF_INSTANCES, _delete),
+    "delete": Action(_OF_INSTANCES, _delete, missing="expected an ended instance with key {}, found none"),
     "retry": Action(("instances", "jobs", "incidents"), _retry, {"retries": "a whole number from 1 on"}),
     "resolve": Action(("incidents",), _resolve, {"variables": "an object", "retries": "a whole number from 1 on"}),
     "assign": Action(("tasks",), _assign, {"assignee": "a text that isn't empty"}, frozenset({"assignee"})),

@@ -20,7 +20,7 @@ from flowledger.kernel import limits, values
 from flowledger.kernel.batches import items
 from flowledger.kernel.batches.actions import ACTIONS
 from flowledger.kernel.decision import Decision
-from flowledger.kernel.folds.batches import upcoming
+from flowledger.kernel.folds.batches import missing, upcoming
 from flowledger.kernel.state import Batch, Timer
 
 #: a rate is met over this time (microseconds): so much may be made up for at once, and a timer comes no more often than half of it
@@ -123,8 +123,12 @@ def _send(d: Decision, b: Batch, own_max: int) -> list[int]:
     mine: list[int] = []
     out: dict[int, list[int]] = {}
     count = 0
+    absent = missing(d.state, b, len(keys))
+    gone: list[list[object]] = []
     for number, key in enumerate(keys, b.next):
-        if _is_own(d, key):
+        if number in absent:
+            gone.append([number, items.SKIPPED, RejectionCode.NOT_FOUND, ACTIONS[b.action].missing.format(key)])
+        elif _is_own(d, key):
             if len(mine) >= own_max:
                 break
             mine.append(number)
@@ -133,13 +137,14 @@ def _send(d: Decision, b: Batch, own_max: int) -> list[int]:
         count += 1
     paid_us = since - (-count * 1_000_000 // b.rate) if b.rate else 0
     due_us, timer = 0, 0
-    if b.next + count < b.total and count < room:  # no result may be needed to go on
-        due_us = now if count < len(keys) else paid_us + max(_each_us(b), _BURST_US // 2)
+    if b.next + count < b.total and (count < room or gone):  # no result may be needed to go on
+        due_us = now if count < len(keys) or (gone and count == room) else paid_us + max(_each_us(b), _BURST_US // 2)
         timer = _timer(d, b, due_us)
     if count or timer:
         d.record(ba.BatchItemsSent(batch=b.key, first=b.next, count=count, paid_us=paid_us, timer=timer))
     if timer:
         d.record(wa.TimerScheduled(timer=timer, token=0, element=element(b.key), due_us=due_us))
+    record(d, b, gone)
     for to in sorted(out):
         give(d, b, to, out[to])
     return mine

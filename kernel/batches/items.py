@@ -11,12 +11,14 @@ from flowledger.events import avro
 from flowledger.events import commands as c
 from flowledger.events.base import Envelope, Rejected, RejectionCode
 from flowledger.kernel import limits, operations, values
-from flowledger.kernel.access import admit
+from flowledger.kernel.access import ANY_TENANT, admit
+from flowledger.kernel.access.subjects import MISSING, of_incident, of_letter, of_scope, of_task
 from flowledger.kernel.batches.actions import ACTIONS, PREPARED
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.handlers import hearing
 from flowledger.kernel.hooks import HOOKS
+from flowledger.kernel.state import Partition
 
 #: from where an item is asked, for the log of operations; its cause names the batch
 FROM = c.Origin("batch")
@@ -106,9 +108,18 @@ def outcome_of(code: str) -> str:
     return SKIPPED if code in _NOTHING else FAILED
 
 
+def _seen(p: Partition, asked: Asked, key: int) -> Partition:
+    """What whoever asked sees of the state: of a stranger's thing nothing."""
+    if asked.rights is None or ANY_TENANT not in asked.rights:
+        for of in (of_scope, of_task, of_incident, of_letter):
+            if (tenant := of(p, key)) is not MISSING:
+                return p if tenant == asked.tenant else Partition(p.meta.partition, p.meta.partitions)
+    return p
+
+
 def _decide(d: Decision, asked: Asked, key: int) -> Rejected | None:
     """As if whoever asked for the batch had asked for this, too."""
-    made = ACTIONS[asked.action].make(d.state, key, asked.params, asked.reason)
+    made = ACTIONS[asked.action].make(_seen(d.state, asked, key), key, asked.params, asked.reason)
     if isinstance(made, Rejected):
         return made
     for command in made:

@@ -101,24 +101,32 @@ def start(d: Any, i: Any, token: Any, node: Node) -> None:
     if loop.kind == "standard":
         _start_standard(d, i, token, node, loop)
         return
-    items = None
-    if loop.collection is not None:
-        items = loop.collection.json(d.variables(i, token.scope), d.facts)
-        if not isinstance(items, list):
-            raise Failure("EXTRACT_VALUE_ERROR", f"{node.id}: expected a list from '{loop.collection.text}', found {values.shown(items)}")
-        total = len(items)
-    elif loop.cardinality is None:
-        raise Failure("EXTRACT_VALUE_ERROR", f"{node.id}: the model names neither a collection nor a cardinality")
-    else:
-        total = _whole(d.evaluate(loop.cardinality, i, token.scope), f"cardinality of {node.id}", loop.cardinality)
-    if total > limits.ITEMS_MAX:
-        raise Failure("TOO_MANY_ITEMS", f"{node.id}: expected at most {limits.ITEMS_MAX} items, found {total}")
+    total, items = asked_for(d, i, token.scope, node, loop)
     events.open_boundary(d, i, token.key, node)
     d.record(fl.LoopStarted(key=i.key, token=token.key, element=node.id, total=total, sequential=loop.sequential, items=items))
     if total == 0:
         _finish(d, i, token, node)
     else:
         _spawn(d, i, token, node, 1 if loop.sequential else limits.SPAWN_MAX)
+
+
+def asked_for(d: Any, i: Any, scope: int, node: Node, loop: Loop) -> tuple[int, list[Any] | None]:
+    """How many runs, and over what (None: a cardinality); of a standard loop -1: not known. Raises: Failure."""
+    if loop.kind == "standard":
+        return -1 if loop.maximum is None else _whole(d.evaluate(loop.maximum, i, scope), f"loop maximum of {node.id}", loop.maximum), None
+    items = None
+    if loop.collection is not None:
+        items = loop.collection.json(d.variables(i, scope), d.facts)
+        if not isinstance(items, list):
+            raise Failure("EXTRACT_VALUE_ERROR", f"{node.id}: expected a list from '{loop.collection.text}', found {values.shown(items)}")
+        total = len(items)
+    elif loop.cardinality is None:
+        raise Failure("EXTRACT_VALUE_ERROR", f"{node.id}: the model names neither a collection nor a cardinality")
+    else:
+        total = _whole(d.evaluate(loop.cardinality, i, scope), f"cardinality of {node.id}", loop.cardinality)
+    if total > limits.ITEMS_MAX:
+        raise Failure("TOO_MANY_ITEMS", f"{node.id}: expected at most {limits.ITEMS_MAX} items, found {total}")
+    return total, items
 
 
 def _whole(value: Any, what: str, e: Any) -> int:
@@ -133,7 +141,7 @@ def _spawn(d: Any, i: Any, body: Any, node: Node, count: int) -> None:
     first = data["spawned"] + 1
     last = min(data["total"], data["spawned"] + min(count, room(body)))
     items = data["items"]
-    own = _own_result(loop)
+    own = own_result(loop)
     for index in range(first, last + 1):
         local: dict[str, Any] = {"loopCounter": index}
         if items is not None and loop.element:
@@ -147,7 +155,7 @@ def _spawn(d: Any, i: Any, body: Any, node: Node, count: int) -> None:
         return
     if last < data["total"]:
         if room(body):
-            _go_on(d, i)
+            go_on_later(d, i)
     else:
         d.record(fl.TokenNoted(key=i.key, token=body.key, data={"spawned_all": True}))
 
@@ -157,13 +165,14 @@ def room(body: Any) -> int:
     return max(0, limits.RUNS_MAX - len(body.kids or ()))
 
 
-def _go_on(d: Any, i: Any) -> None:
+def go_on_later(d: Any, i: Any) -> None:
+    """The next runs of parallel bodies begin in a follow-up step."""
     if i.key not in d.state.unsettled:
         put(d.state, d.state.unsettled, i.key, None)
         d.follow(c.Continue(key=i.key))
 
 
-def _own_result(loop: Loop) -> str:
+def own_result(loop: Loop) -> str:
     """The run's own result variable, so that it doesn't become the one outside."""
     if loop.output and loop.output_element is not None:
         name = loop.output_element.text.strip()
@@ -199,7 +208,7 @@ def add_run(d: Any, i: Any, body: Any, node: Node, variables: dict[str, Any]) ->
     d.record(fl.TokenNoted(key=i.key, token=body.key, data=note))
     if later:
         return
-    own = _own_result(loop)
+    own = own_result(loop)
     local = {**({own: None} if own else {}), **variables, "loopCounter": index}
     kid = d.key()
     d.record(fl.ElementActivated(key=i.key, token=kid, scope=body.key, element=node.id, variables=local, index=index))
@@ -227,7 +236,7 @@ def item_done(d: Any, i: Any, token: Any, node: Node) -> None:
     if loop.sequential or body.phase == READY:
         d.push(i, body.key)
     elif body.data["spawned"] < body.data["total"] and room(body) >= min(limits.SPAWN_MAX, limits.RUNS_MAX):
-        _go_on(d, i)
+        go_on_later(d, i)
 
 
 def _told(d: Any, i: Any, body: Any, node: Node, loop: Loop) -> bool:
@@ -278,7 +287,7 @@ def advance(d: Any, i: Any, body: Any, node: Node) -> None:
     elif loop.sequential:
         _spawn(d, i, body, node, 1)
     else:
-        _go_on(d, i)
+        go_on_later(d, i)
 
 
 def counters(body: Any) -> dict[str, Any]:
@@ -317,7 +326,7 @@ def leave_body(d: Any, i: Any, body: Any, node: Node) -> None:
 
 
 def _start_standard(d: Any, i: Any, token: Any, node: Node, loop: Loop) -> None:
-    maximum = -1 if loop.maximum is None else _whole(d.evaluate(loop.maximum, i, token.scope), f"loop maximum of {node.id}", loop.maximum)
+    maximum, _ = asked_for(d, i, token.scope, node, loop)
     runs = maximum != 0 and not (loop.test_before and not _again(d, i, token.scope, 0, node, loop))
     events.open_boundary(d, i, token.key, node)
     d.record(fl.LoopStarted(key=i.key, token=token.key, element=node.id, total=maximum, sequential=True))

@@ -31,7 +31,7 @@ def items_added(p: Partition, e: ba.BatchItemsAdded, v: Envelope) -> None:
     seen_key(p, e.chunk)
     if (b := _of(p, e.batch)) is None:
         return
-    put(p, p.batch_items, e.chunk, BatchItems(key=e.chunk, batch=e.batch, at=e.at, items=e.items))
+    put(p, p.batch_items, e.chunk, BatchItems(key=e.chunk, batch=e.batch, at=e.at, items=e.items, missing=e.missing))
     p.changed.add(("batch_items", e.chunk))
     b.chunks = [*b.chunks, e.chunk]
     b.added += len(e.items)
@@ -50,6 +50,17 @@ def upcoming(p: Partition, b: Batch, most: int) -> list[int]:
         if len(out) >= most:
             break
     return out
+
+
+def missing(p: Partition, b: Batch, most: int) -> set[int]:
+    """Numbers of those of the next items that aren't there."""
+    found: set[int] = set()
+    for chunk in b.chunks:
+        held = p.batch_items[chunk]
+        if held.at >= b.next + most:
+            break
+        found.update(held.missing)
+    return found
 
 
 def items_sent(p: Partition, e: ba.BatchItemsSent, v: Envelope) -> None:

@@ -12,7 +12,7 @@ from flowledger.events.base import Envelope
 from flowledger.kernel import holding
 from flowledger.kernel.folds.holds import offer
 from flowledger.kernel.folds.tokens import seen_key
-from flowledger.kernel.state import Hold, Instance, Partition
+from flowledger.kernel.state import Asker, Hold, Instance, Partition
 from flowledger.kernel.undo import drop, drop_queued, keep, nest, put
 
 
@@ -103,16 +103,23 @@ def ended(p: Partition, i: Instance) -> None:
     drop(p, p.kept_back, i.key)
 
 
-def kept(p: Partition, i: Instance, command: Any) -> None:
+def kept(p: Partition, i: Instance, command: Any, v: Envelope) -> None:
     keep(p, i)
+    i.kept_for = [*_kept_for(i), Asker(actor=v.actor, cause=v.cause, correlation=v.correlation, trace=v.trace)]
     i.kept = [*(i.kept or ()), command]
     still(p, i)
+
+
+def _kept_for(i: Instance) -> list[Asker]:
+    return i.kept_for if i.kept_for is not None else [Asker()] * len(i.kept or ())
 
 
 def workflow_applied(p: Partition, e: ho.WorkflowApplied, v: Envelope) -> None:
     i = p.instances.get(e.key)
     if i is not None and i.kept:
         keep(p, i)
+        askers = _kept_for(i)
+        i.kept_for = ([*askers[: e.at], *askers[e.at + 1 :]] or None) if e.at >= 0 else None
         i.kept = ([*i.kept[: e.at], *i.kept[e.at + 1 :]] or None) if e.at >= 0 else None
         still(p, i)
 

@@ -9,7 +9,7 @@ from flowledger.events import workflow as wf
 from flowledger.events.base import Envelope
 from flowledger.kernel.folds import control
 from flowledger.kernel.folds.holds import offer, tasks_of, withhold
-from flowledger.kernel.folds.tokens import add_token, drop_held, holder_of, kid_added, move_token, seen_key
+from flowledger.kernel.folds.tokens import add_token, drop_held, holder_of, kid_added, move_token, seen_key, spawned
 from flowledger.kernel.state import Compensable, Instance, Partition, Token, from_json
 from flowledger.kernel.undo import drop, drop_queued, keep, put, update
 
@@ -98,7 +98,7 @@ def workflow_suspended(p: Partition, e: Any, v: Envelope) -> None:
 
 
 def workflow_kept(p: Partition, e: wf.WorkflowKept, v: Envelope) -> None:
-    control.kept(p, p.instances[e.key], e.command)
+    control.kept(p, p.instances[e.key], e.command, v)
 
 
 def workflow_resumed(p: Partition, e: wf.WorkflowResumed, v: Envelope) -> None:
@@ -109,7 +109,7 @@ def workflow_resumed(p: Partition, e: wf.WorkflowResumed, v: Envelope) -> None:
     else:
         i.status = "running"
     if not e.drains:
-        i.kept = None
+        i.kept = i.kept_for = None
     control.still(p, i)
     for task in tasks_of(p, i):
         offer(p, task)
@@ -130,7 +130,7 @@ def workflow_released(p: Partition, e: wf.WorkflowReleased, v: Envelope) -> None
     keep(p, i)
     i.status, i.before, i.quarantine = e.status, "", 0
     if e.status == "running" and not e.drains:
-        i.kept = None
+        i.kept = i.kept_for = None
     control.still(p, i)
     for task in tasks_of(p, i):
         offer(p, task)
@@ -166,6 +166,19 @@ def workflow_migrated(p: Partition, e: wf.WorkflowMigrated, v: Envelope) -> None
         add_token(p, i, Token(key=key, scope=scope, element=element))
     for text, scope in (e.moved or {}).items():
         move_token(p, i, int(text), scope)
+    for key, index, data, spawns in e.loops or ():
+        _looped(p, i, i.tokens[key], index, data, spawns)
+
+
+def _looped(p: Partition, i: Instance, token: Token, index: int, data: Any, spawns: bool) -> None:
+    keep(p, token)
+    token.index = index
+    spawned(p, i, token.key)
+    if data is not None:
+        token.data, token.results = {**(token.data or {}), **data}, token.results or {}
+    if spawns:
+        keep(p, i)
+        i.spawning = [*(i.spawning or ()), token.key]
 
 
 def workflow_rolled_back(p: Partition, e: wf.WorkflowRolledBack, v: Envelope) -> None:

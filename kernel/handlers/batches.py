@@ -78,7 +78,9 @@ def add(d: Decision, e: co.AddBatchItems) -> Rejected | None:
         if last and _order(key) <= _order(last):
             return _invalid(f"items: expected them by their number, then by partition, each once; found {key} behind {last}")
         last = key
-    d.record(ba.BatchItemsAdded(batch=b.key, chunk=d.key(), at=e.at, items=e.items))
+    gone = frozenset(e.missing)
+    missing = [n for n, key in enumerate(e.items, e.at) if key in gone]
+    d.record(ba.BatchItemsAdded(batch=b.key, chunk=d.key(), at=e.at, items=e.items, missing=missing))
     home.advance(d, b.key)
     now = d.state.batches.get(b.key)
     d.answer = {"key": b.key, "status": now.status if now is not None else "ended", "items": b.added}

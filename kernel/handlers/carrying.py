@@ -14,6 +14,7 @@ from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements import ad_hoc_sub_process, events, placing
+from flowledger.kernel.handlers.loop_kinds import Loops
 from flowledger.kernel.model.graph import Node, Process
 from flowledger.kernel.moves.activity import apply_mappings
 from flowledger.kernel.state import WAITING, Instance, Token
@@ -45,18 +46,22 @@ class Carried:
 
 
 def look(
-    d: Decision, i: Instance, source: Process, process: Process, elements: dict[str, str], dissolved: list[int], renew: bool
+    d: Decision, i: Instance, source: Process, process: Process, elements: dict[str, str], dissolved: list[int], renew: bool, looped: Loops
 ) -> Carried:
     """Nothing is changed."""
     found = Carried()
-    found.dissolved = dissolved
+    found.dissolved = dissolved = [*dissolved, *looped.gone]
     for token in i.tokens.values():
         if token.key in dissolved:
             continue
         old, new = source.nodes[token.element], process.nodes[elements[token.element]]
-        found.problem = _kind(found, token, old, new, renew) or _scope(d, i, found, token, old, new, elements)
+        found.problem = _kind(found, token, old, new, renew) or _scope(d, i, found, token, old, new, elements, looped)
         if found.problem:
             return found
+        if token.key in looped.wrapped:  # its body, around it
+            body = looped.wrapped[token.key] = d.key()
+            found.opened.append((body, found.moved.get(token.key, token.scope), new.id))
+            found.moved[token.key] = body
     return found
 
 
@@ -80,8 +85,8 @@ def _kinds(node: Node) -> str:
     return " and ".join(e.kind for e in node.events) or "nothing"
 
 
-def _scope(d: Decision, i: Instance, found: Carried, token: Token, old: Node, new: Node, elements: dict[str, str]) -> str:
-    if token.index or token.handler_of or ad_hoc_sub_process.is_inner(token):
+def _scope(d: Decision, i: Instance, found: Carried, token: Token, old: Node, new: Node, elements: dict[str, str], looped: Loops) -> str:
+    if (token.index and not looped.outer(token.key)) or token.handler_of or ad_hoc_sub_process.is_inner(token):
         outer, inner = (old.scope.id if old.scope else ""), (new.scope.id if new.scope else "")
         same = elements.get(outer, outer) == inner or token.index
         return "" if same else f"'{new.id}' stands in another scope than '{old.id}'"
@@ -108,6 +113,8 @@ def open_scopes(d: Decision, i: Instance, process: Process, found: Carried) -> l
     for key, scope, element in found.opened:
         node = process.nodes[element]
         d.record(fl.ElementActivated(key=i.key, token=key, scope=scope, element=element))
+        if node.loop is not None:  # the body of a loop around what runs
+            continue
         events.open_attached(d, i, i.tokens[key], node)
         if node.inputs:
             told.append(f"'{element}' was opened without its input mappings")

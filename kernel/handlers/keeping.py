@@ -51,6 +51,7 @@ def keep_timer(d: Decision, i: Instance, t: Timer) -> bool:
     command = c.FireTimers(timers=[t.key])
     kept = msgspec.to_builtins(command)
     if i.status != "quarantined" and kept not in (i.kept or ()):
+        d.because(f"timer:{t.key}")
         d.record(wf.WorkflowKept(key=i.key, command=kept))
     return True
 
@@ -110,8 +111,12 @@ def drain(d: Decision, i: Instance) -> None:
                 d.follow(c.Continue(key=key))
             return
         d.applying = key
-        refused = [""]
-        ok = d.alone(key, partial(_apply, d, found[1], refused))
+        refused, asked = [""], d.asked
+        _speak_for(d, i, found[0])
+        try:
+            ok = d.alone(key, partial(_apply, d, found[1], refused))
+        finally:
+            d.ask_as(asked)
         d.applying = 0
         if not ok and (key not in p.instances or i.status == "quarantined"):
             return  # a defect: it is kept for when the instance is released
@@ -119,6 +124,13 @@ def drain(d: Decision, i: Instance) -> None:
             d.record(ho.WorkflowApplied(key=key, at=found[0], refused=refused[-1] if ok else "a defect"))
     if key not in p.instances:
         give_up(d, i)
+
+
+def _speak_for(d: Decision, i: Instance, at: int) -> None:
+    """What comes of it is said in the name of whoever asked for it, and for that reason: the one who releases only lets it go on."""
+    by = i.kept_for[at] if i.kept_for is not None else None
+    if by is not None and (by.actor or by.cause):
+        d.ask_as(msgspec.structs.replace(d.asked, actor=by.actor, cause=by.cause, correlation=by.correlation, trace=by.trace))
 
 
 def _apply(d: Decision, command: c.AnyCommand, refused: list[str]) -> None:

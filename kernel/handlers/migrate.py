@@ -22,7 +22,7 @@ from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements import ad_hoc_sub_process, conditional, events, placing, triggers
 from flowledger.kernel.elements.triggers import timer
 from flowledger.kernel.expressions import Failure
-from flowledger.kernel.handlers import carrying, modify, notices
+from flowledger.kernel.handlers import carrying, loop_kinds, modify, notices
 from flowledger.kernel.handlers.instances import not_found
 from flowledger.kernel.model.graph import Node, Process
 from flowledger.kernel.state import ARRIVED, Instance, Timer, Token
@@ -60,13 +60,17 @@ def migrate(d: Decision, e: c.MigrateInstance) -> Rejected | None:
     if not i.tokens:
         return Rejected(RejectionCode.INVALID_STATE, f"nothing of instance {i.key} would be left: cancel it instead")
     for token in i.tokens.values():
-        if token.key not in dissolved and (wrong := _problem(token, source, process, elements)):
+        if token.key not in dissolved and (wrong := _problem(i, token, source, process, elements)):
             return Rejected(RejectionCode.INVALID_STATE, wrong)
-    carried = carrying.look(d, i, source, process, elements, dissolved, e.tasks == "renew")
+    looped = loop_kinds.look(i, source, process, elements, dissolved)
+    carried = carrying.look(d, i, source, process, elements, dissolved, e.tasks == "renew", looped)
     if carried.problem:
         return Rejected(RejectionCode.INVALID_STATE, carried.problem)
     before: dict[str, Any] = {"definition": i.definition, "process": i.process, "version": i.version}
     mapping = _Mapping(source, process, elements, e.timers != "keep", e.timers == "recount")
+    for holder in _holders(i):
+        _follow(holder, mapping)
+    loop_kinds.prepare(d, i, looped, mapping)
     for holder in _holders(i):
         _disarm(d, i, holder, mapping)
     carrying.keep_variables(d, i, carried)
@@ -75,6 +79,7 @@ def migrate(d: Decision, e: c.MigrateInstance) -> Rejected | None:
         wf.WorkflowMigrated(
             key=i.key, definition=target.key, process=target.id, version=target.version, elements=mapping.names(), reason=e.reason, before=before,
             opened=[list(row) for row in carried.opened] or None, moved={str(k): v for k, v in carried.moved.items()} or None,
+            loops=looped.rows or None,
         )
     )  # fmt: skip
     warnings = carrying.open_scopes(d, i, process, carried)
@@ -82,6 +87,8 @@ def migrate(d: Decision, e: c.MigrateInstance) -> Rejected | None:
     for holder in _holders(i):
         if holder.key not in opened:
             _arm(d, i, holder, mapping)
+    loop_kinds.arm(d, i, looped, mapping)
+    warnings += looped.told
     if mapping.restart:
         _restart_own(d, i, mapping)
     carrying.renew(d, i, process, carried)
@@ -147,14 +154,14 @@ def _version(d: Decision, i: Instance, process: Process) -> int:
     return i.version if process is d.process(i) else next((x.version for x in d.state.definitions.values() if x.id == process.id), 0)
 
 
-def _problem(token: Token, source: Process, process: Process, elements: dict[str, str]) -> str:
+def _problem(i: Instance, token: Token, source: Process, process: Process, elements: dict[str, str]) -> str:
     """Why a token can't go on in the target, `""` when it can."""
     old = source.nodes[token.element]
     if token.element not in elements:
         return f"expected a mapping for the active element '{token.element}', found none"
     new = process.nodes[elements[token.element]]
-    if _loop(old) != _loop(new):
-        return f"'{old.id}' is {_loop(old)}, '{new.id}' {_loop(new)}: its runs have no place there"
+    if wrong := loop_kinds.problem(i, token, old, new):
+        return wrong
     if (
         token.phase == ARRIVED
         and len(new.incoming) > 1
@@ -163,12 +170,6 @@ def _problem(token: Token, source: Process, process: Process, elements: dict[str
     ):
         return f"a token waits at '{old.id}' on flow '{token.flow}', which does not lead to '{new.id}': expected a mapping for the flow"
     return ""
-
-
-def _loop(node: Node) -> str:
-    if node.loop is None:
-        return "no loop"
-    return f"a {'sequential' if node.loop.sequential else 'parallel'} loop" if node.loop.kind == "multi" else "a standard loop"
 
 
 def _holders(i: Instance) -> list[Any]:
@@ -240,12 +241,15 @@ def _outside(holder: Any, process: Process, element: str) -> list[Node]:
     return [*node.attached, *subs]
 
 
+def _follow(holder: Any, mapping: _Mapping) -> None:
+    for old in _outside(holder, mapping.source, getattr(holder, "element", "")):
+        if (new := mapping.same(old)) is not None:
+            mapping.followed[old.id] = new.id
+
+
 def _disarm(d: Decision, i: Instance, holder: Any, mapping: _Mapping) -> None:
     p = d.state
     outside = {n.id: n for n in _outside(holder, mapping.source, getattr(holder, "element", ""))}
-    for old in outside.values():
-        if (new := mapping.same(old)) is not None:
-            mapping.followed[old.id] = new.id
     for key in list(holder.holds or ()):
         if (
             (held := p.timers.get(key)) is not None

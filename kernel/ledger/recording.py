@@ -134,8 +134,11 @@ class Recording:
 
     def because(self, cause: str) -> None:
         """Why what follows happens, where one decision has several reasons."""
-        self.asked = msgspec.structs.replace(self.asked, cause=cause)
-        self.asked_prefix = avro.encode_envelope(self.asked)
+        self.ask_as(msgspec.structs.replace(self.asked, cause=cause))
+
+    def ask_as(self, asked: Envelope) -> None:
+        """What follows is as if this had been the request's."""
+        self.asked, self.asked_prefix = asked, avro.encode_envelope(asked)
         self.for_request()
 
     def mark(self) -> Mark:

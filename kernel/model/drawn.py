@@ -39,3 +39,21 @@ def as_bpmn(data: bytes, name: str) -> tuple[bytes | None, list[Finding]]:
         return data, left
     source: bytes = etree.tostring(layout.add(tree), xml_declaration=True, encoding="UTF-8", pretty_print=True)
     return source, left
+
+
+def to_show(data: bytes, name: str) -> bytes | None:
+    """What a viewer shows: BPMN in which each process is drawn. One that has its drawing is kept to the byte, one without gets ours.
+
+    Returns:
+        None when there is no process that could be shown.
+    """
+    if formats.detect(data, name) != "bpmn":
+        return as_bpmn(data, name)[0]
+    try:
+        tree = x.parse(data)
+    except x.BadXml:
+        return None
+    if not layout.undrawn(tree):
+        return data
+    source: bytes = etree.tostring(layout.add(tree), xml_declaration=True, encoding="UTF-8", pretty_print=True)
+    return source

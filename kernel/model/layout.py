@@ -25,6 +25,7 @@ _ACTIVITIES = {"task", "manualTask", "serviceTask", "sendTask", "scriptTask", "b
 _SCOPES = {"subProcess", "transaction", "adHocSubProcess"}
 _EVENTS = {"startEvent", "endEvent", "intermediateCatchEvent", "intermediateThrowEvent", "implicitThrowEvent"}
 _GATEWAYS = {"exclusiveGateway", "parallelGateway", "inclusiveGateway", "eventBasedGateway", "complexGateway"}
+_FLOW_NODES = _ACTIVITIES | _SCOPES | _EVENTS | _GATEWAYS
 _DATA = {"dataObjectReference": (36, 50), "dataStoreReference": (50, 50), "textAnnotation": (130, 40), "group": (160, 100)}
 #: width and height in the usual modelers' units
 TASK, EVENT, GATEWAY = (100, 80), (36, 36), (50, 50)
@@ -61,9 +62,23 @@ def has_diagram(definitions: Any) -> bool:
     return definitions.find(f"{BPMNDI}BPMNDiagram/{BPMNDI}BPMNPlane/{BPMNDI}BPMNShape") is not None
 
 
+def undrawn(definitions: Any) -> list[Any]:
+    """Processes with something to draw of which no shape is there."""
+    shapes = {s.get("bpmnElement", "").rsplit(":", 1)[-1] for s in definitions.iter(f"{BPMNDI}BPMNShape")}
+    found = []
+    for process in definitions.findall(x.B + "process"):
+        ids = [e.get("id") for e in x.bpmn_children(process) if x.local(e) in _FLOW_NODES and e.get("id")]
+        if ids and not shapes.intersection(ids):
+            found.append(process)
+    return found
+
+
 def add(definitions: Any) -> Any:
-    """Give a model without shapes a diagram; one that has any is left as it is. Returns the same element."""
+    """Give each process without shapes a diagram; what is drawn is left as it is. Returns the same element."""
+    bare = undrawn(definitions)
     if has_diagram(definitions):
+        for process in bare:
+            _alone(definitions, process)
         return definitions
     for old in definitions.findall(f"{BPMNDI}BPMNDiagram"):
         definitions.remove(old)
@@ -75,13 +90,18 @@ def add(definitions: Any) -> Any:
         drawn = {p.get("processRef", "").rsplit(":", 1)[-1] for p in collaboration.findall(x.B + "participant")}
         processes = [p for p in processes if p.get("id") not in drawn]
     for process in processes:
-        drawing = Drawing()
-        inner = scope(process)
-        drawing.take(inner, 160 - _MARGIN, 80 - _MARGIN)
-        for lane, (top, height) in inner.lanes.items():
-            drawing.boxes[lane] = Box(inner.w, height, 160 - _MARGIN, 80 - _MARGIN + top)
-        _write(definitions, process.get("id") or "", drawing)
+        _alone(definitions, process)
     return definitions
+
+
+def _alone(definitions: Any, process: Any) -> None:
+    """A diagram of one process."""
+    drawing = Drawing()
+    inner = scope(process)
+    drawing.take(inner, 160 - _MARGIN, 80 - _MARGIN)
+    for lane, (top, height) in inner.lanes.items():
+        drawing.boxes[lane] = Box(inner.w, height, 160 - _MARGIN, 80 - _MARGIN + top)
+    _write(definitions, process.get("id") or "", drawing)
 
 
 def _pools(collaboration: Any, processes: dict[str, Any]) -> Drawing:

@@ -205,7 +205,7 @@ def why_not(n: Needs, p: Partition, tenant: str, name: str, record: dict[str, An
 # --- strategies: the eligible, and the best of them -------------------------------------------------------------------
 
 
-def _load(p: Partition, name: str, r: dict[str, Any]) -> Decimal:
+def load(p: Partition, name: str, r: dict[str, Any]) -> Decimal:
     """Share of capacity in use; without a limit the number of tasks, behind all shares."""
     held = len(p.by_assignee.get(name) or ())
     most = people.balance(r, "max_concurrent")
@@ -213,7 +213,7 @@ def _load(p: Partition, name: str, r: dict[str, Any]) -> Decimal:
 
 
 def _least_loaded(p: Partition, n: Needs, pool: str, eligible: dict[str, dict[str, Any]]) -> tuple[str, str]:
-    name = min(eligible, key=lambda x: (_load(p, x, eligible[x]), x))
+    name = min(eligible, key=lambda x: (load(p, x, eligible[x]), x))
     return name, f"has the least load: {len(p.by_assignee.get(name) or ())} open tasks"
 
 
@@ -228,7 +228,7 @@ def _skill(p: Partition, n: Needs, pool: str, eligible: dict[str, dict[str, Any]
         has = _levels(eligible[name].get("capabilities"))
         return sum((has.get(c, Decimal(0)) for c in n.capabilities), Decimal(0))
 
-    name = min(eligible, key=lambda x: (-level(x), _load(p, x, eligible[x]), x))
+    name = min(eligible, key=lambda x: (-level(x), load(p, x, eligible[x]), x))
     return name, f"has the highest skill: {level(name)} over {', '.join(n.capabilities) or 'nothing needed'}"
 
 
@@ -248,7 +248,7 @@ def _weighted(p: Partition, n: Needs, pool: str, eligible: dict[str, dict[str, A
         good: Decimal = Decimal(history["done"] + 1) / (history["done"] + history["failed"] + 2)
         speed = Decimal(3_600_000) / (3_600_000 + history["ms"]) if history["done"] else Decimal(1) / 2
         base = Decimal(str(weight)) if _is_number(weight) else Decimal(1)
-        return base * good * good * speed * speed / (1 + _load(p, name, eligible[name]))
+        return base * good * good * speed * speed / (1 + load(p, name, eligible[name]))
 
     name = min(eligible, key=lambda x: (-score(x), x))
     return name, f"has the best record for its load: score {score(name):.3f}"

@@ -22,6 +22,7 @@ AGAIN_S = 1.0
 
 async def serve(order: Order, stop: asyncio.Event) -> None:
     """Until `stop` is set."""
+    from flowledger import plugins
     from flowledger.connectors.serve import Connectors
     from flowledger.connectors.webhooks.serve import Webhooks
     from flowledger.infra.settings import Settings
@@ -30,6 +31,7 @@ async def serve(order: Order, stop: asyncio.Event) -> None:
     from flowledger.processors.link.lag import LoopLag
 
     settings = Settings.model_validate(order.settings)
+    plugins.load(settings.plugins)
     telemetry = Telemetry.of(settings)
     lag = LoopLag(telemetry.metrics.loop_lag.labels("connectors", order.name).observe)
     lag.start()

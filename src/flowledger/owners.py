@@ -22,6 +22,7 @@ AGAIN_S = (0.2, 3.0)
 
 async def serve(order: Order, stop: asyncio.Event) -> None:
     """Until `stop` is set."""
+    from flowledger import plugins
     from flowledger.connectors import check
     from flowledger.events.wire import NAMES
     from flowledger.infra import javascript
@@ -38,6 +39,7 @@ async def serve(order: Order, stop: asyncio.Event) -> None:
     from flowledger.system import make_log
 
     settings = Settings.model_validate(order.settings)
+    plugins.load(settings.plugins)
     telemetry = Telemetry.of(settings)
     observer = Observer(telemetry.metrics, {cls.__name__: name for cls, name in NAMES.items()}, telemetry.tracer)
     told = owner.Settings(

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Seque
 from pathlib import Path
 from typing import Any
 
-from flowledger import doors, signin
+from flowledger import doors, plugins, signin
 from flowledger.api.queue import LoopQueue
 from flowledger.events.base import Recorded
 from flowledger.infra.settings import Settings, SettingsError
@@ -152,6 +152,9 @@ class System:
                 f"setting tasks_topic names {', '.join(s.tasks_topic)}, but there is no Kafka: expected the setting kafka as well"
             )
         signin.check(s)
+        plugins.load(s.plugins)
+        for text in plugins.told():
+            log("system").warning(text)
         if self.has("connectors"):
             self._look_at_connectors()
         listener = self._listen()
@@ -243,7 +246,7 @@ class System:
 
     def _warned(self) -> list[str]:
         """What is no reason to send nothing here."""
-        return [self.connectors.trouble] if self.connectors is not None and self.connectors.trouble else []
+        return plugins.told() + ([self.connectors.trouble] if self.connectors is not None and self.connectors.trouble else [])
 
     def _look_at_connectors(self) -> None:
         """Raises: SettingsError: what is wrong with their settings is said before anything runs."""

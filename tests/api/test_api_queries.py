@@ -187,6 +187,12 @@ async def test_definitions_source_and_difference(http, reads):
     assert (await http.get("/v1/definitions/unknown")).status_code == 404
     r = await http.get("/v1/definitions/6/source")
     assert r.headers["content-type"].startswith("application/xml") and 'filename="or_der.bpmn"' in r.headers["content-disposition"]
+    drawn = await http.get("/v1/definitions/5/diagram")
+    assert (
+        drawn.headers["content-type"].startswith("application/xml")
+        and "BPMNShape" not in MODEL
+        and drawn.text.count("<bpmndi:BPMNShape ") >= 3
+    )
     diff = (await http.get("/v1/definitions/5/diff?to=6")).json()
     assert diff["added"] == diff["removed"] == []
     assert [(c["from"]["name"], c["to"]["name"]) for c in diff["changed"]] == [("Pay", "Pay now")] and "Pay now" in diff["text"]

@@ -235,7 +235,7 @@ async def test_the_openapi_document_has_every_path(http):
     r = await http.get("/v1/openapi.json")
     doc = r.json()
     assert doc["openapi"].startswith("3.1") and "Problem" in doc["components"]["schemas"]
-    wanted = """deployments definitions definitions/{id} definitions/{id}/source definitions/{id}/diff definitions/{id}/{move}
+    wanted = """deployments definitions definitions/{id} definitions/{id}/source definitions/{id}/diagram definitions/{id}/diff definitions/{id}/{move}
       instances instances/{id}
       instances/{id}/status instances/{id}/variables instances/{id}/events instances/{id}/tree instances/{id}/metrics instances/{id}/state
       instances/{id}/suspend instances/{id}/resume instances/{id}/pause instances/{id}/unpause instances/{id}/cancel instances/{id}/modify

@@ -10,6 +10,7 @@ from lxml import etree
 
 from flowledger.kernel.model import layout
 from flowledger.kernel.model import xml as x
+from flowledger.kernel.model.drawn import to_show
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted(p for p in (ROOT / "examples").iterdir() if p.suffix in (".bpmn", ".json", ".yaml", ".bpml"))
@@ -119,3 +120,31 @@ def test_many_long_flows_stay_cheap():
     assert len(edges) == len(list(root.iter(x.B + "sequenceFlow")))
     for points in edges.values():
         assert all(ax == bx or ay == by for (ax, ay), (bx, by) in itertools.pairwise(points))
+
+
+BARE = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" id="d" targetNamespace="t">
+  <process id="one" isExecutable="true"><startEvent id="s1"/><sequenceFlow id="f1" sourceRef="s1" targetRef="e1"/><endEvent id="e1"/></process>
+  <process id="two" isExecutable="true"><startEvent id="s2"/><sequenceFlow id="f2" sourceRef="s2" targetRef="e2"/><endEvent id="e2"/></process>
+</definitions>"""
+
+
+def planes(source):
+    root = x.parse(source)
+    return {p.get("bpmnElement"): len(p.findall(f"{layout.BPMNDI}BPMNShape")) for p in root.iter(f"{layout.BPMNDI}BPMNPlane")}
+
+
+def test_what_is_shown_has_each_process_drawn_and_what_was_drawn_as_it_was():
+    """A process without shapes beside one that has its own gets a drawing, too; steps and BPML are drawn with the ids that run."""
+    both = to_show(BARE.encode(), "a.bpmn")
+    assert planes(both) == {"one": 2, "two": 2}
+    assert to_show(both, "a.bpmn") == both
+    root = x.parse(both)
+    root.remove(root.findall(f"{layout.BPMNDI}BPMNDiagram")[1])
+    root.find(f".//{layout.DC}Bounds").set("x", "777")
+    again = to_show(etree.tostring(root), "a.bpmn")
+    assert planes(again) == {"one": 2, "two": 2} and b'x="777"' in again
+    steps = b'{"id": "s", "steps": [{"id": "a", "type": "service", "job": "j"}, {"id": "b", "type": "user"}]}'
+    assert b'bpmnElement="a"' in (shown := to_show(steps, "s.json")) and b'bpmnElement="b"' in shown
+    assert to_show(b"<no", "a.bpmn") is None and to_show(b'{"components": []}', "a.form") is None
+    empty = BARE.replace('<startEvent id="s2"/><sequenceFlow id="f2" sourceRef="s2" targetRef="e2"/><endEvent id="e2"/>', "")
+    assert planes(to_show(to_show(empty.encode(), "a.bpmn"), "a.bpmn"))["one"] == 2

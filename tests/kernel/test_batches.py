@@ -132,13 +132,14 @@ class World:
         self.settle()
         return keys
 
-    def batch(self, action, keys, home=0, rate=0, chunk=7, **params):
-        """Made and filled; its key."""
+    def batch(self, action, keys, home=0, rate=0, chunk=7, missing=(), **params):
+        """Made and filled; its key. `missing`: those that its door knows not to be there."""
         keys = in_order(keys)
         made = self.ask(home, co.CreateBatch(action=action, total=len(keys), params=params or None, rate=rate, reason="why not"))
         assert isinstance(made, dict), made
         for at in range(0, len(keys), chunk):
-            command = co.AddBatchItems(batch=made["key"], at=at, items=keys[at : at + chunk])
+            some = keys[at : at + chunk]
+            command = co.AddBatchItems(batch=made["key"], at=at, items=some, missing=[k for k in some if k in missing])
             assert isinstance(self.ask(home, command), dict)
             if self.rng.random() < 0.3:
                 assert isinstance(self.ask(home, command), dict | Rejected), "sent again"

@@ -5,6 +5,7 @@ import random
 import pytest
 from test_batches import World, in_order
 
+from flowledger.events import batch as ba
 from flowledger.events import commands as c
 from flowledger.events import control as co
 from flowledger.events import operations as op
@@ -35,6 +36,19 @@ def test_one_that_has_ended_and_no_other():
         assert w.ask(1, co.RemoveFromViews(key=wrong)).code == "NOT_FOUND", wrong
 
 
+@pytest.mark.parametrize(("home", "rate"), [(0, 0), (1, 0), (0, 100_000)])
+def test_a_batch_of_which_nothing_is_there_comes_to_its_end(home, rate):
+    """No result of another partition brings it on."""
+    w = World(2)
+    keys = [(k % 2 << c.PARTITION_BITS) + 1 + k // 2 for k in range(5_000)]
+    batch = w.batch("delete", keys, home=home, rate=rate, chunk=1_000, missing=set(keys))
+    w.settle()
+    assert set(w.outcomes(batch).values()) == {("skipped", "NOT_FOUND")} and len(w.outcomes(batch)) == 5_000
+    [why] = [e for e in w.events(ba.BatchItemsDone) if "0" in (e.why or {})]
+    assert why.why["0"] == ["NOT_FOUND", "expected an ended instance with key 1, found none"]
+    w.check_empty()
+
+
 def test_while_everything_is_held_what_has_ended_is_removed_all_the_same():
     w = World(1)
     [key] = w.start(1)
@@ -54,13 +68,16 @@ def test_by_a_batch_each_once_whoever_takes_over(seed):
     for key in ended:
         w.ask(c.partition_of_key(key), c.CancelInstance(key=key))
     ghosts = [(rng.randrange(n) << c.PARTITION_BITS) + 500_000 + k for k in range(rng.randint(0, 20))]
+    # what no owner can tell from an instance that has ended: a stranger's, one that is deleted already, a task's key; its door knows
+    unknown = set(rng.sample(sorted(ended), len(ended) // 3)) if rng.random() < 0.7 else set(ended)
     items = in_order([*keys, *ghosts])
-    batch = w.batch("delete", items, home=rng.randrange(n), rate=rng.choice([0, 300]))
+    batch = w.batch("delete", items, home=rng.randrange(n), rate=rng.choice([0, 300]), missing=unknown)
     w.settle()
     found = w.outcomes(batch)
     for number, key in enumerate(items):
-        expected = ("succeeded", "") if key in ended else ("failed", "INVALID_STATE") if key in keys else ("skipped", "NOT_FOUND")
+        gone = key in ghosts or key in unknown
+        expected = ("skipped", "NOT_FOUND") if gone else ("succeeded", "") if key in ended else ("failed", "INVALID_STATE")
         assert found[number] == expected, (number, key)
-    assert sorted(e.key for e in w.events(wf.WorkflowRemovedFromViews)) == sorted(ended)
+    assert sorted(e.key for e in w.events(wf.WorkflowRemovedFromViews)) == sorted(ended - unknown)
     assert all(v.cause == f"batch:{batch}" for log in w.log for e, v in log if isinstance(e, wf.WorkflowRemovedFromViews))
     w.check_empty()

@@ -77,7 +77,7 @@ class Operator:
         self.operate("modify", c.ModifyInstance(key=self.s.key, instructions=instructions))
 
     def migrate(self) -> None:
-        """To a version with another element, or with all of it in a sub-process, and back."""
+        """To a version with another element, with other loops, or with all of it in a sub-process, and back."""
         rng, versions = self.rng, self.versions
         now = next(name for name, key in versions.items() if key == self.s.i.definition)
         to = rng.choice([name for name in versions if name != now])
@@ -107,6 +107,27 @@ class Operator:
         self.operate("rerun", c.RerunElement(key=self.s.key, element=self.rng.choice(places)))
 
 
+LOOPS = (
+    ".<multiInstanceLoopCharacteristics><loopCardinality>3</loopCardinality></multiInstanceLoopCharacteristics>",
+    '.<multiInstanceLoopCharacteristics isSequential="true"><loopCardinality>2</loopCardinality></multiInstanceLoopCharacteristics>',
+    '.<standardLoopCharacteristics loopMaximum="2"/>',
+)
+
+
+def other_loops(rng: random.Random, lines: list[str]) -> list[str]:
+    """Each loop is another kind, or none; and some tasks have one."""
+    out: list[str] = []
+    for n, line in enumerate(lines):
+        if line.startswith((".<multiInstance", ".<standardLoop")):
+            out += rng.choice([[], *([kind] for kind in LOOPS)])
+            continue
+        out.append(line)
+        looped = n + 1 < len(lines) and lines[n + 1].startswith((".<multiInstance", ".<standardLoop"))
+        if line.startswith(("serviceTask ", "userTask ")) and "comp=true" not in line and not looped and rng.random() < 0.3:
+            out.append(rng.choice(LOOPS))
+    return out
+
+
 def values(rng: random.Random, late: bool) -> dict[str, int]:
     return {name: 0 if late else rng.randint(0, 9) for name in VALUES}
 
@@ -121,6 +142,7 @@ def begun(seed: int, whole: bool) -> tuple[Scenario, random.Random, dict[str, in
     versions = {"first": s.i.definition} if s.key in s.p.instances else {}
     wrapped = ["subProcess wrap {", *model.lines, "}"]
     for name, lines in (
+        ("loops", other_loops(random.Random(seed), model.lines)),
         ("more", [*model.lines, "serviceTask unreached"]),
         ("wrapped", ["startEvent wrap_s", *wrapped, "endEvent wrap_e", "wrap_s > wrap > wrap_e"]),
     ):

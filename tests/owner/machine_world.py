@@ -15,7 +15,7 @@ from flowledger.events import commands as c
 from flowledger.events import requests
 from flowledger.events.heads import key_id
 from flowledger.events.ledger import KeyIntroduced
-from flowledger.kernel import Facts
+from flowledger.kernel import Facts, limits
 from flowledger.kernel import checkpoint as images
 from flowledger.kernel.library import Library
 from flowledger.processors import clock as times
@@ -139,6 +139,7 @@ class Seat:
             world.library.read,
             feel_soft=HEAVY_STEPS,
             value_max=VALUE_MAX,
+            steps_max=self.world.steps_max,
         )
         where = Claim(self.partition, reader.epoch, name, position, reader.place(), len(world.log.of(COMMANDS, self.partition)))
         self.machine = Machine(where, state, facts, clock, world.settings, self.standing)
@@ -295,6 +296,8 @@ def arrive(world: World, wire: deque[Cargo]) -> tuple[Flight, int, int] | Confli
 
 class World:
     """`sticky`: a log refuses what is submitted behind a doubt or a conflict. `steady`: all clocks are the same and never step."""
+
+    steps_max = limits.STEPS_MAX
 
     def __init__(self, seed: int, *, nodes: int = 3, partitions: int = 0, steady: bool = False) -> None:
         self.dice = random.Random(seed)

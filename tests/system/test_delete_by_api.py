@@ -72,6 +72,19 @@ async def test_what_is_deleted_is_found_nowhere_and_the_ledger_keeps_it(on, requ
             running[1]: "INVALID_STATE",
             parent: "",
         }
+        # what isn't there is told of each: deleted already, a stranger's, a key of something else, never given
+        await x.ok("POST", "deployments", {"resources": [{"name": "p.bpmn", "content": MODEL}]}, tenant="b")
+        theirs = (await x.ok("POST", "instances", {"definition": "p"}, tenant="b"))["id"]
+        over = await x.ok("POST", f"instances/{theirs}/cancel", {"force": True}, tenant="b")
+        assert (await x.ok("GET", f"instances/{theirs}", tenant="b", wait_for=over["position"]))["status"] == "terminated"
+        [job] = (await x.ok("GET", "tasks", instance=running[0]))["items"]
+        gone = [first, parent, theirs, job["id"], "77", str(3 << 51 | 5)]
+        begun = await x.ok("POST", "batches", {"action": "delete", "ids": [*gone, running[0]]})
+        ended = await x.ended(begun["id"])
+        assert (ended["status"], ended["succeeded"], ended["skipped"], ended["failed"]) == ("failed", 0, 6, 1), ended
+        told = {i["id"]: (i["status"], i["code"], i["message"]) for i in await x.items(begun["id"])}
+        for key in gone:
+            assert told[key] == ("skipped", "NOT_FOUND", f"expected an ended instance with key {key}, found none"), told[key]
         await place.until(lambda: _left(x, {*running, child["id"]}))
         assert (await x.ok("GET", f"instances/{child['id']}"))["parent"] == parent, "what it called is an instance of its own"
 

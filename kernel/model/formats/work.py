@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from flowledger.kernel.model.formats import build
 from flowledger.kernel.model.formats.shared import Base, ms_of_iso
@@ -46,6 +46,17 @@ KINDS: dict[str, str] = {
     "manual": "manual", "manualTask": "manual", "manual_task": "manual",
     "capability": "capability",
 }  # fmt: skip
+
+
+class OwnType(NamedTuple):
+    """A step type of a plug-in: a service whose fields it names, and whose job it makes (`fill`, as those of `FILL`)."""
+
+    keys: frozenset[str]
+    fill: Callable[[Base, Any, Value, str, Retry], None]
+
+
+#: word -> step type of a plug-in (`flowledger.plugins`)
+OWN: dict[str, OwnType] = {}
 
 
 class Retry:
@@ -188,11 +199,12 @@ _TAGS = {"service": "serviceTask", "user": "userTask", "script": "scriptTask", "
 def task(r: Base, scope: build.Scope, value: Value, id: str, extra: set[str], default: str = "service", outputs: bool = True) -> Any:
     """One task as a BPMN element, with all that it says but its error paths. `extra`: keys that the caller reads itself; `outputs`: map its output."""
     kind, word = kind_of(r, value, default)
-    r.known(value, COMMON | KEYS[kind] | extra, f"the {kind} task '{id}'", id)
+    own = OWN.get(word)
+    r.known(value, COMMON | (own.keys if own else KEYS[kind]) | extra, f"the {word if own else kind} task '{id}'", id)
     element = scope.node(_TAGS[kind], id, r.text(value, "name"), value)
     build.document(element, r.text(value, "description"))
     retry = retry_of(r, value, id)
-    FILL[kind](r, element, value, word, retry)
+    (own.fill if own else FILL[kind])(r, element, value, word, retry)
     inputs(r, element, value, id)
     if outputs:
         map_outputs(r, element, value)

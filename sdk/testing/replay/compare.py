@@ -126,14 +126,15 @@ def _ways(then: Story, now: Story, nodes: Any, record: Record) -> tuple[Outcome 
                     values |= {n: [None, _short(v)] for n, v in list((y.values or {}).items())[:NAMES_MAX] if n not in values}
                     different.append((x.order, Outcome(OTHER_WAY, now.process, key[0], "", _flows(x), _flows(y), values)))
                     break
-            if len(old) > len(new):
-                x = old[len(new)]
+            less = next((e for e in old[len(new) :] if not e.cut), None)
+            surplus = next((e for e in new[len(old) :] if not e.cut), None)
+            if less is not None:
                 lost.append(
-                    (x.order, Outcome(OTHER_WAY, now.process, key[0], "it was passed, and isn't any more", _flows(x) or [key[0]], []))
+                    (less.order, Outcome(OTHER_WAY, now.process, key[0], "it was passed, and isn't any more", _flows(less) or [key[0]], []))
                 )
-            elif len(new) > len(old):
-                y = new[len(old)]
-                more.append((y.order, Outcome(OTHER_WAY, now.process, key[0], "it was not passed, and is", [], _flows(y) or [key[0]])))
+            elif surplus is not None:
+                found = _flows(surplus) or [key[0]]
+                more.append((surplus.order, Outcome(OTHER_WAY, now.process, key[0], "it was not passed, and is", [], found)))
     gone = _first(lost)
     if gone is not None:  # what it came to instead, where the model of then had nothing of the kind
         gone.now = [x.element for x in now.entries if not x.ways and x.element not in both][:1]

@@ -26,13 +26,16 @@ _MAY_MISS = frozenset({"timer", "signal", "message", "set", "resolve", "retry", 
 
 
 class Given(msgspec.Struct):
-    """What was given, and when. Of work, where: the `nth` that was open at `element`, oldest first."""
+    """What was given, and when. Of work, where: the `nth` that was open at `element`, oldest first.
+
+    `before_us`: a timer is due then that fires later or never, since an answer came in between; 0: none is."""
 
     time_us: int
     stimulus: Stimulus
     command: Any
     element: str = ""
     nth: int = 0
+    before_us: int = 0
 
 
 class Feed:
@@ -162,7 +165,7 @@ class Feed:
             made = make(self, s, key) if key and not story.ended else None
         if made is None:
             return False
-        given = Given(self.desk.facts.now_us, s, made)
+        given = Given(self.desk.facts.now_us, s, made, before_us=self._late(key if s.kind == "timer" else 0))
         if (task := self.desk.state.tasks.get(key)) is not None:
             beside = [t.key for t in self.desk.state.tasks.values() if t.instance == task.instance and t.element == task.element]
             given.element, given.nth = task.element, beside.index(key) + 1
@@ -173,6 +176,12 @@ class Feed:
             if s.kind not in _MAY_MISS:
                 self.refused.append((s, answer))
         return True
+
+    def _late(self, own: int) -> int:
+        """The first moment at which a timer should have fired, and has not yet; behind that of `own`."""
+        p, now = self.desk.state, self.desk.facts.now_us
+        since = p.timers[own].due_us if own in p.timers else 0
+        return min((t.due_us for t in p.timers.values() if since < t.due_us <= now and t.instance in self.desk.family.by_key), default=0)
 
     def story(self, place: Place) -> Story:
         return self.desk.family.by_place[place]  # type: ignore[no-any-return]

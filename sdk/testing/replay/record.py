@@ -214,8 +214,8 @@ def _unfit(why: str) -> Callable[..., Found]:
 
 
 def _migrated(s: Story, e: wf.WorkflowMigrated, before: list[type], cause: str) -> Found:
-    if any(old != new for old, new in (e.elements or {}).items()) or e.opened or e.moved:
-        raise Unfit("it was migrated to a version in which its elements have other names or scopes")
+    if any(old != new for old, new in (e.elements or {}).items()) or e.opened or e.moved or e.loops:
+        raise Unfit("it was migrated to a version in which its elements have other names, scopes or loops")
     return None
 
 

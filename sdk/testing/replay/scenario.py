@@ -74,9 +74,14 @@ def _steps(feed: Feed) -> list[dict[str, Any]]:
     """Raises: _No."""
     steps: list[dict[str, Any]] = []
     now = feed.given[0].time_us if feed.given else 0
+    early = 0
     for g in feed.given:
-        if g.time_us > now:
-            now = g.time_us
+        then = g.time_us
+        if g.before_us:  # there a timer still waited for its turn, here it would fire at its moment
+            then = min(then, max(now, g.before_us - early - 1))
+            early = max(early, g.time_us - then)
+        if then > now:
+            now = then
             steps.append({"advance_to": _time(now)})
         make = _WORDS.get(g.stimulus.kind)
         if make is None:

@@ -28,13 +28,16 @@ Place = tuple[tuple[str, Runs, int], ...]
 
 
 class Entry(msgspec.Struct):
-    """A token has left `element` by flows (`ways`: flow and target), or come to it by none (`ways` empty). `order` counts within the instance."""
+    """A token has left `element` by flows (`ways`: flow and target), or come to it by none (`ways` empty). `order` counts within the instance.
+
+    `cut`: in a run of a loop that was withdrawn before its end. How far such a run came hangs on how the decision was cut into steps."""
 
     element: str
     runs: Runs
     order: int
     ways: list[tuple[str, str]] = []
     values: dict[str, Any] | None = None
+    cut: bool = False
 
 
 class Held(msgspec.Struct):
@@ -89,6 +92,8 @@ class Story:
         #: ad-hoc sub-process -> what it is to do later
         self.queues: dict[int, list[Any]] = {}
         self._fork: tuple[int, str, Entry] | None = None
+        #: run of a loop -> how many entries there were when it began
+        self._since: dict[int, int] = {}
 
     # --- looking
 
@@ -154,8 +159,17 @@ class Story:
         for kid in [k for k, t in self.tokens.items() if t[0] == token]:
             self.gone(kid)
         self.tokens.pop(token, None)
+        self._since.pop(token, None)
         self.vars.pop(token, None)
         self._moved(token)
+
+    def _terminated(self, e: fl.ElementTerminated) -> None:
+        known = self.tokens.get(e.token)
+        if known is not None and known[2]:
+            runs = self.runs(e.token)
+            for entry in self.entries[self._since.get(e.token, 0) :]:
+                entry.cut = entry.cut or entry.runs[: len(runs)] == runs
+        self.gone(e.token)
 
     def _moved(self, token: int) -> None:
         """What belonged to a stay at an element ends with it."""
@@ -176,6 +190,7 @@ class Story:
         known = self.tokens.get(e.token)
         if known is None:
             self.tokens[e.token] = [e.scope, e.element, e.index]
+            self._since[e.token] = len(self.entries)
             self.come(e.token, e.element)
         if e.variables:
             self.vars.setdefault(e.token, {}).update(e.variables)
@@ -282,7 +297,7 @@ _HEARD: dict[type[Event], Callable[[Story, Any], Any]] = {
     fl.TokenNoted: Story._noted,
     fl.GatewayReached: Story._reached,
     fl.ElementCompleted: lambda s, e: s.gone(e.token),
-    fl.ElementTerminated: lambda s, e: s.gone(e.token),
+    fl.ElementTerminated: Story._terminated,
     fl.LoopItemCompleted: lambda s, e: s.gone(e.item),
     ta.TaskCreated: Story._task,
     ta.TaskCompleted: Story._task_done,

@@ -97,7 +97,8 @@ def main(given: BinaryIO, out: BinaryIO) -> None:
                 return
 
 
-if __name__ == "__main__":
+def begin() -> None:
+    """As a process of its own, on stdin and stdout."""
     os.nice(10)  # those who do the work come first
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MAX, MEMORY_MAX))
     main(sys.stdin.buffer, sys.stdout.buffer)

@@ -19,6 +19,8 @@ export interface Badge {
 
 interface Props {
   xml: string;
+  /** which of the processes in it; the first that is drawn unless given */
+  process?: string;
   /** what stands at each element; elements without a number get nothing */
   badges?: Record<string, Badge>;
   /** classes by element: `fl-done`, `fl-active`, `fl-incident`, `fl-added` … */
@@ -34,7 +36,7 @@ interface Props {
 type Service = any;
 
 /** The only place that knows the viewer. It is made once; data is patched in by element, so a selection survives the news. */
-export function Diagram({ xml, badges = {}, marks = {}, selected, onSelect, height = 360, label, onReady }: Props) {
+export function Diagram({ xml, process, badges = {}, marks = {}, selected, onSelect, height = 360, label, onReady }: Props) {
   const t = useText();
   const dark = useComputedColorScheme("light") === "dark";
   const box = useRef<HTMLDivElement>(null);
@@ -73,7 +75,9 @@ export function Diagram({ xml, badges = {}, marks = {}, selected, onSelect, heig
     if (!v || !xml) return;
     const mine = ++sequence.current;
     v.importXML(xml)
-      .then(() => {
+      .then(async () => {
+        const other = diagramOf(v, process);
+        if (other && mine === sequence.current) await v.open(other);
         if (mine !== sequence.current) return;
         setFailed(undefined);
         (v.get("canvas") as Service).zoom("fit-viewport", "auto");
@@ -82,7 +86,7 @@ export function Diagram({ xml, badges = {}, marks = {}, selected, onSelect, heig
         ready.current?.((v.get("elementRegistry") as Service).getAll().map((e: any) => e.id));
       })
       .catch((e: Error) => mine === sequence.current && setFailed(e.message));
-  }, [xml, dark]);
+  }, [xml, process, dark]);
 
   const marked = useRef<Record<string, string[]>>({});
   useEffect(() => {
@@ -147,6 +151,16 @@ export function Diagram({ xml, badges = {}, marks = {}, selected, onSelect, heig
       })}
     </div>
   );
+}
+
+/** The drawing of a process where it isn't the first of the file: its own, or that of the collaboration which it takes part in. */
+function diagramOf(v: NavigatedViewer, process: string | undefined): any {
+  const definitions = v.getDefinitions() as any;
+  const drawn = (definitions?.diagrams ?? []) as any[];
+  if (!process || drawn.length < 2) return undefined;
+  const of = (d: any) => d.plane?.bpmnElement;
+  const found = drawn.find((d) => of(d)?.id === process) ?? drawn.find((d) => (of(d)?.participants ?? []).some((p: any) => p.processRef?.id === process));
+  return found === drawn[0] ? undefined : found;
 }
 
 function Tool({ label, icon, onClick }: { label: string; icon: "fit" | "plus" | "download"; onClick: () => void }) {

@@ -44,6 +44,8 @@ export const designer: Record<string, string> = {
   "designer.kept": "Was Sie gezeichnet haben, ist in diesem Browser aufbewahrt.",
   "designer.broken": "Das lässt sich nicht zeichnen ({why}). Bessern Sie es als Text aus, oder öffnen Sie eine ältere Version.",
   "designer.undrawable": "Das ist ein Text, der sich noch nicht zeichnen lässt.",
+  "designer.drawit": "Zeichnen lassen",
+  "designer.laid": "Das Modell hatte keine Zeichnung und wurde angeordnet. Verschieben Sie, was anders stehen soll, und speichern Sie.",
   "designer.astext": "Änderungen am Text werden gezeichnet, sobald Sie zum Zeichnen zurückkehren.",
   "designer.canvas.process": "Zeichnung von {name}. Taste n: neues Element, a: eines anhängen, Pfeiltasten: verschieben.",
   "designer.canvas.decision": "Entscheidung {name}",

@@ -142,6 +142,8 @@ export const de: Record<string, string> = {
   "process.versions": "Versionen",
   "process.source": "Quelltext",
   "process.runs": "Instanzen",
+  "process.edit": "Im Designer bearbeiten",
+  "process.edit.comment": "aus Version {version}, wie sie eingesetzt ist",
   "process.diagram": "Diagramm von {name}",
   "process.norun": "Von dieser Version läuft keine Instanz.",
   "process.started": "Instanz {id} wurde gestartet.",

@@ -44,6 +44,8 @@ export const designer: Record<string, string> = {
   "designer.kept": "What you have drawn is kept in this browser.",
   "designer.broken": "This can't be drawn ({why}). Mend it as text, or open an older version.",
   "designer.undrawable": "This is a text that can't be drawn yet.",
+  "designer.drawit": "Draw it",
+  "designer.laid": "It had no drawing and was laid out. Move what should stand elsewhere, and save.",
   "designer.astext": "Changes of the text are drawn when you go back to drawing.",
   "designer.canvas.process": "Drawing of {name}. Press n to make an element, a to append one, arrow keys to move it.",
   "designer.canvas.decision": "Decision {name}",

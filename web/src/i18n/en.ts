@@ -142,6 +142,8 @@ export const en: Record<string, string> = {
   "process.versions": "Versions",
   "process.source": "Source",
   "process.runs": "Instances",
+  "process.edit": "Edit in the designer",
+  "process.edit.comment": "from version {version}, as it is deployed",
   "process.diagram": "Diagram of {name}",
   "process.norun": "No instance of this version is running.",
   "process.started": "Instance {id} was started.",

@@ -14,11 +14,12 @@ import { Comments } from "./Comments";
 import { ConflictDialog } from "./Conflict";
 import { Deploy } from "./Deploy";
 import { Rename } from "./DesignerPage";
-import { Findings, useFindings } from "./Findings";
+import { FindingList, Findings, useFindings } from "./Findings";
 import { Gallery } from "./Gallery";
 import { Histories } from "./Histories";
 import { Try } from "./Try";
 import { useDraft } from "./useDraft";
+import { useLayout } from "./useLayout";
 import { Versions } from "./Versions";
 
 const EDITORS = {
@@ -51,7 +52,8 @@ export function DraftPage() {
   const name = draft ? fileName(draft.name, kind, d.text) : "";
   const check = useFindings(name, d.text);
   const errors = check.findings.filter((f) => f.severity === "error").length;
-  const plain = asText || (d.opened && (broken?.n === d.opened.n || !drawable(kind, d.opened.text)));
+  const layout = useLayout(d, asText);
+  const plain = asText || layout.failed || (d.opened && (broken?.n === d.opened.n || !drawable(kind, d.opened.text)));
   const tab = search.tab ?? (kind === "decision" || plain ? "findings" : "properties");
 
   const ready = useCallback(
@@ -191,12 +193,23 @@ export function DraftPage() {
       {plain && (
         <Alert color="yellow" variant="light" mb="xs" p="xs" role="status">
           {t(broken?.n === d.opened.n ? "designer.broken" : asText ? "designer.astext" : "designer.undrawable", { why: broken?.why ?? "" })}
+          {kind === "process" && !drawable(kind, d.opened.text) && (
+            <Button size="compact-xs" variant="light" color="yellow" ml="sm" disabled={!may} onClick={() => void layout.draw().catch(d.setError)}>
+              {t("designer.drawit")}
+            </Button>
+          )}
+          {layout.refused && <FindingList findings={layout.refused} />}
+        </Alert>
+      )}
+      {layout.laid && d.dirty && (
+        <Alert color="blue" variant="light" mb="xs" p="xs" role="status">
+          {t("designer.laid")}
         </Alert>
       )}
       <div className="fl-design">
         <div className="fl-design-canvas">
           <Suspense fallback={<Waiting />}>
-            <Editing
+            {layout.waits ? <Waiting /> : <Editing
               key={`${d.opened.n} ${plain}`}
               text={d.opened.text}
               label={t(`designer.canvas.${plain ? "text" : kind}`, { name: draft.name })}
@@ -208,7 +221,7 @@ export function DraftPage() {
               onReady={ready}
               onFailed={(why) => setBroken({ n: d.opened!.n, why })}
               onSelect={setSelected}
-            />
+            />}
           </Suspense>
         </div>
         <Tabs className="fl-design-side" value={tabs.includes(tab) ? tab : "findings"} onChange={(v) => void navigate({ to: ".", search: { ...search, tab: v ?? "" }, replace: true })}>

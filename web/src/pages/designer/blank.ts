@@ -44,6 +44,9 @@ export const suffix = (kind: Kind) => (kind === "decision" ? "dmn" : kind === "f
 /** The name of the file under which a draft is checked, deployed and saved. A text that is none of ours keeps its kind's. */
 export const fileName = (name: string, kind: Kind, text: string) => `${idOf(name, kind)}.${kind === "process" && !text.trimStart().startsWith("<") ? (/^\s*[[{]/.test(text) ? "json" : "yaml") : suffix(kind)}`;
 
+/** A process in BPMN of which nothing is drawn. */
+export const bare = (kind: Kind, text: string) => kind === "process" && drawable(kind, text) && !/:?BPMNShape[\s>]/.test(text);
+
 /** Whether the editor of that kind can open it. */
 export function drawable(kind: Kind, text: string): boolean {
   if (kind === "form") return /^\s*\{/.test(text);

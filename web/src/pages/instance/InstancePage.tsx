@@ -8,7 +8,7 @@ import { useMay } from "~/api/me";
 import type { InstanceState, Plan } from "~/api/types";
 import { Diagram } from "~/diagram/Diagram";
 import { useText } from "~/i18n";
-import { useSource } from "~/api/source";
+import { useDiagram } from "~/api/source";
 import { Answer, Failed, PageHead, Waiting } from "~/shared/states";
 import { HeldBy } from "~/shared/HeldBy";
 import { Icon } from "~/shared/icons";
@@ -52,7 +52,7 @@ export function InstancePage() {
     staleTime: at ? Number.POSITIVE_INFINITY : 0,
     placeholderData: (former) => former, // the moment before stays until the next is there
   });
-  const source = useSource(state.data?.definition ?? instance.data?.definition ?? undefined);
+  const source = useDiagram(state.data?.definition ?? instance.data?.definition ?? undefined);
   useEvents({ instance: id }, () => {
     void askAgain(client, ["instance", id], true);
     void askAgain(client, ["instance", id, "state", "now"]);
@@ -121,7 +121,7 @@ export function InstancePage() {
       {!past && <HeldBy held={i.held} holds={i.holds} />}
       <Answer of={source}>
         {(xml) => (
-          <Diagram xml={xml} badges={view.badges} marks={view.marks} selected={search.element} onSelect={(element) => set({ element })} label={t("instance.diagram")} height="min(46dvh, 460px)" />
+          <Diagram xml={xml} process={i.process ?? undefined} badges={view.badges} marks={view.marks} selected={search.element} onSelect={(element) => set({ element })} label={t("instance.diagram")} height="min(46dvh, 460px)" />
         )}
       </Answer>
       {change === "modify" && !past && source.data && <Modify instance={id} xml={source.data} tokens={state.data?.tokens ?? []} element={search.element} onElement={(element) => set({ element })} onPlan={setPlan} close={() => setChange(undefined)} />}

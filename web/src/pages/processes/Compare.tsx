@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
 import { get } from "~/api/client";
-import { useSource } from "~/api/source";
+import { useDiagram } from "~/api/source";
 import type { Change, Definition } from "~/api/types";
 import { Diagram } from "~/diagram/Diagram";
 import { useText } from "~/i18n";
@@ -24,8 +24,8 @@ export function Compare({ versions, shown }: { versions: Definition[]; shown: De
   const other = others.find((d) => String(d.version) === search.with) ?? others.find((d) => d.version < shown.version) ?? others[0];
   const [older, newer] = other && other.version > shown.version ? [shown, other] : [other, shown];
   const q = useQuery({ queryKey: ["diff", older?.key, newer.key], enabled: Boolean(older), staleTime: Number.POSITIVE_INFINITY, queryFn: ({ signal }) => get(`/definitions/${older!.key}/diff`, { to: newer.key }, signal) });
-  const before = useSource(older?.key);
-  const after = useSource(newer.key);
+  const before = useDiagram(older?.key);
+  const after = useDiagram(newer.key);
   const changes = useMemo(() => (q.data?.changes ?? []) as unknown as Change[], [q.data]);
   const marks = useMemo(() => {
     const old: Record<string, string[]> = {};
@@ -77,7 +77,7 @@ export function Compare({ versions, shown }: { versions: Definition[]; shown: De
                     <Text size="sm" fw={600} mb={4}>
                       v{d.version}
                     </Text>
-                    <Answer of={xml}>{(text) => <Diagram xml={text} marks={marked} selected={element} onSelect={setElement} height={280} label={t("compare.diagram", { version: d.version })} />}</Answer>
+                    <Answer of={xml}>{(text) => <Diagram xml={text} process={d.definition_id} marks={marked} selected={element} onSelect={setElement} height={280} label={t("compare.diagram", { version: d.version })} />}</Answer>
                   </Grid.Col>
                 ))}
               </Grid>

@@ -2,8 +2,8 @@ import { Button, Group, Select, Tabs, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
-import { get } from "~/api/client";
-import { useSource } from "~/api/source";
+import { get, getText, send } from "~/api/client";
+import { useDiagram, useSource } from "~/api/source";
 import { useMay } from "~/api/me";
 import { useRefreshOn } from "~/api/live";
 import type { Definition } from "~/api/types";
@@ -24,6 +24,18 @@ export function ProcessPage() {
   const search = useSearch({ strict: false }) as Record<string, string>;
   const navigate = useNavigate();
   const may = useMay("start", id);
+  const mayDraw = useMay("author");
+  const [error, setError] = useState<unknown>();
+  /** a draft of this version, as it is drawn here */
+  const edit = async (of: Definition) => {
+    setError(undefined);
+    try {
+      const made = await send("POST", "/drafts", { name: of.name || of.definition_id, kind: "process", content: await getText(`/definitions/${of.key}/diagram`), comment: t("process.edit.comment", { version: of.version }) });
+      await navigate({ to: "/designer/$id", params: { id: made.id } });
+    } catch (e) {
+      setError(e);
+    }
+  };
   const [starting, setStarting] = useState(false);
   const versions = useQuery({ queryKey: ["/definitions", "versions", id], queryFn: ({ signal }) => get("/definitions", { definition_id: id, kind: "process", limit: 100 }, signal) });
   const definition = versions.data?.items.find((d) => String(d.version) === search.version) ?? versions.data?.items[0];
@@ -46,6 +58,11 @@ export function ProcessPage() {
               data={versions.data.items.map((d) => ({ value: String(d.version), label: `v${d.version}${d.version_tag ? ` · ${d.version_tag}` : ""}` }))}
               onChange={(v) => void navigate({ to: ".", search: { ...search, version: v ?? "" } })}
             />
+            {mayDraw && (
+              <Button size="xs" variant="default" onClick={() => void edit(definition)}>
+                {t("process.edit")}
+              </Button>
+            )}
             <Button size="xs" leftSection={<Icon name="play" size={13} />} onClick={() => setStarting(true)} disabled={!may || definition.status !== "published"}>
               {t("process.start")}
             </Button>
@@ -56,6 +73,7 @@ export function ProcessPage() {
           <span className="fl-mono">{definition.definition_id}</span> <Status of={definition.status} /> <When at={definition.created_at} /> {definition.created_by}
         </Group>
       </PageHead>
+      {error !== undefined && <Failed error={error} />}
       {search.tab !== "compare" && <Live definition={definition} />}
       <Tabs mt="md" keepMounted={false} value={search.tab ?? "versions"} onChange={(tab) => void navigate({ to: ".", search: { ...search, tab: tab ?? "" }, replace: true })}>
         <Tabs.List>
@@ -87,7 +105,7 @@ function Source({ of }: { of: Definition }) {
 function Live({ definition }: { definition: Definition }) {
   const t = useText();
   const navigate = useNavigate();
-  const source = useSource(definition.key);
+  const source = useDiagram(definition.key);
   const tasks = useQuery({ queryKey: ["process", definition.key, "tasks"], queryFn: ({ signal }) => get("/tasks", { definition: definition.key, open: true, limit: 500 }, signal) });
   const incidents = useQuery({ queryKey: ["process", definition.key, "incidents"], queryFn: ({ signal }) => get("/incidents", { definition: definition.key, status: "open", limit: 500 }, signal) });
   const runs = useQuery({ queryKey: ["process", definition.key, "runs"], queryFn: ({ signal }) => get("/instances", { definition: definition.key, status: "running", limit: 1 }, signal) });
@@ -102,7 +120,7 @@ function Live({ definition }: { definition: Definition }) {
     <>
       <Answer of={source}>
         {(xml) => (
-          <Diagram xml={xml} badges={badges} label={t("process.diagram", { name: definition.name || definition.definition_id })} onSelect={(element) => element && badges[element]?.incidents && void navigate({ to: "/instances", search: { definition: definition.definition_id, has_incident: "true" } })} />
+          <Diagram xml={xml} process={definition.definition_id} badges={badges} label={t("process.diagram", { name: definition.name || definition.definition_id })} onSelect={(element) => element && badges[element]?.incidents && void navigate({ to: "/instances", search: { definition: definition.definition_id, has_incident: "true" } })} />
         )}
       </Answer>
       {runs.data?.items.length === 0 && (

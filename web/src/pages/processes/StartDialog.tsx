@@ -4,7 +4,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useMemo, useRef, useState } from "react";
 import { send } from "~/api/client";
-import { useSource } from "~/api/source";
+import { useDiagram } from "~/api/source";
 import type { Definition } from "~/api/types";
 import { useText } from "~/i18n";
 import { formRef, type FormRef } from "~/shared/form/schema";
@@ -28,7 +28,7 @@ export function StartDialog({ definition, opened, close }: { definition: Definit
   const t = useText();
   const navigate = useNavigate();
   const client = useQueryClient();
-  const source = useSource(definition.key);
+  const source = useDiagram(definition.key);
   const handle = useRef<ValuesHandle>(null);
   const [key, setKey] = useState("");
   const [error, setError] = useState<unknown>();

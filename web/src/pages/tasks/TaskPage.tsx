@@ -6,7 +6,7 @@ import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
 import { get, send } from "~/api/client";
 import { askAgain, useEvents } from "~/api/live";
 import { useMe } from "~/api/me";
-import { useSource } from "~/api/source";
+import { useDiagram } from "~/api/source";
 import type { HistoryEvent, Task } from "~/api/types";
 import { useText } from "~/i18n";
 import { formRef } from "~/shared/form/schema";
@@ -233,7 +233,7 @@ function Around({ task, events, tab }: { task: Task; events: HistoryEvent[]; tab
   const t = useText();
   const navigate = useNavigate();
   const search = useSearch({ strict: false }) as Record<string, string>;
-  const source = useSource(task.definition ?? undefined);
+  const source = useDiagram(task.definition ?? undefined);
   const first = task.instance ? "process" : "history";
   return (
     <Tabs mt="md" keepMounted={false} value={tab ?? first} onChange={(v) => void navigate({ to: ".", search: { ...search, tab: v ?? "" }, replace: true })}>
@@ -246,7 +246,7 @@ function Around({ task, events, tab }: { task: Task; events: HistoryEvent[]; tab
         <Answer of={source}>
           {(xml) => (
             <Suspense fallback={<Waiting />}>
-              <Diagram xml={xml} badges={OVER.has(task.status) ? {} : { [task.element ?? ""]: { active: 1 } }} marks={{ [task.element ?? ""]: ["fl-active"] }} label={t("instance.diagram")} height={300} />
+              <Diagram xml={xml} process={task.process ?? undefined} badges={OVER.has(task.status) ? {} : { [task.element ?? ""]: { active: 1 } }} marks={{ [task.element ?? ""]: ["fl-active"] }} label={t("instance.diagram")} height={300} />
             </Suspense>
           )}
         </Answer>

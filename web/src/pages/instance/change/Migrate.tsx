@@ -2,7 +2,7 @@ import { Group, ScrollArea, SegmentedControl, Select, Table, Text } from "@manti
 import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { get, send } from "~/api/client";
-import { useSource } from "~/api/source";
+import { useDiagram } from "~/api/source";
 import type { Instance } from "~/api/types";
 import { useText } from "~/i18n";
 import { Ask } from "~/shared/Ask";
@@ -32,7 +32,7 @@ export function Migrate({ instance: i, standing, close }: { instance: Instance; 
     retry: false,
     queryFn: () => send("POST", "/migrations/plan", { from: i.definition!, to: target! }),
   });
-  const source = useSource(target ?? undefined);
+  const source = useDiagram(target ?? undefined);
   const nodes = useMemo(() => (source.data ? nodesOf(source.data) : []), [source.data]);
   const wish = useMemo(() => {
     if (!proposal.data) return undefined;

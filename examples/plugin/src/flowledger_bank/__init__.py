@@ -1,0 +1,1 @@
+"""Parts for whoever moves money: a plug-in of Flowledger."""
