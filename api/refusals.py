@@ -41,8 +41,8 @@ _AS: dict[str, tuple[str, str]] = {
     "roll_out_definition": ("change_rollout", "definition"), "deploy": ("deploy", "definition"), "create_definition": ("deploy", "definition"),
     "edit_definition": ("draft_definition", "definition"), "remove_definition": ("delete_definition", "definition"),
     "complete_job": ("complete_task", "task"), "fail_job": ("fail_task", "task"), "error_job": ("throw_task_error", "task"),
-    "extend_job": ("extend_lease", "task"), "retries_job": ("update_retries", "task"), "make_job": ("make_callback", "task"), "activate_jobs": ("activate_tasks", "tasks"),
-    "resolve_group_incident": ("create_batch", "batch"),
+    "extend_job": ("extend_lease", "task"), "retries_job": ("update_retries", "task"), "make_job": ("make_callback", "task"),
+    "activate_jobs": ("activate_tasks", "tasks"), "resolve_group_incident": ("create_batch", "batch"),
     "evaluate_conditions": ("evaluate_conditions", "condition"),
 }  # fmt: skip
 
