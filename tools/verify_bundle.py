@@ -1,22 +1,19 @@
-"""Check a bundle of `flowledger audit export` without Flowledger: Python's standard library and `cryptography` are all that it needs.
+"""Check a bundle of `flowledger audit export` by the rules of `docs/log-protocol.md`, with Python's standard library and `cryptography` alone.
 
     python verify_bundle.py DIR [--key FILE]      FILE: lines of JSON with `id` and `public` (as keys.jsonl), of keys that you trust
-
-Exit 0: consistent, nothing missing; it says up to where it is signed, and by which key. Exit 1: altered or incomplete, with the place.
-The rules are those of `docs/log-protocol.md` ("Fold rules", "The chain", "Signed heads"), written down a second time on purpose.
-"""
+Exit 0: consistent, nothing missing; it says up to where it is signed, and by which key. Exit 1: altered or incomplete, with the first place."""
 
 import json
 import struct
 import sys
 from base64 import b64decode
 from hashlib import sha256
-from itertools import islice
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-CLAIMS, HEAD, KEY = (257, 258), 2305, 3585
+KINDS = {257: "claim", 258: "claim", 2305: "head", 3585: "key"}  # by the id of its schema, with which an event begins
+SIGNED = {"head": ("partition", "epoch", "number", "end", "chain", "signed_us", "signer"), "key": ("id", "public", "by")}
 
 
 def need(holds, what):
@@ -24,129 +21,80 @@ def need(holds, what):
         raise ValueError(what)
 
 
-def kind(value):
-    return int.from_bytes(value[1:5], "big")
-
-
-def fields(value, schemas):
-    """The fields of an event by its Avro schema: long, else (string, bytes) bytes."""
-    data = iter(value[5:])
-
-    def number():
-        z = shift = 0
-        for byte in data:
-            z, shift = z | (byte & 0x7F) << shift, shift + 7
-            if byte < 0x80:
-                return (z >> 1) ^ -(z & 1)
-        raise ValueError("an event ends too early")
-
-    return {f["name"]: number() if f["type"] == "long" else bytes(islice(data, number())) for f in schemas[kind(value)]["fields"]}
+def read(value, schemas):
+    """The kind of an event and its fields, by its Avro schema (long, string, bytes: as hex); of other events nothing."""
+    schema, data, event = int.from_bytes(value[1:5], "big"), value[5:], {}
+    for field in schemas[schema]["fields"] if schema in KINDS else ():
+        size = next(n for n, byte in enumerate(data, 1) if byte < 0x80)
+        zigzag, data = sum((byte & 0x7F) << 7 * n for n, byte in enumerate(data[:size])), data[size:]
+        event[field["name"]] = number = zigzag >> 1 ^ -(zigzag & 1)
+        if field["type"] != "long":  # it is its length
+            event[field["name"]], data = data[:number].decode() if field["type"] == "string" else data[:number].hex(), data[number:]
+    return KINDS.get(schema), event
 
 
 def chain(version, before, group):
     """The chain value of a group of records (offset, ms, key, headers, value)."""
+    ms, shared, last, values = group[0][1], group[0][3][:3], group[-1][3], [r[4] for r in group]
     if version == 1:
-        return sha256(before + b"".join(r[4] for r in group)).digest()
-    ms, shared, last = group[0][1], group[0][3][:3], group[-1][3]
+        return sha256(before + b"".join(values)).digest()
     same = all(r[1] == ms and r[3][:3] == shared and (r is group[-1] or len(r[3]) == 3) for r in group)
     need(same, f"at {group[0][0]}: records of one group differ in headers or time")
-    headers = [x for n, v in [*shared, *(h for h in last[3:] if h[0] != "chain")] for x in (n.encode(), v)]
-    lengths = [len(x) for x in headers] + [x for r in group for x in (0xFFFFFFFF if r[2] is None else len(r[2]), len(r[4]))]
+    headers = [x for name, value in [*shared, *last[3:]] if name != "chain" for x in (name.encode(), value)]
+    lengths = [len(x) for x in headers] + [n for r in group for n in (0xFFFFFFFF if r[2] is None else len(r[2]), len(r[4]))]
     head = struct.pack(f">QII{len(lengths)}I", ms, len(headers) // 2, len(group), *lengths)
-    body = [*headers, *(r[2] or b"" for r in group), *(r[4] for r in group)]
-    return sha256(b"".join((b"flowledger.chain.2\0", before, head, *body))).digest()
+    return sha256(b"".join([b"flowledger.chain.2\0", before, head, *headers, *(r[2] or b"" for r in group), *values])).digest()
 
 
-def check_key(e, keys, at):
-    """A key that is known signs the next one; the first signs itself."""
-    id, by, public = e["id"].decode(), e["by"].decode(), e["public"]
-    need(by or id in keys or not keys, f"at {at}: nobody vouches for the key {id}")
-    need(id == sha256(public).hexdigest()[:16] and (by in keys or not by), f"at {at}: the key {id} is not signed by a known key")
-    text = f"flowledger.key.1\nid={id} public={public.hex()} by={by}\n"
-    Ed25519PublicKey.from_public_bytes(keys[by] if by else public).verify(e["signature"], text.encode())
-    keys.setdefault(id, public)
-
-
-def check_head(p, h, chains, keys):
-    need(chains.get(h["number"]) == (h["end"], h["chain"]), f"the log is not what the signed head {p}-{h['end']} says")
-    need(h["signer"] in keys, f"the head {p}-{h['end']} is not signed by a known key")
-    text = f"flowledger.head.1\npartition={p} " + " ".join(
-        f"{n}={h[n]}" for n in ("epoch", "number", "end", "chain", "signed_us", "signer")
-    )
-    Ed25519PublicKey.from_public_bytes(keys[h["signer"]]).verify(bytes.fromhex(h["signature"]), f"{text}\n".encode())
-    return h
-
-
-def partition(part, folder, schemas, trusted):
-    """Answers (groups, how many partitions its claims speak of, the last head that holds it). Raises where it isn't what a server wrote."""
-    p, keys, version, before, epoch, owner, end, said = part["partition"], dict(trusted), 1, b"\0" * 32, 0, b"", 0, 0
-    group, chains, heads, at, void = [], {}, [], -1, False
-    for at, line in enumerate(lines(folder / f"partition-{p}.jsonl")):
-        offset, ms, *r = line
+def partition(p, part, folder, schemas, keys, given):
+    """Answers (how many groups, of how many partitions its claims speak). Raises where it isn't what a server wrote."""
+    print(f"partition {p}", end=": ")
+    epoch, owner, version, before, end, said, at, counted, group, chains, signed = 0, "", 1, b"\0" * 32, 0, 0, -1, 0, [], {}, []
+    for at, (offset, ms, key, headers, value) in enumerate(map(json.loads, (folder / f"partition-{p}.jsonl").open())):
         need(offset == at, f"records {at} to {offset - 1} are missing")
-        key, headers, value = r[0] and b64decode(r[0]), [(n, b64decode(v)) for n, v in r[1]], b64decode(r[2])
-        names, raced = dict(headers), False
-        claim = fields(value, schemas) if kind(value) in CLAIMS else {}
-        if claim.get("epoch", epoch + 1) != epoch + 1 or (not claim and (names.get("epoch"), names.get("owner")) != (b"%d" % epoch, owner)):
-            void = True
-            continue
-        if claim:
-            need(claim.get("partition", -1) in (-1, p), f"at {at}: this is the log of partition {claim.get('partition')}")
-            need(claim.get("chain", 1) >= version, f"at {at}: an older chain after a newer one")
-            epoch, owner, version, group = epoch + 1, claim["owner"], claim.get("chain", 1), []
-            said, raced = max(said, claim.get("partitions", 0)), int(names.get("read", b"-1") or -1) in range(end)
-        group.append((offset, ms, key, headers, value))
-        if "last" not in names:
-            continue
-        number, before, end = len(chains) + 1, chain(version, before, group), at + 1
-        known = before == names.get("chain") and (version == 1 or names.get("number") == b"%d" % number)
-        need(raced or known, f"at {group[0][0]}: the chain breaks")
-        chains[number] = (end, before.hex())
-        for e in (fields(r[4], schemas) | {"at": r[0], "kind": kind(r[4])} for r in group if kind(r[4]) in (HEAD, KEY)):
-            if e["kind"] == KEY:
-                check_key(e, keys, e["at"])
-            else:
-                h = {**e, "chain": e["chain"].hex(), "signer": e["signer"].decode(), "signature": e["signature"].hex()}
-                heads.append(check_head(p, h, chains, keys))
-        group = []
+        headers, key, value = [(n, b64decode(v)) for n, v in headers], key if key is None else b64decode(key), b64decode(value)
+        names, (kind, e) = dict(headers), read(value, schemas)
+        if claims := kind == "claim" and e["epoch"] == epoch + 1:
+            need(e.get("partition", -1) in (-1, p) and e.get("chain", 1) >= version, f"at {at}: of another partition, or an older chain")
+            epoch, owner, version, said, group = epoch + 1, e["owner"], e.get("chain", 1), max(said, e.get("partitions", 0)), []
+        elif kind == "claim" or (names.get("epoch"), names.get("owner")) != (b"%d" % epoch, owner.encode()):
+            continue  # it counts for nothing
+        group.append((at, ms, key, headers, value))
+        if "last" in names:
+            number, before, counted = len(chains) + 1, chain(version, before, group), counted + len(group)
+            right = before == names.get("chain") and (version == 1 or names.get("number") == b"%d" % number)
+            need(right or (claims and int(names.get("read") or -1) in range(end)), f"at {group[0][0]}: the chain breaks")
+            signed += [(kind, {"partition": p, **e}) for kind, e in (read(r[4], schemas) for r in group) if kind in SIGNED]
+            end, chains[number], group = at + 1, (at + 1, before.hex()), []
     need(at + 1 == part["records"] == part["end"], f"the end or the beginning is missing: {at + 1} of records 0 to {part['end']}")
-    need(not (part.get("exclusive") and (group or void)), "records count for nothing, which this log can't have")
-    heads += [check_head(p, h, chains, keys) for h in lines(folder / "heads.jsonl") if h["partition"] == p]
-    return len(chains), said, max(heads, key=lambda h: h["end"], default=None)
-
-
-def lines(path):
-    return [json.loads(x) for x in path.read_text().splitlines() if x.strip()]
+    need(counted == at + 1 or not part.get("exclusive"), "records count for nothing, which this log can't have")
+    signed += [("head", e) for e in map(json.loads, filter(str.strip, (folder / "heads.jsonl").open())) if e["partition"] == p]
+    for kind, e in signed:
+        by, text = e["signer"] if kind == "head" else e["by"] or e["id"], " ".join(f"{name}={e[name]}" for name in SIGNED[kind])
+        if kind == "head":
+            need(chains.get(e["number"]) == (e["end"], e["chain"]), f"the log is not what its signed head says: {text}")
+        elif (by in keys or not (keys or e["by"])) and e["id"] == sha256(bytes.fromhex(e["public"])).hexdigest()[:16]:
+            keys.setdefault(e["id"], e["public"])  # a key that is known vouches for the next one; where none is known, the first for itself
+        need(by in keys, f"signed by no known key: {text}")
+        public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(keys[by]))
+        public.verify(bytes.fromhex(e["signature"]), f"flowledger.{kind}.1\n{text}\n".encode())
+    last = max((e for kind, e in signed if kind == "head"), key=lambda e: e["end"], default=None)
+    need(last or not chains or not given, "nothing is signed by the keys that were given")
+    print(f"{len(chains)} groups, consistent and whole,", f"signed up to {p}-{last['end']} by {last['signer']}" if last else "not signed")
+    return len(chains), said
 
 
 def main(arguments):
-    folder, given, wrong, speaks, there, count = Path(arguments[0]), None, [], 0, 0, 0
-    try:
-        given = Path(arguments[2]) if arguments[1:2] == ["--key"] else None
-        manifest = json.loads((folder / "manifest.json").read_text())
-        count = manifest["partitions"]
-        schemas = {int(f.stem): json.loads(f.read_text()) for f in (folder / "schemas").glob("*.avsc")}
-        trusted = {k["id"]: bytes.fromhex(k["public"]) for k in lines(given or folder / "keys.jsonl")}
-        parts = {x["partition"]: x for x in manifest["parts"]}
-    except Exception as e:  # noqa: BLE001 whatever a false bundle raises
-        wrong.append(f"the bundle can't be read: {e!r}")
-    for p in range(count if not wrong else 0):
-        try:
-            groups, said, head = partition(parts[p], folder, schemas, trusted)
-            need(head or not groups or not given, "nothing is signed by the keys that were given")
-            speaks, there = max(speaks, said), there + bool(groups)
-            held = f"signed up to {p}-{head['end']} by {head['signer']}" if head else "not signed"
-            print(f"partition {p}: {groups} groups, consistent from the first to the last; {held}")
-        except Exception as e:  # noqa: BLE001 what can't be read, or bears a false signature, is wrong too
-            wrong.append(f"partition {p}: {e!r}")
-    if speaks > count or (0 < there < count and not wrong):
-        wrong.append(f"claims speak of {speaks} partitions, {there} of {count} have records")
-    whose = (
-        f"the keys are those of {given}" if given else "the keys are those of the bundle itself: give --key FILE to prove whose they are"
-    )
-    print(*wrong or [whose], sep="\n")
-    return 1 if wrong else 0
+    folder, given, manifest = Path(arguments[0]), arguments[2:], json.loads((Path(arguments[0]) / "manifest.json").read_text())
+    schemas = {int(f.stem): json.loads(f.read_text()) for f in (folder / "schemas").glob("*.avsc")}
+    lines = filter(str.strip, (Path(given[0]) if given else folder / "keys.jsonl").open())
+    trusted = {key["id"]: key["public"] for key in map(json.loads, lines)}
+    parts = [partition(p, part, folder, schemas, dict(trusted), given) for p, part in enumerate(manifest["parts"])]
+    whole = manifest["partitions"] == len(parts) >= max(said for _, said in parts) and len({groups > 0 for groups, _ in parts}) == 1
+    need(whole, f"partitions are missing: {parts} (groups, and how many partitions claims speak of) of {manifest['partitions']}")
+    print(f"the keys are those of {given[0]}" if given else "the keys are the bundle's own: give --key FILE to prove whose they are")
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.tracebacklimit = 0  # whatever a false bundle raises is one line, and exit 1
+    main(sys.argv[1:])

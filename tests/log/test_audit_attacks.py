@@ -6,8 +6,10 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
+import re
 import shutil
 import sys
+from asyncio.subprocess import PIPE
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -239,7 +241,18 @@ async def verdict(case: Case, folder: Path, keys: bool) -> tuple[int, str]:
     await bundle.export(MemoryLog(case.store), folder, case.key.known if keys else (), heads)
     said: list[str] = []
     tool.print = lambda *lines, **more: said.extend(lines)
-    return tool.main([str(folder)]), "\n".join(said)
+    try:
+        tool.main([str(folder)])
+    except Exception as error:
+        return 1, repr(error)
+    return 0, "\n".join(said)
+
+
+def test_it_can_be_read_at_one_go():
+    """It has to be short enough that whoever checks the ledger reads it first, and knows nothing of ours."""
+    text = TOOL.read_text()
+    assert len(text.splitlines()) <= 100
+    assert "flowledger" not in {name.partition(".")[0] for name in re.findall(r"^ *(?:import|from) (\S+)", text, re.M)}
 
 
 async def test_the_true_log_is_consistent_complete_and_signed(case, tmp_path):
@@ -308,9 +321,10 @@ async def test_a_bundle_that_is_cut_is_found(case, tmp_path, name, harm):
     harm(tmp_path / "bundle")
     copy = tmp_path / "copy"
     shutil.copytree(tmp_path / "bundle", copy)
-    process = await asyncio.create_subprocess_exec(sys.executable, str(TOOL), str(copy), stdout=asyncio.subprocess.PIPE)
-    out, _ = await process.communicate()
+    process = await asyncio.create_subprocess_exec(sys.executable, str(TOOL), str(copy), stdout=PIPE, stderr=PIPE)
+    out, why = await process.communicate()
     assert process.returncode == 1, out.decode()
+    assert len(why.splitlines()) == 1 and b"Error" in why, why.decode()
 
 
 async def test_a_head_that_one_kept_is_enough_and_words_say_how_far_it_goes(case):
