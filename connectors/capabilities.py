@@ -128,15 +128,15 @@ class Capabilities:
         self._worker: Worker | None = None
         self._running: asyncio.Task[None] | None = None
         self._known: bytes = b""
+        self._next_health = 0.0
         self.served: dict[str, dict[str, Any]] = {}
 
     async def run(self) -> None:
-        next_health = 0.0
         try:
             while True:
                 await self._look()
-                if time.monotonic() >= next_health:
-                    next_health = time.monotonic() + HEALTH_S
+                if time.monotonic() >= self._next_health:
+                    self._next_health = time.monotonic() + HEALTH_S
                     await asyncio.gather(*(self._health(name, record) for name, record in self.served.items()))
                 await asyncio.sleep(LOOK_S)
         finally:
@@ -159,7 +159,7 @@ class Capabilities:
         if known == self._known:
             return
         await self._stop()
-        self.served, self._known = found, known
+        self.served, self._known, self._next_health = found, known, 0.0
         operations = [
             Operation(name, o, record, self._http, self._runner.secrets) for name, record in found.items() for o in record["operations"]
         ]

@@ -12,7 +12,7 @@ from typing import Any
 
 from flowledger.kernel import retries
 from flowledger.kernel.state import Partition
-from flowledger.kernel.tasks import assignment, calendars, capabilities, clock, guards, schema_rules
+from flowledger.kernel.tasks import assignment, calendars, capabilities, clock, guards, saved_views, schema_rules
 
 MODES = ("synchronous", "asynchronous", "batch", "streaming")
 TYPES = frozenset(
@@ -178,6 +178,7 @@ def _limit(name: str, value: dict[str, Any]) -> list[str]:
 
 CHECKS: dict[str, Callable[[str, dict[str, Any]], list[str]]] = {
     "directory": _directory, "task_definition": _definition, "limit": _limit, capabilities.REGISTRY: capabilities.problems,
+    saved_views.REGISTRY: saved_views.problems,
 }  # fmt: skip
 
 

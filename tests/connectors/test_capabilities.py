@@ -285,7 +285,6 @@ async def test_one_process_calls_all_of_them_by_name_and_operation_without_code(
         async with asyncio.timeout(20):
             while work.runner.telemetry.metrics.capability_up.labels("", "auth_rbac")._value.get() != 1:
                 await asyncio.sleep(0.1)
-                await asyncio.gather(*(work.capabilities[0]._health(n, r) for n, r in work.capabilities[0].served.items()))
     assert [f for f in (await done(engine, deploy))["findings"] if f["code"] == "CAPABILITY_UNREGISTERED"] == []
     unknown = EXAMPLE.read_text().replace("operation: predict", "operation: guess").replace("id: all-", "id: other-")
     [told] = [
