@@ -127,6 +127,30 @@ async def delete_task_definition(request: ApiRequest, name: EntryName) -> Respon
     return await _delete(request, "task_definition", name)
 
 
+@get("/capabilities", summary="List capabilities")
+async def list_capabilities(request: ApiRequest, cursor: After = "", limit: Page = 100) -> Response[a.Page[a.Entry]]:
+    """What other services offer, with their operations. Secrets stand in them by reference only."""
+    return reply(await _list(request, "capability", "", cursor, limit))
+
+
+@get("/capabilities/{name:str}", summary="Get a capability")
+async def get_capability(request: ApiRequest, name: EntryName) -> Response[a.Entry]:
+    return reply({"name": name, **await _one(request, "capability", name)})
+
+
+@put("/capabilities/{name:str}", summary="Register a capability")
+async def put_capability(request: ApiRequest, name: EntryName, data: dict[str, Any]) -> Response[a.Stored]:
+    """`title`, `description`, `version`, `endpoint` with `authentication` (secrets by reference), `headers`, `health`, `events`, and `operations`: of each name
+    `input` and `output` as JSON Schemas, `path`, `timeout`. Models call one by name and operation; without an endpoint workers take jobs of type NAME.OPERATION."""
+    return await _put(request, "capability", name, data)
+
+
+@delete("/capabilities/{name:str}", status_code=200, summary="Remove a capability")
+async def delete_capability(request: ApiRequest, name: EntryName) -> Response[a.Stored]:
+    """Its jobs wait then for workers, or for its return."""
+    return await _delete(request, "capability", name)
+
+
 @get("/limits", summary="List limits")
 async def list_limits(request: ApiRequest, cursor: After = "", limit: Page = 100) -> Response[a.Page[a.Entry]]:
     return reply(await _list(request, "limit", "", cursor, limit))
@@ -165,6 +189,5 @@ async def workload(request: ApiRequest) -> Response[a.Page[a.Load]]:
 
 HANDLERS: list[Any] = [
     list_entries, get_entry, put_entry, delete_entry, list_task_definitions, get_task_definition, put_task_definition, delete_task_definition,
-    list_limits, put_limit,
-    delete_limit, list_breakers, workload,
+    list_capabilities, get_capability, put_capability, delete_capability, list_limits, put_limit, delete_limit, list_breakers, workload,
 ]  # fmt: skip

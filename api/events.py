@@ -33,6 +33,7 @@ from flowledger.api.view import event_view
 from flowledger.events import wire
 from flowledger.events.base import Recorded, RejectionCode
 from flowledger.events.operations import Operation
+from flowledger.kernel.tasks.saved_views import REGISTRY as VIEWS
 
 HEARTBEAT_S = 15.0
 #: before the owner of a partition is asked again (seconds)
@@ -79,6 +80,8 @@ class Subscription:
         self.s, self.wanted, self.identity = s, wanted, identity
         #: who came in by which key is for those who may see users
         self.accounts = identity is None or "users:read" in identity.rights
+        #: what people look for is theirs
+        self.views = identity is None or "directory:write" in identity.rights
         #: who asked for what from where is for those who may see operations
         self.operations = identity is None or "operations:read" in identity.rights
         if identity is not None and s.door is not None:
@@ -114,6 +117,8 @@ class Subscription:
             return False
         if not self.operations and isinstance(e, Operation):
             return False
+        if not self.views and getattr(e, "registry", "") == VIEWS:
+            return False
         if w.instance and e.key != w.instance:
             return False
         if w.task and getattr(e, "task", 0) != w.task and w.task not in (getattr(e, "tasks", None) or ()):
@@ -141,12 +146,21 @@ class Subscription:
                     return
                 coming = None
                 while self.definitions is not None:
-                    try:
-                        await self.definitions.learn(batch)
+                    learning = asyncio.ensure_future(self.definitions.learn(batch))
+                    try:  # it may have to look far back: who waits hears that it goes on
+                        while not learning.done():
+                            await asyncio.wait({learning, closing}, timeout=HEARTBEAT_S, return_when=asyncio.FIRST_COMPLETED)
+                            if closing.done():
+                                return
+                            if not learning.done():
+                                yield []
+                        learning.result()
                         break
                     except ConnectionError:  # the owner is on its way to another node: nothing is skipped for that
                         yield []
                         await asyncio.sleep(OWNER_S)
+                    finally:
+                        learning.cancel()
                 found = []
                 for r in batch:
                     if r.offset < self.next.get(r.partition, 0):

@@ -78,6 +78,13 @@ class Connector(Protocol):
 
 
 @runtime_checkable
+class Answering(Protocol):
+    """A connector whose answer is the task's variables where the model doesn't say what becomes of it."""
+
+    def variables(self, answer: Any) -> dict[str, Any]: ...
+
+
+@runtime_checkable
 class Closing(Protocol):
     """A connector that keeps something open between calls."""
 

@@ -50,6 +50,11 @@ def evaluated(text: str, header: str, context: dict[str, Any]) -> Any:
         raise Failed("RESULT", f"{header}: {e.message}") from None
 
 
+def told(headers: dict[str, Any]) -> bool:
+    """Whether the model says what becomes of the answer."""
+    return bool(headers.get("resultVariable") or headers.get("resultExpression"))
+
+
 def variables_of(headers: dict[str, Any], answer: Any) -> dict[str, Any]:
     """What the answer leaves in the process. Raises: Failed."""
     found: dict[str, Any] = {}

@@ -11,7 +11,7 @@ import httpx2
 
 from flowledger import __version__
 from flowledger.connectors import results
-from flowledger.connectors.frame import Call, Connector, Failed
+from flowledger.connectors.frame import Answering, Call, Connector, Failed
 from flowledger.connectors.inputs import take
 from flowledger.connectors.outcomes import failed
 from flowledger.infra.callbacks import DAYS_MAX, Target, callbacks_of
@@ -79,6 +79,8 @@ class Runner:
                         outcome = "waits"
                         return waits[0]
                     if failure is None:
+                        if isinstance(connector, Answering) and not results.told(headers):
+                            return connector.variables(answer)
                         return results.variables_of(headers, answer)
                 except Failed as wrong:  # of the model's own expressions
                     failure = self._masked(wrong, mask)

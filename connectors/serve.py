@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flowledger.api.workers import Workers
+from flowledger.connectors.capabilities import Capabilities
 from flowledger.connectors.catalogue import connectors
 from flowledger.connectors.direct import DirectTransport
 from flowledger.connectors.frame import Closing, Connector
@@ -38,7 +39,9 @@ class Connectors:
         self.readers = Readers(client, settings, gate, secrets, KINDS, f"{settings.node}-{os.getpid()}")
         self._connectors = connectors()
         registry = Workers()
-        self.workers = [self._worker(client, registry, tenant) for tenant in dict.fromkeys(("", *settings.connector_tenants))]
+        tenants = list(dict.fromkeys(("", *settings.connector_tenants)))
+        self.workers = [self._worker(client, registry, tenant) for tenant in tenants]
+        self.capabilities = [Capabilities(client, registry, self.runner, tenant, LEASE_S, GRACE_S) for tenant in tenants]
 
     def _worker(self, client: Client, registry: Workers, tenant: str) -> Worker:
         worker = Worker(
@@ -54,6 +57,7 @@ class Connectors:
     async def run(self) -> None:
         running = [asyncio.create_task(worker.run()) for worker in self.workers]
         running.append(asyncio.create_task(self.readers.run()))
+        running += [asyncio.create_task(each.run()) for each in self.capabilities]
         try:
             ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for task in ended:

@@ -412,11 +412,12 @@ class Correlate(Command, frozen=True):
 
 
 class CatchSignal(Command, frozen=True):
-    """A signal that reached `subscription` while its instance was suspended."""
+    """A signal that reached `subscription` while its instance was suspended; or that it has still to reach, and `more` behind it."""
 
     subscription: int
     name: str
     variables: dict[str, Any] | None = None
+    more: list[int] = []
 
 
 class MessageTaken(Command, frozen=True):

@@ -94,6 +94,9 @@ class Metrics:
             buckets=SECONDS,
             registry=r,
         )
+        self.capability_up = Gauge(
+            "flowledger_capability_up", "Whether a registered capability says that it is well", ["tenant", "capability"], registry=r
+        )
         self._on_scrape: list[Callable[[Metrics], None]] = []
         #: figures of other processes of this node (`shipped`), shown with its own
         self.others: list[list[Any]] = []

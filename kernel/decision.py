@@ -136,20 +136,25 @@ class Decision(Verbs):
         self.work.clear()
         self.touched.clear()
 
-    def alone(self, key: int, work: Callable[[], None]) -> bool:
-        """One of several things that a command does: what breaks in it is taken back and held against instance `key`; the others go on."""
+    def alone(self, key: int, work: Callable[[], None], run: bool = True) -> bool:
+        """One of several things that a command does: what breaks in it is taken back and held against instance `key`; the others go on.
+        `run`: with all that comes of it; else that is done with what the others left to do."""
         mark, at, cause, answer = self.mark(), self.at, self.cause, self.answer
+        ahead, joins = len(self.work), len(self.touched)
         self.at, self.cause = key, (key, 0)
         try:
             work()
-            if self.work or self.touched:
+            if run and (self.work or self.touched):
                 self.run()
             return True
         except (Heavy, NotAtHand):
             raise
         except Exception as defect:
             at_fault = self.at or key
+            left, touched = ([*self.work][:ahead], [*self.touched][:joins]) if not run else ((), ())
             self.back(mark)
+            self.work.extend(left)
+            self.touched.update(dict.fromkeys(touched))
             self.answer = answer
             self.quarantine(at_fault, defect)
             return False

@@ -50,6 +50,8 @@ TTL_MS_MAX = 315_360_000_000
 EXPRESSION_STEPS_MAX = 1_000_000
 #: steps of all expressions of one decision
 FEEL_STEPS_MAX = 1_000_000
+#: bytes of what one message, or the variables of one look at conditions, may give to all whom it reaches on a partition together: it is one decision
+FAN_OUT_BYTES_MAX = 64 * 1024 * 1024
 #: items of a batch, and batches that have not ended, on a partition
 BATCH_ITEMS_MAX = 1_000_000
 BATCHES_MAX = 1_000

@@ -51,10 +51,12 @@ class Where:
         leads: one value is wanted of a column whose index goes on with the status and then in the order of the list.
         few: small indexes, in the order of the list, have all that is wanted.
         gathered: an index finds the rows in no order, so they are sorted.
+        walked: one index, in the order of the list, has all that can be wanted, and no more is known of it: its rows are looked through.
         dated: asked for by the time at which something is due.
         candidates: conditions on names; `find_candidates` makes them ordinary ones.
         variables: conditions on variables of the instance.
         started_from: as asked for; the list is in the order of creation, which comes before.
+        since, until: all that is wanted was created in between.
     """
 
     def __init__(self, *conditions: str, tenant: str) -> None:
@@ -63,11 +65,13 @@ class Where:
         self.tenant = tenant
         self.values: list[Any] = [tenant]
         self.sets: list[Several] = []
-        self.leads = self.few = self.gathered = self.dated = False
+        self.leads = self.few = self.gathered = self.walked = self.dated = False
         self.status = self.open = False
         self.variables: list[Variable] = []
         self.candidates: list[Candidate] = []
         self.started_from: datetime | None = None
+        self.since: datetime | None = None
+        self.until: datetime | None = None
 
     def among(self, column: str, kind: str, values: list[Any], *, leads: bool = False) -> None:
         """One of `values`. `leads`: as above, when it is one only."""
@@ -84,6 +88,8 @@ class Where:
 
         `statuses`: all that there are. An index that goes on with the status is in order within each of them.
         """
+        if self.walked:
+            return [], [*self.sets]
         sets = list(self.sets)
         led = self.leads or any(each.column == "type" for each in sets)
         if led and statuses and not (self.status or self.gathered or self.few):
@@ -307,6 +313,7 @@ def find_candidates(w: Where, *, gathered: bool) -> None:
             if "&&" in plain:
                 w.add(f"{indexed} && %s::text[]", names)
     w.gathered = gathered and bool(w.candidates)
+    w.walked = bool(w.candidates) and not gathered and not w.status
     w.candidates = []
 
 
@@ -317,12 +324,14 @@ def activities(w: Where, v: str) -> None:
 
 
 class Variable(NamedTuple):
-    """A condition on the row of a variable (alias `v`), beside its name. `ranged`: an index finds what passes by the order of the values."""
+    """A condition on the row of a variable (alias `v`), beside its name. `ranged`: an index has what passes by the order of the values.
+    `listed`: what an index alone says of it, with its values: all that passes, and at times a few more. Empty: no index has it."""
 
     name: str
     condition: sql.Composed
     values: list[Any]
     ranged: bool = False
+    listed: tuple[sql.Composable, list[Any]] | None = None
 
 
 def variable(name: str, operator: str, value: Any) -> Variable:
@@ -331,7 +340,9 @@ def variable(name: str, operator: str, value: Any) -> Variable:
     search, op = search_text(value), _OPERATORS[operator]
     values: list[Any]
     ranged = False
+    listed: tuple[sql.Composable, list[Any]] | None = None
     if operator == "eq" and search is not None:
+        listed = sql.SQL("v.search = %s"), [search]
         condition, values = "v.search = %s AND v.value = %s::jsonb", [search, text]
     elif operator in ("eq", "ne"):
         condition, values = f"v.value {op} %s::jsonb", [text]
@@ -344,7 +355,8 @@ def variable(name: str, operator: str, value: Any) -> Variable:
             values = [value[:SEARCH_CHARS], value]
     else:
         condition, values = f"jsonb_typeof(v.value) = jsonb_typeof(%s::jsonb) AND v.value {op} %s::jsonb", [text, text]
-    return Variable(name, sql.SQL(condition).format(), values, ranged)
+    composed = sql.SQL(condition).format()
+    return Variable(name, composed, values, ranged, (composed, values) if ranged else listed)
 
 
 def variable_filter(w: Where, name: str, text: str) -> bool:
@@ -364,11 +376,18 @@ def variable_filter(w: Where, name: str, text: str) -> bool:
     asked = variable(found["name"], operator, value)
     for n, other in enumerate(w.variables):
         if other.name == asked.name:  # of the same row: both ends of a range
-            both = sql.SQL("{} AND {}").format(other.condition, asked.condition)
-            w.variables[n] = Variable(asked.name, both, [*other.values, *asked.values], other.ranged and asked.ranged)
+            w.variables[n] = _both(sql.SQL("{} AND {}").format(other.condition, asked.condition), other, asked)
             return True
     w.variables.append(asked)
     return True
+
+
+def _both(condition: sql.Composed, one: Variable, other: Variable) -> Variable:
+    values = [*one.values, *other.values]
+    if one.ranged and other.ranged:
+        return Variable(one.name, condition, values, True, (condition, values))
+    best = next((each for each in (one, other) if each.listed and not each.ranged), one if one.listed else other)
+    return Variable(one.name, condition, values, best.ranged, best.listed)
 
 
 def _can_be_held(value: Any) -> bool:
@@ -392,6 +411,7 @@ def started_from(w: Where, v: str) -> None:
 def started_to(w: Where, v: str) -> None:
     """Before this time; so it was created before it as well, and the index by time begins there."""
     moment_ = moment("started_to", v)
+    w.until = moment_
     w.add("started_at < %s AND i.created_at < %s", moment_, moment_)
 
 

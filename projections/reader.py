@@ -149,9 +149,16 @@ class Reader:
     async def close(self) -> None:
         await self.pool.close()
 
-    async def rows(self, query: Query, values: Any = ()) -> list[Row]:
-        """Raises: psycopg.OperationalError, psycopg_pool.PoolTimeout when the database is away."""
+    async def rows(self, query: Query, values: Any = (), *, nested: bool = True) -> list[Row]:
+        """`nested`: False, lists are met by reading both, and not by looking one's rows up in the other.
+
+        Raises: psycopg.OperationalError, psycopg_pool.PoolTimeout when the database is away.
+        """
         async with self.pool.connection() as conn:
+            if not nested:
+                async with conn.transaction():
+                    await conn.execute("SET LOCAL enable_nestloop = off")
+                    return await (await conn.execute(query, values)).fetchall()
             return await (await conn.execute(query, values)).fetchall()
 
     async def estimate(self, query: Query, values: Any = ()) -> float:

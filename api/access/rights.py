@@ -39,7 +39,7 @@ RIGHTS: dict[str, str] = {
     "webhooks:control": "pause, resume and try webhooks; send events again; discard what nobody took",
     "events:read": "subscribe to events",
     "directory:read": "see who may work, and when",
-    "directory:write": "change who may work, and when",
+    "directory:write": "change who may work, and when; change and remove the views that others share",
     "limits:read": "see limits, breakers and the workload",
     "limits:write": "change limits and breakers",
     "workers:read": "see who works on what",
@@ -48,6 +48,7 @@ RIGHTS: dict[str, str] = {
     "users:read": "see users and everybody's API keys",
     "users:write": "make, change, reset and remove users; make and revoke anybody's API keys",
     "keys:own": "make and revoke API keys of one's own",
+    "views:own": "save filters of lists as views of one's own, share them, and see those that others share",
 }
 _SEE = (
     "definitions:read", "instances:read", "tasks:read", "decisions:read", "incidents:read", "events:read", "directory:read", "workers:read",
@@ -57,16 +58,16 @@ _SEE = (
 
 #: role -> (what it is for, its rights)
 ROLES: dict[str, tuple[str, frozenset[str]]] = {
-    "viewer": ("looks, and changes nothing", frozenset((*_SEE, "keys:own"))),
+    "viewer": ("looks, and changes nothing", frozenset((*_SEE, "keys:own", "views:own"))),
     "task-worker": (
         "works on tasks",
         frozenset(
-            ("definitions:read", "instances:read", "tasks:read", "tasks:work", "events:read", "directory:read", "keys:own"),
+            ("definitions:read", "instances:read", "tasks:read", "tasks:work", "events:read", "directory:read", "keys:own", "views:own"),
         ),
     ),
     "author": (
         "writes and deploys models, and tries them",
-        frozenset((*_SEE, "definitions:write", "definitions:rollout", "instances:start", "decisions:evaluate", "keys:own")),
+        frozenset((*_SEE, "definitions:write", "definitions:rollout", "instances:start", "decisions:evaluate", "keys:own", "views:own")),
     ),
     "operator": (
         "keeps things going: instances, tasks, incidents, limits",
@@ -76,13 +77,13 @@ ROLES: dict[str, tuple[str, frozenset[str]]] = {
                 "instances:start", "instances:control", "instances:delete", "tasks:work", "tasks:manage", "jobs:retry", "messages:publish", "decisions:evaluate",
                 "incidents:resolve", "holds:control", "watchdog:repair", "batches:write",
                 "triggers:control", "webhooks:control", "letters:read", "letters:control", "operations:read", "directory:write",
-                "limits:read", "limits:write", "settings:read", "metrics:read", "keys:own",
+                "limits:read", "limits:write", "settings:read", "metrics:read", "keys:own", "views:own",
             ),
         ),
     ),
     "auditor": (
         "sees all, also who may come in, and changes nothing",
-        frozenset((*_SEE, "letters:read", "operations:read", "limits:read", "settings:read", "metrics:read", "users:read", "keys:own")),
+        frozenset((*_SEE, "letters:read", "operations:read", "limits:read", "settings:read", "metrics:read", "users:read", "keys:own", "views:own")),
     ),
     "administrator": ("may do everything, and says who else may do what", frozenset(RIGHTS)),
     "machine": (

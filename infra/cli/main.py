@@ -76,6 +76,21 @@ def dev(
 
 
 @app.command(rich_help_panel=RUN)
+def stubs(
+    port: Annotated[int, typer.Option("--port", help="Where they are served, on this machine")] = 8090,
+    register: Annotated[bool, typer.Option("--register", help="Register them at the server first")] = False,
+    secret: Annotated[
+        str, typer.Option("--secret", metavar="NAME", help="Callers need this secret as bearer token: FLOWLEDGER_SECRET_NAME")
+    ] = "",
+    server: ServerUrl = "",
+) -> None:
+    """Stub servers of the platform's capabilities, for models that call them."""
+    from flowledger.infra.cli.capabilities import stubs
+
+    stubs(port, register, server, secret)
+
+
+@app.command(rich_help_panel=RUN)
 def serve(
     roles: Roles = None,
     port: Port = None,
@@ -355,6 +370,7 @@ def deploy(files: Files, server: ServerUrl = "", draft: Annotated[bool, typer.Op
 
 def _register() -> None:
     from flowledger.infra.cli import (
+        capabilities,
         connectors,
         control,
         holds,
@@ -382,6 +398,7 @@ def _register() -> None:
     login.register(app)
     app.add_typer(kafka_app, name="kafka", rich_help_panel=RUN)
     app.add_typer(topics_app, name="topics", rich_help_panel=CARE)
+    app.add_typer(capabilities.app, name="capabilities", rich_help_panel=MODELS)
     app.add_typer(connectors.app, name="connectors", rich_help_panel=MODELS)
     app.add_typer(secrets.app, name="secrets", rich_help_panel=CARE)
     app.add_typer(plugins.app, name="plugins", rich_help_panel=CARE)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flowledger.infra.cli import batches, letters, triggers, webhooks
+from flowledger.infra.cli import batches, letters, triggers, views, webhooks
 from flowledger.infra.cli.lists import move
 from flowledger.infra.cli.output import NO, USAGE, as_json, console, facts, fail, table
 from flowledger.infra.cli.verbs import Id, Json, Limit, Reason, ServerUrl, Vars
@@ -239,3 +239,4 @@ def register(app: typer.Typer) -> None:
     app.add_typer(batches.app, name="batch", rich_help_panel=REPAIR)
     app.add_typer(triggers.app, name="triggers", rich_help_panel=REPAIR)
     app.add_typer(webhooks.app, name="webhooks", rich_help_panel=REPAIR)
+    app.add_typer(views.app, name="views", rich_help_panel=REPAIR)

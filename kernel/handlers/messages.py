@@ -6,6 +6,9 @@ time to live (Zeebe's rules).
 
 from __future__ import annotations
 
+from typing import Any
+
+from flowledger.events import avro
 from flowledger.events import commands as c
 from flowledger.events import ledger as le
 from flowledger.events import waiting as wa
@@ -27,6 +30,8 @@ def publish(d: Decision, e: c.PublishMessage) -> Rejected | None:
         return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected a time to live of 0 to {limits.TTL_MS_MAX} ms, found {e.ttl_ms}")
     if e.message_id and (tenant, e.name, e.correlation_key, e.message_id) in p.by_message_id:
         return Rejected(RejectionCode.ALREADY_EXISTS, f"a message '{e.name}' with id '{e.message_id}' was published before")
+    starts = len(p.by_start.get((tenant, "message", e.name)) or ())
+    _bounded(e.variables, starts + len(p.by_awaited.get((tenant, e.name, e.correlation_key)) or ()))
     key = d.key()
     d.record(
         wa.MessageReceived(
@@ -42,6 +47,18 @@ def publish(d: Decision, e: c.PublishMessage) -> Rejected | None:
     if e.ttl_ms == 0:
         d.record(wa.MessageExpired(message=key))
     return None
+
+
+def _bounded(variables: dict[str, Any] | None, receivers: int) -> None:
+    """What a command gives to many is made in one decision. Raises: Failure VALUE_TOO_LARGE."""
+    if receivers > 1 and variables:
+        try:
+            size = len(avro.encode_json(variables))
+        except Exception:  # noqa: BLE001 - the event that is to hold it says so
+            return
+        if size * receivers > limits.FAN_OUT_BYTES_MAX:
+            most = limits.FAN_OUT_BYTES_MAX // receivers
+            raise Failure("VALUE_TOO_LARGE", f"variables: expected at most {most} bytes for {receivers} receivers, found {size}")
 
 
 def next_start(d: Decision, i: Instance) -> None:
@@ -224,7 +241,7 @@ def broadcast(d: Decision, e: c.BroadcastSignal) -> Rejected | None:
 
 
 def catch_signal(d: Decision, e: c.CatchSignal) -> Rejected | None:
-    signals.catch(d, e.subscription, e.name, e.variables)
+    signals.go_through(d, [e.subscription, *e.more], e.name, e.variables)
     return None
 
 
@@ -232,5 +249,6 @@ def evaluate_conditions(d: Decision, e: c.EvaluateConditions) -> Rejected | None
     """Starts an instance for each conditional start event that is true."""
     if e.definition and e.definition not in d.state.definitions:
         return instances.not_found("a process definition with key", e.definition)
+    _bounded(e.variables, len(d.state.by_start.get((d.envelope.tenant, "conditional", "")) or ()))
     d.answer = {"instances": conditional.start_by(d, e.variables, None, e.definition)}
     return None

@@ -7,7 +7,7 @@ from flowledger.events import ledger as le
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel.access.rights import ANY_TENANT, may
 from flowledger.kernel.decision import Decision
-from flowledger.kernel.tasks import index, registry
+from flowledger.kernel.tasks import index, registry, saved_views
 
 
 def store(d: Decision, e: c.StoreRecord) -> Rejected | None:
@@ -28,9 +28,9 @@ def store(d: Decision, e: c.StoreRecord) -> Rejected | None:
 
 
 #: registries that no decision looks at: they are told to nobody else
-HERE = frozenset({"identity"})
+HERE = frozenset({"identity", saved_views.REGISTRY})
 #: registries that may be read from outside
-READABLE = frozenset({"directory", "task_definition", "limit", "breaker", "history", "round_robin"})
+READABLE = frozenset({"directory", "task_definition", "limit", "capability", saved_views.REGISTRY, "breaker", "history", "round_robin"})
 LIST_MAX = 1_000
 #: no registry: which definition the open instances of this partition run, asked by keys with commas between (`prefix`)
 INSTANCES = "instance"
@@ -55,7 +55,8 @@ def listing(d: Decision, e: c.ListRecords) -> Rejected | None:
             if all_tenants or not name.startswith("tenant:") or name == f"tenant:{d.envelope.tenant}":
                 found[name] = table[name]
         elif "/" not in name:
-            found[name] = table[name]
+            if e.registry != saved_views.REGISTRY or not d.envelope.tenant:  # a view is of one tenant, or of nobody's
+                found.setdefault(name, table[name])  # a tenant's own goes before
         elif d.envelope.tenant and name.startswith(own):
             found[name[len(own) :]] = table[name]
     if (

@@ -12,8 +12,8 @@ from typing import Any
 from flowledger.kernel.state import Partition, Task
 from flowledger.kernel.undo import drop, drop_sorted, insort, nest, put
 
-#: registries that decisions read
-REGISTRIES = frozenset({"directory", "task_definition", "limit"})
+#: registries that decisions read, and one that is often listed
+REGISTRIES = frozenset({"directory", "task_definition", "limit", "capability", "saved_view"})
 #: of registry `directory`: the records that are a tenant's own
 OWNED = "directory/"
 #: weight of the newest completion in the mean, in parts of 8

@@ -12,7 +12,7 @@ from typing import Any
 
 from flowledger.kernel import retries
 from flowledger.kernel.state import Partition
-from flowledger.kernel.tasks import assignment, calendars, clock, guards, schema_rules
+from flowledger.kernel.tasks import assignment, calendars, capabilities, clock, guards, saved_views, schema_rules
 
 MODES = ("synchronous", "asynchronous", "batch", "streaming")
 TYPES = frozenset(
@@ -176,7 +176,10 @@ def _limit(name: str, value: dict[str, Any]) -> list[str]:
     return _unknown(value, frozenset(guards.LIMIT_KEYS), "limit") + _limits(value, "limit")
 
 
-CHECKS: dict[str, Callable[[str, dict[str, Any]], list[str]]] = {"directory": _directory, "task_definition": _definition, "limit": _limit}
+CHECKS: dict[str, Callable[[str, dict[str, Any]], list[str]]] = {
+    "directory": _directory, "task_definition": _definition, "limit": _limit, capabilities.REGISTRY: capabilities.problems,
+    saved_views.REGISTRY: saved_views.problems,
+}  # fmt: skip
 
 
 def problems(registry: str, name: str, value: dict[str, Any] | None) -> list[str]:

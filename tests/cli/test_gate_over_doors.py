@@ -76,6 +76,7 @@ class World:
             "instances": self.instance, "definitions": self.draft, "tasks": self.task, "jobs": self.job, "incidents": self.incident,
             "dead-letters": self.letter, "task-definitions": MARK, "users": MARK, "connectors": "http", "triggers": MARK, "webhooks": MARK,
             "drafts": self.drawing,
+            "saved-views": self.b("POST", "/v1/saved-views", {"name": MARK, "page": "instances", "query": {"business_key": MARK}, "shared": "all"})["id"],
             "batches": self.b("POST", "/v1/batches", {"action": "cancel", "ids": [started[3]["id"]], "reason": MARK})["id"],
             "holds": self.b("POST", "/v1/holds", {"scope": "job_type", "key": f"{MARK}-none", "reason": MARK})["id"],
         }  # fmt: skip
@@ -136,6 +137,7 @@ def bodies(w: World) -> dict[str, dict]:
         "try_models": {"models": [{"name": "a.bpmn", "content": WORK.replace(MARK, "aa")}]},
         "create_definition": {"name": "a.bpmn", "content": DRAFT.replace(MARK, "aa")}, "edit_definition": {"content": DRAFT},
         "deploy": {"resources": [{"name": "a.bpmn", "content": WORK.replace(MARK, "aa")}]}, "put_entry": {"groups": ["x"]},
+        **{k: {"name": "aa", "page": "tasks", "query": {}} for k in ("make_saved_view", "change_saved_view")},
         "start_instance": {"definition": w.definition}, "migrate_instance": {"definition": w.definition, "elements": {"do": "do"}},
         "roll_back_instance": {"steps": 1}, "rerun_instance": {"element": "do"}, "plan_migration": {"from": w.definition, "to": w.definition},
         "modify_instance": {"activate": [{"element": "do"}]}, "set_variables": {"variables": {"secret": "stolen"}},
@@ -156,7 +158,7 @@ OWN = frozenset({"put_entry", "delete_entry", "put_task_definition", "delete_tas
 OPEN = frozenset({
     "get_live", "get_ready", "get_metrics", "create_definition", "deploy", "activate_jobs", "publish_message", "broadcast_signal", "create_task",
     "list_workers", "workload", "list_entries", "get_connector", "get_template",
-    "create_draft", "check_model", "convert_model", "compare_model", "try_models", "create_batch",
+    "create_draft", "make_saved_view", "check_model", "convert_model", "compare_model", "try_models", "create_batch",
 })  # fmt: skip
 #: without sign-in there are none; with it: tests/signin
 ACCOUNTS = frozenset({"me", "session", "users", "api-keys"})

@@ -64,6 +64,8 @@ class Served:
 
     def __init__(self, url: str, data: Path) -> None:
         self.url, self.data = url, data
+        #: where it may send webhooks, signed by the secret HOOK
+        self.receives = 0
 
     def call(self, method: str, path: str, body: Any = None, actor: str = "") -> Any:
         request = urllib.request.Request(f"{self.url}{path}", method=method, data=None if body is None else json.dumps(body).encode())
@@ -150,11 +152,16 @@ def server(built: Path) -> Iterator[Served]:
     """`flowledger dev` as a user starts it, with the examples deployed."""
     port, data = _free(), Path(tempfile.mkdtemp(prefix="flowledger-console-"))
     data.chmod(0o755)  # the embedded PostgreSQL runs as a user of its own when we are root
-    env = {**os.environ, "FLOWLEDGER_GRPC_PORT": str(_free())}
+    receives = _free()
+    (data / "secrets").mkdir(mode=0o755)
+    (data / "secrets" / "HOOK").write_text("whsec_c2VjcmV0LW9mLWFuLWV4YW1wbGUh")
+    ways = {"FLOWLEDGER_SECRETS": f"folder:{data / 'secrets'}", "FLOWLEDGER_EGRESS_PRIVATE": f"127.0.0.1:{receives}"}
+    env = {**os.environ, "FLOWLEDGER_GRPC_PORT": str(_free()), **ways}
     command = [sys.executable, "-m", "flowledger", "dev", "--port", str(port), "--data", str(data)]
     with (data / "server.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=env, cwd=data)
     served = Served(f"http://127.0.0.1:{port}", data)
+    served.receives = receives
     try:
         deadline = time.monotonic() + 90
         while True:

@@ -373,7 +373,7 @@ class Explainer(Reader):
     used: set[str]
     partitions: set[str]
 
-    async def rows(self, query: Any, values: Any = ()) -> list[dict[str, Any]]:
+    async def rows(self, query: Any, values: Any = (), *, nested: bool = True) -> list[dict[str, Any]]:
         explain = sql.SQL("EXPLAIN (FORMAT JSON) {}").format(sql.SQL(query) if isinstance(query, str) else query)
         async with self.pool.connection() as conn:
             plan = encode_json((await (await conn.execute(explain, values)).fetchone())["QUERY PLAN"]).decode()  # type: ignore[index]

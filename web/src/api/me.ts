@@ -77,6 +77,10 @@ const NEEDS = {
   decisions: "decisions:read",
   workers: "workers:read",
   remove: "instances:delete",
+  views: "views:own",
+  hooks: "webhooks:read",
+  hook: "webhooks:control",
+  hookWrite: "webhooks:write",
 } as const;
 
 /** May this person do that? Without sign-in everybody may. Every page asks here and nowhere else; the server has the last word. */

@@ -22,6 +22,8 @@ export type WatchFinding = Omit<Given<Schemas["WatchFinding"]>, "repairs"> & { r
 export type BatchItem = Given<Schemas["BatchItem"]>;
 export type TriggerRun = Given<Schemas["TriggerRun"]>;
 export type TriggerLetter = Given<Schemas["Parked"]>;
+export type WebhookDelivery = Given<Schemas["WebhookDelivery"]>;
+export type WebhookLetter = Given<Schemas["WebhookLetter"]>;
 export type TriggerTried = Given<Schemas["triggers_Tried"]>;
 export type HistoryEvent = Given<Schemas["Event"]>;
 /** Rows inside a state, which the document leaves open. */

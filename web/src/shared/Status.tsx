@@ -42,6 +42,11 @@ const looks: Record<string, { color: string; icon?: IconName }> = {
   paused: { color: "yellow", icon: "pause" },
   aborting: { color: "yellow", icon: "stop" },
   aborted: { color: "gray", icon: "stop" },
+  disabled: { color: "red", icon: "stop" },
+  full: { color: "red", icon: "warn" },
+  delivered: { color: "teal", icon: "check" },
+  waits: { color: "yellow", icon: "clock" },
+  dead: { color: "red", icon: "warn" },
   partial: { color: "orange", icon: "warn" },
   succeeded: { color: "teal", icon: "check" },
 };

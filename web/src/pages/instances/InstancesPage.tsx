@@ -8,6 +8,7 @@ import { useText } from "~/i18n";
 import { Icon } from "~/shared/icons";
 import { RowList } from "~/shared/RowList";
 import { Empty, Failed, PageHead, Waiting } from "~/shared/states";
+import { SavedViews } from "~/shared/SavedViews";
 import { Status } from "~/shared/Status";
 import { duration, When } from "~/shared/time";
 import { Selected } from "./Selected";
@@ -28,7 +29,7 @@ export function InstancesPage() {
   const variables = Object.entries(search).filter(([k]) => k.startsWith("var."));
   return (
     <>
-      <PageHead title={t("instances.title")}>{t("instances.what")}</PageHead>
+      <PageHead title={t("instances.title")} actions={<SavedViews page="instances" search={search} />}>{t("instances.what")}</PageHead>
       <Group mb="sm" gap="xs" align="end">
         <TextInput label={t("col.process")} size="xs" w={170} defaultValue={search.definition ?? ""} key={`d${search.definition}`} onKeyDown={(e) => e.key === "Enter" && set({ definition: e.currentTarget.value })} onBlur={(e) => e.currentTarget.value !== (search.definition ?? "") && set({ definition: e.currentTarget.value })} />
         <Select label={t("col.status")} size="xs" w={150} clearable data={STATUSES.map((s) => ({ value: s, label: t(`status.${s}`) }))} value={search.status ?? null} onChange={(v) => set({ status: v ?? undefined })} />

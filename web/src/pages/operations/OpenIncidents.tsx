@@ -5,6 +5,7 @@ import { useRefreshOn } from "~/api/live";
 import { useText } from "~/i18n";
 import { Cards } from "~/shared/Cards";
 import { IncidentCard } from "~/shared/IncidentCard";
+import { SavedViews } from "~/shared/SavedViews";
 import { Empty } from "~/shared/states";
 import { Causes } from "./Causes";
 
@@ -29,6 +30,7 @@ export function OpenIncidents() {
         <SegmentedControl size="xs" aria-label={t("col.status")} value={status} onChange={(v) => set({ status: v })} data={["open", "resolved"].map((s) => ({ value: s, label: t(`status.${s}`) }))} />
         {field("definition", t("col.process"))}
         {field("code", t("operations.code"))}
+        <SavedViews page="incidents" search={search} />
       </Group>
       {byCause ? (
         <Causes definition={search.definition} code={search.code} status={status} />

@@ -15,9 +15,10 @@ import { SettingsShown } from "./SettingsShown";
 import { Users } from "./Users";
 import { Triggers } from "./triggers/Triggers";
 import { useFindings, Watchdog } from "./Watchdog";
+import { Webhooks } from "./webhooks/Webhooks";
 import { Workers } from "./Workers";
 
-const TABS = { incidents: OpenIncidents, batches: Batches, letters: DeadLetters, holds: Holds, triggers: Triggers, watchdog: Watchdog, log: Log, workers: Workers, partitions: Partitions, limits: Limits, settings: SettingsShown, users: Users, keys: Keys };
+const TABS = { incidents: OpenIncidents, batches: Batches, letters: DeadLetters, holds: Holds, triggers: Triggers, webhooks: Webhooks, watchdog: Watchdog, log: Log, workers: Workers, partitions: Partitions, limits: Limits, settings: SettingsShown, users: Users, keys: Keys };
 
 /** For those who run it: what is stuck, who works, how far each part is, what is limited, how it is set. */
 export function OperationsPage() {
@@ -27,7 +28,7 @@ export function OperationsPage() {
   const mayWatch = useMay("watch");
   const found = useFindings(mayWatch).data?.found ?? 0;
   const signedIn = useSignIn()?.auth !== "none";
-  const hidden: Record<string, boolean> = { log: !useMay("log"), watchdog: !mayWatch, triggers: !useMay("triggers"), users: !useMay("users") || !signedIn, keys: !useMay("keys") || !signedIn };
+  const hidden: Record<string, boolean> = { log: !useMay("log"), watchdog: !mayWatch, triggers: !useMay("triggers"), webhooks: !useMay("hooks"), users: !useMay("users") || !signedIn, keys: !useMay("keys") || !signedIn };
   const tabs = Object.entries(TABS).filter(([name]) => !hidden[name]);
   return (
     <>

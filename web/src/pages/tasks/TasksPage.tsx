@@ -10,6 +10,7 @@ import type { TaskRow } from "~/api/types";
 import { NameForm } from "~/shared/NameForm";
 import { useText } from "~/i18n";
 import { RowList, type Column } from "~/shared/RowList";
+import { SavedViews } from "~/shared/SavedViews";
 import { Empty, Failed, PageHead, Waiting } from "~/shared/states";
 import { Priority, Status } from "~/shared/Status";
 import { When } from "~/shared/time";
@@ -60,7 +61,7 @@ export function TasksPage() {
   );
   return (
     <>
-      <PageHead title={t("tasks.title")}>{t("tasks.what")}</PageHead>
+      <PageHead title={t("tasks.title")} actions={<SavedViews page="tasks" search={search} />}>{t("tasks.what")}</PageHead>
       <Group mb="sm" gap="xs" align="end">
         <SegmentedControl size="xs" aria-label={t("tasks.view")} value={view} onChange={(v) => set({ view: v })} data={VIEWS.map((v) => ({ value: v, label: t(`tasks.${v}`) }))} />
         <Select label={t("tasks.sort")} size="xs" w={150} allowDeselect={false} value={search.sort ?? "due"} onChange={(v) => set({ sort: v ?? undefined })} data={["due", "priority", "created"].map((v) => ({ value: v, label: t(`tasks.sort.${v}`) }))} />

@@ -1,0 +1,110 @@
+"""Capabilities of the platform: which are registered, and stub servers of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flowledger.infra.cli.lists import listed
+from flowledger.infra.cli.output import NO, USAGE, as_json, busy, console, fail, table
+from flowledger.infra.cli.verbs import Json, Limit, ServerUrl
+
+app = typer.Typer(help="Capabilities of the platform: list, show, put, rm.", no_args_is_help=True)
+Name = Annotated[str, typer.Argument(metavar="CAPABILITY")]
+
+
+@app.command("list")
+def list_(limit: Limit = 100, server: ServerUrl = "", json: Json = False) -> None:
+    """Registered capabilities."""
+    listed(server, "/v1/capabilities", limit, json, ["name", "title", "version", "endpoint"], "no capabilities")
+
+
+@app.command()
+def show(name: Name, server: ServerUrl = "", json: Json = False) -> None:
+    """A capability with its operations."""
+    from flowledger.infra.cli.server import Server
+
+    found = Server(server).call("GET", f"/v1/capabilities/{name}")
+    if json:
+        as_json(found)
+        return
+    console().print(f"[bold]{found['name']}[/] {found.get('title', '')}  {found.get('endpoint') or 'no endpoint: its work is for workers'}")
+    rows = [
+        {
+            "operation": name,
+            "input": _fields(row.get("input")),
+            "output": _fields(row.get("output")),
+            "errors": ", ".join(row.get("errors") or ()),
+        }
+        for name, row in found["operations"].items()
+    ]
+    table(rows, ["operation", "input", "output", "errors"])
+
+
+def _fields(schema: Any) -> str:
+    if not isinstance(schema, dict):
+        return "anything"
+    required = schema.get("required") or ()
+    return ", ".join(f"{k}{'' if k in required else '?'}" for k in schema.get("properties") or ())
+
+
+@app.command()
+def put(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="*.capability.yaml or .json: `name` and the record")],
+    server: ServerUrl = "",
+) -> None:
+    """Register capabilities, or change them."""
+    import yaml
+
+    from flowledger.infra.cli.server import Server
+
+    for file in files:
+        try:
+            found = yaml.safe_load(file.read_text())
+        except OSError as e:
+            fail(f"{file}: {e.strerror}", USAGE)
+        except (yaml.YAMLError, UnicodeDecodeError) as e:
+            fail(f"{file}: {e}", NO)
+        if not isinstance(found, dict) or not isinstance(name := found.pop("name", None), str):
+            fail(f"{file}: expected an object with a name", NO)
+        Server(server).call("PUT", f"/v1/capabilities/{name}", found)
+        console().print(f"[green]✓[/] {name}")
+
+
+@app.command()
+def rm(name: Name, server: ServerUrl = "") -> None:
+    """Remove a capability."""
+    from flowledger.infra.cli.server import Server
+
+    Server(server).call("DELETE", f"/v1/capabilities/{name}")
+    console().print(f"[green]✓[/] {name} is removed")
+
+
+def stubs(port: int, register: bool, server: str, secret: str) -> None:
+    """Serve all of them until Ctrl+C. The token is the value of the secret here as there: FLOWLEDGER_SECRET_NAME."""
+    import os
+
+    import uvicorn
+
+    from flowledger.connectors.stubs.catalogue import records
+    from flowledger.connectors.stubs.server import Stubs
+    from flowledger.infra.cli.server import Server
+    from flowledger.infra.secrets import ENV_PREFIX
+
+    token = os.environ.get(ENV_PREFIX + secret, "") if secret else ""
+    if secret and not token:
+        fail(f"expected the token in {ENV_PREFIX}{secret}", USAGE)
+    url = f"http://127.0.0.1:{port}"
+    found = records(url, secret)
+    if register:
+        there = Server(server)
+        with busy("registering"):
+            for name, record in found.items():
+                there.call("PUT", f"/v1/capabilities/{name}", record)
+    table(
+        [{"capability": n, "operations": ", ".join(r["operations"]), "endpoint": r["endpoint"]} for n, r in found.items()],
+        ["capability", "operations", "endpoint"],
+    )
+    uvicorn.run(Stubs(token), host="127.0.0.1", port=port, log_level="warning", lifespan="off")
