@@ -52,7 +52,7 @@ def test_the_same_value_is_found_elsewhere(server: Served, open_page: Callable[.
         instance = server.start("order", f"{key}{mark}", order={"id": key, "items": [], "amount": 5}, colour=mark)
     server.start("order", f"three{mark}", order={"id": "x", "items": [], "amount": 5}, colour="another")
     page = open_page(f"/instances/{instance}?tab=variables")
-    page.get_by_role("link", name="Instances with the same value of colour").click()
+    page.get_by_role("link", name="elsewhere: instances with the same value of colour").click()
     page.get_by_text(f"one{mark}").wait_for()
     page.get_by_text(f"two{mark}").wait_for()
     assert page.get_by_text(f"three{mark}").count() == 0

@@ -748,5 +748,5 @@ export const de: Record<string, string> = {
   "notices.one": "Neue Aufgabe: {name}",
   "notices.many": "{n} neue Aufgaben",
   "variables.elsewhere": "anderswo",
-  "variables.elsewhere.of": "Instanzen mit demselben Wert von {name}",
+  "variables.elsewhere.of": "anderswo: Instanzen mit demselben Wert von {name}",
 };

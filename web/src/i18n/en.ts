@@ -748,5 +748,5 @@ export const en: Record<string, string> = {
   "notices.one": "New task: {name}",
   "notices.many": "{n} new tasks",
   "variables.elsewhere": "elsewhere",
-  "variables.elsewhere.of": "Instances with the same value of {name}",
+  "variables.elsewhere.of": "elsewhere: instances with the same value of {name}",
 };
