@@ -146,12 +146,21 @@ class Subscription:
                     return
                 coming = None
                 while self.definitions is not None:
-                    try:
-                        await self.definitions.learn(batch)
+                    learning = asyncio.ensure_future(self.definitions.learn(batch))
+                    try:  # it may have to look far back: who waits hears that it goes on
+                        while not learning.done():
+                            await asyncio.wait({learning, closing}, timeout=HEARTBEAT_S, return_when=asyncio.FIRST_COMPLETED)
+                            if closing.done():
+                                return
+                            if not learning.done():
+                                yield []
+                        learning.result()
                         break
                     except ConnectionError:  # the owner is on its way to another node: nothing is skipped for that
                         yield []
                         await asyncio.sleep(OWNER_S)
+                    finally:
+                        learning.cancel()
                 found = []
                 for r in batch:
                     if r.offset < self.next.get(r.partition, 0):

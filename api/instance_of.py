@@ -23,6 +23,7 @@ from flowledger.events.workflow import (
     WorkflowTerminated,
 )
 from flowledger.processors.client import Caller, Client
+from flowledger.processors.log import OutOfRange
 
 #: (definition's key, process id); (0, ""): not to be known, its events are in no definition
 Runs = tuple[int, str]
@@ -31,6 +32,8 @@ ASK_MAX = 500
 SAYS = (WorkflowStarted, WorkflowCreated, WorkflowMigrated, WorkflowRolledBack)
 ENDS = (WorkflowCompleted, WorkflowFailed, WorkflowCancelled, WorkflowTerminated)
 ASK_S = 5.0
+#: records of the first stretch of the log that is looked back through; each further one is twice as long
+BACK = 4_096
 
 
 class Definitions:
@@ -41,7 +44,8 @@ class Definitions:
         self.client, self.tenant, self.most, self.back = client, tenant, most, back
         self.begin = dict(begin)
         self._known: OrderedDict[int, Runs] = OrderedDict()
-        self._read: set[int] = set()
+        #: partition -> from where on the log was looked through, up to where it begins
+        self._back: dict[int, int] = {}
 
     async def learn(self, batch: Iterable[Recorded]) -> None:
         """Before `of` is asked about a batch (of one partition)."""
@@ -59,8 +63,8 @@ class Definitions:
         for partition, keys in by_partition.items():
             for n in range(0, len(keys), ASK_MAX):
                 await self._ask(partition, keys[n : n + ASK_MAX])
-            if (missing := [k for k in keys if k not in self._known]) and partition not in self._read and self.back:
-                await self._look_back(partition)
+            if (missing := [k for k in keys if k not in self._known]) and self.back:
+                await self._look_back(partition, missing)
             for key in missing:
                 self._known.setdefault(key, (0, ""))
 
@@ -92,24 +96,39 @@ class Definitions:
             value = record["value"]
             self._remember(int(record["name"]), (int(value["definition"]), str(value["process"])))
 
-    async def _look_back(self, partition: int) -> None:
-        """Instances that have ended since this subscriber's place: who was open there is what the log says up to it."""
-        self._read.add(partition)
-        end = self.begin.get(partition, 0)
-        if end <= 0:
-            return
+    async def _look_back(self, partition: int, missing: list[int]) -> None:
+        """Instances that have ended since this subscriber's place: who was open there is what the log says up to it. It is read backwards, stretch by
+        stretch, as far as the oldest of these began; the next time it goes on from there."""
+        end, wanted, whole = self._back.get(partition, self.begin.get(partition, 0)), set(missing), True
+        length = BACK
+        while wanted and end > 0:
+            start = max(0, end - length)
+            try:
+                found = await self._stretch(partition, start, end)
+            except OutOfRange as gone:  # of what was before, only this is still on the log
+                found, start = await self._stretch(partition, gone.begin, end) if start < gone.begin < end else {}, 0
+            for key, runs in found.items():
+                if key in wanted or len(self._known) < self.most:
+                    self._known.setdefault(key, runs)
+                else:
+                    whole = False
+            wanted -= found.keys()
+            end, length = start, length * 2
+        if whole:  # else it is read again for whoever had no room
+            self._back[partition] = end
+
+    async def _stretch(self, partition: int, start: int, end: int) -> dict[int, Runs]:
+        """What instances ran that did not end in this stretch of the log, as the last of it says."""
         open_: dict[int, Runs] = {}
-        wanted = {p: (0 if p == partition else 1 << 62) for p in range(self.client.partitions)}
+        wanted = {p: (start if p == partition else 1 << 62) for p in range(self.client.partitions)}
         stream = self.client.events(wanted).__aiter__()
         try:
             async for batch in stream:
                 for r in batch:
-                    if r.partition != partition or r.offset >= end:
-                        if r.partition == partition:
-                            for key, runs in open_.items():
-                                self._known.setdefault(key, runs)
-                            return
+                    if r.partition != partition:
                         continue
+                    if r.offset >= end:
+                        return open_
                     e: Any = r.event
                     if isinstance(e, SAYS):
                         open_[e.key] = (e.definition, e.process)
@@ -118,3 +137,4 @@ class Definitions:
         finally:
             if (close := getattr(stream, "aclose", None)) is not None:
                 await close()
+        return open_

@@ -36,4 +36,5 @@ async def close_source(client: Client, source: Any) -> None:
             await give_back(client, jobs)
 
     with suppress(TimeoutError):
-        await asyncio.wait_for(rest(), 1.0)
+        async with asyncio.timeout(1.0):
+            await rest()

@@ -33,6 +33,25 @@ UNDER_WAY_MAX = 100
 NOTE_S = 10.0
 
 
+#: operations of the API that the ledger has under another name, or of which the name doesn't say what they are about: as `kernel/operations.py` names them, so that
+#: one query finds what was granted and what a door refused
+_AS: dict[str, tuple[str, str]] = {
+    "set_variables": ("set_variables", "instance"), "roll_back_instance": ("roll_back_instance", "instance"),
+    "rerun_instance": ("rerun_element", "instance"), "delete_instance": ("remove_from_views", "instance"),
+    "roll_out_definition": ("change_rollout", "definition"), "deploy": ("deploy", "definition"), "create_definition": ("deploy", "definition"),
+    "edit_definition": ("draft_definition", "definition"), "remove_definition": ("delete_definition", "definition"),
+    "complete_job": ("complete_task", "task"), "fail_job": ("fail_task", "task"), "error_job": ("throw_task_error", "task"),
+    "extend_job": ("extend_lease", "task"), "retries_job": ("update_retries", "task"), "make_job": ("make_callback", "task"),
+    "activate_jobs": ("activate_tasks", "tasks"), "resolve_group_incident": ("create_batch", "batch"),
+    "evaluate_conditions": ("evaluate_conditions", "condition"),
+}  # fmt: skip
+
+
+def named(operation: str) -> tuple[str, str]:
+    """(operation, kind) of an operation of the API, as the ledger names it."""
+    return _AS.get(operation) or (operation, operation.partition("_")[2])
+
+
 def shown_path(path: str) -> str:
     """As logs and the ledger may have it: whoever knows the whole of a one-time address may do what it is for."""
     return f"{ONE_TIME}…" if path.startswith(ONE_TIME) else path
@@ -99,8 +118,7 @@ class Refusals:
             caller = identify(connection) if identity is None else _as_oneself(identity, scope)
         caller.origin = origin_of(connection)
         handler, params = scope["route_handler"], scope.get("path_params") or {}
-        operation = operation_id(handler, scope["method"], [])
-        kind = operation.partition("_")[2]
+        operation, kind = named(operation_id(handler, scope["method"], []))
         if move := params.get("move"):
             operation = f"{move}_{kind}"
         code, message = scope.get(REFUSED, ("", ""))

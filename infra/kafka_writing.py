@@ -116,7 +116,8 @@ class KafkaWriting:
         self._blocked.pop(key, None)
         if topic == EVENTS:
             try:
-                await asyncio.wait_for(self._producer(self._lanes.setdefault(key, _Lane())), self._timeout_s)
+                async with asyncio.timeout(self._timeout_s):
+                    await self._producer(self._lanes.setdefault(key, _Lane()))
             except (KafkaError, TimeoutError, OSError) as error:
                 self._blocked[key] = Doubt(f"{topic}[{partition}]: Kafka can't be reached: {error!r}")
                 raise self._blocked[key] from error
@@ -140,8 +141,11 @@ class KafkaWriting:
         """Make batches of what is queued, and hand each to aiokafka as soon as it takes one."""
         topic, partition = self._name(writer.key[0]), writer.key[1]
         try:
-            producer = await asyncio.wait_for(self._producer(writer.lane), self._timeout_s)
-            if partition not in await asyncio.wait_for(producer.partitions_for(topic), self._timeout_s):
+            async with asyncio.timeout(self._timeout_s):
+                producer = await self._producer(writer.lane)
+            async with asyncio.timeout(self._timeout_s):
+                known = await producer.partitions_for(topic)
+            if partition not in known:
                 raise TopicsMissing(f"no partition {partition} in {topic}")
             while writer.queue:
                 batch, pieces = self._fill(producer, writer.queue)
@@ -269,11 +273,13 @@ async def _abandon(producer: AIOKafkaProducer) -> None:
         sender = producer._sender
         idle = not producer._message_accumulator._batches and not producer._message_accumulator._pending_batches
         if idle or sender is None:
-            await asyncio.wait_for(producer.stop(), ABANDON_S)
+            async with asyncio.timeout(ABANDON_S):
+                await producer.stop()
             return
         producer._closed = True
         if sender.sender_task is not None:
             sender.sender_task.cancel()
-        await asyncio.wait_for(producer.client.close(), ABANDON_S)
+        async with asyncio.timeout(ABANDON_S):
+            await producer.client.close()
         if sender.sender_task is not None:
             await asyncio.wait([sender.sender_task], timeout=ABANDON_S)

@@ -51,7 +51,7 @@ NAMES_MAX, TEXT_MAX, REASON_MAX = 200, 255, 2_000
 _KINDS: dict[type[c.AnyCommand], str] = {
     c.SetVariables: "instance", c.AdHocActivate: "instance", c.Deploy: "definition", c.ThrowTaskError: "task", c.ExtendLease: "task",
     c.UpdateRetries: "task", c.ReplayDeadLetter: "dead_letter", c.DiscardDeadLetter: "dead_letter", c.EvaluateConditions: "condition",
-    co.ChangeRollout: "definition", co.RemoveFromViews: "instance",
+    co.ChangeRollout: "definition", co.RemoveFromViews: "instance", co.RerunElement: "instance",
 }  # fmt: skip
 #: registry -> what a record of it is
 _RECORDS = {"identity": "account", "directory": "directory", "task_definition": "task_definition", "limit": "limit"}
@@ -64,6 +64,11 @@ def _plain(kind: type) -> str:
     return _WORD.sub("_", kind.__name__).lower()
 
 
+def kind_of(cls: type[Any]) -> str:
+    """What such commands are about."""
+    return _KINDS.get(cls) or _plain(cls).rpartition("_")[2]
+
+
 def name_of(command: Any) -> tuple[str, str]:
     """(`operation`, `kind`), as the API names them: a command with a `move` is named by that."""
     cls = type(command)
@@ -71,7 +76,7 @@ def name_of(command: Any) -> tuple[str, str]:
     if cls is c.StoreRecord:
         kind = _RECORDS.get(command.registry, command.registry)
         return f"{'store' if command.value is not None else 'remove'}_{kind}", kind
-    kind = _KINDS.get(cls) or name.rpartition("_")[2]
+    kind = kind_of(cls)
     move = getattr(command, "move", "")
     return f"{move}_{kind}" if move else name, kind
 
@@ -85,7 +90,8 @@ def _subject(command: Any, answer: dict[str, Any]) -> str:
     deployed: list[dict[str, Any]] = answer.get("definitions") or []
     if made is None and type(command) is c.Deploy and len(deployed) == 1:
         made = deployed[0]["key"]
-    return str(made) if made else str(getattr(command, "name", "") or getattr(command, "id", ""))
+    named = made or getattr(command, "name", "") or getattr(command, "id", "") or getattr(command, "key", "")
+    return str(named) if named else ""
 
 
 def _names(command: Any) -> list[str]:

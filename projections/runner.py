@@ -124,7 +124,8 @@ class Runner:
             if self.writes > before or time.monotonic() - began > BACKOFF_S[1]:
                 wait_s = BACKOFF_S[0]
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await stop.wait()
             wait_s = min(BACKOFF_S[1], wait_s * 2)
 
     async def _session(self, stop: asyncio.Event) -> None:
@@ -176,7 +177,8 @@ class Runner:
                     break
                 self.error = f"another projector works on partition {partition}"
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), 1.0)
+                    async with asyncio.timeout(1.0):
+                        await stop.wait()
         return not stop.is_set()
 
     async def _same_log(self, conn: Connection) -> None:

@@ -190,7 +190,8 @@ class Worker:
         await self._transport.drain()
         self._look_idle()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), grace_s)
+            async with asyncio.timeout(grace_s):
+                await self._idle.wait()
         if self.running:
             left = [(job.key, job.fence) for job in self.running.values()]
             for job in list(self.running.values()):

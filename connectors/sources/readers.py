@@ -133,7 +133,8 @@ class Reader:
     async def stop(self) -> None:
         self.leave()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(self.task), CALL_S)
+            async with asyncio.timeout(CALL_S):
+                await asyncio.shield(self.task)
         self.task.cancel()
 
     async def _run(self) -> None:

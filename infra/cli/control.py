@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flowledger.infra.cli.output import USAGE, agree, as_json, console, facts, fail, table
+from flowledger.infra.cli.output import NO, USAGE, agree, as_json, console, facts, fail, table
 from flowledger.infra.cli.verbs import CONTROL, DryRun, Id, Json, Reason, ServerUrl, Vars, Yes
 
 Force = Annotated[bool, typer.Option("--force", help="Though it leaves what would never go on")]
@@ -220,7 +220,56 @@ def rerun(
     operate(server, f"/v1/instances/{id}/rerun", body, f"'{element}' of instance {id} runs again", dry_run=dry_run, yes=yes, json=json)
 
 
-VERBS: tuple[Any, ...] = (modify, migrate, rollback, rerun)
+_ENDED = ("completed", "failed", "cancelled", "terminated")
+
+
+def restart(
+    id: Id,
+    at: Annotated[
+        list[str] | None, typer.Option("--at", metavar="ELEMENT", help="Begin here; may be repeated (none: at the start)")
+    ] = None,
+    to: Annotated[str, typer.Option("--to", metavar="KEY|ID", help="Under this definition (none: the version that it had)")] = "",
+    initial: Annotated[bool, typer.Option("--initial", help="With the variables that it began with, not those of its end")] = False,
+    vars: Vars = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """Start an ended instance once more: a new instance with its business key and variables, from its start or at elements."""
+    from flowledger.infra.cli.daily import variables
+    from flowledger.infra.cli.server import Server
+
+    s = Server(server)
+    row = s.get(f"/v1/instances/{id}")
+    if row["status"] not in _ENDED:
+        fail(f"instance {id} has not ended: it is {row['status']}; roll it back, or modify it", NO)
+    had = row["input"] if initial else row["variables"]
+    body = {
+        "definition": to or row["definition"], "business_key": row["business_key"] or "", "start_at": at or None,
+        "variables": {**(had or {}), **(variables(vars) or {})}, "metadata": {**(row["metadata"] or {}), "restart_of": id},
+    }  # fmt: skip
+    query: dict[str, Any] = {}
+    if dry_run or not yes:
+        plan = s.call("POST", "/v1/instances", body, {"dry_run": "true"})
+        if dry_run and json:
+            as_json(plan)
+            return
+        if dry_run or not json:
+            show_plan(plan)
+        if dry_run:
+            facts({"plan": plan["plan"]})
+            return
+        agree("Do it?", "nothing was done")
+        query = {"plan": plan["plan"]}
+    answer = s.call("POST", "/v1/instances", body, query, s.new_id())
+    if json:
+        as_json(answer)
+        return
+    console().print(f"[green]✓[/] instance {answer['id']} begins in the place of {id}")
+
+
+VERBS: tuple[Any, ...] = (modify, migrate, rollback, rerun, restart)
 
 
 def register(app: typer.Typer) -> None:

@@ -155,7 +155,7 @@ def _spawn(d: Any, i: Any, body: Any, node: Node, count: int) -> None:
         return
     if last < data["total"]:
         if room(body):
-            go_on_later(d, i)
+            _go_on(d, i)
     else:
         d.record(fl.TokenNoted(key=i.key, token=body.key, data={"spawned_all": True}))
 
@@ -165,8 +165,7 @@ def room(body: Any) -> int:
     return max(0, limits.RUNS_MAX - len(body.kids or ()))
 
 
-def go_on_later(d: Any, i: Any) -> None:
-    """The next runs of parallel bodies begin in a follow-up step."""
+def _go_on(d: Any, i: Any) -> None:
     if i.key not in d.state.unsettled:
         put(d.state, d.state.unsettled, i.key, None)
         d.follow(c.Continue(key=i.key))
@@ -194,6 +193,11 @@ def runs_later(i: Any, body: Any, node: Node) -> bool:
     """A further run of the body waits for its turn."""
     assert node.loop is not None
     return bool(node.loop.sequential or body.key in (i.spawning or ()))
+
+
+def spawn(d: Any, i: Any, body: Any) -> None:
+    """The next runs of a body that spawns, as many as begin at once."""
+    _spawn(d, i, body, d.process(i).nodes[body.element], limits.SPAWN_MAX)
 
 
 def add_run(d: Any, i: Any, body: Any, node: Node, variables: dict[str, Any]) -> None:
@@ -236,7 +240,7 @@ def item_done(d: Any, i: Any, token: Any, node: Node) -> None:
     if loop.sequential or body.phase == READY:
         d.push(i, body.key)
     elif body.data["spawned"] < body.data["total"] and room(body) >= min(limits.SPAWN_MAX, limits.RUNS_MAX):
-        go_on_later(d, i)
+        _go_on(d, i)
 
 
 def _told(d: Any, i: Any, body: Any, node: Node, loop: Loop) -> bool:
@@ -287,7 +291,7 @@ def advance(d: Any, i: Any, body: Any, node: Node) -> None:
     elif loop.sequential:
         _spawn(d, i, body, node, 1)
     else:
-        go_on_later(d, i)
+        _go_on(d, i)
 
 
 def counters(body: Any) -> dict[str, Any]:

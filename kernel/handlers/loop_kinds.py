@@ -183,8 +183,9 @@ def arm(d: Decision, i: Instance, found: Loops, mapping: Any) -> None:
             if own and own not in (run.vars or {}):
                 local.setdefault(own, None)
             d.record(wf.VariableSet(key=i.key, scope=key, variables=local))
-    if any(row[3] for row in found.rows):
-        loops.go_on_later(d, i)
+    for key, _, _, spawns in found.rows:
+        if spawns:
+            loops.spawn(d, i, i.tokens[key])
 
 
 def _time(d: Decision, i: Instance, found: Loops, had: set[str], holder: int, node: Node, which: int) -> None:

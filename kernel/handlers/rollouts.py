@@ -11,7 +11,7 @@ from flowledger.events import definition as de
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import lookup, rollouts
 from flowledger.kernel.decision import Decision
-from flowledger.kernel.handlers import arming, spreading
+from flowledger.kernel.handlers import arming, spreading, triggers
 from flowledger.kernel.state import Definition, Rollout
 
 
@@ -58,7 +58,7 @@ def change(d: Decision, e: co.ChangeRollout) -> Rejected | None:
 
 def _wrong(of: Definition, e: co.ChangeRollout) -> str:
     if of.kind == "drg":
-        return f"expected a process, a decision or a form, found the requirements graph '{of.id}': its decisions have versions in force"
+        return f"expected a process, a decision, a form or a trigger, found the requirements graph '{of.id}': its decisions have versions in force"
     if e.share < 0 and e.default is None and e.stop_starts is None:
         return "expected a share, a default or stop_starts, found none"
     if e.share >= 0 and e.default is not None:
@@ -112,13 +112,15 @@ def _share(d: Decision, r: Rollout, about: Definition, share: int) -> Rollout | 
 
 
 def apply(d: Decision, event: de.RolloutChanged) -> None:
-    """On any partition: start events belong to the version that is in force."""
+    """On any partition: start events, and what a trigger reads, belong to the version that is in force."""
     p, tenant = d.state, d.envelope.tenant
     before = lookup.latest(p, tenant, event.kind, event.id)
     d.record(event)
     after = lookup.latest(p, tenant, event.kind, event.id)
     if event.kind == "process" and before is not after and (of := after or before) is not None:
         arming.open_starts(d, of)
+    elif event.kind == "trigger" and before is not after:
+        triggers.changed(d, tenant, event.id)
 
 
 def _words(d: Decision, of: Definition, before: dict[str, Any], after: dict[str, Any]) -> list[str]:

@@ -34,7 +34,7 @@ def settle(d: Decision, tenant: str, name: str) -> None:
     if c.partition_of_text(name, p.meta.partitions) != p.meta.partition:
         return
     t = p.triggers.get(p.trigger_names.get((tenant, name), 0))
-    newest = lookup.newest(p, tenant, "trigger", name)
+    newest = lookup.latest(p, tenant, "trigger", name)
     if newest is not None and (t is None or t.definition != newest.key):
         model: Model = d.facts.triggers[newest.key]
         d.for_request()

@@ -23,7 +23,7 @@ def settle(d: Decision, tenant: str, name: str) -> None:
     p = d.state
     if p.meta.partition:
         return
-    newest = lookup.newest(p, tenant, "trigger", name)
+    newest = lookup.latest(p, tenant, "trigger", name)
     model = d.facts.triggers[newest.key] if newest is not None else None
     path = str(model.config["path"]) if model is not None and model.source == HOOK else ""
     before = (p.records.get((_BY_NAME, f"{tenant}/{name}")) or {"path": ""})["path"]

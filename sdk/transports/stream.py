@@ -105,4 +105,5 @@ class StreamTransport:
         if self._open:
             self._say(f.Drain())
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._drained.wait(), 5)
+                async with asyncio.timeout(5):
+                    await self._drained.wait()

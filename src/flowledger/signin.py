@@ -63,7 +63,8 @@ async def start(system: Starting, dsn: str, stack: contextlib.AsyncExitStack) ->
         running.append(("issuers", keeping))
     system.door, system.accounts = Door(known, system.settings, tokens), accounts
     with contextlib.suppress(TimeoutError, *AWAY):
-        await asyncio.wait_for(known.refresh(), ACCOUNTS_S)
+        async with asyncio.timeout(ACCOUNTS_S):
+            await known.refresh()
     return running
 
 

@@ -534,7 +534,8 @@ class System:
                 self.services.closing.set()
             server.should_exit = True
             with contextlib.suppress(TimeoutError, asyncio.CancelledError):
-                await asyncio.wait_for(serving, STOP_S)
+                async with asyncio.timeout(STOP_S):
+                    await serving
 
         self._stack.push_async_callback(stop)
 

@@ -8,15 +8,18 @@ from typing import Any
 
 import pytest
 
+from flowledger.api import events, instance_of
 from flowledger.api.events import Subscription, filter_of
 from flowledger.api.problems import Problem
 from flowledger.api.services import Services
 from flowledger.events import commands as c
-from flowledger.events.base import RejectionCode
+from flowledger.events.base import Envelope, Recorded, RejectionCode
+from flowledger.events.workflow import WorkflowCompleted
 from flowledger.infra.log_memory import MemoryLog
 from flowledger.infra.settings import Settings
 from flowledger.processors.client import Caller
 from flowledger.processors.engine import Engine
+from flowledger.processors.log import OutOfRange
 
 pytestmark = pytest.mark.req("D-API-029", "APG-API-004")
 
@@ -103,6 +106,76 @@ async def test_from_an_old_place_what_has_ended_since_is_known_from_the_log(engi
     assert {e["instance"] for e in found if e["instance"]} == keys
     everything = await seen(Subscription(services, filter_of("", "one", "", "", None), "start"), 2)
     assert {e["instance"] for e in everything if e["instance"]} == keys and len(everything) > len(found)
+
+
+async def test_the_log_is_looked_back_through_as_far_as_the_oldest_of_those_began(engine, monkeypatch):
+    """Stretch by stretch, each twice as long; the next one that is missing goes on from there; whoever has no room is looked for again."""
+    old = await start(engine, "one", 0)
+    for _ in range(30):
+        await start(engine, "two", 0)
+    new = await start(engine, "one", 0)
+    begin = engine.health()["partitions"][0]["position"]
+    await complete(engine, "two", 30)
+    await complete(engine, "one", 2)
+    monkeypatch.setattr(instance_of, "BACK", 10)
+    told = [Recorded(WorkflowCompleted(key=key), Envelope(0), 0, begin + n) for n, key in enumerate((new, old))]
+    for most in (200_000, 1):
+        known, read = instance_of.Definitions(engine, "", {0: begin}, most), []
+        stretch = known._stretch
+
+        async def noted(partition: int, start: int, end: int, read=read, stretch=stretch) -> Any:
+            read.append((start, end))
+            return await stretch(partition, start, end)
+
+        known._stretch = noted  # type: ignore[method-assign]
+        await known.learn(told[:1])
+        assert known.of(told[0])[1] == "one" and len(read) == 1 and read[0] == (begin - 10, begin)
+        await known.learn(told[1:])
+        assert known.of(told[1])[1] == "one"
+        assert [b - a for a, b in read[1:-1]] == [10 * 2**n for n in range(len(read) - 2)] and len(read) > 3 and read[-1][0] == 0
+        assert read[1][1] == (begin - 10 if most > 1 else begin), "it goes on where it was, or begins again where not all had room"
+        before = len(read)
+        await known.learn([Recorded(WorkflowCompleted(key=1 << 40), Envelope(0), 0, begin + 3)])
+        assert known._known[1 << 40] == (0, "") and (len(read) == before) == (most > 1)
+
+
+async def test_what_was_trimmed_is_not_looked_for(engine, monkeypatch):
+    """What is left before its place is, and what began before that is not to be known."""
+    old, *_, new = [await start(engine, "one", 0) for _ in range(11)]
+    begin = engine.health()["partitions"][0]["position"]
+    await complete(engine, "one", 11)
+    trimmed = begin - 6
+    known, stretch = instance_of.Definitions(engine, "", {0: begin}), instance_of.Definitions._stretch
+
+    async def cut(self: Any, partition: int, start: int, end: int) -> Any:
+        if start < trimmed:
+            raise OutOfRange("events", 0, start, end, trimmed)
+        return await stretch(self, partition, start, end)
+
+    monkeypatch.setattr(instance_of.Definitions, "_stretch", cut)
+    await known.learn([Recorded(WorkflowCompleted(key=key), Envelope(0), 0, begin + n) for n, key in enumerate((old, new))])
+    assert known._known[old] == (0, "") and known._known[new][1] == "one" and known._back == {0: 0}
+
+
+async def test_a_long_look_back_gives_signs_of_life(engine, monkeypatch):
+    monkeypatch.setattr(events, "HEARTBEAT_S", 0.05)
+    looked = asyncio.Event()
+
+    async def slow(self: Any, batch: Any) -> None:
+        await looked.wait()
+
+    monkeypatch.setattr(instance_of.Definitions, "learn", slow)
+    services = Services(engine, Away(), Settings())  # type: ignore[arg-type]
+    signs = 0
+    async for batch in Subscription(services, filter_of("", "one", "", "", None), "start").batches():
+        signs += not batch
+        if signs == 3:
+            looked.set()
+        if batch:
+            break
+        if signs > 3 and services.closing is not None:
+            services.closing.set()
+    assert signs >= 3
 
 
 async def test_another_tenants_instances_are_not_told_of(engine):

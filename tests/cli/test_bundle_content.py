@@ -310,7 +310,7 @@ def test_what_is_gone_is_stopped_by_prune_alone_and_never_deleted():
     assert made(bundle(), gone).empty and [r.change for r in made(bundle(), gone).rows] == ["gone"] * 3
     plan = made(bundle(), gone, prune=True)
     assert [(s.id, s.body) for s in plan.after] == [("old", STOP)] and not plan.deploy
-    assert [r.notes for r in plan.rows if r.kind == "decision"] == [["it stays in force: only processes are stopped"]]
+    assert [r.notes for r in plan.rows if r.kind == "decision"] == [["it stays in force: only processes and triggers are stopped"]]
 
 
 def test_a_file_with_several_definitions_is_deployed_once():

@@ -121,6 +121,27 @@ def test_an_instance_is_rolled_back_and_a_step_runs_again(deployed):
     eventually(lambda: stands() == "look")
 
 
+@pytest.mark.req("WSM-RES-005")
+def test_an_ended_instance_is_started_once_more(deployed):
+    """At its start or at an element, with what it had at its end or its beginning; seen before, and the new one says of which it is."""
+    cli = deployed
+    id = cli("start", "repairs", "--business-key", "k1", "--vars", '{"amount": 1}')[1].strip()
+    assert "has not ended: it is running" in cli("restart", id, "--yes")[2]
+    assert cli("variables", "set", id, "--vars", '{"amount": 2}')[0] == 0
+    assert cli("cancel", id)[0] == 0
+    eventually(lambda: json.loads(cli("show", id, "--json")[1])["status"] == "cancelled")
+    assert eventually(lambda: json.loads(cli("variables", "get", id, "--json")[1]) == {"amount": 2})
+    code, out, err = cli("restart", id, "--at", "fix", "--dry-run")
+    assert code == 0 and "Stands then: 1" in out and "fix" in out, err
+    assert cli("restart", id, "--at", "nowhere", "--yes")[0] == 1
+    assert cli("restart", id)[0] == 2, "nobody can be asked"
+    for more, element, amount in ((("--at", "fix"), "fix", 2), (("--initial",), "look", 1), (("--vars", '{"amount": 7}'), "look", 7)):
+        new = json.loads(cli("restart", id, *more, "--yes", "--json")[1])["id"]
+        shown = eventually(lambda n=new: (r := cli("show", n, "--json"))[0] == 0 and json.loads(r[1]))
+        assert [t["element"] for t in shown["state"]["tokens"]] == [element] and shown["state"]["variables"] == {"amount": amount}
+        assert (shown["business_key"], shown["metadata"]["restart_of"]) == ("k1", id)
+
+
 @pytest.mark.parametrize("more", [(), ("--json",)], ids=["tables", "json"])
 @pytest.mark.parametrize(
     "verb",

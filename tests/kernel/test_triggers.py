@@ -9,6 +9,7 @@ from notation import bpmn
 from test_batches import World as Batches
 
 from flowledger.events import commands as c
+from flowledger.events import control as co
 from flowledger.events import triggers as tr
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
@@ -215,6 +216,29 @@ def test_the_last_version_in_force_counts_and_with_all_of_them_the_trigger_goes(
     w.settle()
     p = w.home()
     assert not p.triggers and not p.trigger_names and not p.trigger_keys and not p.trigger_letters and not p.trigger_seen
+
+
+@pytest.mark.req("APG-HA-010")
+@pytest.mark.parametrize("name", ["orders", "parcels"])
+def test_a_rollout_says_which_version_is_in_force_on_every_partition(name):
+    """Pinned, whatever is deployed; free again; its path with it."""
+    model = HOOK.replace("name: orders", f"name: {name}")
+    w = World(2, 0, model)
+    first = w.trigger(name).definition
+    second = w.deploy(model.replace("path: orders", "path: newer"))["definitions"][0]["key"]
+    assert w.trigger(name).definition == second
+
+    def pin(version, default):
+        assert w.ask(0, co.ChangeRollout(key=second, version=version, default=default))["changed"]
+        w.settle()
+
+    pin(1, True)
+    assert w.trigger(name).definition == first and w.take({"id": 1, "total": 1}, name=name)["outcomes"] == ["started"]
+    assert "definitions" in w.deploy(HOOK.replace("name: orders", "name: other").replace("path: orders", "path: newer")), "the path is free"
+    w.deploy(model + "description: third\n")
+    assert w.trigger(name).definition == first, "what is deployed doesn't come into force"
+    pin(0, False)
+    assert w.trigger(name).definition not in (first, second) and w.take({"id": 1, "total": 1}, name=name)["outcomes"] == ["seen"]
 
 
 def test_a_path_is_one_triggers():

@@ -159,6 +159,17 @@ async def test_what_is_refused_says_all_in_a_group_of_its_own(command, code):
     await engine.stop()
 
 
+async def test_a_refusal_is_found_by_what_it_was_about():
+    engine = await running()
+    i = (await engine.call(c.StartInstance(id="p")))["key"]
+    assert isinstance(await engine.call(c.RerunElement(key=i, element="nowhere"), ANN), Rejected)
+    assert isinstance(await engine.call(c.ChangeDefinition(key=987, move="delete"), ANN), Rejected)
+    first, second = await told(engine, op.OperationRefused)
+    assert (first.operation, first.kind, first.subject, first.instance) == ("rerun_element", "instance", str(i), i)
+    assert (second.operation, second.kind, second.subject) == ("delete_definition", "definition", "987")
+    await engine.stop()
+
+
 async def test_a_stranger_learns_nothing_by_what_is_told_of_a_refusal():
     engine = await running()
     await engine.call(c.Deploy(resources=[c.Resource("p.bpmn", model("job"))]), Caller("bob", "b"))

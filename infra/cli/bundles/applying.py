@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from flowledger.infra.cli.bundles.content import Name
 from flowledger.infra.cli.bundles.environment import Environment
@@ -27,6 +28,11 @@ def apply(plan: Plan, environment: Environment, reason: str) -> dict[str, Any]:
     settings: list[dict[str, Any]] = []
 
     def step(one: Step) -> None:
+        if move := one.body.get("move"):
+            found = server.post(f"/v1/triggers/{quote(one.id, safe='')}/{move}", {"reason": reason}, **server.new_id())
+            settings.append({"kind": one.kind, "id": one.id, "move": move, "changed": True})
+            positions.append(found.get("position") or "")
+            return
         made = deployed.get((one.kind, one.id), {})
         body = {**one.body, "reason": reason}
         if body.get("version") == 0:

@@ -34,6 +34,8 @@ class Serving(msgspec.Struct):
     default: int | None = None
     pinned: int | None = None
     ramp: tuple[int, float] | None = None
+    #: of a trigger: it begins nothing
+    paused: bool = False
 
     def version(self, number: int | None) -> There | None:
         return next((v for v in self.versions if v.version == number), None)
@@ -51,10 +53,12 @@ class Environment:
     def __init__(self, url: str) -> None:
         self.server = Server(url)
         self._texts: dict[str, str] = {}
+        self._stopped: set[str] | None = None
 
     def definitions(self, wanted: Callable[[Name], bool] = lambda _: True) -> dict[Name, Serving]:
         """All that have a published version, by kind and id; requirements graphs go with their decisions."""
         found: dict[Name, Serving] = {}
+        self._stopped = None
         for row in self.server.pages("/v1/definitions", 0, latest="true", wait_for=self._now()):
             key = row["kind"], row["definition_id"]
             if row["kind"] == "drg" or not wanted(key):
@@ -65,9 +69,16 @@ class Environment:
                 for v in told["items"]
             ]
             if any(v.status == "published" for v in versions):
+                paused = row["kind"] == "trigger" and row["definition_id"] in self._paused()
                 ramp = (told["ramp"]["version"], told["ramp"]["share"]) if told["ramp"] else None
-                found[key] = Serving(row.get("name") or "", versions, told["default"], told["pinned"], ramp)
+                found[key] = Serving(row.get("name") or "", versions, told["default"], told["pinned"], ramp, paused)
         return dict(sorted(found.items()))
+
+    def _paused(self) -> set[str]:
+        """Names of triggers."""
+        if self._stopped is None:
+            self._stopped = {r["name"] for r in self.server.pages("/v1/triggers", 0, wait_for=self._now()) if r["status"] == "paused"}
+        return self._stopped
 
     def _now(self) -> str:
         """Where the log stands on which definitions are decided, as far as this server tells it: rows are to be as new as that."""

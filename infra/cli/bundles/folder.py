@@ -66,8 +66,13 @@ def _models(folder: Path) -> list[Path]:
         looked += len(folders) + len(files)
         if looked > LOOKED_MAX:
             raise Wrong(f"{folder}: expected a folder with at most {LOOKED_MAX} files and folders, found more")
-        found += [Path(place) / f for f in files if is_model(Path(f)) and not (f in SETTINGS and Path(place) == folder)]
+        found += [Path(place) / f for f in files if _is_resource(Path(f)) and not (f in SETTINGS and Path(place) == folder)]
     return sorted(found)
+
+
+def _is_resource(file: Path) -> bool:
+    """Triggers are deployed like models."""
+    return is_model(file) or is_model(Path(file.name.replace(".trigger.", ".")))
 
 
 def _fail(e: OSError) -> None:

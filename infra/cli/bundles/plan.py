@@ -20,7 +20,8 @@ ADDED, CHANGED, EQUAL, GONE = "added", "changed", "equal", "gone"
 
 
 class Step(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One rollout: of a definition by one of its keys (empty: of what is deployed by then), as the API takes it; `version` 0: the one that is deployed."""
+    """One rollout: of a definition by one of its keys (empty: of what is deployed by then), as the API takes it; `version` 0: the one that is deployed.
+    Of a trigger also `{"move": "pause" | "resume"}`."""
 
     kind: str
     id: str
@@ -65,7 +66,7 @@ class Plan(msgspec.Struct):
 
 
 def made(bundle: Bundle, there: dict[Name, Serving], prune: bool = False) -> Plan:
-    """`prune`: the bundle says which processes can be started: those that it doesn't have are stopped, those that it has are open."""
+    """`prune`: the bundle says which processes can be started, and which triggers run: those that it doesn't have are stopped, those that it has are open."""
     plan = Plan([], [], [], [])
     wanted: dict[str, Resource] = {}
     for key, (defined, resource) in bundle.definitions.items():
@@ -124,6 +125,7 @@ class _One:
         if self.new:
             self.row.then.append("deploy")
         self._opened()
+        self._resumed()
         others = any(v.open for v in self.versions if self.same is None or v.version != self.same.version)
         if share is not None and share < 100 and others:
             self._ramp(share)
@@ -141,6 +143,15 @@ class _One:
             self._after({"stop_starts": False}, "new starts again")
         elif self.same is not None and self.same.stopped and not (self.setting is not None and self.setting.stopped):
             self.row.notes.append(f"new starts of version {self.same.version} are stopped there, and stay so")
+
+    def _resumed(self) -> None:
+        if self.serving is None or not self.serving.paused:
+            return
+        if self.prune:
+            self.plan.after.append(Step(*self.key, "", {"move": "resume"}))
+            self.row.then.append("resume it")
+        else:
+            self.row.notes.append("it is paused there, and stays so")
 
     def _ramp(self, share: float) -> None:
         serving, same = self.serving, self.same
@@ -185,6 +196,9 @@ def _gone(plan: Plan, key: Name, serving: Serving, prune: bool) -> Row:
     if prune and key[0] == "process" and any(v.open for v in serving.versions):
         plan.after.append(Step(*key, serving.versions[0].key, {"stop_starts": True}))
         row.then.append("stop new starts of all versions")
-    elif prune and key[0] != "process":
-        row.notes.append("it stays in force: only processes are stopped")
+    elif prune and key[0] == "trigger" and not serving.paused:
+        plan.after.append(Step(*key, "", {"move": "pause"}))
+        row.then.append("pause it")
+    elif prune and key[0] not in ("process", "trigger"):
+        row.notes.append("it stays in force: only processes and triggers are stopped")
     return row
