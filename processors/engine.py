@@ -24,7 +24,7 @@ from flowledger.kernel import lookup
 from flowledger.kernel.library import Library
 from flowledger.logs import log
 from flowledger.processors import activation
-from flowledger.processors.admission import FEW, Admission, class_of, counts
+from flowledger.processors.admission import FEW, MAY_WAIT, Admission, class_of, counts
 from flowledger.processors.client import ENGINE, NOBODY, Answer, Caller, request_of, within
 from flowledger.processors.clock import clocks_of
 from flowledger.processors.intake import decode_request as _decode_request
@@ -99,6 +99,8 @@ class Engine:
         self._node = f"{self.settings.node or 'node'}-{self._token()}"
         self._replies: dict[int, asyncio.Future[Any]] = {}
         self._reply_number = 0
+        #: what begins the cause of a request without an id of its own
+        self._cause = f"request:{self._node}/"
         #: of definitions, of which this node's callers have heard
         self._epoch = 0
         #: requests without an id of their own
@@ -268,48 +270,55 @@ class Engine:
     ) -> asyncio.Future[Answer]:
         """As `call`, without waiting."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        p = self.route(command, id) if partition is None else partition
-        if not 0 <= p < self.partitions:
+        kind, partitions = type(command), self.partitions
+        if partition is not None:
+            p = partition
+        elif kind in routes.BY_KEY:  # the most frequent: without asking `route`
+            p = getattr(command, routes.BY_KEY[kind]) >> c.PARTITION_BITS
+        elif partitions == 1 and kind is c.StartInstance:
+            p = 0
+        else:
+            p = self.route(command, id)
+        if not 0 <= p < partitions:
             future.set_result(
-                Rejected(RejectionCode.NOT_FOUND, f"expected a key of one of {self.partitions} partitions, found one of partition {p}")
+                Rejected(RejectionCode.NOT_FOUND, f"expected a key of one of {partitions} partitions, found one of partition {p}")
             )
             return future
-        request = request_of(
-            command, caller, id, f"request:{id or self._request_id()}", self.epoch() if type(command) in c.BY_DEFINITION else 0, plan
-        )
-        if type(command) in c.CHANGES:
+        if id:
+            cause = f"request:{id}"
+        else:  # a name of our own for who gave none: where the walk from an event to its first cause ends
+            self._asked += 1
+            cause = f"{self._cause}{self._asked}"
+        epoch = self.epoch() if kind in c.BY_DEFINITION else 0
+        if caller is NOBODY and not plan:
+            request = c.Request(command=command, id=id, cause=cause, epoch=epoch)
+        else:
+            request = request_of(command, caller, id, cause, epoch, plan)
+        if kind in c.CHANGES:
             future.add_done_callback(self._changed)
-        self._offer(p, request, future)
-        return future
-
-    def _request_id(self) -> str:
-        """Of a request whose caller gave none: where the walk from an event to its first cause ends."""
-        self._asked += 1
-        return f"{self._node}/{self._asked}"
-
-    def _offer(self, p: int, request: c.Request, future: asyncio.Future[Answer]) -> None:
         owner = self.owners.get(p)
-        if owner is not None and (owner.ready.is_set() or (self.owns and not self._closing and len(self.owners) == self.partitions)):
+        if owner is not None and ((self.owns and not self._closing and len(self.owners) == partitions) or owner.ready.is_set()):
             self._admit(p, owner, request, future)
         else:
             self._send_remote(p, request, future)
+        return future
 
     def _admit(self, p: int, owner: Owner, request: c.Request, future: asyncio.Future[Answer]) -> None:
         """To the owner, unless more waits there than it can do in time."""
-        epoch, queue = self.admission.get(p, (-1, None))
+        epoch, queue = self.admission[p] if p in self.admission else (-1, None)
         if queue is None or epoch != owner.epoch:  # what an earlier epoch had in hand was answered when it ended
             queue = Admission(self.clock.mono)
             self.admission[p] = (owner.epoch, queue)
-        command = request.command
-        if queue.in_hand >= FEW and (refused := queue.refusal(class_of(command), f"partition {p}")) is not None:
+        command, waiting, now = request.command, queue.waiting, queue.clock()
+        if len(waiting) >= FEW and queue.full(command, now) and (refused := queue.refusal(class_of(command), f"partition {p}")) is not None:
             if self.observer is not None:
                 self.observer.rejected(type(command).__name__, refused.code)
             if not future.done():
                 future.set_result(refused)
-        elif not counts(command):
+        elif type(command) in MAY_WAIT and not counts(command):
             owner.offer(request, lambda answer: None if future.done() else future.set_result(answer))
         else:
-            queue.began()
+            waiting.append((now, len(waiting)))  # it has begun
 
             def reply(answer: Answer) -> None:
                 queue.ended()

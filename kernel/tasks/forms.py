@@ -1,7 +1,8 @@
 """Forms are checked by the server as well: what a form's fields ask for, by field, when a task is completed and when a process is started.
 
 Source: form-js (the schema of Camunda forms): `components` of `type` with `key`, `validate` (required, minLength, maxLength, min, max, pattern,
-validationType), options (`values`, `valuesKey`, `valuesExpression`), `subtype` and `disallowPassedDates` of a datetime, `conditional.hide`, groups and
+validationType), `decimalDigits` and `increment` of a number,
+options (`values`, `valuesKey`, `valuesExpression`), `subtype` and `disallowPassedDates` of a datetime, `conditional.hide`, groups and
 dynamic lists with a `path`, whose rows see `this`, `parent` and `i`. Choices: a field that is hidden, disabled or read-only is not checked; an empty
 text or list is as good as none; a value may be a variable of the scope when the form did not send it, except for a required one, which the form
 must send. A condition that has no answer hides nothing.
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import operator
 import re
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from functools import lru_cache
 from typing import Any
 
@@ -32,6 +33,8 @@ _SHAPES = {
     "time": re.compile(r"[0-9]{2}:[0-9]{2}(?::[0-9.]+)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?"),
     "datetime": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:.+"),
 }
+#: digits of a number by which its step is divided
+_DIGITS = 400
 #: the last zone in which it still is the day before
 _WEST_US = 12 * 3_600_000_000
 _DAY_US = 86_400_000_000
@@ -118,12 +121,14 @@ def _of_field(kind: str, field: dict[str, Any], value: Any, seen: dict[str, Any]
         return [] if isinstance(value, bool) else [f"expected true or false, found {value!r}"]
     if kind in _CHOICES:
         options = _options(field, seen, facts)
-        return [] if options is None or value in options else [f"expected one of {', '.join(map(str, options[:20]))}, found {value!r}"]
+        return (
+            [] if options is None or _among(value, options) else [f"expected one of {', '.join(map(str, options[:20]))}, found {value!r}"]
+        )
     if kind in _LISTS:
         if not isinstance(value, list):
             return [f"expected a list, found {value!r}"]
         options = _options(field, seen, facts)
-        extra = [v for v in value if options is not None and v not in options]
+        extra = [v for v in value if options is not None and not _among(v, options)]
         return [f"expected some of {', '.join(map(str, (options or [])[:20]))}, found {extra[0]!r}"] if extra else []
     if kind == "datetime":
         return _time(value, field, facts)
@@ -173,7 +178,33 @@ def _number(value: Any, field: dict[str, Any], rules: dict[str, Any]) -> list[st
     exponent = number.normalize().as_tuple().exponent
     if digits is not None and isinstance(exponent, int) and -exponent > digits:
         out.append(f"expected at most {digits} decimal places, found {value}")
+    step = _decimal(field.get("increment"))
+    if step is not None and not _multiple(number, step):
+        out.append(f"expected a multiple of {step}, found {value}")
     return out
+
+
+def _decimal(value: Any) -> Decimal | None:
+    """A number above zero; form-js has it as a text, too."""
+    try:
+        number = Decimal(str(value)) if isinstance(value, str | int | float | Decimal) and not isinstance(value, bool) else None
+    except ArithmeticError:
+        return None
+    return number if number is not None and number.is_finite() and number > 0 else None
+
+
+def _multiple(number: Decimal, step: Decimal) -> bool:
+    """Of a quotient with more digits than are counted nobody can say."""
+    with localcontext(prec=_DIGITS) as c:
+        try:
+            return c.remainder(number, step) == 0
+        except ArithmeticError:
+            return True
+
+
+def _among(value: Any, options: list[Any]) -> bool:
+    """Python takes true for 1."""
+    return any(value == o and isinstance(value, bool) == isinstance(o, bool) for o in options)
 
 
 def _options(field: dict[str, Any], seen: dict[str, Any], facts: Any) -> list[Any] | None:

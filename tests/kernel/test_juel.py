@@ -49,6 +49,12 @@ def value(text: str):
         ("word.substring(5)", "B"), ("word.substring(0, 4)", "Plan"), ('word.indexOf("B")', 5), ("word.toUpperCase()", "PLAN B"), ('"  a ".trim()', "a"),
         ('word.replace("B", "C")', "Plan C"), ('m.containsKey("k")', True), ('m.getOrDefault("z", 9)', 9), ("m.list.size()", 1), ("n.toString()", "2"),
         ('names.indexOf("y")', 1), ("d.intValue()", 2), ('word.concat("!")', "Plan B!"), ("word.charAt(0)", "P"), ("t.compareTo(\"3\")", -1),
+        ('word.matches("P.*B")', True), ('word.matches("P.*n")', False), ('"a,b,,c,,".split(",")', ["a", "b", "", "c"]), ('"a|b".split("|")', ["a", "|", "b"]),
+        ('"abc".split("")', ["a", "b", "c"]), ('"a1b2c".split("[0-9]", 2)', ["a", "b2c"]), ('"".split(",")', [""]), ('",a".split(",")', ["", "a"]),
+        ('"a,,".split(",", -1)', ["a", "", ""]), ('"ä1ö2".split("[0-9]")', ["ä", "ö"]), ('word.replaceAll("[a-z]+", "*")', "P* B"),
+        ('"x1y2".replaceAll("([a-z])([0-9])", "$2$1")', "1x2y"), ('"a.b".replaceFirst("[.]", "\\\\$")', "a$b"), ('"a-b-c".replaceFirst("-", "+")', "a+b-c"),
+        ('" a ".strip()', "a"), ('"ab".repeat(3)', "ababab"), ("items.lastIndexOf(3)", 2), ("items.lastIndexOf(9)", -1), ("items.subList(1, 3)", [2, 3]),
+        ("items.getFirst()", 1), ("items.getLast()", 3),
         # the engine's objects, and time
         ('execution.getVariable("n")', 2), ('execution.getVariable("gone")', None), ('execution.hasVariable("n")', True), ('task.hasVariable("q")', False),
         ("now().plusDays(2)", "2023-11-16T22:13:20+00:00"), ("dateTime().plusMonths(3).toDate()", "2024-02-14T22:13:20+00:00"),
@@ -76,7 +82,8 @@ def test_texts_with_expressions(text, wanted):
 @pytest.mark.parametrize(
     "text",
     ["missing", "missing.x", 'n == "abc"', '"abc" + 1', "1 / 0", "1 % 0", "n.x", "word.x", "items.get(9)", "word.substring(9)", "none.size()", "n.size()",
-     "items > 1", "1e400 * 1e400", '"9999999999999999999999" + "x"'],
+     "items > 1", "1e400 * 1e400", 'word.matches("(?=P)")', 'word.replaceAll("P", "$1")', 'word.repeat(0 - 1)', 'nothing.getFirst()', 'items.subList(2, 1)',
+     '"9999999999999999999999" + "x"'],
 )  # fmt: skip
 def test_what_these_engines_raise_is_an_incident(text):
     with pytest.raises(Failure) as e:
@@ -90,7 +97,7 @@ def test_what_these_engines_raise_is_an_incident(text):
         ("${", "does not end"), ("${n", "does not end"), ("${n +}", "expected a value"), ("${n n}", "expected '}'"), ("${a..b}", "expected a name"),
         ("${items[1}", "expected ']'"), ("${f(1)}", "function 'f'"), ("${fn:length(x)}", "fn:length"), ("${bean.call(x)}", "method 'call'"),
         ("${execution.id}", "object 'execution'"), ("${execution}", "object 'execution'"), ("${a instanceof b}", "expected '}'"), ("${~a}", "not understood"),
-        ("${word.matches('a')}", "method 'matches'"), ("${x ? 1}", "expected ':'"), ("${" + "(" * 61 + "1" + ")" * 61 + "}", "levels"),
+        ("${word.codePoints()}", "method 'codePoints'"), ("${x ? 1}", "expected ':'"), ("${" + "(" * 61 + "1" + ")" * 61 + "}", "levels"),
         ("${" + "!" * 61 + "yes}", "levels"), ("x" * (parser.LENGTH_MAX + 1), "at most"),
     ],
 )  # fmt: skip
@@ -144,3 +151,12 @@ def test_a_failing_condition_is_an_incident_of_its_token():
         "p", amount=11
     )
     assert any("EXTRACT_VALUE_ERROR" in str(w).upper() for w in s.words) or s.state.incidents
+
+
+@pytest.mark.parametrize("text", ["word.split('')", "word.replaceAll('', 'x')"])
+def test_a_text_is_parted_at_so_many_places_only(text):
+    """A step takes a bounded time, whatever the text is."""
+    compiled = juel.compile_template("${" + text + "}", juel.parse("${" + text + "}"))
+    with pytest.raises(Failure) as e:
+        compiled({"word": "ä" * 900_000}, Facts())
+    assert "10000 places" in e.value.message

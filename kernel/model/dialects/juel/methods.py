@@ -6,13 +6,18 @@ A method is found by its name and count of arguments at deployment; what it is c
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
+
+import re2
 
 from flowledger.kernel.model.dialects.juel.coerce import Wrong, equal, exact, is_number, said, to_number, to_text
 
 #: characters that `concat`, `replace` and the like may make
 TEXT_MAX = 1_000_000
+#: places at which one call may part or change a text
+PLACES_MAX = 10_000
 
 
 def _index(value: Any, size: int) -> int:
@@ -38,12 +43,93 @@ def _replace(s: str, old: Any, new: Any) -> str:
 def _get(items: list[Any], i: Any) -> Any:
     at = int(to_number(i))
     if not 0 <= at < len(items):
-        raise Wrong(f"expected an index from 0 to {len(items) - 1}, found {at}")
+        raise Wrong(f"expected an index from 0 to {len(items) - 1}, found {at}" if items else "nothing is in it")
     return items[at]
 
 
 def _place(items: list[Any], wanted: Any) -> int:
     return next((n for n, v in enumerate(items) if equal(v, wanted)), -1)
+
+
+def _part(items: list[Any], begin: Any, end: Any) -> list[Any]:
+    a, b = _index(begin, len(items)), _index(end, len(items))
+    if a > b:
+        raise Wrong(f"expected an end from {a}, found {b}")
+    return items[a:b]
+
+
+def _repeated(s: str, n: Any) -> str:
+    times = int(to_number(n))
+    if times < 0 or len(s) * times > TEXT_MAX:
+        raise Wrong(f"expected a text of at most {TEXT_MAX} characters, and a count of at least 0, found {times}")
+    return s * times
+
+
+_QUIET = re2.Options()
+_QUIET.log_errors = False
+
+
+@lru_cache(maxsize=256)
+def _pattern(text: str) -> Any:
+    """Java's regular expressions, but those that look around or refer back: each takes a time that grows with the text only."""
+    try:
+        return re2.compile(text, _QUIET)
+    except re2.error as e:
+        raise Wrong(f"the regular expression {text[:80]!r} can't be used (neither look-around nor back references): {e}") from e
+
+
+def _places(s: str, pattern: Any) -> Iterator[Any]:
+    for n, found in enumerate(_pattern(to_text(pattern)).finditer(s)):
+        if n == PLACES_MAX:
+            raise Wrong(f"expected at most {PLACES_MAX} places that {to_text(pattern)[:80]!r} matches")
+        yield found
+
+
+def _split(s: str, pattern: Any, most: Any = 0) -> list[str]:
+    """As Java does: a match of nothing at the beginning parts nothing; without a limit, empty texts at the end are left out."""
+    limit, at = int(to_number(most)), 0
+    parts: list[str] = []
+    for found in _places(s, pattern):
+        if 0 < limit <= len(parts) + 1:
+            break
+        if found.end() > 0:
+            parts.append(s[at : found.start()])
+            at = found.end()
+    parts.append(s[at:])
+    while limit == 0 and len(parts) > 1 and not parts[-1]:
+        parts.pop()
+    return parts
+
+
+def _replaced(s: str, pattern: Any, new: Any, count: int = 0) -> str:
+    """`$1` in `new` is a group, a backslash takes the next character as it is."""
+    text, at, size = to_text(new), 0, 0
+    out: list[str] = []
+    for n, found in enumerate(_places(s, pattern)):
+        if count and n == count:
+            break
+        out += [s[at : found.start()], _filled(text, found)]
+        at, size = found.end(), size + sum(map(len, out[-2:]))
+        if size > TEXT_MAX:
+            raise Wrong(f"expected a text of at most {TEXT_MAX} characters")
+    return _bounded("".join([*out, s[at:]]))
+
+
+def _filled(text: str, found: Any) -> str:
+    if "$" not in text and "\\" not in text:
+        return text
+    out, i = "", 0
+    while i < len(text):
+        c, following = text[i], text[i + 1 : i + 2]
+        if c == "\\" and following:
+            out, i = out + following, i + 2
+        elif c == "$":
+            if not ("0" <= following <= "9") or int(following) > found.re.groups:
+                raise Wrong(f"expected a group of the regular expression behind $, found {text[i : i + 2]!r}")
+            out, i = out + (found.group(int(following)) or ""), i + 2
+        else:
+            out, i = out + c, i + 1
+    return out
 
 
 def _compared(a: Any, b: Any) -> int:
@@ -87,6 +173,13 @@ TEXT: dict[tuple[str, int], Method] = {
     ("trim", 0): str.strip,
     ("concat", 1): lambda s, o: _bounded(s + to_text(o)),
     ("replace", 2): _replace,
+    ("strip", 0): str.strip,
+    ("repeat", 1): _repeated,
+    ("matches", 1): lambda s, p: _pattern(to_text(p)).fullmatch(s) is not None,
+    ("split", 1): _split,
+    ("split", 2): _split,
+    ("replaceAll", 2): _replaced,
+    ("replaceFirst", 2): lambda s, p, new: _replaced(s, p, new, 1),
     ("compareTo", 1): lambda s, o: _compared(s, to_text(o)),
     ("toString", 0): lambda s: s,
 }
@@ -97,6 +190,10 @@ LIST: dict[tuple[str, int], Method] = {
     ("containsAll", 1): lambda v, o: all(_place(v, x) >= 0 for x in o),
     ("get", 1): _get,
     ("indexOf", 1): _place,
+    ("lastIndexOf", 1): lambda v, o: len(v) - 1 - at if (at := _place(v[::-1], o)) >= 0 else -1,
+    ("subList", 2): _part,
+    ("getFirst", 0): lambda v: _get(v, 0),
+    ("getLast", 0): lambda v: _get(v, len(v) - 1),
     ("equals", 1): lambda v, o: v == o,
     ("toString", 0): to_text,
 }
