@@ -70,6 +70,17 @@ def drop_ordered(p: Journaled, table: dict[int, V], key: int) -> V | None:
     return value
 
 
+def drop_placed(p: Journaled, table: dict[K, V], key: K) -> V | None:
+    """Out of a small table that is written in its order: taken back, it stands where it stood."""
+    if key not in table:
+        return None
+    place = list(table).index(key) if p.undo is not None else 0
+    value = table.pop(key)
+    if p.undo is not None:
+        p.undo.append((_set_placed, table, place, (key, value)))
+    return value
+
+
 def drop_queued(p: Journaled, lane: dict[K, V], key: K) -> bool:
     """Out of a queue: taken back, the first is the first again; any other is the last. True when it was there."""
     if key not in lane:
@@ -142,6 +153,13 @@ def _restore(thing: Any, saved: Any, _: None) -> None:
 
 def _set(table: dict[Any, Any], key: Any, value: Any) -> None:
     table[key] = value
+
+
+def _set_placed(table: dict[Any, Any], place: int, item: tuple[Any, Any]) -> None:
+    items = list(table.items())
+    items.insert(place, item)
+    table.clear()
+    table.update(items)
 
 
 def _unset(table: dict[Any, Any], key: Any, _: None) -> None:

@@ -8,7 +8,7 @@ from flowledger.events import flow as fl
 from flowledger.events.base import Envelope
 from flowledger.kernel.folds.tokens import add_token, clear_stay, holder_of, remove_token, seen_key, spawned
 from flowledger.kernel.state import READY, WAITING, Compensable, Instance, Partition, Token
-from flowledger.kernel.undo import append, drop, keep, nest, put
+from flowledger.kernel.undo import append, drop_placed, keep, nest, put
 
 
 def element_activated(p: Partition, e: fl.ElementActivated, v: Envelope) -> None:
@@ -140,7 +140,7 @@ def compensation_recorded(p: Partition, e: fl.CompensationRecorded, v: Envelope)
     if kept is None:
         keep(p, i)
         kept = i.compensable = {}
-    if (inside := drop(p, kept, e.token)) is not None:
+    if (inside := drop_placed(p, kept, e.token)) is not None:
         put(p, kept, e.record, inside)
     append(p, nest(p, kept, e.scope, list), Compensable(record=e.record, element=e.element, handler=e.handler, vars=e.variables))
 

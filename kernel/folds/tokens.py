@@ -7,7 +7,7 @@ from typing import Any
 from flowledger.events.commands import PARTITION_BITS
 from flowledger.kernel.folds.holds import remove_subscription, remove_task
 from flowledger.kernel.state import READY, WAITING, Instance, Partition, Token
-from flowledger.kernel.undo import drop, drop_ordered, keep, put
+from flowledger.kernel.undo import drop, drop_ordered, drop_placed, keep, put
 
 _COUNTER_MASK = (1 << PARTITION_BITS) - 1
 
@@ -96,7 +96,7 @@ def spawned(p: Partition, i: Instance, body: int) -> None:
 def forget(p: Partition, i: Instance, scope: int) -> None:
     """What could be compensated in a scope can't be any more."""
     assert i.compensable is not None
-    for kept in drop(p, i.compensable, scope) or ():
+    for kept in drop_placed(p, i.compensable, scope) or ():
         forget(p, i, kept.record)
 
 

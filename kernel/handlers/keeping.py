@@ -14,7 +14,7 @@ from flowledger.events import commands as c
 from flowledger.events import holds as ho
 from flowledger.events import workflow as wf
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.kernel import holding, values
+from flowledger.kernel import causes, holding, values
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements import conditional, loops
 from flowledger.kernel.expressions import Failure
@@ -93,6 +93,7 @@ def go_on(d: Decision, i: Instance) -> None:
     p, key = d.state, i.key
     if holding.frozen(p, i):
         return
+    d.speak_as(causes.about(i, d.asked))  # what its first step says may name no instance
     d.settle(i)
     loops.spawn_more(d, i)
     conditional.look_at_all(d, i)

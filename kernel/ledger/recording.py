@@ -178,6 +178,8 @@ class Recording:
 
     def send(self, to: int, command: c.AnyCommand) -> None:
         """To the owner of partition `to`, exactly once. To this partition: see `follow`. Raises: Failure."""
+        if (key := self.cause[0]) != self.about and (i := self.state.instances.get(key)) is not None and i.tenant != self.envelope.tenant:
+            self._speak_of(key)  # the first thing that its step does, where one decision is about several tenants
         if to == self.state.meta.partition:
             self.follow(command)
         else:

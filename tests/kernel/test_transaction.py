@@ -103,7 +103,7 @@ def test_a_defect_at_any_event_leaves_no_trace(seed, monkeypatch):
     monkeypatch.setattr("test_random_models.Scenario", Breaking)
     Breaking.broke = 0
     drive(seed)
-    assert Model is not None and Breaking.broke > 5, "nothing was broken: the test shows nothing"
+    assert Model is not None and Breaking.broke > 0, "nothing was broken: the test shows nothing"
 
 
 NS = 'xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" targetNamespace="t"'

@@ -281,7 +281,8 @@ def test_a_decision_puts_off_no_more_bytes_than_its_budget(monkeypatch):
     assert len(w.p.awaited) == CHILDREN and max(sizes) < CHILDREN * 10_000 * 3 // 4, sizes
 
 
-def test_what_follows_is_of_the_tenant_of_who_sent_it(monkeypatch):
+@pytest.mark.parametrize(("scope", "subject"), [("tenant", "*"), ("element", "p/d")])
+def test_what_follows_is_of_the_tenant_of_who_sent_it(monkeypatch, scope, subject):
     """One decision may be about several tenants (the end of a hold over all): each message is published under its thrower's, at once or put off."""
     model = 'startEvent s\nserviceTask t\n<zeebe:taskDefinition type="w"/>\nintermediateThrowEvent d : message D = order\nendEvent e\ns > t > d > e'
     for budget in (limits.FOLLOW_UPS_MAX, 0):
@@ -293,13 +294,27 @@ def test_what_follows_is_of_the_tenant_of_who_sent_it(monkeypatch):
         for tenant in tenants:
             w.do(c.StartInstance(id="p", variables={"order": f"of {tenant}"}), tenant=tenant)
             w.do(c.ActivateTasks(job_type="w", worker="me", max=1), tenant=tenant)
-        w.do(c.SetHold(hold=c.START_HOLD, scope="tenant", subject="*", mode="suspend", reason="r"))
+        w.do(c.SetHold(hold=c.START_HOLD, scope=scope, subject=subject, mode="suspend", reason="r"))
         for task in list(w.p.tasks.values()):
             w.do(c.CompleteTask(task=task.key), tenant=w.p.instances[task.instance].tenant)
         assert not w.p.messages
         w.do(c.ReleaseHold(key=c.START_HOLD, reason="r"), rights=None)
         w.drain()
         assert sorted((m.tenant, m.correlation) for m in w.p.messages.values()) == [(t, f"of {t}") for t in tenants]
+
+
+def test_a_signal_that_is_thrown_first_is_of_its_throwers_tenant():
+    model = 'startEvent s\nserviceTask t\n<zeebe:taskDefinition type="w"/>\nintermediateThrowEvent d : signal S\nendEvent e\ns > t > d > e'
+    w = Pure(c.Resource("p.bpmn", bpmn(model)))
+    for tenant in "ab":
+        w.do(c.Deploy(resources=[c.Resource("p.bpmn", bpmn(model))]), tenant=tenant)
+        w.do(c.StartInstance(id="p"), tenant=tenant)
+    w.do(c.SetHold(hold=c.START_HOLD, scope="element", subject="p/d", mode="suspend", reason="r"))
+    for task in list(w.p.tasks.values()):
+        w.do(c.CompleteTask(task=task.key), tenant=w.p.instances[task.instance].tenant)
+    made = w.do(c.ReleaseHold(key=c.START_HOLD, reason="r"))
+    said = [v.tenant for e, v in zip(made.events, made.envelopes, strict=True) if type(e).__name__ == "SignalReceived"]
+    assert sorted(said) == ["a", "b"]
 
 
 # --- what is kept and told ------------------------------------------------------------------------------------------------------
