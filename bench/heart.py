@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from flowledger import logs
+from flowledger import collector, logs
 from flowledger.bench import log as bare
 from flowledger.events import commands as c
 from flowledger.events.base import Rejected
@@ -228,8 +228,7 @@ async def on_log(name: str, make: Callable[[], Log], pid: int = 0) -> list[dict[
     found, ratios, cpu, bares = [], [], [], []
     for _ in range(RUNS):
         engine = await deployed(make())
-        gc.collect()
-        gc.freeze()
+        collector.rest()  # as in a process that serves
         before = time.process_time() + (_cpu_of(pid) if pid else 0)
         found.append(await throughput(engine, INSTANCES))
         cpu.append((time.process_time() + (_cpu_of(pid) if pid else 0) - before) / INSTANCES * 1e3)

@@ -11,6 +11,8 @@ from __future__ import annotations
 import typing
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import msgspec
@@ -99,6 +101,8 @@ def schema_of(cls: type[Event]) -> dict[str, Any]:
 # --- encoding ---------------------------------------------------------------------------------------------------------
 
 _CACHE_MAX = 50_000
+#: rows of fields side by side that are kept, for each type of event
+_ROWS_MAX = 4_096
 #: microseconds UTC: the calendar's ends
 TIME_US_MIN, TIME_US_MAX = -62_135_596_800_000_000, 253_402_300_799_999_999
 
@@ -203,6 +207,10 @@ _CODED = {
     "boolean": "b'\\x01' if e.{n} else b'\\x00'",
     "json": "json(e.{n}) if e.{n} is not None else b'\\x00'",
 }
+#: fields that come of the model: those that stand side by side are looked up at once
+_OF_THE_MODEL = frozenset(
+    {"process", "definition", "version", "flow", "source", "target", "element", "type", "job_type", "retries", "priority"}
+)
 
 
 def coded(cls: type[Event]) -> tuple[tuple[str, str], ...]:
@@ -210,13 +218,35 @@ def coded(cls: type[Event]) -> tuple[tuple[str, str], ...]:
     return tuple((name, "moment" if kind == "long" and name.endswith("_us") else kind) for name, kind in fields_of(cls))
 
 
+def _row(kinds: list[str]) -> tuple[Callable[[tuple[Any, ...]], bytes | None], Callable[[tuple[Any, ...]], bytes]]:
+    """Of several fields side by side: what finds their codes, and what makes and keeps them."""
+    table: dict[tuple[Any, ...], bytes] = {}
+    coders = [CODES[kind] for kind in kinds]
+
+    def take(values: tuple[Any, ...]) -> bytes:
+        if len(table) >= _ROWS_MAX:
+            table.clear()
+        return table.setdefault(values, b"".join([code(value) for code, value in zip(coders, values, strict=True)]))
+
+    return table.get, take
+
+
 def _encoder(cls: type[Event]) -> Callable[[Any, bytes], bytes]:
     """A function made for `cls`; its source is built from field names of ours only, never from input."""
     head = b"\x00" + SCHEMA_IDS[cls].to_bytes(4, "big")
-    parts = "".join(_CODED.get(kind, f"{kind}(e.{{n}})").format(n=name) + ", " for name, kind in coded(cls))
-    source = f"def encode(e, prefix):\n    return join((head, prefix, {parts}))\n"
     space: dict[str, Any] = {**CODES, "head": head, "join": b"".join}
     space |= {"kept_long": _LONGS.get, "kept_moment": _MOMENTS.get, "kept_text": _TEXTS.get}
+    parts: list[str] = []
+    for model, some in groupby(coded(cls), key=lambda field: field[0] in _OF_THE_MODEL and field[1] in ("long", "string")):
+        fields = list(some)
+        if model and len(fields) > 1:
+            n = len(parts)
+            space[f"kept_{n}"], space[f"take_{n}"] = _row([kind for _, kind in fields])
+            space[f"of_{n}"] = attrgetter(*(name for name, _ in fields))
+            parts.append(f"kept_{n}(of_{n}(e)) or take_{n}(of_{n}(e))")
+            continue
+        parts += [_CODED.get(kind, f"{kind}(e.{{n}})").format(n=name) for name, kind in fields]
+    source = f"def encode(e, prefix):\n    return join((head, prefix, {', '.join(parts)}))\n"
     exec(compile(source, f"<encoder of {cls.__name__}>", "exec"), space)  # noqa: S102 - source is made of our own field names
     made: Callable[[Any, bytes], bytes] = space["encode"]
     return made
@@ -230,7 +260,10 @@ def encode_envelope(envelope: Envelope) -> bytes:
     """The bytes that all events of one command share. Most causes occur once."""
     v, cause = envelope, envelope.cause.encode()
     about = b"\x00\x00" if not v.correlation and not v.trace else text(v.correlation) + text(v.trace)
-    return b"".join((_LONGS.get(v.time_us) or long(v.time_us), text(v.tenant), text(v.actor), long(len(cause)), cause, about))
+    return b"".join((
+        _LONGS.get(v.time_us) or long(v.time_us), _TEXTS.get(v.tenant) or text(v.tenant), _TEXTS.get(v.actor) or text(v.actor),
+        _LONGS.get(len(cause)) or long(len(cause)), cause, about,
+    ))  # fmt: skip
 
 
 def encode(events: Iterable[Event], envelope: Envelope) -> list[bytes]:

@@ -18,10 +18,9 @@ import msgspec
 
 from flowledger.events.group import Place
 from flowledger.kernel.folds import answers, control, holds, triggers, webhooks
+from flowledger.kernel.nouns import Batch, BatchItems, Trigger, TriggerKeys, TriggerLetter, Webhook
 from flowledger.kernel.state import (
     Awaited,
-    Batch,
-    BatchItems,
     Definition,
     Hold,
     Incident,
@@ -32,17 +31,11 @@ from flowledger.kernel.state import (
     Meta,
     Partition,
     Rollout,
-    State,
     Subscription,
     Task,
     Timer,
-    Trigger,
-    TriggerKeys,
-    TriggerLetter,
-    Webhook,
-    decode_state,
-    encode_state,
 )
+from flowledger.kernel.stored import State, decode_state, encode_state
 from flowledger.kernel.tasks import guards, index
 
 MARK = b"!mark"

@@ -9,6 +9,7 @@ from flowledger.events.base import Broken, Envelope, Heavy, Rejected, RejectionC
 from flowledger.kernel import causes, limits, operations, plans, putoff, values
 from flowledger.kernel.access import admit, versions
 from flowledger.kernel.access.subjects import INTERNAL, MISSING, of_instance
+from flowledger.kernel.access.versions import LOCKING
 from flowledger.kernel.decision import Decision, Defect, Facts, kind_of
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.folds import answers
@@ -137,8 +138,8 @@ def record_unreadable(state: Partition, facts: Facts, letter: le.DeadLettered, t
 
 
 def _decide(d: Decision, request: c.Request) -> Rejected | None:
-    state, command, sent, id = d.state, request.command, request.sender >= 0, request.id
-    kind = type(command)
+    state, command, id = d.state, request.command, request.id
+    kind, sent = type(command), request.sender >= 0
     if state.freed:
         state.freed.clear()
     if sent:
@@ -156,10 +157,10 @@ def _decide(d: Decision, request: c.Request) -> Rejected | None:
         known = answers.find(state, d.asked.tenant, id, d.facts.now_us)
         if known is not None:
             return _again(d, request, known)
-    rejected = handle(d, command)
+    rejected = handle(d, command) if state.holding or kind in LOCKING else HANDLERS[kind](d, command)
     if rejected is not None:
         return rejected
-    if d.subject and d.heavy():
+    if d.subject and d.bytes - d.counted + state.weights.get(d.subject, 0) >= limits.WEIGH_BYTES:
         d.weigh_changed(refuse=not (sent or request.instance or kind in INTERNAL))
     if sent:
         d.record(le.Inbound(sender=request.sender, seq=request.seq))

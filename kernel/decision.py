@@ -16,10 +16,11 @@ from flowledger.kernel.expressions import Failure
 from flowledger.kernel.hooks import HOOKS
 from flowledger.kernel.ledger.facts import Facts, NotAtHand
 from flowledger.kernel.ledger.recording import Mark
-from flowledger.kernel.model.graph import Node, Process
+from flowledger.kernel.model.graph import ARRIVES, Node, Process, quick_of
 from flowledger.kernel.moves.activity import apply_mappings, close_activity, go_on, look, open_activity
 from flowledger.kernel.moves.verbs import Verbs
-from flowledger.kernel.state import ARRIVED, WAITING, Instance, Token, encode_state
+from flowledger.kernel.state import ARRIVED, WAITING, Instance, Token
+from flowledger.kernel.stored import encode_state
 from flowledger.kernel.undo import put
 
 __all__ = ["Decision", "Facts", "apply_mappings", "close_activity", "go_on", "look", "open_activity"]
@@ -53,10 +54,9 @@ class Decision(Verbs):
 
         A step that fails is taken back, and its token has an incident. Any other exception is a defect of ours, in instance `at`.
         """
-        p, work, events, processes = self.state, self.work, self.events, self.facts.processes
-        instances, undo, weights, held = p.instances, p.undo, p.weights, p.holding
+        p, work, events = self.state, self.work, self.events
+        meta, instances, undo, held = p.meta, p.instances, p.undo, p.holding
         assert undo is not None, "a decision that nobody can take back"
-        events_max, bytes_max = limits.EVENTS_MAX, limits.BYTES_MAX
         last, heavy = 0, False
         while True:
             if not work and not (self.touched and HOOKS.joins.look_again(self)):
@@ -68,7 +68,7 @@ class Decision(Verbs):
             if i is None or (held and holding.frozen(p, i, t_key)):
                 continue
             before, size = len(events), self.bytes
-            if self.steps_left <= 0 or before >= events_max or size >= bytes_max:
+            if self.steps_left <= 0 or before >= limits.EVENTS_MAX or size >= limits.BYTES_MAX:
                 if last:
                     self.grown(last)
                 self._put_off(i_key)
@@ -79,15 +79,19 @@ class Decision(Verbs):
             if i_key != last:
                 if last or (self.subject and self.subject != i_key):  # what the command itself did was to another
                     self.grown(last or self.subject)
-                last, heavy = i_key, i_key in weights and weights[i_key] >= limits.WEIGH_BYTES
-            self.at, self.cause = i_key, at
-            process = processes[i.definition]
-            scope, ahead, steps, counter = token.scope, len(work), len(undo), p.meta.counter
+                self.at = last = i_key
+                heavy = i_key in p.weights and p.weights[i_key] >= limits.WEIGH_BYTES
+                process = self.facts.processes[i.definition]
+            self.cause = at
+            scope, ahead, steps, counter = token.scope, len(work), len(undo), meta.counter
             try:
                 node = process.nodes[token.element]
                 if token.phase != ARRIVED:
-                    look(self, i, token, node)
-                elif process.states is None and not node.listeners and not node.behaviour.activity:
+                    if token.data is None and node.loop is None:  # `look` would find no more
+                        (node.behaviour.complete or close_activity)(self, i, token, node)
+                    else:
+                        look(self, i, token, node)
+                elif (node.quick if node.quick >= 0 else quick_of(node)) & ARRIVES:
                     node.behaviour.enter(self, i, token, node)
                 else:
                     self._arrived(i, token, node, process)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import get_args
 
 from flowledger.events import commands as c
 from flowledger.events.base import Rejected, RejectionCode
@@ -40,6 +41,10 @@ def class_of(command: object) -> int:
     return LOW if isinstance(priority, int) and 0 <= priority < NORMAL_PRIORITY else NEW
 
 
+#: commands whose answers may wait for something else than the queue
+MAY_WAIT = c.CHANGES | {kind for kind in get_args(c.AnyCommand) if "wait" in kind.__struct_fields__}
+
+
 def counts(command: object) -> bool:
     """Whether its answer tells how long the queue is. A change of definitions waits for other partitions, and some wait for what they begin."""
     return type(command) not in c.CHANGES and not getattr(command, "wait", False)
@@ -50,46 +55,55 @@ class Admission:
 
     def __init__(self, clock: Callable[[], int]) -> None:
         """`clock`: microseconds, monotonic."""
-        self._clock = clock
+        self.clock = clock
         self.refused = 0
         #: when each in hand came and how many were before it, the oldest first; answers come nearly in that order
-        self._in: deque[tuple[int, int]] = deque()
+        self.waiting: deque[tuple[int, int]] = deque()
         #: of answered commands that came to many: the sum of those before them, themselves included, and of the microseconds that they took
         self._served = self._took_us = 0
 
     @property
     def in_hand(self) -> int:
-        return len(self._in)
+        return len(self.waiting)
 
     @property
     def known(self) -> bool:
         """Enough was answered while many waited to tell the rate."""
         return self._served > 0
 
-    def began(self) -> None:
-        self._in.append((self._clock(), len(self._in)))
+    def began(self, now: int = 0) -> None:
+        """`now`: what the clock says, where it was read already."""
+        self.waiting.append((now or self.clock(), len(self.waiting)))
 
     def ended(self) -> None:
-        if not self._in:
+        if not self.waiting:
             return
-        came, before = self._in.popleft()
+        came, before = self.waiting.popleft()
         if before < FEW:  # only a queue that is never short shows what can be done
             return
-        self._served += before + 1
-        self._took_us += self._clock() - came
-        if self._served > MEMORY:
-            self._served, self._took_us = self._served // 2, self._took_us // 2
+        served = self._served = self._served + before + 1
+        self._took_us += self.clock() - came
+        if served > MEMORY:
+            self._served, self._took_us = served // 2, self._took_us // 2
 
     def rate(self) -> float:
         """Answers in a second while many wait."""
         return max(self._served / self._took_us * 1e6, 1.0) if self._took_us else USUAL_RATE
 
+    def full(self, command: object, now: int) -> bool:
+        """With `FEW` or more in hand: whether `refusal` is to be asked. False, at little cost, for what it would let in anyway."""
+        waiting = self.waiting
+        if type(command) not in BEGINS:
+            return now - waiting[0][0] > LIMITS_S[RUNNING] * 250_000
+        limit = LIMITS_S[class_of(command)]
+        return now - waiting[0][0] > limit * 250_000 or not self._took_us or len(waiting) * self._took_us > self._served * limit * 1.25e6
+
     def late(self, kind: int) -> float:
         """What the next one of this class would wait, in seconds, when that is too long; 0: it may come in."""
-        many = len(self._in)
+        many = len(self.waiting)
         if many < FEW:
             return 0.0
-        limit, rate, age = LIMITS_S[kind], self.rate(), (self._clock() - self._in[0][0]) / 1e6
+        limit, rate, age = LIMITS_S[kind], self.rate(), (self.clock() - self.waiting[0][0]) / 1e6
         wait = max(many / rate, age)
         late = wait > limit and age > limit / 4
         burst = kind != RUNNING and many > (1.25 * rate if self.known else USUAL_RATE) * limit

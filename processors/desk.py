@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from operator import attrgetter
 from struct import Struct
 from typing import Any
@@ -16,6 +17,7 @@ from flowledger.kernel.decision import Decision
 from flowledger.kernel.folds import answers
 from flowledger.kernel.handlers import removal
 from flowledger.kernel.ledger.facts import NotAtHand
+from flowledger.kernel.limits import FEEL_STEPS_MAX
 from flowledger.processors.effects import Effect, Store
 from flowledger.processors.epochs import Epochs
 from flowledger.processors.flight import Dead, Flight, Pending, Reply, Told
@@ -28,6 +30,10 @@ from flowledger.processors.waiting import WAITED, Waiting
 
 #: what may bring definitions
 _DEPLOYS = frozenset({c.Deploy, c.ReplayDeadLetter, c.DecideDeadLetter})
+#: what is looked at before it is decided on
+_APART = frozenset({Dead, Told, c.Deploy, c.Confirm})
+#: commands of which more may follow than their answer, beside sends
+_TOLD = c.CHANGES | WAITED
 Made = Decision | Rejected | Broken
 #: events of which something follows once they are on the log
 _FOLLOWED = frozenset({le.Outbound, le.Answered})
@@ -38,14 +44,18 @@ _key_of, _KEY = attrgetter("key"), Struct(">q").pack
 class Batch:
     """The group that is being made."""
 
-    __slots__ = ("feel", "flight", "keys", "values")
+    __slots__ = ("events", "feel", "flight", "tenant", "tenants", "values")
 
     def __init__(self) -> None:
         #: steps that its decisions' expressions took
         self.feel = 0
         self.flight = Flight()
-        self.keys: list[bytes] = []
+        self.events: list[Event] = []
+        #: the events as they go to the log
         self.values: list[bytes] = []
+        #: whose the last event is; (number of an event, whose it and those behind it are)
+        self.tenant = ""
+        self.tenants: list[tuple[int, str]] = []
 
 
 class Desk:
@@ -64,24 +74,28 @@ class Desk:
         request, state = pending.request, self.state
         command: Any = request.command
         kind = type(command)
-        if kind is Dead:
-            self._dead(command, b)
-            return True
-        if kind is Told:
-            envelope = Envelope(self.facts.now_us, cause=f"owner:{state.meta.owner}")
-            for event in command.events:
-                evolve(state, event, envelope)
-            b.flight.own += len(command.events)
-            self.record(command.events, avro.encode(command.events, envelope), "", b)
-            return True
-        if kind is c.Deploy and sum(len(r.content) for r in command.resources) > RESOURCES_SOFT:
-            return False
-        confirmed = state.meta.confirmed.get(command.to, 0) if kind is c.Confirm else 0
+        confirmed = 0
+        if kind in _APART:
+            if kind is Dead:
+                self._dead(command, b)
+                return True
+            if kind is Told:
+                envelope = Envelope(self.facts.now_us, cause=f"owner:{state.meta.owner}")
+                for event in command.events:
+                    evolve(state, event, envelope)
+                b.flight.own += len(command.events)
+                self.record(command.events, avro.encode(command.events, envelope), "", b)
+                return True
+            if kind is c.Deploy and sum(len(r.content) for r in command.resources) > RESOURCES_SOFT:
+                return False
+            if kind is c.Confirm:
+                confirmed = state.meta.confirmed.get(command.to, 0)
         try:
             made = decide(state, request, self.facts)
         except (Heavy, NotAtHand):
             return False
-        b.feel += self.facts.feel_taken
+        facts = self.facts
+        b.feel += (facts.feel_soft or FEEL_STEPS_MAX) - facts.feel_left
         self.outcome(made, pending, b, confirmed)
         return True
 
@@ -103,23 +117,23 @@ class Desk:
             return why
 
     def outcome(self, made: Made, pending: Pending, b: Batch, confirmed: int = 0) -> None:
-        request, flight, reply = pending.request, b.flight, pending.reply
+        request = pending.request
         command: Any = request.command
         kind = type(command)
         if not isinstance(made, Decision):
             self._refused(made, pending, b)
             return
-        if kind is c.Confirm and request.sender < 0:
+        flight, reply = b.flight, pending.reply
+        sent = request.sender >= 0
+        if kind is c.Confirm and not sent:
             self.out += self.sends.confirmed(command, confirmed, self.facts.now_us)
         if self._observer is not None:
             self._seen(request, b)
-        events, index = made.events, -1
-        if events:
-            self.record(events, made.values, made.asked.tenant, b)
-            index = len(b.values) - 1
+        index = self.record(made.events, made.values, made.asked.tenant, b)
+        if index >= 0 and (sent or kind in _DEPLOYS):
             if kind in _DEPLOYS:
-                self._store(events)
-            if request.sender >= 0:
+                self._store(made.events)
+            if sent:
                 flight.inbound[request.sender] = request.seq
                 if kind is c.DefineElsewhere:
                     flight.urgent.add(request.sender)
@@ -127,16 +141,19 @@ class Desk:
                     flight.removals.append((command.definition, made.finished[0][3] if made.finished else "", index))
         if made.later:
             self._put_by(made, request)
-        if made.finished and self.waiting:
+        if made.finished and self.waiting.by_key:
             flight.answers += self.waiting.ended(made.finished, index)
         if reply is None:
             return
         if made.repeats and "position" not in made.answer:
             reply = self._with_position(reply, made.asked.tenant, made.repeats)
-        if kind in c.CHANGES and (told := self.epochs.tells(command, made, reply)) is not None:
-            flight.told.append((told, index))
-        elif kind not in WAITED or not self.waiting.waits(self.state, command, made, reply):
-            flight.answers.append((reply, made.answer, index))
+        if kind in _TOLD:
+            if kind in c.CHANGES and (told := self.epochs.tells(command, made, reply)) is not None:
+                flight.told.append((told, index))
+                return
+            if kind in WAITED and command.wait and self.waiting.waits(self.state, command, made, reply):
+                return
+        flight.answers.append((reply, made.answer, index))
 
     def _put_by(self, made: Decision, request: c.Request) -> None:
         """`Continue`s for the next step."""
@@ -192,24 +209,34 @@ class Desk:
             text = f"a defect of the engine stopped this command, and to send it again does not help: tell operators the reference {broken.reference}"
             b.flight.answers.append((pending.reply, Rejected(RejectionCode.INTERNAL, text), len(b.values) - 1))
 
-    def record(self, events: list[Event], made: list[bytes], tenant: str, b: Batch) -> None:
+    def record(self, events: list[Event], made: list[bytes], tenant: str, b: Batch) -> int:
+        """To the group. Returns the place of the last event there, -1 when there is none."""
         if not events:
-            return
-        first = len(b.values)
-        b.values += made
+            return -1
+        values = b.values
+        if tenant != b.tenant:
+            b.tenant = tenant
+            b.tenants.append((len(values), tenant))
+        b.events += events
+        values += made
         b.flight.size += sum(map(len, made))
-        b.keys += map(_KEY, map(_key_of, events))  # signed: whatever a command says
+        return len(values) - 1
+
+    def complete(self, b: Batch) -> list[bytes]:
+        """What is looked up of all events of a group at once: what follows from them once they are on the log, and for the observer. Returns their keys."""
+        events, flight = b.events, b.flight
         if not _FOLLOWED.isdisjoint(map(type, events)):
-            for n, event in enumerate(events, first):
+            tenant, later = "", deque(b.tenants)
+            for n, event in enumerate(events):
+                while later and later[0][0] <= n:
+                    tenant = later.popleft()[1]
                 if type(event) is le.Outbound:
-                    b.flight.sends.append((event.to, event.seq, event.command))
+                    flight.sends.append((event.to, event.seq, event.command))
                 elif type(event) is le.Answered:
-                    b.flight.answered.append((tenant, event.id, n))
+                    flight.answered.append((tenant, event.id, n))
         if self._observer is not None:
-            names = b.flight.names
-            for event in events:
-                name = type(event).__name__
-                names[name] = names.get(name, 0) + 1
+            flight.names = {kind.__name__: n for kind, n in Counter(map(type, events)).items()}
+        return [*map(_KEY, map(_key_of, events))]  # signed: whatever a command says
 
     def _seen(self, request: c.Request, b: Batch) -> None:
         """For the observer, which is told once for each group."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from itertools import islice
 from typing import Any
@@ -24,12 +23,13 @@ from flowledger.kernel import lookup
 from flowledger.kernel.library import Library
 from flowledger.logs import log
 from flowledger.processors import activation
-from flowledger.processors.admission import FEW, Admission, class_of, counts
+from flowledger.processors.admission import FEW, MAY_WAIT, Admission, class_of, counts
+from flowledger.processors.background import BACK_OFF_MAX_S, BACK_OFF_MIN_S, Follower, for_ever
 from flowledger.processors.client import ENGINE, NOBODY, Answer, Caller, request_of, within
 from flowledger.processors.clock import clocks_of
 from flowledger.processors.intake import decode_request as _decode_request
 from flowledger.processors.intake import encode_request as _encode_request
-from flowledger.processors.log import COMMANDS, DEFINITIONS, REPLIES, Group, Log, LogError, LogRecord, OutOfRange
+from flowledger.processors.log import COMMANDS, DEFINITIONS, REPLIES, Group, Log, LogError, LogRecord
 from flowledger.processors.owner import Owner, Settings
 from flowledger.processors.pollers import Jobs, Poller, Pollers, Stream, once
 from flowledger.processors.tail import Tail
@@ -38,8 +38,6 @@ log_ = log("engine")
 _encode_answer = msgspec.json.Encoder(decimal_format="number").encode
 
 
-#: waits between attempts of what runs in the background (seconds)
-BACK_OFF_MIN_S, BACK_OFF_MAX_S = 0.1, 3.0
 #: how long a checkpoint may hold up giving a partition away (seconds)
 GIVE_UP_S = 5.0
 #: a group that is not acknowledged for so long makes a node unready (seconds)
@@ -48,24 +46,6 @@ STALLED_S = 5.0
 FOREIGN_S = 2.0
 #: for how long jobs that reached nobody are given back again and again (seconds)
 RETURN_S = 60.0
-
-
-class Follower:
-    """Reads one partition for ever and goes on where it was when it is called again. `take` gets each batch."""
-
-    def __init__(self, log: Log, topic: str, partition: int, start: int, take: Callable[[Sequence[LogRecord]], None]) -> None:
-        self._log, self._topic, self._partition, self._take = log, topic, partition, take
-        self.position = start
-
-    async def __call__(self) -> None:
-        """Raises: LogError."""
-        try:
-            async for batch in self._log.read(self._topic, self._partition, self.position, follow=True):
-                self._take(batch)
-                self.position = batch[-1].offset + 1
-        except OutOfRange as e:  # the log lost its tail: what comes next is new
-            self.position = e.end
-            raise
 
 
 class Engine:
@@ -99,6 +79,8 @@ class Engine:
         self._node = f"{self.settings.node or 'node'}-{self._token()}"
         self._replies: dict[int, asyncio.Future[Any]] = {}
         self._reply_number = 0
+        #: what begins the cause of a request without an id of its own
+        self._cause = f"request:{self._node}/"
         #: of definitions, of which this node's callers have heard
         self._epoch = 0
         #: requests without an id of their own
@@ -168,30 +150,8 @@ class Engine:
         await self.tail.close()
 
     def _keep(self, what: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Run `work` for as long as the engine lives: what ends by itself or fails is begun again. `what` is said by health meanwhile."""
-
-        async def keep() -> None:
-            delay = BACK_OFF_MIN_S
-            while True:
-                began = time.monotonic()
-                try:
-                    await work()
-                    why = "it ended"
-                except Exception as e:  # whatever a client of the log raises
-                    why = str(e) or repr(e)
-                    if not isinstance(e, LogError):
-                        log_.error(what, exc_info=e)
-                if time.monotonic() - began > BACK_OFF_MAX_S:
-                    delay = BACK_OFF_MIN_S
-                if (hope := self._hopes.pop(what, None)) is not None:
-                    hope.cancel()
-                self._broken[what] = why
-                log_.warning(what, why=why, again_s=delay)
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, BACK_OFF_MAX_S)
-                self._hopes[what] = asyncio.get_running_loop().call_later(BACK_OFF_MAX_S, self._broken.pop, what, None)
-
-        self._tasks.append(asyncio.create_task(keep()))
+        """Run `work` for as long as the engine lives. `what` is said by health while it doesn't work."""
+        self._tasks.append(asyncio.create_task(for_ever(what, work, self._broken, self._hopes)))
 
     async def _membership(self) -> None:
         """Owners for the partitions that the group gives this node. Without the group they go on: the claims keep that safe."""
@@ -268,48 +228,55 @@ class Engine:
     ) -> asyncio.Future[Answer]:
         """As `call`, without waiting."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        p = self.route(command, id) if partition is None else partition
-        if not 0 <= p < self.partitions:
+        kind, partitions = type(command), self.partitions
+        if partition is not None:
+            p = partition
+        elif kind in routes.BY_KEY:  # the most frequent: without asking `route`
+            p = getattr(command, routes.BY_KEY[kind]) >> c.PARTITION_BITS
+        elif partitions == 1 and kind is c.StartInstance:
+            p = 0
+        else:
+            p = self.route(command, id)
+        if not 0 <= p < partitions:
             future.set_result(
-                Rejected(RejectionCode.NOT_FOUND, f"expected a key of one of {self.partitions} partitions, found one of partition {p}")
+                Rejected(RejectionCode.NOT_FOUND, f"expected a key of one of {partitions} partitions, found one of partition {p}")
             )
             return future
-        request = request_of(
-            command, caller, id, f"request:{id or self._request_id()}", self.epoch() if type(command) in c.BY_DEFINITION else 0, plan
-        )
-        if type(command) in c.CHANGES:
+        if id:
+            cause = f"request:{id}"
+        else:  # a name of our own for who gave none: where the walk from an event to its first cause ends
+            self._asked += 1
+            cause = f"{self._cause}{self._asked}"
+        epoch = self.epoch() if kind in c.BY_DEFINITION else 0
+        if caller is NOBODY and not plan:
+            request = c.Request(command=command, id=id, cause=cause, epoch=epoch)
+        else:
+            request = request_of(command, caller, id, cause, epoch, plan)
+        if kind in c.CHANGES:
             future.add_done_callback(self._changed)
-        self._offer(p, request, future)
-        return future
-
-    def _request_id(self) -> str:
-        """Of a request whose caller gave none: where the walk from an event to its first cause ends."""
-        self._asked += 1
-        return f"{self._node}/{self._asked}"
-
-    def _offer(self, p: int, request: c.Request, future: asyncio.Future[Answer]) -> None:
         owner = self.owners.get(p)
-        if owner is not None and (owner.ready.is_set() or (self.owns and not self._closing and len(self.owners) == self.partitions)):
+        if owner is not None and ((self.owns and not self._closing and len(self.owners) == partitions) or owner.ready.is_set()):
             self._admit(p, owner, request, future)
         else:
             self._send_remote(p, request, future)
+        return future
 
     def _admit(self, p: int, owner: Owner, request: c.Request, future: asyncio.Future[Answer]) -> None:
         """To the owner, unless more waits there than it can do in time."""
-        epoch, queue = self.admission.get(p, (-1, None))
+        epoch, queue = self.admission[p] if p in self.admission else (-1, None)
         if queue is None or epoch != owner.epoch:  # what an earlier epoch had in hand was answered when it ended
             queue = Admission(self.clock.mono)
             self.admission[p] = (owner.epoch, queue)
-        command = request.command
-        if queue.in_hand >= FEW and (refused := queue.refusal(class_of(command), f"partition {p}")) is not None:
+        command, waiting, now = request.command, queue.waiting, queue.clock()
+        if len(waiting) >= FEW and queue.full(command, now) and (refused := queue.refusal(class_of(command), f"partition {p}")) is not None:
             if self.observer is not None:
                 self.observer.rejected(type(command).__name__, refused.code)
             if not future.done():
                 future.set_result(refused)
-        elif not counts(command):
+        elif type(command) in MAY_WAIT and not counts(command):
             owner.offer(request, lambda answer: None if future.done() else future.set_result(answer))
         else:
-            queue.began()
+            waiting.append((now, len(waiting)))  # it has begun
 
             def reply(answer: Answer) -> None:
                 queue.ended()

@@ -31,7 +31,8 @@ class Epochs:
         self._alone = state.meta.partitions == 1
         self._read, self._end = source, end if state.meta.partition and not self._alone else 0
         self._until = now + WAIT_US
-        self._held: list[Pending] = []
+        #: those that wait
+        self.held: list[Pending] = []
         #: of those: sends (sender, number), and how many came by the topic from callers
         self._sends: set[tuple[int, int]] = set()
         self._callers = 0
@@ -47,16 +48,12 @@ class Epochs:
     @property
     def floor(self) -> int:
         """No command behind it counts as consumed: before the first that waits and would not be sent again."""
-        return min((p.offset - 1 for p in self._held if p.offset >= 0 and p.request.sender < 0), default=NEVER) if self._callers else NEVER
+        return min((p.offset - 1 for p in self.held if p.offset >= 0 and p.request.sender < 0), default=NEVER) if self._callers else NEVER
 
     @property
     def gated(self) -> bool:
         """Whether each command is to be looked at; else only those of a later epoch."""
-        return bool(self._held) or self._read + 1 < self._end
-
-    @property
-    def waiting(self) -> int:
-        return len(self._held)
+        return bool(self.held) or self._read + 1 < self._end
 
     def holds(self, pending: Pending, now: int) -> bool | Rejected:
         """Whether it waits; or why it can't any longer. What comes by the topic keeps its order: behind a caller's command that waits,
@@ -66,7 +63,7 @@ class Epochs:
         sender = request.sender
         if sender == self._state.meta.partition:  # it knew of that epoch when it sent it
             return False
-        if self._held and offset >= 0 and type(request.command) is not c.Confirm:
+        if self.held and offset >= 0 and type(request.command) is not c.Confirm:
             if sender < 0 and self._callers:
                 return self._hold(pending)
             if any(s == sender for s, _ in self._sends):
@@ -98,12 +95,12 @@ class Epochs:
             self._sends.add(name)
         elif pending.offset >= 0:
             self._callers += 1
-        self._held.append(pending)
+        self.held.append(pending)
         return True
 
     def go_on(self, now: int) -> list[Pending]:
         """Those that need not wait any longer, or can't: all are looked at anew, in their order."""
-        if not self._held:
+        if not self.held:
             return []
         heard = self._state.meta.definitions
         if heard == self._heard and now < self._give_up_at() and not (self._early and not self._catching_up(now)):
@@ -111,7 +108,7 @@ class Epochs:
         self._heard, self._early = heard, False
         for epoch in [e for e in self._since if e <= heard]:
             del self._since[epoch]
-        out, self._held = self._held, []
+        out, self.held = self.held, []
         self._sends.clear()
         self._callers = 0
         return out
@@ -181,9 +178,9 @@ class Epochs:
 
     def _give_up_at(self) -> int:
         heard, since = self._state.meta.definitions, self._since
-        ends = (since[e] + WAIT_US for p in self._held if (e := p.request.epoch) > heard and e in since)
+        ends = (since[e] + WAIT_US for p in self.held if (e := p.request.epoch) > heard and e in since)
         return min(min(ends, default=NEVER), self._until if self._early else NEVER)
 
     def ended(self) -> Sequence[Reply]:
         """Whoever waits at the end of this claim. What came by the topic is read again."""
-        return [*(p.reply for p in self._held if p.reply is not None and p.offset < 0), *(t.reply for t in self._told)]
+        return [*(p.reply for p in self.held if p.reply is not None and p.offset < 0), *(t.reply for t in self._told)]

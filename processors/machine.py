@@ -149,13 +149,14 @@ class Machine:
 
     def offer(self, request: c.Request, reply: Reply) -> None:
         """A command by direct call. Refused with a hint when too many wait."""
-        waiting = self.waiting
+        inbox = self.inbox
+        waiting = len(inbox) + len(self.epochs.held) + self._own
         if waiting >= self.settings.inbox_max:
             self.refused += 1
             text = f"{waiting} commands wait on partition {self.claim.partition}: send slower"
             self.out.append(Answer([(reply, Rejected(RejectionCode.RESOURCE_EXHAUSTED, text, 20 + waiting // 100))]))
             return
-        self.inbox.append(Pending(request, reply))
+        inbox.append(Pending(request, reply))
         self.hungry = True
 
     def consumed(self, pending: Iterable[Pending]) -> None:
@@ -166,7 +167,7 @@ class Machine:
     @property
     def waiting(self) -> int:
         """Commands that are not decided on yet."""
-        return len(self.inbox) + self.epochs.waiting + self._own
+        return len(self.inbox) + len(self.epochs.held) + self._own
 
     def _internal(self, command: c.AnyCommand | Told) -> None:
         self.inbox.append(Pending(c.Request(command=command)))  # type: ignore[arg-type]  # `Told` is of this process and never on the log
@@ -236,7 +237,7 @@ class Machine:
         inbox, desk, batch = self.inbox, self.desk, Batch()
         values, flight = batch.values, batch.flight
         source, epochs, meta = self.source, self.epochs, self.state.meta
-        taken, own = 0, self._own
+        taken, own, gated = 0, self._own, epochs.gated
         pending: Pending | None = None
         most = 1 if now < self._careful_to else self.settings.batch_max
         try:
@@ -246,9 +247,12 @@ class Machine:
                 elif (pending := self._next()) is None:
                     break
                 taken += 1
-                if (epochs.gated or pending.request.epoch > meta.definitions) and (waits := epochs.holds(pending, now)):
-                    if waits is True:
-                        continue
+                waits: bool | Rejected = False
+                if gated or pending.request.epoch > meta.definitions:
+                    waits, gated = epochs.holds(pending, now), epochs.gated
+                if waits is True:
+                    continue
+                if waits:
                     desk.outcome(waits, pending, batch)
                 elif not desk.decide(pending, batch):
                     self._apart, self._tries = pending, 0
@@ -318,7 +322,7 @@ class Machine:
         self.hungry = True
 
     def _append(self, batch: Batch, taken: int, now: int) -> None:
-        claim, flight, keys, values = self.claim, batch.flight, batch.keys, batch.values
+        claim, flight, keys, values = self.claim, batch.flight, self.desk.complete(batch), batch.values
         self.state.meta.now_us = now  # as any reader folds it; a checkpoint keeps it
         stamp_ms = max(1, now // 1000)
         shared, last = self._seal.group(keys, values, self.source, stamp_ms)

@@ -181,8 +181,7 @@ class Owner:
 
     def offer(self, request: c.Request, reply: Reply) -> None:
         """A command by direct call. Refused with a hint when the partition is not served, or too many wait."""
-        machine = self.machine
-        if machine is None or not self.ready.is_set():
+        if (machine := self.machine) is None or not self.ready.is_set():
             reply(Rejected(RejectionCode.UNAVAILABLE, f"partition {self.partition} is {self.reason or 'not ready'}", 100))
             return
         machine.offer(request, reply)

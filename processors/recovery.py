@@ -21,7 +21,7 @@ from flowledger.events.chain import VERSION
 from flowledger.kernel import Partition, evolve
 from flowledger.kernel import checkpoint as images
 from flowledger.kernel.folds import answers
-from flowledger.kernel.state import decode_state
+from flowledger.kernel.stored import decode_state
 from flowledger.logs import log
 from flowledger.processors import clock as times
 from flowledger.processors.log import EVENTS, STATE, Conflict, Damaged, Group, Log, LogError, LogRecord

@@ -56,7 +56,7 @@ def kafka_down(data: Path | None) -> None:
 
 async def with_log(settings: Any, readonly: bool, work: Any) -> Any:
     from flowledger.processors.log import LogError
-    from flowledger.system import make_log
+    from flowledger.stores import make_log
 
     log = make_log(settings, readonly)
     try:
@@ -89,7 +89,7 @@ def topics(create: bool, config: Path | None, **given: Any) -> None:
 
 def _dsn(settings: Any) -> str:
     from flowledger.infra.postgres_server import PostgresUnavailable
-    from flowledger.system import postgres_folder, start_postgres
+    from flowledger.stores import postgres_folder, start_postgres
 
     if not settings.postgres and not postgres_folder(settings).exists():
         fail(f"there is no database in {settings.data}: name its folder with --data, or a PostgreSQL with --postgres")
@@ -138,7 +138,7 @@ def projections_rebuild(name: str, check: bool, config: Path | None, json: bool,
     async def work(log: Any) -> Any:
         from flowledger.projections import rebuild as r
         from flowledger.projections.views import VIEWS
-        from flowledger.system import source_of
+        from flowledger.stores import source_of
 
         if name and name not in VIEWS:
             fail(f"there is no view {name}; there are {', '.join(VIEWS)}", 2)

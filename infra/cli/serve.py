@@ -46,8 +46,9 @@ def serve(config: Path | None, **given: Any) -> None:
 def _run(settings: Any, then: Callable[[Any], Awaitable[None]] | None) -> None:
     from flowledger.collector import rest
     from flowledger.infra.postgres_server import PostgresUnavailable
+    from flowledger.loop import run
     from flowledger.processors.log import LogError
-    from flowledger.system import System, run
+    from flowledger.system import System
 
     began = time.perf_counter()
     system = System(settings)
@@ -73,7 +74,7 @@ async def endless() -> None:
 
 
 def banner(system: Any) -> None:
-    from flowledger.system import postgres_folder
+    from flowledger.stores import postgres_folder
 
     s = system.settings
     out = console(True)

@@ -46,21 +46,27 @@ def _bounds(kind: type[c.AnyCommand]) -> tuple[tuple[str, int, int], ...]:
 BOUNDS = {kind: _bounds(kind) for kind in typing.get_args(c.AnyCommand)}
 
 
+def _of(kind: type[c.AnyCommand]) -> list[msgspec.structs.FieldInfo]:
+    """Its fields that have bounds."""
+    bounded = {name for name, *_ in BOUNDS[kind]}
+    return [f for f in msgspec.structs.fields(kind) if f.name in bounded]
+
+
 def _fields(kind: type[c.AnyCommand], lists: bool) -> Callable[[c.AnyCommand], tuple[Any, ...]]:
     """What gets all texts, or all lists, of a command at once."""
-    wanted = {f.name for f in msgspec.structs.fields(kind) if (f.type is not str) is lists}
-    names = [name for name, *_ in BOUNDS[kind] if name in wanted]
+    names = [f.name for f in _of(kind) if (f.type is not str) is lists]
     return attrgetter(*names, *names[:1] * (len(names) == 1)) if names else lambda _: ("",)
 
 
-_QUICK = {kind: (_fields(kind, lists=False), _fields(kind, lists=True)) for kind in BOUNDS}
+#: what gets all texts of a command, and what gets all its lists (None: it has none): nothing is too wide where no text is longer than `NAME_MAX`
+#: and no list has an item
+QUICK = {
+    kind: (_fields(kind, lists=False), _fields(kind, lists=True) if any(f.type is not str for f in _of(kind)) else None) for kind in BOUNDS
+}
 
 
 def too_wide(command: c.AnyCommand) -> Rejected | None:
     """Why not, or None."""
-    texts, lists = _QUICK[type(command)]
-    if max(map(len, texts(command))) <= limits.NAME_MAX and not any(lists(command)):  # nearly all
-        return None
     for name, most, each in BOUNDS[type(command)]:
         value = getattr(command, name)
         if not value:

@@ -21,7 +21,8 @@ from flowledger.kernel.batches import items
 from flowledger.kernel.batches.actions import ACTIONS
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.folds.batches import missing, upcoming
-from flowledger.kernel.state import Batch, Timer
+from flowledger.kernel.nouns import Batch
+from flowledger.kernel.state import Timer
 
 #: a rate is met over this time (microseconds): so much may be made up for at once, and a timer comes no more often than half of it
 _BURST_US = 100_000

@@ -5,7 +5,8 @@ from __future__ import annotations
 from flowledger.events import batch as ba
 from flowledger.events.base import Envelope
 from flowledger.kernel.folds.tokens import seen_key
-from flowledger.kernel.state import Batch, BatchItems, Partition
+from flowledger.kernel.nouns import Batch, BatchItems
+from flowledger.kernel.state import Partition
 from flowledger.kernel.undo import drop, drop_ordered, keep, put
 
 

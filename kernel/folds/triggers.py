@@ -5,7 +5,8 @@ from __future__ import annotations
 from flowledger.events import triggers as tr
 from flowledger.events.base import Envelope
 from flowledger.kernel.folds.tokens import seen_key
-from flowledger.kernel.state import Partition, Trigger, TriggerKeys, TriggerLetter
+from flowledger.kernel.nouns import Trigger, TriggerKeys, TriggerLetter
+from flowledger.kernel.state import Partition
 from flowledger.kernel.undo import drop, drop_ordered, keep, nest, new, put
 
 

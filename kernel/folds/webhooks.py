@@ -8,7 +8,8 @@ from typing import Any
 from flowledger.events import webhooks as wh
 from flowledger.events.base import Envelope
 from flowledger.kernel.folds.tokens import seen_key
-from flowledger.kernel.state import Partition, Webhook, WebhookItem
+from flowledger.kernel.nouns import Webhook, WebhookItem
+from flowledger.kernel.state import Partition
 from flowledger.kernel.undo import drop, keep, put
 
 #: fields of an item in an event

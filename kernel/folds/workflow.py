@@ -10,7 +10,8 @@ from flowledger.events.base import Envelope
 from flowledger.kernel.folds import control
 from flowledger.kernel.folds.holds import offer, tasks_of, withhold
 from flowledger.kernel.folds.tokens import add_token, drop_held, holder_of, kid_added, move_token, seen_key, spawned
-from flowledger.kernel.state import Compensable, Instance, Partition, Token, from_json
+from flowledger.kernel.state import Compensable, Instance, Partition, Token
+from flowledger.kernel.stored import from_json
 from flowledger.kernel.undo import drop, drop_queued, keep, put, update
 
 

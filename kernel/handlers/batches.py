@@ -13,7 +13,7 @@ from flowledger.kernel.batches import home, items
 from flowledger.kernel.batches.actions import ACTIONS, problem
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.folds.batches import upcoming
-from flowledger.kernel.state import Batch
+from flowledger.kernel.nouns import Batch
 
 
 def _invalid(text: str) -> Rejected:

@@ -51,7 +51,7 @@ def resolve(i: Instance, process: Process, e: ModifyInstance) -> Resolved | Reje
             made.take(instruction)
         at = 0
         for wish in e.activate or ():
-            made.activate(wish.get("element", ""), int(wish.get("ancestor") or 0), wish.get("variables") or {})
+            made.wish(wish)
         for key in e.terminate or ():
             if key not in i.tokens:
                 raise Wrong(f"expected a token of instance {i.key}, found {key}")
@@ -69,6 +69,12 @@ class _Resolver:
         self.terminate: list[int] = []
         #: sub-processes that earlier instructions open
         self.opened: set[str] = set()
+
+    def wish(self, wish: dict[str, Any]) -> None:
+        element, variables = wish.get("element", ""), wish.get("variables") or {}
+        if not isinstance(element, str) or not isinstance(variables, dict) or not all(isinstance(v, dict) for v in variables.values()):
+            raise Wrong('expected {"element": an id, "ancestor": a key, "variables": {scope: {name: value}}}')
+        self.activate(element, self.key(wish.get("ancestor") or 0), variables)
 
     def take(self, instruction: dict[str, Any]) -> None:
         kinds = [k for k in _WORDS if k in instruction]

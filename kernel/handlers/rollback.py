@@ -22,7 +22,8 @@ from flowledger.kernel.elements import cancelling, conditional
 from flowledger.kernel.handlers import modify
 from flowledger.kernel.handlers.instances import not_found
 from flowledger.kernel.model.graph import Process
-from flowledger.kernel.state import ARRIVED, WAITING, Instance, InstanceImage, Subscription, Task, Timer, Token, from_json
+from flowledger.kernel.state import ARRIVED, WAITING, Instance, InstanceImage, Subscription, Task, Timer, Token
+from flowledger.kernel.stored import from_json
 from flowledger.kernel.tasks import clock
 
 OUTSIDE_MAX = 1_000

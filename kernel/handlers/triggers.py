@@ -13,7 +13,7 @@ from flowledger.kernel.decision import Decision
 from flowledger.kernel.findings import Finding
 from flowledger.kernel.handlers import deployable
 from flowledger.kernel.model.trigger_sources import SOURCES
-from flowledger.kernel.state import Trigger
+from flowledger.kernel.nouns import Trigger
 from flowledger.kernel.triggers import home, paths
 
 TTL_MS = (1_000, 600_000)

@@ -12,7 +12,7 @@ from flowledger.kernel import limits, values
 from flowledger.kernel.access import ANY_TENANT
 from flowledger.kernel.access.rights import may
 from flowledger.kernel.decision import Decision
-from flowledger.kernel.state import Webhook, WebhookItem
+from flowledger.kernel.nouns import Webhook, WebhookItem
 from flowledger.kernel.webhooks import record
 from flowledger.kernel.webhooks.schedule import due_us
 

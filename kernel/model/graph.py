@@ -80,7 +80,7 @@ class Node:
     __slots__ = (
         "attached", "behaviour", "children", "column", "compensation", "config", "default", "documentation", "event", "event_subs", "events", "extra",
         "for_compensation", "host", "id", "incoming", "inputs", "interrupting", "is_scope", "joins", "kind", "lanes", "line", "links",
-        "listeners", "loop", "name", "order", "outgoing", "outputs", "process", "properties", "reads", "scope", "starts", "tag",
+        "listeners", "loop", "name", "order", "outgoing", "outputs", "process", "properties", "quick", "reads", "scope", "starts", "tag",
         "triggered_by_event", "xml",
     )  # fmt: skip
 
@@ -125,11 +125,30 @@ class Node:
         #: variables that its conditions read (for conditional events)
         self.reads: frozenset[str] = frozenset()
         self.order = 0
+        #: which ways through it are short (`ARRIVES`, `LEAVES`); -1: not looked at yet, see `quick_of`
+        self.quick = -1
         #: the XML element while reading; None afterwards
         self.xml: Any = None
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.id}>"
+
+
+#: in `Node.quick`: a token that arrives enters at once; one that is done goes on at once
+ARRIVES, LEAVES = 1, 2
+
+
+def quick_of(node: Node) -> int:
+    """What most elements have nothing of (listeners, loops, mappings, boundary events ...) is looked at once for each element, not for each token."""
+    quick = 0
+    if node.process.states is None and not node.listeners:
+        bare = node.extra is None and node.loop is None and not node.event_subs
+        if not node.behaviour.activity or (bare and not node.inputs and not node.attached):
+            quick |= ARRIVES
+        if bare and not node.outputs and node.compensation is None:
+            quick |= LEAVES
+    node.quick = quick
+    return quick
 
 
 class Process:

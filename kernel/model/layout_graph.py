@@ -195,13 +195,14 @@ class LayerGraph:
         offsets: list[int] = []
         for n in column:
             offsets.append(offset)
-            beside = []
+            beside, pull = [], 0
             for m in getattr(n, side):
                 if m.lane == n.lane:
                     below = (m.id, n.id) in n.falls if side == "ins" else (n.id, m.id) in m.falls
-                    beside.append(m.y + m.h + 30 if below and side == "ins" else m.y + m.h // 2)
+                    beside.append(m.y + m.h + 40 if below and side == "ins" else m.y + m.h // 2)
+                    pull += 1 if below else 2  # what goes straight on stays straight, what falls gives way
             wish = _middle(beside) - n.h // 2 if beside else (n.y or top + offset)
-            weight = (8 if n.dummy else 2) * len(beside) or 1
+            weight = (4 if n.dummy else 1) * pull or 1
             pool = [(wish - offset, weight)]
             count = 1
             while pools and _weighted_median(pools[-1]) > _weighted_median(pool):

@@ -6,7 +6,7 @@ from typing import Any
 
 from flowledger.kernel import business
 from flowledger.kernel.hooks import HOOKS
-from flowledger.kernel.model.graph import Node
+from flowledger.kernel.model.graph import LEAVES, Node, quick_of
 from flowledger.kernel.moves import data
 from flowledger.kernel.moves.verbs import Verbs
 from flowledger.kernel.state import Instance, Token
@@ -56,6 +56,9 @@ def look(d: Verbs, i: Instance, token: Token, node: Node) -> None:
 
 def close_activity(d: Verbs, i: Instance, token: Token, node: Node) -> None:
     """An activity's work is done: output mappings, end listeners, compensation is kept, boundary events end, on it goes."""
+    if (node.quick if node.quick >= 0 else quick_of(node)) & LEAVES and not i.compensable:
+        go_on(d, i, token, node)
+        return
     extra = node.extra
     if node.process.states is not None and not (token.index and node.loop is not None):
         business.closed(d, i, node, node.process.states)

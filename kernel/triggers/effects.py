@@ -16,7 +16,7 @@ from flowledger.kernel.decision import Decision
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.handlers import hearing
 from flowledger.kernel.hooks import HOOKS
-from flowledger.kernel.state import Trigger
+from flowledger.kernel.nouns import Trigger
 from flowledger.kernel.triggers.evaluate import PARKED, Meaning
 
 #: from where it is asked

@@ -11,7 +11,8 @@ from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import limits, lookup
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.model.trigger_resource import Trigger as Model
-from flowledger.kernel.state import Timer, Trigger
+from flowledger.kernel.nouns import Trigger
+from flowledger.kernel.state import Timer
 from flowledger.kernel.triggers import schedule
 from flowledger.kernel.triggers.effects import Item, effect
 from flowledger.kernel.triggers.evaluate import FILTERED, PARKED, meaning, short

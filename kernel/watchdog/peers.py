@@ -91,8 +91,14 @@ def missing(p: Partition, questions: list[list[str | int]]) -> list[int]:
     """The numbers of those that are answered with no. What can't be read is answered with yes: nothing is found by a guess."""
     out = []
     starts: set[int] | None = None
-    for n, (kind, *of) in enumerate(questions):
-        keys = [int(k) for k in of]
+    for n, question in enumerate(questions):
+        try:
+            kind, *of = question
+            keys = [int(k) for k in of]
+        except (TypeError, ValueError):
+            continue
+        if len(keys) < (3 if kind == CALL else 1):
+            continue
         if kind == CALL:
             there = looking.has_call(p, keys[0], keys[1], keys[2])
         elif kind == CHILD:

@@ -215,7 +215,13 @@ class Door:
             return
         command = request.command
         counted = counts(command)
-        if counted and self.admission.in_hand >= FEW and (refused := self.admission.refusal(class_of(command), "the server")) is not None:
+        queue, now = self.admission, self.admission.clock()
+        if (
+            counted
+            and queue.in_hand >= FEW
+            and queue.full(command, now)
+            and (refused := queue.refusal(class_of(command), "the server")) is not None
+        ):
             future.set_result(refused)
             return
         if len(self._calls) >= w.IN_FLIGHT_MAX:
@@ -234,7 +240,7 @@ class Door:
         number = self._next()
         self._calls[number] = future, counted
         if counted:
-            self.admission.began()
+            queue.began(now)
         self._wire.send(w.CALL, -1 if partition is None else partition, number, body)
 
     async def poll(self, poll: w.Poll, patience_s: float) -> Jobs | Rejected | None:

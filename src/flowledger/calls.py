@@ -77,8 +77,8 @@ async def _client(settings: Any, stack: contextlib.AsyncExitStack, stop: asyncio
     from flowledger.processors.engine import Engine
     from flowledger.processors.link.client import LinkClient
     from flowledger.processors.log import LogError
+    from flowledger.stores import make_log
     from flowledger.supervise import link_folder, owner_count
-    from flowledger.system import make_log
 
     folder = link_folder(settings)
     if "owner" in settings.roles:

@@ -56,6 +56,6 @@ def main(serve: Callable[[Order, asyncio.Event], Awaitable[None]]) -> None:
         threading.Thread(target=_watch, args=(lambda: loop.call_soon_threadsafe(stop.set),), daemon=True, name="stdin").start()
         await serve(order, stop)
 
-    from flowledger.system import run
+    from flowledger.loop import run
 
     run(body())

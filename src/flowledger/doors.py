@@ -1,4 +1,4 @@
-"""The doors of a process, as far as they are the same whatever is behind them: ports, and HTTP by uvicorn."""
+"""The doors of a process, as far as they are the same whatever is behind them: ports, HTTP by uvicorn, and the gRPC gateway."""
 
 from __future__ import annotations
 
@@ -59,6 +59,26 @@ async def http(listener: socket.socket, app: Any, protocol: Any) -> tuple[Any, a
     while not server.started and not serving.done():
         await asyncio.sleep(0.005)
     return server, serving
+
+
+async def grpc(
+    listener: socket.socket,
+    place: tuple[str, int],
+    tls: Any,
+    client: Any,
+    workers: Any,
+    telemetry: Any,
+    queue: Any,
+    door: Any,
+    refusals: Any,
+) -> Any:
+    """The gateway's server. `place`: host and port; `refusals`: who counts what is not let in, of a process with an API."""
+    from flowledger.api.grpc.gateway import Gateway
+    from flowledger.api.grpc.http2 import listen
+
+    tracer = telemetry.tracer if telemetry.tracer.on else None
+    gateway = Gateway(client, workers, tracer=tracer, queue=queue, access=telemetry.access, door=door, refusals=refusals)
+    return await listen(gateway, *place, tls=tls, sock=listener)
 
 
 async def _serve(server: Any, listener: socket.socket) -> None:

@@ -36,7 +36,7 @@ async def serve(order: Order, stop: asyncio.Event) -> None:
     from flowledger.processors.link.host import Host
     from flowledger.processors.link.lag import LoopLag
     from flowledger.processors.log import LogError
-    from flowledger.system import make_log
+    from flowledger.stores import make_log
 
     settings = Settings.model_validate(order.settings)
     plugins.load(settings.plugins)

@@ -7,21 +7,18 @@ import contextlib
 import signal
 import socket
 import ssl
-import subprocess
 import time
-import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from flowledger import doors, plugins, signin
+from flowledger import doors, plugins, projecting, signin, stores
 from flowledger.api.queue import LoopQueue
-from flowledger.events.base import Recorded
 from flowledger.infra.settings import Settings, SettingsError
 from flowledger.infra.telemetry import Telemetry
 from flowledger.logs import log
 from flowledger.processors.link.lag import LoopLag
-from flowledger.processors.log import EVENTS, Log, LogError
+from flowledger.processors.log import Log, LogError
 from flowledger.supervise import ConnectorProcess, FolderLock, OwnerProcess, link_folder, owner_count, private
 
 STOP_S = 10.0
@@ -31,54 +28,7 @@ PROJECTOR_S = 10.0
 OPEN_S, READY_S = 3.0, 60.0
 #: seconds until a process of owners, or of connectors, that does not end by itself is killed
 OWNER_STOP_S = 15.0
-POSTGRES_LOOK_S = 1.0
 Progress = Callable[[str], None]
-
-
-def make_log(settings: Settings, readonly: bool = False) -> Log:
-    """The log that the settings name. `readonly`: beside a running server (auditors)."""
-    if settings.kafka:
-        from flowledger.infra.kafka_security import security_of
-        from flowledger.infra.log_kafka import KafkaLog
-
-        return KafkaLog(
-            settings.kafka, prefix=settings.prefix, replication=settings.replication, client=f"flowledger-{settings.node}",
-            security=security_of(settings),
-        )  # fmt: skip
-    from flowledger.infra.log_sqlite import SqliteLog
-
-    path = settings.data / "log.sqlite3"
-    if readonly and not path.exists():
-        raise SettingsError(f"there is no log in {settings.data}: name its folder with --data, or a Kafka with --kafka")
-    if not readonly:
-        settings.data.mkdir(parents=True, exist_ok=True)
-    return SqliteLog(path, synchronous="FULL" if settings.durability == "full" else "NORMAL", readonly=readonly)
-
-
-def postgres_folder(settings: Settings) -> Path:
-    """Where the embedded PostgreSQL keeps its data: one for each log, since rows belong to the log that they were folded from."""
-    name = f"postgres-{zlib.crc32(f'{settings.kafka}/{settings.prefix}'.encode()):08x}" if settings.kafka else "postgres"
-    return Path(settings.data).resolve() / name
-
-
-def start_postgres(settings: Settings) -> str:
-    """URL of the database. The embedded one is started when none is named; it ends with this process."""
-    if settings.postgres:
-        return settings.postgres
-    from flowledger.infra.postgres_server import start
-
-    return start(postgres_folder(settings))
-
-
-def source_of(log_: Log, follow: bool = True) -> Callable[[int, int], AsyncIterator[tuple[Sequence[Recorded], int]]]:
-    """Counted events of a partition for the projector: live, or up to the end of the log only (rebuild)."""
-    from flowledger.processors.owner import counted
-
-    async def source(partition: int, offset: int) -> AsyncIterator[tuple[Sequence[Recorded], int]]:
-        async for batch in counted(log_, partition, offset, follow=follow):
-            yield batch, batch[-1].offset + 1
-
-    return source
 
 
 class System:
@@ -167,7 +117,7 @@ class System:
         self.lag.start()
         self._stack.callback(self.lag.stop)
         needs_rows = self.has("api") or self.has("projector") or (self.has("grpc") and s.auth != "none")
-        database = asyncio.create_task(asyncio.to_thread(start_postgres, s)) if needs_rows else None
+        database = asyncio.create_task(asyncio.to_thread(stores.start_postgres, s)) if needs_rows else None
         try:
             self._start_owners()
         except BaseException:
@@ -208,7 +158,7 @@ class System:
         """Processes of owners where this one has that role; else the sockets of others on this machine; else the log alone."""
         s = self.settings
         folder = link_folder(s)
-        self.log = make_log(s)
+        self.log = stores.make_log(s)
         paths: list[Path] = []
         if self.has("owner"):
             from flowledger.infra.heads import signing_of
@@ -362,46 +312,15 @@ class System:
         if not self.settings.postgres:
             from flowledger.infra.postgres_server import guard
 
-            guarding = guard(postgres_folder(self.settings))
-            self._stack.callback(_end, guarding)
-            self._background(self._keep_postgres(), "PostgreSQL")
+            guarding = guard(stores.postgres_folder(self.settings))
+            self._stack.callback(stores.end, guarding)
+            self._background(stores.keep_postgres(self.settings), "PostgreSQL")
         return dsn
 
-    async def _keep_postgres(self) -> None:
-        """The embedded server is started again when it dies."""
-        from flowledger.infra.postgres_server import PostgresUnavailable, running
-
-        folder, delay = postgres_folder(self.settings), POSTGRES_LOOK_S
-        while True:
-            await asyncio.sleep(delay)
-            if running(folder):
-                delay = POSTGRES_LOOK_S
-                continue
-            log("system").error("the embedded PostgreSQL has died; it is started again", folder=str(folder))
-            try:
-                await asyncio.to_thread(start_postgres, self.settings)
-            except PostgresUnavailable as e:
-                log("system").error("the embedded PostgreSQL does not start", why=str(e))
-                delay = min(delay * 2, 10.0)
-
     async def _start_projector(self, dsn: str) -> None:
-        from flowledger.infra.observer import Endings
-        from flowledger.projections.runner import HURRY_S, INTERVAL_S, Runner
-
         await self._opened.wait()
-        log_ = self.log
-
-        async def end(partition: int) -> int:
-            return await log_.end(EVENTS, partition)
-
-        self.runner = Runner(
-            self.engine.tail.source,
-            dsn,
-            range(self.engine.partitions),
-            end=end,
-            interval_s=INTERVAL_S if self.has("api") else HURRY_S,
-            tracer=self.telemetry.tracer,
-            ended=Endings(self.telemetry.metrics),
+        self.runner = projecting.runner(
+            self.engine.tail.source, self.log, dsn, self.engine.partitions, self.telemetry, hurry=not self.has("api")
         )
         task = self._projector = asyncio.create_task(self.runner.run(self._stop_projector), name="projector")
         task.add_done_callback(self._ended)
@@ -426,7 +345,7 @@ class System:
         while not self.runner.connected and not self._projector.done() and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.01)
         if self._projector.done() and (why := self._projector.exception()) is not None:
-            raise _said(why)
+            raise projecting.said(why)
         if not self.runner.connected:
             log("system").warning("the projections wait for the database; commands are taken", why=self.runner.error)
 
@@ -546,21 +465,10 @@ class System:
         return server_tls(self.settings) if self.has("grpc") else None
 
     async def _start_grpc(self, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
-        from flowledger.api.grpc.gateway import Gateway
-        from flowledger.api.grpc.http2 import listen
-
-        tracer = self.telemetry.tracer
+        refusals = self.services.refusals if self.services is not None else None
         workers = self.services.workers if self.services is not None else None
-        gateway = Gateway(
-            self.engine,
-            workers,
-            tracer=tracer if tracer.on else None,
-            queue=self._queue,
-            access=self.telemetry.access,
-            door=self.door,
-            refusals=self.services.refusals if self.services is not None else None,
-        )
-        server = await listen(gateway, self.settings.host, self.settings.grpc_port, tls=tls, sock=listener)
+        place = (self.settings.host, self.settings.grpc_port)
+        server = await doors.grpc(listener, place, tls, self.engine, workers, self.telemetry, self._queue, self.door, refusals)
         self._stack.push_async_callback(server.close)
         self.grpc_address = f"{self.settings.host}:{server.port}"
 
@@ -583,31 +491,4 @@ class System:
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
         if self._failed is not None:
-            raise _said(self._failed)
-
-
-def _said(why: BaseException) -> BaseException:
-    """What ended a part, as whoever set it up may be told."""
-    from flowledger.projections.runner import AnotherLog
-
-    if isinstance(why, AnotherLog):
-        return SettingsError(f"{why}. Name another database with --postgres, or another folder with --data")
-    return why
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    process.wait()
-    if process.stdin is not None:
-        process.stdin.close()
-
-
-def run(main: Any) -> None:
-    """`asyncio.run` on uvloop where there is one."""
-    try:
-        import uvloop
-    except ImportError:
-        asyncio.run(main)
-        return
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main)
+            raise projecting.said(self._failed)

@@ -22,7 +22,8 @@ from flowledger.kernel.decide import decide, record_unreadable
 from flowledger.kernel.decision import Decision, Facts
 from flowledger.kernel.handlers import HANDLERS
 from flowledger.kernel.library import Library
-from flowledger.kernel.state import Partition, encode_state
+from flowledger.kernel.state import Partition
+from flowledger.kernel.stored import encode_state
 
 NOW = 1_790_000_000_000_000
 MODEL = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0"

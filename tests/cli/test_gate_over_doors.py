@@ -17,7 +17,7 @@ from pyzeebe.proto.gateway_pb2_grpc import GatewayStub
 from flowledger.processors.log import COMMANDS, Group
 from flowledger.processors.recovery import counted
 from flowledger.sdk import Flow
-from flowledger.system import make_log
+from flowledger.stores import make_log
 
 pytestmark = [pytest.mark.req("APG-TEN-002", "D-SEC-002"), pytest.mark.timeout(240)]
 MARK = "ours-of-bb"  # stands in every name and value of tenant b

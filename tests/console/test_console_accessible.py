@@ -53,6 +53,7 @@ PAGES = {
             "log",
             "holds",
             "triggers",
+            "webhooks",
             "workers",
             "partitions",
             "limits",

@@ -31,7 +31,8 @@ from flowledger.kernel.library import Library
 from flowledger.kernel.model import bpmn as bpmn_reader
 from flowledger.kernel.model import dmn_resource, form_resource
 from flowledger.kernel.soundness import problems
-from flowledger.kernel.state import Instance, Partition, encode_state
+from flowledger.kernel.state import Instance, Partition
+from flowledger.kernel.stored import encode_state
 from flowledger.kernel.watchdog.looking import Look, everything
 
 START_US = 1_767_225_600_000_000  # 2026-01-01T00:00:00Z

@@ -20,7 +20,8 @@ from flowledger.kernel.batches import actions, home
 from flowledger.kernel.decide import decide, record_broken
 from flowledger.kernel.decision import Facts
 from flowledger.kernel.fold import evolve
-from flowledger.kernel.state import Partition, decode_state
+from flowledger.kernel.state import Partition
+from flowledger.kernel.stored import decode_state
 
 _request = msgspec.json.Decoder(c.Request)
 WORK = "startEvent s\nserviceTask t\nendEvent e\ns > t > e"

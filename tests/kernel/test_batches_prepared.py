@@ -15,7 +15,7 @@ from flowledger.events import workflow as wf
 from flowledger.events.base import Rejected
 from flowledger.kernel import checkpoint, limits
 from flowledger.kernel.batches import items as its
-from flowledger.kernel.state import encode_state
+from flowledger.kernel.stored import encode_state
 
 STEPS = "startEvent s\nserviceTask a\nserviceTask b\nendEvent e\ns > a > b > e"
 

@@ -6,7 +6,7 @@ from scenario import Refused, Scenario
 from flowledger.events import commands as c
 from flowledger.events.base import Broken, Rejected
 from flowledger.kernel import checkpoint, decide, decision, limits, record_broken
-from flowledger.kernel.state import encode_state
+from flowledger.kernel.stored import encode_state
 
 MOST, STEP = 200_000, 20_000
 TEXT = "x" * 6_000  # more than a small command

@@ -18,7 +18,7 @@ from flowledger.infra.settings import load as settings_of
 from flowledger.processors.engine import Engine
 from flowledger.processors.log import COMMANDS, EVENTS, Group
 from flowledger.processors.owner import Settings as OwnerSettings
-from flowledger.system import make_log
+from flowledger.stores import make_log
 
 pytestmark = pytest.mark.req("D-HA-001", "APG-HA-005")
 

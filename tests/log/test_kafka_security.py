@@ -21,7 +21,7 @@ from flowledger.infra.kafka_security import security_of
 from flowledger.infra.secret_text import hidden
 from flowledger.infra.settings import Settings, SettingsError, load
 from flowledger.processors.log import EVENTS, Group, LogError
-from flowledger.system import make_log
+from flowledger.stores import make_log
 
 pytestmark = pytest.mark.req("D-HA-001")
 PASSWORD = "s3cret-of-alice"

@@ -19,7 +19,7 @@ from flowledger.projections.context import Context
 from flowledger.projections.fold import Fold
 from flowledger.projections.tracker import Folder
 from flowledger.projections.views import VIEWS
-from flowledger.system import source_of
+from flowledger.stores import source_of
 
 
 async def work(engine: Engine, count: int) -> None:

@@ -62,7 +62,7 @@ def test_the_unimportant_is_shed_first_and_running_work_last(in_hand, let_in):
 
 def test_a_queue_that_stands_still_lets_nobody_in_after_a_while():
     queue = busy(1000, 100)
-    queue._clock.now += 20  # nothing is answered
+    queue.clock.now += 20  # nothing is answered
     assert queue.refusal(a.NEW, "it") is not None and queue.refusal(a.LOW, "it") is not None
 
 
@@ -70,7 +70,7 @@ def test_idle_time_is_no_slow_time():
     queue = busy(1000, 100)
     for _ in range(100):
         queue.ended()
-    queue._clock.now += 3600
+    queue.clock.now += 3600
     for _ in range(80):
         queue.began()
     assert queue.refusal(a.LOW, "it") is None

@@ -28,7 +28,7 @@ from flowledger.processors.engine import Engine
 from flowledger.processors.log import COMMANDS, EVENTS, REPLIES, LogError
 from flowledger.processors.recovery import load
 from flowledger.projections.runner import Runner
-from flowledger.system import source_of
+from flowledger.stores import source_of
 
 FAULTS = int(os.environ.get("FAULTS", "20"))
 #: so long it may take until they have all happened (seconds)

@@ -15,7 +15,7 @@ from flowledger.infra.cli.main import __name__ as cli
 from flowledger.processors.log import COMMANDS, Group
 from flowledger.processors.recovery import counted
 from flowledger.sdk import Flow
-from flowledger.system import make_log
+from flowledger.stores import make_log
 
 MODEL = Flow("p").start().service("t", job="w").end().xml().decode()
 WRONG = {"command": {"$": "StartInstance", "id": 7}, "actor": "service"}

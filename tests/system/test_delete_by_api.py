@@ -11,7 +11,7 @@ from asking import Caller
 from flowledger.events.commands import partition_of_key
 from flowledger.projections.rebuild import rebuild, verify
 from flowledger.sdk import Flow
-from flowledger.system import make_log, source_of
+from flowledger.stores import make_log, source_of
 
 MODEL = Flow("p").start().service("t", job="w").end().xml().decode()
 PARENT = Flow("parent").start().call("calls", "p").end().xml().decode()

@@ -10,7 +10,7 @@ from asking import Caller
 
 from flowledger.projections.rebuild import verify
 from flowledger.sdk import Flow
-from flowledger.system import make_log, source_of
+from flowledger.stores import make_log, source_of
 
 MODEL = Flow("p").start().service("first", job="one").service("second", job="two").end().xml().decode()
 

@@ -18,27 +18,11 @@ from lxml import etree
 from flowledger.kernel.model.formats import bpml_expressions as ex
 from flowledger.kernel.model.formats import bpml_grammar as g
 from flowledger.kernel.model.formats import build
-from flowledger.kernel.model.formats.bpml_document import Reader, activities, form_of, iso_duration, iso_instant, kid, kids, local
-from flowledger.kernel.model.formats.shared import Flows, Open
+from flowledger.kernel.model.formats.bpml_document import activities, form_of, kid, kids, local
+from flowledger.kernel.model.formats.bpml_nodes import Mapper, id_of, latch_of, node_of, signals, text_of, time_of
+from flowledger.kernel.model.formats.shared import Open
 
 NESTING_MAX = 30
-
-
-class Mapper(Flows):
-    """State of the mapping of one top-level process."""
-
-    def __init__(self, r: Reader, root: Any) -> None:
-        self.r, self.root, self.draft = r, root, r.draft
-        #: processes being inlined, outermost first: a nested process that calls itself can't be inlined
-        self.inside: list[Any] = []
-        #: process element -> ids of the activities that are its instances, in order of the document
-        self.instances: dict[Any, list[str]] = {}
-        self.compensations: list[tuple[Any, Any]] = []
-        self.consumed: set[Any] = set()
-        self.marks = 0
-
-    def feel(self, text: str, at: Any, context: str = "") -> str:
-        return ex.feel(self.r, text, at, context)
 
 
 def body(m: Mapper, scope: build.Scope, element: Any, opens: list[Open], prefix: str = "") -> None:
@@ -48,21 +32,6 @@ def body(m: Mapper, scope: build.Scope, element: Any, opens: list[Open], prefix:
         m.join(scope, ends, scope.node("endEvent", f"{prefix or scope.id}_end"))
     if (context := kid(element, "context")) is not None:
         _handlers(m, scope, context)
-
-
-def time_of(m: Mapper, schedule: Any) -> tuple[str, str]:
-    """(kind, value) of a timer event for a schedule or a delay."""
-    repeat = schedule.get("repeat", "")
-    if duration := schedule.get("duration"):
-        if not iso_duration(duration):
-            return "timer", f"= duration({m.feel(duration, schedule)})"
-        if repeat.isdigit():
-            return "cycle", f"R{repeat}/{duration}"
-        return ("cycle", repeat) if repeat else ("timer", duration)
-    instant = schedule.get("instant", "")
-    if not iso_instant(instant):
-        return "date", f"= date and time({m.feel(instant, schedule)})"
-    return ("cycle", f"{repeat.split('/')[0]}/{instant}/{repeat.split('/')[1]}") if "/" in repeat else ("date", instant)
 
 
 # -------------------------------------------------------------------------------------------------------------- sets
@@ -96,39 +65,6 @@ def _inside(m: Mapper, scope: build.Scope, element: Any, opens: list[Open], id: 
     return sub
 
 
-def signals(element: Any, *more: Any) -> list[str]:
-    holders = [kid(element, "context"), *more]
-    return [s.get("name") for holder in holders if holder is not None for s in kids(holder, "signal")]
-
-
-def latch_of(name: str) -> str:
-    return f"signal_{build.variable_name(name)}"
-
-
-def _id(m: Mapper, element: Any) -> str:
-    """The activity's name, else `kind_n` (n-th of its kind in its parent)."""
-    if name := element.get("name"):
-        return str(name)
-    kind = local(element)
-    n = 1 + sum(1 for _ in element.itersiblings(element.tag, preceding=True))
-    owner = element.getparent()
-    while owner is not None and not owner.get("name"):
-        owner = owner.getparent()
-    return f"{owner.get('name')}_{kind}_{n}" if owner is not None else f"{kind}_{n}"
-
-
-def _node(m: Mapper, scope: build.Scope, tag: str, element: Any, opens: list[Open]) -> Any:
-    node = scope.node(tag, _id(m, element), element.get("name", ""), m.r.place(element))
-    build.document(node, text_of(kid(element, "documentation")))
-    if opens:
-        m.join(scope, opens, node)
-    return node
-
-
-def text_of(element: Any) -> str:
-    return "".join(element.itertext()).strip() if element is not None else ""
-
-
 # -------------------------------------------------------------------------------------------------------------- simple activities
 
 
@@ -137,13 +73,13 @@ def _action(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> l
     if element in m.consumed:
         return after_trigger(m, scope, element, opens)
     if form in ("in", "in-out"):
-        node = _node(m, scope, "receiveTask", element, opens)
+        node = node_of(m, scope, "receiveTask", element, opens)
         node.set("messageRef", m.draft.message(ex.operation(element), ex.correlation(m.r, element)))
         ex.receive(m.r, node, element)
         return after_trigger(m, scope, element, [Open(node)])
     performer = element.get(f"{{{g.EXT_NS}}}performer")
     tag = "userTask" if performer else "sendTask" if form == "out" else "serviceTask"
-    node = _node(m, scope, tag, element, opens)
+    node = node_of(m, scope, tag, element, opens)
     if performer:
         build.people(node, groups=performer)
     else:
@@ -158,8 +94,8 @@ def after_trigger(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]
     """The rest of a receiving action once its message is here: its set and its reply."""
     if local(element) != "action" or form_of(element) != "in-out":
         return opens
-    opens = _set(m, scope, element, opens, _id(m, element) + "_set")
-    reply = scope.node("sendTask", _id(m, element) + "_reply", "", m.r.place(element))
+    opens = _set(m, scope, element, opens, id_of(m, element) + "_set")
+    reply = scope.node("sendTask", id_of(m, element) + "_reply", "", m.r.place(element))
     m.join(scope, opens, reply)
     build.job(reply, ex.operation(element), headers={"reply": "true"})
     ex.send(m.r, reply, element)
@@ -167,7 +103,7 @@ def after_trigger(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]
 
 
 def _assign(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
-    node = _node(m, scope, "scriptTask", element, opens)
+    node = node_of(m, scope, "scriptTask", element, opens)
     target = ex.variable(m.r, element.get("property"), element)
     source = ex.source(m.r, element, element.get("property"))
     if element.get("append") in ("true", "1"):
@@ -191,7 +127,7 @@ def _call(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> lis
         if node is None:
             return opens
     else:
-        node = _node(m, scope, "callActivity", element, opens)
+        node = node_of(m, scope, "callActivity", element, opens)
         call = build.extension(node, "zeebe", "calledElement", processId=build.ncname(process.get("name")))
         call.set("propagateAllParentVariables", "false")
         call.set("propagateAllChildVariables", "false")
@@ -253,13 +189,13 @@ def _handler(m: Mapper, scope: build.Scope, node: Any, compensation: Any, proces
 
 
 def _spawn(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
-    fork = scope.node("parallelGateway", f"{_id(m, element)}_fork", "", m.r.place(element))
+    fork = scope.node("parallelGateway", f"{id_of(m, element)}_fork", "", m.r.place(element))
     m.join(scope, opens, fork)
     ends = _call(m, scope, element, [Open(fork)])
-    stop = scope.node("endEvent", f"{_id(m, element)}_end")
+    stop = scope.node("endEvent", f"{id_of(m, element)}_end")
     m.join(scope, ends, stop)
     if ends:  # a fault of what was spawned doesn't come back
-        failed = scope.boundary(ends[0].source, f"{_id(m, element)}_failed", "error", "", "", m.r.place(element))
+        failed = scope.boundary(ends[0].source, f"{id_of(m, element)}_failed", "error", "", "", m.r.place(element))
         scope.flow(failed, stop)
     return [Open(fork)]
 
@@ -271,7 +207,7 @@ def _compensate(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) 
         if process is None:
             continue
         node = scope.node(
-            "intermediateThrowEvent", f"{_id(m, element)}{f'_{n + 1}' if n else ''}", element.get("name", ""), m.r.place(element)
+            "intermediateThrowEvent", f"{id_of(m, element)}{f'_{n + 1}' if n else ''}", element.get("name", ""), m.r.place(element)
         )
         definition = scope.event(node, "compensate", "", m.r.place(element))
         m.join(scope, opens, node)
@@ -292,7 +228,7 @@ def late_compensation(m: Mapper) -> None:
 
 
 def _delay(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
-    node = _node(m, scope, "intermediateCatchEvent", element, opens)
+    node = node_of(m, scope, "intermediateCatchEvent", element, opens)
     kind, text = time_of(m, element)
     scope.event(node, kind, text, m.r.place(element))
     return [Open(node)]
@@ -303,13 +239,13 @@ def _empty(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> li
 
 
 def _fault(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
-    node = _node(m, scope, "endEvent", element, opens)
+    node = node_of(m, scope, "endEvent", element, opens)
     scope.event(node, "error", element.get("code").rsplit(":", 1)[-1], m.r.place(element))
     return []
 
 
 def _raise(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
-    node = _node(m, scope, "scriptTask", element, opens)
+    node = node_of(m, scope, "scriptTask", element, opens)
     latch = latch_of(element.get("signal").rsplit(":", 1)[-1])
     build.script(node, f"(if {latch} = null then 0 else {latch}) + 1", "count")
     build.mapping(node, "output", "= count", latch)
@@ -332,7 +268,7 @@ def _synch_event(m: Mapper, scope: build.Scope, node: Any, element: Any) -> None
 def _synch(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
     if element in m.consumed:
         return opens
-    node = _node(m, scope, "intermediateCatchEvent", element, opens)
+    node = node_of(m, scope, "intermediateCatchEvent", element, opens)
     _synch_event(m, scope, node, element)
     return [Open(node)]
 
@@ -341,12 +277,12 @@ def _synch(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> li
 
 
 def _in_order(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
-    return _set(m, scope, element, opens, _id(m, element))
+    return _set(m, scope, element, opens, id_of(m, element))
 
 
 def _all(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
     if kid(element, "context") is not None:
-        sub = scope.sub(_id(m, element), element.get("name", ""), m.r.place(element))
+        sub = scope.sub(id_of(m, element), element.get("name", ""), m.r.place(element))
         m.join(scope, opens, sub.element)
         for p in kids(kid(element, "context"), "property"):
             ex.initial(m.r, sub.element, p, "input")
@@ -365,7 +301,7 @@ def _branches(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) ->
     items = [a for a in activities(element) if a not in m.consumed or form_of(a) == "in-out"]
     if len(items) < 2:
         return sequence(m, scope, items, opens)
-    fork = _node(m, scope, "parallelGateway", element, opens)
+    fork = node_of(m, scope, "parallelGateway", element, opens)
     ends: list[Open] = []
     for n, item in enumerate(items):
         exits = ACTIVITIES[local(item)](m, scope, item, [Open(fork)])
@@ -383,7 +319,7 @@ def _branches(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) ->
 
 
 def _switch(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
-    gateway = _node(m, scope, "exclusiveGateway", element, opens)
+    gateway = node_of(m, scope, "exclusiveGateway", element, opens)
     ends: list[Open] = []
     for n, case in enumerate(kids(element, "case")):
         condition = kid(case, "condition")
@@ -402,11 +338,11 @@ def _switch(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> l
 def _choice(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
     if element in m.consumed:
         return opens
-    gateway = _node(m, scope, "eventBasedGateway", element, opens)
+    gateway = node_of(m, scope, "eventBasedGateway", element, opens)
     ends: list[Open] = []
     for event in kids(element, "event"):
         trigger, *rest = activities(event)
-        node = scope.node("intermediateCatchEvent", _id(m, trigger), trigger.get("name", ""), m.r.place(trigger))
+        node = scope.node("intermediateCatchEvent", id_of(m, trigger), trigger.get("name", ""), m.r.place(trigger))
         scope.flow(gateway, node)
         if local(trigger) == "action":
             scope.event(node, "message", ex.operation(trigger), m.r.place(trigger), ex.correlation(m.r, trigger))
@@ -438,13 +374,13 @@ def _inside_rest(m: Mapper, scope: build.Scope, event: Any, opens: list[Open], r
 
 
 def _foreach(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
-    sub = _inside(m, scope, element, opens, _id(m, element))
+    sub = _inside(m, scope, element, opens, id_of(m, element))
     build.each(m.draft, sub.element, "= " + m.feel(element.get("select"), element), ex.CURRENT, parallel=False, at=m.r.place(element))
     return [Open(sub.element)]
 
 
 def _while(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
-    test = _node(m, scope, "exclusiveGateway", element, opens)
+    test = node_of(m, scope, "exclusiveGateway", element, opens)
     condition = kid(element, "condition")
     when = "= " + m.feel(text_of(condition), condition)
     for o in _set(m, scope, element, [Open(test, when, at=m.r.place(condition))], f"{test.get('id')}_body"):
@@ -453,12 +389,12 @@ def _while(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> li
 
 
 def _until(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
-    again = scope.node("exclusiveGateway", f"{_id(m, element)}_again", "", m.r.place(element))
+    again = scope.node("exclusiveGateway", f"{id_of(m, element)}_again", "", m.r.place(element))
     m.join(scope, opens, again)
-    ends = _set(m, scope, element, [Open(again)], f"{_id(m, element)}_body")
+    ends = _set(m, scope, element, [Open(again)], f"{id_of(m, element)}_body")
     if not ends:
         return []
-    test = _node(m, scope, "exclusiveGateway", element, ends)
+    test = node_of(m, scope, "exclusiveGateway", element, ends)
     condition = kid(element, "condition")
     back = scope.flow(test, again)
     test.set("default", back.get("id"))
@@ -467,7 +403,7 @@ def _until(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> li
 
 def _transaction(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
     """An open transaction: a scope that compensates its completed children when it fails."""
-    sub = _inside(m, scope, element, opens, _id(m, element))
+    sub = _inside(m, scope, element, opens, id_of(m, element))
     failed = scope.boundary(sub.element, f"{sub.id}_failed", "error", "", "", m.r.place(element))
     undo = scope.node("intermediateThrowEvent", f"{sub.id}_undo", "", m.r.place(element))
     scope.event(undo, "compensate", "", m.r.place(element))
@@ -495,7 +431,9 @@ def _handlers(m: Mapper, scope: build.Scope, context: Any) -> None:
             m.r.find("040", f'event of exception "{name}" names no receiving action or synch that runs first in it', exception)
             continue
         sub = scope.sub(name, exception.get("name", ""), m.r.place(exception), event=True)
-        start = sub.node("startEvent", _id(m, first) if _id(m, first) != name else f"{name}_start", first.get("name", ""), m.r.place(first))
+        start = sub.node(
+            "startEvent", id_of(m, first) if id_of(m, first) != name else f"{name}_start", first.get("name", ""), m.r.place(first)
+        )
         if local(first) == "action":
             sub.event(start, "message", ex.operation(first), m.r.place(first), ex.correlation(m.r, first))
             ex.receive(m.r, start, first)

@@ -6,6 +6,7 @@ from typing import Any
 
 from flowledger.kernel.model.formats import bpml_expressions as ex
 from flowledger.kernel.model.formats import bpml_map as bm
+from flowledger.kernel.model.formats import bpml_nodes as bn
 from flowledger.kernel.model.formats import bpml_starts, build
 from flowledger.kernel.model.formats.bpml_document import Reader, kid, kids, local
 from flowledger.kernel.model.formats.shared import Open
@@ -16,7 +17,7 @@ def document(r: Reader, root: Any) -> Any:
     for connector in kids(root, "connector"):
         _connector(r, connector)
     for process in kids(root, "process"):
-        _process(bm.Mapper(r, root), process)
+        _process(bn.Mapper(r, root), process)
     return r.draft.finish()
 
 
@@ -30,9 +31,9 @@ def _connector(r: Reader, connector: Any) -> None:
     build.within(holder, "connector", type=connector.get("type"), source=ends[0], target=ends[1])
 
 
-def _process(m: bm.Mapper, element: Any) -> None:
+def _process(m: bn.Mapper, element: Any) -> None:
     scope = m.draft.process(element.get("name"), element.get("name"), m.r.place(element))
-    build.document(scope.element, bm.text_of(kid(element, "documentation")))
+    build.document(scope.element, bn.text_of(kid(element, "documentation")))
     m.inside.append(element)
     event = kid(element, "event")
     starts: list[tuple[Any, list[Open]]] = []
@@ -47,8 +48,8 @@ def _process(m: bm.Mapper, element: Any) -> None:
         for p in [*plain, *kids(element, "parameter")]:
             ex.initial(m.r, start, p, "output", keep=local(p) == "parameter")
         bpml_starts.received(m, start)
-        for s in bm.signals(element, m.root):
-            build.mapping(start, "output", "= 0", bm.latch_of(s))
+        for s in bn.signals(element, m.root):
+            build.mapping(start, "output", "= 0", bn.latch_of(s))
     if not starts:
         return
     bpml_starts.schedules(m, scope, element, [s for s, _ in starts])

@@ -6,12 +6,13 @@ from typing import Any
 
 from flowledger.kernel.model.formats import bpml_expressions as ex
 from flowledger.kernel.model.formats import bpml_map as bm
+from flowledger.kernel.model.formats import bpml_nodes as bn
 from flowledger.kernel.model.formats import build
 from flowledger.kernel.model.formats.bpml_document import activities, form_of, kid, kids, local
 from flowledger.kernel.model.formats.shared import Open
 
 
-def received(m: bm.Mapper, start: Any) -> None:
+def received(m: bn.Mapper, start: Any) -> None:
     """Move the message's own mappings behind the initial values, so that they win."""
     holder = start.find(f"{{*}}extensionElements/{{{build.NSMAP['zeebe']}}}ioMapping")
     for mapping in [k for k in holder if k.get("data-from") == "message"] if holder is not None else ():
@@ -19,7 +20,7 @@ def received(m: bm.Mapper, start: Any) -> None:
         holder.append(mapping)
 
 
-def started(m: bm.Mapper, scope: build.Scope, element: Any, event: Any) -> list[tuple[Any, list[Open]]]:
+def started(m: bn.Mapper, scope: build.Scope, element: Any, event: Any) -> list[tuple[Any, list[Open]]]:
     """Start events by `event/@activity`: the named activity is the first of the set, or first in the events of a leading choice."""
     names = event.get("activity", "").split()
     found: dict[str, tuple[Any, Any]] = {}
@@ -64,7 +65,7 @@ def started(m: bm.Mapper, scope: build.Scope, element: Any, event: Any) -> list[
     return starts
 
 
-def schedules(m: bm.Mapper, scope: build.Scope, process: Any, starts: list[Any]) -> None:
+def schedules(m: bn.Mapper, scope: build.Scope, process: Any, starts: list[Any]) -> None:
     """Schedules of the package that start this process: timer start events beside the others."""
     for schedule in kids(m.root, "schedule"):
         if schedule.get("process") is None or schedule.get("process").rsplit(":", 1)[-1] != process.get("name"):
@@ -81,5 +82,5 @@ def schedules(m: bm.Mapper, scope: build.Scope, process: Any, starts: list[Any])
                 "060", f'schedule "{schedule.get("name")}" and an event both start "{process.get("name")}"', schedule
             ) if first is not None else None
             starts.append(start)
-        kind, text = bm.time_of(m, schedule)
+        kind, text = bn.time_of(m, schedule)
         scope.event(start, kind, text, m.r.place(schedule))

@@ -403,7 +403,7 @@ def test_a_state_loaded_from_a_checkpoint_holds_and_releases_as_before(crash):
 def _loaded(p: Partition) -> Partition:
     live = {k: v for k, v in checkpoint.fingerprint(p, placed=True).items() if v is not None}
     from flowledger.events.group import Place
-    from flowledger.kernel.state import decode_state
+    from flowledger.kernel.stored import decode_state
 
     standing = checkpoint.Standing({k: checkpoint.digest_of(k, v) for k, v in live.items()})
     mark = decode_state(checkpoint.mark(p, Place(0, "", b"", 0, 0, 0, 1), standing), checkpoint.Mark)

@@ -39,9 +39,9 @@ export interface Filter {
 
 /**
  * Events as they happen. The browser comes back with the last id by itself (`Last-Event-ID`); a tab that is hidden hangs up,
- * and is told once when it is seen again. Events come in batches, one per animation frame; an empty batch says that they come from here on.
+ * and is told once when it is seen again (`unseen`: it stays). Events come in batches, one per animation frame; an empty batch says that they come from here on.
  */
-export function useEvents(filter: Filter, take: (events: LiveEvent[]) => void, enabled = true) {
+export function useEvents(filter: Filter, take: (events: LiveEvent[]) => void, enabled = true, unseen = false) {
   const latest = useRef(take);
   latest.current = take;
   const key = query({ ...filter });
@@ -60,7 +60,7 @@ export function useEvents(filter: Filter, take: (events: LiveEvent[]) => void, e
       latest.current(batch);
     };
     const open = () => {
-      if (source || document.hidden) return;
+      if (source || (document.hidden && !unseen)) return;
       const params = query({ ...filter, position: cursor || undefined });
       source = new EventSource(`/v1/events${params}`);
       source.onopen = () => told("live");
@@ -81,12 +81,14 @@ export function useEvents(filter: Filter, take: (events: LiveEvent[]) => void, e
         } catch {
           return; // a comment or a sign of life
         }
-        if (!frame) frame = requestAnimationFrame(flush);
+        if (!document.hidden) frame ||= requestAnimationFrame(flush);
+        else if (unseen) flush(); // nothing is drawn: no frame comes
       };
       source.onmessage = on;
       for (const type of EVENT_TYPES) source.addEventListener(type, on as EventListener);
     };
     const seen = () => {
+      if (document.hidden && unseen) return;
       if (document.hidden) {
         source?.close();
         source = undefined;
@@ -115,7 +117,7 @@ export async function askAgain(client: QueryClient, queryKey: QueryKey, exact = 
 }
 
 /** Ask these queries again when events of the filter come, at most once in `every_ms`. */
-export function useRefreshOn(filter: Filter, keys: QueryKey[], every_ms = 1000, enabled = true) {
+export function useRefreshOn(filter: Filter, keys: QueryKey[], every_ms = 1000, enabled = true, unseen = false) {
   const client = useQueryClient();
   const due = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   useEffect(() => () => clearTimeout(due.current), []);
@@ -128,6 +130,7 @@ export function useRefreshOn(filter: Filter, keys: QueryKey[], every_ms = 1000, 
       }, every_ms);
     },
     enabled,
+    unseen,
   );
 }
 

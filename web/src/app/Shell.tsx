@@ -8,6 +8,7 @@ import { languages, useLanguage, useText } from "~/i18n";
 import { Icon, type IconName } from "~/shared/icons";
 import { NameForm } from "~/shared/NameForm";
 import { Freshness } from "~/shared/Freshness";
+import { Notices } from "./Notices";
 
 const pages: { to: string; icon: IconName; text: `nav.${string}` }[] = [
   { to: "/", icon: "home", text: "nav.home" },
@@ -66,6 +67,7 @@ export function Shell() {
       </AppShell.Navbar>
       <AppShell.Main id="main" ref={main} tabIndex={-1} style={{ outline: "none" }}>
         <Outlet />
+        <Notices />
       </AppShell.Main>
     </AppShell>
   );

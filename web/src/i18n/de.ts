@@ -742,4 +742,11 @@ export const de: Record<string, string> = {
   "status.delivered": "zugestellt",
   "status.waits": "wird wiederholt",
   "status.dead": "aufgegeben",
+  "notices.on": "Neue Aufgaben melden",
+  "notices.on.done": "Dieser Browser meldet neue Aufgaben, solange eine Seite der Konsole offen ist.",
+  "notices.blocked": "Der Browser lässt diese Seite nichts melden. Erlauben Sie Mitteilungen in seinen Einstellungen.",
+  "notices.one": "Neue Aufgabe: {name}",
+  "notices.many": "{n} neue Aufgaben",
+  "variables.elsewhere": "anderswo",
+  "variables.elsewhere.of": "anderswo: Instanzen mit demselben Wert von {name}",
 };

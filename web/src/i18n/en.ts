@@ -742,4 +742,11 @@ export const en: Record<string, string> = {
   "status.delivered": "delivered",
   "status.waits": "tried again",
   "status.dead": "given up",
+  "notices.on": "Tell me of new tasks",
+  "notices.on.done": "This browser tells you of new tasks while a page of the console is open.",
+  "notices.blocked": "The browser doesn't let this page tell you anything. Allow notices in its settings.",
+  "notices.one": "New task: {name}",
+  "notices.many": "{n} new tasks",
+  "variables.elsewhere": "elsewhere",
+  "variables.elsewhere.of": "elsewhere: instances with the same value of {name}",
 };

@@ -1,10 +1,12 @@
-import { Grid, Table, Text } from "@mantine/core";
+import { Anchor, Grid, Table, Text } from "@mantine/core";
+import { Link } from "@tanstack/react-router";
 import { useMemo } from "react";
 import type { HistoryEvent, InstanceState } from "~/api/types";
 import { useText } from "~/i18n";
 import { brief, Json } from "~/shared/Json";
 import { Empty } from "~/shared/states";
 import { When } from "~/shared/time";
+import { elsewhere as found } from "./elsewhere";
 
 /** What it knows, by scope, and who wrote it when. */
 export function Variables({ state, events, at }: { state: InstanceState; events: HistoryEvent[]; at?: string }) {
@@ -50,8 +52,13 @@ export function Variables({ state, events, at }: { state: InstanceState; events:
                       )}
                     </Table.Td>
                     <Table.Td w="24%">
+                      {found(name, value) && s.scope === state.instance && (
+                        <Anchor size="xs" mr="xs" renderRoot={(props) => <Link to="/instances" search={found(name, value)!} {...props} />} aria-label={t("variables.elsewhere.of", { name })}>
+                          {t("variables.elsewhere")}
+                        </Anchor>
+                      )}
                       {writer && (
-                        <Text size="xs" c="dimmed">
+                        <Text span size="xs" c="dimmed">
                           <When at={writer.time} /> {writer.actor}
                         </Text>
                       )}

@@ -15,6 +15,7 @@ import { Empty, Failed, PageHead, Waiting } from "~/shared/states";
 import { Priority, Status } from "~/shared/Status";
 import { When } from "~/shared/time";
 import { Due } from "./due";
+import { TellMe } from "./TellMe";
 
 const PEOPLE = ["user_task", "human_task", "manual_task"];
 const VIEWS = ["mine", "groups", "all"] as const;
@@ -61,7 +62,12 @@ export function TasksPage() {
   );
   return (
     <>
-      <PageHead title={t("tasks.title")} actions={<SavedViews page="tasks" search={search} />}>{t("tasks.what")}</PageHead>
+      <PageHead title={t("tasks.title")} actions={
+        <>
+          {actor !== "" && <TellMe />}
+          <SavedViews page="tasks" search={search} />
+        </>
+      }>{t("tasks.what")}</PageHead>
       <Group mb="sm" gap="xs" align="end">
         <SegmentedControl size="xs" aria-label={t("tasks.view")} value={view} onChange={(v) => set({ view: v })} data={VIEWS.map((v) => ({ value: v, label: t(`tasks.${v}`) }))} />
         <Select label={t("tasks.sort")} size="xs" w={150} allowDeselect={false} value={search.sort ?? "due"} onChange={(v) => set({ sort: v ?? undefined })} data={["due", "priority", "created"].map((v) => ({ value: v, label: t(`tasks.sort.${v}`) }))} />
