@@ -155,7 +155,16 @@ def bodies(w: World) -> dict[str, dict]:
 
 #: operations on what has a name: the same name is another thing with another tenant
 OWN = frozenset(
-    {"put_entry", "delete_entry", "put_task_definition", "delete_task_definition", "put_capability", "put_trigger", "put_webhook"}
+    {
+        "put_entry",
+        "delete_entry",
+        "put_task_definition",
+        "delete_task_definition",
+        "put_capability",
+        "delete_capability",
+        "put_trigger",
+        "put_webhook",
+    }
 )
 #: what any tenant may ask, for itself or of the server
 OPEN = frozenset({
