@@ -18,6 +18,8 @@ from flowledger.kernel.state import Meta
 SLEW_PPM = 500
 #: what may be made up for at once after a long time in which nothing was to be corrected (microseconds)
 SLEW_AT_ONCE_US = 500
+#: both clocks are read again, so often at most, while that took longer (microseconds)
+READS_MAX, READ_US = 5, 500
 
 
 class Clocks:
@@ -86,8 +88,11 @@ def begin(floor_us: int, before: Reading, wall_us: int, mono_us: int, boot: str)
 
 def reading(meta: Meta, clocks: Clocks) -> tuple[int, int]:
     """(the log's time, the monotonic clock) now, for one who has folded the log up to its end."""
-    mono_us = clocks.mono()
-    return begin(meta.now_us, Reading(meta.claimed_us, meta.boot, meta.boot_us), clocks.wall(), mono_us, clocks.boot), mono_us
+    for _ in range(READS_MAX):  # a pause between the two would put the log's time ahead by as much
+        mono_us, wall_us = clocks.mono(), clocks.wall()
+        if clocks.mono() - mono_us <= READ_US:
+            break
+    return begin(meta.now_us, Reading(meta.claimed_us, meta.boot, meta.boot_us), wall_us, mono_us, clocks.boot), mono_us
 
 
 class LogClock:

@@ -36,7 +36,7 @@ _NOBODY = (0, 0)
 class Recording:
     """`answer` is what the caller gets; `later` are commands for this partition: in the same step, or put off (`kernel/putoff.py`)."""
 
-    # with slots, since one is made for each command, and each event reads and writes several: half of it in CPU
+    # one is made for each command, and each event reads and writes several
     __slots__ = (
         "about", "answer", "applying", "asked", "asked_prefix", "at", "bytes", "cause", "causes", "counted", "envelope", "events", "facts", "finished",
         "later", "prefix", "repeats", "request", "said", "seen", "state", "steps_left", "subject", "touched", "values", "work",

@@ -16,7 +16,7 @@ from flowledger.kernel.state import Partition
 from flowledger.kernel.tasks import clock, index, schema_rules
 
 REGISTRY = "capability"
-NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 OPERATIONS_MAX, EVENTS_MAX, ERRORS_MAX, HEADERS_MAX, TEXT_MAX = 100, 100, 50, 20, 2_000
 _KEYS = frozenset("title description version endpoint authentication headers health events operations".split())
 _OPERATION = frozenset("description input output errors path timeout".split())
@@ -36,7 +36,7 @@ _PATH = re.compile(r"/[^\s?#]{0,500}")
 def problems(name: str, value: dict[str, Any]) -> list[str]:
     """What is wrong with a record."""
     if not NAME.fullmatch(name.rpartition("/")[2]):
-        return [f"name: expected small letters, digits and _, at most 64, found '{name.rpartition('/')[2][:100]}'"]
+        return [f"name: expected small letters, digits, _ and -, at most 64, found '{name.rpartition('/')[2][:100]}'"]
     out = _unknown(value, _KEYS, "capability")
     out += [
         f"{key}: expected a text of at most {TEXT_MAX} characters"
@@ -99,7 +99,7 @@ def _authentication(value: Any) -> list[str]:
 def _operation(name: str, row: Any) -> list[str]:
     where = f"operations.{name[:100]}"
     if not NAME.fullmatch(name):
-        return [f"{where}: expected small letters, digits and _ as its name"]
+        return [f"{where}: expected small letters, digits, _ and - as its name"]
     out = _unknown(row, _OPERATION, where)
     if not isinstance(row, dict):
         return out

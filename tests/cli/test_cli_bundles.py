@@ -222,7 +222,7 @@ def test_all_formats_and_encodings_travel_byte_by_byte(cli, two_servers, tmp_pat
     """The examples, and texts with a mark, in other encodings, with other line ends and names: whatever is deployed is found to be the same."""
     test, productive = two_servers
     examples = tmp_path / "examples"
-    shutil.copytree(Path(__file__).parents[2] / "examples", examples, ignore=shutil.ignore_patterns("plugin"))  # its steps need the plugin
+    shutil.copytree(Path(__file__).parents[2] / "examples", examples)
     text = (examples / "order.bpmn").read_text()
     (tmp_path / "odd").mkdir()
     for id, data in {

@@ -121,7 +121,6 @@ def test_an_instance_is_rolled_back_and_a_step_runs_again(deployed):
     eventually(lambda: stands() == "look")
 
 
-@pytest.mark.req("WSM-RES-005")
 def test_an_ended_instance_is_started_once_more(deployed):
     """At its start or at an element, with what it had at its end or its beginning; seen before, and the new one says of which it is."""
     cli = deployed

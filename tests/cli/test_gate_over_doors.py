@@ -72,9 +72,10 @@ class World:
         self.letter = self.until(lambda: self.b("GET", "/v1/dead-letters")["items"])[0]["id"]
         self.incident = self.until(lambda: self.b("GET", "/v1/incidents")["items"])[0]["id"]
         self.b("PUT", f"/v1/webhooks/{MARK}", WEBHOOK)
+        self.b("PUT", f"/v1/capabilities/{MARK}", {"operations": {"go": {}}})
         self.of = {
             "instances": self.instance, "definitions": self.draft, "tasks": self.task, "jobs": self.job, "incidents": self.incident,
-            "dead-letters": self.letter, "task-definitions": MARK, "users": MARK, "connectors": "http", "triggers": MARK, "webhooks": MARK,
+            "dead-letters": self.letter, "task-definitions": MARK, "users": MARK, "connectors": "http", "triggers": MARK, "webhooks": MARK, "capabilities": MARK,
             "drafts": self.drawing,
             "saved-views": self.b("POST", "/v1/saved-views", {"name": MARK, "page": "instances", "query": {"business_key": MARK}, "shared": "all"})["id"],
             "batches": self.b("POST", "/v1/batches", {"action": "cancel", "ids": [started[3]["id"]], "reason": MARK})["id"],
@@ -147,13 +148,24 @@ def bodies(w: World) -> dict[str, dict]:
         "put_webhook": {**WEBHOOK, "url": "https://aa.example/"}, "redeliver_webhook": {"dead": True}, "discard_webhook": {"dead": True},
         "replay_parked": {"ids": ["1"]}, "discard_parked": {"ids": ["1"]},
         "publish_message": {"name": f"{MARK}-paid", "correlation_key": f"{MARK}-k"}, "broadcast_signal": {"name": f"{MARK}-go"},
-        "put_task_definition": {"type": "human_task", "name": "x"}, "create_task": {"name": "x"},
+        "put_capability": {"operations": {"go": {}}}, "put_task_definition": {"type": "human_task", "name": "x"}, "create_task": {"name": "x"},
         "create_batch": {"action": "cancel", "ids": [w.instance]}, "resolve_group_incident": {"confirm": 1}, "error": {"code": "X"},
     }  # fmt: skip
 
 
 #: operations on what has a name: the same name is another thing with another tenant
-OWN = frozenset({"put_entry", "delete_entry", "put_task_definition", "delete_task_definition", "put_trigger", "put_webhook"})
+OWN = frozenset(
+    {
+        "put_entry",
+        "delete_entry",
+        "put_task_definition",
+        "delete_task_definition",
+        "put_capability",
+        "delete_capability",
+        "put_trigger",
+        "put_webhook",
+    }
+)
 #: what any tenant may ask, for itself or of the server
 OPEN = frozenset({
     "get_live", "get_ready", "get_metrics", "create_definition", "deploy", "activate_jobs", "publish_message", "broadcast_signal", "create_task",

@@ -9,11 +9,8 @@ from scenario import Scenario
 from flowledger.kernel import model
 
 FOLDER = Path(__file__).parents[2] / "examples"
-#: what needs the plug-in beside it is tried with it (tests/plugins)
 FILES = sorted(
-    p
-    for p in FOLDER.rglob("*")
-    if p.suffix in (".bpmn", ".json", ".yaml", ".bpml", ".dmn", ".form") and ".flowtest." not in p.name and "plugin" not in p.parts
+    p for p in FOLDER.rglob("*") if p.suffix in (".bpmn", ".json", ".yaml", ".bpml", ".dmn", ".form") and ".flowtest." not in p.name
 )
 
 

@@ -76,7 +76,8 @@ async def test_every_event_has_a_cause_and_leads_back_to_a_request():
         ends.setdefault(walk[-1].cause.split(":")[0], []).append(walk[-1].cause)
         assert walk[-1].cause.split(":")[0] in ("request", "owner"), [(s.type, s.cause) for s in walk]
         for later, earlier in itertools.pairwise(walk):
-            assert later.time_us >= earlier.time_us
+            if later.position.partition("-")[0] == earlier.position.partition("-")[0]:  # each partition has its own time
+                assert later.time_us >= earlier.time_us
     last = next(r for r in events if isinstance(r.event, wf.WorkflowCompleted) and r.event.key == key)
     job = next(r for r in events if isinstance(r.event, ta.TaskCompleted) and r.event.key == key)
     for r, root in ((job, "request:start-1"), (last, "request:m-1")):

@@ -14,7 +14,8 @@ from virtual import run
 
 from flowledger.events import commands as c
 from flowledger.infra.log_memory import MemoryLog, MemoryStore
-from flowledger.processors.clock import SLEW_PPM, Clocks, LogClock, Reading, begin, system
+from flowledger.kernel.state import Meta
+from flowledger.processors.clock import SLEW_PPM, Clocks, LogClock, Reading, begin, reading, system
 from flowledger.processors.engine import Engine
 
 S = 1_000_000
@@ -143,3 +144,12 @@ def test_a_real_owner_goes_by_the_clocks_of_its_machine(monkeypatch):
     monkeypatch.setattr(time, "time_ns", lambda: stepped)
     assert clocks.wall() == stepped // 1000 < wall and 0 <= clocks.mono() - mono < 10 * S
     assert clocks.boot == system().boot
+
+
+def test_a_pause_between_the_two_clocks_does_not_put_the_time_ahead():
+    """A process that is paused for 32 ms after it has read one clock reads both again."""
+    times = iter([0, 32_000, 32_100, 32_150])  # monotonic: before, after; again before, after
+    walls = iter([1_032_000, 1_032_120])
+    clocks = Clocks(lambda: next(walls), lambda: next(times))
+    now_us, mono_us = reading(Meta(), clocks)
+    assert (now_us, mono_us) == (1_032_120, 32_100)

@@ -45,7 +45,6 @@ async def until(look: Any, seconds: float) -> float:
 
 
 @pytest.mark.kafka
-@pytest.mark.req("WSM-RES-005")
 @pytest.mark.timeout(280)
 async def test_what_another_node_has_lost_is_found_within_a_minute(kafka_bootstrap):
     prefix = f"watch-{uuid.uuid4().hex[:8]}"

@@ -18,6 +18,7 @@ from flowledger.doors import bind
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "plugin"
+MODEL = EXAMPLE / "transfer.yaml.example"
 TASK = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" targetNamespace="t">
 <process id="line" isExecutable="true"><startEvent id="s"/><sequenceFlow id="f" sourceRef="s" targetRef="e"/><endEvent id="e"/></process></definitions>"""
 TRIGGER = """format: flowledger/trigger@1
@@ -94,8 +95,10 @@ def test_its_own_tests_pass(installed):
 
 
 @pytest.mark.parametrize(("which", "code"), [("all", 0), ("flowledger-bank", 0), ("none", 1), ("another", 1)])
-def test_a_workflow_that_uses_it_needs_it(which, code, installed):
-    said = flowledger(installed, "validate", str(EXAMPLE / "transfer.yaml"), code=code, FLOWLEDGER_PLUGINS=which)
+def test_a_workflow_that_uses_it_needs_it(which, code, installed, tmp_path):
+    model = tmp_path / "transfer.yaml"
+    model.write_text(MODEL.read_text())
+    said = flowledger(installed, "validate", str(model), code=code, FLOWLEDGER_PLUGINS=which)
     assert ("warning: the plug-in broken" in said) == (which == "all")
 
 
@@ -204,7 +207,7 @@ async def test_each_part_at_work_in_a_server(installed, database, tmp_path):
         health = (await server.http.get("/health/ready")).json()
         assert any("the plug-in broken of broken (flowledger.feel) isn't used" in text for text in health["warnings"]), health
         # a type of step, a function, a connector and a secret
-        await server.post("deployments", {"resources": [{"name": "transfer.yaml", "content": (EXAMPLE / "transfer.yaml").read_text()}]})
+        await server.post("deployments", {"resources": [{"name": "transfer.yaml", "content": MODEL.read_text()}]})
         good = {"bank": url, "iban": "GB82 WEST 1234 5698 7654 32", "amount": 12.5}
         await server.post("instances", {"definition": "pay-supplier", "variables": good})
         await server.post("instances", {"definition": "pay-supplier", "variables": {**good, "iban": "GB00"}})

@@ -110,7 +110,7 @@ SELECT i.id::text FROM workflow_instances i JOIN LATERAL (SELECT max(number) FIL
 WAYS = {"as decided": {}, "looked up": {"LOOK_UPS": 10**9, "FEW": 0}, "read beside": {"LOOK_UPS": 0, "FEW": 0, "LONGER": 10**9}}
 
 
-@pytest.mark.req("D-API-018", "TES-DAT-003", "APG-PER-016")
+@pytest.mark.req("D-API-018", "TES-DAT-003")
 async def test_variables_miss_and_repeat_nothing(dsn: str, schema: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the width of a range, wherever what passes lies in time, and whatever else is asked for: all pages together are what passes, in order."""
     rows = 3_000

@@ -11,6 +11,7 @@ export const doors: Record<string, string> = {
   "triggers.last": "zuletzt",
   "triggers.next": "nächster",
   "triggers.node": "gelesen von {node}",
+  "hooks.node": "gesendet von {node}",
   "triggers.error": "Die Quelle sagt: {error}",
   "triggers.skipped": "Nicht nachgeholt wurden Zeiten ab",
   "triggers.sample": "Der letzte Inhalt, maskiert",

@@ -11,6 +11,7 @@ export const doors: Record<string, string> = {
   "triggers.last": "last",
   "triggers.next": "next",
   "triggers.node": "read by {node}",
+  "hooks.node": "sent by {node}",
   "triggers.error": "The source says: {error}",
   "triggers.skipped": "Nobody made up for times from",
   "triggers.sample": "The last payload, masked",

@@ -124,7 +124,7 @@ function WebhookCard({ of: hook }: { of: Webhook }) {
             {t("triggers.last")} <When at={hook.last_at} />
           </Text>
         )}
-        {hook.node && <Text size="sm">{t("triggers.node", { node: hook.node })}</Text>}
+        {hook.node && <Text size="sm">{t("hooks.node", { node: hook.node })}</Text>}
       </Group>
       <Text size="sm" c="dimmed" style={{ overflowWrap: "anywhere" }}>
         {[
