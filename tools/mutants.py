@@ -203,7 +203,7 @@ MUTANTS = [
     Mutant("a reader does not pass over what is gone", "processors/recovery.py", "    if position < begin:", "    if False:", RECOVERY),
     Mutant("a reader does not go on behind a lost tail", "processors/recovery.py", "    if position > end:", "    if False:", RECOVERY),
     Mutant("a head is of what is acknowledged", "processors/machine.py", "            self._heads.sealed(now)",
-           "            self._heads.sealed(now)\n            self._heads.acked(flight.number, self.end + len(values), flight.chain, now)", SIMULATION),
+           "            self._heads.sealed(now)\n            self._heads.acked(flight.number, self.end + len(values), flight.chain, now)", MACHINE),
     Mutant("signatures are checked", "infra/signing.py", "except (InvalidSignature, ValueError):\n        return False",
            "except (InvalidSignature, ValueError):\n        return True", ATTACKS),
     # the logs

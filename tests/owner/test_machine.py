@@ -10,11 +10,13 @@ import msgspec
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from machine_world import Seat, World
+from machine_world import Seat, Signer, World
 
 from flowledger.events import commands as c
+from flowledger.events.heads import Head
 from flowledger.processors import effects as do
 from flowledger.processors import machine as machines
+from flowledger.processors.heads import Signing
 from flowledger.processors.log import EVENTS, LogError
 from flowledger.processors.machine import Machine
 from flowledger.processors.settings import IN_FLIGHT_MAX, Settings
@@ -256,3 +258,30 @@ def test_what_was_put_off_goes_on_under_the_next_owner():
         one.steps()
         one.land()
     assert not one.machine.state.instances
+
+
+@pytest.mark.req("APG-CMP-001")
+def test_no_anchor_hears_of_what_may_never_count():
+    """A head leaves the process as it is signed: of what is on the log, and not a group earlier."""
+
+    class Kept:
+        errors: list[str] = []
+
+        def __init__(self) -> None:
+            self.heads: list[Head] = []
+
+        def put(self, head: Head) -> None:
+            self.heads.append(head)
+
+    kept = Kept()
+    one = Alone(signing=Signing(Signer(), kept, groups_max=1, seconds_max=0.0))
+    one.steps()  # it names its key
+    one.land()
+    for n in range(3):
+        one.offer(f"a{n}")
+        one.steps()
+        assert kept.heads == [], "nothing of this is acknowledged"
+    one.land()
+    one.steps()
+    ends = {len(one.world.log.of(EVENTS, 0))}
+    assert [h.end for h in kept.heads] == sorted(ends)
