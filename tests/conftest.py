@@ -26,6 +26,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 
+from flowledger.infra import secret_text
 from flowledger.infra.kafka_broker import Broker, BrokerUnavailable, locked
 from flowledger.infra.postgres_server import PostgresUnavailable
 from flowledger.infra.postgres_server import start as start_postgres
@@ -115,6 +116,13 @@ def _container() -> dict[str, str] | None:
     except Exception as error:  # any engine's own trouble: there is another way
         print(f"no Kafka from a container ({error}); starting our own", file=sys.stderr)
         return None
+
+
+@pytest.fixture(autouse=True, scope="module")
+def secrets_of_one_module() -> Iterator[None]:
+    """A process hides the secrets that it has used for ever. Those of tests are common words, and would be missing in what other modules look at."""
+    yield
+    secret_text._used.clear()
 
 
 @pytest.fixture(scope="session")

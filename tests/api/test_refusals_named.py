@@ -23,6 +23,8 @@ OF_DOORS = {
     "entry",
     "task_definition",
     "limit",
+    "capability",
+    "saved_view",
     "password",
     "in",
     "out",

@@ -71,7 +71,11 @@ async def test_the_process_of_the_owners_is_killed_and_nothing_is_lost(place, da
             assert jobs, f"{len(got)} of 80"
             got |= {j["instance"] for j in jobs}
         assert got == set(started.values())
-        assert (await http.get("/health/ready")).json()["status"] == "ready"
+
+        async def ready():
+            return (await http.get("/health/ready")).json()["status"] == "ready"
+
+        await place.until(ready)
 
 
 async def lags(http):

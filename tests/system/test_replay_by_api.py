@@ -219,7 +219,7 @@ def test_the_process_gets_no_setting_and_no_secret(tmp_path):
     async def seen() -> str:
         os.environ["FLOWLEDGER_SECRET_X"] = "s3cret"
         try:
-            async with against._process(30) as process:
+            async with against._process(30, ("none",)) as process:
                 pid = process.process.pid
                 deadline = time.monotonic() + 20
                 while not (env := Path(f"/proc/{pid}/environ").read_bytes()):
