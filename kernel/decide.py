@@ -9,7 +9,6 @@ from flowledger.events.base import Broken, Envelope, Heavy, Rejected, RejectionC
 from flowledger.kernel import causes, limits, operations, plans, putoff, values
 from flowledger.kernel.access import admit, versions
 from flowledger.kernel.access.subjects import INTERNAL, MISSING, of_instance
-from flowledger.kernel.access.versions import LOCKING
 from flowledger.kernel.decision import Decision, Defect, Facts, kind_of
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.folds import answers
@@ -157,10 +156,10 @@ def _decide(d: Decision, request: c.Request) -> Rejected | None:
         known = answers.find(state, d.asked.tenant, id, d.facts.now_us)
         if known is not None:
             return _again(d, request, known)
-    rejected = handle(d, command) if state.holding or kind in LOCKING else HANDLERS[kind](d, command)
+    rejected = handle(d, command)
     if rejected is not None:
         return rejected
-    if d.subject and d.bytes - d.counted + state.weights.get(d.subject, 0) >= limits.WEIGH_BYTES:
+    if d.subject and d.heavy():
         d.weigh_changed(refuse=not (sent or request.instance or kind in INTERNAL))
     if sent:
         d.record(le.Inbound(sender=request.sender, seq=request.seq))

@@ -58,27 +58,26 @@ class Admission:
         self.clock = clock
         self.refused = 0
         #: when each in hand came and how many were before it, the oldest first; answers come nearly in that order
-        self.waiting: deque[tuple[int, int]] = deque()
+        self._in: deque[tuple[int, int]] = deque()
         #: of answered commands that came to many: the sum of those before them, themselves included, and of the microseconds that they took
         self._served = self._took_us = 0
 
     @property
     def in_hand(self) -> int:
-        return len(self.waiting)
+        return len(self._in)
 
     @property
     def known(self) -> bool:
         """Enough was answered while many waited to tell the rate."""
         return self._served > 0
 
-    def began(self, now: int = 0) -> None:
-        """`now`: what the clock says, where it was read already."""
-        self.waiting.append((now or self.clock(), len(self.waiting)))
+    def began(self, now: int) -> None:
+        self._in.append((now, len(self._in)))
 
     def ended(self) -> None:
-        if not self.waiting:
+        if not self._in:
             return
-        came, before = self.waiting.popleft()
+        came, before = self._in.popleft()
         if before < FEW:  # only a queue that is never short shows what can be done
             return
         served = self._served = self._served + before + 1
@@ -90,20 +89,25 @@ class Admission:
         """Answers in a second while many wait."""
         return max(self._served / self._took_us * 1e6, 1.0) if self._took_us else USUAL_RATE
 
-    def full(self, command: object, now: int) -> bool:
-        """With `FEW` or more in hand: whether `refusal` is to be asked. False, at little cost, for what it would let in anyway."""
-        waiting = self.waiting
-        if type(command) not in BEGINS:
-            return now - waiting[0][0] > LIMITS_S[RUNNING] * 250_000
-        limit = LIMITS_S[class_of(command)]
-        return now - waiting[0][0] > limit * 250_000 or not self._took_us or len(waiting) * self._took_us > self._served * limit * 1.25e6
+    def refuses(self, command: object, what: str, now: int) -> Rejected | None:
+        """As `refusal`, which is asked only where it might say no: most of a busy queue may come in, and hear so at little cost."""
+        waiting = self._in
+        if len(waiting) < FEW:
+            return None
+        kind = RUNNING if type(command) not in BEGINS else class_of(command)
+        limit = LIMITS_S[kind]
+        if now - waiting[0][0] <= limit * 250_000 and (
+            kind == RUNNING or (self._took_us and len(waiting) * self._took_us <= self._served * limit * 1.25e6)
+        ):
+            return None
+        return self.refusal(kind, what)
 
     def late(self, kind: int) -> float:
         """What the next one of this class would wait, in seconds, when that is too long; 0: it may come in."""
-        many = len(self.waiting)
+        many = len(self._in)
         if many < FEW:
             return 0.0
-        limit, rate, age = LIMITS_S[kind], self.rate(), (self.clock() - self.waiting[0][0]) / 1e6
+        limit, rate, age = LIMITS_S[kind], self.rate(), (self.clock() - self._in[0][0]) / 1e6
         wait = max(many / rate, age)
         late = wait > limit and age > limit / 4
         burst = kind != RUNNING and many > (1.25 * rate if self.known else USUAL_RATE) * limit

@@ -17,7 +17,6 @@ from flowledger.kernel.decision import Decision
 from flowledger.kernel.folds import answers
 from flowledger.kernel.handlers import removal
 from flowledger.kernel.ledger.facts import NotAtHand
-from flowledger.kernel.limits import FEEL_STEPS_MAX
 from flowledger.processors.effects import Effect, Store
 from flowledger.processors.epochs import Epochs
 from flowledger.processors.flight import Dead, Flight, Pending, Reply, Told
@@ -94,8 +93,7 @@ class Desk:
             made = decide(state, request, self.facts)
         except (Heavy, NotAtHand):
             return False
-        facts = self.facts
-        b.feel += (facts.feel_soft or FEEL_STEPS_MAX) - facts.feel_left
+        b.feel += self.facts.feel_taken
         self.outcome(made, pending, b, confirmed)
         return True
 
@@ -141,7 +139,7 @@ class Desk:
                     flight.removals.append((command.definition, made.finished[0][3] if made.finished else "", index))
         if made.later:
             self._put_by(made, request)
-        if made.finished and self.waiting.by_key:
+        if made.finished and self.waiting:
             flight.answers += self.waiting.ended(made.finished, index)
         if reply is None:
             return
@@ -151,7 +149,7 @@ class Desk:
             if kind in c.CHANGES and (told := self.epochs.tells(command, made, reply)) is not None:
                 flight.told.append((told, index))
                 return
-            if kind in WAITED and command.wait and self.waiting.waits(self.state, command, made, reply):
+            if kind in WAITED and self.waiting.waits(self.state, command, made, reply):
                 return
         flight.answers.append((reply, made.answer, index))
 

@@ -23,7 +23,7 @@ from flowledger.kernel import lookup
 from flowledger.kernel.library import Library
 from flowledger.logs import log
 from flowledger.processors import activation
-from flowledger.processors.admission import FEW, MAY_WAIT, Admission, class_of, counts
+from flowledger.processors.admission import MAY_WAIT, Admission, counts
 from flowledger.processors.background import BACK_OFF_MAX_S, BACK_OFF_MIN_S, Follower, for_ever
 from flowledger.processors.client import ENGINE, NOBODY, Answer, Caller, request_of, within
 from flowledger.processors.clock import clocks_of
@@ -229,14 +229,7 @@ class Engine:
         """As `call`, without waiting."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         kind, partitions = type(command), self.partitions
-        if partition is not None:
-            p = partition
-        elif kind in routes.BY_KEY:  # the most frequent: without asking `route`
-            p = getattr(command, routes.BY_KEY[kind]) >> c.PARTITION_BITS
-        elif partitions == 1 and kind is c.StartInstance:
-            p = 0
-        else:
-            p = self.route(command, id)
+        p = self.route(command, id) if partition is None else partition
         if not 0 <= p < partitions:
             future.set_result(
                 Rejected(RejectionCode.NOT_FOUND, f"expected a key of one of {partitions} partitions, found one of partition {p}")
@@ -267,8 +260,8 @@ class Engine:
         if queue is None or epoch != owner.epoch:  # what an earlier epoch had in hand was answered when it ended
             queue = Admission(self.clock.mono)
             self.admission[p] = (owner.epoch, queue)
-        command, waiting, now = request.command, queue.waiting, queue.clock()
-        if len(waiting) >= FEW and queue.full(command, now) and (refused := queue.refusal(class_of(command), f"partition {p}")) is not None:
+        command, now = request.command, queue.clock()
+        if (refused := queue.refuses(command, f"partition {p}", now)) is not None:
             if self.observer is not None:
                 self.observer.rejected(type(command).__name__, refused.code)
             if not future.done():
@@ -276,7 +269,7 @@ class Engine:
         elif type(command) in MAY_WAIT and not counts(command):
             owner.offer(request, lambda answer: None if future.done() else future.set_result(answer))
         else:
-            waiting.append((now, len(waiting)))  # it has begun
+            queue.began(now)
 
             def reply(answer: Answer) -> None:
                 queue.ended()

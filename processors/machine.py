@@ -149,14 +149,13 @@ class Machine:
 
     def offer(self, request: c.Request, reply: Reply) -> None:
         """A command by direct call. Refused with a hint when too many wait."""
-        inbox = self.inbox
-        waiting = len(inbox) + len(self.epochs.held) + self._own
+        waiting = self.waiting
         if waiting >= self.settings.inbox_max:
             self.refused += 1
             text = f"{waiting} commands wait on partition {self.claim.partition}: send slower"
             self.out.append(Answer([(reply, Rejected(RejectionCode.RESOURCE_EXHAUSTED, text, 20 + waiting // 100))]))
             return
-        inbox.append(Pending(request, reply))
+        self.inbox.append(Pending(request, reply))
         self.hungry = True
 
     def consumed(self, pending: Iterable[Pending]) -> None:

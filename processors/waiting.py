@@ -17,13 +17,13 @@ Ended = tuple[int, str, dict[str, Any], str]
 class Waiting:
     """By the key that they wait for."""
 
-    __slots__ = ("by_key",)
+    __slots__ = ("_by_key",)
 
     def __init__(self) -> None:
-        self.by_key: dict[int, list[tuple[Reply, dict[str, Any], list[str] | None]]] = {}
+        self._by_key: dict[int, list[tuple[Reply, dict[str, Any], list[str] | None]]] = {}
 
     def __bool__(self) -> bool:
-        return bool(self.by_key)
+        return bool(self._by_key)
 
     def waits(self, state: Partition, command: Any, made: Decision, reply: Reply) -> bool:
         """Whether the caller of one of `WAITED` is to be answered later. If it asked for the end and that has come already, the answer says so."""
@@ -31,7 +31,7 @@ class Waiting:
             return False
         key = made.answer.get("key") or made.answer.get("task")
         if key in state.instances or key in state.tasks:
-            self.by_key.setdefault(key, []).append((reply, made.answer, command.fetch))
+            self._by_key.setdefault(key, []).append((reply, made.answer, command.fetch))
             return True
         for ended, status, variables, message in made.finished:
             if ended == key:
@@ -43,11 +43,11 @@ class Waiting:
         return [
             (reply, {**answer, **outcome(status, variables, message, fetch)}, index)
             for key, status, variables, message in finished
-            for reply, answer, fetch in self.by_key.pop(key, ())
+            for reply, answer, fetch in self._by_key.pop(key, ())
         ]
 
     def all(self) -> Iterator[Reply]:
-        return (reply for waiters in self.by_key.values() for reply, _, _ in waiters)
+        return (reply for waiters in self._by_key.values() for reply, _, _ in waiters)
 
 
 #: commands whose answer can wait for the end of what they began

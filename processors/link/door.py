@@ -13,7 +13,7 @@ import msgspec
 from flowledger.events import commands as c
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.logs import log
-from flowledger.processors.admission import FEW, Admission, class_of, counts
+from flowledger.processors.admission import Admission, counts
 from flowledger.processors.client import Answer
 from flowledger.processors.link import wire as w
 from flowledger.processors.pollers import Jobs
@@ -216,12 +216,7 @@ class Door:
         command = request.command
         counted = counts(command)
         queue, now = self.admission, self.admission.clock()
-        if (
-            counted
-            and queue.in_hand >= FEW
-            and queue.full(command, now)
-            and (refused := queue.refusal(class_of(command), "the server")) is not None
-        ):
+        if counted and (refused := queue.refuses(command, "the server", now)) is not None:
             future.set_result(refused)
             return
         if len(self._calls) >= w.IN_FLIGHT_MAX:

@@ -1,6 +1,7 @@
 """Who is let in under overload: by the expected wait, the unimportant refused first, running work last."""
 
 import asyncio
+import random
 import sys
 from pathlib import Path
 
@@ -29,11 +30,11 @@ def busy(rate, in_hand, seconds=1.0):
     clock = Clock()
     found = a.Admission(clock)
     for _ in range(in_hand):
-        found.began()
+        found.began(clock())
     for _ in range(int(rate * seconds)):
         clock.now += 1 / rate
         found.ended()
-        found.began()
+        found.began(clock())
     return found
 
 
@@ -60,6 +61,16 @@ def test_the_unimportant_is_shed_first_and_running_work_last(in_hand, let_in):
             assert why.code == "RESOURCE_EXHAUSTED" and 50 <= why.retry_after_ms <= 5000 and "partition 3" in why.message
 
 
+@pytest.mark.parametrize("seed", range(200))
+def test_the_quick_look_lets_in_what_the_long_one_does(seed):
+    rng = random.Random(seed)
+    queue = busy(rng.choice([0, 0.5, 30, 1000, 5000]), rng.choice([0, 1, 63, 64, 65, 90, 130, 400, 2000, 6000]), rng.choice([0.2, 1.0]))
+    queue.clock.now += rng.choice([0, 0.02, 0.026, 0.09, 0.11, 0.4, 0.6, 3])
+    for command in (c.StartInstance(id="p"), c.StartInstance(id="p", priority=1), c.CompleteTask(task=1, fence=1)):
+        long, quick = queue.refusal(a.class_of(command), "it"), queue.refuses(command, "it", queue.clock())
+        assert (long is None) == (quick is None), (command, long, quick)
+
+
 def test_a_queue_that_stands_still_lets_nobody_in_after_a_while():
     queue = busy(1000, 100)
     queue.clock.now += 20  # nothing is answered
@@ -72,7 +83,7 @@ def test_idle_time_is_no_slow_time():
         queue.ended()
     queue.clock.now += 3600
     for _ in range(80):
-        queue.began()
+        queue.began(queue.clock())
     assert queue.refusal(a.LOW, "it") is None
 
 
@@ -84,7 +95,7 @@ def test_answers_that_come_by_whole_groups_are_no_slow_ones(group):
     for _ in range(5):
         for _ in range(group):
             assert queue.refusal(a.NEW, "it") is None
-            queue.began()
+            queue.began(queue.clock())
         clock.now += 0.15
         for _ in range(group):
             queue.ended()
@@ -96,12 +107,12 @@ def test_a_burst_to_an_idle_queue_is_bounded_by_what_is_usual():
     clock = Clock()
     queue = a.Admission(clock)
     for _ in range(200):
-        queue.began()
+        queue.began(queue.clock())
         clock.now += 0.005
         queue.ended()
     let_in = 0
     while queue.refusal(a.NEW, "it") is None:
-        queue.began()
+        queue.began(queue.clock())
         let_in += 1
     assert let_in == a.USUAL_RATE * a.LIMITS_S[a.NEW] + 1
 

@@ -157,7 +157,7 @@ async def test_who_would_wait_too_long_for_the_owners_is_refused_at_the_door(pai
     door.admission = admission = Admission(lambda: now[0])
     waiting = client.submit(c.StartInstance(id="p"), id="slow")  # on its way
     for _ in range(FEW):
-        admission.began()
+        admission.began(0)
     assert admission.in_hand == FEW + 1 and client.late(NEW) == 0.0
     now[0] = 500_000
     assert client.late(LOW) >= 0.5 and client.late(NEW) >= 0.5 and client.late(RUNNING) == 0.0

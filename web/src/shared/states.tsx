@@ -116,3 +116,10 @@ export function Answer<T>({ of, children, empty }: { of: Asked<T>; children: (da
   if (of.error) return <Failed error={of.error} again={() => of.refetch()} />;
   return <Waiting />;
 }
+
+/** The rows of a list, or what there is to say instead: why they can't be had, that they are on their way, that there are `none`. */
+export function Listed({ list, none, children }: { list: { error: unknown; data: unknown; rows: unknown[]; refetch: () => unknown }; none: ReactNode; children: ReactNode }) {
+  if (list.error && !list.data) return <Failed error={list.error} again={() => void list.refetch()} />;
+  if (!list.data) return <Waiting />;
+  return list.rows.length === 0 ? none : children;
+}

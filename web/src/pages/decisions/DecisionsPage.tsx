@@ -5,7 +5,7 @@ import { useRefreshOn } from "~/api/live";
 import { useText } from "~/i18n";
 import { Icon } from "~/shared/icons";
 import { RowList } from "~/shared/RowList";
-import { Empty, Failed, PageHead, Waiting } from "~/shared/states";
+import { Empty, Listed, PageHead } from "~/shared/states";
 import { Status } from "~/shared/Status";
 import { When } from "~/shared/time";
 
@@ -20,13 +20,7 @@ export function DecisionsPage() {
     <>
       <PageHead title={t("decisions.title")}>{t("decisions.what")}</PageHead>
       <TextInput aria-label={t("processes.search")} placeholder={t("processes.search")} leftSection={<Icon name="search" size={15} />} value={search.name ?? ""} onChange={(e) => void navigate({ to: ".", search: { name: e.currentTarget.value }, replace: true })} w={280} mb="sm" />
-      {list.error && !list.data ? (
-        <Failed error={list.error} again={() => void list.refetch()} />
-      ) : !list.data ? (
-        <Waiting />
-      ) : list.rows.length === 0 ? (
-        <Empty title={t(search.name ? "list.nothing" : "decisions.none")}>{!search.name && <code>flowledger deploy table.dmn</code>}</Empty>
-      ) : (
+      <Listed list={list} none={<Empty title={t(search.name ? "list.nothing" : "decisions.none")}>{!search.name && <code>flowledger deploy table.dmn</code>}</Empty>}>
         <RowList
           label={t("decisions.title")}
           rows={list.rows}
@@ -49,7 +43,8 @@ export function DecisionsPage() {
             { key: "at", head: t("col.deployed"), width: "9rem", cell: (d) => <When at={d.created_at} /> },
           ]}
         />
-      )}
+      
+      </Listed>
     </>
   );
 }

@@ -11,7 +11,7 @@ import { Ask } from "~/shared/Ask";
 import { Icon } from "~/shared/icons";
 import { RowList } from "~/shared/RowList";
 import { save } from "~/shared/save";
-import { Empty, Failed, PageHead, Waiting } from "~/shared/states";
+import { Empty, Failed, Listed, PageHead } from "~/shared/states";
 import { When } from "~/shared/time";
 import { blank, fileName, type Kind } from "./blank";
 import * as kept from "./kept";
@@ -91,22 +91,22 @@ export function DesignerPage() {
       <Group mb="sm">
         <TextInput aria-label={t("designer.search")} placeholder={t("designer.search")} leftSection={<Icon name="search" size={15} />} value={search.name ?? ""} onChange={(e) => void navigate({ to: ".", search: { name: e.currentTarget.value }, replace: true })} w={280} />
       </Group>
-      {list.error && !list.data ? (
-        <Failed error={list.error} again={() => void list.refetch()} />
-      ) : !list.data ? (
-        <Waiting />
-      ) : list.rows.length === 0 ? (
-        <Empty
-          title={t(search.name ? "list.nothing" : "designer.none")}
-          action={
-            <Button size="xs" variant="light" onClick={() => (search.name ? void navigate({ to: ".", search: {} }) : setMaking(true))}>
-              {t(search.name ? "list.clear" : "designer.new")}
-            </Button>
-          }
-        >
-          {!search.name && t("designer.none.hint")}
-        </Empty>
-      ) : (
+      <Listed
+        list={list}
+        none={
+          <Empty
+            title={t(search.name ? "list.nothing" : "designer.none")}
+            action={
+              <Button size="xs" variant="light" onClick={() => (search.name ? void navigate({ to: ".", search: {} }) : setMaking(true))}>
+                {t(search.name ? "list.clear" : "designer.new")}
+              </Button>
+            }
+          >
+            {!search.name && t("designer.none.hint")}
+          </Empty>
+      
+        }
+      >
         <RowList
           label={t("designer.title")}
           rows={list.rows}
@@ -143,7 +143,8 @@ export function DesignerPage() {
             },
           ]}
         />
-      )}
+      
+      </Listed>
       {making && <New close={() => setMaking(false)} go={begin} />}
       {renaming && <Rename of={renaming} close={() => setRenaming(undefined)} />}
       {removing && (

@@ -7,7 +7,7 @@ import type { InstanceRow } from "~/api/types";
 import { useText } from "~/i18n";
 import { Icon } from "~/shared/icons";
 import { RowList } from "~/shared/RowList";
-import { Empty, Failed, PageHead, Waiting } from "~/shared/states";
+import { Empty, Listed, PageHead } from "~/shared/states";
 import { SavedViews } from "~/shared/SavedViews";
 import { Status } from "~/shared/Status";
 import { duration, When } from "~/shared/time";
@@ -51,26 +51,26 @@ export function InstancesPage() {
           ))}
         </Group>
       )}
-      {list.error && !list.data ? (
-        <Failed error={list.error} again={() => void list.refetch()} />
-      ) : !list.data ? (
-        <Waiting />
-      ) : list.rows.length === 0 ? (
-        <Empty
-          title={t(filtered ? "list.nothing" : "instances.none")}
-          action={
-            filtered ? (
-              <Button size="xs" variant="light" onClick={() => void navigate({ to: ".", search: {} })}>
-                {t("list.clear")}
-              </Button>
-            ) : (
-              <Button size="xs" variant="light" component={Link} to="/processes">
-                {t("home.runs.start")}
-              </Button>
-            )
-          }
-        />
-      ) : (
+      <Listed
+        list={list}
+        none={
+          <Empty
+            title={t(filtered ? "list.nothing" : "instances.none")}
+            action={
+              filtered ? (
+                <Button size="xs" variant="light" onClick={() => void navigate({ to: ".", search: {} })}>
+                  {t("list.clear")}
+                </Button>
+              ) : (
+                <Button size="xs" variant="light" component={Link} to="/processes">
+                  {t("home.runs.start")}
+                </Button>
+              )
+            }
+          />
+      
+        }
+      >
         <>
         <Selected ids={[...chosen]} filter={search} clear={() => setChosen(new Set())} />
         <RowList
@@ -100,7 +100,8 @@ export function InstancesPage() {
           ]}
         />
         </>
-      )}
+      
+      </Listed>
     </>
   );
 }

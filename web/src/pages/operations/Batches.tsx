@@ -11,7 +11,7 @@ import { useText } from "~/i18n";
 import { Ask } from "~/shared/Ask";
 import { Cards } from "~/shared/Cards";
 import { RowList } from "~/shared/RowList";
-import { Empty, Failed, Waiting } from "~/shared/states";
+import { Empty, Listed } from "~/shared/states";
 import { Status } from "~/shared/Status";
 import { When } from "~/shared/time";
 
@@ -95,13 +95,7 @@ function Items({ of: batch }: { of: Batch }) {
   return (
     <>
       <SegmentedControl size="xs" my="xs" aria-label={t("col.status")} value={status} onChange={setStatus} data={SHOWN.map((s) => ({ value: s, label: s === "all" ? t("batches.all") : t(`status.${s}`) }))} />
-      {list.error && !list.data ? (
-        <Failed error={list.error} again={() => void list.refetch()} />
-      ) : !list.data ? (
-        <Waiting />
-      ) : list.rows.length === 0 ? (
-        <Text size="sm">{t("list.nothing")}</Text>
-      ) : (
+      <Listed list={list} none={<Text size="sm">{t("list.nothing")}</Text>}>
         <RowList
           label={t("batches.items")}
           rows={list.rows}
@@ -115,7 +109,8 @@ function Items({ of: batch }: { of: Batch }) {
             { key: "why", head: t("batches.why"), width: "minmax(12rem, 3fr)", cell: (i) => [i.code, i.message].filter(Boolean).join(": ") || "–" },
           ]}
         />
-      )}
+      
+      </Listed>
     </>
   );
 }

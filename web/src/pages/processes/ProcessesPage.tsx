@@ -5,7 +5,7 @@ import { useRefreshOn } from "~/api/live";
 import { useText } from "~/i18n";
 import { Icon } from "~/shared/icons";
 import { RowList } from "~/shared/RowList";
-import { Empty, Failed, PageHead, Waiting } from "~/shared/states";
+import { Empty, Listed, PageHead } from "~/shared/states";
 import { Status } from "~/shared/Status";
 import { When } from "~/shared/time";
 
@@ -33,24 +33,24 @@ export function ProcessesPage() {
           w={280}
         />
       </Group>
-      {list.error && !list.data ? (
-        <Failed error={list.error} again={() => void list.refetch()} />
-      ) : !list.data ? (
-        <Waiting />
-      ) : list.rows.length === 0 ? (
-        <Empty
-          title={t(search.name ? "list.nothing" : "processes.none")}
-          action={
-            search.name ? (
-              <Button size="xs" variant="light" onClick={() => void navigate({ to: ".", search: {} })}>
-                {t("list.clear")}
-              </Button>
-            ) : undefined
-          }
-        >
-          {!search.name && <code>flowledger deploy model.bpmn</code>}
-        </Empty>
-      ) : (
+      <Listed
+        list={list}
+        none={
+          <Empty
+            title={t(search.name ? "list.nothing" : "processes.none")}
+            action={
+              search.name ? (
+                <Button size="xs" variant="light" onClick={() => void navigate({ to: ".", search: {} })}>
+                  {t("list.clear")}
+                </Button>
+              ) : undefined
+            }
+          >
+            {!search.name && <code>flowledger deploy model.bpmn</code>}
+          </Empty>
+      
+        }
+      >
         <RowList
           label={t("processes.title")}
           rows={list.rows}
@@ -75,7 +75,8 @@ export function ProcessesPage() {
             { key: "at", head: t("col.deployed"), width: "9rem", cell: (d) => <When at={d.created_at} /> },
           ]}
         />
-      )}
+      
+      </Listed>
     </>
   );
 }

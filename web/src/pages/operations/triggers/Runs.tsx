@@ -5,7 +5,7 @@ import { useRefreshOn } from "~/api/live";
 import type { TriggerRun } from "~/api/types";
 import { useText } from "~/i18n";
 import { RowList } from "~/shared/RowList";
-import { Failed, Waiting } from "~/shared/states";
+import { Listed } from "~/shared/states";
 import { When } from "~/shared/time";
 import type { Trigger } from "./Triggers";
 
@@ -15,26 +15,25 @@ export function Runs({ of: trigger }: { of: Trigger }) {
   const path = `/triggers/${encodeURIComponent(trigger.name)}/runs`;
   const list = useRows<TriggerRun>(path, {});
   useRefreshOn({ type: "trigger.ran" }, [[path, "list"]], 1000);
-  if (list.error && !list.data) return <Failed error={list.error} again={() => void list.refetch()} />;
-  if (!list.data) return <Waiting />;
-  if (list.rows.length === 0) return <Text size="sm" mt="xs">{t("triggers.runs.none")}</Text>;
   return (
     <div style={{ marginTop: 8 }}>
-      <RowList
-        label={t("triggers.show.runs")}
-        rows={list.rows}
-        rowKey={(r) => r.id}
-        more={list.more}
-        hasMore={list.hasNextPage}
-        height="360px"
-        columns={[
-          { key: "at", head: t("triggers.col.at"), width: "10rem", cell: (r) => <When at={r.created_at} /> },
-          { key: "did", head: t("triggers.col.did"), width: "minmax(12rem, 2fr)", cell: (r) => t(`triggers.did.${r.action}`, { subject: r.subject }) },
-          { key: "instance", head: t("triggers.col.instance"), width: "12rem", cell: (r) => (r.instance ? <Anchor size="sm" renderRoot={(props) => <Link to="/instances/$id" params={{ id: r.instance! }} {...props} />}>{r.instance}</Anchor> : "–") },
-          { key: "item", head: t("triggers.col.item"), width: "minmax(8rem, 2fr)", cell: (r) => <span className="fl-mono">{r.item || "–"}</span> },
-          { key: "meant", head: t("triggers.col.meant"), width: "10rem", cell: (r) => (r.nominal_at ? <When at={r.nominal_at} /> : r.letter ? t("triggers.again") : "–") },
-        ]}
-      />
+      <Listed list={list} none={<Text size="sm">{t("triggers.runs.none")}</Text>}>
+        <RowList
+          label={t("triggers.show.runs")}
+          rows={list.rows}
+          rowKey={(r) => r.id}
+          more={list.more}
+          hasMore={list.hasNextPage}
+          height="360px"
+          columns={[
+            { key: "at", head: t("triggers.col.at"), width: "10rem", cell: (r) => <When at={r.created_at} /> },
+            { key: "did", head: t("triggers.col.did"), width: "minmax(12rem, 2fr)", cell: (r) => t(`triggers.did.${r.action}`, { subject: r.subject }) },
+            { key: "instance", head: t("triggers.col.instance"), width: "12rem", cell: (r) => (r.instance ? <Anchor size="sm" renderRoot={(props) => <Link to="/instances/$id" params={{ id: r.instance! }} {...props} />}>{r.instance}</Anchor> : "–") },
+            { key: "item", head: t("triggers.col.item"), width: "minmax(8rem, 2fr)", cell: (r) => <span className="fl-mono">{r.item || "–"}</span> },
+            { key: "meant", head: t("triggers.col.meant"), width: "10rem", cell: (r) => (r.nominal_at ? <When at={r.nominal_at} /> : r.letter ? t("triggers.again") : "–") },
+          ]}
+        />
+      </Listed>
     </div>
   );
 }

@@ -12,7 +12,7 @@ import { useText } from "~/i18n";
 import { Ask } from "~/shared/Ask";
 import { RowList } from "~/shared/RowList";
 import { Status } from "~/shared/Status";
-import { Failed, Waiting } from "~/shared/states";
+import { Listed } from "~/shared/states";
 import { duration, When } from "~/shared/time";
 import type { Webhook } from "./wish";
 
@@ -36,13 +36,7 @@ export function Deliveries({ of: hook }: { of: Webhook }) {
         <SegmentedControl size="xs" aria-label={t("hooks.outcome")} value={outcome} onChange={setOutcome} data={OUTCOMES.map((v) => ({ value: v, label: v ? t(`status.${v}`) : t("hooks.outcome.all") }))} />
         <TextInput size="xs" w={140} aria-label={t("hooks.event")} placeholder={t("hooks.event")} value={event} onChange={(e) => setEvent(e.currentTarget.value)} />
       </Group>
-      {list.error && !list.data ? (
-        <Failed error={list.error} again={() => void list.refetch()} />
-      ) : !list.data ? (
-        <Waiting />
-      ) : list.rows.length === 0 ? (
-        <Text size="sm">{t(outcome || event ? "list.nothing" : "hooks.deliveries.none")}</Text>
-      ) : (
+      <Listed list={list} none={<Text size="sm">{t(outcome || event ? "list.nothing" : "hooks.deliveries.none")}</Text>}>
         <RowList
           label={t("hooks.show.deliveries")}
           rows={list.rows}
@@ -74,7 +68,8 @@ export function Deliveries({ of: hook }: { of: Webhook }) {
             },
           ]}
         />
-      )}
+      
+      </Listed>
       {again && (
         <Ask
           title={t("hooks.again")}
