@@ -16,7 +16,7 @@ import msgspec
 from pydantic import ConfigDict, Field, ValidationError, create_model
 
 from flowledger.api.workers import Workers
-from flowledger.connectors.direct import DirectTransport
+from flowledger.connectors.direct import DirectTransport, Looking
 from flowledger.connectors.frame import Call, Config, Failed
 from flowledger.connectors.http.config import HttpConfig
 from flowledger.connectors.http.connector import HttpConnector
@@ -32,7 +32,9 @@ from flowledger.processors.client import ENGINE, Caller, Client
 from flowledger.sdk import BpmnError, Job, Waits, Worker
 
 #: how often the registry is looked at, and health asked for (seconds)
-LOOK_S, HEALTH_S, ASK_S = 2.0, 30.0, 10.0
+LOOK_S, LOOK_BY_LOG_S, HEALTH_S, ASK_S = 2.0, 10.0, 30.0, 10.0
+#: endpoints that are asked for their health at once, and how long each has (seconds)
+AT_ONCE, WELL_S = 20, 5.0
 #: records of one tenant that are served
 CAPABILITIES_MAX = 1_000
 TIMEOUT_S = 60.0
@@ -58,7 +60,10 @@ class Operation:
         timeout = self._row.get("timeout")
         self._timeout = clock.span_us(timeout) / 1e6 if timeout else TIMEOUT_S
         schema = self._row.get("input")
-        fields = list(schema.get("properties") or ()) if isinstance(schema, dict) else [INPUT]
+        fields = list(schema.get("properties") or ()) if isinstance(schema, dict) else []
+        #: it names no fields: one variable is all of it
+        self._whole = not fields
+        fields = fields or [INPUT]
         self._names = {f"f{i}": field for i, field in enumerate(fields)}
         made: dict[str, Any] = {f: (Any, Field(None, alias=field)) for f, field in self._names.items()}
         self.config: type[Config] = create_model(
@@ -68,10 +73,10 @@ class Operation:
     async def call(self, config: Any, call: Call) -> Any:
         """Raises: Failed, BpmnError, and what httpx2 and the gate raise."""
         given: Any = {self._names[f]: getattr(config, f) for f in config.model_fields_set}
+        if self._whole:
+            given = given.get(INPUT, {})
         schema = self._row.get("input")
-        if schema is None:
-            given = given.get(INPUT) or {}
-        elif wrong := schemas.check(schema, given):
+        if schema is not None and (wrong := schemas.check(schema, given)):
             raise Failed("INPUT", f"{self.job_type}: {_told(wrong)}")
         raw = {
             "method": "POST",
@@ -129,16 +134,20 @@ class Capabilities:
         self._running: asyncio.Task[None] | None = None
         self._known: bytes = b""
         self._next_health = 0.0
+        self._at_once = asyncio.Semaphore(AT_ONCE)
         self.served: dict[str, dict[str, Any]] = {}
 
     async def run(self) -> None:
         try:
             while True:
-                await self._look()
+                try:
+                    await self._look()
+                except Exception as e:  # noqa: BLE001 - it is looked for again
+                    log("connectors").error("capabilities can't be looked for", tenant=self._tenant, exc_info=e)
                 if time.monotonic() >= self._next_health:
                     self._next_health = time.monotonic() + HEALTH_S
                     await asyncio.gather(*(self._health(name, record) for name, record in self.served.items()))
-                await asyncio.sleep(LOOK_S)
+                await asyncio.sleep(LOOK_BY_LOG_S if isinstance(self._client, Looking) else LOOK_S)
         finally:
             await self._stop()
 
@@ -159,6 +168,9 @@ class Capabilities:
         if known == self._known:
             return
         await self._stop()
+        for name in self.served.keys() - found.keys():
+            with suppress(KeyError):  # its health was not asked for yet
+                self._runner.telemetry.metrics.capability_up.remove(self._tenant, name)
         self.served, self._known, self._next_health = found, known, 0.0
         operations = [
             Operation(name, o, record, self._http, self._runner.secrets) for name, record in found.items() for o in record["operations"]
@@ -199,7 +211,8 @@ class Capabilities:
             return
         try:
             url = self._runner.gate.url(record["endpoint"].rstrip("/") + record["health"])
-            well = (await self._runner.client.get(url, timeout=5.0)).status_code < 400
+            async with self._at_once:
+                well = (await self._runner.client.get(url, timeout=WELL_S)).status_code < 400
         except Exception:  # noqa: BLE001 - whatever it is, it isn't well
             well = False
         self._runner.telemetry.metrics.capability_up.labels(self._tenant, name).set(well)

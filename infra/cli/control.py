@@ -51,14 +51,16 @@ def _done(done: str) -> Callable[[dict[str, Any]], None]:
 
 def operate(
     server: str, path: str, body: dict[str, Any], done: str | Callable[[dict[str, Any]], None], *, dry_run: bool, yes: bool, json: bool,
-    show: Callable[[dict[str, Any]], None] = show_plan,
+    show: Callable[[dict[str, Any]], None] = show_plan, in_query: bool = False,
 ) -> None:  # fmt: skip
-    """Ask, show, let somebody say yes, apply what was shown. `done`: what is said then, or says it."""
+    """Ask, show, let somebody say yes, apply what was shown. `done`: what is said then, or says it. `in_query`: whether it is a dry run, or by which plan, stands
+    in the address, not in the body."""
     from flowledger.infra.cli.server import Server
 
     s = Server(server)
+    seen: dict[str, Any] = {}
     if dry_run or not yes:
-        plan = s.post(path, {**body, "dry_run": True})
+        plan = s.call("POST", path, body, {"dry_run": "true"}) if in_query else s.post(path, {**body, "dry_run": True})
         if dry_run and json:
             as_json(plan)
             return
@@ -68,8 +70,8 @@ def operate(
             facts({"plan": plan["plan"]})
             return
         agree("Do it?", "nothing was done")
-        body = {**body, "plan": plan["plan"]}
-    answer = s.post(path, body, **s.new_id())
+        seen = {"plan": plan["plan"]}
+    answer = s.call("POST", path, body if in_query else {**body, **seen}, seen if in_query else None, s.new_id())
     if json:
         as_json(answer)
         return
@@ -240,8 +242,7 @@ def restart(
     from flowledger.infra.cli.daily import variables
     from flowledger.infra.cli.server import Server
 
-    s = Server(server)
-    row = s.get(f"/v1/instances/{id}")
+    row = Server(server).get(f"/v1/instances/{id}")
     if row["status"] not in _ENDED:
         fail(f"instance {id} has not ended: it is {row['status']}; roll it back, or modify it", NO)
     had = row["input"] if initial else row["variables"]
@@ -249,24 +250,11 @@ def restart(
         "definition": to or row["definition"], "business_key": row["business_key"] or "", "start_at": at or None,
         "variables": {**(had or {}), **(variables(vars) or {})}, "metadata": {**(row["metadata"] or {}), "restart_of": id},
     }  # fmt: skip
-    query: dict[str, Any] = {}
-    if dry_run or not yes:
-        plan = s.call("POST", "/v1/instances", body, {"dry_run": "true"})
-        if dry_run and json:
-            as_json(plan)
-            return
-        if dry_run or not json:
-            show_plan(plan)
-        if dry_run:
-            facts({"plan": plan["plan"]})
-            return
-        agree("Do it?", "nothing was done")
-        query = {"plan": plan["plan"]}
-    answer = s.call("POST", "/v1/instances", body, query, s.new_id())
-    if json:
-        as_json(answer)
-        return
-    console().print(f"[green]✓[/] instance {answer['id']} begins in the place of {id}")
+
+    def begins(answer: dict[str, Any]) -> None:
+        console().print(f"[green]✓[/] instance {answer['id']} begins in the place of {id}")
+
+    operate(server, "/v1/instances", body, begins, dry_run=dry_run, yes=yes, json=json, in_query=True)
 
 
 VERBS: tuple[Any, ...] = (modify, migrate, rollback, rerun, restart)

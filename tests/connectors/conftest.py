@@ -7,6 +7,7 @@ import datetime
 import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from cryptography.x509.oid import NameOID
 from flowledger.connectors.catalogue import connectors
 from flowledger.connectors.frame import Closing
 from flowledger.connectors.runner import Runner
+from flowledger.connectors.serve import Connectors
 from flowledger.infra.egress import Gate
 from flowledger.infra.secrets import secrets_of
 from flowledger.infra.settings import Settings
@@ -173,3 +175,21 @@ def certificate(tmp_path_factory) -> Path:
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     path.write_bytes(pem + made.public_bytes(serialization.Encoding.PEM))
     return path
+
+
+@asynccontextmanager
+async def at_work(work: Any) -> AsyncIterator[Any]:
+    """What runs until it is cancelled."""
+    task = asyncio.create_task(work.run())
+    try:
+        yield work
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+@asynccontextmanager
+async def running(engine: Any, **settings: Any) -> AsyncIterator[Connectors]:
+    """The connectors of one process over an engine in this one."""
+    async with at_work(Connectors(engine, Settings(**{"egress_private": ("127.0.0.1",), **settings}), Telemetry())) as work:
+        yield work

@@ -14,19 +14,17 @@ import uvicorn
 
 from flowledger.connectors.capabilities import Operation
 from flowledger.connectors.http.connector import HttpConnector
-from flowledger.connectors.serve import Connectors
 from flowledger.connectors.stubs.catalogue import records
 from flowledger.connectors.stubs.platform import Platform
 from flowledger.connectors.stubs.server import Stubs
 from flowledger.events import commands as c
 from flowledger.events.base import Rejected
 from flowledger.infra.log_memory import MemoryLog, MemoryStore
-from flowledger.infra.settings import Settings
-from flowledger.infra.telemetry import Telemetry
 from flowledger.kernel.tasks import capabilities, schemas
 from flowledger.processors.client import Caller
 from flowledger.processors.engine import Engine
 from flowledger.sdk.job import BpmnError, JobFailed
+from tests.connectors.conftest import running
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "capabilities" / "all-capabilities.yaml"
 TOKEN = "of-the-platform"
@@ -193,8 +191,9 @@ async def test_an_answer_that_is_not_as_it_was_said_is_an_incident(call):
     assert e.value.retries == 0
 
 
-async def test_without_schemas_the_variable_input_is_sent_and_whatever_comes_is_taken(call):
-    rows = {"roles": {}}
+@pytest.mark.parametrize("row", [{}, {"input": {"type": "object"}}, {"input": {"type": "object", "required": ["user"]}}])
+async def test_where_no_fields_are_named_the_variable_input_is_sent_and_whatever_comes_is_taken(row, call):
+    rows = {"roles": row}
     assert await call("auth_rbac.roles", {"input": {"user": "ann"}, "more": 1}, operations=rows) == {"roles": ["clerk"]}
 
 
@@ -245,17 +244,6 @@ async def register(engine: Engine, found: dict[str, dict[str, Any]], tenant: str
         )
 
 
-@asynccontextmanager
-async def working(engine: Engine, **settings: Any) -> AsyncIterator[Connectors]:
-    work = Connectors(engine, Settings(egress_private=("127.0.0.1",), **settings), Telemetry())
-    task = asyncio.create_task(work.run())
-    try:
-        yield work
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
-
-
 @pytest.mark.timeout(120)
 @pytest.mark.req("APG-CON-002", "APG-CON-003", "APG-CON-013", "D-CON-004", "APG-POS-005", "APG-POS-020", "APG-MOD-008")
 async def test_one_process_calls_all_of_them_by_name_and_operation_without_code(engine, stubs, monkeypatch):
@@ -266,7 +254,7 @@ async def test_one_process_calls_all_of_them_by_name_and_operation_without_code(
     warned = [f["message"] for f in found if f["code"] == "CAPABILITY_UNREGISTERED"]
     assert len(warned) == 18 and "the capability 'auth_rbac' isn't registered" in warned, "deployment says what isn't there"
     given = {"user": "ann", "order": {"id": "o-1", "customer": "c", "amount": 50}}
-    async with working(engine) as work:
+    async with running(engine) as work:
         waiting = asyncio.create_task(done(engine, c.StartInstance(id="all-capabilities", variables=given, wait=True)))
         await asyncio.sleep(0.3)
         assert not waiting.done() and stubs.calls == [], "its first task waits until somebody serves it"
@@ -309,7 +297,7 @@ async def test_a_change_of_the_registry_is_served_at_once_and_a_tenant_has_its_o
     await register(engine, own, "acme")
     await register(engine, everybody)
     start = c.StartInstance(id="ask", variables={}, wait=True)
-    async with working(engine, connector_tenants=("acme",)):
+    async with running(engine, connector_tenants=("acme",)) as work:
         assert (await done(engine, start, Caller(tenant="acme")))["variables"]["a"]["output"] == {"roles": ["clerk"]}
         other = asyncio.create_task(done(engine, start))
         async with asyncio.timeout(20):
@@ -321,6 +309,13 @@ async def test_a_change_of_the_registry_is_served_at_once_and_a_tenant_has_its_o
         await asyncio.sleep(0.3)
         await done(engine, c.ResolveIncident(key=incident))
         assert (await other)["status"] == "completed"
+        up = work.runner.telemetry.metrics.capability_up
+        async with asyncio.timeout(20):
+            while not any(s.value for family in up.collect() for s in family.samples):
+                await asyncio.sleep(0.05)
+            await done(engine, c.StoreRecord(registry="capability", name="auth_rbac"))
+            while [s for family in up.collect() for s in family.samples if s.labels["tenant"] == ""]:
+                await asyncio.sleep(0.05)
 
 
 def test_the_stubs_calculate_without_python():

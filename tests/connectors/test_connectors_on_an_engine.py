@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 
 from flowledger.connectors import serve
-from flowledger.connectors.serve import Connectors
 from flowledger.events import commands as c
 from flowledger.infra.log_memory import MemoryLog, MemoryStore
-from flowledger.infra.settings import Settings
-from flowledger.infra.telemetry import Telemetry
 from flowledger.processors.client import Caller
 from flowledger.processors.engine import Engine
+from tests.connectors.conftest import running
 
 MODEL = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" targetNamespace="t">
 <process id="p" isExecutable="true"><startEvent id="s"/><serviceTask id="call"><extensionElements><zeebe:taskDefinition type="flowledger:http" retries="9"/>
@@ -24,18 +20,6 @@ MODEL = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmln
 <zeebe:header key="endpoint" value="shaky"/><zeebe:header key="resultExpression" value="={status: response.status}"/></zeebe:taskHeaders>
 </extensionElements></serviceTask><endEvent id="e"/><sequenceFlow id="a" sourceRef="s" targetRef="call"/><sequenceFlow id="b" sourceRef="call"
  targetRef="e"/></process></definitions>"""
-
-
-@asynccontextmanager
-async def running(engine: Engine, **settings: Any) -> AsyncIterator[Connectors]:
-    told = Settings(**{"egress_private": ("127.0.0.1",), **settings})
-    work = Connectors(engine, told, Telemetry())
-    task = asyncio.create_task(work.run())
-    try:
-        yield work
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
 
 
 @pytest.fixture

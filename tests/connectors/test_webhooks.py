@@ -8,7 +8,6 @@ import json
 import ssl
 import time
 from collections import Counter
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -23,6 +22,7 @@ from flowledger.infra.settings import Settings
 from flowledger.kernel.webhooks import schedule
 from flowledger.processors.client import Caller
 from flowledger.processors.engine import Engine
+from tests.connectors.conftest import at_work
 
 MODEL = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" targetNamespace="t">
 <process id="PROCESS" isExecutable="true"><startEvent id="s"/><serviceTask id="t"><extensionElements><zeebe:taskDefinition type="w"/></extensionElements>
@@ -71,16 +71,9 @@ class Hooks:
     def __init__(self, engine: Engine, folder: Any) -> None:
         self.engine, self.folder = engine, folder
 
-    @asynccontextmanager
-    async def running(self, **settings: Any):
+    def running(self, **settings: Any):
         told_ = Settings(**{"egress_private": ("127.0.0.1",), "secrets": (f"folder:{self.folder}",), **settings})
-        work = serve.Webhooks(self.engine, told_)
-        task = asyncio.create_task(work.run())
-        try:
-            yield work
-        finally:
-            task.cancel()
-            await asyncio.wait({task})
+        return at_work(serve.Webhooks(self.engine, told_))
 
     async def put(self, url: str, tenant: str = "", name: str = "h", **fields: Any) -> dict[str, Any]:
         ends = {str(p): n for p, n in (await self.engine.ends()).items()}

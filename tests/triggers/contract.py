@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -72,7 +73,7 @@ async def _nothing() -> None:
     pass
 
 
-class World:
+class World(ABC):
     """`NUMBER`: FEEL over an item that gives what `put` was told. `kinds`: who opens sources, in place of the product's own."""
 
     NUMBER = ""
@@ -84,17 +85,17 @@ class World:
         self.kinds: Any = None
         self.nodes: list[Node] = []
 
+    @abstractmethod
     def source(self) -> str:
         """As YAML in one line."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def put(self, *numbers: int, **more: Any) -> None:
         """Each happens in the source. `more`: further fields of the payload."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def away(self, is_away: bool) -> None:
         """The source can't be read for a while."""
-        raise NotImplementedError
 
     async def deploy(self, start: str = START, **fields: Any) -> None:
         lines = "".join(f"{name}: {value}\n" for name, value in fields.items())

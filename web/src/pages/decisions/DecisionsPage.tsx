@@ -43,7 +43,6 @@ export function DecisionsPage() {
             { key: "at", head: t("col.deployed"), width: "9rem", cell: (d) => <When at={d.created_at} /> },
           ]}
         />
-      
       </Listed>
     </>
   );

@@ -104,7 +104,6 @@ export function DesignerPage() {
           >
             {!search.name && t("designer.none.hint")}
           </Empty>
-      
         }
       >
         <RowList
@@ -143,7 +142,6 @@ export function DesignerPage() {
             },
           ]}
         />
-      
       </Listed>
       {making && <New close={() => setMaking(false)} go={begin} />}
       {renaming && <Rename of={renaming} close={() => setRenaming(undefined)} />}

@@ -68,7 +68,6 @@ export function InstancesPage() {
               )
             }
           />
-      
         }
       >
         <>
@@ -100,7 +99,6 @@ export function InstancesPage() {
           ]}
         />
         </>
-      
       </Listed>
     </>
   );

@@ -109,7 +109,6 @@ function Items({ of: batch }: { of: Batch }) {
             { key: "why", head: t("batches.why"), width: "minmax(12rem, 3fr)", cell: (i) => [i.code, i.message].filter(Boolean).join(": ") || "–" },
           ]}
         />
-      
       </Listed>
     </>
   );

@@ -48,7 +48,6 @@ export function ProcessesPage() {
           >
             {!search.name && <code>flowledger deploy model.bpmn</code>}
           </Empty>
-      
         }
       >
         <RowList
@@ -75,7 +74,6 @@ export function ProcessesPage() {
             { key: "at", head: t("col.deployed"), width: "9rem", cell: (d) => <When at={d.created_at} /> },
           ]}
         />
-      
       </Listed>
     </>
   );

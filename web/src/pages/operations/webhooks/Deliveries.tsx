@@ -68,7 +68,6 @@ export function Deliveries({ of: hook }: { of: Webhook }) {
             },
           ]}
         />
-      
       </Listed>
       {again && (
         <Ask
