@@ -14,10 +14,11 @@ from flowledger.kernel.findings import Finding
 from flowledger.kernel.model.connectors import REFERENCE
 from flowledger.kernel.state import Partition
 from flowledger.kernel.tasks import clock, index, schema_rules
+from flowledger.kernel.tasks.shapes import are_texts, is_text, unknown
 
 REGISTRY = "capability"
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
-OPERATIONS_MAX, EVENTS_MAX, ERRORS_MAX, HEADERS_MAX, TEXT_MAX = 100, 100, 50, 20, 2_000
+OPERATIONS_MAX, EVENTS_MAX, ERRORS_MAX, HEADERS_MAX, NAME_MAX, TEXT_MAX = 100, 100, 50, 20, 200, 2_000
 _KEYS = frozenset("title description version endpoint authentication headers health events operations".split())
 _OPERATION = frozenset("description input output errors path timeout".split())
 #: type of authentication -> its fields; those of the second set are secrets, so they are references
@@ -37,22 +38,20 @@ def problems(name: str, value: dict[str, Any]) -> list[str]:
     """What is wrong with a record."""
     if not NAME.fullmatch(name.rpartition("/")[2]):
         return [f"name: expected small letters, digits, _ and -, at most 64, found '{name.rpartition('/')[2][:100]}'"]
-    out = _unknown(value, _KEYS, "capability")
+    out = unknown(value, _KEYS, "capability")
     out += [
         f"{key}: expected a text of at most {TEXT_MAX} characters"
         for key in ("title", "description", "version")
-        if key in value and not (isinstance(value[key], str) and len(value[key]) <= TEXT_MAX)
+        if key in value and not is_text(value[key], TEXT_MAX)
     ]
     endpoint = value.get("endpoint")
-    if endpoint is not None and not (isinstance(endpoint, str) and len(endpoint) <= TEXT_MAX and _URL.fullmatch(endpoint)):
+    if endpoint is not None and not (is_text(endpoint, TEXT_MAX) and _URL.fullmatch(endpoint)):
         out.append("endpoint: expected an http or https URL without user, query and fragment")
     out += _path(value.get("health"), "health")
     out += _texts(value.get("events"), "events", EVENTS_MAX)
     headers = value.get("headers")
     if headers is not None and not (
-        isinstance(headers, dict)
-        and len(headers) <= HEADERS_MAX
-        and all(isinstance(v, str) and len(v) <= TEXT_MAX for v in headers.values())
+        isinstance(headers, dict) and len(headers) <= HEADERS_MAX and all(is_text(v, TEXT_MAX) for v in headers.values())
     ):
         out.append(f"headers: expected an object of at most {HEADERS_MAX} texts")
     out += _authentication(value.get("authentication"))
@@ -64,21 +63,12 @@ def problems(name: str, value: dict[str, Any]) -> list[str]:
     return out
 
 
-def _unknown(value: Any, known: frozenset[str], where: str) -> list[str]:
-    if not isinstance(value, dict):
-        return [f"{where}: expected an object, found {type(value).__name__}"]
-    return [f"{where}: '{k}' is not known; known are {', '.join(sorted(known))}" for k in value if k not in known]
-
-
 def _path(value: Any, where: str) -> list[str]:
     return [] if value is None or (isinstance(value, str) and _PATH.fullmatch(value)) else [f"{where}: expected a path that begins with /"]
 
 
 def _texts(value: Any, where: str, most: int) -> list[str]:
-    good = value is None or (
-        isinstance(value, list) and len(value) <= most and all(isinstance(v, str) and 0 < len(v) <= 200 for v in value)
-    )
-    return [] if good else [f"{where}: expected a list of at most {most} names"]
+    return [] if value is None or are_texts(value, most, NAME_MAX) else [f"{where}: expected a list of at most {most} names"]
 
 
 def _authentication(value: Any) -> list[str]:
@@ -88,7 +78,7 @@ def _authentication(value: Any) -> list[str]:
     if not isinstance(kind, str) or kind not in _AUTHENTICATION:
         return [f"authentication.type: expected one of {', '.join(_AUTHENTICATION)}"]
     fields, secret = _AUTHENTICATION[kind]
-    out = _unknown(value, fields | {"type"}, "authentication")
+    out = unknown(value, fields | {"type"}, "authentication")
     return out + [
         f"authentication.{key}: expected a reference to a secret, {{{{secrets.NAME}}}}, and nothing else"
         for key in sorted(secret)
@@ -100,7 +90,7 @@ def _operation(name: str, row: Any) -> list[str]:
     where = f"operations.{name[:100]}"
     if not NAME.fullmatch(name):
         return [f"{where}: expected small letters, digits, _ and - as its name"]
-    out = _unknown(row, _OPERATION, where)
+    out = unknown(row, _OPERATION, where)
     if not isinstance(row, dict):
         return out
     for word in ("input", "output"):

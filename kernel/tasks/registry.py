@@ -13,6 +13,7 @@ from typing import Any
 from flowledger.kernel import retries
 from flowledger.kernel.state import Partition
 from flowledger.kernel.tasks import assignment, calendars, capabilities, clock, guards, saved_views, schema_rules
+from flowledger.kernel.tasks.shapes import unknown
 
 MODES = ("synchronous", "asynchronous", "batch", "streaming")
 TYPES = frozenset(
@@ -38,12 +39,6 @@ _ASSIGNMENT = frozenset(
 _BREAKER = frozenset(guards.BREAKER_DEFAULTS)
 
 
-def _unknown(value: Any, known: frozenset[str], where: str) -> list[str]:
-    if not isinstance(value, dict):
-        return [f"{where}: expected an object, found {type(value).__name__}"]
-    return [f"{where}: '{k}' is not known; known are {', '.join(sorted(known))}" for k in value if k not in known]
-
-
 def _count(value: Any, where: str, least: int = 0) -> list[str]:
     good = isinstance(value, int) and not isinstance(value, bool) and value >= least
     return [] if good else [f"{where}: expected a whole number of {least} or more, found {value!r}"]
@@ -56,17 +51,17 @@ def _limits(value: dict[str, Any], where: str) -> list[str]:
     if "ageing_ms" in value:
         out += _count(value["ageing_ms"], f"{where}.ageing_ms", 1)
     if "rate" in value:
-        out += _unknown(value["rate"], frozenset({"max", "per_ms"}), f"{where}.rate") or [
+        out += unknown(value["rate"], frozenset({"max", "per_ms"}), f"{where}.rate") or [
             *_count(value["rate"].get("max"), f"{where}.rate.max", 1), *_count(value["rate"].get("per_ms", 1000), f"{where}.rate.per_ms", 1),
         ]  # fmt: skip
     if "batch" in value:
-        out += _unknown(value["batch"], frozenset({"size", "wait_ms"}), f"{where}.batch") or [
+        out += unknown(value["batch"], frozenset({"size", "wait_ms"}), f"{where}.batch") or [
             *_count(value["batch"].get("size"), f"{where}.batch.size", 1), *_count(value["batch"].get("wait_ms", 0), f"{where}.batch.wait_ms"),
         ]  # fmt: skip
     breaker = value.get("circuit_breaker")
     if breaker is not None and not isinstance(breaker, bool):
         at = f"{where}.circuit_breaker"
-        out += _unknown(breaker, _BREAKER, at)
+        out += unknown(breaker, _BREAKER, at)
         for name, v in breaker.items() if isinstance(breaker, dict) else ():
             if name == "error_share":
                 good = isinstance(v, (int, float, Decimal)) and not isinstance(v, bool) and 0 < v <= 1
@@ -81,14 +76,14 @@ def _limits(value: dict[str, Any], where: str) -> list[str]:
 
 
 def _who(value: dict[str, Any]) -> list[str]:
-    out = _unknown(value, _WHO, "record")
+    out = unknown(value, _WHO, "record")
     if value.get("kind") is not None and value["kind"] not in assignment.KINDS:
         out.append(f"kind: expected one of {', '.join(assignment.KINDS)}, found {value['kind']!r}")
     if value.get("max_concurrent") is not None:
         out += _count(value["max_concurrent"], "max_concurrent", 1)
     if value.get("load_balancing") is not None:
         own = value["load_balancing"]
-        out += _unknown(own, frozenset({"strategy", "weight", "max_concurrent"}), "load_balancing")
+        out += unknown(own, frozenset({"strategy", "weight", "max_concurrent"}), "load_balancing")
         if isinstance(own, dict) and own.get("max_concurrent") is not None:
             out += _count(own["max_concurrent"], "load_balancing.max_concurrent", 1)
         if isinstance(own, dict) and own.get("strategy") is not None and own["strategy"] not in assignment.STRATEGIES:
@@ -97,11 +92,11 @@ def _who(value: dict[str, Any]) -> list[str]:
 
 
 def _group(value: dict[str, Any]) -> list[str]:
-    return _unknown(value, _GROUP, "group")
+    return unknown(value, _GROUP, "group")
 
 
 def _calendar(value: dict[str, Any]) -> list[str]:
-    return _unknown(value, _CALENDAR, "calendar") + calendars.problems(value)
+    return unknown(value, _CALENDAR, "calendar") + calendars.problems(value)
 
 
 _DIRECTORY: dict[str, Callable[[dict[str, Any]], list[str]]] = {
@@ -118,7 +113,7 @@ def _directory(name: str, value: dict[str, Any]) -> list[str]:
 
 def assignment_problems(value: Any) -> list[str]:
     """What is wrong with assignment settings."""
-    out = _unknown(value, _ASSIGNMENT, "assignment")
+    out = unknown(value, _ASSIGNMENT, "assignment")
     if not isinstance(value, dict):
         return out
     if (strategy := value.get("strategy")) is not None and strategy not in assignment.STRATEGIES:
@@ -132,7 +127,7 @@ def assignment_problems(value: Any) -> list[str]:
 
 
 def _definition(name: str, value: dict[str, Any]) -> list[str]:
-    out = _unknown(value, _DEFINITION, "definition")
+    out = unknown(value, _DEFINITION, "definition")
     if "@" in name:
         out.append("name: '@' stands before a version, which the registry gives")
     if value.get("type") is not None and value["type"] not in TYPES:
@@ -160,7 +155,7 @@ def _definition(name: str, value: dict[str, Any]) -> list[str]:
     out += clock.problems(value)
     execution = value.get("execution")
     if execution is not None:
-        out += _unknown(execution, _EXECUTION, "execution")
+        out += unknown(execution, _EXECUTION, "execution")
         if isinstance(execution, dict):
             if execution.get("mode") is not None and execution["mode"] not in MODES:
                 out.append(f"execution.mode: expected one of {', '.join(MODES)}, found {execution['mode']!r}")
@@ -173,7 +168,7 @@ def _limit(name: str, value: dict[str, Any]) -> list[str]:
     kind, _, rest = name.partition(":")
     if kind not in ("job", "tenant", "endpoint", "assignee") or not rest:
         return [f"name: expected job:TYPE, tenant:NAME, endpoint:TEXT or assignee:NAME, found '{name}'"]
-    return _unknown(value, frozenset(guards.LIMIT_KEYS), "limit") + _limits(value, "limit")
+    return unknown(value, frozenset(guards.LIMIT_KEYS), "limit") + _limits(value, "limit")
 
 
 CHECKS: dict[str, Callable[[str, dict[str, Any]], list[str]]] = {

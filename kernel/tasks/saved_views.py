@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from flowledger.kernel.tasks.shapes import are_texts, is_text, unknown
+
 REGISTRY = "saved_view"
 PAGES = ("instances", "tasks", "incidents")
 SHARED = ("no", "groups", "all")
@@ -12,30 +14,22 @@ NAME_MAX, TEXT_MAX, FILTERS_MAX, VALUES_MAX, GROUPS_MAX = 200, 2_000, 50, 50, 50
 _KNOWN = ("name", "page", "query", "owner", "shared", "groups")
 
 
-def _text(value: Any, most: int, least: int = 0) -> bool:
-    return isinstance(value, str) and least <= len(value) <= most
-
-
-def _texts(value: Any, count: int, most: int) -> bool:
-    return isinstance(value, list) and len(value) <= count and all(_text(v, most, 1) for v in value)
-
-
 def problems(_: str, value: dict[str, Any]) -> list[str]:
     """What is wrong with a view."""
-    out = [f"'{k}' is not known; known are {', '.join(_KNOWN)}" for k in value if k not in _KNOWN]
-    if not _text(value.get("name"), NAME_MAX, 1):
+    out = unknown(value, _KNOWN, "view")
+    if not is_text(value.get("name"), NAME_MAX, 1):
         out.append(f"name: expected a text of 1 to {NAME_MAX} characters")
     if value.get("page") not in PAGES:
         out.append(f"page: expected one of {', '.join(PAGES)}, found {value.get('page')!r}")
-    if not _text(value.get("owner"), NAME_MAX):
+    if not is_text(value.get("owner"), NAME_MAX):
         out.append(f"owner: expected a text of at most {NAME_MAX} characters")
     if value.get("shared") not in SHARED:
         out.append(f"shared: expected one of {', '.join(SHARED)}, found {value.get('shared')!r}")
-    if not _texts(value.get("groups"), GROUPS_MAX, NAME_MAX):
+    if not are_texts(value.get("groups"), GROUPS_MAX, NAME_MAX):
         out.append(f"groups: expected a list of at most {GROUPS_MAX} names")
     query = value.get("query")
     if not isinstance(query, dict) or len(query) > FILTERS_MAX:
         out.append(f"query: expected an object of at most {FILTERS_MAX} filters")
-    elif not all(_text(k, TEXT_MAX, 1) and (_text(v, TEXT_MAX) or _texts(v, VALUES_MAX, TEXT_MAX)) for k, v in query.items()):
+    elif not all(is_text(k, TEXT_MAX, 1) and (is_text(v, TEXT_MAX) or are_texts(v, VALUES_MAX, TEXT_MAX)) for k, v in query.items()):
         out.append(f"query: expected texts, or lists of at most {VALUES_MAX} texts, each of at most {TEXT_MAX} characters")
     return out
