@@ -15,6 +15,7 @@ from flowledger.events.base import Recorded
 from flowledger.infra.log_memory import MemoryLog, MemoryStore
 from flowledger.infra.why import why
 from flowledger.processors.client import Caller
+from flowledger.processors.clock import READ_US
 from flowledger.processors.engine import Engine
 from flowledger.processors.owner import Settings
 from flowledger.processors.recovery import counted
@@ -76,8 +77,9 @@ async def test_every_event_has_a_cause_and_leads_back_to_a_request():
         ends.setdefault(walk[-1].cause.split(":")[0], []).append(walk[-1].cause)
         assert walk[-1].cause.split(":")[0] in ("request", "owner"), [(s.type, s.cause) for s in walk]
         for later, earlier in itertools.pairwise(walk):
-            if later.position.partition("-")[0] == earlier.position.partition("-")[0]:  # each partition has its own time
-                assert later.time_us >= earlier.time_us
+            # each partition has its own time; those of one machine are read from the same clocks, together
+            here = later.position.partition("-")[0] == earlier.position.partition("-")[0]
+            assert later.time_us >= earlier.time_us - (0 if here else 2 * READ_US)
     last = next(r for r in events if isinstance(r.event, wf.WorkflowCompleted) and r.event.key == key)
     job = next(r for r in events if isinstance(r.event, ta.TaskCompleted) and r.event.key == key)
     for r, root in ((job, "request:start-1"), (last, "request:m-1")):
