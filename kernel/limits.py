@@ -57,7 +57,7 @@ BATCH_ITEMS_MAX = 1_000_000
 BATCHES_MAX = 1_000
 #: items of a batch that one record carries, and that its home does in one decision; and how many records are under way at once: one for each partition, within
 #: these bounds. Others' commands stand behind no more than one of them.
-BATCH_SEND_MAX = 25
+BATCH_SEND_MAX = 15
 BATCH_RECORDS_MIN, BATCH_RECORDS_MAX = 2, 40
 #: items that a door brings at once with what they need, and bytes of what one needs, as JSON
 BATCH_PREPARE_MAX = 10
