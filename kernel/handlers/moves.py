@@ -18,12 +18,11 @@ from flowledger.kernel.access import holders
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements.triggers import error
 from flowledger.kernel.expressions import Failure
-from flowledger.kernel.handlers import tasks
+from flowledger.kernel.handlers import files, tasks
 from flowledger.kernel.handlers.instances import not_found
 from flowledger.kernel.state import Task
 from flowledger.kernel.tasks import assignment, clock
 
-ATTACHMENTS_MAX = 100
 #: bytes of a comment, a reason
 TEXT_MAX = 20_000
 _OPEN = frozenset({"created", "assigned", "started", "in_progress"})
@@ -251,22 +250,11 @@ def _comment(d: Decision, task: Task, details: dict[str, Any]) -> Rejected | Non
 def _attach(d: Decision, task: Task, details: dict[str, Any]) -> Rejected | None:
     """A file by reference: `uri`, and what is known of it. `remove` takes the one of that name away."""
     have = list((task.details or {}).get("attachments") or ())
-    if name := details.pop("remove", None):
-        kept = [a for a in have if a.get("name") != name]
-        if len(kept) == len(have):
-            return not_found("an attachment", f"'{name}'")
-        details["attachments"] = kept or None
-        return None
-    for field in ("name", "uri"):
-        if (refused := _text(details, field)) is not None:
-            return refused
-    if len(have) >= ATTACHMENTS_MAX:
-        return Rejected(RejectionCode.RESOURCE_EXHAUSTED, f"task {task.key} has {len(have)} attachments, which is the most")
-    made = {k: details.pop(k) for k in ("name", "uri", "media_type", "size", "sha256") if k in details}
-    details["attachments"] = [
-        *(a for a in have if a.get("name") != made["name"]),
-        {**made, "by": d.envelope.actor, "at_us": d.facts.now_us},
-    ]
+    file = {k: details.pop(k) for k in files.FIELDS if k in details}
+    kept = files.changed(d, have, file, details.pop("remove", None), f"task {task.key}")
+    if isinstance(kept, Rejected):
+        return kept
+    details["attachments"] = kept or None
     return None
 
 

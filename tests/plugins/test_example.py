@@ -77,6 +77,7 @@ def test_it_is_found_with_all_its_parts_and_the_broken_one_is_told(installed):
     assert bank == {
         "flowledger.assignment": ["nearest"], "flowledger.connectors": ["bank"], "flowledger.feel": ["iban_valid", "iban_country"],
         "flowledger.secrets": ["netrc"], "flowledger.steps": ["transfer"], "flowledger.triggers": ["lines"],
+        "flowledger.blobs": ["archive"],
     }  # fmt: skip
     [broken] = [r for r in rows if r["distribution"] == "broken"]
     assert "No module named 'nowhere_at_all'" in broken["error"]
