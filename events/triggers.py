@@ -71,9 +71,11 @@ class TriggerNoted(Event, frozen=True):
 
 
 class TriggerTaken(Event, frozen=True):
-    """Items were taken up to `place` of `part` of the source (-1: it has no places; `GONE`: the part is no more). `keys`, kept under
-    the key `chunk` (0: none) until `until_us`, are seen from now on; those of the chunks `gone` no more. Of the items `ran` had an effect; `seen`, `filtered` and `parked` had none. `skipped_us`: the first nominal
-    time of a schedule that nobody makes up for (0: none). `sample`: the last payload, masked."""
+    """Items were taken up to `place` of `part` of the source (-1: it has no places; `GONE`: the part is no more).
+
+    `keys`, kept under the key `chunk` (0: none) until `until_us`, are seen from now on; those of the chunks `gone` no more. Of the items `ran` had an effect;
+    `seen`, `filtered` and `parked` had none. `skipped_us`: the first nominal time of a schedule that nobody makes up for (0: none). `sample`: the last payload,
+    masked."""
 
     trigger: int
     part: str = ""
