@@ -576,7 +576,7 @@ export const de: Record<string, string> = {
   "rollout.event": "(eine Nachricht oder ein anderes Ereignis)",
   "rollout.instances": "{n} offene Instanzen der Version {version}",
   "rollout.drain.in_service": "im Dienst",
-  "rollout.drain.draining": "läuft leer, älteste",
+  "rollout.drain.draining": "läuft leer",
   "rollout.drain.drained": "leer",
   "rollout.isdefault": "Standard",
   "rollout.stopped": "keine neuen Starts",

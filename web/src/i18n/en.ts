@@ -576,7 +576,7 @@ export const en: Record<string, string> = {
   "rollout.event": "(a message or another event)",
   "rollout.instances": "{n} open instances of version {version}",
   "rollout.drain.in_service": "in service",
-  "rollout.drain.draining": "draining, oldest",
+  "rollout.drain.draining": "draining",
   "rollout.drain.drained": "drained",
   "rollout.isdefault": "default",
   "rollout.stopped": "no new starts",
