@@ -294,7 +294,9 @@ class Engine:
         while (follows := self._request(later.popleft()) if later else putoff.request(self.state)) is not None:
             steps += 1
             if steps > FOLLOW_UPS_MAX:
-                raise Endless(f"more than {FOLLOW_UPS_MAX} steps followed by themselves: something goes round; instances: {self._running()}")
+                raise Endless(
+                    f"more than {FOLLOW_UPS_MAX} steps followed by themselves: something goes round; instances: {self._running()}"
+                )
             later += self._step(follows).later
         return d.answer
 
