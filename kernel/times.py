@@ -22,17 +22,19 @@ from flowledger.kernel.values import shown
 
 _DURATION = re.compile(
     r"([-+])?P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+(?:[.,]\d+)?)W)?(?:(\d+(?:[.,]\d+)?)D)?"
-    r"(?:T(?:(\d+(?:[.,]\d+)?)H)?(?:(\d+(?:[.,]\d+)?)M)?(?:(\d+(?:[.,]\d+)?)S)?)?$"
+    r"(?:T(?:(\d+(?:[.,]\d+)?)H)?(?:(\d+(?:[.,]\d+)?)M)?(?:(\d+(?:[.,]\d+)?)S)?)?$",
+    re.ASCII,
 )
 _INSTANT = re.compile(
     r"(?P<date>\d{4}(?:-\d\d-\d\d|\d{4}|-?W\d\d-?[1-7]|-\d{3}|\d{3}))"
     r"(?:[Tt](?P<hour>\d\d)(?::?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,](?P<part>\d{1,18}))?)?)?)?"
     r"(?P<offset>[Zz]|[+-]\d\d(?::?\d\d(?::?\d\d)?)?)?"
-    r"(?:@(?P<at>[\w/+-]+))?(?P<tags>(?:\[!?[\w/+:=.-]+\])*)$"
+    r"(?:@(?P<at>[\w/+-]+))?(?P<tags>(?:\[!?[\w/+:=.-]+\])*)$",
+    re.ASCII,
 )
 _ORDINAL = re.compile(r"\d{4}-?\d{3}")
 _TAG = re.compile(r"\[(!?)([^\]]+)\]")
-_CYCLE = re.compile(r"R(-1|\d*)/(.+)$")
+_CYCLE = re.compile(r"R(-1|[0-9]*)/(.+)$")
 #: parts of a cycle; names of zones have slashes as well
 _PARTS = re.compile(r"/(?=[+-]?P[\dT]|[+-]?\d)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -68,7 +68,7 @@ async def read(response: httpx2.Response, most: int) -> bytes:
     """The body, unpacked, of at most `most` bytes: no more than that is ever held. Raises: Failed."""
     told = response.headers.get("content-length", "")
     too_large = Failed("ANSWER_TOO_LARGE", f"expected an answer of at most {most} bytes (setting connector_answer_bytes_max), found more")
-    if told.isdigit() and int(told) > most:
+    if told.isascii() and told.isdigit() and int(told) > most:
         raise too_large
     encoding = response.headers.get("content-encoding", "").strip().lower()
     if encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
