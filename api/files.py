@@ -121,7 +121,7 @@ async def _taken(request: ApiRequest, s: Services, tenant: str, name: str) -> di
     if coding := request.headers.get("content-encoding", ""):
         raise Problem("UNSUPPORTED_MEDIA_TYPE", f"a file without Content-Encoding was expected, found {coding!r}", status=415)
     announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > blobs.bytes_max:
+    if announced.isascii() and announced.isdecimal() and int(announced) > blobs.bytes_max:
         raise Problem("BODY_TOO_LARGE", f"a file has at most {blobs.bytes_max} bytes", status=413)
     with _told():
         kept = await blobs.put(tenant, _pieces(request))

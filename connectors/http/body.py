@@ -79,7 +79,7 @@ async def pieces(response: httpx2.Response, most: int, setting: str) -> AsyncIte
     """The body, unpacked, as it comes, up to `most` bytes; `setting` is where that is told. Raises: Failed."""
     told = response.headers.get("content-length", "")
     too_large = Failed("ANSWER_TOO_LARGE", f"expected an answer of at most {most} bytes (setting {setting}), found more")
-    if told.isdigit() and int(told) > most:
+    if told.isascii() and told.isdigit() and int(told) > most:
         raise too_large
     encoding = response.headers.get("content-encoding", "").strip().lower()
     if encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
