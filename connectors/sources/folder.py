@@ -131,12 +131,12 @@ class FolderSource:
             found = await self.look()
             now = time.monotonic()
             ready = self._ready(found, now)
-            for part, about in ready:
-                got = await self._got(part, about)
+            for part, what in ready:
+                got = await self._got(part, what)
                 if got is None:
                     continue
                 yield Got(part, [got])
-                self._taken(part, about)
+                self._taken(part, what)
             self._waiting = len(self._since)
             await asyncio.sleep(LOOK_S)
 
