@@ -54,6 +54,9 @@ class Reads(Protocol):
     async def held(self, scope: str, key: str, tenant: str) -> Row:
         """How many a hold would be over: `{instances, tasks, position}`."""
 
+    async def belongings(self, tenant: str) -> Row:
+        """What a tenant has that may go on: `{instances, tasks, definitions, position}`."""
+
     async def source(self, definition: str, tenant: str) -> Row | None:
         """`{name, format, notation, hash, content}`."""
 
@@ -95,7 +98,7 @@ class SqlReads:
             "about": about.of_instance, "outline": about.outline_of,
             "incident_chain": groups.incident_chain,
         }  # fmt: skip
-        self._mark, self._count = held.mark, held.count
+        self._mark, self._count, self._belongings = held.mark, held.count, held.belongings
         self._unprepared = batches.unprepared
         self._known = batches.known
         self._counts, self._variables, self._source = q.counts, q.instance_variables, q.get_definition_source
@@ -151,6 +154,10 @@ class SqlReads:
     async def held(self, scope: str, key: str, tenant: str) -> Row:
         async with _told():
             return await self._count(self.reader, tenant, scope, key)
+
+    async def belongings(self, tenant: str) -> Row:
+        async with _told():
+            return await self._belongings(self.reader, tenant)
 
     async def events(self, noun: str, key: int, filters: dict[str, str], after: str, limit: int, tenant: str) -> Row:
         async with _told():
