@@ -17,6 +17,7 @@ from flowledger.api.services import Services, services_of
 from flowledger.events.base import RejectionCode
 from flowledger.events.commands import ListRecords
 from flowledger.events.control import ControlTenant
+from flowledger.kernel.tasks.quotas import WAITING_MAX
 from flowledger.kernel.tenants import DEFAULT, METADATA_MAX, NAME_MAX, REGISTRY, REMOVED, TITLE_MAX
 
 PATTERN = r"^[^/*\x00-\x1f\x7f]+$"
@@ -45,12 +46,22 @@ class JobsBody(Body):
     ageing_ms: Annotated[int, Meta(ge=1, le=86_400_000)] | UnsetType = UNSET
 
 
+class QuotasBody(Body):
+    """Over all partitions. `instances`: how many run at once, called ones aside; `starts`: how many begin in a time. Others are pending, and begin in order. `waiting`:
+    how many may be pending in each partition (1,000 unless it is said); where more come callers get 429."""
+
+    instances: Annotated[int, Meta(ge=1, le=1_000_000_000)] | UnsetType = UNSET
+    starts: Rate | UnsetType = UNSET
+    waiting: Annotated[int, Meta(ge=1, le=WAITING_MAX)] | UnsetType = UNSET
+
+
 class ChangeBody(Body):
-    """What isn't said stays. `jobs` `{}`: no limit. `unknown`, of `default` alone: whether callers may name a tenant that nobody has made."""
+    """What isn't said stays; `jobs` and `quotas` are said as a whole, `{}`: none. `unknown`, of `default` alone: whether callers may name a tenant that nobody has made."""
 
     title: Title | None = None
     metadata: Metadata | None = None
     jobs: JobsBody | None = None
+    quotas: QuotasBody | None = None
     unknown: Literal["accept", "refuse"] | None = None
     reason: Why = ""
 
@@ -62,6 +73,7 @@ class MakeBody(Body):
     title: Title = ""
     metadata: Metadata = {}
     jobs: JobsBody | None = None
+    quotas: QuotasBody | None = None
     reason: Why = ""
 
 
@@ -78,7 +90,7 @@ class ResumeBody(Body):
 def _view(name: str, value: dict[str, Any], **more: Any) -> dict[str, Any]:
     found = {
         "name": name, "tenant": "" if name == DEFAULT else name, "status": value["status"], "title": value.get("title", ""),
-        "metadata": value.get("metadata") or {}, "hold": value.get("hold") or None, "reason": value.get("reason", ""),
+        "metadata": value.get("metadata") or {}, "quotas": value.get("quotas") or {}, "hold": value.get("hold") or None, "reason": value.get("reason", ""),
         "created_at": time_text(value.get("created_us", 0)), "updated_at": time_text(value.get("updated_us", 0)),
     }  # fmt: skip
     if name == DEFAULT:
@@ -105,7 +117,7 @@ async def _ask(request: ApiRequest, command: ControlTenant) -> dict[str, Any]:
     return _view(answer.pop("name"), answer, position=answer.get("position"))
 
 
-def _jobs(body: JobsBody | None) -> dict[str, Any] | None:
+def _plain(body: Body | None) -> dict[str, Any] | None:
     return None if body is None else msgspec.to_builtins(body)
 
 
@@ -146,7 +158,7 @@ async def get_tenant(request: ApiRequest, name: TenantPath, wait_for: WaitFor = 
 async def make_tenant(request: ApiRequest, data: MakeBody) -> Response[a.Tenant]:
     """One of a name that callers have used already has what they have done under it. A removed one is there again, with what was left of it."""
     command = ControlTenant(
-        name=data.name, move="create", title=data.title, metadata=data.metadata, jobs=_jobs(data.jobs), reason=data.reason
+        name=data.name, move="create", title=data.title, metadata=data.metadata, jobs=_plain(data.jobs), quotas=_plain(data.quotas), reason=data.reason
     )  # fmt: skip
     return reply(await _ask(request, command), 201)
 
@@ -154,7 +166,7 @@ async def make_tenant(request: ApiRequest, data: MakeBody) -> Response[a.Tenant]
 @patch("/tenants/{name:str}", summary="Change a tenant")
 async def change_tenant(request: ApiRequest, name: TenantPath, data: ChangeBody) -> Response[a.Tenant]:
     command = ControlTenant(
-        name=name, move="change", title=data.title, metadata=data.metadata, jobs=_jobs(data.jobs), unknown=data.unknown, reason=data.reason
+        name=name, move="change", title=data.title, metadata=data.metadata, jobs=_plain(data.jobs), quotas=_plain(data.quotas), unknown=data.unknown, reason=data.reason
     )  # fmt: skip
     return reply(await _ask(request, command))
 

@@ -165,8 +165,9 @@ class ChangeRollout(Command, frozen=True):
 class ControlTenant(Command, frozen=True):
     """A tenant is to be there, or to be so; of the operator, at partition 0 (`kernel/handlers/tenants.py`). `move`: create, change, suspend, resume, remove.
 
-    What is None stays. `jobs`: of the limit `tenant:NAME` (`{concurrency, rate, ageing_ms}`; empty: none). `unknown`, of the tenant `default`: accept or refuse
-    callers who name a tenant that nobody has made. `leave`, of remove: though it has work, which then stands still. Answer: its record, with `name`.
+    What is None stays. `jobs`: of the limit `tenant:NAME` (`{concurrency, rate, ageing_ms}`; empty: none). `quotas`: `{instances, starts: {max, per_ms},
+    waiting}`, as a whole. `unknown`, of the tenant `default`: accept or refuse callers who name a tenant that nobody has made. `leave`, of remove: though it
+    has work, which then stands still. Answer: its record, with `name`.
     """
 
     name: str
@@ -174,6 +175,7 @@ class ControlTenant(Command, frozen=True):
     title: str | None = None
     metadata: dict[str, Any] | None = None
     jobs: dict[str, Any] | None = None
+    quotas: dict[str, Any] | None = None
     unknown: str | None = None
     leave: bool = False
     reason: str = ""

@@ -38,6 +38,7 @@ class Tenant(msgspec.Struct, kw_only=True):
     title: str = ""
     metadata: Json = {}
     jobs: Json | None = None
+    quotas: Json = {}
     unknown: str | None = None
     hold: str | None = None
     reason: str = ""

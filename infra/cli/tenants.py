@@ -14,7 +14,9 @@ app = typer.Typer(help="Tenants: list, show, make, change, suspend, resume, remo
 Name = Annotated[str, typer.Argument(metavar="TENANT")]
 Title = Annotated[str | None, typer.Option("--title", help="For people")]
 Concurrency = Annotated[int | None, typer.Option("--concurrency", min=1, help="How many of its jobs are out at once")]
-Rate = Annotated[str | None, typer.Option("--rate", metavar="N[/MS]", help="How many of its jobs go out a second, or in so many milliseconds")]
+Rate = Annotated[
+    str | None, typer.Option("--rate", metavar="N[/MS]", help="How many of its jobs go out a second, or in so many milliseconds")
+]
 
 
 @app.command("list")
@@ -41,14 +43,26 @@ def show(name: Name, server: ServerUrl = "", json: Json = False) -> None:
         facts({k: v for k, v in row.items() if k not in ("position", "tenant") and v not in (None, "", {}, [])})
 
 
-def _jobs(concurrency: int | None, rate: str | None) -> dict[str, Any]:
+Instances = Annotated[int | None, typer.Option("--instances", min=1, help="How many of its instances run at once")]
+Starts = Annotated[
+    str | None, typer.Option("--starts", metavar="N[/MS]", help="How many of them begin a second, or in so many milliseconds")
+]
+Waiting = Annotated[int | None, typer.Option("--waiting", min=1, help="How many may wait for that, in each partition")]
+
+
+def _rate(name: str, given: str) -> dict[str, int]:
+    most, _, per_ms = given.partition("/")
+    if not most.isdecimal() or not (per_ms or "1000").isdecimal():
+        fail(f"expected --{name} N or N/MS, found {given}", USAGE)
+    return {"max": int(most), "per_ms": int(per_ms or 1000)}
+
+
+def _limits(concurrency: int | None, rate: str | None, instances: int | None, starts: str | None, waiting: int | None) -> dict[str, Any]:
     jobs: dict[str, Any] = {} if concurrency is None else {"concurrency": concurrency}
-    if rate is not None:
-        most, _, per_ms = rate.partition("/")
-        if not most.isdecimal() or not (per_ms or "1000").isdecimal():
-            fail(f"expected --rate N or N/MS, found {rate}", USAGE)
-        jobs["rate"] = {"max": int(most), "per_ms": int(per_ms or 1000)}
-    return {"jobs": jobs} if jobs else {}
+    jobs |= {} if rate is None else {"rate": _rate("rate", rate)}
+    quotas: dict[str, Any] = {k: v for k, v in (("instances", instances), ("waiting", waiting)) if v is not None}
+    quotas |= {} if starts is None else {"starts": _rate("starts", starts)}
+    return ({"jobs": jobs} if jobs else {}) | ({"quotas": quotas} if quotas else {})
 
 
 def _done(server: str, method: str, path: str, body: dict[str, Any] | None, said: str, json: bool, **query: Any) -> None:
@@ -68,12 +82,15 @@ def make(
     title: Title = None,
     concurrency: Concurrency = None,
     rate: Rate = None,
+    instances: Instances = None,
+    starts: Starts = None,
+    waiting: Waiting = None,
     reason: Reason = "",
     server: ServerUrl = "",
     json: Json = False,
 ) -> None:
     """Make a tenant."""
-    body = {"name": name, "reason": reason, **({"title": title} if title else {}), **_jobs(concurrency, rate)}
+    body = {"name": name, "reason": reason, **({"title": title} if title else {}), **_limits(concurrency, rate, instances, starts, waiting)}
     _done(server, "POST", "/v1/tenants", body, f"tenant {name} is made", json)
 
 
@@ -83,17 +100,20 @@ def change(
     title: Title = None,
     concurrency: Concurrency = None,
     rate: Rate = None,
-    no_limit: Annotated[bool, typer.Option("--no-limit", help="Its jobs have no limit any more")] = False,
+    instances: Instances = None,
+    starts: Starts = None,
+    waiting: Waiting = None,
+    no_limit: Annotated[bool, typer.Option("--no-limit", help="Neither jobs nor instances have a limit any more")] = False,
     unknown: Annotated[str | None, typer.Option("--unknown", help="Of default: accept or refuse tenants that nobody has made")] = None,
     reason: Reason = "",
     server: ServerUrl = "",
     json: Json = False,
 ) -> None:
-    """Change a tenant. What isn't said stays; a limit is said as a whole."""
-    body: dict[str, Any] = {"reason": reason, **_jobs(concurrency, rate)}
+    """Change a tenant. What isn't said stays; limits of jobs and of instances are each said as a whole."""
+    body: dict[str, Any] = {"reason": reason, **_limits(concurrency, rate, instances, starts, waiting)}
     body |= {"title": title} if title is not None else {}
     body |= {"unknown": unknown} if unknown is not None else {}
-    body |= {"jobs": {}} if no_limit else {}
+    body |= {"jobs": {}, "quotas": {}} if no_limit else {}
     _done(server, "PATCH", f"/v1/tenants/{name}", body, f"tenant {name} is changed", json)
 
 

@@ -59,9 +59,18 @@ def control(d: Decision, e: co.ControlTenant) -> Rejected | None:
 def _made(d: Decision, e: co.ControlTenant, was: dict[str, Any] | None) -> dict[str, Any]:
     """The record as it is to be."""
     now = d.facts.now_us
-    made = {"status": tenants.ACTIVE, "title": "", "metadata": {}, "created_us": now, **(was or {}), "updated_us": now, "reason": e.reason}
+    made = {
+        "status": tenants.ACTIVE,
+        "title": "",
+        "metadata": {},
+        "quotas": {},
+        "created_us": now,
+        **(was or {}),
+        "updated_us": now,
+        "reason": e.reason,
+    }
     made |= {"status": {"suspend": tenants.SUSPENDED, "resume": tenants.ACTIVE, "remove": tenants.REMOVED}.get(e.move, made["status"])}
-    for field in ("title", "metadata", "unknown"):
+    for field in ("title", "metadata", "unknown", "quotas"):
         if (value := getattr(e, field)) is not None:
             made[field] = value
     return made
@@ -117,9 +126,10 @@ def _wrong(e: co.ControlTenant) -> Rejected | None:
     if e.jobs is not None:
         if e.name == tenants.DEFAULT:
             return _invalid("jobs for tenants with a name: limits of job types and endpoints hold for all")
-        wrong = unknown(e.jobs, JOBS, "jobs") or registry.problems("limit", f"tenant:{e.name}", e.jobs)
-        if wrong:
+        if wrong := unknown(e.jobs, JOBS, "jobs") or registry.problems("limit", f"tenant:{e.name}", e.jobs):
             return Rejected(RejectionCode.INVALID_ARGUMENT, "; ".join(wrong))
+    if e.quotas is not None and (wrong := registry.quota_problems(e.quotas)):
+        return Rejected(RejectionCode.INVALID_ARGUMENT, "; ".join(wrong))
     if e.leave and e.move != "remove":
         return _invalid("leave with remove alone")
     return None

@@ -28,7 +28,9 @@ async def test_a_tenant_from_its_making_to_its_end(on, request, place, database,
             return [await w.ask("POST", "instances", {"definition": "order"}, tenant=tenant, key=uuid.uuid4().hex) for _ in range(count)]
 
         async def jobs(tenant: str) -> list[Any]:
-            return (await w.ok("POST", "jobs/activate", {"type": "pack", "worker": "w", "max": 99, "timeout_ms": 60_000}, tenant=tenant))["jobs"]
+            return (await w.ok("POST", "jobs/activate", {"type": "pack", "worker": "w", "max": 99, "timeout_ms": 60_000}, tenant=tenant))[
+                "jobs"
+            ]
 
         for tenant in ("acme", "zeta"):  # nobody has made them: they are named, as ever
             await w.ok("POST", "deployments", {"resources": [{"name": "order.bpmn", "content": MODEL}]}, tenant=tenant)
@@ -65,6 +67,25 @@ async def test_a_tenant_from_its_making_to_its_end(on, request, place, database,
             out += await jobs("acme")
             await asyncio.sleep(0.05)
         assert len(out) == 4
+
+        # its instances: others wait, and begin in their turn
+        now = {"instances": 12, "waiting": 50}
+        assert (await w.ok("PATCH", "tenants/acme", {"quotas": now}))["quotas"] == now
+        assert (await w.ok("GET", "tenants/acme"))["jobs"] == {"concurrency": 4}, "what isn't said stays"
+
+        async def waiting() -> Any:
+            await starts("acme", 3)
+            return (await w.ok("GET", "instances", tenant="acme", status="pending"))["items"]
+
+        await place.until(waiting, 20)
+        assert len((await w.ok("GET", "instances", tenant="acme", status="running", limit=100))["items"]) <= 12
+        assert {told["status"] for _, told in await starts("zeta")} == {"running"}
+        await w.ok("PATCH", "tenants/acme", {"quotas": {}})
+
+        async def none_waiting() -> Any:
+            return not (await w.ok("GET", "instances", tenant="acme", status="pending"))["items"]
+
+        await place.until(none_waiting, 20)
 
         # suspended: nothing begins, nothing is lost
         await w.ok("POST", "tenants/acme/suspend", {"reason": "invoice 12 is open"})
@@ -124,9 +145,25 @@ async def test_tenants_by_the_command_line(place, database, tmp_path):
             assert (found.exit_code == 0) == ok, (found.output, found.exception)
             return found.output or str(found.exception)
 
-        assert "acme is made" in await run("make", "acme", "--title", "Acme", "--concurrency", "3", "--rate", "10/500", "--reason", "new")
+        assert "acme is made" in await run(
+            "make",
+            "acme",
+            "--title",
+            "Acme",
+            "--concurrency",
+            "3",
+            "--rate",
+            "10/500",
+            "--instances",
+            "9",
+            "--starts",
+            "5",
+            "--reason",
+            "new",
+        )
         row = json.loads(await run("show", "acme", "--json"))
         assert row["jobs"] == {"concurrency": 3, "rate": {"max": 10, "per_ms": 500}} and row["reason"] == "new"
+        assert row["quotas"] == {"instances": 9, "starts": {"max": 5, "per_ms": 1000}}
         await run("change", "acme", "--no-limit")
         assert "suspended" in await run("suspend", "acme", "--reason", "why not")
         assert "Acme" in await run("list") and "acme" not in await run("list", "--status", "active")
