@@ -56,7 +56,8 @@ class QuotasBody(Body):
 
 
 class ChangeBody(Body):
-    """What isn't said stays; `jobs` and `quotas` are said as a whole, `{}`: none. `unknown`, of `default` alone: whether callers may name a tenant that nobody has made."""
+    """What isn't said stays; `jobs` and `quotas` are said as a whole, `{}`: none.
+    `unknown`, of `default` alone: whether callers may name a tenant that nobody has made."""
 
     title: Title | None = None
     metadata: Metadata | None = None
