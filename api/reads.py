@@ -125,20 +125,20 @@ class SqlReads:
         given = dict(filters)
         more = {"latest": given.pop("latest") == "true"} if "latest" in given else {}
         async with _told():
-            page = await self._lists[noun](self.reader, tenant, given, limit, cursor or None, **more)
+            page = await self._lists[noun](self.reader.of(tenant), tenant, given, limit, cursor or None, **more)
             items = [named(noun, row) for row in page["items"]]
             if noun in HELD:
-                await self._mark(self.reader, tenant, noun, items)
+                await self._mark(self.reader.of(tenant), tenant, noun, items)
         return {**page, "items": items}
 
     async def get(self, noun: str, key: str, tenant: str) -> Row | None:
         async with _told():
-            row = await self._gets[noun](self.reader, tenant, key if noun == "definitions" else int(key))
+            row = await self._gets[noun](self.reader.of(tenant), tenant, key if noun == "definitions" else int(key))
             if row is None:
                 return None
             found = named(noun, row)
             if noun in HELD:
-                await self._mark(self.reader, tenant, noun, [found])
+                await self._mark(self.reader.of(tenant), tenant, noun, [found])
         return found
 
     async def unprepared(self) -> Sequence[int]:
@@ -148,34 +148,34 @@ class SqlReads:
 
     async def known(self, keys: Sequence[int], tenant: str) -> set[int]:
         async with _told():
-            found: set[int] = await self._known(self.reader, tenant, list(keys))
+            found: set[int] = await self._known(self.reader.of(tenant), tenant, list(keys))
             return found
 
     async def held(self, scope: str, key: str, tenant: str) -> Row:
         async with _told():
-            return await self._count(self.reader, tenant, scope, key)
+            return await self._count(self.reader.of(tenant), tenant, scope, key)
 
     async def belongings(self, tenant: str) -> Row:
         async with _told():
-            return await self._belongings(self.reader, tenant)
+            return await self._belongings(self.reader.of(tenant), tenant)
 
     async def events(self, noun: str, key: int, filters: dict[str, str], after: str, limit: int, tenant: str) -> Row:
         async with _told():
-            return await self._events[noun](self.reader, tenant, key, filters, after or None, limit)
+            return await self._events[noun](self.reader.of(tenant), tenant, key, filters, after or None, limit)
 
     async def variables(self, instance: int, tenant: str) -> Row | None:
         async with _told():
-            return await self._variables(self.reader, tenant, instance)
+            return await self._variables(self.reader.of(tenant), tenant, instance)
 
     async def report(self, name: str, key: int, tenant: str) -> Row | None:
         async with _told():
             if name == "counts":
-                return await self._counts(self.reader, tenant)
-            return await self._reports[name](self.reader, tenant, key)
+                return await self._counts(self.reader.of(tenant), tenant)
+            return await self._reports[name](self.reader.of(tenant), tenant, key)
 
     async def source(self, definition: str, tenant: str) -> Row | None:
         async with _told():
-            return await self._source(self.reader, tenant, definition)
+            return await self._source(self.reader.of(tenant), tenant, definition)
 
     async def health(self) -> str:
         why: str = await self.reader.ready()
