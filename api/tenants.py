@@ -11,7 +11,6 @@ from msgspec import UNSET, Meta, UnsetType
 
 from flowledger.api import answers as a
 from flowledger.api.edge import ApiRequest, Body, reply, time_text
-from flowledger.api.lists import WaitFor
 from flowledger.api.problems import Problem
 from flowledger.api.services import Services, services_of
 from flowledger.events.base import RejectionCode
@@ -145,9 +144,8 @@ async def list_tenants(
 
 
 @get("/tenants/{name:str}", summary="Get a tenant")
-async def get_tenant(request: ApiRequest, name: TenantPath, wait_for: WaitFor = None) -> Response[a.Tenant]:
+async def get_tenant(request: ApiRequest, name: TenantPath) -> Response[a.Tenant]:
     """With its limit of work, and what it has that may go on."""
-    await services_of(request).wait_for(wait_for)
     value = await _tenant(request, name)
     limit = None if name == DEFAULT else await _record(request, "limit", f"tenant:{name}")
     has = await services_of(request).reads.belongings("" if name == DEFAULT else name)

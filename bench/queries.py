@@ -406,7 +406,9 @@ def main() -> None:
     parser.add_argument("--only", default="", help="cases whose name has this in it")
     parser.add_argument("--best-of", type=int, default=1, help="each page is asked for so often, and the fastest counts")
     parser.add_argument("--filled", action="store_true", help="the rows are there from a run before")
-    parser.add_argument("--wall", default="required", choices=("required", "off"), help="off: read as the owner does, past the policies of tenants")
+    parser.add_argument(
+        "--wall", default="required", choices=("required", "off"), help="off: read as the owner does, past the policies of tenants"
+    )
     args = parser.parse_args()
     for each in asyncio.run(all_of(args.postgres, args.rows, args.rounds, args.only, not args.filled, args.best_of, args.wall)):
         print(json.dumps(each))

@@ -111,6 +111,8 @@ def _stranger(command: c.AnyCommand, tenant: str, found: str) -> Rejected:
             )
         return _not_found(f"a record of {command.registry} named", f"'{command.name}'")
     if isinstance(command, co.ControlTenant):
+        if command.name != tenant and command.move != "create":
+            return _not_found("a tenant named", f"'{command.name}'")
         return Rejected(RejectionCode.FORBIDDEN, "tenants are made and changed by the operator, who has no tenant")
     if isinstance(command, co.RepairFinding):
         return no_finding(command.id)

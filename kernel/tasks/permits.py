@@ -15,7 +15,7 @@ moves the breaker and tells all (`SetBreaker`); while it is half open each probe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from flowledger.events import commands as c
 from flowledger.events import ledger as le
@@ -27,12 +27,15 @@ from flowledger.kernel.tasks import people, stock
 from flowledger.kernel.tasks.people import Person
 from flowledger.kernel.tasks.stock import HERE, HOME, Limit, away, home
 
-if TYPE_CHECKING:
-    from flowledger.kernel.tasks.quotas import Quota
-
 
 class Clock(Protocol):
     now_us: int
+
+
+class Lasting(Limit, Protocol):
+    """Of a person, or of a tenant's instances."""
+
+    def held(self, p: Partition) -> int: ...
 
 
 class Recording(Protocol):
@@ -62,7 +65,7 @@ def limit_of(p: Partition, target: str) -> Limit | None:
     return p.guards.get(target)
 
 
-def endless(p: Partition, target: str) -> Person | Quota | None:
+def endless(p: Partition, target: str) -> Lasting | None:
     """Of what somebody has for as long as it lasts."""
     return people.of_target(p, target) if target.startswith(stock.PEOPLE) else p.quotas.get(target)
 

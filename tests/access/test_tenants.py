@@ -39,6 +39,7 @@ def test_only_the_operator_makes_tenants_and_each_sees_its_own():
     for what in FROM:
         made = w.ask(move("b", what), "b")
         assert isinstance(made, Rejected) and made.code == "FORBIDDEN" and "operator" in made.message
+        assert code(w.ask(move("b", what), "a")) == ("FORBIDDEN" if what == "create" else "NOT_FOUND")
     assert code(w.ask(c.StoreRecord(registry="tenant", name="b", value={"status": "active"}), "")) == "INVALID_ARGUMENT"
     assert w.do(move("b", "create"), "")["status"] == "active"
     assert w.do(move("c", "create"), "a", [ANY_TENANT])["status"] == "active"
