@@ -36,7 +36,9 @@ _SETTINGS = {
 CONNECTION_S = 4.0
 
 #: columns that hold keys, which JSON carries as texts
-KEYS = frozenset(c for t in TABLES.values() for c, kind in t.columns.items() if kind == "bigint") - {"duration_ms", "repeats_left"}
+KEYS = frozenset(
+    c for t in TABLES.values() for c, kind in t.columns.items() if kind == "bigint" and c not in t.adds and not c.endswith("_us")
+) - {"duration_ms", "repeats_left"}
 #: column -> its name in answers
 NAMES = {
     "workflow_instance_id": "instance", "workflow_definition_id": "definition", "definition_key": "element", "scope_id": "scope_key",
