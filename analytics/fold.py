@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flowledger.analytics import trace as tr
-from flowledger.analytics.figures import ATTEMPTS, CANCELLED, ERRORS, INCIDENTS, RETRIES, STARTED, Figures
+from flowledger.analytics.figures import ATTEMPTS, CANCELLED, ERRORS, INCIDENTS, RETRIES, REWORKED, STARTED, Figures
 from flowledger.analytics.trace import Trace, Work
 from flowledger.events import flow as fl
 from flowledger.events import task as ta
@@ -148,6 +148,14 @@ def _task_created(t: Trace, e: ta.TaskCreated, us: int, figures: Figures) -> Non
     w = tr.hold(t, e.task, Work(e.token, e.element, e.job_type, us, bool(e.listener)))
     if w.job_type:
         figures.add(t.of(w.element, w.job_type), us, STARTED)
+    if w.listener:
+        return
+    again = w.element in t.times
+    t.times[w.element] = t.times.get(w.element, 0) + 1
+    if again and not ((v := t.visits.get(w.token)) is not None and v.repeats):  # a loop has several runs, and that is no rework
+        t.reworked += 1
+        for place in _places(w):
+            figures.add(t.of(*place), us, REWORKED)
 
 
 def _attempt(t: Trace, w: Work, us: int, figures: Figures, *, failed: bool, again: bool = False) -> None:
@@ -159,13 +167,13 @@ def _attempt(t: Trace, w: Work, us: int, figures: Figures, *, failed: bool, agai
     t.attempts += 1
     t.errors += failed
     t.retries += again
-    for place in _places(t, w):
+    for place in _places(w):
         row = figures.at(t.of(*place), us)
         for column, amount in ((ATTEMPTS, 1), (ERRORS, failed), (RETRIES, again)):
             row[column] += amount  # type: ignore[operator]
 
 
-def _places(t: Trace, w: Work) -> list[tuple[str, str]]:
+def _places(w: Work) -> list[tuple[str, str]]:
     """Where work counts: with the instance, with its element, and with its job type."""
     found = [("", ""), (w.element, "")]
     if w.job_type:
@@ -187,7 +195,7 @@ def _task_completed(t: Trace, e: ta.TaskCompleted, us: int, figures: Figures) ->
         t.wait_us += wait_us
         t.work_us += w.worked_us
         t.worked += 1
-    for place in _places(t, w):
+    for place in _places(w):
         if not w.listener or place[1]:
             figures.work(t.of(*place), us, wait_us, w.worked_us)
 

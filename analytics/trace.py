@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from flowledger.analytics.figures import CANCELLED, FAILED, MOVED_IN, MOVED_OUT, REWORKED, STARTED, TERMINATED, Figures, Series, text
+from flowledger.analytics.figures import CANCELLED, FAILED, MOVED_IN, MOVED_OUT, STARTED, TERMINATED, Figures, Series, text
 
 #: elements of a path that are remembered; what comes after is counted alone
 PATH_MAX = 300
@@ -125,11 +125,6 @@ def arrive(t: Trace, token: int, element: str, scope: int, us: int, figures: Fig
 def _count(t: Trace, v: Visit, us: int, figures: Figures) -> None:
     element = v.element
     figures.add(t.of(element), us, STARTED)
-    n = t.times[element] = t.times.get(element, 0) + 1
-    if n > 1 and not v.repeats:
-        t.reworked += 1
-        figures.add(t.of(element), us, REWORKED)
-        figures.add(t.of(), us, REWORKED)
     if len(t.path) < PATH_MAX:
         t.path.append(element)
 
