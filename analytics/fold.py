@@ -55,7 +55,7 @@ def apply_task(t: Trace, task: int, e: Event, us: int, figures: Figures) -> bool
 
 
 #: events that name tasks and no instance
-OF_TASKS = (ta.TaskLeased, ta.TaskReturned, ta.TaskTimedOut)
+OF_TASKS: tuple[type[Event], ...] = (ta.TaskLeased, ta.TaskReturned, ta.TaskTimedOut)
 
 
 # --- instances
@@ -263,5 +263,5 @@ _HANDLERS: dict[type[Event], Callable[[Trace, Any, int, Figures], None]] = {
     wa.IncidentRaised: _incident,
     **dict.fromkeys(ta.TaskChanged.__subclasses__(), _task_moved),
 }
-#: events that are measured, the beginning apart
-MEASURED = frozenset((*_HANDLERS, *OF_TASKS))
+#: events of an instance that are measured, its beginning apart
+MEASURED: frozenset[type[Event]] = frozenset(_HANDLERS)

@@ -86,9 +86,20 @@ class Trace:
         """As JSON."""
         visits = [[k, v.element, v.scope, v.since_us, v.repeats, v.failing] for k, v in self.visits.items()]
         work = [
-            [k, w.token, w.element, w.job_type, w.created_us, w.listener, w.hand_us, w.worked_us, w.accepted_us, w.leased] for k, w in self.work.items()
+            [k, w.token, w.element, w.job_type, w.created_us, w.listener, w.hand_us, w.worked_us, w.accepted_us, w.leased]
+            for k, w in self.work.items()
         ]
-        numbers = [self.wait_us, self.work_us, self.worked, self.attempts, self.retries, self.errors, self.incidents, self.reworked, self.left_out]
+        numbers = [
+            self.wait_us,
+            self.work_us,
+            self.worked,
+            self.attempts,
+            self.retries,
+            self.errors,
+            self.incidents,
+            self.reworked,
+            self.left_out,
+        ]
         return [self.process, self.definition, self.version, self.started_us, visits, work, list(self.path), dict(self.times), numbers]
 
     @classmethod
@@ -201,11 +212,17 @@ def end(t: Trace, outcome: str, us: int, figures: Figures, token: int = 0) -> No
 
 def migrate(t: Trace, process: str, definition: int, version: int, renamed: dict[str, str], us: int, figures: Figures) -> None:
     """What is under way goes on under another definition: it has left the one and come to the other."""
-    places = [("", ""), *((v.element, "") for v in t.visits.values() if v.element), *((w.element, w.job_type) for w in t.work.values() if w.job_type)]
+    places = [
+        ("", ""),
+        *((v.element, "") for v in t.visits.values() if v.element),
+        *((w.element, w.job_type) for w in t.work.values() if w.job_type),
+    ]
     for place in places:
         figures.add(t.of(*place), us, MOVED_OUT)
-    for thing in (*t.visits.values(), *t.work.values()):
-        thing.element = renamed.get(thing.element, thing.element)
+    for v in t.visits.values():
+        v.element = renamed.get(v.element, v.element)
+    for w in t.work.values():
+        w.element = renamed.get(w.element, w.element)
     t.under(process, definition, version)
     for element, job_type in places:
         figures.add(t.of(renamed.get(element, element), job_type), us, MOVED_IN)

@@ -51,6 +51,9 @@ class Reads(Protocol):
     async def report(self, name: str, key: int, tenant: str) -> Row | None:
         """`name`: status, metrics, tree, about, outline (of an instance), task_metrics, counts (of the tenant; `key` is 0)."""
 
+    async def insight(self, name: str, given: dict[str, str], tenant: str) -> Row:
+        """`name`: measures. `given`: as the query has it."""
+
     async def held(self, scope: str, key: str, tenant: str) -> Row:
         """How many a hold would be over: `{instances, tasks, position}`."""
 
@@ -71,7 +74,7 @@ class SqlReads:
     """The port on a `projections.reader.Reader`."""
 
     def __init__(self, reader: Any) -> None:
-        from flowledger.projections import about, asked, batches, groups, held, triggers, versions, webhooks
+        from flowledger.projections import about, asked, batches, groups, held, measures, triggers, versions, webhooks
         from flowledger.projections import queries as q
 
         self.reader = reader
@@ -95,6 +98,7 @@ class SqlReads:
             "about": about.of_instance, "outline": about.outline_of,
             "incident_chain": groups.incident_chain,
         }  # fmt: skip
+        self._insight: dict[str, Callable[..., Awaitable[Row]]] = {"measures": measures.measures}
         self._mark, self._count = held.mark, held.count
         self._unprepared = batches.unprepared
         self._known = batches.known
@@ -165,6 +169,10 @@ class SqlReads:
             if name == "counts":
                 return await self._counts(self.reader, tenant)
             return await self._reports[name](self.reader, tenant, key)
+
+    async def insight(self, name: str, given: dict[str, str], tenant: str) -> Row:
+        async with _told():
+            return await self._insight[name](self.reader, tenant, given)
 
     async def source(self, definition: str, tenant: str) -> Row | None:
         async with _told():

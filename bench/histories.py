@@ -93,7 +93,9 @@ class History:
         for tenant in self.tenants:
             for version in (1, 2):
                 key = self._definitions[tenant, version] = self.key(0)
-                made = de.DefinitionCreated(key=key, id=PROCESS, kind="process", version=version, hash=f"h{version}", name="Order", content="<x/>")
+                made = de.DefinitionCreated(
+                    key=key, id=PROCESS, kind="process", version=version, hash=f"h{version}", name="Order", content="<x/>"
+                )
                 for partition in range(self.partitions):
                     yield partition, START_US, tenant, [made]
         waiting: list[tuple[int, int, int, str, list[Event]]] = []
@@ -164,7 +166,13 @@ class _Order:
         us, token = case.started, self.key()
         left_open = rng.random() < self.history.open_share
         started = wf.WorkflowStarted(
-            key=case.key, process=PROCESS, definition=case.definition, version=case.version, token=token, element="start", variables={"n": case.key}
+            key=case.key,
+            process=PROCESS,
+            definition=case.definition,
+            version=case.version,
+            token=token,
+            element="start",
+            variables={"n": case.key},
         )
         self.off(self.at("start", us), us)
         first: list[Event] = [started, self.flow(token, "start", "check")]
@@ -218,7 +226,9 @@ class _Order:
         visit = self.at(element, us, work=True)
         task, made, worked, retries = self.key(), us, 0, 3
         case.jobs.append((element, kind, us))
-        self.say(us, *first, ta.TaskCreated(key=case.key, task=task, token=token, element=element, type="service_task", job_type=kind, retries=3))
+        self.say(
+            us, *first, ta.TaskCreated(key=case.key, task=task, token=token, element=element, type="service_task", job_type=kind, retries=3)
+        )
         while True:
             us += int(rng.expovariate(1 / (8 * SECOND)))
             begun = us
@@ -229,7 +239,9 @@ class _Order:
             if drawn < 0.05 and retries > 1:
                 retries -= 1
                 case.attempts.append((element, kind, us, True, True))
-                failed = ta.TaskFailed(key=case.key, task=task, token=token, element=element, retries=retries, code="E", message="no answer")
+                failed = ta.TaskFailed(
+                    key=case.key, task=task, token=token, element=element, retries=retries, code="E", message="no answer"
+                )
                 out = ta.TaskTimedOut(tasks=[task], retries=[retries])
                 self.say(us, failed if drawn < 0.04 else out)
             elif drawn < 0.06:
@@ -239,7 +251,9 @@ class _Order:
                 self.say(
                     us,
                     ta.TaskFailed(key=case.key, task=task, token=token, element=element, retries=0, code="E", message="gave up"),
-                    wa.IncidentRaised(key=case.key, incident=incident, token=token, element=element, code="E", message="gave up", task=task),
+                    wa.IncidentRaised(
+                        key=case.key, incident=incident, token=token, element=element, code="E", message="gave up", task=task
+                    ),
                 )
                 us += int(rng.uniform(1, 30) * MINUTE)
                 resolved = wa.IncidentResolved(key=case.key, incident=incident, token=token, task=task)
@@ -270,7 +284,13 @@ class _Order:
         """An approval: it waits for hours, and takes minutes."""
         case, rng = self.case, self.rng
         visit, task, made = self.at("approve", us, work=True), self.key(), us
-        self.say(us, *first, ta.TaskCreated(key=case.key, task=task, token=token, element="approve", type="user_task", details={"candidate_groups": ["boss"]}))
+        self.say(
+            us,
+            *first,
+            ta.TaskCreated(
+                key=case.key, task=task, token=token, element="approve", type="user_task", details={"candidate_groups": ["boss"]}
+            ),
+        )
         if left_open:
             return 0
         us += int(rng.expovariate(1 / (2 * HOUR)))

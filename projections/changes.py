@@ -32,7 +32,19 @@ class Changes:
     Methods take `key` (unique in the table) and `ident`, the values of the key columns as in `Table.key`.
     """
 
-    __slots__ = ("deleted_scopes", "elsewhere", "ended", "ensured", "inserts", "lines", "months", "removed", "tallies", "updates", "upserts")
+    __slots__ = (
+        "deleted_scopes",
+        "elsewhere",
+        "ended",
+        "ensured",
+        "inserts",
+        "lines",
+        "months",
+        "removed",
+        "tallies",
+        "updates",
+        "upserts",
+    )
 
     def __init__(self) -> None:
         self.inserts: dict[str, dict[Key, Row]] = {}
@@ -53,7 +65,16 @@ class Changes:
         self.ended: list[Ended] = []
 
     def __bool__(self) -> bool:
-        return bool(self.inserts or self.upserts or self.ensured or self.updates or self.lines or self.tallies or self.deleted_scopes or self.removed)
+        return bool(
+            self.inserts
+            or self.upserts
+            or self.ensured
+            or self.updates
+            or self.lines
+            or self.tallies
+            or self.deleted_scopes
+            or self.removed
+        )
 
     def insert(self, table: str, key: Key, row: Row) -> Row:
         """A row that can't exist yet."""

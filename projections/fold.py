@@ -50,7 +50,24 @@ class Fold:
         gone: what ended with this event, without an event of its own.
     """
 
-    __slots__ = ("changes", "context", "each", "figures", "traces", "env", "gone", "id", "item", "now", "partition", "ref", "task", "tenant", "us", "cache")
+    __slots__ = (
+        "changes",
+        "context",
+        "each",
+        "figures",
+        "traces",
+        "env",
+        "gone",
+        "id",
+        "item",
+        "now",
+        "partition",
+        "ref",
+        "task",
+        "tenant",
+        "us",
+        "cache",
+    )
 
     def __init__(self, context: Context) -> None:
         self.context = context

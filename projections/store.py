@@ -130,8 +130,12 @@ class Writer:
     def _tally(self, table: Table) -> bytes:
         key = ("tally", table.name)
         if key not in self._sql:
-            ways = {"t.{0} + excluded.{0}": table.adds, "least(t.{0}, excluded.{0})": table.least, "greatest(t.{0}, excluded.{0})": table.most}
-            sets = [sql.SQL("{0} = " + way).format(sql.Identifier(c)) for way, columns in ways.items() for c in columns]  # type: ignore[arg-type]
+            ways = {
+                "t.{0} + excluded.{0}": table.adds,
+                "least(t.{0}, excluded.{0})": table.least,
+                "greatest(t.{0}, excluded.{0})": table.most,
+            }
+            sets = [sql.SQL("{0} = " + way).format(sql.Identifier(c)) for way, columns in ways.items() for c in columns]
             self._sql[key] = sql.SQL("INSERT INTO {} AS t ({}) SELECT {} FROM {} ON CONFLICT ({}) DO UPDATE SET {}").format(
                 sql.Identifier(table.name), _columns(table.columns), _columns(table.columns), _recordset(table, table.columns),
                 _columns(table.key), sql.SQL(", ").join(sets),

@@ -127,7 +127,7 @@ def _write(f: Fold, ref: Instance, t: Trace) -> None:
 
 
 ROWS: dict[type[Event], Any] = {wf.WorkflowStarted: started}
-ROWS |= {cls: of_tasks if cls in af.OF_TASKS else measured for cls in af.MEASURED}
+ROWS |= dict.fromkeys(af.MEASURED, measured) | dict.fromkeys(af.OF_TASKS, of_tasks)
 VIEW = View(
     "measures", VERSION, "091_measures.sql", (*MEASURES.values(), *SPREADS.values(), TRACES), ROWS, close=close,
     removed=("DELETE FROM traces t USING gone WHERE t.tenant_id = gone.tenant_id AND t.id = gone.id",),
