@@ -5,7 +5,7 @@ A series is an instance's definition as a whole (`element` is empty), one of its
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from flowledger.analytics.spread import bucket_of
@@ -44,74 +44,102 @@ class Series(NamedTuple):
     job_type: str = ""
 
 
+class Place:
+    """A series, to be found quickly: by itself and not by its names."""
+
+    __slots__ = ("series",)
+
+    def __init__(self, series: Series) -> None:
+        self.series = series
+
+
+#: (element, job type) -> place, of a version
+Places = dict[tuple[str, str], Place]
+_PLACES: dict[tuple[str, str, int, int], Places] = {}
+#: versions whose places are kept
+_PLACES_MAX = 5_000
+
+
+def places_of(tenant: str, process: str, definition: int, version: int) -> Places:
+    key = (tenant, process, definition, version)
+    found = _PLACES.get(key)
+    if found is None:
+        if len(_PLACES) >= _PLACES_MAX:
+            _PLACES.clear()
+        found = _PLACES[key] = {}
+    return found
+
+
 def text(value: str) -> str:
     """As a key of a row takes it."""
     return value[:TEXT_MAX].replace("\0", "\ufffd")
 
 
 class Figures:
-    """What a batch of events adds. `minutes`: (series, start of the minute in µs) -> numbers; `spreads`: (series, start of the hour, time, bucket) -> how many."""
+    """What a batch of events adds: `minutes`: (place, start of the minute in µs) -> numbers; `spreads`: (place, start of the hour, time, bucket) -> how many."""
 
     __slots__ = ("minutes", "spreads")
 
     def __init__(self) -> None:
-        self.minutes: dict[tuple[Series, int], Numbers] = {}
-        self.spreads: dict[tuple[Series, int, int, int], int] = {}
+        self.minutes: dict[tuple[Place, int], Numbers] = {}
+        self.spreads: dict[tuple[Place, int, int, int], int] = {}
 
     def __bool__(self) -> bool:
         return bool(self.minutes)
 
-    def at(self, series: Series, us: int) -> Numbers:
+    def at(self, place: Place, us: int) -> Numbers:
         """The numbers of the minute, to be added to."""
-        key = (series, us - us % MINUTE_US)
+        key = (place, us - us % MINUTE_US)
         found = self.minutes.get(key)
         if found is None:
             found = self.minutes[key] = _EMPTY.copy()
         return found
 
-    def add(self, series: Series, us: int, column: int, amount: int = 1) -> None:
-        self.at(series, us)[column] += amount  # type: ignore[operator]
+    def add(self, place: Place, us: int, column: int, amount: int = 1) -> None:
+        self.at(place, us)[column] += amount  # type: ignore[operator]
 
-    def time(self, series: Series, us: int, which: int, lasted_us: int) -> None:
+    def time(self, place: Place, us: int, which: int, lasted_us: int) -> None:
         """How long something took that ended at `us`. What took less than a millisecond has no bucket: it is what the others lack."""
-        bucket = bucket_of(lasted_us)
-        if bucket:
-            key = (series, us - us % HOUR_US, which, bucket)
+        if lasted_us >= 1000:
+            bucket = bucket_of(lasted_us)
+            key = (place, us - us % HOUR_US, which, bucket)
             self.spreads[key] = self.spreads.get(key, 0) + 1
 
-    def cycle(self, series: Series, us: int, lasted_us: int) -> None:
+    def cycle(self, place: Place, us: int, lasted_us: int) -> None:
         """Something completed that took so long."""
-        row = self.at(series, us)
+        row = self.at(place, us)
         row[COMPLETED] += 1  # type: ignore[operator]
         row[CYCLE] += lasted_us  # type: ignore[operator]
         least, most = row[LEAST], row[MOST]
         row[LEAST] = lasted_us if least is None else min(least, lasted_us)
         row[MOST] = lasted_us if most is None else max(most, lasted_us)
-        self.time(series, us, CYCLE_TIME, lasted_us)
+        self.time(place, us, CYCLE_TIME, lasted_us)
 
-    def work(self, series: Series, us: int, wait_us: int, work_us: int) -> None:
+    def work(self, place: Place, us: int, wait_us: int, work_us: int) -> None:
         """A piece of work was done that waited and was in hand for so long."""
-        row = self.at(series, us)
+        row = self.at(place, us)
         row[WORKED] += 1  # type: ignore[operator]
         row[WAIT] += wait_us  # type: ignore[operator]
         row[WORK] += work_us  # type: ignore[operator]
-        self.time(series, us, WAIT_TIME, wait_us)
-        self.time(series, us, WORK_TIME, work_us)
+        self.time(place, us, WAIT_TIME, wait_us)
+        self.time(place, us, WORK_TIME, work_us)
 
     def rolled(self, grain: str) -> dict[tuple[Series, int], Numbers]:
         """By minute, hour or day."""
-        if grain == "minute":
-            return self.minutes
-        return _rolled(self.minutes.items(), GRAINS[grain])
+        size = GRAINS[grain]
+        out: dict[tuple[Series, int], Numbers] = {}
+        for (place, at), numbers in self.minutes.items():
+            key = (place.series, at - at % size)
+            known = out.get(key)
+            out[key] = numbers if known is None else plus(known, numbers)
+        return out
 
     def spread(self, grain: str) -> dict[tuple[Series, int, int, int], int]:
         """By hour or day."""
-        if grain == "hour":
-            return self.spreads
-        out: dict[tuple[Series, int, int, int], int] = {}
         size = GRAINS[grain]
-        for (series, at, which, bucket), n in self.spreads.items():
-            key = (series, at - at % size, which, bucket)
+        out: dict[tuple[Series, int, int, int], int] = {}
+        for (place, at, which, bucket), n in self.spreads.items():
+            key = (place.series, at - at % size, which, bucket)
             out[key] = out.get(key, 0) + n
         return out
 
@@ -121,15 +149,6 @@ def plus(a: Numbers, b: Numbers) -> Numbers:
     out: Numbers = [(x or 0) + (y or 0) for x, y in zip(a[:LEAST], b[:LEAST], strict=True)]
     out.append(min((n for n in (a[LEAST], b[LEAST]) if n is not None), default=None))
     out.append(max((n for n in (a[MOST], b[MOST]) if n is not None), default=None))
-    return out
-
-
-def _rolled(rows: Iterable[tuple[tuple[Series, int], Numbers]], size: int) -> dict[tuple[Series, int], Numbers]:
-    out: dict[tuple[Series, int], Numbers] = {}
-    for (series, at), numbers in rows:
-        key = (series, at - at % size)
-        known = out.get(key)
-        out[key] = numbers if known is None else plus(known, numbers)
     return out
 
 

@@ -11,12 +11,28 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from flowledger.analytics.figures import CANCELLED, FAILED, MOVED_IN, MOVED_OUT, STARTED, TERMINATED, Figures, Series, text
+from flowledger.analytics.figures import (
+    CANCELLED,
+    FAILED,
+    MOVED_IN,
+    MOVED_OUT,
+    STARTED,
+    TERMINATED,
+    Figures,
+    Place,
+    Places,
+    Series,
+    places_of,
+    text,
+)
 
 #: elements of a path that are remembered; what comes after is counted alone
 PATH_MAX = 300
 #: stays of an instance that are followed at once; what is beyond counts in `left_out` and nowhere else
 OPEN_MAX = 5_000
+
+#: places of a version that are kept at hand
+PLACES_MAX = 10_000
 
 Row = list[Any]
 
@@ -48,7 +64,7 @@ class Trace:
 
     __slots__ = (
         "attempts", "definition", "ended_us", "errors", "fresh", "incidents", "key", "kids", "left_out", "outcome", "path", "process", "retries",
-        "reworked", "series", "started_us", "tenant", "times", "touched", "version", "visits", "wait_us", "work", "work_us", "worked",
+        "reworked", "places", "started_us", "tenant", "times", "touched", "version", "visits", "wait_us", "work", "work_us", "worked",
     )  # fmt: skip
 
     def __init__(self, key: int, tenant: str, process: str, definition: int, version: int, started_us: int) -> None:
@@ -67,14 +83,16 @@ class Trace:
 
     def under(self, process: str, definition: int, version: int) -> None:
         self.process, self.definition, self.version = process, definition, version
-        self.series: dict[tuple[str, str], Series] = {}
+        self.places: Places = places_of(self.tenant, process, definition, version)
 
-    def of(self, element: str = "", job_type: str = "") -> Series:
+    def of(self, element: str = "", job_type: str = "") -> Place:
         key = (element, job_type)
-        found = self.series.get(key)
+        found = self.places.get(key)
         if found is None:
+            if len(self.places) >= PLACES_MAX:
+                self.places.clear()
             names = text(element), text(job_type)
-            found = self.series[key] = Series(text(self.tenant), text(self.process), self.definition, self.version, *names)
+            found = self.places[key] = Place(Series(text(self.tenant), text(self.process), self.definition, self.version, *names))
         return found
 
     @property

@@ -107,7 +107,7 @@ def started(key: int = 1, token: int = 2) -> tuple[Trace, Figures]:
 
 def numbers(figures: Figures, element: str, job: str = "") -> dict[str, int]:
     out: dict[str, int] = {}
-    for (s, _), row in figures.minutes.items():
+    for (s, _), row in figures.rolled("minute").items():
         if (s.element, s.job_type) == (element, job):
             for n, v in zip(COUNTED, row, strict=False):
                 if v:
@@ -170,7 +170,7 @@ def test_a_migration_moves_what_is_under_way_to_the_other_version():
     af.apply(t, ta.TaskCompleted(key=1, task=4, token=2, element="b"), 20, figures)
     af.apply(t, wf.WorkflowCompleted(key=1, token=2, element="b"), 20, figures)
     left = {}
-    for (s, _), row in figures.minutes.items():
+    for (s, _), row in figures.rolled("minute").items():
         n = dict(zip(COUNTED, row, strict=False))
         open_ = n["started"] + n["moved_in"] - n["moved_out"] - n["completed"] - n["failed"] - n["cancelled"] - n["terminated"]
         left[s] = left.get(s, 0) + open_

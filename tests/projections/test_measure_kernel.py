@@ -31,7 +31,7 @@ def counts(i: Instance, t: Token) -> bool:
 
 def in_progress(f: Fold) -> Counter[tuple[str, str]]:
     out: Counter[tuple[str, str]] = Counter()
-    for (s, _), numbers in f.figures.minutes.items():
+    for (s, _), numbers in f.figures.rolled("minute").items():
         n = dict(zip(COUNTED, numbers, strict=False))
         out[s.element, s.job_type] += (
             n["started"] + n["moved_in"] - n["moved_out"] - n["completed"] - n["failed"] - n["cancelled"] - n["terminated"]
