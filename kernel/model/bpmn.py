@@ -157,6 +157,7 @@ def read(data: bytes, name: str = "") -> tuple[Graph | None, list[Finding]]:
 def read_tree(root: Any, name: str, data: bytes) -> tuple[Graph | None, list[Finding]]:
     """As `read`, of a parsed document (other formats build one)."""
     from flowledger.kernel.model import checks, correlation
+    from flowledger.kernel.model.checks import grammar
 
     if root.tag != x.B + "definitions":
         return None, [
@@ -169,6 +170,7 @@ def read_tree(root: Any, name: str, data: bytes) -> tuple[Graph | None, list[Fin
                 chapter="BPMN20.xsd",
             )
         ]
+    x.canonical(root, grammar.COLLAPSED, grammar.BOOLEANS)
     r = Reader(name)
     r.definitions = root
     r.graph.hash = hashlib.sha256(data).hexdigest()
