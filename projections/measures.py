@@ -11,7 +11,7 @@ from psycopg import sql
 from flowledger.analytics.figures import CYCLE_TIME, WAIT_TIME, WORK_TIME
 from flowledger.analytics.spread import percentile_ms
 from flowledger.projections import filters as fi
-from flowledger.projections.reader import BadQuery, Reader, Row, iso
+from flowledger.projections.reader import Reader, Row, Senseless, iso
 
 GRAINS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 #: window -> the grain that it is read from, and how far back is looked where nothing else is said
@@ -71,20 +71,20 @@ def _names(what: str, given: str | None, known: Sequence[str], default: Sequence
     wanted = [name.strip() for name in given.split(",")]
     for name in wanted:
         if name not in known:
-            raise BadQuery(f"{what}: expected {', '.join(known)}, found {name[:40]!r}")
+            raise Senseless(f"{what}: expected {', '.join(known)}, found {name[:40]!r}")
     return tuple(name for name in known if name in wanted)
 
 
 def read(given: Mapping[str, str], now: datetime) -> Asked:
-    """Raises: BadQuery."""
+    """Raises: BadQuery, Senseless among it."""
     window = given.get("window") or "all"
     if window not in WINDOWS:
-        raise BadQuery(f"window: expected {', '.join(WINDOWS)}, found {window[:40]!r}")
+        raise Senseless(f"window: expected {', '.join(WINDOWS)}, found {window[:40]!r}")
     grain, back = WINDOWS[window]
     end = _moment("to", given) or now
     start = _moment("from", given) or end - back
     if start >= end:
-        raise BadQuery(f"from: expected a time before {iso(end)}, found {iso(start)}")
+        raise Senseless(f"from: expected a time before {iso(end)}, found {iso(start)}")
     grain = grain or ("hour" if end - start <= BY_HOUR_MAX else "day")
     start, end = begin_of(window if window != "all" else grain, start), _up(grain, end)
     groups = _names("group", given.get("group"), tuple(GROUPS), ())
@@ -103,7 +103,7 @@ def _moment(name: str, given: Mapping[str, str]) -> datetime | None:
         return None
     found = fi.moment(name, given[name])
     if not YEARS[0] <= found.year <= YEARS[1]:
-        raise BadQuery(f"{name}: expected a year from {YEARS[0]} to {YEARS[1]}, found {found.year}")
+        raise Senseless(f"{name}: expected a year from {YEARS[0]} to {YEARS[1]}, found {found.year}")
     return found
 
 
@@ -162,7 +162,7 @@ async def measures(r: Reader, tenant: str, given: Mapping[str, str]) -> Row:
     if not groups and not asked.groups:
         groups = [()]
     if len(groups) * len(spans) > ITEMS_MAX:
-        raise BadQuery(f"group: expected {ITEMS_MAX} items at most, found {len(groups)} groups in {len(spans)} windows: ask for less")
+        raise Senseless(f"group: expected {ITEMS_MAX} items at most, found {len(groups)} groups in {len(spans)} windows: ask for less")
     wanted = [name for name in asked.measures if name in TIMES]
     spread = await _spreads(r, tenant, asked) if wanted and asked.grain != "minute" else None
     items = []
@@ -190,7 +190,7 @@ def _spans(asked: Asked) -> list[tuple[datetime, datetime]]:
     for span in windows(asked):
         found.append(span)
         if len(found) > ITEMS_MAX:
-            raise BadQuery(f"window: expected {ITEMS_MAX} windows at most between from and to, found more: take a larger window")
+            raise Senseless(f"window: expected {ITEMS_MAX} windows at most between from and to, found more: take a larger window")
     return found
 
 
@@ -215,7 +215,7 @@ async def _sums(r: Reader, tenant: str, asked: Asked) -> dict[tuple[tuple[Any, .
     ).format(columns, _at(asked), sums, sql.Identifier(f"measures_{asked.grain}"), where, columns)
     rows = await r.rows(query, [*values, asked.start, asked.end, ITEMS_MAX + 1])
     if len(rows) > ITEMS_MAX:
-        raise BadQuery(f"group: expected {ITEMS_MAX} items at most, found more: ask for less")
+        raise Senseless(f"group: expected {ITEMS_MAX} items at most, found more: ask for less")
     return {(tuple(row[c] for c in asked.columns), row["window_at"]): row for row in rows}
 
 

@@ -51,6 +51,10 @@ class BadQuery(ValueError):
     """A filter, cursor or position that can't be read. The message says what was expected and what was found."""
 
 
+class Senseless(BadQuery):
+    """What can be read and can't be meant: an end before its beginning, a name that nothing has."""
+
+
 class GoneCursor(BadQuery):
     """A cursor of the right form whose row is not there, or is not there any more."""
 
