@@ -63,6 +63,12 @@ class Reads(Protocol):
     async def known(self, keys: Sequence[int], tenant: str) -> set[int]:
         """Those that are instances of the tenant."""
 
+    async def files(self, holder: int, tenant: str) -> Row:
+        """`{items, position}`: what is attached to a task or an instance."""
+
+    async def needed(self, names: Sequence[str]) -> set[str]:
+        """Of these files (`AREA/SHA256`) those that something of any tenant refers to."""
+
     async def health(self) -> str:
         """Why queries can't be answered; empty: all is well."""
 
@@ -71,7 +77,7 @@ class SqlReads:
     """The port on a `projections.reader.Reader`."""
 
     def __init__(self, reader: Any) -> None:
-        from flowledger.projections import about, asked, batches, groups, held, triggers, versions, webhooks
+        from flowledger.projections import about, asked, batches, files, groups, held, triggers, versions, webhooks
         from flowledger.projections import queries as q
 
         self.reader = reader
@@ -98,6 +104,7 @@ class SqlReads:
         self._mark, self._count = held.mark, held.count
         self._unprepared = batches.unprepared
         self._known = batches.known
+        self._files, self._needed = files.files_of, files.needed
         self._counts, self._variables, self._source = q.counts, q.instance_variables, q.get_definition_source
 
     async def wait_for(self, positions: dict[int, int], timeout_s: float) -> bool:
@@ -169,6 +176,15 @@ class SqlReads:
     async def source(self, definition: str, tenant: str) -> Row | None:
         async with _told():
             return await self._source(self.reader, tenant, definition)
+
+    async def files(self, holder: int, tenant: str) -> Row:
+        async with _told():
+            return await self._files(self.reader, tenant, holder)
+
+    async def needed(self, names: Sequence[str]) -> set[str]:
+        async with _told():
+            found: set[str] = await self._needed(self.reader, names)
+            return found
 
     async def health(self) -> str:
         why: str = await self.reader.ready()

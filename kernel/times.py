@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from flowledger.kernel import cron
 from flowledger.kernel.expressions import Failure
+from flowledger.kernel.values import shown
 
 _DURATION = re.compile(
     r"([-+])?P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+(?:[.,]\d+)?)W)?(?:(\d+(?:[.,]\d+)?)D)?"
@@ -324,7 +325,7 @@ def schedule(kind: str, value: Any, now_us: int, what: str) -> tuple[int, str, i
     """(due, repeat, further firings) of a timer's evaluated value; due -1: never. Kind: date, duration, cycle, or quartz (a cycle of a classic
     model, whose cron texts are Quartz's). Raises: Failure EXTRACT_VALUE_ERROR."""
     if value is None or isinstance(value, (bool, list, dict)):
-        raise Failure("EXTRACT_VALUE_ERROR", f"{what}: expected a {kind if kind != 'quartz' else 'cycle'}, found {value!r}")
+        raise Failure("EXTRACT_VALUE_ERROR", f"{what}: expected a {kind if kind != 'quartz' else 'cycle'}, found {shown(value)}")
     text = str(value).strip()
     try:
         if kind == "date":

@@ -373,6 +373,7 @@ def _register() -> None:
         capabilities,
         connectors,
         control,
+        files,
         holds,
         login,
         operations,
@@ -396,6 +397,7 @@ def _register() -> None:
     promote.register(app)
     operations.register(app)
     login.register(app)
+    app.add_typer(files.app, name="files", rich_help_panel=WORK)
     app.add_typer(kafka_app, name="kafka", rich_help_panel=RUN)
     app.add_typer(topics_app, name="topics", rich_help_panel=CARE)
     app.add_typer(capabilities.app, name="capabilities", rich_help_panel=MODELS)

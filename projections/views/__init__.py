@@ -7,6 +7,7 @@ from flowledger.projections.views import (
     dead_letters,
     definitions,
     events,
+    files,
     holds,
     incidents,
     instances,
@@ -38,6 +39,7 @@ VIEWS: dict[str, View] = {
         batches,
         holds,
         operations,
+        files,
         triggers,
         webhooks,
     )

@@ -93,6 +93,12 @@ export async function getText(path: string, signal?: AbortSignal): Promise<strin
   return response.text();
 }
 
+/** A file as it is. What is kept by its hash may be sent again as often as one likes. */
+export async function sendFile(path: string, file: File): Promise<void> {
+  const found = (await answer(await fetch(`/v1${path}`, { method: "PUT", headers: headers({ "Content-Type": file.type || "application/octet-stream" }), body: file }))) as { position?: string };
+  if (typeof found.position === "string") expect(found.position);
+}
+
 /** A change. It carries an id of its own, so that a repeat after a broken connection does nothing twice. */
 export async function send<M extends "POST" | "PUT" | "PATCH" | "DELETE", A extends PathOf<M>>(method: M, path: A, body?: BodyOf<M, A>, params?: Params, more?: Record<string, string>): Promise<AnswerOf<M, A>> {
   const id = crypto.randomUUID();
