@@ -136,7 +136,10 @@ CHILD = '<scriptTask id="t" scriptFormat="feel" camunda:resultVariable="r"><scri
         ('<camunda:in source="x" target="x"/><camunda:out source="r" target="y"/>', {"x": 1, "y": 1}),
         ('<camunda:out source="r" target="y"/>', {"x": 1, "y": "none"}),
         ('<camunda:in sourceExpression="${x + 1}" target="x"/><camunda:out variables="all"/>', {"x": 2, "r": 2}),
-        ('<camunda:in sourceExpression="${x + 1}" target="x"/><camunda:out variables="all"/><camunda:out source="r" target="y"/>', {"x": 2, "r": 2, "y": 2}),
+        (
+            '<camunda:in sourceExpression="${x + 1}" target="x"/><camunda:out variables="all"/><camunda:out source="r" target="y"/>',
+            {"x": 2, "r": 2, "y": 2},
+        ),
     ],
 )
 def test_a_call_passes_what_it_names_and_nothing_else(call, variables):
