@@ -51,6 +51,9 @@ class Reads(Protocol):
     async def report(self, name: str, key: int, tenant: str) -> Row | None:
         """`name`: status, metrics, tree, about, outline (of an instance), task_metrics, counts (of the tenant; `key` is 0)."""
 
+    async def insight(self, name: str, given: dict[str, str], tenant: str) -> Row:
+        """`name`: measures. `given`: as the query has it."""
+
     async def held(self, scope: str, key: str, tenant: str) -> Row:
         """How many a hold would be over: `{instances, tasks, position}`."""
 
@@ -80,7 +83,7 @@ class SqlReads:
     """The port on a `projections.reader.Reader`."""
 
     def __init__(self, reader: Any) -> None:
-        from flowledger.projections import about, asked, batches, files, groups, held, triggers, versions, webhooks
+        from flowledger.projections import about, asked, batches, files, groups, held, measures, triggers, versions, webhooks
         from flowledger.projections import queries as q
 
         self.reader = reader
@@ -104,7 +107,12 @@ class SqlReads:
             "about": about.of_instance, "outline": about.outline_of,
             "incident_chain": groups.incident_chain,
         }  # fmt: skip
+<<<<<<< HEAD
         self._mark, self._count, self._belongings = held.mark, held.count, held.belongings
+=======
+        self._insight: dict[str, Callable[..., Awaitable[Row]]] = {"measures": measures.measures}
+        self._mark, self._count = held.mark, held.count
+>>>>>>> main
         self._unprepared = batches.unprepared
         self._known = batches.known
         self._files, self._needed = files.files_of, files.needed
@@ -180,6 +188,10 @@ class SqlReads:
                 return await self._counts(self.reader.of(tenant), tenant)
             return await self._reports[name](self.reader.of(tenant), tenant, key)
 
+    async def insight(self, name: str, given: dict[str, str], tenant: str) -> Row:
+        async with _told():
+            return await self._insight[name](self.reader, tenant, given)
+
     async def source(self, definition: str, tenant: str) -> Row | None:
         async with _told():
             return await self._source(self.reader.of(tenant), tenant, definition)
@@ -220,12 +232,14 @@ async def _told() -> Any:
     import psycopg
     from psycopg_pool import PoolClosed, PoolTimeout
 
-    from flowledger.projections.reader import BadQuery, GoneCursor
+    from flowledger.projections.reader import BadQuery, GoneCursor, Senseless
 
     try:
         yield
     except GoneCursor as e:
         raise Problem(RejectionCode.INVALID_ARGUMENT, str(e), where="query cursor") from None
+    except Senseless as e:
+        raise Problem(RejectionCode.INVALID_ARGUMENT, str(e), where=f"query {str(e).partition(':')[0]}") from None
     except BadQuery as e:
         where = str(e).partition(":")[0]
         raise malformed(str(e), f"query {where}" if where.replace("_", "").replace(".", "").isalnum() else "query") from None

@@ -46,7 +46,9 @@ OWNER, UNKNOWN = "owner", "unknown"
 LOOK_S, _LAST = 5.0, "positions"
 
 #: columns that hold keys, which JSON carries as texts
-KEYS = frozenset(c for t in TABLES.values() for c, kind in t.columns.items() if kind == "bigint") - {"duration_ms", "repeats_left"}
+KEYS = frozenset(
+    c for t in TABLES.values() for c, kind in t.columns.items() if kind == "bigint" and c not in t.adds and not c.endswith("_us")
+) - {"duration_ms", "repeats_left"}
 #: column -> its name in answers
 NAMES = {
     "workflow_instance_id": "instance", "workflow_definition_id": "definition", "definition_key": "element", "scope_id": "scope_key",
@@ -57,6 +59,10 @@ NAMES = {
 
 class BadQuery(ValueError):
     """A filter, cursor or position that can't be read. The message says what was expected and what was found."""
+
+
+class Senseless(BadQuery):
+    """What can be read and can't be meant: an end before its beginning, a name that nothing has."""
 
 
 class GoneCursor(BadQuery):

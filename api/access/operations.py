@@ -151,6 +151,7 @@ HTTP: dict[str, str] = {
     "GET /v1/incidents/{key}/chain": "incidents:read",
     "GET /v1/incidents/groups": "incidents:read",
     "POST /v1/incidents/groups/{id}/resolve": "incidents:resolve",
+    "GET /v1/measures": "insight:read",
     "GET /v1/holds": "holds:read",
     "GET /v1/holds/preview": "holds:read",
     "GET /v1/holds/{id}": "holds:read",
