@@ -107,12 +107,8 @@ class SqlReads:
             "about": about.of_instance, "outline": about.outline_of,
             "incident_chain": groups.incident_chain,
         }  # fmt: skip
-<<<<<<< HEAD
-        self._mark, self._count, self._belongings = held.mark, held.count, held.belongings
-=======
         self._insight: dict[str, Callable[..., Awaitable[Row]]] = {"measures": measures.measures}
-        self._mark, self._count = held.mark, held.count
->>>>>>> main
+        self._mark, self._count, self._belongings = held.mark, held.count, held.belongings
         self._unprepared = batches.unprepared
         self._known = batches.known
         self._files, self._needed = files.files_of, files.needed
@@ -190,7 +186,7 @@ class SqlReads:
 
     async def insight(self, name: str, given: dict[str, str], tenant: str) -> Row:
         async with _told():
-            return await self._insight[name](self.reader, tenant, given)
+            return await self._insight[name](self.reader.of(tenant), tenant, given)
 
     async def source(self, definition: str, tenant: str) -> Row | None:
         async with _told():
@@ -198,7 +194,7 @@ class SqlReads:
 
     async def files(self, holder: int, tenant: str) -> Row:
         async with _told():
-            return await self._files(self.reader, tenant, holder)
+            return await self._files(self.reader.of(tenant), tenant, holder)
 
     async def needed(self, names: Sequence[str]) -> set[str]:
         async with _told():

@@ -63,11 +63,6 @@ __all__ = [
     "Deployed", "Deployment", "Diff", "Done", "ElementTimes", "Entry", "Errors", "Event", "Finding", "Findings", "Health", "Held", "Hold", "Incident",
     "IncidentGroup", "Instance", "InstanceMetrics", "InstanceRow", "Job", "Jobs", "Json", "Key", "Live", "Load", "MappingRow", "Measured", "Measures", "MigrationPlan",
     "Moved", "Operation", "Page", "Place", "Plan", "Problem", "Progress", "Repaired", "ReplayOutcomes", "Replayed", "RolledOut", "Runtime",
-<<<<<<< HEAD
-    "Setting", "Started", "State", "Stored", "T", "Task", "TaskMetrics", "TaskMoved", "TaskRow", "TaskState", "Tenant", "TenantHas", "Time", "Tree",
-    "Variable", "Variables", "Version", "Versions", "Where", "WorkerRow", "WorkflowState",
-=======
-    "Setting", "Started", "State", "Stored", "T", "Task", "TaskMetrics", "TaskMoved", "TaskRow", "TaskState", "Time", "Times", "Tree", "Variable",
-    "Variables", "Version", "Versions", "Where", "WorkerRow", "WorkflowState",
->>>>>>> main
+    "Setting", "Started", "State", "Stored", "T", "Task", "TaskMetrics", "TaskMoved", "TaskRow", "TaskState", "Tenant", "TenantHas", "Time", "Times",
+    "Tree", "Variable", "Variables", "Version", "Versions", "Where", "WorkerRow", "WorkflowState",
 ]  # fmt: skip
