@@ -55,7 +55,7 @@ from flowledger.api.answers.instances import (
     WorkflowState,
 )  # fmt: skip
 from flowledger.api.answers.replays import ReplayOutcomes
-from flowledger.api.answers.server import Breaker, Entry, Health, Live, Load, Setting, Stored, WorkerRow
+from flowledger.api.answers.server import Breaker, Entry, Health, Live, Load, Setting, Stored, Tenant, TenantHas, WorkerRow
 from flowledger.api.answers.tasks import Job, Jobs, Task, TaskMetrics, TaskMoved, TaskRow
 
 __all__ = [
@@ -64,6 +64,6 @@ __all__ = [
     "Findings", "Health", "Heatmap", "Held", "Hold", "Incident", "IncidentGroup", "Instance", "InstanceMetrics", "InstanceRow", "Job",
     "Jobs", "Json", "Key", "Live", "Load", "MappingRow", "Measured", "Measures", "MigrationPlan", "Moved", "Operation", "Page", "Place",
     "Plan", "Problem", "Progress", "Repaired", "ReplayOutcomes", "Replayed", "RolledOut", "Runtime", "Setting", "Started", "State",
-    "Stored", "T", "Task", "TaskMetrics", "TaskMoved", "TaskRow", "TaskState", "Time", "Times", "Tree", "Variable", "Variables",
-    "Variants", "Version", "Versions", "Where", "WorkerRow", "WorkflowState",
+    "Stored", "T", "Task", "TaskMetrics", "TaskMoved", "TaskRow", "TaskState", "Tenant", "TenantHas", "Time", "Times", "Tree", "Variable",
+    "Variables", "Variants", "Version", "Versions", "Where", "WorkerRow", "WorkflowState",
 ]  # fmt: skip
