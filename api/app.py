@@ -30,6 +30,7 @@ from flowledger.api import (
     health,
     holds,
     incidents,
+    insight,
     instance_views,
     instances,
     issuers,
@@ -43,6 +44,7 @@ from flowledger.api import (
     settings,
     signals,
     tasks,
+    tenants,
     triggers,
     watchdog,
     webhooks,
@@ -73,6 +75,7 @@ NOUNS: dict[str, list[Any]] = {
     "messages": messages.HANDLERS,
     "signals": signals.HANDLERS,
     "incidents": incidents.HANDLERS,
+    "insight": insight.HANDLERS,
     "dead-letters": dead_letters.HANDLERS,
     "operations": operations.HANDLERS,
     "holds": holds.HANDLERS,
@@ -83,6 +86,7 @@ NOUNS: dict[str, list[Any]] = {
     "decisions": decisions.HANDLERS,
     "events": events.HANDLERS,
     "settings": settings.HANDLERS,
+    "tenants": tenants.HANDLERS,
     **accounts.HANDLERS,
 }
 DESCRIPTION = """Keys are texts. Errors are problem details (RFC 9457) with a `code`. Every answer to a command has the `position` of its

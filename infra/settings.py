@@ -44,6 +44,10 @@ class Settings(BaseSettings):
     data: Path = Field(Path(".flowledger"), description="Folder of the embedded log and the embedded PostgreSQL")
     kafka: str = Field("", description="Bootstrap servers `host:port,...`; empty: the embedded log in `data`")
     postgres: str = Field("", description="URL of a PostgreSQL 15+; empty: the embedded one in `data`")
+    row_security: Literal["off", "auto", "required"] = Field(
+        "off",
+        description="Read for a tenant by a role that the database shows no other's rows: auto where there is one, required always (lists by variables are slower)",
+    )
     prefix: str = Field("flowledger", pattern=r"^[A-Za-z0-9._-]{1,100}$", description="Prefix of the Kafka topics")
     replication: int = Field(1, ge=1, le=9, description="Replicas of the topics when they are created")
     kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(

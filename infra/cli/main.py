@@ -375,6 +375,7 @@ def _register() -> None:
         control,
         files,
         holds,
+        insight,
         login,
         operations,
         plugins,
@@ -383,6 +384,7 @@ def _register() -> None:
         replays,
         rollouts,
         secrets,
+        tenants,
         verbs,
         watchdog,
     )
@@ -400,9 +402,11 @@ def _register() -> None:
     app.add_typer(files.app, name="files", rich_help_panel=WORK)
     app.add_typer(kafka_app, name="kafka", rich_help_panel=RUN)
     app.add_typer(topics_app, name="topics", rich_help_panel=CARE)
+    app.add_typer(insight.app, name="analytics", rich_help_panel=LOOK)
     app.add_typer(capabilities.app, name="capabilities", rich_help_panel=MODELS)
     app.add_typer(connectors.app, name="connectors", rich_help_panel=MODELS)
     app.add_typer(secrets.app, name="secrets", rich_help_panel=CARE)
+    app.add_typer(tenants.app, name="tenants", rich_help_panel=CARE)
     app.add_typer(plugins.app, name="plugins", rich_help_panel=CARE)
     app.add_typer(audit_app, name="audit", rich_help_panel=CARE)
     app.add_typer(projections_app, name="projections", rich_help_panel=CARE)

@@ -397,7 +397,7 @@ class System:
         from flowledger.projections.reader import Reader
 
         self.progress("API")
-        reader = Reader(dsn)
+        reader = Reader(dsn, wall=self.settings.row_security)
         reader.hurry = lambda: self.runner.hurry() if self.runner is not None else None
         self._pool = reader.pool
         await reader.open()
