@@ -20,8 +20,6 @@ from flowledger.processors.log import COMMANDS, EVENTS, Group
 from flowledger.processors.owner import Settings as OwnerSettings
 from flowledger.stores import make_log
 
-pytestmark = pytest.mark.req("D-HA-001", "APG-HA-005")
-
 
 async def served(settings: Settings) -> Engine:
     signing = signing_of(settings)
