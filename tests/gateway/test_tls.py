@@ -38,7 +38,6 @@ async def partitions(port: int, ca: Path, own: tuple[Path, Path] | None = None) 
         await channel.close()
 
 
-@pytest.mark.req("D-SEC-006")
 async def test_a_certificate_by_file_and_its_password_by_reference(engine, authority, tmp_path):
     cert, key = authority.issue("gateway", PASSWORD)
     (tmp_path / "password").write_text(PASSWORD + "\n")
@@ -53,7 +52,7 @@ async def test_a_certificate_by_file_and_its_password_by_reference(engine, autho
     await server.close(0.1)
 
 
-@pytest.mark.req("D-SEC-003", "D-SEC-006")
+@pytest.mark.req("D-SEC-003")
 async def test_mutual_tls_lets_in_whom_the_authority_signed_and_nobody_else(engine, authority, tmp_path):
     cert, key = authority.issue("gateway")
     other = Authority(tmp_path, "street")
@@ -81,7 +80,6 @@ async def test_files_that_change_are_read_at_the_next_connection(engine, authori
     await server.close(0.1)
 
 
-@pytest.mark.req("D-SEC-003", "D-SEC-006")
 async def test_a_server_of_these_settings_deploys_for_a_client_with_a_certificate(authority, tmp_path):
     cert, key = authority.issue("gateway")
     settings = Settings(
