@@ -52,7 +52,7 @@ class Reads(Protocol):
         """`name`: status, metrics, tree, about, outline (of an instance), task_metrics, counts (of the tenant; `key` is 0)."""
 
     async def insight(self, name: str, given: dict[str, str], tenant: str) -> Row:
-        """`name`: measures. `given`: as the query has it."""
+        """`name`: measures, heatmap, bottlenecks, variants, comparison. `given`: as the query has it."""
 
     async def held(self, scope: str, key: str, tenant: str) -> Row:
         """How many a hold would be over: `{instances, tasks, position}`."""
@@ -83,7 +83,7 @@ class SqlReads:
     """The port on a `projections.reader.Reader`."""
 
     def __init__(self, reader: Any) -> None:
-        from flowledger.projections import about, asked, batches, files, groups, held, measures, triggers, versions, webhooks
+        from flowledger.projections import about, asked, batches, files, groups, held, insight, measures, triggers, versions, webhooks
         from flowledger.projections import queries as q
 
         self.reader = reader
@@ -107,7 +107,10 @@ class SqlReads:
             "about": about.of_instance, "outline": about.outline_of,
             "incident_chain": groups.incident_chain,
         }  # fmt: skip
-        self._insight: dict[str, Callable[..., Awaitable[Row]]] = {"measures": measures.measures}
+        self._insight: dict[str, Callable[..., Awaitable[Row]]] = {
+            "measures": measures.measures, "heatmap": insight.heatmap, "bottlenecks": insight.bottlenecks, "variants": insight.variants,
+            "comparison": insight.comparison,
+        }  # fmt: skip
         self._mark, self._count, self._belongings = held.mark, held.count, held.belongings
         self._unprepared = batches.unprepared
         self._known = batches.known
