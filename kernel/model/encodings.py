@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 
 _DECLARED = re.compile(r"""\s*<\?xml\b[^>]*?(\s+encoding\s*=\s*["']([A-Za-z][A-Za-z0-9._\-]*)["'])""")
@@ -14,7 +13,7 @@ _SIGNS = (
 #: `<?xm` in EBCDIC: which of its kinds stands in the declaration, whose characters are the same in all
 _EBCDIC = b"\x4c\x6f\xa7\x94"
 #: encodings of Python alone, and one that XML's readers leave alone since it hides characters
-_NONE_OF_XML = frozenset("unicode-escape raw-unicode-escape idna punycode undefined mbcs oem utf-7".split())
+_NONE_OF_XML = frozenset("unicodeescape rawunicodeescape idna punycode undefined mbcs dbcs ansi oem utf7 u7 unicode11utf7".split())
 
 
 def decode(data: bytes) -> str:
@@ -26,7 +25,7 @@ def decode(data: bytes) -> str:
         if encoding.lower().startswith(("utf-16", "utf-32")):
             encoding = "utf-8"  # a declaration that can be read byte by byte is none of these
     try:
-        if codecs.lookup(encoding).name.replace("_", "-") in _NONE_OF_XML:
+        if re.sub(r"[^a-z0-9]", "", encoding.lower()) in _NONE_OF_XML:
             raise LookupError
         return data.decode(encoding)
     except LookupError:
