@@ -45,6 +45,15 @@ PriorityValue = Annotated[int, Meta(ge=0, le=100)] | Literal["low", "normal", "m
 PRIORITIES = {"low": 20, "normal": 40, "medium": 40, "high": 60, "critical": 80, "urgent": 100}
 
 
+#: characters of a search
+WHERE_MAX, TEXT_MAX = 2_000, 200
+_WHERE = (
+    "FEEL: comparisons (=, !=, <, <=, >, >=, in, between, contains, starts with, is defined) joined by and, or. Names are variables, "
+    "with paths (order.items.sku); run.status, run.process, run.business_key and others are the instance's own"
+)
+_TEXT = "A text that is the value of any variable, the id, the process, the initiator, the correlation id, or the beginning of the business key"
+
+
 class StartBody(Body):
     """`definition`: a process id (with `version`, 0 or none: the latest, or `version_tag`), or a definition's key.
 
@@ -134,15 +143,18 @@ async def list_instances(
     started_from: datetime | None = None,
     started_to: datetime | None = None,
     parent: KeyFilter = None,
+    where: Annotated[str | None, Parameter(schema_extra={"minLength": 1, "maxLength": WHERE_MAX}, description=_WHERE)] = None,
+    text: Annotated[str | None, Parameter(schema_extra={"minLength": 1, "maxLength": TEXT_MAX, "pattern": r"\S"}, description=_TEXT)] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     wait_for: WaitFor = None,
 ) -> Response[a.Page[a.InstanceRow]]:
-    """Newest first. `var.NAME[op]=VALUE` filters by variables; `op`: eq, ne, lt, lte, gt, gte; without `[op]` it is eq."""
+    """Newest first. `var.NAME[op]=VALUE` filters by variables; `op`: eq, ne, lt, lte, gt, gte; without `[op]` it is eq. All filters hold together;
+    `where` has OR, paths and more operators."""
     filters = {
         "definition": definition, "version": version, "status": status, "business_key": business_key, "has_incident": has_incident,
         "paused": paused, "priority": priority, "initiator": initiator, "correlation_id": correlation_id, "started_from": started_from,
-        "started_to": started_to, "parent": parent, **variable_filters(request),
+        "started_to": started_to, "parent": parent, "where": where, "text": text, **variable_filters(request),
     }  # fmt: skip
     return reply(await listing(request, "instances", filters, limit, cursor, wait_for))
 

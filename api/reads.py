@@ -197,12 +197,14 @@ async def _told() -> Any:
     import psycopg
     from psycopg_pool import PoolClosed, PoolTimeout
 
-    from flowledger.projections.reader import BadQuery, GoneCursor
+    from flowledger.projections.reader import BadQuery, GoneCursor, TookTooLong
 
     try:
         yield
     except GoneCursor as e:
         raise Problem(RejectionCode.INVALID_ARGUMENT, str(e), where="query cursor") from None
+    except TookTooLong as e:
+        raise Problem(RejectionCode.INVALID_ARGUMENT, str(e), where="query where, text") from None
     except BadQuery as e:
         where = str(e).partition(":")[0]
         raise malformed(str(e), f"query {where}" if where.replace("_", "").replace(".", "").isalnum() else "query") from None

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, LiteralString
 
@@ -51,6 +52,10 @@ class BadQuery(ValueError):
 
 class GoneCursor(BadQuery):
     """A cursor of the right form whose row is not there, or is not there any more."""
+
+
+class TookTooLong(BadQuery):
+    """What was asked for can't be found in the time that there is: fewer are to be looked through."""
 
 
 class NotProjected(TimeoutError):
@@ -114,6 +119,24 @@ def plain_event(row: Mapping[str, Any]) -> Row:
     return out
 
 
+#: until when what is read now has time (`time.monotonic`); None: it has
+_UNTIL: ContextVar[float | None] = ContextVar("until", default=None)
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """All that is read inside takes so long together at most; then the database ends it. Raises: TookTooLong."""
+    token = _UNTIL.set(time.monotonic() + seconds)
+    try:
+        yield
+    except psycopg.errors.QueryCanceled:
+        raise TookTooLong(
+            f"the search took longer than {seconds:g} s: ask for less, by a process, a status, or a time (started_from)"
+        ) from None
+    finally:
+        _UNTIL.reset(token)
+
+
 class Reader:
     """A pool of connections that read the projections of one schema."""
 
@@ -154,10 +177,15 @@ class Reader:
 
         Raises: psycopg.OperationalError, psycopg_pool.PoolTimeout when the database is away.
         """
+        until = _UNTIL.get()
         async with self.pool.connection() as conn:
-            if not nested:
+            if not nested or until is not None:
                 async with conn.transaction():
-                    await conn.execute("SET LOCAL enable_nestloop = off")
+                    if not nested:
+                        await conn.execute("SET LOCAL enable_nestloop = off")
+                    if until is not None:
+                        left = sql.Literal(max(1, int((until - time.monotonic()) * 1000)))
+                        await conn.execute(sql.SQL("SET LOCAL statement_timeout = {}").format(left))
                     return await (await conn.execute(query, values)).fetchall()
             return await (await conn.execute(query, values)).fetchall()
 

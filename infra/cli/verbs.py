@@ -42,6 +42,8 @@ def instances(
     business_key: Annotated[str, typer.Option("--business-key")] = "",
     incident: Annotated[bool, typer.Option("--incident", help="Only those with an incident")] = False,
     var: Annotated[list[str] | None, typer.Option("--var", metavar="NAME[op]=VALUE", help="Filter by a variable; may be repeated")] = None,
+    where: Annotated[str, typer.Option("--where", metavar="FEEL", help="Such as: order.amount > 100 or run.status = \"failed\"")] = "",
+    text: Annotated[str, typer.Option("--text", help="The value of any variable, an id, a process, the beginning of a business key")] = "",
     limit: Limit = 50,
     server: ServerUrl = "",
     json: Json = False,
@@ -49,7 +51,8 @@ def instances(
     """List instances, newest first."""
     from flowledger.infra.cli import daily
 
-    daily.instances(server, definition, status, business_key, incident, var, limit, json)
+    found = {"definition": definition, "status": status, "business_key": business_key, "where": where, "text": text}
+    daily.instances(server, found, incident, var, limit, json)
 
 
 def show(id: Id, server: ServerUrl = "", json: Json = False) -> None:

@@ -12,6 +12,7 @@ import { SavedViews } from "~/shared/SavedViews";
 import { Status } from "~/shared/Status";
 import { duration, When } from "~/shared/time";
 import { Selected } from "./Selected";
+import { Where } from "./Where";
 
 const STATUSES = ["pending", "running", "suspended", "completed", "failed", "cancelled", "terminated"];
 
@@ -31,10 +32,10 @@ export function InstancesPage() {
     <>
       <PageHead title={t("instances.title")} actions={<SavedViews page="instances" search={search} />}>{t("instances.what")}</PageHead>
       <Group mb="sm" gap="xs" align="end">
+        <TextInput label={t("instances.text")} placeholder={t("instances.text.hint")} type="search" size="xs" w={230} maxLength={200} defaultValue={search.text ?? ""} key={`t${search.text}`} onKeyDown={(e) => e.key === "Enter" && set({ text: e.currentTarget.value.trim() })} onBlur={(e) => e.currentTarget.value.trim() !== (search.text ?? "") && set({ text: e.currentTarget.value.trim() })} />
         <TextInput label={t("col.process")} size="xs" w={170} defaultValue={search.definition ?? ""} key={`d${search.definition}`} onKeyDown={(e) => e.key === "Enter" && set({ definition: e.currentTarget.value })} onBlur={(e) => e.currentTarget.value !== (search.definition ?? "") && set({ definition: e.currentTarget.value })} />
         <Select label={t("col.status")} size="xs" w={150} clearable data={STATUSES.map((s) => ({ value: s, label: t(`status.${s}`) }))} value={search.status ?? null} onChange={(v) => set({ status: v ?? undefined })} />
         <TextInput label={t("col.key")} size="xs" w={150} defaultValue={search.business_key ?? ""} key={`b${search.business_key}`} onKeyDown={(e) => e.key === "Enter" && set({ business_key: e.currentTarget.value })} onBlur={(e) => e.currentTarget.value !== (search.business_key ?? "") && set({ business_key: e.currentTarget.value })} />
-        <Variable add={(name, op, value) => set({ [op === "eq" ? `var.${name}` : `var.${name}[${op}]`]: value })} />
         <Switch label={t("instances.stuck")} size="sm" mb={6} checked={search.has_incident === "true"} onChange={(e) => set({ has_incident: e.currentTarget.checked ? "true" : undefined })} />
         {filtered && (
           <Button size="xs" variant="subtle" onClick={() => void navigate({ to: ".", search: {} })}>
@@ -42,6 +43,7 @@ export function InstancesPage() {
           </Button>
         )}
       </Group>
+      <Where where={search.where ?? ""} set={(where) => set({ where })} />
       {variables.length > 0 && (
         <Group gap={6} mb="sm">
           {variables.map(([k, v]) => (
@@ -108,28 +110,4 @@ function Took({ of: i }: { of: InstanceRow }) {
   const end = i.completed_at ?? i.cancelled_at;
   if (!i.started_at) return <>–</>;
   return <>{duration((end ? Date.parse(end) : Date.now()) - Date.parse(i.started_at))}</>;
-}
-
-/** `name op value`; the value is JSON, or a text when it is none. Several are joined by AND. */
-function Variable({ add }: { add: (name: string, op: string, value: string) => void }) {
-  const t = useText();
-  const [name, setName] = useState("");
-  const [op, setOp] = useState("eq");
-  const [value, setValue] = useState("");
-  const go = () => {
-    if (!name.trim()) return;
-    add(name.trim(), op, value);
-    setName("");
-    setValue("");
-  };
-  return (
-    <Group gap={4} align="end">
-      <TextInput label={t("instances.variable")} placeholder="order.amount" size="xs" w={130} value={name} onChange={(e) => setName(e.currentTarget.value)} onKeyDown={(e) => e.key === "Enter" && go()} />
-      <Select aria-label={t("instances.operator")} size="xs" w={64} allowDeselect={false} value={op} onChange={(v) => setOp(v ?? "eq")} data={[{ value: "eq", label: "=" }, { value: "ne", label: "≠" }, { value: "lt", label: "<" }, { value: "lte", label: "≤" }, { value: "gt", label: ">" }, { value: "gte", label: "≥" }]} />
-      <TextInput aria-label={t("instances.value")} placeholder="100" size="xs" w={100} value={value} onChange={(e) => setValue(e.currentTarget.value)} onKeyDown={(e) => e.key === "Enter" && go()} />
-      <Button size="xs" variant="default" onClick={go} aria-label={t("instances.addvar")}>
-        <Icon name="plus" size={13} />
-      </Button>
-    </Group>
-  );
 }
