@@ -101,6 +101,14 @@ class RemoveFromViews(Command, frozen=True):
     reason: str = ""
 
 
+class CommentInstance(Command, frozen=True):
+    """Something to be read by whoever looks at it, of an instance that goes on or has ended; `element`: of one of its elements. Answer: `{key}`."""
+
+    key: int
+    text: str
+    element: str = ""
+
+
 class PlaceHold(Command, frozen=True):
     """Keep from going on: `subject` is a key of an instance or a version, the id of a process, `PROCESS/ELEMENT` (process id or version key), a job
     type, the target of a limit (`job:`, `tenant:`, `endpoint:`, `assignee:`), or a tenant (`*`: all).
@@ -260,5 +268,5 @@ class RepairFinding(Command, frozen=True):
 #: one of them; the union of all commands has these beside its own
 AnyControl = (
     CreateBatch | AddBatchItems | ControlBatch | DoBatchItems | TellBatchItems | PlaceHold | ReleaseHold | SetHold | HoldDone
-    | ListFindings | AskPeers | RepairFinding | ChangeRollout | RemoveFromViews | PrepareBatchItems
+    | ListFindings | AskPeers | RepairFinding | ChangeRollout | RemoveFromViews | CommentInstance | PrepareBatchItems
 )  # fmt: skip

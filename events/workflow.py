@@ -169,6 +169,13 @@ class WorkflowRemovedFromViews(Event, frozen=True):
     reason: str = ""
 
 
+class WorkflowCommented(Event, frozen=True):
+    """Somebody says something of it, also after its end; of one of its elements, where `element` names one. Nothing else changes."""
+
+    text: str
+    element: str = ""
+
+
 class VariableSet(Event, frozen=True):
     """`variables` are now set in the scope of `scope` (a token key, or the instance key for the root scope). `reason`: of whom set them by hand."""
 

@@ -71,6 +71,7 @@ HTTP: dict[str, str] = {
     "POST /v1/instances": "instances:start",
     "GET /v1/instances/{id}": "instances:read",
     "DELETE /v1/instances/{id}": "instances:delete",
+    "POST /v1/instances/{id}/comment": "instances:comment",
     "GET /v1/instances/{id}/variables": "instances:read",
     "PATCH /v1/instances/{id}/variables": "instances:control",
     "POST /v1/instances/{id}/cancel": "instances:control",

@@ -34,6 +34,8 @@ WHILE_HELD: dict[type[c.AnyCommand], str] = {
     co.ChangeRollout: RUN,
     # it has ended
     co.RemoveFromViews: RUN,
+    # to say something moves nothing
+    co.CommentInstance: RUN,
     # a trigger goes on: what it starts is held as any start is
     tr.ClaimTrigger: RUN, tr.TakeItems: RUN, tr.ControlTrigger: RUN, tr.SettleParked: RUN, tr.ListTriggers: RUN,
     # a webhook tells of what has happened

@@ -17,7 +17,6 @@ import { brief, Json } from "~/shared/Json";
 import { Answer, Empty, Failed, PageHead, Waiting } from "~/shared/states";
 import { Priority, Status } from "~/shared/Status";
 import { When } from "~/shared/time";
-import { Comments } from "./Comments";
 import * as drafts from "./drafts";
 import { Due } from "./due";
 import { Moves } from "./Moves";
@@ -67,7 +66,19 @@ export function TaskPage() {
         <Grid.Col span={{ base: 12, md: 4 }}>
           <Stack>
             <Facts of={of} />
-            <Answer of={events}>{(all) => <Comments task={of} events={all} closed={OVER.has(of.status)} />}</Answer>
+            <Answer of={events}>
+              {(all) => (
+                <Comments
+                  title={t("tasks.comments")}
+                  none={t("tasks.nocomments")}
+                  said={all.filter((e) => e.type === "task.commented")}
+                  say={OVER.has(of.status) ? undefined : async (text) => {
+                    await send("POST", `/tasks/${of.id}/${"comment" as string}`, { text });
+                    await client.invalidateQueries({ queryKey: ["task", of.id] });
+                  }}
+                />
+              )}
+            </Answer>
           </Stack>
         </Grid.Col>
       </Grid>
