@@ -220,7 +220,7 @@ BY_ACTION: dict[str, str] = {
     "delete": "instances:delete",
     **dict.fromkeys(("retry", "resolve"), "incidents:resolve"),
     "assign": "tasks:manage",
-    "escalate": "tasks:work",
+    **dict.fromkeys(("claim", "release", "complete", "escalate"), "tasks:work"),
     "redeliver": "letters:control",
 }
 ALL = {**HTTP, **SOCKETS, **GRPC}

@@ -63,7 +63,10 @@ ROLES: dict[str, tuple[str, frozenset[str]]] = {
     "task-worker": (
         "works on tasks",
         frozenset(
-            ("definitions:read", "instances:read", "tasks:read", "tasks:work", "instances:comment", "events:read", "directory:read", "keys:own", "views:own"),
+            (
+                "definitions:read", "instances:read", "tasks:read", "tasks:work", "instances:comment", "events:read", "directory:read", "batches:read",
+                "batches:write", "keys:own", "views:own",
+            ),
         ),
     ),
     "author": (

@@ -115,7 +115,8 @@ def commands(w: World) -> dict[type, Any]:
         co.AddBatchItems: co.AddBatchItems(batch=w.batch, at=0, items=[w.instance]),
         co.ChangeRollout: co.ChangeRollout(key=w.definition, version=1, default=True),
         co.PrepareBatchItems: co.PrepareBatchItems(batch=w.batch),
-        co.RemoveFromViews: co.RemoveFromViews(key=w.instance), co.CommentInstance: co.CommentInstance(key=w.instance, text="x"),
+        co.RemoveFromViews: co.RemoveFromViews(key=w.instance),
+        co.CommentInstance: co.CommentInstance(key=w.instance, text="x"),
         co.ControlBatch: co.ControlBatch(batch=w.batch, move="abort"),
         co.RepairFinding: co.RepairFinding(id=w.finding),
     }

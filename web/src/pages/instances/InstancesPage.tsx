@@ -1,6 +1,5 @@
-import { Anchor, Button, Checkbox, Group, Select, Switch, TextInput } from "@mantine/core";
+import { Anchor, Button, Group, Select, Switch, TextInput } from "@mantine/core";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
-import { useState } from "react";
 import { useList } from "~/api/lists";
 import { useRefreshOn } from "~/api/live";
 import type { InstanceRow } from "~/api/types";
@@ -9,6 +8,7 @@ import { Icon } from "~/shared/icons";
 import { RowList } from "~/shared/RowList";
 import { Empty, Listed, PageHead } from "~/shared/states";
 import { SavedViews } from "~/shared/SavedViews";
+import { useChosen } from "~/shared/Selected";
 import { Status } from "~/shared/Status";
 import { duration, When } from "~/shared/time";
 import { Selected } from "./Selected";
@@ -25,8 +25,7 @@ export function InstancesPage() {
   useRefreshOn({ type: "workflow.*" }, [["/instances", "list"]], 2000);
   const list = useList("/instances", search);
   const filtered = Object.keys(search).length > 0;
-  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
-  const choose = (id: string) => setChosen((was) => new Set(was.has(id) ? [...was].filter((k) => k !== id) : [...was, id]));
+  const choice = useChosen(list.rows);
   const variables = Object.entries(search).filter(([k]) => k.startsWith("var."));
   return (
     <>
@@ -73,7 +72,7 @@ export function InstancesPage() {
         }
       >
         <>
-        <Selected ids={[...chosen]} filter={search} clear={() => setChosen(new Set())} />
+        <Selected ids={choice.ids} filter={search} clear={choice.clear} />
         <RowList
           label={t("instances.title")}
           rows={list.rows}
@@ -82,7 +81,7 @@ export function InstancesPage() {
           more={list.more}
           hasMore={list.hasNextPage}
           columns={[
-            { key: "choose", head: <Checkbox size="xs" aria-label={t("bulk.choose.all")} checked={list.rows.length > 0 && list.rows.every((i) => chosen.has(i.id))} onChange={(e) => setChosen(new Set(e.currentTarget.checked ? list.rows.map((i) => i.id) : []))} />, width: "1.5rem", cell: (i) => <Checkbox size="xs" aria-label={t("bulk.choose", { id: i.id })} checked={chosen.has(i.id)} onChange={() => choose(i.id)} /> },
+            choice.column,
             {
               key: "name",
               head: t("col.process"),
