@@ -11,6 +11,7 @@ import type { HistoryEvent, Task } from "~/api/types";
 import { useText } from "~/i18n";
 import { formRef } from "~/shared/form/schema";
 import { Values, type ValuesHandle } from "~/shared/form/Values";
+import { Comments } from "~/shared/Comments";
 import { HeldBy } from "~/shared/HeldBy";
 import { Icon } from "~/shared/icons";
 import { brief, Json } from "~/shared/Json";
