@@ -37,4 +37,4 @@ def test_comments_on_an_instance(server: Served, open_page: Callable[..., Any]) 
     page.get_by_role("button", name="Add", exact=True).click()
     page.get_by_text("it was a test").wait_for()
     found = server.call("GET", f"/v1/instances/{instance}/events?type=workflow.commented")["items"]
-    assert [(e["metadata"]["actor"], e["data"]["text"]) for e in found] == [("ann", f"called the author {mark}"), ("ann", "it was a test")]
+    assert [(e["actor"], e["data"]["text"]) for e in found] == [("ann", f"called the author {mark}"), ("ann", "it was a test")]

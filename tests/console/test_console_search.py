@@ -74,7 +74,7 @@ def test_a_search_as_text_says_what_is_wrong_and_a_word_is_found(server: Served,
     text = page.get_by_label("Conditions as FEEL")
     text.fill('run.status = "odd" or (who')
     text.press("Enter")
-    page.get_by_role("alert").get_by_text("expected FEEL").wait_for()
+    page.get_by_role("alert").get_by_text("expected FEEL").first.wait_for()
     assert page.get_by_role("button", name="as rows").is_disabled()
     text.fill(f'run.status = "running" and (who = "w{mark}" or who = "nobody")')
     text.press("Enter")
