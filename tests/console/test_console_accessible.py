@@ -37,7 +37,10 @@ PAGES = {
     "instance decisions": "/instances/{decided}?tab=decisions",
     "designer": "/designer",
     "designer empty": "/designer?name=nobody-drew-this",
-    **{f"draft {tab}": f"/designer/{{draft}}?tab={tab}" for tab in ("properties", "findings", "try", "blocks", "versions", "comments")},
+    **{
+        f"draft {tab}": f"/designer/{{draft}}?tab={tab}"
+        for tab in ("properties", "findings", "try", "blocks", "texts", "versions", "comments")
+    },
     "draft decision": "/designer/{drawn_decision}",
     "draft form": "/designer/{drawn_form}",
     "draft text": "/designer/{text}",

@@ -72,7 +72,7 @@ export function Where({ where, set }: { where: string; set: (where: string | und
                   key={n}
                   of={c}
                   first={g === 0 && n === 0}
-                  word={n > 0 ? t("where.and") : ""}
+                  word={n > 0 ? t("where.and") : group.length > 1 ? "" : undefined}
                   change={(more) => setGroups(change(g, n, more))}
                   done={(more) => apply(change(g, n, more ?? {}))}
                   drop={groups.length > 1 || group.length > 1 || whole(c) ? () => drop(g, n) : undefined}
@@ -104,7 +104,8 @@ export function Where({ where, set }: { where: string; set: (where: string | und
 interface RowProps {
   of: Condition;
   first: boolean;
-  word: string;
+  /** how it is joined with the row before; undefined: it is alone */
+  word?: string;
   change: (more: Partial<Condition>) => void;
   done: (more?: Partial<Condition>) => void;
   drop?: () => void;
@@ -116,8 +117,8 @@ function Row({ of: c, first, word, change, done, drop }: RowProps) {
   const enter = (e: { key: string }) => e.key === "Enter" && done();
   return (
     <Group gap={4} align="end">
-      {word && (
-        <Text size="xs" c="dimmed" w={28}>
+      {word !== undefined && (
+        <Text size="xs" c="dimmed" w={30} lh="30px">
           {word}
         </Text>
       )}
