@@ -22,7 +22,7 @@ FORM = '<zeebe:formDefinition formId="approval"/>'
 
 def choose(page: Any, *tasks: str) -> None:
     for task in tasks:
-        page.get_by_label(f"Choose {task}").check()
+        page.get_by_label(f"Choose {task}", exact=True).check()
 
 
 def begin(page: Any, action: str, **fields: str) -> Any:
