@@ -65,7 +65,7 @@ def find(instance: int, rows: list[Row], steps: int = 0, to: str = "", undo: boo
         at = _before_operation(rows)
     elif steps:
         at = _before_steps(rows, steps)
-    elif "-" in to and to.replace("-", "").isdigit():
+    elif "-" in to and to.isascii() and to.replace("-", "").isdigit():
         at = _at_position(instance, rows, to)
     else:
         at = _at_element(instance, rows, to)

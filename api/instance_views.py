@@ -111,7 +111,7 @@ async def replay(s: Services, found: R, tenant: str, at: str = "") -> R:
     whose, size = (tenant, instance), PAGE
     after, until_us, until = "", None, None
     if at:
-        if at.isdigit():
+        if at.isascii() and at.isdigit():
             until = int(at)
         elif re.fullmatch(POSITION_PATTERN, at) is None:
             until_us = micros(time_of(at, "query at").astimezone(UTC).isoformat())

@@ -108,7 +108,7 @@ def refuse_unknown_parameters(request: ApiRequest) -> None:
     prefix = handler.opt.get("query_prefix", "\0")
     seen = set()
     for name, text in request.query_params.multi_items():
-        if name == "limit" and text.isdigit() and int(text[:10]) > (most := services_of(request).settings.page_max):
+        if name == "limit" and text.isascii() and text.isdigit() and int(text[:10]) > (most := services_of(request).settings.page_max):
             raise malformed(f"at most {most}, found {text[:10]}", "query limit")
         if name in times and not _TIME.match(text):  # the framework takes numbers, too, as seconds
             raise malformed(f"a time like 2026-11-21T13:00:00Z was expected, found {text[:40]!r}", f"query {name}")

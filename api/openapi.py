@@ -234,6 +234,10 @@ def _texts(paths: dict[str, Any]) -> None:
     paths["/v1/events"]["get"]["responses"]["200"]["content"] = {"text/event-stream": {"schema": one}}
     paths["/v1/definitions/{id}/source"]["get"]["responses"]["200"]["content"] = {"application/xml": {}, "text/plain": text}
     paths["/v1/definitions/{id}/diagram"]["get"]["responses"]["200"]["content"] = {"application/xml": {}}
+    for noun in ("tasks", "instances"):
+        path = paths[f"/v1/{noun}/{{id}}/files/{{name}}"]
+        path["get"]["responses"]["200"]["content"] = {"application/octet-stream": {}}
+        path["put"]["requestBody"] = {"required": True, "content": {"application/octet-stream": {}}}
     paths["/metrics"]["get"]["responses"]["200"]["content"] = {"text/plain": text, "application/openmetrics-text": text}
     paths["/v1/deployments"]["post"]["requestBody"]["content"]["multipart/form-data"] = {
         "schema": {

@@ -51,6 +51,9 @@ class Reads(Protocol):
     async def report(self, name: str, key: int, tenant: str) -> Row | None:
         """`name`: status, metrics, tree, about, outline (of an instance), task_metrics, counts (of the tenant; `key` is 0)."""
 
+    async def insight(self, name: str, given: dict[str, str], tenant: str) -> Row:
+        """`name`: measures. `given`: as the query has it."""
+
     async def held(self, scope: str, key: str, tenant: str) -> Row:
         """How many a hold would be over: `{instances, tasks, position}`."""
 
@@ -63,6 +66,12 @@ class Reads(Protocol):
     async def known(self, keys: Sequence[int], tenant: str) -> set[int]:
         """Those that are instances of the tenant."""
 
+    async def files(self, holder: int, tenant: str) -> Row:
+        """`{items, position}`: what is attached to a task or an instance."""
+
+    async def needed(self, names: Sequence[str]) -> set[str]:
+        """Of these files (`AREA/SHA256`) those that something of any tenant refers to."""
+
     async def health(self) -> str:
         """Why queries can't be answered; empty: all is well."""
 
@@ -71,7 +80,7 @@ class SqlReads:
     """The port on a `projections.reader.Reader`."""
 
     def __init__(self, reader: Any) -> None:
-        from flowledger.projections import about, asked, batches, groups, held, triggers, versions, webhooks
+        from flowledger.projections import about, asked, batches, files, groups, held, measures, triggers, versions, webhooks
         from flowledger.projections import queries as q
 
         self.reader = reader
@@ -95,9 +104,11 @@ class SqlReads:
             "about": about.of_instance, "outline": about.outline_of,
             "incident_chain": groups.incident_chain,
         }  # fmt: skip
+        self._insight: dict[str, Callable[..., Awaitable[Row]]] = {"measures": measures.measures}
         self._mark, self._count = held.mark, held.count
         self._unprepared = batches.unprepared
         self._known = batches.known
+        self._files, self._needed = files.files_of, files.needed
         self._counts, self._variables, self._source = q.counts, q.instance_variables, q.get_definition_source
 
     async def wait_for(self, positions: dict[int, int], timeout_s: float) -> bool:
@@ -166,9 +177,22 @@ class SqlReads:
                 return await self._counts(self.reader, tenant)
             return await self._reports[name](self.reader, tenant, key)
 
+    async def insight(self, name: str, given: dict[str, str], tenant: str) -> Row:
+        async with _told():
+            return await self._insight[name](self.reader, tenant, given)
+
     async def source(self, definition: str, tenant: str) -> Row | None:
         async with _told():
             return await self._source(self.reader, tenant, definition)
+
+    async def files(self, holder: int, tenant: str) -> Row:
+        async with _told():
+            return await self._files(self.reader, tenant, holder)
+
+    async def needed(self, names: Sequence[str]) -> set[str]:
+        async with _told():
+            found: set[str] = await self._needed(self.reader, names)
+            return found
 
     async def health(self) -> str:
         why: str = await self.reader.ready()
@@ -197,7 +221,7 @@ async def _told() -> Any:
     import psycopg
     from psycopg_pool import PoolClosed, PoolTimeout
 
-    from flowledger.projections.reader import BadQuery, GoneCursor, TookTooLong
+    from flowledger.projections.reader import BadQuery, GoneCursor, Senseless, TookTooLong
 
     try:
         yield
@@ -205,6 +229,8 @@ async def _told() -> Any:
         raise Problem(RejectionCode.INVALID_ARGUMENT, str(e), where="query cursor") from None
     except TookTooLong as e:
         raise Problem(RejectionCode.INVALID_ARGUMENT, str(e), where="query where, text") from None
+    except Senseless as e:
+        raise Problem(RejectionCode.INVALID_ARGUMENT, str(e), where=f"query {str(e).partition(':')[0]}") from None
     except BadQuery as e:
         where = str(e).partition(":")[0]
         raise malformed(str(e), f"query {where}" if where.replace("_", "").replace(".", "").isalnum() else "query") from None

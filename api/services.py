@@ -26,6 +26,7 @@ from flowledger.api.room import Room
 from flowledger.events import routes
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.events.commands import DRY_RUN, AnyCommand, partition_of_key, partition_of_text
+from flowledger.infra.blobs import Blobs
 from flowledger.infra.callbacks import Callbacks
 from flowledger.infra.drafts import Drafts
 from flowledger.infra.settings import Settings
@@ -57,6 +58,8 @@ class Services:
         self.refusals = Refusals(client)
         #: makes and reads one-time addresses (`api/callbacks.py`); None: this process has no key for them
         self.callbacks: Callbacks | None = None
+        #: files of tasks and instances (`api/files.py`); None: this process keeps none
+        self.blobs: Blobs | None = None
         #: the doors of triggers (`api/hooks`); None: this process has none
         self.hooks: Any = None
         #: set when the server is going down: long polls and subscriptions end

@@ -38,6 +38,7 @@ from flowledger.api.task_input import ACTIVITY, input_of
 from flowledger.api.view import answer_view
 from flowledger.events import commands as c
 from flowledger.events.base import RejectionCode
+from flowledger.events.files import SCHEME
 
 Status = Literal["created", "assigned", "started", "in_progress", "suspended", "completed", "failed", "timed_out", "cancelled", "skipped"]
 TaskType = Literal[
@@ -135,6 +136,18 @@ class TaskBody(Body):
     priority: PriorityValue = 40
 
 
+def foreign(details: dict[str, Any], where: str) -> None:
+    """A file that is kept here is attached by sending it. Raises: Problem (422): somebody names one by its hash."""
+    listed = details.get("attachments")
+    found = [details.get("uri"), *(x.get("uri") for x in (listed if isinstance(listed, list) else ()) if isinstance(x, dict))]
+    if any(isinstance(uri, str) and uri.startswith(SCHEME) for uri in found):
+        raise Problem(
+            RejectionCode.INVALID_ARGUMENT,
+            f"a file that is kept here is attached by PUT .../files/NAME, found a uri that begins with {SCHEME}",
+            where=where,
+        )
+
+
 @get("/tasks", summary="List tasks")
 async def list_tasks(
     request: ApiRequest,
@@ -191,6 +204,7 @@ async def create(request: ApiRequest, data: TaskBody) -> Response[a.TaskMoved]:
     if not 0 <= data.wait_ms <= s.settings.wait_ms_max:
         raise malformed(f"0 to {s.settings.wait_ms_max} was expected, found {data.wait_ms}", "body wait_ms")
     details = dict(data.details or {})
+    foreign(details, "body details")
     settings = {k: v for k in ("assignment", "escalation", "sla", "calendar", "reminders") if (v := getattr(data, k)) is not None}
     if settings:
         details["settings"] = {**(details.get("settings") or {}), **settings}
@@ -302,6 +316,7 @@ async def change(request: ApiRequest, id: KeyPath, move: Move, data: MoveBody | 
         **{name: getattr(data, name) for name in _AS_THEY_ARE},
     }
     details |= {k: v for k, v in given.items() if v is not None}
+    foreign(details, "body uri")
     command = c.MoveTask(
         task=await worked_on(request, id),
         move=move,

@@ -20,7 +20,7 @@ def _text(value: Any) -> Any:
 
 def _whole(value: Any) -> Any:
     """A whole number that came as text (headers and templates give texts)."""
-    return int(value) if isinstance(value, str) and value.strip().isdigit() else value
+    return int(value) if isinstance(value, str) and value.isascii() and value.strip().isdigit() else value
 
 
 def _truth(value: Any) -> Any:

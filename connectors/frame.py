@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -38,6 +39,9 @@ class Failed(Exception):
         self.code, self.message, self.again, self.after_s, self.response = code, message, again, after_s, response
 
 
+Keep = Callable[[str, str, AsyncIterator[bytes]], Awaitable[dict[str, Any]]]
+
+
 @dataclass(slots=True)
 class Call:
     """What one call knows beside its configuration.
@@ -49,6 +53,8 @@ class Call:
         target: set by the connector: where the call goes, without path and query.
         status: set by the connector: what the other side said.
         own_topics: prefix of the ledger's own topics, which no connector writes; empty: none.
+        keep: of a name (empty: one is made), a media type and pieces, attaches a file of up to `file_bytes_max` bytes to the instance and gives `{name,
+            mediaType, size, sha256}`; None: nobody keeps files here.
     """
 
     key: str
@@ -62,6 +68,8 @@ class Call:
     target: str = ""
     status: str = ""
     own_topics: str = ""
+    keep: Keep | None = None
+    file_bytes_max: int = 0
     notes: dict[str, Any] = field(default_factory=dict)
 
 

@@ -11,6 +11,7 @@ import httpx2
 
 from flowledger import __version__
 from flowledger.connectors import results
+from flowledger.connectors.files import Files
 from flowledger.connectors.frame import Answering, Call, Connector, Failed
 from flowledger.connectors.inputs import take
 from flowledger.connectors.outcomes import failed
@@ -36,8 +37,8 @@ AGENT = f"flowledger/{__version__}"
 class Runner:
     """Works on the jobs of connectors, in one process."""
 
-    def __init__(self, settings: Settings, gate: Gate, secrets: Secrets, telemetry: Telemetry) -> None:
-        self.settings, self.gate, self.secrets, self.telemetry = settings, gate, secrets, telemetry
+    def __init__(self, settings: Settings, gate: Gate, secrets: Secrets, telemetry: Telemetry, files: Files | None = None) -> None:
+        self.settings, self.gate, self.secrets, self.telemetry, self.files = settings, gate, secrets, telemetry, files
         self.client: httpx2.AsyncClient = client_of(gate)
         self._targets: set[str] = set()
 
@@ -54,7 +55,8 @@ class Runner:
             call = Call(
                 key=job.idempotency_key, trace=span.traceparent, gate=self.gate, client=self.client, mask=mask,
                 answer_bytes_max=s.connector_answer_bytes_max, seconds_max=s.connector_timeout_s, user_agent=AGENT,
-                own_topics=s.prefix,
+                own_topics=s.prefix, keep=partial(self.files.keep, job, tenant) if self.files is not None else None,
+                file_bytes_max=s.blob_bytes_max,
             )  # fmt: skip
             answer, failure = None, None
             outcome = "done"

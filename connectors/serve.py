@@ -11,11 +11,13 @@ from flowledger.api.workers import Workers
 from flowledger.connectors.capabilities import Capabilities
 from flowledger.connectors.catalogue import connectors
 from flowledger.connectors.direct import DirectTransport
+from flowledger.connectors.files import Files
 from flowledger.connectors.frame import Closing, Connector
 from flowledger.connectors.inputs import fields_of, literal
 from flowledger.connectors.runner import Runner
 from flowledger.connectors.sources.catalogue import KINDS
 from flowledger.connectors.sources.readers import Readers
+from flowledger.infra.blobs import blobs_of
 from flowledger.infra.egress import Gate
 from flowledger.infra.secrets import secrets_of
 from flowledger.infra.settings import Settings
@@ -34,7 +36,7 @@ class Connectors:
 
     def __init__(self, client: Client, settings: Settings, telemetry: Telemetry, gate: Gate | None = None) -> None:
         gate, secrets = gate or Gate.of(settings), secrets_of(settings)
-        self.runner = Runner(settings, gate, secrets, telemetry)
+        self.runner = Runner(settings, gate, secrets, telemetry, Files(client, blobs_of(settings)))
         self.settings = settings
         self.readers = Readers(client, settings, gate, secrets, KINDS, f"{settings.node}-{os.getpid()}")
         self._connectors = connectors()

@@ -109,6 +109,16 @@ class CommentInstance(Command, frozen=True):
     element: str = ""
 
 
+class ChangeFiles(Command, frozen=True):
+    """A file by reference is attached to a running instance: `file` has `name` and `uri`, and what is known of it (`media_type`, `size`, `sha256`); one of
+    that name is replaced. Or the one named `remove` is detached. Answer: `{key, files}`, how many there are."""
+
+    key: int
+    file: dict[str, Any] | None = None
+    remove: str = ""
+    reason: str = ""
+
+
 class PlaceHold(Command, frozen=True):
     """Keep from going on: `subject` is a key of an instance or a version, the id of a process, `PROCESS/ELEMENT` (process id or version key), a job
     type, the target of a limit (`job:`, `tenant:`, `endpoint:`, `assignee:`), or a tenant (`*`: all).
@@ -268,5 +278,5 @@ class RepairFinding(Command, frozen=True):
 #: one of them; the union of all commands has these beside its own
 AnyControl = (
     CreateBatch | AddBatchItems | ControlBatch | DoBatchItems | TellBatchItems | PlaceHold | ReleaseHold | SetHold | HoldDone
-    | ListFindings | AskPeers | RepairFinding | ChangeRollout | RemoveFromViews | CommentInstance | PrepareBatchItems
+    | ListFindings | AskPeers | RepairFinding | ChangeRollout | RemoveFromViews | CommentInstance | PrepareBatchItems | ChangeFiles
 )  # fmt: skip

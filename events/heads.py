@@ -65,7 +65,14 @@ def parse_head(text: str) -> Head:
             raise ValueError(f"no head of a log: {e}") from None
     position, _, chain = text.partition(":")
     partition, _, end = position.partition("-")
-    if not (partition.isdigit() and end.isdigit() and len(chain) == 64 and set(chain) <= set("0123456789abcdef")):
+    if not (
+        partition.isascii()
+        and partition.isdigit()
+        and end.isascii()
+        and end.isdigit()
+        and len(chain) == 64
+        and set(chain) <= set("0123456789abcdef")
+    ):
         raise ValueError(f"expected a line of an anchor (JSON) or PARTITION-END:CHAIN with 64 hex digits, found {text[:80]!r}")
     return Head(int(partition), 0, 0, int(end), chain, 0, "")
 

@@ -8,6 +8,11 @@ import msgspec
 
 from flowledger.events.base import Command, Event, Json
 
+#: place of the last item of a part that is no more: nothing is remembered of it
+GONE = 1 << 62
+#: what parts begin with that are many, and come and go: the home knows them, no row shows them
+FILE = "file:"
+
 
 class TriggerOpened(Event, frozen=True):
     """Trigger `name` has a version in force for the first time."""
@@ -66,9 +71,11 @@ class TriggerNoted(Event, frozen=True):
 
 
 class TriggerTaken(Event, frozen=True):
-    """Items were taken up to `place` of `part` of the source (-1: it has no places). `keys`, kept under the key `chunk` (0: none) until `until_us`, are seen
-    from now on; those of the chunks `gone` no more. Of the items `ran` had an effect; `seen`, `filtered` and `parked` had none. `skipped_us`: the first nominal
-    time of a schedule that nobody makes up for (0: none). `sample`: the last payload, masked."""
+    """Items were taken up to `place` of `part` of the source (-1: it has no places; `GONE`: the part is no more).
+
+    `keys`, kept under the key `chunk` (0: none) until `until_us`, are seen from now on; those of the chunks `gone` no more. Of the items `ran` had an effect;
+    `seen`, `filtered` and `parked` had none. `skipped_us`: the first nominal time of a schedule that nobody makes up for (0: none). `sample`: the last payload,
+    masked."""
 
     trigger: int
     part: str = ""

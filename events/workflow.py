@@ -176,6 +176,14 @@ class WorkflowCommented(Event, frozen=True):
     element: str = ""
 
 
+class WorkflowFilesChanged(Event, frozen=True):
+    """The file `name` was attached to the instance, or detached. `files`: all that are attached now, each `{name, uri, media_type, size, sha256, by, at_us}`."""
+
+    name: str
+    files: Json = None
+    reason: str = ""
+
+
 class VariableSet(Event, frozen=True):
     """`variables` are now set in the scope of `scope` (a token key, or the instance key for the root scope). `reason`: of whom set them by hand."""
 

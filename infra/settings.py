@@ -137,6 +137,15 @@ class Settings(BaseSettings):
         ("all",), description="Installed distributions whose plug-ins are taken (docs/plugins.md): names, all, or none"
     )
 
+    # --- files of tasks and instances (docs/files.md)
+    blobs: str = Field("", description="Where files are kept: folder:PATH, or NAME:WHERE of a plug-in; empty: folder `data`/blobs")
+    blob_bytes_max: int = Field(100 * MIB, ge=1024, description="Largest file, bytes")
+    blobs_max: int = Field(100_000, ge=1, description="Files of one tenant")
+    blob_hours: float = Field(24, ge=0.01, le=24 * 366, description="A file that nothing refers to is deleted after so many hours")
+
+    trigger_folders: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Folders whose files, and those of folders below, triggers may read (docs/triggers.md)"
+    )
     callback_key: str = Field(
         "",
         description="File of the keys that sign one-time addresses, readable by its owner alone; empty: `data`/keys/callback.keys, made at first",
@@ -192,6 +201,7 @@ class Settings(BaseSettings):
         "egress_private",
         "connector_tenants",
         "plugins",
+        "trigger_folders",
         mode="before",
     )
     @classmethod

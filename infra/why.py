@@ -57,7 +57,13 @@ async def why(log: Log, partition: int, offset: int) -> list[Step]:
     cause = start.envelope.cause
     while len(steps) < STEPS_MAX:
         kind, _, name = cause.partition(":")
-        home = int(name.partition("-")[0]) if kind == "send" else partition_of_key(int(name)) if name.isdigit() else partition
+        home = (
+            int(name.partition("-")[0])
+            if kind == "send"
+            else partition_of_key(int(name))
+            if name.isascii() and name.isdigit()
+            else partition
+        )
         if home not in causes:
             await _read(log, home, -1, causes)
         found = causes[home].get(cause)

@@ -13,6 +13,7 @@ from flowledger.events import flow as fl
 from flowledger.events import workflow as wf
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.model.graph import Flow, Node
+from flowledger.kernel.values import shown
 
 VARIABLE = "businessState"
 _LATER = "business_state"
@@ -30,7 +31,9 @@ def move(d: Any, i: Any, states: Any, target: str, what: str) -> None:
         return
     allowed = states.moves.get(now) if isinstance(now, str) else None
     if allowed is None:
-        raise Failure("ILLEGAL_STATE_MOVE", f"{what}: expected one of the states {', '.join(states.moves)} to move from, found {now!r}")
+        raise Failure(
+            "ILLEGAL_STATE_MOVE", f"{what}: expected one of the states {', '.join(states.moves)} to move from, found {shown(now)}"
+        )
     if target not in allowed:
         expected = f"a move from {now} to {' or '.join(allowed)}" if allowed else f"no move from {now}"
         raise Failure("ILLEGAL_STATE_MOVE", f"{what}: expected {expected}, found {target}")
@@ -44,7 +47,7 @@ def check(process: Any, i: Any, variables: dict[str, Any]) -> None:
     now, target = i.vars.get(VARIABLE, process.states.initial), variables[VARIABLE]
     allowed = process.states.moves.get(now, ()) if isinstance(now, str) else ()
     if target != now and (not isinstance(target, str) or target not in allowed):
-        raise Failure("ILLEGAL_STATE_MOVE", f"{VARIABLE}: expected {' or '.join([str(now), *allowed])}, found {target!r}")
+        raise Failure("ILLEGAL_STATE_MOVE", f"{VARIABLE}: expected {' or '.join([str(now), *allowed])}, found {shown(target)}")
 
 
 def arrived(d: Any, i: Any, token: Any, node: Node, states: Any) -> None:

@@ -66,6 +66,7 @@ TRANSITIONS: dict[type[Event], Callable[[Partition, Any, Envelope], None]] = {
     wf.WorkflowRolledBack: workflow.workflow_rolled_back,
     wf.WorkflowRemovedFromViews: ledger.nothing,
     wf.WorkflowCommented: ledger.nothing,
+    wf.WorkflowFilesChanged: workflow.workflow_files_changed,
     wf.VariableSet: workflow.variable_set,
     fl.ElementActivated: flow.element_activated,
     fl.FlowTaken: flow.flow_taken,

@@ -52,6 +52,7 @@ _KINDS: dict[type[c.AnyCommand], str] = {
     c.SetVariables: "instance", c.AdHocActivate: "instance", c.Deploy: "definition", c.ThrowTaskError: "task", c.ExtendLease: "task",
     c.UpdateRetries: "task", c.ReplayDeadLetter: "dead_letter", c.DiscardDeadLetter: "dead_letter", c.EvaluateConditions: "condition",
     co.ChangeRollout: "definition", co.RemoveFromViews: "instance", co.RerunElement: "instance",
+    co.ChangeFiles: "instance",
 }  # fmt: skip
 #: registry -> what a record of it is
 _RECORDS = {"identity": "account", "directory": "directory", "task_definition": "task_definition", "limit": "limit"}

@@ -20,6 +20,7 @@ from flowledger.kernel import business, times
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.hooks import HOOKS
 from flowledger.kernel.state import Task
+from flowledger.kernel.values import shown
 
 #: longest back-off, milliseconds (30 days); a cap of a policy can only be lower
 BACKOFF_MS_MAX = 30 * 86_400_000
@@ -147,7 +148,7 @@ def normalise(raw: Any) -> tuple[Policy, list[str]]:
     if isinstance(raw, int) and not isinstance(raw, bool):
         raw = {"max_retries": raw}
     if not isinstance(raw, dict):
-        return Policy(), [f"expected a retry policy as an object, found {type(raw).__name__}"]
+        return Policy(), [f"expected a retry policy as an object, found {shown(raw)}"]
     found: dict[str, tuple[str, Any]] = {}
     problems: list[str] = []
     for word, value in raw.items():
@@ -161,7 +162,7 @@ def normalise(raw: Any) -> tuple[Policy, list[str]]:
         try:
             made = read(value)
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
-            problems.append(f"expected {expected} as '{word}', found {value!r}")
+            problems.append(f"expected {expected} as '{word}', found {shown(value)}")
             continue
         if field in found and found[field][1] != made:
             problems.append(f"'{found[field][0]}' and '{word}' disagree: {found[field][1]} and {made}")

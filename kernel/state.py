@@ -183,6 +183,8 @@ class Instance(State):
     row_version: int = 0
     #: who asked for each of `kept`, and why; a checkpoint of a release before this one doesn't say
     kept_for: list[Asker] | None = None
+    #: that are attached (`WorkflowFilesChanged.files`)
+    files: list[Any] | None = None
 
 
 class Definition(State):

@@ -18,20 +18,23 @@ from typing import Any, NamedTuple
 
 from flowledger.kernel import cron
 from flowledger.kernel.expressions import Failure
+from flowledger.kernel.values import shown
 
 _DURATION = re.compile(
     r"([-+])?P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+(?:[.,]\d+)?)W)?(?:(\d+(?:[.,]\d+)?)D)?"
-    r"(?:T(?:(\d+(?:[.,]\d+)?)H)?(?:(\d+(?:[.,]\d+)?)M)?(?:(\d+(?:[.,]\d+)?)S)?)?$"
+    r"(?:T(?:(\d+(?:[.,]\d+)?)H)?(?:(\d+(?:[.,]\d+)?)M)?(?:(\d+(?:[.,]\d+)?)S)?)?$",
+    re.ASCII,
 )
 _INSTANT = re.compile(
     r"(?P<date>\d{4}(?:-\d\d-\d\d|\d{4}|-?W\d\d-?[1-7]|-\d{3}|\d{3}))"
     r"(?:[Tt](?P<hour>\d\d)(?::?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,](?P<part>\d{1,18}))?)?)?)?"
     r"(?P<offset>[Zz]|[+-]\d\d(?::?\d\d(?::?\d\d)?)?)?"
-    r"(?:@(?P<at>[\w/+-]+))?(?P<tags>(?:\[!?[\w/+:=.-]+\])*)$"
+    r"(?:@(?P<at>[\w/+-]+))?(?P<tags>(?:\[!?[\w/+:=.-]+\])*)$",
+    re.ASCII,
 )
 _ORDINAL = re.compile(r"\d{4}-?\d{3}")
 _TAG = re.compile(r"\[(!?)([^\]]+)\]")
-_CYCLE = re.compile(r"R(-1|\d*)/(.+)$")
+_CYCLE = re.compile(r"R(-1|[0-9]*)/(.+)$")
 #: parts of a cycle; names of zones have slashes as well
 _PARTS = re.compile(r"/(?=[+-]?P[\dT]|[+-]?\d)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -322,7 +325,7 @@ def schedule(kind: str, value: Any, now_us: int, what: str) -> tuple[int, str, i
     """(due, repeat, further firings) of a timer's evaluated value; due -1: never. Kind: date, duration, cycle, or quartz (a cycle of a classic
     model, whose cron texts are Quartz's). Raises: Failure EXTRACT_VALUE_ERROR."""
     if value is None or isinstance(value, (bool, list, dict)):
-        raise Failure("EXTRACT_VALUE_ERROR", f"{what}: expected a {kind if kind != 'quartz' else 'cycle'}, found {value!r}")
+        raise Failure("EXTRACT_VALUE_ERROR", f"{what}: expected a {kind if kind != 'quartz' else 'cycle'}, found {shown(value)}")
     text = str(value).strip()
     try:
         if kind == "date":

@@ -118,12 +118,17 @@ def text(value: str, what: str, most: int) -> str:
 
 
 def shown(value: Any) -> str:
-    """What a message shows of a value: short, and text that can be written anywhere."""
+    """What a message shows of a value: short, as JSON has it (texts in single quotes), and text that can be written anywhere."""
     try:
-        said = repr(value) if not isinstance(value, Decimal) else str(value)
+        if value is None or isinstance(value, bool | list | dict):
+            said = avro.encode_json(value).decode()
+        else:
+            said = str(value) if isinstance(value, Decimal) else repr(value)
+        if len(said) > SHOWN_MAX:
+            return f"{clean(said, SHOWN_MAX)} ({len(said)} characters)"
     except Exception:  # a value nested too deep, or a number of too many digits
         said = f"a {type(value).__name__}"
-    return clean(said, SHOWN_MAX)
+    return clean(said)
 
 
 def clean(message: str, most: int = MESSAGE_MAX) -> str:

@@ -32,7 +32,19 @@ class Changes:
     Methods take `key` (unique in the table) and `ident`, the values of the key columns as in `Table.key`.
     """
 
-    __slots__ = ("deleted_scopes", "elsewhere", "ended", "ensured", "inserts", "lines", "months", "removed", "updates", "upserts")
+    __slots__ = (
+        "deleted_scopes",
+        "elsewhere",
+        "ended",
+        "ensured",
+        "inserts",
+        "lines",
+        "months",
+        "removed",
+        "tallies",
+        "updates",
+        "upserts",
+    )
 
     def __init__(self) -> None:
         self.inserts: dict[str, dict[Key, Row]] = {}
@@ -40,6 +52,8 @@ class Changes:
         self.ensured: dict[str, dict[Key, Row]] = {}
         self.updates: dict[str, dict[Key, tuple[Ident, Row]]] = {}
         self.lines: dict[str, list[str]] = {}
+        #: rows that are added to what stands under their keys; each key once
+        self.tallies: dict[str, list[Row]] = {}
         #: months (YYYY-MM) of the events, in which the lines fall
         self.months: set[str] = set()
         #: instances whose scope rows go
@@ -51,7 +65,16 @@ class Changes:
         self.ended: list[Ended] = []
 
     def __bool__(self) -> bool:
-        return bool(self.inserts or self.upserts or self.ensured or self.updates or self.lines or self.deleted_scopes or self.removed)
+        return bool(
+            self.inserts
+            or self.upserts
+            or self.ensured
+            or self.updates
+            or self.lines
+            or self.tallies
+            or self.deleted_scopes
+            or self.removed
+        )
 
     def insert(self, table: str, key: Key, row: Row) -> Row:
         """A row that can't exist yet."""

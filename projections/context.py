@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
+from flowledger.analytics.trace import Trace
+
 #: Instances, tasks and timers kept in memory beyond which the oldest are read from the database again when needed.
 OPEN_MAX = 200_000
 #: keys of rows of activities are this and the position of the event that began them: no key of a partition is as high
@@ -78,12 +80,13 @@ class Instance:
     """`held`: token -> what it waits for. `scopes`: token -> enclosing token, for tokens that aren't in the root scope; `kids` the reverse.
 
     `pending`: its row exists, and it waits to be started. `fresh`: its row is made by the event at hand. `over`: it has ended.
+    `trace`: what the measures remember of it (`flowledger.analytics`), None when it isn't measured.
     `own`: the activities of its process that the engine does itself, None when there are none; `rows`: its rows of `tasks` so far.
     """
 
     __slots__ = (
         "own", "rows", "created", "created_us", "definition", "fresh", "held", "key", "kids", "over", "pending", "process", "scopes", "started_us",
-        "tenant", "version",
+        "tenant", "trace", "version",
     )  # fmt: skip
 
     def __init__(self, key: int, tenant: str, created: str, created_us: int, definition: int, process: str, version: int) -> None:
@@ -95,6 +98,7 @@ class Instance:
         self.kids: dict[int, set[int]] | None = None
         self.pending = self.fresh = self.over = False
         self.own: Activities | None = None
+        self.trace: Trace | None = None
         self.rows = 0
 
     @property

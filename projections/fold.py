@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from flowledger.analytics.figures import Figures
 from flowledger.events.base import Envelope, Event
 from flowledger.projections.changes import Changes
 from flowledger.projections.context import Context, Held, Instance, Task
@@ -18,7 +19,7 @@ from flowledger.projections.tables import Table
 class View(NamedTuple):
     """A question's tables. `version` is raised with any change of what is in the rows: the runner then builds them anew, beside the old.
 
-    `all`: called for each event, after the handlers of its type.
+    `all`: called for each event, after the handlers of its type. `close`: called when a batch is folded, before its changes are written.
     `removed`: statements that delete the rows of instances, which they find as `gone(tenant_id, id)`; they ask this view's tables alone, since views are built
     anew one by one. `late`: the same of rows that another partition brings when they have been removed.
     """
@@ -32,6 +33,7 @@ class View(NamedTuple):
     all: Callable[[Fold, Any], None] | None = None
     removed: tuple[str, ...] = ()
     late: str = ""
+    close: Callable[[Fold], None] | None = None
 
 
 class Fold:
@@ -48,7 +50,24 @@ class Fold:
         gone: what ended with this event, without an event of its own.
     """
 
-    __slots__ = ("changes", "context", "each", "env", "gone", "id", "item", "now", "partition", "ref", "task", "tenant", "us", "cache")
+    __slots__ = (
+        "changes",
+        "context",
+        "each",
+        "figures",
+        "traces",
+        "env",
+        "gone",
+        "id",
+        "item",
+        "now",
+        "partition",
+        "ref",
+        "task",
+        "tenant",
+        "us",
+        "cache",
+    )
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -61,6 +80,8 @@ class Fold:
         self.item: Held | None = None
         self.each: list[Task] = []
         self.gone: list[Held] = []
+        #: what the batch adds to the measures, and the instances whose traces it has changed
+        self.figures, self.traces = Figures(), dict[int, Instance]()
         #: what a view keeps for the events of one envelope
         self.cache: dict[str, Any] = {}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from flowledger.analytics.trace import Trace
 from flowledger.events import definition as de
 from flowledger.events import task as ta
 from flowledger.events import waiting as wa
@@ -255,6 +256,9 @@ class _Loader:
         given = (sorted({t for t, _ in loaded}), [k for _, k in loaded])
         for instance, rows in await (await self.conn.execute(counts, given)).fetchall():
             context.instances[instance].rows = rows
+        traces = "SELECT id, tenant_id, state FROM traces WHERE tenant_id = ANY(%s) AND id = ANY(%s) AND state IS NOT NULL"
+        for instance, tenant, state in await (await self.conn.execute(traces, given)).fetchall():
+            context.instances[instance].trace = Trace.load(instance, tenant, state)
         scopes = "SELECT instance_id, token_id, scope_id FROM instance_scopes WHERE instance_id = ANY(%s) ORDER BY token_id"
         for instance, token, scope in await (await self.conn.execute(scopes, ([k for _, k in loaded],))).fetchall():
             context.instances[instance].enclose(token, scope)

@@ -64,6 +64,7 @@ class Projector:
             for start in range(0, len(records), SLICE_EVENTS):
                 self.folder.fold(records[start : start + SLICE_EVENTS], f)
                 await asyncio.sleep(0)
+        self.folder.close(f)
         statements: list[Copy | Statement] = []
         for part in self.writer.parts(f.changes):
             statements += part

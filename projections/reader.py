@@ -37,7 +37,9 @@ _SETTINGS = {
 CONNECTION_S = 4.0
 
 #: columns that hold keys, which JSON carries as texts
-KEYS = frozenset(c for t in TABLES.values() for c, kind in t.columns.items() if kind == "bigint") - {"duration_ms", "repeats_left"}
+KEYS = frozenset(
+    c for t in TABLES.values() for c, kind in t.columns.items() if kind == "bigint" and c not in t.adds and not c.endswith("_us")
+) - {"duration_ms", "repeats_left"}
 #: column -> its name in answers
 NAMES = {
     "workflow_instance_id": "instance", "workflow_definition_id": "definition", "definition_key": "element", "scope_id": "scope_key",
@@ -48,6 +50,10 @@ NAMES = {
 
 class BadQuery(ValueError):
     """A filter, cursor or position that can't be read. The message says what was expected and what was found."""
+
+
+class Senseless(BadQuery):
+    """What can be read and can't be meant: an end before its beginning, a name that nothing has."""
 
 
 class GoneCursor(BadQuery):

@@ -106,6 +106,8 @@ class Writer:
                     by_columns.setdefault(tuple(row), []).append(fit(table, row) if fit else row)
                 for columns, group in by_columns.items():
                     out += self._split(statement(table, columns), group)
+        if tallies := changes.tallies.get(name):
+            out += self._split(self._tally(table), [fit(table, row) for row in tallies] if fit else tallies)
         updates = changes.updates.get(name)
         if updates:
             out += self._updates(table, updates.values(), fit)
@@ -122,6 +124,21 @@ class Writer:
             self._sql[key] = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} ON CONFLICT ({}) DO UPDATE SET {}").format(
                 sql.Identifier(table.name), _columns(columns), _columns(columns), _recordset(table, columns), _columns(table.key),
                 sql.SQL(", ").join(sets),
+            ).as_bytes()  # fmt: skip
+        return self._sql[key]
+
+    def _tally(self, table: Table) -> bytes:
+        key = ("tally", table.name)
+        if key not in self._sql:
+            ways = {
+                "t.{0} + excluded.{0}": table.adds,
+                "least(t.{0}, excluded.{0})": table.least,
+                "greatest(t.{0}, excluded.{0})": table.most,
+            }
+            sets = [sql.SQL("{0} = " + way).format(sql.Identifier(c)) for way, columns in ways.items() for c in columns]
+            self._sql[key] = sql.SQL("INSERT INTO {} AS t ({}) SELECT {} FROM {} ON CONFLICT ({}) DO UPDATE SET {}").format(
+                sql.Identifier(table.name), _columns(table.columns), _columns(table.columns), _recordset(table, table.columns),
+                _columns(table.key), sql.SQL(", ").join(sets),
             ).as_bytes()  # fmt: skip
         return self._sql[key]
 
@@ -231,6 +248,7 @@ def month_needs(tables: Mapping[str, Table], changes: Changes) -> set[tuple[str,
         for rows in (changes.inserts.get(name), changes.upserts.get(name)):
             if rows:
                 needs |= {(name, row[table.month][:7]) for row in rows.values()}
+        needs |= {(name, row[table.month][:7]) for row in changes.tallies.get(name, ())}
         if name in changes.lines:
             needs |= {(name, month) for month in changes.months}
     return needs

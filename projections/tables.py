@@ -24,7 +24,8 @@ _CACHE_MAX = 20_000
 class Table(NamedTuple):
     """`key` identifies a row; `month` is the column by which the table is partitioned (`""`: it isn't).
 
-    An upsert leaves the columns of `keep` as they are. `widths` are those of `varchar(n)` columns, for values that don't fit.
+    An upsert leaves the columns of `keep` as they are. `widths` are those of `varchar(n)` columns, for values that don't fit. `adds`, `least`, `most`: columns
+    of which a tally (`Changes.tally`) adds to what is there, or keeps the smaller or the larger.
     """
 
     name: str
@@ -32,6 +33,9 @@ class Table(NamedTuple):
     key: tuple[str, ...] = ("tenant_id", "id")
     month: str = ""
     keep: tuple[str, ...] = ()
+    adds: tuple[str, ...] = ()
+    least: tuple[str, ...] = ()
+    most: tuple[str, ...] = ()
 
     @property
     def widths(self) -> dict[str, int]:

@@ -118,7 +118,7 @@ class Surface(ABC):
     def _pause(attempt: int, response: Any) -> float:
         """Seconds before the next attempt: as the server says, else twice as long as before."""
         said = response.headers.get("retry-after", "") if response is not None else ""
-        wanted = float(said) if said.isdigit() else 0.0
+        wanted = float(said) if said.isascii() and said.isdigit() else 0.0
         pause: float = PAUSE_FIRST_S * 2 ** (attempt - 1)
         return min(max(pause, wanted), PAUSE_MAX_S)
 

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 
-PACKAGES = ("events", "kernel", "processors", "projections")
+PACKAGES = ("events", "kernel", "analytics", "processors", "projections")
 FLOOR = 95.0
 
 

@@ -45,7 +45,8 @@ RIGHTS: dict[str, str] = {
     "limits:write": "change limits and breakers",
     "workers:read": "see who works on what",
     "settings:read": "see the settings of the process",
-    "metrics:read": "read the figures",
+    "metrics:read": "read the figures of the processes",
+    "insight:read": "see measures and reports of what was done, of all together and of no person",
     "users:read": "see users and everybody's API keys",
     "users:write": "make, change, reset and remove users; make and revoke anybody's API keys",
     "keys:own": "make and revoke API keys of one's own",
@@ -54,7 +55,7 @@ RIGHTS: dict[str, str] = {
 _SEE = (
     "definitions:read", "instances:read", "tasks:read", "decisions:read", "incidents:read", "events:read", "directory:read", "workers:read",
     "holds:read",
-    "batches:read", "watchdog:read", "triggers:read", "webhooks:read",
+    "batches:read", "watchdog:read", "triggers:read", "webhooks:read", "insight:read",
 )  # fmt: skip
 
 #: role -> (what it is for, its rights)

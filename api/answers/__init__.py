@@ -35,6 +35,7 @@ from flowledger.api.answers.definitions import (
     Version,
     Versions,
 )  # fmt: skip
+from flowledger.api.answers.insight import Measured, Measures, Times
 from flowledger.api.answers.instances import (
     Context,
     ElementTimes,
@@ -60,8 +61,8 @@ from flowledger.api.answers.tasks import Job, Jobs, Task, TaskMetrics, TaskMoved
 __all__ = [
     "Batch", "BatchBegun", "BatchItem", "Breaker", "Chain", "Conditions", "Context", "DeadLetter", "Decision", "Definition", "DefinitionDetail",
     "Deployed", "Deployment", "Diff", "Done", "ElementTimes", "Entry", "Errors", "Event", "Finding", "Findings", "Health", "Held", "Hold", "Incident",
-    "IncidentGroup", "Instance", "InstanceMetrics", "InstanceRow", "Job", "Jobs", "Json", "Key", "Live", "Load", "MappingRow", "MigrationPlan",
+    "IncidentGroup", "Instance", "InstanceMetrics", "InstanceRow", "Job", "Jobs", "Json", "Key", "Live", "Load", "MappingRow", "Measured", "Measures", "MigrationPlan",
     "Moved", "Operation", "Page", "Place", "Plan", "Problem", "Progress", "Repaired", "ReplayOutcomes", "Replayed", "RolledOut", "Runtime",
-    "Setting", "Started", "State", "Stored", "T", "Task", "TaskMetrics", "TaskMoved", "TaskRow", "TaskState", "Time", "Tree", "Variable",
+    "Setting", "Started", "State", "Stored", "T", "Task", "TaskMetrics", "TaskMoved", "TaskRow", "TaskState", "Time", "Times", "Tree", "Variable",
     "Variables", "Version", "Versions", "Where", "WorkerRow", "WorkflowState",
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import AsyncIterator
 from decimal import Decimal
 from email.message import Message
 from typing import Any
@@ -15,6 +16,8 @@ from flowledger.kernel import limits
 from flowledger.sdk.frames import exact
 
 FORM, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
+#: of an answer that is unpacked, so many bytes are held at once
+PIECE_BYTES = 256 * 1024
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _decode = msgspec.json.Decoder(float_hook=exact).decode
 #: levels of nesting that a JSON answer may have: those of a variable, less what it is put into
@@ -66,23 +69,40 @@ def _part(value: Any) -> tuple[str | None, bytes, str] | tuple[None, bytes]:
 
 async def read(response: httpx2.Response, most: int) -> bytes:
     """The body, unpacked, of at most `most` bytes: no more than that is ever held. Raises: Failed."""
+    out = bytearray()
+    async for piece in pieces(response, most, "connector_answer_bytes_max"):
+        out += piece
+    return bytes(out)
+
+
+async def pieces(response: httpx2.Response, most: int, setting: str) -> AsyncIterator[bytes]:
+    """The body, unpacked, as it comes, up to `most` bytes; `setting` is where that is told. Raises: Failed."""
     told = response.headers.get("content-length", "")
-    too_large = Failed("ANSWER_TOO_LARGE", f"expected an answer of at most {most} bytes (setting connector_answer_bytes_max), found more")
-    if told.isdigit() and int(told) > most:
+    too_large = Failed("ANSWER_TOO_LARGE", f"expected an answer of at most {most} bytes (setting {setting}), found more")
+    if told.isascii() and told.isdigit() and int(told) > most:
         raise too_large
     encoding = response.headers.get("content-encoding", "").strip().lower()
     if encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
         raise Failed("ANSWER_UNREADABLE", f"expected an answer in gzip, deflate or plain, found the encoding '{encoding[:40]}'")
     unpack = zlib.decompressobj(47 if "gzip" in encoding else 15) if encoding not in ("", "identity") else None
-    out = bytearray()
-    async for piece in response.aiter_raw():
-        try:
-            out += unpack.decompress(piece, most + 1 - len(out)) if unpack is not None else piece
-        except zlib.error:
-            raise Failed("ANSWER_UNREADABLE", f"the answer is no {encoding}", again=True) from None
-        if len(out) > most:
+    size = 0
+    async for raw in response.aiter_raw():
+        rest = raw
+        while rest:
+            try:
+                piece = unpack.decompress(rest, min(PIECE_BYTES, most + 1 - size)) if unpack is not None else rest
+            except zlib.error:
+                raise Failed("ANSWER_UNREADABLE", f"the answer is no {encoding}", again=True) from None
+            rest = unpack.unconsumed_tail if unpack is not None else b""
+            size += len(piece)
+            if size > most:
+                raise too_large
+            if piece:
+                yield piece
+    if unpack is not None and (piece := unpack.flush()):
+        if size + len(piece) > most:
             raise too_large
-    return bytes(out)
+        yield piece
 
 
 def value_of(data: bytes, content_type: str) -> Any:
@@ -101,7 +121,7 @@ def value_of(data: bytes, content_type: str) -> Any:
     try:
         return data.decode(charset)
     except (UnicodeDecodeError, LookupError):
-        raise Failed("ANSWER_UNREADABLE", f"the answer is no text ({kind}, {charset[:40]}); files are not kept yet") from None
+        raise Failed("ANSWER_UNREADABLE", f"the answer is no text ({kind}, {charset[:40]}); storeResponse keeps it as a file") from None
 
 
 def _deeper(value: Any, levels: int) -> bool:

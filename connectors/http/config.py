@@ -97,12 +97,17 @@ class HttpConfig(Config):
     idempotency_header: IdempotencyHeader = Field(
         "Idempotency-Key", description="Header that carries the key of the work; empty: none", title="Idempotency header"
     )
-    store_response: Flag = Field(False, description="Documents are not kept yet: only false is taken", title="Store response")
+    store_response: Flag = Field(
+        False, description="The answer is kept as a file of the instance, whatever it is, and stands as `document`", title="Store response"
+    )
+    file_name: Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f/\\]*$")] = Field(
+        "", description="Of the stored answer; empty: made of the element and the job", title="File name"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.method in ("GET", "HEAD", "OPTIONS") and self.body not in (None, ""):
             raise ValueError(f"body: {self.method} takes none")
-        if self.store_response:
-            raise ValueError("store_response: documents are not kept yet, expected false")
+        if self.file_name and not self.store_response:
+            raise ValueError("file_name: names a stored answer, expected store_response")
         return self

@@ -21,6 +21,10 @@ _EVERYWHERE = frozenset({"accept", "accept-language", "accept-encoding", "user-a
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
+#: bytes, or what a file is known by
+Answer = bytes | dict[str, Any]
+
+
 class HttpConnector:
     name = "http"
     job_type = "flowledger:http"
@@ -31,7 +35,7 @@ class HttpConnector:
         self.tokens = Tokens()
 
     async def call(self, config: HttpConfig, call: Call) -> dict[str, Any]:
-        """`{status, reason, headers, body}`. Raises: Failed, and what httpx2 and the gate raise."""
+        """`{status, reason, headers, body}`, with `document` where the answer is stored. Raises: Failed, and what httpx2 and the gate raise."""
         async with asyncio.timeout(min(config.timeout_in_seconds, call.seconds_max)):
             response, data = await self._sent(config, call)
             if response.status_code == 401 and isinstance(config.authentication, OAuth):
@@ -39,7 +43,7 @@ class HttpConnector:
                 response, data = await self._sent(config, call)
         return self._answer(config, response, data)
 
-    async def _sent(self, config: HttpConfig, call: Call) -> tuple[httpx2.Response, bytes]:
+    async def _sent(self, config: HttpConfig, call: Call) -> tuple[httpx2.Response, Answer]:
         url = call.gate.url(config.url)
         if config.query_parameters:
             url = url.copy_merge_params(config.query_parameters)
@@ -67,7 +71,7 @@ class HttpConnector:
 
     async def _once(
         self, config: HttpConfig, call: Call, method: str, url: httpx2.URL, headers: httpx2.Headers, parts: dict[str, Any]
-    ) -> tuple[httpx2.Response, bytes]:
+    ) -> tuple[httpx2.Response, Answer]:
         limit = httpx2.Timeout(config.read_timeout_in_seconds, connect=config.connection_timeout_in_seconds)
         try:
             request = call.client.build_request(method, url, headers=headers, timeout=limit, **parts)
@@ -75,9 +79,19 @@ class HttpConnector:
             raise Failed("CONFIGURATION", f"the request can't be written: {type(e).__name__}") from None
         response = await call.client.send(request, stream=True)
         try:
+            if config.store_response and response.status_code < 400 and not (config.follow_redirects and response.has_redirect_location):
+                return response, await self._document(config, call, response)
             return response, await body.read(response, call.answer_bytes_max)
         finally:
             await response.aclose()
+
+    @staticmethod
+    async def _document(config: HttpConfig, call: Call, response: httpx2.Response) -> dict[str, Any]:
+        """The answer as a file of the instance. Raises: Failed."""
+        if call.keep is None:
+            raise Failed("CONFIGURATION", "storeResponse: nobody keeps files here")
+        kind, _ = body.media_type(response.headers.get("content-type", ""))
+        return await call.keep(config.file_name, kind, body.pieces(response, call.file_bytes_max, "blob_bytes_max"))
 
     def _headers(self, config: HttpConfig, call: Call) -> httpx2.Headers:
         headers = httpx2.Headers(
@@ -135,12 +149,14 @@ class HttpConnector:
         return method, target, keep, parts
 
     @staticmethod
-    def _answer(config: HttpConfig, response: httpx2.Response, data: bytes) -> dict[str, Any]:
+    def _answer(config: HttpConfig, response: httpx2.Response, data: Answer) -> dict[str, Any]:
         """Raises: Failed for 4xx and 5xx, with the answer in it."""
         status = response.status_code
         headers: dict[str, Any] = {}
         for name, value in response.headers.multi_items():
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        if isinstance(data, dict):
+            return {"status": status, "reason": response.reason_phrase, "headers": headers, "body": None, "document": data}
         try:
             content = body.value_of(data, response.headers.get("content-type", ""))
         except Failed:

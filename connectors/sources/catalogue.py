@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flowledger.connectors.sources.folder import open_folder
 from flowledger.connectors.sources.frame import Kind, Opening, Source
 from flowledger.connectors.sources.own_events import open_events
 
@@ -13,4 +14,4 @@ async def _open_topic(opening: Opening) -> Source:
 
 
 #: source (`kernel/model/trigger_sources.py`) -> who opens it
-KINDS: dict[str, Kind] = {"events": open_events, "kafka": _open_topic}
+KINDS: dict[str, Kind] = {"events": open_events, "files": open_folder, "kafka": _open_topic}

@@ -374,7 +374,9 @@ def _register() -> None:
         capabilities,
         connectors,
         control,
+        files,
         holds,
+        insight,
         login,
         operations,
         plugins,
@@ -397,8 +399,10 @@ def _register() -> None:
     promote.register(app)
     operations.register(app)
     login.register(app)
+    app.add_typer(files.app, name="files", rich_help_panel=WORK)
     app.add_typer(kafka_app, name="kafka", rich_help_panel=RUN)
     app.add_typer(topics_app, name="topics", rich_help_panel=CARE)
+    app.add_typer(insight.app, name="analytics", rich_help_panel=LOOK)
     app.add_typer(capabilities.app, name="capabilities", rich_help_panel=MODELS)
     app.add_typer(connectors.app, name="connectors", rich_help_panel=MODELS)
     app.add_typer(secrets.app, name="secrets", rich_help_panel=CARE)

@@ -10,7 +10,10 @@ import typer
 
 from flowledger.infra.cli.output import NO, Failed, as_json, console, fail, table
 
-app = typer.Typer(help="Plug-ins of this installation: connectors, triggers, steps, strategies, secrets, functions.", no_args_is_help=True)
+app = typer.Typer(
+    help="Plug-ins of this installation: connectors, triggers, steps, strategies, secrets, functions, stores of files.",
+    no_args_is_help=True,
+)
 Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings file (TOML, YAML or JSON)")]
 Json = Annotated[bool, typer.Option("--json", help="JSON for programs")]
 

@@ -7,7 +7,7 @@ import os
 import sys
 import uuid
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
@@ -80,6 +80,20 @@ class Server:
         if status >= 400:
             problem(status, _decoded(raw))
         return raw.decode("utf-8", "replace")
+
+    def stream(
+        self, method: str, path: str, body: BinaryIO | None = None, headers: dict[str, str] | None = None
+    ) -> http.client.HTTPResponse:
+        """An answer that is read piece by piece, to a body that is. Fails with the problem's own words."""
+        connection = self.open()
+        try:
+            connection.request(method, self._target(path), body, self._headers(headers))
+            response = connection.getresponse()
+        except (OSError, http.client.HTTPException) as e:
+            self.unreachable(e)
+        if response.status >= 400:
+            problem(response.status, _decoded(response.read()))
+        return response
 
     def _send(self, method: str, target: str, data: bytes | None, headers: dict[str, str]) -> tuple[int, Any]:
         status, raw = self._exchange(method, target, data, headers)

@@ -95,7 +95,9 @@ _WORDS: dict[type, tuple[str, str]] = {
     c.ResolveIncident: ("an open incident with key", "key"), c.ChangeDefinition: ("a definition with key", "key"),
     c.ReplayDeadLetter: ("an open dead letter with key", "letter"), c.DiscardDeadLetter: ("an open dead letter with key", "letter"),
     c.ReleaseHold: ("a hold with key", "key"),
-    co.ChangeRollout: ("a definition with key", "key"), co.RemoveFromViews: ("an ended instance with key", "key"), co.CommentInstance: ("an instance with key", "key"),
+    co.ChangeRollout: ("a definition with key", "key"), co.RemoveFromViews: ("an ended instance with key", "key"),
+    co.CommentInstance: ("an instance with key", "key"),
+    co.ChangeFiles: ("a running instance with key", "key"),
     co.AddBatchItems: ("a batch that has not ended with key", "batch"), co.ControlBatch: ("a batch that has not ended with key", "batch"),
     co.PrepareBatchItems: ("a batch that has not ended with key", "batch"),
 }  # fmt: skip

@@ -157,6 +157,7 @@ SUBJECTS: dict[type[c.AnyCommand], Rule | None] = {
     c.PlaceHold: _held,
     c.ReleaseHold: lambda p, e: p.holds[e.key].tenant if e.key in p.holds else MISSING,
     co.ChangeRollout: _by("key", of_definition),
+    co.ChangeFiles: _by("key", of_instance),
     co.RemoveFromViews: _by(
         "key", of_instance
     ),  # of one that has ended nothing is known here: it is removed from the views of the caller's own tenant

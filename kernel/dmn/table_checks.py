@@ -27,6 +27,7 @@ PAIRS_MAX = 100_000
 SHOWN_MAX = 20
 
 Atoms = list[Atom]
+_NULL = Point(None)
 
 
 class Pieces:
@@ -56,6 +57,10 @@ class Pieces:
             self.pieces = [(literal(v), Point(v)) for v in sorted(set(ends))] + [("any other text", None)]
         else:
             self._cut(sorted(set(ends)))
+        #: how many pieces are values; null is one more behind them where a cell names it
+        self.values = len(self.pieces)
+        if self.known and any(a == _NULL for a in atoms):
+            self.pieces.append(("null", _NULL))
         self.every = (1 << len(self.pieces)) - 1
         self._masks: dict[int, int] = {}
 
@@ -72,16 +77,18 @@ class Pieces:
         """The pieces that a cell covers; all of them for `-` and for a cell that only FEEL can test."""
         if not isinstance(cell, list):
             return self.every
+        if not self.known:
+            return self.every
         mask = 0
         if self.ordered:
             for atom in cell:
                 mask |= self._ordered_mask(atom)
-            return mask
-        for i, (_, piece) in enumerate(self.pieces):
-            if any(_covers(atom, piece) for atom in cell):
-                mask |= 1 << i
-        if not self.known:
-            return self.every
+        else:
+            for i, (_, piece) in enumerate(self.pieces[: self.values]):
+                if any(_covers(atom, piece) for atom in cell):
+                    mask |= 1 << i
+        if any(_takes_null(atom) for atom in cell):
+            mask |= self.every & 1 << self.values
         return mask
 
     def _ordered_mask(self, atom: Atom) -> int:
@@ -90,7 +97,7 @@ class Pieces:
             mask = 0
             for a in atom.atoms:
                 mask |= self._ordered_mask(a)
-            return self.every & ~mask
+            return (1 << self.values) - 1 & ~mask
         if isinstance(atom, Point):
             return 2 << 2 * bisect_left(self.points, atom.value) if type(atom.value) is self.kind else 0
         first = 0 if atom.low is None else 2 * bisect_left(self.points, atom.low) + (1 if atom.low_closed else 2)
@@ -100,12 +107,14 @@ class Pieces:
     def names(self, mask: int) -> str:
         parts: list[str] = []
         run: list[int] = []
-        for i in range(len(self.pieces) + 1):
-            if mask >> i & 1:
+        for i in range(self.values + 1):
+            if mask >> i & 1 and i < self.values:
                 run.append(i)
             elif run:
                 parts += [self._stretch(run[0], run[-1])] if self.ordered else [self.pieces[n][0] for n in run]
                 run = []
+        if mask >> self.values & 1:
+            parts.append("null")
         return " or ".join(parts)
 
     def _stretch(self, first: int, last: int) -> str:
@@ -128,6 +137,11 @@ def literal(value: Any) -> str:
     if isinstance(value, str):
         return f'"{value}"'
     return str(value) if isinstance(value, Decimal) else f'date("{value}")'
+
+
+def _takes_null(atom: Atom) -> bool:
+    """As `index.Not` says it: null equals no value, and a comparison with null is null, which `not` leaves null."""
+    return _NULL not in atom.atoms and all(isinstance(a, Point) for a in atom.atoms) if isinstance(atom, Not) else atom == _NULL
 
 
 def _covers(atom: Atom, piece: Span | Point | None) -> bool:

@@ -6,6 +6,7 @@ import itertools
 from decimal import Decimal
 from typing import Any
 
+from flowledger.kernel import feel
 from flowledger.kernel.dmn import boxed
 from flowledger.kernel.dmn import model as m
 from flowledger.kernel.dmn.evaluation import DecisionModel
@@ -31,6 +32,15 @@ def _base(type_: Type | None) -> str | None:
     """The name of the built-in type below a named one, None for structures and collections."""
     type_ = base_of(type_)
     return type_.name if isinstance(type_, Primitive) else None
+
+
+def _constant(text: str) -> tuple[bool, Any]:
+    """Whether an expression reads nothing, and its value."""
+    try:
+        code = feel.compile(text)
+    except feel.FeelSyntaxError:
+        return False, None
+    return (True, code({})) if not code.reads else (False, None)
 
 
 class TableFindings:
@@ -261,10 +271,17 @@ class TableFindings:
         if policy not in ("UNIQUE", "ANY"):
             return
 
-        def outputs(i: int) -> list[str]:
-            return [o.text for o in g.table.rules[i].outputs]
+        known: dict[str, tuple[bool, Any]] = {}
 
-        pairs = (p for p in itertools.islice(g.overlaps(), PAIRS_MAX) if policy == "UNIQUE" or outputs(p[0]) != outputs(p[1]))
+        def differ(a: int, b: int) -> bool:
+            """Whether an output of one is surely another value than that of the other: what depends on variables may be the same."""
+            for one, other in zip(g.table.rules[a].outputs, g.table.rules[b].outputs, strict=False):
+                (fixed, x), (fixed_too, y) = (known.get(o.text) or known.setdefault(o.text, _constant(o.text)) for o in (one, other))
+                if fixed and fixed_too and (type(x) is not type(y) or x != y):
+                    return True
+            return False
+
+        pairs = (p for p in itertools.islice(g.overlaps(), PAIRS_MAX) if policy == "UNIQUE" or differ(*p))
         for a, b in itertools.islice(pairs, SHOWN_MAX):
             region = g.describe([x & y for x, y in zip(g.masks[a], g.masks[b], strict=True)])
             what = "give different outputs" if policy == "ANY" else "match both"

@@ -21,6 +21,7 @@ from flowledger.kernel.expressions import Failure
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.graph import Behaviour, Node, Work, implicit_starts
 from flowledger.kernel.moves.activity import close_activity
+from flowledger.kernel.values import shown
 
 
 class Config:
@@ -46,7 +47,7 @@ def enter(d: Any, i: Any, token: Any, node: Node) -> None:
         value = config.collection.json(d.variables(i, token.key), d.facts)
         if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
             raise Failure(
-                "EXTRACT_VALUE_ERROR", f"{node.id}: expected a list of element ids from '{config.collection.text}', found {value!r}"
+                "EXTRACT_VALUE_ERROR", f"{node.id}: expected a list of element ids from '{config.collection.text}', found {shown(value)}"
             )
         elements = value
         if unknown := _unknown(node, elements):
@@ -154,7 +155,9 @@ def _look(d: Any, i: Any, token: Any, node: Node) -> None:
     if not closing and config.condition is not None:
         value = config.condition(d.variables(i, token.key), d.facts)
         if value is not True and value is not False:
-            raise Failure("CONDITION_NOT_BOOLEAN", f"{node.id}: expected true or false from '{config.condition.text}', found {value!r}")
+            raise Failure(
+                "CONDITION_NOT_BOOLEAN", f"{node.id}: expected true or false from '{config.condition.text}', found {shown(value)}"
+            )
         closing = value
     if closing and (config.cancel_remaining or not token.kids):
         _done(d, i, token, node)

@@ -53,16 +53,21 @@ def read(node: Node, element: Any, r: Any) -> None:
     plain = element.get("calledElement", "")
     attr = called.get if called is not None else (lambda name, default="": default)
     classic_in = x.classic_ext(element, "in")
-    business_key = next((e.get("businessKey") for e in classic_in if e.get("businessKey")), "")
+    classic_out = x.classic_ext(element, "out")
+    business_key = next((e.get("businessKey") for e in classic_in if e.get("businessKey")), "") or x.classic_attr(element, "businessKey")
+    # Camunda 7 and its relatives pass what is named, and nothing else
+    classic = called is None and (r.classic or bool(classic_in or classic_out))
+    all_in = any(e.get("variables") == "all" for e in classic_in) or x.classic_attr(element, "inheritVariables") == "true"
+    all_out = any(e.get("variables") == "all" for e in classic_out)
     node.config = {
         "process": r.expression(
             attr("processId", "") or plain.rsplit(":", 1)[-1] if not plain.startswith(("=", "$")) else plain, node, "called process"
         ),
         "binding": attr("bindingType", "") or x.classic_attr(element, "calledElementBinding") or "latest",
         "version_tag": attr("versionTag", "") or x.classic_attr(element, "calledElementVersionTag"),
-        "all_in": attr("propagateAllParentVariables", "true") != "false"
-        and (not classic_in or any(e.get("variables") == "all" for e in classic_in)),
-        "all_out": attr("propagateAllChildVariables", "true" if not node.outputs else "false") != "false",
+        "all_in": all_in if classic else attr("propagateAllParentVariables", "true") != "false",
+        "all_out": all_out if classic else attr("propagateAllChildVariables", "true" if not node.outputs else "false") != "false",
+        "classic": classic,
         "spread": node.properties.get("flowledger:spread") == "true",
         "business_key": r.expression(business_key, node, "business key") if business_key else None,
     }
@@ -72,12 +77,9 @@ def read(node: Node, element: Any, r: Any) -> None:
         if e.get("target"):
             source = e.get("sourceExpression") or ("=" + e.get("source", "null"))
             node.inputs.append(Mapping(r.expression(source, node, "in"), e.get("target")))
-    outs = [e for e in x.classic_ext(element, "out") if e.get("target")]
-    for e in outs:
+    for e in (e for e in classic_out if e.get("target")):
         source = e.get("sourceExpression") or ("=" + e.get("source", "null"))
         node.outputs.append(Mapping(r.expression(source, node, "out"), e.get("target")))
-    if outs and called is None:
-        node.config["all_out"] = False
 
 
 def check(node: Node, r: Any) -> None:

@@ -20,6 +20,7 @@ from flowledger.kernel.fold import holder_of
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.graph import Behaviour, Flow, Node
 from flowledger.kernel.state import ARRIVED
+from flowledger.kernel.values import shown
 
 
 def enter(d: Any, i: Any, token: Any, node: Node) -> None:
@@ -65,7 +66,7 @@ def _start(d: Any, i: Any, token: Any, node: Node, arrived: dict[str, int]) -> N
         if value is not True and value is not False:
             raise Failure(
                 "CONDITION_NOT_BOOLEAN",
-                f"activation condition of {node.id}: expected true or false from '{condition.text}', found {value!r}",
+                f"activation condition of {node.id}: expected true or false from '{condition.text}', found {shown(value)}",
             )
         if not value:
             return
@@ -127,7 +128,7 @@ def _leave(d: Any, i: Any, token: Any, node: Node, more: dict[str, Any]) -> None
         if value is True:
             flows.append(f)
         elif value is not False and f.condition is not None:
-            raise Failure("CONDITION_NOT_BOOLEAN", f"flow {f.id}: expected true or false from '{f.condition.text}', found {value!r}")
+            raise Failure("CONDITION_NOT_BOOLEAN", f"flow {f.id}: expected true or false from '{f.condition.text}', found {shown(value)}")
     if not flows and node.default is not None:
         flows = [node.default]
     if not flows:

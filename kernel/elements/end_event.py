@@ -10,11 +10,14 @@ from typing import Any
 from flowledger.kernel.elements import listeners, triggers
 from flowledger.kernel.model.graph import Behaviour, Node
 from flowledger.kernel.moves import data
+from flowledger.kernel.moves.activity import apply_mappings
 
 
 def enter(d: Any, i: Any, token: Any, node: Node) -> None:
     if node.extra is not None and node.extra.data_in:
         data.enter(d, i, token, node)
+    if node.inputs:
+        d.set_variables(i, token.key, apply_mappings(d, i, token.key, node.inputs), local=True)
     if not node.events or triggers.throw_all(d, i, token, node):
         _done(d, i, token, node)
 
@@ -28,6 +31,8 @@ def complete(d: Any, i: Any, token: Any, node: Node) -> None:
 def _done(d: Any, i: Any, token: Any, node: Node) -> None:
     if node.listeners and not token.handler_of and listeners.next_one(d, i, token, node, "end"):
         return
+    if node.outputs and not token.handler_of:
+        d.set_variables(i, token.scope, apply_mappings(d, i, token.key, node.outputs, token.scope))
     if token.holds:
         d.close_holds(i, token)
     d.end(i, token, node)

@@ -190,11 +190,11 @@ def _match(candidates: list[Node], kind: str, code: str, d: Any, i: Any, scope: 
     return catch_all
 
 
-def end_instance_with_error(d: Any, i: Any, code: str, message: str) -> None:
-    """A called instance ends by an error that its caller is to catch."""
+def end_instance_with_error(d: Any, i: Any, code: str, message: str, variables: dict[str, Any] | None = None) -> None:
+    """A called instance ends by an error that its caller is to catch, with what the error carries."""
     for kid in sorted(i.kids or ()):
         if kid in i.tokens:
             d.terminate(i, i.tokens[kid])
     d.close_holds(i, i)
     d.record(wf.WorkflowFailed(key=i.key, code=code, message=message))
-    d.ended(i, "failed", error=code, message=message)
+    d.ended(i, "failed", error=code, message=message, thrown=variables)

@@ -10,6 +10,7 @@ from typing import Any
 
 from flowledger.events import flow as fl
 from flowledger.kernel.fold import holder_of
+from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.graph import Extra, Node
 from flowledger.kernel.state import ARRIVED
 
@@ -17,11 +18,12 @@ from flowledger.kernel.state import ARRIVED
 def read(node: Node, element: Any, r: Any) -> None:
     for attribute, name in (("startQuantity", "start_quantity"), ("completionQuantity", "completion_quantity")):
         text = element.get(attribute, "1")
-        if not text.isdigit() or int(text) < 1:
+        number = x.whole(text) or 0
+        if number < 1:
             r.finding("QUANTITY_INVALID", f"{attribute} of '{node.id}': expected a whole number of 1 or more, found '{text}'", node)
-        elif int(text) > 1:
+        elif number > 1:
             node.extra = node.extra or Extra()
-            setattr(node.extra, name, int(text))
+            setattr(node.extra, name, number)
 
 
 def gathered(d: Any, i: Any, token: Any, node: Node) -> bool:

@@ -33,7 +33,8 @@ def read(node: Node, element: Any, r: Any) -> None:
     triggers.read(node, element, r)
     if (form := x.ext(element, "formDefinition")) is not None:
         node.properties = {**node.properties, FORM: user_task.form_of(form, r, node)}
-    unkept.form_of(node, element, r)  # what can't be kept of a classic start form is told
+    elif (kept := unkept.form_of(node, element, r)) is not None:
+        node.properties = {**node.properties, FORM: kept}
 
 
 def check(node: Node, r: Any) -> None:

@@ -134,7 +134,7 @@ class _Parser:
             self.at += 1
             number = int(c)
             # `\12` is group 12 if there is one, else group 1 and a 2.
-            while self.peek().isdigit() and number * 10 + int(self.peek()) <= self.groups:
+            while (digit := self.peek()).isascii() and digit.isdigit() and number * 10 + int(digit) <= self.groups:
                 number = number * 10 + int(self.take())
             if number not in self.closed:
                 self.fail(f"no group {number} before its use")
@@ -187,7 +187,7 @@ class _Parser:
                 self.fail("'[' in a class")
             low = c
             if c == "\\":
-                if self.peek().isdigit():
+                if self.peek().isascii() and self.peek().isdigit():
                     self.fail("a group can't be named in a class")
                 low = self.class_escape()
                 if len(low) > 1 and not low.startswith("\\"):

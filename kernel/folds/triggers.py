@@ -7,7 +7,7 @@ from flowledger.events.base import Envelope
 from flowledger.kernel.folds.tokens import seen_key
 from flowledger.kernel.nouns import Trigger, TriggerKeys, TriggerLetter
 from flowledger.kernel.state import Partition
-from flowledger.kernel.undo import drop, drop_ordered, keep, nest, new, put
+from flowledger.kernel.undo import drop, drop_ordered, drop_placed, keep, nest, new, put
 
 
 def opened(p: Partition, e: tr.TriggerOpened, v: Envelope) -> None:
@@ -73,7 +73,9 @@ def taken(p: Partition, e: tr.TriggerTaken, v: Envelope) -> None:
         seen_key(p, e.chunk)
     if (t := _of(p, e.trigger)) is None:
         return
-    if e.place >= 0:
+    if e.place == tr.GONE:
+        drop_placed(p, t.places, e.part)
+    elif e.place >= 0:
         put(p, t.places, e.part, e.place)
     _forget(p, e.trigger, e.gone)
     if e.chunk:

@@ -204,6 +204,12 @@ def workflow_modified(p: Partition, e: wf.WorkflowModified, v: Envelope) -> None
     """Says why; the tokens' events follow."""
 
 
+def workflow_files_changed(p: Partition, e: wf.WorkflowFilesChanged, v: Envelope) -> None:
+    if (i := p.instances.get(e.key)) is not None:
+        keep(p, i)
+        i.files = e.files or None
+
+
 def variable_set(p: Partition, e: wf.VariableSet, v: Envelope) -> None:
     i = p.instances.get(e.key)
     if i is None:

@@ -240,9 +240,11 @@ def child_ended(d: Decision, e: c.ChildEnded) -> Rejected | None:
         d.record(fl.TokenNoted(key=i.key, token=token.key, data={"child": None, "ready": True}))
         config = node.config if isinstance(node.config, dict) else {}
         if e.variables and config.get("all_out", True):
+            if config.get("classic"):  # what was passed in is no local variable of the call there
+                d.set_variables(i, token.scope, e.variables)
             if node.outputs:
                 d.set_variables(i, token.key, e.variables, local=True)
-            else:
+            elif not config.get("classic"):
                 d.set_variables(i, token.key, e.variables)
         elif e.variables and (node.outputs or node.listeners):  # mappings and end listeners see them
             d.set_variables(i, token.key, e.variables, local=True)

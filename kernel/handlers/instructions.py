@@ -10,6 +10,7 @@ from flowledger.events.control import ModifyInstance
 from flowledger.kernel.elements import placing
 from flowledger.kernel.model.graph import Node, Process
 from flowledger.kernel.state import Instance, Token
+from flowledger.kernel.values import shown
 
 #: instructions of one command
 INSTRUCTIONS_MAX = 1_000
@@ -105,7 +106,7 @@ class _Resolver:
             return int(value)
         if isinstance(value, int) and not isinstance(value, bool):
             return value
-        raise Wrong(f"expected a key, found {value!r}")
+        raise Wrong(f"expected a key, found {shown(value)}")
 
     def tokens(self, named: Any) -> list[Token]:
         """One by its key; by an element's id all that stand there, of a loop its body."""
@@ -179,7 +180,7 @@ class _Resolver:
 def _variables(instruction: dict[str, Any], name: str) -> dict[str, Any]:
     found = instruction.get(name) or {}
     if not isinstance(found, dict):
-        raise Wrong(f"expected `{name}` as an object, found {found!r}")
+        raise Wrong(f"expected `{name}` as an object, found {shown(found)}")
     return found
 
 

@@ -18,12 +18,12 @@ from flowledger.kernel.access import holders
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements.triggers import error
 from flowledger.kernel.expressions import Failure
-from flowledger.kernel.handlers import tasks
+from flowledger.kernel.handlers import files, tasks
 from flowledger.kernel.handlers.instances import not_found
 from flowledger.kernel.state import Task
 from flowledger.kernel.tasks import assignment, clock
+from flowledger.kernel.values import shown
 
-ATTACHMENTS_MAX = 100
 #: bytes of a comment, a reason
 TEXT_MAX = 20_000
 _OPEN = frozenset({"created", "assigned", "started", "in_progress"})
@@ -133,7 +133,7 @@ def _held(task: Task) -> str:
 def _text(details: dict[str, Any], name: str) -> Rejected | None:
     value = details.get(name)
     if not isinstance(value, str) or not value:
-        return _invalid(f"expected `{name}` as a text, found {value!r}")
+        return _invalid(f"expected `{name}` as a text, found {shown(value)}")
     return None
 
 
@@ -187,7 +187,7 @@ def _start(d: Decision, task: Task, details: dict[str, Any]) -> Rejected | None:
 def _progress(d: Decision, task: Task, details: dict[str, Any]) -> Rejected | None:
     percent = details.get("percent")
     if percent is not None and (isinstance(percent, bool) or not _between(percent)):
-        return _invalid(f"expected 0 to 100 as percent, found {percent!r}")
+        return _invalid(f"expected 0 to 100 as percent, found {shown(percent)}")
     if "chunk" in details:  # streamed: the number tells a reader what it has missed
         details["chunks"] = (task.details or {}).get("chunks", 0) + 1
     return None
@@ -251,22 +251,11 @@ def _comment(d: Decision, task: Task, details: dict[str, Any]) -> Rejected | Non
 def _attach(d: Decision, task: Task, details: dict[str, Any]) -> Rejected | None:
     """A file by reference: `uri`, and what is known of it. `remove` takes the one of that name away."""
     have = list((task.details or {}).get("attachments") or ())
-    if name := details.pop("remove", None):
-        kept = [a for a in have if a.get("name") != name]
-        if len(kept) == len(have):
-            return not_found("an attachment", f"'{name}'")
-        details["attachments"] = kept or None
-        return None
-    for field in ("name", "uri"):
-        if (refused := _text(details, field)) is not None:
-            return refused
-    if len(have) >= ATTACHMENTS_MAX:
-        return Rejected(RejectionCode.RESOURCE_EXHAUSTED, f"task {task.key} has {len(have)} attachments, which is the most")
-    made = {k: details.pop(k) for k in ("name", "uri", "media_type", "size", "sha256") if k in details}
-    details["attachments"] = [
-        *(a for a in have if a.get("name") != made["name"]),
-        {**made, "by": d.envelope.actor, "at_us": d.facts.now_us},
-    ]
+    file = {k: details.pop(k) for k in files.FIELDS if k in details}
+    kept = files.changed(d, have, file, details.pop("remove", None), f"task {task.key}")
+    if isinstance(kept, Rejected):
+        return kept
+    details["attachments"] = kept or None
     return None
 
 
@@ -274,10 +263,10 @@ def _update(d: Decision, task: Task, details: dict[str, Any]) -> Rejected | None
     if not details:
         return _invalid("expected details to change")
     if details.get("priority") is not None and not (isinstance(details["priority"], int) and 0 <= details["priority"] <= 100):
-        return _invalid(f"expected a priority from 0 to 100, found {details['priority']!r}")
+        return _invalid(f"expected a priority from 0 to 100, found {shown(details['priority'])}")
     for name in ("due_us", "follow_up_us"):
         if details.get(name) is not None and not isinstance(details[name], int):
-            return _invalid(f"expected {name} in microseconds, found {details[name]!r}")
+            return _invalid(f"expected {name} in microseconds, found {shown(details[name])}")
     if "due_us" in details:  # a new date is kept anew
         details["fired"] = [f for f in (task.details or {}).get("fired") or () if f.split(":")[0] not in ("due", "remind")] or None
     return None
@@ -360,7 +349,7 @@ def _retry(d: Decision, task: Task, e: c.MoveTask, details: dict[str, Any]) -> R
         details["retry"] = policy
     attempts = attempts if attempts is not None else max(1, task.retries)
     if not isinstance(attempts, int) or isinstance(attempts, bool) or attempts < 1:
-        return _invalid(f"expected one attempt or more, found {attempts!r}")
+        return _invalid(f"expected one attempt or more, found {shown(attempts)}")
     if task.worker:
         return Rejected(RejectionCode.INVALID_STATE, f"task {task.key} is worked on by '{task.worker}'")
     if task.status not in ("failed", "timed_out", "created", "assigned"):

@@ -16,6 +16,7 @@ from flowledger.kernel.expressions import Failure
 from flowledger.kernel.handlers import keeping, tasks
 from flowledger.kernel.state import Instance, Task
 from flowledger.kernel.tasks import assignment, clock, guards, rules
+from flowledger.kernel.values import shown
 
 RESULTS = ("success", "partial_success")
 
@@ -106,7 +107,7 @@ def _status(e: c.CompleteTask) -> str | Rejected:
     told = e.result.get("status") if isinstance(e.result, dict) else None
     for word in (e.status, told):
         if word is not None and word not in RESULTS:
-            return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected the status {' or '.join(RESULTS)}, found {word!r}")
+            return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected the status {' or '.join(RESULTS)}, found {shown(word)}")
     if told is not None and e.status != "success" and told != e.status:
         return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected one status, found '{e.status}' and '{told}' in the result")
     return told or e.status

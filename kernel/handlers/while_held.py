@@ -36,6 +36,8 @@ WHILE_HELD: dict[type[c.AnyCommand], str] = {
     co.RemoveFromViews: RUN,
     # to say something moves nothing
     co.CommentInstance: RUN,
+    # a file beside it moves nothing
+    co.ChangeFiles: RUN,
     # a trigger goes on: what it starts is held as any start is
     tr.ClaimTrigger: RUN, tr.TakeItems: RUN, tr.ControlTrigger: RUN, tr.SettleParked: RUN, tr.ListTriggers: RUN,
     # a webhook tells of what has happened

@@ -16,7 +16,7 @@ from flowledger.kernel.expressions import Expression, expression, feel_expressio
 from flowledger.kernel.findings import Finding
 from flowledger.kernel.model import behaviours, connectors, ids
 from flowledger.kernel.model import xml as x
-from flowledger.kernel.model.dialects import classic, own, plain, unkept
+from flowledger.kernel.model.dialects import classic, own, plain, unkept, unread
 from flowledger.kernel.model.graph import Flow, Graph, Mapping, Node, Process
 
 _GLOBAL_TASKS = {"globalTask": "task", "globalUserTask": "userTask", "globalScriptTask": "scriptTask", "globalManualTask": "manualTask",
@@ -39,7 +39,12 @@ class Reader:
     @cached_property
     def classic(self) -> bool:
         """The model speaks Camunda 7's dialect or a relative's, and nothing of Zeebe's."""
-        return self.lenient and any(n.startswith(tuple(x.CLASSIC)) for n in self._names)
+        return self.lenient and self.speaks_classic
+
+    @cached_property
+    def speaks_classic(self) -> bool:
+        """Something in it is said in that dialect."""
+        return any(n.startswith(tuple(x.CLASSIC)) for n in self._names)
 
     @cached_property
     def _names(self) -> set[str]:
@@ -157,6 +162,7 @@ def read(data: bytes, name: str = "") -> tuple[Graph | None, list[Finding]]:
 def read_tree(root: Any, name: str, data: bytes) -> tuple[Graph | None, list[Finding]]:
     """As `read`, of a parsed document (other formats build one)."""
     from flowledger.kernel.model import checks, correlation
+    from flowledger.kernel.model.checks import grammar
 
     if root.tag != x.B + "definitions":
         return None, [
@@ -169,6 +175,7 @@ def read_tree(root: Any, name: str, data: bytes) -> tuple[Graph | None, list[Fin
                 chapter="BPMN20.xsd",
             )
         ]
+    x.canonical(root, grammar.COLLAPSED, grammar.BOOLEANS)
     r = Reader(name)
     r.definitions = root
     r.graph.hash = hashlib.sha256(data).hexdigest()
@@ -189,6 +196,7 @@ def read_tree(root: Any, name: str, data: bytes) -> tuple[Graph | None, list[Fin
     correlation.read(r)
     checks.run(r)
     own.check(r)
+    unread.check(r)
     connectors.check(r)
     _relax(r)
     checks.mark(r)
@@ -222,7 +230,7 @@ def _process(r: Reader, element: Any) -> None:
     process.version_tag = process.version_tag or x.classic_attr(element, "versionTag")
     process.documentation = x.text_of(x.child(element, "documentation"))
     process.root.xml = element
-    process.properties = {p.get("name", ""): p.get("value", "") for p in x.ext_all(element, "properties", "property")}
+    process.properties = properties_of(element)
     r.graph.processes[process.id] = process
     _scope(r, process, process.root, element)
     for node in process.nodes.values():

@@ -26,6 +26,7 @@ _SCOPES = {"subProcess", "transaction", "adHocSubProcess"}
 _EVENTS = {"startEvent", "endEvent", "intermediateCatchEvent", "intermediateThrowEvent", "implicitThrowEvent"}
 _GATEWAYS = {"exclusiveGateway", "parallelGateway", "inclusiveGateway", "eventBasedGateway", "complexGateway"}
 _FLOW_NODES = _ACTIVITIES | _SCOPES | _EVENTS | _GATEWAYS
+_TRUE = ("true", "1")
 _DATA = {"dataObjectReference": (36, 50), "dataStoreReference": (50, 50), "textAnnotation": (130, 40), "group": (160, 100)}
 #: width and height in the usual modelers' units
 TASK, EVENT, GATEWAY = (100, 80), (36, 36), (50, 50)
@@ -163,7 +164,7 @@ def scope(element: Any) -> Drawing:
             if tag in _SCOPES:
                 insides[id] = scope(kid)
                 w, h = max(insides[id].w, TASK[0]), max(insides[id].h, TASK[1])
-            if kid.get("triggeredByEvent") == "true" or kid.get("isForCompensation") == "true":
+            if kid.get("triggeredByEvent") in _TRUE or kid.get("isForCompensation") in _TRUE:
                 apart.append((id, w, h))
             else:
                 graph.node(id, w, h, lanes.get(id, 0), below=0)

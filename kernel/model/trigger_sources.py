@@ -63,6 +63,12 @@ SOURCES: dict[str, Source] = {
         "types": Field(_listed(_type), True), "definitions": Field(_listed(f.text(r"[^\x00-\x1f\x7f]+", "ids of processes")), True),
         "from": Field(f.one_of("now", "start")),
     }),
+    "files": Source({
+        "folder": Field(f.text(r"/[^\x00-\x1f\x7f]*", "the whole path of a folder"), True),
+        "pattern": Field(f.several(f.text(r"[^\x00-\x1f\x7f/]+", "names with * and ?, such as *.csv", 200), 20)),
+        "events": Field(f.several(f.one_of("created", "changed", "deleted"), 3)), "subfolders": Field(f.flag),
+        "content": Field(f.one_of("none", "text", "json", "base64")), "settle": Field(f.within("PT0S", "PT1H")), "from": Field(f.one_of("now", "start")),
+    }),
     "kafka": Source(topic.FIELDS),
 }  # fmt: skip
 

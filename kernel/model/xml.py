@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +24,9 @@ Z = f"{{{ZEEBE_NS}}}"
 CLASSIC = (f"{{{CAMUNDA_NS}}}", f"{{{FLOWABLE_NS}}}", f"{{{ACTIVITI_NS}}}")
 OWN = f"{{{OWN_NS}}}"
 _EXTENSIONS = B + "extensionElements"
+_BPMNDI = "{http://www.omg.org/spec/BPMN/20100524/DI}"
+_BOOLEANS = {"1": "true", "0": "false"}
+_WHOLE = re.compile(r"[ \t\r\n]*([+-]?0*[0-9]{1,18})[ \t\r\n]*\Z").match
 
 
 class BadXml(Exception):
@@ -63,6 +67,23 @@ def parse(data: bytes, size_max: int = limits.MODEL_BYTES_MAX) -> Any:
     if root.getroottree().docinfo.doctype:
         raise BadXml("XML_DOCTYPE", "a DOCTYPE is not allowed: BPMN and DMN never need one", 1, 1)
     return root
+
+
+def whole(text: str) -> int | None:
+    """A whole number as XML Schema writes one (`2`, `+2`, `002`, with white space around); None for anything else, and for what no field can hold."""
+    found = _WHOLE(text)
+    return int(found[1]) if found else None
+
+
+def canonical(root: Any, collapsed: frozenset[str], booleans: frozenset[str]) -> None:
+    """Attributes as XML Schema's types mean them (part 2, 3.3.2 and 4.3.6): white space around them is none of their value, 1 is true and 0 is false."""
+    for element in root.iter(B + "*", _BPMNDI + "*"):
+        for name, value in element.items():
+            if name in collapsed and (value[:1].isspace() or value[-1:].isspace()):
+                value = value.strip(" \t\r\n")
+                element.set(name, value)
+            if name in booleans and value in _BOOLEANS:
+                element.set(name, _BOOLEANS[value])
 
 
 def local(x: Any) -> str:

@@ -128,8 +128,9 @@ class Verbs(Looking):
         self.record(wf.WorkflowCompleted(key=i.key, token=token.key if token else 0, element=node.id if node else ""))
         self.ended(i, "completed")
 
-    def ended(self, i: Instance, status: str, error: str = "", message: str = "") -> None:
-        """Tell the call activity that waits for the instance; let a pending one in."""
+    def ended(self, i: Instance, status: str, error: str = "", message: str = "", thrown: dict[str, Any] | None = None) -> None:
+        """Tell the call activity that waits for the instance; let a pending one in. `thrown`: what an error carries; the variables of an instance that
+        ended by one stay its own."""
         self.finish(i.key, status, i.vars, message)
         if i.metadata and "$request" in i.metadata:
             answer = {"key": i.key, "definition": i.definition, "process": i.process, "version": i.version}
@@ -138,7 +139,13 @@ class Verbs(Looking):
             self.send(
                 c.partition_of_key(i.parent),
                 c.ChildEnded(
-                    parent=i.parent, parent_token=i.parent_token, child=i.key, status=status, variables=i.vars, error=error, message=message
+                    parent=i.parent,
+                    parent_token=i.parent_token,
+                    child=i.key,
+                    status=status,
+                    variables=thrown if error else i.vars,
+                    error=error,
+                    message=message,
                 ),
             )
         if i.business_key and ("message_start", f"{i.tenant}/{i.process}/{i.business_key}") in self.state.records:

@@ -112,7 +112,7 @@ def _levels(value: Any) -> dict[str, Decimal]:
     out = {}
     for part in texts(value):
         name, _, level = part.partition(":")
-        out[name] = Decimal(level) if level.isdigit() else Decimal(1)
+        out[name] = Decimal(level) if level.isascii() and level.isdigit() else Decimal(1)
     return out
 
 

@@ -214,8 +214,8 @@ def escalate(d: Any, task: Task, row: dict[str, Any], level: int, reason: str) -
             "at_us": d.facts.now_us,
         },
     }
-    if row.get("priority") is not None and str(row["priority"]).isdigit():
-        details["priority"] = min(100, int(row["priority"]))
+    if (wanted := str(row.get("priority"))).isascii() and wanted.isdigit():
+        details["priority"] = min(100, int(wanted[:9]))
     status = task.status
     if to and not details["escalation"]["notify"]:
         details |= assignment.from_machine(task)

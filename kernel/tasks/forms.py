@@ -19,6 +19,7 @@ from typing import Any
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import feel, lookup, times
 from flowledger.kernel.expressions import Expression, feel_expression
+from flowledger.kernel.values import shown
 
 #: errors told; more are counted by none
 ERRORS_MAX = 50
@@ -72,7 +73,7 @@ def _inside(field: dict[str, Any], sent: Any, seen: dict[str, Any], at: str, fac
     value = _at(sent, path) if path else sent
     group = field["type"] == "group"
     if value is not None and not isinstance(value, dict if group else list):
-        wrong.append(f"{at}{path}: expected {'an object' if group else 'a list'}, found {value!r}")
+        wrong.append(f"{at}{path}: expected {'an object' if group else 'a list'}, found {shown(value)}")
     elif group:
         _check(field.get("components"), value or {}, seen, f"{at}{path}." if path else at, facts, wrong)
     for n, row in enumerate(value if isinstance(value, list) and not group else ()):
@@ -80,7 +81,7 @@ def _inside(field: dict[str, Any], sent: Any, seen: dict[str, Any], at: str, fac
             around = {**seen, **row, "this": row, "parent": seen.get("this", seen), "i": n + 1}
             _check(field.get("components"), row, around, f"{at}{path}[{n}].", facts, wrong)
         elif len(wrong) < ERRORS_MAX:
-            wrong.append(f"{at}{path}[{n}]: expected an object, found {row!r}")
+            wrong.append(f"{at}{path}[{n}]: expected an object, found {shown(row)}")
 
 
 def _at(value: Any, path: str) -> Any:
@@ -118,18 +119,16 @@ def _of_field(kind: str, field: dict[str, Any], value: Any, seen: dict[str, Any]
     if kind == "number":
         return _number(value, field, rules)
     if kind == "checkbox":
-        return [] if isinstance(value, bool) else [f"expected true or false, found {value!r}"]
+        return [] if isinstance(value, bool) else [f"expected true or false, found {shown(value)}"]
     if kind in _CHOICES:
         options = _options(field, seen, facts)
-        return (
-            [] if options is None or _among(value, options) else [f"expected one of {', '.join(map(str, options[:20]))}, found {value!r}"]
-        )
+        return [] if options is None or _among(value, options) else [f"expected one of {_words(options)}, found {shown(value)}"]
     if kind in _LISTS:
         if not isinstance(value, list):
-            return [f"expected a list, found {value!r}"]
+            return [f"expected a list, found {shown(value)}"]
         options = _options(field, seen, facts)
         extra = [v for v in value if options is not None and not _among(v, options)]
-        return [f"expected some of {', '.join(map(str, (options or [])[:20]))}, found {extra[0]!r}"] if extra else []
+        return [f"expected some of {_words(options or [])}, found {shown(extra[0])}"] if extra else []
     if kind == "datetime":
         return _time(value, field, facts)
     return []
@@ -137,7 +136,7 @@ def _of_field(kind: str, field: dict[str, Any], value: Any, seen: dict[str, Any]
 
 def _text(value: Any, rules: dict[str, Any], facts: Any) -> list[str]:
     if not isinstance(value, str):
-        return [f"expected a text, found {value!r}"]
+        return [f"expected a text, found {shown(value)}"]
     out = []
     if (n := _whole(rules.get("minLength"))) is not None and len(value) < n:
         out.append(f"expected at least {n} characters, found {len(value)}")
@@ -166,9 +165,9 @@ def _number(value: Any, field: dict[str, Any], rules: dict[str, Any]) -> list[st
         try:
             value = Decimal(value)
         except ArithmeticError:
-            return [f"expected a number as a text, found {value!r}"]
+            return [f"expected a number as a text, found {shown(value)}"]
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        return [f"expected a number, found {value!r}"]
+        return [f"expected a number, found {shown(value)}"]
     out, number = [], Decimal(str(value))
     for word, says, bad in (("min", "at least", operator.lt), ("max", "at most", operator.gt)):
         limit = rules.get(word)
@@ -202,6 +201,10 @@ def _multiple(number: Decimal, step: Decimal) -> bool:
             return True
 
 
+def _words(options: list[Any]) -> str:
+    return ", ".join(o if isinstance(o, str) else shown(o) for o in options[:20])
+
+
 def _among(value: Any, options: list[Any]) -> bool:
     """Python takes true for 1."""
     return any(value == o and isinstance(value, bool) == isinstance(o, bool) for o in options)
@@ -228,7 +231,7 @@ def _time(value: Any, field: dict[str, Any], facts: Any) -> list[str]:
             raise ValueError(text)
         moment = times.instant(f"2000-01-01T{text}" if kind == "time" else text)
     except ValueError:
-        return [f"expected a {kind}, found {value!r}"]
+        return [f"expected a {kind}, found {shown(value)}"]
     if (
         kind != "time"
         and field.get("disallowPassedDates") is True

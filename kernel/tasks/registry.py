@@ -14,6 +14,7 @@ from flowledger.kernel import retries
 from flowledger.kernel.state import Partition
 from flowledger.kernel.tasks import assignment, calendars, capabilities, clock, guards, saved_views, schema_rules
 from flowledger.kernel.tasks.shapes import unknown
+from flowledger.kernel.values import shown
 
 MODES = ("synchronous", "asynchronous", "batch", "streaming")
 TYPES = frozenset(
@@ -41,7 +42,7 @@ _BREAKER = frozenset(guards.BREAKER_DEFAULTS)
 
 def _count(value: Any, where: str, least: int = 0) -> list[str]:
     good = isinstance(value, int) and not isinstance(value, bool) and value >= least
-    return [] if good else [f"{where}: expected a whole number of {least} or more, found {value!r}"]
+    return [] if good else [f"{where}: expected a whole number of {least} or more, found {shown(value)}"]
 
 
 def _limits(value: dict[str, Any], where: str) -> list[str]:
@@ -65,7 +66,7 @@ def _limits(value: dict[str, Any], where: str) -> list[str]:
         for name, v in breaker.items() if isinstance(breaker, dict) else ():
             if name == "error_share":
                 good = isinstance(v, (int, float, Decimal)) and not isinstance(v, bool) and 0 < v <= 1
-                out += [] if good else [f"{at}.error_share: expected more than 0 and at most 1, found {v!r}"]
+                out += [] if good else [f"{at}.error_share: expected more than 0 and at most 1, found {shown(v)}"]
             elif name == "ignore":
                 out += (
                     [] if isinstance(v, list) and all(isinstance(c, str) for c in v) else [f"{at}.ignore: expected a list of error codes"]
@@ -78,7 +79,7 @@ def _limits(value: dict[str, Any], where: str) -> list[str]:
 def _who(value: dict[str, Any]) -> list[str]:
     out = unknown(value, _WHO, "record")
     if value.get("kind") is not None and value["kind"] not in assignment.KINDS:
-        out.append(f"kind: expected one of {', '.join(assignment.KINDS)}, found {value['kind']!r}")
+        out.append(f"kind: expected one of {', '.join(assignment.KINDS)}, found {shown(value['kind'])}")
     if value.get("max_concurrent") is not None:
         out += _count(value["max_concurrent"], "max_concurrent", 1)
     if value.get("load_balancing") is not None:
@@ -87,7 +88,7 @@ def _who(value: dict[str, Any]) -> list[str]:
         if isinstance(own, dict) and own.get("max_concurrent") is not None:
             out += _count(own["max_concurrent"], "load_balancing.max_concurrent", 1)
         if isinstance(own, dict) and own.get("strategy") is not None and own["strategy"] not in assignment.STRATEGIES:
-            out.append(f"load_balancing.strategy: expected one of {', '.join(assignment.STRATEGIES)}, found {own['strategy']!r}")
+            out.append(f"load_balancing.strategy: expected one of {', '.join(assignment.STRATEGIES)}, found {shown(own['strategy'])}")
     return out
 
 
@@ -117,7 +118,7 @@ def assignment_problems(value: Any) -> list[str]:
     if not isinstance(value, dict):
         return out
     if (strategy := value.get("strategy")) is not None and strategy not in assignment.STRATEGIES:
-        out.append(f"assignment.strategy: expected one of {', '.join(assignment.STRATEGIES)}, found {strategy!r}")
+        out.append(f"assignment.strategy: expected one of {', '.join(assignment.STRATEGIES)}, found {shown(strategy)}")
     if value.get("timeout"):
         try:
             clock.span_us(value["timeout"])
@@ -131,7 +132,7 @@ def _definition(name: str, value: dict[str, Any]) -> list[str]:
     if "@" in name:
         out.append("name: '@' stands before a version, which the registry gives")
     if value.get("type") is not None and value["type"] not in TYPES:
-        out.append(f"type: expected one of {', '.join(sorted(TYPES))}, found {value['type']!r}")
+        out.append(f"type: expected one of {', '.join(sorted(TYPES))}, found {shown(value['type'])}")
     for word in ("input_schema", "output_schema"):
         if value.get(word) is not None:
             out += schema_rules.problems(value[word], at=word)
@@ -158,7 +159,7 @@ def _definition(name: str, value: dict[str, Any]) -> list[str]:
         out += unknown(execution, _EXECUTION, "execution")
         if isinstance(execution, dict):
             if execution.get("mode") is not None and execution["mode"] not in MODES:
-                out.append(f"execution.mode: expected one of {', '.join(MODES)}, found {execution['mode']!r}")
+                out.append(f"execution.mode: expected one of {', '.join(MODES)}, found {shown(execution['mode'])}")
             out += _limits(execution, "execution")
             out += [f"execution: {p}" for p in retries.normalise(_retry_words(execution))[1]]
     return out

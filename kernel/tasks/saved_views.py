@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flowledger.kernel.tasks.shapes import are_texts, is_text, unknown
+from flowledger.kernel.values import shown
 
 REGISTRY = "saved_view"
 PAGES = ("instances", "tasks", "incidents")
@@ -20,11 +21,11 @@ def problems(_: str, value: dict[str, Any]) -> list[str]:
     if not is_text(value.get("name"), NAME_MAX, 1):
         out.append(f"name: expected a text of 1 to {NAME_MAX} characters")
     if value.get("page") not in PAGES:
-        out.append(f"page: expected one of {', '.join(PAGES)}, found {value.get('page')!r}")
+        out.append(f"page: expected one of {', '.join(PAGES)}, found {shown(value.get('page'))}")
     if not is_text(value.get("owner"), NAME_MAX):
         out.append(f"owner: expected a text of at most {NAME_MAX} characters")
     if value.get("shared") not in SHARED:
-        out.append(f"shared: expected one of {', '.join(SHARED)}, found {value.get('shared')!r}")
+        out.append(f"shared: expected one of {', '.join(SHARED)}, found {shown(value.get('shared'))}")
     if not are_texts(value.get("groups"), GROUPS_MAX, NAME_MAX):
         out.append(f"groups: expected a list of at most {GROUPS_MAX} names")
     query = value.get("query")

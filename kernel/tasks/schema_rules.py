@@ -8,7 +8,8 @@ from typing import Any
 
 from flowledger.kernel.tasks.formats import FORMATS
 from flowledger.kernel.tasks.references import LISTS, MAPS, SCHEMAS, References
-from flowledger.kernel.tasks.schemas import DEPTH_MAX, TYPES, is_number, kind_of, pattern_of, shown
+from flowledger.kernel.tasks.schemas import DEPTH_MAX, TYPES, is_number, kind_of, pattern_of
+from flowledger.kernel.values import shown
 
 _ANCHOR = re.compile(r"[A-Za-z_][-A-Za-z0-9._]*")
 

@@ -16,11 +16,12 @@ import re2
 
 from flowledger.kernel.tasks.formats import FORMATS
 from flowledger.kernel.tasks.references import References, Scope
+from flowledger.kernel.values import shown
 
 #: errors told of one value
 ERRORS_MAX = 20
 #: alternatives, and characters of a value, that an error shows
-WORDS_MAX, SHOWN_MAX = 20, 100
+WORDS_MAX = 20
 DEPTH_MAX = 64
 #: looks at a part of the value that one check may take
 LOOKS_MAX = 100_000
@@ -69,12 +70,6 @@ def kind_of(v: Any) -> str:
     return next(
         (name for name in ("null", "boolean", "integer", "number", "string", "array", "object") if TYPES[name](v)), type(v).__name__
     )
-
-
-def shown(v: Any) -> str:
-    """A value in an error: its beginning, when it is long."""
-    text = repr(v)
-    return text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}... ({len(text)} characters)"
 
 
 def _same(a: Any, b: Any) -> bool:

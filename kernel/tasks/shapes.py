@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from flowledger.kernel.tasks.schemas import kind_of
+
 
 def unknown(value: Any, known: Collection[str], where: str) -> list[str]:
     """Of an object that has other fields than these, or is none."""
     if not isinstance(value, dict):
-        return [f"{where}: expected an object, found {type(value).__name__}"]
+        return [f"{where}: expected an object, found {kind_of(value)}"]
     return [f"{where}: '{k}' is not known; known are {', '.join(sorted(known))}" for k in value if k not in known]
 
 

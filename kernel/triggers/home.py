@@ -133,7 +133,7 @@ def take(d: Decision, t: Trigger, e: tr.TakeItems) -> Rejected | None:
     for given in e.items:
         if outcomes and _full(d):
             break
-        if 0 <= given.place <= place:
+        if 0 <= given.place <= place or (given.place == tr.GONE and place < 0):
             outcomes.append("seen")
             made.append(0)
             continue

@@ -101,7 +101,7 @@ def taken(f: Fold, e: tr.TriggerTaken) -> None:
     _update(f, e.trigger, columns)
     for column in ("ran", "seen", "filtered"):
         _add(f, e.trigger, column, getattr(e, column))
-    if e.place >= 0:
+    if e.place >= 0 and not e.part.startswith(tr.FILE):
         f.changes.merge(NAME, e.trigger, (f.tenant, e.trigger), "places", {e.part: e.place})
 
 

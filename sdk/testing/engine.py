@@ -13,6 +13,7 @@ After each call all mocked jobs have run and all tokens wait. The clock stands s
 from __future__ import annotations
 
 import importlib.util
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -25,7 +26,7 @@ from flowledger.events import commands as c
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
 from flowledger.events.base import Broken, Envelope, Event, Rejected
-from flowledger.kernel import Facts, Partition, decide, model, putoff, times
+from flowledger.kernel import Decision, Facts, Partition, decide, model, putoff, times
 from flowledger.kernel.library import Library
 from flowledger.kernel.model.encodings import decode, utf8
 from flowledger.sdk.flows import Flow
@@ -39,6 +40,8 @@ from flowledger.sdk.testing.mocks import JobMock, Mock, as_json
 START = "2026-01-05T08:00:00Z"
 #: jobs and timers that one call may run before it is called endless
 ROUNDS_MAX = 20_000
+#: steps that may follow one command by themselves, each of some hundred moves, before a process is said to go round
+FOLLOW_UPS_MAX = 2_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Duration = str | float | timedelta
 Source = str | File | Flow | Mapping[str, Any]
@@ -279,9 +282,25 @@ class Engine:
     # --- inside
 
     def _decide(self, command: Any, actor: str = "") -> dict[str, Any]:
-        return self._made(c.Request(command=command, time_us=self.facts.now_us, tenant=self.tenant, actor=actor))
+        return self._made(self._request(command, actor))
+
+    def _request(self, command: Any, actor: str = "") -> c.Request:
+        return c.Request(command=command, time_us=self.facts.now_us, tenant=self.tenant, actor=actor)
 
     def _made(self, request: c.Request) -> dict[str, Any]:
+        """The answer to it. What it leaves for later follows in its order, as it does on the server."""
+        d = self._step(request)
+        later, steps = deque(d.later), 0
+        while (follows := self._request(later.popleft()) if later else putoff.request(self.state)) is not None:
+            steps += 1
+            if steps > FOLLOW_UPS_MAX:
+                raise Endless(
+                    f"more than {FOLLOW_UPS_MAX} steps followed by themselves: something goes round; instances: {self._running()}"
+                )
+            later += self._step(follows).later
+        return d.answer
+
+    def _step(self, request: c.Request) -> Decision:
         d = decide(self.state, request, self.facts)
         if isinstance(d, Rejected):
             if d.code == "MODEL_INVALID":
@@ -294,11 +313,7 @@ class Engine:
         for key, status, variables, _ in d.finished:
             if key in self._instances:
                 self._instances[key]._ended(status, variables)
-        for later in d.later:
-            self._decide(later)
-        while (put_off := putoff.request(self.state)) is not None:
-            self._made(put_off)
-        return d.answer
+        return d
 
     def _heard(self, e: Event, envelope: Envelope) -> None:
         self.journal.append((e, envelope))

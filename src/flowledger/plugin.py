@@ -147,7 +147,24 @@ class Source:
     example: Mapping[str, Any] = field(default_factory=dict)
 
 
-Part = Function | Strategy | StepType | SecretProvider | Connector | Source
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlobStore:
+    """Where files are kept (group `flowledger.blobs`), asked as `NAME:WHERE` in the setting `blobs`.
+
+    Attributes:
+        open: of WHERE, a store as `flowledger.infra.blobs.store.Store` says; ValueError for a WHERE that is none. It touches nothing: a store that is away says so
+            (OSError) when it is asked.
+        example: a WHERE that can be opened and written to anywhere; `{folder}` in it is a folder of the check's own. Empty: the check looks at its shape alone.
+    """
+
+    api: int
+    name: str
+    open: Callable[[str], Any]
+    doc: str
+    example: str = ""
+
+
+Part = Function | Strategy | StepType | SecretProvider | Connector | Source | BlobStore
 
 
 def name_of(part: Part) -> str:

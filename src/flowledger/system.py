@@ -378,7 +378,7 @@ class System:
         return found
 
     async def _start_api(self, listener: socket.socket, dsn: str) -> None:
-        from flowledger.api import console, job_stream
+        from flowledger.api import console, files, job_stream
         from flowledger.api.app import create_app
         from flowledger.api.entrance import Entered, entrance
         from flowledger.api.hooks.door import Hooks
@@ -390,6 +390,7 @@ class System:
         from flowledger.api.workers import Workers
         from flowledger.connectors import api as connectors
         from flowledger.connectors import check
+        from flowledger.infra.blobs import blobs_of
         from flowledger.infra.callbacks import callbacks_of
         from flowledger.infra.drafts import Drafts
         from flowledger.infra.secrets import secrets_of
@@ -404,6 +405,7 @@ class System:
         self.services = Services(self.engine, SqlReads(reader), self.settings, self.telemetry)
         self.services.callbacks = callbacks_of(self.settings.model_copy(update={"callback_url": self.settings.callback_url or self.url}))
         self.services.hooks = Hooks(self.engine, secrets_of(self.settings))
+        self.services.blobs = blobs_of(self.settings)
         if self.door is not None and self.accounts is not None:
             self.services.sign_in_with(self.door, self.accounts)
         self.services.drafts = Drafts(dsn, now_us=lambda: time.time_ns() // 1000)
@@ -420,6 +422,8 @@ class System:
         preparing = self.services.preparing = Preparing(self.services)
         bringing = asyncio.create_task(preparing.run(), name="preparing")
         self._stack.callback(bringing.cancel)
+        sweeping = asyncio.create_task(files.sweeping(self.services), name="files")
+        self._stack.callback(sweeping.cancel)
         more = [*job_stream.handlers(self.engine, workers, self.services.identify), *connectors.HANDLERS]
         app = create_app(self.services, more, console.handlers())
         await self._start_http(listener, Entered(app, self._queue, self.telemetry), entrance(self._queue, self.telemetry))

@@ -321,7 +321,8 @@ async def test_unreadable_answers(target, bench, headers, body: bytes):
         ({"url": "http://x", "headers": {"a": "b\r\nc: d"}}, "headers.a"), ({"url": "http://x", "headers": {"Host": "y"}}, "headers.Host"),
         ({"url": "http://x", "body": "b"}, "GET takes none"), ({"url": "http://x", "authentication": {"type": "magic"}}, "authentication"),
         ({"url": "http://x", "authentication": {"type": "basic", "username": "u"}}, "password"), ({"url": "http://x", "timeoutInSeconds": 0}, "timeoutInSeconds"),
-        ({"url": "http://x", "authentication": {"type": "bearer", "token": "a\nb"}}, "token"), ({"url": "http://x", "storeResponse": True}, "storeResponse"),
+        ({"url": "http://x", "authentication": {"type": "bearer", "token": "a\nb"}}, "token"), ({"url": "http://x", "fileName": "a"}, "storeResponse"),
+        ({"url": "http://x", "storeResponse": True, "fileName": "a/b"}, "fileName"),
         ({"url": "http://x", "authentication": {"type": "bearer", "token": "t", "tokn": "x"}}, "tokn"),
     ],
 )  # fmt: skip

@@ -136,3 +136,23 @@ def test_a_task_without_a_form_is_answered_as_json(server: Served, open_page: Ca
     page.get_by_role("button", name="Complete").click()
     page.wait_for_url(re.compile(r"/tasks(\?|$)"))
     assert server.call("GET", f"/v1/tasks/{made}")["output"] == {"reached": True}
+
+
+@pytest.mark.req("APG-HUM-005", "APG-CON-009")
+def test_a_file_is_attached_had_and_detached(server: Served, open_page: Callable[..., Any], task: str, tmp_path: Any) -> None:
+    file, data = tmp_path / "the plan <1>.pdf", bytes(range(256)) * 800
+    file.write_bytes(data)
+    page = open_page(f"/tasks/{task}", actor="rita")
+    other = open_page(f"/tasks/{task}", actor="rob")
+    other.get_by_text("No files yet.").wait_for()
+    page.get_by_label("Attach a file").last.set_input_files(str(file))
+    page.get_by_text("205 KB · rita").wait_for()
+    with other.expect_download() as begun:  # the other sees it at once, and has it by a click
+        other.get_by_role("link", name="the plan <1>.pdf").click()
+    assert begun.value.suggested_filename.startswith("the plan ") and open(begun.value.path(), "rb").read() == data
+    page.get_by_role("button", name="Detach the plan <1>.pdf").click()
+    other.get_by_text("No files yet.").wait_for()
+    # what is refused is said
+    file.write_bytes(b"")
+    server.call("POST", f"/v1/tasks/{task}/cancel", {})
+    page.get_by_role("button", name="Attach a file").wait_for(state="detached")

@@ -52,6 +52,16 @@ def test_overlap_matters_only_where_it_is_forbidden():
     assert codes(table([(["&lt; 5"], "1"), (["-"], "1")], "ANY")) == []
 
 
+@pytest.mark.parametrize(
+    ("outputs", "differ"),
+    [(("1", "1.0"), False), (("[1, 2]", "[1,2.0]"), False), (("x * 2", "x + x"), False), (("1", "2"), True), (("1", '"1"'), True), (("1", "1 + 1"), True),
+     (('@"2025-01-01"', "date(2025, 1, 1)"), False), (('@"2025-01-01"', 'date("2025-01-02")'), True), (("null", "0"), True), (("x", "1"), False)],
+)  # fmt: skip
+def test_outputs_of_any_differ_by_value_where_that_is_known(outputs, differ):
+    found = codes(table([(["&lt; 9"], outputs[0]), (["-"], outputs[1])], "ANY").replace("<output ", '<output typeRef="Any" '))
+    assert found == (["RULES_OVERLAP"] if differ else [])
+
+
 def test_gap():
     (found,) = dmn.findings(table([(["&lt; 5", "-"], "1"), (["&gt; 5", '"a"'], "2"), (["5", "-"], "3")]))
     assert found.code == "TABLE_GAP" and "x: > 5" in found.message and "any other text" in found.message
@@ -71,6 +81,29 @@ def test_unreachable_rules():
         ("RULE_UNREACHABLE", "r2")
     ]
     assert codes(table([(["[9..2]"], "1"), (["-"], "2")])) == ["RULE_UNREACHABLE"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "found"),
+    [
+        ([(["null"], "1"), (["not(null)"], "2")], []),
+        ([(["null"], "1"), (["&lt; 5"], "2"), (["&gt;= 5"], "3")], []),
+        ([(["null, &lt; 5"], "1"), (["&gt;= 5"], "2")], []),
+        ([(["null"], "1"), (["&lt; 5"], "2")], ["TABLE_GAP"]),
+        ([(["null"], "1"), (["-"], "2")], ["RULES_OVERLAP"]),
+        ([(["null"], "1"), (["not(5)"], "2"), (["5"], "3")], ["RULES_OVERLAP"]),  # null isn't 5
+        ([(["null"], "1"), (["not(&lt; 5)"], "2"), (["&lt; 5"], "3")], []),  # not(null &lt; 5) is null
+        ([(["null"], "1"), (["null"], "2"), (["not(null)"], "3")], ["RULES_OVERLAP"]),
+        ([(["not(null)"], "1")], ["TABLE_GAP"]),
+    ],
+)
+def test_null_is_a_value_that_cells_may_name(rules, found):
+    """A cell `null` matches null and nothing else: never told to match nothing, and part of gaps and overlaps."""
+    assert codes(table(rules)) == found
+    untyped = table(rules).replace(' typeRef="number"', "")
+    assert codes(untyped) == found
+    if found == ["TABLE_GAP"] and "not(null)" in rules[0][0]:
+        assert "x: null" in dmn.findings(table(rules))[0].message
 
 
 def test_type_conflicts():

@@ -75,3 +75,31 @@ def test_an_attribute_of_ours_on_an_element_of_bpmn_is_told(where):
     assert [f.message for f in findings if f.code == "OWN_ATTRIBUTE_UNKNOWN"] == [
         "nothing reads flowledger:sla='PT1H' outside of an element of its own"
     ]
+
+
+#: what stands in the process instead of the task, what is told of it
+PLACES = [
+    ('<exclusiveGateway id="t"><extensionElements><zeebe:ioMapping><zeebe:output source="= 1" target="x"/></zeebe:ioMapping></extensionElements></exclusiveGateway>', "ioMapping of <exclusiveGateway>"),
+    ('<task id="t"><extensionElements><zeebe:taskDefinition type="x"/></extensionElements></task>', "taskDefinition of <task>"),
+    ('<serviceTask id="t"><extensionElements><zeebe:assignmentDefinition assignee="a"/></extensionElements></serviceTask>', "assignmentDefinition of <serviceTask>"),
+    ('<userTask id="t"><extensionElements><zeebe:script expression="= 1" resultVariable="r"/></extensionElements></userTask>', "script of <userTask>"),
+    ('<subProcess id="t"><extensionElements><zeebe:loopCharacteristics inputCollection="= x"/></extensionElements><task id="u"/></subProcess>', "loopCharacteristics of <subProcess>"),
+    ('<receiveTask id="t" messageRef="M"><extensionElements><zeebe:subscription correlationKey="= x"/></extensionElements></receiveTask>', "subscription of <receiveTask>"),
+    ('<intermediateThrowEvent id="t"><extensionElements><zeebe:taskDefinition type="x"/></extensionElements></intermediateThrowEvent>', "taskDefinition of <intermediateThrowEvent>: only one that sends a message"),
+    ('<intermediateCatchEvent id="t"><extensionElements><zeebe:ioMapping><zeebe:input source="= 1" target="x"/></zeebe:ioMapping></extensionElements><messageEventDefinition messageRef="M"/></intermediateCatchEvent>', "ioMapping of <intermediateCatchEvent>: what catches has outputs only"),
+    ('<intermediateThrowEvent id="t"><extensionElements><zeebe:taskDefinition type="x"/></extensionElements><messageEventDefinition messageRef="M"/></intermediateThrowEvent>', ""),
+    ('<intermediateCatchEvent id="t"><extensionElements><zeebe:ioMapping><zeebe:output source="= 1" target="x"/></zeebe:ioMapping></extensionElements><messageEventDefinition messageRef="M"/></intermediateCatchEvent>', ""),
+    ('<userTask id="t"><extensionElements><zeebe:userTask/><zeebe:formDefinition formId="f"/><zeebe:taskSchedule dueDate="= x"/><zeebe:taskListeners><zeebe:taskListener eventType="creating" type="l"><zeebe:taskHeaders/></zeebe:taskListener></zeebe:taskListeners></extensionElements></userTask>', ""),
+    ('<subProcess id="t"><extensionElements><zeebe:ioMapping><zeebe:input source="= 1" target="x"/></zeebe:ioMapping></extensionElements><multiInstanceLoopCharacteristics><extensionElements><zeebe:loopCharacteristics inputCollection="= x"/></extensionElements></multiInstanceLoopCharacteristics><task id="u"/></subProcess>', ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("element", "told"), PLACES)
+def test_a_setting_where_nothing_reads_it_is_told(element, told):
+    text = f"{HEAD}{element}{TAIL}".replace(
+        "<process ",
+        '<message id="M" name="M"><extensionElements><zeebe:subscription correlationKey="= k"/></extensionElements></message><process ',
+    )
+    _, findings = model.read(text.encode(), "m.bpmn")
+    found = [f for f in findings if f.code == "ZEEBE_ELEMENT_UNKNOWN"]
+    assert [f.element for f in found] == (["t"] if told else []) and all(f"nothing reads zeebe:{told}" in f.message for f in found)

@@ -77,6 +77,7 @@ def test_it_is_found_with_all_its_parts_and_the_broken_one_is_told(installed):
     assert bank == {
         "flowledger.assignment": ["nearest"], "flowledger.connectors": ["bank"], "flowledger.feel": ["iban_valid", "iban_country"],
         "flowledger.secrets": ["netrc"], "flowledger.steps": ["transfer"], "flowledger.triggers": ["lines"],
+        "flowledger.blobs": ["archive"],
     }  # fmt: skip
     [broken] = [r for r in rows if r["distribution"] == "broken"]
     assert "No module named 'nowhere_at_all'" in broken["error"]
@@ -91,7 +92,7 @@ def test_its_parts_keep_to_the_contract(installed):
 def test_its_own_tests_pass(installed):
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, str(EXAMPLE / "tests")]
     done = subprocess.run(command, env=environment(installed), capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0 and "7 passed" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0 and "8 passed" in done.stdout, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(("which", "code"), [("all", 0), ("flowledger-bank", 0), ("none", 1), ("another", 1)])
@@ -131,7 +132,7 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
         self.env = environment(
             place, FLOWLEDGER_POSTGRES=database, FLOWLEDGER_SECRETS=f"env,netrc:{netrc}", FLOWLEDGER_EGRESS_PRIVATE="127.0.0.1", FLOWLEDGER_PARTITIONS="2",
-            FLOWLEDGER_DURABILITY="normal",
+            FLOWLEDGER_DURABILITY="normal", FLOWLEDGER_BLOBS=f"archive:{data}/archive",
         )  # fmt: skip
         self.command = [
             sys.executable,
@@ -233,6 +234,13 @@ async def test_each_part_at_work_in_a_server(installed, database, tmp_path):
 
         found = await server.until(task)
         assert found["assignee"] == "bob"
+        # a store of files
+        path, text = f"/v1/tasks/{made['task']}/files/letter.txt", b"Dear bank, " * 1000
+        put = await server.http.put(path, content=text)
+        assert put.status_code == 201, put.text
+        assert (await server.http.get(path, params={"wait_for": put.json()["position"]})).content == text
+        [kept] = (tmp_path / "data" / "archive").rglob("*.z")
+        assert kept.stem == put.json()["sha256"] and kept.stat().st_size < len(text) / 10
         # a source of triggers: whole lines, each once
         await server.post(
             "deployments",

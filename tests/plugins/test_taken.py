@@ -100,11 +100,6 @@ def test_which_are_wanted_is_a_setting(which, expected, point):
     assert [name for f in plugins.read(which, points) for name in f.provides] == expected
 
 
-def test_places_that_are_kept_for_later_say_so(point):
-    [found] = plugins.read(points=[point("PART = 1", group="flowledger.blobs")])
-    assert found.error == "nothing can be plugged in there yet"
-
-
 def test_they_are_taken_once_in_a_process_and_told(point, monkeypatch):
     from flowledger.kernel.feel.builtins.registry import BUILTINS
 

@@ -217,6 +217,14 @@ def test_a_process_that_runs_in_circles_is_stopped(engine, monkeypatch):
         engine.start("p")
 
 
+def test_one_that_goes_round_without_a_job_is_stopped_too(engine, monkeypatch):
+    """Steps that follow by themselves are one after the other, not one within the other."""
+    monkeypatch.setattr("flowledger.sdk.testing.engine.FOLLOW_UPS_MAX", 50)
+    engine.deploy(Flow("p").start("s").script("a", "1", result="n").to("a"))
+    with pytest.raises(Endless, match="more than 50 steps"):
+        engine.start("p")
+
+
 # --- messages, signals, decisions, called processes
 
 

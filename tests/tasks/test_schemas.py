@@ -286,11 +286,11 @@ def test_every_pair_of_values_is_equal_as_json_says():
 def test_what_an_error_shows_has_a_bound():
     words = [f"word-{n}" for n in range(50)]
     (text,) = check({"enum": words}, "x" * 1_000_000)
-    assert "'word-19' and 30 more, found 'xxx" in text and "(1000002 characters)" in text and len(text) < 700
+    assert "'word-19' and 30 more, found 'xxx" in text and "(1000002 characters)" in text and len(text) < 800
     (text,) = check({"enum": words[:20]}, "x")
     assert text.endswith("'word-19', found 'x'")
     (text,) = check({"const": ["y" * 5_000]}, "x")
-    assert len(text) < 200
+    assert len(text) < 300
 
 
 def costly(kind):

@@ -7,7 +7,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("events", "kernel", "processors", "projections", "api", "connectors", "infra", "sdk", "schemas", "bench", "examples")
+FOLDERS = (
+    "events",
+    "kernel",
+    "analytics",
+    "processors",
+    "projections",
+    "api",
+    "connectors",
+    "infra",
+    "sdk",
+    "schemas",
+    "bench",
+    "examples",
+)
 
 
 def tracked() -> list[Path]:
@@ -56,6 +69,22 @@ def test_each_page_that_the_readme_names_is_there():
 
 def test_what_waits_with_a_time_limit_hears_its_cancellation():
     """`asyncio.wait_for` of Python 3.11 swallows a cancellation that comes together with what is waited for: a loop would go on, and who ends it wait."""
-    product = [f for name in (*FOLDERS[:8], "src") for f in (ROOT / name).rglob("*.py") if "testing" not in f.parts]
+    product = [f for name in (*FOLDERS[:9], "src") for f in (ROOT / name).rglob("*.py") if "testing" not in f.parts]
     assert len(product) > 300
     assert [str(f.relative_to(ROOT)) for f in product if "asyncio.wait_for(" in f.read_text()] == [], "`async with asyncio.timeout(...)`"
+
+
+def test_digits_are_those_of_ascii():
+    """`"²".isdigit()` is true and `int("²")` an error: where a text from outside becomes a number, it is asked for ASCII first."""
+    # bytes; names that become no number; a pattern of ASCII digits before
+    allowed = {
+        "processors/intake.py",
+        "kernel/model/formats/build.py",
+        "kernel/model/formats/work.py",
+        "infra/egress.py",
+        "kernel/times.py",
+    }
+    for file in (f for name in (*FOLDERS[:9], "src") for f in (ROOT / name).rglob("*.py")):
+        lines = file.read_text().splitlines()
+        asked = [n for n, line in enumerate(lines, 1) if ".isdigit()" in line and "isascii()" not in "".join(lines[max(0, n - 3) : n])]
+        assert not asked or str(file.relative_to(ROOT)) in allowed, (file, asked)

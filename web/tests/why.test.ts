@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { HistoryEvent } from "~/api/types";
-import { causesOf, choicesOf, flowsOf, spokenOf } from "~/pages/instance/why";
+import { causesOf, choicesOf, flowsOf, namesOf, spokenOf } from "~/pages/instance/why";
 
 const xml = `<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL"><process id="p">
   <exclusiveGateway id="g" default="no"/>
@@ -39,4 +39,8 @@ test("causes lead back until they leave the instance", () => {
 
 test("of an expression only the variables that there are, and no words in quotes", () => {
   expect(spokenOf('=amount > 100 and kind = "note"', { amount: 5, note: 1, kind: "x" })).toEqual([["amount", 5], ["kind", "x"]]);
+});
+
+test("elements are called by their names", () => {
+  expect([...namesOf(xml)]).toEqual([["yes", "Yes"]]);
 });

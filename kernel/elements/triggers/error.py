@@ -56,7 +56,7 @@ def throw_code(d: Any, i: Any, token: Any, code: str, message: str, variables: d
     found = events.find_handler(d, i, token, "error", code)
     if found is None and (i.parent or _fails(d, i, token)):
         d.record(fl.ErrorOccurred(key=i.key, token=token.key, element=token.element, code=code, message=message, variables=variables))
-        events.end_instance_with_error(d, i, code, message)
+        events.end_instance_with_error(d, i, code, message, variables)
         return
     if found is None:
         raise Failure(

@@ -11,11 +11,14 @@ from flowledger.events import commands as c
 from flowledger.events import flow as fl
 from flowledger.kernel.elements import events
 from flowledger.kernel.expressions import literal
+from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.graph import Node
 
 
 def read(event: Any, xml: Any, node: Node, r: Any) -> None:
     reference = xml.get("escalationRef", "")
+    if variable := x.classic_attr(xml, "escalationCodeVariable"):
+        node.properties = {**node.properties, "escalationCodeVariable": variable}
     if reference:
         found = r.root(reference, "escalation", node)
         code = (found.get("escalationCode") or found.get("name") or found.get("id", "")) if found is not None else reference
@@ -43,6 +46,8 @@ def throw_code(d: Any, i: Any, token: Any, element: str, code: str, variables: d
     found = events.find_handler(d, i, token, "escalation", code)
     d.record(fl.EscalationTriggered(key=i.key, token=token.key, element=element, code=code, caught_by=found[1].id if found else ""))
     if found is not None:
+        if name := found[1].properties.get("escalationCodeVariable"):
+            variables = {**(variables or {}), name: code}
         events.fire(d, i, found[0], found[1], variables, interrupting=found[1].interrupting)
     elif i.parent:
         d.send(

@@ -72,7 +72,7 @@ def string_format(r: Runtime, template: str, values: Any) -> str:
             value = values.get(name.strip())
         else:
             items = values if type(values) is list else [values]
-            place = int(name) - 1 if name.strip().isdigit() and len(name) < 9 else used
+            place = int(name) - 1 if name.isascii() and name.strip().isdigit() and len(name) < 9 else used
             value = items[place] if 0 <= place < len(items) else None
             used += 1
         out.append(text(value, r))

@@ -73,7 +73,8 @@ def _collaboration(r: Any, element: Any) -> None:
         many = x.child(pool, "participantMultiplicity")
         if many is not None:
             low, high = many.get("minimum", "0"), many.get("maximum", "1")
-            if not (low.isdigit() and high.isdigit() and int(low) <= int(high) and int(high) > 0):
+            least, most = x.whole(low), x.whole(high)
+            if least is None or most is None or not 0 <= least <= most or most == 0:
                 say(r, "PARTICIPANT_MULTIPLICITY", many, f"multiplicity of pool '{id}': found {low} to {high}")
 
 

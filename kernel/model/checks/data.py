@@ -96,7 +96,7 @@ def _store_reference(r: Any, element: Any) -> None:
 
 def _store(r: Any, element: Any) -> None:
     capacity = element.get("capacity", "1")
-    if not capacity.strip().lstrip("+").isdigit():
+    if (x.whole(capacity) or 0) < 0 or x.whole(capacity) is None:
         say(r, "DATA_STORE_CAPACITY", element, f"capacity of '{element.get('id', '')}': expected a whole number, found '{capacity}'")
     _item(r, element)
 

@@ -212,6 +212,12 @@ def _read() -> dict[str, Shape]:
 
 _SHAPES = _read()
 _BY_TAG = {name[0].lower() + name[1:]: shape for name, shape in _SHAPES.items()} | {tag: _SHAPES[name] for tag, name in _NAMED.items()}
+#: attributes whose type collapses white space: all but texts
+COLLAPSED = frozenset(name for shape in _SHAPES.values() for name, (_, holds) in shape.attributes.items() if holds) | {
+    "bpmnElement", "sourceElement", "targetElement", "choreographyActivityShape", "labelStyle", "implementation", "structureRef", "expressionLanguage",
+    "typeLanguage", "targetNamespace", "importType", "namespace", "language", "evaluatesToTypeRef", "isHorizontal", "isExpanded", "isMarkerVisible",
+}  # fmt: skip
+BOOLEANS = frozenset(name for shape in _SHAPES.values() for name, (_, holds) in shape.attributes.items() if holds == "bool")
 _CHILDREN = frozenset(child for shape in _SHAPES.values() for child in shape.children)
 
 

@@ -45,6 +45,7 @@ declare(
     }
 )  # fmt: skip
 
+_INSTANTIATING = ("receiveTask", "eventBasedGateway")
 _METHODS = ("##Compensate", "##Image", "##Store", "compensate", "image", "store")
 
 
@@ -79,12 +80,16 @@ def _ends(r: Any, scope: Node) -> None:
                 say(r, code, none[1], f"{title(scope)} has {len(none)} start events without trigger")
         if not ends:
             say(r, "START_WITHOUT_END", where, f"{title(scope)} has a start event, but no end event")
-        instantiating = {"receiveTask", "eventBasedGateway"}
         for node in implicit_starts(scope):
-            if not (node.kind in instantiating and node.xml.get("instantiate") == "true"):
+            if not (node.kind in _INSTANTIATING and node.xml.get("instantiate") == "true"):
                 say(r, "NODE_WITHOUT_INCOMING", node, f"'{node.id}' has no incoming flow")
     else:
-        if ends and not scope.triggered_by_event:
+        # 10.5.3 asks for a start event, but 10.3.3 and 10.6.6 let a task or gateway that starts instances stand in its place
+        if (
+            ends
+            and not scope.triggered_by_event
+            and not any(n.kind in _INSTANTIATING and n.xml.get("instantiate") == "true" for n in scope.children)
+        ):
             say(r, "END_WITHOUT_START", where, f"{title(scope)} has an end event, but no start event")
         if not scope.triggered_by_event and not implicit_starts(scope):
             if scope.kind == "process":

@@ -54,7 +54,8 @@ def check(r: Any, process: Process) -> None:
 
 def _splits(node: Node) -> str:
     if node.kind in _GATEWAYS:
-        return _GATEWAYS[node.kind]
+        all_events = node.kind == "eventBasedGateway" and node.config["type"] == "Parallel"
+        return _ALL if all_events else _GATEWAYS[node.kind]
     if any(not b.interrupting for b in node.attached) or (node.extra is not None and node.extra.completion_quantity > 1):
         return _UNKNOWN
     if len(node.outgoing) > 1:

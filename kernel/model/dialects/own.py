@@ -52,6 +52,8 @@ def check(r: Any) -> None:
         for element in r.definitions.iter(f"{space}*"):
             name = x.local(element)
             if name in known:
+                if space == x.Z:
+                    _place(r, element, name)
                 _inside(r, element, space, f"{prefix}:{name}", code, known[name])
             elif not str(getattr(element.getparent(), "tag", "")).startswith(space):  # else its parent says so
                 _tell(r, f"{code}_ELEMENT", f"{prefix}:{name}", known, name, element)
@@ -63,6 +65,18 @@ def check(r: Any) -> None:
     for element in r.definitions.iter(f"{x.Z}property"):
         if (name := element.get("name", "")).startswith("flowledger:") and name not in PROPERTIES:
             _tell(r, "OWN_ATTRIBUTE", f"the property {name}", PROPERTIES, name, element)
+
+
+def _place(r: Any, element: Any, name: str) -> None:
+    """Zeebe's elements have a meaning at some elements of BPMN only."""
+    around = element.getparent()
+    host = around.getparent() if around is not None and around.tag == x.B + "extensionElements" else None
+    if host is None:
+        return
+    definitions = frozenset(x.local(kid) for kid in x.bpmn_children(host) if "ventDefinition" in x.local(kid))
+    if why := zeebe.misplaced(name, x.local(host), definitions, frozenset(x.local(kid) for kid in element if isinstance(kid.tag, str))):
+        told = f"nothing reads zeebe:{name} of <{x.local(host)}>: {why}"
+        r.finding("ZEEBE_ELEMENT_UNKNOWN", told, element, severity="warning", hint="see docs/zeebe.md")
 
 
 def _inside(r: Any, element: Any, space: str, name: str, code: str, says: tuple[frozenset[str] | None, frozenset[str]]) -> None:

@@ -48,7 +48,7 @@ ELEMENTS: dict[str, tuple[str, str, str]] = {
 }  # fmt: skip
 
 #: where the attribute means something that is kept (or nothing)
-_MEANT_ELSEWHERE = {
+MEANT_ELSEWHERE = {
     ("expression", "sequenceFlow"), ("class", "executionListener"), ("class", "taskListener"), ("expression", "executionListener"),
     ("resource", "script"),
 }  # fmt: skip
@@ -67,7 +67,7 @@ def check(node: Node, element: Any, r: Any) -> None:
             if not name.startswith(x.CLASSIC):
                 continue
             attribute = name.rpartition("}")[2]
-            if attribute in ATTRIBUTES and (attribute, x.local(at)) not in _MEANT_ELSEWHERE:
+            if attribute in ATTRIBUTES and (attribute, x.local(at)) not in MEANT_ELSEWHERE:
                 said.add((*ATTRIBUTES[attribute][:1], attribute))
             elif attribute == "type" and at.get(name) in _OWN_KINDS:
                 r.finding("CLASSIC_TASK_KIND", f"'{node.id}' is a task of kind '{at.get(name)}', which the engine doesn't do itself", node,

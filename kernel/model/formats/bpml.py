@@ -165,7 +165,7 @@ def _shape(r: Reader, element: Any) -> None:
         _exactly_one(r, element, "duration", "instant")
         _exactly_one(r, element, "signal", "fault", "process")
         repeat = element.get("repeat", "")
-        if repeat and not (repeat.isdigit() or re.fullmatch(r"R\d*/P.+", repeat)):
+        if repeat and not ((repeat.isascii() and repeat.isdigit()) or re.fullmatch(r"R\d*/P.+", repeat)):
             r.find("013", f'"{repeat}" is not a valid repeat', element, hint="a count, or an ISO 8601 interval such as R5/PT1H")
     if name == "assign":
         _exactly_one(r, element, "xpath", "value")

@@ -33,7 +33,7 @@ def time_of(m: Mapper, schedule: Any) -> tuple[str, str]:
     if duration := schedule.get("duration"):
         if not iso_duration(duration):
             return "timer", f"= duration({m.feel(duration, schedule)})"
-        if repeat.isdigit():
+        if repeat.isascii() and repeat.isdigit():
             return "cycle", f"R{repeat}/{duration}"
         return ("cycle", repeat) if repeat else ("timer", duration)
     instant = schedule.get("instant", "")

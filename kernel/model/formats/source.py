@@ -77,7 +77,7 @@ def _looks_json(text: str) -> bool:
     return rest[:1] in ('"', "{", "[", "}", "]", "") or text.lstrip()[0] == "["
 
 
-_JSON = re.compile(r'[ \t\r\n]*(?:(?P<punct>[{}\[\]:,])|(?P<string>"(?:[^"\\\x00-\x1f]|\\.)*")|(?P<number>-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?)'
+_JSON = re.compile(r'[ \t\r\n]*(?:(?P<punct>[{}\[\]:,])|(?P<string>"(?:[^"\\\x00-\x1f]|\\.)*")|(?P<number>-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)'
                    r"|(?P<word>true|false|null))")  # fmt: skip
 _WORDS = {"true": True, "false": False, "null": None}
 
@@ -194,7 +194,7 @@ def _string(quoted: str, line: int, column: int) -> str:
 
 
 def _number(text: str) -> Any:
-    return int(text) if text.lstrip("-").isdigit() and len(text) <= 40 else Decimal(text)
+    return int(text) if text.isascii() and text.lstrip("-").isdigit() and len(text) <= 40 else Decimal(text)
 
 
 _INT, _FLOAT = re.compile(r"[-+]?\d+"), re.compile(r"[-+]?(?:\.\d+|\d+(?:\.\d*)?)(?:[eE][-+]?\d+)?")

@@ -17,14 +17,13 @@ from flowledger.plugins.unfit import TEXT_MAX, Unfit
 #: group -> the kind of part that belongs there
 GROUPS: dict[str, type] = {
     "flowledger.assignment": p.Strategy,
+    "flowledger.blobs": p.BlobStore,
     "flowledger.connectors": p.Connector,
     "flowledger.feel": p.Function,
     "flowledger.secrets": p.SecretProvider,
     "flowledger.steps": p.StepType,
     "flowledger.triggers": p.Source,
 }
-#: groups of names that are kept for later
-LATER = ("flowledger.blobs",)
 #: an import that takes longer is left alone (seconds)
 IMPORT_S = 10.0
 #: parts that one entry point may give
@@ -75,7 +74,7 @@ def told() -> list[str]:
 
 def installed() -> list[EntryPoint]:
     """Those of all distributions, not looked at."""
-    return [point for group in (*GROUPS, *LATER) for point in entry_points(group=group)]
+    return [point for group in GROUPS for point in entry_points(group=group)]
 
 
 def read(which: Sequence[str] = ("all",), points: Iterable[EntryPoint] | None = None) -> list[Plugin]:
@@ -96,9 +95,6 @@ def _plain(name: str) -> str:
 
 
 def _read(point: EntryPoint, plugin: Plugin) -> Plugin:
-    if point.group in LATER:
-        plugin.error = "nothing can be plugged in there yet"
-        return plugin
     from flowledger.plugins.install import check, taken
 
     try:

@@ -6,15 +6,17 @@ import copy
 import errno
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from flowledger import plugin as p
 from flowledger.connectors import catalogue
 from flowledger.connectors.frame import Config
 from flowledger.connectors.sources.catalogue import KINDS
-from flowledger.infra import secrets
+from flowledger.infra import blobs, secrets
+from flowledger.infra.blobs.store import Kept
 from flowledger.infra.settings import Settings
 from flowledger.kernel.feel.builtins.registry import BUILTINS, Builtin, Signature
 from flowledger.kernel.feel.values import convert
@@ -36,7 +38,7 @@ def taken(part: p.Part) -> bool:
     name = p.name_of(part)
     registries: dict[type, tuple[Mapping[str, Any], ...]] = {
         p.Function: (BUILTINS,), p.Strategy: (assignment.STRATEGIES,), p.StepType: (work.OWN, work.KINDS), p.SecretProvider: (secrets.MAKERS, {"env": 0}),
-        p.Connector: (catalogue.CONFIGS,), p.Source: (SOURCES,),
+        p.Connector: (catalogue.CONFIGS,), p.Source: (SOURCES,), p.BlobStore: (blobs.MAKERS,),
     }  # fmt: skip
     return any(name in registry for registry in registries[type(part)])
 
@@ -228,6 +230,54 @@ def _source(part: p.Source) -> None:
     KINDS[part.name] = part.open
 
 
+class _Store:
+    """A foreign store: whatever it raises is what ours raise."""
+
+    def __init__(self, name: str, foreign: Any) -> None:
+        self._name, self._foreign = name, foreign
+
+    def _said(self, e: Exception) -> OSError:
+        return e if isinstance(e, OSError) else OSError(errno.EIO, f"the plug-in {self._name} failed: {_why(e)}")
+
+    def put(self, name: str, file: Path) -> None:
+        try:
+            self._foreign.put(name, file)
+        except Exception as e:  # noqa: BLE001
+            raise self._said(e) from None
+
+    def open(self, name: str) -> Any:
+        try:
+            return self._foreign.open(name)
+        except Exception as e:  # noqa: BLE001
+            raise self._said(e) from None
+
+    def delete(self, name: str, before_s: float) -> bool:
+        try:
+            return bool(self._foreign.delete(name, before_s))
+        except Exception as e:  # noqa: BLE001
+            raise self._said(e) from None
+
+    def kept(self, of: str = "") -> Iterator[Kept]:
+        try:
+            for name, size, at_s in self._foreign.kept(of):
+                yield Kept(str(name), int(size), float(at_s))
+        except Exception as e:  # noqa: BLE001
+            raise self._said(e) from None
+
+
+def _blobs(part: p.BlobStore) -> None:
+    def make(where: str, settings: Settings) -> _Store:
+        try:
+            return _Store(part.name, part.open(where))
+        except ValueError:
+            raise
+        except Exception as e:  # noqa: BLE001
+            raise ValueError(f"the plug-in failed: {_why(e)}") from None
+
+    blobs.MAKERS[part.name] = make
+
+
 _INSTALL: dict[type, Any] = {
     p.Function: _function, p.Strategy: _strategy, p.StepType: _step, p.SecretProvider: _secrets, p.Connector: _connector, p.Source: _source,
+    p.BlobStore: _blobs,
 }  # fmt: skip

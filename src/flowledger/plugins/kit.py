@@ -7,9 +7,13 @@ def test_contract(part): assert problems(part) == []
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
+import tempfile
+import time
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from flowledger import plugin as p
@@ -155,6 +159,59 @@ def _source(part: p.Source) -> Iterator[str]:
                 yield f"{name}: the check of {value!r:.60} raised {type(e).__name__}"
 
 
+def _blobs(part: p.BlobStore) -> Iterator[str]:
+    if not part.example:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            yield from _store(part.open(part.example.replace("{folder}", folder)), Path(folder))
+        except OSError as e:
+            yield f"it is away: {type(e).__name__}: {e}"
+        except Exception as e:  # noqa: BLE001
+            yield f"it raised {type(e).__name__}: {e}; expected OSError"
+
+
+def _store(store: Any, folder: Path) -> Iterator[str]:
+    def put(of: str, data: bytes) -> str:
+        name = f"{of}/{hashlib.sha256(data).hexdigest()}"
+        file = folder / "flowledger-check"
+        file.write_bytes(data)
+        store.put(name, file)
+        return name
+
+    def read(name: str) -> bytes:
+        with store.open(name) as file:
+            return b"".join(iter(lambda: file.read(1000), b""))
+
+    began = time.time()
+    data = {put(of, content): content for of in ("none", "t-0") for content in (b"", b"one", bytes(range(256)) * 1000)}
+    for name, content in data.items():
+        if (found := read(name)) != content:
+            yield f"{len(content)} bytes were put, {len(found)} others came back"
+    for of in ("none", "t-0"):
+        mine = {(k[0], k[1]) for k in store.kept(of)}
+        expected = {(n, len(c)) for n, c in data.items() if n.startswith(f"{of}/")}
+        if mine != expected:
+            yield f"kept({of!r}) gave {len(mine & expected)} of {len(expected)}, and {len(mine - expected)} others"
+    if wrong := [k for k in store.kept() if not began - 60 < k[2] < time.time() + 60]:
+        yield f"a file that was put now is told as put at {wrong[0][2]!r}"
+    name = put("none", b"one")
+    if store.delete(name, began - 60) or read(name) != b"one":
+        yield "it deleted what was put after that moment"
+    if not store.delete(name, time.time() + 60):
+        yield "it did not delete what was put before that moment"
+    try:
+        store.open(name).close()
+        yield "it opened a file that was deleted; expected FileNotFoundError"
+    except FileNotFoundError:
+        pass
+    if store.delete(name, time.time() + 60):
+        yield "it deleted a file twice"
+    if set(data) - {name} != {k[0] for k in store.kept()}:
+        yield "other files went, too"
+
+
 _KINDS: dict[type, Any] = {
     p.Function: _function, p.Strategy: _strategy, p.StepType: _step, p.SecretProvider: _secrets, p.Connector: _connector, p.Source: _source,
+    p.BlobStore: _blobs,
 }  # fmt: skip

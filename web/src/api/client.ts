@@ -35,7 +35,7 @@ export function expect(positions: string) {
 }
 
 /** Addresses that can wait for a place of the log (`wait_for`); tests/console/test_console_catalogue.py holds it to the API's document. */
-const rows = /^\/(instances|tasks|incidents|dead-letters|batches|holds|operations|triggers|webhooks|definitions(?!\/[^/]+\/(diff|source|diagram)$)|decisions\/[^/]+\/evaluations)(\/|$)/;
+const rows = /^\/(instances|tasks|incidents|dead-letters|batches|holds|operations|triggers|webhooks|measures|definitions(?!\/[^/]+\/(diff|source|diagram)$)|decisions\/[^/]+\/evaluations)(\/|$)/;
 /** What the newest answer of the server was true up to. */
 let seen: string | undefined;
 const watchers = new Set<() => void>();
@@ -91,6 +91,12 @@ export async function getText(path: string, signal?: AbortSignal): Promise<strin
   const response = await fetch(`/v1${path}`, { headers: headers({ Accept: "*/*" }), signal });
   if (!response.ok) await answer(response);
   return response.text();
+}
+
+/** A file as it is. What is kept by its hash may be sent again as often as one likes. */
+export async function sendFile(path: string, file: File): Promise<void> {
+  const found = (await answer(await fetch(`/v1${path}`, { method: "PUT", headers: headers({ "Content-Type": file.type || "application/octet-stream" }), body: file }))) as { position?: string };
+  if (typeof found.position === "string") expect(found.position);
 }
 
 /** A change. It carries an id of its own, so that a repeat after a broken connection does nothing twice. */

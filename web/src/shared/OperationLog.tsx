@@ -39,7 +39,7 @@ export function OperationLog({ filters, onAt, height }: Props) {
             hasMore={list.hasNextPage}
             onOpen={setOpen}
             columns={[
-              { key: "time", head: t("col.time"), width: "9rem", cell: (o) => <When at={o.time} exact /> },
+              { key: "time", head: t("col.time"), width: "11rem", cell: (o) => <When at={o.time} exact /> },
               { key: "who", head: t("col.who"), width: "8rem", cell: (o) => o.actor || "–" },
               { key: "what", head: t("col.what"), width: "12rem", cell: (o) => <span className="fl-mono fl-cut">{o.operation}</span> },
               { key: "about", head: t("log.about"), width: "minmax(10rem, 1fr)", cell: (o) => <span className="fl-cut">{[o.kind, o.subject, o.names?.join(", ")].filter(Boolean).join(" ")}</span> },

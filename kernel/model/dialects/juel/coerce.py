@@ -44,7 +44,7 @@ def to_number(value: Any) -> int | Decimal:
     if isinstance(value, str) and len(value) <= DIGITS_MAX:
         text = value.strip()
         try:
-            return int(text) if text.lstrip("+-").isdigit() else _finite(Decimal(text))
+            return int(text) if text.isascii() and text.lstrip("+-").isdigit() else _finite(Decimal(text))
         except (ValueError, InvalidOperation):
             pass
     raise Wrong(f"expected a number, found {said(value)}")

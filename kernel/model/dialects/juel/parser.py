@@ -183,7 +183,7 @@ class Parser:
             raise JuelError(f"expected a value, found '{token}'", at)
         self.step()
         if kind == "number":
-            return Node("literal", int(token) if token.isdigit() else Decimal(token))
+            return Node("literal", int(token) if token.isascii() and token.isdigit() else Decimal(token))
         if kind == "string":
             return Node("literal", _ESCAPED.sub(r"\1", token[1:-1]))
         if token in _LITERALS:

@@ -31,6 +31,7 @@ import { TimeSlider } from "./TimeSlider";
 import { Variables } from "./Variables";
 import { Waits } from "./Waits";
 import { Why } from "./Why";
+import { namesOf } from "./why";
 import { Work } from "./Work";
 
 const TABS = ["now", "incidents", "variables", "work", "decisions", "calls", "why", "comments", "audit", "history"];
@@ -59,6 +60,7 @@ export function InstancePage() {
     void askAgain(client, ["instance", id, "state", "now"]);
     void history.refetch();
   });
+  const names = useMemo(() => (source.data ? namesOf(source.data) : undefined), [source.data]);
   const [change, setChange] = useState<Change>();
   const [plan, setPlan] = useState<Plan>();
   const events = history.events;
@@ -145,7 +147,7 @@ export function InstancePage() {
           </Button>
         )}
         <Tabs.Panel value="now" pt="sm">
-          {state.data ? <Waits state={state.data} element={search.element} /> : <Waiting />}
+          {state.data ? <Waits state={state.data} element={search.element} names={names} /> : <Waiting />}
         </Tabs.Panel>
         <Tabs.Panel value="incidents" pt="sm">
           <Incidents instance={id} element={search.element} disabled={past} />

@@ -4,21 +4,29 @@ import { useText } from "~/i18n";
 import { Empty } from "~/shared/states";
 import { When } from "~/shared/time";
 
-/** First of all: what is it waiting for? */
-export function Waits({ state, element }: { state: InstanceState; element?: string }) {
+/** A task's own timer stands as `task:KIND:LEVEL:TASK`. */
+const OF_TASK = /^task:([a-z_]+):\d+:(\d+)$/;
+
+/** First of all: what is it waiting for? `names`: of elements, by id. */
+export function Waits({ state, element, names }: { state: InstanceState; element?: string; names?: Map<string, string> }) {
   const t = useText();
-  const keep = <T extends { element?: unknown }>(rows: T[]) => (element ? rows.filter((r) => r.element === element) : rows);
-  const rows: { kind: string; element: string; what: string; since?: string; due?: string; who?: string }[] = [
-    ...keep(state.tasks as { element: string; job_type?: string; type: string; created?: string; status: string; assignee?: string; worker?: string }[]).map((x) => ({ kind: x.type, element: x.element, what: x.job_type || t(`status.${x.status}`), since: x.created, who: x.assignee ?? x.worker })),
-    ...keep(state.timers as { element: string; due?: string; due_at?: string }[]).map((x) => ({ kind: "timer", element: x.element, what: "", due: x.due ?? x.due_at })),
-    ...keep(state.subscriptions as { element: string; kind: string; name: string; correlation?: string }[]).map((x) => ({ kind: x.kind, element: x.element, what: [x.name, x.correlation].filter(Boolean).join(" = ") })),
+  const tasks = state.tasks as { task: string; element: string; job_type?: string; type: string; created?: string; status: string; assignee?: string; worker?: string }[];
+  const timers = (state.timers as { element: string; due?: string; due_at?: string }[]).map((x) => {
+    const [, kind, task] = OF_TASK.exec(x.element) ?? [];
+    return { kind: "timer", element: kind ? (tasks.find((other) => other.task === task)?.element ?? "") : x.element, what: kind ? t(`instance.waits.task.${kind}`) : "", due: x.due ?? x.due_at };
+  });
+  const all: { kind: string; element: string; what: string; since?: string; due?: string; who?: string }[] = [
+    ...tasks.map((x) => ({ kind: x.type, element: x.element, what: x.job_type || t(`status.${x.status}`), since: x.created, who: x.assignee ?? x.worker })),
+    ...timers,
+    ...(state.subscriptions as { element: string; kind: string; name: string; correlation?: string }[]).map((x) => ({ kind: x.kind, element: x.element, what: [x.name, x.correlation].filter(Boolean).join(" = ") })),
   ];
+  const rows = element ? all.filter((r) => r.element === element) : all;
   return (
     <>
       {rows.length === 0 ? (
         <Empty title={t(element ? "instance.waits.element" : "instance.waits.none")} />
       ) : (
-        rows.length > 0 && (
+        <Table.ScrollContainer minWidth={560}>
           <Table verticalSpacing={4}>
             <Table.Thead>
               <Table.Tr>
@@ -31,7 +39,7 @@ export function Waits({ state, element }: { state: InstanceState; element?: stri
             <Table.Tbody>
               {rows.map((r, n) => (
                 <Table.Tr key={n}>
-                  <Table.Td>{r.element}</Table.Td>
+                  <Table.Td title={r.element}>{names?.get(r.element) ?? r.element}</Table.Td>
                   <Table.Td>
                     <Badge size="sm" variant="light" tt="none" mr={6}>
                       {t(`kind.${r.kind}`)}
@@ -46,7 +54,7 @@ export function Waits({ state, element }: { state: InstanceState; element?: stri
               ))}
             </Table.Tbody>
           </Table>
-        )
+        </Table.ScrollContainer>
       )}
     </>
   );

@@ -28,6 +28,12 @@ export function flowsOf(xml: string): Map<string, Flow> {
   return found;
 }
 
+/** What its elements are called, by id: those that have a name. */
+export function namesOf(xml: string): Map<string, string> {
+  const doc = new DOMParser().parseFromString(xml, "text/xml");
+  return new Map([...doc.querySelectorAll("[id][name]")].map((e) => [e.getAttribute("id") ?? "", e.getAttribute("name")?.trim() ?? ""] as const).filter(([, name]) => name));
+}
+
 /** Why a person was chosen, as the engine wrote it down. */
 export interface Assignment {
   assignee: string;

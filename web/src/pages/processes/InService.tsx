@@ -1,4 +1,4 @@
-import { Badge, Button, Group, List, NumberInput, Table, Text } from "@mantine/core";
+import { Anchor, Badge, Button, Group, List, NumberInput, Table, Text } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
@@ -66,9 +66,9 @@ function Row({ of: v, id, act }: { of: Version; id: string; act?: (act: Act) => 
   return (
     <Table.Tr>
       <Table.Td>
-        <Link to="/processes/$id" params={{ id }} search={{ version: String(v.version) }}>
+        <Anchor renderRoot={(props) => <Link to="/processes/$id" params={{ id }} search={{ version: String(v.version) }} {...props} />} size="sm">
           v{v.version}
-        </Link>{" "}
+        </Anchor>{" "}
         {v.version_tag}
       </Table.Td>
       <Table.Td>
@@ -84,9 +84,9 @@ function Row({ of: v, id, act }: { of: Version; id: string; act?: (act: Act) => 
       </Table.Td>
       <Table.Td>{t("rollout.percent", { n: v.share })}</Table.Td>
       <Table.Td>
-        <Link to="/instances" search={{ definition: id, version: String(v.version) }} aria-label={t("rollout.instances", { n: v.drain?.open ?? 0, version: v.version })}>
+        <Anchor renderRoot={(props) => <Link to="/instances" search={{ definition: id, version: String(v.version) }} {...props} />} size="sm" aria-label={t("rollout.instances", { n: v.drain?.open ?? 0, version: v.version })}>
           {v.drain?.open ?? 0}
-        </Link>
+        </Anchor>
         {" · "}
         {t(`rollout.drain.${v.drain?.status ?? "drained"}`)}
         {v.drain?.oldest && (

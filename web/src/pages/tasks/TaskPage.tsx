@@ -20,6 +20,7 @@ import { Priority, Status } from "~/shared/Status";
 import { When } from "~/shared/time";
 import * as drafts from "./drafts";
 import { Due } from "./due";
+import { Files } from "./Files";
 import { Moves } from "./Moves";
 
 const Diagram = lazy(() => import("~/diagram/Diagram").then((m) => ({ default: m.Diagram })));
@@ -67,6 +68,7 @@ export function TaskPage() {
         <Grid.Col span={{ base: 12, md: 4 }}>
           <Stack>
             <Facts of={of} />
+            <Files task={of} closed={OVER.has(of.status)} />
             <Answer of={events}>
               {(all) => (
                 <Comments

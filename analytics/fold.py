@@ -1,0 +1,267 @@
+"""From events to figures: `apply(trace, event, us, figures)` brings a trace up to date and adds what the event tells to the figures.
+
+Nothing else is looked at: no clock, no rows. So a projector, a stream processor and a test get the same numbers from the same log.
+
+Some events are about tasks of several instances and name no instance: whoever reads them looks up of which each is, and calls `apply_task`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flowledger.analytics import trace as tr
+from flowledger.analytics.figures import ATTEMPTS, CANCELLED, ERRORS, INCIDENTS, RETRIES, REWORKED, STARTED, Figures
+from flowledger.analytics.trace import Trace, Work
+from flowledger.events import flow as fl
+from flowledger.events import task as ta
+from flowledger.events import waiting as wa
+from flowledger.events import workflow as wf
+from flowledger.events.base import Event
+
+
+def started(e: wf.WorkflowStarted, tenant: str, us: int, figures: Figures) -> Trace:
+    """The trace of an instance that begins."""
+    t = Trace(e.key, tenant, e.process, e.definition, e.version, us)
+    t.fresh = True
+    tr.begin(t, us, figures)
+    if e.token:
+        tr.arrive(t, e.token, e.element, e.key, us, figures)
+    return t
+
+
+def apply(t: Trace, e: Event, us: int, figures: Figures) -> bool:
+    """False: it says nothing that is measured. After the end nothing does."""
+    handler = _HANDLERS.get(type(e))
+    if handler is None or t.outcome:
+        return False
+    handler(t, e, us, figures)
+    return True
+
+
+def apply_task(t: Trace, task: int, e: Event, us: int, figures: Figures) -> bool:
+    """An event that names several tasks, of which this is one."""
+    w = t.work.get(task)
+    if w is None or t.outcome:
+        return False
+    if type(e) is ta.TaskLeased:
+        w.hand_us, w.leased = w.hand_us or us, True
+    elif type(e) is ta.TaskReturned:  # it reached nobody
+        w.hand_us, w.leased = 0, False
+    elif type(e) is ta.TaskTimedOut:
+        left = dict(zip(e.tasks, e.retries, strict=False)).get(task, 1)
+        _attempt(t, w, us, figures, failed=True, again=left > 0)
+    return True
+
+
+#: events that name tasks and no instance
+OF_TASKS: tuple[type[Event], ...] = (ta.TaskLeased, ta.TaskReturned, ta.TaskTimedOut)
+
+
+# --- instances
+
+
+def _ended(outcome: str) -> Callable[[Trace, Any, int, Figures], None]:
+    def handler(t: Trace, e: Any, us: int, figures: Figures) -> None:
+        tr.end(t, outcome, us, figures, e.token if type(e) is wf.WorkflowCompleted else 0)
+
+    return handler
+
+
+def _migrated(t: Trace, e: wf.WorkflowMigrated, us: int, figures: Figures) -> None:
+    tr.migrate(t, e.process, e.definition, e.version, e.elements or {}, us, figures)
+    for token, scope, element in e.opened or ():
+        tr.arrive(t, token, element, scope, us, figures)
+    for token_text, scope in (e.moved or {}).items():
+        tr.rescope(t, int(token_text), scope)
+
+
+def _rolled_back(t: Trace, e: wf.WorkflowRolledBack, us: int, figures: Figures) -> None:
+    """It stands as it stood: what is not there any more was given up, what is there again has arrived again."""
+    tokens = {row[0]: (row[1], row[2]) for row in e.tokens or ()}
+    for token in [k for k in t.visits if k not in tokens]:
+        tr.leave(t, token, us, figures)
+    if e.definition != t.definition:
+        tr.migrate(t, e.process, e.definition, e.version, {}, us, figures)
+    for token, (scope, element) in sorted(tokens.items()):
+        here = t.visits.get(token)
+        if here is None:
+            tr.arrive(t, token, element, scope, us, figures, counted=not _runs(t, scope, element), runs=_runs(t, scope, element))
+        elif here.element and here.element != element:
+            tr.leave(t, token, us, figures)
+            tr.arrive(t, token, element, scope, us, figures)
+        else:
+            tr.rescope(t, token, scope)
+
+
+# --- tokens
+
+
+def _runs(t: Trace, scope: int, element: str) -> bool:
+    """What stands in an element's own scope at the same element is a run of it."""
+    around = t.visits.get(scope)
+    return around is not None and around.element == element
+
+
+def _activated(t: Trace, e: fl.ElementActivated, us: int, figures: Figures) -> None:
+    if e.token in t.visits:  # it arrived before, and waits now
+        return
+    runs = _runs(t, e.scope, e.element)
+    tr.arrive(t, e.token, e.element, e.scope, us, figures, counted=not runs and e.handler_of != e.token, runs=e.index > 0)
+
+
+def _flow_taken(t: Trace, e: fl.FlowTaken, us: int, figures: Figures) -> None:
+    here = t.visits.get(e.token)
+    if here is None:
+        return
+    if e.spawned:
+        tr.arrive(t, e.spawned, e.target, here.scope, us, figures)
+    else:
+        tr.move(t, e.token, e.target, us, figures)
+
+
+def _gateway_reached(t: Trace, e: fl.GatewayReached, us: int, figures: Figures) -> None:
+    for token in e.consumed:
+        tr.leave(t, token, us, figures, done=True)
+
+
+def _token_ended(t: Trace, e: fl.ElementCompleted | fl.ElementTerminated, us: int, figures: Figures) -> None:
+    tr.leave(t, e.token, us, figures, done=type(e) is fl.ElementCompleted)
+
+
+def _run_ended(t: Trace, e: fl.LoopItemCompleted, us: int, figures: Figures) -> None:
+    tr.leave(t, e.item, us, figures, done=True)
+
+
+def _error(t: Trace, e: fl.ErrorOccurred, us: int, figures: Figures) -> None:
+    """How its stay will have ended."""
+    if (v := t.visits.get(e.token)) is not None and v.element == e.element:
+        v.failing = True
+
+
+# --- work
+
+
+def _task_created(t: Trace, e: ta.TaskCreated, us: int, figures: Figures) -> None:
+    if e.token and e.token not in t.visits:
+        return
+    w = tr.hold(t, e.task, Work(e.token, e.element, e.job_type, us, bool(e.listener)))
+    if w.job_type:
+        figures.add(t.of(w.element, w.job_type), us, STARTED)
+    if w.listener:
+        return
+    again = w.element in t.times
+    t.times[w.element] = t.times.get(w.element, 0) + 1
+    if again and not ((v := t.visits.get(w.token)) is not None and v.repeats):  # a loop has several runs, and that is no rework
+        t.reworked += 1
+        for place in _places(w):
+            figures.add(t.of(*place), us, REWORKED)
+
+
+def _attempt(t: Trace, w: Work, us: int, figures: Figures, *, failed: bool, again: bool = False) -> None:
+    """It is out of hand. `again`: there will be another attempt."""
+    if w.hand_us:
+        w.worked_us += max(0, us - w.hand_us)
+        w.hand_us = 0
+    w.leased = False
+    t.attempts += 1
+    t.errors += failed
+    t.retries += again
+    for place in _places(w):
+        row = figures.at(t.of(*place), us)
+        for column, amount in ((ATTEMPTS, 1), (ERRORS, failed), (RETRIES, again)):
+            row[column] += amount  # type: ignore[operator]
+
+
+def _places(w: Work) -> list[tuple[str, str]]:
+    """Where work counts: with the instance, with its element, and with its job type."""
+    found = [("", ""), (w.element, "")]
+    if w.job_type:
+        found.append((w.element, w.job_type))
+    return found
+
+
+def _task_completed(t: Trace, e: ta.TaskCompleted, us: int, figures: Figures) -> None:
+    w = _let_go(t, e.task)
+    if w is None:
+        return
+    if not w.hand_us and not w.worked_us and w.accepted_us:  # a person who said of no beginning: it was from the claim on
+        w.hand_us = w.accepted_us
+    _attempt(t, w, us, figures, failed=False)
+    wait_us = max(0, us - w.created_us - w.worked_us)
+    if w.job_type:
+        figures.cycle(t.of(w.element, w.job_type), us, max(0, us - w.created_us))
+    if not w.listener:
+        t.wait_us += wait_us
+        t.work_us += w.worked_us
+        t.worked += 1
+    for place in _places(w):
+        if not w.listener or place[1]:
+            figures.work(t.of(*place), us, wait_us, w.worked_us)
+
+
+def _let_go(t: Trace, task: int) -> Work | None:
+    w = t.work.pop(task, None)
+    if w is not None and (v := t.visits.get(w.token)) is not None and v.tasks:
+        v.tasks = [k for k in v.tasks if k != task] or None
+    return w
+
+
+def _task_failed(t: Trace, e: ta.TaskFailed, us: int, figures: Figures) -> None:
+    if (w := t.work.get(e.task)) is not None:
+        _attempt(t, w, us, figures, failed=True, again=e.retries > 0)
+
+
+def _task_dropped(t: Trace, e: ta.TaskCancelled | ta.TaskSkipped, us: int, figures: Figures) -> None:
+    w = _let_go(t, e.task)
+    if w is not None and w.job_type:
+        figures.add(t.of(w.element, w.job_type), us, CANCELLED)
+
+
+#: a person has it in hand
+_IN_HAND = ("started", "in_progress")
+
+
+def _task_moved(t: Trace, e: ta.TaskChanged, us: int, figures: Figures) -> None:
+    w = t.work.get(e.task)
+    if w is None or w.leased:
+        return
+    if type(e) is ta.TaskAccepted:
+        w.accepted_us = us
+    if e.status in _IN_HAND:
+        w.hand_us = w.hand_us or us
+    elif w.hand_us:
+        w.worked_us += max(0, us - w.hand_us)
+        w.hand_us = 0
+
+
+def _incident(t: Trace, e: wa.IncidentRaised, us: int, figures: Figures) -> None:
+    t.incidents += 1
+    for element in ("", e.element) if e.element else ("",):
+        figures.add(t.of(element), us, INCIDENTS)
+
+
+_HANDLERS: dict[type[Event], Callable[[Trace, Any, int, Figures], None]] = {
+    wf.WorkflowCompleted: _ended("completed"),
+    wf.WorkflowFailed: _ended("failed"),
+    wf.WorkflowCancelled: _ended("cancelled"),
+    wf.WorkflowTerminated: _ended("terminated"),
+    wf.WorkflowMigrated: _migrated,
+    wf.WorkflowRolledBack: _rolled_back,
+    fl.ElementActivated: _activated,
+    fl.FlowTaken: _flow_taken,
+    fl.GatewayReached: _gateway_reached,
+    fl.ElementCompleted: _token_ended,
+    fl.ElementTerminated: _token_ended,
+    fl.LoopItemCompleted: _run_ended,
+    fl.ErrorOccurred: _error,
+    ta.TaskCreated: _task_created,
+    ta.TaskCompleted: _task_completed,
+    ta.TaskFailed: _task_failed,
+    ta.TaskCancelled: _task_dropped,
+    ta.TaskSkipped: _task_dropped,
+    wa.IncidentRaised: _incident,
+    **dict.fromkeys(ta.TaskChanged.__subclasses__(), _task_moved),
+}
+#: events of an instance that are measured, its beginning apart
+MEASURED: frozenset[type[Event]] = frozenset(_HANDLERS)

@@ -1,0 +1,257 @@
+"""An instance on its way: the little that must be remembered between its events to know how long things took.
+
+What events do to it is in `fold.py`. A trace goes to rows and back by `dump` and `load`.
+
+A visit is a token's stay at an element, from its arrival until it leaves. A loop as a whole is one visit; its runs are told by the work in them. Work
+is a task: it waits until a worker has its lease or a person starts it, and is in hand until that ends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from flowledger.analytics.figures import (
+    CANCELLED,
+    FAILED,
+    MOVED_IN,
+    MOVED_OUT,
+    STARTED,
+    TERMINATED,
+    Figures,
+    Place,
+    Places,
+    Series,
+    places_of,
+    text,
+)
+
+#: elements of a path that are remembered; what comes after is counted alone
+PATH_MAX = 300
+#: stays of an instance that are followed at once; what is beyond counts in `left_out` and nowhere else
+OPEN_MAX = 5_000
+
+#: places of a version that are kept at hand
+PLACES_MAX = 10_000
+
+Row = list[Any]
+
+
+class Visit:
+    """`element` empty: it isn't counted (a run of a loop, a token that only holds something). `repeats`: it is inside of a loop."""
+
+    __slots__ = ("element", "failing", "repeats", "scope", "since_us", "tasks")
+
+    def __init__(self, element: str, scope: int, since_us: int, repeats: bool) -> None:
+        self.element, self.scope, self.since_us, self.repeats = element, scope, since_us, repeats
+        self.failing = False
+        self.tasks: list[int] | None = None
+
+
+class Work:
+    """`hand_us`: since when it is in hand (0: it isn't); `worked_us`: how long it was before. `leased`: a worker has it."""
+
+    __slots__ = ("accepted_us", "created_us", "element", "hand_us", "job_type", "leased", "listener", "token", "worked_us")
+
+    def __init__(self, token: int, element: str, job_type: str, created_us: int, listener: bool) -> None:
+        self.token, self.element, self.job_type, self.created_us, self.listener = token, element, job_type, created_us, listener
+        self.hand_us = self.worked_us = self.accepted_us = 0
+        self.leased = False
+
+
+class Trace:
+    """`key` is the instance's. `outcome` is empty until it has ended."""
+
+    __slots__ = (
+        "attempts", "definition", "ended_us", "errors", "fresh", "incidents", "key", "kids", "left_out", "outcome", "path", "process", "retries",
+        "reworked", "places", "started_us", "tenant", "times", "touched", "version", "visits", "wait_us", "work", "work_us", "worked",
+    )  # fmt: skip
+
+    def __init__(self, key: int, tenant: str, process: str, definition: int, version: int, started_us: int) -> None:
+        self.key, self.tenant, self.started_us = key, tenant, started_us
+        self.outcome = ""
+        self.visits: dict[int, Visit] = {}
+        self.work: dict[int, Work] = {}
+        self.kids: dict[int, dict[int, None]] = {}
+        self.path: list[str] = []
+        self.times: dict[str, int] = {}
+        self.ended_us = self.wait_us = self.work_us = self.worked = 0
+        self.attempts = self.retries = self.errors = self.incidents = self.reworked = self.left_out = 0
+        #: for the shell: it has no row yet; it is among those that a batch has changed
+        self.fresh = self.touched = False
+        self.under(process, definition, version)
+
+    def under(self, process: str, definition: int, version: int) -> None:
+        self.process, self.definition, self.version = process, definition, version
+        self.places: Places = places_of(self.tenant, process, definition, version)
+
+    def of(self, element: str = "", job_type: str = "") -> Place:
+        key = (element, job_type)
+        found = self.places.get(key)
+        if found is None:
+            if len(self.places) >= PLACES_MAX:
+                self.places.clear()
+            names = text(element), text(job_type)
+            found = self.places[key] = Place(Series(text(self.tenant), text(self.process), self.definition, self.version, *names))
+        return found
+
+    @property
+    def variant(self) -> str:
+        """Names the path: equal for equal paths."""
+        return hashlib.sha256("\0".join((self.process, *self.path)).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+    def dump(self) -> Row:
+        """As JSON."""
+        visits = [[k, v.element, v.scope, v.since_us, v.repeats, v.failing] for k, v in self.visits.items()]
+        work = [
+            [k, w.token, w.element, w.job_type, w.created_us, w.listener, w.hand_us, w.worked_us, w.accepted_us, w.leased]
+            for k, w in self.work.items()
+        ]
+        numbers = [
+            self.wait_us,
+            self.work_us,
+            self.worked,
+            self.attempts,
+            self.retries,
+            self.errors,
+            self.incidents,
+            self.reworked,
+            self.left_out,
+        ]
+        return [self.process, self.definition, self.version, self.started_us, visits, work, list(self.path), dict(self.times), numbers]
+
+    @classmethod
+    def load(cls, key: int, tenant: str, row: Row) -> Trace:
+        process, definition, version, started_us, visits, work, path, times, numbers = row
+        t = cls(key, tenant, process, definition, version, started_us)
+        for token, element, scope, since_us, repeats, failing in visits:
+            v = _stand(t, token, element, scope, since_us, repeats)
+            v.failing = failing
+        for task, token, element, job_type, created_us, listener, hand_us, worked_us, accepted_us, leased in work:
+            w = hold(t, task, Work(token, element, job_type, created_us, listener))
+            w.hand_us, w.worked_us, w.accepted_us, w.leased = hand_us, worked_us, accepted_us, leased
+        t.path, t.times = list(path), dict(times)
+        (t.wait_us, t.work_us, t.worked, t.attempts, t.retries, t.errors, t.incidents, t.reworked, t.left_out) = numbers
+        return t
+
+
+def begin(t: Trace, us: int, figures: Figures) -> None:
+    figures.add(t.of(), us, STARTED)
+
+
+def arrive(t: Trace, token: int, element: str, scope: int, us: int, figures: Figures, *, counted: bool = True, runs: bool = False) -> None:
+    """A token that wasn't there stands at an element. `runs`: it is a run of a loop."""
+    if len(t.visits) >= OPEN_MAX:
+        t.left_out += 1
+        return
+    around = t.visits.get(scope)
+    repeats = runs or (around is not None and around.repeats)
+    v = _stand(t, token, element if counted else "", scope, us, repeats)
+    if counted:
+        _count(t, v, us, figures)
+
+
+def _count(t: Trace, v: Visit, us: int, figures: Figures) -> None:
+    element = v.element
+    figures.add(t.of(element), us, STARTED)
+    if len(t.path) < PATH_MAX:
+        t.path.append(element)
+
+
+def _stand(t: Trace, token: int, element: str, scope: int, us: int, repeats: bool) -> Visit:
+    v = t.visits[token] = Visit(element, scope, us, repeats)
+    if scope != t.key:
+        t.kids.setdefault(scope, {})[token] = None
+    return v
+
+
+def hold(t: Trace, task: int, w: Work) -> Work:
+    t.work[task] = w
+    if (v := t.visits.get(w.token)) is not None:
+        v.tasks = [*(v.tasks or ()), task]
+    return w
+
+
+def move(t: Trace, token: int, element: str, us: int, figures: Figures) -> None:
+    """It leaves where it was, done, and arrives at `element`."""
+    v = t.visits.get(token)
+    if v is None:
+        return
+    _left(t, v, us, figures, done=True)
+    v.element, v.since_us, v.failing, v.tasks = element, us, False, None
+    for kid in list(t.kids.get(token, ())):
+        leave(t, kid, us, figures)
+    _count(t, v, us, figures)
+
+
+def leave(t: Trace, token: int, us: int, figures: Figures, *, done: bool = False) -> None:
+    """The token is gone, and all below it."""
+    for kid in list(t.kids.pop(token, ())):
+        leave(t, kid, us, figures)
+    v = t.visits.pop(token, None)
+    if v is None:
+        return
+    if (kids := t.kids.get(v.scope)) is not None:
+        kids.pop(token, None)
+        if not kids:
+            del t.kids[v.scope]
+    _left(t, v, us, figures, done=done)
+
+
+def _left(t: Trace, v: Visit, us: int, figures: Figures, *, done: bool) -> None:
+    for task in v.tasks or ():
+        if (w := t.work.pop(task, None)) is not None and w.job_type:
+            figures.add(t.of(w.element, w.job_type), us, CANCELLED)
+    if not v.element:
+        return
+    series = t.of(v.element)
+    if done:
+        figures.cycle(series, us, max(0, us - v.since_us))
+    else:
+        figures.add(series, us, FAILED if v.failing else CANCELLED)
+
+
+def end(t: Trace, outcome: str, us: int, figures: Figures, token: int = 0) -> None:
+    """`token`: the last one, which has done what it had to do."""
+    if token:
+        leave(t, token, us, figures, done=True)
+    for key in list(t.visits):
+        leave(t, key, us, figures)
+    for w in t.work.values():  # of no token
+        if w.job_type:
+            figures.add(t.of(w.element, w.job_type), us, CANCELLED)
+    t.work.clear()
+    t.outcome, t.ended_us = outcome, us
+    if outcome == "completed":
+        figures.cycle(t.of(), us, max(0, us - t.started_us))
+    else:
+        figures.add(t.of(), us, {"failed": FAILED, "cancelled": CANCELLED}.get(outcome, TERMINATED))
+
+
+def migrate(t: Trace, process: str, definition: int, version: int, renamed: dict[str, str], us: int, figures: Figures) -> None:
+    """What is under way goes on under another definition: it has left the one and come to the other."""
+    places = [
+        ("", ""),
+        *((v.element, "") for v in t.visits.values() if v.element),
+        *((w.element, w.job_type) for w in t.work.values() if w.job_type),
+    ]
+    for place in places:
+        figures.add(t.of(*place), us, MOVED_OUT)
+    for v in t.visits.values():
+        v.element = renamed.get(v.element, v.element)
+    for w in t.work.values():
+        w.element = renamed.get(w.element, w.element)
+    t.under(process, definition, version)
+    for element, job_type in places:
+        figures.add(t.of(renamed.get(element, element), job_type), us, MOVED_IN)
+
+
+def rescope(t: Trace, token: int, scope: int) -> None:
+    if (v := t.visits.get(token)) is not None and v.scope != scope:
+        if (kids := t.kids.get(v.scope)) is not None:
+            kids.pop(token, None)
+            if not kids:
+                del t.kids[v.scope]
+        v.scope = scope
+        if scope != t.key:
+            t.kids.setdefault(scope, {})[token] = None

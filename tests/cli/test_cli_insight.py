@@ -1,0 +1,57 @@
+"""Figures on the command line: what has just been done stands in them, and the lag is below a second."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import statistics
+import time
+
+import httpx2
+import pytest
+
+from flowledger.sdk import Flow
+from tests.cli.conftest import until
+
+
+def test_what_was_done_is_counted(done, tmp_path):
+    (tmp_path / "m.bpmn").write_bytes(Flow("measured").start().user("look").end().xml())
+    done("deploy", tmp_path / "m.bpmn")
+    keys = [json.loads(done("start", "measured", "--json"))["id"] for _ in range(3)]
+    tasks = until(lambda: len(t := json.loads(done("tasks", "--instance", keys[0], "--json"))) == 1 and t)
+    done("complete", tasks[0]["id"])
+    done("cancel", keys[1])
+
+    def all_told():
+        found = json.loads(done("analytics", "measures", "--process", "measured", "--json"))["items"][0]
+        return found if found["completed"] + found["cancelled"] == 2 else None
+
+    item = until(all_told)
+    assert {k: item[k] for k in ("started", "completed", "cancelled", "failed", "wip", "success_rate")} == {
+        "started": 3, "completed": 1, "cancelled": 1, "failed": 0, "wip": 1, "success_rate": 0.5,
+    }  # fmt: skip
+    assert item["cycle_time"]["count"] == 1 and item["cycle_time"]["min_ms"] == item["cycle_time"]["max_ms"] > 0
+    shown = done(
+        "analytics", "measures", "--process", "measured", "--group", "element", "--measure", "started", "--measure", "waiting_time"
+    )
+    assert "look" in shown and "waiting p95" in shown
+    text = done("analytics", "measures", "--process", "measured", "--group", "element", "--measure", "started", "--csv")
+    rows = {row["element"]: row["started"] for row in csv.DictReader(io.StringIO(text))}
+    assert rows["look"] == "3" and sorted(rows.values()) == ["1", "3", "3"]
+    assert "expected started" in done("analytics", "measures", "--measure", "speed", expect=1)
+
+
+@pytest.mark.req("APG-PER-009")
+def test_figures_are_a_second_behind_at_most(done, tmp_path, server):
+    """From the answer to a start until it is counted, by the median of nine."""
+    (tmp_path / "n.bpmn").write_bytes(Flow("counted").start().user("look").end().xml())
+    done("deploy", tmp_path / "n.bpmn")
+    late = []
+    with httpx2.Client(base_url=f"{server.url}/v1") as http:
+        for n in range(1, 10):
+            assert http.post("/instances", json={"definition": "counted"}).status_code == 201
+            began = time.monotonic()
+            until(lambda n=n: http.get("/measures", params={"process": "counted", "measure": "started"}).json()["items"][0]["started"] == n)
+            late.append(time.monotonic() - began)
+    assert statistics.median(late) < 1, late

@@ -1,0 +1,90 @@
+import { ActionIcon, Anchor, Button, Card, FileButton, Group, Stack, Text, Title } from "@mantine/core";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useRef, useState } from "react";
+import { get, send, sendFile } from "~/api/client";
+import type { Task } from "~/api/types";
+import { useText } from "~/i18n";
+import { bytes } from "~/shared/bytes";
+import { Icon } from "~/shared/icons";
+import { Answer, Failed } from "~/shared/states";
+import { When } from "~/shared/time";
+
+/** What is attached to a task: had by a click, attached from this machine, detached. */
+export function Files({ task, closed }: { task: Task; closed: boolean }) {
+  const t = useText();
+  const client = useQueryClient();
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<unknown>();
+  const again = useRef<() => void>(null);
+  const files = useQuery({ queryKey: ["task", task.id, "files"], queryFn: async ({ signal }) => (await get(`/tasks/${task.id}/files`, {}, signal)).items });
+  const act = async (work: () => Promise<unknown>) => {
+    setBusy(true);
+    setError(undefined);
+    try {
+      await work();
+      await client.invalidateQueries({ queryKey: ["task", task.id] });
+    } catch (e) {
+      setError(e);
+    } finally {
+      setBusy(false);
+    }
+  };
+  const attach = (file: File | null) => {
+    if (file) void act(() => sendFile(`/tasks/${task.id}/files/${encodeURIComponent(file.name)}`, file));
+    again.current?.(); // the same file may be chosen once more
+  };
+  return (
+    <Card withBorder padding="sm">
+      <Title order={2} mb="xs">
+        {t("tasks.files")}
+      </Title>
+      <Stack gap="xs">
+        <Answer of={files}>
+          {(all) => (
+            <>
+              {all.length === 0 && (
+                <Text size="sm" c="dimmed">
+                  {t("tasks.nofiles")}
+                </Text>
+              )}
+              {all.map((f) => (
+                <Group key={f.name} justify="space-between" wrap="nowrap" gap="xs">
+                  <div style={{ minWidth: 0 }}>
+                    {f.kept ? (
+                      <Anchor href={`/v1/tasks/${task.id}/files/${encodeURIComponent(f.name)}`} download={f.name} size="sm" style={{ overflowWrap: "anywhere" }}>
+                        {f.name}
+                      </Anchor>
+                    ) : (
+                      <Text size="sm" style={{ overflowWrap: "anywhere" }}>
+                        {f.name} <span className="fl-mono">{f.uri}</span>
+                      </Text>
+                    )}
+                    <Text size="xs" c="dimmed">
+                      {f.size != null && `${bytes(f.size)} · `}
+                      {f.by || t("shell.nobody")} · <When at={f.at ?? undefined} />
+                    </Text>
+                  </div>
+                  {!closed && (
+                    <ActionIcon variant="subtle" color="gray" disabled={busy} aria-label={t("tasks.file.detach", { name: f.name })} onClick={() => void act(() => send("DELETE", `/tasks/${task.id}/files/${encodeURIComponent(f.name)}`))}>
+                      <Icon name="close" size={14} />
+                    </ActionIcon>
+                  )}
+                </Group>
+              ))}
+            </>
+          )}
+        </Answer>
+        {error !== undefined && <Failed error={error} />}
+        {!closed && (
+          <FileButton resetRef={again} onChange={attach} inputProps={{ "aria-label": t("tasks.file.attach") }}>
+            {(props) => (
+              <Button {...props} size="xs" variant="default" w="fit-content" loading={busy}>
+                {t("tasks.file.attach")}
+              </Button>
+            )}
+          </FileButton>
+        )}
+      </Stack>
+    </Card>
+  );
+}
