@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Served
+from .conftest import Served, until
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
@@ -35,6 +35,5 @@ def test_comments_on_an_instance(server: Served, open_page: Callable[..., Any]) 
     page = open_page(f"/instances/{instance}?tab=comments", actor="ann")
     page.get_by_label("Write a comment").fill("it was a test")
     page.get_by_role("button", name="Add", exact=True).click()
-    page.get_by_text("it was a test").wait_for()
-    found = server.call("GET", f"/v1/instances/{instance}/events?type=workflow.commented")["items"]
+    found = until(lambda: len(f := server.call("GET", f"/v1/instances/{instance}/events?type=workflow.commented")["items"]) == 2 and f)
     assert [(e["actor"], e["data"]["text"]) for e in found] == [("ann", f"called the author {mark}"), ("ann", "it was a test")]
