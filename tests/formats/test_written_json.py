@@ -97,6 +97,8 @@ def _kept(text: str) -> None:
 
 
 LOST = {
+    "odd numbers": ("serviceTask t\n<zeebe:taskDefinition type='a' retries='²'/>\n<flowledger:retry maxAttempts='1e9' initialMs='x'/>\n"
+                    "<zeebe:jobPriorityDefinition priority='99999999999999999999999'/>", "taskDefinition"),
     "listeners": ("serviceTask t\n<zeebe:executionListeners><zeebe:executionListener eventType='start' type='l'/></zeebe:executionListeners>", "executionListeners"),
     "ad-hoc": ("adHocSubProcess t {\ntask a\n}", "adHocSubProcess"),
     "standard loop": ("serviceTask t\n.<standardLoopCharacteristics testBefore='true'><loopCondition>= x</loopCondition></standardLoopCharacteristics>", "standardLoop"),

@@ -7,6 +7,7 @@ again, and the hashes of both graphs are compared (`canonical.py`).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -34,6 +35,7 @@ _QUIET = frozenset(
 )
 _PROPERTIES = {"category", "owner", "tags"}
 Node = dict[str, Any]
+_NUMBER = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,12})?")
 
 
 def write(tree: Any, file: str = "") -> tuple[str | None, list[Finding]]:
@@ -268,9 +270,10 @@ class _Writer:
             return False
         out["job"] = ext.get("type")
         if (retries := ext.get("retries")) is not None:
-            if not retries.isdigit() or not 1 <= int(retries) <= 1000:
+            attempts = _number(retries)
+            if not isinstance(attempts, int) or not 1 <= attempts <= 1000:
                 return False
-            out["max_attempts"] = int(retries)
+            out["max_attempts"] = attempts
         return True
 
     def headers(self, e: Any, kind: str, ext: Any, out: Node) -> bool:
@@ -291,7 +294,9 @@ class _Writer:
             elif name == "strategy":
                 policy["strategy"] = text
             else:
-                policy[names[name]] = float(text) if "." in text else int(text)
+                if (number := _number(text)) is None:
+                    return False
+                policy[names[name]] = number
         out["retry"] = policy
         return True
 
@@ -315,8 +320,9 @@ class _Writer:
 
     def priority(self, e: Any, kind: str, ext: Any, out: Node) -> bool:
         text = ext.get("priority") or ""
-        if text.isdigit() and not 1 <= int(text) <= 5:
-            out["priority"] = int(text)
+        number = _number(text)
+        if isinstance(number, int) and not 1 <= number <= 5:  # these are words of their own
+            out["priority"] = number
         elif text.startswith("="):
             out["priority"] = text
         else:
@@ -355,6 +361,12 @@ _SAYS: dict[str, Says] = {
     "zeebe:priorityDefinition": _Writer.priority, "zeebe:jobPriorityDefinition": _Writer.priority, "zeebe:script": _Writer.script,
     "zeebe:calledDecision": _Writer.decision, "zeebe:calledElement": _Writer.called, "flowledger:task": _Writer.own,
 }  # fmt: skip
+
+
+def _number(text: str) -> int | float | None:
+    if _NUMBER.fullmatch(text) is None:
+        return None
+    return float(text) if "." in text else int(text)
 
 
 def _tag(e: Any) -> str:
