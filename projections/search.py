@@ -14,7 +14,7 @@ from psycopg import sql
 from flowledger.projections import by_variables, where
 from flowledger.projections import filters as fi
 from flowledger.projections.pages import newest
-from flowledger.projections.reader import BadQuery, Reader, Row, within
+from flowledger.projections.reader import Reader, Row, Senseless, within
 from flowledger.projections.words import INSTANCE_STATUSES, SEARCH_CHARS
 
 #: how long a search may take; what it looks for can be in no index (`contains`, paths)
@@ -49,13 +49,13 @@ _HAS = (
 async def listed(
     r: Reader, columns: str, tenant: str, given: Mapping[str, str], count: int, cursor: str | None, plainly: Callable[[Row], Row]
 ) -> Row:
-    """`{items, cursor, position}`, the newest first. Raises: BadQuery, TookTooLong."""
+    """`{items, cursor, position}`, the newest first. Raises: BadQuery, Senseless, TookTooLong."""
     given = dict(given)
     asked, text = given.pop("where", None), given.pop("text", None)
     ways: where.Alternatives = where.parsed(asked) if asked is not None else [[]]
     stands = _stands(text) if text is not None else [None]
     if len(ways) * len(stands) > LISTS_MAX:
-        raise BadQuery(f"where: expected at most {LISTS_MAX // len(stands)} alternatives beside a text, found {len(ways)}")
+        raise Senseless(f"where: expected at most {LISTS_MAX // len(stands)} alternatives beside a text, found {len(ways)}")
     position = await r.position()
     found: dict[Any, Row] = {}
     with within(SEARCH_S):
@@ -91,7 +91,7 @@ def _VALUE(_: fi.Where) -> None:
 def _stands(text: str) -> list[where.Condition]:
     """Where a text may stand."""
     if not text.strip() or len(text) > TEXT_MAX or "\0" in text:
-        raise BadQuery(f"text: expected 1 to {TEXT_MAX} characters, found {text[:40]!r}")
+        raise Senseless(f"text: expected 1 to {TEXT_MAX} characters, found {text[:40]!r}")
     out: list[where.Condition] = [where.key_starts(text), _VALUE]
     for name in ("definition", "initiator", "correlation_id"):
         out.append(where.filtered(name, text))

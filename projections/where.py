@@ -18,7 +18,7 @@ from flowledger.events.avro import encode_json
 from flowledger.kernel.feel import FeelSyntaxError, parse
 from flowledger.kernel.feel import tree as t
 from flowledger.projections import filters as fi
-from flowledger.projections.reader import BadQuery
+from flowledger.projections.reader import BadQuery, Senseless
 from flowledger.projections.words import INSTANCE_STATUSES, SEARCH_CHARS
 
 #: characters of a search; alternatives that it may come to; parts of a path
@@ -46,18 +46,18 @@ class _Place(NamedTuple):
 
 
 def parsed(text: str) -> Alternatives:
-    """Raises: BadQuery, which says where in the text."""
+    """Raises: Senseless, which says where in the text."""
     if len(text) > CHARS_MAX:
-        raise BadQuery(f"where: expected at most {CHARS_MAX} characters, found {len(text)}")
+        raise Senseless(f"where: expected at most {CHARS_MAX} characters, found {len(text)}")
     try:
         tree = parse(text)
     except FeelSyntaxError as e:
-        raise BadQuery(f'where: expected FEEL, like order.amount > 100 and status = "open"; {e}') from None
+        raise Senseless(f'where: expected FEEL, like order.amount > 100 and status = "open"; {e}') from None
     return _alternatives(tree, text)
 
 
-def _wrong(node: t.Node, expected: str, found: str = "") -> BadQuery:
-    return BadQuery(f"where: {expected}{', found ' + found if found else ''} (column {node.pos + 1})")
+def _wrong(node: t.Node, expected: str, found: str = "") -> Senseless:
+    return Senseless(f"where: {expected}{', found ' + found if found else ''} (column {node.pos + 1})")
 
 
 def _alternatives(node: t.Node, text: str) -> Alternatives:
@@ -78,7 +78,7 @@ def _alternatives(node: t.Node, text: str) -> Alternatives:
     else:
         raise _wrong(node, "expected comparisons joined by and, or", type(node).__name__.lower())
     if len(out) > ALTERNATIVES_MAX:
-        raise BadQuery(f"where: expected at most {ALTERNATIVES_MAX} alternatives, found more: ask for fewer at once")
+        raise Senseless(f"where: expected at most {ALTERNATIVES_MAX} alternatives, found more: ask for fewer at once")
     return out
 
 
