@@ -78,9 +78,12 @@ def text(value: str) -> str:
 class Figures:
     """What a batch of events adds: `minutes`: (place, start of the minute in µs) -> numbers; `spreads`: (place, start of the hour, time, bucket) -> how many."""
 
-    __slots__ = ("minutes", "spreads")
+    __slots__ = ("minutes", "paths", "spreads", "variants")
 
     def __init__(self) -> None:
+        #: of what has ended: (version as a whole, start of the day, variant) -> numbers; and (tenant, process, variant) -> its path, and how many elements more
+        self.variants: dict[tuple[Series, int, str], Numbers] = {}
+        self.paths: dict[tuple[str, str, str], tuple[list[str], int]] = {}
         self.minutes: dict[tuple[Place, int], Numbers] = {}
         self.spreads: dict[tuple[Place, int, int, int], int] = {}
 
@@ -123,6 +126,18 @@ class Figures:
         row[WORK] += work_us  # type: ignore[operator]
         self.time(place, us, WAIT_TIME, wait_us)
         self.time(place, us, WORK_TIME, work_us)
+
+    def variant(self, place: Place, us: int, name: str, column: int, lasted_us: int, path: list[str], more: int) -> None:
+        """An instance ended that went this way; `lasted_us` counts where it completed."""
+        s = place.series
+        row = self.variants.setdefault((s, us - us % DAY_US, name), _EMPTY.copy())
+        row[column] += 1  # type: ignore[operator]
+        if column == COMPLETED:
+            row[CYCLE] += lasted_us  # type: ignore[operator]
+            least, most = row[LEAST], row[MOST]
+            row[LEAST] = lasted_us if least is None else min(least, lasted_us)
+            row[MOST] = lasted_us if most is None else max(most, lasted_us)
+        self.paths.setdefault((s.tenant, s.process, name), (path, more))
 
     def rolled(self, grain: str) -> dict[tuple[Series, int], Numbers]:
         """By minute, hour or day."""

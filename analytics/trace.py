@@ -13,6 +13,7 @@ from typing import Any
 
 from flowledger.analytics.figures import (
     CANCELLED,
+    COMPLETED,
     FAILED,
     MOVED_IN,
     MOVED_OUT,
@@ -33,6 +34,9 @@ OPEN_MAX = 5_000
 
 #: places of a version that are kept at hand
 PLACES_MAX = 10_000
+
+#: outcome -> what counts it
+ENDS = {"completed": COMPLETED, "failed": FAILED, "cancelled": CANCELLED, "terminated": TERMINATED}
 
 Row = list[Any]
 
@@ -63,7 +67,7 @@ class Trace:
     """`key` is the instance's. `outcome` is empty until it has ended."""
 
     __slots__ = (
-        "attempts", "definition", "ended_us", "errors", "fresh", "incidents", "key", "kids", "left_out", "outcome", "path", "process", "retries",
+        "attempts", "definition", "ended_us", "errors", "fresh", "incidents", "key", "kids", "left_out", "more", "outcome", "path", "process", "retries",
         "reworked", "places", "started_us", "tenant", "times", "touched", "version", "visits", "wait_us", "work", "work_us", "worked",
     )  # fmt: skip
 
@@ -76,7 +80,7 @@ class Trace:
         self.path: list[str] = []
         self.times: dict[str, int] = {}
         self.ended_us = self.wait_us = self.work_us = self.worked = 0
-        self.attempts = self.retries = self.errors = self.incidents = self.reworked = self.left_out = 0
+        self.attempts = self.retries = self.errors = self.incidents = self.reworked = self.left_out = self.more = 0
         #: for the shell: it has no row yet; it is among those that a batch has changed
         self.fresh = self.touched = False
         self.under(process, definition, version)
@@ -117,6 +121,7 @@ class Trace:
             self.incidents,
             self.reworked,
             self.left_out,
+            self.more,
         ]
         return [self.process, self.definition, self.version, self.started_us, visits, work, list(self.path), dict(self.times), numbers]
 
@@ -131,7 +136,7 @@ class Trace:
             w = hold(t, task, Work(token, element, job_type, created_us, listener))
             w.hand_us, w.worked_us, w.accepted_us, w.leased = hand_us, worked_us, accepted_us, leased
         t.path, t.times = list(path), dict(times)
-        (t.wait_us, t.work_us, t.worked, t.attempts, t.retries, t.errors, t.incidents, t.reworked, t.left_out) = numbers
+        (t.wait_us, t.work_us, t.worked, t.attempts, t.retries, t.errors, t.incidents, t.reworked, t.left_out, t.more) = numbers
         return t
 
 
@@ -156,6 +161,8 @@ def _count(t: Trace, v: Visit, us: int, figures: Figures) -> None:
     figures.add(t.of(element), us, STARTED)
     if len(t.path) < PATH_MAX:
         t.path.append(element)
+    else:
+        t.more += 1
 
 
 def _stand(t: Trace, token: int, element: str, scope: int, us: int, repeats: bool) -> Visit:
@@ -225,7 +232,8 @@ def end(t: Trace, outcome: str, us: int, figures: Figures, token: int = 0) -> No
     if outcome == "completed":
         figures.cycle(t.of(), us, max(0, us - t.started_us))
     else:
-        figures.add(t.of(), us, {"failed": FAILED, "cancelled": CANCELLED}.get(outcome, TERMINATED))
+        figures.add(t.of(), us, ENDS[outcome])
+    figures.variant(t.of(), us, t.variant, ENDS[outcome], max(0, us - t.started_us), t.path, t.more)
 
 
 def migrate(t: Trace, process: str, definition: int, version: int, renamed: dict[str, str], us: int, figures: Figures) -> None:

@@ -44,6 +44,7 @@ from flowledger.api import (
     settings,
     signals,
     tasks,
+    tenants,
     triggers,
     watchdog,
     webhooks,
@@ -85,6 +86,7 @@ NOUNS: dict[str, list[Any]] = {
     "decisions": decisions.HANDLERS,
     "events": events.HANDLERS,
     "settings": settings.HANDLERS,
+    "tenants": tenants.HANDLERS,
     **accounts.HANDLERS,
 }
 DESCRIPTION = """Keys are texts. Errors are problem details (RFC 9457) with a `code`. Every answer to a command has the `position` of its

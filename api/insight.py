@@ -20,6 +20,9 @@ Since = Annotated[
 Until = Annotated[datetime | None, Parameter(query="to", description="Before this time [default: now]")]
 #: one of a list that is separated by commas
 _NAMES = r"^[a-z_]+(,[a-z_]+)*$"
+ProcessId = Annotated[str, Parameter(min_length=1, description="The id of a process")]
+Number = Annotated[int, Parameter(ge=0, le=(1 << 31) - 1, schema_extra={"minimum": 0, "maximum": (1 << 31) - 1})]
+Most = Annotated[int, Parameter(ge=1, le=200, description="Variants at most")]
 Names = Annotated[str | None, Parameter(pattern=_NAMES)]
 
 
@@ -55,4 +58,50 @@ async def _told(request: ApiRequest, name: str, given: dict[str, Any], wait_for:
     return reply(await s.reads.insight(name, wanted, s.identify(request).tenant))
 
 
-HANDLERS: list[Any] = [list_measures]
+@get("/reports/heatmap", summary="Where a process is busy, slow, waiting and failing")
+async def heatmap(
+    request: ApiRequest, process: ProcessId, version: Version = None, since: Since = None, until: Until = None, wait_for: WaitFor = None
+) -> Response[a.Heatmap]:
+    """Element by element, of what was done in the time [default: the last 30 days]."""
+    return await _told(request, "heatmap", {"process": process, "version": version, "from": since, "to": until}, wait_for)
+
+
+@get("/reports/bottlenecks", summary="What instances wait for most")
+async def bottlenecks(
+    request: ApiRequest, process: ProcessId, version: Version = None, since: Since = None, until: Until = None, wait_for: WaitFor = None
+) -> Response[a.Bottlenecks]:
+    """Elements by their share of all waiting, with what speaks for it; `change`: against as long a time before."""
+    return await _told(request, "bottlenecks", {"process": process, "version": version, "from": since, "to": until}, wait_for)
+
+
+@get("/reports/comparison", summary="Two versions compared")
+async def comparison(
+    request: ApiRequest,
+    process: ProcessId,
+    before: Number,
+    after: Number,
+    since: Since = None,
+    until: Until = None,
+    wait_for: WaitFor = None,
+) -> Response[a.Comparison]:
+    """How long they take, as a whole and element by element, and how often they succeed; a difference is told where chance hardly explains it."""
+    given = {"process": process, "before": before, "after": after, "from": since, "to": until}
+    return await _told(request, "comparison", given, wait_for)
+
+
+@get("/variants", summary="The ways that instances went")
+async def list_variants(
+    request: ApiRequest,
+    process: ProcessId,
+    version: Version = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Most = 20,
+    wait_for: WaitFor = None,
+) -> Response[a.Variants]:
+    """Of those that ended in the time, by whole days; the most frequent first."""
+    given = {"process": process, "version": version, "from": since, "to": until, "limit": limit}
+    return await _told(request, "variants", given, wait_for)
+
+
+HANDLERS: list[Any] = [list_measures, heatmap, bottlenecks, comparison, list_variants]

@@ -52,10 +52,13 @@ class Reads(Protocol):
         """`name`: status, metrics, tree, about, outline (of an instance), task_metrics, counts (of the tenant; `key` is 0)."""
 
     async def insight(self, name: str, given: dict[str, str], tenant: str) -> Row:
-        """`name`: measures. `given`: as the query has it."""
+        """`name`: measures, heatmap, bottlenecks, variants, comparison. `given`: as the query has it."""
 
     async def held(self, scope: str, key: str, tenant: str) -> Row:
         """How many a hold would be over: `{instances, tasks, position}`."""
+
+    async def belongings(self, tenant: str) -> Row:
+        """What a tenant has that may go on: `{instances, tasks, definitions, position}`."""
 
     async def source(self, definition: str, tenant: str) -> Row | None:
         """`{name, format, notation, hash, content}`."""
@@ -80,7 +83,7 @@ class SqlReads:
     """The port on a `projections.reader.Reader`."""
 
     def __init__(self, reader: Any) -> None:
-        from flowledger.projections import about, asked, batches, files, groups, held, measures, triggers, versions, webhooks
+        from flowledger.projections import about, asked, batches, files, groups, held, insight, measures, triggers, versions, webhooks
         from flowledger.projections import queries as q
 
         self.reader = reader
@@ -104,8 +107,11 @@ class SqlReads:
             "about": about.of_instance, "outline": about.outline_of,
             "incident_chain": groups.incident_chain,
         }  # fmt: skip
-        self._insight: dict[str, Callable[..., Awaitable[Row]]] = {"measures": measures.measures}
-        self._mark, self._count = held.mark, held.count
+        self._insight: dict[str, Callable[..., Awaitable[Row]]] = {
+            "measures": measures.measures, "heatmap": insight.heatmap, "bottlenecks": insight.bottlenecks, "variants": insight.variants,
+            "comparison": insight.comparison,
+        }  # fmt: skip
+        self._mark, self._count, self._belongings = held.mark, held.count, held.belongings
         self._unprepared = batches.unprepared
         self._known = batches.known
         self._files, self._needed = files.files_of, files.needed
@@ -133,20 +139,20 @@ class SqlReads:
         given = dict(filters)
         more = {"latest": given.pop("latest") == "true"} if "latest" in given else {}
         async with _told():
-            page = await self._lists[noun](self.reader, tenant, given, limit, cursor or None, **more)
+            page = await self._lists[noun](self.reader.of(tenant), tenant, given, limit, cursor or None, **more)
             items = [named(noun, row) for row in page["items"]]
             if noun in HELD:
-                await self._mark(self.reader, tenant, noun, items)
+                await self._mark(self.reader.of(tenant), tenant, noun, items)
         return {**page, "items": items}
 
     async def get(self, noun: str, key: str, tenant: str) -> Row | None:
         async with _told():
-            row = await self._gets[noun](self.reader, tenant, key if noun == "definitions" else int(key))
+            row = await self._gets[noun](self.reader.of(tenant), tenant, key if noun == "definitions" else int(key))
             if row is None:
                 return None
             found = named(noun, row)
             if noun in HELD:
-                await self._mark(self.reader, tenant, noun, [found])
+                await self._mark(self.reader.of(tenant), tenant, noun, [found])
         return found
 
     async def unprepared(self) -> Sequence[int]:
@@ -156,38 +162,42 @@ class SqlReads:
 
     async def known(self, keys: Sequence[int], tenant: str) -> set[int]:
         async with _told():
-            found: set[int] = await self._known(self.reader, tenant, list(keys))
+            found: set[int] = await self._known(self.reader.of(tenant), tenant, list(keys))
             return found
 
     async def held(self, scope: str, key: str, tenant: str) -> Row:
         async with _told():
-            return await self._count(self.reader, tenant, scope, key)
+            return await self._count(self.reader.of(tenant), tenant, scope, key)
+
+    async def belongings(self, tenant: str) -> Row:
+        async with _told():
+            return await self._belongings(self.reader.of(tenant), tenant)
 
     async def events(self, noun: str, key: int, filters: dict[str, str], after: str, limit: int, tenant: str) -> Row:
         async with _told():
-            return await self._events[noun](self.reader, tenant, key, filters, after or None, limit)
+            return await self._events[noun](self.reader.of(tenant), tenant, key, filters, after or None, limit)
 
     async def variables(self, instance: int, tenant: str) -> Row | None:
         async with _told():
-            return await self._variables(self.reader, tenant, instance)
+            return await self._variables(self.reader.of(tenant), tenant, instance)
 
     async def report(self, name: str, key: int, tenant: str) -> Row | None:
         async with _told():
             if name == "counts":
-                return await self._counts(self.reader, tenant)
-            return await self._reports[name](self.reader, tenant, key)
+                return await self._counts(self.reader.of(tenant), tenant)
+            return await self._reports[name](self.reader.of(tenant), tenant, key)
 
     async def insight(self, name: str, given: dict[str, str], tenant: str) -> Row:
         async with _told():
-            return await self._insight[name](self.reader, tenant, given)
+            return await self._insight[name](self.reader.of(tenant), tenant, given)
 
     async def source(self, definition: str, tenant: str) -> Row | None:
         async with _told():
-            return await self._source(self.reader, tenant, definition)
+            return await self._source(self.reader.of(tenant), tenant, definition)
 
     async def files(self, holder: int, tenant: str) -> Row:
         async with _told():
-            return await self._files(self.reader, tenant, holder)
+            return await self._files(self.reader.of(tenant), tenant, holder)
 
     async def needed(self, names: Sequence[str]) -> set[str]:
         async with _told():

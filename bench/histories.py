@@ -61,16 +61,17 @@ class Case:
 
 
 class History:
-    """`cases`: how many instances; `days`: over how many days they begin; `partitions`: of the log; `open_share`: how many are left unfinished."""
+    """`cases`: how many instances; `days`: over how many days they begin; `partitions`: of the log; `open_share`: how many are left unfinished;
+    `alike`: the versions don't differ."""
 
     def __init__(
         self, seed: int = 1, cases: int = 500, days: float = 7, *, partitions: int = 1, tenants: Sequence[str] = TENANTS, open_share: float = 0.05,
-        keep: bool = True,
+        keep: bool = True, alike: bool = False,
     ) -> None:  # fmt: skip
         self.rng = random.Random(seed)
         self.cases, self.days, self.partitions, self.tenants, self.open_share = cases, days, partitions, tenants, open_share
         self.truth: list[Case] = []
-        self._keep = keep
+        self.alike, self._keep = alike, keep
         self._keys = [0] * partitions
         self._definitions: dict[tuple[str, int], int] = {}
 
@@ -177,7 +178,7 @@ class _Order:
         self.off(self.at("start", us), us)
         first: list[Event] = [started, self.flow(token, "start", "check")]
         while True:
-            us = self.job(token, "check", us, first, rng.lognormvariate(0, 0.5) * 40 * SECOND / case.version)
+            us = self.job(token, "check", us, first, rng.lognormvariate(0, 0.5) * 40 * SECOND / (1 if self.history.alike else case.version))
             if not us:
                 return self.steps
             self.off(self.at("fine", us), us)

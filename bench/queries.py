@@ -328,13 +328,14 @@ async def _fill(conn: psycopg.AsyncConnection[Any], rows: int) -> None:
             await copy.write_row((n, f"process-{n // 3}", name, parts_of(name), 1 + n % 3, status, f"user-{n % 100}", more))
 
 
-async def measure(dsn: str, rows: int, rounds: int, only: str = "", best_of: int = 1) -> list[dict[str, Any]]:
+async def measure(dsn: str, rows: int, rounds: int, only: str = "", best_of: int = 1, wall: str = "required") -> list[dict[str, Any]]:
     """One figure for each filter: milliseconds of the first page and of one in the middle. `best_of`: each page is asked for so often and the
     fastest counts, on a machine that does other work. `cpu`: what this process and the database's spent of a processor (95 of 100), which is about
     what the clock says where nobody else is at work; nothing where the database's process isn't seen from here."""
     chance = random.Random(7)
     found: list[dict[str, Any]] = []
-    async with Reader(dsn, SCHEMA, size=1) as reader:
+    async with Reader(dsn, SCHEMA, size=1, wall=wall) as pool:
+        reader = pool.of("")
         backend = Path(f"/proc/{(await reader.rows('SELECT pg_backend_pid() AS pid'))[0]['pid']}/schedstat")
 
         def cpu_ms() -> float:
@@ -388,11 +389,13 @@ async def measure(dsn: str, rows: int, rounds: int, only: str = "", best_of: int
     return found
 
 
-async def all_of(dsn: str, rows: int, rounds: int, only: str = "", fresh: bool = True, best_of: int = 1) -> list[dict[str, Any]]:
+async def all_of(
+    dsn: str, rows: int, rounds: int, only: str = "", fresh: bool = True, best_of: int = 1, wall: str = "required"
+) -> list[dict[str, Any]]:
     if fresh:
         async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as conn:
             await fill(conn, {"": rows})
-    return await measure(dsn, rows, rounds, only, best_of)
+    return await measure(dsn, rows, rounds, only, best_of, wall)
 
 
 def run() -> list[dict[str, Any]]:
@@ -417,8 +420,11 @@ def main() -> None:
     parser.add_argument("--only", default="", help="cases whose name has this in it")
     parser.add_argument("--best-of", type=int, default=1, help="each page is asked for so often, and the fastest counts")
     parser.add_argument("--filled", action="store_true", help="the rows are there from a run before")
+    parser.add_argument(
+        "--wall", default="required", choices=("required", "off"), help="off: read as the owner does, past the policies of tenants"
+    )
     args = parser.parse_args()
-    for each in asyncio.run(all_of(args.postgres, args.rows, args.rounds, args.only, not args.filled, args.best_of)):
+    for each in asyncio.run(all_of(args.postgres, args.rows, args.rounds, args.only, not args.filled, args.best_of, args.wall)):
         print(json.dumps(each))
 
 

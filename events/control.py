@@ -180,6 +180,25 @@ class ChangeRollout(Command, frozen=True):
     reason: str = ""
 
 
+class ControlTenant(Command, frozen=True):
+    """A tenant is to be there, or to be so; of the operator, at partition 0 (`kernel/handlers/tenants.py`). `move`: create, change, suspend, resume, remove.
+
+    What is None stays. `jobs`: of the limit `tenant:NAME` (`{concurrency, rate, ageing_ms}`; empty: none). `quotas`: `{instances, starts: {max, per_ms},
+    waiting}`, as a whole. `unknown`, of the tenant `default`: accept or refuse callers who name a tenant that nobody has made. `leave`, of remove: though it
+    has work, which then stands still. Answer: its record, with `name`.
+    """
+
+    name: str
+    move: str
+    title: str | None = None
+    metadata: dict[str, Any] | None = None
+    jobs: dict[str, Any] | None = None
+    quotas: dict[str, Any] | None = None
+    unknown: str | None = None
+    leave: bool = False
+    reason: str = ""
+
+
 class CreateBatch(Command, frozen=True):
     """`action` (a row of `kernel/batches/actions.py`) is to be done to `total` items, which come by `AddBatchItems`; with none it is complete at once.
 
@@ -278,5 +297,5 @@ class RepairFinding(Command, frozen=True):
 #: one of them; the union of all commands has these beside its own
 AnyControl = (
     CreateBatch | AddBatchItems | ControlBatch | DoBatchItems | TellBatchItems | PlaceHold | ReleaseHold | SetHold | HoldDone
-    | ListFindings | AskPeers | RepairFinding | ChangeRollout | RemoveFromViews | CommentInstance | PrepareBatchItems | ChangeFiles
+    | ListFindings | AskPeers | RepairFinding | ChangeRollout | RemoveFromViews | CommentInstance | PrepareBatchItems | ControlTenant | ChangeFiles
 )  # fmt: skip

@@ -39,7 +39,7 @@ BY_NAME = frozenset({
     tr.ClaimTrigger, tr.TakeItems, tr.ControlTrigger, tr.SettleParked, wh.PutWebhook, wh.DeleteWebhook, wh.ControlWebhook, wh.ClaimWebhook, wh.ReportWebhook,
     wh.SettleDelivery, wh.TestWebhook,
 })  # fmt: skip
-_TO_THE_FIRST = frozenset({c.Deploy, c.EvaluateConditions, c.ChangeDefinition, c.StoreRecord, c.BroadcastSignal})
+_TO_THE_FIRST = frozenset({c.Deploy, c.EvaluateConditions, c.ChangeDefinition, c.StoreRecord, c.BroadcastSignal, co.ControlTenant})
 
 
 def home_of(command: Command, id: str, partitions: int) -> int:

@@ -36,7 +36,7 @@ from flowledger.kernel.state import (
     Timer,
 )
 from flowledger.kernel.stored import State, decode_state, encode_state
-from flowledger.kernel.tasks import guards, index
+from flowledger.kernel.tasks import guards, index, quotas
 
 MARK = b"!mark"
 
@@ -238,6 +238,7 @@ def _index(p: Partition) -> None:
         p.pending[key] = None
     index.rebuild(p)
     guards.rebuild(p)
+    quotas.rebuild(p)
     control.rebuild(p)
     triggers.rebuild(p)
     webhooks.rebuild(p)

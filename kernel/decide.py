@@ -12,12 +12,12 @@ from flowledger.kernel.access.subjects import INTERNAL, MISSING, of_instance
 from flowledger.kernel.decision import Decision, Defect, Facts, kind_of
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.folds import answers
-from flowledger.kernel.handlers import HANDLERS, batches, handle, hearing, letters, quarantine
+from flowledger.kernel.handlers import HANDLERS, batches, handle, hearing, letters, places, quarantine
 from flowledger.kernel.ledger.facts import NotAtHand
 from flowledger.kernel.ledger.recording import Cause
 from flowledger.kernel.operations import OPERATIONS
 from flowledger.kernel.state import Partition
-from flowledger.kernel.tasks import again, permits
+from flowledger.kernel.tasks import again, permits, stock
 
 #: a send that came before or long ago: it is not consumed
 _NOT_NEXT = "NOT_NEXT"
@@ -194,6 +194,7 @@ _MOVING = frozenset({c.MoveTask, c.ReplayDeadLetter, c.DecideDeadLetter})
 def _hand_round(d: Decision) -> None:
     """What is free goes home before anybody here takes it, so that all have their turn."""
     state = d.state
+    full = [t for t in state.unsettled_limits if t.startswith(stock.INSTANCES)] if state.unsettled_limits else []
     if state.unsettled_limits:
         if state.unassigned:
             again.turns(d, sorted(state.unsettled_limits))
@@ -202,6 +203,8 @@ def _hand_round(d: Decision) -> None:
         again.look(d)
     if state.unsettled_limits:
         permits.settle(d)
+    for target in sorted(full):
+        places.let_in(d, target)
 
 
 def _again(d: Decision, request: c.Request, known: answers.Remembered) -> Rejected | None:

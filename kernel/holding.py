@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from flowledger.kernel.state import WAITING, Definition, Hold, Instance, Partition, Task, Token
+from flowledger.kernel.tasks import quotas
 from flowledger.kernel.tasks.guards import targets
 
 PAUSE, SUSPEND = "pause", "suspend"
@@ -150,14 +151,16 @@ def of_start(p: Partition, tenant: str, found: Definition) -> Hold | None:
     return first
 
 
-def next_pending(p: Partition) -> int:
-    """The first instance that waits for a place and is not held; 0: none."""
-    return next((key for key in p.pending if may_begin(p, key)), 0)
+def next_pending(p: Partition, now_us: int) -> int:
+    """The first instance that waits for a place, is not held, and has one in its tenant's quota; 0: none."""
+    return next((key for key in p.pending if may_begin(p, key, now_us)), 0)
 
 
-def may_begin(p: Partition, key: int) -> bool:
-    """Nothing holds an instance that waits for a place."""
+def may_begin(p: Partition, key: int, now_us: int) -> bool:
+    """Nothing holds an instance that waits for a place, and its tenant has one."""
     i = p.instances[key]
+    if p.quotas and not quotas.has_place(p, i, now_us):
+        return False
     return not p.holding or of_start(p, i.tenant, p.definitions[i.definition]) is None
 
 

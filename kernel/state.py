@@ -350,6 +350,7 @@ class Partition:
         "parked",
         "pending",
         "process_versions",
+        "quotas",
         "ready",
         "records",
         "releasing",
@@ -442,6 +443,8 @@ class Partition:
         self.freed: set[str] = set()
         #: target -> limits and breaker that hold for it (`kernel/tasks/guards.py`); empty unless configured
         self.guards: dict[str, Any] = {}
+        #: target -> quota of a tenant's instances (`kernel/tasks/quotas.py`); empty unless one has any
+        self.quotas: dict[str, Any] = {}
         #: target whose breaker is open -> tasks that wait for it to close
         self.parked: dict[str, dict[int, None]] = {}
         #: what is held, by scope and subject (`kernel/holding.py`); empty unless something is

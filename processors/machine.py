@@ -141,9 +141,9 @@ class Machine:
         """Instances whose turn it was when the owner before ended: they wait for a place, and one is free. With a limit each lets the next one in."""
         state, most = self.state, self.facts.instances_max
         if most:
-            first = holding.next_pending(state) if state.open < most else 0
+            first = holding.next_pending(state, self.facts.now_us) if state.open < most else 0
             return (first,) if first else ()
-        return [k for k in state.pending if holding.may_begin(state, k)]
+        return [k for k in state.pending if holding.may_begin(state, k, self.facts.now_us)]
 
     # --- commands in ----------------------------------------------------------------------------------------------------------
 

@@ -105,6 +105,18 @@ _OPEN = "status IN ('pending', 'running', 'suspended', 'quarantined')"
 _ACTIVE = "completed_at IS NULL AND cancelled_at IS NULL"
 
 
+async def belongings(r: Reader, tenant: str) -> Row:
+    """What a tenant has that may go on: open `instances`, open `tasks` (those of instances too), `definitions` that are published; and `position`."""
+    position = await r.position()
+    found = await r.rows(
+        f"SELECT (SELECT count(*) FROM workflow_instances WHERE tenant_id = %s AND {_OPEN}) AS instances, "  # noqa: S608
+        f"(SELECT count(*) FROM tasks WHERE tenant_id = %s AND {_ACTIVE}) AS tasks, "
+        "(SELECT count(*) FROM workflow_definitions WHERE tenant_id = %s AND status = 'published') AS definitions",
+        (tenant, tenant, tenant),
+    )
+    return {**found[0], "position": position}
+
+
 async def count(r: Reader, tenant: str, scope: str, key: str) -> Row:
     """How many a hold would be over now: `{instances, tasks, position}`; called instances beside them are not counted."""
     position = await r.position()

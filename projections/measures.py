@@ -142,8 +142,8 @@ def windows(asked: Asked) -> Iterator[tuple[datetime, datetime]]:
         at = following
 
 
-def _where(tenant: str, asked: Asked) -> tuple[sql.Composable, list[Any]]:
-    parts: list[sql.Composable] = [sql.SQL("tenant_id = %s"), sql.SQL(asked.level)]
+def where(tenant: str, asked: Asked, *, level: bool = True) -> tuple[sql.Composable, list[Any]]:
+    parts: list[sql.Composable] = [sql.SQL("tenant_id = %s"), *([sql.SQL(asked.level)] if level else [])]
     values: list[Any] = [tenant]
     for name, value in asked.filters.items():
         parts.append(sql.SQL("{} = %s").format(sql.Identifier(GROUPS[name])))
@@ -156,7 +156,7 @@ async def measures(r: Reader, tenant: str, given: Mapping[str, str]) -> Row:
     asked = read(given, datetime.now(UTC))
     spans = _spans(asked)
     position = await r.position()
-    found = await _sums(r, tenant, asked)
+    found = await sums(r, tenant, asked)
     opened = await _opened(r, tenant, asked) if "wip" in asked.measures else {}
     groups = sorted({key for key, _ in found} | {key for key, n in opened.items() if n})
     if not groups and not asked.groups:
@@ -164,7 +164,7 @@ async def measures(r: Reader, tenant: str, given: Mapping[str, str]) -> Row:
     if len(groups) * len(spans) > ITEMS_MAX:
         raise Senseless(f"group: expected {ITEMS_MAX} items at most, found {len(groups)} groups in {len(spans)} windows: ask for less")
     wanted = [name for name in asked.measures if name in TIMES]
-    spread = await _spreads(r, tenant, asked) if wanted and asked.grain != "minute" else None
+    spread = await spreads(r, tenant, asked) if wanted and asked.grain != "minute" else None
     items = []
     for group in groups:
         wip = opened.get(group, 0)
@@ -174,7 +174,7 @@ async def measures(r: Reader, tenant: str, given: Mapping[str, str]) -> Row:
             item: Row = {"from": iso(start), "to": iso(end), **_dimensions(asked, group)}
             for name in asked.measures:
                 item[name] = (
-                    _time(row, name, None if spread is None else spread.get((group, start, TIMES[name][0]), {}))
+                    time_of(row, name, None if spread is None else spread.get((group, start, TIMES[name][0]), {}))
                     if name in TIMES
                     else _VALUES[name](row, (end - start).total_seconds(), wip)
                 )
@@ -205,14 +205,14 @@ def _at(asked: Asked) -> sql.Composable:
     return sql.SQL("date_trunc({}, at, 'UTC')").format(sql.Literal(asked.window))
 
 
-async def _sums(r: Reader, tenant: str, asked: Asked) -> dict[tuple[tuple[Any, ...], datetime], Row]:
-    where, values = _where(tenant, asked)
+async def sums(r: Reader, tenant: str, asked: Asked) -> dict[tuple[tuple[Any, ...], datetime], Row]:
+    conditions, values = where(tenant, asked)
     columns = sql.SQL("").join(sql.SQL("{}, ").format(sql.Identifier(c)) for c in asked.columns)
-    sums = sql.SQL(", ").join(sql.SQL("sum({0})::bigint AS {0}").format(sql.Identifier(c)) for c in _SUMMED)
+    summed = sql.SQL(", ").join(sql.SQL("sum({0})::bigint AS {0}").format(sql.Identifier(c)) for c in _SUMMED)
     query = sql.SQL(
         "SELECT {}{} AS window_at, {}, sum(moved_in - moved_out)::bigint AS moved, min(cycle_min_us) AS cycle_min_us, max(cycle_max_us) AS cycle_max_us "
         "FROM {} WHERE {} AND at >= %s AND at < %s GROUP BY {}window_at LIMIT %s"
-    ).format(columns, _at(asked), sums, sql.Identifier(f"measures_{asked.grain}"), where, columns)
+    ).format(columns, _at(asked), summed, sql.Identifier(f"measures_{asked.grain}"), conditions, columns)
     rows = await r.rows(query, [*values, asked.start, asked.end, ITEMS_MAX + 1])
     if len(rows) > ITEMS_MAX:
         raise Senseless(f"group: expected {ITEMS_MAX} items at most, found more: ask for less")
@@ -221,7 +221,7 @@ async def _sums(r: Reader, tenant: str, asked: Asked) -> dict[tuple[tuple[Any, .
 
 async def _opened(r: Reader, tenant: str, asked: Asked) -> dict[tuple[Any, ...], int]:
     """What was open when the first window began: whole days before it, hours of its day, minutes of its hour."""
-    where, values = _where(tenant, asked)
+    conditions, values = where(tenant, asked)
     columns = sql.SQL("").join(sql.SQL("{}, ").format(sql.Identifier(c)) for c in asked.columns)
     day, hour = begin_of("day", asked.start), begin_of("hour", asked.start)
     parts, given = [], []
@@ -230,7 +230,7 @@ async def _opened(r: Reader, tenant: str, asked: Asked) -> dict[tuple[Any, ...],
             continue
         parts.append(
             sql.SQL("SELECT {}{} AS n FROM {} WHERE {} AND at < %s{}").format(
-                columns, sql.SQL(_OPEN), sql.Identifier(f"measures_{grain}"), where, sql.SQL(" AND at >= %s" if since else "")
+                columns, sql.SQL(_OPEN), sql.Identifier(f"measures_{grain}"), conditions, sql.SQL(" AND at >= %s" if since else "")
             )
         )
         given += [*values, until, *([since] if since else [])]
@@ -244,13 +244,13 @@ def _listed(asked: Asked) -> sql.Composable:
     return sql.SQL(", ").join(sql.Identifier(c) for c in asked.columns)
 
 
-async def _spreads(r: Reader, tenant: str, asked: Asked) -> dict[tuple[tuple[Any, ...], datetime, int], dict[int, int]]:
-    where, values = _where(tenant, asked)
+async def spreads(r: Reader, tenant: str, asked: Asked) -> dict[tuple[tuple[Any, ...], datetime, int], dict[int, int]]:
+    conditions, values = where(tenant, asked)
     columns = sql.SQL("").join(sql.SQL("{}, ").format(sql.Identifier(c)) for c in asked.columns)
     query = sql.SQL(
         "SELECT {}{} AS window_at, which, bucket, sum(n)::bigint AS n FROM {} WHERE {} AND at >= %s AND at < %s AND which = ANY(%s) "
         "GROUP BY {}window_at, which, bucket"
-    ).format(columns, _at(asked), sql.Identifier(f"spreads_{asked.grain}"), where, columns)
+    ).format(columns, _at(asked), sql.Identifier(f"spreads_{asked.grain}"), conditions, columns)
     kinds = [TIMES[name][0] for name in asked.measures if name in TIMES]
     out: dict[tuple[tuple[Any, ...], datetime, int], dict[int, int]] = {}
     for row in await r.rows(query, [*values, asked.start, asked.end, kinds]):
@@ -262,7 +262,7 @@ def _ms(us: int | None) -> float | None:
     return None if us is None else us / 1000
 
 
-def _time(row: Row, name: str, buckets: dict[int, int] | None) -> Row:
+def time_of(row: Row, name: str, buckets: dict[int, int] | None) -> Row:
     """`buckets`: None, minutes are asked for, of which it is not kept how times are spread."""
     _, count, total = TIMES[name]
     n = row[count]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,9 +20,12 @@ from psycopg_pool import AsyncConnectionPool
 
 from flowledger.events.avro import decode_json
 from flowledger.events.commands import PARTITION_BITS
+from flowledger.logs import log
 from flowledger.projections import schema as sc
+from flowledger.projections import wall
 from flowledger.projections.views import TABLES
 
+log_ = log("projections")
 Row = dict[str, Any]
 #: what is asked: SQL that this code wrote, with values apart
 Query = LiteralString | sql.SQL | sql.Composed
@@ -35,6 +39,12 @@ _SETTINGS = {
 }  # fmt: skip
 #: how long a query waits for a connection before its caller hears that the database is away (seconds)
 CONNECTION_S = 4.0
+
+_POSITIONS = "SELECT partition, min(next_offset) AS n FROM positions GROUP BY partition ORDER BY partition"
+#: `_Connection.stands`, where it isn't `=` and a tenant
+OWNER, UNKNOWN = "owner", "unknown"
+#: between two looks for the role where it isn't there (seconds), and a table that it must be able to read
+LOOK_S, _LAST = 5.0, "positions"
 
 #: columns that hold keys, which JSON carries as texts
 KEYS = frozenset(
@@ -143,19 +153,52 @@ def within(seconds: float) -> Iterator[None]:
         _UNTIL.reset(token)
 
 
-class Reader:
-    """A pool of connections that read the projections of one schema."""
+class _Connection(psycopg.AsyncConnection[Row]):
+    """Of the pool. `stands`: for which tenant it reads by now (`""`: that without name; `OWNER`, `UNKNOWN`)."""
 
-    def __init__(self, dsn: str, schema: str = sc.SCHEMA, *, size: int = 8) -> None:
+    stands: str = OWNER
+
+
+class _Wall:
+    """What all readers of a pool know: whether the role of `wall.py` can be taken on, and when to look again where it can't."""
+
+    def __init__(self, wanted: str) -> None:
+        self.wanted = wanted
+        self.up = False
+        self.look_at = 0.0
+
+
+class NoWall(psycopg.OperationalError):
+    """Tenants can't be kept apart by the database, and are to be."""
+
+
+class Reader:
+    """A pool of connections that read the projections of one schema. `of(tenant)` reads for one tenant: the database shows it no other's rows. By itself it
+    reads as the owner does, for what is of no tenant or of all.
+
+    `wall`: auto (where the role is there), required (nothing is read without), off.
+    """
+
+    #: whose rows; None: everybody's
+    tenant: str | None = None
+
+    def __init__(self, dsn: str, schema: str = sc.SCHEMA, *, size: int = 8, wall: str = "auto") -> None:
         self.schema = schema
+        self.wall = _Wall(wall)
         #: called while somebody waits for a position: whoever writes the rows, in this process, needn't be patient
         self.hurry: Callable[[], None] = lambda: None
-        self.pool = AsyncConnectionPool(
-            dsn, min_size=1, max_size=size, open=False, configure=self._configure, timeout=CONNECTION_S,
+        self.pool: AsyncConnectionPool[_Connection] = AsyncConnectionPool(
+            dsn, connection_class=_Connection, min_size=1, max_size=size, open=False, configure=self._configure, timeout=CONNECTION_S,
             kwargs={"autocommit": True, "row_factory": dict_row},
         )  # fmt: skip
 
-    async def _configure(self, conn: psycopg.AsyncConnection[Any]) -> None:
+    def of(self, tenant: str) -> Reader:
+        """The same pool, for one tenant."""
+        made = copy.copy(self)
+        made.tenant = tenant
+        return made
+
+    async def _configure(self, conn: _Connection) -> None:
         await conn.execute(sql.SQL("SET search_path = {}").format(sql.Identifier(self.schema)))
         await conn.execute("SET timezone = 'UTC'")
         await conn.execute("SET default_transaction_read_only = on")
@@ -163,7 +206,37 @@ class Reader:
         # them; tables are never read as a whole, nor by several processes, nor is a plan worth a compiler. Most blocks are in memory.
         for setting, value in _SETTINGS.items():
             await conn.execute(sql.SQL("SET {} = {}").format(sql.Identifier(setting), sql.Literal(value)))
+        await conn.execute("SELECT set_config(%s, %s, false)", (wall.SETTING, wall.NOBODY))
         set_json_loads(decode_json, conn)
+
+    async def _stand(self, conn: _Connection) -> None:
+        """The connection reads for our tenant from now on. What it was is forgotten first: who is cut off in between leaves nothing to trust.
+
+        Raises: NoWall.
+        """
+        wanted = OWNER if self.tenant is None or not await self._up(conn) else f"={self.tenant}"
+        if conn.stands == wanted:
+            return
+        conn.stands = UNKNOWN
+        if wanted == OWNER:
+            await conn.execute("SELECT set_config('role', 'none', false), set_config(%s, %s, false)", (wall.SETTING, wall.NOBODY))
+        else:
+            await conn.execute("SELECT set_config('role', %s, false), set_config(%s, %s, false)", (wall.ROLE, wall.SETTING, self.tenant))
+        conn.stands = wanted
+
+    async def _up(self, conn: _Connection) -> bool:
+        w = self.wall
+        if w.up or w.wanted == "off":
+            return w.up
+        if time.monotonic() >= w.look_at:
+            w.up = await wall.stands(conn, self.schema, _LAST)
+            if not w.up:
+                if not w.look_at:
+                    log_.warning("tenants are kept apart by queries alone: the database has no role for readers yet", role=wall.ROLE)
+                w.look_at = time.monotonic() + LOOK_S
+        if not w.up and w.wanted == "required":
+            raise NoWall(f"the role {wall.ROLE} can't be taken on, and is required: see docs/security.md")
+        return w.up
 
     async def __aenter__(self) -> Reader:
         await self.open()
@@ -185,6 +258,7 @@ class Reader:
         """
         until = _UNTIL.get()
         async with self.pool.connection() as conn:
+            await self._stand(conn)
             if not nested or until is not None:
                 async with conn.transaction():
                     if not nested:
@@ -199,12 +273,14 @@ class Reader:
         """How many rows the planner expects; nothing is read for it."""
         text = sql.SQL(query) if isinstance(query, str) else query
         async with self.pool.connection() as conn:
+            await self._stand(conn)
             row = await (await conn.execute(sql.SQL("EXPLAIN (FORMAT JSON) {}").format(text), values)).fetchone()
         return float(row["QUERY PLAN"][0]["Plan"]["Plan Rows"]) if row else 0.0
 
     async def positions(self) -> dict[int, int]:
         """{partition: offset after the last event that all views have}."""
-        found = await self.rows("SELECT partition, min(next_offset) AS n FROM positions GROUP BY partition ORDER BY partition")
+        async with self.pool.connection() as conn:  # of no tenant: whoever it read for last
+            found = await (await conn.execute(_POSITIONS)).fetchall()
         return {r["partition"]: r["n"] for r in found}
 
     async def end_projectors(self) -> int:

@@ -125,10 +125,11 @@ def _ms(value: float | None) -> float | None:
 
 
 async def task_metrics(r: Reader, tenant: str, key: int) -> Row | None:
-    """Durations, attempts, and the figures that workers reported."""
+    """Durations (the whole is the wait and the work, from the first attempt to the end), attempts, and the figures that workers reported."""
     position = await r.position()
     found = await r.rows(
-        "SELECT id, attempts, retries, duration_ms, extract(epoch FROM started_at - created_at)::float8 * 1000 AS wait_ms, "
+        "SELECT id, attempts, retries, extract(epoch FROM completed_at - created_at)::float8 * 1000 AS duration_ms, "
+        "extract(epoch FROM started_at - created_at)::float8 * 1000 AS wait_ms, "
         "extract(epoch FROM completed_at - coalesce(started_at, created_at))::float8 * 1000 AS work_ms "
         "FROM tasks WHERE tenant_id = %s AND id = %s",
         (tenant, key),

@@ -15,6 +15,7 @@ from typing import Any
 
 from psycopg import sql
 
+from flowledger.projections import wall
 from flowledger.projections.fold import View
 from flowledger.projections.store import Connection
 from flowledger.projections.tables import Table
@@ -82,6 +83,7 @@ async def migrate(conn: Connection, schema: str = SCHEMA, views: Mapping[str, Vi
                 live[view.name] = view.version
             elif live[view.name] > view.version:
                 raise NewerSchema(f"view {view.name} is of version {live[view.name]}, this release writes {view.version}")
+        await wall.build(conn, schema)
     return live
 
 
@@ -91,10 +93,7 @@ async def make_view(conn: Connection, view: View) -> None:
     today = datetime.now(UTC).date()
     for table in view.tables:
         name = sql.Identifier(table.name)
-        await conn.execute(sql.SQL("ALTER TABLE {} ENABLE ROW LEVEL SECURITY").format(name))
-        await conn.execute(
-            sql.SQL("CREATE POLICY tenant_rows ON {} USING (tenant_id = current_setting('flowledger.tenant', true))").format(name)
-        )
+        await wall.policies(conn, name, table.name)
         if table.month:
             for month in months_from(today, MONTHS_AHEAD):
                 await make_partition(conn, table, month)
@@ -117,7 +116,7 @@ async def make_partition(conn: Connection, table: Table, month: str, schema: str
         return
     like = sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED)")
     await conn.execute(like.format(child, parent))
-    await conn.execute(sql.SQL("ALTER TABLE {} ENABLE ROW LEVEL SECURITY").format(child))
+    await wall.policies(conn, child, table.name)
     await set_options(conn, child, await options_of(conn, f"{schema}.{table.name}" if schema else table.name))
     await conn.execute(
         sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})").format(
@@ -169,6 +168,7 @@ async def swap_in(conn: Connection, schema: str, view: View) -> None:
         sql.SQL("UPDATE {} SET version = %s, built_at = now() WHERE name = %s").format(sql.Identifier(schema, "views")),
         (view.version, view.name),
     )
+    await wall.let_in(conn, schema)
 
 
 #: where a partition still holds open rows it stays
@@ -206,6 +206,7 @@ async def detach_before(conn: Connection, month: str, schema: str = SCHEMA, view
                 await conn.execute(sql.SQL("ALTER TABLE {} DETACH PARTITION {}").format(sql.Identifier(schema, table.name), child))
                 await conn.execute(sql.SQL("ALTER TABLE {} SET SCHEMA {}").format(child, sql.Identifier(archive)))
                 moved.append(name)
+        await wall.build(conn, schema)
     return moved
 
 

@@ -49,6 +49,8 @@ RIGHTS: dict[str, str] = {
     "insight:read": "see measures and reports of what was done, of all together and of no person",
     "users:read": "see users and everybody's API keys",
     "users:write": "make, change, reset and remove users; make and revoke anybody's API keys",
+    "tenants:read": "see which tenants there are, and what they have",
+    "tenants:write": "make, change, suspend, resume and remove tenants",
     "keys:own": "make and revoke API keys of one's own",
     "views:own": "save filters of lists as views of one's own, share them, and see those that others share",
 }
@@ -83,13 +85,13 @@ ROLES: dict[str, tuple[str, frozenset[str]]] = {
                 "messages:publish", "decisions:evaluate",
                 "incidents:resolve", "holds:control", "watchdog:repair", "batches:write",
                 "triggers:control", "webhooks:control", "letters:read", "letters:control", "operations:read", "directory:write",
-                "limits:read", "limits:write", "settings:read", "metrics:read", "keys:own", "views:own",
+                "limits:read", "limits:write", "settings:read", "metrics:read", "tenants:read", "keys:own", "views:own",
             ),
         ),
     ),
     "auditor": (
         "sees all, also who may come in, and changes nothing",
-        frozenset((*_SEE, "letters:read", "operations:read", "limits:read", "settings:read", "metrics:read", "users:read", "keys:own", "views:own")),
+        frozenset((*_SEE, "letters:read", "operations:read", "limits:read", "settings:read", "metrics:read", "users:read", "tenants:read", "keys:own", "views:own")),
     ),
     "administrator": ("may do everything, and says who else may do what", frozenset(RIGHTS)),
     "machine": (

@@ -35,7 +35,7 @@ from flowledger.api.answers.definitions import (
     Version,
     Versions,
 )  # fmt: skip
-from flowledger.api.answers.insight import Measured, Measures, Times
+from flowledger.api.answers.insight import Bottlenecks, Comparison, Heatmap, Measured, Measures, Times, Variants
 from flowledger.api.answers.instances import (
     Context,
     ElementTimes,
@@ -55,14 +55,15 @@ from flowledger.api.answers.instances import (
     WorkflowState,
 )  # fmt: skip
 from flowledger.api.answers.replays import ReplayOutcomes
-from flowledger.api.answers.server import Breaker, Entry, Health, Live, Load, Setting, Stored, WorkerRow
+from flowledger.api.answers.server import Breaker, Entry, Health, Live, Load, Setting, Stored, Tenant, TenantHas, WorkerRow
 from flowledger.api.answers.tasks import Job, Jobs, Task, TaskMetrics, TaskMoved, TaskRow
 
 __all__ = [
-    "Batch", "BatchBegun", "BatchItem", "Breaker", "Chain", "Conditions", "Context", "DeadLetter", "Decision", "Definition", "DefinitionDetail",
-    "Deployed", "Deployment", "Diff", "Done", "ElementTimes", "Entry", "Errors", "Event", "Finding", "Findings", "Health", "Held", "Hold", "Incident",
-    "IncidentGroup", "Instance", "InstanceMetrics", "InstanceRow", "Job", "Jobs", "Json", "Key", "Live", "Load", "MappingRow", "Measured", "Measures", "MigrationPlan",
-    "Moved", "Operation", "Page", "Place", "Plan", "Problem", "Progress", "Repaired", "ReplayOutcomes", "Replayed", "RolledOut", "Runtime",
-    "Setting", "Started", "State", "Stored", "T", "Task", "TaskMetrics", "TaskMoved", "TaskRow", "TaskState", "Time", "Times", "Tree", "Variable",
-    "Variables", "Version", "Versions", "Where", "WorkerRow", "WorkflowState",
+    "Batch", "BatchBegun", "BatchItem", "Bottlenecks", "Breaker", "Chain", "Comparison", "Conditions", "Context", "DeadLetter", "Decision",
+    "Definition", "DefinitionDetail", "Deployed", "Deployment", "Diff", "Done", "ElementTimes", "Entry", "Errors", "Event", "Finding",
+    "Findings", "Health", "Heatmap", "Held", "Hold", "Incident", "IncidentGroup", "Instance", "InstanceMetrics", "InstanceRow", "Job",
+    "Jobs", "Json", "Key", "Live", "Load", "MappingRow", "Measured", "Measures", "MigrationPlan", "Moved", "Operation", "Page", "Place",
+    "Plan", "Problem", "Progress", "Repaired", "ReplayOutcomes", "Replayed", "RolledOut", "Runtime", "Setting", "Started", "State",
+    "Stored", "T", "Task", "TaskMetrics", "TaskMoved", "TaskRow", "TaskState", "Tenant", "TenantHas", "Time", "Times", "Tree", "Variable",
+    "Variables", "Variants", "Version", "Versions", "Where", "WorkerRow", "WorkflowState",
 ]  # fmt: skip

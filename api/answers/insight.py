@@ -68,3 +68,139 @@ class Measures(msgspec.Struct, kw_only=True, rename={"from_": "from"}):
     group: list[str]
     measures: list[str]
     position: Place | None = None
+
+
+class Heat(msgspec.Struct, kw_only=True):
+    """From 0 to 1, the hottest element of the answer."""
+
+    frequency: float
+    duration: float
+    waiting: float
+    errors: float
+
+
+class Heated(Measured, kw_only=True):
+    """An element; `type` is null of events and gateways."""
+
+    name: str
+    type: str | None = None
+    heat: Heat
+
+
+class Heatmap(msgspec.Struct, kw_only=True, rename={"from_": "from"}):
+    items: list[Heated]
+    from_: Time
+    to: Time
+    position: Place | None = None
+
+
+class Bottleneck(msgspec.Struct, kw_only=True):
+    """An element that is waited for: `waited_ms` together, `share` of all waiting. `kind`: work that nobody had in hand, or a wait (for a timer, a message, a
+    branch). `change`: of the mean against the time before."""
+
+    rank: int
+    process: str
+    element: str
+    name: str
+    type: str | None = None
+    kind: str
+    waited_ms: float
+    share: float
+    count: int
+    mean_ms: float
+    p95_ms: float | None = None
+    wip: int
+    errors: int
+    retries: int
+    reworked: int
+    change: float | None = None
+    says: str
+
+
+class Bottlenecks(msgspec.Struct, kw_only=True, rename={"from_": "from"}):
+    items: list[Bottleneck]
+    waited_ms: float
+    from_: Time
+    to: Time
+    position: Place | None = None
+
+
+class Variant(msgspec.Struct, kw_only=True):
+    """A way that instances went: elements in the order in which tokens arrived; `more`: elements beyond those that are told."""
+
+    process: str
+    variant: str
+    path: list[str]
+    more: int
+    versions: list[int]
+    count: int
+    share: float
+    #: share of this and all before
+    cumulated: float
+    completed: int
+    failed: int
+    cancelled: int
+    terminated: int
+    cycle_time: Times
+
+
+class Variants(msgspec.Struct, kw_only=True, rename={"from_": "from"}):
+    """`variants`: how many there are; `instances`: how many went them."""
+
+    items: list[Variant]
+    variants: int
+    instances: int
+    from_: Time
+    to: Time
+    position: Place | None = None
+
+
+class Side(msgspec.Struct, kw_only=True):
+    version: int
+    started: int
+    completed: int
+    failed: int
+    cancelled: int
+    terminated: int
+    cycle_time: Times
+
+
+class Difference(msgspec.Struct, kw_only=True):
+    """`change` of the median; `longer`: of all pairs the share in which the one after took longer; `p_value` by the rank test. `verdict`: faster, slower or same
+    (p not below 0.05). All null: one side has none."""
+
+    change: float | None = None
+    longer: float | None = None
+    p_value: float | None = None
+    verdict: str | None = None
+
+
+class ElementDifference(Difference, kw_only=True):
+    """`p_value` is adjusted for so many elements (Benjamini and Hochberg)."""
+
+    element: str
+    name: str
+    measure: str
+    before: Times
+    after: Times
+
+
+class Success(msgspec.Struct, kw_only=True):
+    """Shares of what ended. `verdict`: better, worse or same."""
+
+    before: float | None = None
+    after: float | None = None
+    p_value: float | None = None
+    verdict: str | None = None
+
+
+class Comparison(msgspec.Struct, kw_only=True, rename={"from_": "from"}):
+    process: str
+    before: Side
+    after: Side
+    cycle_time: Difference
+    success_rate: Success
+    items: list[ElementDifference]
+    from_: Time
+    to: Time
+    position: Place | None = None

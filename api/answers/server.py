@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from flowledger.api.answers.common import Json
+from flowledger.api.answers.common import Json, Time
 
 
 class Entry(msgspec.Struct, kw_only=True):
@@ -20,6 +20,32 @@ class Stored(msgspec.Struct, kw_only=True):
     name: str
     position: str | None = None
     version: int | None = None
+
+
+class TenantHas(msgspec.Struct, kw_only=True):
+    instances: int
+    tasks: int
+    definitions: int
+
+
+class Tenant(msgspec.Struct, kw_only=True):
+    """`tenant`: what callers name (`X-Tenant`, empty for `default`). `status`: active, suspended. `jobs`: the limit of its work, as `GET /v1/limits` has it.
+    `unknown`, of `default`: accept or refuse tenants that nobody has made. `has`: what may go on, where one tenant is asked for."""
+
+    name: str
+    tenant: str
+    status: str
+    title: str = ""
+    metadata: Json = {}
+    jobs: Json | None = None
+    quotas: Json = {}
+    unknown: str | None = None
+    hold: str | None = None
+    reason: str = ""
+    created_at: Time | None = None
+    updated_at: Time | None = None
+    has: TenantHas | None = None
+    position: str | None = None
 
 
 class Breaker(msgspec.Struct, kw_only=True):

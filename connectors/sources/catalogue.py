@@ -13,5 +13,19 @@ async def _open_topic(opening: Opening) -> Source:
     return await open_topic(opening)
 
 
+async def _open_changes(opening: Opening) -> Source:
+    from flowledger.connectors.sources.changes import open_changes
+
+    return await open_changes(opening)
+
+
+async def _open_stream(opening: Opening) -> Source:
+    from flowledger.connectors.sources.redis_stream import open_stream
+
+    return await open_stream(opening)
+
+
 #: source (`kernel/model/trigger_sources.py`) -> who opens it
-KINDS: dict[str, Kind] = {"events": open_events, "files": open_folder, "kafka": _open_topic}
+KINDS: dict[str, Kind] = {
+    "events": open_events, "files": open_folder, "kafka": _open_topic, "postgresql": _open_changes, "redis": _open_stream,
+}  # fmt: skip

@@ -52,6 +52,123 @@ def measures(
     console(stderr=True).print(f"[dim]{found['from']} to {found['to']}, times in seconds[/]")
 
 
+Version = Annotated[int | None, typer.Option("--version", help="Of this version")]
+OfProcess = Annotated[str, typer.Argument(metavar="PROCESS", help="The id of a process")]
+Csv = Annotated[bool, typer.Option("--csv", help="As a table for spreadsheets")]
+
+
+def _ask(server: str, path: str, **query: Any) -> dict[str, Any]:
+    from flowledger.infra.cli.server import Server
+
+    found: dict[str, Any] = Server(server).get(path, **{k: str(v) for k, v in query.items() if v not in ("", None)})
+    return found
+
+
+def _show(found: dict[str, Any], rows: list[dict[str, Any]], csv: bool, json: bool, empty: str = "nothing was done") -> None:
+    if json:
+        as_json(found)
+    elif csv:
+        as_csv(rows)
+    else:
+        table([{k: "" if v is None else v for k, v in row.items()} for row in rows], list(rows[0]) if rows else [], empty=empty)
+
+
+def _seconds(ms: float | None) -> float | None:
+    return None if ms is None else round(ms / 1000, 3)
+
+
+@app.command()
+def heatmap(
+    process: OfProcess,
+    version: Version = None,
+    since: Since = "",
+    until: Until = "",
+    csv: Csv = False,
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """Where a process is busy, slow, waiting and failing, element by element; heat from 0 to 1, times in seconds."""
+    found = _ask(server, "/v1/reports/heatmap", process=process, version=version, **{"from": since, "to": until})
+    rows = [
+        {
+            "element": i["element"], "name": i["name"], "visits": i["started"], "open": i["wip"], "failed": i["failed"], "errors": i["errors"],
+            "duration": _seconds(i["cycle_time"]["mean_ms"]), "waiting": _seconds(i["waiting_time"]["mean_ms"]),
+            "working": _seconds(i["working_time"]["mean_ms"]), **{f"heat {k}": v for k, v in i["heat"].items()},
+        }
+        for i in found["items"]
+    ]  # fmt: skip
+    _show(found, rows, csv, json)
+
+
+@app.command()
+def bottlenecks(
+    process: OfProcess,
+    version: Version = None,
+    since: Since = "",
+    until: Until = "",
+    csv: Csv = False,
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """What instances wait for most, and what speaks for it."""
+    found = _ask(server, "/v1/reports/bottlenecks", process=process, version=version, **{"from": since, "to": until})
+    rows = [{"rank": i["rank"], "element": i["element"], "name": i["name"], "evidence": i["says"]} for i in found["items"]]
+    _show(found, found["items"] if csv else rows, csv, json, empty="nothing was waited for")
+
+
+@app.command()
+def variants(
+    process: OfProcess,
+    version: Version = None,
+    since: Since = "",
+    until: Until = "",
+    limit: Annotated[int, typer.Option("--limit", help="So many at most")] = 20,
+    csv: Csv = False,
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """The ways that instances went, the most frequent first; times in seconds."""
+    found = _ask(server, "/v1/variants", process=process, version=version, limit=limit, **{"from": since, "to": until})
+    rows = [
+        {
+            "count": i["count"], "share": f"{i['share']:.1%}", "completed": i["completed"], "mean": _seconds(i["cycle_time"]["mean_ms"]),
+            "variant": i["variant"], "path": " > ".join(i["path"]) + (f" > {i['more']} more" if i["more"] else ""),
+        }
+        for i in found["items"]
+    ]  # fmt: skip
+    _show(found, rows, csv, json, empty="nothing has ended")
+
+
+@app.command()
+def compare(
+    process: OfProcess,
+    before: Annotated[int, typer.Argument(metavar="BEFORE", help="A version")],
+    after: Annotated[int, typer.Argument(metavar="AFTER", help="Another version")],
+    since: Since = "",
+    until: Until = "",
+    csv: Csv = False,
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """Two versions: what is faster, slower or the same, and how far chance explains it; times in seconds."""
+    found = _ask(server, "/v1/reports/comparison", process=process, before=before, after=after, **{"from": since, "to": until})
+    whole = {
+        "element": "",
+        "measure": "cycle_time",
+        "before": found["before"]["cycle_time"],
+        "after": found["after"]["cycle_time"],
+        **found["cycle_time"],
+    }
+    rows = [
+        {
+            "element": i["element"], "measure": i["measure"], "before": _seconds(i["before"].get("p50_ms")), "after": _seconds(i["after"].get("p50_ms")),
+            "change": i["change"] if csv or i["change"] is None else f"{i['change']:+.1%}", "p": i["p_value"], "verdict": i["verdict"],
+        }
+        for i in (whole, *found["items"])
+    ]  # fmt: skip
+    _show(found, rows, csv, json)
+
+
 def _flat(item: dict[str, Any]) -> dict[str, Any]:
     """Times as columns, in seconds."""
     out: dict[str, Any] = {}
@@ -73,4 +190,9 @@ def as_csv(rows: list[dict[str, Any]]) -> None:
     if rows:
         out = csv.DictWriter(sys.stdout, list(rows[0]))
         out.writeheader()
-        out.writerows(rows)
+        out.writerows({k: _cell(v) for k, v in row.items()} for row in rows)
+
+
+def _cell(value: Any) -> Any:
+    """A text that a spreadsheet would take for a formula is told as a text: ids of elements are whatever their authors wrote."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value

@@ -385,6 +385,7 @@ def _register() -> None:
         replays,
         rollouts,
         secrets,
+        tenants,
         verbs,
         watchdog,
     )
@@ -406,6 +407,7 @@ def _register() -> None:
     app.add_typer(capabilities.app, name="capabilities", rich_help_panel=MODELS)
     app.add_typer(connectors.app, name="connectors", rich_help_panel=MODELS)
     app.add_typer(secrets.app, name="secrets", rich_help_panel=CARE)
+    app.add_typer(tenants.app, name="tenants", rich_help_panel=CARE)
     app.add_typer(plugins.app, name="plugins", rich_help_panel=CARE)
     app.add_typer(audit_app, name="audit", rich_help_panel=CARE)
     app.add_typer(projections_app, name="projections", rich_help_panel=CARE)

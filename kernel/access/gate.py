@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from flowledger.events import commands as c
 from flowledger.events import control as co
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.kernel import limits
+from flowledger.kernel import limits, tenants
 from flowledger.kernel.access.rights import ANY_TENANT, may
 from flowledger.kernel.access.subjects import BATCHES, INTERNAL, MISSING, SUBJECTS, USES, of_definition, of_record
 from flowledger.kernel.access.widths import QUICK, too_wide
@@ -66,6 +66,8 @@ def admit(p: Partition, request: c.Request) -> str | Rejected:
             if not may(request, ANY_TENANT) or rule is not None:
                 return _not_found("a decision" if kind is c.EvaluateDecision else "a process definition with key", key)
             tenant = used
+    if (known := p.registry.get(tenants.REGISTRY)) is not None and (refused := tenants.refused(known, kind, tenant)) is not None:
+        return refused
     for policy in POLICIES:
         if (refused := policy(p, request, tenant)) is not None:
             return refused
@@ -110,6 +112,10 @@ def _stranger(command: c.AnyCommand, tenant: str, found: str) -> Rejected:
                 RejectionCode.FORBIDDEN, f"{command.registry} '{command.name}' is for all tenants: it is the operator's to change"
             )
         return _not_found(f"a record of {command.registry} named", f"'{command.name}'")
+    if isinstance(command, co.ControlTenant):
+        if command.name != tenant and command.move != "create":
+            return _not_found("a tenant named", f"'{command.name}'")
+        return Rejected(RejectionCode.FORBIDDEN, "tenants are made and changed by the operator, who has no tenant")
     if isinstance(command, co.RepairFinding):
         return no_finding(command.id)
     if isinstance(command, c.PlaceHold):

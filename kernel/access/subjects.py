@@ -155,6 +155,7 @@ SUBJECTS: dict[type[c.AnyCommand], Rule | None] = {
     c.ReplayDeadLetter: _by("letter", of_letter),
     c.DiscardDeadLetter: _by("letter", of_letter),
     c.PlaceHold: _held,
+    co.ControlTenant: lambda p, e: "",  # tenants are the operator's, who has none
     c.ReleaseHold: lambda p, e: p.holds[e.key].tenant if e.key in p.holds else MISSING,
     co.ChangeRollout: _by("key", of_definition),
     co.ChangeFiles: _by("key", of_instance),

@@ -5,11 +5,12 @@ from __future__ import annotations
 from flowledger.events import definition as de
 from flowledger.events import ledger as le
 from flowledger.events.base import Envelope, Event
+from flowledger.kernel import tenants
 from flowledger.kernel.folds import answers
 from flowledger.kernel.folds.holds import offer
 from flowledger.kernel.folds.tokens import seen_key
 from flowledger.kernel.state import Definition, Letter, Partition, Rollout
-from flowledger.kernel.tasks import guards, index, people, stock
+from flowledger.kernel.tasks import guards, index, people, quotas, stock
 from flowledger.kernel.undo import drop, keep, nest, put
 
 
@@ -130,5 +131,7 @@ def record_stored(p: Partition, e: le.RecordStored, v: Envelope) -> None:
         index.stored(p, e.registry, e.name)
         guards.stored(p, e.registry, e.name, offer)
         people.stored(p, e.registry, e.name)
-    elif e.registry == stock.HERE and not e.name.startswith(people.PREFIX):
+        if e.registry == tenants.REGISTRY:
+            quotas.stored(p, e.name)
+    elif e.registry == stock.HERE and not e.name.startswith(stock.ENDLESS):
         guards.listen(p, e.name)

@@ -12,6 +12,7 @@ from flowledger.kernel.folds.holds import offer, tasks_of, withhold
 from flowledger.kernel.folds.tokens import add_token, drop_held, holder_of, kid_added, move_token, seen_key, spawned
 from flowledger.kernel.state import Compensable, Instance, Partition, Token
 from flowledger.kernel.stored import from_json
+from flowledger.kernel.tasks import quotas
 from flowledger.kernel.undo import drop, drop_queued, keep, put, update
 
 
@@ -24,6 +25,8 @@ def workflow_created(p: Partition, e: wf.WorkflowCreated, v: Envelope) -> None:
     )  # fmt: skip
     put(p, p.instances, e.key, i)
     put(p, p.pending, e.key, None)
+    if p.quotas:
+        quotas.created(p, i)
 
 
 def workflow_started(p: Partition, e: wf.WorkflowStarted, v: Envelope) -> None:
@@ -42,6 +45,8 @@ def workflow_started(p: Partition, e: wf.WorkflowStarted, v: Envelope) -> None:
         seen_key(p, e.token)
         i.tokens[e.token] = Token(key=e.token, scope=e.key, element=e.element)
         i.kids = [e.token]
+    if p.quotas:
+        quotas.began(p, i)
 
 
 def workflow_ended(p: Partition, e: Any, v: Envelope) -> None:
@@ -64,6 +69,8 @@ def workflow_ended(p: Partition, e: Any, v: Envelope) -> None:
     p.weights.pop(e.key, None)
     if i.status == "pending":
         drop_queued(p, p.pending, e.key)
+    if p.quotas:
+        quotas.ended(p, i)
 
 
 def _unended(i: Instance, tokens: dict[int, Token], kids: Any) -> None:

@@ -9,7 +9,7 @@ from flowledger.events import flow as fl
 from flowledger.events import ledger as le
 from flowledger.events import workflow as wf
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.kernel import business, holding, lookup, rollouts
+from flowledger.kernel import business, holding, lookup, rollouts, undo
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements import conditional, events, loops, placing, start_event
 from flowledger.kernel.elements.triggers import error, escalation
@@ -19,7 +19,7 @@ from flowledger.kernel.handlers import holds, keeping
 from flowledger.kernel.model.graph import Node, Process, implicit_starts
 from flowledger.kernel.moves.activity import apply_mappings
 from flowledger.kernel.state import Definition, Instance
-from flowledger.kernel.tasks import forms
+from flowledger.kernel.tasks import forms, quotas
 from flowledger.kernel.undo import drop
 
 
@@ -99,9 +99,12 @@ def start(d: Decision, s: c.StartInstance) -> Rejected | None:
     held = holding.of_start(d.state, d.envelope.tenant, found) if d.state.holding else None
     if held is not None and held.starts == "refuse" and not s.parent:
         return Rejected(RejectionCode.INVALID_STATE, f"new instances of '{found.id}' are refused: {holding.why(held)}")
+    waits = bool(d.state.quotas) and not s.parent and quotas.waits(d.state, d.envelope.tenant, d.facts.now_us)
+    if waits and not s.start_element and (full := quotas.full(d.state, d.envelope.tenant)) is not None:
+        return full
     key = d.key()
     answer = {"key": key, "definition": found.key, "process": found.id, "version": found.version, "status": "running"}
-    if held is not None or (d.facts.instances_max and d.state.open >= d.facts.instances_max and not s.parent):
+    if held is not None or waits or (d.facts.instances_max and d.state.open >= d.facts.instances_max and not s.parent):
         import msgspec
 
         d.record(
@@ -269,6 +272,9 @@ def go_on(d: Decision, e: c.Continue) -> Rejected | None:
             return Rejected(RejectionCode.RESOURCE_EXHAUSTED, "no place is free")
         if d.state.holding and holding.of_start(d.state, i.tenant, d.state.definitions[i.definition]) is not None:
             return None
+        if d.state.quotas and not quotas.has_place(d.state, i, d.facts.now_us):
+            undo.add(d.state, d.state.unsettled_limits, quotas.PREFIX + i.tenant)
+            return None
         import msgspec
 
         s = msgspec.convert(i.request or {}, c.StartInstance)
@@ -276,7 +282,7 @@ def go_on(d: Decision, e: c.Continue) -> Rejected | None:
         process = d.facts.processes[found.key]
         at = [n for n in process.root.starts if not n.events] or implicit_starts(process.root)
         begin(d, e.key, found, process, s, [process.nodes[s.start_element]] if s.start_element else [] if s.start_at else at)
-        if d.state.pending and d.state.open < d.facts.instances_max and (after := holding.next_pending(d.state)):
+        if d.state.pending and d.state.open < d.facts.instances_max and (after := holding.next_pending(d.state, d.facts.now_us)):
             d.follow(c.Continue(key=after))
         return None
     stopped = d.state.unsettled.get(i.key, True)

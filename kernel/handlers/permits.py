@@ -6,8 +6,9 @@ from flowledger.events import commands as c
 from flowledger.events import ledger as le
 from flowledger.events import task as ta
 from flowledger.events.base import Rejected
+from flowledger.kernel import undo
 from flowledger.kernel.decision import Decision
-from flowledger.kernel.tasks import again, guards, people, permits
+from flowledger.kernel.tasks import again, guards, people, permits, stock
 from flowledger.kernel.tasks.people import Person
 
 
@@ -25,6 +26,8 @@ def ask(d: Decision, e: c.AskPermits) -> Rejected | None:
 
 def give(d: Decision, e: c.GivePermits) -> Rejected | None:
     permits.given(d, e)
+    if e.target.startswith(stock.INSTANCES):
+        undo.add(d.state, d.state.unsettled_limits, e.target)
     if e.target.startswith(people.PREFIX):  # the choice that waited for it is made anew
         d.state.freed.add(people.name_of(e.target))
     return None
@@ -38,6 +41,8 @@ def take_back(d: Decision, e: c.ReturnPermits) -> Rejected | None:
         permits.serve(d, limit)
         if isinstance(limit, Person):
             d.state.freed.add(people.name_of(e.target))
+        elif e.target.startswith(stock.INSTANCES):
+            undo.add(d.state, d.state.unsettled_limits, e.target)
         else:
             guards.listen(d.state, e.target)
     return None

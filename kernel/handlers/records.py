@@ -5,6 +5,7 @@ from __future__ import annotations
 from flowledger.events import commands as c
 from flowledger.events import ledger as le
 from flowledger.events.base import Rejected, RejectionCode
+from flowledger.kernel import tenants
 from flowledger.kernel.access.rights import ANY_TENANT, may
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.tasks import index, registry, saved_views
@@ -13,6 +14,8 @@ from flowledger.kernel.tasks import index, registry, saved_views
 def store(d: Decision, e: c.StoreRecord) -> Rejected | None:
     if not e.registry or not e.name:
         return Rejected(RejectionCode.INVALID_ARGUMENT, "expected a registry and a name")
+    if e.registry == tenants.REGISTRY and not e.relayed:
+        return Rejected(RejectionCode.INVALID_ARGUMENT, "expected ControlTenant for a tenant")
     if not e.relayed and (wrong := registry.problems(e.registry, e.name, e.value)):
         return Rejected(RejectionCode.INVALID_ARGUMENT, "; ".join(wrong))
     d.answer = {"registry": e.registry, "name": e.name}
@@ -30,7 +33,9 @@ def store(d: Decision, e: c.StoreRecord) -> Rejected | None:
 #: registries that no decision looks at: they are told to nobody else
 HERE = frozenset({"identity", saved_views.REGISTRY})
 #: registries that may be read from outside
-READABLE = frozenset({"directory", "task_definition", "limit", "capability", saved_views.REGISTRY, "breaker", "history", "round_robin"})
+READABLE = frozenset(
+    {"directory", "task_definition", "limit", "capability", saved_views.REGISTRY, tenants.REGISTRY, "breaker", "history", "round_robin"}
+)
 LIST_MAX = 1_000
 #: no registry: which definition the open instances of this partition run, asked by keys with commas between (`prefix`)
 INSTANCES = "instance"
@@ -50,7 +55,11 @@ def listing(d: Decision, e: c.ListRecords) -> Rejected | None:
         table = {name: value for (registry, name), value in d.state.records.items() if registry == e.registry}
     all_tenants = not d.envelope.tenant or (d.request is not None and may(d.request, ANY_TENANT))
     found: dict[str, object] = {}
-    for name in table if e.registry in index.REGISTRIES else ():
+    if e.registry == tenants.REGISTRY:
+        found = {n: v for n, v in table.items() if all_tenants or n == d.envelope.tenant}
+        if all_tenants:
+            found.setdefault(tenants.DEFAULT, {"status": tenants.ACTIVE})
+    for name in table if e.registry in index.REGISTRIES and e.registry != tenants.REGISTRY else ():
         if e.registry == "limit":
             if all_tenants or not name.startswith("tenant:") or name == f"tenant:{d.envelope.tenant}":
                 found[name] = table[name]

@@ -31,7 +31,7 @@ WHILE_HELD: dict[type[c.AnyCommand], str] = {
     co.CreateBatch: RUN, co.AddBatchItems: RUN, co.ControlBatch: RUN, co.PrepareBatchItems: RUN, co.DoBatchItems: RUN, co.TellBatchItems: RUN,
     # a repair is an operator's own word
     co.ListFindings: RUN, co.AskPeers: RUN, co.RepairFinding: RUN,
-    co.ChangeRollout: RUN,
+    co.ChangeRollout: RUN, co.ControlTenant: RUN,
     # it has ended
     co.RemoveFromViews: RUN,
     # to say something moves nothing

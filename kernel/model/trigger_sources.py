@@ -70,6 +70,21 @@ SOURCES: dict[str, Source] = {
         "content": Field(f.one_of("none", "text", "json", "base64")), "settle": Field(f.within("PT0S", "PT1H")), "from": Field(f.one_of("now", "start")),
     }),
     "kafka": Source(topic.FIELDS),
+    "redis": Source({
+        "host": Field(f.text(r"[A-Za-z0-9._:-]+", "the name or address of a server", 253), True), "port": Field(f.whole(1, 65_535)),
+        "tls": Field(f.one_of("verify", "off")), "database": Field(f.whole(0, 65_535)), "username": Field(f.text(r"[^\x00]+", "a name", 256)),
+        "password": Field(f.secret), "stream": Field(f.text(r"[^\x00]+", "the key of a stream"), True),
+        "field": Field(f.text(r"[^\x00]+", "the name of a field", 200)), "value": Field(f.one_of("json", "text", "base64")),
+        "from": Field(f.one_of("now", "start")),
+    }, lambda config: "value is of field" if "value" in config and "field" not in config else ""),
+    "postgresql": Source({
+        "host": Field(f.text(r"[A-Za-z0-9._:-]+", "the name or address of a server", 253), True), "port": Field(f.whole(1, 65_535)),
+        "database": Field(f.text(r"[^\x00]+", "the name of a database", 128), True), "username": Field(f.text(r"[^\x00]+", "a name", 128), True),
+        "password": Field(f.secret, True), "tls": Field(f.one_of("verify", "off")),
+        "publication": Field(f.text(r"[^\x00]+", "the name of a publication", 63), True), "slot": Field(f.text(r"[a-z0-9_]+", "a-z, 0-9 and _", 63)),
+        "tables": Field(f.several(f.text(r"[^\x00]+", "names as TABLE or SCHEMA.TABLE", 128), 200)),
+        "operations": Field(f.several(f.one_of("insert", "update", "delete", "truncate"), 4)),
+    }),
 }  # fmt: skip
 
 

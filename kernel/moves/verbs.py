@@ -151,7 +151,7 @@ class Verbs(Looking):
         if i.business_key and ("message_start", f"{i.tenant}/{i.process}/{i.business_key}") in self.state.records:
             HOOKS.next_start(self, i)
         if self.state.pending and self.facts.instances_max and self.state.open < self.facts.instances_max:
-            if after := holding.next_pending(self.state):
+            if after := holding.next_pending(self.state, self.facts.now_us):
                 self.follow(c.Continue(key=after))
 
     def outcome(self, asked: Any, answer: dict[str, Any], status: str, variables: dict[str, Any], message: str = "") -> None:

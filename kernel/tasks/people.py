@@ -16,7 +16,7 @@ from flowledger.kernel import undo
 from flowledger.kernel.state import Partition
 from flowledger.kernel.tasks import index, stock
 
-PREFIX = "person:"
+PREFIX = stock.PEOPLE
 #: prefixes of registry `directory`
 PEOPLE = ("user", "agent", "service", "tool", "api")
 AGEING_US = 30_000_000

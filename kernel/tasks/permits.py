@@ -32,6 +32,12 @@ class Clock(Protocol):
     now_us: int
 
 
+class Lasting(Limit, Protocol):
+    """Of a person, or of a tenant's instances."""
+
+    def held(self, p: Partition) -> int: ...
+
+
 class Recording(Protocol):
     """A decision, as far as it is needed here."""
 
@@ -54,7 +60,14 @@ BATCH_MAX = 1_000
 
 def limit_of(p: Partition, target: str) -> Limit | None:
     """What holds for a target, None when nothing does."""
-    return people.of_target(p, target) if target.startswith(people.PREFIX) else p.guards.get(target)
+    if target.startswith(stock.ENDLESS):
+        return endless(p, target)
+    return p.guards.get(target)
+
+
+def endless(p: Partition, target: str) -> Lasting | None:
+    """Of what somebody has for as long as it lasts."""
+    return people.of_target(p, target) if target.startswith(stock.PEOPLE) else p.quotas.get(target)
 
 
 def _store(d: Recording, registry: str, target: str, value: dict[str, Any] | None) -> None:
@@ -147,13 +160,13 @@ def reconcile(d: Recording, target: str) -> None:
     """What somebody holds here against the permits that are here: for what was given by hand some are taken; what is left goes back, but for fresh ones,
     which are to be used yet."""
     p = d.state
-    person, record = people.of_target(p, target), p.records.get((HERE, target))
-    held = person.held(p) if person is not None else 0
+    limit, record = endless(p, target), p.records.get((HERE, target))
+    held = limit.held(p) if limit is not None else 0
     if record is None:
         if not held:
             return
         record = stock.nothing()
-    fresh = record["tokens"] if person is not None and record["fresh_us"] > d.facts.now_us else 0
+    fresh = record["tokens"] if limit is not None and record["fresh_us"] > d.facts.now_us else 0
     fresh, n = max(0, fresh - max(0, held - record["used"])), record["n"]
     if held > n:
         d.send(home(p, target), c.AskPermits(target=target, wanted=0, until_us=0, taken=held - n))
@@ -244,7 +257,7 @@ def serve(d: Recording, limit: Limit) -> None:
     record = p.records.get((HOME, target))
     if record is None or not record["wait"]:
         return
-    if not isinstance(limit, Person):  # what somebody holds has no end
+    if not target.startswith(stock.ENDLESS):
         _reclaim(d, target, now)
         record = _home(p, target)
     others, waits = dict(record["out"]), dict(record["wait"])
@@ -281,8 +294,8 @@ def serve(d: Recording, limit: Limit) -> None:
         record = _home(p, target)
     for to, gift in gifts:
         d.send(to, gift)
-    if record["wait"] and (kept or not isinstance(limit, Person)):
-        _look_again(d, limit, record, now)
+    if record["wait"] and (kept or limit.burst or not target.startswith(stock.ENDLESS)):
+        look_again(d, limit)
 
 
 def _empty(d: Recording, guard: Limit, number: int, now: int) -> None:
@@ -298,8 +311,9 @@ def _reclaim(d: Recording, target: str, now: int) -> None:
         _store(d, HOME, target, {**record, "out": {**record["out"], **gone}})
 
 
-def _look_again(d: Recording, guard: Limit, record: dict[str, Any], now: int) -> None:
+def look_again(d: Recording, guard: Limit) -> None:
     """When a token comes, when a permit's time is over, or a moment later where the home left its turn unused."""
+    now, record = d.facts.now_us, _home(d.state, guard.target)
     _, token_us = guard.room(d.state, now, 1)
     ends = [x["until_us"] for x in record["out"].values() if x["n"]]
     at = min([token_us or now + IDLE_US, *(x for x in ends if x > now)])
@@ -316,7 +330,7 @@ def settle(d: Recording) -> None:
     p = d.state
     for target in sorted(p.unsettled_limits):
         undo.discard(p, p.unsettled_limits, target)
-        if target.startswith(people.PREFIX) and away(p, target):
+        if target.startswith(stock.ENDLESS) and away(p, target):
             reconcile(d, target)
             continue
         guard = limit_of(p, target)
@@ -337,7 +351,9 @@ def fired(d: Recording, timer: Any) -> None:
     target = timer.element[7:]
     guard = limit_of(d.state, target)
     d.record(wa.TimerTriggered(timer=timer.key, token=0, element=timer.element))
-    if target.startswith(people.PREFIX) and away(d.state, target):
+    if target.startswith(stock.INSTANCES):  # looked at when the decision ends, as are those that wait
+        undo.add(d.state, d.state.unsettled_limits, target)
+    elif target.startswith(people.PREFIX) and away(d.state, target):
         reconcile(d, target)
     elif away(d.state, target):
         record = d.state.records.get((HERE, target))

@@ -12,7 +12,7 @@ from typing import Any
 
 from flowledger.kernel import retries
 from flowledger.kernel.state import Partition
-from flowledger.kernel.tasks import assignment, calendars, capabilities, clock, guards, saved_views, schema_rules
+from flowledger.kernel.tasks import assignment, calendars, capabilities, clock, guards, quotas, saved_views, schema_rules
 from flowledger.kernel.tasks.shapes import unknown
 from flowledger.kernel.values import shown
 
@@ -170,6 +170,24 @@ def _limit(name: str, value: dict[str, Any]) -> list[str]:
     if kind not in ("job", "tenant", "endpoint", "assignee") or not rest:
         return [f"name: expected job:TYPE, tenant:NAME, endpoint:TEXT or assignee:NAME, found '{name}'"]
     return unknown(value, frozenset(guards.LIMIT_KEYS), "limit") + _limits(value, "limit")
+
+
+def quota_problems(value: Any) -> list[str]:
+    """What is wrong with a tenant's quotas."""
+    out = unknown(value, quotas.FIELDS, "quotas")
+    if out or not isinstance(value, dict):
+        return out
+    for word in ("instances", "waiting"):
+        if value.get(word) is not None:
+            out += _count(value[word], f"quotas.{word}", 1)
+    if not out and (value.get("waiting") or 0) > quotas.WAITING_MAX:
+        out.append(f"quotas.waiting: expected at most {quotas.WAITING_MAX}, found {value['waiting']}")
+    starts = value.get("starts")
+    if starts is not None:
+        out += unknown(starts, frozenset({"max", "per_ms"}), "quotas.starts") or [
+            *_count(starts.get("max"), "quotas.starts.max", 1), *_count(starts.get("per_ms", 1000), "quotas.starts.per_ms", 1),
+        ]  # fmt: skip
+    return out
 
 
 CHECKS: dict[str, Callable[[str, dict[str, Any]], list[str]]] = {

@@ -9,6 +9,9 @@ from flowledger.kernel.state import Partition
 
 #: registries: permits that are here, and at a home those that are out and who waits
 HERE, HOME = "permits", "permits_home"
+#: prefixes of targets whose permits have no end: what a person holds, and a tenant's instances
+PEOPLE, INSTANCES = "person:", "instances:"
+ENDLESS = (PEOPLE, INSTANCES)
 
 
 class Limit(Protocol):

@@ -15,7 +15,7 @@ from flowledger.kernel.elements import ad_hoc_sub_process, cancelling
 from flowledger.kernel.fold import holder_of
 from flowledger.kernel.model.graph import Node, Process
 from flowledger.kernel.state import WAITING, Awaited, Incident, Instance, Message, Partition, Subscription, Task, Timer, Token
-from flowledger.kernel.tasks import guards
+from flowledger.kernel.tasks import guards, quotas
 from flowledger.kernel.watchdog.kinds import Found, found
 
 #: what is due for less than this is on its way (microseconds)
@@ -107,7 +107,7 @@ def _idle(look: Look, i: Instance) -> str:
     """Where nothing is held at all: what it has to do at once, `""` when nothing. A follow-up that does it is on its way, or was lost."""
     p = look.state
     if i.status == "pending":
-        return "waits to begin, though there is room" if look.room else ""
+        return "waits to begin, though there is room" if look.room and quotas.has_place(p, i, look.now_us) else ""
     if i.status != "running":
         return ""
     if i.key in p.unsettled:

@@ -85,3 +85,29 @@ CREATE TABLE traces (
     PRIMARY KEY (tenant_id, id, created_at)
 ) PARTITION BY RANGE (created_at);
 CREATE INDEX traces_by_end ON traces (tenant_id, process_id, ended_at, id) WHERE ended_at IS NOT NULL;
+
+-- The ways that instances went: how many ended by day, and the path (elements in the order in which tokens arrived; `more`: how many are left out at its end).
+CREATE TABLE variants_day (
+    tenant_id     varchar(255) NOT NULL DEFAULT '',
+    process_id    varchar(255) NOT NULL,
+    at            timestamptz NOT NULL,
+    variant       varchar(16) NOT NULL,
+    definition_id bigint NOT NULL,
+    version       integer NOT NULL DEFAULT 0,
+    completed     bigint NOT NULL DEFAULT 0,
+    failed        bigint NOT NULL DEFAULT 0,
+    cancelled     bigint NOT NULL DEFAULT 0,
+    terminated    bigint NOT NULL DEFAULT 0,
+    cycle_us      bigint NOT NULL DEFAULT 0,
+    cycle_min_us  bigint,
+    cycle_max_us  bigint,
+    PRIMARY KEY (tenant_id, process_id, at, variant, definition_id)
+);
+CREATE TABLE variants (
+    tenant_id     varchar(255) NOT NULL DEFAULT '',
+    process_id    varchar(255) NOT NULL,
+    variant       varchar(16) NOT NULL,
+    path          jsonb NOT NULL,
+    more          integer NOT NULL DEFAULT 0,
+    PRIMARY KEY (tenant_id, process_id, variant)
+);

@@ -1,6 +1,8 @@
 """Figures by minute, hour and day, and what is remembered of each instance for them: a shell around `flowledger.analytics`, which says what is measured.
 
-Tables `measures_*`, `spreads_*`, `traces`. A batch's figures are added to the rows in the transaction that moves the positions, so nothing counts twice.
+Tables `measures_*`, `spreads_*`, `variants_day`, `variants`, `traces`.
+
+A batch's figures are added to the rows in the transaction that moves the positions, so nothing counts twice.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from flowledger.analytics import fold as af
-from flowledger.analytics.figures import COUNTED, GRAINS, SPREAD_GRAINS, Series, named
+from flowledger.analytics.figures import COUNTED, GRAINS, SPREAD_GRAINS, Numbers, Series, named
 from flowledger.analytics.trace import Trace
 from flowledger.events import workflow as wf
 from flowledger.events.base import Event
@@ -17,7 +19,7 @@ from flowledger.projections.fold import Fold, View
 from flowledger.projections.tables import Table, stamp
 from flowledger.projections.words import int4
 
-VERSION = 1
+VERSION = 2
 _SERIES = {
     "tenant_id": "varchar(255)", "process_id": "varchar(255)", "at": "timestamptz", "element": "varchar(255)", "job_type": "varchar(255)",
     "definition_id": "bigint",
@@ -43,6 +45,23 @@ SPREADS = {
     )
     for grain in SPREAD_GRAINS
 }
+VARIANTS = Table(
+    "variants_day",
+    {
+        "tenant_id": "varchar(255)", "process_id": "varchar(255)", "at": "timestamptz", "variant": "varchar(16)", "definition_id": "bigint",
+        "version": "integer",
+        **dict.fromkeys(("completed", "failed", "cancelled", "terminated", "cycle_us", "cycle_min_us", "cycle_max_us"), "bigint"),
+    },
+    ("tenant_id", "process_id", "at", "variant", "definition_id"),
+    adds=("completed", "failed", "cancelled", "terminated", "cycle_us"),
+    least=("cycle_min_us",),
+    most=("cycle_max_us",),
+)  # fmt: skip
+PATHS = Table(
+    "variants",
+    {"tenant_id": "varchar(255)", "process_id": "varchar(255)", "variant": "varchar(16)", "path": "jsonb", "more": "integer"},
+    ("tenant_id", "process_id", "variant"),
+)
 TRACES = Table(
     "traces",
     {
@@ -98,6 +117,26 @@ def close(f: Fold) -> None:
             {**_key(s, at), "which": which, "bucket": bucket, "n": n} for (s, at, which, bucket), n in sorted(figures.spread(grain).items())
         ]
 
+    if figures.variants:
+        tallies[VARIANTS.name] = [
+            _variant(s, at, variant, numbers) for (s, at, variant), numbers in sorted(figures.variants.items(), key=lambda i: i[0])
+        ]
+        for (tenant, process, variant), (path, more) in sorted(figures.paths.items()):
+            row = {"tenant_id": tenant, "process_id": process, "variant": variant, "path": path, "more": more}
+            f.changes.ensure(PATHS.name, (tenant, process, variant), row)
+
+
+def _variant(s: Series, at: int, variant: str, numbers: Numbers) -> dict[str, Any]:
+    row = {
+        "tenant_id": s.tenant,
+        "process_id": s.process,
+        "at": stamp(at),
+        "variant": variant,
+        "definition_id": s.definition,
+        "version": int4(s.version),
+    }
+    return {**row, **{name: n for name, n in named(numbers) if name in VARIANTS.columns}}
+
 
 def _key(s: Series, at: int) -> dict[str, Any]:
     return {
@@ -129,6 +168,6 @@ def _write(f: Fold, ref: Instance, t: Trace) -> None:
 ROWS: dict[type[Event], Any] = {wf.WorkflowStarted: started}
 ROWS |= dict.fromkeys(af.MEASURED, measured) | dict.fromkeys(af.OF_TASKS, of_tasks)
 VIEW = View(
-    "measures", VERSION, "091_measures.sql", (*MEASURES.values(), *SPREADS.values(), TRACES), ROWS, close=close,
+    "measures", VERSION, "091_measures.sql", (*MEASURES.values(), *SPREADS.values(), VARIANTS, PATHS, TRACES), ROWS, close=close,
     removed=("DELETE FROM traces t USING gone WHERE t.tenant_id = gone.tenant_id AND t.id = gone.id",),
 )  # fmt: skip

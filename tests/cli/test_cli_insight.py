@@ -42,6 +42,28 @@ def test_what_was_done_is_counted(done, tmp_path):
     assert "expected started" in done("analytics", "measures", "--measure", "speed", expect=1)
 
 
+def test_reports(done, tmp_path):
+    for n in (1, 2):
+        (tmp_path / "r.bpmn").write_bytes(Flow("reported").start().user("look", name=f"Look {n}").end().xml())
+        done("deploy", tmp_path / "r.bpmn")
+        for _ in range(2):
+            key = json.loads(done("start", "reported", "--json"))["id"]
+            tasks = until(lambda key=key: len(t := json.loads(done("tasks", "--instance", key, "--json"))) == 1 and t)
+            done("complete", tasks[0]["id"])
+    until(lambda: "4" in done("analytics", "measures", "--process", "reported", "--measure", "completed"))
+    heat = {row["element"]: row for row in csv.DictReader(io.StringIO(done("analytics", "heatmap", "reported", "--csv")))}
+    assert (heat["look"]["visits"], heat["look"]["name"], heat["look"]["heat waiting"]) == ("4", "Look 2", "1.0")
+    assert "of all waiting: 4 times" in done("analytics", "bottlenecks", "reported") and "look" in done(
+        "analytics", "bottlenecks", "reported", "--csv"
+    )
+    (way,) = json.loads(done("analytics", "variants", "reported", "--json"))["items"]
+    assert (way["count"], way["versions"], way["share"]) == (4, [1, 2], 1.0) and "look" in way["path"]
+    assert "look >" in done("analytics", "variants", "reported")
+    shown = done("analytics", "compare", "reported", 1, 2)
+    assert "waiting_time" in shown and "same" in shown
+    assert "expected another version" in done("analytics", "compare", "reported", 1, 1, expect=1)
+
+
 @pytest.mark.req("APG-PER-009")
 def test_figures_are_a_second_behind_at_most(done, tmp_path, server):
     """From the answer to a start until it is counted, by the median of nine."""

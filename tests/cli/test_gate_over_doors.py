@@ -73,7 +73,9 @@ class World:
         self.incident = self.until(lambda: self.b("GET", "/v1/incidents")["items"])[0]["id"]
         self.b("PUT", f"/v1/webhooks/{MARK}", WEBHOOK)
         self.b("PUT", f"/v1/capabilities/{MARK}", {"operations": {"go": {}}})
+        assert self.http.post("/v1/tenants", json={"name": "b", "title": MARK}).status_code == 201
         self.of = {
+            "tenants": "b",
             "instances": self.instance, "definitions": self.draft, "tasks": self.task, "jobs": self.job, "incidents": self.incident,
             "dead-letters": self.letter, "task-definitions": MARK, "users": MARK, "connectors": "http", "triggers": MARK, "webhooks": MARK, "capabilities": MARK,
             "drafts": self.drawing,
@@ -140,6 +142,7 @@ def bodies(w: World) -> dict[str, dict]:
         "deploy": {"resources": [{"name": "a.bpmn", "content": WORK.replace(MARK, "aa")}]}, "put_entry": {"groups": ["x"]},
         **{k: {"name": "aa", "page": "tasks", "query": {}} for k in ("make_saved_view", "change_saved_view")},
         "start_instance": {"definition": w.definition}, "migrate_instance": {"definition": w.definition, "elements": {"do": "do"}},
+        "make_tenant": {"name": "aa"}, "suspend_tenant": {"reason": "x"}, "change_tenant": {"title": "stolen"},
         "roll_back_instance": {"steps": 1}, "rerun_instance": {"element": "do"}, "plan_migration": {"from": w.definition, "to": w.definition},
         "modify_instance": {"activate": [{"element": "do"}]}, "comment_instance": {"text": "stolen"}, "set_variables": {"variables": {"secret": "stolen"}},
         "activate_jobs": {"type": f"{MARK}-job", "worker": "mallory", "max": 10, "timeout_ms": 60_000}, "error_job": {"code": "X"},

@@ -23,7 +23,6 @@ from flowledger.infra.settings import Settings, SettingsError, load
 from flowledger.processors.log import EVENTS, Group, LogError
 from flowledger.stores import make_log
 
-pytestmark = pytest.mark.req("D-HA-001")
 PASSWORD = "s3cret-of-alice"
 
 
@@ -163,6 +162,7 @@ async def test_a_user_signs_in_over_tls(secured, mechanism):
 
 
 @pytest.mark.kafka
+@pytest.mark.req("D-SEC-003")
 async def test_certificates_on_both_sides(secured):
     folder = secured["folder"]
     own = {"kafka": secured["mutual"], "kafka_security": "SSL", "prefix": "sec-mutual"}

@@ -21,7 +21,7 @@ from flowledger.processors.engine import Engine
 from flowledger.processors.log import EVENTS, STATE, Appended, Group, LogRecord
 from flowledger.processors.recovery import RecordsMissing, counted, load
 
-pytestmark = pytest.mark.req("D-HA-001", "APG-CMP-001")
+pytestmark = pytest.mark.req("APG-CMP-001")
 V1 = Path(__file__).parent / "samples" / "chain_v1.jsonl"
 
 

@@ -23,7 +23,7 @@ from flowledger.processors.heads import Signing
 from flowledger.processors.log import EVENTS, STATE, Doubt, Group, LogError
 from flowledger.processors.owner import Settings
 
-pytestmark = pytest.mark.req("APG-CMP-001", "D-HA-001")
+pytestmark = pytest.mark.req("APG-CMP-001")
 FLIPS = int(os.environ.get("FLOWLEDGER_TEST_FLIPS", "150"))
 SEED = int(os.environ.get("FLOWLEDGER_TEST_SEED", "7"))
 PROCESS = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" targetNamespace="t"><process id="p" isExecutable="true">

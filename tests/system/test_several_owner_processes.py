@@ -52,7 +52,7 @@ async def jobs_of(http, count):
     return got
 
 
-@pytest.mark.req("D-RES-001", "D-HA-001")
+@pytest.mark.req("D-RES-001")
 @pytest.mark.parametrize("log", ["sqlite", pytest.param("kafka", marks=pytest.mark.kafka)])
 async def test_each_has_its_share_and_a_killed_one_loses_nothing(place, database, tmp_path, request, log):
     where = {"kafka": request.getfixturevalue("kafka_bootstrap"), "prefix": f"several-{uuid.uuid4().hex[:8]}"} if log == "kafka" else {}

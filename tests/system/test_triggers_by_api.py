@@ -33,7 +33,7 @@ async def flowledger(url: str, *arguments: str) -> Any:
     return json.loads(out)
 
 
-@pytest.mark.req("WOS-TRG-002", "APG-TRG-002", "APG-TRG-003")
+@pytest.mark.req("WOS-TRG-002", "APG-TRG-002", "APG-TRG-003", "APG-DAT-008")
 @pytest.mark.parametrize("on", ["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
 @pytest.mark.timeout(240)
 async def test_a_schedule_from_its_file_to_its_instances(on, request, place, database, tmp_path):

@@ -263,6 +263,7 @@ export const de: Record<string, string> = {
   "status.pending": "wartend",
   "status.running": "läuft",
   "status.suspended": "ausgesetzt",
+  "status.removed": "entfernt",
   "status.completed": "fertig",
   "status.failed": "fehlgeschlagen",
   "status.cancelled": "abgebrochen",

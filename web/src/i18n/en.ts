@@ -263,6 +263,7 @@ export const en: Record<string, string> = {
   "status.pending": "pending",
   "status.running": "running",
   "status.suspended": "suspended",
+  "status.removed": "removed",
   "status.completed": "completed",
   "status.failed": "failed",
   "status.cancelled": "cancelled",

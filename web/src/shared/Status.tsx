@@ -5,6 +5,7 @@ import { Icon, type IconName } from "./icons";
 const looks: Record<string, { color: string; icon?: IconName }> = {
   pending: { color: "gray", icon: "clock" },
   running: { color: "blue", icon: "play" },
+  removed: { color: "gray", icon: "close" },
   suspended: { color: "yellow", icon: "pause" },
   completed: { color: "teal", icon: "check" },
   failed: { color: "red", icon: "warn" },
