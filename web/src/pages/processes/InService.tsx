@@ -66,7 +66,7 @@ function Row({ of: v, id, act }: { of: Version; id: string; act?: (act: Act) => 
   return (
     <Table.Tr>
       <Table.Td>
-        <Anchor renderRoot={(props) => <Link to="/processes/$id" params={{ id }} search={{ version: String(v.version) }} {...props} />} size="sm">
+        <Anchor renderRoot={(props) => <Link to="/processes/$id" params={{ id }} search={{ version: String(v.version) }} {...props} />} size="sm" underline="always">
           v{v.version}
         </Anchor>{" "}
         {v.version_tag}
@@ -84,7 +84,7 @@ function Row({ of: v, id, act }: { of: Version; id: string; act?: (act: Act) => 
       </Table.Td>
       <Table.Td>{t("rollout.percent", { n: v.share })}</Table.Td>
       <Table.Td>
-        <Anchor renderRoot={(props) => <Link to="/instances" search={{ definition: id, version: String(v.version) }} {...props} />} size="sm" aria-label={t("rollout.instances", { n: v.drain?.open ?? 0, version: v.version })}>
+        <Anchor renderRoot={(props) => <Link to="/instances" search={{ definition: id, version: String(v.version) }} {...props} />} size="sm" underline="always" aria-label={t("rollout.instances", { n: v.drain?.open ?? 0, version: v.version })}>
           {v.drain?.open ?? 0}
         </Anchor>
         {" · "}
