@@ -21,6 +21,8 @@ log_ = log("http")
 TURN_MAX = 100
 #: pause when the process has no more file descriptors, or the machine no memory (seconds)
 PAUSE_S = 0.5
+#: who takes longer to agree on TLS is not waited for (seconds)
+HANDSHAKE_S = 10.0
 _SPENT = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
@@ -59,7 +61,10 @@ class Acceptor:
 
     async def _take(self, found: socket.socket) -> None:
         try:
-            await self._loop.connect_accepted_socket(self._protocol, found, ssl=self._tls)
+            if self._tls is None:
+                await self._loop.connect_accepted_socket(self._protocol, found)
+            else:
+                await self._loop.connect_accepted_socket(self._protocol, found, ssl=self._tls, ssl_handshake_timeout=HANDSHAKE_S)
         except (OSError, ssl.SSLError) as e:  # it has gone, or speaks no TLS
             log_.debug("a connection did not come about", why=str(e))
             found.close()
@@ -71,6 +76,11 @@ class Acceptor:
         if self._listener.fileno() >= 0:
             self._loop.remove_reader(self._listener)
             self._listener.close()
+
+    @property
+    def taking(self) -> bool:
+        """Some have come that have no protocol yet."""
+        return bool(self._coming)
 
     async def wait_closed(self) -> None:
         """Those that were just taken have their protocol."""

@@ -11,6 +11,7 @@ import asyncio
 import json
 import re
 import socket
+import ssl
 import sys
 from functools import lru_cache
 from http import HTTPStatus
@@ -270,6 +271,10 @@ class Entered:
 class HttpServer(uvicorn.Server):
     """uvicorn on sockets that listen already, by our own acceptor; signals are the process's own affair."""
 
+    def __init__(self, config: uvicorn.Config, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(config)
+        self._tls = tls
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup([])
         config = self.config
@@ -277,4 +282,4 @@ class HttpServer(uvicorn.Server):
         def protocol() -> Any:
             return config.http_protocol_class(config=config, server_state=self.server_state, app_state=self.lifespan.state)  # type: ignore[call-arg]
 
-        self.servers = [Acceptor(each, protocol) for each in sockets or ()]  # type: ignore[misc]
+        self.servers = [Acceptor(each, protocol, self._tls) for each in sockets or ()]  # type: ignore[misc]

@@ -74,6 +74,10 @@ class Settings(BaseSettings):
     link: str = Field("", description="Folder of the sockets between doors and owners on this machine; empty: `run` in `data`")
 
     # --- who may come in (docs/security.md)
+    profile: Literal["", "secure"] = Field(
+        "",
+        description="secure: the start is refused where anything would be plain text, believed unasked, or a password that everybody knows",
+    )
     auth: Literal["none", "local", "oidc"] = Field(
         "none",
         description="Sign-in. none: callers name themselves, on loopback only; local: users with passwords, and API keys; oidc: these, and issuers of OpenID Connect",
@@ -91,6 +95,10 @@ class Settings(BaseSettings):
         "127.0.0.1", description="Address to listen on. Anything but loopback opens the server to the network, and needs sign-in"
     )
     port: int = Field(8080, ge=0, le=65535, description="HTTP port; 0: any free one")
+    tls_cert_file: str = Field("", description="Certificate chain (PEM) of the HTTP port; empty: plain text")
+    tls_key_file: str = Field("", description="Its private key (PEM); empty: it stands in the certificate's file")
+    tls_key_password: str = Field("", description="Password of that key: `file:PATH` or `env:NAME`")
+    tls_client_ca_file: str = Field("", description="Certificates (PEM) that a client's must be signed by; empty: clients need none")
     hosts: Annotated[tuple[str, ...], NoDecode] = Field((), description="Names that requests may use (empty on loopback: its names)")
     origins: Annotated[tuple[str, ...], NoDecode] = Field((), description="Other web origins that may call it from a browser")
     body_bytes_max: int = Field(16 * MIB, ge=1024, description="Largest request body, bytes")

@@ -131,6 +131,12 @@ class Blobs:
 MAKERS: dict[str, Callable[[str, Settings], Any]] = {"folder": lambda where, settings: Folder(Path(where))}
 
 
+def folder_of(settings: Settings) -> Path | None:
+    """Where the files are, when they are in a folder."""
+    kind, _, where = settings.blobs.partition(":")
+    return Path(settings.data) / "blobs" if not kind else Path(where) if kind == "folder" and where else None
+
+
 def blobs_of(settings: Settings) -> Blobs:
     """Raises: SettingsError."""
     own = Path(settings.data) / "blobs"
@@ -145,4 +151,4 @@ def blobs_of(settings: Settings) -> Blobs:
     return Blobs(store, folder, settings.blob_bytes_max, settings.blobs_max)
 
 
-__all__ = ["MAKERS", "Blob", "Blobs", "Damaged", "Full", "Kept", "Store", "TooLarge", "blobs_of"]
+__all__ = ["MAKERS", "Blob", "Blobs", "Damaged", "Full", "Kept", "Store", "TooLarge", "blobs_of", "folder_of"]

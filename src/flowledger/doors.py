@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import importlib
 import socket
+import ssl
 from collections.abc import Iterable
 from typing import Any
 
@@ -44,7 +45,7 @@ def bind(host: str, port: int, hint: str) -> socket.socket:
     return found
 
 
-async def http(listener: socket.socket, app: Any, protocol: Any) -> tuple[Any, asyncio.Task[None]]:
+async def http(listener: socket.socket, app: Any, protocol: Any, tls: ssl.SSLContext | None = None) -> tuple[Any, asyncio.Task[None]]:
     """The server, once it has started, and the task that it runs in."""
     import uvicorn
 
@@ -54,7 +55,7 @@ async def http(listener: socket.socket, app: Any, protocol: Any) -> tuple[Any, a
         app, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=3, ws="websockets-sansio",
         http=protocol, timeout_keep_alive=KEEP_ALIVE_S,
     )  # fmt: skip
-    server = HttpServer(config)
+    server = HttpServer(config, tls)
     serving = asyncio.create_task(_serve(server, listener), name="http")
     while not server.started and not serving.done():
         await asyncio.sleep(0.005)

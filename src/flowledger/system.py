@@ -12,8 +12,9 @@ from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from flowledger import doors, plugins, projecting, signin, stores
+from flowledger import doors, plugins, projecting, secure, signin, stores
 from flowledger.api.queue import LoopQueue
+from flowledger.infra.server_tls import server_tls
 from flowledger.infra.settings import Settings, SettingsError
 from flowledger.infra.telemetry import Telemetry
 from flowledger.logs import log
@@ -49,6 +50,7 @@ class System:
         self.telemetry.others = self._figures
         self.closed = asyncio.Event()
         self.url = self.grpc_address = ""
+        self._http_tls: ssl.SSLContext | None = None
         #: how long the start took, in seconds
         self.ready_s = 0.0
         self.log: Log
@@ -101,14 +103,16 @@ class System:
             raise SettingsError(
                 f"setting tasks_topic names {', '.join(s.tasks_topic)}, but there is no Kafka: expected the setting kafka as well"
             )
+        secure.check(s)
         signin.check(s)
         plugins.load(s.plugins)
         for text in plugins.told():
             log("system").warning(text)
         if self.has("connectors"):
             self._look_at_connectors()
+        self._http_tls = server_tls(s, "http")
         listener = self._listen()
-        tls = self._gateway_tls()
+        tls = server_tls(s) if self.has("grpc") else None
         grpc = self._bind(s.grpc_port, "set FLOWLEDGER_GRPC_PORT") if self.has("grpc") else None
         if self.has("owner") and not s.kafka:
             lock = FolderLock(Path(s.data))
@@ -368,7 +372,8 @@ class System:
                 raise
             found = self._bind(0, "")
         host = f"[{s.host}]" if ":" in s.host else s.host
-        self.url = f"http://{host}:{found.getsockname()[1]}"
+        scheme = "https" if s.tls_cert_file else "http"
+        self.url = f"{scheme}://{host}:{found.getsockname()[1]}"
         return found
 
     def _bind(self, port: int, hint: str) -> socket.socket:
@@ -449,7 +454,7 @@ class System:
         return found
 
     async def _start_http(self, listener: socket.socket, app: Any, http: Any = "auto") -> None:
-        server, serving = await doors.http(listener, app, http)
+        server, serving = await doors.http(listener, app, http, self._http_tls)
         serving.add_done_callback(self._ended)
 
         async def stop() -> None:
@@ -461,12 +466,6 @@ class System:
                     await serving
 
         self._stack.push_async_callback(stop)
-
-    def _gateway_tls(self) -> ssl.SSLContext | None:
-        """Raises: SettingsError."""
-        from flowledger.infra.grpc_tls import server_tls
-
-        return server_tls(self.settings) if self.has("grpc") else None
 
     async def _start_grpc(self, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
         refusals = self.services.refusals if self.services is not None else None

@@ -2,62 +2,21 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 from pathlib import Path
 
 import grpc
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from certificates import Authority
 from pyzeebe import ZeebeClient, create_secure_channel
 
 from flowledger.api.grpc.gateway import Gateway
 from flowledger.api.grpc.http2 import listen
 from flowledger.api.openapi import MODEL
-from flowledger.infra import grpc_tls
+from flowledger.infra import server_tls
 from flowledger.infra.settings import Settings, SettingsError
 from flowledger.system import System
 
-PEM = serialization.Encoding.PEM
 PASSWORD = "s3cr&t"
-
-
-class Authority:
-    """Signs certificates, as files of a folder."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self.folder, self.name, self.key = folder, name, ec.generate_private_key(ec.SECP256R1())
-        self.certificate = self._signed(self.key.public_key(), name, ca=True)
-        self.file = folder / f"{name}.pem"
-        self.file.write_bytes(self.certificate.public_bytes(PEM))
-
-    def _signed(self, public, name, ca=False):
-        now = datetime.datetime.now(datetime.UTC)
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        issuer = subject if ca else self.certificate.subject
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(issuer)
-            .public_key(public)
-            .serial_number(x509.random_serial_number())
-        )
-        builder = builder.not_valid_before(now - datetime.timedelta(minutes=5)).not_valid_after(now + datetime.timedelta(days=2))
-        builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-        names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-        return builder.add_extension(x509.SubjectAlternativeName(names), critical=False).sign(self.key, hashes.SHA256())
-
-    def issue(self, name: str, password: str = "") -> tuple[Path, Path]:
-        """Files of a certificate and its key."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        cert_file, key_file = self.folder / f"{name}.crt", self.folder / f"{name}.key"
-        hidden = serialization.BestAvailableEncryption(password.encode()) if password else serialization.NoEncryption()
-        key_file.write_bytes(key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, hidden))
-        cert_file.write_bytes(self._signed(key.public_key(), name).public_bytes(PEM))
-        return cert_file, key_file
 
 
 @pytest.fixture
@@ -67,7 +26,7 @@ def authority(tmp_path):
 
 async def serving(engine, **settings):
     gateway = Gateway(engine)
-    return gateway, await listen(gateway, "localhost", 0, tls=grpc_tls.server_tls(Settings(roles=("grpc",), **settings)))
+    return gateway, await listen(gateway, "localhost", 0, tls=server_tls.server_tls(Settings(roles=("grpc",), **settings)))
 
 
 async def partitions(port: int, ca: Path, own: tuple[Path, Path] | None = None) -> int:
@@ -109,7 +68,7 @@ async def test_mutual_tls_lets_in_whom_the_authority_signed_and_nobody_else(engi
 
 
 async def test_files_that_change_are_read_at_the_next_connection(engine, authority, tmp_path, monkeypatch):
-    monkeypatch.setattr(grpc_tls, "LOOK_S", 0.0)
+    monkeypatch.setattr(server_tls, "LOOK_S", 0.0)
     cert, key = authority.issue("gateway")
     gateway, server = await serving(engine, grpc_cert_file=str(cert), grpc_key_file=str(key))
     assert await partitions(gateway.port, authority.file) == 3
@@ -158,5 +117,5 @@ def test_what_cannot_be_meant_stops_the_start(authority, tmp_path, monkeypatch, 
     authority.issue("locked", PASSWORD)
     given = {n: v if n == "grpc_key_password" else str(tmp_path / v) for n, v in wrong.items()}
     with pytest.raises(SettingsError, match=said) as e:
-        grpc_tls.server_tls(Settings(roles=("grpc",), **given))
+        server_tls.server_tls(Settings(roles=("grpc",), **given))
     assert PASSWORD not in str(e.value)

@@ -42,6 +42,8 @@ async def test_a_copy_beside_the_running_server_is_whole_and_served_again(tmp_pa
     settings = settings_of(environment={}, data=str(tmp_path / "data"), partitions=2, head_groups=3)
     (tmp_path / "data" / "blobs").mkdir(parents=True)
     (tmp_path / "data" / "blobs" / "a").write_bytes(b"blob")
+    (tmp_path / "data" / "blobs" / "coming").mkdir()
+    (tmp_path / "data" / "blobs" / "coming" / "in-x").write_bytes(b"half")
     engine = await served(settings)
     await work(engine, "before")
     writing = asyncio.ensure_future(work(engine, "meanwhile", 200))
@@ -58,6 +60,7 @@ async def test_a_copy_beside_the_running_server_is_whole_and_served_again(tmp_pa
     )
     await restore(tmp_path / "backup", again)
     assert (tmp_path / "again" / "blobs" / "a").read_bytes() == b"blob"
+    assert not (tmp_path / "again" / "blobs" / "coming").exists(), "what is on its way in is no file yet"
     engine = await served(again)
     assert await tasks(engine) >= 10 and all(engine.log and o.acked > ends[p] for p, o in engine.owners.items())
     await work(engine, "before")  # their ids are known: nothing is made twice

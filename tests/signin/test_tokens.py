@@ -25,13 +25,13 @@ from flowledger.api.grpc.gateway import Connection, Gateway
 from flowledger.api.grpc.http2 import listen
 from flowledger.api.grpc.methods import METHODS
 from flowledger.api.grpc.status import PERMISSION_DENIED, UNAUTHENTICATED, UNAVAILABLE, Refused
-from flowledger.infra import grpc_tls
+from flowledger.infra import server_tls
 from flowledger.infra.oidc import config, keys
 from flowledger.infra.oidc.config import Issuer
 from flowledger.infra.oidc.keys import AGAIN_S, REFRESH_S, Keys
 from flowledger.infra.oidc.tokens import TOKEN_MAX
 from flowledger.infra.settings import Settings
-from tests.gateway.test_tls import Authority
+from tests.gateway.certificates import Authority
 from tests.signin.conftest import World
 from tests.signin.issuer import StubIssuer, rsa
 from tests.signin.test_rights_table import asked, everything
@@ -515,7 +515,7 @@ async def test_zeebe_s_clients_use_their_own_oauth_settings(oidc, tmp_path, monk
 
     monkeypatch.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")  # the issuer here has no TLS; the gateway has
     cert, key = Authority(tmp_path, "house").issue("gateway")
-    tls = grpc_tls.server_tls(Settings(roles=("grpc",), grpc_cert_file=str(cert), grpc_key_file=str(key)))
+    tls = server_tls.server_tls(Settings(roles=("grpc",), grpc_cert_file=str(cert), grpc_key_file=str(key)))
     await oidc.tokens.issuers[0].ask()  # as a server does at its start
     server = await listen(oidc.gateway, "localhost", 0, tls=tls)
     channels = []

@@ -1,0 +1,84 @@
+"""TLS of the HTTP port and of the Zeebe gateway, by the settings `tls_*` and `grpc_*`: certificates are files, and a password is named, never written out.
+
+Files that change (cert-manager, certbot) are read again at the next connection; new ones that can't be read leave the old ones in use.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from pathlib import Path
+from typing import Any
+
+from flowledger.infra.secret_text import by_reference
+from flowledger.infra.settings import Settings, SettingsError
+from flowledger.logs import log
+
+#: the files are looked at so often at most (seconds)
+LOOK_S = 1.0
+
+
+#: door -> prefix of its settings, what it is called, what is spoken above TLS
+_DOORS = {"grpc": ("grpc_", "the gateway", "h2"), "http": ("tls_", "the HTTP port", "http/1.1")}
+
+
+def server_tls(settings: Settings, door: str = "grpc") -> ssl.SSLContext | None:
+    """None: the door speaks plain text. Raises: SettingsError."""
+    prefix, name, _ = _DOORS[door]
+    if not getattr(settings, f"{prefix}cert_file"):
+        given = [f"{prefix}{n}" for n in ("key_file", "key_password", "client_ca_file") if getattr(settings, f"{prefix}{n}")]
+        if given:
+            raise SettingsError(f"setting {given[0]} is set without {prefix}cert_file: {name} would speak plain text")
+        return None
+    return _Certificates(settings, door).context
+
+
+class _Certificates:
+    """Those of the newest state of the files. `context` is the first; a handshake is moved to a newer one."""
+
+    def __init__(self, settings: Settings, door: str) -> None:
+        self._prefix, self._name, self._spoken = _DOORS[door]
+        self._cert, self._key, self._password, self._clients = (
+            str(getattr(settings, f"{self._prefix}{n}")) for n in ("cert_file", "key_file", "key_password", "client_ca_file")
+        )
+        self._files = [Path(f) for f in (self._cert, self._key, self._clients) if f]
+        self._seen, self._looked = self._state(), time.monotonic()
+        self.context = self._newest = self._load()
+
+    def _settings(self, *names: str) -> str:
+        return "settings " + ", ".join(f"{self._prefix}{n}" for n in names)
+
+    def _state(self) -> list[tuple[int, int]]:
+        """Raises: SettingsError."""
+        try:
+            return [(s.st_mtime_ns, s.st_ino) for s in (f.stat() for f in self._files)]
+        except OSError as e:
+            raise SettingsError(f"{self._settings('cert_file', 'key_file', 'client_ca_file')}: {e}") from None
+
+    def _load(self) -> ssl.SSLContext:
+        """Raises: SettingsError."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_alpn_protocols([self._spoken])
+        context.sni_callback = self._handshake
+        try:
+            password = by_reference(self._password, f"{self._prefix}key_password") if self._password else ""
+            context.load_cert_chain(self._cert, self._key or None, lambda: password)
+            if self._clients:
+                context.verify_mode = ssl.CERT_REQUIRED
+                context.load_verify_locations(self._clients)
+        except (OSError, ValueError) as e:  # SSLError is an OSError
+            raise SettingsError(f"{self._settings('cert_file', 'key_file', 'key_password', 'client_ca_file')}: {e}") from None
+        return context
+
+    def _handshake(self, connection: Any, name: str | None, context: ssl.SSLContext) -> None:
+        now = time.monotonic()
+        if now - self._looked >= LOOK_S:
+            self._looked = now
+            try:
+                if (state := self._state()) != self._seen:
+                    self._seen, self._newest = state, self._load()
+                    log("tls").info("certificates were read again", door=self._name, file=self._cert)
+            except SettingsError as e:
+                log("tls").error("new certificates can't be used; the old ones stay", door=self._name, why=str(e))
+        connection.context = self._newest
