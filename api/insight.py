@@ -128,4 +128,9 @@ async def export(
     return told
 
 
-HANDLERS: list[Any] = [export, list_measures, heatmap, bottlenecks, comparison, list_variants]
+HANDLERS: dict[str, list[Any]] = {
+    "measures": [list_measures],
+    "variants": [list_variants],
+    "reports": [heatmap, bottlenecks, comparison],
+    "exports": [export],
+}
