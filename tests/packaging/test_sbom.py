@@ -29,7 +29,7 @@ def test_each_dependency_is_in_it_with_the_version_that_is_installed(bill):
     extras = project["optional-dependencies"]
     for text in (*project["dependencies"], *extras["server"], *extras["connectors"]):
         r = Requirement(text)
-        if r.marker is None or r.marker.evaluate():
+        if r.name != "flowledger" and (r.marker is None or r.marker.evaluate()):
             name = re.sub(r"[-_.]+", "-", r.name).lower()
             assert parts[name]["version"] == version(r.name)
     assert {"pytest", "ruff", "mypy"}.isdisjoint(parts), "what only tests and tools need is no part of a release"
