@@ -1,1 +1,1 @@
-"""Figures from events: pure functions, whoever runs them (docs/decisions/0012-insight.md)."""
+"""Figures from events: pure functions, whoever runs them (docs/decisions/0014-insight.md)."""

@@ -77,6 +77,11 @@ class Acceptor:
             self._loop.remove_reader(self._listener)
             self._listener.close()
 
+    @property
+    def taking(self) -> bool:
+        """Some have come that have no protocol yet."""
+        return bool(self._coming)
+
     async def wait_closed(self) -> None:
         """Those that were just taken have their protocol."""
         if self._coming:

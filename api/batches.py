@@ -39,6 +39,9 @@ ACTION = Literal[
     "retry",
     "resolve",
     "assign",
+    "claim",
+    "release",
+    "complete",
     "escalate",
     "redeliver",
 ]
@@ -47,6 +50,7 @@ LIST = Literal["instances", "jobs", "tasks", "incidents", "dead_letters"]
 EXAMPLES = 5
 _ACTIVE = "pending,running,suspended,quarantined"
 _ENDED = "completed,failed,cancelled,terminated"
+_PEOPLE = "user_task,human_task,manual_task"
 #: (action, list) -> filters that hold where the caller's don't say otherwise: what can be done something to at all
 IMPLIED: dict[tuple[str, str], dict[str, str]] = {
     **{(name, "instances"): {"status": _ACTIVE} for name in ("cancel", "terminate", "set_variables", "modify", "migrate")},
@@ -59,6 +63,9 @@ IMPLIED: dict[tuple[str, str], dict[str, str]] = {
     ("retry", "incidents"): {"status": "open"},
     ("resolve", "incidents"): {"status": "open"},
     ("assign", "tasks"): {"status": "created,assigned"},
+    ("claim", "tasks"): {"status": "created,assigned", "type": _PEOPLE},
+    ("release", "tasks"): {"status": "assigned,started,in_progress", "type": _PEOPLE},
+    ("complete", "tasks"): {"status": "created,assigned,started,in_progress", "type": _PEOPLE},
     ("escalate", "tasks"): {"status": "created,assigned,started,in_progress,failed,timed_out"},
     ("redeliver", "dead_letters"): {"status": "open"},
 }

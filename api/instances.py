@@ -45,6 +45,19 @@ PriorityValue = Annotated[int, Meta(ge=0, le=100)] | Literal["low", "normal", "m
 PRIORITIES = {"low": 20, "normal": 40, "medium": 40, "high": 60, "critical": 80, "urgent": 100}
 
 
+#: characters of a comment
+REMARK_MAX = 4_000
+#: characters of a search
+WHERE_MAX, TEXT_MAX = 2_000, 200
+_WHERE = (
+    "FEEL: comparisons (=, !=, <, <=, >, >=, in, between, contains, starts with, is defined) joined by and, or. Names are variables, "
+    "with paths (order.items.sku); run.status, run.process, run.business_key and others are the instance's own"
+)
+_TEXT = (
+    "A text that is the value of any variable, the id, the process, the initiator, the correlation id, or the beginning of the business key"
+)
+
+
 class StartBody(Body):
     """`definition`: a process id (with `version`, 0 or none: the latest, or `version_tag`), or a definition's key.
 
@@ -73,6 +86,13 @@ class CancelBody(Body):
 
     reason: Words = ""
     force: bool = False
+
+
+class RemarkBody(Body):
+    """`element`: what is said is said of this element."""
+
+    text: Annotated[str, Meta(min_length=1, max_length=REMARK_MAX, pattern=r"\S")]
+    element: Text = ""
 
 
 class VariablesBody(Body):
@@ -134,15 +154,20 @@ async def list_instances(
     started_from: datetime | None = None,
     started_to: datetime | None = None,
     parent: KeyFilter = None,
+    where: Annotated[str | None, Parameter(schema_extra={"minLength": 1, "maxLength": WHERE_MAX}, description=_WHERE)] = None,
+    text: Annotated[
+        str | None, Parameter(schema_extra={"minLength": 1, "maxLength": TEXT_MAX, "pattern": r"\S"}, description=_TEXT)
+    ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     wait_for: WaitFor = None,
 ) -> Response[a.Page[a.InstanceRow]]:
-    """Newest first. `var.NAME[op]=VALUE` filters by variables; `op`: eq, ne, lt, lte, gt, gte; without `[op]` it is eq."""
+    """Newest first. `var.NAME[op]=VALUE` filters by variables; `op`: eq, ne, lt, lte, gt, gte; without `[op]` it is eq. All filters hold together;
+    `where` has OR, paths and more operators."""
     filters = {
         "definition": definition, "version": version, "status": status, "business_key": business_key, "has_incident": has_incident,
         "paused": paused, "priority": priority, "initiator": initiator, "correlation_id": correlation_id, "started_from": started_from,
-        "started_to": started_to, "parent": parent, **variable_filters(request),
+        "started_to": started_to, "parent": parent, "where": where, "text": text, **variable_filters(request),
     }  # fmt: skip
     return reply(await listing(request, "instances", filters, limit, cursor, wait_for))
 
@@ -241,6 +266,15 @@ async def release(request: ApiRequest, id: KeyPath, data: ReasonBody | None = No
     return await changed(request, command)
 
 
+@post("/instances/{id:str}/comment", status_code=200, previews=True, summary="Comment on an instance")
+async def comment(request: ApiRequest, id: KeyPath, data: RemarkBody) -> Response[a.Done]:
+    """To be read by all who see it: an event of its history (`workflow.commented`). Of one that goes on or has ended."""
+    key = key_of(id, "instance")
+    await find(services_of(request), request, id)
+    found = answer_view(await services_of(request).call(co.CommentInstance(key=key, text=data.text, element=data.element), request))
+    return reply(found)
+
+
 @delete("/instances/{id:str}", status_code=200, previews=True, summary="Delete an ended instance from the views")
 async def delete_instance(request: ApiRequest, id: KeyPath, reason: Annotated[Words, Parameter()] = "") -> Response[a.Done]:
     """Its rows go from all lists, for good: a rebuild of the views leaves them out as well. The ledger keeps its events. One that hasn't ended is refused;
@@ -257,5 +291,5 @@ async def delete_instance(request: ApiRequest, id: KeyPath, reason: Annotated[Wo
 
 
 HANDLERS: list[Any] = [
-    start, list_instances, get_instance, variables, set_variables, cancel, suspend, resume, pause, unpause, release, delete_instance,
+    start, list_instances, get_instance, variables, set_variables, cancel, suspend, resume, pause, unpause, release, comment, delete_instance,
 ]  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from litestar import Response, post
@@ -27,6 +27,12 @@ class ModelBody(Body):
 
     name: Name
     content: Annotated[str, Meta(max_length=16 * 1024 * 1024)]
+
+
+class ConvertBody(ModelBody):
+    """`to`: BPMN with a diagram, or the simplified JSON of processes."""
+
+    to: Literal["bpmn", "process-json"] = "bpmn"
 
 
 class TryBody(Body):
@@ -55,11 +61,13 @@ class Checked(msgspec.Struct, kw_only=True):
 
 
 class Converted(msgspec.Struct, kw_only=True):
-    """`content` null: it can't be; `findings` say why, or what could not be kept."""
+    """`content` null: it can't be; `findings` say why, or what could not be kept. `same`: what was written, read again, does the same, by the hash of its
+    graph; null: not compared (BPMN)."""
 
     name: str
     content: str | None
     findings: list[a.Finding]
+    same: bool | None = None
 
 
 class Running(msgspec.Struct, kw_only=True):
@@ -125,21 +133,25 @@ async def check_model(request: ApiRequest, data: ModelBody) -> Response[Checked]
     return reply(found)
 
 
-@post("/models/convert", status_code=200, summary="Write a model as BPMN")
-async def convert_model(request: ApiRequest, data: ModelBody) -> Response[Converted]:
-    """To BPMN in our dialect with a diagram, from any format: what `flowledger convert` writes."""
+@post("/models/convert", status_code=200, summary="Write a model in another format")
+async def convert_model(request: ApiRequest, data: ConvertBody) -> Response[Converted]:
+    """To BPMN in our dialect with a diagram, from any format, or to the simplified JSON: what `flowledger convert` writes."""
     s = services_of(request)
     if not data.content.strip():
         raise senseless("a model was expected, found nothing", "body content")
-    return reply(await _work(s, request, _converted, data.name, data.content))
+    return reply(await _work(s, request, _converted, data.name, data.content, data.to))
 
 
-def _converted(name: str, content: str) -> dict[str, Any]:
-    from flowledger.kernel.model.drawn import as_bpmn
+def _converted(name: str, content: str, to: str = "bpmn") -> dict[str, Any]:
+    from flowledger.kernel.model.drawn import as_bpmn, as_json
 
+    file = name.rpartition(".")[0] or name
+    if to == "process-json":
+        written, findings, same = as_json(utf8(content), name)
+        return {"name": f"{file}.json", "content": written, "findings": [_finding(f) for f in findings], "same": same}
     found, findings = as_bpmn(utf8(content), name)
     text = None if found is None else decode(found)
-    return {"name": f"{name.rpartition('.')[0] or name}.bpmn", "content": text, "findings": [_finding(f) for f in findings]}
+    return {"name": f"{file}.bpmn", "content": text, "findings": [_finding(f) for f in findings], "same": None}
 
 
 @post("/models/compare", status_code=200, summary="Compare a model with what is deployed")

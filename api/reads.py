@@ -231,12 +231,14 @@ async def _told() -> Any:
     import psycopg
     from psycopg_pool import PoolClosed, PoolTimeout
 
-    from flowledger.projections.reader import BadQuery, GoneCursor, Senseless
+    from flowledger.projections.reader import BadQuery, GoneCursor, Senseless, TookTooLong
 
     try:
         yield
     except GoneCursor as e:
         raise Problem(RejectionCode.INVALID_ARGUMENT, str(e), where="query cursor") from None
+    except TookTooLong as e:
+        raise Problem(RejectionCode.INVALID_ARGUMENT, str(e), where="query where, text") from None
     except Senseless as e:
         raise Problem(RejectionCode.INVALID_ARGUMENT, str(e), where=f"query {str(e).partition(':')[0]}") from None
     except BadQuery as e:

@@ -37,7 +37,7 @@ NOTE_S = 10.0
 #: one query finds what was granted and what a door refused
 _AS: dict[str, tuple[str, str]] = {
     "set_variables": ("set_variables", "instance"), "roll_back_instance": ("roll_back_instance", "instance"),
-    "rerun_instance": ("rerun_element", "instance"), "delete_instance": ("remove_from_views", "instance"),
+    "rerun_instance": ("rerun_element", "instance"), "delete_instance": ("remove_from_views", "instance"), "comment_instance": ("comment_instance", "instance"),
     "roll_out_definition": ("change_rollout", "definition"), "deploy": ("deploy", "definition"), "create_definition": ("deploy", "definition"),
     "edit_definition": ("draft_definition", "definition"), "remove_definition": ("delete_definition", "definition"),
     "complete_job": ("complete_task", "task"), "fail_job": ("fail_task", "task"), "error_job": ("throw_task_error", "task"),

@@ -258,9 +258,23 @@ def cases(rows: int) -> list[Case]:
         "latest": lambda r: {"latest": "true"},
         "latest name": lambda r: {"latest": "true", "name": r.choice(_LETTERS)},
     }
+    searches: dict[str, Given] = {
+        "search: or of two variables": lambda r: {
+            "where": f'customer = "c{r.randint(0, 9_999)}" or amount > {10_000 - 10 ** r.uniform(-2, 1)}'
+        },
+        "search: or of a process and a status": lambda r: {
+            "where": f'run.process = "process-{r.randint(1, 200)}" or run.status = "failed"'
+        },
+        "search: or of a variable and a status": lambda r: {
+            "where": f'(customer = "c{r.randint(0, 9_999)}" or run.status = "suspended") and run.started >= "{moment(r)}"'
+        },
+        "search: begins with": lambda r: {"where": f'starts with(customer, "c{r.randint(100, 999)}")'},
+        "search: text": lambda r: {"text": f"c{r.randint(0, 9_999)}"},
+        "search: text (begins a key)": lambda r: {"text": f"K{r.randint(1, rows)}"},
+    }
     lists = (
         ("instances", q.list_instances, instances), ("tasks", q.list_tasks, tasks), ("incidents", q.list_incidents, incidents),
-        ("definitions", _definitions, definitions),
+        ("definitions", _definitions, definitions), ("instances", q.list_instances, searches),
     )  # fmt: skip
     return [Case(f"{noun} {name}".strip(), ask, given) for noun, ask, wanted in lists for name, given in wanted.items()]
 

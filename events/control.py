@@ -101,6 +101,14 @@ class RemoveFromViews(Command, frozen=True):
     reason: str = ""
 
 
+class CommentInstance(Command, frozen=True):
+    """Something to be read by whoever looks at it, of an instance that goes on or has ended; `element`: of one of its elements. Answer: `{key}`."""
+
+    key: int
+    text: str
+    element: str = ""
+
+
 class ChangeFiles(Command, frozen=True):
     """A file by reference is attached to a running instance: `file` has `name` and `uri`, and what is known of it (`media_type`, `size`, `sha256`); one of
     that name is replaced. Or the one named `remove` is detached. Answer: `{key, files}`, how many there are."""
@@ -289,5 +297,5 @@ class RepairFinding(Command, frozen=True):
 #: one of them; the union of all commands has these beside its own
 AnyControl = (
     CreateBatch | AddBatchItems | ControlBatch | DoBatchItems | TellBatchItems | PlaceHold | ReleaseHold | SetHold | HoldDone
-    | ListFindings | AskPeers | RepairFinding | ChangeRollout | RemoveFromViews | PrepareBatchItems | ControlTenant | ChangeFiles
+    | ListFindings | AskPeers | RepairFinding | ChangeRollout | RemoveFromViews | CommentInstance | PrepareBatchItems | ControlTenant | ChangeFiles
 )  # fmt: skip

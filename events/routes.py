@@ -32,7 +32,7 @@ BY_KEY: dict[type[Command], str] = {
     c.UpdateRetries: "task", c.MoveTask: "task", c.ResolveIncident: "key", c.Continue: "key", c.ReleaseInstance: "key",
     c.ReplayDeadLetter: "letter", c.DiscardDeadLetter: "letter", c.ReleaseHold: "key",
     c.ReplayDeadLetter: "letter", c.DiscardDeadLetter: "letter", co.AddBatchItems: "batch", co.ControlBatch: "batch", co.ChangeRollout: "key",
-    co.RemoveFromViews: "key", co.ChangeFiles: "key", co.PrepareBatchItems: "batch",
+    co.RemoveFromViews: "key", co.CommentInstance: "key", co.ChangeFiles: "key", co.PrepareBatchItems: "batch",
 }  # fmt: skip
 #: commands about a trigger or a webhook, whose home is by its name
 BY_NAME = frozenset({

@@ -49,6 +49,7 @@ WIRE: dict[type[Event], tuple[int, str, int]] = {
     workflow.WorkflowModified: (31, "workflow.modified", 1),
     workflow.WorkflowRolledBack: (38, "workflow.rolled_back", 1),
     workflow.WorkflowRemovedFromViews: (39, "workflow.removed_from_views", 1),
+    workflow.WorkflowCommented: (37, "workflow.commented", 1),
     workflow.WorkflowFilesChanged: (35, "workflow.files_changed", 1),
     workflow.VariableSet: (32, "variable.set", 2),
     workflow.WorkflowQuarantined: (33, "workflow.quarantined", 1),

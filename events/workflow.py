@@ -169,6 +169,13 @@ class WorkflowRemovedFromViews(Event, frozen=True):
     reason: str = ""
 
 
+class WorkflowCommented(Event, frozen=True):
+    """Somebody says something of it, also after its end; of one of its elements, where `element` names one. Nothing else changes."""
+
+    text: str
+    element: str = ""
+
+
 class WorkflowFilesChanged(Event, frozen=True):
     """The file `name` was attached to the instance, or detached. `files`: all that are attached now, each `{name, uri, media_type, size, sha256, by, at_us}`."""
 

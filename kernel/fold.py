@@ -65,6 +65,7 @@ TRANSITIONS: dict[type[Event], Callable[[Partition, Any, Envelope], None]] = {
     wf.WorkflowModified: workflow.workflow_modified,
     wf.WorkflowRolledBack: workflow.workflow_rolled_back,
     wf.WorkflowRemovedFromViews: ledger.nothing,
+    wf.WorkflowCommented: ledger.nothing,
     wf.WorkflowFilesChanged: workflow.workflow_files_changed,
     wf.VariableSet: workflow.variable_set,
     fl.ElementActivated: flow.element_activated,

@@ -57,7 +57,7 @@ _KINDS: dict[type[c.AnyCommand], str] = {
 #: registry -> what a record of it is
 _RECORDS = {"identity": "account", "directory": "directory", "task_definition": "task_definition", "limit": "limit"}
 #: fields that aren't details: the subject, what has a field of its own, and contents
-_ELSEWHERE = frozenset(("reason", "row_version", "variables", "resources", "content", "command", "relayed", "value"))
+_ELSEWHERE = frozenset(("reason", "text", "row_version", "variables", "resources", "content", "command", "relayed", "value"))
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 
 

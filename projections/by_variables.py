@@ -128,12 +128,12 @@ async def bound_start(r: Reader, w: fi.Where) -> None:
 async def listed(r: Reader, columns: str, w: fi.Where, count: int, cursor: str | None, plainly: Callable[[Row], Row]) -> Row:
     """`{items, cursor, position}`, the newest first."""
     position = await r.position()
-    rows = await _page(r, columns, w, count, cursor)
+    rows = await page(r, columns, w, count, cursor)
     following = fi.next_cursor(rows, count)
     return {"items": [plainly(row) for row in rows], "cursor": following, "position": position}
 
 
-async def _page(r: Reader, columns: str, w: fi.Where, count: int, cursor: str | None) -> list[Row]:
+async def page(r: Reader, columns: str, w: fi.Where, count: int, cursor: str | None) -> list[Row]:
     """With one row more than `count`, if there is one."""
     if len(w.variables) == 1 and _alone(w):
         (only,) = w.variables

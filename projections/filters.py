@@ -74,8 +74,12 @@ class Where:
         self.until: datetime | None = None
 
     def among(self, column: str, kind: str, values: list[Any], *, leads: bool = False) -> None:
-        """One of `values`. `leads`: as above, when it is one only."""
+        """One of `values`. `leads`: as above, when it is one only. Asked for twice: one of those that are in both."""
         self.status |= column == "status"
+        for n, other in enumerate(self.sets):
+            if other.column == column:
+                self.sets[n] = Several(column, kind, [v for v in other.values if v in values])
+                return
         if len(values) == 1:
             self.leads |= leads
             self.add(sql.SQL("{} = %s").format(sql.Identifier(column)), values[0])
@@ -113,6 +117,14 @@ class Where:
         """All conditions and that of each of `sets`, with their values."""
         more = [sql.SQL("{} = ANY(%s::{}[])").format(sql.Identifier(each.column), sql.SQL(each.kind)) for each in sets]
         return sql.SQL(" AND ").join([*self.conditions, *more]), [*self.values, *[each.values for each in sets]]
+
+    def variable(self, asked: Variable) -> None:
+        """Conditions on one name are of the same row: both ends of a range."""
+        for n, other in enumerate(self.variables):
+            if other.name == asked.name:
+                self.variables[n] = _both(sql.SQL("{} AND {}").format(other.condition, asked.condition), other, asked)
+                return
+        self.variables.append(asked)
 
     def add(self, condition: sql.Composable | str, *values: Any) -> None:
         self.conditions.append(sql.SQL(condition) if isinstance(condition, str) else condition)
@@ -371,14 +383,9 @@ def variable_filter(w: Where, name: str, text: str) -> bool:
         value = decode_json(text)
     except (msgspec.DecodeError, ValueError):
         value = text
-    if len(found["name"]) > WIDTH or "\0" in text or not _can_be_held(value):
+    if len(found["name"]) > WIDTH or "\0" in text or not can_be_held(value):
         raise BadQuery(f"{name[:60]}: expected a value that a row can hold, found {text[:40]!r}")
-    asked = variable(found["name"], operator, value)
-    for n, other in enumerate(w.variables):
-        if other.name == asked.name:  # of the same row: both ends of a range
-            w.variables[n] = _both(sql.SQL("{} AND {}").format(other.condition, asked.condition), other, asked)
-            return True
-    w.variables.append(asked)
+    w.variable(variable(found["name"], operator, value))
     return True
 
 
@@ -390,7 +397,7 @@ def _both(condition: sql.Composed, one: Variable, other: Variable) -> Variable:
     return Variable(one.name, condition, values, best.ranged, best.listed)
 
 
-def _can_be_held(value: Any) -> bool:
+def can_be_held(value: Any) -> bool:
     """Whether it could be in a row: `numeric` and `jsonb` have their limits, and no row has more."""
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         number = Decimal(value)
@@ -399,8 +406,8 @@ def _can_be_held(value: Any) -> bool:
     if isinstance(value, str):
         return "\0" not in value
     if isinstance(value, dict):
-        return all(_can_be_held(k) and _can_be_held(v) for k, v in value.items())
-    return all(_can_be_held(v) for v in value) if isinstance(value, list | tuple) else True
+        return all(can_be_held(k) and can_be_held(v) for k, v in value.items())
+    return all(can_be_held(v) for v in value) if isinstance(value, list | tuple) else True
 
 
 def started_from(w: Where, v: str) -> None:

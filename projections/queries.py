@@ -11,7 +11,7 @@ from typing import Any
 
 from psycopg import sql
 
-from flowledger.projections import about, by_variables, held, task_order
+from flowledger.projections import about, by_variables, held, search, task_order
 from flowledger.projections import filters as fi
 from flowledger.projections.pages import newest
 from flowledger.projections.reader import Reader, Row, number_of, plain, plain_event
@@ -126,7 +126,9 @@ async def _archived(r: Reader, table: str, tenant: str, key: int) -> Row | None:
 
 
 async def list_instances(r: Reader, tenant: str, given: Filters, limit: str | int | None = None, cursor: str | None = None) -> Row:
-    """Filters: `filters.INSTANCES` and `var.NAME[op]`."""
+    """Filters: `filters.INSTANCES` and `var.NAME[op]`; and `where`, `text`: a search (`search.py`)."""
+    if "where" in given or "text" in given:
+        return await search.listed(r, INSTANCE_SUMMARY, tenant, given, fi.limit_of(limit), cursor, _named)
     w = fi.where(tenant, given, fi.INSTANCES, variables=True)
     await by_variables.bound_start(r, w)
     if w.variables:

@@ -6,8 +6,9 @@ import asyncio
 import copy
 import re
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, LiteralString
 
@@ -69,6 +70,10 @@ class GoneCursor(BadQuery):
     """A cursor of the right form whose row is not there, or is not there any more."""
 
 
+class TookTooLong(BadQuery):
+    """What was asked for can't be found in the time that there is: fewer are to be looked through."""
+
+
 class NotProjected(TimeoutError):
     """The projection didn't reach the position in time. `position` is where it is."""
 
@@ -128,6 +133,24 @@ def plain_event(row: Mapping[str, Any]) -> Row:
     out["metadata"] = {**(row.get("metadata") or {}), "tenant": row["tenant_id"], "position": out["position"]}
     out["data"] = row["data"] or {}
     return out
+
+
+#: until when what is read now has time (`time.monotonic`); None: it has
+_UNTIL: ContextVar[float | None] = ContextVar("until", default=None)
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """All that is read inside takes so long together at most; then the database ends it. Raises: TookTooLong."""
+    token = _UNTIL.set(time.monotonic() + seconds)
+    try:
+        yield
+    except psycopg.errors.QueryCanceled:
+        raise TookTooLong(
+            f"the search took longer than {seconds:g} s: ask for less, by a process, a status, or a time (started_from)"
+        ) from None
+    finally:
+        _UNTIL.reset(token)
 
 
 class _Connection(psycopg.AsyncConnection[Row]):
@@ -233,11 +256,16 @@ class Reader:
 
         Raises: psycopg.OperationalError, psycopg_pool.PoolTimeout when the database is away.
         """
+        until = _UNTIL.get()
         async with self.pool.connection() as conn:
             await self._stand(conn)
-            if not nested:
+            if not nested or until is not None:
                 async with conn.transaction():
-                    await conn.execute("SET LOCAL enable_nestloop = off")
+                    if not nested:
+                        await conn.execute("SET LOCAL enable_nestloop = off")
+                    if until is not None:
+                        left = sql.Literal(max(1, int((until - time.monotonic()) * 1000)))
+                        await conn.execute(sql.SQL("SET LOCAL statement_timeout = {}").format(left))
                     return await (await conn.execute(query, values)).fetchall()
             return await (await conn.execute(query, values)).fetchall()
 

@@ -78,6 +78,7 @@ HTTP: dict[str, str] = {
     "POST /v1/instances": "instances:start",
     "GET /v1/instances/{id}": "instances:read",
     "DELETE /v1/instances/{id}": "instances:delete",
+    "POST /v1/instances/{id}/comment": "instances:comment",
     "GET /v1/instances/{id}/variables": "instances:read",
     "PATCH /v1/instances/{id}/variables": "instances:control",
     "POST /v1/instances/{id}/cancel": "instances:control",
@@ -239,7 +240,7 @@ BY_ACTION: dict[str, str] = {
     "delete": "instances:delete",
     **dict.fromkeys(("retry", "resolve"), "incidents:resolve"),
     "assign": "tasks:manage",
-    "escalate": "tasks:work",
+    **dict.fromkeys(("claim", "release", "complete", "escalate"), "tasks:work"),
     "redeliver": "letters:control",
 }
 ALL = {**HTTP, **SOCKETS, **GRPC}

@@ -13,6 +13,7 @@ RIGHTS: dict[str, str] = {
     "instances:start": "start instances",
     "instances:control": "suspend, cancel, modify, migrate instances; set their variables",
     "instances:delete": "delete ended instances from the views; their events stay",
+    "instances:comment": "say something of instances, to be read by all who see them",
     "tasks:read": "see tasks",
     "tasks:work": "claim, work on and complete tasks",
     "tasks:manage": "create tasks; assign, cancel, skip and retry them; move those that others hold",
@@ -65,19 +66,23 @@ ROLES: dict[str, tuple[str, frozenset[str]]] = {
     "task-worker": (
         "works on tasks",
         frozenset(
-            ("definitions:read", "instances:read", "tasks:read", "tasks:work", "events:read", "directory:read", "keys:own", "views:own"),
+            (
+                "definitions:read", "instances:read", "tasks:read", "tasks:work", "instances:comment", "events:read", "directory:read", "batches:read",
+                "batches:write", "keys:own", "views:own",
+            ),
         ),
     ),
     "author": (
         "writes and deploys models, and tries them",
-        frozenset((*_SEE, "definitions:write", "definitions:rollout", "instances:start", "decisions:evaluate", "keys:own", "views:own")),
+        frozenset((*_SEE, "definitions:write", "definitions:rollout", "instances:start", "instances:comment", "decisions:evaluate", "keys:own", "views:own")),
     ),
     "operator": (
         "keeps things going: instances, tasks, incidents, limits",
         frozenset(
             (
                 *_SEE, "definitions:rollout",
-                "instances:start", "instances:control", "instances:delete", "tasks:work", "tasks:manage", "jobs:retry", "messages:publish", "decisions:evaluate",
+                "instances:start", "instances:control", "instances:delete", "instances:comment", "tasks:work", "tasks:manage", "jobs:retry",
+                "messages:publish", "decisions:evaluate",
                 "incidents:resolve", "holds:control", "watchdog:repair", "batches:write",
                 "triggers:control", "webhooks:control", "letters:read", "letters:control", "operations:read", "directory:write",
                 "limits:read", "limits:write", "settings:read", "metrics:read", "tenants:read", "keys:own", "views:own",

@@ -481,10 +481,13 @@ async def listen(
 
     async def close(grace_s: float) -> None:
         server.close()
-        for connection in list(open_):
-            connection.shut()
         end = loop.time() + grace_s
-        while open_ and loop.time() < end:
+        while True:
+            for connection in list(open_):  # also one that was just taken: nobody would end it any more
+                if not connection.closing:
+                    connection.shut()
+            if not (open_ or server.taking) or loop.time() >= end:
+                break
             await asyncio.sleep(0.01)
         for connection in list(open_):
             connection.transport.abort()

@@ -113,10 +113,8 @@ def _wait(s: Server, body: dict[str, Any], timeout: float) -> dict[str, Any]:
             raise Failed(message, NO, f"look at it with `{command()} show {key}`, end it with `{command()} cancel {key}`", answer)
 
 
-def instances(
-    server: str, definition: str, status: list[str] | None, business_key: str, incident: bool, var: list[str] | None, limit: int, json: bool
-) -> None:
-    query: dict[str, Any] = {"definition": definition, "status": status, "business_key": business_key}
+def instances(server: str, given: dict[str, Any], incident: bool, var: list[str] | None, limit: int, json: bool) -> None:
+    query = {name: value for name, value in given.items() if value}
     if incident:
         query["has_incident"] = "true"
     for each in var or ():

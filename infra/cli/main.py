@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
@@ -339,11 +339,12 @@ def inspect(files: Files, json: Json = False) -> None:
 def convert(
     file: Annotated[Path, typer.Argument(help="A model in any format")],
     output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write; none: stdout")] = None,
+    to: Annotated[Literal["bpmn", "process-json"], typer.Option("--to", help="BPMN, or the simplified JSON of processes")] = "bpmn",
 ) -> None:
-    """Any format to BPMN 2.0 XML, with a diagram."""
+    """Any format to BPMN 2.0 XML with a diagram, or to the simplified JSON."""
     from flowledger.infra.cli.models import convert
 
-    convert(file, output)
+    convert(file, output, to)
 
 
 @app.command(rich_help_panel=MODELS)

@@ -115,20 +115,28 @@ def _more(element: dict[str, Any]) -> str:
     return ", ".join(f"{k.replace('_', ' ')} {element[k]}" for k in known if element.get(k))
 
 
-def convert(file: Path, output: Path | None) -> None:
-    """BPMN in the Zeebe dialect with a diagram, from any format."""
+def convert(file: Path, output: Path | None, to: str = "bpmn") -> None:
+    """BPMN in the Zeebe dialect with a diagram, or the simplified JSON, from any format."""
     plugged()
-    from flowledger.kernel.model.drawn import as_bpmn
+    from flowledger.kernel.model.drawn import as_bpmn, as_json
 
+    same = True
     try:
-        source, findings = as_bpmn(file.read_bytes(), file.name)
+        data = file.read_bytes()
     except OSError as e:
         fail(f"{file}: {e.strerror}", USAGE)
+    if to == "bpmn":
+        source, findings = as_bpmn(data, file.name)
+    else:
+        text, findings, same = as_json(data, file.name)
+        source = None if text is None else text.encode()
     if source is None:
         show_findings([finding_view(f, str(file)) for f in findings])
-        fail(f"{file} can't be converted to BPMN", NO)
+        fail(f"{file} can't be converted to {'BPMN' if to == 'bpmn' else 'the simplified JSON'}", NO)
     for f in findings:  # those of the file itself: its lines are what the reader looks at
-        console(stderr=True).print(f"{file}:{f.line} {f.code} {f.message}: {f.hint}", markup=False, highlight=False)
+        console(stderr=True).print(f"{file}:{f.line} {f.code} {f.message}{f': {f.hint}' if f.hint else ''}", markup=False, highlight=False)
+    if not same:
+        console(stderr=True).print(f"[yellow]![/] what is written does not do the same as {file}")
     if output is None:
         import sys
 

@@ -42,6 +42,8 @@ def instances(
     business_key: Annotated[str, typer.Option("--business-key")] = "",
     incident: Annotated[bool, typer.Option("--incident", help="Only those with an incident")] = False,
     var: Annotated[list[str] | None, typer.Option("--var", metavar="NAME[op]=VALUE", help="Filter by a variable; may be repeated")] = None,
+    where: Annotated[str, typer.Option("--where", metavar="FEEL", help='Such as: order.amount > 100 or run.status = "failed"')] = "",
+    text: Annotated[str, typer.Option("--text", help="The value of any variable, an id, a process, the beginning of a business key")] = "",
     limit: Limit = 50,
     server: ServerUrl = "",
     json: Json = False,
@@ -49,7 +51,8 @@ def instances(
     """List instances, newest first."""
     from flowledger.infra.cli import daily
 
-    daily.instances(server, definition, status, business_key, incident, var, limit, json)
+    found = {"definition": definition, "status": status, "business_key": business_key, "where": where, "text": text}
+    daily.instances(server, found, incident, var, limit, json)
 
 
 def show(id: Id, server: ServerUrl = "", json: Json = False) -> None:
@@ -100,6 +103,19 @@ def suspend(id: Id, reason: Reason = "", server: ServerUrl = "", json: Json = Fa
     from flowledger.infra.cli import daily
 
     daily.verb(server, f"instances/{id}/suspend", {"reason": reason}, f"instance {id} is suspended", json)
+
+
+def comment(
+    id: Id,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What is to be read by all who see it")],
+    element: Annotated[str, typer.Option("--element", help="Of this element")] = "",
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """Say something of an instance; it stands in its history."""
+    from flowledger.infra.cli import daily
+
+    daily.verb(server, f"instances/{id}/comment", {"text": text, "element": element}, f"said of instance {id}", json)
 
 
 def resume(id: Id, reason: Reason = "", server: ServerUrl = "", json: Json = False) -> None:
@@ -206,7 +222,7 @@ def history(
 
 
 def register(app: typer.Typer) -> None:
-    work: tuple[Callable[..., None], ...] = (start, complete, cancel, suspend, resume, delete, publish, signal, resolve)
+    work: tuple[Callable[..., None], ...] = (start, complete, cancel, suspend, resume, comment, delete, publish, signal, resolve)
     look: tuple[Callable[..., None], ...] = (instances, show, tasks, incidents, history)
     for panel, commands in ((WORK, work), (LOOK, look)):
         for command in commands:

@@ -98,6 +98,7 @@ _WORDS: dict[type, tuple[str, str]] = {
     c.ReplayDeadLetter: ("an open dead letter with key", "letter"), c.DiscardDeadLetter: ("an open dead letter with key", "letter"),
     c.ReleaseHold: ("a hold with key", "key"),
     co.ChangeRollout: ("a definition with key", "key"), co.RemoveFromViews: ("an ended instance with key", "key"),
+    co.CommentInstance: ("an instance with key", "key"),
     co.ChangeFiles: ("a running instance with key", "key"),
     co.AddBatchItems: ("a batch that has not ended with key", "batch"), co.ControlBatch: ("a batch that has not ended with key", "batch"),
     co.PrepareBatchItems: ("a batch that has not ended with key", "batch"),

@@ -162,6 +162,7 @@ SUBJECTS: dict[type[c.AnyCommand], Rule | None] = {
     co.RemoveFromViews: _by(
         "key", of_instance
     ),  # of one that has ended nothing is known here: it is removed from the views of the caller's own tenant
+    co.CommentInstance: _by("key", of_instance),  # as above: of one that has ended the views of the caller's own tenant know
     co.AddBatchItems: _by("batch", of_batch),
     co.ControlBatch: _by("batch", of_batch),
     co.PrepareBatchItems: _by("batch", of_batch),

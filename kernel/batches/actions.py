@@ -153,6 +153,45 @@ def _assign(p: Partition, key: int, params: Mapping[str, Any], reason: str) -> l
     return [c.MoveTask(task=key, move="assign", reason=reason, details={"assignee": params["assignee"]})]
 
 
+#: work of people: what a machine does is its worker's to complete
+PEOPLE = frozenset({"user_task", "human_task", "manual_task"})
+
+
+def _of_people(p: Partition, key: int) -> Rejected | None:
+    task = p.tasks.get(key)
+    if task is None or task.type in PEOPLE:
+        return None
+    return Rejected(RejectionCode.INVALID_STATE, f"expected a task of people, found {task.type} '{task.element}'")
+
+
+def _claim(p: Partition, key: int, params: Mapping[str, Any], reason: str) -> list[c.AnyCommand] | Rejected:
+    """For whoever asks, or for `assignee`."""
+    if (refused := _of_people(p, key)) is not None:
+        return refused
+    task = p.tasks.get(key)
+    name = params.get("assignee")
+    if task is not None and name and (task.details or {}).get("assignee") == name:
+        return Rejected(RejectionCode.ALREADY_EXISTS, f"{name} has it already")
+    return [c.MoveTask(task=key, move="claim", reason=reason, details={"assignee": name} if name else None)]
+
+
+def _release(p: Partition, key: int, params: Mapping[str, Any], reason: str) -> list[c.AnyCommand] | Rejected:
+    task = p.tasks.get(key)
+    if task is not None and not (task.details or {}).get("assignee"):
+        return Rejected(RejectionCode.ALREADY_EXISTS, "nobody has it")
+    return [c.MoveTask(task=key, move="release", reason=reason)]
+
+
+def _complete(p: Partition, key: int, params: Mapping[str, Any], reason: str) -> list[c.AnyCommand] | Rejected:
+    """What asks for values in a form is looked at one by one."""
+    if (refused := _of_people(p, key)) is not None:
+        return refused
+    task = p.tasks.get(key)
+    if task is not None and (task.details or {}).get("form"):
+        return Rejected(RejectionCode.INVALID_STATE, "it has a form, which is filled in by whoever completes it: complete it by itself")
+    return [c.CompleteTask(task=key, variables=params.get("variables"))]
+
+
 def _escalate(p: Partition, key: int, params: Mapping[str, Any], reason: str) -> list[c.AnyCommand] | Rejected:
     return [c.MoveTask(task=key, move="escalate", reason=reason, details={k: v for k, v in params.items() if v} or None)]
 
@@ -179,6 +218,9 @@ ACTIONS: dict[str, Action] = {
     "retry": Action(("instances", "jobs", "incidents"), _retry, {"retries": "a whole number from 1 on"}),
     "resolve": Action(("incidents",), _resolve, {"variables": "an object", "retries": "a whole number from 1 on"}),
     "assign": Action(("tasks",), _assign, {"assignee": "a text that isn't empty"}, frozenset({"assignee"})),
+    "claim": Action(("tasks",), _claim, {"assignee": "a text that isn't empty"}),
+    "release": Action(("tasks",), _release),
+    "complete": Action(("tasks",), _complete, {"variables": "an object"}),
     "escalate": Action(("tasks",), _escalate, {"assignee": "a text that isn't empty"}),
     "redeliver": Action(("dead_letters",), _redeliver),
 }  # fmt: skip

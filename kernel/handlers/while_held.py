@@ -34,6 +34,8 @@ WHILE_HELD: dict[type[c.AnyCommand], str] = {
     co.ChangeRollout: RUN, co.ControlTenant: RUN,
     # it has ended
     co.RemoveFromViews: RUN,
+    # to say something moves nothing
+    co.CommentInstance: RUN,
     # a file beside it moves nothing
     co.ChangeFiles: RUN,
     # a trigger goes on: what it starts is held as any start is

@@ -19,6 +19,7 @@ from flowledger.kernel.model.graph import Node, Process
 
 #: attributes of what was read that only name, place or repeat, or that the edges say
 _LEFT_OUT = frozenset({"id", "line", "column", "xml", "compiled", "asserts", "process", "scope", "documentation", "named"})
+_LITERAL = re.compile(r'"([^"\\]*)"')
 _TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|\s*([<>=(),\[\]{}:])\s*|\s+')
 
 
@@ -47,6 +48,9 @@ def _own(n: Node) -> Any:
         "lanes": sorted(n.lanes), "interrupting": n.interrupting, "for_compensation": n.for_compensation,
         "triggered_by_event": n.triggered_by_event,
     }  # fmt: skip
+    for event in seen["events"] if isinstance(seen["events"], list) else ():
+        if isinstance(event, dict) and event.get("kind") != "compensate":
+            event.pop("ref", None)  # the id of what is named beside
     if isinstance(config := seen["config"], dict) and isinstance(details := config.get("details"), dict):
         details.pop("name", None)
     return {k: v for k, v in seen.items() if v not in (None, [], {}, False, "")}
@@ -76,6 +80,9 @@ def _edges(n: Node) -> list[tuple[str, str]]:
 
 
 def _expression(e: Expression) -> str:
+    """A text that is written as FEEL is the text."""
+    if e.compiled is not None and (found := _LITERAL.fullmatch(e.text.strip().removeprefix("=").strip())) is not None:
+        return f"'{found[1]}"
     return f"={_TEXT.sub(_squeezed, e.text).strip()}" if e.compiled is not None else f"'{e.static}"
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from lxml import etree
 
 from flowledger.kernel.findings import Finding
 from flowledger.kernel.model import formats, layout, read
 from flowledger.kernel.model import xml as x
+from flowledger.kernel.model.canonical import graph_hash
 from flowledger.kernel.model.dialects import to_zeebe
+from flowledger.kernel.model.formats import write_process
 
 
 def as_bpmn(data: bytes, name: str) -> tuple[bytes | None, list[Finding]]:
@@ -39,6 +42,30 @@ def as_bpmn(data: bytes, name: str) -> tuple[bytes | None, list[Finding]]:
         return data, left
     source: bytes = etree.tostring(layout.add(tree), xml_declaration=True, encoding="UTF-8", pretty_print=True)
     return source, left
+
+
+def as_json(data: bytes, name: str) -> tuple[str | None, list[Finding], bool]:
+    """The process as the simplified JSON, what was left out, and whether it does the same: what was written is read again, and the hashes of both graphs
+    are compared. Where only something was left out that changes nothing, that is said as an info."""
+    source, findings = as_bpmn(data, name)
+    if source is None:
+        return None, findings, False
+    text, left = write_process.write(x.parse(source), name)
+    if text is None:
+        return None, left, False
+    before, after = _hash(source, "x.bpmn"), _hash(text.encode(), "x.json")
+    same = before is not None and before == after
+    if same:
+        left = [msgspec.structs.replace(f, severity="info") for f in left]
+    elif not left:
+        left = [Finding("WRITE_OTHER", "the text does not do quite the same as the drawing", "warning", file=name)]
+    return text, left, same
+
+
+def _hash(data: bytes, name: str) -> str | None:
+    graph, _ = read(data, name)
+    processes = [p for p in graph.processes.values() if p.executable] if graph is not None else []
+    return graph_hash(processes[0]) if len(processes) == 1 else None
 
 
 def to_show(data: bytes, name: str) -> bytes | None:

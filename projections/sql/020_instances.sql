@@ -47,7 +47,9 @@ CREATE INDEX workflow_instances_by_process ON workflow_instances (tenant_id, pro
 CREATE INDEX workflow_instances_by_definition ON workflow_instances (tenant_id, definition_id, status, created_at, id, priority_value);
 CREATE INDEX workflow_instances_by_version ON workflow_instances (tenant_id, version, created_at, id);
 CREATE INDEX workflow_instances_by_priority ON workflow_instances (tenant_id, priority_value, created_at, id);
-CREATE INDEX workflow_instances_by_business_key ON workflow_instances (tenant_id, business_key, created_at, id) WHERE business_key <> '';
+-- what begins with a text is found as well, whatever the database takes for the order of texts
+CREATE INDEX workflow_instances_by_business_key ON workflow_instances (tenant_id, business_key varchar_pattern_ops, created_at, id)
+    WHERE business_key <> '';
 CREATE INDEX workflow_instances_by_initiator ON workflow_instances (tenant_id, initiator, status, created_at, id) WHERE initiator <> '';
 CREATE INDEX workflow_instances_by_correlation ON workflow_instances (tenant_id, correlation_id, created_at, id) WHERE correlation_id <> '';
 CREATE INDEX workflow_instances_by_parent ON workflow_instances (tenant_id, parent_id, created_at, id) WHERE parent_id IS NOT NULL;

@@ -70,6 +70,8 @@ def every(f: Fold, e: Event) -> None:
             return
         else:
             return
+    elif cls is wf.WorkflowCommented and ref is not None and f.env.tenant != ref.tenant:
+        return  # the owner couldn't tell whose it was, since it has ended
     shared, metadata = f.cache.get("events") or _shared(f)
     data = encode_json(e).decode()
     if data.endswith(key := f',"key":{e.key}}}'):  # a column of its own

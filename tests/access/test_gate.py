@@ -59,6 +59,7 @@ def commands(w: World) -> dict[type, Any]:
         co.ChangeRollout: co.ChangeRollout(key=w.definition, version=1, default=True),
         co.PrepareBatchItems: co.PrepareBatchItems(batch=w.batch),
         co.RemoveFromViews: co.RemoveFromViews(key=w.instance),
+        co.CommentInstance: co.CommentInstance(key=w.instance, text="x"),
         co.ChangeFiles: co.ChangeFiles(key=w.instance, file={"name": "a", "uri": "s3://b/a"}),
         co.ControlBatch: co.ControlBatch(batch=w.batch, move="abort"),
         co.RepairFinding: co.RepairFinding(id=w.finding),

@@ -144,7 +144,7 @@ def bodies(w: World) -> dict[str, dict]:
         "start_instance": {"definition": w.definition}, "migrate_instance": {"definition": w.definition, "elements": {"do": "do"}},
         "make_tenant": {"name": "aa"}, "suspend_tenant": {"reason": "x"}, "change_tenant": {"title": "stolen"},
         "roll_back_instance": {"steps": 1}, "rerun_instance": {"element": "do"}, "plan_migration": {"from": w.definition, "to": w.definition},
-        "modify_instance": {"activate": [{"element": "do"}]}, "set_variables": {"variables": {"secret": "stolen"}},
+        "modify_instance": {"activate": [{"element": "do"}]}, "comment_instance": {"text": "stolen"}, "set_variables": {"variables": {"secret": "stolen"}},
         "activate_jobs": {"type": f"{MARK}-job", "worker": "mallory", "max": 10, "timeout_ms": 60_000}, "error_job": {"code": "X"},
         "extend_job": {"timeout_ms": 1_000}, "retries_job": {"retries": 2}, "put_limit": {"concurrency": 1},
         "put_trigger": {"content": TRIGGER.replace(MARK, "aa")}, "test_trigger": {"context": {}},

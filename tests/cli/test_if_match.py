@@ -68,7 +68,7 @@ THINGS = {
 }
 BODIES = {
     "/variables": {"variables": {"a": 1}}, "/modify": {"activate": [{"element": "work"}]}, "/migrate": {"definition": PROCESS, "elements": {"work": "work"}},
-    "/rollback": {"steps": 1}, "/rerun": {"element": "work"},
+    "/rollback": {"steps": 1}, "/rerun": {"element": "work"}, "/comment": {"text": "said"},
     "": {"content": Flow("x").start().end().xml().decode()},
 }  # fmt: skip
 MOVES = {"/v1/tasks/{id}/{move}": "update", "/v1/definitions/{id}/{move}": "validate"}

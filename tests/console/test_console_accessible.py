@@ -28,14 +28,19 @@ PAGES = {
     "compare": "/processes/document-approval?tab=compare",
     "instances": "/instances",
     "instances empty": "/instances?business_key=none",
+    "instances searched": "/instances?where=order.amount+%3E+1+and+tier+%3D+%22gold%22+or+run.status+in+%5B%22running%22%5D",
+    "instances searched by a text": "/instances?where=(order.amount+%3E+1)&text=STUCK",
     **{
         f"instance {tab}": f"/instances/{{stuck}}?tab={tab}"
-        for tab in ("now", "incidents", "variables", "work", "calls", "why", "audit", "history")
+        for tab in ("now", "incidents", "variables", "work", "calls", "why", "comments", "audit", "history")
     },
     "instance decisions": "/instances/{decided}?tab=decisions",
     "designer": "/designer",
     "designer empty": "/designer?name=nobody-drew-this",
-    **{f"draft {tab}": f"/designer/{{draft}}?tab={tab}" for tab in ("properties", "findings", "try", "blocks", "versions", "comments")},
+    **{
+        f"draft {tab}": f"/designer/{{draft}}?tab={tab}"
+        for tab in ("properties", "findings", "try", "blocks", "texts", "versions", "comments")
+    },
     "draft decision": "/designer/{drawn_decision}",
     "draft form": "/designer/{drawn_form}",
     "draft text": "/designer/{text}",
@@ -77,6 +82,7 @@ def places(server: Served) -> dict[str, str]:
         )
     }  # fmt: skip
     stuck = server.stuck()
+    server.call("POST", f"/v1/instances/{stuck}/comment", {"text": "called the shop", "element": "check"}, actor="rita")
     batch = server.call("POST", "/v1/batches", {"action": "set_variables", "params": {"variables": {"seen": True}}, "ids": [stuck, "77"]})[
         "id"
     ]

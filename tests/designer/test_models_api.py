@@ -67,6 +67,19 @@ async def test_all_formats_become_bpmn_with_a_diagram(http, name):
         assert found["content"] == content, "ours and drawn: kept as it is"
 
 
+@pytest.mark.req("APG-MOD-004")
+async def test_a_process_is_written_as_json_and_read_again(http):
+    content = (ROOT / "examples" / "order.bpmn").read_text()
+    found = (await http.post("/v1/models/convert", json={"name": "order.bpmn", "content": content, "to": "process-json"})).json()
+    assert (found["name"], found["same"]) == ("order.json", True)
+    back = (await http.post("/v1/models/convert", json={"name": "order.json", "content": found["content"]})).json()
+    assert "BPMNPlane" in back["content"] and back["same"] is None
+    for wrong in ("", "hello", "<definitions"):
+        answer = await http.post("/v1/models/convert", json={"name": "x.bpmn", "content": wrong, "to": "process-json"})
+        assert answer.status_code == 422 if not wrong else answer.json()["content"] is None and answer.json()["findings"], wrong
+    assert (await http.post("/v1/models/convert", json={"name": "x", "content": "x", "to": "steps"})).status_code == 400
+
+
 @pytest.mark.parametrize(("content", "code"), [("hello", ""), ("<definitions", ""), ('{"id": "f", "components": []}', "NOT_BPMN")])
 async def test_what_is_no_process_is_said_when_it_is_converted(http, content, code):
     found = (await http.post("/v1/models/convert", json={"name": "x.txt", "content": content})).json()

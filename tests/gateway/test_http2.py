@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
+import socket
 import struct
 
 import grpc
@@ -241,6 +243,21 @@ async def test_closing_ends_streams_as_unavailable_and_lets_calls_finish(engine)
         with pytest.raises(grpc.aio.AioRpcError) as e:
             await reading
         assert e.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_connection_that_comes_while_it_closes_is_ended_too(engine, turns):
+    """However far it got: in the queue, taken and without a protocol, or made."""
+    gateway = Gateway(engine)
+    server = await listen(gateway, port=0)
+    with socket.create_connection(("127.0.0.1", gateway.port)) as client:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await server.close(1)
+        client.settimeout(2)
+        with contextlib.suppress(ConnectionResetError):
+            while await asyncio.to_thread(client.recv, 65_536):
+                pass
 
 
 async def test_half_sent_messages_hold_one_window_and_no_more(gateway):

@@ -200,6 +200,13 @@ def _tasks(w, keys):
     return [t.key for p in w.parts for t in p.tasks.values() if t.instance in keys]
 
 
+def _assigned(w, keys):
+    tasks = _tasks(w, keys)
+    for task in tasks:
+        w.ask(c.partition_of_key(task), c.MoveTask(task=task, move="assign", details={"assignee": "ada"}))
+    return tasks
+
+
 def _instances(w, keys):
     return [w.parts[c.partition_of_key(k)].instances.get(k) for k in keys]
 
@@ -243,6 +250,15 @@ ACTIONS = {
         "human", _tasks, {"assignee": "ada"},
         lambda w, keys, items: {t.details["assignee"] for p in w.parts for t in p.tasks.values()} == {"ada"},
     ),
+    "claim": (
+        "human", _tasks, {"assignee": "ada"},
+        lambda w, keys, items: {(t.details["assignee"], t.status) for p in w.parts for t in p.tasks.values()} == {("ada", "assigned")},
+    ),
+    "release": (
+        "human", lambda w, keys: _assigned(w, keys), {},
+        lambda w, keys, items: {(t.details.get("assignee"), t.status) for p in w.parts for t in p.tasks.values()} == {(None, "created")},
+    ),
+    "complete": ("human", _tasks, {"variables": {"ok": True}}, lambda w, keys, items: len(w.events(wf.WorkflowCompleted)) == len(keys)),
     "escalate": (
         "human", _tasks, {"assignee": "eve"},
         lambda w, keys, items: {t.details["assignee"] for p in w.parts for t in p.tasks.values()} == {"eve"},
@@ -275,7 +291,8 @@ def test_an_action_is_done_to_each_item_and_once_more_to_none(name, n):
     assert holds(w, keys, items)
     again = w.batch(action, items, home=n - 1, **params)
     w.settle()
-    skips = {"cancel", "terminate", "suspend", "resume", "modify", "retry incidents", "retry", "resolve", "assign", "redeliver"}
+    skips = {"cancel", "terminate", "suspend", "resume", "modify", "retry incidents", "retry", "resolve", "assign", "claim", "release", "complete",
+             "redeliver"}  # fmt: skip
     if name in skips:
         assert words(w.outcomes(again)) == ["skipped"] * len(items), w.outcomes(again)
         assert w.ended(again).status == "completed"
@@ -297,6 +314,28 @@ def test_migrate_takes_what_can_be_carried_and_says_why_of_the_rest(n):
     w.settle()
     assert w.ended(moved).status == "completed" and {i.definition for i in _instances(w, keys)} == {new}
     w.check_empty()
+
+
+@pytest.mark.req("APG-HUM-008")
+def test_tasks_with_a_form_and_of_machines_are_left_to_themselves():
+    """Each fails alone, and says why; the others are done."""
+    w = World(2)
+    keys = w.start(4, "human")
+    jobs = _tasks(w, w.start(2, "p"))
+    formed, *plain = in_order(_tasks(w, keys))
+    task = w.parts[c.partition_of_key(formed)].tasks[formed]
+    task.details = {**(task.details or {}), "form": {"formId": "f"}}
+    batch = w.batch("complete", [formed, *plain, *jobs])
+    w.settle()
+    by_item = dict(zip(in_order([formed, *plain, *jobs]), (w.outcomes(batch)[n] for n in sorted(w.outcomes(batch))), strict=True))
+    assert by_item == {
+        **dict.fromkeys([formed, *jobs], ("failed", "INVALID_STATE")), **dict.fromkeys(plain, ("succeeded", "")),
+    }, by_item  # fmt: skip
+    why = " ".join(text for e in w.events(ba.BatchItemsDone) for _, text in (e.why or {}).values())
+    assert "it has a form" in why and "a task of people" in why
+    claimed = w.batch("claim", jobs)
+    w.settle()
+    assert words(w.outcomes(claimed)) == ["failed"] * 2
 
 
 # --- what an item may come to -------------------------------------------------------------------------------------------------

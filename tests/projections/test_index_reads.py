@@ -33,6 +33,11 @@ BLOCKS_MAX = 1_600
 #: lists meet, the newest of each are counted. Definitions are few beside instances.
 MET = (2 * (by_variables.SEEN + by_variables.SEEN_RANGED), BLOCKS_MAX)
 DEARER = {
+    # as many lists as there are alternatives, each as dear as by itself
+    "search: or of two variables": (2 * MET[0], 2 * MET[1]),
+    "search: or of a variable": (2 * MET[0], 2 * MET[1]),
+    "search: begins with": (2 * by_variables.LOOK + ROWS // 10, BLOCKS_MAX),
+    "search: text": (2 * ROWS_MAX, 3 * BLOCKS_MAX),
     "var.x (boolean) ": MET,
     "var.x[gt] var.y": MET,
     "status var.x": MET,

@@ -16,11 +16,12 @@ test.each([
 ])("a duration of %d ms is %s", (ms, text) => expect(duration(ms)).toBe(text));
 
 describe("languages", () => {
-  test.each(Object.keys(languages))("%s has every text, and none besides", (code) => {
-    expect(Object.keys(languages[code]!.texts).sort()).toEqual(Object.keys(languages.en!.texts).sort());
+  test.each(Object.keys(languages))("%s has every text, and none besides", async (code) => {
+    expect(Object.keys(await languages[code]!.load()).sort()).toEqual(Object.keys(await languages.en!.load()).sort());
   });
-  test.each(Object.keys(languages))("%s keeps the places that are filled in", (code) => {
-    for (const [key, text] of Object.entries(languages.en!.texts)) expect([...languages[code]!.texts[key]!.matchAll(/\{\w+\}/g)].map(String).sort(), key).toEqual([...text.matchAll(/\{\w+\}/g)].map(String).sort());
+  test.each(Object.keys(languages))("%s keeps the places that are filled in", async (code) => {
+    const texts = await languages[code]!.load();
+    for (const [key, text] of Object.entries(await languages.en!.load())) expect([...texts[key]!.matchAll(/\{\w+\}/g)].map(String).sort(), key).toEqual([...text.matchAll(/\{\w+\}/g)].map(String).sort());
   });
   test("one and many", () => {
     expect(textOf("en", "home.partitions", { count: 1 })).toBe("1 partition");

@@ -77,6 +77,7 @@ const NEEDS = {
   decisions: "decisions:read",
   workers: "workers:read",
   remove: "instances:delete",
+  remark: "instances:comment",
   views: "views:own",
   hooks: "webhooks:read",
   hook: "webhooks:control",

@@ -111,6 +111,7 @@ export const events: Record<string, string> = {
   "event.workflow.failed": "Instanz fehlgeschlagen",
   "event.workflow.kept": "Bis zur Fortsetzung aufgehoben",
   "event.workflow.migrated": "Instanz auf andere Version gebracht",
+  "event.workflow.commented": "Kommentar zur Instanz",
   "event.workflow.files_changed": "Dateien geändert",
   "event.workflow.removed_from_views": "Instanz aus den Ansichten gelöscht",
   "event.workflow.rolled_back": "Instanz zurückgesetzt",

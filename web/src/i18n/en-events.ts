@@ -111,6 +111,7 @@ export const events: Record<string, string> = {
   "event.workflow.failed": "Instance failed",
   "event.workflow.kept": "Kept until it goes on",
   "event.workflow.migrated": "Instance migrated",
+  "event.workflow.commented": "Comment on the instance",
   "event.workflow.files_changed": "Files changed",
   "event.workflow.removed_from_views": "Instance deleted from the views",
   "event.workflow.rolled_back": "Instance rolled back",

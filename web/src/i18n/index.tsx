@@ -1,9 +1,4 @@
 import { createContext, useContext, useEffect, useMemo, useState, type ReactNode } from "react";
-import { de } from "./de";
-import { control as deControl } from "./de-control";
-import { designer as deDesigner } from "./de-designer";
-import { doors as deDoors } from "./de-doors";
-import { events as deEvents } from "./de-events";
 import { en as english } from "./en";
 import { control as enControl } from "./en-control";
 import { designer as enDesigner } from "./en-designer";
@@ -12,16 +7,24 @@ import { events as enEvents } from "./en-events";
 
 const en = { ...english, ...enControl, ...enDesigner, ...enDoors, ...enEvents };
 
-/** One file per language; English is the measure of what must be there (tests/i18n.test.ts). */
-export const languages: Record<string, { name: string; texts: Record<string, string> }> = {
-  en: { name: "English", texts: en },
-  de: { name: "Deutsch", texts: { ...de, ...deControl, ...deDesigner, ...deDoors, ...deEvents } },
+type Texts = Record<string, string>;
+interface Language {
+  name: string;
+  /** undefined until they are loaded */
+  texts?: Texts;
+  load: () => Promise<Texts>;
+}
+
+/** English is there at once, and the measure of what must be there (tests/shared.test.ts); others are loaded by who reads them. */
+export const languages: Record<string, Language> = {
+  en: { name: "English", texts: en, load: async () => en },
+  de: { name: "Deutsch", load: async () => (await import("./german")).german },
 };
 
 export type Values = Record<string, string | number>;
 export type TextOf = (key: string, values?: Values) => string;
 
-const Language = createContext({ language: "en", setLanguage: (_: string) => {} });
+const Chosen = createContext({ language: "en", setLanguage: (_: string) => {} });
 
 const KEY = "flowledger.language";
 
@@ -33,8 +36,22 @@ function first(): string {
 
 export function LanguageProvider({ children }: { children: ReactNode }) {
   const [language, set] = useState(first);
+  const [ready, setReady] = useState("en");
   useEffect(() => {
     document.documentElement.lang = language;
+    const of = languages[language];
+    if (!of || of.texts) return;
+    let current = true;
+    of.load().then(
+      (texts) => {
+        of.texts = texts;
+        if (current) setReady(language);
+      },
+      () => current && set("en"), // the server is away: better in English than not at all
+    );
+    return () => {
+      current = false;
+    };
   }, [language]);
   const value = useMemo(
     () => ({
@@ -46,10 +63,10 @@ export function LanguageProvider({ children }: { children: ReactNode }) {
     }),
     [language],
   );
-  return <Language value={value}>{children}</Language>;
+  return <Chosen value={value}>{ready === language || languages[language]?.texts ? children : null}</Chosen>;
 }
 
-export const useLanguage = () => useContext(Language);
+export const useLanguage = () => useContext(Chosen);
 
 /** `{name}` is filled from `values`; `key.one` is taken when `values.count` is 1. */
 export function textOf(language: string, key: string, values?: Values): string {

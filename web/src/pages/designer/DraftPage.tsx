@@ -17,6 +17,7 @@ import { Rename } from "./DesignerPage";
 import { FindingList, Findings, useFindings } from "./Findings";
 import { Gallery } from "./Gallery";
 import { Histories } from "./Histories";
+import { Texts } from "./Texts";
 import { Try } from "./Try";
 import { useDraft } from "./useDraft";
 import { useLayout } from "./useLayout";
@@ -89,7 +90,7 @@ export function DraftPage() {
       ...(plain || kind === "decision" ? [] : ["properties"]),
       "findings",
       ...(kind === "process" && may ? ["try", "histories"] : []),
-      ...(kind === "process" && !plain ? ["blocks"] : []),
+      ...(kind === "process" && !plain ? ["blocks", "texts"] : []),
       "versions",
       "comments",
     ],
@@ -254,6 +255,11 @@ export function DraftPage() {
           {tab === "blocks" && (
             <Tabs.Panel value="blocks" p="xs">
               <Gallery editor={editor} selected={selected} />
+            </Tabs.Panel>
+          )}
+          {tab === "texts" && (
+            <Tabs.Panel value="texts" p="xs">
+              <Texts name={name} text={d.text} onPick={(element) => editor?.select(element)} />
             </Tabs.Panel>
           )}
           {tab === "versions" && (

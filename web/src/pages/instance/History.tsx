@@ -5,6 +5,7 @@ import { get } from "~/api/client";
 import type { HistoryEvent } from "~/api/types";
 import { useText } from "~/i18n";
 import { brief, Json } from "~/shared/Json";
+import { saidIn } from "~/shared/Comments";
 import { RowList } from "~/shared/RowList";
 import { Empty, Failed } from "~/shared/states";
 import { When } from "~/shared/time";
@@ -66,7 +67,7 @@ export function History({ events, element, at, onAt, error, audit = false }: { a
               </Badge>
             ),
           },
-          { key: "what", head: t("col.what"), width: "minmax(12rem, 1fr)", cell: (e) => <Text size="sm" className="fl-cut">{(audit && e.data.reason ? String(e.data.reason) : [e.data.element, e.data.flow].filter(Boolean).join(" ")) || brief(e.data, 90)}</Text> },
+          { key: "what", head: t("col.what"), width: "minmax(12rem, 1fr)", cell: (e) => <Text size="sm" className="fl-cut">{(audit && (e.data.reason || e.type.endsWith(".commented")) ? saidIn(e) : [e.data.element, e.data.flow].filter(Boolean).join(" ")) || brief(e.data, 90)}</Text> },
           { key: "who", head: t("col.who"), width: "7rem", cell: (e) => e.actor || "–" },
         ]}
       />

@@ -26,6 +26,7 @@ import { Export } from "./Export";
 import { History, useHistory } from "./History";
 import { Incidents } from "./Incidents";
 import { pathOf } from "./path";
+import { Remarks, remarksOf } from "./Remarks";
 import { TimeSlider } from "./TimeSlider";
 import { Variables } from "./Variables";
 import { Waits } from "./Waits";
@@ -33,7 +34,7 @@ import { Why } from "./Why";
 import { namesOf } from "./why";
 import { Work } from "./Work";
 
-const TABS = ["now", "incidents", "variables", "work", "decisions", "calls", "why", "audit", "history"];
+const TABS = ["now", "incidents", "variables", "work", "decisions", "calls", "why", "comments", "audit", "history"];
 
 /** One run: where its tokens are, what it waits for, what it knows, and all of that at any moment of its life. */
 export function InstancePage() {
@@ -65,6 +66,7 @@ export function InstancePage() {
   const events = history.events;
   const past = Boolean(at) && at !== events.at(-1)?.id;
   const path = useMemo(() => pathOf(events, at), [events, at]);
+  const said = useMemo(() => remarksOf(events, at), [events, at]);
   const view = useMemo(() => {
     const marks: Record<string, string[]> = {};
     const badges: Record<string, { active?: number; incidents?: number; done?: number }> = {};
@@ -134,7 +136,7 @@ export function InstancePage() {
       <Tabs mt="sm" keepMounted={false} value={search.tab ?? "now"} onChange={(tab) => set({ tab: tab ?? undefined })}>
         <Tabs.List>
           {TABS.map((name) => (
-            <Tabs.Tab key={name} value={name} rightSection={name === "incidents" && !!i.incidents ? <Badge size="xs" color="red" circle>{i.incidents}</Badge> : undefined}>
+            <Tabs.Tab key={name} value={name} rightSection={name === "incidents" && !!i.incidents ? <Badge size="xs" color="red" circle>{i.incidents}</Badge> : name === "comments" && said.length > 0 ? <Badge size="xs" variant="default" circle>{said.length}</Badge> : undefined}>
               {t(`instance.tab.${name}`)}
             </Tabs.Tab>
           ))}
@@ -164,6 +166,9 @@ export function InstancePage() {
         </Tabs.Panel>
         <Tabs.Panel value="why" pt="sm">
           <Answer of={source}>{(xml) => <Why instance={id} xml={xml} events={events} element={search.element} at={at} onAt={(position) => set({ at: position })} />}</Answer>
+        </Tabs.Panel>
+        <Tabs.Panel value="comments" pt="sm">
+          <Remarks instance={id} said={said} element={search.element} past={past} again={() => history.refetch()} />
         </Tabs.Panel>
         {(["audit", "history"] as const).map((name) => (
           <Tabs.Panel key={name} value={name} pt="sm">

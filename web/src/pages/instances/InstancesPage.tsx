@@ -1,6 +1,5 @@
-import { Anchor, Button, Checkbox, Group, Select, Switch, TextInput } from "@mantine/core";
+import { Anchor, Button, Group, Select, Switch, TextInput } from "@mantine/core";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
-import { useState } from "react";
 import { useList } from "~/api/lists";
 import { useRefreshOn } from "~/api/live";
 import type { InstanceRow } from "~/api/types";
@@ -9,9 +8,11 @@ import { Icon } from "~/shared/icons";
 import { RowList } from "~/shared/RowList";
 import { Empty, Listed, PageHead } from "~/shared/states";
 import { SavedViews } from "~/shared/SavedViews";
+import { useChosen } from "~/shared/Selected";
 import { Status } from "~/shared/Status";
 import { duration, When } from "~/shared/time";
 import { Selected } from "./Selected";
+import { Where } from "./Where";
 
 const STATUSES = ["pending", "running", "suspended", "completed", "failed", "cancelled", "terminated"];
 
@@ -24,17 +25,16 @@ export function InstancesPage() {
   useRefreshOn({ type: "workflow.*" }, [["/instances", "list"]], 2000);
   const list = useList("/instances", search);
   const filtered = Object.keys(search).length > 0;
-  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
-  const choose = (id: string) => setChosen((was) => new Set(was.has(id) ? [...was].filter((k) => k !== id) : [...was, id]));
+  const choice = useChosen(list.rows);
   const variables = Object.entries(search).filter(([k]) => k.startsWith("var."));
   return (
     <>
       <PageHead title={t("instances.title")} actions={<SavedViews page="instances" search={search} />}>{t("instances.what")}</PageHead>
       <Group mb="sm" gap="xs" align="end">
+        <TextInput label={t("instances.text")} placeholder={t("instances.text.hint")} type="search" size="xs" w={230} maxLength={200} defaultValue={search.text ?? ""} key={`t${search.text}`} onKeyDown={(e) => e.key === "Enter" && set({ text: e.currentTarget.value.trim() })} onBlur={(e) => e.currentTarget.value.trim() !== (search.text ?? "") && set({ text: e.currentTarget.value.trim() })} />
         <TextInput label={t("col.process")} size="xs" w={170} defaultValue={search.definition ?? ""} key={`d${search.definition}`} onKeyDown={(e) => e.key === "Enter" && set({ definition: e.currentTarget.value })} onBlur={(e) => e.currentTarget.value !== (search.definition ?? "") && set({ definition: e.currentTarget.value })} />
         <Select label={t("col.status")} size="xs" w={150} clearable data={STATUSES.map((s) => ({ value: s, label: t(`status.${s}`) }))} value={search.status ?? null} onChange={(v) => set({ status: v ?? undefined })} />
         <TextInput label={t("col.key")} size="xs" w={150} defaultValue={search.business_key ?? ""} key={`b${search.business_key}`} onKeyDown={(e) => e.key === "Enter" && set({ business_key: e.currentTarget.value })} onBlur={(e) => e.currentTarget.value !== (search.business_key ?? "") && set({ business_key: e.currentTarget.value })} />
-        <Variable add={(name, op, value) => set({ [op === "eq" ? `var.${name}` : `var.${name}[${op}]`]: value })} />
         <Switch label={t("instances.stuck")} size="sm" mb={6} checked={search.has_incident === "true"} onChange={(e) => set({ has_incident: e.currentTarget.checked ? "true" : undefined })} />
         {filtered && (
           <Button size="xs" variant="subtle" onClick={() => void navigate({ to: ".", search: {} })}>
@@ -42,6 +42,7 @@ export function InstancesPage() {
           </Button>
         )}
       </Group>
+      <Where where={search.where ?? ""} set={(where) => set({ where })} />
       {variables.length > 0 && (
         <Group gap={6} mb="sm">
           {variables.map(([k, v]) => (
@@ -71,7 +72,7 @@ export function InstancesPage() {
         }
       >
         <>
-        <Selected ids={[...chosen]} filter={search} clear={() => setChosen(new Set())} />
+        <Selected ids={choice.ids} filter={search} clear={choice.clear} />
         <RowList
           label={t("instances.title")}
           rows={list.rows}
@@ -80,7 +81,7 @@ export function InstancesPage() {
           more={list.more}
           hasMore={list.hasNextPage}
           columns={[
-            { key: "choose", head: <Checkbox size="xs" aria-label={t("bulk.choose.all")} checked={list.rows.length > 0 && list.rows.every((i) => chosen.has(i.id))} onChange={(e) => setChosen(new Set(e.currentTarget.checked ? list.rows.map((i) => i.id) : []))} />, width: "1.5rem", cell: (i) => <Checkbox size="xs" aria-label={t("bulk.choose", { id: i.id })} checked={chosen.has(i.id)} onChange={() => choose(i.id)} /> },
+            choice.column,
             {
               key: "name",
               head: t("col.process"),
@@ -108,28 +109,4 @@ function Took({ of: i }: { of: InstanceRow }) {
   const end = i.completed_at ?? i.cancelled_at;
   if (!i.started_at) return <>–</>;
   return <>{duration((end ? Date.parse(end) : Date.now()) - Date.parse(i.started_at))}</>;
-}
-
-/** `name op value`; the value is JSON, or a text when it is none. Several are joined by AND. */
-function Variable({ add }: { add: (name: string, op: string, value: string) => void }) {
-  const t = useText();
-  const [name, setName] = useState("");
-  const [op, setOp] = useState("eq");
-  const [value, setValue] = useState("");
-  const go = () => {
-    if (!name.trim()) return;
-    add(name.trim(), op, value);
-    setName("");
-    setValue("");
-  };
-  return (
-    <Group gap={4} align="end">
-      <TextInput label={t("instances.variable")} placeholder="order.amount" size="xs" w={130} value={name} onChange={(e) => setName(e.currentTarget.value)} onKeyDown={(e) => e.key === "Enter" && go()} />
-      <Select aria-label={t("instances.operator")} size="xs" w={64} allowDeselect={false} value={op} onChange={(v) => setOp(v ?? "eq")} data={[{ value: "eq", label: "=" }, { value: "ne", label: "≠" }, { value: "lt", label: "<" }, { value: "lte", label: "≤" }, { value: "gt", label: ">" }, { value: "gte", label: "≥" }]} />
-      <TextInput aria-label={t("instances.value")} placeholder="100" size="xs" w={100} value={value} onChange={(e) => setValue(e.currentTarget.value)} onKeyDown={(e) => e.key === "Enter" && go()} />
-      <Button size="xs" variant="default" onClick={go} aria-label={t("instances.addvar")}>
-        <Icon name="plus" size={13} />
-      </Button>
-    </Group>
-  );
 }

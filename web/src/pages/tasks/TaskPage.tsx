@@ -11,13 +11,13 @@ import type { HistoryEvent, Task } from "~/api/types";
 import { useText } from "~/i18n";
 import { formRef } from "~/shared/form/schema";
 import { Values, type ValuesHandle } from "~/shared/form/Values";
+import { Comments } from "~/shared/Comments";
 import { HeldBy } from "~/shared/HeldBy";
 import { Icon } from "~/shared/icons";
 import { brief, Json } from "~/shared/Json";
 import { Answer, Empty, Failed, PageHead, Waiting } from "~/shared/states";
 import { Priority, Status } from "~/shared/Status";
 import { When } from "~/shared/time";
-import { Comments } from "./Comments";
 import * as drafts from "./drafts";
 import { Due } from "./due";
 import { Files } from "./Files";
@@ -69,7 +69,19 @@ export function TaskPage() {
           <Stack>
             <Facts of={of} />
             <Files task={of} closed={OVER.has(of.status)} />
-            <Answer of={events}>{(all) => <Comments task={of} events={all} closed={OVER.has(of.status)} />}</Answer>
+            <Answer of={events}>
+              {(all) => (
+                <Comments
+                  title={t("tasks.comments")}
+                  none={t("tasks.nocomments")}
+                  said={all.filter((e) => e.type === "task.commented")}
+                  say={OVER.has(of.status) ? undefined : async (text) => {
+                    await send("POST", `/tasks/${of.id}/${"comment" as string}`, { text });
+                    await client.invalidateQueries({ queryKey: ["task", of.id] });
+                  }}
+                />
+              )}
+            </Answer>
           </Stack>
         </Grid.Col>
       </Grid>

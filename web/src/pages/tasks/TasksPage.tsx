@@ -11,10 +11,12 @@ import { NameForm } from "~/shared/NameForm";
 import { useText } from "~/i18n";
 import { RowList, type Column } from "~/shared/RowList";
 import { SavedViews } from "~/shared/SavedViews";
-import { Empty, Failed, PageHead, Waiting } from "~/shared/states";
+import { useChosen } from "~/shared/Selected";
+import { Empty, Failed, Listed, PageHead, Waiting } from "~/shared/states";
 import { Priority, Status } from "~/shared/Status";
 import { When } from "~/shared/time";
 import { Due } from "./due";
+import { Selected } from "./Selected";
 import { TellMe } from "./TellMe";
 
 const PEOPLE = ["user_task", "human_task", "manual_task"];
@@ -106,27 +108,7 @@ function Rows({ asked, filtered, view, wide, search, clear }: { asked: Record<st
   const navigate = useNavigate();
   const list = useList("/tasks", asked);
   const done = asked.open === "false";
-  if (list.error && !list.data) return <Failed error={list.error} again={() => void list.refetch()} />;
-  if (!list.data) return <Waiting />;
-  if (list.rows.length === 0)
-    return (
-      <Empty
-        title={t(filtered ? "list.nothing" : `tasks.none.${view}`)}
-        action={
-          filtered ? (
-            <Button size="xs" variant="light" onClick={clear}>
-              {t("list.clear")}
-            </Button>
-          ) : view !== "all" ? (
-            <Button size="xs" variant="light" onClick={() => void navigate({ to: ".", search: { view: view === "mine" ? "groups" : "all" } })}>
-              {t(view === "mine" ? "tasks.togroups" : "tasks.toall")}
-            </Button>
-          ) : undefined
-        }
-      >
-        {t("home.mine.hint")}
-      </Empty>
-    );
+  const choice = useChosen(list.rows);
   const name: Column<TaskRow> = {
     key: "name",
     head: t("col.task"),
@@ -156,5 +138,30 @@ function Rows({ asked, filtered, view, wide, search, clear }: { asked: Record<st
         { key: "at", head: t("col.created"), width: "7rem", cell: (task) => <When at={task.created_at} /> },
       ]
     : [name, due];
-  return <RowList label={t("tasks.title")} rows={list.rows} rowKey={(task) => task.id} rowHeight={wide ? 40 : 56} onOpen={(task) => void navigate({ to: "/tasks/$id", params: { id: task.id }, search })} more={list.more} hasMore={list.hasNextPage} columns={columns} />;
+  const none = (
+    <Empty
+      title={t(filtered ? "list.nothing" : `tasks.none.${view}`)}
+      action={
+        filtered ? (
+          <Button size="xs" variant="light" onClick={clear}>
+            {t("list.clear")}
+          </Button>
+        ) : view !== "all" ? (
+          <Button size="xs" variant="light" onClick={() => void navigate({ to: ".", search: { view: view === "mine" ? "groups" : "all" } })}>
+            {t(view === "mine" ? "tasks.togroups" : "tasks.toall")}
+          </Button>
+        ) : undefined
+      }
+    >
+      {t("home.mine.hint")}
+    </Empty>
+  );
+  return (
+    <Listed list={list} none={none}>
+      <>
+        {!done && <Selected ids={choice.ids} clear={choice.clear} />}
+        <RowList label={t("tasks.title")} rows={list.rows} rowKey={(task) => task.id} rowHeight={wide ? 40 : 56} onOpen={(task) => void navigate({ to: "/tasks/$id", params: { id: task.id }, search })} more={list.more} hasMore={list.hasNextPage} columns={done ? columns : [choice.column, ...columns]} />
+      </>
+    </Listed>
+  );
 }

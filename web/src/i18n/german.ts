@@ -1,0 +1,8 @@
+import { de } from "./de";
+import { control } from "./de-control";
+import { designer } from "./de-designer";
+import { doors } from "./de-doors";
+import { events } from "./de-events";
+
+/** All German texts: loaded when somebody reads German. */
+export const german: Record<string, string> = { ...de, ...control, ...designer, ...doors, ...events };
