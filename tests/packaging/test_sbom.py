@@ -33,8 +33,8 @@ def test_each_dependency_is_in_it_with_the_version_that_is_installed(bill):
             name = re.sub(r"[-_.]+", "-", r.name).lower()
             assert parts[name]["version"] == version(r.name)
     assert {"pytest", "ruff", "mypy"}.isdisjoint(parts), "what only tests and tools need is no part of a release"
-    pinned = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if re.fullmatch(r"[\w.-]+==\S+", line))
-    pinned = {re.sub(r"[-_.]+", "-", name).lower(): v for name, v in pinned.items()}
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pinned = {re.sub(r"[-_.]+", "-", m[1]).lower(): m[2] for line in lines if (m := re.match(r"([\w.-]+)==(\S+)", line))}
     assert {n: c["version"] for n, c in parts.items()} == {n: pinned[n] for n in parts}, "each is pinned, and it is the pinned one"
 
 
