@@ -90,13 +90,14 @@ def _whole(path: Path, data: bytes) -> bool:
         except msgspec.DecodeError:
             return False
         return True
-    if data.lstrip()[:1] == b"<" or b"<?xml" in data[:100]:
-        from lxml import etree
+    from flowledger.kernel.model import encodings, xml
 
+    data = encodings.bytewise(data)
+    if data.lstrip()[:1] == b"<" or b"<?xml" in data[:100]:
         try:
-            etree.fromstring(data, etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False))
-        except etree.XMLSyntaxError as e:  # in the last line: the rest is still to come; before it, it is a finding
-            return (e.position[0] or 0) < data.rstrip().count(b"\n") + 1
+            xml.parse(data)
+        except xml.BadXml as e:  # in the last line: the rest is still to come; before it, it is a finding
+            return e.code != "XML_NOT_WELL_FORMED" or e.line < data.rstrip().count(b"\n") + 1
     return True
 
 

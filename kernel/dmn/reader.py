@@ -71,11 +71,18 @@ def parse(xml: bytes | str) -> m.Definitions:
         huge_tree=False,
         remove_comments=True,
         remove_pis=True,
+        recover=True,
     )
     try:
         root = etree.fromstring(xml, parser)
     except (etree.XMLSyntaxError, ValueError) as e:
         raise DmnError(f"not well-formed XML: {e}", getattr(e, "lineno", 0) or 0) from e
+    for wrong in parser.error_log:
+        # the parser goes on after any error, for two are none: the name of a namespace need not be a URI, and another version 1.x is read as 1.0
+        if wrong.type_name not in ("WAR_NS_URI", "WAR_UNKNOWN_VERSION"):
+            raise DmnError(f"not well-formed XML: {wrong.message}", wrong.line)
+    if root is None:
+        raise DmnError("not well-formed XML: no element", 1)
     if root.getroottree().docinfo.doctype:
         raise DmnError("a DOCTYPE is refused: decision models never need one", 1)
     if not is_dmn(root.tag):

@@ -59,8 +59,9 @@ def parse(data: bytes, size_max: int = limits.MODEL_BYTES_MAX) -> Any:
     except ValueError as e:
         raise BadXml("XML_NOT_WELL_FORMED", f"not well-formed XML: {e}") from None
     for wrong in parser.error_log:
-        # the parser goes on after any error, for one of them is none: the name of a namespace need not be a URI to be well-formed
-        if wrong.type_name != "WAR_NS_URI":
+        # the parser goes on after any error, for two are none: the name of a namespace need not be a URI to be well-formed, and what says that it is of
+        # another version 1.x is read as 1.0 (2.8)
+        if wrong.type_name not in ("WAR_NS_URI", "WAR_UNKNOWN_VERSION"):
             raise BadXml("XML_NOT_WELL_FORMED", f"not well-formed XML: {wrong.message}", wrong.line, wrong.column)
     if root is None:
         raise BadXml("XML_NOT_WELL_FORMED", "not well-formed XML: no element", 1, 1)

@@ -169,7 +169,15 @@ def test_one_broken_expression_does_not_hide_another():
 
 
 def test_what_cannot_be_read_is_a_finding():
-    assert codes("<a/>") == ["DMN_UNREADABLE"]
+    for text in ("<a/>", "", "x", "<a>", model("<a b=c/>"), model("&x;"), model('<a x="1" x="2"/>'), f"<!DOCTYPE a>{model('')}"):
+        assert codes(text) == codes(text.encode()) == ["DMN_UNREADABLE"], text
+
+
+@pytest.mark.parametrize("space", ["urn:a b", "http://a/Initial Import/Process", "über uns", "urn:%ZZ"])
+def test_the_name_of_a_namespace_need_be_no_uri(space):
+    good = table([(["&lt; 5"], "1"), (["&gt;= 5"], "2")])
+    for text in (good.replace("<definitions ", f'<definitions xmlns:q="{space}" '), '<?xml version="1.1"?>' + good):
+        assert codes(text) == codes(text.encode()) == []
 
 
 def test_form_of_tables():

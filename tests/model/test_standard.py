@@ -9,6 +9,7 @@ import pytest
 from notation import NAMESPACES
 from typer.testing import CliRunner
 
+from flowledger.infra.cli import watch
 from flowledger.infra.cli.main import app
 from flowledger.kernel import model
 from flowledger.kernel.dmn.standard import STANDARD as OF_DMN
@@ -146,6 +147,7 @@ TEXT = (
 ENCODINGS = [
     ("utf-8", ""), ("utf-8", "UTF-8"), ("utf-8-sig", ""), ("utf-8-sig", "UTF-8"), ("iso-8859-1", "ISO-8859-1"), ("cp1252", "windows-1252"), ("iso-8859-15", "ISO-8859-15"),
     ("utf-16", ""), ("utf-16", "UTF-16"), ("utf-16-le", "UTF-16"), ("utf-16-be", "UTF-16"), ("utf-16-le", "UTF-16LE"), ("utf-8", "UTF-16"),
+    ("utf-32", "UTF-32"), ("utf-32", ""), ("utf-32-le", "UTF-32"), ("utf-32-be", "UTF-32BE"), ("cp037", "IBM037"), ("cp500", "IBM500"), ("gb18030", "GB18030"),
 ]  # fmt: skip
 
 
@@ -160,6 +162,19 @@ def test_files_are_read_by_their_encoding(encoding, declared):
     if (encoding, declared) != ("utf-8", "UTF-16"):
         graph, _ = model.read(data, "m.bpmn")
         assert graph is not None and graph.processes["p"].name == "Prüfung §"
+
+
+@pytest.mark.parametrize(("version", "read"), [("1.0", True), ("1.1", True), ("1.7", True), ("2.0", False), ("x", False)])
+def test_other_versions_of_xml_1_are_read_as_1_0(version, read):
+    """XML 1.0, fifth edition, 2.8."""
+    graph, findings = model.read(TEXT.format("").replace('version="1.0"', f'version="{version}"').encode(), "m.bpmn")
+    assert (graph is not None) is read and (read or findings[0].code == "XML_NOT_WELL_FORMED")
+
+
+def test_encodings_that_only_python_knows_are_unknown():
+    for name in ("unicode_escape", "raw_unicode_escape", "idna", "punycode", "undefined", "UTF-7", "rot13", "base64", "zlib"):
+        with pytest.raises(ValueError, match=f"{name} is unknown"):
+            decode(TEXT.format(f' encoding="{name}"').encode("ascii", "ignore"))
 
 
 def test_what_is_no_text_says_so():
@@ -185,3 +200,12 @@ def test_the_name_of_a_namespace_need_be_no_uri(text, fine):
     graph, findings = model.read(TEXT.format("").replace("<definitions ", f"<definitions {text} ").encode(), "m.bpmn")
     assert (graph is not None) is fine
     assert fine or (findings[0].code, findings[0].standard) == ("XML_NOT_WELL_FORMED", True)
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [("", False), ("<a", False), ("<a>", False), ("<a/>", True), ('<a xmlns:q="no uri"/>', True), ('<?xml version="1.1"?><a/>', True), ("<!DOCTYPE a><a/>", True), ("<a b=c>\n</a>", True)],
+)  # fmt: skip
+def test_a_file_that_is_being_saved_is_waited_for_and_no_other(text, whole):
+    for data in (text.encode(), text.encode("utf-16")):
+        assert watch._whole(Path("m.bpmn"), data if text else b"") is whole

@@ -139,3 +139,32 @@ async def test_a_record_of_a_topic_reaches_the_instance_that_waits_for_it(place,
             took.append(time.monotonic() - began)
         assert await done(orders[10]) is None
         assert min(took) < 1, f"{took}"
+
+
+@pytest.mark.req("APG-TRG-007", "APG-TRG-002")
+@pytest.mark.timeout(240)
+async def test_each_file_that_is_put_into_a_folder_starts_one_though_the_process_that_reads_is_killed(place, database, tmp_path):
+    (folder := tmp_path / "in").mkdir()
+    text = (EXAMPLES / "invoices.trigger.yaml").read_text().replace("/srv/invoices/in", str(folder))
+    process = REPORT.replace('"report"', '"invoice"')
+    async with place.system(data=tmp_path / "data", postgres=database, partitions=2, roles=ROLES, trigger_folders=(str(tmp_path),)) as (
+        system,
+        http,
+    ):
+        await deploy(http, ("p.bpmn", process), ("i.trigger.yaml", text))
+        await read_by(place, http, "invoices")
+        for n in range(60):
+            near = folder / f".{n}"
+            near.write_text(json.dumps({"number": f"R-{n}", "total": 0 if n % 10 == 0 else n}))
+            near.rename(folder / f"{n}.json")
+            if n in (20, 40):
+                await kill(place, system)
+            await asyncio.sleep(0.05)
+        expected = sorted(f"R-{n}" for n in range(60) if n % 10)
+
+        async def all_there() -> bool:
+            return len(await keys_of(http, "invoice")) >= len(expected)
+
+        await place.until(all_there, 120)
+        await asyncio.sleep(3)  # one that is doubled would come by now
+        assert sorted(await keys_of(http, "invoice")) == expected
