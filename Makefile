@@ -7,7 +7,7 @@ CONSOLE := web/dist/.built
 # Python's packages and the console's are fetched side by side.
 MAKEFLAGS += --jobs=2
 
-.PHONY: run test coverage quick lint types web web-check FORCE schemas traceability bench audit clean
+.PHONY: run test coverage quick lint types web web-check FORCE schemas traceability bench audit sbom clean
 
 run: $(STAMP) $(CONSOLE)
 	$(VENV)/bin/flowledger demo $(ARGS)
@@ -44,6 +44,10 @@ traceability: $(STAMP)
 # Known holes in what we depend on. It asks a vulnerability service; where that can't be reached it says so and fails.
 audit: $(STAMP)
 	$(PY) tools/audit.py $(ARGS)
+
+# What a release is made of (CycloneDX).
+sbom: $(STAMP)
+	$(PY) tools/sbom.py $(ARGS)
 
 bench: $(STAMP)
 	$(VENV)/bin/flowledger bench $(ARGS)

@@ -75,7 +75,6 @@ NOUNS: dict[str, list[Any]] = {
     "messages": messages.HANDLERS,
     "signals": signals.HANDLERS,
     "incidents": incidents.HANDLERS,
-    "insight": insight.HANDLERS,
     "dead-letters": dead_letters.HANDLERS,
     "operations": operations.HANDLERS,
     "holds": holds.HANDLERS,
@@ -87,6 +86,7 @@ NOUNS: dict[str, list[Any]] = {
     "events": events.HANDLERS,
     "settings": settings.HANDLERS,
     "tenants": tenants.HANDLERS,
+    **insight.HANDLERS,
     **accounts.HANDLERS,
 }
 DESCRIPTION = """Keys are texts. Errors are problem details (RFC 9457) with a `code`. Every answer to a command has the `position` of its

@@ -52,7 +52,7 @@ class Reads(Protocol):
         """`name`: status, metrics, tree, about, outline (of an instance), task_metrics, counts (of the tenant; `key` is 0)."""
 
     async def insight(self, name: str, given: dict[str, str], tenant: str) -> Row:
-        """`name`: measures, heatmap, bottlenecks, variants, comparison. `given`: as the query has it."""
+        """`name`: measures, heatmap, bottlenecks, variants, comparison, export. `given`: as the query has it."""
 
     async def held(self, scope: str, key: str, tenant: str) -> Row:
         """How many a hold would be over: `{instances, tasks, position}`."""
@@ -83,7 +83,20 @@ class SqlReads:
     """The port on a `projections.reader.Reader`."""
 
     def __init__(self, reader: Any) -> None:
-        from flowledger.projections import about, asked, batches, files, groups, held, insight, measures, triggers, versions, webhooks
+        from flowledger.projections import (
+            about,
+            asked,
+            batches,
+            event_logs,
+            files,
+            groups,
+            held,
+            insight,
+            measures,
+            triggers,
+            versions,
+            webhooks,
+        )
         from flowledger.projections import queries as q
 
         self.reader = reader
@@ -109,7 +122,7 @@ class SqlReads:
         }  # fmt: skip
         self._insight: dict[str, Callable[..., Awaitable[Row]]] = {
             "measures": measures.measures, "heatmap": insight.heatmap, "bottlenecks": insight.bottlenecks, "variants": insight.variants,
-            "comparison": insight.comparison,
+            "comparison": insight.comparison, "export": event_logs.export,
         }  # fmt: skip
         self._mark, self._count, self._belongings = held.mark, held.count, held.belongings
         self._unprepared = batches.unprepared

@@ -81,10 +81,7 @@ def read(given: Mapping[str, str], now: datetime) -> Asked:
     if window not in WINDOWS:
         raise Senseless(f"window: expected {', '.join(WINDOWS)}, found {window[:40]!r}")
     grain, back = WINDOWS[window]
-    end = _moment("to", given) or now
-    start = _moment("from", given) or end - back
-    if start >= end:
-        raise Senseless(f"from: expected a time before {iso(end)}, found {iso(start)}")
+    start, end = span_of(given, now, back)
     grain = grain or ("hour" if end - start <= BY_HOUR_MAX else "day")
     start, end = begin_of(window if window != "all" else grain, start), _up(grain, end)
     groups = _names("group", given.get("group"), tuple(GROUPS), ())
@@ -96,6 +93,15 @@ def read(given: Mapping[str, str], now: datetime) -> Asked:
     if {"version", "element"} & {*groups} and "process" not in groups:
         groups = ("process", *groups)  # a version and an element are those of a process
     return Asked(_names("measure", given.get("measure"), MEASURES, DEFAULT), groups, window, grain, start, end, filters)
+
+
+def span_of(given: Mapping[str, str], now: datetime, back: timedelta = WINDOWS["all"][1]) -> tuple[datetime, datetime]:
+    """`from` and `to`. Raises: BadQuery, Senseless among it."""
+    end = _moment("to", given) or now
+    start = _moment("from", given) or end - back
+    if start >= end:
+        raise Senseless(f"from: expected a time before {iso(end)}, found {iso(start)}")
+    return start, end
 
 
 def _moment(name: str, given: Mapping[str, str]) -> datetime | None:

@@ -154,6 +154,7 @@ HTTP: dict[str, str] = {
     "POST /v1/incidents/groups/{id}/resolve": "incidents:resolve",
     "GET /v1/measures": "insight:read",
     "GET /v1/variants": "insight:read",
+    "GET /v1/exports": "insight:read",
     "GET /v1/reports/heatmap": "insight:read",
     "GET /v1/reports/bottlenecks": "insight:read",
     "GET /v1/reports/comparison": "insight:read",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -167,6 +168,28 @@ def compare(
         for i in (whole, *found["items"])
     ]  # fmt: skip
     _show(found, rows, csv, json)
+
+
+@app.command()
+def export(
+    process: OfProcess,
+    format: Annotated[str, typer.Option("--format", help="xes, ocel or csv")] = "xes",
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="[default: standard output]")] = None,
+    since: Since = "",
+    until: Until = "",
+    server: ServerUrl = "",
+) -> None:
+    """A history for other tools: XES, OCEL 2.0 or CSV, of the instances that were made in the time."""
+    import sys
+
+    from flowledger.infra.cli.server import Server
+
+    query = {"process": process, "format": format, "from": since, "to": until}
+    text = Server(server).text("/v1/exports", **{k: v for k, v in query.items() if v})
+    if out is not None:
+        out.write_text(text, "utf-8", newline="")
+    else:
+        sys.stdout.write(text)
 
 
 def _flat(item: dict[str, Any]) -> dict[str, Any]:

@@ -74,9 +74,9 @@ class Server:
         asked = {k: v for k, v in (query or {}).items() if v not in (None, "", [])}
         return self._base + quote(path, safe="/.") + ("?" + urlencode(asked, doseq=True) if asked else "")
 
-    def text(self, path: str) -> str:
+    def text(self, path: str, **query: Any) -> str:
         """An answer that isn't JSON, or isn't to be read as such."""
-        status, raw = self._exchange("GET", self._target(path), None, self._headers(None))
+        status, raw = self._exchange("GET", self._target(path, query), None, self._headers(None))
         if status >= 400:
             problem(status, _decoded(raw))
         return raw.decode("utf-8", "replace")

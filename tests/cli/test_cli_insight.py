@@ -61,6 +61,10 @@ def test_reports(done, tmp_path):
     assert "look >" in done("analytics", "variants", "reported")
     shown = done("analytics", "compare", "reported", 1, 2)
     assert "waiting_time" in shown and "same" in shown
+    out = tmp_path / "log.xes"
+    done("analytics", "export", "reported", "--out", out)
+    assert out.read_text().count("<trace>") == 4 and "Look 1" in out.read_text()
+    assert json.loads(done("analytics", "export", "reported", "--format", "ocel"))["objectTypes"][0]["name"] == "reported"
     assert "expected another version" in done("analytics", "compare", "reported", 1, 1, expect=1)
 
 
