@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import msgspec
 
 from flowledger.api import answers
+from flowledger.api.edge import KEY_MAX
 from flowledger.api.previews import PLAN_PATTERN
 from flowledger.api.problems import MEDIA_TYPE
 from flowledger.infra.settings import Settings
@@ -221,7 +222,8 @@ def _bodies(schema: dict[str, Any], app: Litestar, settings: Settings) -> None:
 
 def _bounded(schema: Any) -> Any:
     if isinstance(schema, dict):
-        found = {k: min(v, INT_MAX) if k == "maximum" else _bounded(v) for k, v in schema.items()}
+        # keys may be larger: they are taken as numbers, too, from those who hold them
+        found = {k: v if v == KEY_MAX else min(v, INT_MAX) if k == "maximum" else _bounded(v) for k, v in schema.items()}
         return {**found, "minLength": 20} if schema.get("format") == "date-time" else found
     return [_bounded(v) for v in schema] if isinstance(schema, list) else schema
 

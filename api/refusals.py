@@ -44,6 +44,8 @@ _AS: dict[str, tuple[str, str]] = {
     "extend_job": ("extend_lease", "task"), "retries_job": ("update_retries", "task"), "make_job": ("make_callback", "task"),
     "activate_jobs": ("activate_tasks", "tasks"), "resolve_group_incident": ("create_batch", "batch"),
     "evaluate_conditions": ("evaluate_conditions", "condition"),
+    "put_instance_file": ("change_files", "instance"), "remove_instance_file": ("change_files", "instance"),
+    "put_task_file": ("attach_task", "task"), "remove_task_file": ("attach_task", "task"),
 }  # fmt: skip
 
 

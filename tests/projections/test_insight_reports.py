@@ -25,7 +25,7 @@ async def drawn(dsn, schema, **more):
         yield reader, log.history.truth
 
 
-@pytest.mark.req("D-ANA-006", "APG-POS-016")
+@pytest.mark.req("D-ANA-006")
 async def test_the_planted_bottleneck_is_first_and_the_heatmap_is_what_was_planned(db, dsn, schema):
     async with drawn(dsn, schema) as (reader, truth):
         cases = [c for c in truth if c.tenant == "acme"]
