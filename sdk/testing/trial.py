@@ -14,6 +14,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from flowledger.events import commands as c
+from flowledger.kernel import Decision
 from flowledger.kernel.library import Library
 from flowledger.sdk.testing import data
 from flowledger.sdk.testing.engine import START, Engine
@@ -57,7 +59,7 @@ class Bounded(Engine):
     def _new_library(self) -> Library:
         return Library()  # what callers send is compiled for them alone, and forgotten
 
-    def _decide(self, command: Any, actor: str = "") -> dict[str, Any]:
+    def _step(self, request: c.Request) -> Decision:  # follow-ups count as well
         self._left -= 1
         if self._left < 0 or len(self.journal) > EVENTS_MAX:
             raise TooMuch(
@@ -65,7 +67,7 @@ class Bounded(Engine):
             )
         if self._clock() > self._end:
             raise TooMuch(f"a run takes at most {SECONDS_MAX:g} s")
-        return super()._decide(command, actor)
+        return super()._step(request)
 
 
 def run_trial(
