@@ -133,10 +133,8 @@ def test_when_a_head_is_due(tmp_path):
 async def test_health_says_that_a_place_fails(tmp_path):
     (tmp_path / "file").write_text("")
     key = signing.generate(tmp_path / "k.pem")
-    engine = Engine(
-        MemoryLog(MemoryStore(1)), partitions=1,
-        settings=Settings(signing=Signing(key, Anchors(places([f"file:{tmp_path}/file/x"])), 1, 0.05)),
-    )  # fmt: skip
+    anchors = Anchors(places([f"file:{tmp_path}/file/x"]))
+    engine = Engine(MemoryLog(MemoryStore(1)), partitions=1, settings=Settings(signing=Signing(key, anchors, 1, 0.05)))
     await engine.start()
     await engine.call(c.CreateTask(job_type="w"), id="a")
     for _ in range(200):
@@ -146,6 +144,7 @@ async def test_health_says_that_a_place_fails(tmp_path):
     health = engine.health()
     assert health["ready"] and "can't be anchored" in health["warnings"][0], health
     await engine.stop()
+    anchors.close(0.1)
 
 
 def test_the_key_of_an_installation(tmp_path):
