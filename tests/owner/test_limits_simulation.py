@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -20,15 +21,17 @@ from flowledger.events import avro
 from flowledger.events import commands as c
 from flowledger.events import control as co
 from flowledger.events import group as rules
+from flowledger.events import ledger as le
 from flowledger.events import task as ta
 from flowledger.events import workflow as wf
 from flowledger.events.base import Rejected
 from flowledger.kernel import Partition, evolve, tenants
-from flowledger.kernel.tasks import permits
+from flowledger.kernel.tasks import permits, quotas
 from flowledger.processors import intake
 from flowledger.processors.log import COMMANDS, EVENTS, Group
 from flowledger.sdk import Flow
 
+_request = msgspec.json.Decoder(c.Request)
 BASE = int(os.environ.get("LIMITS_SEED", "1"))
 RUNS = int(os.environ.get("LIMITS_RUNS", "4"))
 TASKS, STEPS, HEALED_STEPS, LEASE_MS = 12, 3_000, 60_000, 2_500
@@ -59,9 +62,11 @@ class Watch:
         self.readers = [rules.GroupReader() for _ in self.states]
         self.decoders = [avro.Decoder() for _ in self.states]
         self.read = [0] * world.partitions
-        #: when work began: leases of tasks, or instances
-        self.begun: list[int] = []
-        self.ended = 0
+        self.leases: list[int] = []
+        #: of a tenant's starts, each when the home began one or let others begin so many; how many others were let and did
+        self.starts: list[tuple[int, int]] = []
+        self.given = self.begun = self.ended = 0
+        self.home = c.partition_of_text(quotas.PREFIX + "acme", world.partitions)
         self.most = self.bad_in_a_row = 0
 
     def look(self) -> None:
@@ -72,8 +77,15 @@ class Watch:
                 for value in group.values if group is not None else ():
                     event, envelope = self.decoders[p].decode(value)
                     evolve(state, event, envelope)
-                    if isinstance(event, wf.WorkflowStarted) or (isinstance(event, ta.TaskLeased) and self.kind not in QUOTAS):
-                        self.begun += [envelope.time_us] * len(getattr(event, "tasks", "1"))
+                    if isinstance(event, ta.TaskLeased) and self.kind not in QUOTAS:
+                        self.leases += [envelope.time_us] * len(event.tasks)
+                    elif isinstance(event, wf.WorkflowStarted) and p == self.home:
+                        self.starts.append((envelope.time_us, 1))
+                    elif isinstance(event, wf.WorkflowStarted):
+                        self.begun += 1
+                    elif isinstance(event, le.Outbound) and isinstance(gift := _request.decode(event.command).command, c.GivePermits):
+                        self.starts.append((envelope.time_us, gift.number))
+                        self.given += gift.number
                     self.ended += isinstance(event, wf.WorkflowCompleted)
             self.read[p] = len(records)
         if self.kind == "instances":
@@ -100,14 +112,23 @@ class Watch:
 
     def check_rate(self) -> None:
         """In no time more than the bucket holds and gets; a token may be on its way for a while."""
-        rate = self.value["starts" if self.kind == "starts" else "rate"]
-        burst = rate["max"]
-        interval = rate["per_ms"] * 1000 // burst
-        times = sorted(self.begun)
+        burst = self.value["rate"]["max"]
+        interval = self.value["rate"]["per_ms"] * 1000 // burst
+        times = sorted(self.leases)
         for i in range(len(times)):
             for j in range(i + burst, len(times)):
                 most = burst + (times[j] - times[i] + permits.IDLE_US) // interval
                 assert j - i + 1 <= most, f"over-granted: {j - i + 1} in {(times[j] - times[i]) / 1e6:g} s, at most {most}"
+
+    def check_starts(self) -> None:
+        """What the home lets begin fits the bucket to the microsecond; who begins elsewhere was let, though it may have taken its while to get there."""
+        burst = self.value["starts"]["max"]
+        interval = self.value["starts"]["per_ms"] * 1000 // burst
+        tat = 0
+        for now, number in self.starts:
+            tat = max(tat, now) + number * interval
+            assert tat - now <= burst * interval, f"over-granted: {(tat - now) / interval:g} tokens of {burst}"
+        assert self.begun <= self.given, f"{self.begun} began elsewhere, {self.given} might"
 
 
 class Crowd:
@@ -125,7 +146,8 @@ class Crowd:
             self.open[id] = (partition, command, 0)
 
     def heard(self, id: str, answer: Any) -> None:
-        if id in self.open and not (isinstance(answer, Rejected) and answer.code in AGAIN):
+        again = (*AGAIN, "NOT_FOUND") if id.startswith("task-") else AGAIN  # of an owner that was one before the model came
+        if id in self.open and not (isinstance(answer, Rejected) and answer.code in again):
             self.answers[id] = answer
             del self.open[id]
 
@@ -217,8 +239,11 @@ def simulate(seed: int, kind: str) -> tuple[World, Watch]:
         raise AssertionError(f"kept back for ever: {left}; {limited}; {list(crowd.open)[:20]}, {world.counts}")
     refused = [a for id, a in crowd.answers.items() if id.startswith("task-") and isinstance(a, Rejected)]
     assert not refused, refused
-    if kind in ("rate", "starts"):
+    if kind == "rate":
         watch.check_rate()
+    if kind == "starts":
+        watch.check_starts()
+    assert not any(s.instances for s in watch.states)
     return world, watch
 
 
