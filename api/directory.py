@@ -158,7 +158,7 @@ async def list_limits(request: ApiRequest, cursor: After = "", limit: Page = 100
 
 @put("/limits", summary="Set concurrency, rate, circuit breaker, batch of a target")
 async def put_limit(request: ApiRequest, target: Target, data: dict[str, Any]) -> Response[a.Stored]:
-    """Limits hold in each partition."""
+    """Limits hold over all partitions together."""
     return await _put(request, "limit", target, data)
 
 

@@ -197,6 +197,19 @@ def equal(column: str, *, sparse: bool = False, leads: bool = False) -> Apply:
     return apply
 
 
+def of_metadata(name: str) -> Apply:
+    """What the caller said at the start. The index has the beginning."""
+    found = f"metadata ->> '{name}'"
+
+    def apply(w: Where, v: str) -> None:
+        if "\0" in v:
+            w.add("FALSE")
+        else:
+            w.add(sql.SQL("left(" + found + ", " + str(WIDTH) + ") = %s AND " + found + " = %s"), v[:WIDTH], v)  # type: ignore[arg-type]
+
+    return apply
+
+
 def key_equal(column: str, name: str, *, leads: bool = False) -> Apply:
     def apply(w: Where, v: str) -> None:
         w.leads |= leads
@@ -439,6 +452,8 @@ INSTANCES: dict[str, Apply] = {
     "parent": key_equal("parent_id", "parent"),
     "initiator": equal("initiator", sparse=True, leads=True),
     "correlation_id": equal("correlation_id", sparse=True),
+    "project_id": of_metadata("project_id"),
+    "environment": of_metadata("environment"),
     "paused": lambda w, v: w.add("paused" if truth("paused", v) else "NOT paused"),
     "priority": priority,
 }
