@@ -199,13 +199,15 @@ def equal(column: str, *, sparse: bool = False, leads: bool = False) -> Apply:
 
 def of_metadata(name: str) -> Apply:
     """What the caller said at the start. The index has the beginning."""
-    found = f"metadata ->> '{name}'"
+    condition = sql.SQL("left(metadata ->> {name}, {width}) = %s AND metadata ->> {name} = %s").format(
+        name=sql.Literal(name), width=sql.Literal(WIDTH)
+    )
 
     def apply(w: Where, v: str) -> None:
         if "\0" in v:
             w.add("FALSE")
         else:
-            w.add(sql.SQL("left(" + found + ", " + str(WIDTH) + ") = %s AND " + found + " = %s"), v[:WIDTH], v)  # type: ignore[arg-type]
+            w.add(condition, v[:WIDTH], v)
 
     return apply
 
