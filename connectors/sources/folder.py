@@ -8,7 +8,6 @@ network drives too; a file counts when it has stayed as it is for a while, so th
 from __future__ import annotations
 
 import asyncio
-import base64
 import fnmatch
 import hashlib
 import os
@@ -18,9 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flowledger.api import strict
 from flowledger.connectors.sources.frame import BEGUN, Away, Got, Opening, begun
-from flowledger.events import avro
+from flowledger.connectors.sources.shared import value_of
 from flowledger.events.triggers import FILE, GONE, TriggerItem
 from flowledger.kernel import limits
 from flowledger.kernel.model.trigger_fields import duration_us
@@ -215,15 +213,8 @@ class FolderSource:
             raise _Changing
         if len(raw) > limits.TRIGGER_ITEM_BYTES_MAX:
             return None, f"it has {about.size} bytes, more than the {limits.TRIGGER_ITEM_BYTES_MAX} that are taken"
-        if self._content == "base64":
-            return base64.b64encode(raw).decode(), ""
         try:
-            text = raw.decode()
-            if self._content == "text":
-                return text, ""
-            found = avro.decode_json(raw)
-            strict.check(raw)
-            return found, ""
+            return value_of(raw, self._content), ""
         except (ValueError, RecursionError) as e:
             return None, f"it can't be read as {self._content}: {str(e)[:200]}"
 
