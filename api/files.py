@@ -256,11 +256,9 @@ async def remove_instance_file(request: ApiRequest, id: KeyPath, name: FileName)
 
 async def sweep(s: Services) -> int:
     """Files that nothing refers to go, `blob_hours` after they were put last. Nothing goes while the rows are behind the log: they say what is needed."""
-    known = s.client.health().get("partitions") or {}
-    if len(known) < s.client.partitions:
+    if len(s.client.health().get("partitions") or {}) < s.client.partitions:
         return 0
-    ends = {int(p): about["position"] - 1 for p, about in known.items() if about.get("position")}
-    if ends and not await s.reads.wait_for(ends, ROWS_S):
+    if (ends := s.ends()) and not await s.reads.wait_for(ends, ROWS_S):
         log_.warning("files that nobody needs stay: the projections are behind")
         return 0
     return await _blobs(s).sweep(s.reads.needed, time.time() - s.settings.blob_hours * 3_600)
