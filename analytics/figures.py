@@ -5,10 +5,10 @@ A series is an instance's definition as a whole (`element` is empty), one of its
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from flowledger.analytics.spread import bucket_of
+from flowledger.analytics.spread import BUCKET_MAX, bucket_of
 
 #: what is counted; all of these add up. `moved_in`, `moved_out`: by a migration from or to another version.
 #: `worked`: pieces of work whose waiting and working time are in `wait_us` and `work_us`; times of `cycle_us` are of what completed.
@@ -33,6 +33,9 @@ CYCLE_TIME, WAIT_TIME, WORK_TIME = 0, 1, 2
 TEXT_MAX = 255
 
 Numbers = list[int | None]
+#: which time << SPREAD_BITS | bucket -> how many
+Spread = dict[int, int]
+SPREAD_BITS = BUCKET_MAX.bit_length()
 
 
 class Series(NamedTuple):
@@ -53,11 +56,42 @@ class Place:
         self.series = series
 
 
-#: (element, job type) -> place, of a version
-Places = dict[tuple[str, str], Place]
+class Places:
+    """Those of a version, each made once: as a whole, of its elements, and where work counts (with the instance, with its element, with its job type)."""
+
+    __slots__ = ("_elements", "_series", "_works", "whole")
+
+    def __init__(self, tenant: str, process: str, definition: int, version: int) -> None:
+        self._series = Series(text(tenant), text(process), definition, version)
+        self.whole = Place(self._series)
+        self._elements: dict[str, Place] = {}
+        self._works: dict[tuple[str, str], tuple[Place, ...]] = {}
+
+    def element(self, name: str) -> Place:
+        found = self._elements.get(name)
+        if found is None:
+            if len(self._elements) >= PLACES_MAX:
+                self._elements.clear()
+            found = self._elements[name] = Place(self._series._replace(element=text(name)))
+        return found
+
+    def work(self, element: str, job_type: str) -> tuple[Place, ...]:
+        """Two places; that of the job type is the third, where there is one."""
+        key = (element, job_type)
+        found = self._works.get(key)
+        if found is None:
+            if len(self._works) >= PLACES_MAX:
+                self._works.clear()
+            found = (self.whole, self.element(element))
+            if job_type:
+                found += (Place(self._series._replace(element=text(element), job_type=text(job_type))),)
+            self._works[key] = found
+        return found
+
+
 _PLACES: dict[tuple[str, str, int, int], Places] = {}
-#: versions whose places are kept
-_PLACES_MAX = 5_000
+#: versions whose places are kept at hand, and elements and kinds of work of each
+_PLACES_MAX, PLACES_MAX = 5_000, 10_000
 
 
 def places_of(tenant: str, process: str, definition: int, version: int) -> Places:
@@ -66,7 +100,7 @@ def places_of(tenant: str, process: str, definition: int, version: int) -> Place
     if found is None:
         if len(_PLACES) >= _PLACES_MAX:
             _PLACES.clear()
-        found = _PLACES[key] = {}
+        found = _PLACES[key] = Places(*key)
     return found
 
 
@@ -75,98 +109,119 @@ def text(value: str) -> str:
     return value[:TEXT_MAX].replace("\0", "\ufffd")
 
 
-class Figures:
-    """What a batch of events adds: `minutes`: (place, start of the minute in µs) -> numbers; `spreads`: (place, start of the hour, time, bucket) -> how many."""
+class Cell(NamedTuple):
+    """What is added to: the numbers of a minute, the spread of its hour."""
 
-    __slots__ = ("minutes", "paths", "spreads", "variants")
+    numbers: Numbers
+    spread: Spread
+
+    def completed(self, lasted_us: int) -> None:
+        """Something completed that took so long."""
+        row, spread = self
+        _cycle(row, lasted_us)
+        if lasted_us >= 1000:
+            key = CYCLE_TIME << SPREAD_BITS | bucket_of(lasted_us)
+            spread[key] = spread.get(key, 0) + 1
+
+
+class Figures:
+    """What a batch of events adds: `minutes`: (place, start of the minute in µs) -> numbers; `spreads`: (place, start of the hour) -> how times are spread.
+
+    What took less than a millisecond has no bucket: it is what the others lack.
+    """
+
+    __slots__ = ("_cells", "_moments", "_since", "minutes", "paths", "spreads", "variants")
 
     def __init__(self) -> None:
         #: of what has ended: (version as a whole, start of the day, variant) -> numbers; and (tenant, process, variant) -> its path, and how many elements more
         self.variants: dict[tuple[Series, int, str], Numbers] = {}
         self.paths: dict[tuple[str, str, str], tuple[list[str], int]] = {}
         self.minutes: dict[tuple[Place, int], Numbers] = {}
-        self.spreads: dict[tuple[Place, int, int, int], int] = {}
+        self.spreads: dict[tuple[Place, int], Spread] = {}
+        #: both by minute and place, and those of the minute that was asked for last
+        self._moments: dict[int, dict[Place, Cell]] = {}
+        self._cells: dict[Place, Cell] = {}
+        self._since = -MINUTE_US
 
     def __bool__(self) -> bool:
         return bool(self.minutes)
 
-    def at(self, place: Place, us: int) -> Numbers:
-        """The numbers of the minute, to be added to."""
-        key = (place, us - us % MINUTE_US)
-        found = self.minutes.get(key)
+    def at(self, place: Place, us: int) -> Cell:
+        if not 0 <= us - self._since < MINUTE_US:
+            self._since = us - us % MINUTE_US
+            self._cells = self._moments.setdefault(self._since, {})
+        found = self._cells.get(place)
         if found is None:
-            found = self.minutes[key] = _EMPTY.copy()
+            numbers = self.minutes[place, self._since] = _EMPTY.copy()
+            found = self._cells[place] = Cell(numbers, self.spreads.setdefault((place, us - us % HOUR_US), {}))
         return found
 
-    def add(self, place: Place, us: int, column: int, amount: int = 1) -> None:
-        self.at(place, us)[column] += amount  # type: ignore[operator]
+    def add(self, place: Place, us: int, column: int) -> None:
+        self.at(place, us)[0][column] += 1  # type: ignore[operator]
 
-    def time(self, place: Place, us: int, which: int, lasted_us: int) -> None:
-        """How long something took that ended at `us`. What took less than a millisecond has no bucket: it is what the others lack."""
-        if lasted_us >= 1000:
-            bucket = bucket_of(lasted_us)
-            key = (place, us - us % HOUR_US, which, bucket)
-            self.spreads[key] = self.spreads.get(key, 0) + 1
-
-    def cycle(self, place: Place, us: int, lasted_us: int) -> None:
-        """Something completed that took so long."""
-        row = self.at(place, us)
-        row[COMPLETED] += 1  # type: ignore[operator]
-        row[CYCLE] += lasted_us  # type: ignore[operator]
-        least, most = row[LEAST], row[MOST]
-        row[LEAST] = lasted_us if least is None else min(least, lasted_us)
-        row[MOST] = lasted_us if most is None else max(most, lasted_us)
-        self.time(place, us, CYCLE_TIME, lasted_us)
-
-    def work(self, place: Place, us: int, wait_us: int, work_us: int) -> None:
+    def work(self, places: Iterable[Place], us: int, wait_us: int, work_us: int) -> None:
         """A piece of work was done that waited and was in hand for so long."""
-        row = self.at(place, us)
-        row[WORKED] += 1  # type: ignore[operator]
-        row[WAIT] += wait_us  # type: ignore[operator]
-        row[WORK] += work_us  # type: ignore[operator]
-        self.time(place, us, WAIT_TIME, wait_us)
-        self.time(place, us, WORK_TIME, work_us)
+        keys = [which << SPREAD_BITS | bucket_of(t) for which, t in ((WAIT_TIME, wait_us), (WORK_TIME, work_us)) if t >= 1000]
+        for place in places:
+            row, spread = self.at(place, us)
+            row[WORKED] += 1  # type: ignore[operator]
+            row[WAIT] += wait_us  # type: ignore[operator]
+            row[WORK] += work_us  # type: ignore[operator]
+            for key in keys:
+                spread[key] = spread.get(key, 0) + 1
 
     def variant(self, place: Place, us: int, name: str, column: int, lasted_us: int, path: list[str], more: int) -> None:
         """An instance ended that went this way; `lasted_us` counts where it completed."""
         s = place.series
-        row = self.variants.setdefault((s, us - us % DAY_US, name), _EMPTY.copy())
-        row[column] += 1  # type: ignore[operator]
+        key = (s, us - us % DAY_US, name)
+        row = self.variants.get(key)
+        if row is None:
+            row = self.variants[key] = _EMPTY.copy()
+            self.paths.setdefault((s.tenant, s.process, name), (path, more))
         if column == COMPLETED:
-            row[CYCLE] += lasted_us  # type: ignore[operator]
-            least, most = row[LEAST], row[MOST]
-            row[LEAST] = lasted_us if least is None else min(least, lasted_us)
-            row[MOST] = lasted_us if most is None else max(most, lasted_us)
-        self.paths.setdefault((s.tenant, s.process, name), (path, more))
+            _cycle(row, lasted_us)
+        else:
+            row[column] += 1  # type: ignore[operator]
 
-    def rolled(self, grain: str) -> dict[tuple[Series, int], Numbers]:
-        """By minute, hour or day."""
+    def rolled(self, grain: str, finer: Mapping[tuple[Series, int], Numbers] | None = None) -> dict[tuple[Series, int], Numbers]:
+        """By minute, hour or day. `finer`: what this gave for a smaller one."""
         size = GRAINS[grain]
         out: dict[tuple[Series, int], Numbers] = {}
-        for (place, at), numbers in self.minutes.items():
-            key = (place.series, at - at % size)
+        rows = (((place.series, at), numbers) for (place, at), numbers in self.minutes.items()) if finer is None else finer.items()
+        for (series, at), numbers in rows:
+            key = (series, at - at % size)
             known = out.get(key)
             out[key] = numbers if known is None else plus(known, numbers)
         return out
 
     def spread(self, grain: str) -> dict[tuple[Series, int, int, int], int]:
-        """By hour or day."""
-        size = GRAINS[grain]
+        """By hour or day: (series, start, which time, bucket) -> how many."""
+        size = SPREAD_GRAINS[grain]
         out: dict[tuple[Series, int, int, int], int] = {}
-        for (place, at, which, bucket), n in self.spreads.items():
-            key = (place.series, at - at % size, which, bucket)
-            out[key] = out.get(key, 0) + n
+        for (place, at), spread in self.spreads.items():
+            for both, n in spread.items():
+                key = (place.series, at - at % size, both >> SPREAD_BITS, both & BUCKET_MAX)
+                out[key] = out.get(key, 0) + n
         return out
+
+
+def _cycle(row: Numbers, lasted_us: int) -> None:
+    row[COMPLETED] += 1  # type: ignore[operator]
+    row[CYCLE] += lasted_us  # type: ignore[operator]
+    least, most = row[LEAST], row[MOST]
+    if least is None or lasted_us < least:
+        row[LEAST] = lasted_us
+    if most is None or lasted_us > most:
+        row[MOST] = lasted_us
 
 
 def plus(a: Numbers, b: Numbers) -> Numbers:
     """The sum of two rows; shortest and longest as they are."""
     out: Numbers = [(x or 0) + (y or 0) for x, y in zip(a[:LEAST], b[:LEAST], strict=True)]
-    out.append(min((n for n in (a[LEAST], b[LEAST]) if n is not None), default=None))
-    out.append(max((n for n in (a[MOST], b[MOST]) if n is not None), default=None))
+    for better, x, y in ((min, a[LEAST], b[LEAST]), (max, a[MOST], b[MOST])):
+        out.append(y if x is None else x if y is None else better(x, y))
     return out
 
 
-def named(numbers: Numbers) -> Iterator[tuple[str, int | None]]:
-    """Column by column."""
-    yield from zip((*COUNTED, "cycle_min_us", "cycle_max_us"), numbers, strict=True)
+#: the names of all numbers, in their order
+NAMES = (*COUNTED, "cycle_min_us", "cycle_max_us")

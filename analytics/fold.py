@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flowledger.analytics import trace as tr
-from flowledger.analytics.figures import ATTEMPTS, CANCELLED, ERRORS, INCIDENTS, RETRIES, REWORKED, STARTED, Figures
+from flowledger.analytics.figures import ATTEMPTS, ERRORS, INCIDENTS, RETRIES, REWORKED, STARTED, Figures
 from flowledger.analytics.trace import Trace, Work
 from flowledger.events import flow as fl
 from flowledger.events import task as ta
@@ -117,7 +117,7 @@ def _flow_taken(t: Trace, e: fl.FlowTaken, us: int, figures: Figures) -> None:
     if e.spawned:
         tr.arrive(t, e.spawned, e.target, here.scope, us, figures)
     else:
-        tr.move(t, e.token, e.target, us, figures)
+        tr.move(t, e.token, here, e.target, us, figures)
 
 
 def _gateway_reached(t: Trace, e: fl.GatewayReached, us: int, figures: Figures) -> None:
@@ -145,17 +145,17 @@ def _error(t: Trace, e: fl.ErrorOccurred, us: int, figures: Figures) -> None:
 def _task_created(t: Trace, e: ta.TaskCreated, us: int, figures: Figures) -> None:
     if e.token and e.token not in t.visits:
         return
-    w = tr.hold(t, e.task, Work(e.token, e.element, e.job_type, us, bool(e.listener)))
-    if w.job_type:
-        figures.add(t.of(w.element, w.job_type), us, STARTED)
+    w = tr.hold(t, e.task, e.token, e.element, e.job_type, us, bool(e.listener))
+    for place in w.places[2:]:
+        figures.add(place, us, STARTED)
     if w.listener:
         return
-    again = w.element in t.times
-    t.times[w.element] = t.times.get(w.element, 0) + 1
-    if again and not ((v := t.visits.get(w.token)) is not None and v.repeats):  # a loop has several runs, and that is no rework
+    before = t.times.get(w.element, 0)
+    t.times[w.element] = before + 1
+    if before and not ((v := t.visits.get(w.token)) is not None and v.repeats):  # a loop has several runs, and that is no rework
         t.reworked += 1
-        for place in _places(w):
-            figures.add(t.of(*place), us, REWORKED)
+        for place in w.places:
+            figures.add(place, us, REWORKED)
 
 
 def _attempt(t: Trace, w: Work, us: int, figures: Figures, *, failed: bool, again: bool = False) -> None:
@@ -167,18 +167,11 @@ def _attempt(t: Trace, w: Work, us: int, figures: Figures, *, failed: bool, agai
     t.attempts += 1
     t.errors += failed
     t.retries += again
-    for place in _places(w):
-        row = figures.at(t.of(*place), us)
-        for column, amount in ((ATTEMPTS, 1), (ERRORS, failed), (RETRIES, again)):
-            row[column] += amount  # type: ignore[operator]
-
-
-def _places(w: Work) -> list[tuple[str, str]]:
-    """Where work counts: with the instance, with its element, and with its job type."""
-    found = [("", ""), (w.element, "")]
-    if w.job_type:
-        found.append((w.element, w.job_type))
-    return found
+    for place in w.places:
+        row = figures.at(place, us).numbers
+        row[ATTEMPTS] += 1  # type: ignore[operator]
+        row[ERRORS] += failed  # type: ignore[operator]
+        row[RETRIES] += again  # type: ignore[operator]
 
 
 def _task_completed(t: Trace, e: ta.TaskCompleted, us: int, figures: Figures) -> None:
@@ -189,15 +182,14 @@ def _task_completed(t: Trace, e: ta.TaskCompleted, us: int, figures: Figures) ->
         w.hand_us = w.accepted_us
     _attempt(t, w, us, figures, failed=False)
     wait_us = max(0, us - w.created_us - w.worked_us)
-    if w.job_type:
-        figures.cycle(t.of(w.element, w.job_type), us, max(0, us - w.created_us))
+    jobs = w.places[2:]
+    for place in jobs:
+        figures.at(place, us).completed(max(0, us - w.created_us))
     if not w.listener:
         t.wait_us += wait_us
         t.work_us += w.worked_us
         t.worked += 1
-    for place in _places(w):
-        if not w.listener or place[1]:
-            figures.work(t.of(*place), us, wait_us, w.worked_us)
+    figures.work(jobs if w.listener else w.places, us, wait_us, w.worked_us)
 
 
 def _let_go(t: Trace, task: int) -> Work | None:
@@ -214,8 +206,8 @@ def _task_failed(t: Trace, e: ta.TaskFailed, us: int, figures: Figures) -> None:
 
 def _task_dropped(t: Trace, e: ta.TaskCancelled | ta.TaskSkipped, us: int, figures: Figures) -> None:
     w = _let_go(t, e.task)
-    if w is not None and w.job_type:
-        figures.add(t.of(w.element, w.job_type), us, CANCELLED)
+    if w is not None:
+        tr.withdrawn(w, us, figures)
 
 
 #: a person has it in hand
@@ -237,8 +229,9 @@ def _task_moved(t: Trace, e: ta.TaskChanged, us: int, figures: Figures) -> None:
 
 def _incident(t: Trace, e: wa.IncidentRaised, us: int, figures: Figures) -> None:
     t.incidents += 1
-    for element in ("", e.element) if e.element else ("",):
-        figures.add(t.of(element), us, INCIDENTS)
+    figures.add(t.places.whole, us, INCIDENTS)
+    if e.element:
+        figures.add(t.places.element(e.element), us, INCIDENTS)
 
 
 _HANDLERS: dict[type[Event], Callable[[Trace, Any, int, Figures], None]] = {

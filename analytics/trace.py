@@ -22,18 +22,13 @@ from flowledger.analytics.figures import (
     Figures,
     Place,
     Places,
-    Series,
     places_of,
-    text,
 )
 
 #: elements of a path that are remembered; what comes after is counted alone
 PATH_MAX = 300
 #: stays of an instance that are followed at once; what is beyond counts in `left_out` and nowhere else
 OPEN_MAX = 5_000
-
-#: places of a version that are kept at hand
-PLACES_MAX = 10_000
 
 #: outcome -> what counts it
 ENDS = {"completed": COMPLETED, "failed": FAILED, "cancelled": CANCELLED, "terminated": TERMINATED}
@@ -42,38 +37,42 @@ Row = list[Any]
 
 
 class Visit:
-    """`element` empty: it isn't counted (a run of a loop, a token that only holds something). `repeats`: it is inside of a loop."""
+    """`element` empty: it isn't counted (a run of a loop, a token that only holds something). `place`: where it counts. `repeats`: it is inside of a loop."""
 
-    __slots__ = ("element", "failing", "repeats", "scope", "since_us", "tasks")
+    __slots__ = ("element", "failing", "place", "repeats", "scope", "since_us", "tasks")
 
-    def __init__(self, element: str, scope: int, since_us: int, repeats: bool) -> None:
-        self.element, self.scope, self.since_us, self.repeats = element, scope, since_us, repeats
+    def __init__(self, element: str, place: Place, scope: int, since_us: int, repeats: bool) -> None:
+        self.element, self.place, self.scope, self.since_us, self.repeats = element, place, scope, since_us, repeats
         self.failing = False
         self.tasks: list[int] | None = None
 
 
 class Work:
-    """`hand_us`: since when it is in hand (0: it isn't); `worked_us`: how long it was before. `leased`: a worker has it."""
+    """`hand_us`: since when it is in hand (0: it isn't); `worked_us`: how long it was before. `leased`: a worker has it. `places`: where it counts, as
+    `Places.work` has them."""
 
-    __slots__ = ("accepted_us", "created_us", "element", "hand_us", "job_type", "leased", "listener", "token", "worked_us")
+    __slots__ = ("accepted_us", "created_us", "element", "hand_us", "job_type", "leased", "listener", "places", "token", "worked_us")
 
-    def __init__(self, token: int, element: str, job_type: str, created_us: int, listener: bool) -> None:
-        self.token, self.element, self.job_type, self.created_us, self.listener = token, element, job_type, created_us, listener
+    def __init__(self, places: tuple[Place, ...], token: int, element: str, job_type: str, created_us: int, listener: bool) -> None:
+        self.places, self.token, self.element, self.job_type, self.created_us, self.listener = (
+            places, token, element, job_type, created_us, listener,
+        )  # fmt: skip
         self.hand_us = self.worked_us = self.accepted_us = 0
         self.leased = False
 
 
 class Trace:
-    """`key` is the instance's. `outcome` is empty until it has ended."""
+    """`key` is the instance's."""
 
     __slots__ = (
         "attempts", "definition", "ended_us", "errors", "fresh", "incidents", "key", "kids", "left_out", "more", "outcome", "path", "process", "retries",
-        "reworked", "places", "started_us", "tenant", "times", "touched", "version", "visits", "wait_us", "work", "work_us", "worked",
+        "reworked", "places", "started_us", "tenant", "times", "touched", "version", "visits", "wait_us", "way", "work", "work_us", "worked",
     )  # fmt: skip
 
     def __init__(self, key: int, tenant: str, process: str, definition: int, version: int, started_us: int) -> None:
         self.key, self.tenant, self.started_us = key, tenant, started_us
-        self.outcome = ""
+        #: how it ended, and by which variant; empty until then
+        self.outcome = self.way = ""
         self.visits: dict[int, Visit] = {}
         self.work: dict[int, Work] = {}
         self.kids: dict[int, dict[int, None]] = {}
@@ -89,20 +88,10 @@ class Trace:
         self.process, self.definition, self.version = process, definition, version
         self.places: Places = places_of(self.tenant, process, definition, version)
 
-    def of(self, element: str = "", job_type: str = "") -> Place:
-        key = (element, job_type)
-        found = self.places.get(key)
-        if found is None:
-            if len(self.places) >= PLACES_MAX:
-                self.places.clear()
-            names = text(element), text(job_type)
-            found = self.places[key] = Place(Series(text(self.tenant), text(self.process), self.definition, self.version, *names))
-        return found
-
     @property
     def variant(self) -> str:
         """Names the path: equal for equal paths."""
-        return hashlib.sha256("\0".join((self.process, *self.path)).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        return self.way or hashlib.sha256("\0".join((self.process, *self.path)).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
     def dump(self) -> Row:
         """As JSON."""
@@ -133,7 +122,7 @@ class Trace:
             v = _stand(t, token, element, scope, since_us, repeats)
             v.failing = failing
         for task, token, element, job_type, created_us, listener, hand_us, worked_us, accepted_us, leased in work:
-            w = hold(t, task, Work(token, element, job_type, created_us, listener))
+            w = hold(t, task, token, element, job_type, created_us, listener)
             w.hand_us, w.worked_us, w.accepted_us, w.leased = hand_us, worked_us, accepted_us, leased
         t.path, t.times = list(path), dict(times)
         (t.wait_us, t.work_us, t.worked, t.attempts, t.retries, t.errors, t.incidents, t.reworked, t.left_out, t.more) = numbers
@@ -141,7 +130,7 @@ class Trace:
 
 
 def begin(t: Trace, us: int, figures: Figures) -> None:
-    figures.add(t.of(), us, STARTED)
+    figures.add(t.places.whole, us, STARTED)
 
 
 def arrive(t: Trace, token: int, element: str, scope: int, us: int, figures: Figures, *, counted: bool = True, runs: bool = False) -> None:
@@ -157,35 +146,31 @@ def arrive(t: Trace, token: int, element: str, scope: int, us: int, figures: Fig
 
 
 def _count(t: Trace, v: Visit, us: int, figures: Figures) -> None:
-    element = v.element
-    figures.add(t.of(element), us, STARTED)
+    figures.add(v.place, us, STARTED)
     if len(t.path) < PATH_MAX:
-        t.path.append(element)
+        t.path.append(v.element)
     else:
         t.more += 1
 
 
 def _stand(t: Trace, token: int, element: str, scope: int, us: int, repeats: bool) -> Visit:
-    v = t.visits[token] = Visit(element, scope, us, repeats)
+    v = t.visits[token] = Visit(element, t.places.element(element), scope, us, repeats)
     if scope != t.key:
         t.kids.setdefault(scope, {})[token] = None
     return v
 
 
-def hold(t: Trace, task: int, w: Work) -> Work:
-    t.work[task] = w
+def hold(t: Trace, task: int, token: int, element: str, job_type: str, us: int, listener: bool) -> Work:
+    w = t.work[task] = Work(t.places.work(element, job_type), token, element, job_type, us, listener)
     if (v := t.visits.get(w.token)) is not None:
         v.tasks = [*(v.tasks or ()), task]
     return w
 
 
-def move(t: Trace, token: int, element: str, us: int, figures: Figures) -> None:
+def move(t: Trace, token: int, v: Visit, element: str, us: int, figures: Figures) -> None:
     """It leaves where it was, done, and arrives at `element`."""
-    v = t.visits.get(token)
-    if v is None:
-        return
     _left(t, v, us, figures, done=True)
-    v.element, v.since_us, v.failing, v.tasks = element, us, False, None
+    v.element, v.place, v.since_us, v.failing, v.tasks = element, t.places.element(element), us, False, None
     for kid in list(t.kids.get(token, ())):
         leave(t, kid, us, figures)
     _count(t, v, us, figures)
@@ -207,15 +192,19 @@ def leave(t: Trace, token: int, us: int, figures: Figures, *, done: bool = False
 
 def _left(t: Trace, v: Visit, us: int, figures: Figures, *, done: bool) -> None:
     for task in v.tasks or ():
-        if (w := t.work.pop(task, None)) is not None and w.job_type:
-            figures.add(t.of(w.element, w.job_type), us, CANCELLED)
+        if (w := t.work.pop(task, None)) is not None:
+            withdrawn(w, us, figures)
     if not v.element:
         return
-    series = t.of(v.element)
     if done:
-        figures.cycle(series, us, max(0, us - v.since_us))
+        figures.at(v.place, us).completed(max(0, us - v.since_us))
     else:
-        figures.add(series, us, FAILED if v.failing else CANCELLED)
+        figures.add(v.place, us, FAILED if v.failing else CANCELLED)
+
+
+def withdrawn(w: Work, us: int, figures: Figures) -> None:
+    for place in w.places[2:]:
+        figures.add(place, us, CANCELLED)
 
 
 def end(t: Trace, outcome: str, us: int, figures: Figures, token: int = 0) -> None:
@@ -225,33 +214,39 @@ def end(t: Trace, outcome: str, us: int, figures: Figures, token: int = 0) -> No
     for key in list(t.visits):
         leave(t, key, us, figures)
     for w in t.work.values():  # of no token
-        if w.job_type:
-            figures.add(t.of(w.element, w.job_type), us, CANCELLED)
+        withdrawn(w, us, figures)
     t.work.clear()
     t.outcome, t.ended_us = outcome, us
+    whole, lasted_us = t.places.whole, max(0, us - t.started_us)
     if outcome == "completed":
-        figures.cycle(t.of(), us, max(0, us - t.started_us))
+        figures.at(whole, us).completed(lasted_us)
     else:
-        figures.add(t.of(), us, ENDS[outcome])
-    figures.variant(t.of(), us, t.variant, ENDS[outcome], max(0, us - t.started_us), t.path, t.more)
+        figures.add(whole, us, ENDS[outcome])
+    t.way = t.variant
+    figures.variant(whole, us, t.way, ENDS[outcome], lasted_us, t.path, t.more)
 
 
 def migrate(t: Trace, process: str, definition: int, version: int, renamed: dict[str, str], us: int, figures: Figures) -> None:
     """What is under way goes on under another definition: it has left the one and come to the other."""
-    places = [
-        ("", ""),
-        *((v.element, "") for v in t.visits.values() if v.element),
-        *((w.element, w.job_type) for w in t.work.values() if w.job_type),
-    ]
-    for place in places:
-        figures.add(t.of(*place), us, MOVED_OUT)
+    _moved(t, us, figures, MOVED_OUT)
+    t.under(process, definition, version)
     for v in t.visits.values():
         v.element = renamed.get(v.element, v.element)
+        v.place = t.places.element(v.element)
     for w in t.work.values():
         w.element = renamed.get(w.element, w.element)
-    t.under(process, definition, version)
-    for element, job_type in places:
-        figures.add(t.of(renamed.get(element, element), job_type), us, MOVED_IN)
+        w.places = t.places.work(w.element, w.job_type)
+    _moved(t, us, figures, MOVED_IN)
+
+
+def _moved(t: Trace, us: int, figures: Figures, column: int) -> None:
+    figures.add(t.places.whole, us, column)
+    for v in t.visits.values():
+        if v.element:
+            figures.add(v.place, us, column)
+    for w in t.work.values():
+        for place in w.places[2:]:
+            figures.add(place, us, column)
 
 
 def rescope(t: Trace, token: int, scope: int) -> None:

@@ -61,10 +61,8 @@ class Acceptor:
 
     async def _take(self, found: socket.socket) -> None:
         try:
-            if self._tls is None:
-                await self._loop.connect_accepted_socket(self._protocol, found)
-            else:
-                await self._loop.connect_accepted_socket(self._protocol, found, ssl=self._tls, ssl_handshake_timeout=HANDSHAKE_S)
+            handshake_s = None if self._tls is None else HANDSHAKE_S
+            await self._loop.connect_accepted_socket(self._protocol, found, ssl=self._tls, ssl_handshake_timeout=handshake_s)
         except (OSError, ssl.SSLError) as e:  # it has gone, or speaks no TLS
             log_.debug("a connection did not come about", why=str(e))
             found.close()

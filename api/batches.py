@@ -269,9 +269,9 @@ async def _missing(request: ApiRequest, wish: Wish, keys: list[int]) -> frozense
         return [k for k in those if k not in found]
 
     left = await unknown(keys)
-    known = s.client.health().get("partitions") or {}
-    ends = {p: end - 1 for k in left if (end := known.get(p := partition_of_key(k), {}).get("position"))}
-    if left and ends:  # what has ended just now may not have come yet
+    homes = {partition_of_key(k) for k in left}
+    ends = {p: end for p, end in s.ends().items() if p in homes}
+    if ends:  # what has ended just now may not have come yet
         if not await s.reads.wait_for(ends, s.settings.fresh_ms / 1000):
             raise Problem(RejectionCode.UNAVAILABLE, "the projections are behind: try again", retry_after_ms=1000)
         left = await unknown(left)

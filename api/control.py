@@ -12,7 +12,7 @@ from msgspec import Meta
 from flowledger.api import answers as a
 from flowledger.api import history
 from flowledger.api.definitions import source_of
-from flowledger.api.edge import ApiRequest, Body, DefinitionRef, KeyPath, KeyRef, Name, Text, Variables, Words, key_of, reply
+from flowledger.api.edge import ApiRequest, Body, DefinitionRef, KeyPath, KeyRef, Name, Text, Variables, Words, key_of, position_text, reply
 from flowledger.api.instances import changed, find
 from flowledger.api.lists import WaitFor
 from flowledger.api.locking import expected
@@ -199,9 +199,9 @@ async def roll_back(request: ApiRequest, id: KeyPath, data: RollbackBody, wait_f
     s = services_of(request)
     row = await find(s, request, id, wait_for)
     key = int(row["id"])
-    end = (s.client.health().get("partitions") or {}).get(partition_of_key(key), {}).get("position")
-    if end:  # the history is to be whole
-        await s.wait_for(f"{partition_of_key(key)}-{end - 1}")
+    home = partition_of_key(key)
+    if (end := s.ends().get(home)) is not None:  # the history is to be whole
+        await s.wait_for(position_text({home: end}))
         row = await find(s, request, id)
     if (seen := expected(request)) is not None and seen != row[
         "row_version"

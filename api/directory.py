@@ -61,11 +61,9 @@ async def _list(request: ApiRequest, registry: str, prefix: str, after: str, lim
 
 
 async def _one(request: ApiRequest, registry: str, name: str) -> dict[str, Any]:
-    found = await services_of(request).call(c.ListRecords(registry=registry, prefix=name, limit=1), request, partition=0)
-    records = found.get("records") or ()
-    if not records or records[0]["name"] != name:
+    value = await services_of(request).record(request, registry, name)
+    if value is None:
         raise Problem(RejectionCode.NOT_FOUND, f"expected '{name}' in {registry}, found none", status=404)
-    value: dict[str, Any] = records[0]["value"]
     return value
 
 
@@ -158,7 +156,7 @@ async def list_limits(request: ApiRequest, cursor: After = "", limit: Page = 100
 
 @put("/limits", summary="Set concurrency, rate, circuit breaker, batch of a target")
 async def put_limit(request: ApiRequest, target: Target, data: dict[str, Any]) -> Response[a.Stored]:
-    """Limits hold in each partition."""
+    """Limits hold over all partitions together."""
     return await _put(request, "limit", target, data)
 
 

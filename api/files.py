@@ -10,7 +10,7 @@ import contextlib
 import re
 import time
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import quote
 
 import msgspec
@@ -69,6 +69,22 @@ class FileKept(msgspec.Struct, kw_only=True):
     position: str | None = None
 
 
+class Holder(NamedTuple):
+    """What files are attached to, as who asks may see it."""
+
+    s: Services
+    key: int
+    tenant: str
+
+
+async def _holder(request: ApiRequest, noun: str, id: str, wait_for: str | None = None) -> Holder:
+    """`noun`: tasks or instances. Raises: Problem (404)."""
+    s = services_of(request)
+    found = Holder(s, key_of(id, noun.removesuffix("s")), s.identify(request).tenant)
+    await s.find(noun, found.key, found.tenant, wait_for)
+    return found
+
+
 def _blobs(s: Services) -> Blobs:
     if s.blobs is None:
         raise Problem(RejectionCode.UNAVAILABLE, "this process keeps no files")
@@ -115,27 +131,28 @@ async def _pieces(request: ApiRequest) -> AsyncIterator[bytes]:
                 yield piece
 
 
-async def _taken(request: ApiRequest, s: Services, tenant: str, name: str) -> dict[str, Any]:
+async def _taken(request: ApiRequest, to: Holder, name: str) -> dict[str, Any]:
     """The body, kept: what is known of it."""
-    blobs = _blobs(s)
+    name, blobs = _name(name), _blobs(to.s)
     if coding := request.headers.get("content-encoding", ""):
         raise Problem("UNSUPPORTED_MEDIA_TYPE", f"a file without Content-Encoding was expected, found {coding!r}", status=415)
     announced = request.headers.get("content-length", "")
     if announced.isascii() and announced.isdecimal() and int(announced) > blobs.bytes_max:
         raise Problem("BODY_TOO_LARGE", f"a file has at most {blobs.bytes_max} bytes", status=413)
     with _told():
-        kept = await blobs.put(tenant, _pieces(request))
+        kept = await blobs.put(to.tenant, _pieces(request))
     kind = request.headers.get("content-type", "").partition(";")[0].strip()
     media_type = kind.lower() if _KIND.fullmatch(kind) else PLAIN
     return {"name": name, "uri": uri_of(kept.sha256), "media_type": media_type, "size": kept.size, "sha256": kept.sha256}
 
 
-def _kept(file: dict[str, Any], answer: dict[str, Any]) -> Response[FileKept]:
+async def _attached(request: ApiRequest, to: Holder, file: dict[str, Any], command: c.AnyCommand) -> Response[FileKept]:
+    answer = await to.s.call(command, request)
     return reply({k: v for k, v in file.items() if k != "uri"} | {"position": answer.get("position")}, 201)
 
 
-async def _listed(s: Services, holder: int, tenant: str) -> Response[a.Page[FileRow]]:
-    page = await s.reads.files(holder, tenant)
+async def _listed(of: Holder) -> Response[a.Page[FileRow]]:
+    page = await of.s.reads.files(of.key, of.tenant)
     return reply({"items": [_row(x) for x in page["items"]], "cursor": None, "position": page["position"]})
 
 
@@ -144,13 +161,13 @@ def _row(x: dict[str, Any]) -> dict[str, Any]:
     return row | {"kept": bool(hash_in(x.get("uri"))), "at": time_text(x.get("at_us") or 0)}
 
 
-async def _given(request: ApiRequest, s: Services, holder: int, tenant: str, name: str) -> Response[Any]:
-    found = next((x for x in (await s.reads.files(holder, tenant))["items"] if x.get("name") == name), None)
+async def _given(of: Holder, name: str) -> Response[Any]:
+    found = next((x for x in (await of.s.reads.files(of.key, of.tenant))["items"] if x.get("name") == name), None)
     if found is None:
         raise Problem(RejectionCode.NOT_FOUND, f"no file is attached as {name!r}")
     if not (sha256 := hash_in(found.get("uri"))):
         raise Problem(RejectionCode.NOT_FOUND, f"{name!r} is not kept here: it is at {found.get('uri')}")
-    pieces = _blobs(s).read(tenant, sha256)
+    pieces = _blobs(of.s).read(of.tenant, sha256)
     with _told():
         first = await anext(pieces, b"")  # what is wrong with a small one is said before anything is sent
 
@@ -182,36 +199,28 @@ async def _given(request: ApiRequest, s: Services, holder: int, tenant: str, nam
 
 @get("/tasks/{id:str}/files", summary="Files of a task")
 async def list_task_files(request: ApiRequest, id: KeyPath, wait_for: WaitFor = None) -> Response[a.Page[FileRow]]:
-    s, key = services_of(request), key_of(id, "task")
-    tenant = s.identify(request).tenant
-    await s.find("tasks", key, tenant, wait_for)
-    return await _listed(s, key, tenant)
+    return await _listed(await _holder(request, "tasks", id, wait_for))
 
 
 @get("/tasks/{id:str}/files/{name:str}", summary="A file of a task", gives=GIVES)
 async def get_task_file(request: ApiRequest, id: KeyPath, name: FileName, wait_for: WaitFor = None) -> Response[Any]:
     """As it was sent; its hash is looked at on the way out."""
-    s, key = services_of(request), key_of(id, "task")
-    tenant = s.identify(request).tenant
-    await s.find("tasks", key, tenant, wait_for)
-    return await _given(request, s, key, tenant, name)
+    return await _given(await _holder(request, "tasks", id, wait_for), name)
 
 
 @put("/tasks/{id:str}/files/{name:str}", status_code=201, request_max_body_size=None, summary="Attach a file to a task")
 async def put_task_file(request: ApiRequest, id: KeyPath, name: FileName) -> Response[FileKept]:
     """The body is the file, its Content-Type what it is. One of that name is replaced."""
-    s = services_of(request)
-    key, tenant = await worked_on(request, id), s.identify(request).tenant
-    await s.find("tasks", key, tenant)
-    file = await _taken(request, s, tenant, _name(name))
-    return _kept(file, await s.call(c.MoveTask(task=key, move="attach", details=file), request))
+    await worked_on(request, id)
+    to = await _holder(request, "tasks", id)
+    file = await _taken(request, to, name)
+    return await _attached(request, to, file, c.MoveTask(task=to.key, move="attach", details=file))
 
 
 @delete("/tasks/{id:str}/files/{name:str}", status_code=200, summary="Detach a file from a task")
 async def remove_task_file(request: ApiRequest, id: KeyPath, name: FileName) -> Response[a.TaskMoved]:
-    s = services_of(request)
     command = c.MoveTask(task=await worked_on(request, id), move="attach", details={"remove": _name(name)})
-    return reply(answer_view(await s.call(command, request)))
+    return reply(answer_view(await services_of(request).call(command, request)))
 
 
 # --- of instances --------------------------------------------------------------------------------------------------------
@@ -220,35 +229,27 @@ async def remove_task_file(request: ApiRequest, id: KeyPath, name: FileName) -> 
 @get("/instances/{id:str}/files", summary="Files of an instance")
 async def list_instance_files(request: ApiRequest, id: KeyPath, wait_for: WaitFor = None) -> Response[a.Page[FileRow]]:
     """Its own; those of its tasks stand at the tasks."""
-    s, key = services_of(request), key_of(id, "instance")
-    tenant = s.identify(request).tenant
-    await s.find("instances", key, tenant, wait_for)
-    return await _listed(s, key, tenant)
+    return await _listed(await _holder(request, "instances", id, wait_for))
 
 
 @get("/instances/{id:str}/files/{name:str}", summary="A file of an instance", gives=GIVES)
 async def get_instance_file(request: ApiRequest, id: KeyPath, name: FileName, wait_for: WaitFor = None) -> Response[Any]:
     """As it was sent; its hash is looked at on the way out."""
-    s, key = services_of(request), key_of(id, "instance")
-    tenant = s.identify(request).tenant
-    await s.find("instances", key, tenant, wait_for)
-    return await _given(request, s, key, tenant, name)
+    return await _given(await _holder(request, "instances", id, wait_for), name)
 
 
 @put("/instances/{id:str}/files/{name:str}", status_code=201, request_max_body_size=None, summary="Attach a file to an instance")
 async def put_instance_file(request: ApiRequest, id: KeyPath, name: FileName) -> Response[FileKept]:
     """The body is the file, its Content-Type what it is. One of that name is replaced. 404 when the instance has ended."""
-    s, key = services_of(request), key_of(id, "instance")
-    tenant = s.identify(request).tenant
-    await s.find("instances", key, tenant)
-    file = await _taken(request, s, tenant, _name(name))
-    return _kept(file, await s.call(co.ChangeFiles(key=key, file=file), request))
+    to = await _holder(request, "instances", id)
+    file = await _taken(request, to, name)
+    return await _attached(request, to, file, co.ChangeFiles(key=to.key, file=file))
 
 
 @delete("/instances/{id:str}/files/{name:str}", status_code=200, summary="Detach a file from an instance")
 async def remove_instance_file(request: ApiRequest, id: KeyPath, name: FileName) -> Response[a.Done]:
-    s = services_of(request)
-    return reply(answer_view(await s.call(co.ChangeFiles(key=key_of(id, "instance"), remove=_name(name)), request)))
+    command = co.ChangeFiles(key=key_of(id, "instance"), remove=_name(name))
+    return reply(answer_view(await services_of(request).call(command, request)))
 
 
 # --- what nobody needs ----------------------------------------------------------------------------------------------------
@@ -256,11 +257,9 @@ async def remove_instance_file(request: ApiRequest, id: KeyPath, name: FileName)
 
 async def sweep(s: Services) -> int:
     """Files that nothing refers to go, `blob_hours` after they were put last. Nothing goes while the rows are behind the log: they say what is needed."""
-    known = s.client.health().get("partitions") or {}
-    if len(known) < s.client.partitions:
+    if len(s.client.health().get("partitions") or {}) < s.client.partitions:
         return 0
-    ends = {int(p): about["position"] - 1 for p, about in known.items() if about.get("position")}
-    if ends and not await s.reads.wait_for(ends, ROWS_S):
+    if (ends := s.ends()) and not await s.reads.wait_for(ends, ROWS_S):
         log_.warning("files that nobody needs stay: the projections are behind")
         return 0
     return await _blobs(s).sweep(s.reads.needed, time.time() - s.settings.blob_hours * 3_600)

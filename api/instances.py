@@ -151,6 +151,8 @@ async def list_instances(
     priority: Priority = None,
     initiator: str | None = None,
     correlation_id: str | None = None,
+    project_id: Annotated[str | None, Parameter(description="Of the metadata given at the start")] = None,
+    environment: Annotated[str | None, Parameter(description="Of the metadata given at the start")] = None,
     started_from: datetime | None = None,
     started_to: datetime | None = None,
     parent: KeyFilter = None,
@@ -166,8 +168,8 @@ async def list_instances(
     `where` has OR, paths and more operators."""
     filters = {
         "definition": definition, "version": version, "status": status, "business_key": business_key, "has_incident": has_incident,
-        "paused": paused, "priority": priority, "initiator": initiator, "correlation_id": correlation_id, "started_from": started_from,
-        "started_to": started_to, "parent": parent, "where": where, "text": text, **variable_filters(request),
+        "paused": paused, "priority": priority, "initiator": initiator, "correlation_id": correlation_id, "project_id": project_id,
+        "environment": environment, "started_from": started_from, "started_to": started_to, "parent": parent, "where": where, "text": text, **variable_filters(request),
     }  # fmt: skip
     return reply(await listing(request, "instances", filters, limit, cursor, wait_for))
 

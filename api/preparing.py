@@ -138,8 +138,8 @@ class Preparing:
         """Raises: Away."""
         if not wanted:
             return
-        known = self.s.client.health().get("partitions") or {}
-        ends = {p: known[p]["position"] - 1 for k in wanted.values() if (p := partition_of_key(k)) in known and known[p].get("position")}
+        homes = {partition_of_key(k) for k in wanted.values()}
+        ends = {p: end for p, end in self.s.ends().items() if p in homes}
         try:
             if ends and not await self.s.reads.wait_for(ends, self.s.settings.fresh_ms / 1000):
                 raise Away("the projections are behind")

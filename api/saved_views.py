@@ -80,11 +80,8 @@ async def _groups(request: ApiRequest) -> set[str]:
     caller = s.identify(request)
     found = set(caller.groups or ())
     if caller.actor:
-        name = f"user:{caller.actor}"
-        page = await s.call(c.ListRecords(registry="directory", prefix=name, limit=1), request, partition=0)
-        for r in page.get("records") or ():
-            if r["name"] == name:
-                found |= {g for g in r["value"].get("groups") or () if isinstance(g, str)}
+        person = await s.record(request, "directory", f"user:{caller.actor}") or {}
+        found |= {g for g in person.get("groups") or () if isinstance(g, str)}
     return found
 
 
@@ -98,10 +95,7 @@ def _seen(request: ApiRequest, id: str, value: dict[str, Any], groups: set[str])
 
 
 async def _view(request: ApiRequest, id: str) -> dict[str, Any]:
-    value = None
-    if not id.count("/"):
-        found = await services_of(request).call(c.ListRecords(registry=REGISTRY, prefix=id, limit=1), request, partition=0)
-        value = next((r["value"] for r in found.get("records") or () if r["name"] == id), None)
+    value = None if "/" in id else await services_of(request).record(request, REGISTRY, id)
     seen = None if value is None else _seen(request, id, value, await _groups(request))
     if seen is None:
         raise Problem(RejectionCode.NOT_FOUND, f"expected a view with id '{id}', found none")

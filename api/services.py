@@ -25,7 +25,7 @@ from flowledger.api.refusals import DECIDED, Refusals, by_a_person, origin_of
 from flowledger.api.room import Room
 from flowledger.events import routes
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.events.commands import DRY_RUN, AnyCommand, partition_of_key, partition_of_text
+from flowledger.events.commands import DRY_RUN, AnyCommand, ListRecords, partition_of_key, partition_of_text
 from flowledger.infra.blobs import Blobs
 from flowledger.infra.callbacks import Callbacks
 from flowledger.infra.drafts import Drafts
@@ -193,6 +193,11 @@ class Services:
             if len(self._fresh) > FRESH_KEYS_MAX:
                 self._fresh.popitem(last=False)
 
+    async def record(self, connection: Any, registry: str, name: str) -> dict[str, Any] | None:
+        """Of a registry, as who asks sees it. Raises: Problem."""
+        found = await self.call(ListRecords(registry=registry, prefix=name, limit=1), connection, partition=0)
+        return next((r["value"] for r in found.get("records") or () if r["name"] == name), None)
+
     async def wait_for(self, position: str | None) -> None:
         """Until the projections have reached `position` (`wait_for=`). Raises: Problem (503) when they don't in time."""
         if position is None:
@@ -213,6 +218,11 @@ class Services:
                 raise Problem(RejectionCode.NOT_FOUND, text, where="query wait_for")
         if not await self.reads.wait_for(wanted, timeout_s):
             raise Problem(RejectionCode.UNAVAILABLE, f"the projections have not reached {position} yet", retry_after_ms=1000)
+
+    def ends(self) -> dict[int, int]:
+        """Partition -> the last place of its log, of those that have any, as far as this node knows."""
+        known = self.client.health().get("partitions") or {}
+        return {p: about["position"] - 1 for p, about in known.items() if about.get("position")}
 
     def _ahead(self, wanted: dict[int, int]) -> str:
         """The part of a position that is beyond the end of the log, as far as this node knows that."""
@@ -236,8 +246,8 @@ class Services:
         row = await self.reads.get(noun, str(key), tenant)
         if row is None and not position and (p := partition_of_key(key)) < self.client.partitions:
             # made through another node, or by the engine itself: wait until the projection has what the log has now
-            end = (self.client.health().get("partitions") or {}).get(p, {}).get("position")
-            if end and (await self.reads.positions()).get(p, -1) < end - 1 and await self.reads.wait_for({p: end - 1}, timeout_s):
+            end = self.ends().get(p)
+            if end is not None and (await self.reads.positions()).get(p, -1) < end and await self.reads.wait_for({p: end}, timeout_s):
                 row = await self.reads.get(noun, str(key), tenant)
         if row is None:
             raise Problem(RejectionCode.NOT_FOUND, f"no {noun.removesuffix('s').replace('_', ' ')} {key}")

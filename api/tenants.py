@@ -10,9 +10,9 @@ from litestar.params import Parameter
 from msgspec import UNSET, Meta, UnsetType
 
 from flowledger.api import answers as a
-from flowledger.api.edge import ApiRequest, Body, reply, time_text
+from flowledger.api.edge import ApiRequest, Body, position_text, reply, time_text
 from flowledger.api.problems import Problem
-from flowledger.api.services import Services, services_of
+from flowledger.api.services import services_of
 from flowledger.events.base import RejectionCode
 from flowledger.events.commands import ListRecords
 from flowledger.events.control import ControlTenant
@@ -98,15 +98,8 @@ def _view(name: str, value: dict[str, Any], **more: Any) -> dict[str, Any]:
     return found | more
 
 
-async def _record(request: ApiRequest, registry: str, name: str) -> dict[str, Any] | None:
-    found = await services_of(request).call(ListRecords(registry=registry, prefix=name, limit=1), request, partition=0)
-    records = found.get("records") or ()
-    value: dict[str, Any] | None = records[0]["value"] if records and records[0]["name"] == name else None
-    return value
-
-
 async def _tenant(request: ApiRequest, name: str) -> dict[str, Any]:
-    value = await _record(request, REGISTRY, name)
+    value = await services_of(request).record(request, REGISTRY, name)
     if value is None or value["status"] == REMOVED:
         raise Problem(RejectionCode.NOT_FOUND, f"expected a tenant named '{name}', found none")
     return value
@@ -146,9 +139,9 @@ async def list_tenants(
 @get("/tenants/{name:str}", summary="Get a tenant")
 async def get_tenant(request: ApiRequest, name: TenantPath) -> Response[a.Tenant]:
     """With its limit of work, and what it has that may go on."""
-    value = await _tenant(request, name)
-    limit = None if name == DEFAULT else await _record(request, "limit", f"tenant:{name}")
-    has = await services_of(request).reads.belongings("" if name == DEFAULT else name)
+    value, s = await _tenant(request, name), services_of(request)
+    limit = None if name == DEFAULT else await s.record(request, "limit", f"tenant:{name}")
+    has = await s.reads.belongings("" if name == DEFAULT else name)
     position = has.pop("position", None)
     return reply(_view(name, value, jobs=limit, has=has, position=position))
 
@@ -189,20 +182,13 @@ async def remove_tenant(request: ApiRequest, name: TenantPath, leave: bool = Fal
     then until the tenant is made again. History stays in any case. Its users and keys stay too, and begin nothing."""
     value, s = await _tenant(request, name), services_of(request)
     if not leave and name != DEFAULT and value["status"] == "suspended":
-        await _caught_up(s)
+        if ends := s.ends():  # the views have what the log has by now
+            await s.wait_for(position_text(ends))
         has = await s.reads.belongings(name)
         if there := [f"{has[what]} {what}" for what in ("instances", "tasks", "definitions") if has[what]]:
             text = f"expected a tenant with nothing that may go on, found {', '.join(there)}: end, archive, or say leave"
             raise Problem(RejectionCode.INVALID_STATE, text, status=409, has={k: v for k, v in has.items() if k != "position"})
     return reply(await _ask(request, ControlTenant(name=name, move="remove", leave=leave, reason=reason)))
-
-
-async def _caught_up(s: Services) -> None:
-    """The views have what the log has by now, as far as this node knows. Raises: Problem (503)"""
-    known = s.client.health().get("partitions") or {}
-    at = [f"{p}-{row['position'] - 1}" for p, row in known.items() if row.get("position")]
-    if at:
-        await s.wait_for(",".join(at))
 
 
 HANDLERS: list[Any] = [list_tenants, get_tenant, make_tenant, change_tenant, suspend_tenant, resume_tenant, remove_tenant]

@@ -41,11 +41,12 @@ _HASH = "((hashint8(n::bigint * 1000003 + {}) & 2147483647) % 1000000)"
 FILL = {
     "workflow_instances": """
         INSERT INTO workflow_instances (id, definition_id, process_id, version, name, business_key, status, paused, incidents, priority,
-            priority_value, initiator, created_at, started_at, completed_at, parent_id, root_id, variables, correlation_id)
+            priority_value, initiator, created_at, started_at, completed_at, parent_id, root_id, variables, correlation_id, metadata)
         SELECT n, d, 'process-' || d, 1 + d % 5, 'process-' || d, 'K' || n, status, {h1} < 1000, ({h2} < 5000)::int,
             CASE WHEN {h3} < 20000 THEN 'high' ELSE 'normal' END, CASE WHEN {h3} < 20000 THEN 80 ELSE 40 END, 'user-' || {h4} % 1000,
             at, at + interval '1 second', CASE WHEN status = 'completed' THEN at + interval '1 minute' END,
-            CASE WHEN n % 10 = 0 THEN n - 1 END, n, '{{"amount": 12.5, "customer": "c1"}}', 'c' || n / 3
+            CASE WHEN n % 10 = 0 THEN n - 1 END, n, '{{"amount": 12.5, "customer": "c1"}}', 'c' || n / 3,
+            jsonb_build_object('project_id', 'project-' || n % 5000, 'environment', CASE WHEN n % 100 < 2 THEN 'test' ELSE 'production' END)
         FROM (SELECT n, {at} AS at, CASE WHEN {h5} < 20 THEN 999 ELSE 1 + {h5} % 200 END AS d, CASE WHEN {h6} < 900000 THEN 'completed'
             WHEN {h6} < 960000 THEN 'running' WHEN {h6} < 980000 THEN 'cancelled' WHEN {h6} < 990000 THEN 'failed'
             WHEN {h6} < 999000 THEN 'pending' ELSE 'suspended' END AS status FROM generate_series({a}, {b}) n) s""",
@@ -117,6 +118,8 @@ def cases(rows: int) -> list[Case]:
         "parent": lambda r: {"parent": str(r.randint(1, rows))},
         "initiator": lambda r: {"initiator": f"user-{r.randint(0, 1000)}"},
         "correlation_id": lambda r: {"correlation_id": f"c{r.randint(0, rows // 3)}"},
+        "project_id": lambda r: {"project_id": f"project-{r.randint(0, 5_100)}"},
+        "environment": lambda r: {"environment": r.choice(["production", "test", "none"])},
         "priority (word)": lambda r: {"priority": r.choice(["low", "normal", "high", "urgent"])},
         "priority (number)": lambda r: {"priority": str(r.randint(0, 100))},
         "definition status": lambda r: {**process(r), "status": r.choice(["running", "failed", "suspended"])},

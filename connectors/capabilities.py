@@ -16,7 +16,7 @@ import msgspec
 from pydantic import ConfigDict, Field, ValidationError, create_model
 
 from flowledger.api.workers import Workers
-from flowledger.connectors.direct import DirectTransport, Looking
+from flowledger.connectors.direct import LOOK_BY_LOG_S, DirectTransport, Looking
 from flowledger.connectors.frame import Call, Config, Failed
 from flowledger.connectors.http.config import HttpConfig
 from flowledger.connectors.http.connector import HttpConnector
@@ -32,7 +32,7 @@ from flowledger.processors.client import ENGINE, Caller, Client
 from flowledger.sdk import BpmnError, Job, Waits, Worker
 
 #: how often the registry is looked at, and health asked for (seconds)
-LOOK_S, LOOK_BY_LOG_S, HEALTH_S, ASK_S = 2.0, 10.0, 30.0, 10.0
+LOOK_S, HEALTH_S, ASK_S = 2.0, 30.0, 10.0
 #: endpoints that are asked for their health at once, and how long each has (seconds)
 AT_ONCE, WELL_S = 20, 5.0
 #: records of one tenant that are served

@@ -51,6 +51,10 @@ class _Socket:
         self._session.receive(message)
 
 
+#: who can only ask by the log, where each question stands for a while, looks for work so often (seconds)
+LOOK_BY_LOG_S = 10.0
+
+
 class Looking:
     """A client whose streams look for jobs through the log: for a node beside which no owners run."""
 

@@ -23,6 +23,7 @@ from typing import Any
 
 from flowledger.infra import audit
 from flowledger.infra.blobs import folder_of
+from flowledger.infra.blobs.folder import Folder
 from flowledger.infra.heads import heads_path, key_path
 from flowledger.infra.log_sqlite import SqliteLog
 from flowledger.infra.settings import Settings
@@ -66,8 +67,8 @@ async def backup(log: Log, settings: Settings, folder: Path) -> dict[str, Any]:
     for source in (heads_path(settings), _public(settings)):
         if source is not None and source.exists():
             shutil.copy2(source, folder / ("public.keys" if source.suffix == ".keys" else "heads.jsonl"))
-    if (files := folder_of(settings)) is not None and files.is_dir():  # after the log: what that names is there, or was deleted since
-        _copy_files(files, folder / "blobs")
+    if (files := folder_of(settings)) is not None:  # after the log: what that names is there, or was deleted since
+        files.copy_to(Folder(folder / "blobs"))
     key = key_path(settings)
     manifest: dict[str, Any] = {
         "format": FORMAT, "made_s": int(time.time()), "kind": "topics" if topics is not None else "sqlite", "partitions": log.partitions,
@@ -98,20 +99,9 @@ async def restore(folder: Path, settings: Settings, log: Log | None = None) -> d
         if (folder / name).exists() and not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(folder / name, target)
-    if (folder / "blobs").is_dir() and (files := folder_of(settings)) is not None:
-        _copy_files(folder / "blobs", files)
+    if (files := folder_of(settings)) is not None:
+        Folder(folder / "blobs").copy_to(files)
     return manifest
-
-
-def _copy_files(source: Path, target: Path) -> None:
-    """Those that are there already have the same bytes. What is on its way in, or is deleted meanwhile, is no part of it."""
-    for path in source.rglob("*"):
-        place = target / path.relative_to(source)
-        if path.is_dir() or "coming" in path.parts[len(source.parts) :] or path.name == "lock" or "." in path.name or place.exists():
-            continue
-        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with contextlib.suppress(FileNotFoundError):
-            shutil.copy2(path, place)
 
 
 def checked(folder: Path) -> dict[str, Any]:

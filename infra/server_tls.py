@@ -16,13 +16,11 @@ from flowledger.logs import log
 
 #: the files are looked at so often at most (seconds)
 LOOK_S = 1.0
-
-
 #: door -> prefix of its settings, what it is called, what is spoken above TLS
 _DOORS = {"grpc": ("grpc_", "the gateway", "h2"), "http": ("tls_", "the HTTP port", "http/1.1")}
 
 
-def server_tls(settings: Settings, door: str = "grpc") -> ssl.SSLContext | None:
+def server_tls(settings: Settings, door: str) -> ssl.SSLContext | None:
     """None: the door speaks plain text. Raises: SettingsError."""
     prefix, name, _ = _DOORS[door]
     if not getattr(settings, f"{prefix}cert_file"):

@@ -197,6 +197,21 @@ def equal(column: str, *, sparse: bool = False, leads: bool = False) -> Apply:
     return apply
 
 
+def of_metadata(name: str) -> Apply:
+    """What the caller said at the start. The index has the beginning."""
+    condition = sql.SQL("left(metadata ->> {name}, {width}) = %s AND metadata ->> {name} = %s").format(
+        name=sql.Literal(name), width=sql.Literal(WIDTH)
+    )
+
+    def apply(w: Where, v: str) -> None:
+        if "\0" in v:
+            w.add("FALSE")
+        else:
+            w.add(condition, v[:WIDTH], v)
+
+    return apply
+
+
 def key_equal(column: str, name: str, *, leads: bool = False) -> Apply:
     def apply(w: Where, v: str) -> None:
         w.leads |= leads
@@ -439,6 +454,8 @@ INSTANCES: dict[str, Apply] = {
     "parent": key_equal("parent_id", "parent"),
     "initiator": equal("initiator", sparse=True, leads=True),
     "correlation_id": equal("correlation_id", sparse=True),
+    "project_id": of_metadata("project_id"),
+    "environment": of_metadata("environment"),
     "paused": lambda w, v: w.add("paused" if truth("paused", v) else "NOT paused"),
     "priority": priority,
 }

@@ -19,7 +19,8 @@ from flowledger.projections.tables import Table
 class View(NamedTuple):
     """A question's tables. `version` is raised with any change of what is in the rows: the runner then builds them anew, beside the old.
 
-    `all`: called for each event, after the handlers of its type. `close`: called when a batch is folded, before its changes are written.
+    `all`: called for each event, after the handlers of its type. `settle`: called after some events (`SLICE_EVENTS` at most): what is done for all of them
+    at once finds its code in the processor's cache. `close`: called when a batch is folded, before its changes are written.
     `removed`: statements that delete the rows of instances, which they find as `gone(tenant_id, id)`; they ask this view's tables alone, since views are built
     anew one by one. `late`: the same of rows that another partition brings when they have been removed.
     """
@@ -33,6 +34,7 @@ class View(NamedTuple):
     all: Callable[[Fold, Any], None] | None = None
     removed: tuple[str, ...] = ()
     late: str = ""
+    settle: Callable[[Fold], None] | None = None
     close: Callable[[Fold], None] | None = None
 
 
@@ -63,6 +65,7 @@ class Fold:
         "now",
         "partition",
         "ref",
+        "seen",
         "task",
         "tenant",
         "us",
@@ -80,7 +83,9 @@ class Fold:
         self.item: Held | None = None
         self.each: list[Task] = []
         self.gone: list[Held] = []
-        #: what the batch adds to the measures, and the instances whose traces it has changed
+        #: for the measures: what is to be measured yet (whose, of which task, 0: of none, event, its time), what the batch adds, and the instances whose
+        #: traces it has changed
+        self.seen: list[tuple[Instance, int, Event, int]] = []
         self.figures, self.traces = Figures(), dict[int, Instance]()
         #: what a view keeps for the events of one envelope
         self.cache: dict[str, Any] = {}

@@ -73,6 +73,8 @@ class Writer:
             for name, t in tables.items()
         }
         self._sql: dict[tuple[Any, ...], bytes] = {}
+        #: names of what is changed, as they come -> in their order, and the columns that they are of
+        self._shapes: dict[tuple[str, ...], tuple[tuple[str, ...], tuple[str, ...]]] = {}
 
     # --- rendering
 
@@ -157,8 +159,12 @@ class Writer:
         for ident, changed in updates:
             if not changed:
                 continue
-            names = tuple(sorted(changed))
-            row = {n.rstrip("|+"): changed[n] for n in names}
+            given = tuple(changed)
+            shape = self._shapes.get(given)
+            if shape is None:
+                shape = self._shapes[given] = tuple(sorted(given)), tuple(n.rstrip("|+") for n in given)
+            names = shape[0]
+            row = dict(zip(shape[1], changed.values(), strict=True))
             if fit:
                 row = fit(table, row)
             row.update(zip(table.key, ident, strict=True))

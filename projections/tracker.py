@@ -237,6 +237,7 @@ class Folder:
         self.views = tuple(views)
         self.gone: dict[str, list[Callable[[Fold, Any], None]]] = {}
         self.all = tuple(v.all for v in self.views if v.all is not None)
+        self._settling = tuple(v.settle for v in self.views if v.settle is not None)
         self._closing = tuple(v.close for v in self.views if v.close is not None)
         by_type: dict[type[Event], list[Callable[[Fold, Any], None]]] = {}
         for view in self.views:
@@ -283,6 +284,8 @@ class Folder:
                         handler(f, item)
             if f.each:
                 f.each = []
+        for settle in self._settling:
+            settle(f)
 
     def close(self, f: Fold) -> None:
         """The batch is folded."""

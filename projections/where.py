@@ -237,10 +237,11 @@ def key_starts(text: str) -> Condition:
 
 _EQUAL = {
     "process": "definition", "version": "version", "business_key": "business_key", "has_incident": "has_incident", "paused": "paused",
-    "initiator": "initiator", "correlation_id": "correlation_id", "parent": "parent", "priority": "priority",
+    "initiator": "initiator", "correlation_id": "correlation_id", "parent": "parent", "priority": "priority", "project_id": "project_id",
+    "environment": "environment",
 }  # fmt: skip
 _MORE = {("priority", ">="): "priority", ("started", ">="): "started_from", ("started", "<"): "started_to"}
-_KNOWN = "status, process, version, business_key, has_incident, paused, priority, initiator, correlation_id, parent, started"
+_KNOWN = "status, process, version, business_key, has_incident, paused, priority, initiator, correlation_id, project_id, environment, parent, started"
 
 
 def _status(values: Sequence[Any], node: t.Node) -> Condition:

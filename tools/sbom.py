@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = "flowledger"
@@ -49,16 +50,13 @@ def python_components() -> tuple[dict[str, Any], list[dict[str, Any]], dict[str,
             r = Requirement(text)
             if r.marker is not None and not any(r.marker.evaluate({"extra": extra}) for extra in extras | {""}):
                 continue
-            needs.setdefault(name, []).append(_name(r.name))
-            todo.append((_name(r.name), frozenset(r.extras)))
+            needed = canonicalize_name(r.name)
+            needs.setdefault(name, []).append(needed)
+            todo.append((needed, frozenset(r.extras)))
     parts = {name: _python(name, d) for name, d in sorted(found.items())}
     edges = {parts[n]["bom-ref"]: sorted({parts[m]["bom-ref"] for m in ms if m in parts}) for n, ms in needs.items() if n in parts}
     ours = parts.pop(OURS)
     return {**ours, "type": "application"}, list(parts.values()), edges
-
-
-def _name(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _python(name: str, d: Distribution) -> dict[str, Any]:

@@ -20,10 +20,8 @@ import psycopg
 
 from flowledger.connectors.sources import pgoutput
 from flowledger.connectors.sources.frame import BEGUN, Away, Got, Opening, begun
+from flowledger.connectors.sources.shared import addresses, secret, why
 from flowledger.events.triggers import TriggerItem
-from flowledger.infra.egress import Refused, Unresolved
-from flowledger.infra.secrets import SecretError
-from flowledger.kernel.model.trigger_fields import secret_name
 
 #: between two looks, and between two times that a slot is moved on though nothing came (seconds)
 LOOK_S, ON_S = 0.1, 10.0
@@ -41,14 +39,8 @@ def slot_of(tenant: str, name: str) -> str:
 async def open_changes(opening: Opening) -> Changes:
     config = opening.config
     host, port = config["host"], config.get("port", 5432)
-    name = secret_name(config["password"])
-    try:
-        places = await opening.gate.direct("postgresql", host, port)
-        password = (await opening.secrets.resolve([name]))[name]
-    except (Refused, Unresolved) as e:
-        raise Away(str(e)) from None
-    except SecretError as e:
-        raise Away(e.message) from None
+    places = await addresses(opening.gate, "postgresql", host, port)
+    password = await secret(opening, config["password"])
     tls: dict[str, Any] = {"sslmode": "disable", "require_auth": "!password"}
     if config.get("tls", "verify") == "verify":
         paths = ssl.get_default_verify_paths()
@@ -60,14 +52,14 @@ async def open_changes(opening: Opening) -> Changes:
             options=f"-c statement_timeout={PATIENCE_S * 1000}", keepalives_idle=10, keepalives_interval=5, keepalives_count=3, **tls,
         )  # fmt: skip
     except (psycopg.Error, OSError) as e:
-        raise Away(f"PostgreSQL can't be read: {_why(e)}") from None
+        raise Away(f"PostgreSQL can't be read: {why(e)}") from None
     found = Changes(opening, connection)
     try:
         await found.start()
     except BaseException as e:
         await found.close()
         if isinstance(e, (psycopg.Error, OSError)):
-            raise Away(f"PostgreSQL can't be read: {_why(e)}") from None
+            raise Away(f"PostgreSQL can't be read: {why(e)}") from None
         raise
     return found
 
@@ -149,7 +141,7 @@ class Changes:
                     await self._move(before)
                 await asyncio.sleep(LOOK_S)
         except (psycopg.Error, OSError) as e:
-            raise Away(f"PostgreSQL can't be read: {_why(e)}") from None
+            raise Away(f"PostgreSQL can't be read: {why(e)}") from None
         except pgoutput.Unreadable as e:
             raise Away(str(e)) from None
 
@@ -197,8 +189,3 @@ class Changes:
     async def close(self) -> None:
         with contextlib.suppress(psycopg.Error, OSError):
             await self.connection.close()
-
-
-def _why(e: BaseException) -> str:
-    said = getattr(getattr(e, "diag", None), "message_primary", None) or str(e).strip() or type(e).__name__
-    return said.splitlines()[0][:300]

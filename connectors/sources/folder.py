@@ -8,19 +8,18 @@ network drives too; a file counts when it has stayed as it is for a while, so th
 from __future__ import annotations
 
 import asyncio
-import base64
 import fnmatch
 import hashlib
 import os
+import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flowledger.api import strict
 from flowledger.connectors.sources.frame import BEGUN, Away, Got, Opening, begun
-from flowledger.events import avro
+from flowledger.connectors.sources.shared import value_of
 from flowledger.events.triggers import FILE, GONE, TriggerItem
 from flowledger.kernel import limits
 from flowledger.kernel.model.trigger_fields import duration_us
@@ -32,6 +31,14 @@ SETTLE_S = 2.0
 FILES_MAX = limits.TRIGGER_PLACES_MAX - 1_000
 #: what is being written is often called so: it is no file yet
 UNFINISHED = (".*", "~*", "*~", "*.part", "*.partial", "*.tmp", "*.crdownload", "*.filepart")
+
+
+def _any_of(patterns: Iterable[str]) -> Callable[[str], object]:
+    """Whether one of them fits a name: said once for all names of all looks."""
+    return re.compile("|".join(map(fnmatch.translate, patterns))).match
+
+
+_unfinished = _any_of(UNFINISHED)
 
 
 class About(NamedTuple):
@@ -70,7 +77,7 @@ class FolderSource:
         config = opening.config
         self.root = root
         patterns = config.get("pattern", "*")
-        self._patterns: list[str] = patterns if isinstance(patterns, list) else [patterns]
+        self._wanted = _any_of(patterns if isinstance(patterns, list) else [patterns])
         told = config.get("events", "created")
         self._told = frozenset(told if isinstance(told, list) else [told])
         self._deep = bool(config.get("subfolders"))
@@ -96,23 +103,24 @@ class FolderSource:
 
     def _look(self) -> dict[str, About]:
         found: dict[str, About] = {}
-        folders = [self.root]
+        above = len(os.path.join(self.root, ""))
+        folders = [str(self.root)]
         while folders:
             folder = folders.pop()
             with os.scandir(folder) as entries:
                 for entry in entries:
-                    if any(fnmatch.fnmatchcase(entry.name, p) for p in UNFINISHED):
+                    if _unfinished(entry.name):
                         continue
                     try:
                         if self._deep and entry.is_dir(follow_symlinks=False):
-                            folders.append(Path(entry.path))
+                            folders.append(entry.path)
                             continue
-                        if not entry.is_file(follow_symlinks=False) or not any(fnmatch.fnmatchcase(entry.name, p) for p in self._patterns):
+                        if not entry.is_file(follow_symlinks=False) or not self._wanted(entry.name):
                             continue
                         about = os.stat(entry.path, follow_symlinks=False)  # on network drives an entry's own may be old
                     except FileNotFoundError:
                         continue
-                    path = Path(entry.path).relative_to(self.root).as_posix()
+                    path = entry.path[above:]
                     found[part_of(path)] = About(about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns, path)
                     if len(found) > FILES_MAX:
                         raise Away(f"the folder {self.root} has more than {FILES_MAX} files: move away what is done with")
@@ -215,15 +223,8 @@ class FolderSource:
             raise _Changing
         if len(raw) > limits.TRIGGER_ITEM_BYTES_MAX:
             return None, f"it has {about.size} bytes, more than the {limits.TRIGGER_ITEM_BYTES_MAX} that are taken"
-        if self._content == "base64":
-            return base64.b64encode(raw).decode(), ""
         try:
-            text = raw.decode()
-            if self._content == "text":
-                return text, ""
-            found = avro.decode_json(raw)
-            strict.check(raw)
-            return found, ""
+            return value_of(raw, self._content), ""
         except (ValueError, RecursionError) as e:
             return None, f"it can't be read as {self._content}: {str(e)[:200]}"
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from flowledger.connectors.direct import Looking
+from flowledger.connectors.direct import LOOK_BY_LOG_S, Looking
 from flowledger.connectors.sources.frame import Away, Got, Kind, Opening, Source, commands
 from flowledger.events import triggers as tr
 from flowledger.events.base import Rejected, RejectionCode
@@ -23,8 +23,6 @@ from flowledger.processors.client import ENGINE, Caller, Client
 
 #: how often is looked for triggers without a reader; how long a lease is, and how often it is renewed (seconds)
 LOOK_S = 1.0
-#: and by a node that can only ask by the log, where each look stands for a while
-LOOK_BY_LOG_S = 10.0
 LEASE_S, RENEW_S = 30.0, 10.0
 #: triggers that one node reads at once
 READERS_MAX = 500

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
-from flowledger.api import strict
 from flowledger.connectors import reach
 from flowledger.connectors.frame import Failed
 from flowledger.connectors.sources.frame import Away, Got, Opening, beginning, begun
-from flowledger.events import avro
+from flowledger.connectors.sources.shared import addresses, secret, text, value_of, why
 from flowledger.events.triggers import TriggerItem
-from flowledger.infra.egress import SERVICES, Refused, Unresolved
-from flowledger.infra.secrets import SecretError
-from flowledger.kernel.model.trigger_fields import secret_name
+from flowledger.infra.egress import SERVICES
 from flowledger.logs import log
 
 #: how long a look waits for more (milliseconds), how many entries it takes at most, and how long an answer may take (seconds)
@@ -47,21 +43,13 @@ async def open_stream(opening: Opening) -> RedisStream:
         raise Away(reach.lacking("redis").message) from None
     config = opening.config
     host, port = config["host"], config.get("port", SERVICES["redis"])
-    password = None
-    try:
-        places = await opening.gate.direct("redis", host, port)
-        if "password" in config:
-            name = secret_name(config["password"])
-            password = (await opening.secrets.resolve([name]))[name]
-    except (Refused, Unresolved) as e:
-        raise Away(str(e)) from None
-    except SecretError as e:
-        raise Away(e.message) from None
+    places = await addresses(opening.gate, "redis", host, port)
+    password = await secret(opening, config["password"]) if "password" in config else None
     try:
         async with asyncio.timeout(PATIENCE_S):
             connected = await reach.each(places, lambda place: reach.socket_to(place, port))
     except (OSError, Failed) as e:
-        raise Away(f"Redis can't be read: {_why(e)}") from None
+        raise Away(f"Redis can't be read: {why(e)}") from None
     tls = opening.gate.tls if config.get("tls", "verify") == "verify" else None
     found = RedisStream(opening, _connection(config, password, connected, tls))
     try:
@@ -71,7 +59,7 @@ async def open_stream(opening: Opening) -> RedisStream:
         await found.close()
         connected.close()
         if isinstance(e, (RedisError, OSError)):
-            raise Away(f"Redis can't be read: {_why(e)}") from None
+            raise Away(f"Redis can't be read: {why(e)}") from None
         raise
     return found
 
@@ -147,11 +135,11 @@ class RedisStream:
                         yield Got(PART, items)
                         self._place = items[-1].place
         except (RedisError, OSError) as e:
-            raise Away(f"Redis can't be read: {_why(e)}") from None
+            raise Away(f"Redis can't be read: {why(e)}") from None
 
     def _item(self, id: bytes, fields: list[bytes]) -> TriggerItem:
-        told = {_text(name): value for name, value in zip(fields[::2], fields[1::2], strict=False)}
-        context: dict[str, Any] = {"payload": {k: _text(v) for k, v in told.items()}, "id": id.decode(), "stream": self.stream}
+        told = {text(name): value for name, value in zip(fields[::2], fields[1::2], strict=False)}
+        context: dict[str, Any] = {"payload": {k: text(v) for k, v in told.items()}, "id": id.decode(), "stream": self.stream}
         reason = ""
         if self._field:
             context["fields"] = {k: v for k, v in context["payload"].items() if k != self._field}
@@ -159,9 +147,9 @@ class RedisStream:
                 context["payload"], reason = None, f"it has no field {self._field}"
             else:
                 try:
-                    context["payload"] = _read(raw, self._value)
+                    context["payload"] = value_of(raw, self._value)
                 except (ValueError, RecursionError) as e:
-                    context["payload"], reason = _text(raw), f"its field {self._field} can't be read as {self._value}: {str(e)[:200]}"
+                    context["payload"], reason = text(raw), f"its field {self._field} can't be read as {self._value}: {str(e)[:200]}"
         return TriggerItem(context=context, place=place_of(id), reason=reason)
 
     async def acknowledge(self, got: Got) -> None:
@@ -173,26 +161,3 @@ class RedisStream:
     async def close(self) -> None:
         with contextlib.suppress(Exception):
             await self.connection.disconnect(nowait=True)
-
-
-def _text(raw: bytes) -> str:
-    try:
-        return bytes(raw).decode()
-    except UnicodeDecodeError:
-        return base64.b64encode(raw).decode()
-
-
-def _read(raw: bytes, kind: str) -> Any:
-    """Raises: ValueError."""
-    if kind == "base64":
-        return base64.b64encode(raw).decode()
-    if kind == "text":
-        return bytes(raw).decode()
-    found = avro.decode_json(raw)
-    strict.check(raw)
-    return found
-
-
-def _why(e: BaseException) -> str:
-    text = str(e).strip() or type(e).__name__
-    return text.splitlines()[0][:300]

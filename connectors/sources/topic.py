@@ -6,7 +6,6 @@ Every address that the cluster names passes the gate before anything is fetched 
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import time
 from collections.abc import AsyncIterator, Iterable
@@ -15,13 +14,10 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from flowledger.api import strict
 from flowledger.connectors.sources.frame import Away, Got, Opening, beginning, begun
-from flowledger.events import avro
+from flowledger.connectors.sources.shared import addresses, secret, text, value_of
 from flowledger.events.triggers import TriggerItem
-from flowledger.infra.egress import Gate, Refused, Unresolved
-from flowledger.infra.secrets import SecretError
-from flowledger.kernel.model.trigger_fields import secret_name
+from flowledger.infra.egress import Gate
 from flowledger.logs import log
 
 #: how long a look lasts, how many records it takes at most, and how often partitions and addresses are looked at again (seconds)
@@ -62,12 +58,7 @@ def _place(text: str) -> tuple[str, int]:
 async def _checked(gate: Gate, places: Iterable[tuple[str, int]]) -> None:
     """Raises: Away."""
     for host, port in places:
-        try:
-            await gate.direct("kafka", host, port)
-        except Refused as e:
-            raise Away(str(e)) from None
-        except Unresolved as e:
-            raise Away(str(e)) from None
+        await addresses(gate, "kafka", host, port)
 
 
 async def _security(opening: Opening) -> dict[str, Any]:
@@ -76,11 +67,7 @@ async def _security(opening: Opening) -> dict[str, Any]:
     if told["protocol"].endswith("SSL"):
         out["ssl_context"] = opening.gate.tls
     if told["protocol"].startswith("SASL"):
-        name = secret_name(told["password"])
-        try:
-            password = (await opening.secrets.resolve([name]))[name]
-        except SecretError as e:
-            raise Away(e.message) from None
+        password = await secret(opening, told["password"])
         out |= {"sasl_mechanism": told["mechanism"], "sasl_plain_username": told["username"], "sasl_plain_password": password}
     return out
 
@@ -157,9 +144,9 @@ class Topic:
         reason = ""
         if record.value is not None:
             try:
-                context["payload"] = _read(record.value, self._value)
+                context["payload"] = value_of(record.value, self._value)
             except (ValueError, RecursionError) as e:  # what it was is kept as text, for a version that takes it so
-                context["payload"], reason = _text(record.value), f"its value can't be read as {self._value}: {str(e)[:200]}"
+                context["payload"], reason = text(record.value), f"its value can't be read as {self._value}: {str(e)[:200]}"
         return TriggerItem(context=context, place=record.offset, reason=reason)
 
     async def acknowledge(self, got: Got) -> None:
@@ -178,23 +165,7 @@ class Topic:
 
 
 def _text(raw: bytes | None) -> str | None:
-    if raw is None:
-        return None
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return base64.b64encode(raw).decode()
-
-
-def _read(raw: bytes, kind: str) -> Any:
-    """Raises: ValueError."""
-    if kind == "base64":
-        return base64.b64encode(raw).decode()
-    if kind == "text":
-        return raw.decode()
-    found = avro.decode_json(raw)
-    strict.check(raw)
-    return found
+    return None if raw is None else text(raw)
 
 
 def _why(e: BaseException) -> str:

@@ -131,23 +131,32 @@ class Blobs:
 MAKERS: dict[str, Callable[[str, Settings], Any]] = {"folder": lambda where, settings: Folder(Path(where))}
 
 
-def folder_of(settings: Settings) -> Path | None:
+def _place(settings: Settings) -> tuple[str, str]:
+    """Kind of the store, and where it is."""
+    kind, _, where = (settings.blobs or f"folder:{_own(settings)}").partition(":")
+    return kind, where
+
+
+def _own(settings: Settings) -> Path:
+    return Path(settings.data) / "blobs"
+
+
+def folder_of(settings: Settings) -> Folder | None:
     """Where the files are, when they are in a folder."""
-    kind, _, where = settings.blobs.partition(":")
-    return Path(settings.data) / "blobs" if not kind else Path(where) if kind == "folder" and where else None
+    kind, where = _place(settings)
+    return Folder(Path(where)) if kind == "folder" and where else None
 
 
 def blobs_of(settings: Settings) -> Blobs:
     """Raises: SettingsError."""
-    own = Path(settings.data) / "blobs"
-    kind, _, where = (settings.blobs or f"folder:{own}").partition(":")
+    kind, where = _place(settings)
     if kind not in MAKERS or not where:
         raise SettingsError(f"setting blobs: expected {', '.join(f'{k}:WHERE' for k in MAKERS)}; found {settings.blobs!r}")
     try:
         store = MAKERS[kind](where, settings)
     except ValueError as e:
         raise SettingsError(f"setting blobs: {e}") from None
-    folder = (Path(where) if kind == "folder" else own) / "coming"
+    folder = (Path(where) if kind == "folder" else _own(settings)) / "coming"
     return Blobs(store, folder, settings.blob_bytes_max, settings.blobs_max)
 
 

@@ -81,6 +81,15 @@ class Folder:
                         about = entry.stat()
                         yield Kept(f"{place.name}/{entry.name}", about.st_size, about.st_mtime)
 
+    def copy_to(self, other: Folder) -> None:
+        """Those that are there already have the same bytes. What is on its way in, or is deleted meanwhile, is no part of it."""
+        for kept in self.kept():
+            place = other._path(kept.name)
+            if not place.exists():
+                place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.copy2(self._path(kept.name), place)
+
     @staticmethod
     def _folders(place: Path) -> list[Path]:
         try:

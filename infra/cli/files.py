@@ -9,7 +9,7 @@ import mimetypes
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import typer
 
@@ -94,26 +94,24 @@ def get(
         return
     try:
         with where.open("xb") as out:
-            whole = False
             try:
                 _copy(response, out)
-                whole = True
-            finally:
-                if not whole:
-                    with contextlib.suppress(OSError):
-                        where.unlink()
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    where.unlink()
+                raise
     except FileExistsError:
         fail(f"{where} is there already: expected another name (--to FILE)", USAGE)
     console().print(f"[green]✓[/] {where}")
 
 
-def _copy(response: http.client.HTTPResponse, out: object) -> None:
+def _copy(response: http.client.HTTPResponse, out: BinaryIO) -> None:
     """Whole, or it fails: by its length, and by its hash, which is its tag."""
     digest = hashlib.sha256()
     try:
         while piece := response.read(PIECE):
             digest.update(piece)
-            out.write(piece)  # type: ignore[attr-defined]
+            out.write(piece)
         whole = digest.hexdigest() == response.headers.get("ETag", "").strip('"')
     except (OSError, http.client.HTTPException):
         whole = False

@@ -52,6 +52,11 @@ CREATE INDEX workflow_instances_by_business_key ON workflow_instances (tenant_id
     WHERE business_key <> '';
 CREATE INDEX workflow_instances_by_initiator ON workflow_instances (tenant_id, initiator, status, created_at, id) WHERE initiator <> '';
 CREATE INDEX workflow_instances_by_correlation ON workflow_instances (tenant_id, correlation_id, created_at, id) WHERE correlation_id <> '';
+-- of any length: the beginning is enough to find few
+CREATE INDEX workflow_instances_by_project ON workflow_instances (tenant_id, left(metadata ->> 'project_id', 255), created_at, id)
+    WHERE left(metadata ->> 'project_id', 255) IS NOT NULL;
+CREATE INDEX workflow_instances_by_environment ON workflow_instances (tenant_id, left(metadata ->> 'environment', 255), created_at, id)
+    WHERE left(metadata ->> 'environment', 255) IS NOT NULL;
 CREATE INDEX workflow_instances_by_parent ON workflow_instances (tenant_id, parent_id, created_at, id) WHERE parent_id IS NOT NULL;
 CREATE INDEX workflow_instances_by_pause ON workflow_instances (tenant_id, created_at, id) WHERE paused;
 CREATE INDEX workflow_instances_by_incident ON workflow_instances (tenant_id, created_at, id) WHERE incidents > 0;

@@ -10,10 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 from flowledger.analytics import fold as af
-from flowledger.analytics.figures import COUNTED, GRAINS, SPREAD_GRAINS, Numbers, Series, named
+from flowledger.analytics.figures import COUNTED, GRAINS, NAMES, SPREAD_GRAINS, Numbers, Series
 from flowledger.analytics.trace import Trace
 from flowledger.events import workflow as wf
 from flowledger.events.base import Event
+from flowledger.projections.changes import Row
 from flowledger.projections.context import Instance
 from flowledger.projections.fold import Fold, View
 from flowledger.projections.tables import Table, stamp
@@ -27,7 +28,7 @@ _SERIES = {
 MEASURES = {
     grain: Table(
         f"measures_{grain}",
-        {**_SERIES, "version": "integer", **dict.fromkeys((*COUNTED, "cycle_min_us", "cycle_max_us"), "bigint")},
+        {**_SERIES, "version": "integer", **dict.fromkeys(NAMES, "bigint")},
         tuple(_SERIES),
         "at" if grain == "minute" else "",
         adds=COUNTED,
@@ -75,30 +76,28 @@ TRACES = Table(
 )  # fmt: skip
 
 
-def started(f: Fold, e: wf.WorkflowStarted) -> None:
-    ref = f.ref
-    assert ref is not None, "the tracker makes it"
-    ref.trace = af.started(e, ref.tenant, f.us, f.figures)
-    _touched(f, ref, ref.trace)
+def seen(f: Fold, e: Event) -> None:
+    if f.ref is not None:
+        f.seen.append((f.ref, 0, e, f.us))
 
 
-def _touched(f: Fold, ref: Instance, t: Trace) -> None:
-    if not t.touched:
-        t.touched = True
-        f.traces[ref.key] = ref
+def seen_of_tasks(f: Fold, e: Event) -> None:
+    f.seen += [(ref, task.key, e, f.us) for task in f.each if (ref := task.instance) is not None]
 
 
-def measured(f: Fold, e: Event) -> None:
-    ref = f.ref
-    if ref is not None and (t := ref.trace) is not None and af.apply(t, e, f.us, f.figures):
-        _touched(f, ref, t)
-
-
-def of_tasks(f: Fold, e: Event) -> None:
-    for task in f.each:
-        ref = task.instance
-        if ref is not None and (t := ref.trace) is not None and af.apply_task(t, task.key, e, f.us, f.figures):
-            _touched(f, ref, t)
+def settle(f: Fold) -> None:
+    """Measures what was seen."""
+    figures, traces = f.figures, f.traces
+    for ref, task, e, us in f.seen:
+        t = ref.trace
+        if type(e) is wf.WorkflowStarted:
+            t = ref.trace = af.started(e, ref.tenant, us, figures)
+        elif t is None or not (af.apply_task(t, task, e, us, figures) if task else af.apply(t, e, us, figures)):
+            continue
+        if not t.touched:
+            t.touched = True
+            traces[ref.key] = ref
+    f.seen.clear()
 
 
 def close(f: Fold) -> None:
@@ -108,13 +107,18 @@ def close(f: Fold) -> None:
     figures = f.figures
     if not figures:
         return
-    tallies = f.changes.tallies
+    tallies, series = f.changes.tallies, dict[Series, Row]()
     # in the order of their keys: several projectors add to the same rows, and none may wait for one that waits for it
+    rolled = None
     for grain, table in MEASURES.items():
-        tallies[table.name] = [{**_key(s, at), **dict(named(numbers))} for (s, at), numbers in sorted(figures.rolled(grain).items())]
+        rolled = figures.rolled(grain, rolled)
+        tallies[table.name] = [
+            {**_of(series, s), "at": stamp(at), **dict(zip(NAMES, numbers, strict=True))} for (s, at), numbers in sorted(rolled.items())
+        ]
     for grain, table in SPREADS.items():
         tallies[table.name] = [
-            {**_key(s, at), "which": which, "bucket": bucket, "n": n} for (s, at, which, bucket), n in sorted(figures.spread(grain).items())
+            {**_of(series, s), "at": stamp(at), "which": which, "bucket": bucket, "n": n}
+            for (s, at, which, bucket), n in sorted(figures.spread(grain).items())
         ]
 
     if figures.variants:
@@ -126,7 +130,18 @@ def close(f: Fold) -> None:
             f.changes.ensure(PATHS.name, (tenant, process, variant), row)
 
 
-def _variant(s: Series, at: int, variant: str, numbers: Numbers) -> dict[str, Any]:
+def _of(known: dict[Series, Row], s: Series) -> Row:
+    """What all rows of a series have."""
+    found = known.get(s)
+    if found is None:
+        found = known[s] = {
+            "tenant_id": s.tenant, "process_id": s.process, "element": s.element, "job_type": s.job_type, "definition_id": s.definition,
+            "version": int4(s.version),
+        }  # fmt: skip
+    return found
+
+
+def _variant(s: Series, at: int, variant: str, numbers: Numbers) -> Row:
     row = {
         "tenant_id": s.tenant,
         "process_id": s.process,
@@ -135,21 +150,14 @@ def _variant(s: Series, at: int, variant: str, numbers: Numbers) -> dict[str, An
         "definition_id": s.definition,
         "version": int4(s.version),
     }
-    return {**row, **{name: n for name, n in named(numbers) if name in VARIANTS.columns}}
-
-
-def _key(s: Series, at: int) -> dict[str, Any]:
-    return {
-        "tenant_id": s.tenant, "process_id": s.process, "at": stamp(at), "element": s.element, "job_type": s.job_type,
-        "definition_id": s.definition, "version": int4(s.version),
-    }  # fmt: skip
+    return {**row, **{name: n for name, n in zip(NAMES, numbers, strict=True) if name in VARIANTS.columns}}
 
 
 def _write(f: Fold, ref: Instance, t: Trace) -> None:
     """As it is now: what follows is folded while this is on its way."""
     t.touched = False
     over = bool(t.outcome)
-    row: dict[str, Any] = {
+    row: Row = {
         "process_id": t.process, "definition_id": t.definition, "version": int4(t.version), "outcome": t.outcome, "started_at": stamp(t.started_us),
         "ended_at": stamp(t.ended_us) if over else None, "cycle_us": max(0, t.ended_us - t.started_us) if over else None,
         "variant": t.variant if over else "", "wait_us": t.wait_us, "work_us": t.work_us,
@@ -165,9 +173,9 @@ def _write(f: Fold, ref: Instance, t: Trace) -> None:
         ref.trace = None
 
 
-ROWS: dict[type[Event], Any] = {wf.WorkflowStarted: started}
-ROWS |= dict.fromkeys(af.MEASURED, measured) | dict.fromkeys(af.OF_TASKS, of_tasks)
+ROWS: dict[type[Event], Any] = {wf.WorkflowStarted: seen}
+ROWS |= dict.fromkeys(af.MEASURED, seen) | dict.fromkeys(af.OF_TASKS, seen_of_tasks)
 VIEW = View(
-    "measures", VERSION, "091_measures.sql", (*MEASURES.values(), *SPREADS.values(), VARIANTS, PATHS, TRACES), ROWS, close=close,
+    "measures", VERSION, "091_measures.sql", (*MEASURES.values(), *SPREADS.values(), VARIANTS, PATHS, TRACES), ROWS, settle=settle, close=close,
     removed=("DELETE FROM traces t USING gone WHERE t.tenant_id = gone.tenant_id AND t.id = gone.id",),
 )  # fmt: skip

@@ -112,7 +112,7 @@ class System:
             self._look_at_connectors()
         self._http_tls = server_tls(s, "http")
         listener = self._listen()
-        tls = server_tls(s) if self.has("grpc") else None
+        tls = server_tls(s, "grpc") if self.has("grpc") else None
         grpc = self._bind(s.grpc_port, "set FLOWLEDGER_GRPC_PORT") if self.has("grpc") else None
         if self.has("owner") and not s.kafka:
             lock = FolderLock(Path(s.data))

@@ -53,9 +53,6 @@ class Home:
             "wait_ms": 0 if ready else 1,
         }
 
-    def health(self) -> Any:
-        return {"partitions": {0: {"position": 12}}}
-
     async def wait_for(self, positions: dict[int, int], timeout_s: float) -> bool:
         assert positions == {0: 11}
         self.behind = max(0, self.behind - 1)
@@ -88,7 +85,7 @@ def door(monkeypatch):
 
     def made(home: Home) -> Preparing:
         settings = SimpleNamespace(command_timeout_ms=1_000, fresh_ms=1_000)
-        return Preparing(SimpleNamespace(client=home, reads=home, settings=settings))
+        return Preparing(SimpleNamespace(client=home, reads=home, settings=settings, ends=lambda: {0: 11}))
 
     return made
 

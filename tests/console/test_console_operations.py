@@ -59,7 +59,7 @@ def test_a_dead_letter_is_edited_and_replayed_and_another_is_discarded(server: S
     assert [t["name"] for t in server.call("GET", "/v1/tasks?open=true&limit=500")["items"]].count("looked after") == 1
 
 
-@pytest.mark.req("APG-DAT-006")
+@pytest.mark.req("APG-DAT-006", "APG-CMP-002")
 def test_who_asked_for_what_and_how_it_was_before(server: Served, open_page: Callable[..., Any]) -> None:
     key = server.start("document-approval", document="plan", author="ann")
     server.call("POST", f"/v1/instances/{key}/suspend", {"reason": "a question is open"}, actor="olga")

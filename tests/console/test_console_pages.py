@@ -53,13 +53,14 @@ def test_the_address_is_the_filter(server: Served, open_page: Callable[..., Any]
     assert again.get_by_text("F-2").count() == 0
 
 
-@pytest.mark.req("APG-ENG-012")
+@pytest.mark.req("APG-ENG-012", "APG-ENG-008", "APG-ENG-011")
 def test_time_goes_back_and_forth(server: Served, open_page: Callable[..., Any]) -> None:
     """The slider shows tokens, variables and history of any moment; from the past nothing can be done but go back to it."""
     key = server.start("order", "T-1", order={"id": "T-1", "items": [], "amount": 5})
     page = open_page(f"/instances/{key}")
     page.locator(".fl-diagram[data-shown]").wait_for()
     page.locator(".fl-badge-active").first.wait_for()
+    page.locator(".djs-element.fl-done").first.wait_for()  # what it has passed
     server.call("PATCH", f"/v1/instances/{key}/variables", {"variables": {"note": "late"}})
     page.get_by_role("tab", name="Variables").click()
     page.get_by_text("late").wait_for()  # news come by themselves

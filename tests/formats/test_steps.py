@@ -161,6 +161,37 @@ def test_findings_with_their_lines(text, found):
     assert codes(text) == found
 
 
+@pytest.mark.req("WSM-DAG-007")
+def test_who_reads_what_it_does_not_depend_on_is_told():
+    text = "id: p\nsteps:\n - {id: a, type: x, dependencies: []}\n - {id: b, type: y, dependencies: [%s], parameters: {n: '= a.output'}}"
+    assert codes(text % "") == ["STEPS_READ_UNDECLARED 4"] and codes(text % "a") == []
+
+
+PIPELINE = """
+id: p
+steps:
+  - {id: analysis, name: Analyse, type: analysis, dependencies: [], timeout: 5m, retries: 2, parameters: {depth: full}}
+  - {id: generation, name: Generate, type: codegen, dependencies: [analysis], timeout: 10m, retries: 3, parameters: {plan: "= analysis.output.plan"}}
+  - {id: lint, name: Look over it, type: custom, dependencies: [generation], timeout: 2m, retries: 1, parameters: {strict: true}}
+  - {id: validation, name: Validate, type: validation, dependencies: [generation], timeout: 5m, retries: 1, parameters: {code: "= generation.output.code"}}
+"""
+
+
+@pytest.mark.req("WSM-DAG-001", "WSM-DAG-004", "WSM-DAG-005")
+def test_analysis_generation_validation_and_a_step_of_ones_own():
+    s = run(PIPELINE, 'complete analysis plan="p"')
+    task = s.task("generation")
+    assert task.job_type == "codegen" and s.i.tokens[s.token("generation")].vars == {"plan": "p"}
+    [timer] = s.p.timers.values()
+    assert 9.9 * 60_000_000 < timer.due_us - s.now_us <= 10 * 60_000_000
+    s.move('complete generation code="c"')
+    assert s.task("lint").job_type == "custom" and s.i.tokens[s.token("lint")].vars == {"strict": True}
+    assert s.i.tokens[s.token("validation")].vars == {"code": "c"}, "beside one another"
+    s.move("complete lint")
+    s.move("complete validation passed=true")
+    assert s.line.endswith("done") and s.empty and s.vars["validation"]["output"] == {"passed": True}
+
+
 @pytest.mark.req("WSM-DAG-003")
 def test_the_cycle_is_named():
     from flowledger.kernel import model

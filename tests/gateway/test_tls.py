@@ -26,7 +26,7 @@ def authority(tmp_path):
 
 async def serving(engine, **settings):
     gateway = Gateway(engine)
-    return gateway, await listen(gateway, "localhost", 0, tls=server_tls.server_tls(Settings(roles=("grpc",), **settings)))
+    return gateway, await listen(gateway, "localhost", 0, tls=server_tls.server_tls(Settings(roles=("grpc",), **settings), "grpc"))
 
 
 async def partitions(port: int, ca: Path, own: tuple[Path, Path] | None = None) -> int:
@@ -117,5 +117,5 @@ def test_what_cannot_be_meant_stops_the_start(authority, tmp_path, monkeypatch, 
     authority.issue("locked", PASSWORD)
     given = {n: v if n == "grpc_key_password" else str(tmp_path / v) for n, v in wrong.items()}
     with pytest.raises(SettingsError, match=said) as e:
-        server_tls.server_tls(Settings(roles=("grpc",), **given))
+        server_tls.server_tls(Settings(roles=("grpc",), **given), "grpc")
     assert PASSWORD not in str(e.value)

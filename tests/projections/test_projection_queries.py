@@ -320,6 +320,8 @@ INSTANCE_FILTERS = [
     ("workflow_instances_by_priority", {"priority": "urgent"}),
     ("workflow_instances_by_initiator", {"initiator": "ann"}),
     ("workflow_instances_by_correlation", {"correlation_id": "c1"}),
+    ("workflow_instances_by_project", {"project_id": "p1"}),
+    ("workflow_instances_by_environment", {"environment": "test"}),
     ("workflow_instances_by_pause", {"paused": "true"}),
     ("workflow_instances_by_time", {"paused": "false"}),
     ("workflow_instances_by_incident", {"has_incident": "true"}),

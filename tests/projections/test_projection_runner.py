@@ -199,7 +199,7 @@ async def test_wait_for_a_position(db, dsn, schema):
         assert {s["view"] for s in status} == set(VIEWS) and all(s["partitions"]["0"]["position"] == 3 for s in status)
 
 
-@pytest.mark.req("APG-DAT-009", "D-DAT-001")
+@pytest.mark.req("APG-DAT-009", "D-DAT-001", "WSM-RES-007")
 async def test_a_rebuild_beside_a_running_projector(db, dsn, schema):
     log, _ = rich(2)
     async with running(log, dsn, schema, (0, 1)) as runner:

@@ -515,7 +515,7 @@ async def test_zeebe_s_clients_use_their_own_oauth_settings(oidc, tmp_path, monk
 
     monkeypatch.setenv("OAUTHLIB_INSECURE_TRANSPORT", "1")  # the issuer here has no TLS; the gateway has
     cert, key = Authority(tmp_path, "house").issue("gateway")
-    tls = server_tls.server_tls(Settings(roles=("grpc",), grpc_cert_file=str(cert), grpc_key_file=str(key)))
+    tls = server_tls.server_tls(Settings(roles=("grpc",), grpc_cert_file=str(cert), grpc_key_file=str(key)), "grpc")
     await oidc.tokens.issuers[0].ask()  # as a server does at its start
     server = await listen(oidc.gateway, "localhost", 0, tls=tls)
     channels = []

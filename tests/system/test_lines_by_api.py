@@ -24,9 +24,17 @@ TABLE = """<definitions xmlns="https://www.omg.org/spec/DMN/20230324/MODEL/" nam
 
 
 @pytest.fixture
-async def x(place, database, tmp_path) -> AsyncIterator[Caller]:
+async def x(place, database, tmp_path) -> AsyncIterator[Asker]:
     async with place.system(data=tmp_path, postgres=database, partitions=2) as (_, http):
-        yield Caller(http, place)
+        yield Asker(http, place)
+
+
+class Asker(Caller):
+    async def found(self, **query: Any) -> list[dict[str, Any]]:
+        return (await self.ok("GET", "instances", **query))["items"]
+
+    async def over(self, instance: str) -> bool:
+        return (await self.ok("GET", f"instances/{instance}"))["status"] == "completed"
 
 
 async def deploy(x: Caller, *flows: Flow, **files: str) -> dict[str, Any]:
@@ -231,3 +239,102 @@ async def test_the_state_survives_a_restart_and_each_row_has_its_parent_after_a_
                 counted = f"SELECT count(*), count(*) FILTER (WHERE {lost}) FROM {child} c"
                 rows, orphans = await (await db.execute(counted)).fetchone()
                 assert rows > 0 and orphans == 0, (child, rows, orphans)
+
+
+# --- instances: metadata, state, who works, what depends on what ---------------------------------------------------------
+
+
+@pytest.mark.req("D-ENG-003")
+async def test_an_instance_is_found_by_each_of_its_metadata(x):
+    await deploy(x, Flow("child").start().user("u").end(), Flow("p").start().call("c", process="child").end())
+    for n in range(3):
+        about = {"project_id": f"project-{n}", "environment": "production" if n else "test", "extra": {"n": n}}
+        body = {"definition": "p", "business_key": f"key-{n}", "metadata": about}
+        made = await x.http.post("/v1/instances", json=body, headers={"X-Correlation-Id": f"corr-{n}"})
+        assert made.status_code == 201, made.text
+        parent = made.json()
+        [child] = await x.place.until(lambda of=parent["id"]: x.found(parent=of))
+        for by in ({"project_id": f"project-{n}"}, {"where": f'run.project_id = "project-{n}"'}):
+            assert [i["id"] for i in await x.found(**by)] == [parent["id"]], by
+        for by in ({"correlation_id": f"corr-{n}"}, {"business_key": f"key-{n}"}):  # a child keeps them
+            assert {i["id"] for i in await x.found(**by)} == {parent["id"], child["id"]}, by
+    tests, rest = await x.found(environment="test"), await x.found(environment="production")
+    assert [i["business_key"] for i in tests] == ["key-0"] and {i["business_key"] for i in rest} == {"key-1", "key-2"}
+    assert await x.found(project_id="project-" + "9" * 5_000) == [] and await x.found(environment="Test") == []
+    long = "long" * 500
+    await x.start("child", 1, metadata={"project_id": long})
+    assert len(await x.found(project_id=long)) == 1 and await x.found(project_id=long[:300]) == []
+
+
+@pytest.mark.req("WSM-ENG-001")
+async def test_one_state_is_told_by_all_that_tell_it(x):
+    await deploy(x, Flow("p").start().service("a", job="w").user("u", assignee="ann").end())
+    [key] = await x.start("p", 1, variables={"n": 1})
+    over = await done(x, "w", m=2)
+    row = await x.ok("GET", f"instances/{key}", wait_for=over["position"])
+    state = await x.ok("GET", f"instances/{key}/state")
+    tasks = [t["id"] for t in await open_tasks(x, key)]
+    assert state["status"] == row["status"] == "running" and state["variables"] == row["variables"] == {"n": 1, "m": 2}
+    assert [t["task"] for t in state["tasks"]] == tasks and [t["element"] for t in state["tokens"]] == ["u"]
+    assert (await x.ok("GET", f"instances/{key}/variables"))["variables"] == state["variables"]
+
+
+@pytest.mark.req("D-ENG-001", "WOS-ENG-010")
+async def test_work_goes_to_whoever_has_time_for_it(x):
+    """Two services for one kind of work: who is slow keeps what it has, the other gets all the rest; what each has in hand is told."""
+    await deploy(x, Flow("p").start().service("a", job="w").end())
+    await x.start("p", 9)
+    kept = {worker: (await job(x, "w", worker))["key"] for worker in ("slow", "fast")}
+
+    async def told() -> dict[str, Any]:
+        return {w["worker"]: w for w in (await x.ok("GET", "workers"))["items"]}
+
+    assert {name: [h["key"] for h in w["holds"]] for name, w in (await told()).items()} == {name: [key] for name, key in kept.items()}
+    for _ in range(7):
+        taken = await job(x, "w", "fast")
+        await x.ok("POST", f"jobs/{taken['key']}/complete", {})
+    now = await told()
+    assert (now["slow"]["completed"], now["fast"]["completed"]) == (0, 7) and [h["key"] for h in now["slow"]["holds"]] == [kept["slow"]]
+
+
+DEPENDS = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" targetNamespace="t">
+<message id="m" name="ready"><extensionElements><zeebe:subscription correlationKey="=order"/></extensionElements></message>
+<process id="first" isExecutable="true"><startEvent id="s"/><sequenceFlow id="f" sourceRef="s" targetRef="a"/>
+<serviceTask id="a"><extensionElements><zeebe:taskDefinition type="press"/></extensionElements></serviceTask>
+<sequenceFlow id="g" sourceRef="a" targetRef="e"/><endEvent id="e"><messageEventDefinition messageRef="m"/></endEvent></process></definitions>"""
+
+
+@pytest.mark.req("APG-ENG-007")
+async def test_workflows_wait_for_one_another_and_exclude_one_another(x):
+    """A dependency: one goes on when the other is over. Exclusion: of all instances, one at a time has the press."""
+    await x.ok("PUT", "limits", {"concurrency": 1}, target="job:press")
+    second = Flow("second").start().wait("until", message="ready", key="=order").service("b", job="press").end()
+    await x.ok(
+        "POST",
+        "deployments",
+        {"resources": [{"name": "first.bpmn", "content": DEPENDS}, {"name": "second.bpmn", "content": second.xml().decode()}]},
+    )
+    waiting = [key for n in range(3) for key in await x.start("second", 1, variables={"order": n})]
+    for n in range(3):
+        await x.start("first", 1, variables={"order": n})
+    order = []
+    for _ in range(6):
+        taken = await job(x, "press")
+        nobody = await x.ok("POST", "jobs/activate", {"type": "press", "worker": "other", "max": 5, "wait_ms": 300})
+        assert nobody["jobs"] == [], "one has it, of all instances on all partitions"
+        order.append((taken["element"], taken["variables"]["order"]))
+        await x.ok("POST", f"jobs/{taken['key']}/complete", {})
+    assert sorted(order) == [(e, n) for e in "ab" for n in range(3)], order
+    assert all(order.index(("a", n)) < order.index(("b", n)) for n in range(3)), "each waited for the one that it depends on"
+    for key in waiting:
+        await x.place.until(lambda of=key: x.over(of))
+
+
+@pytest.mark.req("WSM-RES-010")
+async def test_work_that_nobody_catches_is_told_before_it_is_deployed(x):
+    bare = Flow("p").start().service("a", job="w").end()
+    caught = Flow("p").start().service("a", job="w").end().on("a", "b", error="E").end("e2")
+    for flow, told in ((bare, True), (caught, False)):
+        answer = await x.ok("POST", "models/check", {"name": "p.bpmn", "content": flow.xml().decode()})
+        found = [f for f in answer["findings"] if f["code"] == "TASK_WITHOUT_ERROR_PATH"]
+        assert [(f["element"], f["severity"]) for f in found] == ([("a", "info")] if told else []), answer["findings"]

@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaConnectionError
 
 from flowledger.connectors.sources import topic as source
 from flowledger.connectors.sources.catalogue import KINDS
+from flowledger.infra.egress import Refused
 from flowledger.kernel.model import read
 from tests.triggers.conftest import place_of
 from tests.triggers.contract import Contract, World, opened, quick  # noqa: F401 - a fixture for all
@@ -183,7 +184,7 @@ class TestKafka(Contract):
             async def direct(self, service: str, host: str, port: int) -> list[str]:
                 asked.append(f"{service} {host}:{port}")
                 if len(asked) > 1:
-                    raise source.Refused(f"{host} is a private address")
+                    raise Refused(f"{host} is a private address")
                 return [host]
 
         opening = source.Opening(

@@ -59,7 +59,7 @@ export function Selected({ title, of, ids, filter, actions, clear, onAsk }: Prop
           key={a.action}
           size="compact-sm"
           variant="default"
-          color={a.danger ? "red" : undefined}
+          c={a.danger ? "red" : undefined}
           onClick={() => {
             onAsk?.();
             setAsked(a.action);

@@ -48,13 +48,18 @@ export function Failed({ error, again }: { error: unknown; again?: () => void })
   const problem = error instanceof ApiError ? error.problem : undefined;
   const known = problem && t(`problem.${problem.code}`);
   const title = problem ? (known && known !== `problem.${problem.code}` ? known : (problem.title ?? problem.code)) : t("problem.NETWORK");
+  const parts = problem?.errors ?? [];
+  const only = parts.length === 1 && parts[0]!.message === problem?.detail ? parts[0] : undefined; // not the same twice
   return (
     <Alert color="red" variant="light" icon={<Icon name="warn" />} title={title} role="alert">
       <Stack gap="xs">
-        <Text size="sm">{problem ? problem.detail : error instanceof Error ? error.message : String(error)}</Text>
-        {problem?.errors && problem.errors.length > 0 && (
+        <Text size="sm">
+          {only?.where && <code>{only.where} </code>}
+          {problem ? problem.detail : error instanceof Error ? error.message : String(error)}
+        </Text>
+        {parts.length > 0 && !only && (
           <List size="sm">
-            {problem.errors.map((e, n) => (
+            {parts.map((e, n) => (
               <List.Item key={n}>
                 {e.where && <code>{e.where}</code>} {e.message}
               </List.Item>

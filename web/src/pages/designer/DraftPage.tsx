@@ -1,4 +1,4 @@
-import { ActionIcon, Alert, Button, Group, Menu, Tabs, Text, Title, Tooltip } from "@mantine/core";
+import { ActionIcon, Alert, Anchor, Button, Group, Menu, Tabs, Text, Title, Tooltip } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from "react";
@@ -110,9 +110,9 @@ export function DraftPage() {
     <>
       <Group justify="space-between" gap="xs" mb="xs">
         <Group gap="xs" style={{ minWidth: 0 }}>
-          <Link to="/designer" aria-label={t("designer.title")}>
+          <Anchor renderRoot={(props) => <Link to="/designer" {...props} />} aria-label={t("designer.title")} lh={0}>
             <Icon name="back" />
-          </Link>
+          </Anchor>
           <Title order={1} className="fl-cut" style={{ minWidth: 0, maxWidth: "24rem" }}>
             {draft.name}
           </Title>

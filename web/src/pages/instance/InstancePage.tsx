@@ -168,7 +168,7 @@ export function InstancePage() {
           <Answer of={source}>{(xml) => <Why instance={id} xml={xml} events={events} element={search.element} at={at} onAt={(position) => set({ at: position })} />}</Answer>
         </Tabs.Panel>
         <Tabs.Panel value="comments" pt="sm">
-          <Remarks instance={id} said={said} element={search.element} past={past} again={() => history.refetch()} />
+          <Remarks instance={id} said={said} element={search.element} names={names} past={past} again={() => history.refetch()} />
         </Tabs.Panel>
         {(["audit", "history"] as const).map((name) => (
           <Tabs.Panel key={name} value={name} pt="sm">

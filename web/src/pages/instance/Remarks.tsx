@@ -12,17 +12,18 @@ export const remarksOf = (events: HistoryEvent[], at?: string) => {
   return (end < 0 ? events : events.slice(0, end + 1)).filter((e) => e.type === "workflow.commented" || e.type === "task.commented");
 };
 
-/** What people say of this run: events of its history, so that they stay with it; also after its end. */
-export function Remarks({ instance, said, element, past, again }: { instance: string; said: HistoryEvent[]; element?: string; past: boolean; again: () => Promise<unknown> }) {
+/** What people say of this run: events of its history, so that they stay with it; also after its end. `names`: of elements, by id. */
+export function Remarks({ instance, said, element, names, past, again }: { instance: string; said: HistoryEvent[]; element?: string; names?: Map<string, string>; past: boolean; again: () => Promise<unknown> }) {
   const t = useText();
   const may = useMay("remark");
+  const called = (id: string) => names?.get(id) ?? id;
   const add = async (text: string) => {
     await send("POST", `/instances/${instance}/comment`, { text, ...(element ? { element } : {}) });
     await again();
   };
   return (
     <Comments
-      title={element ? t("instance.comments.of", { element }) : t("instance.tab.comments")}
+      title={element ? t("instance.comments.of", { element: called(element) }) : t("instance.tab.comments")}
       none={t("instance.comments.none")}
       said={element ? said.filter((e) => e.data.element === element) : said}
       say={may && !past ? add : undefined}
@@ -35,7 +36,7 @@ export function Remarks({ instance, said, element, past, again }: { instance: st
             </Anchor>
           </>
         ) : e.data.element ? (
-          `· ${String(e.data.element)}`
+          `· ${called(String(e.data.element))}`
         ) : null
       }
     />

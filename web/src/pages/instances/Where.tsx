@@ -116,9 +116,9 @@ function Row({ of: c, first, word, change, done, drop }: RowProps) {
   const t = useText();
   const enter = (e: { key: string }) => e.key === "Enter" && done();
   return (
-    <Group gap={4} align="end">
-      {word !== undefined && (
-        <Text size="xs" c="dimmed" w={30} lh="30px">
+    <Group gap={4} align="end" pos="relative" pl={word === undefined ? 0 : 34}>
+      {word && (
+        <Text size="xs" c="dimmed" lh="30px" pos="absolute" left={0} top={0}>
           {word}
         </Text>
       )}

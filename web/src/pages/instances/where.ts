@@ -11,7 +11,7 @@ export interface Condition {
 export type Groups = Condition[][];
 
 /** What an instance is itself; all other names are variables. */
-export const OWN = ["run.status", "run.process", "run.version", "run.business_key", "run.has_incident", "run.paused", "run.priority", "run.initiator", "run.correlation_id", "run.started"];
+export const OWN = ["run.status", "run.process", "run.version", "run.business_key", "run.has_incident", "run.paused", "run.priority", "run.initiator", "run.correlation_id", "run.project_id", "run.environment", "run.started"];
 
 const KEYWORDS = new Set(["and", "or", "in", "not", "if", "then", "else", "for", "return", "some", "every", "satisfies", "instance", "of", "between", "function", "external", "true", "false", "null"]);
 const NAME = /^[\p{L}_][\p{L}\p{N}_]*$/u;

@@ -119,14 +119,20 @@ function Rows({ asked, filtered, view, wide, search, clear }: { asked: Record<st
           {task.name || task.element}
         </Anchor>
         {!wide && (
-          <Text size="xs" c="dimmed" className="fl-cut">
-            {task.process} · {task.assignee ?? t("tasks.nobody")}
-          </Text>
+          <Group gap="xs" wrap="nowrap" justify="space-between">
+            <Text size="xs" c="dimmed" className="fl-cut">
+              {task.process} · {task.assignee ?? t("tasks.nobody")}
+            </Text>
+            {task.due_at && (
+              <div style={{ flex: "none" }}>
+                <Due at={task.due_at} done={done} />
+              </div>
+            )}
+          </Group>
         )}
       </>
     ),
   };
-  const due: Column<TaskRow> = { key: "due", head: t("col.due"), width: "9.75rem", cell: (task) => <Due at={task.due_at} done={done} /> };
   const columns: Column<TaskRow>[] = wide
     ? [
         name,
@@ -134,10 +140,10 @@ function Rows({ asked, filtered, view, wide, search, clear }: { asked: Record<st
         { key: "who", head: t("col.who"), width: "minmax(6rem, 1fr)", cell: (task) => task.assignee ?? <Text span size="sm" c="dimmed">{(task.candidate_groups ?? []).join(", ") || t("tasks.nobody")}</Text> },
         { key: "status", head: t("col.status"), width: "8rem", cell: (task) => <Status of={task.incident ? "incident" : task.status} /> },
         { key: "priority", head: t("col.priority"), width: "6rem", cell: (task) => <Priority of={task.priority} /> },
-        due,
+        { key: "due", head: t("col.due"), width: "9.75rem", cell: (task) => <Due at={task.due_at} done={done} /> },
         { key: "at", head: t("col.created"), width: "7rem", cell: (task) => <When at={task.created_at} /> },
       ]
-    : [name, due];
+    : [name];
   const none = (
     <Empty
       title={t(filtered ? "list.nothing" : `tasks.none.${view}`)}
