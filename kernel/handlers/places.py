@@ -18,7 +18,9 @@ def let_in(d: Decision, target: str) -> None:
         for key in _free(d, [k for k in p.pending if p.instances[k].tenant == target[len(quotas.PREFIX) :]]):
             d.follow(c.Continue(key=key))
         return
-    waiting = _free(d, quota.waiting) if quota.waiting else []
+    away = stock.away(p, target)
+    full = not away and 0 < d.facts.instances_max <= p.open  # at home none could begin now: the others take what there is
+    waiting = _free(d, quota.waiting) if quota.waiting and not full else []
     if not waiting:
         permits.yielded(d, quota)
         return
@@ -27,7 +29,7 @@ def let_in(d: Decision, target: str) -> None:
         d.follow(c.Continue(key=key))
     if n >= len(waiting):
         return
-    if stock.away(p, target):
+    if away:
         permits.ask(d, quota, len(waiting) - n, people.NEVER)
     else:
         permits.own(d, quota)

@@ -25,6 +25,12 @@ def end_one(w):
     return k
 
 
+def end(w, k):
+    """One instance of a partition ends."""
+    task = w.parts[k].tasks[min(w.parts[k].tasks)]
+    w.ask(k, c.CompleteTask(task=task.key), tenant=task.tenant)
+
+
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("partitions", [2, 3])
 @pytest.mark.parametrize("greedy", ["home", "another"])
@@ -75,6 +81,31 @@ def test_one_that_may_not_begin_after_all_lets_the_next_one_of_the_partition_beg
         w.ask(0, c.Deploy(resources=[c.Resource("p.bpmn", bpmn(WORK))]), tenant=tenant)
     first, _, held, last = [w.ask(0, c.StartInstance(id="p"), tenant=tenant)["key"] for tenant in "aaba"]
     w.ask(0, c.CancelInstance(key=first), tenant="a")
-    w.ask(0, c.PlaceHold(scope="tenant", subject="b"))  # before its turn, which has been told
+    w.ask(0, c.PlaceHold(scope="tenant", subject="b"), tenant="b")  # before its turn, which has been told
     w.settle()
     assert {k: i.status for k, i in w.parts[0].instances.items() if k in (held, last)} == {held: "pending", last: "running"}
+
+
+def test_a_home_without_a_place_for_its_own_lets_the_others_begin():
+    w = Narrow(2)
+    home = stock.home(w.parts[0], TARGET)
+    other = 1 - home
+    w.ask(0, co.ControlTenant(name="default", move="change", quotas={"instances": 1}))
+    w.settle()
+    w.ask(0, c.Deploy(resources=[c.Resource("p.bpmn", bpmn(WORK))]), tenant="a")
+    w.settle()
+    w.ask(other, c.StartInstance(id="p"))
+    for _ in range(2):
+        w.ask(home, c.StartInstance(id="p"), tenant="a")
+    w.settle()
+    assert w.parts[home].open == 2
+    w.ask(home, c.StartInstance(id="p"))
+    w.ask(other, c.StartInstance(id="p"))
+    w.settle()
+    end(w, other)
+    w.settle()
+    assert [len(p.quotas[TARGET].open) for p in (w.parts[home], w.parts[other])] == [0, 1] and not w.parts[other].pending
+    end(w, home)
+    end(w, other)
+    w.settle()
+    assert [len(p.quotas[TARGET].open) for p in (w.parts[home], w.parts[other])] == [1, 0]
