@@ -18,6 +18,7 @@ from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import Facts, Partition
 from flowledger.kernel import checkpoint as images
 from flowledger.kernel.library import Library
+from flowledger.kernel.tasks import guards
 from flowledger.logs import log
 from flowledger.processors import beside, watching
 from flowledger.processors import clock as times
@@ -372,7 +373,7 @@ class Owner:
         return {
             "epoch": self.epoch, "position": self.acked, "instances": s.open, "pending": len(s.pending), "tasks": len(s.tasks), "timers": len(s.timers),
             "leases": sum(1 for t in list(s.tasks.values()) if t.worker) if len(s.tasks) < 10_000 else len(s.leases), "incidents": len(s.incidents),
-            "inbox": len(m.inbox) if m else 0, "in_flight": len(m.flights) if m else 0, "refused": m.refused if m else 0,
+            "breakers": guards.tripped(s), "inbox": len(m.inbox) if m else 0, "in_flight": len(m.flights) if m else 0, "refused": m.refused if m else 0,
         }  # fmt: skip
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from psycopg import sql
 
+from flowledger.events import task as ta
+from flowledger.events.wire import NAMES
 from flowledger.projections import about, by_variables, held, search, task_order
 from flowledger.projections import filters as fi
 from flowledger.projections.pages import newest
@@ -170,8 +172,24 @@ async def _events(r: Reader, table: str, column: str, tenant: str, key: int, giv
     position = await r.position()
     rows = await r.rows(query, [*values, count + 1])
     more = len(rows) > count
+    await _traced(r, rows, table, column, tenant, key)
     items = [plain_event(row) for row in rows[:count]]
     return {"items": items, "cursor": items[-1]["position"] if more else None, "position": position}
+
+
+#: said of many at once: their envelope is that of whoever polled
+_OF_MANY = frozenset((NAMES[ta.TaskLeased], NAMES[ta.TaskTimedOut], NAMES[ta.TaskReturned]))
+
+
+async def _traced(r: Reader, rows: list[Row], table: str, column: str, tenant: str, key: int) -> None:
+    """Where whoever polled had no trace, its lease is under that of what was leased, which the first event has."""
+    without = [row for row in rows if row["event_type"] in _OF_MANY and not (row["metadata"] or {}).get("trace")]
+    if without:
+        query = sql.SQL("SELECT metadata ->> 'trace' AS trace FROM {0} WHERE tenant_id = %s AND {1} = %s ORDER BY {1}, id LIMIT 1")
+        for first in await r.rows(query.format(sql.Identifier(table), sql.Identifier(column)), [tenant, key]):
+            if first["trace"]:
+                for row in without:
+                    row["metadata"] = {**(row["metadata"] or {}), "trace": first["trace"]}
 
 
 async def instance_events(
