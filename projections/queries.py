@@ -16,7 +16,7 @@ from flowledger.events.wire import NAMES
 from flowledger.projections import about, by_variables, held, search, task_order
 from flowledger.projections import filters as fi
 from flowledger.projections.pages import newest
-from flowledger.projections.reader import Reader, Row, number_of, plain, plain_event
+from flowledger.projections.reader import Reader, Row, iso, number_of, plain, plain_event
 from flowledger.projections.reports import (
     counts,
     execution_metrics,
@@ -349,7 +349,16 @@ async def list_incidents(r: Reader, tenant: str, given: Filters, limit: str | in
 
 
 async def get_incident(r: Reader, tenant: str, key: int) -> Row | None:
-    return await _one(r, "*", "incidents", tenant, key)
+    """With the last failure of its task, when it has one."""
+    found = await _one(r, "*", "incidents", tenant, key)
+    if found is not None and found["task"]:
+        query = (
+            "SELECT errors, ended_at FROM task_results WHERE tenant_id = %s AND task_id = %s AND errors IS NOT NULL AND ended_at <= %s "
+            "ORDER BY task_id DESC, id DESC LIMIT 1"
+        )
+        for last in await r.rows(query, [tenant, int(found["task"]), found["created_at"]]):
+            found["error"] = {**last["errors"], "at": iso(last["ended_at"])}
+    return found
 
 
 async def list_dead_letters(r: Reader, tenant: str, given: Filters, limit: str | int | None = None, cursor: str | None = None) -> Row:

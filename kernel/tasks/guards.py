@@ -189,7 +189,9 @@ def listen(p: Partition, target: str) -> None:
 
 def tripped(p: Partition) -> int:
     """Breakers that are open or probe; each is counted at its home."""
-    return sum(1 for g in list(p.guards.values()) if g.breaker is not None and not stock.away(p, g.target) and g.state(p)["state"] != "closed")
+    return sum(
+        1 for g in list(p.guards.values()) if g.breaker is not None and not stock.away(p, g.target) and g.state(p)["state"] != "closed"
+    )
 
 
 def leased(p: Partition, task: Task, now_us: int) -> None:

@@ -130,6 +130,6 @@ async def test_each_engine_inside_has_figures_of_its_own(x):
         return found if whole and found["task"][FIGURES["task"][0]] == 1 and found["rules"][FIGURES["rules"][1]] == 2 else None
 
     await x.ok("GET", "instances", wait_for=done["position"])
-    found = await x.place.until(shown)
+    found = await x.place.until(shown, 120)
     assert found["workflow"][FIGURES["workflow"][2]] == 1 and found["rules"][FIGURES["rules"][0]] == 2
     assert found["scheduling"][FIGURES["scheduling"][1]] == 2 and found["circuit breaker"][FIGURES["circuit breaker"][1]] >= 1
