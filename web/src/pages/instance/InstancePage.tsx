@@ -154,7 +154,7 @@ export function InstancePage() {
         </Tabs.List>
         {search.element && (
           <Button mt="xs" size="compact-xs" variant="light" rightSection={<Icon name="close" size={11} />} onClick={() => set({ element: undefined })}>
-            {t("instance.only", { element: search.element })}
+            {t("instance.only", { element: names?.get(search.element) ?? search.element })}
           </Button>
         )}
         <Tabs.Panel value="now" pt="sm">
