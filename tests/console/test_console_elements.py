@@ -113,6 +113,13 @@ def test_in_the_past_one_can_only_look_and_go_back(server: Served, open_page: Ca
     page.locator(".fl-diagram[data-shown]").wait_for()
     page.get_by_role("button", name="What can be done at Check order").click()
     page.get_by_role("menuitem", name="Roll back to before this").wait_for()
-    assert entries(page) == ["Roll back to before this…", "What it waits for", "Variables", "Jobs and attempts", "Why it came here", "Comments"]
+    assert entries(page) == [
+        "Roll back to before this…",
+        "What it waits for",
+        "Variables",
+        "Jobs and attempts",
+        "Why it came here",
+        "Comments",
+    ]
     page.get_by_role("menuitem", name="Jobs and attempts").click()
     page.get_by_role("tab", name="Work", selected=True).wait_for()

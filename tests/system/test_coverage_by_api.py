@@ -38,7 +38,12 @@ async def test_rules_are_counted_by_version_and_time_and_those_seen_that_never_f
         async def deploy(most: int) -> None:
             files = [{"name": "d.dmn", "content": FILE.format(most=most)}]
             for asked in ("who", "level"):
-                files.append({"name": f"{asked}.bpmn", "content": Flow(f"by-{asked}").start().decision("d", decision=asked, result="r").end().xml().decode()})
+                files.append(
+                    {
+                        "name": f"{asked}.bpmn",
+                        "content": Flow(f"by-{asked}").start().decision("d", decision=asked, result="r").end().xml().decode(),
+                    }
+                )
             await x.ok("POST", "deployments", {"resources": files})
 
         async def run(asked: str, *sums: int) -> None:
