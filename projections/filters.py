@@ -53,6 +53,7 @@ class Where:
         gathered: an index finds the rows in no order, so they are sorted.
         walked: one index, in the order of the list, has all that can be wanted, and no more is known of it: its rows are looked through.
         dated: asked for by the time at which something is due.
+        prefixed: of a key only the beginning is known; as many rows as there are have it, in no order.
         candidates: conditions on names; `find_candidates` makes them ordinary ones.
         variables: conditions on variables of the instance.
         started_from: as asked for; the list is in the order of creation, which comes before.
@@ -65,7 +66,7 @@ class Where:
         self.tenant = tenant
         self.values: list[Any] = [tenant]
         self.sets: list[Several] = []
-        self.leads = self.few = self.gathered = self.walked = self.dated = False
+        self.leads = self.few = self.gathered = self.walked = self.dated = self.prefixed = False
         self.status = self.open = False
         self.variables: list[Variable] = []
         self.candidates: list[Candidate] = []
@@ -107,6 +108,11 @@ class Where:
                 apart.append(each)
                 ways *= len(each.values)
         return apart, [each for each in sets if each not in apart]
+
+    @property
+    def in_order(self) -> bool:
+        """Each condition by itself has an index in the order of the list."""
+        return not (self.gathered or self.prefixed)
 
     def copy(self) -> Where:
         twin = copy(self)

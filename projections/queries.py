@@ -84,12 +84,13 @@ async def _list(
     plainly: Callable[[Row], Row] | None = None,
     statuses: Sequence[str] = (),
 ) -> Row:
-    """Newest first, by time and key. `plainly`: a row as JSON. `statuses`: all that there are, where indexes go on with them."""
+    """Newest first, by time and key. `plainly`: a row as JSON. `statuses`: all that there are, where indexes go on with them and each filter
+    has one in the order of the list."""
     count = fi.limit_of(limit)
     fi.after(w, cursor, prefix, time)
     composed, values = newest(columns, table, w, count + 1, time, prefix, statuses)
     position = await r.position()
-    rows = await r.rows(composed, values)
+    rows = await r.rows(composed, values, sorts=not (statuses and w.in_order))
     following = fi.next_cursor(rows, count, time)
     return {"items": [(plainly or _named)(row) for row in rows], "cursor": following, "position": position}
 

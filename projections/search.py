@@ -78,7 +78,9 @@ async def _page(r: Reader, columns: str, w: fi.Where, count: int, cursor: str | 
     if w.variables:
         return await by_variables.page(r, columns, w, count, cursor)
     fi.after(w, cursor, "i.")
-    return await r.rows(*newest(columns, "workflow_instances i", w, count + 1, prefix="i.", statuses=INSTANCE_STATUSES))
+    return await r.rows(
+        *newest(columns, "workflow_instances i", w, count + 1, prefix="i.", statuses=INSTANCE_STATUSES), sorts=not w.in_order
+    )
 
 
 # --- a text, wherever it stands -----------------------------------------------------------------------------------------

@@ -230,7 +230,12 @@ def begins_with(name: str, text: str) -> fi.Variable:
 
 def key_starts(text: str) -> Condition:
     """By the index's own operators, which a wall between tenants lets through (LIKE it doesn't)."""
-    return lambda w: w.add("business_key ~>=~ %s AND business_key ~<~ %s AND business_key <> ''", text, text + "\U0010ffff")
+
+    def apply(w: fi.Where) -> None:
+        w.prefixed = True
+        w.add("business_key ~>=~ %s AND business_key ~<~ %s AND business_key <> ''", text, text + "\U0010ffff")
+
+    return apply
 
 
 # --- what the instance is itself ----------------------------------------------------------------------------------------
