@@ -8,6 +8,7 @@ from typing import Any
 from psycopg import sql
 
 from flowledger.projections import filters as fi
+from flowledger.projections import lists
 from flowledger.projections.reader import Reader, Row, iso
 
 #: the newest evaluations that are looked through
@@ -49,7 +50,7 @@ async def fired(r: Reader, tenant: str, given: Mapping[str, str]) -> Row:
         return {"key": None, "position": position}
     definition = found[0]
     together = await r.rows(_TOGETHER, (tenant, definition["content_hash"], definition["id"]))
-    w = fi.where(tenant, {k: v for k, v in given.items() if k in ("from", "to")}, fi.EVENTS)
+    w = fi.where(tenant, {k: v for k, v in given.items() if k in ("from", "to")}, lists.EVENTS)
     w.add("event_type = 'decision.evaluated'")
     any_of = sql.SQL(" OR ").join([sql.SQL("(data ->> 'decision' = %s AND data ->> 'version' = %s)")] * len(together))
     w.conditions.append(sql.SQL("({})").format(any_of))

@@ -12,6 +12,7 @@ from flowledger.kernel.findings import Finding
 from flowledger.kernel.model import formats, layout, read
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.canonical import graph_hash
+from flowledger.kernel.model.checks import grammar
 from flowledger.kernel.model.dialects import to_zeebe
 from flowledger.kernel.model.formats import write_process, write_steps
 
@@ -58,9 +59,11 @@ def as_text(data: bytes, name: str, to: str) -> tuple[str | None, list[Finding],
     source, findings = as_bpmn(data, name)
     if source is None:
         return None, findings, False
-    texts, why = _WRITERS[to](x.parse(source), name)
+    tree = x.parse(source)
+    x.canonical(tree, grammar.COLLAPSED, grammar.BOOLEANS)
+    texts, why = _WRITERS[to](tree, name)
     if not texts:
-        return None, why, False
+        return None, [*findings, *why], False
     before = _hash(source, "x.bpmn")
     told = []
     for text, left in texts:
@@ -71,7 +74,7 @@ def as_text(data: bytes, name: str, to: str) -> tuple[str | None, list[Finding],
         left = [msgspec.structs.replace(f, severity="info") for f in left]
     elif not left:
         left = [Finding("WRITE_OTHER", "the text does not do quite the same as the drawing", "warning", file=name)]
-    return text, left, same
+    return text, [*findings, *left], same
 
 
 def as_json(data: bytes, name: str) -> tuple[str | None, list[Finding], bool]:
