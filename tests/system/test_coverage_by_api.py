@@ -44,7 +44,8 @@ async def test_rules_are_counted_by_version_and_time_and_those_seen_that_never_f
                         "content": Flow(f"by-{asked}").start().decision("d", decision=asked, result="r").end().xml().decode(),
                     }
                 )
-            await x.ok("POST", "deployments", {"resources": files})
+            made = await x.ok("POST", "deployments", {"resources": files})
+            await x.ok("GET", "definitions", wait_for=made["position"])
 
         async def run(asked: str, *sums: int) -> None:
             for amount in sums:
