@@ -82,6 +82,7 @@ const NEEDS = {
   hooks: "webhooks:read",
   hook: "webhooks:control",
   hookWrite: "webhooks:write",
+  insight: "insight:read",
 } as const;
 
 /** May this person do that? Without sign-in everybody may. Every page asks here and nowhere else; the server has the last word. */
