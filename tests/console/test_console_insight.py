@@ -38,7 +38,9 @@ def reported(server: Served) -> str:
                 server.call("POST", f"/v1/tasks/{task}/claim", actor="rita")
             server.call("POST", f"/v1/tasks/{task}/complete", {"variables": {"again": i == 2}}, actor="rita")
             if i == 2:
-                server.call("POST", f"/v1/tasks/{until(lambda k=key, t=task: after(server, k, t))}/complete", {"variables": {}}, actor="rita")
+                server.call(
+                    "POST", f"/v1/tasks/{until(lambda k=key, t=task: after(server, k, t))}/complete", {"variables": {}}, actor="rita"
+                )
     server.start(process, "R-open")
     until(lambda: figures(server, process)["completed"] == 6)
     return process

@@ -4,6 +4,7 @@ import { designer } from "./de-designer";
 import { doors } from "./de-doors";
 import { events } from "./de-events";
 import { insight } from "./de-insight";
+import { platform } from "./de-platform";
 
 /** All German texts: loaded when somebody reads German. */
-export const german: Record<string, string> = { ...de, ...control, ...designer, ...doors, ...events, ...insight };
+export const german: Record<string, string> = { ...de, ...control, ...designer, ...doors, ...events, ...insight, ...platform };

@@ -5,8 +5,9 @@ import { designer as enDesigner } from "./en-designer";
 import { doors as enDoors } from "./en-doors";
 import { events as enEvents } from "./en-events";
 import { insight as enInsight } from "./en-insight";
+import { platform as enPlatform } from "./en-platform";
 
-const en = { ...english, ...enControl, ...enDesigner, ...enDoors, ...enEvents, ...enInsight };
+const en = { ...english, ...enControl, ...enDesigner, ...enDoors, ...enEvents, ...enInsight, ...enPlatform };
 
 type Texts = Record<string, string>;
 interface Language {
