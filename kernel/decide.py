@@ -194,8 +194,9 @@ _MOVING = frozenset({c.MoveTask, c.ReplayDeadLetter, c.DecideDeadLetter})
 def _hand_round(d: Decision) -> None:
     """What is free goes home before anybody here takes it, so that all have their turn."""
     state = d.state
-    full = [t for t in state.unsettled_limits if t.startswith(stock.INSTANCES)] if state.unsettled_limits else []
+    full: list[str] = []
     if state.unsettled_limits:
+        full = sorted(t for t in state.unsettled_limits if t.startswith(stock.INSTANCES))
         if state.unassigned:
             again.turns(d, sorted(state.unsettled_limits))
         permits.settle(d)
@@ -203,7 +204,7 @@ def _hand_round(d: Decision) -> None:
         again.look(d)
     if state.unsettled_limits:
         permits.settle(d)
-    for target in sorted(full):
+    for target in full:
         places.let_in(d, target)
 
 

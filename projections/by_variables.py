@@ -138,8 +138,8 @@ async def page(r: Reader, columns: str, w: fi.Where, count: int, cursor: str | N
     if len(w.variables) == 1 and _alone(w):
         (only,) = w.variables
         if not only.ranged:
-            return await r.rows(*_led(columns, w, _by_time(w, only, cursor, count + 1), [], count + 1))
-        rows = await r.rows(*_led(columns, w, _among_newest(w, only, cursor, count + 1), [], count + 1))
+            return await r.rows(*_led(columns, w, _by_time(w, only, cursor, count + 1), [], count + 1), sorts=False)
+        rows = await r.rows(*_led(columns, w, _among_newest(w, only, cursor, count + 1), [], count + 1), sorts=False)
         if len(rows) > count:
             return rows
         span = await _span(r, w, cursor)
@@ -159,8 +159,9 @@ async def page(r: Reader, columns: str, w: fi.Where, count: int, cursor: str | N
         for other in others:
             w.add(sql.SQL(_OF_INSTANCE).format(other.condition), other.name, *other.values)
         fi.after(w, cursor, "i.")
-        return await r.rows(*newest(columns, "workflow_instances i", w, count + 1, prefix="i.", statuses=INSTANCE_STATUSES))
-    return await r.rows(*_led(columns, w, _by_time(w, plan.leader, cursor), others, count + 1))
+        composed, values = newest(columns, "workflow_instances i", w, count + 1, prefix="i.", statuses=INSTANCE_STATUSES)
+        return await r.rows(composed, values, sorts=not w.in_order)
+    return await r.rows(*_led(columns, w, _by_time(w, plan.leader, cursor), others, count + 1), sorts=False)
 
 
 # --- which list leads ---------------------------------------------------------------------------------------------------

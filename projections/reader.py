@@ -154,9 +154,11 @@ def within(seconds: float) -> Iterator[None]:
 
 
 class _Connection(psycopg.AsyncConnection[Row]):
-    """Of the pool. `stands`: for which tenant it reads by now (`""`: that without name; `OWNER`, `UNKNOWN`)."""
+    """Of the pool. `stands`: for which tenant it reads by now (`""`: that without name; `OWNER`, `UNKNOWN`). `sorts`: what `Reader.rows` says of it;
+    None: unknown."""
 
     stands: str = OWNER
+    sorts: bool | None = True
 
 
 class _Wall:
@@ -251,14 +253,20 @@ class Reader:
     async def close(self) -> None:
         await self.pool.close()
 
-    async def rows(self, query: Query, values: Any = (), *, nested: bool = True) -> list[Row]:
-        """`nested`: False, lists are met by reading both, and not by looking one's rows up in the other.
+    async def rows(self, query: Query, values: Any = (), *, nested: bool = True, sorts: bool = True) -> list[Row]:
+        """`nested`: False, lists are met by reading both, and not by looking one's rows up in the other. `sorts`: False, rows come from indexes that
+        have the order of the list, a page of them and no more. Where the planner expects few rows (of a month that just began it has seen none), it
+        finds it as good to read all of them and sort, however many there are.
 
         Raises: psycopg.OperationalError, psycopg_pool.PoolTimeout when the database is away.
         """
         until = _UNTIL.get()
         async with self.pool.connection() as conn:
             await self._stand(conn)
+            if conn.sorts is not sorts:
+                conn.sorts = None
+                await conn.execute("SET enable_sort = on" if sorts else "SET enable_sort = off")
+                conn.sorts = sorts
             if not nested or until is not None:
                 async with conn.transaction():
                     if not nested:

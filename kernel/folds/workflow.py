@@ -40,6 +40,8 @@ def workflow_started(p: Partition, e: wf.WorkflowStarted, v: Envelope) -> None:
         started_us=v.time_us, vars=dict(variables) if variables else {}, tokens={}, metadata=e.metadata,
         row_version=0 if before is None else before.row_version + 1,
     )  # fmt: skip
+    if before is not None:  # it was pending: what was attached meanwhile is its own
+        i.files = before.files
     put(p, p.instances, e.key, i)
     if e.token:
         seen_key(p, e.token)

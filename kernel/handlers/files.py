@@ -9,6 +9,7 @@ from flowledger.events import workflow as wf
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.handlers.instances import not_found
+from flowledger.kernel.values import shown
 
 #: that one thing may have
 FILES_MAX = 100
@@ -23,7 +24,7 @@ def changed(d: Decision, have: list[Any], file: dict[str, Any], remove: str | No
         return kept if len(kept) < len(have) else not_found("an attachment", f"'{remove}'")
     for field in ("name", "uri"):
         if not isinstance(value := file.get(field), str) or not value:
-            return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected `{field}` as a text, found {value!r}")
+            return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected `{field}` as a text, found {shown(value)}")
     others = [a for a in have if a.get("name") != file["name"]]
     if len(others) >= FILES_MAX:
         return Rejected(RejectionCode.RESOURCE_EXHAUSTED, f"{what} has {len(others)} attachments, which is the most")

@@ -270,10 +270,10 @@ def go_on(d: Decision, e: c.Continue) -> Rejected | None:
     if i.status == "pending":
         if d.facts.instances_max and d.state.open >= d.facts.instances_max:
             return Rejected(RejectionCode.RESOURCE_EXHAUSTED, "no place is free")
-        if d.state.holding and holding.of_start(d.state, i.tenant, d.state.definitions[i.definition]) is not None:
-            return None
-        if d.state.quotas and not quotas.has_place(d.state, i, d.facts.now_us):
-            undo.add(d.state, d.state.unsettled_limits, quotas.PREFIX + i.tenant)
+        if not holding.may_begin(d.state, e.key, d.facts.now_us):
+            if (quota := quotas.of(d.state, i.tenant)) is not None:  # what was free for it is another's
+                undo.add(d.state, d.state.unsettled_limits, quota.target)
+            d.let_next_in()
             return None
         import msgspec
 
@@ -282,8 +282,7 @@ def go_on(d: Decision, e: c.Continue) -> Rejected | None:
         process = d.facts.processes[found.key]
         at = [n for n in process.root.starts if not n.events] or implicit_starts(process.root)
         begin(d, e.key, found, process, s, [process.nodes[s.start_element]] if s.start_element else [] if s.start_at else at)
-        if d.state.pending and d.state.open < d.facts.instances_max and (after := holding.next_pending(d.state, d.facts.now_us)):
-            d.follow(c.Continue(key=after))
+        d.let_next_in()
         return None
     stopped = d.state.unsettled.get(i.key, True)
     drop(d.state, d.state.unsettled, i.key)

@@ -37,12 +37,12 @@ def take_back(d: Decision, e: c.ReturnPermits) -> Rejected | None:
     permits.returned(d, e.target, _sender(d), e)
     if d.state.unassigned:
         again.turns(d, [e.target])
-    if (limit := permits.limit_of(d.state, e.target)) is not None:
+    if e.target.startswith(stock.INSTANCES):  # served when the decision ends
+        undo.add(d.state, d.state.unsettled_limits, e.target)
+    elif (limit := permits.limit_of(d.state, e.target)) is not None:
         permits.serve(d, limit)
         if isinstance(limit, Person):
             d.state.freed.add(people.name_of(e.target))
-        elif e.target.startswith(stock.INSTANCES):
-            undo.add(d.state, d.state.unsettled_limits, e.target)
         else:
             guards.listen(d.state, e.target)
     return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from flowledger.events import commands as c
 from flowledger.kernel import holding
 from flowledger.kernel.decision import Decision
@@ -16,14 +18,18 @@ def let_in(d: Decision, target: str) -> None:
         for key in _free(d, [k for k in p.pending if p.instances[k].tenant == target[len(quotas.PREFIX) :]]):
             d.follow(c.Continue(key=key))
         return
-    if not quota.waiting or not (waiting := _free(d, quota.waiting)):
+    away = stock.away(p, target)
+    full = not away and 0 < d.facts.instances_max <= p.open  # at home none could begin now: the others take what there is
+    waiting = _free(d, quota.waiting) if quota.waiting and not full else []
+    if not waiting:
+        permits.yielded(d, quota)
         return
     n, wake_us = quota.room(p, now, len(waiting))
     for key in waiting[:n]:
         d.follow(c.Continue(key=key))
     if n >= len(waiting):
         return
-    if stock.away(p, target):
+    if away:
         permits.ask(d, quota, len(waiting) - n, people.NEVER)
     else:
         permits.own(d, quota)
@@ -31,9 +37,17 @@ def let_in(d: Decision, target: str) -> None:
             permits.look_again(d, quota)
 
 
-def _free(d: Decision, keys: object) -> list[int]:
+def _free(d: Decision, keys: Iterable[int]) -> list[int]:
+    """Those of one tenant that nothing holds."""
     p = d.state
-    found: list[int] = list(keys)  # type: ignore[call-overload]
     if not p.holding:
-        return found
-    return [k for k in found if holding.of_start(p, p.instances[k].tenant, p.definitions[p.instances[k].definition]) is None]
+        return list(keys)
+    held: dict[int, bool] = {}
+    found = []
+    for key in keys:
+        i = p.instances[key]
+        if i.definition not in held:
+            held[i.definition] = holding.of_start(p, i.tenant, p.definitions[i.definition]) is not None
+        if not held[i.definition]:
+            found.append(key)
+    return found

@@ -11,6 +11,7 @@ from flowledger.kernel.findings import Finding
 from flowledger.kernel.model import formats, layout, read
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.canonical import graph_hash
+from flowledger.kernel.model.checks import grammar
 from flowledger.kernel.model.dialects import to_zeebe
 from flowledger.kernel.model.formats import write_process
 
@@ -50,16 +51,18 @@ def as_json(data: bytes, name: str) -> tuple[str | None, list[Finding], bool]:
     source, findings = as_bpmn(data, name)
     if source is None:
         return None, findings, False
-    text, left = write_process.write(x.parse(source), name)
+    tree = x.parse(source)
+    x.canonical(tree, grammar.COLLAPSED, grammar.BOOLEANS)
+    text, left = write_process.write(tree, name)
     if text is None:
-        return None, left, False
+        return None, [*findings, *left], False
     before, after = _hash(source, "x.bpmn"), _hash(text.encode(), "x.json")
     same = before is not None and before == after
     if same:
         left = [msgspec.structs.replace(f, severity="info") for f in left]
     elif not left:
         left = [Finding("WRITE_OTHER", "the text does not do quite the same as the drawing", "warning", file=name)]
-    return text, left, same
+    return text, [*findings, *left], same
 
 
 def _hash(data: bytes, name: str) -> str | None:

@@ -150,9 +150,14 @@ class Verbs(Looking):
             )
         if i.business_key and ("message_start", f"{i.tenant}/{i.process}/{i.business_key}") in self.state.records:
             HOOKS.next_start(self, i)
-        if self.state.pending and self.facts.instances_max and self.state.open < self.facts.instances_max:
-            if after := holding.next_pending(self.state, self.facts.now_us):
-                self.follow(c.Continue(key=after))
+        if self.state.pending:
+            self.let_next_in()
+
+    def let_next_in(self) -> None:
+        """Of those that wait for a place of the partition."""
+        state = self.state
+        if state.pending and state.open < self.facts.instances_max and (after := holding.next_pending(state, self.facts.now_us)):
+            self.follow(c.Continue(key=after))
 
     def outcome(self, asked: Any, answer: dict[str, Any], status: str, variables: dict[str, Any], message: str = "") -> None:
         """Whoever waits for the end and lost its connection asks again with the same id: from now on the answer says how it ended."""

@@ -104,11 +104,7 @@ class Guard:
         if self.concurrency:
             n = min(n, self.concurrency - self.leased - elsewhere)
         if self.burst and n > 0:
-            ahead = max(0, (p.records.get(("rate", self.target)) or {"tat_us": 0})["tat_us"] - now_us)
-            free = (self.burst * self.interval_us - ahead) // self.interval_us
-            if free < n:
-                n = free
-                wake_us = now_us + self.interval_us - (self.burst * self.interval_us - ahead) % self.interval_us
+            n, wake_us = stock.in_time(p, self, now_us, n)
         return max(0, n), wake_us
 
 
@@ -198,10 +194,7 @@ def leased(p: Partition, task: Task, now_us: int) -> None:
         if stock.away(p, guard.target):
             permits.leased(p, guard)
         elif guard.burst:
-            name = ("rate", guard.target)
-            tat = max((p.records.get(name) or {"tat_us": 0})["tat_us"], now_us)
-            put(p, p.records, name, {"tat_us": tat + guard.interval_us})
-            p.changed.add(("record", name))
+            permits.spent(p, guard, now_us)
 
 
 def unleased(p: Partition, task: Task) -> None:

@@ -142,6 +142,22 @@ def unleased(p: Partition, guard: Limit) -> None:
         _keep(p, guard.target, {**record, "used": record["used"] - 1, "freed": record["freed"] + 1})
 
 
+def spent(p: Partition, limit: Limit, now_us: int) -> None:
+    """The fold, at the home of a rate: a token was used here."""
+    name = ("rate", limit.target)
+    tat = max((p.records.get(name) or {"tat_us": 0})["tat_us"], now_us)
+    undo.put(p, p.records, name, {"tat_us": tat + limit.interval_us})
+    p.changed.add(("record", name))
+
+
+def had(p: Partition, target: str) -> None:
+    """The fold, at home: it has had its turn, and others wait for theirs."""
+    record = p.records.get((HOME, target))
+    if record is not None and record["wait"]:
+        undo.put(p, p.records, (HOME, target), {**record, "own": False, "had": True})
+        p.changed.add(("record", (HOME, target)))
+
+
 def outcome(p: Partition, target: str, ok: bool) -> None:
     """The fold: to be reported to the home at the end of the decision."""
     was = p.records.get(("outcomes", target)) or {"good": 0, "bad": 0}
@@ -194,6 +210,9 @@ def asked(d: Recording, sender: int, e: c.AskPermits) -> None:
     for_us = e.for_us or max(0, e.until_us - SKEW_US - now)  # a release before this one said until when
     waits = {**record["wait"], name: [e.wanted, for_us, e.priority, was[3] if len(was) == 4 else now]}
     _store(d, HOME, target, {**record, "wait": waits})
+    if target.startswith(stock.INSTANCES):  # served when the decision ends, where those that wait at home are looked at, too
+        undo.add(p, p.unsettled_limits, target)
+        return
     limit = limit_of(p, target)
     if limit is not None:
         serve(d, limit)
@@ -246,13 +265,22 @@ def own(d: Recording, limit: Limit, priority: int = 0) -> None:
     _store(d, HOME, limit.target, {**record, "own": True, "priority": priority, "since_us": since})
 
 
+def yielded(d: Recording, limit: Limit) -> None:
+    """Nothing waits at home any more that could begin: what was left to it is the others'."""
+    record = d.state.records.get((HOME, limit.target))
+    if record is not None and record["own"]:
+        _store(d, HOME, limit.target, {**record, "own": False})
+        serve(d, limit)
+
+
 def _urgency(limit: Limit, priority: int, since_us: int, now: int) -> int:
     return priority + max(0, now - since_us) // limit.ageing_us
 
 
 def serve(d: Recording, limit: Limit) -> None:
-    """Those who wait get what is left: the most urgent first, where waiting counts too, then in the order in which they asked. Where the home itself waits,
-    and is as urgent, one is left to it each second time."""
+    """Those who wait get what is left: the most urgent first, where waiting counts too, then in the order in which they asked; who has got something
+    and waits for more goes behind the others. Where the home itself waits, and is as urgent, one is left to it each second time: of instances until it has
+    begun (`quotas.began`), of tasks until somebody asks again."""
     p, now, target = d.state, d.facts.now_us, limit.target
     record = p.records.get((HOME, target))
     if record is None or not record["wait"]:
@@ -274,22 +302,22 @@ def serve(d: Recording, limit: Limit) -> None:
         room, _ = limit.room(p, now, wanted + 1)
         if record["own"] and mine >= urgency[name]:
             kept = min(1, room)
+        had = bool(kept) and not target.startswith(stock.INSTANCES)
         number = min(wanted, room - kept)
         if number <= 0:
             break
         has = others.get(name) or _out()
         if limit.counts:
             others[name] = {**has, "n": has["n"] + number, "until_us": max(has["until_us"], until_us)}
-        if number == wanted:
-            del waits[name]
-        else:
+        del waits[name]
+        if number < wanted:
             waits[name] = [wanted - number, for_us, *rest]
         gifts.append((int(name), c.GivePermits(target=target, number=number, until_us=until_us - SKEW_US, period=has["period"])))
-        _store(d, HOME, target, {**record, "out": others, "wait": waits, "own": record["own"] and not kept, "had": bool(kept)})
+        _store(d, HOME, target, {**record, "out": others, "wait": waits, "own": record["own"] and not had, "had": had})
         record = _home(p, target)
         if limit.burst:
             _empty(d, limit, number, now)
-    if kept and record["own"]:
+    if kept and record["own"] and not target.startswith(stock.INSTANCES):
         _store(d, HOME, target, {**record, "own": False, "had": True})
         record = _home(p, target)
     for to, gift in gifts:

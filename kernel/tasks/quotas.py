@@ -14,7 +14,7 @@ from typing import Any
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import tenants, undo
 from flowledger.kernel.state import Instance, Partition
-from flowledger.kernel.tasks import people, permits, stock
+from flowledger.kernel.tasks import permits, stock
 
 PREFIX = stock.INSTANCES
 #: fields of a tenant's quotas
@@ -38,7 +38,7 @@ class Quota:
         self.burst = int(rate.get("max") or 0)
         self.interval_us = max(1, int(rate.get("per_ms") or 1000) * 1000 // self.burst) if self.burst else 0
         self.waiting_max = int(config.get("waiting") or WAITING)
-        self.ageing_us = people.AGEING_US
+        self.ageing_us = UNBOUNDED  # no instance is more urgent than another: partitions have their turns
         #: instances that run, and those that wait, in order
         self.open: dict[int, None] = {}
         self.waiting: dict[int, None] = {}
@@ -58,10 +58,7 @@ class Quota:
             return max(0, min(wanted, free)), 0
         n, wake_us = min(wanted, self.most - len(self.open) - stock.out(p, self.target)), 0
         if self.burst and n > 0:
-            ahead = max(0, (p.records.get(("rate", self.target)) or {"tat_us": 0})["tat_us"] - now_us)
-            free = (self.burst * self.interval_us - ahead) // self.interval_us
-            if free < n:
-                n, wake_us = free, now_us + self.interval_us - (self.burst * self.interval_us - ahead) % self.interval_us
+            n, wake_us = stock.in_time(p, self, now_us, n)
         return max(0, n), wake_us
 
 
@@ -130,11 +127,10 @@ def began(p: Partition, i: Instance) -> None:
     undo.put(p, quota.open, i.key, None)
     if stock.away(p, quota.target):
         permits.leased(p, quota)
-    elif quota.burst:
-        name = ("rate", quota.target)
-        tat = max((p.records.get(name) or {"tat_us": 0})["tat_us"], i.started_us)
-        undo.put(p, p.records, name, {"tat_us": tat + quota.interval_us})
-        p.changed.add(("record", name))
+        return
+    if quota.burst:
+        permits.spent(p, quota, i.started_us)
+    permits.had(p, quota.target)
 
 
 def ended(p: Partition, i: Instance) -> None:

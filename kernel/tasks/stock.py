@@ -44,6 +44,13 @@ def out(p: Partition, target: str) -> int:
     return sum(x["n"] for x in record["out"].values()) if record is not None else 0
 
 
+def in_time(p: Partition, limit: Limit, now_us: int, wanted: int) -> tuple[int, int]:
+    """At the home of a rate: (how many of these tokens the bucket has, when the next one comes; 0: it has all of them)."""
+    left_us = limit.burst * limit.interval_us - max(0, (p.records.get(("rate", limit.target)) or {"tat_us": 0})["tat_us"] - now_us)
+    free = left_us // limit.interval_us
+    return (wanted, 0) if free >= wanted else (free, now_us + limit.interval_us - left_us % limit.interval_us)
+
+
 def idle(p: Partition, limit: Limit, now_us: int) -> int:
     """Elsewhere: how many leases may begin now by the permits that are here."""
     record = p.records.get((HERE, limit.target))

@@ -125,3 +125,26 @@ def test_two_processes_are_no_file_of_this_format() -> None:
     )
     text, left, same = as_json(two.encode(), "a.bpmn")
     assert text is None and not same and left
+
+
+YES_AND_NO = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" targetNamespace="t">
+<process id="sketch" isExecutable="false"><startEvent id="s0"/></process><process id="p" isExecutable="true"><startEvent id="s"/>
+<sequenceFlow id="f1" sourceRef="s" targetRef="a"/><serviceTask id="a"><extensionElements><zeebe:taskDefinition type="work"/></extensionElements>
+<multiInstanceLoopCharacteristics isSequential="true"><extensionElements><zeebe:loopCharacteristics inputCollection="= xs" inputElement="x"/>
+</extensionElements></multiInstanceLoopCharacteristics></serviceTask><sequenceFlow id="f2" sourceRef="a" targetRef="e"/><endEvent id="e"/>
+<boundaryEvent id="b" attachedToRef="a" cancelActivity="false"><timerEventDefinition><timeDuration>PT1H</timeDuration></timerEventDefinition></boundaryEvent>
+<sequenceFlow id="f3" sourceRef="b" targetRef="e2"/><endEvent id="e2"/><subProcess id="sub" triggeredByEvent="true"><startEvent id="ss" isInterrupting="false">
+<signalEventDefinition signalRef="m"/></startEvent><sequenceFlow id="f4" sourceRef="ss" targetRef="ee"/><endEvent id="ee"/></subProcess></process>
+<signal id="m" name="m"/></definitions>"""
+
+
+def test_yes_and_no_are_read_however_xml_schema_has_them() -> None:
+    digits = YES_AND_NO.replace('"true"', '" 1 "').replace('"false"', '"0"')
+    text, left, same = as_json(digits.encode(), "a.bpmn")
+    assert same and not left and text == as_json(YES_AND_NO.encode(), "a.bpmn")[0]
+
+
+def test_what_a_classic_model_loses_on_its_way_is_said_here_too() -> None:
+    classic = YES_AND_NO.replace('<startEvent id="s"', '<startEvent xmlns:c="http://camunda.org/schema/1.0/bpmn" c:initiator="who" id="s"')
+    text, left, _ = as_json(classic.encode(), "a.bpmn")
+    assert text is not None and [f.code for f in left if f.severity == "warning"] == ["CLASSIC_INITIATOR"], left

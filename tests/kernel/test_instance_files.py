@@ -35,6 +35,18 @@ def test_attached_replaced_detached_and_as_it_was_on_take_over():
     assert w.ask(0, co.ChangeFiles(key=key, remove="a")) == {"key": key, "files": 0} and w.parts[0].instances[key].files is None
 
 
+def test_of_one_that_waits_for_its_place_it_keeps_them_when_it_begins():
+    w = World(1)
+    w.ask(0, co.ControlTenant(name="default", move="change", quotas={"instances": 1}))
+    first, key = w.start(2)
+    assert w.parts[0].instances[key].status == "pending"
+    assert w.ask(0, co.ChangeFiles(key=key, file=file("a"))) == {"key": key, "files": 1}
+    w.ask(0, c.CancelInstance(key=first))
+    w.settle()
+    assert w.parts[0].instances[key].status == "running"
+    assert w.ask(0, co.ChangeFiles(key=key, file=file("b"))) == {"key": key, "files": 2}
+
+
 @pytest.mark.parametrize(
     ("given", "code", "words"),
     [

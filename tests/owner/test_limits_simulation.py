@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -18,14 +19,19 @@ from machine_world import AGAIN, World
 
 from flowledger.events import avro
 from flowledger.events import commands as c
+from flowledger.events import control as co
 from flowledger.events import group as rules
+from flowledger.events import ledger as le
 from flowledger.events import task as ta
+from flowledger.events import workflow as wf
 from flowledger.events.base import Rejected
-from flowledger.kernel import Partition, evolve
-from flowledger.kernel.tasks import permits
+from flowledger.kernel import Partition, evolve, tenants
+from flowledger.kernel.tasks import permits, quotas
 from flowledger.processors import intake
 from flowledger.processors.log import COMMANDS, EVENTS, Group
+from flowledger.sdk import Flow
 
+_request = msgspec.json.Decoder(c.Request)
 BASE = int(os.environ.get("LIMITS_SEED", "1"))
 RUNS = int(os.environ.get("LIMITS_RUNS", "4"))
 TASKS, STEPS, HEALED_STEPS, LEASE_MS = 12, 3_000, 60_000, 2_500
@@ -38,7 +44,12 @@ LIMITS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "rate": ("limit", "job:work", {"rate": {"max": 3, "per_ms": 3_000}}),
     "breaker": ("limit", "job:work", {"circuit_breaker": {"failures": 2, "min_calls": 1_000, "open_ms": 500, "probes": 1, "full": 2}}),
     "person": ("directory", "user:ann", {"groups": ["clerks"], "max_concurrent": 2}),
+    "instances": (tenants.REGISTRY, "acme", {"instances": 2}),
+    "starts": (tenants.REGISTRY, "acme", {"starts": {"max": 3, "per_ms": 3_000}}),
 }
+#: of a tenant's instances: each has one task, and ends with it
+QUOTAS = ("instances", "starts")
+MODEL = Flow("p").start().service("work", job="work", retries=1_000).end().xml().decode()
 
 
 class Watch:
@@ -52,6 +63,10 @@ class Watch:
         self.decoders = [avro.Decoder() for _ in self.states]
         self.read = [0] * world.partitions
         self.leases: list[int] = []
+        #: of a tenant's starts, each when the home began one or let others begin so many; how many others were let and did
+        self.starts: list[tuple[int, int]] = []
+        self.given = self.begun = self.ended = 0
+        self.home = c.partition_of_text(quotas.PREFIX + "acme", world.partitions)
         self.most = self.bad_in_a_row = 0
 
     def look(self) -> None:
@@ -62,10 +77,20 @@ class Watch:
                 for value in group.values if group is not None else ():
                     event, envelope = self.decoders[p].decode(value)
                     evolve(state, event, envelope)
-                    if isinstance(event, ta.TaskLeased):
+                    if isinstance(event, ta.TaskLeased) and self.kind not in QUOTAS:
                         self.leases += [envelope.time_us] * len(event.tasks)
+                    elif isinstance(event, wf.WorkflowStarted) and p == self.home:
+                        self.starts.append((envelope.time_us, 1))
+                    elif isinstance(event, wf.WorkflowStarted):
+                        self.begun += 1
+                    elif isinstance(event, le.Outbound) and isinstance(gift := _request.decode(event.command).command, c.GivePermits):
+                        self.starts.append((envelope.time_us, gift.number))
+                        self.given += gift.number
+                    self.ended += isinstance(event, wf.WorkflowCompleted)
             self.read[p] = len(records)
-        if self.kind == "person":
+        if self.kind == "instances":
+            self.within(sum(i.status == "running" for s in self.states for i in s.instances.values()), self.value["instances"])
+        elif self.kind == "person":
             self.within(sum(len(s.by_assignee.get("ann", ())) for s in self.states), self.value["max_concurrent"])
         elif "concurrency" in self.value:
             out = sum(1 for s in self.states for t in s.tasks.values() if t.worker and t.deadline_us > self.world.now)
@@ -76,7 +101,14 @@ class Watch:
         assert found <= most, f"over-granted: {found} of {most}"
 
     def done(self) -> int:
-        return TASKS - sum(len(s.tasks) for s in self.states)
+        return self.ended if self.kind in QUOTAS else TASKS - sum(len(s.tasks) for s in self.states)
+
+    def ready(self) -> bool:
+        """All know of the limit, and of the model."""
+        registry, name, value = LIMITS[self.kind]
+        if self.kind in QUOTAS:
+            return all((tenants.of(s, name) or {}).get("quotas") == value and s.definitions for s in self.states)
+        return all(s.records.get((registry, name)) == value for s in self.states)
 
     def check_rate(self) -> None:
         """In no time more than the bucket holds and gets; a token may be on its way for a while."""
@@ -88,6 +120,16 @@ class Watch:
                 most = burst + (times[j] - times[i] + permits.IDLE_US) // interval
                 assert j - i + 1 <= most, f"over-granted: {j - i + 1} in {(times[j] - times[i]) / 1e6:g} s, at most {most}"
 
+    def check_starts(self) -> None:
+        """What the home lets begin fits the bucket to the microsecond; who begins elsewhere was let, though it may have taken its while to get there."""
+        burst = self.value["starts"]["max"]
+        interval = self.value["starts"]["per_ms"] * 1000 // burst
+        tat = 0
+        for now, number in self.starts:
+            tat = max(tat, now) + number * interval
+            assert tat - now <= burst * interval, f"over-granted: {(tat - now) / interval:g} tokens of {burst}"
+        assert self.begun <= self.given, f"{self.begun} began elsewhere, {self.given} might"
+
 
 class Crowd:
     """Those who create tasks, take them and complete them. An id is insisted on until there is an answer."""
@@ -97,13 +139,15 @@ class Crowd:
         self.open: dict[str, tuple[int, c.AnyCommand, int]] = {}
         self.answers: dict[str, Any] = {}
         self.polls = 0
+        self.tenant = "acme" if watch.kind in ("tenant", *QUOTAS) else ""
 
     def wish(self, id: str, command: c.AnyCommand, partition: int) -> None:
         if id not in self.answers and id not in self.open:
             self.open[id] = (partition, command, 0)
 
     def heard(self, id: str, answer: Any) -> None:
-        if id in self.open and not (isinstance(answer, Rejected) and answer.code in AGAIN):
+        again = (*AGAIN, "NOT_FOUND") if id.startswith("task-") else AGAIN  # of an owner that was one before the model came
+        if id in self.open and not (isinstance(answer, Rejected) and answer.code in again):
             self.answers[id] = answer
             del self.open[id]
 
@@ -113,8 +157,7 @@ class Crowd:
         if world.now < next_us:
             return
         self.open[id] = (partition, command, world.now + world.dice.randint(200_000, 900_000))
-        tenant = "acme" if self.watch.kind == "tenant" and id != "limit" else ""
-        request = c.Request(command=command, id=id, tenant=tenant)
+        request = c.Request(command=command, id=id, tenant=self.tenant if id != "limit" else "")
         seats = [s.machine for s in world.seats if s.partition == partition and s.machine is not None and not s.frozen]
         if seats and world.dice.random() < 0.7:
             machine = world.dice.choice(seats)
@@ -129,8 +172,12 @@ class Crowd:
         registry, name, value = LIMITS[self.watch.kind]
         for id in list(self.open):
             self.ask(id)
-        self.wish("limit", c.StoreRecord(registry=registry, name=name, value=value), 0)
-        if not all(s.records.get((registry, name)) == value for s in self.watch.states):
+        if self.watch.kind in QUOTAS:
+            self.wish("limit", co.ControlTenant(name=name, move="create", quotas=value), 0)
+            self.wish("deploy", c.Deploy(resources=[c.Resource("p.bpmn", MODEL)]), 0)
+        else:
+            self.wish("limit", c.StoreRecord(registry=registry, name=name, value=value), 0)
+        if not self.watch.ready():
             return
         for n in range(TASKS):
             self.wish(f"task-{n}", self.task(), n % world.partitions)
@@ -142,7 +189,9 @@ class Crowd:
         elif dice.random() < 0.2:
             self.poll()
 
-    def task(self) -> c.CreateTask:
+    def task(self) -> c.AnyCommand:
+        if self.watch.kind in QUOTAS:
+            return c.StartInstance(id="p")
         if self.watch.kind == "person":
             return c.CreateTask(name="x", details={"settings": {"assignment": {"groups": ["clerks"]}}})
         return c.CreateTask(job_type="work", headers={"endpoint": "x"}, retries=1_000)
@@ -156,7 +205,7 @@ class Crowd:
             poll = c.ActivateTasks(job_type="work", worker=f"w{self.polls}", max=dice.choice([1, 4]), timeout_ms=LEASE_MS)
             machine = dice.choice(seats)
             assert machine is not None
-            machine.offer(c.Request(command=poll, tenant="acme" if self.watch.kind == "tenant" else ""), self.work)
+            machine.offer(c.Request(command=poll, tenant=self.tenant), self.work)
 
     def work(self, answer: Any) -> None:
         for job in answer["jobs"] if isinstance(answer, dict) else ():
@@ -192,6 +241,9 @@ def simulate(seed: int, kind: str) -> tuple[World, Watch]:
     assert not refused, refused
     if kind == "rate":
         watch.check_rate()
+    if kind == "starts":
+        watch.check_starts()
+    assert not any(s.instances for s in watch.states)
     return world, watch
 
 
@@ -200,6 +252,6 @@ def simulate(seed: int, kind: str) -> tuple[World, Watch]:
 @pytest.mark.parametrize("kind", LIMITS)
 def test_a_limit_is_never_exceeded_and_never_stuck(kind, seed):
     world, watch = simulate(seed, kind)
-    if kind in ("concurrency", "person", "tenant", "mutex"):
+    if kind in ("concurrency", "person", "tenant", "mutex", "instances"):
         assert watch.most > 0
     assert world.counts["claims"] > world.partitions

@@ -95,9 +95,10 @@ def _store_reference(r: Any, element: Any) -> None:
 
 
 def _store(r: Any, element: Any) -> None:
-    capacity = element.get("capacity", "1")
-    if (x.whole(capacity) or 0) < 0 or x.whole(capacity) is None:
-        say(r, "DATA_STORE_CAPACITY", element, f"capacity of '{element.get('id', '')}': expected a whole number, found '{capacity}'")
+    text = element.get("capacity", "1")
+    capacity = x.whole(text)
+    if capacity is None or capacity < 0:
+        say(r, "DATA_STORE_CAPACITY", element, f"capacity of '{element.get('id', '')}': expected a whole number, found '{text}'")
     _item(r, element)
 
 

@@ -71,9 +71,8 @@ def check(r: Any) -> None:
         for name, value in element.items():
             if name.startswith(x.CLASSIC) and not _read(r, element, host, name.rpartition("}")[2], value):
                 words.setdefault(f"{_prefix(element, name)}{name.rpartition('}')[2]}", []).append(element)
-        holder = element if host == "extensionElements" else None
-        for kid in holder if holder is not None else ():
-            around = element.getparent()
+        around = element.getparent()
+        for kid in element if host == "extensionElements" else ():
             if isinstance(kid.tag, str) and kid.tag.startswith(x.CLASSIC) and not _element_read(r, around, x.local(kid)):
                 words.setdefault(f"<{_prefix(kid, kid.tag)}{x.local(kid)}>", []).append(around)
     for word, places in words.items():
