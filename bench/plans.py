@@ -46,11 +46,13 @@ class Explainer(Reader):
 
     read: Read
 
-    async def rows(self, query: Query, values: Any = (), *, nested: bool = True) -> list[Row]:
+    async def rows(self, query: Query, values: Any = (), *, nested: bool = True, sorts: bool = True) -> list[Row]:
         if isinstance(query, str) and "positions" in query:
-            return await super().rows(query, values, nested=nested)
+            return await super().rows(query, values, nested=nested, sorts=sorts)
         text = sql.SQL(query) if isinstance(query, str) else query
-        explained = await super().rows(sql.SQL("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {}").format(text), values, nested=nested)
+        explained = await super().rows(
+            sql.SQL("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {}").format(text), values, nested=nested, sorts=sorts
+        )
         (found,) = explained[0]["QUERY PLAN"]
         read, plan = self.read, found["Plan"]
         read.plans.append(plan)
@@ -67,4 +69,4 @@ class Explainer(Reader):
             read.rows += round(float(taken) * loops)
             if node["Node Type"] == "Seq Scan" and loops:
                 read.scans.append(node["Relation Name"])
-        return await super().rows(query, values, nested=nested)
+        return await super().rows(query, values, nested=nested, sorts=sorts)

@@ -33,6 +33,8 @@ from flowledger.projections.words import parts_of
 
 ROWS, ROUNDS, DAYS, DEFINITIONS = 1_000_000, 40, 60, 5_000
 CHUNK = 200_000
+#: up to so many instances, all rows are looked at for the planner's statistics, which are then the same each time
+TOLD = 50_000
 BOUND_MS = 10.0
 SCHEMA = "bench_queries"
 #: a number from 0 to 999,999 that looks like chance, from a row's number and a salt
@@ -77,6 +79,7 @@ FILL = {
 #: made anew after the rows: so it takes minutes and not hours
 _INDEXES = """SELECT i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
     WHERE c.relnamespace = %s::regnamespace AND NOT i.indisunique AND NOT c.relispartition"""
+_TABLES = "SELECT c.oid::regclass::text FROM pg_class c WHERE c.relnamespace = %s::regnamespace AND c.relkind = 'r'"
 OPEN = "created,assigned,started,in_progress,suspended,failed,timed_out"
 _PEOPLE = "human_task,user_task,manual_task"
 _LETTERS = "order invoice claim payment onboarding audit shipment return approval contract".split()
@@ -92,11 +95,11 @@ class Case(NamedTuple):
     given: Given
 
 
-def cases(rows: int) -> list[Case]:
-    """Every filter by itself, narrow and wide where its width matters, and the pairs that the console uses."""
+def cases(rows: int, until: datetime | None = None) -> list[Case]:
+    """Every filter by itself, narrow and wide where its width matters, and the pairs that the console uses. `until`: as `fill` had it."""
 
     def moment(r: random.Random, low: float = 0.0, high: float = float(DAYS)) -> str:
-        return (datetime.now(UTC) - timedelta(days=r.uniform(low, high))).isoformat()
+        return ((until or datetime.now(UTC)) - timedelta(days=r.uniform(low, high))).isoformat()
 
     process: Given = lambda r: {"definition": f"process-{r.randint(1, 200)}"}  # noqa: E731
     instances: dict[str, Given] = {
@@ -287,32 +290,41 @@ async def _definitions(r: Reader, tenant: str, given: Mapping[str, str], limit: 
     return await q.list_definitions(r, tenant, rest, limit, cursor, latest="latest" in given)
 
 
-async def fill(conn: psycopg.AsyncConnection[Any], tenants: Mapping[str, int], schema: str = SCHEMA) -> None:
-    """The tables of the projections with so many rows of each kind for each tenant, over `DAYS` days up to now."""
+async def fill(conn: psycopg.AsyncConnection[Any], tenants: Mapping[str, int], schema: str = SCHEMA, until: datetime | None = None) -> None:
+    """The tables of the projections with so many rows of each kind for each tenant, over `DAYS` days up to `until` (now).
+
+    The planner is told of all rows of up to `TOLD`, and of a sample of more; nobody tells it anew meanwhile.
+    """
+    until = until or datetime.now(UTC)
     await conn.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
     await sc.migrate(conn, schema)
     await sc.use_schema(conn, schema)
-    today = datetime.now(UTC).date()
+    today = until.date()
     tables = {t.name: t for v in VIEWS.values() for t in v.tables}
     months = {f"{day:%Y-%m}" for day in (today - timedelta(days=n) for n in range(DAYS + 1))}
     await sc.make_partitions(conn, tables, [(name, month) for name in FILL if tables[name].month for month in months])
     for view in VIEWS.values():
         await conn.execute("INSERT INTO positions (view, partition, version, next_offset) VALUES (%s, 0, %s, 1)", (view.name, view.version))
+    for (name,) in await (await conn.execute(_TABLES, (schema,))).fetchall():
+        await conn.execute(f"ALTER TABLE {name} SET (autovacuum_enabled = off)")
     indexes = await (await conn.execute(_INDEXES, (schema,))).fetchall()
     for name, _ in indexes:
         await conn.execute(f"DROP INDEX {name}")
     for tenant, rows in tenants.items():
         for name in (*FILL, "workflow_definitions"):
             await conn.execute(f"ALTER TABLE {name} ALTER COLUMN tenant_id SET DEFAULT '{tenant}'")
-        await _fill(conn, rows)
+        await _fill(conn, rows, until)
     for _, statement in indexes:
         await conn.execute(statement.replace(" ON ONLY ", " ON "))
+    if sum(tenants.values()) <= TOLD:
+        await conn.execute("SET default_statistics_target = 1000")
     await conn.execute("VACUUM ANALYZE")
+    await conn.execute("RESET default_statistics_target")
 
 
-async def _fill(conn: psycopg.AsyncConnection[Any], rows: int) -> None:
-    begun = datetime.now(UTC)  # one for all statements: the rows of a variable and of its instance meet by it
-    at = f"timestamptz '{begun.isoformat()}' - ({rows} - n) * interval '{DAYS * 86_400 / rows} seconds'"
+async def _fill(conn: psycopg.AsyncConnection[Any], rows: int, until: datetime) -> None:
+    # one time for all statements: the rows of a variable and of its instance meet by it
+    at = f"timestamptz '{until.isoformat()}' - ({rows} - n) * interval '{DAYS * 86_400 / rows} seconds'"
     salted = {f"h{n}": _HASH.format(n) for n in range(1, 10)}
     for statement in FILL.values():
         for a in range(1, rows + 1, CHUNK):

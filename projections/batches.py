@@ -8,6 +8,7 @@ from typing import Any
 from psycopg import sql
 
 from flowledger.projections import filters as fi
+from flowledger.projections import lists
 from flowledger.projections.pages import newest
 from flowledger.projections.reader import BadQuery, Reader, Row, plain
 
@@ -17,7 +18,7 @@ ITEM_STATUSES = ("pending", "succeeded", "failed", "skipped", "aborted")
 async def list_batches(r: Reader, tenant: str, given: Mapping[str, str], limit: str | int | None = None, cursor: str | None = None) -> Row:
     """The newest first. Filters: `filters.BATCHES`."""
     count = fi.limit_of(limit)
-    w = fi.where(tenant, given, fi.BATCHES)
+    w = fi.where(tenant, given, lists.BATCHES)
     fi.after(w, cursor)
     text, values = newest("*", "batches", w, count + 1)
     position = await r.position()

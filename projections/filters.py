@@ -53,6 +53,7 @@ class Where:
         gathered: an index finds the rows in no order, so they are sorted.
         walked: one index, in the order of the list, has all that can be wanted, and no more is known of it: its rows are looked through.
         dated: asked for by the time at which something is due.
+        prefixed: of a key only the beginning is known; as many rows as there are have it, in no order.
         candidates: conditions on names; `find_candidates` makes them ordinary ones.
         variables: conditions on variables of the instance.
         started_from: as asked for; the list is in the order of creation, which comes before.
@@ -65,7 +66,7 @@ class Where:
         self.tenant = tenant
         self.values: list[Any] = [tenant]
         self.sets: list[Several] = []
-        self.leads = self.few = self.gathered = self.walked = self.dated = False
+        self.leads = self.few = self.gathered = self.walked = self.dated = self.prefixed = False
         self.status = self.open = False
         self.variables: list[Variable] = []
         self.candidates: list[Candidate] = []
@@ -107,6 +108,11 @@ class Where:
                 apart.append(each)
                 ways *= len(each.values)
         return apart, [each for each in sets if each not in apart]
+
+    @property
+    def in_order(self) -> bool:
+        """Each condition by itself has an index in the order of the list."""
+        return not (self.gathered or self.prefixed)
 
     def copy(self) -> Where:
         twin = copy(self)
@@ -441,121 +447,6 @@ def part_of_name(w: Where, v: str) -> None:
     """A part of the name, in small or capital letters, or the id. The pieces of the name are in an index; the name itself decides."""
     like = "%" + re.sub(r"([%_#])", r"#\1", v) + "%"
     w.add("((name_parts @> %s AND name ILIKE %s ESCAPE '#') OR definition_id = %s)", pieces_of(v), like, v)
-
-
-INSTANCES: dict[str, Apply] = {
-    "definition": definition("definition_id"),
-    "version": whole("version", "version"),
-    "status": one_of("status"),
-    "business_key": equal("business_key", sparse=True),
-    "has_incident": has_incident,
-    "started_from": started_from,
-    "started_to": started_to,
-    "parent": key_equal("parent_id", "parent"),
-    "initiator": equal("initiator", sparse=True, leads=True),
-    "correlation_id": equal("correlation_id", sparse=True),
-    "project_id": of_metadata("project_id"),
-    "environment": of_metadata("environment"),
-    "paused": lambda w, v: w.add("paused" if truth("paused", v) else "NOT paused"),
-    "priority": priority,
-}
-TASKS: dict[str, Apply] = {
-    "assignee": equal("assignee", leads=True),
-    "candidate_group": candidate("candidate_groups"),
-    "any_group": candidate("candidate_groups", several=True),
-    "candidate_user": candidate("candidate_users"),
-    "status": task_status,
-    "due_before": due("<", "due_before"),
-    "due_after": due(">=", "due_after"),
-    "due": due("<=", "due"),
-    "overdue": overdue,
-    "priority": priority,
-    "type": one_of("type", leads=True),
-    "job_type": equal("job_type", sparse=True, leads=True),
-    "category": equal("category", leads=True),
-    "instance": key_equal("workflow_instance_id", "instance", leads=True),
-    "definition": definition("workflow_definition_id"),
-    "element": equal("definition_key", sparse=True, leads=True),
-    "parent": key_equal("parent_id", "parent"),
-    "result_status": result_status,
-    "activities": activities,
-}
-INCIDENTS: dict[str, Apply] = {
-    "status": one_of("status"),
-    "instance": key_equal("workflow_instance_id", "instance"),
-    "definition": definition("definition_id"),
-    "code": equal("code", leads=True),
-    "element": equal("element", leads=True),
-    "group": equal("group_id", leads=True),
-}
-DEAD_LETTERS: dict[str, Apply] = {
-    "status": one_of("status"),
-    "partition": whole("partition", "partition"),
-    "instance": key_equal("workflow_instance_id", "instance"),
-    "created_from": time_at("created_at", ">=", "created_from"),
-    "created_to": time_at("created_at", "<", "created_to"),
-}
-HOLDS: dict[str, Apply] = {
-    "status": one_of("status"),
-    "scope": one_of("scope"),
-    "mode": equal("mode"),
-    "key": equal("subject"),
-    "instance": key_equal("workflow_instance_id", "instance"),
-}
-BATCHES: dict[str, Apply] = {
-    "status": one_of("status"),
-    "action": equal("action"),
-    "created_from": time_at("created_at", ">=", "created_from"),
-    "created_to": time_at("created_at", "<", "created_to"),
-}
-WEBHOOKS: dict[str, Apply] = {"name": equal("name"), "status": one_of("status")}
-WEBHOOK_DELIVERIES: dict[str, Apply] = {
-    "webhook": key_equal("webhook_id", "webhook"), "event": equal("event"), "outcome": one_of("outcome", spread=False),
-    "instance": key_equal("workflow_instance_id", "instance"),
-}  # fmt: skip
-WEBHOOK_LETTERS: dict[str, Apply] = {"webhook": key_equal("webhook_id", "webhook"), "status": one_of("status")}
-TRIGGERS: dict[str, Apply] = {"name": equal("name"), "source": one_of("source"), "status": one_of("status")}
-TRIGGER_RUNS: dict[str, Apply] = {"trigger": key_equal("trigger_id", "trigger")}
-TRIGGER_LETTERS: dict[str, Apply] = {"trigger": key_equal("trigger_id", "trigger"), "status": one_of("status")}
-MESSAGES: dict[str, Apply] = {
-    "name": equal("name"),
-    "correlation_key": equal("correlation_key"),
-    "message_id": equal("message_id"),
-    "status": lambda w, v: w.add(
-        "(CASE WHEN status = 'received' AND expired_at IS NOT NULL THEN 'expired' ELSE status END) = %s", v
-    ),
-    "instance": key_equal("workflow_instance_id", "instance"),
-}  # fmt: skip
-TIMERS: dict[str, Apply] = {
-    "instance": key_equal("workflow_instance_id", "instance"),
-    "definition": definition("definition_id"),
-    "status": equal("status"),
-    "due_before": time_at("due_at", "<", "due_before"),
-    "element": equal("element"),
-}
-EVENTS: dict[str, Apply] = {
-    "type": one_of("event_type", spread=False),
-    "element": equal("source"),
-    "from": time_at("occurred_at", ">=", "from"),
-    "to": time_at("occurred_at", "<", "to"),
-}
-EVALUATIONS: dict[str, Apply] = {
-    "decision": lambda w, v: w.add("data ->> 'decision' = %s", v),
-    "version": lambda w, v: w.add("data ->> 'version' = %s", v),
-    "instance": key_equal("workflow_instance_id", "instance"),
-}
-DEFINITIONS: dict[str, Apply] = {
-    "id": lambda w, v: w.add("id = %s", key("id", v)) if v.isascii() and v.isdigit() else equal("definition_id")(w, v),
-    "definition_id": equal("definition_id"),
-    "kind": equal("kind"),
-    "status": one_of("status", spread=False),
-    "version": whole("version", "version"),
-    "name": part_of_name,
-    "tag": lambda w, v: w.add("metadata -> 'tags' @> %s::jsonb", encode_json([v]).decode()),
-    "category": lambda w, v: w.add("metadata ->> 'category' = %s", v),
-    "creator": equal("created_by"),
-    "format": equal("format"),
-}
 
 
 def where(tenant: str, given: Mapping[str, str], known: Mapping[str, Apply], *, variables: bool = False) -> Where:

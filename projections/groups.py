@@ -8,6 +8,7 @@ from typing import Any
 from psycopg import sql
 
 from flowledger.projections import filters as fi
+from flowledger.projections import lists
 from flowledger.projections.reader import Reader, Row, plain
 from flowledger.projections.reports import TREE_DEPTH
 from flowledger.projections.tables import stamp
@@ -31,7 +32,7 @@ _CHAIN = (
 async def list_groups(r: Reader, tenant: str, given: Mapping[str, str], limit: str | int | None = None, cursor: str | None = None) -> Row:
     """The one with the newest incident first. Filters: `filters.INCIDENTS`."""
     count = fi.limit_of(limit)
-    w = fi.where(tenant, given, fi.INCIDENTS)
+    w = fi.where(tenant, given, lists.INCIDENTS)
     where, values = w.joined(w.sets)
     behind = sql.SQL("")
     if cursor:

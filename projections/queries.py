@@ -13,7 +13,7 @@ from psycopg import sql
 
 from flowledger.events import task as ta
 from flowledger.events.wire import NAMES
-from flowledger.projections import about, by_variables, held, search, task_order
+from flowledger.projections import about, by_variables, held, lists, search, task_order
 from flowledger.projections import filters as fi
 from flowledger.projections.pages import newest
 from flowledger.projections.reader import Reader, Row, iso, number_of, plain, plain_event
@@ -86,12 +86,13 @@ async def _list(
     plainly: Callable[[Row], Row] | None = None,
     statuses: Sequence[str] = (),
 ) -> Row:
-    """Newest first, by time and key. `plainly`: a row as JSON. `statuses`: all that there are, where indexes go on with them."""
+    """Newest first, by time and key. `plainly`: a row as JSON. `statuses`: all that there are, where indexes go on with them and each filter
+    has one in the order of the list."""
     count = fi.limit_of(limit)
     fi.after(w, cursor, prefix, time)
     composed, values = newest(columns, table, w, count + 1, time, prefix, statuses)
     position = await r.position()
-    rows = await r.rows(composed, values)
+    rows = await r.rows(composed, values, sorts=not (statuses and w.in_order))
     following = fi.next_cursor(rows, count, time)
     return {"items": [(plainly or _named)(row) for row in rows], "cursor": following, "position": position}
 
@@ -128,10 +129,10 @@ async def _archived(r: Reader, table: str, tenant: str, key: int) -> Row | None:
 
 
 async def list_instances(r: Reader, tenant: str, given: Filters, limit: str | int | None = None, cursor: str | None = None) -> Row:
-    """Filters: `filters.INSTANCES` and `var.NAME[op]`; and `where`, `text`: a search (`search.py`)."""
+    """Filters: `lists.INSTANCES` and `var.NAME[op]`; and `where`, `text`: a search (`search.py`)."""
     if "where" in given or "text" in given:
         return await search.listed(r, INSTANCE_SUMMARY, tenant, given, fi.limit_of(limit), cursor, _named)
-    w = fi.where(tenant, given, fi.INSTANCES, variables=True)
+    w = fi.where(tenant, given, lists.INSTANCES, variables=True)
     await by_variables.bound_start(r, w)
     if w.variables:
         return await by_variables.listed(r, INSTANCE_SUMMARY, w, fi.limit_of(limit), cursor, _named)
@@ -163,7 +164,7 @@ async def instance_variables(r: Reader, tenant: str, key: int) -> Row | None:
 
 async def _events(r: Reader, table: str, column: str, tenant: str, key: int, given: Filters, after: str | None, limit: Any) -> Row:
     count = fi.limit_of(limit)
-    w = fi.where(tenant, given, fi.EVENTS)
+    w = fi.where(tenant, given, lists.EVENTS)
     w.add(sql.SQL("{} = %s").format(sql.Identifier(column)), key)
     if after:
         w.add("id > %s", number_of(after))
@@ -201,7 +202,7 @@ async def instance_events(
 
 async def list_evaluations(r: Reader, tenant: str, given: Filters, limit: str | int | None = None, cursor: str | None = None) -> Row:
     """Events of evaluations that instances asked for, the newest first. Filters: `filters.EVALUATIONS`."""
-    w = fi.where(tenant, given, fi.EVALUATIONS)
+    w = fi.where(tenant, given, lists.EVALUATIONS)
     w.add("event_type = 'decision.evaluated'")
     return await _list(r, "*", "workflow_events", w, limit, cursor, "occurred_at", plainly=plain_event)
 
@@ -210,11 +211,11 @@ async def list_evaluations(r: Reader, tenant: str, given: Filters, limit: str | 
 
 
 async def list_tasks(r: Reader, tenant: str, given: Filters, limit: str | int | None = None, cursor: str | None = None) -> Row:
-    """Filters: `filters.TASKS`. One table is read. Activities that the engine does itself are in it when `activities` or `type` asks for them.
+    """Filters: `lists.TASKS`. One table is read. Activities that the engine does itself are in it when `activities` or `type` asks for them.
     `sort`: another order (`task_order.ORDERS`)."""
     given = dict(given)
     order = given.pop("sort", "")
-    w = fi.where(tenant, given, fi.TASKS)
+    w = fi.where(tenant, given, lists.TASKS)
     order = order or ("due" if w.dated else "created")
     if "activities" not in given and "type" not in given:
         fi.activities(w, "false")
@@ -272,7 +273,7 @@ async def list_definitions(
 ) -> Row:
     """By id and version, newest version first. Filters: `filters.DEFINITIONS`; `latest`: only the highest version of each."""
     count = fi.limit_of(limit)
-    w = fi.where(tenant, given, fi.DEFINITIONS)
+    w = fi.where(tenant, given, lists.DEFINITIONS)
     w.add("deleted_at IS NULL")
     if cursor:
         w.add(
@@ -345,7 +346,7 @@ async def get_definition_source(r: Reader, tenant: str, ref: str, version: int |
 
 
 async def list_incidents(r: Reader, tenant: str, given: Filters, limit: str | int | None = None, cursor: str | None = None) -> Row:
-    return await _list(r, "*", "incidents", fi.where(tenant, given, fi.INCIDENTS), limit, cursor, statuses=INCIDENT_STATUSES)
+    return await _list(r, "*", "incidents", fi.where(tenant, given, lists.INCIDENTS), limit, cursor, statuses=INCIDENT_STATUSES)
 
 
 async def get_incident(r: Reader, tenant: str, key: int) -> Row | None:
@@ -362,7 +363,7 @@ async def get_incident(r: Reader, tenant: str, key: int) -> Row | None:
 
 
 async def list_dead_letters(r: Reader, tenant: str, given: Filters, limit: str | int | None = None, cursor: str | None = None) -> Row:
-    return await _list(r, "*", "dead_letters", fi.where(tenant, given, fi.DEAD_LETTERS), limit, cursor)
+    return await _list(r, "*", "dead_letters", fi.where(tenant, given, lists.DEAD_LETTERS), limit, cursor)
 
 
 async def get_dead_letter(r: Reader, tenant: str, key: int) -> Row | None:
@@ -371,7 +372,7 @@ async def get_dead_letter(r: Reader, tenant: str, key: int) -> Row | None:
 
 async def list_holds(r: Reader, tenant: str, given: Filters, limit: str | int | None = None, cursor: str | None = None) -> Row:
     """Filters: `filters.HOLDS`. One over an instance that has ended is over, too."""
-    w = fi.where(tenant, given, fi.HOLDS)
+    w = fi.where(tenant, given, lists.HOLDS)
     if "released" not in given.get("status", "released"):
         w.add(
             "NOT EXISTS (SELECT 1 FROM workflow_instances i WHERE i.tenant_id = holds.tenant_id AND i.id = holds.workflow_instance_id "
@@ -387,7 +388,7 @@ async def get_hold(r: Reader, tenant: str, key: int) -> Row | None:
 
 
 async def list_messages(r: Reader, tenant: str, given: Filters, limit: str | int | None = None, cursor: str | None = None) -> Row:
-    return await _list(r, MESSAGE, "messages", fi.where(tenant, given, fi.MESSAGES), limit, cursor, "received_at")
+    return await _list(r, MESSAGE, "messages", fi.where(tenant, given, lists.MESSAGES), limit, cursor, "received_at")
 
 
 async def get_message(r: Reader, tenant: str, key: int) -> Row | None:
@@ -395,7 +396,7 @@ async def get_message(r: Reader, tenant: str, key: int) -> Row | None:
 
 
 async def list_timers(r: Reader, tenant: str, given: Filters, limit: str | int | None = None, cursor: str | None = None) -> Row:
-    return await _list(r, "*", "timers", fi.where(tenant, given, fi.TIMERS), limit, cursor)
+    return await _list(r, "*", "timers", fi.where(tenant, given, lists.TIMERS), limit, cursor)
 
 
 async def get_timer(r: Reader, tenant: str, key: int) -> Row | None:

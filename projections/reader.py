@@ -43,6 +43,7 @@ CONNECTION_S = 4.0
 _POSITIONS = "SELECT partition, min(next_offset) AS n FROM positions GROUP BY partition ORDER BY partition"
 #: `_Connection.stands`, where it isn't `=` and a tenant
 OWNER, UNKNOWN = "owner", "unknown"
+_STAND = "SELECT set_config('role', %s, false), set_config(%s, %s, false), set_config('search_path', %s, false)"
 #: between two looks for the role where it isn't there (seconds), and a table that it must be able to read
 LOOK_S, _LAST = 5.0, "positions"
 
@@ -154,9 +155,11 @@ def within(seconds: float) -> Iterator[None]:
 
 
 class _Connection(psycopg.AsyncConnection[Row]):
-    """Of the pool. `stands`: for which tenant it reads by now (`""`: that without name; `OWNER`, `UNKNOWN`)."""
+    """Of the pool. `stands`: for which tenant it reads by now (`""`: that without name; `OWNER`, `UNKNOWN`). `sorts`: what `Reader.rows` says of it;
+    None: unknown."""
 
     stands: str = OWNER
+    sorts: bool | None = True
 
 
 class _Wall:
@@ -219,9 +222,9 @@ class Reader:
             return
         conn.stands = UNKNOWN
         if wanted == OWNER:
-            await conn.execute("SELECT set_config('role', 'none', false), set_config(%s, %s, false)", (wall.SETTING, wall.NOBODY))
+            await conn.execute(_STAND, ("none", wall.SETTING, wall.NOBODY, wall.path(self.schema, tenant=False)))
         else:
-            await conn.execute("SELECT set_config('role', %s, false), set_config(%s, %s, false)", (wall.ROLE, wall.SETTING, self.tenant))
+            await conn.execute(_STAND, (wall.ROLE, wall.SETTING, self.tenant, wall.path(self.schema, tenant=True)))
         conn.stands = wanted
 
     async def _up(self, conn: _Connection) -> bool:
@@ -251,14 +254,20 @@ class Reader:
     async def close(self) -> None:
         await self.pool.close()
 
-    async def rows(self, query: Query, values: Any = (), *, nested: bool = True) -> list[Row]:
-        """`nested`: False, lists are met by reading both, and not by looking one's rows up in the other.
+    async def rows(self, query: Query, values: Any = (), *, nested: bool = True, sorts: bool = True) -> list[Row]:
+        """`nested`: False, lists are met by reading both, and not by looking one's rows up in the other. `sorts`: False, rows come from indexes that
+        have the order of the list, a page of them and no more. Where the planner expects few rows (of a month that just began it has seen none), it
+        finds it as good to read all of them and sort, however many there are.
 
         Raises: psycopg.OperationalError, psycopg_pool.PoolTimeout when the database is away.
         """
         until = _UNTIL.get()
         async with self.pool.connection() as conn:
             await self._stand(conn)
+            if conn.sorts is not sorts:
+                conn.sorts = None
+                await conn.execute("SET enable_sort = on" if sorts else "SET enable_sort = off")
+                conn.sorts = sorts
             if not nested or until is not None:
                 async with conn.transaction():
                     if not nested:

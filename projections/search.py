@@ -11,7 +11,7 @@ from typing import Any
 
 from psycopg import sql
 
-from flowledger.projections import by_variables, where
+from flowledger.projections import by_variables, lists, where
 from flowledger.projections import filters as fi
 from flowledger.projections.pages import newest
 from flowledger.projections.reader import Reader, Row, Senseless, within
@@ -61,7 +61,7 @@ async def listed(
     with within(SEARCH_S):
         for way in ways:
             for stand in stands:
-                w = fi.where(tenant, given, fi.INSTANCES, variables=True)
+                w = fi.where(tenant, given, lists.INSTANCES, variables=True)
                 for condition in way if stand is None or stand is _VALUE else [*way, stand]:
                     condition(w)
                 await by_variables.bound_start(r, w)
@@ -78,7 +78,9 @@ async def _page(r: Reader, columns: str, w: fi.Where, count: int, cursor: str | 
     if w.variables:
         return await by_variables.page(r, columns, w, count, cursor)
     fi.after(w, cursor, "i.")
-    return await r.rows(*newest(columns, "workflow_instances i", w, count + 1, prefix="i.", statuses=INSTANCE_STATUSES))
+    return await r.rows(
+        *newest(columns, "workflow_instances i", w, count + 1, prefix="i.", statuses=INSTANCE_STATUSES), sorts=not w.in_order
+    )
 
 
 # --- a text, wherever it stands -----------------------------------------------------------------------------------------

@@ -36,11 +36,12 @@ async def listed(r: Reader, tenant: str, columns: str, w: fi.Where, order: str, 
 async def _read(r: Reader, columns: str, w: fi.Where, order: str, limit: int, after: str, *place: Any) -> list[Row]:
     """`after`: a condition, where the page begins; `place`: its values."""
     where, values = w.joined(w.sets)  # these orders have indexes of their own: one walk, not one for each value
-    text = "SELECT {} FROM tasks WHERE {} AND {} ORDER BY {} LIMIT %s"
+    text, sorts = "SELECT {} FROM tasks WHERE {} AND {} ORDER BY {} LIMIT %s", False
     if w.gathered or (w.leads and await r.estimate(sql.SQL("SELECT 1 FROM tasks WHERE {}").format(where), values) <= FEW):
+        sorts = True
         text = "SELECT {} FROM (SELECT * FROM tasks WHERE {} OFFSET 0) tasks WHERE {} ORDER BY {} LIMIT %s"
     query = sql.SQL(text).format(sql.SQL(columns), where, sql.SQL(after), sql.SQL(order))
-    return await r.rows(query, [*values, *place, limit])
+    return await r.rows(query, [*values, *place, limit], sorts=sorts)
 
 
 async def _urgent(r: Reader, tenant: str, columns: str, w: fi.Where, count: int, cursor: str | None) -> tuple[list[Row], str | None]:
@@ -71,7 +72,7 @@ async def _due(r: Reader, columns: str, w: fi.Where, count: int, cursor: str | N
         w.add("due_at IS NULL")
         if not timed:
             w.add("(created_at, id) < (%s, %s)", stamp(us), id)
-        rows += await r.rows(*newest(columns, "tasks", w, count + 1 - len(rows), statuses=sorted(TASK_STATUSES)))
+        rows += await r.rows(*newest(columns, "tasks", w, count + 1 - len(rows), statuses=sorted(TASK_STATUSES)), sorts=not w.in_order)
     if len(rows) <= count:
         return rows, None
     del rows[count:]

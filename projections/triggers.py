@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from flowledger.projections import filters as fi
+from flowledger.projections import lists
 from flowledger.projections.pages import newest
 from flowledger.projections.reader import Reader, Row, plain
 
@@ -21,7 +22,7 @@ async def page_of(r: Reader, table: str, w: fi.Where, limit: str | int | None, c
 
 async def list_triggers(r: Reader, tenant: str, given: Mapping[str, str], limit: str | int | None = None, cursor: str | None = None) -> Row:
     """The newest first; `name`: those of it, deleted ones too, else only those that are there. `rate`: items that did something in the last minute."""
-    w = fi.where(tenant, given, fi.TRIGGERS)
+    w = fi.where(tenant, given, lists.TRIGGERS)
     if "name" not in given:
         w.add("status <> 'deleted'")
     page = await page_of(r, "triggers", w, limit, cursor)
@@ -38,8 +39,8 @@ async def list_triggers(r: Reader, tenant: str, given: Mapping[str, str], limit:
 
 
 async def list_runs(r: Reader, tenant: str, given: Mapping[str, str], limit: str | int | None = None, cursor: str | None = None) -> Row:
-    return await page_of(r, "trigger_runs", fi.where(tenant, given, fi.TRIGGER_RUNS), limit, cursor)
+    return await page_of(r, "trigger_runs", fi.where(tenant, given, lists.TRIGGER_RUNS), limit, cursor)
 
 
 async def list_letters(r: Reader, tenant: str, given: Mapping[str, str], limit: str | int | None = None, cursor: str | None = None) -> Row:
-    return await page_of(r, "trigger_letters", fi.where(tenant, given, fi.TRIGGER_LETTERS), limit, cursor)
+    return await page_of(r, "trigger_letters", fi.where(tenant, given, lists.TRIGGER_LETTERS), limit, cursor)

@@ -18,6 +18,7 @@ from flowledger.events.avro import encode_json
 from flowledger.kernel.feel import FeelSyntaxError, parse
 from flowledger.kernel.feel import tree as t
 from flowledger.projections import filters as fi
+from flowledger.projections import lists
 from flowledger.projections.reader import BadQuery, Senseless
 from flowledger.projections.words import INSTANCE_STATUSES, SEARCH_CHARS
 
@@ -230,7 +231,12 @@ def begins_with(name: str, text: str) -> fi.Variable:
 
 def key_starts(text: str) -> Condition:
     """By the index's own operators, which a wall between tenants lets through (LIKE it doesn't)."""
-    return lambda w: w.add("business_key ~>=~ %s AND business_key ~<~ %s AND business_key <> ''", text, text + "\U0010ffff")
+
+    def apply(w: fi.Where) -> None:
+        w.prefixed = True
+        w.add("business_key ~>=~ %s AND business_key ~<~ %s AND business_key <> ''", text, text + "\U0010ffff")
+
+    return apply
 
 
 # --- what the instance is itself ----------------------------------------------------------------------------------------
@@ -271,11 +277,11 @@ def _of_instance(name: str, operator: str, value: Any, node: t.Node) -> Conditio
     if filter != "definition" and not text:
         raise _wrong(node, f"expected a value of {OWN}.{name}, found none")
     try:
-        fi.INSTANCES[filter](fi.Where("TRUE", tenant=""), text)
+        lists.INSTANCES[filter](fi.Where("TRUE", tenant=""), text)
     except BadQuery as e:
         raise _wrong(node, str(e)) from None
     return filtered(filter, text)
 
 
 def filtered(name: str, text: str) -> Condition:
-    return lambda w: fi.INSTANCES[name](w, text)
+    return lambda w: lists.INSTANCES[name](w, text)

@@ -45,10 +45,10 @@ async def test_the_highest_priorities_of_all_partitions_come_first():
 
 async def test_a_poll_waits_for_a_job_anywhere():
     engine = await running()
-    waiting = asyncio.create_task(engine.activate("work", "w", 5, 60_000, 5_000))
+    waiting = asyncio.create_task(engine.activate("work", "w", 5, 60_000, 60_000))
     await asyncio.sleep(0.1)
     await engine.call(c.CreateTask(job_type="work"), partition=3)
-    assert len(await asyncio.wait_for(waiting, 2)) == 1
+    assert len(await asyncio.wait_for(waiting, 30)) == 1
     assert await engine.activate("work", "w", 5, 60_000, 50) == []
     await engine.stop()
 

@@ -166,7 +166,7 @@ class Contract:
         began = time.monotonic()
         found = await self.failed(run(wire.port, timeout_s=1))
         assert found.code in ("TIMEOUT", "CONNECT_TIMEOUT") and found.retries is None
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 20
 
     async def test_dropped(self, rig: Rig, run, wire: Wire):
         wire.mode = "drop"

@@ -103,9 +103,10 @@ async def test_scripts_that_fail_are_incidents(js, script: str, words: str):
         assert await js(f"{script}; 1") == 1  # a promise that nobody keeps
         return
     began = time.monotonic()
-    found = await failure(js(script, timeoutInSeconds=1))
+    # what ends by another limit has more time than a busy machine takes to get there
+    found = await failure(js(script, timeoutInSeconds=30 if words in ("MiB", "characters") else 1))
     assert (found.code, found.retries) == ("SCRIPT", 0) and words in found.message, found.message
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 60
     assert await js("1 + 1") == 2
 
 

@@ -303,12 +303,12 @@ async def test_long_polling(stub, engine):
 
     start = asyncio.get_running_loop().time()
     assert await ask(-1) == 0 and await ask(50) == 0
-    assert asyncio.get_running_loop().time() - start < 2
+    assert asyncio.get_running_loop().time() - start < 8
     waiting = asyncio.create_task(ask(0))
     await asyncio.sleep(0.1)
     assert not waiting.done()
     engine.add(2)
-    assert await asyncio.wait_for(waiting, 2) == 2
+    assert await asyncio.wait_for(waiting, 20) == 2
     engine.add(1, tenant="b")
     assert await ask(300, tenantIds=["a", "b"]) == 1
     for wrong in ({"type": " "}, {"timeout": 0}, {"maxJobsToActivate": 0}):

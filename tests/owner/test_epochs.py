@@ -148,7 +148,7 @@ async def test_what_nobody_deployed_is_refused_at_once():
     for p in range(P):
         refused = await engine.call(c.StartInstance(id="nobody"), partition=p)
         assert isinstance(refused, Rejected) and refused.code == "NOT_FOUND"
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < epochs.WAIT_US / 1e6 / 2
     await engine.stop()
 
 

@@ -121,7 +121,7 @@ async def test_totals_epochs_and_polls_over_two_nodes_one_of_which_is_killed(kaf
                 await asyncio.sleep(0.3)
                 made, began = await good(node, c.CreateTask(job_type="late"), partition=p), time.monotonic()
                 [job] = await poll
-                assert job["key"] == made["task"] and time.monotonic() - began < 2.5
+                assert job["key"] == made["task"] and time.monotonic() - began < 10
                 await good(node, c.CompleteTask(task=job["key"], fence=job["fence"]))
         # one poll asks all until it has its number
         many = [(await good(node, c.CreateTask(job_type="many"), partition=n % P))["task"] for n in range(9)]

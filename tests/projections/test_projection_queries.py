@@ -375,10 +375,10 @@ class Explainer(Reader):
     used: set[str]
     partitions: set[str]
 
-    async def rows(self, query: Any, values: Any = (), *, nested: bool = True) -> list[dict[str, Any]]:
+    async def rows(self, query: Any, values: Any = (), **how: Any) -> list[dict[str, Any]]:
         explain = sql.SQL("EXPLAIN (FORMAT JSON) {}").format(sql.SQL(query) if isinstance(query, str) else query)
+        plan = encode_json((await super().rows(explain, values, **how))[0]["QUERY PLAN"]).decode()
         async with self.pool.connection() as conn:
-            plan = encode_json((await (await conn.execute(explain, values)).fetchone())["QUERY PLAN"]).decode()  # type: ignore[index]
             indexes = (
                 "SELECT coalesce(p.relname, c.relname) AS name, c.relname AS own FROM pg_class c "
                 "LEFT JOIN pg_inherits i ON i.inhrelid = c.oid LEFT JOIN pg_class p ON p.oid = i.inhparent "
@@ -390,7 +390,7 @@ class Explainer(Reader):
             self.partitions |= {
                 part for part in plan.split('"') if "_m20" in part and not part.endswith("idx") and not part.endswith("pkey")
             }
-        return await super().rows(query, values)
+        return await super().rows(query, values, **how)
 
 
 async def _crowd(db: psycopg.AsyncConnection) -> None:

@@ -231,7 +231,7 @@ async def test_drain_finishes_what_is_in_hand_and_takes_no_more(place, engine):
     stopping = asyncio.create_task(worker.stop())
     await asyncio.sleep(0.05)
     engine.add(2)
-    await asyncio.wait_for(stopping, 3)
+    await asyncio.wait_for(stopping, 20)
     await task
     assert len(engine.asked(c.CompleteTask)) == 2 and len(engine.waiting["pay"]) == 2 and not engine.held
 
