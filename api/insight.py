@@ -42,8 +42,8 @@ async def list_measures(
     wait_for: WaitFor = None,
 ) -> Response[a.Measures]:
     """`measure`: one or several of started, completed, failed, cancelled, terminated, ended, throughput, wip, success_rate, cycle_time, waiting_time, working_time,
-    working_share, attempts, retries, errors, error_rate, incidents, reworked. `group`: process, version, definition, element, job_type. Grouped or filtered by
-    element the figures are of its visits, by job type of its jobs, else of instances. Windows are in UTC."""
+    working_share, attempts, retries, errors, error_rate, recovered_share, incidents, reworked. `group`: process, version, definition, element, job_type.
+    Grouped or filtered by element the figures are of its visits, by job type of its jobs, else of instances. Windows are in UTC."""
     given = {
         "measure": measure, "group": group, "window": window, "from": since, "to": until, "process": process, "definition": definition,
         "version": version, "element": element, "job_type": job_type,

@@ -39,7 +39,7 @@ TIMES = {
 DEFAULT = (*_COUNTS, "wip", "success_rate", "cycle_time")
 MEASURES = (
     *_COUNTS, "ended", "throughput", "wip", "success_rate", "cycle_time", "waiting_time", "working_time", "working_share", "attempts", "retries",
-    "errors", "error_rate", "incidents", "reworked",
+    "errors", "error_rate", "recovered_share", "incidents", "reworked",
 )  # fmt: skip
 _SUMMED = (*_COUNTS, "attempts", "retries", "errors", "incidents", "reworked", "worked", "cycle_us", "wait_us", "work_us")
 
@@ -54,6 +54,10 @@ class Asked(NamedTuple):
     start: datetime
     end: datetime
     filters: dict[str, Any]
+
+    @property
+    def of_jobs(self) -> bool:
+        return "job_type" in {*self.groups, *self.filters}
 
     @property
     def level(self) -> LiteralString:
@@ -179,6 +183,9 @@ async def measures(r: Reader, tenant: str, given: Mapping[str, str]) -> Row:
             wip += row["started"] + row["moved"] - sum(row[n] for n in _COUNTS[1:])
             item: Row = {"from": iso(start), "to": iso(end), **_dimensions(asked, group)}
             for name in asked.measures:
+                if name == "recovered_share" and asked.of_jobs:  # incidents are not counted by job type
+                    item[name] = None
+                    continue
                 item[name] = (
                     time_of(row, name, None if spread is None else spread.get((group, start, TIMES[name][0]), {}))
                     if name in TIMES
@@ -298,4 +305,5 @@ _VALUES: dict[str, Callable[[Row, float, int], Any]] = {
     "success_rate": lambda row, s, wip: _share(row["completed"], _ended(row)),
     "working_share": lambda row, s, wip: _share(row["work_us"], row["work_us"] + row["wait_us"]),
     "error_rate": lambda row, s, wip: _share(row["errors"], row["attempts"]),
+    "recovered_share": lambda row, s, wip: _share(row["errors"] - min(row["errors"], row["incidents"]), row["errors"]),
 }

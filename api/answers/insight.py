@@ -54,6 +54,7 @@ class Measured(msgspec.Struct, kw_only=True, rename={"from_": "from"}):
     errors: int | None = None
     #: share of attempts
     error_rate: float | None = None
+    recovered_share: float | None = None
     incidents: int | None = None
     reworked: int | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -94,6 +95,42 @@ async def test_a_task_goes_from_its_making_to_the_next_one_under_one_trace(x):
     assert [e["type"] for e in of_task] == machine and {e["trace"].split("-")[1] for e in of_task} == {TRACE}
     leases = (await x.ok("GET", f"instances/{made['id']}/events", type="task.leased"))["items"]
     assert len(leases) == 2 and {e["trace"].split("-")[1] for e in leases} == {TRACE}
+
+
+@pytest.mark.req("WSM-RES-001")
+async def test_a_run_with_faults_reports_the_share_that_recovered_by_itself(x):
+    """Attempts fail by a seed, and one piece of work for good: further attempts make up for all others."""
+    chance = random.Random(7)
+    await deploy(x, Flow("p").start().service("a", job="w").end(), Flow("q").start().service("b", job="never").end())
+    await x.start("p", 150)
+    [bad] = await x.start("q", 1)
+    errors = over = 0
+    last: dict[str, Any] = {}
+    while over < 150:
+        asked = {"type": "w", "worker": "w", "max": 50, "wait_ms": 10_000}
+        for taken in (await x.ok("POST", "jobs/activate", asked))["jobs"]:
+            if chance.random() < 0.2 and taken["retries"] > 1:
+                errors += 1
+                await x.ok("POST", f"jobs/{taken['key']}/fail", {"message": "no network", "backoff_ms": 0})
+            else:
+                over += 1
+                last = await x.ok("POST", f"jobs/{taken['key']}/complete", {})
+    assert errors > 20
+    failing = await job(x, "never")
+    lost = await x.ok("POST", f"jobs/{failing['key']}/fail", {"message": "never", "retries": 0})
+
+    async def counted() -> dict[str, Any] | None:
+        asked = {"measure": "errors,incidents,recovered_share,error_rate", "wait_for": f"{last['position']},{lost['position']}"}
+        [item] = (await x.ok("GET", "measures", **asked, window="all"))["items"]
+        return item if item["errors"] == errors + 1 else None
+
+    item = await x.place.until(counted, 120)
+    assert item["incidents"] == 1 and item["recovered_share"] == round(errors / (errors + 1), 6) >= 0.95
+    by_element = (await x.ok("GET", "measures", group="element", window="all", measure="recovered_share,errors"))["items"]
+    assert {i["element"]: i["recovered_share"] for i in by_element if i["errors"]} == {"a": 1.0, "b": 0.0}
+    by_type = (await x.ok("GET", "measures", group="job_type", window="all", measure="recovered_share,errors"))["items"]
+    assert {i["recovered_share"] for i in by_type} == {None}, "incidents are not counted by job type"
+    assert (await x.ok("GET", f"instances/{bad}"))["incidents"] == 1
 
 
 #: each engine inside, by its own figures
