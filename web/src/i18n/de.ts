@@ -101,6 +101,7 @@ export const de: Record<string, string> = {
   "list.more": "Mehr wird beim Blättern geladen",
   "list.nothing": "Nichts passt zum Filter.",
   "list.clear": "Filter leeren",
+  "list.filter": "Filter",
   "problem.NETWORK": "Der Server antwortet nicht",
   "problem.NOT_FOUND": "Nicht gefunden",
   "problem.UNAVAILABLE": "Im Moment nicht möglich",

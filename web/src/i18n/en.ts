@@ -101,6 +101,7 @@ export const en: Record<string, string> = {
   "list.more": "More is loaded as you scroll",
   "list.nothing": "Nothing matches the filter.",
   "list.clear": "Clear the filter",
+  "list.filter": "Filter",
   "problem.NETWORK": "The server does not answer",
   "problem.NOT_FOUND": "Not found",
   "problem.UNAVAILABLE": "Not possible at the moment",
