@@ -9,11 +9,12 @@ export const useNarrow = () => !(useMediaQuery("(min-width: 48em)", undefined, {
 /** Where there is room it is there; on a phone behind a button, unless it says something already. */
 export function Folded({ label, says, children }: { label: string; says: boolean; children: ReactNode }) {
   const narrow = useNarrow();
-  const [open, setOpen] = useState(says);
+  const [chosen, setChosen] = useState<boolean>();
+  const open = chosen ?? says;
   if (!narrow) return <>{children}</>;
   return (
     <>
-      <Button size="xs" variant="default" mb="sm" aria-expanded={open} rightSection={<Icon name="down" size={12} />} onClick={() => setOpen(!open)}>
+      <Button size="xs" variant="default" mb="sm" aria-expanded={open} rightSection={<Icon name="down" size={12} />} onClick={() => setChosen(!open)}>
         {label}
       </Button>
       {open && children}
