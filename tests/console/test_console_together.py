@@ -43,6 +43,12 @@ def test_two_see_where_each_other_is(server: Served, open_page: Callable[..., An
     until(over)
     olga.get_by_role("button", name="Show all").click()
     until(over)
+    # on dark ground the drawing is made anew, and shows them again
+    olga.emulate_media(color_scheme="dark")
+    olga.locator("[data-mantine-color-scheme=dark]").wait_for()
+    olga.locator(".djs-palette.open").wait_for()
+    olga.locator(".fl-person[data-person=rita]").wait_for()
+    until(over)
     # what one saves the other hears at once
     rita.locator("[data-element-id=ship] .djs-hit").first.click()
     rita.keyboard.press("Delete")

@@ -15,6 +15,7 @@ export function peopleOn(m: Service, box: HTMLElement, nobody: string) {
   box.append(layer);
   const cursors = new Map<number, HTMLElement>();
   let shown: Person[] = [];
+  let over = false;
   const place = () => {
     const { x, y, scale } = m.get("canvas").viewbox();
     for (const p of shown) {
@@ -41,6 +42,7 @@ export function peopleOn(m: Service, box: HTMLElement, nobody: string) {
   m.on("commandStack.changed", frames);
   return {
     show(people: Person[]) {
+      if (over) return; // a page that has not heard yet of the modeler that comes after this one
       const selections = (of: Person[]) => of.map((p) => `${p.id} ${p.colour} ${p.selected.join()}`).join(";");
       const before = selections(shown);
       shown = people;
@@ -65,7 +67,10 @@ export function peopleOn(m: Service, box: HTMLElement, nobody: string) {
       place();
       if (before !== selections(people)) frames();
     },
-    away: () => layer.remove(),
+    away: () => {
+      over = true;
+      layer.remove();
+    },
     /** where the mouse is, in the drawing's coordinates */
     at(e: MouseEvent): { x: number; y: number } {
       const r = box.getBoundingClientRect();
