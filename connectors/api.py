@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 import msgspec
@@ -10,13 +11,18 @@ from litestar.params import Parameter
 
 from flowledger.api import answers as a
 from flowledger.api.edge import ApiRequest, reply
+from flowledger.api.lists import DefinitionCursor
 from flowledger.api.problems import Problem
 from flowledger.api.services import services_of
+from flowledger.api.view import definition_view
 from flowledger.connectors.catalogue import CONFIGS
 from flowledger.connectors.templates import template
+from flowledger.connectors.uses import Use, uses
 from flowledger.events.base import RejectionCode
 from flowledger.kernel.model.connectors import ALIASES, PREFIX
+from flowledger.kernel.model.encodings import utf8
 
+Definitions = Annotated[int, Parameter(ge=1, le=200, description="Processes that are looked through")]
 NamePath = Annotated[str, Parameter(max_length=100, description="Name of a connector, such as http")]
 
 
@@ -75,4 +81,22 @@ async def get_template(request: ApiRequest, name: NamePath) -> Response[ElementT
     return reply(template(name))
 
 
-HANDLERS: list[Any] = [list_connectors, get_connector, get_template]
+@get("/connectors/{name:str}/uses", summary="Where a connector is used", tags=["connectors"])
+async def list_uses(request: ApiRequest, name: NamePath, cursor: DefinitionCursor = None, limit: Definitions = 50) -> Response[a.Page[Use]]:
+    """Task by task of the newest versions of the tenant's processes, `limit` processes a page, with the names of the secrets that each refers to."""
+    s = services_of(request)
+    tenant = s.identify(request).tenant
+    _row(name)
+    page = await s.reads.list("definitions", {"kind": "process", "latest": "true"}, limit, cursor or "", tenant)
+    found: list[dict[str, Any]] = []
+    for row in map(definition_view, page["items"]):
+        source = await s.reads.source(row["id"], tenant)
+        if source is None or row["status"] not in ("published", "deprecated"):
+            continue
+        for use in await asyncio.to_thread(uses, utf8(source["content"]), source["name"], name):
+            if use["process"] == row["definition_id"]:
+                found.append(use | {"definition": row["id"], "version": row["version"]})
+    return reply({"items": found, "cursor": page["cursor"], "position": page["position"]})
+
+
+HANDLERS: list[Any] = [list_connectors, get_connector, get_template, list_uses]

@@ -95,8 +95,9 @@ def openapi() -> str:
     from flowledger.api.workers import Workers
     from flowledger.connectors import api as connectors
     from flowledger.infra.settings import Settings
+    from flowledger.plugins import api as plugins
 
-    app = create_app(Services(None, None, Settings()), [*job_stream.handlers(None, Workers()), *connectors.HANDLERS])
+    app = create_app(Services(None, None, Settings()), [*job_stream.handlers(None, Workers()), *connectors.HANDLERS, *plugins.HANDLERS])
     return json.dumps(document(app), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 

@@ -12,7 +12,7 @@ from playwright.sync_api import sync_playwright
 
 OUT = Path(__file__).resolve().parent.parent / "web" / "screens"
 WIDTHS = {390: 844, 820: 1180, 1440: 900}
-PAGES = ("/", "/tasks", "/processes", "/instances", "/designer", "/decisions", "/operations", "/api")
+PAGES = ("/", "/tasks", "/processes", "/instances", "/designer", "/decisions", "/operations", "/insight", "/api")
 SETTLE_MS = 1_200
 
 

@@ -74,6 +74,7 @@ HTTP: dict[str, str] = {
     "GET /v1/connectors": "definitions:read",
     "GET /v1/connectors/{name}": "definitions:read",
     "GET /v1/connectors/{name}/template": "definitions:read",
+    "GET /v1/connectors/{name}/uses": "definitions:read",
     "GET /v1/instances": "instances:read",
     "POST /v1/instances": "instances:start",
     "GET /v1/instances/{id}": "instances:read",
@@ -201,8 +202,10 @@ HTTP: dict[str, str] = {
     "POST /v1/batches/{id}/abort": "batches:write",
     "POST /v1/decisions/evaluate": "decisions:evaluate",
     "GET /v1/decisions/{id}/evaluations": "decisions:read",
+    "GET /v1/decisions/{id}/coverage": "decisions:read",
     "GET /v1/events": "events:read",
     "GET /v1/settings": "settings:read",
+    "GET /v1/plugins": "settings:read",
     "GET /v1/workers": "workers:read",
 }
 SOCKETS: dict[str, str] = {"WS /v1/events": "events:read", "WS /v1/jobs/stream": "jobs:work"}

@@ -91,6 +91,16 @@ def header(element: Any) -> str:
     return msgspec.json.encode(found).decode() if found else ""
 
 
+def secrets_of(task: Any) -> list[str]:
+    """Names of the secrets that inputs and headers of a task refer to."""
+    found: dict[str, None] = {}
+    for element, _, text in _texts(task):
+        if _task_of(element) is task:
+            found |= dict.fromkeys(REFERENCE.findall(text))
+            found |= dict.fromkeys(name for _, _, name in in_feel(text)) if text.lstrip().startswith("=") else {}
+    return sorted(found)
+
+
 def check(r: Any) -> None:
     """References to secrets where nobody resolves them."""
     own_variable = any("secrets" in (e.get("target"), e.get("resultVariable")) for e in r.definitions.iter() if isinstance(e.tag, str))

@@ -399,6 +399,7 @@ class System:
         from flowledger.infra.callbacks import callbacks_of
         from flowledger.infra.drafts import Drafts
         from flowledger.infra.secrets import secrets_of
+        from flowledger.plugins import api as plugin_list
         from flowledger.projections.reader import Reader
 
         self.progress("API")
@@ -429,7 +430,7 @@ class System:
         self._stack.callback(bringing.cancel)
         sweeping = asyncio.create_task(files.sweeping(self.services), name="files")
         self._stack.callback(sweeping.cancel)
-        more = [*job_stream.handlers(self.engine, workers, self.services.identify), *connectors.HANDLERS]
+        more = [*job_stream.handlers(self.engine, workers, self.services.identify), *connectors.HANDLERS, *plugin_list.HANDLERS]
         app = create_app(self.services, more, console.handlers())
         await self._start_http(listener, Entered(app, self._queue, self.telemetry), entrance(self._queue, self.telemetry))
 

@@ -172,7 +172,7 @@ OWN = frozenset(
 #: what any tenant may ask, for itself or of the server
 OPEN = frozenset({
     "get_live", "get_ready", "get_metrics", "create_definition", "deploy", "activate_jobs", "publish_message", "broadcast_signal", "create_task",
-    "list_workers", "workload", "list_entries", "get_connector", "get_template",
+    "list_workers", "workload", "list_entries", "get_connector", "get_template", "list_uses",
     "create_draft", "make_saved_view", "check_model", "convert_model", "compare_model", "try_models", "create_batch",
 })  # fmt: skip
 #: of one process, here another tenant's

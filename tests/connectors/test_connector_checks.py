@@ -14,6 +14,7 @@ from flowledger.connectors.catalogue import CONFIGS, connectors, name_of
 from flowledger.connectors.check import findings
 from flowledger.connectors.inputs import fields_of, literal
 from flowledger.connectors.templates import template
+from flowledger.connectors.uses import uses
 from flowledger.infra.settings import Settings, SettingsError
 from flowledger.kernel.model import read
 from flowledger.kernel.model.connectors import ALIASES
@@ -34,6 +35,17 @@ def said(inputs: dict[str, str], headers: dict[str, str] | None = None, type: st
     rows = findings(graph, "m.bpmn")
     assert all(f.element == "t" and f.line and f.hint for f in rows)
     return [(f.code, f.severity, f.message) for f in rows]
+
+
+def test_uses_have_the_names_of_secrets_whatever_the_model_is_written_as():
+    inputs = "<zeebe:input source='{{secrets.A}} and {{ secrets.B }}' target='url'/><zeebe:input source='=secrets.C + \"secrets.D\"' target='body'/>"
+    heads = "<zeebe:header key='queryTemplate' value='{{secrets.A}}'/>"
+    for type in ("flowledger:http", "io.camunda:http-json:1"):
+        (use,) = uses(MODEL.format(type=type, inputs=inputs, headers=heads).encode(), "m.bpmn", "http")
+        assert use == {"element": "t", "name": "t", "job_type": type, "process": "p", "secrets": ["A", "B", "C"]}
+    assert uses(MODEL.format(type="flowledger:http", inputs=inputs, headers=heads).encode(), "m.bpmn", "sql") == []
+    assert uses(MODEL.format(type="work", inputs="", headers="").encode(), "m.bpmn", "http") == []
+    assert uses(b"<definitions", "m.bpmn", "http") == [] and uses(b"", "m.yaml", "http") == []
 
 
 BEARER = {"authentication.type": "bearer", "authentication.token": "{{secrets.T}}"}

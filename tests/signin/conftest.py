@@ -24,6 +24,7 @@ from flowledger.events.base import Rejected
 from flowledger.infra.accounts.secrets import Passwords
 from flowledger.infra.accounts.store import Store
 from flowledger.infra.settings import Settings
+from flowledger.plugins import api as plugins
 from tests.api.conftest import RowsInMemory, ScriptedClient
 
 PASSWORD = "correct horse battery"
@@ -111,7 +112,7 @@ def _app(services: Services) -> Any:
     """One application for all tests, since its routes take a while to be made; each test has services of its own."""
     global _APP
     if _APP is None:
-        more = [*job_stream.handlers(services.client, services.workers, services.identify), *connectors.HANDLERS]
+        more = [*job_stream.handlers(services.client, services.workers, services.identify), *connectors.HANDLERS, *plugins.HANDLERS]
         _APP = create_app(services, more)
     guard = _APP.asgi_handler
     guard.__init__(guard.app, services)

@@ -67,6 +67,11 @@ def load(which: Sequence[str] = ("all",)) -> list[Plugin]:
         return _loaded
 
 
+def present() -> list[Plugin]:
+    """What `load` has found in this process."""
+    return list(_loaded or ())
+
+
 def told() -> list[str]:
     """What is wrong with those that were to be taken, for health."""
     return [plugin.told for plugin in _loaded or () if plugin.error]

@@ -82,6 +82,13 @@ const NEEDS = {
   hooks: "webhooks:read",
   hook: "webhooks:control",
   hookWrite: "webhooks:write",
+  insight: "insight:read",
+  tenants: "tenants:read",
+  tenantsWrite: "tenants:write",
+  directory: "directory:write",
+  settings: "settings:read",
+  models: "definitions:read",
+  people: "directory:read",
 } as const;
 
 /** May this person do that? Without sign-in everybody may. Every page asks here and nowhere else; the server has the last word. */

@@ -18,6 +18,7 @@ const pages: { to: string; icon: IconName; text: `nav.${string}` }[] = [
   { to: "/designer", icon: "designer", text: "nav.designer" },
   { to: "/decisions", icon: "decisions", text: "nav.decisions" },
   { to: "/operations", icon: "operations", text: "nav.operations" },
+  { to: "/insight", icon: "insight", text: "nav.insight" },
   { to: "/api", icon: "api", text: "nav.api" },
 ];
 
@@ -27,7 +28,7 @@ export function Shell() {
   const path = useRouterState({ select: (s) => s.location.pathname });
   const main = useRef<HTMLElement>(null);
   const before = useRef(path);
-  const hidden = { "/designer": !useMay("author"), "/decisions": !useMay("decisions"), "/operations": !useMay("workers") } as Record<string, boolean>;
+  const hidden = { "/designer": !useMay("author"), "/decisions": !useMay("decisions"), "/operations": !useMay("workers"), "/insight": !useMay("insight") } as Record<string, boolean>;
   const shown = pages.filter((p) => !hidden[p.to]);
   useEffect(() => {
     if (before.current === path) return;

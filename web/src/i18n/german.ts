@@ -3,6 +3,8 @@ import { control } from "./de-control";
 import { designer } from "./de-designer";
 import { doors } from "./de-doors";
 import { events } from "./de-events";
+import { insight } from "./de-insight";
+import { platform } from "./de-platform";
 
 /** All German texts: loaded when somebody reads German. */
-export const german: Record<string, string> = { ...de, ...control, ...designer, ...doors, ...events };
+export const german: Record<string, string> = { ...de, ...control, ...designer, ...doors, ...events, ...insight, ...platform };

@@ -4,8 +4,10 @@ import { control as enControl } from "./en-control";
 import { designer as enDesigner } from "./en-designer";
 import { doors as enDoors } from "./en-doors";
 import { events as enEvents } from "./en-events";
+import { insight as enInsight } from "./en-insight";
+import { platform as enPlatform } from "./en-platform";
 
-const en = { ...english, ...enControl, ...enDesigner, ...enDoors, ...enEvents };
+const en = { ...english, ...enControl, ...enDesigner, ...enDoors, ...enEvents, ...enInsight, ...enPlatform };
 
 type Texts = Record<string, string>;
 interface Language {

@@ -4,6 +4,8 @@ import { useMay, useSignIn } from "~/api/me";
 import { useText } from "~/i18n";
 import { PageHead } from "~/shared/states";
 import { Batches } from "./Batches";
+import { Capabilities } from "./connections/Capabilities";
+import { Connectors } from "./connections/Connectors";
 import { DeadLetters } from "./DeadLetters";
 import { Holds } from "./Holds";
 import { Keys } from "./Keys";
@@ -13,12 +15,13 @@ import { OpenIncidents } from "./OpenIncidents";
 import { Partitions } from "./Partitions";
 import { SettingsShown } from "./SettingsShown";
 import { Users } from "./Users";
+import { Tenants } from "./tenants/Tenants";
 import { Triggers } from "./triggers/Triggers";
 import { useFindings, Watchdog } from "./Watchdog";
 import { Webhooks } from "./webhooks/Webhooks";
 import { Workers } from "./Workers";
 
-const TABS = { incidents: OpenIncidents, batches: Batches, letters: DeadLetters, holds: Holds, triggers: Triggers, webhooks: Webhooks, watchdog: Watchdog, log: Log, workers: Workers, partitions: Partitions, limits: Limits, settings: SettingsShown, users: Users, keys: Keys };
+const TABS = { incidents: OpenIncidents, batches: Batches, letters: DeadLetters, holds: Holds, triggers: Triggers, webhooks: Webhooks, connectors: Connectors, capabilities: Capabilities, watchdog: Watchdog, log: Log, workers: Workers, partitions: Partitions, limits: Limits, settings: SettingsShown, tenants: Tenants, users: Users, keys: Keys };
 
 /** For those who run it: what is stuck, who works, how far each part is, what is limited, how it is set. */
 export function OperationsPage() {
@@ -28,7 +31,7 @@ export function OperationsPage() {
   const mayWatch = useMay("watch");
   const found = useFindings(mayWatch).data?.found ?? 0;
   const signedIn = useSignIn()?.auth !== "none";
-  const hidden: Record<string, boolean> = { log: !useMay("log"), watchdog: !mayWatch, triggers: !useMay("triggers"), webhooks: !useMay("hooks"), users: !useMay("users") || !signedIn, keys: !useMay("keys") || !signedIn };
+  const hidden: Record<string, boolean> = { log: !useMay("log"), watchdog: !mayWatch, triggers: !useMay("triggers"), webhooks: !useMay("hooks"), users: !useMay("users") || !signedIn, keys: !useMay("keys") || !signedIn, connectors: !useMay("models"), capabilities: !useMay("people"), tenants: !useMay("tenants") };
   const tabs = Object.entries(TABS).filter(([name]) => !hidden[name]);
   return (
     <>

@@ -1,0 +1,145 @@
+import { Table, Text, useComputedColorScheme } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useEffect, useRef, useState } from "react";
+import { useText } from "~/i18n";
+import { Failed } from "~/shared/states";
+
+export interface Series {
+  name: string;
+  kind: "bar" | "line";
+  color: keyof typeof COLORS;
+  /** bars of the same stack stand on each other */
+  stack?: string;
+  values: (number | null)[];
+}
+
+interface Props {
+  label: string;
+  /** what stands below, one for each value */
+  points: string[];
+  series: Series[];
+  format?: (value: number) => string;
+  height?: number;
+  /** somebody wants to see what is behind a point; the figures as a table have the same as buttons */
+  onPick?: (index: number) => void;
+}
+
+/** On light and on dark ground, told apart also by who sees no red or green. */
+const COLORS = {
+  blue: ["#1971c2", "#74c0fc"],
+  teal: ["#087f5b", "#63e6be"],
+  red: ["#c92a2a", "#ff8787"],
+  orange: ["#d9480f", "#ffa94d"],
+  violet: ["#6741d9", "#b197fc"],
+  gray: ["#495057", "#adb5bd"],
+} as const;
+
+const MOTION = "(prefers-reduced-motion: reduce)";
+
+/** The only place that knows ECharts. What it draws is below as a table, too: for who reads by ear or keyboard, and to copy. */
+export function Chart({ label, points, series, format = String, height = 220, onPick }: Props) {
+  const t = useText();
+  const dark = useComputedColorScheme("light") === "dark";
+  const box = useRef<HTMLDivElement>(null);
+  const chart = useRef<ReturnType<typeof import("./echarts").init>>(undefined);
+  const [drawn, setDrawn] = useState(0);
+  const pick = useRef(onPick);
+  pick.current = onPick;
+  const library = useQuery({ queryKey: ["echarts"], staleTime: Number.POSITIVE_INFINITY, gcTime: Number.POSITIVE_INFINITY, queryFn: () => import("./echarts") });
+  const parts = library.data;
+  useEffect(() => {
+    if (!parts) return;
+    const made = parts.init(box.current!, undefined, { renderer: "svg" });
+    chart.current = made;
+    made.getZr().on("click", (e) => {
+      const at = made.convertFromPixel({ gridIndex: 0 }, [e.offsetX, e.offsetY])?.[0];
+      if (at !== undefined && at >= 0) pick.current?.(Math.round(at));
+    });
+    const seen = new ResizeObserver(() => made.resize());
+    seen.observe(box.current!);
+    return () => {
+      seen.disconnect();
+      made.dispose();
+      chart.current = undefined;
+    };
+  }, [parts]);
+  useEffect(() => {
+    const made = chart.current;
+    if (!made) return;
+    const ink = dark ? "#c9ccd1" : "#495057";
+    const line = dark ? "#3b3d42" : "#dee2e6";
+    made.setOption(
+      {
+        animation: !window.matchMedia(MOTION).matches,
+        animationDuration: 200,
+        textStyle: { fontFamily: "system-ui, sans-serif", color: ink },
+        grid: { left: 8, right: 12, top: series.length > 1 ? 32 : 12, bottom: 4, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
+        legend: { show: series.length > 1, top: 0, left: 0, textStyle: { color: ink }, itemHeight: 10, itemWidth: 14 },
+        tooltip: { trigger: "axis", confine: true, valueFormatter: (v: unknown) => (typeof v === "number" ? format(v) : "–"), backgroundColor: dark ? "#25262b" : "#fff", borderColor: line, textStyle: { color: dark ? "#e9ecef" : "#212529", fontSize: 12 } },
+        xAxis: { type: "category", data: points, axisLabel: { color: ink, hideOverlap: true }, axisLine: { lineStyle: { color: line } }, axisTick: { show: false } },
+        yAxis: { type: "value", minInterval: format === String ? 1 : undefined, axisLabel: { color: ink, formatter: format }, splitLine: { lineStyle: { color: line } }, splitNumber: 4 },
+        // with Ctrl, or two fingers: a wheel alone scrolls the page
+        dataZoom: [{ type: "inside", zoomOnMouseWheel: "ctrl", moveOnMouseMove: true, moveOnMouseWheel: false, minValueSpan: 3 }],
+        series: series.map((s) => ({
+          name: s.name,
+          type: s.kind,
+          stack: s.stack,
+          data: s.values,
+          color: COLORS[s.color][dark ? 1 : 0],
+          barMaxWidth: 28,
+          symbol: "circle",
+          symbolSize: 5,
+          showSymbol: points.length < 60,
+          connectNulls: false,
+        })),
+      },
+      true,
+    );
+    setDrawn((n) => n + 1);
+  }, [parts, points, series, format, dark]);
+  if (library.error) return <Failed error={library.error} again={() => void library.refetch()} />;
+  return (
+    <>
+      <div ref={box} role="img" aria-label={label} data-drawn={drawn || undefined} style={{ height, cursor: onPick ? "pointer" : undefined }} />
+      <details>
+        <Text component="summary" size="xs" c="dimmed" style={{ cursor: "pointer", width: "fit-content" }}>
+          {t("chart.figures")}
+        </Text>
+        <Table.ScrollContainer minWidth={320} mah={260}>
+          <Table verticalSpacing={2} aria-label={label} fz="xs">
+            <Table.Thead>
+              <Table.Tr>
+                <Table.Th>{t("chart.when")}</Table.Th>
+                {series.map((s) => (
+                  <Table.Th key={s.name} ta="right">
+                    {s.name}
+                  </Table.Th>
+                ))}
+              </Table.Tr>
+            </Table.Thead>
+            <Table.Tbody>
+              {points.map((point, n) => (
+                <Table.Tr key={n}>
+                  <Table.Td>
+                    {onPick ? (
+                      <button type="button" className="fl-plain" onClick={() => onPick(n)}>
+                        {point}
+                      </button>
+                    ) : (
+                      point
+                    )}
+                  </Table.Td>
+                  {series.map((s) => (
+                    <Table.Td key={s.name} ta="right">
+                      {s.values[n] == null ? "–" : format(s.values[n])}
+                    </Table.Td>
+                  ))}
+                </Table.Tr>
+              ))}
+            </Table.Tbody>
+          </Table>
+        </Table.ScrollContainer>
+      </details>
+    </>
+  );
+}

@@ -1,0 +1,134 @@
+import { Button, Group, Menu, Select, Tabs, TextInput } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { useState } from "react";
+import { get, getText, query } from "~/api/client";
+import { useRefreshOn } from "~/api/live";
+import { useMay } from "~/api/me";
+import { useText } from "~/i18n";
+import { Icon } from "~/shared/icons";
+import { save } from "~/shared/save";
+import { Empty, Failed, PageHead } from "~/shared/states";
+import { LAST, LASTS, TABS, lastOf, spanOf, type Search } from "./asked";
+import { Bottlenecks } from "./Bottlenecks";
+import { Comparison } from "./Comparison";
+import { Heatmap } from "./Heatmap";
+import { InTime } from "./InTime";
+import { Processes } from "./Processes";
+import { Variants } from "./Variants";
+
+const PARTS = { time: InTime, heat: Heatmap, bottlenecks: Bottlenecks, variants: Variants, compare: Comparison } as const;
+const EXPORTS = { xes: "application/xml", ocel: "application/json", csv: "text/csv" } as const;
+
+/** What was done, how long it took and where it waits. The address has the whole question. */
+export function InsightPage() {
+  const t = useText();
+  const may = useMay("insight");
+  const search = useSearch({ strict: false }) as Search;
+  const navigate = useNavigate();
+  const set = (more: Record<string, string | undefined>) => void navigate({ to: ".", search: { ...search, ...more } as Search, replace: true });
+  const last = lastOf(search);
+  const short = last !== undefined && ["1h", "24h", "7d"].includes(last);
+  useRefreshOn({}, [["insight"]], short ? 800 : 5000, may);
+  const versions = useQuery({ queryKey: ["/definitions", "versions", search.process], enabled: may && Boolean(search.process), queryFn: ({ signal }) => get("/definitions", { definition_id: search.process!, kind: "process", limit: 100 }, signal) });
+  const known = useQuery({ queryKey: ["/definitions", "newest"], enabled: may, queryFn: ({ signal }) => get("/definitions", { kind: "process", latest: true, limit: 500 }, signal) });
+  if (!may) return <Empty title={t("insight.maynot")}>{t("insight.maynot.hint")}</Empty>;
+  const tab = (search.tab ?? "time") as keyof typeof PARTS;
+  const names = Object.fromEntries((known.data?.items ?? []).map((d) => [d.definition_id, d.name || d.definition_id]));
+  const choices = [...new Set([...Object.keys(names), ...(search.process ? [search.process] : [])])];
+  return (
+    <>
+      <PageHead title={t("insight.title")} actions={search.process && <Exports search={search} />}>
+        {t("insight.what")}
+      </PageHead>
+      <Group mb="sm" gap="xs" align="end">
+        <Select label={t("col.process")} size="xs" w={{ base: "100%", xs: 230 }} clearable searchable placeholder={t("insight.all")} value={search.process ?? null} data={choices.map((id) => ({ value: id, label: names[id] ?? id }))} onChange={(process) => set({ process: process ?? undefined, version: undefined, element: undefined, before: undefined, after: undefined })} />
+        {search.process && tab !== "compare" && (
+          <Select label={t("col.version")} size="xs" w={110} clearable placeholder={t("insight.versions.all")} value={search.version ?? null} data={(versions.data?.items ?? []).map((d) => ({ value: String(d.version), label: `v${d.version}` }))} onChange={(version) => set({ version: version ?? undefined })} />
+        )}
+        <Select
+          label={t("insight.time")}
+          size="xs"
+          w={150}
+          allowDeselect={false}
+          value={last ?? "days"}
+          data={[...Object.keys(LASTS).map((value) => ({ value, label: t(`insight.last.${value}`) })), { value: "days", label: t("insight.last.days") }]}
+          onChange={(value) => (value === "days" ? set({ last: undefined, from: daysAgo(7), to: daysAgo(0) }) : set({ last: value === LAST ? undefined : (value ?? undefined), from: undefined, to: undefined }))}
+        />
+        {!last && (
+          <>
+            <TextInput type="date" label={t("insight.from")} size="xs" value={search.from ?? ""} max={search.to} onChange={(e) => set({ from: e.currentTarget.value || undefined })} />
+            <TextInput type="date" label={t("insight.to")} size="xs" value={search.to ?? ""} min={search.from} onChange={(e) => set({ to: e.currentTarget.value || undefined })} />
+          </>
+        )}
+      </Group>
+      {!search.process ? (
+        <Processes search={search} names={names} open={(process) => set({ process })} />
+      ) : (
+        <Tabs keepMounted={false} value={tab} onChange={(next) => set({ tab: next === "time" ? undefined : (next ?? undefined) })}>
+          <Tabs.List>
+            {TABS.map((name) => (
+              <Tabs.Tab key={name} value={name}>
+                {t(`insight.tab.${name}`)}
+              </Tabs.Tab>
+            ))}
+          </Tabs.List>
+          {TABS.map((name) => {
+            const Part = PARTS[name];
+            return (
+              <Tabs.Panel key={name} value={name} pt="sm">
+                <Part search={search} process={search.process!} versions={versions.data?.items ?? []} set={set} />
+              </Tabs.Panel>
+            );
+          })}
+        </Tabs>
+      )}
+    </>
+  );
+}
+
+const daysAgo = (n: number) => {
+  const d = new Date();
+  d.setDate(d.getDate() - n);
+  return `${d.getFullYear()}-${String(d.getMonth() + 1).padStart(2, "0")}-${String(d.getDate()).padStart(2, "0")}`;
+};
+
+/** The histories of the time shown, as files for other tools. */
+function Exports({ search }: { search: Search }) {
+  const t = useText();
+  const [error, setError] = useState<unknown>();
+  const [busy, setBusy] = useState(false);
+  const take = async (format: keyof typeof EXPORTS) => {
+    setBusy(true);
+    setError(undefined);
+    try {
+      const text = await getText(`/exports${query({ process: search.process, format, ...spanOf(search, Date.now()) })}`);
+      save(`${(search.process ?? "").replace(/[^\w.-]/g, "_")}.${format === "ocel" ? "json" : format}`, EXPORTS[format], text);
+    } catch (e) {
+      setError(e);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <>
+      <Menu position="bottom-end" withinPortal>
+        <Menu.Target>
+          <Button size="xs" variant="default" loading={busy} leftSection={<Icon name="download" size={14} />}>
+            {t("export.title")}
+          </Button>
+        </Menu.Target>
+        <Menu.Dropdown maw={300}>
+          <Menu.Label>{t("insight.export.what")}</Menu.Label>
+          {(Object.keys(EXPORTS) as (keyof typeof EXPORTS)[]).map((format) => (
+            <Menu.Item key={format} onClick={() => void take(format)}>
+              {t(`insight.export.${format}`)}
+            </Menu.Item>
+          ))}
+        </Menu.Dropdown>
+      </Menu>
+      {error !== undefined && <Failed error={error} />}
+    </>
+  );
+}
+

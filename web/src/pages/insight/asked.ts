@@ -1,0 +1,56 @@
+/** What the address asks for: a process, a time, a version. */
+export type Search = Record<string, string>;
+
+export const LASTS = { "1h": 3_600_000, "24h": 86_400_000, "7d": 7 * 86_400_000, "30d": 30 * 86_400_000, "90d": 90 * 86_400_000, "1y": 366 * 86_400_000 } as const;
+export type Last = keyof typeof LASTS;
+export const LAST: Last = "30d";
+export const TABS = ["time", "heat", "bottlenecks", "variants", "compare"] as const;
+export const HEATS = ["frequency", "duration", "waiting", "errors"] as const;
+export type Heat = (typeof HEATS)[number];
+
+export interface Span {
+  from?: string;
+  to?: string;
+}
+
+const day = (text: string | undefined): Date | undefined => {
+  const found = /^(\d{4})-(\d\d)-(\d\d)$/.exec(text ?? "");
+  const date = found && new Date(Number(found[1]), Number(found[2]) - 1, Number(found[3]));
+  return date && !Number.isNaN(date.getTime()) && date.getFullYear() >= 1970 ? date : undefined;
+};
+
+export const lastOf = (search: Search): Last | undefined => (search.from || search.to ? undefined : search.last && search.last in LASTS ? (search.last as Last) : LAST);
+
+/** Days are those of the reader, and `to` is the last of them; a `last` ends now, so no end is said. */
+export function spanOf(search: Search, now: number): Span {
+  const last = lastOf(search);
+  if (last) return { from: new Date(now - LASTS[last]).toISOString() };
+  const from = day(search.from);
+  const to = day(search.to);
+  to?.setDate(to.getDate() + 1);
+  const end = to?.getTime() ?? now;
+  const start = from?.getTime() ?? end - LASTS[LAST];
+  return { from: new Date(Math.min(start, end - 60_000)).toISOString(), to: to?.toISOString() };
+}
+
+/** Windows that a chart has some hundred of at most. */
+export function windowOf(span: Span, now: number): "minute" | "hour" | "day" | "week" | "month" {
+  const ms = (span.to ? Date.parse(span.to) : now) - Date.parse(span.from ?? new Date(now).toISOString());
+  const hour = 3_600_000;
+  return ms <= 4 * hour ? "minute" : ms <= 8 * 24 * hour ? "hour" : ms <= 120 * 24 * hour ? "day" : ms <= 800 * 24 * hour ? "week" : "month";
+}
+
+/** The beginning of a window as it stands below a chart. The server's windows are in UTC; days, weeks and months are shown as such, moments in the reader's zone. */
+export function pointOf(at: string, window: string, language: string, span: Span = {}): string {
+  const date = new Date(at);
+  const long = span.from !== undefined && Date.now() - Date.parse(span.from) > 25 * 3_600_000;
+  const fields: Intl.DateTimeFormatOptions =
+    window === "minute" ? { hour: "2-digit", minute: "2-digit" } : window === "hour" ? { ...(long ? { day: "numeric", month: "numeric" } : {}), hour: "2-digit", minute: "2-digit" } : window === "month" ? { month: "short", year: "numeric", timeZone: "UTC" } : { day: "numeric", month: "short", timeZone: "UTC" };
+  return new Intl.DateTimeFormat(language, fields).format(date);
+}
+
+/** One of six grades of heat; nothing is no heat. */
+export const gradeOf = (heat: number) => (heat <= 0 ? undefined : Math.min(6, Math.max(1, Math.ceil(heat * 6))));
+
+/** The instances that began in a window. */
+export const instancesOf = (process: string, from: string, to: string): Search => ({ definition: process, started_from: from, started_to: to });

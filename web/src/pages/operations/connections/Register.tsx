@@ -1,0 +1,42 @@
+import { JsonInput, TextInput } from "@mantine/core";
+import { useState } from "react";
+import { send } from "~/api/client";
+import { useText } from "~/i18n";
+import { Ask } from "~/shared/Ask";
+import type { Capability } from "./Capabilities";
+
+const FIRST = { title: "", endpoint: "https://", operations: { do: { description: "", input: { type: "object" }, output: { type: "object" } } } };
+
+/** A capability as JSON; the server checks it, and says where it is wrong. */
+export function Register({ of, close, done }: { of?: Capability; close: () => void; done: () => Promise<unknown> }) {
+  const t = useText();
+  const [name, setName] = useState(of?.name ?? "");
+  const { name: _n, id: _i, ...fields } = of ?? ({ ...FIRST } as unknown as Capability);
+  const [text, setText] = useState(JSON.stringify(fields, null, 2));
+  const value = read(text);
+  return (
+    <Ask
+      title={t(of ? "capabilities.change" : "capabilities.put")}
+      what={t("capabilities.put.what")}
+      reason={false}
+      ready={Boolean(name.trim()) && value !== undefined}
+      close={close}
+      go={async () => {
+        await send("PUT", `/capabilities/${encodeURIComponent(name.trim())}`, value);
+        await done();
+      }}
+    >
+      <TextInput label={t("signin.name")} value={name} disabled={Boolean(of)} maxLength={200} onChange={(e) => setName(e.currentTarget.value)} data-autofocus />
+      <JsonInput label={t("capabilities.record")} description={t("capabilities.record.hint")} value={text} onChange={setText} autosize minRows={8} maxRows={18} error={value === undefined ? t("capabilities.record.no") : undefined} spellCheck={false} classNames={{ input: "fl-mono" }} />
+    </Ask>
+  );
+}
+
+function read(text: string): Record<string, unknown> | undefined {
+  try {
+    const found: unknown = JSON.parse(text);
+    return found && typeof found === "object" && !Array.isArray(found) ? (found as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
