@@ -25,7 +25,7 @@ LOOK = 500
 #: so many of the newest of a list are counted, for how dense it is; of a range, whose slice is in no order of time, more of them
 SEEN, SEEN_RANGED = 1_000, 2_000
 #: look-ups of a page, about; where it would be more, the other lists are read beside, unless one is so many times as long as the leader
-LOOK_UPS, LONGER = 500, 15
+LOOK_UPS, LONGER = 1_500, 15
 #: who has so few rows by the planner's word leads without a look at the others. Of a value it knows how often any variable has it; where many names
 #: share it, one has more of it than it thinks, about so many times as many.
 FEW, NAMES = 300, 10
@@ -154,14 +154,14 @@ async def page(r: Reader, columns: str, w: fi.Where, count: int, cursor: str | N
     others = [v for v in w.variables if v not in read or (plan.sliced and v.listed != (v.condition, v.values))]
     if plan.sliced:
         keys = _sliced(w, plan, cursor, span, count + 1 if not others and _alone(w) else None)
-        return await r.rows(*_led(columns, w, keys, others, count + 1), nested=not plan.beside)
+        return await r.rows(*_led(columns, w, keys, others, count + 1, span), nested=not plan.beside)
     if plan.leader is None:
         for other in others:
             w.add(sql.SQL(_OF_INSTANCE).format(other.condition), other.name, *other.values)
         fi.after(w, cursor, "i.")
         composed, values = newest(columns, "workflow_instances i", w, count + 1, prefix="i.", statuses=INSTANCE_STATUSES)
         return await r.rows(composed, values, sorts=not w.in_order)
-    return await r.rows(*_led(columns, w, _by_time(w, plan.leader, cursor), others, count + 1), sorts=False)
+    return await r.rows(*_led(columns, w, _by_time(w, plan.leader, cursor, span=span), others, count + 1, span), sorts=False)
 
 
 # --- which list leads ---------------------------------------------------------------------------------------------------
@@ -275,8 +275,8 @@ def _root(w: fi.Where, variable: fi.Variable, cursor: str | None, span: _Span | 
     return v
 
 
-def _by_time(w: fi.Where, variable: fi.Variable, cursor: str | None, limit: int | None = None) -> _Keys:
-    root, values = _root(w, variable, cursor).joined()
+def _by_time(w: fi.Where, variable: fi.Variable, cursor: str | None, limit: int | None = None, span: _Span | None = None) -> _Keys:
+    root, values = _root(w, variable, cursor, span).joined()
     keys = sql.SQL(_BY_TIME).format(root=root, condition=variable.condition, order=_ORDER)
     return _Keys(keys, [*values, *variable.values]).limited(limit)
 
@@ -320,14 +320,23 @@ def _sliced(w: fi.Where, plan: _Plan, cursor: str | None, span: _Span, limit: in
     return _Keys(text, values, in_time=False).limited(limit)
 
 
-def _led(columns: str, w: fi.Where, keys: _Keys, probed: Sequence[fi.Variable], limit: int) -> tuple[Query, list[Any]]:
-    """Rows of `keys`, in their order, that pass all else."""
+def _led(
+    columns: str, w: fi.Where, keys: _Keys, probed: Sequence[fi.Variable], limit: int, span: _Span | None = None
+) -> tuple[Query, list[Any]]:
+    """Rows of `keys`, in their order, that pass all else. `span`: none is outside of it, so its months alone are planned for."""
     where, asked = w.joined(w.sets)
+    if span is not None:
+        where = sql.SQL("{} AND i.created_at >= %s AND i.created_at <= %s").format(where)
+        asked += span
     probes: list[sql.Composable] = []
     looked_up: list[Any] = []
     for n, v in enumerate(probed):
-        probes.append(sql.SQL(_PROBE).format(v.condition, sql.Identifier(f"p{n}")))
-        looked_up += [w.tenant, v.name, *v.values]
+        condition, bounds = v.condition, []
+        if span is not None:
+            condition = sql.SQL("{} AND v.instance_created_at >= %s AND v.instance_created_at <= %s").format(condition)
+            bounds = [*span]
+        probes.append(sql.SQL(_PROBE).format(condition, sql.Identifier(f"p{n}")))
+        looked_up += [w.tenant, v.name, *v.values, *bounds]
     text = sql.SQL(_LED).format(
         columns=sql.SQL(columns),
         keys=keys.text,

@@ -43,6 +43,7 @@ CONNECTION_S = 4.0
 _POSITIONS = "SELECT partition, min(next_offset) AS n FROM positions GROUP BY partition ORDER BY partition"
 #: `_Connection.stands`, where it isn't `=` and a tenant
 OWNER, UNKNOWN = "owner", "unknown"
+_STAND = "SELECT set_config('role', %s, false), set_config(%s, %s, false), set_config('search_path', %s, false)"
 #: between two looks for the role where it isn't there (seconds), and a table that it must be able to read
 LOOK_S, _LAST = 5.0, "positions"
 
@@ -221,9 +222,9 @@ class Reader:
             return
         conn.stands = UNKNOWN
         if wanted == OWNER:
-            await conn.execute("SELECT set_config('role', 'none', false), set_config(%s, %s, false)", (wall.SETTING, wall.NOBODY))
+            await conn.execute(_STAND, ("none", wall.SETTING, wall.NOBODY, wall.path(self.schema, tenant=False)))
         else:
-            await conn.execute("SELECT set_config('role', %s, false), set_config(%s, %s, false)", (wall.ROLE, wall.SETTING, self.tenant))
+            await conn.execute(_STAND, (wall.ROLE, wall.SETTING, self.tenant, wall.path(self.schema, tenant=True)))
         conn.stands = wanted
 
     async def _up(self, conn: _Connection) -> bool:

@@ -202,6 +202,7 @@ HTTP: dict[str, str] = {
     "POST /v1/batches/{id}/abort": "batches:write",
     "POST /v1/decisions/evaluate": "decisions:evaluate",
     "GET /v1/decisions/{id}/evaluations": "decisions:read",
+    "GET /v1/decisions/{id}/coverage": "decisions:read",
     "GET /v1/events": "events:read",
     "GET /v1/settings": "settings:read",
     "GET /v1/plugins": "settings:read",

@@ -165,6 +165,46 @@ async def test_nobody_says_of_which_tenant_and_no_row_is_seen(db, dsn, schema):
             assert rows == ([("",)] if said == "" else []), "the empty name is the operator's, and said"
 
 
+async def _unseen(db: Any, schema: str) -> list[str]:
+    """Tables that a reader has to read past its views."""
+    asked = {"schema": schema, "rows": schema + wall.ROWS, "role": wall.ROLE}
+    return [name for (name,) in await (await db.execute(wall._UNSEEN, asked)).fetchall()]
+
+
+async def test_views_are_read_and_what_is_below_them_stays_closed(db, dsn, schema, reader):
+    await fill(db)
+    assert await _unseen(db, schema) == []
+    mine = reader.of("a")
+    found = await mine.rows(
+        "SELECT c.relkind, c.relname FROM unnest(%s::text[]) AS n(name) JOIN pg_class c ON c.oid = to_regclass(n.name)", (list(TABLES),)
+    )
+    assert {(r["relkind"], r["relname"]) for r in found} == {("v", name) for name in TABLES}, "each table that has a tenant"
+    for name in TABLES:
+        for place in (schema, schema + wall.ROWS):
+            seen = {r["tenant_id"] for r in await mine.rows(sql.SQL("SELECT tenant_id FROM {}").format(sql.Identifier(place, name)))}
+            assert seen == ({"a", ""} if name in wall.COMMON else {"a"}), (place, name)
+    for text in ("INSERT INTO {} (id) VALUES (1)", "UPDATE {} SET id = 1", "DELETE FROM {}"):
+        async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as conn:
+            await conn.execute(f"SET ROLE {wall.ROLE}")
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                await conn.execute(sql.SQL(text).format(sql.Identifier(schema + wall.ROWS, "incidents")))
+
+
+async def test_views_that_are_missing_or_lack_a_column_are_made_anew(db, schema, reader):
+    await fill(db)
+    await db.execute(f"DROP VIEW {schema}{wall.ROWS}.incidents")
+    await db.execute("ALTER TABLE holds ADD COLUMN more text NOT NULL DEFAULT 'x'")
+    await db.execute(f"REVOKE ALL ON {schema}{wall.ROWS}.batches FROM {wall.ROLE}")
+    assert await _unseen(db, schema) == ["batches", "holds", "incidents"]
+    assert {r["tenant_id"] for r in await reader.of("a").rows("SELECT tenant_id FROM incidents")} == {"a"}, (
+        "read behind its policy meanwhile"
+    )
+    await sc.migrate(db, schema)
+    assert await _unseen(db, schema) == []
+    assert {r["more"] for r in await reader.of("a").rows("SELECT * FROM holds")} == {"x"}
+    assert {r["tenant_id"] for r in await reader.of("a").rows("SELECT tenant_id FROM batches")} == {"a"}
+
+
 async def test_months_that_are_archived_and_views_that_are_built_anew_have_it_too(db, reader, schema):
     await fill(db)
     moved = await sc.detach_before(db, "2026-12", schema)
@@ -184,6 +224,7 @@ async def test_months_that_are_archived_and_views_that_are_built_anew_have_it_to
         await sc.swap_in(db, schema, VIEWS["incidents"])
     await db.execute("INSERT INTO incidents (tenant_id, id, workflow_instance_id, definition_id, process_id, element, code, message, status, created_at) "
                      "VALUES ('b', 1, 1, 1, 'p', 'e', 'c', 'm', 'open', now())")  # fmt: skip
+    assert await _unseen(db, schema) == []
     assert await reader.of("a").rows("SELECT * FROM incidents") == [] and len(await reader.of("b").rows("SELECT * FROM incidents")) == 1
 
 
@@ -212,14 +253,18 @@ async def test_a_database_of_an_earlier_release_gets_it(db, dsn, schema):
         assert len(await off.of("a").rows(text)) == 3
 
 
-@pytest.mark.parametrize("may_make_roles", [True, False])
-async def test_an_owner_that_is_no_superuser(may_make_roles, postgres_url, database):
-    """As it is at those who run databases for others. Without the right to make roles an operator has made ours, and granted it."""
+@pytest.mark.parametrize(("may_make_roles", "may_make_views"), [(True, True), (False, True), (False, False)])
+async def test_an_owner_that_is_no_superuser(may_make_roles, may_make_views, postgres_url, database):
+    """As it is at those who run databases for others. Without the right to make roles an operator has made ours, and granted it; where the
+    schema of the views is somebody else's, the tables are read behind their policies."""
     name = database.rsplit("dbname=", 1)[-1].split()[0] if "dbname=" in database else database.rsplit("/", 1)[-1]
     user = f"app_{name[-12:]}"
     async with await psycopg.AsyncConnection.connect(postgres_url, autocommit=True) as conn:
         await conn.execute(f"CREATE ROLE {user} LOGIN PASSWORD 'x' {'CREATEROLE' if may_make_roles else ''}")
         await conn.execute(f"ALTER DATABASE {name} OWNER TO {user}")
+        if not may_make_views:
+            async with await psycopg.AsyncConnection.connect(database, autocommit=True) as operator:
+                await operator.execute(f"CREATE SCHEMA flowledger{wall.ROWS}")
         with contextlib.suppress(psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
             await conn.execute(f"CREATE ROLE {wall.ROLE} NOLOGIN")
         await conn.execute(f"GRANT {wall.ROLE} TO {user}" + (" WITH ADMIN OPTION" if may_make_roles else ""))
@@ -232,6 +277,7 @@ async def test_an_owner_that_is_no_superuser(may_make_roles, postgres_url, datab
             async with Reader(own, wall="required") as reader:
                 assert {r["tenant_id"] for r in await reader.of("a").rows("SELECT tenant_id FROM tasks")} == {"a"}
                 assert len(await reader.rows("SELECT tenant_id FROM tasks")) == 3
+            assert (await _unseen(db, "flowledger") == []) == may_make_views
     finally:
         async with await psycopg.AsyncConnection.connect(database, autocommit=True) as conn:
             await conn.execute(f"REASSIGN OWNED BY {user} TO CURRENT_USER")
