@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from litestar import Response, get, post
 from litestar.params import Parameter
 
 from flowledger.api import answers as a
+from flowledger.api.coverage import told
 from flowledger.api.edge import ApiRequest, Body, DefinitionRef, is_key, key_of, reply
-from flowledger.api.lists import Cursor, KeyFilter, Limit, Version, WaitFor, listing
+from flowledger.api.lists import Cursor, KeyFilter, Limit, Version, WaitFor, listing, text_of
 from flowledger.api.problems import Problem
 from flowledger.api.services import services_of
 from flowledger.api.view import answer_view, row_event_view
@@ -56,6 +58,29 @@ async def evaluations(
     return reply({**page, "items": [row_event_view(r) for r in page["items"]]})
 
 
+@get("/decisions/{id:str}/coverage", summary="Which rules fired, and which never")
+async def coverage(
+    request: ApiRequest,
+    id: Annotated[str, Parameter(description="The decision's id in the model", max_length=255)],
+    version: Version = None,
+    since: Annotated[datetime | None, Parameter(query="from", description="Evaluations at or after this time")] = None,
+    until: Annotated[datetime | None, Parameter(query="to", description="Before this time [default: now]")] = None,
+    wait_for: WaitFor = None,
+) -> Response[a.Coverage]:
+    """Of one version [default: the newest], by the evaluations that instances asked of it and of the other decisions of its file, since these need one another. The
+    newest 10,000 are looked through; `complete`: there are no more."""
+    s = services_of(request)
+    await s.wait_for(wait_for)
+    wanted = {k: text_of(v) for k, v in {"decision": id, "version": version, "from": since, "to": until}.items() if v is not None}
+    tenant = s.identify(request).tenant
+    counted = await s.reads.insight("coverage", wanted, tenant)
+    source = await s.reads.source(counted["key"], tenant) if counted["key"] else None
+    if source is None:
+        which = f"decision {id}" + (f" version {version}" if version is not None else "")
+        raise Problem(RejectionCode.NOT_FOUND, f"{which} is not deployed")
+    return reply(await asyncio.to_thread(told, counted, id, source["content"]))
+
+
 def once(data: EvaluateBody) -> Any:
     from flowledger.kernel import Facts, dmn
     from flowledger.kernel.dmn.errors import DmnError
@@ -68,4 +93,4 @@ def once(data: EvaluateBody) -> Any:
         raise Problem(RejectionCode.INVALID_ARGUMENT, str(e), where="body dmn") from None
 
 
-HANDLERS: list[Any] = [evaluate, evaluations]
+HANDLERS: list[Any] = [evaluate, evaluations, coverage]

@@ -47,7 +47,14 @@ COMMANDS: dict[type, Callable[[Any], c.AnyCommand]] = {
     f.Complete: lambda o: c.CompleteTask(task=o.key, variables=o.variables, fence=o.fence),
     f.Done: lambda o: c.CompleteTask(task=o.key, variables=o.variables, fence=o.fence, status=o.status, result=o.result),
     f.Fail: lambda o: c.FailTask(
-        task=o.key, retries=o.retries, backoff_ms=o.backoff_ms, message=o.message, code=o.code, variables=o.variables, fence=o.fence
+        task=o.key,
+        retries=o.retries,
+        backoff_ms=o.backoff_ms,
+        message=o.message,
+        code=o.code,
+        variables=o.variables,
+        fence=o.fence,
+        details=o.details,
     ),
     f.Error: lambda o: c.ThrowTaskError(task=o.key, code=o.code, message=o.message, variables=o.variables, fence=o.fence),
     f.Waits: lambda o: c.ExtendLease(task=o.key, timeout_ms=o.timeout_ms, fence=o.fence),

@@ -30,9 +30,9 @@ class ModelBody(Body):
 
 
 class ConvertBody(ModelBody):
-    """`to`: BPMN with a diagram, or the simplified JSON of processes."""
+    """`to`: BPMN with a diagram, the simplified JSON of processes, or steps."""
 
-    to: Literal["bpmn", "process-json"] = "bpmn"
+    to: Literal["bpmn", "process-json", "steps"] = "bpmn"
 
 
 class TryBody(Body):
@@ -135,7 +135,7 @@ async def check_model(request: ApiRequest, data: ModelBody) -> Response[Checked]
 
 @post("/models/convert", status_code=200, summary="Write a model in another format")
 async def convert_model(request: ApiRequest, data: ConvertBody) -> Response[Converted]:
-    """To BPMN in our dialect with a diagram, from any format, or to the simplified JSON: what `flowledger convert` writes."""
+    """To BPMN in our dialect with a diagram, from any format, to the simplified JSON, or to steps: what `flowledger convert` writes."""
     s = services_of(request)
     if not data.content.strip():
         raise senseless("a model was expected, found nothing", "body content")
@@ -143,12 +143,17 @@ async def convert_model(request: ApiRequest, data: ConvertBody) -> Response[Conv
 
 
 def _converted(name: str, content: str, to: str = "bpmn") -> dict[str, Any]:
-    from flowledger.kernel.model.drawn import as_bpmn, as_json
+    from flowledger.kernel.model.drawn import as_bpmn, as_text
 
     file = name.rpartition(".")[0] or name
-    if to == "process-json":
-        written, findings, same = as_json(utf8(content), name)
-        return {"name": f"{file}.json", "content": written, "findings": [_finding(f) for f in findings], "same": same}
+    if to != "bpmn":
+        written, findings, same = as_text(utf8(content), name, to)
+        return {
+            "name": f"{file}.steps.json" if to == "steps" else f"{file}.json",
+            "content": written,
+            "findings": [_finding(f) for f in findings],
+            "same": same,
+        }
     found, findings = as_bpmn(utf8(content), name)
     text = None if found is None else decode(found)
     return {"name": f"{file}.bpmn", "content": text, "findings": [_finding(f) for f in findings], "same": None}

@@ -87,6 +87,7 @@ class SqlReads:
             about,
             asked,
             batches,
+            coverage,
             event_logs,
             files,
             groups,
@@ -122,7 +123,7 @@ class SqlReads:
         }  # fmt: skip
         self._insight: dict[str, Callable[..., Awaitable[Row]]] = {
             "measures": measures.measures, "heatmap": insight.heatmap, "bottlenecks": insight.bottlenecks, "variants": insight.variants,
-            "comparison": insight.comparison, "export": event_logs.export,
+            "comparison": insight.comparison, "export": event_logs.export, "coverage": coverage.fired,
         }  # fmt: skip
         self._mark, self._count, self._belongings = held.mark, held.count, held.belongings
         self._unprepared = batches.unprepared

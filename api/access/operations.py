@@ -202,12 +202,13 @@ HTTP: dict[str, str] = {
     "POST /v1/batches/{id}/abort": "batches:write",
     "POST /v1/decisions/evaluate": "decisions:evaluate",
     "GET /v1/decisions/{id}/evaluations": "decisions:read",
+    "GET /v1/decisions/{id}/coverage": "decisions:read",
     "GET /v1/events": "events:read",
     "GET /v1/settings": "settings:read",
     "GET /v1/plugins": "settings:read",
     "GET /v1/workers": "workers:read",
 }
-SOCKETS: dict[str, str] = {"WS /v1/events": "events:read", "WS /v1/jobs/stream": "jobs:work"}
+SOCKETS: dict[str, str] = {"WS /v1/events": "events:read", "WS /v1/presence": "definitions:read", "WS /v1/jobs/stream": "jobs:work"}
 GRPC: dict[str, str] = {
     "ActivateJobs": "jobs:work",
     "StreamActivatedJobs": "jobs:work",

@@ -22,6 +22,7 @@ from flowledger.api.answers.control import (
 )  # fmt: skip
 from flowledger.api.answers.definitions import (
     Conditions,
+    Coverage,
     Decision,
     Definition,
     DefinitionDetail,
@@ -59,7 +60,7 @@ from flowledger.api.answers.server import Breaker, Entry, Health, Live, Load, Se
 from flowledger.api.answers.tasks import Job, Jobs, Task, TaskMetrics, TaskMoved, TaskRow
 
 __all__ = [
-    "Batch", "BatchBegun", "BatchItem", "Bottlenecks", "Breaker", "Chain", "Comparison", "Conditions", "Context", "DeadLetter", "Decision",
+    "Batch", "BatchBegun", "BatchItem", "Bottlenecks", "Breaker", "Chain", "Comparison", "Conditions", "Context", "Coverage", "DeadLetter", "Decision",
     "Definition", "DefinitionDetail", "Deployed", "Deployment", "Diff", "Done", "ElementTimes", "Entry", "Errors", "Event", "Finding",
     "Findings", "Health", "Heatmap", "Held", "Hold", "Incident", "IncidentGroup", "Instance", "InstanceMetrics", "InstanceRow", "Job",
     "Jobs", "Json", "Key", "Live", "Load", "MappingRow", "Measured", "Measures", "MigrationPlan", "Moved", "Operation", "Page", "Place",

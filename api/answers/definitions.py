@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from flowledger.api.answers.common import Done, Finding, Json, Key
+from flowledger.api.answers.common import Done, Finding, Json, Key, Time
 
 
 class Definition(msgspec.Struct, kw_only=True):
@@ -188,6 +188,49 @@ class Decision(msgspec.Struct, kw_only=True):
     output: Any = None
     decision: str | None = None
     trace: Any = None
+    position: str | None = None
+
+
+class RuleCoverage(msgspec.Struct, kw_only=True):
+    """`index`: from 1, as in the table; `share`: of the table's evaluations. `inputs`, `outputs`: what it says, as written."""
+
+    index: int
+    id: str
+    fired: int
+    share: float
+    last_at: Time | None = None
+    inputs: list[str]
+    outputs: list[str]
+    annotations: list[str]
+
+
+class TableCoverage(msgspec.Struct, kw_only=True):
+    """`decision`: the id of the decision or knowledge model whose table it is; `without`: evaluations in which no rule fired."""
+
+    decision: str
+    name: str
+    id: str
+    hit_policy: str
+    evaluated: int
+    without: int
+    rules: list[RuleCoverage]
+
+
+class Coverage(msgspec.Struct, kw_only=True):
+    """`evaluations`: those looked through, of all decisions of the file, from `oldest_at` to `newest_at`; `complete`: there are no older ones in the time.
+    `rules`: how many the file has; `never`: how many of them never fired."""
+
+    decision: str
+    key: Key
+    version: int
+    name: str
+    evaluations: int
+    oldest_at: Time | None = None
+    newest_at: Time | None = None
+    complete: bool
+    rules: int
+    never: int
+    tables: list[TableCoverage]
     position: str | None = None
 
 

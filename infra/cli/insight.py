@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -115,6 +116,33 @@ def bottlenecks(
     found = _ask(server, "/v1/reports/bottlenecks", process=process, version=version, **{"from": since, "to": until})
     rows = [{"rank": i["rank"], "element": i["element"], "name": i["name"], "evidence": i["says"]} for i in found["items"]]
     _show(found, found["items"] if csv else rows, csv, json, empty="nothing was waited for")
+
+
+@app.command()
+def coverage(
+    decision: Annotated[str, typer.Argument(metavar="DECISION", help="The id of a decision")],
+    version: Version = None,
+    since: Since = "",
+    until: Until = "",
+    csv: Csv = False,
+    server: ServerUrl = "",
+    json: Json = False,
+) -> None:
+    """Which rules of a decision's tables fired, how often, and which never."""
+    found = _ask(server, f"/v1/decisions/{quote(decision, safe='')}/coverage", version=version, **{"from": since, "to": until})
+    rows = [
+        {
+            "table": table["decision"], "rule": rule["index"], "when": " | ".join(rule["inputs"]), "then": " | ".join(rule["outputs"]),
+            "fired": rule["fired"], "share": f"{rule['share']:.1%}", "last": rule["last_at"] or "never",
+        }
+        for table in found["tables"]
+        for rule in table["rules"]
+    ]  # fmt: skip
+    _show(found, rows, csv, json, empty="it has no table")
+    if not csv and not json:
+        console(stderr=True).print(
+            f"[dim]version {found['version']}: {found['evaluations']} evaluations, {found['never']} of {found['rules']} rules never fired[/]"
+        )
 
 
 @app.command()

@@ -339,9 +339,11 @@ def inspect(files: Files, json: Json = False) -> None:
 def convert(
     file: Annotated[Path, typer.Argument(help="A model in any format")],
     output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write; none: stdout")] = None,
-    to: Annotated[Literal["bpmn", "process-json"], typer.Option("--to", help="BPMN, or the simplified JSON of processes")] = "bpmn",
+    to: Annotated[
+        Literal["bpmn", "process-json", "steps"], typer.Option("--to", help="BPMN, the simplified JSON of processes, or steps")
+    ] = "bpmn",
 ) -> None:
-    """Any format to BPMN 2.0 XML with a diagram, or to the simplified JSON."""
+    """Any format to BPMN 2.0 XML with a diagram, to the simplified JSON, or to steps."""
     from flowledger.infra.cli.models import convert
 
     convert(file, output, to)

@@ -115,10 +115,13 @@ def _more(element: dict[str, Any]) -> str:
     return ", ".join(f"{k.replace('_', ' ')} {element[k]}" for k in known if element.get(k))
 
 
+_WRITTEN = {"bpmn": "BPMN", "process-json": "the simplified JSON", "steps": "steps"}
+
+
 def convert(file: Path, output: Path | None, to: str = "bpmn") -> None:
-    """BPMN in the Zeebe dialect with a diagram, or the simplified JSON, from any format."""
+    """BPMN in the Zeebe dialect with a diagram, the simplified JSON, or steps, from any format."""
     plugged()
-    from flowledger.kernel.model.drawn import as_bpmn, as_json
+    from flowledger.kernel.model.drawn import as_bpmn, as_text
 
     same = True
     try:
@@ -128,11 +131,11 @@ def convert(file: Path, output: Path | None, to: str = "bpmn") -> None:
     if to == "bpmn":
         source, findings = as_bpmn(data, file.name)
     else:
-        text, findings, same = as_json(data, file.name)
+        text, findings, same = as_text(data, file.name, to)
         source = None if text is None else text.encode()
     if source is None:
         show_findings([finding_view(f, str(file)) for f in findings])
-        fail(f"{file} can't be converted to {'BPMN' if to == 'bpmn' else 'the simplified JSON'}", NO)
+        fail(f"{file} can't be converted to {_WRITTEN[to]}", NO)
     for f in findings:  # those of the file itself: its lines are what the reader looks at
         console(stderr=True).print(f"{file}:{f.line} {f.code} {f.message}{f': {f.hint}' if f.hint else ''}", markup=False, highlight=False)
     if not same:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.canonical import graph_hash
 from flowledger.kernel.model.checks import grammar
 from flowledger.kernel.model.dialects import to_zeebe
-from flowledger.kernel.model.formats import write_process
+from flowledger.kernel.model.formats import write_process, write_steps
 
 
 def as_bpmn(data: bytes, name: str) -> tuple[bytes | None, list[Finding]]:
@@ -45,24 +46,40 @@ def as_bpmn(data: bytes, name: str) -> tuple[bytes | None, list[Finding]]:
     return source, left
 
 
-def as_json(data: bytes, name: str) -> tuple[str | None, list[Finding], bool]:
-    """The process as the simplified JSON, what was left out, and whether it does the same: what was written is read again, and the hashes of both graphs
+#: formats that a drawing is written in; texts with their findings: several where there are several ways to say the same
+_WRITERS: dict[str, Callable[[Any, str], tuple[list[tuple[str, list[Finding]]], list[Finding]]]] = {
+    "process-json": write_process.write,
+    "steps": write_steps.write,
+}
+
+
+def as_text(data: bytes, name: str, to: str) -> tuple[str | None, list[Finding], bool]:
+    """The process in that format, what was left out, and whether it does the same: what was written is read again, and the hashes of both graphs
     are compared. Where only something was left out that changes nothing, that is said as an info."""
     source, findings = as_bpmn(data, name)
     if source is None:
         return None, findings, False
     tree = x.parse(source)
     x.canonical(tree, grammar.COLLAPSED, grammar.BOOLEANS)
-    text, left = write_process.write(tree, name)
-    if text is None:
-        return None, [*findings, *left], False
-    before, after = _hash(source, "x.bpmn"), _hash(text.encode(), "x.json")
-    same = before is not None and before == after
+    texts, why = _WRITERS[to](tree, name)
+    if not texts:
+        return None, [*findings, *why], False
+    before = _hash(source, "x.bpmn")
+    told = []
+    for text, left in texts:
+        after = _hash(text.encode(), "x.json")
+        told.append((before is not None and before == after, after is not None, text, left))
+    same, _, text, left = max(told, key=lambda found: found[:2])
     if same:
         left = [msgspec.structs.replace(f, severity="info") for f in left]
     elif not left:
         left = [Finding("WRITE_OTHER", "the text does not do quite the same as the drawing", "warning", file=name)]
     return text, [*findings, *left], same
+
+
+def as_json(data: bytes, name: str) -> tuple[str | None, list[Finding], bool]:
+    """As the simplified JSON."""
+    return as_text(data, name, "process-json")
 
 
 def _hash(data: bytes, name: str) -> str | None:

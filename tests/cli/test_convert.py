@@ -53,3 +53,15 @@ def test_a_classic_dialect_becomes_ours_and_what_cannot_be_kept_is_told(tmp_path
 def test_what_is_ours_and_drawn_is_kept_to_the_byte(tmp_path):
     path = EXAMPLES / "order.bpmn"
     assert convert(path, tmp_path / "x.bpmn") == path.read_bytes()
+
+
+@pytest.mark.req("APG-MOD-004")
+def test_steps_are_written_from_their_drawing(tmp_path, capsys):
+    drawn = convert(EXAMPLES / "nightly-report.yaml", tmp_path / "x.bpmn")
+    with pytest.raises(SystemExit) as ended:
+        run(["convert", str(tmp_path / "x.bpmn"), "--to", "steps", "-o", str(tmp_path / "y.json")])
+    assert not ended.value.code and "does not do the same" not in capsys.readouterr().err
+    assert shape((tmp_path / "y.json").read_bytes(), "y.json") == shape(drawn, "x.bpmn")
+    with pytest.raises(SystemExit) as ended:
+        run(["convert", str(EXAMPLES / "order.bpmn"), "--to", "steps", "-o", str(tmp_path / "z.json")])
+    assert "does not do the same" in " ".join(capsys.readouterr().err.split())

@@ -47,6 +47,7 @@ PAGES = {
     "decisions": "/decisions",
     "decision": "/decisions/approval-level",
     "decision history": "/decisions/approval-level?tab=history",
+    "decision coverage": "/decisions/approval-level?tab=coverage",
     **{
         f"operations {tab}": f"/operations?tab={tab}"
         for tab in (

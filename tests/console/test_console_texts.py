@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from .conftest import ROOT, Served
+from .test_console_changes import sound
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
@@ -31,7 +33,7 @@ def test_the_drawing_as_json_and_what_it_has_no_words_for(server: Served, open_p
     # what was written is a model: it is drawn again
     assert server.call("POST", "/v1/models/check", {"name": "order.json", "content": json.dumps(written)})["format"] == "process-json"
     page.get_by_role("radiogroup", name="Written as").get_by_text("Steps").click()
-    page.get_by_text("Steps are read").wait_for()
+    page.get_by_text(re.compile("'ship': a step leaves its result in a variable of its name")).first.wait_for()
     page.get_by_role("radiogroup", name="Written as").get_by_text("BPMN").click()
     page.locator("pre").get_by_text("bpmn:definitions").first.wait_for()
 
@@ -43,3 +45,21 @@ def test_the_drawing_as_json_and_what_it_has_no_words_for(server: Served, open_p
     page = open_page(f"/designer/{draft}?tab=texts", width=390, dark=True, language="de")
     page.get_by_text("Tut nicht dasselbe wie die Zeichnung").wait_for()
     page.get_by_text("zeebe:executionListeners").first.wait_for()
+
+
+@pytest.mark.req("APG-UI-005", "APG-MOD-004")
+def test_the_drawing_of_steps_as_steps_again(server: Served, open_page: Callable[..., Any], tmp_path: Path) -> None:
+    steps = (ROOT / "examples" / "pipeline.yaml").read_text()
+    drawn = server.call("POST", "/v1/models/convert", {"name": "pipeline.yaml", "content": steps})["content"]
+    draft = server.call("POST", "/v1/drafts", {"name": f"Steps {uuid.uuid4().hex[:6]}", "kind": "process", "content": drawn})["id"]
+    page = open_page(f"/designer/{draft}?tab=texts")
+    page.get_by_role("radiogroup", name="Written as").get_by_text("Steps").click()
+    page.get_by_text("Does the same as the drawing").wait_for()
+    with page.expect_download() as started:
+        page.get_by_role("tabpanel", name="Text").get_by_role("button", name="Export as a file").click()
+    started.value.save_as(tmp_path / "pipeline.json")
+    written = json.loads((tmp_path / "pipeline.json").read_text())
+    assert {s["id"] for s in written["steps"]} == {"analysis", "generation", "review", "validation", "publish"}
+    assert written["steps"][0]["id"] == "analysis", "the first is where it begins"
+    assert written["states"]["initial"] == "CREATED" and written["timeout"] == "P3D"
+    sound(page)

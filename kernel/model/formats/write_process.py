@@ -27,7 +27,7 @@ _EVENTS = {
     "intermediateThrowEvent": "throw",
     "boundaryEvent": "boundary",
 }
-_TASKS = {"serviceTask": "service", "userTask": "user", "scriptTask": "script", "businessRuleTask": "decision", "callActivity": "call", "sendTask": "send",
+TASKS = {"serviceTask": "service", "userTask": "user", "scriptTask": "script", "businessRuleTask": "decision", "callActivity": "call", "sendTask": "send",
           "receiveTask": "receive", "manualTask": "manual"}  # fmt: skip
 #: what only draws, names or explains
 _QUIET = frozenset(
@@ -38,18 +38,29 @@ Node = dict[str, Any]
 _NUMBER = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,12})?")
 
 
-def write(tree: Any, file: str = "") -> tuple[str | None, list[Finding]]:
-    """The text, or None where no process can be written at all. The findings (`WRITE_*`, warnings) say what was left out."""
-    w = _Writer(tree, file)
-    processes = [p for p in tree.findall(x.B + "process")]
-    executable = [p for p in processes if p.get("isExecutable") != "false"] or processes
-    if len(executable) != 1:
-        w.lost(tree, "WRITE_ONE", f"expected one process, found {len(executable)}: the format has one in a file")
-        return None, w.findings
-    return json.dumps(w.process(executable[0]), ensure_ascii=False, indent=2) + "\n", w.findings
+def write(tree: Any, file: str = "") -> tuple[list[tuple[str, list[Finding]]], list[Finding]]:
+    """The text with its findings, in a list, which is empty where no process can be written at all. The findings (`WRITE_*`, warnings) say what was left out."""
+    w = Writer(tree, file)
+    if (process := executable(w, tree)) is None:
+        return [], w.findings
+    text = json.dumps(w.process(process), ensure_ascii=False, indent=2) + "\n"
+    return [(text, w.findings)], w.findings
 
 
-class _Writer:
+def executable(w: Writer, tree: Any) -> Any:
+    """The process that is written; None: there is not just one."""
+    processes = list(tree.findall(x.B + "process"))
+    found = [p for p in processes if p.get("isExecutable") != "false"] or processes
+    if len(found) != 1:
+        w.lost(tree, "WRITE_ONE", f"expected one process, found {len(found)}: the format has one in a file")
+        return None
+    return found[0]
+
+
+class Writer:
+    #: what is said of what is left out
+    WORD = "the format has no word for it"
+
     def __init__(self, tree: Any, file: str) -> None:
         self.file = file
         self.findings: list[Finding] = []
@@ -61,13 +72,13 @@ class _Writer:
         self.findings.append(Finding(code, text, "warning", element.get("id"), element.sourceline or 0, 0, "", self.file))
 
     def left_out(self, element: Any, what: str) -> None:
-        self.lost(element, "WRITE_LOST", f"'{element.get('id')}': {what} is not kept: the format has no word for it")
+        self.lost(element, "WRITE_LOST", f"'{element.get('id')}': {what} is not kept: {self.WORD}")
 
     # ------------------------------------------------------------------ processes
 
     def process(self, p: Any) -> Node:
         out: Node = {"format": "flowledger/process@1", "id": p.get("id")}
-        _named(out, p)
+        named(out, p)
         for name, e in self.extensions(p):
             if name == "zeebe:versionTag":
                 out["version_tag"] = e.get("value")
@@ -90,28 +101,28 @@ class _Writer:
         nodes, flows = [], []
         defaults = {e.get("default") for e in holder if e.get("default")}
         for e in holder:
-            tag = _tag(e)
+            tag = tag_of(e)
             if tag == "sequenceFlow":
                 flows.append(self.flow(e, defaults))
             elif tag in _GATEWAYS:
-                nodes.append(_named({"id": e.get("id"), "type": _GATEWAYS[tag]}, e))
+                nodes.append(named({"id": e.get("id"), "type": _GATEWAYS[tag]}, e))
                 for name, _ in self.extensions(e):
                     self.left_out(e, name)
             elif tag in _EVENTS:
                 nodes.append(self.event(e, tag))
-            elif tag in _TASKS:
+            elif tag in TASKS:
                 nodes.append(self.task(e, tag))
             elif tag == "subProcess":
                 nodes.append(self.sub(e))
             elif tag in ("task", "complexGateway", "transaction", "adHocSubProcess"):
                 self.left_out(e, tag)
-                nodes.append(_named({"id": e.get("id"), "type": "exclusive" if tag == "complexGateway" else "manual"}, e))
+                nodes.append(named({"id": e.get("id"), "type": "exclusive" if tag == "complexGateway" else "manual"}, e))
             elif tag not in _QUIET and not tag.startswith("dataObject"):
                 if tag.endswith("LoopCharacteristics") or tag.endswith("Specification") or tag in ("property", "completionCondition"):
                     continue
                 self.left_out(e if e.get("id") else holder, tag)
         for note in holder.findall(x.B + "association"):
-            if any(e.get("id") == note.get("sourceRef") and _tag(e) == "boundaryEvent" for e in holder):
+            if any(e.get("id") == note.get("sourceRef") and tag_of(e) == "boundaryEvent" for e in holder):
                 self.left_out(note, "compensation by an association")
         return {"nodes": nodes, "flows": flows}
 
@@ -130,7 +141,7 @@ class _Writer:
     # ------------------------------------------------------------------ nodes
 
     def event(self, e: Any, tag: str) -> Node:
-        out = _named({"id": e.get("id"), "type": _EVENTS[tag]}, e)
+        out = named({"id": e.get("id"), "type": _EVENTS[tag]}, e)
         if tag == "boundaryEvent":
             out["on"] = e.get("attachedToRef")
         if "false" in (e.get("cancelActivity"), e.get("isInterrupting")):
@@ -141,11 +152,11 @@ class _Writer:
                 job = ext.get("type") or ""
             elif name == "zeebe:formDefinition" and set(ext.attrib) <= {"formId"}:
                 out["form"] = ext.get("formId")
-            elif name == "zeebe:ioMapping" and all(_tag(m) == "output" for m in ext):
+            elif name == "zeebe:ioMapping" and all(tag_of(m) == "output" for m in ext):
                 self.mappings(e, out, ext)
             else:
                 self.left_out(e, name)
-        definitions = [d for d in e if _tag(d).endswith("EventDefinition")]
+        definitions = [d for d in e if tag_of(d).endswith("EventDefinition")]
         if len(definitions) > 1:
             self.left_out(e, "more than one thing that it waits for")
         for d in definitions[:1]:
@@ -157,7 +168,7 @@ class _Writer:
         return out
 
     def trigger(self, e: Any, d: Any, out: Node) -> None:
-        kind = _tag(d).removesuffix("EventDefinition")
+        kind = tag_of(d).removesuffix("EventDefinition")
         if kind == "timer":
             for name, key in (("timeDuration", "timeout"), ("timeDate", "until"), ("timeCycle", "cron")):
                 if (found := d.find(x.B + name)) is not None:
@@ -197,7 +208,7 @@ class _Writer:
                 self.left_out(e, name)
 
     def sub(self, e: Any) -> Node:
-        out = _named({"id": e.get("id"), "type": "subprocess"}, e)
+        out = named({"id": e.get("id"), "type": "subprocess"}, e)
         if e.get("triggeredByEvent") == "true":
             out["event"] = True
         for name, ext in self.extensions(e):
@@ -209,8 +220,8 @@ class _Writer:
         return {**out, **self.scope(e)}
 
     def task(self, e: Any, tag: str) -> Node:
-        kind = _TASKS[tag]
-        out = _named({"id": e.get("id"), "type": kind}, e)
+        kind = TASKS[tag]
+        out = named({"id": e.get("id"), "type": kind}, e)
         for name, ext in self.extensions(e):
             said = _SAYS.get(name)
             if said is None or not said(self, e, kind, ext, out):
@@ -259,9 +270,9 @@ class _Writer:
 
     def mappings(self, e: Any, out: Node, ext: Any) -> bool:
         for m in ext:
-            into = out.setdefault(_tag(m), {})
+            into = out.setdefault(tag_of(m), {})
             if m.get("target") in into:
-                self.left_out(e, f"a second {_tag(m)} '{m.get('target')}'")
+                self.left_out(e, f"a second {tag_of(m)} '{m.get('target')}'")
             into[m.get("target")] = m.get("source")
         return True
 
@@ -353,13 +364,13 @@ class _Writer:
         return set(ext.attrib) <= {"category", "sla", *(["kind"] if out["type"] == "approval" else [])} and not len(ext)
 
 
-Says = Callable[[_Writer, Any, str, Any, Node], bool]
+Says = Callable[[Writer, Any, str, Any, Node], bool]
 _SAYS: dict[str, Says] = {
-    "zeebe:taskDefinition": _Writer.job, "zeebe:taskHeaders": _Writer.headers, "flowledger:retry": _Writer.retry,
+    "zeebe:taskDefinition": Writer.job, "zeebe:taskHeaders": Writer.headers, "flowledger:retry": Writer.retry,
     "zeebe:ioMapping": lambda w, e, kind, ext, out: w.mappings(e, out, ext), "zeebe:userTask": lambda w, e, kind, ext, out: kind == "user",
-    "zeebe:assignmentDefinition": _Writer.assignment, "zeebe:taskSchedule": _Writer.schedule, "zeebe:formDefinition": _Writer.form,
-    "zeebe:priorityDefinition": _Writer.priority, "zeebe:jobPriorityDefinition": _Writer.priority, "zeebe:script": _Writer.script,
-    "zeebe:calledDecision": _Writer.decision, "zeebe:calledElement": _Writer.called, "flowledger:task": _Writer.own,
+    "zeebe:assignmentDefinition": Writer.assignment, "zeebe:taskSchedule": Writer.schedule, "zeebe:formDefinition": Writer.form,
+    "zeebe:priorityDefinition": Writer.priority, "zeebe:jobPriorityDefinition": Writer.priority, "zeebe:script": Writer.script,
+    "zeebe:calledDecision": Writer.decision, "zeebe:calledElement": Writer.called, "flowledger:task": Writer.own,
 }  # fmt: skip
 
 
@@ -369,11 +380,11 @@ def _number(text: str) -> int | float | None:
     return float(text) if "." in text else int(text)
 
 
-def _tag(e: Any) -> str:
+def tag_of(e: Any) -> str:
     return str(e.tag).rpartition("}")[2]
 
 
-def _named(out: Node, e: Any) -> Node:
+def named(out: Node, e: Any) -> Node:
     if e.get("name"):
         out["name"] = e.get("name")
     if (said := e.find(x.B + "documentation")) is not None and said.text:

@@ -43,6 +43,7 @@ export type InstanceState = Omit<Given<Schemas["State"]>, "tokens" | "variables"
 export type Tree = Given<Schemas["Tree"]>;
 export type Health = Given<Schemas["Health"]>;
 export type Decision = Given<Schemas["Decision"]>;
+export type RuleCoverage = Schemas["RuleCoverage"];
 export type WorkerRow = Given<Schemas["WorkerRow"]>;
 export type Finding = Given<Schemas["Finding"]>;
 export type DraftRow = Given<Schemas["DraftRow"]>;

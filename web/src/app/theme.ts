@@ -1,4 +1,4 @@
-import { createTheme, TableScrollContainer, type CSSVariablesResolver } from "@mantine/core";
+import { createTheme, Menu, TableScrollContainer, type CSSVariablesResolver } from "@mantine/core";
 
 export const theme = createTheme({
   primaryColor: "cyan",
@@ -11,6 +11,8 @@ export const theme = createTheme({
   autoContrast: true,
   luminanceThreshold: 0.18, // above it black has more contrast than white
   components: {
+    // a menu has entries alone, the first of which gets the focus
+    Menu: Menu.extend({ defaultProps: { withInitialFocusPlaceholder: false } }),
     // what scrolls can be scrolled with the keyboard
     TableScrollContainer: TableScrollContainer.extend({ defaultProps: { scrollAreaProps: { viewportProps: { tabIndex: 0 } } } }),
   },

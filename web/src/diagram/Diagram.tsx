@@ -2,13 +2,14 @@ import "bpmn-js/dist/assets/diagram-js.css";
 import "bpmn-js/dist/assets/bpmn-js.css";
 import "bpmn-js/dist/assets/bpmn-font/css/bpmn.css";
 import "./diagram.css";
-import { ActionIcon, Group, Tooltip, useComputedColorScheme } from "@mantine/core";
+import { ActionIcon, Group, Menu, Tooltip, useComputedColorScheme, VisuallyHidden } from "@mantine/core";
 import NavigatedViewer from "bpmn-js/lib/NavigatedViewer";
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useRef, useState, type KeyboardEvent, type ReactNode } from "react";
 import { createPortal } from "react-dom";
 import { useText } from "~/i18n";
 import { Icon } from "~/shared/icons";
 import { save } from "~/shared/save";
+import { inOrder, led } from "./keys";
 
 export interface Badge {
   active?: number;
@@ -30,13 +31,15 @@ interface Props {
   height?: number | string;
   label: string;
   onReady?: (elements: string[]) => void;
+  /** what can be done at an element that is chosen: the entries of a menu on it; null: nothing */
+  menu?: (element: string) => ReactNode;
 }
 
 /* eslint-disable @typescript-eslint/no-explicit-any */
 type Service = any;
 
 /** The only place that knows the viewer. It is made once; data is patched in by element, so a selection survives the news. */
-export function Diagram({ xml, process, badges = {}, marks = {}, selected, onSelect, height = 360, label, onReady }: Props) {
+export function Diagram({ xml, process, badges = {}, marks = {}, selected, onSelect, height = 360, label, onReady, menu }: Props) {
   const t = useText();
   const dark = useComputedColorScheme("light") === "dark";
   const box = useRef<HTMLDivElement>(null);
@@ -49,6 +52,11 @@ export function Diagram({ xml, process, badges = {}, marks = {}, selected, onSel
   const [shown, setShown] = useState(0);
   const [failed, setFailed] = useState<string>();
   const [slots, setSlots] = useState<Record<string, HTMLElement>>({});
+  const [corner, setCorner] = useState<{ element: string; node: HTMLElement }>();
+  const [open, setOpen] = useState(false);
+  const [said, setSaid] = useState("");
+  const opens = useRef(false);
+  opens.current = menu !== undefined;
 
   useEffect(() => {
     const colours = dark ? { defaultFillColor: "#25262b", defaultStrokeColor: "#c1c2c5", defaultLabelColor: "#d5d7da" } : {};
@@ -60,6 +68,13 @@ export function Diagram({ xml, process, badges = {}, marks = {}, selected, onSel
       select.current?.(root ? undefined : element.id);
     };
     v.on("element.click", click);
+    v.on("element.contextmenu", (e: any) => {
+      if (!opens.current) return;
+      e.originalEvent.preventDefault();
+      click(e);
+      setOpen(true);
+    });
+    box.current!.querySelector("svg[tabindex]")?.setAttribute("tabindex", "-1"); // one stop for the tab key, not two
     const seen = new ResizeObserver(() => (v.get("canvas") as Service).resized());
     seen.observe(box.current!);
     return () => {
@@ -67,6 +82,7 @@ export function Diagram({ xml, process, badges = {}, marks = {}, selected, onSel
       v.destroy();
       viewer.current = undefined;
       setSlots({});
+      setCorner(undefined);
     };
   }, [dark]);
 
@@ -121,13 +137,56 @@ export function Diagram({ xml, process, badges = {}, marks = {}, selected, onSel
     setSlots(made);
   }, [places, shown]);
 
+  // where the menu of the chosen element stands
+  const items = selected && shown ? menu?.(selected) : null;
+  const has = Boolean(items);
+  useEffect(() => {
+    const v = viewer.current;
+    const shape = v && shown && selected && has ? (v.get("elementRegistry") as Service).get(selected) : undefined;
+    if (!v || !shape || shape.waypoints) return;
+    const html = document.createElement("div");
+    (v.get("overlays") as Service).add(shape, "fl-menu", { position: { top: -16, right: 6 }, html, scale: { min: 0.9, max: 1.2 } });
+    setCorner({ element: shape.id, node: html });
+    return () => {
+      (viewer.current?.get("overlays") as Service)?.remove({ type: "fl-menu" });
+      setCorner(undefined);
+    };
+  }, [selected, has, shown]);
+  useEffect(() => {
+    if (!selected) setOpen(false);
+  }, [selected]);
+
+  const called = (id: string): string => (viewer.current?.get("elementRegistry") as Service)?.get(id)?.businessObject?.name?.trim() || id;
+  const keys = (e: KeyboardEvent) => {
+    const v = viewer.current;
+    if (!v || e.ctrlKey || e.metaKey || e.altKey) return;
+    if (e.key === "+") return zoom(1.2);
+    if (e.key === "-") return zoom(1 / 1.2);
+    if (!select.current) return;
+    if (has && (e.key === "Enter" || e.key === " " || e.key === "ContextMenu" || (e.key === "F10" && e.shiftKey))) {
+      e.preventDefault();
+      return setOpen(true);
+    }
+    if (e.key === "Escape") return select.current(undefined);
+    const canvas = v.get("canvas") as Service;
+    const root = canvas.getRootElement();
+    const there = (v.get("elementRegistry") as Service).filter((x: any) => !x.waypoints && !x.labelTarget && x.businessObject?.$instanceOf?.("bpmn:FlowNode") && canvas.findRoot(x) === root);
+    const next = led(e.key, inOrder(there), selected);
+    if (!next) return;
+    e.preventDefault();
+    canvas.scrollToElement(next, 60);
+    const badge = badges[next];
+    setSaid([called(next), badge?.active && t("diagram.said.active", { count: badge.active }), badge?.incidents && t("diagram.said.incidents", { count: badge.incidents })].filter(Boolean).join(", "));
+    select.current(next);
+  };
   const zoom = (by: number) => {
     const canvas = viewer.current?.get("canvas") as Service;
     canvas?.zoom(canvas.zoom() * by, "auto");
   };
   return (
     <div style={{ position: "relative" }}>
-      <div ref={box} className="fl-diagram" data-shown={shown || undefined} style={{ height }} role="group" aria-label={label} tabIndex={0} onKeyDown={(e) => (e.key === "+" ? zoom(1.2) : e.key === "-" ? zoom(1 / 1.2) : undefined)} />
+      <div ref={box} className="fl-diagram" data-shown={shown || undefined} style={{ height }} role="group" aria-label={label} tabIndex={0} aria-description={onSelect && t(menu ? "diagram.keys.menu" : "diagram.keys")} onKeyDown={keys} />
+      <VisuallyHidden aria-live="polite">{said}</VisuallyHidden>
       {failed && (
         <div role="alert" className="fl-diagram-failed">
           {t("diagram.failed", { why: failed })}
@@ -149,6 +208,20 @@ export function Diagram({ xml, process, badges = {}, marks = {}, selected, onSel
         const b = badges[id];
         return b && createPortal(<Badges of={b} />, node, id);
       })}
+      {corner &&
+        corner.element === selected &&
+        items &&
+        createPortal(
+          <Menu opened={open} onChange={setOpen} position="right-start" withinPortal>
+            <Menu.Target>
+              <ActionIcon size="sm" radius="xl" variant="filled" aria-label={t("diagram.menu", { element: called(selected) })}>
+                <Icon name="more" size={14} />
+              </ActionIcon>
+            </Menu.Target>
+            <Menu.Dropdown>{items}</Menu.Dropdown>
+          </Menu>,
+          corner.node,
+        )}
     </div>
   );
 }

@@ -13,8 +13,11 @@ import { readable } from "./readable";
 import { type View, Views } from "./Views";
 
 /* eslint-disable @typescript-eslint/no-explicit-any */
-/** The only place that knows dmn-js: tables, expressions and, where the model has one, the graph. `fired`: ids of rules to mark. */
-export default function DecisionView({ xml, decision, fired = [], label }: { xml: string; decision: string; fired?: string[]; label: string }) {
+/**
+ * The only place that knows dmn-js: tables, expressions and, where the model has one, the graph. `fired`: ids of rules to mark; `counts`: by decision, how often
+ * each rule of its table has fired.
+ */
+export default function DecisionView({ xml, decision, fired = [], counts, label }: { xml: string; decision: string; fired?: string[]; counts?: Record<string, number[] | undefined>; label: string }) {
   const t = useText();
   const box = useRef<HTMLDivElement>(null);
   const viewer = useRef<any>(undefined);
@@ -50,6 +53,20 @@ export default function DecisionView({ xml, decision, fired = [], label }: { xml
     const cells = box.current?.querySelectorAll<HTMLElement>("tr") ?? [];
     for (const row of cells) row.classList.toggle("fl-fired", marks !== "" && [...row.querySelectorAll<HTMLElement>("[data-row-id]")].some((c) => marks.split(" ").includes(c.dataset.rowId ?? "")));
   }, [marks, shown]);
+
+  const of = views.find((x) => x.id === shown)?.element.id ?? "";
+  const told = counts?.[of];
+  useEffect(() => {
+    const rules = [...(box.current?.querySelectorAll<HTMLElement>("tr") ?? [])].filter((row) => row.querySelector("[data-row-id]"));
+    rules.forEach((row, n) => {
+      const count = told?.[n];
+      row.classList.toggle("fl-never", count === 0);
+      const cell = row.querySelector<HTMLElement>("td");
+      if (!cell) return;
+      if (count === undefined) delete cell.dataset.fired;
+      else cell.dataset.fired = count === 0 ? t("coverage.never") : `${count}×`;
+    });
+  }, [told, shown, t]);
 
   return (
     <>

@@ -60,7 +60,6 @@ export const designer: Record<string, string> = {
   "designer.texts.same": "Tut dasselbe wie die Zeichnung: es wurde wieder gelesen und verglichen.",
   "designer.texts.other": "Tut nicht dasselbe wie die Zeichnung: was unten steht, geht verloren.",
   "designer.texts.none": "So lässt es sich nicht schreiben.",
-  "designer.texts.steps.no": "Schritte werden gelesen (importiere sie), nicht geschrieben: jeder Schritt hält sein Ergebnis in einer Variablen mit Status, was eine Zeichnung nicht sagt.",
   "designer.texts.bpml.no": "BPML wird gelesen (importiere es), nicht geschrieben: für Randereignisse, Formulare und Jobtypen hat es keine Worte.",
   "designer.texts.copy": "Kopieren",
   "designer.texts.copied": "Kopiert",
@@ -199,4 +198,7 @@ export const designer: Record<string, string> = {
   "designer.own.businessstate.enter": "Beim Betreten",
   "designer.own.businessstate.success": "Wenn erledigt",
   "designer.own.businessstate.failure": "Wenn fehlgeschlagen",
+  "designer.people": "Auch hier: {names}",
+  "designer.people.here": "Wer noch hier ist",
+  "designer.people.at": "{name}, bei {element}",
 };

@@ -60,7 +60,6 @@ export const designer: Record<string, string> = {
   "designer.texts.same": "Does the same as the drawing: it was read again and compared.",
   "designer.texts.other": "Does not do the same as the drawing: what is named below is not kept.",
   "designer.texts.none": "It can't be written so.",
-  "designer.texts.steps.no": "Steps are read (import them), not written: each step keeps its result in a variable with its status, which a drawing doesn't say.",
   "designer.texts.bpml.no": "BPML is read (import it), not written: it has no words for boundary events, forms and job types.",
   "designer.texts.copy": "Copy",
   "designer.texts.copied": "Copied",
@@ -199,4 +198,7 @@ export const designer: Record<string, string> = {
   "designer.own.businessstate.enter": "When entered",
   "designer.own.businessstate.success": "When done",
   "designer.own.businessstate.failure": "When failed",
+  "designer.people": "Also here: {names}",
+  "designer.people.here": "Who else is here",
+  "designer.people.at": "{name}, at {element}",
 };

@@ -64,7 +64,7 @@ export function SavedViews({ page, search }: { page: SavedView["page"]; search: 
           </Menu.Item>
           {current?.change && <Menu.Item onClick={() => setSaving(current)}>{t("views.edit", { name: current.name })}</Menu.Item>}
           {current?.change && (
-            <Menu.Item color="red" onClick={() => setRemoving(current)}>
+            <Menu.Item className="fl-danger" onClick={() => setRemoving(current)}>
               {t("views.remove", { name: current.name })}
             </Menu.Item>
           )}

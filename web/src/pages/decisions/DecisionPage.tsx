@@ -14,6 +14,7 @@ import { brief } from "~/shared/Json";
 import { Answer, Empty, Failed, PageHead, Waiting } from "~/shared/states";
 import { Status } from "~/shared/Status";
 import { When } from "~/shared/time";
+import { Coverage, useCoverage } from "./Coverage";
 import { inputsOf } from "./inputs";
 
 const DecisionView = lazy(() => import("~/dmn/DecisionView"));
@@ -29,6 +30,7 @@ export function DecisionPage() {
   const source = useSource(of?.key);
   const [tried, setTried] = useState<Traced[]>();
   const fired = useMemo(() => (tried ?? []).flatMap((d) => (d.tables ?? []).flatMap((table) => table.matched.map((m) => m.id))), [tried]);
+  const coverage = useCoverage(id, of?.version, search.span, search.tab === "coverage");
   if (versions.error && !versions.data) return <Failed error={versions.error} again={() => void versions.refetch()} />;
   if (!versions.data) return <Waiting />;
   if (!of) return <Empty title={t("decision.unknown", { id })} />;
@@ -47,17 +49,21 @@ export function DecisionPage() {
       <Answer of={source}>
         {(xml) => (
           <Suspense fallback={<Waiting />}>
-            <DecisionView xml={xml} decision={of.definition_id} fired={fired} label={t("decision.model", { name: of.name || of.definition_id })} />
+            <DecisionView xml={xml} decision={of.definition_id} fired={fired} counts={coverage.counts} label={t("decision.model", { name: of.name || of.definition_id })} />
           </Suspense>
         )}
       </Answer>
       <Tabs mt="md" keepMounted={false} value={search.tab ?? "try"} onChange={(tab) => void navigate({ to: ".", search: { ...search, tab: tab ?? "" }, replace: true })}>
         <Tabs.List>
           <Tabs.Tab value="try">{t("decision.try")}</Tabs.Tab>
+          <Tabs.Tab value="coverage">{t("coverage.title")}</Tabs.Tab>
           <Tabs.Tab value="history">{t("decision.history")}</Tabs.Tab>
         </Tabs.List>
         <Tabs.Panel value="try" pt="sm">
           <Answer of={source}>{(xml) => <Try key={of.key} of={of} names={inputsOf(xml)} tried={setTried} />}</Answer>
+        </Tabs.Panel>
+        <Tabs.Panel value="coverage" pt="sm">
+          <Coverage of={coverage.q} />
         </Tabs.Panel>
         <Tabs.Panel value="history" pt="sm">
           <Evaluations id={of.definition_id} version={search.version} />

@@ -133,7 +133,7 @@ export function DesignerPage() {
                   <Menu.Dropdown onClick={(e) => e.stopPropagation()}>
                     <Menu.Item onClick={() => setRenaming(d)}>{t("designer.rename")}</Menu.Item>
                     <Menu.Item onClick={() => void exported(d)}>{t("designer.export")}</Menu.Item>
-                    <Menu.Item color="red" onClick={() => setRemoving(d)}>
+                    <Menu.Item className="fl-danger" onClick={() => setRemoving(d)}>
                       {t("designer.delete")}
                     </Menu.Item>
                   </Menu.Dropdown>

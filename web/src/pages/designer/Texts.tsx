@@ -17,22 +17,22 @@ export function Texts({ name, text, onPick }: { name: string; text: string; onPi
   return (
     <Stack gap="xs">
       <SegmentedControl size="xs" aria-label={t("designer.texts.format")} value={format} onChange={(v) => setFormat(v as Format)} data={FORMATS.map((value) => ({ value, label: t(`designer.texts.${value}`) }))} />
-      {format === "json" && <AsJson name={name} text={text} onPick={onPick} />}
+      {(format === "json" || format === "steps") && <Written key={format} as={format === "json" ? "process-json" : "steps"} name={name} text={text} onPick={onPick} />}
       {format === "xml" && <Shown file={name} text={text} type="application/xml" />}
-      {(format === "steps" || format === "bpml") && (
+      {format === "bpml" && (
         <Alert color="gray" variant="light" p="xs">
-          {t(`designer.texts.${format}.no`)}
+          {t("designer.texts.bpml.no")}
         </Alert>
       )}
     </Stack>
   );
 }
 
-function AsJson({ name, text, onPick }: { name: string; text: string; onPick: (element: string) => void }) {
+function Written({ as, name, text, onPick }: { as: "process-json" | "steps"; name: string; text: string; onPick: (element: string) => void }) {
   const t = useText();
   const q = useQuery({
-    queryKey: ["as json", name, text],
-    queryFn: () => send("POST", "/models/convert", { name, content: text, to: "process-json" }),
+    queryKey: ["written", as, name, text],
+    queryFn: () => send("POST", "/models/convert", { name, content: text, to: as }),
     enabled: text.trim() !== "",
     staleTime: Number.POSITIVE_INFINITY,
     gcTime: 60_000,

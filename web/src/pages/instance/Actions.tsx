@@ -9,6 +9,7 @@ import type { Instance } from "~/api/types";
 import { useText } from "~/i18n";
 import { Ask } from "~/shared/Ask";
 import { Icon, type IconName } from "~/shared/icons";
+import { CHANGES, type Change } from "./change/begun";
 
 type Verb = "suspend" | "resume" | "pause" | "unpause" | "cancel" | "terminate" | "release" | "delete";
 const ended = new Set(["completed", "failed", "cancelled", "terminated"]);
@@ -24,10 +25,6 @@ function offered(i: Instance): { verb: Verb; icon: IconName; danger?: boolean }[
     { verb: "terminate", icon: "stop", danger: true },
   ];
 }
-
-/** What changes what runs; each has a panel or a dialog of its own, with a look at what it would do. */
-const CHANGES = { modify: "designer", rerun: "redo", rollback: "undo", migrate: "forward" } as const satisfies Record<string, IconName>;
-export type Change = keyof typeof CHANGES;
 
 interface Props {
   instance: Instance;
@@ -77,7 +74,7 @@ export function Actions({ instance, past, element, onChange }: Props) {
           ))}
           {changes.length > 0 && !past && <Menu.Divider />}
           {(past ? [] : verbs).map((v) => (
-            <Menu.Item key={v.verb} color={v.danger ? "red" : undefined} leftSection={<Icon name={v.icon} size={14} />} onClick={() => setAsked(v)}>
+            <Menu.Item key={v.verb} className={v.danger ? "fl-danger" : undefined} leftSection={<Icon name={v.icon} size={14} />} onClick={() => setAsked(v)}>
               {t(`act.${v.verb}`)}
             </Menu.Item>
           ))}

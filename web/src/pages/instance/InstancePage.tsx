@@ -15,12 +15,14 @@ import { Icon } from "~/shared/icons";
 import { OperationLog } from "~/shared/OperationLog";
 import { Status } from "~/shared/Status";
 import { duration, When } from "~/shared/time";
-import { Actions, type Change } from "./Actions";
+import { Actions } from "./Actions";
+import { useElementMenu } from "./AtElement";
 import { Calls } from "./Calls";
 import { Rerun, Rollback } from "./change/Again";
 import { Migrate } from "./change/Migrate";
 import { Modify } from "./change/Modify";
-import { marksOf } from "./change/steps";
+import type { Begun, Change } from "./change/begun";
+import { marksOf, nodesOf } from "./change/steps";
 import { Decisions } from "./Decisions";
 import { Export } from "./Export";
 import { History, useHistory } from "./History";
@@ -61,7 +63,13 @@ export function InstancePage() {
     void history.refetch();
   });
   const names = useMemo(() => (source.data ? namesOf(source.data) : undefined), [source.data]);
+  const nodes = useMemo(() => (source.data ? nodesOf(source.data) : []), [source.data]);
   const [change, setChange] = useState<Change>();
+  const [begun, setBegun] = useState<Begun>();
+  const asks = (what: Change, by?: Begun) => {
+    setBegun(by);
+    setChange(what);
+  };
   const [plan, setPlan] = useState<Plan>();
   const events = history.events;
   const past = Boolean(at) && at !== events.at(-1)?.id;
@@ -86,6 +94,8 @@ export function InstancePage() {
     return { marks, badges };
   }, [path, state.data, plan]);
 
+  const done = useMemo(() => new Set(path.done), [path]);
+  const atElement = useElementMenu({ instance: instance.data, state: state.data, nodes, done, names, past, onChange: asks, onTab: (tab) => set({ tab }) });
   if (instance.error && !instance.data) return <Failed error={instance.error} again={() => void instance.refetch()} />;
   if (!instance.data) return <Waiting />;
   const i = instance.data;
@@ -95,7 +105,7 @@ export function InstancePage() {
       <PageHead title={`${i.name || i.process}${i.business_key ? ` · ${i.business_key}` : ""}`} actions={
           <>
             <Export instance={i} state={state.data} events={events} />
-            <Actions instance={i} past={past} element={search.element} onChange={setChange} />
+            <Actions instance={i} past={past} element={search.element} onChange={asks} />
           </>
         }>
         <Group gap="xs">
@@ -125,10 +135,11 @@ export function InstancePage() {
       {!past && <HeldBy held={i.held} holds={i.holds} />}
       <Answer of={source}>
         {(xml) => (
-          <Diagram xml={xml} process={i.process ?? undefined} badges={view.badges} marks={view.marks} selected={search.element} onSelect={(element) => set({ element })} label={t("instance.diagram")} height="min(46dvh, 460px)" />
+          <Diagram xml={xml} process={i.process ?? undefined} badges={view.badges} marks={view.marks} selected={search.element} onSelect={(element) => set({ element })} label={t("instance.diagram")} menu={atElement.menu} height="min(46dvh, 460px)" />
         )}
       </Answer>
-      {change === "modify" && !past && source.data && <Modify instance={id} xml={source.data} tokens={state.data?.tokens ?? []} element={search.element} onElement={(element) => set({ element })} onPlan={setPlan} close={() => setChange(undefined)} />}
+      {atElement.dialog}
+      {change === "modify" && !past && source.data && <Modify instance={id} xml={source.data} tokens={state.data?.tokens ?? []} element={search.element} onElement={(element) => set({ element })} onPlan={setPlan} begun={begun} close={() => setChange(undefined)} />}
       {change === "rerun" && search.element && <Rerun instance={id} element={search.element} close={() => setChange(undefined)} />}
       {change === "rollback" && <Rollback instance={id} element={search.element} at={past ? at : undefined} close={() => setChange(undefined)} />}
       {change === "migrate" && <Migrate instance={i} standing={[...new Set((state.data?.tokens ?? []).map((token) => token.element))]} close={() => setChange(undefined)} />}
@@ -143,7 +154,7 @@ export function InstancePage() {
         </Tabs.List>
         {search.element && (
           <Button mt="xs" size="compact-xs" variant="light" rightSection={<Icon name="close" size={11} />} onClick={() => set({ element: undefined })}>
-            {t("instance.only", { element: search.element })}
+            {t("instance.only", { element: names?.get(search.element) ?? search.element })}
           </Button>
         )}
         <Tabs.Panel value="now" pt="sm">
@@ -153,7 +164,7 @@ export function InstancePage() {
           <Incidents instance={id} element={search.element} disabled={past} />
         </Tabs.Panel>
         <Tabs.Panel value="variables" pt="sm">
-          {state.data ? <Variables state={state.data} events={events} at={at} /> : <Waiting />}
+          {state.data ? <Variables state={state.data} events={events} element={search.element} at={at} /> : <Waiting />}
         </Tabs.Panel>
         <Tabs.Panel value="work" pt="sm">
           <Work instance={id} element={search.element} />

@@ -8,8 +8,8 @@ import { Empty } from "~/shared/states";
 import { When } from "~/shared/time";
 import { elsewhere as found } from "./elsewhere";
 
-/** What it knows, by scope, and who wrote it when. */
-export function Variables({ state, events, at }: { state: InstanceState; events: HistoryEvent[]; at?: string }) {
+/** What it knows, by scope, and who wrote it when. Of an element: its own, and those that all see. */
+export function Variables({ state, events, element, at }: { state: InstanceState; events: HistoryEvent[]; element?: string; at?: string }) {
   const t = useText();
   const writers = useMemo(() => {
     const found = new Map<string, HistoryEvent>();
@@ -22,7 +22,7 @@ export function Variables({ state, events, at }: { state: InstanceState; events:
   }, [events, at, state.instance]);
   const scopes: { scope: string; name: string; values: Record<string, unknown> }[] = [
     { scope: state.instance, name: t("instance.scope.root"), values: state.variables },
-    ...state.tokens.filter((k) => k.variables && Object.keys(k.variables).length > 0).map((k) => ({ scope: k.token, name: k.element, values: k.variables! })),
+    ...state.tokens.filter((k) => (!element || k.element === element) && k.variables && Object.keys(k.variables).length > 0).map((k) => ({ scope: k.token, name: k.element, values: k.variables! })),
   ];
   if (scopes.every((s) => Object.keys(s.values).length === 0)) return <Empty title={t("instance.variables.none")} />;
   return (

@@ -1,9 +1,9 @@
-import { Button, Checkbox, Group, NumberInput, SegmentedControl, Select, Text, Textarea, TextInput } from "@mantine/core";
+import { Button, Group, NumberInput, SegmentedControl, Text } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQueryClient } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
-import { get, send } from "~/api/client";
+import { send } from "~/api/client";
 import { useList } from "~/api/lists";
 import { useRefreshOn } from "~/api/live";
 import { useMay } from "~/api/me";
@@ -12,12 +12,11 @@ import { useText } from "~/i18n";
 import { Ask } from "~/shared/Ask";
 import { Cards, TroubleCard } from "~/shared/Cards";
 import { overWhat } from "~/shared/HeldBy";
+import { PlaceHold, WITH_STARTS } from "~/shared/PlaceHold";
 import { Empty } from "~/shared/states";
 import { When } from "~/shared/time";
 
 type Hold = RowOf<"/holds">;
-const SCOPES = ["definition", "version", "element", "job_type", "target", "tenant", "instance"] as const;
-const WITH_STARTS = new Set<string>(["definition", "version", "tenant"]);
 const SHOWN: Record<string, string[]> = { held: ["held", "resuming"], released: ["released"] };
 
 /** What is kept from going on, by whom and why; a new one, with how much it would be over; the release, at a rate. */
@@ -43,7 +42,7 @@ export function Holds() {
       <Cards of={list} empty={<Empty title={t("holds.none")}>{t("holds.none.hint")}</Empty>}>
         {(hold) => <HoldCard of={hold} />}
       </Cards>
-      {asked && <Place close={() => setAsked(false)} />}
+      {asked && <PlaceHold close={() => setAsked(false)} />}
     </>
   );
 }
@@ -100,53 +99,5 @@ function HoldCard({ of: hold }: { of: Hold }) {
         </Ask>
       )}
     </TroubleCard>
-  );
-}
-
-function Place({ close }: { close: () => void }) {
-  const t = useText();
-  const client = useQueryClient();
-  const [scope, setScope] = useState<(typeof SCOPES)[number]>("definition");
-  const [key, setKey] = useState("");
-  const [mode, setMode] = useState<"pause" | "suspend">("suspend");
-  const [starts, setStarts] = useState<"hold" | "refuse">("hold");
-  const [children, setChildren] = useState(true);
-  const [why, setWhy] = useState("");
-  const [until, setUntil] = useState("");
-  const complete = key !== "" || scope === "tenant";
-  const over = useQuery({ queryKey: ["/holds", "preview", scope, key], queryFn: ({ signal }) => get("/holds/preview", { scope, key }, signal), enabled: complete, retry: false });
-  return (
-    <Ask
-      title={t("holds.place")}
-      what={t(`holds.${mode}.what`)}
-      danger
-      reason={false}
-      ready={complete && why.trim() !== ""}
-      close={close}
-      go={async () => {
-        await send("POST", "/holds", {
-          scope,
-          key,
-          mode,
-          reason: why.trim(),
-          children,
-          ...(WITH_STARTS.has(scope) ? { starts } : {}),
-          ...(until ? { until: new Date(until).toISOString() } : {}),
-        });
-        notifications.show({ message: t("holds.place.done"), color: "teal" });
-        await client.invalidateQueries({ queryKey: ["/holds"] });
-      }}
-    >
-      <Select label={t("holds.scope")} value={scope} onChange={(v) => v && setScope(v as typeof scope)} data={SCOPES.map((s) => ({ value: s, label: t(`holds.scope.${s}`) }))} allowDeselect={false} data-autofocus />
-      <TextInput label={t("holds.key")} description={t(`holds.key.${scope}`)} value={key} maxLength={512} onChange={(e) => setKey(e.currentTarget.value.trim())} />
-      <SegmentedControl aria-label={t("holds.mode")} value={mode} onChange={(v) => setMode(v as typeof mode)} data={["suspend", "pause"].map((m) => ({ value: m, label: t(`holds.mode.${m}`) }))} />
-      {WITH_STARTS.has(scope) && <SegmentedControl aria-label={t("holds.starts")} value={starts} onChange={(v) => setStarts(v as typeof starts)} data={["hold", "refuse"].map((s) => ({ value: s, label: t(`holds.starts.${s}`) }))} />}
-      <Checkbox label={t("holds.children")} checked={children} onChange={(e) => setChildren(e.currentTarget.checked)} />
-      <TextInput type="datetime-local" label={t("holds.end")} value={until} onChange={(e) => setUntil(e.currentTarget.value)} />
-      <Textarea label={t("act.reason")} required value={why} maxLength={2000} onChange={(e) => setWhy(e.currentTarget.value)} />
-      <Text size="sm" aria-live="polite">
-        {over.data ? t("holds.over", { instances: over.data.instances, tasks: over.data.tasks }) : complete && over.error ? over.error.message : " "}
-      </Text>
-    </Ask>
   );
 }

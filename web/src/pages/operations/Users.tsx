@@ -106,7 +106,7 @@ function Actions({ user, choose }: { user: User; choose: (step: Step) => void })
       </Menu.Target>
       <Menu.Dropdown>
         {steps.map((s) => (
-          <Menu.Item key={s} color={s === "remove" ? "red" : undefined} onClick={() => choose({ do: s, user } as Step)}>
+          <Menu.Item key={s} className={s === "remove" ? "fl-danger" : undefined} onClick={() => choose({ do: s, user } as Step)}>
             {t(`users.${s}`)}
           </Menu.Item>
         ))}

@@ -7,6 +7,7 @@ import { useText } from "~/i18n";
 import { Values, type ValuesHandle } from "~/shared/form/Values";
 import { Icon } from "~/shared/icons";
 import { Failed } from "~/shared/states";
+import type { Begun } from "./begun";
 import { Preview } from "./Preview";
 import { instructions, nodesOf, scopesOf, type Step } from "./steps";
 import { usePlan } from "./usePlan";
@@ -19,11 +20,13 @@ interface Props {
   element?: string;
   onElement: (element: string | undefined) => void;
   onPlan: (plan: Plan | undefined) => void;
+  /** asked for on the drawing */
+  begun?: Begun;
   close: () => void;
 }
 
 /** Tokens put, moved and withdrawn by hand: chosen on the drawing or from the list, as many steps as it takes, seen before it is done, done at once. */
-export function Modify({ instance, xml, tokens, element, onElement, onPlan, close }: Props) {
+export function Modify({ instance, xml, tokens, element, onElement, onPlan, begun, close }: Props) {
   const t = useText();
   const client = useQueryClient();
   const [steps, setSteps] = useState<Step[]>([]);
@@ -32,7 +35,8 @@ export function Modify({ instance, xml, tokens, element, onElement, onPlan, clos
   const [reason, setReason] = useState("");
   const [busy, setBusy] = useState(false);
   const [failed, setFailed] = useState<unknown>();
-  const nodes = useMemo(() => nodesOf(xml), [xml]);
+  const panel = useRef<HTMLElement>(null);
+  const nodes = useMemo(() => nodesOf(xml).filter((n) => !n.attached), [xml]);
   const node = nodes.find((n) => n.id === element);
   const name = (id: string) => nodes.find((n) => n.id === id)?.name || id;
   const here = (id: string) => tokens.some((token) => token.element === id);
@@ -42,6 +46,13 @@ export function Modify({ instance, xml, tokens, element, onElement, onPlan, clos
   const asked = usePlan(instance, "modify", wish);
   useEffect(() => onPlan(asked.plan), [asked.plan, onPlan]);
   useEffect(() => () => onPlan(undefined), [onPlan]);
+  useEffect(() => {
+    if (!begun) return;
+    if (begun.kind === "move") setMoving(begun.element);
+    else add({ kind: begun.kind, element: begun.element });
+    panel.current?.scrollIntoView?.({ block: "nearest" });
+    panel.current?.focus();
+  }, [begun]);
   useEffect(() => {
     if (!moving || !element || element === moving || !nodes.some((n) => n.id === element)) return;
     add({ kind: "move", element: moving, to: element });
@@ -63,7 +74,7 @@ export function Modify({ instance, xml, tokens, element, onElement, onPlan, clos
     }
   };
   return (
-    <Paper withBorder p="sm" mt="xs" component="section" aria-label={t("change.title")}>
+    <Paper withBorder p="sm" mt="xs" component="section" ref={panel} tabIndex={-1} aria-label={t("change.title")}>
       <Group justify="space-between" mb={4}>
         <Title order={2} size="h3">
           {t("change.title")}

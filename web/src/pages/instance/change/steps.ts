@@ -18,23 +18,25 @@ export interface Node {
   around: string[];
   /** it runs several times: tokens of its body are scopes for further runs */
   many: boolean;
+  /** a boundary event: no token can be put there */
+  attached: boolean;
 }
 
 const STANDS = /^(.*task|.*event|.*gateway|subProcess|transaction|adHocSubProcess|callActivity)$/i;
 const AROUND = new Set(["subProcess", "transaction", "adHocSubProcess"]);
 
-/** Out of a model's XML, in its order. Boundary events are reached by their hosts, start events of event sub-processes by their events. */
+/** Out of a model's XML, in its order. Boundary events are reached by their hosts. */
 export function nodesOf(xml: string): Node[] {
   const doc = new DOMParser().parseFromString(xml, "text/xml");
   const found: Node[] = [];
   for (const process of doc.getElementsByTagNameNS("*", "process"))
     for (const e of process.getElementsByTagName("*")) {
       const id = e.getAttribute("id");
-      if (!id || !STANDS.test(e.localName) || e.localName === "boundaryEvent" || e.closest("extensionElements")) continue;
+      if (!id || !STANDS.test(e.localName) || e.closest("extensionElements")) continue;
       const around: string[] = [];
       for (let up = e.parentElement; up && up !== process; up = up.parentElement) if (AROUND.has(up.localName)) around.push(up.getAttribute("id") ?? "");
       const many = [...e.children].some((c) => c.localName === "multiInstanceLoopCharacteristics");
-      found.push({ id, name: e.getAttribute("name") ?? "", around, many });
+      found.push({ id, name: e.getAttribute("name") ?? "", around, many, attached: e.localName === "boundaryEvent" });
     }
   return found;
 }
