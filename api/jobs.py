@@ -35,6 +35,7 @@ from flowledger.api.services import Services, services_of
 from flowledger.api.view import answer_view, job_view
 from flowledger.events import commands as c
 from flowledger.events.base import RejectionCode
+from flowledger.kernel.handlers.results import STACK_TRACE
 
 JOBS_MAX = 1000
 TIMEOUT_MS_MAX = 30 * 24 * 3600 * 1000
@@ -61,6 +62,14 @@ class CompleteBody(Body):
     result: dict[str, Any] | None = None
 
 
+#: its newest characters are kept (`kernel/handlers/results.py`)
+Trace = Annotated[str, Meta(max_length=1_000_000, description="Where the worker's code was, for development")]
+
+
+def with_trace(details: dict[str, Any] | None, trace: str | None) -> dict[str, Any] | None:
+    return {**(details or {}), STACK_TRACE: trace} if trace else details
+
+
 class FailBody(Body):
     """`retries`: those left (-1: one less); `backoff_ms`: before the next attempt (-1: by the policy)."""
 
@@ -70,6 +79,7 @@ class FailBody(Body):
     backoff_ms: MillisOrPolicy = -1
     variables: Variables | None = None
     details: dict[str, Any] | None = None
+    stack_trace: Trace | None = None
     fence: Fence = 0
 
 
@@ -164,7 +174,7 @@ async def fail(request: ApiRequest, key: KeyPath, data: FailBody | None = None) 
     task = key_of(key, "job")
     command = c.FailTask(
         task=task, message=data.message, code=data.code, retries=data.retries, backoff_ms=data.backoff_ms, variables=data.variables,
-        details=data.details, fence=data.fence,
+        details=with_trace(data.details, data.stack_trace), fence=data.fence,
     )  # fmt: skip
     return await settle(request, command, task, False)
 

@@ -30,6 +30,7 @@ from flowledger.api.edge import (
 )
 from flowledger.api.instance_views import After, Element, EventCursor, Since, Types, Until, event_page
 from flowledger.api.instances import PriorityValue, priority_of
+from flowledger.api.jobs import Trace, with_trace
 from flowledger.api.lists import Cursor, Definition, KeyFilter, Limit, Priority, WaitFor, listing
 from flowledger.api.locking import etag, expected
 from flowledger.api.problems import Problem, malformed
@@ -106,6 +107,7 @@ class FailBody(Body):
     backoff_ms: MillisOrPolicy = -1
     variables: Variables | None = None
     details: dict[str, Any] | None = None
+    stack_trace: Trace | None = None
     retry_recommended: bool | None = None
     escalation_required: bool | None = None
     row_version: Count | None = None
@@ -295,7 +297,7 @@ async def fail(request: ApiRequest, id: KeyPath, data: FailBody | None = None) -
     details |= {k: v for k in ("retry_recommended", "escalation_required") if (v := getattr(data, k)) is not None}
     command = c.FailTask(
         task=await worked_on(request, id), message=data.message, code=data.code, retries=data.retries, backoff_ms=data.backoff_ms,
-        variables=data.variables, details=details or None, row_version=expected(request, data.row_version),
+        variables=data.variables, details=with_trace(details or None, data.stack_trace), row_version=expected(request, data.row_version),
     )  # fmt: skip
     return await _moved(request, command)
 

@@ -158,13 +158,14 @@ def gauges(
             m.leases.labels(label).set(figures["leases"])
             m.timers.labels(label).set(figures["timers"])
             m.incidents.labels(label).set(figures["incidents"])
+            m.breakers.labels(label).set(figures["breakers"])
             m.inbox.labels(label).set(figures["inbox"])
             m.pending.labels(label).set(figures["pending"])
             if owner.machine is not None:
                 m.watchdog_round.labels(label).set(owner.machine.watchdog.round_s)
                 for kind, n in owner.machine.watchdog.counts().items():
                     counts[kind] += n
-            for job_type, lanes in owner.state.ready.items():
+            for (_, job_type), lanes in owner.state.ready.items():
                 waiting[job_type] = waiting.get(job_type, 0) + sum(map(len, lanes.values()))
         for kind, n in counts.items():
             if kind != "projection_lag":  # the API looks for it

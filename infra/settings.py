@@ -78,6 +78,10 @@ class Settings(BaseSettings):
         "",
         description="secure: the start is refused where anything would be plain text, believed unasked, or a password that everybody knows",
     )
+    stack_traces: Literal["", "keep", "drop"] = Field(
+        "",
+        description="Stack traces that workers send with a failure: keep, or drop before anything is written; empty: drop in the profile secure, else keep",
+    )
     auth: Literal["none", "local", "oidc"] = Field(
         "none",
         description="Sign-in. none: callers name themselves, on loopback only; local: users with passwords, and API keys; oidc: these, and issuers of OpenID Connect",
@@ -228,6 +232,11 @@ class Settings(BaseSettings):
         if not value:
             raise ValueError(f"at least one role of {', '.join(ROLES)}")
         return value
+
+    @property
+    def keeps_stack_traces(self) -> bool:
+        """For development; a server in production shows nobody where the code was."""
+        return self.stack_traces == "keep" or (not self.stack_traces and self.profile != "secure")
 
     @property
     def loopback(self) -> bool:

@@ -54,6 +54,7 @@ class Metrics:
         self.leases = Gauge("flowledger_leases", "Jobs that workers hold", ["partition"], registry=r)
         self.timers = Gauge("flowledger_timers", "Timers scheduled", ["partition"], registry=r)
         self.ready_jobs = Gauge("flowledger_ready_jobs", "Jobs that wait for a worker", ["type"], registry=r)
+        self.breakers = Gauge("flowledger_open_breakers", "Circuit breakers that are not closed", ["partition"], registry=r)
         self.incidents = Gauge("flowledger_incidents", "Open incidents", ["partition"], registry=r)
         self.findings = Gauge("flowledger_watchdog_findings", "Things that should hold and don't", ["kind"], registry=r)
         self.watchdog_round = Gauge("flowledger_watchdog_round_seconds", "The last round of the watchdog", ["partition"], registry=r)

@@ -18,6 +18,7 @@ from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import Facts, Partition
 from flowledger.kernel import checkpoint as images
 from flowledger.kernel.library import Library
+from flowledger.kernel.tasks import guards
 from flowledger.logs import log
 from flowledger.processors import beside, watching
 from flowledger.processors import clock as times
@@ -122,6 +123,7 @@ class Owner:
             clock.now_us, library.processes(state), library.decisions(state), quiet(library.read, self.settings.look), self.settings.instances_max,
             spread=self.settings.spread, feel_soft=FEEL_SOFT, value_max=self.log.record_bytes_max - OVERHEAD_BYTES,
             answers_us=self.settings.answers_us, javascript=self.settings.javascript, forms=library.forms(state), triggers=library.triggers(state),
+            stack_traces=self.settings.stack_traces,
         )  # fmt: skip
         begin, end = await self.log.begin(COMMANDS, self.partition), await self.log.end(COMMANDS, self.partition)
         where = Claim(self.partition, self.epoch, self.owner_id, position, reader.place(), end if begin < end else 0)
@@ -372,7 +374,7 @@ class Owner:
         return {
             "epoch": self.epoch, "position": self.acked, "instances": s.open, "pending": len(s.pending), "tasks": len(s.tasks), "timers": len(s.timers),
             "leases": sum(1 for t in list(s.tasks.values()) if t.worker) if len(s.tasks) < 10_000 else len(s.leases), "incidents": len(s.incidents),
-            "inbox": len(m.inbox) if m else 0, "in_flight": len(m.flights) if m else 0, "refused": m.refused if m else 0,
+            "breakers": guards.tripped(s), "inbox": len(m.inbox) if m else 0, "in_flight": len(m.flights) if m else 0, "refused": m.refused if m else 0,
         }  # fmt: skip
 
 

@@ -47,6 +47,7 @@ class Settings:
 
     __slots__ = (
         "answers_us", "batch_max", "checkpoint_changes", "checkpoint_s", "hold", "inbox_max", "instances_max", "javascript", "look", "node", "signing", "spread",
+        "stack_traces",
     )  # fmt: skip
 
     def __init__(
@@ -63,7 +64,10 @@ class Settings:
         answers_us: int = DAY_US,
         javascript: Sandbox | None = None,
         look: Callable[[Any, str], list[Finding]] | None = None,
+        stack_traces: bool = True,
     ) -> None:
+        #: those that workers send with a failure are kept
+        self.stack_traces = stack_traces
         #: (graph, file) -> what others than the kernel have to say of a model that is deployed
         self.look = look
         #: what it takes over at its start is suspended, from before anything moves; a later claim is no start (`Engine.start`)

@@ -11,10 +11,12 @@ from typing import Any
 
 from psycopg import sql
 
+from flowledger.events import task as ta
+from flowledger.events.wire import NAMES
 from flowledger.projections import about, by_variables, held, lists, search, task_order
 from flowledger.projections import filters as fi
 from flowledger.projections.pages import newest
-from flowledger.projections.reader import Reader, Row, number_of, plain, plain_event
+from flowledger.projections.reader import Reader, Row, iso, number_of, plain, plain_event
 from flowledger.projections.reports import (
     counts,
     execution_metrics,
@@ -171,8 +173,24 @@ async def _events(r: Reader, table: str, column: str, tenant: str, key: int, giv
     position = await r.position()
     rows = await r.rows(query, [*values, count + 1])
     more = len(rows) > count
+    await _traced(r, rows, table, column, tenant, key)
     items = [plain_event(row) for row in rows[:count]]
     return {"items": items, "cursor": items[-1]["position"] if more else None, "position": position}
+
+
+#: said of many at once: their envelope is that of whoever polled
+_OF_MANY = frozenset((NAMES[ta.TaskLeased], NAMES[ta.TaskTimedOut], NAMES[ta.TaskReturned]))
+
+
+async def _traced(r: Reader, rows: list[Row], table: str, column: str, tenant: str, key: int) -> None:
+    """Where whoever polled had no trace, its lease is under that of what was leased, which the first event has."""
+    without = [row for row in rows if row["event_type"] in _OF_MANY and not (row["metadata"] or {}).get("trace")]
+    if without:
+        query = sql.SQL("SELECT metadata ->> 'trace' AS trace FROM {0} WHERE tenant_id = %s AND {1} = %s ORDER BY {1}, id LIMIT 1")
+        for first in await r.rows(query.format(sql.Identifier(table), sql.Identifier(column)), [tenant, key]):
+            if first["trace"]:
+                for row in without:
+                    row["metadata"] = {**(row["metadata"] or {}), "trace": first["trace"]}
 
 
 async def instance_events(
@@ -332,7 +350,16 @@ async def list_incidents(r: Reader, tenant: str, given: Filters, limit: str | in
 
 
 async def get_incident(r: Reader, tenant: str, key: int) -> Row | None:
-    return await _one(r, "*", "incidents", tenant, key)
+    """With the last failure of its task, when it has one."""
+    found = await _one(r, "*", "incidents", tenant, key)
+    if found is not None and found["task"]:
+        query = (
+            "SELECT errors, ended_at FROM task_results WHERE tenant_id = %s AND task_id = %s AND errors IS NOT NULL AND ended_at <= %s "
+            "ORDER BY task_id DESC, id DESC LIMIT 1"
+        )
+        for last in await r.rows(query, [tenant, int(found["task"]), found["created_at"]]):
+            found["error"] = {**last["errors"], "at": iso(last["ended_at"])}
+    return found
 
 
 async def list_dead_letters(r: Reader, tenant: str, given: Filters, limit: str | int | None = None, cursor: str | None = None) -> Row:

@@ -17,7 +17,7 @@ The first item names the frame. Jobs travel as objects, so that fields may be ad
 | server | `["drained"]` | no job will follow |
 
 Outcomes: `["c", key, fence, variables]` completed, `["d", key, fence, variables, status, result]` completed with more than variables,
-`["f", key, fence, message, code, retries, backoff_ms, variables]` failed,
+`["f", key, fence, message, code, retries, backoff_ms, variables, details]` failed,
 `["e", key, fence, code, message, variables]` a BPMN error, `["p", key, fence, details]` progress (the job goes on), `["w", key, fence, timeout_ms]`
 waits: the lease lasts so long, and somebody else ends the job.
 The server replenishes the credit of a type whenever a job of it leaves the worker's hands.
@@ -61,6 +61,7 @@ class Fail(Frame, tag="f"):
     retries: int = -1
     backoff_ms: int = -1
     variables: dict[str, Any] | None = None
+    details: dict[str, Any] | None = None
 
 
 class Error(Frame, tag="e"):

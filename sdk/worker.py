@@ -22,6 +22,7 @@ import random
 import signal
 import socket
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -43,6 +44,8 @@ AGAIN = frozenset({"UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"})
 BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.1, 10.0
 #: of an exception's text
 MESSAGE_MAX = 4000
+#: newest characters of a stack trace that are sent
+TRACE_MAX = 16_000
 
 
 class Handler:
@@ -70,6 +73,8 @@ class Worker:
         threads: for sync handlers.
         traces: make an OpenTelemetry span for each job (needs `opentelemetry-api`; about 30 microseconds a job). The trace context is
             carried through either way.
+        stack_traces: send where the code was when a handler failed by an exception of its own. It is text of your code and no values; what the server keeps
+            is its own choice (`FLOWLEDGER_STACK_TRACES`).
     """
 
     def __init__(
@@ -84,7 +89,9 @@ class Worker:
         tenant: str = "",
         threads: int = 16,
         traces: bool = False,
+        stack_traces: bool = True,
     ) -> None:
+        self.stack_traces = stack_traces
         self.name = name or f"{socket.gethostname()}-{os.getpid()}"
         self.token, self.tenant = api_key or token, tenant
         self._server = server
@@ -322,7 +329,8 @@ class Worker:
         except Exception as e:  # the handler's own trouble: this attempt failed, the worker goes on
             m.failed += 1
             log.exception("worker %s: the handler of %s failed on job %d", self.name, job.type, job.key)
-            outcome = f.Fail(job.key, job.fence, f"{type(e).__name__}: {e}"[:MESSAGE_MAX], type(e).__name__)
+            trace = {"stack_trace": "".join(traceback.format_exception(e))[-TRACE_MAX:]} if self.stack_traces else None
+            outcome = f.Fail(job.key, job.fence, f"{type(e).__name__}: {e}"[:MESSAGE_MAX], type(e).__name__, details=trace)
         m.ran(time.perf_counter() - started)
         m.active -= 1
         self._active[job.type] -= 1

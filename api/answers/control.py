@@ -22,6 +22,8 @@ class Incident(msgspec.Struct, kw_only=True):
     resolved_at: str | None = None
     resolved_by: str | None = None
     position: str | None = None
+    #: of one incident: the last failure of its task: `{code, message, details, at}`; `details.stack_trace` where it is kept
+    error: Json | None = None
 
 
 class IncidentGroup(msgspec.Struct, kw_only=True):

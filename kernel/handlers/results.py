@@ -19,6 +19,8 @@ from flowledger.kernel.tasks import assignment, clock, guards, rules
 from flowledger.kernel.values import shown
 
 RESULTS = ("success", "partial_success")
+#: of a failure's details: where the worker's code was, its newest characters
+STACK_TRACE, STACK_TRACE_MAX = "stack_trace", 16_000
 
 
 def complete(d: Decision, e: c.CompleteTask) -> Rejected | None:
@@ -153,7 +155,7 @@ def fail(d: Decision, e: c.FailTask) -> Rejected | None:
     d.record(
         ta.TaskFailed(
             key=task.instance, task=task.key, token=task.token, element=task.element, retries=left, retry_at_us=retry_at, code=e.code,
-            message=e.message, details=e.details, variables=e.variables, worker=task.worker,
+            message=e.message, details=_details(d, e.details), variables=e.variables, worker=task.worker,
         )
     )  # fmt: skip
     if counts:
@@ -164,6 +166,16 @@ def fail(d: Decision, e: c.FailTask) -> Rejected | None:
     elif left <= 0:
         policy.exhausted(d, task, e)
     return None
+
+
+def _details(d: Decision, details: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A stack trace is for development: one of bounded length, and none where none is kept (docs/workers.md)."""
+    if not details or STACK_TRACE not in details:
+        return details
+    trace = details[STACK_TRACE]
+    if not d.facts.stack_traces or not isinstance(trace, str):
+        return {k: v for k, v in details.items() if k != STACK_TRACE} or None
+    return details if len(trace) <= STACK_TRACE_MAX else {**details, STACK_TRACE: trace[-STACK_TRACE_MAX:]}
 
 
 def _escalation_required(d: Decision, task: Task, e: c.FailTask) -> None:

@@ -47,6 +47,7 @@ class Facts:
         answers_us: how long a caller's id is remembered, microseconds.
         validate: what is wrong with a value by a JSON Schema, as texts.
         javascript: runs scripts in JavaScript; None: a script task in it is an incident.
+        stack_traces: those of failures are kept.
     """
 
     __slots__ = (
@@ -62,6 +63,7 @@ class Facts:
         "read",
         "rng_salt",
         "spread",
+        "stack_traces",
         "steps_max",
         "triggers",
         "value_max",
@@ -83,8 +85,9 @@ class Facts:
         answers_us: int = DAY_US,
         javascript: Sandbox | None = None,
         triggers: Mapping[int, Any] | None = None,
+        stack_traces: bool = True,
     ) -> None:
-        self.answers_us, self.javascript = answers_us, javascript
+        self.answers_us, self.javascript, self.stack_traces = answers_us, javascript, stack_traces
         self.now_us = now_us
         #: None: nobody watches
         self.watch: Watch | None = None

@@ -187,6 +187,13 @@ def listen(p: Partition, target: str) -> None:
         p.job_listener.update(p.ready)
 
 
+def tripped(p: Partition) -> int:
+    """Breakers that are open or probe; each is counted at its home."""
+    return sum(
+        1 for g in list(p.guards.values()) if g.breaker is not None and not stock.away(p, g.target) and g.state(p)["state"] != "closed"
+    )
+
+
 def leased(p: Partition, task: Task, now_us: int) -> None:
     for guard in _of(p, task):
         keep(p, guard)

@@ -33,6 +33,7 @@ REQUESTS: dict[type, Any] = {
             "backoff_ms": o.backoff_ms,
             "variables": o.variables,
             "fence": o.fence,
+            **({"details": o.details} if o.details else {}),
         },
     ),
     f.Waits: lambda o: ("extend", {"timeout_ms": o.timeout_ms, "fence": o.fence}),

@@ -1,6 +1,8 @@
 """Every example is read without a finding that matters, and runs each of its ways to the end (requirements APG-EXM-027 to 030, WSM-DAG-001)."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from converted import xml
@@ -46,6 +48,23 @@ LATER = "; tick first_day; complete welcome; tick one_week; complete week_check;
 SET_UP = "; complete order_equipment; complete prepare_workspace; complete payroll"
 CLOSE = "; complete summary; complete close_room; complete audit_report"
 ALERT = {"alert": {"id": "1", "text": "t", "personal_data": False}}
+OFFERS = "; complete ask price=40; complete ask price=30; complete ask price=50"
+PATTERNS: list[tuple[str, str, dict[str, Any], str, str]] = [
+    ("saga", "trip-saga", {}, "complete flight; complete hotel; complete car", "booked"),
+    ("saga", "trip-saga", {}, "error flight FULL", "refused"),
+    ("saga", "trip-saga", {}, "complete flight; complete hotel; error car NONE; complete hotel_cancel; complete flight_cancel", "refused"),
+    ("request-reply", "credit-check", {"request_id": "7"}, "complete ask; message credit-answer 7 credit=true", "answered"),
+    (
+        "request-reply",
+        "credit-check",
+        {"request_id": "7"},
+        "complete ask; message credit-answer 8; tick late; complete by_hand credit=true",
+        "decided",
+    ),
+    ("scatter-gather", "ask-for-offers", {"suppliers": ["a", "b", "c", "d"], "enough": 3}, OFFERS[2:], "chosen"),
+    ("scatter-gather", "ask-for-offers", {"suppliers": ["a", "b"], "enough": 2}, "complete ask price=40; tick over", "nobody"),
+    ("claim-check", "scan-claim", {"scan_url": "u"}, 'complete fetch ticket={"name":"scan"}; complete assess paid=true', "assessed"),
+]
 WAYS = [
     ("order.bpmn", "order", {**ORDER, "amount": 10}, "complete check; complete reserve; complete charge; complete ship", "shipped"),
     ("order.bpmn", "order", {**ORDER, "amount": 2000},
@@ -91,6 +110,7 @@ WAYS = [
      "complete archive; complete publish", "end"),
     ("nightly-report.yaml", "nightly-report", {}, "complete orders count=0 rows=[1]; complete customers rows=[2]; complete weather; error combine X; "
      "complete combine_fallback; complete publish", "end"),
+    *((f"patterns/{file}.bpmn", *rest) for file, *rest in PATTERNS),
 ]  # fmt: skip
 
 
@@ -99,6 +119,31 @@ def test_ways_to_the_end(file, id, variables, moves, end):
     s = play(file, id, moves, **variables)
     assert s.line.endswith("done") and s.empty
     assert f">{end} " in s.line
+
+
+@pytest.mark.req("APG-ENG-001")
+def test_each_pattern_of_services_does_what_it_is_for():
+    """What was done is undone, the newest first; an answer reaches the one who asked; the best of those who answered; and a ticket instead of the bytes."""
+    saga = play("patterns/saga.bpmn", "trip-saga", "complete flight; complete hotel; error car NONE; complete hotel_cancel")
+    assert saga.tasks == "flight hotel car hotel_cancel flight_cancel"
+    assert [t.job_type for t in saga.p.tasks.values()] == ["flight.cancel"], (
+        "after the hotel, and no cancelling of a car that was never booked"
+    )
+
+    asked = play("patterns/request-reply.bpmn", "credit-check", "complete ask", request_id="7")
+    other = asked.key
+    asked.start("credit-check", request_id="8")
+    asked.moves("complete ask", "message credit-answer 8 credit=true")
+    assert asked.vars["credit"] is True and list(asked.p.instances) == [other]
+
+    offers = play("patterns/scatter-gather.bpmn", "ask-for-offers", OFFERS[2:], suppliers=["a", "b", "c", "d"], enough=3)
+    assert offers.tasks == "ask ask ask ask" and offers.vars["best"] == {"supplier": "b", "price": 30} and offers.empty
+
+    ticket = {"name": "scan", "size": 5_000_000, "sha256": "0" * 64}
+    claim = play(
+        "patterns/claim-check.bpmn", "scan-claim", f"complete fetch ticket={json.dumps(ticket, separators=(',', ':'))}", scan_url="u"
+    )
+    assert claim.tasks.endswith("assess") and claim.i.vars == {"scan_url": "u", "ticket": ticket}
 
 
 @pytest.mark.req("D-ENG-008")
