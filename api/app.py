@@ -39,6 +39,7 @@ from flowledger.api import (
     metrics,
     models,
     operations,
+    presence,
     rollouts,
     saved_views,
     settings,
@@ -64,6 +65,7 @@ from flowledger.api.short import Short
 NOUNS: dict[str, list[Any]] = {
     "drafts": drafts.HANDLERS,
     "models": models.HANDLERS,
+    "presence": presence.HANDLERS,
     "deployments": deployments.HANDLERS,
     "definitions": definitions.HANDLERS + rollouts.HANDLERS + against.HANDLERS,
     "instances": instances.HANDLERS + instance_views.HANDLERS + control.HANDLERS + files.INSTANCES,

@@ -33,6 +33,7 @@ from flowledger.api.services import Services, services_of
 from flowledger.api.view import answer_view, row_event_view
 from flowledger.events import commands as c
 from flowledger.events import control as co
+from flowledger.events.base import PRIORITIES
 from flowledger.events.commands import partition_of_text
 from flowledger.events.wire import NAMES
 from flowledger.events.workflow import WorkflowRemovedFromViews
@@ -41,8 +42,7 @@ Status = Literal["pending", "running", "suspended", "quarantined", "completed", 
 #: statuses of tasks that somebody has to do something about, or does
 ACTIVE = ("created", "assigned", "started", "in_progress", "suspended")
 REMOVED = NAMES[WorkflowRemovedFromViews]
-PriorityValue = Annotated[int, Meta(ge=0, le=100)] | Literal["low", "normal", "medium", "high", "critical", "urgent"]
-PRIORITIES = {"low": 20, "normal": 40, "medium": 40, "high": 60, "critical": 80, "urgent": 100}
+PriorityValue = Annotated[int, Meta(ge=0, le=100)] | Literal["low", "normal", "medium", "high", "critical", "urgent"]  # `PRIORITIES`
 
 
 #: characters of a comment

@@ -12,6 +12,8 @@ import msgspec
 
 #: A JSON value. On the wire: one `bytes` field that holds JSON text, exact decimals included.
 Json = Annotated[Any, "json"]
+#: words for a priority from 0 to 100
+PRIORITIES = {"low": 20, "normal": 40, "medium": 40, "high": 60, "critical": 80, "urgent": 100}
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):

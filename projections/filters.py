@@ -13,11 +13,12 @@ import msgspec
 from psycopg import sql
 
 from flowledger.events.avro import decode_json, encode_json
+from flowledger.events.base import PRIORITIES
 from flowledger.kernel import times
 from flowledger.projections.context import ACTIVITY
 from flowledger.projections.reader import BadQuery
 from flowledger.projections.tables import micros, stamp
-from flowledger.projections.words import INT_MAX, PRIORITIES, SEARCH_CHARS, pieces_of, priority_word, search_text
+from flowledger.projections.words import INT_MAX, SEARCH_CHARS, pieces_of, priority_word, search_text
 
 LIMIT, LIMIT_MAX = 50, 1_000
 _KEY_MAX = 2**63 - 1

@@ -17,7 +17,6 @@ DEFINITION_STATUSES = frozenset("draft validated published deprecated archived".
 CATEGORIES = {
     "human_task": "manual", "user_task": "manual", "manual_task": "manual", "send_task": "integration", "receive_task": "integration",
 }  # fmt: skip
-PRIORITIES = {"low": 20, "normal": 40, "medium": 40, "high": 60, "critical": 80, "urgent": 100}
 INT_MAX = 2**31 - 1
 SEARCH_CHARS = 64
 

@@ -8,6 +8,7 @@ The same inputs make the same bytes. By the standard library and `packaging` alo
 
 from __future__ import annotations
 
+import argparse
 import base64
 import json
 import re
@@ -115,9 +116,12 @@ def bill() -> dict[str, Any]:
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description="What a release is made of, as CycloneDX 1.6 (JSON).")
+    parser.add_argument("file", nargs="?", type=Path, help="stdout, when none is named")
+    file = parser.parse_args().file
     text = json.dumps(bill(), indent=1, ensure_ascii=False) + "\n"
-    if len(sys.argv) > 1:
-        Path(sys.argv[1]).write_text(text)
+    if file:
+        file.write_text(text)
     else:
         sys.stdout.write(text)
     return 0

@@ -59,7 +59,7 @@ def moved(f: Fold, task: Task, e: ta.TaskChanged) -> None:
         passed = None
         if cls in PASSED_ON:
             passed = {"move": PASSED_ON[cls], "from": task.assignee, "to": str(assignee), "by": f.env.actor, "reason": e.reason}
-            passed["at"] = f.now
+            passed["at"] = f.now.replace(" ", "T").replace("+00:00", "Z")  # in JSON, as everywhere in the API
         if task.hop:
             ended(f, task, "ended_at")
         assigned(f, task, str(assignee), details, e.reason, passed)

@@ -11,7 +11,7 @@ from flowledger.events import flow as fl
 from flowledger.events import task as ta
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
-from flowledger.events.base import Event
+from flowledger.events.base import PRIORITIES, Event
 from flowledger.projections.changes import Ended
 from flowledger.projections.context import Instance, Task
 from flowledger.projections.fold import Fold, View
@@ -19,7 +19,6 @@ from flowledger.projections.tables import Table, stamp
 from flowledger.projections.views import assignments
 from flowledger.projections.words import (
     CATEGORIES,
-    PRIORITIES,
     RESULT_STATUSES,
     TASK_STATUSES,
     TASK_TYPES,
@@ -29,7 +28,7 @@ from flowledger.projections.words import (
     word,
 )
 
-VERSION = 4
+VERSION = 5
 TABLE = Table(
     "tasks",
     {

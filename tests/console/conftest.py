@@ -163,7 +163,7 @@ def server(built: Path) -> Iterator[Served]:
     served = Served(f"http://127.0.0.1:{port}", data)
     served.receives = receives
     try:
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 300  # a busy machine
         while True:
             try:
                 served.call("GET", "/health/ready")

@@ -12,6 +12,7 @@ import pytest
 
 from flowledger.api.problems import STATUS
 from flowledger.events import wire
+from flowledger.events.base import PRIORITIES
 from flowledger.kernel.handlers.moves import MOVES
 from flowledger.projections import words
 
@@ -76,7 +77,7 @@ def test_the_browser_listens_to_each_event() -> None:
 def test_each_kind_of_work_and_each_priority_has_a_word(language: str) -> None:
     known = LANGUAGES[language]
     assert [t for t in sorted(words.TASK_TYPES) if f"kind.{t}" not in known] == []
-    assert [p for p in sorted(words.PRIORITIES) if f"priority.{p}" not in known] == []
+    assert [p for p in sorted(PRIORITIES) if f"priority.{p}" not in known] == []
 
 
 def test_moves_of_the_console_are_those_of_the_kernel() -> None:

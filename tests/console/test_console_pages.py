@@ -91,6 +91,7 @@ def test_an_instance_is_cancelled_with_a_reason(server: Served, open_page: Calla
     assert any("ordered twice" in json.dumps(e) and e["actor"] == "olga" for e in events)
 
 
+@pytest.mark.req("APG-UI-014")
 @pytest.mark.parametrize(
     "path", ["/", "/tasks", "/processes", "/processes/order", "/instances", "/decisions/approval-level", "/operations", "/api"]
 )

@@ -20,7 +20,7 @@ if not FILES:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.name)
-@pytest.mark.req("APG-MOD-005", "APG-MOD-010")
+@pytest.mark.req("APG-MOD-005", "APG-MOD-010", "APG-POS-003")
 def test_read_without_loss(path):
     data = path.read_bytes()
     graph, findings = bpmn.read(data, path.name)

@@ -16,7 +16,7 @@ from flowledger.sdk import Flow
 MODEL = Flow("order").start().service("pack", job="pack").end().xml().decode()
 
 
-@pytest.mark.req("APG-TEN-001", "APG-TEN-002", "WOS-CMP-001")
+@pytest.mark.req("APG-TEN-001", "APG-TEN-002", "WOS-CMP-001", "APG-POS-011", "APG-POS-023")
 @pytest.mark.parametrize("on", ["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
 @pytest.mark.timeout(240)
 async def test_a_tenant_from_its_making_to_its_end(on, request, place, database, tmp_path):

@@ -55,7 +55,7 @@ LEVELS = [
 ]
 
 
-@pytest.mark.req("APG-HUM-002")
+@pytest.mark.req("APG-HUM-002", "APG-TSK-002")
 def test_a_path_of_three_levels_fires_at_the_set_times():
     b = Bench()
     key = b.create(name="x", details={"assignee": "ann", "settings": {"sla": "PT2H", "reminders": "PT90M,PT15M", "escalation": LEVELS}})

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from flowledger.events.base import PRIORITIES
 from flowledger.kernel.model.formats import build
 from flowledger.kernel.model.formats.shared import Base, ms_of_iso
 from flowledger.kernel.model.formats.source import Value
 
-PRIORITIES = {"low": 20, "normal": 40, "medium": 40, "high": 60, "critical": 80, "urgent": 100}
 STRATEGIES = {"fixed", "linear", "exponential", "fibonacci"}
 
 #: keys that every task may have

@@ -22,6 +22,7 @@ import type { Editor, EditorProps, Mark, Shown } from "./editor";
 import { ownProperties } from "./extensions";
 import flowledger from "./flowledger.json";
 import { styleElementsGetTheNonce } from "./nonce";
+import { peopleOn } from "./people";
 import { templates } from "./templates";
 import { translation } from "./translation";
 
@@ -32,13 +33,13 @@ const LEFT = 125;
 const SEVERITY = ["error", "warning", "info"];
 
 /** The only place that knows the modeler. It is made once for a text; all else is told to it. */
-export default function ProcessEditor({ text, label, properties, onChange, onReady, onFailed, onSelect }: EditorProps) {
+export default function ProcessEditor({ text, label, properties, onChange, onReady, onFailed, onSelect, onWhere }: EditorProps) {
   const t = useText();
   const { language } = useLanguage();
   const dark = useComputedColorScheme("light") === "dark";
   const box = useRef<HTMLDivElement>(null);
-  const tell = useRef({ onChange, onReady, onFailed, onSelect });
-  tell.current = { onChange, onReady, onFailed, onSelect };
+  const tell = useRef({ onChange, onReady, onFailed, onSelect, onWhere });
+  tell.current = { onChange, onReady, onFailed, onSelect, onWhere };
   const current = useRef(text);
   const say = useRef(t);
   say.current = t;
@@ -70,7 +71,16 @@ export default function ProcessEditor({ text, label, properties, onChange, onRea
       later = setTimeout(() => (mark(m, marked), show(m, shown)), 50); // an element that comes back by undo has lost its signs
     };
     m.on("commandStack.changed", changed);
-    m.on("selection.changed", (e: any) => tell.current.onSelect?.(e.newSelection.length === 1 ? e.newSelection[0].id : undefined));
+    m.on("selection.changed", (e: any) => {
+      tell.current.onSelect?.(e.newSelection.length === 1 ? e.newSelection[0].id : undefined);
+      tell.current.onWhere?.({ selected: e.newSelection.slice(0, 20).map((one: any) => one.id) });
+    });
+    const people = peopleOn(m, box.current!, say.current("shell.nobody"));
+    const moved = (e: MouseEvent) => tell.current.onWhere?.(people.at(e));
+    const left = () => tell.current.onWhere?.({ x: null, y: null });
+    const on = box.current!;
+    on.addEventListener("mousemove", moved);
+    on.addEventListener("mouseleave", left);
     const seen = new ResizeObserver(() => get("canvas").resized());
     seen.observe(box.current!);
     const editor: Editor = {
@@ -88,6 +98,7 @@ export default function ProcessEditor({ text, label, properties, onChange, onRea
       marks: (all) => mark(m, (marked = all)),
       show: (now) => show(m, (shown = now)),
       svg: async () => (await m.saveSVG()).svg,
+      people: (others) => people.show(others),
       templates: (all) => get("elementTemplatesLoader").setTemplates(all),
       apply: (id, version, at) => apply(m, id, version, at),
     };
@@ -103,6 +114,9 @@ export default function ProcessEditor({ text, label, properties, onChange, onRea
       over = true;
       clearTimeout(later);
       seen.disconnect();
+      people.away();
+      on.removeEventListener("mousemove", moved);
+      on.removeEventListener("mouseleave", left);
       m.destroy();
     };
   }, [dark, language, properties]);

@@ -1,3 +1,4 @@
+import type { Person, Where } from "~/api/presence";
 import type { Template } from "./templates";
 
 /** What a page asks of an editor, whatever it draws. */
@@ -27,6 +28,8 @@ export interface Editor {
   marks: (marks: Mark[]) => void;
   show: (shown: Shown | null) => void;
   svg?: () => Promise<string>;
+  /** Others who look at it, where they are and what they have selected. */
+  people?: (others: Person[]) => void;
   /** New element templates are there. */
   templates?: (all: Template[]) => void;
   /** Puts a template onto an element, or makes an element of it. */
@@ -45,4 +48,6 @@ export interface EditorProps {
   /** it can't be opened */
   onFailed: (why: string) => void;
   onSelect?: (element: string | undefined) => void;
+  /** where one is oneself, for the others */
+  onWhere?: (where: Partial<Where>) => void;
 }

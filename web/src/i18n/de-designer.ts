@@ -198,4 +198,7 @@ export const designer: Record<string, string> = {
   "designer.own.businessstate.enter": "Beim Betreten",
   "designer.own.businessstate.success": "Wenn erledigt",
   "designer.own.businessstate.failure": "Wenn fehlgeschlagen",
+  "designer.people": "Auch hier: {names}",
+  "designer.people.here": "Wer noch hier ist",
+  "designer.people.at": "{name}, bei {element}",
 };

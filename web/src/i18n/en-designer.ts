@@ -198,4 +198,7 @@ export const designer: Record<string, string> = {
   "designer.own.businessstate.enter": "When entered",
   "designer.own.businessstate.success": "When done",
   "designer.own.businessstate.failure": "When failed",
+  "designer.people": "Also here: {names}",
+  "designer.people.here": "Who else is here",
+  "designer.people.at": "{name}, at {element}",
 };

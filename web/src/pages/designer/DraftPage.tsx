@@ -4,6 +4,7 @@ import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router"
 import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from "react";
 import type { Editor, Shown } from "~/designer/editor";
 import { useMay } from "~/api/me";
+import { usePresence } from "~/api/presence";
 import { useText } from "~/i18n";
 import { Icon, type IconName } from "~/shared/icons";
 import { save as toFile } from "~/shared/save";
@@ -16,6 +17,7 @@ import { Deploy } from "./Deploy";
 import { Rename } from "./DesignerPage";
 import { FindingList, Findings, useFindings } from "./Findings";
 import { Gallery } from "./Gallery";
+import { People } from "./People";
 import { Histories } from "./Histories";
 import { Texts } from "./Texts";
 import { Try } from "./Try";
@@ -57,6 +59,9 @@ export function DraftPage() {
   const plain = asText || layout.failed || (d.opened && (broken?.n === d.opened.n || !drawable(kind, d.opened.text)));
   const tab = search.tab ?? (kind === "decision" || plain ? "findings" : "properties");
 
+  const presence = usePresence(id, Boolean(draft));
+  useEffect(() => editor?.people?.(presence.others), [editor, presence.others]);
+
   const ready = useCallback(
     (made: Editor) => {
       d.editor.current = made;
@@ -71,10 +76,13 @@ export function DraftPage() {
     if (d.conflict) setResolving(true);
   }, [d.conflict]);
 
+  const tellSaved = presence.saved;
   const save = useCallback(async () => {
     const saved = await d.save();
-    if (saved) notifications.show({ message: t("designer.saved.as", { version: saved.version }), color: "teal" });
-  }, [d, t]);
+    if (!saved) return;
+    tellSaved(saved.version);
+    notifications.show({ message: t("designer.saved.as", { version: saved.version }), color: "teal" });
+  }, [d, t, tellSaved]);
   useEffect(() => {
     const key = (e: KeyboardEvent) => {
       if (!(e.ctrlKey || e.metaKey) || e.altKey || e.key.toLowerCase() !== "s") return;
@@ -121,6 +129,7 @@ export function DraftPage() {
           </Text>
         </Group>
         <Group gap={6}>
+          <People others={presence.others} onPick={(element) => editor?.select(element)} />
           {act(t("designer.undo"), "undo", () => editor?.undo(), !can.undo)}
           {act(t("designer.redo"), "redo", () => editor?.redo(), !can.redo)}
           {!plain && kind === "process" && act(t("diagram.fit"), "fit", () => editor?.fit())}
@@ -222,6 +231,7 @@ export function DraftPage() {
               onReady={ready}
               onFailed={(why) => setBroken({ n: d.opened!.n, why })}
               onSelect={setSelected}
+              onWhere={presence.here}
             />}
           </Suspense>
         </div>
