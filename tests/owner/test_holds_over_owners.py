@@ -119,7 +119,6 @@ async def run(connect: Any, count: int, rate: int) -> dict[str, float]:
     return took
 
 
-@pytest.mark.req("HA-012")
 @pytest.mark.timeout(280 if INSTANCES < 1_000 else 3_000)
 async def test_nothing_moves_while_held_and_what_came_is_applied_once(connect):
     """A short one is released slowly, so that it is not over before the owners are killed."""
