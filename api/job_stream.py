@@ -26,6 +26,7 @@ from flowledger.events import commands as c
 from flowledger.events.base import Rejected
 from flowledger.events.commands import Origin
 from flowledger.kernel.access import OPERATOR
+from flowledger.kernel.limits import LEASE_MS_MAX
 from flowledger.logs import log
 from flowledger.processors.client import NOBODY, Caller, Client
 from flowledger.sdk import frames as f
@@ -136,9 +137,10 @@ class JobSession:
         if not frame.worker or len(frame.subscriptions) > SUBSCRIPTIONS_MAX:
             raise ValueError(f"expected a worker's name and up to {SUBSCRIPTIONS_MAX} subscriptions")
         for s in frame.subscriptions:
-            if not s.type or s.timeout_ms < 1 or not 0 < s.credit <= CREDIT_MAX:
+            if not s.type or not 1 <= s.timeout_ms <= LEASE_MS_MAX or not 0 < s.credit <= CREDIT_MAX:
                 raise ValueError(
-                    f"expected a type, a time-out and a credit of 1 to {CREDIT_MAX}, found {s.type!r}, {s.timeout_ms}, {s.credit}"
+                    f"expected a type, a time-out of 1 to {LEASE_MS_MAX} ms and a credit of 1 to {CREDIT_MAX}, "
+                    f"found {s.type!r}, {s.timeout_ms}, {s.credit}"
                 )
         self._session = self.workers.connect(frame.worker, "stream", self.address, self.caller.tenant, self._cancelled)
         for s in frame.subscriptions:

@@ -19,7 +19,8 @@ from flowledger.api.services import services_of
 )
 async def metrics(request: ApiRequest) -> Response[Any]:
     text, kind = await services_of(request).telemetry.figures(request.headers.get("accept", ""))
-    return Response(text, media_type=kind)
+    # the framework says the charset of every text itself, and scrapers refuse a type that says it twice
+    return Response(text, media_type=kind.removesuffix("; charset=utf-8") if kind.startswith("text/") else kind)
 
 
 HANDLERS: list[Any] = [metrics]

@@ -46,6 +46,8 @@ CALL_DEPTH_MAX = 100
 ITEMS_MAX = 1_000_000
 #: longest message time to live, milliseconds (ten years)
 TTL_MS_MAX = 315_360_000_000
+#: longest lease of a task, milliseconds (ten years)
+LEASE_MS_MAX = 315_360_000_000
 #: steps an expression may take
 EXPRESSION_STEPS_MAX = 1_000_000
 #: steps of all expressions of one decision

@@ -21,6 +21,7 @@ from flowledger.events.avro import decode_json
 from flowledger.events.base import Recorded, Rejected, RejectionCode
 from flowledger.kernel import lookup
 from flowledger.kernel.library import Library
+from flowledger.kernel.limits import LEASE_MS_MAX
 from flowledger.logs import log
 from flowledger.processors import activation
 from flowledger.processors.admission import MAY_WAIT, Admission, counts
@@ -346,8 +347,8 @@ class Engine:
         self, job_type: str, worker: str, max_jobs: int, timeout_ms: int, wait_ms: int = 0, fetch: Sequence[str] | None = None,
         caller: Caller = NOBODY,
     ) -> list[dict[str, Any]]:  # fmt: skip
-        if not job_type or max_jobs < 1 or timeout_ms < 1:
-            raise ValueError("expected a job type, at least one job and a timeout of 1 ms or more")
+        if not job_type or max_jobs < 1 or not 1 <= timeout_ms <= LEASE_MS_MAX:
+            raise ValueError(f"expected a job type, at least one job and a timeout of 1 to {LEASE_MS_MAX} ms")
         wanted = c.ActivateTasks(
             job_type=job_type, worker=worker, max=max_jobs, timeout_ms=timeout_ms, fetch=list(fetch) if fetch else None
         )

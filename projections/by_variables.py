@@ -25,7 +25,7 @@ LOOK = 500
 #: so many of the newest of a list are counted, for how dense it is; of a range, whose slice is in no order of time, more of them
 SEEN, SEEN_RANGED = 1_000, 2_000
 #: look-ups of a page, about; where it would be more, the other lists are read beside, unless one is so many times as long as the leader
-LOOK_UPS, LONGER = 1_500, 15
+LOOK_UPS, LONGER = 500, 15
 #: who has so few rows by the planner's word leads without a look at the others. Of a value it knows how often any variable has it; where many names
 #: share it, one has more of it than it thinks, about so many times as many.
 FEW, NAMES = 300, 10

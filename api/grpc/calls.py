@@ -137,11 +137,11 @@ MIGRATE = Intent("MIGRATE", "Expected to migrate process instance but no process
 
 
 def start_of(r: Any, wait: bool = False, fetch: list[str] | None = None) -> tuple[c.StartInstance, str]:
-    """The command, and how a refusal names the definition."""
-    if r.processDefinitionKey > 0:
-        subject = f"key '{r.processDefinitionKey}'"
-    elif r.bpmnProcessId:
+    """The command, and how a refusal names the definition. An id goes before a key, as in Zeebe."""
+    if r.bpmnProcessId:
         subject = f"process ID '{r.bpmnProcessId}'" + (f" and version '{r.version}'" if r.version > 0 else "")
+    elif r.processDefinitionKey > 0:
+        subject = f"key '{r.processDefinitionKey}'"
     else:
         raise invalid(
             "CREATE",
@@ -149,9 +149,9 @@ def start_of(r: Any, wait: bool = False, fetch: list[str] | None = None) -> tupl
         )
     start_at = [i.elementId for i in r.startInstructions] if r.startInstructions else None
     command = c.StartInstance(
-        id="" if r.processDefinitionKey > 0 else r.bpmnProcessId,
-        definition=max(r.processDefinitionKey, 0),
-        version=max(r.version, 0),
+        id=r.bpmnProcessId,
+        definition=0 if r.bpmnProcessId else max(r.processDefinitionKey, 0),
+        version=max(r.version, 0) if r.bpmnProcessId else 0,
         variables=variables_of(r.variables),
         start_at=start_at,
         wait=wait,

@@ -53,6 +53,10 @@ def _with_key(entry: dict[str, Any], family: dict[str, Any], version: int, key: 
 
 async def evaluate_decision(g: Gateway, r: Any, call: Call) -> Any:
     caller = for_tenant(call.caller, r.tenantId)
+    if r.decisionKey > 0 and r.decisionId:
+        raise invalid(
+            "EVALUATE", f"Expected either a decision id or a decision key, but both '{r.decisionId}' and '{r.decisionKey}' were provided"
+        )
     if r.decisionKey > 0:
         intent, subject = EVALUATE_KEY, str(r.decisionKey)
     elif r.decisionId:

@@ -14,6 +14,7 @@ from flowledger.api.grpc.tenants import for_tenant, tenant_name
 from flowledger.api.leases import close_source, give_back
 from flowledger.events.avro import encode_json
 from flowledger.events.commands import FailTask
+from flowledger.kernel.limits import LEASE_MS_MAX
 from flowledger.processors.client import ENGINE, Caller
 
 #: `requestTimeout` 0 waits as long as a Zeebe gateway does by default (its `longPolling.timeout`)
@@ -75,11 +76,14 @@ async def _too_large(g: Gateway, job: dict[str, Any], size: int) -> None:
 
 
 def check(r: Any, intent: str, what: str) -> None:
+    """A lease that ends in no year that there is would be given to nobody, and whoever asked for it would wait for ever."""
     wrong = ""
     if not r.type.strip():
         wrong = f"Expected to {what} with type to be present, but it was blank"
     elif r.timeout < 1:
         wrong = f"Expected to {what} with timeout to be greater than zero, but it was '{r.timeout}'"
+    elif r.timeout > LEASE_MS_MAX:
+        wrong = f"Expected to {what} with timeout to be at most {LEASE_MS_MAX} ms, but it was '{r.timeout}'"
     if wrong:
         raise invalid(intent, wrong)
 
@@ -87,6 +91,8 @@ def check(r: Any, intent: str, what: str) -> None:
 async def activate_jobs(g: Gateway, r: Any, call: Call, send: Send) -> None:
     """At most one batch of jobs; none when nothing came in time. A negative `requestTimeout`: don't wait."""
     check(r, "ACTIVATE", "activate job batch")
+    if not r.worker.strip():
+        raise invalid("ACTIVATE", "Expected to activate job batch with worker to be present, but it was blank")
     if r.maxJobsToActivate < 1:
         raise invalid(
             "ACTIVATE",

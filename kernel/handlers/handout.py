@@ -9,7 +9,7 @@ from typing import Any
 from flowledger.events import commands as c
 from flowledger.events import task as ta
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.kernel import holding
+from flowledger.kernel import holding, limits
 from flowledger.kernel.access.gate import tenants_of
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.folds.holds import offer, withhold
@@ -20,8 +20,9 @@ from flowledger.kernel.tasks import guards, index, permits, stock
 def activate(d: Decision, e: c.ActivateTasks) -> Rejected | None:
     """Highest priority first, oldest first within one, and long waiting counts as priority, so that nothing starves. The cost does not grow with
     the number of waiting tasks."""
-    if not e.job_type or e.max < 1 or e.timeout_ms < 1:
-        return Rejected(RejectionCode.INVALID_ARGUMENT, "expected a job type, max of 1 or more and a timeout of 1 ms or more")
+    if not e.job_type or e.max < 1 or not 1 <= e.timeout_ms <= limits.LEASE_MS_MAX:
+        expected = f"expected a job type, max of 1 or more and a timeout of 1 to {limits.LEASE_MS_MAX} ms"
+        return Rejected(RejectionCode.INVALID_ARGUMENT, f"{expected}, found {e.job_type[:60]!r}, {e.max}, {e.timeout_ms}")
     p = d.state
     assert d.request is not None
     tenants = tenants_of(d.request, e.tenants)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flowledger.events import commands as c
 from flowledger.events import task as ta
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.kernel import holding
+from flowledger.kernel import holding, limits
 from flowledger.kernel import retries as policy
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.handlers import tasks
@@ -19,8 +19,8 @@ def extend(d: Decision, e: c.ExtendLease) -> Rejected | None:
         return task
     if not task.worker:
         return Rejected(RejectionCode.INVALID_STATE, f"nobody has the lease of task {e.task}")
-    if e.timeout_ms < 1:
-        return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected a timeout of 1 ms or more, found {e.timeout_ms}")
+    if not 1 <= e.timeout_ms <= limits.LEASE_MS_MAX:
+        return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected a timeout of 1 to {limits.LEASE_MS_MAX} ms, found {e.timeout_ms}")
     deadline = d.facts.now_us + e.timeout_ms * 1000
     if d.state.guards and d.state.meta.partitions > 1:
         deadline = _within_permits(d, task, deadline, e.timeout_ms)

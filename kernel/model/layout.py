@@ -303,7 +303,8 @@ def _write(definitions: Any, plane_of: str, drawing: Drawing) -> None:
 
 
 def _label(shape: Any, text: str, middle: int, top: int) -> None:
-    width = min(90, max(20, 6 * len(text)))
+    wide = 7 * len(text) + 8  # in the viewer's type a narrower one breaks within words
+    width = min(90, max(28, wide))
     bounds = etree.SubElement(etree.SubElement(shape, BPMNDI + "BPMNLabel"), DC + "Bounds")
-    for name, value in (("x", middle - width // 2), ("y", top), ("width", width), ("height", 14 * (1 + (6 * len(text) - 1) // 90))):
+    for name, value in (("x", middle - width // 2), ("y", top), ("width", width), ("height", 14 * (1 + (wide - 1) // 90))):
         bounds.set(name, str(value))

@@ -13,6 +13,7 @@ import msgspec
 from flowledger.events import commands as c
 from flowledger.events import routes
 from flowledger.events.base import Recorded, Rejected, RejectionCode
+from flowledger.kernel.limits import LEASE_MS_MAX
 from flowledger.processors.client import ENGINE, NOBODY, Answer, Caller, request_of, within
 from flowledger.processors.link import door as d
 from flowledger.processors.link import wire as w
@@ -114,8 +115,8 @@ class LinkClient:
         caller: Caller = NOBODY,
     ) -> Jobs:  # fmt: skip
         """A poll lasts through a restart of the owners. Raises: ValueError."""
-        if not job_type or max_jobs < 1 or timeout_ms < 1:
-            raise ValueError("expected a job type, at least one job and a timeout of 1 ms or more")
+        if not job_type or max_jobs < 1 or not 1 <= timeout_ms <= LEASE_MS_MAX:
+            raise ValueError(f"expected a job type, at least one job and a timeout of 1 to {LEASE_MS_MAX} ms")
         loop = asyncio.get_running_loop()
         end = loop.time() + wait_ms / 1000
         poll = w.poll_of(job_type, worker, max_jobs, timeout_ms, wait_ms, fetch, caller)

@@ -199,11 +199,13 @@ async def test_health_says_why_it_is_not_ready(http, client, reads):
 async def test_requests_and_commands_are_counted(http, client):
     await http.post("/v1/incidents/7/resolve")
     await http.get("/v1/instances/7")
-    text = (await http.get("/metrics")).text
+    r = await http.get("/metrics")
+    assert r.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8", "each parameter once, as a scraper reads it"
+    text = r.text
     assert 'flowledger_http_commands_total{command="ResolveIncident",outcome="ok"} 1.0' in text
     assert 'flowledger_http_requests_total{method="GET",route="/v1/instances/{id}",status="404"} 1.0' in text
     r = await http.get("/metrics", headers={"Accept": "application/openmetrics-text"})
-    assert r.text.endswith("# EOF\n")
+    assert r.text.endswith("# EOF\n") and r.headers["content-type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 
 async def test_a_trace_goes_through(http, client):

@@ -32,7 +32,7 @@ PAGES = {
     "instances searched by a text": "/instances?where=(order.amount+%3E+1)&text=STUCK",
     **{
         f"instance {tab}": f"/instances/{{stuck}}?tab={tab}"
-        for tab in ("now", "incidents", "variables", "work", "calls", "why", "comments", "audit", "history")
+        for tab in ("now", "incidents", "variables", "work", "calls", "why", "comments", "files", "audit", "history")
     },
     "instance decisions": "/instances/{decided}?tab=decisions",
     "designer": "/designer",

@@ -72,12 +72,14 @@ async def test_a_process_is_written_as_json_and_read_again(http):
     content = (ROOT / "examples" / "order.bpmn").read_text()
     found = (await http.post("/v1/models/convert", json={"name": "order.bpmn", "content": content, "to": "process-json"})).json()
     assert (found["name"], found["same"]) == ("order.json", True)
+    steps = (await http.post("/v1/models/convert", json={"name": "order.bpmn", "content": content, "to": "steps"})).json()
+    assert (steps["name"], steps["same"]) == ("order.steps.json", False) and steps["findings"], "it is none of steps"
     back = (await http.post("/v1/models/convert", json={"name": "order.json", "content": found["content"]})).json()
     assert "BPMNPlane" in back["content"] and back["same"] is None
     for wrong in ("", "hello", "<definitions"):
         answer = await http.post("/v1/models/convert", json={"name": "x.bpmn", "content": wrong, "to": "process-json"})
         assert answer.status_code == 422 if not wrong else answer.json()["content"] is None and answer.json()["findings"], wrong
-    assert (await http.post("/v1/models/convert", json={"name": "x", "content": "x", "to": "steps"})).status_code == 400
+    assert (await http.post("/v1/models/convert", json={"name": "x", "content": "x", "to": "bpml"})).status_code == 400
 
 
 @pytest.mark.parametrize(("content", "code"), [("hello", ""), ("<definitions", ""), ('{"id": "f", "components": []}', "NOT_BPMN")])

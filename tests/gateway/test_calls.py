@@ -28,6 +28,7 @@ from flowledger.api.grpc.http2 import listen
 from flowledger.api.grpc.methods import METHODS, SERVICE
 from flowledger.events import commands as c
 from flowledger.events.base import Rejected
+from flowledger.kernel.limits import LEASE_MS_MAX
 from flowledger.processors.client import Caller
 
 KEY = (2 << 51) + 17
@@ -311,10 +312,30 @@ async def test_long_polling(stub, engine):
     assert await asyncio.wait_for(waiting, 20) == 2
     engine.add(1, tenant="b")
     assert await ask(300, tenantIds=["a", "b"]) == 1
-    for wrong in ({"type": " "}, {"timeout": 0}, {"maxJobsToActivate": 0}):
+    for wrong in ({"type": " "}, {"worker": " "}, {"timeout": 0}, {"maxJobsToActivate": 0}):
         with pytest.raises(grpc.aio.AioRpcError) as e:
             await ask(0, **wrong)
         assert e.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize("timeout", [LEASE_MS_MAX + 1, 2**62, 2**63 - 1])
+async def test_a_lease_that_would_end_in_no_year_is_refused_and_not_waited_for(stub, engine, timeout):
+    engine.add(1)
+    poll = stub.ActivateJobs(pb.ActivateJobsRequest(type="pay", worker="a", timeout=timeout, maxJobsToActivate=1))
+    stream = stub.StreamActivatedJobs(pb.StreamActivatedJobsRequest(type="pay", worker="a", timeout=timeout))
+    for call in (poll, stream):
+        with pytest.raises(grpc.aio.AioRpcError, match=f"at most {LEASE_MS_MAX} ms, but it was '{timeout}'") as e:
+            await call.read()
+        assert e.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_an_id_goes_before_a_key(stub, engine):
+    engine.answers[c.StartInstance] = {"key": KEY, "definition": 5, "process": "order", "version": 3}
+    await stub.CreateProcessInstance(pb.CreateProcessInstanceRequest(bpmnProcessId="order", processDefinitionKey=9, version=-1))
+    assert (engine.calls[-1][0].id, engine.calls[-1][0].definition) == ("order", 0)
+    with pytest.raises(grpc.aio.AioRpcError, match="but both 'rate' and '9' were provided") as e:
+        await stub.EvaluateDecision(pb.EvaluateDecisionRequest(decisionId="rate", decisionKey=9))
+    assert e.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def test_many_large_jobs_come_in_messages_that_clients_accept(stub, engine):

@@ -17,7 +17,7 @@ from test_random_models import Model
 from flowledger.events import avro
 from flowledger.events import commands as c
 from flowledger.events.base import Broken, Heavy, Rejected
-from flowledger.kernel import Facts, Partition, decide, evolve, record_broken
+from flowledger.kernel import Facts, Partition, decide, evolve, limits, record_broken
 from flowledger.kernel.checkpoint import fingerprint
 from flowledger.kernel.library import Library
 from flowledger.processors.settings import FEEL_SOFT
@@ -181,6 +181,9 @@ def run(seed: int) -> int:
             w.do(c.PublishMessage(name=name, correlation_key=name, variables=variables, ttl_ms=rng.choice([0, 10**30, 1_000])))
         else:
             w.do(c.CancelInstance(key=rng.choice(keys), force=rng.random() < 0.5))
+    for timeout_ms in (0, limits.LEASE_MS_MAX + 1, 10**30):
+        refused = w.do(c.ActivateTasks(job_type="by", worker="w", timeout_ms=timeout_ms))
+        assert isinstance(refused, Rejected) and refused.code == "INVALID_ARGUMENT" and f"found 'by', 32, {timeout_ms}" in refused.message
     job = w.do(c.ActivateTasks(job_type="by", worker="w")).answer["jobs"][0]
     assert not isinstance(w.do(c.CompleteTask(task=job["key"])), Rejected | Broken), "the others go on"
     assert bystander not in w.p.instances

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from kubernetes_validate import ValidationError, validate
 
-from flowledger.infra.settings import Settings
+from flowledger.infra.settings import ROLES, Settings
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "infra" / "deploy"
@@ -28,7 +28,20 @@ VALUES = {
     "tls": ("grpc.tls.secret=gateway",),
     "mutual": ("grpc.tls.secret=gateway", "grpc.tls.mutual=true", "service.type=LoadBalancer"),
     "large": ("owner.replicas=12", "api.hosts={a.example.org,b.example.org}", "partitions=96"),
-}
+    "one of each": ("owner.replicas=1", "api.replicas=1", "connectors.replicas=0"),
+    "secured": (
+        "settings.kafka_security=SASL_SSL", "settings.kafka_mechanism=SCRAM-SHA-512", "settings.kafka_password=env:KAFKA_PASSWORD",
+        "settings.kafka_ca_file=/etc/kafka/ca.crt", "settings.tls_cert_file=/etc/kafka/tls.crt", "settings.auth=oidc", "settings.row_security=required",
+        "env[0].name=KAFKA_PASSWORD", "env[0].valueFrom.secretKeyRef.name=kafka", "env[0].valueFrom.secretKeyRef.key=password",
+        "volumes[0].name=kafka", "volumes[0].secret.secretName=kafka", "volumeMounts[0].name=kafka", "volumeMounts[0].mountPath=/etc/kafka",
+    ),
+    "placed": (
+        "nodeSelector.disk=fast", "tolerations[0].key=flows", "tolerations[0].operator=Exists", "imagePullSecrets={registry}",
+        "podAnnotations.sidecar=no", "affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].weight=1",
+        "affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].preference.matchExpressions[0].key=zone",
+        "affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].preference.matchExpressions[0].operator=Exists",
+    ),
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +68,13 @@ def test_the_chart_is_clean_and_each_object_is_what_kubernetes_takes(helm, value
     said = run(helm, "lint", "--strict", str(CHART), *given(values))
     assert "1 chart(s) linted, 0 chart(s) failed" in said and "[WARNING]" not in said
     objects = [o for o in yaml.safe_load_all(run(helm, "template", "flows", str(CHART), *given(values))) if o]
-    assert sorted(o["kind"] for o in objects) == ["Deployment"] * 3 + ["Service"]
+    roles = {role: int(o["spec"]["replicas"]) for o in objects if o["kind"] == "Deployment" for role in roles_of(o)}
+    assert roles.keys() == set(ROLES) - ({"connectors"} if "connectors.replicas=0" in values else set()), (
+        "nothing is left that nobody works on"
+    )
+    several = {o["metadata"]["name"] for o in objects if o["kind"] == "Deployment" and o["spec"]["replicas"] > 1}
+    assert {o["metadata"]["name"] for o in objects if o["kind"] == "PodDisruptionBudget"} == several, "the last one is never held fast"
+    assert {o["kind"] for o in objects} <= {"Deployment", "PodDisruptionBudget", "Service"}
     for one in objects:
         for version in KUBERNETES:
             validate(one, version, strict=True)
@@ -65,13 +84,23 @@ def test_the_chart_is_clean_and_each_object_is_what_kubernetes_takes(helm, value
         validate({**objects[0], "specs": {}}, KUBERNETES[-1], strict=True)
 
 
+def roles_of(deployment: dict) -> list[str]:
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return next(e["value"] for e in container["env"] if e["name"] == "FLOWLEDGER_ROLES").split(",")
+
+
 def starts(deployment: dict) -> None:
     """The container may write where the process has its sockets, and each file that a setting names is mounted."""
     pod = deployment["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     writable = [m["mountPath"] for m in container["volumeMounts"] if not m.get("readOnly")]
     mounted = [m["mountPath"] for m in container["volumeMounts"]]
-    env = {e["name"].removeprefix("FLOWLEDGER_").lower(): e.get("value", "") for e in container["env"]}
+    ours = [e for e in container["env"] if e["name"].startswith("FLOWLEDGER_")]
+    env = {e["name"].removeprefix("FLOWLEDGER_").lower(): e.get("value", "") for e in ours}
+    assert len(env) == len(ours), "none is said twice"
+    assert pod["enableServiceLinks"] is False, "a service named flowledger would say FLOWLEDGER_PORT"
+    assert pod["securityContext"]["runAsNonRoot"] and container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert deployment["spec"]["selector"]["matchLabels"] == deployment["spec"]["template"]["metadata"]["labels"]
     assert not env.keys() - Settings.model_fields.keys()
     assert container["securityContext"]["readOnlyRootFilesystem"] and any(env["data"].startswith(f"{w}/") for w in writable)
     for name, value in env.items():
@@ -79,8 +108,9 @@ def starts(deployment: dict) -> None:
             assert any(value.startswith(f"{m}/") for m in mounted), f"{name} is {value}, mounted are {mounted}"
     assert {m["name"] for m in container["volumeMounts"]} == {v["name"] for v in pod["volumes"]}
     ports = {p["name"] for p in container["ports"]}
-    assert container["livenessProbe"]["httpGet"] == {"path": "/health/live", "port": "http"}
-    assert container["readinessProbe"]["httpGet"] == {"path": "/health/ready", "port": "http"}
+    scheme = "HTTPS" if "tls_cert_file" in env else "HTTP"
+    for probe, path in (("startupProbe", "/health/live"), ("livenessProbe", "/health/live"), ("readinessProbe", "/health/ready")):
+        assert container[probe]["httpGet"] == {"path": path, "port": "http", "scheme": scheme} and container[probe]["timeoutSeconds"] == 5
     assert ports == ({"http", "grpc"} if "grpc" in env["roles"] else {"http"})
 
 
@@ -92,6 +122,11 @@ def starts(deployment: dict) -> None:
         ("owner.replica=2", "owner"),
         ("service.type=Loadbalancer", "service"),
         ("grpc.tls.mutual=perhaps", "mutual"),
+        ("settings.roles=owner", "roles"),
+        ("settings.Kafka-User=x", "Kafka-User"),
+        ("settings.page_max=5", "page_max"),
+        ("env[0].value=5", "name"),
+        ("disruption=maybe", "disruption"),
     ],
 )
 def test_a_wrong_value_is_told_before_anything_is_installed(helm, value, said):
@@ -113,7 +148,14 @@ def test_the_compose_file_is_what_the_specification_takes():
         assert service["healthcheck"]["test"], f"{name} says when it is ready"
         for volume in service.get("volumes", ()):
             assert volume.split(":")[0] in compose["volumes"]
-    ours = {k.removeprefix("FLOWLEDGER_").lower() for k in compose["services"]["flowledger"]["environment"]}
+    service = compose["services"]["flowledger"]
+    assert service["cap_drop"] == ["ALL"] and service["restart"] == "unless-stopped"
+    said = service["environment"]
+    assert "PASSWORD" not in said["FLOWLEDGER_POSTGRES"] and said["PGPASSWORD"] == "${POSTGRES_PASSWORD}", (
+        "a password may have any character"
+    )
+    assert set(said["FLOWLEDGER_ROLES"].split(",")) == set(ROLES)
+    ours = {k.removeprefix("FLOWLEDGER_").lower() for k in said if k.startswith("FLOWLEDGER_")}
     assert not ours - Settings.model_fields.keys()
     assert all(p.startswith("127.0.0.1:") for s in compose["services"].values() for p in s.get("ports", ())), "open to this machine only"
 

@@ -12,6 +12,8 @@ import msgspec
 import pytest
 import uvicorn
 from pydantic import BaseModel
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 from flowledger.api import job_stream
 from flowledger.api.app import create_app
@@ -19,9 +21,10 @@ from flowledger.api.services import Services
 from flowledger.api.workers import Workers
 from flowledger.infra.log_memory import MemoryLog
 from flowledger.infra.settings import Settings
+from flowledger.kernel.limits import LEASE_MS_MAX
 from flowledger.processors.client import Caller
 from flowledger.processors.engine import Engine
-from flowledger.sdk import BpmnError, Client, Job, JobFailed, Worker
+from flowledger.sdk import BpmnError, Client, Job, JobFailed, Worker, frames
 from flowledger.sdk.client import ApiError
 
 MODEL = """<bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0"
@@ -217,3 +220,14 @@ async def test_a_trace_goes_through_from_the_caller_to_what_the_handler_starts(w
     assert traces[0][0] == parent and "ab" * 16 in traces[0][1]
     await worker.stop(1)
     await working
+
+
+@pytest.mark.parametrize("timeout_ms", [0, LEASE_MS_MAX + 1, 2**62])
+async def test_a_stream_is_told_that_nothing_can_be_leased_so_long(world, timeout_ms):
+    hello = frames.Hello(worker="w", subscriptions=[frames.Subscription(type="pay", timeout_ms=timeout_ms, credit=5)])
+    async with connect(world.url.replace("http", "ws") + "/v1/jobs/stream") as ws:
+        await ws.send(frames.encode(hello))
+        with pytest.raises(ConnectionClosed, match=f"time-out of 1 to {LEASE_MS_MAX} ms"):
+            await asyncio.wait_for(ws.recv(), 30)
+    with pytest.raises(ValueError, match=f"a timeout of 1 to {LEASE_MS_MAX} ms"):
+        await world.engine.activate("pay", "w", 1, timeout_ms)

@@ -33,13 +33,18 @@ interface Props {
   onReady?: (elements: string[]) => void;
   /** what can be done at an element that is chosen: the entries of a menu on it; null: nothing */
   menu?: (element: string) => ReactNode;
+  /** shown as a whole, however small */
+  whole?: boolean;
 }
+
+/** Below this nothing on a drawing can be read. */
+const LEAST = 0.4;
 
 /* eslint-disable @typescript-eslint/no-explicit-any */
 type Service = any;
 
 /** The only place that knows the viewer. It is made once; data is patched in by element, so a selection survives the news. */
-export function Diagram({ xml, process, badges = {}, marks = {}, selected, onSelect, height = 360, label, onReady, menu }: Props) {
+export function Diagram({ xml, process, badges = {}, marks = {}, selected, onSelect, height = 360, label, onReady, menu, whole = false }: Props) {
   const t = useText();
   const dark = useComputedColorScheme("light") === "dark";
   const box = useRef<HTMLDivElement>(null);
@@ -156,6 +161,21 @@ export function Diagram({ xml, process, badges = {}, marks = {}, selected, onSel
     if (!selected) setOpen(false);
   }, [selected]);
 
+  // where the whole is too small to be read, one sees what is busy
+  const near = useRef(0);
+  useEffect(() => {
+    const canvas = viewer.current?.get("canvas") as Service;
+    if (!canvas || !shown || whole || near.current === shown || canvas.zoom() >= LEAST) return;
+    const registry = viewer.current!.get("elementRegistry") as Service;
+    const busy = [selected, ...places.split(" ")].map((id) => id && registry.get(id)).find((x) => x && !x.waypoints && canvas.findRoot(x) === canvas.getRootElement());
+    const first = busy ?? registry.get(inOrder(registry.filter((x: any) => x.businessObject?.$instanceOf?.("bpmn:FlowNode") && !x.labelTarget && canvas.findRoot(x) === canvas.getRootElement()))[0]);
+    const { outer, inner } = canvas.viewbox();
+    if (!first || !outer.width) return;
+    if (busy) near.current = shown;
+    const [width, height] = [outer.width / LEAST, outer.height / LEAST];
+    canvas.viewbox({ x: Math.max(inner.x - 30, first.x + first.width / 2 - width * 0.4), y: first.y + first.height / 2 - height / 2, width, height });
+  }, [places, selected, shown, whole]);
+
   const called = (id: string): string => (viewer.current?.get("elementRegistry") as Service)?.get(id)?.businessObject?.name?.trim() || id;
   const keys = (e: KeyboardEvent) => {
     const v = viewer.current;
@@ -180,6 +200,7 @@ export function Diagram({ xml, process, badges = {}, marks = {}, selected, onSel
     select.current(next);
   };
   const zoom = (by: number) => {
+    near.current = shown;
     const canvas = viewer.current?.get("canvas") as Service;
     canvas?.zoom(canvas.zoom() * by, "auto");
   };
@@ -193,7 +214,14 @@ export function Diagram({ xml, process, badges = {}, marks = {}, selected, onSel
         </div>
       )}
       <Group gap={2} className="fl-diagram-tools">
-        <Tool label={t("diagram.fit")} icon="fit" onClick={() => (viewer.current?.get("canvas") as Service)?.zoom("fit-viewport", "auto")} />
+        <Tool
+          label={t("diagram.fit")}
+          icon="fit"
+          onClick={() => {
+            near.current = shown;
+            (viewer.current?.get("canvas") as Service)?.zoom("fit-viewport", "auto");
+          }}
+        />
         <Tool label={t("diagram.in")} icon="plus" onClick={() => zoom(1.25)} />
         <Tool
           label={t("diagram.svg")}

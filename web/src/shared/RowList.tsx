@@ -39,7 +39,7 @@ export function RowList<T>({ label, rows, columns, rowKey, onOpen, more, hasMore
     requestAnimationFrame(() => box.current?.querySelector<HTMLElement>(`[data-row="${n}"]`)?.focus());
   };
   return (
-    <ScrollArea.Autosize mah={height} viewportRef={box} type="auto" style={{ border: "1px solid var(--mantine-color-default-border)", borderRadius: 4 }}>
+    <ScrollArea.Autosize mah={height} viewportRef={box} type="auto" offsetScrollbars="present" style={{ border: "1px solid var(--mantine-color-default-border)", borderRadius: 4 }}>
       <div role="table" aria-label={label} aria-rowcount={hasMore ? -1 : rows.length} style={{ minWidth: columns.length * 110 }}>
         <div role="rowgroup" style={{ position: "sticky", top: 0, zIndex: 2 }}>
           <Box role="row" bg="var(--mantine-color-body)" style={{ display: "grid", gridTemplateColumns: tracks, gap: 12, padding: "6px 12px", borderBottom: "1px solid var(--mantine-color-default-border)" }}>

@@ -1,4 +1,4 @@
-import { Alert, Anchor, Badge, Button, Group, Tabs, Text, Title } from "@mantine/core";
+import { Alert, Anchor, Badge, Button, Group, List, Tabs, Text, Title } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
@@ -9,7 +9,8 @@ import type { InstanceState, Plan } from "~/api/types";
 import { Diagram } from "~/diagram/Diagram";
 import { useText } from "~/i18n";
 import { useDiagram } from "~/api/source";
-import { Answer, Failed, PageHead, Waiting } from "~/shared/states";
+import { Answer, Empty, Failed, PageHead, Waiting } from "~/shared/states";
+import { Files } from "~/shared/Files";
 import { HeldBy } from "~/shared/HeldBy";
 import { Icon } from "~/shared/icons";
 import { OperationLog } from "~/shared/OperationLog";
@@ -25,6 +26,7 @@ import type { Begun, Change } from "./change/begun";
 import { marksOf, nodesOf } from "./change/steps";
 import { Decisions } from "./Decisions";
 import { Export } from "./Export";
+import { attachedAt } from "./files";
 import { History, useHistory } from "./History";
 import { Incidents } from "./Incidents";
 import { pathOf } from "./path";
@@ -36,7 +38,8 @@ import { Why } from "./Why";
 import { namesOf } from "./why";
 import { Work } from "./Work";
 
-const TABS = ["now", "incidents", "variables", "work", "decisions", "calls", "why", "comments", "audit", "history"];
+const ENDED = new Set(["completed", "failed", "cancelled", "terminated"]);
+const TABS = ["now", "incidents", "variables", "work", "decisions", "calls", "why", "comments", "files", "audit", "history"];
 
 /** One run: where its tokens are, what it waits for, what it knows, and all of that at any moment of its life. */
 export function InstancePage() {
@@ -45,6 +48,7 @@ export function InstancePage() {
   const search = useSearch({ strict: false }) as Record<string, string>;
   const navigate = useNavigate();
   const mayLog = useMay("log");
+  const steers = useMay("control");
   const client = useQueryClient();
   const set = (more: Record<string, string | undefined>) => void navigate({ to: ".", search: { ...search, ...more } as Record<string, string>, replace: true });
   const instance = useQuery({ queryKey: ["instance", id], queryFn: ({ signal }) => get(`/instances/${id}`, {}, signal) });
@@ -60,6 +64,7 @@ export function InstancePage() {
   useEvents({ instance: id }, () => {
     void askAgain(client, ["instance", id], true);
     void askAgain(client, ["instance", id, "state", "now"]);
+    void askAgain(client, ["instance", id, "files"]);
     void history.refetch();
   });
   const names = useMemo(() => (source.data ? namesOf(source.data) : undefined), [source.data]);
@@ -181,6 +186,13 @@ export function InstancePage() {
         <Tabs.Panel value="comments" pt="sm">
           <Remarks instance={id} said={said} element={search.element} names={names} past={past} again={() => history.refetch()} />
         </Tabs.Panel>
+        <Tabs.Panel value="files" pt="sm">
+          {past ? (
+            <PastFiles names={attachedAt(events, at!)} />
+          ) : (
+            <Files of="instances" id={id} open={steers && !ENDED.has(i.status)} hint={t("instance.files.hint")} />
+          )}
+        </Tabs.Panel>
         {(["audit", "history"] as const).map((name) => (
           <Tabs.Panel key={name} value={name} pt="sm">
             <History events={events} element={search.element} at={at} onAt={(position) => set({ at: position })} error={history.error} audit={name === "audit"} />
@@ -196,5 +208,18 @@ export function InstancePage() {
         ))}
       </Tabs>
     </>
+  );
+}
+
+/** By their names alone: what was detached since may be gone. */
+function PastFiles({ names }: { names: string[] }) {
+  const t = useText();
+  if (names.length === 0) return <Empty title={t("instance.files.past.none")} />;
+  return (
+    <List size="sm">
+      {names.map((name) => (
+        <List.Item key={name}>{name}</List.Item>
+      ))}
+    </List>
   );
 }

@@ -4,6 +4,7 @@ import { useList } from "~/api/lists";
 import { useRefreshOn } from "~/api/live";
 import type { InstanceRow } from "~/api/types";
 import { useText } from "~/i18n";
+import { Folded, useNarrow } from "~/shared/Folded";
 import { Icon } from "~/shared/icons";
 import { RowList } from "~/shared/RowList";
 import { Empty, Listed, PageHead } from "~/shared/states";
@@ -24,12 +25,14 @@ export function InstancesPage() {
   const set = (more: Record<string, string | undefined>) => void navigate({ to: ".", search: { ...search, ...more } as Record<string, string>, replace: true });
   useRefreshOn({ type: "workflow.*" }, [["/instances", "list"]], 2000);
   const list = useList("/instances", search);
+  const narrow = useNarrow();
   const filtered = Object.keys(search).length > 0;
   const choice = useChosen(list.rows);
   const variables = Object.entries(search).filter(([k]) => k.startsWith("var."));
   return (
     <>
       <PageHead title={t("instances.title")} actions={<SavedViews page="instances" search={search} />}>{t("instances.what")}</PageHead>
+      <Folded label={t("list.filter")} says={filtered}>
       <Group mb="sm" gap="xs" align="end">
         <TextInput label={t("instances.text")} placeholder={t("instances.text.hint")} type="search" size="xs" w={230} maxLength={200} defaultValue={search.text ?? ""} key={`t${search.text}`} onKeyDown={(e) => e.key === "Enter" && set({ text: e.currentTarget.value.trim() })} onBlur={(e) => e.currentTarget.value.trim() !== (search.text ?? "") && set({ text: e.currentTarget.value.trim() })} />
         <TextInput label={t("col.process")} size="xs" w={170} defaultValue={search.definition ?? ""} key={`d${search.definition}`} onKeyDown={(e) => e.key === "Enter" && set({ definition: e.currentTarget.value })} onBlur={(e) => e.currentTarget.value !== (search.definition ?? "") && set({ definition: e.currentTarget.value })} />
@@ -43,6 +46,7 @@ export function InstancesPage() {
         )}
       </Group>
       <Where where={search.where ?? ""} set={(where) => set({ where })} />
+      </Folded>
       {variables.length > 0 && (
         <Group gap={6} mb="sm">
           {variables.map(([k, v]) => (
@@ -72,7 +76,7 @@ export function InstancesPage() {
         }
       >
         <>
-        <Selected ids={choice.ids} filter={search} clear={choice.clear} />
+        {(!narrow || filtered || choice.ids.length > 0) && <Selected ids={choice.ids} filter={search} clear={choice.clear} />}
         <RowList
           label={t("instances.title")}
           rows={list.rows}

@@ -77,7 +77,7 @@ export function Compare({ versions, shown }: { versions: Definition[]; shown: De
                     <Text size="sm" fw={600} mb={4}>
                       v{d.version}
                     </Text>
-                    <Answer of={xml}>{(text) => <Diagram xml={text} process={d.definition_id} marks={marked} selected={element} onSelect={setElement} height={280} label={t("compare.diagram", { version: d.version })} />}</Answer>
+                    <Answer of={xml}>{(text) => <Diagram whole xml={text} process={d.definition_id} marks={marked} selected={element} onSelect={setElement} height={280} label={t("compare.diagram", { version: d.version })} />}</Answer>
                   </Grid.Col>
                 ))}
               </Grid>

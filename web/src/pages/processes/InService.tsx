@@ -30,7 +30,7 @@ export function InService({ id, definition }: { id: string; definition: string }
     <Answer of={found}>
       {(told) => (
         <>
-          <Table.ScrollContainer minWidth={720} type="native">
+          <Table.ScrollContainer minWidth={980} type="native">
             <Table verticalSpacing={4} aria-label={t("process.versions")}>
               <Table.Thead>
                 <Table.Tr>

@@ -13,6 +13,7 @@ import { formRef } from "~/shared/form/schema";
 import { Values, type ValuesHandle } from "~/shared/form/Values";
 import { Comments } from "~/shared/Comments";
 import { HeldBy } from "~/shared/HeldBy";
+import { Files } from "~/shared/Files";
 import { Icon } from "~/shared/icons";
 import { brief, Json } from "~/shared/Json";
 import { Answer, Empty, Failed, PageHead, Waiting } from "~/shared/states";
@@ -20,7 +21,6 @@ import { Priority, Status } from "~/shared/Status";
 import { When } from "~/shared/time";
 import * as drafts from "./drafts";
 import { Due } from "./due";
-import { Files } from "./Files";
 import { Moves } from "./Moves";
 
 const Diagram = lazy(() => import("~/diagram/Diagram").then((m) => ({ default: m.Diagram })));
@@ -68,7 +68,7 @@ export function TaskPage() {
         <Grid.Col span={{ base: 12, md: 4 }}>
           <Stack>
             <Facts of={of} />
-            <Files task={of} closed={OVER.has(of.status)} />
+            <Files of="tasks" id={of.id} open={!OVER.has(of.status)} />
             <Answer of={events}>
               {(all) => (
                 <Comments

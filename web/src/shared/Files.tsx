@@ -1,28 +1,39 @@
 import { ActionIcon, Anchor, Button, Card, FileButton, Group, Stack, Text, Title } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { useRef, useState } from "react";
+import { useRef, useState, type ReactNode } from "react";
 import { get, send, sendFile } from "~/api/client";
-import type { Task } from "~/api/types";
 import { useText } from "~/i18n";
-import { bytes } from "~/shared/bytes";
-import { Icon } from "~/shared/icons";
-import { Answer, Failed } from "~/shared/states";
-import { When } from "~/shared/time";
+import { bytes } from "./bytes";
+import { Icon } from "./icons";
+import { Answer, Failed } from "./states";
+import { When } from "./time";
 
-/** What is attached to a task: had by a click, attached from this machine, detached. */
-export function Files({ task, closed }: { task: Task; closed: boolean }) {
+/** Under what a task and an instance are kept, so that news of them ask for their files anew. */
+const KEY = { tasks: "task", instances: "instance" } as const;
+
+interface Props {
+  of: "tasks" | "instances";
+  id: string;
+  /** attached and detached, too */
+  open: boolean;
+  hint?: string;
+  children?: ReactNode;
+}
+
+/** What is attached to a task or an instance: had by a click, attached from this machine, detached. */
+export function Files({ of, id, open, hint, children }: Props) {
   const t = useText();
   const client = useQueryClient();
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>();
   const again = useRef<() => void>(null);
-  const files = useQuery({ queryKey: ["task", task.id, "files"], queryFn: async ({ signal }) => (await get(`/tasks/${task.id}/files`, {}, signal)).items });
+  const files = useQuery({ queryKey: [KEY[of], id, "files"], queryFn: async ({ signal }) => (await get(`/${of}/${id}/files`, {}, signal)).items });
   const act = async (work: () => Promise<unknown>) => {
     setBusy(true);
     setError(undefined);
     try {
       await work();
-      await client.invalidateQueries({ queryKey: ["task", task.id] });
+      await client.invalidateQueries({ queryKey: [KEY[of], id] });
     } catch (e) {
       setError(e);
     } finally {
@@ -30,7 +41,7 @@ export function Files({ task, closed }: { task: Task; closed: boolean }) {
     }
   };
   const attach = (file: File | null) => {
-    if (file) void act(() => sendFile(`/tasks/${task.id}/files/${encodeURIComponent(file.name)}`, file));
+    if (file) void act(() => sendFile(`/${of}/${id}/files/${encodeURIComponent(file.name)}`, file));
     again.current?.(); // the same file may be chosen once more
   };
   return (
@@ -38,6 +49,11 @@ export function Files({ task, closed }: { task: Task; closed: boolean }) {
       <Title order={2} mb="xs">
         {t("tasks.files")}
       </Title>
+      {hint && (
+        <Text size="sm" c="dimmed" mb="xs">
+          {hint}
+        </Text>
+      )}
       <Stack gap="xs">
         <Answer of={files}>
           {(all) => (
@@ -51,7 +67,7 @@ export function Files({ task, closed }: { task: Task; closed: boolean }) {
                 <Group key={f.name} justify="space-between" wrap="nowrap" gap="xs">
                   <div style={{ minWidth: 0 }}>
                     {f.kept ? (
-                      <Anchor href={`/v1/tasks/${task.id}/files/${encodeURIComponent(f.name)}`} download={f.name} size="sm" style={{ overflowWrap: "anywhere" }}>
+                      <Anchor href={`/v1/${of}/${id}/files/${encodeURIComponent(f.name)}`} download={f.name} size="sm" style={{ overflowWrap: "anywhere" }}>
                         {f.name}
                       </Anchor>
                     ) : (
@@ -64,8 +80,8 @@ export function Files({ task, closed }: { task: Task; closed: boolean }) {
                       {f.by || t("shell.nobody")} · <When at={f.at ?? undefined} />
                     </Text>
                   </div>
-                  {!closed && (
-                    <ActionIcon variant="subtle" color="gray" disabled={busy} aria-label={t("tasks.file.detach", { name: f.name })} onClick={() => void act(() => send("DELETE", `/tasks/${task.id}/files/${encodeURIComponent(f.name)}`))}>
+                  {open && (
+                    <ActionIcon variant="subtle" color="gray" disabled={busy} aria-label={t("tasks.file.detach", { name: f.name })} onClick={() => void act(() => send("DELETE", `/${of}/${id}/files/${encodeURIComponent(f.name)}`))}>
                       <Icon name="close" size={14} />
                     </ActionIcon>
                   )}
@@ -74,8 +90,9 @@ export function Files({ task, closed }: { task: Task; closed: boolean }) {
             </>
           )}
         </Answer>
+        {children}
         {error !== undefined && <Failed error={error} />}
-        {!closed && (
+        {open && (
           <FileButton resetRef={again} onChange={attach} inputProps={{ "aria-label": t("tasks.file.attach") }}>
             {(props) => (
               <Button {...props} size="xs" variant="default" w="fit-content" loading={busy}>
