@@ -15,7 +15,6 @@ from .test_console_accessible import AXE, looked_at
 pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
-@pytest.mark.req("APG-CON-007")
 def test_two_see_where_each_other_is(server: Served, open_page: Callable[..., Any]) -> None:
     content = (ROOT / "examples" / "order.bpmn").read_text()
     draft = server.call("POST", "/v1/drafts", {"name": f"Together {uuid.uuid4().hex[:6]}", "kind": "process", "content": content})["id"]

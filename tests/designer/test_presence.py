@@ -41,7 +41,6 @@ async def begun(desk) -> str:
     return str(made.json()["id"])
 
 
-@pytest.mark.req("APG-CON-007")
 async def test_each_hears_of_the_others_and_nothing_stays(door, desk):
     draft = await begun(desk)
     async with websockets.connect(f"{door}?draft={draft}&name=ann") as ann:
