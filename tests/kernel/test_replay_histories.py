@@ -25,6 +25,8 @@ from flowledger.sdk.testing.replay.record import Moment
 from flowledger.sdk.testing.replay.run import Replayer, Source
 
 BASE, RUNS = int(os.environ.get("REPLAY_SEED", "1")), int(os.environ.get("REPLAY_RUNS", "60"))
+#: they showed something once
+KNOWN = (153, 744, 3391) if BASE == 1 else ()
 pytestmark = pytest.mark.req("D-MOD-005")
 
 
@@ -57,7 +59,7 @@ def against(s: Scenario, *models: str | tuple[str, str], process: str = "p", **m
     return outcome, feed, replayer
 
 
-@pytest.mark.parametrize("seed", range(BASE, BASE + RUNS))
+@pytest.mark.parametrize("seed", [*range(BASE, BASE + RUNS), *KNOWN])
 def test_a_history_against_its_own_model_is_the_same_and_becomes_a_test_that_passes(seed: int) -> None:
     s = drive(seed, crashes=False)
     outcome, feed, replayer = against(s)

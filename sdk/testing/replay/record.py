@@ -129,8 +129,8 @@ def _uncaught(s: Story, e: wa.IncidentRaised, before: list[type], cause: str) ->
 
 
 def _led(kind: str, data: Callable[[Any], dict[str, Any]]) -> Callable[[Story, Any, list[type], str], Found]:
-    """Only where the decision begins with it."""
-    return lambda s, e, before, cause: None if before else (kind, s.names.get(e.task), data(e))
+    """Only where the decision begins with it, and isn't the rest of a long one."""
+    return lambda s, e, before, cause: None if before or cause.startswith("instance:") else (kind, s.names.get(e.task), data(e))
 
 
 def _timer(s: Story, e: wa.TimerTriggered, before: list[type], cause: str) -> Found:
