@@ -15,8 +15,12 @@ pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.req("APG-ELM-0
 
 
 def test_rules_that_fired_are_marked_in_the_table_and_those_that_never_did(server: Served, open_page: Callable[..., Any]) -> None:
+    def coverage() -> Any:
+        return server.call("GET", "/v1/decisions/approval-level/coverage")
+
+    before = coverage()["evaluations"]
     server.decided()
-    told = until(lambda: (c := server.call("GET", "/v1/decisions/approval-level/coverage"))["evaluations"] and c)
+    told = until(lambda: (c := coverage())["evaluations"] > before and c)
     [table] = told["tables"]
     [director] = [r["index"] for r in table["rules"] if r["id"] == "large_or_risky"]
     page = open_page("/decisions/approval-level?tab=coverage")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +21,8 @@ from flowledger.processors.engine import Engine
 from flowledger.processors.log import COMMANDS, EVENTS, Group
 from flowledger.processors.owner import Settings as OwnerSettings
 from flowledger.stores import make_log
+
+BLOB = hashlib.sha256(b"blob").hexdigest()
 
 
 async def served(settings: Settings) -> Engine:
@@ -40,8 +44,9 @@ async def tasks(engine: Engine) -> int:
 
 async def test_a_copy_beside_the_running_server_is_whole_and_served_again(tmp_path):
     settings = settings_of(environment={}, data=str(tmp_path / "data"), partitions=2, head_groups=3)
-    (tmp_path / "data" / "blobs").mkdir(parents=True)
-    (tmp_path / "data" / "blobs" / "a").write_bytes(b"blob")
+    blob = Path("none") / BLOB[:2] / BLOB
+    (tmp_path / "data" / "blobs" / blob).parent.mkdir(parents=True)
+    (tmp_path / "data" / "blobs" / blob).write_bytes(b"blob")
     (tmp_path / "data" / "blobs" / "coming").mkdir()
     (tmp_path / "data" / "blobs" / "coming" / "in-x").write_bytes(b"half")
     engine = await served(settings)
@@ -59,7 +64,7 @@ async def test_a_copy_beside_the_running_server_is_whole_and_served_again(tmp_pa
         environment={}, data=str(tmp_path / "again"), partitions=2, signing_key=str(tmp_path / "data" / "keys" / "ledger.pem")
     )
     await restore(tmp_path / "backup", again)
-    assert (tmp_path / "again" / "blobs" / "a").read_bytes() == b"blob"
+    assert (tmp_path / "again" / "blobs" / blob).read_bytes() == b"blob"
     assert not (tmp_path / "again" / "blobs" / "coming").exists(), "what is on its way in is no file yet"
     engine = await served(again)
     assert await tasks(engine) >= 10 and all(engine.log and o.acked > ends[p] for p, o in engine.owners.items())
