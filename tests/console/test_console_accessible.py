@@ -92,6 +92,8 @@ def places(server: Served) -> dict[str, str]:
 
 def looked_at(page: Any) -> list[str]:
     """What axe finds, in a line each. The script is given by the debugger, since the page's own policy lets no other script in."""
+    if not AXE.exists():
+        missing("axe is not installed: make web-check")
     page.get_by_role("main").locator(".mantine-Loader-root").first.wait_for(state="detached")
     page.wait_for_timeout(400)
     while page.evaluate("document.getAnimations().some((a) => a.playState === 'running' && a.effect?.getTiming().iterations !== Infinity)"):
@@ -104,11 +106,8 @@ def looked_at(page: Any) -> list[str]:
     return [f"{v['id']}: {v['help']}: {n['html'][:160]} {n.get('failureSummary', '')[:200]}" for v in found for n in v["nodes"]]
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_axe_finds_nothing(open_page: Callable[..., Any], places: dict[str, str], name: str) -> None:
-    if not AXE.exists():
-        missing("axe is not installed: make web-check")
-    page = open_page(PAGES[name].format(**places), actor="rita")
+def accessible(page: Any) -> None:
+    """As it is, in the dark, and on a phone."""
     found = looked_at(page)
     page.emulate_media(color_scheme="dark")
     found += [f"dark: {x}" for x in looked_at(page)]
@@ -116,3 +115,9 @@ def test_axe_finds_nothing(open_page: Callable[..., Any], places: dict[str, str]
     found += [f"390: {x}" for x in looked_at(page)]
     assert not found, "\n".join(found)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "wider than a phone"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing(open_page: Callable[..., Any], places: dict[str, str], name: str) -> None:
+    page = open_page(PAGES[name].format(**places), actor="rita")
+    accessible(page)
