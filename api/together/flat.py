@@ -133,7 +133,7 @@ def fields(table: Mapping[str, Any]) -> Fields:
         if not key or not name:
             continue
         if name == "#":
-            if isinstance(value, int | float) and not isinstance(value, bool) and value == value and abs(value) < 1e15:
+            if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15:
                 found.setdefault(key, {})[name] = value
         elif isinstance(value, str) and not _XML_BAD.search(value):
             if name[0] not in "@!" or _NAME.match(name[1:]):

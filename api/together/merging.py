@@ -22,7 +22,8 @@ def document(state: bytes | None = None) -> Doc[Any]:
 
 
 def table(doc: Doc[Any]) -> Map[Any]:
-    return doc.get(TABLE, type=Map)
+    found: Map[Any] = doc.get(TABLE, type=Map)
+    return found
 
 
 def values(doc: Doc[Any]) -> dict[str, Any]:

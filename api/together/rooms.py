@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 import msgspec
+
 from flowledger.api.drafts import desk
 from flowledger.api.problems import Problem, senseless
 from flowledger.api.services import Services

@@ -46,7 +46,7 @@ def rooms_of(s: Services) -> Rooms:
 
 @websocket("/together")
 async def together(socket: WebSocket[Any, Any, Any], draft: str = "", name: str = "") -> None:
-    """The client says `have` first and is answered `begin`; then `edit` both ways, `kept` for each of its own, `save` and `saved`. `name` counts without sign-in alone."""
+    """The client says `have` first and is answered `begin`; then `edit` both ways, `kept` for its own, `save` and `saved`. `name` counts without sign-in."""
     s = services_of(socket)
     await socket.accept()
     identity: Any = socket.scope.get(IDENTITY)
@@ -60,19 +60,13 @@ async def together(socket: WebSocket[Any, Any, Any], draft: str = "", name: str 
         return
     with seat:
         try:
-            waits = [
-                _tell(socket, person),
-                _hear(socket, room, person, identity),
-                asyncio.sleep(LIFE_S),
-                s.closing.wait(),
-                room.over.wait(),
-                person.behind.wait(),
-            ]
+            hearing = asyncio.ensure_future(_hear(socket, room, person, identity))
+            waits = [_tell(socket, person), asyncio.sleep(LIFE_S), s.closing.wait(), room.over.wait(), person.behind.wait()]
             if identity is not None:
                 waits.append(identity.ended.wait())
-            tasks = [asyncio.ensure_future(w) for w in waits]
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            problem = tasks[1].result() if tasks[1] in done and tasks[1].exception() is None else room.problem
+            tasks: list[asyncio.Future[Any]] = [hearing, *(asyncio.ensure_future(w) for w in waits)]
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            problem = hearing.result() if hearing.done() and hearing.exception() is None else room.problem
             for task in tasks:
                 task.cancel()
                 with suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):

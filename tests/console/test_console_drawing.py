@@ -171,7 +171,9 @@ def test_the_server_goes_away_in_between_and_no_edit_is_lost(server: Restarted, 
     assert all(text in content for text in ("Before it went", "By rita meanwhile", "By olga meanwhile"))
 
 
-def test_a_page_that_is_closed_before_its_changes_went_out_brings_them_when_it_comes_back(server: Restarted, open_page: Callable[..., Any]) -> None:
+def test_a_page_that_is_closed_before_its_changes_went_out_brings_them_when_it_comes_back(
+    server: Restarted, open_page: Callable[..., Any]
+) -> None:
     draft, (rita,) = opened(server, open_page, "rita")
     server.down()
     rita.get_by_text("There is no connection to the server").wait_for()

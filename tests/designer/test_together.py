@@ -21,7 +21,6 @@ from flowledger.api.services import Services
 from flowledger.api.together import flat, merging, rooms
 from flowledger.api.together import socket as door_module
 from flowledger.api.together.socket import rooms_of
-from flowledger.infra.drafts import Drafts
 from flowledger.infra.settings import Settings
 from tests.api.conftest import RowsInMemory, ScriptedClient
 
@@ -33,7 +32,8 @@ DI = (
 DRAWN = (
     f'<definitions {DI}><process id="p"><startEvent id="s"/><task id="t" name="Do"/></process><bpmndi:BPMNDiagram id="dia"><bpmndi:BPMNPlane id="pl" '
     'bpmnElement="p"><bpmndi:BPMNShape id="s_di" bpmnElement="s"><dc:Bounds x="0" y="0" width="36" height="36"/></bpmndi:BPMNShape>'
-    '<bpmndi:BPMNShape id="t_di" bpmnElement="t"><dc:Bounds x="90" y="0" width="100" height="80"/></bpmndi:BPMNShape></bpmndi:BPMNPlane></bpmndi:BPMNDiagram></definitions>'
+    '<bpmndi:BPMNShape id="t_di" bpmnElement="t"><dc:Bounds x="90" y="0" width="100" height="80"/></bpmndi:BPMNShape>'
+    "</bpmndi:BPMNPlane></bpmndi:BPMNDiagram></definitions>"
 )
 
 
@@ -230,7 +230,8 @@ async def test_what_is_no_drawing_and_what_is_another_tenants_is_not_drawn_toget
     "words",
     [
         ["nonsense"], ['{"type":"edit","n":1,"update":"AAA="}'], ['{"type":"have"}', '{"type":"have"}'], ['{"type":"have"}', '{"type":"edit","n":1,"update":"!"}'],
-        ['{"type":"have"}', '{"type":"edit","n":1,"update":"/////w=="}'], ['{"type":"have"}', '{"type":"edit","n":0,"update":"AAA="}'], ['{"type":"have"}', '{"type":"other"}'],
+        ['{"type":"have"}', '{"type":"edit","n":1,"update":"/////w=="}'],
+        ['{"type":"have"}', '{"type":"edit","n":0,"update":"AAA="}'], ['{"type":"have"}', '{"type":"other"}'],
         ['{"type":"have","epoch":"EPOCH","state":"/////w=="}'],
     ],
 )  # fmt: skip

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from flowledger.api.together import flat, merging
+from flowledger.api.together import flat
 from flowledger.kernel.model import read as read_model
 from flowledger.kernel.model.canonical import graph_hash
 

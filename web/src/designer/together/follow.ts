@@ -2,17 +2,14 @@ import BpmnTreeWalker from "bpmn-js/lib/import/BpmnTreeWalker";
 import { isExpanded } from "bpmn-js/lib/util/DiUtil";
 import { getLabel, isLabelExternal } from "bpmn-js/lib/util/LabelUtil";
 import { is } from "bpmn-js/lib/util/ModelUtil";
+import { merge, walk } from "./merge";
 
 /* eslint-disable @typescript-eslint/no-explicit-any */
 type Any = any;
 
 class Anew extends Error {}
 
-const own = (o: Any, name: string) => Object.prototype.hasOwnProperty.call(o, name);
 const list = (v: Any): Any[] => (Array.isArray(v) ? v : v === undefined || v === null ? [] : [v]);
-const isModdle = (v: Any) => v && typeof v === "object" && v.$descriptor;
-const contained = (o: Any): Any[] => o.$descriptor.properties.filter((p: Any) => !p.isReference && own(o, p.name)).flatMap((p: Any) => list(o[p.name]).filter(isModdle));
-const naming = (o: Any) => o.bpmnElement?.id ?? o.target ?? o.key ?? o.name ?? o.eventType ?? "";
 
 /**
  * Makes the drawing follow a document that others have changed, in place: objects that are in both stay the same objects (a field that is being typed in writes
@@ -25,7 +22,7 @@ export async function follow(m: Any, xml: string, touched: Set<string>): Promise
   const definitions = m.getDefinitions();
   try {
     if (definitions.diagrams?.[0]?.plane?.bpmnElement?.id !== fresh.diagrams?.[0]?.plane?.bpmnElement?.id) throw new Anew();
-    settle(fresh, pairs(definitions, fresh));
+    merge(definitions, fresh);
     const byId: Record<string, Any> = {};
     walk(definitions, (o) => o.id && (byId[o.id] = o));
     m._collectIds(definitions, byId);
@@ -43,70 +40,6 @@ async function openAnew(m: Any, xml: string) {
   await m.importXML(xml);
   canvas.viewbox({ x: view.x, y: view.y, width: view.width, height: view.height });
   m.get("selection").select(selected.map((id: string) => m.get("elementRegistry").get(id)).filter(Boolean));
-}
-
-function walk(o: Any, visit: (o: Any) => void) {
-  visit(o);
-  for (const c of contained(o)) walk(c, visit);
-}
-
-/** new object -> the one that stands for it already */
-function pairs(old: Any, fresh: Any): Map<Any, Any> {
-  const found = new Map<Any, Any>();
-  const byId = new Map<string, Any>();
-  walk(old, (o) => o.id && byId.set(o.id, o));
-  const pair = (o: Any, n: Any) => {
-    found.set(n, o);
-    for (const p of n.$descriptor.properties) {
-      if (p.isReference || !own(n, p.name)) continue;
-      const left = list(own(o, p.name) ? o[p.name] : undefined).filter((c) => isModdle(c) && !c.id);
-      for (const c of list(n[p.name])) {
-        if (!isModdle(c) || c.$descriptor.isGeneric) continue;
-        if (c.id) {
-          const known = byId.get(c.id);
-          if (known?.$type === c.$type) pair(known, c);
-          else walkNew(c);
-          continue;
-        }
-        let i = left.findIndex((x) => x.$type === c.$type && naming(x) === naming(c));
-        if (i < 0) i = left.findIndex((x) => x.$type === c.$type && !naming(x));
-        if (i >= 0) pair(left.splice(i, 1)[0], c);
-        else walkNew(c);
-      }
-    }
-  };
-  // inside of what is new may stand what was elsewhere
-  const walkNew = (n: Any) => {
-    for (const c of contained(n)) {
-      const known = c.id && byId.get(c.id);
-      if (known?.$type === c.$type) pair(known, c);
-      else walkNew(c);
-    }
-  };
-  pair(old, fresh);
-  return found;
-}
-
-/** Each object that stays gets the values of the new one, and all speak of those that stay. */
-function settle(fresh: Any, same: Map<Any, Any>) {
-  const of = (v: Any) => same.get(v) ?? v;
-  const all: Any[] = [];
-  walk(fresh, (n) => all.push(n));
-  const work = all.map((n) => ({ n, t: of(n), values: n.$descriptor.properties.filter((p: Any) => own(n, p.name)).map((p: Any) => [p, n[p.name]]) as [Any, Any][] }));
-  for (const { n, t, values } of work) {
-    const has = new Set(values.map(([p]) => p.name));
-    if (t !== n) for (const p of t.$descriptor.properties) if (own(t, p.name) && !has.has(p.name)) delete t[p.name];
-    for (const [p, v] of values) {
-      const value = Array.isArray(v) ? v.map(of) : of(v);
-      if (own(t, p.name)) t[p.name] = value;
-      else Object.defineProperty(t, p.name, { value, enumerable: !p.isReference, writable: true, configurable: true });
-    }
-    if (t !== n && n.$attrs) {
-      for (const name of Object.keys(t.$attrs)) if (!own(n.$attrs, name)) delete t.$attrs[name];
-      Object.assign(t.$attrs, n.$attrs);
-    }
-    for (const c of contained(t)) c.$parent = t;
-  }
 }
 
 function draw(m: Any, definitions: Any, touched: Set<string>) {
