@@ -180,8 +180,10 @@ def test_a_page_that_is_closed_before_its_changes_went_out_brings_them_when_it_c
     choose(rita, "check")
     append(rita, "User task", "Only here")
     until(lambda: unsent(rita) == 1)
-    rita.goto("about:blank")
+    context = rita.context
+    rita.close()
     server.up()
+    rita = context.new_page()
     rita.goto(f"{server.url}/designer/{draft}")
     rita.locator(".djs-shape", has_text="Only here").first.wait_for()
     until(lambda: not unsent(rita))

@@ -156,6 +156,18 @@ test("who may not write, and what is not drawn together, is told", async () => {
   const ann = new Shared("d", server.connect, "a");
   server.tell(server.lines[0]!, { type: "problem", code: "INVALID_ARGUMENT", detail: "no drawing" });
   expect(ann.status).toMatchObject({ state: "off", why: "no drawing" });
+  // no way for sockets: one draws alone
+  vi.useFakeTimers();
+  const dead = () => {
+    const line: Line = { onopen: null, onmessage: null, onclose: null, send: () => undefined, close: () => undefined };
+    queueMicrotask(() => line.onclose?.());
+    return line;
+  };
+  const nobody = new Shared("e", dead, "n");
+  await vi.advanceTimersByTimeAsync(3_500);
+  expect(nobody.status.state).toBe("opening");
+  await vi.advanceTimersByTimeAsync(1_500);
+  expect(nobody.status.state).toBe("off");
 });
 
 test("which elements a change is shown on", () => {

@@ -7,6 +7,8 @@ const TABLE = "bpmn";
 export const LOCAL = Symbol("local");
 const REMOTE = Symbol("remote");
 const AGAIN_MS = 1_500;
+/** connections that fail before the first that doesn't: then there is no way for sockets to the server */
+const TRIES = 4;
 const SAVE_MS = 20_000;
 const KEPT = "flowledger.together.";
 
@@ -59,6 +61,7 @@ export class Shared {
   /** the document as the server is known to have it */
   private base?: Uint8Array;
   private over = false;
+  private failed = 0;
   private again?: ReturnType<typeof setTimeout>;
   private later?: ReturnType<typeof setTimeout>;
   private keptAs: string;
@@ -145,6 +148,7 @@ export class Shared {
       this.fail(new Error("the connection was lost"));
       if (this.over || this.status.state === "off") return;
       if (this.status.state === "on") this.set({ state: "away" });
+      if (this.epoch === undefined && ++this.failed >= TRIES) return this.set({ state: "off", why: "no connection" });
       this.again = setTimeout(() => this.open(), AGAIN_MS);
     };
   }

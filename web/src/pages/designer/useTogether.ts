@@ -4,7 +4,7 @@ import { actor } from "~/api/me";
 import type { Line, Shared, Status } from "~/designer/together/shared";
 
 /** how long is waited for the shared document; without it one draws alone, and others are merged or asked about when it is saved */
-const PATIENCE_MS = 6_000;
+const PATIENCE_MS = 30_000;
 const ALONE: Status = { state: "off", why: "", waits: false, dirty: false, version: 0, rowVersion: 0 };
 
 /** The document of a draft that is drawn together. `waits`: it isn't known yet whether there is one. */
