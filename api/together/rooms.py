@@ -151,7 +151,8 @@ class Room:
         """Writes what was drawn, reads what others wrote, until it is told to end."""
         while not self.over.is_set():
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), LOOK_S)
+                async with asyncio.timeout(LOOK_S):
+                    await self._wake.wait()
             began = time.monotonic()
             try:
                 if self._wake.is_set():
