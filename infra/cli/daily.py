@@ -57,10 +57,10 @@ def delete(server: str, id: str, reason: str, json: bool) -> None:
 
 
 def deploy(server: str, files: list[Path], draft: bool, json: bool) -> None:
-    from flowledger.infra.cli import profiles
+    from flowledger.infra.cli.profile_files import ENDS, store
     from flowledger.sdk.resources import text_of
 
-    apis, files = [f for f in files if f.name.endswith(profiles.ENDS)], [f for f in files if not f.name.endswith(profiles.ENDS)]
+    apis, files = [f for f in files if f.name.endswith(ENDS)], [f for f in files if not f.name.endswith(ENDS)]
     resources = []
     for file in files:
         try:
@@ -71,7 +71,7 @@ def deploy(server: str, files: list[Path], draft: bool, json: bool) -> None:
             fail(f"{file}: must be text in UTF-8, byte {e.start} isn't")
     s = Server(server)
     # profiles first: models that name them are not warned of
-    stored = profiles.store(s, apis)
+    stored = store(s, apis)
     answer: dict[str, Any] = {"definitions": [], "findings": []}
     with busy(f"deploying {len(files)} file{'s' if len(files) > 1 else ''}"):
         if files or not apis:

@@ -8,13 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from flowledger.infra.cli.lists import listed
-from flowledger.infra.cli.output import NO, USAGE, as_json, console, fail, table
+from flowledger.infra.cli.output import as_json, console, table
+from flowledger.infra.cli.profile_files import store
 from flowledger.infra.cli.verbs import Json, Limit, ServerUrl
 
 app = typer.Typer(help="API profiles: list, show, put, rm.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="PROFILE", help="NAME, or NAME@VERSION to look at")]
-#: how files of profiles end
-ENDS = (".profile.yaml", ".profile.yml", ".profile.json")
 
 
 @app.command("list")
@@ -38,27 +37,6 @@ def show(name: Name, server: ServerUrl = "", json: Json = False) -> None:
 
 def _shown(value: Any) -> str:
     return ", ".join(f"{k} {_shown(v)}" for k, v in value.items()) if isinstance(value, dict) else str(value)
-
-
-def read(file: Path) -> tuple[str, dict[str, Any]]:
-    """Name and record of a file."""
-    import yaml
-
-    try:
-        found = yaml.safe_load(file.read_text())
-    except OSError as e:
-        fail(f"{file}: {e.strerror}", USAGE)
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        fail(f"{file}: {e}", NO)
-    if not isinstance(found, dict) or not isinstance(name := found.pop("name", None), str):
-        fail(f"{file}: expected an object with a name", NO)
-    return name, found
-
-
-def store(server: Any, files: list[Path]) -> list[dict[str, Any]]:
-    """`{name, version}` of each."""
-    found = [read(file) for file in files]
-    return [{"name": name, "version": server.call("PUT", f"/v1/profiles/{name}", record)["version"]} for name, record in found]
 
 
 @app.command()
