@@ -249,8 +249,8 @@ class Machine:
                 waits: bool | Rejected = False
                 if gated or pending.request.epoch > meta.definitions:
                     waits, gated = epochs.holds(pending, now), epochs.gated
-                if waits is True:
-                    continue
+                    if waits is True:
+                        continue
                 if waits:
                     desk.outcome(waits, pending, batch)
                 elif not desk.decide(pending, batch):
