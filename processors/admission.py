@@ -71,8 +71,8 @@ class Admission:
         """Enough was answered while many waited to tell the rate."""
         return self._served > 0
 
-    def began(self) -> None:
-        self._in.append((self.clock(), len(self._in)))
+    def began(self, now: int) -> None:
+        self._in.append((now, len(self._in)))
 
     def ended(self) -> None:
         if not self._in:
@@ -89,10 +89,10 @@ class Admission:
         """Answers in a second while many wait."""
         return max(self._served / self._took_us * 1e6, 1.0) if self._took_us else USUAL_RATE
 
-    def refuses(self, command: object, what: str, begins: bool = False) -> Rejected | None:
+    def refuses(self, command: object, what: str, now: int, begins: bool = False) -> Rejected | None:
         """As `refusal`, which is asked only where it might say no: most of a busy queue may come in, and hear so at little cost. `begins`: who may has
         `began` by that."""
-        waiting, now = self._in, self.clock()
+        waiting = self._in
         if (many := len(waiting)) >= FEW:
             kind = RUNNING if type(command) not in BEGINS else class_of(command)
             limit = LIMITS_S[kind]

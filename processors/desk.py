@@ -116,7 +116,7 @@ class Desk:
             return why
 
     def outcome(self, made: Made, pending: Pending, b: Batch, confirmed: int = 0) -> None:
-        if type(made) is not Decision:
+        if not isinstance(made, Decision):
             self._refused(made, pending, b)
             return
         request = pending.request

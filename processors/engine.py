@@ -265,7 +265,7 @@ class Engine:
             found = self.admission[p] = (owner.epoch, Admission(self.clock.mono), f"partition {p}")
         _, queue, name = found
         counted = type(command) not in MAY_WAIT or counts(command)
-        if (refused := queue.refuses(command, name, counted)) is not None:
+        if (refused := queue.refuses(command, name, queue.clock(), counted)) is not None:
             if self.observer is not None:
                 self.observer.rejected(type(command).__name__, refused.code)
             if not future.done():

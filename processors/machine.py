@@ -251,7 +251,7 @@ class Machine:
                     waits, gated = epochs.holds(pending, now), epochs.gated
                     if waits is True:
                         continue
-                if waits:
+                if isinstance(waits, Rejected):
                     desk.outcome(waits, pending, batch)
                 elif not desk.decide(pending, batch):
                     self._apart, self._tries = pending, 0

@@ -212,7 +212,7 @@ MUTANTS = [
     Mutant("SQLite compares", "infra/sqlite_writing.py", "if item.expected_end is not None and item.expected_end != first:", "if False:", PORT),
     Mutant("SQLite writes nothing behind a conflict", "infra/sqlite_writing.py", "if item.expected_end is not None and key in blocked:", "if False:", PORT),
     Mutant("SQLite writes nothing behind a doubt", "infra/sqlite_writing.py", "found[item.key] = doubt", "pass", FAULTS),
-    Mutant("texts of a caller have a width", "kernel/access/gate.py", "if not narrow(command) and", "if False and",
+    Mutant("texts of a caller have a width", "kernel/access/gate.py", "if wide is not None:", "if False:",
            "tests/access/test_widths.py"),
     Mutant("Kafka writes nothing behind a doubt", "infra/kafka_writing.py", "self._blocked[writer.key] = error", "pass", FAULTS, kafka=True),
 ]  # fmt: skip

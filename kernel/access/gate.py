@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from flowledger.events import commands as c
 from flowledger.events import control as co
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.kernel import tenants
+from flowledger.kernel import limits, tenants
 from flowledger.kernel.access.rights import ANY_TENANT, may
 from flowledger.kernel.access.subjects import BATCHES, INTERNAL, MISSING, SUBJECTS, USES, of_definition, of_record
-from flowledger.kernel.access.widths import NARROW, too_wide
+from flowledger.kernel.access.widths import QUICK, too_wide
 from flowledger.kernel.state import Partition
 from flowledger.kernel.watchdog.kinds import no_finding
 
@@ -41,9 +41,12 @@ def admit(p: Partition, request: c.Request) -> str | Rejected:
         return tenant if found is MISSING else found
     if request.sender >= 0:  # another partition speaks for the tenant that it names
         return tenant
-    rule, uses, several, narrow = way
-    if not narrow(command) and (wide := too_wide(command)) is not None:
-        return wide
+    rule, uses, several, texts, lists = way
+    # all texts together are hardly ever as long as one may be
+    if len("".join(texts(command))) > limits.NAME_MAX or (lists is not None and any(lists(command))):
+        wide = too_wide(command)
+        if wide is not None:
+            return wide
     if rule is not None:
         found = rule(p, command)
         if several is not None and not may(request, ANY_TENANT):
@@ -72,8 +75,8 @@ def admit(p: Partition, request: c.Request) -> str | Rejected:
     return tenant
 
 
-#: command -> its rule, the field of a definition that it uses beside, and of several subjects; whether it is narrow
-_WAYS = {kind: (rule, USES.get(kind, ""), BATCHES.get(kind), NARROW[kind]) for kind, rule in SUBJECTS.items()}
+#: command -> its rule, the field of a definition that it uses beside, and of several subjects; what gets its texts and its lists
+_WAYS = {kind: (rule, USES.get(kind, ""), BATCHES.get(kind), *QUICK[kind]) for kind, rule in SUBJECTS.items()}
 
 
 def tenants_of(request: c.Request, wanted: Sequence[str] | None) -> Sequence[str]:

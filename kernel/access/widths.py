@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -51,15 +52,17 @@ def _of(kind: type[c.AnyCommand]) -> list[msgspec.structs.FieldInfo]:
     return [f for f in msgspec.structs.fields(kind) if f.name in bounded]
 
 
-def _narrow(kind: type[c.AnyCommand]) -> Callable[[Any], bool]:
-    """A function made for `kind`; its source is built from names of our own fields only, never from input."""
-    tests = [f"len(e.{f.name}) <= {limits.NAME_MAX}" if f.type is str else f"not e.{f.name}" for f in _of(kind)]
-    made: Callable[[Any], bool] = eval(f"lambda e: {' and '.join(tests) or True}")  # noqa: S307 - see above
-    return made
+def _fields(kind: type[c.AnyCommand], lists: bool) -> Callable[[c.AnyCommand], tuple[Any, ...]]:
+    """What gets all texts, or all lists, of a command at once."""
+    names = [f.name for f in _of(kind) if (f.type is not str) is lists]
+    return attrgetter(*names, *names[:1] * (len(names) == 1)) if names else lambda _: ("",)
 
 
-#: whether nothing of a command can be too wide: no text is longer than `NAME_MAX`, and no list has an item
-NARROW = {kind: _narrow(kind) for kind in BOUNDS}
+#: what gets all texts of a command, and what gets all its lists (None: it has none): nothing is too wide where no text is longer than `NAME_MAX`
+#: and no list has an item
+QUICK = {
+    kind: (_fields(kind, lists=False), _fields(kind, lists=True) if any(f.type is not str for f in _of(kind)) else None) for kind in BOUNDS
+}
 
 
 def too_wide(command: c.AnyCommand) -> Rejected | None:

@@ -215,8 +215,8 @@ class Door:
             return
         command = request.command
         counted = counts(command)
-        queue = self.admission
-        if counted and (refused := queue.refuses(command, "the server")) is not None:
+        queue, now = self.admission, self.admission.clock()
+        if counted and (refused := queue.refuses(command, "the server", now)) is not None:
             future.set_result(refused)
             return
         if len(self._calls) >= w.IN_FLIGHT_MAX:
@@ -235,7 +235,7 @@ class Door:
         number = self._next()
         self._calls[number] = future, counted
         if counted:
-            queue.began()
+            queue.began(now)
         self._wire.send(w.CALL, -1 if partition is None else partition, number, body)
 
     async def poll(self, poll: w.Poll, patience_s: float) -> Jobs | Rejected | None:
