@@ -60,7 +60,6 @@ export const designer: Record<string, string> = {
   "designer.texts.same": "Tut dasselbe wie die Zeichnung: es wurde wieder gelesen und verglichen.",
   "designer.texts.other": "Tut nicht dasselbe wie die Zeichnung: was unten steht, geht verloren.",
   "designer.texts.none": "So lässt es sich nicht schreiben.",
-  "designer.texts.bpml.no": "BPML wird gelesen (importiere es), nicht geschrieben: für Randereignisse, Formulare und Jobtypen hat es keine Worte.",
   "designer.texts.copy": "Kopieren",
   "designer.texts.copied": "Kopiert",
   "designer.tab.properties": "Eigenschaften",

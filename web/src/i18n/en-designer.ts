@@ -60,7 +60,6 @@ export const designer: Record<string, string> = {
   "designer.texts.same": "Does the same as the drawing: it was read again and compared.",
   "designer.texts.other": "Does not do the same as the drawing: what is named below is not kept.",
   "designer.texts.none": "It can't be written so.",
-  "designer.texts.bpml.no": "BPML is read (import it), not written: it has no words for boundary events, forms and job types.",
   "designer.texts.copy": "Copy",
   "designer.texts.copied": "Copied",
   "designer.tab.properties": "Properties",
