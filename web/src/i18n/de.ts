@@ -66,6 +66,7 @@ export const de: Record<string, string> = {
   "once.copy": "Kopieren",
   "once.copied": "Kopiert",
   "once.done": "Ich habe ihn",
+  "embed.wanted": "Wartet auf die Seite außen herum: wer schaut?",
   "signin.title": "Anmelden",
   "signin.choose": "Passwort wählen",
   "signin.name": "Name",

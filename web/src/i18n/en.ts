@@ -66,6 +66,7 @@ export const en: Record<string, string> = {
   "once.copy": "Copy",
   "once.copied": "Copied",
   "once.done": "I have it",
+  "embed.wanted": "Waiting for the page around to say who looks",
   "signin.title": "Sign in",
   "signin.choose": "Choose a password",
   "signin.name": "Name",
