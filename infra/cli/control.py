@@ -40,6 +40,15 @@ def show_plan(plan: dict[str, Any]) -> None:
         out.print("[yellow]![/] more follows in later steps, which can't be shown")
 
 
+def show_plans(plans: list[dict[str, Any]], json: bool) -> None:
+    """Of commands that follow one another, each as things are now."""
+    if json:
+        as_json(plans[0] if len(plans) == 1 else {"plans": plans})
+        return
+    for plan in plans:
+        show_plan(plan)
+
+
 def _done(done: str) -> Callable[[dict[str, Any]], None]:
     def tell(answer: dict[str, Any]) -> None:
         for warning in answer.get("warnings") or ():

@@ -13,6 +13,7 @@ from flowledger.kernel.model.formats import bpml_words as words
 from flowledger.kernel.model.formats import bpml_write_parts as parts
 from flowledger.kernel.model.formats.bpml_document import iso_duration, iso_instant
 from flowledger.kernel.model.formats.bpml_shapes import definitions_of, is_plain_end, meant, tag_of
+from flowledger.kernel.model.formats.bpml_write_scope import Scope
 
 _EXT = f"{{{g.EXT_NS}}}"
 _PERIOD = re.compile(r"R\d*/(P.+)")
@@ -47,7 +48,6 @@ def signal_of(e: Any) -> tuple[str, str] | None:
 
 def unwrapped(w: Any, scope: Any) -> Any:
     """The scope that holds all that follows the start, when it is there for its exceptions alone."""
-    from flowledger.kernel.model.formats.write_bpml import Scope
 
     shape = scope.shape
     subs = [e for e in shape.nodes.values() if tag_of(e) == "subProcess"]
@@ -321,8 +321,10 @@ def fault_code(w: Any, e: Any) -> str:
     return "_" + re.sub(r"[^A-Za-z0-9_]", "_", code)
 
 
-def raised(w: Any, scope: Any, e: Any, found: Any, outputs: list[Any], to: Any) -> bool:
+def raised(w: Any, scope: Any, e: Any, to: Any) -> bool:
     """A script that counts a latch up is `raise`."""
+    found = e.find(f"{x.B}extensionElements/{x.Z}script")
+    outputs = parts.mappings(e)[1]
     m = re.fullmatch(r"=\s*\(if signal_(\w+) = null then 0 else signal_\1\) \+ 1", (found.get("expression") or "").strip())
     said = [((o.get("source") or "").removeprefix("=").strip(), o.get("target") or "") for o in outputs]
     if m is None or found.get("resultVariable") != "count" or said[:1] != [("count", f"signal_{m[1]}")] or len(said) > 2:
@@ -405,7 +407,6 @@ def case_of(w: Any, scope: Any, event: Any) -> Any:
 
 
 def caught(w: Any, scope: Any, sub: Any, start: Any) -> None:
-    from flowledger.kernel.model.formats.write_bpml import Scope
 
     parts.told(w, sub)
     parts.told(w, start)
@@ -416,7 +417,6 @@ def caught(w: Any, scope: Any, sub: Any, start: Any) -> None:
 
 
 def excepted(w: Any, scope: Any, sub: Any, start: Any) -> None:
-    from flowledger.kernel.model.formats.write_bpml import Scope
 
     parts.told(w, sub)
     made = scope.declare("exception", name=w.name(sub))
@@ -437,7 +437,6 @@ def _go_on(w: Any, inner: Any, start: Any, to: Any) -> None:
 
 def scheduled(w: Any, scope: Any, sub: Any, start: Any) -> bool:
     """A timer that raises a signal, throws a fault or spawns, and nothing else."""
-    from flowledger.kernel.model.formats.write_bpml import Scope
 
     made = etree.Element(g.P + "schedule", name=w.name(sub))
     if not timed(w, start, made):

@@ -13,6 +13,7 @@ from flowledger.kernel.model.formats import bpml_grammar as g
 from flowledger.kernel.model.formats import bpml_words as words
 from flowledger.kernel.model.formats.bpml_expressions import CURRENT
 from flowledger.kernel.model.formats.bpml_shapes import definitions_of, meant, tag_of
+from flowledger.kernel.model.formats.bpml_write_scope import Scope
 
 _EXT = f"{{{g.EXT_NS}}}"
 _NIL = f"{{{x.XSI_NS}}}nil"
@@ -197,11 +198,10 @@ def activity(w: Any, scope: Any, e: Any, to: Any) -> None:
 
 
 def simple(w: Any, scope: Any, e: Any, to: Any) -> None:
-    from flowledger.kernel.model.formats import bpml_write_events as events
 
     tag = tag_of(e)
     if tag in ("intermediateCatchEvent", "intermediateThrowEvent"):
-        events.between(w, scope, e, to)
+        w.between(scope, e, to)
     elif tag == "receiveTask":
         told(w, e, "zeebe:ioMapping")
         waits(w, e, to, e.get("messageRef"))
@@ -280,7 +280,6 @@ def replies(holder: Any) -> None:
 
 
 def script(w: Any, scope: Any, e: Any, to: Any) -> None:
-    from flowledger.kernel.model.formats import bpml_write_events as events
 
     found = e.find(f"{x.B}extensionElements/{x.Z}script")
     told(w, e, "zeebe:script", "zeebe:ioMapping")
@@ -289,7 +288,7 @@ def script(w: Any, scope: Any, e: Any, to: Any) -> None:
         w.left_out(e, "its script")
         w.activity(to, "empty", e)
         return
-    if events.raised(w, scope, e, found, outputs, to):
+    if w.raised(scope, e, to):
         return
     if inputs or outputs:
         w.left_out(e, "zeebe:ioMapping")
@@ -356,7 +355,6 @@ def initial(w: Any, made: Any, source: str) -> None:
 
 def block(w: Any, scope: Any, e: Any, made: Any) -> None:
     """A sub-process as a set with a context: what makes it one when it is read."""
-    from flowledger.kernel.model.formats.write_bpml import Scope
 
     w.titled(made, e)
     told(w, e, "zeebe:ioMapping")
@@ -382,7 +380,6 @@ def fill(w: Any, inner: Any, made: Any) -> None:
 
 def nested(w: Any, scope: Any, e: Any, undo: Any, to: Any) -> None:
     """What leaves values behind or is compensated: a process of the context, which is called."""
-    from flowledger.kernel.model.formats.write_bpml import Scope
 
     name = w.name(e, "" if tag_of(e) == "subProcess" else "_process")
     process = scope.declare("process", name=name)
@@ -438,7 +435,6 @@ def each(w: Any, scope: Any, e: Any, loop: Any, to: Any) -> Any:
     if tag_of(e) == "subProcess":
         if mappings(e)[1]:
             w.left_out(e, "what it leaves behind")
-        from flowledger.kernel.model.formats.write_bpml import Scope
 
         w.titled(made, e)
         told(w, e, "zeebe:ioMapping")

@@ -18,7 +18,8 @@ from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.formats import bpml_grammar as g
 from flowledger.kernel.model.formats import bpml_write_events as events
 from flowledger.kernel.model.formats import bpml_write_parts as parts
-from flowledger.kernel.model.formats.bpml_shapes import Shape, condition_of, definitions_of, is_plain_end, plainly, tag_of
+from flowledger.kernel.model.formats.bpml_shapes import condition_of, definitions_of, is_plain_end, plainly, tag_of
+from flowledger.kernel.model.formats.bpml_write_scope import Scope
 from flowledger.kernel.model.formats.write_process import Writer
 
 _TASKS = ("serviceTask", "sendTask", "userTask", "receiveTask", "scriptTask", "callActivity")
@@ -38,42 +39,6 @@ def write(tree: Any, file: str = "") -> tuple[list[tuple[str, list[Finding]]], l
         return [], w.findings
     text = w.package(plainly(tree), found)
     return [(text, w.findings)], []
-
-
-class Scope:
-    """A process or sub-process while it is written: its shape, and what its context declares."""
-
-    def __init__(self, w: BpmlWriter, holder: Any, to: Any, outer: Scope | None) -> None:
-        self.w, self.holder, self.to, self.outer = w, holder, to, outer
-        self.shape = Shape(holder)
-        self.context: Any = None
-        self.entered: set[str] = set()
-        self.seen: set[str] = set()
-        #: starts that stand outside of it, when it is there for its exceptions alone
-        self.outer_starts: list[Any] = []
-        #: sub-processes that are event sub-processes
-        self.handlers = [
-            e for e in holder if tag_of(e) in ("subProcess", "transaction", "adHocSubProcess") and e.get("triggeredByEvent") == "true"
-        ]
-
-    def opened(self) -> Any:
-        """The context, which is made when it is needed, in its place."""
-        if self.context is None:
-            self.context = etree.Element(g.P + "context")
-            at = sum(1 for k in self.to if x.local(k) in ("documentation", "parameter", "event"))
-            self.to.insert(at, self.context)
-        return self.context
-
-    def declare(self, tag: str, **attributes: str) -> Any:
-        """Something in the context."""
-        self.opened()
-        made = etree.Element(g.P + tag, **attributes)
-        last = self.context.find(g.P + "faults")
-        if last is not None:
-            last.addprevious(made)
-        else:
-            self.context.append(made)
-        return made
 
 
 class BpmlWriter(Writer):
@@ -170,6 +135,12 @@ class BpmlWriter(Writer):
 
     def shaped(self, e: Any, what: str) -> None:
         self.lost(e, "WRITE_SHAPED", f"'{e.get('id')}' {what}")
+
+    def between(self, scope: Scope, e: Any, to: Any) -> None:
+        events.between(self, scope, e, to)
+
+    def raised(self, scope: Scope, e: Any, to: Any) -> bool:
+        return events.raised(self, scope, e, to)
 
     # ------------------------------------------------------------------ ways
 
