@@ -49,7 +49,7 @@ def one(key: str, *of_groups: Any) -> None:
 
 def shown(server: str, key: str, json: bool) -> None:
     """What would happen, were it resolved."""
-    from flowledger.infra.cli.control import show_plans
+    from flowledger.infra.cli.plans import show_plans
     from flowledger.infra.cli.server import Server
 
     show_plans([Server(server).call("POST", f"/v1/incidents/{key}/resolve", None, {"dry_run": "true"})], json)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flowledger.infra.cli import batches, control, letters, triggers, views, webhooks
+from flowledger.infra.cli import batches, letters, plans, triggers, views, webhooks
 from flowledger.infra.cli.lists import move
 from flowledger.infra.cli.output import NO, USAGE, as_json, console, facts, fail, table
 from flowledger.infra.cli.verbs import DryRun, Id, Json, Limit, Reason, ServerUrl, Vars
@@ -151,8 +151,8 @@ def retry(
     if status >= 400:
         problem(status, answer)
     if dry_run:
-        plans = [answer, *(s.call("POST", f"/v1/incidents/{i['id']}/resolve", None, query) for i in open_)]
-        control.show_plans(plans, json)
+        follow = (s.call("POST", f"/v1/incidents/{i['id']}/resolve", None, query) for i in open_)
+        plans.show_plans([answer, *follow], json)
         return
     for incident in open_:
         status, found = s.ask("POST", f"/v1/incidents/{incident['id']}/resolve", None, headers=s.new_id())

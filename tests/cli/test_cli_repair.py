@@ -196,7 +196,7 @@ def test_a_job_without_attempts_is_tried_again(deployed, server):
     code, out, err = cli("resolve", incident["id"], "--dry-run")
     assert code == 0 and "incident" in out, err
     plan = json.loads(cli("resolve", incident["id"], "--dry-run", "--json")[1])
-    assert plan["plan"] and [row["kind"] for row in plan["ended"]] == ["incident"], plan
+    assert plan["plan"] and [row["kind"] for row in plan["cancelled"]] == ["incident"], plan
     code, out, err = cli("retry", jobs[0]["key"], "--retries", "2", "--dry-run")
     assert code == 0 and "incident" in out, err
     assert [p["plan"] != "" for p in json.loads(cli("retry", jobs[0]["key"], "--dry-run", "--json")[1])["plans"]] == [True, True]

@@ -54,7 +54,7 @@ def test_a_version_that_nobody_asked_says_so(server: Served, open_page: Callable
     server.call("POST", "/v1/deployments", {"resources": [{"name": "unasked.dmn", "content": model.replace(">2<", ">3<")}]})
     until(lambda: len(server.call("GET", "/v1/definitions?definition_id=unasked&kind=decision")["items"]) == 2)
     page.reload()
-    page.get_by_text("Alle Versionen zusammen").click()
+    page.get_by_role("switch", name="Alle Versionen zusammen").check()
     page.wait_for_url(re.compile("together=1"))
     page.get_by_text("Keine Instanz hat Version 2 in dieser Zeit gefragt.").wait_for()
     sound(page)

@@ -37,21 +37,21 @@ export function Coverage({ of, versions }: { of: ReturnType<typeof useCoverage>[
   return (
     <>
       <Group mb="sm" gap="md">
-      <SegmentedControl
-        size="xs"
-        aria-label={t("coverage.span")}
-        value={search.span ?? "all"}
-        onChange={(span) => void navigate({ to: ".", search: { ...search, span: span === "all" ? undefined : span } as Record<string, string>, replace: true })}
-        data={Object.keys(SPANS).map((s) => ({ value: s, label: t(`coverage.span.${s}`) }))}
-      />
-      {versions > 1 && (
-        <Switch
-          size="sm"
-          label={t("coverage.together")}
-          checked={search.together === "1"}
-          onChange={(e) => void navigate({ to: ".", search: { ...search, together: e.currentTarget.checked ? "1" : undefined } as Record<string, string>, replace: true })}
+        <SegmentedControl
+          size="xs"
+          aria-label={t("coverage.span")}
+          value={search.span ?? "all"}
+          onChange={(span) => void navigate({ to: ".", search: { ...search, span: span === "all" ? undefined : span } as Record<string, string>, replace: true })}
+          data={Object.keys(SPANS).map((s) => ({ value: s, label: t(`coverage.span.${s}`) }))}
         />
-      )}
+        {versions > 1 && (
+          <Switch
+            size="sm"
+            label={t("coverage.together")}
+            checked={search.together === "1"}
+            onChange={(e) => void navigate({ to: ".", search: { ...search, together: e.currentTarget.checked ? "1" : undefined } as Record<string, string>, replace: true })}
+          />
+        )}
       </Group>
       <Answer of={of} empty={(c) => c.tables.length === 0 && <Empty title={t("coverage.notables")}>{t("coverage.notables.hint")}</Empty>}>
         {(c) => (
