@@ -29,6 +29,7 @@ KNOWN: dict[str, tuple[frozenset[str] | None, frozenset[str]]] = {
     "escalation": (frozenset("after afterDue after_due to notify priority code reason".split()), frozenset()),
     "reminder": (frozenset({"before"}), frozenset()),
     "retry": (None, frozenset()),
+    "decisionResult": (frozenset({"as", "mustHit"}), frozenset()),
     "states": (frozenset({"initial"}), frozenset({"state"})),
     "state": (frozenset({"name", "final"}), frozenset({"move"})),
     "move": (frozenset({"to"}), frozenset()),
