@@ -383,6 +383,7 @@ def _register() -> None:
         login,
         operations,
         plugins,
+        profiles,
         promote,
         repair,
         replays,
@@ -409,6 +410,7 @@ def _register() -> None:
     app.add_typer(insight.app, name="analytics", rich_help_panel=LOOK)
     app.add_typer(capabilities.app, name="capabilities", rich_help_panel=MODELS)
     app.add_typer(connectors.app, name="connectors", rich_help_panel=MODELS)
+    app.add_typer(profiles.app, name="profiles", rich_help_panel=MODELS)
     app.add_typer(secrets.app, name="secrets", rich_help_panel=CARE)
     app.add_typer(tenants.app, name="tenants", rich_help_panel=CARE)
     app.add_typer(plugins.app, name="plugins", rich_help_panel=CARE)

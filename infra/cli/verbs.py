@@ -66,6 +66,7 @@ def tasks(
     assignee: Annotated[str, typer.Option("--assignee")] = "",
     group: Annotated[str, typer.Option("--group", help="A candidate group")] = "",
     instance: Annotated[str, typer.Option("--instance")] = "",
+    about: Annotated[str, typer.Option("--about", help="What they are about begins so")] = "",
     status: Annotated[list[str] | None, typer.Option("--status", help="created, assigned ...; may be repeated")] = None,
     every: Annotated[bool, typer.Option("--all", help="Those that are done too")] = False,
     limit: Limit = 50,
@@ -75,7 +76,7 @@ def tasks(
     """List tasks that are to be done."""
     from flowledger.infra.cli import daily
 
-    daily.tasks(server, assignee, group, instance, status, every, limit, json)
+    daily.tasks(server, assignee, group, instance, about, status, every, limit, json)
 
 
 def complete(task: Annotated[str, typer.Argument(metavar="TASK")], vars: Vars = "", server: ServerUrl = "", json: Json = False) -> None:

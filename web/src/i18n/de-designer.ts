@@ -179,6 +179,7 @@ export const designer: Record<string, string> = {
   "designer.own.attempts": "Versuche",
   "designer.own.state": "Geschäftszustand",
   "designer.own.task.strategy": "Strategie",
+  "designer.own.task.reference": "Worum es geht (Vorgang)",
   "designer.own.task.groups": "Gruppen",
   "designer.own.task.users": "Personen",
   "designer.own.task.skills": "Nötige Fähigkeiten",

@@ -294,6 +294,7 @@ export const de: Record<string, string> = {
   "status.open": "offen",
   "status.resolved": "behoben",
   "save": "Speichern",
+  "col.about": "Vorgang",
   "col.task": "Aufgabe",
   "col.due": "Fällig",
   "col.priority": "Dringlichkeit",

@@ -179,6 +179,7 @@ export const designer: Record<string, string> = {
   "designer.own.attempts": "Attempts",
   "designer.own.state": "Business state",
   "designer.own.task.strategy": "Strategy",
+  "designer.own.task.reference": "What it is about",
   "designer.own.task.groups": "Groups",
   "designer.own.task.users": "Users",
   "designer.own.task.skills": "Skills needed",

@@ -294,6 +294,7 @@ export const en: Record<string, string> = {
   "status.open": "open",
   "status.resolved": "resolved",
   "save": "Save",
+  "col.about": "About",
   "col.task": "Task",
   "col.due": "Due",
   "col.priority": "Priority",
