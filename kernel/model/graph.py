@@ -34,8 +34,8 @@ class Loop:
     """Multi-instance or standard loop characteristics of an activity (BPMN 13.3.6, 13.3.7)."""
 
     __slots__ = (
-        "behavior", "cardinality", "collection", "complex_events", "completion", "element", "kind", "maximum", "none_event", "one_event",
-        "output", "output_element", "sequential", "test_before", "while_",
+        "behavior", "cardinality", "collection", "complex_events", "completion", "counter", "element", "first", "kind", "maximum", "none_event",
+        "one_event", "output", "output_element", "sequential", "test_before", "while_",
     )  # fmt: skip
 
     def __init__(self, kind: str) -> None:
@@ -44,8 +44,10 @@ class Loop:
         self.sequential = False
         self.collection: Expression | None = None
         self.cardinality: Expression | None = None
-        #: variable that a run's item goes to
+        #: variable that a run's item goes to, and the one that has its number; what the first one's is
         self.element = ""
+        self.counter = "loopCounter"
+        self.first = 1
         self.output = ""
         self.output_element: Expression | None = None
         self.completion: Expression | None = None
