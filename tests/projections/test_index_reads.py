@@ -171,7 +171,7 @@ async def test_variables_miss_and_repeat_nothing(dsn: str, schema: str, monkeypa
 ALIKE = {
     "workflow_instances": "process_id = 'order', definition_id = 7, initiator = 'ann', version = 1",
     "tasks": "process_id = 'order', workflow_definition_id = 7, definition_key = 'ship', assignee = 'ann', type = 'user_task', category = 'human', "
-    "job_type = 'ship', candidate_groups = '{clerks}'",
+    "job_type = 'ship', candidate_groups = '{clerks}', reference = 'Acme'",
     "incidents": "process_id = 'order', definition_id = 7, element = 'ship', code = 'OUT', group_id = 'aa'",
 }
 OF_ALL: dict[str, list[dict[str, str]]] = {
@@ -181,7 +181,7 @@ OF_ALL: dict[str, list[dict[str, str]]] = {
     ],
     "tasks": [
         {"definition": "order"}, {"definition": "7"}, {"element": "ship"}, {"assignee": "ann"}, {"type": "user_task"}, {"type": "user_task,send_task"},
-        {"category": "human"}, {"job_type": "ship"}, {"candidate_group": "clerks"}, {"definition": "order", "element": "ship"},
+        {"category": "human"}, {"job_type": "ship"}, {"reference": "Acme"}, {"candidate_group": "clerks"}, {"definition": "order", "element": "ship"},
         {"assignee": "ann", "sort": "due"}, {"candidate_group": "clerks", "sort": "priority"}, {"result_status": "failure,timeout"},
     ],
     "incidents": [{"definition": "order"}, {"definition": "7"}, {"element": "ship"}, {"code": "OUT"}, {"group": "aa"}],
