@@ -197,8 +197,16 @@ def show(server: str, id: str, json: bool) -> None:
             table(state[title], columns, title=f"\n{title}")
 
 
-def tasks(server: str, assignee: str, group: str, instance: str, status: list[str] | None, every: bool, limit: int, json: bool) -> None:
-    query: dict[str, Any] = {"assignee": assignee, "candidate_group": group, "instance": instance, "status": status}
+def tasks(
+    server: str, assignee: str, group: str, instance: str, about: str, status: list[str] | None, every: bool, limit: int, json: bool
+) -> None:
+    query: dict[str, Any] = {
+        "assignee": assignee,
+        "candidate_group": group,
+        "instance": instance,
+        "reference_starts": about,
+        "status": status,
+    }
     if not every and not status:
         query["open"] = "true"
     rows = list(Server(server).pages("/v1/tasks", limit, **query))
@@ -208,6 +216,7 @@ def tasks(server: str, assignee: str, group: str, instance: str, status: list[st
     columns: list[str | tuple[str, str]] = [
         "id",
         "name",
+        ("reference", "about"),
         "job_type",
         "status",
         "assignee",
