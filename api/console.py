@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import mimetypes
 import secrets
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ PAGES = ("sign-in", "processes", "instances", "tasks", "designer", "decisions", 
 POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; style-src-attr 'unsafe-inline'; img-src 'self' data: blob:; "
     "font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
-    "frame-ancestors 'none'"
+    "frame-ancestors {frames}"
 )
 #: a file that is smaller is sent as it is
 GZIP_MIN = 1024
@@ -49,18 +50,17 @@ def _content(path: Path, packed: bool) -> bytes:
     return gzip.compress(data, 6) if packed else data
 
 
-def handlers() -> list[Any]:
-    """For `create_app(at_root=...)`. Empty when the console is not built."""
+def handlers(embed: Sequence[str] = ()) -> list[Any]:
+    """For `create_app(at_root=...)`. Empty when the console is not built. `embed`: origins whose pages may show it in a frame."""
     root = folder()
     if root is None:
         return []
 
     async def page() -> Response[bytes]:
         nonce = secrets.token_urlsafe(16)
-        body = (root / "index.html").read_bytes().replace(b"%NONCE%", nonce.encode())
-        return Response(
-            body, media_type="text/html", headers={"content-security-policy": POLICY.format(nonce=nonce), "cache-control": "no-cache"}
-        )
+        body = (root / "index.html").read_bytes().replace(b"%NONCE%", nonce.encode()).replace(b"%EMBED%", " ".join(embed).encode())
+        policy = POLICY.format(nonce=nonce, frames=" ".join(embed) or "'none'")
+        return Response(body, media_type="text/html", headers={"content-security-policy": policy, "cache-control": "no-cache"})
 
     async def file(request: Request[Any, Any, Any], path: str) -> Response[bytes]:
         name = path.lstrip("/")

@@ -149,6 +149,32 @@ async def delete_capability(request: ApiRequest, name: EntryName) -> Response[a.
     return await _delete(request, "capability", name)
 
 
+@get("/profiles", summary="List API profiles")
+async def list_profiles(request: ApiRequest, cursor: After = "", limit: Page = 100) -> Response[a.Page[a.Entry]]:
+    """How APIs are called, by the names that tasks of connectors have them by: the newest version of each, and each version as `name@version`."""
+    return reply(await _list(request, "profile", "", cursor, limit))
+
+
+@get("/profiles/{name:str}", summary="Get an API profile")
+async def get_profile(request: ApiRequest, name: EntryName) -> Response[a.Entry]:
+    """`name` for the newest, `name@version` for a version."""
+    return reply({"name": name, **await _one(request, "profile", name)})
+
+
+@put("/profiles/{name:str}", summary="Store a new version of an API profile")
+async def put_profile(request: ApiRequest, name: EntryName, data: dict[str, Any]) -> Response[a.Stored]:
+    """`title`, `description`, `base_url`, `authentication` and `tls` (secrets by reference), `headers`, `timeout`, `limits` (`rate`, `concurrency`,
+    `circuit_breaker`, over all partitions), `retry` (`codes`, `never`, `pause`). Calls from now on use it. The answer has the `version`: what changes
+    nothing makes none."""
+    return await _put(request, "profile", name, data)
+
+
+@delete("/profiles/{name:str}", status_code=200, summary="Remove an API profile")
+async def delete_profile(request: ApiRequest, name: EntryName) -> Response[a.Stored]:
+    """With its versions. Tasks that name it are incidents from then on."""
+    return await _delete(request, "profile", name)
+
+
 @get("/limits", summary="List limits")
 async def list_limits(request: ApiRequest, cursor: After = "", limit: Page = 100) -> Response[a.Page[a.Entry]]:
     return reply(await _list(request, "limit", "", cursor, limit))
@@ -187,5 +213,6 @@ async def workload(request: ApiRequest) -> Response[a.Page[a.Load]]:
 
 HANDLERS: list[Any] = [
     list_entries, get_entry, put_entry, delete_entry, list_task_definitions, get_task_definition, put_task_definition, delete_task_definition,
-    list_capabilities, get_capability, put_capability, delete_capability, list_limits, put_limit, delete_limit, list_breakers, workload,
+    list_capabilities, get_capability, put_capability, delete_capability, list_profiles, get_profile, put_profile, delete_profile,
+    list_limits, put_limit, delete_limit, list_breakers, workload,
 ]  # fmt: skip

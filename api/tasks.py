@@ -167,6 +167,8 @@ async def list_tasks(
     definition: Definition = None,
     element: str | None = None,
     parent: KeyFilter = None,
+    reference: Annotated[str | None, Parameter(description="What it is about, the whole of it")] = None,
+    reference_starts: Annotated[str | None, Parameter(description="What it is about begins so")] = None,
     result_status: Annotated[Result | None, Parameter(description="How it was completed")] = None,
     activities: Annotated[
         bool | None, Parameter(description="true: what the engine does itself as well; none: only where `type` asks for it")
@@ -195,7 +197,7 @@ async def list_tasks(
         "any_group": any_group, "sort": sort,
         "candidate_user": candidate_user, "type": type, "job_type": job_type, "category": category, "priority": priority,
         "instance": instance, "definition": definition, "element": element, "due_before": due_before, "due_after": due_after,
-        "overdue": overdue, "parent": parent, "result_status": result_status, "activities": activities,
+        "overdue": overdue, "parent": parent, "reference": reference, "reference_starts": reference_starts, "result_status": result_status, "activities": activities,
     }  # fmt: skip
     return reply(await listing(request, "tasks", filters, limit, cursor, wait_for))
 

@@ -52,6 +52,7 @@ class Call:
         mask: takes every value that must not be shown, tokens that were fetched included.
         target: set by the connector: where the call goes, without path and query.
         status: set by the connector: what the other side said.
+        profile: the API profile (`profiles.Profile`) of a name, for this call; None: nobody looks them up here.
         own_topics: prefix of the ledger's own topics, which no connector writes; empty: none.
         keep: of a name (empty: one is made), a media type and pieces, attaches a file of up to `file_bytes_max` bytes to the instance and gives `{name,
             mediaType, size, sha256}`; None: nobody keeps files here.
@@ -70,6 +71,7 @@ class Call:
     own_topics: str = ""
     keep: Keep | None = None
     file_bytes_max: int = 0
+    profile: Callable[[str], Awaitable[Any]] | None = None
     notes: dict[str, Any] = field(default_factory=dict)
 
 

@@ -5,13 +5,13 @@ Source: GraphQL over HTTP (draft of the GraphQL Foundation): a request is a POST
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from flowledger.connectors.fields import Seconds
+from flowledger.connectors.fields import ProfileName, Seconds
 from flowledger.connectors.frame import Call, Config, Failed
-from flowledger.connectors.http.config import Authentication, Headers, HttpConfig, IdempotencyHeader, NoAuth, Url
+from flowledger.connectors.http.config import PROFILE, Authentication, Headers, HttpConfig, IdempotencyHeader, NoAuth, Url, alone
 
 QUERY_CHARS_MAX = 100_000
 #: characters of the server's own words that an incident repeats
@@ -24,6 +24,7 @@ class GraphQLConfig(Config):
 
     model_config = ConfigDict(title="GraphQL")
 
+    profile: ProfileName = PROFILE
     url: Url
     query: Annotated[str, Field(min_length=1, max_length=QUERY_CHARS_MAX)] = Field(
         description="The document: query or mutation; what varies goes to the variables", title="Query"
@@ -51,6 +52,11 @@ class GraphQLConfig(Config):
             raise ValueError("a subscription has no end: expected a query or a mutation")
         return query
 
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        alone(self.profile, self.authentication)
+        return self
+
 
 class GraphQLConnector:
     name = "graphql"
@@ -63,12 +69,16 @@ class GraphQLConnector:
 
         self._http = HttpConnector()
 
+    async def close(self) -> None:
+        await self._http.close()
+
     async def call(self, config: GraphQLConfig, call: Call) -> dict[str, Any]:
         """`{status, reason, headers, body: {data, errors, extensions}}`. Raises: as the HTTP connector, and Failed for what the server says itself."""
         body: dict[str, Any] = {"query": config.query, "variables": config.variables}
         if config.operation_name:
             body["operationName"] = config.operation_name
         given = {
+            "profile": config.profile,
             "url": config.url, "method": "POST", "authentication": config.authentication, "headers": {"Accept": _ACCEPT, **config.headers}, "body": body,
             "connection_timeout_in_seconds": config.connection_timeout_in_seconds, "read_timeout_in_seconds": config.read_timeout_in_seconds,
             "timeout_in_seconds": config.timeout_in_seconds, "idempotency_header": config.idempotency_header,

@@ -15,6 +15,7 @@ from flowledger.connectors.files import Files
 from flowledger.connectors.frame import Answering, Call, Connector, Failed
 from flowledger.connectors.inputs import take
 from flowledger.connectors.outcomes import failed
+from flowledger.connectors.profiles import Profiles
 from flowledger.infra.callbacks import DAYS_MAX, Target, callbacks_of
 from flowledger.infra.egress import Gate
 from flowledger.infra.egress_transport import client_of
@@ -37,8 +38,23 @@ AGENT = f"flowledger/{__version__}"
 class Runner:
     """Works on the jobs of connectors, in one process."""
 
-    def __init__(self, settings: Settings, gate: Gate, secrets: Secrets, telemetry: Telemetry, files: Files | None = None) -> None:
-        self.settings, self.gate, self.secrets, self.telemetry, self.files = settings, gate, secrets, telemetry, files
+    def __init__(
+        self,
+        settings: Settings,
+        gate: Gate,
+        secrets: Secrets,
+        telemetry: Telemetry,
+        files: Files | None = None,
+        profiles: Profiles | None = None,
+    ) -> None:
+        self.settings, self.gate, self.secrets, self.telemetry, self.files, self.profiles = (
+            settings,
+            gate,
+            secrets,
+            telemetry,
+            files,
+            profiles,
+        )
         self.client: httpx2.AsyncClient = client_of(gate)
         self._targets: set[str] = set()
 
@@ -57,6 +73,7 @@ class Runner:
                 answer_bytes_max=s.connector_answer_bytes_max, seconds_max=s.connector_timeout_s, user_agent=AGENT,
                 own_topics=s.prefix, keep=partial(self.files.keep, job, tenant) if self.files is not None else None,
                 file_bytes_max=s.blob_bytes_max,
+                profile=partial(self.profiles.of, tenant, mask=mask) if self.profiles is not None else None,
             )  # fmt: skip
             answer, failure = None, None
             outcome = "done"

@@ -14,6 +14,7 @@ from flowledger.connectors.direct import DirectTransport
 from flowledger.connectors.files import Files
 from flowledger.connectors.frame import Closing, Connector
 from flowledger.connectors.inputs import fields_of, literal
+from flowledger.connectors.profiles import Profiles
 from flowledger.connectors.runner import Runner
 from flowledger.connectors.sources.catalogue import KINDS
 from flowledger.connectors.sources.readers import Readers
@@ -36,7 +37,7 @@ class Connectors:
 
     def __init__(self, client: Client, settings: Settings, telemetry: Telemetry, gate: Gate | None = None) -> None:
         gate, secrets = gate or Gate.of(settings), secrets_of(settings)
-        self.runner = Runner(settings, gate, secrets, telemetry, Files(client, blobs_of(settings)))
+        self.runner = Runner(settings, gate, secrets, telemetry, Files(client, blobs_of(settings)), Profiles(client, secrets))
         self.settings = settings
         self.readers = Readers(client, settings, gate, secrets, KINDS, f"{settings.node}-{os.getpid()}")
         self._connectors = connectors()

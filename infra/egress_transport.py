@@ -20,18 +20,17 @@ CONNECTIONS_MAX, IDLE_MAX, IDLE_S = 1_000, 200, 30.0
 AHEAD = 256 * 1024
 
 
-def client_of(gate: Gate) -> httpx2.AsyncClient:
-    """A client whose connections pass the gate; it follows no redirect, keeps no cookie, and reads no settings of the environment."""
+def client_of(gate: Gate, tls: ssl.SSLContext | None = None) -> httpx2.AsyncClient:
+    """A client whose connections pass the gate; it follows no redirect, keeps no cookie, and reads no settings of the environment. `tls`: instead of the gate's."""
     nowhere = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-    return httpx2.AsyncClient(transport=_Transport(gate), follow_redirects=False, trust_env=False, cookies=nowhere)
+    return httpx2.AsyncClient(transport=_Transport(gate, tls or gate.tls), follow_redirects=False, trust_env=False, cookies=nowhere)
 
 
 class _Transport(httpx2.AsyncBaseTransport):
     """A pool of connections for each scheme, since what is allowed depends on it; or those of the proxy."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Gate, tls: ssl.SSLContext) -> None:
         self._gate = gate
-        tls = gate.tls
         limits = httpx2.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=IDLE_MAX, keepalive_expiry=IDLE_S)
         proxy = str(gate.proxy) if gate.proxy is not None else None
         self._pools: dict[str, httpx2.AsyncHTTPTransport] = {}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,6 +30,8 @@ from flowledger.infra.variables import OTHERS, PREFIX, given, near
 ROLES = ("api", "owner", "projector", "grpc", "connectors")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MIB = 1024 * 1024
+#: of a page (RFC 6454), without a path: what a policy of frames may name
+ORIGIN = re.compile(r"https?://(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:]+\])(?::\d{1,5})?")
 
 
 class SettingsError(ValueError):
@@ -105,6 +108,9 @@ class Settings(BaseSettings):
     tls_client_ca_file: str = Field("", description="Certificates (PEM) that a client's must be signed by; empty: clients need none")
     hosts: Annotated[tuple[str, ...], NoDecode] = Field((), description="Names that requests may use (empty on loopback: its names)")
     origins: Annotated[tuple[str, ...], NoDecode] = Field((), description="Other web origins that may call it from a browser")
+    embed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Web origins whose pages may show the console in a frame, and give it the token of who looks (docs/console.md)"
+    )
     body_bytes_max: int = Field(16 * MIB, ge=1024, description="Largest request body, bytes")
     page_max: int = Field(1000, ge=1, le=100_000, description="Largest page of a list")
     wait_ms_max: int = Field(60_000, ge=0, description="Longest wait of a long poll or of `wait_for`, milliseconds")
@@ -210,6 +216,7 @@ class Settings(BaseSettings):
         "roles",
         "hosts",
         "origins",
+        "embed_origins",
         "anchors",
         "tasks_topic",
         "secrets",
@@ -223,6 +230,14 @@ class Settings(BaseSettings):
     @classmethod
     def _texts(cls, value: Any) -> Any:
         return tuple(x.strip() for x in value.split(",") if x.strip()) if isinstance(value, str) else value
+
+    @field_validator("embed_origins")
+    @classmethod
+    def _each_is_an_origin(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """They go into the policy of pages as they are: a name with a star or a path would say more, or something else."""
+        if wrong := [one for one in value if not ORIGIN.fullmatch(one)]:
+            raise ValueError(f"expected origins like https://portal.example.com, found {', '.join(map(repr, wrong))}")
+        return value
 
     @field_validator("roles")
     @classmethod

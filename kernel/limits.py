@@ -40,6 +40,8 @@ PROSE_MAX = 65_536
 LIST_MAX = 10_000
 #: attempts of a task
 RETRIES_MAX = 1_000_000
+#: characters that a task shows of what it is about
+REFERENCE_MAX = 255
 #: depth of called instances
 CALL_DEPTH_MAX = 100
 #: items of a multi-instance collection

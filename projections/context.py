@@ -85,7 +85,7 @@ class Instance:
     """
 
     __slots__ = (
-        "own", "rows", "created", "created_us", "definition", "fresh", "held", "key", "kids", "over", "pending", "process", "scopes", "started_us",
+        "business_key", "own", "rows", "created", "created_us", "definition", "fresh", "held", "key", "kids", "over", "pending", "process", "scopes", "started_us",
         "tenant", "trace", "version",
     )  # fmt: skip
 
@@ -100,6 +100,7 @@ class Instance:
         self.own: Activities | None = None
         self.trace: Trace | None = None
         self.rows = 0
+        self.business_key = ""
 
     @property
     def ident(self) -> tuple[str, int, str]:

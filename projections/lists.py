@@ -21,6 +21,7 @@ from flowledger.projections.filters import (
     result_status,
     started_from,
     started_to,
+    starts,
     task_status,
     time_at,
     truth,
@@ -61,6 +62,8 @@ TASKS: dict[str, Apply] = {
     "definition": definition("workflow_definition_id"),
     "element": equal("definition_key", sparse=True, leads=True),
     "parent": key_equal("parent_id", "parent"),
+    "reference": equal("reference", sparse=True, leads=True),
+    "reference_starts": starts("reference"),
     "result_status": result_status,
     "activities": activities,
 }

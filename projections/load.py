@@ -139,7 +139,7 @@ async def load_pending(conn: Connection, context: Context) -> None:
 
 _ROWS: dict[str, tuple[str, str]] = {
     "instance": (
-        "workflow_instances", "t.id, t.tenant_id, t.created_at, t.started_at, t.definition_id, t.process_id, t.version, t.status",
+        "workflow_instances", "t.id, t.tenant_id, t.created_at, t.started_at, t.definition_id, t.process_id, t.version, t.status, t.business_key",
     ),
     "task": (
         "tasks",
@@ -231,6 +231,7 @@ class _Loader:
             us = micros(row["created_at"])
             ref = Instance(row["id"], row["tenant_id"], stamp(us), us, row["definition_id"], row["process_id"], row["version"])
             ref.pending = row["status"] == "pending"
+            ref.business_key = row["business_key"]
             if row["started_at"] is not None:
                 ref.started_us = micros(row["started_at"])
             context.instances[ref.key] = ref

@@ -44,7 +44,7 @@ INSTANCE_SUMMARY = (
     "i.priority_value, i.initiator, i.created_at, i.started_at, i.completed_at, i.cancelled_at, i.parent_id, i.root_id, i.row_version"
 )
 TASK_SUMMARY = (
-    "tenant_id, id, workflow_instance_id, workflow_definition_id, process_id, definition_key, name, type, job_type, category, status, "
+    "tenant_id, id, workflow_instance_id, workflow_definition_id, process_id, definition_key, name, reference, type, job_type, category, status, "
     "priority, priority_value, created_at, started_at, completed_at, cancelled_at, updated_at, due_at, follow_up_at, assignee, "
     "candidate_groups, candidate_users, worker, attempts, retries, incident_id, row_version, parent_id, sequence_number, result_status, "
     "duration_ms"

@@ -37,7 +37,7 @@ async def _read(r: Reader, columns: str, w: fi.Where, order: str, limit: int, af
     """`after`: a condition, where the page begins; `place`: its values."""
     where, values = w.joined(w.sets)  # these orders have indexes of their own: one walk, not one for each value
     text, sorts = "SELECT {} FROM tasks WHERE {} AND {} ORDER BY {} LIMIT %s", False
-    if w.gathered or (w.leads and await r.estimate(sql.SQL("SELECT 1 FROM tasks WHERE {}").format(where), values) <= FEW):
+    if w.gathered or ((w.leads or w.prefixed) and await r.estimate(sql.SQL("SELECT 1 FROM tasks WHERE {}").format(where), values) <= FEW):
         sorts = True
         text = "SELECT {} FROM (SELECT * FROM tasks WHERE {} OFFSET 0) tasks WHERE {} ORDER BY {} LIMIT %s"
     query = sql.SQL(text).format(sql.SQL(columns), where, sql.SQL(after), sql.SQL(order))

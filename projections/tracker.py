@@ -26,6 +26,7 @@ def workflow_known(f: Fold, e: wf.WorkflowCreated | wf.WorkflowStarted) -> None:
         f.context.instances[e.key] = f.ref = ref
         ref.pending = type(e) is wf.WorkflowCreated
         ref.fresh = True
+        ref.business_key = e.business_key
     else:
         ref.pending = ref.fresh = False
     ref.started_us = f.us

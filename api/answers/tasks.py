@@ -14,6 +14,8 @@ class TaskRow(msgspec.Struct, kw_only=True):
     status: str
     type: str | None = None
     name: str | None = None
+    #: what it is about, to show: a company, a document, an order
+    reference: str | None = None
     instance: str | None = None
     definition: str | None = None
     process: str | None = None

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
-from flowledger.connectors.fields import NAME, Flag, Name, Seconds, Secret, Text, dropped
+from flowledger.connectors.fields import LITERAL, NAME, Flag, Name, ProfileName, Seconds, Secret, Text, dropped
 from flowledger.connectors.frame import Config
 
 HEADERS_MAX = 100
@@ -69,8 +69,18 @@ Authentication = Annotated[NoAuth | Basic | Bearer | ApiKey | OAuth, Field(discr
 
 
 Url = Annotated[str, Field(min_length=1, max_length=8192, description="Address, with http:// or https://", title="URL")]
+PROFILE: Any = Field(
+    "", title="API profile", json_schema_extra=LITERAL,
+    description="How the API is called: its address, authentication, limits. The URL is then a path below its address",
+)  # fmt: skip
 Headers = Annotated[dict[Name, Text], BeforeValidator(dropped), Field(max_length=HEADERS_MAX), AfterValidator(_ours_left)]
 IdempotencyHeader = Annotated[str, Field(pattern=r"^$|" + NAME, max_length=256)]
+
+
+def alone(profile: str, authentication: Any) -> None:
+    """Raises: ValueError."""
+    if profile and not isinstance(authentication, NoAuth):
+        raise ValueError("authentication: that of the profile holds, expected none")
 
 
 class HttpConfig(Config):
@@ -78,6 +88,7 @@ class HttpConfig(Config):
 
     model_config = ConfigDict(title="HTTP/REST")
 
+    profile: ProfileName = PROFILE
     url: Url
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"] = Field("GET", description="HTTP method", title="Method")
     authentication: Authentication = Field(NoAuth(), description="Who we are to the server", title="Authentication")
@@ -108,6 +119,7 @@ class HttpConfig(Config):
     def _consistent(self) -> Self:
         if self.method in ("GET", "HEAD", "OPTIONS") and self.body not in (None, ""):
             raise ValueError(f"body: {self.method} takes none")
+        alone(self.profile, self.authentication)
         if self.file_name and not self.store_response:
             raise ValueError("file_name: names a stored answer, expected store_response")
         return self

@@ -13,7 +13,8 @@ from flowledger.connectors.frame import Call, Config, Failed
 from flowledger.connectors.http import body
 from flowledger.connectors.http.config import REDIRECTS_MAX, ApiKey, Basic, Bearer, HttpConfig, OAuth
 from flowledger.connectors.http.oauth import Tokens
-from flowledger.connectors.outcomes import AGAIN, after_s
+from flowledger.connectors.outcomes import AGAIN, after_s, failed
+from flowledger.connectors.profiles import Clients
 from flowledger.infra.egress import SCHEMES
 
 #: headers that go along to another server when a redirect leads there
@@ -33,9 +34,35 @@ class HttpConnector:
 
     def __init__(self) -> None:
         self.tokens = Tokens()
+        self.clients = Clients()
+
+    async def close(self) -> None:
+        await self.clients.close()
 
     async def call(self, config: HttpConfig, call: Call) -> dict[str, Any]:
         """`{status, reason, headers, body}`, with `document` where the answer is stored. Raises: Failed, and what httpx2 and the gate raise."""
+        if not config.profile:
+            return await self._called(config, call)
+        if call.profile is None:
+            raise Failed("CONFIGURATION", "profile: nobody looks API profiles up here")
+        profile = await call.profile(config.profile)
+        call.notes |= {"profile": profile.name, "profile_version": profile.version}
+        try:
+            url, limit = profile.url(config.url), profile.timeout_s or config.timeout_in_seconds
+            config = config.model_copy(update={
+                "url": url, "authentication": profile.authentication, "headers": _over(profile.headers, config.headers),
+                "timeout_in_seconds": min(limit, config.timeout_in_seconds),
+            })  # fmt: skip
+            if not profile.tls:
+                return await self._called(config, call)
+            async with self.clients.of(profile.tls, call.gate) as call.client:
+                return await self._called(config, call)
+        except Exception as e:
+            if (failure := failed(e)) is None:
+                raise
+            raise profile.judged(failure) from e
+
+    async def _called(self, config: HttpConfig, call: Call) -> dict[str, Any]:
         async with asyncio.timeout(min(config.timeout_in_seconds, call.seconds_max)):
             response, data = await self._sent(config, call)
             if response.status_code == 401 and isinstance(config.authentication, OAuth):
@@ -169,6 +196,12 @@ class HttpConnector:
             after = after_s(response.headers.get("retry-after"), time.time())
             raise Failed(str(status), words, again=status in AGAIN, after_s=after, response=found)
         return found
+
+
+def _over(low: dict[str, str], high: dict[str, str]) -> dict[str, str]:
+    """The task's headers over those of its profile, whatever case they are written in."""
+    own = {name.lower() for name in high}
+    return {**{name: value for name, value in low.items() if name.lower() not in own}, **high}
 
 
 def _line(text: str, what: str) -> str:

@@ -57,8 +57,10 @@ def delete(server: str, id: str, reason: str, json: bool) -> None:
 
 
 def deploy(server: str, files: list[Path], draft: bool, json: bool) -> None:
+    from flowledger.infra.cli.profile_files import ENDS, store
     from flowledger.sdk.resources import text_of
 
+    apis, files = [f for f in files if f.name.endswith(ENDS)], [f for f in files if not f.name.endswith(ENDS)]
     resources = []
     for file in files:
         try:
@@ -67,8 +69,15 @@ def deploy(server: str, files: list[Path], draft: bool, json: bool) -> None:
             fail(f"{file}: {e.strerror}", USAGE)
         except UnicodeDecodeError as e:
             fail(f"{file}: must be text in UTF-8, byte {e.start} isn't")
+    s = Server(server)
+    # profiles first: models that name them are not warned of
+    stored = store(s, apis)
+    answer: dict[str, Any] = {"definitions": [], "findings": []}
     with busy(f"deploying {len(files)} file{'s' if len(files) > 1 else ''}"):
-        answer = Server(server).post("/v1/deployments", {"resources": resources, "status": "draft" if draft else "published"})
+        if files or not apis:
+            answer = s.post("/v1/deployments", {"resources": resources, "status": "draft" if draft else "published"})
+    if apis:
+        answer["profiles"] = stored
     if json:
         as_json(answer)
         return
@@ -76,7 +85,11 @@ def deploy(server: str, files: list[Path], draft: bool, json: bool) -> None:
         from flowledger.infra.cli.models import show_findings
 
         show_findings(answer["findings"])
+    for each in stored:
+        console().print(f"[green]✓[/] API profile {each['name']} version {each['version']}")
     rows = [{**d, "new": not d.get("duplicate")} for d in answer["definitions"]]
+    if not files and apis:
+        return
     table(rows, ["definition_id", "key", "kind", "version", "version_tag", "resource", "new"], empty="no definitions")
 
 
@@ -184,8 +197,16 @@ def show(server: str, id: str, json: bool) -> None:
             table(state[title], columns, title=f"\n{title}")
 
 
-def tasks(server: str, assignee: str, group: str, instance: str, status: list[str] | None, every: bool, limit: int, json: bool) -> None:
-    query: dict[str, Any] = {"assignee": assignee, "candidate_group": group, "instance": instance, "status": status}
+def tasks(
+    server: str, assignee: str, group: str, instance: str, about: str, status: list[str] | None, every: bool, limit: int, json: bool
+) -> None:
+    query: dict[str, Any] = {
+        "assignee": assignee,
+        "candidate_group": group,
+        "instance": instance,
+        "reference_starts": about,
+        "status": status,
+    }
     if not every and not status:
         query["open"] = "true"
     rows = list(Server(server).pages("/v1/tasks", limit, **query))
@@ -195,6 +216,7 @@ def tasks(server: str, assignee: str, group: str, instance: str, status: list[st
     columns: list[str | tuple[str, str]] = [
         "id",
         "name",
+        ("reference", "about"),
         "job_type",
         "status",
         "assignee",

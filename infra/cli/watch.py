@@ -15,7 +15,7 @@ from flowledger.infra.cli.server import Server
 
 SUFFIXES = frozenset({".bpmn", ".dmn", ".bpml", ".form", ".xml", ".json", ".yaml", ".yml"})
 #: tests and settings that lie beside models
-OTHERS = (".flowtest.", ".trigger.", ".connector.")
+OTHERS = (".flowtest.", ".trigger.", ".connector.", ".profile.")
 #: a file that was written within this time may still be written to (milliseconds)
 QUIET_MS = 250
 

@@ -313,8 +313,9 @@ class Compiler:
             )
         own = self.place.type_of(e.type_ref)
         outputs = []
+        names_of_outputs = output_names(e)
         for number, out in enumerate(e.outputs):
-            name = out.name or out.label or (e.label or "output" if len(e.outputs) == 1 else f"output {number + 1}")
+            name = names_of_outputs[number]
             type_ = self.place.type_of(out.type_ref)
             inner = component(own, out.name) if own is not None and out.name else None
             if inner is None and len(e.outputs) == 1:
@@ -345,6 +346,12 @@ class Compiler:
         if values is not None:
             return [self.test(m.Text(text=t, language=values.language, id=values.id, line=values.line), names) for t in split(values.text)]
         return ranks(type_) if type_ is not None else None
+
+
+def output_names(e: m.Table) -> list[str]:
+    """Of an output without name, its label or the table's."""
+    only = len(e.outputs) == 1
+    return [o.name or o.label or (e.label or "output" if only else f"output {n}") for n, o in enumerate(e.outputs, 1)]
 
 
 def limited(run: Run, element: str | None, body: Code, scope: Scope) -> Any:

@@ -10,7 +10,7 @@ from flowledger.kernel.dmn import bridge, reader
 from flowledger.kernel.dmn import model as m
 from flowledger.kernel.dmn.errors import DmnError
 from flowledger.kernel.dmn.graph import KINDS, DecisionNode, FunctionNode, Graph
-from flowledger.kernel.dmn.run import Run, Trace
+from flowledger.kernel.dmn.run import Run, TableRecord, Trace
 from flowledger.kernel.dmn.trace import trace_of
 from flowledger.kernel.dmn.unit import Unit
 
@@ -35,6 +35,11 @@ class Evaluation:
         if self._trace is None:
             self._trace = trace_of(self._raw)
         return self._trace
+
+    def table(self, table: m.Table) -> TableRecord | None:
+        """How the table of the decision that was asked for went; None: it wasn't looked at, or beyond what a trace holds."""
+        last = self._raw.records[-1] if self._raw.records else None
+        return next((t for t in last.tables if t.table.table is table), None) if last is not None else None
 
 
 class DecisionModel:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from flowledger.events import task as ta
+from flowledger.events.avro import encode_json
 from flowledger.kernel import limits, times, values
 from flowledger.kernel.expressions import Failure, literal
 from flowledger.kernel.model import connectors
@@ -81,6 +82,9 @@ def read_settings(work: Work, node: Node, element: Any, r: Any) -> None:
     condition = settings.pop("condition", "")
     if condition:
         work.dynamic = {**(work.dynamic or {}), "condition": r.expression(condition, node, "condition")}
+    reference = settings.pop("reference", "")
+    if reference:
+        work.dynamic = {**(work.dynamic or {}), "reference": r.expression(reference, node, "reference")}
     plain = rules.grouped(settings)
     problems = clock.problems(plain) + (registry.assignment_problems(plain["assignment"]) if "assignment" in plain else [])
     for problem in problems:
@@ -104,7 +108,11 @@ def fields_of(element: Any) -> dict[str, str]:
 
 
 def _normalise(d: Any, node: Node, details: dict[str, Any]) -> None:
-    """Groups and users as lists; dates as microseconds."""
+    """Groups and users as lists; dates as microseconds; what the work is about as a text to show, cut where it is too long for a row."""
+    if "reference" in details:
+        shown = details["reference"]
+        text = shown if isinstance(shown, str) else encode_json(shown).decode()
+        details["reference"] = text if len(text) <= limits.REFERENCE_MAX else text[: limits.REFERENCE_MAX - 1] + "…"
     for name in ("candidate_groups", "candidate_users"):
         value = details.get(name)
         if isinstance(value, str):

@@ -3,9 +3,9 @@
 A body token stays at the activity; each run has a token in the body's scope, with `index` from 1. Parallel runs are spawned in bounded
 chunks, results are kept by run, and the list is made once, at the end: 100,000 items are one scope.
 Source: BPMN 2.0.2, chapters 13.3.6 and 13.3.7; `zeebe:loopCharacteristics`; Camunda 7's `collection` and `elementVariable`.
-Choices: the boundary belongs to the whole body; the output collection has null where a run was withdrawn; `loopCounter` counts from 1, and in the
-condition of a standard loop it is the number of runs that have ended; events of a loop's behaviour are signal, message, escalation or error, and are
-thrown from the body, so that its boundary can catch them.
+Choices: the boundary belongs to the whole body; the output collection has null where a run was withdrawn; `loopCounter` counts from 1 (from 0 in models
+of Camunda 7 and its relatives, where Flowable may name it otherwise), and in the condition of a standard loop it is the number of runs that have
+ended; events of a loop's behaviour are signal, message, escalation or error, and are thrown from the body, so that its boundary can catch them.
 """
 
 from __future__ import annotations
@@ -39,6 +39,9 @@ def read_multi(node: Node, element: Any, r: Any) -> Loop:
     if collection:
         loop.collection = r.condition(collection, node, "collection")
         loop.element = x.classic_attr(element, "elementVariable")
+    if r.classic:
+        loop.first = 0
+        loop.counter = x.classic_attr(element, "elementIndexVariable") or loop.counter
     cardinality = x.child(element, "loopCardinality")
     if cardinality is not None and x.text_of(cardinality):
         loop.cardinality = r.condition(x.text_of(cardinality), node, "loop cardinality")
@@ -143,7 +146,7 @@ def _spawn(d: Any, i: Any, body: Any, node: Node, count: int) -> None:
     items = data["items"]
     own = own_result(loop)
     for index in range(first, last + 1):
-        local: dict[str, Any] = {"loopCounter": index}
+        local = numbered(loop, index)
         if items is not None and loop.element:
             local[loop.element] = items[index - 1]
         if own:
@@ -158,6 +161,11 @@ def _spawn(d: Any, i: Any, body: Any, node: Node, count: int) -> None:
             _go_on(d, i)
     else:
         d.record(fl.TokenNoted(key=i.key, token=body.key, data={"spawned_all": True}))
+
+
+def numbered(loop: Loop, index: int) -> dict[str, Any]:
+    """The variable in which a run has its number; `index` counts from 1."""
+    return {loop.counter: index - 1 + loop.first}
 
 
 def room(body: Any) -> int:
@@ -213,7 +221,7 @@ def add_run(d: Any, i: Any, body: Any, node: Node, variables: dict[str, Any]) ->
     if later:
         return
     own = own_result(loop)
-    local = {**({own: None} if own else {}), **variables, "loopCounter": index}
+    local = {**({own: None} if own else {}), **variables, **numbered(loop, index)}
     kid = d.key()
     d.record(fl.ElementActivated(key=i.key, token=kid, scope=body.key, element=node.id, variables=local, index=index))
     d.push(i, kid)

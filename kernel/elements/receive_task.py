@@ -24,7 +24,8 @@ def enter(d: Any, i: Any, token: Any, node: Node) -> None:
 def complete(d: Any, i: Any, token: Any, node: Node) -> None:
     if not node.outputs and token.vars:
         own = apply_mappings(d, i, token.key, node.inputs) if node.inputs else {}
-        d.set_variables(i, token.scope, {k: v for k, v in token.vars.items() if k not in own and k != "loopCounter"})
+        counter = node.loop.counter if node.loop is not None else ""
+        d.set_variables(i, token.scope, {k: v for k, v in token.vars.items() if k not in own and k != counter})
     close_activity(d, i, token, node)
 
 

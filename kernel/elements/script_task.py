@@ -65,6 +65,8 @@ def read(node: Node, element: Any, r: Any) -> None:
         text = x.text_of(x.child(element, "script"))
         if language in scripts.JAVASCRIPT and text:
             node.config = JavaScript(text, x.classic_attr(element, "resultVariable"))
+        elif language == "juel" and text:
+            node.config = (r.expression(text, node, "script"), x.classic_attr(element, "resultVariable"))
         elif language in ("feel", "application/feel", "text/feel", "") and text:
             node.config = (r.condition(text, node, "script"), x.classic_attr(element, "resultVariable"))
         else:

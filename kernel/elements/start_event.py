@@ -16,6 +16,8 @@ from flowledger.kernel.moves.activity import apply_mappings
 
 #: key of a start event's properties: its form
 FORM = "$form"
+#: and the variable in which Camunda 7 and its relatives keep who started the instance
+INITIATOR = "$initiator"
 
 
 def enter(d: Any, i: Any, token: Any, node: Node) -> None:
@@ -35,6 +37,8 @@ def read(node: Node, element: Any, r: Any) -> None:
         node.properties = {**node.properties, FORM: user_task.form_of(form, r, node)}
     elif (kept := unkept.form_of(node, element, r)) is not None:
         node.properties = {**node.properties, FORM: kept}
+    if initiator := x.classic_attr(element, "initiator"):
+        node.properties = {**node.properties, INITIATOR: initiator}
 
 
 def check(node: Node, r: Any) -> None:

@@ -16,7 +16,7 @@ from flowledger.kernel.handlers import arming, deployable, removal, rollouts, sp
 from flowledger.kernel.model import canonical
 from flowledger.kernel.model.graph import contents
 from flowledger.kernel.state import Definition
-from flowledger.kernel.tasks import capabilities
+from flowledger.kernel.tasks import capabilities, profiles
 
 
 def deploy(d: Decision, e: c.Deploy) -> Rejected | None:
@@ -36,6 +36,7 @@ def deploy(d: Decision, e: c.Deploy) -> Rejected | None:
         if graph is not None and graph.format == "trigger":
             found += triggers.findings(d, graph.trigger, resource.name, hooks)
         found += capabilities.findings(d.state, d.envelope.tenant, graph, resource.name)
+        found += profiles.findings(d.state, d.envelope.tenant, graph, resource.name)
         findings += found
         told_of[resource.name] = found
         graphs.append((resource, graph))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from flowledger.events import commands as c
 from flowledger.events import flow as fl
 from flowledger.events import ledger as le
@@ -71,7 +73,7 @@ def start(d: Decision, s: c.StartInstance) -> Rejected | None:
             return None
         return found
     process = d.facts.processes[found.key]
-    starts = [n for n in process.root.starts if not n.events]
+    starts = process.by_hand
     at: list[Node] = []
     if s.start_element:
         at = [process.nodes[s.start_element]]
@@ -96,6 +98,8 @@ def start(d: Decision, s: c.StartInstance) -> Rejected | None:
                 if (refused := _form_refused(d, s, found, at)) is not None:
                     return refused
                 break
+    if who := [n.properties[start_event.INITIATOR] for n in at if start_event.INITIATOR in n.properties]:
+        s = msgspec.structs.replace(s, variables={**(s.variables or {}), **dict.fromkeys(who, d.envelope.actor or None)})
     held = holding.of_start(d.state, d.envelope.tenant, found) if d.state.holding else None
     if held is not None and held.starts == "refuse" and not s.parent:
         return Rejected(RejectionCode.INVALID_STATE, f"new instances of '{found.id}' are refused: {holding.why(held)}")
@@ -105,8 +109,6 @@ def start(d: Decision, s: c.StartInstance) -> Rejected | None:
     key = d.key()
     answer = {"key": key, "definition": found.key, "process": found.id, "version": found.version, "status": "running"}
     if held is not None or waits or (d.facts.instances_max and d.state.open >= d.facts.instances_max and not s.parent):
-        import msgspec
-
         d.record(
             wf.WorkflowCreated(
                 key=key, process=found.id, definition=found.key, version=found.version, business_key=s.business_key, variables=s.variables,
@@ -275,8 +277,6 @@ def go_on(d: Decision, e: c.Continue) -> Rejected | None:
                 undo.add(d.state, d.state.unsettled_limits, quota.target)
             d.let_next_in()
             return None
-        import msgspec
-
         s = msgspec.convert(i.request or {}, c.StartInstance)
         found = d.state.definitions[i.definition]
         process = d.facts.processes[found.key]

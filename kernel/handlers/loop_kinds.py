@@ -177,7 +177,7 @@ def arm(d: Decision, i: Instance, found: Loops, mapping: Any) -> None:
         own = loops.own_result(loop)
         for key in i.tokens[body].kids or ():
             run = i.tokens[key]
-            local: dict[str, Any] = {"loopCounter": run.index}
+            local = loops.numbered(loop, run.index)
             if items is not None and loop.element and run.index <= len(items):
                 local[loop.element] = items[run.index - 1]
             if own and own not in (run.vars or {}):

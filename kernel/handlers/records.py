@@ -20,7 +20,7 @@ def store(d: Decision, e: c.StoreRecord) -> Rejected | None:
         return Rejected(RejectionCode.INVALID_ARGUMENT, "; ".join(wrong))
     d.answer = {"registry": e.registry, "name": e.name}
     rows = [(e.name, e.value)] if e.relayed else registry.stored_as(d.state, e.registry, e.name, e.value, d.facts.now_us)
-    if rows[0][1] is not None and "version" in rows[0][1] and len(rows) > 1:
+    if rows[0][1] is not None and e.registry in registry.VERSIONED and "version" in rows[0][1]:
         d.answer["version"] = rows[0][1]["version"]
     for name, value in rows:
         d.record(le.RecordStored(registry=e.registry, name=name, value=value))
@@ -34,7 +34,18 @@ def store(d: Decision, e: c.StoreRecord) -> Rejected | None:
 HERE = frozenset({"identity", saved_views.REGISTRY})
 #: registries that may be read from outside
 READABLE = frozenset(
-    {"directory", "task_definition", "limit", "capability", saved_views.REGISTRY, tenants.REGISTRY, "breaker", "history", "round_robin"}
+    {
+        "directory",
+        "task_definition",
+        "limit",
+        "capability",
+        "profile",
+        saved_views.REGISTRY,
+        tenants.REGISTRY,
+        "breaker",
+        "history",
+        "round_robin",
+    }
 )
 LIST_MAX = 1_000
 #: no registry: which definition the open instances of this partition run, asked by keys with commas between (`prefix`)

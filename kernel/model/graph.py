@@ -34,8 +34,8 @@ class Loop:
     """Multi-instance or standard loop characteristics of an activity (BPMN 13.3.6, 13.3.7)."""
 
     __slots__ = (
-        "behavior", "cardinality", "collection", "complex_events", "completion", "element", "kind", "maximum", "none_event", "one_event",
-        "output", "output_element", "sequential", "test_before", "while_",
+        "behavior", "cardinality", "collection", "complex_events", "completion", "counter", "element", "first", "kind", "maximum", "none_event",
+        "one_event", "output", "output_element", "sequential", "test_before", "while_",
     )  # fmt: skip
 
     def __init__(self, kind: str) -> None:
@@ -44,8 +44,10 @@ class Loop:
         self.sequential = False
         self.collection: Expression | None = None
         self.cardinality: Expression | None = None
-        #: variable that a run's item goes to
+        #: variable that a run's item goes to, and the one that has its number; what the first one's is
         self.element = ""
+        self.counter = "loopCounter"
+        self.first = 1
         self.output = ""
         self.output_element: Expression | None = None
         self.completion: Expression | None = None
@@ -155,8 +157,8 @@ class Process:
     """An executable process (or global task made one). `root` is its outermost scope."""
 
     __slots__ = (
-        "conditional", "data", "documentation", "executable", "flows", "id", "joins", "lanes", "line", "name", "nodes", "notes", "properties", "root",
-        "source_id", "states", "version_tag",
+        "_by_hand", "conditional", "data", "documentation", "executable", "flows", "id", "joins", "lanes", "line", "name", "nodes", "notes", "properties",
+        "root", "source_id", "states", "version_tag",
     )  # fmt: skip
 
     def __init__(self, id: str, name: str = "", line: int = 0) -> None:
@@ -180,6 +182,14 @@ class Process:
         self.joins = False
         self.notes: dict[Any, Any] = {}
         self.source_id = id
+        self._by_hand: list[Node] | None = None
+
+    @property
+    def by_hand(self) -> list[Node]:
+        """Its start events that wait for nothing; looked up once, when the model has been read."""
+        if self._by_hand is None:
+            self._by_hand = [n for n in self.root.starts if not n.events]
+        return self._by_hand
 
 
 class Graph:

@@ -1,7 +1,8 @@
 """Limits and circuit breakers of targets: a job type, a tenant, an endpoint, an assignee. Nothing of it is looked at unless configured.
 
 Source: requirements D-RES-005, APG-RES-002, WOS-RES-008, D-TSK-004. A target is `job:TYPE`, `tenant:NAME`, `endpoint:TEXT` (of a task's `endpoint` detail
-or header) or `assignee:NAME`. Its settings are a record of registry `limit`, or for a job type the `execution` of its task definition:
+or header), `assignee:NAME`, or `profile:NAME` of an API profile. Its settings are a record of registry `limit`, of a profile what its record has as
+`limits`, or for a job type the `execution` of its task definition:
 
     concurrency: tasks handed out at once
     rate: {max, per_ms}: a bucket that is refilled evenly
@@ -26,7 +27,7 @@ from flowledger.events import waiting as wa
 from flowledger.kernel import undo
 from flowledger.kernel.retries import matches
 from flowledger.kernel.state import Partition, Task
-from flowledger.kernel.tasks import permits, stock
+from flowledger.kernel.tasks import permits, profiles, stock
 from flowledger.kernel.undo import drop, drop_queued, keep, nest, put
 
 BREAKER_DEFAULTS: dict[str, Any] = {
@@ -111,6 +112,9 @@ class Guard:
 def _config(p: Partition, target: str) -> dict[str, Any] | None:
     limit = (p.registry.get("limit") or {}).get(target)
     config = dict(limit) if isinstance(limit, dict) else {}
+    if target.startswith(profiles.TARGET):
+        profile = (p.registry.get(profiles.REGISTRY) or {}).get(target[len(profiles.TARGET) :])
+        return dict(profile.get("limits") or {}) or None if isinstance(profile, dict) else None
     if target.startswith("job:"):
         definition = (p.registry.get("task_definition") or {}).get(target[4:])
         execution = definition.get("execution") if isinstance(definition, dict) else None
@@ -131,6 +135,8 @@ def targets(task: Task) -> list[str]:
         out.append(f"endpoint:{endpoint}")
     if assignee := details.get("assignee"):
         out.append(f"assignee:{assignee}")
+    if task.headers and profiles.HEADER in task.headers:
+        out += profiles.targets(task)
     return out
 
 
@@ -147,6 +153,8 @@ def stored(p: Partition, registry: str, name: str, offer: Callable[[Partition, T
         target = name
     elif registry == "task_definition" and "@" not in name and "/" not in name:
         target = f"job:{name}"
+    elif registry == profiles.REGISTRY and "@" not in name:
+        target = f"{profiles.TARGET}{name}"
     else:
         return
     config = _config(p, target)
@@ -171,6 +179,7 @@ def rebuild(p: Partition) -> None:
     names = {
         *(p.registry.get("limit") or ()),
         *(f"job:{n}" for n in p.registry.get("task_definition") or () if "@" not in n and "/" not in n),
+        *(f"{profiles.TARGET}{n}" for n in p.registry.get(profiles.REGISTRY) or () if "@" not in n),
     }
     with_worker = [t for t in p.tasks.values() if t.worker] if names else []
     for target in sorted(names):

@@ -12,7 +12,7 @@ from typing import Any
 
 from flowledger.kernel import retries
 from flowledger.kernel.state import Partition
-from flowledger.kernel.tasks import assignment, calendars, capabilities, clock, guards, quotas, saved_views, schema_rules
+from flowledger.kernel.tasks import assignment, calendars, capabilities, clock, guards, profiles, quotas, saved_views, schema_rules
 from flowledger.kernel.tasks.shapes import unknown
 from flowledger.kernel.values import shown
 
@@ -190,8 +190,14 @@ def quota_problems(value: Any) -> list[str]:
     return out
 
 
+def _profile(name: str, value: dict[str, Any]) -> list[str]:
+    limits = value.get("limits")
+    return profiles.problems(name, value) + (_limits(limits, "limits") if isinstance(limits, dict) else [])
+
+
 CHECKS: dict[str, Callable[[str, dict[str, Any]], list[str]]] = {
     "directory": _directory, "task_definition": _definition, "limit": _limit, capabilities.REGISTRY: capabilities.problems,
+    profiles.REGISTRY: _profile,
     saved_views.REGISTRY: saved_views.problems,
 }  # fmt: skip
 
@@ -207,8 +213,14 @@ def _retry_words(execution: dict[str, Any]) -> dict[str, Any]:
     return {k: execution[k] for k in ("max_retries", "retry_delay_seconds", "exponential_backoff") if execution.get(k) is not None}
 
 
+#: registries whose records have versions
+VERSIONED = frozenset({"task_definition", profiles.REGISTRY})
+
+
 def stored_as(p: Partition, registry: str, name: str, value: dict[str, Any] | None, now_us: int) -> list[tuple[str, dict[str, Any] | None]]:
-    """(name, value) of each record that one wish writes: a task definition gets its next version, and is kept under it too."""
+    """(name, value) of each record that one wish writes: a task definition and a profile get their next version, and are kept under it too."""
+    if registry == profiles.REGISTRY:
+        return _profile_as(p, name, value, now_us)
     if registry != "task_definition" or value is None:
         return [(name, value)]
     last = p.records.get((registry, name)) or {}
@@ -216,6 +228,23 @@ def stored_as(p: Partition, registry: str, name: str, value: dict[str, Any] | No
         **normal(value), "version": last.get("version", 0) + 1, "created_us": last.get("created_us", now_us), "updated_us": now_us,
     }  # fmt: skip
     return [(name, made), (f"{name}@{made['version']}", made)]
+
+
+def _profile_as(p: Partition, name: str, value: dict[str, Any] | None, now_us: int) -> list[tuple[str, dict[str, Any] | None]]:
+    """What changes nothing makes no version. The oldest version goes with each new one, and all go with the profile."""
+    last = p.records.get((profiles.REGISTRY, name))
+    newest = last["version"] if last is not None else 0
+    if value is None:
+        kept = range(max(1, newest - profiles.VERSIONS_MAX + 1), newest + 1)
+        return [(name, None), *((f"{name}@{v}", None) for v in kept)]
+    if last is not None and profiles.same(last, value):
+        return [(name, last)]
+    created = last["created_us"] if last is not None else now_us
+    made = {**value, "version": newest + 1, "created_us": created, "updated_us": now_us}
+    rows: list[tuple[str, dict[str, Any] | None]] = [(name, made), (f"{name}@{newest + 1}", made)]
+    if newest >= profiles.VERSIONS_MAX:
+        rows.append((f"{name}@{newest + 1 - profiles.VERSIONS_MAX}", None))
+    return rows
 
 
 def _timeout_ms(value: Any) -> int:

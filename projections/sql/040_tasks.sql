@@ -10,6 +10,7 @@ CREATE TABLE tasks (
     sequence_number        integer,
     definition_key         varchar(255) NOT NULL DEFAULT '',
     name                   varchar(255) NOT NULL DEFAULT '',
+    reference              varchar(255) NOT NULL DEFAULT '',
     description            text NOT NULL DEFAULT '',
     type                   varchar(30) NOT NULL
                            CHECK (type IN ('human_task', 'user_task', 'service_task', 'script_task', 'send_task', 'receive_task',
@@ -71,6 +72,7 @@ CREATE INDEX tasks_by_job_type ON tasks (tenant_id, job_type, status, created_at
 CREATE INDEX tasks_by_category ON tasks (tenant_id, category, status, created_at, id);
 CREATE INDEX tasks_by_element ON tasks (tenant_id, definition_key, status, created_at, id, process_id, workflow_definition_id)
     WHERE definition_key <> '';
+CREATE INDEX tasks_by_reference ON tasks (tenant_id, reference text_pattern_ops, status, created_at, id) WHERE reference <> '';
 CREATE INDEX tasks_by_assignee ON tasks (tenant_id, assignee, status, created_at, id) WHERE assignee IS NOT NULL;
 CREATE INDEX tasks_by_parent ON tasks (tenant_id, parent_id, created_at, id) WHERE parent_id IS NOT NULL;
 CREATE INDEX tasks_by_result ON tasks (tenant_id, result_status, created_at, id) WHERE result_status <> 'success';

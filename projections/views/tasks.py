@@ -28,13 +28,13 @@ from flowledger.projections.words import (
     word,
 )
 
-VERSION = 5
+VERSION = 6
 TABLE = Table(
     "tasks",
     {
         "tenant_id": "varchar(255)", "id": "bigint", "workflow_instance_id": "bigint", "workflow_definition_id": "bigint",
-        "process_id": "varchar(255)", "token_id": "bigint", "definition_key": "varchar(255)", "name": "varchar(255)", "description": "text",
-        "type": "varchar(30)", "job_type": "varchar(255)", "listener": "varchar(30)", "category": "varchar(30)", "status": "varchar(20)",
+        "process_id": "varchar(255)", "token_id": "bigint", "definition_key": "varchar(255)", "name": "varchar(255)", "reference": "varchar(255)",
+        "description": "text", "type": "varchar(30)", "job_type": "varchar(255)", "listener": "varchar(30)", "category": "varchar(30)", "status": "varchar(20)",
         "priority": "varchar(20)", "priority_value": "integer", "created_at": "timestamptz", "started_at": "timestamptz",
         "completed_at": "timestamptz", "cancelled_at": "timestamptz", "updated_at": "timestamptz", "due_at": "timestamptz",
         "follow_up_at": "timestamptz", "assignee": "varchar(255)", "candidate_groups": "text[]", "candidate_users": "text[]",
@@ -81,7 +81,7 @@ DETAILS = {
     "execution": ("execution_config", _object),
     "retry": ("retry_config", _object),
 }
-TEXT_DETAILS = {"name": "name", "description": "description", "category": "category"}
+TEXT_DETAILS = {"name": "name", "reference": "reference", "description": "description", "category": "category"}
 
 
 def _details(details: Any, row: dict[str, Any]) -> dict[str, Any]:
@@ -105,13 +105,15 @@ def created(f: Fold, e: ta.TaskCreated) -> None:
     kind = e.type
     row: dict[str, Any] = {
         "tenant_id": f.tenant, "id": e.task, "process_id": "", "token_id": e.token, "definition_key": e.element, "name": e.element,
-        "description": "", "type": kind if kind in TASK_TYPES else "service_task", "job_type": e.job_type, "listener": e.listener,
+        "reference": "", "description": "", "type": kind if kind in TASK_TYPES else "service_task", "job_type": e.job_type, "listener": e.listener,
         "category": CATEGORIES.get(kind, "automated"), "status": "created", "priority": priority_word(e.priority),
         "priority_value": int4(e.priority), "created_at": f.now, "updated_at": f.now, "fence": 0, "attempts": 0, "retries": int4(e.retries),
         "input": e.variables, "row_version": 0,
     }  # fmt: skip
     if ref is not None:
         row |= _place(ref, task, ref.activity_at(e.token) if ref.own is not None else None)
+        if row["category"] == "manual":
+            row["reference"] = ref.business_key  # unless the model says another
     if e.details or e.headers or kind not in TASK_TYPES:
         metadata = _details(e.details, row)
         if e.headers:
@@ -149,7 +151,7 @@ def begun(f: Fold, e: wf.WorkflowStarted | fl.FlowTaken | fl.ElementActivated) -
     row: dict[str, Any] = {
         "tenant_id": task.tenant, "id": task.key, "token_id": task.token, "definition_key": task.element,
         "name": about.get("name") or task.element, "description": about.get("description") or "",
-        "type": kind if kind in TASK_TYPES else "sub_process", "job_type": "", "listener": "", "category": task.category,
+        "type": kind if kind in TASK_TYPES else "sub_process", "reference": "", "job_type": "", "listener": "", "category": task.category,
         "status": "started", "priority": "normal", "priority_value": PRIORITIES["normal"], "created_at": f.now, "started_at": f.now,
         "updated_at": f.now, "fence": 0, "attempts": 0, "retries": 0, "row_version": 0, **_place(ref, task),
     }  # fmt: skip

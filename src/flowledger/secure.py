@@ -45,7 +45,11 @@ def problems(s: Settings) -> list[str]:
 
 
 def _urls(s: Settings) -> list[tuple[str, str]]:
-    return [("callback_url", s.callback_url), ("otlp_endpoint", s.otlp_endpoint), *(("origins", url) for url in s.origins)]
+    return [
+        ("callback_url", s.callback_url),
+        ("otlp_endpoint", s.otlp_endpoint),
+        *((n, url) for n in ("origins", "embed_origins") for url in getattr(s, n)),
+    ]
 
 
 def _plain(url: str) -> bool:

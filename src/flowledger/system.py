@@ -431,7 +431,7 @@ class System:
         sweeping = asyncio.create_task(files.sweeping(self.services), name="files")
         self._stack.callback(sweeping.cancel)
         more = [*job_stream.handlers(self.engine, workers, self.services.identify), *connectors.HANDLERS, *plugin_list.HANDLERS]
-        app = create_app(self.services, more, console.handlers())
+        app = create_app(self.services, more, console.handlers(self.settings.embed_origins))
         await self._start_http(listener, Entered(app, self._queue, self.telemetry), entrance(self._queue, self.telemetry))
 
     async def _start_probes(self, listener: socket.socket) -> None:

@@ -24,6 +24,7 @@ OF_DOORS = {
     "task_definition",
     "limit",
     "capability",
+    "profile",
     "saved_view",
     "password",
     "in",

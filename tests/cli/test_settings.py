@@ -105,3 +105,23 @@ def test_a_client_is_told_of_a_misspelt_variable(monkeypatch: pytest.MonkeyPatch
 def test_the_default_is_this_machine_only():
     s = load(None, {})
     assert s.host == "127.0.0.1" and s.loopback and s.otlp_endpoint == ""
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "*",
+        "portal.example.com",
+        "https://portal.example.com/",
+        "https://*.example.com",
+        "https://a.b; script-src *",
+        "ftp://a",
+        "https://A B",
+    ],
+)
+def test_who_may_frame_the_console_is_named_by_origin(value: str):
+    """It stands in the policy of pages as it is."""
+    with pytest.raises(SettingsError, match="embed_origins.*expected origins like"):
+        load(None, {"FLOWLEDGER_EMBED_ORIGINS": value})
+    good = "https://portal.example.com,http://localhost:3000, http://[::1]:80"
+    assert load(None, {"FLOWLEDGER_EMBED_ORIGINS": good}).embed_origins == tuple(x.strip() for x in good.split(","))

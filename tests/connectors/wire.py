@@ -23,6 +23,11 @@ class Certificates:
         self._ca.issue_cert(*names).configure_cert(context)
         return context
 
+    def pem(self, name: str) -> tuple[str, str]:
+        """Certificate and key of a client."""
+        made = self._ca.issue_cert(common_name=name)
+        return made.cert_chain_pems[0].bytes().decode(), made.private_key_pem.bytes().decode()
+
 
 class Wire:
     """Listens on 127.0.0.1 and carries bytes to `to`.

@@ -38,6 +38,24 @@ def test_a_task_is_claimed_filled_in_and_completed(server: Served, open_page: Ca
     assert (done["status"], done["output"]["decision"], done["output"]["comment"]) == ("completed", "reject", "too short")
 
 
+@pytest.mark.req("TES-HUM-002")
+def test_tasks_of_one_process_are_told_apart_and_found_by_what_they_are_about(server: Served, open_page: Callable[..., Any]) -> None:
+    titles = ("Budget of the moon base", "Budget of the lighthouse", "Travel expenses")
+    ours = [server.task_of(server.start("document-approval", document=title, author="ann")) for title in titles]
+    page = open_page("/tasks?view=all")
+    for title in titles:
+        page.get_by_role("row", name=title).first.wait_for()
+    about = page.get_by_role("textbox", name="About")
+    about.fill("Budget of the l")
+    about.press("Enter")
+    page.get_by_role("row", name=titles[0]).first.wait_for(state="detached")
+    page.get_by_role("row", name=titles[1]).first.get_by_role("link").click()
+    page.wait_for_url(re.compile(rf"/tasks/{ours[1]}\?.*reference_starts="))
+    page.get_by_text(titles[1], exact=True).first.wait_for()
+    phone = open_page("/tasks?view=all", width=390, height=844)
+    phone.get_by_text(titles[2]).first.wait_for()
+
+
 def test_what_was_typed_is_not_lost(server: Served, open_page: Callable[..., Any], task: str) -> None:
     """By the tab in this browser, by the draft for all others."""
     page = open_page(f"/tasks/{task}", actor="rita")

@@ -106,6 +106,7 @@ REFUSED = [
     ({"kafka_check_hostname": False}, "any broker"), ({"kafka_password": "env:SECURE_KNOWN"}, "password for Kafka"),
     ({"postgres": "postgresql://u:x9-long@db/f"}, "sslmode prefer"), ({"postgres": "postgresql://u:x9-long@db/f?sslmode=require"}, "sslmode require"),
     ({"postgres": "postgresql://u:postgres@db/f?sslmode=verify-full"}, "password for PostgreSQL"), ({"callback_url": "http://flows.example.org"}, "callback_url"),
+    ({"embed_origins": ("http://portal.example.org",)}, "embed_origins"),
     ({"origins": ("http://other.example",)}, "origins"), ({"host": "127.0.0.1", "auth": "none"}, "auth is none"),
 ]  # fmt: skip
 

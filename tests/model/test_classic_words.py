@@ -42,7 +42,7 @@ ATTRIBUTES = {
     '<intermediateThrowEvent id="t"><signalEventDefinition signalRef="S"{}/></intermediateThrowEvent>': "topic=x async=true",
     '<task id="t"/><subProcess id="u"><startEvent id="q"/></subProcess><boundaryEvent id="b" attachedToRef="u"><errorEventDefinition errorRef="R"{}/></boundaryEvent>': "errorCodeVariable=x errorMessageVariable=x",
     '<task id="t"/><subProcess id="u"><startEvent id="q"/></subProcess><boundaryEvent id="b" attachedToRef="u"><escalationEventDefinition escalationRef="C"{}/></boundaryEvent>': "escalationCodeVariable=x",
-    '<intermediateCatchEvent id="t"><conditionalEventDefinition{}><condition xsi:type="tFormalExpression">${{x == 1}}</condition></conditionalEventDefinition></intermediateCatchEvent>': "variableName=x variableEvents=create",
+    '<intermediateCatchEvent id="t"><conditionalEventDefinition{}><condition xsi:type="tFormalExpression">${{x == 1}}</condition></conditionalEventDefinition></intermediateCatchEvent>': "variableName=y variableEvents=create",
 }  # fmt: skip
 FLOWABLE = {
     '<serviceTask id="t"{}/>': "skipExpression=${x} triggerable=true resultVariableName=r useLocalScopeForResultVariable=true storeResultVariableAsTransient=true type=mail asyncLeave=true failedJobRetryTimeCycle=R3/PT1M operationRef=x extensionId=x jobCategory=x includeInHistory=false",

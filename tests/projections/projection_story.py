@@ -192,5 +192,14 @@ def rich(partitions: int = 1) -> tuple[Log, dict[str, int]]:
     log.add(wf.WorkflowCreated(key=p, process="order", definition=d, version=1, variables={"q": 1}))
     log.add(wf.WorkflowStarted(key=p, process="order", definition=d, version=1, variables={"q": 1}))
     alone = names["alone"] = log.key()
-    log.add(ta.TaskCreated(key=0, task=alone, token=0, element="", type="human_task", details={"name": "Call back", "assignee": "dee"}))
+    log.add(
+        ta.TaskCreated(
+            key=0,
+            task=alone,
+            token=0,
+            element="",
+            type="human_task",
+            details={"name": "Call back", "assignee": "dee", "reference": "Acme Ltd"},
+        )
+    )
     return log, names

@@ -178,6 +178,8 @@ async def test_tasks_are_found_by_each_filter(db, reader):
         ({"overdue": "false", "assignee": "cy"}, set()), ({"element": "inner"}, {"inner_task"}),
         ({"priority": "urgent"}, set()), ({"definition": str(k["definition"]), "status": "cancelled"}, {"inner_task"}),
         ({"definition": "order", "assignee": "cy", "priority": "40"}, {"task"}), ({"category": "manual", "assignee": "dee"}, {"alone"}),
+        ({"reference": "Acme Ltd"}, {"alone"}), ({"reference": "Acme"}, set()), ({"reference_starts": "Acme"}, {"alone"}),
+        ({"reference_starts": "Acme", "sort": "due"}, {"alone"}), ({"reference_starts": "acme"}, set()), ({"reference_starts": "cme"}, set()),
     ]:  # fmt: skip
         found = {t["id"] for t in (await q.list_tasks(reader, "", given))["items"]}
         assert found == {str(k[name]) for name in expected}, given

@@ -1,5 +1,7 @@
 """Every move from every status: done, or refused with its reason. After each, live, folded and restored state are the same."""
 
+from xml.sax.saxutils import quoteattr
+
 import pytest
 from workbench import MINUTE, START_US, Bench, bpmn, one, service, user
 
@@ -343,6 +345,22 @@ def test_a_partial_success_takes_its_own_flow():
         (job,) = b.lease()
         b.do(c.CompleteTask(task=job["key"], variables={"n": 1}, status=status))
         assert [t.element for t in b.p.tasks.values()] == left
+
+
+@pytest.mark.req("TES-HUM-002")
+@pytest.mark.parametrize(
+    ("model", "shown"),
+    [
+        ("Acme", "Acme"), ("=customer.name", "Café 🚲"), ('=customer.name + ", " + string(total)', "Café 🚲, 17"), ("=total", "17"),
+        ("=late", "false"), ("=[total, total]", "[17,17]"), ("=long", "x" * 254 + "…"), ("=whole", "y" * 255), ("=missing", None), ('=""', None),
+    ],
+)  # fmt: skip
+def test_a_task_says_what_it_is_about(model: str, shown: str | None):
+    """A text to show, by an expression on what its token sees; nothing where that is nothing, and cut where it is too long for a row."""
+    b = Bench(one(user(f"<flowledger:task reference={quoteattr(model)}/>")))
+    b.start(customer={"name": "Café 🚲"}, total=17, late=False, long="x" * 300, whole="y" * 255)
+    (task,) = b.p.tasks.values()
+    assert (task.details or {}).get("reference") == shown
 
 
 def test_an_unknown_result_status_is_refused():

@@ -25,6 +25,8 @@ def read(event: Any, xml: Any, node: Node, r: Any) -> None:
     limit = x.ext(xml, "conditionalFilter")
     if limit is not None and limit.get("variableNames"):
         event.reads = frozenset(name.strip() for name in limit.get("variableNames").split(","))
+    elif only := x.classic_attr(xml, "variableName"):
+        event.reads = frozenset({only.strip()})
 
 
 def arm(d: Any, i: Any, holder: int, node: Node, event: Any, interrupting: bool, which: int = 0) -> None:

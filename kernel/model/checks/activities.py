@@ -231,7 +231,7 @@ def _script(r: Any, node: Node) -> None:
 
 
 def _rule(r: Any, node: Node) -> None:
-    if isinstance(node.config, dict) and not node.config["variable"] and not node.outputs:
+    if isinstance(node.config, dict) and not node.config["variable"] and not node.outputs and node.config.get("shape") != "variables":
         say(r, "DECISION_RESULT_LOST", node, f"the result of '{node.id}' goes to no variable")
 
 

@@ -21,7 +21,7 @@ KNOWN: dict[str, tuple[frozenset[str] | None, frozenset[str]]] = {
     "task": (
         frozenset(
             "sla calendar definition condition strategy skills groups users fallback assignTimeout place permissions assigneeKind statusVariable category "
-            "kind input_schema output_schema reminders".split()
+            "kind input_schema output_schema reference reminders".split()
         ),
         frozenset({"assignment", "escalation", "reminder"}),
     ),
@@ -29,6 +29,7 @@ KNOWN: dict[str, tuple[frozenset[str] | None, frozenset[str]]] = {
     "escalation": (frozenset("after afterDue after_due to notify priority code reason".split()), frozenset()),
     "reminder": (frozenset({"before"}), frozenset()),
     "retry": (None, frozenset()),
+    "decisionResult": (frozenset({"as", "mustHit"}), frozenset()),
     "states": (frozenset({"initial"}), frozenset({"state"})),
     "state": (frozenset({"name", "final"}), frozenset({"move"})),
     "move": (frozenset({"to"}), frozenset()),

@@ -57,6 +57,7 @@ def convert(root: Any) -> Any:
         _mappings(element)
         _called(element, tag)
         _script(element, tag)
+        _counter(element, tag)
         _attributes(element)
         _properties(element)
     etree.cleanup_namespaces(root, keep_ns_prefixes=[p for p in root.nsmap if p])
@@ -120,6 +121,7 @@ def _remove(found: Any) -> None:
 
 
 def _attributes(element: Any) -> None:
+    decided = bool(x.classic_attr(element, "decisionRef"))
     for name, (extension, attribute) in ATTRIBUTES.items():
         value = x.classic_attr(element, name)
         if value:
@@ -137,9 +139,24 @@ def _attributes(element: Any) -> None:
         for ns in x.CLASSIC:
             if element.get(ns + "type") == "external":
                 del element.attrib[ns + "type"]
-    if (called := x.ext(element, "calledDecision")) is not None and (result := x.classic_attr(element, "resultVariable")):
-        called.set("resultVariable", result)
-        _drop(element, "resultVariable")
+    if decided:
+        _decision(element)
+
+
+def _decision(element: Any) -> None:
+    """Where it keeps its result, in which shape (here a result of one output is that output), and how it finds its decision."""
+    called = x.ext(element, "calledDecision")
+    for name, attribute in (
+        ("resultVariable", "resultVariable"),
+        ("decisionRefBinding", "bindingType"),
+        ("decisionRefVersionTag", "versionTag"),
+    ):
+        if (value := x.classic_attr(element, name)) and (name != "decisionRefBinding" or value in ("latest", "deployment", "versionTag")):
+            called.set(attribute, value)
+            _drop(element, name)
+    shape = x.classic_attr(element, "mapDecisionResult") or "resultList"
+    etree.SubElement(_holder(element), x.OWN + "decisionResult", nsmap={"flowledger": x.OWN_NS}, **{"as": shape})
+    _drop(element, "mapDecisionResult")
 
 
 def _mappings(element: Any) -> None:
@@ -205,6 +222,17 @@ def _script(element: Any, tag: str) -> None:
         _drop(element, "resultVariable")
         element.remove(script)
         del element.attrib["scriptFormat"]
+
+
+def _counter(element: Any, tag: str) -> None:
+    """What a run or a condition is told by a word of its own."""
+    if tag == "multiInstanceLoopCharacteristics" and (name := x.classic_attr(element, "elementIndexVariable")):
+        mapping = _extension(element.getparent(), "ioMapping")
+        mapping.insert(0, etree.Element(x.Z + "input", source="= loopCounter - 1", target=name))
+        _drop(element, "elementIndexVariable")
+    elif tag == "conditionalEventDefinition" and (name := x.classic_attr(element, "variableName")):
+        _extension(element, "conditionalFilter", variableNames=name.strip())
+        _drop(element, "variableName")
 
 
 def _properties(element: Any) -> None:

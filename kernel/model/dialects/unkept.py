@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from flowledger.kernel.model import xml as x
+from flowledger.kernel.model.dialects.juel import JuelError, compile_template, parse
 from flowledger.kernel.model.graph import Node
 
 _JOB = 'make it a job: <zeebe:taskDefinition type="{id}"/> and a worker of that type'
@@ -25,12 +26,9 @@ ATTRIBUTES: dict[str, tuple[str, str, str]] = {
     "variableMappingClass": ("CLASSIC_MAPPING_CLASS", "maps variables by a Java class", "<zeebe:ioMapping> with FEEL"),
     "variableMappingDelegateExpression": ("CLASSIC_MAPPING_CLASS", "maps variables by a Java bean", "<zeebe:ioMapping> with FEEL"),
     "formHandlerClass": ("CLASSIC_FORM_HANDLER", "reads its form by a Java class", '<zeebe:formDefinition formId="..."/>'),
-    "initiator": ("CLASSIC_INITIATOR", "keeps who started the instance", "take the actor of the start from the instance's first event, or give it as a variable"),
     "skipExpression": ("CLASSIC_SKIP", "is skipped by an expression", "a gateway with a condition before it"),
     "triggerable": ("CLASSIC_TRIGGERABLE", "waits after it has sent", "a receive task after it"),
     "parallelInSameTransaction": ("CLASSIC_PARALLEL", "asks for threads of the engine", "a parallel multi-instance of jobs: workers run beside each other"),
-    "elementIndexVariable": ("CLASSIC_INDEX", "names the index of a run", "loopCounter, which counts from 1"),
-    "variableName": ("CLASSIC_VARIABLE_FILTER", "looks at a condition when one variable changes", "nothing: a condition is looked at when what it reads changes"),
     "variableEvents": ("CLASSIC_VARIABLE_FILTER", "tells creation from update of a variable", "a condition over the value"),
 }  # fmt: skip
 
@@ -56,6 +54,32 @@ MEANT_ELSEWHERE = {
 _OWN_KINDS = {"http", "mail", "shell", "camel", "mule", "dmn", "case", "send-event", "external-worker", "groovy"}
 
 
+def is_kept(element: Any, attribute: str) -> bool:
+    """What can be kept with some values only: a service task's expression that asks nothing of Java, events of a variable that are all there are."""
+    value = x.classic_attr(element, attribute)
+    if attribute == "expression" and x.local(element) == "serviceTask":
+        return value_of(element) is not None
+    return attribute == "variableEvents" and {"create", "update"} <= {each.strip() for each in value.split(",")}
+
+
+def is_decision(element: Any) -> bool:
+    """Flowable's decision task, which names its decision."""
+    named = {f.get("name") for f in x.classic_ext(element, "field")}
+    return x.classic_attr(element, "type") == "dmn" and not named.isdisjoint(("decisionTableReferenceKey", "decisionServiceReferenceKey"))
+
+
+def value_of(element: Any) -> str | None:
+    """The expression of a service task that is a value and no call of Java; None: there is none, or it is a job all the same."""
+    text = x.classic_attr(element, "expression").strip()
+    if not ("${" in text or "#{" in text) or any(x.classic_attr(element, a) for a in ("topic", "class", "delegateExpression", "type")):
+        return None
+    try:
+        compile_template(text, parse(text))
+    except JuelError:
+        return None
+    return text
+
+
 def check(node: Node, element: Any, r: Any) -> None:
     """One finding for each thing that the node says in a classic dialect and that is not kept."""
     said: set[tuple[str, str]] = set()
@@ -67,9 +91,11 @@ def check(node: Node, element: Any, r: Any) -> None:
             if not name.startswith(x.CLASSIC):
                 continue
             attribute = name.rpartition("}")[2]
+            if is_kept(at, attribute):
+                continue
             if attribute in ATTRIBUTES and (attribute, x.local(at)) not in MEANT_ELSEWHERE:
                 said.add((*ATTRIBUTES[attribute][:1], attribute))
-            elif attribute == "type" and at.get(name) in _OWN_KINDS:
+            elif attribute == "type" and at.get(name) in _OWN_KINDS and not is_decision(element):
                 r.finding("CLASSIC_TASK_KIND", f"'{node.id}' is a task of kind '{at.get(name)}', which the engine doesn't do itself", node,
                           severity="warning", hint=_JOB.format(id=at.get(name)))  # fmt: skip
     for code, attribute in sorted(said):

@@ -26,14 +26,17 @@ READ: dict[str, frozenset[str]] = {
     **dict.fromkeys("assignee candidateUsers candidateGroups dueDate followUpDate priority".split(), _USER),
     **dict.fromkeys(("formKey", "formRef", "formRefBinding"), _FORMS),
     **dict.fromkeys(("type", "topic", "taskPriority", "jobPriority"), _WORK),
-    **dict.fromkeys(("decisionRef", "decisionRefBinding", "decisionRefVersionTag"), _RULE),
-    "resultVariable": _RULE | {"scriptTask"},
+    **dict.fromkeys(("decisionRef", "decisionRefBinding", "decisionRefVersionTag", "mapDecisionResult"), _RULE),
+    "resultVariable": _RULE | {"scriptTask", "serviceTask"},
+    "resultVariableName": frozenset({"serviceTask"}),
     **dict.fromkeys("calledElementBinding calledElementVersionTag inheritVariables businessKey".split(), _CALL),
-    **dict.fromkeys(("collection", "elementVariable"), _LOOP),
+    **dict.fromkeys(("collection", "elementVariable", "elementIndexVariable"), _LOOP),
+    "initiator": frozenset({"startEvent"}),
+    **dict.fromkeys(("variableName", "variableEvents"), frozenset({"conditionalEventDefinition"})),
     **dict.fromkeys(("errorCodeVariable", "errorMessageVariable"), frozenset({"errorEventDefinition"})),
     "escalationCodeVariable": frozenset({"escalationEventDefinition"}),
     "versionTag": frozenset({"process"}),
-    "expression": frozenset({"sequenceFlow"}),
+    "expression": frozenset({"sequenceFlow", "serviceTask"}),
 }
 #: extension element -> where it is read, or its fields are told by `unkept.form_of`
 ELEMENTS: dict[str, frozenset[str] | None] = {
@@ -100,6 +103,10 @@ def _half(element: Any, name: str, value: str) -> bool:
     """Read where it is, but not with this value, or not beside what else is said."""
     if name == "formRefBinding":
         return value not in ("latest", "deployment")
+    if x.local(element) == "serviceTask" and name in ("resultVariable", "resultVariableName", "expression"):
+        return unkept.value_of(element) is None
+    if name == "variableEvents":
+        return not unkept.is_kept(element, name)
     return name in ("taskPriority", "jobPriority") and not x.classic_attr(element, "topic")
 
 

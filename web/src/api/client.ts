@@ -1,5 +1,5 @@
 /** The only way to the server: JSON over our public API, errors as problem details (RFC 9457). */
-import { proof, unknown } from "./me";
+import { byToken, proof, unknown } from "./me";
 import type { AnswerOf, BodyOf, GetPath, Page, ParamsOf, PathOf, Problem, RowOf } from "./types";
 
 export class ApiError extends Error {
@@ -68,6 +68,9 @@ async function answer(response: Response): Promise<unknown> {
   return body;
 }
 
+/** Where a token stands for the person, no cookie of the browser does. */
+const ask = (url: string, init: RequestInit) => fetch(url, byToken() ? { ...init, credentials: "omit" } : init);
+
 function headers(more?: Record<string, string>): Record<string, string> {
   return { Accept: "application/json", ...proof(), ...more };
 }
@@ -82,20 +85,27 @@ export async function get<A extends GetPath>(path: A, params?: ParamsOf<A>, sign
 async function read(path: string, params?: Params, signal?: AbortSignal): Promise<unknown> {
   const asked = rows.test(path) ? [...known] : [];
   const wait_for = asked.map(([p, o]) => `${p}-${o}`).join(",");
-  const found = await answer(await fetch(`/v1${path}${query({ ...params, wait_for })}`, { headers: headers(), signal }));
+  const found = await answer(await ask(`/v1${path}${query({ ...params, wait_for })}`, { headers: headers(), signal }));
   for (const [p, o] of asked) if (known.get(p) === o) known.delete(p); // it has been read
   return found;
 }
 
 export async function getText(path: string, signal?: AbortSignal): Promise<string> {
-  const response = await fetch(`/v1${path}`, { headers: headers({ Accept: "*/*" }), signal });
+  const response = await ask(`/v1${path}`, { headers: headers({ Accept: "*/*" }), signal });
   if (!response.ok) await answer(response);
   return response.text();
 }
 
+/** A file of the server as a download, where a plain link would come without the token. */
+export async function getFile(path: string): Promise<Blob> {
+  const response = await ask(`/v1${path}`, { headers: headers({ Accept: "*/*" }) });
+  if (!response.ok) await answer(response);
+  return response.blob();
+}
+
 /** A file as it is. What is kept by its hash may be sent again as often as one likes. */
 export async function sendFile(path: string, file: File): Promise<void> {
-  const found = (await answer(await fetch(`/v1${path}`, { method: "PUT", headers: headers({ "Content-Type": file.type || "application/octet-stream" }), body: file }))) as { position?: string };
+  const found = (await answer(await ask(`/v1${path}`, { method: "PUT", headers: headers({ "Content-Type": file.type || "application/octet-stream" }), body: file }))) as { position?: string };
   if (typeof found.position === "string") expect(found.position);
 }
 
@@ -109,7 +119,7 @@ export async function send<M extends "POST" | "PUT" | "PATCH" | "DELETE", A exte
   };
   for (let attempt = 0; ; attempt++) {
     try {
-      const response = await fetch(`/v1${path}${query(params)}`, init);
+      const response = await ask(`/v1${path}${query(params)}`, init);
       if ((response.status === 503 || response.status === 429) && attempt < 4) {
         await pause(Number(response.headers.get("Retry-After") ?? 0) * 1000 || 200 * 2 ** attempt);
         continue;

@@ -1,6 +1,7 @@
 import { useQueryClient, type QueryClient, type QueryKey } from "@tanstack/react-query";
 import { useEffect, useRef, useSyncExternalStore } from "react";
 import { expect, query } from "./client";
+import { byToken } from "./me";
 
 export interface LiveEvent {
   id: string;
@@ -11,6 +12,9 @@ export interface LiveEvent {
   cursor?: string;
   [field: string]: unknown;
 }
+
+/** Loaded when a token stands for the person (a frame of another page). */
+let Tokened: (new (url: string) => EventSource) | undefined;
 
 export type Connection = "connecting" | "live" | "lost";
 let connection: Connection = "connecting";
@@ -52,6 +56,7 @@ export function useEvents(filter: Filter, take: (events: LiveEvent[]) => void, e
     let frame = 0;
     let cursor = "";
     let again: ReturnType<typeof setTimeout> | undefined;
+    let over = false;
     const flush = () => {
       frame = 0;
       const batch = waiting;
@@ -60,9 +65,13 @@ export function useEvents(filter: Filter, take: (events: LiveEvent[]) => void, e
       latest.current(batch);
     };
     const open = () => {
-      if (source || (document.hidden && !unseen)) return;
+      if (over || source || (document.hidden && !unseen)) return;
       const params = query({ ...filter, position: cursor || undefined });
-      source = new EventSource(`/v1/events${params}`);
+      if (byToken() && !Tokened) {
+        void import("./tokened").then((m) => ((Tokened = m.Tokened), open()));
+        return;
+      }
+      source = byToken() && Tokened ? new Tokened(`/v1/events${params}`) : new EventSource(`/v1/events${params}`);
       source.onopen = () => told("live");
       source.onerror = () => {
         told("lost");
@@ -97,6 +106,7 @@ export function useEvents(filter: Filter, take: (events: LiveEvent[]) => void, e
     open();
     document.addEventListener("visibilitychange", seen);
     return () => {
+      over = true;
       document.removeEventListener("visibilitychange", seen);
       clearTimeout(again);
       cancelAnimationFrame(frame);

@@ -1,4 +1,5 @@
 import { useSyncExternalStore } from "react";
+import { storage } from "~/shared/storage";
 
 /**
  * Who acts. Without sign-in it is a name that the person gives; with it, what the server says (`GET /v1/me`). One place to ask.
@@ -14,12 +15,15 @@ export interface Me {
 const KEY = "flowledger.actor";
 const watchers = new Set<() => void>();
 let me: Me | null | undefined;
+/** In a frame of another page: what stands for the person, instead of a cookie. */
+let token = "";
 
 export const signedIn = () => (me && me.auth !== "none" ? me : undefined);
-export const actor = () => signedIn()?.name ?? localStorage.getItem(KEY) ?? "";
+export const actor = () => signedIn()?.name ?? storage.getItem(KEY) ?? "";
 
 /** What each request says of who acts: without sign-in the name, with it the token that only pages of the server know. */
 export function proof(): Record<string, string> {
+  if (token) return { Authorization: `Bearer ${token}` };
   const person = signedIn();
   if (person) return person.csrf ? { "X-CSRF-Token": person.csrf } : {};
   const who = actor();
@@ -31,13 +35,20 @@ export function told(found: Me | null) {
   watchers.forEach((f) => f());
 }
 
+export function bearer(given: string) {
+  token = given;
+}
+/** Browsers give no header to an `EventSource`, and none to a WebSocket. */
+export const byToken = () => token !== "";
+
 /** The server doesn't know us (any more). */
 export function unknown() {
+  token = "";
   if (signedIn()) told(null);
 }
 
 export function setActor(name: string) {
-  localStorage.setItem(KEY, name);
+  storage.setItem(KEY, name);
   watchers.forEach((f) => f());
 }
 

@@ -1,7 +1,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { query } from "./client";
-import { actor } from "./me";
+import { actor, byToken } from "./me";
 
 /** Somebody else at the same draft: the mouse in the drawing's coordinates (null: elsewhere), and what is selected. */
 export interface Person {
@@ -47,7 +47,7 @@ export function usePresence(draft: string, enabled: boolean) {
     let over = false;
     let again: ReturnType<typeof setTimeout> | undefined;
     const open = () => {
-      if (over || document.hidden || socket.current) return;
+      if (over || document.hidden || socket.current || byToken()) return;
       const ws = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/v1/presence${query({ draft, name: actor() })}`);
       socket.current = ws;
       ws.onopen = () => send();

@@ -1,4 +1,4 @@
-import { ActionIcon, AppShell, Burger, Button, Group, Menu, NavLink, ScrollArea, Text, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
+import { ActionIcon, AppShell, Box, Burger, Button, Group, Menu, NavLink, ScrollArea, Text, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import { useEffect, useRef } from "react";
@@ -8,6 +8,7 @@ import { languages, useLanguage, useText } from "~/i18n";
 import { Icon, type IconName } from "~/shared/icons";
 import { NameForm } from "~/shared/NameForm";
 import { Freshness } from "~/shared/Freshness";
+import { useEmbedded, usePlace } from "./embed";
 import { Notices } from "./Notices";
 
 const pages: { to: string; icon: IconName; text: `nav.${string}` }[] = [
@@ -26,6 +27,8 @@ export function Shell() {
   const t = useText();
   const [open, { toggle, close }] = useDisclosure(false);
   const path = useRouterState({ select: (s) => s.location.pathname });
+  const framed = useEmbedded();
+  usePlace(useRouterState({ select: (s) => s.location.href }));
   const main = useRef<HTMLElement>(null);
   const before = useRef(path);
   const hidden = { "/designer": !useMay("author"), "/decisions": !useMay("decisions"), "/operations": !useMay("workers"), "/insight": !useMay("insight") } as Record<string, boolean>;
@@ -36,6 +39,16 @@ export function Shell() {
     close();
     main.current?.focus({ preventScroll: true }); // a new page is read from its start
   }, [path, close]);
+  if (framed)
+    return (
+      <Box component="main" id="main" ref={main} tabIndex={-1} p="md" style={{ outline: "none" }}>
+        <Group justify="flex-end" gap="xs">
+          <Freshness />
+        </Group>
+        <Outlet />
+        <Notices />
+      </Box>
+    );
   return (
     <AppShell header={{ height: 48 }} navbar={{ width: 208, breakpoint: "sm", collapsed: { mobile: !open } }} padding="md">
       <a className="fl-skip" href="#main">

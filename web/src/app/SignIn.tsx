@@ -5,12 +5,15 @@ import { ApiError } from "~/api/client";
 import { useSignIn } from "~/api/me";
 import { byLink, issuers, signIn, whoAmI } from "~/api/session";
 import { useText } from "~/i18n";
+import { useEmbedded, useToken } from "./embed";
 
 /** The pages, for whoever is known to the server; for all others the door. */
 export function Door({ children }: { children: ReactNode }) {
   const me = useSignIn();
   const [away, setAway] = useState(false);
   const [link, setLink] = useState(linkOf);
+  const framed = useEmbedded();
+  useToken();
   useEffect(() => {
     let left = false;
     const ask = () =>
@@ -30,8 +33,24 @@ export function Door({ children }: { children: ReactNode }) {
         <Loader size="sm" />
       </Center>
     );
+  if (me === null && framed) return <Framed />;
   if (me === null || (link && me?.auth === "local")) return <SignIn link={link} done={() => setLink("")} />;
   return children;
+}
+
+/** In a frame nobody types a password: the page around says who looks. */
+function Framed() {
+  const t = useText();
+  return (
+    <Center mih="60vh" role="status">
+      <Stack align="center" gap="xs">
+        <Loader size="sm" />
+        <Text c="dimmed" size="sm">
+          {t("embed.wanted")}
+        </Text>
+      </Stack>
+    </Center>
+  );
 }
 
 /** What stands behind the # of a one-time link: it never goes to the server by itself. */

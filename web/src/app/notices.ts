@@ -1,4 +1,5 @@
 import { useSyncExternalStore } from "react";
+import { storage } from "~/shared/storage";
 
 /** Whether this browser tells of new tasks. Off until somebody asks for it by a click: only then the browser asks for its leave. */
 const KEY = "flowledger.notices";
@@ -6,7 +7,7 @@ const watchers = new Set<() => void>();
 const tell = () => watchers.forEach((f) => f());
 
 export const supported = () => typeof window !== "undefined" && "Notification" in window;
-const on = () => supported() && localStorage.getItem(KEY) === "on" && Notification.permission === "granted";
+const on = () => supported() && storage.getItem(KEY) === "on" && Notification.permission === "granted";
 
 export const useNotices = () =>
   useSyncExternalStore(
@@ -19,13 +20,13 @@ export const useNotices = () =>
 
 /** True: it is on. False: the browser, or the person, doesn't want it. */
 export async function turnOn(): Promise<boolean> {
-  if ((await Notification.requestPermission()) === "granted") localStorage.setItem(KEY, "on");
+  if ((await Notification.requestPermission()) === "granted") storage.setItem(KEY, "on");
   tell();
   return on();
 }
 
 export function turnOff() {
-  localStorage.removeItem(KEY);
+  storage.removeItem(KEY);
   tell();
 }
 

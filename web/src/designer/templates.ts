@@ -1,5 +1,6 @@
 /** Element templates: those of the server's connectors, and files that this browser was given (Camunda's JSON format). */
 import { get } from "~/api/client";
+import { storage } from "~/shared/storage";
 
 export interface Template {
   id: string;
@@ -22,7 +23,7 @@ async function ofConnectors(): Promise<Template[]> {
 
 export function own(): Template[] {
   try {
-    return JSON.parse(localStorage.getItem(KEY) ?? "[]") as Template[];
+    return JSON.parse(storage.getItem(KEY) ?? "[]") as Template[];
   } catch {
     return [];
   }
@@ -40,7 +41,7 @@ export function read(text: string): Template[] {
 
 export function add(more: Template[]) {
   const kept = own().filter((o) => !more.some((n) => n.id === o.id && n.version === o.version));
-  localStorage.setItem(KEY, JSON.stringify([...kept, ...more].slice(-MOST)));
+  storage.setItem(KEY, JSON.stringify([...kept, ...more].slice(-MOST)));
 }
 
 /** A server that does not answer leaves those of this browser. */

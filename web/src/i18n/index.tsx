@@ -6,6 +6,7 @@ import { doors as enDoors } from "./en-doors";
 import { events as enEvents } from "./en-events";
 import { insight as enInsight } from "./en-insight";
 import { platform as enPlatform } from "./en-platform";
+import { storage } from "~/shared/storage";
 
 const en = { ...english, ...enControl, ...enDesigner, ...enDoors, ...enEvents, ...enInsight, ...enPlatform };
 
@@ -31,7 +32,7 @@ const Chosen = createContext({ language: "en", setLanguage: (_: string) => {} })
 const KEY = "flowledger.language";
 
 function first(): string {
-  const kept = localStorage.getItem(KEY);
+  const kept = storage.getItem(KEY);
   if (kept && kept in languages) return kept;
   return navigator.languages.map((l) => l.slice(0, 2)).find((l) => l in languages) ?? "en";
 }
@@ -59,7 +60,7 @@ export function LanguageProvider({ children }: { children: ReactNode }) {
     () => ({
       language,
       setLanguage: (l: string) => {
-        localStorage.setItem(KEY, l);
+        storage.setItem(KEY, l);
         set(l);
       },
     }),

@@ -1,10 +1,12 @@
 import { ActionIcon, Anchor, Button, Card, FileButton, Group, Stack, Text, Title } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useRef, useState, type ReactNode } from "react";
-import { get, send, sendFile } from "~/api/client";
+import { get, getFile, send, sendFile } from "~/api/client";
+import { byToken } from "~/api/me";
 import { useText } from "~/i18n";
 import { bytes } from "./bytes";
 import { Icon } from "./icons";
+import { save } from "./save";
 import { Answer, Failed } from "./states";
 import { When } from "./time";
 
@@ -40,6 +42,10 @@ export function Files({ of, id, open, hint, children }: Props) {
       setBusy(false);
     }
   };
+  const kept = async (name: string) => {
+    const file = await getFile(`/${of}/${id}/files/${encodeURIComponent(name)}`);
+    save(name, file.type, file);
+  };
   const attach = (file: File | null) => {
     if (file) void act(() => sendFile(`/${of}/${id}/files/${encodeURIComponent(file.name)}`, file));
     again.current?.(); // the same file may be chosen once more
@@ -67,7 +73,7 @@ export function Files({ of, id, open, hint, children }: Props) {
                 <Group key={f.name} justify="space-between" wrap="nowrap" gap="xs">
                   <div style={{ minWidth: 0 }}>
                     {f.kept ? (
-                      <Anchor href={`/v1/${of}/${id}/files/${encodeURIComponent(f.name)}`} download={f.name} size="sm" style={{ overflowWrap: "anywhere" }}>
+                      <Anchor href={`/v1/${of}/${id}/files/${encodeURIComponent(f.name)}`} download={f.name} onClick={(e) => byToken() && (e.preventDefault(), void act(() => kept(f.name)))} size="sm" style={{ overflowWrap: "anywhere" }}>
                         {f.name}
                       </Anchor>
                     ) : (

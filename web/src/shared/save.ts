@@ -1,5 +1,5 @@
-/** Hands a text to the browser as a file. */
-export function save(name: string, type: string, text: string) {
+/** Hands something to the browser as a file. */
+export function save(name: string, type: string, text: BlobPart) {
   const a = document.createElement("a");
   a.href = URL.createObjectURL(new Blob([text], { type }));
   a.download = name;

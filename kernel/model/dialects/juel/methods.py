@@ -183,7 +183,41 @@ TEXT: dict[tuple[str, int], Method] = {
     ("compareTo", 1): lambda s, o: _compared(s, to_text(o)),
     ("toString", 0): lambda s: s,
 }
+
+
+def _only(rows: list[Any]) -> Any:
+    if len(rows) > 1:
+        raise Wrong(f"expected one row at most, found {len(rows)}")
+    return rows[0] if rows else None
+
+
+def _entry(row: Any) -> Any:
+    if isinstance(row, dict) and len(row) > 1:
+        raise Wrong(f"expected one entry, found {len(row)}")
+    return _first_entry(row)
+
+
+def _first_entry(row: Any) -> Any:
+    return next(iter(row.values()), None) if isinstance(row, dict) else None
+
+
+#: of `DmnDecisionResult`, which is a list of maps
+_OF_RESULTS: dict[tuple[str, int], Method] = {
+    ("getSingleResult", 0): _only,
+    ("getFirstResult", 0): lambda v: v[0] if v else None,
+    ("getSingleEntry", 0): lambda v: _entry(_only(v)),
+    ("collectEntries", 1): lambda v, k: [row[to_text(k)] for row in v if to_text(k) in row],
+    ("getResultList", 0): lambda v: v,
+}
+#: of its `DmnDecisionResultEntries`
+_OF_ENTRIES: dict[tuple[str, int], Method] = {
+    ("getFirstEntry", 0): _first_entry,
+    ("getSingleEntry", 0): _entry,
+    ("getEntry", 1): lambda v, k: v.get(to_text(k)),
+    ("getEntryMap", 0): lambda v: v,
+}
 LIST: dict[tuple[str, int], Method] = {
+    **_OF_RESULTS,
     ("size", 0): len,
     ("isEmpty", 0): lambda v: not v,
     ("contains", 1): lambda v, o: _place(v, o) >= 0,
@@ -198,6 +232,7 @@ LIST: dict[tuple[str, int], Method] = {
     ("toString", 0): to_text,
 }
 MAP: dict[tuple[str, int], Method] = {
+    **_OF_ENTRIES,
     ("size", 0): len,
     ("isEmpty", 0): lambda v: not v,
     ("get", 1): lambda v, k: v.get(to_text(k)),

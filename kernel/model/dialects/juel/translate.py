@@ -69,6 +69,8 @@ def _feel(node: Node) -> tuple[str, int]:
     if kind == "name":
         if node.value in ("execution", "task") or not _NAME.match(node.value):
             raise Untranslatable(f"the object '{node.value}'")
+        if node.value == "loopCounter":  # from 0 there, from 1 here
+            return "loopCounter - 1", 4
         return node.value, 9
     if kind == "property":
         return f"{_tight(parts[0], 9)}.{node.value}", 9

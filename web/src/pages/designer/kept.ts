@@ -1,3 +1,5 @@
+import { keys, storage } from "~/shared/storage";
+
 /** What was drawn and not saved yet, kept in this browser: nothing is lost with the tab, the connection or the session. */
 const PREFIX = "flowledger.design.";
 /** drawings kept at most; the oldest go first */
@@ -12,7 +14,7 @@ export interface Kept {
 
 export function read(id: string): Kept | undefined {
   try {
-    const found = JSON.parse(localStorage.getItem(PREFIX + id) ?? "null") as Kept | null;
+    const found = JSON.parse(storage.getItem(PREFIX + id) ?? "null") as Kept | null;
     return found && typeof found.text === "string" && typeof found.base === "number" ? found : undefined;
   } catch {
     return undefined;
@@ -22,14 +24,14 @@ export function read(id: string): Kept | undefined {
 /** False: the browser's store is full, or there is none. */
 export function keep(id: string, base: number, text: string): boolean {
   try {
-    const others = Object.keys(localStorage).filter((k) => k.startsWith(PREFIX) && k !== PREFIX + id);
+    const others = keys().filter((k) => k.startsWith(PREFIX) && k !== PREFIX + id);
     const age = (key: string) => read(key.slice(PREFIX.length))?.at ?? 0;
-    if (others.length >= MOST) for (const old of others.sort((a, b) => age(a) - age(b)).slice(0, others.length - MOST + 1)) localStorage.removeItem(old);
-    localStorage.setItem(PREFIX + id, JSON.stringify({ at: Date.now(), base, text } satisfies Kept));
+    if (others.length >= MOST) for (const old of others.sort((a, b) => age(a) - age(b)).slice(0, others.length - MOST + 1)) storage.removeItem(old);
+    storage.setItem(PREFIX + id, JSON.stringify({ at: Date.now(), base, text } satisfies Kept));
     return true;
   } catch {
     return false;
   }
 }
 
-export const forget = (id: string) => localStorage.removeItem(PREFIX + id);
+export const forget = (id: string) => storage.removeItem(PREFIX + id);

@@ -48,6 +48,7 @@ export function TaskPage() {
         <Group gap="xs">
           <Status of={of.incident ? "incident" : of.status} />
           <Priority of={of.priority} />
+          {of.reference && <Text size="sm">{of.reference}</Text>}
           {of.due_at && (
             <span>
               {t("col.due")} <Due at={of.due_at} done={OVER.has(of.status)} />

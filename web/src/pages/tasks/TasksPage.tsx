@@ -73,6 +73,7 @@ export function TasksPage() {
       <Group mb="sm" gap="xs" align="end">
         <SegmentedControl size="xs" aria-label={t("tasks.view")} value={view} onChange={(v) => set({ view: v })} data={VIEWS.map((v) => ({ value: v, label: t(`tasks.${v}`) }))} />
         <Select label={t("tasks.sort")} size="xs" w={150} allowDeselect={false} value={search.sort ?? "due"} onChange={(v) => set({ sort: v ?? undefined })} data={["due", "priority", "created"].map((v) => ({ value: v, label: t(`tasks.sort.${v}`) }))} />
+        {field("reference_starts", t("col.about"), 130)}
         {field("definition", t("col.process"), 150)}
         {view === "all" && field("assignee", t("col.who"), 110)}
         {view === "all" && field("candidate_group", t("tasks.group"), 110)}
@@ -121,7 +122,7 @@ function Rows({ asked, filtered, view, wide, search, clear }: { asked: Record<st
         {!wide && (
           <Group gap="xs" wrap="nowrap" justify="space-between">
             <Text size="xs" c="dimmed" className="fl-cut">
-              {task.process} · {task.assignee ?? t("tasks.nobody")}
+              {[task.reference || task.process, task.assignee ?? t("tasks.nobody")].join(" · ")}
             </Text>
             {task.due_at && (
               <div style={{ flex: "none" }}>
@@ -136,6 +137,7 @@ function Rows({ asked, filtered, view, wide, search, clear }: { asked: Record<st
   const columns: Column<TaskRow>[] = wide
     ? [
         name,
+        { key: "about", head: t("col.about"), width: "minmax(6rem, 1.2fr)", cell: (task) => <span className="fl-cut">{task.reference || "–"}</span> },
         { key: "process", head: t("col.process"), width: "minmax(8rem, 1.3fr)", cell: (task) => task.process ?? "–" },
         { key: "who", head: t("col.who"), width: "minmax(6rem, 1fr)", cell: (task) => task.assignee ?? <Text span size="sm" c="dimmed">{(task.candidate_groups ?? []).join(", ") || t("tasks.nobody")}</Text> },
         { key: "status", head: t("col.status"), width: "8rem", cell: (task) => <Status of={task.incident ? "incident" : task.status} /> },

@@ -1,3 +1,5 @@
+import { keys, storage } from "~/shared/storage";
+
 /** What one typed and did not send, kept in this browser until it is sent or thrown away: nothing is lost with the tab or the connection. */
 const PREFIX = "flowledger.draft.";
 /** drafts kept at most; the oldest go first */
@@ -13,7 +15,7 @@ const waiting = new Map<string, { timer: ReturnType<typeof setTimeout>; values: 
 
 export function read(place: string): Record<string, unknown> | undefined {
   try {
-    return (JSON.parse(localStorage.getItem(PREFIX + place) ?? "null") as Kept | null)?.values;
+    return (JSON.parse(storage.getItem(PREFIX + place) ?? "null") as Kept | null)?.values;
   } catch {
     return undefined;
   }
@@ -29,17 +31,17 @@ export function flush(place: string) {
   if (!entry) return;
   clearTimeout(entry.timer);
   waiting.delete(place);
-  const names = Object.keys(localStorage).filter((k) => k.startsWith(PREFIX));
+  const names = keys().filter((k) => k.startsWith(PREFIX));
   const age = (k: string) => {
     try {
-      return (JSON.parse(localStorage.getItem(k) ?? "{}") as Partial<Kept>).at ?? 0;
+      return (JSON.parse(storage.getItem(k) ?? "{}") as Partial<Kept>).at ?? 0;
     } catch {
       return 0;
     }
   };
-  if (names.length >= MOST) for (const k of names.sort((a, b) => age(a) - age(b)).slice(0, names.length - MOST + 1)) localStorage.removeItem(k);
+  if (names.length >= MOST) for (const k of names.sort((a, b) => age(a) - age(b)).slice(0, names.length - MOST + 1)) storage.removeItem(k);
   try {
-    localStorage.setItem(PREFIX + place, JSON.stringify({ at: Date.now(), values: entry.values } satisfies Kept));
+    storage.setItem(PREFIX + place, JSON.stringify({ at: Date.now(), values: entry.values } satisfies Kept));
   } catch {
     return; // the browser's store is full: the draft on the server is the other way
   }
@@ -48,5 +50,5 @@ export function flush(place: string) {
 export function forget(place: string) {
   clearTimeout(waiting.get(place)?.timer);
   waiting.delete(place);
-  localStorage.removeItem(PREFIX + place);
+  storage.removeItem(PREFIX + place);
 }

@@ -12,6 +12,7 @@ import { save } from "~/shared/save";
 import { Answer, Empty, Failed } from "~/shared/states";
 import { Status } from "~/shared/Status";
 import { duration, When } from "~/shared/time";
+import { Profiles } from "./Profiles";
 
 type Connector = RowOf<"/connectors">;
 interface Use {
@@ -49,6 +50,7 @@ export function Connectors() {
           {p.items.map((c) => (
             <ConnectorCard key={c.name} of={c} open={search.connector === c.name} counted={figures.data?.items.filter((i) => i.job_type === c.job_type || c.aliases.includes(i.job_type ?? ""))} />
           ))}
+          <Profiles />
         </>
       )}
     </Answer>

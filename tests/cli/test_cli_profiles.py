@@ -1,0 +1,47 @@
+"""API profiles on the command line: deployed beside models, listed, looked at by version, removed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+pytestmark = pytest.mark.req("D-CON-005")
+PROFILE = """name: cli-carrier
+title: The carrier
+base_url: https://api.carrier.example/v2
+authentication: {type: bearer, token: "{{secrets.CARRIER}}"}
+limits: {concurrency: %d}
+"""
+MODEL = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" targetNamespace="t">
+<process id="cli-profiles" isExecutable="true"><startEvent id="s"/><serviceTask id="call"><extensionElements><zeebe:taskDefinition type="flowledger:http"/>
+<zeebe:ioMapping><zeebe:input source="/quotes" target="url"/></zeebe:ioMapping><zeebe:taskHeaders><zeebe:header key="profile" value="cli-carrier"/></zeebe:taskHeaders>
+</extensionElements></serviceTask><endEvent id="e"/><sequenceFlow id="a" sourceRef="s" targetRef="call"/><sequenceFlow id="b" sourceRef="call"
+ targetRef="e"/></process></definitions>"""
+
+
+def test_a_profile_is_deployed_beside_models_and_kept_by_version(done, tmp_path):
+    file, model = tmp_path / "carrier.profile.yaml", tmp_path / "p.bpmn"
+    file.write_text(PROFILE % 2)
+    model.write_text(MODEL)
+    assert "PROFILE_UNKNOWN" in done("deploy", model)
+    both = done("deploy", model, file)
+    assert "API profile cli-carrier version 1" in both and "PROFILE_UNKNOWN" not in both
+    assert json.loads(done("deploy", file, "--json"))["profiles"] == [{"name": "cli-carrier", "version": 1}], (
+        "what changes nothing makes no version"
+    )
+    file.write_text(PROFILE % 3)
+    assert "cli-carrier version 2" in done("profiles", "put", file)
+    listed = json.loads(done("profiles", "list", "--json"))
+    assert {"cli-carrier", "cli-carrier@1", "cli-carrier@2"} <= {p["name"] for p in listed}
+    shown = done("profiles", "show", "cli-carrier")
+    assert "{{secrets.CARRIER}}" in shown and "concurrency 3" in shown
+    assert json.loads(done("profiles", "show", "cli-carrier@1", "--json"))["limits"] == {"concurrency": 2}
+    file.write_text(PROFILE.replace("{{secrets.CARRIER}}", "clear text") % 3)
+    refused = done("deploy", file, expect=1)
+    assert "authentication.token: expected a reference to a secret" in refused and "clear text" not in refused
+    file.write_text("title: no name")
+    assert "expected an object with a name" in done("profiles", "put", file, expect=1)
+    assert "is removed" in done("profiles", "rm", "cli-carrier")
+    for gone in ("cli-carrier", "cli-carrier@2"):
+        assert "NOT_FOUND" in done("profiles", "show", gone, expect=1)

@@ -1,0 +1,9 @@
+import { EventSource as Fetched } from "eventsource";
+import { proof } from "./me";
+
+/** An `EventSource` that carries the token of who looks. */
+export class Tokened extends Fetched {
+  constructor(url: string) {
+    super(new URL(url, location.href), { fetch: (to, init) => fetch(to, { ...init, credentials: "omit", headers: { ...init.headers, ...proof() } }) });
+  }
+}
