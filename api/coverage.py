@@ -14,20 +14,20 @@ from flowledger.kernel.dmn.errors import DmnError
 
 def told(counted: dict[str, Any], decision: str, content: str) -> dict[str, Any]:
     """What `projections.coverage` found, by the tables of the model: those of the decision first, then of what it needs and what needs it."""
-    tables = [_table(node, table, counted["tables"]) for node, table in _tables(content, decision)]
+    tables = [_table(node, table, counted["tables"], counted["together"]) for node, table in _tables(content, decision)]
     tables.sort(key=lambda t: t["decision"] != decision)
     rules = [rule for table in tables for rule in table["rules"]]
     return {
-        **{k: counted[k] for k in ("key", "version", "name", "evaluations", "oldest_at", "newest_at", "complete", "position")},
+        **{k: counted[k] for k in ("key", "version", "versions", "name", "evaluations", "oldest_at", "newest_at", "complete", "position")},
         "decision": decision, "tables": tables, "rules": len(rules), "never": sum(not rule["fired"] for rule in rules),
     }  # fmt: skip
 
 
-def _table(node: m.Element, table: m.Table, counted: dict[tuple[str, str], Any]) -> dict[str, Any]:
+def _table(node: m.Element, table: m.Table, counted: dict[tuple[str, str], Any], by_id: bool) -> dict[str, Any]:
     found = counted.get((node.id or "", table.id or ""), {"evaluated": 0, "without": 0, "rules": {}})
     rules = []
     for n, rule in enumerate(table.rules, 1):
-        of = found["rules"].get(n, {"fired": 0, "last_at": None})
+        of = found["rules"].get((by_id and rule.id) or str(n), {"fired": 0, "last_at": None})
         rules.append({
             "index": n, "id": rule.id or "", "fired": of["fired"], "share": round(of["fired"] / found["evaluated"], 6) if found["evaluated"] else 0.0,
             "last_at": of["last_at"], "inputs": [i.text for i in rule.inputs], "outputs": [o.text for o in rule.outputs], "annotations": rule.annotations,

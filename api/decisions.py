@@ -63,15 +63,21 @@ async def coverage(
     request: ApiRequest,
     id: Annotated[str, Parameter(description="The decision's id in the model", max_length=255)],
     version: Version = None,
+    together: Annotated[bool, Parameter(description="Evaluations of all versions count, rules by their ids")] = False,
     since: Annotated[datetime | None, Parameter(query="from", description="Evaluations at or after this time")] = None,
     until: Annotated[datetime | None, Parameter(query="to", description="Before this time [default: now]")] = None,
     wait_for: WaitFor = None,
 ) -> Response[a.Coverage]:
-    """Of one version [default: the newest], by the evaluations that instances asked of it and of the other decisions of its file, since these need one another. The
+    """Of one version [default: the newest], or with `together` of all versions as to the rules of that one, by the evaluations
+    that instances asked of it and of the other decisions of its file, since these need one another. The
     newest 10,000 are looked through; `complete`: there are no more."""
     s = services_of(request)
     await s.wait_for(wait_for)
-    wanted = {k: text_of(v) for k, v in {"decision": id, "version": version, "from": since, "to": until}.items() if v is not None}
+    wanted = {
+        k: text_of(v)
+        for k, v in {"decision": id, "version": version, "together": together or None, "from": since, "to": until}.items()
+        if v is not None
+    }
     tenant = s.identify(request).tenant
     counted = await s.reads.insight("coverage", wanted, tenant)
     source = await s.reads.source(counted["key"], tenant) if counted["key"] else None

@@ -192,7 +192,7 @@ async def extend(request: ApiRequest, key: KeyPath, data: ExtendBody) -> Respons
     return reply(answer_view(await services_of(request).call(command, request)))
 
 
-@post("/jobs/{key:str}/retries", status_code=200, summary="Grant attempts anew")
+@post("/jobs/{key:str}/retries", status_code=200, previews=True, summary="Grant attempts anew")
 async def retries(request: ApiRequest, key: KeyPath, data: RetriesBody) -> Response[a.Done]:
     return reply(answer_view(await services_of(request).call(c.UpdateRetries(task=key_of(key, "job"), retries=data.retries), request)))
 

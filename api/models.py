@@ -30,9 +30,9 @@ class ModelBody(Body):
 
 
 class ConvertBody(ModelBody):
-    """`to`: BPMN with a diagram, the simplified JSON of processes, or steps."""
+    """`to`: BPMN with a diagram, the simplified JSON of processes, steps, or BPML."""
 
-    to: Literal["bpmn", "process-json", "steps"] = "bpmn"
+    to: Literal["bpmn", "process-json", "steps", "bpml"] = "bpmn"
 
 
 class TryBody(Body):
@@ -135,7 +135,7 @@ async def check_model(request: ApiRequest, data: ModelBody) -> Response[Checked]
 
 @post("/models/convert", status_code=200, summary="Write a model in another format")
 async def convert_model(request: ApiRequest, data: ConvertBody) -> Response[Converted]:
-    """To BPMN in our dialect with a diagram, from any format, to the simplified JSON, or to steps: what `flowledger convert` writes."""
+    """To BPMN in our dialect with a diagram, from any format, to the simplified JSON, to steps, or to BPML: what `flowledger convert` writes."""
     s = services_of(request)
     if not data.content.strip():
         raise senseless("a model was expected, found nothing", "body content")
@@ -149,7 +149,7 @@ def _converted(name: str, content: str, to: str = "bpmn") -> dict[str, Any]:
     if to != "bpmn":
         written, findings, same = as_text(utf8(content), name, to)
         return {
-            "name": f"{file}.steps.json" if to == "steps" else f"{file}.json",
+            "name": file + {"steps": ".steps.json", "bpml": ".bpml"}.get(to, ".json"),
             "content": written,
             "findings": [_finding(f) for f in findings],
             "same": same,

@@ -23,6 +23,12 @@ _TOGETHER = (
     "SELECT DISTINCT definition_id, version::text AS version FROM workflow_definitions WHERE tenant_id = %s AND kind = 'decision' AND content_hash = %s "
     "AND (content_hash <> '' OR id = %s)"
 )
+#: the same of every version of the decision
+_TOGETHER_EVER = (
+    "SELECT DISTINCT d.definition_id, d.version::text AS version FROM workflow_definitions d JOIN workflow_definitions v ON v.tenant_id = d.tenant_id "
+    "AND v.kind = 'decision' AND v.definition_id = %s AND v.deleted_at IS NULL AND v.status <> 'draft' "
+    "AND (d.id = v.id OR (d.content_hash = v.content_hash AND v.content_hash <> '')) WHERE d.tenant_id = %s AND d.kind = 'decision'"
+)
 #: one table's records, of which `hits` are the rules that fired
 _RECORDS = sql.SQL(
     "evaluated AS MATERIALIZED (SELECT id, occurred_at, data FROM workflow_events WHERE {where} ORDER BY occurred_at DESC, id DESC LIMIT %s), "
@@ -31,32 +37,39 @@ _RECORDS = sql.SQL(
 )
 _COUNTED = sql.SQL(
     "WITH {records} "
-    "SELECT NULL AS node, NULL AS of_table, NULL::int AS rule, count(*) AS n, 0::bigint AS without, min(occurred_at) AS first_at, "
+    "SELECT NULL AS node, NULL AS of_table, NULL AS rule, count(*) AS n, 0::bigint AS without, min(occurred_at) AS first_at, "
     "max(occurred_at) AS last_at FROM evaluated "
     "UNION ALL SELECT node, of_table, NULL, count(*), count(*) FILTER (WHERE jsonb_array_length(hits) = 0), min(occurred_at), max(occurred_at) "
     "FROM records GROUP BY node, of_table "
-    "UNION ALL SELECT node, of_table, (h ->> 'index')::int, count(*), 0, min(occurred_at), max(occurred_at) "
+    "UNION ALL SELECT node, of_table, {rule}, count(*), 0, min(occurred_at), max(occurred_at) "
     "FROM records CROSS JOIN LATERAL jsonb_array_elements(hits) h GROUP BY 1, 2, 3"
 )
 
 
+#: a rule is known by its number in its version; over versions by its id, where it has one
+_NUMBER = sql.SQL("h ->> 'index'")
+_ID = sql.SQL("coalesce(nullif(h ->> 'id', ''), h ->> 'index')")
+
+
 async def fired(r: Reader, tenant: str, given: Mapping[str, str]) -> Row:
     """`tables`: (decision, table) -> how often it was evaluated, without a rule, and each rule that fired by its number. Filters: `decision`, `version` (the
-    newest unless given), `from`, `to`. `key` null: there is no such decision."""
+    newest unless given), `together` (all versions count, rules by their ids), `from`, `to`. `key` null: there is no such decision."""
     position = await r.position()
     version = given.get("version")
     found = await r.rows(_DEFINITION, (tenant, given["decision"], version, version))
     if not found:
         return {"key": None, "position": position}
     definition = found[0]
-    together = await r.rows(_TOGETHER, (tenant, definition["content_hash"], definition["id"]))
+    ever = given.get("together") == "true"
+    asked = (given["decision"], tenant) if ever else (tenant, definition["content_hash"], definition["id"])
+    together = await r.rows(_TOGETHER_EVER if ever else _TOGETHER, asked)
     w = fi.where(tenant, {k: v for k, v in given.items() if k in ("from", "to")}, lists.EVENTS)
     w.add("event_type = 'decision.evaluated'")
     any_of = sql.SQL(" OR ").join([sql.SQL("(data ->> 'decision' = %s AND data ->> 'version' = %s)")] * len(together))
     w.conditions.append(sql.SQL("({})").format(any_of))
     w.values += [value for row in together for value in (row["definition_id"], row["version"])]
     where, values = w.joined()
-    counted = await r.rows(_COUNTED.format(records=_RECORDS.format(where=where)), [*values, EVALUATIONS_MAX])
+    counted = await r.rows(_COUNTED.format(records=_RECORDS.format(where=where), rule=_ID if ever else _NUMBER), [*values, EVALUATIONS_MAX])
     whole = next(row for row in counted if row["node"] is None)
     tables: dict[tuple[str, str], dict[str, Any]] = {}
     for row in counted:
@@ -68,7 +81,9 @@ async def fired(r: Reader, tenant: str, given: Mapping[str, str]) -> Row:
         else:
             table["rules"][row["rule"]] = {"fired": row["n"], "last_at": iso(row["last_at"])}
     return {
-        "key": str(definition["id"]), "version": definition["version"], "name": definition["name"], "evaluations": whole["n"],
+        "key": str(definition["id"]), "together": ever,
+        "versions": sorted(int(row["version"]) for row in together if row["definition_id"] == given["decision"]),
+        "version": definition["version"], "name": definition["name"], "evaluations": whole["n"],
         "oldest_at": iso(whole["first_at"]) if whole["n"] else None, "newest_at": iso(whole["last_at"]) if whole["n"] else None,
         "complete": whole["n"] < EVALUATIONS_MAX, "tables": tables, "position": position,
     }  # fmt: skip

@@ -218,11 +218,12 @@ class TableCoverage(msgspec.Struct, kw_only=True):
 
 class Coverage(msgspec.Struct, kw_only=True):
     """`evaluations`: those looked through, of all decisions of the file, from `oldest_at` to `newest_at`; `complete`: there are no older ones in the time.
-    `rules`: how many the file has; `never`: how many of them never fired."""
+    `rules`: how many the file has; `never`: how many of them never fired. `version`: whose rules these are; `versions`: whose evaluations are counted."""
 
     decision: str
     key: Key
     version: int
+    versions: list[int]
     name: str
     evaluations: int
     oldest_at: Time | None = None

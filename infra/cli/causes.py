@@ -44,7 +44,15 @@ def one(key: str, *of_groups: Any) -> None:
     if not key:
         fail("expected INCIDENT, or --group GROUP", USAGE)
     if any(of_groups):
-        fail("--vars, --retries, --rate, --reason, --dry-run, --yes and --detach are for --group", USAGE)
+        fail("--vars, --retries, --rate, --reason, --yes and --detach are for --group", USAGE)
+
+
+def shown(server: str, key: str, json: bool) -> None:
+    """What would happen, were it resolved."""
+    from flowledger.infra.cli.plans import show_plans
+    from flowledger.infra.cli.server import Server
+
+    show_plans([Server(server).call("POST", f"/v1/incidents/{key}/resolve", None, {"dry_run": "true"})], json)
 
 
 def resolve(

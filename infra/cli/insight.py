@@ -122,6 +122,7 @@ def bottlenecks(
 def coverage(
     decision: Annotated[str, typer.Argument(metavar="DECISION", help="The id of a decision")],
     version: Version = None,
+    together: Annotated[bool, typer.Option("--all-versions", help="Evaluations of all versions count, rules by their ids")] = False,
     since: Since = "",
     until: Until = "",
     csv: Csv = False,
@@ -129,7 +130,13 @@ def coverage(
     json: Json = False,
 ) -> None:
     """Which rules of a decision's tables fired, how often, and which never."""
-    found = _ask(server, f"/v1/decisions/{quote(decision, safe='')}/coverage", version=version, **{"from": since, "to": until})
+    found = _ask(
+        server,
+        f"/v1/decisions/{quote(decision, safe='')}/coverage",
+        version=version,
+        together=together or None,
+        **{"from": since, "to": until},
+    )
     rows = [
         {
             "table": table["decision"], "rule": rule["index"], "when": " | ".join(rule["inputs"]), "then": " | ".join(rule["outputs"]),
@@ -141,8 +148,15 @@ def coverage(
     _show(found, rows, csv, json, empty="it has no table")
     if not csv and not json:
         console(stderr=True).print(
-            f"[dim]version {found['version']}: {found['evaluations']} evaluations, {found['never']} of {found['rules']} rules never fired[/]"
+            f"[dim]{_versions(found)}: {found['evaluations']} evaluations, {found['never']} of {found['rules']} rules never fired[/]"
         )
+
+
+def _versions(found: dict[str, Any]) -> str:
+    """Whose evaluations were counted."""
+    if found["versions"] == [found["version"]]:
+        return f"version {found['version']}"
+    return f"versions {', '.join(str(v) for v in found['versions'])} as to the rules of version {found['version']}"
 
 
 @app.command()

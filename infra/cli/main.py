@@ -340,10 +340,11 @@ def convert(
     file: Annotated[Path, typer.Argument(help="A model in any format")],
     output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write; none: stdout")] = None,
     to: Annotated[
-        Literal["bpmn", "process-json", "steps"], typer.Option("--to", help="BPMN, the simplified JSON of processes, or steps")
+        Literal["bpmn", "process-json", "steps", "bpml"],
+        typer.Option("--to", help="BPMN, the simplified JSON of processes, steps, or BPML 1.0"),
     ] = "bpmn",
 ) -> None:
-    """Any format to BPMN 2.0 XML with a diagram, to the simplified JSON, or to steps."""
+    """Any format to BPMN 2.0 XML with a diagram, to the simplified JSON, to steps, or to BPML 1.0."""
     from flowledger.infra.cli.models import convert
 
     convert(file, output, to)

@@ -115,11 +115,11 @@ def _more(element: dict[str, Any]) -> str:
     return ", ".join(f"{k.replace('_', ' ')} {element[k]}" for k in known if element.get(k))
 
 
-_WRITTEN = {"bpmn": "BPMN", "process-json": "the simplified JSON", "steps": "steps"}
+_WRITTEN = {"bpmn": "BPMN", "process-json": "the simplified JSON", "steps": "steps", "bpml": "BPML"}
 
 
 def convert(file: Path, output: Path | None, to: str = "bpmn") -> None:
-    """BPMN in the Zeebe dialect with a diagram, the simplified JSON, or steps, from any format."""
+    """BPMN in the Zeebe dialect with a diagram, the simplified JSON, steps or BPML, from any format."""
     plugged()
     from flowledger.kernel.model.drawn import as_bpmn, as_text
 

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from flowledger.infra.cli import batches, letters, triggers, views, webhooks
+from flowledger.infra.cli import batches, letters, plans, triggers, views, webhooks
 from flowledger.infra.cli.lists import move
 from flowledger.infra.cli.output import NO, USAGE, as_json, console, facts, fail, table
-from flowledger.infra.cli.verbs import Id, Json, Limit, Reason, ServerUrl, Vars
+from flowledger.infra.cli.verbs import DryRun, Id, Json, Limit, Reason, ServerUrl, Vars
 
 REPAIR = "Repair"
 Task = Annotated[str, typer.Argument(metavar="TASK")]
@@ -133,6 +133,7 @@ def retry(
     task: Task,
     retries: Annotated[int, typer.Option("--retries", min=1, help="Attempts that it gets")] = 3,
     reason: Reason = "",
+    dry_run: DryRun = False,
     server: ServerUrl = "",
     json: Json = False,
 ) -> None:
@@ -143,11 +144,16 @@ def retry(
     open_ = [
         i for i in s.pages("/v1/incidents", 0, status="open", instance=s.get(f"/v1/tasks/{task}").get("instance")) if i.get("task") == task
     ]
-    status, answer = s.ask("POST", f"/v1/tasks/{task}/retry", {"reason": reason, "retries": retries}, headers=s.new_id())
+    query = {"dry_run": "true"} if dry_run else None
+    status, answer = s.ask("POST", f"/v1/tasks/{task}/retry", {"reason": reason, "retries": retries}, query, s.new_id())
     if status == 409:  # a job that has no attempts left isn't failed: it gets new ones, then its incident is resolved
-        status, answer = s.ask("POST", f"/v1/jobs/{task}/retries", {"retries": retries}, headers=s.new_id())
+        status, answer = s.ask("POST", f"/v1/jobs/{task}/retries", {"retries": retries}, query, s.new_id())
     if status >= 400:
         problem(status, answer)
+    if dry_run:
+        follow = (s.call("POST", f"/v1/incidents/{i['id']}/resolve", None, query) for i in open_)
+        plans.show_plans([answer, *follow], json)
+        return
     for incident in open_:
         status, found = s.ask("POST", f"/v1/incidents/{incident['id']}/resolve", None, headers=s.new_id())
         if status >= 400 and status != 404:  # 404: the retry has resolved it

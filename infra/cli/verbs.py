@@ -193,7 +193,7 @@ def resolve(
     retries: Annotated[int, typer.Option("--retries", min=0, help="With --group: attempts that their jobs get; 0: one")] = 0,
     rate: Annotated[int, typer.Option("--rate", min=0, help="With --group: so many a second; 0: as fast as it goes")] = 0,
     reason: Reason = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="With --group: show what would be done")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would happen")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="With --group: don't ask")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="With --group: don't wait for its end")] = False,
     server: ServerUrl = "",
@@ -205,7 +205,10 @@ def resolve(
     if group:
         causes.resolve(server, key, group, vars, retries, rate, reason, dry_run, yes, detach, json)
     else:
-        causes.one(key, vars, retries, rate, reason, dry_run, yes, detach)
+        causes.one(key, vars, retries, rate, reason, yes, detach)
+        if dry_run:
+            causes.shown(server, key, json)
+            return
         daily.verb(server, f"incidents/{key}/resolve", None, f"incident {key} is resolved", json)
 
 

@@ -14,7 +14,7 @@ from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.canonical import graph_hash
 from flowledger.kernel.model.checks import grammar
 from flowledger.kernel.model.dialects import to_zeebe
-from flowledger.kernel.model.formats import write_process, write_steps
+from flowledger.kernel.model.formats import bpml_shapes, write_bpml, write_process, write_steps
 
 
 def as_bpmn(data: bytes, name: str) -> tuple[bytes | None, list[Finding]]:
@@ -50,6 +50,7 @@ def as_bpmn(data: bytes, name: str) -> tuple[bytes | None, list[Finding]]:
 _WRITERS: dict[str, Callable[[Any, str], tuple[list[tuple[str, list[Finding]]], list[Finding]]]] = {
     "process-json": write_process.write,
     "steps": write_steps.write,
+    "bpml": write_bpml.write,
 }
 
 
@@ -64,10 +65,11 @@ def as_text(data: bytes, name: str, to: str) -> tuple[str | None, list[Finding],
     texts, why = _WRITERS[to](tree, name)
     if not texts:
         return None, [*findings, *why], False
-    before = _hash(source, "x.bpmn")
+    hashed = _meaning if to == "bpml" else _hash
+    before = hashed(source, "x.bpmn")
     told = []
     for text, left in texts:
-        after = _hash(text.encode(), "x.json")
+        after = hashed(text.encode(), "x.bpml" if to == "bpml" else "x.json")
         told.append((before is not None and before == after, after is not None, text, left))
     same, _, text, left = max(told, key=lambda found: found[:2])
     if same:
@@ -86,6 +88,19 @@ def _hash(data: bytes, name: str) -> str | None:
     graph, _ = read(data, name)
     processes = [p for p in graph.processes.values() if p.executable] if graph is not None else []
     return graph_hash(processes[0]) if len(processes) == 1 else None
+
+
+def _meaning(data: bytes, name: str) -> str | None:
+    """As `_hash`, of all processes, and without what BPML puts otherwise and does the same: expressions by what they mean, no gateways that only bring
+    ways together."""
+    source, _ = as_bpmn(data, name)
+    if source is None or read(data, name)[0] is None:
+        return None
+    tree = x.parse(source)
+    x.canonical(tree, grammar.COLLAPSED, grammar.BOOLEANS)
+    graph, _ = read(etree.tostring(bpml_shapes.compared(tree)), "x.bpmn")
+    processes = [p for p in graph.processes.values() if p.executable] if graph is not None else []
+    return " ".join(sorted(graph_hash(p) for p in processes)) or None
 
 
 def to_show(data: bytes, name: str) -> bytes | None:

@@ -192,6 +192,15 @@ def test_a_job_without_attempts_is_tried_again(deployed, server):
     eventually(lambda: json.loads(cli("incidents", "--instance", id, "--json")[1]))
     out = cli("incidents", "--instance", id)[1]
     assert long.strip() in out and len(out.splitlines()) == 2, "whole, one line each, in a pipe"
+    (incident,) = json.loads(cli("incidents", "--instance", id, "--json")[1])
+    code, out, err = cli("resolve", incident["id"], "--dry-run")
+    assert code == 0 and "incident" in out, err
+    plan = json.loads(cli("resolve", incident["id"], "--dry-run", "--json")[1])
+    assert plan["plan"] and [row["kind"] for row in plan["cancelled"]] == ["incident"], plan
+    code, out, err = cli("retry", jobs[0]["key"], "--retries", "2", "--dry-run")
+    assert code == 0 and "incident" in out, err
+    assert [p["plan"] != "" for p in json.loads(cli("retry", jobs[0]["key"], "--dry-run", "--json")[1])["plans"]] == [True, True]
+    assert json.loads(cli("incidents", "--instance", id, "--json")[1]), "nothing was done"
     code, out, err = cli("retry", jobs[0]["key"], "--retries", "2")
     assert code == 0, err
     eventually(lambda: not json.loads(cli("incidents", "--instance", id, "--json")[1]))

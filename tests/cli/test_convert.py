@@ -65,3 +65,16 @@ def test_steps_are_written_from_their_drawing(tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         run(["convert", str(EXAMPLES / "order.bpmn"), "--to", "steps", "-o", str(tmp_path / "z.json")])
     assert "does not do the same" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.req("APG-MOD-001", "APG-MOD-004")
+def test_bpml_is_written_from_its_drawing(tmp_path, capsys):
+    drawn = convert(EXAMPLES / "place-order.bpml", tmp_path / "x.bpmn")
+    with pytest.raises(SystemExit) as ended:
+        run(["convert", str(tmp_path / "x.bpmn"), "--to", "bpml", "-o", str(tmp_path / "y.bpml")])
+    assert not ended.value.code and "does not do the same" not in capsys.readouterr().err
+    assert shape((tmp_path / "y.bpml").read_bytes(), "y.bpml") == shape(drawn, "x.bpmn")
+    with pytest.raises(SystemExit) as ended:
+        run(["convert", str(EXAMPLES / "order.bpmn"), "--to", "bpml", "-o", str(tmp_path / "z.bpml")])
+    told = " ".join(capsys.readouterr().err.split())
+    assert "does not do the same" in told and "WRITE_LOST" in told

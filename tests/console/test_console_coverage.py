@@ -50,5 +50,12 @@ def test_a_version_that_nobody_asked_says_so(server: Served, open_page: Callable
     until(lambda: server.call("GET", "/v1/definitions?definition_id=unasked")["items"])
     page = open_page("/decisions/unasked?tab=coverage", width=390, dark=True, language="de")
     page.get_by_text("Keine Instanz hat Version 1 in dieser Zeit gefragt.").wait_for()
+    assert page.get_by_text("Alle Versionen zusammen").count() == 0, "there is one"
+    server.call("POST", "/v1/deployments", {"resources": [{"name": "unasked.dmn", "content": model.replace(">2<", ">3<")}]})
+    until(lambda: len(server.call("GET", "/v1/definitions?definition_id=unasked&kind=decision")["items"]) == 2)
+    page.reload()
+    page.get_by_role("switch", name="Alle Versionen zusammen").check()
+    page.wait_for_url(re.compile("together=1"))
+    page.get_by_text("Keine Instanz hat Version 2 in dieser Zeit gefragt.").wait_for()
     sound(page)
     assert page.locator(".fl-dmn tr.fl-never").count() == 0, "of nothing there is nothing to mark"

@@ -63,3 +63,15 @@ def test_the_drawing_of_steps_as_steps_again(server: Served, open_page: Callable
     assert written["steps"][0]["id"] == "analysis", "the first is where it begins"
     assert written["states"]["initial"] == "CREATED" and written["timeout"] == "P3D"
     sound(page)
+
+
+@pytest.mark.req("APG-UI-005", "APG-MOD-004")
+def test_the_drawing_as_bpml(server: Served, open_page: Callable[..., Any]) -> None:
+    content = (ROOT / "examples" / "place-order.bpml").read_text()
+    drawn = server.call("POST", "/v1/models/convert", {"name": "place-order.bpml", "content": content})["content"]
+    draft = server.call("POST", "/v1/drafts", {"name": f"BPML {uuid.uuid4().hex[:6]}", "kind": "process", "content": drawn})["id"]
+    page = open_page(f"/designer/{draft}?tab=texts")
+    page.get_by_role("radiogroup", name="Written as").get_by_text("BPML").click()
+    page.get_by_text("Does the same as the drawing").wait_for()
+    page.locator("pre").get_by_text('<compensate name="cancelled_compensate_1" process="tns:ReserveStock"/>').wait_for()
+    sound(page)

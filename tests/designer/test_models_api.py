@@ -79,7 +79,20 @@ async def test_a_process_is_written_as_json_and_read_again(http):
     for wrong in ("", "hello", "<definitions"):
         answer = await http.post("/v1/models/convert", json={"name": "x.bpmn", "content": wrong, "to": "process-json"})
         assert answer.status_code == 422 if not wrong else answer.json()["content"] is None and answer.json()["findings"], wrong
-    assert (await http.post("/v1/models/convert", json={"name": "x", "content": "x", "to": "bpml"})).status_code == 400
+    assert (await http.post("/v1/models/convert", json={"name": "x", "content": "x", "to": "bpel"})).status_code == 400
+
+
+@pytest.mark.req("APG-MOD-001", "APG-MOD-004")
+async def test_a_process_is_written_as_bpml_and_read_again(http):
+    content = (ROOT / "examples" / "place-order.bpml").read_text()
+    drawn = (await http.post("/v1/models/convert", json={"name": "place-order.bpml", "content": content})).json()["content"]
+    found = (await http.post("/v1/models/convert", json={"name": "orders.bpmn", "content": drawn, "to": "bpml"})).json()
+    assert (found["name"], found["same"], found["findings"]) == ("orders.bpml", True, [])
+    back = (await http.post("/v1/models/check", json={"name": "orders.bpml", "content": found["content"]})).json()
+    assert back["format"] == "bpml" and [d["id"] for d in back["definitions"]] == ["PlaceOrder"]
+    order = (ROOT / "examples" / "order.bpmn").read_text()
+    lossy = (await http.post("/v1/models/convert", json={"name": "order.bpmn", "content": order, "to": "bpml"})).json()
+    assert not lossy["same"] and lossy["content"] and all(f["code"].startswith("WRITE_") and f["element"] for f in lossy["findings"])
 
 
 @pytest.mark.parametrize(("content", "code"), [("hello", ""), ("<definitions", ""), ('{"id": "f", "components": []}', "NOT_BPMN")])

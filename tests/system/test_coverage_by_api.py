@@ -88,6 +88,13 @@ async def test_rules_are_counted_by_version_and_time_and_those_seen_that_never_f
         second = await coverage("level", 1)
         assert (second["version"], fired(second, "level")) == (2, [0, 1, 0]) and second["never"] == 4
         assert fired(await coverage("level", 6, version=1), "level") == [3, 2, 0]
+        # all versions together, as to the rules of one: those without an id by their number
+        both = await coverage("level", 7, together="true")
+        assert (both["version"], both["versions"], both["evaluations"]) == (2, [1, 2], 7)
+        assert fired(both, "level") == [3, 3, 0] and fired(both, "who") == [1, 2] and both["never"] == 1
+        older = await coverage("level", 7, together="true", version=1)
+        assert (older["version"], fired(older, "level")) == (1, [3, 3, 0]) and second["versions"] == [2]
+        assert (await x.ask("GET", "decisions/level/coverage", version=7, together="true"))[0] == 404
         assert (await x.ask("GET", "decisions/level/coverage", version=7))[0] == 404
         assert (await x.ask("GET", "decisions/level/coverage", tenant="other"))[0] == 404
         assert (await x.ask("GET", "decisions/level/coverage", **{"from": "yesterday"}))[0] == 400
@@ -100,4 +107,8 @@ async def test_rules_are_counted_by_version_and_time_and_those_seen_that_never_f
             *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env={**os.environ, "COLUMNS": "200"}
         )
         told, said = await shown.communicate()
+        ever = await asyncio.create_subprocess_exec(
+            *command, "--all-versions", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env={**os.environ, "COLUMNS": "200"}
+        )
+        assert b"versions 1, 2 as to the rules of version 1: 7 evaluations" in b" ".join((await ever.communicate())[1].split())
         assert b"[100..1000]" in told and b"never" in told and b"1 of 5 rules never fired" in b" ".join(said.split())

@@ -268,7 +268,7 @@ def _references(r: Reader, root: Any) -> None:
                     r.find("044", "a process with an event cannot have a required input parameter", parameter)
         if name == "feature":
             r.find("050", f"feature {element.get('name')} is ignored", element, severity="warning")
-        if name == "import":
+        if name == "import" and element.get("namespace") != g.DEPLOYED_NS:
             r.find("020", f"import {element.get('location') or element.get('namespace')} cannot be read: files are read one by one", element,
                    severity="warning")  # fmt: skip
         for before, after in zip(activities(element), activities(element)[1:], strict=False) if name != "all" else ():

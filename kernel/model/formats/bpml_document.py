@@ -116,7 +116,7 @@ class Reader:
         """The element that a QName names; a finding when none is visible. None for other namespaces (imports) too."""
         namespace, name = self.name_of(text, at)
         if namespace and namespace != self.target:
-            if namespace not in (g.INST_NS, g.EXT_NS):
+            if namespace not in (g.INST_NS, g.EXT_NS) and not (kind == "process" and namespace == g.DEPLOYED_NS):
                 self.find("021", f'no {kind} named "{text}" is visible here: the package "{namespace}" is not at hand', at,
                           hint="put what it defines into this file")  # fmt: skip
             return None
@@ -132,6 +132,11 @@ def form_of(action: Any) -> str:
     """none, in, out, out-in, in-out; `mixed` is wrong. A set stands only between inputs and outputs."""
     order = ["S" if local(k) in g.SET else local(k)[0] for k in kids(action) if local(k) != "documentation"]
     text = re.sub(r"(.)\1+", r"\1", "".join(order))
+    invoke = action.get(
+        f"{g.EXT}invoke"
+    )  # what the order of children can't say: an answer though nothing is sent, a message that carries nothing
+    if invoke in ("true", "send") and text in ("", "i"):
+        return "out-in" if text else "out" if invoke == "send" else "none"
     return {"": "none", "i": "in", "o": "out", "oi": "out-in", "io": "in-out", "iSo": "in-out"}.get(text, "mixed")
 
 

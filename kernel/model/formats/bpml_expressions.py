@@ -7,6 +7,7 @@ from typing import Any
 
 from lxml import etree
 
+from flowledger.kernel import feel as engine
 from flowledger.kernel.model.formats import bpml_grammar as g
 from flowledger.kernel.model.formats import build, xpath
 from flowledger.kernel.model.formats.bpml_document import Reader, kid, kids, local
@@ -21,7 +22,15 @@ def variable(r: Reader, text: str, at: Any) -> str:
 
 
 def feel(r: Reader, text: str, at: Any, context: str = "") -> str:
-    """XPath as FEEL; a finding 030 and `null` when it can't be."""
+    """XPath as FEEL; a finding 030 and `null` when it can't be. With `bpmlx:language="feel"` it is FEEL as it is."""
+    if at.get(f"{g.EXT}language") == "feel":
+        source = text.strip()
+        try:
+            engine.compile(source)
+        except engine.FeelSyntaxError as e:
+            r.find("030", f'FEEL "{source}": {e}', at)
+            return "null"
+        return source
 
     def look(name: str, position: int) -> str:
         namespace, plain = r.name_of(name, at)
@@ -47,8 +56,9 @@ def feel(r: Reader, text: str, at: Any, context: str = "") -> str:
 
 
 def operation(action: Any) -> str:
-    """Message name and job type: portType's local name, a dot, the operation."""
-    return f"{action.get('portType').rsplit(':', 1)[-1]}.{action.get('operation')}"
+    """Message name and job type: portType's local name, a dot, the operation; or what `bpmlx:operation` says."""
+    own = action.get(f"{g.EXT}operation")
+    return own if own is not None else f"{action.get('portType').rsplit(':', 1)[-1]}.{action.get('operation')}"
 
 
 def value_of(r: Reader, element: Any, type: str = "") -> str:
@@ -109,6 +119,12 @@ def receive(r: Reader, node: Any, action: Any) -> None:
         build.mapping(node, "output", f"= {text}", variable(r, i.get("property"), i))
 
 
+def result(r: Reader, given: Any) -> str:
+    """What a caller takes of what was called: a variable of it, or what `xpath` makes of that."""
+    name = build.variable_name(given.get("parameter") or given.get("part") or "")
+    return "= " + (feel(r, given.get("xpath"), given, name) if given.get("xpath") is not None else name)
+
+
 def send(r: Reader, node: Any, action: Any) -> None:
     """Outputs of an action: what the job or message carries."""
     for o in kids(action, "output"):
@@ -118,6 +134,8 @@ def send(r: Reader, node: Any, action: Any) -> None:
 
 def correlation(r: Reader, action: Any) -> str:
     """The key that a message must carry: the values of the identities' properties, joined. Without identity: the operation's name."""
+    if (own := action.get(f"{g.EXT}key")) is not None:
+        return str(own)
     given = action.get("correlate")
     process = action
     while given is None and process is not None:

@@ -7,6 +7,9 @@ import re
 BPML_NS = "http://www.bpmi.org/2003/BPML/process"
 INST_NS = "http://www.bpmi.org/2003/BPML/instance"
 EXT_NS = "urn:flowledger:bpml:ext:1"
+EXT = f"{{{EXT_NS}}}"
+#: the package of what is deployed beside this file: processes in it may be called
+DEPLOYED_NS = "urn:flowledger:deployed"
 P = f"{{{BPML_NS}}}"
 
 SIMPLE = {"action", "assign", "call", "compensate", "delay", "empty", "fault", "raise", "spawn", "synch"}

@@ -19,7 +19,7 @@ from flowledger.kernel.model.formats import bpml_expressions as ex
 from flowledger.kernel.model.formats import bpml_grammar as g
 from flowledger.kernel.model.formats import build
 from flowledger.kernel.model.formats.bpml_document import activities, form_of, kid, kids, local
-from flowledger.kernel.model.formats.bpml_nodes import Mapper, id_of, latch_of, node_of, signals, text_of, time_of
+from flowledger.kernel.model.formats.bpml_nodes import Mapper, id_of, latch_of, node_of, signals, text_of, time_of, title_of
 from flowledger.kernel.model.formats.shared import Open
 
 NESTING_MAX = 30
@@ -53,7 +53,7 @@ def _set(m: Mapper, scope: build.Scope, element: Any, opens: list[Open], name: s
 
 def _inside(m: Mapper, scope: build.Scope, element: Any, opens: list[Open], id: str) -> build.Scope:
     """A sub-process with the set of `element` and what its context declares."""
-    sub = scope.sub(id, element.get("name", ""), m.r.place(element))
+    sub = scope.sub(id, title_of(element), m.r.place(element))
     m.join(scope, opens, sub.element)
     context = kid(element, "context")
     for p in kids(context, "property") if context is not None else ():
@@ -77,13 +77,13 @@ def _action(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> l
         node.set("messageRef", m.draft.message(ex.operation(element), ex.correlation(m.r, element)))
         ex.receive(m.r, node, element)
         return after_trigger(m, scope, element, [Open(node)])
-    performer = element.get(f"{{{g.EXT_NS}}}performer")
-    tag = "userTask" if performer else "sendTask" if form == "out" else "serviceTask"
+    performer = element.get(f"{g.EXT}performer")
+    tag = "userTask" if performer is not None else "sendTask" if form == "out" else "serviceTask"
     node = node_of(m, scope, tag, element, opens)
-    if performer:
+    if performer is not None:
         build.people(node, groups=performer)
-    else:
-        build.job(node, ex.operation(element))
+    elif type := ex.operation(element):
+        build.job(node, type, headers={"reply": "true"} if element.get(f"{g.EXT}reply") == "true" else None)
     ex.send(m.r, node, element)
     if form == "out-in":
         ex.receive(m.r, node, element)
@@ -114,6 +114,8 @@ def _assign(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> l
 
 def _callee(m: Mapper, text: str, at: Any) -> tuple[Any, bool]:
     """(process, is nested)."""
+    if m.r.name_of(text, at)[0] == g.DEPLOYED_NS:
+        return etree.Element(g.P + "process", name=text.rsplit(":", 1)[-1]), False
     process = m.r.resolve("process", text, at)
     return process, process is not None and process.getparent() is not m.root
 
@@ -134,12 +136,7 @@ def _call(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> lis
         for o in kids(element, "output"):
             build.mapping(node, "input", "= " + ex.source(m.r, o), build.variable_name(o.get("parameter") or o.get("part") or ""))
         for i in kids(element, "input"):
-            build.mapping(
-                node,
-                "output",
-                "= " + build.variable_name(i.get("parameter") or i.get("part") or ""),
-                ex.variable(m.r, i.get("property"), i),
-            )
+            build.mapping(node, "output", ex.result(m.r, i), ex.variable(m.r, i.get("property"), i))
     m.instances.setdefault(process, []).append(node.get("id"))
     compensation = kid(process, "compensation")
     if compensation is not None:
@@ -153,7 +150,7 @@ def _inline(m: Mapper, scope: build.Scope, process: Any, at: Any, opens: list[Op
                  hint="make it a process of the package")  # fmt: skip
         return None
     m.inside.append(process)
-    sub = scope.sub(process.get("name"), process.get("name"), m.r.place(at))
+    sub = scope.sub(process.get("name"), title_of(process), m.r.place(at))
     if opens:
         m.join(scope, opens, sub.element)
     for p in kids(process, "parameter"):
@@ -166,12 +163,7 @@ def _inline(m: Mapper, scope: build.Scope, process: Any, at: Any, opens: list[Op
     for p in kids(context, "property") if context is not None else ():
         ex.initial(m.r, sub.element, p, "input")
     for i in kids(at, "input"):
-        build.mapping(
-            sub.element,
-            "output",
-            "= " + build.variable_name(i.get("parameter") or i.get("part") or ""),
-            ex.variable(m.r, i.get("property"), i),
-        )
+        build.mapping(sub.element, "output", ex.result(m.r, i), ex.variable(m.r, i.get("property"), i))
     start = sub.node("startEvent", f"{sub.id}_start")
     body(m, sub, process, [Open(start)])
     m.inside.pop()
@@ -206,9 +198,7 @@ def _compensate(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) 
         process, _ = _callee(m, text, element)
         if process is None:
             continue
-        node = scope.node(
-            "intermediateThrowEvent", f"{id_of(m, element)}{f'_{n + 1}' if n else ''}", element.get("name", ""), m.r.place(element)
-        )
+        node = scope.node("intermediateThrowEvent", f"{id_of(m, element)}{f'_{n + 1}' if n else ''}", title_of(element), m.r.place(element))
         definition = scope.event(node, "compensate", "", m.r.place(element))
         m.join(scope, opens, node)
         opens = [Open(node)]
@@ -282,7 +272,7 @@ def _in_order(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) ->
 
 def _all(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
     if kid(element, "context") is not None:
-        sub = scope.sub(id_of(m, element), element.get("name", ""), m.r.place(element))
+        sub = scope.sub(id_of(m, element), title_of(element), m.r.place(element))
         m.join(scope, opens, sub.element)
         for p in kids(kid(element, "context"), "property"):
             ex.initial(m.r, sub.element, p, "input")
@@ -342,7 +332,7 @@ def _choice(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> l
     ends: list[Open] = []
     for event in kids(element, "event"):
         trigger, *rest = activities(event)
-        node = scope.node("intermediateCatchEvent", id_of(m, trigger), trigger.get("name", ""), m.r.place(trigger))
+        node = scope.node("intermediateCatchEvent", id_of(m, trigger), title_of(trigger), m.r.place(trigger))
         scope.flow(gateway, node)
         if local(trigger) == "action":
             scope.event(node, "message", ex.operation(trigger), m.r.place(trigger), ex.correlation(m.r, trigger))
@@ -375,7 +365,14 @@ def _inside_rest(m: Mapper, scope: build.Scope, event: Any, opens: list[Open], r
 
 def _foreach(m: Mapper, scope: build.Scope, element: Any, opens: list[Open]) -> list[Open]:
     sub = _inside(m, scope, element, opens, id_of(m, element))
-    build.each(m.draft, sub.element, "= " + m.feel(element.get("select"), element), ex.CURRENT, parallel=False, at=m.r.place(element))
+    build.each(
+        m.draft,
+        sub.element,
+        "= " + m.feel(element.get("select"), element),
+        element.get(f"{g.EXT}item", ex.CURRENT),
+        parallel=False,
+        at=m.r.place(element),
+    )
     return [Open(sub.element)]
 
 
@@ -427,16 +424,17 @@ def _handlers(m: Mapper, scope: build.Scope, context: Any) -> None:
         event = kid(exception, "event")
         wanted = event.get("activity", "").split() if event is not None else []
         first, *rest = activities(exception)
-        if event is None or first.get("name") not in wanted or local(first) not in ("action", "synch"):
-            m.r.find("040", f'event of exception "{name}" names no receiving action or synch that runs first in it', exception)
+        if event is None or first.get("name") not in wanted or local(first) not in ("action", "synch", "delay"):
+            m.r.find("040", f'event of exception "{name}" names no receiving action, synch or delay that runs first in it', exception)
             continue
-        sub = scope.sub(name, exception.get("name", ""), m.r.place(exception), event=True)
-        start = sub.node(
-            "startEvent", id_of(m, first) if id_of(m, first) != name else f"{name}_start", first.get("name", ""), m.r.place(first)
-        )
+        sub = scope.sub(name, title_of(exception), m.r.place(exception), event=True)
+        start = sub.node("startEvent", id_of(m, first) if id_of(m, first) != name else f"{name}_start", title_of(first), m.r.place(first))
         if local(first) == "action":
             sub.event(start, "message", ex.operation(first), m.r.place(first), ex.correlation(m.r, first))
             ex.receive(m.r, start, first)
+        elif local(first) == "delay":
+            kind, text = time_of(m, first)
+            sub.event(start, kind, text, m.r.place(first))
         else:
             _synch_event(m, sub, start, first)
         opens = after_trigger(m, sub, first, [Open(start)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flowledger.kernel.model.formats import bpml_expressions as ex
+from flowledger.kernel.model.formats import bpml_grammar as g
 from flowledger.kernel.model.formats import build
 from flowledger.kernel.model.formats.bpml_document import Reader, iso_duration, iso_instant, kid, kids, local
 from flowledger.kernel.model.formats.shared import Flows, Open
@@ -32,13 +33,15 @@ def time_of(m: Mapper, schedule: Any) -> tuple[str, str]:
     repeat = schedule.get("repeat", "")
     if duration := schedule.get("duration"):
         if not iso_duration(duration):
-            return "timer", f"= duration({m.feel(duration, schedule)})"
+            found = m.feel(duration, schedule)
+            return "timer", f"= {found}" if schedule.get(f"{g.EXT}language") == "feel" else f"= duration({found})"
         if repeat.isascii() and repeat.isdigit():
             return "cycle", f"R{repeat}/{duration}"
         return ("cycle", repeat) if repeat else ("timer", duration)
     instant = schedule.get("instant", "")
     if not iso_instant(instant):
-        return "date", f"= date and time({m.feel(instant, schedule)})"
+        found = m.feel(instant, schedule)
+        return "date", f"= {found}" if schedule.get(f"{g.EXT}language") == "feel" else f"= date and time({found})"
     return ("cycle", f"{repeat.split('/')[0]}/{instant}/{repeat.split('/')[1]}") if "/" in repeat else ("date", instant)
 
 
@@ -63,8 +66,13 @@ def id_of(m: Mapper, element: Any) -> str:
     return f"{owner.get('name')}_{kind}_{n}" if owner is not None else f"{kind}_{n}"
 
 
+def title_of(element: Any) -> str:
+    """What people call it: `bpmlx:label`, else its name."""
+    return str(element.get(f"{g.EXT}label") or element.get("name", ""))
+
+
 def node_of(m: Mapper, scope: build.Scope, tag: str, element: Any, opens: list[Open]) -> Any:
-    node = scope.node(tag, id_of(m, element), element.get("name", ""), m.r.place(element))
+    node = scope.node(tag, id_of(m, element), title_of(element), m.r.place(element))
     build.document(node, text_of(kid(element, "documentation")))
     if opens:
         m.join(scope, opens, node)

@@ -32,7 +32,7 @@ def _connector(r: Reader, connector: Any) -> None:
 
 
 def _process(m: bn.Mapper, element: Any) -> None:
-    scope = m.draft.process(element.get("name"), element.get("name"), m.r.place(element))
+    scope = m.draft.process(element.get("name"), bn.title_of(element), m.r.place(element))
     build.document(scope.element, bn.text_of(kid(element, "documentation")))
     m.inside.append(element)
     event = kid(element, "event")

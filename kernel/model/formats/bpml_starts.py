@@ -47,7 +47,7 @@ def started(m: bn.Mapper, scope: build.Scope, element: Any, event: Any) -> list[
         if branch is None and len(names) > 1:
             m.r.find("060", f'event names several activities; only those of a leading choice can be mapped, not "{name}"', event)
             continue
-        start = scope.node("startEvent", name, name, m.r.place(activity))
+        start = scope.node("startEvent", name, bn.title_of(activity), m.r.place(activity))
         if local(activity) == "synch":
             scope.event(start, "signal", activity.get("signal").rsplit(":", 1)[-1], m.r.place(activity))
         else:

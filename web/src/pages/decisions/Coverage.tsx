@@ -1,4 +1,4 @@
-import { Badge, Card, Group, Progress, SegmentedControl, Table, Text, Title } from "@mantine/core";
+import { Badge, Card, Group, Progress, SegmentedControl, Switch, Table, Text, Title } from "@mantine/core";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useMemo } from "react";
@@ -11,10 +11,10 @@ import { When } from "~/shared/time";
 import { SPANS, since } from "./spans";
 
 /** Which rules fired in the time that the address says, by decision and in their order. */
-export function useCoverage(id: string, version: number | undefined, span: string | undefined, enabled: boolean) {
+export function useCoverage(id: string, version: number | undefined, span: string | undefined, together: boolean, enabled: boolean) {
   const q = useQuery({
-    queryKey: ["/decisions", id, "coverage", version, span],
-    queryFn: ({ signal }) => get(`/decisions/${id}/coverage`, { version, from: since(span, Date.now()) }, signal),
+    queryKey: ["/decisions", id, "coverage", version, span, together],
+    queryFn: ({ signal }) => get(`/decisions/${id}/coverage`, { version, together: together || undefined, from: since(span, Date.now()) }, signal),
     enabled: enabled && version !== undefined,
     placeholderData: keepPreviousData,
   });
@@ -30,25 +30,34 @@ export function useCoverage(id: string, version: number | undefined, span: strin
 }
 
 /** How often each rule fired, and which never did. */
-export function Coverage({ of }: { of: ReturnType<typeof useCoverage>["q"] }) {
+export function Coverage({ of, versions }: { of: ReturnType<typeof useCoverage>["q"]; versions: number }) {
   const t = useText();
   const search = useSearch({ strict: false }) as Record<string, string>;
   const navigate = useNavigate();
   return (
     <>
-      <SegmentedControl
-        mb="sm"
-        size="xs"
-        aria-label={t("coverage.span")}
-        value={search.span ?? "all"}
-        onChange={(span) => void navigate({ to: ".", search: { ...search, span: span === "all" ? undefined : span } as Record<string, string>, replace: true })}
-        data={Object.keys(SPANS).map((s) => ({ value: s, label: t(`coverage.span.${s}`) }))}
-      />
+      <Group mb="sm" gap="md">
+        <SegmentedControl
+          size="xs"
+          aria-label={t("coverage.span")}
+          value={search.span ?? "all"}
+          onChange={(span) => void navigate({ to: ".", search: { ...search, span: span === "all" ? undefined : span } as Record<string, string>, replace: true })}
+          data={Object.keys(SPANS).map((s) => ({ value: s, label: t(`coverage.span.${s}`) }))}
+        />
+        {versions > 1 && (
+          <Switch
+            size="sm"
+            label={t("coverage.together")}
+            checked={search.together === "1"}
+            onChange={(e) => void navigate({ to: ".", search: { ...search, together: e.currentTarget.checked ? "1" : undefined } as Record<string, string>, replace: true })}
+          />
+        )}
+      </Group>
       <Answer of={of} empty={(c) => c.tables.length === 0 && <Empty title={t("coverage.notables")}>{t("coverage.notables.hint")}</Empty>}>
         {(c) => (
           <>
             <Text size="sm" mb="xs" aria-live="polite">
-              {c.evaluations === 0 ? t("coverage.nothing", { version: c.version }) : t("coverage.told", { count: c.evaluations, version: c.version, never: c.never, rules: c.rules })}
+              {c.evaluations === 0 ? t("coverage.nothing", { version: c.version }) : t(c.versions.length > 1 ? "coverage.told.together" : "coverage.told", { count: c.evaluations, version: c.version, versions: c.versions.length, never: c.never, rules: c.rules })}
               {!c.complete && ` ${t("coverage.newest")}`}
             </Text>
             {c.tables.map((table) => (

@@ -30,7 +30,7 @@ export function DecisionPage() {
   const source = useSource(of?.key);
   const [tried, setTried] = useState<Traced[]>();
   const fired = useMemo(() => (tried ?? []).flatMap((d) => (d.tables ?? []).flatMap((table) => table.matched.map((m) => m.id))), [tried]);
-  const coverage = useCoverage(id, of?.version, search.span, search.tab === "coverage");
+  const coverage = useCoverage(id, of?.version, search.span, search.together === "1", search.tab === "coverage");
   if (versions.error && !versions.data) return <Failed error={versions.error} again={() => void versions.refetch()} />;
   if (!versions.data) return <Waiting />;
   if (!of) return <Empty title={t("decision.unknown", { id })} />;
@@ -63,7 +63,7 @@ export function DecisionPage() {
           <Answer of={source}>{(xml) => <Try key={of.key} of={of} names={inputsOf(xml)} tried={setTried} />}</Answer>
         </Tabs.Panel>
         <Tabs.Panel value="coverage" pt="sm">
-          <Coverage of={coverage.q} />
+          <Coverage of={coverage.q} versions={versions.data.items.length} />
         </Tabs.Panel>
         <Tabs.Panel value="history" pt="sm">
           <Evaluations id={of.definition_id} version={search.version} />

@@ -1,4 +1,4 @@
-import { Alert, Button, Group, SegmentedControl, Stack, Text } from "@mantine/core";
+import { Button, Group, SegmentedControl, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { send } from "~/api/client";
@@ -17,18 +17,12 @@ export function Texts({ name, text, onPick }: { name: string; text: string; onPi
   return (
     <Stack gap="xs">
       <SegmentedControl size="xs" aria-label={t("designer.texts.format")} value={format} onChange={(v) => setFormat(v as Format)} data={FORMATS.map((value) => ({ value, label: t(`designer.texts.${value}`) }))} />
-      {(format === "json" || format === "steps") && <Written key={format} as={format === "json" ? "process-json" : "steps"} name={name} text={text} onPick={onPick} />}
-      {format === "xml" && <Shown file={name} text={text} type="application/xml" />}
-      {format === "bpml" && (
-        <Alert color="gray" variant="light" p="xs">
-          {t("designer.texts.bpml.no")}
-        </Alert>
-      )}
+      {format === "xml" ? <Shown file={name} text={text} type="application/xml" /> : <Written key={format} as={format === "json" ? "process-json" : format} name={name} text={text} onPick={onPick} />}
     </Stack>
   );
 }
 
-function Written({ as, name, text, onPick }: { as: "process-json" | "steps"; name: string; text: string; onPick: (element: string) => void }) {
+function Written({ as, name, text, onPick }: { as: "process-json" | "steps" | "bpml"; name: string; text: string; onPick: (element: string) => void }) {
   const t = useText();
   const q = useQuery({
     queryKey: ["written", as, name, text],
@@ -47,7 +41,7 @@ function Written({ as, name, text, onPick }: { as: "process-json" | "steps"; nam
             {t(made.content === null ? "designer.texts.none" : made.same ? "designer.texts.same" : "designer.texts.other")}
           </Text>
           {made.findings.length > 0 && <FindingList findings={made.findings} onPick={onPick} />}
-          {made.content !== null && <Shown file={made.name} text={made.content} type="application/json" />}
+          {made.content !== null && <Shown file={made.name} text={made.content} type={as === "bpml" ? "application/xml" : "application/json"} />}
         </Stack>
       )}
     </Answer>
