@@ -40,6 +40,27 @@ function useNow(): number {
   return Date.now();
 }
 
+/** Made once for a language: making one takes longer than writing a hundred times with it, and a list of rows has many, anew every five seconds. */
+const made = new Map<string, Intl.DateTimeFormat>();
+function exactly(language: string, dateStyle: "medium" | "short", timeStyle: "long" | "medium" | "short"): Intl.DateTimeFormat {
+  const key = `${language} ${dateStyle} ${timeStyle}`;
+  let found = made.get(key);
+  if (!found) made.set(key, (found = new Intl.DateTimeFormat(language, { dateStyle, timeStyle })));
+  return found;
+}
+const relatives = new Map<string, Intl.RelativeTimeFormat>();
+function relatively(language: string): Intl.RelativeTimeFormat {
+  let found = relatives.get(language);
+  if (!found) relatives.set(language, (found = new Intl.RelativeTimeFormat(language, { numeric: "auto", style: "short" })));
+  return found;
+}
+
+/** All of a moment, for who asks. */
+function Full({ at }: { at: string }) {
+  const { language } = useLanguage();
+  return <>{`${exactly(language, "medium", "long").format(new Date(at))} · ${at}`}</>;
+}
+
 /** A moment in the reader's zone: relative when near, the exact time on hover. */
 export function When({ at, exact = false }: { at: string | null | undefined; exact?: boolean }) {
   const { language } = useLanguage();
@@ -47,19 +68,18 @@ export function When({ at, exact = false }: { at: string | null | undefined; exa
   if (!at) return <span>–</span>;
   const date = new Date(at);
   const far = Math.abs(current - date.getTime());
-  const full = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "long" }).format(date);
-  const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto", style: "short" });
+  const relative = relatively(language);
   const signed = date.getTime() - current;
   const text =
     exact || far > 86_400_000
-      ? new Intl.DateTimeFormat(language, { dateStyle: "short", timeStyle: exact ? "medium" : "short" }).format(date)
+      ? exactly(language, "short", exact ? "medium" : "short").format(date)
       : far < 60_000
         ? relative.format(Math.round(signed / 1000), "second")
         : far < 3_600_000
           ? relative.format(Math.round(signed / 60_000), "minute")
           : relative.format(Math.round(signed / 3_600_000), "hour");
   return (
-    <Tooltip label={`${full} · ${at}`}>
+    <Tooltip label={<Full at={at} />}>
       <time dateTime={at}>{text}</time>
     </Tooltip>
   );
