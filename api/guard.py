@@ -225,6 +225,10 @@ async def _as(method: str, app: ASGIApp, scope: Any, receive: Receive, send: Sen
 
 async def _options(app: ASGIApp, scope: Any, receive: Receive, send: Send) -> None:
     """What may be done here, from the router: it says so to whoever comes with a method that nobody has."""
+    if scope["path"] == "*":  # of the server as a whole (RFC 9110, 9.3.7)
+        await send({"type": "http.response.start", "status": 204, "headers": [(b"allow", ", ".join(sorted(METHODS)).encode())]})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        return
     answered = False
 
     async def allowed(message: Message) -> None:
