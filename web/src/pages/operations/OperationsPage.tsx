@@ -1,4 +1,4 @@
-import { Badge, Select, Tabs } from "@mantine/core";
+import { Badge, NativeSelect, Tabs } from "@mantine/core";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useMay, useSignIn } from "~/api/me";
 import { useText } from "~/i18n";
@@ -51,12 +51,11 @@ export function OperationsPage() {
       <PageHead title={t("operations.title")}>{t("operations.what")}</PageHead>
       {narrow ? (
         <>
-          <Select
+          <NativeSelect
             label={t("operations.part")}
             mb="sm"
-            allowDeselect={false}
             value={open}
-            onChange={go}
+            onChange={(e) => go(e.currentTarget.value)}
             data={Object.entries(GROUPS).map(([group, names]) => ({
               group: t(`operations.group.${group}`),
               items: names.filter((name) => !hidden[name]).map((name) => ({ value: name, label: `${t(`operations.${name}`)}${name === "watchdog" && found > 0 ? ` (${found})` : ""}` })),
