@@ -68,6 +68,8 @@ class Services:
         self.workers: Any = None
         #: drafts of models (`api/drafts.py`); None: this process keeps none
         self.drafts: Drafts | None = None
+        #: who draws them together on this node (`api/together`)
+        self.together: Any = None
         #: where models are checked and tried (`api/models.py`), and what connectors find in one
         self.room = Room()
         #: where histories are run against other models (`api/against.py`)

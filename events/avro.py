@@ -128,7 +128,10 @@ def long(n: int) -> bytes:
         code = _FIRST[z & 0x3FFF] + (_LAST.get(rest) or _kept(_LAST, rest, _bytes_of(rest)))
     else:
         code = _bytes_of(z)
-    return _kept(_LONGS, n, code)
+    if len(_LONGS) >= _CACHE_MAX:
+        _LONGS.clear()
+    _LONGS[n] = code
+    return code
 
 
 def _bytes_of(z: int) -> bytes:

@@ -41,7 +41,8 @@ def chain_v2(previous: bytes, headers: Headers, keys: Sequence[bytes | None], va
     """`headers`: of each record, then of the last one, without `chain`."""
     n = len(values)
     lengths = [0] * (2 * n)
-    lengths[0::2] = [_NO_KEY if k is None else len(k) for k in keys]
+    whole = None not in keys
+    lengths[0::2] = map(len, keys) if whole else [_NO_KEY if k is None else len(k) for k in keys]  # type: ignore[arg-type]
     lengths[1::2] = map(len, values)
     names = [(name.encode(), value) for name, value in headers]
     for name, value in names:
@@ -49,6 +50,6 @@ def chain_v2(previous: bytes, headers: Headers, keys: Sequence[bytes | None], va
     table = struct.pack(f">{len(lengths)}I", *lengths[2 * n :], *lengths[: 2 * n])
     h = hashlib.sha256(_TAG + previous + struct.pack(">QII", timestamp_ms, len(names), n) + table)
     h.update(b"".join([part for pair in names for part in pair]))
-    h.update(b"".join([k for k in keys if k is not None]))
+    h.update(b"".join(keys if whole else [k for k in keys if k is not None]))  # type: ignore[arg-type]
     h.update(b"".join(values))
     return h.digest()

@@ -110,7 +110,10 @@ def name_of(table: str, key: Any) -> bytes:
 def records(p: Partition, changed: Iterable[tuple[str, Any]], placed: bool = True) -> list[tuple[bytes, bytes | None]]:
     """(key, value) of each thing that changed; None: it is gone. In a fixed order. `placed`: with what only a reader of the log knows."""
     out: list[tuple[bytes, bytes | None]] = []
-    for table, key in sorted(changed, key=lambda x: (x[0], str(x[1]))):
+    by_table: dict[str, list[Any]] = {}
+    for table, key in changed:
+        by_table.setdefault(table, []).append(key)
+    for table, key in ((t, k) for t in sorted(by_table) for k in sorted(by_table[t], key=str)):
         value: bytes | None = None
         if table == "instance":
             i = p.instances.get(key)

@@ -148,13 +148,10 @@ def _decide(d: Decision, request: c.Request) -> Rejected | None:
         if request.sender == state.meta.partition and (request.sender, request.seq) not in state.outbox:
             return Rejected(_NOT_NEXT, f"expected a send of this partition to itself, found {request.seq}, which it did not send")
         id = ""
-    elif id and kind in INTERNAL:
-        id = ""
-    if id and request.dry_run:  # a question is no answer to be remembered
-        id = ""
-    if id:
-        known = answers.find(state, d.asked.tenant, id, d.facts.now_us)
-        if known is not None:
+    elif id:
+        if kind in INTERNAL or request.dry_run:  # a question is no answer to be remembered
+            id = ""
+        elif (known := answers.find(state, d.asked.tenant, id, d.facts.now_us)) is not None:
             return _again(d, request, known)
     rejected = handle(d, command)
     if rejected is not None:

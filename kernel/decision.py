@@ -19,7 +19,7 @@ from flowledger.kernel.ledger.recording import Mark
 from flowledger.kernel.model.graph import ARRIVES, Node, Process, quick_of
 from flowledger.kernel.moves.activity import apply_mappings, close_activity, go_on, look, open_activity
 from flowledger.kernel.moves.verbs import Verbs
-from flowledger.kernel.state import ARRIVED, WAITING, Instance, Token
+from flowledger.kernel.state import WAITING, Instance, Token
 from flowledger.kernel.stored import encode_state
 from flowledger.kernel.undo import put
 
@@ -57,24 +57,24 @@ class Decision(Verbs):
         p, work, events = self.state, self.work, self.events
         meta, instances, undo, held = p.meta, p.instances, p.undo, p.holding
         assert undo is not None, "a decision that nobody can take back"
-        last, heavy = 0, False
+        events_max, bytes_max = limits.EVENTS_MAX, limits.BYTES_MAX
+        before, size, last, heavy = len(events), self.bytes, 0, False
         while True:
-            if not work and not (self.touched and HOOKS.joins.look_again(self)):
-                if last:
-                    self.grown(last)
-                return
+            if not work:
+                if not (self.touched and HOOKS.joins.look_again(self)):
+                    break
+                before, size = len(events), self.bytes
             at = i_key, t_key = work.popleft()
             i = instances.get(i_key)
             if i is None or (held and holding.frozen(p, i, t_key)):
                 continue
-            before, size = len(events), self.bytes
-            if self.steps_left <= 0 or before >= limits.EVENTS_MAX or size >= limits.BYTES_MAX:
+            if self.steps_left <= 0 or before >= events_max or size >= bytes_max:
                 if last:
                     self.grown(last)
                 self._put_off(i_key)
                 return
             token = i.tokens.get(t_key)
-            if token is None or token.phase == WAITING or token.incident:
+            if token is None or (phase := token.phase) == WAITING or token.incident:
                 continue
             if i_key != last:
                 if last or (self.subject and self.subject != i_key):  # what the command itself did was to another
@@ -82,11 +82,12 @@ class Decision(Verbs):
                 self.at = last = i_key
                 heavy = i_key in p.weights and p.weights[i_key] >= limits.WEIGH_BYTES
                 process = self.facts.processes[i.definition]
+                nodes = process.nodes
             self.cause = at
             scope, ahead, steps, counter = token.scope, len(work), len(undo), meta.counter
             try:
-                node = process.nodes[token.element]
-                if token.phase != ARRIVED:
+                node = nodes[token.element]
+                if phase:  # not ARRIVED
                     if token.data is None and node.loop is None:  # `look` would find no more
                         (node.behaviour.complete or close_activity)(self, i, token, node)
                     else:
@@ -100,12 +101,16 @@ class Decision(Verbs):
                     heavy = False
             except Failure as failure:
                 self._failed(i, t_key, failure, (steps, before, counter, size), ahead)
-            if len(events) > before:  # a look at a join that still waits is no step
+            size, recorded = self.bytes, before
+            if (before := len(events)) > recorded:  # a look at a join that still waits is no step
                 self.steps_left -= 1
                 if process.joins or (i.stores is not None and "modified" in i.stores):
                     self.touched[i_key, scope] = None
             if process.conditional:
                 HOOKS.conditional.watch(self)
+                before, size = len(events), self.bytes
+        if last:
+            self.grown(last)
 
     def _arrived(self, i: Instance, token: Token, node: Node, process: Process) -> None:
         if process.states is not None:

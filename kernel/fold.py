@@ -175,7 +175,9 @@ def _counted(cls: type[Event]) -> Callable[[Partition, Any, Envelope], None]:
     return and_version
 
 
-TRANSITIONS |= {cls: _counted(cls) for cls in versions.CHANGES}
+#: of an instance that is gone with them
+_ENDS = frozenset(cls for cls, fold in TRANSITIONS.items() if fold is workflow.workflow_ended)
+TRANSITIONS |= {cls: _counted(cls) for cls in versions.CHANGES - _ENDS}
 
 
 def evolve(p: Partition, event: Event, envelope: Envelope) -> None:

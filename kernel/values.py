@@ -60,8 +60,8 @@ _BOUNDS: dict[type[Event], tuple[tuple[str, ...], int]] = {
     cls: (tuple(n for n, kind in avro.fields_of(cls) if kind == "json"), 1 << 62 if cls in _LARGE else limits.PAYLOAD_BYTES_MAX)
     for cls in avro.ENCODERS
 }
-#: a value of no more bytes keeps every bound: it has no room for so many levels
-SMALL = limits.DEPTH_MAX
+#: a value of no more bytes keeps every bound: it has no room for so many levels, each of which has two brackets
+SMALL = 2 * limits.DEPTH_MAX
 
 
 def check_depth(value: Any, what: str) -> None:

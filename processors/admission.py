@@ -89,18 +89,21 @@ class Admission:
         """Answers in a second while many wait."""
         return max(self._served / self._took_us * 1e6, 1.0) if self._took_us else USUAL_RATE
 
-    def refuses(self, command: object, what: str, now: int) -> Rejected | None:
-        """As `refusal`, which is asked only where it might say no: most of a busy queue may come in, and hear so at little cost."""
+    def refuses(self, command: object, what: str, now: int, begins: bool = False) -> Rejected | None:
+        """As `refusal`, which is asked only where it might say no: most of a busy queue may come in, and hear so at little cost. `begins`: who may has
+        `began` by that."""
         waiting = self._in
-        if len(waiting) < FEW:
-            return None
-        kind = RUNNING if type(command) not in BEGINS else class_of(command)
-        limit = LIMITS_S[kind]
-        if now - waiting[0][0] <= limit * 250_000 and (
-            kind == RUNNING or (self._took_us and len(waiting) * self._took_us <= self._served * limit * 1.25e6)
-        ):
-            return None
-        return self.refusal(kind, what)
+        if (many := len(waiting)) >= FEW:
+            kind = RUNNING if type(command) not in BEGINS else class_of(command)
+            limit = LIMITS_S[kind]
+            if now - waiting[0][0] > limit * 250_000 or (
+                kind != RUNNING and not (self._took_us and many * self._took_us <= self._served * limit * 1.25e6)
+            ):  # fmt: skip
+                if (refused := self.refusal(kind, what)) is not None:
+                    return refused
+        if begins:
+            waiting.append((now, many))
+        return None
 
     def late(self, kind: int) -> float:
         """What the next one of this class would wait, in seconds, when that is too long; 0: it may come in."""

@@ -29,6 +29,7 @@ from flowledger.processors.waiting import WAITED, Waiting
 
 #: what may bring definitions
 _DEPLOYS = frozenset({c.Deploy, c.ReplayDeadLetter, c.DecideDeadLetter})
+_LOOKED_AT = _DEPLOYS | {c.Confirm}
 #: what is looked at before it is decided on
 _APART = frozenset({Dead, Told, c.Deploy, c.Confirm})
 #: commands of which more may follow than their answer, beside sends
@@ -115,28 +116,17 @@ class Desk:
             return why
 
     def outcome(self, made: Made, pending: Pending, b: Batch, confirmed: int = 0) -> None:
-        request = pending.request
-        command: Any = request.command
-        kind = type(command)
         if not isinstance(made, Decision):
             self._refused(made, pending, b)
             return
-        flight, reply = b.flight, pending.reply
-        sent = request.sender >= 0
-        if kind is c.Confirm and not sent:
-            self.out += self.sends.confirmed(command, confirmed, self.facts.now_us)
+        request = pending.request
+        command: Any = request.command
+        kind, flight, reply = type(command), b.flight, pending.reply
         if self._observer is not None:
             self._seen(request, b)
         index = self.record(made.events, made.values, made.asked.tenant, b)
-        if index >= 0 and (sent or kind in _DEPLOYS):
-            if kind in _DEPLOYS:
-                self._store(made.events)
-            if sent:
-                flight.inbound[request.sender] = request.seq
-                if kind is c.DefineElsewhere:
-                    flight.urgent.add(request.sender)
-                elif kind is c.InstancesCounted and removal.under_way(self.state, command.definition) is None:
-                    flight.removals.append((command.definition, made.finished[0][3] if made.finished else "", index))
+        if request.sender >= 0 or kind in _LOOKED_AT:
+            self._more(made, request, b, index, confirmed)
         if made.later:
             self._put_by(made, request)
         if made.finished and self.waiting:
@@ -152,6 +142,23 @@ class Desk:
             if kind in WAITED and self.waiting.waits(self.state, command, made, reply):
                 return
         flight.answers.append((reply, made.answer, index))
+
+    def _more(self, made: Decision, request: c.Request, b: Batch, index: int, confirmed: int) -> None:
+        """What follows from a send of another partition, and from one of `_LOOKED_AT`."""
+        command: Any = request.command
+        kind, flight, sent = type(command), b.flight, request.sender >= 0
+        if kind is c.Confirm and not sent:
+            self.out += self.sends.confirmed(command, confirmed, self.facts.now_us)
+        if index < 0:
+            return
+        if kind in _DEPLOYS:
+            self._store(made.events)
+        if sent:
+            flight.inbound[request.sender] = request.seq
+            if kind is c.DefineElsewhere:
+                flight.urgent.add(request.sender)
+            elif kind is c.InstancesCounted and removal.under_way(self.state, command.definition) is None:
+                flight.removals.append((command.definition, made.finished[0][3] if made.finished else "", index))
 
     def _put_by(self, made: Decision, request: c.Request) -> None:
         """`Continue`s for the next step."""

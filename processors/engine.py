@@ -71,8 +71,9 @@ class Engine:
         self.pollers = Pollers(self._unwanted)
         self.tail = Tail(log)
         self.owners: dict[int, Owner] = {}
-        #: partition -> its owner's epoch and who is let in to it
-        self.admission: dict[int, tuple[int, Admission]] = {}
+        #: partition -> its owner's epoch, who is let in to it, and how it is called
+        self.admission: dict[int, tuple[int, Admission, str]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._contents: dict[str, str] = {}
         self._running: dict[int, asyncio.Task[Any]] = {}
         self._tasks: list[asyncio.Task[Any]] = []
@@ -101,6 +102,7 @@ class Engine:
 
     async def start(self) -> None:
         """Open the log, make its topics, join the group; returns when the first assignment is being served (or at once without owners)."""
+        self._loop = asyncio.get_running_loop()
         await self.log.open()
         await self.log.create_topics(self.partitions)
         self.partitions, self._opened = self.log.partitions, True
@@ -228,8 +230,9 @@ class Engine:
         self, command: c.AnyCommand, caller: Caller = NOBODY, id: str = "", partition: int | None = None, plan: str = ""
     ) -> asyncio.Future[Answer]:
         """As `call`, without waiting."""
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        kind, partitions = type(command), self.partitions
+        # the loop is asked for once: to find out which one runs, Python asks the system which process this is
+        future: asyncio.Future[Answer] = (self._loop or asyncio.get_running_loop()).create_future()
+        kind, owners, partitions = type(command), self.owners, self.partitions
         p = self.route(command, id) if partition is None else partition
         if not 0 <= p < partitions:
             future.set_result(
@@ -239,8 +242,8 @@ class Engine:
         if id:
             cause = f"request:{id}"
         else:  # a name of our own for who gave none: where the walk from an event to its first cause ends
-            self._asked += 1
-            cause = f"{self._cause}{self._asked}"
+            self._asked = asked = self._asked + 1
+            cause = f"{self._cause}{asked}"
         epoch = self.epoch() if kind in c.BY_DEFINITION else 0
         if caller is NOBODY and not plan:
             request = c.Request(command=command, id=id, cause=cause, epoch=epoch)
@@ -248,8 +251,8 @@ class Engine:
             request = request_of(command, caller, id, cause, epoch, plan)
         if kind in c.CHANGES:
             future.add_done_callback(self._changed)
-        owner = self.owners.get(p)
-        if owner is not None and ((self.owns and not self._closing and len(self.owners) == partitions) or owner.ready.is_set()):
+        owner = owners.get(p)
+        if owner is not None and ((self.owns and not self._closing and len(owners) == partitions) or owner.ready.is_set()):
             self._admit(p, owner, request, future)
         else:
             self._send_remote(p, request, future)
@@ -257,20 +260,17 @@ class Engine:
 
     def _admit(self, p: int, owner: Owner, request: c.Request, future: asyncio.Future[Answer]) -> None:
         """To the owner, unless more waits there than it can do in time."""
-        epoch, queue = self.admission[p] if p in self.admission else (-1, None)
-        if queue is None or epoch != owner.epoch:  # what an earlier epoch had in hand was answered when it ended
-            queue = Admission(self.clock.mono)
-            self.admission[p] = (owner.epoch, queue)
-        command, now = request.command, queue.clock()
-        if (refused := queue.refuses(command, f"partition {p}", now)) is not None:
+        found, command = self.admission.get(p), request.command
+        if found is None or found[0] != owner.epoch:  # what an earlier epoch had in hand was answered when it ended
+            found = self.admission[p] = (owner.epoch, Admission(self.clock.mono), f"partition {p}")
+        _, queue, name = found
+        counted = type(command) not in MAY_WAIT or counts(command)
+        if (refused := queue.refuses(command, name, queue.clock(), counted)) is not None:
             if self.observer is not None:
                 self.observer.rejected(type(command).__name__, refused.code)
             if not future.done():
                 future.set_result(refused)
-        elif type(command) in MAY_WAIT and not counts(command):
-            owner.offer(request, lambda answer: None if future.done() else future.set_result(answer))
-        else:
-            queue.began(now)
+        elif counted:
 
             def reply(answer: Answer) -> None:
                 queue.ended()
@@ -278,6 +278,8 @@ class Engine:
                     future.set_result(answer)
 
             owner.offer(request, reply)
+        else:
+            owner.offer(request, lambda answer: None if future.done() else future.set_result(answer))
 
     def _changed(self, future: asyncio.Future[Answer]) -> None:
         """A change of definitions was answered: what is asked of this node from now on is by its epoch at the least."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from flowledger.events import commands as c
 from flowledger.events.base import Event, Rejected
 from flowledger.events.ledger import DeadLettered
@@ -14,14 +16,13 @@ NEVER = 1 << 62
 Reply = Callable[[Any], None]
 
 
-class Pending:
+class Pending(msgspec.Struct, frozen=True, eq=False):
     """A command that waits for its answer. `reply(answer)` is called once its group is on the log. `offset`: its place in `commands`, -1: direct,
     -1 less its number: what was put off."""
 
-    __slots__ = ("offset", "reply", "request")
-
-    def __init__(self, request: c.Request, reply: Reply | None = None, offset: int = -1) -> None:
-        self.request, self.reply, self.offset = request, reply, offset
+    request: c.Request
+    reply: Reply | None = None
+    offset: int = -1
 
 
 class Spread:

@@ -249,9 +249,9 @@ class Machine:
                 waits: bool | Rejected = False
                 if gated or pending.request.epoch > meta.definitions:
                     waits, gated = epochs.holds(pending, now), epochs.gated
-                if waits is True:
-                    continue
-                if waits:
+                    if waits is True:
+                        continue
+                if isinstance(waits, Rejected):
                     desk.outcome(waits, pending, batch)
                 elif not desk.decide(pending, batch):
                     self._apart, self._tries = pending, 0

@@ -113,8 +113,8 @@ MUTANTS = [
     Mutant("a heavy decision is taken back", "kernel/decide.py", "except (Heavy, NotAtHand):\n        _undone(d, counter)", "except (Heavy, NotAtHand):\n        pass",
            SIMULATION),
     # across partitions
-    Mutant("only counted groups are confirmed", "processors/desk.py", "flight.inbound[request.sender] = request.seq\n                if kind",
-           "self.sends.took({request.sender: request.seq}, self.facts.now_us)\n                if kind", SENDS, True),
+    Mutant("only counted groups are confirmed", "processors/desk.py", "flight.inbound[request.sender] = request.seq\n            if kind",
+           "self.sends.took({request.sender: request.seq}, self.facts.now_us)\n            if kind", SENDS, True),
     Mutant("a send is confirmed by its receiver", "processors/sends.py", "return [self._send(to, some) for to, some in by_partition.items()]",
            "[self._state.outbox.pop((to, seq), None) for to, some in by_partition.items() for seq, _ in some]\n"
            "        return [self._send(to, some) for to, some in by_partition.items()]", SIMULATION),
@@ -163,7 +163,7 @@ MUTANTS = [
     Mutant("who was not given its jobs waits as before", "processors/pollers.py", "self._pollers.restore(p, len(self.jobs))", "pass", LEASES),
     Mutant("jobs of a refused hand-out go back", "processors/pollers.py", "            self._pollers.unwanted(self.jobs)\n        elif p.gone:",
            "            pass\n        elif p.gone:", LEASES),
-    Mutant("ids are remembered", "kernel/decide.py", "if known is not None:\n            return _again", "if False:\n            return _again",
+    Mutant("ids are remembered", "kernel/decide.py", "id, d.facts.now_us)) is not None:", "id, d.facts.now_us)) is not None and False:",
            SIMULATION, True),
     Mutant("fence of leases", "kernel/handlers/tasks.py", "if fence and task.fence != fence:", "if False:", SIMULATION, True),
     Mutant("the source goes on", "processors/machine.py", "        self.source = source\n        if batch.values:", "        if batch.values:", SIMULATION),

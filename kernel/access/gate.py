@@ -42,7 +42,8 @@ def admit(p: Partition, request: c.Request) -> str | Rejected:
     if request.sender >= 0:  # another partition speaks for the tenant that it names
         return tenant
     rule, uses, several, texts, lists = way
-    if max(map(len, texts(command))) > limits.NAME_MAX or (lists is not None and any(lists(command))):  # hardly ever
+    # all texts together are hardly ever as long as one may be
+    if len("".join(texts(command))) > limits.NAME_MAX or (lists is not None and any(lists(command))):
         wide = too_wide(command)
         if wide is not None:
             return wide

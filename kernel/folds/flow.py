@@ -7,7 +7,7 @@ from typing import Any
 from flowledger.events import flow as fl
 from flowledger.events.base import Envelope
 from flowledger.kernel.folds.tokens import add_token, clear_stay, holder_of, remove_token, seen_key, spawned
-from flowledger.kernel.state import READY, WAITING, Compensable, Instance, Partition, Token
+from flowledger.kernel.state import ARRIVED, READY, WAITING, Compensable, Instance, Partition, Token
 from flowledger.kernel.undo import append, drop_placed, keep, nest, put
 
 
@@ -48,7 +48,11 @@ def flow_taken(p: Partition, e: fl.FlowTaken, v: Envelope) -> None:
     if token.holds is not None or token.vars is not None or token.data is not None or token.results is not None or token.incident:
         keep(p, token)
         clear_stay(p, i, token)
-    token.element, token.flow, token.phase, token.handler_of = e.target, e.flow, 0, 0
+    token.element, token.flow = e.target, e.flow
+    if token.phase:
+        token.phase = ARRIVED
+    if token.handler_of:
+        token.handler_of = 0
 
 
 def _untaken(token: Token, element: str, others: tuple[str, int, int]) -> None:

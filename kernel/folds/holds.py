@@ -16,7 +16,8 @@ def tasks_of(p: Partition, i: Instance) -> list[Task]:
 
 def offer(p: Partition, task: Task) -> None:
     """The task can be handed out, unless something is in the way."""
-    if not task.job_type or task.worker or task.incident or task.retry_at_us or task.retries <= 0:
+    job_type = task.job_type
+    if not job_type or task.worker or task.incident or task.retry_at_us or task.retries <= 0:
         return
     if task.status != "created" and not (task.status == "assigned" and (task.details or {}).get("kind") in MACHINES):
         return
@@ -30,8 +31,14 @@ def offer(p: Partition, task: Task) -> None:
         put(p, nest(p, p.parked, target), task.key, None)
         return
     # a plain dict from whose front much was taken is slow to find its first key
-    lane = (task.tenant, task.job_type)
-    put(p, nest(p, nest(p, p.ready, lane), task.priority, OrderedDict), task.key, None)
+    lane = (task.tenant, job_type)
+    lanes = p.ready.get(lane)
+    if lanes is None:
+        lanes = nest(p, p.ready, lane)
+    queue = lanes.get(task.priority)
+    if queue is None:
+        queue = nest(p, lanes, task.priority, OrderedDict)
+    put(p, queue, task.key, None)
     p.job_listener.add(lane)
 
 

@@ -13,7 +13,7 @@ from flowledger.kernel.folds.tokens import add_token, drop_held, holder_of, kid_
 from flowledger.kernel.state import Compensable, Instance, Partition, Token
 from flowledger.kernel.stored import from_json
 from flowledger.kernel.tasks import quotas
-from flowledger.kernel.undo import drop, drop_queued, keep, put, update
+from flowledger.kernel.undo import drop, drop_queued, keep, new, put, update
 
 
 def workflow_created(p: Partition, e: wf.WorkflowCreated, v: Envelope) -> None:
@@ -33,20 +33,24 @@ def workflow_started(p: Partition, e: wf.WorkflowStarted, v: Envelope) -> None:
     seen_key(p, e.key)
     if p.pending:
         drop_queued(p, p.pending, e.key)
-    variables, before = e.variables, p.instances.get(e.key)
+    key, variables, token = e.key, e.variables, e.token
+    before = p.instances.get(key)
+    # with more than 15 keywords CPython makes a dict of them first, which costs three times as much as the rest
     i = Instance(
-        key=e.key, process=e.process, definition=e.definition, version=e.version, business_key=e.business_key, priority=e.priority,
-        parent=e.parent, parent_token=e.parent_token, root=e.root or e.key, tenant=v.tenant, correlation=v.correlation, trace=v.trace,
-        started_us=v.time_us, vars=dict(variables) if variables else {}, tokens={}, metadata=e.metadata,
-        row_version=0 if before is None else before.row_version + 1,
+        key=key, process=e.process, definition=e.definition, version=e.version, business_key=e.business_key, priority=e.priority,
+        root=e.root or key, tenant=v.tenant, correlation=v.correlation, trace=v.trace, started_us=v.time_us,
+        vars=dict(variables) if variables else {}, tokens={token: Token(key=token, scope=key, element=e.element)} if token else {},
+        kids=[token] if token else None, metadata=e.metadata,
     )  # fmt: skip
+    if e.parent or e.parent_token:
+        i.parent, i.parent_token = e.parent, e.parent_token
+    if token:
+        seen_key(p, token)
     if before is not None:  # it was pending: what was attached meanwhile is its own
-        i.files = before.files
-    put(p, p.instances, e.key, i)
-    if e.token:
-        seen_key(p, e.token)
-        i.tokens[e.token] = Token(key=e.token, scope=e.key, element=e.element)
-        i.kids = [e.token]
+        i.row_version, i.files = before.row_version + 1, before.files
+        put(p, p.instances, key, i)
+    else:
+        new(p, p.instances, key, i)
     if p.quotas:
         quotas.began(p, i)
 

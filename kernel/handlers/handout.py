@@ -181,26 +181,15 @@ def job(d: Decision, p: Partition, task: Task, fetch: list[str] | None) -> dict[
     variables = d.variables(i, task.token) if i is not None else (task.vars or {})
     if fetch:
         variables = {name: variables[name] for name in fetch if name in variables}
-    return {
-        "key": task.key,
-        "type": task.job_type,
-        "instance": task.instance,
-        "process": i.process if i is not None else "",
-        "definition": i.definition if i is not None else 0,
-        "version": i.version if i is not None else 0,
-        "element": task.element,
-        "token": task.token,
-        "headers": task.headers or {},
-        "variables": variables,
-        "attempt": task.attempt + 1,
-        "retries": task.retries,
-        "deadline_us": task.deadline_us,
-        "worker": task.worker,
-        "fence": task.fence,
-        "tenant": task.tenant,
-        "idempotency_key": f"{task.key}",
-        "trace": task.trace,
-        "priority": task.priority,
-        "kind": task.listener or task.type,
-        "details": task.details or {},
-    }
+    key = task.key
+    told = {
+        "key": key, "type": task.job_type, "instance": task.instance, "process": "", "definition": 0, "version": 0, "element": task.element,
+        "token": task.token, "headers": task.headers or {}, "variables": variables, "attempt": task.attempt + 1, "retries": task.retries,
+        "deadline_us": task.deadline_us, "worker": task.worker, "fence": task.fence,
+    }  # fmt: skip
+    if i is not None:
+        told["process"], told["definition"], told["version"] = i.process, i.definition, i.version
+    # a dict of more than 15 is made item by item (CPython): these come behind
+    told["tenant"], told["idempotency_key"], told["trace"], told["priority"] = task.tenant, str(key), task.trace, task.priority
+    told["kind"], told["details"] = task.listener or task.type, task.details or {}
+    return told

@@ -73,7 +73,7 @@ def start(d: Decision, s: c.StartInstance) -> Rejected | None:
             return None
         return found
     process = d.facts.processes[found.key]
-    starts = [n for n in process.root.starts if not n.events]
+    starts = process.by_hand
     at: list[Node] = []
     if s.start_element:
         at = [process.nodes[s.start_element]]

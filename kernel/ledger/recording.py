@@ -96,19 +96,15 @@ class Recording:
     def _speak_of(self, key: int) -> None:
         """What happens to another instance from here on is under its own tenant, correlation and trace; its image is out of date."""
         self.about = key
-        p, asked = self.state, self.asked
+        p, envelope = self.state, self.asked
         p.changed.add(("instance", key))
         i = p.instances.get(key)
         if i is not None:
             self.subject = key
-        if i is None or (i.tenant == asked.tenant and not i.trace and not i.correlation):
-            if self.envelope is asked:
-                return
-            envelope = asked
-        else:
-            envelope = causes.about(i, asked)
+            if i.trace or i.correlation or i.tenant != envelope.tenant:
+                envelope = causes.about(i, envelope)
         if envelope is not self.envelope:
-            self._speak(envelope, self.asked_prefix if envelope is asked else avro.encode_envelope(envelope))
+            self._speak(envelope, self.asked_prefix if envelope is self.asked else avro.encode_envelope(envelope))
 
     def for_request(self) -> None:
         """What follows is about the request, not about an instance."""

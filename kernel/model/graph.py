@@ -157,8 +157,8 @@ class Process:
     """An executable process (or global task made one). `root` is its outermost scope."""
 
     __slots__ = (
-        "conditional", "data", "documentation", "executable", "flows", "id", "joins", "lanes", "line", "name", "nodes", "notes", "properties", "root",
-        "source_id", "states", "version_tag",
+        "_by_hand", "conditional", "data", "documentation", "executable", "flows", "id", "joins", "lanes", "line", "name", "nodes", "notes", "properties",
+        "root", "source_id", "states", "version_tag",
     )  # fmt: skip
 
     def __init__(self, id: str, name: str = "", line: int = 0) -> None:
@@ -182,6 +182,14 @@ class Process:
         self.joins = False
         self.notes: dict[Any, Any] = {}
         self.source_id = id
+        self._by_hand: list[Node] | None = None
+
+    @property
+    def by_hand(self) -> list[Node]:
+        """Its start events that wait for nothing; looked up once, when the model has been read."""
+        if self._by_hand is None:
+            self._by_hand = [n for n in self.root.starts if not n.events]
+        return self._by_hand
 
 
 class Graph:

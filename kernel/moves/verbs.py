@@ -59,19 +59,20 @@ class Verbs(Looking):
 
     def take(self, i: Instance, token: Token, flows: list[Flow]) -> None:
         """The token goes on through each of `flows`, in this order."""
-        states = flows[-1].source.process.states
+        flow, key, t_key = flows[-1], i.key, token.key
+        source = flow.source
+        states = source.process.states
         if len(flows) > 1:
-            for flow in flows[:-1]:
+            for other in flows[:-1]:
                 spawned = self.key()
                 self.record(
-                    fl.FlowTaken(key=i.key, token=token.key, flow=flow.id, source=flow.source.id, target=flow.target.id, spawned=spawned)
+                    fl.FlowTaken(key=key, token=t_key, flow=other.id, source=other.source.id, target=other.target.id, spawned=spawned)
                 )
-                if states is None or business.taken(self, i, spawned, flow, states):
-                    self.work.append((i.key, spawned))
-        flow = flows[-1]
-        self.record(fl.FlowTaken(key=i.key, token=token.key, flow=flow.id, source=flow.source.id, target=flow.target.id))
-        if states is None or business.taken(self, i, token.key, flow, states):
-            self.work.append((i.key, token.key))
+                if states is None or business.taken(self, i, spawned, other, states):
+                    self.work.append((key, spawned))
+        self.record(fl.FlowTaken(key=key, token=t_key, flow=flow.id, source=source.id, target=flow.target.id))
+        if states is None or business.taken(self, i, t_key, flow, states):
+            self.work.append((key, t_key))
 
     def chosen(self, i: Instance, token: Token, node: Node) -> list[Flow]:
         """Flows out of anything but an exclusive or parallel gateway: those without condition, those whose condition is true, and the default flow
@@ -124,7 +125,8 @@ class Verbs(Looking):
             self.push(i, scope)
 
     def complete_instance(self, i: Instance, token: Token | None, node: Node | None) -> None:
-        self.close_holds(i, i)
+        if i.holds or self.state.holding:
+            self.close_holds(i, i)
         self.record(wf.WorkflowCompleted(key=i.key, token=token.key if token else 0, element=node.id if node else ""))
         self.ended(i, "completed")
 
