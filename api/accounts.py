@@ -117,8 +117,18 @@ async def _begun(request: ApiRequest, begun: tuple[str, Session]) -> Response[An
 @post("/session", status_code=200, summary="Sign in with name and password")
 async def sign_in(request: ApiRequest, data: SignIn) -> Response[a.Me]:
     """The session is a cookie that scripts can't read. 401 says not whether it was the name or the password; ten wrong ones in a row
-    lock the name for five minutes."""
-    return await _begun(request, await _accounts(request).sign_in(data.name, data.password))
+    lock the name for five minutes. 429: too many from this address have failed in the last minute."""
+    rates = services_of(request).rates
+    address = ""
+    if rates is not None:
+        client = request.scope.get("client")
+        address = rates.address_of(client[0] if client else "", ", ".join(request.headers.getall("x-forwarded-for", [])))
+        if (problem := rates.guessing(address)) is not None:
+            raise problem
+    begun = await _accounts(request).sign_in(data.name, data.password)
+    if rates is not None:
+        rates.signed_in(address)
+    return await _begun(request, begun)
 
 
 @post("/session/link", status_code=200, summary="Choose a password by a one-time link, and sign in")

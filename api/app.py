@@ -60,12 +60,14 @@ from flowledger.api.previews import Previewed, preview_handler
 from flowledger.api.problems import HANDLERS
 from flowledger.api.services import Services
 from flowledger.api.short import Short
+from flowledger.api.together import socket as together
 
 #: noun -> its handlers below /v1
 NOUNS: dict[str, list[Any]] = {
     "drafts": drafts.HANDLERS,
     "models": models.HANDLERS,
     "presence": presence.HANDLERS,
+    "together": together.HANDLERS,
     "deployments": deployments.HANDLERS,
     "definitions": definitions.HANDLERS + rollouts.HANDLERS + against.HANDLERS,
     "instances": instances.HANDLERS + instance_views.HANDLERS + control.HANDLERS + files.INSTANCES,

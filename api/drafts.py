@@ -18,6 +18,7 @@ from flowledger.api.lists import Limit
 from flowledger.api.locking import demanded, etag, expected
 from flowledger.api.problems import Problem, malformed, senseless
 from flowledger.api.services import Services, services_of
+from flowledger.api.together.merging import merged
 from flowledger.events.base import RejectionCode
 from flowledger.infra.drafts import AWAY, Changed, Drafts, Full
 from flowledger.kernel.limits import MODEL_BYTES_MAX
@@ -109,7 +110,7 @@ def kind_of(content: str, name: str) -> Kind:
 
 
 @asynccontextmanager
-async def _desk(s: Services) -> AsyncIterator[Drafts]:
+async def desk(s: Services) -> AsyncIterator[Drafts]:
     """The store. Raises: Problem, for all that it raises."""
     if s.drafts is None:
         raise Problem(RejectionCode.UNAVAILABLE, "drafts are kept by a process with the role api and a database")
@@ -175,7 +176,7 @@ async def list_drafts(
         if not (us.isascii() and us.isdigit() and len(us) < 18 and len(id) == 16):
             raise malformed("a cursor of an earlier answer was expected", "query cursor")
         before = int(us), id
-    async with _desk(s) as drafts:
+    async with desk(s) as drafts:
         rows = await drafts.page(s.identify(request).tenant, name or "", kind or "", limit + 1, before)
     more = len(rows) > limit
     last = rows[limit - 1] if more else None
@@ -188,7 +189,7 @@ async def create_draft(request: ApiRequest, data: DraftBody) -> Response[Draft]:
     s = services_of(request)
     _check(data.content, data.name)
     who = s.identify(request)
-    async with _desk(s) as drafts:
+    async with desk(s) as drafts:
         kind = data.kind or kind_of(data.content, data.name)
         row = await drafts.make(who.tenant, who.actor, data.name, kind, data.content, data.comment)
     return reply(_view(row), 201, Location=f"/v1/drafts/{row['id']}", **etag(row))
@@ -196,7 +197,7 @@ async def create_draft(request: ApiRequest, data: DraftBody) -> Response[Draft]:
 
 async def draft_text(s: Services, tenant: str, id: str) -> tuple[str, str]:
     """Its name and its newest content. Raises: Problem (404)."""
-    async with _desk(s) as drafts:
+    async with desk(s) as drafts:
         row = await drafts.get(tenant, id, None)
     if row is None:
         raise _missing(id)
@@ -207,7 +208,7 @@ async def draft_text(s: Services, tenant: str, id: str) -> tuple[str, str]:
 async def get_draft(request: ApiRequest, id: DraftPath, version: DraftVersion = None) -> Response[Draft]:
     """With its content: the newest, or that of `version`."""
     s = services_of(request)
-    async with _desk(s) as drafts:
+    async with desk(s) as drafts:
         row = await drafts.get(s.identify(request).tenant, id, version)
     if row is None:
         raise Problem(RejectionCode.NOT_FOUND, f"no draft {id[:100]}" + (f" with a version {version}" if version else ""))
@@ -223,13 +224,15 @@ async def save_draft(request: ApiRequest, id: DraftPath, data: DraftChange) -> R
         raise senseless("a content or a name was expected, found neither", "body")
     _check(data.content, "x" if data.name is None else data.name)
     who = s.identify(request)
-    async with _desk(s) as drafts:
+    async with desk(s) as drafts:
         try:
-            row = await drafts.save(who.tenant, who.actor, id, data.content, data.name, data.comment, expected(request))
+            row = await drafts.save(who.tenant, who.actor, id, data.content, data.name, data.comment, expected(request), merged)
         except Changed as e:
             raise _changed(request, e) from None
     if row is None:
         raise _missing(id)
+    if s.together is not None:
+        s.together.look((who.tenant, id))
     return reply(_view(row), 200, **etag(row))
 
 
@@ -237,7 +240,7 @@ async def save_draft(request: ApiRequest, id: DraftPath, data: DraftChange) -> R
 async def remove_draft(request: ApiRequest, id: DraftPath) -> Response[DraftRemoved]:
     """With its versions and comments. What was deployed from it stays."""
     s = services_of(request)
-    async with _desk(s) as drafts:
+    async with desk(s) as drafts:
         try:
             gone = await drafts.remove(s.identify(request).tenant, id, expected(request))
         except Changed as e:
@@ -251,7 +254,7 @@ async def remove_draft(request: ApiRequest, id: DraftPath) -> Response[DraftRemo
 async def list_draft_versions(request: ApiRequest, id: DraftPath) -> Response[a.Page[DraftVersionRow]]:
     """Newest first; the last 500 are kept. `GET /v1/drafts/{id}?version=` has the content of one."""
     s = services_of(request)
-    async with _desk(s) as drafts:
+    async with desk(s) as drafts:
         rows = await drafts.versions(s.identify(request).tenant, id)
     if not rows:
         raise _missing(id)
@@ -262,7 +265,7 @@ async def list_draft_versions(request: ApiRequest, id: DraftPath) -> Response[a.
 async def list_draft_comments(request: ApiRequest, id: DraftPath) -> Response[a.Page[DraftComment]]:
     """Oldest first."""
     s = services_of(request)
-    async with _desk(s) as drafts:
+    async with desk(s) as drafts:
         if await drafts.get(s.identify(request).tenant, id) is None:
             raise _missing(id)
         rows = await drafts.comments(s.identify(request).tenant, id)
@@ -275,7 +278,7 @@ async def comment_draft(request: ApiRequest, id: DraftPath, data: CommentBody) -
     s = services_of(request)
     who = s.identify(request)
     _check(data.text, "x")
-    async with _desk(s) as drafts:
+    async with desk(s) as drafts:
         if not await drafts.comment(who.tenant, who.actor, id, data.text, data.element):
             raise _missing(id)
         rows = await drafts.comments(who.tenant, id)

@@ -24,6 +24,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from flowledger.api.acceptor import Acceptor
 from flowledger.api.problems import MEDIA_TYPE, Problem, encode_problem, malformed
 from flowledger.api.queue import LIMITS_S, LoopQueue, retry_ms, told, unimportant
+from flowledger.api.rates import Rates
 from flowledger.processors.admission import LOW, NEW, RUNNING
 
 NEW_PATHS = frozenset({b"/v1/instances", b"/v1/messages", b"/v1/signals", b"/v1/tasks", b"/v1/deployments", b"/v1/decisions/evaluate"})
@@ -84,13 +85,31 @@ _HOST = re.compile(rb"(\[[0-9a-f:.%]+\]|[a-z0-9._~%!$&'()*+,;=-]*)(:[0-9]{0,5})?
 _AUTHORITY = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
 
 
+#: whoever looks after the server is answered always
+ANY_TIME = (b"/health/", b"/metrics")
+
+
+def _lines(problem: Problem) -> bytes:
+    return b"".join(b"%s: %s\r\n" % (name.lower().encode(), value.encode()) for name, value in problem.headers().items())
+
+
+def _whole(problem: Problem, close: bool = False) -> bytes:
+    """The answer as it goes on the wire."""
+    body = encode_problem(problem, "")
+    return b"HTTP/1.1 %d %s\r\ncontent-type: %s\r\ncontent-length: %d\r\ncache-control: no-store\r\n%s%s\r\n%s" % (
+        problem.status, HTTPStatus(problem.status).phrase.encode(), MEDIA_TYPE.encode(), len(body), _lines(problem),
+        b"connection: close\r\n" if close else b"", body,
+    )  # fmt: skip
+
+
 def _why() -> str:
     """Of the parser's error under way."""
     return str(sys.exc_info()[1] or "")[:200] or "malformed"
 
 
-def entrance(queue: LoopQueue, telemetry: Any) -> type[HttpToolsProtocol]:
-    """uvicorn's protocol with the look in front. `Entered` is to wrap the application."""
+def entrance(queue: LoopQueue, telemetry: Any, rates: Rates | None = None) -> type[HttpToolsProtocol]:
+    """uvicorn's protocol with the look in front. `Entered` is to wrap the application. `rates`: how often one address may ask."""
+    by_address = rates is not None and rates.addresses is not None
     refusals: dict[tuple[bytes, str], Any] = {}
 
     def counted(method: bytes, status: str = "429") -> None:
@@ -104,14 +123,22 @@ def entrance(queue: LoopQueue, telemetry: Any) -> type[HttpToolsProtocol]:
         _head = -1
         _late: asyncio.TimerHandle | None = None
         _deaf = False
+        _counted = False
         running = False
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
+            if rates is not None and rates.connections_max and self.client is not None:
+                if (problem := rates.opened(self.client[0], "http")) is not None:
+                    self._answer(problem)
+                    return
+                self._counted = True
             self._late = self.loop.call_later(HEAD_S, self._too_late)
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._in_time()
+            if self._counted and rates is not None and self.client is not None:
+                rates.closed(self.client[0])
             super().connection_lost(exc)
 
         def data_received(self, data: bytes) -> None:
@@ -158,8 +185,8 @@ def entrance(queue: LoopQueue, telemetry: Any) -> type[HttpToolsProtocol]:
             if cycle is None or cycle.response_complete or not cycle.response_started:
                 body = encode_problem(problem, "")
                 self.transport.write(
-                    b"HTTP/1.1 %d %s\r\ncontent-type: %s\r\ncontent-length: %d\r\ncache-control: no-store\r\nconnection: close\r\n\r\n%s"
-                    % (problem.status, HTTPStatus(problem.status).phrase.encode(), MEDIA_TYPE.encode(), len(body), body)
+                    b"HTTP/1.1 %d %s\r\ncontent-type: %s\r\ncontent-length: %d\r\ncache-control: no-store\r\n%sconnection: close\r\n\r\n%s"
+                    % (problem.status, HTTPStatus(problem.status).phrase.encode(), MEDIA_TYPE.encode(), len(body), _lines(problem), body)
                 )
             counted(b"other", str(problem.status))
             self._deaf = True
@@ -183,9 +210,34 @@ def entrance(queue: LoopQueue, telemetry: Any) -> type[HttpToolsProtocol]:
                 self._refused = self._last = True
                 self._answer(problem)
                 return
+            if by_address and self._too_often():
+                return
             if queue.tight and self._look():
                 return
             super().on_headers_complete()
+
+        def _too_often(self) -> bool:
+            """Refused. One that came behind another (pipelining) ends the connection: nothing can be said before that one's answer."""
+            if rates is None or self.client is None or self.url.startswith(ANY_TIME):
+                return False
+            forwarded = ", ".join(value.decode("latin-1") for name, value in self.headers if name == b"x-forwarded-for")
+            if (problem := rates.arrived(rates.address_of(self.client[0], forwarded), "http")) is None:
+                return False
+            if self.pipeline or (self.cycle is not None and not self.cycle.response_complete) or self.parser.should_upgrade():
+                self._refused = self._last = True
+                self._answer(problem)
+                return True
+            self._turned_away(_whole(problem), _whole(problem, close=True))
+            counted(self.parser.get_method())
+            return True
+
+        def _turned_away(self, answer: bytes, last: bytes) -> None:
+            # who waits for "100 Continue" may now send the body or not: what comes next on this connection nobody can tell
+            self._last = self.expect_100_continue or self.parser.get_http_version() == "1.0" or not self.parser.should_keep_alive()
+            self._refused = True
+            self.transport.write(last if self._last else answer)
+            if self._last:
+                self.transport.close()
 
         def _wrong(self) -> Problem | None:
             """What RFC 9112 forbids and the parser lets pass."""
@@ -222,13 +274,8 @@ def entrance(queue: LoopQueue, telemetry: Any) -> type[HttpToolsProtocol]:
             waited = queue.refusal(kind)
             if not waited:
                 return False
-            # who waits for "100 Continue" may now send the body or not: what comes next on this connection nobody can tell
-            self._last = self.expect_100_continue or self.parser.get_http_version() == "1.0" or not self.parser.should_keep_alive()
-            self._refused = True
-            self.transport.write(refused(tenths(waited), kind, self._last))
+            self._turned_away(refused(tenths(waited), kind, False), refused(tenths(waited), kind, True))
             counted(method)
-            if self._last:
-                self.transport.close()
             return True
 
         def on_body(self, body: bytes) -> None:

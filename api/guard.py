@@ -21,6 +21,7 @@ from flowledger.api.access.door import HEADERS as READ
 from flowledger.api.access.door import IDENTITY, SAFE, Door
 from flowledger.api.access.known import Identity
 from flowledger.api.problems import MEDIA_TYPE, Problem, encode_problem, malformed
+from flowledger.api.rates import Rates
 from flowledger.api.refusals import shown_path
 from flowledger.infra.settings import LOOPBACK
 from flowledger.processors.client import TRACEPARENT
@@ -77,6 +78,8 @@ class Guard:
         self.app, self.services = app, services
         #: with sign-in: who comes in
         self.door: Door | None = getattr(services, "door", None)
+        rates = getattr(services, "rates", None)
+        self.rates: Rates | None = rates if rates is not None and rates.callers is not None else None
         settings = services.settings
         self.hosts = frozenset(settings.hosts) or (frozenset((*LOOPBACK, settings.host)) if settings.loopback else None)
         self.origins = frozenset(settings.origins)
@@ -104,6 +107,9 @@ class Guard:
         problem = self.refused(scope, headers)
         if self.door is not None:
             scope[READ] = headers  # type: ignore[literal-required]
+        elif problem is None and self.rates is not None and (said := headers.get(b"x-actor")) and not scope["path"].startswith(ANY_HOST):
+            # nobody signs in: a name is what its caller says, so this is for fairness alone
+            problem = self.rates.called((said, headers.get(b"x-tenant", b"")), "http")
         if scope["type"] == ScopeType.WEBSOCKET:
             scope["flowledger_correlation"], scope["flowledger_trace"] = correlation, traceparent  # type: ignore[typeddict-unknown-key]
             if problem is None and self.door is not None:
@@ -146,6 +152,7 @@ class Guard:
             if problem is not None:
                 body = encode_problem(problem, scope["path"])
                 kind = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+                kind += [(k.lower().encode(), v.encode()) for k, v in problem.headers().items()]
                 await sent({"type": "http.response.start", "status": problem.status, "headers": kind})
                 await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body, "more_body": False})
             elif method == "HEAD":

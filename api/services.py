@@ -20,6 +20,7 @@ from flowledger.api.edge import is_key, key_of, position_of
 from flowledger.api.lag import Lag
 from flowledger.api.moments import Moments
 from flowledger.api.problems import Problem, problem_of
+from flowledger.api.rates import Rates
 from flowledger.api.reads import Reads
 from flowledger.api.refusals import DECIDED, Refusals, by_a_person, origin_of
 from flowledger.api.room import Room
@@ -54,6 +55,8 @@ class Services:
         #: with sign-in: the look at each request, and the accounts
         self.door: Door | None = None
         self.accounts: Accounts | None = None
+        #: how often who may ask (`api/rates.py`); None: as often as they like
+        self.rates: Rates | None = None
         #: what doors refuse, for the log of operations
         self.refusals = Refusals(client)
         #: makes and reads one-time addresses (`api/callbacks.py`); None: this process has no key for them
@@ -68,6 +71,8 @@ class Services:
         self.workers: Any = None
         #: drafts of models (`api/drafts.py`); None: this process keeps none
         self.drafts: Drafts | None = None
+        #: who draws them together on this node (`api/together`)
+        self.together: Any = None
         #: where models are checked and tried (`api/models.py`), and what connectors find in one
         self.room = Room()
         #: where histories are run against other models (`api/against.py`)

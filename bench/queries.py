@@ -47,7 +47,8 @@ FILL = {
         SELECT n, d, 'process-' || d, 1 + d % 5, 'process-' || d, 'K' || n, status, {h1} < 1000, ({h2} < 5000)::int,
             CASE WHEN {h3} < 20000 THEN 'high' ELSE 'normal' END, CASE WHEN {h3} < 20000 THEN 80 ELSE 40 END, 'user-' || {h4} % 1000,
             at, at + interval '1 second', CASE WHEN status = 'completed' THEN at + interval '1 minute' END,
-            CASE WHEN n % 10 = 0 THEN n - 1 END, n, '{{"amount": 12.5, "customer": "c1"}}', 'c' || n / 3,
+            CASE WHEN n % 10 = 0 THEN n - 1 END, n, jsonb_build_object('amount', {h7} / 100.0, 'customer', 'c' || {h8} % 10000, 'number', n,
+                'express', {h9} < 50000), 'c' || n / 3,
             jsonb_build_object('project_id', 'project-' || n % 5000, 'environment', CASE WHEN n % 100 < 2 THEN 'test' ELSE 'production' END)
         FROM (SELECT n, {at} AS at, CASE WHEN {h5} < 20 THEN 999 ELSE 1 + {h5} % 200 END AS d, CASE WHEN {h6} < 900000 THEN 'completed'
             WHEN {h6} < 960000 THEN 'running' WHEN {h6} < 980000 THEN 'cancelled' WHEN {h6} < 990000 THEN 'failed'

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import msgspec
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator
 
-from flowledger.connectors import reach
+from flowledger.connectors import amqp, reach
 from flowledger.connectors.fields import Flag, Host, Port, Seconds, Secret, Text, Tls, dropped
 from flowledger.connectors.frame import Call, Config, Failed
 from flowledger.connectors.outcomes import SENT
 
-PORTS = {"verify": 5671, "off": 5672}
 HEADERS_MAX = 50
 BYTES_MAX = 4 * 1024 * 1024
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -69,12 +67,12 @@ class RabbitConnector:
         if len(body) > BYTES_MAX:
             raise Failed("CONFIGURATION", f"message: expected at most {BYTES_MAX} bytes, found {len(body)}")
         async with reach.within(config.timeout_in_seconds, call):
-            port = config.port or PORTS[config.tls]
+            port = config.port or amqp.PORTS[config.tls]
             places = await reach.addresses(call, "amqp", config.host, port)
             connected = await reach.each(places, lambda place: reach.socket_to(place, port))
             try:
-                url = f"amqp://{quote(config.username, safe='')}:{quote(config.password, safe='')}@server/{quote(config.virtual_host, safe='')}"
-                connection = aiormq.Connection(url, transport_factory=_factory(connected, config, call))
+                tls = call.gate.tls if config.tls == "verify" else None
+                connection = amqp.connection(connected, tls, config.host, config.username, config.password, config.virtual_host)
                 try:
                     await connection.connect()
                     channel = await connection.channel(publisher_confirms=True)
@@ -87,7 +85,7 @@ class RabbitConnector:
                         ),
                     )  # fmt: skip
                 finally:
-                    await _closed(connection)
+                    await amqp.closed(connection)
             except asyncio.CancelledError:
                 task = asyncio.current_task()
                 if task is not None and task.cancelling():
@@ -100,35 +98,12 @@ class RabbitConnector:
         return {"messageId": call.key}
 
 
-def _factory(connected: Any, config: RabbitConfig, call: Call) -> Any:
-    from aiormq.connection import TransportFactory
-
-    class Way(TransportFactory):  # type: ignore[misc, unused-ignore]
-        async def create(self, url: Any, **more: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-            if config.tls == "off":
-                return await asyncio.open_connection(sock=connected)
-            return await asyncio.open_connection(sock=connected, ssl=call.gate.tls, server_hostname=config.host)
-
-    return Way()
-
-
-async def _closed(connection: Any) -> None:
-    """Whatever the broker says to it: what counts has been said."""
-    try:
-        async with asyncio.timeout(1):
-            await connection.close()
-    except Exception:  # noqa: BLE001
-        return
-
-
 def _failed(e: Exception) -> Exception:
     import aiormq.exceptions as lib
 
-    said = " ".join(str(a) for a in e.args)[:300]
-    if isinstance(e, (lib.AuthenticationError, lib.ProbableAuthenticationError)):
-        return Failed("AUTHENTICATION", "the server does not let us in")
-    if isinstance(e, lib.ConnectionNotAllowed) or (isinstance(e, lib.InvalidFrameError) and "Connection.OpenOk" in said):
-        return Failed("AUTHENTICATION", f"the server does not let us into the virtual host: {said}")
+    said = amqp.said(e)
+    if why := amqp.not_let_in(e):
+        return Failed("AUTHENTICATION", why)
     if isinstance(e, lib.PublishError):
         return Failed("UNROUTABLE", "no queue gets the message: no binding of the exchange fits the routing key")
     if isinstance(e, lib.DeliveryError):

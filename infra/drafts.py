@@ -33,9 +33,15 @@ _TABLES = (
     " id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, draft text NOT NULL REFERENCES drafts ON DELETE CASCADE, element text NOT NULL,"
     " body text NOT NULL, at_us bigint NOT NULL, author text NOT NULL)",
     "CREATE INDEX IF NOT EXISTS comments_of ON comments (draft, id)",
+    # what is drawn together: the shared document as it is now, saved as a version or not (`dirty`)
+    "CREATE TABLE IF NOT EXISTS shared ("
+    " draft text PRIMARY KEY REFERENCES drafts ON DELETE CASCADE, epoch text NOT NULL, seq bigint NOT NULL, state bytea NOT NULL,"
+    " dirty boolean NOT NULL)",
 )
 _LOCKED: LiteralString = "SELECT * FROM drafts WHERE tenant = %s AND id = %s FOR UPDATE"
 Row = dict[str, Any]
+#: (state of the shared document, content before, content now) -> the state with that change; None: it can't be shared any more
+Merge = Callable[[bytes, str, str], bytes | None]
 
 
 class Full(Exception):
@@ -137,9 +143,18 @@ class Drafts:
         )  # fmt: skip
 
     async def save(
-        self, tenant: str, actor: str, id: str, content: str | None, name: str | None, comment: str, seen: int | None
+        self,
+        tenant: str,
+        actor: str,
+        id: str,
+        content: str | None,
+        name: str | None,
+        comment: str,
+        seen: int | None,
+        merge: Merge | None = None,
     ) -> Row | None:
-        """A new version when there is a content that differs; a name is changed in place. None: no such draft.
+        """A new version when there is a content that differs; a name is changed in place. None: no such draft. `merge` brings the change into the
+        document of those who draw it together at the moment, in the same transaction.
 
         Raises: Changed: `seen` (the `row_version` that the caller has read) is not the newest.
         """
@@ -164,7 +179,52 @@ class Drafts:
             if new:
                 await conn.execute("INSERT INTO versions VALUES (%s, %s, %s, %s, %s, %s)", (id, version, content, comment, now, actor))
                 await conn.execute("DELETE FROM versions WHERE draft = %s AND version <= %s", (id, version - VERSIONS_MAX))
+                if merge is not None and content is not None:
+                    await self._merged(conn, id, merge, "" if old is None else old["content"], content)
             return await self._get(conn, tenant, id, None)
+
+    async def _merged(self, conn: psycopg.AsyncConnection[Row], id: str, merge: Merge, before: str, now: str) -> None:
+        row = await (await conn.execute("SELECT state FROM shared WHERE draft = %s FOR UPDATE", (id,))).fetchone()
+        if row is None:
+            return
+        state = merge(bytes(row["state"]), before, now)
+        if state is None:
+            await conn.execute("DELETE FROM shared WHERE draft = %s", (id,))
+        else:
+            await conn.execute("UPDATE shared SET state = %s, seq = seq + 1 WHERE draft = %s", (state, id))
+
+    async def shared(self, tenant: str, id: str, seen: int | None = None) -> Row | None:
+        """The document that is drawn together (`epoch` is null: there is none yet); its `state` unless `seen` is its `seq`. None: no such draft."""
+        rows = await self._rows(
+            "SELECT d.version, d.row_version, d.updated_by, s.epoch, s.seq, s.dirty, CASE WHEN s.seq = %s THEN NULL ELSE s.state END AS state"
+            " FROM drafts d LEFT JOIN shared s ON s.draft = d.id WHERE d.tenant = %s AND d.id = %s",
+            seen, tenant, id,
+        )  # fmt: skip
+        return rows[0] if rows else None
+
+    async def begin_shared(self, tenant: str, id: str, version: int, epoch: str, state: bytes) -> None:
+        """Of the draft's newest `version`; nothing happens where another was faster, or has saved."""
+        await self._rows(
+            "INSERT INTO shared SELECT id, %s, 0, %s, false FROM drafts WHERE tenant = %s AND id = %s AND version = %s"
+            " ON CONFLICT (draft) DO NOTHING RETURNING draft",
+            epoch, state, tenant, id, version,
+        )  # fmt: skip
+
+    async def share(self, id: str, epoch: str, seen: int, merged: Callable[[bytes | None], tuple[bytes, bool]]) -> int | None:
+        """Keeps what `merged` makes of what another node has written since `seen`: the state, and whether no version has it. None: it is another document now."""
+        pool = await self._prepared()
+        async with pool.connection() as conn, conn.transaction():
+            row = await (await conn.execute("SELECT epoch, seq, state FROM shared WHERE draft = %s FOR UPDATE", (id,))).fetchone()
+            if row is None or row["epoch"] != epoch:
+                return None
+            state, dirty = merged(None if row["seq"] == seen else bytes(row["state"]))
+            seq: int = row["seq"] + 1
+            await conn.execute("UPDATE shared SET state = %s, seq = %s, dirty = %s WHERE draft = %s", (state, seq, dirty, id))
+        return seq
+
+    async def unshare(self, id: str, epoch: str, seq: int) -> None:
+        """All of it is in a version and nobody draws: the next begins anew, without the history of this one."""
+        await self._rows("DELETE FROM shared WHERE draft = %s AND epoch = %s AND seq = %s AND NOT dirty RETURNING draft", id, epoch, seq)
 
     async def remove(self, tenant: str, id: str, seen: int | None) -> bool:
         """With its versions and comments. Raises: Changed."""

@@ -97,6 +97,24 @@ class Settings(BaseSettings):
         False, description="With sign-in: /metrics is answered to whoever asks. Otherwise it needs the right metrics:read"
     )
 
+    # --- how often who may ask, on each process with a door (docs/security.md)
+    rate_per_address: float = Field(
+        0, ge=0, le=1_000_000, description="Requests a second from one address, HTTP and gRPC together; twice as many at once. 0: no limit"
+    )
+    rate_per_caller: float = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="Requests a second of one caller: a user, an API key, an identity of an issuer; twice as many at once. 0: no limit",
+    )
+    connections_per_address: int = Field(0, ge=0, le=1_000_000, description="Open connections of one address. 0: no limit")
+    sign_in_failures: int = Field(
+        60, ge=0, le=100_000, description="Sign-ins of one address that may fail in a minute, whatever names they try. 0: no limit"
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Addresses and networks of proxies whose X-Forwarded-For says which address asks; empty: nobody is believed"
+    )
+
     # --- HTTP
     host: str = Field(
         "127.0.0.1", description="Address to listen on. Anything but loopback opens the server to the network, and needs sign-in"
@@ -225,6 +243,7 @@ class Settings(BaseSettings):
         "connector_tenants",
         "plugins",
         "trigger_folders",
+        "trusted_proxies",
         mode="before",
     )
     @classmethod
@@ -237,6 +256,16 @@ class Settings(BaseSettings):
         """They go into the policy of pages as they are: a name with a star or a path would say more, or something else."""
         if wrong := [one for one in value if not ORIGIN.fullmatch(one)]:
             raise ValueError(f"expected origins like https://portal.example.com, found {', '.join(map(repr, wrong))}")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _each_is_a_network(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            try:
+                ipaddress.ip_network(one, strict=False)
+            except ValueError:
+                raise ValueError(f"expected addresses and networks like 10.0.0.0/8, found {one!r}") from None
         return value
 
     @field_validator("roles")

@@ -81,6 +81,12 @@ class Metrics:
         self.files = Gauge("flowledger_process_open_files", "Open file descriptors", ["process"], registry=r)
         self.inbox = Gauge("flowledger_inbox_commands", "Commands that wait for the owner", ["partition"], registry=r)
         self.http = Counter("flowledger_http_requests", "HTTP requests", ["method", "route", "status"], registry=r)
+        self.rate_limited = Counter(
+            "flowledger_rate_limited",
+            "Requests and connections that were more than one address or caller may have",
+            ["by", "door"],
+            registry=r,
+        )
         self.http_seconds = Histogram("flowledger_http_seconds", "Time of HTTP requests", ["method", "route"], buckets=SECONDS, registry=r)
         self.http_commands = Counter("flowledger_http_commands", "Commands sent by the HTTP API", ["command", "outcome"], registry=r)
         self.subscribers = Gauge("flowledger_subscribers", "Open event subscriptions", ["kind"], registry=r)

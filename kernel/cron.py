@@ -85,7 +85,8 @@ class Cron:
 
     def _dates(self, start: datetime) -> Iterator[datetime]:
         year, month = start.year, start.month
-        while year <= min(start.year + YEARS_MAX, 2199):
+        last = min(start.year + YEARS_MAX if self.years is None else max(self.years), 2199)
+        while year <= last:
             if month in self.months and (self.years is None or year in self.years):
                 fitting = self._of_month(year, month)
                 for day in range(start.day if (year, month) == (start.year, start.month) else 1, monthrange(year, month)[1] + 1):

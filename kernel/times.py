@@ -273,7 +273,11 @@ def cycle(text: str, now_us: int) -> tuple[int, str, int]:
     """
     m = _CYCLE.match(text.strip())
     if not m:
-        return cron_next(text, now_us), text.strip(), -1
+        try:
+            return cron_next(text, now_us), text.strip(), -1
+        except ValueError:
+            cron_next(text, 0)  # it never comes at all, or is no cron text
+            return -1, "", 0  # of years that are over
     if len(m[1]) > _DIGITS_MAX:
         raise ValueError(f"expected at most {_DIGITS_MAX} digits of repetitions, found {len(m[1])}")
     #: 0: for ever

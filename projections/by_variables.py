@@ -1,11 +1,13 @@
 """Instances by what their variables are: whichever of the conditions the fewest rows pass leads the query, the others are asked of its rows.
 
 No index has two variables, or a variable and a status, together. So their lists are met: one leads, and another is either looked up for each of its
-rows, or, where that would be many look-ups, read beside it, slice of time by slice of time. Which, is decided by the newest of each list (`_peeked`).
+rows, or read beside it, slice of time by slice of time. Where the instances themselves lead, each row has its variables in it, which costs much less
+than to look them up. Which way is the cheapest is told by the newest of each list (`_peeked`).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -24,11 +26,14 @@ SLICE = "12 hours"
 LOOK = 500
 #: so many of the newest of a list are counted, for how dense it is; of a range, whose slice is in no order of time, more of them
 SEEN, SEEN_RANGED = 1_000, 2_000
-#: look-ups of a page, about; where it would be more, the other lists are read beside, unless one is so many times as long as the leader
-LOOK_UPS, LONGER = 500, 15
+#: a list is read beside the sparsest one unless it is so many times as dense
+LONGER = 15
 #: who has so few rows by the planner's word leads without a look at the others. Of a value it knows how often any variable has it; where many names
 #: share it, one has more of it than it thinks, about so many times as many.
 FEW, NAMES = 300, 10
+#: what it costs, about (microseconds of a processor): a row looked up by its key; one read by an index whose order is that of the list; an entry of a
+#: list that is read beside; a slice opened, and how long it is (seconds)
+LOOK_UP, WALK, READ, OPEN_SLICE, SLICE_S = 5.5, 2.0, 0.55, 40.0, 43_200.0
 _WAIT = timedelta(minutes=1)
 
 _ROOT = "v.tenant_id = %s AND v.scope = 'workflow' AND v.name = %s"
@@ -37,8 +42,8 @@ _OF_INSTANCE = (
     "AND v.instance_created_at = i.created_at AND v.name = %s AND {} OFFSET 0)"
 )
 _LED = (
-    "SELECT {columns} FROM ({keys}) k {probes} CROSS JOIN LATERAL (SELECT i.* FROM workflow_instances i "
-    "WHERE i.id = k.workflow_instance_id AND i.created_at = k.instance_created_at AND {where} OFFSET 0) i {order} LIMIT %s"
+    "SELECT {columns} FROM ({keys}) k CROSS JOIN LATERAL (SELECT i.* FROM workflow_instances i "
+    "WHERE i.id = k.workflow_instance_id AND i.created_at = k.instance_created_at AND {where} OFFSET 0) i {probes} {order} LIMIT %s"
 )
 _IN_ORDER = sql.SQL("ORDER BY k.instance_created_at DESC, k.workflow_instance_id DESC")
 _PROBE = (
@@ -79,6 +84,13 @@ _SEEN_ALL = (
 _EXTENT = (
     "SELECT (SELECT created_at FROM workflow_instances WHERE tenant_id = %s ORDER BY created_at LIMIT 1) AS first, "
     "(SELECT created_at FROM workflow_instances WHERE tenant_id = %s ORDER BY created_at DESC LIMIT 1) AS last"
+)
+
+
+#: both ends first, then each list in its turn
+_PEEK = (
+    "WITH there AS MATERIALIZED ({extent}) SELECT * FROM (SELECT -1 AS k, 0 AS n, first AS since, last FROM there "
+    "UNION ALL SELECT p.*, NULL::timestamptz FROM ({union}) p(k, n, since)) s ORDER BY k"
 )
 
 
@@ -145,18 +157,19 @@ async def page(r: Reader, columns: str, w: fi.Where, count: int, cursor: str | N
         span = await _span(r, w, cursor)
         plan = _Plan(only, [], True)
     else:
-        span = await _span(r, w, cursor)
-        plan = await _planned(r, w, count, cursor, span) if span is not None else _NOTHING
-    if span is None:
+        span, plan = await _planned(r, w, count, cursor)
+    if span is None and plan.leader is None:
         return []
     read = [plan.leader, *plan.beside] if plan.sliced else [plan.leader]
     # what the index alone says isn't all, at times
     others = [v for v in w.variables if v not in read or (plan.sliced and v.listed != (v.condition, v.values))]
-    if plan.sliced:
+    if plan.sliced and span is not None:
         keys = _sliced(w, plan, cursor, span, count + 1 if not others and _alone(w) else None)
         return await r.rows(*_led(columns, w, keys, others, count + 1, span), nested=not plan.beside)
     if plan.leader is None:
         for other in others:
+            if other.kept is not None:  # the planner looks a variable up where this is true
+                w.add(other.kept[0], *other.kept[1])
             w.add(sql.SQL(_OF_INSTANCE).format(other.condition), other.name, *other.values)
         fi.after(w, cursor, "i.")
         composed, values = newest(columns, "workflow_instances i", w, count + 1, prefix="i.", statuses=INSTANCE_STATUSES)
@@ -167,76 +180,126 @@ async def page(r: Reader, columns: str, w: fi.Where, count: int, cursor: str | N
 # --- which list leads ---------------------------------------------------------------------------------------------------
 
 
-async def _span(r: Reader, w: fi.Where, cursor: str | None) -> _Span | None:
-    (found,) = await r.rows(_EXTENT, (w.tenant, w.tenant))
-    if found["last"] is None:
+def _between(w: fi.Where, cursor: str | None, first: datetime | None, last: datetime | None) -> _Span | None:
+    """What may be on the page, where the tenant's instances were created from `first` to `last`."""
+    if first is None or last is None:
         return None
-    ends = [found["last"], *([_moment(cursor)] if cursor else []), *([w.until] if w.until is not None else [])]
-    span = _Span(max(found["first"], w.since or found["first"]), min(ends))
+    ends = [last, *([_moment(cursor)] if cursor else []), *([w.until] if w.until is not None else [])]
+    span = _Span(max(first, w.since or first), min(ends))
     return span if span.first <= span.last else None
 
 
-async def _planned(r: Reader, w: fi.Where, count: int, cursor: str | None, span: _Span) -> _Plan:
-    """For a page of `count` rows."""
-    told = await _estimated(r, w)
-    if told and told[0].rows <= FEW:
-        return _Plan(told[0].variable, [], False)
-    lists, all_rate = await _peeked(r, w, cursor, span)
-    lists += [_List(None, each.rows / span.seconds, each.rows) for each in told if each.variable is None]
-    if not lists:  # conditions that no index has, each by itself
-        return _Plan(w.variables[0], [], False)
-    lists.sort(key=lambda each: each.rate)
-    leader, *others = lists
-    share = 1.0
-    for other in others:
-        share *= min(1.0, other.rate / all_rate) if all_rate else 1.0
-    look_ups = min(leader.rows, count / share if share else leader.rows)
-    beside = [other.variable for other in others if look_ups > LOOK_UPS and other.rate < LONGER * leader.rate]
-    sliced = bool(beside) or (leader.variable is not None and leader.variable.ranged)
-    return _Plan(leader.variable, beside, sliced)
+async def _span(r: Reader, w: fi.Where, cursor: str | None) -> _Span | None:
+    (found,) = await r.rows(_EXTENT, (w.tenant, w.tenant))
+    return _between(w, cursor, found["first"], found["last"])
 
 
-async def _estimated(r: Reader, w: fi.Where) -> list[_List]:
-    """What the planner expects, which costs no reading, the fewest first: of the instances, and of values that are looked for as such. Of a range
-    it can't tell."""
-    out = []
+async def _planned(r: Reader, w: fi.Where, count: int, cursor: str | None) -> tuple[_Span | None, _Plan]:
+    """For a page of `count` rows. Without a span nothing can be on it, but where few rows lead, who are read whenever they are."""
     for v in w.variables:
-        if v.listed and not v.ranged:
-            text = sql.SQL("SELECT 1 FROM variables v WHERE {} AND {}").format(sql.SQL(_ROOT), v.listed[0])
-            out.append(_List(v, 0.0, NAMES * await r.estimate(text, [w.tenant, v.name, *v.listed[1]])))
-    if not _alone(w):
-        where, values = w.joined(w.sets)
-        out.append(_List(None, 0.0, await r.estimate(sql.SQL("SELECT 1 FROM workflow_instances i WHERE {}").format(where), values)))
-    return sorted(out, key=lambda each: each.rows)
+        if v.listed and not v.ranged and not _is_truth(v) and await _of_value(r, w, v) <= FEW:
+            return None, _Plan(v, [], False)
+    own = None if _alone(w) else await _expected(r, w, cursor)
+    span, lists, all_rate = await _peeked(r, w, cursor)
+    if span is None:
+        return None, _NOTHING
+    if own is not None:
+        lists.append(_List(None, own / span.seconds, own))
+    if not lists:  # conditions that no index has, each by itself
+        return span, _Plan(w.variables[0], [], False)
+    lists.sort(key=lambda each: each.rate)
+    return span, _cheapest(lists, all_rate, count)
 
 
-async def _peeked(r: Reader, w: fi.Where, cursor: str | None, span: _Span) -> tuple[list[_List], float]:
-    """How dense the list of each variable is by its newest rows, and how dense the instances are."""
-    every = fi.Where("i.tenant_id = %s", "i.created_at >= %s", "i.created_at <= %s", tenant=w.tenant)
-    every.values += span
+def _cheapest(lists: list[_List], all_rate: float, count: int) -> _Plan:
+    """Of the ways to a page the one that costs the least, about. `lists`: the sparsest first."""
+
+    def share(of: Sequence[_List]) -> float:
+        """Of all instances those that pass."""
+        return math.prod(min(1.0, each.rate / all_rate) if all_rate else 1.0 for each in of)
+
+    def read(leader: _List, others: Sequence[_List]) -> float:
+        """Rows of the leader until a page is found."""
+        passing = share(others)
+        return min(leader.rows, count / passing) if passing else leader.rows
+
+    leader, *others = lists
+    own = next((each for each in lists if each.variable is None), None)
+    rest = [each for each in lists if each is not own]
+    kept = all(each.variable is not None and each.variable.kept is not None for each in rest)
+    walked = read(own, rest) if own is not None else count / (share(rest) or 1.0)
+    ways = [(walked * (WALK if kept else LOOK_UP), _Plan(None, [], False))]
+    if leader.variable is not None:
+        ways.append((read(leader, others) * LOOK_UP, _Plan(leader.variable, [], leader.variable.ranged)))
+    rows = read(leader, others)
+    seconds = rows / leader.rate if leader.rate else 0.0
+    for n, other in enumerate(others, 1):  # this one and those before it are read beside, what comes after is looked up
+        if other.rate >= LONGER * leader.rate:
+            break
+        beside = others[:n]
+        looked_up = rows * share(beside) * LOOK_UP if n < len(others) else 0.0
+        cost = seconds * sum(each.rate for each in (leader, *beside)) * READ + looked_up + seconds / SLICE_S * OPEN_SLICE
+        ways.append((cost, _Plan(leader.variable, [each.variable for each in beside], True)))
+    return min(ways, key=lambda way: way[0])[1]
+
+
+async def _of_value(r: Reader, w: fi.Where, v: fi.Variable) -> float:
+    """How many have this value, as the planner expects."""
+    assert v.listed is not None
+    text = sql.SQL("SELECT 1 FROM variables v WHERE {} AND {}").format(sql.SQL(_ROOT), v.listed[0])
+    return NAMES * await r.estimate(text, [w.tenant, v.name, *v.listed[1]])
+
+
+def _is_truth(v: fi.Variable) -> bool:
+    return v.listed is not None and v.listed[1] in (["true"], ["false"])
+
+
+async def _expected(r: Reader, w: fi.Where, cursor: str | None) -> float:
+    """How many of the instances that are left pass what is asked of themselves, as the planner expects, which costs no reading."""
+    left = w.copy()
+    if cursor:
+        left.add("i.created_at <= %s", _moment(cursor))
+    where, values = left.joined(left.sets)
+    return await r.estimate(sql.SQL("SELECT 1 FROM workflow_instances i WHERE {}").format(where), values)
+
+
+async def _peeked(r: Reader, w: fi.Where, cursor: str | None) -> tuple[_Span | None, list[_List], float]:
+    """What may be on the page, how dense the list of each variable is by its newest rows, and how dense the instances are."""
+    every = fi.Where("i.tenant_id = %s", tenant=w.tenant)
     fi.after(every, cursor, "i.")
+    if w.until is not None:
+        every.add("i.created_at <= %s", w.until)
     where, values = every.joined()
     parts: list[sql.Composable] = [sql.SQL(_SEEN_ALL).format(where=where)]
-    asked: list[Any] = [*values, SEEN]
+    asked: list[Any] = [w.tenant, w.tenant, *values, SEEN]
     most = [SEEN]
     indexed = [(v, *v.listed) for v in w.variables if v.listed]
     for v, condition, more in indexed:
-        root, values = _root(w, v, cursor, span).joined()
+        of = _root(w, v, cursor)
+        if w.until is not None:
+            of.add("v.instance_created_at <= %s", w.until)
+        root, values = of.joined()
         if v.ranged:
-            seen = sql.Literal(SEEN_RANGED)
-            parts.append(sql.SQL(_SEEN_RANGED).format(slices=_series(span), keys=_in_slice(root, v, condition), seen=seen))
+            parts.append(
+                sql.SQL(_SEEN_RANGED).format(slices=_SERIES_THERE, keys=_in_slice(root, v, condition), seen=sql.Literal(SEEN_RANGED))
+            )
+            asked += [_moment(cursor) if cursor else None, w.until, w.since]
         else:
             parts.append(sql.SQL(_SEEN).format(root=root, condition=condition, order=_ORDER))
         most.append(SEEN_RANGED if v.ranged else SEEN)
         asked += [*values, *more, most[-1]]
-    each = sql.SQL("(SELECT {} AS k, s.* FROM ({}) s)")
+    each = sql.SQL("SELECT {}, s.* FROM ({}) s")
     union = sql.SQL(" UNION ALL ").join(each.format(sql.Literal(k), part) for k, part in enumerate(parts))
-    found = await r.rows(sql.SQL("SELECT * FROM ({}) s ORDER BY k").format(union), asked)
+    found = await r.rows(sql.SQL(_PEEK).format(extent=sql.SQL(_EXTENT), union=union), asked)
+    ends, *seen = found
+    span = _between(w, cursor, ends["since"], ends["last"])
+    if span is None:
+        return None, [], 0.0
     rates = []
-    for row, full in zip(found, most, strict=True):
+    for row, full in zip(seen, most, strict=True):
         seconds = span.seconds if row["n"] < full else max(1.0, (span.last - row["since"]).total_seconds())
         rates.append(float(row["n"]) / seconds)
-    return [_List(v, rate, rate * span.seconds) for (v, *_), rate in zip(indexed, rates[1:], strict=True)], rates[0]
+    return span, [_List(v, rate, rate * span.seconds) for (v, *_), rate in zip(indexed, rates[1:], strict=True)], rates[0]
 
 
 def _alone(w: fi.Where) -> bool:
@@ -287,6 +350,13 @@ def _among_newest(w: fi.Where, variable: fi.Variable, cursor: str | None, limit:
     return _Keys(keys, [*values, LOOK, *variable.values]).limited(limit)
 
 
+#: before the ends are known here: up to the cursor, the end that is asked for and the newest; from the beginning that is asked for, or the oldest
+_SERIES_THERE = sql.SQL(
+    "(SELECT generate_series(date_bin({width}, least(last, %s, %s), '2000-01-01 00:00:00+00'), "
+    "date_bin({width}, greatest(first, %s), '2000-01-01 00:00:00+00'), -{width}) AS slice FROM there)"
+).format(width=_WIDTH)
+
+
 def _series(span: _Span) -> sql.Composed:
     return sql.SQL(_SERIES).format(width=_WIDTH, first=sql.Literal(span.first), last=sql.Literal(span.last))
 
@@ -328,6 +398,9 @@ def _led(
     if span is not None:
         where = sql.SQL("{} AND i.created_at >= %s AND i.created_at <= %s").format(where)
         asked += span
+    for v in probed:
+        if v.kept is not None:
+            where, asked = sql.SQL("{} AND {}").format(where, v.kept[0]), [*asked, *v.kept[1]]
     probes: list[sql.Composable] = []
     looked_up: list[Any] = []
     for n, v in enumerate(probed):
@@ -344,4 +417,4 @@ def _led(
         where=where,
         order=_IN_ORDER if keys.in_time else sql.SQL(""),
     )
-    return text, [*keys.values, *looked_up, *asked, limit]
+    return text, [*keys.values, *asked, *looked_up, limit]

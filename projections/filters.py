@@ -373,13 +373,30 @@ def activities(w: Where, v: str) -> None:
 
 class Variable(NamedTuple):
     """A condition on the row of a variable (alias `v`), beside its name. `ranged`: an index has what passes by the order of the values.
-    `listed`: what an index alone says of it, with its values: all that passes, and at times a few more. Empty: no index has it."""
+    `listed`: what an index alone says of it, with its values: all that passes, and at times a few more. Empty: no index has it.
+    `kept`: what an instance's own row (alias `i`) says of it, where its variables are few: the same. Empty: nothing."""
 
     name: str
     condition: sql.Composed
     values: list[Any]
     ranged: bool = False
     listed: tuple[sql.Composable, list[Any]] | None = None
+    kept: tuple[sql.Composable, list[Any]] | None = None
+
+
+#: of rows whose variables take more bytes, reading one value may cost more than looking it up
+KEPT_BYTES = 2_000
+_KEPT = "(pg_column_size(i.variables) > {} OR {})"
+#: what compares values of one type only; of another type it is null
+_KEPT_NUMBER = "CASE WHEN jsonb_typeof(i.variables -> %s::text) = 'number' THEN (i.variables ->> %s::text)::numeric {} %s END"
+_KEPT_TEXT = "CASE WHEN jsonb_typeof(i.variables -> %s::text) = 'string' THEN left(i.variables ->> %s::text, {}) COLLATE \"C\" {} %s END"
+
+
+def _kept(name: str, condition: str, value: Any) -> tuple[sql.Composable, list[Any]] | None:
+    """A row's variables have the whole name, where the table of variables has its beginning."""
+    if len(name) >= WIDTH:
+        return None
+    return sql.SQL(_KEPT).format(sql.SQL(str(KEPT_BYTES)), sql.SQL(condition)), [*[name] * (condition.count("%s") - 1), value]
 
 
 def variable(name: str, operator: str, value: Any) -> Variable:
@@ -389,22 +406,27 @@ def variable(name: str, operator: str, value: Any) -> Variable:
     values: list[Any]
     ranged = False
     listed: tuple[sql.Composable, list[Any]] | None = None
+    kept: tuple[sql.Composable, list[Any]] | None = None
     if operator == "eq" and search is not None:
         listed = sql.SQL("v.search = %s"), [search]
+        kept = _kept(name, "i.variables @> %s::jsonb", encode_json({name: value}).decode())
         condition, values = "v.search = %s AND v.value = %s::jsonb", [search, text]
     elif operator in ("eq", "ne"):
         condition, values = f"v.value {op} %s::jsonb", [text]
     elif isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         condition, values, ranged = f"v.number {op} %s", [value if isinstance(value, int) else Decimal(str(value))], True
+        kept = _kept(name, _KEPT_NUMBER.format(op), values[0])
     elif isinstance(value, str):
         condition, values, ranged = f"v.type = 'string' AND v.search {op} %s", [value], True
+        kept = _kept(name, _KEPT_TEXT.format(SEARCH_CHARS, op), value)
         if len(value) >= SEARCH_CHARS:  # `search` has the beginning only
             condition = f"v.type = 'string' AND v.search {op[0]}= %s AND (v.value #>> '{{{{}}}}') COLLATE \"C\" {op} %s"
             values = [value[:SEARCH_CHARS], value]
+            kept = _kept(name, _KEPT_TEXT.format(SEARCH_CHARS, op[0] + "="), values[0])
     else:
         condition, values = f"jsonb_typeof(v.value) = jsonb_typeof(%s::jsonb) AND v.value {op} %s::jsonb", [text, text]
     composed = sql.SQL(condition).format()
-    return Variable(name, composed, values, ranged, (composed, values) if ranged else listed)
+    return Variable(name, composed, values, ranged, (composed, values) if ranged else listed, kept)
 
 
 def variable_filter(w: Where, name: str, text: str) -> bool:
@@ -427,10 +449,13 @@ def variable_filter(w: Where, name: str, text: str) -> bool:
 
 def _both(condition: sql.Composed, one: Variable, other: Variable) -> Variable:
     values = [*one.values, *other.values]
+    kept = one.kept or other.kept
+    if one.kept and other.kept:
+        kept = sql.SQL("{} AND {}").format(one.kept[0], other.kept[0]), [*one.kept[1], *other.kept[1]]
     if one.ranged and other.ranged:
-        return Variable(one.name, condition, values, True, (condition, values))
+        return Variable(one.name, condition, values, True, (condition, values), kept)
     best = next((each for each in (one, other) if each.listed and not each.ranged), one if one.listed else other)
-    return Variable(one.name, condition, values, best.ranged, best.listed)
+    return Variable(one.name, condition, values, best.ranged, best.listed, kept)
 
 
 def can_be_held(value: Any) -> bool:

@@ -21,6 +21,7 @@ from flowledger.api.access.operations import BY_MOVE, GRPC, HTTP, PUBLIC, SIGNED
 from flowledger.api.access.rights import roles_with
 from flowledger.api.access.tokens import KeysAsked, Tokens
 from flowledger.api.problems import Problem
+from flowledger.api.rates import Rates, TooOften
 from flowledger.infra.accounts.secrets import KEY_PREFIX
 from flowledger.infra.settings import LOOPBACK, Settings
 from flowledger.logs import log
@@ -52,6 +53,8 @@ class Lacking(PermissionError):
 class Door:
     def __init__(self, known: Known, settings: Settings, tokens: Tokens | None = None) -> None:
         self.known, self.settings, self.tokens = known, settings, tokens
+        #: how often one caller may ask; None: as often as it likes
+        self.rates: Rates | None = None
         self._http = dict(HTTP)
         if settings.metrics_open:
             self._http["GET /metrics"] = PUBLIC
@@ -67,10 +70,19 @@ class Door:
         headers = scope[HEADERS]
         identity = await self.identity(headers)
         scope[IDENTITY] = identity
+        self._often(identity, "http")
         if identity.csrf and scope["method"] not in SAFE:
             self._from_our_page(identity, headers)
         self._may(identity, right)
         scope[CALLER] = self.caller(identity, _text(headers, b"x-tenant"), scope)
+
+    def _often(self, identity: Identity, door: str) -> None:
+        """Raises: Problem (429). A key is a caller of its own, and so is a person, with all sessions together."""
+        if self.rates is None:
+            return
+        caller = ("key", identity.id) if identity.kind == "key" else (identity.kind, identity.actor)
+        if (problem := self.rates.called(caller, door)) is not None:
+            raise problem
 
     def right_of(self, scope: Any, connection: ASGIConnection[Any, Any, Any, Any]) -> str:
         """Raises: KeyError: the table doesn't have it, and nobody may."""
@@ -137,6 +149,7 @@ class Door:
             return None
         try:
             identity = await self.identity(headers)
+            self._often(identity, "socket")
             if identity.csrf and urlsplit(_text(headers, b"origin") or "").netloc != _text(headers, b"host"):
                 raise Problem("CSRF", "a socket by a session is opened by pages of this server only", status=403)
             self._may(identity, right)
@@ -154,7 +167,7 @@ class Door:
     # --- gRPC ----------------------------------------------------------------------------------------------------------------
 
     def call(self, metadata: Mapping[str, str], method: str) -> tuple[Caller, Identity | None]:
-        """Raises: Unauthenticated, PermissionError, ConnectionError."""
+        """Raises: Unauthenticated, PermissionError, ConnectionError, TooOften."""
         right = GRPC[method]
         if right == PUBLIC:
             return Caller(), None
@@ -169,6 +182,10 @@ class Door:
             if p.status == 503:
                 raise ConnectionError(p.detail) from None
             raise PermissionError(p.detail) from None
+        try:
+            self._often(identity, "grpc")
+        except Problem as p:
+            raise TooOften(p.detail, p.retry_after_ms) from None
         try:
             self._may(identity, right)
             tenant = _tenant(identity, metadata.get("x-tenant"))

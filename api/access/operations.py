@@ -212,7 +212,12 @@ HTTP: dict[str, str] = {
     "GET /v1/plugins": "settings:read",
     "GET /v1/workers": "workers:read",
 }
-SOCKETS: dict[str, str] = {"WS /v1/events": "events:read", "WS /v1/presence": "definitions:read", "WS /v1/jobs/stream": "jobs:work"}
+SOCKETS: dict[str, str] = {
+    "WS /v1/events": "events:read",
+    "WS /v1/presence": "definitions:read",
+    "WS /v1/together": "definitions:read",
+    "WS /v1/jobs/stream": "jobs:work",
+}
 GRPC: dict[str, str] = {
     "ActivateJobs": "jobs:work",
     "StreamActivatedJobs": "jobs:work",

@@ -9,10 +9,21 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from flowledger.api.grpc.operations import FROM_WHERE, NAMES, origin_of, subject_of
-from flowledger.api.grpc.status import CANCELLED, INTERNAL, OK, PERMISSION_DENIED, UNAUTHENTICATED, UNAVAILABLE, UNKNOWN, Refused
+from flowledger.api.grpc.status import (
+    CANCELLED,
+    INTERNAL,
+    OK,
+    PERMISSION_DENIED,
+    RESOURCE_EXHAUSTED,
+    UNAUTHENTICATED,
+    UNAVAILABLE,
+    UNKNOWN,
+    Refused,
+)
 from flowledger.api.grpc.tenants import Foreign, for_tenant
 from flowledger.api.grpc.unknown import refuse_unknown
 from flowledger.api.queue import LoopQueue
+from flowledger.api.rates import Rates, TooOften
 from flowledger.api.refusals import Refusals
 from flowledger.api.workers import Workers
 from flowledger.events.base import Rejected, RejectionCode
@@ -129,12 +140,13 @@ class Gateway:
         access: Access | None = None,
         door: AtTheDoor | None = None,
         refusals: Refusals | None = None,
+        rates: Rates | None = None,
     ) -> None:
         """`authenticate`: who calls; or `door`: that, and whether they may.
         `tracer`: makes a span of each unary call, below the `traceparent` of its metadata. `queue`: of the loop, that other doors share.
-        `access`: told of each call. `refusals`: told of those that were not allowed."""
+        `access`: told of each call. `refusals`: told of those that were not allowed. `rates`: how often who may ask."""
         self.client, self.authenticate, self.tracer, self.access = client, authenticate, tracer, access or Access()
-        self.door, self.refusals = door, refusals or Refusals(client)
+        self.door, self.refusals, self.rates = door, refusals or Refusals(client), rates
         self.queue = queue or LoopQueue()
         self.workers = workers if workers is not None else Workers()
         #: where clients reach it, as `Topology` says
@@ -195,6 +207,8 @@ class Gateway:
             caller, identity = door.call(metadata, method.name)
         except ConnectionError as e:
             raise Refused(UNAVAILABLE, str(e), 1000) from None
+        except TooOften as e:
+            raise Refused(RESOURCE_EXHAUSTED, e.detail, e.retry_ms) from None
         except PermissionError as e:
             if (who := getattr(e, "caller", None)) is not None:
                 self._note(method, request, who, e, metadata, connection)

@@ -88,6 +88,7 @@ class H2(asyncio.Protocol):
         #: it broke the protocol: nothing more is heard
         self._deaf = False
         self.running = False
+        self._peer, self._counted = "", False
 
     # --- transport ----------------------------------------------------------------------------------------------------------
 
@@ -98,6 +99,13 @@ class H2(asyncio.Protocol):
             self.transport.abort()
             return
         peer = transport.get_extra_info("peername")
+        self._peer = str(peer[0]) if isinstance(peer, tuple) else ""
+        if (rates := self.gateway.rates) is not None and rates.connections_max and self._peer:
+            if rates.opened(self._peer, "grpc") is not None:
+                self.closing = True
+                self.transport.abort()
+                return
+            self._counted = True
         self.connection.address = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else str(peer or "")
         self._open.add(self)
         self.h2.initiate_connection()
@@ -108,6 +116,9 @@ class H2(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._open.discard(self)
         self.closing = True
+        if self._counted and self.gateway.rates is not None:
+            self._counted = False
+            self.gateway.rates.closed(self._peer)
         if self._alive is not None:
             self._alive.cancel()
         for stream in list(self.streams.values()):
@@ -228,6 +239,12 @@ class H2(asyncio.Protocol):
         if (refused := head.refusal()) is not None:
             self._refuse(stream, refused.status, refused.message, refused.retry_ms)
             return
+        rates = self.gateway.rates
+        if rates is not None and rates.addresses is not None:
+            address = rates.address_of(self._peer, head.metadata.get("x-forwarded-for", ""))
+            if (often := rates.arrived(address, "grpc")) is not None:
+                self._refuse(stream, RESOURCE_EXHAUSTED, often.detail, often.retry_after_ms)
+                return
         queue = self.gateway.queue
         queue.read()
         if queue.tight:

@@ -25,7 +25,14 @@ async def _open_stream(opening: Opening) -> Source:
     return await open_stream(opening)
 
 
+async def _open_queue(opening: Opening) -> Source:
+    from flowledger.connectors.sources.rabbit_queue import open_queue
+
+    return await open_queue(opening)
+
+
 #: source (`kernel/model/trigger_sources.py`) -> who opens it
 KINDS: dict[str, Kind] = {
     "events": open_events, "files": open_folder, "kafka": _open_topic, "postgresql": _open_changes, "redis": _open_stream,
+    "rabbitmq": _open_queue,
 }  # fmt: skip

@@ -77,6 +77,13 @@ SOURCES: dict[str, Source] = {
         "field": Field(f.text(r"[^\x00]+", "the name of a field", 200)), "value": Field(f.one_of("json", "text", "base64")),
         "from": Field(f.one_of("now", "start")),
     }, lambda config: "value is of field" if "value" in config and "field" not in config else ""),
+    "rabbitmq": Source({
+        "host": Field(f.text(r"[A-Za-z0-9._:-]+", "the name or address of a server", 253), True), "port": Field(f.whole(1, 65_535)),
+        "tls": Field(f.one_of("verify", "off")), "virtual_host": Field(f.text(r"[^\x00]+", "a name", 255)),
+        "username": Field(f.text(r"[^\x00]+", "a name", 256), True), "password": Field(f.secret, True),
+        "queue": Field(f.text(r"[^\x00]+", "the name of a queue", 255), True), "value": Field(f.one_of("json", "text", "base64")),
+        "prefetch": Field(f.whole(1, 1_000)), "redelivered": Field(f.one_of("take", "park")),
+    }),
     "postgresql": Source({
         "host": Field(f.text(r"[A-Za-z0-9._:-]+", "the name or address of a server", 253), True), "port": Field(f.whole(1, 65_535)),
         "database": Field(f.text(r"[^\x00]+", "the name of a database", 128), True), "username": Field(f.text(r"[^\x00]+", "a name", 128), True),

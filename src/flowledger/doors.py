@@ -72,13 +72,14 @@ async def grpc(
     queue: Any,
     door: Any,
     refusals: Any,
+    rates: Any = None,
 ) -> Any:
     """The gateway's server. `place`: host and port; `refusals`: who counts what is not let in, of a process with an API."""
     from flowledger.api.grpc.gateway import Gateway
     from flowledger.api.grpc.http2 import listen
 
     tracer = telemetry.tracer if telemetry.tracer.on else None
-    gateway = Gateway(client, workers, tracer=tracer, queue=queue, access=telemetry.access, door=door, refusals=refusals)
+    gateway = Gateway(client, workers, tracer=tracer, queue=queue, access=telemetry.access, door=door, refusals=refusals, rates=rates)
     return await listen(gateway, *place, tls=tls, sock=listener)
 
 

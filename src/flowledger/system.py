@@ -69,6 +69,7 @@ class System:
             self.telemetry.metrics.loop_lag.labels("+".join(r for r in settings.roles if r != "owner") or "watch", "main").observe
         )
         self._queue = LoopQueue()
+        self._limits: Any = None
         self._opened = asyncio.Event()
         self._projector: asyncio.Task[None] | None = None
         self._stop_projector = asyncio.Event()
@@ -409,6 +410,7 @@ class System:
         await reader.open()
         self._stack.push_async_callback(reader.close)
         self.services = Services(self.engine, SqlReads(reader), self.settings, self.telemetry)
+        self.services.rates = self._rates()
         self.services.callbacks = callbacks_of(self.settings.model_copy(update={"callback_url": self.settings.callback_url or self.url}))
         self.services.hooks = Hooks(self.engine, secrets_of(self.settings))
         self.services.blobs = blobs_of(self.settings)
@@ -432,7 +434,19 @@ class System:
         self._stack.callback(sweeping.cancel)
         more = [*job_stream.handlers(self.engine, workers, self.services.identify), *connectors.HANDLERS, *plugin_list.HANDLERS]
         app = create_app(self.services, more, console.handlers(self.settings.embed_origins))
-        await self._start_http(listener, Entered(app, self._queue, self.telemetry), entrance(self._queue, self.telemetry))
+        await self._start_http(
+            listener, Entered(app, self._queue, self.telemetry), entrance(self._queue, self.telemetry, self.services.rates)
+        )
+
+    def _rates(self) -> Any:
+        """One for all doors of this process."""
+        from flowledger.api.rates import Rates
+
+        if self._limits is None:
+            self._limits = Rates(self.settings, self.telemetry.metrics)
+            if self.door is not None and self._limits.callers is not None:
+                self.door.rates = self._limits
+        return self._limits
 
     async def _start_probes(self, listener: socket.socket) -> None:
         """Health and figures of a process without API."""
@@ -472,7 +486,9 @@ class System:
         refusals = self.services.refusals if self.services is not None else None
         workers = self.services.workers if self.services is not None else None
         place = (self.settings.host, self.settings.grpc_port)
-        server = await doors.grpc(listener, place, tls, self.engine, workers, self.telemetry, self._queue, self.door, refusals)
+        server = await doors.grpc(
+            listener, place, tls, self.engine, workers, self.telemetry, self._queue, self.door, refusals, self._rates()
+        )
         self._stack.push_async_callback(server.close)
         self.grpc_address = f"{self.settings.host}:{server.port}"
 

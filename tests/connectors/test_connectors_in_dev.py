@@ -165,7 +165,7 @@ async def the_example(dev: Dev) -> None:
         carrier.wait()
 
 
-@pytest.mark.req("APG-RES-009", "APG-RES-006", "D-RES-003", "WSM-RES-006", "WOS-RES-006")
+@pytest.mark.req("APG-RES-009", "APG-RES-006", "D-RES-003", "WSM-RES-006", "WOS-RES-006", "D-SEC-004", "APG-SEC-004")
 async def test_connectors_in_dev(dev, target, tmp_path, database):
     held = asyncio.Event()
 

@@ -38,6 +38,7 @@ async def test_a_missing_one_is_told_by_its_name(tmp_path):
     assert e.value.code == "SECRET_MISSING" and not e.value.again
 
 
+@pytest.mark.req("D-SEC-004", "APG-SEC-004")
 async def test_rotation_needs_no_restart(tmp_path):
     path = tmp_path / "TOKEN"
     found = Secrets([Folder(str(tmp_path))])

@@ -25,6 +25,8 @@ from flowledger.infra.log_sqlite import SqliteLog
 from flowledger.processors.log import COMMANDS, Group
 
 ROOT = Path(__file__).resolve().parents[2]
+#: what the browser itself says of a connection that could not be had
+LINES = ("Failed to load resource", "WebSocket connection to")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 
 
@@ -216,7 +218,7 @@ def open_page(browser: Any, server: Served) -> Iterator[Callable[..., Any]]:
             context.add_init_script(f"localStorage.setItem('flowledger.actor', {json.dumps(actor)})")
         contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda m: said.append(m.text) if m.type == "error" and "Failed to load resource" not in m.text else None)
+        page.on("console", lambda m: said.append(m.text) if m.type == "error" and not any(t in m.text for t in LINES) else None)
         page.on("pageerror", lambda e: said.append(str(e)))
         page.goto(f"{server.url}{path}")
         return page

@@ -172,6 +172,7 @@ def test_comparing(a, b, equal, less):
         "10:00:00Z@Europe/Paris",
         "P",
         "PT",
+        "PT1.S",
         "P1Y1D",
         "P1S",
         "1D",

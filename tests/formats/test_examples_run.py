@@ -114,6 +114,7 @@ WAYS = [
 ]  # fmt: skip
 
 
+@pytest.mark.req("APG-EXM-027", "APG-EXM-028", "APG-HUM-006")
 @pytest.mark.parametrize(("file", "id", "variables", "moves", "end"), WAYS)
 def test_ways_to_the_end(file, id, variables, moves, end):
     s = play(file, id, moves, **variables)
@@ -146,7 +147,7 @@ def test_each_pattern_of_services_does_what_it_is_for():
     assert claim.tasks.endswith("assess") and claim.i.vars == {"scan_url": "u", "ticket": ticket}
 
 
-@pytest.mark.req("D-ENG-008")
+@pytest.mark.req("D-ENG-008", "APG-EXM-027")
 def test_the_checks_of_a_purchase_order_run_side_by_side():
     s = play("purchase-order-approval.bpmn", "purchase-order-approval", 'complete assess prediction={"risk":"low"}', **PO, amount=1)
     assert {t.element for t in s.p.tasks.values()} == {"vendor_check", "compliance_check"}
@@ -154,7 +155,7 @@ def test_the_checks_of_a_purchase_order_run_side_by_side():
     assert s.task("sla_notice").job_type == "notification_engine.send"
 
 
-@pytest.mark.req("APG-MOD-002")
+@pytest.mark.req("APG-MOD-002", "APG-EXM-028")
 def test_each_kind_of_employee_gets_its_form():
     for kind, form in (("full_time", "onboarding-employee"), ("contractor", "onboarding-contractor"), ("intern", "onboarding-intern")):
         s = play("employee-onboarding.json", "employee-onboarding", "set z=1", **PERSON, employee_type=kind)

@@ -94,7 +94,7 @@ def shape(graph):
     }
 
 
-@pytest.mark.req("APG-MOD-002", "APG-ELM-003")
+@pytest.mark.req("APG-MOD-002", "APG-ELM-003", "APG-POS-007")
 def test_the_same_graph_from_three_notations():
     data = json.dumps(NODES)
     direct, findings = model.read(data.encode())

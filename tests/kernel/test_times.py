@@ -246,6 +246,21 @@ def test_what_is_no_cron(cron):
     assert "neither a cycle" in times.problem("cycle", cron) or times.schedule("cycle", cron, times.instant(NOW), "t")[0] < 0
 
 
+@pytest.mark.parametrize(
+    ("cron", "first"),
+    [
+        ("0 0 0 1 1 ? 2030", "2030-01-01T00:00"), ("0 0 0 1 1 ? 2199", "2199-01-01T00:00"), ("0 0 0 29 2 ? 2096", "2096-02-29T00:00"),
+        ("0 0 0 1 1 ? 2020-2040/10", "2030-01-01T00:00"), ("0 0 0 1 1 ? 2020", ""), ("0 0 0 29 2 ? 2099", None), ("0 0 0 31 4 ? 2030", None),
+    ],
+)  # fmt: skip
+def test_a_cron_text_of_certain_years_is_read_whenever_it_is_deployed(cron, first):
+    """None: it never comes; empty: it is over."""
+    assert (times.problem("cycle", cron) == "") is (first is not None)
+    if first is not None:
+        due, repeat, _ = times.schedule("cycle", cron, times.instant(NOW), "t")
+        assert text(due) == first if first else (due, repeat) == (-1, "")
+
+
 def test_a_second_text_of_every_second_is_quick():
     at = times.instant(NOW)
     for _ in range(200):

@@ -63,6 +63,7 @@ def given(values: tuple[str, ...]) -> list[str]:
     return [word for value in values for word in ("--set", value)]
 
 
+@pytest.mark.req("APG-HA-014", "APG-POS-025")
 @pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
 def test_the_chart_is_clean_and_each_object_is_what_kubernetes_takes(helm, values):
     said = run(helm, "lint", "--strict", str(CHART), *given(values))

@@ -14,6 +14,7 @@ import pytest
 from flowledger.bench import queries as bench
 from flowledger.bench.plans import Explainer, Read
 from flowledger.projections import by_variables, indexes
+from flowledger.projections import filters as fi
 from flowledger.projections import queries as q
 from flowledger.projections import schema as sc
 from flowledger.projections.reader import Reader
@@ -127,8 +128,13 @@ SELECT i.id::text FROM workflow_instances i JOIN LATERAL (SELECT max(number) FIL
 """
 
 
-#: the ways in which lists are met: as it is decided, each by the other's rows, all of them read beside the leader
-WAYS = {"as decided": {}, "looked up": {"LOOK_UPS": 10**9, "FEW": 0}, "read beside": {"LOOK_UPS": 0, "FEW": 0, "LONGER": 10**9}}
+#: the ways in which lists are met: as it is decided, by the instances' own rows, by the rows of a variable's list, all of them read beside the leader; where
+#: the rows' own variables are too large to be read, too
+_FREE = {"FEW": 0, "WALK": 0.0, "LOOK_UP": 0.0}
+WAYS: dict[str, dict[str, Any]] = {
+    "as decided": {}, "walked": _FREE, "walked, large rows": {**_FREE, "fi.KEPT_BYTES": 0}, "looked up": {**_FREE, "WALK": 1e9, "READ": 1e9},
+    "read beside": {"FEW": 0, "WALK": 1e9, "LOOK_UP": 1e9, "READ": 0.0, "OPEN_SLICE": 0.0, "LONGER": 10**9},
+}  # fmt: skip
 
 
 @pytest.mark.req("D-API-018", "TES-DAT-003")
@@ -149,7 +155,7 @@ async def test_variables_miss_and_repeat_nothing(dsn: str, schema: str, monkeypa
                 for way, settings in WAYS.items():
                     with monkeypatch.context() as patch:
                         for name, value in settings.items():
-                            patch.setattr(by_variables, name, value)
+                            patch.setattr(*(fi, name[3:]) if name.startswith("fi.") else (by_variables, name), value)
                         found: list[str] = []
                         cursor = None
                         while True:

@@ -24,6 +24,7 @@ import flowledger from "./flowledger.json";
 import { styleElementsGetTheNonce } from "./nonce";
 import { peopleOn } from "./people";
 import { templates } from "./templates";
+import { bind, type Bound } from "./together/bind";
 import { translation } from "./translation";
 
 /* eslint-disable @typescript-eslint/no-explicit-any */
@@ -33,7 +34,7 @@ const LEFT = 125;
 const SEVERITY = ["error", "warning", "info"];
 
 /** The only place that knows the modeler. It is made once for a text; all else is told to it. */
-export default function ProcessEditor({ text, label, properties, onChange, onReady, onFailed, onSelect, onWhere }: EditorProps) {
+export default function ProcessEditor({ text, label, shared, adopt, properties, onChange, onReady, onFailed, onSelect, onWhere }: EditorProps) {
   const t = useText();
   const { language } = useLanguage();
   const dark = useComputedColorScheme("light") === "dark";
@@ -41,6 +42,7 @@ export default function ProcessEditor({ text, label, properties, onChange, onRea
   const tell = useRef({ onChange, onReady, onFailed, onSelect, onWhere });
   tell.current = { onChange, onReady, onFailed, onSelect, onWhere };
   const current = useRef(text);
+  const adopts = useRef(adopt);
   const say = useRef(t);
   say.current = t;
 
@@ -64,9 +66,10 @@ export default function ProcessEditor({ text, label, properties, onChange, onRea
     let marked: Mark[] = [];
     let shown: Shown | null = null;
     let later: ReturnType<typeof setTimeout>;
+    let bound: Bound | undefined;
     const changed = () => {
       const stack = get("commandStack");
-      tell.current.onChange({ undo: stack.canUndo(), redo: stack.canRedo() });
+      tell.current.onChange(bound ? bound.can() : { undo: stack.canUndo(), redo: stack.canRedo() });
       clearTimeout(later);
       later = setTimeout(() => (mark(m, marked), show(m, shown)), 50); // an element that comes back by undo has lost its signs
     };
@@ -84,7 +87,8 @@ export default function ProcessEditor({ text, label, properties, onChange, onRea
     const seen = new ResizeObserver(() => get("canvas").resized());
     seen.observe(box.current!);
     const editor: Editor = {
-      text: async () => (current.current = (await m.saveXML({ format: true })).xml ?? ""),
+      text: async () => (current.current = bound ? await bound.text() : ((await m.saveXML({ format: true })).xml ?? "")),
+      shared: Boolean(shared),
       select: (id) => {
         const element = get("elementRegistry").get(id);
         if (!element) return;
@@ -92,8 +96,8 @@ export default function ProcessEditor({ text, label, properties, onChange, onRea
         get("canvas").scrollToElement(element);
         get("canvas").focus?.();
       },
-      undo: () => get("commandStack").canUndo() && get("commandStack").undo(),
-      redo: () => get("commandStack").canRedo() && get("commandStack").redo(),
+      undo: () => (bound ? void bound.undo() : get("commandStack").canUndo() && get("commandStack").undo()),
+      redo: () => (bound ? void bound.redo() : get("commandStack").canRedo() && get("commandStack").redo()),
       fit: () => fit(m),
       marks: (all) => mark(m, (marked = all)),
       show: (now) => show(m, (shown = now)),
@@ -102,16 +106,23 @@ export default function ProcessEditor({ text, label, properties, onChange, onRea
       templates: (all) => get("elementTemplatesLoader").setTemplates(all),
       apply: (id, version, at) => apply(m, id, version, at),
     };
-    m.importXML(current.current)
+    const anew = shared && !adopts.current ? shared.text() : current.current;
+    m.importXML(anew)
       .then(async () => {
         if (over) return;
         fit(m);
+        if (shared) {
+          bound = await bind(m, shared, Boolean(adopts.current), () => (changed(), people.frames()));
+          adopts.current = false;
+          if (over) return bound.end();
+        }
         tell.current.onReady(editor);
         get("elementTemplatesLoader").setTemplates(await templates());
       })
       .catch((e: Error) => !over && tell.current.onFailed(e.message));
     return () => {
       over = true;
+      bound?.end();
       clearTimeout(later);
       seen.disconnect();
       people.away();
@@ -119,7 +130,7 @@ export default function ProcessEditor({ text, label, properties, onChange, onRea
       on.removeEventListener("mouseleave", left);
       m.destroy();
     };
-  }, [dark, language, properties]);
+  }, [dark, language, properties, shared]);
   return <div ref={box} className="fl-diagram fl-modeler" role="group" aria-label={label} />;
 }
 

@@ -1,5 +1,6 @@
 import type { Person, Where } from "~/api/presence";
 import type { Template } from "./templates";
+import type { Shared } from "./together/shared";
 
 /** What a page asks of an editor, whatever it draws. */
 export interface Mark {
@@ -28,6 +29,8 @@ export interface Editor {
   marks: (marks: Mark[]) => void;
   show: (shown: Shown | null) => void;
   svg?: () => Promise<string>;
+  /** What is drawn is in the document that it was given, at once. */
+  shared?: boolean;
   /** Others who look at it, where they are and what they have selected. */
   people?: (others: Person[]) => void;
   /** New element templates are there. */
@@ -40,6 +43,9 @@ export interface EditorProps {
   /** opened once; a new `key` opens another */
   text: string;
   label: string;
+  /** the document that others draw too; `adopt`: the text takes the place of what it has */
+  shared?: Shared;
+  adopt?: boolean;
   /** where the properties are shown */
   properties: HTMLElement | null;
   /** something was changed, undone or redone */

@@ -8,3 +8,4 @@ declare module "camunda-bpmn-js-behaviors/lib/camunda-cloud";
 declare module "diagram-js-minimap";
 declare module "dmn-js/lib/Modeler";
 declare module "@bpmn-io/form-js-editor";
+declare module "bpmn-moddle";

@@ -41,6 +41,7 @@ export function peopleOn(m: Service, box: HTMLElement, nobody: string) {
   m.on("canvas.viewbox.changed", place);
   m.on("commandStack.changed", frames);
   return {
+    frames: () => !over && frames(),
     show(people: Person[]) {
       if (over) return; // a page that has not heard yet of the modeler that comes after this one
       const selections = (of: Person[]) => of.map((p) => `${p.id} ${p.colour} ${p.selected.join()}`).join(";");

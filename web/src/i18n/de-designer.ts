@@ -41,6 +41,7 @@ export const designer: Record<string, string> = {
   "designer.newer.open": "Öffnen",
   "designer.newer.choose": "Wählen, was geschehen soll",
   "designer.unkept": "Dieser Browser kann ungespeicherte Arbeit nicht aufbewahren (sein Speicher ist voll): speichern Sie oft.",
+  "designer.away": "Es gibt keine Verbindung zum Server. Sie können weiter zeichnen: Es ist in diesem Browser aufbewahrt und geht an die anderen, sobald es wieder eine gibt.",
   "designer.kept": "Was Sie gezeichnet haben, ist in diesem Browser aufbewahrt.",
   "designer.broken": "Das lässt sich nicht zeichnen ({why}). Bessern Sie es als Text aus, oder öffnen Sie eine ältere Version.",
   "designer.undrawable": "Das ist ein Text, der sich noch nicht zeichnen lässt.",

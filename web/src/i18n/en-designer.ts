@@ -41,6 +41,7 @@ export const designer: Record<string, string> = {
   "designer.newer.open": "Open it",
   "designer.newer.choose": "Choose what to do",
   "designer.unkept": "This browser can't keep unsaved work (its store is full): save often.",
+  "designer.away": "There is no connection to the server. You can go on drawing: it is kept in this browser, and goes to the others when there is one again.",
   "designer.kept": "What you have drawn is kept in this browser.",
   "designer.broken": "This can't be drawn ({why}). Mend it as text, or open an older version.",
   "designer.undrawable": "This is a text that can't be drawn yet.",

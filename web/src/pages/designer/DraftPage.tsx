@@ -187,6 +187,11 @@ export function DraftPage() {
           </Group>
         </Alert>
       )}
+      {d.away && (
+        <Alert color="yellow" variant="light" mb="xs" p="xs" role="status">
+          {t("designer.away")}
+        </Alert>
+      )}
       {d.unkept && (
         <Alert color="red" variant="light" mb="xs" p="xs">
           {t("designer.unkept")}
@@ -222,10 +227,12 @@ export function DraftPage() {
             {layout.waits ? <Waiting /> : <Editing
               key={`${d.opened.n} ${plain}`}
               text={d.opened.text}
+              shared={d.shared}
+              adopt={d.opened.adopt}
               label={t(`designer.canvas.${plain ? "text" : kind}`, { name: draft.name })}
               properties={properties}
               onChange={(now) => {
-                setCan(now);
+                setCan((was) => (was.undo === now.undo && was.redo === now.redo ? was : now));
                 d.changed();
               }}
               onReady={ready}

@@ -4,6 +4,7 @@ import { ApiError, get, send } from "~/api/client";
 import type { Draft } from "~/api/types";
 import type { Editor } from "~/designer/editor";
 import * as kept from "./kept";
+import { useTogether } from "./useTogether";
 
 /** Somebody else has saved: which version, who and when. */
 export interface Conflict {
@@ -25,7 +26,7 @@ export function useDraft(id: string) {
   const q = useQuery({ queryKey: ["draft", id], queryFn: ({ signal }) => get(`/drafts/${id}`, {}, signal), staleTime: Number.POSITIVE_INFINITY, gcTime: 0, refetchOnWindowFocus: false });
   const editor = useRef<Editor>(undefined);
   /** `text` is opened by an editor; each opening has a number */
-  const [opened, setOpened] = useState<{ n: number; text: string; restored?: number }>();
+  const [opened, setOpened] = useState<{ n: number; text: string; restored?: number; adopt?: boolean }>();
   const [text, setText] = useState("");
   const [base, setBase] = useState(0);
   /** what the server is told that was seen: of the draft, not of its text alone */
@@ -40,23 +41,53 @@ export function useDraft(id: string) {
   const changes = useRef(0);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
 
-  const open = useCallback((content: string, version: number, unsaved: boolean, restored?: number) => {
+  const first = q.data;
+  const together = useTogether(id, first && first.kind === "process");
+  const { shared, status } = together;
+  const live = useRef(shared);
+  live.current = shared;
+  /** what was brought into the shared document last, of a text that is edited as one */
+  const brought = useRef("");
+
+  /** `adopt`: it takes the place of what is drawn together, instead of that being opened. */
+  const open = useCallback((content: string, version: number, unsaved: boolean, restored?: number, adopt = false) => {
     editor.current = undefined;
-    setOpened((o) => ({ n: (o?.n ?? 0) + 1, text: content, restored }));
-    setText(content);
+    const opens = live.current && !adopt ? live.current.text() : content;
+    brought.current = opens;
+    setOpened((o) => ({ n: (o?.n ?? 0) + 1, text: opens, restored, adopt }));
+    setText(opens);
     setBase(version);
     setDirty(unsaved);
     setConflict(undefined);
   }, []);
 
-  const first = q.data;
   useEffect(() => {
-    if (!first || opened) return;
+    if (!first || opened || together.waits) return;
     tag.current = first.row_version;
     const local = kept.read(id);
+    if (live.current) {
+      const begin = (restored?: number) => open("", live.current?.status.version ?? first.version, false, restored);
+      if (!local || local.text === first.content) return begin();
+      // drawn alone in this browser, and not saved: what differs from the version that it was drawn on
+      get(`/drafts/${id}`, { version: local.base })
+        .then((base) => {
+          live.current?.bring((base as Draft).content, local.text);
+          kept.forget(id);
+          begin(local.at);
+        })
+        .catch(() => begin());
+      return;
+    }
     if (local && local.text !== first.content) open(local.text, local.base, true, local.at);
     else open(first.content, first.version, false);
-  }, [first, id, opened, open]);
+  }, [first, id, opened, open, together.waits]);
+
+  // what others save is what one has seen, since all of it is drawn here
+  useEffect(() => {
+    if (!shared) return;
+    tag.current = status.rowVersion;
+    void client.invalidateQueries({ queryKey: ["draft versions", id] });
+  }, [shared, status.version, status.rowVersion, client, id]);
 
   /** what is drawn, now; it is kept in this browser at once */
   const taken = useCallback(async () => {
@@ -64,7 +95,15 @@ export function useDraft(id: string) {
     if (!editor.current) return undefined;
     const now = await editor.current.text();
     setText(now);
-    setUnkept(!kept.keep(id, baseNow.current, now));
+    const together = live.current;
+    if (!together) setUnkept(!kept.keep(id, baseNow.current, now));
+    else if (!editor.current?.shared && now !== brought.current)
+      try {
+        together.bring(brought.current, now);
+        brought.current = now;
+      } catch {
+        // a text in the middle of being written is no drawing: it is brought when it is one
+      }
     return now;
   }, [id]);
 
@@ -93,6 +132,16 @@ export function useDraft(id: string) {
       try {
         const now = (await taken()) ?? text;
         let saved: Draft;
+        if (live.current && (editor.current?.shared || brought.current === now)) {
+          await live.current.save(comment);
+          saved = (await get(`/drafts/${id}`)) as Draft;
+          setDirty(false);
+          kept.forget(id);
+          client.setQueryData(["draft", id], saved);
+          void client.invalidateQueries({ queryKey: ["/drafts"] });
+          void client.invalidateQueries({ queryKey: ["draft versions", id] });
+          return saved;
+        }
         try {
           // drawn on an older version (it was kept in this browser meanwhile): nothing that was seen fits
           const stale = !onTop && baseNow.current !== (client.getQueryData<Draft>(["draft", id])?.newest ?? baseNow.current);
@@ -139,11 +188,16 @@ export function useDraft(id: string) {
       kept.forget(id);
       tag.current = found.row_version;
       client.setQueryData(["draft", id], { ...found, version: found.newest });
-      open(found.content, found.newest, found.version !== found.newest);
-      if (found.version !== found.newest) kept.keep(id, found.newest, found.content);
+      open(found.content, found.newest, found.version !== found.newest, undefined, true);
+      if (!live.current && found.version !== found.newest) kept.keep(id, found.newest, found.content);
     },
     [client, id, open],
   );
 
-  return { q, editor, opened, open, text, base, dirty, unkept, saving, error, conflict: conflict ?? undefined, newer, versions, changed, save, load, setError, setConflict };
+  if (shared)
+    return {
+      q, editor, opened, open, text, base: status.version, dirty: status.dirty, unkept: false, saving, error, conflict: undefined, newer: undefined, versions, changed, save, load, setError, setConflict,
+      shared, away: status.state === "away",
+    };
+  return { q, editor, opened, open, text, base, dirty, unkept, saving, error, conflict: conflict ?? undefined, newer, versions, changed, save, load, setError, setConflict, shared: undefined, away: false };
 }

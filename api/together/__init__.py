@@ -1,0 +1,1 @@
+"""Drawing together: a draft's document that several people change at once (docs/decisions/0015-drawing-together.md)."""

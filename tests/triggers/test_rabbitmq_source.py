@@ -1,0 +1,330 @@
+"""A queue of a real RabbitMQ as a source: the contract, and what is its own: acknowledgements, messages that come again, what waits, queues that go."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import aiormq
+import pytest
+
+from flowledger.connectors.sources import rabbit_queue as source
+from flowledger.connectors.sources.frame import Opening
+from flowledger.kernel.model import read
+from tests.connectors.conftest import bench, rabbitmq_server  # noqa: F401 - fixtures
+from tests.connectors.wire import Certificates, Wire
+from tests.triggers.conftest import place_of
+from tests.triggers.contract import Contract, World, opened, quick  # noqa: F401 - a fixture for all
+
+pytestmark = [pytest.mark.req("APG-TRG-002", "APG-CON-018"), pytest.mark.timeout(300)]
+
+
+class Rabbit(World):
+    NUMBER = "number(payload.n)"
+
+    def __init__(self, place: Any, port: int, wire: Wire) -> None:
+        super().__init__(place)
+        self.port, self.wire, self.more, self.tls = port, wire, "", ', tls: "off"'
+        self.queue, self.host = f"in.{uuid.uuid4().hex[:10]}", "127.0.0.1"
+
+    async def start(self) -> None:
+        self.place.secret("RABBIT", "guest")
+        self.connection = await aiormq.connect(f"amqp://guest:guest@127.0.0.1:{self.port}/")
+        self.channel = await self.connection.channel()
+        await self.channel.queue_declare(self.queue, durable=True)
+
+    def source(self) -> str:
+        who = 'username: guest, password: "{{secrets.RABBIT}}"'
+        return f"{{rabbitmq: {{host: {self.host}, port: {self.wire.port}{self.tls}, {who}, queue: {self.queue}{self.more}}}}}"
+
+    async def put(self, *numbers: int, **more: Any) -> None:
+        for n in numbers:
+            await self.send({"n": n, **more}, message_id=f"m{n}")
+
+    async def send(self, body: Any, **properties: Any) -> None:
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        await self.channel.basic_publish(raw, routing_key=self.queue, properties=aiormq.spec.Basic.Properties(**properties))
+
+    async def waits(self) -> int:
+        """Messages that nobody has been handed."""
+        return (await self.channel.queue_declare(self.queue, passive=True)).message_count
+
+    async def empty(self) -> None:
+        """Nothing waits, and nothing is handed out without being acknowledged: it would come back when nobody reads."""
+        for node in self.nodes:
+            await node.stop()
+        assert await self.waits() == 0
+
+    async def away(self, is_away: bool) -> None:
+        self.wire.mode = "drop" if is_away else "pass"
+        if is_away:
+            for task in set(self.wire._tasks):
+                task.cancel()
+
+    async def tells(self, words: str) -> None:
+        async def told() -> bool:
+            return words in self.place.trigger("t").error
+
+        await self.place.until(told, 60)
+
+    async def gone(self) -> None:
+        channel = await self.connection.channel()
+        await channel.queue_delete(self.queue)
+        await self.connection.close()
+
+
+@pytest.fixture
+async def world(tmp_path: Path, rabbitmq_server: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rabbit]:  # noqa: F811
+    monkeypatch.setattr(source, "ASK_S", 0.05)
+    port = int(rabbitmq_server["port"])
+    wire = await Wire(("127.0.0.1", port)).start()
+    async with place_of(tmp_path, egress_private=("127.0.0.1", "server.example")) as place, opened(Rabbit(place, port, wire)) as found:
+        await found.start()
+        yield found
+    await found.gone()
+    await wire.close()
+
+
+class TestRabbit(Contract):
+    async def test_what_was_there_before_is_left_alone_and_what_comes_while_nobody_reads_is_not(self, world):
+        """A queue keeps what is still to be done: what was there before counts, too."""
+        await world.put(98, 99)
+        await world.deploy()
+        first = await world.node()
+        await world.come(98, 99)
+        await first.stop()
+        await world.put(1, 2)
+        await world.node("n2")
+        await world.come(1, 2, 98, 99)
+        await world.empty()
+
+    @pytest.mark.parametrize("takes", [1, 5, 8])
+    async def test_a_reader_that_dies_between_the_log_and_the_source_doubles_nothing(self, world, takes):
+        """What it was handed comes back when its connection is gone, as it is with the process."""
+        await world.deploy()
+        first = await world.node("n1", takes)
+        await world.reading()
+        await world.put(*range(10))
+        await asyncio.wait_for(first.client.dead.wait(), 30)
+        assert 1 <= len(await world.numbers()) <= 10
+        await first.kill()
+        world.nodes.remove(first)
+        await world.node("n2")
+        await world.come(*range(10))
+        await world.empty()
+
+    async def test_what_stands_in_a_message(self, world):
+        await world.deploy("start: {process: p, variables: {n: =payload.n, all: '={a: headers, b: message_id, c: correlation_id, d: type, e: content_type, "
+                           "f: routing_key, g: queue, h: redelivered, i: app_id}'}}\n")  # fmt: skip
+        await world.node()
+        await world.reading()
+        headers = {"text": "t", "n": 3, "deep": {"list": [1, "x"]}, "raw": bytearray(b"\xff"), "none": None}
+        await world.send(
+            {"n": 1},
+            message_id="m-1",
+            correlation_id="c-1",
+            message_type="paid",
+            content_type="application/json",
+            app_id="shop",
+            headers=headers,
+        )
+        await world.come(1)
+        [found] = await world.place.started()
+        assert found["all"] == {
+            "a": {"text": "t", "n": 3, "deep": {"list": [1, "x"]}, "raw": "/w==", "none": None}, "b": "m-1", "c": "c-1", "d": "paid",
+            "e": "application/json", "f": world.queue, "g": world.queue, "h": False, "i": "shop",
+        }  # fmt: skip
+
+    async def test_what_cannot_be_read_is_parked_acknowledged_and_taken_as_text_by_another_version(self, world):
+        await world.deploy()
+        await world.node()
+        await world.reading()
+        for raw in (b"{", b"\xff\xfe", b'{"n":1,"n":2}', b""):
+            await world.send(raw, message_id=uuid.uuid4().hex)
+        await world.put(7)
+        await world.come(7)
+        assert len(world.place.parked("t")) == 4
+        await world.empty()
+
+    async def test_the_same_id_and_the_same_key_count_once(self, world):
+        await world.deploy()
+        first = await world.node()
+        await world.reading()
+        for _ in range(3):
+            await world.send({"n": 1}, message_id="same")
+        await world.send({"n": 2}, message_id="other")
+        await world.come(1, 2)
+        await first.stop()
+        await world.deploy(key="=string(payload.n)")
+        await world.node("n2")
+        for n in (5, 5, 6):
+            await world.send({"n": n})
+        await world.come(1, 2, 5, 6)
+        await world.empty()
+
+    async def test_nothing_is_acknowledged_before_the_log_has_it(self, world):
+        """The engine hears nothing: all that was handed out is still the server's, and comes to the next reader."""
+        await world.deploy()
+        first = await world.node()
+        await world.reading()
+        first.client.dead.set()  # from here on nothing that it asks is heard
+        await world.put(*range(5))
+
+        async def handed_out() -> bool:
+            return await world.waits() == 0
+
+        await world.place.until(handed_out)
+        assert await world.numbers() == []
+        await first.kill()
+
+        async def back() -> bool:
+            return await world.waits() == 5
+
+        await world.place.until(back)
+        await world.node("n2")
+        await world.come(*range(5))
+        await world.empty()
+
+    async def test_no_more_is_handed_out_than_prefetch_says(self, world):
+        world.more = ", prefetch: 3"
+        await world.deploy()
+        node = await world.node()
+        await world.reading()
+        node.client.dead.set()
+        await world.put(*range(10))
+
+        async def held() -> bool:
+            return await world.waits() == 7
+
+        await world.place.until(held)
+        await asyncio.sleep(0.3)
+        assert await world.waits() == 7
+        await node.kill()
+        await world.node("n2")
+        await world.come(*range(10))
+
+    async def test_what_waits_is_told(self, world):
+        await world.deploy()
+        await world.place.pause("t")
+        await world.put(*range(40))
+        await world.place.pause("t", "resume")
+        await world.node("n1")
+        await world.come(*range(40))
+
+        async def none_left() -> bool:
+            return world.place.trigger("t").lag == 0
+
+        await world.place.until(none_left)
+
+    async def test_a_queue_that_goes_is_told_and_one_that_comes_is_read(self, world):
+        await world.deploy()
+        await world.node()
+        await world.reading()
+        await world.put(1)
+        await world.come(1)
+        await world.channel.queue_delete(world.queue)
+        await world.tells("NOT_FOUND")
+        await world.channel.queue_declare(world.queue, durable=True)
+        await world.put(2)
+        await world.come(1, 2)
+
+    @pytest.mark.parametrize(
+        ("more", "secret", "words"),
+        [
+            ("", None, "no secret 'RABBIT'"), ("", "wrong", "does not let us in"), (", virtual_host: none", "guest", "into the virtual host"),
+        ],
+    )  # fmt: skip
+    async def test_what_cannot_be_read_is_told(self, world, more, secret, words, tmp_path):
+        world.more = more
+        (tmp_path / "secrets" / "RABBIT").unlink()
+        if secret is not None:
+            world.place.secret("RABBIT", secret)
+        await world.deploy()
+        await world.node()
+        await world.tells(words)
+        world.place.secret("RABBIT", "guest")
+        if not more:  # a secret that is mended needs no restart
+            await world.put(1)
+            await world.come(1)
+
+    async def test_by_tls_and_only_from_who_it_says(self, world, tmp_path, monkeypatch):
+        authority = Certificates(tmp_path)
+
+        async def here(name: str, port: int) -> list[str]:
+            return ["127.0.0.1"]
+
+        monkeypatch.setattr("flowledger.infra.egress.system_resolve", here)
+        world.wire.tls = authority.server("server.example")
+        other = await Wire(("127.0.0.1", world.port), world.wire.tls).start()
+        world.wire, world.tls, world.host = other, "", "server.example"
+        world.place.settings = world.place.settings.model_copy(update={"egress_ca_file": str(authority.file)})
+        await world.deploy()
+        await world.node()
+        await world.reading()
+        await world.put(1)
+        await world.come(1)
+        for node in list(world.nodes):
+            await node.stop()
+        world.place.settings = world.place.settings.model_copy(update={"egress_ca_file": ""})
+        await world.node("n2")
+        await world.tells("the server is not who it says")
+        await other.close()
+
+    async def test_the_gate_is_asked(self, world):
+        world.place.settings = world.place.settings.model_copy(update={"egress_private": ()})
+        await world.deploy()
+        await world.node()
+        await world.tells("private or loopback")
+
+
+@pytest.mark.parametrize(
+    ("id", "again", "more", "key", "reason"),
+    [
+        (None, False, {}, "", ""), (None, True, {}, "", ""), (None, False, {"redelivered": "park"}, "", ""),
+        (None, True, {"redelivered": "park"}, "", source.AGAIN), ("m", True, {"redelivered": "park"}, "m", ""), ("m", True, {}, "m", ""),
+    ],
+)  # fmt: skip
+async def test_what_comes_again_without_an_id_is_taken_again_or_parked(tmp_path, id, again, more, key, reason):
+    """By hand: the library that sends here makes ids where there are none."""
+    async with place_of(tmp_path) as place:
+        opening = Opening("", "t", {"queue": "q", **more}, {}, place.engine, place.settings, None, None)  # type: ignore[arg-type]
+        spec = aiormq.spec.Basic
+        header = SimpleNamespace(properties=spec.Properties(message_id=id))
+        message = SimpleNamespace(delivery=spec.Deliver("c", 1, again, "", "q"), header=header, body=b'{"n":1}')
+        item = source.RabbitQueue(opening, None)._item(message)
+    assert (item.key, item.reason, item.context["payload"], item.context["redelivered"]) == (key, reason, {"n": 1}, again)
+
+
+async def test_both_ways(world, bench):  # noqa: F811
+    """What the connector sends starts an instance by the source, once, though the connector is called twice with the key of the same work."""
+    await world.deploy()
+    await world.node()
+    await world.reading()
+    send = bench("rabbitmq", secrets=(f"folder:{world.place.folder}/secrets",))
+    call = {
+        "host": "127.0.0.1", "port": world.port, "tls": "off", "username": "guest", "password": "guest", "routingKey": world.queue, "message": {"n": 4},
+    }  # fmt: skip
+    for _ in range(2):
+        await send(call, key="4711")
+    await world.come(4)
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ("{host: a, username: u, queue: q}", "password: expected it"), ("{host: a, username: u, password: p, queue: q}", "a reference"),
+        ('{host: a, username: u, password: "{{secrets.P}}"}', "queue: expected it"),
+        ('{host: a, username: u, password: "{{secrets.P}}", queue: q, prefetch: 0}', "a whole number from 1 to 1000"),
+        ('{host: a, username: u, password: "{{secrets.P}}", queue: q, redelivered: drop}', "one of take, park"),
+        ('{host: a, username: u, password: "{{secrets.P}}", queue: q, ack: auto}', "one of host"),
+    ],
+)  # fmt: skip
+def test_a_wrong_configuration_is_a_finding(config, words):
+    text = f"format: flowledger/trigger@1\nname: t\nsource: {{rabbitmq: {config}}}\nsignal: {{name: s}}\n"
+    _, found = read(text.encode(), "t.trigger.yaml")
+    assert "TRIGGER_SOURCE" in {f.code for f in found} and any(words in f.message for f in found), found

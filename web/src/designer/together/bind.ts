@@ -1,0 +1,139 @@
+import { changes, type Fields, read, write } from "./flat";
+import { follow } from "./follow";
+import type { Shared } from "./shared";
+
+/* eslint-disable @typescript-eslint/no-explicit-any */
+type Any = any;
+/** how long is waited for more of what is drawn, here and by others */
+const FLUSH_MS = 60;
+const FOLLOW_MS = 40;
+const BUSY_MS = 100;
+/** what somebody has pasted, and no document can have */
+// eslint-disable-next-line no-control-regex
+const NO_XML = /[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]/gu;
+
+export interface Bound {
+  /** All that is drawn here is in the document, and all of the document is drawn. */
+  text: () => Promise<string>;
+  undo: () => Promise<void>;
+  redo: () => Promise<void>;
+  can: () => { undo: boolean; redo: boolean };
+  end: () => void;
+}
+
+/** Ids of elements that differ, for what has no shape those that it is in. */
+export function touched(old: Fields, now: Fields): Set<string> {
+  const found = new Set<string>();
+  const add = (all: Fields, from: string) => {
+    const seen = new Set<string>();
+    for (let key = from; key && !seen.has(key); key = String(all.get(key)?.get("^") ?? "")) {
+      seen.add(key);
+      const of = all.get(key);
+      const id = of?.get("@bpmnElement") ?? of?.get("@id");
+      if (id === undefined) continue;
+      found.add(String(id));
+      // what it is made of (a timer, a loop) shows on the element that has it
+      if (!/(Definition|Characteristics)$/.test(String(of?.get("<")))) return;
+    }
+  };
+  for (const [key, of] of now) {
+    const before = old.get(key);
+    if (!before || before.size !== of.size || [...of].some(([name, value]) => name !== "#" && before.get(name) !== value)) add(now, key);
+  }
+  for (const key of old.keys()) if (!now.has(key)) add(old, key);
+  return found;
+}
+
+/**
+ * Ties a modeler to the shared document. What is drawn is written out, compared with what was drawn before, and the differences go into the document; what comes
+ * from others goes the same way back. `adopt`: what the modeler has opened replaces what the document has.
+ */
+export async function bind(m: Any, shared: Shared, adopt: boolean, changed: () => void): Promise<Bound> {
+  const drawn = async () => read((await m.get("moddle").toXML(m.getDefinitions())).xml.replace(NO_XML, ""));
+  let view = await drawn();
+  /** the document as it was drawn last */
+  let seen = shared.fields();
+  let had = new Set(seen.keys());
+  let over = false;
+  let later: ReturnType<typeof setTimeout> | undefined;
+  let due: ReturnType<typeof setTimeout> | undefined;
+  let following = false;
+  let queue: Promise<unknown> = Promise.resolve();
+  const inTurn = (work: () => Promise<void>) => (queue = queue.then(work).catch((e: unknown) => console.error(e))) as Promise<void>;
+
+  const compare = (before: Fields, next: Fields, known?: Set<string>) => {
+    const all = changes(before, next, shared.fields(), known);
+    if (all.size) shared.put(all);
+    for (const key of next.keys()) had.add(key);
+  };
+  const flush = async () => {
+    clearTimeout(later);
+    later = undefined;
+    const next = await drawn();
+    const before = view;
+    view = next;
+    compare(before, next, had);
+  };
+  if (adopt) compare(shared.fields(), view);
+
+  const busy = () => Boolean(m.get("dragging").context()) || m.get("directEditing").isActive();
+  const catchUp = async () => {
+    await flush();
+    const all = shared.fields();
+    following = true;
+    try {
+      await follow(m, write(all), touched(seen, all));
+    } finally {
+      following = false;
+    }
+    view = await drawn();
+    seen = all;
+    had = new Set(all.keys());
+    changed();
+  };
+  const soon = (ms = FOLLOW_MS) => {
+    due ??= setTimeout(() => {
+      due = undefined;
+      if (over) return;
+      if (busy()) soon(BUSY_MS);
+      else void inTurn(catchUp);
+    }, ms);
+  };
+  const off = shared.onChange((remote) => remote && !over && soon());
+  const onStack = () => {
+    if (following || over) return;
+    clearTimeout(later);
+    later = setTimeout(() => void inTurn(async () => (await flush(), changed())), FLUSH_MS);
+  };
+  m.on("commandStack.changed", onStack);
+
+  const step = (what: "undo" | "redo") => async () => {
+    await inTurn(flush);
+    if (what === "undo" ? shared.undo.canUndo() : shared.undo.canRedo()) shared.undo[what]();
+    clearTimeout(due);
+    due = undefined;
+    await inTurn(catchUp);
+  };
+  const bound: Bound = {
+    text: async () => {
+      await inTurn(flush);
+      return write(shared.fields());
+    },
+    undo: step("undo"),
+    redo: step("redo"),
+    can: () => ({ undo: shared.undo.canUndo() || later !== undefined, redo: shared.undo.canRedo() }),
+    end: () => {
+      if (later !== undefined) void flush();
+      over = true;
+      clearTimeout(due);
+      off();
+    },
+  };
+  const actions = m.get("editorActions");
+  for (const name of ["undo", "redo"] as const) {
+    if (actions.isRegistered(name)) actions.unregister(name);
+    actions.register(name, () => void bound[name]());
+  }
+  if (adopt) soon();
+  return bound;
+}
