@@ -6,6 +6,7 @@ import { setNonce } from "get-nonce";
 import { ApiError } from "~/api/client";
 import { useMemo, type ReactNode } from "react";
 import { LanguageProvider, useText } from "~/i18n";
+import { ahead } from "./ahead";
 import { router } from "./router";
 import { Door } from "./SignIn";
 import { readable, theme } from "./theme";
@@ -20,6 +21,8 @@ const queries = new QueryClient({
     },
   },
 });
+
+ahead(queries);
 
 const nonce = document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.content;
 if (nonce) setNonce(nonce); // for the style element of dialogs that lock scrolling

@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
 import { get, getText, send } from "~/api/client";
-import { useDiagram, useSource } from "~/api/source";
+import { useDiagram, useSource, versions as versionsOf } from "~/api/source";
 import { useMay } from "~/api/me";
 import { useRefreshOn } from "~/api/live";
 import type { Definition } from "~/api/types";
@@ -37,7 +37,7 @@ export function ProcessPage() {
     }
   };
   const [starting, setStarting] = useState(false);
-  const versions = useQuery({ queryKey: ["/definitions", "versions", id], queryFn: ({ signal }) => get("/definitions", { definition_id: id, kind: "process", limit: 100 }, signal) });
+  const versions = useQuery(versionsOf(id));
   const definition = versions.data?.items.find((d) => String(d.version) === search.version) ?? versions.data?.items[0];
   useRefreshOn({ definition: definition?.key }, [["process", definition?.key ?? ""]], 1000, Boolean(definition));
   if (versions.error && !versions.data) return <Failed error={versions.error} again={() => void versions.refetch()} />;
