@@ -79,7 +79,7 @@ class Guard:
         #: with sign-in: who comes in
         self.door: Door | None = getattr(services, "door", None)
         rates = getattr(services, "rates", None)
-        self.rates: Rates | None = rates if rates is not None and rates.callers is not None else None
+        self.rates: Rates | None = rates if rates is not None and rates.by_caller else None
         settings = services.settings
         self.hosts = frozenset(settings.hosts) or (frozenset((*LOOPBACK, settings.host)) if settings.loopback else None)
         self.origins = frozenset(settings.origins)
@@ -107,9 +107,12 @@ class Guard:
         problem = self.refused(scope, headers)
         if self.door is not None:
             scope[READ] = headers  # type: ignore[literal-required]
-        elif problem is None and self.rates is not None and (said := headers.get(b"x-actor")) and not scope["path"].startswith(ANY_HOST):
+        elif problem is None and self.rates is not None and scope["path"].startswith("/v1/"):
             # nobody signs in: a name is what its caller says, so this is for fairness alone
-            problem = self.rates.called((said, headers.get(b"x-tenant", b"")), "http")
+            tenant = headers.get(b"x-tenant", b"")
+            if said := headers.get(b"x-actor"):
+                problem = self.rates.called((said, tenant), "http")
+            problem = problem or self.rates.for_tenant(tenant.decode("latin-1"), "http")
         if scope["type"] == ScopeType.WEBSOCKET:
             scope["flowledger_correlation"], scope["flowledger_trace"] = correlation, traceparent  # type: ignore[typeddict-unknown-key]
             if problem is None and self.door is not None:
@@ -232,6 +235,10 @@ async def _as(method: str, app: ASGIApp, scope: Any, receive: Receive, send: Sen
 
 async def _options(app: ASGIApp, scope: Any, receive: Receive, send: Send) -> None:
     """What may be done here, from the router: it says so to whoever comes with a method that nobody has."""
+    if scope["path"] == "*":  # of the server as a whole (RFC 9110, 9.3.7)
+        await send({"type": "http.response.start", "status": 204, "headers": [(b"allow", ", ".join(sorted(METHODS)).encode())]})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        return
     answered = False
 
     async def allowed(message: Message) -> None:

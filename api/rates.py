@@ -75,6 +75,7 @@ class Rates:
         s = settings
         self.addresses = Buckets(s.rate_per_address, clock=clock) if s.rate_per_address else None
         self.callers = Buckets(s.rate_per_caller, clock=clock) if s.rate_per_caller else None
+        self.tenants = Buckets(s.rate_per_tenant, clock=clock) if s.rate_per_tenant else None
         # as many at once as in a minute
         self.failures = Buckets(s.sign_in_failures / 60, s.sign_in_failures, clock=clock) if s.sign_in_failures else None
         self.connections_max = s.connections_per_address
@@ -84,6 +85,11 @@ class Rates:
         self._metrics = metrics
         #: addresses come again and again, and to read one costs ten times as much as all the rest
         self._address = lru_cache(maxsize=4_096)(self._address_of)
+
+    @property
+    def by_caller(self) -> bool:
+        """Something is counted once it is known who calls."""
+        return self.callers is not None or self.tenants is not None
 
     def _counted(self, by: str, door: str) -> None:
         if self._metrics is not None:
@@ -150,6 +156,13 @@ class Rates:
             return None
         self._counted("caller", door)
         return _refused("more requests than one caller may send", after)
+
+    def for_tenant(self, tenant: str, door: str) -> Problem | None:
+        """Once it is known for which tenant; None: it is let in."""
+        if self.tenants is None or not (after := self.tenants.take(tenant)):
+            return None
+        self._counted("tenant", door)
+        return _refused("more requests than one tenant may send", after)
 
     # --- sign-in -----------------------------------------------------------------------------------------------------------------
 

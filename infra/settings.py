@@ -107,6 +107,9 @@ class Settings(BaseSettings):
         le=1_000_000,
         description="Requests a second of one caller: a user, an API key, an identity of an issuer; twice as many at once. 0: no limit",
     )
+    rate_per_tenant: float = Field(
+        0, ge=0, le=1_000_000, description="Requests a second for one tenant, of all its callers; twice as many at once. 0: no limit"
+    )
     connections_per_address: int = Field(0, ge=0, le=1_000_000, description="Open connections of one address. 0: no limit")
     sign_in_failures: int = Field(
         60, ge=0, le=100_000, description="Sign-ins of one address that may fail in a minute, whatever names they try. 0: no limit"

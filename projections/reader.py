@@ -342,6 +342,8 @@ class Reader:
                 async with asyncio.timeout(2.0):
                     await self.rows("SELECT 1 FROM positions LIMIT 1")
                     return ""
+        except psycopg.errors.UndefinedTable:
+            return "the projector hasn't made the tables yet"
         except (psycopg.Error, OSError) as error:
             return f"{type(error).__name__}: {error}"
         return "the database doesn't answer"

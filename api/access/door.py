@@ -74,7 +74,13 @@ class Door:
         if identity.csrf and scope["method"] not in SAFE:
             self._from_our_page(identity, headers)
         self._may(identity, right)
-        scope[CALLER] = self.caller(identity, _text(headers, b"x-tenant"), scope)
+        caller = scope[CALLER] = self.caller(identity, _text(headers, b"x-tenant"), scope)
+        self._often_for(caller.tenant, "http")
+
+    def _often_for(self, tenant: str, door: str) -> None:
+        """Raises: Problem (429)."""
+        if self.rates is not None and (problem := self.rates.for_tenant(tenant, door)) is not None:
+            raise problem
 
     def _often(self, identity: Identity, door: str) -> None:
         """Raises: Problem (429). A key is a caller of its own, and so is a person, with all sessions together."""
@@ -154,7 +160,8 @@ class Door:
                 raise Problem("CSRF", "a socket by a session is opened by pages of this server only", status=403)
             self._may(identity, right)
             scope[IDENTITY] = identity
-            scope[CALLER] = self.caller(identity, _text(headers, b"x-tenant"), scope)
+            caller = scope[CALLER] = self.caller(identity, _text(headers, b"x-tenant"), scope)
+            self._often_for(caller.tenant, "socket")
         except Problem as p:
             return p
         self.known.hold(identity)
@@ -191,6 +198,10 @@ class Door:
             tenant = _tenant(identity, metadata.get("x-tenant"))
         except Problem as p:
             raise Lacking(p.detail, Caller(identity.actor, next(iter(identity.tenants), "")), identity) from None
+        try:
+            self._often_for(tenant, "grpc")
+        except Problem as p:
+            raise TooOften(p.detail, p.retry_after_ms) from None
         return Caller(identity.actor, tenant, "", "", identity.groups, identity.kernel, identity.tenants), identity
 
 

@@ -444,7 +444,7 @@ class System:
 
         if self._limits is None:
             self._limits = Rates(self.settings, self.telemetry.metrics)
-            if self.door is not None and self._limits.callers is not None:
+            if self.door is not None and self._limits.by_caller:
                 self.door.rates = self._limits
         return self._limits
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -165,6 +166,25 @@ async def test_options_and_405_say_what_is_allowed(http):
         assert r.json()["code"] == "METHOD_NOT_ALLOWED"
     assert (await http.request("DELETE", "/v1/nothing")).status_code == 404
     assert "x-correlation-id" in (await http.get("/v1/nothing")).headers
+
+
+async def test_options_of_the_server_as_a_whole():
+    """RFC 9110, 9.3.7: `OPTIONS *`, which clients that speak in URLs can't say."""
+    app = create_app(Services(_conf.ScriptedClient(), _conf.RowsInMemory(), Settings()))  # type: ignore[arg-type]
+    said: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "OPTIONS", "scheme": "http", "path": "*", "raw_path": b"*",
+        "query_string": b"", "root_path": "", "headers": [(b"host", b"127.0.0.1")], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80), "state": {},
+    }  # fmt: skip
+    await app(scope, receive, send)  # type: ignore[arg-type]
+    assert said[0]["status"] == 204 and b"GET" in dict(said[0]["headers"])[b"allow"]
 
 
 async def test_pages_of_listed_origins_may_ask_first():

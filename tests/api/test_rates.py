@@ -217,6 +217,15 @@ async def test_without_sign_in_a_name_counts_for_itself():
         assert (await web.get("/v1/me", headers={"x-actor": "ann"})).status_code == 200
 
 
+async def test_without_sign_in_a_tenant_counts_with_all_its_callers():
+    services = Services(ScriptedClient(), RowsInMemory(), Settings())  # type: ignore[arg-type]
+    services.rates = rates(Clock(), rate_per_tenant=0.5)
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(create_app(services)), base_url="http://127.0.0.1:8080") as web:
+        asked = [("ann", "acme"), ("bob", "acme"), ("ann", "beta")]
+        said = [await web.get("/v1/me", headers={"x-actor": name, "x-tenant": tenant}) for name, tenant in asked]
+        assert [r.status_code for r in said] == [200, 429, 200]
+
+
 class Engine:
     partitions = 1
 

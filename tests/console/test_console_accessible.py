@@ -106,15 +106,22 @@ def looked_at(page: Any) -> list[str]:
     return [f"{v['id']}: {v['help']}: {n['html'][:160]} {n.get('failureSummary', '')[:200]}" for v in found for n in v["nodes"]]
 
 
+def sound(page: Any) -> None:
+    """As it is now: with a dialog open, amid what is done."""
+    found = looked_at(page)
+    assert not found, "\n".join(found)
+
+
 def accessible(page: Any) -> None:
-    """As it is, in the dark, and on a phone."""
+    """As it is, in the dark, on a tablet, and on a phone, which nothing is wider than."""
     found = looked_at(page)
     page.emulate_media(color_scheme="dark")
     found += [f"dark: {x}" for x in looked_at(page)]
-    page.set_viewport_size({"width": 390, "height": 844})
-    found += [f"390: {x}" for x in looked_at(page)]
+    for width, height in ((820, 1180), (390, 844)):
+        page.set_viewport_size({"width": width, "height": height})
+        found += [f"{width}: {x}" for x in looked_at(page)]
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"wider than {width}"
     assert not found, "\n".join(found)
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "wider than a phone"
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -13,7 +13,7 @@ from lxml import etree
 from flowledger.kernel.model import layout
 
 from .conftest import Served
-from .test_console_accessible import AXE, looked_at
+from .test_console_accessible import sound
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.req("APG-ENG-002", "WSM-ENG-003")]
 ORDER = Path(__file__).resolve().parents[2] / "examples" / "order.bpmn"
@@ -41,12 +41,6 @@ def clicked(page: Any, element: str) -> None:
 def act(page: Any, name: str) -> None:
     page.get_by_role("button", name="Actions").click()
     page.get_by_role("menuitem", name=name).click()
-
-
-def sound(page: Any) -> None:
-    if AXE.exists():
-        found = looked_at(page)
-        assert not found, "\n".join(found)
 
 
 def opened(open_page: Callable[..., Any], instance: str, **how: Any) -> Any:

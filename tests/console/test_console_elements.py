@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from .conftest import Served, until
-from .test_console_changes import clicked, opened, sound, waits_at
+from .test_console_accessible import sound
+from .test_console_changes import clicked, opened, waits_at
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.req("APG-ENG-002", "APG-UI-010")]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from .conftest import Served, until
-from .test_console_changes import sound
+from .test_console_accessible import sound
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.req("APG-CON-009", "APG-UI-002")]
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from .conftest import ROOT, Served
+from .test_console_accessible import accessible
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
@@ -199,3 +200,16 @@ def test_the_api_is_a_page_to_try(server: Served, open_page: Callable[..., Any])
     page.locator(".opblock").filter(has_text="/v1/settings").first.click()
     page.get_by_role("button", name="Execute").click()
     page.locator(".live-responses-table").get_by_text("200").first.wait_for()
+
+
+@pytest.mark.req("APG-UI-010")
+def test_on_a_phone_the_parts_are_chosen_from_groups(open_page: Callable[..., Any]) -> None:
+    page = open_page("/operations", width=390, actor="olga")
+    part = page.get_by_label("Which part")
+    part.wait_for()
+    assert page.get_by_role("tab").count() == 0
+    assert part.locator("optgroup").evaluate_all("(groups) => groups.map((g) => g.label)")[:3] == ["Stuck", "In hand", "With the outside"]
+    part.select_option("partitions")
+    page.wait_for_url("**/operations?tab=partitions")
+    page.get_by_text("Owners (they decide)").wait_for()
+    accessible(page)

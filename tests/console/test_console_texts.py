@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from .conftest import ROOT, Served
-from .test_console_changes import sound
+from .test_console_accessible import sound
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 

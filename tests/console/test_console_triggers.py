@@ -11,7 +11,7 @@ import pytest
 from flowledger.sdk import Flow
 
 from .conftest import Served, until
-from .test_console_accessible import AXE, looked_at
+from .test_console_accessible import sound
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.req("D-TRG-001")]
 NAME, PROCESS = "every-second", "begun-by-time"
@@ -20,12 +20,6 @@ NAME, PROCESS = "every-second", "begun-by-time"
 def resource(**more: Any) -> str:
     every = {"format": "flowledger/trigger@1", "name": NAME, "source": {"schedule": {"every": "PT1S", "catch_up": "none"}}}
     return json.dumps({**every, "start": {"process": PROCESS, "variables": {"at": "=scheduled"}}, **more})
-
-
-def sound(page: Any) -> None:
-    if AXE.exists():
-        found = looked_at(page)
-        assert not found, "\n".join(found)
 
 
 def test_what_a_trigger_does_and_could_not_use(server: Served, open_page: Callable[..., Any]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from .conftest import Served, until
-from .test_console_accessible import AXE, looked_at
+from .test_console_accessible import sound
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow, pytest.mark.req("APG-EVT-001", "APG-EVT-002", "APG-EVT-003")]
 
@@ -45,12 +45,6 @@ def receiver(server: Served) -> Iterator[Receiver]:
     yield found
     found.server.shutdown()
     found.server.server_close()
-
-
-def sound(page: Any) -> None:
-    if AXE.exists():
-        found = looked_at(page)
-        assert not found, "\n".join(found)
 
 
 def test_a_webhook_from_its_page_to_its_receiver(server: Served, receiver: Receiver, open_page: Callable[..., Any]) -> None:

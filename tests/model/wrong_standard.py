@@ -44,6 +44,7 @@ DIAGRAM = (
 )
 
 ROWS = [
+    ("SCHEMA_PLACE", process('<x:include xmlns:x="u" href="a"/>' + TASK), '<x:include xmlns:x="u" href="a"/>', ""),
     ("SCHEMA_PLACE", process('<property id="q"/>' + TASK) + '<property id="lost"/>', '<property id="lost"/>', ""),
     ("SCHEMA_CHILD_MISSING", process(TASK) + '<relationship id="rel" type="x"><source>t</source></relationship>', "</source>", "</source><target>s</target>"),
     ("SCHEMA_CHILD_TWICE", process('<scriptTask id="t" scriptFormat="text/x"><script>1</script><script>2</script></scriptTask>'), "<script>2</script>", ""),

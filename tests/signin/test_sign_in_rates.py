@@ -22,7 +22,7 @@ def limited(world, **settings) -> tuple[Rates, list[float]]:
     found = Rates(Settings(**settings), Telemetry().metrics, lambda: now[0])
     services = world.app.state["services"]
     services.rates = found
-    if found.callers is not None:
+    if found.by_caller:
         services.door.rates = found
     return found, now
 
@@ -53,6 +53,7 @@ async def test_by_default_a_minute_has_room_for_sixty(world):
     assert off.failures is None and off.guessing("192.0.2.1") is None
 
 
+@pytest.mark.req("APG-API-006")
 async def test_a_person_with_all_sessions_is_one_caller_and_each_key_another(world):
     first = await world.user("ann", "viewer")
     second = world.client()
@@ -75,6 +76,19 @@ async def test_a_person_with_all_sessions_is_one_caller_and_each_key_another(wor
     assert gateway._known(gateway.door, _method(), None, metadata, None)[0].actor == "ann"  # type: ignore[arg-type]
     assert (await first.get("/v1/me")).status_code == 200
     assert found._metrics.rate_limited.labels("caller", "grpc")._value.get() == 1
+
+
+@pytest.mark.req("APG-API-006")
+async def test_a_tenant_with_all_its_callers_is_one_and_others_don_t_feel_it(world):
+    """429 with a hint when to come again, by tenant and by client, at both doors."""
+    ann, bob = await world.user("ann", "viewer", tenants=("acme",)), await world.user("bob", "viewer", tenants=("acme", "beta"))
+    _, now = limited(world, rate_per_tenant=1, rate_per_caller=10)
+    assert [(await c.get("/v1/me")).status_code for c in (ann, bob, ann, bob)] == [200, 200, 429, 429]
+    told = await bob.get("/v1/me")
+    assert told.headers["retry-after"] == "2" and "one tenant" in told.json()["detail"]
+    assert (await bob.get("/v1/me", headers={"x-tenant": "beta"})).status_code == 200
+    now[0] += 1.0
+    assert [(await c.get("/v1/me")).status_code for c in (ann, bob)] == [200, 429]
 
 
 def _method():

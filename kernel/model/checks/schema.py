@@ -40,6 +40,7 @@ declare(
 )
 
 _B = len(x.B)
+_DI = "{http://www.omg.org/spec/BPMN/20100524/DI}"
 _WORDS = {
     "tChoreographyLoopType": ("None", "Standard", "MultiInstanceSequential", "MultiInstanceParallel"),
     "tRelationshipDirection": ("None", "Forward", "Backward", "Both"),
@@ -61,6 +62,8 @@ def check(r: Any) -> None:
                     say(r, "SCHEMA_PLACE", kid, f"<{own}> has no place in <{tag}>, which holds a text")
             continue
         before = len(r.findings)
+        if len(kids) < len(element) and "Expression" not in shape.name:
+            _foreign(r, element, tag)
         _attributes(r, element, tag, shape)
         if kids or shape.wanted:
             _children(r, element, tag, kids, shape)
@@ -68,6 +71,14 @@ def check(r: Any) -> None:
             r.findings[before:] = [f for f in r.findings[before:] if f.code == "SCHEMA_PLACE"]
         kids.reverse()
         todo += kids
+
+
+def _foreign(r: Any, element: Any, tag: str) -> None:
+    """Elements of other namespaces stand in extensionElements, and in what holds a text of any language."""
+    for kid in element:
+        if isinstance(kid.tag, str) and not kid.tag.startswith((x.B, _DI)):
+            name = f"{kid.prefix}:{x.local(kid)}" if kid.prefix else x.local(kid)
+            say(r, "SCHEMA_PLACE", kid, f"<{name}> has no place in <{tag}>: what is not of BPMN stands in extensionElements")
 
 
 def _attributes(r: Any, element: Any, tag: str, shape: grammar.Shape) -> None:

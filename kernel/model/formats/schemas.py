@@ -32,7 +32,7 @@ _KEYS: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("do", "then", "else", "flow", "on_late", "repeat", "scope", "undo"), _BLOCKS),
     **dict.fromkeys(("id", "name", "description", "job", "assignee", "form", "message", "key", "signal", "process", "decision", "capability", "operation",
                      "expression", "as", "collect", "collect_from", "result", "category", "owner", "on_error", "first", "first_step", "from", "to",
-                     "go", "task", "state", "for_each", "$schema", "binding"), _TEXT),
+                     "go", "task", "state", "for_each", "reference", "$schema", "binding"), _TEXT),
     "retry": {"anyOf": [_WHOLE, {"type": "object", "properties": dict.fromkeys(sorted(work._RETRY_KEYS), _ANY), "additionalProperties": False}]},
     "priority": {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 100}, _TEXT]},
     "type": {"type": "string", "description": "one of " + ", ".join(sorted(set(work.KINDS))) + "; any other word is the type of a job"},

@@ -23,7 +23,7 @@ COMMON = {"id", "name", "type", "description", "input", "output", "parameters", 
 #: more keys by kind
 KEYS: dict[str, set[str]] = {
     "service": {"job"},
-    "user": {"assignee", "candidate_groups", "candidate_users", "form", "due", "follow_up", "decision"},
+    "user": {"assignee", "candidate_groups", "candidate_users", "form", "due", "follow_up", "decision", "reference"},
     "script": {"expression"},
     "decision": {"decision"},
     "call": {"process", "version_tag", "binding"},
@@ -294,6 +294,10 @@ def _user(r: Base, element: Any, value: Value, word: str, retry: Retry) -> None:
         holder = build.extension(element, "zeebe", "taskHeaders")
         for key, text in headers.items():
             build.within(holder, "header", key=key, value=text)
+    if reference := r.text(value, "reference"):
+        if reference.startswith("="):
+            r.checked(reference, value.get("reference"), "reference")
+        build.extension(element, "flowledger", "task", reference=reference)
     if word == "approval":
         build.extension(element, "flowledger", "task", kind="approval")
 

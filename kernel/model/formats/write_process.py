@@ -356,12 +356,13 @@ class Writer:
         return kind == "call" and set(ext.attrib) <= known and ext.get("propagateAllChildVariables") == "true"
 
     def own(self, e: Any, kind: str, ext: Any, out: Node) -> bool:
-        for name in ("category", "sla"):
+        ours = ("category", "sla", *(("reference",) if kind == "user" else ()))
+        for name in ours:
             if ext.get(name):
                 out[name] = ext.get(name)
         if ext.get("kind") == "approval" and kind == "user":
             out["type"] = "approval"
-        return set(ext.attrib) <= {"category", "sla", *(["kind"] if out["type"] == "approval" else [])} and not len(ext)
+        return set(ext.attrib) <= {*ours, *(["kind"] if out["type"] == "approval" else [])} and not len(ext)
 
 
 Says = Callable[[Writer, Any, str, Any, Node], bool]

@@ -159,6 +159,41 @@ def test_cancel_compensates_newest_first(crash):
     assert s.words[-1] == "cancelled" and s.empty
 
 
+CALLER = """process p {
+startEvent s
+serviceTask a
+boundaryEvent ca on=a : compensate
+serviceTask ua comp=true
+~<association id="as1" sourceRef="ca" targetRef="ua"/>
+callActivity c
+<zeebe:calledElement processId="q"/>
+endEvent e
+s > a > c > e
+}
+process q {
+startEvent qs
+serviceTask b
+boundaryEvent cb on=b : compensate
+serviceTask ub comp=true
+~<association id="as2" sourceRef="cb" targetRef="ub"/>
+serviceTask k
+endEvent qe
+qs > b > k > qe
+}"""
+
+
+@pytest.mark.parametrize("crash", [False, True])
+@pytest.mark.parametrize("first", [("ua", "ub"), ("ub", "ua")], ids=["the caller's first", "the called one's first"])
+def test_a_family_compensates_each_by_itself(first, crash):
+    """Called instances are on other partitions, so none waits for another: see docs/bpmn-coverage.md."""
+    s = Scenario(CALLER, crash=crash).start("p").moves("complete a", "complete b", "cancel")
+    assert sorted(t.element for t in s.p.tasks.values()) == ["ua", "ub"] and "k^" in s.words and "cancelled" not in s.words
+    s.move(f"complete {first[0]}")
+    assert s.words.count("cancelled") == 1 and len(s.p.instances) == 1
+    s.move(f"complete {first[1]}")
+    assert s.words.count("cancelled") == 2 and s.empty
+
+
 @pytest.mark.req("D-STA-002")
 @pytest.mark.parametrize("crash", [False, True])
 def test_force_ends_at_once(crash):

@@ -170,7 +170,7 @@ function Recent() {
                 <Anchor renderRoot={(props) => <Link to="/instances/$id" params={{ id: i.id }} {...props} />} className="fl-cut">
                   {i.name || i.process} {i.business_key && `· ${i.business_key}`}
                 </Anchor>
-                <Group gap="xs" wrap="nowrap">
+                <Group gap="xs" wrap="nowrap" style={{ flex: "none" }}>
                   <Status of={i.has_incident && i.status === "running" ? "incident" : i.status} paused={i.paused} />
                   <Text size="xs" c="dimmed" style={{ whiteSpace: "nowrap" }}>
                     <When at={i.created_at} />

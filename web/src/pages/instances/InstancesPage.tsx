@@ -6,11 +6,12 @@ import type { InstanceRow } from "~/api/types";
 import { useText } from "~/i18n";
 import { Folded, useNarrow } from "~/shared/Folded";
 import { Icon } from "~/shared/icons";
-import { RowList } from "~/shared/RowList";
+import { RowList, type Column } from "~/shared/RowList";
 import { Empty, Listed, PageHead } from "~/shared/states";
 import { SavedViews } from "~/shared/SavedViews";
 import { useChosen } from "~/shared/Selected";
 import { Status } from "~/shared/Status";
+import { TwoLines } from "~/shared/TwoLines";
 import { duration, When } from "~/shared/time";
 import { Selected } from "./Selected";
 import { Where } from "./Where";
@@ -29,6 +30,17 @@ export function InstancesPage() {
   const filtered = Object.keys(search).length > 0;
   const choice = useChosen(list.rows);
   const variables = Object.entries(search).filter(([k]) => k.startsWith("var."));
+  const status = (i: InstanceRow) => <Status of={i.has_incident && i.status === "running" ? "incident" : i.status} paused={i.paused} />;
+  const name: Column<InstanceRow> = {
+    key: "name",
+    head: t("col.process"),
+    width: "minmax(9rem, 2fr)",
+    cell: (i) => (
+      <Anchor renderRoot={(props) => <Link to="/instances/$id" params={{ id: i.id }} {...props} />}>
+        {i.name || i.process} <small>v{i.version}</small>
+      </Anchor>
+    ),
+  };
   return (
     <>
       <PageHead title={t("instances.title")} actions={<SavedViews page="instances" search={search} />}>{t("instances.what")}</PageHead>
@@ -84,20 +96,15 @@ export function InstancesPage() {
           onOpen={(i) => void navigate({ to: "/instances/$id", params: { id: i.id } })}
           more={list.more}
           hasMore={list.hasNextPage}
-          columns={[
+          rowHeight={narrow ? 56 : undefined}
+          columns={narrow ? [
             choice.column,
-            {
-              key: "name",
-              head: t("col.process"),
-              width: "minmax(9rem, 2fr)",
-              cell: (i) => (
-                <Anchor renderRoot={(props) => <Link to="/instances/$id" params={{ id: i.id }} {...props} />}>
-                  {i.name || i.process} <small>v{i.version}</small>
-                </Anchor>
-              ),
-            },
+            { ...name, width: "minmax(8rem, 1fr)", cell: (i) => <TwoLines status={status(i)} more={i.business_key || i.id} aside={<When at={i.started_at ?? i.created_at} />}>{name.cell(i)}</TwoLines> },
+          ] : [
+            choice.column,
+            name,
             { key: "key", head: t("col.key"), width: "minmax(7rem, 1.5fr)", cell: (i) => i.business_key || "–" },
-            { key: "status", head: t("col.status"), width: "9rem", cell: (i) => <Status of={i.has_incident && i.status === "running" ? "incident" : i.status} paused={i.paused} /> },
+            { key: "status", head: t("col.status"), width: "9rem", cell: status },
             { key: "at", head: t("col.started"), width: "8rem", cell: (i) => <When at={i.started_at ?? i.created_at} /> },
             { key: "took", head: t("col.took"), width: "7rem", cell: (i) => <Took of={i} /> },
             { key: "id", head: t("col.id"), width: "minmax(8rem, 1fr)", cell: (i) => <span className="fl-mono">{i.id}</span> },

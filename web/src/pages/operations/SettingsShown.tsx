@@ -3,11 +3,13 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { get } from "~/api/client";
 import { useText } from "~/i18n";
+import { useNarrow } from "~/shared/Folded";
 import { Answer, Empty } from "~/shared/states";
 
 /** How this process is set; what is secret is not shown. */
 export function SettingsShown() {
   const t = useText();
+  const narrow = useNarrow();
   const [changed, setChanged] = useState(false);
   const q = useQuery({ queryKey: ["operations", "settings"], queryFn: ({ signal }) => get("/settings", {}, signal) });
   return (
@@ -17,17 +19,22 @@ export function SettingsShown() {
       </Group>
       <Answer of={q} empty={(p) => !p.items.some((s) => !changed || s.changed) && <Empty title={t("settings.none")} />}>
         {(p) => (
-          <Table.ScrollContainer minWidth={560}>
+          <Table.ScrollContainer minWidth={narrow ? 300 : 560}>
             <Table verticalSpacing={4}>
               <Table.Tbody>
                 {p.items
                   .filter((s) => !changed || s.changed)
                   .map((s) => (
                     <Table.Tr key={s.name}>
-                      <Table.Td w="26%">
+                      <Table.Td w={narrow ? "55%" : "26%"} style={{ overflowWrap: "anywhere" }}>
                         <span className="fl-mono" title={s.variable}>
                           {s.name}
                         </span>
+                        {narrow && (
+                          <Text size="xs" c="dimmed" lang="en">
+                            {s.description}
+                          </Text>
+                        )}
                       </Table.Td>
                       <Table.Td w="30%" style={{ overflowWrap: "anywhere" }}>
                         <span className="fl-mono">{s.value || "–"}</span>{" "}
@@ -37,11 +44,13 @@ export function SettingsShown() {
                           </Badge>
                         )}
                       </Table.Td>
-                      <Table.Td>
-                        <Text size="sm" c="dimmed" lang="en">
-                          {s.description}
-                        </Text>
-                      </Table.Td>
+                      {!narrow && (
+                        <Table.Td>
+                          <Text size="sm" c="dimmed" lang="en">
+                            {s.description}
+                          </Text>
+                        </Table.Td>
+                      )}
                     </Table.Tr>
                   ))}
               </Table.Tbody>

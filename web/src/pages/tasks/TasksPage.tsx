@@ -7,6 +7,7 @@ import { useList } from "~/api/lists";
 import { useRefreshOn } from "~/api/live";
 import { useMe } from "~/api/me";
 import type { TaskRow } from "~/api/types";
+import { Folded, useNarrow } from "~/shared/Folded";
 import { NameForm } from "~/shared/NameForm";
 import { useText } from "~/i18n";
 import { RowList, type Column } from "~/shared/RowList";
@@ -47,7 +48,8 @@ export function TasksPage() {
   const search = useSearch({ strict: false }) as Record<string, string>;
   const navigate = useNavigate();
   const { actor } = useMe();
-  const wide = useMediaQuery("(min-width: 48em)") ?? true;
+  const wide = useMediaQuery("(min-width: 62em)") ?? true; // below, the columns leave no room for when it is due
+  const narrow = useNarrow();
   const set = (more: Record<string, string | undefined>) => void navigate({ to: ".", search: { ...search, ...more } as Record<string, string>, replace: true });
   const view: View = VIEWS.includes(search.view as View) ? (search.view as View) : actor ? "mine" : "all";
   const groups = useGroups(actor);
@@ -62,6 +64,7 @@ export function TasksPage() {
   const field = (name: string, label: string, w: number) => (
     <TextInput label={label} size="xs" w={w} defaultValue={search[name] ?? ""} key={`${name}${search[name]}`} onKeyDown={(e) => e.key === "Enter" && set({ [name]: e.currentTarget.value })} onBlur={(e) => e.currentTarget.value !== (search[name] ?? "") && set({ [name]: e.currentTarget.value })} />
   );
+  const views = <SegmentedControl size="xs" aria-label={t("tasks.view")} value={view} onChange={(v) => set({ view: v })} data={VIEWS.map((v) => ({ value: v, label: t(`tasks.${v}`) }))} />;
   return (
     <>
       <PageHead title={t("tasks.title")} actions={
@@ -70,8 +73,10 @@ export function TasksPage() {
           <SavedViews page="tasks" search={search} />
         </>
       }>{t("tasks.what")}</PageHead>
+      {narrow && <Group mb="sm">{views}</Group>}
+      <Folded label={t("list.filter")} says={filtered}>
       <Group mb="sm" gap="xs" align="end">
-        <SegmentedControl size="xs" aria-label={t("tasks.view")} value={view} onChange={(v) => set({ view: v })} data={VIEWS.map((v) => ({ value: v, label: t(`tasks.${v}`) }))} />
+        {!narrow && views}
         <Select label={t("tasks.sort")} size="xs" w={150} allowDeselect={false} value={search.sort ?? "due"} onChange={(v) => set({ sort: v ?? undefined })} data={["due", "priority", "created"].map((v) => ({ value: v, label: t(`tasks.sort.${v}`) }))} />
         {field("reference_starts", t("col.about"), 130)}
         {field("definition", t("col.process"), 150)}
@@ -85,6 +90,7 @@ export function TasksPage() {
           </Button>
         )}
       </Group>
+      </Folded>
       {view !== "all" && actor === "" ? (
         <Empty title={t("tasks.who")} action={<NameForm button={(toggle) => <Button size="xs" onClick={toggle}>{t("shell.person.change")}</Button>} />}>
           {t("tasks.who.hint")}
@@ -123,6 +129,12 @@ function Rows({ asked, filtered, view, wide, search, clear }: { asked: Record<st
           <Group gap="xs" wrap="nowrap" justify="space-between">
             <Text size="xs" c="dimmed" className="fl-cut">
               {[task.reference || task.process, task.assignee ?? t("tasks.nobody")].join(" · ")}
+              {!task.reference && !task.due_at && (
+                <>
+                  {" · "}
+                  <When at={task.created_at} />
+                </>
+              )}
             </Text>
             {task.due_at && (
               <div style={{ flex: "none" }}>
