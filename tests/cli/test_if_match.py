@@ -161,7 +161,13 @@ OTHERS: dict[str, dict[str, Any]] = {
 
 
 #: what isn't there, of things that nobody has made here
-NOBODY = {"/v1/incidents/{key}/resolve": "", "/v1/holds/{id}/release": "7", "/v1/watchdog/{id}/repair": "0-token_lost-7"}
+NOBODY = {
+    "/v1/jobs/{key}/retries": "",
+    "/v1/incidents/{key}/resolve": "",
+    "/v1/holds/{id}/release": "7",
+    "/v1/watchdog/{id}/repair": "0-token_lost-7",
+}
+NOTHING = {"/v1/watchdog/{id}/repair": {"reason": "x"}, "/v1/jobs/{key}/retries": {"retries": 1}}
 
 
 def offered(server) -> list[tuple[str, str]]:
@@ -186,7 +192,7 @@ def test_each_route_that_offers_a_dry_run_answers_with_a_plan_and_changes_nothin
             thing, place, body, before = "", path.replace("{name}", "looked-at"), OTHERS[path], ""
         else:
             nothing = path.replace("{key}", "7").replace("{id}", NOBODY[path])
-            answer = http.post(nothing, json={"reason": "x"} if "watchdog" in path else {}, params={"dry_run": "true"})
+            answer = http.post(nothing, json=NOTHING.get(path, {}), params={"dry_run": "true"})
             assert answer.status_code == 404, (path, answer.text)
             continue
         wish = {"json": body} if method != "DELETE" else {}
