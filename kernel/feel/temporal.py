@@ -412,7 +412,8 @@ _DATE_RE = re.compile(_DATE)
 _TIME_RE = re.compile(_TIME)
 _DATE_TIME_RE = re.compile(f"{_DATE}T(.*)", re.DOTALL)
 _YM_RE = re.compile(r"(-?)P(?:([0-9]{1,12})Y)?(?:([0-9]{1,12})M)?")
-_DT_RE = re.compile(r"(-?)P(?:([0-9]{1,15})D)?(?:(T)(?:([0-9]{1,18})H)?(?:([0-9]{1,18})M)?(?:([0-9]{1,18})(?:\.([0-9]+))?S)?)?")
+#: `PT0.S`, which XML Schema has not, is one by the official suite (1120, case 011)
+_DT_RE = re.compile(r"(-?)P(?:([0-9]{1,15})D)?(?:(T)(?:([0-9]{1,18})H)?(?:([0-9]{1,18})M)?(?:([0-9]{1,18})(?:\.([0-9]*))?S)?)?")
 
 
 def parse_date(text: str) -> FeelDate | None:

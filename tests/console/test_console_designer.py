@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from flowledger.sdk import Flow
+
 from .conftest import ROOT, Served
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
@@ -167,6 +169,23 @@ def test_findings_stand_on_the_element_as_one_draws_and_go_when_it_is_mended(ope
     page.locator(".fl-finding-error").first.wait_for(state="detached")
     page.get_by_role("button", name="Redo").click()
     page.locator(".fl-finding-error").first.wait_for()
+
+
+def test_made_anew_for_the_dark_or_another_language_it_keeps_its_findings(open_page: Opened, server: Served) -> None:
+    """The editor that was there a moment ago is told nothing more: the page once ended with that."""
+    content = Flow("again").start().user("charge").end().xml().decode()
+    draft = server.call("POST", "/v1/drafts", {"name": "Again", "kind": "process", "content": content})["id"]
+    for _ in range(3):
+        page = open_page(f"/designer/{draft}", dark=True, language="de")
+        page.locator(".fl-finding").first.wait_for()
+        assert page.get_by_role("alert").count() == 0, page.get_by_role("alert").all_inner_texts()
+        page.context.close()
+    page = open_page(f"/designer/{draft}")
+    for scheme in ("dark", "light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_timeout(300)
+        page.locator(".fl-finding").first.wait_for()
+        assert page.get_by_role("alert").count() == 0, page.get_by_role("alert").all_inner_texts()
 
 
 @pytest.mark.req("APG-UI-007")

@@ -86,25 +86,29 @@ export default function ProcessEditor({ text, label, shared, adopt, properties, 
     on.addEventListener("mouseleave", left);
     const seen = new ResizeObserver(() => get("canvas").resized());
     seen.observe(box.current!);
+    /** The page may still hold this one when another has taken its place (dark instead of light, another language): then it does nothing more. */
+    const alive = <A extends unknown[]>(does: (...given: A) => void) => (...given: A) => {
+      if (!over) does(...given);
+    };
     const editor: Editor = {
       text: async () => (current.current = bound ? await bound.text() : ((await m.saveXML({ format: true })).xml ?? "")),
       shared: Boolean(shared),
-      select: (id) => {
+      select: alive((id) => {
         const element = get("elementRegistry").get(id);
         if (!element) return;
         get("selection").select(element);
         get("canvas").scrollToElement(element);
         get("canvas").focus?.();
-      },
-      undo: () => (bound ? void bound.undo() : get("commandStack").canUndo() && get("commandStack").undo()),
-      redo: () => (bound ? void bound.redo() : get("commandStack").canRedo() && get("commandStack").redo()),
-      fit: () => fit(m),
-      marks: (all) => mark(m, (marked = all)),
-      show: (now) => show(m, (shown = now)),
+      }),
+      undo: alive(() => (bound ? void bound.undo() : get("commandStack").canUndo() && get("commandStack").undo())),
+      redo: alive(() => (bound ? void bound.redo() : get("commandStack").canRedo() && get("commandStack").redo())),
+      fit: alive(() => fit(m)),
+      marks: alive((all) => mark(m, (marked = all))),
+      show: alive((now) => show(m, (shown = now))),
       svg: async () => (await m.saveSVG()).svg,
-      people: (others) => people.show(others),
-      templates: (all) => get("elementTemplatesLoader").setTemplates(all),
-      apply: (id, version, at) => apply(m, id, version, at),
+      people: alive((others) => people.show(others)),
+      templates: alive((all) => get("elementTemplatesLoader").setTemplates(all)),
+      apply: alive((id, version, at) => apply(m, id, version, at)),
     };
     const anew = shared && !adopts.current ? shared.text() : current.current;
     m.importXML(anew)
