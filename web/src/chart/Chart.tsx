@@ -68,12 +68,13 @@ export function Chart({ label, points, series, format = String, height = 220, on
     if (!made) return;
     const ink = dark ? "#c9ccd1" : "#495057";
     const line = dark ? "#3b3d42" : "#dee2e6";
+    const top = series.length < 2 ? 12 : series.length > 3 && made.getWidth() < 420 ? 52 : 32; // names that take a second line
     made.setOption(
       {
         animation: !window.matchMedia(MOTION).matches,
         animationDuration: 200,
         textStyle: { fontFamily: "system-ui, sans-serif", color: ink },
-        grid: { left: 8, right: 12, top: series.length > 1 ? 32 : 12, bottom: 4, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
+        grid: { left: 8, right: 12, top, bottom: 4, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
         legend: { show: series.length > 1, top: 0, left: 0, textStyle: { color: ink }, itemHeight: 10, itemWidth: 14 },
         tooltip: { trigger: "axis", confine: true, valueFormatter: (v: unknown) => (typeof v === "number" ? format(v) : "–"), backgroundColor: dark ? "#25262b" : "#fff", borderColor: line, textStyle: { color: dark ? "#e9ecef" : "#212529", fontSize: 12 } },
         xAxis: { type: "category", data: points, axisLabel: { color: ink, hideOverlap: true }, axisLine: { lineStyle: { color: line } }, axisTick: { show: false } },

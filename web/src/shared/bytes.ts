@@ -1,3 +1,5 @@
+import { inWords } from "./time";
+
 /** A number of bytes as people read it. */
 export function bytes(n: number): string {
   const units = ["B", "KB", "MB", "GB"];
@@ -7,5 +9,5 @@ export function bytes(n: number): string {
     left /= 1000;
     at++;
   }
-  return `${at && left < 10 ? left.toFixed(1) : Math.round(left)} ${units[at]}`;
+  return `${at && left < 10 ? inWords(left, 1) : Math.round(left)} ${units[at]}`;
 }

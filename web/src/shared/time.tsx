@@ -2,12 +2,15 @@ import { Tooltip } from "@mantine/core";
 import { useEffect, useState } from "react";
 import { useLanguage } from "~/i18n";
 
+/** `3.4`, in the language of the page. */
+export const inWords = (n: number, digits = 0) => n.toLocaleString(document.documentElement.lang || "en", { minimumFractionDigits: digits, maximumFractionDigits: 1 });
+
 /** `2 min`, `3.4 s`, `5 d 2 h`: the two largest units that matter. `ms` may be negative. */
 export function duration(ms: number): string {
   const sign = ms < 0 ? "−" : "";
   let rest = Math.abs(ms);
   if (rest < 1000) return `${sign}${Math.round(rest)} ms`;
-  if (rest < 60_000) return `${sign}${(Math.floor(rest / 100) / 10).toString()} s`;
+  if (rest < 60_000) return `${sign}${inWords(Math.floor(rest / 100) / 10)} s`;
   const parts: string[] = [];
   for (const [unit, size] of [
     ["d", 86_400_000],
