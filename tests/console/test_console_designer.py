@@ -284,7 +284,7 @@ def test_a_block_of_a_connector_becomes_a_task(open_page: Opened, server: Served
     tab(page, "Blocks")
     page.get_by_role("button", name="Use HTTP/REST").click()
     tab(page, "Properties")
-    page.get_by_text("Authentication").first.wait_for()
+    page.get_by_text("Authentication", exact=True).first.wait_for()
     saved_text = page.locator(".djs-element[data-element-id^=Activity]")
     assert saved_text.count() == 1
 
