@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from flowledger.infra.cli.lists import listed
-from flowledger.infra.cli.output import NO, USAGE, as_json, busy, console, fail, table
+from flowledger.infra.cli.output import USAGE, as_json, busy, console, fail, table
+from flowledger.infra.cli.record_files import read
 from flowledger.infra.cli.verbs import Json, Limit, ServerUrl
 
 app = typer.Typer(help="Capabilities of the platform: list, show, put, rm.", no_args_is_help=True)
@@ -56,19 +57,10 @@ def put(
     server: ServerUrl = "",
 ) -> None:
     """Register capabilities, or change them."""
-    import yaml
-
     from flowledger.infra.cli.server import Server
 
     for file in files:
-        try:
-            found = yaml.safe_load(file.read_text())
-        except OSError as e:
-            fail(f"{file}: {e.strerror}", USAGE)
-        except (yaml.YAMLError, UnicodeDecodeError) as e:
-            fail(f"{file}: {e}", NO)
-        if not isinstance(found, dict) or not isinstance(name := found.pop("name", None), str):
-            fail(f"{file}: expected an object with a name", NO)
+        name, found = read(file)
         Server(server).call("PUT", f"/v1/capabilities/{name}", found)
         console().print(f"[green]✓[/] {name}")
 

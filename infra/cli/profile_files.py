@@ -5,25 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from flowledger.infra.cli.output import NO, USAGE, fail
+from flowledger.infra.cli.record_files import read
 
 #: how they end
 ENDS = (".profile.yaml", ".profile.yml", ".profile.json")
-
-
-def read(file: Path) -> tuple[str, dict[str, Any]]:
-    """Name and record of a file."""
-    import yaml
-
-    try:
-        found = yaml.safe_load(file.read_text())
-    except OSError as e:
-        fail(f"{file}: {e.strerror}", USAGE)
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        fail(f"{file}: {e}", NO)
-    if not isinstance(found, dict) or not isinstance(name := found.pop("name", None), str):
-        fail(f"{file}: expected an object with a name", NO)
-    return name, found
 
 
 def store(server: Any, files: list[Path]) -> list[dict[str, Any]]:
