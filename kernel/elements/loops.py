@@ -28,6 +28,7 @@ def read_multi(node: Node, element: Any, r: Any) -> Loop:
     loop = Loop("multi")
     loop.sequential = element.get("isSequential") == "true"
     zeebe = x.ext(element, "loopCharacteristics")
+    loop.undone_once = node.properties.get("flowledger:compensateRuns", "each" if zeebe is None else "once") == "once"
     if zeebe is not None:
         if zeebe.get("inputCollection"):
             loop.collection = r.condition(zeebe.get("inputCollection"), node, "input collection")

@@ -35,13 +35,15 @@ class Loop:
 
     __slots__ = (
         "behavior", "cardinality", "collection", "complex_events", "completion", "counter", "element", "first", "kind", "maximum", "none_event",
-        "one_event", "output", "output_element", "sequential", "test_before", "while_",
+        "one_event", "output", "output_element", "sequential", "test_before", "undone_once", "while_",
     )  # fmt: skip
 
     def __init__(self, kind: str) -> None:
         #: "multi" or "standard"
         self.kind = kind
         self.sequential = False
+        #: a compensation boundary event undoes all runs by one handler; else each by its own
+        self.undone_once = False
         self.collection: Expression | None = None
         self.cardinality: Expression | None = None
         #: variable that a run's item goes to, and the one that has its number; what the first one's is
