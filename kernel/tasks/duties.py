@@ -57,7 +57,9 @@ def refuse(d: Any, task: Task, move: str) -> Rejected | None:
             return _nameless(task)
     for name in names:
         if done := did(d.state, task, name):
-            return Rejected(RejectionCode.FORBIDDEN, f"'{name}' can't {move} task {task.key}: they did '{done}', and this is for another (four eyes)")
+            return Rejected(
+                RejectionCode.FORBIDDEN, f"'{name}' can't {move} task {task.key}: they did '{done}', and this is for another (four eyes)"
+            )
     return None
 
 
