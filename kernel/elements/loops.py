@@ -189,6 +189,11 @@ def own_result(loop: Loop) -> str:
     return ""
 
 
+def own_names(loop: Loop) -> set[str]:
+    """The variables of a run that are its own."""
+    return {name for name in (loop.element, loop.counter, own_result(loop)) if name}
+
+
 def spawn_more(d: Any, i: Any) -> None:
     """In a follow-up step: the next chunk of each parallel body that has not spawned all."""
     process = d.process(i)

@@ -160,7 +160,7 @@ class Process:
 
     __slots__ = (
         "_by_hand", "conditional", "data", "documentation", "executable", "flows", "id", "joins", "lanes", "line", "name", "nodes", "notes", "properties",
-        "root", "source_id", "states", "version_tag",
+        "root", "source_id", "states", "version_tag", "watched",
     )  # fmt: skip
 
     def __init__(self, id: str, name: str = "", line: int = 0) -> None:
@@ -182,6 +182,8 @@ class Process:
         self.conditional = False
         #: has gateways that are looked at again when other tokens move
         self.joins = False
+        #: elements of which it is noted who did them, since another is not for these people (`tasks/duties.py`)
+        self.watched: frozenset[str] = frozenset()
         self.notes: dict[Any, Any] = {}
         self.source_id = id
         self._by_hand: list[Node] | None = None
