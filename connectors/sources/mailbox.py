@@ -33,6 +33,7 @@ EVERY_S, PATIENCE_S, MAILS_MAX = 10.0, 30.0, 50
 BYTES_MAX = 10 * 1024 * 1024
 #: how long a server took differs each time, and would be told each time as another error
 _TOOK = re.compile(r" ?\([0-9.+ ]+secs\)\.?$")
+_DIGITS = re.compile(rb"[0-9]+")
 _UID, _SIZE = re.compile(rb"\bUID (\d+)"), re.compile(rb"\bRFC822\.SIZE (\d+)")
 
 
@@ -199,7 +200,7 @@ def _fine(told: tuple[str, list[Any]], words: str) -> list[Any]:
 def _number(imap: imaplib.IMAP4, name: str) -> int:
     _, data = imap.response(name)
     raw = data[0] if data else None
-    if not isinstance(raw, bytes) or not raw.isdigit():
+    if not isinstance(raw, bytes) or not _DIGITS.fullmatch(raw):
         raise imaplib.IMAP4.error(f"the server does not say {name} of the folder")
     return int(raw)
 
@@ -207,7 +208,7 @@ def _number(imap: imaplib.IMAP4, name: str) -> int:
 def _uids(imap: imaplib.IMAP4, after: int) -> list[int]:
     """Those that came since, in their order. `N:*` names the last one, too, though it is older."""
     data = _fine(imap.uid("SEARCH", f"UID {after + 1}:*"), "what came can't be asked for")
-    return sorted({int(u) for part in data if isinstance(part, bytes) for u in part.split() if u.isdigit() and int(u) > after})
+    return sorted({int(u) for part in data if isinstance(part, bytes) for u in _DIGITS.findall(part) if int(u) > after})
 
 
 def _sizes(imap: imaplib.IMAP4, uids: list[int]) -> dict[int, int]:
