@@ -89,7 +89,7 @@ def throw(d: Any, i: Any, token: Any, node: Node, event: Any) -> bool:
         from flowledger.kernel.model import correlation
 
         key = correlation.key_of(d, i, token.key, node, event)
-    variables = dict(token.vars) if token.vars else dict(d.variables(i, token.key))
+    variables = dict(token.vars) if token.vars else dict(d.kept(i, token.key))
     d.send(
         c.partition_of_text(key, d.state.meta.partitions),
         c.PublishMessage(name=name, correlation_key=key, variables=variables, ttl_ms=3_600_000),

@@ -41,6 +41,6 @@ def arm(d: Any, i: Any, holder: int, node: Node, event: Any, interrupting: bool,
 
 def throw(d: Any, i: Any, token: Any, node: Node, event: Any) -> bool:
     name = d.text(event.name, i, token.key, f"signal name of {node.id}")
-    variables = dict(token.vars) if token.vars else dict(d.variables(i, token.key))
+    variables = dict(token.vars) if token.vars else dict(d.kept(i, token.key))
     HOOKS.throw_signal(d, i, name, variables)
     return token.key in i.tokens and i.key in d.state.instances
