@@ -37,7 +37,7 @@ SERVICES = frozenset({
     tr.TakeItems, wh.ClaimWebhook, wh.ReportWebhook,
 })  # fmt: skip
 #: is part of an operation, or tells of one, and is none
-_TELLS = READS | {c.NoteRefusal, c.ActivateTasks, c.ReturnTasks, co.AddBatchItems, co.PrepareBatchItems}
+_TELLS = READS | {c.NoteRefusal, co.NoteReading, c.ActivateTasks, c.ReturnTasks, co.AddBatchItems, co.PrepareBatchItems}
 #: all others that callers give, whoever they are
 OPERATIONS: frozenset[type[c.AnyCommand]] = frozenset(SUBJECTS) - _TELLS - SERVICES
 #: what is no refusal of what was asked: it may be asked again as it is
@@ -211,4 +211,15 @@ def note(d: Recording, e: c.NoteRefusal) -> None:
     d.record(op.OperationRefused(
         operation=_text(e.operation), kind=_text(e.kind), subject=_text(e.subject), instance=instance, details=e.details, code=_text(e.code),
         message=_text(e.message, REASON_MAX), skipped=e.skipped, **_from(d.request),
+    ))  # fmt: skip
+
+
+def note_reading(d: Recording, e: co.NoteReading) -> None:
+    """Somebody sees protected values in clear text: who, what, from where and why."""
+    d.for_request()
+    d.record(op.OperationAsked(
+        operation=_text(e.operation), kind=_text(e.kind), subject=_text(e.subject), instance=e.instances[0] if len(e.instances) == 1 else 0,
+        names=[_text(n) for n in e.names[:NAMES_MAX]],
+        details={"classes": e.classes[:NAMES_MAX], "instances": [str(i) for i in e.instances[:NAMES_MAX]]}, reason=_text(e.reason, REASON_MAX),
+        **_from(d.request),
     ))  # fmt: skip

@@ -13,7 +13,6 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Iterable, Mapping
-from fnmatch import translate
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
@@ -24,21 +23,19 @@ from flowledger.events import ledger as le
 from flowledger.events import task as ta
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
+from flowledger.events.avro import decode_json, encode_json
 from flowledger.events.base import Event, Heavy
-from flowledger.kernel.expressions import Expression, Failure, feel_expression
-from flowledger.kernel.undo import put
+from flowledger.kernel.expressions import Failure
+from flowledger.kernel.marks import Names
 
 if TYPE_CHECKING:
     from flowledger.kernel.ledger.looking import Looking
     from flowledger.kernel.ledger.recording import Recording
-    from flowledger.kernel.state import Instance, Partition
+    from flowledger.kernel.state import Instance
 
 PREFIX = "flk1."
 #: what stands for a value that its reader may not see, and for one whose key is gone. As a result of a form the first means: as it was
 MASKED, ERASED = "[protected]", "[erased]"
-CLASS = re.compile(r"[a-z][a-z0-9_-]{0,39}")
-#: what a class may be without a word of one's own
-PERSONAL, CONFIDENTIAL = "personal", "confidential"
 #: characters of the reference to a subject
 SUBJECT_MAX = 200
 _TOKEN = re.compile(r"flk1\.([a-z][a-z0-9_-]*)\.([A-Za-z0-9_-]+)\.([0-9]+)\.([A-Za-z0-9_-]*)\.([A-Za-z0-9_-]+)")
@@ -83,53 +80,36 @@ def sealed(value: Any) -> Sealed | None:
         return None
 
 
-class Names:
-    """What is protected in a tenant. `subjects`: (process, expression) by which the subject of an instance is told."""
-
-    __slots__ = ("_patterns", "_seen", "exact", "subjects")
-
-    def __init__(self) -> None:
-        self.exact: dict[str, str] = {}
-        self.subjects: list[tuple[str, Expression]] = []
-        self._patterns: list[tuple[re.Pattern[str], str]] = []
-        self._seen: dict[str, str] = {}
-
-    def add(self, name: str, cls: str) -> None:
-        if "*" in name or "?" in name:
-            self._patterns.append((re.compile(translate(name)), cls))
-        else:
-            self.exact.setdefault(name, cls)
-
-    def of(self, name: str) -> str:
-        """The class of a variable; empty: it has none."""
-        if (found := self.exact.get(name)) is not None or not self._patterns:
-            return found or ""
-        if name not in self._seen:
-            if len(self._seen) >= 10_000:
-                self._seen.clear()
-            self._seen[name] = next((cls for pattern, cls in self._patterns if pattern.fullmatch(name)), "")
-        return self._seen[name]
+def sealed_text(about: Sealed, data: bytes) -> str:
+    return f"{PREFIX}{about.cls}.{about.key}.{about.origin}.{_plain(about.name.encode())}.{_plain(data)}"
 
 
-# --- which ones: an index of the definitions -----------------------------------------------------------------------------------------------
+def _plain(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def defined(p: Partition, tenant: str) -> None:
-    """The definitions of a tenant have changed. A name stays protected when its model is deleted: its values are still there."""
-    names = Names()
-    for d in sorted(p.definitions.values(), key=lambda d: d.key):
-        if d.tenant == tenant and d.protect:
-            for name, cls in (d.protect.get("names") or {}).items():
-                names.add(name, cls)
-            if (text := d.protect.get("subject")) and not d.deleted:
-                names.subjects.append((d.id, feel_expression(text)))
-    names.subjects.reverse()  # the newest version of a process first
-    put(p, p.protection, tenant, names)
+def bytes_of(text: str) -> bytes:
+    """What `sealed_text` was given. Raises: ValueError."""
+    raw = text.rpartition(".")[2]
+    return base64.urlsafe_b64decode(raw + "=" * (-len(raw) % 4))
 
 
-def rebuild(p: Partition) -> None:
-    for tenant in sorted({d.tenant for d in p.definitions.values() if d.protect}):
-        defined(p, tenant)
+class TrialVault:
+    """Of a process that is only tried, in memory: it looks as it would, and hides nothing. What a real one has sealed is as if erased."""
+
+    def key_of(self, tenant: str, subject: str, soft: bool) -> str:
+        return "trial"
+
+    def seal(self, tenant: str, key: str, cls: str, origin: int, name: str, value: Any, soft: bool) -> str:
+        return sealed_text(Sealed(cls, "trial", origin, name), encode_json(value))
+
+    def open(self, tenant: str, text: str, soft: bool) -> Any:
+        found = sealed(text)
+        if found is None:
+            return text
+        if found.key != "trial":
+            raise Erased(found.key)
+        return decode_json(bytes_of(text))
 
 
 # --- sealing -------------------------------------------------------------------------------------------------------------------------------

@@ -1,14 +1,14 @@
 """Seals and opens protected values: AES-256-GCM under the data key of a subject.
 
 The nonce is made of the value and of all that it is bound to, by HMAC-SHA-256 under a key of its own (as SIV modes do, RFC 5297): a decision that is made again
-gives the same bytes, and two values never share a nonce but by a chance of 2 to the 96th. What it shows: that the same variable of the same instance was set to the same value again.
+gives the same bytes, and two values share a nonce by a chance of one in 2 to the 96th only. What it shows: that the same variable of the same instance
+was set to the same value again.
 The associated data binds a value to its tenant, class, key, instance and variable. Data keys are in memory for `KEEP_S` and are then asked for again, so that
 one that was destroyed elsewhere is gone here as well.
 """
 
 from __future__ import annotations
 
-import base64
 import hmac
 import secrets
 import threading
@@ -24,7 +24,7 @@ from flowledger.events.avro import decode_json, encode_json
 from flowledger.events.base import Heavy
 from flowledger.infra.protection.store import Away, Row
 from flowledger.infra.protection.wrapping import Wrapper
-from flowledger.kernel.protection import PREFIX, Erased, KeysAway, Sealed, sealed
+from flowledger.kernel.protection import PREFIX, Erased, KeysAway, Sealed, bytes_of, sealed, sealed_text
 
 #: how long a key is used before the store is asked for it again (seconds): so long may one that was destroyed elsewhere go on opening
 KEEP_S = 30.0
@@ -89,7 +89,7 @@ class Vault:
         text, bound = encode_json(value), _bound(tenant, Sealed(cls, key, origin, name))
         nonce = hmac.digest(for_nonces, len(bound).to_bytes(4, "big") + bound + text, "sha256")[:_NONCE]
         sealed_ = cipher.encrypt(nonce, text, bound)
-        return f"{PREFIX}{cls}.{key}.{origin}.{_text(name.encode())}.{_text(nonce + sealed_)}"
+        return sealed_text(Sealed(cls, key, origin, name), nonce + sealed_)
 
     def open(self, tenant: str, text: str, soft: bool) -> Any:
         about = sealed(text)
@@ -99,9 +99,8 @@ class Vault:
         known = self._opened.get(text)
         if known is not None and known[0] == tenant:
             return decode_json(known[1])
-        raw = text.rpartition(".")[2]
         try:
-            data = base64.urlsafe_b64decode(raw + "=" * (-len(raw) % 4))
+            data = bytes_of(text)
             value = cipher.decrypt(data[:_NONCE], data[_NONCE:], _bound(tenant, about))
         except (InvalidTag, ValueError):
             return text  # it only looks like one, or was moved or changed
@@ -171,10 +170,6 @@ class Vault:
 
 def _bound(tenant: str, about: Sealed) -> bytes:
     return "\x00".join((PREFIX, tenant, about.cls, about.key, str(about.origin), about.name)).encode()
-
-
-def _text(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def _keep(table: OrderedDict[Any, Any], key: Any, value: Any, most: int, lock: threading.Lock) -> None:

@@ -13,9 +13,9 @@ from typing import Any
 
 from flowledger.kernel import feel
 from flowledger.kernel.expressions import Expression, feel_expression
+from flowledger.kernel.marks import CLASS, PERSONAL, Names
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.graph import Node, Process, Work
-from flowledger.kernel.protection import CLASS, PERSONAL, Names
 
 _NAME = re.compile(r"[^\W\d]\w*|[\w*?]*[*?][\w*?]*")
 _HINT = '<flowledger:protect names="iban, health*" class="personal" subject="=customerId"/> (docs/privacy.md)'
