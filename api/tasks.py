@@ -233,7 +233,7 @@ async def get_task(request: ApiRequest, id: KeyPath, wait_for: WaitFor = None) -
     caller = s.identify(request)
     tenant = caller.tenant
     row = await s.find("tasks", key_of(id, "task"), tenant, wait_for)
-    if caller.actor and row.get("assignee") == caller.actor and row.get("status") not in ENDED:
+    if caller.actor and row.get("assignee") == caller.actor and row.get("status") in OPEN:
         may_see(request, "works on the task")
     return reply({**row, "input": await input_of(s, row, tenant)}, 200, **etag(row))
 

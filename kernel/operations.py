@@ -58,6 +58,8 @@ _KINDS: dict[type[c.AnyCommand], str] = {
 _RECORDS = {"identity": "account", "directory": "directory", "task_definition": "task_definition", "limit": "limit"}
 #: fields that aren't details: the subject, what has a field of its own, and contents
 _ELSEWHERE = frozenset(("reason", "text", "row_version", "variables", "resources", "content", "command", "relayed", "value"))
+#: in details: variables by their names
+_VALUES = frozenset(("variables", "draft"))
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 
 
@@ -109,7 +111,7 @@ def _details(command: Any) -> dict[str, Any] | None:
         value = getattr(command, field.name)
         if field.name == subject or field.name in _ELSEWHERE or value is None or value == field.default or value in ("", [], {}):
             continue
-        found[field.name] = msgspec.to_builtins(value)
+        found[field.name] = _without_values(msgspec.to_builtins(value))
     if type(command) is c.StoreRecord and isinstance(command.value, dict) and command.registry == "identity":
         found |= command.value  # an account's facts are few, and hold no secret
     if not found:
@@ -119,6 +121,13 @@ def _details(command: Any) -> dict[str, Any] | None:
     except Exception:  # noqa: BLE001 - what can't be written isn't told
         size = DETAILS_BYTES_MAX + 1
     return found if size <= DETAILS_BYTES_MAX else {"cut": sorted(found)}
+
+
+def _without_values(value: Any) -> Any:
+    """Of variables and drafts, at any depth, the names alone: values are in the history."""
+    if isinstance(value, dict):
+        return {k: sorted(map(str, v)) if k in _VALUES and isinstance(v, dict) else _without_values(v) for k, v in value.items()}
+    return [_without_values(v) for v in value] if isinstance(value, list) else value
 
 
 def _from(request: c.Request | None) -> dict[str, Any]:
