@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from fnmatch import translate
 
 from flowledger.kernel.expressions import Expression
 
@@ -26,7 +25,7 @@ class Names:
 
     def add(self, name: str, cls: str) -> None:
         if "*" in name or "?" in name:
-            self._patterns.append((re.compile(translate(name)), cls))
+            self._patterns.append((re.compile(re.escape(name).replace(r"\*", ".*").replace(r"\?", ".")), cls))
         else:
             self.exact.setdefault(name, cls)
 

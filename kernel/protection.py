@@ -29,8 +29,6 @@ from flowledger.kernel.expressions import Failure
 from flowledger.kernel.marks import Names
 
 if TYPE_CHECKING:
-    from flowledger.kernel.ledger.looking import Looking
-    from flowledger.kernel.ledger.recording import Recording
     from flowledger.kernel.state import Instance
 
 PREFIX = "flk1."
@@ -115,7 +113,7 @@ class TrialVault:
 # --- sealing -------------------------------------------------------------------------------------------------------------------------------
 
 
-def guarded(d: Recording, event: Event, names: Names) -> Event:
+def guarded(d: Any, event: Event, names: Names) -> Event:
     """The event as it goes to the log. Raises: Failure KEYS_MISSING, KEYS_AWAY; Heavy."""
     way = _WAYS.get(type(event))
     if way is None:
@@ -124,18 +122,18 @@ def guarded(d: Recording, event: Event, names: Names) -> Event:
     return msgspec.structs.replace(event, **changes) if changes else event
 
 
-def _vault(d: Recording) -> Vault:
+def _vault(d: Any) -> Vault:
     vault = d.facts.vault
     if vault is None:
         raise Failure("KEYS_MISSING", "protected variables need keys, and this server has none: set protect_key (docs/privacy.md)")
     return vault
 
 
-def _soft(d: Recording) -> bool:
+def _soft(d: Any) -> bool:
     return d.facts.feel_soft > 0
 
 
-def sealed_names(d: Recording, origin: int, variables: Any, names: Names, process: str = "", all_of: str = "") -> dict[str, Any] | None:
+def sealed_names(d: Any, origin: int, variables: Any, names: Names, process: str = "", all_of: str = "") -> dict[str, Any] | None:
     """Variables with those that are protected sealed; None: as they are. `all_of`: the class of those that have none of their own."""
     if not isinstance(variables, dict):
         return None
@@ -161,7 +159,7 @@ def sealed_names(d: Recording, origin: int, variables: Any, names: Names, proces
 
 
 def _seal(
-    d: Recording, origin: int, name: str, cls: str, value: Any, variables: Mapping[str, Any], names: Names, process: str, hint: str = ""
+    d: Any, origin: int, name: str, cls: str, value: Any, variables: Mapping[str, Any], names: Names, process: str, hint: str = ""
 ) -> str:  # fmt: skip
     tenant, vault, soft = d.envelope.tenant, _vault(d), _soft(d)
     held = _key_held(d.state.instances.get(origin))
@@ -195,7 +193,7 @@ def _key_held(i: Instance | None) -> Sealed | None:
     return None
 
 
-def _subject(d: Recording, origin: int, variables: Mapping[str, Any], names: Names, process: str) -> str:
+def _subject(d: Any, origin: int, variables: Mapping[str, Any], names: Names, process: str) -> str:
     """Whom it is about, by the rules of the tenant's models, those of its own process first; empty: none has an answer."""
     i = d.state.instances.get(origin)
     process = i.process if i is not None else process
@@ -208,7 +206,7 @@ def _subject(d: Recording, origin: int, variables: Mapping[str, Any], names: Nam
     return ""
 
 
-def text_hidden(d: Recording, key: int, element: str, message: str) -> str:
+def text_hidden(d: Any, key: int, element: str, message: str) -> str:
     """A text for people about an instance that has protected values, which it may quote: sealed as a whole."""
     i = d.state.instances.get(key)
     if not message or i is None or (held := _key_held(i)) is None:
@@ -221,7 +219,7 @@ def text_hidden(d: Recording, key: int, element: str, message: str) -> str:
         return "the text is not shown: it may quote protected variables, and the keys can't be had"
 
 
-def whole(d: Recording, key: int, name: str, value: Any) -> Any:
+def whole(d: Any, key: int, name: str, value: Any) -> Any:
     """A value that was made of an instance's variables and stands under no name of theirs."""
     i = d.state.instances.get(key)
     if value is None or i is None or (held := _key_held(i)) is None:
@@ -235,14 +233,14 @@ def whole(d: Recording, key: int, name: str, value: Any) -> Any:
 # --- opening -------------------------------------------------------------------------------------------------------------------------------
 
 
-def _opened(d: Recording, text: str) -> Any:
+def _opened(d: Any, text: str) -> Any:
     try:
         return _vault(d).open(d.envelope.tenant, text, _soft(d))
     except KeysAway as e:
         raise Failure("KEYS_AWAY", f"the keys of protected variables can't be had: {e}") from None
 
 
-def opened_values(d: Recording, variables: Mapping[str, Any]) -> Mapping[str, Any]:
+def opened_values(d: Any, variables: Mapping[str, Any]) -> Mapping[str, Any]:
     """As expressions and workers see them; what was erased is null. The same mapping when nothing is sealed. Raises: Failure, Heavy."""
     out: dict[str, Any] | None = None
     for name, value in variables.items():
@@ -252,7 +250,7 @@ def opened_values(d: Recording, variables: Mapping[str, Any]) -> Mapping[str, An
     return variables if out is None else out
 
 
-def opened_value(d: Recording, value: Any) -> Any:
+def opened_value(d: Any, value: Any) -> Any:
     if type(value) is not str or not value.startswith(PREFIX):
         return value
     try:
@@ -261,7 +259,7 @@ def opened_value(d: Recording, value: Any) -> Any:
         return None
 
 
-def follow(d: Looking, i: Instance, scope: int, reads: Iterable[str] | None, made: dict[str, Any]) -> dict[str, Any]:
+def follow(d: Any, i: Instance, scope: int, reads: Iterable[str] | None, made: dict[str, Any]) -> dict[str, Any]:
     """What was made of variables, some of which are sealed: it has their class. `reads`: of which (None: of any that are seen)."""
     names = d.state.protection.get(i.tenant)
     if names is None or not made:
@@ -273,7 +271,7 @@ def follow(d: Looking, i: Instance, scope: int, reads: Iterable[str] | None, mad
     return sealed_names(d, i.key, made, names, all_of=source.cls) or made
 
 
-def nameless(d: Looking, i: Instance, scope: int, reads: Iterable[str], made: list[Any]) -> list[Any]:
+def nameless(d: Any, i: Instance, scope: int, reads: Iterable[str], made: list[Any]) -> list[Any]:
     """Items and results of a loop, which stand under no name until a run has them: each sealed, when what they were made of is."""
     if not d.state.protection or not made:
         return made
@@ -283,7 +281,7 @@ def nameless(d: Looking, i: Instance, scope: int, reads: Iterable[str], made: li
     return [whole(d, i.key, "items", value) for value in made]
 
 
-def collected(d: Looking, i: Instance, name: str, results: list[Any]) -> dict[str, Any]:
+def collected(d: Any, i: Instance, name: str, results: list[Any]) -> dict[str, Any]:
     """The results of runs, some of which are sealed, as one variable."""
     found = next((s for r in results if (s := sealed(r)) is not None), None)
     if found is None:
@@ -292,7 +290,7 @@ def collected(d: Looking, i: Instance, name: str, results: list[Any]) -> dict[st
     return sealed_names(d, i.key, made, d.state.protection.get(i.tenant) or Names(), all_of=found.cls) or made
 
 
-def sent(d: Recording, command: Any, names: Names) -> Any:
+def sent(d: Any, command: Any, names: Names) -> Any:
     """A command that goes to the log, for another partition or for later."""
     changes: dict[str, Any] = {}
     for field in ("variables", "start_payload"):
@@ -317,11 +315,11 @@ def refused(command: Any) -> str:
 
 # --- what is sealed of each event ----------------------------------------------------------------------------------------------------------
 
-Way = Callable[["Recording", Any, Names], dict[str, Any]]
+Way = Callable[[Any, Any, Names], dict[str, Any]]
 
 
-def _of_variables(origin: Callable[[Any], int], process: Callable[[Recording, Any], str] | None = None) -> Way:
-    def way(d: Recording, e: Any, names: Names) -> dict[str, Any]:
+def _of_variables(origin: Callable[[Any], int], process: Callable[[Any, Any], str] | None = None) -> Way:
+    def way(d: Any, e: Any, names: Names) -> dict[str, Any]:
         made = sealed_names(d, origin(e), e.variables, names, process(d, e) if process is not None else "") if e.variables else None
         return {} if made is None else {"variables": made}
 
@@ -329,7 +327,7 @@ def _of_variables(origin: Callable[[Any], int], process: Callable[[Recording, An
 
 
 def _with_text(field: str, way: Way) -> Way:
-    def both(d: Recording, e: Any, names: Names) -> dict[str, Any]:
+    def both(d: Any, e: Any, names: Names) -> dict[str, Any]:
         found = dict(way(d, e, names))
         text = getattr(e, field)
         if (hidden := text_hidden(d, e.key, field, text)) != text:
@@ -339,7 +337,7 @@ def _with_text(field: str, way: Way) -> Way:
     return both
 
 
-def _created(d: Recording, e: wf.WorkflowCreated, names: Names) -> dict[str, Any]:
+def _created(d: Any, e: wf.WorkflowCreated, names: Names) -> dict[str, Any]:
     found = _IN_INSTANCE(d, e, names)
     if isinstance(e.request, dict):
         for field in ("variables", "start_payload"):
@@ -349,23 +347,23 @@ def _created(d: Recording, e: wf.WorkflowCreated, names: Names) -> dict[str, Any
     return found
 
 
-def _failed(d: Recording, e: ta.TaskFailed, names: Names) -> dict[str, Any]:
+def _failed(d: Any, e: ta.TaskFailed, names: Names) -> dict[str, Any]:
     found = _with_text("message", _IN_INSTANCE)(d, e, names)
     if e.details is not None and (hidden := whole(d, e.key, "details", e.details)) is not e.details:
         found["details"] = {"sealed": hidden}
     return found
 
 
-def _decided(d: Recording, e: fl.DecisionEvaluated, names: Names) -> dict[str, Any]:
+def _decided(d: Any, e: fl.DecisionEvaluated, names: Names) -> dict[str, Any]:
     return {"result": whole(d, e.key, "result", e.result), "trace": whole(d, e.key, "trace", e.trace)}
 
 
-def _written(d: Recording, e: fl.DataWritten, names: Names) -> dict[str, Any]:
+def _written(d: Any, e: fl.DataWritten, names: Names) -> dict[str, Any]:
     made = sealed_names(d, e.key, {e.store: e.value}, names)
     return {} if made is None else {"value": made.get(e.store)}
 
 
-def _changed(d: Recording, e: ta.TaskChanged, names: Names) -> dict[str, Any]:
+def _changed(d: Any, e: ta.TaskChanged, names: Names) -> dict[str, Any]:
     """Drafts have values by the names of fields."""
     if not isinstance(e.details, dict):
         return {}
@@ -376,7 +374,7 @@ def _changed(d: Recording, e: ta.TaskChanged, names: Names) -> dict[str, Any]:
     return {"details": found} if found != e.details else {}
 
 
-def _noted(d: Recording, e: fl.TokenNoted, names: Names) -> dict[str, Any]:
+def _noted(d: Any, e: fl.TokenNoted, names: Names) -> dict[str, Any]:
     """What several events have brought so far has variables in it."""
     found = dict(e.data) if isinstance(e.data, dict) else {}
     for field, value in found.items():
@@ -385,7 +383,7 @@ def _noted(d: Recording, e: fl.TokenNoted, names: Names) -> dict[str, Any]:
     return {"data": found} if found and found != e.data else {}
 
 
-def _stored(d: Recording, e: le.RecordStored, names: Names) -> dict[str, Any]:
+def _stored(d: Any, e: le.RecordStored, names: Names) -> dict[str, Any]:
     """The same of a start event that has several; and data stores, as other partitions tell of them."""
     if e.registry != "parallel_start" or not isinstance(e.value, dict):
         return {}
@@ -393,23 +391,23 @@ def _stored(d: Recording, e: le.RecordStored, names: Names) -> dict[str, Any]:
     return {} if made is None else {"value": {**e.value, "variables": made}}
 
 
-def _kept_back(d: Recording, e: wf.WorkflowKept, names: Names) -> dict[str, Any]:
+def _kept_back(d: Any, e: wf.WorkflowKept, names: Names) -> dict[str, Any]:
     made = sealed_names(d, e.key, e.command.get("variables"), names) if isinstance(e.command, dict) else None
     return {} if made is None else {"command": {**e.command, "variables": made}}
 
 
-def _answered(d: Recording, e: le.Answered, names: Names) -> dict[str, Any]:
+def _answered(d: Any, e: le.Answered, names: Names) -> dict[str, Any]:
     origin = e.answer.get("key") or e.answer.get("task") if isinstance(e.answer, dict) else None
     made = sealed_names(d, int(origin or 0), e.answer.get("variables"), names) if isinstance(e.answer, dict) else None
     return {} if made is None else {"answer": {**e.answer, "variables": made}}
 
 
-def _batched(d: Recording, e: ba.BatchCreated, names: Names) -> dict[str, Any]:
+def _batched(d: Any, e: ba.BatchCreated, names: Names) -> dict[str, Any]:
     made = sealed_names(d, e.batch, e.params.get("variables"), names) if isinstance(e.params, dict) else None
     return {} if made is None else {"params": {**e.params, "variables": made}}
 
 
-def _process_of(d: Recording, e: Any) -> str:
+def _process_of(d: Any, e: Any) -> str:
     i = d.state.instances.get(e.key)
     return i.process if i is not None else ""
 

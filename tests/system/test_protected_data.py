@@ -15,7 +15,7 @@ from flowledger.api.access.operations import HTTP
 from flowledger.processors.log import COMMANDS, DEAD_LETTER, EVENTS, STATE
 
 MARK = "MARKER-4711-bis"
-MODEL = f"""<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0"
+MODEL = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0"
  xmlns:flowledger="urn:flowledger:bpmn:1" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
 <message id="M" name="M"><extensionElements><zeebe:subscription correlationKey="= order"/></extensionElements></message>
 <process id="p" isExecutable="true">
@@ -35,7 +35,9 @@ MODEL = f"""<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xml
 async def a_life(x: Caller) -> dict[str, str]:
     """One instance with all that happens to one, and the ids of what came of it."""
     await x.ok("POST", "deployments", {"resources": [{"name": "p.bpmn", "content": MODEL}]})
-    made = await x.ok("POST", "instances", {"definition": "p", "variables": {"iban": MARK, "order": "o1", "customerId": "c1", "secretList": [MARK]}})
+    made = await x.ok(
+        "POST", "instances", {"definition": "p", "variables": {"iban": MARK, "order": "o1", "customerId": "c1", "secretList": [MARK]}}
+    )
     id = made["id"]
 
     async def tasks(**query: Any) -> Any:
@@ -81,8 +83,16 @@ def paths(known: dict[str, str]) -> list[str]:
         if method != "GET" or not path.startswith("/v1/") or path == "/v1/events":
             continue
         noun = path.split("/")[2]
-        ids = {"instances": known["instance"], "tasks": known["task"], "batches": known["batch"], "definitions": known["definition"], "incidents": known["incident"]}
-        path = path.replace("{id}", ids.get(noun, "1")).replace("{key}", ids.get(noun, "1")).replace("{name}", "x").replace("{kind}", "person")
+        ids = {
+            "instances": known["instance"],
+            "tasks": known["task"],
+            "batches": known["batch"],
+            "definitions": known["definition"],
+            "incidents": known["incident"],
+        }
+        path = (
+            path.replace("{id}", ids.get(noun, "1")).replace("{key}", ids.get(noun, "1")).replace("{name}", "x").replace("{kind}", "person")
+        )
         found.append(path.removeprefix("/v1/"))
     return found
 
@@ -109,7 +119,12 @@ async def clear_for_a_reason(x: Caller, known: dict[str, str]) -> None:
         return rows
 
     [row] = await x.place.until(told, 60)
-    assert row["reason"] == "asked by the customer" and row["door"] == "http" and "iban" in row["names"] and row["instance"] == known["instance"]
+    assert (
+        row["reason"] == "asked by the customer"
+        and row["door"] == "http"
+        and "iban" in row["names"]
+        and row["instance"] == known["instance"]
+    )
     assert row["details"]["classes"] == ["personal"]
     assert (await x.ok("GET", "operations", operation="read_protected", actor="ann"))["items"], "who worked on the task read it, too"
 
