@@ -123,14 +123,14 @@ def guarded(d: Any, event: Event, names: Names) -> Event:
 
 
 def _vault(d: Any) -> Vault:
-    vault = d.facts.vault
+    vault: Vault | None = d.facts.vault
     if vault is None:
         raise Failure("KEYS_MISSING", "protected variables need keys, and this server has none: set protect_key (docs/privacy.md)")
     return vault
 
 
 def _soft(d: Any) -> bool:
-    return d.facts.feel_soft > 0
+    return bool(d.facts.feel_soft > 0)
 
 
 def sealed_names(d: Any, origin: int, variables: Any, names: Names, process: str = "", all_of: str = "") -> dict[str, Any] | None:

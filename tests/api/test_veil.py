@@ -74,7 +74,7 @@ async def test_what_has_nothing_sealed_goes_out_as_it_is():
 @pytest.mark.req("D-CMP-005")
 async def test_clear_text_is_for_who_says_why_and_is_written_down_first():
     world = World()
-    body = json.dumps({"a": token("DE1"), "b": token([1, {"x": None}], "list", "own", 9), "c": token(5) + "x"}).encode()
+    body = json.dumps({"a": token("DE1"), "b": token([1, {"x": None}], "list", "own", 9), "c": token(5) + " x"}).encode()
     _, headers, told = await world.answers(body, **{CLEAR: "asked for"})
     assert json.loads(told)["a"] == "DE1" and json.loads(told)["b"] == [1, {"x": None}] and b"flk1." not in told
     assert int(headers[b"content-length"]) == len(told) and b"etag" not in headers
