@@ -136,6 +136,8 @@ class JobSession:
     def _hello(self, frame: f.Hello) -> None:
         if not frame.worker or len(frame.subscriptions) > SUBSCRIPTIONS_MAX:
             raise ValueError(f"expected a worker's name and up to {SUBSCRIPTIONS_MAX} subscriptions")
+        if len({s.type for s in frame.subscriptions}) < len(frame.subscriptions):
+            raise ValueError("expected each type once in the subscriptions")
         for s in frame.subscriptions:
             if not s.type or not 1 <= s.timeout_ms <= LEASE_MS_MAX or not 0 < s.credit <= CREDIT_MAX:
                 raise ValueError(
@@ -144,7 +146,7 @@ class JobSession:
                 )
         self._session = self.workers.connect(frame.worker, "stream", self.address, self.caller.tenant, self._cancelled)
         for s in frame.subscriptions:
-            self._session.types.add(s.type)
+            self._session.asks_for(s.type)
             source = self._sources[s.type] = self.client.stream(s.type, frame.worker, s.timeout_ms, s.fetch, s.credit, self.caller)
             self._pumps.append(self._spawn(self._pump(source)))
 

@@ -19,6 +19,9 @@ from flowledger.processors.log import LogError
 
 #: jobs remembered for one worker; the oldest is forgotten first (its lease is long over by then)
 HELD_MAX = 100_000
+#: types of jobs listed of one worker, and workers that poll: whoever makes up names must not fill the memory; what was heard of last is kept
+TYPES_MAX = 200
+POLLING_MAX = 10_000
 #: seconds after which a polling worker that asks for nothing is no longer listed
 SILENCE_S = 120.0
 
@@ -52,13 +55,19 @@ class WorkerSession:
         self.since = self.last_seen
         self.connected = on_cancel is not None
         self.on_cancel = on_cancel
-        self.types: set[str] = set()
+        self.types: dict[str, None] = {}
         self.held: dict[int, Held] = {}
         self.completed = self.failed = 0
 
     def seen(self) -> None:
         """It said something. `last_seen` is for people, `heard` says how long ago, whatever the wall clock does."""
         self.last_seen, self.heard = time.time(), time.monotonic()
+
+    def asks_for(self, type: str) -> None:
+        self.types.pop(type, None)
+        self.types[type] = None
+        if len(self.types) > TYPES_MAX:
+            del self.types[next(iter(self.types))]
 
     def listing(self, now: float, held_max: int) -> dict[str, Any]:
         return {
@@ -92,6 +101,8 @@ class Workers:
 
     def __init__(self, silence_s: float = SILENCE_S) -> None:
         self.sessions: dict[str, WorkerSession] = {}
+        #: those that poll, whoever was heard of last at the end
+        self._polling: dict[str, WorkerSession] = {}
         self._by_job: dict[int, WorkerSession] = {}
         self._silence_s = silence_s
         self._count = 0
@@ -108,10 +119,13 @@ class Workers:
     def polled(self, name: str, transport: str, address: str = "", tenant: str = "") -> WorkerSession:
         """The session of a worker that polls, known by name, transport and tenant."""
         id = f"{transport}:{tenant}:{name}"
-        session = self.sessions.get(id)
+        session = self._polling.pop(id, None)
         if session is None:
             self._forget_silent()
+            if len(self._polling) >= POLLING_MAX:
+                self.gone(next(iter(self._polling.values())))
             session = self.sessions[id] = WorkerSession(id, name, transport, address, tenant, None)
+        self._polling[id] = session
         session.seen()
         return session
 
@@ -160,6 +174,7 @@ class Workers:
     def gone(self, session: WorkerSession) -> list[int]:
         """The connection has ended. Answers the keys that it still held; their leases run out by themselves."""
         self.sessions.pop(session.id, None)
+        self._polling.pop(session.id, None)
         keys = list(session.held)
         for key in keys:
             if self._by_job.get(key) is session:
@@ -175,7 +190,7 @@ class Workers:
 
     def _forget_silent(self) -> None:
         edge = time.monotonic() - self._silence_s
-        for session in [s for s in self.sessions.values() if not s.connected and s.heard < edge]:
+        while (session := next(iter(self._polling.values()), None)) is not None and session.heard < edge:
             self.gone(session)
 
     # --- cancellation ---------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flowledger.connectors.frame import Config, Connector
+from flowledger.connectors.functions import LambdaConfig, LambdaConnector
 from flowledger.connectors.graphql import GraphQLConfig
 from flowledger.connectors.http.config import HttpConfig
 from flowledger.connectors.javascript import JavaScriptConfig, JavaScriptConnector
@@ -12,7 +13,9 @@ from flowledger.connectors.notify import NotifyConfig, NotifyConnector
 from flowledger.connectors.rabbitmq import RabbitConfig, RabbitConnector
 from flowledger.connectors.redis import RedisConfig, RedisConnector
 from flowledger.connectors.s3 import S3Config, S3Connector
+from flowledger.connectors.sns import SnsConfig, SnsConnector
 from flowledger.connectors.sql.config import SqlConfig
+from flowledger.connectors.sqs import SqsConfig, SqsConnector
 from flowledger.kernel.model.connectors import ALIASES, PREFIX
 
 #: name -> configuration: what models are checked by, and templates made of; a job type is `flowledger:NAME`
@@ -26,6 +29,9 @@ CONFIGS: dict[str, type[Config]] = {
     "rabbitmq": RabbitConfig,
     "redis": RedisConfig,
     "s3": S3Config,
+    "sqs": SqsConfig,
+    "sns": SnsConfig,
+    "lambda": LambdaConfig,
     "javascript": JavaScriptConfig,
 }
 
@@ -55,6 +61,9 @@ def connectors() -> tuple[Connector, ...]:
         RabbitConnector(),
         RedisConnector(),
         S3Connector(),
+        SqsConnector(),
+        SnsConnector(),
+        LambdaConnector(),
         JavaScriptConnector(),
         *FOREIGN,
     )

@@ -1,6 +1,6 @@
 """Objects of S3 and of what speaks as it does (MinIO, Ceph): put, get, look at, delete, list, over the HTTP connector's client.
 
-Signed by AWS Signature Version 4 (AWS documentation, "Create a signed AWS API request"); addresses are `https://endpoint/bucket/key`, which all of
+Addresses are `https://endpoint/bucket/key`, which all of
 them know. What comes back is text, JSON or base64, within the limit of answers.
 """
 
@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-import datetime
-import hashlib
-import hmac
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote
 
 import httpx2
-from lxml import etree
 from pydantic import ConfigDict, Field, model_validator
 
+from flowledger.connectors import aws, reach
+from flowledger.connectors.aws import PLAIN
 from flowledger.connectors.fields import Flag, Index, Seconds, Secret
 from flowledger.connectors.frame import Call, Config, Failed
 from flowledger.connectors.http import body
@@ -26,9 +24,6 @@ from flowledger.connectors.outcomes import AGAIN
 
 KEYS_MAX = 1_000
 BYTES_MAX = 4 * 1024 * 1024
-#: codes of S3 that say who we are not
-_LOGIN = frozenset({"InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken", "AccessDenied"})
-_PLAIN = "-_.~"
 
 
 class S3Config(Config):
@@ -75,60 +70,20 @@ class S3Connector:
 
     async def call(self, config: S3Config, call: Call) -> dict[str, Any]:
         """What `_answer` says. Raises: Failed, and what httpx2 and the gate raise."""
-        from flowledger.connectors import reach
-
         data, kind = _content(config)
         query = {"list-type": "2", "max-keys": str(config.max_keys), "prefix": config.key} if config.operation == "list" else {}
-        path = "/" + quote(config.bucket, safe=_PLAIN) + ("" if config.operation == "list" else "/" + quote(config.key, safe=_PLAIN + "/"))
-        url = call.gate.url(config.endpoint.rstrip("/") + path + ("?" + _query(query) if query else ""))
-        if url.raw_path.partition(b"?")[0].decode() != path:
-            raise Failed("CONFIGURATION", "endpoint: expected an address without a path")
-        call.target = f"{url.scheme}://{url.netloc.decode()}"
-        method = {"get": "GET", "put": "PUT", "head": "HEAD", "delete": "DELETE", "list": "GET"}[config.operation]
-        headers = {"host": url.netloc.decode(), **({"content-type": kind} if kind else {})}
+        path = "/" + quote(config.bucket, safe=PLAIN) + ("" if config.operation == "list" else "/" + quote(config.key, safe=PLAIN + "/"))
+        headers = {"content-type": kind} if kind else {}
         if config.only_new and config.operation == "put":
             headers["if-none-match"] = "*"
-        headers = signed(config, method, path, query, headers, data, datetime.datetime.now(datetime.UTC))
+        method = {"get": "GET", "put": "PUT", "head": "HEAD", "delete": "DELETE", "list": "GET"}[config.operation]
+        way = aws.Way.of(call, config.timeout_in_seconds)
         async with reach.within(config.timeout_in_seconds, call):
-            limit = httpx2.Timeout(config.timeout_in_seconds)
-            request = call.client.build_request(
-                method, url, headers={**headers, "user-agent": call.user_agent, "accept-encoding": "identity"}, content=data, timeout=limit
-            )
-            response = await call.client.send(request, stream=True)
-            try:
-                found = await body.read(response, call.answer_bytes_max)
-            finally:
-                await response.aclose()
+            response, found = await aws.send(way, config, aws.Request("s3", config.endpoint, method, path, query, headers, data))
         call.status = str(response.status_code)
         if response.status_code >= 300:
             raise _refused(config, response.status_code, found)
         return _answer(config, response, found)
-
-
-def signed(
-    config: S3Config, method: str, path: str, query: dict[str, str], headers: dict[str, str], data: bytes, now: datetime.datetime
-) -> dict[str, str]:
-    """The headers, with the signature among them."""
-    moment, day = now.strftime("%Y%m%dT%H%M%SZ"), now.strftime("%Y%m%d")
-    told = hashlib.sha256(data).hexdigest()
-    all_headers = {**headers, "x-amz-content-sha256": told, "x-amz-date": moment}
-    if config.session_token:
-        all_headers["x-amz-security-token"] = config.session_token
-    names = sorted(all_headers)
-    lines = [f"{name}:{' '.join(all_headers[name].split())}" for name in names]
-    request = "\n".join([method, path, _query(query), *lines, "", ";".join(names), told])
-    scope = f"{day}/{config.region}/s3/aws4_request"
-    text = f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
-    key = f"AWS4{config.secret_key}".encode()
-    for part in (day, config.region, "s3", "aws4_request"):
-        key = hmac.digest(key, part.encode(), "sha256")
-    signature = hmac.digest(key, text.encode(), "sha256").hex()
-    credential = f"Credential={config.access_key}/{scope}, SignedHeaders={';'.join(names)}, Signature={signature}"
-    return {**all_headers, "authorization": f"AWS4-HMAC-SHA256 {credential}"}
-
-
-def _query(query: dict[str, str]) -> str:
-    return "&".join(f"{quote(k, safe=_PLAIN)}={quote(v, safe=_PLAIN)}" for k, v in sorted(query.items()))
 
 
 def _content(config: S3Config) -> tuple[bytes, str]:
@@ -151,8 +106,8 @@ def _content(config: S3Config) -> tuple[bytes, str]:
 
 
 def _refused(config: S3Config, status: int, found: bytes) -> Failed:
-    code, words = _xml(found, "Code"), _xml(found, "Message")
-    if code in _LOGIN or (status in (401, 403) and not code):
+    code, words = aws.told(found, "Code"), aws.told(found, "Message")
+    if code in aws.LOGIN or (status in (401, 403) and not code):
         return Failed("AUTHENTICATION", f"the server does not let us in: {code or status} {words}"[:300])
     return Failed(str(status), f"{config.operation} answered {status} {code} {words}".strip()[:300], again=status in AGAIN)
 
@@ -181,22 +136,8 @@ def _answer(config: S3Config, response: httpx2.Response, found: bytes) -> dict[s
     return told
 
 
-def _root(data: bytes) -> Any:
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
-    try:
-        return etree.fromstring(data, parser)
-    except etree.XMLSyntaxError:
-        return None
-
-
-def _xml(data: bytes, name: str) -> str:
-    root = _root(data) if data else None
-    found = root.findtext(f"{{*}}{name}") if root is not None else None
-    return " ".join((found or "").split())[:200]
-
-
 def _listed(data: bytes) -> dict[str, Any]:
-    root = _root(data)
+    root = aws.root_of(data)
     if root is None:
         raise Failed("ANSWER_UNREADABLE", "expected a list of objects in XML")
     rows = [

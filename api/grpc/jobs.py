@@ -14,7 +14,7 @@ from flowledger.api.grpc.tenants import for_tenant, tenant_name
 from flowledger.api.leases import close_source, give_back
 from flowledger.events.avro import encode_json
 from flowledger.events.commands import FailTask
-from flowledger.kernel.limits import LEASE_MS_MAX
+from flowledger.kernel.limits import LEASE_MS_MAX, NAME_MAX
 from flowledger.processors.client import ENGINE, Caller
 
 #: `requestTimeout` 0 waits as long as a Zeebe gateway does by default (its `longPolling.timeout`)
@@ -25,6 +25,8 @@ MESSAGE_BYTES_MAX = 3 * 1024 * 1024
 JOB_BYTES_MAX = 4 * 1024 * 1024 - 64
 #: jobs under way to one stream before the transport has taken them
 STREAM_CREDIT = 512
+#: tenants in one request
+TENANTS_MAX = 1_000
 #: with several tenants in one request: how long to wait at one before asking the next
 TENANT_TURN_MS = 100
 
@@ -80,6 +82,10 @@ def check(r: Any, intent: str, what: str) -> None:
     wrong = ""
     if not r.type.strip():
         wrong = f"Expected to {what} with type to be present, but it was blank"
+    elif (long := max(len(r.type), len(r.worker))) > NAME_MAX:
+        wrong = f"Expected to {what} with type and worker of at most {NAME_MAX} characters, but one has {long}"
+    elif len(r.tenantIds) > TENANTS_MAX:
+        wrong = f"Expected to {what} of at most {TENANTS_MAX} tenants, but {len(r.tenantIds)} were given"
     elif r.timeout < 1:
         wrong = f"Expected to {what} with timeout to be greater than zero, but it was '{r.timeout}'"
     elif r.timeout > LEASE_MS_MAX:
@@ -106,7 +112,7 @@ async def activate_jobs(g: Gateway, r: Any, call: Call, send: Send) -> None:
     else:
         jobs = await _activate_any(g, r, callers, wait_ms, fetch)
     session = g.workers.polled(r.worker, "zeebe-poll", call.address, call.caller.tenant)
-    session.types.add(r.type)
+    session.asks_for(r.type)
     if not jobs:
         return
     jobs, made = fitting(g, jobs, r.worker)
@@ -154,7 +160,7 @@ async def stream_activated_jobs(g: Gateway, r: Any, call: Call, send: Send) -> N
     fetch = list(r.fetchVariable) or None
     callers = [for_tenant(call.caller, t) for t in dict.fromkeys(r.tenantIds)] or [call.caller]
     session = g.workers.connect(r.worker, "zeebe-stream", call.address, call.caller.tenant)
-    session.types.add(r.type)
+    session.asks_for(r.type)
 
     async def push(caller: Caller) -> None:
         source = g.client.stream(r.type, r.worker, r.timeout, fetch, STREAM_CREDIT, caller)

@@ -31,8 +31,26 @@ async def _open_queue(opening: Opening) -> Source:
     return await open_queue(opening)
 
 
+async def _open_sqs(opening: Opening) -> Source:
+    from flowledger.connectors.sources.sqs_queue import open_queue
+
+    return await open_queue(opening)
+
+
+async def _open_objects(opening: Opening) -> Source:
+    from flowledger.connectors.sources.objects import open_objects
+
+    return await open_objects(opening)
+
+
+async def _open_mailbox(opening: Opening) -> Source:
+    from flowledger.connectors.sources.mailbox import open_mailbox
+
+    return await open_mailbox(opening)
+
+
 #: source (`kernel/model/trigger_sources.py`) -> who opens it
 KINDS: dict[str, Kind] = {
     "events": open_events, "files": open_folder, "kafka": _open_topic, "postgresql": _open_changes, "redis": _open_stream,
-    "rabbitmq": _open_queue,
+    "rabbitmq": _open_queue, "sqs": _open_sqs, "s3": _open_objects, "imap": _open_mailbox,
 }  # fmt: skip

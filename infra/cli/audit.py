@@ -105,7 +105,7 @@ def _heads(settings: Any, expect: str) -> list[Any]:
     given = expect
     if expect and not expect.lstrip().startswith("{") and ":" not in expect:
         try:
-            given = Path(expect).read_text()
+            given = Path(expect).read_text(errors="replace")
         except OSError as e:
             fail(f"--expect: {expect}: {e.strerror}", 2, "expected a line of an anchor, PARTITION-END:CHAIN, or a file of such lines")
     try:

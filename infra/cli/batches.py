@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from flowledger.infra.cli.carry import carry_out, finish, follow
+from flowledger.infra.cli.given import file_text, text
 from flowledger.infra.cli.lists import listed, move
 from flowledger.infra.cli.output import USAGE, as_json, facts, fail
 from flowledger.infra.cli.verbs import DryRun, Json, Limit, Reason, ServerUrl, Yes
@@ -88,12 +87,12 @@ def _pairs(given: list[str] | None, option: str) -> list[tuple[str, str]]:
 
 def _value(text: str) -> Any:
     """JSON, or a text where it is none."""
+    from decimal import Decimal
+
     import msgspec
 
-    from flowledger.infra.cli.daily import _exact
-
     try:
-        return msgspec.json.Decoder(float_hook=_exact).decode(text)
+        return msgspec.json.Decoder(float_hook=Decimal).decode(text)
     except msgspec.DecodeError:
         return text
 
@@ -101,11 +100,7 @@ def _value(text: str) -> Any:
 def _read(ids: str) -> list[str]:
     if not ids:
         return []
-    try:
-        text = sys.stdin.read() if ids == "-" else Path(ids).read_text()
-    except (OSError, UnicodeDecodeError) as e:
-        fail(f"--ids {ids}: {e}", USAGE)
-    return text.split()
+    return (text(ids, "--ids") if ids == "-" else file_text(ids, f"--ids {ids}")).split()
 
 
 @app.command("list")

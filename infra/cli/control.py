@@ -131,7 +131,10 @@ def migrate(
         _propose(server, id, to, json)
         return
     elements: dict[str, Any] = {}
-    if plan and (not isinstance(elements := variables(plan), dict) or not all(isinstance(v, str) or v is None for v in elements.values())):
+    if plan and (
+        not isinstance(elements := variables(plan, "--mapping"), dict)
+        or not all(isinstance(v, str) or v is None for v in elements.values())
+    ):
         fail("--mapping must be a JSON object of element ids", USAGE)
     for each in mapping or ():
         old, equals, new = each.partition("=")

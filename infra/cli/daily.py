@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from flowledger.infra.cli.given import file_text, json_object
 from flowledger.infra.cli.output import NO, USAGE, Failed, as_json, busy, command, console, facts, fail, for_programs, say, table
 from flowledger.infra.cli.server import Server, problem
 
@@ -16,26 +16,9 @@ from flowledger.infra.cli.server import Server, problem
 LONGEST_WAIT_S = 55
 
 
-def _exact(text: str) -> Any:
-    from decimal import Decimal
-
-    return Decimal(text)
-
-
-def variables(text: str) -> dict[str, Any]:
+def variables(text: str, option: str = "--vars") -> dict[str, Any]:
     """A JSON object given as text, as `@FILE`, or on stdin (`-`)."""
-    if not text:
-        return {}
-    try:
-        data = sys.stdin.read() if text == "-" else Path(text[1:]).read_text() if text.startswith("@") else text
-        found = msgspec.json.Decoder(float_hook=_exact).decode(data)
-    except OSError as e:
-        fail(f"--vars {text}: {e.strerror}", USAGE)
-    except msgspec.DecodeError as e:
-        fail(f"--vars must be JSON such as '{{\"amount\": 120}}': {e}", USAGE)
-    if not isinstance(found, dict):
-        fail(f"--vars must be a JSON object, found {type(found).__name__}", USAGE)
-    return found
+    return json_object(text, option, '{"amount": 120}') if text else {}
 
 
 def verb(server: str, path: str, body: Any, done: str, json: bool) -> None:
@@ -58,17 +41,14 @@ def delete(server: str, id: str, reason: str, json: bool) -> None:
 
 def deploy(server: str, files: list[Path], draft: bool, json: bool) -> None:
     from flowledger.infra.cli.profile_files import ENDS, store
-    from flowledger.sdk.resources import text_of
 
     apis, files = [f for f in files if f.name.endswith(ENDS)], [f for f in files if not f.name.endswith(ENDS)]
     resources = []
     for file in files:
-        try:
-            resources.append({"name": file.name, "content": text_of(file.read_bytes())})
-        except OSError as e:
-            fail(f"{file}: {e.strerror}", USAGE)
-        except UnicodeDecodeError as e:
-            fail(f"{file}: must be text in UTF-8, byte {e.start} isn't")
+        content = file_text(file)
+        if not content.strip():
+            fail(f"{file}: expected a model, found an empty file")
+        resources.append({"name": file.name, "content": content})
     s = Server(server)
     # profiles first: models that name them are not warned of
     stored = store(s, apis)

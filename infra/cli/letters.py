@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from flowledger.infra.cli.given import text
 from flowledger.infra.cli.lists import listed
-from flowledger.infra.cli.output import USAGE, as_json, fail
+from flowledger.infra.cli.output import as_json
 from flowledger.infra.cli.verbs import Json, Limit, Reason, ServerUrl
 
 app = typer.Typer(help="Commands that nobody could decide: list, show, replay, discard.", no_args_is_help=True)
@@ -55,11 +54,8 @@ def replay(
     """Decide a dead letter anew, as it was kept or as it was mended."""
     from flowledger.infra.cli.daily import verb
 
-    try:
-        text = sys.stdin.read() if command == "-" else Path(command[1:]).read_text() if command.startswith("@") else command
-    except (OSError, UnicodeDecodeError) as e:
-        fail(f"--command {command}: {e}", USAGE)
-    verb(server, f"dead-letters/{letter}/replay", {"command": text or None, "reason": reason}, f"dead letter {letter} is replayed", json)
+    given = text(command, "--command")
+    verb(server, f"dead-letters/{letter}/replay", {"command": given or None, "reason": reason}, f"dead letter {letter} is replayed", json)
 
 
 @app.command()

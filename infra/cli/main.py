@@ -449,7 +449,13 @@ def run(arguments: list[str] | None = None) -> None:
 
         if isinstance(e, SettingsError):
             _say(Failed(str(e), USAGE))
+        if isinstance(e, _OF_FILES) and e.filename:
+            _say(Failed(f"{e.filename}: {e.strerror}", USAGE))
         _say(Failed(f"{type(e).__name__}: {e}", NO, "FLOWLEDGER_DEBUG=1 shows where"))
+
+
+#: a file or folder that was named is none that can be used
+_OF_FILES = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
 
 
 def _say(e: Failed) -> NoReturn:

@@ -88,7 +88,7 @@ def inspect(files: list[Path], json: bool) -> None:
         for view in views:
             _show(view)
     if unreadable:
-        fail(f"{unreadable} of {len(files)} files can't be read", NO)
+        fail("" if json else f"{unreadable} of {len(files)} files can't be read", NO)
 
 
 def _show(view: dict[str, Any]) -> None:

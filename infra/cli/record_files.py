@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from flowledger.infra.cli.output import NO, USAGE, fail
+from flowledger.infra.cli.given import file_text
+from flowledger.infra.cli.output import NO, fail
 
 
 def read(file: Path) -> tuple[str, dict[str, Any]]:
@@ -13,10 +14,8 @@ def read(file: Path) -> tuple[str, dict[str, Any]]:
     import yaml
 
     try:
-        found = yaml.safe_load(file.read_text())
-    except OSError as e:
-        fail(f"{file}: {e.strerror}", USAGE)
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
+        found = yaml.safe_load(file_text(file))
+    except (yaml.YAMLError, RecursionError) as e:
         fail(f"{file}: {e}", NO)
     if not isinstance(found, dict) or not isinstance(name := found.pop("name", None), str):
         fail(f"{file}: expected an object with a name", NO)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from flowledger.infra.cli.given import file_text
 from flowledger.infra.cli.output import USAGE, as_json, console, fail, table
 from flowledger.infra.cli.verbs import CONTROL, Json, ServerUrl
 
@@ -81,10 +82,7 @@ def _key(server: str, id: str, version: int | None) -> str:
 
 
 def _read(file: str) -> dict[str, str]:
-    try:
-        return {"name": Path(file).name, "content": Path(file).read_text()}
-    except (OSError, UnicodeDecodeError) as e:
-        fail(f"{file}: {e}", USAGE)
+    return {"name": Path(file).name, "content": file_text(file)}
 
 
 def _show(answer: dict[str, Any]) -> None:

@@ -28,12 +28,17 @@ class Server:
         self._clear = quote(clear)
         for found, meant in misspelt(os.environ):
             sys.stderr.write(f"{found} is unknown; did you mean {meant}?\n")
-        self.url = (url or os.environ.get("FLOWLEDGER_SERVER") or DEFAULT).rstrip("/")
-        parts = urlsplit(self.url if "//" in self.url else "http://" + self.url)
+        said = url or os.environ.get("FLOWLEDGER_SERVER") or DEFAULT
+        self.url = said if said.endswith("://") else said.rstrip("/")
+        try:
+            parts = urlsplit(self.url if "//" in self.url else "http://" + self.url)
+            port = parts.port
+        except ValueError:
+            parts, port = urlsplit(""), None
         if parts.scheme not in ("http", "https") or not parts.hostname:
             fail(f"--server must be like {DEFAULT}, found {url!r}", USAGE)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self.open: Callable[[], http.client.HTTPConnection] = lambda: kind(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
+        self.open: Callable[[], http.client.HTTPConnection] = lambda: kind(parts.hostname or "", port, timeout=TIMEOUT_S)
         self._base = parts.path
         self._connection: http.client.HTTPConnection | None = None
 
@@ -75,6 +80,8 @@ class Server:
         return sent | {k.replace("_", "-"): v for k, v in (more or {}).items()}
 
     def _target(self, path: str, query: dict[str, Any] | None = None) -> str:
+        if any(part in ("", ".", "..") for part in path.split("/")[1:]):  # it would name something else
+            fail(f"an id or a name was expected, found none that can stand in {path}", USAGE)
         asked = {k: v for k, v in (query or {}).items() if v not in (None, "", [])}
         return self._base + quote(path, safe="/.") + ("?" + urlencode(asked, doseq=True) if asked else "")
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from flowledger.infra.cli.given import file_text
 from flowledger.infra.cli.lists import listed, move
 from flowledger.infra.cli.output import as_json, facts, table
 from flowledger.infra.cli.verbs import Json, Limit, Reason, ServerUrl
@@ -75,9 +76,9 @@ def test(
 
     body: dict[str, Any] = {"at": at}
     if context:
-        body["context"] = variables(context)
+        body["context"] = variables(context, "--context")
     if file is not None:
-        body["content"] = file.read_text()
+        body["content"] = file_text(file)
     answer = Server(server).post(f"/v1/triggers/{name}/test", body)
     if json:
         as_json(answer)

@@ -33,7 +33,7 @@ def begin(d: Any, i: Any, reason: str, but: frozenset[int] | set[int] = frozense
         return False
     carrier = d.key()
     children = d.process(i).root.children
-    first = next((n.id for n in children if not n.behaviour.activity), children[0].id)
+    first = next((n.id for n in children if not n.behaviour.activity and n.kind != "boundaryEvent"), children[0].id)
     d.record(fl.ElementActivated(key=i.key, token=carrier, scope=i.key, element=first, handler_of=carrier))
     d.record(
         fl.TokenNoted(

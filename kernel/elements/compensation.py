@@ -4,8 +4,10 @@ Source: BPMN 2.0.2, chapters 10.7, 13.5.5; `zeebe` where it says more. Choices:
 - Handlers run one after the other, the activity that completed last first.
 - A completed sub-process with a handler of its own (boundary, or a compensation event sub-process) is compensated by that alone; without
   one, what completed in it is compensated. Its event sub-process may compensate the inside itself, by throwing.
-- An activity that ran several times by a loop in the flow is compensated as often. A multi-instance activity or standard loop is one
-  activity: its handler runs once (as in Zeebe); without a handler, all that its runs completed is compensated.
+- An activity that ran several times is compensated as often, the run that completed last first: by a loop in the flow, a standard loop, or multi-instance
+  (13.5.5: "instances of a loop or sequential multi-instance are compensated in reverse order"; so do Camunda 7 and its relatives). Each handler sees its
+  run's item. Zeebe takes a multi-instance activity for one: so does a loop in its words (`zeebe:loopCharacteristics`), whose boundary handler runs once.
+  The property `flowledger:compensateRuns` = `once` or `each` says it for both. A compensation event sub-process is always its own run's.
 - What was interrupted can't be compensated, and neither can its inside.
 - A throwing event without `activityRef` compensates its own scope; in an event sub-process, the scope around it as well. With
   `activityRef` the activity is looked for in the own scope and what completed inside of it, then outwards.
@@ -31,9 +33,14 @@ def handler_of(node: Node) -> Node | None:
 
 
 def keep(d: Any, i: Any, token: Any, node: Node) -> None:
-    """The activity has completed and can be compensated later. A run of a loop only hands on what is inside of it."""
+    """The activity has completed and can be compensated later: a run of a loop by itself, or all of them as one; what has no handler of its own hands on
+    what is inside of it."""
     inside = bool(i.compensable) and token.key in i.compensable
-    handler = None if token.index or node.for_compensation else handler_of(node)
+    handler = None if node.for_compensation or (token.data is not None and "inner" in token.data) else handler_of(node)
+    if handler is not None and node.loop is not None:
+        once = node.loop.undone_once and not handler.triggered_by_event
+        if bool(token.index) == once:
+            handler = None
     if handler is None and not inside:
         return
     d.record(
@@ -114,8 +121,10 @@ def _enclosing(d: Any, i: Any, token: Any) -> list[tuple[int, bool]]:
         if holder is None:
             found.append((scope, False))
             return found
-        is_sub = nodes[holder.element].triggered_by_event
-        found.append((scope, is_sub))
+        node = nodes[holder.element]
+        is_sub = node.triggered_by_event
+        if node.loop is None or holder.index:  # what other runs of the same loop have done is not this run's to undo
+            found.append((scope, is_sub))
         if holder.data is not None and "record" in holder.data:
             found.append((holder.data["record"], False))
         scope = holder.scope

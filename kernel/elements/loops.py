@@ -28,6 +28,7 @@ def read_multi(node: Node, element: Any, r: Any) -> Loop:
     loop = Loop("multi")
     loop.sequential = element.get("isSequential") == "true"
     zeebe = x.ext(element, "loopCharacteristics")
+    loop.undone_once = node.properties.get("flowledger:compensateRuns", "each" if zeebe is None else "once") == "once"
     if zeebe is not None:
         if zeebe.get("inputCollection"):
             loop.collection = r.condition(zeebe.get("inputCollection"), node, "input collection")
@@ -188,6 +189,11 @@ def own_result(loop: Loop) -> str:
         if name.isidentifier() and name != loop.element:
             return name
     return ""
+
+
+def own_names(loop: Loop) -> set[str]:
+    """The variables of a run that are its own."""
+    return {name for name in (loop.element, loop.counter, own_result(loop)) if name}
 
 
 def spawn_more(d: Any, i: Any) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from flowledger.events import flow as fl
-from flowledger.kernel.elements import triggers
+from flowledger.kernel.elements import loops, triggers
 from flowledger.kernel.model.graph import Behaviour, Node
 from flowledger.kernel.moves.activity import apply_mappings, close_activity
 
@@ -23,9 +23,10 @@ def enter(d: Any, i: Any, token: Any, node: Node) -> None:
 
 def complete(d: Any, i: Any, token: Any, node: Node) -> None:
     if not node.outputs and token.vars:
-        own = apply_mappings(d, i, token.key, node.inputs) if node.inputs else {}
-        counter = node.loop.counter if node.loop is not None else ""
-        d.set_variables(i, token.scope, {k: v for k, v in token.vars.items() if k not in own and k != counter})
+        own = set(apply_mappings(d, i, token.key, node.inputs)) if node.inputs else set()
+        if node.loop is not None:  # a run's item, number and result stay its own
+            own |= loops.own_names(node.loop)
+        d.set_variables(i, token.scope, {k: v for k, v in token.vars.items() if k not in own})
     close_activity(d, i, token, node)
 
 

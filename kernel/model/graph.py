@@ -35,13 +35,15 @@ class Loop:
 
     __slots__ = (
         "behavior", "cardinality", "collection", "complex_events", "completion", "counter", "element", "first", "kind", "maximum", "none_event",
-        "one_event", "output", "output_element", "sequential", "test_before", "while_",
+        "one_event", "output", "output_element", "sequential", "test_before", "undone_once", "while_",
     )  # fmt: skip
 
     def __init__(self, kind: str) -> None:
         #: "multi" or "standard"
         self.kind = kind
         self.sequential = False
+        #: a compensation boundary event undoes all runs by one handler; else each by its own
+        self.undone_once = False
         self.collection: Expression | None = None
         self.cardinality: Expression | None = None
         #: variable that a run's item goes to, and the one that has its number; what the first one's is
@@ -158,7 +160,7 @@ class Process:
 
     __slots__ = (
         "_by_hand", "conditional", "data", "documentation", "executable", "flows", "id", "joins", "lanes", "line", "name", "nodes", "notes", "properties",
-        "protect", "root", "source_id", "states", "version_tag",
+        "protect", "root", "source_id", "states", "version_tag", "watched",
     )  # fmt: skip
 
     def __init__(self, id: str, name: str = "", line: int = 0) -> None:
@@ -182,6 +184,8 @@ class Process:
         self.conditional = False
         #: has gateways that are looked at again when other tokens move
         self.joins = False
+        #: elements of which it is noted who did them, since another is not for these people (`tasks/duties.py`)
+        self.watched: frozenset[str] = frozenset()
         self.notes: dict[Any, Any] = {}
         self.source_id = id
         self._by_hand: list[Node] | None = None

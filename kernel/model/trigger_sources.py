@@ -49,6 +49,13 @@ def _listed(check: f.Check) -> f.Check:
     return lambda value: f.several(check)(value) if isinstance(value, list) else "a list"
 
 
+#: a queue of SQS, and who reads it
+_QUEUE = {
+    "queue": Field(f.text(r"https?://[A-Za-z0-9.:\[\]-]+/[0-9]{1,20}/[A-Za-z0-9_-]{1,80}(\.fifo)?", "the address of a queue: https://HOST/ACCOUNT/NAME"), True),
+    "region": Field(f.text(r"[a-z0-9-]+", "the name of a region", 64), True), "access_key": Field(f.text(r"[^\x00\r\n]+", "the id of a key", 256), True),
+    "secret_key": Field(f.secret, True), "session_token": Field(f.secret), "visibility": Field(f.within("PT1S", "PT12H")),
+}  # fmt: skip
+
 SOURCES: dict[str, Source] = {
     "schedule": Source(
         {
@@ -83,6 +90,18 @@ SOURCES: dict[str, Source] = {
         "username": Field(f.text(r"[^\x00]+", "a name", 256), True), "password": Field(f.secret, True),
         "queue": Field(f.text(r"[^\x00]+", "the name of a queue", 255), True), "value": Field(f.one_of("json", "text", "base64")),
         "prefetch": Field(f.whole(1, 1_000)), "redelivered": Field(f.one_of("take", "park")),
+    }),
+    "sqs": Source({**_QUEUE, "value": Field(f.one_of("json", "text", "base64"))}),
+    "s3": Source({
+        **_QUEUE, "events": Field(f.several(f.one_of("created", "deleted", "other"), 3)), "content": Field(f.one_of("none", "text", "json", "base64")),
+        "storage": Field(f.text(r"https?://[A-Za-z0-9.:\[\]-]+", "the address of the store: https://HOST", 300)),
+    }, lambda config: "storage is of content" if "storage" in config and config.get("content", "none") == "none" else ""),
+    "imap": Source({
+        "host": Field(f.text(r"[A-Za-z0-9._:-]+", "the name or address of a server", 253), True), "port": Field(f.whole(1, 65_535)),
+        "tls": Field(f.one_of("verify", "starttls", "off")), "username": Field(f.text(r"[\x20-\x7e]+", "a name", 256), True),
+        "password": Field(f.secret, True), "folder": Field(f.text(r"[\x20-\x7e]+", "the name of a folder, as the server writes it", 255)),
+        "value": Field(f.one_of("text", "json")), "attachments": Field(f.one_of("none", "base64")), "bytes": Field(f.whole(1_000, 50_000_000)),
+        "every": Field(f.within("PT1S", "PT1H")), "from": Field(f.one_of("now", "start")),
     }),
     "postgresql": Source({
         "host": Field(f.text(r"[A-Za-z0-9._:-]+", "the name or address of a server", 253), True), "port": Field(f.whole(1, 65_535)),

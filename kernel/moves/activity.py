@@ -66,9 +66,11 @@ def close_activity(d: Verbs, i: Instance, token: Token, node: Node) -> None:
         if extra is not None and extra.data_out:
             data.leave(d, i, token, node)
         if node.outputs:
-            results = apply_mappings(d, i, token.key, node.outputs, token.scope)
+            # a run of multi-instance keeps what is its own (its item, its result, its inputs), as in Zeebe
+            into = token.key if token.index and node.loop is not None and node.loop.kind == "multi" else token.scope
+            results = apply_mappings(d, i, token.key, node.outputs, into)
             if results:
-                d.set_variables(i, token.scope, results)
+                d.set_variables(i, into, results)
     if node.listeners and HOOKS.listeners.next_one(d, i, token, node, "end"):
         return
     if node.compensation is not None or node.event_subs or i.compensable:

@@ -6,7 +6,7 @@ import asyncio
 import datetime
 import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -110,6 +110,33 @@ def redis_server() -> dict[str, str]:
     """`port`."""
     # one for each worker: its tests begin with an empty one
     return _shared(f"redis-{os.environ.get('PYTEST_XDIST_WORKER', '')}", servers.redis)
+
+
+@pytest.fixture(scope="session")
+def dovecot_server() -> dict[str, str]:
+    """`port`: an IMAP server that takes every user with the password `hush-hush`."""
+    return _shared("dovecot", servers.dovecot)
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[tuple[str, int]]:
+    """S3, SQS, SNS, Lambda, with what they hold shared by all servers of this process: names are the tests' own."""
+    from moto import settings as moto_settings
+    from moto.server import ThreadedMotoServer
+
+    moto_settings.S3_IGNORE_SUBDOMAIN_BUCKETNAME = "true"  # a host such as server.example is no bucket
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    yield server.get_host_and_port()
+    server.stop()
+
+
+def boto(service: str, moto: tuple[str, int]) -> Any:
+    import boto3
+
+    return boto3.client(
+        service, endpoint_url=f"http://127.0.0.1:{moto[1]}", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b"
+    )
 
 
 @pytest.fixture

@@ -4,34 +4,23 @@ from __future__ import annotations
 
 import base64
 import datetime
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from botocore.auth import S3SigV4Auth
+from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from moto import settings as moto_settings
-from moto.server import ThreadedMotoServer
 
-from flowledger.connectors import s3
+from flowledger.connectors import aws
 from flowledger.connectors.s3 import S3Config
-from tests.connectors.conftest import Target
+from tests.connectors.conftest import Target, boto
 from tests.connectors.contract import OUT, SECRET, Contract, Rig
 from tests.connectors.test_connector_checks import said
 from tests.connectors.test_http_connector import failure
-
-
-@pytest.fixture(scope="module")
-def moto() -> Iterator[tuple[str, int]]:
-    moto_settings.S3_IGNORE_SUBDOMAIN_BUCKETNAME = "true"  # a host such as server.example is no bucket
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    yield server.get_host_and_port()
-    server.stop()
 
 
 def config(**more: Any) -> dict[str, Any]:
@@ -63,11 +52,7 @@ async def objects(moto: tuple[str, int], bench) -> AsyncIterator[Any]:
     async def call(operation: str, **more: Any) -> Any:
         return (await run(config(endpoint=f"http://127.0.0.1:{moto[1]}", operation=operation, **more), OUT))["out"]
 
-    import boto3
-
-    client = boto3.client(
-        "s3", endpoint_url=f"http://127.0.0.1:{moto[1]}", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b"
-    )
+    client = boto("s3", moto)
     client.create_bucket(Bucket="flows")
     client.put_object(Bucket="flows", Key="big", Body=b"x" * 5000, ContentType="text/plain")
     call.client = client  # type: ignore[attr-defined]
@@ -146,8 +131,9 @@ async def test_what_the_service_refuses(target: Target, bench, answer, code: str
 def test_signatures_are_those_of_botocore(key: str, token: str | None, data: bytes):
     made = S3Config.model_validate({**config(endpoint="https://s3.example", key=key), **({"sessionToken": token} if token else {})})
     now = datetime.datetime(2026, 2, 3, 4, 5, 6, tzinfo=datetime.UTC)
-    path = "/flows/" + s3.quote(key, safe="-_.~/")
-    ours = s3.signed(made, "PUT", path, {}, {"host": "s3.example", "content-type": "text/plain"}, data, now)
+    path = "/flows/" + aws.quote(key, safe="-_.~/")
+    asked = aws.Request("s3", "https://s3.example", "PUT", path, {}, {}, data)
+    ours = aws.signed(made, asked, {"host": "s3.example", "content-type": "text/plain"}, now)
     request = AWSRequest("PUT", f"https://s3.example{path}", headers={"content-type": "text/plain"}, data=data)
     request.context["timestamp"] = "20260203T040506Z"
     auth = S3SigV4Auth(Credentials("AKIDEXAMPLE", SECRET, token), "s3", "us-east-1")
@@ -184,3 +170,25 @@ GOOD = {"endpoint": "https://s3.example", "accessKey": "a", "secretKey": "{{secr
 def test_findings(inputs, words: str):
     found = said(inputs, {}, "flowledger:s3")
     assert bool(found) == bool(words) and (not words or words in found[0][2]), found
+
+
+@settings(max_examples=60)
+@given(
+    name=st.text(st.characters(codec="utf-8", categories=("L", "N", "P")), min_size=1, max_size=20).filter(lambda t: t not in (".", "..")),
+    token=st.sampled_from([None, "session-token-1"]),
+    data=st.binary(max_size=20),
+)
+def test_signatures_of_other_services_are_those_of_botocore(name: str, token: str | None, data: bytes):
+    """They take a path that is encoded once more."""
+    now = datetime.datetime(2026, 2, 3, 4, 5, 6, tzinfo=datetime.UTC)
+    path = f"/2015-03-31/functions/{aws.quote(name, safe='-_.~')}/invocations"
+    asked = aws.Request("lambda", "https://lambda.example", "POST", path, {"Qualifier": "a b"}, {}, data)
+    ours = aws.signed(aws.Keys("us-east-1", "AKIDEXAMPLE", SECRET, token), asked, {"host": "lambda.example", "content-type": "x/y"}, now)
+    request = AWSRequest("POST", f"https://lambda.example{path}?Qualifier=a%20b", headers={"content-type": "x/y"}, data=data)
+    request.context["timestamp"] = "20260203T040506Z"
+    request.headers["X-Amz-Date"] = "20260203T040506Z"
+    if token:
+        request.headers["X-Amz-Security-Token"] = token
+    auth = SigV4Auth(Credentials("AKIDEXAMPLE", SECRET, token), "lambda", "us-east-1")
+    theirs = auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
+    assert ours["authorization"].endswith(f"Signature={theirs}")

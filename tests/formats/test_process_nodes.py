@@ -5,6 +5,8 @@ import json
 import pytest
 from converted import codes, run
 
+from flowledger.kernel.model.drawn import as_bpmn, as_json
+
 
 def process(nodes, flows, **more):
     """`flows`: `a > b > c; b > d`."""
@@ -80,3 +82,23 @@ def test_what_is_wrong_with_nodes_and_flows(node, flow, found):
 def test_nodes_need_a_start_and_have_it_as_a_node():
     assert "PROCESS_START_MISSING 1" in codes('{"id": "p", "nodes": [{"id": "a"}]}')
     assert "PROCESS_KEY_UNKNOWN 1" in codes('{"id": "p", "start": {}, "nodes": [{"id": "s", "type": "start"}]}')
+
+
+def test_what_is_thrown_carries_its_input_and_is_written_back_with_it():
+    caught = {**CATCH, "signal": "go", "output": {"told": "= x"}}
+    for thrown in ({"type": "throw"}, {"type": "end"}):
+        t = {"id": "t", "signal": "go", "input": {"x": "= v + 1"}, **thrown}
+        text = process([S, {"id": "f", "type": "parallel"}, t, caught, A, B, E], "s > f > c > a > e;f > b > t")
+        s = run(text, "complete b", v=6)
+        assert s.i.vars == {"v": 6, "told": 7}
+        written, _, same = as_json(as_bpmn(text.encode(), "p.json")[0], "p.bpmn")
+        assert same and next(n for n in json.loads(written)["nodes"] if n["id"] == "t")["input"] == {"x": "= v + 1"}
+    flow = {
+        "id": "p",
+        "flow": [
+            {"parallel": [[{"wait": {"signal": "go"}}], [{"task": "b"}, {"throw": {"signal": "go", "input": {"x": "= v"}}}]]},
+            {"task": "a"},
+        ],
+    }
+    assert run(json.dumps(flow), "complete b", v=6).i.vars == {"v": 6, "x": 6}
+    assert codes(process([S, {**CATCH, "signal": "go", "input": {"x": 1}}, E], "s > c > e")) == ["PROCESS_KEY_UNKNOWN 1"]

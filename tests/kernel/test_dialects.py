@@ -186,3 +186,59 @@ def test_parameters_that_cannot_be_kept(inside, code):
     parameter = f'<camunda:inputOutput><camunda:inputParameter name="x">{inside}</camunda:inputParameter></camunda:inputOutput>'
     _, findings = read(FRAME.format(f"serviceTask a camunda:topic=t camunda:type=external\n{parameter}"))
     assert [f.code for f in findings] == [code] and findings[0].element == "a" and findings[0].hint
+
+
+SIGNAL_C7 = """
+startEvent s
+parallelGateway g
+intermediateCatchEvent c : signal S
+serviceTask a camunda:type=external camunda:topic=t
+endEvent e
+intermediateThrowEvent t
+.<signalEventDefinition signalRef="sig_S"><extensionElements>{}</extensionElements></signalEventDefinition>
+endEvent f
+s > g > c > a > e
+g > t > f
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("", {"v": 7}),
+        ('<camunda:in source="v" target="w"/>', {"v": 7, "w": 7}),
+        ('<camunda:in sourceExpression="${v + 1}" target="w"/>', {"v": 7, "w": 8}),
+        ('<camunda:in variables="all"/><camunda:in sourceExpression="${v + 1}" target="w"/>', {"v": 7, "w": 8}),
+    ],
+)
+def test_a_signal_of_camunda_7_carries_what_its_in_says(said, told):
+    from flowledger.kernel.model.drawn import as_bpmn
+
+    text = bpmn(SIGNAL_C7.format(said))
+    _, findings = read(SIGNAL_C7.format(said))
+    assert not findings
+    converted, _ = as_bpmn(text.encode(), "m.bpmn")
+    for model in (text, converted.decode()):
+        assert Scenario(model).start("p", v=7).i.vars == told
+    assert b"camunda:in" not in converted
+
+
+def test_runs_of_camunda_7_are_undone_one_by_one_also_when_converted():
+    from flowledger.kernel.model.drawn import as_bpmn
+
+    model = """
+startEvent s
+serviceTask a camunda:type=external camunda:topic=t
+.<multiInstanceLoopCharacteristics isSequential="true" camunda:collection="${xs}" camunda:elementVariable="x"/>
+boundaryEvent c on=a : compensate
+serviceTask u comp=true camunda:type=external camunda:topic=u
+~<association id="as" sourceRef="c" targetRef="u"/>
+endEvent e : compensate
+s > a > e
+"""
+    converted, _ = as_bpmn(bpmn(model).encode(), "m.bpmn")
+    for text in (bpmn(model), converted.decode()):
+        s = Scenario(text).start("p", xs=[7, 8]).moves("complete a", "complete a")
+        assert s.i.tokens[s.task("u").token].vars["x"] == 8
+        s.moves("complete u", "complete u")
+        assert s.tasks == "a a u u" and s.empty

@@ -41,6 +41,7 @@ VALUES = {
         "affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].preference.matchExpressions[0].key=zone",
         "affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].preference.matchExpressions[0].operator=Exists",
     ),
+    "watched": ("monitoring.scrape=true", "monitoring.rules=true", "monitoring.dashboards=true", "monitoring.keySecret=figures"),
 }  # fmt: skip
 
 
@@ -75,14 +76,31 @@ def test_the_chart_is_clean_and_each_object_is_what_kubernetes_takes(helm, value
     )
     several = {o["metadata"]["name"] for o in objects if o["kind"] == "Deployment" and o["spec"]["replicas"] > 1}
     assert {o["metadata"]["name"] for o in objects if o["kind"] == "PodDisruptionBudget"} == several, "the last one is never held fast"
-    assert {o["kind"] for o in objects} <= {"Deployment", "PodDisruptionBudget", "Service"}
+    watching = {"PodMonitor", "PrometheusRule", "ConfigMap"} & {o["kind"] for o in objects}
+    assert len(watching) == (3 if "monitoring.rules=true" in values else 0)
+    assert {o["kind"] for o in objects} <= {"Deployment", "PodDisruptionBudget", "Service"} | watching
     for one in objects:
+        if one["kind"] == "ConfigMap":
+            files = {f"flowledger-{f.name}": json.loads(f.read_text()) for f in (CHART / "monitoring").glob("*.json")}
+            assert files and {name: json.loads(text) for name, text in one["data"].items()} == files
+        if one["apiVersion"] == "monitoring.coreos.com/v1":  # the operator's own kinds
+            watches(one)
+            continue
         for version in KUBERNETES:
             validate(one, version, strict=True)
         if one["kind"] == "Deployment":
             starts(one)
     with pytest.raises(ValidationError):  # the check can fail
         validate({**objects[0], "specs": {}}, KUBERNETES[-1], strict=True)
+
+
+def watches(one: dict) -> None:
+    if one["kind"] == "PrometheusRule":
+        assert one["spec"] == yaml.safe_load((CHART / "monitoring" / "rules.yaml").read_text()), "nothing in it is a template's to fill in"
+    else:
+        (endpoint,) = one["spec"]["podMetricsEndpoints"]
+        assert endpoint["authorization"] == {"credentials": {"name": "figures", "key": "key"}} and endpoint["port"] == "http"
+        assert one["spec"]["selector"]["matchLabels"] == {"app.kubernetes.io/name": "flowledger", "app.kubernetes.io/instance": "flows"}
 
 
 def roles_of(deployment: dict) -> list[str]:
@@ -148,7 +166,10 @@ def test_the_compose_file_is_what_the_specification_takes():
         assert set(service.get("depends_on", ())) <= compose["services"].keys()
         assert service["healthcheck"]["test"], f"{name} says when it is ready"
         for volume in service.get("volumes", ()):
-            assert volume.split(":")[0] in compose["volumes"]
+            source = volume.split(":")[0]
+            assert source in compose["volumes"] or (source.startswith("./") and (DEPLOY / source).is_dir())
+        assert {c["source"] for c in service.get("configs", ())} <= compose["configs"].keys()
+    assert all((DEPLOY / config["file"]).is_file() for config in compose["configs"].values())
     service = compose["services"]["flowledger"]
     assert service["cap_drop"] == ["ALL"] and service["restart"] == "unless-stopped"
     said = service["environment"]

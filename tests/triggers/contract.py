@@ -293,6 +293,37 @@ class Contract:
         assert shown and "***" in str(shown[-1]) and "geheim" not in str(shown)
 
 
+class QueueContract(Contract):
+    """Of a source whose items are handed out and acknowledged. Its world has `empty`: nothing waits there, and nothing is handed out any more."""
+
+    async def test_what_was_there_before_is_left_alone_and_what_comes_while_nobody_reads_is_not(self, world):
+        """A queue keeps what is still to be done: what was there before counts, too."""
+        await world.put(98, 99)
+        await world.deploy()
+        first = await world.node()
+        await world.come(98, 99)
+        await first.stop()
+        await world.put(1, 2)
+        await world.node("n2")
+        await world.come(1, 2, 98, 99)
+        await world.empty()
+
+    @pytest.mark.parametrize("takes", [1, 5, 8])
+    async def test_a_reader_that_dies_between_the_log_and_the_source_doubles_nothing(self, world, takes):
+        """What it was handed comes back when its connection is gone, as it is with the process."""
+        await world.deploy()
+        first = await world.node("n1", takes)
+        await world.reading()
+        await world.put(*range(10))
+        await asyncio.wait_for(first.client.dead.wait(), 30)
+        assert 1 <= len(await world.numbers()) <= 10
+        await first.kill()
+        world.nodes.remove(first)
+        await world.node("n2")
+        await world.come(*range(10))
+        await world.empty()
+
+
 @contextlib.asynccontextmanager
 async def opened(world: World) -> AsyncIterator[World]:
     try:

@@ -20,7 +20,7 @@ from flowledger.kernel.model import read
 from tests.connectors.conftest import bench, rabbitmq_server  # noqa: F401 - fixtures
 from tests.connectors.wire import Certificates, Wire
 from tests.triggers.conftest import place_of
-from tests.triggers.contract import Contract, World, opened, quick  # noqa: F401 - a fixture for all
+from tests.triggers.contract import QueueContract, World, opened, quick  # noqa: F401 - a fixture for all
 
 pytestmark = [pytest.mark.req("APG-TRG-002", "APG-CON-018"), pytest.mark.timeout(300)]
 
@@ -98,34 +98,7 @@ async def world(tmp_path: Path, rabbitmq_server: dict[str, str], monkeypatch: py
     await wire.close()
 
 
-class TestRabbit(Contract):
-    async def test_what_was_there_before_is_left_alone_and_what_comes_while_nobody_reads_is_not(self, world):
-        """A queue keeps what is still to be done: what was there before counts, too."""
-        await world.put(98, 99)
-        await world.deploy()
-        first = await world.node()
-        await world.come(98, 99)
-        await first.stop()
-        await world.put(1, 2)
-        await world.node("n2")
-        await world.come(1, 2, 98, 99)
-        await world.empty()
-
-    @pytest.mark.parametrize("takes", [1, 5, 8])
-    async def test_a_reader_that_dies_between_the_log_and_the_source_doubles_nothing(self, world, takes):
-        """What it was handed comes back when its connection is gone, as it is with the process."""
-        await world.deploy()
-        first = await world.node("n1", takes)
-        await world.reading()
-        await world.put(*range(10))
-        await asyncio.wait_for(first.client.dead.wait(), 30)
-        assert 1 <= len(await world.numbers()) <= 10
-        await first.kill()
-        world.nodes.remove(first)
-        await world.node("n2")
-        await world.come(*range(10))
-        await world.empty()
-
+class TestRabbit(QueueContract):
     async def test_what_stands_in_a_message(self, world):
         await world.deploy("start: {process: p, variables: {n: =payload.n, all: '={a: headers, b: message_id, c: correlation_id, d: type, e: content_type, "
                            "f: routing_key, g: queue, h: redelivered, i: app_id}'}}\n")  # fmt: skip

@@ -12,6 +12,7 @@ from flowledger.events import commands as c
 from flowledger.events import waiting as wa
 from flowledger.kernel import limits, values
 from flowledger.kernel.elements import jobs
+from flowledger.kernel.elements.triggers.carried import carried
 from flowledger.kernel.expressions import Failure, literal
 from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.graph import Node
@@ -89,7 +90,7 @@ def throw(d: Any, i: Any, token: Any, node: Node, event: Any) -> bool:
         from flowledger.kernel.model import correlation
 
         key = correlation.key_of(d, i, token.key, node, event)
-    variables = dict(token.vars) if token.vars else dict(d.kept(i, token.key))
+    variables = carried(d, i, token, node)
     d.send(
         c.partition_of_text(key, d.state.meta.partitions),
         c.PublishMessage(name=name, correlation_key=key, variables=variables, ttl_ms=3_600_000),

@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from flowledger.events import waiting as wa
+from flowledger.kernel.elements.triggers.carried import PROPERTY, carried
 from flowledger.kernel.expressions import literal
 from flowledger.kernel.hooks import HOOKS
-from flowledger.kernel.model.graph import Node
+from flowledger.kernel.model import xml as x
+from flowledger.kernel.model.graph import Mapping, Node
 
 
 def read(event: Any, xml: Any, node: Node, r: Any) -> None:
@@ -28,6 +30,12 @@ def read(event: Any, xml: Any, node: Node, r: Any) -> None:
     event.name = r.expression(
         (found.get("name") or found.get("id", "")) if found is not None else reference or node.name or node.id, node, "signal name"
     )
+    for given in x.classic_ext(xml, "in"):  # Camunda 7: what is thrown carries what is named
+        if given.get("variables") == "all":
+            node.properties = {**node.properties, PROPERTY: "all"}
+        elif given.get("target"):
+            source = given.get("sourceExpression") or ("=" + given.get("source", "null"))
+            node.inputs.append(Mapping(r.expression(source, node, "in"), given.get("target")))
 
 
 def arm(d: Any, i: Any, holder: int, node: Node, event: Any, interrupting: bool, which: int = 0) -> None:
@@ -41,6 +49,6 @@ def arm(d: Any, i: Any, holder: int, node: Node, event: Any, interrupting: bool,
 
 def throw(d: Any, i: Any, token: Any, node: Node, event: Any) -> bool:
     name = d.text(event.name, i, token.key, f"signal name of {node.id}")
-    variables = dict(token.vars) if token.vars else dict(d.kept(i, token.key))
+    variables = carried(d, i, token, node)
     HOOKS.throw_signal(d, i, name, variables)
     return token.key in i.tokens and i.key in d.state.instances

@@ -21,7 +21,7 @@ KNOWN: dict[str, tuple[frozenset[str] | None, frozenset[str]]] = {
     "task": (
         frozenset(
             "sla calendar definition condition strategy skills groups users fallback assignTimeout place permissions assigneeKind statusVariable category "
-            "kind input_schema output_schema reference reminders".split()
+            "kind input_schema notBy output_schema reference reminders".split()
         ),
         frozenset({"assignment", "escalation", "reminder"}),
     ),
@@ -44,7 +44,11 @@ KNOWN: dict[str, tuple[frozenset[str] | None, frozenset[str]]] = {
 
 
 #: `<zeebe:property name="flowledger:...">` that are read
-PROPERTIES = frozenset("flowledger:" + name for name in "confirm estimatedDuration fails result spread uncaughtError".split())
+PROPERTIES = frozenset(
+    "flowledger:" + name for name in "carries compensateRuns confirm estimatedDuration fails result spread uncaughtError".split()
+)
+#: those that have a few words only
+_WORDS = {"flowledger:carries": ("inputs", "all"), "flowledger:compensateRuns": ("once", "each")}
 _SPOKEN = ((x.OWN, "flowledger", "OWN", KNOWN), (x.Z, "zeebe", "ZEEBE", zeebe.KNOWN))
 
 
@@ -67,6 +71,8 @@ def check(r: Any) -> None:
     for element in r.definitions.iter(f"{x.Z}property"):
         if (name := element.get("name", "")).startswith("flowledger:") and name not in PROPERTIES:
             _tell(r, "OWN_ATTRIBUTE", f"the property {name}", PROPERTIES, name, element)
+        elif name in _WORDS and (word := element.get("value", "")) not in _WORDS[name]:
+            _tell(r, "OWN_ATTRIBUTE", f"'{word}' of the property {name}", _WORDS[name], word, element)
 
 
 def _place(r: Any, element: Any, name: str) -> None:

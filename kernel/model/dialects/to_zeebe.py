@@ -58,8 +58,10 @@ def convert(root: Any) -> Any:
         _called(element, tag)
         _script(element, tag)
         _counter(element, tag)
-        _attributes(element)
+        _thrown(element, tag)
         _properties(element)
+        _undone(element, tag)
+        _attributes(element)
     etree.cleanup_namespaces(root, keep_ns_prefixes=[p for p in root.nsmap if p])
     return root
 
@@ -235,7 +237,33 @@ def _counter(element: Any, tag: str) -> None:
         _drop(element, "variableName")
 
 
+def _thrown(element: Any, tag: str) -> None:
+    """What a signal carries."""
+    for given in x.classic_ext(element, "in") if tag == "signalEventDefinition" else ():
+        source = given.get("source") or _value(given.get("sourceExpression") or "")
+        if given.get("variables") == "all":
+            _property(element.getparent(), "flowledger:carries", "all")
+            _remove(given)
+        elif source and given.get("target"):
+            mapping = _extension(element.getparent(), "ioMapping")
+            etree.SubElement(mapping, x.Z + "input", source=f"= {source}", target=given.get("target"))
+            _remove(given)
+
+
+def _undone(element: Any, tag: str) -> None:
+    """A loop that Zeebe's words will say is undone run by run, as in the engine it comes from."""
+    if tag == "multiInstanceLoopCharacteristics" and x.classic_attr(element, "collection"):
+        host = element.getparent()
+        boundary = (b for b in host.getparent().findall(x.B + "boundaryEvent") if b.get("attachedToRef") == host.get("id"))
+        if any(b.find(x.B + "compensateEventDefinition") is not None for b in boundary):
+            _property(host, "flowledger:compensateRuns", "each")
+
+
+def _property(element: Any, name: str, value: str) -> None:
+    etree.SubElement(_extension(element, "properties"), x.Z + "property", name=name, value=value)
+
+
 def _properties(element: Any) -> None:
     for p in x.classic_ext(element, "properties", "property"):
-        etree.SubElement(_extension(element, "properties"), x.Z + "property", name=p.get("name", ""), value=p.get("value", ""))
+        _property(element, p.get("name", ""), p.get("value", ""))
         _remove(p)

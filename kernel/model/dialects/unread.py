@@ -42,7 +42,7 @@ READ: dict[str, frozenset[str]] = {
 ELEMENTS: dict[str, frozenset[str] | None] = {
     "inputOutput": None,
     "properties": None,
-    "in": _CALL,
+    "in": _CALL | {"signalEventDefinition"},
     "out": _CALL,
     "field": _WORK,
     "failedJobRetryTimeCycle": _WORK,

@@ -421,11 +421,12 @@ def _thrown(level: Level, node: Any, spec: Value | None, what: str, default: str
         if not node.get("name"):
             node.set("name", build.clean(spec.data))
         return
-    r.known(spec, {*_THROWN, "name", "job"}, what)
+    r.known(spec, {*_THROWN, "name", "job", "input"}, what)
     given = [k for k in _THROWN if k in spec]
     if len(given) != 1:
         r.find("TRIGGER", f"expected exactly one of {', '.join(_THROWN)} in {what}, found {', '.join(given) or 'none'}", spec)
         return
+    work.inputs(r, node, spec, node.get("id"))
     scope.event(node, given[0], "" if given[0] in ("terminate", "compensate") else r.text(spec, given[0]), spec)
     if given[0] == "message":
         build.job(node, r.text(spec, "job") or f"send.{r.text(spec, 'message')}")

@@ -17,7 +17,7 @@ _GATEWAYS = {
 _EVENTS = {"start": "startEvent", "startEvent": "startEvent", "end": "endEvent", "endEvent": "endEvent", "catch": "intermediateCatchEvent",
            "throw": "intermediateThrowEvent", "boundary": "boundaryEvent"}  # fmt: skip
 _EVENT_KEYS = {"id", "name", "type", "description", "message", "key", "signal", "error", "escalation", "condition", "timeout", "until", "every", "cron",
-               "terminate", "interrupting", "on", "output", "job", "link", "compensate", "form"}  # fmt: skip
+               "terminate", "interrupting", "on", "input", "output", "job", "link", "compensate", "form"}  # fmt: skip
 _SUB_KEYS = {"id", "name", "type", "description", "nodes", "flows", "input", "output", "event", "for_each", "as", "parallel", "collect", "collect_from",
              "until_done", "on"}  # fmt: skip
 
@@ -121,6 +121,12 @@ def _event(r: Any, scope: build.Scope, value: Value, id: str, tag: str) -> Any:
         node.set("isInterrupting", "false")
     if form := r.text(value, "form"):
         build.extension(node, "zeebe", "formDefinition", formId=form)
+    if tag in ("endEvent", "intermediateThrowEvent"):
+        work.inputs(r, node, value, id)
+    elif "input" in value:
+        r.find(
+            "KEY_UNKNOWN", f"'input' is what a throw or an end carries; '{id}' is neither", value.get("input"), element=id, hint="output"
+        )
     work.map_outputs(r, node, value)
     if "timeout" in value:
         scope.event(node, "timer", r.duration(value, "timeout"), value)

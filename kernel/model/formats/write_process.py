@@ -152,7 +152,7 @@ class Writer:
                 job = ext.get("type") or ""
             elif name == "zeebe:formDefinition" and set(ext.attrib) <= {"formId"}:
                 out["form"] = ext.get("formId")
-            elif name == "zeebe:ioMapping" and all(tag_of(m) == "output" for m in ext):
+            elif name == "zeebe:ioMapping" and (tag in ("endEvent", "intermediateThrowEvent") or all(tag_of(m) == "output" for m in ext)):
                 self.mappings(e, out, ext)
             else:
                 self.left_out(e, name)

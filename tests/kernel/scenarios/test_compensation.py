@@ -3,6 +3,8 @@
 import pytest
 from scenario import play
 
+from flowledger.events import commands as c
+
 BOOK = """
 serviceTask {0}
 boundaryEvent {0}_c on={0} : compensate
@@ -124,6 +126,61 @@ subProcess sp {{
 endEvent e : compensate
 s > sp > e
 """.replace("}\n.<multi", "}\n.<multi")
+RUNS = MULTI.replace(
+    "<multiInstanceLoopCharacteristics><loopCardinality>2</loopCardinality></multiInstanceLoopCharacteristics>",
+    '<multiInstanceLoopCharacteristics isSequential="true"><extensionElements><zeebe:loopCharacteristics inputCollection="= [7, 8]" inputElement="item"/>'
+    "</extensionElements></multiInstanceLoopCharacteristics>",
+)
+PROPERTY = '<zeebe:properties><zeebe:property name="flowledger:compensateRuns" value="{}"/></zeebe:properties>\n.'
+RUNS_EACH = RUNS.replace("\n.", "\n" + PROPERTY.format("each"), 1)
+MULTI_ONCE = MULTI.replace("\n.", "\n" + PROPERTY.format("once"), 1)
+STANDARD = MULTI.replace(
+    "<multiInstanceLoopCharacteristics><loopCardinality>2</loopCardinality></multiInstanceLoopCharacteristics>",
+    '<standardLoopCharacteristics loopMaximum="2"/>',
+)
+NAMED_RUNS = MULTI.replace(": compensate\ns > a", ": compensate a\ns > a")
+# each run of the sub-process is undone by its own event sub-process, which undoes what stands in it
+RUNS_EVENT_SUB = MULTI_INSIDE.replace(
+    "  endEvent x",
+    """  subProcess h event=true {
+    startEvent hs : compensate
+    serviceTask hh
+    intermediateThrowEvent ht : compensate
+    endEvent he
+    hs > hh > ht > he
+  }
+  endEvent x""",
+)
+# a run undoes what it has done itself, not what the runs before it did
+RUN_UNDOES = MULTI_INSIDE.replace("  endEvent x\n", "  intermediateThrowEvent x : compensate a\n  endEvent y\n  x > y\n").replace(
+    "e : compensate", "e"
+)
+RUN_UNDOES_NOTHING = RUN_UNDOES.replace("i > a > x", "exclusiveGateway g\n  i > g\n  g > a ? loopCounter = 1\n  g > x !\n  a > x").replace(
+    "x : compensate a", "x : compensate sp"
+)
+ACTIVE = f"""
+startEvent s
+parallelGateway g
+{MULTI[: MULTI.index("startEvent s")]}
+serviceTask b
+intermediateThrowEvent t : compensate
+endEvent e
+endEvent f
+s > g > a > e
+g > b > t > f
+"""
+ADHOC = f"""
+startEvent s
+adHocSubProcess ah {{
+{book("a")}
+}}
+<zeebe:adHoc activeElementsCollection="= [&quot;a&quot;]"/>
+boundaryEvent ah_c on=ah : compensate
+serviceTask unah comp=true
+~<association id="as_ah" sourceRef="ah_c" targetRef="unah"/>
+endEvent e : compensate
+s > ah > e
+"""
 HANDLER_SUB = """
 startEvent s
 serviceTask a
@@ -156,11 +213,23 @@ s > a > e
         (INTERRUPTED, "complete a; error b E", "a b"),
         (IN_EVENT_SUB, "complete a; error b E; complete una", "a b una"),
         (LOOPED, "complete a again=true; complete a again=false; complete una; complete una", "a a una una"),
-        (MULTI, "complete a; complete a; complete una", "a a una"),
+        (MULTI, "complete a; complete a; complete una; complete una", "a a una una"),
+        (RUNS, "complete a; complete a; complete una", "a a una"),
+        (RUNS_EACH, "complete a; complete a; complete una; complete una", "a a una una"),
+        (MULTI_ONCE, "complete a; complete a; complete una", "a a una"),
+        (STANDARD, "complete a; complete a; complete una; complete una", "a a una una"),
+        (NAMED_RUNS, "complete a; complete a; complete una; complete una", "a a una una"),
+        (RUNS_EVENT_SUB, "complete a; complete a; complete hh; complete una; complete hh; complete una", "a a hh una hh una"),
+        (RUN_UNDOES, "complete a; complete una; complete a; complete una", "a una a una"),
+        (RUN_UNDOES_NOTHING, "complete a", "a"),
+        (ACTIVE, "complete a; complete b; complete a", "b a a"),
+        (ADHOC, "complete a; complete unah", "a unah"),
         (MULTI_INSIDE, "complete a; complete a; complete una; complete una", "a a una una"),
         (HANDLER_SUB, "complete a; complete u1", "a u1"),
     ],
-    ids="two one-of-two end nothing nested outside by-scope own-handler event-sub interrupted in-event-sub loop multi multi-inside sub-handler".split(),
+    ids="""two one-of-two end nothing nested outside by-scope own-handler event-sub interrupted in-event-sub loop multi runs-in-zeebes-words
+    runs-in-zeebes-words-each multi-once standard-loop named-runs runs-with-event-sub run-undoes-its-own run-undoes-no-other active-runs ad-hoc multi-inside
+    sub-handler""".split(),
 )
 def test_what_is_undone_and_in_which_order(model, moves, tasks):
     s = play(model, moves)
@@ -189,6 +258,59 @@ def test_a_handler_sees_the_locals_of_the_activity():
     s = play(model, "complete a; complete b; complete unb")
     task = s.task("una")
     assert s.i.tokens[task.token].vars == {"mine": 7}
+
+
+CALLED = """
+process p {{
+  startEvent s
+  callActivity c
+  <zeebe:calledElement processId="q"/>
+  {loop}
+  {handler}
+  endEvent e : compensate
+  s > c > e
+}}
+process q {{
+  startEvent qs
+  {book}
+  endEvent qe
+  qs > a > qe
+}}
+"""
+HANDLER = """boundaryEvent c_c on=c : compensate
+  serviceTask unc comp=true
+  ~<association id="as_c" sourceRef="c_c" targetRef="unc"/>"""
+IN_A_LOOP = ".<multiInstanceLoopCharacteristics><loopCardinality>2</loopCardinality></multiInstanceLoopCharacteristics>"
+
+
+@pytest.mark.parametrize(
+    ("handler", "loop", "moves", "tasks"),
+    [
+        ("", "", "complete a", "a"),
+        (HANDLER, "", "complete a; complete unc", "a unc"),
+        (HANDLER, IN_A_LOOP, "complete a; complete a; complete unc; complete unc", "a a unc unc"),
+    ],
+)
+def test_a_called_instance_that_has_completed_is_undone_by_its_call_activity_alone(handler, loop, moves, tasks):
+    """As in Zeebe and Camunda 7: what completed in it has handlers, and they are never run from outside."""
+    s = play(CALLED.format(handler=handler, loop=loop, book=book("a")), moves)
+    assert s.tasks == tasks and s.words[-1] == "done" and s.empty
+
+
+def test_each_handler_sees_the_item_of_its_run_the_last_first():
+    s = play(RUNS_EACH, "complete a; complete a")
+    seen = [s.i.tokens[s.task("una").token].vars]
+    s.move("complete una")
+    seen.append(s.i.tokens[s.task("una").token].vars)
+    assert seen == [{"item": 8, "loopCounter": 2}, {"item": 7, "loopCounter": 1}]
+
+
+def test_cancelling_the_instance_compensates_what_runs_of_an_active_loop_have_done():
+    s = play(RUNS_EACH, "complete a")
+    s.do(c.CancelInstance(key=s.key))
+    assert s.at == "s una"
+    s.move("complete una")
+    assert s.empty and s.words[-1] == "cancelled"
 
 
 def test_cancelling_the_instance_withdraws_handlers():

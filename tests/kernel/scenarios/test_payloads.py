@@ -100,3 +100,25 @@ def test_an_error_of_a_worker_arrives_with_its_variables_through_calls(levels):
     engine, instance, _ = started(process("p", call.format("m" if levels == 2 else "q"), CATCH.format(DEFINITIONS["error"])), between, work)
     engine.instances[-1].job("w").throw("r", "no", {"why": "because"})
     assert instance.active == ["u"] and instance.variables == {"v": 7, "why": "because"}
+
+
+THROWN = '<startEvent id="s"/>{}<endEvent id="e"/>' + flows("s>t", "t>e")
+CARRIES = (
+    '<extensionElements><zeebe:properties><zeebe:property name="flowledger:carries" value="{}"/></zeebe:properties></extensionElements>'
+)
+
+
+@pytest.mark.req("D-EVT-005")
+@pytest.mark.parametrize("kind", ["message", "signal"])
+@pytest.mark.parametrize(
+    ("event", "of_process", "carried"),
+    [("", "", {}), ("inputs", "all", {}), ("all", "", {"v": 7, "w": 8}), ("", "all", {"v": 7, "w": 8})],
+)
+def test_what_is_thrown_without_inputs_carries_nothing_unless_it_is_to_carry_all(kind, event, of_process, carried):
+    """As in Zeebe and Camunda 7: who listens to a name learns only what the thrower tells."""
+    thrown = f'<intermediateThrowEvent id="t">{CARRIES.format(event) if event else ""}{DEFINITIONS[kind]}</intermediateThrowEvent>'
+    engine = Engine()
+    of = CARRIES.format(of_process) if of_process else ""
+    engine.deploy({"p.bpmn": f"{HEAD}{process('p', of, THROWN.format(thrown))}</definitions>"})
+    engine.start("p", {"v": 7, "w": 8})
+    assert [t.variables for t in (*engine.messages, *engine.signals)] == [carried]
