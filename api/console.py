@@ -7,6 +7,7 @@ scripts run; the one nonce is for the style elements that the component library 
 from __future__ import annotations
 
 import gzip
+import json
 import mimetypes
 import secrets
 from collections.abc import Sequence
@@ -26,6 +27,23 @@ POLICY = (
 )
 #: a file that is smaller is sent as it is
 GZIP_MIN = 1024
+#: what an address shows, by its first word, and with something behind it (`web/src/app/router.tsx`)
+SHOWS = {
+    "": "HomePage",
+    "tasks": "TasksPage",
+    "tasks/": "TaskPage",
+    "processes": "ProcessesPage",
+    "processes/": "ProcessPage",
+    "instances": "InstancesPage",
+    "instances/": "InstancePage",
+    "designer": "DesignerPage",
+    "designer/": "DraftPage",
+    "decisions": "DecisionsPage",
+    "decisions/": "DecisionPage",
+    "operations": "OperationsPage",
+    "insight": "InsightPage",
+    "api": "ApiPage",
+}
 _PACKED = (".js", ".css", ".svg", ".json", ".html", ".map", ".wasm")
 
 
@@ -50,15 +68,35 @@ def _content(path: Path, packed: bool) -> bytes:
     return gzip.compress(data, 6) if packed else data
 
 
+@cache
+def _ahead(root: Path) -> dict[str, bytes]:
+    """For the head of each page: the files it needs besides those of all pages, so that they come at once, and not one because of the other."""
+    needed: dict[str, list[str]] = json.loads((root / "ahead.json").read_bytes())
+    kinds = {
+        ".js": '<link rel="modulepreload" crossorigin href="/console/{}">',
+        ".css": '<link rel="preload" as="style" crossorigin href="/console/{}">',
+    }
+    first = "".join(f'<script type="module" async crossorigin src="/console/{f}"></script>' for f in needed["first"])
+    return {at: (first + "".join(kinds[Path(f).suffix].format(f) for f in needed[name])).encode() for at, name in SHOWS.items()}
+
+
 def handlers(embed: Sequence[str] = ()) -> list[Any]:
     """For `create_app(at_root=...)`. Empty when the console is not built. `embed`: origins whose pages may show it in a frame."""
     root = folder()
     if root is None:
         return []
 
-    async def page() -> Response[bytes]:
+    async def page(request: Request[Any, Any, Any]) -> Response[bytes]:
         nonce = secrets.token_urlsafe(16)
-        body = (root / "index.html").read_bytes().replace(b"%NONCE%", nonce.encode()).replace(b"%EMBED%", " ".join(embed).encode())
+        word, behind, _ = request.url.path.strip("/").partition("/")
+        given = {
+            b"%NONCE%": nonce.encode(),
+            b"%EMBED%": " ".join(embed).encode(),
+            b"<!-- ahead -->": _ahead(root).get(f"{word}/" if behind else word, b""),
+        }
+        body = (root / "index.html").read_bytes()
+        for mark, text in given.items():
+            body = body.replace(mark, text)
         policy = POLICY.format(nonce=nonce, frames=" ".join(embed) or "'none'")
         return Response(body, media_type="text/html", headers={"content-security-policy": policy, "cache-control": "no-cache"})
 

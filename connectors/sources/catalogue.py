@@ -43,8 +43,14 @@ async def _open_objects(opening: Opening) -> Source:
     return await open_objects(opening)
 
 
+async def _open_mailbox(opening: Opening) -> Source:
+    from flowledger.connectors.sources.mailbox import open_mailbox
+
+    return await open_mailbox(opening)
+
+
 #: source (`kernel/model/trigger_sources.py`) -> who opens it
 KINDS: dict[str, Kind] = {
     "events": open_events, "files": open_folder, "kafka": _open_topic, "postgresql": _open_changes, "redis": _open_stream,
-    "rabbitmq": _open_queue, "sqs": _open_sqs, "s3": _open_objects,
+    "rabbitmq": _open_queue, "sqs": _open_sqs, "s3": _open_objects, "imap": _open_mailbox,
 }  # fmt: skip

@@ -385,6 +385,7 @@ def _register() -> None:
         plugins,
         profiles,
         promote,
+        protection,
         repair,
         replays,
         rollouts,
@@ -412,6 +413,7 @@ def _register() -> None:
     app.add_typer(connectors.app, name="connectors", rich_help_panel=MODELS)
     app.add_typer(profiles.app, name="profiles", rich_help_panel=MODELS)
     app.add_typer(secrets.app, name="secrets", rich_help_panel=CARE)
+    app.add_typer(protection.app, name="protection", rich_help_panel=CARE)
     app.add_typer(tenants.app, name="tenants", rich_help_panel=CARE)
     app.add_typer(plugins.app, name="plugins", rich_help_panel=CARE)
     app.add_typer(audit_app, name="audit", rich_help_panel=CARE)

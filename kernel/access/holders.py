@@ -16,7 +16,7 @@ from flowledger.events.base import Rejected, RejectionCode
 from flowledger.events.commands import Request
 from flowledger.kernel.access.rights import OPERATOR, SIGNED_IN, may
 from flowledger.kernel.state import Partition, Task
-from flowledger.kernel.tasks import assignment, index
+from flowledger.kernel.tasks import assignment, duties, index
 
 if TYPE_CHECKING:
     from flowledger.kernel.ledger.recording import Recording
@@ -37,6 +37,8 @@ def refuse(d: Recording, task: Task, move: str, fence: int = 0) -> Rejected | No
     actor = d.envelope.actor
     if d.request is None or getattr(d.request.command, "task", 0) != task.key:
         return None  # it was asked before, and kept until now (a suspended instance)
+    if (refused := duties.refuse(d, task, move)) is not None:
+        return refused
     if move in OWN and may(d.request, SIGNED_IN) and (refused := _not_for_oneself(d, task, move)) is not None:
         return refused
     if not actor or move not in HOLDERS or (fence and task.worker):

@@ -16,7 +16,7 @@ from flowledger.kernel.model import xml as x
 from flowledger.kernel.model.dialects import unkept
 from flowledger.kernel.model.graph import Node, Work
 from flowledger.kernel.retries import normalise
-from flowledger.kernel.tasks import clock, registry, rules
+from flowledger.kernel.tasks import clock, duties, registry, rules
 
 _DEFAULT_RETRIES = literal(3)
 
@@ -94,6 +94,8 @@ def read_settings(work: Work, node: Node, element: Any, r: Any) -> None:
             node,
             hint='<flowledger:task sla="PT8H" strategy="least_loaded" groups="clerks"/>',
         )
+    if duties.ATTRIBUTE in settings:
+        node.process.watched |= frozenset(x.names_in(settings[duties.ATTRIBUTE]))
     if settings:
         work.details = {**(work.details or {}), "settings": settings}
 

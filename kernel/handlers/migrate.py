@@ -26,6 +26,7 @@ from flowledger.kernel.handlers import carrying, loop_kinds, modify, notices
 from flowledger.kernel.handlers.instances import not_found
 from flowledger.kernel.model.graph import Node, Process
 from flowledger.kernel.state import ARRIVED, Instance, Timer, Token
+from flowledger.kernel.tasks import duties
 
 #: the token itself waits for its event
 _CATCHING = frozenset({"intermediateCatchEvent", "receiveTask"})
@@ -88,7 +89,7 @@ def migrate(d: Decision, e: c.MigrateInstance) -> Rejected | None:
         if holder.key not in opened:
             _arm(d, i, holder, mapping)
     loop_kinds.arm(d, i, looped, mapping)
-    warnings += looped.told
+    warnings += [*looped.told, *duties.follow(d, i, mapping.names(), source.watched, process.watched)]
     if mapping.restart:
         _restart_own(d, i, mapping)
     carrying.renew(d, i, process, carried)

@@ -15,7 +15,7 @@ from flowledger.kernel.elements.triggers import error
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.handlers import keeping, tasks
 from flowledger.kernel.state import Instance, Task
-from flowledger.kernel.tasks import assignment, clock, guards, rules
+from flowledger.kernel.tasks import assignment, clock, duties, guards, rules
 from flowledger.kernel.values import shown
 
 RESULTS = ("success", "partial_success")
@@ -27,7 +27,11 @@ def complete(d: Decision, e: c.CompleteTask) -> Rejected | None:
     task = tasks.find(d, e.task, e.fence)
     if isinstance(task, Rejected):
         return task
-    if not (e.fence and task.worker) and (refused := holders.refuse(d, task, "complete")) is not None:  # else it shows its lease
+    if e.fence and task.worker:  # it shows its lease
+        refused = duties.refuse(d, task, "complete") if task.type in rules.PEOPLE else None
+    else:
+        refused = holders.refuse(d, task, "complete")
+    if refused is not None:
         return refused
     if e.variables is not None and not isinstance(e.variables, dict):
         return Rejected(RejectionCode.INVALID_ARGUMENT, "expected variables to be an object")
@@ -53,6 +57,7 @@ def complete(d: Decision, e: c.CompleteTask) -> Rejected | None:
     counts = guards.names_of(d.state, task) if d.state.guards else None
     if i is None:
         tasks.tidy(d, task)
+        at = len(d.events)
         d.record(
             ta.TaskCompleted(
                 task=task.key, token=0, element=task.element, variables=e.variables, status=status, result=e.result, worker=task.worker
@@ -60,7 +65,7 @@ def complete(d: Decision, e: c.CompleteTask) -> Rejected | None:
         )
         if counts:
             guards.after(d, counts)
-        tasks.ended(d, task, "completed", e.variables or {})
+        tasks.ended(d, task, "completed", d.events[at].variables or {})  # type: ignore[attr-defined]
         return None
     token = i.tokens[task.token]
     merged = 0
@@ -96,6 +101,8 @@ def complete(d: Decision, e: c.CompleteTask) -> Rejected | None:
             worker=task.worker,
         )
     )
+    if task.type in rules.PEOPLE:
+        duties.note(d, i, task)
     if counts:
         guards.after(d, counts)
     if spread:

@@ -37,6 +37,8 @@ def graph_hash(process: Process) -> str:
             break
         apart = found
     whole = {"nodes": sorted(labels.values()), "listeners": _plain(process.root.listeners), "states": _plain(process.states)}
+    if process.protect:
+        whole["protect"] = process.protect
     return _digest(whole)
 
 

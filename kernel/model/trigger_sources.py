@@ -96,6 +96,13 @@ SOURCES: dict[str, Source] = {
         **_QUEUE, "events": Field(f.several(f.one_of("created", "deleted", "other"), 3)), "content": Field(f.one_of("none", "text", "json", "base64")),
         "storage": Field(f.text(r"https?://[A-Za-z0-9.:\[\]-]+", "the address of the store: https://HOST", 300)),
     }, lambda config: "storage is of content" if "storage" in config and config.get("content", "none") == "none" else ""),
+    "imap": Source({
+        "host": Field(f.text(r"[A-Za-z0-9._:-]+", "the name or address of a server", 253), True), "port": Field(f.whole(1, 65_535)),
+        "tls": Field(f.one_of("verify", "starttls", "off")), "username": Field(f.text(r"[\x20-\x7e]+", "a name", 256), True),
+        "password": Field(f.secret, True), "folder": Field(f.text(r"[\x20-\x7e]+", "the name of a folder, as the server writes it", 255)),
+        "value": Field(f.one_of("text", "json")), "attachments": Field(f.one_of("none", "base64")), "bytes": Field(f.whole(1_000, 50_000_000)),
+        "every": Field(f.within("PT1S", "PT1H")), "from": Field(f.one_of("now", "start")),
+    }),
     "postgresql": Source({
         "host": Field(f.text(r"[A-Za-z0-9._:-]+", "the name or address of a server", 253), True), "port": Field(f.whole(1, 65_535)),
         "database": Field(f.text(r"[^\x00]+", "the name of a database", 128), True), "username": Field(f.text(r"[^\x00]+", "a name", 128), True),

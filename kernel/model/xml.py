@@ -150,3 +150,8 @@ def classic_ext(x: Any, *path: str) -> list[Any]:
         tags = [ns + step for ns in CLASSIC]
         found = [kid for one in found for kid in one.iterchildren(*tags)]
     return found
+
+
+def names_in(text: str) -> list[str]:
+    """Of a list with commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]

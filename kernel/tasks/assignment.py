@@ -22,7 +22,7 @@ from typing import Any
 
 from flowledger.events import task as ta
 from flowledger.kernel.state import Partition, Task
-from flowledger.kernel.tasks import calendars, index, people, permits, stock
+from flowledger.kernel.tasks import calendars, duties, index, people, permits, stock
 
 KINDS = ("human", "ai_agent", "service", "tool", "external_api", "hybrid")
 #: kinds whose work is handed out as a job
@@ -90,10 +90,11 @@ def _named(p: Partition, tenant: str) -> Iterable[tuple[str, dict[str, Any]]]:
 class Needs:
     """What a task asks of its assignee."""
 
-    __slots__ = ("capabilities", "groups", "kinds", "permissions", "place", "resources", "users")
+    __slots__ = ("capabilities", "groups", "kinds", "permissions", "place", "resources", "task", "users")
 
     def __init__(self, task: Task, settings: dict[str, Any], lanes: list[str]) -> None:
         details = task.details or {}
+        self.task = task
         self.capabilities = _levels(settings.get("required_capabilities") or settings.get("skills") or details.get("required_capabilities"))
         self.permissions = texts(settings.get("required_permissions"))
         self.place = texts(settings.get("place"))
@@ -131,6 +132,11 @@ def _active(n: Needs, p: Partition, tenant: str, name: str, r: dict[str, Any], n
 def _kind(n: Needs, p: Partition, tenant: str, name: str, r: dict[str, Any], now: int) -> str:
     kind = kind_of(name, r)
     return f"is {kind}, needed is {' or '.join(n.kinds)}" if n.kinds and kind not in n.kinds and "hybrid" not in n.kinds else ""
+
+
+def _other(n: Needs, p: Partition, tenant: str, name: str, r: dict[str, Any], now: int) -> str:
+    done = duties.did(p, n.task, name)
+    return f"did '{done}', and this is for another (four eyes)" if done else ""
 
 
 def _member(n: Needs, p: Partition, tenant: str, name: str, r: dict[str, Any], now: int) -> str:
@@ -190,7 +196,7 @@ def _unbroken(n: Needs, p: Partition, tenant: str, name: str, r: dict[str, Any],
 
 #: each says why somebody is excluded, `""` when not
 CONSTRAINTS: tuple[Callable[[Needs, Partition, str, str, dict[str, Any], int], str], ...] = (
-    _active, _kind, _member, _capable, _permitted, _placed, _present, _has_room, _equipped, _unbroken,
+    _active, _kind, _member, _other, _capable, _permitted, _placed, _present, _has_room, _equipped, _unbroken,
 )  # fmt: skip
 
 
@@ -316,7 +322,7 @@ def _choose(
     order = [preferred, *fallback] if preferred and preferred not in passed else fallback if passed or not eligible else []
     for name in order:
         found = entry(p, task.tenant, name)
-        reason = why_not(without_membership(needs), p, task.tenant, name, found, now_us) if found is not None else ""
+        reason = _against(needs, p, task.tenant, name, found, now_us)
         if not reason:
             why = "is the preferred assignee" if name == preferred else f"is fallback {told.index(name) + 1}"
             return {**out, "assignee": name, "why": why, "kind": kind_of(name, found)}
@@ -333,6 +339,13 @@ def _choose(
         "kind": kind_of(name, eligible[name]),
         **({"pool": pool} if strategy == "round_robin" else {}),
     }
+
+
+def _against(needs: Needs, p: Partition, tenant: str, name: str, record: dict[str, Any] | None, now_us: int) -> str:
+    """Of somebody whom the settings name, who need not be in the directory."""
+    if record is None:
+        return _other(needs, p, tenant, name, {}, now_us)
+    return why_not(without_membership(needs), p, tenant, name, record, now_us)
 
 
 def named(p: Partition, task: Task, settings: dict[str, Any], passed: Iterable[str] = ()) -> list[str]:

@@ -20,7 +20,7 @@ from flowledger.events import waiting as wa
 from flowledger.kernel import times
 from flowledger.kernel.hooks import HOOKS
 from flowledger.kernel.state import Partition, Task
-from flowledger.kernel.tasks import assignment, calendars
+from flowledger.kernel.tasks import assignment, calendars, duties
 
 LEVELS_MAX = 20
 #: details that the plan follows from
@@ -203,6 +203,8 @@ def escalate(d: Any, task: Task, row: dict[str, Any], level: int, reason: str) -
     to = assignment.texts(get(row, "to"))
     groups = [t.removeprefix("group:") for t in to if t.startswith("group:")]
     users = [t.removeprefix("user:") for t in to if not t.startswith("group:")]
+    barred = [name for name in users if duties.did(d.state, task, name)]
+    users = [name for name in users if name not in barred]
     before = (task.details or {}).get("assignee")
     details: dict[str, Any] = {
         "fired": _mark(task, "escalate", level),
@@ -234,6 +236,8 @@ def escalate(d: Any, task: Task, row: dict[str, Any], level: int, reason: str) -
         if len(users) > 1:
             details["candidate_users"] = users
     said = str(get(row, "reason") or reason)
+    if barred:
+        said += f"; passed over, since they did what comes before (four eyes): {', '.join(barred)}"
     d.record(ta.TaskEscalated(key=task.instance, task=task.key, status=status, reason=f"level {level}: {said}", details=details))
     schedule(d, task)
     if code := get(row, "code"):

@@ -12,7 +12,7 @@ from flowledger.events import task as ta
 from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.state import Instance, Partition, Task
-from flowledger.kernel.tasks import assignment, clock, forms, index, people, schemas
+from flowledger.kernel.tasks import assignment, clock, duties, forms, index, people, schemas
 
 #: of a definition: taken over into the task's details as they are
 _COPIED = ("description", "category", "kind", "form", "resources", "execution", "required_capabilities")
@@ -118,6 +118,9 @@ def created(d: Any, task: Task, lanes: list[str], i: Instance | None) -> None:
             d.push(i, task.token)
         return
     settings = assignment.settings_of(task)
+    if details.get("assignee") and (reason := duties.released(d, task)):
+        d.record(ta.TaskReleased(key=task.instance, task=task.key, status="created", reason=reason, details={"assignee": None}))
+        details = task.details or {}
     wish = (i.stores or {}).get("next_assignee") if i is not None else None
     if wish and not task.listener and (settings is not None or task.type in PEOPLE):
         _wish(d, task, settings, lanes, str(wish))
@@ -140,7 +143,9 @@ def _wish(d: Any, task: Task, settings: dict[str, Any] | None, lanes: list[str],
     details = task.details or {}
     needs = assignment.Needs(task, {}, [])
     record = assignment.entry(d.state, task.tenant, wish)
-    if details.get("assignee"):
+    if done := duties.did(d.state, task, wish):
+        reason = f"did '{done}', and this is for another (four eyes)"
+    elif details.get("assignee"):
         reason = f"the model names {details['assignee']}"
     elif record is not None:
         reason = assignment.why_not(needs, d.state, task.tenant, wish, record, d.facts.now_us)

@@ -112,6 +112,12 @@ def redis_server() -> dict[str, str]:
     return _shared(f"redis-{os.environ.get('PYTEST_XDIST_WORKER', '')}", servers.redis)
 
 
+@pytest.fixture(scope="session")
+def dovecot_server() -> dict[str, str]:
+    """`port`: an IMAP server that takes every user with the password `hush-hush`."""
+    return _shared("dovecot", servers.dovecot)
+
+
 @pytest.fixture(scope="module")
 def moto() -> Iterator[tuple[str, int]]:
     """S3, SQS, SNS, Lambda, with what they hold shared by all servers of this process: names are the tests' own."""

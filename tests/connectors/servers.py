@@ -4,7 +4,9 @@ Each writes `server.pid`, the leader of its group of processes, which ends with 
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import shutil
 import socket
 import subprocess
@@ -107,3 +109,53 @@ def rabbitmq(folder: Path) -> dict[str, str]:
     command = ["sh", "-c", f"epmd -address 127.0.0.1 -port {epmd} & exec {home / 'rabbitmq-server'}"]
     _up(folder, command, lambda: answers(port), env)
     return {**env, "port": str(port), "control": str(home / "rabbitmqctl")}
+
+
+def dovecot(folder: Path) -> dict[str, str]:
+    """An IMAP server without TLS that takes every user with the password `hush-hush`. Raises: OSError."""
+    server = _program("dovecot", "dovecot-imapd")
+    folder.mkdir()
+    port = free_port()
+    root = os.geteuid() == 0
+    me, group = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
+    (folder / "mail").mkdir()
+    if root:  # it gives no mails of the administrator
+        shutil.chown(folder / "mail", "mail", "mail")
+        for above in (folder, folder.parent):
+            above.chmod(0o711)
+    users = "" if root else f"default_internal_user = {me}\ndefault_login_user = {me}\ndefault_internal_group = {group}\n"
+    (folder / "dovecot.conf").write_text(f"""
+protocols = imap
+listen = 127.0.0.1
+base_dir = {folder}/run
+state_dir = {folder}/state
+log_path = {folder}/log
+ssl = no
+disable_plaintext_auth = no
+auth_failure_delay = 0
+mail_max_userip_connections = 0
+mail_location = maildir:{folder}/mail/%u
+first_valid_uid = 1
+{users}passdb {{
+  driver = static
+  args = password=hush-hush
+}}
+userdb {{
+  driver = static
+  args = uid={"mail" if root else me} gid={"mail" if root else group} home={folder}/mail/%u
+}}
+service imap-login {{
+  chroot =
+  inet_listener imap {{
+    port = {port}
+  }}
+  inet_listener imaps {{
+    port = 0
+  }}
+}}
+service anvil {{
+  chroot =
+}}
+""")
+    _up(folder, [server, "-F", "-c", str(folder / "dovecot.conf")], lambda: answers(port))
+    return {"port": str(port)}

@@ -6,8 +6,11 @@ import gzip
 import re
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
+
+from flowledger.api import console
 
 from .conftest import Served
 
@@ -68,8 +71,31 @@ def test_nothing_else_is_there(server: Served, path: str) -> None:
     assert status == 404 and headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize("at", sorted(console.SHOWS))
+def test_the_head_names_what_the_page_needs(server: Served, at: str) -> None:
+    """A browser that finds one file because of another waits for each; here they come at once, and each is there."""
+    body = ask(server, f"/{at}x" if at.endswith("/") else f"/{at}")[2].decode()
+    named = set(re.findall(r'(?:src|href)="(/console/assets/[^"]+)"', body))
+    assert len(named) <= 20, "few"
+    [own] = [n for n in named if f"/{console.SHOWS[at]}-" in n and n.endswith(".js")]
+    assert {ask(server, n)[0] for n in named} == {200}
+    assert re.search(r'<script type="module" async crossorigin src="/console/assets/first-', body), (
+        "what the page asks first is asked at once"
+    )
+    for script in [own, *(n for n in named if n.endswith(".js"))]:
+        text = ask(server, script)[2].decode()
+        for other in re.findall(r'\bfrom"\./([^"]+\.js)"', text):
+            assert f"/console/assets/{other}" in named, f"{script} needs {other}"
+
+
+def test_each_page_of_the_router_is_known(server: Served) -> None:
+    router = (Path(__file__).parents[2] / "web" / "src" / "app" / "router.tsx").read_text()
+    pages = dict(re.findall(r'page\("/([^"]*)", .*"(\w+)"\)', router))
+    assert {at.replace("$id", ""): name for at, name in pages.items()} == console.SHOWS
+
+
 def test_the_first_page_is_light(server: Served) -> None:
-    """Below 250 KB of script before the designer is opened."""
+    """Below 250 KB of script before the designer is opened, with what the page itself needs."""
     body = ask(server, "/")[2].decode()
     scripts = set(re.findall(r'(?:src|href)="(/console/assets/[^"]+\.js)"', body))
     total = sum(len(ask(server, s, Accept_Encoding="gzip")[2]) for s in scripts)

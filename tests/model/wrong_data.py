@@ -122,6 +122,8 @@ ACTIVITIES = [
      'key="k" value="2"', 'key="j" value="2"'),
     ("MAPPING_TWICE", 'task t\n<zeebe:ioMapping><zeebe:input source="= 1" target="a"/><zeebe:input source="= 2" target="a"/></zeebe:ioMapping>',
      '= 2" target="a"', '= 2" target="b"'),
+    ("NOT_BY_UNKNOWN", 'userTask t\n<flowledger:task notBy="t, zz"/>', "t, zz", "t"),
+    ("NOT_BY_UNKNOWN", 'serviceTask t\n<flowledger:task notBy="t"/>', ' notBy="t"', ""),
     ("DECISION_RESULT_LOST", 'businessRuleTask t\n<zeebe:calledDecision decisionId="d"/>', '"d"', '"d" resultVariable="x"'),
 ]  # fmt: skip
 

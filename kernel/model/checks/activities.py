@@ -57,6 +57,7 @@ declare(
                                'bindingType="versionTag"'),
         "VERSION_TAG_EMPTY": ("warning", "A version tag is empty", "zeebe:versionTag", '<zeebe:versionTag value="..."/>'),
         "RETRIES_INVALID": ("error", "Retries are no whole number of 0 or more", "zeebe:taskDefinition", "a whole number or an expression"),
+        "NOT_BY_UNKNOWN": ("error", "A separation of duties names what is no work of people of this process", "flowledger:task", "notBy names user tasks by their ids"),
         "HEADER_WITHOUT_KEY": ("warning", "A task header has no key", "zeebe:taskHeaders", 'key="..."'),
         "HEADER_TWICE": ("warning", "Two task headers have the same key: the last counts", "zeebe:taskHeaders", "remove one"),
         "MAPPING_TWICE": ("warning", "Two mappings have the same target: the last counts", "zeebe:ioMapping", "remove one"),
@@ -78,6 +79,7 @@ def check(r: Any, process: Process) -> None:
                 _loop(r, node, node.loop)
             if node.xml.get("isForCompensation") == "true":
                 _handler(r, node, called)
+            _duties(r, process, node)
             special = _BY_KIND.get(node.kind)
             if special is not None:
                 special(r, node)
@@ -91,6 +93,15 @@ def check(r: Any, process: Process) -> None:
     if process.root.xml is not None:
         for element in process.root.xml.iter(*_Z_TAGS):
             _ZEEBE[x.local(element)](r, element)
+
+
+def _duties(r: Any, process: Process, node: Node) -> None:
+    own = node.xml.find(f"{x.B}extensionElements/{x.OWN}task")
+    for name in x.names_in(own.get("notBy", "")) if own is not None else ():
+        if name not in process.nodes or process.nodes[name].kind != "userTask":
+            say(r, "NOT_BY_UNKNOWN", node, f"'{node.id}' is not for who did '{name}', which is no user task of the process")
+        elif node.kind != "userTask":
+            say(r, "NOT_BY_UNKNOWN", node, f"'{node.id}' is a {node.kind}: a separation of duties is between user tasks")
 
 
 def _handled(process: Process) -> dict[str, int]:

@@ -21,7 +21,7 @@ KNOWN: dict[str, tuple[frozenset[str] | None, frozenset[str]]] = {
     "task": (
         frozenset(
             "sla calendar definition condition strategy skills groups users fallback assignTimeout place permissions assigneeKind statusVariable category "
-            "kind input_schema output_schema reference reminders".split()
+            "kind input_schema notBy output_schema reference reminders".split()
         ),
         frozenset({"assignment", "escalation", "reminder"}),
     ),
@@ -34,6 +34,7 @@ KNOWN: dict[str, tuple[frozenset[str] | None, frozenset[str]]] = {
     "state": (frozenset({"name", "final"}), frozenset({"move"})),
     "move": (frozenset({"to"}), frozenset()),
     "businessState": (None, frozenset()),
+    "protect": (frozenset({"names", "class", "subject"}), frozenset()),
     # what other formats leave in the file, for those who read it
     **dict.fromkeys(("capability", "integration", "connector"), (None, frozenset[str]())),
     "capabilities": (None, frozenset({"capability"})),

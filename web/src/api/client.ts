@@ -1,5 +1,5 @@
 /** The only way to the server: JSON over our public API, errors as problem details (RFC 9457). */
-import { byToken, proof, unknown } from "./me";
+import { byToken, proof, unknown } from "./who";
 import type { AnswerOf, BodyOf, GetPath, Page, ParamsOf, PathOf, Problem, RowOf } from "./types";
 
 export class ApiError extends Error {
@@ -71,6 +71,28 @@ async function answer(response: Response): Promise<unknown> {
 /** Where a token stands for the person, no cookie of the browser does. */
 const ask = (url: string, init: RequestInit) => fetch(url, byToken() ? { ...init, credentials: "omit" } : init);
 
+/** Answers that were asked for before the page was there, by their address: each is taken once, and not when it has become old. */
+const ahead = new Map<string, { until: number; answer: Promise<Response> }>();
+const AHEAD_MS = 5_000;
+/** What pages have asked for themselves meanwhile. */
+const gone = new Set<string>();
+
+/** Ask for what a page is going to ask for; what comes is kept for it. */
+export function early(path: string, accept?: string): Promise<Response> {
+  const url = `/v1${path}`;
+  if (gone.has(url)) return Promise.reject(new Error("the page has asked already"));
+  const answer = ask(url, { headers: headers(accept ? { Accept: accept } : undefined) });
+  ahead.set(url, { until: Date.now() + AHEAD_MS, answer });
+  return answer.then((response) => response.clone());
+}
+
+function fetched(url: string, init: RequestInit): Promise<Response> {
+  const kept = ahead.get(url);
+  ahead.delete(url);
+  if (performance.now() < AHEAD_MS) gone.add(url);
+  return kept && Date.now() < kept.until && !init.signal?.aborted ? kept.answer.catch(() => ask(url, init)) : ask(url, init);
+}
+
 function headers(more?: Record<string, string>): Record<string, string> {
   return { Accept: "application/json", ...proof(), ...more };
 }
@@ -85,13 +107,13 @@ export async function get<A extends GetPath>(path: A, params?: ParamsOf<A>, sign
 async function read(path: string, params?: Params, signal?: AbortSignal): Promise<unknown> {
   const asked = rows.test(path) ? [...known] : [];
   const wait_for = asked.map(([p, o]) => `${p}-${o}`).join(",");
-  const found = await answer(await ask(`/v1${path}${query({ ...params, wait_for })}`, { headers: headers(), signal }));
+  const found = await answer(await fetched(`/v1${path}${query({ ...params, wait_for })}`, { headers: headers(), signal }));
   for (const [p, o] of asked) if (known.get(p) === o) known.delete(p); // it has been read
   return found;
 }
 
 export async function getText(path: string, signal?: AbortSignal): Promise<string> {
-  const response = await ask(`/v1${path}`, { headers: headers({ Accept: "*/*" }), signal });
+  const response = await fetched(`/v1${path}`, { headers: headers({ Accept: "*/*" }), signal });
   if (!response.ok) await answer(response);
   return response.text();
 }

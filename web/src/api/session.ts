@@ -1,5 +1,5 @@
 import { ApiError, get, send } from "./client";
-import { told, type Me } from "./me";
+import { told, type Me } from "./who";
 
 /** Ask the server who we are. A server that can't say it now is asked again by the pages themselves. */
 export async function whoAmI(): Promise<void> {
@@ -10,6 +10,10 @@ export async function whoAmI(): Promise<void> {
     else throw e;
   }
 }
+
+let first: Promise<void> | undefined;
+/** The first question, asked before there is anything on the screen. */
+export const whoAmIAtStart = () => (first ??= whoAmI());
 
 /** Sign in, and look whether the browser has kept the session: over plain HTTP to another machine it doesn't. */
 async function begun(asked: Promise<Me>): Promise<void> {

@@ -1,5 +1,5 @@
 import { EventSource as Fetched } from "eventsource";
-import { proof } from "./me";
+import { proof } from "./who";
 
 /** An `EventSource` that carries the token of who looks. */
 export class Tokened extends Fetched {

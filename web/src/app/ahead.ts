@@ -1,4 +1,5 @@
 import type { QueryClient } from "@tanstack/react-query";
+import "~/api/first";
 import { diagram, versions } from "~/api/source";
 import { router } from "./router";
 

@@ -20,7 +20,7 @@ const GROUPS: { id: string; on: string[]; fields: Field[] }[] = [
     on: ["bpmn:UserTask"],
     fields: [
       { of: "flowledger:Task", name: "strategy", choices: ["", "role", "skill", "least_loaded", "round_robin", "weighted", "first"] },
-      ...["reference", "groups", "users", "skills", "fallback", "assignTimeout"].map((name): Field => ({ of: "flowledger:Task", name })),
+      ...["reference", "groups", "users", "skills", "fallback", "assignTimeout", "notBy"].map((name): Field => ({ of: "flowledger:Task", name })),
     ],
   },
   { id: "time", on: ["bpmn:UserTask", "bpmn:ServiceTask", "bpmn:Process"], fields: ["sla", "calendar"].map((name): Field => ({ of: "flowledger:Task", name })) },

@@ -1,6 +1,7 @@
 import { Badge, NativeSelect, Tabs } from "@mantine/core";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useMay, useSignIn } from "~/api/me";
+import { useFindings } from "~/api/watchdog";
 import { useText } from "~/i18n";
 import { useNarrow } from "~/shared/Folded";
 import { PageHead } from "~/shared/states";
@@ -18,7 +19,7 @@ import { SettingsShown } from "./SettingsShown";
 import { Users } from "./Users";
 import { Tenants } from "./tenants/Tenants";
 import { Triggers } from "./triggers/Triggers";
-import { useFindings, Watchdog } from "./Watchdog";
+import { Watchdog } from "./Watchdog";
 import { Webhooks } from "./webhooks/Webhooks";
 import { Workers } from "./Workers";
 

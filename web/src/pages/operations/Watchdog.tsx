@@ -1,20 +1,16 @@
 import { Anchor, Button, Group, Select, Text } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
-import { get, send } from "~/api/client";
+import { send } from "~/api/client";
 import { useMay } from "~/api/me";
+import { useFindings } from "~/api/watchdog";
 import type { WatchFinding } from "~/api/types";
 import { useText } from "~/i18n";
 import { Ask } from "~/shared/Ask";
 import { TroubleCard } from "~/shared/Cards";
 import { Answer, Empty } from "~/shared/states";
-
-/** What doesn't hold of all that runs; asked again every few seconds. */
-export function useFindings(enabled: boolean) {
-  return useQuery({ queryKey: ["watchdog"], queryFn: ({ signal }) => get("/watchdog", {}, signal), refetchInterval: 5000, enabled });
-}
 
 /** What should hold and doesn't, why that is bad, and the repairs; how far the rounds are. */
 export function Watchdog() {

@@ -36,7 +36,7 @@ export function ProcessPage() {
       setError(e);
     }
   };
-  const [starting, setStarting] = useState(false);
+  const [starting, setStarting] = useState<boolean>(); // undefined: not asked for yet
   const versions = useQuery(versionsOf(id));
   const definition = versions.data?.items.find((d) => String(d.version) === search.version) ?? versions.data?.items[0];
   useRefreshOn({ definition: definition?.key }, [["process", definition?.key ?? ""]], 1000, Boolean(definition));
@@ -91,7 +91,7 @@ export function ProcessPage() {
           <Source of={definition} />
         </Tabs.Panel>
       </Tabs>
-      <StartDialog definition={definition} opened={starting} close={() => setStarting(false)} />
+      {starting !== undefined && <StartDialog definition={definition} opened={starting} close={() => setStarting(false)} />}
     </>
   );
 }

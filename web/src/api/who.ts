@@ -1,0 +1,58 @@
+import { storage } from "~/shared/storage";
+
+/**
+ * Who acts. Without sign-in it is a name that the person gives; with it, what the server says (`GET /v1/me`). One place to ask.
+ * `undefined`: not asked yet; `null`: nobody has signed in, and the server wants that.
+ */
+export interface Me {
+  auth: string;
+  name: string;
+  roles: string[];
+  rights: string[];
+  csrf: string | null;
+}
+const KEY = "flowledger.actor";
+const watchers = new Set<() => void>();
+let me: Me | null | undefined;
+/** In a frame of another page: what stands for the person, instead of a cookie. */
+let token = "";
+
+export const signedIn = () => (me && me.auth !== "none" ? me : undefined);
+export const actor = () => signedIn()?.name ?? storage.getItem(KEY) ?? "";
+
+/** What each request says of who acts: without sign-in the name, with it the token that only pages of the server know. */
+export function proof(): Record<string, string> {
+  if (token) return { Authorization: `Bearer ${token}` };
+  const person = signedIn();
+  if (person) return person.csrf ? { "X-CSRF-Token": person.csrf } : {};
+  const who = actor();
+  return who ? { "X-Actor": encodeURIComponent(who) === who ? who : who.normalize("NFKD").replace(/[^\x21-\x7e]/g, "") } : {};
+}
+
+export function told(found: Me | null) {
+  me = found;
+  watchers.forEach((f) => f());
+}
+
+export function bearer(given: string) {
+  token = given;
+}
+/** Browsers give no header to an `EventSource`, and none to a WebSocket. */
+export const byToken = () => token !== "";
+
+/** The server doesn't know us (any more). */
+export function unknown() {
+  token = "";
+  if (signedIn()) told(null);
+}
+
+export function setActor(name: string) {
+  storage.setItem(KEY, name);
+  watchers.forEach((f) => f());
+}
+
+export const subscribe = (f: () => void) => {
+  watchers.add(f);
+  return () => watchers.delete(f);
+};
+export const known = () => me;
