@@ -125,7 +125,17 @@ def _cors(services: Services) -> CORSConfig | None:
     """Pages of the listed origins may call; without this their browsers ask in vain first. All others are refused by the guard."""
     if not (origins := list(services.settings.origins)):
         return None
-    headers = ["Content-Type", "Idempotency-Key", "If-Match", "X-Actor", "X-Tenant", "X-Correlation-Id", "Authorization", "Last-Event-ID"]
+    headers = [
+        "Content-Type",
+        "Idempotency-Key",
+        "If-Match",
+        "X-Actor",
+        "X-Tenant",
+        "X-Clear-Text",
+        "X-Correlation-Id",
+        "Authorization",
+        "Last-Event-ID",
+    ]
     shown = ["Location", "ETag", "Retry-After", "X-Correlation-Id"]
     return CORSConfig(allow_origins=origins, allow_headers=headers, expose_headers=shown)
 

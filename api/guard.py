@@ -17,12 +17,13 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from flowledger.api.access.door import CLEAR, IDENTITY, SAFE, Door
 from flowledger.api.access.door import HEADERS as READ
-from flowledger.api.access.door import IDENTITY, SAFE, Door
 from flowledger.api.access.known import Identity
 from flowledger.api.problems import MEDIA_TYPE, Problem, encode_problem, malformed
 from flowledger.api.rates import Rates
 from flowledger.api.refusals import shown_path
+from flowledger.api.veil import Veil, why_of
 from flowledger.infra.settings import LOOPBACK
 from flowledger.processors.client import TRACEPARENT
 
@@ -76,6 +77,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, services: Any) -> None:
         self.app, self.services = app, services
+        self.veil = Veil(services)
         #: with sign-in: who comes in
         self.door: Door | None = getattr(services, "door", None)
         rates = getattr(services, "rates", None)
@@ -121,12 +123,18 @@ class Guard:
                 await _refuse(scope, send, problem)
                 return
             identity: Identity | None = scope.get(IDENTITY)  # type: ignore[assignment]
+            veiled = self.veil.over(scope, send)
             if identity is None:
-                await self.app(scope, receive, send)
+                await self.app(scope, receive, veiled)
             else:
-                await _while_known(self.app, scope, receive, send, identity)
+                await _while_known(self.app, scope, receive, veiled, identity)
             return
-        await self._http(scope, receive, send, problem, correlation, traceparent)
+        if (why := headers.get(b"x-clear-text")) is not None and problem is None:
+            try:
+                scope[CLEAR] = why_of(why.decode("latin-1"))  # type: ignore[literal-required]
+            except Problem as p:
+                problem = p
+        await self._http(scope, receive, self.veil.over(scope, send), problem, correlation, traceparent)
 
     async def _http(self, scope: Any, receive: Receive, send: Send, problem: Problem | None, correlation: str, traceparent: str) -> None:
         # 499: the caller left before there was an answer

@@ -65,6 +65,8 @@ class Services:
         self.blobs: Blobs | None = None
         #: the doors of triggers (`api/hooks`); None: this process has none
         self.hooks: Any = None
+        #: opens protected values (`api/veil.py`); None: this process has no keys, and shows none
+        self.vault: Any = None
         #: set when the server is going down: long polls and subscriptions end
         self.closing = Closing()
         #: who works on what, on this node (`api/workers.py`); None: nobody asks

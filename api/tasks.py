@@ -36,6 +36,7 @@ from flowledger.api.locking import etag, expected
 from flowledger.api.problems import Problem, malformed
 from flowledger.api.services import services_of
 from flowledger.api.task_input import ACTIVITY, input_of
+from flowledger.api.veil import may_see
 from flowledger.api.view import answer_view
 from flowledger.events import commands as c
 from flowledger.events.base import RejectionCode
@@ -229,8 +230,11 @@ async def create(request: ApiRequest, data: TaskBody) -> Response[a.TaskMoved]:
 async def get_task(request: ApiRequest, id: KeyPath, wait_for: WaitFor = None) -> Response[a.Task]:
     """With who had it (`assignments`) and its attempts (`results`)."""
     s = services_of(request)
-    tenant = s.identify(request).tenant
+    caller = s.identify(request)
+    tenant = caller.tenant
     row = await s.find("tasks", key_of(id, "task"), tenant, wait_for)
+    if caller.actor and row.get("assignee") == caller.actor and row.get("status") in OPEN:
+        may_see(request, "works on the task")
     return reply({**row, "input": await input_of(s, row, tenant)}, 200, **etag(row))
 
 

@@ -34,6 +34,20 @@ class NoteRefusal(Command, frozen=True):
     skipped: int = 0
 
 
+class NoteReading(Command, frozen=True):
+    """A door is about to show protected values in clear text to whoever asked for it, who has said why: it does once this is on the log. Answer: `{}`.
+
+    `names`: of the variables; `kind`, `subject`: where they were read; `instances`: whose they are, some of them."""
+
+    operation: str
+    kind: str = ""
+    subject: str = ""
+    names: list[str] = []
+    instances: list[int] = []
+    classes: list[str] = []
+    reason: str = ""
+
+
 class ModifyInstance(Command, frozen=True):
     """Tokens moved by hand, all or none. `instructions`, each one of: `{activate: element, scope?, variables?, scopes?}`, `{cancel: token or element}`,
     `{move: {from: token or element, to: element}, scope?, variables?, scopes?}`; `activate` and `terminate` are Zeebe's form. `force`: though it leaves
@@ -297,5 +311,5 @@ class RepairFinding(Command, frozen=True):
 #: one of them; the union of all commands has these beside its own
 AnyControl = (
     CreateBatch | AddBatchItems | ControlBatch | DoBatchItems | TellBatchItems | PlaceHold | ReleaseHold | SetHold | HoldDone
-    | ListFindings | AskPeers | RepairFinding | ChangeRollout | RemoveFromViews | CommentInstance | PrepareBatchItems | ControlTenant | ChangeFiles
+    | ListFindings | AskPeers | RepairFinding | ChangeRollout | RemoveFromViews | CommentInstance | NoteReading | PrepareBatchItems | ControlTenant | ChangeFiles
 )  # fmt: skip

@@ -209,6 +209,10 @@ class Settings(BaseSettings):
         "",
         description="File of the Ed25519 key that signs heads of the log; empty: `data`/keys/ledger.pem, made at first (with Kafka: none); none: not signed",
     )
+    protect_key: str = Field(
+        "",
+        description="Key that wraps those of protected variables: `file:PATH` or `env:NAME`; empty: `data`/keys/protect.keys, made at first (with Kafka: none); none",
+    )
     head_groups: int = Field(1_000, ge=1, description="Groups between two signed heads of a partition")
     head_s: float = Field(5.0, gt=0, description="Longest time that a group waits for a signed head, seconds")
     anchors: Annotated[tuple[str, ...], NoDecode] = Field(

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from flowledger.events.group import Place
-from flowledger.kernel.folds import answers, control, holds, triggers, webhooks
+from flowledger.kernel.folds import answers, control, holds, marks, triggers, webhooks
 from flowledger.kernel.nouns import Batch, BatchItems, Trigger, TriggerKeys, TriggerLetter, Webhook
 from flowledger.kernel.state import (
     Awaited,
@@ -239,6 +239,7 @@ def _index(p: Partition) -> None:
             p.process_versions.setdefault((d.tenant, d.kind, d.id), {})[d.version] = d.key
     for key in sorted(k for k, i in p.instances.items() if i.status == "pending"):
         p.pending[key] = None
+    marks.rebuild(p)
     index.rebuild(p)
     guards.rebuild(p)
     quotas.rebuild(p)

@@ -37,7 +37,7 @@ SERVICES = frozenset({
     tr.TakeItems, wh.ClaimWebhook, wh.ReportWebhook,
 })  # fmt: skip
 #: is part of an operation, or tells of one, and is none
-_TELLS = READS | {c.NoteRefusal, c.ActivateTasks, c.ReturnTasks, co.AddBatchItems, co.PrepareBatchItems}
+_TELLS = READS | {c.NoteRefusal, co.NoteReading, c.ActivateTasks, c.ReturnTasks, co.AddBatchItems, co.PrepareBatchItems}
 #: all others that callers give, whoever they are
 OPERATIONS: frozenset[type[c.AnyCommand]] = frozenset(SUBJECTS) - _TELLS - SERVICES
 #: what is no refusal of what was asked: it may be asked again as it is
@@ -58,6 +58,8 @@ _KINDS: dict[type[c.AnyCommand], str] = {
 _RECORDS = {"identity": "account", "directory": "directory", "task_definition": "task_definition", "limit": "limit"}
 #: fields that aren't details: the subject, what has a field of its own, and contents
 _ELSEWHERE = frozenset(("reason", "text", "row_version", "variables", "resources", "content", "command", "relayed", "value"))
+#: in details: variables by their names
+_VALUES = frozenset(("variables", "draft"))
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 
 
@@ -109,7 +111,7 @@ def _details(command: Any) -> dict[str, Any] | None:
         value = getattr(command, field.name)
         if field.name == subject or field.name in _ELSEWHERE or value is None or value == field.default or value in ("", [], {}):
             continue
-        found[field.name] = msgspec.to_builtins(value)
+        found[field.name] = _without_values(msgspec.to_builtins(value))
     if type(command) is c.StoreRecord and isinstance(command.value, dict) and command.registry == "identity":
         found |= command.value  # an account's facts are few, and hold no secret
     if not found:
@@ -119,6 +121,13 @@ def _details(command: Any) -> dict[str, Any] | None:
     except Exception:  # noqa: BLE001 - what can't be written isn't told
         size = DETAILS_BYTES_MAX + 1
     return found if size <= DETAILS_BYTES_MAX else {"cut": sorted(found)}
+
+
+def _without_values(value: Any) -> Any:
+    """Of variables and drafts, at any depth, the names alone: values are in the history."""
+    if isinstance(value, dict):
+        return {k: sorted(map(str, v)) if k in _VALUES and isinstance(v, dict) else _without_values(v) for k, v in value.items()}
+    return [_without_values(v) for v in value] if isinstance(value, list) else value
 
 
 def _from(request: c.Request | None) -> dict[str, Any]:
@@ -211,4 +220,15 @@ def note(d: Recording, e: c.NoteRefusal) -> None:
     d.record(op.OperationRefused(
         operation=_text(e.operation), kind=_text(e.kind), subject=_text(e.subject), instance=instance, details=e.details, code=_text(e.code),
         message=_text(e.message, REASON_MAX), skipped=e.skipped, **_from(d.request),
+    ))  # fmt: skip
+
+
+def note_reading(d: Recording, e: co.NoteReading) -> None:
+    """Somebody sees protected values in clear text: who, what, from where and why."""
+    d.for_request()
+    d.record(op.OperationAsked(
+        operation=_text(e.operation), kind=_text(e.kind), subject=_text(e.subject), instance=e.instances[0] if len(e.instances) == 1 else 0,
+        names=[_text(n) for n in e.names[:NAMES_MAX]],
+        details={"classes": e.classes[:NAMES_MAX], "instances": [str(i) for i in e.instances[:NAMES_MAX]]}, reason=_text(e.reason, REASON_MAX),
+        **_from(d.request),
     ))  # fmt: skip

@@ -203,6 +203,8 @@ class Definition(State):
     deleted: bool = False
     tenant: str = ""
     row_version: int = 0
+    #: what it protects: `{names: {variable or pattern: class}, subject}` (`kernel/protection.py`)
+    protect: dict[str, Any] | None = None
 
 
 class Rollout(State):
@@ -350,6 +352,7 @@ class Partition:
         "parked",
         "pending",
         "process_versions",
+        "protection",
         "quotas",
         "ready",
         "records",
@@ -433,6 +436,8 @@ class Partition:
         self.by_condition: dict[int, dict[int, None]] = {}
         #: (tenant, process id + kind) -> {version: key}
         self.process_versions: dict[tuple[str, str, str], dict[int, int]] = {}
+        #: tenant -> which variables are protected (`kernel/protection.py`); empty unless any are
+        self.protection: dict[str, Any] = {}
         #: registry -> name -> record, of those that decisions read (`kernel/tasks/index.py`)
         self.registry: dict[str, dict[str, Any]] = {}
         #: assignee -> its open tasks

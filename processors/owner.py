@@ -116,6 +116,8 @@ class Owner:
         state, reader, position = await take_over(
             self.log, self.partition, self._standing, self.owner_id, self.settings.node, self.clocks, self.notes.append
         )
+        if state.protection and self.settings.vault is None:
+            raise Unservable(f"partition {self.partition} has protected variables, and there is no key: set protect_key (docs/privacy.md)")
         self.state, self.epoch = state, reader.epoch
         clock = LogClock(*times.reading(state.meta, self.clocks))
         library = self.library
@@ -123,7 +125,7 @@ class Owner:
             clock.now_us, library.processes(state), library.decisions(state), quiet(library.read, self.settings.look), self.settings.instances_max,
             spread=self.settings.spread, feel_soft=FEEL_SOFT, value_max=self.log.record_bytes_max - OVERHEAD_BYTES,
             answers_us=self.settings.answers_us, javascript=self.settings.javascript, forms=library.forms(state), triggers=library.triggers(state),
-            stack_traces=self.settings.stack_traces,
+            stack_traces=self.settings.stack_traces, vault=self.settings.vault,
         )  # fmt: skip
         begin, end = await self.log.begin(COMMANDS, self.partition), await self.log.end(COMMANDS, self.partition)
         where = Claim(self.partition, self.epoch, self.owner_id, position, reader.place(), end if begin < end else 0)

@@ -7,6 +7,7 @@ from typing import Any
 
 from flowledger.kernel.findings import Finding
 from flowledger.kernel.folds.answers import DAY_US
+from flowledger.kernel.protection import Vault
 from flowledger.kernel.scripts import Sandbox
 from flowledger.processors.heads import Signing
 
@@ -47,7 +48,7 @@ class Settings:
 
     __slots__ = (
         "answers_us", "batch_max", "checkpoint_changes", "checkpoint_s", "hold", "inbox_max", "instances_max", "javascript", "look", "node", "signing", "spread",
-        "stack_traces",
+        "stack_traces", "vault",
     )  # fmt: skip
 
     def __init__(
@@ -65,7 +66,10 @@ class Settings:
         javascript: Sandbox | None = None,
         look: Callable[[Any, str], list[Finding]] | None = None,
         stack_traces: bool = True,
+        vault: Vault | None = None,
     ) -> None:
+        #: seals and opens protected variables; None: no model that protects any is taken, and no partition served that has any
+        self.vault = vault
         #: those that workers send with a failure are kept
         self.stack_traces = stack_traces
         #: (graph, file) -> what others than the kernel have to say of a model that is deployed

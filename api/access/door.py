@@ -30,6 +30,8 @@ from flowledger.processors.client import Caller, Unauthenticated
 COOKIE = "flowledger_session"
 #: in the scope of a request: who it is, as whom it acts, and its headers (set by the outermost layer)
 IDENTITY, CALLER, HEADERS = "flowledger_identity", "flowledger_caller", "flowledger_headers"
+#: in the scope of a request that asks for protected values in clear text: why (`api/veil.py`)
+CLEAR = "flowledger_clear_text"
 #: the framework's own pages about the API
 DOCUMENTS = "/v1/docs"
 #: methods that change nothing
@@ -74,6 +76,8 @@ class Door:
         if identity.csrf and scope["method"] not in SAFE:
             self._from_our_page(identity, headers)
         self._may(identity, right)
+        if CLEAR in scope:
+            self._may(identity, "protected:read")
         caller = scope[CALLER] = self.caller(identity, _text(headers, b"x-tenant"), scope)
         self._often_for(caller.tenant, "http")
 

@@ -51,6 +51,7 @@ RIGHTS: dict[str, str] = {
     "users:write": "make, change, reset and remove users; make and revoke anybody's API keys",
     "tenants:read": "see which tenants there are, and what they have",
     "tenants:write": "make, change, suspend, resume and remove tenants",
+    "protected:read": "see protected values in clear text, with a reason that is written down",
     "keys:own": "make and revoke API keys of one's own",
     "views:own": "save filters of lists as views of one's own, share them, and see those that others share",
 }

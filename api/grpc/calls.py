@@ -21,6 +21,7 @@ from flowledger.api.grpc.status import (
     refusal,
 )
 from flowledger.api.grpc.tenants import for_tenant, tenant_name
+from flowledger.api.veil import masked_values
 from flowledger.events import commands as c
 from flowledger.events.avro import decode_json, encode_json
 from flowledger.events.base import Rejected, RejectionCode
@@ -192,7 +193,7 @@ async def create_with_result(g: Gateway, r: Any, call: Call) -> Any:
         bpmnProcessId=a["process"],
         version=a["version"],
         processInstanceKey=a["key"],
-        variables=encode_json(a.get("variables") or {}),
+        variables=encode_json(masked_values(a.get("variables") or {})),
         tenantId=tenant_name(caller.tenant),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from flowledger.api import veil
 from flowledger.api.edge import OPAQUE, encode, time_text
 from flowledger.api.view import event_view
 from flowledger.events import wire
@@ -68,7 +69,7 @@ def _data(value: Any) -> Any:
 
 
 def body_of(told: dict[str, Any]) -> bytes:
-    body = encode(told)
+    body = veil.masked(encode(told))
     return body if len(body) <= BODY_BYTES_MAX else encode({**told, "data": None, "truncated": True})
 
 

@@ -138,8 +138,8 @@ def instances(server: str, given: dict[str, Any], incident: bool, var: list[str]
         say(f"[dim]the first {limit}; --limit 0 shows all[/]")
 
 
-def show(server: str, id: str, json: bool) -> None:
-    s = Server(server)
+def show(server: str, id: str, clear: str, json: bool) -> None:
+    s = Server(server, clear)
     found = s.get(f"/v1/instances/{id}")
     status = s.get(f"/v1/instances/{id}/status")
     state = s.get(f"/v1/instances/{id}/state")
@@ -216,8 +216,8 @@ def incidents(server: str, every: bool, instance: str, group: str, limit: int, j
     table(rows, ["id", "instance", "process", "element", "code", "message", "status", "created_at"], empty="no incidents")
 
 
-def history(server: str, id: str, at: str, limit: int, json: bool) -> None:
-    s = Server(server)
+def history(server: str, id: str, at: str, limit: int, clear: str, json: bool) -> None:
+    s = Server(server, clear)
     state = s.get(f"/v1/instances/{id}/state", at=at)
     events = []
     for e in s.pages(f"/v1/instances/{id}/events", limit):

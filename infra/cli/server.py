@@ -23,7 +23,9 @@ TIMEOUT_S = 70.0
 class Server:
     """`actor` and `tenant` go along as headers, and an API key: that of FLOWLEDGER_API_KEY (or FLOWLEDGER_TOKEN), else what `login` has kept."""
 
-    def __init__(self, url: str = "") -> None:
+    def __init__(self, url: str = "", clear: str = "") -> None:
+        """`clear`: why protected values are to be told in clear text."""
+        self._clear = quote(clear)
         for found, meant in misspelt(os.environ):
             sys.stderr.write(f"{found} is unknown; did you mean {meant}?\n")
         said = url or os.environ.get("FLOWLEDGER_SERVER") or DEFAULT
@@ -71,6 +73,8 @@ class Server:
         sent["User-Agent"] = f"flowledger-cli/{__version__}"
         if tenant := os.environ.get("FLOWLEDGER_TENANT"):
             sent["X-Tenant"] = tenant
+        if self._clear:
+            sent["X-Clear-Text"] = self._clear
         if "Authorization" not in (more or {}) and (token := self._key()):
             sent["Authorization"] = f"Bearer {token}"
         return sent | {k.replace("_", "-"): v for k, v in (more or {}).items()}

@@ -55,11 +55,16 @@ def instances(
     daily.instances(server, found, incident, var, limit, json)
 
 
-def show(id: Id, server: ServerUrl = "", json: Json = False) -> None:
+Clear = Annotated[
+    str, typer.Option("--clear", metavar="WHY", help="Protected values in clear text (right protected:read); the reason is written down")
+]
+
+
+def show(id: Id, clear: Clear = "", server: ServerUrl = "", json: Json = False) -> None:
     """An instance: progress, where it stands, variables, tasks, incidents."""
     from flowledger.infra.cli import daily
 
-    daily.show(server, id, json)
+    daily.show(server, id, clear, json)
 
 
 def tasks(
@@ -216,13 +221,14 @@ def history(
     id: Id,
     at: Annotated[str, typer.Option("--at", metavar="TIME|POSITION", help="Fold the state as it was then")] = "",
     limit: Limit = 0,
+    clear: Clear = "",
     server: ServerUrl = "",
     json: Json = False,
 ) -> None:
     """Events of an instance, and the folded state at that moment."""
     from flowledger.infra.cli import daily
 
-    daily.history(server, id, at, limit, json)
+    daily.history(server, id, at, limit, clear, json)
 
 
 def register(app: typer.Typer) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from flowledger.events import commands as c
 from flowledger.events import control as co
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.kernel import limits, tenants
+from flowledger.kernel import limits, protection, tenants
 from flowledger.kernel.access.rights import ANY_TENANT, may
 from flowledger.kernel.access.subjects import BATCHES, INTERNAL, MISSING, SUBJECTS, USES, of_definition, of_record
 from flowledger.kernel.access.widths import QUICK, too_wide
@@ -41,6 +41,9 @@ def admit(p: Partition, request: c.Request) -> str | Rejected:
         return tenant if found is MISSING else found
     if request.sender >= 0:  # another partition speaks for the tenant that it names
         return tenant
+    of_batch = request.origin is not None and request.origin.door == "batch"  # what it sets was sealed when the batch began
+    if p.protection and not of_batch and (name := protection.refused(command)):
+        return Rejected(RejectionCode.INVALID_ARGUMENT, f"the variable '{name}' begins with {protection.PREFIX!r}, as protected values do")
     rule, uses, several, texts, lists = way
     # all texts together are hardly ever as long as one may be
     if len("".join(texts(command))) > limits.NAME_MAX or (lists is not None and any(lists(command))):

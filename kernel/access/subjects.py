@@ -179,6 +179,7 @@ SUBJECTS: dict[type[c.AnyCommand], Rule | None] = {
     c.EvaluateDecision: None,
     c.ListRecords: None,
     c.NoteRefusal: None,
+    co.NoteReading: None,
     co.CreateBatch: None,
     co.ListFindings: None,
     co.AskPeers: None,

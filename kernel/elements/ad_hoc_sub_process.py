@@ -16,6 +16,7 @@ from typing import Any
 from flowledger.events import flow as fl
 from flowledger.events import workflow as wf
 from flowledger.events.base import Rejected, RejectionCode
+from flowledger.kernel import protection
 from flowledger.kernel.elements import compensation, jobs, joins
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.model import xml as x
@@ -179,8 +180,9 @@ def _inner_done(d: Any, i: Any, token: Any, node: Node) -> None:
     config: Config = node.config
     if config.output and config.output_element is not None:
         value = config.output_element.json(d.variables(i, token.key), d.facts)
-        collected = [*((outer.vars or {}).get(config.output) or ()), value]
-        d.record(wf.VariableSet(key=i.key, scope=outer.key, variables={config.output: collected}))
+        collected = [*(protection.opened_value(d, (outer.vars or {}).get(config.output)) or ()), value]
+        made = d.following(i, token.key, config.output_element.reads | {config.output}, {config.output: collected})
+        d.record(wf.VariableSet(key=i.key, scope=outer.key, variables=made))
     if i.compensable:
         compensation.keep(d, i, token, node)
     if token.holds:

@@ -52,17 +52,22 @@ def decide(d: Any, i: Any, token: Any, node: Node, config: dict[str, Any]) -> No
         )
     )
     variable = config["variable"]
+
+    def protected(made: dict[str, Any]) -> dict[str, Any]:
+        """A decision sees all variables."""
+        return d.following(i, token.key, None, made)  # type: ignore[no-any-return]
+
     if shape == BY_NAMES:
         _by_names(d, i, token, node, id, rows, decisions.gives_several(model, id), config)
     elif shape:  # as in Camunda 7: beside the mappings, not under them
         if variable:
-            d.set_variables(i, token.key, {variable: kept})
+            d.set_variables(i, token.key, protected({variable: kept}))
         if node.outputs:
-            d.set_variables(i, token.key, {ROWS: rows}, local=True)
+            d.set_variables(i, token.key, protected({ROWS: rows}), local=True)
     elif variable:
-        d.set_variables(i, token.key, {variable: value}, local=bool(node.outputs))
+        d.set_variables(i, token.key, protected({variable: value}), local=bool(node.outputs))
     elif isinstance(value, dict) and not node.outputs:
-        d.set_variables(i, token.key, value)
+        d.set_variables(i, token.key, protected(value))
     close_activity(d, i, token, node)
 
 
@@ -71,7 +76,7 @@ def _by_names(d: Any, i: Any, token: Any, node: Node, id: str, rows: list[dict[s
         raise Failure("DECISION_RESULT", f"decision '{id}' of {node.id}: expected a rule that matches, found none")
     made = {id: rows} if several or len(rows) > 1 else rows[0] if rows else {}
     if made:
-        d.set_variables(i, token.key, made, local=bool(node.outputs))
+        d.set_variables(i, token.key, d.following(i, token.key, None, made), local=bool(node.outputs))
 
 
 def read(node: Node, element: Any, r: Any) -> None:

@@ -32,7 +32,7 @@ def enter(d: Any, i: Any, token: Any, node: Node) -> None:
     if depth > limits.CALL_DEPTH_MAX:
         raise Failure("CALL_DEPTH", f"instances call each other more than {limits.CALL_DEPTH_MAX} deep")
     # as they are now: it starts later, and what the caller's other branches set meanwhile is not its own
-    variables = dict(d.variables(i, token.key) if config["all_in"] else token.vars or {})
+    variables = dict(d.kept(i, token.key) if config["all_in"] else token.vars or {})
     meta = d.state.meta
     d.record(fl.ElementActivated(key=i.key, token=token.key, scope=token.scope, element=node.id))
     to = (meta.partition + 1 + token.key) % meta.partitions if d.facts.spread or config["spread"] else meta.partition

@@ -14,7 +14,7 @@ from typing import Any
 
 from flowledger.events import commands as c
 from flowledger.events import flow as fl
-from flowledger.kernel import business, limits, values
+from flowledger.kernel import business, limits, protection, values
 from flowledger.kernel.elements import compensation, events, triggers
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.model import xml as x
@@ -107,6 +107,8 @@ def start(d: Any, i: Any, token: Any, node: Node) -> None:
         return
     total, items = asked_for(d, i, token.scope, node, loop)
     events.open_boundary(d, i, token.key, node)
+    if items and loop.collection is not None:
+        items = protection.nameless(d, i, token.scope, loop.collection.reads, items)
     d.record(fl.LoopStarted(key=i.key, token=token.key, element=node.id, total=total, sequential=loop.sequential, items=items))
     if total == 0:
         _finish(d, i, token, node)
@@ -222,7 +224,7 @@ def add_run(d: Any, i: Any, body: Any, node: Node, variables: dict[str, Any]) ->
     index = data["total"] + 1
     note: dict[str, Any] = {"total": index, "waiting": True}
     if later and data.get("items") is not None:
-        note["items"] = [*data["items"], variables.get(loop.element)]
+        note["items"] = [*data["items"], protection.whole(d, i.key, "items", variables.get(loop.element))]
     d.record(fl.TokenNoted(key=i.key, token=body.key, data=note))
     if later:
         return
@@ -241,6 +243,7 @@ def item_done(d: Any, i: Any, token: Any, node: Node) -> None:
     result = None
     if loop.output and loop.output_element is not None:
         result = loop.output_element.json(d.variables(i, token.key), d.facts)
+        (result,) = protection.nameless(d, i, token.key, loop.output_element.reads, [result])
     if token.holds:
         d.close_holds(i, token)
     d.record(fl.LoopItemCompleted(key=i.key, token=body.key, item=token.key, index=token.index, result=result))
@@ -328,7 +331,7 @@ def _finish(d: Any, i: Any, body: Any, node: Node) -> None:
         results = body.results or {}
         home = d.home_of(i, body.scope, loop.output)
         collected = [results.get(n) for n in range(1, body.data["total"] + 1)]
-        d.set_variables(i, home, {loop.output: collected}, local=True)
+        d.set_variables(i, home, protection.collected(d, i, loop.output, collected), local=True)
     leave_body(d, i, body, node)
 
 

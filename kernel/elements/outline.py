@@ -3,7 +3,7 @@
 `{element: {...}}` with, of each activity, only what there is: `type` (vocabulary of tasks), `own` true when the engine does it itself (no job and no
 person: rows of it come from the events of its element), `loop` true when it runs several times, `name`, `description`, `after` (the activities that it
 directly follows), `boundary` (its boundary events), `group` (the gateway at which its branch split off, or itself when its runs go side by side),
-`estimated_ms`. The empty name is the process itself, with its `description`.
+`estimated_ms`. The empty name is the process itself, with its `description` and what it protects (`protect`, as `kernel/model/protect.py` has it).
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ SPLITS = frozenset({"parallelGateway", "inclusiveGateway", "complexGateway"})
 
 
 def outline(process: Process) -> dict[str, Any]:
-    found: dict[str, Any] = {"": {"description": process.documentation}} if process.documentation else {}
+    whole = {"description": process.documentation, "protect": process.protect}
+    found: dict[str, Any] = {"": told} if (told := {k: v for k, v in whole.items() if v}) else {}
     for node in process.nodes.values():
         if not node.behaviour.activity:
             continue

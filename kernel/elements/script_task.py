@@ -26,9 +26,9 @@ def enter(d: Any, i: Any, token: Any, node: Node) -> None:
     expression, variable = config
     value = expression.json(d.variables(i, token.key), d.facts)
     if variable:
-        d.set_variables(i, token.key, {variable: value}, local=bool(node.outputs))
+        d.set_variables(i, token.key, d.following(i, token.key, expression.reads, {variable: value}), local=bool(node.outputs))
     elif isinstance(value, dict) and not node.outputs:
-        d.set_variables(i, token.key, value)
+        d.set_variables(i, token.key, d.following(i, token.key, expression.reads, value))
     close_activity(d, i, token, node)
 
 
@@ -49,6 +49,7 @@ def _javascript(d: Any, i: Any, token: Any, node: Node, script: JavaScript) -> N
     if script.variable:
         made = {**made, script.variable: value}
     if made:
+        made = d.following(i, token.key, None, made)  # nobody knows which variables it read
         d.set_variables(i, token.key, made, local=bool(node.outputs))
     close_activity(d, i, token, node)
 

@@ -6,7 +6,7 @@ from flowledger.events import definition as de
 from flowledger.events import ledger as le
 from flowledger.events.base import Envelope, Event
 from flowledger.kernel import tenants
-from flowledger.kernel.folds import answers
+from flowledger.kernel.folds import answers, marks
 from flowledger.kernel.folds.holds import offer
 from flowledger.kernel.folds.tokens import seen_key
 from flowledger.kernel.state import Definition, Letter, Partition, Rollout
@@ -23,10 +23,12 @@ def definition_created(p: Partition, e: de.DefinitionCreated, v: Envelope) -> No
     seen_key(p, e.deployment)
     put(p, p.definitions, e.key, Definition(
         key=e.key, id=e.id, kind=e.kind, version=e.version, hash=e.hash, name=e.name, version_tag=e.version_tag, resource=e.resource,
-        format=e.format, deployment=e.deployment, status=e.status, metadata=e.metadata, tenant=v.tenant,
+        format=e.format, deployment=e.deployment, status=e.status, metadata=e.metadata, tenant=v.tenant, protect=marks.told(e),
     ))  # fmt: skip
     put(p, nest(p, p.process_versions, (v.tenant, e.kind, e.id)), e.version, e.key)
     p.changed.add(("definition", e.key))
+    if p.definitions[e.key].protect:
+        marks.defined(p, v.tenant)
 
 
 def definition_status_changed(p: Partition, e: de.DefinitionStatusChanged, v: Envelope) -> None:
@@ -45,6 +47,9 @@ def definition_updated(p: Partition, e: de.DefinitionUpdated, v: Envelope) -> No
             d.metadata = e.metadata
         d.row_version += 1
         p.changed.add(("definition", e.key))
+        if (protects := marks.told(e)) != d.protect:
+            d.protect = protects
+            marks.defined(p, d.tenant)
 
 
 def definition_deleted(p: Partition, e: de.DefinitionDeleted, v: Envelope) -> None:

@@ -106,6 +106,7 @@ HANDLERS: dict[type[c.AnyCommand], Callable[[Decision, Any], Rejected | None]] =
     c.ReportOutcomes: permits.report,
     c.SetBreaker: permits.set_breaker,
     c.NoteRefusal: operations.note,
+    co.NoteReading: operations.note_reading,
     c.PlaceHold: holds.place,
     c.ReleaseHold: holds.release,
     c.SetHold: holds.told,

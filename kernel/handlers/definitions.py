@@ -13,7 +13,7 @@ from flowledger.kernel import decisions, lookup
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements import outline
 from flowledger.kernel.handlers import arming, deployable, removal, rollouts, spreading, triggers
-from flowledger.kernel.model import canonical
+from flowledger.kernel.model import canonical, protect
 from flowledger.kernel.model.graph import contents
 from flowledger.kernel.state import Definition
 from flowledger.kernel.tasks import capabilities, profiles
@@ -37,6 +37,7 @@ def deploy(d: Decision, e: c.Deploy) -> Rejected | None:
             found += triggers.findings(d, graph.trigger, resource.name, hooks)
         found += capabilities.findings(d.state, d.envelope.tenant, graph, resource.name)
         found += profiles.findings(d.state, d.envelope.tenant, graph, resource.name)
+        found += deployable.protects(d, graph, resource.name)
         findings += found
         told_of[resource.name] = found
         graphs.append((resource, graph))
@@ -104,6 +105,8 @@ def _same(d: Decision, e: c.Deploy, name: str, hash: str, kind: str, id: str) ->
 
 def about(graph: Any, kind: str, id: str) -> dict[str, Any]:
     """What the events of a definition tell of its graph."""
+    if kind == "form" and (names := protect.of_form(graph.form)):
+        return {"outline": {"": {"protect": {"names": names}}}}
     if kind != "process":
         return {}
     process = graph.processes[id]
@@ -195,6 +198,7 @@ def _edit(d: Decision, e: c.ChangeDefinition, found: Definition) -> Rejected | N
     elif graph is not None and found.kind == "process":
         process = graph.processes[found.id]
         findings += deployable.starts(d, process, arming.start_nodes(process), found.resource)
+    findings += deployable.protects(d, graph, found.resource)
     if (refused := deployable.refused(findings)) is not None:
         return refused
     more = about(graph, found.kind, found.id)

@@ -13,6 +13,7 @@ from flowledger.kernel.decision import Decision
 from flowledger.kernel.expressions import Expression, Failure
 from flowledger.kernel.findings import Finding
 from flowledger.kernel.ledger.facts import NotAtHand
+from flowledger.kernel.model import protect
 
 
 def read(d: Decision, name: str, content: str) -> tuple[Any, list[Finding]]:
@@ -74,6 +75,16 @@ def starts(d: Decision, process: Any, nodes: list[Any], file: str) -> list[Findi
                 hint = "a start event sees no variables: a literal, or an expression over the time alone"
                 found.append(error("START_NOT_ARMABLE", f"start event '{node.id}': {e.message}", file, node.id, hint))
     return found
+
+
+def protects(d: Decision, graph: Any, file: str) -> list[Finding]:
+    """What is protected needs keys: without them nothing is promised that isn't kept."""
+    if graph is None or d.facts.vault is not None:
+        return []
+    if any(p.protect for p in graph.processes.values() if p.executable) or (graph.format == "form" and protect.of_form(graph.form)):
+        hint = "set protect_key to the file of the key (docs/privacy.md)"
+        return [error("PROTECTION_WITHOUT_KEYS", "it protects variables, and this server has no keys to seal them with", file, hint=hint)]
+    return []
 
 
 def value_of(d: Decision, e: Expression) -> Any:

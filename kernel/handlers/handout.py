@@ -9,7 +9,7 @@ from typing import Any
 from flowledger.events import commands as c
 from flowledger.events import task as ta
 from flowledger.events.base import Rejected, RejectionCode
-from flowledger.kernel import holding, limits
+from flowledger.kernel import holding, limits, protection
 from flowledger.kernel.access.gate import tenants_of
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.folds.holds import offer, withhold
@@ -178,7 +178,7 @@ def _by_priority(p: Partition, lanes: dict[int, dict[int, None]], job_type: str,
 def job(d: Decision, p: Partition, task: Task, fetch: list[str] | None) -> dict[str, Any]:
     """What a worker gets (interfaces.md, `/jobs/activate`); keys are integers here, texts at the API."""
     i = p.instances.get(task.instance)
-    variables = d.variables(i, task.token) if i is not None else (task.vars or {})
+    variables = d.variables(i, task.token) if i is not None else (protection.opened_values(d, task.vars) if task.vars else {})
     if fetch:
         variables = {name: variables[name] for name in fetch if name in variables}
     key = task.key

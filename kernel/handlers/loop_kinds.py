@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from flowledger.events import waiting as wa
 from flowledger.events import workflow as wf
+from flowledger.kernel import protection
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.elements import ad_hoc_sub_process, loops, triggers
 from flowledger.kernel.elements.events import THROWN
@@ -143,7 +144,7 @@ def _results(d: Decision, i: Instance, found: Loops, body: Token, old: Node) -> 
         found.told.append(f"what runs of '{old.id}' have done before can't be compensated any more")
     if loop.output and body.results:
         collected = [body.results.get(n) for n in range(1, data["spawned"] + 1)]
-        d.set_variables(i, d.home_of(i, body.scope, loop.output), {loop.output: collected}, local=True)
+        d.set_variables(i, d.home_of(i, body.scope, loop.output), protection.collected(d, i, loop.output, collected), local=True)
 
 
 def _take(d: Decision, i: Instance, found: Loops, mapping: Any, holder: Token, to: int) -> None:

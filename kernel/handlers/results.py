@@ -57,6 +57,7 @@ def complete(d: Decision, e: c.CompleteTask) -> Rejected | None:
     counts = guards.names_of(d.state, task) if d.state.guards else None
     if i is None:
         tasks.tidy(d, task)
+        at = len(d.events)
         d.record(
             ta.TaskCompleted(
                 task=task.key, token=0, element=task.element, variables=e.variables, status=status, result=e.result, worker=task.worker
@@ -64,7 +65,7 @@ def complete(d: Decision, e: c.CompleteTask) -> Rejected | None:
         )
         if counts:
             guards.after(d, counts)
-        tasks.ended(d, task, "completed", e.variables or {})
+        tasks.ended(d, task, "completed", d.events[at].variables or {})  # type: ignore[attr-defined]
         return None
     token = i.tokens[task.token]
     merged = 0

@@ -9,6 +9,7 @@ from flowledger.events.base import Heavy
 from flowledger.kernel import limits
 from flowledger.kernel.folds.answers import DAY_US
 from flowledger.kernel.model.graph import Process
+from flowledger.kernel.protection import Vault
 from flowledger.kernel.scripts import Sandbox
 from flowledger.kernel.tasks import schemas
 
@@ -48,6 +49,7 @@ class Facts:
         validate: what is wrong with a value by a JSON Schema, as texts.
         javascript: runs scripts in JavaScript; None: a script task in it is an incident.
         stack_traces: those of failures are kept.
+        vault: seals and opens protected variables; None: there are no keys, and no model that protects any is taken.
     """
 
     __slots__ = (
@@ -67,6 +69,7 @@ class Facts:
         "steps_max",
         "triggers",
         "value_max",
+        "vault",
         "watch",
     )
 
@@ -86,9 +89,10 @@ class Facts:
         javascript: Sandbox | None = None,
         triggers: Mapping[int, Any] | None = None,
         stack_traces: bool = True,
+        vault: Vault | None = None,
     ) -> None:
         self.answers_us, self.javascript, self.stack_traces = answers_us, javascript, stack_traces
-        self.now_us = now_us
+        self.now_us, self.vault = now_us, vault
         #: None: nobody watches
         self.watch: Watch | None = None
         self.processes: Mapping[int, Process] = processes if processes is not None else {}

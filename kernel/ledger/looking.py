@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from flowledger.kernel import limits, values
+from flowledger.kernel import limits, protection, values
 from flowledger.kernel.expressions import Expression, Failure
 from flowledger.kernel.ledger.recording import Recording
 from flowledger.kernel.model.graph import Process
@@ -19,6 +20,12 @@ class Looking(Recording):
 
     def variables(self, i: Instance, scope: int) -> dict[str, Any]:
         """What an expression in `scope` (a token or the instance) sees; inner names hide outer ones. Not to be changed."""
+        if self.state.protection:
+            return protection.opened_values(self, self.kept(i, scope))  # type: ignore[return-value]
+        return self.kept(i, scope)
+
+    def kept(self, i: Instance, scope: int) -> dict[str, Any]:
+        """The same as it stands in the state: what is protected is sealed. For what goes on to another instance as it is."""
         if scope == i.key:
             return i.vars
         layers = []
@@ -35,6 +42,10 @@ class Looking(Recording):
         for layer in reversed(layers):
             seen.update(layer)
         return seen
+
+    def following(self, i: Instance, scope: int, reads: Iterable[str] | None, made: dict[str, Any]) -> dict[str, Any]:
+        """What was made of the variables `reads` (None: any), to be set: as protected as they are."""
+        return protection.follow(self, i, scope, reads, made) if self.state.protection else made
 
     def evaluate(self, e: Expression, i: Instance, scope: int) -> Any:
         """The value as FEEL gives it."""

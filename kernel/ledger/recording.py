@@ -14,7 +14,7 @@ from flowledger.events import avro
 from flowledger.events import commands as c
 from flowledger.events import ledger as le
 from flowledger.events.base import Envelope, Event
-from flowledger.kernel import causes, limits, undo, values
+from flowledger.kernel import causes, limits, protection, undo, values
 from flowledger.kernel.expressions import Failure
 from flowledger.kernel.fold import TRANSITIONS
 from flowledger.kernel.ledger.facts import Facts
@@ -81,6 +81,8 @@ class Recording:
         key = event.key
         if key != self.about and key:
             self._speak_of(key)
+        if (hidden := self.state.protection) and (names := hidden.get(self.envelope.tenant)) is not None:
+            event = protection.guarded(self, event, names)
         encode, fold = _WAYS[type(event)]
         try:
             value = encode(event, self.prefix)
@@ -185,6 +187,8 @@ class Recording:
         """A numbered send stands on the log. Raises: Failure."""
         seq = self.state.meta.sent.get(to, 0) + 1
         v = self.envelope
+        if (hidden := self.state.protection) and (names := hidden.get(v.tenant)) is not None:
+            command = protection.sent(self, command, names)
         request = c.Request(
             command=command, time_us=v.time_us, tenant=v.tenant, actor=v.actor, correlation=v.correlation, trace=v.trace,
             sender=self.state.meta.partition, seq=seq, instance=cause[0], token=cause[1],

@@ -238,12 +238,13 @@ def _process(r: Reader, element: Any) -> None:
     for node in list(process.nodes.values()):
         if node.behaviour.read is not None:
             node.behaviour.read(node, node.xml, r)
-    from flowledger.kernel.model import data, roles, states
+    from flowledger.kernel.model import data, protect, roles, states
 
     data.read(r, process, element)
     roles.apply(r, process, element)
     _reads(process)
     states.read(r, process, element)
+    protect.read(r, process, element)
     for read_part in behaviours.PROCESS:
         read_part(r, process, element)
     for node in process.nodes.values():

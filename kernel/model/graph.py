@@ -160,7 +160,7 @@ class Process:
 
     __slots__ = (
         "_by_hand", "conditional", "data", "documentation", "executable", "flows", "id", "joins", "lanes", "line", "name", "nodes", "notes", "properties",
-        "root", "source_id", "states", "version_tag", "watched",
+        "protect", "root", "source_id", "states", "version_tag", "watched",
     )  # fmt: skip
 
     def __init__(self, id: str, name: str = "", line: int = 0) -> None:
@@ -178,6 +178,8 @@ class Process:
         self.data: dict[str, Any] = {}
         #: business states and allowed moves (steps format), None when not declared
         self.states: Any = None
+        #: what it protects: `{names: {variable: class}, subject}` (`kernel/model/protect.py`); None: nothing
+        self.protect: dict[str, Any] | None = None
         #: has conditional events: variables are watched
         self.conditional = False
         #: has gateways that are looked at again when other tokens move

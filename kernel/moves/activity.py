@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowledger.kernel import business
+from flowledger.kernel import business, protection
 from flowledger.kernel.hooks import HOOKS
 from flowledger.kernel.model.graph import LEAVES, Node, quick_of
 from flowledger.kernel.moves import data
@@ -103,11 +103,16 @@ def apply_mappings(d: Verbs, i: Instance, scope: int, mappings: list[Any], into:
     """
     variables = d.variables(i, scope)
     before = d.variables(i, into) if into else (i.tokens[scope].vars if scope in i.tokens else None)
+    if before and d.state.protection:
+        before = dict(protection.opened_values(d, before))
     results: dict[str, Any] = {}
+    hidden, reads = bool(d.state.protection), {}  # type: bool, dict[str, frozenset[str]]
     for m in mappings:
         seen = {**variables, **results} if results else variables
         value = m.source.json(seen, d.facts)
         path = m.target.split(".")
+        if hidden:
+            reads[path[0]] = reads.get(path[0], frozenset()) | m.source.reads | ({path[0]} if len(path) > 1 else frozenset())
         if len(path) == 1:
             results[m.target] = value
             continue
@@ -118,4 +123,15 @@ def apply_mappings(d: Verbs, i: Instance, scope: int, mappings: list[Any], into:
             holder[name] = dict(inner) if isinstance(inner, dict) else {}
             holder = holder[name]
         holder[path[-1]] = value
-    return results
+    return _following(d, i, scope, results, reads) if hidden else results
+
+
+def _following(d: Verbs, i: Instance, scope: int, results: dict[str, Any], reads: dict[str, frozenset[str]]) -> dict[str, Any]:
+    """What was made of protected variables is protected; later mappings may have read what earlier ones made."""
+    made: dict[str, Any] = {}
+    for name, value in results.items():
+        todo, of = [name], set[str]()
+        while todo:
+            todo += [r for r in reads.get(todo.pop(), ()) if r not in of and not of.add(r)]  # type: ignore[func-returns-value]
+        made |= d.following(i, scope, of, {name: value})
+    return made

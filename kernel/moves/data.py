@@ -6,6 +6,7 @@ from typing import Any
 
 from flowledger.events import commands as c
 from flowledger.events import flow as fl
+from flowledger.kernel import protection
 from flowledger.kernel.feel.values import to_json
 from flowledger.kernel.hooks import HOOKS
 from flowledger.kernel.model.data import STORE, VARIABLE, Association, DataSet, End
@@ -15,7 +16,7 @@ from flowledger.kernel.model.graph import Node
 def value_of(d: Any, i: Any, end: End, variables: dict[str, Any]) -> Any:
     if end.kind == STORE:
         found = d.state.records.get(("data_store", f"{i.tenant}/{end.name}"))
-        return found["value"] if found else None
+        return protection.opened_value(d, found["value"]) if found else None
     return variables.get(end.name)
 
 
@@ -68,7 +69,7 @@ def enter(d: Any, i: Any, token: Any, node: Node) -> None:
                 continue  # seen under this very name anyway
             _put(results, path, value, variables.get(path.split(".")[0]))
     if results:
-        d.set_variables(i, token.key, results, local=True)
+        d.set_variables(i, token.key, _following(d, i, token, results, _chosen(node.extra.data_in, has)), local=True)  # type: ignore[union-attr]
 
 
 def leave(d: Any, i: Any, token: Any, node: Node) -> None:
@@ -83,7 +84,16 @@ def leave(d: Any, i: Any, token: Any, node: Node) -> None:
             elif not (a.sources and a.sources[0].name == path and a.transformation is None and path in i.vars and i.vars[path] == value):
                 _put(results, path, value, variables.get(path.split(".")[0]))
     if results:
-        d.set_variables(i, token.scope, results)
+        d.set_variables(i, token.scope, _following(d, i, token, results, chosen))
+
+
+def _following(d: Any, i: Any, token: Any, results: dict[str, Any], carried: DataSet) -> dict[str, Any]:
+    """As protected as what the associations read."""
+    reads = {s.name for a in carried.associations for s in a.sources}
+    for a in carried.associations:
+        for expression in (a.transformation, *(e for e, _ in a.assignments)):
+            reads |= getattr(expression, "reads", frozenset())
+    return d.following(i, token.key, reads, results)  # type: ignore[no-any-return]
 
 
 def write(d: Any, i: Any, store: str, value: Any) -> None:

@@ -29,6 +29,7 @@ from flowledger.events.base import Broken, Envelope, Event, Rejected
 from flowledger.kernel import Decision, Facts, Partition, decide, model, putoff, times
 from flowledger.kernel.library import Library
 from flowledger.kernel.model.encodings import decode, utf8
+from flowledger.kernel.protection import TrialVault
 from flowledger.sdk.flows import Flow
 from flowledger.sdk.testing import stubs
 from flowledger.sdk.testing.coverage import STAND_IN, Coverage
@@ -93,7 +94,7 @@ class Engine:
         self._decisions = stubs.Decisions(self.library.decisions(self.state))
         self.facts = Facts(
             _micros(now), self.library.processes(self.state), self._decisions, self.library.read, javascript=_sandbox(),
-            forms=self.library.forms(self.state), triggers=self.library.triggers(self.state),
+            forms=self.library.forms(self.state), triggers=self.library.triggers(self.state), vault=TrialVault(),
         )  # fmt: skip
         self._settling = False
 

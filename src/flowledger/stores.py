@@ -7,11 +7,15 @@ import subprocess
 import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flowledger.events.base import Recorded
 from flowledger.infra.settings import Settings, SettingsError
 from flowledger.logs import log
 from flowledger.processors.log import Log
+
+if TYPE_CHECKING:
+    from flowledger.infra.protection.vault import Vault
 
 POSTGRES_LOOK_S = 1.0
 
@@ -49,6 +53,16 @@ def start_postgres(settings: Settings) -> str:
     from flowledger.infra.postgres_server import start
 
     return start(postgres_folder(settings))
+
+
+def vault_of(settings: Settings) -> Vault | None:
+    """Keys of protected variables; None: this server protects nothing. Nothing is asked before the first need. Raises: SettingsError."""
+    from flowledger.infra.protection.store import PostgresKeys
+    from flowledger.infra.protection.vault import Vault
+    from flowledger.infra.protection.wrapping import wrapper_of
+
+    wrapper = wrapper_of(settings)
+    return Vault(PostgresKeys(lambda: start_postgres(settings)), wrapper) if wrapper is not None else None
 
 
 def source_of(log_: Log, follow: bool = True) -> Callable[[int, int], AsyncIterator[tuple[Sequence[Recorded], int]]]:

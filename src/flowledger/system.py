@@ -61,6 +61,8 @@ class System:
         self.door: Any = None
         self.accounts: Any = None
         self._pool: Any = None
+        #: keys of protected variables
+        self.vault: Any = None
         self.owners: list[OwnerProcess] = []
         self.connectors: ConnectorProcess | None = None
         #: what can't be had at the moment and is waited for, for health
@@ -111,6 +113,7 @@ class System:
             log("system").warning(text)
         if self.has("connectors"):
             self._look_at_connectors()
+        self.vault = stores.vault_of(s) if self.has("owner") or self.has("api") else None
         self._http_tls = server_tls(s, "http")
         listener = self._listen()
         tls = server_tls(s, "grpc") if self.has("grpc") else None
@@ -170,7 +173,7 @@ class System:
 
             self.progress("owners")
             private(folder)
-            signing_of(s)  # what is wrong with the key is said here, before anything runs
+            signing_of(s)  # what is wrong with a key is said here, before anything runs
             for index in range(owner_count(s)):
                 process = OwnerProcess(s, folder, index)
                 self.owners.append(process)
@@ -414,6 +417,7 @@ class System:
         self.services.callbacks = callbacks_of(self.settings.model_copy(update={"callback_url": self.settings.callback_url or self.url}))
         self.services.hooks = Hooks(self.engine, secrets_of(self.settings))
         self.services.blobs = blobs_of(self.settings)
+        self.services.vault = self.vault
         if self.door is not None and self.accounts is not None:
             self.services.sign_in_with(self.door, self.accounts)
         self.services.drafts = Drafts(dsn, now_us=lambda: time.time_ns() // 1000)

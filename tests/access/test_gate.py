@@ -77,6 +77,7 @@ OWN = {
     c.ListRecords,
     co.CreateBatch,
     c.NoteRefusal,
+    co.NoteReading,
     co.ListFindings,
     co.AskPeers,
     co.ControlTenant,  # the operator's (test_tenants.py)

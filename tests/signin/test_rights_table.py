@@ -58,6 +58,7 @@ def test_the_table_has_each_route_and_each_call(world):
         "users:write",
     } <= set(RIGHTS)
     used = {*HTTP.values(), *SOCKETS.values(), *GRPC.values(), *(r for m in BY_MOVE.values() for r in m.values())}
+    used.add("protected:read")  # of any read that asks for clear text (tests/api/test_veil.py)
     assert set(RIGHTS) <= used, "each right is needed by something"
     assert [o for o, right in HTTP.items() if right == PUBLIC] == [
         "GET /health/live",

@@ -16,5 +16,5 @@ PROPERTY = "flowledger:carries"
 
 def carried(d: Any, i: Any, token: Any, node: Node) -> dict[str, Any]:
     if (node.properties.get(PROPERTY) or node.process.properties.get(PROPERTY, "")) == "all":
-        return dict(d.variables(i, token.key))
+        return dict(d.kept(i, token.key))
     return dict(token.vars or {})

@@ -34,6 +34,7 @@ KNOWN: dict[str, tuple[frozenset[str] | None, frozenset[str]]] = {
     "state": (frozenset({"name", "final"}), frozenset({"move"})),
     "move": (frozenset({"to"}), frozenset()),
     "businessState": (None, frozenset()),
+    "protect": (frozenset({"names", "class", "subject"}), frozenset()),
     # what other formats leave in the file, for those who read it
     **dict.fromkeys(("capability", "integration", "connector"), (None, frozenset[str]())),
     "capabilities": (None, frozenset({"capability"})),

@@ -13,6 +13,7 @@ from flowledger.events import waiting as wa
 from flowledger.events.base import Broken, Event, Rejected
 from flowledger.kernel import Facts, Partition, decide, putoff
 from flowledger.kernel.library import Library
+from flowledger.kernel.protection import TrialVault
 from flowledger.sdk.testing.engine import _sandbox
 from flowledger.sdk.testing.errors import ModelInvalid
 from flowledger.sdk.testing.replay.record import Hearer, Stimulus
@@ -36,7 +37,7 @@ class Desk:
         self.state, self.tenant, self.end, self.clock = Partition(0, 1), tenant, end, clock
         self.facts = Facts(
             0, library.processes(self.state), library.decisions(self.state), library.read, forms=library.forms(self.state),
-            triggers=library.triggers(self.state), javascript=_sandbox()
+            triggers=library.triggers(self.state), javascript=_sandbox(), vault=TrialVault(),
         )  # fmt: skip
         self.hearer = Hearer(lambda process, definition: asker(self.facts.processes.get(definition)))
         self.done: set[tuple[Any, ...]] = set()

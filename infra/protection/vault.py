@@ -1,0 +1,179 @@
+"""Seals and opens protected values: AES-256-GCM under the data key of a subject.
+
+The nonce is made of the value and of all that it is bound to, by HMAC-SHA-256 under a key of its own (as SIV modes do, RFC 5297): a decision that is made again
+gives the same bytes, and two values share a nonce by a chance of one in 2 to the 96th only. What it shows: that the same variable of the same instance
+was set to the same value again.
+The associated data binds a value to its tenant, class, key, instance and variable. Data keys are in memory for `KEEP_S` and are then asked for again, so that
+one that was destroyed elsewhere is gone here as well.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from flowledger.events.avro import decode_json, encode_json
+from flowledger.events.base import Heavy
+from flowledger.infra.protection.store import Away, Row
+from flowledger.infra.protection.wrapping import Wrapper
+from flowledger.kernel.protection import PREFIX, Erased, KeysAway, Sealed, bytes_of, sealed, sealed_text
+
+#: how long a key is used before the store is asked for it again (seconds): so long may one that was destroyed elsewhere go on opening
+KEEP_S = 30.0
+#: keys, subjects and opened values in memory
+KEYS_MAX, SUBJECTS_MAX, OPENED_MAX = 10_000, 50_000, 10_000
+#: a value of no more characters is remembered opened
+_SHORT = 2_000
+_NONCE, _KEY = 12, 32
+
+
+class Keys(Protocol):
+    """As `store.PostgresKeys` has them. Each raises `Away`."""
+
+    def of_subject(self, tenant: str, subject: str) -> Row | None: ...
+    def get(self, id: str) -> Row | None: ...
+    def put(self, id: str, tenant: str, subject: str, wrapped_by: str, wrapped: bytes, now_us: int) -> None: ...
+    def destroy(self, tenant: str, subject: str, now_us: int) -> list[str]: ...
+    def not_wrapped_by(self, newest: str, many: int) -> list[Row]: ...
+    def wrapped_anew(self, id: str, before: str, wrapped_by: str, wrapped: bytes) -> None: ...
+
+
+#: and the key of its nonces
+Cipher = tuple[AESGCM, bytes]
+
+
+class Vault:
+    """One for a process; threads may share it."""
+
+    def __init__(self, keys: Keys, wrapper: Wrapper, clock: Callable[[], float] = time.monotonic) -> None:
+        self.keys, self._wrapper, self._clock = keys, wrapper, clock
+        self._lock = threading.Lock()
+        #: id -> (tenant, cipher or None when it was destroyed, until when)
+        self._held: OrderedDict[str, tuple[str, Cipher | None, float]] = OrderedDict()
+        self._subjects: OrderedDict[tuple[str, str], tuple[str, float]] = OrderedDict()
+        self._opened: OrderedDict[str, tuple[str, bytes]] = OrderedDict()
+
+    # --- as the kernel asks (`kernel/protection.Vault`)
+
+    def key_of(self, tenant: str, subject: str, soft: bool) -> str:
+        known = self._subjects.get((tenant, subject))
+        if known is not None and known[1] > self._clock():
+            return known[0]
+        if soft:
+            raise Heavy("a key of protected variables")
+        try:
+            row = self.keys.of_subject(tenant, subject)
+            if row is None:
+                id = secrets.token_urlsafe(9)
+                by, wrapped = self._wrapper.wrap(id, AESGCM.generate_key(bit_length=8 * _KEY))
+                self.keys.put(id, tenant, subject, by, wrapped, time.time_ns() // 1000)
+                row = self.keys.of_subject(tenant, subject)
+        except (Away, ValueError, OSError) as e:
+            raise KeysAway(str(e)) from None
+        if row is None:
+            raise KeysAway("the key was destroyed while it was made")
+        self._hold(row)
+        _keep(self._subjects, (tenant, subject), (row.id, self._clock() + KEEP_S), SUBJECTS_MAX, self._lock)
+        return row.id
+
+    def seal(self, tenant: str, key: str, cls: str, origin: int, name: str, value: Any, soft: bool = False) -> str:
+        cipher, for_nonces = self._cipher(tenant, key, soft)
+        text, bound = encode_json(value), _bound(tenant, Sealed(cls, key, origin, name))
+        nonce = hmac.digest(for_nonces, len(bound).to_bytes(4, "big") + bound + text, "sha256")[:_NONCE]
+        sealed_ = cipher.encrypt(nonce, text, bound)
+        return sealed_text(Sealed(cls, key, origin, name), nonce + sealed_)
+
+    def open(self, tenant: str, text: str, soft: bool) -> Any:
+        about = sealed(text)
+        if about is None:
+            return text
+        cipher, _ = self._cipher(tenant, about.key, soft)
+        known = self._opened.get(text)
+        if known is not None and known[0] == tenant:
+            return decode_json(known[1])
+        try:
+            data = bytes_of(text)
+            value = cipher.decrypt(data[:_NONCE], data[_NONCE:], _bound(tenant, about))
+        except (InvalidTag, ValueError):
+            return text  # it only looks like one, or was moved or changed
+        if len(text) <= _SHORT:
+            _keep(self._opened, text, (tenant, value), OPENED_MAX, self._lock)
+        return decode_json(value)
+
+    # --- life of keys
+
+    def destroy(self, tenant: str, subject: str) -> list[str]:
+        """Raises: KeysAway."""
+        try:
+            gone = self.keys.destroy(tenant, subject, time.time_ns() // 1000)
+        except Away as e:
+            raise KeysAway(str(e)) from None
+        with self._lock:
+            self._subjects.pop((tenant, subject), None)
+            for id in gone:
+                self._held[id] = (tenant, None, float("inf"))
+            self._opened.clear()
+        return gone
+
+    def rotate(self, many: int = 1_000) -> int:
+        """Wrap anew what an older key has wrapped, while all goes on: how many. Raises: KeysAway."""
+        newest, done = self._wrapper.newest, 0
+        try:
+            while rows := self.keys.not_wrapped_by(newest, many):
+                for row in rows:
+                    by, wrapped = self._wrapper.wrap(row.id, self._wrapper.unwrap(row.id, row.wrapped_by, row.wrapped))
+                    self.keys.wrapped_anew(row.id, row.wrapped_by, by, wrapped)
+                done += len(rows)
+        except (Away, ValueError, OSError) as e:
+            raise KeysAway(f"{e} ({done} were wrapped anew)") from None
+        return done
+
+    def _cipher(self, tenant: str, key: str, soft: bool) -> Cipher:
+        """Raises: KeysAway, Erased, Heavy."""
+        held = self._held.get(key)
+        if held is None or held[2] <= self._clock():
+            if soft:
+                raise Heavy("a key of protected variables")
+            try:
+                row = self.keys.get(key)
+            except Away as e:
+                raise KeysAway(str(e)) from None
+            held = self._hold(row) if row is not None else (tenant, None, self._clock() + KEEP_S)
+        of, cipher, _ = held
+        if cipher is None or of != tenant:
+            raise Erased(key)
+        return cipher
+
+    def _hold(self, row: Row) -> tuple[str, Cipher | None, float]:
+        cipher: Cipher | None = None
+        try:
+            if not row.destroyed_us:
+                key = self._wrapper.unwrap(row.id, row.wrapped_by, row.wrapped)
+                cipher = AESGCM(key), hmac.digest(key, b"flowledger.nonce.1", "sha256")
+        except (ValueError, OSError) as e:
+            raise KeysAway(f"the key {row.id}: {e}") from None
+        held = (row.tenant, cipher, self._clock() + KEEP_S if cipher is not None else float("inf"))
+        if cipher is None:
+            with self._lock:
+                self._opened.clear()
+        _keep(self._held, row.id, held, KEYS_MAX, self._lock)
+        return held
+
+
+def _bound(tenant: str, about: Sealed) -> bytes:
+    return "\x00".join((PREFIX, tenant, about.cls, about.key, str(about.origin), about.name)).encode()
+
+
+def _keep(table: OrderedDict[Any, Any], key: Any, value: Any, most: int, lock: threading.Lock) -> None:
+    with lock:
+        table[key] = value
+        while len(table) > most:
+            table.popitem(last=False)
