@@ -63,7 +63,9 @@ def test_skill_goes_to_the_highest_level():
     ],
 )
 def test_who_could_have_had_it_and_by_what_they_stood_behind(strategy, chosen, behind):
-    b = people(Bench(), ann={"capabilities": {"sql": 2}}, bob={"capabilities": {"sql": 5}}, cy={"capabilities": ["sql"], "max_concurrent": 4})
+    b = people(
+        Bench(), ann={"capabilities": {"sql": 2}}, bob={"capabilities": {"sql": 5}}, cy={"capabilities": ["sql"], "max_concurrent": 4}
+    )
     made = asked(b, strategy=strategy, required_capabilities=["sql"])
     assert (made["assignee"], made["behind"]) == (chosen, behind)
 
