@@ -91,6 +91,20 @@ def stubs(
 
 
 @app.command(rich_help_panel=RUN)
+def mcp(
+    process: Annotated[list[str] | None, typer.Option("--process", metavar="ID", help="These are tools; none: all in service")] = None,
+    read_only: Annotated[bool, typer.Option("--read-only", help="It looks, and starts and answers nothing")] = False,
+    server: ServerUrl = "",
+) -> None:
+    """A server of the Model Context Protocol over stdin and stdout: processes as tools of an assistant, by your rights."""
+    import sys
+
+    from flowledger.infra.cli.mcp import serve
+
+    serve(server, process or [], read_only, sys.stdin.buffer, sys.stdout.buffer)
+
+
+@app.command(rich_help_panel=RUN)
 def serve(
     roles: Roles = None,
     port: Port = None,
