@@ -147,7 +147,7 @@ class Trial(msgspec.Struct, kw_only=True):
 def _view(row: dict[str, Any]) -> dict[str, Any]:
     found = dict(row)
     rule = found["rule"]
-    found["firing"], found["fired"] = found.pop("firing_count") or 0, found.pop("fired_count") or 0
+    found["firing"], found["fired"] = int(found.pop("firing_count") or 0), int(found.pop("fired_count") or 0)
     return {**found, "severity": rule.get("severity", "warning"), "title": rule.get("title") or found["name"]}
 
 

@@ -40,9 +40,7 @@ class World(Batches):
     def report(self, *seen, name="failing", watch=1, tenant="", **more):
         found = [al.Seen(key=key, firing=firing, group={"element": key}, value=value) for key, firing, value in seen]
         revision = more.pop("revision", self.alert(name, tenant).revision)
-        return self.to(
-            al.ReportAlert(name=name, watch=watch, revision=revision, seen=found, at_us=self.now_us, **more), tenant=tenant
-        )
+        return self.to(al.ReportAlert(name=name, watch=watch, revision=revision, seen=found, at_us=self.now_us, **more), tenant=tenant)
 
     def events(self, kind):
         return [e for log in self.log for e, _ in log if isinstance(e, kind)]
