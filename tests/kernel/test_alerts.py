@@ -228,6 +228,18 @@ def test_what_was_seen_of_another_rule_than_that_of_now_is_not_taken():
     assert w.report(("", True, 4.0), revision=before).code == "STALE" and not w.events(al.AlertFired)
 
 
+def test_a_foreign_tenants_alert_does_not_exist():
+    w = World(2)
+    w.put(tenant="b")
+    w.claim()
+    for stranger in ("a", ""):
+        for command in (
+            al.DeleteAlert(name="failing"), al.SilenceAlert(name="failing", until_us=w.now_us + ar.HOUR_US), al.ReportAlert(name="failing", watch=1, revision=1),
+        ):  # fmt: skip
+            assert w.to(command, tenant=stranger).code == "NOT_FOUND"
+    assert w.put(tenant="a")["created"] and w.alert(tenant="b").revision == 1, "the same name is another thing with another tenant"
+
+
 def test_an_error_is_noted_once():
     w = World(2)
     w.put()
