@@ -59,12 +59,13 @@ async def trial(r: Reader, tenant: str, given: Mapping[str, str], name: str, rul
     if end - start > most:
         raise Senseless(f"from: expected at most {most.days} days for a rule that is looked at each {_step(read)}, found more")
     position = await r.position()
-    first, last = (int(t.timestamp()) * 1_000_000 // read.step_us * read.step_us for t in (start, end))
-    series = await _points(r, tenant, read, first + read.step_us, max(last, first + read.step_us))
+    until = _us(end)
+    first, last = _us(start) // read.step_us * read.step_us, -(-until // read.step_us) * read.step_us  # with the step that is under way
+    series = await _points(r, tenant, read, first + read.step_us, last)
     items: list[Row] = []
     silent = 0
     for group, points in series:
-        found, quiet = _turns(read, points)
+        found, quiet = _turns(read, points, until)
         silent += quiet
         items += [{"group": group, **each} for each in found]
     items.sort(key=lambda i: (i["fired_at"], ar.key_of(i["group"])))
@@ -83,7 +84,7 @@ def _step(rule: ar.Rule) -> str:
     return "hour" if rule.step_us == ar.HOUR_US else "minute"
 
 
-def _turns(rule: ar.Rule, points: Sequence[Point]) -> tuple[list[Row], int]:
+def _turns(rule: ar.Rule, points: Sequence[Point], until: int) -> tuple[list[Row], int]:
     """(times that it fired, how often it was kept from it by a time of maintenance)."""
     found: list[Row] = []
     seen: list[bool | None] = []
@@ -100,7 +101,7 @@ def _turns(rule: ar.Rule, points: Sequence[Point]) -> tuple[list[Row], int]:
             was_silent = True
             continue
         firing, was_silent = turned, False
-        at = iso(datetime.fromtimestamp(point.us / 1_000_000, UTC))
+        at = iso(datetime.fromtimestamp(min(point.us, until) / 1_000_000, UTC))
         if firing:
             found.append({"fired_at": at, "resolved_at": None, "value": point.value, "cases": point.cases})
         else:
@@ -139,7 +140,7 @@ async def _points(r: Reader, tenant: str, rule: ar.Rule, first: int, last: int) 
 
 
 def _us(at: datetime) -> int:
-    return round(at.timestamp()) * 1_000_000
+    return int(at.timestamp()) * 1_000_000
 
 
 class _Window:

@@ -43,7 +43,7 @@ function Rules() {
     <>
       <PageHead title={t("alerts.title")} actions={make}>
         {t("alerts.what")}{" "}
-        <Anchor component={Link} to="/insight" size="sm">
+        <Anchor component={Link} to="/insight" size="sm" underline="always">
           {t("alerts.figures")}
         </Anchor>
       </PageHead>
@@ -129,7 +129,7 @@ function AlertCard({ of: alert }: { of: Alert }) {
 export function Severity({ of }: { of: string }) {
   const t = useText();
   return (
-    <Badge size="sm" variant="outline" color={of === "critical" ? "red" : of === "warning" ? "orange" : "gray"} tt="none">
+    <Badge size="sm" variant="light" color={of === "critical" ? "red" : of === "warning" ? "yellow" : "gray"} tt="none">
       {t(`alerts.severity.${of}`)}
     </Badge>
   );
