@@ -56,7 +56,7 @@ def _listed(check: f.Check) -> f.Check:
 
 def _events(config: Mapping[str, Any]) -> str:
     """An alert may be of all processes, so it needs none."""
-    return "" if "definitions" in config or {*config.get("types", ())} <= {*_ABOUT_ALERTS} else "definitions is needed: ids of processes"
+    return "" if "definitions" in config or {*config.get("types", ())} <= {*_ABOUT_ALERTS} else "definitions: expected it: it is missing"
 
 
 SOURCES: dict[str, Source] = {

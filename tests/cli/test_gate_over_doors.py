@@ -154,7 +154,7 @@ def bodies(w: World) -> dict[str, dict]:
         "extend_job": {"timeout_ms": 1_000}, "retries_job": {"retries": 2}, "put_limit": {"concurrency": 1},
         "put_trigger": {"content": TRIGGER.replace(MARK, "aa")}, "test_trigger": {"context": {}},
         "put_webhook": {**WEBHOOK, "url": "https://aa.example/"}, "redeliver_webhook": {"dead": True}, "discard_webhook": {"dead": True},
-        "put_alert": {**ALERT, "above": 9}, "silence_alert": {"minutes": 5},
+        "put_alert": {**ALERT, "title": "aa"}, "silence_alert": {"minutes": 5},
         "replay_parked": {"ids": ["1"]}, "discard_parked": {"ids": ["1"]},
         "publish_message": {"name": f"{MARK}-paid", "correlation_key": f"{MARK}-k"}, "broadcast_signal": {"name": f"{MARK}-go"},
         "put_capability": {"operations": {"go": {}}}, "put_profile": {"base_url": "https://aa.example"},
@@ -204,7 +204,7 @@ def test_no_route_shows_or_moves_what_is_another_tenants(world):
         noun = path.split("/")[2] if path.startswith("/v1/") else ""
         filled = path.replace("{kind}", "users").replace("{move}", MOVES.get(noun, ""))
         thing = world.of["users" if noun == "directory" else noun] if noun in world.of or noun == "directory" else ""
-        if operation in ("put_trigger", "put_webhook"):
+        if operation in ("put_trigger", "put_webhook", "put_alert"):
             thing = "aa"  # as its body says: b's could not be put by its name alone
         for name in ("id", "key", "name"):
             filled = filled.replace(f"{{{name}}}", str(thing))
