@@ -22,6 +22,7 @@ name: on-alert
 source:
   events:
     types: [alert.fired, alert.resolved]
+    from: start
 start:
   process: look
   business_key: =event.data.name
@@ -141,5 +142,6 @@ async def test_an_alert_from_its_file_to_who_is_told(on, request, place, databas
             await told(receiver, http, ["alert.fired", "alert.fired", "alert.resolved", "alert.resolved"])
             assert (await ask(http, "GET", "/many"))[0] == 404
             # of the server itself: how far the rows are behind
-            assert (await ask(http, "PUT", "/lag", {"measure": "lag", "above": "PT30S", "for": "PT1M"}))[0] == 200
-            assert (await ask(http, "POST", "/lag/test"))[0] == 422
+            rule = {"measure": "lag", "above": "PT30S", "for": "PT1M"}
+            assert (await ask(http, "PUT", "/lag", rule))[0] == 200
+            assert (await ask(http, "POST", "/lag/test", {"rule": rule}))[0] == 422
