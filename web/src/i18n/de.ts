@@ -830,6 +830,8 @@ export const de: Record<string, string> = {
   "status.delivered": "zugestellt",
   "status.waits": "wird wiederholt",
   "status.dead": "aufgegeben",
+  "status.firing": "schlägt an",
+  "status.off": "ausgeschaltet",
   "notices.on": "Neue Aufgaben melden",
   "notices.on.done": "Dieser Browser meldet neue Aufgaben, solange eine Seite der Konsole offen ist.",
   "notices.blocked": "Der Browser lässt diese Seite nichts melden. Erlauben Sie Mitteilungen in seinen Einstellungen.",

@@ -830,6 +830,8 @@ export const en: Record<string, string> = {
   "status.delivered": "delivered",
   "status.waits": "tried again",
   "status.dead": "given up",
+  "status.firing": "fires",
+  "status.off": "switched off",
   "notices.on": "Tell me of new tasks",
   "notices.on.done": "This browser tells you of new tasks while a page of the console is open.",
   "notices.blocked": "The browser doesn't let this page tell you anything. Allow notices in its settings.",
