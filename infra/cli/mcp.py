@@ -78,10 +78,8 @@ class Tools:
         found = {t.name: t for t in self._fixed if t.reads or not self._reads}
         if self._reads:
             return found
-        for row in self._server.pages("/v1/definitions", PROCESSES_MAX, kind="process", latest="true", status="published"):
+        for row in self._definitions():
             id = str(row["definition_id"])
-            if self._processes and id not in self._processes:
-                continue
             what = row.get("name") or id
             fields = {
                 "variables": {**_OBJECT, "description": "What the process begins with"}, "business_key": {"type": "string"},
@@ -93,6 +91,12 @@ class Tools:
             )
         return found
 
+    def _definitions(self) -> Iterator[dict[str, Any]]:
+        """Those in service, or of those that were named. Raises: Failed."""
+        for process in self._processes or [""]:
+            asked = {"process": process} if process else {"kind": "process"}
+            yield from self._server.pages("/v1/definitions", PROCESSES_MAX, latest="true", status="published", **asked)
+
     def listed(self) -> list[dict[str, Any]]:
         return [t.shown for t in self._all().values()]
 
@@ -100,7 +104,7 @@ class Tools:
         """What a tool answers; a refusal is one, too. Raises: Wrong."""
         self._id = id
         try:
-            tool = self._all().get(name)
+            tool = next((t for t in self._fixed if t.name == name and (t.reads or not self._reads)), None) or self._all().get(name)
             if tool is None:
                 raise Wrong(PARAMS, f"there is no tool {name[:100]}")
             if wrong := _misfit(tool, given):
