@@ -467,6 +467,8 @@ def run(arguments: list[str] | None = None) -> None:
             _say(Failed(str(e), USAGE))
         if isinstance(e, _OF_FILES) and e.filename:
             _say(Failed(f"{e.filename}: {e.strerror}", USAGE))
+        if isinstance(e, OSError) and e.strerror:
+            _say(Failed(e.strerror, NO, "FLOWLEDGER_DEBUG=1 shows where"))
         _say(Failed(f"{type(e).__name__}: {e}", NO, "FLOWLEDGER_DEBUG=1 shows where"))
 
 
