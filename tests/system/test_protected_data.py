@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from asking import Caller
 
 from flowledger.api.access.operations import HTTP
 from flowledger.infra.audit import verify
+from flowledger.infra.secrets.encrypted import new_key
 from flowledger.processors.log import COMMANDS, DEAD_LETTER, EVENTS, STATE
 
 MARK = "MARKER-4711-bis"
@@ -239,3 +241,27 @@ async def exported_and_erased(x: Caller, known: dict[str, str]) -> None:
         return {"store_erasure", "store_legal_hold", "remove_legal_hold", "read_protected"} <= {r["operation"] for r in rows}
 
     assert await x.place.until(told_of, 60)
+
+
+@pytest.mark.alone
+@pytest.mark.req("D-SEC-005", "WOS-SEC-003")
+async def test_no_topic_of_kafka_has_it(place, kafka_bootstrap, database, tmp_path):
+    key = tmp_path / "protect.keys"
+    key.write_text(new_key() + "\n")
+    told = {"kafka": kafka_bootstrap, "prefix": f"hid-{uuid.uuid4().hex[:8]}", "postgres": database, "partitions": 2}
+    async with place.system(data=tmp_path, **told) as (system, http):
+        await no_keys(Caller(http, place))
+    async with place.system(data=tmp_path, protect_key=f"file:{key}", **told) as (system, http):
+        x = Caller(http, place)
+        known = await a_life(x)
+        await sees_nothing(x, known)
+        assert in_the_database(database) == [] and await in_topics(system.log, 2) == []
+        certificate = await x.ok("POST", "subjects/c1/erase", {"reason": "GDPR 17"})
+        assert certificate["status"] == "erased"
+        assert not [r.broken for r in await verify(system.log) if r.broken]
+
+
+async def no_keys(x: Caller) -> None:
+    """With Kafka nothing is protected before somebody has said where the key is."""
+    status, problem = await x.ask("POST", "deployments", {"resources": [{"name": "p.bpmn", "content": MODEL}]})
+    assert status == 422 and "PROTECTION_WITHOUT_KEYS" in json.dumps(problem)
