@@ -111,11 +111,11 @@ def _text(at_us: int) -> str:
     return time_text(at_us) or ""
 
 
-@get("/subjects/{ref:str}", summary="What is known of a subject")
-async def get_subject(request: ApiRequest, ref: RefPath) -> Response[Subject]:
+@get("/subjects/{name:str}", summary="What is known of a subject")
+async def get_subject(request: ApiRequest, name: RefPath) -> Response[Subject]:
     """Whether keys of it are there, were destroyed, and may be destroyed. Nothing of what they seal."""
-    tenant, digest, _ = _named(request, ref)
-    keys = await _asked(_vault(request).keys_of, tenant, ref)
+    tenant, digest, _ = _named(request, name)
+    keys = await _asked(_vault(request).keys_of, tenant, name)
     there = sum(1 for _, at in keys if not at)
     s = services_of(request)
     hold, erasure = await s.record(request, HOLD_RECORDS, digest), await s.record(request, ERASURES, digest)
@@ -135,37 +135,37 @@ def _certificate(digest: str, record: dict[str, Any], position: str | None = Non
     )  # fmt: skip
 
 
-@post("/subjects/{ref:str}/erase", summary="Erase a subject", status_code=200)
-async def erase_subject(request: ApiRequest, ref: RefPath, data: WhyBody) -> Response[Erasure]:
+@post("/subjects/{name:str}/erase", summary="Erase a subject", status_code=200)
+async def erase_subject(request: ApiRequest, name: RefPath, data: WhyBody) -> Response[Erasure]:
     """Destroys the keys of all that is sealed for it, for ever, and answers a certificate, which the ledger keeps. Asked again it answers the same one,
     unless there are keys anew. Refused while a legal hold is on it (INVALID_STATE)."""
     s, vault = services_of(request), _vault(request)
-    tenant, digest, name = _named(request, ref)
-    keys = await _asked(vault.keys_of, tenant, ref)
+    tenant, digest, kept = _named(request, name)
+    keys = await _asked(vault.keys_of, tenant, name)
     if not keys:
         raise Problem(RejectionCode.NOT_FOUND, "nothing is sealed for this subject, and nothing was")
     before = await s.record(request, ERASURES, digest)
     if before and before["status"] == ERASED and all(at for _, at in keys):
         return reply(_certificate(digest, before))
     record = {"reason": data.reason, "by": s.identify(request).actor, "at_us": _now_us(), "status": ASKED, "keys": []}
-    await s.call(c.StoreRecord(registry=ERASURES, name=name, value=record), request, partition=0)
-    await _asked(vault.destroy, tenant, ref)
-    gone = [id for id, at in await _asked(vault.keys_of, tenant, ref) if at][-KEYS_MAX:]
+    await s.call(c.StoreRecord(registry=ERASURES, name=kept, value=record), request, partition=0)
+    await _asked(vault.destroy, tenant, name)
+    gone = [id for id, at in await _asked(vault.keys_of, tenant, name) if at][-KEYS_MAX:]
     record |= {"at_us": _now_us(), "status": ERASED, "keys": gone}
-    done = await s.call(c.StoreRecord(registry=ERASURES, name=name, value=record), request, partition=0)
+    done = await s.call(c.StoreRecord(registry=ERASURES, name=kept, value=record), request, partition=0)
     return reply(_certificate(digest, record, done.get("position")))
 
 
-@post("/subjects/{ref:str}/export", summary="Export the data of a subject", status_code=200)
-async def export_subject(request: ApiRequest, ref: RefPath, data: ExportBody) -> Response[Any]:
+@post("/subjects/{name:str}/export", summary="Export the data of a subject", status_code=200)
+async def export_subject(request: ApiRequest, name: RefPath, data: ExportBody) -> Response[Any]:
     """Its variables as they are, and the events that had them, in clear text. Written down before it is answered, as each reading of clear text."""
     s, vault = services_of(request), _vault(request)
-    tenant, digest, _ = _named(request, ref)
-    keys = [id for id, at in await _asked(vault.keys_of, tenant, ref) if not at]
+    tenant, digest, _ = _named(request, name)
+    keys = [id for id, at in await _asked(vault.keys_of, tenant, name) if not at]
     if not keys:
         raise Problem(RejectionCode.NOT_FOUND, "nothing is sealed for this subject")
     found = await s.reads.of_keys(keys, tenant)
-    body = encode({"subject": ref, "digest": digest, "exported_at": time_text(_now_us()), "reason": data.reason, **found})
+    body = encode({"subject": name, "digest": digest, "exported_at": time_text(_now_us()), "reason": data.reason, **found})
     shown, read = await _asked(veil.opened, vault, tenant, body)
     await veil.read_by(s, s.asking(request), read, ("subject", digest), data.reason)
     if data.format == "json":
@@ -210,23 +210,23 @@ def _hold(digest: str, value: dict[str, Any], position: str | None = None) -> Le
     return LegalHold(subject=digest, reason=value["reason"], by=value["by"], since=_text(value["at_us"]), position=position)
 
 
-@put("/legal-holds/{ref:str}", summary="Place a legal hold")
-async def put_legal_hold(request: ApiRequest, ref: RefPath, data: WhyBody) -> Response[LegalHold]:
+@put("/legal-holds/{name:str}", summary="Place a legal hold")
+async def put_legal_hold(request: ApiRequest, name: RefPath, data: WhyBody) -> Response[LegalHold]:
     """Until it is lifted the subject can't be erased."""
     s = services_of(request)
-    _, digest, name = _named(request, ref)
+    _, digest, kept = _named(request, name)
     value = {"reason": data.reason, "by": s.identify(request).actor, "at_us": _now_us()}
-    done = await s.call(c.StoreRecord(registry=HOLD_RECORDS, name=name, value=value), request, partition=0)
+    done = await s.call(c.StoreRecord(registry=HOLD_RECORDS, name=kept, value=value), request, partition=0)
     return reply(_hold(digest, value, done.get("position")))
 
 
-@delete("/legal-holds/{ref:str}", summary="Lift a legal hold", status_code=204)
-async def remove_legal_hold(request: ApiRequest, ref: RefPath) -> None:
+@delete("/legal-holds/{name:str}", summary="Lift a legal hold", status_code=204)
+async def remove_legal_hold(request: ApiRequest, name: RefPath) -> None:
     s = services_of(request)
-    _, digest, name = _named(request, ref)
+    _, digest, kept = _named(request, name)
     if await s.record(request, HOLD_RECORDS, digest) is None:
         raise Problem(RejectionCode.NOT_FOUND, "there is no legal hold on this subject")
-    await s.call(c.StoreRecord(registry=HOLD_RECORDS, name=name, value=None), request, partition=0)
+    await s.call(c.StoreRecord(registry=HOLD_RECORDS, name=kept, value=None), request, partition=0)
 
 
 HANDLERS: list[Any] = [get_subject, erase_subject, export_subject]

@@ -154,6 +154,7 @@ def bodies(w: World) -> dict[str, dict]:
         "replay_parked": {"ids": ["1"]}, "discard_parked": {"ids": ["1"]},
         "publish_message": {"name": f"{MARK}-paid", "correlation_key": f"{MARK}-k"}, "broadcast_signal": {"name": f"{MARK}-go"},
         "put_capability": {"operations": {"go": {}}}, "put_profile": {"base_url": "https://aa.example"},
+        **dict.fromkeys(("erase_subject", "export_subject", "put_legal_hold"), {"reason": "x"}),
         "put_task_definition": {"type": "human_task", "name": "x"}, "create_task": {"name": "x"},
         "create_batch": {"action": "cancel", "ids": [w.instance]}, "resolve_group_incident": {"confirm": 1}, "error": {"code": "X"},
     }  # fmt: skip
@@ -172,6 +173,11 @@ OWN = frozenset(
         "delete_profile",
         "put_trigger",
         "put_webhook",
+        "get_subject",
+        "erase_subject",
+        "export_subject",
+        "put_legal_hold",
+        "remove_legal_hold",
     }
 )
 #: what any tenant may ask, for itself or of the server
