@@ -69,6 +69,19 @@ class Erasure(msgspec.Struct, kw_only=True):
     position: str | None = None
 
 
+class Exported(msgspec.Struct, kw_only=True):
+    """`variables`: `{instance, scope_key, name, value, updated_at}`; `events`: as in a history. `cut`: there are more than 10,000 of one."""
+
+    subject: str
+    digest: str
+    exported_at: str
+    reason: str
+    variables: list[Any]
+    events: list[Any]
+    cut: bool
+    position: str | None = None
+
+
 class LegalHold(msgspec.Struct, kw_only=True):
     subject: str
     reason: str
@@ -157,7 +170,7 @@ async def erase_subject(request: ApiRequest, name: RefPath, data: WhyBody) -> Re
 
 
 @post("/subjects/{name:str}/export", summary="Export the data of a subject", status_code=200)
-async def export_subject(request: ApiRequest, name: RefPath, data: ExportBody) -> Response[Any]:
+async def export_subject(request: ApiRequest, name: RefPath, data: ExportBody) -> Response[Exported]:
     """Its variables as they are, and the events that had them, in clear text. Written down before it is answered, as each reading of clear text."""
     s, vault = services_of(request), _vault(request)
     tenant, digest, _ = _named(request, name)
@@ -169,9 +182,10 @@ async def export_subject(request: ApiRequest, name: RefPath, data: ExportBody) -
     shown, read = await _asked(veil.opened, vault, tenant, body)
     await veil.read_by(s, s.asking(request), read, ("subject", digest), data.reason)
     if data.format == "json":
-        return Reply(shown, 200, {})
+        return Reply(shown, 200, {})  # type: ignore[return-value]
     headers = {"Content-Disposition": 'attachment; filename="subject.html"'}
-    return Response(_page(decode_json(shown)), media_type="text/html; charset=utf-8", headers=headers)
+    page: Response[Any] = Response(_page(decode_json(shown)), media_type="text/html; charset=utf-8", headers=headers)
+    return page
 
 
 def _page(told: dict[str, Any]) -> bytes:
@@ -220,13 +234,16 @@ async def put_legal_hold(request: ApiRequest, name: RefPath, data: WhyBody) -> R
     return reply(_hold(digest, value, done.get("position")))
 
 
-@delete("/legal-holds/{name:str}", summary="Lift a legal hold", status_code=204)
-async def remove_legal_hold(request: ApiRequest, name: RefPath) -> None:
+@delete("/legal-holds/{name:str}", summary="Lift a legal hold", status_code=200)
+async def remove_legal_hold(request: ApiRequest, name: RefPath) -> Response[LegalHold]:
+    """Answers what it was."""
     s = services_of(request)
     _, digest, kept = _named(request, name)
-    if await s.record(request, HOLD_RECORDS, digest) is None:
+    was = await s.record(request, HOLD_RECORDS, digest)
+    if was is None:
         raise Problem(RejectionCode.NOT_FOUND, "there is no legal hold on this subject")
-    await s.call(c.StoreRecord(registry=HOLD_RECORDS, name=kept, value=None), request, partition=0)
+    done = await s.call(c.StoreRecord(registry=HOLD_RECORDS, name=kept, value=None), request, partition=0)
+    return reply(_hold(digest, was, done.get("position")))
 
 
 HANDLERS: list[Any] = [get_subject, erase_subject, export_subject]

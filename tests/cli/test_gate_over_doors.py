@@ -74,12 +74,13 @@ class World:
         self.b("PUT", f"/v1/webhooks/{MARK}", WEBHOOK)
         self.b("PUT", f"/v1/capabilities/{MARK}", {"operations": {"go": {}}})
         self.b("PUT", f"/v1/profiles/{MARK}", {"base_url": "https://api.example"})
+        self.b("PUT", f"/v1/legal-holds/{MARK}", {"reason": MARK})
         assert self.http.post("/v1/tenants", json={"name": "b", "title": MARK}).status_code == 201
         self.of = {
             "tenants": "b",
             "instances": self.instance, "definitions": self.draft, "tasks": self.task, "jobs": self.job, "incidents": self.incident,
             "dead-letters": self.letter, "task-definitions": MARK, "users": MARK, "connectors": "http", "triggers": MARK, "webhooks": MARK, "capabilities": MARK,
-            "profiles": MARK,
+            "profiles": MARK, "subjects": MARK, "legal-holds": MARK,
             "drafts": self.drawing,
             "saved-views": self.b("POST", "/v1/saved-views", {"name": MARK, "page": "instances", "query": {"business_key": MARK}, "shared": "all"})["id"],
             "batches": self.b("POST", "/v1/batches", {"action": "cancel", "ids": [started[3]["id"]], "reason": MARK})["id"],
@@ -154,7 +155,7 @@ def bodies(w: World) -> dict[str, dict]:
         "replay_parked": {"ids": ["1"]}, "discard_parked": {"ids": ["1"]},
         "publish_message": {"name": f"{MARK}-paid", "correlation_key": f"{MARK}-k"}, "broadcast_signal": {"name": f"{MARK}-go"},
         "put_capability": {"operations": {"go": {}}}, "put_profile": {"base_url": "https://aa.example"},
-        **dict.fromkeys(("erase_subject", "export_subject", "put_legal_hold"), {"reason": "x"}),
+        **{k: {"reason": "x"} for k in ("erase_subject", "export_subject", "put_legal_hold")},
         "put_task_definition": {"type": "human_task", "name": "x"}, "create_task": {"name": "x"},
         "create_batch": {"action": "cancel", "ids": [w.instance]}, "resolve_group_incident": {"confirm": 1}, "error": {"code": "X"},
     }  # fmt: skip
