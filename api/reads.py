@@ -69,6 +69,9 @@ class Reads(Protocol):
     async def source(self, definition: str, tenant: str) -> Row | None:
         """`{name, format, notation, hash, content}`."""
 
+    async def of_keys(self, keys: Sequence[str], tenant: str) -> Row:
+        """What is sealed under these keys: `{variables, events, cut, position}`."""
+
     async def unprepared(self) -> Sequence[int]:
         """Batches of all tenants that have not ended, and whose items a door prepares."""
 
@@ -101,6 +104,7 @@ class SqlReads:
             held,
             insight,
             measures,
+            subjects,
             triggers,
             versions,
             webhooks,
@@ -136,6 +140,7 @@ class SqlReads:
         self._alert_now, self._alert_trial = alerts.now, alerts.trial
         self._mark, self._count, self._belongings = held.mark, held.count, held.belongings
         self._unprepared = batches.unprepared
+        self._of_keys = subjects.of_keys
         self._known = batches.known
         self._files, self._needed = files.files_of, files.needed
         self._counts, self._variables, self._source = q.counts, q.instance_variables, q.get_definition_source
@@ -226,6 +231,10 @@ class SqlReads:
     async def source(self, definition: str, tenant: str) -> Row | None:
         async with _told():
             return await self._source(self.reader.of(tenant), tenant, definition)
+
+    async def of_keys(self, keys: Sequence[str], tenant: str) -> Row:
+        async with _told():
+            return await self._of_keys(self.reader.of(tenant), tenant, keys)
 
     async def files(self, holder: int, tenant: str) -> Row:
         async with _told():

@@ -66,6 +66,17 @@ def why_of(header: str) -> str:
     return why
 
 
+async def read_by(services: Any, caller: Any, read: list[Sealed], about: tuple[str, str], why: str) -> None:
+    """Write down who sees what, before it is shown. Raises: Problem (503): it isn't written down."""
+    command = NoteReading(
+        operation="read_protected", kind=about[0], subject=about[1], names=sorted({s.name for s in read})[:NAMES_MAX],
+        instances=sorted({s.origin for s in read if s.origin})[:NAMES_MAX], classes=sorted({s.cls for s in read}), reason=why,
+    )  # fmt: skip
+    answer = await services.client.call(command, caller, timeout_s=NOTE_S)
+    if isinstance(answer, Rejected):
+        raise Problem("UNAVAILABLE", f"clear text is shown once that is on the ledger: {answer.message}", retry_after_ms=1000)
+
+
 class Veil:
     """Of one process. `services` has the vault, the client of the ledger, and who asks."""
 
@@ -122,24 +133,18 @@ class Veil:
         connection: ASGIConnection[Any, Any, Any, Any] = ASGIConnection(scope)
         caller = self._services.asking(connection)
         try:
-            shown, read = await asyncio.to_thread(_opened, vault, caller.tenant, body)
+            shown, read = await asyncio.to_thread(opened, vault, caller.tenant, body)
         except KeysAway as e:
             raise Problem("UNAVAILABLE", f"the keys of protected values can't be had: {e}", retry_after_ms=1000) from None
         if read:
             params = scope.get("path_params") or {}
             operation = operation_id(scope["route_handler"], scope["method"], []) if "route_handler" in scope else ""
-            command = NoteReading(
-                operation="read_protected", kind=operation.partition("_")[2], subject=str(params.get("id") or params.get("key") or ""),
-                names=sorted({s.name for s in read})[:NAMES_MAX], instances=sorted({s.origin for s in read if s.origin})[:NAMES_MAX],
-                classes=sorted({s.cls for s in read}), reason=why,
-            )  # fmt: skip
-            answer = await self._services.client.call(command, caller, timeout_s=NOTE_S)
-            if isinstance(answer, Rejected):
-                raise Problem("UNAVAILABLE", f"clear text is shown once that is on the ledger: {answer.message}", retry_after_ms=1000)
+            about = operation.partition("_")[2], str(params.get("id") or params.get("key") or "")
+            await read_by(self._services, caller, read, about, why)
         return shown
 
 
-def _opened(vault: Any, tenant: str, body: bytes) -> tuple[bytes, list[Sealed]]:
+def opened(vault: Any, tenant: str, body: bytes) -> tuple[bytes, list[Sealed]]:
     """The body in clear text, and what was opened. Raises: KeysAway."""
     read: list[Sealed] = []
 

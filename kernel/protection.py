@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import msgspec
 
 from flowledger.events import batch as ba
+from flowledger.events import commands as c
 from flowledger.events import flow as fl
 from flowledger.events import ledger as le
 from flowledger.events import task as ta
@@ -303,14 +304,20 @@ def sent(d: Any, command: Any, names: Names) -> Any:
     return msgspec.structs.replace(command, **changes) if changes else command
 
 
-def refused(command: Any) -> str:
-    """A caller's own text that looks like a sealed value is none, and would be opened by whoever reads it: the name of the variable."""
-    for variables in (getattr(command, "variables", None), (getattr(command, "params", None) or {}).get("variables")):
-        if isinstance(variables, dict):
-            for name, value in variables.items():
-                if type(value) is str and value.startswith(PREFIX):
-                    return str(name)
-    return ""
+#: files, and what a door has read from the state itself
+_SPARED = (c.Deploy, c.ChangeDefinition, c.RollBackInstance)
+_BEGINS = f'"{PREFIX}'.encode()
+_encode_command = msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode
+
+
+def refused(command: Any) -> bool:
+    """Whether a caller has put a text into it that looks like a sealed value: it would be opened for whoever reads it."""
+    if isinstance(command, _SPARED):
+        return False
+    try:
+        return _BEGINS in _encode_command(command)
+    except Exception:  # noqa: BLE001 - what can't be written is refused where it would be
+        return False
 
 
 # --- what is sealed of each event ----------------------------------------------------------------------------------------------------------

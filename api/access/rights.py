@@ -54,6 +54,9 @@ RIGHTS: dict[str, str] = {
     "tenants:read": "see which tenants there are, and what they have",
     "tenants:write": "make, change, suspend, resume and remove tenants",
     "protected:read": "see protected values in clear text, with a reason that is written down",
+    "subjects:read": "see which subjects were erased, and which legal holds there are",
+    "subjects:export": "export the protected data of a subject in clear text, with a reason that is written down",
+    "subjects:erase": "destroy the keys of a subject; place and lift legal holds",
     "keys:own": "make and revoke API keys of one's own",
     "views:own": "save filters of lists as views of one's own, share them, and see those that others share",
 }
@@ -99,7 +102,12 @@ ROLES: dict[str, tuple[str, frozenset[str]]] = {
     ),
     "auditor": (
         "sees all, also who may come in, and changes nothing",
-        frozenset((*_SEE, "letters:read", "operations:read", "limits:read", "settings:read", "metrics:read", "users:read", "tenants:read", "keys:own", "views:own")),
+        frozenset(
+            (
+                *_SEE, "letters:read", "operations:read", "limits:read", "settings:read", "metrics:read", "users:read", "tenants:read",
+                "subjects:read", "keys:own", "views:own",
+            ),
+        ),
     ),
     "administrator": ("may do everything, and says who else may do what", frozenset(RIGHTS)),
     "machine": (

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from flowledger.api.instance_of import Definitions
+from flowledger.api.veil import masked_values
 from flowledger.api.view import event_view
 from flowledger.connectors.sources.frame import Away, Got, Opening, beginning, begun
 from flowledger.events import wire
@@ -98,7 +99,7 @@ class OwnEvents:
             return None
         if process not in self._definitions and not (type_.startswith("alert.") and not self._definitions):
             return None
-        event = {k: v for k, v in event_view(r).items() if k not in ("tenant", "trace")}
+        event = masked_values({k: v for k, v in event_view(r).items() if k not in ("tenant", "trace")})
         return TriggerItem(context={"event": event, "process": process, "definition": str(definition)}, place=r.offset)
 
     async def acknowledge(self, got: Got) -> None:

@@ -405,6 +405,7 @@ def _register() -> None:
         replays,
         rollouts,
         secrets,
+        subjects,
         tenants,
         verbs,
         watchdog,
@@ -430,6 +431,7 @@ def _register() -> None:
     app.add_typer(profiles.app, name="profiles", rich_help_panel=MODELS)
     app.add_typer(secrets.app, name="secrets", rich_help_panel=CARE)
     app.add_typer(protection.app, name="protection", rich_help_panel=CARE)
+    app.add_typer(subjects.app, name="subjects", rich_help_panel=CARE)
     app.add_typer(tenants.app, name="tenants", rich_help_panel=CARE)
     app.add_typer(plugins.app, name="plugins", rich_help_panel=CARE)
     app.add_typer(audit_app, name="audit", rich_help_panel=CARE)

@@ -42,6 +42,7 @@ class Keys(Protocol):
     def get(self, id: str) -> Row | None: ...
     def put(self, id: str, tenant: str, subject: str, wrapped_by: str, wrapped: bytes, now_us: int) -> None: ...
     def destroy(self, tenant: str, subject: str, now_us: int) -> list[str]: ...
+    def all_of(self, tenant: str, subject: str) -> list[tuple[str, int]]: ...
     def not_wrapped_by(self, newest: str, many: int) -> list[Row]: ...
     def wrapped_anew(self, id: str, before: str, wrapped_by: str, wrapped: bytes) -> None: ...
 
@@ -122,6 +123,13 @@ class Vault:
                 self._held[id] = (tenant, None, float("inf"))
             self._opened.clear()
         return gone
+
+    def keys_of(self, tenant: str, subject: str) -> list[tuple[str, int]]:
+        """(id, when it was destroyed in microseconds UTC, 0: it is there) of each key that the subject has had. Raises: KeysAway."""
+        try:
+            return self.keys.all_of(tenant, subject)
+        except Away as e:
+            raise KeysAway(str(e)) from None
 
     def rotate(self, many: int = 1_000) -> int:
         """Wrap anew what an older key has wrapped, while all goes on: how many. Raises: KeysAway."""

@@ -8,7 +8,7 @@ from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import tenants
 from flowledger.kernel.access.rights import ANY_TENANT, may
 from flowledger.kernel.decision import Decision
-from flowledger.kernel.tasks import index, registry, saved_views
+from flowledger.kernel.tasks import index, privacy, registry, saved_views
 
 
 def store(d: Decision, e: c.StoreRecord) -> Rejected | None:
@@ -18,6 +18,8 @@ def store(d: Decision, e: c.StoreRecord) -> Rejected | None:
         return Rejected(RejectionCode.INVALID_ARGUMENT, "expected ControlTenant for a tenant")
     if not e.relayed and (wrong := registry.problems(e.registry, e.name, e.value)):
         return Rejected(RejectionCode.INVALID_ARGUMENT, "; ".join(wrong))
+    if why := privacy.held(d.state, e.registry, e.name, e.value):
+        return Rejected(RejectionCode.INVALID_STATE, why)
     d.answer = {"registry": e.registry, "name": e.name}
     rows = [(e.name, e.value)] if e.relayed else registry.stored_as(d.state, e.registry, e.name, e.value, d.facts.now_us)
     if rows[0][1] is not None and e.registry in registry.VERSIONED and "version" in rows[0][1]:
@@ -31,7 +33,7 @@ def store(d: Decision, e: c.StoreRecord) -> Rejected | None:
 
 
 #: registries that no decision looks at: they are told to nobody else
-HERE = frozenset({"identity", saved_views.REGISTRY})
+HERE = frozenset({"identity", saved_views.REGISTRY, privacy.ERASURES, privacy.HOLDS})
 #: registries that may be read from outside
 READABLE = frozenset(
     {
@@ -41,6 +43,8 @@ READABLE = frozenset(
         "capability",
         "profile",
         saved_views.REGISTRY,
+        privacy.ERASURES,
+        privacy.HOLDS,
         tenants.REGISTRY,
         "breaker",
         "history",
@@ -75,7 +79,7 @@ def listing(d: Decision, e: c.ListRecords) -> Rejected | None:
             if all_tenants or not name.startswith("tenant:") or name == f"tenant:{d.envelope.tenant}":
                 found[name] = table[name]
         elif "/" not in name:
-            if e.registry != saved_views.REGISTRY or not d.envelope.tenant:  # a view is of one tenant, or of nobody's
+            if e.registry not in HERE or not d.envelope.tenant:  # such a record is of one tenant, or of nobody's
                 found.setdefault(name, table[name])  # a tenant's own goes before
         elif d.envelope.tenant and name.startswith(own):
             found[name[len(own) :]] = table[name]

@@ -12,7 +12,7 @@ from typing import Any
 
 from flowledger.kernel import retries
 from flowledger.kernel.state import Partition
-from flowledger.kernel.tasks import assignment, calendars, capabilities, clock, guards, profiles, quotas, saved_views, schema_rules
+from flowledger.kernel.tasks import assignment, calendars, capabilities, clock, guards, privacy, profiles, quotas, saved_views, schema_rules
 from flowledger.kernel.tasks.shapes import unknown
 from flowledger.kernel.values import shown
 
@@ -199,6 +199,8 @@ CHECKS: dict[str, Callable[[str, dict[str, Any]], list[str]]] = {
     "directory": _directory, "task_definition": _definition, "limit": _limit, capabilities.REGISTRY: capabilities.problems,
     profiles.REGISTRY: _profile,
     saved_views.REGISTRY: saved_views.problems,
+    privacy.ERASURES: privacy.erasure_problems,
+    privacy.HOLDS: privacy.hold_problems,
 }  # fmt: skip
 
 

@@ -76,13 +76,13 @@ class World:
         self.b("PUT", f"/v1/alerts/{MARK}", ALERT)
         self.b("PUT", f"/v1/capabilities/{MARK}", {"operations": {"go": {}}})
         self.b("PUT", f"/v1/profiles/{MARK}", {"base_url": "https://api.example"})
+        self.b("PUT", f"/v1/legal-holds/{MARK}", {"reason": MARK})
         assert self.http.post("/v1/tenants", json={"name": "b", "title": MARK}).status_code == 201
         self.of = {
             "tenants": "b",
             "instances": self.instance, "definitions": self.draft, "tasks": self.task, "jobs": self.job, "incidents": self.incident,
             "dead-letters": self.letter, "task-definitions": MARK, "users": MARK, "connectors": "http", "triggers": MARK, "webhooks": MARK, "capabilities": MARK,
-            "profiles": MARK,
-            "alerts": MARK,
+            "profiles": MARK, "alerts": MARK, "subjects": MARK, "legal-holds": MARK,
             "drafts": self.drawing,
             "saved-views": self.b("POST", "/v1/saved-views", {"name": MARK, "page": "instances", "query": {"business_key": MARK}, "shared": "all"})["id"],
             "batches": self.b("POST", "/v1/batches", {"action": "cancel", "ids": [started[3]["id"]], "reason": MARK})["id"],
@@ -158,6 +158,7 @@ def bodies(w: World) -> dict[str, dict]:
         "replay_parked": {"ids": ["1"]}, "discard_parked": {"ids": ["1"]},
         "publish_message": {"name": f"{MARK}-paid", "correlation_key": f"{MARK}-k"}, "broadcast_signal": {"name": f"{MARK}-go"},
         "put_capability": {"operations": {"go": {}}}, "put_profile": {"base_url": "https://aa.example"},
+        **{k: {"reason": "x"} for k in ("erase_subject", "export_subject", "put_legal_hold")},
         "put_task_definition": {"type": "human_task", "name": "x"}, "create_task": {"name": "x"},
         "create_batch": {"action": "cancel", "ids": [w.instance]}, "resolve_group_incident": {"confirm": 1}, "error": {"code": "X"},
     }  # fmt: skip
@@ -177,6 +178,11 @@ OWN = frozenset(
         "put_trigger",
         "put_webhook",
         "put_alert",
+        "get_subject",
+        "erase_subject",
+        "export_subject",
+        "put_legal_hold",
+        "remove_legal_hold",
     }
 )
 #: what any tenant may ask, for itself or of the server
@@ -251,7 +257,7 @@ def test_no_route_shows_or_moves_what_is_another_tenants(world):
             assert found.status_code == 400 or found.json()["items"] == [], (noun, query, found.text[:300])
     assert world.events() == before, "nothing of b has changed"
     for noun, thing in world.of.items():
-        if noun not in ("users", "task-definitions", "jobs"):
+        if noun not in ("users", "task-definitions", "jobs", "legal-holds"):
             assert world.http.get(f"/v1/{noun}/{thing}", headers=B).status_code == 200, "b sees its own"
 
 

@@ -40,6 +40,10 @@ class MemoryKeys:
             self.rows[id] = wanted, Row(id, tenant, "", b"", now_us)
         return gone
 
+    def all_of(self, tenant: str, subject: str) -> list[tuple[str, int]]:
+        self._look()
+        return [(id, row.destroyed_us) for id, (of, row) in self.rows.items() if of == digest_of(tenant, subject)]
+
     def not_wrapped_by(self, newest: str, many: int) -> list[Row]:
         return [row for _, row in self.rows.values() if not row.destroyed_us and row.wrapped_by != newest][:many]
 

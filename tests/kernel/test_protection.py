@@ -217,6 +217,13 @@ def test_a_caller_makes_no_sealed_value_and_what_was_hidden_comes_back_as_it_was
     stolen = s.p.instances[s.key].vars["iban"]
     with pytest.raises(Refused, match="begins with"):
         s.start("p", free=stolen)
+    for hidden in (
+        c.SetVariables(key=s.key, variables={"free": [stolen]}),
+        c.ModifyInstance(key=s.key, instructions=[{"activate": "b", "variables": {"free": stolen}}]),
+        c.PublishMessage(name="M", variables={"deep": {"er": stolen}}),
+    ):
+        with pytest.raises(Refused, match="begins with"):
+            s.do(hidden)
     (task,) = s.p.tasks.values()
     s.do(c.CompleteTask(task=task.key, variables={"iban": MASKED, "free": 2}))
     assert jobs_of(s, "b")[0]["variables"] == {"iban": MARK, "free": 2}

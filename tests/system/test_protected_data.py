@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 from asking import Caller
 
 from flowledger.api.access.operations import HTTP
+from flowledger.infra.audit import verify
+from flowledger.infra.secrets.encrypted import new_key
 from flowledger.processors.log import COMMANDS, DEAD_LETTER, EVENTS, STATE
 
 MARK = "MARKER-4711-bis"
@@ -156,7 +159,7 @@ async def in_topics(log: Any, partitions: int) -> list[str]:
     return found
 
 
-@pytest.mark.req("D-SEC-005", "D-SEC-007", "APG-SEC-003", "APG-SEC-008", "WOS-SEC-003", "D-CMP-005")
+@pytest.mark.req("D-CMP-006", "D-SEC-005", "D-SEC-007", "APG-SEC-003", "APG-SEC-008", "WOS-SEC-003", "D-CMP-005")
 async def test_nobody_sees_it_and_nothing_keeps_it(place, database, tmp_path):
     async with place.system(data=tmp_path, postgres=database, partitions=2) as (system, http):
         x = Caller(http, place)
@@ -188,4 +191,77 @@ async def test_nobody_sees_it_and_nothing_keeps_it(place, database, tmp_path):
             return (await x.ok("GET", f"instances/{known['instance']}"))["status"] == "completed"
 
         assert await place.until(over, 60), "a new owner opens what the one before has sealed"
-        json.dumps(known)
+        await exported_and_erased(x, known)
+        assert in_the_database(database) == []
+        reports = await verify(system.log)
+        assert len(reports) == 2 and not [f for r in reports for f in r.findings], (
+            "the chain is over what is sealed: it holds whatever keys are gone"
+        )
+
+
+async def exported_and_erased(x: Caller, known: dict[str, str]) -> None:
+    told = await x.ok("POST", "subjects/c1/export", {"reason": "asked for by the customer"})
+    assert {v["name"] for v in told["variables"]} >= {"secretList", "letter", "secretSent"} and not told["cut"]
+    assert any(v["value"] == [MARK] for v in told["variables"]) and any(MARK in json.dumps(e["data"]) for e in told["events"])
+    page = await x.http.post("/v1/subjects/c1/export", json={"reason": "to be read", "format": "html"}, headers={"X-Actor": "ann"})
+    assert (
+        page.status_code == 200
+        and MARK in page.text
+        and "<script" not in page.text
+        and page.headers["content-type"].startswith("text/html")
+    )
+    assert "attachment" in page.headers["content-disposition"] and "flk1." not in page.text
+    assert (await x.ask("POST", "subjects/nobody/export", {"reason": "x"}))[0] == 404
+    assert (await x.ask("POST", "subjects/nobody/erase", {"reason": "x"}))[0] == 404
+
+    await x.ok("PUT", "legal-holds/c1", {"reason": "a court"})
+    assert [h["reason"] for h in (await x.ok("GET", "legal-holds"))["items"]] == ["a court"]
+    status, problem = await x.ask("POST", "subjects/c1/erase", {"reason": "x"})
+    assert status == 409 and "a court" in problem["detail"]
+    assert (await x.ok("GET", "subjects/c1"))["status"] == "kept"
+    assert (await x.http.delete("/v1/legal-holds/c1", headers={"X-Actor": "ann"})).status_code == 200
+    assert (await x.http.delete("/v1/legal-holds/c1", headers={"X-Actor": "ann"})).status_code == 404
+
+    before = await x.ok("GET", f"instances/{known['instance']}/state")
+    certificate = await x.ok("POST", "subjects/c1/erase", {"reason": "GDPR 17"})
+    assert certificate["status"] == "erased" and len(certificate["keys"]) == 1 and certificate["position"]
+    again = await x.ok("POST", "subjects/c1/erase", {"reason": "once more"})
+    assert {k: v for k, v in again.items() if k != "position"} == {k: v for k, v in certificate.items() if k != "position"}, (
+        "the same certificate"
+    )
+    known_now = await x.ok("GET", "subjects/c1")
+    assert known_now["status"] == "erased" and known_now["erasure"]["reason"] == "GDPR 17" and "c1" not in json.dumps(known_now["erasure"])
+    assert await x.ok("GET", f"instances/{known['instance']}/state") == before, "folding needs no key"
+    r = await x.http.get(f"/v1/instances/{known['instance']}/variables", headers={"X-Actor": "eve", "X-Clear-Text": "looking"})
+    assert r.status_code == 200 and "[erased]" in r.text and MARK not in r.text
+    assert (await x.ask("POST", "subjects/c1/export", {"reason": "x"}))[0] == 404
+
+    async def told_of() -> Any:
+        rows = (await x.ok("GET", "operations", actor="ann", limit=200))["items"]
+        return {"store_erasure", "store_legal_hold", "remove_legal_hold", "read_protected"} <= {r["operation"] for r in rows}
+
+    assert await x.place.until(told_of, 60)
+
+
+@pytest.mark.alone
+@pytest.mark.req("D-SEC-005", "WOS-SEC-003")
+async def test_no_topic_of_kafka_has_it(place, kafka_bootstrap, database, tmp_path):
+    key = tmp_path / "protect.keys"
+    key.write_text(new_key() + "\n")
+    told = {"kafka": kafka_bootstrap, "prefix": f"hid-{uuid.uuid4().hex[:8]}", "postgres": database, "partitions": 2}
+    async with place.system(data=tmp_path, **told) as (system, http):
+        await no_keys(Caller(http, place))
+    async with place.system(data=tmp_path, protect_key=f"file:{key}", **told) as (system, http):
+        x = Caller(http, place)
+        known = await a_life(x)
+        await sees_nothing(x, known)
+        assert in_the_database(database) == [] and await in_topics(system.log, 2) == []
+        certificate = await x.ok("POST", "subjects/c1/erase", {"reason": "GDPR 17"})
+        assert certificate["status"] == "erased"
+        assert not [r.broken for r in await verify(system.log) if r.broken]
+
+
+async def no_keys(x: Caller) -> None:
+    """With Kafka nothing is protected before somebody has said where the key is."""
+    status, problem = await x.ask("POST", "deployments", {"resources": [{"name": "p.bpmn", "content": MODEL}]})
+    assert status == 422 and "PROTECTION_WITHOUT_KEYS" in json.dumps(problem)
