@@ -17,6 +17,8 @@ OF_DOORS = {
     "account",
     "decision",
     "draft",
+    "legal_hold",
+    "subject",
     "model",
     "models",
     "migration",
