@@ -16,6 +16,7 @@ from flowledger import __version__
 from flowledger.api import (
     accounts,
     against,
+    alerts,
     batches,
     callbacks,
     control,
@@ -89,6 +90,7 @@ NOUNS: dict[str, list[Any]] = {
     "batches": batches.HANDLERS,
     "triggers": triggers.HANDLERS,
     "webhooks": webhooks.HANDLERS,
+    "alerts": alerts.HANDLERS,
     "decisions": decisions.HANDLERS,
     "events": events.HANDLERS,
     "settings": settings.HANDLERS,

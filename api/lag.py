@@ -77,6 +77,15 @@ class Lag:
         elif self._late.pop(partition, None) is not None:
             log_.info("holds again", id=f"{partition}-{KIND}-{partition}")
 
+    def behind_s(self) -> float:
+        """For how long the oldest event has been on the log that the rows lack, as far as it was looked; 0: they lack none."""
+        now, found = self._now(), 0.0
+        for looks in self._seen.values():
+            _, end, position = looks[-1]
+            if position < end:
+                found = max(found, now - next((when for when, there, _ in looks if there > position), now))
+        return found
+
     def findings(self) -> list[dict[str, Any]]:
         """As partitions tell theirs."""
         out = []

@@ -37,7 +37,7 @@ class Reads(Protocol):
     async def list(self, noun: str, filters: dict[str, str], limit: int, cursor: str, tenant: str) -> Row:
         """`{items, cursor, position}`; `cursor` null: the last page. `noun`: definitions, instances, tasks, incidents,
         messages, timers, dead_letters, holds, evaluations, operations, batches, batch_items, incident_groups, triggers,
-        trigger_runs, trigger_letters, webhooks, webhook_deliveries, webhook_letters. Instances and tasks say what
+        trigger_runs, trigger_letters, webhooks, webhook_deliveries, webhook_letters, alerts, alert_firings. Instances and tasks say what
         holds them (`held`, `holds`)."""
 
     async def get(self, noun: str, key: str, tenant: str) -> Row | None: ...
@@ -53,6 +53,12 @@ class Reads(Protocol):
 
     async def insight(self, name: str, given: dict[str, str], tenant: str) -> Row:
         """`name`: measures, heatmap, bottlenecks, variants, comparison, export. `given`: as the query has it."""
+
+    async def figures(self, name: str, rule: Row, us: int, tenant: str) -> Sequence[Any]:
+        """What a rule of an alert is held against by now: `(group, points)` of each group (`projections/alerts.py`)."""
+
+    async def trial(self, name: str, rule: Row, given: dict[str, str], tenant: str) -> Row:
+        """When a rule of an alert would have fired."""
 
     async def held(self, scope: str, key: str, tenant: str) -> Row:
         """How many a hold would be over: `{instances, tasks, position}`."""
@@ -88,6 +94,7 @@ class SqlReads:
     def __init__(self, reader: Any) -> None:
         from flowledger.projections import (
             about,
+            alerts,
             asked,
             batches,
             coverage,
@@ -111,6 +118,7 @@ class SqlReads:
             "dead_letters": q.list_dead_letters, "holds": q.list_holds, "batches": batches.list_batches, "batch_items": batches.list_items,
             "triggers": triggers.list_triggers, "trigger_runs": triggers.list_runs, "trigger_letters": triggers.list_letters,
             "webhooks": webhooks.list_webhooks, "webhook_deliveries": webhooks.list_deliveries, "webhook_letters": webhooks.list_letters,
+            "alerts": alerts.list_alerts, "alert_firings": alerts.list_firings,
             "operations": asked.list_operations, "incident_groups": groups.list_groups,
         }  # fmt: skip
         self._gets: dict[str, Callable[..., Awaitable[Row | None]]] = {
@@ -129,6 +137,7 @@ class SqlReads:
             "measures": measures.measures, "heatmap": insight.heatmap, "bottlenecks": insight.bottlenecks, "variants": insight.variants,
             "comparison": insight.comparison, "export": event_logs.export, "coverage": coverage.fired,
         }  # fmt: skip
+        self._alert_now, self._alert_trial = alerts.now, alerts.trial
         self._mark, self._count, self._belongings = held.mark, held.count, held.belongings
         self._unprepared = batches.unprepared
         self._of_keys = subjects.of_keys
@@ -209,6 +218,15 @@ class SqlReads:
     async def insight(self, name: str, given: dict[str, str], tenant: str) -> Row:
         async with _told():
             return await self._insight[name](self.reader.of(tenant), tenant, given)
+
+    async def figures(self, name: str, rule: Row, us: int, tenant: str) -> Sequence[Any]:
+        async with _told():
+            found: Sequence[Any] = await self._alert_now(self.reader.of(tenant), tenant, name, rule, us)
+            return found
+
+    async def trial(self, name: str, rule: Row, given: dict[str, str], tenant: str) -> Row:
+        async with _told():
+            return await self._alert_trial(self.reader.of(tenant), tenant, given, name, rule)
 
     async def source(self, definition: str, tenant: str) -> Row | None:
         async with _told():

@@ -8,6 +8,7 @@ from flowledger.connectors.graphql import GraphQLConfig
 from flowledger.connectors.http.config import HttpConfig
 from flowledger.connectors.javascript import JavaScriptConfig, JavaScriptConnector
 from flowledger.connectors.kafka import KafkaConfig, KafkaConnector
+from flowledger.connectors.llm import LlmConfig, LlmConnector
 from flowledger.connectors.mail import MailConfig, MailConnector
 from flowledger.connectors.notify import NotifyConfig, NotifyConnector
 from flowledger.connectors.rabbitmq import RabbitConfig, RabbitConnector
@@ -33,6 +34,7 @@ CONFIGS: dict[str, type[Config]] = {
     "sns": SnsConfig,
     "lambda": LambdaConfig,
     "javascript": JavaScriptConfig,
+    "llm": LlmConfig,
 }
 
 #: those of plug-ins (`flowledger.plugins`); their configurations stand in `CONFIGS`, too
@@ -65,5 +67,6 @@ def connectors() -> tuple[Connector, ...]:
         SnsConnector(),
         LambdaConnector(),
         JavaScriptConnector(),
+        LlmConnector(),
         *FOREIGN,
     )

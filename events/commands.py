@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from flowledger.events import between, control, triggers, webhooks
+from flowledger.events import alerts, between, control, triggers, webhooks
 from flowledger.events.base import Command
 
 
@@ -413,6 +413,7 @@ AnyCommand = (
     | control.AnyControl
     | triggers.AnyTrigger
     | webhooks.AnyWebhook
+    | alerts.AnyAlert
 )  # fmt: skip
 
 

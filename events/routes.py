@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flowledger.events import alerts as al
 from flowledger.events import commands as c
 from flowledger.events import control as co
 from flowledger.events import triggers as tr
@@ -34,10 +35,10 @@ BY_KEY: dict[type[Command], str] = {
     c.ReplayDeadLetter: "letter", c.DiscardDeadLetter: "letter", co.AddBatchItems: "batch", co.ControlBatch: "batch", co.ChangeRollout: "key",
     co.RemoveFromViews: "key", co.CommentInstance: "key", co.ChangeFiles: "key", co.PrepareBatchItems: "batch",
 }  # fmt: skip
-#: commands about a trigger or a webhook, whose home is by its name
+#: commands about a trigger, a webhook or an alert, whose home is by its name
 BY_NAME = frozenset({
     tr.ClaimTrigger, tr.TakeItems, tr.ControlTrigger, tr.SettleParked, wh.PutWebhook, wh.DeleteWebhook, wh.ControlWebhook, wh.ClaimWebhook, wh.ReportWebhook,
-    wh.SettleDelivery, wh.TestWebhook,
+    wh.SettleDelivery, wh.TestWebhook, al.PutAlert, al.DeleteAlert, al.SilenceAlert, al.ReportAlert,
 })  # fmt: skip
 _TO_THE_FIRST = frozenset({c.Deploy, c.EvaluateConditions, c.ChangeDefinition, c.StoreRecord, c.BroadcastSignal, co.ControlTenant})
 

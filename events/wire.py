@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flowledger.events import batch, definition, flow, holds, ledger, operations, task, triggers, waiting, webhooks, workflow
+from flowledger.events import alerts, batch, definition, flow, holds, ledger, operations, task, triggers, waiting, webhooks, workflow
 from flowledger.events.base import Event
 
 Payload = dict[str, Any]
@@ -143,6 +143,13 @@ WIRE: dict[type[Event], tuple[int, str, int]] = {
     webhooks.WebhookProgressed: (216, "webhook.progressed", 1),
     webhooks.WebhookAsked: (217, "webhook.asked", 1),
     webhooks.WebhookSettled: (218, "webhook.settled", 1),
+    alerts.AlertPut: (230, "alert.put", 1),
+    alerts.AlertDeleted: (231, "alert.deleted", 1),
+    alerts.AlertSilenced: (232, "alert.silenced", 1),
+    alerts.AlertFired: (233, "alert.fired", 1),
+    alerts.AlertResolved: (234, "alert.resolved", 1),
+    alerts.AlertNoted: (235, "alert.noted", 1),
+    alerts.AlertsClaimed: (236, "alert.claimed", 1),
     operations.OperationAsked: (160, "operation.asked", 1),
     operations.OperationRefused: (161, "operation.refused", 1),
 }

@@ -17,8 +17,8 @@ from typing import Any
 import msgspec
 
 from flowledger.events.group import Place
-from flowledger.kernel.folds import answers, control, holds, marks, triggers, webhooks
-from flowledger.kernel.nouns import Batch, BatchItems, Trigger, TriggerKeys, TriggerLetter, Webhook
+from flowledger.kernel.folds import alerts, answers, control, holds, marks, triggers, webhooks
+from flowledger.kernel.nouns import Alert, AlertWatch, Batch, BatchItems, Trigger, TriggerKeys, TriggerLetter, Webhook
 from flowledger.kernel.state import (
     Awaited,
     Definition,
@@ -79,6 +79,8 @@ _TABLES: dict[str, tuple[str, type[State]]] = {
     "trigger_keys": ("trigger_keys", TriggerKeys),
     "trigger_letter": ("trigger_letters", TriggerLetter),
     "webhook": ("webhooks", Webhook),
+    "alert": ("alerts", Alert),
+    "alert_watch": ("alert_watch", AlertWatch),
 }
 #: types whose key is another field
 _NAMED: dict[type[State], str] = {Awaited: "subscription", Letter: "source", Hold: "id", Rollout: "name"}
@@ -246,6 +248,7 @@ def _index(p: Partition) -> None:
     control.rebuild(p)
     triggers.rebuild(p)
     webhooks.rebuild(p)
+    alerts.rebuild(p)
     for key in sorted(p.tasks):
         task = p.tasks[key]
         if task.worker:
@@ -301,6 +304,8 @@ def fingerprint(p: Partition, placed: bool = False) -> dict[bytes, bytes | None]
         "trigger_keys",
         "trigger_letter",
         "webhook",
+        "alert",
+        "alert_watch",
     ):
         everything += [(table, k) for k in getattr(p, _TABLES[table][0])]
     everything += [("record", k) for k in p.records] + [("answer", k) for k in p.answers]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from flowledger.events import alerts as al
 from flowledger.events import batch as ba
 from flowledger.events import definition as de
 from flowledger.events import flow as fl
@@ -22,7 +23,7 @@ from flowledger.events import waiting as wa
 from flowledger.events import webhooks as wh
 from flowledger.events import workflow as wf
 from flowledger.events.base import Envelope, Event
-from flowledger.kernel.folds import batches, control, flow, ledger, task, triggers, waiting, webhooks, workflow
+from flowledger.kernel.folds import alerts, batches, control, flow, ledger, task, triggers, waiting, webhooks, workflow
 from flowledger.kernel.folds.tokens import holder_of
 from flowledger.kernel.state import Partition
 from flowledger.kernel.undo import keep
@@ -159,6 +160,13 @@ TRANSITIONS: dict[type[Event], Callable[[Partition, Any, Envelope], None]] = {
     wh.WebhookProgressed: webhooks.progressed,
     wh.WebhookAsked: webhooks.asked,
     wh.WebhookSettled: webhooks.settled,
+    al.AlertPut: alerts.put_,
+    al.AlertDeleted: alerts.deleted,
+    al.AlertSilenced: alerts.silenced,
+    al.AlertFired: alerts.fired,
+    al.AlertResolved: alerts.resolved,
+    al.AlertNoted: alerts.noted,
+    al.AlertsClaimed: alerts.claimed,
 }
 
 

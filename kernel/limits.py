@@ -89,3 +89,9 @@ WEBHOOKS_MAX = 500
 WEBHOOK_SECRETS_MAX = 5
 WEBHOOK_LIST_MAX = 100
 WEBHOOK_TEXT_MAX = 2_048
+#: of alerts: at home on one partition, groups of one that fire at once, times of maintenance, rows of its log, days of a silence
+ALERTS_MAX = 500
+ALERT_FIRING_MAX = 200
+ALERT_MAINTENANCE_MAX = 20
+ALERT_LOG_MAX = 5_000
+ALERT_SILENCE_DAYS_MAX = 366

@@ -1,4 +1,4 @@
-"""What a partition keeps of batches, triggers and webhooks, which are no part of any instance."""
+"""What a partition keeps of batches, triggers, webhooks and alerts, which are no part of any instance."""
 
 from __future__ import annotations
 
@@ -129,3 +129,34 @@ class Webhook(State):
     dead: dict[str, WebhookItem] = {}
     count: int = 0
     revision: int = 0
+
+
+class Firing(State):
+    """A group of an alert that fires: with which number, since which moment of the figures."""
+
+    number: int = 0
+    since_us: int = 0
+    group: dict[str, Any] = {}
+
+
+class Alert(State):
+    """At its home, see `AlertPut`. `firing`: key of a group -> since when; `count`: groups that fired so far; `revision` grows with each change of the rule."""
+
+    key: int
+    tenant: str
+    name: str
+    rule: dict[str, Any] = {}
+    silenced_us: int = 0
+    error: str = ""
+    firing: dict[str, Firing] = {}
+    count: int = 0
+    revision: int = 0
+
+
+class AlertWatch(State):
+    """Who looks at the alerts of the partition."""
+
+    key: int
+    watch: int = 0
+    node: str = ""
+    until_us: int = 0

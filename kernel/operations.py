@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from flowledger.events import alerts as al
 from flowledger.events import commands as c
 from flowledger.events import control as co
 from flowledger.events import operations as op
@@ -34,7 +35,7 @@ READS = frozenset({c.PeekTasks, c.ListRecords, c.EvaluateDecision, co.ListFindin
 #: what workers and services ask for all day
 SERVICES = frozenset({
     c.StartInstance, c.ActivateTasks, c.CompleteTask, c.FailTask, c.ExtendLease, c.ReturnTasks, c.PublishMessage, c.CreateTask, tr.ClaimTrigger,
-    tr.TakeItems, wh.ClaimWebhook, wh.ReportWebhook,
+    tr.TakeItems, wh.ClaimWebhook, wh.ReportWebhook, al.ClaimAlerts, al.ReportAlert,
 })  # fmt: skip
 #: is part of an operation, or tells of one, and is none
 _TELLS = READS | {c.NoteRefusal, co.NoteReading, c.ActivateTasks, c.ReturnTasks, co.AddBatchItems, co.PrepareBatchItems}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
-from flowledger.kernel.nouns import Batch, BatchItems, Trigger, TriggerKeys, TriggerLetter, Webhook
+from flowledger.kernel.nouns import Alert, AlertWatch, Batch, BatchItems, Trigger, TriggerKeys, TriggerLetter, Webhook
 from flowledger.kernel.stored import State
 from flowledger.kernel.undo import Step
 
@@ -321,6 +321,9 @@ class Partition:
     """
 
     __slots__ = (
+        "alert_names",
+        "alert_watch",
+        "alerts",
         "answers",
         "awaited",
         "batch_items",
@@ -402,6 +405,8 @@ class Partition:
         self.trigger_keys: dict[int, TriggerKeys] = {}
         self.trigger_letters: dict[int, TriggerLetter] = {}
         self.webhooks: dict[int, Webhook] = {}
+        self.alerts: dict[int, Alert] = {}
+        self.alert_watch: dict[int, AlertWatch] = {}
         #: caller's id -> answer, oldest first (`kernel/folds/answers.py`)
         self.answers: OrderedDict[str, Any] = OrderedDict()
         #: (to, seq) -> encoded command that is not confirmed yet
@@ -427,6 +432,8 @@ class Partition:
         self.trigger_chunks: dict[int, dict[int, None]] = {}
         #: (tenant, name) -> webhook
         self.webhook_names: dict[tuple[str, str], int] = {}
+        #: (tenant, name) -> alert
+        self.alert_names: dict[tuple[str, str], int] = {}
         self.by_message: dict[tuple[str, str, str], dict[int, None]] = {}
         self.by_awaited: dict[tuple[str, str, str], dict[int, None]] = {}
         self.by_message_id: set[tuple[str, str, str, str]] = set()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from flowledger.events import alerts as al
 from flowledger.events import commands as c
 from flowledger.events import control as co
 from flowledger.events import triggers as tr
@@ -32,6 +33,7 @@ BEGINS: frozenset[type[c.AnyCommand]] = frozenset({c.Deploy, c.StartInstance, c.
 #: what leaves something of a tenant: nobody may for one that isn't there
 LEAVES: frozenset[type[c.AnyCommand]] = BEGINS | {
     c.PublishMessage, c.BroadcastSignal, c.EvaluateConditions, c.StoreRecord, co.CreateBatch, tr.TakeItems, wh.PutWebhook,
+    al.PutAlert,
 }  # fmt: skip
 
 

@@ -95,6 +95,12 @@ BATCHES: dict[str, Apply] = {
     "created_from": time_at("created_at", ">=", "created_from"),
     "created_to": time_at("created_at", "<", "created_to"),
 }
+ALERTS: dict[str, Apply] = {
+    "name": equal("name"),
+    "status": one_of("status"),
+    "firing": lambda w, v: w.add("(firing_count > 0) = %s", v == "true"),
+}
+ALERT_FIRINGS: dict[str, Apply] = {"alert": key_equal("alert_id", "alert"), "status": one_of("status")}
 WEBHOOKS: dict[str, Apply] = {"name": equal("name"), "status": one_of("status")}
 WEBHOOK_DELIVERIES: dict[str, Apply] = {
     "webhook": key_equal("webhook_id", "webhook"), "event": equal("event"), "outcome": one_of("outcome", spread=False),

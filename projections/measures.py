@@ -41,7 +41,7 @@ MEASURES = (
     *_COUNTS, "ended", "throughput", "wip", "success_rate", "cycle_time", "waiting_time", "working_time", "working_share", "attempts", "retries",
     "errors", "error_rate", "recovered_share", "incidents", "reworked",
 )  # fmt: skip
-_SUMMED = (*_COUNTS, "attempts", "retries", "errors", "incidents", "reworked", "worked", "cycle_us", "wait_us", "work_us")
+SUMMED = (*_COUNTS, "attempts", "retries", "errors", "incidents", "reworked", "worked", "cycle_us", "wait_us", "work_us")
 
 
 class Asked(NamedTuple):
@@ -167,7 +167,7 @@ async def measures(r: Reader, tenant: str, given: Mapping[str, str]) -> Row:
     spans = _spans(asked)
     position = await r.position()
     found = await sums(r, tenant, asked)
-    opened = await _opened(r, tenant, asked) if "wip" in asked.measures else {}
+    opened = await opened_before(r, tenant, asked) if "wip" in asked.measures else {}
     groups = sorted({key for key, _ in found} | {key for key, n in opened.items() if n})
     if not groups and not asked.groups:
         groups = [()]
@@ -179,7 +179,7 @@ async def measures(r: Reader, tenant: str, given: Mapping[str, str]) -> Row:
     for group in groups:
         wip = opened.get(group, 0)
         for start, end in spans:
-            row = found.get((group, start)) or dict.fromkeys((*_SUMMED, "moved", "cycle_min_us", "cycle_max_us"), 0)
+            row = found.get((group, start)) or dict.fromkeys((*SUMMED, "moved", "cycle_min_us", "cycle_max_us"), 0)
             wip += row["started"] + row["moved"] - sum(row[n] for n in _COUNTS[1:])
             item: Row = {"from": iso(start), "to": iso(end), **_dimensions(asked, group)}
             for name in asked.measures:
@@ -189,7 +189,7 @@ async def measures(r: Reader, tenant: str, given: Mapping[str, str]) -> Row:
                 item[name] = (
                     time_of(row, name, None if spread is None else spread.get((group, start, TIMES[name][0]), {}))
                     if name in TIMES
-                    else _VALUES[name](row, (end - start).total_seconds(), wip)
+                    else VALUES[name](row, (end - start).total_seconds(), wip)
                 )
             items.append(item)
     return {
@@ -218,21 +218,21 @@ def _at(asked: Asked) -> sql.Composable:
     return sql.SQL("date_trunc({}, at, 'UTC')").format(sql.Literal(asked.window))
 
 
-async def sums(r: Reader, tenant: str, asked: Asked) -> dict[tuple[tuple[Any, ...], datetime], Row]:
+async def sums(r: Reader, tenant: str, asked: Asked, most: int = ITEMS_MAX) -> dict[tuple[tuple[Any, ...], datetime], Row]:
     conditions, values = where(tenant, asked)
     columns = sql.SQL("").join(sql.SQL("{}, ").format(sql.Identifier(c)) for c in asked.columns)
-    summed = sql.SQL(", ").join(sql.SQL("sum({0})::bigint AS {0}").format(sql.Identifier(c)) for c in _SUMMED)
+    summed = sql.SQL(", ").join(sql.SQL("sum({0})::bigint AS {0}").format(sql.Identifier(c)) for c in SUMMED)
     query = sql.SQL(
         "SELECT {}{} AS window_at, {}, sum(moved_in - moved_out)::bigint AS moved, min(cycle_min_us) AS cycle_min_us, max(cycle_max_us) AS cycle_max_us "
         "FROM {} WHERE {} AND at >= %s AND at < %s GROUP BY {}window_at LIMIT %s"
     ).format(columns, _at(asked), summed, sql.Identifier(f"measures_{asked.grain}"), conditions, columns)
-    rows = await r.rows(query, [*values, asked.start, asked.end, ITEMS_MAX + 1])
-    if len(rows) > ITEMS_MAX:
-        raise Senseless(f"group: expected {ITEMS_MAX} items at most, found more: ask for less")
+    rows = await r.rows(query, [*values, asked.start, asked.end, most + 1])
+    if len(rows) > most:
+        raise Senseless(f"group: expected {most} items at most, found more: ask for less")
     return {(tuple(row[c] for c in asked.columns), row["window_at"]): row for row in rows}
 
 
-async def _opened(r: Reader, tenant: str, asked: Asked) -> dict[tuple[Any, ...], int]:
+async def opened_before(r: Reader, tenant: str, asked: Asked) -> dict[tuple[Any, ...], int]:
     """What was open when the first window began: whole days before it, hours of its day, minutes of its hour."""
     conditions, values = where(tenant, asked)
     columns = sql.SQL("").join(sql.SQL("{}, ").format(sql.Identifier(c)) for c in asked.columns)
@@ -297,7 +297,7 @@ def _share(part: int, of: int) -> float | None:
     return round(part / of, 6) if of else None
 
 
-_VALUES: dict[str, Callable[[Row, float, int], Any]] = {
+VALUES: dict[str, Callable[[Row, float, int], Any]] = {
     **{name: (lambda row, s, wip, name=name: row[name]) for name in (*_COUNTS, "attempts", "retries", "errors", "incidents", "reworked")},  # type: ignore[misc]
     "ended": lambda row, s, wip: _ended(row),
     "throughput": lambda row, s, wip: round(row["completed"] * 3600 / s, 6),

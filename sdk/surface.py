@@ -89,7 +89,12 @@ class Surface(ABC):
     def _sent(
         self, method: str, path: str, body: Any, query: Mapping[str, Any] | None, id: str, wait_s: float
     ) -> tuple[tuple[str, str], dict[str, Any]]:
-        """Arguments for the HTTP client. Each attempt of a command has the same id, so that it happens once."""
+        """Arguments for the HTTP client. Each attempt of a command has the same id, so that it happens once.
+
+        Raises: ValueError: an id in the path that is empty or a dot: it would name something else.
+        """
+        if any(part in ("", ".", "..") for part in path.partition("?")[0].split("/")[1:]):
+            raise ValueError(f"expected ids and names that are not empty, found the path {path!r}")
         headers = {}
         if trace := traceparent():
             headers["traceparent"] = trace

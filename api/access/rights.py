@@ -47,6 +47,8 @@ RIGHTS: dict[str, str] = {
     "settings:read": "see the settings of the process",
     "metrics:read": "read the figures of the processes",
     "insight:read": "see measures and reports of what was done, of all together and of no person",
+    "alerts:read": "see alerts, when they fired and when they would have",
+    "alerts:write": "make, change, silence and delete alerts",
     "users:read": "see users and everybody's API keys",
     "users:write": "make, change, reset and remove users; make and revoke anybody's API keys",
     "tenants:read": "see which tenants there are, and what they have",
@@ -61,7 +63,7 @@ RIGHTS: dict[str, str] = {
 _SEE = (
     "definitions:read", "instances:read", "tasks:read", "decisions:read", "incidents:read", "events:read", "directory:read", "workers:read",
     "holds:read",
-    "batches:read", "watchdog:read", "triggers:read", "webhooks:read", "insight:read",
+    "batches:read", "watchdog:read", "triggers:read", "webhooks:read", "insight:read", "alerts:read",
 )  # fmt: skip
 
 #: role -> (what it is for, its rights)
@@ -78,7 +80,12 @@ ROLES: dict[str, tuple[str, frozenset[str]]] = {
     ),
     "author": (
         "writes and deploys models, and tries them",
-        frozenset((*_SEE, "definitions:write", "definitions:rollout", "instances:start", "instances:comment", "decisions:evaluate", "keys:own", "views:own")),
+        frozenset(
+            (
+                *_SEE, "definitions:write", "definitions:rollout", "instances:start", "instances:comment", "decisions:evaluate", "alerts:write", "keys:own",
+                "views:own",
+            ),
+        ),
     ),
     "operator": (
         "keeps things going: instances, tasks, incidents, limits",
@@ -88,7 +95,7 @@ ROLES: dict[str, tuple[str, frozenset[str]]] = {
                 "instances:start", "instances:control", "instances:delete", "instances:comment", "tasks:work", "tasks:manage", "jobs:retry",
                 "messages:publish", "decisions:evaluate",
                 "incidents:resolve", "holds:control", "watchdog:repair", "batches:write",
-                "triggers:control", "webhooks:control", "letters:read", "letters:control", "operations:read", "directory:write",
+                "triggers:control", "webhooks:control", "alerts:write", "letters:read", "letters:control", "operations:read", "directory:write",
                 "limits:read", "limits:write", "settings:read", "metrics:read", "tenants:read", "keys:own", "views:own",
             ),
         ),

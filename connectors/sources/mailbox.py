@@ -149,7 +149,7 @@ class Mailbox:
         raw = await self._ask(lambda: _fetched(imap, uid, "BODY.PEEK[HEADER]" if large else "BODY.PEEK[]"))
         if raw is None:
             return TriggerItem(context={}, place=uid, passed=True)
-        context, reason = mails.read(raw, self._shape, uid, size)
+        context, reason = await asyncio.to_thread(mails.read, raw, self._shape, uid, size)
         if large:
             reason = f"it has {size} bytes, more than the {self._bytes} that are taken"
         return TriggerItem(context=context, place=uid, reason=reason)

@@ -28,6 +28,13 @@ class Shape(NamedTuple):
 
 def read(raw: bytes, shape: Shape, uid: int, size: int) -> tuple[dict[str, Any], str]:
     """What expressions see, and why the mail can't be used; empty: it can."""
+    try:
+        return _read(raw, shape, uid, size)
+    except Exception as e:  # noqa: BLE001 - parts a thousand deep, and what else a sender may think of, hold no other mail up
+        return {"folder": shape.folder, "uid": uid, "size": size}, f"it can't be read: {type(e).__name__}"
+
+
+def _read(raw: bytes, shape: Shape, uid: int, size: int) -> tuple[dict[str, Any], str]:
     mail = message_from_bytes(raw, policy=email.policy.default)
     plain = _safe(lambda: mail.get_body(("plain",)), None)
     html = _safe(lambda: mail.get_body(("html",)), None)

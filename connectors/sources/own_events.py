@@ -25,7 +25,7 @@ PASS_EVENTS, PASS_S = 5_000, 60.0
 #: before the owner of a partition is asked again (seconds)
 OWNER_S = 0.5
 #: what follows from this itself, or from nobody's doing
-_OURS = ("trigger.", "webhook.", "partition.", "ledger.", "operation.")
+_OURS = ("trigger.", "webhook.", "alert.claimed", "partition.", "ledger.", "operation.")
 
 
 async def open_events(opening: Opening) -> OwnEvents:
@@ -44,7 +44,7 @@ class OwnEvents:
         config, places = opening.config, opening.places
         self.client: Any = opening.client
         self.tenant = opening.tenant
-        self._types, self._definitions = frozenset(config["types"]), frozenset(config["definitions"])
+        self._types, self._definitions = frozenset(config["types"]), frozenset(config.get("definitions") or ())
         from_now = config.get("from") != "start" and not begun(opening)
         #: partition -> next offset
         self.next = {p: places[str(p)] + 1 if str(p) in places else end if from_now else 0 for p, end in ends.items()}
@@ -94,7 +94,10 @@ class OwnEvents:
 
     def _item(self, r: Recorded) -> TriggerItem | None:
         definition, process = self._known.of(r)  # which it has to see of each
-        if r.envelope.tenant != self.tenant or process not in self._definitions or wire.NAMES[type(r.event)] not in self._types:
+        type_ = wire.NAMES[type(r.event)]
+        if r.envelope.tenant != self.tenant or type_ not in self._types:
+            return None
+        if process not in self._definitions and not (type_.startswith("alert.") and not self._definitions):
             return None
         event = masked_values({k: v for k, v in event_view(r).items() if k not in ("tenant", "trace")})
         return TriggerItem(context={"event": event, "process": process, "definition": str(definition)}, place=r.offset)

@@ -41,7 +41,7 @@ LAST_S = 2.0
 #: instances of which it is remembered what they run
 KNOWN_MAX = 20_000
 #: what others like this one say of their progress is none: else each report would lead to the next
-_QUIET = ("webhook.", "trigger.", "partition.", "ledger.")
+_QUIET = ("webhook.", "trigger.", "alert.claimed", "partition.", "ledger.")
 #: codes of a home that is away for a moment
 _AWAY = frozenset({RejectionCode.UNAVAILABLE, RejectionCode.DEADLINE_EXCEEDED, RejectionCode.RESOURCE_EXHAUSTED})
 

@@ -40,9 +40,11 @@ def delete(server: str, id: str, reason: str, json: bool) -> None:
 
 
 def deploy(server: str, files: list[Path], draft: bool, json: bool) -> None:
+    from flowledger.infra.cli import alert_files
     from flowledger.infra.cli.profile_files import ENDS, store
 
-    apis, files = [f for f in files if f.name.endswith(ENDS)], [f for f in files if not f.name.endswith(ENDS)]
+    apis, rules = [f for f in files if f.name.endswith(ENDS)], [f for f in files if f.name.endswith(alert_files.ENDS)]
+    files = [f for f in files if f not in apis and f not in rules]
     resources = []
     for file in files:
         content = file_text(file)
@@ -54,10 +56,13 @@ def deploy(server: str, files: list[Path], draft: bool, json: bool) -> None:
     stored = store(s, apis)
     answer: dict[str, Any] = {"definitions": [], "findings": []}
     with busy(f"deploying {len(files)} file{'s' if len(files) > 1 else ''}"):
-        if files or not apis:
+        if files or not (apis or rules):
             answer = s.post("/v1/deployments", {"resources": resources, "status": "draft" if draft else "published"})
+    alerts = alert_files.store(s, rules)
     if apis:
         answer["profiles"] = stored
+    if alerts:
+        answer["alerts"] = alerts
     if json:
         as_json(answer)
         return
@@ -67,8 +72,9 @@ def deploy(server: str, files: list[Path], draft: bool, json: bool) -> None:
         show_findings(answer["findings"])
     for each in stored:
         console().print(f"[green]✓[/] API profile {each['name']} version {each['version']}")
+    alert_files.show(alerts)
     rows = [{**d, "new": not d.get("duplicate")} for d in answer["definitions"]]
-    if not files and apis:
+    if not files and (apis or rules):
         return
     table(rows, ["definition_id", "key", "kind", "version", "version_tag", "resource", "new"], empty="no definitions")
 

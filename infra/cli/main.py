@@ -91,6 +91,20 @@ def stubs(
 
 
 @app.command(rich_help_panel=RUN)
+def mcp(
+    process: Annotated[list[str] | None, typer.Option("--process", metavar="ID", help="These are tools; none: all in service")] = None,
+    read_only: Annotated[bool, typer.Option("--read-only", help="It looks, and starts and answers nothing")] = False,
+    server: ServerUrl = "",
+) -> None:
+    """A server of the Model Context Protocol over stdin and stdout: processes as tools of an assistant, by your rights."""
+    import sys
+
+    from flowledger.infra.cli.mcp import serve
+
+    serve(server, process or [], read_only, sys.stdin.buffer, sys.stdout.buffer)
+
+
+@app.command(rich_help_panel=RUN)
 def serve(
     roles: Roles = None,
     port: Port = None,
@@ -374,6 +388,7 @@ def deploy(files: Files, server: ServerUrl = "", draft: Annotated[bool, typer.Op
 
 def _register() -> None:
     from flowledger.infra.cli import (
+        alerts,
         capabilities,
         connectors,
         control,
@@ -410,6 +425,7 @@ def _register() -> None:
     app.add_typer(kafka_app, name="kafka", rich_help_panel=RUN)
     app.add_typer(topics_app, name="topics", rich_help_panel=CARE)
     app.add_typer(insight.app, name="analytics", rich_help_panel=LOOK)
+    app.add_typer(alerts.app, name="alerts", rich_help_panel=LOOK)
     app.add_typer(capabilities.app, name="capabilities", rich_help_panel=MODELS)
     app.add_typer(connectors.app, name="connectors", rich_help_panel=MODELS)
     app.add_typer(profiles.app, name="profiles", rich_help_panel=MODELS)
@@ -453,6 +469,8 @@ def run(arguments: list[str] | None = None) -> None:
             _say(Failed(str(e), USAGE))
         if isinstance(e, _OF_FILES) and e.filename:
             _say(Failed(f"{e.filename}: {e.strerror}", USAGE))
+        if isinstance(e, OSError) and e.strerror:
+            _say(Failed(e.strerror, NO, "FLOWLEDGER_DEBUG=1 shows where"))
         _say(Failed(f"{type(e).__name__}: {e}", NO, "FLOWLEDGER_DEBUG=1 shows where"))
 
 

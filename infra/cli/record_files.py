@@ -1,4 +1,4 @@
-"""Files that have one record each, with its name: capabilities, API profiles."""
+"""Files that have one record each, with its name: capabilities, API profiles, alerts."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from flowledger.events import alerts as al
 from flowledger.events import commands as c
 from flowledger.events import control as co
 from flowledger.events import triggers as tr
@@ -198,6 +199,12 @@ SUBJECTS: dict[type[c.AnyCommand], Rule | None] = {
     wh.SettleDelivery: None,
     wh.TestWebhook: None,
     wh.ListWebhooks: None,
+    # and an alert
+    al.PutAlert: None,
+    al.DeleteAlert: None,
+    al.SilenceAlert: None,
+    al.ClaimAlerts: None,
+    al.ReportAlert: None,
 }
 
 #: command -> field with several things, each of which must be the caller's own

@@ -231,7 +231,8 @@ def withdraw(d: Any, i: Instance, token: Token) -> None:
         if outer is None or outer.kids:
             return
         node = nodes[outer.element]
-        if not node.is_scope or _goes_on(outer, node, outer.data or {}):
+        holds_others = node.is_scope or (node.loop is not None and not outer.index)  # else it only carries handlers
+        if not holds_others or _goes_on(outer, node, outer.data or {}):
             d.push(i, scope)
             return
         token = outer

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from flowledger.events import alerts as al
 from flowledger.events import commands as c
 from flowledger.events import control as co
 from flowledger.events import triggers as tr
@@ -14,6 +15,7 @@ from flowledger.kernel import operations
 from flowledger.kernel.access.versions import LOCKING, stale
 from flowledger.kernel.decision import Decision
 from flowledger.kernel.handlers import (
+    alerts,
     batches,
     control,
     definitions,
@@ -138,6 +140,11 @@ HANDLERS: dict[type[c.AnyCommand], Callable[[Decision, Any], Rejected | None]] =
     wh.SettleDelivery: webhooks.settle,
     wh.TestWebhook: webhooks.test,
     wh.ListWebhooks: webhooks.listing,
+    al.PutAlert: alerts.put,
+    al.DeleteAlert: alerts.delete,
+    al.SilenceAlert: alerts.silence,
+    al.ClaimAlerts: alerts.claim,
+    al.ReportAlert: alerts.report,
 }
 
 

@@ -29,7 +29,13 @@ def publish(d: Decision, e: c.PublishMessage) -> Rejected | None:
     if not 0 <= e.ttl_ms <= limits.TTL_MS_MAX:
         return Rejected(RejectionCode.INVALID_ARGUMENT, f"expected a time to live of 0 to {limits.TTL_MS_MAX} ms, found {e.ttl_ms}")
     if e.message_id and (tenant, e.name, e.correlation_key, e.message_id) in p.by_message_id:
-        return Rejected(RejectionCode.ALREADY_EXISTS, f"a message '{e.name}' with id '{e.message_id}' was published before")
+        same = [
+            p.messages[k] for k in p.by_message.get((tenant, e.name, e.correlation_key)) or () if p.messages[k].message_id == e.message_id
+        ]
+        if any(m.expires_us > d.facts.now_us for m in same):
+            return Rejected(RejectionCode.ALREADY_EXISTS, f"a message '{e.name}' with id '{e.message_id}' was published before")
+        for m in same:  # its time was over, and nobody has looked yet
+            d.record(wa.MessageExpired(message=m.key))
     starts = len(p.by_start.get((tenant, "message", e.name)) or ())
     _bounded(e.variables, starts + len(p.by_awaited.get((tenant, e.name, e.correlation_key)) or ()))
     key = d.key()

@@ -3,6 +3,7 @@ is held, and a test names it (docs/decisions/0009)."""
 
 from __future__ import annotations
 
+from flowledger.events import alerts as al
 from flowledger.events import commands as c
 from flowledger.events import control as co
 from flowledger.events import triggers as tr
@@ -43,6 +44,8 @@ WHILE_HELD: dict[type[c.AnyCommand], str] = {
     # a webhook tells of what has happened
     wh.PutWebhook: RUN, wh.DeleteWebhook: RUN, wh.ControlWebhook: RUN, wh.ClaimWebhook: RUN, wh.ReportWebhook: RUN, wh.SettleDelivery: RUN,
     wh.TestWebhook: RUN, wh.ListWebhooks: RUN,
+    # and an alert of what is measured
+    al.PutAlert: RUN, al.DeleteAlert: RUN, al.SilenceAlert: RUN, al.ClaimAlerts: RUN, al.ReportAlert: RUN,
     # a token that would go on in it stands still
     c.Continue: RUN,
     # hand-outs pass over what is held; leases end, and cost no attempt

@@ -55,6 +55,8 @@ def _own(n: Node) -> Any:
             event.pop("ref", None)  # the id of what is named beside
     if isinstance(config := seen["config"], dict) and isinstance(details := config.get("details"), dict):
         details.pop("name", None)
+        if not details:  # as where there was no name
+            del config["details"]
     return {k: v for k, v in seen.items() if v not in (None, [], {}, False, "")}
 
 

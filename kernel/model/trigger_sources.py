@@ -37,12 +37,17 @@ def _schedule(config: Mapping[str, Any]) -> str:
 
 
 #: what happens to an instance; what is said of the server, its users and its operations is for other eyes
+_ABOUT_ALERTS = ("alert.fired", "alert.resolved")
 _ABOUT_INSTANCES = ("workflow.", "task.", "element.", "incident.", "error.", "escalation.", "sla.", "decision.evaluated")
-TYPES = tuple(sorted(name for name in wire.NAMES.values() if name.startswith(_ABOUT_INSTANCES)))
+TYPES = tuple(sorted(name for name in wire.NAMES.values() if name.startswith(_ABOUT_INSTANCES) or name in _ABOUT_ALERTS))
 
 
 def _type(value: Any) -> str:
-    return "" if isinstance(value, str) and value in TYPES else "types of events of instances, such as workflow.completed"
+    return (
+        ""
+        if isinstance(value, str) and value in TYPES
+        else "types of events of instances, such as workflow.completed, or alert.fired and alert.resolved"
+    )
 
 
 def _listed(check: f.Check) -> f.Check:
@@ -56,6 +61,12 @@ _QUEUE = {
     "secret_key": Field(f.secret, True), "session_token": Field(f.secret), "visibility": Field(f.within("PT1S", "PT12H")),
 }  # fmt: skip
 
+
+def _events(config: Mapping[str, Any]) -> str:
+    """An alert may be of all processes, so it needs none."""
+    return "" if "definitions" in config or {*config.get("types", ())} <= {*_ABOUT_ALERTS} else "definitions: expected it: it is missing"
+
+
 SOURCES: dict[str, Source] = {
     "schedule": Source(
         {
@@ -67,9 +78,9 @@ SOURCES: dict[str, Source] = {
     ),
     "webhook": Source(webhook.FIELDS, webhook.whole, read=False),
     "events": Source({
-        "types": Field(_listed(_type), True), "definitions": Field(_listed(f.text(r"[^\x00-\x1f\x7f]+", "ids of processes")), True),
+        "types": Field(_listed(_type), True), "definitions": Field(_listed(f.text(r"[^\x00-\x1f\x7f]+", "ids of processes"))),
         "from": Field(f.one_of("now", "start")),
-    }),
+    }, _events),
     "files": Source({
         "folder": Field(f.text(r"/[^\x00-\x1f\x7f]*", "the whole path of a folder"), True),
         "pattern": Field(f.several(f.text(r"[^\x00-\x1f\x7f/]+", "names with * and ?, such as *.csv", 200), 20)),

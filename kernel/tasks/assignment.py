@@ -229,13 +229,15 @@ def _role(p: Partition, n: Needs, pool: str, eligible: dict[str, dict[str, Any]]
     return name, f"has the role {', '.join(roles)}" if roles else "is a candidate"
 
 
-def _skill(p: Partition, n: Needs, pool: str, eligible: dict[str, dict[str, Any]]) -> tuple[str, str]:
-    def level(name: str) -> Decimal:
-        has = _levels(eligible[name].get("capabilities"))
-        return sum((has.get(c, Decimal(0)) for c in n.capabilities), Decimal(0))
+def skill(n: Needs, r: dict[str, Any]) -> Decimal:
+    """The sum of levels of what is needed."""
+    has = _levels(r.get("capabilities"))
+    return sum((has.get(c, Decimal(0)) for c in n.capabilities), Decimal(0))
 
-    name = min(eligible, key=lambda x: (-level(x), load(p, x, eligible[x]), x))
-    return name, f"has the highest skill: {level(name)} over {', '.join(n.capabilities) or 'nothing needed'}"
+
+def _skill(p: Partition, n: Needs, pool: str, eligible: dict[str, dict[str, Any]]) -> tuple[str, str]:
+    name = min(eligible, key=lambda x: (-skill(n, eligible[x]), load(p, x, eligible[x]), x))
+    return name, f"has the highest skill: {skill(n, eligible[name])} over {', '.join(n.capabilities) or 'nothing needed'}"
 
 
 def _round_robin(p: Partition, n: Needs, pool: str, eligible: dict[str, dict[str, Any]]) -> tuple[str, str]:
@@ -245,19 +247,19 @@ def _round_robin(p: Partition, n: Needs, pool: str, eligible: dict[str, dict[str
     return name, f"is next in turn after {last or 'nobody'}"
 
 
+def score(p: Partition, name: str, r: dict[str, Any]) -> Decimal:
+    """Share of successes, speed and the directory's weight, against the load."""
+    history = p.records.get(("history", name)) or {"done": 0, "failed": 0, "ms": 0}
+    weight = people.balance(r, "weight")
+    good: Decimal = Decimal(history["done"] + 1) / (history["done"] + history["failed"] + 2)
+    speed = Decimal(3_600_000) / (3_600_000 + history["ms"]) if history["done"] else Decimal(1) / 2
+    base = Decimal(str(weight)) if _is_number(weight) else Decimal(1)
+    return base * good * good * speed * speed / (1 + load(p, name, r))
+
+
 def _weighted(p: Partition, n: Needs, pool: str, eligible: dict[str, dict[str, Any]]) -> tuple[str, str]:
-    """By history: share of successes, speed and the directory's weight, against the load."""
-
-    def score(name: str) -> Decimal:
-        history = p.records.get(("history", name)) or {"done": 0, "failed": 0, "ms": 0}
-        weight = people.balance(eligible[name], "weight")
-        good: Decimal = Decimal(history["done"] + 1) / (history["done"] + history["failed"] + 2)
-        speed = Decimal(3_600_000) / (3_600_000 + history["ms"]) if history["done"] else Decimal(1) / 2
-        base = Decimal(str(weight)) if _is_number(weight) else Decimal(1)
-        return base * good * good * speed * speed / (1 + load(p, name, eligible[name]))
-
-    name = min(eligible, key=lambda x: (-score(x), x))
-    return name, f"has the best record for its load: score {score(name):.3f}"
+    name = min(eligible, key=lambda x: (-score(p, x, eligible[x]), x))
+    return name, f"has the best record for its load: score {score(p, name, eligible[name]):.3f}"
 
 
 def _first(p: Partition, n: Needs, pool: str, eligible: dict[str, dict[str, Any]]) -> tuple[str, str]:
@@ -272,13 +274,24 @@ STRATEGIES: dict[str, Callable[[Partition, Needs, str, dict[str, dict[str, Any]]
 }  # fmt: skip
 
 
+def _standing(strategy: str, p: Partition, n: Needs, name: str, r: dict[str, Any]) -> str:
+    """By what the strategy compared somebody with whom it chose."""
+    held, most = len(p.by_assignee.get(name) or ()), people.balance(r, "max_concurrent")
+    loaded = f"{held} open tasks" + (f" of {most}" if isinstance(most, int) and most > 0 else "")
+    if strategy in ("weighted", "history"):
+        return f"score {score(p, name, r):.3f}"
+    if strategy == "skill":
+        return f"skill {skill(n, r)}, {loaded}"
+    return "later in turn" if strategy == "round_robin" else "later in the list" if strategy == "first" else loaded
+
+
 # --- choosing ---------------------------------------------------------------------------------------------------------
 
 
 def choose(
     p: Partition, task: Task, settings: dict[str, Any], lanes: list[str], now_us: int, wish: str = "", but: Iterable[str] = ()
 ) -> dict[str, Any]:
-    """The record of a choice: `{assignee, kind, strategy, why, excluded: {name: reason}, considered}`; `assignee` is "" when nobody is eligible.
+    """The record of a choice: `{assignee, kind, strategy, why, excluded: {name: reason}, behind: {name: how they stood}, considered}`; `assignee` is "" when nobody is.
 
     `wish`: taken when eligible, else ignored with the reason (C-48). `but`: who had it and is passed over. Where it falls on somebody whose home is to be
     asked first, `assignee` is "" and `asks` names them.
@@ -332,8 +345,11 @@ def _choose(
         return {**out, "why": f"nobody of {count} candidates is eligible", **({"again_us": again} if again else {})}
     pool = pool_of(task, needs)
     name, why = STRATEGIES.get(strategy, _least_loaded)(p, needs, pool, eligible)
+    others = sorted(eligible.keys() - {name})[:REASONS_MAX]
+    behind = {x: _standing(strategy, p, needs, x, eligible[x]) for x in others}
     return {
         **out,
+        **({"behind": behind} if behind else {}),
         "assignee": name,
         "why": why,
         "kind": kind_of(name, eligible[name]),

@@ -34,6 +34,8 @@ _SHAPES = {
     "time": re.compile(r"[0-9]{2}:[0-9]{2}(?::[0-9.]+)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?"),
     "datetime": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:.+"),
 }
+#: characters and decimal places that a form may count up to
+_COUNTED = 1_000_000_000
 #: digits of a number by which its step is divided
 _DIGITS = 400
 #: the last zone in which it still is the day before
@@ -156,22 +158,33 @@ def _matches(pattern: str, value: str, whole: bool, facts: Any) -> bool:
     return _MATCHES(seen, facts) is not False
 
 
+def _limit(value: Any) -> Decimal | None:
+    """A number, or a text of one: form-js compares either."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        return None
+    try:
+        number = Decimal(str(value).strip())
+    except ArithmeticError:
+        return None
+    return number if number.is_finite() else None
+
+
 def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    number = _limit(value)
+    return int(number) if number is not None and abs(number) < _COUNTED and number == int(number) else None
 
 
 def _number(value: Any, field: dict[str, Any], rules: dict[str, Any]) -> list[str]:
     if isinstance(value, str) and field.get("serializeToString"):
-        try:
-            value = Decimal(value)
-        except ArithmeticError:
+        if (said := _limit(value)) is None:
             return [f"expected a number as a text, found {shown(value)}"]
+        value = said
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return [f"expected a number, found {shown(value)}"]
     out, number = [], Decimal(str(value))
     for word, says, bad in (("min", "at least", operator.lt), ("max", "at most", operator.gt)):
-        limit = rules.get(word)
-        if isinstance(limit, int | float | Decimal) and not isinstance(limit, bool) and bad(number, Decimal(str(limit))):
+        limit = _limit(rules.get(word))
+        if limit is not None and bad(number, limit):
             out.append(f"expected {says} {limit}, found {value}")
     digits = _whole(field.get("decimalDigits"))
     exponent = number.normalize().as_tuple().exponent
@@ -184,12 +197,9 @@ def _number(value: Any, field: dict[str, Any], rules: dict[str, Any]) -> list[st
 
 
 def _decimal(value: Any) -> Decimal | None:
-    """A number above zero; form-js has it as a text, too."""
-    try:
-        number = Decimal(str(value)) if isinstance(value, str | int | float | Decimal) and not isinstance(value, bool) else None
-    except ArithmeticError:
-        return None
-    return number if number is not None and number.is_finite() and number > 0 else None
+    """A number above zero."""
+    number = _limit(value)
+    return number if number is not None and number > 0 else None
 
 
 def _multiple(number: Decimal, step: Decimal) -> bool:

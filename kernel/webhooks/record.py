@@ -13,7 +13,7 @@ from flowledger.kernel.expressions import feel_expression
 
 #: beginnings of types that nobody outside is told: the ledger's own, who asked for what, records of people, and webhooks themselves, which would tell of
 #: each telling
-_OWN = ("partition.", "ledger.", "operation.", "record.", "webhook.")
+_OWN = ("partition.", "ledger.", "operation.", "record.", "webhook.", "alert.claimed")
 #: all that may be told
 TYPES = frozenset(name for name in wire.NAMES.values() if not name.startswith(_OWN))
 #: the type of an event that is sent to try a webhook

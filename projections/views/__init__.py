@@ -3,6 +3,7 @@
 from flowledger.projections.fold import View
 from flowledger.projections.tables import Table
 from flowledger.projections.views import (
+    alerts,
     batches,
     dead_letters,
     definitions,
@@ -44,6 +45,7 @@ VIEWS: dict[str, View] = {
         files,
         triggers,
         webhooks,
+        alerts,
     )
 }
 TABLES: dict[str, Table] = {t.name: t for v in VIEWS.values() for t in v.tables}

@@ -388,6 +388,7 @@ class System:
 
     async def _start_api(self, listener: socket.socket, dsn: str) -> None:
         from flowledger.api import console, files, job_stream
+        from flowledger.api.alerting import Alerting
         from flowledger.api.app import create_app
         from flowledger.api.entrance import Entered, entrance
         from flowledger.api.hooks.door import Hooks
@@ -428,6 +429,13 @@ class System:
         lag = self.services.lag = Lag(self.engine, self.services.reads.positions, late.set)
         looking = asyncio.create_task(lag.watch(), name="lag")
         self._stack.callback(looking.cancel)
+        alerting = asyncio.create_task(Alerting(self.engine, self.services.reads, lag, self.settings.node).run(), name="alerts")
+
+        async def stop_alerting() -> None:
+            alerting.cancel()
+            await asyncio.wait({alerting}, timeout=STOP_S)
+
+        self._stack.push_async_callback(stop_alerting)
         workers = self.services.workers = Workers()
         watching = asyncio.create_task(workers.watch(self.engine), name="workers")
         self._stack.callback(watching.cancel)

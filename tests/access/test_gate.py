@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from gate_world import MODEL, World
 
+from flowledger.events import alerts as al
 from flowledger.events import commands as c
 from flowledger.events import control as co
 from flowledger.events import triggers as tr
@@ -96,6 +97,12 @@ OWN = {
     wh.SettleDelivery,
     wh.TestWebhook,
     wh.ListWebhooks,
+    # likewise (tests/kernel/test_alerts.py); only the engine claims
+    al.PutAlert,
+    al.DeleteAlert,
+    al.SilenceAlert,
+    al.ClaimAlerts,
+    al.ReportAlert,
 }
 CATALOGUE = sorted(typing.get_args(c.AnyCommand), key=lambda k: k.__name__)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import io
 import json
+from pathlib import Path
 
 import pytest
 
@@ -106,3 +107,11 @@ def test_what_cannot_be_read_is_one_json_document(command_line, tmp_path):
     file.write_text("{")
     code, out, _ = command_line("inspect", file, "--json")
     assert code == 1 and json.loads(out)[0]["format"] is None
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device on this system")
+def test_a_full_disk_is_one_sentence(command_line, tmp_path):
+    model = tmp_path / "p.json"
+    model.write_text('{"id": "p", "flow": [{"task": "a"}]}')
+    code, _, err = command_line("convert", model, "-o", "/dev/full")
+    assert code == 1 and "No space left on device" in err and "Errno" not in err

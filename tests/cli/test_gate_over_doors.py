@@ -38,6 +38,7 @@ TRIGGER = json.dumps({
     "format": "flowledger/trigger@1", "name": MARK, "source": {"schedule": {"cron": "0 7 1 1 *"}}, "start": {"process": f"{MARK}-work"},
 })  # fmt: skip
 WEBHOOK = {"url": f"https://{MARK}.example/", "secrets": ["{{secrets.HOOK}}"], "types": ["workflow.completed"]}
+ALERT = {"measure": "failed", "above": 1000000, "title": MARK}
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +73,7 @@ class World:
         self.letter = self.until(lambda: self.b("GET", "/v1/dead-letters")["items"])[0]["id"]
         self.incident = self.until(lambda: self.b("GET", "/v1/incidents")["items"])[0]["id"]
         self.b("PUT", f"/v1/webhooks/{MARK}", WEBHOOK)
+        self.b("PUT", f"/v1/alerts/{MARK}", ALERT)
         self.b("PUT", f"/v1/capabilities/{MARK}", {"operations": {"go": {}}})
         self.b("PUT", f"/v1/profiles/{MARK}", {"base_url": "https://api.example"})
         self.b("PUT", f"/v1/legal-holds/{MARK}", {"reason": MARK})
@@ -81,6 +83,7 @@ class World:
             "instances": self.instance, "definitions": self.draft, "tasks": self.task, "jobs": self.job, "incidents": self.incident,
             "dead-letters": self.letter, "task-definitions": MARK, "users": MARK, "connectors": "http", "triggers": MARK, "webhooks": MARK, "capabilities": MARK,
             "profiles": MARK, "subjects": MARK, "legal-holds": MARK,
+            "alerts": MARK,
             "drafts": self.drawing,
             "saved-views": self.b("POST", "/v1/saved-views", {"name": MARK, "page": "instances", "query": {"business_key": MARK}, "shared": "all"})["id"],
             "batches": self.b("POST", "/v1/batches", {"action": "cancel", "ids": [started[3]["id"]], "reason": MARK})["id"],
@@ -152,6 +155,7 @@ def bodies(w: World) -> dict[str, dict]:
         "extend_job": {"timeout_ms": 1_000}, "retries_job": {"retries": 2}, "put_limit": {"concurrency": 1},
         "put_trigger": {"content": TRIGGER.replace(MARK, "aa")}, "test_trigger": {"context": {}},
         "put_webhook": {**WEBHOOK, "url": "https://aa.example/"}, "redeliver_webhook": {"dead": True}, "discard_webhook": {"dead": True},
+        "put_alert": {**ALERT, "title": "aa"}, "silence_alert": {"minutes": 5},
         "replay_parked": {"ids": ["1"]}, "discard_parked": {"ids": ["1"]},
         "publish_message": {"name": f"{MARK}-paid", "correlation_key": f"{MARK}-k"}, "broadcast_signal": {"name": f"{MARK}-go"},
         "put_capability": {"operations": {"go": {}}}, "put_profile": {"base_url": "https://aa.example"},
@@ -179,6 +183,7 @@ OWN = frozenset(
         "export_subject",
         "put_legal_hold",
         "remove_legal_hold",
+        "put_alert",
     }
 )
 #: what any tenant may ask, for itself or of the server
@@ -206,7 +211,7 @@ def test_no_route_shows_or_moves_what_is_another_tenants(world):
         noun = path.split("/")[2] if path.startswith("/v1/") else ""
         filled = path.replace("{kind}", "users").replace("{move}", MOVES.get(noun, ""))
         thing = world.of["users" if noun == "directory" else noun] if noun in world.of or noun == "directory" else ""
-        if operation in ("put_trigger", "put_webhook"):
+        if operation in ("put_trigger", "put_webhook", "put_alert"):
             thing = "aa"  # as its body says: b's could not be put by its name alone
         for name in ("id", "key", "name"):
             filled = filled.replace(f"{{{name}}}", str(thing))

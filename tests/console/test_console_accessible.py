@@ -23,6 +23,7 @@ PAGES = {
     "tasks empty": "/tasks?view=mine",
     "task": "/tasks/{task}",
     "task history": "/tasks/{task}?tab=history",
+    "alerts": "/insight/alerts",
     "processes": "/processes",
     "process": "/processes/order",
     "compare": "/processes/document-approval?tab=compare",

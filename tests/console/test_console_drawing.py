@@ -189,3 +189,43 @@ def test_a_page_that_is_closed_before_its_changes_went_out_brings_them_when_it_c
     until(lambda: not unsent(rita))
     (other,) = [open_page(f"/designer/{draft}", actor="olga")]
     other.locator(".djs-shape", has_text="Only here").first.wait_for()
+
+
+POOL = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" id="d" targetNamespace="u"><collaboration id="c">
+  <participant id="pool" name="Shop" processRef="p"/>
+  </collaboration><process id="p" isExecutable="true"><laneSet id="ls"><lane id="sales" name="Sales"><flowNodeRef>s</flowNodeRef><flowNodeRef>offer</flowNodeRef></lane>
+  <lane id="stock" name="Stock"><flowNodeRef>pack</flowNodeRef><flowNodeRef>e</flowNodeRef></lane></laneSet><startEvent id="s"/><sequenceFlow id="f1" sourceRef="s"
+  targetRef="offer"/><task id="offer" name="Offer"/><sequenceFlow id="f2" sourceRef="offer" targetRef="pack"/><subProcess id="pack" name="Pack"><startEvent id="ps"/>
+  <sequenceFlow id="pf" sourceRef="ps" targetRef="pt"/><task id="pt" name="Wrap"/></subProcess><sequenceFlow id="f3" sourceRef="pack" targetRef="e"/><endEvent id="e"/>
+  </process></definitions>"""
+
+
+@pytest.mark.req("APG-UI-007")
+def test_pools_lanes_and_what_is_in_a_sub_process(server: Restarted, open_page: Callable[..., Any]) -> None:
+    drawn = server.call("POST", "/v1/models/convert", {"name": "pool.bpmn", "content": POOL})["content"]
+    draft = server.call("POST", "/v1/drafts", {"name": "Pools", "kind": "process", "content": drawn})["id"]
+    rita, olga = pages = [open_page(f"/designer/{draft}", actor=name) for name in ("rita", "olga")]
+    for page in pages:
+        page.locator("[data-element-id=pt]").first.wait_for()
+        tab(page, "Properties")
+    for page, element, name in (
+        (rita, "pool", "Our shop"),
+        (olga, "stock", "Warehouse"),
+        (rita, "sales", "Sales desk"),
+        (olga, "pt", "Wrap well"),
+    ):
+        page.locator(f"g[data-element-id={element}] .djs-visual text").first.click(force=True)  # a lane is hit where it says its name
+        page.locator(f"[data-element-id={element}].selected").first.wait_for()
+        group = page.locator(".bio-properties-panel-group-header-title", has_text="General")
+        if not page.locator("#bio-properties-panel-name").is_visible():
+            group.click()
+        page.locator("#bio-properties-panel-name").fill(name)
+    for page in pages:
+        for element, name in (("sales", "Sales desk"), ("stock", "Warehouse"), ("pool", "Our shop"), ("pt", "Wrap well")):
+            page.locator(f"g[data-element-id={element}]", has_text=name).first.wait_for()
+    until(lambda: not unsent(rita) and not unsent(olga))
+    rita.get_by_role("button", name="Save", exact=True).click()
+    olga.get_by_text("v2 · saved").wait_for()
+    content = server.call("GET", f"/v1/drafts/{draft}")["content"]
+    assert all(f'name="{n}"' in content for n in ("Sales desk", "Warehouse", "Our shop", "Wrap well"))
+    assert content.count("flowNodeRef>") == 8, "each still in its lane"

@@ -9,6 +9,7 @@ import random
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -285,6 +286,62 @@ async def test_each_limit_at_its_edge(door, services, desk, monkeypatch):
     assert not slow.behind.is_set()
     slow.tell({"n": -1})
     assert slow.behind.is_set()
+
+
+class Scripted:
+    """A socket that says its words one after the other, and then ends."""
+
+    def __init__(self, *words: dict[str, Any]) -> None:
+        self.words = [json.dumps(w) for w in words]
+
+    async def receive_text(self) -> str:
+        if not self.words:
+            raise EOFError
+        return self.words.pop(0)
+
+
+class Noted:
+    """A room that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.edits: list[int] = []
+        self.saves = 0
+
+    def begin(self, told: Any) -> dict[str, Any]:
+        return {"type": "begin"}
+
+    def edit(self, person: Any, update: bytes, n: int) -> None:
+        self.edits.append(n)
+
+    async def save(self, person: Any, comment: str) -> None:
+        self.saves += 1
+
+
+@pytest.mark.req("APG-UI-007")
+@pytest.mark.parametrize("word", [{"type": "edit", "n": 1, "update": "AAA="}, {"type": "save", "comment": "mine"}])
+async def test_who_may_only_read_sees_and_is_refused_an_edit(word):
+    room, eve = Noted(), rooms.Person("eve", False)
+    identity = SimpleNamespace(roles=["viewer"])
+    refused = await door_module._hear(Scripted({"type": "have"}, word), room, eve, identity)  # type: ignore[arg-type]
+    assert refused is not None and refused.status == 403 and (room.edits, room.saves) == ([], 0)
+    assert eve.out.get_nowait() == {"type": "begin", "may": False}, "what is drawn is hers to see"
+
+
+async def test_the_rate_at_its_edge(monkeypatch):
+    """As many changes as a second allows go through at once; each one more waits its share of a second, and none is lost."""
+    waited: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr(door_module, "time", SimpleNamespace(monotonic=lambda: 1.0))  # no time passes
+    monkeypatch.setattr(door_module, "asyncio", SimpleNamespace(sleep=wait))
+    edits = [{"type": "edit", "n": n, "update": "AAA="} for n in range(1, door_module.RATE + 3)]
+    room = Noted()
+    with pytest.raises(EOFError):
+        await door_module._hear(Scripted({"type": "have"}, *edits), room, rooms.Person("ann", True), None)  # type: ignore[arg-type]
+    assert room.edits == list(range(1, door_module.RATE + 3)), "each, in order"
+    assert waited == [1 / door_module.RATE, 2 / door_module.RATE], "the first that is too many, and the next"
 
 
 async def test_a_browser_that_floods_waits_and_loses_nothing(door, desk, monkeypatch):

@@ -12,7 +12,9 @@ from flowledger.kernel import model
 
 FOLDER = Path(__file__).parents[2] / "examples"
 FILES = sorted(
-    p for p in FOLDER.rglob("*") if p.suffix in (".bpmn", ".json", ".yaml", ".bpml", ".dmn", ".form") and ".flowtest." not in p.name
+    p
+    for p in FOLDER.rglob("*")
+    if p.suffix in (".bpmn", ".json", ".yaml", ".bpml", ".dmn", ".form") and not any(other in p.name for other in (".flowtest.", ".alert."))
 )
 
 

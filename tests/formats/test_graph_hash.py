@@ -157,3 +157,19 @@ def test_what_an_element_says(name):
         for said in (one, other)
     }
     assert len(hashes) == 2
+
+
+NAMED = {
+    "user": "userTask a{}\n<zeebe:userTask/>", "user as a job": "userTask a{}", "service": 'serviceTask a{}\n<zeebe:taskDefinition type="t"/>',
+    "manual": "manualTask a{}", "none": "task a{}", "receive": "receiveTask a{}", "script": 'scriptTask a{}\n<zeebe:script expression="= 1" resultVariable="r"/>',
+    "call": 'callActivity a{}\n<zeebe:calledElement processId="q"/>', "decision": 'businessRuleTask a{}\n<zeebe:calledDecision decisionId="d" resultVariable="r"/>',
+    "throw": "intermediateThrowEvent a{}", "signal": "intermediateCatchEvent a{} : signal S", "timer": "intermediateCatchEvent a{} : timer PT1H",
+    "message": "intermediateCatchEvent a{} : message M = k", "condition": "intermediateCatchEvent a{} : conditional x > 1",
+    "sub-process": "subProcess a{} {{\nstartEvent i\n}}", "gateway": "exclusiveGateway a{}",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", NAMED)
+def test_a_name_or_none_is_the_same_for_each_kind(kind):
+    frame = f"startEvent s\n{NAMED[kind]}\nendEvent e\ns > a > e"
+    assert of(bpmn(frame.format("")), "m.bpmn") == of(bpmn(frame.format(' name="Its name"')), "m.bpmn")

@@ -242,3 +242,18 @@ s > a > e
         assert s.i.tokens[s.task("u").token].vars["x"] == 8
         s.moves("complete u", "complete u")
         assert s.tasks == "a a u u" and s.empty
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        ("intermediateThrowEvent t", '<camunda:in businessKey="${k}"/>'),
+        ("startEvent t", '<camunda:in source="v" target="w"/>'),
+        ("intermediateThrowEvent t", '<camunda:out source="v" target="w"/>'),
+    ],
+)
+def test_what_a_signal_of_camunda_7_says_and_nothing_reads_is_told(event, said):
+    model = f"{event}\n.<signalEventDefinition signalRef='sig_S'><extensionElements>{said}</extensionElements></signalEventDefinition>\n"
+    model += "^<signal id='sig_S' name='S'/>\nserviceTask a camunda:type=external camunda:topic=x\nendEvent e\nt > a > e\n"
+    nodes, findings = read(model if event.startswith("start") else "startEvent s\n" + model + "s > t")
+    assert [f.code for f in findings] == ["CLASSIC_UNREAD"] and not nodes["t"].inputs

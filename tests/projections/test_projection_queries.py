@@ -410,7 +410,7 @@ async def _crowd(db: psycopg.AsyncConnection) -> None:
 
 
 @pytest.mark.req("D-API-005", "D-API-011", "D-API-018")
-@pytest.mark.req("TES-DAT-002", "TES-DAT-003", "D-DAT-011", "D-DAT-013")
+@pytest.mark.req("TES-DAT-002", "TES-DAT-003", "D-DAT-011", "D-DAT-013", "D-DAT-015")
 async def test_the_listed_queries_use_the_indexes_made_for_them(db, dsn, schema):
     log = Log()
     definitions = [log.definition(f"p{n}") for n in range(8)]
@@ -482,6 +482,7 @@ async def test_the_listed_queries_use_the_indexes_made_for_them(db, dsn, schema)
                 "SELECT 1 FROM execution_metrics WHERE tenant_id = '' AND entity_type = 'task' AND entity_id = 1",
                 (),
             ),
+            ("execution_metrics_by_time", "SELECT 1 FROM execution_metrics WHERE occurred_at >= %s", (day,)),
             ("execution_metrics_by_name", "SELECT 1 FROM execution_metrics WHERE tenant_id = '' AND metric_name = 'm7'", ()),
         ]:
             for _ in range(3):  # what ANALYZE finds is a sample

@@ -175,3 +175,10 @@ def test_the_same_id_goes_along_with_each_attempt():
     finally:
         server.shutdown()
     assert len(Shaky.seen) == 3 and len({key for key, _ in Shaky.seen}) == 1 and Shaky.seen[0][0]
+
+
+@pytest.mark.parametrize("id", ["", ".", "..", "../definitions", "a//b"])
+def test_ids_that_would_name_something_else_are_not_sent(id):
+    """`cancel("")` would have asked for another route."""
+    with SyncClient("http://127.0.0.1:1") as client, pytest.raises(ValueError, match="not empty"):
+        client.cancel(id)

@@ -280,3 +280,42 @@ def test_nobody_can_flood_the_log(server, admin, keys):
     time.sleep(0.5)
     rows = found(auditor, 0, actor="the-flood", limit=1000)
     assert len(rows) == 2 * EACH_MAX, "so many by the door, and so many by the partition"
+
+
+def assistant(server, key: dict[str, Any], *calls: tuple[str, dict[str, Any]], more: tuple[str, ...] = ()) -> list[Any]:
+    """What `flowledger mcp` says to an assistant that calls these tools: (failed, text)."""
+    asked = [
+        {
+            "jsonrpc": "2.0",
+            "id": 0,
+            "method": "initialize",
+            "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {}},
+        }
+    ]
+    asked.append({"jsonrpc": "2.0", "method": "notifications/initialized"})
+    asked += [
+        {"jsonrpc": "2.0", "id": i, "method": "tools/call", "params": {"name": n, "arguments": a}} for i, (n, a) in enumerate(calls, 1)
+    ]
+    env = {**os.environ, "FLOWLEDGER_SERVER": server.url, "FLOWLEDGER_API_KEY": key["key"]}
+    lines = "".join(json.dumps(a) + "\n" for a in asked)
+    said = subprocess.run(
+        [sys.executable, "-m", "flowledger", "mcp", *more], env=env, input=lines, capture_output=True, text=True, timeout=120
+    )
+    assert said.returncode == 0 and said.stderr == "", said.stderr
+    first, *rest = [json.loads(line) for line in said.stdout.splitlines()]
+    assert first["id"] == 0 and first["result"]["serverInfo"]["name"] == "flowledger"
+    return [(r["result"]["isError"], r["result"]["content"][0]["text"]) if "result" in r else r["error"]["message"] for r in rest]
+
+
+@pytest.mark.req("D-SEC-002")
+def test_an_assistant_may_do_what_its_key_may(server, admin, keys):
+    """By `flowledger mcp`: a refusal is the tool's error, and the log of operations has both."""
+    [(failed, text)] = assistant(server, keys["viewer"], ("start_waits", {"variables": {}}))
+    assert failed and "instances:start" in text, text
+    [(failed, text)] = assistant(server, keys["operator"], ("start_waits", {"business_key": "by-mcp"}))
+    assert not failed, text
+    instance = json.loads(text)["id"]
+    found(http_of(server, keys["auditor"]), 1, actor="the-viewer", operation="start_instance", outcome="refused")
+    [(failed, text)] = assistant(server, keys["viewer"], ("get_instance", {"id": instance}))
+    assert not failed and (json.loads(text)["id"], json.loads(text)["initiator"]) == (instance, "the-operator")
+    assert assistant(server, keys["operator"], ("start_waits", {}), more=("--read-only",)) == ["there is no tool start_waits"]

@@ -52,6 +52,31 @@ def test_skill_goes_to_the_highest_level():
     assert "highest skill" in made["why"]
 
 
+@pytest.mark.req("APG-ASG-002")
+@pytest.mark.parametrize(
+    ("strategy", "chosen", "behind"),
+    [
+        ("skill", "bob", {"ann": "skill 2, 0 open tasks", "cy": "skill 1, 0 open tasks of 4"}),
+        ("least_loaded", "ann", {"bob": "0 open tasks", "cy": "0 open tasks of 4"}),
+        ("round_robin", "ann", {"bob": "later in turn", "cy": "later in turn"}),
+        ("weighted", "ann", {"bob": "score 0.062", "cy": "score 0.062"}),
+    ],
+)
+def test_who_could_have_had_it_and_by_what_they_stood_behind(strategy, chosen, behind):
+    b = people(
+        Bench(), ann={"capabilities": {"sql": 2}}, bob={"capabilities": {"sql": 5}}, cy={"capabilities": ["sql"], "max_concurrent": 4}
+    )
+    made = asked(b, strategy=strategy, required_capabilities=["sql"])
+    assert (made["assignee"], made["behind"]) == (chosen, behind)
+
+
+def test_of_many_who_stood_behind_twenty_are_told_and_of_one_nobody():
+    b = people(Bench(), **{f"u{n:02}": {} for n in range(40)})
+    assert len(asked(b, strategy="role")["behind"]) == 20
+    b = people(Bench(), ann={})
+    assert "behind" not in asked(b, strategy="role")
+
+
 @pytest.mark.req("D-ASG-004")
 @pytest.mark.parametrize(
     ("ann", "needs", "why"),

@@ -305,6 +305,19 @@ def test_broken_mails_are_read_as_far_as_they_can_be(raw: bytes, text: str):
     json.dumps(context).encode()
 
 
+def test_parts_that_are_too_deep_and_what_the_library_stumbles_over_hold_nothing_up(monkeypatch):
+    raw = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(5_000))
+    context, _ = mails.read(raw, mails.Shape("INBOX", "text", True), 7, len(raw))
+    assert context["uid"] == 7 and json.dumps(context)
+
+    def stumbles(*given: Any) -> Any:
+        raise RecursionError("too deep")
+
+    monkeypatch.setattr(mails, "_read", stumbles)
+    found = mails.read(raw, mails.Shape("INBOX", "text", True), 7, len(raw))
+    assert found == ({"folder": "INBOX", "uid": 7, "size": len(raw)}, "it can't be read: RecursionError")
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from([
     b"From: ", b"To: a@b, ", b"Subject: =?utf-8?b?w7w=?= ", b"Content-Type: multipart/mixed; boundary=x", b"Content-Type: text/plain; charset=", b"\r\n", b"\r\n\r\n",

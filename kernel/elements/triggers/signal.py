@@ -30,7 +30,8 @@ def read(event: Any, xml: Any, node: Node, r: Any) -> None:
     event.name = r.expression(
         (found.get("name") or found.get("id", "")) if found is not None else reference or node.name or node.id, node, "signal name"
     )
-    for given in x.classic_ext(xml, "in"):  # Camunda 7: what is thrown carries what is named
+    throws = node.kind in ("intermediateThrowEvent", "endEvent")
+    for given in x.classic_ext(xml, "in") if throws else ():  # Camunda 7: what is thrown carries what is named
         if given.get("variables") == "all":
             node.properties = {**node.properties, PROPERTY: "all"}
         elif given.get("target"):

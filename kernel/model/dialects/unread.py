@@ -76,7 +76,7 @@ def check(r: Any) -> None:
                 words.setdefault(f"{_prefix(element, name)}{name.rpartition('}')[2]}", []).append(element)
         around = element.getparent()
         for kid in element if host == "extensionElements" else ():
-            if isinstance(kid.tag, str) and kid.tag.startswith(x.CLASSIC) and not _element_read(r, around, x.local(kid)):
+            if isinstance(kid.tag, str) and kid.tag.startswith(x.CLASSIC) and not _element_read(r, around, kid):
                 words.setdefault(f"<{_prefix(kid, kid.tag)}{x.local(kid)}>", []).append(around)
     for word, places in words.items():
         where = f"at <{x.local(places[0])}> '{r._id_around(places[0])}'" + (f" and {len(places) - 1} more" if len(places) > 1 else "")
@@ -110,10 +110,12 @@ def _half(element: Any, name: str, value: str) -> bool:
     return name in ("taskPriority", "jobPriority") and not x.classic_attr(element, "topic")
 
 
-def _element_read(r: Any, around: Any, name: str) -> bool:
-    host = x.local(around)
+def _element_read(r: Any, around: Any, kid: Any) -> bool:
+    host, name = x.local(around), x.local(kid)
     if name in ELEMENTS:
         places = ELEMENTS[name]
+        if name == "in" and host == "signalEventDefinition":  # what is thrown carries what `in` names
+            return x.local(around.getparent()) in ("intermediateThrowEvent", "endEvent") and kid.get("businessKey") is None
         return (places is None or host in places) and not (name == "failedJobRetryTimeCycle" and not x.classic_attr(around, "topic"))
     return _is_node(r, host) and bool(unkept.ELEMENTS.get(name, ("",))[0])
 

@@ -284,6 +284,19 @@ def test_a_buffered_message_starts_the_next_instance(ends, crash):
     assert seen == [1, 2, 3] and s.empty and not any(r == "message_start" for r, _ in s.p.records)
 
 
+def test_an_id_is_free_again_when_the_time_of_its_message_is_over_though_nobody_has_looked():
+    s = Scenario("startEvent s\nserviceTask a\nintermediateCatchEvent m : message M = k\nserviceTask b\ns > a > m > b").start("p", k="7")
+    first = c.PublishMessage(name="M", correlation_key="7", ttl_ms=1_000, message_id="i", variables={"x": 1})
+    s.do(first)
+    with pytest.raises(Refused, match="ALREADY_EXISTS"):
+        s.do(first)
+    s.now_us += 2_000_000
+    s.do(msgspec.structs.replace(first, variables={"x": 2}))
+    assert [m.vars for m in s.p.messages.values()] == [{"x": 2}]
+    s.move("complete a")
+    assert s.at == "b" and s.vars["x"] == 2
+
+
 def test_a_buffered_message_that_has_expired_starts_nothing():
     s = Scenario("startEvent s : message M\nserviceTask w\nendEvent e\ns > w > e")
     for ttl in (3_600_000, 1_000):

@@ -195,3 +195,23 @@ def test_a_scope_that_can_not_arm_its_events_is_an_incident(model):
     if model.startswith("boundary"):
         s.key = s.do(c.StartInstance(id="p", start_at=["b"]))["key"]
         assert s.p.incidents
+
+
+@pytest.mark.parametrize("crash", [False, True])
+@pytest.mark.parametrize(
+    ("loop", "before", "withdrawn", "at", "ends"),
+    [
+        (LOOP, "", 1, "a a", ""),
+        (LOOP, "", 2, "", "terminated"),
+        (LOOP, "complete a", 1, "z", ""),  # it has a result: it goes on
+        (LOOP.replace("<multiInstanceLoopCharacteristics>", '<multiInstanceLoopCharacteristics isSequential="true">'), "", 1, "a a", ""),
+    ],
+    ids=["one-of-two", "all", "the-last-after-a-result", "sequential: the next run"],
+)
+def test_the_runs_of_a_task_are_withdrawn_as_those_of_a_sub_process(loop, before, withdrawn, at, ends, crash):
+    s = run(f"startEvent s\nserviceTask a\n{loop}\nserviceTask z\nendEvent e\ns > a > z > e", crash)
+    if before:
+        s.move(before)
+    runs = [t.key for t in s.i.tokens.values() if t.element == "a" and t.index]
+    s.do(c.ModifyInstance(key=s.key, terminate=runs[:withdrawn]))
+    assert s.at == at and s.said("terminated") == ends

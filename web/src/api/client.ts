@@ -35,9 +35,11 @@ export function expect(positions: string) {
 }
 
 /** Addresses that can wait for a place of the log (`wait_for`); tests/console/test_console_catalogue.py holds it to the API's document. */
-const rows = /^\/(instances|tasks|incidents|dead-letters|batches|holds|operations|triggers|webhooks|measures|variants|reports|exports|definitions(?!\/[^/]+\/(diff|source|diagram)$)|decisions\/[^/]+\/(evaluations|coverage))(\/|$)/;
+const rows = /^\/(instances|tasks|incidents|dead-letters|batches|holds|operations|triggers|webhooks|alerts|measures|variants|reports|exports|definitions(?!\/[^/]+\/(diff|source|diagram)$)|decisions\/[^/]+\/(evaluations|coverage))(\/|$)/;
 /** What the newest answer of the server was true up to. */
 let seen: string | undefined;
+/** When the server answered last. */
+let at: number | undefined;
 const watchers = new Set<() => void>();
 
 export const freshness = {
@@ -46,6 +48,7 @@ export const freshness = {
     return () => watchers.delete(f);
   },
   position: () => seen,
+  at: () => at,
 };
 
 async function answer(response: Response): Promise<unknown> {
@@ -61,10 +64,9 @@ async function answer(response: Response): Promise<unknown> {
     if (response.status === 401) unknown();
     throw new ApiError(response.status, { ...problem, status: response.status, code: problem.code ?? String(response.status) });
   }
-  if (body && typeof body === "object" && "position" in body && typeof body.position === "string") {
-    seen = body.position;
-    watchers.forEach((f) => f());
-  }
+  if (body && typeof body === "object" && "position" in body && typeof body.position === "string") seen = body.position;
+  at = Date.now();
+  watchers.forEach((f) => f());
   return body;
 }
 
@@ -115,6 +117,8 @@ async function read(path: string, params?: Params, signal?: AbortSignal): Promis
 export async function getText(path: string, signal?: AbortSignal): Promise<string> {
   const response = await fetched(`/v1${path}`, { headers: headers({ Accept: "*/*" }), signal });
   if (!response.ok) await answer(response);
+  at = Date.now();
+  watchers.forEach((f) => f());
   return response.text();
 }
 

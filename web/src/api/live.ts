@@ -25,6 +25,10 @@ function told(c: Connection) {
   watchers.forEach((f) => f());
 }
 
+/** How many on this page listen; when the last has gone, and no other has come in its place, nothing is told as it happens any more. */
+let listening = 0;
+const STILL_MS = 1_000;
+
 export const useConnection = () =>
   useSyncExternalStore(
     (f) => {
@@ -103,10 +107,13 @@ export function useEvents(filter: Filter, take: (events: LiveEvent[]) => void, e
         source = undefined;
       } else open();
     };
+    listening += 1;
     open();
     document.addEventListener("visibilitychange", seen);
     return () => {
       over = true;
+      listening -= 1;
+      setTimeout(() => listening === 0 && told("connecting"), STILL_MS);
       document.removeEventListener("visibilitychange", seen);
       clearTimeout(again);
       cancelAnimationFrame(frame);

@@ -40,6 +40,8 @@ const NEEDS = {
   hook: "webhooks:control",
   hookWrite: "webhooks:write",
   insight: "insight:read",
+  alerts: "alerts:read",
+  alertWrite: "alerts:write",
   tenants: "tenants:read",
   tenantsWrite: "tenants:write",
   directory: "directory:write",

@@ -37,6 +37,7 @@ const routes = [
   page("/decisions/$id", () => import("~/pages/decisions/DecisionPage"), "DecisionPage"),
   page("/operations", () => import("~/pages/operations/OperationsPage"), "OperationsPage"),
   page("/insight", () => import("~/pages/insight/InsightPage"), "InsightPage"),
+  page("/insight/alerts", () => import("~/pages/alerts/AlertsPage"), "AlertsPage"),
   page("/api", () => import("~/pages/api/ApiPage"), "ApiPage"),
 ];
 

@@ -129,4 +129,11 @@ export const events: Record<string, string> = {
   "event.hold.advanced": "Eine Sperre gab einiges frei",
   "event.hold.released": "Sperre freigegeben",
   "event.workflow.applied": "Aufgehobenes angewandt",
+  "event.alert.claimed": "Wer auf die Alarme sieht",
+  "event.alert.deleted": "Alarm gelöscht",
+  "event.alert.fired": "Ein Alarm schlug an",
+  "event.alert.noted": "Störung eines Alarms vermerkt",
+  "event.alert.put": "Alarm angelegt oder geändert",
+  "event.alert.resolved": "Ein Alarm ist vorbei",
+  "event.alert.silenced": "Alarm stummgeschaltet",
 };

@@ -129,4 +129,11 @@ export const events: Record<string, string> = {
   "event.hold.advanced": "A hold released some",
   "event.hold.released": "Hold released",
   "event.workflow.applied": "What was kept was applied",
+  "event.alert.claimed": "Who looks at the alerts",
+  "event.alert.deleted": "Alert deleted",
+  "event.alert.fired": "An alert fired",
+  "event.alert.noted": "Trouble of an alert noted",
+  "event.alert.put": "Alert made or changed",
+  "event.alert.resolved": "An alert is over",
+  "event.alert.silenced": "Alert silenced",
 };

@@ -48,6 +48,8 @@ const looks: Record<string, { color: string; icon?: IconName }> = {
   delivered: { color: "teal", icon: "check" },
   waits: { color: "yellow", icon: "clock" },
   dead: { color: "red", icon: "warn" },
+  firing: { color: "red", icon: "warn" },
+  off: { color: "gray", icon: "pause" },
   partial: { color: "orange", icon: "warn" },
   succeeded: { color: "teal", icon: "check" },
 };

@@ -1,6 +1,6 @@
 import { Button, Group, Menu, Select, Tabs, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useNavigate, useSearch } from "@tanstack/react-router";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import { get, getText, query } from "~/api/client";
 import { useRefreshOn } from "~/api/live";
@@ -24,6 +24,7 @@ const EXPORTS = { xes: "application/xml", ocel: "application/json", csv: "text/c
 export function InsightPage() {
   const t = useText();
   const may = useMay("insight");
+  const alerts = useMay("alerts");
   const search = useSearch({ strict: false }) as Search;
   const navigate = useNavigate();
   const set = (more: Record<string, string | undefined>) => void navigate({ to: ".", search: { ...search, ...more } as Search, replace: true });
@@ -38,7 +39,17 @@ export function InsightPage() {
   const choices = [...new Set([...Object.keys(names), ...(search.process ? [search.process] : [])])];
   return (
     <>
-      <PageHead title={t("insight.title")} actions={search.process && <Exports search={search} />}>
+      <PageHead title={t("insight.title")} actions={
+          <Group gap="xs">
+            {alerts && (
+              <Button component={Link} to="/insight/alerts" size="xs" variant="default">
+                {t("alerts.title")}
+              </Button>
+            )}
+            {search.process && <Exports search={search} />}
+          </Group>
+        }
+      >
         {t("insight.what")}
       </PageHead>
       <Group mb="sm" gap="xs" align="end">

@@ -1,7 +1,7 @@
-import { Alert, Anchor, Badge, Button, Group, List, Tabs, Text, Title } from "@mantine/core";
+import { Alert, Anchor, Button, Group, List, Text, Title } from "@mantine/core";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { useMemo, useState } from "react";
+import { useMemo, useState, type ReactNode } from "react";
 import { get } from "~/api/client";
 import { askAgain, useEvents } from "~/api/live";
 import { useMay } from "~/api/me";
@@ -9,6 +9,7 @@ import type { InstanceState, Plan } from "~/api/types";
 import { Diagram } from "~/diagram/Diagram";
 import { useText } from "~/i18n";
 import { useDiagram } from "~/api/source";
+import { Parts } from "~/shared/Parts";
 import { Answer, Empty, Failed, PageHead, Waiting } from "~/shared/states";
 import { Files } from "~/shared/Files";
 import { HeldBy } from "~/shared/HeldBy";
@@ -39,7 +40,8 @@ import { namesOf } from "./why";
 import { Work } from "./Work";
 
 const ENDED = new Set(["completed", "failed", "cancelled", "terminated"]);
-const TABS = ["now", "incidents", "variables", "work", "decisions", "calls", "why", "comments", "files", "audit", "history"];
+const TABS = ["now", "incidents", "variables", "work", "decisions", "calls", "why", "comments", "files", "audit", "history"] as const;
+const GROUPS: Record<string, (typeof TABS)[number][]> = { moment: ["now", "incidents", "variables", "work"], cause: ["why", "decisions", "calls"], kept: ["comments", "files"], record: ["audit", "history"] };
 
 /** One run: where its tokens are, what it waits for, what it knows, and all of that at any moment of its life. */
 export function InstancePage() {
@@ -105,6 +107,33 @@ export function InstancePage() {
   if (!instance.data) return <Waiting />;
   const i = instance.data;
   const status = past && state.data ? state.data.status : i.status;
+  const onAt = (position: string | undefined) => set({ at: position });
+  const moment = { events, element: search.element, at };
+  const parts: Record<(typeof TABS)[number], () => ReactNode> = {
+    now: () => (state.data ? <Waits state={state.data} element={search.element} names={names} /> : <Waiting />),
+    incidents: () => <Incidents instance={id} element={search.element} disabled={past} />,
+    variables: () => (state.data ? <Variables state={state.data} {...moment} names={names} /> : <Waiting />),
+    work: () => <Work instance={id} element={search.element} />,
+    decisions: () => <Decisions {...moment} />,
+    calls: () => <Calls instance={i} />,
+    why: () => <Answer of={source}>{(xml) => <Why instance={id} xml={xml} {...moment} onAt={onAt} />}</Answer>,
+    comments: () => <Remarks instance={id} said={said} element={search.element} names={names} past={past} again={() => history.refetch()} />,
+    files: () => (past ? <PastFiles names={attachedAt(events, at!)} /> : <Files of="instances" id={id} open={steers && !ENDED.has(i.status)} hint={t("instance.files.hint")} />),
+    audit: () => (
+      <>
+        <History {...moment} onAt={onAt} error={history.error} audit />
+        {mayLog && (
+          <>
+            <Title order={2} mt="md" mb="xs">
+              {t("log.asked")}
+            </Title>
+            <OperationLog filters={{ instance: id }} onAt={onAt} height="30dvh" />
+          </>
+        )}
+      </>
+    ),
+    history: () => <History {...moment} onAt={onAt} error={history.error} />,
+  };
   return (
     <>
       <PageHead title={`${i.name || i.process}${i.business_key ? ` · ${i.business_key}` : ""}`} actions={
@@ -148,65 +177,27 @@ export function InstancePage() {
       {change === "rerun" && search.element && <Rerun instance={id} element={search.element} close={() => setChange(undefined)} />}
       {change === "rollback" && <Rollback instance={id} element={search.element} at={past ? at : undefined} close={() => setChange(undefined)} />}
       {change === "migrate" && <Migrate instance={i} standing={[...new Set((state.data?.tokens ?? []).map((token) => token.element))]} close={() => setChange(undefined)} />}
-      <TimeSlider events={events} at={at} onAt={(position) => set({ at: position })} />
-      <Tabs mt="sm" keepMounted={false} value={search.tab ?? "now"} onChange={(tab) => set({ tab: tab ?? undefined })}>
-        <Tabs.List>
-          {TABS.map((name) => (
-            <Tabs.Tab key={name} value={name} rightSection={name === "incidents" && !!i.incidents ? <Badge size="xs" color="red" circle>{i.incidents}</Badge> : name === "comments" && said.length > 0 ? <Badge size="xs" variant="default" circle>{said.length}</Badge> : undefined}>
-              {t(`instance.tab.${name}`)}
-            </Tabs.Tab>
-          ))}
-        </Tabs.List>
-        {search.element && (
-          <Button mt="xs" size="compact-xs" variant="light" rightSection={<Icon name="close" size={11} />} onClick={() => set({ element: undefined })}>
-            {t("instance.only", { element: names?.get(search.element) ?? search.element })}
-          </Button>
-        )}
-        <Tabs.Panel value="now" pt="sm">
-          {state.data ? <Waits state={state.data} element={search.element} names={names} /> : <Waiting />}
-        </Tabs.Panel>
-        <Tabs.Panel value="incidents" pt="sm">
-          <Incidents instance={id} element={search.element} disabled={past} />
-        </Tabs.Panel>
-        <Tabs.Panel value="variables" pt="sm">
-          {state.data ? <Variables state={state.data} events={events} element={search.element} at={at} /> : <Waiting />}
-        </Tabs.Panel>
-        <Tabs.Panel value="work" pt="sm">
-          <Work instance={id} element={search.element} />
-        </Tabs.Panel>
-        <Tabs.Panel value="decisions" pt="sm">
-          <Decisions events={events} element={search.element} at={at} />
-        </Tabs.Panel>
-        <Tabs.Panel value="calls" pt="sm">
-          <Calls instance={i} />
-        </Tabs.Panel>
-        <Tabs.Panel value="why" pt="sm">
-          <Answer of={source}>{(xml) => <Why instance={id} xml={xml} events={events} element={search.element} at={at} onAt={(position) => set({ at: position })} />}</Answer>
-        </Tabs.Panel>
-        <Tabs.Panel value="comments" pt="sm">
-          <Remarks instance={id} said={said} element={search.element} names={names} past={past} again={() => history.refetch()} />
-        </Tabs.Panel>
-        <Tabs.Panel value="files" pt="sm">
-          {past ? (
-            <PastFiles names={attachedAt(events, at!)} />
-          ) : (
-            <Files of="instances" id={id} open={steers && !ENDED.has(i.status)} hint={t("instance.files.hint")} />
-          )}
-        </Tabs.Panel>
-        {(["audit", "history"] as const).map((name) => (
-          <Tabs.Panel key={name} value={name} pt="sm">
-            <History events={events} element={search.element} at={at} onAt={(position) => set({ at: position })} error={history.error} audit={name === "audit"} />
-            {name === "audit" && mayLog && (
-              <>
-                <Title order={2} mt="md" mb="xs">
-                  {t("log.asked")}
-                </Title>
-                <OperationLog filters={{ instance: id }} onAt={(position) => set({ at: position })} height="30dvh" />
-              </>
-            )}
-          </Tabs.Panel>
-        ))}
-      </Tabs>
+      <TimeSlider events={events} at={at} onAt={onAt} />
+      <Parts
+        label={t("instance.part")}
+        parts={TABS.map((name) => ({
+          name,
+          label: t(`instance.tab.${name}`),
+          count: name === "incidents" ? (i.incidents ?? 0) : name === "comments" ? said.length : undefined,
+          bad: name === "incidents",
+          show: parts[name],
+        }))}
+        groups={Object.entries(GROUPS).map(([group, names]) => ({ label: t(`instance.group.${group}`), names }))}
+        open={search.tab ?? "now"}
+        go={(tab) => set({ tab })}
+        between={
+          search.element && (
+            <Button mt="xs" size="compact-xs" variant="light" rightSection={<Icon name="close" size={11} />} onClick={() => set({ element: undefined })}>
+              {t("instance.only", { element: names?.get(search.element) ?? search.element })}
+            </Button>
+          )
+        }
+      />
     </>
   );
 }

@@ -40,6 +40,8 @@ export interface Assignment {
   strategy?: string;
   why?: string;
   excluded?: Record<string, string>;
+  /** who could have had it, too, and by what they stood behind */
+  behind?: Record<string, string>;
 }
 
 export type Choice = { event: HistoryEvent } & (

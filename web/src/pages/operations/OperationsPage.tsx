@@ -1,9 +1,8 @@
-import { Badge, NativeSelect, Tabs } from "@mantine/core";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useMay, useSignIn } from "~/api/me";
 import { useFindings } from "~/api/watchdog";
 import { useText } from "~/i18n";
-import { useNarrow } from "~/shared/Folded";
+import { Parts } from "~/shared/Parts";
 import { PageHead } from "~/shared/states";
 import { Batches } from "./Batches";
 import { Capabilities } from "./connections/Capabilities";
@@ -44,42 +43,18 @@ export function OperationsPage() {
   const signedIn = useSignIn()?.auth !== "none";
   const hidden: Record<string, boolean> = { log: !useMay("log"), watchdog: !mayWatch, triggers: !useMay("triggers"), webhooks: !useMay("hooks"), users: !useMay("users") || !signedIn, keys: !useMay("keys") || !signedIn, connectors: !useMay("models"), capabilities: !useMay("people"), tenants: !useMay("tenants") };
   const tabs = Object.entries(TABS).filter(([name]) => !hidden[name]);
-  const narrow = useNarrow();
   const open = search.tab ?? "incidents";
-  const go = (tab: string | null) => void navigate({ to: ".", search: tab ? { tab } : {}, replace: true });
+  const go = (tab: string | undefined) => void navigate({ to: ".", search: tab ? { tab } : {}, replace: true });
   return (
     <>
       <PageHead title={t("operations.title")}>{t("operations.what")}</PageHead>
-      {narrow ? (
-        <>
-          <NativeSelect
-            label={t("operations.part")}
-            mb="sm"
-            value={open}
-            onChange={(e) => go(e.currentTarget.value)}
-            data={Object.entries(GROUPS).map(([group, names]) => ({
-              group: t(`operations.group.${group}`),
-              items: names.filter((name) => !hidden[name]).map((name) => ({ value: name, label: `${t(`operations.${name}`)}${name === "watchdog" && found > 0 ? ` (${found})` : ""}` })),
-            })).filter((group) => group.items.length > 0)}
-          />
-          {tabs.map(([name, Part]) => name === open && <Part key={name} />)}
-        </>
-      ) : (
-        <Tabs keepMounted={false} value={open} onChange={go}>
-          <Tabs.List>
-            {tabs.map(([name]) => (
-              <Tabs.Tab key={name} value={name} rightSection={name === "watchdog" && found > 0 && <Badge color="red" size="sm" variant="light">{found}</Badge>}>
-                {t(`operations.${name}`)}
-              </Tabs.Tab>
-            ))}
-          </Tabs.List>
-          {tabs.map(([name, Part]) => (
-            <Tabs.Panel key={name} value={name} pt="sm">
-              <Part />
-            </Tabs.Panel>
-          ))}
-        </Tabs>
-      )}
+      <Parts
+        label={t("operations.part")}
+        parts={tabs.map(([name, Part]) => ({ name, label: t(`operations.${name}`), count: name === "watchdog" ? found : undefined, bad: true, show: () => <Part /> }))}
+        groups={Object.entries(GROUPS).map(([group, names]) => ({ label: t(`operations.group.${group}`), names }))}
+        open={open}
+        go={go}
+      />
     </>
   );
 }

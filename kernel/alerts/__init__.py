@@ -1,0 +1,1 @@
+"""Alerts: what a rule may say, and when it fires (docs/insight.md)."""

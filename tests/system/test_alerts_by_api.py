@@ -1,0 +1,147 @@
+"""Alerts over HTTP and by the command line, on both pairs of log and database: a rule from its file to who is told of it, by a webhook and by a process of
+one's own that a trigger starts; two nodes and a restart between, and nothing is told twice."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+import pytest
+from test_outgoing_webhooks_by_api import SECRET, Receiver, flowledger
+
+from flowledger.api import alerting
+from flowledger.sdk import Flow
+
+WORK = Flow("report").start().service("t", job="w").end().xml().decode()
+LOOK = Flow("look").start().service("t", job="look").end().xml().decode()
+RULE = {"measure": "started", "process": "report", "above": 2, "window": "PT1H", "title": "Many reports", "severity": "critical"}
+TRIGGER = """
+format: flowledger/trigger@1
+name: on-alert
+source:
+  events:
+    types: [alert.fired, alert.resolved]
+    from: start
+start:
+  process: look
+  business_key: =event.data.name
+  variables: {what: =event.type, groups: =event.data.groups}
+"""
+
+
+@pytest.mark.req("APG-MON-005", "APG-MON-006", "D-MON-005", "APG-ANA-003")
+@pytest.mark.parametrize("on", ["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
+@pytest.mark.timeout(400)
+async def test_an_alert_from_its_file_to_who_is_told(on, request, place, database, tmp_path, monkeypatch):
+    monkeypatch.setattr(alerting, "LOOK_S", 0.5)
+    more = {"kafka": request.getfixturevalue("kafka_bootstrap"), "prefix": f"al-{uuid.uuid4().hex[:8]}"} if on == "kafka" else {}
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "HOOK").write_text(SECRET)
+    settings = dict(
+        data=tmp_path / "data", postgres=database, partitions=3, egress_private=("127.0.0.1",), secrets=(f"folder:{tmp_path / 'secrets'}",),
+        roles=("api", "owner", "projector", "connectors"), **more,
+    )  # fmt: skip
+    file = tmp_path / "many.alert.yaml"
+    file.write_text("name: many\n" + "\n".join(f"{k}: {json.dumps(v)}" for k, v in RULE.items()) + "\n")
+
+    async def ask(http: Any, method: str, path: str = "", body: Any = None, **query: Any) -> tuple[int, Any]:
+        r = await http.request(method, f"/v1/alerts{path}", json=body, params=query)
+        return r.status_code, r.json()
+
+    async def firing(http: Any, number: int) -> Any:
+        async def look() -> Any:
+            found = (await ask(http, "GET", "/many"))[1]
+            return found if found["firing"] == number else None
+
+        return await place.until(look, 120)
+
+    async def looked(http: Any) -> list[str]:
+        """What the process of one's own was started for."""
+        found = (await http.get("/v1/instances", params={"definition": "look", "limit": 100})).json()["items"]
+        assert {row["business_key"] for row in found} <= {"many"}
+        return sorted([(await http.get(f"/v1/instances/{row['id']}/variables")).json()["variables"]["what"] for row in found])
+
+    async def told(receiver: Receiver, http: Any, expected: list[str]) -> None:
+        async def both() -> bool:
+            return sorted({b["id"]: b["type"] for b in receiver.bodies}.values()) == expected == await looked(http)
+
+        await place.until(both, 120)
+
+    async with Receiver() as receiver:
+        async with place.system(**settings) as (system, http):
+            for model, name in ((WORK, "r.bpmn"), (LOOK, "l.bpmn"), (TRIGGER, "on-alert.trigger.yaml")):
+                done = await http.post("/v1/deployments", json={"resources": [{"name": name, "content": model}]})
+                assert done.status_code == 201, done.text
+            hook = {"url": receiver.url, "secrets": ["{{secrets.HOOK}}"], "types": ["alert.fired", "alert.resolved"]}
+            assert (await http.put("/v1/webhooks/h", json=hook)).status_code == 200
+            for wrong in ({"above": None}, {"below": 1}, {"measure": "speed"}, {"window": "PT1S"}, {"colour": "red"}):
+                assert (await ask(http, "PUT", "/many", {k: v for k, v in {**RULE, **wrong}.items() if v is not None}))[0] in (400, 422), (
+                    wrong
+                )
+            for method, path in (
+                ("GET", "/many"),
+                ("DELETE", "/many"),
+                ("POST", "/many/test"),
+                ("POST", "/many/unsilence"),
+                ("GET", "/many/firings"),
+            ):
+                assert (await ask(http, method, path))[0] == 404
+            # tried on the past before it is switched on
+            assert (await flowledger(system.url, "alerts", "test", str(file), "--days", "1"))["fired"] == 0
+            for _ in range(3):
+                assert (await http.post("/v1/instances", json={"definition": "report"})).status_code == 201
+
+            async def would() -> Any:
+                return (await ask(http, "POST", "/many/test", {"days": 1, "rule": RULE}))[1]["items"]
+
+            (tried,) = await place.until(would, 60)
+            assert (tried["value"], tried["resolved_at"], tried["group"]) == (3.0, None, {})
+            assert (await ask(http, "GET"))[1]["items"] == [] and receiver.got == [], "a trial tells nobody"
+
+            (made,) = await flowledger(system.url, "alerts", "put", str(file))
+            assert made == {"name": "many", "created": True, "changed": True}
+            row = await firing(http, 1)
+            assert (row["status"], row["severity"], row["title"], row["fired"]) == ("active", "critical", "Many reports", 1)
+            (one,) = (await ask(http, "GET", "/many/firings"))[1]["items"]
+            assert (one["status"], one["value"], one["group"]) == ("firing", 3.0, {})
+            await told(receiver, http, ["alert.fired"])
+            body = receiver.bodies[0]["data"]
+            assert (body["name"], body["title"], body["severity"], body["groups"][0]["value"]) == ("many", "Many reports", "critical", 3.0)
+            again = await http.post("/v1/instances", json={"definition": "report"})
+            assert again.status_code == 201
+        # another process takes over, two of them even: what fires goes on to fire, and is told once
+        async with place.system(**settings) as (system, http):
+            assert (await firing(http, 1))["fired"] == 1
+            found = await flowledger(system.url, "deploy", str(file))
+            assert found["alerts"] == [{"name": "many", "created": False, "changed": False}]
+            assert (await ask(http, "PUT", "/many", {**RULE, "above": 100}))[1]["changed"]
+            assert (await firing(http, 0))["fired"] == 1
+            await told(receiver, http, ["alert.fired", "alert.resolved"])
+            # silenced, it doesn't fire anew; then it does
+            assert (await flowledger(system.url, "alerts", "silence", "many", "--minutes", "5", "--reason", "moving"))["id"] == row["id"]
+            assert (await ask(http, "GET", "/many"))[1]["silenced_until"]
+            assert (await ask(http, "PUT", "/many", RULE))[0] == 200
+            for wrong in (
+                {},
+                {"minutes": 1, "until": "2030-01-01T00:00:00Z"},
+                {"until": "2020-01-01T00:00:00Z"},
+                {"until": "2030-01-01T00:00:00"},
+            ):
+                assert (await ask(http, "POST", "/many/silence", wrong))[0] in (400, 422), wrong
+            watch = next(i for i in (await flowledger(system.url, "alerts", "list")) if i["name"] == "many")
+            assert watch["firing"] == 0 and watch["fired"] == 1
+            await flowledger(system.url, "alerts", "unsilence", "many")
+            assert (await firing(http, 1))["fired"] == 2
+            assert [i["name"] for i in (await ask(http, "GET", firing="true"))[1]["items"]] == ["many"]
+            assert (await ask(http, "GET", firing="false"))[1]["items"] == []
+            rows = await flowledger(system.url, "alerts", "firings", "many")
+            assert [(r["status"], r["id"]) for r in rows] == [("firing", "2"), ("resolved", "1")]
+            assert (await flowledger(system.url, "alerts", "show", "many"))["rule"]["above"] == 2
+            await flowledger(system.url, "alerts", "delete", "many")
+            await told(receiver, http, ["alert.fired", "alert.fired", "alert.resolved", "alert.resolved"])
+            assert (await ask(http, "GET", "/many"))[0] == 404
+            # of the server itself: how far the rows are behind
+            rule = {"measure": "lag", "above": "PT30S", "for": "PT1M"}
+            assert (await ask(http, "PUT", "/lag", rule))[0] == 200
+            assert (await ask(http, "POST", "/lag/test", {"rule": rule}))[0] == 422
