@@ -37,7 +37,7 @@ def test_an_alert_from_its_page_until_it_fires(server: Served, open_page: Callab
     dialog.get_by_role("combobox", name="Process").click()
     page.get_by_role("option", name=process, exact=True).click()
     dialog.get_by_role("button", name="Try on the past").click()
-    dialog.get_by_text("It would have fired 1 times in the last 7 days.").wait_for()
+    dialog.get_by_text("In the last 7 days it would have fired 1×.").wait_for()
     assert not [a for a in server.call("GET", "/v1/alerts")["items"] if a["name"] == name], "nothing is stored by a trial"
     sound(page)
     dialog.get_by_role("button", name="Make it").click()
@@ -45,7 +45,7 @@ def test_an_alert_from_its_page_until_it_fires(server: Served, open_page: Callab
     card = page.get_by_role("group", name=name)
     card.get_by_text("fires", exact=True).wait_for(timeout=60_000)  # as it comes, without a click
     card.get_by_role("button", name="When it fired").click()
-    card.get_by_text("fired 1 times").wait_for()
+    card.get_by_text("fired so far: 1").wait_for()
     card.get_by_text("3", exact=True).wait_for()
     sound(page)
     card.get_by_role("button", name="Silence for an hour").click()

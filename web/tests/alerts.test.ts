@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ruleOf, wishOf, wrongs, type Alert } from "~/pages/alerts/rule";
+import { ruleOf, spanOf, wishOf, wrongs, type Alert } from "~/pages/alerts/rule";
 
 const good = { ...wishOf(), name: "slow", limit: "PT2H" };
 const row = (rule: Record<string, unknown>) => ({ name: "slow", rule }) as unknown as Alert;
@@ -21,5 +21,9 @@ describe("an alert as it is asked for", () => {
   it("keeps what it has no field for, and gives back the rule that it was given", () => {
     const rule = { measure: "waiting_time", figure: "p90", process: "order", group: ["element"], below: 5, window: "PT4H", for: "PT1H", least: 5, severity: "info", title: "T", maintenance: [{ from: "22:00", to: "06:00" }], no_data: "keep" };
     expect(ruleOf(wishOf(row(rule)), row(rule))).toEqual(rule);
+  });
+  it("tells a duration by its length", () => {
+    expect(["PT2H", "P1DT30M", "PT0S", "PT90S"].map(spanOf)).toEqual([7_200_000, 88_200_000, 0, 90_000]);
+    expect(["P", "PT", "2h", 5, undefined].map(spanOf)).toEqual([null, null, null, null, null]);
   });
 });

@@ -12,10 +12,10 @@ import { Cards } from "~/shared/Cards";
 import { Icon } from "~/shared/icons";
 import { Empty, PageHead } from "~/shared/states";
 import { Status } from "~/shared/Status";
-import { When } from "~/shared/time";
+import { duration, When } from "~/shared/time";
 import { Edit } from "./Edit";
 import { Firings } from "./Firings";
-import { type Alert } from "./rule";
+import { type Alert, spanOf } from "./rule";
 import { Trial } from "./Trial";
 
 const SILENCE_MIN = 60;
@@ -135,6 +135,11 @@ export function Severity({ of }: { of: string }) {
   );
 }
 
+const told = (value: unknown) => {
+  const span = spanOf(value);
+  return span === null ? String(value) : duration(span);
+};
+
 /** The rule in a line. */
 function Words({ of: rule }: { of: Record<string, unknown> }) {
   const t = useText();
@@ -144,11 +149,11 @@ function Words({ of: rule }: { of: Record<string, unknown> }) {
   return (
     <>
       {[
-        `${t(`alerts.measure.${String(rule.measure)}`)}${rule.figure ? ` (${String(rule.figure)})` : ""} ${t(`alerts.${side}`)} ${String(rule.above ?? rule.below)}`,
+        `${t(`alerts.measure.${String(rule.measure)}`)}${rule.figure ? ` (${String(rule.figure)})` : ""} ${t(`alerts.${side}`)} ${told(rule.above ?? rule.below)}`,
         of.length > 0 && t("hooks.of", { list: of.join(" / ") }),
         group.length > 0 && t("alerts.each", { list: group.map((g) => t(`alerts.group.${g}`)).join(", ") }),
-        rule.measure !== "lag" && t("alerts.within", { window: String(rule.window ?? "PT1H") }),
-        Boolean(rule.for) && t("alerts.holding", { time: String(rule.for) }),
+        rule.measure !== "lag" && t("alerts.within", { window: told(rule.window ?? "PT1H") }),
+        Boolean(spanOf(rule.for)) && t("alerts.holding", { time: told(rule.for) }),
       ]
         .filter(Boolean)
         .join(" · ")}

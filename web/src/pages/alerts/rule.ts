@@ -89,5 +89,12 @@ export function ruleOf(w: Wish, row?: Alert): Rule {
   return Object.fromEntries(Object.entries(found).filter(([, v]) => v !== undefined)) as unknown as Rule;
 }
 
+/** A duration as ISO 8601 has it, in milliseconds; null: it is none. */
+export function spanOf(value: unknown): number | null {
+  if (typeof value !== "string" || !DURATION.test(value)) return null;
+  const [, d, , h, m, s] = DURATION.exec(value)!;
+  return [d, h, m, s].reduce((sum, part, k) => sum + (part ? parseInt(part) : 0) * [86_400_000, 3_600_000, 60_000, 1000][k]!, 0);
+}
+
 /** What its figure is told in. */
 export const inTime = (measure: unknown) => TIMES.includes(text(measure));
