@@ -15,7 +15,7 @@ from litestar import Response, delete, get, post, put
 from litestar.params import Parameter
 from msgspec import Meta
 
-from flowledger.api import veil
+from flowledger.api import answers, veil
 from flowledger.api.edge import ApiRequest, Body, Reply, encode, reply, time_text
 from flowledger.api.problems import Problem
 from flowledger.api.services import services_of
@@ -24,12 +24,13 @@ from flowledger.events.avro import decode_json
 from flowledger.events.base import RejectionCode
 from flowledger.infra.protection.store import digest_of
 from flowledger.infra.protection.vault import KEEP_S
-from flowledger.kernel.handlers.records import LIST_MAX
 from flowledger.kernel.protection import SUBJECT_MAX, KeysAway
 from flowledger.kernel.tasks.privacy import ASKED, ERASED, ERASURES, KEYS_MAX, REASON_MAX
 from flowledger.kernel.tasks.privacy import HOLDS as HOLD_RECORDS
 
 RefPath = Annotated[str, Parameter(min_length=1, max_length=SUBJECT_MAX, description="As the model's `subject` gives it")]
+Limit = Annotated[int, Parameter(ge=1, le=1000)]
+After = Annotated[str, Parameter(max_length=SUBJECT_MAX, description="`cursor` of the page before")]
 Why = Annotated[str, Meta(min_length=1, max_length=REASON_MAX, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
@@ -88,10 +89,6 @@ class LegalHold(msgspec.Struct, kw_only=True):
     by: str
     since: str
     position: str | None = None
-
-
-class LegalHolds(msgspec.Struct, kw_only=True):
-    items: list[LegalHold]
 
 
 def _vault(request: ApiRequest) -> Any:
@@ -208,16 +205,10 @@ def _page(told: dict[str, Any]) -> bytes:
 
 
 @get("/legal-holds", summary="List legal holds")
-async def list_legal_holds(request: ApiRequest) -> Response[LegalHolds]:
-    s, after = services_of(request), ""
-    found: list[LegalHold] = []
-    while True:
-        page = await s.call(c.ListRecords(registry=HOLD_RECORDS, after=after, limit=LIST_MAX), request, partition=0)
-        rows = page.get("records") or []
-        found += [_hold(r["name"], r["value"]) for r in rows]
-        if not page.get("more"):
-            return reply(LegalHolds(items=found))
-        after = rows[-1]["name"]
+async def list_legal_holds(request: ApiRequest, cursor: After = "", limit: Limit = 100) -> Response[answers.Page[LegalHold]]:
+    page = await services_of(request).call(c.ListRecords(registry=HOLD_RECORDS, after=cursor, limit=limit), request, partition=0)
+    rows = page.get("records") or []
+    return reply({"items": [_hold(r["name"], r["value"]) for r in rows], "cursor": rows[-1]["name"] if page.get("more") else None})
 
 
 def _hold(digest: str, value: dict[str, Any], position: str | None = None) -> LegalHold:

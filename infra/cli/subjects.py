@@ -68,5 +68,5 @@ def lift(ref: Ref, server: ServerUrl = "") -> None:
 @app.command()
 def holds(server: ServerUrl = "", json: Json = False) -> None:
     """Legal holds."""
-    rows = Server(server).get("/v1/legal-holds")["items"]
+    rows = list(Server(server).pages("/v1/legal-holds", 0))
     as_json(rows) if json else table(rows, ["subject", "reason", "by", "since"], empty="no legal holds")

@@ -215,7 +215,10 @@ async def exported_and_erased(x: Caller, known: dict[str, str]) -> None:
     assert (await x.ask("POST", "subjects/nobody/erase", {"reason": "x"}))[0] == 404
 
     await x.ok("PUT", "legal-holds/c1", {"reason": "a court"})
-    assert [h["reason"] for h in (await x.ok("GET", "legal-holds"))["items"]] == ["a court"]
+    await x.ok("PUT", "legal-holds/c9", {"reason": "another"})
+    first = await x.ok("GET", "legal-holds", limit=1)
+    second = await x.ok("GET", "legal-holds", limit=1, cursor=first["cursor"])
+    assert sorted(h["reason"] for h in first["items"] + second["items"]) == ["a court", "another"] and second["cursor"] is None
     status, problem = await x.ask("POST", "subjects/c1/erase", {"reason": "x"})
     assert status == 409 and "a court" in problem["detail"]
     assert (await x.ok("GET", "subjects/c1"))["status"] == "kept"
