@@ -42,6 +42,7 @@ SHOWS = {
     "decisions/": "DecisionPage",
     "operations": "OperationsPage",
     "insight": "InsightPage",
+    "insight/alerts": "AlertsPage",
     "api": "ApiPage",
 }
 _PACKED = (".js", ".css", ".svg", ".json", ".html", ".map", ".wasm")

@@ -98,7 +98,7 @@ def test_what_only_looks_has_no_other_tools(server, assistant):
         ("get_instance", {"id": "x", "all": True}, "all: expected one of id"), ("list_tasks", {"limit": 1000}, "limit: expected 1 to 100"),
         ("list_tasks", {"limit": True}, "limit: expected integer"), ("start_ask-me", {"variables": []}, "variables: expected object"),
         ("start_ask-me", {"wait_seconds": 31}, "wait_seconds: expected 0 to 30"), ("get_instance", {"id": "../tasks"}, ""),
-        ("get_instance", {"id": "5"}, "NOT_FOUND"), ("complete_task", {"id": "none"}, ""),
+        ("get_instance", {"id": "999999999999"}, "NOT_FOUND"), ("complete_task", {"id": "none"}, ""),
     ],
 )  # fmt: skip
 def test_arguments_that_do_not_fit_are_a_tools_error(assistant, tool: str, arguments: dict[str, Any], words: str):
