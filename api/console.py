@@ -89,11 +89,12 @@ def handlers(embed: Sequence[str] = ()) -> list[Any]:
 
     async def page(request: Request[Any, Any, Any]) -> Response[bytes]:
         nonce = secrets.token_urlsafe(16)
-        word, behind, _ = request.url.path.strip("/").partition("/")
+        path, ahead = request.url.path.strip("/"), _ahead(root)
+        word, behind, _ = path.partition("/")
         given = {
             b"%NONCE%": nonce.encode(),
             b"%EMBED%": " ".join(embed).encode(),
-            b"<!-- ahead -->": _ahead(root).get(f"{word}/" if behind else word, b""),
+            b"<!-- ahead -->": ahead.get(path) or ahead.get(f"{word}/" if behind else word, b""),
         }
         body = (root / "index.html").read_bytes()
         for mark, text in given.items():
