@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from flowledger.api import answers as a
 from flowledger.api.definitions import ReasonBody
-from flowledger.api.edge import ApiRequest, Body, NamePath, Words, reply
+from flowledger.api.edge import ApiRequest, Body, Moment, NamePath, Words, reply
 from flowledger.api.lists import Cursor, Limit, WaitFor, listing
 from flowledger.api.problems import Problem, senseless
 from flowledger.api.services import services_of
@@ -66,7 +66,7 @@ class RuleBody(Body, omit_defaults=True):
 class SilenceBody(Body):
     """Until `until`, or for so many `minutes`."""
 
-    until: datetime | None = None
+    until: Moment | None = None
     minutes: Annotated[int, Meta(ge=1, le=limits.ALERT_SILENCE_DAYS_MAX * 24 * 60)] | None = None
     reason: Words = ""
 
@@ -217,8 +217,6 @@ async def silence_alert(request: ApiRequest, name: NamePath, data: SilenceBody) 
     if (data.until is None) == (data.minutes is None):
         raise senseless("until or minutes was expected, one of them", "body until")
     until = data.until or datetime.now(UTC) + timedelta(minutes=data.minutes or 0)
-    if until.tzinfo is None:
-        raise senseless("a time with its offset was expected", "body until")
     command = al.SilenceAlert(name=name, until_us=max(1, int(until.timestamp() * 1_000_000)), reason=data.reason)
     return reply(answer_view(await services_of(request).call(command, request)))
 
