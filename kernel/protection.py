@@ -266,7 +266,8 @@ def follow(d: Any, i: Instance, scope: int, reads: Iterable[str] | None, made: d
     if names is None or not made:
         return made
     kept = d.kept(i, scope)
-    source = next((s for n in (kept if reads is None else reads) if (s := sealed(kept.get(n))) is not None), None)
+    # of several classes the first by name, whoever decides it
+    source = next((s for n in sorted(kept if reads is None else reads) if (s := sealed(kept.get(n))) is not None), None)
     if source is None:
         return made
     return sealed_names(d, i.key, made, names, all_of=source.cls) or made

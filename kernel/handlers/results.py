@@ -27,9 +27,8 @@ def complete(d: Decision, e: c.CompleteTask) -> Rejected | None:
     task = tasks.find(d, e.task, e.fence)
     if isinstance(task, Rejected):
         return task
-    if e.fence and task.worker:  # it shows its lease
-        refused = duties.refuse(d, task, "complete") if task.type in rules.PEOPLE else None
-    else:
+    refused = duties.refuse(d, task, "complete") if task.type in rules.PEOPLE else None  # also of what was kept until now
+    if refused is None and not (e.fence and task.worker):  # else it shows its lease
         refused = holders.refuse(d, task, "complete")
     if refused is not None:
         return refused

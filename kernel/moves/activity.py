@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from flowledger.kernel import business, protection
@@ -102,11 +103,13 @@ def apply_mappings(d: Verbs, i: Instance, scope: int, mappings: list[Any], into:
     Raises: Failure IO_MAPPING_ERROR is never raised for null (a null is a value); errors of FEEL are nulls.
     """
     variables = d.variables(i, scope)
-    before = d.variables(i, into) if into else (i.tokens[scope].vars if scope in i.tokens else None)
-    if before and d.state.protection:
-        before = dict(protection.opened_values(d, before))
+    hidden = bool(d.state.protection)
+    before: Mapping[str, Any] | None = d.variables(i, into) if into else (i.tokens[scope].vars if scope in i.tokens else None)
+    if hidden and before and not into:  # as it stands in the state; `variables` has opened it
+        before = protection.opened_values(d, before)
     results: dict[str, Any] = {}
-    hidden, reads = bool(d.state.protection), {}  # type: bool, dict[str, frozenset[str]]
+    #: name of a result -> the variables that it was made of, where any are protected
+    reads: dict[str, frozenset[str]] = {}
     for m in mappings:
         seen = {**variables, **results} if results else variables
         value = m.source.json(seen, d.facts)
@@ -130,8 +133,16 @@ def _following(d: Verbs, i: Instance, scope: int, results: dict[str, Any], reads
     """What was made of protected variables is protected; later mappings may have read what earlier ones made."""
     made: dict[str, Any] = {}
     for name, value in results.items():
-        todo, of = [name], set[str]()
-        while todo:
-            todo += [r for r in reads.get(todo.pop(), ()) if r not in of and not of.add(r)]  # type: ignore[func-returns-value]
-        made |= d.following(i, scope, of, {name: value})
+        made |= d.following(i, scope, _made_of(name, reads), {name: value})
     return made
+
+
+def _made_of(name: str, reads: dict[str, frozenset[str]]) -> set[str]:
+    """The variables behind a result, through earlier results."""
+    found: set[str] = set()
+    todo = [name]
+    while todo:
+        new = reads.get(todo.pop(), frozenset()) - found
+        found |= new
+        todo += new
+    return found

@@ -46,11 +46,10 @@ def refuse(d: Any, task: Task, move: str) -> Rejected | None:
     """Why the actor can't do this, or can't give the task to whom they say."""
     if task.details is None or ATTRIBUTE not in (task.details.get("settings") or ()):
         return _unnamed(d, task, move)
-    assert d.request is not None
-    told = getattr(d.request.command, "details", None)
-    to = told.get("assignee") or told.get("to") if isinstance(told, dict) and move in GIVING else None
     names = [d.envelope.actor] if move in OWN else []
-    names += [n for n in (to if isinstance(to, list) else [to]) if isinstance(n, str)]
+    if move in GIVING and isinstance(told := getattr(d.request.command, "details", None), dict):
+        to = told.get("assignee") or told.get("to")
+        names += [n for n in (to if isinstance(to, list) else [to]) if isinstance(n, str)]
     if move == "complete":
         names.append(_holder(task))
         if not any(names):

@@ -280,3 +280,18 @@ def test_wrapping_is_changed_while_all_goes_on():
     wrapper.newest = "k2"
     assert vault.rotate() == 1 and vault.rotate() == 0
     assert Vault(keys, wrapper).open("", text, False) == MARK
+
+
+def test_what_is_made_of_several_classes_has_that_of_the_first_by_name_whoever_decides_it():
+    """Names are read from sets, whose order is another in each process."""
+    names = [f"v{n}" for n in range(9)]
+    protect = "".join(f'<flowledger:protect names="{n}" class="c-{n}"/>' for n in names)
+    script = f'<scriptTask id="a"><extensionElements><zeebe:script expression="={" + ".join(reversed(names))}" resultVariable="out"/></extensionElements></scriptTask>'
+    mapped = job("b", f'<zeebe:ioMapping><zeebe:input source="={" + ".join(reversed(names))}" target="mine"/></zeebe:ioMapping>')
+    s = ProtectedScenario(model(script, mapped, flows("s", "a", "b", "e"), protect=protect))
+    s.start("p", **{n: n for n in names})
+    i = s.p.instances[s.key]
+    (token,) = (t for t in i.tokens.values() if t.vars)
+    assert sealed(i.vars["out"]).cls == sealed(token.vars["mine"]).cls == "c-v0"
+    (given,) = jobs_of(s, "b")
+    assert given["variables"]["mine"] == given["variables"]["out"] == "".join(reversed(names))

@@ -214,3 +214,24 @@ def test_without_the_word_nothing_is_noted():
     b.do(c.CompleteTask(task=b.task().key), "ann")
     assert not b.p.instances[b.key].stores and "TokenNoted" not in {type(e).__name__ for e, _ in b.log}
     b.do(c.CompleteTask(task=b.task().key), "ann")
+
+
+def test_what_was_said_while_the_instance_stood_still_is_looked_at_when_it_goes_on():
+    """Two results of one program were both kept then, since neither had happened yet."""
+    runs = "<multiInstanceLoopCharacteristics><loopCardinality>2</loopCardinality></multiInstanceLoopCharacteristics>"
+    model = bpmn(
+        '<startEvent id="s"/><sequenceFlow id="f1" sourceRef="s" targetRef="vote"/><userTask id="vote"><extensionElements>'
+        '<zeebe:assignmentDefinition candidateGroups="clerks"/><flowledger:task notBy="vote"/></extensionElements>'
+        f'{runs}</userTask><sequenceFlow id="f2" sourceRef="vote" targetRef="e"/><endEvent id="e"/>'
+    )
+    b = Bench(model)
+    b.start()
+    jobs = b.lease("io.camunda.zeebe:userTask")
+    b.do(c.ControlInstance(key=b.key, move="suspend"))
+    for job in jobs:
+        b.do(c.CompleteTask(task=int(job["key"]), fence=job["fence"]), "app")
+    b.do(c.ControlInstance(key=b.key, move="resume"))
+    (left,) = b.p.tasks.values()
+    assert b.p.instances[b.key].stores["done_by:vote"] == ["app"]
+    b.do(c.CompleteTask(task=left.key, fence=left.fence), "another")
+    assert not b.p.instances
