@@ -98,14 +98,6 @@ class Alert(msgspec.Struct, kw_only=True):
     position: str | None = None
 
 
-class AlertPut(msgspec.Struct, kw_only=True):
-    id: a.Key
-    name: str
-    created: bool
-    changed: bool
-    position: str | None = None
-
-
 class Firing(msgspec.Struct, kw_only=True):
     """`status`: firing, resolved. `group`: whose figure it is; `value`: the figure, times in milliseconds, lag in seconds; `cases`: on how many it stood. `why`: it
     was over because the rule was `deleted` or switched `off`."""
@@ -170,7 +162,7 @@ def _rule(data: RuleBody) -> dict[str, Any]:
 
 
 @put("/alerts/{name:str}", status_code=200, summary="Put an alert")
-async def put_alert(request: ApiRequest, name: NamePath, data: RuleBody) -> Response[AlertPut]:
+async def put_alert(request: ApiRequest, name: NamePath, data: RuleBody) -> Response[a.Put]:
     """Makes it, or changes it: what fires by now goes on to fire until the figures say that it is over."""
     return reply(answer_view(await services_of(request).call(al.PutAlert(name=name, rule=_rule(data)), request)))
 

@@ -88,14 +88,6 @@ class Webhook(msgspec.Struct, kw_only=True):
     position: str | None = None
 
 
-class WebhookPut(msgspec.Struct, kw_only=True):
-    id: a.Key
-    name: str
-    created: bool
-    changed: bool
-    position: str | None = None
-
-
 class WebhookDelivery(msgspec.Struct, kw_only=True):
     """An attempt. `outcome`: delivered, waits (until `next_at`), dead, failed (of a test). `code`: why it wasn't taken: the status, or a word in capitals."""
 
@@ -187,7 +179,7 @@ def _names(secrets: list[str]) -> list[str]:
 
 
 @put("/webhooks/{name:str}", status_code=200, summary="Put a webhook")
-async def put_webhook(request: ApiRequest, name: NamePath, data: WebhookBody) -> Response[WebhookPut]:
+async def put_webhook(request: ApiRequest, name: NamePath, data: WebhookBody) -> Response[a.Put]:
     """Makes it, or changes it: its place, what waits and its dead letters stay. `position` counts for a new one only."""
     s = services_of(request)
     command = wh.PutWebhook(

@@ -23,6 +23,16 @@ class Page(msgspec.Struct, Generic[T], kw_only=True):
     position: str | None = None
 
 
+class Put(msgspec.Struct, kw_only=True):
+    """Something with a name stands on the ledger: it was made, or changed, or stood there so already."""
+
+    id: Key
+    name: str
+    created: bool
+    changed: bool
+    position: str | None = None
+
+
 class Done(msgspec.Struct, kw_only=True):
     """A command is on the log. `position` is that of its last event; empty: it changed nothing."""
 
