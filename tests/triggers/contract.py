@@ -16,6 +16,7 @@ from flowledger.connectors.sources.catalogue import KINDS
 from flowledger.events import triggers as tr
 from flowledger.infra.egress import Gate
 from flowledger.infra.secrets import secrets_of
+from tests.connectors.wire import Certificates, Wire
 
 START = "start: {process: p, variables: {n: =NUMBER}}\n"
 
@@ -97,6 +98,14 @@ class World(ABC):
     async def away(self, is_away: bool) -> None:
         """The source can't be read for a while."""
 
+    async def tells(self, words: str) -> None:
+        """The trigger says so as its error."""
+
+        async def told() -> bool:
+            return words in self.place.trigger("t").error
+
+        await self.place.until(told, 60)
+
     async def deploy(self, start: str = START, **fields: Any) -> None:
         lines = "".join(f"{name}: {value}\n" for name, value in fields.items())
         text = f"format: flowledger/trigger@1\nname: t\nsource: {self.source()}\n{lines}{start}".replace("NUMBER", self.NUMBER)
@@ -148,6 +157,20 @@ class World(ABC):
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("LOOK_S", 0.05), ("LEASE_S", 1.0), ("RENEW_S", 0.3), ("BACK_OFF_S", (0.05, 0.2)), ("CALL_S", 3.0)):
         monkeypatch.setattr(r, name, value)
+
+
+class Wired(World):
+    """What is read stands behind a wire that may be cut."""
+
+    def __init__(self, place: Any, wire: Wire) -> None:
+        super().__init__(place)
+        self.wire = wire
+
+    async def away(self, is_away: bool) -> None:
+        self.wire.mode = "drop" if is_away else "pass"
+        if is_away:
+            for task in set(self.wire._tasks):
+                task.cancel()
 
 
 class Contract:
@@ -330,3 +353,39 @@ async def opened(world: World) -> AsyncIterator[World]:
         yield world
     finally:
         await world.close()
+
+
+class GatedContract:
+    """Of a source that is called over the network."""
+
+    async def test_the_gate_is_asked(self, world):
+        world.place.settings = world.place.settings.model_copy(update={"egress_private": ()})
+        await world.deploy()
+        await world.node()
+        await world.tells("private or loopback")
+
+
+class TlsContract(GatedContract):
+    """Of one that speaks TLS, and whose world is `Wired`: `port` is the server's own, `host` and `tls` stand in `source`, `TLS` is what `tls` is then."""
+
+    async def test_by_tls_and_only_from_who_it_says(self, world, tmp_path, monkeypatch):
+        authority = Certificates(tmp_path)
+
+        async def here(name: str, port: int) -> list[str]:
+            return ["127.0.0.1"]
+
+        monkeypatch.setattr("flowledger.infra.egress.system_resolve", here)
+        other = await Wire(("127.0.0.1", world.port), authority.server("server.example")).start()
+        world.wire, world.tls, world.host = other, world.TLS, "server.example"
+        world.place.settings = world.place.settings.model_copy(update={"egress_ca_file": str(authority.file)})
+        await world.deploy()
+        await world.node()
+        await world.reading()
+        await world.put(1)
+        await world.come(1)
+        for node in list(world.nodes):
+            await node.stop()
+        world.place.settings = world.place.settings.model_copy(update={"egress_ca_file": ""})
+        await world.node("n2")
+        await world.tells("the server is not who it says")
+        await other.close()

@@ -23,19 +23,19 @@ from flowledger.connectors.sources import mails
 from flowledger.events.triggers import TriggerParked
 from flowledger.kernel.model import read
 from tests.connectors.conftest import dovecot_server  # noqa: F401 - a fixture
-from tests.connectors.wire import Certificates, Wire
+from tests.connectors.wire import Wire
 from tests.triggers.conftest import place_of
-from tests.triggers.contract import Contract, World, opened, quick  # noqa: F401 - a fixture for all
+from tests.triggers.contract import Contract, TlsContract, Wired, opened, quick  # noqa: F401 - a fixture for all
 
 pytestmark = [pytest.mark.req("APG-TRG-002"), pytest.mark.timeout(300)]
 
 
-class Box(World):
-    NUMBER = "number(payload.n)"
+class Box(Wired):
+    NUMBER, TLS = "number(payload.n)", "verify"
 
     def __init__(self, place: Any, port: int, wire: Wire) -> None:
-        super().__init__(place)
-        self.port, self.wire, self.host, self.tls = port, wire, "127.0.0.1", '"off"'
+        super().__init__(place, wire)
+        self.port, self.host, self.tls = port, "127.0.0.1", '"off"'
         self.user, self.folder, self.more = f"u{uuid.uuid4().hex[:10]}", "INBOX", ", value: json"
 
     async def start(self) -> None:
@@ -55,18 +55,6 @@ class Box(World):
         data = raw if isinstance(raw, bytes) else raw.as_bytes(policy=email.policy.SMTP)
         kind, said = await asyncio.to_thread(self.imap.append, self.folder, "", None, data)  # type: ignore[arg-type]
         assert kind == "OK", said
-
-    async def away(self, is_away: bool) -> None:
-        self.wire.mode = "drop" if is_away else "pass"
-        if is_away:
-            for task in set(self.wire._tasks):
-                task.cancel()
-
-    async def tells(self, words: str) -> None:
-        async def told() -> bool:
-            return words in self.place.trigger("t").error
-
-        await self.place.until(told, 60)
 
     async def reasons(self) -> list[str]:
         return [e.reason for e in await self.place.events(TriggerParked)]
@@ -96,7 +84,7 @@ async def world(tmp_path: Path, dovecot_server: dict[str, str], monkeypatch: pyt
     await wire.close()
 
 
-class TestMailbox(Contract):
+class TestMailbox(TlsContract, Contract):
     async def test_what_stands_in_a_mail(self, world):
         world.more = ", attachments: base64"
         fields = ("subject", "sender", "to", "cc", "message_id", "date", "html", "folder", "attachments", "uid")
@@ -219,39 +207,11 @@ class TestMailbox(Contract):
             world.imap.create(folder)
             await world.reading()
 
-    async def test_by_tls_and_only_from_who_it_says(self, world, tmp_path, monkeypatch):
-        authority = Certificates(tmp_path)
-
-        async def here(name: str, port: int) -> list[str]:
-            return ["127.0.0.1"]
-
-        monkeypatch.setattr("flowledger.infra.egress.system_resolve", here)
-        other = await Wire(("127.0.0.1", world.port), authority.server("server.example")).start()
-        world.wire, world.tls, world.host = other, "verify", "server.example"
-        world.place.settings = world.place.settings.model_copy(update={"egress_ca_file": str(authority.file)})
-        await world.deploy()
-        await world.node()
-        await world.reading()
-        await world.put(1)
-        await world.come(1)
-        for node in list(world.nodes):
-            await node.stop()
-        world.place.settings = world.place.settings.model_copy(update={"egress_ca_file": ""})
-        await world.node("n2")
-        await world.tells("the server is not who it says")
-        await other.close()
-
     async def test_a_server_without_starttls_gets_no_password(self, world):
         world.tls = "starttls"
         await world.deploy()
         await world.node()
         await world.tells("TLS not supported")
-
-    async def test_the_gate_is_asked(self, world):
-        world.place.settings = world.place.settings.model_copy(update={"egress_private": ()})
-        await world.deploy()
-        await world.node()
-        await world.tells("private or loopback")
 
 
 async def test_a_server_that_says_nothing_and_one_that_says_too_much_are_told(tmp_path, monkeypatch):

@@ -22,7 +22,7 @@ from flowledger.infra import postgres_server
 from flowledger.kernel.model import read
 from tests.connectors.wire import Wire
 from tests.triggers.conftest import place_of
-from tests.triggers.contract import Contract, World, opened, quick  # noqa: F401 - a fixture for all
+from tests.triggers.contract import Contract, Wired, opened, quick  # noqa: F401 - a fixture for all
 
 pytestmark = [pytest.mark.postgres, pytest.mark.req("APG-TRG-006", "APG-TRG-002")]
 SEEN = (
@@ -49,13 +49,13 @@ def server() -> Iterator[str]:
     shutil.rmtree(place, ignore_errors=True)
 
 
-class Rows(World):
+class Rows(Wired):
     NUMBER = "if new = null then old.n else new.n"
     LAG = False
 
     def __init__(self, place: Any, url: str, wire: Wire) -> None:
-        super().__init__(place)
-        self.url, self.wire, self.more, self.user = url, wire, "", "reader"
+        super().__init__(place, wire)
+        self.url, self.more, self.user = url, "", "reader"
         place.secret("SHOP", "geheimnis")
 
     def source(self) -> str:
@@ -71,12 +71,6 @@ class Rows(World):
     async def put(self, *numbers: int, **more: Any) -> None:
         for n in numbers:
             await self.do(f"INSERT INTO t VALUES ({n}, '{more.get('password', '')}')")
-
-    async def away(self, is_away: bool) -> None:
-        self.wire.mode = "drop" if is_away else "pass"
-        if is_away:
-            for task in set(self.wire._tasks):
-                task.cancel()
 
     async def slots(self) -> list[str]:
         async with await psycopg.AsyncConnection.connect(self.url) as c:

@@ -18,19 +18,19 @@ from flowledger.connectors.sources import rabbit_queue as source
 from flowledger.connectors.sources.frame import Opening
 from flowledger.kernel.model import read
 from tests.connectors.conftest import bench, rabbitmq_server  # noqa: F401 - fixtures
-from tests.connectors.wire import Certificates, Wire
+from tests.connectors.wire import Wire
 from tests.triggers.conftest import place_of
-from tests.triggers.contract import QueueContract, World, opened, quick  # noqa: F401 - a fixture for all
+from tests.triggers.contract import QueueContract, TlsContract, Wired, opened, quick  # noqa: F401 - a fixture for all
 
 pytestmark = [pytest.mark.req("APG-TRG-002", "APG-CON-018"), pytest.mark.timeout(300)]
 
 
-class Rabbit(World):
-    NUMBER = "number(payload.n)"
+class Rabbit(Wired):
+    NUMBER, TLS = "number(payload.n)", ""
 
     def __init__(self, place: Any, port: int, wire: Wire) -> None:
-        super().__init__(place)
-        self.port, self.wire, self.more, self.tls = port, wire, "", ', tls: "off"'
+        super().__init__(place, wire)
+        self.port, self.more, self.tls = port, "", ', tls: "off"'
         self.queue, self.host = f"in.{uuid.uuid4().hex[:10]}", "127.0.0.1"
 
     async def start(self) -> None:
@@ -68,18 +68,6 @@ class Rabbit(World):
             await self.node(f"n{uuid.uuid4().hex[:4]}")
             await asyncio.sleep(1)
 
-    async def away(self, is_away: bool) -> None:
-        self.wire.mode = "drop" if is_away else "pass"
-        if is_away:
-            for task in set(self.wire._tasks):
-                task.cancel()
-
-    async def tells(self, words: str) -> None:
-        async def told() -> bool:
-            return words in self.place.trigger("t").error
-
-        await self.place.until(told, 60)
-
     async def gone(self) -> None:
         channel = await self.connection.channel()
         await channel.queue_delete(self.queue)
@@ -98,7 +86,7 @@ async def world(tmp_path: Path, rabbitmq_server: dict[str, str], monkeypatch: py
     await wire.close()
 
 
-class TestRabbit(QueueContract):
+class TestRabbit(TlsContract, QueueContract):
     async def test_what_stands_in_a_message(self, world):
         await world.deploy("start: {process: p, variables: {n: =payload.n, all: '={a: headers, b: message_id, c: correlation_id, d: type, e: content_type, "
                            "f: routing_key, g: queue, h: redelivered, i: app_id}'}}\n")  # fmt: skip
@@ -232,35 +220,6 @@ class TestRabbit(QueueContract):
         if not more:  # a secret that is mended needs no restart
             await world.put(1)
             await world.come(1)
-
-    async def test_by_tls_and_only_from_who_it_says(self, world, tmp_path, monkeypatch):
-        authority = Certificates(tmp_path)
-
-        async def here(name: str, port: int) -> list[str]:
-            return ["127.0.0.1"]
-
-        monkeypatch.setattr("flowledger.infra.egress.system_resolve", here)
-        world.wire.tls = authority.server("server.example")
-        other = await Wire(("127.0.0.1", world.port), world.wire.tls).start()
-        world.wire, world.tls, world.host = other, "", "server.example"
-        world.place.settings = world.place.settings.model_copy(update={"egress_ca_file": str(authority.file)})
-        await world.deploy()
-        await world.node()
-        await world.reading()
-        await world.put(1)
-        await world.come(1)
-        for node in list(world.nodes):
-            await node.stop()
-        world.place.settings = world.place.settings.model_copy(update={"egress_ca_file": ""})
-        await world.node("n2")
-        await world.tells("the server is not who it says")
-        await other.close()
-
-    async def test_the_gate_is_asked(self, world):
-        world.place.settings = world.place.settings.model_copy(update={"egress_private": ()})
-        await world.deploy()
-        await world.node()
-        await world.tells("private or loopback")
 
 
 @pytest.mark.parametrize(

@@ -15,18 +15,18 @@ from flowledger.kernel.model import read
 from tests.connectors.conftest import redis_server  # noqa: F401 - a fixture
 from tests.connectors.wire import Wire
 from tests.triggers.conftest import place_of
-from tests.triggers.contract import Contract, World, opened, quick  # noqa: F401 - a fixture for all
+from tests.triggers.contract import Contract, Wired, opened, quick  # noqa: F401 - a fixture for all
 
 pytestmark = pytest.mark.req("APG-TRG-002", "APG-CON-018")
 
 
-class Stream(World):
+class Stream(Wired):
     NUMBER = "number(payload.n)"
     LAG = False
 
     def __init__(self, place: Any, admin: redis.Redis, wire: Wire) -> None:
-        super().__init__(place)
-        self.admin, self.wire, self.more = admin, wire, ""
+        super().__init__(place, wire)
+        self.admin, self.more = admin, ""
         self.stream = f"in.{uuid.uuid4().hex[:10]}"
 
     def source(self) -> str:
@@ -35,18 +35,6 @@ class Stream(World):
     async def put(self, *numbers: int, **more: Any) -> None:
         for n in numbers:
             self.admin.xadd(self.stream, {"n": n, **more})
-
-    async def away(self, is_away: bool) -> None:
-        self.wire.mode = "drop" if is_away else "pass"
-        if is_away:
-            for task in set(self.wire._tasks):
-                task.cancel()
-
-    async def tells(self, words: str) -> None:
-        async def told() -> bool:
-            return words in self.place.trigger("t").error
-
-        await self.place.until(told)
 
 
 @pytest.fixture

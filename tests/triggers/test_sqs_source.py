@@ -18,17 +18,17 @@ from flowledger.kernel.model import read
 from tests.connectors.conftest import Target, bench, boto, moto, target  # noqa: F401 - fixtures
 from tests.connectors.wire import Wire
 from tests.triggers.conftest import place_of
-from tests.triggers.contract import QueueContract, World, opened, quick  # noqa: F401 - a fixture for all
+from tests.triggers.contract import GatedContract, QueueContract, Wired, opened, quick  # noqa: F401 - a fixture for all
 
 pytestmark = [pytest.mark.req("APG-TRG-002", "APG-CON-017"), pytest.mark.timeout(300)]
 
 
-class Sqs(World):
+class Sqs(Wired):
     NUMBER = "number(payload.n)"
 
     def __init__(self, place: Any, server: tuple[str, int], wire: Wire) -> None:
-        super().__init__(place)
-        self.wire, self.sqs = wire, boto("sqs", server)
+        super().__init__(place, wire)
+        self.sqs = boto("sqs", server)
         self.name, self.visibility, self.more, self.origin = f"in-{uuid.uuid4().hex[:10]}", "PT2S", "", ""
 
     async def start(self, **attributes: str) -> None:
@@ -64,18 +64,6 @@ class Sqs(World):
 
         await self.place.until(nothing, 60)
 
-    async def away(self, is_away: bool) -> None:
-        self.wire.mode = "drop" if is_away else "pass"
-        if is_away:
-            for task in set(self.wire._tasks):
-                task.cancel()
-
-    async def tells(self, words: str) -> None:
-        async def told() -> bool:
-            return words in self.place.trigger("t").error
-
-        await self.place.until(told, 60)
-
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +80,7 @@ async def world(tmp_path: Path, moto: tuple[str, int], short: None) -> AsyncIter
     await wire.close()
 
 
-class TestSqs(QueueContract):
+class TestSqs(GatedContract, QueueContract):
     async def test_what_stands_in_a_message(self, world):
         await world.deploy(
             "start: {process: p, variables: {n: =payload.n, all: '={a: attributes, q: queue, r: received}', id: =message_id, sent: =sent}}\n"
@@ -220,12 +208,6 @@ class TestSqs(QueueContract):
         world.place.secret("AWS", "a-secret-key")
         await world.put(1)
         await world.come(1)
-
-    async def test_the_gate_is_asked(self, world):
-        world.place.settings = world.place.settings.model_copy(update={"egress_private": ()})
-        await world.deploy()
-        await world.node()
-        await world.tells("private or loopback")
 
 
 async def test_a_queue_in_order_gives_each_group_in_its_order(world):
