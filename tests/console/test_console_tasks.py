@@ -87,7 +87,7 @@ def test_a_task_is_handed_on_with_comments_and_recalled(server: Served, open_pag
     dialog.get_by_label("Reason").fill("you know more")
     dialog.get_by_role("button", name="Delegate").click()
     page.get_by_text("rob holds this task").wait_for()
-    page.get_by_text("you know more").wait_for()
+    page.get_by_role("tabpanel").get_by_text("you know more").wait_for()  # the dialog may be there for a moment longer
     page.get_by_role("button", name="Complete").click()
     page.get_by_label("approve").check()
     page.get_by_role("button", name="Complete").click()
