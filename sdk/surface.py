@@ -16,6 +16,7 @@ import msgspec
 from flowledger.sdk.errors import NotCompleted, error_of
 from flowledger.sdk.frames import encode, exact
 from flowledger.sdk.handlers import converter, plain
+from flowledger.sdk.job import current
 from flowledger.sdk.resources import resource_of
 from flowledger.sdk.tracing import traceparent
 
@@ -96,6 +97,8 @@ class Surface(ABC):
         if any(part in ("", ".", "..") for part in path.partition("?")[0].split("/")[1:]):
             raise ValueError(f"expected ids and names that are not empty, found the path {path!r}")
         headers = {}
+        if (job := current.get()) is not None:
+            job.calls += 1
         if trace := traceparent():
             headers["traceparent"] = trace
         if method != "GET":
