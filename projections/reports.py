@@ -120,8 +120,19 @@ async def instance_metrics(r: Reader, tenant: str, key: int) -> Row | None:
         (ACTIVITY, tenant, key),
     )
     work = [row for row in rows if not row["activity"]]
-    sums = {"steps_completed": sum(row["completed"] for row in work), "steps_failed": sum(row["failed"] for row in work), "retries": sum(row["again"] for row in work)}
-    items = [{**{k: v for k, v in row.items() if k not in ("completed", "again")}, "wait_ms": _ms(row["wait_ms"]), "work_ms": _ms(row["work_ms"])} for row in rows]
+    sums = {
+        "steps_completed": sum(row["completed"] for row in work),
+        "steps_failed": sum(row["failed"] for row in work),
+        "retries": sum(row["again"] for row in work),
+    }
+    items = [
+        {
+            **{k: v for k, v in row.items() if k not in ("completed", "again")},
+            "wait_ms": _ms(row["wait_ms"]),
+            "work_ms": _ms(row["work_ms"]),
+        }
+        for row in rows
+    ]
     duration = found[0]["s"]
     return {
         "id": str(key), "status": found[0]["status"], "duration_ms": _ms(duration * 1000 if duration is not None else None),

@@ -37,7 +37,13 @@ class Workflows(ABC):
     def create_workflow(self, definition: str, task_id: str = "", *, priority: int | str = 40, context: Any = None,
                         metadata: Mapping[str, Any] | None = None) -> Any:  # fmt: skip
         """Its id. `task_id`: what it is for, by which it is found again (the business key); `priority`: 0 to 100 or a name; `context`: its variables."""
-        body = {"definition": definition, "business_key": task_id, "priority": priority, "variables": plain(context or {}), "metadata": dict(metadata or {})}
+        body = {
+            "definition": definition,
+            "business_key": task_id,
+            "priority": priority,
+            "variables": plain(context or {}),
+            "metadata": dict(metadata or {}),
+        }
 
         def then(answer: dict[str, Any]) -> str:
             self._remember(answer["id"], answer)
@@ -80,14 +86,20 @@ class Workflows(ABC):
 
         def then(page: dict[str, Any]) -> list[dict[str, Any]]:
             return [
-                {"state": TRANSITIONS[e["type"]], "at": e["time"], "by": e.get("actor"), "reason": e["data"].get("reason") or None} for e in page["items"]
+                {"state": TRANSITIONS[e["type"]], "at": e["time"], "by": e.get("actor"), "reason": e["data"].get("reason") or None}
+                for e in page["items"]
             ]
 
         return self._read(id, "events", then, type=",".join(TRANSITIONS), limit=ENTRIES_MAX)
 
     def list_active_workflows(self, definition: str | None = None) -> Any:
         """Those that have not ended, the newest first, `ENTRIES_MAX` at most; `client.instances(...)` has them all."""
-        query = {"status": list(ACTIVE), "definition": definition, "limit": ENTRIES_MAX, "wait_for": next(reversed(self._wrote.values()), None)}
+        query = {
+            "status": list(ACTIVE),
+            "definition": definition,
+            "limit": ENTRIES_MAX,
+            "wait_for": next(reversed(self._wrote.values()), None),
+        }
         return self.request("GET", "/instances", query=query, then=lambda page: page["items"])
 
     def pause_workflow(self, id: str | int, reason: str = "") -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
+import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -71,7 +73,12 @@ async def test_a_workflow_is_made_and_watched_from_its_first_step_to_its_last(bo
     await deploy(x, Flow("p").start().service("a", job="a", retries=3).service("b", job="b").end())
     id = await flows.create_workflow("p", "task-123", priority=80, context={"sum": 1}, metadata={"project_id": "north"})
     row = await x.ok("GET", f"instances/{id}")
-    assert (row["business_key"], row["priority"], row["variables"], row["metadata"]) == ("task-123", "critical", {"sum": 1}, {"project_id": "north"})
+    assert (row["business_key"], row["priority"], row["variables"], row["metadata"]) == (
+        "task-123",
+        "critical",
+        {"sum": 1},
+        {"project_id": "north"},
+    )
     assert await flows.workflow_status(id) | {"estimated_end": None} == {
         "state": "running", "progress": 0, "completed_steps": [], "pending_steps": ["a"], "estimated_end": None,
     }  # fmt: skip
@@ -97,7 +104,11 @@ async def test_a_workflow_is_made_and_watched_from_its_first_step_to_its_last(bo
     figures = await flows.workflow_metrics(id)
     assert figures.pop("total_duration_ms") > 0
     count = [sum(e["type"] == kind for e in events) for kind in ("task.completed", "task.failed")]
-    assert figures == {"steps_completed": count[0], "steps_failed": 0, "retry_count": count[1]} == {"steps_completed": 2, "steps_failed": 0, "retry_count": 1}
+    assert (
+        figures
+        == {"steps_completed": count[0], "steps_failed": 0, "retry_count": count[1]}
+        == {"steps_completed": 2, "steps_failed": 0, "retry_count": 1}
+    )
     assert [h["state"] for h in await flows.workflow_history(id)] == ["running", "completed"]
 
 
@@ -159,3 +170,20 @@ async def test_rolled_back_by_a_step_it_is_as_before_and_what_was_done_is_undone
     await done(x, "pay")
     over = await flows.workflow_state(id)
     assert (over["state"], over["context"]) == ("completed", {"seat": 18})
+
+
+@pytest.mark.req("WSM-EXM-001", "WSM-EXM-002", "WSM-EXM-003", "WSM-EXM-004")
+async def test_the_example_shows_what_it_says(place, database, tmp_path):
+    async with place.system(data=tmp_path, postgres=database, partitions=2) as (_, http):
+        running = await asyncio.create_subprocess_exec(
+            sys.executable, str(place.examples / "workflow_manager.py"), str(http.base_url), stdout=asyncio.subprocess.PIPE
+        )
+        out, _ = await asyncio.wait_for(running.communicate(), 120)
+    told = out.decode()
+    assert running.returncode == 0, told
+    first, second, third, fourth = re.split(r"^\d\. .*$", told, flags=re.M)[1:]
+    assert re.findall(r"running, (\d+) %", first) and first.strip().endswith("completed, 100 %, open: nothing")
+    assert "5 of 5 are active" in second and second.count("completed, 100 %") == 5
+    assert "retries: 1, steps done: 2, in" in third
+    assert "meanwhile it was paused" in fourth
+    assert re.findall(r"^  \S+Z (.+)$", fourth, re.M) == ["running", "paused: the office is closed", "running: and open again", "completed"]
