@@ -86,4 +86,4 @@ async def main(server: str, step_s: float = 0.5, rest_s: float = 5.0) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:2] or ["http://127.0.0.1:8080"]))
+    asyncio.run(main(sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8080"))
