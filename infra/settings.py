@@ -186,6 +186,20 @@ class Settings(BaseSettings):
     blobs_max: int = Field(100_000, ge=1, description="Files of one tenant")
     blob_hours: float = Field(24, ge=0.01, le=24 * 366, description="A file that nothing refers to is deleted after so many hours")
 
+    retention_minutes: float = Field(
+        60,
+        ge=0.01,
+        le=60 * 24 * 31,
+        description="How often is looked for what has been kept for long enough by rules of retention, minutes",
+    )
+    retention_step: int = Field(200, ge=1, le=1_000, description="Instances, and keys, that one step of a rule looks at")
+    retention_grace_minutes: float = Field(
+        60,
+        ge=1,
+        le=60 * 24 * 366,
+        description="A key that seals nothing more that is needed is destroyed after so many minutes, during which nothing is sealed under it",
+    )
+
     trigger_folders: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Folders whose files, and those of folders below, triggers may read (docs/triggers.md)"
     )
