@@ -211,7 +211,7 @@ def _remaining(model: Model, before: Baseline, questions: Sequence[Asked]) -> di
         "interval": {
             "says": INTERVAL,
             "holds": round(coverage, 4),
-            "offered": abs(coverage - INTERVAL) <= COVERAGE_OFF + 2 * math.sqrt(INTERVAL * (1 - INTERVAL) / max(1, len(gains))),
+            "offered": abs(coverage - INTERVAL) <= COVERAGE_OFF,
             "width_ms": round(median(widths)),
         },
         "by_age": [{"share": round((n + 0.5) / BINS, 2), "error_ms": round(fmean(p))} for n, p in enumerate(parts) if p],
@@ -272,7 +272,7 @@ def drift(model: Model, before: Baseline, known: Mapping[str, Any], courses: Seq
     n, holds = len(since), now["interval"]["holds"]
     why = ""
     if n >= WIDTH_MIN:
-        if known["remaining"]["interval"]["offered"] and not now["interval"]["offered"] and holds < INTERVAL:
+        if holds < INTERVAL - COVERAGE_OFF - 2 * math.sqrt(INTERVAL * (1 - INTERVAL) / n):
             why = "coverage"
         elif known["remaining"]["offered"] and now["gain"] <= 0:
             why = "no_better"
