@@ -216,6 +216,10 @@ class Settings(BaseSettings):
     batch_max: int = Field(512, ge=1, description="Commands decided in one group at most")
     ids_hours: float = Field(24, gt=0, le=24 * 366, description="How long an Idempotency-Key is remembered, in hours")
     hold: bool = Field(False, description="Start in hold: everything is suspended until `flowledger release`")
+    default_retry: dict[str, Any] = Field(
+        {},
+        description="Retry policy (JSON, words of `flowledger:retry`) of tasks of workers for which neither model nor task definition says anything; empty: 3 attempts",
+    )
     instances_max: int = Field(0, ge=0, description="Running instances per partition (0: no limit); more of them wait as pending")
 
     # --- the ledger's proof (docs/audit.md)
@@ -296,6 +300,15 @@ class Settings(BaseSettings):
             raise ValueError(f"unknown role {', '.join(wrong)}; known are {', '.join(ROLES)}")
         if not value:
             raise ValueError(f"at least one role of {', '.join(ROLES)}")
+        return value
+
+    @field_validator("default_retry")
+    @classmethod
+    def _a_policy(cls, value: dict[str, Any]) -> dict[str, Any]:
+        from flowledger.kernel.retries import normalise  # clients that only read settings don't load the kernel
+
+        if wrong := normalise(value)[1]:
+            raise ValueError("; ".join(wrong))
         return value
 
     @property
