@@ -14,7 +14,6 @@ from litestar.params import Parameter
 
 from flowledger.api.access.rights import RIGHTS, rights_of
 from flowledger.api.edge import TEXT_MAX, ApiRequest, Moment, encode, reply
-from flowledger.api.lists import WaitFor
 from flowledger.api.operations import Since, Until
 from flowledger.api.problems import senseless
 from flowledger.api.services import Services, services_of
@@ -161,18 +160,11 @@ def _utc(moment: datetime) -> datetime:
 
 @get("/evidence/report", summary="Who asked for what in a period", gives=GIVES)
 async def get_evidence_report(
-    request: ApiRequest,
-    since: Since = None,
-    until: Until = None,
-    actor: Who = "",
-    definition: Of = "",
-    format: As = "json",
-    wait_for: WaitFor = None,
+    request: ApiRequest, since: Since = None, until: Until = None, actor: Who = "", definition: Of = "", format: As = "json"
 ) -> Response[EvidenceReport]:
     """Every change that somebody asked for, refusals, and each reading of protected values: who, what, why, from where, as whom. By person and process;
     30 days without a time."""
     s = services_of(request)
-    await s.wait_for(wait_for)
     begin, end = _period(since, until)
     found = await s.reads.evidence("report", s.identify(request).tenant, since=begin, until=end, actor=actor, definition=definition)
     told = {"since": begin, "until": end, **found}
@@ -189,18 +181,11 @@ async def get_evidence_report(
 
 @get("/evidence/duties", summary="Conflicts of duties", gives=GIVES)
 async def get_evidence_duties(
-    request: ApiRequest,
-    since: Since = None,
-    until: Until = None,
-    definition: Of = "",
-    pair: Pair = "",
-    format: As = "json",
-    wait_for: WaitFor = None,
+    request: ApiRequest, since: Since = None, until: Until = None, definition: Of = "", pair: Pair = "", format: As = "json"
 ) -> Response[EvidenceDuties]:
     """Who did both of two tasks in one instance that a model keeps apart (`notBy`), also where that version did not yet; or of any `pair`. And accounts whose rights
     better belong to two."""
     s = services_of(request)
-    await s.wait_for(wait_for)
     begin, end = _period(since, until)
     tenant = s.identify(request).tenant
     pairs = await _pairs(s, tenant, definition)
