@@ -406,6 +406,7 @@ def _register() -> None:
         protection,
         repair,
         replays,
+        retention,
         rollouts,
         secrets,
         subjects,
@@ -435,6 +436,7 @@ def _register() -> None:
     app.add_typer(secrets.app, name="secrets", rich_help_panel=CARE)
     app.add_typer(protection.app, name="protection", rich_help_panel=CARE)
     app.add_typer(subjects.app, name="subjects", rich_help_panel=CARE)
+    app.add_typer(retention.app, name="retention", rich_help_panel=CARE)
     app.add_typer(tenants.app, name="tenants", rich_help_panel=CARE)
     app.add_typer(plugins.app, name="plugins", rich_help_panel=CARE)
     app.add_typer(audit_app, name="audit", rich_help_panel=CARE)
