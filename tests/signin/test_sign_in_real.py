@@ -311,7 +311,9 @@ async def test_zeebe_s_clients_bring_a_bearer_token(server, admin):
             assert e.value.code().name == code
         assert "incidents:resolve" in e.value.details()
         with pytest.raises(grpc.aio.AioRpcError) as e:
-            await stub.CreateProcessInstance(pb.CreateProcessInstanceRequest(bpmnProcessId="signed", tenantId="other"), metadata=metadata)
+            await stub.CreateProcessInstance(
+                pb.CreateProcessInstanceRequest(bpmnProcessId="signed", version=-1, tenantId="other"), metadata=metadata
+            )
         assert e.value.code().name == "PERMISSION_DENIED"
         health = channel.unary_unary("/grpc.health.v1.Health/Check")
         assert await health(b"") is not None
