@@ -17,6 +17,7 @@ from flowledger.api import (
     accounts,
     against,
     alerts,
+    approvals,
     batches,
     callbacks,
     control,
@@ -97,6 +98,7 @@ NOUNS: dict[str, list[Any]] = {
     "triggers": triggers.HANDLERS,
     "webhooks": webhooks.HANDLERS,
     "alerts": alerts.HANDLERS,
+    "approvals": approvals.HANDLERS,
     "decisions": decisions.HANDLERS,
     "events": events.HANDLERS,
     "settings": settings.HANDLERS,
@@ -122,6 +124,9 @@ def create_app(services: Services, more: Sequence[Any] = (), at_root: Sequence[A
         # parameters told by their annotations: the style of all 2.x; what replaces it in 3.0 doesn't exist in the oldest release we allow
         warnings.simplefilter("ignore", LitestarDeprecationWarning)
         app = _app(services, v1, at_root)
+    if services.settings.second_person:
+        approvals.check(approvals.names_of(app.routes), services.settings.second_person)
+        short = False  # the short way passes by what looks for a second person
     if services.door is not None and (open_ := uncovered(app, look_before)):
         raise RuntimeError(f"operations that no right guards (api/access/operations.py): {', '.join(open_)}")
     if short:
@@ -157,7 +162,7 @@ def _app(services: Services, v1: Router, at_root: Sequence[Any]) -> Litestar:
         route_handlers=[v1, *health.HANDLERS, *metrics.HANDLERS, *callbacks.AT_ROOT, *hooks.AT_ROOT, *issuers.AT_ROOT, *at_root],
         request_class=ApiRequest,
         exception_handlers={**HANDLERS, Previewed: preview_handler},
-        before_request=before if services.door is None else look_before,  # type: ignore[arg-type]
+        before_request=_before(services),
         request_max_body_size=services.settings.body_bytes_max,
         cors_config=_cors(services),
         openapi_config=OpenAPIConfig(
@@ -176,10 +181,22 @@ def _app(services: Services, v1: Router, at_root: Sequence[Any]) -> Litestar:
     )
 
 
+def _before(services: Services) -> Any:
+    return look_before if services.door is not None else second_before if services.settings.second_person else before
+
+
+async def second_before(request: ApiRequest) -> None:
+    await before(request)
+    await approvals.second(request)
+
+
 async def look_before(request: ApiRequest) -> None:
     """Who is it, and may they? Then what holds for each request. (The framework's own guards copy the handler for each request: 60 us.)"""
-    await request.app.state["services"].door.look(request)
+    services = request.app.state["services"]
+    await services.door.look(request)
     await before(request)
+    if services.settings.second_person:
+        await approvals.second(request)
 
 
 def _state(services: Services) -> Any:

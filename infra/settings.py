@@ -127,6 +127,11 @@ class Settings(BaseSettings):
     tls_key_file: str = Field("", description="Its private key (PEM); empty: it stands in the certificate's file")
     tls_key_password: str = Field("", description="Password of that key: `file:PATH` or `env:NAME`")
     tls_client_ca_file: str = Field("", description="Certificates (PEM) that a client's must be signed by; empty: clients need none")
+    second_person: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Operations, by their names in the log of operations (erase_subject, put_retention ...), that need a second person's approval",
+    )
+    second_person_hours: float = Field(24, gt=0, le=24 * 31, description="An approval that nobody uses for so long is over, hours")
     hosts: Annotated[tuple[str, ...], NoDecode] = Field((), description="Names that requests may use (empty on loopback: its names)")
     origins: Annotated[tuple[str, ...], NoDecode] = Field((), description="Other web origins that may call it from a browser")
     embed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -265,6 +270,7 @@ class Settings(BaseSettings):
 
     @field_validator(
         "roles",
+        "second_person",
         "hosts",
         "origins",
         "embed_origins",

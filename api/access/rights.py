@@ -58,6 +58,8 @@ RIGHTS: dict[str, str] = {
     "subjects:read": "see which subjects were erased, and which legal holds there are",
     "subjects:export": "export the protected data of a subject in clear text, with a reason that is written down",
     "subjects:erase": "destroy the keys of a subject; place and lift legal holds",
+    "approvals:read": "see what waits for a second person, and who decided",
+    "approvals:decide": "approve and refuse, as a second person, what one may do oneself",
     "evidence:read": "see the evidence for auditors: who asked for what, conflicts of duties, who may do what",
     "retention:read": "see for how long what has ended is kept, and what would go by now",
     "retention:write": "say for how long what has ended is kept: whole instances, and protected values of a class",
@@ -67,7 +69,7 @@ RIGHTS: dict[str, str] = {
 _SEE = (
     "definitions:read", "instances:read", "tasks:read", "decisions:read", "incidents:read", "events:read", "directory:read", "workers:read",
     "holds:read",
-    "batches:read", "watchdog:read", "triggers:read", "webhooks:read", "insight:read", "alerts:read",
+    "batches:read", "watchdog:read", "triggers:read", "webhooks:read", "insight:read", "alerts:read", "approvals:read",
 )  # fmt: skip
 
 #: role -> (what it is for, its rights)
@@ -78,7 +80,7 @@ ROLES: dict[str, tuple[str, frozenset[str]]] = {
         frozenset(
             (
                 "definitions:read", "instances:read", "tasks:read", "tasks:work", "instances:comment", "events:read", "directory:read", "batches:read",
-                "batches:write", "keys:own", "views:own",
+                "approvals:read", "batches:write", "keys:own", "views:own",
             ),
         ),
     ),
@@ -98,7 +100,7 @@ ROLES: dict[str, tuple[str, frozenset[str]]] = {
                 *_SEE, "definitions:rollout",
                 "instances:start", "instances:control", "instances:delete", "instances:comment", "tasks:work", "tasks:manage", "jobs:retry",
                 "messages:publish", "decisions:evaluate",
-                "incidents:resolve", "holds:control", "watchdog:repair", "batches:write",
+                "incidents:resolve", "approvals:decide", "holds:control", "watchdog:repair", "batches:write",
                 "triggers:control", "webhooks:control", "alerts:write", "insight:write", "letters:read", "letters:control", "operations:read", "directory:write",
                 "limits:read", "limits:write", "settings:read", "metrics:read", "tenants:read", "keys:own", "views:own",
             ),

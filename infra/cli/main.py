@@ -392,6 +392,7 @@ def deploy(files: Files, server: ServerUrl = "", draft: Annotated[bool, typer.Op
 def _register() -> None:
     from flowledger.infra.cli import (
         alerts,
+        approvals,
         capabilities,
         connectors,
         control,
@@ -438,6 +439,7 @@ def _register() -> None:
     app.add_typer(protection.app, name="protection", rich_help_panel=CARE)
     app.add_typer(subjects.app, name="subjects", rich_help_panel=CARE)
     app.add_typer(evidence.app, name="evidence", rich_help_panel=CARE)
+    app.add_typer(approvals.app, name="approvals", rich_help_panel=CARE)
     app.add_typer(retention.app, name="retention", rich_help_panel=CARE)
     app.add_typer(tenants.app, name="tenants", rich_help_panel=CARE)
     app.add_typer(plugins.app, name="plugins", rich_help_panel=CARE)

@@ -73,6 +73,8 @@ class Server:
         sent["User-Agent"] = f"flowledger-cli/{__version__}"
         if tenant := os.environ.get("FLOWLEDGER_TENANT"):
             sent["X-Tenant"] = tenant
+        if approval := os.environ.get("FLOWLEDGER_APPROVAL"):
+            sent["X-Approval"] = approval
         if self._clear:
             sent["X-Clear-Text"] = self._clear
         if "Authorization" not in (more or {}) and (token := self._key()):

@@ -8,7 +8,7 @@ from flowledger.events.base import Rejected, RejectionCode
 from flowledger.kernel import tenants
 from flowledger.kernel.access.rights import ANY_TENANT, may
 from flowledger.kernel.decision import Decision
-from flowledger.kernel.tasks import index, privacy, registry, saved_views
+from flowledger.kernel.tasks import approvals, index, privacy, registry, saved_views
 
 
 def store(d: Decision, e: c.StoreRecord) -> Rejected | None:
@@ -19,6 +19,8 @@ def store(d: Decision, e: c.StoreRecord) -> Rejected | None:
     if not e.relayed and (wrong := registry.problems(e.registry, e.name, e.value)):
         return Rejected(RejectionCode.INVALID_ARGUMENT, "; ".join(wrong))
     if why := privacy.held(d.state, e.registry, e.name, e.value) or privacy.too_many(d.state, e.registry, e.name, e.value):
+        return Rejected(RejectionCode.INVALID_STATE, why)
+    if why := approvals.refused(d.state, e.registry, e.name, e.value, d.envelope.actor, d.facts.now_us):
         return Rejected(RejectionCode.INVALID_STATE, why)
     d.answer = {"registry": e.registry, "name": e.name}
     rows = [(e.name, e.value)] if e.relayed else registry.stored_as(d.state, e.registry, e.name, e.value, d.facts.now_us)
@@ -33,7 +35,7 @@ def store(d: Decision, e: c.StoreRecord) -> Rejected | None:
 
 
 #: registries that no decision looks at: they are told to nobody else
-HERE = frozenset({"identity", saved_views.REGISTRY, privacy.ERASURES, privacy.HOLDS, privacy.RETENTION})
+HERE = frozenset({"identity", saved_views.REGISTRY, privacy.ERASURES, privacy.HOLDS, privacy.RETENTION, approvals.REGISTRY})
 #: registries that may be read from outside
 READABLE = frozenset(
     {
@@ -46,6 +48,7 @@ READABLE = frozenset(
         privacy.ERASURES,
         privacy.HOLDS,
         privacy.RETENTION,
+        approvals.REGISTRY,
         tenants.REGISTRY,
         "breaker",
         "history",

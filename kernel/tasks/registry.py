@@ -12,7 +12,19 @@ from typing import Any
 
 from flowledger.kernel import retries
 from flowledger.kernel.state import Partition
-from flowledger.kernel.tasks import assignment, calendars, capabilities, clock, guards, privacy, profiles, quotas, saved_views, schema_rules
+from flowledger.kernel.tasks import (
+    approvals,
+    assignment,
+    calendars,
+    capabilities,
+    clock,
+    guards,
+    privacy,
+    profiles,
+    quotas,
+    saved_views,
+    schema_rules,
+)
 from flowledger.kernel.tasks.shapes import unknown
 from flowledger.kernel.values import shown
 
@@ -202,6 +214,7 @@ CHECKS: dict[str, Callable[[str, dict[str, Any]], list[str]]] = {
     privacy.ERASURES: privacy.erasure_problems,
     privacy.HOLDS: privacy.hold_problems,
     privacy.RETENTION: privacy.rule_problems,
+    approvals.REGISTRY: approvals.problems,
 }  # fmt: skip
 
 

@@ -73,6 +73,7 @@ async def grpc(
     door: Any,
     refusals: Any,
     rates: Any = None,
+    second: Iterable[str] = (),
 ) -> Any:
     """The gateway's server. `place`: host and port; `refusals`: who counts what is not let in, of a process with an API."""
     from flowledger.api.grpc.gateway import Gateway
@@ -80,6 +81,7 @@ async def grpc(
 
     tracer = telemetry.tracer if telemetry.tracer.on else None
     gateway = Gateway(client, workers, tracer=tracer, queue=queue, access=telemetry.access, door=door, refusals=refusals, rates=rates)
+    gateway.second = frozenset(second)
     return await listen(gateway, *place, tls=tls, sock=listener)
 
 

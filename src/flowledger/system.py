@@ -511,7 +511,17 @@ class System:
         workers = self.services.workers if self.services is not None else None
         place = (self.settings.host, self.settings.grpc_port)
         server = await doors.grpc(
-            listener, place, tls, self.engine, workers, self.telemetry, self._queue, self.door, refusals, self._rates()
+            listener,
+            place,
+            tls,
+            self.engine,
+            workers,
+            self.telemetry,
+            self._queue,
+            self.door,
+            refusals,
+            self._rates(),
+            self.settings.second_person,
         )
         self._stack.push_async_callback(server.close)
         self.grpc_address = f"{self.settings.host}:{server.port}"

@@ -30,6 +30,7 @@ OF_DOORS = {
     "capability",
     "profile",
     "retention",
+    "approval",
     "saved_view",
     "password",
     "in",

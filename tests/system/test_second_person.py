@@ -1,0 +1,149 @@
+"""What a setting names is done by two people: one asks, another one approves, the first does it, once, as it was asked, in time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+import pytest
+from asking import Caller
+from pyzeebe.proto import gateway_pb2 as pb
+from pyzeebe.proto.gateway_pb2_grpc import GatewayStub
+
+from flowledger.infra.settings import SettingsError
+from flowledger.kernel.tasks import approvals
+
+MODEL = """<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" xmlns:zeebe="http://camunda.org/schema/zeebe/1.0"><process id="p" isExecutable="true">
+<startEvent id="s"/><userTask id="u"><extensionElements><zeebe:userTask/></extensionElements></userTask><endEvent id="e"/>
+<sequenceFlow id="f1" sourceRef="s" targetRef="u"/><sequenceFlow id="f2" sourceRef="u" targetRef="e"/></process></definitions>"""
+
+
+async def asked(http: Any, actor: str, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+    r = await http.request(
+        method, f"/v1/{path}", json=body, headers={"X-Actor": actor, **{k.replace("_", "-"): v for k, v in headers.items()}}
+    )
+    return r.status_code, r.json()
+
+
+@pytest.mark.req("D-SEC-008", "D-CMP-003")
+async def test_two_people_do_it(place, database, tmp_path):
+    told: dict[str, Any] = {
+        "second_person": ("cancel_instance", "put_retention"),
+        "roles": ("api", "owner", "projector", "grpc"),
+        "grpc_port": 0,
+    }
+    async with place.system(data=tmp_path, postgres=database, partitions=2, **told) as (system, http):
+        x = Caller(http, place)
+        await x.ok("POST", "deployments", {"resources": [{"name": "p.bpmn", "content": MODEL}]})
+        one, two = await x.start("p", 2)
+        cancel = f"instances/{one}/cancel"
+        status, problem = await asked(http, "ann", "POST", cancel, {"reason": "r"}, X_Reason="the%20customer")
+        assert (status, problem["code"]) == (403, "APPROVAL_NEEDED") and problem["approval"] in problem["detail"]
+        id = problem["approval"]
+        shown = await x.ok("GET", f"approvals/{id}")
+        assert (shown["operation"], shown["by"], shown["status"], shown["reason"]) == ("cancel_instance", "ann", "waiting", "the customer")
+        status, problem = await asked(http, "ann", "POST", cancel, {"reason": "r"}, X_Approval=id)
+        assert status == 403 and "can't become used" in problem["detail"], "nobody has approved it"
+        assert (await asked(http, "ann", "POST", f"approvals/{id}/approve", {}))[0] == 409, "not by oneself"
+        assert (await asked(http, "", "POST", f"approvals/{id}/approve", {}))[0] == 409, "nor by nobody"
+        assert (await asked(http, "bob", "POST", f"approvals/{id}/approve", {"reason": "seen"}))[0] == 200
+        assert (await asked(http, "bob", "POST", f"approvals/{id}/refuse", {}))[0] == 409, "it is decided"
+        assert (await asked(http, "bob", "POST", cancel, {"reason": "r"}, X_Approval=id))[0] == 403, "it is ann's"
+        assert (await asked(http, "ann", "POST", cancel, {"reason": "other"}, X_Approval=id))[0] == 403, (
+            "with other words it is something else"
+        )
+        assert (await asked(http, "ann", "POST", f"instances/{two}/cancel", {"reason": "r"}, X_Approval=id))[0] == 403, "of another one"
+        status, done = await asked(http, "ann", "POST", cancel, {"reason": "r"}, X_Approval=id)
+        assert status == 200, done
+        assert (await asked(http, "ann", "POST", cancel, {"reason": "r"}, X_Approval=id))[0] == 403, "once"
+        assert (await x.ok("GET", f"approvals/{id}"))["status"] == "used"
+
+        status, problem = await asked(http, "ann", "POST", "batches", {"action": "cancel", "ids": [two]})
+        assert (status, problem["code"]) == (403, "APPROVAL_NEEDED"), "many at once need it as well"
+        refused = problem["approval"]
+        assert (await asked(http, "bob", "POST", f"approvals/{refused}/refuse", {"reason": "no"}))[0] == 200
+        assert (await asked(http, "ann", "POST", "batches", {"action": "cancel", "ids": [two]}, X_Approval=refused))[0] == 403
+        async with grpc.aio.insecure_channel(system.grpc_address) as channel:
+            with pytest.raises(grpc.aio.AioRpcError) as none:
+                await GatewayStub(channel).CancelProcessInstance(pb.CancelProcessInstanceRequest(processInstanceKey=int(two)))
+            assert none.value.code() == grpc.StatusCode.PERMISSION_DENIED and "second person" in str(none.value.details())
+            with pytest.raises(grpc.aio.AioRpcError) as none:
+                await GatewayStub(channel).ResolveIncident(pb.ResolveIncidentRequest(incidentKey=int(two)))
+            assert none.value.code() == grpc.StatusCode.NOT_FOUND, "what isn't named goes on there"
+        assert (await asked(http, "ann", "POST", f"instances/{two}/suspend", {}))[0] == 200, "what isn't named needs nobody"
+        assert (await x.ask("POST", f"instances/{two}/cancel", {}, dry_run="true"))[0] == 200, "who looks needs nobody"
+        rule = {"after": "P1Y", "reason": "r"}
+        assert (await asked(http, "ann", "PUT", "retention/all", rule))[1]["code"] == "APPROVAL_NEEDED"
+        assert (await asked(http, "ann", "PUT", "retention/all", rule, X_Tenant="acme"))[1]["code"] == "APPROVAL_NEEDED"
+        assert (await asked(http, "", "PUT", "retention/all", rule))[0] == 403, "nobody can't ask for a second one"
+        assert {a["status"] for a in (await x.ok("GET", "approvals"))["items"]} == {"used", "refused", "waiting"}
+        assert (
+            len((await x.ok("GET", "approvals", tenant="acme"))["items"]) == 1
+            and (await x.ask("GET", f"approvals/{id}", tenant="acme"))[0] == 404
+        )
+
+        async def written() -> Any:
+            rows = (await x.ok("GET", "operations", operation="store_approval", subject=id))["items"]
+            return [(r["actor"], r["outcome"]) for r in rows if r["outcome"] == "granted"]
+
+        assert await place.until(written, 60) == [("ann", "granted"), ("bob", "granted"), ("ann", "granted")]
+
+
+async def test_a_name_that_no_operation_has_is_an_error_at_the_start(place, database, tmp_path):
+    with pytest.raises(SettingsError, match="second_person.*erase_everything"):
+        async with place.system(data=tmp_path, postgres=database, partitions=1, second_person=("erase_subject", "erase_everything")):
+            pass
+
+
+class State:
+    def __init__(self, **records: Any) -> None:
+        self.registry = {approvals.REGISTRY: records}
+
+
+ASKED = {
+    "operation": "o",
+    "right": "",
+    "method": "POST",
+    "path": "/",
+    "digest": "d",
+    "by": "ann",
+    "reason": "",
+    "at_us": 1,
+    "until_us": 100,
+    "status": "waiting",
+}
+APPROVED = {**ASKED, "status": "approved", "decided_by": "bob", "decided_us": 5, "answer": ""}
+
+
+@pytest.mark.parametrize(
+    ("was", "value", "actor", "now", "why"),
+    [
+        (None, ASKED, "ann", 1, ""),
+        (None, ASKED, "bob", 1, "for oneself"),
+        (None, APPROVED, "ann", 1, "can't become approved"),
+        (ASKED, APPROVED, "bob", 99, ""),
+        (ASKED, APPROVED, "bob", 100, "expired"),
+        (ASKED, APPROVED, "ann", 5, "somebody else"),
+        (ASKED, APPROVED, "", 5, "somebody else"),
+        (ASKED, APPROVED, "eve", 5, "for oneself"),
+        (ASKED, {**APPROVED, "digest": "x"}, "bob", 5, "can't be changed"),
+        (ASKED, {**APPROVED, "until_us": 200}, "bob", 5, "can't be changed"),
+        (ASKED, {**ASKED, "status": "used"}, "ann", 5, "can't become used"),
+        (APPROVED, {**APPROVED, "status": "used"}, "ann", 99, ""),
+        (APPROVED, {**APPROVED, "status": "used"}, "ann", 100, "expired"),
+        (APPROVED, {**APPROVED, "status": "used"}, "bob", 50, "asked for by ann"),
+        ({**APPROVED, "status": "used"}, {**APPROVED, "status": "used"}, "ann", 50, "can't become used"),
+        (ASKED, None, "ann", 5, "not over"),
+        (ASKED, None, "ann", 100, ""),
+    ],
+)
+def test_the_ledger_holds_who_may_do_which_step(was, value, actor, now, why):
+    found = approvals.refused(State(**({"id": was} if was else {})), approvals.REGISTRY, "id", value, actor, now)  # type: ignore[arg-type]
+    assert (why in found) if why else found == ""
+
+
+def test_there_is_a_limit_of_those_that_are_open():
+    many = {f"i{n}": ASKED for n in range(approvals.OPEN_MAX)}
+    assert "aren't allowed" in approvals.refused(State(**many), approvals.REGISTRY, "id", ASKED, "ann", 1)  # type: ignore[arg-type]
+    del many["i0"]
+    assert approvals.refused(State(**many), approvals.REGISTRY, "id", ASKED, "ann", 1) == ""  # type: ignore[arg-type]
