@@ -47,6 +47,7 @@ from flowledger.api import (
     saved_views,
     settings,
     signals,
+    simulations,
     subjects,
     tasks,
     tenants,
@@ -101,6 +102,7 @@ NOUNS: dict[str, list[Any]] = {
     "tenants": tenants.HANDLERS,
     **insight.HANDLERS,
     **predictions.HANDLERS,
+    **simulations.HANDLERS,
     **accounts.HANDLERS,
 }
 DESCRIPTION = """Keys are texts. Errors are problem details (RFC 9457) with a `code`. Every answer to a command has the `position` of its

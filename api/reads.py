@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from flowledger.analytics.predict.course import Course
+from flowledger.analytics.simulate.learned import History
 from flowledger.api.problems import Problem, malformed
 from flowledger.events.base import RejectionCode
 
@@ -67,6 +68,9 @@ class Reads(Protocol):
 
     async def courses(self, tenant: str, process: str, after: datetime | None = None) -> Sequence[Course]:
         """Of the last that ended, or of those that began after a time."""
+
+    async def past(self, tenant: str, process: str) -> History:
+        """What simulations are made from."""
 
     async def standing(self, key: int, tenant: str) -> Row | None:
         """Where an instance stands: `{process, version, state, started_us, since_us, outcome}`."""
@@ -254,6 +258,11 @@ class SqlReads:
     async def courses(self, tenant: str, process: str, after: datetime | None = None) -> Sequence[Course]:
         async with _told():
             found: Sequence[Course] = await self._courses.courses(self.reader.of(tenant), tenant, process, after)
+            return found
+
+    async def past(self, tenant: str, process: str) -> History:
+        async with _told():
+            found: History = await self._courses.past(self.reader.of(tenant), tenant, process)
             return found
 
     async def standing(self, key: int, tenant: str) -> Row | None:
