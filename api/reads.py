@@ -98,6 +98,9 @@ class Reads(Protocol):
     async def key_needed(self, key: str, terms: Sequence[Sequence[Any]], tenant: str) -> bool:
         """Whether a key seals something that is to be kept."""
 
+    async def evidence(self, name: str, tenant: str, **given: Any) -> Any:
+        """`name`: report, both, last_seen (`projections/evidence.py`)."""
+
     async def unprepared(self) -> Sequence[int]:
         """Batches of all tenants that have not ended, and whose items a door prepares."""
 
@@ -126,6 +129,7 @@ class SqlReads:
             courses,
             coverage,
             event_logs,
+            evidence,
             files,
             groups,
             held,
@@ -171,6 +175,11 @@ class SqlReads:
         self._unprepared = batches.unprepared
         self._of_keys = subjects.of_keys
         self._retention = retention
+        self._evidence: dict[str, Callable[..., Awaitable[Any]]] = {
+            "report": evidence.report,
+            "both": evidence.both,
+            "last_seen": evidence.last_seen,
+        }
         self._known = batches.known
         self._files, self._needed = files.files_of, files.needed
         self._counts, self._variables, self._source = q.counts, q.instance_variables, q.get_definition_source
@@ -303,6 +312,10 @@ class SqlReads:
     async def key_needed(self, key: str, terms: Sequence[Sequence[Any]], tenant: str) -> bool:
         async with _told():
             return await self._retention.needed(self.reader.of(tenant), tenant, key, [self._retention.Term(*t) for t in terms])
+
+    async def evidence(self, name: str, tenant: str, **given: Any) -> Any:
+        async with _told():
+            return await self._evidence[name](self.reader.of(tenant), tenant, **given)
 
     async def files(self, holder: int, tenant: str) -> Row:
         async with _told():

@@ -395,6 +395,7 @@ def _register() -> None:
         capabilities,
         connectors,
         control,
+        evidence,
         files,
         holds,
         insight,
@@ -437,6 +438,7 @@ def _register() -> None:
     app.add_typer(secrets.app, name="secrets", rich_help_panel=CARE)
     app.add_typer(protection.app, name="protection", rich_help_panel=CARE)
     app.add_typer(subjects.app, name="subjects", rich_help_panel=CARE)
+    app.add_typer(evidence.app, name="evidence", rich_help_panel=CARE)
     app.add_typer(retention.app, name="retention", rich_help_panel=CARE)
     app.add_typer(tenants.app, name="tenants", rich_help_panel=CARE)
     app.add_typer(plugins.app, name="plugins", rich_help_panel=CARE)

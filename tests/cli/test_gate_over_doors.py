@@ -190,6 +190,7 @@ OWN = frozenset(
         "remove_legal_hold",
         "put_retention",
         "preview_retention",
+        "remove_retention",
     }
 )
 #: what any tenant may ask, for itself or of the server
