@@ -36,6 +36,7 @@ from flowledger.api import (
     instances,
     issuers,
     jobs,
+    kpis,
     messages,
     metrics,
     models,
@@ -95,7 +96,8 @@ NOUNS: dict[str, list[Any]] = {
     "events": events.HANDLERS,
     "settings": settings.HANDLERS,
     "tenants": tenants.HANDLERS,
-    **insight.HANDLERS,
+    **{**insight.HANDLERS, "reports": insight.HANDLERS["reports"] + kpis.REPORTS},
+    "kpis": kpis.HANDLERS,
     **accounts.HANDLERS,
 }
 DESCRIPTION = """Keys are texts. Errors are problem details (RFC 9457) with a `code`. Every answer to a command has the `position` of its
