@@ -12,6 +12,7 @@ from flowledger.api.directory import After, Page, _delete, _list, _one, _put
 from flowledger.api.edge import ApiRequest, reply
 from flowledger.api.insight import Since, Until, Window, _told
 from flowledger.api.lists import Version, WaitFor
+from flowledger.events.avro import encode_json
 from flowledger.kernel import kpis
 
 KpiName = Annotated[str, Parameter(schema_extra={"pattern": r"^[^/\x00-\x1f\x7f]+$", "minLength": 1, "maxLength": kpis.NAME_MAX})]
@@ -46,6 +47,11 @@ async def delete_kpi(request: ApiRequest, name: KpiName) -> Response[a.Stored]:
     return await _delete(request, kpis.REGISTRY, name)
 
 
+async def _record(request: ApiRequest, name: str) -> str | None:
+    """As it is by now: the rows may not have been told of it yet. Raises: Problem (404)."""
+    return None if name == kpis.DUE else encode_json(await _one(request, kpis.REGISTRY, name)).decode()
+
+
 @get("/kpis/{name:str}/figures", summary="Figures of a KPI by group and window")
 async def kpi_figures(
     request: ApiRequest,
@@ -62,7 +68,8 @@ async def kpi_figures(
 ) -> Response[a.KpiFigures]:
     """Windows in which there is none are left out. `due` is a KPI that is there always: work, by when it is due."""
     given = {
-        "name": name, "group": group, "window": window, "from": since, "to": until, "process": process, "version": version, "element": element, "value": value,
+        "name": name, "record": await _record(request, name), "group": group, "window": window,
+        "from": since, "to": until, "process": process, "version": version, "element": element, "value": value,
     }  # fmt: skip
     return await _told(request, "kpi_figures", given, wait_for)
 
@@ -79,7 +86,15 @@ async def kpi_promised(
     wait_for: WaitFor = None,
 ) -> Response[a.PromisedOnes]:
     """`broken`: of those that ended in the time; `late` and `at_risk`: of those that are open by now. The worst first."""
-    given = {"name": name, "which": which, "from": since, "to": until, "process": process, "limit": limit}
+    given = {
+        "name": name,
+        "record": await _record(request, name),
+        "which": which,
+        "from": since,
+        "to": until,
+        "process": process,
+        "limit": limit,
+    }
     return await _told(request, "kpi_promised", given, wait_for)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from psycopg import sql
 
 from flowledger.analytics.terms import MICRO, Kpi, applying, own
+from flowledger.events.avro import decode_json
 from flowledger.kernel import kpis
 from flowledger.kernel.tasks import calendars
 from flowledger.projections import measures as me
@@ -33,8 +34,12 @@ async def terms(r: Reader, tenant: str) -> dict[tuple[str, str], Row]:
     return {(row["registry"], row["name"]): row["record"] for row in await r.rows(query, (["", tenant],))}
 
 
-async def _one(r: Reader, tenant: str, name: str) -> Row:
-    """Its record. Raises: Senseless."""
+async def _one(r: Reader, tenant: str, given: Mapping[str, str]) -> Row:
+    """Its record, where it isn't given as JSON. Raises: Senseless."""
+    name = given["name"]
+    if given.get("record"):
+        found: Row | None = decode_json(given["record"])
+        return found or {}
     if name == kpis.DUE:
         return {"kind": "sla", "title": "Work by when it is due"}
     found = dict(own(await terms(r, tenant), tenant, kpis.REGISTRY)).get(name)
@@ -46,7 +51,7 @@ async def _one(r: Reader, tenant: str, name: str) -> Row:
 async def figures(r: Reader, tenant: str, given: Mapping[str, str]) -> Row:
     """`{items, name, kind, unit, window, from, to, group, position}`: of one KPI. A group has items for windows in which it has a figure."""
     name = given["name"]
-    record = await _one(r, tenant, name)
+    record = await _one(r, tenant, given)
     asked = me.read({k: given[k] for k in ("window", "from", "to", "process", "version") if given.get(k)}, datetime.now(UTC))
     wanted = [g.strip() for g in given["group"].split(",")] if given.get("group") else []
     for g in wanted:
@@ -194,7 +199,7 @@ async def promised(r: Reader, tenant: str, given: Mapping[str, str]) -> Row:
     """`{items, position}` of one SLA: those that were broken in the time (`which` broken), or by now are late or at_risk; the worst first."""
     name, which = given["name"], given.get("which") or "broken"
     limit = min(LISTED_MAX, int(given.get("limit") or LISTED))
-    record = await _one(r, tenant, name)
+    record = await _one(r, tenant, given)
     if record["kind"] != "sla":
         raise Senseless(f"name: expected the name of an SLA, found a KPI of kind {record['kind']}")
     position = await r.position()
