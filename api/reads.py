@@ -72,6 +72,17 @@ class Reads(Protocol):
     async def of_keys(self, keys: Sequence[str], tenant: str) -> Row:
         """What is sealed under these keys: `{variables, events, cut, position}`."""
 
+    async def due(self, tenant: str, term: Sequence[Any], after: Any, limit: int) -> Sequence[Row]:
+        """Instances that have ended long enough ago (`projections/retention.py`)."""
+
+    async def due_count(self, term: Sequence[Any], most: int, tenant: str) -> int: ...
+
+    async def keys_in(self, instances: Sequence[int], tenant: str) -> dict[int, Sequence[str]]:
+        """Under which keys something of these instances is sealed."""
+
+    async def key_needed(self, key: str, terms: Sequence[Sequence[Any]], tenant: str) -> bool:
+        """Whether a key seals something that is to be kept."""
+
     async def unprepared(self) -> Sequence[int]:
         """Batches of all tenants that have not ended, and whose items a door prepares."""
 
@@ -105,6 +116,7 @@ class SqlReads:
             insight,
             kpis,
             measures,
+            retention,
             subjects,
             triggers,
             versions,
@@ -143,6 +155,7 @@ class SqlReads:
         self._mark, self._count, self._belongings = held.mark, held.count, held.belongings
         self._unprepared = batches.unprepared
         self._of_keys = subjects.of_keys
+        self._retention = retention
         self._known = batches.known
         self._files, self._needed = files.files_of, files.needed
         self._counts, self._variables, self._source = q.counts, q.instance_variables, q.get_definition_source
@@ -237,6 +250,23 @@ class SqlReads:
     async def of_keys(self, keys: Sequence[str], tenant: str) -> Row:
         async with _told():
             return await self._of_keys(self.reader.of(tenant), tenant, keys)
+
+    async def due(self, tenant: str, term: Sequence[Any], after: Any, limit: int) -> Sequence[Row]:
+        async with _told():
+            found: Sequence[Row] = await self._retention.due(self.reader.of(tenant), tenant, self._retention.Term(*term), after, limit)
+            return found
+
+    async def due_count(self, term: Sequence[Any], most: int, tenant: str) -> int:
+        async with _told():
+            return await self._retention.count(self.reader.of(tenant), tenant, self._retention.Term(*term), most)
+
+    async def keys_in(self, instances: Sequence[int], tenant: str) -> dict[int, Sequence[str]]:
+        async with _told():
+            return await self._retention.keys_in(self.reader.of(tenant), tenant, instances)
+
+    async def key_needed(self, key: str, terms: Sequence[Sequence[Any]], tenant: str) -> bool:
+        async with _told():
+            return await self._retention.needed(self.reader.of(tenant), tenant, key, [self._retention.Term(*t) for t in terms])
 
     async def files(self, holder: int, tenant: str) -> Row:
         async with _told():

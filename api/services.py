@@ -67,6 +67,8 @@ class Services:
         self.hooks: Any = None
         #: opens protected values (`api/veil.py`); None: this process has no keys, and shows none
         self.vault: Any = None
+        #: applies the rules of retention (`api/retaining.py`); None: this process doesn't
+        self.retaining: Any = None
         #: set when the server is going down: long polls and subscriptions end
         self.closing = Closing()
         #: who works on what, on this node (`api/workers.py`); None: nobody asks

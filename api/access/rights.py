@@ -58,6 +58,8 @@ RIGHTS: dict[str, str] = {
     "subjects:read": "see which subjects were erased, and which legal holds there are",
     "subjects:export": "export the protected data of a subject in clear text, with a reason that is written down",
     "subjects:erase": "destroy the keys of a subject; place and lift legal holds",
+    "retention:read": "see for how long what has ended is kept, and what would go by now",
+    "retention:write": "say for how long what has ended is kept: whole instances, and protected values of a class",
     "keys:own": "make and revoke API keys of one's own",
     "views:own": "save filters of lists as views of one's own, share them, and see those that others share",
 }
@@ -107,7 +109,7 @@ ROLES: dict[str, tuple[str, frozenset[str]]] = {
         frozenset(
             (
                 *_SEE, "letters:read", "operations:read", "limits:read", "settings:read", "metrics:read", "users:read", "tenants:read",
-                "subjects:read", "keys:own", "views:own",
+                "subjects:read", "retention:read", "keys:own", "views:own",
             ),
         ),
     ),

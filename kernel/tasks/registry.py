@@ -202,6 +202,7 @@ CHECKS: dict[str, Callable[[str, dict[str, Any]], list[str]]] = {
     privacy.ERASURES: privacy.erasure_problems,
     privacy.HOLDS: privacy.hold_problems,
     kpis.REGISTRY: kpis.problems,
+    privacy.RETENTION: privacy.rule_problems,
 }  # fmt: skip
 
 

@@ -396,6 +396,7 @@ class System:
         from flowledger.api.lag import Lag
         from flowledger.api.preparing import Preparing
         from flowledger.api.reads import SqlReads
+        from flowledger.api.retaining import Retaining
         from flowledger.api.services import Services
         from flowledger.api.workers import Workers
         from flowledger.connectors import api as connectors
@@ -425,6 +426,9 @@ class System:
         await self.services.drafts.open()
         self._stack.push_async_callback(self.services.drafts.close)
         self.services.findings_of = check.findings
+        retaining = self.services.retaining = Retaining(self.services, dsn)
+        keeping = asyncio.create_task(retaining.run(), name="retention")
+        self._stack.callback(keeping.cancel)
         late = self.telemetry.metrics.findings.labels(LAG)
         lag = self.services.lag = Lag(self.engine, self.services.reads.positions, late.set)
         looking = asyncio.create_task(lag.watch(), name="lag")

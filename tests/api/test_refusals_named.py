@@ -27,6 +27,7 @@ OF_DOORS = {
     "limit",
     "capability",
     "profile",
+    "retention",
     "saved_view",
     "password",
     "in",
