@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 from flowledger.analytics import named as nm
-from flowledger.analytics import trace as tr
+from flowledger.analytics import ways
 from flowledger.analytics.figures import ATTEMPTS, ERRORS, INCIDENTS, RETRIES, REWORKED, STARTED, Figures
 from flowledger.analytics.terms import NO_TERMS, Terms
-from flowledger.analytics.trace import Trace, Work
+from flowledger.analytics.trace import Trace, Work, hold
 from flowledger.events import flow as fl
 from flowledger.events import task as ta
 from flowledger.events import waiting as wa
@@ -26,10 +26,10 @@ def started(e: wf.WorkflowStarted, tenant: str, us: int, figures: Figures, terms
     """The trace of an instance that begins. `terms`: what is in force."""
     t = Trace(e.key, tenant, e.process, e.definition, e.version, us)
     t.fresh, t.terms = True, terms
-    tr.begin(t, us, figures)
+    ways.begin(t, us, figures)
     nm.started(t, e.variables, us, figures.kpis)
     if e.token:
-        tr.arrive(t, e.token, e.element, e.key, us, figures)
+        ways.arrive(t, e.token, e.element, e.key, us, figures)
     return t
 
 
@@ -68,17 +68,17 @@ OF_TASKS: tuple[type[Event], ...] = (ta.TaskLeased, ta.TaskReturned, ta.TaskTime
 
 def _ended(outcome: str) -> Callable[[Trace, Any, int, Figures], None]:
     def handler(t: Trace, e: Any, us: int, figures: Figures) -> None:
-        tr.end(t, outcome, us, figures, e.token if type(e) is wf.WorkflowCompleted else 0)
+        ways.end(t, outcome, us, figures, e.token if type(e) is wf.WorkflowCompleted else 0)
 
     return handler
 
 
 def _migrated(t: Trace, e: wf.WorkflowMigrated, us: int, figures: Figures) -> None:
-    tr.migrate(t, e.process, e.definition, e.version, e.elements or {}, us, figures)
+    ways.migrate(t, e.process, e.definition, e.version, e.elements or {}, us, figures)
     for token, scope, element in e.opened or ():
-        tr.arrive(t, token, element, scope, us, figures)
+        ways.arrive(t, token, element, scope, us, figures)
     for token_text, scope in (e.moved or {}).items():
-        tr.rescope(t, int(token_text), scope)
+        ways.rescope(t, int(token_text), scope)
 
 
 def _rolled_back(t: Trace, e: wf.WorkflowRolledBack, us: int, figures: Figures) -> None:
@@ -86,18 +86,18 @@ def _rolled_back(t: Trace, e: wf.WorkflowRolledBack, us: int, figures: Figures) 
     tokens = {row[0]: (row[1], row[2]) for row in e.tokens or ()}
     nm.took(t, e.variables)
     for token in [k for k in t.visits if k not in tokens]:
-        tr.leave(t, token, us, figures)
+        ways.leave(t, token, us, figures)
     if e.definition != t.definition:
-        tr.migrate(t, e.process, e.definition, e.version, {}, us, figures)
+        ways.migrate(t, e.process, e.definition, e.version, {}, us, figures)
     for token, (scope, element) in sorted(tokens.items()):
         here = t.visits.get(token)
         if here is None:
-            tr.arrive(t, token, element, scope, us, figures, counted=not _runs(t, scope, element), runs=_runs(t, scope, element))
+            ways.arrive(t, token, element, scope, us, figures, counted=not _runs(t, scope, element), runs=_runs(t, scope, element))
         elif here.element and here.element != element:
-            tr.leave(t, token, us, figures)
-            tr.arrive(t, token, element, scope, us, figures)
+            ways.leave(t, token, us, figures)
+            ways.arrive(t, token, element, scope, us, figures)
         else:
-            tr.rescope(t, token, scope)
+            ways.rescope(t, token, scope)
 
 
 # --- tokens
@@ -113,7 +113,7 @@ def _activated(t: Trace, e: fl.ElementActivated, us: int, figures: Figures) -> N
     if e.token in t.visits:  # it arrived before, and waits now
         return
     runs = _runs(t, e.scope, e.element)
-    tr.arrive(t, e.token, e.element, e.scope, us, figures, counted=not runs and e.handler_of != e.token, runs=e.index > 0)
+    ways.arrive(t, e.token, e.element, e.scope, us, figures, counted=not runs and e.handler_of != e.token, runs=e.index > 0)
 
 
 def _flow_taken(t: Trace, e: fl.FlowTaken, us: int, figures: Figures) -> None:
@@ -121,22 +121,22 @@ def _flow_taken(t: Trace, e: fl.FlowTaken, us: int, figures: Figures) -> None:
     if here is None:
         return
     if e.spawned:
-        tr.arrive(t, e.spawned, e.target, here.scope, us, figures)
+        ways.arrive(t, e.spawned, e.target, here.scope, us, figures)
     else:
-        tr.move(t, e.token, here, e.target, us, figures)
+        ways.move(t, e.token, here, e.target, us, figures)
 
 
 def _gateway_reached(t: Trace, e: fl.GatewayReached, us: int, figures: Figures) -> None:
     for token in e.consumed:
-        tr.leave(t, token, us, figures, done=True)
+        ways.leave(t, token, us, figures, done=True)
 
 
 def _token_ended(t: Trace, e: fl.ElementCompleted | fl.ElementTerminated, us: int, figures: Figures) -> None:
-    tr.leave(t, e.token, us, figures, done=type(e) is fl.ElementCompleted)
+    ways.leave(t, e.token, us, figures, done=type(e) is fl.ElementCompleted)
 
 
 def _run_ended(t: Trace, e: fl.LoopItemCompleted, us: int, figures: Figures) -> None:
-    tr.leave(t, e.item, us, figures, done=True)
+    ways.leave(t, e.item, us, figures, done=True)
 
 
 def _error(t: Trace, e: fl.ErrorOccurred, us: int, figures: Figures) -> None:
@@ -151,7 +151,7 @@ def _error(t: Trace, e: fl.ErrorOccurred, us: int, figures: Figures) -> None:
 def _task_created(t: Trace, e: ta.TaskCreated, us: int, figures: Figures) -> None:
     if e.token and e.token not in t.visits:
         return
-    w = tr.hold(t, e.task, e.token, e.element, e.job_type, us, bool(e.listener))
+    w = hold(t, e.task, e.token, e.element, e.job_type, us, bool(e.listener))
     if isinstance(e.details, dict):
         _about(w, e.details)
         groups = e.details.get("candidate_groups")
@@ -229,7 +229,7 @@ def _task_failed(t: Trace, e: ta.TaskFailed, us: int, figures: Figures) -> None:
 def _task_dropped(t: Trace, e: ta.TaskCancelled | ta.TaskSkipped, us: int, figures: Figures) -> None:
     w = _let_go(t, e.task)
     if w is not None:
-        tr.withdrawn(t, w, us, figures)
+        ways.withdrawn(t, w, us, figures)
 
 
 #: a person has it in hand

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flowledger.analytics.figures import GRAINS, Broken, Named, Series, text
 from flowledger.analytics.terms import MICRO, Kpi
+from flowledger.analytics.trace import Trace, Visit, Work
 from flowledger.events.avro import encode_json
 from flowledger.kernel import kpis
 from flowledger.kernel.expressions import Expression, Failure
 from flowledger.kernel.protection import sealed
-
-if TYPE_CHECKING:
-    from flowledger.analytics.trace import Trace, Visit, Work
 
 HOUR_US = GRAINS["hour"]
 #: what a value is told by that is none of those that are told apart, and one that isn't there
