@@ -41,6 +41,7 @@ from flowledger.api import (
     metrics,
     models,
     operations,
+    predictions,
     presence,
     retention,
     rollouts,
@@ -101,6 +102,7 @@ NOUNS: dict[str, list[Any]] = {
     "tenants": tenants.HANDLERS,
     **{**insight.HANDLERS, "reports": insight.HANDLERS["reports"] + kpis.REPORTS},
     "kpis": kpis.HANDLERS,
+    **predictions.HANDLERS,
     **accounts.HANDLERS,
 }
 DESCRIPTION = """Keys are texts. Errors are problem details (RFC 9457) with a `code`. Every answer to a command has the `position` of its

@@ -47,7 +47,7 @@ RIGHTS: dict[str, str] = {
     "settings:read": "see the settings of the process",
     "metrics:read": "read the figures of the processes",
     "insight:read": "see measures and reports of what was done, of all together and of no person",
-    "insight:write": "make, change and delete KPIs",
+    "insight:write": "make, change and delete KPIs; have predictions learned anew, and choose which model is used",
     "alerts:read": "see alerts, when they fired and when they would have",
     "alerts:write": "make, change, silence and delete alerts",
     "users:read": "see users and everybody's API keys",
@@ -85,9 +85,8 @@ ROLES: dict[str, tuple[str, frozenset[str]]] = {
         "writes and deploys models, and tries them",
         frozenset(
             (
-                *_SEE, "definitions:write", "definitions:rollout", "instances:start", "instances:comment", "decisions:evaluate", "alerts:write", "insight:write",
-                "keys:own",
-                "views:own",
+                *_SEE, "definitions:write", "definitions:rollout", "instances:start", "instances:comment", "decisions:evaluate", "alerts:write",
+                "insight:write", "keys:own", "views:own",
             ),
         ),
     ),
