@@ -27,6 +27,7 @@ from flowledger.api import (
     directory,
     drafts,
     events,
+    evidence,
     files,
     health,
     holds,
@@ -48,6 +49,7 @@ from flowledger.api import (
     saved_views,
     settings,
     signals,
+    simulations,
     subjects,
     tasks,
     tenants,
@@ -82,6 +84,7 @@ NOUNS: dict[str, list[Any]] = {
     "saved-views": saved_views.HANDLERS,
     "subjects": subjects.HANDLERS,
     "legal-holds": subjects.HOLDS,
+    "evidence": evidence.HANDLERS,
     "retention": retention.HANDLERS,
     "retention-steps": retention.STEPS,
     "jobs": jobs.HANDLERS + callbacks.HANDLERS,
@@ -103,6 +106,7 @@ NOUNS: dict[str, list[Any]] = {
     **{**insight.HANDLERS, "reports": insight.HANDLERS["reports"] + kpis.REPORTS},
     "kpis": kpis.HANDLERS,
     **predictions.HANDLERS,
+    **simulations.HANDLERS,
     **accounts.HANDLERS,
 }
 DESCRIPTION = """Keys are texts. Errors are problem details (RFC 9457) with a `code`. Every answer to a command has the `position` of its
