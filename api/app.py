@@ -38,6 +38,7 @@ from flowledger.api import (
     instances,
     issuers,
     jobs,
+    kpis,
     messages,
     metrics,
     models,
@@ -49,6 +50,7 @@ from flowledger.api import (
     saved_views,
     settings,
     signals,
+    simulations,
     subjects,
     tasks,
     tenants,
@@ -103,8 +105,10 @@ NOUNS: dict[str, list[Any]] = {
     "events": events.HANDLERS,
     "settings": settings.HANDLERS,
     "tenants": tenants.HANDLERS,
-    **insight.HANDLERS,
+    **{**insight.HANDLERS, "reports": insight.HANDLERS["reports"] + kpis.REPORTS},
+    "kpis": kpis.HANDLERS,
     **predictions.HANDLERS,
+    **simulations.HANDLERS,
     **accounts.HANDLERS,
 }
 DESCRIPTION = """Keys are texts. Errors are problem details (RFC 9457) with a `code`. Every answer to a command has the `position` of its

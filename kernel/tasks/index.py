@@ -24,6 +24,7 @@ REGISTRIES = frozenset(
         "tenant",
         "erasure",
         "legal_hold",
+        "kpi",
         "retention",
         "approval",
     }
@@ -107,6 +108,11 @@ def rebuild(p: Partition) -> None:
             stored(p, registry, name)
     for key in sorted(p.tasks):
         held(p, p.tasks[key])
+
+
+def own(p: Partition, registry: str, tenant: str, name: str) -> Any:
+    """The tenant's own record alone; None when there is none."""
+    return (p.registry.get(registry) or {}).get(f"{tenant}/{name}")
 
 
 def record(p: Partition, registry: str, tenant: str, name: str) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from flowledger.kernel import retries
+from flowledger.kernel import kpis, retries
 from flowledger.kernel.state import Partition
 from flowledger.kernel.tasks import (
     approvals,
@@ -213,6 +213,7 @@ CHECKS: dict[str, Callable[[str, dict[str, Any]], list[str]]] = {
     saved_views.REGISTRY: saved_views.problems,
     privacy.ERASURES: privacy.erasure_problems,
     privacy.HOLDS: privacy.hold_problems,
+    kpis.REGISTRY: kpis.problems,
     privacy.RETENTION: privacy.rule_problems,
     approvals.REGISTRY: approvals.problems,
 }  # fmt: skip
