@@ -216,23 +216,24 @@ def compare(
 @app.command()
 def export(
     process: OfProcess,
-    format: Annotated[str, typer.Option("--format", help="xes, ocel or csv")] = "xes",
+    format: Annotated[str, typer.Option("--format", help="xes, ocel, csv, xlsx or parquet")] = "xes",
+    what: Annotated[str, typer.Option("--what", help="steps, or instances: a list of them, as csv or parquet")] = "steps",
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="[default: standard output]")] = None,
     since: Since = "",
     until: Until = "",
     server: ServerUrl = "",
 ) -> None:
-    """A history for other tools: XES, OCEL 2.0 or CSV, of the instances that were made in the time."""
+    """A history for other tools: XES, OCEL 2.0, CSV, XLSX or Parquet, of the instances that were made in the time."""
     import sys
 
     from flowledger.infra.cli.server import Server
 
-    query = {"process": process, "format": format, "from": since, "to": until}
-    text = Server(server).text("/v1/exports", **{k: v for k, v in query.items() if v})
+    query = {"process": process, "format": format, "what": what, "from": since, "to": until}
+    content = Server(server).raw("/v1/exports", **{k: v for k, v in query.items() if v})
     if out is not None:
-        out.write_text(text, "utf-8", newline="")
+        out.write_bytes(content)
     else:
-        sys.stdout.write(text)
+        sys.stdout.buffer.write(content)
 
 
 def _flat(item: dict[str, Any]) -> dict[str, Any]:
