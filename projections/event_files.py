@@ -5,18 +5,32 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from flowledger.projections.reader import Senseless
-
-if TYPE_CHECKING:
-    from flowledger.projections.event_logs import Case, Step
 
 INSTANCES = ("case", "process", "version", "outcome", "started", "ended", "seconds")
 STEPS = ("case", "process", "version", "activity", "element", "lifecycle", "time", "work")
 #: rows of a sheet below its head, as the format has them
 SHEET_MAX = 1_048_575
 Table = Iterator[tuple[Any, ...]]
+
+
+class Case(NamedTuple):
+    id: str
+    version: int
+    started: datetime
+    ended: datetime | None
+    outcome: str
+
+
+class Step(NamedTuple):
+    case: str
+    work: str
+    element: str
+    name: str
+    lifecycle: str
+    at: datetime
 
 
 def instances_of(process: str, cases: Sequence[Case]) -> Table:

@@ -12,11 +12,12 @@ import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from flowledger.events.avro import encode_json
 from flowledger.projections import event_files
+from flowledger.projections.event_files import Case, Step
 from flowledger.projections.measures import span_of
 from flowledger.projections.reader import Reader, Row, Senseless
 
@@ -26,23 +27,6 @@ CASES_MAX = 5_000
 _BAD = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _EXTENSIONS = (("Concept", "concept"), ("Time", "time"), ("Lifecycle", "lifecycle"))
 _COLUMNS = ("case", "process", "version", "activity", "element", "lifecycle", "time", "work")
-
-
-class Case(NamedTuple):
-    id: str
-    version: int
-    started: datetime
-    ended: datetime | None
-    outcome: str
-
-
-class Step(NamedTuple):
-    case: str
-    work: str
-    element: str
-    name: str
-    lifecycle: str
-    at: datetime
 
 
 def steps_of(row: dict[str, Any]) -> Iterator[Step]:
