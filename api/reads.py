@@ -124,6 +124,7 @@ class SqlReads:
         from flowledger.projections import (
             about,
             alerts,
+            anomalies,
             asked,
             batches,
             courses,
@@ -167,7 +168,7 @@ class SqlReads:
         }  # fmt: skip
         self._insight: dict[str, Callable[..., Awaitable[Row]]] = {
             "measures": measures.measures, "heatmap": insight.heatmap, "bottlenecks": insight.bottlenecks, "variants": insight.variants,
-            "comparison": insight.comparison, "export": event_logs.export, "coverage": coverage.fired,
+            "comparison": insight.comparison, "export": event_logs.export, "anomalies": anomalies.anomalies, "coming": anomalies.coming, "coverage": coverage.fired,
         }  # fmt: skip
         self._alert_now, self._alert_trial = alerts.now, alerts.trial
         self._courses = courses

@@ -181,6 +181,8 @@ HTTP: dict[str, str] = {
     "GET /v1/instances/{key}/prediction": "insight:read",
     "GET /v1/predictions": "insight:read",
     "POST /v1/predictions": "insight:write",
+    "GET /v1/forecasts": "insight:read",
+    "GET /v1/reports/anomalies": "insight:read",
     "POST /v1/simulations": "insight:read",
     "POST /v1/predictions/use": "insight:write",
     "GET /v1/holds": "holds:read",
