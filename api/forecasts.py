@@ -57,11 +57,9 @@ async def list_forecasts(
     since: Annotated[
         datetime | None, Parameter(query="from", description="From this time on, also one that has passed [default: now]")
     ] = None,
-    wait_for: WaitFor = None,
 ) -> Response[Forecast]:
     """By hour or day (UTC), from the present one on, from the twelve weeks before."""
     s = services_of(request)
-    await s.wait_for(wait_for)
     given = {"process": process, "measure": measure, "window": window, "element": element, "steps": steps, "from": since}
     wanted = {k: text_of(v) for k, v in given.items() if v is not None}
     return reply(await s.reads.insight("coming", wanted, s.identify(request).tenant))
