@@ -69,6 +69,9 @@ class Reads(Protocol):
     async def source(self, definition: str, tenant: str) -> Row | None:
         """`{name, format, notation, hash, content}`."""
 
+    async def places_of(self, keys: Sequence[str], tenant: str) -> Row:
+        """Where something is sealed under these keys: `{places, more}`."""
+
     async def of_keys(self, keys: Sequence[str], tenant: str) -> Row:
         """What is sealed under these keys: `{variables, events, cut, position}`."""
 
@@ -140,7 +143,7 @@ class SqlReads:
         self._alert_now, self._alert_trial = alerts.now, alerts.trial
         self._mark, self._count, self._belongings = held.mark, held.count, held.belongings
         self._unprepared = batches.unprepared
-        self._of_keys = subjects.of_keys
+        self._of_keys, self._places_of = subjects.of_keys, subjects.places_of
         self._known = batches.known
         self._files, self._needed = files.files_of, files.needed
         self._counts, self._variables, self._source = q.counts, q.instance_variables, q.get_definition_source
@@ -231,6 +234,10 @@ class SqlReads:
     async def source(self, definition: str, tenant: str) -> Row | None:
         async with _told():
             return await self._source(self.reader.of(tenant), tenant, definition)
+
+    async def places_of(self, keys: Sequence[str], tenant: str) -> Row:
+        async with _told():
+            return await self._places_of(self.reader.of(tenant), tenant, keys)
 
     async def of_keys(self, keys: Sequence[str], tenant: str) -> Row:
         async with _told():

@@ -45,17 +45,6 @@ class ExportBody(Body):
     format: Literal["json", "html"] = "json"
 
 
-class Subject(msgspec.Struct, kw_only=True):
-    """`subject`: the digest by which the ledger knows it. `keys`: that are there; `erased_keys`: that were destroyed. `status`: kept, erased, unknown."""
-
-    subject: str
-    status: str
-    keys: int
-    erased_keys: int
-    hold: str | None = None
-    erasure: Any = None
-
-
 class Erasure(msgspec.Struct, kw_only=True):
     """A certificate: these keys were destroyed, nothing that was sealed under them can be opened any more. `everywhere_at`: other processes have forgotten
     them by then."""
@@ -68,6 +57,31 @@ class Erasure(msgspec.Struct, kw_only=True):
     everywhere_at: str
     keys: list[str]
     position: str | None = None
+
+
+class Place(msgspec.Struct, kw_only=True):
+    """An instance that has variables of the subject, by their names."""
+
+    instance: str
+    process: str
+    status: str
+    names: list[str]
+    updated_at: str
+    business_key: str | None = None
+
+
+class Subject(msgspec.Struct, kw_only=True):
+    """`subject`: the digest by which the ledger knows it. `keys`: that are there; `erased_keys`: that were destroyed. `status`: kept, erased, unknown.
+    `places`: instances that have something of it, also what is erased, the last changed first; at most 100, `more`: there are more."""
+
+    subject: str
+    status: str
+    keys: int
+    erased_keys: int
+    hold: str | None = None
+    erasure: Erasure | None = None
+    places: list[Place] = []
+    more: bool = False
 
 
 class Exported(msgspec.Struct, kw_only=True):
@@ -122,17 +136,19 @@ def _text(at_us: int) -> str:
 
 
 @get("/subjects/{name:str}", summary="What is known of a subject")
-async def get_subject(request: ApiRequest, name: RefPath) -> Response[Subject]:
-    """Whether keys of it are there, were destroyed, and may be destroyed. Nothing of what they seal."""
+async def get_subject(request: ApiRequest, name: RefPath, places: bool = False) -> Response[Subject]:
+    """Whether keys of it are there, were destroyed, and may be destroyed; with `places` where something of it is. Nothing of what they seal."""
     tenant, digest, _ = _named(request, name)
     keys = await _asked(_vault(request).keys_of, tenant, name)
     there = sum(1 for _, at in keys if not at)
     s = services_of(request)
     hold, erasure = await s.record(request, HOLD_RECORDS, digest), await s.record(request, ERASURES, digest)
     status = "kept" if there else ERASED if keys else "unknown"
+    where = await s.reads.places_of([id for id, _ in keys], tenant) if places and keys else {"places": [], "more": False}
     told = Subject(
         subject=digest, status=status, keys=there, erased_keys=len(keys) - there, hold=(hold or {}).get("reason"),
-        erasure=msgspec.to_builtins(_certificate(digest, erasure)) if erasure and erasure["status"] == ERASED else None,
+        erasure=_certificate(digest, erasure) if erasure and erasure["status"] == ERASED else None,
+        places=msgspec.convert(where["places"], list[Place]), more=where["more"],
     )  # fmt: skip
     return reply(told)
 
